@@ -1,0 +1,2 @@
+//! Runs MIG actions on a schedule.
+fn main() {}

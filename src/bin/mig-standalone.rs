@@ -1,0 +1,2 @@
+//! A MIG platform for one host.
+fn main() {}

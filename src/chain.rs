@@ -1,0 +1,111 @@
+//! An error and its causes on one line, and text from elsewhere made safe to show.
+//!
+//! Errors say what failed and with what, never their cause; the causes are put
+//! together here, once, where the error is printed or logged.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
+/// Shows an error and its causes as `a: b: c`, without control characters.
+pub(crate) struct Chain<'a>(pub(crate) &'a (dyn Error + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut last = self.0.to_string();
+        f.write_str(&escape(&last))?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Many crates repeat the text of their cause in their own.
+            if !last.ends_with(&text) {
+                write!(f, ": {}", escape(&text))?;
+            }
+            last = text;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl slog::Value for Chain<'_> {
+    fn serialize(
+        &self,
+        _record: &slog::Record<'_>,
+        key: slog::Key,
+        serializer: &mut dyn slog::Serializer,
+    ) -> slog::Result {
+        serializer.emit_arguments(key, &format_args!("{self}"))
+    }
+}
+
+/// Returns `text` with each character that could steer a terminal or forge a
+/// line of a log written as `\n`, `\t`, `\u{1b}` and the like.
+pub(crate) fn escape(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if is_unsafe(c) {
+            safe.extend(c.escape_default());
+        } else {
+            safe.push(c);
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// Control characters, line and paragraph separators, and marks that turn the
+/// direction of writing.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}')
+        || ('\u{202a}'..='\u{202e}').contains(&c)
+        || ('\u{2066}'..='\u{2069}').contains(&c)
+}
+
+/// Returns at most `limit` bytes of `text`, cut between characters, with `…` where it was cut.
+pub(crate) fn excerpt(text: &str, limit: usize) -> Cow<'_, str> {
+    if text.len() <= limit {
+        return escape(text);
+    }
+    let cut = text.floor_char_boundary(limit);
+    let head = text.get(..cut).unwrap_or_default();
+    Cow::Owned(format!("{}…", escape(head)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot send action")]
+    struct Outer {
+        source: std::io::Error,
+    }
+
+    #[test]
+    fn a_chain_is_one_line() {
+        let error = Outer { source: std::io::Error::other("line\nfeed") };
+        assert_eq!(Chain(&error).to_string(), "cannot send action: line\\nfeed");
+    }
+
+    #[test]
+    fn escapes_what_could_steer_a_terminal() {
+        assert_eq!(escape("a\u{1b}[2Jb\u{9b}\u{202e}"), "a\\u{1b}[2Jb\\u{9b}\\u{202e}");
+        assert_eq!(escape("Grüße"), "Grüße");
+    }
+
+    #[test]
+    fn an_excerpt_is_cut_between_characters() {
+        assert_eq!(excerpt("aé", 2), "a…");
+        assert_eq!(excerpt("aé", 3), "aé");
+    }
+}

@@ -1,0 +1,106 @@
+//! The calls to the file system that everything else is made of.
+//!
+//! They stand behind one trait so that a test can put a model in their place: a
+//! file system that forgets what was not synced, or that fails at a given call.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+/// What kind of thing has a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link.
+    Link,
+    /// A device, socket or named pipe.
+    Special,
+}
+
+/// What identifies a state of a file: as long as it is the same, so is the content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    /// The inode's number.
+    pub(crate) inode: u64,
+    /// The size in bytes.
+    pub(crate) size: u64,
+    /// When the inode last changed.
+    pub(crate) changed: Timestamp,
+}
+
+/// What is known of a file without opening it; links are not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Meta {
+    /// What it is.
+    pub(crate) kind: Kind,
+    /// Inode, size and time of change.
+    pub(crate) stamp: Stamp,
+    /// When the content was last written.
+    pub(crate) modified: Timestamp,
+    /// The number of the device it is on.
+    pub(crate) device: u64,
+    /// The user id of the owner.
+    pub(crate) owner: u32,
+    /// The permission bits.
+    pub(crate) mode: u32,
+}
+
+/// An entry of a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// Its name in the folder.
+    pub(crate) name: OsString,
+    /// What it is.
+    pub(crate) kind: Kind,
+}
+
+/// A lock that is held as long as this value lives.
+#[derive(Debug)]
+pub(crate) struct Lock(pub(super) File);
+
+/// A file opened for writing.
+pub(crate) trait FsFile: fmt::Debug + Send {
+    /// Writes all of `bytes` at the end.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Makes the content durable.
+    fn sync(&mut self) -> io::Result<()>;
+    /// Cuts the content to `size` bytes.
+    fn cut(&mut self, size: u64) -> io::Result<()>;
+}
+
+/// A file system.
+pub(crate) trait Fs: fmt::Debug + Send + Sync {
+    /// Makes a new file, mode 0600, and opens it for writing; fails if the name is taken.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
+    /// Opens an existing regular file for writing at its end.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
+    /// Reads a regular file of at most `limit` bytes; a link is not followed.
+    fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>>;
+    /// Gives a file or folder another name, which must be free.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Exchanges what two names stand for; both must exist.
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()>;
+    /// Removes a name that is no folder's.
+    fn unlink(&self, path: &Path) -> io::Result<()>;
+    /// Makes the names in a folder durable.
+    fn sync_folder(&self, path: &Path) -> io::Result<()>;
+    /// Makes a folder, mode 0700; its parent must exist.
+    fn make_folder(&self, path: &Path) -> io::Result<()>;
+    /// Removes an empty folder.
+    fn remove_folder(&self, path: &Path) -> io::Result<()>;
+    /// Makes a symbolic link at `path` that says `target`.
+    fn link(&self, target: &Path, path: &Path) -> io::Result<()>;
+    /// Lists a folder, in no order.
+    fn list(&self, path: &Path) -> io::Result<Vec<Entry>>;
+    /// Tells what is known of a name; a link is not followed.
+    fn meta(&self, path: &Path) -> io::Result<Meta>;
+    /// Locks a file or a folder for this process, without waiting; `WouldBlock` if another holds it.
+    fn lock(&self, path: &Path) -> io::Result<Lock>;
+}

@@ -1,0 +1,88 @@
+//! How the programs end: sysexits, each with the sentence that the manual prints.
+
+use std::process::ExitCode;
+
+/// The exit status of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All was done.
+    Done,
+    /// The answer is that something needs a person.
+    Attention,
+    /// The command line is wrong.
+    Usage,
+    /// A job, an action or a schedule is wrong.
+    Data,
+    /// A file that was named cannot be read.
+    NoInput,
+    /// The API cannot be reached, or refuses.
+    Unavailable,
+    /// A fault in the program itself.
+    Software,
+    /// A system call failed.
+    System,
+    /// A file or folder cannot be created.
+    CannotCreate,
+    /// Reading or writing failed.
+    Io,
+    /// Another runner holds the spool.
+    Locked,
+    /// Permissions forbid it, or are too wide.
+    Permission,
+    /// The configuration is wrong.
+    Config,
+}
+
+impl Exit {
+    /// Every status, in the order of the numbers.
+    pub(crate) const ALL: [Exit; 13] = [
+        Exit::Done,
+        Exit::Attention,
+        Exit::Usage,
+        Exit::Data,
+        Exit::NoInput,
+        Exit::Unavailable,
+        Exit::Software,
+        Exit::System,
+        Exit::CannotCreate,
+        Exit::Io,
+        Exit::Locked,
+        Exit::Permission,
+        Exit::Config,
+    ];
+
+    /// Returns the number, as in sysexits.h.
+    pub(crate) const fn number(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Attention => 1,
+            Exit::Usage => 64,
+            Exit::Data => 65,
+            Exit::NoInput => 66,
+            Exit::Unavailable => 69,
+            Exit::Software => 70,
+            Exit::System => 71,
+            Exit::CannotCreate => 73,
+            Exit::Io => 74,
+            Exit::Locked => 75,
+            Exit::Permission => 77,
+            Exit::Config => 78,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit.number())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_a_number_of_its_own() {
+        assert!(Exit::ALL.windows(2).all(|pair| pair[0].number() < pair[1].number()));
+    }
+}

@@ -1,0 +1,8 @@
+//! mig-runner.
+
+mod chain;
+mod clock;
+mod disk;
+mod exit;
+mod names;
+mod wake;

@@ -1,0 +1,233 @@
+//! The names that become file names: checked once, when they are parsed.
+//!
+//! **Invariant.** A value of these types is one component of a path: not empty,
+//! no `/`, no NUL or other control character, no leading dot, of bounded
+//! length. Nothing else is ever joined to a folder of ours.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+use serde::{Deserialize, Serialize};
+
+/// The longest name of a job or a plugin, in bytes.
+const NAME_BYTES_MAX: usize = 128;
+/// The longest id of a run, in bytes: a job's name, a slot and what tells two of them apart.
+const RUN_BYTES_MAX: usize = 192;
+/// How a slot is written in an id.
+const SLOT_FORMAT: &str = "%Y%m%dT%H%M%SZ";
+/// How long a slot is in an id, in bytes.
+const SLOT_BYTES: usize = 16;
+
+/// Why a text is no name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NameError {
+    /// There is nothing.
+    #[error("a {0} may not be empty")]
+    Empty(&'static str),
+    /// It would be hidden, or one of `.` and `..`.
+    #[error("a {0} may not begin with a dot")]
+    Dot(&'static str),
+    /// It holds `/` or a control character.
+    #[error("a {0} may not contain a slash or a control character")]
+    Character(&'static str),
+    /// It is too long.
+    #[error("a {0} may not be longer than {1} bytes")]
+    Long(&'static str, usize),
+    /// It lacks the slot that ends an id.
+    #[error("an id of a run ends with its slot, as in JOB.20261122T120000Z")]
+    Slot,
+}
+
+fn checked(text: &str, what: &'static str, bytes_max: usize) -> Result<(), NameError> {
+    if text.is_empty() {
+        return Err(NameError::Empty(what));
+    }
+    if text.starts_with('.') {
+        return Err(NameError::Dot(what));
+    }
+    if text.chars().any(|c| c == '/' || c.is_control()) {
+        return Err(NameError::Character(what));
+    }
+    if text.len() > bytes_max {
+        return Err(NameError::Long(what, bytes_max));
+    }
+    Ok(())
+}
+
+/// The name of a job: its folder below `runners/`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct JobName(String);
+
+/// The name of a plugin: an executable in the plugins folder.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct PluginName(String);
+
+/// The id of a run, the same for its whole life.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct RunId(String);
+
+macro_rules! name {
+    ($name:ident, $check:expr) => {
+        impl $name {
+            /// Returns the name as text.
+            pub(crate) fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+            fn from_str(text: &str) -> Result<$name, NameError> {
+                let check: fn(&str) -> Result<(), NameError> = $check;
+                check(text)?;
+                Ok($name(text.to_owned()))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+            fn try_from(text: String) -> Result<$name, NameError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0
+            }
+        }
+    };
+}
+
+name!(JobName, |text| checked(text, "job name", NAME_BYTES_MAX));
+name!(PluginName, |text| checked(text, "plugin name", NAME_BYTES_MAX));
+name!(RunId, |text| {
+    checked(text, "run id", RUN_BYTES_MAX)?;
+    split(text).map(|_| ()).ok_or(NameError::Slot)
+});
+
+impl RunId {
+    /// Returns the id of the run of `job` that is due at `slot`.
+    pub(crate) fn of_slot(job: &JobName, slot: Timestamp) -> RunId {
+        RunId(format!("{job}.{}", slot_text(slot)))
+    }
+
+    /// Returns an id for a run of `stem` begun at `at` that `mark` tells from all others.
+    ///
+    /// # Errors
+    /// The stem or the mark cannot be part of a file name, or is too long.
+    pub(crate) fn marked(stem: &str, at: Timestamp, mark: &str) -> Result<RunId, NameError> {
+        format!("{stem}.{}-{mark}", slot_text(at)).parse()
+    }
+
+    /// Returns what stands before the slot: the job's name, or the stem of a file that was dropped in.
+    pub(crate) fn stem(&self) -> &str {
+        split(&self.0).map_or("", |(stem, _, _)| stem)
+    }
+
+    /// Returns the slot, or the time at which a run by hand began.
+    pub(crate) fn slot(&self) -> Timestamp {
+        split(&self.0).map_or(Timestamp::UNIX_EPOCH, |(_, slot, _)| slot)
+    }
+
+    /// Tells whether the run was begun by the schedule: such an id has no mark.
+    pub(crate) fn is_scheduled(&self) -> bool {
+        split(&self.0).is_some_and(|(_, _, mark)| mark.is_empty())
+    }
+
+    /// Returns the name of the run's file.
+    pub(crate) fn file_name(&self) -> String {
+        format!("{}.json", self.0)
+    }
+}
+
+/// Splits an id into stem, slot and mark (without its hyphen).
+fn split(text: &str) -> Option<(&str, Timestamp, &str)> {
+    // The stem may hold dots; the mark has none.
+    let dot = text.rfind('.')?;
+    let (stem, rest) = (text.get(..dot)?, text.get(dot + 1..)?);
+    let slot = parse_slot(rest.get(..SLOT_BYTES)?)?;
+    let mark = rest.get(SLOT_BYTES..)?;
+    let mark =
+        if mark.is_empty() { mark } else { mark.strip_prefix('-').filter(|m| !m.is_empty())? };
+    (!stem.is_empty()).then_some((stem, slot, mark))
+}
+
+fn slot_text(slot: Timestamp) -> String {
+    Offset::UTC.to_datetime(slot).strftime(SLOT_FORMAT).to_string()
+}
+
+fn parse_slot(text: &str) -> Option<Timestamp> {
+    let slot = DateTime::strptime(SLOT_FORMAT, text).ok()?;
+    let slot = Offset::UTC.to_timestamp(slot).ok()?;
+    // Only the form that we write: no sign, no blank, no missing zero.
+    (slot_text(slot) == text).then_some(slot)
+}
+
+/// The id that the platform gave to an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct ActionId(pub(crate) u64);
+
+impl fmt::Display for ActionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn names_are_one_component_of_a_path() {
+        for bad in ["", ".", "..", ".x", "a/b", "a\0b", "a\nb", "/", &"x".repeat(129)] {
+            assert!(bad.parse::<JobName>().is_err(), "{bad:?}");
+        }
+        for good in ["a", "a.b", "a b", "ä", "-x", &"x".repeat(128)] {
+            assert_eq!(good.parse::<JobName>().unwrap().as_str(), good);
+        }
+    }
+
+    #[test]
+    fn ids_tell_their_job_and_slot() {
+        let job: JobName = "a.b-c".parse().unwrap();
+        let id = RunId::of_slot(&job, at("2026-11-22T12:00:10Z"));
+        assert_eq!(id.as_str(), "a.b-c.20261122T120010Z");
+        assert_eq!((id.stem(), id.slot()), ("a.b-c", at("2026-11-22T12:00:10Z")));
+        assert!(id.is_scheduled());
+        let by_hand = RunId::marked("a", at("2026-11-22T12:00:10.9Z"), "manual-abcdef").unwrap();
+        assert_eq!(by_hand.as_str(), "a.20261122T120010Z-manual-abcdef");
+        assert!(!by_hand.is_scheduled());
+    }
+
+    #[test]
+    fn what_has_no_slot_is_no_id() {
+        for bad in [
+            "a",
+            "a.json",
+            ".20261122T120010Z",
+            "a.20261322T120010Z",
+            "a.20261122T120010Z-",
+            "a.20261122T120010Zx",
+            "a.+2261122T12001Z",
+        ] {
+            assert!(bad.parse::<RunId>().is_err(), "{bad:?}");
+        }
+    }
+}

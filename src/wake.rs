@@ -1,0 +1,65 @@
+//! What wakes a thread that waits: a hint, a deadline, a stop.
+//!
+//! **Invariant.** A hint says "look there", never what is true there. Losing
+//! one costs time until the next scan, never an entry.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Where it is worth looking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Hint {
+    /// At this entry.
+    Path(PathBuf),
+    /// Everywhere: events were lost, or a watched folder was.
+    Everything,
+}
+
+/// A request to stop, shared by all who must hear it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stop(Arc<(Mutex<bool>, Condvar)>);
+
+impl Stop {
+    /// Returns a stop that nobody has asked for yet.
+    pub(crate) fn new() -> Stop {
+        Stop::default()
+    }
+
+    /// Asks all who wait to stop.
+    pub(crate) fn ask(&self) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.0.1.notify_all();
+    }
+
+    /// Tells whether a stop was asked for.
+    pub(crate) fn asked(&self) -> bool {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until a stop is asked for, `span` at the most; tells whether it was.
+    pub(crate) fn wait(&self, span: Duration) -> bool {
+        let asked = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.0.1.wait_timeout_while(asked, span, |asked| !*asked);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_ends_a_wait() {
+        let stop = Stop::new();
+        let asker = stop.clone();
+        let waiter = std::thread::spawn(move || stop.wait(Duration::from_secs(600)));
+        asker.ask();
+        assert!(waiter.join().unwrap());
+    }
+
+    #[test]
+    fn without_a_stop_the_wait_ends_by_itself() {
+        assert!(!Stop::new().wait(Duration::from_millis(1)));
+    }
+}
