@@ -5,4 +5,5 @@ mod clock;
 mod disk;
 mod exit;
 mod names;
+mod schedule;
 mod wake;
