@@ -7,4 +7,5 @@ mod disk;
 mod exit;
 mod names;
 mod random;
+mod schedule;
 mod wake;
