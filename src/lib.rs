@@ -5,4 +5,6 @@ mod clock;
 mod disk;
 mod exit;
 mod names;
+mod plugin;
 mod wake;
+mod watch;
