@@ -11,6 +11,7 @@
 //! **Failure.** Everything that is wrong with a plugin is a [`PluginError`]: it
 //! concerns that plugin only, and may be over the next time.
 
+mod process;
 pub(crate) mod run;
 mod tail;
 

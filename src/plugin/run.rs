@@ -5,19 +5,15 @@
 //! or not at all holds nobody up. Its stdout and stderr are one pipe, of which
 //! the end is kept, so that a plugin that prints for ever is never blocked.
 //!
-//! The thread that runs a plugin waits in `poll` for whatever comes first: the
-//! plugin's end, its output, the time limit, a stop. It does so without a second
-//! thread and without looking twice at anything.
-//!
 //! **Environment.** What a plugin does may not depend on how the runner was
 //! started. It gets a fixed `PATH`, `LANG=C.UTF-8` and the `MIG_` variables of
 //! its delivery, and nothing else: no `HOME`, no proxy, no secret. The time zone
 //! is the machine's. Its working folder is the plugins folder.
 //!
 //! **Processes.** A plugin is the leader of a process group of its own. At the
-//! time limit, or at a stop, the group gets TERM and [`TERM_SPAN`] later KILL.
+//! time limit, or at a stop, the group gets TERM and three seconds later KILL.
 //! When the plugin itself has ended, what it left in its group may use the
-//! output for [`OUTPUT_SPAN`] more and is then killed. A process that leaves the
+//! output for a second more and is then killed. A process that leaves the
 //! group on purpose is let go.
 //!
 //! **Failure.** Whatever happens is an [`Outcome`]. A plugin that was told to
@@ -25,34 +21,23 @@
 //! its way out. It will be run again.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, PipeReader, Read};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
-use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::Executable;
+use super::process::{Process, Told};
 use super::tail::Tail;
 use crate::names::{ActionId, JobName, PluginName, RunId};
 use crate::wake::Stop;
 
 /// How much of a plugin's output is kept if nothing else is asked for.
 pub(crate) const OUTPUT_BYTES_MAX: usize = 8 * 1024;
-/// How long a plugin that was told to end may take to do so.
-const TERM_SPAN: Duration = Duration::from_secs(3);
-/// How long a plugin that was killed may take to be gone: one that hangs in the kernel may never be.
-const KILL_SPAN: Duration = Duration::from_secs(5);
-/// How long the output is followed after the plugin's end, if others still hold it.
-const OUTPUT_SPAN: Duration = Duration::from_secs(1);
-/// How much output is read at once.
-const READ_BYTES_MAX: usize = 16 * 1024;
 /// The exit status by which a plugin asks to be run again later, as in sysexits.h.
 const TRY_LATER: i32 = 75;
 /// Where a plugin finds the programs that it calls.
@@ -182,10 +167,7 @@ fn attempt(
     let line = stop.line().map_err(|source| RunError::Watch { path: path(), source })?;
     let mut process = start(executable, delivery)?;
     let told = process.follow(&line, limits.timeout, tail);
-    // What is left of its group ends with it. The plugin is not reaped before
-    // that, so that nobody else can have got the group's number.
-    process.signal(Signal::KILL);
-    let status = process.child.try_wait();
+    let status = process.reap();
     match told.and_then(|told| Ok((told, status?))) {
         Ok((_, None)) => Err(RunError::Hangs { path: path() }),
         Ok((Some(Told::Timeout), _)) => Ok(Outcome::TimedOut),
@@ -227,7 +209,7 @@ fn start(executable: &Executable, delivery: &Delivery<'_>) -> Result<Process, Ru
             .stderr(writer)
             .spawn()?;
         // The command is dropped by now and with it our writing ends, or the output would never end.
-        Process::of(child, output)
+        Process::new(child, output)
     };
     spawn().map_err(|source| RunError::Start { path: executable.path.clone(), source })
 }
@@ -240,140 +222,6 @@ fn open(results: &Path) -> io::Result<(File, PathBuf)> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
     Ok((file, std::path::absolute(results)?))
-}
-
-/// A plugin that was started, until it is reaped.
-#[derive(Debug)]
-struct Process {
-    child: Child,
-    group: Pid,
-    /// Readable when the plugin has ended, reaped or not.
-    handle: OwnedFd,
-    output: Option<PipeReader>,
-}
-
-/// Why a plugin was told to end.
-#[derive(Debug, Clone, Copy)]
-enum Told {
-    Timeout,
-    Stop,
-}
-
-/// What a wait may end with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Event {
-    Ended,
-    Stop,
-    Output,
-    Time,
-}
-
-impl Process {
-    fn of(mut child: Child, output: PipeReader) -> io::Result<Process> {
-        let group = Pid::from_child(&child);
-        match pidfd_open(group, PidfdFlags::empty()) {
-            Ok(handle) => Ok(Process { child, group, handle, output: Some(output) }),
-            Err(error) => {
-                child.kill()?;
-                child.wait()?;
-                Err(error.into())
-            }
-        }
-    }
-
-    /// Reads the output until the plugin has ended, which it is told to do at
-    /// the time limit or at a stop, or until nothing more can be done to end it.
-    fn follow(
-        &mut self,
-        stop: &PipeReader,
-        timeout: Duration,
-        tail: &mut Tail,
-    ) -> io::Result<Option<Told>> {
-        let (mut told, mut signal) = (None, None);
-        let mut until = Instant::now().checked_add(timeout);
-        loop {
-            let mut sources = vec![(Event::Ended, self.handle.as_fd())];
-            if told.is_none() {
-                sources.push((Event::Stop, stop.as_fd()));
-            }
-            if let Some(output) = &self.output {
-                sources.push((Event::Output, output.as_fd()));
-            }
-            let event = wait(&sources, until)?;
-            let (next, span) = match (event, signal) {
-                (Event::Ended, _) => break,
-                (Event::Output, _) => {
-                    self.read(tail)?;
-                    continue;
-                }
-                (Event::Stop | Event::Time, None) => (Signal::TERM, TERM_SPAN),
-                (Event::Stop | Event::Time, Some(Signal::TERM)) => (Signal::KILL, KILL_SPAN),
-                // It hangs in the kernel, where no signal reaches it.
-                (Event::Stop | Event::Time, Some(_)) => return Ok(told),
-            };
-            told = told.or(Some(if event == Event::Stop { Told::Stop } else { Told::Timeout }));
-            self.signal(next);
-            signal = Some(next);
-            until = Instant::now().checked_add(span);
-        }
-        self.drain(tail)?;
-        Ok(told)
-    }
-
-    /// Reads what is left of the output; others may hold it after the plugin's end.
-    fn drain(&mut self, tail: &mut Tail) -> io::Result<()> {
-        let until = Instant::now().checked_add(OUTPUT_SPAN);
-        while let Some(output) = &self.output {
-            if wait(&[(Event::Output, output.as_fd())], until)? == Event::Time {
-                break;
-            }
-            self.read(tail)?;
-        }
-        Ok(())
-    }
-
-    fn read(&mut self, tail: &mut Tail) -> io::Result<()> {
-        let mut buffer = [0; READ_BYTES_MAX];
-        if let Some(output) = &mut self.output {
-            let size = output.read(&mut buffer)?;
-            tail.push(buffer.get(..size).unwrap_or_default());
-            if size == 0 {
-                self.output = None;
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends a signal to the plugin and all that it started. It fails only where
-    /// nobody is left whom we may signal, and then there is nothing to do.
-    fn signal(&self, signal: Signal) {
-        kill_process_group(self.group, signal).ok();
-    }
-}
-
-/// Waits for the first of what may happen. The end of the plugin goes before the
-/// time, which goes before the rest: one that prints without end is on time too.
-fn wait(sources: &[(Event, BorrowedFd<'_>)], until: Option<Instant>) -> io::Result<Event> {
-    loop {
-        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        // What is too long for the system to count is as good as for ever.
-        let span = left.and_then(|left| Timespec::try_from(left).ok());
-        let mut polled: Vec<PollFd<'_>> =
-            sources.iter().map(|(_, fd)| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
-        match poll(&mut polled, span.as_ref()) {
-            Ok(_) => {}
-            Err(Errno::INTR) => continue,
-            Err(error) => return Err(error.into()),
-        }
-        let first = sources.iter().zip(&polled).find(|(_, polled)| !polled.revents().is_empty());
-        match first.map(|((event, _), _)| *event) {
-            Some(Event::Ended) => return Ok(Event::Ended),
-            _ if left == Some(Duration::ZERO) => return Ok(Event::Time),
-            Some(event) => return Ok(event),
-            // Woken early: what is left is waited for.
-            None => {}
-        }
-    }
 }
 
 #[cfg(test)]
