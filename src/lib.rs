@@ -4,6 +4,7 @@ mod chain;
 mod clock;
 mod disk;
 mod exit;
+mod logging;
 mod names;
 mod plugin;
 mod wake;
