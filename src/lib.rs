@@ -2,6 +2,7 @@
 
 mod chain;
 mod clock;
+mod config;
 mod disk;
 mod exit;
 mod names;
