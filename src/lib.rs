@@ -6,4 +6,5 @@ mod config;
 mod disk;
 mod exit;
 mod names;
+mod schedule;
 mod wake;
