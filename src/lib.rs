@@ -3,6 +3,7 @@
 mod action;
 mod chain;
 mod clock;
+mod config;
 mod disk;
 mod exit;
 mod logging;
