@@ -1,6 +1,7 @@
 //! mig-runner.
 
 mod action;
+mod api;
 mod chain;
 mod clock;
 mod config;
