@@ -1,6 +1,7 @@
 //! mig-runner.
 
 mod chain;
+mod cli;
 mod clock;
 mod disk;
 mod exit;
