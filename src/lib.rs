@@ -3,6 +3,7 @@
 mod action;
 mod api;
 mod chain;
+mod cli;
 mod clock;
 mod config;
 mod disk;
