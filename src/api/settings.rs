@@ -157,7 +157,8 @@ impl Pem {
     /// The file cannot be read, or is longer than any such file.
     pub(crate) fn read(fs: &dyn Fs, path: &Path) -> Result<Pem, DiskError> {
         let real = path.canonicalize().context("find", path)?;
-        let bytes = Zeroizing::new(fs.read(&real, PEM_BYTES_MAX).context("read", path)?);
+        let bytes = crate::disk::read(fs, &real, PEM_BYTES_MAX).context("read", path)?;
+        let bytes = Zeroizing::new(bytes);
         Ok(Pem { path: path.to_owned(), bytes })
     }
 }

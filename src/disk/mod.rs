@@ -162,14 +162,7 @@ impl Disk {
 
     /// Reads a regular file of at most `limit` bytes; `FileTooLarge` if it has more.
     pub(crate) fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, DiskError> {
-        let mut bytes = Vec::new();
-        let reader = self.fs.reader(path).context("read", path)?;
-        reader.take(limit.saturating_add(1)).read_to_end(&mut bytes).context("read", path)?;
-        if u64::try_from(bytes.len()).is_ok_and(|size| size <= limit) {
-            return Ok(bytes);
-        }
-        let error = io::Error::new(io::ErrorKind::FileTooLarge, format!("over {limit} bytes"));
-        Err(error).context("read", path)
+        read(self.fs.as_ref(), path, limit).context("read", path)
     }
 
     /// Opens a regular file for reading piece by piece.
@@ -220,6 +213,19 @@ impl Disk {
     fn sync_parent(&self, path: &Path) -> Result<(), DiskError> {
         path.parent().map_or(Ok(()), |parent| self.sync_folder(parent))
     }
+}
+
+/// Reads a regular file of at most `limit` bytes; `FileTooLarge` if it has more.
+///
+/// # Errors
+/// As of the file system, without the path.
+pub(crate) fn read(fs: &dyn Fs, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs.reader(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|size| size <= limit) {
+        return Ok(bytes);
+    }
+    Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("over {limit} bytes")))
 }
 
 #[cfg(test)]
