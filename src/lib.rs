@@ -6,6 +6,7 @@ mod clock;
 mod config;
 mod disk;
 mod exit;
+mod job;
 mod names;
 mod schedule;
 mod wake;
