@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::ScheduleError;
+use super::{Fault, ScheduleError};
 use crate::chain::excerpt;
 
 /// How much of an offending text an error shows, in bytes.
@@ -114,8 +114,7 @@ impl Field {
             self.read_item(&item.to_ascii_lowercase(), &mut content)?;
         }
         if empty {
-            let text = shown(text);
-            return Err(ScheduleError::Nothing { field: self.name, text, allowed: self.allowed });
+            return Err(self.refused(text, Fault::Nothing(self.allowed)));
         }
         if content.any {
             content.values = self.all();
@@ -143,13 +142,13 @@ impl Field {
                     content.special.push(item.to_owned());
                     return Ok(());
                 }
-                (None, Some(_)) => return Err(self.refused(item)),
+                (None, Some(_)) => return Err(self.not_understood(item)),
             },
         };
         // `a/n` runs to the end of the field.
         let last = if step.is_some() && !base.contains('-') { self.last } else { last };
         if first > last {
-            return Err(ScheduleError::Reversed { field: self.name, text: shown(item) });
+            return Err(self.refused(item, Fault::Reversed));
         }
         let step = step.map_or(Ok(1), |step| self.step(step, item))?;
         let values = (first..=last).step_by(usize::from(step));
@@ -195,14 +194,10 @@ impl Field {
 
     fn step(&self, text: &str, item: &str) -> Result<u16, ScheduleError> {
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(self.refused(item));
+            return Err(self.not_understood(item));
         }
         let step = self.number(text).filter(|step| (1..=self.last).contains(step));
-        step.ok_or_else(|| ScheduleError::Step {
-            field: self.name,
-            text: shown(item),
-            step_max: self.last,
-        })
+        step.ok_or_else(|| self.refused(item, Fault::Step(self.last)))
     }
 
     /// Returns the number written in `text`: digits only, leading zeros are decimal,
@@ -222,6 +217,11 @@ impl Field {
         if number > self.last { self.first } else { number }
     }
 
+    /// Returns what the field is called.
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// Returns the name of `value`, or its number if it has none.
     pub(super) fn label(&self, value: u16) -> String {
         let index = value.checked_sub(self.first).map(usize::from);
@@ -234,9 +234,13 @@ impl Field {
         (self.first..=self.last).collect()
     }
 
-    /// Returns the refusal of `item`.
-    pub(super) fn refused(&self, item: &str) -> ScheduleError {
-        ScheduleError::Item { field: self.name, text: shown(item), allowed: self.allowed }
+    /// Returns the refusal of an `item` that has no meaning here.
+    pub(super) fn not_understood(&self, item: &str) -> ScheduleError {
+        self.refused(item, Fault::Unknown(self.allowed))
+    }
+
+    fn refused(&self, text: &str, fault: Fault) -> ScheduleError {
+        ScheduleError::Field { field: self.name, text: shown(text), fault }
     }
 }
 

@@ -12,7 +12,7 @@ use super::field::{self, Field, shown};
 use super::zone::Pace;
 
 /// The longest schedule, in bytes: each field with every value written out has less than half.
-const SCHEDULE_BYTES_MAX: usize = 4096;
+pub(super) const SCHEDULE_BYTES_MAX: usize = 4096;
 
 /// The macros, and what they stand for.
 const MACROS: [(&str, [&str; 7]); 7] = [
@@ -77,8 +77,7 @@ impl Fields {
     /// Returns what `text` says.
     pub(super) fn parse(text: &str) -> Result<Fields, ScheduleError> {
         if text.len() > SCHEDULE_BYTES_MAX {
-            let (bytes, bytes_max) = (text.len(), SCHEDULE_BYTES_MAX);
-            return Err(ScheduleError::Long { bytes, bytes_max });
+            return Err(ScheduleError::Long(text.len()));
         }
         // The blanks of the original: no vertical tab, nothing beyond ASCII.
         let words: Vec<&str> = text.split_ascii_whitespace().collect();
@@ -93,13 +92,13 @@ impl Fields {
             [second, minute, hour, day, month, weekday, year] => {
                 Fields::from_words([second, minute, hour, day, month, weekday, year])
             }
-            other => Err(ScheduleError::FieldCount { count: other.len() }),
+            other => Err(ScheduleError::FieldCount(other.len())),
         }
     }
 
     fn from_macro(name: &str, rest: &[&str]) -> Result<Fields, ScheduleError> {
         let Some((name, words)) = MACROS.into_iter().find(|(known, _)| *known == name) else {
-            return Err(ScheduleError::UnknownMacro { text: shown(name) });
+            return Err(ScheduleError::UnknownMacro(shown(name)));
         };
         if !rest.is_empty() {
             return Err(ScheduleError::AfterMacro { name, rest: shown(&rest.join(" ")) });
@@ -128,7 +127,7 @@ impl Fields {
 fn plain(field: &Field, text: &str) -> Result<(BTreeSet<u16>, bool), ScheduleError> {
     let content = field.read(text)?;
     match content.special.first() {
-        Some(item) => Err(field.refused(item)),
+        Some(item) => Err(field.not_understood(item)),
         None => Ok((content.values, content.wildcard)),
     }
 }
@@ -143,7 +142,7 @@ fn days(text: &str) -> Result<Option<Days>, ScheduleError> {
             "lw" => days.last_workday = true,
             other => {
                 let day = other.strip_suffix('w').and_then(|day| field.value(day));
-                days.nearest_workdays.insert(day.ok_or_else(|| field.refused(item))?);
+                days.nearest_workdays.insert(day.ok_or_else(|| field.not_understood(item))?);
             }
         }
     }
@@ -158,10 +157,10 @@ fn weekdays(text: &str) -> Result<Option<Weekdays>, ScheduleError> {
         if let Some((day, nth)) = item.split_once('#') {
             let nth = ["1", "2", "3", "4", "5"].iter().zip(1..).find(|(text, _)| **text == nth);
             let both = field.value(day).zip(nth.map(|(_, nth)| nth));
-            weekdays.nth.insert(both.ok_or_else(|| field.refused(item))?);
+            weekdays.nth.insert(both.ok_or_else(|| field.not_understood(item))?);
         } else {
             let day = item.strip_suffix('l').and_then(|day| field.value(day));
-            weekdays.last.insert(day.ok_or_else(|| field.refused(item))?);
+            weekdays.last.insert(day.ok_or_else(|| field.not_understood(item))?);
         }
     }
     Ok((!content.any).then_some(weekdays))
