@@ -8,6 +8,7 @@ mod clock;
 mod config;
 mod disk;
 mod exit;
+mod job;
 mod logging;
 mod names;
 mod plugin;
