@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::disk::{HAND_PREFIX, Disk, DiskError, RealFs};
+use crate::disk::{Disk, DiskError, HAND_PREFIX, RealFs};
 
 /// Where a directory's scratch folder is.
 const SCRATCH: &str = "spool/.tmp";

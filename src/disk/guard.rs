@@ -92,9 +92,13 @@ mod tests {
     #[test]
     fn what_others_can_write_is_not_trusted() {
         let path = Path::new("/x");
-        for (owner, mode, trusted) in
-            [(7, 0o700, true), (0, 0o755, true), (8, 0o700, false), (7, 0o720, false), (7, 0o702, false)]
-        {
+        for (owner, mode, trusted) in [
+            (7, 0o700, true),
+            (0, 0o755, true),
+            (8, 0o700, false),
+            (7, 0o720, false),
+            (7, 0o702, false),
+        ] {
             assert_eq!(trust(path, &meta(owner, mode), 7).is_ok(), trusted, "{owner} {mode:o}");
         }
     }
@@ -104,6 +108,9 @@ mod tests {
         let path = Path::new("/x");
         assert!(secret(path, &meta(7, 0o600), 7).is_ok());
         let error = secret(path, &meta(7, 0o640), 7).unwrap_err();
-        assert_eq!(error.to_string(), "/x holds a secret and can be read by others: run `chmod go= /x`");
+        assert_eq!(
+            error.to_string(),
+            "/x holds a secret and can be read by others: run `chmod go= /x`"
+        );
     }
 }
