@@ -18,7 +18,7 @@ use crate::config::fault::ConfigError;
 use crate::config::job::JobConfig;
 use crate::config::reader::Located;
 use crate::disk::{Disk, DiskError, Kind, Meta};
-use crate::names::{JobName, NameError};
+use crate::names::JobName;
 use crate::schedule::{Cron, ScheduleError, zone};
 
 /// The file with a job's settings.
@@ -166,10 +166,9 @@ impl Loader {
         let path = || path.to_owned();
         let mut action =
             Action::parse(&text).map_err(|source| JobError::Action { path: path(), source })?;
-        // A run is signed anew: signatures in the file are not sent, so they cannot be too long.
-        let signatures = action.signatures.take();
+        // Each run is signed anew: what signatures the file has is not sent, nor checked.
+        action.signatures = None;
         action.check().map_err(|source| JobError::Refused { path: path(), source })?;
-        action.signatures = signatures;
         Ok(String::from_utf8(text).unwrap_or_else(|_| action.to_json()).into())
     }
 
@@ -239,8 +238,7 @@ fn bad(name: &OsStr, faults: Vec<JobError>, stamps: Stamps, touched: Option<Time
 }
 
 fn job_name(name: &OsStr, path: &Path) -> Result<JobName, JobError> {
-    name.to_str()
-        .ok_or(NameError::Character("job name that is not UTF-8"))
-        .and_then(str::parse)
-        .map_err(|source| JobError::Name { path: path.to_owned(), source })
+    let path = || path.to_owned();
+    let text = name.to_str().ok_or_else(|| JobError::Encoding { path: path() })?;
+    text.parse().map_err(|source| JobError::Name { path: path(), source })
 }

@@ -80,6 +80,12 @@ pub(crate) enum JobError {
         /// What is wrong with the name.
         source: NameError,
     },
+    /// Its name is no text.
+    #[error("{} cannot be a job, its name is not UTF-8: rename it", path.display())]
+    Encoding {
+        /// The folder.
+        path: PathBuf,
+    },
     /// There is something else of that name.
     #[error(
         "{} is no folder: a job is a folder with entity.cfg and action.json; move it away",
@@ -178,6 +184,7 @@ impl Rejection {
         self.faults.iter().any(|fault| match fault {
             JobError::Config(_) | JobError::Action { .. } | JobError::Refused { .. } => false,
             JobError::Name { .. }
+            | JobError::Encoding { .. }
             | JobError::NotFolder { .. }
             | JobError::NotFile { .. }
             | JobError::Link { .. }

@@ -3,6 +3,7 @@
 mod counting;
 
 use std::fs::{self, Permissions};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::time::Duration;
 
@@ -270,6 +271,18 @@ fn what_is_no_folder_of_files_is_refused() {
         ]
     );
     assert_eq!(rig.look(), [""; 0]);
+}
+
+#[test]
+fn a_name_that_is_no_text_is_refused() {
+    let mut rig = Rig::new();
+    let name = OsStr::from_bytes(b"a\xff");
+    fs::create_dir(rig.folder.path().join(name)).unwrap();
+    fs::set_permissions(rig.folder.path().join(name), Permissions::from_mode(0o700)).unwrap();
+    let now = after(rig.touched("."), LATER_SPAN);
+    let changes = rig.jobs.look(now).unwrap();
+    let said = "a\u{fffd} cannot be a job, its name is not UTF-8: rename it";
+    assert_eq!(rig.tell(&changes), [said]);
 }
 
 #[test]
