@@ -18,6 +18,7 @@ use slog::{error, info, warn};
 
 use super::gate::Gate;
 use super::index::{Index, Key, Live};
+use super::moves::Held;
 use super::scan::Strangers;
 use super::watching::Watches;
 use super::workers::{Pool, Task, Workers};
@@ -32,16 +33,6 @@ use crate::stage::{Move, Pause, Step, Work, collect, deliver, fetch, submit};
 /// How long the engine sleeps at the most, so that a clock that was set is noticed.
 const NAP: Duration = Duration::from_secs(60);
 
-/// A move that could not be made yet.
-#[derive(Debug)]
-struct Held {
-    key: Key,
-    moved: Move,
-    record: Record,
-    at: Timestamp,
-    failures: u32,
-}
-
 /// The engine's whole state.
 #[derive(Debug)]
 pub(crate) struct Engine {
@@ -54,7 +45,7 @@ pub(crate) struct Engine {
     pub(super) gated: BTreeSet<Key>,
     pub(super) workers: Workers,
     queues: [VecDeque<Key>; 2],
-    held: Vec<Held>,
+    pub(super) held: Vec<Held>,
 }
 
 impl Engine {
@@ -106,7 +97,7 @@ impl Engine {
         match self.decide(key, live, now) {
             Ok(Step::Wait(until)) => self.index.schedule(key, until),
             Ok(Step::Work(work)) => self.queue(key, &work, now),
-            Ok(Step::Move(moved)) => self.make(key, moved, now),
+            Ok(Step::Move(moved)) => self.make(key, &moved, now),
             Ok(Step::Bury(reason)) => self.bury(key, &reason, now),
             Err(error) => {
                 error!(self.parts.log, "cannot decide"; "run" => %key.1, "error" => Chain(&error));
@@ -162,7 +153,7 @@ impl Engine {
         });
         match plan {
             deliver::Plan::Bury(reason) => self.bury(key, &reason, now),
-            deliver::Plan::Move(moved) => self.make(key, moved, now),
+            deliver::Plan::Move(moved) => self.make(key, &moved, now),
             deliver::Plan::Start(due, mut next) => {
                 for plugin in due {
                     if !self.workers.is_free(Pool::Deliver) {
@@ -229,7 +220,7 @@ impl Engine {
         }
     }
 
-    fn start_with(&mut self, key: &Key, work: Work, record: Record, now: Timestamp) {
+    pub(super) fn start_with(&mut self, key: &Key, work: Work, record: Record, now: Timestamp) {
         let work = match work {
             Work::Sign { valid_from } => {
                 Work::Sign { valid_from: self.free_second(&record, valid_from) }
@@ -293,143 +284,6 @@ impl Engine {
             self.index.put(run, now, self.began);
         } else {
             self.index.forget(&key);
-        }
-    }
-
-    /// Makes a move that a stage decided upon.
-    fn make(&mut self, key: &Key, moved: Move, now: Timestamp) {
-        let made = match self.current(key) {
-            Ok(Some(run)) => self.follow(key, run, &moved, now),
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = made {
-            self.unmade(key, &error, now);
-        }
-    }
-
-    /// Makes a move that follows from what a worker brought back; it is held until it can be made.
-    pub(super) fn make_or_hold(&mut self, key: &Key, moved: Move, record: Record, now: Timestamp) {
-        if let Err(error) = self.try_outcome(key, &moved, &record, now) {
-            error!(self.parts.log, "cannot write down an outcome, it is held";
-                "run" => %key.1, "error" => Chain(&error));
-            if let Some(tries) = self.index.tries(key) {
-                tries.busy = true;
-            }
-            let at = after(now, backoff::delay(1, crate::random::jitter(), None));
-            self.held.push(Held { key: key.clone(), moved, record, at, failures: 1 });
-        }
-    }
-
-    fn try_outcome(
-        &mut self,
-        key: &Key,
-        moved: &Move,
-        record: &Record,
-        now: Timestamp,
-    ) -> Result<(), SpoolError> {
-        if let Some(run) = self.current(key)? {
-            return self.follow(key, run, moved, now);
-        }
-        if moved.edge != Edge::Accepted {
-            info!(self.parts.log, "outcome dropped: the entry was moved away";
-                "run" => %key.1, "outcome" => ?moved.edge);
-            return Ok(());
-        }
-        // Whatever a person did with the entry meanwhile, the action runs on the fleet.
-        warn!(self.parts.log, "action was accepted though its entry was moved away";
-            "run" => %key.1);
-        let run = Run::departed(Folder::New, record.clone());
-        self.follow(key, run, moved, now)?;
-        self.parts.spool.settle(&key.1, key.0).map(drop)
-    }
-
-    fn retry_held(&mut self, now: Timestamp) {
-        for mut held in std::mem::take(&mut self.held) {
-            if held.at > now {
-                self.held.push(held);
-                continue;
-            }
-            match self.try_outcome(&held.key, &held.moved, &held.record, now) {
-                Ok(()) => info!(self.parts.log, "held outcome written"; "run" => %held.key.1),
-                Err(error) => {
-                    held.failures = held.failures.saturating_add(1);
-                    let delay = backoff::delay(held.failures, crate::random::jitter(), None);
-                    error!(self.parts.log, "cannot write down an outcome, it is held";
-                        "run" => %held.key.1, "error" => Chain(&error));
-                    held.at = after(now, delay);
-                    self.held.push(held);
-                }
-            }
-        }
-    }
-
-    fn follow(
-        &mut self,
-        key: &Key,
-        run: Run,
-        moved: &Move,
-        now: Timestamp,
-    ) -> Result<(), SpoolError> {
-        let spool = &self.parts.spool;
-        let edit = |record: &mut Record| {
-            if let Some(edit) = &moved.edit {
-                edit(record);
-            }
-        };
-        if moved.edge == Edge::Collected {
-            let mut record = run.record().clone();
-            edit(&mut record);
-            spool.make_ready(record)?;
-        }
-        let run = match moved.edit {
-            Some(_) => spool.follow(run, moved.edge, edit)?,
-            None => spool.pass(run, moved.edge)?,
-        };
-        self.told(&run, moved.edge);
-        let record = moved.then.as_ref().map(|_| run.record().clone());
-        if moved.edge == Edge::Accepted {
-            let first = collect::first_poll(now);
-            self.remember(run);
-            if let Some(tries) = self.index.tries(key) {
-                tries.not_before = first;
-            }
-        } else {
-            self.remember(run);
-        }
-        if moved.edge == Edge::Collected {
-            if let Some(run) = self.parts.spool.take(Folder::Ready, &key.1)? {
-                self.remember(run);
-            }
-        }
-        if let (Some(work), Some(record)) = (moved.then.clone(), record) {
-            self.index.schedule(key, None);
-            self.start_with(key, work, record, now);
-        }
-        Ok(())
-    }
-
-    fn unmade(&mut self, key: &Key, error: &SpoolError, now: Timestamp) {
-        match error {
-            // The disk is the truth: what is there now is found by looking.
-            SpoolError::Gone { .. } | SpoolError::Taken { .. } => {
-                info!(self.parts.log, "entry was moved meanwhile"; "run" => %key.1,
-                    "error" => Chain(error));
-                self.index.schedule(key, Some(after(now, Duration::from_secs(1))));
-            }
-            _ => {
-                error!(self.parts.log, "cannot move entry"; "run" => %key.1, "error" => Chain(error));
-                self.pause(key, Pause::Run(None), now);
-            }
-        }
-    }
-
-    fn bury(&mut self, key: &Key, reason: &str, now: Timestamp) {
-        let Some(live) = self.index.get(key) else { return };
-        let name = key.1.file_name();
-        match self.parts.spool.bury(live.folder, name.as_ref(), reason) {
-            Ok(()) => drop(self.index.forget(key)),
-            Err(error) => self.unmade(key, &error, now),
         }
     }
 

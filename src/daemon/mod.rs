@@ -13,6 +13,7 @@ mod engine;
 mod gate;
 mod index;
 mod launching;
+mod moves;
 mod outcome;
 mod scan;
 mod signals;

@@ -26,10 +26,10 @@ impl Engine {
         self.rest(&key, &work);
         debug!(self.parts.log, "work done"; "run" => %key.1, "work" => ?work,
             "took_ms" => u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
-        if work == Work::Post {
-            if let Some(tries) = self.index.tries(&key) {
-                tries.ended = now;
-            }
+        if work == Work::Post
+            && let Some(tries) = self.index.tries(&key)
+        {
+            tries.ended = now;
         }
         let verdict = self.verdict(&key, outcome, now);
         self.after(&key, &work, verdict.pause, now);

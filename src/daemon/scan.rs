@@ -120,10 +120,8 @@ impl Engine {
             return Ok(());
         }
         let seen = self.parts.spool.see(folder, name)?;
-        if let Some(stamp) = stamp {
-            if !matches!(seen, Seen::Run(_)) {
-                self.strangers.reported.insert((folder, name.to_owned()), stamp);
-            }
+        if let Some(stamp) = stamp.filter(|_| !matches!(seen, Seen::Run(_))) {
+            self.strangers.reported.insert((folder, name.to_owned()), stamp);
         }
         match seen {
             Seen::Gone => self.departed(folder, name),
@@ -273,11 +271,11 @@ impl Engine {
         };
         for entry in entries {
             let path = folder.join(&entry.name);
-            if path.extension().is_some_and(|extension| extension == "json") {
-                if let Err(error) = self.adopt_file(job, &path) {
-                    error!(self.parts.log, "cannot adopt an action in flight"; "job" => %job,
-                        "path" => %path.display(), "error" => Chain(&error));
-                }
+            if path.extension().is_some_and(|extension| extension == "json")
+                && let Err(error) = self.adopt_file(job, &path)
+            {
+                error!(self.parts.log, "cannot adopt an action in flight"; "job" => %job,
+                    "path" => %path.display(), "error" => Chain(&error));
             }
         }
     }

@@ -230,8 +230,6 @@ pub(crate) fn read(fs: &dyn Fs, path: &Path, limit: u64) -> io::Result<Vec<u8>> 
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::disallowed_methods, reason = "tests look behind the disk's back")]
-
     use super::*;
 
     fn disk() -> (tempfile::TempDir, Disk) {

@@ -169,11 +169,11 @@ impl Spool {
             best = Some(match best {
                 None => run,
                 Some(other) if run.record.seq >= other.record.seq => {
-                    self.retire(other, &run)?;
+                    self.retire(&other, &run)?;
                     run
                 }
                 Some(other) => {
-                    self.retire(run, &other)?;
+                    self.retire(&run, &other)?;
                     other
                 }
             });
@@ -183,8 +183,8 @@ impl Spool {
 
     /// Removes a file of a run in favour of one that counts more; one that says something else
     /// though it is as new is kept as a dead letter.
-    fn retire(&self, loser: Run, winner: &Run) -> Result<(), SpoolError> {
-        let differs = || Ok::<bool, SpoolError>(bytes(&loser)? != bytes(winner)?);
+    fn retire(&self, loser: &Run, winner: &Run) -> Result<(), SpoolError> {
+        let differs = || Ok::<bool, SpoolError>(bytes(loser)? != bytes(winner)?);
         if loser.record.seq == winner.record.seq && differs()? {
             let reason = format!("another file of this run, in {}, counts", winner.folder);
             let name = loser.record.id.file_name();

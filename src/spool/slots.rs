@@ -101,7 +101,7 @@ mod tests {
             spool.stamp_slot(&job, &stamp).unwrap();
             assert_eq!(spool.last_slot(&job).unwrap(), Some(stamp));
         }
-        assert_eq!(spool.stamped_jobs().unwrap(), [job.clone()]);
+        assert_eq!(spool.stamped_jobs().unwrap(), std::slice::from_ref(&job));
         std::fs::write(folder.path().join("spool/.slots/job"), "2026-").unwrap();
         assert_eq!(spool.last_slot(&job).unwrap(), None);
         spool.forget_slot(&job).unwrap();

@@ -10,8 +10,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::launch::Defaults;
+use crate::action::{Action, ParseError};
 use crate::clock::after;
-use crate::names::{ActionId, JobName, NameError, PluginName, RunId};
+use crate::names::{JobName, NameError, PluginName, RunId};
 use crate::spool::{Fate, Launch, Origin, Record};
 
 /// How far before its launch the original dates an action.
@@ -23,6 +24,9 @@ pub(crate) enum AdoptError {
     /// It is cut or damaged.
     #[error("it is no in-flight file of the original runner")]
     Damaged(#[source] serde_json::Error),
+    /// What it holds is no action.
+    #[error("its action cannot be read")]
+    Action(#[source] ParseError),
     /// It names no action that could have been accepted.
     #[error("its action has no id")]
     NoId,
@@ -38,16 +42,6 @@ struct Original {
     plugin: String,
 }
 
-#[derive(Deserialize)]
-struct OriginalAction {
-    id: f64,
-    name: String,
-    #[serde(rename = "validfrom")]
-    valid_from: Timestamp,
-    #[serde(rename = "expireafter")]
-    expire_after: Timestamp,
-}
-
 /// Returns the record of an action that the original runner posted for `job`.
 ///
 /// # Errors
@@ -59,10 +53,11 @@ pub(crate) fn record(
     now: Timestamp,
 ) -> Result<Record, AdoptError> {
     let original: Original = serde_json::from_slice(text).map_err(AdoptError::Damaged)?;
-    let action: OriginalAction =
-        serde_json::from_str(original.action.get()).map_err(AdoptError::Damaged)?;
-    let id = action_id(action.id).ok_or(AdoptError::NoId)?;
-    let slot = after(action.valid_from, VALID_SINCE);
+    let action = Action::parse(original.action.get().as_bytes()).map_err(AdoptError::Action)?;
+    let id = action.action_id().ok_or(AdoptError::NoId)?;
+    let (valid_from, expire_after) =
+        (action.valid_from.timestamp(), action.expire_after.timestamp());
+    let slot = after(valid_from, VALID_SINCE);
     let run = RunId::marked(job.as_str(), slot, &id.to_string()).map_err(AdoptError::Name)?;
     let plugins: Vec<PluginName> = match original.plugin.as_str() {
         "" => Vec::new(),
@@ -75,23 +70,16 @@ pub(crate) fn record(
         template: original.action.get().to_owned(),
         action_name: action.name,
         verbatim: true,
-        settings: defaults.settings(action.expire_after),
+        settings: defaults.settings(expire_after),
         plugins,
     };
     let mut record = Record::new(launch, now);
     record.action = Some(original.action);
     record.action_id = Some(id);
-    record.request.valid_from = Some(action.valid_from);
-    record.request.expire_after = Some(action.expire_after);
+    record.request.valid_from = Some(valid_from);
+    record.request.expire_after = Some(expire_after);
     record.request.fate = Fate::Accepted;
     Ok(record)
-}
-
-/// The original writes ids as it reads them, as floating-point numbers.
-fn action_id(id: f64) -> Option<ActionId> {
-    let whole = id.fract() == 0.0 && (1.0..9_007_199_254_740_992.0).contains(&id);
-    // Below 2^53 the text of a whole number is exact.
-    whole.then(|| format!("{id:.0}").parse().ok().map(ActionId)).flatten()
 }
 
 #[cfg(test)]

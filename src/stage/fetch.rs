@@ -175,10 +175,10 @@ impl Fetcher<'_> {
     fn target(&self, record: &Record, document: &Path) -> Result<PathBuf, FetchError> {
         if let Some(job) = record.job() {
             let home = Path::new("runners").join(job.as_str());
-            if let Ok(below) = document.strip_prefix(&home) {
-                if self.disk.find(&self.directory.join(&home))?.is_none() {
-                    return Ok(below.to_owned());
-                }
+            if let Ok(below) = document.strip_prefix(&home)
+                && self.disk.find(&self.directory.join(&home))?.is_none()
+            {
+                return Ok(below.to_owned());
             }
         }
         Ok(document.to_owned())
