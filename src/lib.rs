@@ -6,4 +6,5 @@ mod clock;
 mod disk;
 mod exit;
 mod names;
+mod pgp;
 mod wake;
