@@ -143,6 +143,7 @@ macro_rules! go_struct {
             }
 
             fn mixes(key: &str) -> bool {
+                // The field's type is known only by the field: a path to it is enough to ask.
                 fn of<T: $crate::action::go_json::GoType, U>(_: fn(&U) -> &T) -> bool {
                     T::MIXES
                 }
