@@ -12,6 +12,7 @@ mod exit;
 mod job;
 mod logging;
 mod names;
+mod pgp;
 mod plugin;
 mod random;
 mod schedule;
