@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::value::RawValue;
 
-use crate::action::{self, Command, CommandError, Summary};
+use crate::action::{Command, CommandError, Summary, document};
 use crate::disk::{Context, Disk, DiskError, FsFile};
 
 /// A results document that is not complete yet.
@@ -117,7 +117,7 @@ impl Part {
             return Ok(());
         }
         self.summary.add(&command);
-        let line = action::line(self.ids.len() - 1, raw.get());
+        let line = document::line(self.ids.len() - 1, raw.get());
         self.buffer.extend(line.into_bytes());
         Ok(())
     }

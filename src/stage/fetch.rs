@@ -12,7 +12,7 @@ use jiff::tz::Offset;
 
 use super::document::{DocumentError, Part, part_path};
 use super::{Move, Pause, Step, Verdict, Work};
-use crate::action::{self, Summary};
+use crate::action::{Summary, document};
 use crate::api::{Api, ApiError};
 use crate::clock::after;
 use crate::disk::{Disk, DiskError};
@@ -161,7 +161,7 @@ impl Fetcher<'_> {
             return Err(FetchError::NoAction);
         };
         let target = self.target(record, Path::new(document))?;
-        let (path, head) = (self.directory.join(&target), action::head(posted.get()));
+        let (path, head) = (self.directory.join(&target), document::head(posted.get()));
         let summary = match self.disk.find(&path)? {
             None => self.collect(record, id, &head, &path)?,
             // It was complete before it had its name; only the note of it was lost.
@@ -208,7 +208,7 @@ impl Fetcher<'_> {
             }
         };
         let summary = part.summary(sent);
-        part.finish(self.disk, document, &action::tail(record.name.as_str(), &record.plugin))?;
+        part.finish(self.disk, document, &document::tail(record.name.as_str(), &record.plugin))?;
         Ok(summary)
     }
 
