@@ -99,7 +99,7 @@ impl Answer {
 
     /// Returns the refusal that it is.
     pub(super) fn refusal(self, call: &Call) -> ApiError {
-        let said = self.body.map_or_else(|_| Said::Other(String::new()), |body| said(&body));
+        let said = self.body.map_or(Said::Lost, |body| said(&body));
         let Answer { status, retry_after, .. } = self;
         ApiError::Status { call: call.clone(), status, said, retry_after }
     }

@@ -22,7 +22,7 @@ use slog::{Logger, debug};
 
 use super::answer::{Action, Answer, action, walk_page, wrong};
 use super::error::{ApiError, Call};
-use super::settings::{self, ClientSettings, SettingsError};
+use super::settings::{self, HttpSettings, SettingsError};
 use super::skew::{Skew, http_date};
 use super::token::{Authority, Pass};
 use super::verdict::{is_ours, judge};
@@ -70,7 +70,7 @@ impl Client {
     /// # Errors
     /// The settings are no good.
     pub(crate) fn new(
-        settings: ClientSettings,
+        settings: HttpSettings,
         clock: Arc<dyn Clock>,
         log: Logger,
     ) -> Result<Client, SettingsError> {

@@ -151,12 +151,15 @@ pub(crate) enum Said {
     Api(String),
     /// Something that the API does not write: a proxy's page, for instance.
     Other(String),
+    /// Something that did not arrive as a whole.
+    Lost,
 }
 
 impl fmt::Display for Said {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Said::Api(message) => write!(f, ": {}", excerpt(message, SAID_BYTES_MAX)),
+            Said::Lost => f.write_str(", and the rest did not arrive"),
             Said::Other(text) if text.trim().is_empty() => f.write_str(" and nothing else"),
             Said::Other(text) => {
                 write!(f, ", not by the API itself: {}", excerpt(text.trim(), SAID_BYTES_MAX))

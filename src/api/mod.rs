@@ -44,7 +44,7 @@ pub(crate) use client::Client;
 pub(crate) use error::{ApiError, Call, Scope};
 pub(crate) use form::{FORM_BYTES_MAX, form_bytes};
 pub(crate) use settings::{
-    Certificates, ClientIdentity, ClientSettings, Credentials, Pem, Proxies, SettingsError,
+    Certificates, ClientIdentity, Credentials, HttpSettings, Pem, Proxies, SettingsError,
 };
 pub(crate) use token::TokenError;
 

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use super::testing::{FixedSigner, Server};
 use super::{
-    Api, ApiError, Certificates, Client, ClientSettings, Credentials, Page, Posted, Proxies, Search,
+    Api, ApiError, Certificates, Client, Credentials, HttpSettings, Page, Posted, Proxies, Search,
 };
 use crate::action::Signature;
 use crate::clock::SystemClock;
@@ -24,8 +24,8 @@ use crate::names::ActionId;
 /// Long enough for loopback on a busy machine.
 const PATIENT: Duration = Duration::from_secs(60);
 
-fn settings(url: &str) -> ClientSettings {
-    ClientSettings {
+fn settings(url: &str) -> HttpSettings {
+    HttpSettings {
         url: url.to_owned(),
         credentials: Credentials::Signer(Arc::new(FixedSigner("sig="))),
         certificates: Certificates::System,
@@ -37,7 +37,7 @@ fn settings(url: &str) -> ClientSettings {
     }
 }
 
-fn client_with(settings: ClientSettings) -> Client {
+fn client_with(settings: HttpSettings) -> Client {
     let log = slog::Logger::root(slog::Discard, slog::o!());
     Client::new(settings, Arc::new(SystemClock), log).unwrap()
 }

@@ -56,12 +56,14 @@ fn shows(error: &ApiError, exchange: &Exchange) -> bool {
 
 #[test]
 fn every_answer_to_a_post() {
+    let (server, prompt) = Server::prompted();
+    let client = client(&server);
     let mut judged = 0;
     let posts = recorded("").into_iter().filter(|exchange| exchange.method == "POST");
     for exchange in posts.filter(|exchange| exchange.target.contains("action/create")) {
-        let server = Server::always(exchange.reply());
+        prompt.set(exchange.reply());
         let posted = exchange.posted().unwrap_or_default();
-        let got = outcome(&client(&server).post(&posted, &signatures(&posted)));
+        let got = outcome(&client.post(&posted, &signatures(&posted)));
         let wanted = if exchange.status == 202 {
             let action = body(&exchange)["collection"]["items"][0]["data"][0]["value"].clone();
             format!("accepted {}", action["id"])
@@ -77,6 +79,8 @@ fn every_answer_to_a_post() {
 
 #[test]
 fn every_search_for_commands() {
+    let (server, prompt) = Server::prompted();
+    let client = client(&server);
     let mut seen = 0;
     for exchange in recorded("").iter().filter(|exchange| exchange.is_about("GET", "search")) {
         let query = exchange.query();
@@ -84,8 +88,8 @@ fn every_search_for_commands() {
         if field("type").is_none_or(|kind| kind != "command") {
             continue;
         }
-        let server = Server::always(exchange.reply());
-        let (commands, page) = fetch(&client(&server), 1, 0, 250);
+        prompt.set(exchange.reply());
+        let (commands, page) = fetch(&client, 1, 0, 250);
         seen += 1;
         let wanted = values(exchange, "command");
         match page {
@@ -111,13 +115,15 @@ fn every_search_for_commands() {
 
 #[test]
 fn every_look_at_an_action() {
+    let (server, prompt) = Server::prompted();
+    let client = client(&server);
     let mut seen = 0;
     for exchange in recorded("").iter().filter(|exchange| exchange.is_about("GET", "action")) {
-        let server = Server::always(exchange.reply());
+        prompt.set(exchange.reply());
         let wanted = values(exchange, "action").pop().unwrap_or_default();
         let id = ActionId(wanted["id"].as_u64().unwrap_or(1));
         seen += 1;
-        match client(&server).action(id) {
+        match client.action(id) {
             Ok(Some(seen)) => {
                 assert_eq!((&*seen.name, &*seen.status), wanted_text(&wanted));
                 let sent = wanted["counters"]["sent"].as_i64().unwrap_or_default();
@@ -138,10 +144,11 @@ fn wanted_text(action: &Value) -> (&str, &str) {
 
 #[test]
 fn every_search_for_actions_by_each_signature_in_it() {
+    let (server, prompt) = Server::prompted();
+    let client = client(&server);
     let mut found = 0;
     for exchange in recorded("10-search-action").iter().filter(|exchange| exchange.status == 200) {
-        let server = Server::always(exchange.reply());
-        let client = client(&server);
+        prompt.set(exchange.reply());
         let none = BTreeSet::new();
         for action in values(exchange, "action") {
             let ours = signatures(&action.to_string());
@@ -162,10 +169,12 @@ fn every_search_for_actions_by_each_signature_in_it() {
 
 #[test]
 fn what_does_not_answer_a_search_for_actions() {
+    let (server, prompt) = Server::prompted();
+    let client = client(&server);
     for exchange in recorded("").iter().filter(|exchange| exchange.is_about("GET", "search")) {
-        let server = Server::always(exchange.reply());
+        prompt.set(exchange.reply());
         let (ours, none) = ([signature("other=")], BTreeSet::new());
-        match client(&server).find(&search("x", &ours, &none)) {
+        match client.find(&search("x", &ours, &none)) {
             Ok(Found::None) => {
                 assert!(exchange.status == 200 || message(exchange) == "no results found");
             }
@@ -182,9 +191,11 @@ fn what_does_not_answer_a_search_for_actions() {
 
 #[test]
 fn every_dashboard() {
+    let (server, prompt) = Server::prompted();
+    let client = client(&server);
     for exchange in recorded("").iter().filter(|exchange| exchange.is_about("GET", "dashboard")) {
-        let server = Server::always(exchange.reply());
-        match client(&server).dashboard() {
+        prompt.set(exchange.reply());
+        match client.dashboard() {
             Ok(dashboard) => {
                 let wanted = values(exchange, "online agents").pop().unwrap();
                 assert_eq!(dashboard.agents_online, wanted.as_u64());

@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use super::{PATIENT, client, client_with, fetch, outcome, search, settings, signature};
 use crate::api::testing::{Reply, Server, pairs};
-use crate::api::{
-    Api, ApiError, ClientSettings, Credentials, FORM_BYTES_MAX, Found, Posted, Scope,
-};
+use crate::api::{Api, ApiError, Credentials, FORM_BYTES_MAX, Found, HttpSettings, Posted, Scope};
 use crate::names::ActionId;
 
 const NO_RESULTS: &str = r#"{"collection":{"version":"1.0","template":{},"error":{"code":"1","message":"no results found"}}}"#;
@@ -108,7 +106,7 @@ fn one_connection_and_one_token_serve_many_requests() {
 fn an_api_key_is_not_tried_twice() {
     let server = Server::always(Reply::json(401, "{}"));
     let credentials = Credentials::ApiKey("k3y".to_owned().into());
-    let client = client_with(ClientSettings { credentials, ..settings(&server.url()) });
+    let client = client_with(HttpSettings { credentials, ..settings(&server.url()) });
     let posted = client.post("{}", &[signature("s=")]);
     assert_eq!(outcome(&posted), "BackOffAll");
     let requests = server.requests();
@@ -236,7 +234,7 @@ fn a_server_that_speaks_no_tls_was_sent_nothing() {
     let server = Server::always(Reply::Raw(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()));
     let url = server.url().replace("http:", "https:");
     let span = Duration::from_secs(5).min(PATIENT);
-    let hurried = ClientSettings { call_span: span, connect_span: span, ..settings(&url) };
+    let hurried = HttpSettings { call_span: span, connect_span: span, ..settings(&url) };
     let posted = client_with(hurried).post("{}", &[signature("s=")]);
     let is_connect = matches!(&posted, Posted::Refused { cause: ApiError::Connect { .. }, .. });
     assert!(is_connect, "{posted:?}");
