@@ -112,10 +112,7 @@ pub(crate) enum ApiError {
         retry_after: Option<Duration>,
     },
     /// The answer says success and is not what the API says then.
-    #[error(
-        "{call} was answered {status} with no document of the API ({what}): {}",
-        excerpt(head, SAID_BYTES_MAX)
-    )]
+    #[error("the answer to {call} ({status}) cannot be used: {what}{}", beginning(head))]
     Answer {
         /// The request.
         call: Call,
@@ -142,6 +139,14 @@ pub(crate) enum ApiError {
         /// What happened.
         source: io::Error,
     },
+}
+
+/// Shows how an answer begins, if it does.
+fn beginning(head: &str) -> String {
+    if head.is_empty() {
+        return String::new();
+    }
+    format!("; it begins: {}", excerpt(head, SAID_BYTES_MAX))
 }
 
 /// What was said with a refusal.

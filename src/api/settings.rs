@@ -270,6 +270,9 @@ fn trusting(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::client::ClientConfig;
+    use crate::config::runner::RunnerConfig;
+    use crate::disk::RealFs;
 
     #[test]
     fn a_base_ends_with_one_slash() {
@@ -277,6 +280,45 @@ mod tests {
             assert_eq!(base(url).unwrap().as_str(), "http://h/api/v1/");
         }
         assert_eq!(base("https://h").unwrap().as_str(), "https://h/");
+    }
+
+    #[test]
+    fn the_configuration_becomes_settings() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let mut file = RealFs.create(&path("ca.pem")).unwrap();
+        file.append(b"a certificate").unwrap();
+        let runner = RunnerConfig::parse(
+            b"[runner]\ndirectory = /x\n[client]\ntimeout = 7s\n",
+            &path("runner.cfg"),
+        );
+        let client = runner.unwrap().client;
+        let read = |more: &str| {
+            let text = format!("[api]\nurl = http://h/api/v1/\n{more}[gpg]\nkeyid = {:040}\n", 1);
+            let migrc = ClientConfig::parse(text.as_bytes(), &path("migrc")).unwrap();
+            let key = Credentials::ApiKey("key".to_owned().into());
+            HttpSettings::read(&migrc.api, &client, key, &RealFs)
+        };
+        let settings = read("").unwrap();
+        assert!(matches!(settings.certificates, Certificates::System));
+        assert_eq!((settings.call_span, settings.page_span), (Duration::from_secs(7), PAGE_SPAN));
+        assert_eq!(settings.proxies, Proxies::Environment);
+        let ca = format!("cacert = {}\n", path("ca.pem").display());
+        assert!(matches!(read(&ca).unwrap().certificates, Certificates::With(_)));
+        let all = format!("{ca}skipverifycert = true\n");
+        assert!(matches!(read(&all).unwrap().certificates, Certificates::Unchecked));
+        let missing = read(&ca.replace("ca.pem", "none.pem")).unwrap_err();
+        assert!(missing.to_string().contains("none.pem"), "{missing}");
+        // One file may hold both the certificate and its key.
+        let both = read(&ca.replace("cacert", "clientcert")).unwrap().identity.unwrap();
+        assert_eq!(both.certificate.path, both.key.path);
+    }
+
+    #[test]
+    fn a_key_may_stand_behind_its_certificate() {
+        let both = b"-----BEGIN CERTIFICATE-----\nx\n-----BEGIN PRIVATE KEY-----\ny";
+        assert_eq!(key_of(both), b"-----BEGIN PRIVATE KEY-----\ny");
+        assert_eq!(key_of(b"nothing"), b"nothing");
     }
 
     #[test]

@@ -126,6 +126,7 @@ impl Server {
                     return;
                 }
                 let stream = stream.unwrap();
+                stream.set_nodelay(true).unwrap();
                 shared.connections.lock().unwrap().push(stream.try_clone().unwrap());
                 let shared = Arc::clone(&shared);
                 thread::spawn(move || shared.serve(stream));

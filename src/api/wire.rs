@@ -182,7 +182,8 @@ impl<'de> Visitor<'de> for Place<'_, '_> {
                     self.walk.document.has_items = true;
                 }
                 (Level::Collection, Key::Error) => {
-                    self.walk.document.message = map.next_value::<Complaint>()?.message;
+                    let complaint = map.next_value::<Complaint>()?;
+                    self.walk.document.message = complaint.message.filter(|text| !text.is_empty());
                 }
                 (Level::Item, Key::Data) => map.next_value_seed(self.at(Level::Data))?,
                 _ => drop(map.next_value::<IgnoredAny>()?),

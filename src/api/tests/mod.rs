@@ -13,7 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
-use super::testing::{FixedSigner, Server};
+use super::testing::{FixedSigner, Prompt, Server};
 use super::{
     Api, ApiError, Certificates, Client, Credentials, HttpSettings, Page, Posted, Proxies, Search,
 };
@@ -44,6 +44,13 @@ fn client_with(settings: HttpSettings) -> Client {
 
 fn client(server: &Server) -> Client {
     client_with(settings(&server.url()))
+}
+
+/// Returns a server, what sets its answers, and a client; one for many answers, as a client is dear.
+fn prompted() -> (Server, Prompt, Client) {
+    let (server, prompt) = Server::prompted();
+    let client = client(&server);
+    (server, prompt, client)
 }
 
 fn signature(line: &str) -> Signature {

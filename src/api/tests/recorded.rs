@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{client, fetch, outcome, search, signature, signatures};
-use crate::api::testing::{Exchange, Server, recorded};
+use super::{fetch, outcome, prompted, search, signature, signatures};
+use crate::api::testing::{Exchange, recorded};
 use crate::api::{Api, ApiError, Found, Scope};
 use crate::names::ActionId;
 
@@ -56,8 +56,7 @@ fn shows(error: &ApiError, exchange: &Exchange) -> bool {
 
 #[test]
 fn every_answer_to_a_post() {
-    let (server, prompt) = Server::prompted();
-    let client = client(&server);
+    let (_server, prompt, client) = prompted();
     let mut judged = 0;
     let posts = recorded("").into_iter().filter(|exchange| exchange.method == "POST");
     for exchange in posts.filter(|exchange| exchange.target.contains("action/create")) {
@@ -79,8 +78,7 @@ fn every_answer_to_a_post() {
 
 #[test]
 fn every_search_for_commands() {
-    let (server, prompt) = Server::prompted();
-    let client = client(&server);
+    let (_server, prompt, client) = prompted();
     let mut seen = 0;
     for exchange in recorded("").iter().filter(|exchange| exchange.is_about("GET", "search")) {
         let query = exchange.query();
@@ -115,8 +113,7 @@ fn every_search_for_commands() {
 
 #[test]
 fn every_look_at_an_action() {
-    let (server, prompt) = Server::prompted();
-    let client = client(&server);
+    let (_server, prompt, client) = prompted();
     let mut seen = 0;
     for exchange in recorded("").iter().filter(|exchange| exchange.is_about("GET", "action")) {
         prompt.set(exchange.reply());
@@ -144,8 +141,7 @@ fn wanted_text(action: &Value) -> (&str, &str) {
 
 #[test]
 fn every_search_for_actions_by_each_signature_in_it() {
-    let (server, prompt) = Server::prompted();
-    let client = client(&server);
+    let (_server, prompt, client) = prompted();
     let mut found = 0;
     for exchange in recorded("10-search-action").iter().filter(|exchange| exchange.status == 200) {
         prompt.set(exchange.reply());
@@ -169,8 +165,7 @@ fn every_search_for_actions_by_each_signature_in_it() {
 
 #[test]
 fn what_does_not_answer_a_search_for_actions() {
-    let (server, prompt) = Server::prompted();
-    let client = client(&server);
+    let (_server, prompt, client) = prompted();
     for exchange in recorded("").iter().filter(|exchange| exchange.is_about("GET", "search")) {
         prompt.set(exchange.reply());
         let (ours, none) = ([signature("other=")], BTreeSet::new());
@@ -191,8 +186,7 @@ fn what_does_not_answer_a_search_for_actions() {
 
 #[test]
 fn every_dashboard() {
-    let (server, prompt) = Server::prompted();
-    let client = client(&server);
+    let (_server, prompt, client) = prompted();
     for exchange in recorded("").iter().filter(|exchange| exchange.is_about("GET", "dashboard")) {
         prompt.set(exchange.reply());
         match client.dashboard() {
