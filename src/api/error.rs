@@ -100,7 +100,7 @@ pub(crate) enum ApiError {
         source: Box<dyn Error + Send + Sync>,
     },
     /// The answer is a refusal.
-    #[error("{call} was answered {status}{said}")]
+    #[error("{call} was answered {status}{said}{}", remedy(*status, said))]
     Status {
         /// The request.
         call: Call,
@@ -149,6 +149,16 @@ fn beginning(head: &str) -> String {
     format!("; it begins: {}", excerpt(head, SAID_BYTES_MAX))
 }
 
+/// Returns what to do about a refusal that has one usual reason.
+fn remedy(status: u16, said: &Said) -> &'static str {
+    match (status, said) {
+        (_, Said::Api(_)) => "",
+        (300..=399 | 404 | 405, _) => "; check the url of the API",
+        (403 | 407, _) => "; check what stands in front of the API",
+        _ => "",
+    }
+}
+
 /// What was said with a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Said {
@@ -167,7 +177,8 @@ impl fmt::Display for Said {
             Said::Lost => f.write_str(", and the rest did not arrive"),
             Said::Other(text) if text.trim().is_empty() => f.write_str(" and nothing else"),
             Said::Other(text) => {
-                write!(f, ", not by the API itself: {}", excerpt(text.trim(), SAID_BYTES_MAX))
+                let text = excerpt(text.trim(), SAID_BYTES_MAX);
+                write!(f, " without a message of the API: {text}")
             }
         }
     }

@@ -55,6 +55,9 @@ pub(crate) trait Api: Debug + Send + Sync {
 
     /// Looks for an action by its signatures, after a POST of which the outcome is unknown.
     ///
+    /// One that bears them is found however full the answer is; that there is none is believed
+    /// of an answer only that had room for more.
+    ///
     /// # Errors
     /// The outcome is as unknown as before.
     fn find(&self, search: &Search<'_>) -> Result<Found, ApiError>;

@@ -144,6 +144,11 @@ fn a_redirect_is_not_followed() {
         assert_eq!(outcome(&posted), "unknown, Api", "{status}");
     }
     assert_eq!(server.requests().len(), 5);
+    let error = fetch(&client, 1, 0, 250).1.unwrap_err();
+    assert!(
+        error.to_string().ends_with("308 and nothing else; check the url of the API"),
+        "{error}"
+    );
 }
 
 #[test]
