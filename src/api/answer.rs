@@ -23,6 +23,8 @@ const NOT_FOUND: &str = " not found";
 const SHORT: Limits = Limits { answer_bytes_max: 64 << 20, item_bytes_max: 64 << 20 };
 /// What is read of a page: a command is what an agent found on one machine.
 const PAGE: Limits = Limits { answer_bytes_max: 4 << 30, item_bytes_max: 64 << 20 };
+/// How much of a body is kept for messages, in bytes.
+const HEAD_BYTES_MAX: usize = 1024;
 /// How much is told of what is wrong in a document, in bytes.
 const WHAT_BYTES_MAX: usize = 160;
 
@@ -83,6 +85,11 @@ impl Answer {
         walk_success(call, self.status, self.body?.as_slice(), SHORT, wants, sink).map(drop)
     }
 
+    /// Returns how the body begins, for messages.
+    pub(super) fn head(&self) -> String {
+        self.body.as_ref().map_or(String::new(), |body| head(body))
+    }
+
     /// Tells whether it is the API's word that a search has no result.
     pub(super) fn is_no_results(&self) -> bool {
         self.status == 404
@@ -99,7 +106,7 @@ impl Answer {
 
     /// Returns the refusal that it is.
     pub(super) fn refusal(self, call: &Call) -> ApiError {
-        let said = self.body.map_or_else(|_| Said::Other(String::new()), |body| said(&body));
+        let said = self.body.map_or(Said::Lost, |body| said(&body));
         let Answer { status, retry_after, .. } = self;
         ApiError::Status { call: call.clone(), status, said, retry_after }
     }
@@ -130,12 +137,12 @@ fn walk_success(
     let meter = Meter::new(limits);
     let document =
         walk(body, &meter, wants, sink).map_err(|error| broken(call, status, &meter, error))?;
-    if let Some(message) = document.message.filter(|message| !message.is_empty()) {
+    if let Some(message) = document.message {
         let (call, said) = (call.clone(), Said::Api(message));
         return Err(ApiError::Status { call, status, said, retry_after: None });
     }
     if !document.has_items {
-        return Err(wrong(call, status, "no items", meter.head()));
+        return Err(wrong(call, status, "it has no items", meter.head()));
     }
     Ok(Document { message: None, ..document })
 }
@@ -155,6 +162,9 @@ fn broken(call: &Call, status: u16, meter: &Meter, error: WireError) -> ApiError
         (WireError::Read(error), None) => {
             ApiError::Exchange { call, timeout: is_timeout(&error), source: Box::new(error) }
         }
+        (WireError::Json(_), _) if meter.head().is_empty() => {
+            wrong(&call, status, "it is empty", String::new())
+        }
         (WireError::Json(error), _) => wrong(&call, status, &error.to_string(), meter.head()),
     }
 }
@@ -165,16 +175,17 @@ fn is_timeout(error: &io::Error) -> bool {
     inner.is_some_and(reqwest::Error::is_timeout) || error.kind() == io::ErrorKind::TimedOut
 }
 
+/// Returns how a body begins: more than is ever shown need not be kept.
+fn head(body: &[u8]) -> String {
+    String::from_utf8_lossy(body.get(..HEAD_BYTES_MAX).unwrap_or(body)).into_owned()
+}
+
 /// Returns what was said with a refusal.
 fn said(body: &[u8]) -> Said {
     let complaint = walk(body, &Meter::new(SHORT), |_| false, &mut |_| Ok(()));
     match complaint.ok().and_then(|document| document.message) {
         Some(message) => Said::Api(message),
-        None => {
-            // More than is ever shown need not be kept.
-            let head = body.get(..1024).unwrap_or(body);
-            Said::Other(String::from_utf8_lossy(head).into_owned())
-        }
+        None => Said::Other(head(body)),
     }
 }
 

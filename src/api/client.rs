@@ -22,7 +22,7 @@ use slog::{Logger, debug};
 
 use super::answer::{Action, Answer, action, walk_page, wrong};
 use super::error::{ApiError, Call};
-use super::settings::{self, ClientSettings, SettingsError};
+use super::settings::{self, HttpSettings, SettingsError};
 use super::skew::{Skew, http_date};
 use super::token::{Authority, Pass};
 use super::verdict::{is_ours, judge};
@@ -70,7 +70,7 @@ impl Client {
     /// # Errors
     /// The settings are no good.
     pub(crate) fn new(
-        settings: ClientSettings,
+        settings: HttpSettings,
         clock: Arc<dyn Clock>,
         log: Logger,
     ) -> Result<Client, SettingsError> {
@@ -152,6 +152,16 @@ impl Client {
         Answer::read(&ask.call, response.status().as_u16(), retry_after, response)
     }
 
+    /// Sends a search and walks its results while they arrive; returns how many there were.
+    fn search(&self, ask: &Ask, wants: fn(&str) -> bool, sink: Sink<'_>) -> Result<u64, ApiError> {
+        let response = self.send(ask)?;
+        if response.status() == 200 {
+            return walk_page(&ask.call, response, wants, sink);
+        }
+        let answer = self.read(ask, response);
+        if answer.is_no_results() { Ok(0) } else { Err(answer.refusal(&ask.call)) }
+    }
+
     fn post_once(&self, ask: &mut Ask, action_json: &str) -> Result<Answer, ApiError> {
         let bytes = form::form_bytes(action_json);
         if bytes > form::FORM_BYTES_MAX {
@@ -186,7 +196,7 @@ impl Api for Client {
         let rows = self.search(&ask, |name| name == "action", &mut |value| {
             let seen = action(value)?;
             let id = ActionId(seen.id);
-            // Of several with our signature the first that was made is the one that runs first.
+            // Of several with our signature the first that was made is the one that was asked for.
             let is_first = found.as_ref().is_none_or(|(first, _)| id < *first);
             if is_ours(&seen, search.signatures) && !search.taken.contains(&id) && is_first {
                 found = Some((id, value.to_owned()));
@@ -209,7 +219,7 @@ impl Api for Client {
         if answer.status != 200 {
             return Err(answer.refusal(&ask.call));
         }
-        let mut seen = None;
+        let (mut seen, head) = (None, answer.head());
         answer.walk(&ask.call, |name| name == "action", &mut |value| {
             let Action { id: theirs, name, status, counters, .. } = action(value)?;
             if theirs == id.0 {
@@ -219,7 +229,7 @@ impl Api for Client {
         })?;
         match seen {
             Some(seen) => Ok(Some(seen)),
-            None => Err(wrong(&ask.call, 200, "without the action", String::new())),
+            None => Err(wrong(&ask.call, 200, "the action is not in it", head)),
         }
     }
 
@@ -270,18 +280,6 @@ impl Api for Client {
 
     fn skew(&self) -> Option<SignedDuration> {
         self.skew.last()
-    }
-}
-
-impl Client {
-    /// Sends a search and walks its results while they arrive; returns how many there were.
-    fn search(&self, ask: &Ask, wants: fn(&str) -> bool, sink: Sink<'_>) -> Result<u64, ApiError> {
-        let response = self.send(ask)?;
-        if response.status() == 200 {
-            return walk_page(&ask.call, response, wants, sink);
-        }
-        let answer = self.read(ask, response);
-        if answer.is_no_results() { Ok(0) } else { Err(answer.refusal(&ask.call)) }
     }
 }
 

@@ -100,7 +100,7 @@ pub(crate) enum ApiError {
         source: Box<dyn Error + Send + Sync>,
     },
     /// The answer is a refusal.
-    #[error("{call} was answered {status}{said}")]
+    #[error("{call} was answered {status}{said}{}", remedy(*status, said))]
     Status {
         /// The request.
         call: Call,
@@ -112,10 +112,7 @@ pub(crate) enum ApiError {
         retry_after: Option<Duration>,
     },
     /// The answer says success and is not what the API says then.
-    #[error(
-        "{call} was answered {status} with no document of the API ({what}): {}",
-        excerpt(head, SAID_BYTES_MAX)
-    )]
+    #[error("the answer to {call} ({status}) cannot be used: {what}{}", beginning(head))]
     Answer {
         /// The request.
         call: Call,
@@ -144,6 +141,24 @@ pub(crate) enum ApiError {
     },
 }
 
+/// Shows how an answer begins, if it does.
+fn beginning(head: &str) -> String {
+    if head.is_empty() {
+        return String::new();
+    }
+    format!("; it begins: {}", excerpt(head, SAID_BYTES_MAX))
+}
+
+/// Returns what to do about a refusal that has one usual reason.
+fn remedy(status: u16, said: &Said) -> &'static str {
+    match (status, said) {
+        (_, Said::Api(_)) => "",
+        (300..=399 | 404 | 405, _) => "; check the url of the API",
+        (403 | 407, _) => "; check what stands in front of the API",
+        _ => "",
+    }
+}
+
 /// What was said with a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Said {
@@ -151,15 +166,19 @@ pub(crate) enum Said {
     Api(String),
     /// Something that the API does not write: a proxy's page, for instance.
     Other(String),
+    /// Something that did not arrive as a whole.
+    Lost,
 }
 
 impl fmt::Display for Said {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Said::Api(message) => write!(f, ": {}", excerpt(message, SAID_BYTES_MAX)),
+            Said::Lost => f.write_str(", and the rest did not arrive"),
             Said::Other(text) if text.trim().is_empty() => f.write_str(" and nothing else"),
             Said::Other(text) => {
-                write!(f, ", not by the API itself: {}", excerpt(text.trim(), SAID_BYTES_MAX))
+                let text = excerpt(text.trim(), SAID_BYTES_MAX);
+                write!(f, " without a message of the API: {text}")
             }
         }
     }

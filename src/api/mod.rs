@@ -44,7 +44,7 @@ pub(crate) use client::Client;
 pub(crate) use error::{ApiError, Call, Scope};
 pub(crate) use form::{FORM_BYTES_MAX, form_bytes};
 pub(crate) use settings::{
-    Certificates, ClientIdentity, ClientSettings, Credentials, Pem, Proxies, SettingsError,
+    Certificates, ClientIdentity, Credentials, HttpSettings, Pem, Proxies, SettingsError,
 };
 pub(crate) use token::TokenError;
 
@@ -54,6 +54,9 @@ pub(crate) trait Api: Debug + Send + Sync {
     fn post(&self, action_json: &str, signatures: &[Signature]) -> Posted;
 
     /// Looks for an action by its signatures, after a POST of which the outcome is unknown.
+    ///
+    /// One that bears them is found however full the answer is; that there is none is believed
+    /// of an answer only that had room for more.
     ///
     /// # Errors
     /// The outcome is as unknown as before.

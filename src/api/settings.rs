@@ -12,12 +12,19 @@ use reqwest::{Certificate, Identity, retry};
 use zeroize::Zeroizing;
 
 use crate::action::Signer;
+use crate::config::client::ApiSettings;
+use crate::config::runner::ClientSettings;
+use crate::config::secret::Secret;
 use crate::disk::{Context, DiskError, Fs};
 
 /// The longest certificate or key file, in bytes; the system's whole bundle is a quarter of it.
 const PEM_BYTES_MAX: u64 = 1 << 20;
 /// How long an idle connection is kept: less than what servers and proxies allow it.
 const IDLE_SPAN: Duration = Duration::from_secs(30);
+/// How long a page of results may take: the API computes all of it before its first byte.
+const PAGE_SPAN: Duration = Duration::from_secs(300);
+/// How a key in the one form that is read begins.
+const KEY_BEGIN: &[u8] = b"-----BEGIN PRIVATE KEY-----";
 /// What we call ourselves.
 const USER_AGENT: &str = concat!("mig-runner/", env!("CARGO_PKG_VERSION"));
 
@@ -36,6 +43,9 @@ pub(crate) enum SettingsError {
     /// The API key cannot be sent.
     #[error("the API key has a character that cannot stand in a header")]
     ApiKey,
+    /// A certificate or key cannot be read.
+    #[error(transparent)]
+    Read(#[from] DiskError),
     /// A file with certificates has none.
     #[error("{} holds no certificate in PEM form", path.display())]
     NoCertificate {
@@ -73,7 +83,7 @@ pub(crate) enum SettingsError {
 
 /// What the client has to know.
 #[derive(Debug)]
-pub(crate) struct ClientSettings {
+pub(crate) struct HttpSettings {
     /// Where the API is, up to and with its version: `https://HOST/api/v1/`.
     pub(crate) url: String,
     /// What authorises our requests.
@@ -92,21 +102,49 @@ pub(crate) struct ClientSettings {
     pub(crate) page_span: Duration,
 }
 
+impl HttpSettings {
+    /// Reads the files that the configuration names, and puts it together.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub(crate) fn read(
+        api: &ApiSettings,
+        client: &ClientSettings,
+        credentials: Credentials,
+        fs: &dyn Fs,
+    ) -> Result<HttpSettings, SettingsError> {
+        let certificates = match &api.ca_cert {
+            _ if api.skip_verify => Certificates::Unchecked,
+            Some(path) => Certificates::With(Pem::read(fs, path)?),
+            None => Certificates::System,
+        };
+        let identity = match &api.client_cert {
+            Some(path) => Some(ClientIdentity {
+                certificate: Pem::read(fs, path)?,
+                key: Pem::read(fs, api.client_key.as_ref().unwrap_or(path))?,
+            }),
+            None => None,
+        };
+        Ok(HttpSettings {
+            url: api.url.clone(),
+            credentials,
+            certificates,
+            identity,
+            proxies: Proxies::Environment,
+            connect_span: client.connect_timeout,
+            call_span: client.timeout,
+            page_span: client.timeout.max(PAGE_SPAN),
+        })
+    }
+}
+
 /// What authorises our requests.
+#[derive(Debug)]
 pub(crate) enum Credentials {
     /// Tokens that this signs.
     Signer(Arc<dyn Signer>),
     /// An API key.
-    ApiKey(Zeroizing<String>),
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Credentials::Signer(signer) => f.debug_tuple("Signer").field(signer).finish(),
-            Credentials::ApiKey(_) => f.write_str("ApiKey(..)"),
-        }
-    }
+    ApiKey(Secret),
 }
 
 /// Which certificates of the API are good.
@@ -176,7 +214,7 @@ pub(super) fn base(url: &str) -> Result<Url, SettingsError> {
 }
 
 /// Returns the HTTP client for the settings.
-pub(super) fn http(settings: &ClientSettings) -> Result<Client, SettingsError> {
+pub(super) fn http(settings: &HttpSettings) -> Result<Client, SettingsError> {
     let mut builder = Client::builder()
         .user_agent(USER_AGENT)
         // A redirected POST would become a GET, and a token go where nobody meant it to.
@@ -192,7 +230,7 @@ pub(super) fn http(settings: &ClientSettings) -> Result<Client, SettingsError> {
     }
     builder = trusting(builder, &settings.certificates)?;
     if let Some(ClientIdentity { certificate, key }) = &settings.identity {
-        let identity = Identity::from_pkcs8_pem(&certificate.bytes, &key.bytes);
+        let identity = Identity::from_pkcs8_pem(&certificate.bytes, key_of(&key.bytes));
         builder = builder.identity(identity.map_err(|source| SettingsError::Identity {
             certificate: certificate.path.clone(),
             key: key.path.clone(),
@@ -200,6 +238,12 @@ pub(super) fn http(settings: &ClientSettings) -> Result<Client, SettingsError> {
         })?);
     }
     builder.build().map_err(|source| SettingsError::Client { source })
+}
+
+/// Returns where the key begins, in a file that may hold its certificate as well.
+fn key_of(pem: &[u8]) -> &[u8] {
+    let begin = pem.windows(KEY_BEGIN.len()).position(|window| window == KEY_BEGIN);
+    begin.and_then(|begin| pem.get(begin..)).unwrap_or(pem)
 }
 
 fn trusting(
@@ -227,6 +271,9 @@ fn trusting(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::client::ClientConfig;
+    use crate::config::runner::RunnerConfig;
+    use crate::disk::RealFs;
 
     #[test]
     fn a_base_ends_with_one_slash() {
@@ -234,6 +281,45 @@ mod tests {
             assert_eq!(base(url).unwrap().as_str(), "http://h/api/v1/");
         }
         assert_eq!(base("https://h").unwrap().as_str(), "https://h/");
+    }
+
+    #[test]
+    fn the_configuration_becomes_settings() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let mut file = RealFs.create(&path("ca.pem")).unwrap();
+        file.append(b"a certificate").unwrap();
+        let runner = RunnerConfig::parse(
+            b"[runner]\ndirectory = /x\n[client]\ntimeout = 7s\n",
+            &path("runner.cfg"),
+        );
+        let client = runner.unwrap().client;
+        let read = |more: &str| {
+            let text = format!("[api]\nurl = http://h/api/v1/\n{more}[gpg]\nkeyid = {:040}\n", 1);
+            let migrc = ClientConfig::parse(text.as_bytes(), &path("migrc")).unwrap();
+            let key = Credentials::ApiKey("key".to_owned().into());
+            HttpSettings::read(&migrc.api, &client, key, &RealFs)
+        };
+        let settings = read("").unwrap();
+        assert!(matches!(settings.certificates, Certificates::System));
+        assert_eq!((settings.call_span, settings.page_span), (Duration::from_secs(7), PAGE_SPAN));
+        assert_eq!(settings.proxies, Proxies::Environment);
+        let ca = format!("cacert = {}\n", path("ca.pem").display());
+        assert!(matches!(read(&ca).unwrap().certificates, Certificates::With(_)));
+        let all = format!("{ca}skipverifycert = true\n");
+        assert!(matches!(read(&all).unwrap().certificates, Certificates::Unchecked));
+        let missing = read(&ca.replace("ca.pem", "none.pem")).unwrap_err();
+        assert!(missing.to_string().contains("none.pem"), "{missing}");
+        // One file may hold both the certificate and its key.
+        let both = read(&ca.replace("cacert", "clientcert")).unwrap().identity.unwrap();
+        assert_eq!(both.certificate.path, both.key.path);
+    }
+
+    #[test]
+    fn a_key_may_stand_behind_its_certificate() {
+        let both = b"-----BEGIN CERTIFICATE-----\nx\n-----BEGIN PRIVATE KEY-----\ny";
+        assert_eq!(key_of(both), b"-----BEGIN PRIVATE KEY-----\ny");
+        assert_eq!(key_of(b"nothing"), b"nothing");
     }
 
     #[test]

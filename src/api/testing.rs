@@ -82,6 +82,17 @@ pub(crate) struct Server {
     accepting: Option<JoinHandle<()>>,
 }
 
+/// What a prompted server says.
+#[derive(Debug, Clone)]
+pub(crate) struct Prompt(Arc<Mutex<Reply>>);
+
+impl Prompt {
+    /// Sets the answer.
+    pub(crate) fn set(&self, reply: Reply) {
+        *self.0.lock().unwrap() = reply;
+    }
+}
+
 type Answerer = Box<dyn FnMut(&Request) -> Reply + Send>;
 
 struct State {
@@ -115,6 +126,7 @@ impl Server {
                     return;
                 }
                 let stream = stream.unwrap();
+                stream.set_nodelay(true).unwrap();
                 shared.connections.lock().unwrap().push(stream.try_clone().unwrap());
                 let shared = Arc::clone(&shared);
                 thread::spawn(move || shared.serve(stream));
@@ -126,6 +138,13 @@ impl Server {
     /// Starts a server that always gives the same answer.
     pub(crate) fn always(reply: Reply) -> Server {
         Server::start(move |_| reply.clone())
+    }
+
+    /// Starts a server that gives the answer that was set last.
+    pub(crate) fn prompted() -> (Server, Prompt) {
+        let prompt = Prompt(Arc::new(Mutex::new(Reply::json(501, "{}"))));
+        let shared = prompt.clone();
+        (Server::start(move |_| shared.0.lock().unwrap().clone()), prompt)
     }
 
     /// Returns the base URL of its API.

@@ -73,7 +73,8 @@ impl Authority {
         match credentials {
             Credentials::Signer(signer) => Ok(Authority::Tokens(Tokens::new(signer))),
             Credentials::ApiKey(key) => {
-                let mut value = HeaderValue::from_str(&key).map_err(|_| SettingsError::ApiKey)?;
+                let mut value =
+                    HeaderValue::from_str(key.expose()).map_err(|_| SettingsError::ApiKey)?;
                 value.set_sensitive(true);
                 Ok(Authority::ApiKey(value))
             }

@@ -100,7 +100,7 @@ fn before_inserting(said: &str) -> Option<Next> {
 
 /// Decides about a 202: it counts only with an id and one of our signatures.
 fn accepted(call: &Call, answer: Answer, signatures: &[Signature]) -> Posted {
-    let mut posted = None;
+    let (mut posted, head) = (None, answer.head());
     let walked = answer.walk(call, |_| true, &mut |value| {
         if posted.is_none()
             && let Ok(seen) = action(value)
@@ -113,8 +113,8 @@ fn accepted(call: &Call, answer: Answer, signatures: &[Signature]) -> Posted {
     match (walked, posted) {
         (Ok(()), Some((id, action))) => Posted::Accepted { id, action },
         (Ok(()), None) => {
-            let what = "no action with an id and our signature";
-            Posted::Unknown { cause: wrong(call, 202, what, String::new()) }
+            let what = "no action with an id and our signature is in it";
+            Posted::Unknown { cause: wrong(call, 202, what, head) }
         }
         (Err(cause), _) => Posted::Unknown { cause },
     }
@@ -124,4 +124,79 @@ fn accepted(call: &Call, answer: Answer, signatures: &[Signature]) -> Posted {
 pub(super) fn is_ours(seen: &Action, signatures: &[Signature]) -> bool {
     let theirs = seen.pgpsignatures.as_deref().unwrap_or_default();
     seen.id > 0 && signatures.iter().any(|ours| theirs.iter().any(|line| line == ours.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::Url;
+
+    use super::*;
+    use crate::api::Scope;
+
+    fn judged(status: u16, body: &str) -> Result<Next, Scope> {
+        let call = Call::new("POST", &Url::parse("http://h/").unwrap());
+        let answer = Answer { status, retry_after: None, body: Ok(body.into()) };
+        match judge(&call, Ok(answer), &[]) {
+            Posted::Refused { next, .. } => Ok(next),
+            Posted::Unknown { cause } => Err(cause.scope()),
+            Posted::Accepted { id, .. } => panic!("accepted {id}"),
+        }
+    }
+
+    fn message(text: &str) -> String {
+        let text = serde_json::to_string(text).unwrap();
+        format!(r#"{{"collection":{{"template":{{}},"error":{{"code":"1","message":{text}}}}}}}"#)
+    }
+
+    #[test]
+    fn what_is_said_before_inserting_is_certain() {
+        for (text, next) in [
+            ("action expireafter is in the past", Next::DateAnew),
+            ("VerifySignatures() -> openpgp: signature made by unknown entity", Next::BackOff),
+            ("VerifySignatures() -> EOF", Next::Invalid),
+            ("http: POST too large", Next::Invalid),
+            ("invalid character '<' looking for beginning of value", Next::Invalid),
+        ] {
+            assert_eq!(judged(500, &message(text)), Ok(next), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_said_after_inserting_is_not() {
+        for text in [
+            "openpgp: signature made by unknown entity",
+            "GetFingerprintFromSignature() -> openpgp: signature made by unknown entity",
+            "Failed to store signature: 'pq: value too long for type character varying(4096)'",
+            "Failed to store action: 'pq: the database system is shutting down'",
+            "Failed to store action: 'read tcp 127.0.0.1:5432: connection reset by peer'",
+            "Error while finding investigator: 'EOF'",
+            "action expireafter is in the past, or is it",
+            "an action name is empty",
+            "runtime error: invalid memory address or nil pointer dereference",
+        ] {
+            assert_eq!(judged(500, &message(text)), Err(Scope::Request), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_api_itself_is_believed() {
+        let text = "action name is empty";
+        for body in [text.to_owned(), format!(r#"{{"error":{text:?}}}"#), message(text) + "x"] {
+            assert_eq!(judged(500, &body), Err(Scope::Api), "{body}");
+        }
+        assert_eq!(judged(200, &message(text)), Err(Scope::Api));
+    }
+
+    #[test]
+    fn a_status_that_decides_needs_no_body() {
+        let call = Call::new("POST", &Url::parse("http://h/").unwrap());
+        let cut = |status| {
+            let body = Err(wrong(&call, status, "cut", String::new()));
+            judge(&call, Ok(Answer { status, retry_after: None, body }), &[])
+        };
+        assert!(matches!(cut(422), Posted::Refused { next: Next::Invalid, .. }));
+        assert!(matches!(cut(401), Posted::Refused { next: Next::BackOffAll, .. }));
+        assert!(matches!(cut(500), Posted::Unknown { .. }));
+        assert!(matches!(cut(202), Posted::Unknown { .. }));
+    }
 }

@@ -182,7 +182,8 @@ impl<'de> Visitor<'de> for Place<'_, '_> {
                     self.walk.document.has_items = true;
                 }
                 (Level::Collection, Key::Error) => {
-                    self.walk.document.message = map.next_value::<Complaint>()?.message;
+                    let complaint = map.next_value::<Complaint>()?;
+                    self.walk.document.message = complaint.message.filter(|text| !text.is_empty());
                 }
                 (Level::Item, Key::Data) => map.next_value_seed(self.at(Level::Data))?,
                 _ => drop(map.next_value::<IgnoredAny>()?),
@@ -210,5 +211,90 @@ impl Place<'_, '_> {
             self.walk.stop = Some(stop);
             A::Error::custom("the sink stopped")
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::limit::Limits;
+    use super::*;
+
+    const LIMITS: Limits = Limits { answer_bytes_max: 1 << 30, item_bytes_max: 1 << 20 };
+
+    /// Walks `text` followed by as many `more` as are asked for.
+    fn read(text: &str, more: &str, times: usize) -> (Result<Document, WireError>, Meter, usize) {
+        let meter = Meter::new(LIMITS);
+        let repeated = Repeated { unit: more.as_bytes(), at: 0, left: times };
+        let mut longest = 0;
+        let document =
+            walk(text.as_bytes().chain(repeated), &meter, |name| name == "x", &mut |value| {
+                longest = longest.max(value.get().len());
+                Ok(())
+            });
+        (document, meter, longest)
+    }
+
+    struct Repeated<'r> {
+        unit: &'r [u8],
+        at: usize,
+        left: usize,
+    }
+
+    impl Read for Repeated<'_> {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            if self.left == 0 {
+                return Ok(0);
+            }
+            let count = (&self.unit[self.at..]).read(buf)?;
+            self.at += count;
+            if self.at == self.unit.len() {
+                (self.at, self.left) = (0, self.left - 1);
+            }
+            Ok(count)
+        }
+    }
+
+    #[test]
+    fn finds_the_wanted_values_and_the_complaint() {
+        let text = r#"{"collection":{"version":"1.0","error":{"code":"1","message":"oh"},"items":[
+            {"href":"h","data":[{"name":"x","value":1},{"name":"y","value":[2]},{"value":{"a":3},"name":"x"}]},
+            {"data":[{"name":"x"},{"value":4},{"name":"z","value":5,"name":"x"}]}, {"href":"h"}]}}"#;
+        let mut values = Vec::new();
+        let meter = Meter::new(LIMITS);
+        let document = walk(text.as_bytes(), &meter, |name| name == "x", &mut |value| {
+            values.push(value.get().to_owned());
+            Ok(())
+        });
+        assert_eq!(values, ["1", r#"{"a":3}"#]);
+        let message = Some("oh".to_owned());
+        assert_eq!(document.unwrap(), Document { has_items: true, values: 2, message });
+    }
+
+    #[test]
+    fn many_items_pass_one_by_one() {
+        let item = format!(r#",{{"data":[{{"name":"x","value":"{}"}}]}}"#, "v".repeat(1000));
+        let (document, meter, longest) = read(r#"{"collection":{"items":[{}"#, &item, 5000);
+        // Five times the limit of an item went by; only the end is missing.
+        assert!(matches!(document, Err(WireError::Json(error)) if error.is_eof()));
+        assert_eq!((meter.exceeded(), longest), (None, 1002));
+    }
+
+    #[test]
+    fn nothing_without_end_is_kept() {
+        for begin in [
+            r#"{"collection":{"items":[{"data":[{"name":"x","value":{"id":""#,
+            r#"{"collection":{"items":[{"data":[{"name":""#,
+            r#"{"collection":{"error":{"message":""#,
+            r#"{"collection":{""#,
+            r#"{"collection":"#,
+            "",
+        ] {
+            for more in ["x", " ", "[", "\"a\":", "\\u0000"] {
+                let (document, meter, _) = read(begin, &more.repeat(1000), 10_000);
+                let is_refused = meter.exceeded() == Some(LIMITS.item_bytes_max)
+                    || matches!(document, Err(WireError::Json(_)));
+                assert!(is_refused, "{begin} {more}");
+            }
+        }
     }
 }

@@ -13,9 +13,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
-use super::testing::{FixedSigner, Server};
+use super::testing::{FixedSigner, Prompt, Server};
 use super::{
-    Api, ApiError, Certificates, Client, ClientSettings, Credentials, Page, Posted, Proxies, Search,
+    Api, ApiError, Certificates, Client, Credentials, HttpSettings, Page, Posted, Proxies, Search,
 };
 use crate::action::Signature;
 use crate::clock::SystemClock;
@@ -24,8 +24,8 @@ use crate::names::ActionId;
 /// Long enough for loopback on a busy machine.
 const PATIENT: Duration = Duration::from_secs(60);
 
-fn settings(url: &str) -> ClientSettings {
-    ClientSettings {
+fn settings(url: &str) -> HttpSettings {
+    HttpSettings {
         url: url.to_owned(),
         credentials: Credentials::Signer(Arc::new(FixedSigner("sig="))),
         certificates: Certificates::System,
@@ -37,13 +37,20 @@ fn settings(url: &str) -> ClientSettings {
     }
 }
 
-fn client_with(settings: ClientSettings) -> Client {
+fn client_with(settings: HttpSettings) -> Client {
     let log = slog::Logger::root(slog::Discard, slog::o!());
     Client::new(settings, Arc::new(SystemClock), log).unwrap()
 }
 
 fn client(server: &Server) -> Client {
     client_with(settings(&server.url()))
+}
+
+/// Returns a server, what sets its answers, and a client; one for many answers, as a client is dear.
+fn prompted() -> (Server, Prompt, Client) {
+    let (server, prompt) = Server::prompted();
+    let client = client(&server);
+    (server, prompt, client)
 }
 
 fn signature(line: &str) -> Signature {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{client, fetch, outcome, search, signature, signatures};
-use crate::api::testing::{Exchange, Server, recorded};
+use super::{fetch, outcome, prompted, search, signature, signatures};
+use crate::api::testing::{Exchange, recorded};
 use crate::api::{Api, ApiError, Found, Scope};
 use crate::names::ActionId;
 
@@ -56,12 +56,13 @@ fn shows(error: &ApiError, exchange: &Exchange) -> bool {
 
 #[test]
 fn every_answer_to_a_post() {
+    let (_server, prompt, client) = prompted();
     let mut judged = 0;
     let posts = recorded("").into_iter().filter(|exchange| exchange.method == "POST");
     for exchange in posts.filter(|exchange| exchange.target.contains("action/create")) {
-        let server = Server::always(exchange.reply());
+        prompt.set(exchange.reply());
         let posted = exchange.posted().unwrap_or_default();
-        let got = outcome(&client(&server).post(&posted, &signatures(&posted)));
+        let got = outcome(&client.post(&posted, &signatures(&posted)));
         let wanted = if exchange.status == 202 {
             let action = body(&exchange)["collection"]["items"][0]["data"][0]["value"].clone();
             format!("accepted {}", action["id"])
@@ -77,6 +78,7 @@ fn every_answer_to_a_post() {
 
 #[test]
 fn every_search_for_commands() {
+    let (_server, prompt, client) = prompted();
     let mut seen = 0;
     for exchange in recorded("").iter().filter(|exchange| exchange.is_about("GET", "search")) {
         let query = exchange.query();
@@ -84,8 +86,8 @@ fn every_search_for_commands() {
         if field("type").is_none_or(|kind| kind != "command") {
             continue;
         }
-        let server = Server::always(exchange.reply());
-        let (commands, page) = fetch(&client(&server), 1, 0, 250);
+        prompt.set(exchange.reply());
+        let (commands, page) = fetch(&client, 1, 0, 250);
         seen += 1;
         let wanted = values(exchange, "command");
         match page {
@@ -111,13 +113,14 @@ fn every_search_for_commands() {
 
 #[test]
 fn every_look_at_an_action() {
+    let (_server, prompt, client) = prompted();
     let mut seen = 0;
     for exchange in recorded("").iter().filter(|exchange| exchange.is_about("GET", "action")) {
-        let server = Server::always(exchange.reply());
+        prompt.set(exchange.reply());
         let wanted = values(exchange, "action").pop().unwrap_or_default();
         let id = ActionId(wanted["id"].as_u64().unwrap_or(1));
         seen += 1;
-        match client(&server).action(id) {
+        match client.action(id) {
             Ok(Some(seen)) => {
                 assert_eq!((&*seen.name, &*seen.status), wanted_text(&wanted));
                 let sent = wanted["counters"]["sent"].as_i64().unwrap_or_default();
@@ -138,10 +141,10 @@ fn wanted_text(action: &Value) -> (&str, &str) {
 
 #[test]
 fn every_search_for_actions_by_each_signature_in_it() {
+    let (_server, prompt, client) = prompted();
     let mut found = 0;
     for exchange in recorded("10-search-action").iter().filter(|exchange| exchange.status == 200) {
-        let server = Server::always(exchange.reply());
-        let client = client(&server);
+        prompt.set(exchange.reply());
         let none = BTreeSet::new();
         for action in values(exchange, "action") {
             let ours = signatures(&action.to_string());
@@ -162,10 +165,11 @@ fn every_search_for_actions_by_each_signature_in_it() {
 
 #[test]
 fn what_does_not_answer_a_search_for_actions() {
+    let (_server, prompt, client) = prompted();
     for exchange in recorded("").iter().filter(|exchange| exchange.is_about("GET", "search")) {
-        let server = Server::always(exchange.reply());
+        prompt.set(exchange.reply());
         let (ours, none) = ([signature("other=")], BTreeSet::new());
-        match client(&server).find(&search("x", &ours, &none)) {
+        match client.find(&search("x", &ours, &none)) {
             Ok(Found::None) => {
                 assert!(exchange.status == 200 || message(exchange) == "no results found");
             }
@@ -182,9 +186,10 @@ fn what_does_not_answer_a_search_for_actions() {
 
 #[test]
 fn every_dashboard() {
+    let (_server, prompt, client) = prompted();
     for exchange in recorded("").iter().filter(|exchange| exchange.is_about("GET", "dashboard")) {
-        let server = Server::always(exchange.reply());
-        match client(&server).dashboard() {
+        prompt.set(exchange.reply());
+        match client.dashboard() {
             Ok(dashboard) => {
                 let wanted = values(exchange, "online agents").pop().unwrap();
                 assert_eq!(dashboard.agents_online, wanted.as_u64());

@@ -77,7 +77,7 @@ fn ask(client: &Client, exchange: &Exchange) -> Option<String> {
 fn play(name: &str, credentials: Credentials) -> Vec<String> {
     let exchanges = recorded(name);
     let (server, misplaced) = replay(exchanges.clone());
-    let client = client_with(super::ClientSettings { credentials, ..settings(&server.url()) });
+    let client = client_with(super::HttpSettings { credentials, ..settings(&server.url()) });
     let outcomes = exchanges.iter().filter_map(|exchange| ask(&client, exchange)).collect();
     assert!(misplaced.lock().unwrap().is_empty(), "{:?}", misplaced.lock().unwrap());
     outcomes

@@ -4,11 +4,9 @@ use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use super::{PATIENT, client, client_with, fetch, outcome, search, settings, signature};
+use super::{PATIENT, client, client_with, fetch, outcome, prompted, search, settings, signature};
 use crate::api::testing::{Reply, Server, pairs};
-use crate::api::{
-    Api, ApiError, ClientSettings, Credentials, FORM_BYTES_MAX, Found, Posted, Scope,
-};
+use crate::api::{Api, ApiError, Credentials, FORM_BYTES_MAX, Found, HttpSettings, Posted, Scope};
 use crate::names::ActionId;
 
 const NO_RESULTS: &str = r#"{"collection":{"version":"1.0","template":{},"error":{"code":"1","message":"no results found"}}}"#;
@@ -108,7 +106,7 @@ fn one_connection_and_one_token_serve_many_requests() {
 fn an_api_key_is_not_tried_twice() {
     let server = Server::always(Reply::json(401, "{}"));
     let credentials = Credentials::ApiKey("k3y".to_owned().into());
-    let client = client_with(ClientSettings { credentials, ..settings(&server.url()) });
+    let client = client_with(HttpSettings { credentials, ..settings(&server.url()) });
     let posted = client.post("{}", &[signature("s=")]);
     assert_eq!(outcome(&posted), "BackOffAll");
     let requests = server.requests();
@@ -139,33 +137,41 @@ fn what_the_api_would_not_read_is_not_sent() {
 
 #[test]
 fn a_redirect_is_not_followed() {
+    let (server, prompt, client) = prompted();
     for status in [301, 302, 303, 307, 308] {
-        let server = Server::always(Reply::json(status, "").with("Location", "/elsewhere"));
-        let posted = client(&server).post("{}", &[signature("s=")]);
+        prompt.set(Reply::json(status, "").with("Location", "/elsewhere"));
+        let posted = client.post("{}", &[signature("s=")]);
         assert_eq!(outcome(&posted), "unknown, Api", "{status}");
-        assert_eq!(server.requests().len(), 1);
     }
+    assert_eq!(server.requests().len(), 5);
+    let error = fetch(&client, 1, 0, 250).1.unwrap_err();
+    assert!(
+        error.to_string().ends_with("308 and nothing else; check the url of the API"),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_202_counts_with_an_id_and_our_signature_only() {
+    let (_server, prompt, client) = prompted();
     let without = |body: String| {
-        let server = Server::always(Reply::json(202, body));
-        outcome(&client(&server).post("{}", &[signature("s=")]))
+        prompt.set(Reply::json(202, body));
+        outcome(&client.post("{}", &[signature("s=")]))
     };
     assert_eq!(without(accepted("s=")), "accepted 7");
     assert_eq!(without(accepted("other=")), "unknown, Request");
     assert_eq!(without(accepted("s=").replace(r#""id":7"#, r#""id":0"#)), "unknown, Request");
     assert_eq!(without(accepted("s=").replace(r#""id":7,"#, "")), "unknown, Request");
     for status in [200, 201, 203, 204] {
-        let server = Server::always(Reply::json(status, accepted("s=")));
-        let posted = client(&server).post("{}", &[signature("s=")]);
+        prompt.set(Reply::json(status, accepted("s=")));
+        let posted = client.post("{}", &[signature("s=")]);
         assert!(outcome(&posted).starts_with("unknown"), "{status}");
     }
 }
 
 #[test]
 fn a_proxy_that_refuses_is_not_the_api() {
+    let (_server, prompt, client) = prompted();
     let page = "<html><head><title>502 Bad Gateway</title></head>";
     for (status, wanted) in [
         (400, "Invalid"),
@@ -182,20 +188,21 @@ fn a_proxy_that_refuses_is_not_the_api() {
         (503, "unknown, Api"),
         (504, "unknown, Api"),
     ] {
-        let server = Server::always(Reply::json(status, page));
-        let posted = client(&server).post("{}", &[signature("s=")]);
+        prompt.set(Reply::json(status, page));
+        let posted = client.post("{}", &[signature("s=")]);
         assert_eq!(outcome(&posted), wanted, "{status}");
     }
 }
 
 #[test]
 fn the_time_to_wait_is_told_in_seconds_or_as_a_date() {
+    let (_server, prompt, client) = prompted();
     let told = |value: &str| {
         let reply = Reply::json(503, "")
             .with("Date", "Sun, 22 Nov 2026 12:00:00 GMT")
             .with("Retry-After", value);
-        let server = Server::always(reply);
-        let Posted::Unknown { cause } = client(&server).post("{}", &[signature("s=")]) else {
+        prompt.set(reply);
+        let Posted::Unknown { cause } = client.post("{}", &[signature("s=")]) else {
             panic!("{value}")
         };
         cause.retry_after()
@@ -236,7 +243,7 @@ fn a_server_that_speaks_no_tls_was_sent_nothing() {
     let server = Server::always(Reply::Raw(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()));
     let url = server.url().replace("http:", "https:");
     let span = Duration::from_secs(5).min(PATIENT);
-    let hurried = ClientSettings { call_span: span, connect_span: span, ..settings(&url) };
+    let hurried = HttpSettings { call_span: span, connect_span: span, ..settings(&url) };
     let posted = client_with(hurried).post("{}", &[signature("s=")]);
     let is_connect = matches!(&posted, Posted::Refused { cause: ApiError::Connect { .. }, .. });
     assert!(is_connect, "{posted:?}");
