@@ -11,8 +11,8 @@ use super::ScheduleError;
 use super::field::{self, Field, shown};
 use super::zone::Pace;
 
-/// The longest schedule, in bytes: each field with every value written out has less than half.
-pub(super) const SCHEDULE_BYTES_MAX: usize = 4096;
+/// The longest schedule, in bytes: more than every value of every field written out.
+pub(super) const SCHEDULE_BYTES_MAX: usize = 2048;
 
 /// The macros, and what they stand for.
 const MACROS: [(&str, [&str; 7]); 7] = [
