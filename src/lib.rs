@@ -2,6 +2,8 @@
 
 mod chain;
 mod clock;
+#[cfg(feature = "data")]
+mod data;
 mod disk;
 mod exit;
 mod names;
