@@ -2,6 +2,7 @@
 
 mod chain;
 mod clock;
+mod config;
 #[cfg(feature = "data")]
 mod data;
 mod disk;

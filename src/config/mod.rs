@@ -1,0 +1,17 @@
+//! Configuration files: text in, checked settings or all faults of the file out.
+//!
+//! Three steps, as in a compiler: [`dialect`] knows what a line is, [`reader`]
+//! what a value is, and [`runner`], [`client`] and [`job`] which settings there
+//! are, their defaults and bounds. Only the last hand out their types.
+//!
+//! **Invariants.** Nothing here reads or writes a file: the caller does, and gives
+//! the path for the messages. Every fault of a file is reported, not the first. A
+//! value is wiped from memory when it is dropped, since any may be a passphrase.
+
+pub(crate) mod dialect;
+pub(crate) mod duration;
+pub(crate) mod fault;
+mod nearest;
+pub(crate) mod reader;
+mod scan;
+pub(crate) mod secret;
