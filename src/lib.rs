@@ -5,4 +5,6 @@ mod clock;
 mod disk;
 mod exit;
 mod names;
+#[cfg(feature = "standalone")]
+mod standalone;
 mod wake;
