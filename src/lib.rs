@@ -8,4 +8,6 @@ mod data;
 mod disk;
 mod exit;
 mod names;
+#[cfg(feature = "standalone")]
+mod standalone;
 mod wake;

@@ -1,0 +1,4 @@
+//! The one-host platform.
+
+mod modules;
+mod target;
