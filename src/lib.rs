@@ -8,6 +8,8 @@ mod data;
 mod disk;
 mod exit;
 mod names;
+mod plugin;
 #[cfg(feature = "standalone")]
 mod standalone;
 mod wake;
+mod watch;
