@@ -71,7 +71,7 @@ pub(crate) struct CommandRow {
     pub(crate) agent: Id,
     /// How far it is; a word of [`CommandStatus`].
     pub(crate) status: String,
-    /// A result for each operation, as a JSON list; `null` as long as there is none.
+    /// A result for each operation, as a JSON list; empty ones as long as it is not done.
     pub(crate) results: String,
     /// When it was sent.
     pub(crate) starttime: Timestamp,
@@ -92,11 +92,13 @@ fn read(mut row: Row) -> Result<CommandRow, DataError> {
 }
 
 impl Store {
-    /// Notes that an action is sent, a command to each of these agents, all or nothing.
+    /// Notes that an action is sent, a command to each of these agents, all or nothing;
+    /// `results` is what stands in for the results until they come.
     pub(crate) fn begin_action(
         &self,
         action: Id,
         commands: &[(Id, Id)],
+        results: &str,
         now: Timestamp,
     ) -> Result<(), DataError> {
         self.transaction(|database| {
@@ -105,6 +107,7 @@ impl Store {
                     (*command).into(),
                     action.into(),
                     (*agent).into(),
+                    results.into(),
                     now.into(),
                     NEVER_FINISHED.into(),
                 ];

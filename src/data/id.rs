@@ -34,6 +34,13 @@ impl Id {
     pub(crate) const fn number(self) -> i64 {
         self.0
     }
+
+    /// Returns its number as the platform's programs hold it; exact, as all ids are below 2^53.
+    pub(crate) fn float(self) -> f64 {
+        let high = i32::try_from(self.0 >> 32).unwrap_or(i32::MAX);
+        let low = u32::try_from(self.0 & 0xffff_ffff).unwrap_or(u32::MAX);
+        f64::from(high) * 4_294_967_296.0 + f64::from(low)
+    }
 }
 
 impl fmt::Display for Id {

@@ -32,29 +32,6 @@ impl Permissions {
     /// All that a runner needs.
     pub(crate) const RUNNER: Permissions = Permissions(63);
 
-    /// The platform's names, from the lowest bit upwards.
-    pub(crate) const NAMES: [&'static str; 19] = [
-        "search",
-        "action",
-        "action_create",
-        "command",
-        "agent",
-        "dashboard",
-        "loader",
-        "loader_status",
-        "loader_expect",
-        "loader_key",
-        "loader_new",
-        "manifest",
-        "manifest_sign",
-        "manifest_new",
-        "manifest_status",
-        "manifest_loaders",
-        "investigator",
-        "investigator_create",
-        "investigator_update",
-    ];
-
     /// Returns the permissions that have these bits.
     pub(crate) const fn new(bits: i64) -> Permissions {
         Permissions(bits)
@@ -63,11 +40,6 @@ impl Permissions {
     /// Returns the bits.
     pub(crate) const fn bits(self) -> i64 {
         self.0
-    }
-
-    /// Tells whether the permission with this place in [`Permissions::NAMES`] is among them.
-    pub(crate) fn has(self, place: usize) -> bool {
-        u32::try_from(place).is_ok_and(|place| self.0.checked_shr(place).unwrap_or(0) & 1 == 1)
     }
 
     /// Tells whether this is permitted.

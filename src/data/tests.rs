@@ -109,7 +109,7 @@ fn an_action_signed_twice_by_one_leaves_nothing_behind() {
 fn a_command_is_answered_once() {
     let (_folder, store) = filled();
     let (command, now) = (Id::new(20), time(NOON));
-    store.begin_action(Id::new(10), &[(command, Id::new(5))], now).unwrap();
+    store.begin_action(Id::new(10), &[(command, Id::new(5))], "[]", now).unwrap();
     assert_eq!(store.counters(Id::new(10)).unwrap().of(CommandStatus::Sent), 1);
     assert!(store.finish_command(command, CommandStatus::Expired, "[]", now).unwrap());
     assert!(!store.finish_command(command, CommandStatus::Success, "[1]", now).unwrap());
@@ -123,7 +123,7 @@ fn a_command_is_answered_once() {
 fn commands_of_which_one_is_impossible_are_none() {
     let (_folder, store) = filled();
     let commands = [(Id::new(20), Id::new(5)), (Id::new(21), Id::new(6))];
-    assert!(store.begin_action(Id::new(10), &commands, time(NOON)).is_err());
+    assert!(store.begin_action(Id::new(10), &commands, "[]", time(NOON)).is_err());
     assert_eq!(store.commands_of(Id::new(10)).unwrap(), []);
     assert_eq!(store.action(Id::new(10)).unwrap().unwrap().status, "pending");
 }
@@ -170,7 +170,7 @@ fn a_pattern_ignores_case_and_takes_an_escaped_wildcard_as_it_is() {
 fn each_parameter_of_a_search_counts() {
     let (_folder, store) = filled();
     let now = time(NOON);
-    store.begin_action(Id::new(10), &[(Id::new(20), Id::new(5))], now).unwrap();
+    store.begin_action(Id::new(10), &[(Id::new(20), Id::new(5))], "[]", now).unwrap();
     let results = r#"[{"foundanything":false},{"foundanything":true}]"#;
     store.finish_command(Id::new(20), CommandStatus::Success, results, now).unwrap();
     let some = |text: &str| Some(text.to_owned());
@@ -243,7 +243,7 @@ fn each_parameter_of_a_search_counts() {
 fn pages_follow_one_another_though_all_began_at_once() {
     let (_folder, store) = filled();
     let commands: Vec<_> = (20..25).map(|number| (Id::new(number), Id::new(5))).collect();
-    store.begin_action(Id::new(10), &commands, time(NOON)).unwrap();
+    store.begin_action(Id::new(10), &commands, "[]", time(NOON)).unwrap();
     let ids: Vec<i64> = [0, 2, 4, 6]
         .into_iter()
         .flat_map(|offset| {
