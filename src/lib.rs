@@ -1,5 +1,6 @@
 //! mig-runner.
 
+mod action;
 mod chain;
 mod clock;
 mod config;
