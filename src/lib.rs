@@ -10,6 +10,7 @@ mod disk;
 mod exit;
 mod names;
 mod plugin;
+mod schedule;
 #[cfg(feature = "standalone")]
 mod standalone;
 mod wake;

@@ -23,6 +23,9 @@ pub(crate) enum DurationError {
     /// A number has no unit, or something else is not as it should be.
     #[error("write a duration such as 30s, 5m, 1h30m or 3d")]
     Form,
+    /// It is none of the ways to say how much to keep.
+    #[error("write keep, a number, or an age such as 90d")]
+    Keep,
     /// The unit is none of ours.
     #[error("{0} is no unit of time: known are ns, us, ms, s, m, h and d")]
     Unit(String),
@@ -74,7 +77,10 @@ pub(crate) fn parse_keep(text: &str) -> Result<Keep, DurationError> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse().map(Keep::Count).map_err(|_| DurationError::Long);
     }
-    parse(text).map(Keep::For)
+    match parse(text) {
+        Err(DurationError::Form) => Err(DurationError::Keep),
+        parsed => parsed.map(Keep::For),
+    }
 }
 
 /// Returns a span as one would write it.

@@ -8,10 +8,17 @@
 //! the path for the messages. Every fault of a file is reported, not the first. A
 //! value is wiped from memory when it is dropped, since any may be a passphrase.
 
+pub(crate) mod client;
 pub(crate) mod dialect;
 pub(crate) mod duration;
 pub(crate) mod fault;
+pub(crate) mod job;
+pub(crate) mod logging;
 mod nearest;
 pub(crate) mod reader;
+pub(crate) mod runner;
 mod scan;
 pub(crate) mod secret;
+
+#[cfg(test)]
+mod testing;

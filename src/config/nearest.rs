@@ -3,22 +3,26 @@
 /// Returns a remark for a message about `name`, which is none of `known`: the one
 /// that was probably meant, or else all that there are.
 pub(super) fn remark<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    let name = &name.replace(['_', '-'], "");
     let near = known
         .clone()
-        .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|(distance, candidate)| is_near(name, candidate, *distance))
+        .map(|candidate| (!is_inside(name, candidate), distance(name, candidate), candidate))
+        .filter(|(is_apart, distance, candidate)| {
+            !is_apart || *distance <= candidate.chars().count().div_ceil(LETTERS_PER_SLIP)
+        })
         .min();
     match near {
-        Some((_, candidate)) => format!("did you mean {candidate}?"),
+        Some((_, _, candidate)) => format!("did you mean {candidate}?"),
         None => format!("known: {}", known.collect::<Vec<_>>().join(", ")),
     }
 }
 
-/// A third of the letters may be wrong; a name inside the other is near at any length.
-fn is_near(name: &str, candidate: &str, distance: usize) -> bool {
-    distance <= candidate.chars().count().div_ceil(3)
-        || name.contains(candidate)
-        || (name.len() > 2 && candidate.contains(name))
+/// Of so many letters one may be wrong.
+const LETTERS_PER_SLIP: usize = 3;
+
+/// Tells whether one name is a part of the other, which tells more than the letters in common.
+fn is_inside(name: &str, candidate: &str) -> bool {
+    name.contains(candidate) || (name.len() > LETTERS_PER_SLIP && candidate.contains(name))
 }
 
 /// The number of letters to insert, remove or replace to get from one to the other.
@@ -55,12 +59,15 @@ mod tests {
 
     #[test]
     fn names_what_was_meant() {
-        let known = ["schedule", "plugin", "expiry", "directory"];
+        let known = ["schedule", "plugin", "expiry", "directory", "timezone", "plugintimeout"];
         let remark = |name| remark(name, known.iter().copied());
+        let all = "known: schedule, plugin, expiry, directory, timezone, plugintimeout";
+        assert_eq!(remark("timeout"), "did you mean plugintimeout?");
         assert_eq!(remark("shedule"), "did you mean schedule?");
+        assert_eq!(remark("plug_in-timeout"), "did you mean plugintimeout?");
         assert_eq!(remark("plugins"), "did you mean plugin?");
         assert_eq!(remark("rundirectory"), "did you mean directory?");
-        assert_eq!(remark("foo"), "known: schedule, plugin, expiry, directory");
-        assert_eq!(remark(""), "known: schedule, plugin, expiry, directory");
+        assert_eq!(remark("foo"), all);
+        assert_eq!(remark(""), all);
     }
 }

@@ -25,7 +25,7 @@ use crate::chain::excerpt;
 const SHOWN_BYTES_MAX: usize = 60;
 
 /// A setting and where it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Located<T> {
     /// What was written.
     pub(crate) value: T,

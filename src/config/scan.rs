@@ -124,9 +124,13 @@ impl Scanner<'_> {
         self.peek().is_none_or(|c| matches!(c, '\n' | ';' | '#'))
     }
 
+    /// Takes a name. The original refuses the underscore; here it makes a name that
+    /// is not known, so that the known one can be suggested.
     fn identifier(&mut self) -> String {
         let mut name = String::new();
-        while let Some(c) = self.rest.next_if(|&c| is_letter(c) || c.is_numeric() || c == '-') {
+        while let Some(c) =
+            self.rest.next_if(|&c| is_letter(c) || c.is_numeric() || matches!(c, '-' | '_'))
+        {
             name.push(c);
         }
         name
@@ -184,8 +188,6 @@ impl Scanner<'_> {
         let key = self.identifier();
         let (value, fault) = if self.at_end() {
             (Value::Bare, None)
-        } else if self.peek() == Some('_') {
-            return (None, Some(format!("a key holds letters, digits and hyphens, no _ ({key}_)")));
         } else if !self.take('=') {
             (Value::Broken, Some(format!("a = is missing after {key}")))
         } else {

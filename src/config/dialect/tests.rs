@@ -63,7 +63,7 @@ fn values_may_hold_what_means_something_elsewhere() {
 #[test]
 fn all_faults_of_a_file_are_found() {
     let text =
-        "k = 1\n<x>\n[a\n[b]\nx_y = 1\nx = \"1\nx 1\nx = C:\\d\nx = \"\\d\"\n[\"c\"]\n[d \"\"]\n";
+        "k = 1\n<x>\n[a\n[b]\n_y = 1\nx = \"1\nx 1\nx = C:\\d\nx = \"\\d\"\n[\"c\"]\n[d \"\"]\n";
     let found = faults(text);
     let lines: Vec<_> = found.iter().filter_map(|(line, _)| *line).collect();
     assert_eq!(lines, [1, 2, 3, 5, 6, 7, 8, 9, 10, 11]);

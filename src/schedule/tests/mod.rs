@@ -1,0 +1,3 @@
+//! Tests of the whole module: recorded vectors, random expressions, clocks that jump.
+
+mod vectors;
