@@ -8,6 +8,7 @@
 //! result says `success: false` and why. Only a module that is not there, or a
 //! result that cannot be written, is an error.
 
+mod go_regex;
 pub(crate) mod message;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
