@@ -3,15 +3,8 @@
 mod action;
 mod chain;
 mod clock;
-mod config;
-#[cfg(feature = "data")]
-mod data;
 mod disk;
 mod exit;
 mod names;
-mod plugin;
-mod schedule;
-#[cfg(feature = "standalone")]
-mod standalone;
+mod pgp;
 mod wake;
-mod watch;
