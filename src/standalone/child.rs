@@ -145,10 +145,8 @@ fn wait(source: BorrowedFd<'_>, line: &PipeReader, until: Option<Instant>) -> io
         }
         // What is too long for the system to count is as good as for ever.
         let span = left.and_then(|left| Timespec::try_from(left).ok());
-        let mut polled = [
-            PollFd::new(line, PollFlags::IN),
-            PollFd::from_borrowed_fd(source, PollFlags::IN),
-        ];
+        let mut polled =
+            [PollFd::new(line, PollFlags::IN), PollFd::from_borrowed_fd(source, PollFlags::IN)];
         match poll(&mut polled, span.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
@@ -191,8 +189,12 @@ mod tests {
 
     #[test]
     fn a_module_gets_its_name_its_message_and_a_bare_environment() {
-        let script = "echo \"$1 $2 $(cat) $(env | grep -v -e ^PWD -e ^_ -e ^SHLVL | wc -l)\"; exit 3";
-        assert_eq!(output(run(script, LONG, &Stop::new())), (3, "module file hello 1\n".to_owned()));
+        let script =
+            "echo \"$1 $2 $(cat) $(env | grep -v -e ^PWD -e ^_ -e ^SHLVL | wc -l)\"; exit 3";
+        assert_eq!(
+            output(run(script, LONG, &Stop::new())),
+            (3, "module file hello 1\n".to_owned())
+        );
     }
 
     #[test]

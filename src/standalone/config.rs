@@ -20,7 +20,8 @@ const DATA: &str = "/var/lib/mig-standalone";
 const HEARTBEAT_SPAN: Duration = Duration::from_secs(30);
 const MODULE_SPAN: Duration = Duration::from_secs(300);
 /// What `heartbeatfreq` may be.
-const HEARTBEAT_SPANS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
+const HEARTBEAT_SPANS: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(3600);
 /// What `moduletimeout` may be.
 const MODULE_SPANS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);
 

@@ -42,12 +42,16 @@ impl Environment {
             Ok(release) => release,
             Err(_) => read("/etc/os-release"),
         };
-        let mut addresses =
-            ipv4_addresses(&read("/proc/net/fib_trie"), &read("/proc/net/route"));
+        let mut addresses = ipv4_addresses(&read("/proc/net/fib_trie"), &read("/proc/net/route"));
         addresses.extend(ipv6_addresses(&read("/proc/net/if_inet6")));
-        let is_systemd = disk.find(Path::new("/run/systemd/system")).is_ok_and(|meta| meta.is_some());
+        let is_systemd =
+            disk.find(Path::new("/run/systemd/system")).is_ok_and(|meta| meta.is_some());
         Environment {
-            init: if is_systemd { "systemd".to_owned() } else { read("/proc/1/comm").trim().to_owned() },
+            init: if is_systemd {
+                "systemd".to_owned()
+            } else {
+                read("/proc/1/comm").trim().to_owned()
+            },
             ident: ident(&release),
             os: std::env::consts::OS,
             arch: arch(std::env::consts::ARCH),

@@ -60,7 +60,11 @@ impl Server {
     }
 }
 
-async fn serve(listener: TcpListener, api: Arc<Api>, stopped: watch::Receiver<bool>) -> io::Result<()> {
+async fn serve(
+    listener: TcpListener,
+    api: Arc<Api>,
+    stopped: watch::Receiver<bool>,
+) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let handle = move |request: axum::http::Request<HttpBody>| respond(Arc::clone(&api), request);
     let service =
@@ -70,13 +74,13 @@ async fn serve(listener: TcpListener, api: Arc<Api>, stopped: watch::Receiver<bo
         stopped.wait_for(|asked| *asked).await.ok();
     };
     let served = axum::serve(listener, service).with_graceful_shutdown(asked(stopped.clone()));
-    let patience = async {
-        asked(stopped).await;
-        tokio::time::sleep(STOP_SPAN).await;
-    };
-    tokio::select! {
-        served = served.into_future() => served,
-        () = patience => Ok(()),
+    let served = tokio::spawn(served.into_future());
+    asked(stopped).await;
+    match tokio::time::timeout(STOP_SPAN, served).await {
+        Ok(Ok(served)) => served,
+        Ok(Err(error)) => Err(io::Error::other(error)),
+        // Some client is slower than we wait; the connection is cut.
+        Err(_) => Ok(()),
     }
 }
 

@@ -3,11 +3,9 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::action::{Action, Investigator, ParseError, Permissions, Time};
 use crate::action::Counters as Counted;
-use crate::data::{
-    ActionRow, AgentRow, CommandRow, CommandStatus, Counters, InvestigatorRow,
-};
+use crate::action::{Action, Investigator, ParseError, Permissions, Time};
+use crate::data::{ActionRow, AgentRow, CommandRow, CommandStatus, Counters, InvestigatorRow};
 
 /// Why a row cannot be shown.
 #[derive(Debug, thiserror::Error)]

@@ -46,7 +46,8 @@ impl Answer {
         let mut body = String::new();
         if with_body {
             headers.push(("content-type", HTML.to_owned()));
-            let location = location.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&#34;");
+            let location =
+                location.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&#34;");
             body = format!("<a href=\"{location}\">Moved Permanently</a>.\n\n");
         }
         Answer { status: 301, headers, body }
@@ -74,7 +75,10 @@ pub(super) struct Datum {
 
 impl Datum {
     /// Returns a value with its name.
-    pub(super) fn new(name: impl Into<String>, value: &impl Serialize) -> Result<Datum, serde_json::Error> {
+    pub(super) fn new(
+        name: impl Into<String>,
+        value: &impl Serialize,
+    ) -> Result<Datum, serde_json::Error> {
         Ok(Datum { name: name.into(), value: to_raw_value(value)? })
     }
 }

@@ -29,9 +29,9 @@ impl Api {
             Refusal::new(401, text)
         };
         match (request.header(TOKEN), request.header(KEY)) {
-            (Some(token), _) => self
-                .bearer(token)
-                .map_err(|text| failed(&format!("verifySignedToken() -> {text}"))),
+            (Some(token), _) => {
+                self.bearer(token).map_err(|text| failed(&format!("verifySignedToken() -> {text}")))
+            }
             (None, Some(_)) => Err(failed("API key authentication failed")),
             (None, None) => Err(Refusal::new(401, "Valid authentication header not found")),
         }
@@ -51,8 +51,8 @@ impl Api {
             return Err("token timestamp is not within acceptable time limits".to_owned());
         }
         let signed = format!("1;{};{nonce}\n", parts.get(1).copied().unwrap_or_default());
-        self.keyring
-            .signer(signed.as_bytes(), signature)
+        self.signers
+            .who_signed(signed.as_bytes(), signature)
             .map_err(|error| format!("GetFingerprintFromSignature() -> {}", Chain(&error)))
     }
 }

@@ -12,9 +12,7 @@ use super::request::Parameters;
 use super::{Answer, Api, Body, Refusal, Request};
 use crate::action::{Action, Time};
 use crate::chain::Chain;
-use crate::data::{
-    ActionRow, ActionStatus, DataError, Id, NEVER_FINISHED, NEVER_STARTED, Signed,
-};
+use crate::data::{ActionRow, ActionStatus, DataError, Id, NEVER_FINISHED, NEVER_STARTED, Signed};
 
 /// The form that carries an action.
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -32,7 +30,7 @@ impl Api {
         let text = form(request).map_err(refuse)?;
         let action = Action::parse(text.as_bytes()).map_err(|error| refuse(error.to_string()))?;
         validate(&action, self.clock.now().into()).map_err(refuse)?;
-        let signed = self.signers(&action).map_err(refuse)?;
+        let signed = self.signed(&action).map_err(refuse)?;
         let action = self.accepted(action);
         let row = row(&action, self.ids.next())?;
         storable(&row).map_err(refuse)?;
@@ -52,13 +50,13 @@ impl Api {
     }
 
     /// Returns who signed an action, if every signature is one of an active investigator.
-    fn signers(&self, action: &Action) -> Result<Vec<Signed>, String> {
+    fn signed(&self, action: &Action) -> Result<Vec<Signed>, String> {
         let text = action.signed_text();
         let mut signed = Vec::new();
         for signature in action.signatures.iter().flatten() {
             let investigator = self
-                .keyring
-                .signer(text.as_bytes(), signature)
+                .signers
+                .who_signed(text.as_bytes(), signature)
                 .map_err(|error| format!("VerifySignatures() -> {}", Chain(&error)))?;
             signed.push(Signed { investigator: investigator.id, signature: signature.clone() });
         }
@@ -108,10 +106,7 @@ fn validate(action: &Action, now: Time) -> Result<(), String> {
         (action.operations.is_none(), "action operations is empty"),
         (end < begin, "action expireafter is set before action validfrom"),
         (end < now.timestamp(), "action expireafter is in the past"),
-        (
-            action.signatures.as_ref().is_none_or(Vec::is_empty),
-            "action pgpsignatures is empty",
-        ),
+        (action.signatures.as_ref().is_none_or(Vec::is_empty), "action pgpsignatures is empty"),
     ];
     match checks.into_iter().find(|(is_wrong, _)| *is_wrong) {
         Some((_, text)) => Err(text.to_owned()),

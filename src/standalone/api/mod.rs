@@ -13,11 +13,11 @@ mod search;
 
 use std::sync::Arc;
 
-pub(crate) use answer::Answer;
+pub(super) use answer::Answer;
 use answer::{Item, collection};
-pub(crate) use request::{BODY_BYTES_MAX, Body, Request};
+pub(super) use request::{BODY_BYTES_MAX, Body, Request};
 
-use super::keyring::Keyring;
+use super::signers::Signers;
 use super::view::ViewError;
 use crate::chain::Chain;
 use crate::clock::Clock;
@@ -113,24 +113,24 @@ impl From<serde_json::Error> for Refusal {
 
 /// Answers requests.
 #[derive(Debug)]
-pub(crate) struct Api {
+pub(super) struct Api {
     /// The tables.
-    pub(crate) store: Arc<Store>,
-    /// The keys of those who may ask.
-    pub(crate) keyring: Arc<Keyring>,
+    pub(super) store: Arc<Store>,
+    /// Those who may ask.
+    pub(super) signers: Arc<Signers>,
     /// Where ids come from.
-    pub(crate) ids: Arc<Ids>,
+    pub(super) ids: Arc<Ids>,
     /// What time it is.
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     /// What every link begins with, as `http://127.0.0.1:1664`.
-    pub(crate) base: String,
+    pub(super) base: String,
     /// Where errors are told.
-    pub(crate) log: slog::Logger,
+    pub(super) log: slog::Logger,
 }
 
 impl Api {
     /// Answers a request.
-    pub(crate) fn answer(&self, request: &Request) -> Answer {
+    pub(super) fn answer(&self, request: &Request) -> Answer {
         let clean = clean(&request.path);
         if clean != request.path {
             let location = Request { path: clean, ..request.clone() }.uri();

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::answer::{Datum, Item};
 use super::{Answer, Api, Refusal, Request};
 use crate::action::Action;
-use crate::data::{ActionRow, AgentStatus, CommandRow, Id};
+use crate::data::{ActionRow, AgentRow, AgentStatus, CommandRow, Id};
 use crate::standalone::view;
 
 /// How many actions the dashboard shows.
@@ -50,7 +50,8 @@ impl Api {
     pub(super) fn command(&self, request: &Request) -> Result<Answer, Refusal> {
         let (id, shown) = wanted(request, "Command", "commandid")?;
         let row = id.map(|id| self.store.command(id)).transpose()?.flatten();
-        let row = row.ok_or_else(|| Refusal::new(404, format!("Command ID '{shown}' not found")))?;
+        let row =
+            row.ok_or_else(|| Refusal::new(404, format!("Command ID '{shown}' not found")))?;
         self.found(request, &[self.command_item(&row)?])
     }
 
@@ -59,7 +60,7 @@ impl Api {
         let (id, shown) = wanted(request, "Agent", "agentid")?;
         let row = id.map(|id| self.store.agent(id)).transpose()?.flatten();
         let row = row.ok_or_else(|| Refusal::new(404, format!("Agent ID '{shown}' not found")))?;
-        self.found(request, &[Item::new(self.link("agent", row.id), "agent", &view::agent(&row)?)?])
+        self.found(request, &[self.agent_item(&row)?])
     }
 
     /// Returns how many agents there are, and the last actions.
@@ -102,6 +103,11 @@ impl Api {
         Ok(Item::new(self.link("action", row.id), "action", &value)?)
     }
 
+    /// Returns the entry of an agent.
+    pub(super) fn agent_item(&self, row: &AgentRow) -> Result<Item, Refusal> {
+        Ok(Item::new(self.link("agent", row.id), "agent", &view::agent(row)?)?)
+    }
+
     /// Returns the entry of a command.
     pub(super) fn command_item(&self, row: &CommandRow) -> Result<Item, Refusal> {
         let lost = || Refusal::new(500, format!("command {} has no action or no agent", row.id));
@@ -117,7 +123,8 @@ impl Api {
 fn by_version(versions: &[String]) -> Option<Vec<Version>> {
     let mut sorted = versions.to_vec();
     sorted.sort_unstable();
-    let count = |group: &[String]| Some(Version { version: group.first()?.clone(), count: group.len() });
+    let count =
+        |group: &[String]| Some(Version { version: group.first()?.clone(), count: group.len() });
     let counted: Vec<Version> = sorted.chunk_by(|a, b| a == b).filter_map(count).collect();
     (!counted.is_empty()).then_some(counted)
 }
@@ -127,9 +134,9 @@ fn by_version(versions: &[String]) -> Option<Vec<Version>> {
 /// An id is a number with a point to the platform, and is told without what follows it.
 fn wanted(request: &Request, kind: &str, name: &str) -> Result<(Option<Id>, String), Refusal> {
     let parameters = request.parameters();
-    let text = parameters.first(name).ok_or_else(|| {
-        Refusal::new(500, "runtime error: index out of range [0] with length 0")
-    })?;
+    let text = parameters
+        .first(name)
+        .ok_or_else(|| Refusal::new(500, "runtime error: index out of range [0] with length 0"))?;
     let number = float(text)
         .map_err(|error| Refusal::new(500, format!("Wrong parameters '{name}': '{error}'")))?;
     let shown = match number {

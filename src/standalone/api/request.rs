@@ -92,9 +92,8 @@ fn unescape(text: &str) -> Result<String, EscapeError> {
             b'%' => {
                 let (digits, after) = after.split_at(after.len().min(2));
                 let number = std::str::from_utf8(digits).ok().and_then(hexadecimal);
-                let number = number.ok_or_else(|| {
-                    EscapeError(format!("%{}", String::from_utf8_lossy(digits)))
-                })?;
+                let number = number
+                    .ok_or_else(|| EscapeError(format!("%{}", String::from_utf8_lossy(digits))))?;
                 bytes.push(number);
                 rest = after;
             }

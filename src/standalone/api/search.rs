@@ -19,7 +19,6 @@ use crate::action::Time;
 use crate::clock::{after, before};
 use crate::data::{Filter, Id, Page};
 use crate::standalone::target::Target;
-use crate::standalone::view;
 
 /// How many rows an answer has if nothing is said.
 const LIMIT: f64 = 100.0;
@@ -232,9 +231,8 @@ impl Api {
         }
         let href = format!("{}{}", self.base, request.uri());
         let asked = Item::new(href.clone(), "search parameters", &search.asked()?)?;
-        let refuse = |status, message: String, asked| {
-            Err(Refusal { status, message, items: vec![asked] })
-        };
+        let refuse =
+            |status, message: String, asked| Err(Refusal { status, message, items: vec![asked] });
         if let Some(fault) = fault {
             return refuse(500, format!("parseSearchParameters()-> {fault}"), asked);
         }
@@ -282,7 +280,12 @@ impl Api {
     }
 
     /// Returns agents: those that a target selects, if there is one.
-    fn find_agents(&self, search: &Search, filter: &Filter, page: Page) -> Result<Vec<Item>, Refusal> {
+    fn find_agents(
+        &self,
+        search: &Search,
+        filter: &Filter,
+        page: Page,
+    ) -> Result<Vec<Item>, Refusal> {
         let target = search.parameters.first("target").filter(|target| !target.is_empty());
         let agents = match target {
             None => self.store.search_agents(filter, page)?,
@@ -297,11 +300,7 @@ impl Api {
                 agents.into_iter().skip(skip).take(take).collect()
             }
         };
-        let item = |agent| {
-            let (id, agent) = (crate::data::AgentRow::id(agent), view::agent(agent)?);
-            Ok(Item::new(self.link("agent", id), "agent", &agent)?)
-        };
-        agents.iter().map(item).collect()
+        agents.iter().map(|row| self.agent_item(row)).collect()
     }
 
     fn pagination(&self, search: &Search) -> Result<Pagination, serde_json::Error> {
