@@ -162,24 +162,40 @@ fn wait(source: BorrowedFd<'_>, line: &PipeReader, until: Option<Instant>) -> io
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
+pub(super) mod testing {
+    //! Programs that stand in for modules.
 
+    use std::io::Write;
+    use std::path::Path;
+    use std::process::{Command, Stdio};
+
+    /// Makes `path` a program that runs `script`.
+    pub(in crate::standalone) fn write_program(path: &Path, script: &str) {
+        // By another process: a file that is open for writing in this one, or in a child
+        // that another test is just starting, cannot be executed.
+        let mut writer = Command::new("sh")
+            .args(["-c", "cat > \"$0\" && chmod 700 \"$0\""])
+            .arg(path)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        write!(writer.stdin.take().unwrap(), "#!/bin/sh\n{script}\n").unwrap();
+        assert!(writer.wait().unwrap().success());
+    }
+}
+
+#[cfg(test)]
+mod tests {
     use super::*;
 
     const LONG: Duration = Duration::from_secs(60);
 
-    /// A program that runs `script` as a module would be run.
-    fn program(script: &str) -> tempfile::TempPath {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        writeln!(file, "#!/bin/sh\n{script}").unwrap();
-        let path = file.into_temp_path();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
-        path
-    }
-
+    /// Runs `script` as a module would be run.
     fn run(script: &str, timeout: Duration, stop: &Stop) -> Ended {
-        super::run(&program(script), "file", b"hello\n", timeout, stop).unwrap()
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("program");
+        testing::write_program(&program, script);
+        super::run(&program, "file", b"hello\n", timeout, stop).unwrap()
     }
 
     fn output(ended: Ended) -> (i32, String) {

@@ -28,7 +28,8 @@ impl Api {
     pub(super) fn create(&self, request: &Request) -> Result<Answer, Refusal> {
         let refuse = |message: String| Refusal::new(500, message);
         let text = form(request).map_err(refuse)?;
-        let action = Action::parse(text.as_bytes()).map_err(|error| refuse(error.to_string()))?;
+        let action =
+            Action::parse(text.as_bytes()).map_err(|error| refuse(error.fault().to_string()))?;
         validate(&action, self.clock.now().into()).map_err(refuse)?;
         let signed = self.signed(&action).map_err(refuse)?;
         let action = self.accepted(action);
