@@ -88,6 +88,11 @@ impl Jobs {
         self.states.get(OsStr::new(name.as_str()))?.installed()
     }
 
+    /// Returns the names of all folders that were found, good and bad.
+    pub(crate) fn folders(&self) -> impl Iterator<Item = &OsStr> {
+        self.states.keys().map(OsString::as_os_str)
+    }
+
     /// Returns what is wrong with bad folders, by name, also what is not reported yet.
     pub(crate) fn rejections(&self) -> impl Iterator<Item = &Arc<Rejection>> {
         self.states.values().filter_map(State::rejection)

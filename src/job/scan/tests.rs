@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::clock::after;
-use crate::disk::RealFs;
+use crate::disk::{HAND_PREFIX, RealFs};
 use counting::CountingFs;
 
 const CONFIG: &str = "[configuration]\nschedule = \"0 * * * *\"\n";
@@ -31,7 +31,7 @@ impl Rig {
     fn of_user(user: u32) -> Rig {
         let folder = tempfile::tempdir().unwrap();
         let calls = Arc::new(CountingFs::default());
-        let disk = Disk::new(calls.clone(), folder.path().join("unused"));
+        let disk = Disk::new(calls.clone(), folder.path().join("unused"), HAND_PREFIX);
         let jobs = Jobs::new(disk, folder.path().to_owned(), user, TimeZone::UTC);
         Rig { folder, jobs, calls }
     }
@@ -64,7 +64,7 @@ impl Rig {
     fn touched(&self, job: &str) -> Timestamp {
         let path = self.path(job);
         let files = [path.join("entity.cfg"), path.join("action.json"), path];
-        let disk = Disk::new(Arc::new(RealFs), self.path("unused"));
+        let disk = Disk::new(Arc::new(RealFs), self.path("unused"), HAND_PREFIX);
         let changed = |path: &PathBuf| Some(disk.find(path).ok()??.stamp.changed);
         files.iter().filter_map(changed).max().unwrap()
     }
