@@ -21,7 +21,7 @@ use crate::config::fault::ConfigError;
 use crate::data::Permissions;
 use crate::disk::{Disk, DiskError, RealFs};
 use crate::exit::Exit;
-use crate::logging::{self, Format, Log, LogError, LogSettings, Target};
+use crate::logging::{Format, Log, LogError, LogSettings, Target};
 
 /// The most that is read of a configuration or a key.
 const FILE_BYTES_MAX: u64 = 1 << 20;

@@ -26,12 +26,12 @@ struct Returned {
 
 /// Returns a command as it is once it was answered.
 fn answered(
-    command: CommandRow,
+    command: &CommandRow,
     status: CommandStatus,
     results: String,
     now: Timestamp,
 ) -> CommandRow {
-    CommandRow { status: status.as_str().to_owned(), results, finishtime: Some(now), ..command }
+    CommandRow { status: status.as_str().to_owned(), results, finishtime: Some(now), ..*command }
 }
 
 impl Scheduler {
@@ -71,7 +71,7 @@ impl Scheduler {
         } else if after(action.expireafter, patience) < now {
             self.in_hand.remove(&id);
             let results = empty_results(&action.operations)?;
-            self.hand_back(&action, &answered(command, CommandStatus::Expired, results, now))?;
+            self.hand_back(&action, &answered(&command, CommandStatus::Expired, results, now))?;
         } else if !is_in_hand {
             // A send that fails means that the agent has stopped, which a restart mends.
             if self.work.send(Work { command: id, action }).is_ok() {
@@ -101,7 +101,7 @@ impl Scheduler {
         if command.status == CommandStatus::Sent.as_str()
             && self.spool.has(Place::CommandInflight, name)?
         {
-            let command = answered(command, done.status, done.results.clone(), now);
+            let command = answered(&command, done.status, done.results.clone(), now);
             return self.hand_back(&action, &command);
         }
         slog::warn!(self.log, "answer came too late"; "command" => done.command.number());
