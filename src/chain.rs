@@ -76,8 +76,7 @@ pub(crate) fn excerpt(text: &str, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit {
         return escape(text);
     }
-    let cut = text.floor_char_boundary(limit);
-    let head = text.get(..cut).unwrap_or_default();
+    let head = (0..=limit).rev().find_map(|cut| text.get(..cut)).unwrap_or_default();
     Cow::Owned(format!("{}…", escape(head)))
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn tail(job: &str, plugin: &str) -> String {
     let mut tail = String::from("]");
     for (key, text) in [("name", job), ("plugin", plugin)] {
         go_json::write_key(key, &mut tail);
-        go_json::write_string(text, &mut tail);
+        go_json::append(&text.to_owned(), &mut tail);
     }
     tail.push('}');
     tail

@@ -6,7 +6,7 @@
 
 mod check;
 mod compress;
-mod document;
+pub(crate) mod document;
 mod go_json;
 mod parts;
 mod result;
@@ -14,7 +14,6 @@ mod sign;
 mod time;
 
 pub(crate) use check::{CheckError, Flaw};
-pub(crate) use document::{head, line, tail};
 pub(crate) use go_json::{Bytes, Fault, ParseError, Place, Value};
 pub(crate) use parts::{Counters, Description, Investigator, Operation, Permissions, Threat};
 pub(crate) use result::{Command, CommandError, CommandStatus, OperationResult, Summary};
@@ -99,14 +98,16 @@ impl Action {
     /// Returns the text that is signed: no JSON, and no line feed at its end.
     pub(crate) fn signed_text(&self) -> String {
         // Upstream prints the second number with the verb for text, and Go says so in its own way.
-        format!(
-            "name={};target={};validfrom={};expireafter=%!s(int64={});operations={};",
+        let mut text = format!(
+            "name={};target={};validfrom={};expireafter=%!s(int64={});operations=",
             self.name,
             self.target,
             self.valid_from.unix(),
             self.expire_after.unix(),
-            go_json::write(&self.operations),
-        )
+        );
+        go_json::append(&self.operations, &mut text);
+        text.push(';');
+        text
     }
 
     /// Returns the JSON that is posted.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::sign::testing::FixedSigner;
@@ -171,4 +172,37 @@ fn a_large_action_takes_little_time() {
     assert!(length > 2 * file.len());
     // Generous: this build is not optimised, and shares the machine.
     assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}
+
+/// An object with keys of an action, in any spelling, and values that fit more often than not.
+fn action_file() -> impl Strategy<Value = String> {
+    let value = prop_oneof![
+        Just("null".to_owned()),
+        "\"[a-z<é]{0,5}\"",
+        "-?[1-9][0-9]{0,5}(\\.5)?",
+        Just(r#""2016-01-02T03:04:05.5+01:00""#.to_owned()),
+        Just(r#"["a"]"#.to_owned()),
+        Just(r#"[{"module":"m","parameters":{"b":1e30,"a":"<"},"is_compressed":true}]"#.to_owned()),
+        Just(r#"{"level":"x","revision":1.5,"sent":3}"#.to_owned()),
+    ];
+    let mut keys: Vec<&str> = <Action as go_json::GoStruct>::KEYS.to_vec();
+    keys.extend(["NAME", "Target", "unknown"]);
+    let member = (proptest::sample::select(keys), value).prop_map(|(k, v)| format!("\"{k}\":{v}"));
+    proptest::collection::vec(member, 0..6).prop_map(|members| format!("{{{}}}", members.join(",")))
+}
+
+proptest! {
+    #[test]
+    fn an_action_that_is_written_reads_the_same(file in action_file()) {
+        if let Ok(action) = Action::parse(file.as_bytes()) {
+            let again = Action::parse(action.to_json().as_bytes()).unwrap();
+            prop_assert_eq!(again.to_json(), action.to_json());
+            prop_assert_eq!(again.signed_text(), action.signed_text());
+        }
+    }
+
+    #[test]
+    fn no_file_is_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+        let _read = Action::parse(&bytes).map(|action| action.signed_text());
+    }
 }

@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::disk::{Disk, DiskError, RealFs};
+use crate::disk::{Disk, DiskError, HAND_PREFIX, RealFs};
 
 /// Where a directory's scratch folder is.
 const SCRATCH: &str = "spool/.tmp";
@@ -96,7 +96,7 @@ pub(crate) fn lay_out(folder: &Path) -> Result<PathBuf, TemplateError> {
     let place = |source| TemplateError::Place { path: folder.to_owned(), source };
     let folder = std::path::absolute(folder).map_err(place)?;
     let quoted = quoted(&folder)?;
-    let disk = Disk::new(Arc::new(RealFs), folder.join(SCRATCH));
+    let disk = Disk::new(Arc::new(RealFs), folder.join(SCRATCH), HAND_PREFIX);
     make_empty(&disk, &folder)?;
     for name in FOLDERS.iter().chain([&SCRATCH]) {
         disk.make_folders(&folder.join(name))?;

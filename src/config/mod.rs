@@ -5,8 +5,9 @@
 //! are, their defaults and bounds. Only the last hand out their types.
 //!
 //! **Invariants.** Nothing here reads or writes a file: the caller does, and gives
-//! the path for the messages. Every fault of a file is reported, not the first. A
-//! value is wiped from memory when it is dropped, since any may be a passphrase.
+//! the path for the messages. Every fault of a file is reported, not the first. What
+//! was read is wiped from memory, since any value may be a passphrase; only what is
+//! asked for as plain text is copied out of it.
 
 pub(crate) mod client;
 pub(crate) mod dialect;

@@ -337,14 +337,14 @@ fn shown(value: &str) -> String {
 
 /// Reads what the original reads: an optional sign and digits, or hexadecimal ones after `0x`.
 fn parse_integer(text: &str) -> Option<i64> {
-    let (sign, magnitude) = match text.strip_prefix('-') {
-        Some(magnitude) => ("-", magnitude),
-        None => ("", text),
-    };
+    let magnitude = text.strip_prefix('-').unwrap_or(text);
     let Some(digits) = magnitude.strip_prefix("0x") else { return text.parse().ok() };
-    // A sign after the prefix would be read too.
-    let is_digits = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_digits.then(|| i64::from_str_radix(&format!("{sign}{digits}"), 16).ok())?
+    // Rust would read a sign after the prefix too.
+    if digits.starts_with(['+', '-']) {
+        return None;
+    }
+    let sign = if magnitude == text { "" } else { "-" };
+    i64::from_str_radix(&format!("{sign}{digits}"), 16).ok()
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use proptest::prelude::*;
+
 use super::fault::ConfigError;
 
 /// Reads every file of a folder of `tests/data/config` and compares what is said about it.
@@ -23,4 +25,24 @@ pub(super) fn read_all<T>(folder: &str, parse: impl Fn(&[u8], &Path) -> Result<T
         assert_eq!(said, expected, "{}", path.display());
     }
     assert!(count > 0, "nothing in {}", folder.display());
+}
+
+/// Returns files of lines that may mean something: the given headers and keys, with values of all sorts.
+pub(super) fn any_file(words: &'static str) -> impl Strategy<Value = String> {
+    let words: Vec<&str> = words.split(' ').collect();
+    let value = "|[a-z]{1,6}|-?[0-9]{1,20}[smhd]?|\"[^\n]{0,12}\"?|[^\n]{0,12}";
+    let line = (proptest::sample::select(words), " ?=? ?", value);
+    let line = line.prop_map(|(word, equals, value)| {
+        if word.starts_with('[') { word.to_owned() } else { format!("{word}{equals}{value}") }
+    });
+    proptest::collection::vec(line, 0..12).prop_map(|lines| lines.join("\n"))
+}
+
+/// Checks that a file is read, or refused with a reason on a line of its own.
+pub(super) fn is_told<T>(parsed: &Result<T, ConfigError>) -> bool {
+    parsed.as_ref().err().is_none_or(|error| {
+        let lines: Vec<_> = error.lines().collect();
+        !lines.is_empty()
+            && lines.iter().all(|line| line.starts_with("FILE:") && !line.contains('\n'))
+    })
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::*;
-use crate::disk::RealFs;
+use crate::disk::{HAND_PREFIX, RealFs};
 
 const NOON: &str = "2026-11-22T12:00:00.123456789Z";
 
@@ -18,7 +18,7 @@ fn store() -> (tempfile::TempDir, Store) {
 }
 
 fn reopen(folder: &tempfile::TempDir) -> Result<Store, DataError> {
-    let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned());
+    let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), HAND_PREFIX);
     Store::open(&disk, &folder.path().join("mig.db"))
 }
 
@@ -147,7 +147,7 @@ fn a_file_that_others_can_read_or_that_is_no_database_is_refused() {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
     assert!(matches!(reopen(&folder), Err(DataError::Permissions { .. })));
     let folder = tempfile::tempdir().unwrap();
-    let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned());
+    let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), HAND_PREFIX);
     disk.create(&folder.path().join("mig.db"), &[b'x'; 4096]).unwrap();
     assert!(matches!(reopen(&folder), Err(DataError::Open { .. })));
 }

@@ -6,6 +6,9 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use gpgme::{Context, Error, Key, KeyAlgorithm, Subkey};
 
@@ -115,6 +118,19 @@ pub(crate) enum KeyError {
         /// The type.
         algorithm: String,
     },
+    /// GnuPG did not answer in time.
+    #[error(
+        "no answer from gpg-agent about the key {key} in the GnuPG home {} in {} s: gpgconf --homedir {} --kill \
+         gpg-agent ends one that hangs", home.display(), deadline.as_secs(), home.display()
+    )]
+    Hung {
+        /// The id that was looked for.
+        key: String,
+        /// The home.
+        home: PathBuf,
+        /// How long it was waited for.
+        deadline: Duration,
+    },
     /// GnuPG failed in a way of its own.
     #[error("cannot look for the key {key} in the GnuPG home {}", home.display())]
     Engine {
@@ -130,16 +146,32 @@ pub(crate) enum KeyError {
 impl KeyError {
     /// Tells whether the same look may go well later.
     pub(super) fn is_passing(&self) -> bool {
-        matches!(self, KeyError::Engine { source, .. } if !engine::is_final(*source))
+        match self {
+            KeyError::Hung { .. } => true,
+            KeyError::Engine { source, .. } => !engine::is_final(*source),
+            _ => false,
+        }
     }
 }
 
 /// Finds the secret key `id` in the GnuPG home `home` and checks that it is of use.
 ///
+/// GnuPG asks its agent for the key, and an agent may hang; so the search has
+/// a thread of its own, which is abandoned after the deadline.
+///
 /// # Errors
 /// It is not there, or the platform would not take its signatures.
-pub(crate) fn find(home: &Path, id: &str) -> Result<SecretKey, KeyError> {
-    Search::new(home, id)?.secret_key().map(|(_, _, key)| key)
+pub(crate) fn find(home: &Path, id: &str, deadline: Duration) -> Result<SecretKey, KeyError> {
+    let search = Search::new(home, id)?;
+    let (key, home) = (search.id.clone(), search.home.clone());
+    let (answer, answers) = mpsc::channel();
+    let work = move || answer.send(search.secret_key().map(|(_, key)| key)).is_ok();
+    match thread::Builder::new().name("key".to_owned()).spawn(work) {
+        Ok(_) => {
+            answers.recv_timeout(deadline).unwrap_or(Err(KeyError::Hung { key, home, deadline }))
+        }
+        Err(source) => Err(KeyError::Home { key, home, source }),
+    }
 }
 
 /// One look for one key.
@@ -166,14 +198,14 @@ impl Search {
     }
 
     /// Opens the home and returns the key in it, ready to sign.
-    pub(super) fn secret_key(&self) -> Result<(Context, Key, SecretKey), KeyError> {
+    pub(super) fn secret_key(&self) -> Result<(Context, SecretKey), KeyError> {
         let mut context = engine::context(&self.home).map_err(|error| self.engine(error))?;
         let key =
             context.get_secret_key(self.id.as_str()).map_err(|error| self.not_found(error))?;
         let checked = self.check(&key)?;
         context.clear_signers();
         context.add_signer(&key).map_err(|error| self.engine(error))?;
-        Ok((context, key, checked))
+        Ok((context, checked))
     }
 
     fn check(&self, key: &Key) -> Result<SecretKey, KeyError> {

@@ -37,7 +37,11 @@ impl Session {
     /// Signs `bytes`; an agent that was ended meanwhile is started again, once.
     pub(super) fn sign(&mut self, bytes: &[u8]) -> Result<Signature, SignFault> {
         match self.attempt(bytes) {
-            Err(SignFault::Engine(error)) if engine::is_agent_gone(error) => self.attempt(bytes),
+            Err(SignFault::Engine(error) | SignFault::Refused(error))
+                if engine::is_agent_gone(error) =>
+            {
+                self.attempt(bytes)
+            }
             other => other,
         }
     }
@@ -46,9 +50,7 @@ impl Session {
         let (mut context, key) = match self.ready.take() {
             Some(ready) => ready,
             // The key is checked again: it may have expired, or gone, since.
-            None => Search::new(&self.home, self.key.as_str())?
-                .secret_key()
-                .map(|(context, _, key)| (context, key))?,
+            None => Search::new(&self.home, self.key.as_str())?.secret_key()?,
         };
         let mut armored = Vec::new();
         let signed = self.unlock(&mut context, |context| {
@@ -81,6 +83,9 @@ impl Session {
             match (asked.load(Ordering::SeqCst), &self.passphrase) {
                 (true, None) => SignFault::NoPassphrase,
                 (true, Some(_)) if engine::is_final(error) => SignFault::Passphrase,
+                (false, _) if error.code() == Error::UNUSABLE_SECKEY.code() => {
+                    SignFault::Refused(error)
+                }
                 _ => SignFault::Engine(error),
             }
         })

@@ -47,6 +47,11 @@ pub(crate) enum SignFault {
         "the key needs a passphrase: set passphrase in [client], passphrasefile or $MIGPGPPASSPHRASE"
     )]
     NoPassphrase,
+    /// The agent does not let the key be used.
+    #[error(
+        "gpg-agent refuses the key: remove no-allow-loopback-pinentry from the home's gpg-agent.conf if it is there"
+    )]
+    Refused(#[source] gpgme::Error),
     /// GnuPG failed.
     #[error("GnuPG failed")]
     Engine(#[source] gpgme::Error),
@@ -83,6 +88,7 @@ impl SignFault {
             | SignFault::Thread(_) => true,
             SignFault::Passphrase
             | SignFault::NoPassphrase
+            | SignFault::Refused(_)
             | SignFault::OtherKey(_)
             | SignFault::Digest(_) => false,
         };
@@ -134,7 +140,7 @@ impl Keyring {
         passphrase: Option<Zeroizing<Vec<u8>>>,
     ) -> Result<Keyring, KeyError> {
         Ok(Keyring {
-            key: find(home, id)?,
+            key: find(home, id, DEADLINE)?,
             home: home.to_owned(),
             passphrase: passphrase.map(Arc::new),
             deadline: DEADLINE,

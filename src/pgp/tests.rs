@@ -11,6 +11,8 @@ use super::*;
 use crate::action::{SignError, SignVerdict, Signer};
 use crate::chain::Chain;
 
+/// More than anything here takes.
+const LONG: Duration = Duration::from_secs(60);
 const TEXT: &[u8] = b"name=n;target=t;operations=[];";
 
 /// Runs a tool of GnuPG on a home.
@@ -42,7 +44,7 @@ fn quick_key(
 }
 
 fn refusal(home: &Path, id: &str) -> String {
-    find(home, id).unwrap_err().to_string()
+    find(home, id, LONG).unwrap_err().to_string()
 }
 
 fn told(error: &SignError) -> String {
@@ -133,7 +135,7 @@ fn a_home_of_no_use_is_refused_with_the_reason() {
     std::fs::write(home.path().join("file"), "").unwrap();
     std::fs::remove_file(home.path().join(".gpg-v21-migrated")).unwrap_or_default();
     let missing = home.path().join("missing");
-    let error = find(&missing, id).unwrap_err();
+    let error = find(&missing, id, LONG).unwrap_err();
     let no_folder = format!(
         "cannot look for the key {id} in the GnuPG home {path}/missing: No such file or directory (os error 2)"
     );
@@ -244,7 +246,9 @@ fn an_agent_that_hangs_stops_nobody() {
     let start = Instant::now();
     let errors: Vec<SignError> = (0..8).map(|_| keyring.sign(TEXT).unwrap_err()).collect();
     let elapsed = start.elapsed();
+    let found = find(home.path(), key.as_str(), Duration::from_millis(100));
     signal("-CONT");
+    assert!(matches!(found, Err(KeyError::Hung { .. })), "{found:?}");
     assert!(errors.iter().all(|error| error.verdict() == SignVerdict::RetryLater));
     assert!(told(&errors[0]).contains("no answer from gpg-agent"), "{}", told(&errors[0]));
     assert!(
@@ -260,4 +264,29 @@ fn an_agent_that_hangs_stops_nobody() {
         assert!(Instant::now() < end, "signing does not recover");
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn a_digest_that_the_platform_does_not_know_is_refused() {
+    let home = Home::new();
+    let key = home.key("rsa1024", None);
+    let sign = |digest: &str| {
+        std::fs::write(home.path().join("gpg.conf"), format!("digest-algo {digest}\n")).unwrap();
+        Keyring::open(home.path(), key.as_str(), None).unwrap().sign(TEXT)
+    };
+    sign("SHA256").unwrap();
+    let error = sign("RIPEMD160").unwrap_err();
+    assert_eq!(error.verdict(), SignVerdict::KeyUnusable);
+    assert!(told(&error).contains("the digest RIPEMD160"), "{}", told(&error));
+}
+
+#[test]
+fn an_agent_that_forbids_loopback_is_named() {
+    let home = Home::new();
+    let key = home.key("rsa1024", Some("open sesame"));
+    stop_agent(home.path()).unwrap();
+    std::fs::write(home.path().join("gpg-agent.conf"), "no-allow-loopback-pinentry\n").unwrap();
+    let keyring = Keyring::open(home.path(), key.as_str(), Some(secret("open sesame"))).unwrap();
+    let error = keyring.sign(TEXT).unwrap_err();
+    assert!(told(&error).contains("no-allow-loopback-pinentry"), "{}", told(&error));
 }

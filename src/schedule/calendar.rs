@@ -48,7 +48,7 @@ impl Calendar {
         let lines = day_kinds(fields).into_iter().map(|(days, day)| {
             let line = format!("{minutes} {hours} {days}");
             // saffron's error says nothing; the line says all.
-            let Ok(cron) = line.parse() else { return Err(ScheduleError::Calendar { line }) };
+            let Ok(cron) = line.parse() else { return Err(ScheduleError::Calendar(line)) };
             Ok(Line { cron, day: u32::from(day) })
         });
         Ok(Calendar { lines: lines.collect::<Result<_, _>>()? })

@@ -162,3 +162,97 @@ impl Plan {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        format!("2026-11-22T{text}Z").parse().unwrap()
+    }
+
+    fn plan(text: &str, missed: Missed) -> Plan {
+        Plan { cron: text.parse().unwrap(), zone: TimeZone::UTC, splay: Duration::ZERO, missed }
+    }
+
+    #[test]
+    fn a_slot_is_on_time_for_a_minute_and_then_missed() {
+        let plan = plan("0 * * * *", Missed::Skip);
+        let due = plan.decide(at("11:30:00"), at("12:01:00"));
+        assert_eq!((due.fire, due.missed), (Some(at("12:00:00")), None));
+        let due = plan.decide(at("11:30:00"), at("12:01:00.001"));
+        let slot = at("12:00:00");
+        assert_eq!((due.fire, due.missed), (None, Some(MissedSlots { first: slot, last: slot })));
+        assert_eq!((due.stamp, due.next), (Some(slot), Some(at("13:00:00"))));
+    }
+
+    #[test]
+    fn of_many_missed_slots_the_latest_stands_for_all() {
+        let (last, now) = (at("06:30:00"), at("12:30:00"));
+        let missed = Some(MissedSlots { first: at("07:00:00"), last: at("12:00:00") });
+        let skipped = plan("0 * * * *", Missed::Skip).decide(last, now);
+        assert_eq!((skipped.fire, skipped.missed), (None, missed));
+        let once = plan("0 * * * *", Missed::Once).decide(last, now);
+        assert_eq!((once.fire, once.missed), (Some(at("12:00:00")), missed));
+        assert_eq!(once.stamp, skipped.stamp);
+    }
+
+    #[test]
+    fn a_slot_on_time_stands_for_the_missed_ones_before_it() {
+        let due = plan("0 * * * *", Missed::Once).decide(at("06:30:00"), at("12:00:30"));
+        assert_eq!(due.fire, Some(at("12:00:00")));
+        let missed = MissedSlots { first: at("07:00:00"), last: at("11:00:00") };
+        assert_eq!(due.missed, Some(missed));
+    }
+
+    #[test]
+    fn of_several_slots_on_time_the_last_is_launched() {
+        let due = plan("*/10 * * * * * *", Missed::Skip).decide(at("12:00:00"), at("12:00:35"));
+        assert_eq!((due.fire, due.missed), (Some(at("12:00:30")), None));
+        assert_eq!(due.wake, Some(at("12:00:40")));
+    }
+
+    #[test]
+    fn nothing_is_launched_that_is_not_later_than_the_last_slot() {
+        let plan = plan("*/5 * * * *", Missed::Once);
+        let due = plan.decide(at("12:10:00"), at("12:10:20"));
+        assert_eq!((due.fire, due.stamp, due.next), (None, None, Some(at("12:15:00"))));
+        // The clock went back by 40 minutes; the next slot is the first that did not run.
+        let due = plan.decide(at("12:10:00"), at("11:30:20"));
+        assert_eq!((due.fire, due.stamp, due.next), (None, None, Some(at("12:15:00"))));
+        assert!(!due.ahead);
+    }
+
+    #[test]
+    fn a_last_slot_far_ahead_holds_nothing_back_and_is_put_right() {
+        let plan = plan("0 * * * *", Missed::Once);
+        let due = plan.decide(at("13:00:30.001"), at("12:00:30"));
+        assert!(due.ahead);
+        assert_eq!((due.fire, due.stamp), (Some(at("12:00:00")), Some(at("12:00:00"))));
+        let due = plan.decide(at("23:00:00"), at("12:30:00"));
+        assert_eq!((due.fire, due.missed, due.stamp), (None, None, Some(at("12:30:00"))));
+        assert_eq!(due.next, Some(at("13:00:00")));
+        assert!(!plan.decide(at("13:00:30"), at("12:00:30")).ahead);
+    }
+
+    #[test]
+    fn a_splay_delays_the_run_and_not_its_slot() {
+        let plan = Plan { splay: Duration::from_secs(600), ..plan("0 * * * *", Missed::Skip) };
+        let due = plan.decide(at("11:30:00"), at("12:09:59"));
+        assert_eq!(
+            (due.fire, due.next, due.wake),
+            (None, Some(at("12:00:00")), Some(at("12:10:00")))
+        );
+        let due = plan.decide(at("11:30:00"), at("12:11:00"));
+        assert_eq!((due.fire, due.wake), (Some(at("12:00:00")), Some(at("13:10:00"))));
+    }
+
+    #[test]
+    fn a_schedule_that_ran_out_is_finished() {
+        let plan = plan("0 12 22 11 * 2026", Missed::Skip);
+        let due = plan.decide(at("11:00:00"), at("12:00:00"));
+        assert_eq!((due.fire, due.next, due.wake), (Some(at("12:00:00")), None, None));
+        let due = plan.decide(at("12:00:00"), at("18:00:00"));
+        assert_eq!((due.fire, due.stamp, due.next), (None, None, None));
+    }
+}

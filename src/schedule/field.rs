@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::ScheduleError;
+use super::{Fault, ScheduleError};
 use crate::chain::excerpt;
 
 /// How much of an offending text an error shows, in bytes.
@@ -50,15 +50,15 @@ pub(super) struct Field {
 
 /// What stands in a field.
 #[derive(Debug)]
-pub(super) struct Content {
+pub(super) struct Content<'a> {
     /// The values that were written out.
     pub(super) values: BTreeSet<u16>,
     /// Whether `*` or `?` is among the items, so that the field restricts nothing.
     pub(super) any: bool,
     /// Whether `*`, `?` or a step on `*` is among the items.
     pub(super) wildcard: bool,
-    /// Items of another form, in lower case.
-    pub(super) special: Vec<String>,
+    /// Items of another form.
+    pub(super) special: Vec<&'a str>,
 }
 
 /// The seconds of a minute.
@@ -104,18 +104,17 @@ impl Field {
     }
 
     /// Returns the content of the field whose text is `text`.
-    pub(super) fn read(&self, text: &str) -> Result<Content, ScheduleError> {
+    pub(super) fn read<'a>(&self, text: &'a str) -> Result<Content<'a>, ScheduleError> {
         let mut content =
             Content { values: BTreeSet::new(), any: false, wildcard: false, special: Vec::new() };
         let mut empty = true;
         // As in the original, an empty item of a list is no fault.
         for item in text.split(',').filter(|item| !item.is_empty()) {
             empty = false;
-            self.read_item(&item.to_ascii_lowercase(), &mut content)?;
+            self.read_item(item, &mut content)?;
         }
         if empty {
-            let text = shown(text);
-            return Err(ScheduleError::Nothing { field: self.name, text, allowed: self.allowed });
+            return Err(self.refused(text, Fault::Nothing(self.allowed)));
         }
         if content.any {
             content.values = self.all();
@@ -123,33 +122,33 @@ impl Field {
         Ok(content)
     }
 
-    fn read_item(&self, item: &str, content: &mut Content) -> Result<(), ScheduleError> {
+    fn read_item<'a>(&self, item: &'a str, content: &mut Content<'a>) -> Result<(), ScheduleError> {
         let (base, step) = match item.split_once('/') {
             Some((base, step)) => (base, Some(step)),
             None => (item, None),
         };
-        let (first, last) = match base {
-            "*" | "?" if step.is_none() => {
+        let span = match (base, step) {
+            ("*" | "?", None) => {
                 (content.any, content.wildcard) = (true, true);
                 return Ok(());
             }
-            "*" => {
+            ("*", Some(_)) => {
                 content.wildcard = true;
-                (self.first, self.last)
+                Some((self.first, self.last))
             }
-            _ => match (self.range(base), step) {
-                (Some(range), _) => range,
-                (None, None) => {
-                    content.special.push(item.to_owned());
-                    return Ok(());
-                }
-                (None, Some(_)) => return Err(self.refused(item)),
-            },
+            _ => self.range(base),
+        };
+        let Some((first, last)) = span else {
+            if step.is_some() {
+                return Err(self.not_understood(item));
+            }
+            content.special.push(item);
+            return Ok(());
         };
         // `a/n` runs to the end of the field.
         let last = if step.is_some() && !base.contains('-') { self.last } else { last };
         if first > last {
-            return Err(ScheduleError::Reversed { field: self.name, text: shown(item) });
+            return Err(self.refused(item, Fault::Reversed));
         }
         let step = step.map_or(Ok(1), |step| self.step(step, item))?;
         let values = (first..=last).step_by(usize::from(step));
@@ -165,23 +164,20 @@ impl Field {
         };
         let (from, to) = (self.written(first)?, self.written(last)?);
         // A week may be said to end with Sunday, by its name as well as by 7 …
-        let named = !last.starts_with(|c: char| c.is_ascii_digit());
-        let to = if self.repeats_first() && named && to == self.first && from > to {
-            self.written_last
-        } else {
-            to
-        };
+        let by_name = !last.starts_with(|c: char| c.is_ascii_digit());
+        let ends_again = self.written_last > self.last && by_name && to == self.first && from > to;
+        let to = if ends_again { self.written_last } else { to };
         // … and to begin with it, as 7 as well as 0.
         let from = if to <= self.last { self.wrapped(from) } else { from };
         Some((from, to))
     }
 
-    /// Returns the value that `text`, in lower case, stands for.
+    /// Returns the value that `text` stands for.
     pub(super) fn value(&self, text: &str) -> Option<u16> {
         self.written(text).map(|number| self.wrapped(number))
     }
 
-    /// Returns the number that is written in `text`, in lower case, as such or by name.
+    /// Returns the number that is written in `text`, as such or by name.
     fn written(&self, text: &str) -> Option<u16> {
         if let Some(number) = self.number(text) {
             return (self.first..=self.written_last).contains(&number).then_some(number);
@@ -195,14 +191,10 @@ impl Field {
 
     fn step(&self, text: &str, item: &str) -> Result<u16, ScheduleError> {
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(self.refused(item));
+            return Err(self.not_understood(item));
         }
         let step = self.number(text).filter(|step| (1..=self.last).contains(step));
-        step.ok_or_else(|| ScheduleError::Step {
-            field: self.name,
-            text: shown(item),
-            step_max: self.last,
-        })
+        step.ok_or_else(|| self.refused(item, Fault::Step(self.last)))
     }
 
     /// Returns the number written in `text`: digits only, leading zeros are decimal,
@@ -214,12 +206,13 @@ impl Field {
         plain.then(|| text.parse().ok()).flatten()
     }
 
-    fn repeats_first(&self) -> bool {
-        self.written_last > self.last
-    }
-
     fn wrapped(&self, number: u16) -> u16 {
         if number > self.last { self.first } else { number }
+    }
+
+    /// Returns what the field is called.
+    pub(super) fn name(&self) -> &'static str {
+        self.name
     }
 
     /// Returns the name of `value`, or its number if it has none.
@@ -234,9 +227,13 @@ impl Field {
         (self.first..=self.last).collect()
     }
 
-    /// Returns the refusal of `item`.
-    pub(super) fn refused(&self, item: &str) -> ScheduleError {
-        ScheduleError::Item { field: self.name, text: shown(item), allowed: self.allowed }
+    /// Returns the refusal of an `item` that has no meaning here.
+    pub(super) fn not_understood(&self, item: &str) -> ScheduleError {
+        self.refused(item, Fault::Unknown(self.allowed))
+    }
+
+    fn refused(&self, text: &str, fault: Fault) -> ScheduleError {
+        ScheduleError::Field { field: self.name, text: shown(text), fault }
     }
 }
 

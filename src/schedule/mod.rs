@@ -48,51 +48,84 @@ pub(crate) use cron::Cron;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ScheduleError {
     /// The text is longer than any sensible expression.
-    #[error("the schedule is {bytes} bytes long; {bytes_max} are allowed")]
-    Long { bytes: usize, bytes_max: usize },
-    /// The number of fields is none that has a meaning.
+    #[error("the schedule is {0} bytes long; {bytes_max} are allowed", bytes_max = parse::SCHEDULE_BYTES_MAX)]
+    Long(usize),
+    /// The number of its fields has no meaning.
     #[error(
-        "the schedule has {count} fields; write 5 (minute hour day-of-month month day-of-week), \
+        "the schedule has {0} fields; write 5 (minute hour day-of-month month day-of-week), \
          6 (and a year), 7 (second first, year last), or one of {macros}",
         macros = parse::MACRO_NAMES
     )]
-    FieldCount { count: usize },
+    FieldCount(usize),
     /// It begins with `@`, but is no macro.
-    #[error("\"{text}\" is no macro; allowed are {macros}", macros = parse::MACRO_NAMES)]
-    UnknownMacro { text: String },
-    /// A macro is a whole schedule; nothing can follow it.
+    #[error("\"{0}\" is no macro; allowed are {macros}", macros = parse::MACRO_NAMES)]
+    UnknownMacro(String),
+    /// Something follows a macro, which is a whole schedule.
     #[error("\"{rest}\" stands after {name}, which is a whole schedule; remove it")]
-    AfterMacro { name: &'static str, rest: String },
-    /// An item of a field is not understood.
-    #[error("{field}: \"{text}\" is not understood; allowed are {allowed}")]
-    Item { field: &'static str, text: String, allowed: &'static str },
-    /// A step is zero, or leads out of the field at once.
-    #[error("{field}: the step of \"{text}\" must be from 1 to {step_max}")]
-    Step { field: &'static str, text: String, step_max: u16 },
-    /// A range ends before it starts.
-    #[error(
-        "{field}: the range \"{text}\" is reversed; write two ranges with a comma between them"
-    )]
-    Reversed { field: &'static str, text: String },
-    /// A field of nothing but commas.
-    #[error("{field}: \"{text}\" holds no value; allowed are {allowed}")]
-    Nothing { field: &'static str, text: String, allowed: &'static str },
-    /// The calendar does not take what was parsed; no input is known to cause it.
-    #[error("the schedule cannot be matched (\"{line}\"); report it with its text")]
-    Calendar { line: String },
+    AfterMacro {
+        /// The macro.
+        name: &'static str,
+        /// What follows it.
+        rest: String,
+    },
+    /// A part of a field is refused.
+    #[error("{field}: \"{text}\" {fault}")]
+    Field {
+        /// What the field is called.
+        field: &'static str,
+        /// The offending text.
+        text: String,
+        /// What is wrong with it, and what is allowed.
+        fault: Fault,
+    },
+    /// The calendar does not take what was parsed; no text is known to cause it.
+    #[error("the schedule cannot be matched as \"{0}\"; write it in another way")]
+    Calendar(String),
     /// It would never fire.
     #[error(
         "the schedule \"{text}\" has no time after {now}: its years have passed, \
-         or its days are in none of its months"
+         none of its months has its days, or the clock always skips its times"
     )]
-    Never { text: String, now: jiff::Timestamp },
+    Never {
+        /// The expression.
+        text: String,
+        /// The time at which it was loaded.
+        now: jiff::Timestamp,
+    },
     /// The zone is not in the system's database.
-    #[error("\"{name}\" is no time zone of this system; write an IANA name such as Europe/Paris")]
-    UnknownZone { name: String, source: Option<jiff::Error> },
+    #[error(
+        "\"{name}\" is no time zone of this system; write an IANA name such as Europe/Paris, \
+         and see that the package tzdata is installed"
+    )]
+    UnknownZone {
+        /// The name.
+        name: String,
+        /// What the database said.
+        source: Option<jiff::Error>,
+    },
     /// The machine does not tell its own zone.
     #[error(
-        "cannot tell the time zone of this machine (TZ, /etc/localtime); \
-         set one of them, or `timezone` in the job"
+        "cannot tell the time zone of this machine; set TZ or /etc/localtime, or `timezone` in the job"
     )]
-    MachineZone { source: Option<jiff::Error> },
+    MachineZone {
+        /// What was tried.
+        source: Option<jiff::Error>,
+    },
+}
+
+/// What is wrong with a part of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Fault {
+    /// It has no meaning in this field.
+    #[error("is not understood; allowed are {0}")]
+    Unknown(&'static str),
+    /// It is nothing but commas.
+    #[error("holds no value; allowed are {0}")]
+    Nothing(&'static str),
+    /// Its range ends before it starts.
+    #[error("is a reversed range; write two ranges with a comma between them")]
+    Reversed,
+    /// Its step is zero, or leads out of the field at once.
+    #[error("has a step that is not from 1 to {0}")]
+    Step(u16),
 }

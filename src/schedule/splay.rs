@@ -35,3 +35,33 @@ fn mixed(hash: u64) -> u64 {
     let hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     hash ^ (hash >> 33)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delay_of(job: &str, host: &str, seconds: u64) -> u64 {
+        delay(&job.parse().unwrap(), host, Duration::from_secs(seconds)).as_secs()
+    }
+
+    #[test]
+    fn the_delay_of_a_job_on_a_host_never_changes() {
+        // Another value here means that every job of every installation moves.
+        assert_eq!(delay_of("setuid", "web1.example.net", 3600), 2700);
+        assert_eq!(delay_of("setuid", "web2.example.net", 3600), 75);
+        assert_eq!(delay_of("setui", "dweb1.example.net", 3600), 121);
+    }
+
+    #[test]
+    fn delays_fill_the_splay_and_do_not_pass_it() {
+        let mut hosts = [0_u32; 11];
+        for host in 0..1_100 {
+            let delay = delay_of("job", &format!("host{host}"), 10);
+            hosts[usize::try_from(delay).unwrap()] += 1;
+        }
+        // A hundred each, were they dealt out.
+        assert!(hosts.iter().all(|count| (60..150).contains(count)), "{hosts:?}");
+        assert_eq!(delay_of("job", "host", 0), 0);
+        assert!(delay(&"job".parse().unwrap(), "host", Duration::MAX) <= Duration::MAX);
+    }
+}

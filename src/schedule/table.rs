@@ -58,3 +58,41 @@ impl<K: Ord + Clone> Table<K> {
         due.map(|(_, key)| key.clone()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn second(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn table() -> Table<&'static str> {
+        let mut table = Table::new();
+        table.set("late", Some(second(30)));
+        table.set("soon", Some(second(10)));
+        table.set("finished", None);
+        table
+    }
+
+    #[test]
+    fn keys_are_due_when_their_time_has_come() {
+        let mut table = table();
+        assert_eq!(table.next(), Some(second(10)));
+        assert!(table.due(second(9)).is_empty());
+        assert_eq!(table.due(second(10)), ["soon"]);
+        assert_eq!(table.due(second(30)), ["soon", "late"]);
+        table.set("soon", Some(second(40)));
+        assert_eq!(table.due(second(30)), ["late"]);
+        table.remove(&"late");
+        assert_eq!(table.next(), Some(second(40)));
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_makes_all_due_once() {
+        let mut table = table();
+        assert!(table.due(second(5)).is_empty());
+        assert_eq!(table.due(second(4)), ["finished", "late", "soon"]);
+        assert!(table.due(second(4)).is_empty());
+    }
+}

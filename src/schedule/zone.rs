@@ -134,3 +134,31 @@ impl Stretch {
 fn floor_second(instant: Timestamp) -> i64 {
     instant.as_second().saturating_sub(i64::from(instant.subsec_nanosecond() < 0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zones_are_found_by_their_names_only() {
+        assert_eq!(find("Europe/Paris").unwrap().iana_name(), Some("Europe/Paris"));
+        assert!(find("UTC").is_ok());
+        for name in [
+            "",
+            "Mars/Olympus",
+            "Etc/Unknown",
+            "../zoneinfo/UTC",
+            "/etc/localtime",
+            "EST5EDT,M3.2.0,M11.1.0",
+        ] {
+            assert!(find(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_second_before_a_fraction_is_found_on_both_sides_of_1970() {
+        for (text, second) in [("1970-01-01T00:00:01.5Z", 1), ("1969-12-31T23:59:58.5Z", -2)] {
+            assert_eq!(floor_second(text.parse().unwrap()), second);
+        }
+    }
+}

@@ -19,7 +19,7 @@ use crate::chain::Chain;
 use crate::clock::{Clock, SystemClock};
 use crate::config::fault::ConfigError;
 use crate::data::Permissions;
-use crate::disk::{Disk, DiskError, RealFs};
+use crate::disk::{Disk, DiskError, HAND_PREFIX, RealFs};
 use crate::exit::Exit;
 use crate::logging::{Format, Log, LogError, LogSettings, Target};
 
@@ -121,6 +121,20 @@ impl Failure {
     }
 }
 
+/// Runs what this process's command line asks for.
+pub(crate) fn start() -> Exit {
+    // Not locked: the log of a platform that runs goes to the standard output as well.
+    let (mut input, mut out, mut err) = (io::stdin().lock(), io::stdout(), io::stderr());
+    match std::env::current_exe() {
+        Ok(program) => main(std::env::args_os(), program, &mut input, &mut out, &mut err),
+        Err(error) => {
+            // There is nowhere left to tell that standard error is closed.
+            writeln!(err, "mig-standalone: cannot find its own executable: {error}").ok();
+            Exit::System
+        }
+    }
+}
+
 /// Runs what the command line asks for; `program` is the executable itself.
 pub(crate) fn main(
     arguments: impl IntoIterator<Item = OsString>,
@@ -175,7 +189,7 @@ fn read(file: &Path) -> Result<StandaloneConfig, Failure> {
 
 /// Returns a disk that only reads, or makes folders.
 fn disk(folder: &Path) -> Disk {
-    Disk::new(Arc::new(RealFs), folder.to_owned())
+    Disk::new(Arc::new(RealFs), folder.to_owned(), HAND_PREFIX)
 }
 
 fn run(file: &Path, program: PathBuf) -> Result<(), Failure> {
@@ -208,7 +222,7 @@ fn run(file: &Path, program: PathBuf) -> Result<(), Failure> {
 
 /// Lays out a platform; returns what to do next.
 fn init(folder: &Path, key: Option<(&str, &Path)>, clock: &dyn Clock) -> Result<String, Failure> {
-    let disk = Disk::new(Arc::new(RealFs), folder.join("data/.tmp"));
+    let disk = Disk::new(Arc::new(RealFs), folder.join("data/.tmp"), HAND_PREFIX);
     // Read first, so that a wrong name leaves nothing behind.
     let key = match key {
         Some((name, file)) => Some((name, disk.read(file, FILE_BYTES_MAX).map_err(Failure::Key)?)),

@@ -51,7 +51,7 @@ pub(crate) use spool::SpoolError;
 
 use crate::clock::Clock;
 use crate::data::{DataError, Ids, Permissions, Store};
-use crate::disk::{Disk, DiskError, Lock, RealFs};
+use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Lock, RealFs};
 use crate::pgp::{Fingerprint, ImportError, Verifier};
 use crate::wake::Stop;
 
@@ -130,7 +130,7 @@ pub(crate) struct Data {
 impl Data {
     /// Opens the data folder; makes it, private to its owner, if it is not there.
     pub(crate) fn open(folder: &Path) -> Result<Data, PlatformError> {
-        let disk = Disk::new(Arc::new(RealFs), folder.join(SCRATCH));
+        let disk = Disk::new(Arc::new(RealFs), folder.join(SCRATCH), DAEMON_PREFIX);
         let home = folder.join("gnupg");
         disk.make_folders(&folder.join(SCRATCH))?;
         disk.make_folder(&home)?;
@@ -249,7 +249,7 @@ impl Platform {
             store: store(),
             signers: Arc::clone(&signers),
             clock: Arc::clone(&clock),
-            disk: Disk::new(Arc::new(RealFs), config.data.join(SCRATCH)),
+            disk: Disk::new(Arc::new(RealFs), config.data.join(SCRATCH), DAEMON_PREFIX),
             heartbeat: config.heartbeat,
             module_timeout: config.module_timeout,
             stop: Stop::new(),

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::data::Id;
-use crate::disk::{Disk, DiskError, Fs, Lock};
+use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Fs, Lock};
 
 /// What the lock file holds: whose spool it is.
 const MARK: &[u8] = b"mig-standalone 1\n";
@@ -159,7 +159,7 @@ impl Spool {
             _ => SpoolError::Disk { path: root.to_owned(), source },
         };
         let scratch = root.join(".tmp");
-        let disk = Disk::new(fs, scratch.clone());
+        let disk = Disk::new(fs, scratch.clone(), DAEMON_PREFIX);
         disk.make_folders(root).map_err(fail)?;
         let mark = root.join(".lock");
         if disk.find(&mark).map_err(fail)?.is_none() {
@@ -282,7 +282,7 @@ mod tests {
         std::fs::create_dir(folder.path().join("action")).unwrap();
         assert!(matches!(open(folder.path()), Err(SpoolError::Foreign { .. })));
         let folder = tempfile::tempdir().unwrap();
-        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned());
+        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), crate::disk::HAND_PREFIX);
         disk.create(&folder.path().join(".lock"), b"mig-runner 1\n").unwrap();
         assert!(matches!(open(folder.path()), Err(SpoolError::Foreign { .. })));
     }

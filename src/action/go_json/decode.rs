@@ -67,7 +67,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// Reads the elements of a list; `None` stands for `null`.
+    /// Reads the elements of a list whose bracket is taken.
     pub(super) fn list<T: GoType>(&mut self) -> Result<Vec<T>, FaultAt> {
         let mut list = Vec::new();
         let mut turn = Turn::First;

@@ -74,13 +74,13 @@ pub(super) fn read<T: GoType>(text: &[u8]) -> Result<T, ParseError> {
 /// Returns the text that Go writes for `value`.
 pub(super) fn write<T: GoType>(value: &T) -> String {
     let mut out = String::new();
-    value.encode(&mut out);
+    append(value, &mut out);
     out
 }
 
-/// Appends `text` as a string of JSON, as Go writes it.
-pub(super) fn write_string(text: &str, out: &mut String) {
-    string::encode(text, out);
+/// Appends the text that Go writes for `value`.
+pub(super) fn append<T: GoType>(value: &T, out: &mut String) {
+    value.encode(out);
 }
 
 /// Appends a key with what must stand before and after it.
@@ -143,6 +143,7 @@ macro_rules! go_struct {
             }
 
             fn mixes(key: &str) -> bool {
+                // The field's type is known only by the field: a path to it is enough to ask.
                 fn of<T: $crate::action::go_json::GoType, U>(_: fn(&U) -> &T) -> bool {
                     T::MIXES
                 }

@@ -99,7 +99,11 @@ fn push_escape(c: char, out: &mut String) {
         '\n' => out.push_str("\\n"),
         '\r' => out.push_str("\\r"),
         '\t' => out.push_str("\\t"),
-        _ => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+        _ => {
+            out.push_str("\\u");
+            let digit = |shift: u32| char::from_digit(u32::from(c) >> shift & 0xf, 16);
+            out.extend([12, 8, 4, 0].into_iter().filter_map(digit));
+        }
     }
 }
 

@@ -1,4 +1,6 @@
-use super::super::testing::read_all;
+use proptest::prelude::*;
+
+use super::super::testing::{any_file, is_told, read_all};
 use super::*;
 
 fn parse(text: &str) -> ClientConfig {
@@ -60,4 +62,14 @@ fn what_is_no_address_is_refused() {
         assert!(parse_url(bad).is_err(), "{bad}");
     }
     assert_eq!(parse_url("http://a"), Ok("http://a/".to_owned()));
+}
+
+const WORDS: &str = "[api] [gpg] [targets] url skipverifycert clientkey clientcert keyid \
+     useapikeyauth macro";
+
+proptest! {
+    #[test]
+    fn any_file_is_read_or_refused_with_a_reason(text in any_file(WORDS)) {
+        prop_assert!(is_told(&ClientConfig::parse(text.as_bytes(), Path::new("FILE"))));
+    }
 }

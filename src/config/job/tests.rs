@@ -1,4 +1,6 @@
-use super::super::testing::read_all;
+use proptest::prelude::*;
+
+use super::super::testing::{any_file, is_told, read_all};
 use super::*;
 
 fn parse(text: &str) -> JobConfig {
@@ -58,4 +60,14 @@ fn every_key_is_read() {
         keep_results: Some(Keep::For(Duration::from_secs(90 * 86_400))),
     };
     assert_eq!(config, expected);
+}
+
+const WORDS: &str = "[configuration] schedule timezone plugin expiry sendonly splay missed overlap \
+     paused deadline earlyresults keepresults";
+
+proptest! {
+    #[test]
+    fn any_file_is_read_or_refused_with_a_reason(text in any_file(WORDS)) {
+        prop_assert!(is_told(&JobConfig::parse(text.as_bytes(), Path::new("FILE"))));
+    }
 }

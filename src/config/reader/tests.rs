@@ -113,6 +113,7 @@ mod vectors {
     use serde_json::{Map, Value};
 
     use super::*;
+    use crate::config::runner::RunnerConfig;
 
     #[derive(Deserialize)]
     struct Vector {
@@ -207,6 +208,17 @@ mod vectors {
                 Err("an internal of the original was read".to_owned())
             }
             (Some("internal-section" | "internal-key"), _, Err(_)) => Ok(()),
+            // What the original takes and makes no sense of.
+            (Some("range"), _, _) => {
+                let config = RunnerConfig::parse(&vector.bytes(), Path::new("FILE"));
+                config.err().map(|_| ()).ok_or_else(|| "out of bounds and read".to_owned())
+            }
+            // The original keeps the last one only.
+            (Some("repeated-plugin"), _, Ok(_)) => {
+                let mut reader = Reader::new(&vector.bytes());
+                let plugins = reader.section("configuration", |section| section.texts("plugin"));
+                (plugins.len() > 1).then_some(()).ok_or_else(|| "read as one plugin".to_owned())
+            }
             // Of a refused file the values are those read before the fault.
             (_, Some(_), Err(_)) => Ok(()),
             (_, Some(error), Ok(_)) => Err(format!("refused by the original: {error}")),

@@ -1,4 +1,6 @@
-use super::super::testing::read_all;
+use proptest::prelude::*;
+
+use super::super::testing::{any_file, is_told, read_all};
 use super::*;
 
 fn parse(text: &str) -> RunnerConfig {
@@ -76,4 +78,16 @@ fn a_passphrase_is_read_and_not_shown() {
     let secret = Secret::from(" hunter2".to_owned());
     assert_eq!(config.client.passphrase, Some(PassphraseSource::Here(secret)));
     assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+const WORDS: &str = "[runner] [logging] [client] [plugins] [retention] [metrics] directory \
+     checkdirectory mode level port maxfilesize facility protocol host file \
+     passphrase passphrasefile delayresults earlyresults settle giveup pagesize \
+     timeout parallel done invalid textfile";
+
+proptest! {
+    #[test]
+    fn any_file_is_read_or_refused_with_a_reason(text in any_file(WORDS)) {
+        prop_assert!(is_told(&RunnerConfig::parse(text.as_bytes(), Path::new("FILE"))));
+    }
 }

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::*;
 use crate::clock::testing::TestClock;
 use crate::data::{ActionRow, AgentRow, CommandStatus, Permissions, Signed};
-use crate::disk::{Disk, RealFs};
+use crate::disk::{Disk, HAND_PREFIX, RealFs};
 use crate::pgp::Verifier;
 
 const EXCHANGES: &str = include_str!("../../../tests/data/http-platform/exchanges.json");
@@ -80,7 +80,7 @@ struct Rig {
 impl Rig {
     fn new() -> Rig {
         let folder = tempfile::tempdir().unwrap();
-        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned());
+        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), HAND_PREFIX);
         let home = folder.path().join("gnupg");
         disk.make_folder(&home).unwrap();
         // The recordings' key is younger than the clock of some machines.

@@ -33,7 +33,7 @@ impl Rig {
     /// Returns a rig with one agent and one action that is pending and ends in a minute.
     fn new() -> Rig {
         let folder = tempfile::tempdir().unwrap();
-        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned());
+        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), "test");
         let store = Arc::new(Store::open(&disk, &folder.path().join("mig.db")).unwrap());
         let clock = Arc::new(TestClock::new(noon()));
         let (scheduler, work) = scheduler(&folder.path().join("spool"), &store, &clock);
