@@ -228,6 +228,7 @@ impl Engine {
             other => other,
         };
         let Some(tries) = self.index.tries(key) else { return };
+        let polls = tries.polls;
         let attempt = match &work {
             Work::Deliver(plugin) => {
                 let tries = tries.plugins.entry(plugin.clone()).or_default();
@@ -240,7 +241,7 @@ impl Engine {
             }
         };
         let taken = self.index.action_ids(key);
-        let task = Task { key: key.clone(), work: work.clone(), record, attempt, taken };
+        let task = Task { key: key.clone(), work: work.clone(), record, attempt, polls, taken };
         if let Err(error) = self.workers.begin(task) {
             error!(self.parts.log, "cannot start a worker"; "run" => %key.1, "error" => Chain(&error));
             self.rest(key, &work);

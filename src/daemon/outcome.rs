@@ -11,6 +11,7 @@ use crate::chain::{Chain, escape, excerpt};
 use crate::clock::after;
 use crate::plugin::run::Ended;
 use crate::spool::{DeliveryState, Edge, Run};
+use crate::stage::fetch::FetchError;
 use crate::stage::{Pause, Verdict, Work, collect, deliver, fetch, sign, submit};
 
 /// How much of a plugin's output goes into one line of the log, in bytes.
@@ -62,7 +63,15 @@ impl Engine {
                 }
                 collect::probed(&live.facts, seen, live.tries.polls, now)
             }
-            Outcome::Fetched(fetched) => fetch::fetched(fetched, now),
+            Outcome::Fetched(fetched) => {
+                let asked = live.tries.polls;
+                if let (Err(FetchError::Missing { .. }), Some(tries)) =
+                    (&fetched, self.index.tries(key))
+                {
+                    tries.polls = tries.polls.saturating_add(1);
+                }
+                fetch::fetched(fetched, asked, now)
+            }
             Outcome::Delivered(plugin, Ok(ended)) => {
                 self.log_plugin(key, plugin.as_str(), &ended);
                 deliver::ended(&live.facts, &plugin, &ended)

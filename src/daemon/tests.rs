@@ -269,3 +269,25 @@ fn the_originals_action_in_flight_is_adopted_once() {
     );
     assert_eq!(std::fs::read_dir(&inflight).unwrap().count(), 0);
 }
+
+#[test]
+fn commands_that_are_missing_are_asked_for_again_twice() {
+    // Found the second time, or never: the pages have two commands each.
+    for (hidden, pages, missing) in
+        [(&[1][..], vec![0, 2, 3, 0], 0), (&[1; 9], vec![0, 2, 3, 0, 2, 3, 0, 2, 3], 1)]
+    {
+        let mut rig = rig("");
+        rig.platform.answer(3, true);
+        rig.platform.hide(hidden);
+        rig.at("2026-11-22T12:01:00Z");
+        rig.job("job", "schedule = \"0 0 1 1 *\"");
+        rig.at("2026-11-22T12:01:20Z");
+        assert!(rig.spool().contains(&format!("command/inflight {ID}")));
+        rig.pass(5);
+        rig.pass(60);
+        assert!(rig.spool().contains(&format!("command/done {ID}")), "{:?}", rig.spool());
+        let summary = rig.record(Folder::CommandDone, ID).summary.unwrap();
+        assert_eq!((summary.sent, summary.missing), (3, missing));
+        assert_eq!(rig.platform.offsets(), pages);
+    }
+}
