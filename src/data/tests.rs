@@ -1,3 +1,5 @@
+//! MIG's tables, as the platform uses them.
+
 use std::sync::Arc;
 
 use jiff::Timestamp;

@@ -1,3 +1,5 @@
+//! Every key of `.migrc`, and what is no such file.
+
 use proptest::prelude::*;
 
 use super::super::testing::{any_file, is_told, read_all};

@@ -1,3 +1,5 @@
+//! What stands in a line, and what is told of a line that is none.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What is told of keys that are wrong, missing or unknown.
+
 use super::*;
 
 /// Reads one section `[s]` and returns the lines of what is wrong.

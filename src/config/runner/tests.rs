@@ -1,3 +1,5 @@
+//! Every key of `runner.cfg`, and what is no such file.
+
 use proptest::prelude::*;
 
 use super::super::testing::{any_file, is_told, read_all};

@@ -1,3 +1,5 @@
+//! What a change of a job folder is, and when it is told.
+
 use super::super::JobError;
 use super::*;
 use crate::disk::Stamp;
