@@ -20,3 +20,8 @@ mod spool;
 mod stage;
 mod wake;
 mod watch;
+
+/// Runs `mig-runner` with the arguments of this process.
+pub fn mig_runner() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,2 +1,5 @@
 //! Runs MIG actions on a schedule.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    mig_runner::mig_runner()
+}

@@ -34,10 +34,11 @@ use std::sync::Arc;
 use slog::{Drain, Level, LevelFilter, Logger, o};
 
 use crate::clock::Clock;
+pub(crate) use crate::config::logging::Facility;
+use crate::config::logging::{LogFormat, LogTarget, LoggingConfig, SyslogServer};
 use file::LogFile;
 pub(crate) use peer::{Remote, Transport};
 pub(crate) use stdout::is_journal;
-pub(crate) use syslog::Facility;
 
 /// The longest value of a key, in bytes: as much as is kept of a plugin's output.
 const VALUE_BYTES_MAX: usize = 8 * 1024;
@@ -103,6 +104,35 @@ pub(crate) struct LogSettings {
     pub(crate) level: Level,
     /// How records are written.
     pub(crate) format: Format,
+}
+
+impl LogSettings {
+    /// Returns what the configuration asks for; `journal` tells whether stdout is systemd's journal.
+    pub(crate) fn new(program: &'static str, config: &LoggingConfig, journal: bool) -> LogSettings {
+        let remote =
+            |transport, host: &String, port| Remote { transport, host: host.clone(), port };
+        let target = match &config.target {
+            LogTarget::Stdout if journal => Target::Journal,
+            LogTarget::Stdout => Target::Stdout,
+            LogTarget::File { path, bytes_max } => {
+                Target::File { path: path.clone(), bytes_max: *bytes_max }
+            }
+            LogTarget::Syslog { server, facility } => match server {
+                SyslogServer::Local => Target::Syslog(*facility),
+                SyslogServer::Udp { host, port } => {
+                    Target::Remote(remote(Transport::Udp, host, *port), *facility)
+                }
+                SyslogServer::Tcp { host, port } => {
+                    Target::Remote(remote(Transport::Tcp, host, *port), *facility)
+                }
+            },
+        };
+        let format = match config.format {
+            LogFormat::Text => Format::Text,
+            LogFormat::Json => Format::Json,
+        };
+        LogSettings { program, target, level: config.level, format }
+    }
 }
 
 /// Takes whole lines to where they belong.

@@ -11,7 +11,6 @@
 use std::io;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,7 +18,7 @@ use jiff::tz::TimeZone;
 use slog::Level;
 
 use super::peer::{Peer, Socket};
-use super::{LogError, Remote, Sink, severity};
+use super::{Facility, LogError, Remote, Sink, severity};
 use crate::chain::excerpt;
 use crate::clock::Clock;
 
@@ -31,33 +30,6 @@ const SEND_SPAN: Duration = Duration::from_secs(1);
 const PAUSE_SPAN: Duration = Duration::from_secs(30);
 /// The longest message, in bytes: what common syslog daemons take.
 const MESSAGE_BYTES_MAX: usize = 8 * 1024;
-
-/// The facilities of syslog, in the order of their numbers.
-const FACILITIES: [&str; 24] = [
-    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv",
-    "ftp", "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4",
-    "local5", "local6", "local7",
-];
-
-/// What kind of program speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Facility(u8);
-
-/// Why a text names no facility.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no syslog facility of that name: use daemon, user or local0 to local7")]
-pub(crate) struct FacilityError;
-
-impl FromStr for Facility {
-    type Err = FacilityError;
-
-    fn from_str(text: &str) -> Result<Facility, FacilityError> {
-        let text = text.to_ascii_lowercase();
-        let name = text.strip_prefix("log_").unwrap_or(&text);
-        let number = FACILITIES.iter().position(|known| *known == name).ok_or(FacilityError)?;
-        u8::try_from(number).map(Facility).map_err(|_| FacilityError)
-    }
-}
 
 /// Sends each line as a message.
 #[derive(Debug)]
@@ -109,7 +81,7 @@ impl Syslog {
     }
 
     fn message(&self, level: Level, line: &str) -> String {
-        let priority = u16::from(self.facility.0) * 8 + u16::from(severity(level));
+        let priority = u16::from(self.facility.number()) * 8 + u16::from(severity(level));
         let stamp = self.clock.now().to_zoned(TimeZone::system()).strftime("%b %e %H:%M:%S");
         // The machine's own syslog knows where it is.
         let host = match &self.peer {

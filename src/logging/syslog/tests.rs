@@ -14,7 +14,7 @@ fn clock() -> Arc<TestClock> {
 
 fn remote(transport: Transport, port: u16) -> Syslog {
     let remote = Remote { transport, host: "127.0.0.1".to_owned(), port };
-    Syslog::remote("mig-runner", &remote, Facility(16), clock())
+    Syslog::remote("mig-runner", &remote, Facility::numbered(16), clock())
 }
 
 /// Checks a message but for its time, which is that of the machine's zone.
@@ -30,23 +30,18 @@ fn host() -> String {
 }
 
 #[test]
-fn facilities_have_names_and_numbers() {
-    for (name, number) in [("kern", 0), ("daemon", 3), ("LOG_LOCAL3", 19), ("local7", 23)] {
-        assert_eq!(name.parse(), Ok(Facility(number)));
-    }
-    for name in ["", "local8", "log_", "3"] {
-        assert_eq!(name.parse::<Facility>(), Err(FacilityError), "{name:?}");
-    }
-}
-
-#[test]
 fn the_local_syslog_gets_a_datagram_a_message_and_may_be_restarted() {
     let folder = tempfile::tempdir().unwrap();
     let path: &'static Path = Box::leak(folder.path().join("log").into_boxed_path());
     let peer = Peer::Local(path);
     let link = Mutex::default();
-    let syslog =
-        Syslog { program: "mig-runner", facility: Facility(3), peer, clock: clock(), link };
+    let syslog = Syslog {
+        program: "mig-runner",
+        facility: Facility::numbered(3),
+        peer,
+        clock: clock(),
+        link,
+    };
     for _ in 0..2 {
         let server = UnixDatagram::bind(path).unwrap();
         syslog.write(Level::Error, "disk is full").unwrap();
