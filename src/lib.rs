@@ -72,6 +72,12 @@ mod watch;
 
 use std::process::ExitCode;
 
+/// Runs `mig-runner` with the arguments of this process.
+#[must_use]
+pub fn mig_runner() -> ExitCode {
+    cli::main()
+}
+
 /// Runs `mig-standalone` with the arguments of this process.
 #[cfg(feature = "standalone")]
 #[must_use]

@@ -1,2 +1,7 @@
-//! Runs MIG actions on a schedule.
-fn main() {}
+//! Runs MIG actions on a schedule and hands their results to plugins.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mig_runner::mig_runner()
+}

@@ -1,3 +1,108 @@
 //! The door: command lines in, answers and exit statuses out.
+//!
+//! Each subcommand is a struct with its arguments, in a file of its own. What is
+//! wrong with a command line, a configuration or a job is told on stderr, a line
+//! each; how the program ends follows from it in one place, [`failure`].
+//!
+//! **Invariants.** Help and version need nothing but this program. Only [`output`]
+//! writes to stdout and stderr, only [`env`] reads the environment.
 
+pub(crate) mod env;
+mod failure;
+mod follow;
+mod init;
+mod installation;
+mod key;
+mod outcome;
+mod output;
+mod run;
 mod template;
+mod trigger;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use rustix::fs::Mode;
+
+use crate::exit::Exit;
+use failure::Failure;
+use init::Init;
+use installation::{CONFIG_DEFAULT, Installation};
+use run::Run;
+use trigger::Trigger;
+
+/// Runs MIG actions on a schedule, collects their results and hands them to plugins.
+#[derive(Debug, Parser)]
+#[command(name = "mig-runner", version, disable_help_subcommand = true)]
+struct Arguments {
+    /// The configuration
+    #[arg(short, value_name = "FILE", default_value = CONFIG_DEFAULT, global = true)]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What is to be done.
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Run(Run),
+    Init(Init),
+    Trigger(Trigger),
+}
+
+/// Runs `mig-runner` with the arguments of this process.
+pub(crate) fn main() -> ExitCode {
+    // Whatever is made, logs and documents included, is for its owner alone.
+    let _before = rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    let done = match Arguments::try_parse() {
+        Ok(arguments) => arguments.run(),
+        Err(error) => refuse(&error),
+    };
+    let exit = done.unwrap_or_else(|failure| {
+        for line in failure.lines() {
+            output::message(line);
+        }
+        output::hint(&failure.hints());
+        failure.exit()
+    });
+    exit.into()
+}
+
+impl Arguments {
+    fn run(self) -> Result<Exit, Failure> {
+        let load = || Installation::load(&self.config);
+        match self.command.unwrap_or_else(|| Command::Run(Run::default())) {
+            Command::Run(run) => run.run(&load()?),
+            Command::Init(init) => init.run(),
+            Command::Trigger(trigger) => trigger.run(&load()?),
+        }
+    }
+}
+
+/// Answers a command line that asks for help or the version, and refuses one that is wrong.
+fn refuse(error: &clap::Error) -> Result<Exit, Failure> {
+    let text = error.render().to_string();
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        output::raw(&text)?;
+        return Ok(Exit::Done);
+    }
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    output::message(lines.next().unwrap_or_default());
+    output::hint(&lines.map(|line| line.trim().to_owned()).collect::<Vec<_>>());
+    Ok(Exit::Usage)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -30,7 +30,7 @@ impl Secret {
     }
 
     /// Returns another copy, which is wiped like this one.
-    pub(super) fn duplicate(&self) -> Secret {
+    pub(crate) fn duplicate(&self) -> Secret {
         Secret(self.0.clone())
     }
 }

@@ -25,6 +25,7 @@ mod recover;
 mod slots;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod view;
 
 use std::ffi::OsString;
 use std::io;
@@ -38,6 +39,7 @@ pub(crate) use folder::{Family, Folder, Layout};
 pub(crate) use look::{Run, Seen};
 pub(crate) use record::{Delivery, DeliveryState, Fate, Launch, Origin, Record, Settings};
 pub(crate) use slots::SlotStamp;
+pub(crate) use view::View;
 
 use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Fs, Lock, guard};
 use crate::names::RunId;

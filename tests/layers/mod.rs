@@ -66,7 +66,7 @@ const PINS: [(&str, &[&str]); 30] = [
     ("rustix::io", &["plugin", "standalone"]),
     ("rustix::process", &["cli", "disk", "plugin", "standalone"]),
     ("rustix::rand", &["random"]),
-    ("rustix::system", &["logging"]),
+    ("rustix::system", &["cli", "logging"]),
     ("saffron", &["schedule"]),
     ("sd_notify", &["daemon"]),
     ("signal_hook", &["daemon", "standalone"]),

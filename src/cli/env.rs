@@ -1,0 +1,57 @@
+//! What the environment says: the only code that reads it.
+//!
+//! The proxy variables and `TZ` are read where they have always been read, by the
+//! HTTP client and the time zone database.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+/// Every variable that this program reads itself, as the manual lists them.
+pub(crate) const VARIABLES: [&str; 6] = [
+    "HOME",
+    "GNUPGHOME",
+    "MIGPGPPASSPHRASE",
+    "CREDENTIALS_DIRECTORY",
+    "JOURNAL_STREAM",
+    "NO_COLOR",
+];
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn read(name: &str) -> Option<OsString> {
+    debug_assert!(VARIABLES.contains(&name), "{name} is not in the manual");
+    // As everywhere, a variable that is empty is as good as none.
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// Returns the user's home.
+pub(crate) fn home() -> Option<PathBuf> {
+    read("HOME").map(PathBuf::from)
+}
+
+/// Returns the GnuPG home that GnuPG itself would use.
+pub(crate) fn gnupg_home() -> Option<PathBuf> {
+    read("GNUPGHOME").map(PathBuf::from).or_else(|| home().map(|home| home.join(".gnupg")))
+}
+
+/// Returns the passphrase of the key.
+pub(crate) fn passphrase() -> Option<Zeroizing<Vec<u8>>> {
+    read("MIGPGPPASSPHRASE").map(|text| Zeroizing::new(text.into_vec()))
+}
+
+/// Returns the folder in which systemd puts the service's credentials.
+pub(crate) fn credentials() -> Option<PathBuf> {
+    read("CREDENTIALS_DIRECTORY").map(PathBuf::from)
+}
+
+/// Returns what systemd says of the stream that is its journal.
+pub(crate) fn journal() -> Option<String> {
+    read("JOURNAL_STREAM").and_then(|stream| stream.into_string().ok())
+}
+
+/// Tells whether the user wants no colours.
+pub(crate) fn no_color() -> bool {
+    read("NO_COLOR").is_some()
+}

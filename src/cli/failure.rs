@@ -1,0 +1,259 @@
+//! Why a command failed, and how the program ends then.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::api::SettingsError;
+use crate::chain::Chain;
+use crate::config::fault::ConfigError;
+use crate::daemon::DaemonError;
+use crate::disk::DiskError;
+use crate::disk::guard::Distrust;
+use crate::exit::Exit;
+use crate::logging::LogError;
+use crate::names::NameError;
+use crate::pgp::KeyError;
+use crate::schedule::ScheduleError;
+use crate::spool::SpoolError;
+
+use super::template::TemplateError;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// Nobody has configured anything yet.
+    #[error("there is no configuration at {}", path.display())]
+    Unconfigured {
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// A configuration cannot be read.
+    #[error(transparent)]
+    ConfigFile(DiskError),
+    /// A configuration has faults.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The client's configuration cannot be read.
+    #[error("the API and the key are not known (clientconfpath in {} names the file that tells them)", config.display())]
+    ClientFile {
+        /// The runner's configuration.
+        config: PathBuf,
+        /// Why not.
+        source: DiskError,
+    },
+    /// Nothing says where the client's configuration is.
+    #[error("cannot tell where .migrc is: HOME is not set; set clientconfpath in [client]")]
+    NoHome,
+    /// Nothing says where the key is.
+    #[error("cannot tell where the key is: HOME is not set; set home in [gpg] of {}", path.display())]
+    NoGnupgHome {
+        /// The client's configuration.
+        path: PathBuf,
+    },
+    /// The runner's directory is not there.
+    #[error("the runner's directory {} is not there: `mig-runner init {}` makes one, or correct `directory` in {}",
+        path.display(), path.display(), config.display())]
+    NoDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// The configuration that names it.
+        config: PathBuf,
+    },
+    /// There is no spool yet.
+    #[error("there is no spool at {}: it is made when the runner first starts", path.display())]
+    NoSpool {
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// What somebody else can write or read is not used.
+    #[error("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Distrusted {
+        /// Each fault, with what to do.
+        faults: Vec<Distrust>,
+    },
+    /// Another runner works with the same jobs.
+    #[error("another runner uses the jobs in {}: stop it first", path.display())]
+    JobsHeld {
+        /// The folder of all jobs.
+        path: PathBuf,
+    },
+    /// The spool is not to be had.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// The key is of no use.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The API's settings are no good.
+    #[error(transparent)]
+    Api(#[from] SettingsError),
+    /// The log cannot be set up.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The daemon could not begin.
+    #[error(transparent)]
+    Daemon(#[from] DaemonError),
+    /// No directory was laid out.
+    #[error(transparent)]
+    Init(#[from] TemplateError),
+    /// The disk did not do what it was asked.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// A file that was named on the command line cannot be read.
+    #[error(transparent)]
+    Input(DiskError),
+    /// A schedule or a time zone is wrong.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// There is no such job.
+    #[error("there is no job {name} in {}{}", folder.display(), known(jobs))]
+    NoJob {
+        /// The name.
+        name: String,
+        /// The folder of all jobs.
+        folder: PathBuf,
+        /// Those that there are.
+        jobs: Vec<String>,
+    },
+    /// A job is not usable.
+    #[error("{}", lines.join("; "))]
+    BadJob {
+        /// What is wrong with it.
+        lines: Vec<String>,
+    },
+    /// A run cannot be named.
+    #[error("cannot name a run of this job")]
+    Name(#[from] NameError),
+    /// Only the spool's owner may put runs into it.
+    #[error("only user {owner} and root can put runs into {}: run `sudo -u '#{owner}' {command}`", spool.display())]
+    NotOwner {
+        /// The spool.
+        spool: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// What was tried.
+        command: String,
+    },
+    /// A file cannot be given to the spool's owner.
+    #[error("cannot give {} to user {owner}", path.display())]
+    Give {
+        /// The file.
+        path: PathBuf,
+        /// The user.
+        owner: u32,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A record cannot be written as JSON: a fault of the program.
+    #[error("cannot write the run as JSON")]
+    Encode(#[source] serde_json::Error),
+    /// The system refused something basic.
+    #[error("cannot {doing}")]
+    System {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// An answer cannot be written.
+    #[error("cannot write the answer")]
+    Output(#[source] io::Error),
+}
+
+fn known(jobs: &[String]) -> String {
+    if jobs.is_empty() { String::new() } else { format!(" (there are {})", jobs.join(", ")) }
+}
+
+impl Failure {
+    /// Returns what is told of it: one line for each thing that is wrong.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        match self {
+            Failure::Config(error) => error.lines().collect(),
+            Failure::Distrusted { faults } => faults.iter().map(ToString::to_string).collect(),
+            Failure::Spool(SpoolError::Unsafe { faults }) => faults.clone(),
+            Failure::BadJob { lines } => lines.clone(),
+            other => vec![Chain(other).to_string()],
+        }
+    }
+
+    /// Returns what else would help.
+    pub(crate) fn hints(&self) -> Vec<String> {
+        match self {
+            Failure::Unconfigured { .. } => vec![
+                "to begin with a directory of your own:  mig-runner init DIR".to_owned(),
+                "to use a configuration elsewhere:       mig-runner -c FILE".to_owned(),
+            ],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Returns how the program ends: the one place that says so.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Failure::Unconfigured { .. }
+            | Failure::Config(_)
+            | Failure::NoHome
+            | Failure::NoGnupgHome { .. }
+            | Failure::NoDirectory { .. }
+            | Failure::Api(_) => Exit::Config,
+            Failure::ConfigFile(error) | Failure::ClientFile { source: error, .. } => {
+                match disk(error) {
+                    Exit::Permission => Exit::Permission,
+                    _ => Exit::Config,
+                }
+            }
+            // What GnuPG itself fails at may pass; the service manager should try again.
+            Failure::Key(KeyError::Hung { .. } | KeyError::Engine { .. }) => Exit::Unavailable,
+            Failure::Key(_) => Exit::Config,
+            Failure::Distrusted { .. } | Failure::NotOwner { .. } => Exit::Permission,
+            Failure::JobsHeld { .. } => Exit::Locked,
+            Failure::Spool(error) | Failure::Daemon(DaemonError::Spool { source: error }) => {
+                spool(error)
+            }
+            Failure::Daemon(DaemonError::Signals { .. }) | Failure::System { .. } => Exit::System,
+            Failure::Schedule(ScheduleError::MachineZone { .. }) => Exit::System,
+            Failure::Log(LogError::File { .. }) => Exit::CannotCreate,
+            Failure::Log(LogError::Local { .. }) => Exit::Unavailable,
+            Failure::Init(error) => match error {
+                TemplateError::Disk(error) => disk(error),
+                TemplateError::Place { .. } => Exit::System,
+                TemplateError::NotEmpty { .. }
+                | TemplateError::Name { .. }
+                | TemplateError::Permissions { .. } => Exit::CannotCreate,
+            },
+            Failure::Disk(error) => disk(error),
+            Failure::Input(error) => match disk(error) {
+                Exit::Permission => Exit::Permission,
+                _ => Exit::NoInput,
+            },
+            Failure::NoJob { .. } | Failure::NoSpool { .. } => Exit::NoInput,
+            Failure::Schedule(_) | Failure::BadJob { .. } | Failure::Name(_) => Exit::Data,
+            Failure::Give { .. } => Exit::CannotCreate,
+            Failure::Encode(_) => Exit::Software,
+            Failure::Output(_) => Exit::Io,
+        }
+    }
+}
+
+fn spool(error: &SpoolError) -> Exit {
+    match error {
+        SpoolError::Disk { source } => disk(source),
+        SpoolError::Locked { .. } => Exit::Locked,
+        SpoolError::NotASpool { .. } | SpoolError::Newer { .. } | SpoolError::Devices { .. } => {
+            Exit::Config
+        }
+        SpoolError::Unsafe { .. } => Exit::Permission,
+        SpoolError::Gone { .. } | SpoolError::Taken { .. } | SpoolError::Crowded { .. } => Exit::Io,
+        SpoolError::NoEdge { .. } | SpoolError::Encode { .. } => Exit::Software,
+    }
+}
+
+fn disk(error: &DiskError) -> Exit {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Exit::Permission,
+        io::ErrorKind::AlreadyExists
+        | io::ErrorKind::StorageFull
+        | io::ErrorKind::QuotaExceeded
+        | io::ErrorKind::ReadOnlyFilesystem => Exit::CannotCreate,
+        _ => Exit::Io,
+    }
+}

@@ -1,0 +1,243 @@
+//! A run on its way through the spool, each move shown as it happens.
+//!
+//! Hints tell which folders the run has passed, also those that it has left again
+//! before anybody could look; where it is now is on the disk.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use slog::{Discard, Logger, o};
+
+use super::failure::Failure;
+use super::installation::{Installation, machine_zone};
+use super::output;
+use crate::chain::Chain;
+use crate::clock::{Clock, SystemClock};
+use crate::disk::Disk;
+use crate::names::RunId;
+use crate::spool::{Family, Folder, Layout, Record, Run, View};
+use crate::wake::Hint;
+use crate::watch::{WatchError, Watcher};
+
+/// How often the spool is looked at in any case: seldom if it is watched, else so that a move is
+/// seen soon.
+const LOOK_SPAN: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(500));
+/// The longest reason that is read.
+const REASON_BYTES_MAX: u64 = 64 * 1024;
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// It is finished.
+    Finished(Box<Record>),
+    /// It is a dead letter, for this reason.
+    Invalid(String),
+    /// Somebody removed it.
+    Removed,
+}
+
+/// Follows a run; made before the run is, so that no move is missed.
+#[derive(Debug)]
+pub(crate) struct Follower<'a> {
+    layout: &'a Layout,
+    disk: Disk,
+    owner: u32,
+    id: RunId,
+    hints: Receiver<Hint>,
+    watcher: Option<Watcher>,
+    // Never read: it keeps the channel open where nothing is watched.
+    _sender: Sender<Hint>,
+    moves: Moves,
+}
+
+impl<'a> Follower<'a> {
+    /// Returns a follower of the run `id`, in a spool that belongs to `owner`.
+    pub(crate) fn new(installation: &'a Installation, id: &RunId, owner: u32) -> Follower<'a> {
+        let (sender, hints) = channel();
+        let layout = &installation.layout;
+        let watcher = watch(layout, sender.clone());
+        if let Err(error) = &watcher {
+            output::message(Chain(error));
+        }
+        Follower {
+            layout,
+            disk: installation.disk(),
+            owner,
+            id: id.clone(),
+            hints,
+            watcher: watcher.ok(),
+            _sender: sender,
+            moves: Moves::default(),
+        }
+    }
+
+    /// Shows the run's moves until it has ended.
+    ///
+    /// # Errors
+    /// The spool cannot be read.
+    pub(crate) fn follow(mut self) -> Result<Ending, Failure> {
+        let span = if self.watcher.is_some() { LOOK_SPAN.0 } else { LOOK_SPAN.1 };
+        loop {
+            let (action, command) = self.look()?;
+            for folder in [&action, &command].into_iter().flatten().map(Run::folder) {
+                let moved = self.moves.arrive(folder);
+                self.show(moved)?;
+            }
+            if let Some(ending) = self.ending(action, command)? {
+                return Ok(ending);
+            }
+            let first = self.hints.recv_timeout(span).ok();
+            let rest: Vec<Hint> = self.hints.try_iter().collect();
+            for hint in first.into_iter().chain(rest) {
+                if let Some(folder) = self.place(&hint) {
+                    let moved = self.moves.pass(folder);
+                    self.show(moved)?;
+                }
+            }
+        }
+    }
+
+    /// Returns the files of the run that count, in the order of the flow.
+    fn look(&self) -> Result<(Option<Run>, Option<Run>), Failure> {
+        let view = View::new(self.layout, &self.disk, self.owner);
+        let action = view.counting(&self.id, Family::Action)?;
+        let command = view.counting(&self.id, Family::Command)?;
+        Ok((action, command))
+    }
+
+    fn ending(&self, action: Option<Run>, command: Option<Run>) -> Result<Option<Ending>, Failure> {
+        let record = |run: Run| Box::new(run.into_record());
+        Ok(match (action, command) {
+            (_, Some(run)) if run.folder() == Folder::CommandDone => {
+                Some(Ending::Finished(record(run)))
+            }
+            (_, Some(_)) => None,
+            (Some(run), None) if run.folder() == Folder::Invalid => {
+                Some(Ending::Invalid(self.reason(run.into_record())?))
+            }
+            (Some(run), None)
+                if run.folder() == Folder::ActionDone && run.record().settings.send_only =>
+            {
+                Some(Ending::Finished(record(run)))
+            }
+            (Some(_), None) => None,
+            (None, None) => Some(Ending::Removed),
+        })
+    }
+
+    /// Returns why the run is a dead letter: its record says so, or a note beside it.
+    fn reason(&self, record: Record) -> Result<String, Failure> {
+        if let Some(reason) = record.reason.or(record.error) {
+            return Ok(reason);
+        }
+        let note = self.layout.run(Folder::Invalid, &self.id).with_extension("json.reason");
+        if self.disk.find(&note)?.is_none() {
+            return Ok("a person moved it there".to_owned());
+        }
+        let bytes = self.disk.read(&note, REASON_BYTES_MAX)?;
+        Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+    }
+
+    /// Returns the folder in which a hint saw the run.
+    fn place(&self, hint: &Hint) -> Option<Folder> {
+        let Hint::Path(path) = hint else { return None };
+        let (folder, name) = self.layout.locate(path)?;
+        (name == self.id.file_name().as_str()).then_some(folder)
+    }
+
+    fn show(&self, moved: Option<Moved>) -> Result<(), Failure> {
+        let Some(Moved { from, to }) = moved else { return Ok(()) };
+        let time = SystemClock.now().to_zoned(machine_zone().0).strftime("%H:%M:%S").to_string();
+        let from = from.map_or(String::new(), |from| format!("{from} "));
+        output::answer(format!("{time}  {from}→ {to}  {}", self.id))
+    }
+}
+
+fn watch(layout: &Layout, sender: Sender<Hint>) -> Result<Watcher, WatchError> {
+    let log = Logger::root(Discard, o!());
+    let mut watcher = Watcher::start(&log, move |hint| {
+        // The follower has gone: so will the watcher.
+        sender.send(hint).ok();
+    })?;
+    for folder in Folder::ALL {
+        watcher.watch(&layout.folder(folder))?;
+    }
+    Ok(watcher)
+}
+
+/// A move that was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Moved {
+    from: Option<Folder>,
+    to: Folder,
+}
+
+/// Where the run was last, in each family.
+#[derive(Debug, Default)]
+struct Moves {
+    action: Option<Folder>,
+    command: Option<Folder>,
+}
+
+impl Moves {
+    /// Notes that the run is in a folder.
+    fn arrive(&mut self, folder: Folder) -> Option<Moved> {
+        let action = self.action;
+        let last = self.last(folder);
+        if *last == Some(folder) {
+            return None;
+        }
+        // Results begin where the action is.
+        let from = last.or(action);
+        *last = Some(folder);
+        Some(Moved { from, to: folder })
+    }
+
+    /// Notes that the run was in a folder, which it may have left again: news only if it is further on.
+    fn pass(&mut self, folder: Folder) -> Option<Moved> {
+        let at = |folder: Folder| folder.family().folders().iter().position(|f| *f == folder);
+        let is_ahead = self.last(folder).is_none_or(|last| at(folder) > at(last));
+        // Into a dead letter leads no way on: whether it is one is seen when it is there.
+        (is_ahead && folder != Folder::Invalid).then(|| self.arrive(folder)).flatten()
+    }
+
+    fn last(&mut self, folder: Folder) -> &mut Option<Folder> {
+        match folder.family() {
+            Family::Action => &mut self.action,
+            Family::Command => &mut self.command,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moved(from: impl Into<Option<Folder>>, to: Folder) -> Option<Moved> {
+        Some(Moved { from: from.into(), to })
+    }
+
+    #[test]
+    fn each_move_is_told_once_whether_seen_or_heard_of() {
+        let mut moves = Moves::default();
+        assert_eq!(moves.arrive(Folder::New), moved(None, Folder::New));
+        assert_eq!(moves.pass(Folder::New), None);
+        assert_eq!(moves.pass(Folder::ActionInflight), moved(Folder::New, Folder::ActionInflight));
+        // It left `new`, which was heard of late.
+        assert_eq!(moves.pass(Folder::New), None);
+        assert_eq!(moves.arrive(Folder::ActionInflight), None);
+        assert_eq!(moves.pass(Folder::Ready), moved(Folder::ActionInflight, Folder::Ready));
+        let done = moved(Folder::ActionInflight, Folder::ActionDone);
+        assert_eq!(moves.arrive(Folder::ActionDone), done);
+        assert_eq!(moves.arrive(Folder::CommandDone), moved(Folder::Ready, Folder::CommandDone));
+    }
+
+    #[test]
+    fn a_move_back_is_told_when_it_is_seen() {
+        let mut moves = Moves::default();
+        moves.arrive(Folder::Invalid);
+        assert_eq!(moves.pass(Folder::New), None);
+        assert_eq!(moves.arrive(Folder::New), moved(Folder::Invalid, Folder::New));
+        assert_eq!(moves.pass(Folder::Invalid), None);
+    }
+}

@@ -1,0 +1,217 @@
+//! An installation: what the configuration says, with every path in full.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use zeroize::Zeroizing;
+
+use super::env;
+use super::failure::Failure;
+use crate::config::client::ClientConfig;
+use crate::config::runner::{PassphraseSource, RunnerConfig};
+use crate::disk::guard::{self, Distrust};
+use crate::disk::{Context, Disk, DiskError, HAND_PREFIX, Meta, RealFs};
+use crate::job::Job;
+use crate::job::scan::Jobs;
+use crate::names::JobName;
+use crate::schedule::{ScheduleError, zone};
+use crate::spool::Layout;
+
+/// Where the configuration is, unless the command line says otherwise.
+pub(crate) const CONFIG_DEFAULT: &str = "/etc/mig/runner.cfg";
+/// The largest configuration that is read.
+const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
+/// The name of the client's configuration in a home.
+const CLIENT_FILE: &str = ".migrc";
+
+/// A runner as it is configured.
+#[derive(Debug)]
+pub(crate) struct Installation {
+    /// The configuration's file.
+    pub(crate) file: PathBuf,
+    /// What it says.
+    pub(crate) config: RunnerConfig,
+    /// The runner's directory, in full.
+    pub(crate) directory: PathBuf,
+    /// Where the parts of the spool are, in full.
+    pub(crate) layout: Layout,
+}
+
+/// A file that was read, which may hold a secret.
+pub(crate) struct Text {
+    /// Its content.
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
+    /// What only its owner should be able to do with it.
+    meta: Meta,
+    /// Where it is, all links followed.
+    path: PathBuf,
+}
+
+impl Text {
+    /// Reads a file. Links are followed: configurations are often kept elsewhere.
+    pub(crate) fn read(path: &Path, bytes_max: u64) -> Result<Text, DiskError> {
+        let real = path.canonicalize().context("read", path)?;
+        let disk = disk(Path::new(""));
+        let meta = disk.find(&real)?.ok_or(io::ErrorKind::NotFound.into()).context("read", path)?;
+        let bytes = Zeroizing::new(disk.read(&real, bytes_max)?);
+        Ok(Text { bytes, meta, path: real })
+    }
+
+    /// Refuses a file with a secret that others can read.
+    pub(crate) fn check_secret(&self) -> Result<(), Failure> {
+        guard::secret(&self.path, &self.meta, guard::user())
+            .map_err(|fault| Failure::Distrusted { faults: vec![fault] })
+    }
+}
+
+impl Installation {
+    /// Reads the configuration `file`.
+    ///
+    /// # Errors
+    /// It cannot be read, or has faults; all of them are told.
+    pub(crate) fn load(file: &Path) -> Result<Installation, Failure> {
+        let text = match Text::read(file, CONFIG_BYTES_MAX) {
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound && file == Path::new(CONFIG_DEFAULT) =>
+            {
+                return Err(Failure::Unconfigured { path: file.to_owned() });
+            }
+            read => read.map_err(Failure::ConfigFile)?,
+        };
+        let config = RunnerConfig::parse(&text.bytes, file)?;
+        if matches!(config.client.passphrase, Some(PassphraseSource::Here(_))) {
+            text.check_secret()?;
+        }
+        let directory = absolute(&config.directory)?;
+        // All paths are those that are there in truth: what is above a link is not checked.
+        let directory = match directory.canonicalize() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let config = file.to_owned();
+                return Err(Failure::NoDirectory { path: directory, config });
+            }
+            found => found.context("find", &directory)?,
+        };
+        let spool = spool(&config, &directory)?;
+        Ok(Installation { file: file.to_owned(), config, directory, layout: Layout::new(spool) })
+    }
+
+    /// Returns the folder of all jobs.
+    pub(crate) fn runners(&self) -> PathBuf {
+        self.directory.join("runners")
+    }
+
+    /// Returns the folder of the plugins.
+    pub(crate) fn plugins(&self) -> PathBuf {
+        self.directory.join("plugins")
+    }
+
+    /// Returns the disk for a command that a person typed.
+    pub(crate) fn disk(&self) -> Disk {
+        disk(&self.layout.scratch())
+    }
+
+    /// Returns the user whose installation it is: the owner of the spool, or of the directory before there is one.
+    pub(crate) fn owner(&self) -> Result<u32, DiskError> {
+        let disk = self.disk();
+        let meta = match disk.find(self.layout.root())? {
+            Some(meta) => Some(meta),
+            None => disk.find(&self.directory)?,
+        };
+        Ok(meta.map_or_else(guard::user, |meta| meta.owner))
+    }
+
+    /// Returns the jobs as the owner's runner would find them, none of which is known yet.
+    pub(crate) fn jobs(&self, zone: TimeZone) -> Result<Jobs, DiskError> {
+        Ok(Jobs::new(self.disk(), self.runners(), self.owner()?, zone))
+    }
+
+    /// Returns one job.
+    ///
+    /// # Errors
+    /// It is not there, or is not usable.
+    pub(crate) fn job(&self, name: &JobName, now: Timestamp) -> Result<Arc<Job>, Failure> {
+        let mut jobs = self.jobs(machine_zone().0)?;
+        // What changed is of no interest: nothing was known before.
+        let _changes = jobs.look_into(&self.runners().join(name.as_str()), now)?;
+        if let Some(job) = jobs.get(name) {
+            return Ok(Arc::clone(job));
+        }
+        if let Some(rejection) = jobs.rejections().next() {
+            return Err(Failure::BadJob { lines: rejection.lines() });
+        }
+        let _changes = jobs.look(now)?;
+        Err(Failure::NoJob {
+            name: name.to_string(),
+            folder: self.runners(),
+            jobs: jobs.iter().map(|job| job.name.to_string()).collect(),
+        })
+    }
+
+    /// Reads the configuration of MIG's clients, and returns it with its path.
+    ///
+    /// # Errors
+    /// It cannot be read, has faults, or holds a secret that others can read.
+    pub(crate) fn client(&self) -> Result<(ClientConfig, PathBuf), Failure> {
+        let path = match &self.config.client.path {
+            Some(path) => path.clone(),
+            None => env::home().ok_or(Failure::NoHome)?.join(CLIENT_FILE),
+        };
+        let unread = |source| Failure::ClientFile { config: self.file.clone(), source };
+        let text = Text::read(&path, CONFIG_BYTES_MAX).map_err(unread)?;
+        let client = ClientConfig::parse(&text.bytes, &path)?;
+        if client.gpg.api_key.is_some() {
+            text.check_secret()?;
+        }
+        Ok((client, path))
+    }
+
+    /// Returns what others could change of the directory, the jobs' folder and the plugins'.
+    pub(crate) fn distrust(&self, user: u32) -> Result<Vec<Distrust>, DiskError> {
+        let disk = self.disk();
+        let mut faults = Vec::new();
+        for folder in [self.runners(), self.plugins(), self.layout.root().to_owned()] {
+            faults.extend(guard::trust_up_to(&disk, &folder, &self.directory, user)?);
+        }
+        let mut told = Vec::new();
+        for fault in faults {
+            if !told.contains(&fault) {
+                told.push(fault);
+            }
+        }
+        Ok(told)
+    }
+}
+
+/// Returns the machine's time zone. Where nothing tells it, it is UTC, as for the C library; the
+/// error says so.
+pub(crate) fn machine_zone() -> (TimeZone, Option<ScheduleError>) {
+    match zone::machine() {
+        Ok(zone) => (zone, None),
+        Err(error) => (TimeZone::UTC, Some(error)),
+    }
+}
+
+/// Returns a path in full: a relative one is relative to the working directory.
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path)
+        .map_err(|source| Failure::System { doing: "tell the working directory", source })
+}
+
+/// Returns where the spool is. One that is below the directory as it is written is below it as it is.
+fn spool(config: &RunnerConfig, directory: &Path) -> Result<PathBuf, Failure> {
+    let path = match config.spool.strip_prefix(&config.directory) {
+        Ok(below) => directory.join(below),
+        Err(_) => absolute(&config.spool)?,
+    };
+    match path.canonicalize() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path),
+        found => Ok(found.context("find", &path)?),
+    }
+}
+
+fn disk(scratch: &Path) -> Disk {
+    Disk::new(Arc::new(RealFs), scratch.to_owned(), HAND_PREFIX)
+}

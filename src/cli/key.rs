@@ -1,0 +1,83 @@
+//! The key that signs: where its passphrase comes from, and the key itself.
+//!
+//! The passphrase is that of the configuration, else that of `$MIGPGPPASSPHRASE`,
+//! else the first line of `passphrasefile`, else the first line of the credential
+//! that systemd holds for the service.
+//!
+//! **Invariants.** A file with a passphrase that others can read is refused. Every
+//! copy that is made here is wiped.
+
+use std::io;
+
+use zeroize::Zeroizing;
+
+use super::env;
+use super::failure::Failure;
+use super::installation::{Installation, Text};
+use crate::config::client::ClientConfig;
+use crate::config::runner::PassphraseSource;
+use crate::pgp::Keyring;
+
+/// The largest file with a passphrase that is read.
+const PASSPHRASE_BYTES_MAX: u64 = 64 * 1024;
+/// The name of the passphrase among the service's credentials.
+const CREDENTIAL: &str = "mig-runner.passphrase";
+
+/// Opens the key that `client` names.
+///
+/// # Errors
+/// It is not there or of no use, or its passphrase cannot be read.
+pub(crate) fn open(
+    installation: &Installation,
+    client: &ClientConfig,
+    path: &std::path::Path,
+) -> Result<Keyring, Failure> {
+    let home = match &client.gpg.home {
+        Some(home) => home.clone(),
+        None => env::gnupg_home().ok_or_else(|| Failure::NoGnupgHome { path: path.to_owned() })?,
+    };
+    let passphrase = passphrase(installation)?;
+    Ok(Keyring::open(&home, &client.gpg.key_id, passphrase)?)
+}
+
+/// Returns the passphrase from the first place that has one.
+fn passphrase(installation: &Installation) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+    let source = installation.config.client.passphrase.as_ref();
+    if let Some(PassphraseSource::Here(secret)) = source {
+        return Ok(Some(Zeroizing::new(secret.expose().as_bytes().to_vec())));
+    }
+    if let Some(passphrase) = env::passphrase() {
+        return Ok(Some(passphrase));
+    }
+    if let Some(PassphraseSource::File(path)) = source {
+        let text = Text::read(path, PASSPHRASE_BYTES_MAX).map_err(Failure::ConfigFile)?;
+        text.check_secret()?;
+        return Ok(Some(first_line(&text.bytes)));
+    }
+    let Some(folder) = env::credentials() else { return Ok(None) };
+    // Whom systemd lets read it is systemd's care, and its modes are its own.
+    match Text::read(&folder.join(CREDENTIAL), PASSPHRASE_BYTES_MAX) {
+        Ok(text) => Ok(Some(first_line(&text.bytes))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::ConfigFile(error)),
+    }
+}
+
+fn first_line(text: &[u8]) -> Zeroizing<Vec<u8>> {
+    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    Zeroizing::new(line.strip_suffix(b"\r").unwrap_or(line).to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passphrase_is_a_line_without_its_end() {
+        for (text, line) in
+            [("a b \n", "a b "), ("a\r\nb", "a"), ("a", "a"), ("", ""), ("\n\n", "")]
+        {
+            assert_eq!(first_line(text.as_bytes()).as_slice(), line.as_bytes(), "{text:?}");
+        }
+    }
+}

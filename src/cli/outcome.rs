@@ -1,0 +1,68 @@
+//! What came of a run, in a few lines.
+
+use std::path::Path;
+
+use super::failure::Failure;
+use super::output;
+use crate::action::Summary;
+use crate::exit::Exit;
+use crate::spool::{DeliveryState, Record};
+
+/// Shows what came of a run that has ended.
+pub(crate) fn show(record: &Record, directory: &Path) -> Result<Exit, Failure> {
+    if record.settings.send_only {
+        output::answer(format!(
+            "action {} was sent, its results are left to others",
+            action(record)
+        ))?;
+        return Ok(Exit::Done);
+    }
+    if let Some(document) = &record.document {
+        output::answer(format!("results: {}", directory.join(document).display()))?;
+    }
+    if let Some(summary) = &record.summary {
+        output::answer(counts(summary))?;
+    }
+    for delivery in &record.plugins {
+        output::answer(format!("plugin {}: {}", delivery.plugin, word(delivery.state)))?;
+    }
+    for text in [&record.reason, &record.error].into_iter().flatten() {
+        output::message(text);
+    }
+    Ok(if needs_person(record) { Exit::Attention } else { Exit::Done })
+}
+
+/// Tells whether something was given up.
+pub(crate) fn needs_person(record: &Record) -> bool {
+    let unfetched =
+        record.collected.is_some() && !record.settings.send_only && record.summary.is_none();
+    unfetched || record.plugins.iter().any(|delivery| delivery.state == DeliveryState::GivenUp)
+}
+
+/// Returns what the results came to, in words.
+pub(crate) fn counts(summary: &Summary) -> String {
+    let Summary { sent, answered, found, failed, expired, not_final, missing } = summary;
+    let mut text = format!("sent {sent}, answered {answered}, found {found}");
+    // What is as it should be needs no word.
+    for (name, count) in
+        [("failed", failed), ("expired", expired), ("not final", not_final), ("missing", missing)]
+    {
+        if *count > 0 {
+            text.push_str(&format!(", {name} {count}"));
+        }
+    }
+    text
+}
+
+/// Returns the word for the state of a delivery.
+pub(crate) fn word(state: DeliveryState) -> &'static str {
+    match state {
+        DeliveryState::Owed => "owed",
+        DeliveryState::Delivered => "delivered",
+        DeliveryState::GivenUp => "given up",
+    }
+}
+
+fn action(record: &Record) -> String {
+    record.action_id.map_or_else(|| "?".to_owned(), |id| id.to_string())
+}

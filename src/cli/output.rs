@@ -1,0 +1,45 @@
+//! Answers to stdout, messages to stderr: the only code that writes there.
+//!
+//! **Invariants.** What is written holds no control character but the line feeds
+//! that end its lines. An answer whose reader has gone away is no failure.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use super::failure::Failure;
+use crate::chain::escape;
+
+/// Writes one line of an answer.
+///
+/// # Errors
+/// It cannot be written, for another reason than that nobody reads it.
+pub(crate) fn answer(line: impl Display) -> Result<(), Failure> {
+    raw(&format!("{}\n", escape(&line.to_string())))
+}
+
+/// Writes an answer as it is: help, or a text of which each byte counts.
+///
+/// # Errors
+/// As [`answer`].
+pub(crate) fn raw(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        // `mig-runner status | head` is no failure of ours.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(Failure::Output),
+    }
+}
+
+/// Writes a message for the person who typed the command. That it cannot be written
+/// cannot be told to anybody.
+pub(crate) fn message(line: impl Display) {
+    let line = line.to_string();
+    writeln!(io::stderr().lock(), "mig-runner: {}", escape(&line)).ok();
+}
+
+/// Writes lines that go with the message before them.
+pub(crate) fn hint(lines: &[String]) {
+    for line in lines {
+        writeln!(io::stderr().lock(), "  {}", escape(line)).ok();
+    }
+}

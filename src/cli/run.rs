@@ -1,0 +1,179 @@
+//! `run`: the parts of the daemon, put together from the configuration.
+//!
+//! The order is that of what may be wrong: the configuration first, the spool's
+//! lock next, so that a second runner touches nothing, and the key before the
+//! daemon begins to promise anything.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use slog::{Logger, crit, error, info, o, warn};
+
+use super::failure::Failure;
+use super::installation::{Installation, machine_zone};
+use super::output;
+use super::{env, key};
+use crate::action::Signer;
+use crate::api::{Client, Credentials, HttpSettings};
+use crate::chain::Chain;
+use crate::clock::{Clock, SystemClock};
+use crate::config::client::ClientConfig;
+use crate::config::logging::LogTarget;
+use crate::config::runner::RunnerConfig;
+use crate::daemon::workers::{Bench, Expand};
+use crate::daemon::{Calendar, Daemon, Parts, Reopen, Settings};
+use crate::disk::guard;
+use crate::disk::{Lock, RealFs};
+use crate::exit::Exit;
+use crate::job::scan::Jobs;
+use crate::logging::Log;
+use crate::plugin::Plugins;
+use crate::spool::Spool;
+use crate::stage::launch::Defaults;
+use crate::wake::Stop;
+
+/// Run the daemon: what happens without a command, too
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Run {}
+
+impl Run {
+    /// Runs the daemon until it is told to stop.
+    ///
+    /// # Errors
+    /// It could not begin.
+    pub(crate) fn run(&self, installation: &Installation) -> Result<Exit, Failure> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let journal = env::journal();
+        let settings = &installation.config.logging;
+        let log = Log::start(settings, "mig-runner", journal.as_deref(), Arc::clone(&clock))?;
+        let log = Arc::new(log);
+        info!(log.root, "starting"; "version" => env!("CARGO_PKG_VERSION"),
+        "config" => %installation.file.display(),
+        "directory" => %installation.directory.display());
+        let ran = begin(installation, &clock, &log).and_then(|(daemon, _held)| Ok(daemon.run()?));
+        if let Err(failure) = &ran
+            && !matches!(installation.config.logging.target, LogTarget::Stdout)
+        {
+            // The message goes to stderr; who only reads the log must find it too.
+            crit!(log.root, "cannot run"; "error" => Chain(failure));
+        }
+        ran.map(|()| Exit::Done)
+    }
+}
+
+/// Puts the daemon together; the lock is that of the jobs, to be held as long as it runs.
+fn begin(
+    installation: &Installation,
+    clock: &Arc<dyn Clock>,
+    log: &Arc<Log>,
+) -> Result<(Daemon, Lock), Failure> {
+    let root = &log.root;
+    let spool = Spool::open(Arc::new(RealFs), installation.layout.root(), root)?;
+    let held = hold_jobs(installation, &spool)?;
+    let faults = installation.distrust(guard::user())?;
+    if !faults.is_empty() {
+        return Err(Failure::Distrusted { faults });
+    }
+    let (client, path) = installation.client()?;
+    let signer: Arc<dyn Signer> = Arc::new(key::open(installation, &client, &path)?);
+    info!(root, "key found"; "key" => signer.fingerprint());
+    let api = connect(installation, &client, &signer, clock, root)?;
+    let stop = Stop::new();
+    let bench = Bench {
+        api: Arc::new(api),
+        signer,
+        expand: expand(client),
+        plugins: Plugins::new(installation.plugins()),
+        disk: spool.disk().clone(),
+        directory: installation.directory.clone(),
+        page_size: installation.config.client.page_size,
+        clock: Arc::clone(clock),
+        stop,
+    };
+    let parts = Parts {
+        settings: settings(&installation.config, installation.directory.clone()),
+        calendar: calendar(installation, &spool, root),
+        spool,
+        clock: Arc::clone(clock),
+        log: root.clone(),
+    };
+    Ok((Daemon::new(parts, bench, reopen(Arc::clone(log))), held))
+}
+
+/// Makes the folders of jobs and plugins if they are missing, and holds the jobs for this runner:
+/// another one with a spool of its own would launch every slot a second time.
+fn hold_jobs(installation: &Installation, spool: &Spool) -> Result<Lock, Failure> {
+    let (disk, runners) = (spool.disk(), installation.runners());
+    disk.make_folders(&runners)?;
+    disk.make_folders(&installation.plugins())?;
+    disk.lock(&runners).map_err(|error| match error.kind() {
+        std::io::ErrorKind::WouldBlock => Failure::JobsHeld { path: runners },
+        _ => Failure::Disk(error),
+    })
+}
+
+/// Returns the client of the API, after saying aloud what is not safe about it.
+pub(crate) fn connect(
+    installation: &Installation,
+    client: &ClientConfig,
+    signer: &Arc<dyn Signer>,
+    clock: &Arc<dyn Clock>,
+    log: &Logger,
+) -> Result<Client, Failure> {
+    if client.api.skip_verify {
+        let text = "certificates are not checked: whoever is in between can read and change everything (skipverifycert)";
+        warn!(log, "certificates are not checked"; "url" => &client.api.url);
+        output::message(text);
+    }
+    let credentials = match &client.gpg.api_key {
+        Some(key) => Credentials::ApiKey(key.duplicate()),
+        None => Credentials::Signer(Arc::clone(signer)),
+    };
+    let http = HttpSettings::read(&client.api, &installation.config.client, credentials, &RealFs)?;
+    Ok(Client::new(http, Arc::clone(clock), log.new(o!("part" => "api")))?)
+}
+
+fn calendar(installation: &Installation, spool: &Spool, log: &Logger) -> Calendar {
+    let (zone, unknown) = machine_zone();
+    if let Some(error) = unknown {
+        warn!(log, "schedules without a timezone are taken as UTC"; "error" => Chain(&error));
+    }
+    let jobs = Jobs::new(spool.disk().clone(), installation.runners(), guard::user(), zone);
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    Calendar::new(jobs, host)
+}
+
+fn settings(config: &RunnerConfig, directory: PathBuf) -> Settings {
+    let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    Settings {
+        directory,
+        check_span: config.check_span,
+        settle: config.client.settle,
+        fetch_giveup: config.client.giveup,
+        delivery_giveup: config.plugins.giveup,
+        defaults: defaults(config),
+        parallel: count(config.client.parallel),
+        plugins: count(config.plugins.parallel),
+    }
+}
+
+/// Returns what holds for runs unless their job says otherwise.
+pub(crate) fn defaults(config: &RunnerConfig) -> Defaults {
+    let client = &config.client;
+    Defaults::new(client.delay_results, client.early_results, config.plugins.timeout)
+}
+
+fn expand(client: ClientConfig) -> Expand {
+    Box::new(move |target| {
+        let expanded = client.expand(target);
+        (expanded != target).then(|| expanded.to_owned())
+    })
+}
+
+fn reopen(log: Arc<Log>) -> Reopen {
+    Reopen(Box::new(move || {
+        if let Err(error) = log.reopen() {
+            error!(log.root, "cannot reopen the log"; "error" => Chain(&error));
+        }
+    }))
+}
