@@ -62,9 +62,9 @@ pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Control characters, line and paragraph separators, and marks that turn the
-/// direction of writing.
-fn is_unsafe(c: char) -> bool {
+/// Tells control characters, line and paragraph separators, and marks that turn
+/// the direction of writing. All of them are below U+10000.
+pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}')
         || ('\u{202a}'..='\u{202e}').contains(&c)
@@ -76,8 +76,7 @@ pub(crate) fn excerpt(text: &str, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit {
         return escape(text);
     }
-    let cut = text.floor_char_boundary(limit);
-    let head = text.get(..cut).unwrap_or_default();
+    let head = (0..=limit).rev().find_map(|cut| text.get(..cut)).unwrap_or_default();
     Cow::Owned(format!("{}…", escape(head)))
 }
 

@@ -1,1 +1,4 @@
 //! Integration tests.
+
+/// The source keeps to its own rules: who imports whom, which crate is used where.
+mod layers;

@@ -81,8 +81,8 @@ pub(crate) trait Fs: fmt::Debug + Send + Sync {
     fn create(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
     /// Opens an existing regular file for writing at its end.
     fn open(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
-    /// Reads a regular file of at most `limit` bytes; a link is not followed.
-    fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>>;
+    /// Opens a regular file for reading; a link is not followed.
+    fn reader(&self, path: &Path) -> io::Result<Box<dyn io::Read + Send>>;
     /// Gives a file or folder another name, which must be free.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Exchanges what two names stand for; both must exist.

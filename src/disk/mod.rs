@@ -16,9 +16,10 @@
 //! file may report a success that is none.
 
 pub(crate) mod fs;
+pub(crate) mod guard;
 mod real;
 
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -59,18 +60,25 @@ impl<T> Context<T> for io::Result<T> {
     }
 }
 
+/// How the temporaries of a daemon begin: at its next start they are nobody's.
+pub(crate) const DAEMON_PREFIX: &str = "runner";
+/// How the temporaries of a command that a person typed begin.
+pub(crate) const HAND_PREFIX: &str = "hand";
+
 /// The file system, with a folder for what is not finished.
 #[derive(Debug, Clone)]
 pub(crate) struct Disk {
     fs: Arc<dyn Fs>,
     scratch: PathBuf,
+    prefix: &'static str,
     next: Arc<AtomicU64>,
 }
 
 impl Disk {
-    /// Returns a disk whose temporaries are made in `scratch`, on the device of all that it writes.
-    pub(crate) fn new(fs: Arc<dyn Fs>, scratch: PathBuf) -> Disk {
-        Disk { fs, scratch, next: Arc::new(AtomicU64::new(0)) }
+    /// Returns a disk whose temporaries are made in `scratch`, on the device of all that it writes,
+    /// with names that begin with `prefix`.
+    pub(crate) fn new(fs: Arc<dyn Fs>, scratch: PathBuf, prefix: &'static str) -> Disk {
+        Disk { fs, scratch, prefix, next: Arc::new(AtomicU64::new(0)) }
     }
 
     /// Creates a file with `bytes` as its content; `AlreadyExists` if the name is taken.
@@ -152,9 +160,14 @@ impl Disk {
         self.fs.open(path).context("open", path)
     }
 
-    /// Reads a regular file of at most `limit` bytes.
+    /// Reads a regular file of at most `limit` bytes; `FileTooLarge` if it has more.
     pub(crate) fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, DiskError> {
-        self.fs.read(path, limit).context("read", path)
+        read(self.fs.as_ref(), path, limit).context("read", path)
+    }
+
+    /// Opens a regular file for reading piece by piece.
+    pub(crate) fn reader(&self, path: &Path) -> Result<Box<dyn Read + Send>, DiskError> {
+        self.fs.reader(path).context("read", path)
     }
 
     /// Lists a folder, by name.
@@ -181,7 +194,7 @@ impl Disk {
     /// Writes a file of the scratch folder and makes its content durable.
     fn temporary(&self, bytes: &[u8]) -> Result<PathBuf, DiskError> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let path = self.scratch.join(format!("{}-{number}", std::process::id()));
+        let path = self.scratch.join(format!("{}-{}-{number}", self.prefix, std::process::id()));
         let mut file = self.begin(&path)?;
         let written = file.append(bytes).and_then(|()| file.sync());
         if written.is_err() {
@@ -202,16 +215,27 @@ impl Disk {
     }
 }
 
+/// Reads a regular file of at most `limit` bytes; `FileTooLarge` if it has more.
+///
+/// # Errors
+/// As of the file system, without the path.
+pub(crate) fn read(fs: &dyn Fs, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs.reader(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|size| size <= limit) {
+        return Ok(bytes);
+    }
+    Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("over {limit} bytes")))
+}
+
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::disallowed_methods, reason = "tests look behind the disk's back")]
-
     use super::*;
 
     fn disk() -> (tempfile::TempDir, Disk) {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("tmp")).unwrap();
-        let disk = Disk::new(Arc::new(RealFs), folder.path().join("tmp"));
+        let disk = Disk::new(Arc::new(RealFs), folder.path().join("tmp"), HAND_PREFIX);
         (folder, disk)
     }
 

@@ -51,14 +51,9 @@ impl Fs for RealFs {
         Ok(Box::new(regular(file)?))
     }
 
-    fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    fn reader(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
         let file = OpenOptions::new().read(true).custom_flags(flags()).open(path)?;
-        let mut bytes = Vec::new();
-        regular(file)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-        if u64::try_from(bytes.len()).is_ok_and(|size| size <= limit) {
-            return Ok(bytes);
-        }
-        Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("over {limit} bytes")))
+        Ok(Box::new(regular(file)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -1,0 +1,262 @@
+//! Go's plain types: text, numbers, truth, times, bytes and lists.
+
+use std::fmt;
+
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{DecodeError, Engine};
+
+use super::decode::Decoder;
+use super::fault::{Fault, FaultAt};
+use super::scan::Start;
+use super::{GoType, number, string};
+use crate::action::time::Time;
+
+/// Go's standard encoding, which does not look at the bits that are left over at the end.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
+);
+
+impl GoType for String {
+    fn go_type() -> String {
+        "string".to_owned()
+    }
+
+    fn decode(&mut self, decoder: &mut Decoder<'_>) -> Result<(), FaultAt> {
+        match decoder.scan.start()? {
+            Start::String => *self = string::decode(decoder.scan.string()?.raw).0.into_owned(),
+            Start::Null => decoder.scan.word(Start::Null)?,
+            other => decoder.mismatch::<String>(other)?,
+        }
+        Ok(())
+    }
+
+    fn encode(&self, out: &mut String) {
+        string::encode(self, out);
+    }
+
+    fn is_empty(&self) -> bool {
+        String::is_empty(self)
+    }
+}
+
+impl GoType for bool {
+    fn go_type() -> String {
+        "bool".to_owned()
+    }
+
+    fn decode(&mut self, decoder: &mut Decoder<'_>) -> Result<(), FaultAt> {
+        match decoder.scan.start()? {
+            start @ (Start::True | Start::False) => {
+                decoder.scan.word(start)?;
+                *self = start == Start::True;
+            }
+            Start::Null => decoder.scan.word(Start::Null)?,
+            other => decoder.mismatch::<bool>(other)?,
+        }
+        Ok(())
+    }
+
+    fn encode(&self, out: &mut String) {
+        out.push_str(if *self { "true" } else { "false" });
+    }
+
+    fn is_empty(&self) -> bool {
+        !self
+    }
+}
+
+/// The types that are numbers: how Go calls each, how it is read and when it is left out.
+macro_rules! go_number {
+    ($($type:ty as $name:literal: $read:expr, $write:expr;)*) => {$(
+        impl GoType for $type {
+            fn go_type() -> String {
+                $name.to_owned()
+            }
+
+            fn decode(&mut self, decoder: &mut Decoder<'_>) -> Result<(), FaultAt> {
+                match decoder.scan.start()? {
+                    Start::Number => {
+                        let at = decoder.scan.at();
+                        let literal = decoder.scan.number()?;
+                        let read: fn(&str) -> Option<$type> = $read;
+                        match read(literal) {
+                            Some(number) => *self = number,
+                            None => decoder.note_number(at, literal, $name),
+                        }
+                    }
+                    Start::Null => decoder.scan.word(Start::Null)?,
+                    other => decoder.mismatch::<$type>(other)?,
+                }
+                Ok(())
+            }
+
+            fn encode(&self, out: &mut String) {
+                let write: fn($type, &mut String) = $write;
+                write(*self, out);
+            }
+
+            fn is_empty(&self) -> bool {
+                *self == <$type>::default()
+            }
+        }
+    )*};
+}
+
+go_number! {
+    f64 as "float64": number::decode, number::encode;
+    i64 as "int": |literal| literal.parse().ok(), |number, out| out.push_str(&number.to_string());
+    u16 as "uint16": unsigned, |number, out| out.push_str(&number.to_string());
+    u8 as "uint8": unsigned, |number, out| out.push_str(&number.to_string());
+}
+
+/// Reads an integer without a sign: Go takes none, not even that of `-0`.
+fn unsigned<T: std::str::FromStr>(literal: &str) -> Option<T> {
+    literal.parse().ok().filter(|_| !literal.starts_with('-'))
+}
+
+impl GoType for Time {
+    fn go_type() -> String {
+        "time.Time".to_owned()
+    }
+
+    fn decode(&mut self, decoder: &mut Decoder<'_>) -> Result<(), FaultAt> {
+        let start = decoder.scan.start()?;
+        if start == Start::Null {
+            return decoder.scan.word(Start::Null);
+        }
+        // The bracket of an object or array is taken already.
+        let opened = usize::from(matches!(start, Start::Object | Start::Array));
+        let at = decoder.scan.at() - opened;
+        decoder.skip_rest(start)?;
+        match Time::from_json(decoder.scan.since(at)) {
+            Ok(time) => *self = time,
+            Err(error) => decoder.note(FaultAt { at, fault: Fault::Time(error) }),
+        }
+        Ok(())
+    }
+
+    fn encode(&self, out: &mut String) {
+        out.push('"');
+        out.push_str(&self.to_string());
+        out.push('"');
+    }
+
+    fn is_empty(&self) -> bool {
+        false
+    }
+}
+
+/// A list; `None` is what Go calls nil and writes as `null`.
+impl<T: GoType> GoType for Option<Vec<T>> {
+    const MIXES: bool = true;
+
+    fn go_type() -> String {
+        format!("[]{}", T::go_type())
+    }
+
+    fn decode(&mut self, decoder: &mut Decoder<'_>) -> Result<(), FaultAt> {
+        match decoder.scan.start()? {
+            Start::Array => *self = Some(decoder.list()?),
+            Start::Null => {
+                decoder.scan.word(Start::Null)?;
+                *self = None;
+            }
+            other => decoder.mismatch::<Self>(other)?,
+        }
+        Ok(())
+    }
+
+    fn encode(&self, out: &mut String) {
+        let Some(list) = self else { return out.push_str("null") };
+        out.push('[');
+        for (index, element) in list.iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            element.encode(out);
+        }
+        out.push(']');
+    }
+
+    fn is_empty(&self) -> bool {
+        self.as_ref().is_none_or(Vec::is_empty)
+    }
+}
+
+/// Bytes, written in base64. They may be a key, so they are never shown.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct Bytes(Vec<u8>);
+
+impl Bytes {
+    /// Returns the bytes.
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Bytes {
+        Bytes(bytes)
+    }
+}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl GoType for Bytes {
+    fn go_type() -> String {
+        "[]uint8".to_owned()
+    }
+
+    fn decode(&mut self, decoder: &mut Decoder<'_>) -> Result<(), FaultAt> {
+        let start = decoder.scan.start()?;
+        let at = decoder.scan.at();
+        match start {
+            Start::String => {
+                // Go reads over line ends inside base64.
+                let text: Vec<u8> =
+                    string::decode(decoder.scan.string()?.raw).0.into_owned().into();
+                let text: Vec<u8> =
+                    text.into_iter().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
+                match BASE64.decode(&text) {
+                    Ok(bytes) => self.0 = bytes,
+                    Err(error) => {
+                        let fault = Fault::Base64(bad_byte(&error, text.len()));
+                        decoder.note(FaultAt { at, fault });
+                    }
+                }
+            }
+            Start::Array => self.0 = decoder.list()?,
+            Start::Null => {
+                decoder.scan.word(Start::Null)?;
+                self.0.clear();
+            }
+            other => decoder.mismatch::<Bytes>(other)?,
+        }
+        Ok(())
+    }
+
+    fn encode(&self, out: &mut String) {
+        out.push('"');
+        BASE64.encode_string(&self.0, out);
+        out.push('"');
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn bad_byte(error: &DecodeError, length: usize) -> usize {
+    match error {
+        DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol(at, _) => *at,
+        DecodeError::InvalidLength(_) | DecodeError::InvalidPadding => length,
+    }
+}

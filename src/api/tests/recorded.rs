@@ -1,0 +1,200 @@
+//! Every recorded answer of the real API, and what the client makes of it.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{fetch, outcome, prompted, search, signature, signatures};
+use crate::api::testing::{Exchange, recorded};
+use crate::api::{Api, ApiError, Found, Scope};
+use crate::names::ActionId;
+
+/// What a refusal means, by the beginning of the recording's name; the first that fits counts.
+const REFUSALS: [(&str, &str); 17] = [
+    ("03-invalid-sig-unknown-key", "BackOff"),
+    ("03-invalid-", "Invalid"),
+    // The action was inserted before its second signature was refused.
+    ("03-sig-duplicated", "unknown, Request"),
+    ("04-", "Invalid"),
+    ("05-expired-action", "DateAnew"),
+    ("06-create-double-slash", "unknown, Api"),
+    ("06-create-no-slash", "BackOffAll"),
+    ("07-auth-create-", "BackOffAll"),
+    ("15-noauth-up-dashboard", "unknown, Request"),
+    ("15-pgdown-auth-create", "BackOffAll"),
+    ("15-pgdown-noauth-create", "unknown, Request"),
+    ("16-", "Invalid"),
+    ("fail-401-retry", "BackOffAll"),
+    ("runner-failures.json[2]", "Invalid"),
+    ("runner-failures.json[11]", "Invalid"),
+    ("runner-failures.json[37]", "Invalid"),
+    ("runner-failures.json", "DateAnew"),
+];
+
+fn body(exchange: &Exchange) -> Value {
+    serde_json::from_str(&exchange.body).unwrap_or_default()
+}
+
+/// Returns the values of a name in an answer.
+fn values(exchange: &Exchange, name: &str) -> Vec<Value> {
+    let body = body(exchange);
+    let items = body["collection"]["items"].as_array().cloned().unwrap_or_default();
+    let data = items.iter().flat_map(|item| item["data"].as_array().cloned().unwrap_or_default());
+    data.filter(|entry| entry["name"] == name).map(|entry| entry["value"].clone()).collect()
+}
+
+fn message(exchange: &Exchange) -> String {
+    body(exchange)["collection"]["error"]["message"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Tells whether an error shows the status of an answer and the beginning of its message.
+fn shows(error: &ApiError, exchange: &Exchange) -> bool {
+    let text = error.to_string();
+    let message: String = message(exchange).chars().take(60).collect();
+    text.contains(&exchange.status.to_string()) && text.contains(&message)
+}
+
+#[test]
+fn every_answer_to_a_post() {
+    let (_server, prompt, client) = prompted();
+    let mut judged = 0;
+    let posts = recorded("").into_iter().filter(|exchange| exchange.method == "POST");
+    for exchange in posts.filter(|exchange| exchange.target.contains("action/create")) {
+        prompt.set(exchange.reply());
+        let posted = exchange.posted().unwrap_or_default();
+        let got = outcome(&client.post(&posted, &signatures(&posted)));
+        let wanted = if exchange.status == 202 {
+            let action = body(&exchange)["collection"]["items"][0]["data"][0]["value"].clone();
+            format!("accepted {}", action["id"])
+        } else {
+            let row = REFUSALS.iter().find(|(name, _)| exchange.name.starts_with(name));
+            row.unwrap_or_else(|| panic!("{} is not in the table", exchange.name)).1.to_owned()
+        };
+        assert_eq!(got, wanted, "{}", exchange.name);
+        judged += 1;
+    }
+    assert!(judged >= 118, "{judged}");
+}
+
+#[test]
+fn every_search_for_commands() {
+    let (_server, prompt, client) = prompted();
+    let mut seen = 0;
+    for exchange in recorded("").iter().filter(|exchange| exchange.is_about("GET", "search")) {
+        let query = exchange.query();
+        let field = |name| query.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+        if field("type").is_none_or(|kind| kind != "command") {
+            continue;
+        }
+        prompt.set(exchange.reply());
+        let (commands, page) = fetch(&client, 1, 0, 250);
+        seen += 1;
+        let wanted = values(exchange, "command");
+        match page {
+            Ok(page) => {
+                assert!(exchange.status == 200 || message(exchange) == "no results found");
+                let parsed: Vec<Value> =
+                    commands.iter().map(|raw| serde_json::from_str(raw).unwrap()).collect();
+                assert_eq!(parsed, wanted, "{}", exchange.name);
+                assert!(commands.iter().all(|raw| exchange.body.contains(raw)), "byte for byte");
+                assert_eq!(page.items, u64::try_from(wanted.len()).unwrap());
+                let first = wanted.first().map(|command| &command["action"]["counters"]["sent"]);
+                assert_eq!(page.sent, first.and_then(Value::as_u64), "{}", exchange.name);
+            }
+            // The API answers a limit that is no number with 200 and nothing.
+            Err(error) if exchange.status == 200 => {
+                assert!(exchange.body.is_empty(), "{}: {error}", exchange.name);
+            }
+            Err(error) => assert!(shows(&error, exchange), "{}: {error}", exchange.name),
+        }
+    }
+    assert!(seen >= 140, "{seen}");
+}
+
+#[test]
+fn every_look_at_an_action() {
+    let (_server, prompt, client) = prompted();
+    let mut seen = 0;
+    for exchange in recorded("").iter().filter(|exchange| exchange.is_about("GET", "action")) {
+        prompt.set(exchange.reply());
+        let wanted = values(exchange, "action").pop().unwrap_or_default();
+        let id = ActionId(wanted["id"].as_u64().unwrap_or(1));
+        seen += 1;
+        match client.action(id) {
+            Ok(Some(seen)) => {
+                assert_eq!((&*seen.name, &*seen.status), wanted_text(&wanted));
+                let sent = wanted["counters"]["sent"].as_i64().unwrap_or_default();
+                assert_eq!(seen.counters.sent, sent, "{}", exchange.name);
+                assert!(exchange.body.contains(seen.action.get()), "byte for byte");
+                assert_eq!(seen.is_completed(), wanted["status"] == "completed");
+            }
+            Ok(None) => assert_eq!(exchange.status, 404, "{}", exchange.name),
+            Err(error) => assert!(shows(&error, exchange), "{}: {error}", exchange.name),
+        }
+    }
+    assert!(seen >= 50, "{seen}");
+}
+
+fn wanted_text(action: &Value) -> (&str, &str) {
+    (action["name"].as_str().unwrap(), action["status"].as_str().unwrap())
+}
+
+#[test]
+fn every_search_for_actions_by_each_signature_in_it() {
+    let (_server, prompt, client) = prompted();
+    let mut found = 0;
+    for exchange in recorded("10-search-action").iter().filter(|exchange| exchange.status == 200) {
+        prompt.set(exchange.reply());
+        let none = BTreeSet::new();
+        for action in values(exchange, "action") {
+            let ours = signatures(&action.to_string());
+            let id = ActionId(action["id"].as_u64().unwrap());
+            let adopted = client.find(&search("x", &ours, &none)).unwrap();
+            assert!(matches!(adopted, Found::Action { id: adopted, .. } if adopted == id));
+            let taken = BTreeSet::from([id]);
+            let adopted = client.find(&search("x", &ours, &taken)).unwrap();
+            assert!(matches!(adopted, Found::None), "another record holds it");
+            found += 1;
+        }
+        let others = [signature("other=")];
+        let adopted = client.find(&search("x", &others, &none)).unwrap();
+        assert!(matches!(adopted, Found::None), "{}", exchange.name);
+    }
+    assert!(found >= 10, "{found}");
+}
+
+#[test]
+fn what_does_not_answer_a_search_for_actions() {
+    let (_server, prompt, client) = prompted();
+    for exchange in recorded("").iter().filter(|exchange| exchange.is_about("GET", "search")) {
+        prompt.set(exchange.reply());
+        let (ours, none) = ([signature("other=")], BTreeSet::new());
+        match client.find(&search("x", &ours, &none)) {
+            Ok(Found::None) => {
+                assert!(exchange.status == 200 || message(exchange) == "no results found");
+            }
+            Ok(other) => panic!("{}: {other:?}", exchange.name),
+            Err(error) if exchange.status == 200 => assert!(exchange.body.is_empty(), "{error}"),
+            Err(error) => {
+                assert!(shows(&error, exchange), "{}: {error}", exchange.name);
+                let wanted = if exchange.status == 401 { Scope::Api } else { Scope::Request };
+                assert_eq!(error.scope(), wanted, "{}", exchange.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_dashboard() {
+    let (_server, prompt, client) = prompted();
+    for exchange in recorded("").iter().filter(|exchange| exchange.is_about("GET", "dashboard")) {
+        prompt.set(exchange.reply());
+        match client.dashboard() {
+            Ok(dashboard) => {
+                let wanted = values(exchange, "online agents").pop().unwrap();
+                assert_eq!(dashboard.agents_online, wanted.as_u64());
+            }
+            Err(error) => assert!(shows(&error, exchange), "{}: {error}", exchange.name),
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! What is asked, to the letter, and what is made of the headers of an answer.
+
+use std::collections::BTreeSet;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use super::{PATIENT, client, client_with, fetch, outcome, prompted, search, settings, signature};
+use crate::api::testing::{Reply, Server, pairs};
+use crate::api::{Api, ApiError, Credentials, FORM_BYTES_MAX, Found, HttpSettings, Posted, Scope};
+use crate::names::ActionId;
+
+const NO_RESULTS: &str = r#"{"collection":{"version":"1.0","template":{},"error":{"code":"1","message":"no results found"}}}"#;
+
+fn accepted(line: &str) -> String {
+    format!(
+        r#"{{"collection":{{"items":[{{"data":[{{"name":"action ID 7","value":{{"id":7,"pgpsignatures":["{line}"]}}}}]}}],"error":{{}}}}}}"#
+    )
+}
+
+#[test]
+fn a_post_is_a_form_at_the_address_with_the_slash() {
+    let server = Server::always(Reply::json(202, accepted("a+/=")));
+    let json = r#"{"name":"mig-runner: ~*é","pgpsignatures":["a+/="]}"#;
+    let posted = client(&server).post(json, &[signature("x="), signature("a+/=")]);
+    assert_eq!(outcome(&posted), "accepted 7");
+    let requests = server.requests();
+    let [request] = &requests[..] else { panic!("{requests:?}") };
+    assert_eq!((&*request.method, &*request.target), ("POST", "/api/v1/action/create/"));
+    assert_eq!(request.header("content-type"), Some("application/x-www-form-urlencoded"));
+    let agent = concat!("mig-runner/", env!("CARGO_PKG_VERSION"));
+    assert_eq!(request.header("user-agent"), Some(agent));
+    assert_eq!(request.header("accept-encoding"), None);
+    assert!(request.body.contains("mig-runner%3A+~%2A%C3%A9"), "{}", request.body);
+    assert_eq!(pairs(&request.body), [("action".to_owned(), json.to_owned())]);
+    let token = request.header("x-pgpauthorization").unwrap();
+    let parts: Vec<&str> = token.split(';').collect();
+    assert_eq!((parts.len(), parts[0], parts[3]), (4, "1", "sig="));
+    assert!(parts[1].len() == 20 && parts[1].ends_with('Z'), "{token}");
+}
+
+#[test]
+fn the_search_by_signature_names_the_action_exactly() {
+    let server = Server::always(Reply::json(404, NO_RESULTS));
+    let (ours, none) = ([signature("s=")], BTreeSet::new());
+    let found = client(&server).find(&search(r"100%_\ job", &ours, &none)).unwrap();
+    assert!(matches!(found, Found::None));
+    let target = server.requests()[0].target.clone();
+    let (path, query) = target.split_once('?').unwrap();
+    assert_eq!(path, "/api/v1/search");
+    let wanted = [
+        ("type", "action"),
+        ("limit", "1000"),
+        ("actionname", r"100\%\_\\ job"),
+        ("after", "2026-11-22T11:59:59Z"),
+        ("before", "2026-11-22T12:06:01Z"),
+    ];
+    assert_eq!(pairs(query), wanted.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
+
+#[test]
+fn a_full_answer_without_ours_is_no_answer() {
+    let row = |id: u64, line: &str| {
+        format!(
+            r#"{{"data":[{{"name":"action","value":{{"id":{id},"pgpsignatures":["{line}"]}}}}]}}"#
+        )
+    };
+    let answer = |rows: Vec<String>| {
+        Reply::json(200, format!(r#"{{"collection":{{"items":[{}]}}}}"#, rows.join(",")))
+    };
+    let others = |count: u64| (1..=count).map(|id| row(id, "other=")).collect::<Vec<_>>();
+    let find = |reply: Reply| {
+        let server = Server::always(reply);
+        let (ours, none) = ([signature("old="), signature("s=")], BTreeSet::new());
+        client(&server).find(&search("n", &ours, &none)).unwrap()
+    };
+    assert!(matches!(find(answer(others(999))), Found::None));
+    assert!(matches!(find(answer(others(1000))), Found::TooMany));
+    let mut with_ours = others(997);
+    with_ours.extend([row(5000, "s="), row(4000, "old="), row(6000, "s=")]);
+    assert!(matches!(find(answer(with_ours)), Found::Action { id: ActionId(4000), .. }));
+}
+
+#[test]
+fn a_page_is_asked_for_as_the_original_does() {
+    let server = Server::always(Reply::json(404, NO_RESULTS));
+    let (commands, page) = fetch(&client(&server), 28052712325147, 37, 250);
+    assert!(commands.is_empty() && page.unwrap().items == 0);
+    let wanted = "/api/v1/search?type=command&limit=250&offset=37&actionid=28052712325147";
+    assert_eq!(server.requests()[0].target, wanted);
+}
+
+#[test]
+fn one_connection_and_one_token_serve_many_requests() {
+    let server = Server::always(Reply::json(404, NO_RESULTS));
+    let client = client(&server);
+    for offset in 0..20 {
+        fetch(&client, 1, offset, 250).1.unwrap();
+    }
+    let requests = server.requests();
+    let token = |n: usize| requests[n].header("x-pgpauthorization");
+    assert_eq!((server.connections(), requests.len()), (1, 20));
+    assert_eq!(token(0), token(19));
+}
+
+#[test]
+fn an_api_key_is_not_tried_twice() {
+    let server = Server::always(Reply::json(401, "{}"));
+    let credentials = Credentials::ApiKey("k3y".to_owned().into());
+    let client = client_with(HttpSettings { credentials, ..settings(&server.url()) });
+    let posted = client.post("{}", &[signature("s=")]);
+    assert_eq!(outcome(&posted), "BackOffAll");
+    let requests = server.requests();
+    assert_eq!((requests.len(), requests[0].header("x-migapikey")), (1, Some("k3y")));
+}
+
+#[test]
+fn a_fresh_token_that_is_taken_ends_it_well() {
+    let mut refuse = true;
+    let server = Server::start(move |_| {
+        let refused = std::mem::replace(&mut refuse, false);
+        if refused { Reply::json(401, "{}") } else { Reply::json(202, accepted("s=")) }
+    });
+    let posted = client(&server).post("{}", &[signature("s=")]);
+    assert_eq!((outcome(&posted), server.requests().len()), ("accepted 7".to_owned(), 2));
+}
+
+#[test]
+fn what_the_api_would_not_read_is_not_sent() {
+    let server = Server::always(Reply::json(202, accepted("s=")));
+    let long = "x".repeat(FORM_BYTES_MAX);
+    let posted = client(&server).post(&long, &[signature("s=")]);
+    let is_form = matches!(&posted, Posted::Refused { cause: ApiError::FormTooLong { .. }, .. });
+    assert!(is_form && outcome(&posted) == "Invalid" && server.requests().is_empty());
+    let fits = "x".repeat(FORM_BYTES_MAX - "action=".len());
+    assert_eq!(outcome(&client(&server).post(&fits, &[signature("s=")])), "accepted 7");
+}
+
+#[test]
+fn a_redirect_is_not_followed() {
+    let (server, prompt, client) = prompted();
+    for status in [301, 302, 303, 307, 308] {
+        prompt.set(Reply::json(status, "").with("Location", "/elsewhere"));
+        let posted = client.post("{}", &[signature("s=")]);
+        assert_eq!(outcome(&posted), "unknown, Api", "{status}");
+    }
+    assert_eq!(server.requests().len(), 5);
+    let error = fetch(&client, 1, 0, 250).1.unwrap_err();
+    assert!(
+        error.to_string().ends_with("308 and nothing else; check the url of the API"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_202_counts_with_an_id_and_our_signature_only() {
+    let (_server, prompt, client) = prompted();
+    let without = |body: String| {
+        prompt.set(Reply::json(202, body));
+        outcome(&client.post("{}", &[signature("s=")]))
+    };
+    assert_eq!(without(accepted("s=")), "accepted 7");
+    assert_eq!(without(accepted("other=")), "unknown, Request");
+    assert_eq!(without(accepted("s=").replace(r#""id":7"#, r#""id":0"#)), "unknown, Request");
+    assert_eq!(without(accepted("s=").replace(r#""id":7,"#, "")), "unknown, Request");
+    for status in [200, 201, 203, 204] {
+        prompt.set(Reply::json(status, accepted("s=")));
+        let posted = client.post("{}", &[signature("s=")]);
+        assert!(outcome(&posted).starts_with("unknown"), "{status}");
+    }
+}
+
+#[test]
+fn a_proxy_that_refuses_is_not_the_api() {
+    let (_server, prompt, client) = prompted();
+    let page = "<html><head><title>502 Bad Gateway</title></head>";
+    for (status, wanted) in [
+        (400, "Invalid"),
+        (403, "unknown, Api"),
+        (404, "BackOffAll"),
+        (405, "BackOffAll"),
+        (408, "unknown, Api"),
+        (413, "Invalid"),
+        (418, "unknown, Api"),
+        (422, "Invalid"),
+        (429, "unknown, Api"),
+        (500, "unknown, Api"),
+        (502, "unknown, Api"),
+        (503, "unknown, Api"),
+        (504, "unknown, Api"),
+    ] {
+        prompt.set(Reply::json(status, page));
+        let posted = client.post("{}", &[signature("s=")]);
+        assert_eq!(outcome(&posted), wanted, "{status}");
+    }
+}
+
+#[test]
+fn the_time_to_wait_is_told_in_seconds_or_as_a_date() {
+    let (_server, prompt, client) = prompted();
+    let told = |value: &str| {
+        let reply = Reply::json(503, "")
+            .with("Date", "Sun, 22 Nov 2026 12:00:00 GMT")
+            .with("Retry-After", value);
+        prompt.set(reply);
+        let Posted::Unknown { cause } = client.post("{}", &[signature("s=")]) else {
+            panic!("{value}")
+        };
+        cause.retry_after()
+    };
+    assert_eq!(told("120"), Some(Duration::from_secs(120)));
+    assert_eq!(told("Sun, 22 Nov 2026 12:00:30 GMT"), Some(Duration::from_secs(30)));
+    assert_eq!(told("Sun, 22 Nov 2026 11:00:00 GMT"), Some(Duration::ZERO));
+    assert_eq!(told("soon"), None);
+    assert_eq!(told("-5"), None);
+}
+
+#[test]
+fn the_clocks_are_compared_at_each_answer() {
+    let dated = |date: &str| Reply::json(404, NO_RESULTS).with("Date", date);
+    let server = Server::always(dated("Sun, 06 Nov 1994 08:49:37 GMT"));
+    let client = client(&server);
+    assert_eq!(client.skew(), None);
+    fetch(&client, 1, 0, 250).1.unwrap();
+    assert!(client.skew().unwrap().as_hours() > 24 * 365 * 30);
+}
+
+#[test]
+fn without_a_connection_nothing_was_sent() {
+    // A port that was free a moment ago: nobody listens there.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for url in [format!("http://user:secret@{address}/api/v1"), "http://no.such.invalid/".into()] {
+        let posted = client_with(settings(&url)).post("{}", &[signature("s=")]);
+        assert_eq!(outcome(&posted), "BackOffAll", "{url}");
+        let Posted::Refused { cause, .. } = posted else { panic!("{url}") };
+        assert_eq!(cause.scope(), Scope::Api);
+        let text = format!("{} {cause:?}", crate::chain::Chain(&cause));
+        assert!(text.contains("/action/create/") && !text.contains("secret"), "{text}");
+    }
+}
+
+#[test]
+fn a_server_that_speaks_no_tls_was_sent_nothing() {
+    let server = Server::always(Reply::Raw(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()));
+    let url = server.url().replace("http:", "https:");
+    let span = Duration::from_secs(5).min(PATIENT);
+    let hurried = HttpSettings { call_span: span, connect_span: span, ..settings(&url) };
+    let posted = client_with(hurried).post("{}", &[signature("s=")]);
+    let is_connect = matches!(&posted, Posted::Refused { cause: ApiError::Connect { .. }, .. });
+    assert!(is_connect, "{posted:?}");
+}

@@ -1,0 +1,133 @@
+//! The client against a server with certificates of its own making.
+//!
+//! The system's `openssl` makes the certificates and is the server; where it is
+//! not installed there is nothing to test with, and the test says so.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use super::{client_with, settings};
+use crate::api::settings::ClientIdentity;
+use crate::api::{Api, ApiError, Certificates, Dashboard, HttpSettings, Pem, SettingsError};
+use crate::disk::RealFs;
+
+const ANSWER: &str = concat!(
+    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n",
+    r#"{"collection":{"items":[{"data":[{"name":"online agents","value":6}]}]}}"#
+);
+
+/// A server that ends with its test.
+struct Tls {
+    child: Child,
+    url: String,
+}
+
+impl Drop for Tls {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+fn openssl(folder: &Path, arguments: &str) -> Command {
+    let mut command = Command::new("openssl");
+    command.args(arguments.split(' ')).current_dir(folder);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+}
+
+/// Makes a certificate that vouches for itself, `NAME.pem`, and its key, `NAME.key`.
+fn make_certificate(folder: &Path, name: &str, extra: &str) {
+    let made = openssl(
+        folder,
+        &format!(
+            "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -keyout {name}.key -out {name}.pem{extra}"
+        ),
+    );
+    assert!({ made }.status().unwrap().success());
+}
+
+/// Starts a server in `folder`, or returns `None` where there is no `openssl`.
+#[expect(clippy::disallowed_methods, reason = "what the server serves is no file of the runner's")]
+fn start(folder: &Path, extra: &str) -> Option<Tls> {
+    openssl(folder, "version").status().ok()?;
+    make_certificate(folder, "server", " -addext subjectAltName=IP:127.0.0.1");
+    make_certificate(folder, "client", "");
+    make_certificate(folder, "other", "");
+    std::fs::create_dir_all(folder.join("api")).unwrap();
+    std::fs::write(folder.join("api/dashboard"), ANSWER).unwrap();
+    let serve =
+        format!("s_server -accept 127.0.0.1:0 -cert server.pem -key server.key -HTTP{extra}");
+    let mut child = openssl(folder, &serve).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let port =
+        lines.find_map(|line| Some(line.unwrap().strip_prefix("ACCEPT 127.0.0.1:")?.to_owned()));
+    // The server says a line for each request: somebody must hear it.
+    std::thread::spawn(move || lines.for_each(drop));
+    Some(Tls { url: format!("https://127.0.0.1:{}/api/", port.unwrap()), child })
+}
+
+fn pem(folder: &Path, name: &str) -> Pem {
+    Pem::read(&RealFs, &folder.join(name)).unwrap()
+}
+
+fn dashboard(
+    tls: &Tls,
+    certificates: Certificates,
+    identity: Option<ClientIdentity>,
+) -> Result<Dashboard, ApiError> {
+    client_with(HttpSettings { certificates, identity, ..settings(&tls.url) }).dashboard()
+}
+
+#[test]
+fn a_certificate_is_checked_against_the_file_that_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let Some(tls) = start(folder, "") else { return eprintln!("no openssl: nothing was tested") };
+    let seen = Dashboard { agents_online: Some(6) };
+    let with = |name| Certificates::With(pem(folder, name));
+    assert_eq!(dashboard(&tls, with("server.pem"), None).unwrap(), seen);
+    assert_eq!(dashboard(&tls, Certificates::Unchecked, None).unwrap(), seen);
+    for certificates in [Certificates::System, with("other.pem")] {
+        let error = dashboard(&tls, certificates, None).unwrap_err();
+        assert!(matches!(error, ApiError::Connect { .. }), "{error:?}");
+        let text = crate::chain::Chain(&error).to_string();
+        assert!(text.contains("certificate"), "{text}");
+    }
+}
+
+#[test]
+fn our_own_certificate_is_shown_to_a_server_that_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let ask = " -Verify 1 -verify_return_error -CAfile client.pem";
+    let Some(tls) = start(folder, ask) else { return eprintln!("no openssl: nothing was tested") };
+    let with = || Certificates::With(pem(folder, "server.pem"));
+    let identity = |key| {
+        let (certificate, key) = (pem(folder, "client.pem"), pem(folder, key));
+        Some(ClientIdentity { certificate, key })
+    };
+    assert!(dashboard(&tls, with(), identity("client.key")).is_ok());
+    assert!(dashboard(&tls, with(), None).is_err());
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test breaks files on purpose")]
+fn what_is_no_certificate_is_refused_with_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("empty.pem");
+    std::fs::write(&path, "nonsense").unwrap();
+    let make = |certificates, identity| {
+        let settings = HttpSettings { certificates, identity, ..settings("https://h/") };
+        crate::api::settings::http(&settings).unwrap_err()
+    };
+    let read = || Pem::read(&RealFs, &path).unwrap();
+    let error = make(Certificates::With(read()), None);
+    assert!(matches!(error, SettingsError::NoCertificate { .. }), "{error:?}");
+    assert!(error.to_string().contains("empty.pem"));
+    let identity = ClientIdentity { certificate: read(), key: read() };
+    let error = make(Certificates::System, Some(identity));
+    assert!(error.to_string().contains("PKCS#8") && error.to_string().contains("empty.pem"));
+    assert!(Pem::read(&RealFs, &folder.path().join("none.pem")).is_err());
+}

@@ -1,0 +1,3 @@
+//! The door: command lines in, answers and exit statuses out.
+
+mod template;

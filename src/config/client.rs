@@ -1,0 +1,158 @@
+//! `.migrc`: where the platform is, and who speaks to it.
+//!
+//! The file is the one of MIG's own clients. What they have no key for and an
+//! installation may need are `cacert`, `clientcert` and `clientkey`.
+
+use std::path::{Path, PathBuf};
+
+use super::fault::ConfigError;
+use super::reader::{Located, Reader, Section};
+use super::secret::Secret;
+
+/// How the platform is reached, and who signs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ClientConfig {
+    /// `[api]`.
+    pub(crate) api: ApiSettings,
+    /// `[gpg]`.
+    pub(crate) gpg: GpgSettings,
+    /// `[targets]`.
+    pub(crate) macros: Vec<TargetMacro>,
+}
+
+/// `[api]`: how the platform is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ApiSettings {
+    /// The base URL, http or https; it ends in `/`.
+    pub(crate) url: String,
+    /// Whether any certificate is believed.
+    pub(crate) skip_verify: bool,
+    /// A file of certificates to believe beside the system's.
+    pub(crate) ca_cert: Option<PathBuf>,
+    /// A file with our certificate.
+    pub(crate) client_cert: Option<PathBuf>,
+    /// The file with its key, if it is another one.
+    pub(crate) client_key: Option<PathBuf>,
+}
+
+/// `[gpg]`: who signs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct GpgSettings {
+    /// The GnuPG home; `None` means the one that GnuPG would use.
+    pub(crate) home: Option<PathBuf>,
+    /// The fingerprint of the key, upper case, without blanks.
+    pub(crate) key_id: String,
+    /// A server of keys; nothing is fetched from it.
+    pub(crate) keyserver: Option<String>,
+    /// The API key that is sent in place of a signed token.
+    pub(crate) api_key: Option<Secret>,
+}
+
+/// A name for a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TargetMacro {
+    /// What stands for it in an action.
+    pub(crate) name: String,
+    /// The target itself.
+    pub(crate) target: String,
+}
+
+impl ClientConfig {
+    /// Reads the text of `file`.
+    pub(crate) fn parse(text: &[u8], file: &Path) -> Result<ClientConfig, ConfigError> {
+        let mut reader = Reader::new(text);
+        let api = reader.section("api", ApiSettings::read);
+        let gpg = reader.section("gpg", GpgSettings::read);
+        let macros = reader.section("targets", |targets| {
+            let found = targets.list("macro");
+            found.iter().filter_map(|found| targets.parsed("macro", found, parse_macro)).collect()
+        });
+        let config = api.zip(gpg).map(|(api, gpg)| ClientConfig { api, gpg, macros });
+        reader.finish(file, config)
+    }
+
+    /// Returns the target that `target` stands for: itself, if it is no macro's name.
+    pub(crate) fn expand<'a>(&'a self, target: &'a str) -> &'a str {
+        let found = self.macros.iter().rfind(|known| known.name == target);
+        found.map_or(target, |known| &known.target)
+    }
+}
+
+impl ApiSettings {
+    fn read(section: &mut Section<'_>) -> Option<ApiSettings> {
+        let url = section.required("url", "https://mig.example.net/api/v1/");
+        let url = url.and_then(|url| {
+            // Not by `parsed`, which shows what it refuses.
+            if url.value.contains('@') {
+                section.fault(url.line, USER_IN_URL.to_owned());
+                return None;
+            }
+            section.parsed("url", &url, parse_url)
+        });
+        let skip_verify = section.flag("skipverifycert").unwrap_or(false);
+        let ca_cert = section.path("cacert");
+        let client_cert = section.path("clientcert");
+        let client_key = section.text("clientkey");
+        if let (None, Some(key)) = (&client_cert, &client_key) {
+            let text = "clientkey is set without clientcert: set both";
+            section.fault(key.line, text.to_owned());
+        }
+        let client_key = client_key.map(|key| PathBuf::from(key.value));
+        Some(ApiSettings { url: url?, skip_verify, ca_cert, client_cert, client_key })
+    }
+}
+
+impl GpgSettings {
+    fn read(section: &mut Section<'_>) -> Option<GpgSettings> {
+        let home = section.path("home");
+        let key_id = section.required("keyid", "FINGERPRINT");
+        let key_id = key_id.and_then(|key_id| section.parsed("keyid", &key_id, parse_key_id));
+        let keyserver = section.text("keyserver").map(|found| found.value);
+        let api_key = section.secret("useapikeyauth").map(|Located { value, .. }| value);
+        Some(GpgSettings { home, key_id: key_id?, keyserver, api_key })
+    }
+}
+
+const USER_IN_URL: &str = "url holds a @: a name and password there would be logged, remove them";
+
+/// Only what tells a typing mistake from an address; the client knows what a URL is.
+fn parse_url(text: &str) -> Result<String, &'static str> {
+    let scheme = text.get(..text.find("://").ok_or("write it with http:// or https://")?);
+    if !scheme.is_some_and(|scheme| ["http", "https"].contains(&scheme.to_lowercase().as_str())) {
+        return Err("only http:// and https:// are spoken");
+    }
+    let rest = text.split_once("://").map_or("", |(_, rest)| rest);
+    let host = rest.split('/').next().unwrap_or_default();
+    if host.is_empty() || host.starts_with(':') {
+        return Err("the host is missing");
+    }
+    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err("a blank is in it");
+    }
+    if text.contains(['?', '#']) {
+        return Err("write it without ? and #");
+    }
+    Ok(if text.ends_with('/') { text.to_owned() } else { format!("{text}/") })
+}
+
+/// A fingerprint, or the long id of a key: short ones can be forged.
+fn parse_key_id(text: &str) -> Result<String, &'static str> {
+    let digits = text.strip_prefix("0x").unwrap_or(text).replace(' ', "").to_uppercase();
+    let is_hexadecimal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_hexadecimal && matches!(digits.len(), 16 | 40 | 64) {
+        return Ok(digits);
+    }
+    Err("write the key's fingerprint, 40 hexadecimal digits, as `gpg --list-secret-keys` shows it")
+}
+
+fn parse_macro(text: &str) -> Result<TargetMacro, &'static str> {
+    match text.split_once(':') {
+        Some((name, target)) if !name.is_empty() && !target.is_empty() => {
+            Ok(TargetMacro { name: name.to_owned(), target: target.to_owned() })
+        }
+        _ => Err("write name:target"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+use proptest::prelude::*;
+
+use super::super::testing::{any_file, is_told, read_all};
+use super::*;
+
+fn parse(text: &str) -> JobConfig {
+    JobConfig::parse(text.as_bytes(), Path::new("FILE")).unwrap()
+}
+
+fn located(value: &str, line: u32) -> Located<String> {
+    Located { value: value.to_owned(), line }
+}
+
+#[test]
+fn files_are_read_or_refused() {
+    read_all("job", JobConfig::parse);
+}
+
+#[test]
+fn a_schedule_is_enough() {
+    let expected = JobConfig {
+        schedule: located("0 * * * *", 2),
+        timezone: None,
+        plugins: Vec::new(),
+        expiry: Duration::from_secs(300),
+        send_only: false,
+        splay: Duration::ZERO,
+        missed: Missed::Skip,
+        overlap: Overlap::Allow,
+        paused: false,
+        deadline: None,
+        early_results: None,
+        delay_results: None,
+        plugin_timeout: None,
+        keep_results: None,
+    };
+    assert_eq!(parse("[configuration]\nschedule = 0 * * * *\n"), expected);
+}
+
+#[test]
+fn every_key_is_read() {
+    let config = parse(include_str!("../../../tests/data/config/job/good-all.cfg"));
+    let names: Vec<_> = config.plugins.iter().map(PluginName::as_str).collect();
+    assert_eq!(names, ["mozdef.py", "report to people"]);
+    let plugins = config.plugins.clone();
+    let expected = JobConfig {
+        schedule: located("0 30 2 * * * *", 2),
+        timezone: Some(located("Europe/Berlin", 3)),
+        plugins,
+        expiry: Duration::from_secs(3600),
+        send_only: false,
+        splay: Duration::from_secs(600),
+        missed: Missed::Once,
+        overlap: Overlap::Skip,
+        paused: false,
+        deadline: Some(Duration::from_secs(7200)),
+        early_results: Some(true),
+        delay_results: Some(Duration::from_secs(30)),
+        plugin_timeout: Some(Duration::from_secs(3600)),
+        keep_results: Some(Keep::For(Duration::from_secs(90 * 86_400))),
+    };
+    assert_eq!(config, expected);
+}
+
+const WORDS: &str = "[configuration] schedule timezone plugin expiry sendonly splay missed overlap \
+     paused deadline earlyresults keepresults";
+
+proptest! {
+    #[test]
+    fn any_file_is_read_or_refused_with_a_reason(text in any_file(WORDS)) {
+        prop_assert!(is_told(&JobConfig::parse(text.as_bytes(), Path::new("FILE"))));
+    }
+}

@@ -1,0 +1,250 @@
+//! `[logging]`: where log records go, which, and in what form.
+//!
+//! Modes, levels and the meaning of `maxfilesize` are the original's. It ignored
+//! `facility` and said daemon; here daemon is the default.
+
+use std::path::PathBuf;
+
+use slog::Level;
+
+use super::reader::Section;
+
+/// Where log records go, which, and in what form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LoggingConfig {
+    /// Where they go.
+    pub(crate) target: LogTarget,
+    /// The least important level that is logged.
+    pub(crate) level: Level,
+    /// How they are written.
+    pub(crate) format: LogFormat,
+}
+
+/// Where log records go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LogTarget {
+    /// To standard output.
+    Stdout,
+    /// To a file, which makes room at `bytes_max` (never, if `None`).
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The size at which a new one is begun.
+        bytes_max: Option<u64>,
+    },
+    /// To syslog.
+    Syslog {
+        /// Which syslog.
+        server: SyslogServer,
+        /// Whom the records are from.
+        facility: Facility,
+    },
+}
+
+/// How a syslog server is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SyslogServer {
+    /// This machine's.
+    Local,
+    /// Over UDP.
+    Udp {
+        /// Its name or address.
+        host: String,
+        /// Its port.
+        port: u16,
+    },
+    /// Over TCP.
+    Tcp {
+        /// Its name or address.
+        host: String,
+        /// Its port.
+        port: u16,
+    },
+}
+
+/// How a log record is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// A line for people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// Whom a record of syslog is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Facility(u8);
+
+impl Facility {
+    /// Returns the number of the syslog protocol.
+    pub(crate) fn number(self) -> u8 {
+        self.0
+    }
+}
+
+/// What mig-runner is, and what the original always says.
+const DAEMON: Facility = Facility(3);
+
+/// The port on which syslog servers listen.
+const SYSLOG_PORT: u16 = 514;
+
+/// syslog's facilities, as in its protocol.
+const FACILITIES: [(&str, Facility); 20] = [
+    ("kern", Facility(0)),
+    ("user", Facility(1)),
+    ("mail", Facility(2)),
+    ("daemon", DAEMON),
+    ("auth", Facility(4)),
+    ("syslog", Facility(5)),
+    ("lpr", Facility(6)),
+    ("news", Facility(7)),
+    ("uucp", Facility(8)),
+    ("cron", Facility(9)),
+    ("authpriv", Facility(10)),
+    ("ftp", Facility(11)),
+    ("local0", Facility(16)),
+    ("local1", Facility(17)),
+    ("local2", Facility(18)),
+    ("local3", Facility(19)),
+    ("local4", Facility(20)),
+    ("local5", Facility(21)),
+    ("local6", Facility(22)),
+    ("local7", Facility(23)),
+];
+
+/// The original's levels, then slog's names for the same and one more.
+const LEVELS: [(&str, Level); 12] = [
+    ("emerg", Level::Critical),
+    ("alert", Level::Critical),
+    ("crit", Level::Critical),
+    ("err", Level::Error),
+    ("warning", Level::Warning),
+    ("notice", Level::Info),
+    ("info", Level::Info),
+    ("debug", Level::Debug),
+    ("critical", Level::Critical),
+    ("error", Level::Error),
+    ("warn", Level::Warning),
+    ("trace", Level::Trace),
+];
+
+#[derive(Debug, Clone, Copy)]
+enum Mode {
+    Stdout,
+    File,
+    Syslog,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Protocol {
+    Local,
+    Udp,
+    Tcp,
+}
+
+/// Reads the section.
+pub(super) fn read(section: &mut Section<'_>) -> LoggingConfig {
+    let mode = section.choice(
+        "mode",
+        &[("stdout", Mode::Stdout), ("file", Mode::File), ("syslog", Mode::Syslog)],
+    );
+    let level = section.choice("level", &LEVELS);
+    let format = section.choice("format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+    let server = server(section, mode);
+    let facility = section.choice("facility", &FACILITIES);
+    let bytes_max = section.number("maxfilesize", 0..=i64::MAX.unsigned_abs());
+    let path = match mode {
+        Some(Mode::File) => section.required("file", "/var/log/mig-runner.log"),
+        _ => section.text("file"),
+    };
+    let target = match (mode, path, server) {
+        (Some(Mode::File), Some(path), _) => LogTarget::File {
+            path: PathBuf::from(path.value),
+            bytes_max: bytes_max.filter(|bytes| *bytes > 0),
+        },
+        (Some(Mode::Syslog), _, Some(server)) => {
+            LogTarget::Syslog { server, facility: facility.unwrap_or(DAEMON) }
+        }
+        _ => LogTarget::Stdout,
+    };
+    LoggingConfig {
+        target,
+        level: level.unwrap_or(Level::Info),
+        format: format.unwrap_or(LogFormat::Text),
+    }
+}
+
+/// Without a protocol it is this machine's syslog, unless a host is named.
+fn server(section: &mut Section<'_>, mode: Option<Mode>) -> Option<SyslogServer> {
+    let protocol = section.choice(
+        "protocol",
+        &[
+            ("udp", Protocol::Udp),
+            ("tcp", Protocol::Tcp),
+            ("unix", Protocol::Local),
+            ("unixgram", Protocol::Local),
+        ],
+    );
+    let port = section.number("port", 1..=u16::MAX).unwrap_or(SYSLOG_PORT);
+    let is_remote = matches!(protocol, Some(Protocol::Udp | Protocol::Tcp));
+    let host = match mode {
+        Some(Mode::Syslog) if is_remote => section.required("host", "log.example.net"),
+        _ => section.text("host"),
+    };
+    match (protocol, host) {
+        (Some(Protocol::Local) | None, None) | (Some(Protocol::Local), Some(_)) => {
+            Some(SyslogServer::Local)
+        }
+        (Some(Protocol::Tcp), Some(host)) => Some(SyslogServer::Tcp { host: host.value, port }),
+        (Some(Protocol::Udp) | None, Some(host)) => {
+            Some(SyslogServer::Udp { host: host.value, port })
+        }
+        (Some(Protocol::Udp | Protocol::Tcp), None) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::reader::Reader;
+    use super::*;
+
+    fn config(keys: &str) -> Result<LoggingConfig, String> {
+        let mut reader = Reader::new(format!("[logging]\n{keys}").as_bytes());
+        let config = reader.section("logging", read);
+        reader.finish(Path::new("f"), Some(config)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn without_any_key_it_is_standard_output() {
+        let (target, level, format) = (LogTarget::Stdout, Level::Info, LogFormat::Text);
+        assert_eq!(config(""), Ok(LoggingConfig { target, level, format }));
+    }
+
+    #[test]
+    fn a_file_makes_room_at_a_size_or_never() {
+        let target = |keys| config(keys).unwrap().target;
+        let file = |bytes_max| LogTarget::File { path: "/l".into(), bytes_max };
+        assert_eq!(target("mode = file\nfile = /l\nmaxfilesize = 10"), file(Some(10)));
+        assert_eq!(target("mode = file\nfile = /l\nmaxfilesize = 0"), file(None));
+        let missing = "f:1: file is missing: write file = /var/log/mig-runner.log in [logging]";
+        assert_eq!(config("mode = file"), Err(missing.to_owned()));
+    }
+
+    #[test]
+    fn syslog_is_local_or_remote() {
+        let target = |keys| match config(keys).unwrap().target {
+            LogTarget::Syslog { server, facility } => (server, facility.number()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(target("mode = syslog"), (SyslogServer::Local, 3));
+        let host = || "h".to_owned();
+        let udp = (SyslogServer::Udp { host: host(), port: 514 }, 19);
+        assert_eq!(target("mode = syslog\nhost = h\nfacility = local3"), udp);
+        let tcp = (SyslogServer::Tcp { host: host(), port: 6514 }, 3);
+        assert_eq!(target("mode = syslog\nhost = h\nport = 6514\nprotocol = tcp"), tcp);
+        let missing = "f:1: host is missing: write host = log.example.net in [logging]";
+        assert_eq!(config("mode = syslog\nprotocol = udp"), Err(missing.to_owned()));
+    }
+}

@@ -1,0 +1,307 @@
+//! The engine: the one thread that makes every move.
+//!
+//! It waits for what is due, for a hint or for a worker, asks the stage that the
+//! run's folder belongs to what is to be done, and does it. A run that a worker
+//! has is left alone until the worker is back.
+//!
+//! **Failure.** A disk that does not do what it is asked leaves the entry where it
+//! is; it is tried again after a growing pause. What a worker brought back and
+//! could not be written down is held and written later: an action that the API
+//! has accepted is never posted again.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use slog::{error, info, warn};
+
+use super::gate::Gate;
+use super::index::{Index, Key, Live};
+use super::moves::Held;
+use super::scan::Strangers;
+use super::watching::Watches;
+use super::workers::{Pool, Task, Workers};
+use super::{Event, Parts};
+use crate::api::backoff;
+use crate::chain::Chain;
+use crate::clock::after;
+use crate::spool::{Edge, Folder, Record, Run, SpoolError};
+use crate::stage::submit::{Around, JobState};
+use crate::stage::{Move, Pause, Step, Work, collect, deliver, fetch, submit};
+
+/// How long the engine sleeps at the most, so that a clock that was set is noticed.
+const NAP: Duration = Duration::from_secs(60);
+
+/// The engine's whole state.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(super) parts: Parts,
+    pub(super) index: Index,
+    pub(super) began: Timestamp,
+    pub(super) strangers: Strangers,
+    pub(super) watches: Watches,
+    pub(super) gate: Gate,
+    pub(super) gated: BTreeSet<Key>,
+    pub(super) workers: Workers,
+    queues: [VecDeque<Key>; 2],
+    pub(super) held: Vec<Held>,
+}
+
+impl Engine {
+    /// Returns an engine that has looked at nothing yet.
+    pub(crate) fn new(parts: Parts, workers: Workers) -> Engine {
+        let began = parts.clock.now();
+        Engine {
+            parts,
+            index: Index::default(),
+            began,
+            strangers: Strangers::default(),
+            watches: Watches::default(),
+            gate: Gate::default(),
+            gated: BTreeSet::new(),
+            workers,
+            queues: [VecDeque::new(), VecDeque::new()],
+            held: Vec::new(),
+        }
+    }
+
+    /// Does all that is due; returns when something is due again.
+    pub(crate) fn turn(&mut self) -> Option<Timestamp> {
+        let now = self.parts.clock.now();
+        self.retry_held(now);
+        while let Some(key) = self.index.pop_due(now) {
+            self.step(&key, now);
+        }
+        self.serve_queues(now);
+        let held = self.held.iter().map(|held| held.at).min();
+        [self.index.next_due(), held].into_iter().flatten().min()
+    }
+
+    /// Waits for an event until `until`, a minute at the most.
+    pub(crate) fn wait(&self, events: &Receiver<Event>, until: Option<Timestamp>) -> Option<Event> {
+        let now = self.parts.clock.now();
+        let span = until.map_or(NAP, |until| crate::clock::elapsed(now, until).min(NAP));
+        events.recv_timeout(span).ok()
+    }
+
+    /// Asks the stage of a run what is to be done, and does it or queues it.
+    fn step(&mut self, key: &Key, now: Timestamp) {
+        let Some(live) = self.index.get(key) else { return };
+        if live.tries.busy {
+            return;
+        }
+        if live.folder == Folder::Returned {
+            return self.step_deliveries(key, now);
+        }
+        match self.decide(key, live, now) {
+            Ok(Step::Wait(until)) => self.index.schedule(key, until),
+            Ok(Step::Work(work)) => self.queue(key, &work, now),
+            Ok(Step::Move(moved)) => self.make(key, &moved, now),
+            Ok(Step::Bury(reason)) => self.bury(key, &reason, now),
+            Err(error) => {
+                error!(self.parts.log, "cannot decide"; "run" => %key.1, "error" => Chain(&error));
+                self.pause(key, Pause::Run(None), now);
+            }
+        }
+    }
+
+    fn decide(&self, key: &Key, live: &Live, now: Timestamp) -> Result<Step, fetch::FetchError> {
+        let (facts, tries) = (&live.facts, &live.tries);
+        Ok(match live.folder {
+            Folder::New => submit::decide(facts, &self.around(key, live, now)),
+            Folder::ActionInflight => collect::decide(facts, now, tries.not_before),
+            Folder::Ready if now < tries.not_before => Step::Wait(Some(tries.not_before)),
+            Folder::Ready => {
+                let (disk, directory) = (self.parts.spool.disk(), &self.parts.settings.directory);
+                fetch::begin(facts, now, fetch::place(disk, directory, facts)?)
+            }
+            Folder::CommandInflight => {
+                fetch::decide(facts, now, tries.not_before, self.parts.settings.fetch_giveup)
+            }
+            Folder::Returned | Folder::Invalid | Folder::ActionDone | Folder::CommandDone => {
+                Step::Wait(None)
+            }
+        })
+    }
+
+    pub(super) fn around(&self, key: &Key, live: &Live, now: Timestamp) -> Around {
+        let job = match live.facts.job() {
+            None => JobState::Ready,
+            Some(job) => self.parts.calendar.state(job),
+        };
+        Around {
+            now,
+            settle: self.parts.settings.settle,
+            ended: live.tries.ended,
+            not_before: live.tries.not_before,
+            job,
+            newer: self.index.newer(&key.1, &live.facts),
+        }
+    }
+
+    /// Starts the plugins of a run that are due.
+    fn step_deliveries(&mut self, key: &Key, now: Timestamp) {
+        let Some(live) = self.index.get(key) else { return };
+        let giveup = self.parts.settings.delivery_giveup;
+        let plan = deliver::decide(&live.facts, now, giveup, |plugin| {
+            match live.tries.plugins.get(plugin) {
+                Some(tries) if tries.busy => None,
+                Some(tries) => Some(tries.not_before),
+                None => Some(Timestamp::MIN),
+            }
+        });
+        match plan {
+            deliver::Plan::Bury(reason) => self.bury(key, &reason, now),
+            deliver::Plan::Move(moved) => self.make(key, &moved, now),
+            deliver::Plan::Start(due, mut next) => {
+                for plugin in due {
+                    if !self.workers.is_free(Pool::Deliver) {
+                        // Looked at again when a plugin ends.
+                        next = None;
+                        self.gated.insert(key.clone());
+                        break;
+                    }
+                    self.start(key, Work::Deliver(plugin), now);
+                }
+                self.index.schedule(key, next);
+            }
+        }
+    }
+
+    /// Queues work that needs the API until a worker is free and the way is open.
+    fn queue(&mut self, key: &Key, work: &Work, now: Timestamp) {
+        match self.gate.pass(key, now) {
+            Ok(()) => {}
+            Err(until) => {
+                self.gated.insert(key.clone());
+                return self.index.schedule(key, until);
+            }
+        }
+        let [submit, fetch] = &mut self.queues;
+        let queue = if Pool::of(work) == Pool::Fetch { fetch } else { submit };
+        if !queue.contains(key) {
+            queue.push_back(key.clone());
+        }
+    }
+
+    /// Begins queued work as far as workers are free; what is queued is decided upon anew.
+    fn serve_queues(&mut self, now: Timestamp) {
+        for (at, pool) in [Pool::Submit, Pool::Fetch].into_iter().enumerate() {
+            while self.workers.is_free(pool) {
+                let Some(key) = self.queues.get_mut(at).and_then(VecDeque::pop_front) else {
+                    break;
+                };
+                let Some(live) = self.index.get(&key).filter(|live| !live.tries.busy) else {
+                    self.gate.release(&key);
+                    continue;
+                };
+                match self.decide(&key, live, now) {
+                    Ok(Step::Work(work)) if Pool::of(&work) == pool => self.start(&key, work, now),
+                    _ => {
+                        self.gate.release(&key);
+                        self.step(&key, now);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives a worker the record that counts.
+    fn start(&mut self, key: &Key, work: Work, now: Timestamp) {
+        match self.current(key) {
+            Ok(Some(run)) => self.start_with(key, work, run.into_record(), now),
+            Ok(None) => self.gate.release(key),
+            Err(error) => {
+                error!(self.parts.log, "cannot read entry"; "run" => %key.1, "error" => Chain(&error));
+                self.gate.release(key);
+                self.pause(key, Pause::Run(None), now);
+            }
+        }
+    }
+
+    pub(super) fn start_with(&mut self, key: &Key, work: Work, record: Record, now: Timestamp) {
+        let work = match work {
+            Work::Sign { valid_from } => {
+                Work::Sign { valid_from: self.free_second(&record, valid_from) }
+            }
+            other => other,
+        };
+        let Some(tries) = self.index.tries(key) else { return };
+        let attempt = match &work {
+            Work::Deliver(plugin) => {
+                let tries = tries.plugins.entry(plugin.clone()).or_default();
+                tries.busy = true;
+                tries.failures.saturating_add(1)
+            }
+            _ => {
+                tries.busy = true;
+                tries.failures.saturating_add(1)
+            }
+        };
+        let taken = self.index.action_ids(key);
+        let task = Task { key: key.clone(), work: work.clone(), record, attempt, taken };
+        if let Err(error) = self.workers.begin(task) {
+            error!(self.parts.log, "cannot start a worker"; "run" => %key.1, "error" => Chain(&error));
+            self.rest(key, &work);
+            self.gate.release(key);
+            self.pause(key, Pause::Run(None), now);
+        }
+    }
+
+    /// Goes back second by second while another action has the same name and begins in the same
+    /// one: their signatures would be the same.
+    fn free_second(&self, record: &Record, valid_from: Timestamp) -> Timestamp {
+        let mut valid_from = valid_from;
+        while self.index.is_dated(&record.request.action_name, valid_from, &record.id) {
+            valid_from = crate::clock::before(valid_from, Duration::from_secs(1));
+        }
+        valid_from
+    }
+
+    /// Reads the file of a run that counts; forgets the run if there is none where it should be.
+    pub(super) fn current(&mut self, key: &Key) -> Result<Option<Run>, SpoolError> {
+        let run = self.parts.spool.settle(&key.1, key.0)?;
+        let expected = self.index.get(key).map(|live| live.folder);
+        match run {
+            Some(run) if Some(run.folder()) == expected => Ok(Some(run)),
+            Some(run) => {
+                self.remember(run);
+                Ok(None)
+            }
+            None => {
+                self.index.forget(key);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Remembers a run where it is now, if a stage acts there.
+    pub(super) fn remember(&mut self, run: Run) {
+        let now = self.parts.clock.now();
+        let key = (run.folder().family(), run.record().id.clone());
+        if run.folder().is_active() {
+            self.index.put(run, now, self.began);
+        } else {
+            self.index.forget(&key);
+        }
+    }
+
+    /// Tries at once all that waits after a failure.
+    pub(crate) fn try_all_now(&mut self) {
+        let now = self.parts.clock.now();
+        self.gate.open();
+        for key in self.index.keys() {
+            if let Some(tries) = self.index.tries(&key) {
+                tries.not_before = Timestamp::MIN;
+                tries.plugins.values_mut().for_each(|plugin| plugin.not_before = Timestamp::MIN);
+            }
+            self.index.schedule(&key, Some(now));
+        }
+    }
+
+    /// Tells whether nothing is under way that a stop should wait for.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.workers.are_idle()
+    }
+}

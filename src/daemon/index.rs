@@ -1,0 +1,207 @@
+//! What the engine remembers of the runs that are not finished.
+//!
+//! **Invariant.** Nothing here that a restart could not read back, but for
+//! attempts and pauses: a restart may try at once. Before the engine acts on a
+//! run it reads it again; what is remembered only says when that is worth while.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::disk::Stamp;
+use crate::names::{ActionId, JobName, PluginName, RunId};
+use crate::spool::{Family, Folder, Origin, Record, Run};
+
+/// A run in one of its two families.
+pub(crate) type Key = (Family, RunId);
+
+/// What is remembered of a run.
+#[derive(Debug)]
+pub(crate) struct Live {
+    /// Where it is.
+    pub(crate) folder: Folder,
+    /// Which state of its file that was.
+    pub(crate) stamp: Stamp,
+    /// Its record, without the long texts.
+    pub(crate) facts: Record,
+    /// Its attempts, which a restart forgets.
+    pub(crate) tries: Tries,
+    /// When it is looked at again.
+    due: Option<Timestamp>,
+}
+
+/// What was tried, and before when nothing more is.
+#[derive(Debug, Clone)]
+pub(crate) struct Tries {
+    /// A worker has it.
+    pub(crate) busy: bool,
+    /// How often it failed in a row.
+    pub(crate) failures: u32,
+    /// How often the platform was asked how far it is.
+    pub(crate) polls: u32,
+    /// Before when nothing is tried.
+    pub(crate) not_before: Timestamp,
+    /// When the last POST ended, or the runner began.
+    pub(crate) ended: Timestamp,
+    /// The plugins of the run that were tried.
+    pub(crate) plugins: BTreeMap<PluginName, PluginTries>,
+}
+
+/// What was tried with a plugin.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PluginTries {
+    /// It runs.
+    pub(crate) busy: bool,
+    /// How often it failed in a row.
+    pub(crate) failures: u32,
+    /// Before when it is not tried again.
+    pub(crate) not_before: Timestamp,
+}
+
+impl Tries {
+    /// Returns the state of a run of which nothing was tried since `began`.
+    fn new(began: Timestamp) -> Tries {
+        Tries {
+            busy: false,
+            failures: 0,
+            polls: 0,
+            not_before: Timestamp::MIN,
+            ended: began,
+            plugins: BTreeMap::new(),
+        }
+    }
+}
+
+/// The runs that are not finished, and when each is due.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    runs: BTreeMap<Key, Live>,
+    due: BTreeSet<(Timestamp, Key)>,
+}
+
+impl Index {
+    /// Remembers a run as it was just found, due at once; what was tried with it in the same folder
+    /// is kept. `now` is when that is.
+    pub(crate) fn put(&mut self, run: Run, now: Timestamp, began: Timestamp) -> Key {
+        let key = (run.folder().family(), run.record().id.clone());
+        let (folder, stamp) = (run.folder(), run.stamp());
+        let old = self.forget(&key);
+        let mut tries = match old {
+            Some(old) if old.folder == folder => old.tries,
+            Some(old) => Tries { ended: old.tries.ended, ..Tries::new(began) },
+            None => Tries::new(began),
+        };
+        if run.record().reason.is_some() {
+            // Put back by hand: it is tried at once.
+            (tries.failures, tries.not_before) = (0, Timestamp::MIN);
+        }
+        let facts = run.into_record().facts();
+        self.runs.insert(key.clone(), Live { folder, stamp, facts, tries, due: None });
+        self.schedule(&key, Some(now));
+        key
+    }
+
+    /// Forgets a run.
+    pub(crate) fn forget(&mut self, key: &Key) -> Option<Live> {
+        let live = self.runs.remove(key)?;
+        if let Some(due) = live.due {
+            self.due.remove(&(due, key.clone()));
+        }
+        Some(live)
+    }
+
+    /// Sets when a run is looked at again; `None`: when something changes.
+    pub(crate) fn schedule(&mut self, key: &Key, at: Option<Timestamp>) {
+        let Some(live) = self.runs.get_mut(key) else { return };
+        if let Some(due) = live.due.take() {
+            self.due.remove(&(due, key.clone()));
+        }
+        live.due = at;
+        if let Some(at) = at {
+            self.due.insert((at, key.clone()));
+        }
+    }
+
+    /// Returns a run that is due, and makes it due no more.
+    pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<Key> {
+        let (at, _) = self.due.first()?;
+        if *at > now {
+            return None;
+        }
+        let (_, key) = self.due.pop_first()?;
+        if let Some(live) = self.runs.get_mut(&key) {
+            live.due = None;
+        }
+        Some(key)
+    }
+
+    /// Returns when the next run is due.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Returns what is remembered of a run.
+    pub(crate) fn get(&self, key: &Key) -> Option<&Live> {
+        self.runs.get(key)
+    }
+
+    /// Returns what is remembered of a run, to change what was tried.
+    pub(crate) fn tries(&mut self, key: &Key) -> Option<&mut Tries> {
+        self.runs.get_mut(key).map(|live| &mut live.tries)
+    }
+
+    /// Returns the keys of all runs that are remembered.
+    pub(crate) fn keys(&self) -> Vec<Key> {
+        self.runs.keys().cloned().collect()
+    }
+
+    /// Returns every run that is remembered.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Key, &Live)> {
+        self.runs.iter()
+    }
+
+    /// Returns the newest scheduled run of the same job that waits to be sent, if it is newer than `id`.
+    pub(crate) fn newer(&self, id: &RunId, facts: &Record) -> Option<RunId> {
+        if facts.origin != Origin::Schedule {
+            return None;
+        }
+        let from = (Family::Action, id.clone());
+        // The ids of a job sort by slot; those of a job whose name continues ours may lie between.
+        self.runs
+            .range(from..)
+            .skip(1)
+            .take_while(|((family, other), _)| {
+                *family == Family::Action && other.as_str().starts_with(facts.name.as_str())
+            })
+            .filter(|(_, live)| {
+                live.folder == Folder::New
+                    && live.facts.origin == Origin::Schedule
+                    && live.facts.name == facts.name
+            })
+            .map(|((_, other), _)| other.clone())
+            .last()
+    }
+
+    /// Tells whether another action with this name is valid from this second: two such could not be
+    /// told apart, because signatures are deterministic.
+    pub(crate) fn is_dated(&self, action_name: &str, valid_from: Timestamp, id: &RunId) -> bool {
+        self.runs.iter().any(|((_, other), live)| {
+            other != id
+                && live.facts.request.valid_from == Some(valid_from)
+                && live.facts.request.action_name == action_name
+        })
+    }
+
+    /// Returns the actions that runs other than this one hold.
+    pub(crate) fn action_ids(&self, key: &Key) -> BTreeSet<ActionId> {
+        let others = self.runs.iter().filter(|((_, id), _)| *id != key.1);
+        others.filter_map(|(_, live)| live.facts.action_id).collect()
+    }
+
+    /// Tells whether another run of the job is not over: it waits to be sent or runs on the fleet.
+    pub(crate) fn has_open(&self, job: &JobName) -> bool {
+        self.runs
+            .values()
+            .any(|live| live.folder.family() == Family::Action && live.facts.job() == Some(job))
+    }
+}

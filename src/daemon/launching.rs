@@ -1,0 +1,113 @@
+//! Launching what is due, and following what happens to the jobs' folders.
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use slog::{error, info, warn};
+
+use super::calendar::{Slot, overlaps};
+use super::engine::Engine;
+use crate::chain::Chain;
+use crate::clock::after;
+use crate::job::change::Change;
+use crate::names::RunId;
+use crate::spool::{Origin, SpoolError};
+use crate::stage::launch;
+
+/// How long after a failed launch it is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+
+impl Engine {
+    /// Launches every job whose slot is due.
+    pub(crate) fn launch_due(&mut self, now: Timestamp) {
+        for slot in self.parts.calendar.due(now, &self.parts.log) {
+            let name = slot.job.name.clone();
+            if let Err(error) = self.launch(&slot, now) {
+                error!(self.parts.log, "cannot launch"; "job" => %name, "error" => Chain(&error));
+                if let Some(fire) = slot.fire {
+                    self.parts.calendar.retry(&name, fire, after(now, RETRY));
+                }
+                continue;
+            }
+            // Only now: a crash before this finds the run on disk, which counts as well.
+            if let Err(error) = self.parts.calendar.passed(&name, &self.parts.spool) {
+                error!(self.parts.log, "cannot write down last slot"; "job" => %name,
+                    "error" => Chain(&error));
+            }
+        }
+    }
+
+    fn launch(&mut self, slot: &Slot, now: Timestamp) -> Result<(), SpoolError> {
+        let Some(fire) = slot.fire else { return Ok(()) };
+        let job = &slot.job;
+        let id = RunId::of_slot(&job.name, fire);
+        if self.parts.spool.fired(&id)?.is_some() {
+            return Ok(());
+        }
+        if overlaps(job, self.index.has_open(&job.name)) {
+            warn!(self.parts.log, "slot left out: an earlier run is not over"; "job" => %job.name,
+                "slot" => %fire);
+            return Ok(());
+        }
+        let defaults = &self.parts.settings.defaults;
+        let record = launch::record(job, id, Origin::Schedule, defaults, now, slot.next);
+        match self.parts.spool.launch(record) {
+            Ok(run) => {
+                self.remember(run);
+                Ok(())
+            }
+            Err(SpoolError::Taken { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Looks at the jobs: at the one that a path leads into, or at all.
+    pub(crate) fn look_at_jobs(&mut self, path: Option<&Path>, now: Timestamp) {
+        let looked = self.parts.calendar.look(path, &self.parts.spool, now, &self.parts.log);
+        match looked {
+            Ok(changes) => self.follow_changes(&changes, now),
+            Err(error) => {
+                error!(self.parts.log, "cannot look at the jobs"; "error" => Chain(&error));
+            }
+        }
+    }
+
+    /// Looks again at job folders that were incomplete.
+    pub(crate) fn look_at_bad_jobs(&mut self, now: Timestamp) {
+        let changes = self.parts.calendar.look_at_bad(&self.parts.spool, now, &self.parts.log);
+        self.follow_changes(&changes, now);
+    }
+
+    fn follow_changes(&mut self, changes: &[Change], now: Timestamp) {
+        for change in changes {
+            match change {
+                Change::Removed(job) | Change::Broken { old: Some(job), .. } => {
+                    if self.index.has_open(&job.name) {
+                        info!(self.parts.log, "results of its action will be stored all the same";
+                            "job" => %job.name);
+                    }
+                }
+                Change::Added(_) | Change::Changed { .. } | Change::Broken { old: None, .. } => {}
+            }
+        }
+        if !changes.is_empty() {
+            // Runs that waited for their job, or for its pause to end.
+            self.wake_new(now);
+            self.watch_jobs();
+        }
+    }
+
+    /// Looks again at all that waits to be sent.
+    fn wake_new(&mut self, now: Timestamp) {
+        let waiting: Vec<_> = self
+            .index
+            .iter()
+            .filter(|(_, live)| live.folder == crate::spool::Folder::New && !live.tries.busy)
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in waiting {
+            self.index.schedule(&key, Some(now));
+        }
+    }
+}

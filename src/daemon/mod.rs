@@ -1,0 +1,225 @@
+//! The daemon: the engine's loop, what wakes it, and an ordered stop.
+//!
+//! One thread, the engine's, makes every move. It waits on one channel, through
+//! which come hints, finished work and signals, and on the clock. Full scans at
+//! start, after lost events and every `checkdirectory` seconds are what
+//! correctness rests on; hints only make it quick.
+//!
+//! **Failure.** Only what cannot be mended while running ends the daemon: a spool
+//! that is not ours, another runner. All else concerns one entry, or passes.
+
+mod calendar;
+mod engine;
+mod gate;
+mod index;
+mod launching;
+mod moves;
+mod outcome;
+mod scan;
+mod signals;
+mod watching;
+pub(crate) mod workers;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use slog::{Logger, info, warn};
+
+pub(crate) use calendar::Calendar;
+use engine::Engine;
+pub(crate) use signals::SignalError;
+use workers::{Bench, Done, Workers};
+
+use crate::clock::{Clock, after};
+use crate::spool::{Spool, SpoolError};
+use crate::stage::launch::Defaults;
+use crate::wake::{Hint, Stop};
+
+/// How long a stop waits for what is under way: plugins have three seconds from TERM to KILL.
+const STOP_SPAN: Duration = Duration::from_millis(4500);
+
+/// What comes through the engine's one door.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// It is worth looking somewhere.
+    Hint(Hint),
+    /// A worker is back.
+    Done(Box<Done>),
+    /// The daemon shall end.
+    Stop,
+    /// The log is to be reopened, and all looked at again.
+    Reload,
+}
+
+/// What the engine needs to know of the configuration.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// The runner's directory, in full.
+    pub(crate) directory: PathBuf,
+    /// How long between two full scans.
+    pub(crate) check_span: Duration,
+    /// How long an unanswered POST may still take effect.
+    pub(crate) settle: Duration,
+    /// How long a fetch is tried.
+    pub(crate) fetch_giveup: Duration,
+    /// How long a delivery is tried.
+    pub(crate) delivery_giveup: Duration,
+    /// What holds for runs unless their job says otherwise.
+    pub(crate) defaults: Defaults,
+    /// How many workers talk to the API, in each of its two ways.
+    pub(crate) parallel: usize,
+    /// How many plugins run at once.
+    pub(crate) plugins: usize,
+}
+
+/// What the engine works with.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// The configuration.
+    pub(crate) settings: Settings,
+    /// The spool, locked.
+    pub(crate) spool: Spool,
+    /// The jobs.
+    pub(crate) calendar: Calendar,
+    /// The time.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The log.
+    pub(crate) log: Logger,
+}
+
+/// The daemon, ready to run.
+#[derive(Debug)]
+pub(crate) struct Daemon {
+    engine: Engine,
+    events: Receiver<Event>,
+    sender: Sender<Event>,
+    stop: Stop,
+    reopen: Reopen,
+    clock: Arc<dyn Clock>,
+    log: Logger,
+    check_span: Duration,
+}
+
+/// Reopens the log.
+pub(crate) struct Reopen(pub(crate) Box<dyn Fn() + Send>);
+
+impl std::fmt::Debug for Reopen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reopen")
+    }
+}
+
+impl Daemon {
+    /// Puts a daemon together.
+    pub(crate) fn new(parts: Parts, bench: Bench, reopen: Reopen) -> Daemon {
+        let (sender, events) = channel();
+        let (stop, clock, log) = (bench.stop.clone(), Arc::clone(&parts.clock), parts.log.clone());
+        let check_span = parts.settings.check_span;
+        let (parallel, plugins) = (parts.settings.parallel, parts.settings.plugins);
+        let workers = Workers::new(Arc::new(bench), sender.clone(), parallel, plugins);
+        let engine = Engine::new(parts, workers);
+        Daemon { engine, events, sender, stop, reopen, clock, log, check_span }
+    }
+
+    /// Runs until it is told to stop.
+    ///
+    /// # Errors
+    /// It could not begin.
+    pub(crate) fn run(mut self) -> Result<(), DaemonError> {
+        signals::listen(self.sender.clone())?;
+        self.engine.watch(self.sender.clone());
+        self.engine.begin()?;
+        info!(self.log, "ready");
+        let mut next_scan = after(self.clock.now(), self.check_span);
+        loop {
+            let now = self.clock.now();
+            // A clock that was set back must not put the next scan off.
+            if now >= next_scan || after(now, self.check_span) < next_scan {
+                self.engine.look_everywhere(now);
+                next_scan = after(now, self.check_span);
+            }
+            let until = self.turn(now).map_or(next_scan, |until| until.min(next_scan));
+            let Some(first) = self.engine.wait(&self.events, Some(until)) else { continue };
+            let rest: Vec<Event> = self.events.try_iter().collect();
+            for event in std::iter::once(first).chain(rest) {
+                if self.handle(event) {
+                    self.finish();
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Does all that is due; returns when something is due again.
+    fn turn(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.engine.launch_due(now);
+        self.engine.look_at_young(now);
+        self.engine.look_at_bad_jobs(now);
+        let due = self.engine.turn();
+        [due, self.engine.next_young(), self.engine.parts.calendar.next()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Handles an event; tells whether it was the one that ends the daemon.
+    fn handle(&mut self, event: Event) -> bool {
+        match event {
+            Event::Hint(Hint::Path(path)) => self.engine.look_where(&path),
+            Event::Hint(Hint::Everything) => {
+                self.engine.rewatch();
+                self.engine.look_everywhere(self.clock.now());
+            }
+            Event::Done(done) => self.engine.done(*done),
+            Event::Reload => {
+                (self.reopen.0)();
+                info!(self.log, "reloading: the log is reopened, all that waits is tried");
+                self.engine.try_all_now();
+                self.engine.look_everywhere(self.clock.now());
+            }
+            Event::Stop => return true,
+        }
+        false
+    }
+
+    /// Waits for what is under way as long as a stop may take; the rest is settled at the next start.
+    fn finish(&mut self) {
+        info!(self.log, "stopping");
+        self.stop.ask();
+        let begun = std::time::Instant::now();
+        while !self.engine.is_quiet() {
+            let Some(left) = STOP_SPAN.checked_sub(begun.elapsed()) else { break };
+            match self.events.recv_timeout(left) {
+                Ok(Event::Done(done)) => self.engine.done(*done),
+                Ok(Event::Hint(_) | Event::Stop | Event::Reload) => {}
+                Err(_) => break,
+            }
+        }
+        if !self.engine.is_quiet() {
+            warn!(self.log, "work under way is left to the next start");
+        }
+        info!(self.log, "stopped");
+    }
+}
+
+/// Why the daemon could not begin.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DaemonError {
+    /// The spool could not be read.
+    #[error("cannot begin")]
+    Spool {
+        /// Why.
+        #[from]
+        source: SpoolError,
+    },
+    /// Signals could not be caught.
+    #[error(transparent)]
+    Signals {
+        /// Why.
+        #[from]
+        source: SignalError,
+    },
+}

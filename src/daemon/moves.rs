@@ -1,0 +1,168 @@
+//! Making moves: those that a stage decided upon, and those that follow from what
+//! a worker brought back.
+//!
+//! **Failure.** What a stage decided upon and the disk refused is decided upon
+//! again. What a worker brought back is known nowhere else: it is held and written
+//! later.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use slog::{error, info, warn};
+
+use super::engine::Engine;
+use super::index::Key;
+use crate::api::backoff;
+use crate::chain::Chain;
+use crate::clock::after;
+use crate::spool::{Edge, Folder, Record, Run, SpoolError};
+use crate::stage::{Move, Pause, collect};
+
+/// A move that could not be made yet.
+#[derive(Debug)]
+pub(super) struct Held {
+    key: Key,
+    moved: Move,
+    record: Record,
+    pub(super) at: Timestamp,
+    failures: u32,
+}
+
+impl Engine {
+    /// Makes a move that a stage decided upon.
+    pub(super) fn make(&mut self, key: &Key, moved: &Move, now: Timestamp) {
+        let made = match self.current(key) {
+            Ok(Some(run)) => self.follow(key, run, moved, now),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = made {
+            self.unmade(key, &error, now);
+        }
+    }
+
+    /// Makes a move that follows from what a worker brought back; it is held until it can be made.
+    pub(super) fn make_or_hold(&mut self, key: &Key, moved: Move, record: Record, now: Timestamp) {
+        if let Err(error) = self.try_outcome(key, &moved, &record, now) {
+            error!(self.parts.log, "cannot write down an outcome, it is held";
+                "run" => %key.1, "error" => Chain(&error));
+            if let Some(tries) = self.index.tries(key) {
+                tries.busy = true;
+            }
+            let at = after(now, backoff::delay(1, crate::random::jitter(), None));
+            self.held.push(Held { key: key.clone(), moved, record, at, failures: 1 });
+        }
+    }
+
+    fn try_outcome(
+        &mut self,
+        key: &Key,
+        moved: &Move,
+        record: &Record,
+        now: Timestamp,
+    ) -> Result<(), SpoolError> {
+        if let Some(run) = self.current(key)? {
+            return self.follow(key, run, moved, now);
+        }
+        if moved.edge != Edge::Accepted {
+            info!(self.parts.log, "outcome dropped: the entry was moved away";
+                "run" => %key.1, "outcome" => ?moved.edge);
+            return Ok(());
+        }
+        // Whatever a person did with the entry meanwhile, the action runs on the fleet.
+        warn!(self.parts.log, "action was accepted though its entry was moved away";
+            "run" => %key.1);
+        let run = Run::departed(Folder::New, record.clone());
+        self.follow(key, run, moved, now)?;
+        self.parts.spool.settle(&key.1, key.0).map(drop)
+    }
+
+    pub(super) fn retry_held(&mut self, now: Timestamp) {
+        for mut held in std::mem::take(&mut self.held) {
+            if held.at > now {
+                self.held.push(held);
+                continue;
+            }
+            match self.try_outcome(&held.key, &held.moved, &held.record, now) {
+                Ok(()) => info!(self.parts.log, "held outcome written"; "run" => %held.key.1),
+                Err(error) => {
+                    held.failures = held.failures.saturating_add(1);
+                    let delay = backoff::delay(held.failures, crate::random::jitter(), None);
+                    error!(self.parts.log, "cannot write down an outcome, it is held";
+                        "run" => %held.key.1, "error" => Chain(&error));
+                    held.at = after(now, delay);
+                    self.held.push(held);
+                }
+            }
+        }
+    }
+
+    fn follow(
+        &mut self,
+        key: &Key,
+        run: Run,
+        moved: &Move,
+        now: Timestamp,
+    ) -> Result<(), SpoolError> {
+        let spool = &self.parts.spool;
+        let edit = |record: &mut Record| {
+            if let Some(edit) = &moved.edit {
+                edit(record);
+            }
+        };
+        if moved.edge == Edge::Collected {
+            let mut record = run.record().clone();
+            edit(&mut record);
+            spool.make_ready(record)?;
+        }
+        let run = match moved.edit {
+            Some(_) => spool.follow(run, moved.edge, edit)?,
+            None => spool.pass(run, moved.edge)?,
+        };
+        self.told(&run, moved.edge);
+        let record = moved.then.as_ref().map(|_| run.record().clone());
+        if moved.edge == Edge::Accepted {
+            let first = collect::first_poll(now);
+            self.remember(run);
+            if let Some(tries) = self.index.tries(key) {
+                tries.not_before = first;
+            }
+        } else {
+            self.remember(run);
+        }
+        if moved.edge == Edge::Collected
+            && let Some(run) = self.parts.spool.take(Folder::Ready, &key.1)?
+        {
+            self.remember(run);
+        }
+        if let (Some(work), Some(record)) = (moved.then.clone(), record) {
+            self.index.schedule(key, None);
+            self.start_with(key, work, record, now);
+        }
+        Ok(())
+    }
+
+    fn unmade(&mut self, key: &Key, error: &SpoolError, now: Timestamp) {
+        match error {
+            // The disk is the truth: what is there now is found by looking.
+            SpoolError::Gone { .. } | SpoolError::Taken { .. } => {
+                info!(self.parts.log, "entry was moved meanwhile"; "run" => %key.1,
+                    "error" => Chain(error));
+                self.index.schedule(key, Some(after(now, Duration::from_secs(1))));
+            }
+            _ => {
+                error!(self.parts.log, "cannot move entry"; "run" => %key.1, "error" => Chain(error));
+                self.pause(key, Pause::Run(None), now);
+            }
+        }
+    }
+
+    pub(super) fn bury(&mut self, key: &Key, reason: &str, now: Timestamp) {
+        let Some(live) = self.index.get(key) else { return };
+        let name = key.1.file_name();
+        match self.parts.spool.bury(live.folder, name.as_ref(), reason) {
+            Ok(()) => drop(self.index.forget(key)),
+            Err(error) => self.unmade(key, &error, now),
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What workers bring back: what follows from it, and who waits how long.
+
+use jiff::Timestamp;
+use slog::{debug, error, info, warn};
+
+use super::engine::Engine;
+use super::index::Key;
+use super::workers::{Done, Outcome, Pool};
+use crate::api::backoff;
+use crate::chain::{Chain, escape, excerpt};
+use crate::clock::after;
+use crate::plugin::run::Ended;
+use crate::spool::{DeliveryState, Edge, Run};
+use crate::stage::{Pause, Verdict, Work, collect, deliver, fetch, sign, submit};
+
+/// How much of a plugin's output goes into one line of the log, in bytes.
+const LINE_BYTES_MAX: usize = 1024;
+
+impl Engine {
+    /// Takes what a worker brought back.
+    pub(crate) fn done(&mut self, done: Done) {
+        let Done { task, outcome, took } = done;
+        let now = self.parts.clock.now();
+        let (key, work) = (task.key, task.work);
+        self.workers.ended(&work);
+        self.rest(&key, &work);
+        debug!(self.parts.log, "work done"; "run" => %key.1, "work" => ?work,
+            "took_ms" => u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        if work == Work::Post
+            && let Some(tries) = self.index.tries(&key)
+        {
+            tries.ended = now;
+        }
+        let verdict = self.verdict(&key, outcome, now);
+        self.after(&key, &work, verdict.pause, now);
+        if let Some(moved) = verdict.moved {
+            self.make_or_hold(&key, moved, task.record, now);
+        }
+        if let Work::Deliver(_) = work {
+            self.wake_gated(now);
+        }
+    }
+
+    fn verdict(&mut self, key: &Key, outcome: Outcome, now: Timestamp) -> Verdict {
+        let Some(live) = self.index.get(key) else {
+            // The entry is gone; only an action that was accepted must not be forgotten.
+            return match outcome {
+                Outcome::Posted(posted) => submit::posted(posted, now),
+                _ => Verdict::paused(Pause::None),
+            };
+        };
+        match outcome {
+            Outcome::Signed(signed) => sign::signed(signed),
+            Outcome::Posted(posted) => submit::posted(posted, now),
+            Outcome::Searched(found, began) => {
+                submit::searched(&live.facts, found, began, &self.around(key, live, now))
+            }
+            Outcome::Probed(seen) => {
+                if let Err(error) = &seen {
+                    debug!(self.parts.log, "cannot ask for the action"; "run" => %key.1,
+                        "error" => Chain(error));
+                }
+                collect::probed(&live.facts, seen, live.tries.polls, now)
+            }
+            Outcome::Fetched(fetched) => fetch::fetched(fetched, now),
+            Outcome::Delivered(plugin, Ok(ended)) => {
+                self.log_plugin(key, plugin.as_str(), &ended);
+                deliver::ended(&live.facts, &plugin, &ended)
+            }
+            Outcome::Delivered(plugin, Err(error)) => {
+                let text = format!("plugin {plugin}: {}", Chain(&error));
+                error!(self.parts.log, "cannot run plugin"; "run" => %key.1,
+                    "plugin" => %plugin, "error" => Chain(&error));
+                deliver::failed(text)
+            }
+        }
+    }
+
+    /// Frees a run, or one plugin of it, for the next piece of work.
+    pub(super) fn rest(&mut self, key: &Key, work: &Work) {
+        let Some(tries) = self.index.tries(key) else { return };
+        match work {
+            Work::Deliver(plugin) => {
+                if let Some(tries) = tries.plugins.get_mut(plugin) {
+                    tries.busy = false;
+                }
+            }
+            Work::Probe => {
+                tries.polls = tries.polls.saturating_add(1);
+                tries.busy = false;
+            }
+            Work::Sign { .. } | Work::Post | Work::Search | Work::Fetch => tries.busy = false,
+        }
+    }
+
+    /// Notes how the way to the API fared, and before when the run is not tried again.
+    fn after(&mut self, key: &Key, work: &Work, pause: Pause, now: Timestamp) {
+        if let (Pause::Api(retry_after), true) = (pause, Pool::of(work) != Pool::Deliver) {
+            self.gate.close(now, |failures| {
+                backoff::delay(failures, crate::random::jitter(), retry_after)
+            });
+            error!(self.parts.log, "the API or the key does not serve: all that needs it waits";
+                "run" => %key.1, "failures" => self.gate.failures());
+            // It asks the gate again when it is due.
+            return self.index.schedule(key, Some(now));
+        }
+        if Pool::of(work) != Pool::Deliver && !matches!(work, Work::Sign { .. }) && self.gate.open()
+        {
+            info!(self.parts.log, "the API serves again");
+            self.wake_gated(now);
+        }
+        if let (Work::Deliver(plugin), Some(tries)) = (work, self.index.tries(key)) {
+            if let Some(tries) = tries.plugins.get_mut(plugin) {
+                tries.failures = tries.failures.saturating_add(1);
+                let delay = backoff::delay(tries.failures, crate::random::jitter(), None);
+                tries.not_before = after(now, delay);
+            }
+            return self.index.schedule(key, Some(now));
+        }
+        self.pause(key, pause, now);
+    }
+
+    /// Looks again at all that waited for the API or for a worker.
+    pub(super) fn wake_gated(&mut self, now: Timestamp) {
+        for key in std::mem::take(&mut self.gated) {
+            self.index.schedule(&key, Some(now));
+        }
+    }
+
+    /// Sets before when a run is not tried again.
+    pub(super) fn pause(&mut self, key: &Key, pause: Pause, now: Timestamp) {
+        let Some(tries) = self.index.tries(key) else { return };
+        let not_before = match pause {
+            Pause::None => {
+                tries.failures = 0;
+                now
+            }
+            Pause::For(span) => after(now, span),
+            Pause::Run(retry_after) | Pause::Api(retry_after) => {
+                tries.failures = tries.failures.saturating_add(1);
+                let delay = backoff::delay(tries.failures, crate::random::jitter(), retry_after);
+                after(now, delay)
+            }
+        };
+        tries.not_before = not_before;
+        self.index.schedule(key, Some(not_before));
+    }
+
+    /// Says what a person should know of a move.
+    pub(super) fn told(&self, run: &Run, edge: Edge) {
+        let (log, record) = (&self.parts.log, run.record());
+        let error = record.error.as_deref().map(escape).unwrap_or_default();
+        match edge {
+            Edge::Accepted => info!(log, "action accepted"; "run" => %record.id,
+                "action" => record.action_id.map(|id| id.0)),
+            Edge::Refused => warn!(log, "run refused"; "run" => %record.id,
+                "reason" => record.reason.as_deref().map(escape).unwrap_or_default().as_ref()),
+            Edge::Noted => warn!(log, "action not sent yet"; "run" => %record.id,
+                "fate" => ?record.request.fate, "error" => error.as_ref()),
+            Edge::FetchNoted => warn!(log, "results not fetched yet"; "run" => %record.id,
+                "error" => error.as_ref()),
+            Edge::FetchGivenUp => error!(log, "results given up"; "run" => %record.id,
+                "error" => error.as_ref()),
+            Edge::Fetched => self.told_results(run),
+            Edge::Delivered | Edge::Finished => {
+                for delivery in &record.plugins {
+                    if delivery.state == DeliveryState::GivenUp {
+                        error!(log, "plugin given up"; "run" => %record.id,
+                            "plugin" => %delivery.plugin, "error" => error.as_ref());
+                    }
+                }
+            }
+            Edge::Renewed
+            | Edge::Signed
+            | Edge::SentOnly
+            | Edge::Collected
+            | Edge::Marked
+            | Edge::Misplaced
+            | Edge::Begun => {}
+        }
+    }
+
+    fn told_results(&self, run: &Run) {
+        let record = run.record();
+        let Some(summary) = &record.summary else { return };
+        info!(self.parts.log, "results stored"; "run" => %record.id,
+            "path" => record.document.as_deref().unwrap_or_default(),
+            "sent" => summary.sent, "answered" => summary.answered, "found" => summary.found,
+            "failed" => summary.failed, "expired" => summary.expired);
+        if summary.missing > 0 || summary.not_final > 0 {
+            warn!(self.parts.log, "results are not complete"; "run" => %record.id,
+                "missing" => summary.missing, "not_final" => summary.not_final);
+        }
+        if record.job().is_some_and(|job| !self.parts.calendar.has(job)) {
+            info!(self.parts.log, "job is gone, its results were stored all the same";
+                "run" => %record.id);
+        }
+    }
+
+    fn log_plugin(&self, key: &Key, plugin: &str, ended: &Ended) {
+        let took = u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX);
+        info!(self.parts.log, "plugin ended"; "run" => %key.1, "plugin" => plugin,
+            "outcome" => ?ended.outcome, "took_ms" => took);
+        for line in ended.output.lines() {
+            info!(self.parts.log, "plugin output"; "run" => %key.1, "plugin" => plugin,
+                "line" => excerpt(line, LINE_BYTES_MAX).as_ref());
+        }
+    }
+}

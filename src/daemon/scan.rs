@@ -1,0 +1,303 @@
+//! Looking at the spool: what hints name, and all of it now and then.
+//!
+//! **Invariant.** A file is read again only if its inode, size or time of change
+//! is new, so that our own moves and our own reading lead to no work.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use jiff::Timestamp;
+use slog::{error, info, warn};
+
+use super::engine::Engine;
+use crate::chain::{Chain, escape};
+use crate::clock::after;
+use crate::disk::Stamp;
+use crate::names::{JobName, RunId};
+use crate::spool::look::run_id;
+use crate::spool::{Edge, Family, Folder, Record, Run, Seen, SpoolError};
+use crate::stage::{adopt, claim};
+
+/// The largest in-flight file of the original runner that is adopted, in bytes.
+const ORIGINAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Names in the spool that are no runs: those reported once, and those to look at again.
+#[derive(Debug, Default)]
+pub(crate) struct Strangers {
+    reported: HashMap<(Folder, OsString), Stamp>,
+    young: Vec<(Timestamp, Folder, OsString)>,
+}
+
+impl Engine {
+    /// Looks at every name in the folders that a stage acts on, and at what is new in `action/done`.
+    pub(crate) fn scan(&mut self) {
+        for folder in Folder::ALL {
+            if folder.is_active() || folder == Folder::ActionDone {
+                match self.parts.spool.names(folder) {
+                    Ok(names) => self.look_at_all(folder, names),
+                    Err(error) => error!(self.parts.log, "cannot look at the spool";
+                        "folder" => %folder, "error" => Chain(&error)),
+                }
+            }
+        }
+        self.forget_what_left();
+    }
+
+    fn look_at_all(&mut self, folder: Folder, names: Vec<OsString>) {
+        let settled = if folder == Folder::ActionDone { self.collected_ids() } else { Vec::new() };
+        for name in names {
+            // What has a command record was collected: no need to read it.
+            let is_settled = run_id(&name).is_some_and(|id| settled.binary_search(&id).is_ok());
+            if !is_settled {
+                self.look(folder, &name);
+            }
+        }
+    }
+
+    fn collected_ids(&self) -> Vec<RunId> {
+        let mut ids = Vec::new();
+        for folder in Family::Command.folders() {
+            match self.parts.spool.ids(folder) {
+                Ok(found) => ids.extend(found),
+                Err(error) => error!(self.parts.log, "cannot look at the spool";
+                    "folder" => %folder, "error" => Chain(&error)),
+            }
+        }
+        ids.sort_unstable();
+        ids
+    }
+
+    /// Forgets runs whose files are gone without a hint.
+    fn forget_what_left(&mut self) {
+        let known: Vec<_> =
+            self.index.iter().map(|(key, live)| (key.clone(), live.folder)).collect();
+        for (key, folder) in known {
+            let name = key.1.file_name();
+            if matches!(self.parts.spool.stamp(folder, name.as_ref()), Ok(None)) {
+                self.look(folder, name.as_ref());
+            }
+        }
+    }
+
+    /// Looks at what a hint names; tells whether it lies in the spool.
+    pub(crate) fn look_at_path(&mut self, path: &Path) -> bool {
+        let Some((folder, name)) = self.parts.spool.layout().locate(path) else { return false };
+        let name = name.to_owned();
+        if !name.as_encoded_bytes().starts_with(b".") {
+            self.look(folder, &name);
+        }
+        true
+    }
+
+    /// Looks again at files that were too young to be judged.
+    pub(crate) fn look_at_young(&mut self, now: Timestamp) {
+        let (due, later) =
+            std::mem::take(&mut self.strangers.young).into_iter().partition(|(at, ..)| *at <= now);
+        self.strangers.young = later;
+        let due: Vec<(Timestamp, Folder, OsString)> = due;
+        for (_, folder, name) in due {
+            self.strangers.reported.remove(&(folder, name.clone()));
+            self.look(folder, &name);
+        }
+    }
+
+    /// Returns when the next young file can be judged.
+    pub(crate) fn next_young(&self) -> Option<Timestamp> {
+        self.strangers.young.iter().map(|(at, ..)| *at).min()
+    }
+
+    fn look(&mut self, folder: Folder, name: &OsStr) {
+        if let Err(error) = self.try_look(folder, name) {
+            error!(self.parts.log, "cannot look at entry"; "folder" => %folder,
+                "name" => escape(&name.to_string_lossy()).as_ref(), "error" => Chain(&error));
+        }
+    }
+
+    fn try_look(&mut self, folder: Folder, name: &OsStr) -> Result<(), SpoolError> {
+        let stamp = self.parts.spool.stamp(folder, name)?;
+        if stamp.is_some() && stamp == self.known_stamp(folder, name) {
+            return Ok(());
+        }
+        let seen = self.parts.spool.see(folder, name)?;
+        if let Some(stamp) = stamp.filter(|_| !matches!(seen, Seen::Run(_))) {
+            self.strangers.reported.insert((folder, name.to_owned()), stamp);
+        }
+        match seen {
+            Seen::Gone => self.departed(folder, name),
+            Seen::Run(run) => self.arrived(*run),
+            Seen::Action { text } => self.claim(name, text),
+            Seen::Newer(version) => {
+                warn!(self.parts.log, "entry of a newer version is left alone";
+                    "folder" => %folder, "version" => version,
+                    "name" => escape(&name.to_string_lossy()).as_ref());
+                Ok(())
+            }
+            Seen::Foreign => {
+                warn!(self.parts.log, "file is no entry and is left alone: entries end in .json";
+                    "folder" => %folder, "name" => escape(&name.to_string_lossy()).as_ref());
+                Ok(())
+            }
+            Seen::Damaged { reason, changed } => {
+                let judged = after(changed, claim::WRITING);
+                if folder == Folder::New && self.parts.clock.now() < judged {
+                    self.strangers.young.push((judged, folder, name.to_owned()));
+                    return Ok(());
+                }
+                self.parts.spool.bury(folder, name, &reason)
+            }
+        }
+    }
+
+    fn known_stamp(&self, folder: Folder, name: &OsStr) -> Option<Stamp> {
+        let run = run_id(name).and_then(|id| self.index.get(&(folder.family(), id)));
+        match run {
+            Some(live) if live.folder == folder => Some(live.stamp),
+            _ => self.strangers.reported.get(&(folder, name.to_owned())).copied(),
+        }
+    }
+
+    /// A name is gone: the run is elsewhere, or nowhere.
+    fn departed(&mut self, folder: Folder, name: &OsStr) -> Result<(), SpoolError> {
+        self.strangers.reported.remove(&(folder, name.to_owned()));
+        let Some(id) = run_id(name) else { return Ok(()) };
+        let key = (folder.family(), id);
+        if self.index.get(&key).is_none_or(|live| live.folder != folder) {
+            return Ok(());
+        }
+        info!(self.parts.log, "entry was moved away by hand"; "run" => %key.1, "from" => %folder);
+        let busy = self.index.get(&key).is_some_and(|live| live.tries.busy);
+        if !busy {
+            self.index.forget(&key);
+        }
+        match self.parts.spool.settle(&key.1, key.0)? {
+            Some(run) => self.arrived(run),
+            None => Ok(()),
+        }
+    }
+
+    /// A run is where it was not when we last looked.
+    fn arrived(&mut self, run: Run) -> Result<(), SpoolError> {
+        let (folder, id) = (run.folder(), run.record().id.clone());
+        let run = if self.parts.spool.holders(&id, folder.family())?.len() > 1 {
+            match self.parts.spool.settle(&id, folder.family())? {
+                Some(run) => run,
+                None => return Ok(()),
+            }
+        } else {
+            run
+        };
+        // Somebody else's rename is as durable as ours before anything irreversible follows.
+        self.parts.spool.secure(run.folder())?;
+        let record = run.record();
+        if run.folder() == Folder::ActionDone && record.collected.is_none() {
+            return self.collect_now(run);
+        }
+        self.remember(run);
+        Ok(())
+    }
+
+    /// A person does not want to wait for the end of an action: its results are fetched now.
+    fn collect_now(&mut self, run: Run) -> Result<(), SpoolError> {
+        let now = self.parts.clock.now();
+        let mark = |record: &mut Record| record.collected = Some(now);
+        if run.record().action_id.is_none() {
+            let reason = "it was never accepted, so there are no results: move it to action/new";
+            let name = run.record().id.file_name();
+            return self.parts.spool.bury(Folder::ActionDone, name.as_ref(), reason);
+        }
+        let id = run.record().id.clone();
+        if !run.record().settings.send_only {
+            let mut record = run.record().clone();
+            mark(&mut record);
+            self.parts.spool.make_ready(record)?;
+        }
+        drop(self.parts.spool.follow(run, Edge::Marked, mark)?);
+        match self.parts.spool.take(Folder::Ready, &id)? {
+            Some(run) => self.arrived(run),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes a run of a plain action.
+    fn claim(&mut self, name: &OsStr, text: String) -> Result<(), SpoolError> {
+        let now = self.parts.clock.now();
+        self.parts.spool.secure(Folder::New)?;
+        let claimed = run_id(name).filter(claim::is_claimed);
+        let id = match claimed {
+            Some(id) => id,
+            None => {
+                let mark = crate::random::mark().unwrap_or_else(|_| "once".to_owned());
+                let Some(id) = claim::id_of(&name.to_string_lossy(), now, &mark) else {
+                    return self.parts.spool.bury(Folder::New, name, "it cannot be named as a run");
+                };
+                self.parts.spool.claim(name, &id)?;
+                info!(self.parts.log, "action was put in by hand"; "run" => %id,
+                    "name" => escape(&name.to_string_lossy()).as_ref());
+                id
+            }
+        };
+        let file_name = id.file_name();
+        let made =
+            id.stem().parse::<JobName>().map_err(|error| error.to_string()).and_then(|stem| {
+                claim::record(id, stem, text, &self.parts.settings.defaults, now)
+                    .map_err(|error| Chain(&error).to_string())
+            });
+        match made {
+            Ok(record) => {
+                let run = self.parts.spool.enroll(record)?;
+                self.remember(run);
+                Ok(())
+            }
+            Err(reason) => self.parts.spool.bury(Folder::New, file_name.as_ref(), &reason),
+        }
+    }
+
+    /// Adopts what the original runner left in flight in a job's folder.
+    pub(crate) fn adopt(&mut self, job: &JobName) {
+        let folder =
+            self.parts.settings.directory.join("runners").join(job.as_str()).join("inflight");
+        let disk = self.parts.spool.disk().clone();
+        if matches!(disk.find(&folder), Ok(None)) {
+            return;
+        }
+        let entries = match disk.list(&folder) {
+            Ok(entries) => entries,
+            Err(error) => {
+                error!(self.parts.log, "cannot look for actions in flight"; "job" => %job,
+                    "error" => Chain(&error));
+                return;
+            }
+        };
+        for entry in entries {
+            let path = folder.join(&entry.name);
+            if path.extension().is_some_and(|extension| extension == "json")
+                && let Err(error) = self.adopt_file(job, &path)
+            {
+                error!(self.parts.log, "cannot adopt an action in flight"; "job" => %job,
+                    "path" => %path.display(), "error" => Chain(&error));
+            }
+        }
+    }
+
+    fn adopt_file(&mut self, job: &JobName, path: &Path) -> Result<(), SpoolError> {
+        let disk = self.parts.spool.disk().clone();
+        let bytes = disk.read(path, ORIGINAL_BYTES_MAX)?;
+        let now = self.parts.clock.now();
+        match adopt::record(job, &bytes, &self.parts.settings.defaults, now) {
+            Err(error) => {
+                let name = path.file_name().unwrap_or_default();
+                self.parts.spool.entomb(job, name, &bytes, &Chain(&error).to_string())?;
+            }
+            Ok(record) if self.parts.spool.fired(&record.id)?.is_some() => {}
+            Ok(record) => {
+                info!(self.parts.log, "adopted an action of the original runner"; "job" => %job,
+                    "run" => %record.id, "action" => record.action_id.map(|id| id.0));
+                let run = self.parts.spool.adopt(record)?;
+                self.remember(run);
+            }
+        }
+        // The run is durable, or the damaged file is kept elsewhere.
+        Ok(disk.unlink(path)?)
+    }
+}

@@ -1,0 +1,116 @@
+//! What the engine watches: the folders that a stage acts on, and the jobs.
+//!
+//! **Failure.** Where nothing can be watched, the scans alone carry on, and the
+//! log says so once.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
+
+use jiff::Timestamp;
+use slog::warn;
+
+use super::engine::Engine;
+use super::{DaemonError, Event};
+use crate::chain::Chain;
+use crate::spool::Folder;
+use crate::watch::Watcher;
+
+/// The watches, if there are any.
+#[derive(Debug, Default)]
+pub(crate) struct Watches {
+    watcher: Option<Watcher>,
+    jobs: BTreeSet<PathBuf>,
+}
+
+impl Engine {
+    /// Begins to watch: before the first look, so that nothing is missed between the two.
+    pub(crate) fn watch(&mut self, events: Sender<Event>) {
+        let started = Watcher::start(&self.parts.log, move |hint| {
+            events.send(Event::Hint(hint)).ok();
+        });
+        match started {
+            Ok(watcher) => self.watches.watcher = Some(watcher),
+            Err(error) => self.scans_alone(&error),
+        }
+        self.rewatch();
+    }
+
+    /// Watches everything again: a folder that was removed and made again is another one.
+    pub(crate) fn rewatch(&mut self) {
+        let spool = Folder::ALL.into_iter().filter(|folder| folder.is_active());
+        let mut folders: Vec<PathBuf> =
+            spool.map(|folder| self.parts.spool.layout().folder(folder)).collect();
+        folders.push(self.runners());
+        for folder in folders {
+            self.watch_folder(&folder);
+        }
+        for folder in std::mem::take(&mut self.watches.jobs) {
+            if let Some(watcher) = &mut self.watches.watcher {
+                watcher.unwatch(&folder);
+            }
+        }
+        self.watch_jobs();
+    }
+
+    /// Watches the folders of all jobs, also of those that are not complete yet.
+    pub(super) fn watch_jobs(&mut self) {
+        if self.watches.watcher.is_none() {
+            return;
+        }
+        let runners = self.runners();
+        let folders: BTreeSet<PathBuf> =
+            self.parts.calendar.folders().map(|name| runners.join(name)).collect();
+        for gone in self.watches.jobs.difference(&folders) {
+            if let Some(watcher) = &mut self.watches.watcher {
+                watcher.unwatch(gone);
+            }
+        }
+        let new: Vec<PathBuf> = folders.difference(&self.watches.jobs).cloned().collect();
+        self.watches.jobs = folders;
+        for folder in new {
+            self.watch_folder(&folder);
+        }
+    }
+
+    fn watch_folder(&mut self, folder: &Path) {
+        let Some(watcher) = &mut self.watches.watcher else { return };
+        if let Err(error) = watcher.watch(folder) {
+            self.scans_alone(&error);
+        }
+    }
+
+    fn scans_alone(&self, error: &(dyn std::error::Error + 'static)) {
+        warn!(self.parts.log, "cannot watch, changes are found by scans alone";
+            "error" => Chain(error), "check_s" => self.parts.settings.check_span.as_secs());
+    }
+
+    fn runners(&self) -> PathBuf {
+        self.parts.settings.directory.join("runners")
+    }
+
+    /// Reads everything for the first time.
+    pub(crate) fn begin(&mut self) -> Result<(), DaemonError> {
+        let now = self.parts.clock.now();
+        self.parts.calendar.begin(&self.parts.spool, now, &self.parts.log)?;
+        self.watch_jobs();
+        for job in self.parts.calendar.names() {
+            self.adopt(&job);
+        }
+        self.scan();
+        Ok(())
+    }
+
+    /// Looks at all jobs and at the whole spool.
+    pub(crate) fn look_everywhere(&mut self, now: Timestamp) {
+        self.look_at_jobs(None, now);
+        self.scan();
+    }
+
+    /// Looks where a hint leads.
+    pub(crate) fn look_where(&mut self, path: &Path) {
+        if !self.look_at_path(path) {
+            self.look_at_jobs(Some(path), self.parts.clock.now());
+        }
+    }
+}

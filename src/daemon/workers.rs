@@ -1,0 +1,279 @@
+//! The workers: what takes time is done beside the engine, on copies.
+//!
+//! Each piece of work has a thread of its own for as long as it takes, and each
+//! kind of work has a number of them that is never exceeded. A worker touches
+//! neither the spool nor the index; what it brings back is an event.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Event;
+use super::index::Key;
+use crate::action::{Signature, Signer};
+use crate::api::{Api, ApiError, Found, Posted, Search, Seen};
+use crate::clock::Clock;
+use crate::disk::Disk;
+use crate::names::{ActionId, PluginName};
+use crate::plugin::run::{Delivery, Ended, Limits, OUTPUT_BYTES_MAX, run};
+use crate::plugin::{PluginError, Plugins};
+use crate::spool::Record;
+use crate::stage::Work;
+use crate::stage::fetch::{FetchError, Fetched, Fetcher};
+use crate::stage::sign::{Signed, SigningError, sign};
+use crate::wake::Stop;
+
+/// Gives the target that a macro stands for.
+pub(crate) type Expand = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// What the workers work with.
+pub(crate) struct Bench {
+    /// The platform.
+    pub(crate) api: Arc<dyn Api>,
+    /// The key.
+    pub(crate) signer: Arc<dyn Signer>,
+    /// The target macros.
+    pub(crate) expand: Expand,
+    /// The plugins.
+    pub(crate) plugins: Plugins,
+    /// The disk, for documents.
+    pub(crate) disk: Disk,
+    /// The runner's directory.
+    pub(crate) directory: PathBuf,
+    /// How many commands are asked for at once.
+    pub(crate) page_size: u32,
+    /// The time.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Ends what takes long.
+    pub(crate) stop: Stop,
+}
+
+/// A piece of work.
+#[derive(Debug)]
+pub(crate) struct Task {
+    /// The run.
+    pub(crate) key: Key,
+    /// What is to be done.
+    pub(crate) work: Work,
+    /// The record, as it was when the work began.
+    pub(crate) record: Record,
+    /// The number of this attempt, from 1.
+    pub(crate) attempt: u32,
+    /// The actions that other runs hold.
+    pub(crate) taken: BTreeSet<ActionId>,
+}
+
+/// What a worker brings back.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Of [`Work::Sign`].
+    Signed(Result<Signed, SigningError>),
+    /// Of [`Work::Post`].
+    Posted(Posted),
+    /// Of [`Work::Search`], with when it began.
+    Searched(Result<Found, ApiError>, Timestamp),
+    /// Of [`Work::Probe`].
+    Probed(Result<Option<Seen>, ApiError>),
+    /// Of [`Work::Fetch`].
+    Fetched(Result<Fetched, FetchError>),
+    /// Of [`Work::Deliver`].
+    Delivered(PluginName, Result<Ended, PluginError>),
+}
+
+/// A piece of work that is done.
+#[derive(Debug)]
+pub(crate) struct Done {
+    /// What it was.
+    pub(crate) task: Task,
+    /// What came of it.
+    pub(crate) outcome: Outcome,
+    /// How long it took.
+    pub(crate) took: Duration,
+}
+
+impl Bench {
+    fn work(&self, task: &Task) -> Outcome {
+        let record = &task.record;
+        match &task.work {
+            Work::Sign { valid_from } => {
+                Outcome::Signed(sign(record, *valid_from, self.signer.as_ref(), &self.expand))
+            }
+            Work::Post => Outcome::Posted(self.post(record)),
+            Work::Search => {
+                let began = self.clock.now();
+                Outcome::Searched(self.search(task), began)
+            }
+            Work::Probe => Outcome::Probed(match record.action_id {
+                Some(id) => self.api.action(id),
+                None => Ok(None),
+            }),
+            Work::Fetch => {
+                let fetcher = Fetcher {
+                    api: self.api.as_ref(),
+                    disk: &self.disk,
+                    directory: &self.directory,
+                    page_size: self.page_size,
+                    stop: &self.stop,
+                };
+                Outcome::Fetched(fetcher.fetch(record))
+            }
+            Work::Deliver(plugin) => Outcome::Delivered(plugin.clone(), self.deliver(task, plugin)),
+        }
+    }
+
+    fn post(&self, record: &Record) -> Posted {
+        let posted = record.request.posted.as_deref().unwrap_or_default();
+        self.api.post(posted, &signatures(record))
+    }
+
+    fn search(&self, task: &Task) -> Result<Found, ApiError> {
+        let request = &task.record.request;
+        let (Some(valid_from), Some(expire_after)) = (request.valid_from, request.expire_after)
+        else {
+            // Nothing was ever signed for it, so nothing can be there.
+            return Ok(Found::None);
+        };
+        self.api.find(&Search {
+            name: &request.action_name,
+            valid_from,
+            expire_after,
+            signatures: &signatures(&task.record),
+            taken: &task.taken,
+        })
+    }
+
+    fn deliver(&self, task: &Task, plugin: &PluginName) -> Result<Ended, PluginError> {
+        let record = &task.record;
+        let executable = self.plugins.find(plugin)?;
+        let results = self.directory.join(record.document.as_deref().unwrap_or_default());
+        let delivery = Delivery {
+            job: &record.name,
+            plugin,
+            run: &record.id,
+            action: record.action_id.unwrap_or(ActionId(0)),
+            attempt: task.attempt,
+            results: &results,
+        };
+        let limits =
+            Limits { timeout: record.settings.plugin_timeout, output_bytes_max: OUTPUT_BYTES_MAX };
+        Ok(run(&executable, &delivery, &limits, &self.stop))
+    }
+}
+
+fn signatures(record: &Record) -> Vec<Signature> {
+    // What is no signature cannot have been accepted as one either.
+    record.request.signatures.iter().filter_map(|s| s.clone().try_into().ok()).collect()
+}
+
+/// Kinds of work that do not get in each other's way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pool {
+    /// Short exchanges with the API, and signatures.
+    Submit,
+    /// Results, which take long.
+    Fetch,
+    /// Plugins.
+    Deliver,
+}
+
+impl Pool {
+    /// Returns the pool that a piece of work belongs to.
+    pub(crate) const fn of(work: &Work) -> Pool {
+        match work {
+            Work::Sign { .. } | Work::Post | Work::Search | Work::Probe => Pool::Submit,
+            Work::Fetch => Pool::Fetch,
+            Work::Deliver(_) => Pool::Deliver,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Pool::Submit => "submit",
+            Pool::Fetch => "fetch",
+            Pool::Deliver => "deliver",
+        }
+    }
+}
+
+/// The workers of each pool: how many there may be, and how many are at work.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    bench: Arc<Bench>,
+    events: Sender<Event>,
+    limits: [usize; 3],
+    busy: [usize; 3],
+}
+
+impl Workers {
+    /// Returns workers of whom at most `parallel` talk to the API in each of its two ways, and
+    /// `plugins` run a plugin.
+    pub(crate) fn new(
+        bench: Arc<Bench>,
+        events: Sender<Event>,
+        parallel: usize,
+        plugins: usize,
+    ) -> Workers {
+        Workers { bench, events, limits: [parallel, parallel, plugins], busy: [0; 3] }
+    }
+
+    /// Tells whether the pool takes work.
+    pub(crate) fn is_free(&self, pool: Pool) -> bool {
+        let [submit, fetch, deliver] = self.limits;
+        let [submits, fetches, deliveries] = self.busy;
+        match pool {
+            Pool::Submit => submits < submit,
+            Pool::Fetch => fetches < fetch,
+            Pool::Deliver => deliveries < deliver,
+        }
+    }
+
+    /// Tells whether nobody is at work.
+    pub(crate) fn are_idle(&self) -> bool {
+        self.busy == [0; 3]
+    }
+
+    /// Begins a piece of work.
+    ///
+    /// # Errors
+    /// The system gives no thread; nothing was begun.
+    pub(crate) fn begin(&mut self, task: Task) -> io::Result<()> {
+        let pool = Pool::of(&task.work);
+        let (bench, events) = (Arc::clone(&self.bench), self.events.clone());
+        let name = format!("{} {}", pool.name(), task.record.name);
+        std::thread::Builder::new().name(name).spawn(move || {
+            let began = std::time::Instant::now();
+            let outcome = bench.work(&task);
+            let done = Done { task, outcome, took: began.elapsed() };
+            // The engine has gone only when the process is about to.
+            events.send(Event::Done(Box::new(done))).ok();
+        })?;
+        *self.count(pool) += 1;
+        Ok(())
+    }
+
+    /// Notes that a piece of work is done.
+    pub(crate) fn ended(&mut self, work: &Work) {
+        let count = self.count(Pool::of(work));
+        *count = count.saturating_sub(1);
+    }
+
+    fn count(&mut self, pool: Pool) -> &mut usize {
+        let [submit, fetch, deliver] = &mut self.busy;
+        match pool {
+            Pool::Submit => submit,
+            Pool::Fetch => fetch,
+            Pool::Deliver => deliver,
+        }
+    }
+}
+
+impl std::fmt::Debug for Bench {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bench").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}

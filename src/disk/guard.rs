@@ -1,0 +1,116 @@
+//! Who may write a file or folder: what is trusted belongs to us or root, and to nobody else.
+
+use std::path::{Path, PathBuf};
+
+use super::{Disk, DiskError, Meta};
+
+/// The bits that let the group or others write.
+const FOREIGN_WRITE: u32 = 0o022;
+/// The bits that let the group or others read, write or enter.
+const FOREIGN_ACCESS: u32 = 0o077;
+
+/// Why a file or folder is not trusted, with what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Distrust {
+    /// It belongs to another user.
+    #[error("{} belongs to user {owner}: run `chown {trusted} {}`", path.display(), path.display())]
+    Owner {
+        /// The file or folder.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Whose it should be.
+        trusted: u32,
+    },
+    /// Others can write it.
+    #[error("{} can be written by others: run `chmod go-w {}`", path.display(), path.display())]
+    Writable {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// Others can read it.
+    #[error("{} holds a secret and can be read by others: run `chmod go= {}`", path.display(), path.display())]
+    Readable {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Returns the user whose files are trusted beside root's: the one this process runs as.
+pub(crate) fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Checks that only `user` and root can change what is at `path`.
+pub(crate) fn trust(path: &Path, meta: &Meta, user: u32) -> Result<(), Distrust> {
+    if meta.owner != user && meta.owner != 0 {
+        let path = path.to_owned();
+        return Err(Distrust::Owner { path, owner: meta.owner, trusted: user });
+    }
+    if meta.mode & FOREIGN_WRITE != 0 {
+        return Err(Distrust::Writable { path: path.to_owned() });
+    }
+    Ok(())
+}
+
+/// Checks that only `user` and root can read what is at `path`.
+pub(crate) fn secret(path: &Path, meta: &Meta, user: u32) -> Result<(), Distrust> {
+    trust(path, meta, user)?;
+    if meta.mode & FOREIGN_ACCESS != 0 {
+        return Err(Distrust::Readable { path: path.to_owned() });
+    }
+    Ok(())
+}
+
+/// Checks the folder `path` and those above it up to and including `top`, as far as they exist.
+pub(crate) fn trust_up_to(
+    disk: &Disk,
+    path: &Path,
+    top: &Path,
+    user: u32,
+) -> Result<Vec<Distrust>, DiskError> {
+    let mut faults = Vec::new();
+    for folder in path.ancestors().take_while(|folder| folder.starts_with(top)) {
+        if let Some(meta) = disk.find(folder)? {
+            faults.extend(trust(folder, &meta, user).err());
+        }
+    }
+    Ok(faults)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{Kind, Stamp};
+
+    fn meta(owner: u32, mode: u32) -> Meta {
+        let changed = jiff::Timestamp::UNIX_EPOCH;
+        let stamp = Stamp { inode: 1, size: 0, changed };
+        Meta { kind: Kind::File, stamp, modified: changed, device: 1, owner, mode }
+    }
+
+    #[test]
+    fn what_others_can_write_is_not_trusted() {
+        let path = Path::new("/x");
+        for (owner, mode, trusted) in [
+            (7, 0o700, true),
+            (0, 0o755, true),
+            (8, 0o700, false),
+            (7, 0o720, false),
+            (7, 0o702, false),
+        ] {
+            assert_eq!(trust(path, &meta(owner, mode), 7).is_ok(), trusted, "{owner} {mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_private() {
+        let path = Path::new("/x");
+        assert!(secret(path, &meta(7, 0o600), 7).is_ok());
+        let error = secret(path, &meta(7, 0o640), 7).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "/x holds a secret and can be read by others: run `chmod go= /x`"
+        );
+    }
+}

@@ -1,0 +1,244 @@
+//! One job folder: who may write it, whether it changed, what its files say.
+//!
+//! Whoever can write a job's folder or files can run actions on the fleet, so all
+//! three must belong to the runner's user or root, and be writable by nobody else.
+//! Links are refused: where they lead is not watched, and may be in other hands.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::{Job, JobError, Rejection, Stamps};
+use crate::action::Action;
+use crate::config::fault::ConfigError;
+use crate::config::job::JobConfig;
+use crate::config::reader::Located;
+use crate::disk::{Disk, DiskError, Kind, Meta};
+use crate::names::JobName;
+use crate::schedule::{Cron, ScheduleError, zone};
+
+/// The file with a job's settings.
+const CONFIG_FILE: &str = "entity.cfg";
+/// The file with a job's action.
+const ACTION_FILE: &str = "action.json";
+/// The largest settings that are read.
+const CONFIG_BYTES_MAX: u64 = 64 * 1024;
+/// The largest action that is read: what the API takes.
+const ACTION_BYTES_MAX: u64 = 10 * 1024 * 1024;
+/// The permission bits that let somebody else than the owner write.
+const OTHERS_WRITE: u32 = 0o022;
+/// The user id of root.
+const ROOT: u32 = 0;
+
+/// What a look at a folder found.
+#[derive(Debug)]
+pub(crate) enum Seen {
+    /// It is not there.
+    Gone,
+    /// Its files are as they were at the last look.
+    Unchanged,
+    /// A job that can run.
+    Sound(Box<Job>, Stamps),
+    /// None, as yet.
+    Bad {
+        /// What is wrong.
+        rejection: Rejection,
+        /// The state of its files.
+        stamps: Stamps,
+        /// When it was last touched, as far as that is known.
+        touched: Option<Timestamp>,
+    },
+}
+
+/// Where jobs are, and what they are judged by.
+#[derive(Debug, Clone)]
+pub(crate) struct Loader {
+    disk: Disk,
+    folder: PathBuf,
+    user: u32,
+    zone: TimeZone,
+}
+
+/// What is known of a folder's files without opening them.
+struct Files {
+    config: Option<Meta>,
+    action: Option<Meta>,
+}
+
+impl Loader {
+    /// Returns a loader of the jobs in `folder`, which must belong to `user` or root; `zone`
+    /// is that of jobs without one.
+    pub(super) fn new(disk: Disk, folder: PathBuf, user: u32, zone: TimeZone) -> Loader {
+        Loader { disk, folder, user, zone }
+    }
+
+    /// Returns the folder of all jobs.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Returns the names in the folder of all jobs, dot files left out.
+    pub(super) fn list(&self) -> Result<Vec<OsString>, DiskError> {
+        let entries = self.disk.list(&self.folder)?;
+        Ok(entries.into_iter().map(|entry| entry.name).filter(|name| !is_hidden(name)).collect())
+    }
+
+    /// Looks at a job's folder; `last` is what its files were at the last look, if it is
+    /// enough that they are the same.
+    pub(super) fn look(&self, name: &OsStr, last: Option<Stamps>, now: Timestamp) -> Seen {
+        let path = self.folder.join(name);
+        let files = match self.files(&path) {
+            Ok(files) => files,
+            Err(fault) => return bad(name, vec![fault], Stamps::default(), None),
+        };
+        let stamps = files.stamps();
+        let is_whole = stamps.config.is_some() && stamps.action.is_some();
+        // Two calls a look, as long as nothing changes. A folder in another's place has
+        // other files.
+        if is_whole && last == Some(stamps) {
+            return Seen::Unchanged;
+        }
+        let folder = match self.disk.find(&path) {
+            Ok(Some(folder)) => folder,
+            Ok(None) => return Seen::Gone,
+            Err(error) => return bad(name, vec![JobError::Disk(error)], stamps, None),
+        };
+        // What is missing may be on its way into a new folder.
+        let touched = files.touched().max((!is_whole).then_some(folder.stamp.changed));
+        match self.judge(name, &path, &folder, &files, now) {
+            Ok(job) => Seen::Sound(Box::new(job), stamps),
+            Err(faults) => bad(name, faults, stamps, touched),
+        }
+    }
+
+    fn files(&self, path: &Path) -> Result<Files, JobError> {
+        let find = |file| match self.disk.find(&path.join(file)) {
+            // The name belongs to a file, not to a folder: nothing is in it.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(None),
+            found => found.map_err(JobError::Disk),
+        };
+        Ok(Files { config: find(CONFIG_FILE)?, action: find(ACTION_FILE)? })
+    }
+
+    /// Reads the job, or finds all that is wrong with it.
+    fn judge(
+        &self,
+        name: &OsStr,
+        path: &Path,
+        folder: &Meta,
+        files: &Files,
+        now: Timestamp,
+    ) -> Result<Job, Vec<JobError>> {
+        let named = self.check(path, folder, Kind::Folder).and_then(|()| job_name(name, path));
+        let name = named.map_err(|fault| vec![fault])?;
+        let (config_path, action_path) = (path.join(CONFIG_FILE), path.join(ACTION_FILE));
+        // Nothing is read before all of it may be used.
+        let config = self.check_file(&config_path, files.config.as_ref());
+        let action = self.check_file(&action_path, files.action.as_ref());
+        both(config, action)?;
+        let config = self.config(&config_path, now);
+        let ((config, schedule, zone), action) = both(config, self.action(&action_path))?;
+        Ok(Job { name, config, schedule, zone, action })
+    }
+
+    fn config(&self, path: &Path, now: Timestamp) -> Result<(JobConfig, Cron, TimeZone), JobError> {
+        let text = self.disk.read(path, CONFIG_BYTES_MAX).map_err(JobError::Disk)?;
+        let config = JobConfig::parse(&text, path).map_err(JobError::Config)?;
+        let refused = |place: &Located<String>, error: &ScheduleError| {
+            JobError::Config(ConfigError::at(path, Some(place.line), error.to_string()))
+        };
+        let zone = match &config.timezone {
+            Some(named) => zone::find(&named.value).map_err(|error| refused(named, &error))?,
+            None => self.zone.clone(),
+        };
+        let schedule = config.schedule.value.parse::<Cron>();
+        let schedule = schedule.and_then(|cron| cron.check_at(now, &zone).map(|()| cron));
+        let schedule = schedule.map_err(|error| refused(&config.schedule, &error))?;
+        Ok((config, schedule, zone))
+    }
+
+    fn action(&self, path: &Path) -> Result<Arc<str>, JobError> {
+        let text = self.disk.read(path, ACTION_BYTES_MAX).map_err(JobError::Disk)?;
+        let path = || path.to_owned();
+        let mut action =
+            Action::parse(&text).map_err(|source| JobError::Action { path: path(), source })?;
+        // Each run is signed anew: what signatures the file has is not sent, nor checked.
+        action.signatures = None;
+        action.check().map_err(|source| JobError::Refused { path: path(), source })?;
+        Ok(String::from_utf8(text).unwrap_or_else(|_| action.to_json()).into())
+    }
+
+    fn check_file(&self, path: &Path, meta: Option<&Meta>) -> Result<(), JobError> {
+        match meta {
+            Some(meta) => self.check(path, meta, Kind::File),
+            None => Err(JobError::Missing { path: path.to_owned() }),
+        }
+    }
+
+    /// Checks that something is what it should be and that nobody else can write it.
+    fn check(&self, path: &Path, meta: &Meta, kind: Kind) -> Result<(), JobError> {
+        let (path, user) = (path.to_owned(), self.user);
+        if meta.kind == Kind::Link {
+            return Err(JobError::Link { path });
+        }
+        if meta.kind != kind {
+            let is_file = kind == Kind::File;
+            return Err(if is_file {
+                JobError::NotFile { path }
+            } else {
+                JobError::NotFolder { path }
+            });
+        }
+        if meta.owner != user && meta.owner != ROOT {
+            return Err(JobError::Owner { path, owner: meta.owner, user });
+        }
+        if meta.mode & OTHERS_WRITE != 0 {
+            return Err(JobError::Writable { path, mode: meta.mode });
+        }
+        Ok(())
+    }
+}
+
+impl Files {
+    fn stamps(&self) -> Stamps {
+        Stamps {
+            config: self.config.map(|meta| meta.stamp),
+            action: self.action.map(|meta| meta.stamp),
+        }
+    }
+
+    fn touched(&self) -> Option<Timestamp> {
+        let changed = |meta: Option<Meta>| meta.map(|meta| meta.stamp.changed);
+        changed(self.config).max(changed(self.action))
+    }
+}
+
+/// Tells whether a name in the folder of jobs is not meant to be a job.
+pub(super) fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
+}
+
+/// Returns both, or all that is wrong with them.
+fn both<A, B>(
+    one: Result<A, JobError>,
+    other: Result<B, JobError>,
+) -> Result<(A, B), Vec<JobError>> {
+    match (one, other) {
+        (Ok(one), Ok(other)) => Ok((one, other)),
+        (one, other) => Err(one.err().into_iter().chain(other.err()).collect()),
+    }
+}
+
+fn bad(name: &OsStr, faults: Vec<JobError>, stamps: Stamps, touched: Option<Timestamp>) -> Seen {
+    Seen::Bad { rejection: Rejection { folder: name.to_owned(), faults }, stamps, touched }
+}
+
+fn job_name(name: &OsStr, path: &Path) -> Result<JobName, JobError> {
+    let path = || path.to_owned();
+    let text = name.to_str().ok_or_else(|| JobError::Encoding { path: path() })?;
+    text.parse().map_err(|source| JobError::Name { path: path(), source })
+}

@@ -1,0 +1,113 @@
+//! All job folders, and which of them to look at when.
+//!
+//! A look at all of them is what correctness rests on; a look at one of them, after
+//! a hint, is for speed. Both do the same to a folder. A look costs two calls for a
+//! folder that did not change.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::change::{Change, State, settle};
+use super::load::{Loader, is_hidden};
+use super::{Job, Rejection};
+use crate::disk::{Disk, DiskError};
+use crate::names::JobName;
+
+/// All jobs of a runner.
+#[derive(Debug)]
+pub(crate) struct Jobs {
+    loader: Loader,
+    states: BTreeMap<OsString, State>,
+}
+
+impl Jobs {
+    /// Returns the jobs in `folder`, none of which is known yet. The folder and all in it must
+    /// belong to `user` or root; `zone` is that of jobs that name none.
+    pub(crate) fn new(disk: Disk, folder: PathBuf, user: u32, zone: TimeZone) -> Jobs {
+        Jobs { loader: Loader::new(disk, folder, user, zone), states: BTreeMap::new() }
+    }
+
+    /// Looks at every folder and returns what changed, by name.
+    ///
+    /// # Errors
+    /// The folder of all jobs cannot be listed; the jobs stay as they are.
+    pub(crate) fn look(&mut self, now: Timestamp) -> Result<Vec<Change>, DiskError> {
+        let mut names = self.loader.list()?;
+        names.extend(self.states.keys().cloned());
+        names.sort_unstable();
+        names.dedup();
+        Ok(names.iter().filter_map(|name| self.look_at(name, now)).collect())
+    }
+
+    /// Looks at the folder that a path leads into and returns what changed; at every folder,
+    /// if it is the folder of all jobs.
+    ///
+    /// # Errors
+    /// As for [`Jobs::look`].
+    pub(crate) fn look_into(
+        &mut self,
+        path: &Path,
+        now: Timestamp,
+    ) -> Result<Vec<Change>, DiskError> {
+        let Ok(below) = path.strip_prefix(self.loader.folder()) else { return Ok(Vec::new()) };
+        match below.components().next() {
+            None => self.look(now),
+            Some(Component::Normal(name)) if !is_hidden(name) => {
+                let name = name.to_owned();
+                Ok(self.look_at(&name, now).into_iter().collect())
+            }
+            Some(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Looks again at the bad folders whose time has come, and returns what changed.
+    pub(crate) fn look_at_bad(&mut self, now: Timestamp) -> Vec<Change> {
+        let is_due = |state: &State| state.wake().is_some_and(|wake| wake <= now);
+        let due = self.states.iter().filter(|(_, state)| is_due(state));
+        let names: Vec<_> = due.map(|(name, _)| name.clone()).collect();
+        names.iter().filter_map(|name| self.look_at(name, now)).collect()
+    }
+
+    /// Returns when [`Jobs::look_at_bad`] has something to do.
+    pub(crate) fn wake(&self) -> Option<Timestamp> {
+        self.states.values().filter_map(State::wake).min()
+    }
+
+    /// Returns the jobs in force, by name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Job>> {
+        self.states.values().filter_map(State::installed)
+    }
+
+    /// Returns a job in force.
+    pub(crate) fn get(&self, name: &JobName) -> Option<&Arc<Job>> {
+        self.states.get(OsStr::new(name.as_str()))?.installed()
+    }
+
+    /// Returns the names of all folders that were found, good and bad.
+    pub(crate) fn folders(&self) -> impl Iterator<Item = &OsStr> {
+        self.states.keys().map(OsString::as_os_str)
+    }
+
+    /// Returns what is wrong with bad folders, by name, also what is not reported yet.
+    pub(crate) fn rejections(&self) -> impl Iterator<Item = &Arc<Rejection>> {
+        self.states.values().filter_map(State::rejection)
+    }
+
+    fn look_at(&mut self, name: &OsStr, now: Timestamp) -> Option<Change> {
+        let old = self.states.remove(name);
+        let last = old.as_ref().and_then(State::stamps);
+        let (state, change) = settle(old, self.loader.look(name, last, now), now);
+        if let Some(state) = state {
+            self.states.insert(name.to_owned(), state);
+        }
+        change
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! The machine's file system, with a count of what was asked of it.
+
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::disk::{Entry, Fs, FsFile, Lock, Meta, RealFs};
+
+/// A file system that counts.
+#[derive(Debug, Default)]
+pub(super) struct CountingFs {
+    metas: AtomicUsize,
+    reads: AtomicUsize,
+}
+
+impl CountingFs {
+    /// Returns how many names were looked at.
+    pub(super) fn metas(&self) -> usize {
+        self.metas.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many files were read.
+    pub(super) fn reads(&self) -> usize {
+        self.reads.load(Ordering::Relaxed)
+    }
+
+    /// Begins to count anew.
+    pub(super) fn reset(&self) {
+        self.metas.store(0, Ordering::Relaxed);
+        self.reads.store(0, Ordering::Relaxed);
+    }
+}
+
+impl Fs for CountingFs {
+    fn reader(&self, path: &Path) -> io::Result<Box<dyn io::Read + Send>> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        RealFs.reader(path)
+    }
+
+    fn meta(&self, path: &Path) -> io::Result<Meta> {
+        self.metas.fetch_add(1, Ordering::Relaxed);
+        RealFs.meta(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
+        RealFs.list(path)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
+        RealFs.create(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
+        RealFs.open(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        RealFs.rename(from, to)
+    }
+
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        RealFs.exchange(one, other)
+    }
+
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        RealFs.unlink(path)
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        RealFs.sync_folder(path)
+    }
+
+    fn make_folder(&self, path: &Path) -> io::Result<()> {
+        RealFs.make_folder(path)
+    }
+
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        RealFs.remove_folder(path)
+    }
+
+    fn link(&self, target: &Path, path: &Path) -> io::Result<()> {
+        RealFs.link(target, path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Lock> {
+        RealFs.lock(path)
+    }
+}

@@ -1,0 +1,162 @@
+//! Syslog: this machine's, or another's over UDP or TCP, in the form of RFC 3164.
+//!
+//! The time stamp is local time, as that form has it. Over TCP a line feed ends
+//! a message (RFC 6587, 3.4.2).
+//!
+//! **Failure.** A message that cannot be sent is sent once more over a new
+//! connection. If that fails as well, messages are lost for [`PAUSE_SPAN`] before
+//! the next attempt: a log server that hangs must not slow the runner down. How
+//! many were lost is the first thing that the next connection carries.
+
+use std::io;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::tz::TimeZone;
+use slog::Level;
+
+use super::peer::{Peer, Socket};
+use super::{LogError, Remote, Sink, severity};
+use crate::chain::excerpt;
+use crate::clock::Clock;
+
+/// Where the machine's syslog listens.
+const LOCAL: &str = "/dev/log";
+/// How long sending or connecting may hold the runner up.
+const SEND_SPAN: Duration = Duration::from_secs(1);
+/// How long a syslog that failed is left alone.
+const PAUSE_SPAN: Duration = Duration::from_secs(30);
+/// The longest message, in bytes: what common syslog daemons take.
+const MESSAGE_BYTES_MAX: usize = 8 * 1024;
+
+/// The facilities of syslog, in the order of their numbers.
+const FACILITIES: [&str; 24] = [
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv",
+    "ftp", "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4",
+    "local5", "local6", "local7",
+];
+
+/// What kind of program speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Facility(u8);
+
+/// Why a text names no facility.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no syslog facility of that name: use daemon, user or local0 to local7")]
+pub(crate) struct FacilityError;
+
+impl FromStr for Facility {
+    type Err = FacilityError;
+
+    fn from_str(text: &str) -> Result<Facility, FacilityError> {
+        let text = text.to_ascii_lowercase();
+        let name = text.strip_prefix("log_").unwrap_or(&text);
+        let number = FACILITIES.iter().position(|known| *known == name).ok_or(FacilityError)?;
+        u8::try_from(number).map(Facility).map_err(|_| FacilityError)
+    }
+}
+
+/// Sends each line as a message.
+#[derive(Debug)]
+pub(super) struct Syslog {
+    program: &'static str,
+    facility: Facility,
+    peer: Peer,
+    clock: Arc<dyn Clock>,
+    link: Mutex<Link>,
+}
+
+// A clock that panicked half way would still only tell the time.
+impl UnwindSafe for Syslog {}
+impl RefUnwindSafe for Syslog {}
+
+/// What there is of a connection.
+#[derive(Debug, Default)]
+struct Link {
+    socket: Option<Socket>,
+    /// Until when nothing is tried.
+    pause: Option<Instant>,
+    /// How many messages were lost since one arrived.
+    lost: u64,
+}
+
+impl Syslog {
+    /// Returns a sink that sends to this machine's syslog, which must be there.
+    pub(super) fn local(
+        program: &'static str,
+        facility: Facility,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Syslog, LogError> {
+        let path = Path::new(LOCAL);
+        let socket = Peer::Local(path).connect(SEND_SPAN);
+        let socket = Some(socket.map_err(|source| LogError::Local { path, source })?);
+        let link = Mutex::new(Link { socket, ..Link::default() });
+        Ok(Syslog { program, facility, peer: Peer::Local(path), clock, link })
+    }
+
+    /// Returns a sink that sends to another machine's syslog, whether it is there already or not.
+    pub(super) fn remote(
+        program: &'static str,
+        remote: &Remote,
+        facility: Facility,
+        clock: Arc<dyn Clock>,
+    ) -> Syslog {
+        let peer = Peer::Remote(remote.clone());
+        Syslog { program, facility, peer, clock, link: Mutex::default() }
+    }
+
+    fn message(&self, level: Level, line: &str) -> String {
+        let priority = u16::from(self.facility.0) * 8 + u16::from(severity(level));
+        let stamp = self.clock.now().to_zoned(TimeZone::system()).strftime("%b %e %H:%M:%S");
+        // The machine's own syslog knows where it is.
+        let host = match &self.peer {
+            Peer::Local(_) => String::new(),
+            Peer::Remote(_) => {
+                format!("{} ", rustix::system::uname().nodename().to_string_lossy())
+            }
+        };
+        let (program, pid) = (self.program, std::process::id());
+        let message = format!("<{priority}>{stamp} {host}{program}[{pid}]: {line}");
+        excerpt(&message, MESSAGE_BYTES_MAX).into_owned()
+    }
+
+    /// Sends a message over the connection that there is, or over a new one.
+    fn send(&self, link: &mut Link, message: &str) -> io::Result<()> {
+        if let Some(socket) = &mut link.socket
+            && socket.send(message).is_ok()
+        {
+            return Ok(());
+        }
+        let mut socket = self.peer.connect(SEND_SPAN)?;
+        if link.lost > 0 {
+            let told = format!("messages were lost, count: {}", link.lost);
+            socket.send(&self.message(Level::Warning, &told))?;
+        }
+        socket.send(message)?;
+        *link = Link { socket: Some(socket), ..Link::default() };
+        Ok(())
+    }
+}
+
+impl Sink for Syslog {
+    fn write(&self, level: Level, line: &str) -> io::Result<()> {
+        let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = match link.pause {
+            Some(until) if Instant::now() < until => Err(io::ErrorKind::NotConnected.into()),
+            _ => self.send(&mut link, &self.message(level, line)).inspect_err(|_| {
+                link.pause = Instant::now().checked_add(PAUSE_SPAN);
+            }),
+        };
+        if sent.is_err() {
+            link.socket = None;
+            link.lost = link.lost.saturating_add(1);
+        }
+        sent
+    }
+}
+
+#[cfg(test)]
+mod tests;

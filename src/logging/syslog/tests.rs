@@ -1,0 +1,96 @@
+//! Messages as a syslog gets them, over each kind of socket.
+
+use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, UdpSocket};
+use std::os::unix::net::UnixDatagram;
+
+use super::*;
+use crate::clock::testing::TestClock;
+use crate::logging::Transport;
+
+fn clock() -> Arc<TestClock> {
+    Arc::new(TestClock::new("2026-11-02T12:00:10Z".parse().unwrap()))
+}
+
+fn remote(transport: Transport, port: u16) -> Syslog {
+    let remote = Remote { transport, host: "127.0.0.1".to_owned(), port };
+    Syslog::remote("mig-runner", &remote, Facility(16), clock())
+}
+
+/// Checks a message but for its time, which is that of the machine's zone.
+fn check(message: &str, priority: &str, host: &str, text: &str) {
+    let rest = message.strip_prefix(priority).unwrap_or_else(|| panic!("{message}"));
+    let (stamp, rest) = rest.split_at("Nov  2 12:00:10".len());
+    assert!(stamp.starts_with("Nov  ") && stamp.ends_with(":10"), "{message}");
+    assert_eq!(rest, format!(" {host}mig-runner[{}]: {text}", std::process::id()));
+}
+
+fn host() -> String {
+    format!("{} ", rustix::system::uname().nodename().to_str().unwrap())
+}
+
+#[test]
+fn facilities_have_names_and_numbers() {
+    for (name, number) in [("kern", 0), ("daemon", 3), ("LOG_LOCAL3", 19), ("local7", 23)] {
+        assert_eq!(name.parse(), Ok(Facility(number)));
+    }
+    for name in ["", "local8", "log_", "3"] {
+        assert_eq!(name.parse::<Facility>(), Err(FacilityError), "{name:?}");
+    }
+}
+
+#[test]
+fn the_local_syslog_gets_a_datagram_a_message_and_may_be_restarted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path: &'static Path = Box::leak(folder.path().join("log").into_boxed_path());
+    let peer = Peer::Local(path);
+    let link = Mutex::default();
+    let syslog =
+        Syslog { program: "mig-runner", facility: Facility(3), peer, clock: clock(), link };
+    for _ in 0..2 {
+        let server = UnixDatagram::bind(path).unwrap();
+        syslog.write(Level::Error, "disk is full").unwrap();
+        let mut buffer = [0; 200];
+        let size = server.recv(&mut buffer).unwrap();
+        let message = str::from_utf8(&buffer[..size]).unwrap();
+        check(message, "<27>", "", "disk is full");
+        #[expect(clippy::disallowed_methods, reason = "the server's end of it")]
+        std::fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
+fn another_machine_is_told_by_udp() {
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let syslog = remote(Transport::Udp, server.local_addr().unwrap().port());
+    syslog.write(Level::Debug, "looked").unwrap();
+    let mut buffer = [0; 200];
+    let size = server.recv(&mut buffer).unwrap();
+    check(str::from_utf8(&buffer[..size]).unwrap(), "<135>", &host(), "looked");
+}
+
+#[test]
+fn another_machine_is_told_by_tcp_and_what_it_missed_is_counted() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    drop(server);
+    let syslog = remote(Transport::Tcp, address.port());
+    syslog.write(Level::Info, "one").unwrap_err();
+    // While it is left alone it is not even tried.
+    let server = TcpListener::bind(address).unwrap();
+    syslog.write(Level::Info, "two").unwrap_err();
+    syslog.link.lock().unwrap().pause = None;
+    syslog.write(Level::Info, "three").unwrap();
+    syslog.write(Level::Info, "four").unwrap();
+    let lines = BufReader::new(server.accept().unwrap().0).lines().take(3);
+    let lines: Vec<_> = lines.map(Result::unwrap).collect();
+    check(&lines[0], "<132>", &host(), "messages were lost, count: 2");
+    check(&lines[1], "<134>", &host(), "three");
+    check(&lines[2], "<134>", &host(), "four");
+}
+
+#[test]
+fn a_long_message_is_cut() {
+    let message = remote(Transport::Udp, 1).message(Level::Info, &"x".repeat(20_000));
+    assert_eq!(message.len(), MESSAGE_BYTES_MAX + '…'.len_utf8());
+}

@@ -1,0 +1,292 @@
+//! With the real GnuPG, in homes of their own.
+
+#![expect(clippy::disallowed_methods, reason = "tests prepare GnuPG's homes behind its back")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use super::testing::{Home, secret};
+use super::*;
+use crate::action::{SignError, SignVerdict, Signer};
+use crate::chain::Chain;
+
+/// More than anything here takes.
+const LONG: Duration = Duration::from_secs(60);
+const TEXT: &[u8] = b"name=n;target=t;operations=[];";
+
+/// Runs a tool of GnuPG on a home.
+fn tool(home: &Path, program: &str, args: &[&str]) -> Output {
+    let output = Command::new(program).arg("--homedir").arg(home).args(args).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{program} {args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+/// Makes a key with `gpg` itself, for what our own function does not make.
+fn quick_key(
+    home: &Path,
+    before: &[&str],
+    algorithm: &str,
+    usage: &str,
+    expiry: &str,
+) -> Fingerprint {
+    let options = ["--batch", "--quiet", "--passphrase", "", "--status-fd", "1"];
+    // The usage serves as the owner: GnuPG wants each key to have another.
+    let command = ["--quick-gen-key", &format!("{algorithm} {usage}"), algorithm, usage, expiry];
+    let output = tool(home, "gpg", &[before, &options, &command].concat());
+    let status = String::from_utf8(output.stdout).unwrap();
+    let fingerprint = status.lines().find(|line| line.contains("KEY_CREATED")).unwrap();
+    Fingerprint::new(fingerprint.rsplit(' ').next().unwrap())
+}
+
+fn refusal(home: &Path, id: &str) -> String {
+    find(home, id, LONG).unwrap_err().to_string()
+}
+
+fn told(error: &SignError) -> String {
+    Chain(error).to_string()
+}
+
+#[test]
+fn a_signature_verifies_here_and_with_gpg() {
+    let home = Home::new();
+    let key = home.key("rsa2048", None);
+    // What a user may have in the configuration adds headers to the armor.
+    std::fs::write(home.path().join("gpg.conf"), "emit-version\ncomment a: b = c\n").unwrap();
+    let keyring = Keyring::open(home.path(), &key.as_str().to_lowercase(), None).unwrap();
+    assert_eq!(
+        (keyring.fingerprint(), keyring.key().owner.as_str()),
+        (key.as_str(), "Test <test@localhost>")
+    );
+    let signature = keyring.sign(TEXT).unwrap();
+
+    let other = Home::new();
+    let verifier = Verifier::new(other.path());
+    assert_eq!(verifier.import(&export(home.path(), &key).unwrap()).unwrap(), key);
+    assert_eq!(verifier.verify(TEXT, signature.as_str()).unwrap(), key);
+
+    let files = [other.path().join("sig"), other.path().join("data")];
+    std::fs::write(&files[0], armor::from_line(signature.as_str()).unwrap()).unwrap();
+    std::fs::write(&files[1], TEXT).unwrap();
+    let paths = files.each_ref().map(|file| file.to_str().unwrap());
+    tool(other.path(), "gpg", &["--verify", paths[0], paths[1]]);
+}
+
+#[test]
+fn what_does_not_verify_is_told_in_the_platforms_words() {
+    let home = Home::new();
+    let key = home.key("rsa1024", None);
+    let line = Keyring::open(home.path(), key.as_str(), None).unwrap().sign(TEXT).unwrap();
+    let line = line.as_str();
+    let own = Verifier::new(home.path());
+    let empty = Home::new();
+    let stranger = Verifier::new(empty.path());
+    let said = |verifier: &Verifier, data: &[u8], line: &str| {
+        verifier.verify(data, line).unwrap_err().to_string()
+    };
+    assert_eq!(said(&own, b"other", line), "openpgp: invalid signature: hash tag doesn't match");
+    assert_eq!(said(&stranger, TEXT, line), "openpgp: signature made by unknown entity");
+    assert_eq!(said(&own, TEXT, ""), "EOF");
+    assert_eq!(said(&own, TEXT, "AAAA"), "EOF");
+    assert_eq!(said(&own, TEXT, "!!!notbase64!!!=AAAA"), "illegal base64 data at input byte 0");
+    let no_packet = "openpgp: invalid data: tag byte does not have MSB set";
+    assert_eq!(said(&own, TEXT, "AAAA=BBBB"), no_packet);
+    assert_eq!(said(&own, TEXT, "wsBcBA===AAAA"), no_packet);
+    assert!(matches!(own.import(b"no key"), Err(ImportError::Count(0))));
+}
+
+#[test]
+fn a_passphrase_opens_the_key_and_a_wrong_one_does_not() {
+    let home = Home::new();
+    let key = home.key("rsa1024", Some("open sesame"));
+    let sign = |passphrase: Option<&str>| {
+        // The agent forgets: else it would remember the passphrase that made the key.
+        stop_agent(home.path()).unwrap();
+        Keyring::open(home.path(), key.as_str(), passphrase.map(secret)).unwrap().sign(TEXT)
+    };
+    let wrong = sign(Some("close")).unwrap_err();
+    assert_eq!(wrong.verdict(), SignVerdict::KeyUnusable);
+    assert!(told(&wrong).ends_with(": the passphrase is wrong"), "{}", told(&wrong));
+    let none = sign(None).unwrap_err();
+    assert_eq!(none.verdict(), SignVerdict::KeyUnusable);
+    assert!(told(&none).contains("the key needs a passphrase"), "{}", told(&none));
+    assert!(
+        told(&none).contains(key.as_str()) && told(&none).contains(home.path().to_str().unwrap())
+    );
+    sign(Some("open sesame")).unwrap();
+}
+
+#[test]
+fn a_home_of_no_use_is_refused_with_the_reason() {
+    let home = Home::new();
+    let (id, path) =
+        ("0123456789ABCDEF0123456789ABCDEF01234567", home.path().display().to_string());
+    assert_eq!(
+        refusal(home.path(), "0x0123 4567 89ab cdef 0123 4567 89ab cdef 0123 4567"),
+        format!(
+            "no secret key {id} in the GnuPG home {path}: gpg --homedir {path} -K lists those it has"
+        )
+    );
+    std::fs::write(home.path().join("secring.gpg"), "").unwrap();
+    std::fs::write(home.path().join("file"), "").unwrap();
+    std::fs::remove_file(home.path().join(".gpg-v21-migrated")).unwrap_or_default();
+    let missing = home.path().join("missing");
+    let error = find(&missing, id, LONG).unwrap_err();
+    let no_folder = format!(
+        "cannot look for the key {id} in the GnuPG home {path}/missing: No such file or directory (os error 2)"
+    );
+    assert_eq!(Chain(&error).to_string(), no_folder);
+    assert!(refusal(&home.path().join("file"), id).ends_with("/file: [gpg] home must be a folder"));
+    for bad in ["", "x", "runner@localhost", "0123"] {
+        assert!(refusal(home.path(), bad).contains("is no key id"), "{bad}");
+    }
+}
+
+#[test]
+fn a_home_with_a_long_path_is_refused_with_the_reason() {
+    let home = Home::new();
+    let key = home.key("rsa1024", None);
+    stop_agent(home.path()).unwrap();
+    let long = home.path().join("h".repeat(engine::HOME_BYTES_MAX));
+    std::os::unix::fs::symlink(home.path(), &long).unwrap();
+    let said = match Keyring::open(&long, key.as_str(), None) {
+        Err(error) => error.to_string(),
+        Ok(keyring) => told(&keyring.sign(TEXT).unwrap_err()),
+    };
+    assert!(said.contains("too long for the agent's socket"), "{said}");
+}
+
+#[test]
+fn a_key_of_no_use_is_refused_with_the_reason() {
+    let home = Home::new();
+    let path = home.path();
+    let past = ["--faked-system-time", "20200101T000000"];
+    for (key, reason) in [
+        (quick_key(path, &past, "rsa1024", "sign", "1d"), "is expired"),
+        (quick_key(path, &[], "rsa1024", "encr", "never"), "cannot sign"),
+        (
+            quick_key(path, &[], "ed25519", "sign", "never"),
+            "is of type ed25519, which the platform cannot verify",
+        ),
+    ] {
+        let said = refusal(path, key.as_str());
+        assert!(said.contains(reason) && said.contains(key.as_str()), "{said}");
+    }
+    let revoked = home.key("rsa1024", None);
+    let certificate = path.join(format!("openpgp-revocs.d/{revoked}.rev"));
+    let text = std::fs::read_to_string(&certificate).unwrap().replace(":-----BEGIN", "-----BEGIN");
+    std::fs::write(&certificate, text).unwrap();
+    tool(path, "gpg", &["--batch", "--quiet", "--import", certificate.to_str().unwrap()]);
+    assert!(refusal(path, revoked.as_str()).contains("is revoked"));
+}
+
+#[test]
+fn a_subkey_signs_for_its_key() {
+    let home = Home::new();
+    let key = home.key("rsa1024", None);
+    let add = [
+        "--batch",
+        "--passphrase",
+        "",
+        "--quick-add-key",
+        key.as_str(),
+        "rsa1024",
+        "sign",
+        "never",
+    ];
+    tool(home.path(), "gpg", &add);
+    let keyring = Keyring::open(home.path(), key.as_str(), None).unwrap();
+    assert_eq!(keyring.key().parts.len(), 2);
+    let signature = keyring.sign(TEXT).unwrap();
+    assert_eq!(Verifier::new(home.path()).verify(TEXT, signature.as_str()).unwrap(), key);
+}
+
+#[test]
+fn an_agent_that_was_ended_is_started_again() {
+    let home = Home::new();
+    let key = home.key("rsa1024", None);
+    let keyring = Keyring::open(home.path(), key.as_str(), None).unwrap();
+    for _ in 0..3 {
+        keyring.sign(TEXT).unwrap();
+        stop_agent(home.path()).unwrap();
+    }
+    keyring.sign(TEXT).unwrap();
+}
+
+#[test]
+fn many_may_sign_at_once() {
+    let home = Home::new();
+    let key = home.key("rsa1024", None);
+    let keyring = Keyring::open(home.path(), key.as_str(), None).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..5 {
+            scope.spawn(|| keyring.sign(TEXT).unwrap());
+        }
+    });
+}
+
+#[test]
+fn an_agent_that_hangs_stops_nobody() {
+    let home = Home::new();
+    let key = home.key("rsa1024", None);
+    let pid = tool(home.path(), "gpg-connect-agent", &["getinfo pid", "/bye"]).stdout;
+    let pid = String::from_utf8(pid).unwrap();
+    let pid = pid.lines().next().unwrap().strip_prefix("D ").unwrap().to_owned();
+    let signal =
+        |name: &str| assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+
+    let keyring = Keyring::open(home.path(), key.as_str(), None).unwrap();
+    keyring.sign(TEXT).unwrap();
+    let keyring = keyring.with_deadline(Duration::from_millis(100));
+    signal("-STOP");
+    let start = Instant::now();
+    let errors: Vec<SignError> = (0..8).map(|_| keyring.sign(TEXT).unwrap_err()).collect();
+    let elapsed = start.elapsed();
+    let found = find(home.path(), key.as_str(), Duration::from_millis(100));
+    signal("-CONT");
+    assert!(matches!(found, Err(KeyError::Hung { .. })), "{found:?}");
+    assert!(errors.iter().all(|error| error.verdict() == SignVerdict::RetryLater));
+    assert!(told(&errors[0]).contains("no answer from gpg-agent"), "{}", told(&errors[0]));
+    assert!(
+        told(&errors[7]).contains("6 earlier requests to gpg-agent hang"),
+        "{}",
+        told(&errors[7])
+    );
+    assert!(elapsed < Duration::from_secs(5), "{elapsed:?}");
+    // The agent is back, the threads that hung end, and there is room again.
+    let keyring = keyring.with_deadline(Duration::from_secs(20));
+    let end = Instant::now() + Duration::from_secs(20);
+    while keyring.sign(TEXT).is_err() {
+        assert!(Instant::now() < end, "signing does not recover");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_digest_that_the_platform_does_not_know_is_refused() {
+    let home = Home::new();
+    let key = home.key("rsa1024", None);
+    let sign = |digest: &str| {
+        std::fs::write(home.path().join("gpg.conf"), format!("digest-algo {digest}\n")).unwrap();
+        Keyring::open(home.path(), key.as_str(), None).unwrap().sign(TEXT)
+    };
+    sign("SHA256").unwrap();
+    let error = sign("RIPEMD160").unwrap_err();
+    assert_eq!(error.verdict(), SignVerdict::KeyUnusable);
+    assert!(told(&error).contains("the digest RIPEMD160"), "{}", told(&error));
+}
+
+#[test]
+fn an_agent_that_forbids_loopback_is_named() {
+    let home = Home::new();
+    let key = home.key("rsa1024", Some("open sesame"));
+    stop_agent(home.path()).unwrap();
+    std::fs::write(home.path().join("gpg-agent.conf"), "no-allow-loopback-pinentry\n").unwrap();
+    let keyring = Keyring::open(home.path(), key.as_str(), Some(secret("open sesame"))).unwrap();
+    let error = keyring.sign(TEXT).unwrap_err();
+    assert!(told(&error).contains("no-allow-loopback-pinentry"), "{}", told(&error));
+}

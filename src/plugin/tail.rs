@@ -1,0 +1,58 @@
+//! The end of what a plugin says.
+
+use std::collections::VecDeque;
+
+/// The last bytes of a stream, however long it gets.
+#[derive(Debug)]
+pub(super) struct Tail {
+    bytes: VecDeque<u8>,
+    bytes_max: usize,
+    cut: bool,
+}
+
+impl Tail {
+    /// Returns a tail that keeps `bytes_max` bytes.
+    pub(super) fn new(bytes_max: usize) -> Tail {
+        Tail { bytes: VecDeque::new(), bytes_max, cut: false }
+    }
+
+    /// Adds what came next.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend(bytes);
+        let surplus = self.bytes.len().saturating_sub(self.bytes_max);
+        self.cut |= surplus > 0;
+        self.bytes.drain(..surplus);
+    }
+
+    /// Returns the text without blank ends, after `…` if it is not whole. What
+    /// is no UTF-8, as a character that was cut in two, is shown as `�`.
+    pub(super) fn into_text(mut self) -> String {
+        let text = String::from_utf8_lossy(self.bytes.make_contiguous());
+        let text = text.trim();
+        if self.cut { format!("…{text}") } else { text.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_the_end() {
+        let mut tail = Tail::new(4);
+        tail.push(b"ab");
+        tail.push(b"cd");
+        tail.push(b"");
+        assert_eq!(tail.bytes, b"abcd");
+        tail.push(b"e\n");
+        tail.push(b"0123456789xyz\n");
+        assert_eq!(tail.into_text(), "…xyz");
+    }
+
+    #[test]
+    fn what_is_no_text_is_shown_all_the_same() {
+        let mut tail = Tail::new(9);
+        tail.push(b" a\xffb\n\n");
+        assert_eq!(tail.into_text(), "a\u{fffd}b");
+    }
+}

@@ -1,0 +1,111 @@
+//! Which files are plugins, tried on real folders.
+
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use super::*;
+
+fn folder() -> (tempfile::TempDir, Plugins) {
+    let folder = tempfile::tempdir().unwrap();
+    let plugins = folder.path().join("plugins");
+    fs::create_dir(&plugins).unwrap();
+    mode(&plugins, 0o700);
+    (folder, Plugins::new(plugins))
+}
+
+fn mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+fn put(plugins: &Plugins, name: &str, bits: u32) -> PathBuf {
+    let path = plugins.folder.join(name);
+    fs::File::create(&path).unwrap();
+    mode(&path, bits);
+    path
+}
+
+fn find(plugins: &Plugins, name: &str) -> Result<PathBuf, String> {
+    let found = plugins.find(&name.parse().unwrap());
+    found.map(|found| found.path().to_owned()).map_err(|error| error.to_string())
+}
+
+#[test]
+fn an_executable_of_the_runner_is_found_when_it_is_there() {
+    let (_guard, plugins) = folder();
+    assert!(find(&plugins, "report").unwrap_err().contains("there is no plugin report in /"));
+    let path = put(&plugins, "report", 0o755);
+    assert_eq!(find(&plugins, "report").unwrap(), path.canonicalize().unwrap());
+}
+
+#[test]
+fn what_is_not_executable_is_told_with_its_remedy() {
+    let (_guard, plugins) = folder();
+    let path = put(&plugins, "report", 0o644);
+    let told = find(&plugins, "report").unwrap_err();
+    assert!(told.contains("(mode 0644)"), "{told}");
+    assert!(told.ends_with(&format!("run chmod u+x {}", path.display())), "{told}");
+}
+
+#[test]
+fn what_others_can_write_is_refused_with_its_remedy() {
+    let (_guard, plugins) = folder();
+    let path = put(&plugins, "report", 0o775);
+    let told = find(&plugins, "report").unwrap_err();
+    assert!(told.ends_with(&format!("run chmod go-w {}", path.display())), "{told}");
+    mode(&path, 0o755);
+    mode(&plugins.folder, 0o702);
+    let told = find(&plugins, "report").unwrap_err();
+    assert!(told.ends_with(&format!("run chmod go-w {}", plugins.folder.display())), "{told}");
+}
+
+#[test]
+fn a_link_may_stand_for_a_file_of_the_folder_only() {
+    let (guard, plugins) = folder();
+    put(&plugins, "real", 0o700);
+    symlink("real", plugins.folder.join("inside")).unwrap();
+    assert!(find(&plugins, "inside").unwrap().ends_with("plugins/real"));
+    symlink("/bin/sh", plugins.folder.join("outside")).unwrap();
+    assert!(find(&plugins, "outside").unwrap_err().contains("copy the file there"));
+    let beside = guard.path().join("plugins2");
+    fs::create_dir(&beside).unwrap();
+    fs::File::create(beside.join("x")).unwrap();
+    symlink("../plugins2/x", plugins.folder.join("beside")).unwrap();
+    assert!(matches!(find_error(&plugins, "beside"), PluginError::Outside { .. }));
+    symlink("nowhere", plugins.folder.join("dangling")).unwrap();
+    assert!(matches!(find_error(&plugins, "dangling"), PluginError::Missing { .. }));
+    symlink("loop", plugins.folder.join("loop")).unwrap();
+    assert!(matches!(find_error(&plugins, "loop"), PluginError::Look { .. }));
+}
+
+fn find_error(plugins: &Plugins, name: &str) -> PluginError {
+    plugins.find(&name.parse().unwrap()).unwrap_err()
+}
+
+#[test]
+fn a_folder_is_no_plugin_and_no_folder_no_plugins() {
+    let (guard, plugins) = folder();
+    fs::create_dir(plugins.folder.join("sub")).unwrap();
+    assert!(matches!(find_error(&plugins, "sub"), PluginError::NotFile { .. }));
+    let none = Plugins::new(guard.path().join("none"));
+    let told = find_error(&none, "report");
+    assert!(matches!(told, PluginError::Look { .. }), "{told}");
+}
+
+#[test]
+fn who_is_neither_runner_nor_root_owns_no_plugin() {
+    let (_guard, plugins) = folder();
+    let path = put(&plugins, "report", 0o755);
+    let meta = meta(&path).unwrap();
+    let told = check_owner(&path, &meta, meta.uid() + 1);
+    if meta.uid() == ROOT {
+        told.unwrap();
+    } else {
+        assert!(told.unwrap_err().to_string().contains("run chown"));
+    }
+    // Only root can give a file away, so only root can try it.
+    if meta.uid() == ROOT {
+        std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
+        let told = find(&plugins, "report").unwrap_err();
+        assert!(told.contains("belongs to user 65534"), "{told}");
+    }
+}

@@ -1,0 +1,138 @@
+//! Minute, hour, day of month, month and day of week, matched by saffron.
+//!
+//! saffron numbers the days of the week from 1, knows a special day (`L`,
+//! `15W`, `5#3`) only alone in its field, goes wrong at ranges and steps that
+//! wrap, and at `31W` in a month of 30 days. So it is given no text of a user:
+//! each kind of day becomes a line of its own, with every value written out,
+//! and a time matches if one line has it. That also is the meaning that days
+//! have in cron: restricted both by month and by week, either is enough.
+//!
+//! **Invariant.** saffron and chrono are known to this file only. What chrono
+//! calls UTC here is a wall clock of no zone.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
+
+use super::ScheduleError;
+use super::field;
+use super::parse::{Days, Fields, Weekdays};
+use super::wall::Wall;
+
+/// saffron's names of the days of the week, from Sunday.
+const WEEKDAY_NAMES: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
+/// How long each month can be, from January.
+const MONTH_DAYS_MAX: [u16; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+/// How far midnight is from the last minute of the day, in minutes.
+const LAST_MINUTE: i64 = 24 * 60 - 1;
+
+/// The five middle fields of an expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Calendar {
+    lines: Vec<Line>,
+}
+
+/// One kind of day, at the hours and minutes of the expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Line {
+    cron: saffron::Cron,
+    /// The day of the month without which the month does not count.
+    day: u32,
+}
+
+impl Calendar {
+    /// Returns the calendar of `fields`.
+    pub(super) fn new(fields: &Fields) -> Result<Calendar, ScheduleError> {
+        let minutes = all_or_list(&fields.minutes, &field::MINUTE);
+        let hours = all_or_list(&fields.hours, &field::HOUR);
+        let lines = day_kinds(fields).into_iter().map(|(days, day)| {
+            let line = format!("{minutes} {hours} {days}");
+            // saffron's error says nothing; the line says all.
+            let Ok(cron) = line.parse() else { return Err(ScheduleError::Calendar(line)) };
+            Ok(Line { cron, day: u32::from(day) })
+        });
+        Ok(Calendar { lines: lines.collect::<Result<_, _>>()? })
+    }
+
+    /// Returns the first matching minute that is not before `minute`, the beginning of one.
+    pub(super) fn first_from(&self, minute: Wall) -> Option<Wall> {
+        let before = DateTime::from_timestamp(minute.plus(-1).minute().seconds(), 0)?;
+        let first = self.lines.iter().filter_map(|line| line.next_after(before)).min()?;
+        Some(Wall::from_seconds(first.timestamp()))
+    }
+}
+
+impl Line {
+    fn next_after(&self, minute: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let mut minute = minute;
+        loop {
+            let found = self.cron.next_after(minute)?;
+            if u32::from(found.num_days_in_month()) >= self.day {
+                return Some(found);
+            }
+            // `29W` in a February of 28 days. The months are chosen so that this is the only
+            // case, and a leap year ends it.
+            let midnight = found.date_naive().and_hms_opt(0, 0, 0)?.and_utc();
+            minute = midnight.checked_add_signed(TimeDelta::try_minutes(LAST_MINUTE)?)?;
+        }
+    }
+}
+
+/// Returns saffron's day, month and weekday for each kind of day that `fields` has, and the day
+/// of the month without which a month does not count.
+fn day_kinds(fields: &Fields) -> Vec<(String, u16)> {
+    let months = all_or_list(&fields.months, &field::MONTH);
+    if fields.days.is_none() && fields.weekdays.is_none() {
+        return vec![(format!("* {months} *"), 1)];
+    }
+    let mut kinds = Vec::new();
+    if let Some(days) = &fields.days {
+        let alone = plain_days(days).into_iter();
+        kinds.extend(alone.map(|days| (format!("{days} {months} *"), 1)));
+        kinds.extend(days.nearest_workdays.iter().filter_map(|day| {
+            // In a month that never has the day, saffron would find it near the end, or
+            // search for it through all the years that there are.
+            let long = fields.months.iter().copied().filter(|month| month_days_max(*month) >= *day);
+            let long: BTreeSet<u16> = long.collect();
+            (!long.is_empty()).then(|| (format!("{day}W {} *", list(&long)), *day))
+        }));
+    }
+    if let Some(weekdays) = &fields.weekdays {
+        kinds.extend(
+            weekday_kinds(weekdays).into_iter().map(|days| (format!("* {months} {days}"), 1)),
+        );
+    }
+    kinds
+}
+
+fn plain_days(days: &Days) -> Vec<String> {
+    let numbers = (!days.numbers.is_empty()).then(|| list(&days.numbers));
+    let last = days.last.then(|| "L".to_owned());
+    let last_workday = days.last_workday.then(|| "LW".to_owned());
+    [numbers, last, last_workday].into_iter().flatten().collect()
+}
+
+fn weekday_kinds(weekdays: &Weekdays) -> Vec<String> {
+    let names: Vec<&str> = weekdays.numbers.iter().map(|day| weekday_name(*day)).collect();
+    let numbers = (!names.is_empty()).then(|| names.join(","));
+    let last = weekdays.last.iter().map(|day| format!("{}L", weekday_name(*day)));
+    let nth = weekdays.nth.iter().map(|(day, nth)| format!("{}#{nth}", weekday_name(*day)));
+    numbers.into_iter().chain(last).chain(nth).collect()
+}
+
+fn month_days_max(month: u16) -> u16 {
+    MONTH_DAYS_MAX.get(usize::from(month).saturating_sub(1)).copied().unwrap_or_default()
+}
+
+fn weekday_name(day: u16) -> &'static str {
+    WEEKDAY_NAMES.get(usize::from(day)).copied().unwrap_or("SUN")
+}
+
+fn all_or_list(values: &BTreeSet<u16>, field: &field::Field) -> String {
+    if *values == field.all() { "*".to_owned() } else { list(values) }
+}
+
+fn list(values: &BTreeSet<u16>) -> String {
+    let texts: Vec<String> = values.iter().map(u16::to_string).collect();
+    texts.join(",")
+}

@@ -1,0 +1,91 @@
+//! A schedule: an expression, and when it fires next.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::ScheduleError;
+use super::calendar::Calendar;
+use super::field::shown;
+use super::parse::Fields;
+use super::wall::Wall;
+use super::zone;
+
+/// A cron expression.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Cron {
+    text: String,
+    /// What the text says.
+    pub(super) fields: Fields,
+    calendar: Calendar,
+}
+
+impl Cron {
+    /// Returns the first slot that is later than `after`, or nothing if there is none any more.
+    pub(crate) fn next_after(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        let next = zone::first_after(after, zone, self.fields.pace, |from| self.first_from(from));
+        // Whatever may be wrong below: a slot that is not later would fire without end.
+        next.filter(|next| *next > after)
+    }
+
+    /// Refuses a schedule that has no slot later than `now`; to be asked when its job is loaded.
+    ///
+    /// A schedule that runs out later is no error: it is finished.
+    ///
+    /// # Errors
+    /// There is none: its years have passed, or no year has its days.
+    pub(crate) fn check_at(&self, now: Timestamp, zone: &TimeZone) -> Result<(), ScheduleError> {
+        match self.next_after(now, zone) {
+            Some(_) => Ok(()),
+            None => Err(ScheduleError::Never { text: shown(&self.text), now }),
+        }
+    }
+
+    /// Returns the first wall time of the expression that is not before `from`.
+    fn first_from(&self, from: Wall) -> Option<Wall> {
+        let mut from = from;
+        // Each turn but one moves on to another of the years.
+        loop {
+            let earliest = u16::try_from(from.year()).unwrap_or_default();
+            let year = *self.fields.years.range(earliest..).next()?;
+            if year > earliest {
+                from = Wall::start_of(i16::try_from(year).ok()?)?;
+            }
+            let minute = self.calendar.first_from(from.minute())?;
+            let year_found = u16::try_from(minute.year()).ok()?;
+            if !self.fields.years.contains(&year_found) {
+                from = minute;
+                continue;
+            }
+            let second_min = if minute == from.minute() { from.second() } else { 0 };
+            match self.fields.seconds.range(second_min..).next() {
+                Some(second) => return Some(minute.plus(i64::from(*second))),
+                None => from = from.next_minute(),
+            }
+        }
+    }
+}
+
+impl FromStr for Cron {
+    type Err = ScheduleError;
+
+    fn from_str(text: &str) -> Result<Cron, ScheduleError> {
+        let fields = Fields::parse(text)?;
+        let calendar = Calendar::new(&fields)?;
+        Ok(Cron { text: text.to_owned(), fields, calendar })
+    }
+}
+
+impl fmt::Display for Cron {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Cron {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Cron").field(&self.text).finish()
+    }
+}

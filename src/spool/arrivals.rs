@@ -1,0 +1,49 @@
+//! What comes from elsewhere: actions put in by hand, and files of the original runner.
+
+use std::ffi::OsStr;
+use std::io;
+
+use super::folder::Folder;
+use super::look::Run;
+use super::record::Record;
+use super::{Spool, SpoolError};
+use crate::names::{JobName, RunId};
+
+impl Spool {
+    /// Gives a plain action in `action/new` the name of the run that it becomes: after this one
+    /// rename nobody can take it for another one.
+    pub(crate) fn claim(&self, name: &OsStr, id: &RunId) -> Result<(), SpoolError> {
+        let from = self.layout.folder(Folder::New).join(name);
+        match self.disk.shift(&from, &self.layout.run(Folder::New, id)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(SpoolError::Gone { id: id.clone(), folder: Folder::New })
+            }
+            moved => Ok(moved?),
+        }
+    }
+
+    /// Makes a record of a plain action that was claimed.
+    pub(crate) fn enroll(&self, record: Record) -> Result<Run, SpoolError> {
+        let path = self.layout.run(Folder::New, &record.id);
+        self.disk.rewrite(&path, &super::edges::encode(&record)?)?;
+        self.arrived(Folder::New, record)
+    }
+
+    /// Keeps a copy of a file of the original runner that cannot be adopted as a dead letter.
+    pub(crate) fn entomb(
+        &self,
+        job: &JobName,
+        name: &OsStr,
+        bytes: &[u8],
+        reason: &str,
+    ) -> Result<(), SpoolError> {
+        let name = format!("{job}.{}", name.to_string_lossy());
+        let path = self.layout.folder(Folder::Invalid).join(&name);
+        match self.disk.create(&path, bytes) {
+            // It was kept before a crash.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(source) => Err(SpoolError::Disk { source }),
+            Ok(()) => self.bury(Folder::Invalid, OsStr::new(&name), reason),
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Every way from one state to another: the only place that moves a run.
+//!
+//! A move consumes the run that it moves, so that nothing acts on an entry that
+//! is no longer there. Where the content changes, the new file is created first
+//! (that commits the move) and the old one unlinked afterwards: a crash between
+//! the two leaves an older double, which [`Spool::settle`] removes.
+
+use std::io;
+
+use slog::{info, warn};
+
+use super::folder::Folder;
+use super::look::Run;
+use super::record::Record;
+use super::{Spool, SpoolError};
+use crate::chain::Chain;
+
+/// An event that moves a run, or that changes what is known of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Edge {
+    /// Put back by hand, it is tried anew.
+    Renewed,
+    /// Signed; the request that will be posted is durable.
+    Signed,
+    /// The last POST is known to have failed, or what is known of it has changed.
+    Noted,
+    /// The API accepted it.
+    Accepted,
+    /// Refused for good, or out of time.
+    Refused,
+    /// It was sent, and the results are left to others.
+    SentOnly,
+    /// The action is over; its command record is in place.
+    Collected,
+    /// An entry in `action/done` that a person moved there got its mark.
+    Marked,
+    /// It cannot be, where it is: the record lacks what the folder needs.
+    Misplaced,
+    /// Fetching begins.
+    Begun,
+    /// What is known of the fetch has changed.
+    FetchNoted,
+    /// The results are on disk.
+    Fetched,
+    /// The results could not be had for too long.
+    FetchGivenUp,
+    /// A plugin took the results, or was given up.
+    Delivered,
+    /// Nothing is owed any more.
+    Finished,
+}
+
+impl Edge {
+    /// Returns where the event may find a run, and where it leaves it.
+    const fn ends(self) -> (&'static [Folder], Folder) {
+        match self {
+            Edge::Renewed | Edge::Signed | Edge::Noted => (&[Folder::New], Folder::New),
+            Edge::Accepted => (&[Folder::New], Folder::ActionInflight),
+            Edge::Refused => (&[Folder::New], Folder::Invalid),
+            Edge::SentOnly | Edge::Collected => (&[Folder::ActionInflight], Folder::ActionDone),
+            Edge::Marked => (&[Folder::ActionDone], Folder::ActionDone),
+            Edge::Misplaced => (&[Folder::ActionInflight, Folder::ActionDone], Folder::Invalid),
+            Edge::Begun => (&[Folder::Ready], Folder::CommandInflight),
+            Edge::FetchNoted => (&[Folder::CommandInflight], Folder::CommandInflight),
+            Edge::Fetched => (&[Folder::CommandInflight], Folder::Returned),
+            Edge::FetchGivenUp => (&[Folder::CommandInflight], Folder::CommandDone),
+            Edge::Delivered => (&[Folder::Returned], Folder::Returned),
+            Edge::Finished => (&[Folder::Returned], Folder::CommandDone),
+        }
+    }
+}
+
+impl Spool {
+    /// Creates a run in `action/new`; `Taken` if it is there already.
+    pub(crate) fn launch(&self, record: Record) -> Result<Run, SpoolError> {
+        self.place(Folder::New, record)
+    }
+
+    /// Creates the record of an action that the original runner had posted.
+    pub(crate) fn adopt(&self, record: Record) -> Result<Run, SpoolError> {
+        self.place(Folder::ActionInflight, record)
+    }
+
+    /// Creates the command record of an action that is over, unless it has one.
+    pub(crate) fn make_ready(&self, record: Record) -> Result<(), SpoolError> {
+        if !self.holders(&record.id, super::Family::Command)?.is_empty() {
+            return Ok(());
+        }
+        match self.place(Folder::Ready, record) {
+            Ok(_) | Err(SpoolError::Taken { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn place(&self, folder: Folder, record: Record) -> Result<Run, SpoolError> {
+        let path = self.layout.run(folder, &record.id);
+        match self.disk.create(&path, &encode(&record)?) {
+            Ok(()) => {
+                info!(self.log, "entered"; "run" => %record.id, "to" => %folder);
+                self.arrived(folder, record)
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(SpoolError::Taken { id: record.id, folder })
+            }
+            Err(source) => Err(SpoolError::Disk { source }),
+        }
+    }
+
+    /// Moves a run as `edge` says, with what `change` makes of its record.
+    ///
+    /// # Errors
+    /// `Gone` if somebody moved the run away from where it stays; `Taken` if the new name is
+    /// taken; in both cases the disk is the truth and the next look finds it.
+    pub(crate) fn follow(
+        &self,
+        run: Run,
+        edge: Edge,
+        change: impl FnOnce(&mut Record),
+    ) -> Result<Run, SpoolError> {
+        let (folder, mut record) = (run.folder, run.record);
+        let to = checked(folder, edge)?;
+        change(&mut record);
+        record.seq = record.seq.saturating_add(1);
+        if folder != to {
+            return self.advance(folder, to, record);
+        }
+        let path = self.layout.run(folder, &record.id);
+        match self.disk.rewrite(&path, &encode(&record)?) {
+            Ok(()) => self.arrived(folder, record),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(SpoolError::Gone { id: record.id, folder })
+            }
+            Err(source) => Err(SpoolError::Disk { source }),
+        }
+    }
+
+    /// Moves a run as `edge` says, unchanged: one rename.
+    ///
+    /// # Errors
+    /// As [`Spool::follow`].
+    pub(crate) fn pass(&self, run: Run, edge: Edge) -> Result<Run, SpoolError> {
+        let (from, record) = (run.folder, run.record);
+        let to = checked(from, edge)?;
+        let moved =
+            self.disk.shift(&self.layout.run(from, &record.id), &self.layout.run(to, &record.id));
+        match moved {
+            Ok(()) => {
+                info!(self.log, "moved"; "run" => %record.id, "from" => %from, "to" => %to);
+                self.arrived(to, record)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(SpoolError::Gone { id: record.id, folder: from })
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(SpoolError::Taken { id: record.id, folder: to })
+            }
+            Err(source) => Err(SpoolError::Disk { source }),
+        }
+    }
+
+    fn advance(&self, from: Folder, to: Folder, record: Record) -> Result<Run, SpoolError> {
+        match self.disk.create(&self.layout.run(to, &record.id), &encode(&record)?) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(SpoolError::Taken { id: record.id, folder: to });
+            }
+            Err(source) => return Err(SpoolError::Disk { source }),
+        }
+        info!(self.log, "moved"; "run" => %record.id, "from" => %from, "to" => %to);
+        // From here on the move has happened: what is left of the old file is an older double.
+        match self.disk.unlink(&self.layout.run(from, &record.id)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                warn!(self.log, "entry was moved by hand while its outcome was under way";
+                    "run" => %record.id, "from" => %from, "to" => %to);
+            }
+            Err(error) => {
+                warn!(self.log, "older double stays until the next start";
+                    "run" => %record.id, "error" => Chain(&error));
+            }
+        }
+        self.arrived(to, record)
+    }
+
+    /// The run as it is now in its folder; that it was moved on meanwhile shows at the next look.
+    pub(super) fn arrived(&self, folder: Folder, record: Record) -> Result<Run, SpoolError> {
+        match self.disk.find(&self.layout.run(folder, &record.id)) {
+            Ok(Some(meta)) => Ok(Run { folder, record, stamp: meta.stamp }),
+            Ok(None) => Err(SpoolError::Gone { id: record.id, folder }),
+            Err(source) => Err(SpoolError::Disk { source }),
+        }
+    }
+}
+
+fn checked(from: Folder, edge: Edge) -> Result<Folder, SpoolError> {
+    let (starts, to) = edge.ends();
+    if starts.contains(&from) { Ok(to) } else { Err(SpoolError::NoEdge { from, edge }) }
+}
+
+/// Returns the bytes of a record's file.
+pub(super) fn encode(record: &Record) -> Result<Vec<u8>, SpoolError> {
+    record.to_bytes().map_err(|source| SpoolError::Encode { id: record.id.clone(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{record, spool};
+    use super::*;
+    use crate::names::ActionId;
+    use crate::spool::Family;
+
+    const ID: &str = "job.20261122T120000Z";
+
+    #[test]
+    fn a_run_goes_its_way() {
+        let (_folder, spool) = spool();
+        let run = spool.launch(record(ID)).unwrap();
+        let run = spool.follow(run, Edge::Signed, |r| r.error = None).unwrap();
+        let run = spool.follow(run, Edge::Accepted, |r| r.action_id = Some(ActionId(7))).unwrap();
+        assert_eq!((run.folder(), run.record().seq), (Folder::ActionInflight, 3));
+        let id = run.record().id.clone();
+        assert_eq!(spool.holders(&id, Family::Action).unwrap(), [Folder::ActionInflight]);
+        spool.make_ready(run.record().clone()).unwrap();
+        spool.make_ready(run.record().clone()).unwrap();
+        drop(spool.follow(run, Edge::Collected, |_| ()).unwrap());
+        let run = spool.take(Folder::Ready, &id).unwrap().unwrap();
+        let run = spool.pass(run, Edge::Begun).unwrap();
+        let run = spool.follow(run, Edge::Fetched, |_| ()).unwrap();
+        drop(spool.pass(run, Edge::Finished).unwrap());
+        assert_eq!(spool.holders(&id, Family::Command).unwrap(), [Folder::CommandDone]);
+        assert_eq!(spool.holders(&id, Family::Action).unwrap(), [Folder::ActionDone]);
+    }
+
+    #[test]
+    fn an_edge_begins_where_it_begins() {
+        let (_folder, spool) = spool();
+        let run = spool.launch(record(ID)).unwrap();
+        let error = spool.follow(run, Edge::Collected, |_| ()).unwrap_err();
+        assert!(matches!(error, SpoolError::NoEdge { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_slot_is_launched_once() {
+        let (_folder, spool) = spool();
+        drop(spool.launch(record(ID)).unwrap());
+        assert!(matches!(spool.launch(record(ID)), Err(SpoolError::Taken { .. })));
+    }
+
+    #[test]
+    fn what_was_moved_away_is_not_rewritten_but_an_accepted_action_is_kept() {
+        let (_folder, spool) = spool();
+        for (edge, kept) in [(Edge::Noted, false), (Edge::Accepted, true)] {
+            let run = spool.launch(record(ID)).unwrap();
+            let id = run.record().id.clone();
+            spool.disk.unlink(&spool.layout.run(Folder::New, &id)).unwrap();
+            assert_eq!(spool.follow(run, edge, |_| ()).is_ok(), kept, "{edge:?}");
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! The spool: eight folders that a run moves through, by renames.
+//!
+//! ```text
+//! launch ─▶ action/new ──submit──▶ action/inflight ──collect──▶ action/done
+//!               └───────▶ action/invalid               └─▶ command/ready ──fetch──▶
+//!     command/inflight ──▶ command/returned ──deliver──▶ command/done
+//! ```
+//!
+//! **Invariants.** The disk is the truth; nothing is in memory that a restart
+//! could not read back. A run has one file in one folder of each family; where a
+//! crash leaves two, the one with the highest `seq` counts. Only [`edges`] moves
+//! runs, and only through [`Disk`]. One process at a time writes, the one that
+//! holds the lock; readers and people need none, because every file is whole at
+//! every moment.
+//!
+//! **Failure.** An error of the disk leaves the entry where it is. A file that
+//! is no record goes to `action/invalid` with its reason and stops no other.
+
+mod arrivals;
+pub(crate) mod edges;
+pub(crate) mod folder;
+pub(crate) mod look;
+pub(crate) mod record;
+mod recover;
+mod slots;
+#[cfg(test)]
+pub(crate) mod testing;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use slog::{Logger, o};
+
+pub(crate) use edges::Edge;
+pub(crate) use folder::{Family, Folder, Layout};
+pub(crate) use look::{Run, Seen};
+pub(crate) use record::{Delivery, DeliveryState, Fate, Launch, Origin, Record, Settings};
+pub(crate) use slots::SlotStamp;
+
+use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Fs, Lock, guard};
+use crate::names::RunId;
+
+/// What the lock file says: that this is a spool, and of which form.
+const MARK: &[u8] = b"mig-runner 1\n";
+
+/// The spool, held for writing.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    layout: Layout,
+    disk: Disk,
+    owner: u32,
+    log: Logger,
+    _lock: Lock,
+}
+
+/// What can go wrong with the spool.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SpoolError {
+    /// The disk did not do what it was asked.
+    #[error(transparent)]
+    Disk {
+        /// What it was.
+        #[from]
+        source: DiskError,
+    },
+    /// Another process has the lock.
+    #[error("another runner holds the spool {}: stop it first, or use `run --standby`", path.display())]
+    Locked {
+        /// The spool.
+        path: PathBuf,
+    },
+    /// A folder with files in it is no spool of ours.
+    #[error("{} is not empty and is no spool: set `spool` in the [runner] section to a folder of its own", path.display())]
+    NotASpool {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The spool was made by another version.
+    #[error("{} is not of a form that this version knows", path.display())]
+    Newer {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// Others could change the spool.
+    #[error("the spool is not safe: {}", faults.join("; "))]
+    Unsafe {
+        /// Each fault, with what to do.
+        faults: Vec<String>,
+    },
+    /// The folders cannot be renamed between.
+    #[error("{} is on another device than the rest of the spool: a move between them would not be atomic", path.display())]
+    Devices {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Somebody moved the run away.
+    #[error("{id} is no longer in {folder}")]
+    Gone {
+        /// The run.
+        id: RunId,
+        /// Where it was.
+        folder: Folder,
+    },
+    /// A run of this id is there already.
+    #[error("{id} is in {folder} already")]
+    Taken {
+        /// The run.
+        id: RunId,
+        /// Where it is.
+        folder: Folder,
+    },
+    /// There are too many dead letters of one name.
+    #[error("too many dead letters named {}: remove some from action/invalid", name.display())]
+    Crowded {
+        /// The name.
+        name: OsString,
+    },
+    /// A run cannot go this way: a fault of the program.
+    #[error("there is no way {edge:?} from {from}")]
+    NoEdge {
+        /// Where it is.
+        from: Folder,
+        /// The way.
+        edge: Edge,
+    },
+    /// A record cannot be written as JSON: a fault of the program.
+    #[error("cannot write {id} as JSON")]
+    Encode {
+        /// The run.
+        id: RunId,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+impl Spool {
+    /// Opens the spool at `root` for writing, makes it if there is none, and puts in order what a
+    /// crash left.
+    ///
+    /// # Errors
+    /// See [`SpoolError`]: nothing was moved unless the lock was had.
+    pub(crate) fn open(fs: Arc<dyn Fs>, root: &Path, log: &Logger) -> Result<Spool, SpoolError> {
+        let layout = Layout::new(root.to_owned());
+        let disk = Disk::new(fs, layout.scratch(), DAEMON_PREFIX);
+        let lock = claim(&disk, &layout)?;
+        let owner = guard::user();
+        let log = log.new(o!("part" => "spool"));
+        let spool = Spool { layout, disk, owner, log, _lock: lock };
+        spool.inspect()?;
+        spool.recover()?;
+        Ok(spool)
+    }
+
+    /// Returns where the spool's parts are.
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Returns the disk that the spool is on.
+    pub(crate) fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
+    /// Makes an entry that somebody else put into a folder as durable as our own.
+    pub(crate) fn secure(&self, folder: Folder) -> Result<(), SpoolError> {
+        Ok(self.disk.sync_folder(&self.layout.folder(folder))?)
+    }
+
+    /// Checks that nobody else can write the spool, and that renames within it are atomic.
+    fn inspect(&self) -> Result<(), SpoolError> {
+        let mut faults = Vec::new();
+        let folders = Folder::ALL.map(|folder| self.layout.folder(folder));
+        let device = self.disk.find(&self.layout.scratch())?.map(|meta| meta.device);
+        for folder in &folders {
+            let found = guard::trust_up_to(&self.disk, folder, self.layout.root(), self.owner)?;
+            faults.extend(found.iter().map(ToString::to_string));
+            if self.disk.find(folder)?.map(|meta| meta.device) != device {
+                return Err(SpoolError::Devices { path: folder.clone() });
+            }
+        }
+        faults.sort();
+        faults.dedup();
+        if faults.is_empty() { Ok(()) } else { Err(SpoolError::Unsafe { faults }) }
+    }
+}
+
+/// Makes what is missing of a spool, marks it as one and locks it.
+fn claim(disk: &Disk, layout: &Layout) -> Result<Lock, SpoolError> {
+    let mark = layout.lock();
+    if disk.find(&mark)?.is_none() {
+        if !is_vacant(disk, layout)? {
+            return Err(SpoolError::NotASpool { path: layout.root().to_owned() });
+        }
+        disk.make_folders(&layout.scratch())?;
+        match disk.create(&mark, MARK) {
+            // Another runner was a moment faster; the lock decides.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made?,
+        }
+    }
+    if disk.read(&mark, 64)? != MARK {
+        return Err(SpoolError::Newer { path: mark });
+    }
+    let lock = match disk.lock(&mark) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            return Err(SpoolError::Locked { path: layout.root().to_owned() });
+        }
+        Err(source) => return Err(SpoolError::Disk { source }),
+    };
+    for folder in Folder::ALL {
+        disk.make_folders(&layout.folder(folder))?;
+    }
+    disk.make_folders(&layout.scratch())?;
+    disk.make_folders(&layout.slots())?;
+    Ok(lock)
+}
+
+/// Tells whether a folder can become a spool: it is not there, or holds nothing but the folders of one.
+fn is_vacant(disk: &Disk, layout: &Layout) -> Result<bool, DiskError> {
+    let is_empty = |folder: &Path, allowed: &[&str]| -> Result<bool, DiskError> {
+        if disk.find(folder)?.is_none() {
+            return Ok(true);
+        }
+        let entries = disk.list(folder)?;
+        Ok(entries.iter().all(|entry| {
+            let name = entry.name.to_string_lossy();
+            name.starts_with('.') || allowed.contains(&name.as_ref())
+        }))
+    };
+    if !is_empty(layout.root(), &["action", "command"])? {
+        return Ok(false);
+    }
+    for folder in Folder::ALL {
+        if !is_empty(&layout.folder(folder), &[])? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests break files on purpose")]
+
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::testing::{open, spool};
+    use super::*;
+
+    #[test]
+    fn a_new_spool_has_the_eight_folders_and_no_other() {
+        let (folder, _spool) = spool();
+        let root = folder.path().join("spool");
+        for family in ["action", "command"] {
+            let mut names: Vec<_> = std::fs::read_dir(root.join(family))
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            let expected: &[&str] = if family == "action" {
+                &["done", "inflight", "invalid", "new"]
+            } else {
+                &["done", "inflight", "ready", "returned"]
+            };
+            assert_eq!(names, expected);
+        }
+    }
+
+    #[test]
+    fn a_spool_has_one_writer() {
+        let (folder, spool) = spool();
+        assert!(matches!(open(folder.path()), Err(SpoolError::Locked { .. })));
+        drop(spool);
+        drop(open(folder.path()).unwrap());
+    }
+
+    #[test]
+    fn what_is_no_spool_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("spool")).unwrap();
+        std::fs::write(folder.path().join("spool/letter"), "x").unwrap();
+        assert!(matches!(open(folder.path()), Err(SpoolError::NotASpool { .. })));
+    }
+
+    #[test]
+    fn a_spool_that_others_can_write_is_refused() {
+        let (folder, spool) = spool();
+        drop(spool);
+        let new = folder.path().join("spool/action/new");
+        std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o770)).unwrap();
+        let error = open(folder.path()).unwrap_err().to_string();
+        assert!(error.contains(&format!("chmod go-w {}", new.display())), "{error}");
+    }
+}

@@ -1,0 +1,123 @@
+//! The last slot of each job: what makes a slot fire once, also after a restart.
+//!
+//! The stamp is written after the run that it stands for is durable. A crash
+//! between the two is harmless: the run's own id is on disk and counts as well.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{Folder, Spool, SpoolError};
+use crate::names::{JobName, RunId};
+
+/// The longest stamp, in bytes: a time in RFC 3339 and the longest plan.
+const STAMP_BYTES_MAX: u64 = 16 * 1024;
+
+/// What was written down when a job's slot last passed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SlotStamp {
+    /// The slot, or when the job was first seen.
+    pub(crate) slot: Timestamp,
+    /// The schedule that it is a slot of, as the job's file has it.
+    pub(crate) plan: String,
+}
+
+impl Spool {
+    /// Returns the last slot that was written down for a job; a damaged stamp is as good as none.
+    pub(crate) fn last_slot(&self, job: &JobName) -> Result<Option<SlotStamp>, SpoolError> {
+        let path = self.layout.slots().join(job.as_str());
+        if self.disk.find(&path)?.is_none() {
+            return Ok(None);
+        }
+        let bytes = self.disk.read(&path, STAMP_BYTES_MAX)?;
+        Ok(parse(&bytes))
+    }
+
+    /// Writes down the last slot of a job.
+    pub(crate) fn stamp_slot(&self, job: &JobName, stamp: &SlotStamp) -> Result<(), SpoolError> {
+        let path = self.layout.slots().join(job.as_str());
+        let text = format!("{} {}\n", stamp.slot, stamp.plan);
+        if self.disk.find(&path)?.is_some() {
+            self.disk.rewrite(&path, text.as_bytes())?;
+        } else {
+            self.disk.create(&path, text.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Forgets the last slot of a job that is gone: if it comes back, it is new.
+    pub(crate) fn forget_slot(&self, job: &JobName) -> Result<(), SpoolError> {
+        match self.disk.unlink(&self.layout.slots().join(job.as_str())) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lists the jobs whose last slots are written down.
+    pub(crate) fn stamped_jobs(&self) -> Result<Vec<JobName>, SpoolError> {
+        let entries = self.disk.list(&self.layout.slots())?;
+        Ok(entries.iter().filter_map(|entry| entry.name.to_str()?.parse().ok()).collect())
+    }
+
+    /// Returns the latest slot of each job of which there is a run on disk.
+    pub(crate) fn slots_on_disk(&self) -> Result<BTreeMap<JobName, Timestamp>, SpoolError> {
+        let mut slots = BTreeMap::new();
+        for folder in super::Family::Action.folders() {
+            for id in self.ids(folder)?.iter().filter(|id| id.is_scheduled()) {
+                if let Ok(job) = id.stem().parse() {
+                    let latest = slots.entry(job).or_insert(id.slot());
+                    *latest = (*latest).max(id.slot());
+                }
+            }
+        }
+        Ok(slots)
+    }
+
+    /// Returns the folder of the action family that has a run of this id, if any has: its slot was fired.
+    pub(crate) fn fired(&self, id: &RunId) -> Result<Option<Folder>, SpoolError> {
+        Ok(self.holders(id, super::Family::Action)?.into_iter().next_back())
+    }
+}
+
+fn parse(bytes: &[u8]) -> Option<SlotStamp> {
+    let (slot, plan) = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?.split_once(' ')?;
+    Some(SlotStamp { slot: slot.parse().ok()?, plan: plan.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests break files on purpose")]
+
+    use super::super::testing::{record, spool};
+    use super::*;
+
+    #[test]
+    fn a_stamp_is_read_back_and_a_damaged_one_is_none() {
+        let (folder, spool) = spool();
+        let job = "job".parse().unwrap();
+        assert_eq!(spool.last_slot(&job).unwrap(), None);
+        for text in ["2026-11-22T12:00:00Z", "2026-11-22T12:00:01Z"] {
+            let stamp = SlotStamp { slot: text.parse().unwrap(), plan: "* * * * * UTC".to_owned() };
+            spool.stamp_slot(&job, &stamp).unwrap();
+            assert_eq!(spool.last_slot(&job).unwrap(), Some(stamp));
+        }
+        assert_eq!(spool.stamped_jobs().unwrap(), std::slice::from_ref(&job));
+        std::fs::write(folder.path().join("spool/.slots/job"), "2026-").unwrap();
+        assert_eq!(spool.last_slot(&job).unwrap(), None);
+        spool.forget_slot(&job).unwrap();
+        spool.forget_slot(&job).unwrap();
+        assert_eq!(spool.stamped_jobs().unwrap(), []);
+    }
+
+    #[test]
+    fn the_latest_run_on_disk_counts() {
+        let (_folder, spool) = spool();
+        for id in ["job.20261122T120000Z", "job.20261122T130000Z", "job.20261122T140000Z-manual-x"]
+        {
+            drop(spool.launch(record(id)).unwrap());
+        }
+        let slots = spool.slots_on_disk().unwrap();
+        let expected = ("job".parse().unwrap(), "2026-11-22T13:00:00Z".parse().unwrap());
+        assert_eq!(slots.into_iter().collect::<Vec<_>>(), [expected]);
+    }
+}

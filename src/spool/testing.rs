@@ -1,0 +1,49 @@
+//! A spool in a folder that ends with its test.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use slog::{Discard, Logger, o};
+use tempfile::TempDir;
+
+use super::{Launch, Origin, Record, Settings, Spool, SpoolError};
+use crate::disk::RealFs;
+
+/// Returns a new spool and the folder that it is in.
+pub(crate) fn spool() -> (TempDir, Spool) {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(folder.path()).unwrap();
+    (folder, spool)
+}
+
+/// Opens the spool below `folder`.
+pub(crate) fn open(folder: &Path) -> Result<Spool, SpoolError> {
+    Spool::open(Arc::new(RealFs), &folder.join("spool"), &Logger::root(Discard, o!()))
+}
+
+/// Returns the first record of a run of a job without plugins.
+pub(crate) fn record(id: &str) -> Record {
+    let id: crate::names::RunId = id.parse().unwrap();
+    let slot = id.slot();
+    Record::new(
+        Launch {
+            origin: Origin::Schedule,
+            name: id.stem().parse().unwrap(),
+            template: r#"{"name":"x","target":"status='online'","operations":[]}"#.to_owned(),
+            action_name: format!("mig-runner: {}", id.stem()),
+            verbatim: false,
+            settings: Settings {
+                expiry: Duration::from_secs(300),
+                send_only: false,
+                delay_results: None,
+                early_results: false,
+                deadline: crate::clock::after(slot, Duration::from_secs(3600)),
+                plugin_timeout: Duration::from_secs(300),
+            },
+            plugins: Vec::new(),
+            id,
+        },
+        slot,
+    )
+}

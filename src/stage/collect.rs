@@ -1,0 +1,175 @@
+//! `action/inflight`: waits for the end of the action and moves it on.
+//!
+//! Without `delayresults` the platform is asked from the expiry on, and what has
+//! not been called completed [`PATIENCE`] later is over all the same: commands
+//! that expired show a few seconds late, and an action can stay unfinished for ever.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Move, Pause, Step, Verdict, Work};
+use crate::api::{ApiError, Seen};
+use crate::clock::after;
+use crate::spool::{Edge, Record};
+
+/// How long after its expiry an action is over, whatever the platform says.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+/// The platform's word for an action that no agent was sent.
+const INVALID: &str = "invalid";
+/// How often the platform is asked after the expiry.
+const LATE_POLL: Duration = Duration::from_secs(2);
+/// How soon the platform is asked for early results for the first time, and at the most how seldom.
+const EARLY_POLL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+
+/// Says what is to be done with a run in `action/inflight`.
+pub(crate) fn decide(record: &Record, now: Timestamp, not_before: Timestamp) -> Step {
+    if record.settings.send_only {
+        return Step::Move(Move::changing(Edge::SentOnly, move |record| {
+            record.collected = Some(now);
+        }));
+    }
+    let (Some(_), Some(expire_after)) = (record.action_id, record.request.expire_after) else {
+        return Step::Move(Move::refused(
+            Edge::Misplaced,
+            "it was never accepted: an action is in action/inflight once the API has given it an \
+             id; move it to action/new to send it"
+                .to_owned(),
+        ));
+    };
+    let over = match record.settings.delay_results {
+        Some(delay) => after(expire_after, delay),
+        None => after(expire_after, PATIENCE),
+    };
+    if now >= over {
+        return collected(now);
+    }
+    // With a delay exactly that is waited; else the platform is asked, before the expiry only for early results.
+    let asks_from = match (record.settings.early_results, record.settings.delay_results) {
+        (true, _) => not_before,
+        (false, None) => not_before.max(expire_after),
+        (false, Some(_)) => return Step::Wait(Some(over)),
+    };
+    if now < asks_from { Step::Wait(Some(asks_from.min(over))) } else { Step::Work(Work::Probe) }
+}
+
+/// Says when the platform is first asked about an action that was accepted at `at`.
+pub(crate) fn first_poll(at: Timestamp) -> Timestamp {
+    after(at, EARLY_POLL.0)
+}
+
+/// Says what follows from the platform's word on the action; `polls` were made before.
+pub(crate) fn probed(
+    record: &Record,
+    seen: Result<Option<Seen>, ApiError>,
+    polls: u32,
+    now: Timestamp,
+) -> Verdict {
+    match seen {
+        Ok(Some(seen)) if seen.is_completed() || seen.status == INVALID => {
+            Verdict::moved(over(seen.status, now))
+        }
+        Ok(_) => Verdict::paused(Pause::For(interval(record, polls, now))),
+        // The results are tried for in any case when the time has come: a failed
+        // question only costs time.
+        Err(_) => Verdict::paused(Pause::For(interval(record, polls.saturating_add(1), now))),
+    }
+}
+
+fn interval(record: &Record, polls: u32, now: Timestamp) -> Duration {
+    if record.request.expire_after.is_some_and(|expire_after| now >= expire_after) {
+        return LATE_POLL;
+    }
+    let (first, longest) = EARLY_POLL;
+    // 5 s, 7.5 s, 11 s, … up to a minute.
+    let grown = (0..polls.min(16)).fold(first, |span, _| span * 3 / 2);
+    let until_expiry = record
+        .request
+        .expire_after
+        .map_or(longest, |expire_after| crate::clock::elapsed(now, expire_after));
+    grown.min(longest).min(until_expiry.max(LATE_POLL))
+}
+
+fn over(status: String, now: Timestamp) -> Move {
+    Move::changing(Edge::Collected, move |record| {
+        record.collected = Some(now);
+        if status == INVALID {
+            record.error = Some("no agent matched the target".to_owned());
+        }
+        record.status = Some(status.clone());
+    })
+}
+
+fn collected(now: Timestamp) -> Step {
+    Step::Move(Move::changing(Edge::Collected, move |record| record.collected = Some(now)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::ActionId;
+    use crate::spool::testing::record;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_795_000_000 + second).unwrap()
+    }
+
+    fn inflight(early: bool, delay: Option<u64>) -> Record {
+        let mut record = record("job.20261122T120000Z");
+        record.action_id = Some(ActionId(1));
+        record.request.expire_after = Some(at(300));
+        record.settings.early_results = early;
+        record.settings.delay_results = delay.map(Duration::from_secs);
+        record
+    }
+
+    fn shown(step: &Step) -> String {
+        match step {
+            Step::Wait(Some(until)) => format!("wait {}", until.as_second() - at(0).as_second()),
+            Step::Wait(None) => "wait".to_owned(),
+            Step::Work(work) => format!("{work:?}"),
+            Step::Move(moved) => format!("{:?}", moved.edge),
+            Step::Bury(reason) => reason.clone(),
+        }
+    }
+
+    #[test]
+    fn waits_as_the_job_asks() {
+        // early, delay, now, not before → step
+        for (early, delay, now, not_before, expected) in [
+            (false, None, 10, 0, "wait 300"),
+            (false, None, 300, 0, "Probe"),
+            (false, None, 301, 302, "wait 302"),
+            (false, None, 315, 400, "Collected"),
+            (false, Some(30), 300, 0, "wait 330"),
+            (false, Some(30), 330, 0, "Collected"),
+            (false, Some(0), 300, 0, "Collected"),
+            (true, None, 3, 5, "wait 5"),
+            (true, None, 5, 5, "Probe"),
+            (true, Some(30), 5, 5, "Probe"),
+            (true, Some(30), 329, 400, "wait 330"),
+        ] {
+            let step = decide(&inflight(early, delay), at(now), at(not_before));
+            assert_eq!(shown(&step), expected, "{early} {delay:?} {now}");
+        }
+    }
+
+    #[test]
+    fn sendonly_is_over_at_once_and_what_was_never_accepted_is_misplaced() {
+        let mut send_only = inflight(false, None);
+        send_only.settings.send_only = true;
+        assert_eq!(shown(&decide(&send_only, at(0), at(0))), "SentOnly");
+        let mut never = inflight(false, None);
+        never.action_id = None;
+        assert_eq!(shown(&decide(&never, at(0), at(0))), "Misplaced");
+    }
+
+    #[test]
+    fn asks_more_and_more_seldom_and_again_often_when_the_time_has_come() {
+        let record = inflight(true, None);
+        let spans: Vec<u64> = (0..9).map(|n| interval(&record, n, at(0)).as_secs()).collect();
+        assert_eq!(spans, [5, 7, 11, 16, 25, 37, 56, 60, 60]);
+        assert_eq!(interval(&record, 9, at(299)), LATE_POLL);
+        assert_eq!(interval(&record, 9, at(300)), LATE_POLL);
+    }
+}

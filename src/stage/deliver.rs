@@ -1,0 +1,240 @@
+//! `command/returned`: every plugin gets the results, independently of the others.
+//!
+//! **Invariant.** At least once: a crash between a plugin's exit and the note of
+//! it runs the plugin again, with the same ids in its environment. The note of the
+//! last plugin and the move to `command/done` are one write, so that a run in
+//! `command/returned` of which nothing is owed was put there by a person.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Move, Pause, Verdict};
+use crate::chain::{Chain, excerpt};
+use crate::clock::after;
+use crate::names::PluginName;
+use crate::plugin::run::{Ended, Outcome};
+use crate::spool::{DeliveryState, Edge, Record};
+
+/// How much of a plugin's words goes into the record, in bytes.
+const WORDS_BYTES_MAX: usize = 400;
+
+/// What is to be done with a run in `command/returned`.
+#[derive(Debug)]
+pub(crate) enum Plan {
+    /// It cannot be there; the reason says why.
+    Bury(String),
+    /// A move.
+    Move(Move),
+    /// These plugins are due, in their order; others at the time, if any.
+    Start(Vec<PluginName>, Option<Timestamp>),
+}
+
+/// Says what is to be done with a run in `command/returned`. `not_before` tells before when a plugin
+/// is not tried, `None` while it runs.
+pub(crate) fn decide(
+    record: &Record,
+    now: Timestamp,
+    giveup: Duration,
+    not_before: impl Fn(&PluginName) -> Option<Timestamp>,
+) -> Plan {
+    let Some(fetched) = record.fetched else {
+        return Plan::Bury(
+            "its results are not on disk: move it to command/ready to fetch them".to_owned(),
+        );
+    };
+    if !is_owed(record) {
+        return Plan::Move(finish_or_retry(record, now));
+    }
+    let expired = now >= after(fetched, giveup);
+    let mut due = Vec::new();
+    let mut next: Option<Timestamp> = None;
+    for delivery in record.plugins.iter().filter(|d| d.state == DeliveryState::Owed) {
+        match not_before(&delivery.plugin) {
+            None => {}
+            Some(_) if expired => {
+                return Plan::Move(settled(record, &delivery.plugin, DeliveryState::GivenUp, None));
+            }
+            Some(at) if at <= now => due.push(delivery.plugin.clone()),
+            Some(at) => next = Some(next.map_or(at, |other| other.min(at))),
+        }
+    }
+    Plan::Start(due, next)
+}
+
+/// Nothing is owed: there is no plugin, or a person put the run back, to have what was given up tried again.
+fn finish_or_retry(record: &Record, now: Timestamp) -> Move {
+    if record.plugins.iter().all(|delivery| delivery.state == DeliveryState::Delivered) {
+        return Move::unchanged(Edge::Finished);
+    }
+    Move::changing(Edge::Delivered, move |record| {
+        for delivery in record.plugins.iter_mut().filter(|d| d.state == DeliveryState::GivenUp) {
+            delivery.state = DeliveryState::Owed;
+        }
+        record.fetched = Some(now);
+        record.error = None;
+    })
+}
+
+/// Says what follows from the end of a plugin.
+pub(crate) fn ended(record: &Record, plugin: &PluginName, ended: &Ended) -> Verdict {
+    let why = match &ended.outcome {
+        Outcome::Delivered => {
+            return Verdict::moved(settled(record, plugin, DeliveryState::Delivered, None));
+        }
+        // It is run again at the next start.
+        Outcome::Stopped => return Verdict::paused(Pause::None),
+        Outcome::TryLater => "it asked to be run again later".to_owned(),
+        Outcome::Failed { why } => Chain(why).to_string(),
+        Outcome::TimedOut => "it took too long and was killed".to_owned(),
+    };
+    let words = ended.output.lines().next_back().unwrap_or_default();
+    let words = excerpt(words, WORDS_BYTES_MAX);
+    let error = if words.is_empty() {
+        format!("plugin {plugin}: {why}")
+    } else {
+        format!("plugin {plugin}: {why}: {words}")
+    };
+    failed(error)
+}
+
+/// Says what follows where a plugin could not even be started.
+pub(crate) fn failed(error: String) -> Verdict {
+    let noted = Move::changing(Edge::Delivered, move |record| record.error = Some(error.clone()));
+    Verdict { moved: Some(noted), pause: Pause::Run(None) }
+}
+
+/// The move that notes what became of a plugin: the last one finishes the run.
+fn settled(
+    record: &Record,
+    plugin: &PluginName,
+    state: DeliveryState,
+    error: Option<String>,
+) -> Move {
+    let others_owed = record
+        .plugins
+        .iter()
+        .any(|delivery| delivery.state == DeliveryState::Owed && delivery.plugin != *plugin);
+    let edge = if others_owed { Edge::Delivered } else { Edge::Finished };
+    let plugin = plugin.clone();
+    Move::changing(edge, move |record| {
+        for delivery in record.plugins.iter_mut().filter(|d| d.plugin == plugin) {
+            delivery.state = state;
+        }
+        match state {
+            // Other plugins may have errors of their own, which stand until they are settled too.
+            DeliveryState::Delivered if edge == Edge::Finished => {
+                if record.plugins.iter().all(|d| d.state == DeliveryState::Delivered) {
+                    record.error = None;
+                }
+            }
+            DeliveryState::Delivered | DeliveryState::Owed | DeliveryState::GivenUp => {
+                record.error = error.clone().or_else(|| record.error.take());
+            }
+        }
+    })
+}
+
+fn is_owed(record: &Record) -> bool {
+    record.plugins.iter().any(|delivery| delivery.state == DeliveryState::Owed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spool::Delivery;
+    use crate::spool::testing::record;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_795_000_000 + second).unwrap()
+    }
+
+    fn returned(states: &[DeliveryState]) -> Record {
+        let mut record = record("job.20261122T120000Z");
+        record.fetched = Some(at(0));
+        record.plugins = ["a", "b"]
+            .iter()
+            .zip(states)
+            .map(|(name, state)| Delivery { plugin: name.parse().unwrap(), state: *state })
+            .collect();
+        record
+    }
+
+    fn shown(plan: Plan, mut record: Record) -> String {
+        match plan {
+            Plan::Bury(_) => "bury".to_owned(),
+            Plan::Start(due, next) => {
+                let due: Vec<_> = due.iter().map(PluginName::as_str).collect();
+                format!("{due:?} {:?}", next.map(|at_| at_.as_second() - at(0).as_second()))
+            }
+            Plan::Move(moved) => {
+                let edge = moved.edge;
+                if let Some(edit) = moved.edit {
+                    edit(&mut record);
+                }
+                let states: Vec<_> = record.plugins.iter().map(|d| d.state).collect();
+                format!("{edge:?} {states:?}")
+            }
+        }
+    }
+
+    #[test]
+    fn each_plugin_is_tried_by_itself() {
+        use DeliveryState::{Delivered, GivenUp, Owed};
+        let giveup = Duration::from_secs(1000);
+        for (states, now, expected) in [
+            (&[][..], 1, "Finished []"),
+            (&[Delivered, Delivered], 1, "Finished [Delivered, Delivered]"),
+            (&[Owed, Owed], 1, r#"["a"] Some(7)"#),
+            (&[Owed, Owed], 7, r#"["a", "b"] None"#),
+            (&[Owed, Delivered], 1, r#"["a"] None"#),
+            (&[Owed, Owed], 1000, "Delivered [GivenUp, Owed]"),
+            (&[Owed, GivenUp], 1000, "Finished [GivenUp, GivenUp]"),
+            (&[Delivered, GivenUp], 1, "Delivered [Delivered, Owed]"),
+        ] {
+            let record = returned(states);
+            let plan = decide(&record, at(now), giveup, |plugin| {
+                Some(if plugin.as_str() == "a" { at(0) } else { at(7) })
+            });
+            assert_eq!(shown(plan, record), expected, "{states:?} {now}");
+        }
+    }
+
+    #[test]
+    fn a_plugin_that_runs_is_left_alone_and_results_must_be_there() {
+        let mut record = returned(&[DeliveryState::Owed]);
+        let giveup = Duration::from_secs(10);
+        let plan = decide(&record, at(20), giveup, |_| None);
+        assert_eq!(shown(plan, record.clone()), "[] None");
+        record.fetched = None;
+        assert_eq!(shown(decide(&record, at(20), giveup, |_| None), record), "bury");
+    }
+
+    #[test]
+    fn the_last_plugin_finishes_the_run() {
+        use DeliveryState::{Delivered, Owed};
+        let took = Duration::ZERO;
+        for (states, expected) in [
+            (&[Owed, Owed], "Delivered [Delivered, Owed]"),
+            (&[Owed, Delivered], "Finished [Delivered, Delivered]"),
+        ] {
+            let record = returned(states);
+            let done = Ended { outcome: Outcome::Delivered, output: String::new(), took };
+            let verdict = ended(&record, &"a".parse().unwrap(), &done);
+            assert_eq!(shown(Plan::Move(verdict.moved.unwrap()), record), expected);
+        }
+    }
+
+    #[test]
+    fn a_failure_is_noted_with_the_plugins_last_words() {
+        let record = returned(&[DeliveryState::Owed]);
+        let output = "one\ntwo\u{1b}[2J\n".to_owned();
+        let late = Ended { outcome: Outcome::TryLater, output, took: Duration::ZERO };
+        let verdict = ended(&record, &"a".parse().unwrap(), &late);
+        let mut noted = record;
+        (verdict.moved.unwrap().edit.unwrap())(&mut noted);
+        let expected = "plugin a: it asked to be run again later: two\\u{1b}[2J";
+        assert_eq!(noted.error.as_deref(), Some(expected));
+        assert_eq!(verdict.pause, Pause::Run(None));
+    }
+}

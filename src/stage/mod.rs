@@ -1,0 +1,150 @@
+//! The stages: each looks at one run and says what is to be done with it.
+//!
+//! Deciding and doing are apart. `decide` is a pure function of a record, the
+//! time and what is around the run; the engine does what it says: it waits, gives
+//! work that takes time to a worker, or moves the run. What a worker brings back
+//! goes through a second pure function, which says what follows from it.
+//!
+//! **Invariants.** A stage never sleeps and never touches the spool. A worker
+//! gets a copy of the record and hands back an outcome; the engine applies it to
+//! the record that is on disk then.
+
+pub(crate) mod adopt;
+pub(crate) mod claim;
+pub(crate) mod collect;
+pub(crate) mod deliver;
+pub(crate) mod document;
+pub(crate) mod fetch;
+pub(crate) mod launch;
+pub(crate) mod sign;
+pub(crate) mod submit;
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::api::{ApiError, Scope};
+use crate::names::PluginName;
+use crate::spool::{Edge, Record};
+
+/// What a stage wants for a run now.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Nothing before this time; `None`: nothing until something changes.
+    Wait(Option<Timestamp>),
+    /// Work that takes time.
+    Work(Work),
+    /// A move or a note in the record.
+    Move(Move),
+    /// It cannot be where it is; the reason says why, and what to do.
+    Bury(String),
+}
+
+/// Work that a worker does with a copy of the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Date and sign the action.
+    Sign {
+        /// From when it is valid.
+        valid_from: Timestamp,
+    },
+    /// Post what was signed.
+    Post,
+    /// Look on the platform for what was posted.
+    Search,
+    /// Ask the platform how far the action is.
+    Probe,
+    /// Fetch the results.
+    Fetch,
+    /// Hand the results to a plugin.
+    Deliver(PluginName),
+}
+
+/// A change of the record, for a move; it may be made again where the disk was full the first time.
+pub(crate) type Edit = Box<dyn Fn(&mut Record) + Send>;
+
+/// A move, with what it changes in the record and what is done at once afterwards.
+pub(crate) struct Move {
+    /// The event.
+    pub(crate) edge: Edge,
+    /// What it changes; `None`: the file is renamed unchanged.
+    pub(crate) edit: Option<Edit>,
+    /// What follows without another decision.
+    pub(crate) then: Option<Work>,
+}
+
+impl fmt::Debug for Move {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Move")
+            .field("edge", &self.edge)
+            .field("then", &self.then)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Move {
+    /// Returns a move that changes nothing.
+    pub(crate) fn unchanged(edge: Edge) -> Move {
+        Move { edge, edit: None, then: None }
+    }
+
+    /// Returns a move that changes the record.
+    pub(crate) fn changing(edge: Edge, edit: impl Fn(&mut Record) + Send + 'static) -> Move {
+        Move { edge, edit: Some(Box::new(edit)), then: None }
+    }
+
+    /// Returns a move of a run that cannot go on, with the reason.
+    pub(crate) fn refused(edge: Edge, reason: String) -> Move {
+        Move::changing(edge, move |record| record.reason = Some(reason.clone()))
+    }
+
+    /// Adds what follows at once.
+    pub(crate) fn then(self, work: Work) -> Move {
+        Move { then: Some(work), ..self }
+    }
+}
+
+/// What follows from an outcome.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    /// The move to make, if any.
+    pub(crate) moved: Option<Move>,
+    /// How long nothing is tried.
+    pub(crate) pause: Pause,
+}
+
+/// How long nothing is tried after an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pause {
+    /// Not at all: all went well.
+    None,
+    /// This run alone, for as long as this.
+    For(Duration),
+    /// This run alone: it backs off, at least as long as the server asked for.
+    Run(Option<Duration>),
+    /// Everything that needs the API: the fault is not this run's.
+    Api(Option<Duration>),
+}
+
+impl Verdict {
+    /// Returns the verdict that all went well.
+    pub(crate) fn moved(moved: Move) -> Verdict {
+        Verdict { moved: Some(moved), pause: Pause::None }
+    }
+
+    /// Returns the verdict that nothing has changed and it is tried again.
+    pub(crate) fn paused(pause: Pause) -> Verdict {
+        Verdict { moved: None, pause }
+    }
+}
+
+impl Pause {
+    /// Returns how long to wait after a request that failed.
+    pub(crate) fn after(cause: &ApiError) -> Pause {
+        match cause.scope() {
+            Scope::Request => Pause::Run(cause.retry_after()),
+            Scope::Api => Pause::Api(cause.retry_after()),
+        }
+    }
+}

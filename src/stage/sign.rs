@@ -1,0 +1,107 @@
+//! The worker's side of `action/new`: dates and signs what will be posted.
+//!
+//! Dates are set right before signing, when a worker is free, so that a run that
+//! had to wait does not lose part of its period.
+
+use jiff::Timestamp;
+
+use super::submit::{VALID_SINCE, whole_seconds};
+use super::{Move, Pause, Verdict, Work};
+use crate::action::{Action, CheckError, ParseError, SignError, Signer};
+use crate::chain::Chain;
+use crate::clock::after;
+use crate::spool::{Edge, Fate, Record};
+
+/// What will be posted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Signed {
+    /// The exact JSON text.
+    pub(crate) posted: String,
+    /// The signatures in it.
+    pub(crate) signatures: Vec<String>,
+    /// From when the action is valid.
+    pub(crate) valid_from: Timestamp,
+    /// Until when the action is valid.
+    pub(crate) expire_after: Timestamp,
+}
+
+/// Why nothing was signed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SigningError {
+    /// The job's action is none.
+    #[error("the action cannot be read")]
+    Parse(#[source] ParseError),
+    /// The platform could not take the action.
+    #[error("the action cannot be sent")]
+    Check(#[source] CheckError),
+    /// The key did not sign.
+    #[error("cannot sign the action")]
+    Key(#[source] SignError),
+}
+
+/// Dates and signs the action of a run, valid from `validfrom`; one that came with its signatures is
+/// taken as it is. `expand` gives the target that a macro stands for.
+///
+/// # Errors
+/// See [`SigningError`].
+pub(crate) fn sign(
+    record: &Record,
+    valid_from: Timestamp,
+    signer: &dyn Signer,
+    expand: &dyn Fn(&str) -> Option<String>,
+) -> Result<Signed, SigningError> {
+    let mut action =
+        Action::parse(record.request.template.as_bytes()).map_err(SigningError::Parse)?;
+    if record.request.verbatim {
+        return Ok(Signed {
+            // The text that was signed stays as it is, byte for byte.
+            posted: record.request.template.clone(),
+            signatures: action.signatures.unwrap_or_default(),
+            valid_from: action.valid_from.timestamp(),
+            expire_after: action.expire_after.timestamp(),
+        });
+    }
+    if let Some(target) = expand(&action.target) {
+        action.set_target(&target);
+    }
+    // The period counts from now, not from the minute before for agents whose clocks are behind.
+    let expire_after = after(after(valid_from, VALID_SINCE), record.settings.expiry);
+    action.dated(&record.request.action_name, valid_from, expire_after);
+    let signature = action.sign_with(signer).map_err(SigningError::Key)?;
+    action.check().map_err(SigningError::Check)?;
+    Ok(Signed {
+        posted: action.to_json(),
+        signatures: vec![signature.into()],
+        valid_from,
+        expire_after: whole_seconds(expire_after),
+    })
+}
+
+/// Says what follows from signing: the request becomes durable, and only then is it posted.
+pub(crate) fn signed(signed: Result<Signed, SigningError>) -> Verdict {
+    match signed {
+        Ok(signed) => {
+            let note = move |record: &mut Record| {
+                for signature in &signed.signatures {
+                    if !record.request.signatures.contains(signature) {
+                        record.request.signatures.push(signature.clone());
+                    }
+                }
+                record.request.posted = Some(signed.posted.clone());
+                record.request.valid_from = Some(signed.valid_from);
+                record.request.expire_after = Some(signed.expire_after);
+                record.request.fate = Fate::Unknown;
+            };
+            Verdict::moved(Move::changing(Edge::Signed, note).then(Work::Post))
+        }
+        Err(error @ (SigningError::Parse(_) | SigningError::Check(_))) => {
+            Verdict::moved(Move::refused(Edge::Refused, Chain(&error).to_string()))
+        }
+        Err(error @ SigningError::Key(_)) => {
+            let text = Chain(&error).to_string();
+            let noted =
+                Move::changing(Edge::Noted, move |record| record.error = Some(text.clone()));
+            Verdict { moved: Some(noted), pause: Pause::Api(None) }
+        }
+    }
+}

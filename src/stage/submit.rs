@@ -1,0 +1,208 @@
+//! `action/new`: sends what is to be sent, once.
+//!
+//! **Invariants.** What is posted and its signature are durable in the record
+//! before the POST. From then on the platform may have the action, and the run is
+//! neither posted nor signed again before it is known that it has not: because
+//! nothing was sent, because the API said so, or because a search that was made
+//! late enough did not find it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+
+use super::{Move, Pause, Step, Verdict, Work};
+use crate::api::{ApiError, Found, Next, Posted};
+use crate::clock::{after, before};
+use crate::names::{ActionId, RunId};
+use crate::spool::{Edge, Fate, Record};
+
+/// How far back an action is valid, for agents whose clocks are behind.
+pub(super) const VALID_SINCE: Duration = Duration::from_secs(60);
+/// How long after its expiry the platform can no longer run an action.
+const RUN_OUT: Duration = Duration::from_secs(60);
+
+/// Whether the job of a run lets it be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JobState {
+    /// It does, or the run has no job.
+    Ready,
+    /// It is paused.
+    Paused,
+    /// It is not there.
+    Gone,
+}
+
+/// What is around a run that is to be sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Around {
+    /// The time.
+    pub(crate) now: Timestamp,
+    /// How long an unanswered POST may still take effect.
+    pub(crate) settle: Duration,
+    /// When the last POST ended, or the runner began.
+    pub(crate) ended: Timestamp,
+    /// Before when nothing is tried.
+    pub(crate) not_before: Timestamp,
+    /// Whether the job lets it be sent.
+    pub(crate) job: JobState,
+    /// A newer run of the same job that waits as well.
+    pub(crate) newer: Option<RunId>,
+}
+
+/// Returns when a search that does not find the action proves that it is not there.
+fn conclusive(record: &Record, around: &Around) -> Timestamp {
+    let settled = after(around.ended, around.settle);
+    match record.request.expire_after {
+        Some(expire_after) => settled.min(after(expire_after, RUN_OUT)),
+        None => settled,
+    }
+}
+
+/// Says what is to be done with a run in `action/new`.
+pub(crate) fn decide(record: &Record, around: &Around) -> Step {
+    if record.action_id.is_some() {
+        // Put back by hand: it was accepted once and is never posted again.
+        return Step::Move(Move::changing(Edge::Accepted, |record| record.reason = None));
+    }
+    if record.reason.is_some() {
+        let now = around.now;
+        return Step::Move(Move::changing(Edge::Renewed, move |record| renew(record, now)));
+    }
+    match record.request.fate {
+        Fate::Unknown | Fate::Accepted if around.now < around.not_before => {
+            Step::Wait(Some(around.not_before))
+        }
+        Fate::Unknown | Fate::Accepted => Step::Work(Work::Search),
+        Fate::Unsent | Fate::Refused => decide_to_send(record, around),
+    }
+}
+
+fn decide_to_send(record: &Record, around: &Around) -> Step {
+    let deadline = record.settings.deadline;
+    if let (Some(newer), Fate::Unsent) = (&around.newer, record.request.fate) {
+        return Step::Move(Move::refused(Edge::Refused, format!("superseded by {newer}")));
+    }
+    if around.now >= deadline {
+        let cause = match (&record.error, around.job) {
+            (Some(error), _) => error.clone(),
+            (None, JobState::Paused) => "its job was paused".to_owned(),
+            (None, JobState::Gone) => "its job was not there".to_owned(),
+            (None, JobState::Ready) => "it could not be sent in time".to_owned(),
+        };
+        let reason = format!("its deadline {deadline} passed: {cause}");
+        return Step::Move(Move::refused(Edge::Refused, reason));
+    }
+    if around.job != JobState::Ready {
+        return Step::Wait(Some(deadline));
+    }
+    if around.now < around.not_before {
+        return Step::Wait(Some(around.not_before.min(deadline)));
+    }
+    if is_fresh(record, around.now) {
+        // What was signed still serves; only that it may arrive now must be durable first.
+        let note = |record: &mut Record| record.request.fate = Fate::Unknown;
+        return Step::Move(Move::changing(Edge::Signed, note).then(Work::Post));
+    }
+    Step::Work(Work::Sign { valid_from: whole_seconds(before(around.now, VALID_SINCE)) })
+}
+
+/// Tells whether the signed text can be posted again: less than half of its period has passed.
+fn is_fresh(record: &Record, now: Timestamp) -> bool {
+    let request = &record.request;
+    let (Some(_), Some(from), Some(until)) =
+        (&request.posted, request.valid_from, request.expire_after)
+    else {
+        return false;
+    };
+    let half = crate::clock::elapsed(from, until) / 2;
+    request.fate == Fate::Refused && now < after(from, half)
+}
+
+/// Begins anew with a run that a person put back.
+fn renew(record: &mut Record, now: Timestamp) {
+    let span = crate::clock::elapsed(record.entered, record.settings.deadline);
+    record.settings.deadline = after(now, span);
+    record.entered = now;
+    record.reason = None;
+    record.error = None;
+}
+
+/// Cuts a time to whole seconds: searches by time are then exact.
+pub(super) fn whole_seconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+/// Says what follows from the answer to a POST.
+pub(crate) fn posted(posted: Posted, now: Timestamp) -> Verdict {
+    match posted {
+        Posted::Accepted { id, action } => Verdict::moved(accepted(id, action)),
+        Posted::Refused { cause, next: Next::Invalid } => {
+            Verdict::moved(Move::refused(Edge::Refused, text(&cause)))
+        }
+        Posted::Refused { cause, next: Next::DateAnew } => {
+            let error = text(&cause);
+            Verdict::moved(Move::changing(Edge::Noted, move |record| {
+                note(record, Fate::Refused, &error);
+                // Its period is over: without this it would count as fresh.
+                record.request.expire_after = record.request.expire_after.map(|t| t.min(now));
+                record.request.posted = None;
+            }))
+        }
+        Posted::Refused { cause, next: Next::BackOff } => {
+            noted(Fate::Refused, &cause, Pause::Run(None))
+        }
+        Posted::Refused { cause, next: Next::BackOffAll } => {
+            noted(Fate::Refused, &cause, Pause::Api(None))
+        }
+        Posted::Unknown { cause } => noted(Fate::Unknown, &cause, Pause::Run(cause.retry_after())),
+    }
+}
+
+/// Says what follows from a search that began at `began`.
+pub(crate) fn searched(
+    record: &Record,
+    found: Result<Found, ApiError>,
+    began: Timestamp,
+    around: &Around,
+) -> Verdict {
+    let conclusive = conclusive(record, around);
+    match found {
+        Ok(Found::Action { id, action }) => Verdict::moved(accepted(id, action)),
+        Ok(Found::None) if began >= conclusive => {
+            Verdict::moved(Move::changing(Edge::Noted, |record| {
+                record.request.fate = Fate::Refused;
+            }))
+        }
+        Ok(Found::None) => {
+            Verdict::paused(Pause::For(crate::clock::elapsed(around.now, conclusive)))
+        }
+        Ok(Found::TooMany) => Verdict::paused(Pause::Run(None)),
+        Err(cause) => Verdict::paused(Pause::after(&cause)),
+    }
+}
+
+fn accepted(id: ActionId, action: Box<RawValue>) -> Move {
+    Move::changing(Edge::Accepted, move |record| {
+        record.action_id = Some(id);
+        record.action = Some(action.clone());
+        record.request.fate = Fate::Accepted;
+        record.error = None;
+        record.reason = None;
+    })
+}
+
+fn noted(fate: Fate, cause: &ApiError, pause: Pause) -> Verdict {
+    let error = text(cause);
+    let moved = Move::changing(Edge::Noted, move |record| note(record, fate, &error));
+    Verdict { moved: Some(moved), pause }
+}
+
+fn note(record: &mut Record, fate: Fate, error: &str) {
+    record.request.fate = fate;
+    record.error = Some(error.to_owned());
+}
+
+fn text(cause: &ApiError) -> String {
+    crate::chain::Chain(cause).to_string()
+}
