@@ -94,7 +94,7 @@ enum Told<'a> {
     /// All of it, where a file must pass every filter.
     Whole(&'a RawValue),
     /// The filter that the file passed.
-    Check(Echo<'a>),
+    Check(Box<Echo<'a>>),
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -172,13 +172,13 @@ fn entries<'a>(search: &'a Search, sets: &'a [Files]) -> Option<Vec<Entry<'a>>> 
     let mut entries = Vec::new();
     for (check, files) in search.checks.iter().zip(sets) {
         let told = |path: Option<&Path>| {
-            Told::Check(match path {
+            Told::Check(Box::new(match path {
                 Some(path) => {
                     let folder = clean::folder(path).as_os_str().as_bytes();
                     echo_check(check, Cow::Owned(vec![as_go_reads(folder).into_owned()]))
                 }
                 None => echo_check(check, Cow::Borrowed(&search.request.paths)),
-            })
+            }))
         };
         entries.extend(entries_of(files, told));
     }

@@ -60,10 +60,13 @@ pub(super) struct Source {
     bytes: Bytes,
 }
 
+/// The first bytes of a file, which were read to know it, and the rest.
+type Whole = Chain<Cursor<Vec<u8>>, File>;
+
 #[derive(Debug)]
 enum Bytes {
-    Plain(Chain<Cursor<Vec<u8>>, File>),
-    Packed(Box<MultiGzDecoder<BufReader<Chain<Cursor<Vec<u8>>, File>>>>),
+    Plain(Whole),
+    Packed(Box<MultiGzDecoder<BufReader<Whole>>>),
 }
 
 impl Source {

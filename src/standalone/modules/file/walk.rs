@@ -11,10 +11,10 @@
 //! where the link was the path to search.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs::{self, FileType, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use super::clean::join;
@@ -86,7 +86,7 @@ impl<'a> Walk<'a> {
                     root.display(),
                     target.display()
                 ));
-                self.file(Candidate::new(root.to_owned(), Links::Follow), &active);
+                self.file(&Candidate::new(root.to_owned(), Links::Follow), &active);
             }
             (_, false) => self.file_root(root, link, &active),
         }
@@ -99,7 +99,7 @@ impl<'a> Walk<'a> {
         }
         let path = if link { link::resolve(root) } else { Ok(root.to_owned()) };
         match path {
-            Ok(path) => self.file(Candidate::new(path, Links::Refuse), active),
+            Ok(path) => self.file(&Candidate::new(path, Links::Refuse), active),
             Err(error) => self.findings.unopened(format!("ERROR: followSymLink() -> {error}")),
         }
     }
@@ -134,7 +134,16 @@ impl<'a> Walk<'a> {
             }
         };
         let mut below = Vec::new();
-        for (path, kind) in entries {
+        for (name, kind) in entries {
+            let path = join(&folder.path, &name);
+            let kind = match kind {
+                Ok(kind) => kind,
+                Err(error) => {
+                    let reason = reason(&error);
+                    self.findings.unopened(format!("ERROR: lstat {}: {reason}", path.display()));
+                    continue;
+                }
+            };
             if kind.is_dir() {
                 let active = self.below(&folder.active, &path);
                 if !active.is_empty() {
@@ -143,7 +152,7 @@ impl<'a> Walk<'a> {
             } else if kind.is_file() {
                 let mut active = folder.active.clone();
                 self.join(&mut active, &path);
-                self.file(Candidate::new(path, Links::Refuse), &active);
+                self.file(&Candidate::new(path, Links::Refuse), &active);
             } else if kind.is_symlink() {
                 self.link(path, &folder.active);
             }
@@ -179,7 +188,7 @@ impl<'a> Walk<'a> {
     fn link(&mut self, path: PathBuf, active: &[Active]) {
         let error = match fs::metadata(&path) {
             Ok(meta) if meta.is_file() => {
-                return self.file(Candidate::new(path, Links::Follow), active);
+                return self.file(&Candidate::new(path, Links::Follow), active);
             }
             Ok(_) => return,
             Err(error) => error,
@@ -192,7 +201,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Has a file judged by each search that still wants hits.
-    fn file(&mut self, candidate: Candidate, active: &[Active]) {
+    fn file(&mut self, candidate: &Candidate, active: &[Active]) {
         self.findings.files += 1;
         let mut told: Vec<String> = Vec::new();
         for Active { search: index, .. } in active {
@@ -202,7 +211,7 @@ impl<'a> Walk<'a> {
             let Some(search) = self.searches.get(*index) else {
                 continue;
             };
-            let judgement = judge(&candidate, search);
+            let judgement = judge(candidate, search);
             if let (Some(info), Some(hits)) = (judgement.info, self.findings.hits.get_mut(*index)) {
                 let path = candidate.path.as_os_str().as_bytes();
                 let sets = hits.sets.iter_mut().zip(judgement.passed).filter(|(_, passed)| *passed);
@@ -245,11 +254,11 @@ fn look(path: &Path) -> io::Result<(bool, Metadata)> {
 }
 
 /// Returns the entries of a folder, by name, with what they are.
-fn list(folder: &Path) -> io::Result<Vec<(PathBuf, FileType)>> {
+fn list(folder: &Path) -> io::Result<Vec<(OsString, io::Result<FileType>)>> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        entries.push((join(folder, &entry.file_name()), entry.file_type()?));
+        entries.push((entry.file_name(), entry.file_type()));
     }
     entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     Ok(entries)
