@@ -194,9 +194,7 @@ impl Check {
             }
         }
     }
-}
 
-impl Check {
     /// Returns what is asked of the lines, if it is about them.
     pub(super) fn lines(&self) -> Option<&LineTest> {
         match &self.test {
