@@ -11,6 +11,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use slog::Level;
 
 use super::config::{self, StandaloneConfig};
 use super::module::{self, RunError};
@@ -18,10 +19,11 @@ use super::{Data, Platform, PlatformError, SpoolError};
 use crate::chain::Chain;
 use crate::clock::{Clock, SystemClock};
 use crate::config::fault::ConfigError;
+use crate::config::logging::{LogFormat, LogTarget, LoggingConfig};
 use crate::data::Permissions;
 use crate::disk::{Disk, DiskError, HAND_PREFIX, RealFs};
 use crate::exit::Exit;
-use crate::logging::{self, Format, Log, LogError, LogSettings, Target};
+use crate::logging::{Log, LogError};
 
 /// The most that is read of a configuration or a key.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -107,7 +109,9 @@ impl Failure {
         match self {
             Failure::NoConfig(_) | Failure::Key(_) => Exit::NoInput,
             Failure::Config(_) => Exit::Config,
-            Failure::Platform(PlatformError::Spool(SpoolError::Locked { .. })) => Exit::Locked,
+            Failure::Platform(
+                PlatformError::Busy { .. } | PlatformError::Spool(SpoolError::Locked { .. }),
+            ) => Exit::Locked,
             Failure::Platform(PlatformError::Known { .. } | PlatformError::Key { .. }) => {
                 Exit::Data
             }
@@ -193,15 +197,9 @@ fn disk(folder: &Path) -> Disk {
 fn run(file: &Path, program: PathBuf) -> Result<(), Failure> {
     let config = read(file)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let log = Log::start(
-        &LogSettings {
-            program: "mig-standalone",
-            target: Target::Stdout,
-            level: slog::Level::Info,
-            format: Format::Text,
-        },
-        Arc::clone(&clock),
-    )?;
+    let settings =
+        LoggingConfig { target: LogTarget::Stdout, level: Level::Info, format: LogFormat::Text };
+    let log = Log::start(&settings, "mig-standalone", None, Arc::clone(&clock))?;
     // Before anything is started, so that no signal is missed.
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(Failure::Signals)?;
     let platform = Platform::start(&config, program, clock, &log.root)?;
@@ -240,4 +238,80 @@ fn init(folder: &Path, key: Option<(&str, &Path)>, clock: &dyn Clock) -> Result<
     }
     text.push_str(&format!("start it: mig-standalone -c {}\n", file.display()));
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns exit status, stdout and stderr.
+    fn mig_standalone(arguments: &[&str], input: &str) -> (Exit, String, String) {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let arguments = ["mig-standalone"].iter().chain(arguments).map(OsString::from);
+        let exit = main(arguments, PathBuf::new(), &mut input.as_bytes(), &mut out, &mut err);
+        (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+    }
+
+    #[test]
+    fn what_init_lays_out_can_be_started_and_is_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("mig");
+        let path = root.to_str().unwrap();
+        let (exit, out, err) = mig_standalone(&["init", path], "");
+        assert_eq!((exit, err.as_str()), (Exit::Done, ""));
+        assert_eq!(out, format!("start it: mig-standalone -c {path}/standalone.cfg\n"));
+        let config = read(&root.join("standalone.cfg")).unwrap();
+        assert_eq!((config.spool, config.data), (root.join("spool"), root.join("data")));
+        let disk = disk(&root);
+        for private in ["", "data", "data/gnupg", "data/mig.db", "standalone.cfg"] {
+            let meta = disk.find(&root.join(private)).unwrap().unwrap();
+            assert_eq!(meta.mode & 0o077, 0, "{private}");
+        }
+        let (exit, _, err) = mig_standalone(&["init", path], "");
+        assert_eq!(exit, Exit::CannotCreate);
+        assert!(err.starts_with("mig-standalone: ") && err.contains("is not empty"), "{err}");
+    }
+
+    #[test]
+    fn a_key_that_is_none_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, key) = (folder.path().join("mig"), folder.path().join("key"));
+        disk(folder.path()).create(&key, b"no key").unwrap();
+        let arguments = ["init", root.to_str().unwrap(), "--key", key.to_str().unwrap()];
+        let (exit, _, err) = mig_standalone(&arguments, "");
+        assert_eq!(exit, Exit::Data, "{err}");
+    }
+
+    #[test]
+    fn faults_of_a_configuration_are_told_one_a_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("standalone.cfg");
+        let path = file.to_str().unwrap();
+        let (exit, _, err) = mig_standalone(&["-c", path], "");
+        assert_eq!(exit, Exit::NoInput);
+        assert!(err.contains("init"), "{err}");
+        disk(folder.path()).create(&file, b"[api]\nlisten = x\nport = 1\n").unwrap();
+        let (exit, _, err) = mig_standalone(&["-c", path, "run"], "");
+        assert_eq!((exit, err.lines().count()), (Exit::Config, 2), "{err}");
+    }
+
+    #[test]
+    fn a_module_that_is_not_there_is_named() {
+        let (exit, _, err) = mig_standalone(&["module", "nosuch"], "");
+        assert_eq!(
+            (exit, err.as_str()),
+            (Exit::Data, "mig-standalone: module 'nosuch' is not available\n")
+        );
+    }
+
+    #[test]
+    fn help_and_version_need_nothing() {
+        let (exit, out, _) = mig_standalone(&["-V"], "");
+        assert_eq!(
+            (exit, out),
+            (Exit::Done, format!("mig-standalone {}\n", env!("CARGO_PKG_VERSION")))
+        );
+        assert_eq!(mig_standalone(&["--help"], "").0, Exit::Done);
+        assert_eq!(mig_standalone(&["--nosuch"], "").0, Exit::Usage);
+    }
 }

@@ -35,11 +35,11 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 pub(crate) use agent::AgentError;
-use agent::{Agent, Tools};
+use agent::{Agent, Tools, Work};
 use api::Api;
 use config::StandaloneConfig;
 pub(crate) use scheduler::ScheduleError;
@@ -51,9 +51,12 @@ pub(crate) use spool::SpoolError;
 
 use crate::clock::Clock;
 use crate::data::{DataError, Ids, Permissions, Store};
-use crate::disk::{DAEMON_PREFIX, Disk, DiskError, RealFs};
+use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Lock, RealFs};
 use crate::pgp::{Fingerprint, ImportError, Verifier};
 use crate::wake::Stop;
+
+/// The folder of the data folder where files are made.
+const SCRATCH: &str = ".tmp";
 
 /// Why a platform cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +64,12 @@ pub(crate) enum PlatformError {
     /// The data folder cannot be used.
     #[error("cannot use the platform's data folder")]
     Disk(#[from] DiskError),
+    /// Another platform uses the data.
+    #[error("another platform uses data folder {}", path.display())]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The tables cannot be used.
     #[error("cannot use the platform's database")]
     Data(#[from] DataError),
@@ -86,7 +95,7 @@ pub(crate) enum PlatformError {
     /// The agent cannot be started.
     #[error(transparent)]
     Agent(#[from] AgentError),
-    /// A thread cannot be started, or broke down.
+    /// A thread cannot be started, or has broken down.
     #[error("cannot run the platform's {thread}")]
     Thread {
         /// What it is for.
@@ -115,17 +124,26 @@ pub(crate) enum PlatformError {
 pub(crate) struct Data {
     store: Arc<Store>,
     home: PathBuf,
+    disk: Disk,
 }
 
 impl Data {
     /// Opens the data folder; makes it, private to its owner, if it is not there.
     pub(crate) fn open(folder: &Path) -> Result<Data, PlatformError> {
-        let disk = Disk::new(Arc::new(RealFs), folder.join(".tmp"), DAEMON_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), folder.join(SCRATCH), DAEMON_PREFIX);
         let home = folder.join("gnupg");
-        disk.make_folders(&folder.join(".tmp"))?;
+        disk.make_folders(&folder.join(SCRATCH))?;
         disk.make_folder(&home)?;
         let store = Arc::new(Store::open(&disk, &folder.join("mig.db"))?);
-        Ok(Data { store, home })
+        Ok(Data { store, home, disk })
+    }
+
+    /// Keeps other platforms from using the folder as long as the answer lives.
+    fn lock(&self, folder: &Path) -> Result<Lock, PlatformError> {
+        self.disk.lock(folder).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => PlatformError::Busy { path: folder.to_owned() },
+            _ => error.into(),
+        })
     }
 
     /// Adds an investigator with an armored public key.
@@ -158,16 +176,36 @@ impl Data {
     }
 }
 
+/// The threads that do the platform's work.
+#[derive(Debug)]
+struct Works {
+    stop: Stop,
+    agent: Agent,
+    scheduler: JoinHandle<()>,
+    events: Sender<Event>,
+}
+
+impl Works {
+    /// Stops them: no more commands, no more modules.
+    fn stop(self) -> Result<(), PlatformError> {
+        // Modules are ended and their commands stay unanswered, so that they are run again.
+        self.stop.ask();
+        // A scheduler that cannot be told has ended already.
+        self.events.send(Event::Stop).ok();
+        let scheduled = self.scheduler.join();
+        self.agent.join();
+        scheduled.map_err(|_| broken("scheduler", io::Error::other("its thread broke down")))
+    }
+}
+
 /// A platform that runs.
 #[derive(Debug)]
 pub(crate) struct Platform {
     address: SocketAddr,
     data: Data,
-    stop: Stop,
     server: Server,
-    agent: Agent,
-    scheduler: JoinHandle<()>,
-    events: Sender<Event>,
+    works: Works,
+    _lock: Lock,
 }
 
 impl Platform {
@@ -178,18 +216,25 @@ impl Platform {
         clock: Arc<dyn Clock>,
         log: &slog::Logger,
     ) -> Result<Platform, PlatformError> {
-        let child = |stage: &'static str| log.new(slog::o!("stage" => stage));
-        // The lock first: nothing is touched that another platform uses.
+        // The locks first: nothing is touched that another platform uses.
         let spool = Spool::open(Arc::new(RealFs), &config.spool)?;
         let data = Data::open(&config.data)?;
-        let signers = Signers::new(Arc::clone(&data.store), data.verifier(), child("signers"));
-        let signers = Arc::new(signers);
+        let lock = data.lock(&config.data)?;
+        let store = || Arc::clone(&data.store);
+        let child = |stage: &'static str| log.new(slog::o!("stage" => stage));
+        let signers = Arc::new(Signers::new(store(), data.verifier(), child("signers")));
         let ids = Arc::new(Ids::new(clock.now(), data.store.highest_id()?));
+        let listener = listen(config.listen)?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| PlatformError::Listen { address: config.listen, source })?;
+        if !address.ip().is_loopback() {
+            slog::warn!(log, "the API can be reached from other hosts, in clear text"; "listen" => %address);
+        }
         let (work, worker) = channel();
-        let (events, inbox) = channel();
         let scheduler = Scheduler::new(
             spool,
-            Arc::clone(&data.store),
+            store(),
             Arc::clone(&ids),
             Arc::clone(&clock),
             config.heartbeat,
@@ -199,36 +244,29 @@ impl Platform {
         scheduler
             .recover()
             .map_err(|source| PlatformError::Recover { path: config.spool.clone(), source })?;
-        let listen = |source| PlatformError::Listen { address: config.listen, source };
-        let listener = TcpListener::bind(config.listen).map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
-        if !address.ip().is_loopback() {
-            slog::warn!(log, "the API can be reached from other hosts, in clear text"; "listen" => %address);
-        }
-        let stop = Stop::new();
         let tools = Tools {
             program,
-            store: Arc::clone(&data.store),
+            store: store(),
             signers: Arc::clone(&signers),
             clock: Arc::clone(&clock),
-            disk: Disk::new(Arc::new(RealFs), config.data.join(".tmp"), DAEMON_PREFIX),
+            disk: Disk::new(Arc::new(RealFs), config.data.join(SCRATCH), DAEMON_PREFIX),
             heartbeat: config.heartbeat,
             module_timeout: config.module_timeout,
-            stop: stop.clone(),
+            stop: Stop::new(),
             log: child("agent"),
         };
-        let agent = Agent::start(tools, &ids, worker, &events)?;
-        let thread = |thread| move |source| PlatformError::Thread { thread, source };
-        let scheduler = std::thread::Builder::new()
-            .name("scheduler".to_owned())
-            .spawn(move || scheduler.run(&inbox))
-            .map_err(thread("scheduler"))?;
+        let works = set_to_work(scheduler, tools, &ids, worker)?;
         let base = format!("http://{address}");
-        let store = Arc::clone(&data.store);
-        let api = Api { store, signers, ids, clock, base, log: child("api") };
-        let server = Server::start(listener, api).map_err(thread("API"))?;
+        let api = Api { store: store(), signers, ids, clock, base, log: child("api") };
+        let server = match Server::start(listener, api) {
+            Ok(server) => server,
+            Err(source) => {
+                works.stop()?;
+                return Err(broken("API", source));
+            }
+        };
         slog::info!(log, "platform started"; "listen" => %address);
-        Ok(Platform { address, data, stop, server, agent, scheduler, events })
+        Ok(Platform { address, data, server, works, _lock: lock })
     }
 
     /// Returns the API's URL, with the slash at its end that clients want.
@@ -241,18 +279,42 @@ impl Platform {
         &self.data
     }
 
-    /// Stops the platform in order: no more requests, no more commands, no more modules.
+    /// Stops the platform in order: no more requests, then no more work.
     pub(crate) fn stop(self) -> Result<(), PlatformError> {
-        let thread = |thread| move |source| PlatformError::Thread { thread, source };
-        let served = self.server.stop().map_err(thread("API"));
-        // Modules first: their agent then drops what it was doing.
-        self.stop.ask();
-        // The scheduler has ended already if it cannot be told.
-        self.events.send(Event::Stop).ok();
-        let scheduled = self.scheduler.join();
-        self.agent.join();
-        served?;
-        scheduled.map_err(|_| thread("scheduler")(io::Error::other("its thread broke down")))
+        let served = self.server.stop().map_err(|source| broken("API", source));
+        self.works.stop()?;
+        served
+    }
+}
+
+fn broken(thread: &'static str, source: io::Error) -> PlatformError {
+    PlatformError::Thread { thread, source }
+}
+
+/// Takes the address, with port 0 a free one.
+fn listen(address: SocketAddr) -> Result<TcpListener, PlatformError> {
+    TcpListener::bind(address).map_err(|source| PlatformError::Listen { address, source })
+}
+
+/// Starts the agent, then the scheduler: the first action finds the agent registered.
+fn set_to_work(
+    scheduler: Scheduler,
+    tools: Tools,
+    ids: &Ids,
+    work: Receiver<Work>,
+) -> Result<Works, PlatformError> {
+    let (events, inbox) = channel();
+    let stop = tools.stop.clone();
+    let agent = Agent::start(tools, ids, work, &events)?;
+    let thread = std::thread::Builder::new().name("scheduler".to_owned());
+    match thread.spawn(move || scheduler.run(&inbox)) {
+        Ok(scheduler) => Ok(Works { stop, agent, scheduler, events }),
+        Err(source) => {
+            // The scheduler is gone and with it the agent's work.
+            stop.ask();
+            agent.join();
+            Err(broken("scheduler", source))
+        }
     }
 }
 

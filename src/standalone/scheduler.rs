@@ -19,29 +19,24 @@
 //! **Failure.** An entry that cannot be handled is reported once, holds up no other,
 //! and is tried again at the next run.
 
+mod actions;
+mod commands;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use jiff::Timestamp;
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
-use super::agent::{Done, Work, empty_results};
+use super::agent::{Done, Work};
 use super::spool::{Name, Place, Spool};
-use super::target::{Target, TargetError};
 use super::view::{self, ViewError};
 use crate::chain::Chain;
-use crate::clock::{Clock, after, before};
-use crate::data::{ActionRow, ActionStatus, CommandRow, CommandStatus, DataError, Id, Ids, Store};
+use crate::clock::{Clock, before};
+use crate::data::{ActionRow, ActionStatus, CommandRow, DataError, Id, Ids, Store};
 use crate::disk::DiskError;
 
 /// How often the scheduler looks.
 const PERIOD_SPAN: Duration = Duration::from_secs(1);
-/// How long after its end an action waits for an answer that the agent is about to give:
-/// a module that was ended at that moment is told as such.
-const ANSWER_SPAN: Duration = Duration::from_secs(2);
 /// How many heartbeats an agent may miss before it is idle.
 const HEARTBEATS_MISSED_MAX: u32 = 5;
 
@@ -66,17 +61,6 @@ pub(crate) enum ScheduleError {
     /// The file of a command has the status of none.
     #[error("its status is none of a command that is done")]
     Status,
-}
-
-/// Why an action will not be sent.
-#[derive(Debug, thiserror::Error)]
-enum Invalid {
-    #[error("it expired before it could be sent")]
-    Expired,
-    #[error("its target cannot be used")]
-    Target(#[from] TargetError),
-    #[error("its target selects no agent that is online or idle")]
-    Nobody,
 }
 
 /// What wakes the scheduler before its time.
@@ -104,14 +88,6 @@ pub(super) struct Scheduler {
     /// What was last told of an entry that could not be handled.
     told: HashMap<Name, String>,
     log: slog::Logger,
-}
-
-/// What the file of a command says of its answer.
-#[derive(Deserialize)]
-struct Returned {
-    status: String,
-    results: Box<RawValue>,
-    finishtime: Timestamp,
 }
 
 impl Scheduler {
@@ -219,211 +195,6 @@ impl Scheduler {
         }
     }
 
-    /// Takes up the actions that were posted and may begin.
-    fn take_up(&mut self, now: Timestamp) {
-        let pending = match self.store.pending_actions(now) {
-            Ok(pending) => pending,
-            Err(error) => {
-                slog::error!(self.log, "new actions cannot be read"; "error" => %Chain(&error));
-                return;
-            }
-        };
-        for action in pending {
-            let name = Name::action(action.id);
-            let taken = self.action_text(&action).and_then(|text| {
-                self.spool.create(Place::ActionNew, name, &text)?;
-                Ok(self.store.set_action_status(action.id, ActionStatus::Scheduled, now)?)
-            });
-            if let Err(error) = taken {
-                self.tell(Place::ActionNew, name, &error);
-            }
-        }
-    }
-
-    /// Sends an action of `new` to the agents that it is for.
-    fn send(&mut self, name: Name, now: Timestamp) -> Result<(), ScheduleError> {
-        let action = self.store.action(name.action)?.ok_or(ScheduleError::Unknown)?;
-        if action.status == ActionStatus::Invalid.as_str() {
-            self.spool.shift(name, Place::ActionNew, Place::ActionInvalid)?;
-            return Ok(());
-        }
-        // Otherwise it was sent before a crash, and only its files are missing.
-        if action.status != ActionStatus::Inflight.as_str() {
-            self.store.set_action_status(action.id, ActionStatus::Preparing, now)?;
-            let agents = match self.selected(&action, now)? {
-                Ok(agents) => agents,
-                Err(invalid) => {
-                    slog::warn!(self.log, "action is invalid";
-                        "action" => action.id.number(), "error" => %Chain(&invalid));
-                    self.store.invalidate_action(action.id, now)?;
-                    self.spool.shift(name, Place::ActionNew, Place::ActionInvalid)?;
-                    return Ok(());
-                }
-            };
-            let commands: Vec<_> =
-                agents.into_iter().map(|agent| (self.ids.next(), agent)).collect();
-            let results = empty_results(&action.operations)?;
-            self.store.begin_action(action.id, &commands, &results, now)?;
-            slog::info!(self.log, "action sent";
-                "action" => action.id.number(), "agents" => commands.len());
-        }
-        self.ready(&action)?;
-        self.spool.shift(name, Place::ActionNew, Place::ActionInflight)?;
-        Ok(())
-    }
-
-    /// Returns the agents that an action is for.
-    fn selected(
-        &self,
-        action: &ActionRow,
-        now: Timestamp,
-    ) -> Result<Result<Vec<Id>, Invalid>, DataError> {
-        if action.expireafter <= now {
-            return Ok(Err(Invalid::Expired));
-        }
-        let target = match Target::parse(&action.target) {
-            Ok(target) => target,
-            Err(error) => return Ok(Err(error.into())),
-        };
-        let agents = self.store.live_agents()?;
-        let ids: Vec<Id> =
-            agents.iter().filter(|agent| target.matches(*agent)).map(|agent| agent.id).collect();
-        Ok(if ids.is_empty() { Err(Invalid::Nobody) } else { Ok(ids) })
-    }
-
-    /// Puts the commands of an action that are not done into `ready`, but those that are further.
-    fn ready(&self, action: &ActionRow) -> Result<(), ScheduleError> {
-        for command in self.store.commands_of(action.id)? {
-            let name = Name::command(action.id, command.id);
-            let has = |place| self.spool.has(place, name);
-            if command.status == CommandStatus::Sent.as_str()
-                && !has(Place::CommandInflight)?
-                && !has(Place::CommandReturned)?
-            {
-                self.spool.create(
-                    Place::CommandReady,
-                    name,
-                    &self.command_text(&command, action)?,
-                )?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives a command to the agent, or up if it was not answered in time.
-    fn wait(&mut self, name: Name, now: Timestamp) -> Result<(), ScheduleError> {
-        let Some(id) = name.command else { return Err(ScheduleError::Unknown) };
-        let is_answered = self.spool.has(Place::CommandReturned, name)?
-            || self.unwritten.iter().any(|done| done.command == id);
-        if is_answered {
-            return Ok(());
-        }
-        let action = self.store.action(name.action)?.ok_or(ScheduleError::Unknown)?;
-        let command = self.store.command(id)?.ok_or(ScheduleError::Unknown)?;
-        let is_in_hand = self.in_hand.contains(&id);
-        let patience = if is_in_hand { ANSWER_SPAN } else { Duration::ZERO };
-        if command.status != CommandStatus::Sent.as_str() {
-            self.spool.shift(name, Place::CommandInflight, Place::CommandDone)?;
-        } else if after(action.expireafter, patience) < now {
-            self.in_hand.remove(&id);
-            let results = empty_results(&action.operations)?;
-            self.answer(&action, command, CommandStatus::Expired, results, now)?;
-        } else if !is_in_hand {
-            // A send that fails means that the agent has stopped, which a restart mends.
-            if self.work.send(Work { command: id, action }).is_ok() {
-                self.in_hand.insert(id);
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes the agent's answers to `returned`; those that cannot be written are kept.
-    fn write_answers(&mut self, now: Timestamp) {
-        for done in std::mem::take(&mut self.unwritten) {
-            let name = Name::command(done.action, done.command);
-            match self.write_answer(&done, name, now) {
-                Ok(()) => drop(self.in_hand.remove(&done.command)),
-                Err(error) => {
-                    self.tell(Place::CommandReturned, name, &error);
-                    self.unwritten.push(done);
-                }
-            }
-        }
-    }
-
-    fn write_answer(&self, done: &Done, name: Name, now: Timestamp) -> Result<(), ScheduleError> {
-        let action = self.store.action(done.action)?.ok_or(ScheduleError::Unknown)?;
-        let command = self.store.command(done.command)?.ok_or(ScheduleError::Unknown)?;
-        if command.status == CommandStatus::Sent.as_str()
-            && self.spool.has(Place::CommandInflight, name)?
-        {
-            return self.answer(&action, command, done.status, done.results.clone(), now);
-        }
-        slog::warn!(self.log, "answer came too late"; "command" => done.command.number());
-        Ok(())
-    }
-
-    /// Puts the answer to a command into `returned`.
-    fn answer(
-        &self,
-        action: &ActionRow,
-        command: CommandRow,
-        status: CommandStatus,
-        results: String,
-        now: Timestamp,
-    ) -> Result<(), ScheduleError> {
-        let name = Name::command(action.id, command.id);
-        let command = CommandRow {
-            status: status.as_str().to_owned(),
-            results,
-            finishtime: Some(now),
-            ..command
-        };
-        self.spool.create(Place::CommandReturned, name, &self.command_text(&command, action)?)?;
-        Ok(())
-    }
-
-    /// Puts an answer of `returned` into the database.
-    fn keep_answer(&mut self, name: Name) -> Result<(), ScheduleError> {
-        let Some(command) = name.command else { return Err(ScheduleError::Unknown) };
-        let bytes = self.spool.read(Place::CommandReturned, name)?;
-        let status = |returned: &Returned| {
-            CommandStatus::parse(&returned.status).filter(|status| *status != CommandStatus::Sent)
-        };
-        let returned = serde_json::from_slice::<Returned>(&bytes)
-            .map_err(ScheduleError::from)
-            .and_then(|returned| Ok((status(&returned).ok_or(ScheduleError::Status)?, returned)));
-        let (status, returned) = match returned {
-            Ok(returned) => returned,
-            Err(error) => {
-                // The command is still inflight: it is asked for again, or expires.
-                self.spool.set_aside(Place::CommandReturned, name)?;
-                return Err(error);
-            }
-        };
-        self.store.finish_command(command, status, returned.results.get(), returned.finishtime)?;
-        self.spool.shift(name, Place::CommandReturned, Place::CommandDone)?;
-        self.spool.remove(Place::CommandInflight, name)?;
-        slog::info!(self.log, "command done"; "action" => name.action.number(),
-            "command" => command.number(), "status" => %status);
-        Ok(())
-    }
-
-    /// Completes an action of which every command is done.
-    fn complete(&mut self, name: Name, now: Timestamp) -> Result<(), ScheduleError> {
-        let counters = self.store.counters(name.action)?;
-        if counters.of(CommandStatus::Sent) > 0 {
-            return Ok(());
-        }
-        self.store.complete_action(name.action, now)?;
-        let action = self.store.action(name.action)?.ok_or(ScheduleError::Unknown)?;
-        let text = view::summary(&action, &counters)?.to_json();
-        self.spool.create(Place::ActionDone, name, &text)?;
-        self.spool.remove(Place::ActionInflight, name)?;
-        slog::info!(self.log, "action completed"; "action" => name.action.number());
-        Ok(())
-    }
-
     fn action_text(&self, action: &ActionRow) -> Result<String, ScheduleError> {
         let signers = self.store.signers(action.id)?;
         Ok(view::action(action, &signers, &self.store.counters(action.id)?)?.to_json())
@@ -440,3 +211,6 @@ impl Scheduler {
         Ok(serde_json::to_string(&command)?)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,7 +93,7 @@ async fn respond(api: Arc<Api>, request: axum::http::Request<HttpBody>) -> Respo
         // Cut off or too long: nobody hears the answer in the first case.
         Err(_) => Body::TooLarge,
     };
-    let request = plain(parts, peer, body);
+    let request = plain(&parts, peer, body);
     match tokio::task::spawn_blocking(move || api.answer(&request)).await {
         Ok(answer) => sent(answer),
         Err(_) => status(StatusCode::INTERNAL_SERVER_ERROR),
@@ -101,7 +101,7 @@ async fn respond(api: Arc<Api>, request: axum::http::Request<HttpBody>) -> Respo
 }
 
 /// Returns a request as the API's functions take it.
-fn plain(parts: Parts, peer: SocketAddr, body: Body) -> Request {
+fn plain(parts: &Parts, peer: SocketAddr, body: Body) -> Request {
     Request {
         method: parts.method.as_str().to_owned(),
         path: parts.uri.path().to_owned(),

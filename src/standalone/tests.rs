@@ -321,4 +321,8 @@ fn two_platforms_cannot_share_a_spool_and_a_key_is_known_once() {
     let second = Platform::start(&config, PathBuf::new(), Arc::new(SystemClock), &log);
     assert!(matches!(second, Err(PlatformError::Spool(SpoolError::Locked { .. }))));
     assert!(!rig.folder.path().join("other").exists());
+    let config =
+        StandaloneConfig::parse(b"[directories]\nspool = other\ndata = data\n", &file).unwrap();
+    let second = Platform::start(&config, PathBuf::new(), Arc::new(SystemClock), &log);
+    assert!(matches!(second, Err(PlatformError::Busy { .. })));
 }

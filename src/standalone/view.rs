@@ -9,7 +9,7 @@ use crate::data::{ActionRow, AgentRow, CommandRow, CommandStatus, Counters, Inve
 
 /// Why a row cannot be shown.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ViewError {
+pub(crate) enum ViewError {
     /// An action's columns are not what an action holds.
     #[error("action {id} in the database is damaged")]
     Action {
