@@ -63,7 +63,7 @@ const PINS: [(&str, &[&str]); 30] = [
     ("rustix::event", &["plugin", "standalone"]),
     ("rustix::fs", &["disk", "plugin", "standalone"]),
     ("rustix::io", &["plugin", "standalone"]),
-    ("rustix::process", &["plugin", "standalone"]),
+    ("rustix::process", &["plugin", "standalone", "daemon", "cli"]),
     ("rustix::rand", &["api"]),
     ("rustix::system", &["logging"]),
     ("saffron", &["schedule"]),
