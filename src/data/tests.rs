@@ -1,3 +1,5 @@
+//! The tables in an SQLite file, as the platform uses them.
+
 use std::sync::Arc;
 
 use jiff::Timestamp;

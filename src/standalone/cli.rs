@@ -11,6 +11,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use slog::Level;
 
 use super::config::{self, StandaloneConfig};
 use super::module::{self, RunError};
@@ -18,10 +19,11 @@ use super::{Data, Platform, PlatformError, SpoolError};
 use crate::chain::Chain;
 use crate::clock::{Clock, SystemClock};
 use crate::config::fault::ConfigError;
+use crate::config::logging::{LogFormat, LogTarget, LoggingConfig};
 use crate::data::Permissions;
 use crate::disk::{Disk, DiskError, HAND_PREFIX, RealFs};
 use crate::exit::Exit;
-use crate::logging::{Format, Log, LogError, LogSettings, Target};
+use crate::logging::{Log, LogError};
 
 /// The most that is read of a configuration or a key.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -195,15 +197,9 @@ fn disk(folder: &Path) -> Disk {
 fn run(file: &Path, program: PathBuf) -> Result<(), Failure> {
     let config = read(file)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let log = Log::start(
-        &LogSettings {
-            program: "mig-standalone",
-            target: Target::Stdout,
-            level: slog::Level::Info,
-            format: Format::Text,
-        },
-        Arc::clone(&clock),
-    )?;
+    let settings =
+        LoggingConfig { target: LogTarget::Stdout, level: Level::Info, format: LogFormat::Text };
+    let log = Log::start(&settings, "mig-standalone", None, Arc::clone(&clock))?;
     // Before anything is started, so that no signal is missed.
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(Failure::Signals)?;
     let platform = Platform::start(&config, program, clock, &log.root)?;
