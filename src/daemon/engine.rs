@@ -14,7 +14,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use slog::{error, info, warn};
+use slog::error;
 
 use super::gate::Gate;
 use super::index::{Index, Key, Live};
@@ -23,12 +23,10 @@ use super::scan::Strangers;
 use super::watching::Watches;
 use super::workers::{Pool, Task, Workers};
 use super::{Event, Parts};
-use crate::api::backoff;
 use crate::chain::Chain;
-use crate::clock::after;
-use crate::spool::{Edge, Folder, Record, Run, SpoolError};
+use crate::spool::{Folder, Record, Run, SpoolError};
 use crate::stage::submit::{Around, JobState};
-use crate::stage::{Move, Pause, Step, Work, collect, deliver, fetch, submit};
+use crate::stage::{Pause, Step, Work, collect, deliver, fetch, submit};
 
 /// How long the engine sleeps at the most, so that a clock that was set is noticed.
 const NAP: Duration = Duration::from_secs(60);

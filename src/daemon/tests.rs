@@ -1,6 +1,8 @@
 //! What becomes of runs, from a job's folder to its plugins.
+#![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
 
 use super::testing::{Mood, Rig, write};
+use crate::clock::{Clock as _, SystemClock};
 use crate::spool::{Fate, Folder};
 
 const ID: &str = "job.20261122T120100Z";
@@ -186,7 +188,7 @@ fn a_half_written_file_is_judged_when_it_is_left_alone() {
     let path = rig.path("spool/action/new/mine.json");
     // The file's own time is the machine's, so the clock that is set follows it.
     write(&path, "{\"name\":");
-    let now = jiff::Timestamp::now();
+    let now = SystemClock.now();
     rig.at(&now.to_string());
     assert_eq!(rig.spool(), ["action/new mine"]);
     rig.at(&crate::clock::after(now, std::time::Duration::from_secs(11)).to_string());

@@ -41,11 +41,6 @@ impl DiskError {
     pub(crate) fn kind(&self) -> io::ErrorKind {
         self.source.kind()
     }
-
-    /// Returns the path that it is about.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
 }
 
 /// Gives an error of the file system its path.
@@ -130,11 +125,6 @@ impl Disk {
             self.make_folders(parent)?;
         }
         self.make_folder(path)
-    }
-
-    /// Removes an empty folder.
-    pub(crate) fn remove_folder(&self, path: &Path) -> Result<(), DiskError> {
-        self.fs.remove_folder(path).context("remove folder", path)
     }
 
     /// Makes a symbolic link at `path` that says `target`; that the name is taken is no error.
