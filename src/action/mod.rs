@@ -10,7 +10,7 @@ pub(crate) mod document;
 mod go_json;
 mod parts;
 mod result;
-mod sign;
+pub(crate) mod sign;
 mod time;
 
 pub(crate) use check::{CheckError, Flaw};

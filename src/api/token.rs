@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{HeaderName, HeaderValue};
-use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::settings::{Credentials, SettingsError};
 use crate::action::{SignError, Signature, Signer};
@@ -177,11 +176,8 @@ fn header(
 /// Returns a number that nobody can guess.
 fn nonce() -> Result<u64, TokenError> {
     let mut bytes = [0; 8];
-    match getrandom(&mut bytes, GetRandomFlags::empty()) {
-        // Eight bytes are never given in part.
-        Ok(_) => Ok(u64::from_ne_bytes(bytes)),
-        Err(error) => Err(TokenError::Random { source: error.into() }),
-    }
+    crate::random::fill(&mut bytes).map_err(|source| TokenError::Random { source })?;
+    Ok(u64::from_ne_bytes(bytes))
 }
 
 #[cfg(test)]

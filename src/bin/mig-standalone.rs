@@ -1,2 +1,7 @@
 //! A MIG platform for one host.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mig_runner::mig_standalone()
+}

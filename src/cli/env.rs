@@ -9,8 +9,6 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use crate::logging::is_journal;
-
 /// Every variable that this program reads itself, as the manual lists them.
 pub(crate) const VARIABLES: [&str; 6] = [
     "HOME",
@@ -48,11 +46,9 @@ pub(crate) fn credentials() -> Option<PathBuf> {
     read("CREDENTIALS_DIRECTORY").map(PathBuf::from)
 }
 
-/// Tells whether stdout is systemd's journal.
-pub(crate) fn stdout_is_journal() -> bool {
-    read("JOURNAL_STREAM")
-        .and_then(|stream| stream.into_string().ok())
-        .is_some_and(|stream| is_journal(&stream))
+/// Returns which stream of the process is systemd's journal.
+pub(crate) fn journal_stream() -> Option<String> {
+    read("JOURNAL_STREAM").and_then(|stream| stream.into_string().ok())
 }
 
 /// Tells whether the user wants no colours.

@@ -24,8 +24,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use rustix::fs::Mode;
 
+use crate::disk::guard;
 use crate::exit::Exit;
 use failure::Failure;
 use init::Init;
@@ -55,7 +55,7 @@ enum Command {
 /// Runs `mig-runner` with the arguments of this process.
 pub(crate) fn main() -> ExitCode {
     // Whatever is made, logs and documents included, is for its owner alone.
-    let _before = rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    guard::keep_private();
     let done = match Arguments::try_parse() {
         Ok(arguments) => arguments.run(),
         Err(error) => refuse(&error),

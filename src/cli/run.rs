@@ -26,7 +26,7 @@ use crate::disk::guard;
 use crate::disk::{Lock, RealFs};
 use crate::exit::Exit;
 use crate::job::scan::Jobs;
-use crate::logging::{Log, LogSettings};
+use crate::logging::Log;
 use crate::plugin::Plugins;
 use crate::spool::Spool;
 use crate::stage::launch::Defaults;
@@ -43,15 +43,16 @@ impl Run {
     /// It could not begin.
     pub(crate) fn run(&self, installation: &Installation) -> Result<Exit, Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let journal = env::stdout_is_journal();
-        let settings = LogSettings::new("mig-runner", &installation.config.logging, journal);
-        let log = Arc::new(Log::start(&settings, Arc::clone(&clock))?);
+        let journal = env::journal_stream();
+        let logging = &installation.config.logging;
+        let log = Log::start(logging, "mig-runner", journal.as_deref(), Arc::clone(&clock))?;
+        let log = Arc::new(log);
         info!(log.root, "starting"; "version" => env!("CARGO_PKG_VERSION"),
         "config" => %installation.file.display(),
         "directory" => %installation.directory.display());
         let ran = begin(installation, &clock, &log).and_then(|(daemon, _held)| Ok(daemon.run()?));
         if let Err(failure) = &ran
-            && !matches!(installation.config.logging.target, LogTarget::Stdout)
+            && !matches!(logging.target, LogTarget::Stdout)
         {
             // The message goes to stderr; who only reads the log must find it too.
             crit!(log.root, "cannot run"; "error" => Chain(failure));

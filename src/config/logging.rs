@@ -76,12 +76,6 @@ pub(crate) enum LogFormat {
 pub(crate) struct Facility(u8);
 
 impl Facility {
-    /// Returns the facility with a number of the syslog protocol.
-    #[cfg(test)]
-    pub(crate) fn numbered(number: u8) -> Facility {
-        Facility(number)
-    }
-
     /// Returns the number of the syslog protocol.
     pub(crate) fn number(self) -> u8 {
         self.0

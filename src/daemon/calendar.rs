@@ -150,7 +150,7 @@ impl Calendar {
             },
         };
         // It is decided upon at once: a slot may have been missed.
-        self.table.set(job.name.clone(), Some(stamp.slot));
+        self.table.set(job.name.clone(), Some(Timestamp::MIN));
         self.plans.insert(job.name.clone(), Slots { plan, stamp });
     }
 
@@ -170,11 +170,11 @@ impl Calendar {
                 continue;
             };
             let due = known.plan.decide(known.stamp.slot, now);
-            report(&name, &due, log);
+            report(job, &due, log);
             self.table.set(name, due.wake);
             let fire = due.fire.filter(|_| !job.config.paused);
             if fire.is_some() || due.stamp.is_some() {
-                slots.push(Slot { job: Arc::clone(job), fire: fire.or(None), next: due.next });
+                slots.push(Slot { job: Arc::clone(job), fire, next: due.next });
             }
             if let (Some(stamp), Some(slots)) = (due.stamp, self.plans.get_mut(&job.name)) {
                 slots.stamp.slot = stamp;
@@ -237,17 +237,19 @@ fn identity(job: &Job) -> String {
     format!("{} {zone}", job.schedule)
 }
 
-fn report(job: &JobName, due: &Due, log: &Logger) {
-    if let Some(missed) = &due.missed {
-        warn!(log, "slots were missed"; "job" => %job, "first" => %missed.first,
+fn report(job: &Job, due: &Due, log: &Logger) {
+    let (name, paused) = (&job.name, job.config.paused);
+    // The slots of a paused job pass, they are not missed.
+    if let Some(missed) = due.missed.as_ref().filter(|_| !paused) {
+        warn!(log, "slots were missed"; "job" => %name, "first" => %missed.first,
             "last" => %missed.last, "launched" => due.fire.is_some());
     }
     if due.ahead {
         error!(log, "last slot is ahead of the clock and holds nothing back: was the clock set back?";
-            "job" => %job);
+            "job" => %name);
     }
     if due.next.is_none() {
-        info!(log, "schedule is finished"; "job" => %job);
+        info!(log, "schedule is finished"; "job" => %name);
     }
 }
 

@@ -17,6 +17,10 @@ mod moves;
 mod outcome;
 mod scan;
 mod signals;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod watching;
 pub(crate) mod workers;
 

@@ -143,7 +143,8 @@ impl Engine {
             }
         };
         tries.not_before = not_before;
-        self.index.schedule(key, Some(not_before));
+        // The stage knows whether something else is due before that.
+        self.index.schedule(key, Some(now));
     }
 
     /// Says what a person should know of a move.

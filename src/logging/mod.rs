@@ -34,11 +34,9 @@ use std::sync::Arc;
 use slog::{Drain, Level, LevelFilter, Logger, o};
 
 use crate::clock::Clock;
-pub(crate) use crate::config::logging::Facility;
-use crate::config::logging::{LogFormat, LogTarget, LoggingConfig, SyslogServer};
+use crate::config::logging::{LogFormat, LogTarget, LoggingConfig};
 use file::LogFile;
-pub(crate) use peer::{Remote, Transport};
-pub(crate) use stdout::is_journal;
+use syslog::Syslog;
 
 /// The longest value of a key, in bytes: as much as is kept of a plugin's output.
 const VALUE_BYTES_MAX: usize = 8 * 1024;
@@ -64,77 +62,6 @@ pub(crate) enum LogError {
     },
 }
 
-/// How records are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// For people: `TIME LEVEL phrase, key: value`.
-    Text,
-    /// For programs: one JSON object a line.
-    Json,
-}
-
-/// Where records go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// To the terminal, or whatever stands there.
-    Stdout,
-    /// To systemd's journal, which reads stdout and sets the time stamps.
-    Journal,
-    /// To a file, private to its owner.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The size at which it becomes `FILE.1` and a new one is begun.
-        bytes_max: Option<u64>,
-    },
-    /// To the machine's syslog.
-    Syslog(Facility),
-    /// To the syslog of another machine.
-    Remote(Remote, Facility),
-}
-
-/// What the log is to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LogSettings {
-    /// The name under which the program is known to syslog.
-    pub(crate) program: &'static str,
-    /// Where records go.
-    pub(crate) target: Target,
-    /// The least important level that is written.
-    pub(crate) level: Level,
-    /// How records are written.
-    pub(crate) format: Format,
-}
-
-impl LogSettings {
-    /// Returns what the configuration asks for; `journal` tells whether stdout is systemd's journal.
-    pub(crate) fn new(program: &'static str, config: &LoggingConfig, journal: bool) -> LogSettings {
-        let remote =
-            |transport, host: &String, port| Remote { transport, host: host.clone(), port };
-        let target = match &config.target {
-            LogTarget::Stdout if journal => Target::Journal,
-            LogTarget::Stdout => Target::Stdout,
-            LogTarget::File { path, bytes_max } => {
-                Target::File { path: path.clone(), bytes_max: *bytes_max }
-            }
-            LogTarget::Syslog { server, facility } => match server {
-                SyslogServer::Local => Target::Syslog(*facility),
-                SyslogServer::Udp { host, port } => {
-                    Target::Remote(remote(Transport::Udp, host, *port), *facility)
-                }
-                SyslogServer::Tcp { host, port } => {
-                    Target::Remote(remote(Transport::Tcp, host, *port), *facility)
-                }
-            },
-        };
-        let format = match config.format {
-            LogFormat::Text => Format::Text,
-            LogFormat::Json => Format::Json,
-        };
-        LogSettings { program, target, level: config.level, format }
-    }
-}
-
 /// Takes whole lines to where they belong.
 trait Sink: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSafe {
     /// Writes a line, which has no line feed yet.
@@ -150,33 +77,39 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Sets up the log.
-    pub(crate) fn start(settings: &LogSettings, clock: Arc<dyn Clock>) -> Result<Log, LogError> {
+    /// Sets up the log of `program`, the name by which syslog knows it.
+    ///
+    /// `journal` is what the environment says in `JOURNAL_STREAM`: if it is stdout,
+    /// the journal sets the time stamps.
+    pub(crate) fn start(
+        config: &LoggingConfig,
+        program: &'static str,
+        journal: Option<&str>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Log, LogError> {
         let mut file = None;
-        let mut times = Times::Written(Arc::clone(&clock));
-        let sink: Arc<dyn Sink> = match &settings.target {
-            Target::Stdout => Arc::new(stdout::Stdout),
-            Target::Journal => {
-                times = Times::Left;
+        let mut times = Times::Left;
+        let sink: Arc<dyn Sink> = match &config.target {
+            LogTarget::Stdout if journal.is_some_and(stdout::is_journal) => {
                 Arc::new(stdout::Journal)
             }
-            Target::File { path, bytes_max } => {
+            LogTarget::Stdout => {
+                times = Times::Written(clock);
+                Arc::new(stdout::Stdout)
+            }
+            LogTarget::File { path, bytes_max } => {
+                times = Times::Written(clock);
                 let opened = Arc::new(LogFile::open(path, *bytes_max)?);
                 file = Some(Arc::clone(&opened));
                 opened
             }
-            Target::Syslog(facility) => {
-                times = Times::Left;
-                Arc::new(syslog::Syslog::local(settings.program, *facility, clock)?)
-            }
-            Target::Remote(remote, facility) => {
-                times = Times::Left;
-                Arc::new(syslog::Syslog::remote(settings.program, remote, *facility, clock))
+            LogTarget::Syslog { server, facility } => {
+                Arc::new(Syslog::open(program, server, facility.number(), clock)?)
             }
         };
-        let root = match settings.format {
-            Format::Text => root(text::drain(sink, times), settings.level),
-            Format::Json => root(json::Json::new(sink, times), settings.level),
+        let root = match config.format {
+            LogFormat::Text => root(text::drain(sink, times), config.level),
+            LogFormat::Json => root(json::Json::new(sink, times), config.level),
         };
         Ok(Log { root, file })
     }

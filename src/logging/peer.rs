@@ -6,33 +6,20 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::Duration;
 
-/// How another machine's syslog is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Transport {
-    /// Unasked for and unconfirmed.
-    Udp,
-    /// In order, as long as the connection lasts.
-    Tcp,
-}
+use crate::config::logging::SyslogServer;
 
-/// The syslog of another machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Remote {
-    /// How it is reached.
-    pub(crate) transport: Transport,
-    /// Its name or address.
-    pub(crate) host: String,
-    /// Its port, 514 by custom.
-    pub(crate) port: u16,
-}
+/// Where the machine's own syslog listens.
+const LOCAL: &str = "/dev/log";
 
 /// A syslog.
 #[derive(Debug, Clone)]
 pub(super) enum Peer {
     /// That of this machine.
     Local(&'static Path),
-    /// That of another.
-    Remote(Remote),
+    /// That of another, over UDP.
+    Udp((String, u16)),
+    /// That of another, over TCP.
+    Tcp((String, u16)),
 }
 
 /// An open way to a syslog.
@@ -47,6 +34,15 @@ pub(super) enum Socket {
 }
 
 impl Peer {
+    /// Returns the syslog that a configuration names.
+    pub(super) fn of(server: &SyslogServer) -> Peer {
+        match server {
+            SyslogServer::Local => Peer::Local(Path::new(LOCAL)),
+            SyslogServer::Udp { host, port } => Peer::Udp((host.clone(), *port)),
+            SyslogServer::Tcp { host, port } => Peer::Tcp((host.clone(), *port)),
+        }
+    }
+
     /// Opens a way to the syslog; neither this nor a message may take longer than `span`.
     pub(super) fn connect(&self, span: Duration) -> io::Result<Socket> {
         match self {
@@ -56,38 +52,38 @@ impl Peer {
                 socket.connect(path)?;
                 Ok(Socket::Local(socket))
             }
-            Peer::Remote(remote) => {
-                let mut last = io::Error::new(io::ErrorKind::NotFound, "no address");
-                for address in (remote.host.as_str(), remote.port).to_socket_addrs()? {
-                    match open(remote.transport, address, span) {
-                        Ok(socket) => return Ok(socket),
-                        Err(error) => last = error,
-                    }
-                }
-                Err(last)
-            }
+            Peer::Udp(host) => each(host, |address| {
+                let any = match address {
+                    SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                    SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+                };
+                let socket = UdpSocket::bind((any, 0))?;
+                socket.set_write_timeout(Some(span))?;
+                socket.connect(address)?;
+                Ok(Socket::Udp(socket))
+            }),
+            Peer::Tcp(host) => each(host, |address| {
+                let stream = TcpStream::connect_timeout(&address, span)?;
+                stream.set_write_timeout(Some(span))?;
+                Ok(Socket::Tcp(stream))
+            }),
         }
     }
 }
 
-fn open(transport: Transport, address: SocketAddr, span: Duration) -> io::Result<Socket> {
-    match transport {
-        Transport::Udp => {
-            let any = match address {
-                SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-                SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-            };
-            let socket = UdpSocket::bind((any, 0))?;
-            socket.set_write_timeout(Some(span))?;
-            socket.connect(address)?;
-            Ok(Socket::Udp(socket))
-        }
-        Transport::Tcp => {
-            let stream = TcpStream::connect_timeout(&address, span)?;
-            stream.set_write_timeout(Some(span))?;
-            Ok(Socket::Tcp(stream))
+/// Tries the addresses of a host until one of them answers.
+fn each(
+    host: &(String, u16),
+    open: impl Fn(SocketAddr) -> io::Result<Socket>,
+) -> io::Result<Socket> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in host.to_socket_addrs()? {
+        match open(address) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = error,
         }
     }
+    Err(last)
 }
 
 impl Socket {

@@ -37,7 +37,7 @@ fn put(line: &str) -> io::Result<()> {
 
 /// Tells whether stdout is the stream that `JOURNAL_STREAM` names as `DEVICE:INODE`. The
 /// variable alone says little: it is inherited by those whose stdout was redirected.
-pub(crate) fn is_journal(stream: &str) -> bool {
+pub(super) fn is_journal(stream: &str) -> bool {
     let stdout = io::stdout().as_fd().try_clone_to_owned().map(std::fs::File::from);
     let meta = stdout.and_then(|stdout| stdout.metadata());
     meta.is_ok_and(|meta| stream == format!("{}:{}", meta.dev(), meta.ino()))

@@ -10,7 +10,6 @@
 
 use std::io;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,12 +17,11 @@ use jiff::tz::TimeZone;
 use slog::Level;
 
 use super::peer::{Peer, Socket};
-use super::{Facility, LogError, Remote, Sink, severity};
+use super::{LogError, Sink, severity};
 use crate::chain::excerpt;
 use crate::clock::Clock;
+use crate::config::logging::SyslogServer;
 
-/// Where the machine's syslog listens.
-const LOCAL: &str = "/dev/log";
 /// How long sending or connecting may hold the runner up.
 const SEND_SPAN: Duration = Duration::from_secs(1);
 /// How long a syslog that failed is left alone.
@@ -35,7 +33,7 @@ const MESSAGE_BYTES_MAX: usize = 8 * 1024;
 #[derive(Debug)]
 pub(super) struct Syslog {
     program: &'static str,
-    facility: Facility,
+    facility: u8,
     peer: Peer,
     clock: Arc<dyn Clock>,
     link: Mutex<Link>,
@@ -56,37 +54,29 @@ struct Link {
 }
 
 impl Syslog {
-    /// Returns a sink that sends to this machine's syslog, which must be there.
-    pub(super) fn local(
+    /// Returns a sink that sends to a syslog: this machine's must be there, another one may come later.
+    pub(super) fn open(
         program: &'static str,
-        facility: Facility,
+        server: &SyslogServer,
+        facility: u8,
         clock: Arc<dyn Clock>,
     ) -> Result<Syslog, LogError> {
-        let path = Path::new(LOCAL);
-        let socket = Peer::Local(path).connect(SEND_SPAN);
-        let socket = Some(socket.map_err(|source| LogError::Local { path, source })?);
-        let link = Mutex::new(Link { socket, ..Link::default() });
-        Ok(Syslog { program, facility, peer: Peer::Local(path), clock, link })
-    }
-
-    /// Returns a sink that sends to another machine's syslog, whether it is there already or not.
-    pub(super) fn remote(
-        program: &'static str,
-        remote: &Remote,
-        facility: Facility,
-        clock: Arc<dyn Clock>,
-    ) -> Syslog {
-        let peer = Peer::Remote(remote.clone());
-        Syslog { program, facility, peer, clock, link: Mutex::default() }
+        let peer = Peer::of(server);
+        let mut link = Link::default();
+        if let Peer::Local(path) = peer {
+            let socket = peer.connect(SEND_SPAN);
+            link.socket = Some(socket.map_err(|source| LogError::Local { path, source })?);
+        }
+        Ok(Syslog { program, facility, peer, clock, link: Mutex::new(link) })
     }
 
     fn message(&self, level: Level, line: &str) -> String {
-        let priority = u16::from(self.facility.number()) * 8 + u16::from(severity(level));
+        let priority = u16::from(self.facility) * 8 + u16::from(severity(level));
         let stamp = self.clock.now().to_zoned(TimeZone::system()).strftime("%b %e %H:%M:%S");
         // The machine's own syslog knows where it is.
         let host = match &self.peer {
             Peer::Local(_) => String::new(),
-            Peer::Remote(_) => {
+            Peer::Udp(_) | Peer::Tcp(_) => {
                 format!("{} ", rustix::system::uname().nodename().to_string_lossy())
             }
         };

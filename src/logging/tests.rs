@@ -30,12 +30,12 @@ fn clock() -> Arc<TestClock> {
 
 /// Returns the lines, text first, that `write` makes.
 fn lines(times: &Times, write: impl Fn(&Logger)) -> [String; 2] {
-    [Format::Text, Format::Json].map(|format| {
+    [LogFormat::Text, LogFormat::Json].map(|format| {
         let kept = Arc::new(Kept::default());
         let sink: Arc<dyn Sink> = kept.clone();
         let log = match format {
-            Format::Text => root(text::drain(sink, times.clone()), Level::Debug),
-            Format::Json => root(json::Json::new(sink, times.clone()), Level::Debug),
+            LogFormat::Text => root(text::drain(sink, times.clone()), Level::Debug),
+            LogFormat::Json => root(json::Json::new(sink, times.clone()), Level::Debug),
         };
         write(&log);
         let lines = kept.lines.lock().unwrap();
@@ -113,13 +113,12 @@ fn a_line_that_cannot_be_written_stops_nobody() {
 fn a_log_to_a_file_is_set_up_written_and_opened_anew() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
-    let settings = LogSettings {
-        program: "mig-runner",
-        target: Target::File { path: path.clone(), bytes_max: None },
+    let config = LoggingConfig {
+        target: LogTarget::File { path: path.clone(), bytes_max: None },
         level: Level::Info,
-        format: Format::Text,
+        format: LogFormat::Text,
     };
-    let log = Log::start(&settings, clock()).unwrap();
+    let log = Log::start(&config, "mig-runner", None, clock()).unwrap();
     info!(log.root, "one");
     slog::debug!(log.root, "not one");
     std::fs::rename(&path, folder.path().join("old")).unwrap();

@@ -11,8 +11,8 @@
 //!   is set back launches nothing twice.
 //! * One decision launches one slot at most, and the next decision after a
 //!   launch is not due within a second.
-//! * A decision asks the schedule some 80 times at most: the latest slot of a
-//!   long time is found by halving, not by walking.
+//! * A decision asks the schedule a hundred times at most: the latest slot of
+//!   a long time is found by halving, not by walking.
 
 use std::time::Duration;
 

@@ -20,8 +20,12 @@ impl Cron {
     pub(crate) fn in_words(&self) -> String {
         let fields = &self.fields;
         let mut words = time(fields);
-        if let Some(days) = days(fields) {
-            words = format!("{words} {days}");
+        let days = days(fields);
+        if !days.is_empty() {
+            // Restricted both by month and by week: either is enough.
+            words = format!("{words} {}", days.join(" or "));
+        } else if restricted(&fields.hours, &field::HOUR).is_some() && words.starts_with("at") {
+            words = format!("{words} every day");
         }
         if let Some(months) = restricted(&fields.months, &field::MONTH) {
             words = format!("{words} in {months}");
@@ -41,8 +45,10 @@ fn time(fields: &Fields) -> String {
         return format!("at {}", joined(&times_of_day(fields)));
     }
     let on_zero = BTreeSet::from([0]);
-    let minute_words = match (every(minutes, &field::MINUTE), restricted(hours, &field::HOUR)) {
-        (_, None) if *minutes == on_zero => "every hour".to_owned(),
+    let every_hours = every(hours, &field::HOUR).filter(|_| *minutes == on_zero);
+    let every_minutes = every(minutes, &field::MINUTE);
+    let minute_words = match (every_hours.or(every_minutes), restricted(hours, &field::HOUR)) {
+        (Some(every), _) if *minutes == on_zero => every,
         (Some(every), None) => every,
         (Some(every), Some(hours)) => {
             format!("{every} of {} {hours}", plural("hour", &fields.hours))
@@ -80,15 +86,10 @@ fn times_of_day(fields: &Fields) -> Vec<String> {
     times
 }
 
-/// Returns on which days, unless a time within each hour says enough.
-fn days(fields: &Fields) -> Option<String> {
+/// Returns each kind of day; none if there is no restriction.
+fn days(fields: &Fields) -> Vec<String> {
     let month_days = fields.days.iter().flat_map(month_days);
-    let kinds: Vec<String> = month_days.chain(fields.weekdays.iter().flat_map(week_days)).collect();
-    if kinds.is_empty() {
-        return restricted(&fields.hours, &field::HOUR).map(|_| "every day".to_owned());
-    }
-    // Restricted both by month and by week: either is enough.
-    Some(kinds.join(" or "))
+    month_days.chain(fields.weekdays.iter().flat_map(week_days)).collect()
 }
 
 fn month_days(days: &Days) -> Vec<String> {
@@ -194,12 +195,13 @@ mod tests {
             ("*/7 * * * *", "at minutes 0, 7, 14, 21, 28, 35, 42, 49 and 56 of every hour"),
             ("5/20 * * * *", "at minutes 5, 25 and 45 of every hour"),
             ("@hourly", "every hour"),
+            ("0 */2 * * *", "every 2 hours"),
             ("@daily", "at 00:00 every day"),
             ("30 2,14 * * *", "at 02:30 and 14:30 every day"),
             ("15 30 2 * * * *", "at 02:30:15 every day"),
             ("0 9-17 * * 1-5", "at minute 0 of hours 9 to 17 on Monday to Friday"),
             ("*/15 2 * * *", "at 02:00, 02:15, 02:30 and 02:45 every day"),
-            ("* 2 * * *", "every minute of hour 2 every day"),
+            ("* 2 * * *", "every minute of hour 2"),
             ("0 0 13 * FRI", "at 00:00 on day 13 of the month or on Friday"),
             (
                 "0 0 L,15W * *",

@@ -138,7 +138,11 @@ pub(crate) fn posted(posted: Posted, now: Timestamp) -> Verdict {
     match posted {
         Posted::Accepted { id, action } => Verdict::moved(accepted(id, action)),
         Posted::Refused { cause, next: Next::Invalid } => {
-            Verdict::moved(Move::refused(Edge::Refused, text(&cause)))
+            let reason = text(&cause);
+            Verdict::moved(Move::changing(Edge::Refused, move |record| {
+                record.request.fate = Fate::Refused;
+                record.reason = Some(reason.clone());
+            }))
         }
         Posted::Refused { cause, next: Next::DateAnew } => {
             let error = text(&cause);

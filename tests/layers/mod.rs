@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use source::{Import, Source};
 
 /// The modules and their layers: imports go down.
-const LAYERS: [(&str, u8); 24] = [
+const LAYERS: [(&str, u8); 25] = [
     ("bin", 6),
     ("cli", 6),
     ("daemon", 5),
@@ -35,6 +35,7 @@ const LAYERS: [(&str, u8); 24] = [
     ("clock", 1),
     ("wake", 1),
     ("names", 1),
+    ("random", 1),
     ("chain", 1),
     ("exit", 1),
     // The crate's root knows all, and nobody needs it.
@@ -63,15 +64,15 @@ const PINS: [(&str, &[&str]); 30] = [
     ("rustix::event", &["plugin", "standalone"]),
     ("rustix::fs", &["disk", "plugin", "standalone"]),
     ("rustix::io", &["plugin", "standalone"]),
-    ("rustix::process", &["cli", "disk", "plugin", "standalone"]),
-    ("rustix::rand", &["api"]),
+    ("rustix::process", &["disk/guard", "plugin", "standalone", "daemon", "cli"]),
+    ("rustix::rand", &["random"]),
     ("rustix::system", &["cli", "logging"]),
     ("saffron", &["schedule"]),
     ("sd_notify", &["daemon"]),
     ("signal_hook", &["daemon", "standalone"]),
     ("slog_term", &["logging"]),
     ("sqlparser", &["standalone"]),
-    ("std::process::Command", &["plugin/run", "standalone", "cli"]),
+    ("std::process::Command", &["plugin/run", "pgp/agent", "standalone", "cli"]),
     ("tokio", &["standalone/server"]),
 ];
 
@@ -249,7 +250,11 @@ fn what_is_no_code_imports_nothing() {
 fn crates_stay_where_they_are_used() {
     check("watch/mod.rs", "use notify::{Event, Watcher as _};", &[]);
     check("daemon/mod.rs", "fn f(e: notify::Event) {}", &["notify is for watch only"]);
-    check("api/mod.rs", "use rustix::{fs::stat, rand::getrandom};", &["imports rustix::fs::stat"]);
+    check(
+        "api/mod.rs",
+        "use rustix::{fs::stat, rand::getrandom};",
+        &["imports rustix::fs::stat", "rustix::rand"],
+    );
     check("standalone/server.rs", "use axum::Router;", &[]);
     check("standalone/api/mod.rs", "use axum::Router;", &["axum is for standalone/server"]);
     check("pgp/mod.rs", "use std::process::{Command, Stdio};", &["std::process::Command"]);

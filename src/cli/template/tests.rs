@@ -4,7 +4,12 @@
 
 use std::process::Command;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use super::*;
+use crate::config::runner::RunnerConfig;
+use crate::job::scan::Jobs;
 use crate::names::RunId;
 use crate::plugin::Plugins;
 use crate::plugin::run::{Delivery, Limits, OUTPUT_BYTES_MAX, Outcome, run};
@@ -65,14 +70,23 @@ fn what_is_laid_out_is_private_and_knows_where_it_is() {
 }
 
 #[test]
-fn every_job_is_paused_and_every_action_is_json() {
-    for (name, _, text) in TEMPLATE {
-        if name.ends_with("entity.cfg") {
-            assert!(text.lines().any(|line| line.trim() == "paused = true"), "{name}");
-        }
-        if name.ends_with("action.json") {
-            let action: serde_json::Value = serde_json::from_str(text).unwrap();
-            assert_eq!(action["target"], "status='online'", "{name}");
+fn what_is_laid_out_is_read_without_a_fault_and_every_job_is_paused() {
+    let (_guard, folder) = new();
+    let file = folder.join("runner.cfg");
+    let config = RunnerConfig::parse(&fs::read(&file).unwrap(), &file).unwrap();
+    assert_eq!(config.directory, folder);
+    let disk = Disk::new(Arc::new(RealFs), folder.join(SCRATCH), HAND_PREFIX);
+    let user = rustix::process::geteuid().as_raw();
+    let mut jobs = Jobs::new(disk, folder.join("runners"), user, TimeZone::UTC);
+    jobs.look(Timestamp::UNIX_EPOCH).unwrap();
+    assert!(jobs.rejections().next().is_none(), "{jobs:?}");
+    let names: Vec<_> = jobs.iter().map(|job| job.name.as_str()).collect();
+    assert_eq!(names, ["authorized-keys", "setuid", "world-writable"]);
+    let plugins = Plugins::new(folder.join("plugins"));
+    for job in jobs.iter() {
+        assert!(job.config.paused, "{}", job.name);
+        for plugin in &job.config.plugins {
+            plugins.find(plugin).unwrap();
         }
     }
 }

@@ -1,3 +1,5 @@
+//! The dialect, against the recorded vectors and arbitrary text.
+
 use proptest::prelude::*;
 
 use super::*;

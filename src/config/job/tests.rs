@@ -1,3 +1,5 @@
+//! `entity.cfg`: what it says, and what is refused with which words.
+
 use proptest::prelude::*;
 
 use super::super::testing::{any_file, is_told, read_all};

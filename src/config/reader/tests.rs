@@ -1,3 +1,5 @@
+//! Sections and values: limits, defaults, and the words of each refusal.
+
 use super::*;
 
 /// Reads one section `[s]` and returns the lines of what is wrong.

@@ -1,3 +1,5 @@
+//! What a look at a folder means for the job that was there before.
+
 use super::super::JobError;
 use super::*;
 use crate::disk::Stamp;

@@ -1,3 +1,4 @@
+//! Job folders that come, go, change and break, on the disk.
 #![expect(clippy::disallowed_methods, reason = "tests do what people do to job folders")]
 
 mod counting;

@@ -3,18 +3,26 @@
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 
 use super::*;
 use crate::clock::testing::TestClock;
-use crate::logging::Transport;
 
 fn clock() -> Arc<TestClock> {
     Arc::new(TestClock::new("2026-11-02T12:00:10Z".parse().unwrap()))
 }
 
-fn remote(transport: Transport, port: u16) -> Syslog {
-    let remote = Remote { transport, host: "127.0.0.1".to_owned(), port };
-    Syslog::remote("mig-runner", &remote, Facility::numbered(16), clock())
+/// Returns a sink that speaks as local0.
+fn syslog(server: &SyslogServer) -> Syslog {
+    Syslog::open("mig-runner", server, 16, clock()).unwrap()
+}
+
+fn udp(port: u16) -> Syslog {
+    syslog(&SyslogServer::Udp { host: "127.0.0.1".to_owned(), port })
+}
+
+fn tcp(port: u16) -> Syslog {
+    syslog(&SyslogServer::Tcp { host: "127.0.0.1".to_owned(), port })
 }
 
 /// Checks a message but for its time, which is that of the machine's zone.
@@ -35,13 +43,7 @@ fn the_local_syslog_gets_a_datagram_a_message_and_may_be_restarted() {
     let path: &'static Path = Box::leak(folder.path().join("log").into_boxed_path());
     let peer = Peer::Local(path);
     let link = Mutex::default();
-    let syslog = Syslog {
-        program: "mig-runner",
-        facility: Facility::numbered(3),
-        peer,
-        clock: clock(),
-        link,
-    };
+    let syslog = Syslog { program: "mig-runner", facility: 3, peer, clock: clock(), link };
     for _ in 0..2 {
         let server = UnixDatagram::bind(path).unwrap();
         syslog.write(Level::Error, "disk is full").unwrap();
@@ -57,7 +59,7 @@ fn the_local_syslog_gets_a_datagram_a_message_and_may_be_restarted() {
 #[test]
 fn another_machine_is_told_by_udp() {
     let server = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let syslog = remote(Transport::Udp, server.local_addr().unwrap().port());
+    let syslog = udp(server.local_addr().unwrap().port());
     syslog.write(Level::Debug, "looked").unwrap();
     let mut buffer = [0; 200];
     let size = server.recv(&mut buffer).unwrap();
@@ -69,7 +71,7 @@ fn another_machine_is_told_by_tcp_and_what_it_missed_is_counted() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = server.local_addr().unwrap();
     drop(server);
-    let syslog = remote(Transport::Tcp, address.port());
+    let syslog = tcp(address.port());
     syslog.write(Level::Info, "one").unwrap_err();
     // While it is left alone it is not even tried.
     let server = TcpListener::bind(address).unwrap();
@@ -86,6 +88,6 @@ fn another_machine_is_told_by_tcp_and_what_it_missed_is_counted() {
 
 #[test]
 fn a_long_message_is_cut() {
-    let message = remote(Transport::Udp, 1).message(Level::Info, &"x".repeat(20_000));
+    let message = udp(1).message(Level::Info, &"x".repeat(20_000));
     assert_eq!(message.len(), MESSAGE_BYTES_MAX + '…'.len_utf8());
 }

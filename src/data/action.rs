@@ -1,0 +1,223 @@
+//! The table `actions`, with the signatures that each came with.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::database::{Value, query};
+use super::filter::{Filter, Page};
+use super::{CommandStatus, DataError, Id, Row, Store};
+
+/// The time that stands for "not yet" where the platform keeps a start: 11:11:11 on 11 January of the year 9.
+pub(crate) const NEVER_STARTED: Timestamp = Timestamp::constant(-61_882_231_728, -999_999_989);
+/// The time that stands for "not yet" where the platform keeps an end: the same in the year 9998.
+pub(crate) const NEVER_FINISHED: Timestamp = Timestamp::constant(253_340_133_071, 11);
+
+/// How far an action is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ActionStatus {
+    /// Accepted, not looked at yet.
+    Pending,
+    /// Taken up by the scheduler.
+    Scheduled,
+    /// Its agents are being found.
+    Preparing,
+    /// Sent to its agents.
+    Inflight,
+    /// Every command of it is done.
+    Completed,
+    /// It will never be sent.
+    Invalid,
+}
+
+impl ActionStatus {
+    /// Returns the status as the platform writes it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            ActionStatus::Pending => "pending",
+            ActionStatus::Scheduled => "scheduled",
+            ActionStatus::Preparing => "preparing",
+            ActionStatus::Inflight => "inflight",
+            ActionStatus::Completed => "completed",
+            ActionStatus::Invalid => "invalid",
+        }
+    }
+}
+
+impl fmt::Display for ActionStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An action.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ActionRow {
+    /// Its number.
+    pub(crate) id: Id,
+    /// Its name.
+    pub(crate) name: String,
+    /// The condition that selects its agents.
+    pub(crate) target: String,
+    /// Who wrote it, as JSON.
+    pub(crate) description: String,
+    /// What it is about, as JSON.
+    pub(crate) threat: String,
+    /// What is to be done, as JSON.
+    pub(crate) operations: String,
+    /// When it may begin.
+    pub(crate) validfrom: Timestamp,
+    /// When it ends.
+    pub(crate) expireafter: Timestamp,
+    /// When it was sent.
+    pub(crate) starttime: Option<Timestamp>,
+    /// When its last command was done.
+    pub(crate) finishtime: Option<Timestamp>,
+    /// When anything of it changed last.
+    pub(crate) lastupdatetime: Option<Timestamp>,
+    /// How far it is; a word of [`ActionStatus`], or another of a real platform.
+    pub(crate) status: String,
+    /// The version of its form.
+    pub(crate) syntaxversion: i64,
+    /// Its signatures, as a JSON list of texts.
+    pub(crate) pgpsignatures: String,
+}
+
+/// Who signed an action, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Signed {
+    /// The investigator's number.
+    pub(crate) investigator: Id,
+    /// The signature.
+    pub(crate) signature: String,
+}
+
+/// How many commands of an action have which status.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Counters(BTreeMap<String, i64>);
+
+impl Counters {
+    /// Returns how many commands have this status.
+    pub(crate) fn of(&self, status: CommandStatus) -> i64 {
+        self.0.get(status.as_str()).copied().unwrap_or(0)
+    }
+
+    /// Returns how many commands there are.
+    pub(crate) fn all(&self) -> i64 {
+        self.0.values().sum()
+    }
+}
+
+fn read(mut row: Row) -> Result<ActionRow, DataError> {
+    Ok(ActionRow {
+        id: row.id()?,
+        name: row.text()?,
+        target: row.text()?,
+        description: row.json()?,
+        threat: row.json()?,
+        operations: row.json()?,
+        validfrom: row.time()?,
+        expireafter: row.time()?,
+        starttime: row.optional_time()?,
+        finishtime: row.optional_time()?,
+        lastupdatetime: row.optional_time()?,
+        status: row.text()?,
+        syntaxversion: row.number()?,
+        pgpsignatures: row.text()?,
+    })
+}
+
+impl Store {
+    /// Keeps a new action with its signatures, all or nothing.
+    pub(crate) fn insert_action(
+        &self,
+        action: &ActionRow,
+        signed: &[Signed],
+    ) -> Result<(), DataError> {
+        let values: [Value; 14] = [
+            action.id.into(),
+            action.name.as_str().into(),
+            action.target.as_str().into(),
+            action.description.as_str().into(),
+            action.threat.as_str().into(),
+            action.operations.as_str().into(),
+            action.validfrom.into(),
+            action.expireafter.into(),
+            action.starttime.into(),
+            action.finishtime.into(),
+            action.lastupdatetime.into(),
+            action.status.as_str().into(),
+            action.syntaxversion.into(),
+            action.pgpsignatures.as_str().into(),
+        ];
+        self.transaction(|database| {
+            database.run(&query!("insert_action"), &values)?;
+            for one in signed {
+                let values =
+                    [action.id.into(), one.investigator.into(), one.signature.as_str().into()];
+                database.run(&query!("insert_signature"), &values)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Returns the action with this id.
+    pub(crate) fn action(&self, id: Id) -> Result<Option<ActionRow>, DataError> {
+        self.one(&query!("action"), &[id.into()], read)
+    }
+
+    /// Returns the actions that nobody took up yet and that may begin at `now`, those that expired among them.
+    pub(crate) fn pending_actions(&self, now: Timestamp) -> Result<Vec<ActionRow>, DataError> {
+        self.all(&query!("pending_actions"), &[now.into()], read)
+    }
+
+    /// Returns the actions that were taken up and are not over.
+    pub(crate) fn unfinished_actions(&self) -> Result<Vec<ActionRow>, DataError> {
+        self.all(&query!("unfinished_actions"), &[], read)
+    }
+
+    /// Returns the `count` actions that were sent last.
+    pub(crate) fn recent_actions(&self, count: i64) -> Result<Vec<ActionRow>, DataError> {
+        self.all(&query!("recent_actions"), &[count.into()], read)
+    }
+
+    /// Returns a page of the actions that a filter selects, the latest first.
+    pub(crate) fn search_actions(
+        &self,
+        filter: &Filter,
+        page: Page,
+    ) -> Result<Vec<ActionRow>, DataError> {
+        let (query, values) =
+            filter.of_actions(&query!("search_actions"), page, self.database().dialect());
+        self.all(&query, &values, read)
+    }
+
+    /// Returns how many commands of an action have which status, as of now.
+    pub(crate) fn counters(&self, id: Id) -> Result<Counters, DataError> {
+        let counts = self
+            .all(&query!("counters"), &[id.into()], |mut row| Ok((row.text()?, row.number()?)))?;
+        Ok(Counters(counts.into_iter().collect()))
+    }
+
+    /// Notes how far an action is.
+    pub(crate) fn set_action_status(
+        &self,
+        id: Id,
+        status: ActionStatus,
+        now: Timestamp,
+    ) -> Result<(), DataError> {
+        let values = [id.into(), status.as_str().into(), now.into()];
+        self.run(&query!("set_action_status"), &values).map(drop)
+    }
+
+    /// Notes that an action will never be sent.
+    pub(crate) fn invalidate_action(&self, id: Id, now: Timestamp) -> Result<(), DataError> {
+        self.run(&query!("invalidate_action"), &[id.into(), now.into()]).map(drop)
+    }
+
+    /// Notes that all commands of an action are done.
+    pub(crate) fn complete_action(&self, id: Id, now: Timestamp) -> Result<(), DataError> {
+        self.run(&query!("complete_action"), &[id.into(), now.into()]).map(drop)
+    }
+}

@@ -1,0 +1,136 @@
+//! The table `agents`: who can be asked.
+
+use jiff::Timestamp;
+
+use super::database::{Value, query};
+use super::filter::{Filter, Page};
+use super::{DataError, Id, Row, Store};
+
+/// How an agent is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AgentStatus {
+    /// It was heard lately.
+    Online,
+    /// It was not heard for some heartbeats.
+    Idle,
+}
+
+impl AgentStatus {
+    /// Returns the status as the platform writes it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            AgentStatus::Online => "online",
+            AgentStatus::Idle => "idle",
+        }
+    }
+}
+
+/// An agent.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct AgentRow {
+    /// Its number.
+    pub(crate) id: Id,
+    /// The name of its host.
+    pub(crate) name: String,
+    /// Where its commands are sent: one a host.
+    pub(crate) queueloc: String,
+    /// How it runs.
+    pub(crate) mode: String,
+    /// Its version.
+    pub(crate) version: String,
+    /// Its process.
+    pub(crate) pid: i64,
+    /// When it began.
+    pub(crate) starttime: Timestamp,
+    /// When it was destroyed.
+    pub(crate) destructiontime: Option<Timestamp>,
+    /// When it was heard last.
+    pub(crate) heartbeattime: Timestamp,
+    /// When its environment was looked at last.
+    pub(crate) refreshtime: Timestamp,
+    /// How it is.
+    pub(crate) status: String,
+    /// What its host is like, as JSON.
+    pub(crate) environment: String,
+    /// What its owner calls it, as JSON.
+    pub(crate) tags: String,
+    /// The loader that put it there.
+    pub(crate) loadername: String,
+}
+
+fn read(mut row: Row) -> Result<AgentRow, DataError> {
+    Ok(AgentRow {
+        id: row.id()?,
+        name: row.text()?,
+        queueloc: row.text()?,
+        mode: row.text()?,
+        version: row.text()?,
+        pid: row.number()?,
+        starttime: row.time()?,
+        destructiontime: row.optional_time()?,
+        heartbeattime: row.time()?,
+        refreshtime: row.time()?,
+        status: row.text()?,
+        environment: row.json()?,
+        tags: row.json()?,
+        loadername: row.text()?,
+    })
+}
+
+impl Store {
+    /// Notes that an agent was heard: keeps it, or what is new about it.
+    pub(crate) fn upsert_agent(&self, agent: &AgentRow) -> Result<(), DataError> {
+        let values: [Value; 14] = [
+            agent.id.into(),
+            agent.name.as_str().into(),
+            agent.queueloc.as_str().into(),
+            agent.mode.as_str().into(),
+            agent.version.as_str().into(),
+            agent.pid.into(),
+            agent.starttime.into(),
+            agent.destructiontime.into(),
+            agent.heartbeattime.into(),
+            agent.refreshtime.into(),
+            agent.status.as_str().into(),
+            agent.environment.as_str().into(),
+            agent.tags.as_str().into(),
+            agent.loadername.as_str().into(),
+        ];
+        self.run(&query!("upsert_agent"), &values).map(drop)
+    }
+
+    /// Notes that agents that were online and not heard since `since` are idle.
+    pub(crate) fn silence_agents(&self, since: Timestamp) -> Result<(), DataError> {
+        let values =
+            [AgentStatus::Online.as_str().into(), since.into(), AgentStatus::Idle.as_str().into()];
+        self.run(&query!("silence_agents"), &values).map(drop)
+    }
+
+    /// Returns the agent with this id.
+    pub(crate) fn agent(&self, id: Id) -> Result<Option<AgentRow>, DataError> {
+        self.one(&query!("agent"), &[id.into()], read)
+    }
+
+    /// Returns the agent that was heard last from this place.
+    pub(crate) fn agent_at(&self, queueloc: &str) -> Result<Option<AgentRow>, DataError> {
+        self.one(&query!("agent_by_queueloc"), &[queueloc.into()], read)
+    }
+
+    /// Returns the agents that are online or idle, of each place the one that was heard last.
+    pub(crate) fn live_agents(&self) -> Result<Vec<AgentRow>, DataError> {
+        let mut agents = self.all(&query!("live_agents"), &[], read)?;
+        agents.dedup_by(|later, earlier| later.queueloc == earlier.queueloc);
+        Ok(agents)
+    }
+
+    /// Returns a page of the agents that a filter selects, the one heard last first.
+    pub(crate) fn search_agents(
+        &self,
+        filter: &Filter,
+        page: Page,
+    ) -> Result<Vec<AgentRow>, DataError> {
+        let (query, values) =
+            filter.of_agents(&query!("search_agents"), page, self.database().dialect());
+        self.all(&query, &values, read)
+    }
+}

@@ -1,0 +1,152 @@
+//! The table `commands`: what each agent was sent, and what it answered.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::database::query;
+use super::filter::{Filter, Page};
+use super::{DataError, Id, NEVER_FINISHED, Row, Store};
+
+/// How far a command is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CommandStatus {
+    /// With its agent.
+    Sent,
+    /// Done as asked.
+    Success,
+    /// An operation could not be done.
+    Failed,
+    /// An operation took too long.
+    Timeout,
+    /// Called back.
+    Cancelled,
+    /// Not answered in time.
+    Expired,
+}
+
+impl CommandStatus {
+    /// Every status, in the order in which the platform counts them.
+    pub(crate) const ALL: [CommandStatus; 6] = [
+        CommandStatus::Sent,
+        CommandStatus::Success,
+        CommandStatus::Cancelled,
+        CommandStatus::Expired,
+        CommandStatus::Failed,
+        CommandStatus::Timeout,
+    ];
+
+    /// Returns the status as the platform writes it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            CommandStatus::Sent => "sent",
+            CommandStatus::Success => "success",
+            CommandStatus::Failed => "failed",
+            CommandStatus::Timeout => "timeout",
+            CommandStatus::Cancelled => "cancelled",
+            CommandStatus::Expired => "expired",
+        }
+    }
+
+    /// Returns the status that is written like this.
+    pub(crate) fn parse(text: &str) -> Option<CommandStatus> {
+        CommandStatus::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+impl fmt::Display for CommandStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A command.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct CommandRow {
+    /// Its number.
+    pub(crate) id: Id,
+    /// The number of its action.
+    pub(crate) action: Id,
+    /// The number of its agent.
+    pub(crate) agent: Id,
+    /// How far it is; a word of [`CommandStatus`].
+    pub(crate) status: String,
+    /// A result for each operation, as a JSON list; empty ones as long as it is not done.
+    pub(crate) results: String,
+    /// When it was sent.
+    pub(crate) starttime: Timestamp,
+    /// When it was done.
+    pub(crate) finishtime: Option<Timestamp>,
+}
+
+fn read(mut row: Row) -> Result<CommandRow, DataError> {
+    Ok(CommandRow {
+        id: row.id()?,
+        action: row.id()?,
+        agent: row.id()?,
+        status: row.text()?,
+        results: row.json()?,
+        starttime: row.time()?,
+        finishtime: row.optional_time()?,
+    })
+}
+
+impl Store {
+    /// Notes that an action is sent, a command to each of these agents, all or nothing;
+    /// `results` is what stands in for the results until they come.
+    pub(crate) fn begin_action(
+        &self,
+        action: Id,
+        commands: &[(Id, Id)],
+        results: &str,
+        now: Timestamp,
+    ) -> Result<(), DataError> {
+        self.transaction(|database| {
+            for (command, agent) in commands {
+                let values = [
+                    (*command).into(),
+                    action.into(),
+                    (*agent).into(),
+                    results.into(),
+                    now.into(),
+                    NEVER_FINISHED.into(),
+                ];
+                database.run(&query!("insert_command"), &values)?;
+            }
+            database.run(&query!("begin_action"), &[action.into(), now.into()]).map(drop)
+        })
+    }
+
+    /// Notes a command's answer; returns whether it was the first.
+    pub(crate) fn finish_command(
+        &self,
+        id: Id,
+        status: CommandStatus,
+        results: &str,
+        now: Timestamp,
+    ) -> Result<bool, DataError> {
+        let values = [id.into(), status.as_str().into(), results.into(), now.into()];
+        Ok(self.run(&query!("finish_command"), &values)? > 0)
+    }
+
+    /// Returns the command with this id.
+    pub(crate) fn command(&self, id: Id) -> Result<Option<CommandRow>, DataError> {
+        self.one(&query!("command"), &[id.into()], read)
+    }
+
+    /// Returns the commands of an action.
+    pub(crate) fn commands_of(&self, action: Id) -> Result<Vec<CommandRow>, DataError> {
+        self.all(&query!("commands_of_action"), &[action.into()], read)
+    }
+
+    /// Returns a page of the commands that a filter selects, the latest first.
+    pub(crate) fn search_commands(
+        &self,
+        filter: &Filter,
+        page: Page,
+    ) -> Result<Vec<CommandRow>, DataError> {
+        let (query, values) =
+            filter.of_commands(&query!("search_commands"), page, self.database().dialect());
+        self.all(&query, &values, read)
+    }
+}

@@ -1,0 +1,5 @@
+select cast(actions.id as bigint), actions.name, actions.target, actions.description, actions.threat,
+       actions.operations, actions.validfrom, actions.expireafter, actions.starttime, actions.finishtime,
+       actions.lastupdatetime, actions.status, actions.syntaxversion, actions.pgpsignatures
+from actions
+where actions.id = cast($1 as bigint)

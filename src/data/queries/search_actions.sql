@@ -1,0 +1,8 @@
+-- The condition is put together from fixed texts, one for each parameter that was given.
+select cast(actions.id as bigint), actions.name, actions.target, actions.description, actions.threat,
+       actions.operations, actions.validfrom, actions.expireafter, actions.starttime, actions.finishtime,
+       actions.lastupdatetime, actions.status, actions.syntaxversion, actions.pgpsignatures
+from actions
+where {where}
+order by actions.validfrom desc, actions.id desc
+limit {limit} offset {offset}

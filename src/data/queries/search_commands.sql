@@ -1,0 +1,9 @@
+-- The condition is put together from fixed texts, one for each parameter that was given.
+select cast(commands.id as bigint), cast(commands.actionid as bigint), cast(commands.agentid as bigint),
+       commands.status, commands.results, commands.starttime, commands.finishtime
+from commands
+inner join actions on actions.id = commands.actionid
+inner join agents on agents.id = commands.agentid
+where {where}
+order by commands.starttime desc, commands.id desc
+limit {limit} offset {offset}

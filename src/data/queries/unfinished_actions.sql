@@ -1,0 +1,6 @@
+select cast(actions.id as bigint), actions.name, actions.target, actions.description, actions.threat,
+       actions.operations, actions.validfrom, actions.expireafter, actions.starttime, actions.finishtime,
+       actions.lastupdatetime, actions.status, actions.syntaxversion, actions.pgpsignatures
+from actions
+where actions.status in ('scheduled', 'preparing', 'inflight')
+order by actions.id

@@ -1,0 +1,268 @@
+//! The tables in an SQLite file, as the platform uses them.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::disk::{HAND_PREFIX, RealFs};
+
+const NOON: &str = "2026-11-22T12:00:00.123456789Z";
+
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn store() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = reopen(&folder).unwrap();
+    (folder, store)
+}
+
+fn reopen(folder: &tempfile::TempDir) -> Result<Store, DataError> {
+    let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), HAND_PREFIX);
+    Store::open(&disk, &folder.path().join("mig.db"))
+}
+
+fn action(number: i64) -> ActionRow {
+    ActionRow {
+        id: Id::new(number),
+        name: format!("a 100% _{number}"),
+        target: "status='online'".to_owned(),
+        description: "{}".to_owned(),
+        threat: r#"{"family":"demo"}"#.to_owned(),
+        operations: r#"[{"module":"file","parameters":null}]"#.to_owned(),
+        validfrom: time("2026-11-22T11:59:00Z"),
+        expireafter: time("2026-11-22T12:05:00Z"),
+        starttime: Some(NEVER_STARTED),
+        finishtime: Some(NEVER_FINISHED),
+        lastupdatetime: Some(NEVER_STARTED),
+        status: ActionStatus::Pending.as_str().to_owned(),
+        syntaxversion: 2,
+        pgpsignatures: r#"["s"]"#.to_owned(),
+    }
+}
+
+fn agent(number: i64) -> AgentRow {
+    AgentRow {
+        id: Id::new(number),
+        name: "Host.example".to_owned(),
+        queueloc: format!("linux.{number}"),
+        mode: "daemon".to_owned(),
+        version: "1".to_owned(),
+        pid: 7,
+        starttime: time(NOON),
+        destructiontime: None,
+        heartbeattime: time(NOON),
+        refreshtime: time(NOON),
+        status: "online".to_owned(),
+        environment: "{}".to_owned(),
+        tags: "{}".to_owned(),
+        loadername: String::new(),
+    }
+}
+
+/// A store with the investigator `bob`, whose number is 1, agent 5 and action 10, signed by bob.
+fn filled() -> (tempfile::TempDir, Store) {
+    let (folder, store) = store();
+    store.insert_investigator("bob", "ABCD", b"key", Permissions::RUNNER, time(NOON)).unwrap();
+    store.upsert_agent(&agent(5)).unwrap();
+    store.insert_action(&action(10), &[signed(1)]).unwrap();
+    (folder, store)
+}
+
+fn signed(investigator: i64) -> Signed {
+    Signed { investigator: Id::new(investigator), signature: "s".to_owned() }
+}
+
+const ALL: Page = Page { limit: 100, offset: 0 };
+
+#[test]
+fn the_marks_for_not_yet_are_the_platforms() {
+    assert_eq!(NEVER_STARTED.to_string(), "0009-01-11T11:11:11.000000011Z");
+    assert_eq!(NEVER_FINISHED.to_string(), "9998-01-11T11:11:11.000000011Z");
+}
+
+#[test]
+fn an_action_comes_back_as_it_was_but_for_nanoseconds() {
+    let (_folder, store) = filled();
+    let mut expected = action(10);
+    expected.starttime = Some(time("0009-01-11T11:11:11Z"));
+    expected.lastupdatetime = expected.starttime;
+    expected.finishtime = Some(time("9998-01-11T11:11:11Z"));
+    assert_eq!(store.action(Id::new(10)).unwrap(), Some(expected));
+    assert_eq!(store.action(Id::new(11)).unwrap(), None);
+    let signers = store.signers(Id::new(10)).unwrap();
+    assert_eq!((signers.len(), signers[0].name.as_str()), (1, "bob"));
+    assert_eq!(signers[0].createdat, time("2026-11-22T12:00:00.123457Z"));
+}
+
+#[test]
+fn an_action_signed_twice_by_one_leaves_nothing_behind() {
+    let (_folder, store) = filled();
+    let error = store.insert_action(&action(11), &[signed(1), signed(1)]).unwrap_err();
+    assert!(matches!(error, DataError::Duplicate { query: "insert_signature" }), "{error}");
+    assert_eq!(store.action(Id::new(11)).unwrap(), None);
+    assert!(store.insert_action(&action(12), &[signed(99)]).is_err(), "nobody has this number");
+    assert_eq!(store.action(Id::new(12)).unwrap(), None);
+}
+
+#[test]
+fn a_command_is_answered_once() {
+    let (_folder, store) = filled();
+    let (command, now) = (Id::new(20), time(NOON));
+    store.begin_action(Id::new(10), &[(command, Id::new(5))], "[]", now).unwrap();
+    assert_eq!(store.counters(Id::new(10)).unwrap().of(CommandStatus::Sent), 1);
+    assert!(store.finish_command(command, CommandStatus::Expired, "[]", now).unwrap());
+    assert!(!store.finish_command(command, CommandStatus::Success, "[1]", now).unwrap());
+    let row = store.command(command).unwrap().unwrap();
+    assert_eq!((row.status.as_str(), row.results.as_str()), ("expired", "[]"));
+    let counters = store.counters(Id::new(10)).unwrap();
+    assert_eq!((counters.all(), counters.of(CommandStatus::Expired)), (1, 1));
+}
+
+#[test]
+fn commands_of_which_one_is_impossible_are_none() {
+    let (_folder, store) = filled();
+    let commands = [(Id::new(20), Id::new(5)), (Id::new(21), Id::new(6))];
+    assert!(store.begin_action(Id::new(10), &commands, "[]", time(NOON)).is_err());
+    assert_eq!(store.commands_of(Id::new(10)).unwrap(), []);
+    assert_eq!(store.action(Id::new(10)).unwrap().unwrap().status, "pending");
+}
+
+#[test]
+fn all_is_still_there_after_a_restart() {
+    let (folder, store) = filled();
+    drop(store);
+    let store = reopen(&folder).unwrap();
+    assert_eq!(store.highest_id().unwrap(), Id::new(10));
+    assert_eq!(store.investigator("abcd").unwrap().unwrap().name, "bob");
+}
+
+#[test]
+fn a_file_that_others_can_read_or_that_is_no_database_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let (folder, _store) = store();
+    let path = folder.path().join("mig.db");
+    let meta = std::fs::metadata(&path).unwrap();
+    assert_eq!(meta.permissions().mode() & 0o777, 0o600);
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+    assert!(matches!(reopen(&folder), Err(DataError::Permissions { .. })));
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), HAND_PREFIX);
+    disk.create(&folder.path().join("mig.db"), &[b'x'; 4096]).unwrap();
+    assert!(matches!(reopen(&folder), Err(DataError::Open { .. })));
+}
+
+#[test]
+fn a_pattern_ignores_case_and_takes_an_escaped_wildcard_as_it_is() {
+    let (_folder, store) = filled();
+    let found = |pattern: &str| {
+        let filter = Filter { action_name: Some(pattern.to_owned()), ..Filter::default() };
+        store.search_actions(&filter, ALL).unwrap().len()
+    };
+    assert_eq!(found("A 100_ %10"), 1);
+    assert_eq!(found(r"a 100\% \_10"), 1);
+    assert_eq!(found(r"a 10\_%"), 0);
+    assert_eq!(found("*"), 0);
+    assert_eq!(found("' or 1 = 1 --"), 0);
+}
+
+#[test]
+fn each_parameter_of_a_search_counts() {
+    let (_folder, store) = filled();
+    let now = time(NOON);
+    store.begin_action(Id::new(10), &[(Id::new(20), Id::new(5))], "[]", now).unwrap();
+    let results = r#"[{"foundanything":false},{"foundanything":true}]"#;
+    store.finish_command(Id::new(20), CommandStatus::Success, results, now).unwrap();
+    let some = |text: &str| Some(text.to_owned());
+    let cases = [
+        (
+            Filter { action: Some(Id::new(10)), ..Filter::default() },
+            Filter { action: Some(Id::new(1)), ..Filter::default() },
+        ),
+        (
+            Filter { agent: Some(Id::new(5)), ..Filter::default() },
+            Filter { agent: Some(Id::new(6)), ..Filter::default() },
+        ),
+        (
+            Filter { agent_name: some("host%"), ..Filter::default() },
+            Filter { agent_name: some("host"), ..Filter::default() },
+        ),
+        (
+            Filter { agent_version: some("1"), ..Filter::default() },
+            Filter { agent_version: some("2"), ..Filter::default() },
+        ),
+        (
+            Filter { command: Some(Id::new(20)), ..Filter::default() },
+            Filter { command: Some(Id::new(21)), ..Filter::default() },
+        ),
+        (
+            Filter { investigator: Some(Id::new(1)), ..Filter::default() },
+            Filter { investigator: Some(Id::new(2)), ..Filter::default() },
+        ),
+        (
+            Filter { investigator_name: some("B_b"), ..Filter::default() },
+            Filter { investigator_name: some("eve"), ..Filter::default() },
+        ),
+        (
+            Filter { threat_family: some("Demo"), ..Filter::default() },
+            Filter { threat_family: some("x"), ..Filter::default() },
+        ),
+        (
+            Filter { status: some("succ%"), ..Filter::default() },
+            Filter { status: some("sent"), ..Filter::default() },
+        ),
+        (
+            Filter { after: Some(time("2026-11-22T12:00:00Z")), ..Filter::default() },
+            Filter { after: Some(time("2026-11-22T12:00:01Z")), ..Filter::default() },
+        ),
+        (
+            Filter { before: Some(time("2026-11-22T12:00:01Z")), ..Filter::default() },
+            Filter { before: Some(time("2026-11-22T12:00:00Z")), ..Filter::default() },
+        ),
+        (
+            Filter { found: Some(true), ..Filter::default() },
+            Filter { found: Some(true), status: some("sent"), ..Filter::default() },
+        ),
+    ];
+    for (hit, miss) in cases {
+        assert_eq!(store.search_commands(&hit, ALL).unwrap().len(), 1, "{hit:?}");
+        assert_eq!(store.search_commands(&miss, ALL).unwrap().len(), 0, "{miss:?}");
+    }
+    let of_agent = Filter { agent: Some(Id::new(5)), found: Some(true), ..Filter::default() };
+    assert_eq!(store.search_actions(&of_agent, ALL).unwrap().len(), 1);
+    assert_eq!(
+        store
+            .search_agents(&Filter { action: Some(Id::new(10)), ..Filter::default() }, ALL)
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn pages_follow_one_another_though_all_began_at_once() {
+    let (_folder, store) = filled();
+    let commands: Vec<_> = (20..25).map(|number| (Id::new(number), Id::new(5))).collect();
+    store.begin_action(Id::new(10), &commands, "[]", time(NOON)).unwrap();
+    let ids: Vec<i64> = [0, 2, 4, 6]
+        .into_iter()
+        .flat_map(|offset| {
+            store.search_commands(&Filter::default(), Page { limit: 2, offset }).unwrap()
+        })
+        .map(|command| command.id.number())
+        .collect();
+    assert_eq!(ids, [24, 23, 22, 21, 20]);
+}
+
+#[test]
+fn an_agent_that_is_not_heard_turns_idle_and_is_still_asked() {
+    let (_folder, store) = filled();
+    store.silence_agents(time("2026-11-22T12:00:00Z")).unwrap();
+    assert_eq!(store.live_agents().unwrap()[0].status, "online");
+    store.silence_agents(time("2026-11-22T12:01:00Z")).unwrap();
+    assert_eq!(store.live_agents().unwrap()[0].status, "idle");
+    store.upsert_agent(&agent(5)).unwrap();
+    assert_eq!(store.agent_at("linux.5").unwrap().unwrap().status, "online");
+}

@@ -1,0 +1,367 @@
+//! The agent: it is heard now and then, and runs what its host is asked.
+//!
+//! It trusts nobody: a command's action is checked for signatures and period here
+//! again, as agents of a fleet do. Each operation is a child process; a module that
+//! hangs is ended, and costs others nothing but one of [`WORKERS`] places.
+//!
+//! **Invariant.** A command that was taken is answered, unless the platform stops:
+//! then it is given to the agent again after the restart.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::child::{self, Ended};
+use super::host::{self, Environment};
+use super::modules::message::{self, PackError};
+use super::modules::{self, ModuleError, ModuleResult};
+use super::scheduler::Event;
+use super::signers::{SignatureError, Signers};
+use super::view::{self, ViewError};
+use crate::chain::Chain;
+use crate::clock::{Clock, elapsed};
+use crate::data::{
+    ActionRow, AgentRow, AgentStatus, CommandStatus, DataError, Id, Ids, NEVER_FINISHED, Store,
+};
+use crate::disk::Disk;
+use crate::wake::Stop;
+
+/// How many commands are run at once.
+const WORKERS: usize = 4;
+
+/// A command that is to be run.
+#[derive(Debug)]
+pub(super) struct Work {
+    /// The command.
+    pub(super) command: Id,
+    /// Its action.
+    pub(super) action: ActionRow,
+}
+
+/// A command that was run.
+#[derive(Debug)]
+pub(super) struct Done {
+    /// The command.
+    pub(super) command: Id,
+    /// Its action.
+    pub(super) action: Id,
+    /// How it went.
+    pub(super) status: CommandStatus,
+    /// A result for each operation, as a JSON list.
+    pub(super) results: String,
+}
+
+/// What an operation asks for.
+#[derive(Debug, Deserialize)]
+struct Operation {
+    #[serde(default)]
+    module: String,
+    parameters: Box<RawValue>,
+    #[serde(default)]
+    is_compressed: bool,
+}
+
+/// Why a command was not run at all; the texts are the original's.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error(
+        "parseCommands() -> checkActionAuthorization() -> action validation failed: action expireafter is in the past"
+    )]
+    Expired,
+    #[error("parseCommands() -> checkActionAuthorization() -> action is not signed")]
+    Unsigned,
+    #[error("parseCommands() -> checkActionAuthorization()")]
+    Signature(#[from] SignatureError),
+    #[error("parseCommands()")]
+    View(#[from] ViewError),
+}
+
+/// Why an operation has no result of its own; the texts are the original's where it has one.
+#[derive(Debug, thiserror::Error)]
+enum OperationError {
+    #[error(transparent)]
+    Module(#[from] ModuleError),
+    #[error("runModule() -> Failed to make modules.Message")]
+    Message(#[from] PackError),
+    #[error("runModule()")]
+    Json(#[from] serde_json::Error),
+    #[error("runModule() -> cannot run the module")]
+    Start(#[from] io::Error),
+    #[error("runModule() -> the module ended with {0}")]
+    Exit(ExitStatus),
+    #[error("runModule() -> the module answered too much")]
+    TooLong,
+    #[error("the module was ended after {} s", .0.as_secs())]
+    Timeout(Duration),
+}
+
+impl OperationError {
+    fn status(&self) -> CommandStatus {
+        match self {
+            OperationError::Timeout(_) => CommandStatus::Timeout,
+            OperationError::Module(_)
+            | OperationError::Message(_)
+            | OperationError::Json(_)
+            | OperationError::Start(_)
+            | OperationError::Exit(_)
+            | OperationError::TooLong => CommandStatus::Failed,
+        }
+    }
+}
+
+/// What the agent works with.
+#[derive(Debug, Clone)]
+pub(super) struct Tools {
+    /// The program whose `module NAME` runs a module.
+    pub(super) program: PathBuf,
+    /// The tables.
+    pub(super) store: Arc<Store>,
+    /// Those who may ask.
+    pub(super) signers: Arc<Signers>,
+    /// What time it is.
+    pub(super) clock: Arc<dyn Clock>,
+    /// How to look at the host.
+    pub(super) disk: Disk,
+    /// How often the agent is heard.
+    pub(super) heartbeat: Duration,
+    /// How long a module may run.
+    pub(super) module_timeout: Duration,
+    /// Asked for when the platform stops.
+    pub(super) stop: Stop,
+    /// Where errors are told.
+    pub(super) log: slog::Logger,
+}
+
+/// The agent of this host.
+#[derive(Debug)]
+pub(super) struct Agent {
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Agent {
+    /// Registers the agent, then starts it: it runs what comes from `work` and tells `done`.
+    pub(super) fn start(
+        tools: Tools,
+        ids: &Ids,
+        work: Receiver<Work>,
+        done: &Sender<Event>,
+    ) -> Result<Agent, AgentError> {
+        let row = tools.register(ids)?;
+        let mut threads = Vec::new();
+        let work = Arc::new(Mutex::new(work));
+        for number in 1..=WORKERS {
+            let (tools, work, done) = (tools.clone(), Arc::clone(&work), done.clone());
+            let thread = std::thread::Builder::new().name(format!("agent-{number}"));
+            threads.push(thread.spawn(move || tools.work(&work, &done))?);
+        }
+        let thread = std::thread::Builder::new().name("heartbeat".to_owned());
+        threads.push(thread.spawn(move || tools.beat(row))?);
+        Ok(Agent { threads })
+    }
+
+    /// Waits until all its threads have ended, which they do after a stop when `work` ends.
+    pub(super) fn join(self) {
+        for thread in self.threads {
+            // A thread that broke down has said so; there is nothing to be had from it.
+            thread.join().ok();
+        }
+    }
+}
+
+/// Why the agent cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AgentError {
+    /// It cannot be registered.
+    #[error("cannot register the agent")]
+    Register(#[from] DataError),
+    /// Its environment cannot be written.
+    #[error("cannot describe this host")]
+    Environment(#[from] serde_json::Error),
+    /// It has no thread.
+    #[error("cannot start the agent's threads")]
+    Thread(#[from] io::Error),
+}
+
+impl Tools {
+    /// Registers the agent under the number that this host had before, if it had one.
+    fn register(&self, ids: &Ids) -> Result<AgentRow, AgentError> {
+        let name = host::name(&self.disk);
+        let queueloc = format!("{}.{name}", std::env::consts::OS);
+        let now = self.clock.now();
+        let known = self.store.agent_at(&queueloc)?;
+        let row = AgentRow {
+            id: known.map_or_else(|| ids.next(), |known| known.id),
+            name,
+            queueloc,
+            mode: "daemon".to_owned(),
+            version: format!("standalone-{}", env!("CARGO_PKG_VERSION")),
+            pid: std::process::id().into(),
+            starttime: now,
+            destructiontime: Some(NEVER_FINISHED),
+            heartbeattime: now,
+            refreshtime: now,
+            status: AgentStatus::Online.as_str().to_owned(),
+            environment: serde_json::to_string(&Environment::of_this_host(&self.disk))?,
+            tags: "{}".to_owned(),
+            loadername: String::new(),
+        };
+        self.store.upsert_agent(&row)?;
+        slog::info!(self.log, "agent registered"; "agent" => row.id.number(), "name" => &row.name);
+        Ok(row)
+    }
+
+    /// Lets the agent be heard until a stop is asked for.
+    fn beat(&self, mut row: AgentRow) {
+        while !self.stop.wait(self.heartbeat) {
+            let now = self.clock.now();
+            match serde_json::to_string(&Environment::of_this_host(&self.disk)) {
+                Ok(environment) => (row.environment, row.refreshtime) = (environment, now),
+                Err(error) => {
+                    slog::error!(self.log, "host cannot be described"; "error" => %Chain(&error));
+                }
+            }
+            row.heartbeattime = now;
+            if let Err(error) = self.store.upsert_agent(&row) {
+                slog::error!(self.log, "heartbeat lost"; "error" => %Chain(&error));
+            }
+        }
+    }
+
+    /// Runs commands until there are no more.
+    fn work(&self, work: &Mutex<Receiver<Work>>, done: &Sender<Event>) {
+        loop {
+            let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok(next) = next else { return };
+            if let Some(answer) = self.answer(&next)
+                && done.send(Event::Done(answer)).is_err()
+            {
+                return;
+            }
+        }
+    }
+
+    /// Runs a command; `None` if a stop came first.
+    fn answer(&self, work: &Work) -> Option<Done> {
+        let (status, results) = match self.check(&work.action) {
+            Ok(()) => self.operate(&work.action)?,
+            Err(refused) => {
+                slog::warn!(self.log, "command refused"; "command" => work.command.number(),
+                    "error" => %Chain(&refused));
+                let result = ModuleResult::failed(Chain(&refused).to_string());
+                (CommandStatus::Failed, vec![result])
+            }
+        };
+        let results = serde_json::to_string(&results);
+        let (status, results) = match results {
+            Ok(results) => (status, results),
+            Err(error) => {
+                slog::error!(self.log, "results cannot be written"; "error" => %Chain(&error));
+                (CommandStatus::Failed, "[]".to_owned())
+            }
+        };
+        Some(Done { command: work.command, action: work.action.id, status, results })
+    }
+
+    /// Checks that an action may be run now: every signature, and the period.
+    fn check(&self, row: &ActionRow) -> Result<(), Refused> {
+        if row.expireafter < self.clock.now() {
+            return Err(Refused::Expired);
+        }
+        let action = view::posted(row, &[])?;
+        let signatures = action.signatures.as_deref().unwrap_or_default();
+        if signatures.is_empty() {
+            return Err(Refused::Unsigned);
+        }
+        let text = action.signed_text();
+        for signature in signatures {
+            self.signers.who_signed(text.as_bytes(), signature)?;
+        }
+        Ok(())
+    }
+
+    /// Runs the operations of an action, one after the other; one that fails does not end it.
+    fn operate(&self, action: &ActionRow) -> Option<(CommandStatus, Vec<ModuleResult>)> {
+        let operations: Vec<Operation> = match serde_json::from_str(&action.operations) {
+            Ok(operations) => operations,
+            Err(error) => {
+                let result = ModuleResult::failed(OperationError::from(error).to_string());
+                return Some((CommandStatus::Failed, vec![result]));
+            }
+        };
+        let (mut status, mut results) = (CommandStatus::Success, Vec::new());
+        for operation in &operations {
+            match self.run(operation, action.expireafter) {
+                Ok(result) => results.push(result?),
+                Err(error) => {
+                    status = error.status();
+                    results.push(ModuleResult::failed(Chain(&error).to_string()));
+                }
+            }
+        }
+        Some((status, results))
+    }
+
+    /// Runs one operation; `None` if a stop came first.
+    fn run(
+        &self,
+        operation: &Operation,
+        end: Timestamp,
+    ) -> Result<Option<ModuleResult>, OperationError> {
+        let name = operation.module.as_str();
+        if !modules::is_available(name) {
+            return Err(ModuleError::Unknown(name.to_owned()).into());
+        }
+        let parameters = message::unpack(&operation.parameters, operation.is_compressed)?;
+        let line = message::write(&parameters)?;
+        let span = self.module_timeout.min(elapsed(self.clock.now(), end));
+        match child::run(&self.program, name, &line, span, &self.stop)? {
+            Ended::Exited { status, output } if status.success() => {
+                Ok(Some(serde_json::from_slice(&output)?))
+            }
+            Ended::Exited { status, .. } => Err(OperationError::Exit(status)),
+            Ended::TimedOut => Err(OperationError::Timeout(span)),
+            Ended::TooLong => Err(OperationError::TooLong),
+            Ended::Stopped => Ok(None),
+        }
+    }
+}
+
+/// Returns what stands for the results of operations that have none: an empty one for each.
+pub(super) fn empty_results(operations: &str) -> Result<String, serde_json::Error> {
+    let operations: Option<Vec<Box<RawValue>>> = serde_json::from_str(operations)?;
+    let empty = ModuleResult { errors: Vec::new(), ..ModuleResult::failed(String::new()) };
+    serde_json::to_string(&vec![empty; operations.map_or(0, |operations| operations.len())])
+}
+
+impl super::target::AgentRow for AgentRow {
+    fn value(&self, column: super::target::Column) -> super::target::Value {
+        use super::target::{Column, Value};
+        let text = |text: &str| Value::Text(text.to_owned());
+        // What is no JSON was never an agent's; a condition on it is unknown.
+        let json = |text: &str| serde_json::from_str(text).map_or(Value::Null, Value::Json);
+        match column {
+            Column::Id => Value::Number(self.id.float()),
+            Column::Name => text(&self.name),
+            Column::QueueLoc => text(&self.queueloc),
+            Column::Mode => text(&self.mode),
+            Column::Version => text(&self.version),
+            Column::Pid => Value::Number(Id::new(self.pid).float()),
+            Column::StartTime => Value::Time(self.starttime),
+            Column::DestructionTime => self.destructiontime.map_or(Value::Null, Value::Time),
+            Column::HeartbeatTime => Value::Time(self.heartbeattime),
+            Column::RefreshTime => Value::Time(self.refreshtime),
+            Column::Status => text(&self.status),
+            Column::Environment => json(&self.environment),
+            Column::Tags => json(&self.tags),
+            Column::LoaderName => text(&self.loadername),
+        }
+    }
+}

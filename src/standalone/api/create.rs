@@ -1,0 +1,164 @@
+//! `POST action/create/`: an action is checked, its signatures are, and it is kept.
+//!
+//! **Invariant.** An action that was accepted is in the database with all its
+//! signatures; one that was refused has left nothing. (The real platform may keep
+//! an action of which it then says that it could not be stored.)
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::answer::{Item, collection};
+use super::request::Parameters;
+use super::{Answer, Api, Body, Refusal, Request};
+use crate::action::{Action, Time};
+use crate::chain::Chain;
+use crate::data::{ActionRow, ActionStatus, DataError, Id, NEVER_FINISHED, NEVER_STARTED, Signed};
+
+/// The form that carries an action.
+const FORM: &str = "application/x-www-form-urlencoded";
+/// The version of an action's form.
+const SYNTAX_VERSION: u16 = 2;
+/// The longest name and target, in characters.
+const TEXT_CHARS_MAX: usize = 2048;
+/// The longest list of signatures, as JSON, in characters.
+const SIGNATURES_CHARS_MAX: usize = 4096;
+
+impl Api {
+    /// Keeps the action in a request.
+    pub(super) fn create(&self, request: &Request) -> Result<Answer, Refusal> {
+        let refuse = |message: String| Refusal::new(500, message);
+        let text = form(request).map_err(refuse)?;
+        let action =
+            Action::parse(text.as_bytes()).map_err(|error| refuse(error.fault().to_string()))?;
+        validate(&action, self.clock.now().into()).map_err(refuse)?;
+        let signed = self.signed(&action).map_err(refuse)?;
+        let action = self.accepted(action);
+        let row = row(&action, self.ids.next())?;
+        storable(&row).map_err(refuse)?;
+        self.store.insert_action(&row, &signed).map_err(|error| match error {
+            DataError::Duplicate { query: "insert_signature" } => {
+                let index = "signatures_actionid_investigatorid_idx";
+                refuse(format!(
+                    "Failed to store signature: 'pq: duplicate key value violates unique constraint \"{index}\"'"
+                ))
+            }
+            error => refuse(format!("Failed to store action: '{}'", Chain(&error))),
+        })?;
+        slog::info!(self.log, "action accepted"; "action" => row.id.number(), "name" => &row.name);
+        let value = RawValue::from_string(Action { id: row.id.float(), ..action }.to_json())?;
+        let item = Item::new(self.link("action", row.id), format!("action ID {}", row.id), &value)?;
+        Ok(collection(202, &format!("{}{}", self.base, request.uri()), &[item], None)?)
+    }
+
+    /// Returns who signed an action, if every signature is one of an active investigator.
+    fn signed(&self, action: &Action) -> Result<Vec<Signed>, String> {
+        let text = action.signed_text();
+        let mut signed = Vec::new();
+        for signature in action.signatures.iter().flatten() {
+            let investigator = self
+                .signers
+                .who_signed(text.as_bytes(), signature)
+                .map_err(|error| format!("VerifySignatures() -> {}", Chain(&error)))?;
+            signed.push(Signed { investigator: investigator.id, signature: signature.clone() });
+        }
+        Ok(signed)
+    }
+
+    /// Returns an action as the platform holds it from now on.
+    fn accepted(&self, action: Action) -> Action {
+        Action {
+            investigators: None,
+            status: ActionStatus::Pending.as_str().to_owned(),
+            start_time: NEVER_STARTED.into(),
+            finish_time: NEVER_FINISHED.into(),
+            last_update_time: NEVER_STARTED.into(),
+            counters: crate::action::Counters::default(),
+            ..action
+        }
+    }
+}
+
+/// Returns the text of the action in a request's form, or else in its query.
+fn form(request: &Request) -> Result<String, String> {
+    let Body::Whole(body) = &request.body else {
+        return Err("http: POST too large".to_owned());
+    };
+    let kind = request.header("content-type").unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let body = if kind.eq_ignore_ascii_case(FORM) { body.as_slice() } else { &[] };
+    let (form, fault) = Parameters::parse(&String::from_utf8_lossy(body));
+    match fault {
+        Some(error) => Err(error.to_string()),
+        None => Ok(form
+            .first("action")
+            .or(request.parameters().first("action"))
+            .unwrap_or_default()
+            .to_owned()),
+    }
+}
+
+/// Checks an action in the platform's order and words.
+fn validate(action: &Action, now: Time) -> Result<(), String> {
+    let (begin, end) = (action.valid_from.timestamp(), action.expire_after.timestamp());
+    let checks = [
+        (action.name.is_empty(), "action name is empty"),
+        (action.target.is_empty(), "action target is empty"),
+        (action.syntax_version != SYNTAX_VERSION, "wring syntax version, expected 2"),
+        (action.operations.is_none(), "action operations is empty"),
+        (end < begin, "action expireafter is set before action validfrom"),
+        (end < now.timestamp(), "action expireafter is in the past"),
+        (action.signatures.as_ref().is_none_or(Vec::is_empty), "action pgpsignatures is empty"),
+    ];
+    match checks.into_iter().find(|(is_wrong, _)| *is_wrong) {
+        Some((_, text)) => Err(text.to_owned()),
+        None => Ok(()),
+    }
+}
+
+/// The parts of an action that are kept as JSON.
+#[derive(Deserialize)]
+struct Parts {
+    description: Box<RawValue>,
+    threat: Box<RawValue>,
+    operations: Box<RawValue>,
+    pgpsignatures: Box<RawValue>,
+}
+
+fn row(action: &Action, id: Id) -> Result<ActionRow, Refusal> {
+    let parts: Parts = serde_json::from_str(&action.to_json())?;
+    Ok(ActionRow {
+        id,
+        name: action.name.clone(),
+        target: action.target.clone(),
+        description: parts.description.get().to_owned(),
+        threat: parts.threat.get().to_owned(),
+        operations: parts.operations.get().to_owned(),
+        validfrom: action.valid_from.timestamp(),
+        expireafter: action.expire_after.timestamp(),
+        starttime: Some(NEVER_STARTED),
+        finishtime: Some(NEVER_FINISHED),
+        lastupdatetime: Some(NEVER_STARTED),
+        status: action.status.clone(),
+        syntaxversion: i64::from(action.syntax_version),
+        pgpsignatures: parts.pgpsignatures.get().to_owned(),
+    })
+}
+
+/// Checks that every database can keep an action; SQLite would take what PostgreSQL refuses.
+fn storable(row: &ActionRow) -> Result<(), String> {
+    let failed = |text: String| Err(format!("Failed to store action: 'pq: {text}'"));
+    let texts = [
+        (&row.name, TEXT_CHARS_MAX),
+        (&row.target, TEXT_CHARS_MAX),
+        (&row.pgpsignatures, SIGNATURES_CHARS_MAX),
+    ];
+    for (text, chars_max) in texts {
+        if text.contains('\0') {
+            return failed("invalid byte sequence for encoding \"UTF8\": 0x00".to_owned());
+        }
+        if text.chars().count() > chars_max {
+            return failed(format!("value too long for type character varying({chars_max})"));
+        }
+    }
+    Ok(())
+}

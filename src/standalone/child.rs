@@ -1,0 +1,250 @@
+//! A module that runs as a child process, and what ends it.
+//!
+//! The message waits in memory that is the child's stdin, so that a module that
+//! reads slowly or not at all holds nobody up; its output is read as it comes, up
+//! to a limit. The thread waits in `poll` for the output, the end, the time limit or
+//! a stop, whichever is first.
+//!
+//! **Invariants.** The child has a process group of its own, and nothing of the
+//! group is left when this returns. It gets a `PATH` and no other variable.
+
+use std::fs::File;
+use std::io::{self, PipeReader, Read, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+
+use crate::wake::Stop;
+
+/// The most that a module may answer.
+const OUTPUT_BYTES_MAX: usize = 64 << 20;
+/// How much of it is read at once.
+const READ_BYTES_MAX: usize = 64 << 10;
+/// Where a module finds the host's programs.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// How a module's run ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// By itself.
+    Exited {
+        /// Its exit status.
+        status: ExitStatus,
+        /// All that it wrote to stdout.
+        output: Vec<u8>,
+    },
+    /// It took too long and was killed.
+    TimedOut,
+    /// It answered more than [`OUTPUT_BYTES_MAX`] and was killed.
+    TooLong,
+    /// The platform stops, and it was killed.
+    Stopped,
+}
+
+/// What a wait ended with.
+#[derive(Debug, PartialEq, Eq)]
+enum Event {
+    Ready,
+    Stop,
+    Time,
+}
+
+/// Runs `program module NAME` with `message` on its stdin, for `timeout` at most.
+pub(super) fn run(
+    program: &Path,
+    name: &str,
+    message: &[u8],
+    timeout: Duration,
+    stop: &Stop,
+) -> io::Result<Ended> {
+    let until = Instant::now().checked_add(timeout);
+    let line = stop.line()?;
+    let mut child = start(program, name, message)?;
+    let group = Pid::from_child(&child);
+    let ended = follow(&mut child, group, &line, until);
+    // The child is not reaped yet, so that nobody else can have got its group's number.
+    // Where nobody is left to be killed, there is nothing to do.
+    kill_process_group(group, Signal::KILL).ok();
+    let status = child.wait()?;
+    Ok(match ended? {
+        Followed::Ended(output) => Ended::Exited { status, output },
+        Followed::TooLong => Ended::TooLong,
+        Followed::Told(Event::Stop) => Ended::Stopped,
+        Followed::Told(Event::Time | Event::Ready) => Ended::TimedOut,
+    })
+}
+
+fn start(program: &Path, name: &str, message: &[u8]) -> io::Result<Child> {
+    let mut stdin = File::from(memfd_create("parameters", MemfdFlags::CLOEXEC)?);
+    stdin.write_all(message)?;
+    stdin.rewind()?;
+    Command::new(program)
+        .args(["module", name])
+        .env_clear()
+        .env("PATH", PATH)
+        .current_dir("/")
+        .process_group(0)
+        .stdin(stdin)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+}
+
+enum Followed {
+    Ended(Vec<u8>),
+    TooLong,
+    Told(Event),
+}
+
+/// Reads what the child writes until it has ended or must be.
+fn follow(
+    child: &mut Child,
+    group: Pid,
+    line: &PipeReader,
+    until: Option<Instant>,
+) -> io::Result<Followed> {
+    let mut output = Vec::new();
+    let mut buffer = vec![0; READ_BYTES_MAX];
+    if let Some(stdout) = &mut child.stdout {
+        loop {
+            match wait(stdout.as_fd(), line, until)? {
+                Event::Ready => {}
+                told => return Ok(Followed::Told(told)),
+            }
+            let size = stdout.read(&mut buffer)?;
+            if size == 0 {
+                break;
+            }
+            output.extend_from_slice(buffer.get(..size).unwrap_or_default());
+            if output.len() > OUTPUT_BYTES_MAX {
+                return Ok(Followed::TooLong);
+            }
+        }
+    }
+    // It may have closed its output and go on.
+    let handle = pidfd_open(group, PidfdFlags::empty())?;
+    Ok(match wait(handle.as_fd(), line, until)? {
+        Event::Ready => Followed::Ended(output),
+        told => Followed::Told(told),
+    })
+}
+
+/// Waits until `source` can be read, a stop is asked for or the time is over.
+fn wait(source: BorrowedFd<'_>, line: &PipeReader, until: Option<Instant>) -> io::Result<Event> {
+    loop {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        if left == Some(Duration::ZERO) {
+            return Ok(Event::Time);
+        }
+        // What is too long for the system to count is as good as for ever.
+        let span = left.and_then(|left| Timespec::try_from(left).ok());
+        let mut polled =
+            [PollFd::new(line, PollFlags::IN), PollFd::from_borrowed_fd(source, PollFlags::IN)];
+        match poll(&mut polled, span.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let [stop, source] = &polled;
+        if !stop.revents().is_empty() {
+            return Ok(Event::Stop);
+        }
+        if !source.revents().is_empty() {
+            return Ok(Event::Ready);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    //! Programs that stand in for modules.
+
+    use std::io::Write;
+    use std::path::Path;
+    use std::process::{Command, Stdio};
+
+    /// Makes `path` a program that runs `script`.
+    pub(in crate::standalone) fn write_program(path: &Path, script: &str) {
+        // By another process: a file that is open for writing in this one, or in a child
+        // that another test is just starting, cannot be executed.
+        let mut writer = Command::new("sh")
+            .args(["-c", "cat > \"$0\" && chmod 700 \"$0\""])
+            .arg(path)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        write!(writer.stdin.take().unwrap(), "#!/bin/sh\n{script}\n").unwrap();
+        assert!(writer.wait().unwrap().success());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// Runs `script` as a module would be run.
+    fn run(script: &str, timeout: Duration, stop: &Stop) -> Ended {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("program");
+        testing::write_program(&program, script);
+        super::run(&program, "file", b"hello\n", timeout, stop).unwrap()
+    }
+
+    fn output(ended: Ended) -> (i32, String) {
+        let Ended::Exited { status, output } = ended else { panic!("{ended:?}") };
+        (status.code().unwrap(), String::from_utf8(output).unwrap())
+    }
+
+    #[test]
+    fn a_module_gets_its_name_its_message_and_a_bare_environment() {
+        let script =
+            "echo \"$1 $2 $(cat) $(env | grep -v -e ^PWD -e ^_ -e ^SHLVL | wc -l)\"; exit 3";
+        assert_eq!(
+            output(run(script, LONG, &Stop::new())),
+            (3, "module file hello 1\n".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_module_that_neither_reads_nor_stays_is_no_error() {
+        assert_eq!(output(run("exit 0", LONG, &Stop::new())), (0, String::new()));
+    }
+
+    #[test]
+    fn a_module_is_killed_at_its_limit_with_all_that_it_started() {
+        let mark = tempfile::NamedTempFile::new().unwrap();
+        let script = format!("sleep 100 & echo $! > {}; wait", mark.path().display());
+        let ended = run(&script, Duration::from_millis(300), &Stop::new());
+        assert!(matches!(ended, Ended::TimedOut), "{ended:?}");
+        let mut pid = String::new();
+        mark.reopen().unwrap().read_to_string(&mut pid).unwrap();
+        let state = std::fs::metadata(format!("/proc/{}/fd/0", pid.trim()));
+        assert!(pid.trim().is_empty() || state.is_err(), "{pid} lives on");
+    }
+
+    #[test]
+    fn a_module_that_closes_its_output_and_goes_on_is_killed_too() {
+        let ended = run("exec >&-; sleep 100", Duration::from_millis(300), &Stop::new());
+        assert!(matches!(ended, Ended::TimedOut), "{ended:?}");
+    }
+
+    #[test]
+    fn a_stop_ends_a_module() {
+        let stop = Stop::new();
+        stop.ask();
+        assert!(matches!(run("sleep 100", LONG, &stop), Ended::Stopped));
+    }
+
+    #[test]
+    fn an_endless_answer_is_cut_off() {
+        assert!(matches!(run("exec cat /dev/zero", LONG, &Stop::new()), Ended::TooLong));
+    }
+}

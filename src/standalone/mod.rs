@@ -1,0 +1,322 @@
+//! The one-host platform: a MIG for people who have no servers.
+//!
+//! It speaks the API of the real one, keeps the same tables, has the scheduler's
+//! spool and one agent, all in one process:
+//!
+//! ```text
+//! client ──HTTP──▶ server ──▶ api ──▶ database ◀── scheduler ◀──▶ spool
+//!                                                    │    ▲
+//!                                                    ▼    │
+//!                                                    agent ──▶ child process for each operation
+//! ```
+//!
+//! **Invariants.** What was acknowledged is in the database. One platform uses a
+//! spool, by its lock. No process of a module outlives the platform's stop.
+//!
+//! **Failure.** Killed anywhere, it goes on at the next start from database and
+//! spool; a command that was being run is run again, if its action has not expired.
+
+mod agent;
+mod api;
+mod child;
+pub(crate) mod cli;
+pub(crate) mod config;
+mod host;
+mod module;
+mod modules;
+mod scheduler;
+mod server;
+mod signers;
+mod spool;
+mod target;
+mod view;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+pub(crate) use agent::AgentError;
+use agent::{Agent, Tools, Work};
+use api::Api;
+use config::StandaloneConfig;
+pub(crate) use scheduler::ScheduleError;
+use scheduler::{Event, Scheduler};
+use server::Server;
+use signers::Signers;
+use spool::Spool;
+pub(crate) use spool::SpoolError;
+
+use crate::clock::Clock;
+use crate::data::{DataError, Ids, Permissions, Store};
+use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Lock, RealFs};
+use crate::pgp::{Fingerprint, ImportError, Verifier};
+use crate::wake::Stop;
+
+/// The folder of the data folder where files are made.
+const SCRATCH: &str = ".tmp";
+
+/// Why a platform cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PlatformError {
+    /// The data folder cannot be used.
+    #[error("cannot use the platform's data folder")]
+    Disk(#[from] DiskError),
+    /// Another platform uses the data.
+    #[error("another platform uses data folder {}", path.display())]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The tables cannot be used.
+    #[error("cannot use the platform's database")]
+    Data(#[from] DataError),
+    /// The spool cannot be used.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// What a crash left cannot be mended.
+    #[error("cannot go on from spool {}", path.display())]
+    Recover {
+        /// The spool.
+        path: PathBuf,
+        /// Why.
+        source: ScheduleError,
+    },
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}: choose another one with listen = … in [api]")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The agent cannot be started.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    /// A thread cannot be started, or has broken down.
+    #[error("cannot run the platform's {thread}")]
+    Thread {
+        /// What it is for.
+        thread: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// Somebody with this key is known already.
+    #[error("an investigator with the key {fingerprint} is there already")]
+    Known {
+        /// The key.
+        fingerprint: Fingerprint,
+    },
+    /// The key cannot be used.
+    #[error("cannot use the key of investigator {name}")]
+    Key {
+        /// Whose it is.
+        name: String,
+        /// Why.
+        source: ImportError,
+    },
+}
+
+/// What a platform keeps: its tables and its keyring.
+#[derive(Debug)]
+pub(crate) struct Data {
+    store: Arc<Store>,
+    home: PathBuf,
+    disk: Disk,
+}
+
+impl Data {
+    /// Opens the data folder; makes it, private to its owner, if it is not there.
+    pub(crate) fn open(folder: &Path) -> Result<Data, PlatformError> {
+        let disk = Disk::new(Arc::new(RealFs), folder.join(SCRATCH), DAEMON_PREFIX);
+        let home = folder.join("gnupg");
+        disk.make_folders(&folder.join(SCRATCH))?;
+        disk.make_folder(&home)?;
+        let store = Arc::new(Store::open(&disk, &folder.join("mig.db"))?);
+        Ok(Data { store, home, disk })
+    }
+
+    /// Keeps other platforms from using the folder as long as the answer lives.
+    fn lock(&self, folder: &Path) -> Result<Lock, PlatformError> {
+        self.disk.lock(folder).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => PlatformError::Busy { path: folder.to_owned() },
+            _ => error.into(),
+        })
+    }
+
+    /// Adds an investigator with an armored public key.
+    pub(crate) fn add_investigator(
+        &self,
+        name: &str,
+        armored: &[u8],
+        permissions: Permissions,
+        clock: &dyn Clock,
+    ) -> Result<Fingerprint, PlatformError> {
+        let fingerprint = self
+            .verifier()
+            .import(armored)
+            .map_err(|source| PlatformError::Key { name: name.to_owned(), source })?;
+        match self.store.insert_investigator(
+            name,
+            fingerprint.as_str(),
+            armored,
+            permissions,
+            clock.now(),
+        ) {
+            Err(DataError::Duplicate { .. }) => Err(PlatformError::Known { fingerprint }),
+            Err(error) => Err(error.into()),
+            Ok(()) => Ok(fingerprint),
+        }
+    }
+
+    fn verifier(&self) -> Verifier {
+        Verifier::new(&self.home)
+    }
+}
+
+/// The threads that do the platform's work.
+#[derive(Debug)]
+struct Works {
+    stop: Stop,
+    agent: Agent,
+    scheduler: JoinHandle<()>,
+    events: Sender<Event>,
+}
+
+impl Works {
+    /// Stops them: no more commands, no more modules.
+    fn stop(self) -> Result<(), PlatformError> {
+        // Modules are ended and their commands stay unanswered, so that they are run again.
+        self.stop.ask();
+        // A scheduler that cannot be told has ended already.
+        self.events.send(Event::Stop).ok();
+        let scheduled = self.scheduler.join();
+        self.agent.join();
+        scheduled.map_err(|_| broken("scheduler", io::Error::other("its thread broke down")))
+    }
+}
+
+/// A platform that runs.
+#[derive(Debug)]
+pub(crate) struct Platform {
+    address: SocketAddr,
+    data: Data,
+    server: Server,
+    works: Works,
+    _lock: Lock,
+}
+
+impl Platform {
+    /// Starts a platform; `program` is the executable whose `module NAME` runs a module.
+    pub(crate) fn start(
+        config: &StandaloneConfig,
+        program: PathBuf,
+        clock: Arc<dyn Clock>,
+        log: &slog::Logger,
+    ) -> Result<Platform, PlatformError> {
+        // The locks first: nothing is touched that another platform uses.
+        let spool = Spool::open(Arc::new(RealFs), &config.spool)?;
+        let data = Data::open(&config.data)?;
+        let lock = data.lock(&config.data)?;
+        let store = || Arc::clone(&data.store);
+        let child = |stage: &'static str| log.new(slog::o!("stage" => stage));
+        let signers = Arc::new(Signers::new(store(), data.verifier(), child("signers")));
+        let ids = Arc::new(Ids::new(clock.now(), data.store.highest_id()?));
+        let listener = listen(config.listen)?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| PlatformError::Listen { address: config.listen, source })?;
+        if !address.ip().is_loopback() {
+            slog::warn!(log, "the API can be reached from other hosts, in clear text"; "listen" => %address);
+        }
+        let (work, worker) = channel();
+        let scheduler = Scheduler::new(
+            spool,
+            store(),
+            Arc::clone(&ids),
+            Arc::clone(&clock),
+            config.heartbeat,
+            work,
+            child("scheduler"),
+        );
+        scheduler
+            .recover()
+            .map_err(|source| PlatformError::Recover { path: config.spool.clone(), source })?;
+        let tools = Tools {
+            program,
+            store: store(),
+            signers: Arc::clone(&signers),
+            clock: Arc::clone(&clock),
+            disk: Disk::new(Arc::new(RealFs), config.data.join(SCRATCH), DAEMON_PREFIX),
+            heartbeat: config.heartbeat,
+            module_timeout: config.module_timeout,
+            stop: Stop::new(),
+            log: child("agent"),
+        };
+        let works = set_to_work(scheduler, tools, &ids, worker)?;
+        let base = format!("http://{address}");
+        let api = Api { store: store(), signers, ids, clock, base, log: child("api") };
+        let server = match Server::start(listener, api) {
+            Ok(server) => server,
+            Err(source) => {
+                works.stop()?;
+                return Err(broken("API", source));
+            }
+        };
+        slog::info!(log, "platform started"; "listen" => %address);
+        Ok(Platform { address, data, server, works, _lock: lock })
+    }
+
+    /// Returns the API's URL, with the slash at its end that clients want.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/api/v1/", self.address)
+    }
+
+    /// Returns what the platform keeps.
+    pub(crate) fn data(&self) -> &Data {
+        &self.data
+    }
+
+    /// Stops the platform in order: no more requests, then no more work.
+    pub(crate) fn stop(self) -> Result<(), PlatformError> {
+        let served = self.server.stop().map_err(|source| broken("API", source));
+        self.works.stop()?;
+        served
+    }
+}
+
+fn broken(thread: &'static str, source: io::Error) -> PlatformError {
+    PlatformError::Thread { thread, source }
+}
+
+/// Takes the address, with port 0 a free one.
+fn listen(address: SocketAddr) -> Result<TcpListener, PlatformError> {
+    TcpListener::bind(address).map_err(|source| PlatformError::Listen { address, source })
+}
+
+/// Starts the agent, then the scheduler: the first action finds the agent registered.
+fn set_to_work(
+    scheduler: Scheduler,
+    tools: Tools,
+    ids: &Ids,
+    work: Receiver<Work>,
+) -> Result<Works, PlatformError> {
+    let (events, inbox) = channel();
+    let stop = tools.stop.clone();
+    let agent = Agent::start(tools, ids, work, &events)?;
+    let thread = std::thread::Builder::new().name("scheduler".to_owned());
+    match thread.spawn(move || scheduler.run(&inbox)) {
+        Ok(scheduler) => Ok(Works { stop, agent, scheduler, events }),
+        Err(source) => {
+            // The scheduler is gone and with it the agent's work.
+            stop.ask();
+            agent.join();
+            Err(broken("scheduler", source))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

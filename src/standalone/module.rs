@@ -1,0 +1,53 @@
+//! `mig-standalone module NAME`: one message on stdin, one result on stdout.
+//!
+//! This is what the agent runs in a child process, and it can be used by hand.
+
+use std::io::{self, Read, Write};
+
+use super::modules::message::{self, MessageError};
+use super::modules::{self, ModuleError};
+use crate::clock::Clock;
+
+/// The most that is read of a message.
+const MESSAGE_BYTES_MAX: u64 = 64 << 20;
+
+/// Why a module has given no result.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    /// The message cannot be read.
+    #[error("cannot read the message on stdin")]
+    Read(#[source] io::Error),
+    /// It is too long.
+    #[error("the message is longer than {MESSAGE_BYTES_MAX} bytes")]
+    Long,
+    /// It is no message.
+    #[error("cannot understand the message on stdin")]
+    Message(#[from] MessageError),
+    /// The module cannot be run.
+    #[error(transparent)]
+    Module(#[from] ModuleError),
+    /// The result cannot be written.
+    #[error("cannot write the result")]
+    Write(#[source] io::Error),
+}
+
+/// Runs the module `name` with the message in `input` and writes its result to `output`.
+pub(crate) fn run(
+    name: &str,
+    input: impl Read,
+    mut output: impl Write,
+    clock: &dyn Clock,
+) -> Result<(), RunError> {
+    if !modules::is_available(name) {
+        return Err(ModuleError::Unknown(name.to_owned()).into());
+    }
+    let mut line = Vec::new();
+    let mut input = input.take(MESSAGE_BYTES_MAX + 1);
+    input.read_to_end(&mut line).map_err(RunError::Read)?;
+    if u64::try_from(line.len()).is_ok_and(|size| size > MESSAGE_BYTES_MAX) {
+        return Err(RunError::Long);
+    }
+    let result = modules::run(name, &message::read(&line)?, clock)?;
+    let written = serde_json::to_writer(&mut output, &result).map_err(io::Error::from);
+    written.and_then(|()| output.write_all(b"\n")).map_err(RunError::Write)
+}

@@ -1,0 +1,274 @@
+//! A scheduler with a clock that is set by hand and an agent that is the test.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the tests put the spool into the states of a crash"
+)]
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::*;
+use crate::clock::testing::TestClock;
+use crate::data::{AgentRow, CommandStatus, NEVER_FINISHED, NEVER_STARTED, Permissions, Signed};
+use crate::disk::{Disk, RealFs};
+
+const ACTION: Id = Id::new(7);
+
+struct Rig {
+    folder: tempfile::TempDir,
+    clock: Arc<TestClock>,
+    store: Arc<Store>,
+    scheduler: Scheduler,
+    work: Receiver<Work>,
+}
+
+fn noon() -> Timestamp {
+    "2026-11-22T12:00:00Z".parse().unwrap()
+}
+
+impl Rig {
+    /// Returns a rig with one agent and one action that is pending and ends in a minute.
+    fn new() -> Rig {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), "test");
+        let store = Arc::new(Store::open(&disk, &folder.path().join("mig.db")).unwrap());
+        let clock = Arc::new(TestClock::new(noon()));
+        let (scheduler, work) = scheduler(&folder.path().join("spool"), &store, &clock);
+        store.insert_investigator("bob", "AB", b"key", Permissions::RUNNER, noon()).unwrap();
+        store.upsert_agent(&agent()).unwrap();
+        let signed = Signed { investigator: Id::new(1), signature: "s".to_owned() };
+        store.insert_action(&action("status='online'"), &[signed]).unwrap();
+        Rig { folder, clock, store, scheduler, work }
+    }
+
+    /// Ends the scheduler as a kill would, and starts another one.
+    fn restart(self) -> Rig {
+        let Rig { folder, clock, store, scheduler: old, .. } = self;
+        drop(old);
+        let (scheduler, work) = scheduler(&folder.path().join("spool"), &store, &clock);
+        scheduler.recover().unwrap();
+        Rig { folder, clock, store, scheduler, work }
+    }
+
+    fn collect_after(&mut self, seconds: i64) {
+        self.clock.set(noon() + SignedDuration::from_secs(seconds));
+        self.scheduler.collect();
+    }
+
+    fn answer(&mut self, work: &Work, status: CommandStatus) {
+        let results = "[{\"foundanything\":true}]".to_owned();
+        let (command, action) = (work.command, work.action.id);
+        self.scheduler.unwritten.push(Done { command, action, status, results });
+    }
+
+    fn path(&self, place: &str) -> PathBuf {
+        self.folder.path().join("spool").join(place)
+    }
+
+    /// Returns the folders that have a file, in order.
+    fn places(&self) -> Vec<String> {
+        let is_used = |place: &&str| self.path(place).read_dir().unwrap().next().is_some();
+        ["action/new", "action/inflight", "action/done", "action/invalid"]
+            .iter()
+            .chain(&["command/ready", "command/inflight", "command/returned", "command/done"])
+            .copied()
+            .filter(|place| is_used(place))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn status(&self) -> String {
+        self.store.action(ACTION).unwrap().unwrap().status
+    }
+
+    fn command(&self) -> CommandRow {
+        self.store.commands_of(ACTION).unwrap().pop().unwrap()
+    }
+}
+
+fn scheduler(
+    root: &Path,
+    store: &Arc<Store>,
+    clock: &Arc<TestClock>,
+) -> (Scheduler, Receiver<Work>) {
+    let spool = Spool::open(Arc::new(RealFs), root).unwrap();
+    let (sender, work) = channel();
+    let ids = Arc::new(Ids::new(noon(), Id::new(100)));
+    let log = slog::Logger::root(slog::Discard, slog::o!());
+    let clock = Arc::clone(clock) as Arc<dyn Clock>;
+    let heartbeat = Duration::from_secs(600);
+    (Scheduler::new(spool, Arc::clone(store), ids, clock, heartbeat, sender, log), work)
+}
+
+fn agent() -> AgentRow {
+    AgentRow {
+        id: Id::new(5),
+        name: "host".to_owned(),
+        queueloc: "linux.host".to_owned(),
+        mode: "daemon".to_owned(),
+        version: "1".to_owned(),
+        pid: 1,
+        starttime: noon(),
+        destructiontime: None,
+        heartbeattime: noon(),
+        refreshtime: noon(),
+        status: "online".to_owned(),
+        environment: "{}".to_owned(),
+        tags: "{}".to_owned(),
+        loadername: String::new(),
+    }
+}
+
+fn action(target: &str) -> ActionRow {
+    ActionRow {
+        id: ACTION,
+        name: "a".to_owned(),
+        target: target.to_owned(),
+        description: "{}".to_owned(),
+        threat: "{}".to_owned(),
+        operations: r#"[{"module":"file","parameters":null}]"#.to_owned(),
+        validfrom: noon() - SignedDuration::from_secs(60),
+        expireafter: noon() + SignedDuration::from_secs(60),
+        starttime: Some(NEVER_STARTED),
+        finishtime: Some(NEVER_FINISHED),
+        lastupdatetime: Some(NEVER_STARTED),
+        status: "pending".to_owned(),
+        syntaxversion: 2,
+        pgpsignatures: "[]".to_owned(),
+    }
+}
+
+#[test]
+fn an_action_goes_through_its_folders() {
+    let mut rig = Rig::new();
+    rig.collect_after(0);
+    assert_eq!(rig.places(), ["action/inflight", "command/inflight"]);
+    assert_eq!(rig.status(), "inflight");
+    let work = rig.work.try_recv().unwrap();
+    rig.collect_after(1);
+    assert!(rig.work.try_recv().is_err(), "a command is given once");
+    rig.answer(&work, CommandStatus::Success);
+    rig.collect_after(2);
+    assert_eq!(rig.places(), ["action/done", "command/done"]);
+    assert_eq!(rig.status(), "completed");
+    assert_eq!(rig.command().status, "success");
+    let kept = std::fs::read_to_string(rig.path("action/done/7.json")).unwrap();
+    assert!(kept.contains("\"operations\":null") && kept.contains("\"success\":1"), "{kept}");
+}
+
+#[test]
+fn an_action_waits_for_its_time() {
+    let mut rig = Rig::new();
+    rig.collect_after(-120);
+    assert_eq!((rig.places(), rig.status().as_str()), (Vec::new(), "pending"));
+}
+
+#[test]
+fn an_action_that_is_found_too_late_is_invalid() {
+    let mut rig = Rig::new();
+    rig.collect_after(61);
+    assert_eq!(
+        (rig.places(), rig.status().as_str()),
+        (vec!["action/invalid".to_owned()], "invalid")
+    );
+}
+
+#[test]
+fn an_agent_that_stopped_answering_is_waited_for_a_little_longer() {
+    let mut rig = Rig::new();
+    rig.collect_after(0);
+    let work = rig.work.try_recv().unwrap();
+    rig.collect_after(61);
+    assert_eq!(rig.command().status, "sent");
+    rig.collect_after(63);
+    assert_eq!((rig.command().status.as_str(), rig.status().as_str()), ("expired", "completed"));
+    rig.answer(&work, CommandStatus::Success);
+    rig.collect_after(64);
+    assert_eq!(rig.command().status, "expired", "what was told once is not taken back");
+    assert!(rig.scheduler.unwritten.is_empty());
+}
+
+#[test]
+fn after_a_kill_the_command_is_given_again_or_expires() {
+    let mut rig = Rig::new();
+    rig.collect_after(0);
+    rig = rig.restart();
+    rig.collect_after(1);
+    assert_eq!(rig.work.try_recv().unwrap().command, rig.command().id);
+    rig = rig.restart();
+    rig.collect_after(61);
+    assert!(rig.work.try_recv().is_err());
+    assert_eq!(rig.status(), "completed");
+}
+
+/// Each step of the scheduler with the one after it undone, as a crash between them would leave it.
+#[test]
+fn a_crash_between_two_steps_leaves_nothing_undone() {
+    let copy = |rig: &Rig, from: &str, to: &str| {
+        let (from, to) = (rig.path(from), rig.path(to));
+        for file in from.read_dir().unwrap().map(|file| file.unwrap().file_name()) {
+            std::fs::copy(from.join(&file), to.join(&file)).unwrap();
+        }
+    };
+    let clear = |rig: &Rig, place: &str| {
+        for file in rig.path(place).read_dir().unwrap() {
+            std::fs::remove_file(file.unwrap().path()).unwrap();
+        }
+    };
+    type Crash<'a> = &'a dyn Fn(&Rig);
+    let crashes: [(&str, Crash<'_>); 5] = [
+        ("nothing", &|_| {}),
+        ("in new although it is inflight", &|rig| {
+            copy(rig, "action/inflight", "action/new");
+            clear(rig, "action/inflight");
+        }),
+        ("in new and in inflight", &|rig| copy(rig, "action/inflight", "action/new")),
+        ("commands not made", &|rig| clear(rig, "command/inflight")),
+        ("ready and inflight", &|rig| copy(rig, "command/inflight", "command/ready")),
+    ];
+    for (what, crash) in crashes {
+        let mut rig = Rig::new();
+        rig.collect_after(0);
+        crash(&rig);
+        rig = rig.restart();
+        rig.collect_after(1);
+        assert_eq!(rig.places(), ["action/inflight", "command/inflight"], "{what}");
+        let work = rig.work.try_recv().unwrap();
+        rig.answer(&work, CommandStatus::Success);
+        rig.collect_after(2);
+        copy(&rig, "command/done", "command/inflight");
+        copy(&rig, "action/done", "action/inflight");
+        rig = rig.restart();
+        rig.collect_after(3);
+        rig.collect_after(4);
+        assert_eq!(rig.places(), ["action/done", "command/done"], "{what}");
+        assert_eq!(rig.store.counters(ACTION).unwrap().all(), 1, "{what}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_damaged_is_set_aside_and_the_command_goes_on() {
+    let mut rig = Rig::new();
+    rig.collect_after(0);
+    let name = Name::command(ACTION, rig.command().id).to_string();
+    std::fs::write(rig.path("command/returned").join(&name), "{\"status\":\"sent\"").unwrap();
+    rig.collect_after(1);
+    assert!(rig.path("command/returned").join(format!("{name}.fail")).exists());
+    rig.collect_after(64);
+    assert_eq!(rig.command().status, "expired");
+}
+
+#[test]
+fn a_file_that_is_no_entry_is_left_alone_and_holds_nobody_up() {
+    let mut rig = Rig::new();
+    for name in ["notes.txt", "99.json", ".hidden"] {
+        std::fs::write(rig.path("action/new").join(name), "x").unwrap();
+    }
+    rig.collect_after(0);
+    assert_eq!(rig.status(), "inflight");
+    assert!(rig.path("action/new/99.json").exists());
+    assert_eq!(rig.scheduler.told.len(), 1);
+}

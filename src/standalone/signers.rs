@@ -1,0 +1,75 @@
+//! Who signed: signatures checked against the keys of the active investigators.
+//!
+//! The database says who is an investigator; the GnuPG home only holds the keys
+//! that verifying takes. A key that the database got since is imported when a
+//! signature is found that no known key made.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::chain::Chain;
+use crate::data::{DataError, InvestigatorRow, Store};
+use crate::pgp::{Verifier, VerifyError};
+
+/// Why a signature does not count.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SignatureError {
+    /// It does not hold; the text is that of the platform's OpenPGP library.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// It is not known who is an investigator.
+    #[error("Error while finding investigator")]
+    Data(#[from] DataError),
+}
+
+/// Those who may sign.
+#[derive(Debug)]
+pub(super) struct Signers {
+    store: Arc<Store>,
+    verifier: Verifier,
+    /// The fingerprints of the keys that were imported since the start.
+    imported: Mutex<HashSet<String>>,
+    log: slog::Logger,
+}
+
+impl Signers {
+    /// Returns those of `store`, whose keys `verifier` gets as they are needed.
+    pub(super) fn new(store: Arc<Store>, verifier: Verifier, log: slog::Logger) -> Signers {
+        Signers { store, verifier, imported: Mutex::default(), log }
+    }
+
+    /// Returns the active investigator who signed `data` with the one-line `signature`.
+    pub(super) fn who_signed(
+        &self,
+        data: &[u8],
+        signature: &str,
+    ) -> Result<InvestigatorRow, SignatureError> {
+        let verified = match self.verifier.verify(data, signature) {
+            Err(VerifyError::UnknownEntity) if self.import()? => {
+                self.verifier.verify(data, signature)
+            }
+            verified => verified,
+        };
+        let investigator = self.store.investigator(verified?.as_str())?;
+        let active = investigator.filter(InvestigatorRow::is_active);
+        active.ok_or(SignatureError::Verify(VerifyError::UnknownEntity))
+    }
+
+    /// Imports the keys that are new; tells whether there were any. One that cannot
+    /// be imported is reported once and keeps nobody else out.
+    fn import(&self) -> Result<bool, DataError> {
+        let mut imported = self.imported.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = imported.len();
+        for investigator in self.store.investigators()? {
+            let is_usable = investigator.is_active() && !investigator.publickey.is_empty();
+            if is_usable
+                && imported.insert(investigator.fingerprint)
+                && let Err(error) = self.verifier.import(&investigator.publickey)
+            {
+                slog::error!(self.log, "key cannot be used";
+                    "investigator" => investigator.name, "error" => %Chain(&error));
+            }
+        }
+        Ok(imported.len() > before)
+    }
+}

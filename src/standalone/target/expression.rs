@@ -1,0 +1,195 @@
+//! The part of SQL that targets may use, and its value for one agent.
+
+use std::cmp::Ordering;
+
+use serde_json::Value as Json;
+
+use super::like::Pattern;
+use super::{AgentRow, Column, Value};
+
+/// An expression whose types were checked when it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Expression {
+    /// What the row has in a column.
+    Column(Column),
+    /// A literal.
+    Constant(Value),
+    /// `NOT x`.
+    Not(Box<Expression>),
+    /// `x AND y AND z`.
+    All(Vec<Expression>),
+    /// `x OR y OR z`.
+    Any(Vec<Expression>),
+    /// `x IS NULL`.
+    IsNull(Box<Expression>),
+    /// `x = y` and the like.
+    Compare(Box<Expression>, Comparison, Box<Expression>),
+    /// `x IN (y, z)`.
+    In(Box<Expression>, Vec<Expression>),
+    /// `x LIKE y`, `x ILIKE y`.
+    Like(Box<Expression>, Pattern),
+    /// `x -> 'key'`, `x ->> 0`, `x #>> '{key,0}'`.
+    Json {
+        /// The document.
+        document: Box<Expression>,
+        /// The way into it.
+        path: Vec<Step>,
+        /// Whether the outcome is text rather than JSON.
+        as_text: bool,
+    },
+}
+
+/// An operator that compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Comparison {
+    /// `=`
+    Equal,
+    /// `<>`
+    NotEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+}
+
+impl Comparison {
+    fn holds(self, order: Ordering) -> bool {
+        match self {
+            Comparison::Equal => order.is_eq(),
+            Comparison::NotEqual => order.is_ne(),
+            Comparison::Less => order.is_lt(),
+            Comparison::LessOrEqual => order.is_le(),
+            Comparison::Greater => order.is_gt(),
+            Comparison::GreaterOrEqual => order.is_ge(),
+        }
+    }
+}
+
+/// One step into a JSON document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// To the member of an object.
+    Key(String),
+    /// To an element of an array, from its end if negative.
+    Index(i64),
+    /// To either, as `#>>` does: a member of this name, or an element of this number.
+    Either(String),
+}
+
+impl Expression {
+    /// Returns the value for `row`.
+    pub(super) fn value(&self, row: &dyn AgentRow) -> Value {
+        let truth = match self {
+            Expression::Column(column) => return row.value(*column),
+            Expression::Constant(value) => return value.clone(),
+            Expression::Json { document, path, as_text } => {
+                return json_value(&document.value(row), path, *as_text);
+            }
+            Expression::Not(inner) => inner.truth(row).map(|truth| !truth),
+            Expression::All(parts) => every(parts, row),
+            Expression::Any(parts) => some(parts, row),
+            Expression::IsNull(inner) => Some(inner.value(row) == Value::Null),
+            Expression::Compare(left, comparison, right) => {
+                compare(&left.value(row), &right.value(row)).map(|order| comparison.holds(order))
+            }
+            Expression::In(needle, list) => contains(&needle.value(row), list, row),
+            Expression::Like(text, pattern) => match text.value(row) {
+                Value::Text(text) => Some(pattern.matches(&text)),
+                _ => None,
+            },
+        };
+        truth.map_or(Value::Null, Value::Bool)
+    }
+
+    /// Returns the truth value for `row`, `None` if it is unknown.
+    fn truth(&self, row: &dyn AgentRow) -> Option<bool> {
+        match self.value(row) {
+            Value::Bool(truth) => Some(truth),
+            _ => None,
+        }
+    }
+}
+
+/// False if one part is, else unknown if one part is.
+fn every(parts: &[Expression], row: &dyn AgentRow) -> Option<bool> {
+    let mut answer = Some(true);
+    for part in parts {
+        match part.truth(row) {
+            Some(false) => return Some(false),
+            Some(true) => {}
+            None => answer = None,
+        }
+    }
+    answer
+}
+
+/// True if one part is, else unknown if one part is.
+fn some(parts: &[Expression], row: &dyn AgentRow) -> Option<bool> {
+    let mut answer = Some(false);
+    for part in parts {
+        match part.truth(row) {
+            Some(true) => return Some(true),
+            Some(false) => {}
+            None => answer = None,
+        }
+    }
+    answer
+}
+
+/// Orders two values of one type; nothing is known of null. Text is ordered by its bytes.
+fn compare(left: &Value, right: &Value) -> Option<Ordering> {
+    match (left, right) {
+        (Value::Text(left), Value::Text(right)) => Some(left.cmp(right)),
+        (Value::Number(left), Value::Number(right)) => left.partial_cmp(right),
+        (Value::Time(left), Value::Time(right)) => Some(left.cmp(right)),
+        (Value::Bool(left), Value::Bool(right)) => Some(left.cmp(right)),
+        _ => None,
+    }
+}
+
+/// Whether one of `list` equals `needle`: if none does but one of them is null, nobody knows.
+fn contains(needle: &Value, list: &[Expression], row: &dyn AgentRow) -> Option<bool> {
+    let mut answer = Some(false);
+    for element in list {
+        match compare(needle, &element.value(row)) {
+            Some(Ordering::Equal) => return Some(true),
+            Some(_) => {}
+            None => answer = None,
+        }
+    }
+    answer
+}
+
+fn json_value(document: &Value, path: &[Step], as_text: bool) -> Value {
+    let Value::Json(document) = document else {
+        return Value::Null;
+    };
+    let Some(found) = path.iter().try_fold(document, |at, step| enter(at, step)) else {
+        return Value::Null;
+    };
+    match found {
+        _ if !as_text => Value::Json(found.clone()),
+        Json::Null => Value::Null,
+        Json::String(text) => Value::Text(text.clone()),
+        other => Value::Text(other.to_string()),
+    }
+}
+
+fn enter<'a>(at: &'a Json, step: &Step) -> Option<&'a Json> {
+    match (at, step) {
+        (Json::Object(members), Step::Key(key) | Step::Either(key)) => members.get(key),
+        (Json::Array(elements), Step::Index(index)) => element(elements, *index),
+        (Json::Array(elements), Step::Either(text)) => element(elements, text.trim().parse().ok()?),
+        _ => None,
+    }
+}
+
+fn element(elements: &[Json], index: i64) -> Option<&Json> {
+    let distance = usize::try_from(index.unsigned_abs()).ok()?;
+    let index = if index < 0 { elements.len().checked_sub(distance)? } else { distance };
+    elements.get(index)
+}

@@ -1,0 +1,95 @@
+//! What the text of a literal means where a type is asked for, as PostgreSQL reads it.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+
+use super::{Kind, Value};
+
+/// Returns `text` as a value of `kind`, `None` if it is none.
+pub(super) fn read(text: &str, kind: Kind) -> Option<Value> {
+    match kind {
+        Kind::Text => Some(Value::Text(text.to_owned())),
+        Kind::Number => number(text).map(Value::Number),
+        Kind::Bool => truth(text).map(Value::Bool),
+        Kind::Time => time(text).map(Value::Time),
+        Kind::Json => serde_json::from_str(text).ok().map(Value::Json),
+    }
+}
+
+/// Reads a decimal number.
+pub(super) fn number(text: &str) -> Option<f64> {
+    let text = text.trim_ascii();
+    // Rust would also take words, such as "inf".
+    let decimal = text.chars().all(|c| matches!(c, '0'..='9' | '.' | 'e' | 'E' | '+' | '-'));
+    text.parse().ok().filter(|number: &f64| decimal && number.is_finite())
+}
+
+/// Reads a truth value: any beginning of `true`, `false`, `yes`, `no`, `on`, `off` that is clear, or a digit.
+fn truth(text: &str) -> Option<bool> {
+    let text = text.trim_ascii().to_ascii_lowercase();
+    let begins = |word: &str, least: usize| text.len() >= least && word.starts_with(&text);
+    if begins("true", 1) || begins("yes", 1) || text == "on" || text == "1" {
+        return Some(true);
+    }
+    let no = begins("false", 1) || begins("no", 1) || begins("off", 2) || text == "0";
+    no.then_some(false)
+}
+
+/// Reads a time in ISO form; one without a zone is in UTC. `epoch` and the two infinities are known too.
+fn time(text: &str) -> Option<Timestamp> {
+    let text = text.trim_ascii();
+    match text.to_ascii_lowercase().as_str() {
+        "epoch" => return Some(Timestamp::UNIX_EPOCH),
+        "infinity" => return Some(Timestamp::MAX),
+        "-infinity" => return Some(Timestamp::MIN),
+        _ => {}
+    }
+    // With a zone, without one, or a date alone.
+    let zoned = text.parse::<Timestamp>().ok();
+    zoned.or_else(|| Offset::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok())
+}
+
+/// Reads the path of `#>>`: the elements of an array in braces, such as `{a,"b c",0}`.
+/// The outer `None`: it is no such array; an inner one: the element is null.
+pub(super) fn path(text: &str) -> Option<Vec<Option<String>>> {
+    let mut rest = text.trim_ascii().strip_prefix('{')?.strip_suffix('}')?.trim_ascii();
+    let mut path = Vec::new();
+    while !rest.is_empty() || !path.is_empty() {
+        let (element, after) = match rest.strip_prefix('"') {
+            Some(quoted) => unquote(quoted).map(|(element, after)| (Some(element), after))?,
+            None => bare(rest)?,
+        };
+        path.push(element);
+        match after.trim_ascii_start() {
+            "" => break,
+            more => rest = more.strip_prefix(',')?.trim_ascii_start(),
+        }
+    }
+    Some(path)
+}
+
+/// Reads up to the closing quote and returns what follows it.
+fn unquote(text: &str) -> Option<(String, &str)> {
+    let mut element = String::new();
+    let mut chars = text.chars();
+    loop {
+        match chars.next()? {
+            '"' => return Some((element, chars.as_str())),
+            '\\' => element.push(chars.next()?),
+            c => element.push(c),
+        }
+    }
+}
+
+/// Reads an element without quotes and returns what follows it.
+fn bare(text: &str) -> Option<(Option<String>, &str)> {
+    let end = text.find(',').unwrap_or(text.len());
+    let (element, after) = text.split_at_checked(end)?;
+    let element = element.trim_ascii_end();
+    if element.is_empty() || element.contains(['"', '{', '}', '\\']) {
+        return None;
+    }
+    let null = element.eq_ignore_ascii_case("null");
+    Some(((!null).then(|| element.to_owned()), after))
+}

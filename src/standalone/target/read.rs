@@ -1,0 +1,345 @@
+//! The text of a target → an [`Expression`], or the name of what it may not use.
+//!
+//! sqlparser reads more than PostgreSQL does, and PostgreSQL more than targets
+//! may use. What is not on the list here is refused, so that a new version of the
+//! parser can add nothing by itself. Types are settled as by PostgreSQL: a string
+//! literal or `NULL` has none of its own and takes that of what it stands beside.
+
+use sqlparser::ast::{BinaryOperator, Expr, Ident, UnaryOperator, Value as Literal};
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Token, Tokenizer};
+
+use super::expression::{Comparison, Expression, Step};
+use super::like::Pattern;
+use super::refusal::{describe, quote, refuse, refuse_tokens};
+use super::{Column, Kind, TargetError, Value, literal};
+
+/// How deep expressions may stand within one another; the parser works by recursion.
+const NESTING_MAX: usize = 16;
+
+/// An expression with its type; a literal that has none yet is a text or null.
+#[derive(Debug)]
+struct Typed {
+    expression: Expression,
+    kind: Option<Kind>,
+}
+
+impl Typed {
+    fn new(expression: Expression, kind: Kind) -> Typed {
+        Typed { expression, kind: Some(kind) }
+    }
+
+    fn truth(expression: Expression) -> Typed {
+        Typed::new(expression, Kind::Bool)
+    }
+}
+
+/// Reads a condition.
+pub(super) fn condition(text: &str) -> Result<Expression, TargetError> {
+    let dialect = PostgreSqlDialect {};
+    let tokens = Tokenizer::new(&dialect, text)
+        .tokenize_with_location()
+        .map_err(|error| TargetError::Syntax(quote(&error.to_string())))?;
+    refuse_tokens(&tokens)?;
+    let mut parser =
+        Parser::new(&dialect).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens);
+    let tree = parser.parse_expr().map_err(|error| match error {
+        ParserError::RecursionLimitExceeded => {
+            TargetError::Syntax(format!("it nests more than {NESTING_MAX} deep"))
+        }
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => {
+            TargetError::Syntax(quote(&text))
+        }
+    })?;
+    match parser.peek_token().token {
+        Token::EOF => settle(typed(&tree)?, Kind::Bool, "a condition"),
+        token => Err(TargetError::Trailing(quote(&token.to_string()))),
+    }
+}
+
+fn typed(tree: &Expr) -> Result<Typed, TargetError> {
+    match tree {
+        Expr::Nested(inner) => typed(inner),
+        Expr::Identifier(name) => column(std::slice::from_ref(name)),
+        Expr::CompoundIdentifier(names) => column(names),
+        Expr::Value(value) => constant(&value.value),
+        Expr::UnaryOp { op: UnaryOperator::Not, expr } => {
+            let inner = settle(typed(expr)?, Kind::Bool, "NOT")?;
+            Ok(Typed::truth(Expression::Not(Box::new(inner))))
+        }
+        Expr::UnaryOp { op, expr } => signed(*op, expr),
+        Expr::IsNull(inner) => is_null(inner).map(|null| not(null, false)),
+        Expr::IsNotNull(inner) => is_null(inner).map(|null| not(null, true)),
+        Expr::BinaryOp { op: BinaryOperator::And, .. } => {
+            logic(tree, &BinaryOperator::And).map(|parts| Typed::truth(Expression::All(parts)))
+        }
+        Expr::BinaryOp { op: BinaryOperator::Or, .. } => {
+            logic(tree, &BinaryOperator::Or).map(|parts| Typed::truth(Expression::Any(parts)))
+        }
+        Expr::BinaryOp { left, op: BinaryOperator::Arrow, right } => steps(left, right, false),
+        Expr::BinaryOp { left, op: BinaryOperator::LongArrow, right } => steps(left, right, true),
+        Expr::BinaryOp { left, op: BinaryOperator::HashLongArrow, right } => path(left, right),
+        Expr::BinaryOp { left, op, right } => comparison(left, op, right),
+        Expr::InList { expr, list, negated } => among(expr, list).map(|inner| not(inner, *negated)),
+        Expr::Like { negated, any: false, expr, pattern, escape_char } => {
+            like(expr, pattern, escape_char.as_ref(), "LIKE").map(|inner| not(inner, *negated))
+        }
+        Expr::ILike { negated, any: false, expr, pattern, escape_char } => {
+            like(expr, pattern, escape_char.as_ref(), "ILIKE").map(|inner| not(inner, *negated))
+        }
+        other => refuse(describe(other)),
+    }
+}
+
+fn column(names: &[Ident]) -> Result<Typed, TargetError> {
+    // Without quotes a name has no case.
+    let fold = |name: &Ident| match name.quote_style {
+        Some(_) => name.value.clone(),
+        None => name.value.to_ascii_lowercase(),
+    };
+    let found = match names {
+        [name] => Some(fold(name)),
+        [table, name] if fold(table) == "agents" => Some(fold(name)),
+        _ => None,
+    };
+    let column = Column::ALL.into_iter().find(|column| found.as_deref() == Some(column.name()));
+    let Some(column) = column else {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        return Err(TargetError::Column(quote(&names.join("."))));
+    };
+    Ok(Typed::new(Expression::Column(column), column.kind()))
+}
+
+fn constant(value: &Literal) -> Result<Typed, TargetError> {
+    let untyped = |value| Ok(Typed { expression: Expression::Constant(value), kind: None });
+    match value {
+        Literal::Null => untyped(Value::Null),
+        Literal::SingleQuotedString(text) | Literal::EscapedStringLiteral(text) => {
+            untyped(Value::Text(text.clone()))
+        }
+        Literal::DollarQuotedString(text) => untyped(Value::Text(text.value.clone())),
+        Literal::Boolean(truth) => Ok(Typed::truth(Expression::Constant(Value::Bool(*truth)))),
+        Literal::Number(text, false) => Ok(Typed::new(number(text, 1.0)?, Kind::Number)),
+        Literal::Placeholder(_) => refuse("a placeholder"),
+        other => refuse(quote(&format!("the literal {other}"))),
+    }
+}
+
+fn number(text: &str, sign: f64) -> Result<Expression, TargetError> {
+    let number = literal::number(text).ok_or_else(|| misread(text, Kind::Number))?;
+    Ok(Expression::Constant(Value::Number(sign * number)))
+}
+
+fn misread(literal: &str, kind: Kind) -> TargetError {
+    TargetError::Literal { literal: quote(&format!("'{literal}'")), kind }
+}
+
+/// Reads a number with a sign.
+fn signed(op: UnaryOperator, operand: &Expr) -> Result<Typed, TargetError> {
+    let sign = match op {
+        UnaryOperator::Minus => -1.0,
+        UnaryOperator::Plus => 1.0,
+        _ => return refuse(format!("operator {op}")),
+    };
+    match operand {
+        Expr::Value(value) => match &value.value {
+            Literal::Number(text, false) => Ok(Typed::new(number(text, sign)?, Kind::Number)),
+            _ => refuse(format!("operator {op}")),
+        },
+        _ => refuse(format!("operator {op}")),
+    }
+}
+
+fn not(inner: Expression, negated: bool) -> Typed {
+    Typed::truth(if negated { Expression::Not(Box::new(inner)) } else { inner })
+}
+
+/// Gives a literal without a type the type `kind`; anything else must have it.
+fn settle(typed: Typed, kind: Kind, operator: &str) -> Result<Expression, TargetError> {
+    match (typed.kind, typed.expression) {
+        (Some(found), expression) if found == kind => Ok(expression),
+        (Some(found), _) => {
+            Err(TargetError::Operand { operator: operator.to_owned(), kind: found })
+        }
+        (None, Expression::Constant(Value::Text(text))) => {
+            literal::read(&text, kind).map(Expression::Constant).ok_or_else(|| misread(&text, kind))
+        }
+        (None, null) => Ok(null),
+    }
+}
+
+/// Reads `a AND b AND c` or `a OR b OR c` as one, however many they are.
+fn logic(tree: &Expr, operator: &BinaryOperator) -> Result<Vec<Expression>, TargetError> {
+    let mut parts = Vec::new();
+    let mut at = tree;
+    while let Expr::BinaryOp { left, op, right } = at
+        && op == operator
+    {
+        parts.push(right.as_ref());
+        at = left;
+    }
+    parts.push(at);
+    let name = operator.to_string();
+    parts.into_iter().rev().map(|part| settle(typed(part)?, Kind::Bool, &name)).collect()
+}
+
+/// Operators of which PostgreSQL wants no two in a row: it does not know which one comes first.
+/// That also bounds how deep a tree can be without parentheses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rank {
+    Comparison,
+    Is,
+    Like,
+}
+
+fn rank(tree: &Expr) -> Option<Rank> {
+    use BinaryOperator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
+    match tree {
+        Expr::BinaryOp { op: Eq | NotEq | Lt | LtEq | Gt | GtEq, .. } => Some(Rank::Comparison),
+        Expr::IsNull(_) | Expr::IsNotNull(_) => Some(Rank::Is),
+        Expr::Like { .. } | Expr::ILike { .. } | Expr::InList { .. } => Some(Rank::Like),
+        _ => None,
+    }
+}
+
+/// Reads an operand of an operator of `of`.
+fn operand(tree: &Expr, of: Rank) -> Result<Typed, TargetError> {
+    if rank(tree) == Some(of) {
+        return refuse(quote(&format!("{tree} as an operand without parentheses")));
+    }
+    typed(tree)
+}
+
+fn is_null(inner: &Expr) -> Result<Expression, TargetError> {
+    Ok(Expression::IsNull(Box::new(operand(inner, Rank::Is)?.expression)))
+}
+
+fn comparison(left: &Expr, op: &BinaryOperator, right: &Expr) -> Result<Typed, TargetError> {
+    let comparison = match op {
+        BinaryOperator::Eq => Comparison::Equal,
+        BinaryOperator::NotEq => Comparison::NotEqual,
+        BinaryOperator::Lt => Comparison::Less,
+        BinaryOperator::LtEq => Comparison::LessOrEqual,
+        BinaryOperator::Gt => Comparison::Greater,
+        BinaryOperator::GtEq => Comparison::GreaterOrEqual,
+        other => return refuse(quote(&format!("operator {other}"))),
+    };
+    let (left, right) = (operand(left, Rank::Comparison)?, operand(right, Rank::Comparison)?);
+    let kind = left.kind.or(right.kind).unwrap_or(Kind::Text);
+    let op = op.to_string();
+    let left = Box::new(comparable(left, kind, &op)?);
+    let right = Box::new(comparable(right, kind, &op)?);
+    Ok(Typed::truth(Expression::Compare(left, comparison, right)))
+}
+
+/// Makes one side of a comparison of values of `kind`.
+fn comparable(side: Typed, kind: Kind, op: &str) -> Result<Expression, TargetError> {
+    match side.kind {
+        Some(other) if other != kind => Err(TargetError::Types(kind, other)),
+        _ if kind == Kind::Json => Err(TargetError::Operand { operator: op.to_owned(), kind }),
+        _ => settle(side, kind, op),
+    }
+}
+
+fn among(needle: &Expr, list: &[Expr]) -> Result<Expression, TargetError> {
+    let needle = operand(needle, Rank::Like)?;
+    let list: Vec<Typed> = list.iter().map(typed).collect::<Result<_, _>>()?;
+    // A needle without a type takes the one that the list has.
+    let kind = needle.kind.or_else(|| list.iter().find_map(|element| element.kind));
+    let kind = kind.unwrap_or(Kind::Text);
+    let list = list.into_iter().map(|element| comparable(element, kind, "IN"));
+    Ok(Expression::In(Box::new(comparable(needle, kind, "IN")?), list.collect::<Result<_, _>>()?))
+}
+
+fn like(
+    text: &Expr,
+    pattern: &Expr,
+    escape: Option<&Literal>,
+    operator: &'static str,
+) -> Result<Expression, TargetError> {
+    let text = settle(operand(text, Rank::Like)?, Kind::Text, operator)?;
+    let escape = match escape {
+        None => Some('\\'),
+        Some(Literal::SingleQuotedString(text)) => {
+            let mut chars = text.chars();
+            let first = chars.next();
+            if chars.next().is_some() {
+                return Err(TargetError::Form { what: "escape character", literal: quote(text) });
+            }
+            first
+        }
+        Some(other) => return refuse(quote(&format!("ESCAPE {other}"))),
+    };
+    match settle(typed(pattern)?, Kind::Text, operator)? {
+        Expression::Constant(Value::Text(pattern)) => {
+            Pattern::new(&pattern, escape, operator == "ILIKE")
+                .map(|pattern| Expression::Like(Box::new(text), pattern))
+                .ok_or_else(|| TargetError::Form { what: "pattern", literal: quote(&pattern) })
+        }
+        Expression::Constant(null) => Ok(Expression::Constant(null)),
+        _ => refuse(format!("{operator} with a pattern that is no literal")),
+    }
+}
+
+/// Reads `document -> 'key' -> 0 ->> 'other'`, however many steps there are.
+fn steps(document: &Expr, last: &Expr, as_text: bool) -> Result<Typed, TargetError> {
+    let mut path = vec![step(last, if as_text { "->>" } else { "->" })?];
+    let mut document = document;
+    while let Expr::BinaryOp { left, op: BinaryOperator::Arrow, right } = document {
+        path.push(step(right, "->")?);
+        document = left;
+    }
+    into_document(document, path.into_iter().rev().collect(), as_text, "->")
+}
+
+/// Reads what stands right of an arrow; null leads nowhere.
+fn step(tree: &Expr, operator: &str) -> Result<Option<Step>, TargetError> {
+    match typed(tree)?.expression {
+        Expression::Constant(Value::Text(key)) => Ok(Some(Step::Key(key))),
+        Expression::Constant(Value::Null) => Ok(None),
+        Expression::Constant(Value::Number(number)) => match number.to_string().parse() {
+            Ok(index) => Ok(Some(Step::Index(index))),
+            Err(_) => Err(TargetError::Form { what: "index", literal: number.to_string() }),
+        },
+        _ => refuse(format!("{operator} with a key that is no literal")),
+    }
+}
+
+/// Reads `document #>> '{key,0}'`.
+fn path(document: &Expr, path: &Expr) -> Result<Typed, TargetError> {
+    let path = match typed(path)?.expression {
+        Expression::Constant(Value::Text(text)) => literal::path(&text)
+            .ok_or_else(|| TargetError::Form { what: "path", literal: quote(&text) })?
+            .into_iter()
+            .map(|element| element.map(Step::Either))
+            .collect::<Option<Vec<Step>>>(),
+        Expression::Constant(Value::Null) => None,
+        _ => return refuse("#>> with a path that is no literal"),
+    };
+    into_document(document, path, true, "#>>")
+}
+
+fn into_document(
+    document: &Expr,
+    path: Option<Vec<Step>>,
+    as_text: bool,
+    operator: &str,
+) -> Result<Typed, TargetError> {
+    let document = typed(document)?;
+    // A literal could be any of several types here, and PostgreSQL refuses it too.
+    if document.kind != Some(Kind::Json) {
+        let kind = document.kind.unwrap_or(Kind::Text);
+        return Err(TargetError::Operand { operator: operator.to_owned(), kind });
+    }
+    let kind = if as_text { Kind::Text } else { Kind::Json };
+    let document = Box::new(document.expression);
+    Ok(Typed::new(
+        match path {
+            Some(path) => Expression::Json { document, path, as_text },
+            // Where the way is not known, nothing is found.
+            None => Expression::Constant(Value::Null),
+        },
+        kind,
+    ))
+}

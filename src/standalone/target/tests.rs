@@ -1,0 +1,207 @@
+//! What targets mean, as PostgreSQL has it, and what they may not say.
+
+#![expect(clippy::disallowed_methods, reason = "tests read their data")]
+
+use proptest::prelude::{ProptestConfig, proptest};
+use serde_json::json;
+
+use super::{AgentRow, Column, Target, TargetError, Value};
+
+#[derive(Debug)]
+struct Agent;
+
+impl AgentRow for Agent {
+    fn value(&self, column: Column) -> Value {
+        let text = |text: &str| Value::Text(text.to_owned());
+        let time = |text: &str| Value::Time(text.parse().unwrap());
+        match column {
+            Column::Id => Value::Number(42.0),
+            Column::Name => text("vm.lab"),
+            Column::QueueLoc => text("linux.vm"),
+            Column::Mode => text("daemon"),
+            Column::Version => text("2019-abc"),
+            Column::Pid => Value::Number(1234.0),
+            Column::StartTime => time("2020-01-02T03:04:05Z"),
+            Column::DestructionTime | Column::LoaderName => Value::Null,
+            Column::HeartbeatTime | Column::RefreshTime => time("2026-11-22T12:00:00Z"),
+            Column::Status => text("online"),
+            Column::Environment => Value::Json(json!({
+                "os": "linux", "isproxied": false, "num": 7, "nothing": null,
+                "addresses": ["127.0.0.1/8", "::1/128"], "nested": {"deep": {"n": 1}},
+            })),
+            Column::Tags => Value::Json(json!({"operator": "IT", "a b": "c"})),
+        }
+    }
+}
+
+fn refusal(text: &str) -> String {
+    match Target::parse(text) {
+        Ok(_) => panic!("{text:?} is accepted"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn conditions_are_what_postgresql_says() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/targets.txt");
+    let table = std::fs::read_to_string(path).unwrap();
+    for line in table.lines().filter(|line| !line.starts_with('#')) {
+        let (expected, text) = line.split_once('\t').unwrap();
+        let target = Target::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let expected = match expected {
+            "true" => Value::Bool(true),
+            "false" => Value::Bool(false),
+            "unknown" => Value::Null,
+            other => panic!("{other}"),
+        };
+        assert_eq!(target.0.value(&Agent), expected, "{text}");
+        assert_eq!(target.matches(&Agent), expected == Value::Bool(true), "{text}");
+    }
+}
+
+#[test]
+fn what_is_not_on_the_list_is_refused_by_name() {
+    for (text, name) in [
+        ("heartbeattime > NOW()", "function NOW"),
+        ("heartbeattime > now() - interval '5 minutes'", "operator -"),
+        ("pg_sleep(10) IS NULL", "function pg_sleep"),
+        ("lower(name) = 'vm'", "function lower"),
+        ("id IN (SELECT id FROM agents)", "a subquery"),
+        ("EXISTS (SELECT 1)", "a subquery"),
+        ("name = (SELECT name FROM investigators)", "a subquery"),
+        ("environment::text LIKE '%x%'", "a cast"),
+        ("CAST(id AS text) = '1'", "a cast"),
+        ("id BETWEEN 1 AND 2", "BETWEEN"),
+        ("name ~ 'vm.*'", "operator ~"),
+        ("name ~* 'vm.*'", "operator ~*"),
+        ("name SIMILAR TO 'a'", "SIMILAR TO"),
+        ("name || 'x' = 'y'", "operator ||"),
+        ("id + 1 = 43", "operator +"),
+        ("-id < 0", "operator -"),
+        // PostgreSQL would take these for two operators; a blank between them helps.
+        ("id >-1", "operator >-"),
+        ("environment @> '{}'", "operator @>"),
+        ("environment ? 'os'", "operator ?"),
+        ("environment #> '{os}' IS NULL", "operator #>"),
+        ("environment['os'] IS NULL", "a subscript"),
+        ("status = ANY('{online}')", "ANY"),
+        ("name LIKE ANY ('{a}')", "ANY"),
+        ("name = ANY (ARRAY['a'])", "an array"),
+        ("WITH a AS (SELECT 1) SELECT true", "a subquery"),
+        ("status IS TRUE", "IS TRUE"),
+        ("status IS DISTINCT FROM 'x'", "IS DISTINCT FROM"),
+        ("CASE WHEN true THEN true END", "CASE"),
+        ("(name, status) = ('a', 'b')", "a row"),
+        ("starttime > timestamp '2020-01-01'", "a literal with a type"),
+        ("starttime AT TIME ZONE 'UTC' IS NULL", "AT TIME ZONE"),
+        ("name = X'41'", "literal"),
+        ("name = $1", "a placeholder"),
+        ("name == 'vm'", "operator =="),
+        ("name = 'x' -- ' or true", "a comment"),
+        ("name = /* */ 'x'", "a comment"),
+        ("name = 'a' = true", "without parentheses"),
+        ("name IS NULL IS NULL", "without parentheses"),
+        ("name LIKE version", "no literal"),
+        ("environment -> name IS NULL", "no literal"),
+        ("environment #>> name IS NULL", "no literal"),
+        ("name LIKE 'a' ESCAPE $$a$$", "ESCAPE"),
+    ] {
+        let error = refusal(text);
+        assert!(error.starts_with("target uses "), "{text}: {error}");
+        assert!(error.contains(name), "{text}: {error}");
+    }
+}
+
+#[test]
+fn what_is_no_condition_is_refused() {
+    for (text, part) in [
+        ("", "no condition in SQL"),
+        ("status='online", "no condition in SQL"),
+        ("status='online'; DROP TABLE agents", "goes on after its condition: ;"),
+        ("true) OR (true", "goes on after its condition: )"),
+        ("status='online' name", "goes on after its condition: name"),
+        ("status='online' ORDER BY 1", "goes on after its condition: ORDER"),
+        ("name AS x", "goes on after"),
+        ("*", "no condition in SQL"),
+        ("name ISNULL", "goes on after its condition: ISNULL"),
+        ("nosuch = 1", "names nosuch, which is no column"),
+        ("\"STATUS\" = 'online'", "names \"STATUS\", which is no column"),
+        ("investigators.name = 'x'", "names investigators.name"),
+        ("status", "cannot use a condition on a text"),
+        ("status AND true", "cannot use AND on a text"),
+        ("NOT id", "cannot use NOT on a number"),
+        ("status = 1", "cannot compare a text with a number"),
+        ("id IN (1, name)", "cannot compare a number with a text"),
+        ("starttime = name", "cannot compare a time with a text"),
+        ("environment = '{}'", "cannot use = on JSON"),
+        ("environment->'os' = 'linux'", "cannot use = on JSON"),
+        ("environment IN ('{}')", "cannot use IN on JSON"),
+        ("environment LIKE '%'", "cannot use LIKE on JSON"),
+        ("id ILIKE '4%'", "cannot use ILIKE on a number"),
+        ("name->>'x' = 'y'", "cannot use -> on a text"),
+        ("'{}'->>'x' = 'y'", "cannot use -> on a text"),
+        ("environment->>'a'->>'b' = 'c'", "cannot use -> on a text"),
+        ("id = 'x'", "'x', which is not a number"),
+        ("id = 'inf'", "'inf', which is not a number"),
+        ("id = 1e999", "'1e999', which is not a number"),
+        ("starttime > 'yesterday'", "'yesterday', which is not a time"),
+        ("starttime > '2020-13-01'", "'2020-13-01', which is not a time"),
+        ("'maybe'", "'maybe', which is not a truth value"),
+        ("environment->1.5 IS NULL", "bad index: 1.5"),
+        ("environment #>> 'os' IS NULL", "bad path: os"),
+        ("environment #>> '{os' IS NULL", "bad path: {os"),
+        ("environment #>> '{a,}' IS NULL", "bad path: {a,}"),
+        ("environment #>> '{{a}}' IS NULL", "bad path: {{a}}"),
+        ("name LIKE 'a\\'", "bad pattern: a\\"),
+        ("name LIKE 'a' ESCAPE 'xy'", "bad escape character: xy"),
+    ] {
+        let error = refusal(text);
+        assert!(error.contains(part), "{text}: {error}");
+    }
+}
+
+#[test]
+fn errors_are_short_and_safe_to_show() {
+    let error = refusal(&format!("name = 'x' \u{1b}[2J{}", "y".repeat(1000)));
+    assert!(error.len() < 200, "{error}");
+    assert!(!error.contains('\u{1b}'));
+}
+
+#[test]
+fn length_and_nesting_are_limited() {
+    assert_eq!(Target::parse(&format!("name='{}'", "x".repeat(2048))), Err(TargetError::Long));
+    let longest = format!("true{}", " OR true".repeat(255));
+    assert!(Target::parse(&longest).unwrap().matches(&Agent));
+    let longest = format!("tags{} IS NULL", "->1".repeat(600));
+    assert!(Target::parse(&longest).unwrap().matches(&Agent));
+    let nested = |depth| format!("{}true{}", "(".repeat(depth), ")".repeat(depth));
+    assert!(Target::parse(&nested(10)).unwrap().matches(&Agent));
+    assert!(refusal(&nested(1000)).contains("deep"));
+    assert!(Target::parse(&format!("{}true", "NOT ".repeat(8))).unwrap().matches(&Agent));
+    refusal(&format!("{}true", "NOT ".repeat(500)));
+    for open in
+        ["(", "CASE ", "NOT(", "f(", "[", "(SELECT ", "- ", "ARRAY[", "name LIKE (", "EXISTS ("]
+    {
+        assert!(Target::parse(&open.repeat(200)).is_err(), "{open}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+    #[test]
+    fn no_text_makes_it_panic(text: String) {
+        if let Ok(target) = Target::parse(&text) {
+            target.matches(&Agent);
+        }
+    }
+
+    #[test]
+    fn no_sequence_of_tokens_makes_it_panic(
+        text in "((status|name|id|tags|environment|starttime|NULL|true|'a%'|'\\{a,0\\}'|1|-1|=|<>|<|->|->>|#>>|AND|OR|NOT|IN|IS|LIKE|ILIKE|ESCAPE|\\(|\\)|,) ){0,16}"
+    ) {
+        if let Ok(target) = Target::parse(&text) {
+            target.matches(&Agent);
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! Whole platforms, with real keys, driven over HTTP as a client would.
+//!
+//! The module is a script here, so that each test says what it answers; the modules
+//! have tests of their own.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::action::{Action, Signer};
+use crate::clock::SystemClock;
+use crate::pgp::{NewKey, export, generate, stop_agent};
+
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What the module answers in most tests.
+const FOUND: &str =
+    r#"{"foundanything":true,"success":true,"elements":{"s":[]},"statistics":{},"errors":null}"#;
+
+/// An investigator with a key in a home of its own.
+struct Somebody {
+    home: tempfile::TempDir,
+    keyring: crate::pgp::Keyring,
+    armored: Vec<u8>,
+}
+
+impl Somebody {
+    fn new() -> Somebody {
+        // GnuPG's agent has a socket there, whose path must be short.
+        let home = tempfile::Builder::new().prefix("g").tempdir_in("/tmp").unwrap();
+        let key = NewKey { owner: "Test <test@localhost>", algorithm: "rsa2048", passphrase: None };
+        let fingerprint = generate(home.path(), key).unwrap();
+        let armored = export(home.path(), &fingerprint).unwrap();
+        let keyring = crate::pgp::Keyring::open(home.path(), fingerprint.as_str(), None).unwrap();
+        Somebody { home, keyring, armored }
+    }
+
+    fn token(&self) -> String {
+        let now = SystemClock.now().strftime("%Y-%m-%dT%H:%M:%SZ");
+        let head = format!("1;{now};7");
+        let signature = self.keyring.sign(format!("{head}\n").as_bytes()).unwrap();
+        format!("{head};{signature}")
+    }
+
+    /// Returns a signed action that ends in `seconds`.
+    fn action(&self, target: &str, module: &str, seconds: i64) -> Action {
+        let now = SystemClock.now();
+        let text = json!({"target": target, "operations": [{"module": module, "parameters": {"searches": {}}}]});
+        let mut action = Action::parse(text.to_string().as_bytes()).unwrap();
+        let at = |seconds| now + SignedDuration::from_secs(seconds);
+        action.dated("a test", at(-60), at(seconds));
+        action.sign_with(&self.keyring).unwrap();
+        action
+    }
+}
+
+impl Drop for Somebody {
+    fn drop(&mut self) {
+        stop_agent(self.home.path()).unwrap();
+    }
+}
+
+/// A platform in a temporary folder.
+struct Rig {
+    folder: tempfile::TempDir,
+    platform: Option<Platform>,
+}
+
+impl Rig {
+    /// Starts a platform whose module runs `script`.
+    fn start(script: &str) -> Rig {
+        let folder = tempfile::tempdir().unwrap();
+        let mut rig = Rig { folder, platform: None };
+        rig.restart(script);
+        rig
+    }
+
+    fn restart(&mut self, script: &str) {
+        self.stop();
+        let program = self.folder.path().join("program");
+        child::testing::write_program(&program, script);
+        let config = StandaloneConfig::parse(
+            b"[api]\nlisten = 127.0.0.1:0\n[directories]\nspool = spool\ndata = data\n[agent]\nmoduletimeout = 2s\n",
+            &self.folder.path().join("standalone.cfg"),
+        );
+        let log = slog::Logger::root(slog::Discard, slog::o!());
+        let platform = Platform::start(&config.unwrap(), program, Arc::new(SystemClock), &log);
+        self.platform = Some(platform.unwrap());
+    }
+
+    fn stop(&mut self) {
+        if let Some(platform) = self.platform.take() {
+            platform.stop().unwrap();
+        }
+    }
+
+    fn platform(&self) -> &Platform {
+        self.platform.as_ref().unwrap()
+    }
+
+    fn admit(&self, somebody: &Somebody) {
+        let permissions = Permissions::RUNNER;
+        let data = self.platform().data();
+        data.add_investigator("test", &somebody.armored, permissions, &SystemClock).unwrap();
+    }
+
+    /// Sends a request; returns status and JSON.
+    fn send(&self, method: &str, path: &str, token: &str, body: &str) -> (u16, Value) {
+        let mut stream = TcpStream::connect(self.platform().address).unwrap();
+        let kind = "application/x-www-form-urlencoded";
+        write!(
+            stream,
+            "{method} /api/v1/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {kind}\r\n\
+             X-PGPAUTHORIZATION: {token}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, serde_json::from_str(body).unwrap_or_else(|_| panic!("{text}")))
+    }
+
+    /// Posts an action; returns its id.
+    fn post(&self, somebody: &Somebody, action: &Action) -> i64 {
+        let (status, json) = self.try_post(somebody, action);
+        assert_eq!(status, 202, "{json}");
+        value(&json)["id"].as_i64().unwrap()
+    }
+
+    fn try_post(&self, somebody: &Somebody, action: &Action) -> (u16, Value) {
+        let escaped: String = action.to_json().bytes().map(|byte| format!("%{byte:02x}")).collect();
+        self.send("POST", "action/create/", &somebody.token(), &format!("action={escaped}"))
+    }
+
+    /// Waits until an action has a status; returns its only command, if it has one.
+    fn wait(&self, somebody: &Somebody, id: i64, status: &str) -> Value {
+        let (begun, token) = (Instant::now(), somebody.token());
+        let stop = Stop::new();
+        loop {
+            let (_, json) = self.send("GET", &format!("action?actionid={id}"), &token, "");
+            if value(&json)["status"] == status {
+                break;
+            }
+            assert!(begun.elapsed() < PATIENCE, "not {status}: {json}");
+            stop.wait(Duration::from_millis(50));
+        }
+        let path = format!("search?type=command&actionid={id}");
+        let (status, json) = self.send("GET", &path, &token, "");
+        if status == 404 { Value::Null } else { value(&json).clone() }
+    }
+
+    fn folders(&self, id: i64) -> Vec<String> {
+        let mut found = Vec::new();
+        for family in ["action", "command"] {
+            let root = self.folder.path().join("spool").join(family);
+            for folder in std::fs::read_dir(root).unwrap().map(|folder| folder.unwrap().path()) {
+                for file in std::fs::read_dir(&folder).unwrap() {
+                    if file.unwrap().file_name().to_str().unwrap().starts_with(&id.to_string()) {
+                        found.push(format!("{family}/{}", folder.file_name().unwrap().display()));
+                    }
+                }
+            }
+        }
+        found.sort_unstable();
+        found
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn value(json: &Value) -> &Value {
+    &json["collection"]["items"][0]["data"][0]["value"]
+}
+
+fn message(json: &Value) -> &str {
+    json["collection"]["error"]["message"].as_str().unwrap_or_default()
+}
+
+#[test]
+fn a_signed_action_runs_and_its_results_are_found() {
+    let (somebody, rig) = (Somebody::new(), Rig::start(&format!("cat >/dev/null; echo '{FOUND}'")));
+    rig.admit(&somebody);
+    let id = rig.post(&somebody, &somebody.action("status='online'", "file", 60));
+    let command = rig.wait(&somebody, id, "completed");
+    assert_eq!(command["status"], "success");
+    assert_eq!(command["results"], serde_json::from_str::<Value>(&format!("[{FOUND}]")).unwrap());
+    assert_eq!(command["action"]["counters"], json!({"sent": 1, "done": 1, "success": 1}));
+    assert_eq!(command["agent"]["environment"]["os"], "linux");
+    assert_eq!(rig.folders(id), ["action/done", "command/done"]);
+    let path = format!("command?commandid={}", command["id"]);
+    let (status, json) = rig.send("GET", &path, &somebody.token(), "");
+    assert_eq!((status, value(&json)), (200, &command));
+    let (_, json) =
+        rig.send("GET", "search?type=agent&target=mode%3D'daemon'", &somebody.token(), "");
+    assert_eq!(value(&json)["status"], "online", "{json}");
+}
+
+#[test]
+fn what_strangers_sign_and_what_was_changed_since_is_refused() {
+    let (somebody, stranger) = (Somebody::new(), Somebody::new());
+    let rig = Rig::start("exit 1");
+    rig.admit(&somebody);
+    let action = stranger.action("status='online'", "file", 60);
+    let (status, json) = rig.try_post(&stranger, &action);
+    assert_eq!(status, 401, "{json}");
+    let (status, json) = rig.try_post(&somebody, &action);
+    assert_eq!(
+        (status, message(&json)),
+        (500, "VerifySignatures() -> openpgp: signature made by unknown entity")
+    );
+    let mut action = somebody.action("status='online'", "file", 60);
+    action.name.push('!');
+    let (status, json) = rig.try_post(&somebody, &action);
+    assert_eq!(
+        (status, message(&json)),
+        (500, "VerifySignatures() -> openpgp: invalid signature: hash tag doesn't match")
+    );
+}
+
+#[test]
+fn a_module_that_hangs_is_ended_and_the_command_says_so() {
+    let (somebody, rig) = (Somebody::new(), Rig::start("sleep 100"));
+    rig.admit(&somebody);
+    let limited = rig.post(&somebody, &somebody.action("status='online'", "file", 60));
+    let ended = rig.post(&somebody, &somebody.action("status='online'", "file", 1));
+    let command = rig.wait(&somebody, limited, "completed");
+    assert_eq!(command["status"], "timeout");
+    assert_eq!(command["results"][0]["errors"], json!(["the module was ended after 2 s"]));
+    // It ended with its action, a second earlier, and never began if the action was taken up too late.
+    let command = rig.wait(
+        &somebody,
+        ended,
+        if rig.folders(ended)[0] == "action/invalid" { "invalid" } else { "completed" },
+    );
+    assert!(command.is_null() || command["status"] == "timeout", "{command}");
+}
+
+#[test]
+fn one_bad_operation_does_not_end_the_others() {
+    let (somebody, rig) = (Somebody::new(), Rig::start(&format!("cat >/dev/null; echo '{FOUND}'")));
+    rig.admit(&somebody);
+    let mut action = somebody.action("status='online'", "nosuch", 60);
+    let good = somebody.action("status='online'", "file", 60).operations.unwrap();
+    action.operations.as_mut().unwrap().extend(good);
+    action.signatures = None;
+    action.sign_with(&somebody.keyring).unwrap();
+    let id = rig.post(&somebody, &action);
+    let command = rig.wait(&somebody, id, "completed");
+    assert_eq!(command["status"], "failed");
+    assert_eq!(command["results"][0]["errors"], json!(["module 'nosuch' is not available"]));
+    assert_eq!(command["results"][1]["foundanything"], true);
+}
+
+#[test]
+fn an_action_that_nobody_can_run_is_invalid() {
+    let (somebody, rig) = (Somebody::new(), Rig::start("exit 1"));
+    rig.admit(&somebody);
+    for target in ["name='nosuch'", "name='nosuch", "1=1; drop table agents"] {
+        let id = rig.post(&somebody, &somebody.action(target, "file", 60));
+        assert_eq!(rig.wait(&somebody, id, "invalid"), Value::Null);
+        assert_eq!(rig.folders(id), ["action/invalid"], "{target}");
+    }
+}
+
+#[test]
+fn a_platform_that_is_stopped_goes_on_where_it_was() {
+    let (somebody, mut rig) = (Somebody::new(), Rig::start("sleep 100"));
+    rig.admit(&somebody);
+    let id = rig.post(&somebody, &somebody.action("status='online'", "file", 60));
+    rig.wait(&somebody, id, "inflight");
+    rig.restart(&format!("cat >/dev/null; echo '{FOUND}'"));
+    assert_eq!(rig.wait(&somebody, id, "completed")["status"], "success");
+    // A crash may have cost any of the files: they are made again from the database.
+    rig.restart("sleep 100");
+    let id = rig.post(&somebody, &somebody.action("status='online'", "file", 60));
+    rig.wait(&somebody, id, "inflight");
+    rig.stop();
+    std::fs::remove_dir_all(rig.folder.path().join("spool")).unwrap();
+    rig.restart(&format!("cat >/dev/null; echo '{FOUND}'"));
+    assert_eq!(rig.wait(&somebody, id, "completed")["status"], "success");
+    assert_eq!(rig.folders(id), ["action/done", "command/done"]);
+}
+
+#[test]
+fn what_nobody_answered_in_time_expires() {
+    let (somebody, mut rig) = (Somebody::new(), Rig::start("sleep 100"));
+    rig.admit(&somebody);
+    let id = rig.post(&somebody, &somebody.action("status='online'", "file", 3));
+    rig.wait(&somebody, id, "inflight");
+    rig.stop();
+    Stop::new().wait(Duration::from_secs(3));
+    rig.restart("exit 1");
+    let command = rig.wait(&somebody, id, "completed");
+    assert_eq!(command["status"], "expired");
+    let empty = json!({"foundanything": false, "success": false, "elements": null, "statistics": null, "errors": null});
+    assert_eq!(command["results"], json!([empty]));
+}
+
+#[test]
+fn two_platforms_cannot_share_a_spool_and_a_key_is_known_once() {
+    let (somebody, rig) = (Somebody::new(), Rig::start("exit 1"));
+    rig.admit(&somebody);
+    let data = rig.platform().data();
+    let again =
+        data.add_investigator("again", &somebody.armored, Permissions::RUNNER, &SystemClock);
+    assert!(matches!(again, Err(PlatformError::Known { .. })));
+    let file = rig.folder.path().join("standalone.cfg");
+    let config =
+        StandaloneConfig::parse(b"[directories]\nspool = spool\ndata = other\n", &file).unwrap();
+    let log = slog::Logger::root(slog::Discard, slog::o!());
+    let second = Platform::start(&config, PathBuf::new(), Arc::new(SystemClock), &log);
+    assert!(matches!(second, Err(PlatformError::Spool(SpoolError::Locked { .. }))));
+    assert!(!rig.folder.path().join("other").exists());
+    let config =
+        StandaloneConfig::parse(b"[directories]\nspool = other\ndata = data\n", &file).unwrap();
+    let second = Platform::start(&config, PathBuf::new(), Arc::new(SystemClock), &log);
+    assert!(matches!(second, Err(PlatformError::Busy { .. })));
+}

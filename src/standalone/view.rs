@@ -1,0 +1,217 @@
+//! Rows as JSON, in the form that the API and the spool share.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::action::Counters as Counted;
+use crate::action::{Action, Investigator, ParseError, Permissions, Time};
+use crate::data::{ActionRow, AgentRow, CommandRow, CommandStatus, Counters, InvestigatorRow};
+
+/// Why a row cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ViewError {
+    /// An action's columns are not what an action holds.
+    #[error("action {id} in the database is damaged")]
+    Action {
+        /// The action.
+        id: crate::data::Id,
+        /// What is wrong.
+        source: ParseError,
+    },
+    /// A column holds no JSON.
+    #[error("a column of the database holds no JSON")]
+    Json {
+        /// What is wrong.
+        #[from]
+        source: serde_json::Error,
+    },
+}
+
+/// Returns an action as it was posted, with who signed it.
+pub(super) fn posted(row: &ActionRow, signers: &[InvestigatorRow]) -> Result<Action, ViewError> {
+    let text = format!(
+        r#"{{"description":{},"threat":{},"operations":{},"pgpsignatures":{}}}"#,
+        row.description, row.threat, row.operations, row.pgpsignatures
+    );
+    let parts = Action::parse(text.as_bytes())
+        .map_err(|source| ViewError::Action { id: row.id, source })?;
+    Ok(Action {
+        id: row.id.float(),
+        name: row.name.clone(),
+        target: row.target.clone(),
+        valid_from: row.validfrom.into(),
+        expire_after: row.expireafter.into(),
+        investigators: (!signers.is_empty()).then(|| signers.iter().map(investigator).collect()),
+        syntax_version: u16::try_from(row.syntaxversion).unwrap_or(0),
+        ..parts
+    })
+}
+
+/// Returns an action with how far it is.
+pub(super) fn action(
+    row: &ActionRow,
+    signers: &[InvestigatorRow],
+    counters: &Counters,
+) -> Result<Action, ViewError> {
+    let time = |time: Option<_>| time.map_or(Time::ZERO, Time::from);
+    Ok(Action {
+        status: row.status.clone(),
+        start_time: time(row.starttime),
+        finish_time: time(row.finishtime),
+        last_update_time: time(row.lastupdatetime),
+        counters: counted(counters),
+        ..posted(row, signers)?
+    })
+}
+
+/// Returns what is kept of an action that is over: no operations, no signatures.
+pub(super) fn summary(row: &ActionRow, counters: &Counters) -> Result<Action, ViewError> {
+    Ok(Action { operations: None, signatures: None, ..action(row, &[], counters)? })
+}
+
+fn counted(counters: &Counters) -> Counted {
+    let of = |status| counters.of(status);
+    let (sent, inflight) = (counters.all(), of(CommandStatus::Sent));
+    Counted {
+        sent,
+        done: sent.saturating_sub(inflight),
+        inflight,
+        success: of(CommandStatus::Success),
+        cancelled: of(CommandStatus::Cancelled),
+        expired: of(CommandStatus::Expired),
+        failed: of(CommandStatus::Failed),
+        timeout: of(CommandStatus::Timeout),
+    }
+}
+
+fn investigator(row: &InvestigatorRow) -> Investigator {
+    Investigator {
+        id: row.id.float(),
+        name: row.name.clone(),
+        fingerprint: row.fingerprint.clone(),
+        status: row.status.clone(),
+        created_at: row.createdat.into(),
+        last_modified: row.lastmodified.into(),
+        permissions: permissions(row.permissions),
+        ..Investigator::default()
+    }
+}
+
+/// Returns each permission by its name; the bits are in the order of the platform's table.
+fn permissions(of: crate::data::Permissions) -> Permissions {
+    let bit = |place: u32| of.bits().checked_shr(place).unwrap_or(0) & 1 == 1;
+    Permissions {
+        search: bit(0),
+        action: bit(1),
+        action_create: bit(2),
+        command: bit(3),
+        agent: bit(4),
+        dashboard: bit(5),
+        loader: bit(6),
+        loader_status: bit(7),
+        loader_expect: bit(8),
+        loader_key: bit(9),
+        loader_new: bit(10),
+        manifest: bit(11),
+        manifest_sign: bit(12),
+        manifest_new: bit(13),
+        manifest_status: bit(14),
+        manifest_loaders: bit(15),
+        investigator: bit(16),
+        investigator_create: bit(17),
+        investigator_update: bit(18),
+    }
+}
+
+/// An agent, in the platform's form.
+#[derive(Debug, Serialize)]
+pub(super) struct Agent {
+    id: i64,
+    name: String,
+    queueloc: String,
+    mode: String,
+    version: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    pid: i64,
+    starttime: String,
+    destructiontime: String,
+    heartbeatts: String,
+    refreshts: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    status: String,
+    environment: Box<RawValue>,
+    tags: Box<RawValue>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+/// Returns an agent with all that is known of it.
+pub(super) fn agent(row: &AgentRow) -> Result<Agent, ViewError> {
+    let time = |time| Time::from(time).to_string();
+    Ok(Agent {
+        queueloc: row.queueloc.clone(),
+        mode: row.mode.clone(),
+        pid: row.pid,
+        starttime: time(row.starttime),
+        destructiontime: row.destructiontime.map_or_else(|| Time::ZERO.to_string(), time),
+        heartbeatts: time(row.heartbeattime),
+        refreshts: time(row.refreshtime),
+        status: row.status.clone(),
+        ..commanded(row)?
+    })
+}
+
+/// Returns what a command tells of its agent.
+fn commanded(row: &AgentRow) -> Result<Agent, ViewError> {
+    let zero = Time::ZERO.to_string();
+    Ok(Agent {
+        id: row.id.number(),
+        name: row.name.clone(),
+        queueloc: String::new(),
+        mode: String::new(),
+        version: row.version.clone(),
+        pid: 0,
+        starttime: zero.clone(),
+        destructiontime: zero.clone(),
+        heartbeatts: zero.clone(),
+        refreshts: zero,
+        status: String::new(),
+        environment: RawValue::from_string(row.environment.clone())?,
+        tags: RawValue::from_string(row.tags.clone())?,
+    })
+}
+
+/// A command, in the platform's form.
+#[derive(Debug, Serialize)]
+pub(super) struct Command {
+    id: i64,
+    action: Box<RawValue>,
+    agent: Agent,
+    status: String,
+    results: Box<RawValue>,
+    starttime: String,
+    finishtime: String,
+}
+
+/// Returns a command of `action` to `agent`.
+pub(super) fn command(
+    row: &CommandRow,
+    action: &ActionRow,
+    signers: &[InvestigatorRow],
+    counters: &Counters,
+    agent: &AgentRow,
+) -> Result<Command, ViewError> {
+    let action = Action { counters: counted(counters), ..posted(action, signers)? };
+    Ok(Command {
+        id: row.id.number(),
+        action: RawValue::from_string(action.to_json())?,
+        agent: commanded(agent)?,
+        status: row.status.clone(),
+        results: RawValue::from_string(row.results.clone())?,
+        starttime: Time::from(row.starttime).to_string(),
+        finishtime: row.finishtime.map_or(Time::ZERO, Time::from).to_string(),
+    })
+}
