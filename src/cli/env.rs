@@ -46,8 +46,8 @@ pub(crate) fn credentials() -> Option<PathBuf> {
     read("CREDENTIALS_DIRECTORY").map(PathBuf::from)
 }
 
-/// Returns what systemd says of the stream that is its journal.
-pub(crate) fn journal() -> Option<String> {
+/// Returns which stream of the process is systemd's journal.
+pub(crate) fn journal_stream() -> Option<String> {
     read("JOURNAL_STREAM").and_then(|stream| stream.into_string().ok())
 }
 

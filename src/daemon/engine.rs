@@ -26,7 +26,7 @@ use super::{Event, Parts};
 use crate::chain::Chain;
 use crate::spool::{Folder, Record, Run, SpoolError};
 use crate::stage::submit::{Around, JobState};
-use crate::stage::{Pause, Step, Work, collect, deliver, fetch, submit};
+use crate::stage::{Move, Pause, Step, Work, collect, deliver, fetch, submit};
 
 /// How long the engine sleeps at the most, so that a clock that was set is noticed.
 const NAP: Duration = Duration::from_secs(60);
@@ -94,7 +94,10 @@ impl Engine {
         }
         match self.decide(key, live, now) {
             Ok(Step::Wait(until)) => self.index.schedule(key, until),
-            Ok(Step::Work(work)) => self.queue(key, &work, now),
+            // A move that work follows waits for its turn like the work itself.
+            Ok(Step::Work(work) | Step::Move(Move { then: Some(work), .. })) => {
+                self.queue(key, &work, now);
+            }
             Ok(Step::Move(moved)) => self.make(key, &moved, now),
             Ok(Step::Bury(reason)) => self.bury(key, &reason, now),
             Err(error) => {
@@ -196,6 +199,15 @@ impl Engine {
                 };
                 match self.decide(&key, live, now) {
                     Ok(Step::Work(work)) if Pool::of(&work) == pool => self.start(&key, work, now),
+                    Ok(Step::Move(moved))
+                        if moved.then.as_ref().is_some_and(|work| Pool::of(work) == pool) =>
+                    {
+                        self.make(&key, &moved, now);
+                        if self.index.get(&key).is_none_or(|live| !live.tries.busy) {
+                            // It was moved away or could not be moved: another one may try the API.
+                            self.gate.release(&key);
+                        }
+                    }
                     _ => {
                         self.gate.release(&key);
                         self.step(&key, now);
