@@ -45,6 +45,8 @@ pub(crate) enum Mood {
     Away,
     /// Refuses it for good.
     Refuse,
+    /// Calls its period over.
+    CallLate,
 }
 
 /// A platform in memory.
@@ -124,6 +126,7 @@ impl Api for Platform {
             Mood::Lose | Mood::Drop => Posted::Unknown { cause: broken() },
             Mood::Away => Posted::Refused { cause: broken(), next: Next::BackOffAll },
             Mood::Refuse => Posted::Refused { cause: broken(), next: Next::Invalid },
+            Mood::CallLate => Posted::Refused { cause: broken(), next: Next::DateAnew },
         }
     }
 
