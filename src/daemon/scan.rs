@@ -127,7 +127,10 @@ impl Engine {
         match seen {
             Seen::Gone => self.departed(folder, name),
             Seen::Run(run) => self.arrived(*run),
-            Seen::Action { text } => self.claim(name, text),
+            Seen::Action { text } => match stamp {
+                Some(stamp) => self.claim(name, text, stamp),
+                None => Ok(()),
+            },
             Seen::Newer(version) => {
                 warn!(self.parts.log, "entry of a newer version is left alone";
                     "folder" => %folder, "version" => version,
@@ -226,7 +229,7 @@ impl Engine {
     }
 
     /// Makes a run of a plain action.
-    fn claim(&mut self, name: &OsStr, text: String) -> Result<(), SpoolError> {
+    fn claim(&mut self, name: &OsStr, text: String, stamp: Stamp) -> Result<(), SpoolError> {
         let now = self.parts.clock.now();
         self.parts.spool.secure(Folder::New)?;
         let claimed = run_id(name).filter(claim::is_claimed);
@@ -251,7 +254,7 @@ impl Engine {
             });
         match made {
             Ok(record) => {
-                let run = self.parts.spool.enroll(record)?;
+                let run = self.parts.spool.enroll(record, stamp)?;
                 self.remember(run);
                 Ok(())
             }

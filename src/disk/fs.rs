@@ -5,7 +5,6 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -64,7 +63,37 @@ pub(crate) struct Entry {
 /// A lock that is held as long as this value lives.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    pub(super) _file: File,
+    _held: Box<dyn fmt::Debug + Send + Sync>,
+}
+
+impl Lock {
+    /// Returns a lock that ends when `held` is dropped.
+    pub(super) fn new(held: impl fmt::Debug + Send + Sync + 'static) -> Lock {
+        Lock { _held: Box::new(held) }
+    }
+}
+
+/// How much of a file system is free, as parts of the whole.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Space {
+    /// Of its bytes.
+    pub(crate) bytes: f64,
+    /// Of the files that it can have; all, where it has no such limit.
+    pub(crate) files: f64,
+}
+
+/// A step that the safety of all runs rests on, for the tests that show what happens without it.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Safeguard {
+    /// The fsync of a file's content.
+    FileSync,
+    /// The fsync of the folder that a new name is in.
+    FolderSync,
+    /// The fsyncs of all folders at start.
+    StartSync,
+    /// The look for the file that counts before something is done with a run.
+    Counting,
 }
 
 /// A file opened for writing.
@@ -87,6 +116,10 @@ pub(crate) trait Fs: fmt::Debug + Send + Sync {
     fn reader(&self, path: &Path) -> io::Result<Box<dyn io::Read + Send>>;
     /// Gives a file or folder another name, which must be free.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Gives a file or folder another name, which stands for it alone from then on.
+    fn replace(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Gives a file one more name, which must be free.
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Exchanges what two names stand for; both must exist.
     fn exchange(&self, one: &Path, other: &Path) -> io::Result<()>;
     /// Removes a name that is no folder's.
@@ -103,4 +136,11 @@ pub(crate) trait Fs: fmt::Debug + Send + Sync {
     fn meta(&self, path: &Path) -> io::Result<Meta>;
     /// Locks a file or a folder for this process, without waiting; `WouldBlock` if another holds it.
     fn lock(&self, path: &Path) -> io::Result<Lock>;
+    /// Tells how much is free where `path` is.
+    fn space(&self, path: &Path) -> io::Result<Space>;
+    /// Tells whether a safeguard is in force.
+    #[cfg(test)]
+    fn keeps(&self, _safeguard: Safeguard) -> bool {
+        true
+    }
 }

@@ -3,8 +3,12 @@
 //! | operation | steps |
 //! | --- | --- |
 //! | [`Disk::create`] | temporary in the scratch folder, write, fsync, rename without replacing, fsync of the folder |
-//! | [`Disk::rewrite`] | temporary, write, fsync, exchange with the old file, unlink of the old one, fsync of the folder |
+//! | [`Disk::rewrite`] | temporary, write, fsync, exchange with the old file, fsync of the folder, unlink of the old one |
 //! | [`Disk::shift`] | rename without replacing, fsync of the new folder |
+//!
+//! Where a file system lacks renames of these two kinds, a hard link and the
+//! unlink of the old name take the place of the first, and a look and a plain
+//! rename that of the second: what somebody else does in between can then be lost.
 //!
 //! **Invariants.** A file is never written in place. A name never stands for a
 //! half-written file. What changes in content while it moves is created under
@@ -13,20 +17,31 @@
 //!
 //! **Failure.** Every error names the path and what was being done with it.
 //! After a failed fsync the temporary is given up: a second fsync of the same
-//! file may report a success that is none.
+//! file may report a success that is none. For the same reason a folder whose fsync
+//! failed is suspect, and nothing is removed from it, until a name was made in it
+//! and an fsync succeeded after that.
 
 pub(crate) mod fs;
 pub(crate) mod guard;
 mod holder;
+#[cfg(test)]
+pub(crate) mod model;
 mod real;
+mod rename;
+mod suspects;
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub(crate) use fs::{Entry, Fs, FsFile, Kind, Lock, Meta, Stamp};
+#[cfg(test)]
+pub(crate) use fs::Safeguard;
+pub(crate) use fs::{Entry, Fs, FsFile, Kind, Lock, Meta, Space, Stamp};
 pub(crate) use real::RealFs;
+use suspects::Suspects;
 
 /// A call to the file system that failed.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +75,8 @@ impl<T> Context<T> for io::Result<T> {
 pub(crate) const DAEMON_PREFIX: &str = "runner";
 /// How the temporaries of a command that a person typed begin.
 pub(crate) const HAND_PREFIX: &str = "hand";
+/// A name that is made in a folder to see whether its changes become durable again.
+const SIGN: &str = ".sync";
 
 /// The file system, with a folder for what is not finished.
 #[derive(Debug, Clone)]
@@ -68,43 +85,77 @@ pub(crate) struct Disk {
     scratch: PathBuf,
     prefix: &'static str,
     next: Arc<AtomicU64>,
+    suspects: Suspects,
+}
+
+/// What was found in the place of a file that was to be rewritten.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "what was displaced is somebody else's"]
+pub(crate) enum Rewritten {
+    /// The file that was known, which is gone now.
+    Known,
+    /// Another file, which is at this path of the scratch folder now.
+    Displaced(PathBuf),
 }
 
 impl Disk {
     /// Returns a disk whose temporaries are made in `scratch`, on the device of all that it writes,
     /// with names that begin with `prefix`.
     pub(crate) fn new(fs: Arc<dyn Fs>, scratch: PathBuf, prefix: &'static str) -> Disk {
-        Disk { fs, scratch, prefix, next: Arc::new(AtomicU64::new(0)) }
+        let next = Arc::new(AtomicU64::new(0));
+        Disk { fs, scratch, prefix, next, suspects: Suspects::default() }
     }
 
     /// Creates a file with `bytes` as its content; `AlreadyExists` if the name is taken.
     pub(crate) fn create(&self, path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
         let temporary = self.temporary(bytes)?;
-        if let Err(error) = self.fs.rename(&temporary, path) {
+        if let Err(error) = self.rename(&temporary, path) {
             self.abandon(&temporary);
             return Err(error).context("create", path);
         }
         self.sync_parent(path)
     }
 
-    /// Replaces the content of a file; `NotFound` if it was moved away meanwhile.
-    pub(crate) fn rewrite(&self, path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+    /// Replaces the content of a file; `NotFound` if it was moved away meanwhile. `known` is the
+    /// inode that it should have: another file is kept, in the scratch folder.
+    pub(crate) fn rewrite(
+        &self,
+        path: &Path,
+        known: Option<u64>,
+        bytes: &[u8],
+    ) -> Result<Rewritten, DiskError> {
         let temporary = self.temporary(bytes)?;
-        let exchanged = self.fs.exchange(&temporary, path);
-        // The temporary now holds the old content, or the new one that nobody wants.
+        if let Err(error) = self.exchange(&temporary, path, known) {
+            self.abandon(&temporary);
+            return Err(error).context("rewrite", path);
+        }
+        let synced = self.sync_parent(path);
+        let old = self.find(&temporary)?.map(|meta| meta.stamp.inode);
+        if old.is_some() && known.is_some() && old != known {
+            return synced.map(|()| Rewritten::Displaced(temporary));
+        }
         self.abandon(&temporary);
-        exchanged.context("rewrite", path)?;
-        self.sync_parent(path)
+        synced.map(|()| Rewritten::Known)
     }
 
     /// Moves a file, unchanged; `AlreadyExists` if the new name is taken, `NotFound` if the old one is gone.
     pub(crate) fn shift(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
-        self.fs.rename(from, to).context("move", from)?;
+        self.rename(from, to).context("move", from)?;
+        self.sync_parent(to)
+    }
+
+    /// Moves a file to a name that nobody else would choose; `NotFound` if the old one is gone.
+    /// At no moment has it two names, whatever the file system lacks.
+    pub(crate) fn shift_to_own(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
+        self.rename_to_own(from, to).context("move", from)?;
         self.sync_parent(to)
     }
 
     /// Removes a name. It may come back if the machine loses power before its folder is synced.
     pub(crate) fn unlink(&self, path: &Path) -> Result<(), DiskError> {
+        if let Some(parent) = parent(path).filter(|parent| self.suspects.has(parent)) {
+            self.sync_folder(parent)?;
+        }
         self.fs.unlink(path).context("remove", path)
     }
 
@@ -117,10 +168,14 @@ impl Disk {
         }
     }
 
-    /// Makes a folder and those above it as far as they are missing.
+    /// Makes a folder and those above it as far as they are missing, durably.
     pub(crate) fn make_folders(&self, path: &Path) -> Result<(), DiskError> {
         if self.find(path)?.is_some() {
-            return Ok(());
+            // A process that died may have made it and not synced it.
+            return match self.sync_parent(path) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+                synced => synced,
+            };
         }
         if let Some(parent) = parent(path) {
             self.make_folders(parent)?;
@@ -128,17 +183,45 @@ impl Disk {
         self.make_folder(path)
     }
 
-    /// Makes a symbolic link at `path` that says `target`; that the name is taken is no error.
+    /// Makes a symbolic link at `path` that says `target`, durably; that the name is taken is no error.
     pub(crate) fn link(&self, target: &Path, path: &Path) -> Result<(), DiskError> {
         match self.fs.link(target, path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            made => made.context("make link", path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made.context("make link", path)?,
         }
+        self.sync_parent(path)
     }
 
     /// Makes the names in a folder durable.
     pub(crate) fn sync_folder(&self, path: &Path) -> Result<(), DiskError> {
-        self.fs.sync_folder(path).context("sync folder", path)
+        if !self.suspects.has(path) {
+            return self.sync_names(path);
+        }
+        // Only a success after a new change says anything.
+        let sign = path.join(SIGN);
+        match self.fs.create(&sign) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(error).context("create", &sign);
+            }
+            _ => self.fs.unlink(&sign).context("remove", &sign)?,
+        }
+        self.sync_names(path)
+    }
+
+    /// Returns the folders whose last fsync failed.
+    pub(crate) fn suspects(&self) -> Vec<PathBuf> {
+        self.suspects.all()
+    }
+
+    /// Tells how much is free where `path` is.
+    pub(crate) fn space(&self, path: &Path) -> Result<Space, DiskError> {
+        self.fs.space(path).context("look at the space of", path)
+    }
+
+    /// Tells whether a safeguard is in force.
+    #[cfg(test)]
+    pub(crate) fn keeps(&self, safeguard: Safeguard) -> bool {
+        self.fs.keeps(safeguard)
     }
 
     /// Makes a new file and opens it for writing at its end.
@@ -184,15 +267,27 @@ impl Disk {
 
     /// Writes a file of the scratch folder and makes its content durable.
     fn temporary(&self, bytes: &[u8]) -> Result<PathBuf, DiskError> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let path = self.scratch.join(format!("{}-{}-{number}", self.prefix, std::process::id()));
-        let mut file = self.begin(&path)?;
+        let (path, mut file) = self.begin_temporary()?;
         let written = file.append(bytes).and_then(|()| file.sync());
         if written.is_err() {
             self.abandon(&path);
         }
         written.context("write", &path)?;
         Ok(path)
+    }
+
+    /// Makes a file of the scratch folder. One of a process that died may have its name, because
+    /// numbers of processes come again.
+    fn begin_temporary(&self) -> Result<(PathBuf, Box<dyn FsFile>), DiskError> {
+        loop {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let name = format!("{}-{}-{number}", self.prefix, std::process::id());
+            let path = self.scratch.join(name);
+            match self.fs.create(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => return Ok((path.clone(), made.context("create", &path)?)),
+            }
+        }
     }
 
     /// Removes a temporary that nobody wants. That it cannot be removed is not worth
@@ -202,7 +297,13 @@ impl Disk {
     }
 
     fn sync_parent(&self, path: &Path) -> Result<(), DiskError> {
-        parent(path).map_or(Ok(()), |parent| self.sync_folder(parent))
+        parent(path).map_or(Ok(()), |parent| self.sync_names(parent))
+    }
+
+    fn sync_names(&self, folder: &Path) -> Result<(), DiskError> {
+        let synced = self.fs.sync_folder(folder);
+        self.suspects.note(folder, synced.is_err());
+        synced.context("sync folder", folder)
     }
 }
 
@@ -223,78 +324,4 @@ pub(crate) fn read(fs: &dyn Fs, path: &Path, limit: u64) -> io::Result<Vec<u8>> 
         return Ok(bytes);
     }
     Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("over {limit} bytes")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn disk() -> (tempfile::TempDir, Disk) {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("tmp")).unwrap();
-        let disk = Disk::new(Arc::new(RealFs), folder.path().join("tmp"), HAND_PREFIX);
-        (folder, disk)
-    }
-
-    #[test]
-    fn a_name_that_is_taken_stays_what_it_is() {
-        let (folder, disk) = disk();
-        let path = folder.path().join("a");
-        disk.create(&path, b"one").unwrap();
-        assert_eq!(disk.create(&path, b"two").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!(disk.read(&path, 9).unwrap(), b"one");
-        assert_eq!(disk.list(&folder.path().join("tmp")).unwrap(), []);
-    }
-
-    #[test]
-    fn what_was_moved_away_is_not_rewritten() {
-        let (folder, disk) = disk();
-        let path = folder.path().join("a");
-        assert_eq!(disk.rewrite(&path, b"x").unwrap_err().kind(), io::ErrorKind::NotFound);
-        disk.create(&path, b"one").unwrap();
-        disk.rewrite(&path, b"two").unwrap();
-        assert_eq!(disk.read(&path, 9).unwrap(), b"two");
-        assert_eq!(disk.list(&folder.path().join("tmp")).unwrap(), []);
-    }
-
-    #[test]
-    fn a_move_replaces_nothing() {
-        let (folder, disk) = disk();
-        let (a, b) = (folder.path().join("a"), folder.path().join("b"));
-        disk.create(&a, b"a").unwrap();
-        disk.create(&b, b"b").unwrap();
-        assert_eq!(disk.shift(&a, &b).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-        disk.unlink(&b).unwrap();
-        disk.shift(&a, &b).unwrap();
-        assert_eq!(disk.find(&a).unwrap(), None);
-    }
-
-    #[test]
-    fn reads_are_bounded_and_follow_no_link() {
-        let (folder, disk) = disk();
-        let path = folder.path().join("a");
-        disk.create(&path, b"four").unwrap();
-        assert_eq!(disk.read(&path, 3).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
-        let link = folder.path().join("link");
-        disk.link(&path, &link).unwrap();
-        assert!(disk.read(&link, 9).is_err());
-        assert_eq!(disk.find(&link).unwrap().unwrap().kind, Kind::Link);
-    }
-
-    #[test]
-    fn a_bare_name_is_in_the_working_folder() {
-        assert_eq!(parent(Path::new("a")), Some(Path::new(".")));
-        assert_eq!(parent(Path::new("a/b")), Some(Path::new("a")));
-        assert_eq!(parent(Path::new("/a")), Some(Path::new("/")));
-        assert_eq!(parent(Path::new("/")), None);
-    }
-
-    #[test]
-    fn files_and_folders_are_private() {
-        let (folder, disk) = disk();
-        disk.make_folders(&folder.path().join("x/y")).unwrap();
-        disk.create(&folder.path().join("x/y/z"), b"").unwrap();
-        assert_eq!(disk.find(&folder.path().join("x/y")).unwrap().unwrap().mode, 0o700);
-        assert_eq!(disk.find(&folder.path().join("x/y/z")).unwrap().unwrap().mode, 0o600);
-    }
 }

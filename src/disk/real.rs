@@ -6,9 +6,9 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt}
 use std::path::Path;
 
 use jiff::Timestamp;
-use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with, statvfs};
 
-use super::fs::{Entry, Fs, FsFile, Kind, Lock, Meta, Stamp};
+use super::fs::{Entry, Fs, FsFile, Kind, Lock, Meta, Space, Stamp};
 
 /// Files and folders of this machine.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +60,15 @@ impl Fs for RealFs {
         Ok(renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?)
     }
 
+    #[expect(clippy::disallowed_methods, reason = "this is the disk")]
+    fn replace(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
+    }
+
     fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
         Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
     }
@@ -106,8 +115,22 @@ impl Fs for RealFs {
     fn lock(&self, path: &Path) -> io::Result<Lock> {
         let file = File::open(path)?;
         fs2::FileExt::try_lock_exclusive(&file)?;
-        Ok(Lock { _file: file })
+        Ok(Lock::new(file))
     }
+
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        let found = statvfs(path)?;
+        Ok(Space {
+            bytes: part(found.f_bavail, found.f_blocks),
+            files: part(found.f_favail, found.f_files),
+        })
+    }
+}
+
+/// Returns how large a part of `whole` is `free`; of nothing, all.
+#[expect(clippy::cast_precision_loss, reason = "a few in a thousand do not matter")]
+fn part(free: u64, whole: u64) -> f64 {
+    if whole == 0 { 1.0 } else { free as f64 / whole as f64 }
 }
 
 fn kind(kind: fs::FileType) -> Kind {

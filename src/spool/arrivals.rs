@@ -7,6 +7,7 @@ use super::folder::Folder;
 use super::look::Run;
 use super::record::Record;
 use super::{Spool, SpoolError};
+use crate::disk::Stamp;
 use crate::names::{JobName, RunId};
 
 impl Spool {
@@ -14,7 +15,7 @@ impl Spool {
     /// rename nobody can take it for another one.
     pub(crate) fn claim(&self, name: &OsStr, id: &RunId) -> Result<(), SpoolError> {
         let from = self.layout.folder(Folder::New).join(name);
-        match self.disk.shift(&from, &self.layout.run(Folder::New, id)) {
+        match self.disk.shift_to_own(&from, &self.layout.run(Folder::New, id)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(SpoolError::Gone { id: id.clone(), folder: Folder::New })
             }
@@ -22,11 +23,9 @@ impl Spool {
         }
     }
 
-    /// Makes a record of a plain action that was claimed.
-    pub(crate) fn enroll(&self, record: Record) -> Result<Run, SpoolError> {
-        let path = self.layout.run(Folder::New, &record.id);
-        self.disk.rewrite(&path, &super::edges::encode(&record)?)?;
-        self.arrived(Folder::New, record)
+    /// Makes a record of a plain action that was claimed and read with this `stamp`.
+    pub(crate) fn enroll(&self, record: Record, stamp: Stamp) -> Result<Run, SpoolError> {
+        self.rewrite(Folder::New, record, stamp)
     }
 
     /// Keeps a copy of a file of the original runner that cannot be adopted as a dead letter.

@@ -14,6 +14,7 @@ use super::look::Run;
 use super::record::Record;
 use super::{Spool, SpoolError};
 use crate::chain::Chain;
+use crate::disk::{Rewritten, Stamp};
 
 /// An event that moves a run, or that changes what is known of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,16 +118,31 @@ impl Spool {
         edge: Edge,
         change: impl FnOnce(&mut Record),
     ) -> Result<Run, SpoolError> {
-        let (folder, mut record) = (run.folder, run.record);
+        let (folder, mut record, stamp) = (run.folder, run.record, run.stamp);
         let to = checked(folder, edge)?;
         change(&mut record);
         record.seq = record.seq.saturating_add(1);
         if folder != to {
             return self.advance(folder, to, record);
         }
+        self.rewrite(folder, record, stamp)
+    }
+
+    /// Rewrites the file of a run that was read with this `stamp`; what somebody else put in its
+    /// place meanwhile becomes a dead letter.
+    pub(super) fn rewrite(
+        &self,
+        folder: Folder,
+        record: Record,
+        stamp: Stamp,
+    ) -> Result<Run, SpoolError> {
         let path = self.layout.run(folder, &record.id);
-        match self.disk.rewrite(&path, &encode(&record)?) {
-            Ok(()) => self.arrived(folder, record),
+        match self.disk.rewrite(&path, Some(stamp.inode), &encode(&record)?) {
+            Ok(Rewritten::Known) => self.arrived(folder, record),
+            Ok(Rewritten::Displaced(stray)) => {
+                self.bury_stray(&stray, &record.id, "it took the place of a run at work")?;
+                self.arrived(folder, record)
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(SpoolError::Gone { id: record.id, folder })
             }

@@ -17,8 +17,10 @@
 //! is no record goes to `action/invalid` with its reason and stops no other.
 
 mod arrivals;
+mod doubles;
 pub(crate) mod edges;
 pub(crate) mod folder;
+mod graves;
 pub(crate) mod look;
 pub(crate) mod record;
 mod recover;
@@ -32,7 +34,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use slog::{Logger, o};
+use slog::{Logger, o, warn};
 
 pub(crate) use edges::Edge;
 pub(crate) use folder::{Family, Folder, Layout};
@@ -151,7 +153,12 @@ impl Spool {
         let log = log.new(o!("part" => "spool"));
         let spool = Spool { layout, disk, owner, log, _lock: lock };
         spool.inspect()?;
-        spool.recover()?;
+        let survey = spool.disk.survey()?;
+        if !survey.renames {
+            warn!(spool.log, "the file system lacks renameat2: hard links and plain renames are used, \
+                and what others do at the same moment can be lost"; "path" => %root.display());
+        }
+        spool.recover(survey.now)?;
         Ok(spool)
     }
 
@@ -163,6 +170,19 @@ impl Spool {
     /// Returns the disk that the spool is on.
     pub(crate) fn disk(&self) -> &Disk {
         &self.disk
+    }
+
+    /// Makes the folders that somebody removed; tells whether there were any.
+    pub(crate) fn mend(&self) -> Result<bool, SpoolError> {
+        let mut mended = false;
+        for folder in Folder::ALL.map(|folder| self.layout.folder(folder)) {
+            if self.disk.find(&folder)?.is_none() {
+                self.disk.make_folders(&folder)?;
+                warn!(self.log, "folder was gone and is made anew"; "path" => %folder.display());
+                mended = true;
+            }
+        }
+        Ok(mended)
     }
 
     /// Makes an entry that somebody else put into a folder as durable as our own.

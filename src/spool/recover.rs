@@ -4,17 +4,24 @@
 //! folders are made durable before anything is concluded from them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::{Family, Folder, Spool, SpoolError};
+use crate::clock;
+use crate::disk::{DAEMON_PREFIX, HAND_PREFIX, Meta};
 use crate::names::RunId;
 
+/// How old a temporary of a command that a person typed is when nobody can be writing it any more.
+const STALE: Duration = Duration::from_secs(86_400);
+
 impl Spool {
-    /// Makes the folders durable, sweeps the scratch folder, and leaves one file a run in each family.
-    pub(super) fn recover(&self) -> Result<(), SpoolError> {
-        for folder in Folder::ALL {
-            self.secure(folder)?;
-        }
-        self.sweep()?;
+    /// Makes the folders durable, sweeps the scratch folder, and leaves one file a run in each
+    /// family. `now` is the file system's time.
+    pub(super) fn recover(&self, now: Timestamp) -> Result<(), SpoolError> {
+        self.sync_folders()?;
+        self.sweep(now)?;
         for family in [Family::Action, Family::Command] {
             for id in self.doubles(family)? {
                 self.settle(&id, family)?;
@@ -23,12 +30,32 @@ impl Spool {
         Ok(())
     }
 
+    fn sync_folders(&self) -> Result<(), SpoolError> {
+        #[cfg(test)]
+        if !self.disk.keeps(crate::disk::Safeguard::StartSync) {
+            return Ok(());
+        }
+        for folder in Folder::ALL {
+            self.secure(folder)?;
+        }
+        Ok(self.disk.sync_folder(&self.layout.slots())?)
+    }
+
     /// Removes the temporaries of runners before this one. The lock is held, so none is alive; a
-    /// file that `trigger` is just writing has another prefix and is left to it.
-    fn sweep(&self) -> Result<(), SpoolError> {
+    /// file that `trigger` is just writing has another prefix and is left to it for a day.
+    fn sweep(&self, now: Timestamp) -> Result<(), SpoolError> {
         for entry in self.disk.list(&self.layout.scratch())? {
-            if entry.name.as_encoded_bytes().starts_with(crate::disk::DAEMON_PREFIX.as_bytes()) {
-                self.disk.unlink(&self.layout.scratch().join(entry.name))?;
+            let path = self.layout.scratch().join(&entry.name);
+            let name = entry.name.as_encoded_bytes();
+            let is_stale = || {
+                let meta = self.disk.find(&path)?;
+                let old = |meta: Meta| clock::elapsed(meta.modified, now) >= STALE;
+                Ok::<bool, SpoolError>(meta.is_some_and(old))
+            };
+            if name.starts_with(DAEMON_PREFIX.as_bytes())
+                || (name.starts_with(HAND_PREFIX.as_bytes()) && is_stale()?)
+            {
+                self.disk.unlink(&path)?;
             }
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::disk::{Entry, Fs, FsFile, Lock, Meta, RealFs};
+use crate::disk::{Entry, Fs, FsFile, Lock, Meta, RealFs, Space};
 
 /// A file system that counts.
 #[derive(Debug, Default)]
@@ -56,6 +56,18 @@ impl Fs for CountingFs {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         RealFs.rename(from, to)
+    }
+
+    fn replace(&self, from: &Path, to: &Path) -> io::Result<()> {
+        RealFs.replace(from, to)
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        RealFs.hard_link(from, to)
+    }
+
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        RealFs.space(path)
     }
 
     fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {

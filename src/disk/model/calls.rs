@@ -1,0 +1,242 @@
+//! The calls of the model: what [`Fs`] asks for, on the tree.
+
+use std::collections::BTreeSet;
+use std::io::{self, Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::tree::{Body, Inode};
+use super::{ModelFs, lock};
+use crate::disk::fs::{Entry, Fs, FsFile, Kind, Lock, Meta, Safeguard, Space, Stamp};
+use crate::disk::guard;
+
+/// The device that everything is on.
+const DEVICE: u64 = 7;
+
+/// A file that is written.
+#[derive(Debug)]
+struct ModelFile {
+    fs: ModelFs,
+    inode: Inode,
+}
+
+impl ModelFile {
+    fn edit(&self, edit: impl FnOnce(&mut Vec<u8>, &mut Vec<u8>, &mut bool)) -> io::Result<()> {
+        let now = self.fs.now();
+        let mut tree = self.fs.change()?;
+        let node = tree.nodes.get_mut(&self.inode).unwrap();
+        if let Body::File { data, durable, synced } = &mut node.body {
+            edit(data, durable, synced);
+        }
+        (node.changed, node.modified) = (now, now);
+        Ok(())
+    }
+}
+
+impl FsFile for ModelFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.edit(|data, _, synced| {
+            data.extend(bytes);
+            *synced = false;
+        })
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let kept = self.fs.keeps(Safeguard::FileSync);
+        self.edit(|data, durable, synced| {
+            if kept {
+                (*durable, *synced) = (data.clone(), true);
+            }
+        })
+    }
+
+    fn cut(&mut self, size: u64) -> io::Result<()> {
+        self.edit(|data, _, synced| {
+            data.truncate(usize::try_from(size).unwrap());
+            *synced = false;
+        })
+    }
+}
+
+/// A lock that ends with its value.
+#[derive(Debug)]
+struct Held {
+    locks: Arc<Mutex<BTreeSet<Inode>>>,
+    inode: Inode,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        lock(&self.locks).remove(&self.inode);
+    }
+}
+
+impl Fs for ModelFs {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
+        let now = self.now();
+        let mut tree = self.change()?;
+        let (folder, name) = tree.place(path)?;
+        if tree.get(folder, &name).is_some() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let body = Body::File { data: Vec::new(), durable: Vec::new(), synced: false };
+        let inode = tree.add(body, 0o600, now);
+        tree.change(&[(folder, &name, Some(inode))]);
+        Ok(Box::new(ModelFile { fs: self.clone(), inode }))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
+        let inode = self.look()?.find(path)?;
+        Ok(Box::new(ModelFile { fs: self.clone(), inode }))
+    }
+
+    fn reader(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
+        let tree = self.look()?;
+        let node = &tree.nodes[&tree.find(path)?];
+        match &node.body {
+            Body::File { .. } if node.mode & 0o400 == 0 => {
+                Err(io::ErrorKind::PermissionDenied.into())
+            }
+            Body::File { data, .. } => Ok(Box::new(Cursor::new(data.clone()))),
+            Body::Folder | Body::Link(_) => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if self.shared.old_kernel {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        self.rename_to(from, to, false)
+    }
+
+    fn replace(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.rename_to(from, to, true)
+    }
+
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        if self.shared.old_kernel {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let now = self.now();
+        let mut tree = self.change()?;
+        let (first, second) = (tree.find(one)?, tree.find(other)?);
+        let ((here, name), (there, other_name)) = (tree.place(one)?, tree.place(other)?);
+        for inode in [first, second] {
+            tree.nodes.get_mut(&inode).unwrap().changed = now;
+        }
+        tree.change(&[(there, &other_name, Some(first)), (here, &name, Some(second))]);
+        Ok(())
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut tree = self.change()?;
+        let inode = tree.find(from)?;
+        if matches!(tree.nodes[&inode].body, Body::Folder) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        let (folder, name) = tree.place(to)?;
+        if tree.get(folder, &name).is_some() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        tree.change(&[(folder, &name, Some(inode))]);
+        Ok(())
+    }
+
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        let mut tree = self.change()?;
+        let inode = tree.find(path)?;
+        if matches!(tree.nodes[&inode].body, Body::Folder) {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        let (folder, name) = tree.place(path)?;
+        tree.change(&[(folder, &name, None)]);
+        Ok(())
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        let kept = self.keeps(Safeguard::FolderSync);
+        let mut tree = self.change()?;
+        let inode = tree.find(path)?;
+        if kept {
+            tree.sync_folder(inode);
+        }
+        Ok(())
+    }
+
+    fn make_folder(&self, path: &Path) -> io::Result<()> {
+        let now = self.now();
+        let mut tree = self.change()?;
+        let (folder, name) = tree.place(path)?;
+        if tree.get(folder, &name).is_some() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let inode = tree.add(Body::Folder, 0o700, now);
+        tree.change(&[(folder, &name, Some(inode))]);
+        Ok(())
+    }
+
+    fn link(&self, target: &Path, path: &Path) -> io::Result<()> {
+        let now = self.now();
+        let mut tree = self.change()?;
+        let (folder, name) = tree.place(path)?;
+        if tree.get(folder, &name).is_some() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let inode = tree.add(Body::Link(PathBuf::from(target)), 0o777, now);
+        tree.change(&[(folder, &name, Some(inode))]);
+        Ok(())
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
+        let tree = self.look()?;
+        let folder = tree.find(path)?;
+        let entry = |(name, inode): (&std::ffi::OsString, Inode)| Entry {
+            name: name.clone(),
+            kind: kind(&tree.nodes[&inode].body),
+        };
+        Ok(tree.names(folder).map(entry).collect())
+    }
+
+    fn meta(&self, path: &Path) -> io::Result<Meta> {
+        let tree = self.look()?;
+        let inode = tree.find(path)?;
+        let node = &tree.nodes[&inode];
+        let size = match &node.body {
+            Body::File { data, .. } => data.len() as u64,
+            Body::Folder | Body::Link(_) => 0,
+        };
+        Ok(Meta {
+            kind: kind(&node.body),
+            stamp: Stamp { inode, size, changed: node.changed },
+            modified: node.modified,
+            device: DEVICE,
+            owner: guard::user(),
+            mode: node.mode,
+        })
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Lock> {
+        let inode = self.look()?.find(path)?;
+        if !lock(&self.shared.locks).insert(inode) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(Lock::new(Held { locks: Arc::clone(&self.shared.locks), inode }))
+    }
+
+    fn space(&self, _path: &Path) -> io::Result<Space> {
+        drop(self.look()?);
+        Ok(*lock(&self.shared.space))
+    }
+
+    fn keeps(&self, safeguard: Safeguard) -> bool {
+        self.shared.left_out != Some(safeguard)
+    }
+}
+
+fn kind(body: &Body) -> Kind {
+    match body {
+        Body::File { .. } => Kind::File,
+        Body::Folder => Kind::Folder,
+        Body::Link(_) => Kind::Link,
+    }
+}

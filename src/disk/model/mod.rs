@@ -1,0 +1,224 @@
+//! A file system in memory that forgets what was not synced, and that fails where a test wants it to.
+//!
+//! Each change of names is atomic. After a cut of power those that were not
+//! fsynced have happened or not, in any combination; data that were not fsynced
+//! are absent, zeros, cut or whole. What survives the death of the process alone
+//! is everything.
+
+mod calls;
+mod fuse;
+mod tests;
+mod tree;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+pub(crate) use fuse::{Blow, Fuse, Step};
+use tree::{Body, Inode, Torn, Tree};
+
+use super::fs::{Safeguard, Space};
+
+/// Tells the time of the files.
+pub(crate) type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// A file system in memory; a clone is the same one.
+#[derive(Clone)]
+pub(crate) struct ModelFs {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    tree: Mutex<Tree>,
+    locks: Arc<Mutex<BTreeSet<Inode>>>,
+    fuse: Arc<Fuse>,
+    now: Now,
+    ticks: Mutex<u32>,
+    left_out: Option<Safeguard>,
+    old_kernel: bool,
+    space: Mutex<Space>,
+}
+
+impl std::fmt::Debug for ModelFs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ModelFs")
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl ModelFs {
+    /// Returns an empty file system whose files have the times that `now` tells, and whose steps
+    /// `fuse` counts.
+    pub(crate) fn new(fuse: Arc<Fuse>, now: Now) -> ModelFs {
+        let tree = Tree::new(now());
+        ModelFs::of(Shared {
+            tree: Mutex::new(tree),
+            locks: Arc::default(),
+            fuse,
+            now,
+            ticks: Mutex::new(0),
+            left_out: None,
+            old_kernel: false,
+            space: Mutex::new(Space { bytes: 0.5, files: 0.5 }),
+        })
+    }
+
+    fn of(shared: Shared) -> ModelFs {
+        ModelFs { shared: Arc::new(shared) }
+    }
+
+    /// Returns this file system as another one, without a safeguard of those who use it.
+    pub(crate) fn without(&self, safeguard: Safeguard) -> ModelFs {
+        ModelFs::of(Shared { left_out: Some(safeguard), ..self.copy(self.tree().clone()) })
+    }
+
+    /// Returns this file system as another one, which knows only plain renames and hard links.
+    pub(crate) fn with_old_kernel(&self) -> ModelFs {
+        ModelFs::of(Shared { old_kernel: true, ..self.copy(self.tree().clone()) })
+    }
+
+    fn copy(&self, tree: Tree) -> Shared {
+        let shared = &self.shared;
+        Shared {
+            tree: Mutex::new(tree),
+            locks: Arc::default(),
+            fuse: Arc::new(Fuse::new()),
+            now: Arc::clone(&shared.now),
+            ticks: Mutex::new(*lock(&shared.ticks)),
+            left_out: shared.left_out,
+            old_kernel: shared.old_kernel,
+            space: Mutex::new(*lock(&shared.space)),
+        }
+    }
+
+    /// Returns what counts the steps.
+    pub(crate) fn fuse(&self) -> &Arc<Fuse> {
+        &self.shared.fuse
+    }
+
+    /// Sets how much is free.
+    pub(crate) fn set_space(&self, space: Space) {
+        *lock(&self.shared.space) = space;
+    }
+
+    /// Makes everything durable, as time does.
+    pub(crate) fn sync_all(&self) {
+        self.tree().sync_all();
+    }
+
+    /// Returns how many changes of names are not durable.
+    pub(crate) fn pending(&self) -> usize {
+        self.tree().pending()
+    }
+
+    /// Returns what is left after the power went: of the changes of names that are not durable the
+    /// one with number N survives if `kept(N)` says so, and `draw` gives numbers that say what is left
+    /// of unsynced data. Times go by `now`.
+    pub(crate) fn after_cut(
+        &self,
+        now: &Now,
+        kept: impl FnMut(usize) -> bool,
+        mut draw: impl FnMut() -> u64,
+    ) -> ModelFs {
+        let torn = || match draw() % 4 {
+            0 => Torn::Absent,
+            1 => Torn::Zeros,
+            2 => Torn::Half,
+            _ => Torn::Whole,
+        };
+        let tree = self.tree().after_cut(kept, torn);
+        ModelFs::of(Shared { now: Arc::clone(now), ..self.copy(tree) })
+    }
+
+    /// Writes a file as somebody does who cares for nothing: in place, and durable.
+    pub(crate) fn put(&self, path: &Path, bytes: &[u8]) {
+        let now = self.now();
+        let mut tree = self.tree();
+        if let Some(parent) = path.parent() {
+            put_folders(&mut tree, parent, now);
+        }
+        let data = bytes.to_vec();
+        let body = Body::File { durable: data.clone(), data, synced: true };
+        let (folder, name) = tree.place(path).unwrap();
+        match tree.get(folder, &name) {
+            Some(inode) => {
+                let node = tree.nodes.get_mut(&inode).unwrap();
+                (node.body, node.changed, node.modified) = (body, now, now);
+            }
+            None => {
+                let inode = tree.add(body, 0o600, now);
+                tree.change(&[(folder, &name, Some(inode))]);
+            }
+        }
+        tree.sync_folder(folder);
+    }
+
+    /// Makes a folder as somebody does, with those above it.
+    pub(crate) fn put_folder(&self, path: &Path) {
+        let now = self.now();
+        put_folders(&mut self.tree(), path, now);
+    }
+
+    /// Sets the permissions of a file or folder.
+    pub(crate) fn chmod(&self, path: &Path, mode: u32) {
+        let now = self.now();
+        let mut tree = self.tree();
+        let inode = tree.find(path).unwrap();
+        let node = tree.nodes.get_mut(&inode).unwrap();
+        (node.mode, node.changed) = (mode, now);
+    }
+
+    fn tree(&self) -> MutexGuard<'_, Tree> {
+        lock(&self.shared.tree)
+    }
+
+    /// Every change has a time of its own, as on a file system with fine times.
+    fn now(&self) -> Timestamp {
+        let mut ticks = lock(&self.shared.ticks);
+        *ticks += 1;
+        (self.shared.now)() + Duration::from_nanos(u64::from(*ticks))
+    }
+
+    fn change(&self) -> io::Result<MutexGuard<'_, Tree>> {
+        self.shared.fuse.step(Step::Change)?;
+        Ok(self.tree())
+    }
+
+    fn look(&self) -> io::Result<MutexGuard<'_, Tree>> {
+        self.shared.fuse.step(Step::Look)?;
+        Ok(self.tree())
+    }
+
+    fn rename_to(&self, from: &Path, to: &Path, replace: bool) -> io::Result<()> {
+        let now = self.now();
+        let mut tree = self.change()?;
+        let inode = tree.find(from)?;
+        let ((old, old_name), (new, new_name)) = (tree.place(from)?, tree.place(to)?);
+        if tree.get(new, &new_name).is_some() && !replace {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        if let Some(node) = tree.nodes.get_mut(&inode) {
+            node.changed = now;
+        }
+        tree.change(&[(new, &new_name, Some(inode)), (old, &old_name, None)]);
+        Ok(())
+    }
+}
+
+fn put_folders(tree: &mut Tree, path: &Path, now: Timestamp) {
+    if tree.find(path).is_ok() {
+        return;
+    }
+    put_folders(tree, path.parent().unwrap(), now);
+    let (folder, name) = tree.place(path).unwrap();
+    let inode = tree.add(Body::Folder, 0o700, now);
+    tree.change(&[(folder, &name, Some(inode))]);
+    tree.sync_folder(folder);
+}

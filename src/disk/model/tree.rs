@@ -1,0 +1,219 @@
+//! What the model knows: what can be seen, and what of it is durable.
+//!
+//! **Names.** Each change of names is atomic and stands in a list until a folder
+//! that it concerns is synced. A rename between two folders is durable in the new
+//! one when that is synced; its other half may still be lost, and then the file
+//! has two names. A name is never removed for good before the one that replaces it
+//! is there.
+//!
+//! **Data.** What was not synced since it was written can be lost, wholly or in part.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use jiff::Timestamp;
+
+/// The number of a node.
+pub(super) type Inode = u64;
+/// The root folder.
+const ROOT: Inode = 1;
+
+/// What a node is, with what was written into it and how much of that is durable.
+#[derive(Debug, Clone)]
+pub(super) enum Body {
+    File { data: Vec<u8>, durable: Vec<u8>, synced: bool },
+    Folder,
+    Link(PathBuf),
+}
+
+/// A file, folder or link.
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    pub(super) body: Body,
+    pub(super) mode: u32,
+    pub(super) changed: Timestamp,
+    pub(super) modified: Timestamp,
+}
+
+/// A name that stands for something else than before.
+#[derive(Debug, Clone)]
+struct Effect {
+    folder: Inode,
+    name: OsString,
+    to: Option<Inode>,
+}
+
+type Names = BTreeMap<(Inode, OsString), Inode>;
+
+/// The whole file system.
+#[derive(Debug, Clone)]
+pub(super) struct Tree {
+    pub(super) nodes: BTreeMap<Inode, Node>,
+    visible: Names,
+    durable: Names,
+    pending: Vec<Vec<Effect>>,
+    next: Inode,
+}
+
+/// What becomes of data that were not synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Torn {
+    /// They are as they were when last synced.
+    Absent,
+    /// They have their length and no content.
+    Zeros,
+    /// The first half is there.
+    Half,
+    /// They are all there.
+    Whole,
+}
+
+impl Tree {
+    pub(super) fn new(now: Timestamp) -> Tree {
+        let root = Node { body: Body::Folder, mode: 0o700, changed: now, modified: now };
+        Tree {
+            nodes: BTreeMap::from([(ROOT, root)]),
+            visible: Names::new(),
+            durable: Names::new(),
+            pending: Vec::new(),
+            next: ROOT + 1,
+        }
+    }
+
+    /// Returns the folder that `path` is in, and its name there.
+    pub(super) fn place(&self, path: &Path) -> io::Result<(Inode, OsString)> {
+        let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let folder = self.find(parent)?;
+        match self.nodes[&folder].body {
+            Body::Folder => Ok((folder, name.to_owned())),
+            Body::File { .. } | Body::Link(_) => Err(io::ErrorKind::NotADirectory.into()),
+        }
+    }
+
+    /// Returns the node at `path`.
+    pub(super) fn find(&self, path: &Path) -> io::Result<Inode> {
+        let mut at = ROOT;
+        for component in path.components() {
+            at = match component {
+                Component::RootDir | Component::CurDir => at,
+                Component::Normal(name) => *self
+                    .visible
+                    .get(&(at, name.to_owned()))
+                    .ok_or(io::Error::from(io::ErrorKind::NotFound))?,
+                Component::ParentDir | Component::Prefix(_) => {
+                    return Err(io::ErrorKind::InvalidInput.into());
+                }
+            };
+        }
+        Ok(at)
+    }
+
+    pub(super) fn get(&self, folder: Inode, name: &OsStr) -> Option<Inode> {
+        self.visible.get(&(folder, name.to_owned())).copied()
+    }
+
+    pub(super) fn names(&self, folder: Inode) -> impl Iterator<Item = (&OsString, Inode)> {
+        let mine = move |((at, _), _): &(&(Inode, OsString), &Inode)| *at == folder;
+        self.visible
+            .range((folder, OsString::new())..)
+            .take_while(mine)
+            .map(|((_, name), inode)| (name, *inode))
+    }
+
+    pub(super) fn add(&mut self, body: Body, mode: u32, now: Timestamp) -> Inode {
+        let inode = self.next;
+        self.next += 1;
+        self.nodes.insert(inode, Node { body, mode, changed: now, modified: now });
+        inode
+    }
+
+    /// Changes names, all at once. What is added comes before what is removed.
+    pub(super) fn change(&mut self, effects: &[(Inode, &OsStr, Option<Inode>)]) {
+        let effects: Vec<Effect> = effects
+            .iter()
+            .map(|(folder, name, to)| Effect { folder: *folder, name: (*name).to_owned(), to: *to })
+            .collect();
+        apply(&mut self.visible, &effects);
+        self.pending.push(effects);
+    }
+
+    /// Makes the names in a folder durable.
+    pub(super) fn sync_folder(&mut self, folder: Inode) {
+        for at in 0..self.pending.len() {
+            let removes = |effect: &Effect| effect.folder == folder && effect.to.is_none();
+            let whole = self.pending[at].iter().any(removes);
+            let (now, later) = std::mem::take(&mut self.pending[at])
+                .into_iter()
+                .partition(|effect| effect.folder == folder || (whole && effect.to.is_some()));
+            let now: Vec<Effect> = now;
+            self.pending[at] = later;
+            for effect in &now {
+                for earlier in &mut self.pending[..at] {
+                    earlier.retain(|old| (old.folder, &old.name) != (effect.folder, &effect.name));
+                }
+            }
+            apply(&mut self.durable, &now);
+        }
+        self.pending.retain(|effects| !effects.is_empty());
+    }
+
+    /// Makes everything durable.
+    pub(super) fn sync_all(&mut self) {
+        self.durable = self.visible.clone();
+        self.pending.clear();
+        for node in self.nodes.values_mut() {
+            if let Body::File { data, durable, synced } = &mut node.body {
+                (*durable, *synced) = (data.clone(), true);
+            }
+        }
+    }
+
+    /// Returns how many changes of names are not durable.
+    pub(super) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Returns what is left after the power went: of the changes that are not durable those that
+    /// `kept` tells, of unsynced data what `torn` tells.
+    pub(super) fn after_cut(
+        &self,
+        mut kept: impl FnMut(usize) -> bool,
+        mut torn: impl FnMut() -> Torn,
+    ) -> Tree {
+        let mut names = self.durable.clone();
+        for (at, effects) in self.pending.iter().enumerate() {
+            if kept(at) {
+                apply(&mut names, effects);
+            }
+        }
+        let mut tree = Tree { visible: names, ..self.clone() };
+        for node in tree.nodes.values_mut() {
+            if let Body::File { data, durable, synced: false } = &mut node.body {
+                *data = match torn() {
+                    Torn::Absent => durable.clone(),
+                    Torn::Zeros => vec![0; data.len()],
+                    Torn::Half => {
+                        let more = data.len().saturating_sub(durable.len()) / 2;
+                        data[..data.len().min(durable.len() + more)].to_vec()
+                    }
+                    Torn::Whole => data.clone(),
+                };
+            }
+        }
+        tree.sync_all();
+        tree
+    }
+}
+
+fn apply(names: &mut Names, effects: &[Effect]) {
+    for effect in effects {
+        let key = (effect.folder, effect.name.clone());
+        match effect.to {
+            Some(inode) => drop(names.insert(key, inode)),
+            None => drop(names.remove(&key)),
+        }
+    }
+}

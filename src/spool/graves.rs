@@ -1,0 +1,134 @@
+//! Dead letters: what cannot be an entry goes to `action/invalid`, with the reason beside it.
+//!
+//! The reason is there first, so that a crash between the two leaves a note
+//! without a letter and never a letter without a note.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+
+use slog::warn;
+
+use super::folder::{Family, Folder};
+use super::look::run_id;
+use super::{Spool, SpoolError};
+use crate::names::RunId;
+
+/// How many dead letters may bear one name.
+const GRAVES_MAX: u32 = 1000;
+
+impl Spool {
+    /// Moves what is no run to `action/invalid`, with the reason beside it.
+    pub(crate) fn bury(
+        &self,
+        folder: Folder,
+        name: &OsStr,
+        reason: &str,
+    ) -> Result<(), SpoolError> {
+        let mark = match folder.family() {
+            Family::Command => ".command",
+            Family::Action if self.is_double(folder, name)? => DOUBLE,
+            Family::Action => "",
+        };
+        self.bury_file(&self.layout.folder(folder).join(name), name, mark, reason)
+    }
+
+    /// Moves a file of a run that another one is preferred to, to `action/invalid`.
+    pub(super) fn bury_double(
+        &self,
+        folder: Folder,
+        id: &RunId,
+        reason: &str,
+    ) -> Result<(), SpoolError> {
+        let name = id.file_name();
+        self.bury_file(&self.layout.run(folder, id), OsStr::new(&name), DOUBLE, reason)
+    }
+
+    /// Moves a file of the scratch folder that took the place of a run to `action/invalid`.
+    pub(super) fn bury_stray(
+        &self,
+        stray: &Path,
+        id: &RunId,
+        reason: &str,
+    ) -> Result<(), SpoolError> {
+        let name = id.file_name();
+        self.bury_file(stray, OsStr::new(&name), DOUBLE, reason)
+    }
+
+    /// Tells whether a run has another file in its family, so that this one may not bear its name.
+    fn is_double(&self, folder: Folder, name: &OsStr) -> Result<bool, SpoolError> {
+        let Some(id) = run_id(name) else { return Ok(false) };
+        Ok(self.holders(&id, folder.family())?.iter().any(|holder| *holder != folder))
+    }
+
+    fn bury_file(
+        &self,
+        from: &Path,
+        name: &OsStr,
+        mark: &str,
+        reason: &str,
+    ) -> Result<(), SpoolError> {
+        let grave = self.layout.folder(Folder::Invalid);
+        let stem = name.to_string_lossy();
+        let stem = stem.strip_suffix(".json").unwrap_or(&stem);
+        for attempt in 1..=GRAVES_MAX {
+            let number = if attempt == 1 { String::new() } else { format!("-{attempt}") };
+            let name = format!("{stem}{mark}{number}.json");
+            let to = grave.join(&name);
+            if from != to && self.disk.find(&to)?.is_some() {
+                continue;
+            }
+            let note = grave.join(format!("{name}.reason"));
+            match self.disk.create(&note, format!("{reason}\n").as_bytes()) {
+                // It was noted before a crash.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                noted => noted?,
+            }
+            if from != to {
+                match self.disk.shift(from, &to) {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        return Ok(self.disk.unlink(&note)?);
+                    }
+                    Err(source) => return Err(SpoolError::Disk { source }),
+                }
+            }
+            warn!(self.log, "moved to dead letters"; "path" => %from.display(),
+                "to" => %to.display(), "reason" => crate::chain::escape(reason).as_ref());
+            return Ok(());
+        }
+        Err(SpoolError::Crowded { name: name.to_owned() })
+    }
+}
+
+/// What stands after a run's id in the name of a file that may not be taken for the run's own.
+const DOUBLE: &str = ".double";
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests break files on purpose")]
+
+    use super::super::look::Seen;
+    use super::super::testing::spool;
+    use super::*;
+
+    #[test]
+    fn what_is_no_run_is_buried_with_its_reason() {
+        let (_folder, spool) = spool();
+        for (folder, grave) in
+            [(Folder::New, "x.json"), (Folder::New, "x-2.json"), (Folder::Ready, "x.command.json")]
+        {
+            let path = spool.layout.folder(folder).join("x.json");
+            std::fs::write(&path, "{").unwrap();
+            let Seen::Damaged { reason, .. } = spool.see(folder, "x.json".as_ref()).unwrap() else {
+                panic!("not damaged")
+            };
+            spool.bury(folder, "x.json".as_ref(), &reason).unwrap();
+            let grave = spool.layout.folder(Folder::Invalid).join(grave);
+            assert_eq!(std::fs::read(&grave).unwrap(), b"{");
+            let note = std::fs::read_to_string(format!("{}.reason", grave.display())).unwrap();
+            assert!(note.starts_with("it is no JSON object"), "{note}");
+        }
+    }
+}
