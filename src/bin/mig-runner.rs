@@ -1,5 +1,7 @@
-//! Runs MIG actions on a schedule.
+//! Runs MIG actions on a schedule and hands their results to plugins.
 
-fn main() -> std::process::ExitCode {
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
     mig_runner::mig_runner()
 }

@@ -37,7 +37,7 @@ pub(crate) struct Tries {
     pub(crate) busy: bool,
     /// How often it failed in a row.
     pub(crate) failures: u32,
-    /// How often the platform was asked how far it is.
+    /// How often the platform was asked how far it is, or for commands that were missing.
     pub(crate) polls: u32,
     /// Before when nothing is tried.
     pub(crate) not_before: Timestamp,

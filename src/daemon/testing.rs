@@ -45,6 +45,8 @@ pub(crate) enum Mood {
     Away,
     /// Refuses it for good.
     Refuse,
+    /// Calls its period over.
+    CallLate,
 }
 
 /// A platform in memory.
@@ -60,6 +62,8 @@ struct State {
     posts: usize,
     agents: u64,
     completed: bool,
+    hidden: Vec<u64>,
+    offsets: Vec<u64>,
 }
 
 impl Platform {
@@ -72,6 +76,16 @@ impl Platform {
     pub(crate) fn answer(&self, agents: u64, completed: bool) {
         let mut state = self.state.lock().unwrap();
         (state.agents, state.completed) = (agents, completed);
+    }
+
+    /// Says for each of the next pages which agent's command it leaves out.
+    pub(crate) fn hide(&self, agents: &[u64]) {
+        self.state.lock().unwrap().hidden = agents.to_vec();
+    }
+
+    /// Returns the offsets of the pages that were asked for.
+    pub(crate) fn offsets(&self) -> Vec<u64> {
+        self.state.lock().unwrap().offsets.clone()
     }
 
     /// Returns the names of the actions that the platform has.
@@ -112,6 +126,7 @@ impl Api for Platform {
             Mood::Lose | Mood::Drop => Posted::Unknown { cause: broken() },
             Mood::Away => Posted::Refused { cause: broken(), next: Next::BackOffAll },
             Mood::Refuse => Posted::Refused { cause: broken(), next: Next::Invalid },
+            Mood::CallLate => Posted::Refused { cause: broken(), next: Next::DateAnew },
         }
     }
 
@@ -145,11 +160,13 @@ impl Api for Platform {
         limit: u32,
         sink: &mut dyn FnMut(&RawValue) -> std::io::Result<()>,
     ) -> Result<Page, ApiError> {
-        let state = self.state.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
+        state.offsets.push(offset);
+        let hidden = if state.hidden.is_empty() { None } else { Some(state.hidden.remove(0)) };
         let (_, text, _) = state.actions.iter().find(|(other, ..)| *other == id).unwrap();
         let name = Action::parse(text.as_bytes()).unwrap().name;
         let last = state.agents.min(offset + u64::from(limit));
-        for agent in offset..last {
+        for agent in (offset..last).filter(|agent| Some(*agent) != hidden) {
             let command = json!({"id": 7000 + agent, "action": {"name": name, "counters": {"sent": state.agents}},
                 "agent": {"name": format!("agent{agent}")}, "status": "success",
                 "results": [{"foundanything": true, "success": true, "elements": {}, "errors": null}]});

@@ -64,6 +64,8 @@ pub(crate) struct Task {
     pub(crate) record: Record,
     /// The number of this attempt, from 1.
     pub(crate) attempt: u32,
+    /// How often the platform was asked before.
+    pub(crate) polls: u32,
     /// The actions that other runs hold.
     pub(crate) taken: BTreeSet<ActionId>,
 }
@@ -120,7 +122,7 @@ impl Bench {
                     page_size: self.page_size,
                     stop: &self.stop,
                 };
-                Outcome::Fetched(fetcher.fetch(record))
+                Outcome::Fetched(fetcher.fetch(record, task.polls))
             }
             Work::Deliver(plugin) => Outcome::Delivered(plugin.clone(), self.deliver(task, plugin)),
         }

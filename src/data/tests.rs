@@ -1,4 +1,4 @@
-//! The tables in an SQLite file, as the platform uses them.
+//! MIG's tables, as the platform uses them.
 
 use std::sync::Arc;
 

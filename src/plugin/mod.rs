@@ -15,19 +15,15 @@ mod process;
 pub(crate) mod run;
 mod tail;
 
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD};
 
+use crate::disk::guard::{self, Distrust};
+use crate::disk::{Fs, Kind, Meta, RealFs};
 use crate::names::PluginName;
-
-/// The permission bits that let somebody else than the owner write.
-const OTHERS_WRITE: u32 = 0o022;
-/// The user id of root.
-const ROOT: u32 = 0;
 
 /// Why a plugin cannot be run, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -65,26 +61,11 @@ pub(crate) enum PluginError {
         /// What has the plugin's name.
         path: PathBuf,
     },
-    /// It belongs to somebody else.
-    #[error("{} belongs to user {owner}, not to the runner or root: run chown {user} {}", path.display(), path.display())]
-    Owner {
-        /// The plugin or its folder.
-        path: PathBuf,
-        /// The user id of who owns it.
-        owner: u32,
-        /// The user id of the runner.
-        user: u32,
-    },
-    /// Others could change what is run.
-    #[error("{} can be written by others (mode {mode:04o}): run chmod go-w {}", path.display(), path.display())]
-    Writable {
-        /// The plugin or its folder.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
+    /// Somebody else could change what is run.
+    #[error(transparent)]
+    Distrust(Distrust),
     /// It may not be executed.
-    #[error("plugin {} is not executable (mode {mode:04o}): run chmod u+x {}", path.display(), path.display())]
+    #[error("plugin {} is not executable (mode {mode:04o}): run `chmod u+x {}`", path.display(), path.display())]
     NotExecutable {
         /// The plugin.
         path: PathBuf,
@@ -123,9 +104,8 @@ impl Plugins {
 
     /// Finds a plugin and makes sure that only the runner's user and root can change it.
     pub(crate) fn find(&self, name: &PluginName) -> Result<Executable, PluginError> {
-        let user = rustix::process::geteuid().as_raw();
-        let folder = fs::canonicalize(&self.folder).map_err(|e| look(&self.folder, e))?;
-        check_owner(&folder, &meta(&folder)?, user)?;
+        let folder = fs::canonicalize(&self.folder).map_err(|error| look(&self.folder, error))?;
+        trusted(&folder)?;
         let named = folder.join(name.as_str());
         let path = fs::canonicalize(&named).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => {
@@ -136,7 +116,7 @@ impl Plugins {
         if path.parent() != Some(&folder) {
             return Err(PluginError::Outside { path: named, target: path });
         }
-        check_file(&path, user)?;
+        check_file(&path)?;
         Ok(Executable { folder, path })
     }
 }
@@ -145,36 +125,22 @@ fn look(path: &Path, source: io::Error) -> PluginError {
     PluginError::Look { path: path.to_owned(), source }
 }
 
-fn meta(path: &Path) -> Result<Metadata, PluginError> {
-    fs::symlink_metadata(path).map_err(|error| look(path, error))
+/// Makes sure that only the runner's user and root can write what is at `path`.
+fn trusted(path: &Path) -> Result<Meta, PluginError> {
+    let meta = RealFs.meta(path).map_err(|error| look(path, error))?;
+    guard::trust(path, &meta, guard::user()).map_err(PluginError::Distrust)?;
+    Ok(meta)
 }
 
-fn check_file(path: &Path, user: u32) -> Result<(), PluginError> {
-    let meta = meta(path)?;
-    if !meta.is_file() {
+fn check_file(path: &Path) -> Result<(), PluginError> {
+    let meta = trusted(path)?;
+    if meta.kind != Kind::File {
         return Err(PluginError::NotFile { path: path.to_owned() });
     }
-    check_owner(path, &meta, user)?;
     // The system is asked, not the mode: it also knows of file systems mounted without exec.
     rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).map_err(|error| {
-        let (path, mode) = (path.to_owned(), permissions(&meta));
-        PluginError::NotExecutable { path, mode, source: error.into() }
+        PluginError::NotExecutable { path: path.to_owned(), mode: meta.mode, source: error.into() }
     })
-}
-
-fn check_owner(path: &Path, meta: &Metadata, user: u32) -> Result<(), PluginError> {
-    let path = || path.to_owned();
-    if meta.uid() != user && meta.uid() != ROOT {
-        return Err(PluginError::Owner { path: path(), owner: meta.uid(), user });
-    }
-    if meta.mode() & OTHERS_WRITE != 0 {
-        return Err(PluginError::Writable { path: path(), mode: permissions(meta) });
-    }
-    Ok(())
-}
-
-fn permissions(meta: &Metadata) -> u32 {
-    meta.mode() & 0o7777
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! One run of one plugin: the only place where the runner starts a process.
+//! One run of one plugin, from its start to its end.
 //!
 //! The plugin's stdin is the stored results document itself, opened for reading:
 //! its bytes never pass through the runner, and a plugin that reads slowly, half

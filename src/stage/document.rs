@@ -179,3 +179,97 @@ fn whole_command(line: &[u8], first: bool) -> Option<Command> {
     let line = if first { line } else { line.strip_prefix(b",")? };
     Command::parse(std::str::from_utf8(line).ok()?).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests leave what a crash leaves")]
+
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::disk::{HAND_PREFIX, RealFs};
+
+    const HEAD: &str = "{\"action\":{},\"commands\":[\n";
+
+    fn command(id: u64) -> Box<RawValue> {
+        let text =
+            format!(r#"{{"id":{id}, "action":{{"name":"a"}},"status":"success","odd":1e400}}"#);
+        RawValue::from_string(text).unwrap()
+    }
+
+    fn rig() -> (tempfile::TempDir, Disk, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Disk::new(Arc::new(RealFs), folder.path().join("unused"), HAND_PREFIX);
+        let part = folder.path().join(".7.part");
+        (folder, disk, part)
+    }
+
+    fn written(ids: &[u64]) -> (tempfile::TempDir, Disk, PathBuf, Vec<u8>) {
+        let (folder, disk, path) = rig();
+        let mut part = Part::open(&disk, &path, HEAD).unwrap();
+        for id in ids {
+            part.add(&command(*id), "a").unwrap();
+        }
+        part.sync().unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        (folder, disk, path, bytes)
+    }
+
+    #[test]
+    fn a_document_holds_each_command_once_as_it_was_sent() {
+        let (folder, disk, path, _) = written(&[1, 2, 1]);
+        let document = folder.path().join("7.json");
+        assert_eq!(part_path(&document), path);
+        let part = Part::open(&disk, &path, HEAD).unwrap();
+        assert_eq!((part.len(), part.summary(3).missing), (2, 1));
+        part.finish(&disk, &document, "],\"name\":\"j\",\"plugin\":\"\"}").unwrap();
+        let text = std::fs::read_to_string(&document).unwrap();
+        let expected = format!(
+            "{HEAD}{}\n,{}\n],\"name\":\"j\",\"plugin\":\"\"}}",
+            command(1).get(),
+            command(2).get()
+        );
+        assert_eq!(text, expected);
+        assert!(!path.exists());
+        assert_eq!(Part::summary_of(&disk, &document, HEAD).unwrap().sent, 2);
+    }
+
+    #[test]
+    fn a_part_cut_anywhere_goes_on_after_its_last_whole_command() {
+        let (_folder, disk, path, whole) = written(&[1, 2, 3]);
+        for end in 0..=whole.len() {
+            std::fs::write(&path, &whole[..end]).unwrap();
+            let mut part = Part::open(&disk, &path, HEAD).unwrap();
+            let lines = whole[..end].iter().filter(|byte| **byte == b'\n').count();
+            assert_eq!(part.len(), lines.saturating_sub(1) as u64, "{end}");
+            for id in [1, 2, 3] {
+                part.add(&command(id), "a").unwrap();
+            }
+            part.sync().unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), whole, "{end}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_another_action_or_with_damage_is_not_trusted() {
+        let (_folder, disk, path, whole) = written(&[1, 2]);
+        let other = Part::open(&disk, &path, "{\"action\":7,\"commands\":[\n").unwrap();
+        assert_eq!(other.len(), 0);
+        drop(other);
+        let mut damaged = whole.clone();
+        damaged.extend(b",{\"id\":3}x\n,{\"id\":4}\n");
+        std::fs::write(&path, &damaged).unwrap();
+        assert_eq!(Part::open(&disk, &path, HEAD).unwrap().len(), 2);
+        assert_eq!(std::fs::read(&path).unwrap(), whole);
+    }
+
+    #[test]
+    fn what_is_of_another_action_is_refused() {
+        let (_folder, disk, path) = rig();
+        let mut part = Part::open(&disk, &path, HEAD).unwrap();
+        let error = part.add(&command(1), "b").unwrap_err();
+        assert_eq!(error.to_string(), "the API sent a command of the action `a` instead of `b`");
+        let none = RawValue::from_string("[]".to_owned()).unwrap();
+        assert!(matches!(part.add(&none, "a"), Err(DocumentError::NoCommand { .. })));
+    }
+}

@@ -20,7 +20,8 @@ use crate::names::ActionId;
 use crate::spool::{DeliveryState, Edge, Record};
 use crate::wake::Stop;
 
-/// How long is waited before commands that are missing are asked for again.
+/// How long is waited before commands that are missing are asked for again, the first time and the
+/// second; after that the document is finished without them.
 const AGAIN: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
 /// How many documents of one action there may be, after fetching anew.
 const DOCUMENTS_MAX: u32 = 1000;
@@ -135,6 +136,14 @@ pub(crate) enum FetchError {
     /// What it sent does not go into the document, or the disk did not take it.
     #[error(transparent)]
     Document(#[from] DocumentError),
+    /// Some commands that the platform counts were not among those that it returned.
+    #[error("the API returned {found} of {sent} commands")]
+    Missing {
+        /// How many there are.
+        found: u64,
+        /// How many there should be.
+        sent: u64,
+    },
     /// There are too many documents of one action.
     #[error("there are {DOCUMENTS_MAX} documents of action {0}: remove some")]
     Crowded(ActionId),
@@ -150,11 +159,11 @@ impl From<DiskError> for FetchError {
 }
 
 impl Fetcher<'_> {
-    /// Fetches the results of a run into its document.
+    /// Fetches the results of a run into its document; `asked` tells how often some were missing.
     ///
     /// # Errors
     /// What was fetched stays on disk; the next call goes on from there.
-    pub(crate) fn fetch(&self, record: &Record) -> Result<Fetched, FetchError> {
+    pub(crate) fn fetch(&self, record: &Record, asked: u32) -> Result<Fetched, FetchError> {
         let (Some(posted), Some(id), Some(document)) =
             (&record.action, record.action_id, &record.document)
         else {
@@ -163,7 +172,7 @@ impl Fetcher<'_> {
         let target = self.target(record, Path::new(document))?;
         let (path, head) = (self.directory.join(&target), document::head(posted.get()));
         let summary = match self.disk.find(&path)? {
-            None => self.collect(record, id, &head, &path)?,
+            None => self.collect(record, id, asked, &head, &path)?,
             // It was complete before it had its name; only the note of it was lost.
             Some(_) => Part::summary_of(self.disk, &path, &head)?,
         };
@@ -188,6 +197,7 @@ impl Fetcher<'_> {
         &self,
         record: &Record,
         id: ActionId,
+        asked: u32,
         head: &str,
         document: &Path,
     ) -> Result<Summary, FetchError> {
@@ -195,26 +205,27 @@ impl Fetcher<'_> {
             self.disk.make_folders(folder)?;
         }
         let mut part = Part::open(self.disk, &part_path(document), head)?;
-        let mut again = AGAIN.iter();
-        let sent = loop {
-            let sent = self.pages(record, id, &mut part)?;
-            match again.next() {
-                Some(pause) if part.len() < sent => {
-                    if self.stop.wait(*pause) {
-                        return Err(FetchError::Stopped);
-                    }
-                }
-                _ => break sent,
-            }
-        };
+        let sent = self.pages(record, id, asked, &mut part)?;
+        let found = part.len();
+        if found < sent && pause_of(asked).is_some() {
+            return Err(FetchError::Missing { found, sent });
+        }
         let summary = part.summary(sent);
         part.finish(self.disk, document, &document::tail(record.name.as_str(), &record.plugin))?;
         Ok(summary)
     }
 
-    /// Reads pages from where the part ends to the last one; returns how many commands were sent.
-    fn pages(&self, record: &Record, id: ActionId, part: &mut Part) -> Result<u64, FetchError> {
-        let mut offset = part.len();
+    /// Reads pages from where the part ends to the last one, or all of them again if some were
+    /// missing; returns how many commands were sent.
+    fn pages(
+        &self,
+        record: &Record,
+        id: ActionId,
+        asked: u32,
+        part: &mut Part,
+    ) -> Result<u64, FetchError> {
+        // Commands of one instant have no order: one can slip from page to page between two requests.
+        let mut offset = if asked == 0 { part.len() } else { 0 };
         let mut sent = 0;
         loop {
             if self.stop.asked() {
@@ -254,8 +265,13 @@ impl Fetcher<'_> {
     }
 }
 
-/// Says what follows from a fetch.
-pub(crate) fn fetched(fetched: Result<Fetched, FetchError>, now: Timestamp) -> Verdict {
+/// Returns how long to wait before commands that are missing are asked for again; `None`: they are not.
+fn pause_of(asked: u32) -> Option<Duration> {
+    AGAIN.get(usize::try_from(asked).ok()?).copied()
+}
+
+/// Says what follows from a fetch; `asked` tells how often some commands were missing before.
+pub(crate) fn fetched(fetched: Result<Fetched, FetchError>, asked: u32, now: Timestamp) -> Verdict {
     match fetched {
         Ok(Fetched { document, summary }) => {
             Verdict::moved(Move::changing(Edge::Fetched, move |record| {
@@ -269,6 +285,7 @@ pub(crate) fn fetched(fetched: Result<Fetched, FetchError>, now: Timestamp) -> V
         Err(error) => {
             let pause = match &error {
                 FetchError::Api(cause) => Pause::after(cause),
+                FetchError::Missing { .. } => Pause::For(pause_of(asked).unwrap_or_default()),
                 FetchError::NoAction
                 | FetchError::Document(_)
                 | FetchError::Crowded(_)

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use slog::Level;
 
 use super::config::{self, StandaloneConfig};
 use super::module::{self, RunError};
@@ -197,9 +196,12 @@ fn disk(folder: &Path) -> Disk {
 fn run(file: &Path, program: PathBuf) -> Result<(), Failure> {
     let config = read(file)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let settings =
-        LoggingConfig { target: LogTarget::Stdout, level: Level::Info, format: LogFormat::Text };
-    let log = Log::start(&settings, "mig-standalone", None, Arc::clone(&clock))?;
+    let logging = LoggingConfig {
+        target: LogTarget::Stdout,
+        level: slog::Level::Info,
+        format: LogFormat::Text,
+    };
+    let log = Log::start(&logging, "mig-standalone", None, Arc::clone(&clock))?;
     // Before anything is started, so that no signal is missed.
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(Failure::Signals)?;
     let platform = Platform::start(&config, program, clock, &log.root)?;

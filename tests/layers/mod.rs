@@ -62,9 +62,9 @@ const PINS: [(&str, &[&str]); 30] = [
     ("rusqlite", &["data"]),
     ("rustix", &[]),
     ("rustix::event", &["plugin", "standalone"]),
-    ("rustix::fs", &["disk", "plugin", "standalone"]),
+    ("rustix::fs", &["cli", "disk", "plugin", "standalone"]),
     ("rustix::io", &["plugin", "standalone"]),
-    ("rustix::process", &["disk/guard", "plugin", "standalone", "daemon", "cli"]),
+    ("rustix::process", &["cli", "disk", "plugin", "standalone"]),
     ("rustix::rand", &["random"]),
     ("rustix::system", &["cli", "logging"]),
     ("saffron", &["schedule"]),
@@ -150,7 +150,8 @@ fn pinning(source: &Source, own: u8, import: &Import) -> Option<String> {
     let pins = PINS.iter().filter(|(pin, _)| within(&path, pin, "::"));
     let (pin, homes) = pins.max_by_key(|(pin, _)| pin.len())?;
     let at_home = homes.iter().any(|home| within(source.name(), home, "/"));
-    (!at_home).then(|| format!("imports {path}: {pin} is for {} only", homes.join(", ")))
+    let homes = if homes.is_empty() { "none".to_owned() } else { homes.join(", ") };
+    (!at_home).then(|| format!("imports {path}: {pin} is for {homes} only"))
 }
 
 /// Returns the files of a folder that end in `.rs`, with those below it.
@@ -252,8 +253,8 @@ fn crates_stay_where_they_are_used() {
     check("daemon/mod.rs", "fn f(e: notify::Event) {}", &["notify is for watch only"]);
     check(
         "api/mod.rs",
-        "use rustix::{fs::stat, rand::getrandom};",
-        &["imports rustix::fs::stat", "rustix::rand"],
+        "use rustix::{fs::stat, path::Arg};",
+        &["rustix::fs::stat", "rustix::path::Arg: rustix is for none"],
     );
     check("standalone/server.rs", "use axum::Router;", &[]);
     check("standalone/api/mod.rs", "use axum::Router;", &["axum is for standalone/server"]);

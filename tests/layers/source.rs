@@ -76,9 +76,8 @@ struct Token {
 /// Splits code into tokens.
 fn tokens(text: &str) -> Vec<Token> {
     let mut found: Vec<Token> = Vec::new();
-    let mut rest = text;
+    let (mut rest, mut line) = (text, 1);
     while let Some(first) = rest.chars().next() {
-        let line = 1 + text[..text.len() - rest.len()].matches('\n').count();
         let length = skipped(rest).unwrap_or_else(|| {
             let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
             let length = match word {
@@ -91,6 +90,7 @@ fn tokens(text: &str) -> Vec<Token> {
             }
             length
         });
+        line += rest[..length].matches('\n').count();
         rest = &rest[length..];
     }
     found

@@ -1,4 +1,4 @@
-//! `.migrc`: what it says, and what is refused with which words.
+//! Every key of `.migrc`, and what is no such file.
 
 use proptest::prelude::*;
 

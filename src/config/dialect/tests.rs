@@ -1,4 +1,4 @@
-//! The dialect, against the recorded vectors and arbitrary text.
+//! What stands in a line, and what is told of a line that is none.
 
 use proptest::prelude::*;
 

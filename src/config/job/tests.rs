@@ -1,4 +1,4 @@
-//! `entity.cfg`: what it says, and what is refused with which words.
+//! Every key of `entity.cfg`, and what is no such file.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Sections and values: limits, defaults, and the words of each refusal.
+//! What is told of keys that are wrong, missing or unknown.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! `runner.cfg`: what it says, and what is refused with which words.
+//! Every key of `runner.cfg`, and what is no such file.
 
 use proptest::prelude::*;
 

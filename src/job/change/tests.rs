@@ -1,4 +1,4 @@
-//! What a look at a folder means for the job that was there before.
+//! What a change of a job folder is, and when it is told.
 
 use super::super::JobError;
 use super::*;

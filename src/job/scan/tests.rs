@@ -1,4 +1,5 @@
-//! Job folders that come, go, change and break, on the disk.
+//! Job folders as people make, change and break them.
+
 #![expect(clippy::disallowed_methods, reason = "tests do what people do to job folders")]
 
 mod counting;

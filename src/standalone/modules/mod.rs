@@ -8,13 +8,19 @@
 //! result says `success: false` and why. Only a module that is not there, or a
 //! result that cannot be written, is an error.
 
+mod file;
+mod go_duration;
 mod go_regex;
 pub(crate) mod message;
+mod parameters;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
 use crate::clock::Clock;
+
+/// The module that looks at files.
+const FILE: &str = "file";
 
 /// A module that could not be run.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +78,7 @@ fn empty_if_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Strin
 
 /// Tells whether there is a module of this name, exactly as it is written.
 pub(crate) fn is_available(name: &str) -> bool {
-    matches!(name, "file")
+    matches!(name, FILE)
 }
 
 /// Runs the module `name` with its parameters.
@@ -85,6 +91,78 @@ pub(crate) fn run(
     clock: &dyn Clock,
 ) -> Result<ModuleResult, ModuleError> {
     match name {
+        FILE => file::run(parameters, clock.now())
+            .map_err(|source| ModuleError::Write { module: FILE, source }),
         _ => Err(ModuleError::Unknown(name.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests read their data")]
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::clock::SystemClock;
+
+    /// Runs the operation `index` of a recording of the agent as the agent does.
+    fn operate(recording: &Value, index: usize) -> ModuleResult {
+        let operation = &recording["parameters"][index];
+        let parameters: Box<RawValue> =
+            serde_json::from_str(&operation["parameters"].to_string()).unwrap();
+        let compressed = operation["is_compressed"] == true;
+        let parameters = match message::unpack(&parameters, compressed) {
+            Ok(parameters) => parameters,
+            Err(error) => {
+                let reason = format!("runModule() -> Failed to make modules.Message: {error}");
+                return ModuleResult::failed(reason);
+            }
+        };
+        let parameters = message::read(&message::write(&parameters).unwrap()).unwrap();
+        run(operation["module"].as_str().unwrap(), &parameters, &SystemClock)
+            .unwrap_or_else(|error| ModuleResult::failed(error.to_string()))
+    }
+
+    fn recording(case: &str) -> Value {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/modules/agent");
+        let bytes = std::fs::read(format!("{folder}/{case}.json")).unwrap();
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    #[test]
+    fn operations_fail_in_the_words_of_the_original() {
+        for (case, index) in [
+            ("compressed-flag-on-plain-parameters", 0),
+            ("compressed-not-gzip", 0),
+            ("parameters-string", 0),
+            ("unknown-module", 0),
+            ("unknown-module-second", 1),
+        ] {
+            let recording = recording(case);
+            let result = serde_json::to_value(operate(&recording, index)).unwrap();
+            assert_eq!(result, recording["results"][index], "{case}");
+        }
+    }
+
+    #[test]
+    fn compressed_parameters_are_the_same_as_plain_ones() {
+        let plain = operate(&recording("two-operations"), 0);
+        let packed = operate(&recording("compressed-parameters"), 0);
+        assert_eq!(plain.elements.get(), packed.elements.get());
+        assert!(plain.success && packed.success);
+    }
+
+    #[test]
+    fn names_of_modules_have_a_case() {
+        assert!(is_available("file") && !is_available("FILE"));
+    }
+
+    #[test]
+    fn a_result_reads_as_it_was_written() {
+        let text = r#"{"foundanything":true,"success":true,"elements":{"a":1.0},"statistics":null,"errors":null}"#;
+        let result: ModuleResult = serde_json::from_str(text).unwrap();
+        assert_eq!(result.errors, [""; 0]);
+        assert_eq!(serde_json::to_string(&result).unwrap(), text);
     }
 }

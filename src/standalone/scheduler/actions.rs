@@ -46,9 +46,14 @@ impl Scheduler {
     /// Sends an action of `new` to the agents that it is for.
     pub(super) fn send(&mut self, name: Name, now: Timestamp) -> Result<(), ScheduleError> {
         let action = self.store.action(name.action)?.ok_or(ScheduleError::Unknown)?;
-        if action.status == ActionStatus::Invalid.as_str() {
-            self.spool.shift(name, Place::ActionNew, Place::ActionInvalid)?;
-            return Ok(());
+        // What is over is not begun again, whoever put its file here.
+        for (over, place) in [
+            (ActionStatus::Invalid, Place::ActionInvalid),
+            (ActionStatus::Completed, Place::ActionDone),
+        ] {
+            if action.status == over.as_str() {
+                return Ok(self.spool.shift(name, Place::ActionNew, place)?);
+            }
         }
         // Otherwise it was sent before a crash, and only its files are missing.
         if action.status != ActionStatus::Inflight.as_str() {

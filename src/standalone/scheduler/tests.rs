@@ -262,6 +262,19 @@ fn an_answer_that_is_damaged_is_set_aside_and_the_command_goes_on() {
 }
 
 #[test]
+fn an_action_that_is_over_is_not_begun_again() {
+    let mut rig = Rig::new();
+    rig.collect_after(0);
+    let work = rig.work.try_recv().unwrap();
+    rig.answer(&work, CommandStatus::Success);
+    rig.collect_after(1);
+    std::fs::rename(rig.path("action/done/7.json"), rig.path("action/new/7.json")).unwrap();
+    rig.collect_after(2);
+    assert_eq!(rig.places(), ["action/done", "command/done"]);
+    assert!(rig.work.try_recv().is_err());
+}
+
+#[test]
 fn a_file_that_is_no_entry_is_left_alone_and_holds_nobody_up() {
     let mut rig = Rig::new();
     for name in ["notes.txt", "99.json", ".hidden"] {

@@ -110,21 +110,21 @@ impl GoRegex {
 
     /// Tells whether the expression matches anywhere in `text`.
     pub(crate) fn is_match(&self, text: &[u8]) -> bool {
-        self.0.is_match(&as_go_reads(text))
+        self.0.is_match(as_go_reads(text).as_bytes())
     }
 }
 
-/// Returns `bytes` as UTF-8, with U+FFFD for each byte that is none.
-pub(crate) fn as_go_reads(bytes: &[u8]) -> Cow<'_, [u8]> {
-    if std::str::from_utf8(bytes).is_ok() {
-        return Cow::Borrowed(bytes);
+/// Returns `bytes` as text, with U+FFFD for each byte that is no UTF-8.
+pub(crate) fn as_go_reads(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
     }
     let mut text = String::with_capacity(bytes.len().saturating_mul(2));
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
         text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
     }
-    Cow::Owned(text.into_bytes())
+    Cow::Owned(text)
 }
 
 #[cfg(test)]
