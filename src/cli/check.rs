@@ -125,7 +125,7 @@ impl Check {
             Ok(seen) => {
                 let online = seen.agents_online;
                 let agents =
-                    online.map_or(String::new(), |count| format!(", {count} agents online"));
+                    online.map_or(String::new(), |count| format!(", agents online: {count}"));
                 findings.good(format!("API {}{agents}", client.api.url))?;
             }
             Err(error) => findings.fault(Exit::Unavailable, Chain(&error))?,
