@@ -49,7 +49,9 @@ pub(crate) struct Rig {
     /// Where the platform listens.
     pub(crate) address: String,
     folder: tempfile::TempDir,
-    /// What the runner's configuration says beside what every rig needs, by section.
+    /// What the runner's configuration says of the log.
+    logging: String,
+    /// What it says of the client, beside what every rig needs.
     client: String,
 }
 
@@ -79,8 +81,14 @@ impl Rig {
         for name in ["d", "d/runners", "d/plugins", "logs"] {
             make_folder(&folder.path().join(name));
         }
-        let mut rig =
-            Rig { platform: None, key, address: String::new(), folder, client: String::new() };
+        let mut rig = Rig {
+            platform: None,
+            key,
+            address: String::new(),
+            folder,
+            logging: "mode = stdout\n".to_owned(),
+            client: String::new(),
+        };
         write(&rig.path("key.asc"), &rig.key.export());
         let init = Command::new(env!("CARGO_BIN_EXE_mig-standalone"))
             .args(["init", rig.path("p").to_str().unwrap()])
@@ -113,15 +121,22 @@ impl Rig {
         self.write_config("runner.cfg", "d", "spool");
     }
 
+    /// Lets the runner write its log to a file.
+    pub(crate) fn log_to_file(&mut self, path: &Path) {
+        self.logging = format!("mode = file\nfile = {}\n", path.display());
+        self.write_config("runner.cfg", "d", "spool");
+    }
+
     /// Writes a configuration for a runner with this directory and this spool, both relative to the rig.
     pub(crate) fn write_config(&self, name: &str, directory: &str, spool: &str) {
         let directory = self.path(directory);
         let text = format!(
             "[runner]\ndirectory = {}\nspool = {}\ncheckdirectory = 1\n\
-             [logging]\nlevel = debug\nformat = json\n\
+             [logging]\nlevel = debug\nformat = json\n{}\
              [client]\nclientconfpath = {}\n{}",
             directory.display(),
             directory.join(spool).display(),
+            self.logging,
             self.path("migrc").display(),
             self.client,
         );
