@@ -27,22 +27,22 @@ pub(crate) struct Said {
 
 /// An empty home with what a test puts into it. Processes that it started end with it.
 #[derive(Debug)]
-pub(crate) struct Rig {
+pub(crate) struct Home {
     folder: tempfile::TempDir,
     children: Vec<Child>,
 }
 
-impl Rig {
+impl Home {
     /// Returns an empty home; its path is short enough for the sockets of gpg-agent.
-    pub(crate) fn new() -> Rig {
+    pub(crate) fn new() -> Home {
         let folder = tempfile::Builder::new().prefix("r").tempdir_in("/tmp").unwrap();
-        Rig { folder, children: Vec::new() }
+        Home { folder, children: Vec::new() }
     }
 
     /// Returns a home with a runner's directory as `init` lays it out, a client's configuration
     /// that names an API nobody serves, and its key.
-    pub(crate) fn installed() -> Rig {
-        let rig = Rig::new();
+    pub(crate) fn installed() -> Home {
+        let rig = Home::new();
         assert_eq!(rig.run(&["init", "runner"]).exit, 0);
         let key = rig.key();
         rig.client(&key, "http://127.0.0.1:9/api/v1/");
@@ -138,7 +138,7 @@ impl Rig {
     }
 }
 
-impl Drop for Rig {
+impl Drop for Home {
     fn drop(&mut self) {
         for child in &mut self.children {
             child.kill().ok();
