@@ -91,7 +91,8 @@ impl Check {
             findings.good(format!("client configuration {}", path.display()))?;
             let key = key::open(settings, client, path);
             if let Some(signer) = findings.need(key)? {
-                self.key_and_api(installation, client, Arc::new(signer), &mut findings)?;
+                let signer: Arc<dyn Signer> = Arc::new(signer);
+                self.key_and_api(installation, client, &signer, &mut findings)?;
             }
         }
         let client = client.map(|(client, _)| client);
@@ -104,7 +105,7 @@ impl Check {
         &self,
         installation: &Installation,
         client: &ClientConfig,
-        signer: Arc<dyn Signer>,
+        signer: &Arc<dyn Signer>,
         findings: &mut Findings,
     ) -> Result<(), Failure> {
         // Whether the passphrase opens the key shows only when something is signed.
@@ -115,7 +116,7 @@ impl Check {
         findings.good(format!("key {}", signer.fingerprint()))?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = Logger::root(Discard, o!());
-        let connected = run::connect(installation, client, &signer, &clock, &log);
+        let connected = run::connect(installation, client, signer, &clock, &log);
         let Some(api) = findings.need(connected)? else { return Ok(()) };
         if self.offline {
             return findings.note(format!("API {} was not asked", client.api.url));
@@ -124,7 +125,7 @@ impl Check {
             Ok(seen) => {
                 let online = seen.agents_online;
                 let agents =
-                    online.map_or(String::new(), |count| format!(", {count} agents online"));
+                    online.map_or(String::new(), |count| format!(", agents online: {count}"));
                 findings.good(format!("API {}{agents}", client.api.url))?;
             }
             Err(error) => findings.fault(Exit::Unavailable, Chain(&error))?,

@@ -16,6 +16,8 @@ mod hand;
 mod init;
 mod installation;
 mod key;
+#[cfg(test)]
+mod manual;
 mod next;
 mod outcome;
 mod output;

@@ -67,13 +67,13 @@ impl Engine {
         let Some(live) = self.index.get(key) else {
             // The entry is gone; only an action that was accepted must not be forgotten.
             return match outcome {
-                Outcome::Posted(posted) => submit::posted(posted, now),
+                Outcome::Posted(posted) => submit::posted(posted),
                 _ => Verdict::paused(Pause::None),
             };
         };
         match outcome {
             Outcome::Signed(signed) => sign::signed(signed),
-            Outcome::Posted(posted) => submit::posted(posted, now),
+            Outcome::Posted(posted) => submit::posted(posted),
             Outcome::Searched(found, began) => {
                 submit::searched(&live.facts, found, began, &self.around(key, live, now))
             }

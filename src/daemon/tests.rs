@@ -1,6 +1,8 @@
 //! What becomes of runs, from a job's folder to its plugins.
 #![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
 
+mod slots;
+
 use super::testing::{Mood, Rig, write};
 use crate::clock::{Clock as _, SystemClock};
 use crate::spool::{Fate, Folder};

@@ -134,7 +134,7 @@ pub(super) fn whole_seconds(at: Timestamp) -> Timestamp {
 }
 
 /// Says what follows from the answer to a POST.
-pub(crate) fn posted(posted: Posted, now: Timestamp) -> Verdict {
+pub(crate) fn posted(posted: Posted) -> Verdict {
     match posted {
         Posted::Accepted { id, action } => Verdict::moved(accepted(id, action)),
         Posted::Refused { cause, next: Next::Invalid } => {
