@@ -109,6 +109,23 @@ pub(crate) mod testing {
     #[derive(Debug)]
     pub(crate) struct FixedSigner(pub(crate) &'static str);
 
+    /// Signs like RSA as far as it matters: the same text gives the same signature, another one another.
+    #[derive(Debug)]
+    pub(crate) struct HashSigner;
+
+    impl Signer for HashSigner {
+        fn sign(&self, bytes: &[u8]) -> Result<Signature, SignError> {
+            use std::hash::{DefaultHasher, Hash, Hasher};
+            let mut hasher = DefaultHasher::new();
+            bytes.hash(&mut hasher);
+            Ok(Signature::try_from(format!("{:x}=BBBB", hasher.finish())).unwrap())
+        }
+
+        fn fingerprint(&self) -> &'static str {
+            "0000000000000000000000000000000000000000"
+        }
+    }
+
     impl Signer for FixedSigner {
         fn sign(&self, _bytes: &[u8]) -> Result<Signature, SignError> {
             Ok(Signature::try_from(self.0.to_owned()).unwrap())

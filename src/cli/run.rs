@@ -88,7 +88,7 @@ fn begin(
         api: Arc::new(api),
         signer,
         expand: expand(client),
-        plugins: Plugins::new(installation.plugins()),
+        plugins: Arc::new(Plugins::new(installation.plugins())),
         disk: spool.disk().clone(),
         directory: installation.directory.clone(),
         page_size: installation.config.client.page_size,

@@ -15,6 +15,8 @@ mod index;
 mod launching;
 mod moves;
 mod outcome;
+#[cfg(test)]
+mod proof;
 mod scan;
 mod signals;
 #[cfg(test)]

@@ -20,8 +20,8 @@ use crate::api::{Api, ApiError, Found, Posted, Search, Seen};
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::names::{ActionId, PluginName};
-use crate::plugin::run::{Delivery, Ended, Limits, OUTPUT_BYTES_MAX, run};
-use crate::plugin::{PluginError, Plugins};
+use crate::plugin::run::{Delivery, Ended, Limits, OUTPUT_BYTES_MAX};
+use crate::plugin::{Deliver, PluginError};
 use crate::spool::Record;
 use crate::stage::Work;
 use crate::stage::fetch::{FetchError, Fetched, Fetcher};
@@ -40,7 +40,7 @@ pub(crate) struct Bench {
     /// The target macros.
     pub(crate) expand: Expand,
     /// The plugins.
-    pub(crate) plugins: Plugins,
+    pub(crate) plugins: Arc<dyn Deliver>,
     /// The disk, for documents.
     pub(crate) disk: Disk,
     /// The runner's directory.
@@ -151,7 +151,6 @@ impl Bench {
 
     fn deliver(&self, task: &Task, plugin: &PluginName) -> Result<Ended, PluginError> {
         let record = &task.record;
-        let executable = self.plugins.find(plugin)?;
         let results = self.directory.join(record.document.as_deref().unwrap_or_default());
         let delivery = Delivery {
             job: &record.name,
@@ -163,7 +162,7 @@ impl Bench {
         };
         let limits =
             Limits { timeout: record.settings.plugin_timeout, output_bytes_max: OUTPUT_BYTES_MAX };
-        Ok(run(&executable, &delivery, &limits, &self.stop))
+        self.plugins.deliver(&delivery, &limits, &self.stop)
     }
 }
 

@@ -24,6 +24,7 @@ use rustix::fs::{Access, AtFlags, CWD};
 use crate::disk::guard::{self, Distrust};
 use crate::disk::{Fs, Kind, Meta, RealFs};
 use crate::names::PluginName;
+use crate::wake::Stop;
 
 /// Why a plugin cannot be run, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -141,6 +142,31 @@ fn check_file(path: &Path) -> Result<(), PluginError> {
     rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).map_err(|error| {
         PluginError::NotExecutable { path: path.to_owned(), mode: meta.mode, source: error.into() }
     })
+}
+
+/// Hands results to plugins.
+pub(crate) trait Deliver: std::fmt::Debug + Send + Sync {
+    /// Runs a plugin, from its start to its end.
+    ///
+    /// # Errors
+    /// It cannot be run.
+    fn deliver(
+        &self,
+        delivery: &run::Delivery<'_>,
+        limits: &run::Limits,
+        stop: &Stop,
+    ) -> Result<run::Ended, PluginError>;
+}
+
+impl Deliver for Plugins {
+    fn deliver(
+        &self,
+        delivery: &run::Delivery<'_>,
+        limits: &run::Limits,
+        stop: &Stop,
+    ) -> Result<run::Ended, PluginError> {
+        Ok(run::run(&self.find(delivery.plugin)?, delivery, limits, stop))
+    }
 }
 
 #[cfg(test)]

@@ -87,12 +87,9 @@ impl Fuse {
 
     /// Counts a step of the platform, which a full disk does not hinder; tells whether it is carried out.
     pub(crate) fn exchange(&self) -> bool {
-        match self.state().blow {
-            Blow::Dead(_) => {}
-            Blow::Never | Blow::Fail(..) | Blow::FailOn(..) => {
-                self.state().changes += 1;
-                return true;
-            }
+        let blow = self.state().blow;
+        if !matches!(blow, Blow::Dead(_)) {
+            return true;
         }
         self.step(Step::Change).is_ok()
     }

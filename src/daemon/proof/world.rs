@@ -1,0 +1,317 @@
+//! A runner on a file system in memory, with a platform and plugins that remember: all of it can
+//! be stopped at any step, copied as it is after a cut of power, and started again.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::api::Api;
+use crate::clock::Clock;
+use crate::clock::testing::TestClock;
+use crate::daemon::Event;
+use crate::daemon::engine::Engine;
+use crate::daemon::testing::{PATIENCE, Place, Platform, SETTLE};
+use crate::disk::model::{Fuse, ModelFs, Now};
+use crate::disk::{Fs, Kind, read};
+use crate::plugin::run::{Delivery, Ended, Limits, Outcome};
+use crate::plugin::{Deliver, PluginError};
+use crate::spool::record::{Content, classify};
+use crate::spool::{DeliveryState, Folder, Record};
+use crate::wake::Stop;
+
+/// The runner's directory.
+pub(super) const HOME: &str = "/home";
+/// The job of all scenarios.
+pub(super) const JOB: &str = "job";
+/// How often an engine may be asked what is due at one moment.
+const TURNS_MAX: u32 = 10_000;
+/// More than any file of a test has.
+const BYTES_MAX: u64 = 1 << 24;
+
+/// What plugins got.
+#[derive(Debug, Default)]
+pub(super) struct Recorder {
+    fs: Option<ModelFs>,
+    fuse: Arc<Fuse>,
+    got: Mutex<Vec<(String, String, Vec<u8>)>>,
+    failures: Mutex<BTreeMap<String, u32>>,
+}
+
+impl Deliver for Recorder {
+    fn deliver(
+        &self,
+        delivery: &Delivery<'_>,
+        _limits: &Limits,
+        _stop: &Stop,
+    ) -> Result<Ended, PluginError> {
+        let ended = |outcome| Ok(Ended { outcome, output: String::new(), took: Duration::ZERO });
+        let fs = self.fs.as_ref().unwrap();
+        let document = read(fs, delivery.results, BYTES_MAX);
+        let (true, Ok(document)) = (self.fuse.exchange(), document) else {
+            return ended(Outcome::Stopped);
+        };
+        let name = delivery.plugin.to_string();
+        let mut failures = self.failures.lock().unwrap();
+        if let Some(left) = failures.get_mut(&name).filter(|left| **left > 0) {
+            *left -= 1;
+            return ended(Outcome::TryLater);
+        }
+        self.got.lock().unwrap().push((name, delivery.run.to_string(), document));
+        ended(if self.fuse.exchange() { Outcome::Delivered } else { Outcome::Stopped })
+    }
+}
+
+/// All that a scenario plays in.
+pub(super) struct World {
+    pub(super) fs: ModelFs,
+    pub(super) clock: Arc<TestClock>,
+    pub(super) platform: Arc<Platform>,
+    plugins: Arc<Recorder>,
+    settle: Duration,
+    engine: Option<(Engine, Receiver<Event>)>,
+}
+
+fn now_of(clock: &Arc<TestClock>) -> Now {
+    let clock = Arc::clone(clock);
+    Arc::new(move || clock.now())
+}
+
+impl World {
+    /// Returns a world whose clock shows `now`, with empty folders for jobs and plugins; `change`
+    /// makes its file system another one.
+    pub(super) fn new(now: &str, change: impl FnOnce(ModelFs) -> ModelFs) -> World {
+        let clock = Arc::new(TestClock::new(now.parse().unwrap()));
+        let fs = change(ModelFs::new(Arc::new(Fuse::new()), now_of(&clock)));
+        fs.put_folder(&home("runners"));
+        let (fuse, got, failures) = (Arc::clone(fs.fuse()), Mutex::default(), Mutex::default());
+        let plugins = Recorder { fs: Some(fs.clone()), fuse: Arc::clone(&fuse), got, failures };
+        let platform = Arc::new(Platform::default().fork(fuse));
+        World { fs, clock, platform, plugins: Arc::new(plugins), settle: SETTLE, engine: None }
+    }
+
+    /// Returns the world after a cut of power: see [`ModelFs::after_cut`].
+    pub(super) fn after_cut(
+        &self,
+        kept: impl FnMut(usize) -> bool,
+        draw: impl FnMut() -> u64,
+    ) -> World {
+        let clock = Arc::new(TestClock::new(self.clock.now()));
+        let fs = self.fs.after_cut(&now_of(&clock), kept, draw);
+        let fuse = Arc::clone(fs.fuse());
+        let got = Mutex::new(self.plugins.got.lock().unwrap().clone());
+        let failures = Mutex::new(self.plugins.failures.lock().unwrap().clone());
+        let plugins = Recorder { fs: Some(fs.clone()), fuse: Arc::clone(&fuse), got, failures };
+        let platform = Arc::new(self.platform.fork(fuse));
+        let (plugins, settle) = (Arc::new(plugins), self.settle);
+        World { fs, clock, platform, plugins, settle, engine: None }
+    }
+
+    /// Sets how long an unanswered POST may still take effect.
+    pub(super) fn set_settle(&mut self, settle: Duration) {
+        self.settle = settle;
+    }
+
+    /// Sets how often each plugin fails before it takes what it gets.
+    pub(super) fn fail(&self, plugin: &str, times: u32) {
+        self.plugins.failures.lock().unwrap().insert(plugin.to_owned(), times);
+    }
+
+    /// Puts the job into the directory.
+    pub(super) fn job(&self, config: &str) {
+        let folder = home("runners").join(JOB);
+        let config = format!("[configuration]\n{config}\n");
+        self.fs.put(&folder.join("entity.cfg"), config.as_bytes());
+        let action = br#"{"name":"x","target":"status='online'","operations":[{"module":"file","parameters":{}}]}"#;
+        self.fs.put(&folder.join("action.json"), action);
+    }
+
+    /// Starts an engine; tells whether it could begin.
+    pub(super) fn start(&mut self) -> bool {
+        self.engine = None;
+        let place = Place {
+            fs: Arc::new(self.fs.clone()),
+            directory: Path::new(HOME),
+            clock: Arc::clone(&self.clock),
+            platform: Arc::clone(&self.platform) as Arc<dyn Api>,
+            plugins: Arc::clone(&self.plugins) as Arc<dyn Deliver>,
+            settle: self.settle,
+        };
+        let Ok((mut engine, events)) = place.engine() else { return false };
+        let begun = engine.begin().is_ok();
+        self.engine = Some((engine, events));
+        begun
+    }
+
+    /// Ends the engine as a crash would.
+    pub(super) fn kill(&mut self) {
+        // What its workers still do has no effect: the fuse has blown, or nothing is under way.
+        self.engine = None;
+    }
+
+    /// Sets the clock, never back, and lets the engine do all that is due then.
+    pub(super) fn at(&mut self, now: &str) {
+        let now: Timestamp = now.parse().unwrap();
+        self.clock.set(now.max(self.clock.now()));
+        self.settle();
+    }
+
+    /// Moves the clock ahead.
+    pub(super) fn pass(&mut self, seconds: u64) {
+        self.clock.set(crate::clock::after(self.clock.now(), Duration::from_secs(seconds)));
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        let now = self.clock.now();
+        let Some((engine, events)) = self.engine.as_mut() else { return };
+        engine.look_everywhere(now);
+        for _ in 0..TURNS_MAX {
+            if self.fs.fuse().is_dead() && engine.is_quiet() {
+                return;
+            }
+            engine.launch_due(now);
+            engine.look_at_young(now);
+            let next = engine.turn();
+            if !engine.is_quiet() {
+                let Event::Done(done) = events.recv_timeout(PATIENCE).unwrap() else { continue };
+                engine.done(*done);
+            } else if next.is_none_or(|next| next > now) {
+                return;
+            }
+        }
+        panic!("the engine never rests: {:?}", self.spool());
+    }
+
+    /// Returns where the runs are, as `folder run`, by folder; random letters are all `x`.
+    pub(super) fn spool(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for folder in Folder::ALL {
+            for (name, _) in self.entries(folder) {
+                let name = name.strip_suffix(".json").unwrap_or(&name).to_owned();
+                found.push(format!("{folder} {}", masked(&name)));
+            }
+        }
+        found
+    }
+
+    fn entries(&self, folder: Folder) -> Vec<(String, Kind)> {
+        let listed = self.fs.list(&home("spool").join(folder.path())).unwrap_or_default();
+        let entry = |entry: crate::disk::Entry| (entry.name.into_string().unwrap(), entry.kind);
+        listed.into_iter().map(entry).collect()
+    }
+
+    /// Returns the path of the file of the only run in a folder.
+    pub(super) fn only(&self, folder: Folder) -> Option<PathBuf> {
+        let (name, _) =
+            self.entries(folder).into_iter().find(|(name, _)| name.ends_with(".json"))?;
+        Some(home("spool").join(folder.path()).join(name))
+    }
+
+    /// Moves the only run in a folder to another one, as a person would; that there is none is no error.
+    pub(super) fn mv(&self, from: Folder, to: Folder) {
+        let Some(path) = self.only(from) else { return };
+        let to = home("spool").join(to.path()).join(path.file_name().unwrap());
+        self.fs.replace(&path, &to).ok();
+    }
+
+    /// Removes the only run in a folder, as a person would.
+    pub(super) fn rm(&self, folder: Folder) {
+        if let Some(path) = self.only(folder) {
+            self.fs.unlink(&path).ok();
+        }
+    }
+
+    /// Returns the records in a folder, and why each that is none is none.
+    pub(super) fn records(&self, folder: Folder) -> Vec<Result<Record, String>> {
+        let files = self.entries(folder).into_iter().filter(|(name, _)| name.ends_with(".json"));
+        let record = |(name, _): (String, Kind)| {
+            let path = home("spool").join(folder.path()).join(&name);
+            let bytes = read(&self.fs, &path, BYTES_MAX).map_err(|error| error.to_string())?;
+            match classify(&bytes) {
+                Content::Record(record) => Ok(*record),
+                other => Err(format!("{folder} {name}: {other:?}")),
+            }
+        };
+        files.map(record).collect()
+    }
+
+    /// Says what is wrong with what the world has come to, whatever was played.
+    pub(super) fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        for record in self.records(Folder::CommandDone) {
+            match record {
+                Ok(record) => faults.extend(self.unfinished(&record).err()),
+                Err(error) => faults.push(error),
+            }
+        }
+        for entry in self.fs.list(&home("spool/.tmp")).unwrap_or_default() {
+            faults.push(format!("temporary left: {}", entry.name.display()));
+        }
+        self.parts(&home(""), &mut faults);
+        faults
+    }
+
+    /// Checks that the results of a finished run are stored and that each plugin got them.
+    fn unfinished(&self, record: &Record) -> Result<(), String> {
+        let id = &record.id;
+        let (Some(document), Some(_)) = (&record.document, record.fetched) else {
+            return if record.reason.is_some() {
+                Ok(())
+            } else {
+                Err(format!("{id}: no document"))
+            };
+        };
+        let bytes = read(&self.fs, &home(document), BYTES_MAX)
+            .map_err(|error| format!("{id}: {document}: {error}"))?;
+        let parsed: Value =
+            serde_json::from_slice(&bytes).map_err(|error| format!("{id}: {document}: {error}"))?;
+        let commands = parsed["commands"].as_array().map_or(0, Vec::len) as u64;
+        let sent = record.summary.as_ref().map_or(u64::MAX, |summary| summary.sent);
+        if commands != sent {
+            return Err(format!("{id}: {commands} of {sent} commands are stored"));
+        }
+        let name = Path::new(document).file_name().unwrap();
+        if self.fs.meta(&home("results").join(name)).is_err() {
+            return Err(format!("{id}: results/{} is missing", name.display()));
+        }
+        for delivery in record.plugins.iter().filter(|d| d.state == DeliveryState::Delivered) {
+            let got = self.plugins.got.lock().unwrap();
+            let mine = |(plugin, run, _): &&(String, String, Vec<u8>)| {
+                *plugin == delivery.plugin.to_string() && *run == id.to_string()
+            };
+            if !got.iter().filter(mine).any(|(_, _, document)| *document == bytes) {
+                return Err(format!("{id}: {} did not get the results", delivery.plugin));
+            }
+        }
+        Ok(())
+    }
+
+    fn parts(&self, folder: &Path, faults: &mut Vec<String>) {
+        for entry in self.fs.list(folder).unwrap_or_default() {
+            let path = folder.join(&entry.name);
+            if entry.kind == Kind::Folder {
+                self.parts(&path, faults);
+            } else if path.extension().is_some_and(|extension| extension == "part") {
+                faults.push(format!("part left: {}", path.display()));
+            }
+        }
+    }
+}
+
+/// Returns a path in the runner's directory.
+pub(super) fn home(name: &str) -> PathBuf {
+    Path::new(HOME).join(name)
+}
+
+/// Makes the letters that tell two runs of one second apart the same in all.
+fn masked(name: &str) -> String {
+    match name.rsplit_once("Z-") {
+        Some((head, mark)) if mark.len() == 6 && !mark.contains('.') => format!("{head}Z-xxxxxx"),
+        _ => name.to_owned(),
+    }
+}

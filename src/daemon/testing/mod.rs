@@ -1,0 +1,222 @@
+//! A daemon in a temporary folder, with a platform that does what a test says.
+#![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use slog::{Discard, Logger, o};
+
+use super::calendar::Calendar;
+use super::engine::Engine;
+use super::workers::{Bench, Workers};
+use super::{Event, Parts, Settings};
+use crate::action::sign::testing::HashSigner;
+use crate::api::Api;
+use crate::clock::testing::TestClock;
+use crate::disk::{Disk, Fs, RealFs, guard};
+use crate::job::scan::Jobs;
+use crate::names::RunId;
+use crate::plugin::{Deliver, Plugins};
+use crate::spool::{Family, Folder, Record, Spool, SpoolError};
+use crate::stage::launch::Defaults;
+use crate::wake::Stop;
+
+mod platform;
+
+pub(crate) use platform::{Mood, Platform};
+
+/// How long a test waits for a worker.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long an unanswered POST may still take effect.
+pub(crate) const SETTLE: Duration = Duration::from_secs(120);
+
+/// What an engine works with and in.
+pub(crate) struct Place<'a> {
+    pub(crate) fs: Arc<dyn Fs>,
+    pub(crate) directory: &'a Path,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) platform: Arc<dyn Api>,
+    pub(crate) plugins: Arc<dyn Deliver>,
+    pub(crate) settle: Duration,
+}
+
+impl Place<'_> {
+    /// Returns an engine that has looked at nothing yet, and what comes through its door.
+    pub(crate) fn engine(self) -> Result<(Engine, Receiver<Event>), SpoolError> {
+        let log = Logger::root(Discard, o!());
+        let spool = Spool::open(self.fs, &self.directory.join("spool"), &log)?;
+        let disk: Disk = spool.disk().clone();
+        let runners = self.directory.join("runners");
+        let jobs = Jobs::new(disk.clone(), runners, guard::user(), TimeZone::UTC);
+        let settings = Settings {
+            directory: self.directory.to_owned(),
+            check_span: Duration::from_secs(30),
+            settle: self.settle,
+            fetch_giveup: Duration::from_secs(7 * 86_400),
+            delivery_giveup: Duration::from_secs(5 * 86_400),
+            defaults: Defaults::new(None, false, Duration::from_secs(10)),
+            parallel: 2,
+            plugins: 4,
+        };
+        let bench = Bench {
+            api: self.platform,
+            signer: Arc::new(HashSigner),
+            expand: Box::new(|_| None),
+            plugins: self.plugins,
+            disk,
+            directory: self.directory.to_owned(),
+            page_size: 2,
+            clock: self.clock.clone(),
+            stop: Stop::new(),
+        };
+        let (sender, events) = channel();
+        let workers = Workers::new(Arc::new(bench), sender, 2, 4);
+        let calendar = Calendar::new(jobs, "host".to_owned());
+        let parts = Parts { settings, spool, calendar, clock: self.clock, log };
+        Ok((Engine::new(parts, workers), events))
+    }
+}
+
+/// A runner's directory, its engine, and the clock that both follow.
+pub(crate) struct Rig {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) platform: Arc<Platform>,
+    engine: Option<(Engine, Receiver<Event>)>,
+}
+
+impl Rig {
+    /// Returns a rig whose clock shows `now`, with an empty directory and no engine yet.
+    pub(crate) fn new(now: &str) -> Rig {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["runners", "plugins"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let clock = Arc::new(TestClock::new(now.parse().unwrap()));
+        Rig { folder, clock, platform: Arc::default(), engine: None }
+    }
+
+    /// Returns the path of a part of the directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Puts a job into the directory.
+    pub(crate) fn job(&self, name: &str, config: &str) {
+        let folder = self.path("runners").join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        write(&folder.join("entity.cfg"), &format!("[configuration]\n{config}\n"));
+        let action = r#"{"name":"x","target":"status='online'","operations":[{"module":"file","parameters":{}}]}"#;
+        write(&folder.join("action.json"), action);
+    }
+
+    /// Puts a plugin into the directory: a shell script.
+    pub(crate) fn plugin(&self, name: &str, script: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.path("plugins").join(name);
+        write(&path, &format!("#!/bin/sh\n{script}\n"));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+    }
+
+    /// Starts an engine, or another one after a crash.
+    pub(crate) fn start(&mut self) {
+        self.engine = None;
+        let bench = Place {
+            fs: Arc::new(RealFs),
+            directory: self.folder.path(),
+            clock: self.clock.clone(),
+            platform: Arc::clone(&self.platform) as Arc<dyn Api>,
+            plugins: Arc::new(Plugins::new(self.path("plugins"))),
+            settle: SETTLE,
+        };
+        let (mut engine, events) = bench.engine().unwrap();
+        engine.begin().unwrap();
+        self.engine = Some((engine, events));
+    }
+
+    /// Drops the engine as a crash would.
+    pub(crate) fn crash(&mut self) {
+        self.engine = None;
+    }
+
+    /// Sets the clock of a machine on which no engine runs.
+    pub(crate) fn clock_to(&self, now: &str) {
+        self.clock.set(now.parse().unwrap());
+    }
+
+    /// Sets the clock and lets the engine do all that is due then, until nobody is at work.
+    pub(crate) fn at(&mut self, now: &str) {
+        self.clock.set(now.parse().unwrap());
+        self.settle();
+    }
+
+    /// Moves the clock ahead.
+    pub(crate) fn pass(&mut self, seconds: u64) {
+        use crate::clock::Clock;
+        let now: Timestamp = crate::clock::after(self.clock.now(), Duration::from_secs(seconds));
+        self.clock.set(now);
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        use crate::clock::Clock;
+        let now = self.clock.now();
+        let (engine, events) = self.engine.as_mut().unwrap();
+        engine.look_everywhere(now);
+        loop {
+            engine.launch_due(now);
+            engine.look_at_young(now);
+            let next = engine.turn();
+            if !engine.is_quiet() {
+                let Event::Done(done) = events.recv_timeout(PATIENCE).unwrap() else { continue };
+                engine.done(*done);
+            } else if next.is_none_or(|next| next > now) {
+                return;
+            }
+        }
+    }
+
+    /// Returns where the runs are, as `folder run`, by folder.
+    pub(crate) fn spool(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for folder in Folder::ALL {
+            let path = self.path("spool").join(folder.path());
+            let mut names: Vec<String> = std::fs::read_dir(path)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            found.extend(
+                names
+                    .iter()
+                    .map(|name| format!("{folder} {}", name.strip_suffix(".json").unwrap_or(name))),
+            );
+        }
+        found
+    }
+
+    /// Reads the record of a run.
+    pub(crate) fn record(&self, folder: Folder, id: &str) -> Record {
+        let (engine, _) = self.engine.as_ref().unwrap();
+        let id: RunId = id.parse().unwrap();
+        assert!(matches!(folder.family(), Family::Action | Family::Command));
+        engine.parts.spool.take(folder, &id).unwrap().unwrap().into_record()
+    }
+
+    /// Moves a run's file as a person would.
+    pub(crate) fn mv(&self, id: &str, from: Folder, to: Folder) {
+        let path =
+            |folder: Folder| self.path("spool").join(folder.path()).join(format!("{id}.json"));
+        std::fs::rename(path(from), path(to)).unwrap();
+    }
+}
+
+/// Writes a file.
+pub(crate) fn write(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+}

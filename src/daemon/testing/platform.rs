@@ -1,0 +1,221 @@
+//! A platform in memory, which does with the next POST what a test says.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use crate::action::{Action, Counters, Signature};
+use crate::api::{Api, ApiError, Dashboard, Found, Next, Page, Posted, Search, Seen};
+use crate::disk::model::Fuse;
+use crate::names::ActionId;
+
+/// What the platform does with the next POST.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mood {
+    /// Takes it, and says so.
+    Accept,
+    /// Takes it, and the answer is lost.
+    Lose,
+    /// Does not take it, and the connection breaks.
+    Drop,
+    /// Cannot be reached.
+    Away,
+    /// Refuses it for good.
+    Refuse,
+    /// Calls its period over.
+    CallLate,
+    /// Says nothing, and takes it when [`Platform::arrive`] is called.
+    Late,
+}
+
+/// A platform in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Platform {
+    state: Mutex<State>,
+    fuse: Arc<Fuse>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct State {
+    moods: VecDeque<Mood>,
+    actions: Vec<(ActionId, String, Vec<Signature>)>,
+    posts: usize,
+    agents: u64,
+    completed: bool,
+    hidden: Vec<u64>,
+    offsets: Vec<u64>,
+    late: Vec<(String, Vec<Signature>)>,
+    mute: bool,
+    blind: bool,
+}
+
+impl Platform {
+    /// Returns the same platform as another one, whose steps `fuse` counts.
+    pub(crate) fn fork(&self, fuse: Arc<Fuse>) -> Platform {
+        Platform { state: Mutex::new(self.state.lock().unwrap().clone()), fuse }
+    }
+
+    /// Takes the actions that were under way.
+    pub(crate) fn arrive(&self) {
+        let mut state = self.state.lock().unwrap();
+        for (text, signatures) in std::mem::take(&mut state.late) {
+            state.take(&text, &signatures);
+        }
+    }
+
+    /// Sets whether it gives no results.
+    pub(crate) fn mute(&self, mute: bool) {
+        self.state.lock().unwrap().mute = mute;
+    }
+
+    /// Makes it find no action by its signatures.
+    pub(crate) fn blind(&self) {
+        self.state.lock().unwrap().blind = true;
+    }
+
+    /// Says what happens to the next POSTs; after them all are accepted.
+    pub(crate) fn expect(&self, moods: &[Mood]) {
+        self.state.lock().unwrap().moods.extend(moods);
+    }
+
+    /// Sets how many agents answer each action, and whether they have.
+    pub(crate) fn answer(&self, agents: u64, completed: bool) {
+        let mut state = self.state.lock().unwrap();
+        (state.agents, state.completed) = (agents, completed);
+    }
+
+    /// Says for each of the next pages which agent's command it leaves out.
+    pub(crate) fn hide(&self, agents: &[u64]) {
+        self.state.lock().unwrap().hidden = agents.to_vec();
+    }
+
+    /// Returns the offsets of the pages that were asked for.
+    pub(crate) fn offsets(&self) -> Vec<u64> {
+        self.state.lock().unwrap().offsets.clone()
+    }
+
+    /// Returns the names of the actions that the platform has.
+    pub(crate) fn actions(&self) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        state
+            .actions
+            .iter()
+            .map(|(_, text, _)| Action::parse(text.as_bytes()).unwrap().name)
+            .collect()
+    }
+
+    /// Returns how often something was posted.
+    pub(crate) fn posts(&self) -> usize {
+        self.state.lock().unwrap().posts
+    }
+}
+
+impl State {
+    fn take(&mut self, text: &str, signatures: &[Signature]) {
+        let id = ActionId(1000 + self.actions.len() as u64);
+        self.actions.push((id, text.to_owned(), signatures.to_vec()));
+    }
+}
+
+fn broken() -> ApiError {
+    ApiError::FormTooLong { bytes: 0, limit: 0 }
+}
+
+impl Api for Platform {
+    fn post(&self, action_json: &str, signatures: &[Signature]) -> Posted {
+        if !self.fuse.exchange() {
+            return Posted::Unknown { cause: broken() };
+        }
+        let mut state = self.state.lock().unwrap();
+        state.posts += 1;
+        let mood = state.moods.pop_front().unwrap_or(Mood::Accept);
+        if matches!(mood, Mood::Accept | Mood::Lose) {
+            state.take(action_json, signatures);
+        }
+        if mood == Mood::Late {
+            state.late.push((action_json.to_owned(), signatures.to_vec()));
+        }
+        if !self.fuse.exchange() {
+            return Posted::Unknown { cause: broken() };
+        }
+        match mood {
+            Mood::Accept => {
+                let (id, text, _) = state.actions.last().unwrap();
+                let action = RawValue::from_string(text.clone()).unwrap();
+                Posted::Accepted { id: *id, action }
+            }
+            Mood::Lose | Mood::Drop | Mood::Late => Posted::Unknown { cause: broken() },
+            Mood::Away => Posted::Refused { cause: broken(), next: Next::BackOffAll },
+            Mood::Refuse => Posted::Refused { cause: broken(), next: Next::Invalid },
+            Mood::CallLate => Posted::Refused { cause: broken(), next: Next::DateAnew },
+        }
+    }
+
+    fn find(&self, search: &Search<'_>) -> Result<Found, ApiError> {
+        if !self.fuse.exchange() {
+            return Err(broken());
+        }
+        let state = self.state.lock().unwrap();
+        let found = state.actions.iter().find(|(id, _, signatures)| {
+            !state.blind
+                && !search.taken.contains(id)
+                && signatures.iter().any(|s| search.signatures.contains(s))
+        });
+        Ok(match found {
+            Some((id, text, _)) => {
+                Found::Action { id: *id, action: RawValue::from_string(text.clone()).unwrap() }
+            }
+            None => Found::None,
+        })
+    }
+
+    fn action(&self, id: ActionId) -> Result<Option<Seen>, ApiError> {
+        if !self.fuse.exchange() {
+            return Err(broken());
+        }
+        let state = self.state.lock().unwrap();
+        let Some((_, text, _)) = state.actions.iter().find(|(other, ..)| *other == id) else {
+            return Ok(None);
+        };
+        let status = if state.completed { "completed" } else { "inflight" }.to_owned();
+        let action = RawValue::from_string(text.clone()).unwrap();
+        Ok(Some(Seen { name: String::new(), status, counters: Counters::default(), action }))
+    }
+
+    fn commands(
+        &self,
+        id: ActionId,
+        offset: u64,
+        limit: u32,
+        sink: &mut dyn FnMut(&RawValue) -> std::io::Result<()>,
+    ) -> Result<Page, ApiError> {
+        if !self.fuse.exchange() || self.state.lock().unwrap().mute {
+            return Err(broken());
+        }
+        let mut state = self.state.lock().unwrap();
+        state.offsets.push(offset);
+        let hidden = if state.hidden.is_empty() { None } else { Some(state.hidden.remove(0)) };
+        let Some((_, text, _)) = state.actions.iter().find(|(other, ..)| *other == id) else {
+            return Ok(Page { items: 0, sent: None });
+        };
+        let name = Action::parse(text.as_bytes()).unwrap().name;
+        let last = state.agents.min(offset + u64::from(limit));
+        for agent in (offset..last).filter(|agent| Some(*agent) != hidden) {
+            let command = json!({"id": 7000 + agent, "action": {"name": name, "counters": {"sent": state.agents}},
+                "agent": {"name": format!("agent{agent}")}, "status": "success",
+                "results": [{"foundanything": true, "success": true, "elements": {}, "errors": null}]});
+            sink(&RawValue::from_string(command.to_string()).unwrap()).map_err(|_| broken())?;
+        }
+        Ok(Page { items: last.saturating_sub(offset), sent: Some(state.agents) })
+    }
+
+    fn dashboard(&self) -> Result<Dashboard, ApiError> {
+        Ok(Dashboard { agents_online: Some(self.state.lock().unwrap().agents) })
+    }
+
+    fn skew(&self) -> Option<jiff::SignedDuration> {
+        None
+    }
+}
