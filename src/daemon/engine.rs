@@ -102,7 +102,7 @@ impl Engine {
             Ok(Step::Bury(reason)) => self.bury(key, &reason, now),
             Err(error) => {
                 error!(self.parts.log, "cannot decide"; "run" => %key.1, "error" => Chain(&error));
-                self.pause(key, Pause::Run(None), now);
+                self.put_off(key, now);
             }
         }
     }
@@ -163,7 +163,10 @@ impl Engine {
                         self.gated.insert(key.clone());
                         break;
                     }
-                    self.start(key, Work::Deliver(plugin), now);
+                    if !self.start(key, Work::Deliver(plugin), now) {
+                        // Put off by that.
+                        return;
+                    }
                 }
                 self.index.schedule(key, next);
             }
@@ -198,7 +201,9 @@ impl Engine {
                     continue;
                 };
                 match self.decide(&key, live, now) {
-                    Ok(Step::Work(work)) if Pool::of(&work) == pool => self.start(&key, work, now),
+                    Ok(Step::Work(work)) if Pool::of(&work) == pool => {
+                        self.start(&key, work, now);
+                    }
                     Ok(Step::Move(moved))
                         if moved.then.as_ref().is_some_and(|work| Pool::of(work) == pool) =>
                     {
@@ -217,27 +222,37 @@ impl Engine {
         }
     }
 
-    /// Gives a worker the record that counts.
-    fn start(&mut self, key: &Key, work: Work, now: Timestamp) {
+    /// Gives a worker the record that counts; tells whether it has begun.
+    fn start(&mut self, key: &Key, work: Work, now: Timestamp) -> bool {
         match self.current(key) {
             Ok(Some(run)) => self.start_with(key, work, run.into_record(), now),
-            Ok(None) => self.gate.release(key),
+            Ok(None) => {
+                self.gate.release(key);
+                false
+            }
             Err(error) => {
                 error!(self.parts.log, "cannot read entry"; "run" => %key.1, "error" => Chain(&error));
                 self.gate.release(key);
-                self.pause(key, Pause::Run(None), now);
+                self.put_off(key, now);
+                false
             }
         }
     }
 
-    pub(super) fn start_with(&mut self, key: &Key, work: Work, record: Record, now: Timestamp) {
+    pub(super) fn start_with(
+        &mut self,
+        key: &Key,
+        work: Work,
+        record: Record,
+        now: Timestamp,
+    ) -> bool {
         let work = match work {
             Work::Sign { valid_from } => {
                 Work::Sign { valid_from: self.free_second(&record, valid_from) }
             }
             other => other,
         };
-        let Some(tries) = self.index.tries(key) else { return };
+        let Some(tries) = self.index.tries(key) else { return false };
         let polls = tries.polls;
         let attempt = match &work {
             Work::Deliver(plugin) => {
@@ -256,8 +271,10 @@ impl Engine {
             error!(self.parts.log, "cannot start a worker"; "run" => %key.1, "error" => Chain(&error));
             self.rest(key, &work);
             self.gate.release(key);
-            self.pause(key, Pause::Run(None), now);
+            self.put_off(key, now);
+            return false;
         }
+        true
     }
 
     /// Goes back second by second while another action has the same name and begins in the same

@@ -62,7 +62,13 @@ impl Engine {
         now: Timestamp,
     ) -> Result<(), SpoolError> {
         if let Some(run) = self.current(key)? {
-            return self.follow(key, run, moved, now);
+            if moved.edge.begins_in(run.folder()) {
+                return self.follow(key, run, moved, now);
+            }
+        }
+        if moved.edge == Edge::Accepted && self.is_recorded(key, moved, record)? {
+            // The move was made, and only an fsync after it had failed.
+            return Ok(());
         }
         if moved.edge != Edge::Accepted {
             info!(self.parts.log, "outcome dropped: the entry was moved away";
@@ -75,6 +81,16 @@ impl Engine {
         let run = Run::departed(Folder::New, record.clone());
         self.follow(key, run, moved, now)?;
         self.parts.spool.settle(&key.1, key.0).map(drop)
+    }
+
+    /// Tells whether the file of a run that counts has the action that was accepted for it.
+    fn is_recorded(&self, key: &Key, moved: &Move, record: &Record) -> Result<bool, SpoolError> {
+        let mut accepted = record.clone();
+        if let Some(edit) = &moved.edit {
+            edit(&mut accepted);
+        }
+        let counts = self.parts.spool.settle(&key.1, key.0)?;
+        Ok(counts.is_some_and(|run| run.record().action_id == accepted.action_id))
     }
 
     pub(super) fn retry_held(&mut self, now: Timestamp) {
@@ -152,7 +168,7 @@ impl Engine {
             }
             _ => {
                 error!(self.parts.log, "cannot move entry"; "run" => %key.1, "error" => Chain(error));
-                self.pause(key, Pause::Run(None), now);
+                self.put_off(key, now);
             }
         }
     }

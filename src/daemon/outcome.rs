@@ -156,6 +156,14 @@ impl Engine {
         }
     }
 
+    /// Leaves a run alone for a growing while, because the disk or the system did not do what it was asked.
+    pub(super) fn put_off(&mut self, key: &Key, now: Timestamp) {
+        self.pause(key, Pause::Run(None), now);
+        // Not before: a stage that only moves does not ask whether it should wait.
+        let until = self.index.get(key).map(|live| live.tries.not_before);
+        self.index.schedule(key, until);
+    }
+
     /// Sets before when a run is not tried again.
     pub(super) fn pause(&mut self, key: &Key, pause: Pause, now: Timestamp) {
         let Some(tries) = self.index.tries(key) else { return };

@@ -21,6 +21,11 @@ impl Spool {
     /// Returns the one file of a run that counts in a family and removes the others: the highest
     /// `seq`, if equal the folder that is further on. `None` if there is none, or none is known to.
     pub(crate) fn settle(&self, id: &RunId, family: Family) -> Result<Option<Run>, SpoolError> {
+        #[cfg(test)]
+        if !self.disk.keeps(crate::disk::Safeguard::Counting) {
+            let first = self.holders(id, family)?.into_iter().next();
+            return first.map_or(Ok(None), |folder| self.take(folder, id));
+        }
         let (mut runs, mut damaged) = (Vec::new(), Vec::new());
         for folder in self.holders(id, family)? {
             match self.see(folder, OsStr::new(&id.file_name()))? {

@@ -71,6 +71,13 @@ impl Edge {
     }
 }
 
+impl Edge {
+    /// Tells whether the event may find a run in a folder.
+    pub(crate) fn begins_in(self, folder: Folder) -> bool {
+        self.ends().0.contains(&folder)
+    }
+}
+
 impl Spool {
     /// Creates a run in `action/new`; `Taken` if it is there already.
     pub(crate) fn launch(&self, record: Record) -> Result<Run, SpoolError> {

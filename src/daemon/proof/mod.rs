@@ -5,7 +5,9 @@
 //! with an end at each of them. `MIG_TEST_SEED` gives the draws of an earlier run
 //! again, `MIG_TEST_FULL` leaves nothing to chance.
 
+mod broken;
 mod chance;
+mod failing;
 mod kill;
 mod power;
 mod scenario;

@@ -8,6 +8,7 @@
 use super::world::{JOB, World, home};
 use crate::clock::Clock;
 use crate::daemon::testing::Mood;
+use crate::disk::model::ModelFs;
 use crate::spool::Folder;
 
 /// When all scenarios begin.
@@ -279,14 +280,14 @@ pub(super) struct Play {
 }
 
 impl Scenario {
-    /// Returns the scenario before its first step, in a world of which `change` has made another one.
-    pub(super) fn begin(&self, change: impl FnOnce(World) -> World) -> Play {
-        let world = change(World::new(BEGIN, |fs| fs));
-        self.begin_in(world)
+    /// Returns the scenario before its first step.
+    pub(super) fn begin(&self) -> Play {
+        self.begin_on(|fs| fs)
     }
 
-    /// Returns the scenario before its first step, in a world that is given.
-    pub(super) fn begin_in(&self, world: World) -> Play {
+    /// Returns the scenario before its first step, on a file system that `change` makes another one.
+    pub(super) fn begin_on(&self, change: impl FnOnce(ModelFs) -> ModelFs) -> Play {
+        let world = World::new(BEGIN, change);
         world.job(&format!("{SCHEDULE}\nexpiry = 20s\n{}", self.config));
         world.platform.answer(3, true);
         (self.setup)(&world);
@@ -303,9 +304,14 @@ impl Play {
 
     /// Starts the runner and plays on, to the end or until the runner is dead.
     pub(super) fn go_on(&mut self) {
-        if !self.world.start() && self.is_dead() {
-            return;
+        self.world.start();
+        if !self.is_dead() {
+            self.go_on_without_start();
         }
+    }
+
+    /// Plays on, to the end or until the runner is dead.
+    pub(super) fn go_on_without_start(&mut self) {
         while let Some(beat) = self.scenario.beats.get(self.next) {
             self.beat(*beat);
             if self.is_dead() {
@@ -339,6 +345,11 @@ impl Play {
         if !self.world.start() {
             return Err("it cannot be started".to_owned());
         }
+        self.catch_up()
+    }
+
+    /// As [`Play::finish`], without a start.
+    pub(super) fn catch_up(&mut self) -> Result<(), String> {
         for seconds in [1, 5, 20, 60, 130, 400, 400, 86_400] {
             self.world.pass(seconds);
         }
