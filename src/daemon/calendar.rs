@@ -188,14 +188,6 @@ impl Calendar {
         self.plans.get(job).map_or(Ok(()), |slots| spool.stamp_slot(job, &slots.stamp))
     }
 
-    /// Tries a slot again that could not be launched.
-    pub(crate) fn retry(&mut self, job: &JobName, slot: Timestamp, at: Timestamp) {
-        if let Some(slots) = self.plans.get_mut(job) {
-            slots.stamp.slot = crate::clock::before(slot, Duration::from_secs(1));
-            self.table.set(job.clone(), Some(at));
-        }
-    }
-
     /// Returns when something is due or to be looked at.
     pub(crate) fn next(&self) -> Option<Timestamp> {
         [self.table.next(), self.jobs.wake()].into_iter().flatten().min()

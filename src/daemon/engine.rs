@@ -9,13 +9,14 @@
 //! could not be written down is held and written later: an action that the API
 //! has accepted is never posted again.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use slog::error;
+use slog::{error, info};
 
+use super::calendar::Slot;
 use super::gate::Gate;
 use super::index::{Index, Key, Live};
 use super::moves::Held;
@@ -24,10 +25,13 @@ use super::watching::Watches;
 use super::workers::{Pool, Task, Workers};
 use super::{Event, Parts};
 use crate::chain::Chain;
+use crate::names::JobName;
 use crate::spool::{Folder, Record, Run, SpoolError};
 use crate::stage::submit::{Around, JobState};
 use crate::stage::{Move, Pause, Step, Work, collect, deliver, fetch, submit};
 
+/// How much of the disk's bytes and files must be free for a new action to be posted.
+const ROOM_MIN: f64 = 0.05;
 /// How long the engine sleeps at the most, so that a clock that was set is noticed.
 const NAP: Duration = Duration::from_secs(60);
 
@@ -44,6 +48,10 @@ pub(crate) struct Engine {
     pub(super) workers: Workers,
     queues: [VecDeque<Key>; 2],
     pub(super) held: Vec<Held>,
+    /// Whether the disk has room for new actions and their results.
+    room: bool,
+    /// Slots that could not be launched, and when that is tried again.
+    pub(super) unlaunched: BTreeMap<JobName, (Slot, Timestamp)>,
 }
 
 impl Engine {
@@ -61,6 +69,8 @@ impl Engine {
             workers,
             queues: [VecDeque::new(), VecDeque::new()],
             held: Vec::new(),
+            room: true,
+            unlaunched: BTreeMap::new(),
         }
     }
 
@@ -68,12 +78,36 @@ impl Engine {
     pub(crate) fn turn(&mut self) -> Option<Timestamp> {
         let now = self.parts.clock.now();
         self.retry_held(now);
+        if self.index.next_due().is_some_and(|due| due <= now) {
+            self.look_for_room();
+        }
         while let Some(key) = self.index.pop_due(now) {
             self.step(&key, now);
         }
         self.serve_queues(now);
         let held = self.held.iter().map(|held| held.at).min();
-        [self.index.next_due(), held].into_iter().flatten().min()
+        let launch = self.unlaunched.values().map(|(_, at)| *at).min();
+        [self.index.next_due(), held, launch].into_iter().flatten().min()
+    }
+
+    /// Looks how much of the disk is free: results that cannot be stored are better not asked for.
+    fn look_for_room(&mut self) {
+        let Ok(space) = self.parts.spool.disk().space(self.parts.spool.layout().root()) else {
+            // A disk that does not even answer that is noticed by what is written.
+            return;
+        };
+        let room = space.bytes >= ROOM_MIN && space.files >= ROOM_MIN;
+        if room != self.room {
+            let percent = |part: f64| format!("{:.1} %", part * 100.0);
+            let (bytes, files) = (percent(space.bytes), percent(space.files));
+            if room {
+                info!(self.parts.log, "the disk has room again"; "bytes" => bytes, "files" => files);
+            } else {
+                error!(self.parts.log, "the disk is nearly full: nothing new is posted";
+                    "bytes" => bytes, "files" => files);
+            }
+        }
+        self.room = room;
     }
 
     /// Waits for an event until `until`, a minute at the most.
@@ -137,6 +171,7 @@ impl Engine {
             ended: live.tries.ended,
             not_before: live.tries.not_before,
             job,
+            room: self.room,
             newer: self.index.newer(&key.1, &live.facts),
         }
     }

@@ -11,30 +11,51 @@ use super::engine::Engine;
 use crate::chain::Chain;
 use crate::clock::after;
 use crate::job::change::Change;
-use crate::names::RunId;
+use crate::names::{JobName, RunId};
 use crate::spool::{Origin, SpoolError};
 use crate::stage::launch;
+use crate::stage::submit::JobState;
 
 /// How long after a failed launch it is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 
 impl Engine {
-    /// Launches every job whose slot is due.
+    /// Launches every job whose slot is due, and those that could not be launched before.
     pub(crate) fn launch_due(&mut self, now: Timestamp) {
-        for slot in self.parts.calendar.due(now, &self.parts.log) {
-            let name = slot.job.name.clone();
-            if let Err(error) = self.launch(&slot, now) {
-                error!(self.parts.log, "cannot launch"; "job" => %name, "error" => Chain(&error));
-                if let Some(fire) = slot.fire {
-                    self.parts.calendar.retry(&name, fire, after(now, RETRY));
+        let due = self.parts.calendar.due(now, &self.parts.log);
+        let again =
+            self.unlaunched.keys().filter(|job| due.iter().all(|slot| slot.job.name != **job));
+        let again: Vec<JobName> = again.cloned().collect();
+        for name in again {
+            match self.unlaunched.remove(&name) {
+                Some((slot, at)) if at <= now => {
+                    // The slot was due with the job as it was then; one that is gone has none.
+                    if self.parts.calendar.state(&name) == JobState::Ready {
+                        self.try_launch(slot, now);
+                    }
                 }
-                continue;
+                Some(later) => drop(self.unlaunched.insert(name, later)),
+                None => {}
             }
-            // Only now: a crash before this finds the run on disk, which counts as well.
-            if let Err(error) = self.parts.calendar.passed(&name, &self.parts.spool) {
-                error!(self.parts.log, "cannot write down last slot"; "job" => %name,
-                    "error" => Chain(&error));
-            }
+        }
+        for slot in due {
+            self.unlaunched.remove(&slot.job.name);
+            self.try_launch(slot, now);
+        }
+    }
+
+    fn try_launch(&mut self, slot: Slot, now: Timestamp) {
+        let name = slot.job.name.clone();
+        if let Err(error) = self.launch(&slot, now) {
+            error!(self.parts.log, "cannot launch"; "job" => %name, "error" => Chain(&error));
+            // On time it was found; that the disk took it late is not the job's fault.
+            self.unlaunched.insert(name, (slot, after(now, RETRY)));
+            return;
+        }
+        // Only now: a crash before this finds the run on disk, which counts as well.
+        if let Err(error) = self.parts.calendar.passed(&name, &self.parts.spool) {
+            error!(self.parts.log, "cannot write down last slot"; "job" => %name,
+                "error" => Chain(&error));
         }
     }
 

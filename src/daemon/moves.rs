@@ -46,9 +46,7 @@ impl Engine {
         if let Err(error) = self.try_outcome(key, &moved, &record, now) {
             error!(self.parts.log, "cannot write down an outcome, it is held";
                 "run" => %key.1, "error" => Chain(&error));
-            if let Some(tries) = self.index.tries(key) {
-                tries.busy = true;
-            }
+            self.set_busy(key, true);
             let at = after(now, backoff::delay(1, crate::random::jitter(), None));
             self.held.push(Held { key: key.clone(), moved, record, at, failures: 1 });
         }
@@ -99,6 +97,8 @@ impl Engine {
                 self.held.push(held);
                 continue;
             }
+            // The move may begin the next piece of work, which then has the run.
+            self.set_busy(&held.key, false);
             match self.try_outcome(&held.key, &held.moved, &held.record, now) {
                 Ok(()) => info!(self.parts.log, "held outcome written"; "run" => %held.key.1),
                 Err(error) => {
@@ -110,6 +110,16 @@ impl Engine {
                     self.held.push(held);
                 }
             }
+        }
+        let waiting: Vec<Key> = self.held.iter().map(|held| held.key.clone()).collect();
+        for key in waiting {
+            self.set_busy(&key, true);
+        }
+    }
+
+    fn set_busy(&mut self, key: &Key, busy: bool) {
+        if let Some(tries) = self.index.tries(key) {
+            tries.busy = busy;
         }
     }
 

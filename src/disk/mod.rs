@@ -34,8 +34,8 @@ mod tests;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 #[cfg(test)]
 pub(crate) use fs::Safeguard;
@@ -86,6 +86,8 @@ pub(crate) struct Disk {
     prefix: &'static str,
     next: Arc<AtomicU64>,
     suspects: Suspects,
+    /// Temporaries that could not be removed.
+    litter: Arc<Mutex<Vec<PathBuf>>>,
 }
 
 /// What was found in the place of a file that was to be rewritten.
@@ -103,7 +105,8 @@ impl Disk {
     /// with names that begin with `prefix`.
     pub(crate) fn new(fs: Arc<dyn Fs>, scratch: PathBuf, prefix: &'static str) -> Disk {
         let next = Arc::new(AtomicU64::new(0));
-        Disk { fs, scratch, prefix, next, suspects: Suspects::default() }
+        let (suspects, litter) = (Suspects::default(), Arc::default());
+        Disk { fs, scratch, prefix, next, suspects, litter }
     }
 
     /// Creates a file with `bytes` as its content; `AlreadyExists` if the name is taken.
@@ -267,6 +270,9 @@ impl Disk {
 
     /// Writes a file of the scratch folder and makes its content durable.
     fn temporary(&self, bytes: &[u8]) -> Result<PathBuf, DiskError> {
+        let litter =
+            std::mem::take(&mut *self.litter.lock().unwrap_or_else(PoisonError::into_inner));
+        litter.iter().for_each(|temporary| self.abandon(temporary));
         let (path, mut file) = self.begin_temporary()?;
         let written = file.append(bytes).and_then(|()| file.sync());
         if written.is_err() {
@@ -290,10 +296,18 @@ impl Disk {
         }
     }
 
-    /// Removes a temporary that nobody wants. That it cannot be removed is not worth
-    /// an error of its own: the scratch folder is swept at the next start.
+    /// Removes a temporary that nobody wants. That it cannot be removed is not worth an error of its
+    /// own: it is tried again with the next one, and at the next start the scratch folder is swept.
     fn abandon(&self, temporary: &Path) {
-        self.fs.unlink(temporary).ok();
+        match self.fs.unlink(temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                self.litter
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(temporary.to_owned());
+            }
+            _ => {}
+        }
     }
 
     fn sync_parent(&self, path: &Path) -> Result<(), DiskError> {

@@ -22,6 +22,9 @@ pub(super) const VALID_SINCE: Duration = Duration::from_secs(60);
 /// How long after its expiry the platform can no longer run an action.
 const RUN_OUT: Duration = Duration::from_secs(60);
 
+/// How long until it is looked again whether the disk has room.
+const ROOM_LOOK: Duration = Duration::from_secs(30);
+
 /// Whether the job of a run lets it be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum JobState {
@@ -46,6 +49,8 @@ pub(crate) struct Around {
     pub(crate) not_before: Timestamp,
     /// Whether the job lets it be sent.
     pub(crate) job: JobState,
+    /// Whether the disk has room for what follows.
+    pub(crate) room: bool,
     /// A newer run of the same job that waits as well.
     pub(crate) newer: Option<RunId>,
 }
@@ -98,6 +103,9 @@ fn decide_to_send(record: &Record, around: &Around) -> Step {
     }
     if around.now < around.not_before {
         return Step::Wait(Some(around.not_before.min(deadline)));
+    }
+    if !around.room {
+        return Step::Wait(Some(after(around.now, ROOM_LOOK).min(deadline)));
     }
     if is_fresh(record, around.now) {
         // What was signed still serves; only that it may arrive now must be durable first.

@@ -29,7 +29,7 @@ fn a_runner_killed_at_any_step_loses_nothing_and_sends_nothing_twice() {
     let mut faults = Vec::new();
     for scenario in ALL {
         for steps in 0.. {
-            if !full() && chance.one_in(3) {
+            if !full() && !chance.one_in(3) {
                 continue;
             }
             let Some(end) = killed(scenario.begin(), steps) else { break };

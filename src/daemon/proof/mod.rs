@@ -7,6 +7,7 @@
 
 mod broken;
 mod chance;
+mod damage;
 mod failing;
 mod kill;
 mod power;

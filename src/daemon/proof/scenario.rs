@@ -280,6 +280,16 @@ pub(super) struct Play {
 }
 
 impl Scenario {
+    /// Tells whether the runner is restarted in it.
+    pub(super) fn restarts(&self) -> bool {
+        self.beats.iter().any(|beat| matches!(beat, Restart))
+    }
+
+    /// Tells whether nobody does anything in it.
+    pub(super) fn is_left_alone(&self) -> bool {
+        self.beats.iter().all(|beat| matches!(beat, At(_) | Pass(_)))
+    }
+
     /// Returns the scenario before its first step.
     pub(super) fn begin(&self) -> Play {
         self.begin_on(|fs| fs)
@@ -345,16 +355,22 @@ impl Play {
         if !self.world.start() {
             return Err("it cannot be started".to_owned());
         }
-        self.catch_up()
+        self.wait();
+        self.verdict(true)
     }
 
-    /// As [`Play::finish`], without a start.
-    pub(super) fn catch_up(&mut self) -> Result<(), String> {
+    /// Lets time pass until nothing more can happen.
+    pub(super) fn wait(&mut self) {
         for seconds in [1, 5, 20, 60, 130, 400, 400, 86_400] {
             self.world.pass(seconds);
         }
+    }
+
+    /// Says what is wrong with what has come of the scenario; `tidy`: also that something is left
+    /// which the next start removes.
+    pub(super) fn verdict(&self, tidy: bool) -> Result<(), String> {
         let (actions, spool) = (self.world.platform.actions().len(), self.world.spool());
-        let mut faults = self.world.faults();
+        let mut faults = self.world.faults(tidy);
         let fits = |end: &End| end.actions == actions && end.spool == spool;
         if !self.scenario.ends.iter().any(fits) {
             faults.push(format!("{actions} actions, {spool:?}"));

@@ -200,9 +200,8 @@ impl World {
     }
 
     fn entries(&self, folder: Folder) -> Vec<(String, Kind)> {
-        let listed = self.fs.list(&home("spool").join(folder.path())).unwrap_or_default();
-        let entry = |entry: crate::disk::Entry| (entry.name.into_string().unwrap(), entry.kind);
-        listed.into_iter().map(entry).collect()
+        let listed = self.fs.names(&home("spool").join(folder.path()));
+        listed.into_iter().map(|entry| (entry.name.into_string().unwrap(), entry.kind)).collect()
     }
 
     /// Returns the path of the file of the only run in a folder.
@@ -216,13 +215,13 @@ impl World {
     pub(super) fn mv(&self, from: Folder, to: Folder) {
         let Some(path) = self.only(from) else { return };
         let to = home("spool").join(to.path()).join(path.file_name().unwrap());
-        self.fs.replace(&path, &to).ok();
+        self.fs.mv(&path, &to);
     }
 
     /// Removes the only run in a folder, as a person would.
     pub(super) fn rm(&self, folder: Folder) {
         if let Some(path) = self.only(folder) {
-            self.fs.unlink(&path).ok();
+            self.fs.rm(&path);
         }
     }
 
@@ -240,8 +239,9 @@ impl World {
         files.map(record).collect()
     }
 
-    /// Says what is wrong with what the world has come to, whatever was played.
-    pub(super) fn faults(&self) -> Vec<String> {
+    /// Says what is wrong with what the world has come to, whatever was played; `tidy`: also what
+    /// the next start removes.
+    pub(super) fn faults(&self, tidy: bool) -> Vec<String> {
         let mut faults = Vec::new();
         for record in self.records(Folder::CommandDone) {
             match record {
@@ -249,10 +249,13 @@ impl World {
                 Err(error) => faults.push(error),
             }
         }
-        for entry in self.fs.list(&home("spool/.tmp")).unwrap_or_default() {
+        let scratch = self.fs.list(&home("spool/.tmp")).unwrap_or_default();
+        for entry in scratch.into_iter().filter(|_| tidy) {
             faults.push(format!("temporary left: {}", entry.name.display()));
         }
-        self.parts(&home(""), &mut faults);
+        if tidy {
+            self.parts(&home(""), &mut faults);
+        }
         faults
     }
 

@@ -1,11 +1,12 @@
 //! The calls of the model: what [`Fs`] asks for, on the tree.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use super::tree::{Body, Inode};
+use super::tree::{Body, Inode, Tree};
 use super::{ModelFs, lock};
 use crate::disk::fs::{Entry, Fs, FsFile, Kind, Lock, Meta, Safeguard, Space, Stamp};
 use crate::disk::guard;
@@ -190,11 +191,7 @@ impl Fs for ModelFs {
     fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
         let tree = self.look()?;
         let folder = tree.find(path)?;
-        let entry = |(name, inode): (&std::ffi::OsString, Inode)| Entry {
-            name: name.clone(),
-            kind: kind(&tree.nodes[&inode].body),
-        };
-        Ok(tree.names(folder).map(entry).collect())
+        Ok(entries(&tree, folder))
     }
 
     fn meta(&self, path: &Path) -> io::Result<Meta> {
@@ -231,6 +228,15 @@ impl Fs for ModelFs {
     fn keeps(&self, safeguard: Safeguard) -> bool {
         self.shared.left_out != Some(safeguard)
     }
+}
+
+/// Returns the entries of a folder.
+pub(super) fn entries(tree: &Tree, folder: Inode) -> Vec<Entry> {
+    let entry = |(name, inode): (&OsString, Inode)| Entry {
+        name: name.clone(),
+        kind: kind(&tree.nodes[&inode].body),
+    };
+    tree.names(folder).map(entry).collect()
 }
 
 fn kind(body: &Body) -> Kind {

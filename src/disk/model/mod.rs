@@ -21,7 +21,7 @@ use jiff::Timestamp;
 pub(crate) use fuse::{Blow, Fuse, Step};
 use tree::{Body, Inode, Torn, Tree};
 
-use super::fs::{Safeguard, Space};
+use super::fs::{Entry, Safeguard, Space};
 
 /// Tells the time of the files.
 pub(crate) type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -196,9 +196,31 @@ impl ModelFs {
         Ok(self.tree())
     }
 
+    /// Moves a file as a person does, whose commands do not fail; what is there is replaced.
+    pub(crate) fn mv(&self, from: &Path, to: &Path) {
+        self.rename_in(&mut self.tree(), from, to, true).unwrap();
+    }
+
+    /// Lists a folder as a person does; one that is not there is empty.
+    pub(crate) fn names(&self, path: &Path) -> Vec<Entry> {
+        let tree = self.tree();
+        tree.find(path).map(|folder| calls::entries(&tree, folder)).unwrap_or_default()
+    }
+
+    /// Removes a file as a person does.
+    pub(crate) fn rm(&self, path: &Path) {
+        let mut tree = self.tree();
+        let (folder, name) = tree.place(path).unwrap();
+        tree.change(&[(folder, &name, None)]);
+    }
+
     fn rename_to(&self, from: &Path, to: &Path, replace: bool) -> io::Result<()> {
-        let now = self.now();
         let mut tree = self.change()?;
+        self.rename_in(&mut tree, from, to, replace)
+    }
+
+    fn rename_in(&self, tree: &mut Tree, from: &Path, to: &Path, replace: bool) -> io::Result<()> {
+        let now = self.now();
         let inode = tree.find(from)?;
         let ((old, old_name), (new, new_name)) = (tree.place(from)?, tree.place(to)?);
         if tree.get(new, &new_name).is_some() && !replace {
