@@ -19,6 +19,7 @@ use slog::{error, info};
 use super::calendar::Slot;
 use super::gate::Gate;
 use super::index::{Index, Key, Live};
+use super::ledger::Ledger;
 use super::moves::Held;
 use super::scan::Strangers;
 use super::watching::Watches;
@@ -40,6 +41,7 @@ const NAP: Duration = Duration::from_secs(60);
 pub(crate) struct Engine {
     pub(super) parts: Parts,
     pub(super) index: Index,
+    pub(super) ledger: Ledger,
     pub(super) began: Timestamp,
     pub(super) strangers: Strangers,
     pub(super) watches: Watches,
@@ -61,6 +63,7 @@ impl Engine {
         Engine {
             parts,
             index: Index::default(),
+            ledger: Ledger::default(),
             began,
             strangers: Strangers::default(),
             watches: Watches::default(),
@@ -259,7 +262,9 @@ impl Engine {
 
     /// Gives a worker the record that counts; tells whether it has begun.
     fn start(&mut self, key: &Key, work: Work, now: Timestamp) -> bool {
-        match self.current(key) {
+        let known =
+            if work == Work::Search { self.ledger.complete(&self.parts.spool) } else { Ok(()) };
+        match known.and_then(|()| self.current(key)) {
             Ok(Some(run)) => self.start_with(key, work, run.into_record(), now),
             Ok(None) => {
                 self.gate.release(key);
@@ -300,7 +305,8 @@ impl Engine {
                 tries.failures.saturating_add(1)
             }
         };
-        let taken = self.index.action_ids(key);
+        let mut taken = self.index.action_ids(key);
+        taken.extend(self.ledger.action_ids(&key.1));
         let task = Task { key: key.clone(), work: work.clone(), record, attempt, polls, taken };
         if let Err(error) = self.workers.begin(task) {
             error!(self.parts.log, "cannot start a worker"; "run" => %key.1, "error" => Chain(&error));
@@ -316,7 +322,10 @@ impl Engine {
     /// one: their signatures would be the same.
     fn free_second(&self, record: &Record, valid_from: Timestamp) -> Timestamp {
         let mut valid_from = valid_from;
-        while self.index.is_dated(&record.request.action_name, valid_from, &record.id) {
+        let name = &record.request.action_name;
+        while self.index.is_dated(name, valid_from, &record.id)
+            || self.ledger.is_dated(name, valid_from, &record.id)
+        {
             valid_from = crate::clock::before(valid_from, Duration::from_secs(1));
         }
         valid_from
@@ -346,6 +355,7 @@ impl Engine {
         if run.folder().is_active() {
             self.index.put(run, now, self.began);
         } else {
+            self.ledger.note(run.record());
             self.index.forget(&key);
         }
     }

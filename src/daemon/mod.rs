@@ -13,6 +13,7 @@ mod engine;
 mod gate;
 mod index;
 mod launching;
+mod ledger;
 mod moves;
 mod outcome;
 #[cfg(test)]

@@ -33,6 +33,14 @@ pub(crate) struct Strangers {
 impl Engine {
     /// Looks at every name in the folders that a stage acts on, and at what is new in `action/done`.
     pub(crate) fn scan(&mut self) {
+        match self.parts.spool.mend() {
+            Ok(false) => {}
+            // What was watched is gone as well.
+            Ok(true) => self.rewatch(),
+            Err(error) => {
+                error!(self.parts.log, "cannot make folders"; "error" => Chain(&error));
+            }
+        }
         for folder in Folder::ALL {
             if folder.is_active() || folder == Folder::ActionDone {
                 match self.parts.spool.names(folder) {

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use slog::warn;
@@ -15,6 +16,9 @@ use super::{DaemonError, Event};
 use crate::chain::Chain;
 use crate::spool::Folder;
 use crate::watch::Watcher;
+
+/// What ended longer ago cannot have been signed in the second of an action that is signed now.
+const RECENT: Duration = Duration::from_secs(3600);
 
 /// The watches, if there are any.
 #[derive(Debug, Default)]
@@ -92,6 +96,7 @@ impl Engine {
     /// Reads everything for the first time.
     pub(crate) fn begin(&mut self) -> Result<(), DaemonError> {
         let now = self.parts.clock.now();
+        self.ledger.read(&self.parts.spool, crate::clock::before(now, RECENT))?;
         self.parts.calendar.begin(&self.parts.spool, now, &self.parts.log)?;
         self.watch_jobs();
         for job in self.parts.calendar.names() {

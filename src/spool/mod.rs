@@ -15,6 +15,37 @@
 //!
 //! **Failure.** An error of the disk leaves the entry where it is. A file that
 //! is no record goes to `action/invalid` with its reason and stops no other.
+//!
+//! # Every edge, and what a crash makes of it
+//!
+//! A *create* is: temporary, write, fsync, rename to a free name, fsync of the
+//! folder. A *rewrite* is: temporary, write, fsync, exchange, fsync of the folder,
+//! unlink of the old file. Both are committed by their fsync of the folder: before
+//! it the machine may come back with the old state or with the new one, after it
+//! with the new one only. Temporaries that are left are swept at start.
+//!
+//! | edge | durable operations, in order | what a crash leaves | recovery |
+//! | --- | --- | --- | --- |
+//! | launch: → new | 1 create in `new`; 2 stamp of the slot | before 1 nothing; between 1 and 2 a run without a stamp | before: the slot is found again, if it is on time; between: the run's id counts as the stamp |
+//! | claim: new → new | 1 rename to the run's id; 2 rewrite as a record | between: an action under a claimed name | it is made a record, under that id |
+//! | adopt: → action/inflight | 1 create in `action/inflight`; 2 unlink of the original's file | between: both | the file gives the same id again, and only it is removed |
+//! | Renewed, Noted: new | rewrite | the old record or the new one | the stage decides anew; a lost note is made again |
+//! | Signed: new | 1 rewrite with text, signature and `fate` = unknown; then the POST | before 1: not sent; after 1: perhaps sent | before: signed anew; after: searched for, neither posted nor signed before it is known that it is not there |
+//! | Accepted: new → action/inflight | 1 create in `action/inflight`; 2 unlink in `new` | before 1: as after Signed; between: both files | before: the search finds it; between: the higher `seq` counts, the other is removed after an fsync of the winner's folder |
+//! | Refused: new → invalid | 1 create in `invalid`; 2 unlink in `new` | before 1: as after Signed; between: both | as Accepted |
+//! | SentOnly, Collected: action/inflight → action/done | 1 create in `command/ready`, not for SentOnly; 2 create in `action/done`; 3 unlink in `action/inflight` | between 1 and 2: a command record of an action that seems to run; between 2 and 3: both files | between 1 and 2: collected again, the command record stays; then as Accepted |
+//! | Marked: action/done | 1 create in `command/ready`; 2 rewrite | between: no mark | marked again, the command record stays |
+//! | Misplaced: → invalid | 1 create in `invalid`; 2 unlink | both | as Accepted |
+//! | Begun: ready → command/inflight | 1 create in `command/inflight` with the document's place; 2 unlink in `ready` | before 1: no place chosen; between: both | before: it is chosen anew; between: as Accepted |
+//! | FetchNoted: command/inflight | rewrite | a note more or less | none needed |
+//! | Fetched: command/inflight → returned | 1 the document has its name; 2 create in `returned`; 3 unlink in `command/inflight` | before 1: a part; between 1 and 2: a document that is complete | the part goes on at its last whole command; a document that is there ends the fetch; then as Accepted |
+//! | FetchGivenUp: command/inflight → command/done | 1 create in `command/done`; 2 unlink | both | as Accepted |
+//! | Delivered: returned | the plugin ends; rewrite | between: a plugin that took the results and is owed | it is run again, with the same ids |
+//! | Finished: returned → command/done | create and unlink, or one rename if nothing changes | both, or one of the two | as Accepted; a rename that was lost is made again |
+//! | burial: → invalid | 1 create of the reason; 2 rename of the file | between: a reason without a file | the file is judged again, and finds its reason there |
+//!
+//! At start the folders are fsynced before anything in them is believed: what a
+//! process that died had renamed can be seen, and could still be lost.
 
 mod arrivals;
 mod doubles;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::scenario::{ALL, Play};
 use super::world::{World, home};
+use crate::daemon::testing::Mood;
 use crate::disk::model::Blow;
 use crate::disk::{Fs, Space, read};
 use crate::spool::Folder;
@@ -143,6 +144,40 @@ fn nothing_is_posted_while_the_disk_is_nearly_full() {
     assert_eq!(play.world.platform.posts(), 0);
     assert_eq!(play.world.spool(), ["action/new job.20261122T120100Z"]);
     play.world.fs.set_space(Space { bytes: 0.05, files: 0.5 });
+    play.wait();
+    assert_eq!(play.verdict(true), Ok(()));
+}
+
+#[test]
+fn two_actions_of_one_name_and_second_can_be_told_apart_even_after_the_first_is_over() {
+    let mut play = ALL[0].begin();
+    let text = br#"{"name":"twin","target":"status='online'","operations":[{"module":"file","parameters":{}}]}"#;
+    assert!(play.world.start());
+    for twin in ["one", "two"] {
+        // The second time the answer is lost, so that the action is searched for.
+        play.world.platform.expect(&[if twin == "one" { Mood::Accept } else { Mood::Lose }]);
+        play.world.fs.put(&home(&format!("spool/action/new/{twin}.json")), text);
+        assert!(play.world.start());
+        play.world.pass(0);
+        play.world.mv(Folder::ActionInflight, Folder::ActionDone);
+        play.world.pass(0);
+    }
+    play.wait();
+    let mut ids: Vec<_> = play.world.records(Folder::CommandDone);
+    ids.retain(|record| record.as_ref().is_ok_and(|record| record.request.action_name == "twin"));
+    let ids: std::collections::BTreeSet<_> =
+        ids.into_iter().map(|record| record.unwrap().action_id).collect();
+    assert_eq!(ids.len(), 2, "{:?}", play.world.spool());
+}
+
+#[test]
+fn a_folder_that_is_removed_is_made_again() {
+    let mut play = ALL[0].begin();
+    assert!(play.world.start());
+    for folder in Folder::ALL {
+        play.world.fs.rm(&home("spool").join(folder.path()));
+    }
+    play.go_on_without_start();
     play.wait();
     assert_eq!(play.verdict(true), Ok(()));
 }

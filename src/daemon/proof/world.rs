@@ -141,10 +141,16 @@ impl World {
             plugins: Arc::clone(&self.plugins) as Arc<dyn Deliver>,
             settle: self.settle,
         };
-        let Ok((mut engine, events)) = place.engine() else { return false };
-        let begun = engine.begin().is_ok();
-        self.engine = Some((engine, events));
-        begun
+        let begun = place.engine().map_err(|error| crate::chain::Chain(&error).to_string());
+        let begun = begun.and_then(|(mut engine, events)| {
+            let begun = engine.begin();
+            self.engine = Some((engine, events));
+            begun.map_err(|error| crate::chain::Chain(&error).to_string())
+        });
+        if let Err(error) = &begun {
+            println!("cannot begin: {error}");
+        }
+        begun.is_ok()
     }
 
     /// Ends the engine as a crash would.
