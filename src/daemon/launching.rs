@@ -27,15 +27,12 @@ impl Engine {
             self.unlaunched.keys().filter(|job| due.iter().all(|slot| slot.job.name != **job));
         let again: Vec<JobName> = again.cloned().collect();
         for name in again {
-            match self.unlaunched.remove(&name) {
-                Some((slot, at)) if at <= now => {
-                    // The slot was due with the job as it was then; one that is gone has none.
-                    if self.parts.calendar.state(&name) == JobState::Ready {
-                        self.try_launch(slot, now);
-                    }
-                }
-                Some(later) => drop(self.unlaunched.insert(name, later)),
-                None => {}
+            let Some((slot, at)) = self.unlaunched.remove(&name) else { continue };
+            if at > now {
+                self.unlaunched.insert(name, (slot, at));
+            } else if self.parts.calendar.state(&name) == JobState::Ready {
+                // The slot was due with the job as it was then; one that is gone has none.
+                self.try_launch(slot, now);
             }
         }
         for slot in due {

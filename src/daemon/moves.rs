@@ -59,10 +59,10 @@ impl Engine {
         record: &Record,
         now: Timestamp,
     ) -> Result<(), SpoolError> {
-        if let Some(run) = self.current(key)? {
-            if moved.edge.begins_in(run.folder()) {
-                return self.follow(key, run, moved, now);
-            }
+        if let Some(run) = self.current(key)?
+            && moved.edge.begins_in(run.folder())
+        {
+            return self.follow(key, run, moved, now);
         }
         if moved.edge == Edge::Accepted && self.is_recorded(key, moved, record)? {
             // The move was made, and only an fsync after it had failed.
@@ -100,7 +100,10 @@ impl Engine {
             // The move may begin the next piece of work, which then has the run.
             self.set_busy(&held.key, false);
             match self.try_outcome(&held.key, &held.moved, &held.record, now) {
-                Ok(()) => info!(self.parts.log, "held outcome written"; "run" => %held.key.1),
+                Ok(()) => {
+                    info!(self.parts.log, "held outcome written"; "run" => %held.key.1);
+                    self.index.schedule(&held.key, Some(now));
+                }
                 Err(error) => {
                     held.failures = held.failures.saturating_add(1);
                     let delay = backoff::delay(held.failures, crate::random::jitter(), None);

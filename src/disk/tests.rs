@@ -132,6 +132,6 @@ fn after_a_failed_fsync_of_a_folder_nothing_is_removed_from_it_before_one_succee
     fs.fuse().set(Blow::Never);
     assert!(disk.find(a).unwrap().is_some());
     disk.unlink(a).unwrap();
-    assert_eq!(disk.suspects(), [Path::new("/none"); 0]);
+    assert!(disk.suspects().is_empty());
     assert_eq!(disk.list(Path::new("/a")).unwrap().len(), 1);
 }
