@@ -353,7 +353,7 @@ impl Play {
     /// Lets time pass until nothing more can happen, and says what is wrong then.
     pub(super) fn finish(&mut self) -> Result<(), String> {
         if !self.world.start() {
-            return Err("it cannot be started".to_owned());
+            return Err(format!("it cannot be started: {:?}", self.world.refusal));
         }
         self.wait();
         self.verdict(true)

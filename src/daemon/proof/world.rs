@@ -74,6 +74,8 @@ pub(super) struct World {
     plugins: Arc<Recorder>,
     settle: Duration,
     engine: Option<(Engine, Receiver<Event>)>,
+    /// Why it could not begin the last time.
+    pub(super) refusal: Option<String>,
 }
 
 fn now_of(clock: &Arc<TestClock>) -> Now {
@@ -91,7 +93,15 @@ impl World {
         let (fuse, got, failures) = (Arc::clone(fs.fuse()), Mutex::default(), Mutex::default());
         let plugins = Recorder { fs: Some(fs.clone()), fuse: Arc::clone(&fuse), got, failures };
         let platform = Arc::new(Platform::default().fork(fuse));
-        World { fs, clock, platform, plugins: Arc::new(plugins), settle: SETTLE, engine: None }
+        World {
+            fs,
+            clock,
+            platform,
+            plugins: Arc::new(plugins),
+            settle: SETTLE,
+            engine: None,
+            refusal: None,
+        }
     }
 
     /// Returns the world after a cut of power: see [`ModelFs::after_cut`].
@@ -108,7 +118,7 @@ impl World {
         let plugins = Recorder { fs: Some(fs.clone()), fuse: Arc::clone(&fuse), got, failures };
         let platform = Arc::new(self.platform.fork(fuse));
         let (plugins, settle) = (Arc::new(plugins), self.settle);
-        World { fs, clock, platform, plugins, settle, engine: None }
+        World { fs, clock, platform, plugins, settle, engine: None, refusal: None }
     }
 
     /// Sets how long an unanswered POST may still take effect.
@@ -147,10 +157,8 @@ impl World {
             self.engine = Some((engine, events));
             begun.map_err(|error| crate::chain::Chain(&error).to_string())
         });
-        if let Err(error) = &begun {
-            println!("cannot begin: {error}");
-        }
-        begun.is_ok()
+        self.refusal = begun.err();
+        self.refusal.is_none()
     }
 
     /// Ends the engine as a crash would.
