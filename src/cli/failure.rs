@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::action::{ParseError, SignError, SignVerdict};
 use crate::api::SettingsError;
 use crate::chain::Chain;
 use crate::config::fault::ConfigError;
@@ -34,13 +35,10 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The client's configuration cannot be read.
-    #[error("the API and the key are not known (clientconfpath in {} names the file that tells them)", config.display())]
-    ClientFile {
-        /// The runner's configuration.
-        config: PathBuf,
-        /// Why not.
-        source: DiskError,
-    },
+    #[error(
+        "cannot tell where the API is and which key signs: clientconfpath in [client] names the file"
+    )]
+    ClientFile(#[source] DiskError),
     /// Nothing says where the client's configuration is.
     #[error("cannot tell where .migrc is: HOME is not set; set clientconfpath in [client]")]
     NoHome,
@@ -101,6 +99,17 @@ pub(crate) enum Failure {
     /// A file that was named on the command line cannot be read.
     #[error(transparent)]
     Input(DiskError),
+    /// A file is no action.
+    #[error("{} is no action", path.display())]
+    Action {
+        /// The file.
+        path: PathBuf,
+        /// Where it is none.
+        source: ParseError,
+    },
+    /// The key did not sign.
+    #[error(transparent)]
+    Sign(#[from] SignError),
     /// A schedule or a time zone is wrong.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
@@ -195,12 +204,10 @@ impl Failure {
             | Failure::NoGnupgHome { .. }
             | Failure::NoDirectory { .. }
             | Failure::Api(_) => Exit::Config,
-            Failure::ConfigFile(error) | Failure::ClientFile { source: error, .. } => {
-                match disk(error) {
-                    Exit::Permission => Exit::Permission,
-                    _ => Exit::Config,
-                }
-            }
+            Failure::ConfigFile(error) | Failure::ClientFile(error) => match disk(error) {
+                Exit::Permission => Exit::Permission,
+                _ => Exit::Config,
+            },
             // What GnuPG itself fails at may pass; the service manager should try again.
             Failure::Key(KeyError::Hung { .. } | KeyError::Engine { .. }) => Exit::Unavailable,
             Failure::Key(_) => Exit::Config,
@@ -226,7 +233,14 @@ impl Failure {
                 _ => Exit::NoInput,
             },
             Failure::NoJob { .. } | Failure::NoSpool { .. } => Exit::NoInput,
-            Failure::Schedule(_) | Failure::BadJob { .. } | Failure::Name(_) => Exit::Data,
+            Failure::Schedule(_)
+            | Failure::BadJob { .. }
+            | Failure::Name(_)
+            | Failure::Action { .. } => Exit::Data,
+            Failure::Sign(error) => match error.verdict() {
+                SignVerdict::RetryLater => Exit::Unavailable,
+                SignVerdict::KeyUnusable => Exit::Config,
+            },
             Failure::Give { .. } => Exit::CannotCreate,
             Failure::Encode(_) => Exit::Software,
             Failure::Output(_) => Exit::Io,

@@ -9,13 +9,13 @@ use std::time::Duration;
 use slog::{Discard, Logger, o};
 
 use super::failure::Failure;
-use super::installation::{Installation, machine_zone};
+use super::hand::Hand;
+use super::installation::machine_zone;
 use super::output;
 use crate::chain::Chain;
 use crate::clock::{Clock, SystemClock};
-use crate::disk::Disk;
 use crate::names::RunId;
-use crate::spool::{Family, Folder, Layout, Record, Run, View};
+use crate::spool::{Family, Folder, Layout, Record, Run};
 use crate::wake::Hint;
 use crate::watch::{WatchError, Watcher};
 
@@ -39,9 +39,7 @@ pub(crate) enum Ending {
 /// Follows a run; made before the run is, so that no move is missed.
 #[derive(Debug)]
 pub(crate) struct Follower<'a> {
-    layout: &'a Layout,
-    disk: Disk,
-    owner: u32,
+    hand: &'a Hand<'a>,
     id: RunId,
     hints: Receiver<Hint>,
     watcher: Option<Watcher>,
@@ -51,18 +49,15 @@ pub(crate) struct Follower<'a> {
 }
 
 impl<'a> Follower<'a> {
-    /// Returns a follower of the run `id`, in a spool that belongs to `owner`.
-    pub(crate) fn new(installation: &'a Installation, id: &RunId, owner: u32) -> Follower<'a> {
+    /// Returns a follower of the run `id`.
+    pub(crate) fn new(hand: &'a Hand<'a>, id: &RunId) -> Follower<'a> {
         let (sender, hints) = channel();
-        let layout = &installation.layout;
-        let watcher = watch(layout, sender.clone());
+        let watcher = watch(hand.layout, sender.clone());
         if let Err(error) = &watcher {
             output::message(Chain(error));
         }
         Follower {
-            layout,
-            disk: installation.disk(),
-            owner,
+            hand,
             id: id.clone(),
             hints,
             watcher: watcher.ok(),
@@ -99,7 +94,7 @@ impl<'a> Follower<'a> {
 
     /// Returns the files of the run that count, in the order of the flow.
     fn look(&self) -> Result<(Option<Run>, Option<Run>), Failure> {
-        let view = View::new(self.layout, &self.disk, self.owner);
+        let view = self.hand.view();
         let action = view.counting(&self.id, Family::Action)?;
         let command = view.counting(&self.id, Family::Command)?;
         Ok((action, command))
@@ -130,18 +125,18 @@ impl<'a> Follower<'a> {
         if let Some(reason) = record.reason.or(record.error) {
             return Ok(reason);
         }
-        let note = self.layout.run(Folder::Invalid, &self.id).with_extension("json.reason");
-        if self.disk.find(&note)?.is_none() {
+        let note = self.hand.layout.run(Folder::Invalid, &self.id).with_extension("json.reason");
+        if self.hand.disk.find(&note)?.is_none() {
             return Ok("a person moved it there".to_owned());
         }
-        let bytes = self.disk.read(&note, REASON_BYTES_MAX)?;
+        let bytes = self.hand.disk.read(&note, REASON_BYTES_MAX)?;
         Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
     }
 
     /// Returns the folder in which a hint saw the run.
     fn place(&self, hint: &Hint) -> Option<Folder> {
         let Hint::Path(path) = hint else { return None };
-        let (folder, name) = self.layout.locate(path)?;
+        let (folder, name) = self.hand.layout.locate(path)?;
         (name == self.id.file_name().as_str()).then_some(folder)
     }
 

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::env;
 use super::failure::Failure;
 use crate::config::client::ClientConfig;
-use crate::config::runner::{PassphraseSource, RunnerConfig};
+use crate::config::runner::{ClientSettings, PassphraseSource, RunnerConfig};
 use crate::disk::guard::{self, Distrust};
 use crate::disk::{Context, Disk, DiskError, HAND_PREFIX, Meta, RealFs};
 use crate::job::Job;
@@ -150,24 +150,6 @@ impl Installation {
         })
     }
 
-    /// Reads the configuration of MIG's clients, and returns it with its path.
-    ///
-    /// # Errors
-    /// It cannot be read, has faults, or holds a secret that others can read.
-    pub(crate) fn client(&self) -> Result<(ClientConfig, PathBuf), Failure> {
-        let path = match &self.config.client.path {
-            Some(path) => path.clone(),
-            None => env::home().ok_or(Failure::NoHome)?.join(CLIENT_FILE),
-        };
-        let unread = |source| Failure::ClientFile { config: self.file.clone(), source };
-        let text = Text::read(&path, CONFIG_BYTES_MAX).map_err(unread)?;
-        let client = ClientConfig::parse(&text.bytes, &path)?;
-        if client.gpg.api_key.is_some() {
-            text.check_secret()?;
-        }
-        Ok((client, path))
-    }
-
     /// Returns what others could change of the directory, the jobs' folder and the plugins'.
     pub(crate) fn distrust(&self, user: u32) -> Result<Vec<Distrust>, DiskError> {
         let disk = self.disk();
@@ -183,6 +165,25 @@ impl Installation {
         }
         Ok(told)
     }
+}
+
+/// Reads the configuration of MIG's clients that the runner's names, and returns it with its path.
+///
+/// # Errors
+/// It cannot be read, has faults, or holds a secret that others can read.
+pub(crate) fn client(
+    settings: Option<&ClientSettings>,
+) -> Result<(ClientConfig, PathBuf), Failure> {
+    let path = match settings.and_then(|settings| settings.path.as_ref()) {
+        Some(path) => path.clone(),
+        None => env::home().ok_or(Failure::NoHome)?.join(CLIENT_FILE),
+    };
+    let text = Text::read(&path, CONFIG_BYTES_MAX).map_err(Failure::ClientFile)?;
+    let client = ClientConfig::parse(&text.bytes, &path)?;
+    if client.gpg.api_key.is_some() {
+        text.check_secret()?;
+    }
+    Ok((client, path))
 }
 
 /// Returns the machine's time zone. Where nothing tells it, it is UTC, as for the C library; the

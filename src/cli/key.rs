@@ -8,14 +8,15 @@
 //! copy that is made here is wiped.
 
 use std::io;
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
 use super::env;
 use super::failure::Failure;
-use super::installation::{Installation, Text};
+use super::installation::Text;
 use crate::config::client::ClientConfig;
-use crate::config::runner::PassphraseSource;
+use crate::config::runner::{ClientSettings, PassphraseSource};
 use crate::pgp::Keyring;
 
 /// The largest file with a passphrase that is read.
@@ -23,26 +24,26 @@ const PASSPHRASE_BYTES_MAX: u64 = 64 * 1024;
 /// The name of the passphrase among the service's credentials.
 const CREDENTIAL: &str = "mig-runner.passphrase";
 
-/// Opens the key that `client` names.
+/// Opens the key that `client`, read from `path`, names; `settings` may have its passphrase.
 ///
 /// # Errors
 /// It is not there or of no use, or its passphrase cannot be read.
 pub(crate) fn open(
-    installation: &Installation,
+    settings: Option<&ClientSettings>,
     client: &ClientConfig,
-    path: &std::path::Path,
+    path: &Path,
 ) -> Result<Keyring, Failure> {
     let home = match &client.gpg.home {
         Some(home) => home.clone(),
         None => env::gnupg_home().ok_or_else(|| Failure::NoGnupgHome { path: path.to_owned() })?,
     };
-    let passphrase = passphrase(installation)?;
+    let passphrase = passphrase(settings)?;
     Ok(Keyring::open(&home, &client.gpg.key_id, passphrase)?)
 }
 
 /// Returns the passphrase from the first place that has one.
-fn passphrase(installation: &Installation) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
-    let source = installation.config.client.passphrase.as_ref();
+fn passphrase(settings: Option<&ClientSettings>) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+    let source = settings.and_then(|settings| settings.passphrase.as_ref());
     if let Some(PassphraseSource::Here(secret)) = source {
         return Ok(Some(Zeroizing::new(secret.expose().as_bytes().to_vec())));
     }

@@ -7,14 +7,18 @@
 //! **Invariants.** Help and version need nothing but this program. Only [`output`]
 //! writes to stdout and stderr, only [`env`] reads the environment.
 
-pub(crate) mod env;
+mod action;
+mod env;
 mod failure;
 mod follow;
+mod hand;
 mod init;
 mod installation;
 mod key;
+mod next;
 mod outcome;
 mod output;
+mod retry;
 mod run;
 mod template;
 mod trigger;
@@ -24,12 +28,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use rustix::fs::Mode;
 
+use crate::disk::guard;
 use crate::exit::Exit;
+use action::Action;
 use failure::Failure;
 use init::Init;
 use installation::{CONFIG_DEFAULT, Installation};
+use next::Next;
+use retry::{Cancel, Retry};
 use run::Run;
 use trigger::Trigger;
 
@@ -49,13 +56,17 @@ struct Arguments {
 enum Command {
     Run(Run),
     Init(Init),
+    Next(Next),
     Trigger(Trigger),
+    Retry(Retry),
+    Cancel(Cancel),
+    Action(Action),
 }
 
 /// Runs `mig-runner` with the arguments of this process.
 pub(crate) fn main() -> ExitCode {
     // Whatever is made, logs and documents included, is for its owner alone.
-    let _before = rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    guard::keep_private();
     let done = match Arguments::try_parse() {
         Ok(arguments) => arguments.run(),
         Err(error) => refuse(&error),
@@ -76,7 +87,11 @@ impl Arguments {
         match self.command.unwrap_or_else(|| Command::Run(Run::default())) {
             Command::Run(run) => run.run(&load()?),
             Command::Init(init) => init.run(),
+            Command::Next(next) => next.run(load),
             Command::Trigger(trigger) => trigger.run(&load()?),
+            Command::Retry(retry) => retry.run(&load()?),
+            Command::Cancel(cancel) => cancel.run(&load()?),
+            Command::Action(action) => action.run(load),
         }
     }
 }

@@ -12,7 +12,7 @@ use slog::{Logger, crit, error, info, o, warn};
 use super::failure::Failure;
 use super::installation::{Installation, machine_zone};
 use super::output;
-use super::{env, key};
+use super::{env, installation, key};
 use crate::action::Signer;
 use crate::api::{Client, Credentials, HttpSettings};
 use crate::chain::Chain;
@@ -52,7 +52,7 @@ impl Run {
         "directory" => %installation.directory.display());
         let ran = begin(installation, &clock, &log).and_then(|(daemon, _held)| Ok(daemon.run()?));
         if let Err(failure) = &ran
-            && !matches!(installation.config.logging.target, LogTarget::Stdout)
+            && !matches!(logging.target, LogTarget::Stdout)
         {
             // The message goes to stderr; who only reads the log must find it too.
             crit!(log.root, "cannot run"; "error" => Chain(failure));
@@ -74,8 +74,9 @@ fn begin(
     if !faults.is_empty() {
         return Err(Failure::Distrusted { faults });
     }
-    let (client, path) = installation.client()?;
-    let signer: Arc<dyn Signer> = Arc::new(key::open(installation, &client, &path)?);
+    let settings = Some(&installation.config.client);
+    let (client, path) = installation::client(settings)?;
+    let signer: Arc<dyn Signer> = Arc::new(key::open(settings, &client, &path)?);
     info!(root, "key found"; "key" => signer.fingerprint());
     let api = connect(installation, &client, &signer, clock, root)?;
     let stop = Stop::new();
@@ -91,7 +92,7 @@ fn begin(
         stop,
     };
     let parts = Parts {
-        settings: settings(&installation.config, installation.directory.clone()),
+        settings: engine_settings(&installation.config, installation.directory.clone()),
         calendar: calendar(installation, &spool, root),
         spool,
         clock: Arc::clone(clock),
@@ -143,7 +144,7 @@ fn calendar(installation: &Installation, spool: &Spool, log: &Logger) -> Calenda
     Calendar::new(jobs, host)
 }
 
-fn settings(config: &RunnerConfig, directory: PathBuf) -> Settings {
+fn engine_settings(config: &RunnerConfig, directory: PathBuf) -> Settings {
     let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     Settings {
         directory,

@@ -96,7 +96,10 @@ impl Engine {
         }
         match self.decide(key, live, now) {
             Ok(Step::Wait(until)) => self.index.schedule(key, until),
-            Ok(Step::Work(work)) => self.queue(key, &work, now),
+            // A move that work follows waits for its turn like the work itself.
+            Ok(Step::Work(work) | Step::Move(Move { then: Some(work), .. })) => {
+                self.queue(key, &work, now);
+            }
             Ok(Step::Move(moved)) => self.make(key, &moved, now),
             Ok(Step::Bury(reason)) => self.bury(key, &reason, now),
             Err(error) => {
@@ -198,6 +201,11 @@ impl Engine {
                 };
                 match self.decide(&key, live, now) {
                     Ok(Step::Work(work)) if Pool::of(&work) == pool => self.start(&key, work, now),
+                    Ok(Step::Move(moved))
+                        if moved.then.as_ref().is_some_and(|work| Pool::of(work) == pool) =>
+                    {
+                        self.make(&key, &moved, now);
+                    }
                     _ => {
                         self.gate.release(&key);
                         self.step(&key, now);

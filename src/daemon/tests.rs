@@ -146,6 +146,19 @@ fn while_the_api_is_away_one_run_tries_and_the_newest_is_sent() {
 }
 
 #[test]
+fn while_the_api_is_away_nothing_is_posted_before_its_time() {
+    let mut rig = rig("expiry = 5m");
+    rig.platform.expect(&[Mood::Away; 9]);
+    rig.at("2026-11-22T12:01:00Z");
+    assert_eq!(rig.platform.posts(), 1);
+    // What was signed is still fresh, and waits all the same: a second, then two.
+    for posts in 2..4 {
+        rig.pass(posts - 1);
+        assert_eq!(rig.platform.posts(), usize::try_from(posts).unwrap());
+    }
+}
+
+#[test]
 fn a_failing_plugin_is_tried_again_and_others_are_not_held_up() {
     let mut rig = rig("plugin = bad\nplugin = good");
     rig.plugin("bad", "test -e ../mended");

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Mode;
+
 use super::{Disk, DiskError, Meta};
 
 /// The bits that let the group or others write.
@@ -39,6 +41,13 @@ pub(crate) enum Distrust {
 /// Returns the user whose files are trusted beside root's: the one this process runs as.
 pub(crate) fn user() -> u32 {
     rustix::process::geteuid().as_raw()
+}
+
+/// Makes all that this process will create private to its owner, logs and documents included.
+pub(crate) fn keep_private() {
+    let mask = Mode::RWXG | Mode::RWXO;
+    // What it was before is of no interest: it is never put back.
+    rustix::process::umask(mask);
 }
 
 /// Checks that only `user` and root can change what is at `path`.

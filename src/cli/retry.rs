@@ -1,0 +1,180 @@
+//! `retry` and `cancel`: a run goes back into the flow, or out of it, by one rename.
+//!
+//! What a move means to the runner is in its folders; these commands find the run
+//! and choose the folder, and do nothing that `mv` could not do.
+
+use std::ffi::{OsStr, OsString};
+
+use super::failure::Failure;
+use super::hand::Hand;
+use super::installation::Installation;
+use super::output;
+use crate::chain::Chain;
+use crate::exit::Exit;
+use crate::names::{JobName, RunId};
+use crate::spool::{DeliveryState, Family, Folder, Record, View, run_id};
+
+/// Put runs back into the flow: dead letters, or what was given up
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  mig-runner retry --all --job setuid")]
+pub(crate) struct Retry {
+    /// The runs: ids, or names of files in action/invalid
+    #[arg(value_name = "RUN", required_unless_present = "all", conflicts_with = "all")]
+    runs: Vec<String>,
+    /// All that can be retried
+    #[arg(long)]
+    all: bool,
+    /// Of this job only
+    #[arg(long, value_name = "JOB", requires = "all")]
+    job: Option<JobName>,
+}
+
+/// Call off runs that wait to be sent
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  mig-runner cancel setuid.20261122T120000Z")]
+pub(crate) struct Cancel {
+    /// The runs
+    #[arg(value_name = "RUN", required = true)]
+    runs: Vec<RunId>,
+}
+
+/// A move that puts a run back.
+#[derive(Debug, PartialEq, Eq)]
+struct Back {
+    name: OsString,
+    from: Folder,
+    to: Folder,
+}
+
+impl Retry {
+    /// Moves the runs.
+    ///
+    /// # Errors
+    /// A run cannot be retried; those named before it were moved.
+    pub(crate) fn run(&self, installation: &Installation) -> Result<Exit, Failure> {
+        let hand = Hand::open(installation, "retry …")?;
+        let mut missing = false;
+        let moves = if self.all {
+            self.all_of(&hand.view())?
+        } else {
+            let mut moves = Vec::new();
+            for run in &self.runs {
+                match back(&hand.view(), run)? {
+                    Some(found) => moves.push(found),
+                    None => {
+                        missing = true;
+                        output::message(unmoved(
+                            &hand.view(),
+                            run,
+                            "neither in action/invalid nor given up",
+                        ));
+                    }
+                }
+            }
+            moves
+        };
+        if self.all && moves.is_empty() {
+            output::message("there is nothing to retry");
+        }
+        for Back { name, from, to } in moves {
+            hand.shift(&name, from, to)?;
+            output::answer(format!("{from} → {to}  {}", stem(&name)))?;
+            forget_reason(&hand, from, &name);
+        }
+        Ok(if missing { Exit::NoInput } else { Exit::Done })
+    }
+
+    fn all_of(&self, view: &View<'_>) -> Result<Vec<Back>, Failure> {
+        let mut moves = Vec::new();
+        let wanted = |id: &RunId| self.job.as_ref().is_none_or(|job| id.stem() == job.as_str());
+        for folder in [Folder::Invalid, Folder::CommandDone] {
+            for id in view.ids(folder)?.into_iter().filter(wanted) {
+                moves.extend(back(view, id.as_str())?);
+            }
+        }
+        Ok(moves)
+    }
+}
+
+impl Cancel {
+    /// Moves the runs to the dead letters.
+    ///
+    /// # Errors
+    /// The spool cannot be written.
+    pub(crate) fn run(&self, installation: &Installation) -> Result<Exit, Failure> {
+        let hand = Hand::open(installation, "cancel …")?;
+        let mut missing = false;
+        for id in &self.runs {
+            let name = OsString::from(id.file_name());
+            if !hand.view().holders(id, Family::Action)?.contains(&Folder::New) {
+                missing = true;
+                output::message(unmoved(
+                    &hand.view(),
+                    id.as_str(),
+                    "not in action/new: it no longer waits to be sent",
+                ));
+                continue;
+            }
+            hand.shift(&name, Folder::New, Folder::Invalid)?;
+            output::answer(format!("{} → {}  {id}", Folder::New, Folder::Invalid))?;
+            let note = format!("{}.reason", id.file_name());
+            if let Err(error) = hand.put(Folder::Invalid, &note, b"it was cancelled\n") {
+                output::message(format!("the reason could not be noted: {}", Chain(&error)));
+            }
+        }
+        Ok(if missing { Exit::NoInput } else { Exit::Done })
+    }
+}
+
+/// Returns the move that puts a run back into the flow, if there is one.
+fn back(view: &View<'_>, run: &str) -> Result<Option<Back>, Failure> {
+    if let Ok(id) = run.parse::<RunId>()
+        && let Some(found) = view.take(Folder::CommandDone, &id)?
+        && let Some(to) = given_up(found.record())
+    {
+        return Ok(Some(Back { name: id.file_name().into(), from: Folder::CommandDone, to }));
+    }
+    let names = view.names(Folder::Invalid)?;
+    let named = |name: &&OsString| name.as_os_str() == OsStr::new(run) || stem(name) == run;
+    let found = names.iter().find(named);
+    Ok(found.map(|name| Back { name: name.clone(), from: Folder::Invalid, to: Folder::New }))
+}
+
+/// Returns where a run goes on of which something was given up.
+fn given_up(record: &Record) -> Option<Folder> {
+    if record.summary.is_none() {
+        return Some(Folder::CommandInflight);
+    }
+    let owed = |state| state == DeliveryState::GivenUp;
+    record.plugins.iter().any(|delivery| owed(delivery.state)).then_some(Folder::Returned)
+}
+
+/// Says why a run is not moved, and where it is.
+fn unmoved(view: &View<'_>, run: &str, why: &str) -> String {
+    let found = |family| {
+        let id = run.parse().ok()?;
+        view.holders(&id, family).ok()?.pop()
+    };
+    let places: Vec<String> = [found(Family::Action), found(Family::Command)]
+        .into_iter()
+        .flatten()
+        .map(|folder: Folder| folder.to_string())
+        .collect();
+    if places.is_empty() {
+        format!("there is no run {run} in the spool")
+    } else {
+        format!("{run} is {why} (it is in {})", places.join(" and "))
+    }
+}
+
+/// Removes the note beside a dead letter that is none any more.
+fn forget_reason(hand: &Hand<'_>, folder: Folder, name: &OsStr) {
+    let mut note = name.to_owned();
+    note.push(".reason");
+    // Most have none; and one that stays misleads nobody, for the file beside it is gone.
+    hand.disk.unlink(&hand.layout.folder(folder).join(note)).ok();
+}
+
+fn stem(name: &OsStr) -> String {
+    run_id(name).map_or_else(|| name.to_string_lossy().into_owned(), |id| id.to_string())
+}
