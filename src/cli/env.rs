@@ -10,8 +10,9 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 /// Every variable that this program reads itself, as the manual lists them.
-pub(crate) const VARIABLES: [&str; 6] = [
+pub(crate) const VARIABLES: [&str; 7] = [
     "HOME",
+    "TMPDIR",
     "GNUPGHOME",
     "MIGPGPPASSPHRASE",
     "CREDENTIALS_DIRECTORY",
@@ -29,6 +30,11 @@ fn read(name: &str) -> Option<OsString> {
 /// Returns the user's home.
 pub(crate) fn home() -> Option<PathBuf> {
     read("HOME").map(PathBuf::from)
+}
+
+/// Returns where the user wants temporary folders to be.
+pub(crate) fn temporary() -> Option<PathBuf> {
+    read("TMPDIR").map(PathBuf::from)
 }
 
 /// Returns the GnuPG home that GnuPG itself would use.

@@ -3,6 +3,7 @@
 //! Hints tell which folders the run has passed, also those that it has left again
 //! before anybody could look; where it is now is on the disk.
 
+use std::fmt::Display;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -34,6 +35,17 @@ pub(crate) enum Ending {
     Invalid(String),
     /// Somebody removed it.
     Removed,
+}
+
+/// What came of a look at the run.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// It has moved.
+    Moved,
+    /// It is where it was.
+    Still,
+    /// It has ended.
+    Ended(Ending),
 }
 
 /// Follows a run; made before the run is, so that no move is missed.
@@ -71,25 +83,37 @@ impl<'a> Follower<'a> {
     /// # Errors
     /// The spool cannot be read.
     pub(crate) fn follow(mut self) -> Result<Ending, Failure> {
-        let span = if self.watcher.is_some() { LOOK_SPAN.0 } else { LOOK_SPAN.1 };
         loop {
-            let (action, command) = self.look()?;
-            for folder in [&action, &command].into_iter().flatten().map(Run::folder) {
-                let moved = self.moves.arrive(folder);
-                self.show(moved)?;
-            }
-            if let Some(ending) = self.ending(action, command)? {
+            if let Step::Ended(ending) = self.step(LOOK_SPAN.0)? {
                 return Ok(ending);
             }
-            let first = self.hints.recv_timeout(span).ok();
-            let rest: Vec<Hint> = self.hints.try_iter().collect();
-            for hint in first.into_iter().chain(rest) {
-                if let Some(folder) = self.place(&hint) {
-                    let moved = self.moves.pass(folder);
-                    self.show(moved)?;
-                }
+        }
+    }
+
+    /// Shows where the run has moved, and waits for a hint that there is more to see, `span` at the most.
+    ///
+    /// # Errors
+    /// The spool cannot be read.
+    pub(crate) fn step(&mut self, span: Duration) -> Result<Step, Failure> {
+        let (action, command) = self.look()?;
+        let mut has_moved = false;
+        for folder in [&action, &command].into_iter().flatten().map(Run::folder) {
+            let moved = self.moves.arrive(folder);
+            has_moved |= self.show(moved)?;
+        }
+        if let Some(ending) = self.ending(action, command)? {
+            return Ok(Step::Ended(ending));
+        }
+        let span = if self.watcher.is_some() { span } else { span.min(LOOK_SPAN.1) };
+        let first = self.hints.recv_timeout(span).ok();
+        let rest: Vec<Hint> = self.hints.try_iter().collect();
+        for hint in first.into_iter().chain(rest) {
+            if let Some(folder) = self.place(&hint) {
+                let moved = self.moves.pass(folder);
+                has_moved |= self.show(moved)?;
             }
         }
+        Ok(if has_moved { Step::Moved } else { Step::Still })
     }
 
     /// Returns the files of the run that count, in the order of the flow.
@@ -140,12 +164,19 @@ impl<'a> Follower<'a> {
         (name == self.id.file_name().as_str()).then_some(folder)
     }
 
-    fn show(&self, moved: Option<Moved>) -> Result<(), Failure> {
-        let Some(Moved { from, to }) = moved else { return Ok(()) };
-        let time = SystemClock.now().to_zoned(machine_zone().0).strftime("%H:%M:%S").to_string();
+    /// Shows a move, and tells whether there was one.
+    fn show(&self, moved: Option<Moved>) -> Result<bool, Failure> {
+        let Some(Moved { from, to }) = moved else { return Ok(false) };
         let from = from.map_or(String::new(), |from| format!("{from} "));
-        output::answer(format!("{time}  {from}→ {to}  {}", self.id))
+        tell(format!("{from}→ {to}  {}", self.id))?;
+        Ok(true)
     }
+}
+
+/// Shows what has just happened, with the time of day.
+pub(crate) fn tell(event: impl Display) -> Result<(), Failure> {
+    let time = SystemClock.now().to_zoned(machine_zone().0).strftime("%H:%M:%S");
+    output::answer(format!("{time}  {event}"))
 }
 
 fn watch(layout: &Layout, sender: Sender<Hint>) -> Result<Watcher, WatchError> {

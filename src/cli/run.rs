@@ -44,8 +44,8 @@ impl Run {
     pub(crate) fn run(&self, installation: &Installation) -> Result<Exit, Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let journal = env::journal();
-        let settings = &installation.config.logging;
-        let log = Log::start(settings, "mig-runner", journal.as_deref(), Arc::clone(&clock))?;
+        let logging = &installation.config.logging;
+        let log = Log::start(logging, "mig-runner", journal.as_deref(), Arc::clone(&clock))?;
         let log = Arc::new(log);
         info!(log.root, "starting"; "version" => env!("CARGO_PKG_VERSION"),
         "config" => %installation.file.display(),
