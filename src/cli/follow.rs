@@ -23,6 +23,8 @@ use crate::watch::{WatchError, Watcher};
 /// How often the spool is looked at in any case: seldom if it is watched, else so that a move is
 /// seen soon.
 const LOOK_SPAN: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(500));
+/// How far hints may be behind the disk.
+const LAG_SPAN: Duration = Duration::from_millis(50);
 /// The longest reason that is read.
 const REASON_BYTES_MAX: u64 = 64 * 1024;
 
@@ -90,30 +92,42 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// Shows where the run has moved, and waits for a hint that there is more to see, `span` at the most.
+    /// Waits for hints, `span` at the most, then looks where the run is; shows its moves.
     ///
     /// # Errors
     /// The spool cannot be read.
     pub(crate) fn step(&mut self, span: Duration) -> Result<Step, Failure> {
-        let (action, command) = self.look()?;
-        let mut has_moved = false;
+        let span = if self.watcher.is_some() { span } else { span.min(LOOK_SPAN.1) };
+        let mut has_moved = self.listen(span)?;
+        let (mut action, mut command) = self.look()?;
+        if [&action, &command].into_iter().flatten().any(|run| self.moves.is_news(run.folder())) {
+            // The disk is ahead of the hints, which may yet tell what was passed on the way.
+            has_moved |= self.listen(LAG_SPAN)?;
+            (action, command) = self.look()?;
+        }
         for folder in [&action, &command].into_iter().flatten().map(Run::folder) {
             let moved = self.moves.arrive(folder);
             has_moved |= self.show(moved)?;
         }
-        if let Some(ending) = self.ending(action, command)? {
-            return Ok(Step::Ended(ending));
-        }
-        let span = if self.watcher.is_some() { span } else { span.min(LOOK_SPAN.1) };
-        let first = self.hints.recv_timeout(span).ok();
-        let rest: Vec<Hint> = self.hints.try_iter().collect();
-        for hint in first.into_iter().chain(rest) {
+        Ok(match self.ending(action, command)? {
+            Some(ending) => Step::Ended(ending),
+            None if has_moved => Step::Moved,
+            None => Step::Still,
+        })
+    }
+
+    /// Shows what hints tell, from the first, for which it waits `span`, until there are no more.
+    fn listen(&mut self, span: Duration) -> Result<bool, Failure> {
+        let mut has_moved = false;
+        let mut next = self.hints.recv_timeout(span);
+        while let Ok(hint) = next {
             if let Some(folder) = self.place(&hint) {
                 let moved = self.moves.pass(folder);
                 has_moved |= self.show(moved)?;
             }
+            next = self.hints.recv_timeout(LAG_SPAN);
         }
-        Ok(if has_moved { Step::Moved } else { Step::Still })
+        Ok(has_moved)
     }
 
     /// Returns the files of the run that count, in the order of the flow.
@@ -225,6 +239,11 @@ impl Moves {
         let is_ahead = self.last(folder).is_none_or(|last| at(folder) > at(last));
         // Into a dead letter leads no way on: whether it is one is seen when it is there.
         (is_ahead && folder != Folder::Invalid).then(|| self.arrive(folder)).flatten()
+    }
+
+    /// Tells whether the run is not known to be in a folder.
+    fn is_news(&mut self, folder: Folder) -> bool {
+        *self.last(folder) != Some(folder)
     }
 
     fn last(&mut self, folder: Folder) -> &mut Option<Folder> {

@@ -180,11 +180,12 @@ impl Trial {
 /// Says what is going to happen.
 fn introduce(place: &Place) -> Result<(), Failure> {
     output::raw(format!(
-        "A whole MIG on this host, to see one run of the sample job \"setuid\", which
-looks for set-uid and set-gid programs. A platform, a runner and a key of their
-own live in one folder; nothing leaves this host, and all of it {}.
+        "\
+A whole MIG on this host: a platform with one agent, a runner, and a key to sign
+with. The runner sends out its sample job \"setuid\", which looks for set-uid and
+set-gid programs. Nothing leaves this host{}.
 
 ",
-        if place.is_kept() { "ends after the run" } else { "is gone afterwards" }
+        if place.is_kept() { "" } else { ", and nothing stays on it" }
     ))
 }

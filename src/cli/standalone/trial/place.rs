@@ -128,7 +128,9 @@ impl Place {
         key: &str,
     ) -> Result<(), Failure> {
         let migrc = format!(
-            "[api]\n    url = \"{url}\"\n\n[gpg]\n    home = {}\n    keyid = \"{key}\"\n",
+            "; Where the API is, and which key signs.\n\n\
+             [api]\n    url = \"{url}\"\n\n\
+             [gpg]\n    home = {}\n    keyid = \"{key}\"\n",
             quoted(&self.path("gnupg"))?
         );
         self.disk.create(&self.path("migrc"), migrc.as_bytes())?;

@@ -37,6 +37,15 @@ const LOG_LINES: usize = 10;
 /// The most that is read of the runner's log.
 const LOG_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
+/// What the moves mean.
+const LEGEND: &str = "
+A run is one small file. The folder that it is in says what is to be done next:
+  action/    new: send it        inflight: wait for the agents     done: no more
+  command/   ready: fetch        inflight: go on fetching
+             returned: hand the results to the plugin              done: no more
+
+";
+
 /// A trial under way.
 #[derive(Debug)]
 pub(super) struct Site {
@@ -68,7 +77,7 @@ impl Site {
         let now = SystemClock.now();
         let job = installation.job(&JOB.parse::<JobName>()?, now)?;
         let hand = Hand::open(&installation, "try")?;
-        output::raw("\nThe run is one small file that moves through the runner's spool:\n\n")?;
+        output::raw(LEGEND)?;
         let follow = |id: &RunId| Follower::new(&hand, id);
         let (record, follower) = trigger::put(&job, &installation, &hand, now, follow)?;
         let record = self.follow(follower, &record)?;
@@ -164,7 +173,7 @@ impl Site {
 
     /// Shows what came of the run: the plugin's report, and the counts.
     fn show(&self, record: &Record) -> Result<(), Failure> {
-        output::raw("\nIts plugin, report.sh, got the results and wrote this report:\n\n")?;
+        output::raw("\nThe plugin report.sh took the results and wrote this report:\n\n")?;
         let report = Path::new("reports").join(format!("{}.txt", record.id));
         report::show(self.place.disk(), &self.place.folder().join(report))?;
         let failed = record.summary.as_ref().is_none_or(|summary| summary.answered < summary.sent);
