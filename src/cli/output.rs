@@ -30,9 +30,17 @@ pub(crate) fn answer(line: impl Display) -> Result<(), Failure> {
 ///
 /// # Errors
 /// As [`answer`].
-pub(crate) fn raw(text: impl AsRef<[u8]>) -> Result<(), Failure> {
+pub(crate) fn raw(text: &str) -> Result<(), Failure> {
+    bytes(text.as_bytes())
+}
+
+/// Writes an answer for another program.
+///
+/// # Errors
+/// As [`answer`].
+pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_ref()).and_then(|()| stdout.flush()) {
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         // `mig-runner status | head` is no failure of ours.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(Failure::Output),

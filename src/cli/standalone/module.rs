@@ -20,7 +20,7 @@ impl Module {
     pub(super) fn run(&self) -> Result<Exit, Failure> {
         let mut result = Vec::new();
         module::run(&self.name, io::stdin().lock(), &mut result, &SystemClock)?;
-        output::raw(result)?;
+        output::bytes(&result)?;
         Ok(Exit::Done)
     }
 }

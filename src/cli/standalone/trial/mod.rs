@@ -179,7 +179,7 @@ impl Trial {
 
 /// Says what is going to happen.
 fn introduce(place: &Place) -> Result<(), Failure> {
-    output::raw(format!(
+    output::raw(&format!(
         "\
 A whole MIG on this host: a platform with one agent, a runner, and a key to sign
 with. The runner sends out its sample job \"setuid\", which looks for set-uid and

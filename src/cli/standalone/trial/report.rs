@@ -12,7 +12,7 @@ const REPORT_BYTES_MAX: u64 = 1024 * 1024;
 /// How many lines of a report are shown.
 const LINES_MAX: usize = 60;
 /// How many of them are its last ones, which sum it up.
-const LAST_LINES: usize = 2;
+const LAST_LINES: usize = 3;
 /// How wide a line may be.
 const COLUMNS_MAX: usize = 80;
 
@@ -49,8 +49,8 @@ fn fold(line: &str) -> Vec<String> {
     let mut rest: Vec<char> = line.chars().collect();
     while rest.len() > COLUMNS_MAX {
         let fitting = rest.iter().take(COLUMNS_MAX + 1);
-        let space = fitting.enumerate().filter(|(at, c)| **c == ' ' && *at > indent + 4).last();
-        let at = space.map_or(COLUMNS_MAX, |(at, _)| at);
+        let space = fitting.rposition(|c| *c == ' ').filter(|at| *at > indent + 4);
+        let at = space.unwrap_or(COLUMNS_MAX);
         let next = rest.split_off(at);
         folded.push(rest.iter().collect::<String>().trim_end().to_owned());
         let next = next.into_iter().skip_while(|c| *c == ' ');
@@ -74,7 +74,7 @@ mod tests {
         let report: String = (1..=100).map(|number| format!("{number}\n")).collect();
         let shown = excerpt(&report);
         assert_eq!(shown.len(), LINES_MAX + 1);
-        assert_eq!(shown[57..], ["58", "  … and 40 lines more", "99", "100"]);
+        assert_eq!(shown[56..], ["57", "  … and 40 lines more", "98", "99", "100"]);
     }
 
     #[test]

@@ -232,8 +232,8 @@ impl Site {
 That was a scheduled job's whole way: signed, posted, run by an agent, fetched,
 handed to a plugin. All of it has ended, and its folder is removed.
 
-To keep it and look around:     mig-runner try --keep DIR
-For an installation of your own: mig-runner init DIR
+To keep it and look around:         mig-runner try --keep DIR
+To begin an installation of yours:  mig-runner init DIR
 ",
             );
         }
