@@ -10,15 +10,8 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 /// Every variable that this program reads itself, as the manual lists them.
-pub(crate) const VARIABLES: [&str; 7] = [
-    "HOME",
-    "TMPDIR",
-    "GNUPGHOME",
-    "MIGPGPPASSPHRASE",
-    "CREDENTIALS_DIRECTORY",
-    "JOURNAL_STREAM",
-    "NO_COLOR",
-];
+pub(crate) const VARIABLES: [&str; 6] =
+    ["HOME", "TMPDIR", "GNUPGHOME", "MIGPGPPASSPHRASE", "CREDENTIALS_DIRECTORY", "JOURNAL_STREAM"];
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn read(name: &str) -> Option<OsString> {
@@ -52,12 +45,7 @@ pub(crate) fn credentials() -> Option<PathBuf> {
     read("CREDENTIALS_DIRECTORY").map(PathBuf::from)
 }
 
-/// Returns what systemd says of the stream that is its journal.
-pub(crate) fn journal() -> Option<String> {
+/// Returns which stream of the process is systemd's journal.
+pub(crate) fn journal_stream() -> Option<String> {
     read("JOURNAL_STREAM").and_then(|stream| stream.into_string().ok())
-}
-
-/// Tells whether the user wants no colours.
-pub(crate) fn no_color() -> bool {
-    read("NO_COLOR").is_some()
 }

@@ -25,8 +25,6 @@ use crate::watch::{WatchError, Watcher};
 const LOOK_SPAN: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(500));
 /// How far hints may be behind the disk.
 const LAG_SPAN: Duration = Duration::from_millis(50);
-/// The longest reason that is read.
-const REASON_BYTES_MAX: u64 = 64 * 1024;
 
 /// How a run ended.
 #[derive(Debug)]
@@ -109,7 +107,7 @@ impl<'a> Follower<'a> {
             let moved = self.moves.arrive(folder);
             has_moved |= self.show(moved)?;
         }
-        Ok(match self.ending(action, command)? {
+        Ok(match self.ending(action, command) {
             Some(ending) => Step::Ended(ending),
             None if has_moved => Step::Moved,
             None => Step::Still,
@@ -138,15 +136,15 @@ impl<'a> Follower<'a> {
         Ok((action, command))
     }
 
-    fn ending(&self, action: Option<Run>, command: Option<Run>) -> Result<Option<Ending>, Failure> {
+    fn ending(&self, action: Option<Run>, command: Option<Run>) -> Option<Ending> {
         let record = |run: Run| Box::new(run.into_record());
-        Ok(match (action, command) {
+        match (action, command) {
             (_, Some(run)) if run.folder() == Folder::CommandDone => {
                 Some(Ending::Finished(record(run)))
             }
             (_, Some(_)) => None,
             (Some(run), None) if run.folder() == Folder::Invalid => {
-                Some(Ending::Invalid(self.reason(run.into_record())?))
+                Some(Ending::Invalid(self.reason(run.into_record())))
             }
             (Some(run), None)
                 if run.folder() == Folder::ActionDone && run.record().settings.send_only =>
@@ -155,20 +153,13 @@ impl<'a> Follower<'a> {
             }
             (Some(_), None) => None,
             (None, None) => Some(Ending::Removed),
-        })
+        }
     }
 
     /// Returns why the run is a dead letter: its record says so, or a note beside it.
-    fn reason(&self, record: Record) -> Result<String, Failure> {
-        if let Some(reason) = record.reason.or(record.error) {
-            return Ok(reason);
-        }
-        let note = self.hand.layout.run(Folder::Invalid, &self.id).with_extension("json.reason");
-        if self.hand.disk.find(&note)?.is_none() {
-            return Ok("a person moved it there".to_owned());
-        }
-        let bytes = self.hand.disk.read(&note, REASON_BYTES_MAX)?;
-        Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+    fn reason(&self, record: Record) -> String {
+        let noted = record.reason.or_else(|| self.hand.reason(&self.id)).or(record.error);
+        noted.unwrap_or_else(|| "somebody moved it there".to_owned())
     }
 
     /// Returns the folder in which a hint saw the run.

@@ -8,6 +8,7 @@
 //! writes to stdout and stderr, only [`env`] reads the environment.
 
 mod action;
+mod check;
 mod env;
 mod failure;
 mod follow;
@@ -15,13 +16,17 @@ mod hand;
 mod init;
 mod installation;
 mod key;
+#[cfg(test)]
+mod manual;
 mod next;
 mod outcome;
 mod output;
+mod page;
 mod retry;
 mod run;
 #[cfg(feature = "standalone")]
 pub(crate) mod standalone;
+mod status;
 mod template;
 mod trial;
 mod trigger;
@@ -35,12 +40,14 @@ use clap::error::ErrorKind;
 use crate::disk::guard;
 use crate::exit::Exit;
 use action::Action;
+use check::Check;
 use failure::Failure;
 use init::Init;
 use installation::{CONFIG_DEFAULT, Installation};
 use next::Next;
 use retry::{Cancel, Retry};
 use run::Run;
+use status::Status;
 use trial::Trial;
 use trigger::Trigger;
 
@@ -60,6 +67,8 @@ struct Arguments {
 enum Command {
     Run(Run),
     Init(Init),
+    Check(Check),
+    Status(Status),
     Next(Next),
     Trigger(Trigger),
     Retry(Retry),
@@ -97,7 +106,9 @@ impl Arguments {
         match self.command.unwrap_or_else(|| Command::Run(Run::default())) {
             Command::Run(run) => run.run(&load()?),
             Command::Init(init) => init.run(),
+            Command::Check(check) => check.run(&load()?),
             Command::Next(next) => next.run(load),
+            Command::Status(status) => status.run(&load()?),
             Command::Trigger(trigger) => trigger.run(&load()?),
             Command::Retry(retry) => retry.run(&load()?),
             Command::Cancel(cancel) => cancel.run(&load()?),

@@ -47,6 +47,9 @@ impl Trigger {
                 job.name, record.settings.deadline
             ));
         }
+        if hand.disk.holder(&installation.layout.lock())?.is_none() {
+            output::message("no runner works on this spool: the run waits until one is started");
+        }
         match follower {
             None => Ok(Exit::Done),
             Some(follower) => finish(follower, installation),

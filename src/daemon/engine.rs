@@ -14,7 +14,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use slog::{error, info, warn};
+use slog::error;
 
 use super::gate::Gate;
 use super::index::{Index, Key, Live};
@@ -23,10 +23,8 @@ use super::scan::Strangers;
 use super::watching::Watches;
 use super::workers::{Pool, Task, Workers};
 use super::{Event, Parts};
-use crate::api::backoff;
 use crate::chain::Chain;
-use crate::clock::after;
-use crate::spool::{Edge, Folder, Record, Run, SpoolError};
+use crate::spool::{Folder, Record, Run, SpoolError};
 use crate::stage::submit::{Around, JobState};
 use crate::stage::{Move, Pause, Step, Work, collect, deliver, fetch, submit};
 
@@ -174,12 +172,12 @@ impl Engine {
 
     /// Queues work that needs the API until a worker is free and the way is open.
     fn queue(&mut self, key: &Key, work: &Work, now: Timestamp) {
-        match self.gate.pass(key, now) {
-            Ok(()) => {}
-            Err(until) => {
-                self.gated.insert(key.clone());
-                return self.index.schedule(key, until);
-            }
+        // A question how far an action is has its own pace, and the run goes on without an answer.
+        if *work != Work::Probe
+            && let Err(until) = self.gate.pass(key, now)
+        {
+            self.gated.insert(key.clone());
+            return self.index.schedule(key, until);
         }
         let [submit, fetch] = &mut self.queues;
         let queue = if Pool::of(work) == Pool::Fetch { fetch } else { submit };
@@ -205,6 +203,10 @@ impl Engine {
                         if moved.then.as_ref().is_some_and(|work| Pool::of(work) == pool) =>
                     {
                         self.make(&key, &moved, now);
+                        if self.index.get(&key).is_none_or(|live| !live.tries.busy) {
+                            // It was moved away or could not be moved: another one may try the API.
+                            self.gate.release(&key);
+                        }
                     }
                     _ => {
                         self.gate.release(&key);

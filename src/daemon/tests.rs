@@ -1,6 +1,10 @@
 //! What becomes of runs, from a job's folder to its plugins.
+#![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
+
+mod slots;
 
 use super::testing::{Mood, Rig, write};
+use crate::clock::{Clock as _, SystemClock};
 use crate::spool::{Fate, Folder};
 
 const ID: &str = "job.20261122T120100Z";
@@ -199,7 +203,7 @@ fn a_half_written_file_is_judged_when_it_is_left_alone() {
     let path = rig.path("spool/action/new/mine.json");
     // The file's own time is the machine's, so the clock that is set follows it.
     write(&path, "{\"name\":");
-    let now = jiff::Timestamp::now();
+    let now = SystemClock.now();
     rig.at(&now.to_string());
     assert_eq!(rig.spool(), ["action/new mine"]);
     rig.at(&crate::clock::after(now, std::time::Duration::from_secs(11)).to_string());
@@ -303,4 +307,34 @@ fn commands_that_are_missing_are_asked_for_again_twice() {
         assert_eq!((summary.sent, summary.missing), (3, missing));
         assert_eq!(rig.platform.offsets(), pages);
     }
+}
+
+#[test]
+fn an_api_whose_clock_is_ahead_is_not_flooded() {
+    let mut rig = Rig::new("2026-11-22T12:00:30Z");
+    rig.job("job", "schedule = \"0 1 12 * * * *\"\nexpiry = 20s");
+    rig.start();
+    rig.platform.expect(&[Mood::CallLate; 100]);
+    rig.at("2026-11-22T12:01:00Z");
+    assert_eq!(rig.platform.posts(), 1);
+    for _ in 0..60 {
+        rig.pass(1);
+    }
+    // Doubling from a second: 1, 2, 4, … with jitter.
+    let posts = rig.platform.posts();
+    assert!((3..=10).contains(&posts), "{posts}");
+}
+
+#[test]
+fn questions_that_are_not_answered_put_no_result_off() {
+    let mut rig = rig("");
+    rig.platform.answer(1, true);
+    rig.at("2026-11-22T12:01:00Z");
+    rig.job("job", "schedule = \"0 0 1 1 *\"");
+    // Another run finds the API away and closes the way for all.
+    rig.platform.expect(&[Mood::Away; 9]);
+    write(&rig.path("spool/action/new/a.json"), r#"{"name":"a","target":"t","operations":[]}"#);
+    rig.pass(5);
+    rig.at("2026-11-22T12:01:20Z");
+    assert!(rig.spool().contains(&format!("command/done {ID}")), "{:?}", rig.spool());
 }

@@ -63,7 +63,9 @@ pub(crate) struct Entry {
 
 /// A lock that is held as long as this value lives.
 #[derive(Debug)]
-pub(crate) struct Lock(pub(super) File);
+pub(crate) struct Lock {
+    pub(super) _file: File,
+}
 
 /// A file opened for writing.
 pub(crate) trait FsFile: fmt::Debug + Send {
@@ -93,8 +95,6 @@ pub(crate) trait Fs: fmt::Debug + Send + Sync {
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
     /// Makes a folder, mode 0700; its parent must exist.
     fn make_folder(&self, path: &Path) -> io::Result<()>;
-    /// Removes an empty folder.
-    fn remove_folder(&self, path: &Path) -> io::Result<()>;
     /// Makes a symbolic link at `path` that says `target`.
     fn link(&self, target: &Path, path: &Path) -> io::Result<()>;
     /// Lists a folder, in no order.

@@ -17,6 +17,7 @@
 
 pub(crate) mod fs;
 pub(crate) mod guard;
+mod holder;
 mod real;
 
 use std::io::{self, Read};
@@ -40,11 +41,6 @@ impl DiskError {
     /// Returns what kind of failure it was.
     pub(crate) fn kind(&self) -> io::ErrorKind {
         self.source.kind()
-    }
-
-    /// Returns the path that it is about.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 }
 
@@ -126,15 +122,10 @@ impl Disk {
         if self.find(path)?.is_some() {
             return Ok(());
         }
-        if let Some(parent) = path.parent() {
+        if let Some(parent) = parent(path) {
             self.make_folders(parent)?;
         }
         self.make_folder(path)
-    }
-
-    /// Removes an empty folder.
-    pub(crate) fn remove_folder(&self, path: &Path) -> Result<(), DiskError> {
-        self.fs.remove_folder(path).context("remove folder", path)
     }
 
     /// Makes a symbolic link at `path` that says `target`; that the name is taken is no error.
@@ -211,8 +202,14 @@ impl Disk {
     }
 
     fn sync_parent(&self, path: &Path) -> Result<(), DiskError> {
-        path.parent().map_or(Ok(()), |parent| self.sync_folder(parent))
+        parent(path).map_or(Ok(()), |parent| self.sync_folder(parent))
     }
+}
+
+/// Returns the folder that a name is in: that of a bare name is the working folder.
+fn parent(path: &Path) -> Option<&Path> {
+    let parent = path.parent()?;
+    Some(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 
 /// Reads a regular file of at most `limit` bytes; `FileTooLarge` if it has more.
@@ -282,6 +279,14 @@ mod tests {
         disk.link(&path, &link).unwrap();
         assert!(disk.read(&link, 9).is_err());
         assert_eq!(disk.find(&link).unwrap().unwrap().kind, Kind::Link);
+    }
+
+    #[test]
+    fn a_bare_name_is_in_the_working_folder() {
+        assert_eq!(parent(Path::new("a")), Some(Path::new(".")));
+        assert_eq!(parent(Path::new("a/b")), Some(Path::new("a")));
+        assert_eq!(parent(Path::new("/a")), Some(Path::new("/")));
+        assert_eq!(parent(Path::new("/")), None);
     }
 
     #[test]

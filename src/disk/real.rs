@@ -77,10 +77,6 @@ impl Fs for RealFs {
         DirBuilder::new().mode(0o700).create(path)
     }
 
-    fn remove_folder(&self, path: &Path) -> io::Result<()> {
-        fs::remove_dir(path)
-    }
-
     fn link(&self, target: &Path, path: &Path) -> io::Result<()> {
         std::os::unix::fs::symlink(target, path)
     }
@@ -110,7 +106,7 @@ impl Fs for RealFs {
     fn lock(&self, path: &Path) -> io::Result<Lock> {
         let file = File::open(path)?;
         fs2::FileExt::try_lock_exclusive(&file)?;
-        Ok(Lock(file))
+        Ok(Lock { _file: file })
     }
 }
 

@@ -4,7 +4,7 @@
 //! [`Seen::Damaged`], with the reason. An error means that the disk did not
 //! answer; nothing is concluded from it.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 
 use jiff::Timestamp;

@@ -62,7 +62,7 @@ const PINS: [(&str, &[&str]); 30] = [
     ("rusqlite", &["data"]),
     ("rustix", &[]),
     ("rustix::event", &["pgp/agent", "plugin", "standalone"]),
-    ("rustix::fs", &["disk", "plugin", "standalone"]),
+    ("rustix::fs", &["cli", "disk", "plugin", "standalone"]),
     ("rustix::io", &["pgp/agent", "plugin", "standalone"]),
     ("rustix::process", &["cli", "disk", "pgp/agent", "plugin", "standalone"]),
     ("rustix::rand", &["random"]),

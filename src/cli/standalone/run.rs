@@ -36,7 +36,7 @@ impl Run {
         let log = Log::start(
             &logging(LogTarget::Stdout),
             "mig-standalone",
-            env::journal().as_deref(),
+            env::journal_stream().as_deref(),
             Arc::clone(&clock),
         )?;
         // Before anything is started, so that no signal is missed.

@@ -48,7 +48,7 @@ fn fold(line: &str) -> Vec<String> {
     let mut folded = Vec::new();
     let mut rest: Vec<char> = line.chars().collect();
     while rest.len() > COLUMNS_MAX {
-        let fitting = rest.iter().take(COLUMNS_MAX + 1);
+        let mut fitting = rest.iter().take(COLUMNS_MAX + 1);
         let space = fitting.rposition(|c| *c == ' ').filter(|at| *at > indent + 4);
         let at = space.unwrap_or(COLUMNS_MAX);
         let next = rest.split_off(at);
