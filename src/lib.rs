@@ -82,5 +82,5 @@ pub fn mig_runner() -> ExitCode {
 #[cfg(feature = "standalone")]
 #[must_use]
 pub fn mig_standalone() -> ExitCode {
-    standalone::cli::start().into()
+    cli::standalone::main()
 }

@@ -14,6 +14,9 @@ mod man;
 /// What whole runs stand on: a key, a platform and a runner in a folder of their own.
 #[cfg(feature = "standalone")]
 mod rig;
+/// A whole MIG on this host, as a newcomer starts it.
+#[cfg(feature = "standalone")]
+mod trial;
 /// Answers that do not say whether the platform has the action: it has it once.
 #[cfg(feature = "standalone")]
 mod uncertain;

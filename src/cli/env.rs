@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 /// Every variable that this program reads itself, as the manual lists them.
-pub(crate) const VARIABLES: [&str; 5] =
-    ["HOME", "GNUPGHOME", "MIGPGPPASSPHRASE", "CREDENTIALS_DIRECTORY", "JOURNAL_STREAM"];
+pub(crate) const VARIABLES: [&str; 6] =
+    ["HOME", "TMPDIR", "GNUPGHOME", "MIGPGPPASSPHRASE", "CREDENTIALS_DIRECTORY", "JOURNAL_STREAM"];
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn read(name: &str) -> Option<OsString> {
@@ -23,6 +23,11 @@ fn read(name: &str) -> Option<OsString> {
 /// Returns the user's home.
 pub(crate) fn home() -> Option<PathBuf> {
     read("HOME").map(PathBuf::from)
+}
+
+/// Returns where the user wants temporary folders to be.
+pub(crate) fn temporary() -> Option<PathBuf> {
+    read("TMPDIR").map(PathBuf::from)
 }
 
 /// Returns the GnuPG home that GnuPG itself would use.
