@@ -199,7 +199,7 @@ fn accepted(id: ActionId, action: Box<RawValue>) -> Move {
 fn noted(fate: Fate, cause: &ApiError, pause: Pause) -> Verdict {
     let error = text(cause);
     let moved = Move::changing(Edge::Noted, move |record| note(record, fate, &error));
-    Verdict { moved: Some(moved), pause }
+    Verdict::noted(moved, pause)
 }
 
 fn note(record: &mut Record, fate: Fate, error: &str) {
