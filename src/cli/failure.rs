@@ -142,6 +142,16 @@ pub(crate) enum Failure {
         /// What was tried.
         command: String,
     },
+    /// The installation is another user's: what this one made there, that one could not use.
+    #[error("the runner of {} is user {owner}: run `sudo -u '#{owner}' {command}`", directory.display())]
+    WrongUser {
+        /// The runner's directory.
+        directory: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// What was tried.
+        command: String,
+    },
     /// A file cannot be given to the spool's owner.
     #[error("cannot give {} to user {owner}", path.display())]
     Give {
@@ -211,7 +221,9 @@ impl Failure {
             // What GnuPG itself fails at may pass; the service manager should try again.
             Failure::Key(KeyError::Hung { .. } | KeyError::Engine { .. }) => Exit::Unavailable,
             Failure::Key(_) => Exit::Config,
-            Failure::Distrusted { .. } | Failure::NotOwner { .. } => Exit::Permission,
+            Failure::Distrusted { .. } | Failure::NotOwner { .. } | Failure::WrongUser { .. } => {
+                Exit::Permission
+            }
             Failure::JobsHeld { .. } => Exit::Locked,
             Failure::Spool(error) | Failure::Daemon(DaemonError::Spool { source: error }) => {
                 spool(error)

@@ -22,8 +22,6 @@ use crate::watch::{WatchError, Watcher};
 /// How often the spool is looked at in any case: seldom if it is watched, else so that a move is
 /// seen soon.
 const LOOK_SPAN: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(500));
-/// The longest reason that is read.
-const REASON_BYTES_MAX: u64 = 64 * 1024;
 
 /// How a run ended.
 #[derive(Debug)]
@@ -78,7 +76,7 @@ impl<'a> Follower<'a> {
                 let moved = self.moves.arrive(folder);
                 self.show(moved)?;
             }
-            if let Some(ending) = self.ending(action, command)? {
+            if let Some(ending) = self.ending(action, command) {
                 return Ok(ending);
             }
             let first = self.hints.recv_timeout(span).ok();
@@ -100,15 +98,15 @@ impl<'a> Follower<'a> {
         Ok((action, command))
     }
 
-    fn ending(&self, action: Option<Run>, command: Option<Run>) -> Result<Option<Ending>, Failure> {
+    fn ending(&self, action: Option<Run>, command: Option<Run>) -> Option<Ending> {
         let record = |run: Run| Box::new(run.into_record());
-        Ok(match (action, command) {
+        match (action, command) {
             (_, Some(run)) if run.folder() == Folder::CommandDone => {
                 Some(Ending::Finished(record(run)))
             }
             (_, Some(_)) => None,
             (Some(run), None) if run.folder() == Folder::Invalid => {
-                Some(Ending::Invalid(self.reason(run.into_record())?))
+                Some(Ending::Invalid(self.reason(run.into_record())))
             }
             (Some(run), None)
                 if run.folder() == Folder::ActionDone && run.record().settings.send_only =>
@@ -117,20 +115,13 @@ impl<'a> Follower<'a> {
             }
             (Some(_), None) => None,
             (None, None) => Some(Ending::Removed),
-        })
+        }
     }
 
     /// Returns why the run is a dead letter: its record says so, or a note beside it.
-    fn reason(&self, record: Record) -> Result<String, Failure> {
-        if let Some(reason) = record.reason.or(record.error) {
-            return Ok(reason);
-        }
-        let note = self.hand.layout.run(Folder::Invalid, &self.id).with_extension("json.reason");
-        if self.hand.disk.find(&note)?.is_none() {
-            return Ok("a person moved it there".to_owned());
-        }
-        let bytes = self.hand.disk.read(&note, REASON_BYTES_MAX)?;
-        Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+    fn reason(&self, record: Record) -> String {
+        let noted = record.reason.or_else(|| self.hand.reason(&self.id)).or(record.error);
+        noted.unwrap_or_else(|| "somebody moved it there".to_owned())
     }
 
     /// Returns the folder in which a hint saw the run.

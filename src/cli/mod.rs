@@ -8,6 +8,7 @@
 //! writes to stdout and stderr, only [`env`] reads the environment.
 
 mod action;
+mod check;
 mod env;
 mod failure;
 mod follow;
@@ -15,11 +16,15 @@ mod hand;
 mod init;
 mod installation;
 mod key;
+#[cfg(test)]
+mod manual;
 mod next;
 mod outcome;
 mod output;
+mod page;
 mod retry;
 mod run;
+mod status;
 mod template;
 mod trigger;
 
@@ -32,12 +37,14 @@ use clap::error::ErrorKind;
 use crate::disk::guard;
 use crate::exit::Exit;
 use action::Action;
+use check::Check;
 use failure::Failure;
 use init::Init;
 use installation::{CONFIG_DEFAULT, Installation};
 use next::Next;
 use retry::{Cancel, Retry};
 use run::Run;
+use status::Status;
 use trigger::Trigger;
 
 /// Runs MIG actions on a schedule, collects their results and hands them to plugins.
@@ -56,6 +63,8 @@ struct Arguments {
 enum Command {
     Run(Run),
     Init(Init),
+    Check(Check),
+    Status(Status),
     Next(Next),
     Trigger(Trigger),
     Retry(Retry),
@@ -87,7 +96,9 @@ impl Arguments {
         match self.command.unwrap_or_else(|| Command::Run(Run::default())) {
             Command::Run(run) => run.run(&load()?),
             Command::Init(init) => init.run(),
+            Command::Check(check) => check.run(&load()?),
             Command::Next(next) => next.run(load),
+            Command::Status(status) => status.run(&load()?),
             Command::Trigger(trigger) => trigger.run(&load()?),
             Command::Retry(retry) => retry.run(&load()?),
             Command::Cancel(cancel) => cancel.run(&load()?),

@@ -51,6 +51,9 @@ impl Trigger {
                 job.name
             ));
         }
+        if hand.disk.holder(&installation.layout.lock())?.is_none() {
+            output::message("no runner works on this spool: the run waits until one is started");
+        }
         match follower {
             None => Ok(Exit::Done),
             Some(follower) => finish(follower, installation),

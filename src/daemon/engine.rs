@@ -172,12 +172,12 @@ impl Engine {
 
     /// Queues work that needs the API until a worker is free and the way is open.
     fn queue(&mut self, key: &Key, work: &Work, now: Timestamp) {
-        match self.gate.pass(key, now) {
-            Ok(()) => {}
-            Err(until) => {
-                self.gated.insert(key.clone());
-                return self.index.schedule(key, until);
-            }
+        // A question how far an action is has its own pace, and the run goes on without an answer.
+        if *work != Work::Probe
+            && let Err(until) = self.gate.pass(key, now)
+        {
+            self.gated.insert(key.clone());
+            return self.index.schedule(key, until);
         }
         let [submit, fetch] = &mut self.queues;
         let queue = if Pool::of(work) == Pool::Fetch { fetch } else { submit };

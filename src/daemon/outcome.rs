@@ -6,7 +6,7 @@ use slog::{debug, error, info, warn};
 use super::engine::Engine;
 use super::index::Key;
 use super::workers::{Done, Outcome, Pool};
-use crate::api::backoff;
+use crate::api::{ApiError, Posted, Scope, backoff};
 use crate::chain::{Chain, escape, excerpt};
 use crate::clock::after;
 use crate::plugin::run::Ended;
@@ -16,6 +16,22 @@ use crate::stage::{Pause, Verdict, Work, collect, deliver, fetch, sign, submit};
 
 /// How much of a plugin's output goes into one line of the log, in bytes.
 const LINE_BYTES_MAX: usize = 1024;
+
+/// Tells whether an outcome shows that the API answers.
+fn serves(outcome: &Outcome) -> bool {
+    let answers = |error: &ApiError| error.scope() == Scope::Request;
+    match outcome {
+        Outcome::Posted(Posted::Accepted { .. }) => true,
+        Outcome::Posted(Posted::Refused { cause, .. } | Posted::Unknown { cause }) => {
+            answers(cause)
+        }
+        Outcome::Searched(found, _) => found.as_ref().err().is_none_or(answers),
+        Outcome::Probed(seen) => seen.as_ref().err().is_none_or(answers),
+        Outcome::Fetched(Err(FetchError::Api(error))) => answers(error),
+        Outcome::Fetched(fetched) => fetched.is_ok(),
+        Outcome::Signed(_) | Outcome::Delivered(..) => false,
+    }
+}
 
 impl Engine {
     /// Takes what a worker brought back.
@@ -32,7 +48,12 @@ impl Engine {
         {
             tries.ended = now;
         }
+        let served = serves(&outcome);
         let verdict = self.verdict(&key, outcome, now);
+        if served && self.gate.open() {
+            info!(self.parts.log, "the API serves again");
+            self.wake_gated(now);
+        }
         self.after(&key, &work, verdict.pause, now);
         if let Some(moved) = verdict.moved {
             self.make_or_hold(&key, moved, task.record, now);
@@ -49,13 +70,13 @@ impl Engine {
         let Some(live) = self.index.get(key) else {
             // The entry is gone; only an action that was accepted must not be forgotten.
             return match outcome {
-                Outcome::Posted(posted) => submit::posted(posted, now),
+                Outcome::Posted(posted) => submit::posted(posted),
                 _ => Verdict::paused(Pause::None),
             };
         };
         match outcome {
             Outcome::Signed(signed) => sign::signed(signed),
-            Outcome::Posted(posted) => submit::posted(posted, now),
+            Outcome::Posted(posted) => submit::posted(posted),
             Outcome::Searched(found, began) => {
                 submit::searched(&live.facts, found, began, &self.around(key, live, now))
             }
@@ -117,10 +138,9 @@ impl Engine {
             // It asks the gate again when it is due.
             return self.index.schedule(key, Some(now));
         }
-        if Pool::of(work) != Pool::Deliver && !matches!(work, Work::Sign { .. }) && self.gate.open()
-        {
-            info!(self.parts.log, "the API serves again");
-            self.wake_gated(now);
+        if matches!(work, Work::Sign { .. }) && pause == Pause::None {
+            // The POST follows at once; how often that failed before still counts.
+            return;
         }
         if let (Work::Deliver(plugin), Some(tries)) = (work, self.index.tries(key)) {
             if let Some(tries) = tries.plugins.get_mut(plugin) {

@@ -45,6 +45,8 @@ pub(crate) enum Mood {
     Away,
     /// Refuses it for good.
     Refuse,
+    /// Calls its period over.
+    CallLate,
 }
 
 /// A platform in memory.
@@ -136,6 +138,7 @@ impl Api for Platform {
             Mood::Lose | Mood::Drop => Posted::Unknown { cause: broken() },
             Mood::Away => Posted::Refused { cause: broken(), next: Next::BackOffAll },
             Mood::Refuse => Posted::Refused { cause: broken(), next: Next::Invalid },
+            Mood::CallLate => Posted::Refused { cause: broken(), next: Next::DateAnew },
         }
     }
 
@@ -281,6 +284,11 @@ impl Rig {
     /// Drops the engine as a crash would.
     pub(crate) fn crash(&mut self) {
         self.engine = None;
+    }
+
+    /// Sets the clock of a machine on which no engine runs.
+    pub(crate) fn clock_to(&self, now: &str) {
+        self.clock.set(now.parse().unwrap());
     }
 
     /// Sets the clock and lets the engine do all that is due then, until nobody is at work.

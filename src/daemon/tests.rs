@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
 
 mod fetching;
+mod slots;
 
 use super::testing::{Mood, Rig, write};
 use crate::clock::{Clock as _, SystemClock};
@@ -310,4 +311,34 @@ fn commands_that_are_missing_are_asked_for_again_twice() {
         offsets.sort_unstable();
         assert_eq!(offsets, pages);
     }
+}
+
+#[test]
+fn an_api_whose_clock_is_ahead_is_not_flooded() {
+    let mut rig = Rig::new("2026-11-22T12:00:30Z");
+    rig.job("job", "schedule = \"0 1 12 * * * *\"\nexpiry = 20s");
+    rig.start();
+    rig.platform.expect(&[Mood::CallLate; 100]);
+    rig.at("2026-11-22T12:01:00Z");
+    assert_eq!(rig.platform.posts(), 1);
+    for _ in 0..60 {
+        rig.pass(1);
+    }
+    // Doubling from a second: 1, 2, 4, … with jitter.
+    let posts = rig.platform.posts();
+    assert!((3..=10).contains(&posts), "{posts}");
+}
+
+#[test]
+fn questions_that_are_not_answered_put_no_result_off() {
+    let mut rig = rig("");
+    rig.platform.answer(1, true);
+    rig.at("2026-11-22T12:01:00Z");
+    rig.job("job", "schedule = \"0 0 1 1 *\"");
+    // Another run finds the API away and closes the way for all.
+    rig.platform.expect(&[Mood::Away; 9]);
+    write(&rig.path("spool/action/new/a.json"), r#"{"name":"a","target":"t","operations":[]}"#);
+    rig.pass(5);
+    rig.at("2026-11-22T12:01:20Z");
+    assert!(rig.spool().contains(&format!("command/done {ID}")), "{:?}", rig.spool());
 }

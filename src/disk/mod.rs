@@ -17,6 +17,7 @@
 
 pub(crate) mod fs;
 pub(crate) mod guard;
+mod holder;
 mod real;
 
 use std::io::{self, Read};

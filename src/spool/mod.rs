@@ -37,7 +37,7 @@ use slog::{Logger, o};
 pub(crate) use edges::Edge;
 pub(crate) use folder::{Family, Folder, Layout};
 pub(crate) use look::{Run, Seen, run_id};
-pub(crate) use record::{DeliveryState, Fate, Launch, Origin, Record, Settings};
+pub(crate) use record::{Delivery, DeliveryState, Fate, Launch, Origin, Record, Settings};
 pub(crate) use slots::SlotStamp;
 pub(crate) use view::View;
 

@@ -143,7 +143,7 @@ fn is_owed(record: &Record) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spool::record::Delivery;
+    use crate::spool::Delivery;
     use crate::spool::testing::record;
 
     fn at(second: i64) -> Timestamp {
