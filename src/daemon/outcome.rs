@@ -27,8 +27,8 @@ fn serves(outcome: &Outcome) -> bool {
         }
         Outcome::Searched(found, _) => found.as_ref().err().is_none_or(answers),
         Outcome::Probed(seen) => seen.as_ref().err().is_none_or(answers),
-        Outcome::Fetched(Err(FetchError::Api(error))) => answers(error),
-        Outcome::Fetched(fetched) => fetched.is_ok(),
+        Outcome::Fetched(Attempt { fetched: Err(FetchError::Api(error)), .. }) => answers(error),
+        Outcome::Fetched(Attempt { fetched, .. }) => fetched.is_ok(),
         Outcome::Signed(_) | Outcome::Delivered(..) => false,
     }
 }

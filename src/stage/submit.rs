@@ -152,7 +152,7 @@ pub(crate) fn posted(posted: Posted) -> Verdict {
                 record.request.posted = None;
             });
             // Not at once: where the clocks differ by more than the period, the next one is refused too.
-            Verdict { moved: Some(moved), pause: Pause::Run(None) }
+            Verdict::noted(moved, Pause::Run(None))
         }
         Posted::Refused { cause, next: Next::BackOff } => {
             noted(Fate::Refused, &cause, Pause::Run(None))
