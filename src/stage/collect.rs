@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::fetch::{INVALID, NO_AGENT};
 use super::{Move, Pause, Step, Verdict, Work};
 use crate::api::{ApiError, Seen};
 use crate::clock::after;
@@ -15,8 +16,6 @@ use crate::spool::{Edge, Record};
 
 /// How long after its expiry an action is over, whatever the platform says.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
-/// The platform's word for an action that no agent was sent.
-const INVALID: &str = "invalid";
 /// How often the platform is asked after the expiry.
 const LATE_POLL: Duration = Duration::from_secs(2);
 /// How soon the platform is asked for early results for the first time, and at the most how seldom.
@@ -96,7 +95,7 @@ fn over(status: String, now: Timestamp) -> Move {
     Move::changing(Edge::Collected, move |record| {
         record.collected = Some(now);
         if status == INVALID {
-            record.error = Some("no agent matched the target".to_owned());
+            record.error = Some(NO_AGENT.to_owned());
         }
         record.status = Some(status.clone());
     })
