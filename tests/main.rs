@@ -1,5 +1,7 @@
 //! Integration tests: the real programs, on real files, against the platform for one host.
 
+#![cfg(test)]
+
 /// The commands, as a person types them.
 mod cli;
 /// Runs, from a job's folder to its plugins, through everything that can happen on the way.

@@ -26,6 +26,7 @@ pub(crate) fn home() -> Option<PathBuf> {
 }
 
 /// Returns where the user wants temporary folders to be.
+#[cfg(feature = "standalone")]
 pub(crate) fn temporary() -> Option<PathBuf> {
     read("TMPDIR").map(PathBuf::from)
 }

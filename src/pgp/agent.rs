@@ -20,7 +20,7 @@ const GO_SPAN: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// GnuPG's `gpgconf` is not there or fails.
-pub(crate) fn stop_agent(home: &Path) -> io::Result<()> {
+pub(super) fn stop_agent(home: &Path) -> io::Result<()> {
     let status = Command::new("gpgconf")
         .arg("--homedir")
         .arg(home)

@@ -14,7 +14,7 @@ use super::*;
 use crate::action::{Action, Signer};
 use crate::clock::SystemClock;
 use crate::clock::testing::TestClock;
-use crate::pgp::{NewKey, export, generate, stop_agent};
+use crate::pgp::{NewKey, end_agent, export, generate};
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -61,7 +61,7 @@ impl Somebody {
 
 impl Drop for Somebody {
     fn drop(&mut self) {
-        stop_agent(self.home.path()).unwrap();
+        end_agent(self.home.path()).unwrap();
     }
 }
 
