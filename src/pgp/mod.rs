@@ -20,7 +20,9 @@ mod session;
 mod signer;
 mod verify;
 
-pub(crate) use agent::{end_agent, stop_agent};
+pub(crate) use agent::end_agent;
+#[cfg(test)]
+pub(crate) use agent::stop_agent;
 pub(crate) use armor::ArmorError;
 pub(crate) use generate::{GenerateError, NewKey, export, generate};
 pub(crate) use key::{Fingerprint, KeyError, SecretKey, find};
