@@ -238,7 +238,7 @@ impl Engine {
             other => other,
         };
         let Some(tries) = self.index.tries(key) else { return };
-        let polls = tries.polls;
+        let (polls, page_size) = (tries.polls, tries.page_size);
         let attempt = match &work {
             Work::Deliver(plugin) => {
                 let tries = tries.plugins.entry(plugin.clone()).or_default();
@@ -251,7 +251,8 @@ impl Engine {
             }
         };
         let taken = self.index.action_ids(key);
-        let task = Task { key: key.clone(), work: work.clone(), record, attempt, polls, taken };
+        let (key_of, work_of) = (key.clone(), work.clone());
+        let task = Task { key: key_of, work: work_of, record, attempt, polls, page_size, taken };
         if let Err(error) = self.workers.begin(task) {
             error!(self.parts.log, "cannot start a worker"; "run" => %key.1, "error" => Chain(&error));
             self.rest(key, &work);

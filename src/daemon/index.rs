@@ -39,6 +39,8 @@ pub(crate) struct Tries {
     pub(crate) failures: u32,
     /// How often the platform was asked how far it is, or for commands that were missing.
     pub(crate) polls: u32,
+    /// How many results are asked for at once, if that was found out.
+    pub(crate) page_size: Option<u32>,
     /// Before when nothing is tried.
     pub(crate) not_before: Timestamp,
     /// When the last POST ended, or the runner began.
@@ -65,6 +67,7 @@ impl Tries {
             busy: false,
             failures: 0,
             polls: 0,
+            page_size: None,
             not_before: Timestamp::MIN,
             ended: began,
             plugins: BTreeMap::new(),

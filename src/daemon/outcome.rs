@@ -11,7 +11,7 @@ use crate::chain::{Chain, escape, excerpt};
 use crate::clock::after;
 use crate::plugin::run::Ended;
 use crate::spool::{DeliveryState, Edge, Run};
-use crate::stage::fetch::FetchError;
+use crate::stage::fetch::{Attempt, FetchError};
 use crate::stage::{Pause, Verdict, Work, collect, deliver, fetch, sign, submit};
 
 /// How much of a plugin's output goes into one line of the log, in bytes.
@@ -27,8 +27,8 @@ fn serves(outcome: &Outcome) -> bool {
         }
         Outcome::Searched(found, _) => found.as_ref().err().is_none_or(answers),
         Outcome::Probed(seen) => seen.as_ref().err().is_none_or(answers),
-        Outcome::Fetched(Err(FetchError::Api(error))) => answers(error),
-        Outcome::Fetched(fetched) => fetched.is_ok(),
+        Outcome::Fetched(Attempt { fetched: Err(FetchError::Api(error)), .. }) => answers(error),
+        Outcome::Fetched(Attempt { fetched, .. }) => fetched.is_ok(),
         Outcome::Signed(_) | Outcome::Delivered(..) => false,
     }
 }
@@ -58,6 +58,9 @@ impl Engine {
         if let Some(moved) = verdict.moved {
             self.make_or_hold(&key, moved, task.record, now);
         }
+        if let Some(reason) = verdict.buried {
+            self.bury(&key, &reason, now);
+        }
         if let Work::Deliver(_) = work {
             self.wake_gated(now);
         }
@@ -84,12 +87,13 @@ impl Engine {
                 }
                 collect::probed(&live.facts, seen, live.tries.polls, now)
             }
-            Outcome::Fetched(fetched) => {
+            Outcome::Fetched(Attempt { fetched, page_size }) => {
                 let asked = live.tries.polls;
-                if let (Err(FetchError::Missing { .. }), Some(tries)) =
-                    (&fetched, self.index.tries(key))
-                {
-                    tries.polls = tries.polls.saturating_add(1);
+                if let Some(tries) = self.index.tries(key) {
+                    tries.page_size = Some(page_size);
+                    if matches!(fetched, Err(FetchError::Missing { .. })) {
+                        tries.polls = tries.polls.saturating_add(1);
+                    }
                 }
                 fetch::fetched(fetched, asked, now)
             }
@@ -217,6 +221,10 @@ impl Engine {
             "path" => record.document.as_deref().unwrap_or_default(),
             "sent" => summary.sent, "answered" => summary.answered, "found" => summary.found,
             "failed" => summary.failed, "expired" => summary.expired);
+        if summary.sent == 0 {
+            let why = record.error.as_deref().map(escape).unwrap_or_default();
+            warn!(self.parts.log, "no agent was asked"; "run" => %record.id, "why" => why.as_ref());
+        }
         if summary.missing > 0 || summary.not_final > 0 {
             warn!(self.parts.log, "results are not complete"; "run" => %record.id,
                 "missing" => summary.missing, "not_final" => summary.not_final);

@@ -1,6 +1,7 @@
 //! What becomes of runs, from a job's folder to its plugins.
 #![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
 
+mod fetching;
 mod slots;
 
 use super::testing::{Mood, Rig, write};
@@ -291,7 +292,7 @@ fn the_originals_action_in_flight_is_adopted_once() {
 fn commands_that_are_missing_are_asked_for_again_twice() {
     // Found the second time, or never: the pages have two commands each.
     for (hidden, pages, missing) in
-        [(&[1][..], vec![0, 2, 3, 0], 0), (&[1; 9], vec![0, 2, 3, 0, 2, 3, 0, 2, 3], 1)]
+        [(&[1][..], vec![0, 0, 2, 2], 0), (&[1; 9], vec![0, 0, 0, 2, 2, 2], 1)]
     {
         let mut rig = rig("");
         rig.platform.answer(3, true);
@@ -305,7 +306,10 @@ fn commands_that_are_missing_are_asked_for_again_twice() {
         assert!(rig.spool().contains(&format!("command/done {ID}")), "{:?}", rig.spool());
         let summary = rig.record(Folder::CommandDone, ID).summary.unwrap();
         assert_eq!((summary.sent, summary.missing), (3, missing));
-        assert_eq!(rig.platform.offsets(), pages);
+        // Two pages are asked for at once: in which order they arrive is chance.
+        let mut offsets = rig.platform.offsets();
+        offsets.sort_unstable();
+        assert_eq!(offsets, pages);
     }
 }
 

@@ -6,6 +6,8 @@ mod crash;
 mod hand;
 /// Jobs that come, change and go, and their slots.
 mod jobs;
+/// What people may do with `mv` and `rm` while the runner runs.
+mod moves;
 /// Signals: an ordered stop from every state, and a reload.
 mod signals;
 /// What fails for a while: the API, the key, plugins, a second runner.

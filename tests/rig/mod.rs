@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use database::Database;
@@ -49,6 +50,8 @@ pub(crate) struct Rig {
     /// Where the platform listens.
     pub(crate) address: String,
     folder: tempfile::TempDir,
+    /// How many seconds there are between two scans: so many that tests rest on what is watched.
+    check: u32,
     /// What the runner's configuration says of the log.
     logging: String,
     /// What it says of the client, beside what every rig needs.
@@ -86,6 +89,7 @@ impl Rig {
             key,
             address: String::new(),
             folder,
+            check: 3600,
             logging: "mode = stdout\n".to_owned(),
             client: String::new(),
         };
@@ -121,6 +125,12 @@ impl Rig {
         self.write_config("runner.cfg", "d", "spool");
     }
 
+    /// Lets the runner scan every so many seconds.
+    pub(crate) fn scan_every(&mut self, seconds: u32) {
+        self.check = seconds;
+        self.write_config("runner.cfg", "d", "spool");
+    }
+
     /// Lets the runner write its log to a file.
     pub(crate) fn log_to_file(&mut self, path: &Path) {
         self.logging = format!("mode = file\nfile = {}\n", path.display());
@@ -131,11 +141,12 @@ impl Rig {
     pub(crate) fn write_config(&self, name: &str, directory: &str, spool: &str) {
         let directory = self.path(directory);
         let text = format!(
-            "[runner]\ndirectory = {}\nspool = {}\ncheckdirectory = 1\n\
+            "[runner]\ndirectory = {}\nspool = {}\ncheckdirectory = {}\n\
              [logging]\nlevel = debug\nformat = json\n{}\
              [client]\nclientconfpath = {}\n{}",
             directory.display(),
             directory.join(spool).display(),
+            self.check,
             self.logging,
             self.path("migrc").display(),
             self.client,
@@ -290,13 +301,41 @@ impl Rig {
         serde_json::from_slice(&fs::read(self.home(document)).unwrap()).unwrap()
     }
 
+    /// Moves a run as a person does.
+    pub(crate) fn mv(&self, run: &str, from: &str, to: &str) {
+        fs::rename(self.entry(from, run), self.entry(to, run)).unwrap();
+    }
+
+    /// Checks that runners who have ended left nothing half done.
+    pub(crate) fn check_clean(&self) {
+        assert_eq!(self.entries(".tmp"), [""; 0]);
+        let find = Command::new("find").arg(self.home("")).args(["-name", "*.part*"]).output();
+        assert_eq!(String::from_utf8(find.unwrap().stdout).unwrap(), "");
+    }
+
     /// Returns the path of a run's file in a folder of the spool.
     pub(crate) fn entry(&self, folder: &str, run: &str) -> PathBuf {
         self.home("spool").join(folder).join(format!("{run}.json"))
     }
 }
 
-/// Returns an action that looks for set-uid programs below `path`: it finds nothing in most places, fast.
+impl Drop for Rig {
+    /// Ends what the processes left behind that were killed: their plugins work in the rig's folder.
+    fn drop(&mut self) {
+        self.kill_platform();
+        for process in fs::read_dir("/proc").unwrap().flatten() {
+            let pid = process.file_name().to_str().and_then(|name| name.parse().ok());
+            let works_here = fs::read_link(process.path().join("cwd"))
+                .is_ok_and(|folder| folder.starts_with(self.folder.path()));
+            if let (Some(pid), true) = (pid.and_then(Pid::from_raw), works_here) {
+                // It may have ended meanwhile.
+                kill_process(pid, Signal::KILL).ok();
+            }
+        }
+    }
+}
+
+/// Returns an action that looks for every file below `path`.
 pub(crate) fn action(path: &str) -> Value {
     let search = json!({"paths": [path], "names": ["."], "options": {"matchall": true}});
     json!({

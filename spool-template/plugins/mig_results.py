@@ -1,0 +1,389 @@
+"""What was found: the results document of a run, read a command at a time.
+
+A document can be larger than memory: it holds the answer of every agent of a
+fleet. So it is read twice. The first reading makes sure that it is whole before
+anything leaves this machine; the second hands out its commands. Agents are not
+trusted: whatever one of them answers, the answers of the others are delivered,
+and its own is shown as far as it can be read.
+
+This is no plugin itself; jsonl and mozdef need it beside them.
+"""
+
+import codecs
+import collections
+import hashlib
+import json
+import math
+import os
+import re
+import tempfile
+
+from mig_plugin import Fault
+
+CHUNK_BYTES = 1 << 20
+# Larger than anything that the platform takes from an agent.
+VALUE_CHARS_MAX = 1 << 28
+
+
+# JSON, as agents write it
+
+
+def _whole(text):
+    # Nobody downstream counts further, and the time for endless digits grows with their square.
+    return int(text) if len(text) < 20 else text
+
+
+def _fraction(text):
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+_DECODER = json.JSONDecoder(
+    strict=False, parse_int=_whole, parse_float=_fraction, parse_constant=str
+)
+_BLANKS = re.compile(r"[ \t\r\n]*")
+_SCALAR = re.compile(r"[^\s\[\]{},:\"]*")
+# A string, or a bracket; a quote alone begins a string whose end was not read yet.
+_TOKEN = re.compile(r'[{}\[\]]|"[^"\\]*(?:\\.[^"\\]*)*"|"', re.DOTALL)
+
+
+class Unreadable:
+    """A value that stands where one is expected, but cannot be understood."""
+
+    def __init__(self, why):
+        self.why = why
+
+
+class _Reader:
+    """Reads the values of a JSON text one after the other; only one is in memory."""
+
+    def __init__(self, file):
+        self._file = file
+        self._decode = codecs.getincrementaldecoder("utf-8-sig")("replace").decode
+        self._text = ""
+        self._at = 0
+        self._ended = False
+
+    def peek(self):
+        """Returns the next character that is no blank, or nothing at the end."""
+        while True:
+            self._at = _BLANKS.match(self._text, self._at).end()
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._more():
+                return ""
+
+    def take(self, wanted):
+        """Takes a character that must come next."""
+        found = self.peek()
+        if found != wanted:
+            what = "%r" % found if found else "its end"
+            raise Fault("the results document is not whole: %s where %r should be" % (what, wanted))
+        self._at += 1
+
+    def value(self):
+        """Takes the next value."""
+        self.peek()
+        try:
+            value, end = _DECODER.raw_decode(self._text, self._at)
+        except (ValueError, RecursionError):
+            end = len(self._text)
+        # What ends where the text does may go on in what was not read yet.
+        if end < len(self._text):
+            self._at = end
+            return value
+        text = self._raw()
+        try:
+            return _DECODER.decode(text)
+        except (ValueError, RecursionError) as error:
+            return Unreadable(str(error))
+
+    def items(self):
+        """Takes the next array and yields its values."""
+        self.take("[")
+        while self.peek() != "]":
+            yield self.value()
+            if self.peek() != "]":
+                self.take(",")
+        self.take("]")
+
+    def members(self):
+        """Takes the next object and yields its keys; the caller takes each value."""
+        self.take("{")
+        while self.peek() != "}":
+            key = self.value()
+            if not isinstance(key, str):
+                raise Fault("the results document is not whole: a key is missing")
+            yield key
+            if self.peek() != "}":
+                self.take(",")
+        self.take("}")
+
+    def _raw(self):
+        """Takes the text of the next value, however deep, without looking into it."""
+        length = depth = 0
+        if self.peek() not in ("{", "[", '"'):
+            while _SCALAR.match(self._text, self._at).end() == len(self._text):
+                if not self._more():
+                    break
+            length = _SCALAR.match(self._text, self._at).end() - self._at
+            if not length:
+                raise Fault("the results document is not whole: a value is missing")
+            return self._cut(length)
+        while True:
+            token = _TOKEN.search(self._text, self._at + length)
+            if token is None or token.group() == '"':
+                length = (token.start() if token else len(self._text)) - self._at
+                if len(self._text) - self._at > VALUE_CHARS_MAX:
+                    raise Fault("the results document holds a value that is too long to be one")
+                if not self._more():
+                    raise Fault("the results document is not whole: it ends within a value")
+                continue
+            length = token.end() - self._at
+            if token.group() in "{[":
+                depth += 1
+            elif token.group() in "}]":
+                depth -= 1
+            if depth == 0:
+                return self._cut(length)
+
+    def _cut(self, length):
+        text = self._text[self._at : self._at + length]
+        self._at += length
+        return text
+
+    def _more(self):
+        """Reads on and lets go of what was taken; tells whether there was more to read."""
+        if self._ended:
+            return False
+        left = self._text[self._at :]
+        # As much again as is there, so that a long value is not looked at too often.
+        chunk = self._file.read(max(CHUNK_BYTES, len(left)))
+        self._ended = not chunk
+        self._text = left + self._decode(chunk, self._ended)
+        self._at = 0
+        return True
+
+
+class Document:
+    """A results document that was found to be whole."""
+
+    def __init__(self, file):
+        self._file = _seekable(file)
+        members = {}
+        for key, value in self._read():
+            if key != "commands":
+                members[key] = value
+        if not isinstance(members.get("action"), dict):
+            raise Fault("this is no results document: it has no action")
+        self.action = members["action"]
+        # The runner's own words first: in the document they are an echo.
+        self.job = os.environ.get("MIG_JOB") or text_of(members, "name")
+        self.run = os.environ.get("MIG_RUN", "")
+        attempt = os.environ.get("MIG_ATTEMPT", "")
+        self.attempt = int(attempt) if attempt.isdigit() else None
+
+    def commands(self):
+        """Yields the commands; one that cannot be read is Unreadable."""
+        for key, value in self._read():
+            if key == "commands" and value is not None:
+                is_command = isinstance(value, (dict, Unreadable))
+                yield value if is_command else Unreadable("a command that is no object")
+
+    def _read(self):
+        self._file.seek(0)
+        reader = _Reader(self._file)
+        for key in reader.members():
+            reader.take(":")
+            if key == "commands" and reader.peek() == "[":
+                for command in reader.items():
+                    yield key, command
+            else:
+                yield key, reader.value()
+        if reader.peek():
+            raise Fault("the results document goes on after its end")
+
+
+def _seekable(file):
+    """Returns the file, or a copy of it if it can only be read once, as a pipe."""
+    if file.isatty():
+        raise Fault("a results document is expected on stdin: see --help")
+    if file.seekable():
+        return file
+    copy = tempfile.TemporaryFile()
+    for chunk in iter(lambda: file.read(CHUNK_BYTES), b""):
+        copy.write(chunk)
+    return copy
+
+
+def pick(value, *path):
+    """Returns what stands at a path of keys, or None where there is no such path."""
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def text_of(value, *path):
+    """Returns the text at a path of keys; nothing if there is none."""
+    found = pick(value, *path)
+    return found if isinstance(found, str) else ""
+
+
+def items_of(value, *path):
+    """Returns the list at a path of keys; an empty one if there is none."""
+    found = pick(value, *path)
+    return found if isinstance(found, list) else []
+
+
+def texts_of(value, *path):
+    """Returns the texts of the list at a path of keys."""
+    return [text for text in items_of(value, *path) if isinstance(text, str)]
+
+
+def entries_of(value, *path):
+    """Returns the keys and values of the object at a path; none if there is none."""
+    found = pick(value, *path)
+    return list(found.items()) if isinstance(found, dict) else []
+
+
+def number_of(value, *path):
+    """Returns the number at a path of keys, whole if it can be; None if there is none."""
+    found = pick(value, *path)
+    if isinstance(found, bool) or not isinstance(found, (int, float)):
+        return None
+    return int(found) if found == int(found) else found
+
+
+# What was found
+
+Finding = collections.namedtuple("Finding", "operation module label subject element")
+Finding.__doc__ = """One thing that an agent found.
+
+`operation` is the index of the operation that asked for it, `label` what the
+action calls it, `subject` what was searched for, `element` what the module says.
+"""
+
+
+def operations(action, command):
+    """Returns what an agent was asked: the command's own copy, or else the action's."""
+    return items_of(command, "action", "operations") or items_of(action, "operations")
+
+
+def findings(action, command):
+    """Yields what the agent of a command found."""
+    asked = operations(action, command)
+    for index, result in enumerate(items_of(command, "results")):
+        module = text_of(asked[index], "module") if index < len(asked) else ""
+        elements = pick(result, "elements")
+        found = _ELEMENTS.get(module, _no_elements)(elements)
+        empty = True
+        for label, subject, element in found:
+            empty = False
+            yield Finding(index, module, label, subject, element)
+        # A module that is not known here, or that speaks in a way that is not.
+        if empty and pick(result, "foundanything") is True:
+            yield Finding(index, module, "", "", elements)
+
+
+def _file_elements(elements):
+    for label, entries in entries_of(elements):
+        for entry in items_of(entries):
+            # An entry without a file says that nothing was found.
+            if text_of(entry, "file"):
+                yield label, "", entry
+
+
+def _pkg_elements(elements):
+    for package in items_of(elements, "packages"):
+        yield "packages", "", package
+
+
+def _netstat_elements(elements):
+    for kind, searched in entries_of(elements):
+        for subject, found in entries_of(searched):
+            for element in items_of(found):
+                yield kind, subject, element
+
+
+def _no_elements(_elements):
+    return ()
+
+
+_ELEMENTS = {"file": _file_elements, "pkg": _pkg_elements, "netstat": _netstat_elements}
+
+
+def errors(command):
+    """Returns what the modules of a command complain about."""
+    found = []
+    for result in items_of(command, "results"):
+        found += texts_of(result, "errors")
+    return found
+
+
+class Ids:
+    """Gives each event an id that is the same whenever the same results are delivered.
+
+    It is made of what identifies the event: the action, the command, the
+    operation, what was found. What comes more than once is counted.
+    """
+
+    def __init__(self, *scope):
+        self._scope = scope
+        self._seen = collections.Counter()
+
+    def id(self, *parts):
+        """Returns the id of an event."""
+        text = json.dumps([self._scope, parts], sort_keys=True, separators=(",", ":"))
+        name = hashlib.sha256(text.encode("ascii")).hexdigest()
+        self._seen[name] += 1
+        if self._seen[name] == 1:
+            return name[:32]
+        again = "%s %d" % (name, self._seen[name])
+        return hashlib.sha256(again.encode("ascii")).hexdigest()[:32]
+
+
+_MOMENT = re.compile(r"(\d{4})-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def moment(*candidates):
+    """Returns the first that is a real time; the platform writes years 1, 9 and 9998 for none."""
+    for text in candidates:
+        found = _MOMENT.fullmatch(text)
+        if found and 1970 <= int(found.group(1)) < 9000:
+            return text
+    return ""
+
+
+class Summary:
+    """What the commands of a run came to."""
+
+    def __init__(self):
+        self.commands = self.found = self.findings = self.errors = self.unreadable = 0
+        self.statuses = collections.Counter()
+
+    def add(self, command, found):
+        """Counts a command and the number of its findings."""
+        self.commands += 1
+        if isinstance(command, Unreadable):
+            self.unreadable += 1
+            return
+        self.statuses[status(command)] += 1
+        self.found += found > 0
+        self.findings += found
+        self.errors += bool(errors(command))
+
+    def counts(self):
+        """Returns the counters by name, the statuses among them."""
+        return {
+            "commands": self.commands,
+            "found": self.found,
+            "findings": self.findings,
+            "errors": self.errors,
+            "unreadable": self.unreadable,
+            "statuses": dict(sorted(self.statuses.items())),
+        }
+
+
+def status(command):
+    """Returns the status of a command: success, failed, timeout, cancelled, expired or sent."""
+    return text_of(command, "status") or "unknown"
