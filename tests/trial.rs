@@ -21,6 +21,8 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The runner.
 const RUNNER: &str = env!("CARGO_BIN_EXE_mig-runner");
+/// The platform.
+const STANDALONE: &str = env!("CARGO_BIN_EXE_mig-standalone");
 /// The folders of a spool, as the seed of the project draws them.
 const FOLDERS: [&str; 10] = [
     "action",
@@ -319,14 +321,48 @@ fn a_folder_that_holds_something_is_refused() {
     newcomer.check_that_nothing_is_left(None);
 }
 
+/// Makes `folder` one where programs are installed, with a copy of this one.
+fn install(program: &str, folder: &Path) -> String {
+    let place = folder.join(Path::new(program).file_name().unwrap());
+    let copy = format!("cp -l {program} {0} 2>/dev/null || cp {program} {0}", place.display());
+    assert!(Command::new("sh").args(["-c", &copy]).status().unwrap().success());
+    place.to_str().unwrap().to_owned()
+}
+
 #[test]
 fn a_runner_without_a_platform_says_what_to_install() {
     let newcomer = Newcomer::new();
     let place = tempfile::tempdir().unwrap();
-    let alone = place.path().join("mig-runner");
-    let copy = format!("cp -l {RUNNER} {0} 2>/dev/null || cp {RUNNER} {0}", alone.display());
-    assert!(Command::new("sh").args(["-c", &copy]).status().unwrap().success());
-    let (status, said) = newcomer.start(alone.to_str().unwrap(), &["try"]).end();
+    let alone = install(RUNNER, place.path());
+    let (status, said) = newcomer.start(&alone, &["try"]).end();
     assert_eq!(status.code(), Some(69), "{said:?}");
     assert!(said[0].contains("install mig-standalone"), "{said:?}");
+}
+
+#[test]
+fn a_platform_without_a_runner_says_so_before_anything_is_made() {
+    let newcomer = Newcomer::new();
+    let place = tempfile::tempdir().unwrap();
+    let alone = install(STANDALONE, place.path());
+    let (status, said) = newcomer.start(&alone, &["try"]).end();
+    assert_eq!((status.code(), said.len()), (Some(69), 1), "{said:?}");
+    assert!(said[0].contains("belong into one folder"), "{said:?}");
+    newcomer.check_that_nothing_is_left(None);
+}
+
+#[test]
+fn a_runner_that_fails_is_told_with_the_end_of_its_log() {
+    let newcomer = Newcomer::new();
+    let place = tempfile::tempdir().unwrap();
+    let platform = install(STANDALONE, place.path());
+    // By another process: a file that is open for writing in this one cannot be run.
+    let script = "printf '#!/bin/sh\\necho it hurts\\nexit 3\\n' > $0 && chmod 700 $0";
+    let runner = place.path().join("mig-runner");
+    assert!(Command::new("sh").args(["-c", script]).arg(&runner).status().unwrap().success());
+    let (status, said) = newcomer.start(&platform, &["try"]).end();
+    assert_eq!(status.code(), Some(69), "{said:?}");
+    let told = said.iter().position(|line| line.contains("the runner ended by itself")).unwrap();
+    assert!(said[told].starts_with("mig-standalone: "), "{said:?}");
+    assert!(said[told + 1..].contains(&"  it hurts".to_owned()), "{said:?}");
+    newcomer.check_that_nothing_is_left(None);
 }

@@ -5,7 +5,7 @@
 //! each; how the program ends follows from it in one place, [`failure`].
 //!
 //! **Invariants.** Help and version need nothing but this program. Only [`output`]
-//! writes to stdout and stderr, only [`env`] reads the environment.
+//! writes to stdout and stderr, only [`mod@env`] reads the environment.
 
 mod action;
 mod check;

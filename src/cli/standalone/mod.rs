@@ -87,10 +87,14 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::cli::manual;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_is_sound_and_is_what_the_manual_page_says() {
+        let page = include_str!("../../../man/mig-standalone.8");
         Arguments::command().debug_assert();
+        manual::check_commands(page, &Arguments::command());
+        manual::check_options(page, Arguments::command());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::place::{JOB, Place};
 use super::runner::Runner;
 use super::{Interrupts, TrialError, report};
+use crate::action::Summary;
 use crate::cli::failure::Failure;
 use crate::cli::follow::{Ending, Follower, Step, tell};
 use crate::cli::hand::Hand;
@@ -176,10 +177,11 @@ impl Site {
         output::raw("\nThe plugin report.sh took the results and wrote this report:\n\n")?;
         let report = Path::new("reports").join(format!("{}.txt", record.id));
         report::show(self.place.disk(), &self.place.folder().join(report))?;
-        let failed = record.summary.as_ref().is_none_or(|summary| summary.answered < summary.sent);
-        if failed || outcome::needs_person(record) {
+        let is_whole = |summary: &Summary| summary.answered == summary.sent && summary.failed == 0;
+        let has_answer = record.summary.as_ref().is_some_and(is_whole);
+        if !has_answer || outcome::needs_person(record) {
             let reason = record.reason.clone().or_else(|| record.error.clone());
-            let reason = reason.unwrap_or_else(|| "the agent did not answer".to_owned());
+            let reason = reason.unwrap_or_else(|| "the agent did not answer as asked".to_owned());
             return Err(TrialError::Failed { reason }.into());
         }
         Ok(())
