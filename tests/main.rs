@@ -22,3 +22,5 @@ mod trial;
 /// Answers that do not say whether the platform has the action: it has it once.
 #[cfg(feature = "standalone")]
 mod uncertain;
+/// The plugins of the template, and the examples of the manual.
+mod plugins;
