@@ -12,8 +12,10 @@ use clap::{Parser, Subcommand};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::child;
 use super::config::{self, StandaloneConfig};
 use super::module::{self, RunError};
+use super::modules::Surroundings;
 use super::{Data, Platform, PlatformError, SpoolError};
 use crate::chain::Chain;
 use crate::clock::{Clock, SystemClock};
@@ -155,7 +157,8 @@ pub(crate) fn main(
                 .and_then(|text| out.write_all(text.as_bytes()).map_err(Failure::Write))
         }
         Verb::Module { name } => {
-            module::run(&name, input, out, &SystemClock).map_err(Failure::from)
+            let around = Surroundings { clock: &SystemClock, path: &search_path() };
+            module::run(&name, input, out, around).map_err(Failure::from)
         }
     };
     let Err(failure) = done else { return Exit::Done };
@@ -168,6 +171,12 @@ pub(crate) fn main(
         writeln!(err, "mig-standalone: {line}").ok();
     }
     failure.exit()
+}
+
+/// Returns where the host's programs are.
+#[expect(clippy::disallowed_methods, reason = "the one place here that reads the environment")]
+fn search_path() -> OsString {
+    std::env::var_os("PATH").unwrap_or_else(|| child::PATH.into())
 }
 
 /// Tells what clap has to say: a help that was asked for, or what is wrong.
