@@ -13,9 +13,13 @@ mod file;
 mod go_duration;
 mod go_regex;
 pub(crate) mod message;
+#[cfg(test)]
+mod namespace;
 mod parameters;
+mod ping;
 mod pkg;
 mod reason;
+mod timedrift;
 
 use std::ffi::OsStr;
 
@@ -26,8 +30,13 @@ use crate::clock::Clock;
 
 /// The module that looks at files.
 const FILE: &str = "file";
+/// The module that asks hosts for an answer.
+const PING: &str = "ping";
 /// The module that looks at installed packages.
 const PKG: &str = "pkg";
+
+/// The module that looks at the clock.
+const TIMEDRIFT: &str = "timedrift";
 
 /// What a module is given of the world besides its parameters.
 #[derive(Debug, Clone, Copy)]
@@ -94,7 +103,7 @@ fn empty_if_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Strin
 
 /// Tells whether there is a module of this name, exactly as it is written.
 pub(crate) fn is_available(name: &str) -> bool {
-    matches!(name, FILE | PKG)
+    matches!(name, FILE | PING | PKG | TIMEDRIFT)
 }
 
 /// Runs the module `name` with its parameters.
@@ -108,7 +117,12 @@ pub(crate) fn run(
 ) -> Result<ModuleResult, ModuleError> {
     let (module, result) = match name {
         FILE => (FILE, file::run(parameters, around.clock.now())),
+        PING => (PING, ping::run(parameters)),
         PKG => (PKG, pkg::run(parameters, around.path)),
+        TIMEDRIFT => {
+            let sources = timedrift::Sources::of_this_host();
+            (TIMEDRIFT, timedrift::run(parameters, around.clock, &sources))
+        }
         _ => return Err(ModuleError::Unknown(name.to_owned())),
     };
     result.map_err(|source| ModuleError::Write { module, source })
