@@ -13,6 +13,8 @@ mod home;
 mod layers;
 /// The manual pages name what the program has, and nothing else.
 mod man;
+/// The plugins of the template, and the examples of the manual.
+mod plugins;
 /// What whole runs stand on: a key, a platform and a runner in a folder of their own.
 #[cfg(feature = "standalone")]
 mod rig;
@@ -22,5 +24,3 @@ mod trial;
 /// Answers that do not say whether the platform has the action: it has it once.
 #[cfg(feature = "standalone")]
 mod uncertain;
-/// The plugins of the template, and the examples of the manual.
-mod plugins;

@@ -3,10 +3,10 @@
 use std::io;
 
 use crate::cli::failure::Failure;
-use crate::cli::output;
+use crate::cli::{env, output};
 use crate::clock::SystemClock;
 use crate::exit::Exit;
-use crate::standalone::module;
+use crate::standalone::{Surroundings, module};
 
 /// Run a module: one message on stdin, one result on stdout
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,9 @@ impl Module {
     /// Runs it.
     pub(super) fn run(&self) -> Result<Exit, Failure> {
         let mut result = Vec::new();
-        module::run(&self.name, io::stdin().lock(), &mut result, &SystemClock)?;
+        let path = env::search_path();
+        let around = Surroundings { clock: &SystemClock, path: &path };
+        module::run(&self.name, io::stdin().lock(), &mut result, around)?;
         output::bytes(&result)?;
         Ok(Exit::Done)
     }
