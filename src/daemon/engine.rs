@@ -196,7 +196,7 @@ impl Engine {
                     break;
                 };
                 let Some(live) = self.index.get(&key).filter(|live| !live.tries.busy) else {
-                    self.gate.release(&key);
+                    self.release(&key, now);
                     continue;
                 };
                 match self.decide(&key, live, now) {
@@ -207,7 +207,7 @@ impl Engine {
                         self.make(&key, &moved, now);
                     }
                     _ => {
-                        self.gate.release(&key);
+                        self.release(&key, now);
                         self.step(&key, now);
                     }
                 }
@@ -219,10 +219,10 @@ impl Engine {
     fn start(&mut self, key: &Key, work: Work, now: Timestamp) {
         match self.current(key) {
             Ok(Some(run)) => self.start_with(key, work, run.into_record(), now),
-            Ok(None) => self.gate.release(key),
+            Ok(None) => self.release(key, now),
             Err(error) => {
                 error!(self.parts.log, "cannot read entry"; "run" => %key.1, "error" => Chain(&error));
-                self.gate.release(key);
+                self.release(key, now);
                 self.pause(key, Pause::Run(None), now);
             }
         }
@@ -253,7 +253,7 @@ impl Engine {
         if let Err(error) = self.workers.begin(task) {
             error!(self.parts.log, "cannot start a worker"; "run" => %key.1, "error" => Chain(&error));
             self.rest(key, &work);
-            self.gate.release(key);
+            self.release(key, now);
             self.pause(key, Pause::Run(None), now);
         }
     }
@@ -293,6 +293,13 @@ impl Engine {
             self.index.put(run, now, self.began);
         } else {
             self.index.forget(&key);
+        }
+    }
+
+    /// Lets another run try whether the API serves again, if this one was to and did not.
+    pub(super) fn release(&mut self, key: &Key, now: Timestamp) {
+        if self.gate.release(key) {
+            self.wake_gated(now);
         }
     }
 

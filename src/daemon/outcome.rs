@@ -37,6 +37,9 @@ impl Engine {
         if let Some(moved) = verdict.moved {
             self.make_or_hold(&key, moved, task.record, now);
         }
+        if self.index.tries(&key).is_none_or(|tries| !tries.busy) {
+            self.release(&key, now);
+        }
         if let Work::Deliver(_) = work {
             self.wake_gated(now);
         }
