@@ -25,9 +25,9 @@ use super::workers::{Pool, Task, Workers};
 use super::{Event, Parts};
 use crate::api::backoff;
 use crate::chain::Chain;
-use crate::clock::after;
+use crate::clock::{after, before};
 use crate::spool::{Edge, Folder, Record, Run, SpoolError};
-use crate::stage::submit::{Around, JobState};
+use crate::stage::submit::{Around, JobState, VALID_SINCE};
 use crate::stage::{Move, Pause, Step, Work, collect, deliver, fetch, submit};
 
 /// How long the engine sleeps at the most, so that a clock that was set is noticed.
@@ -231,12 +231,14 @@ impl Engine {
     pub(super) fn start_with(&mut self, key: &Key, work: Work, record: Record, now: Timestamp) {
         let work = match work {
             Work::Sign { valid_from } => {
-                Work::Sign { valid_from: self.free_second(&record, valid_from) }
+                let valid_from = self.free_second(&record.request.action_name, valid_from);
+                self.index.date(&record.request.action_name, valid_from);
+                Work::Sign { valid_from }
             }
             other => other,
         };
         let Some(tries) = self.index.tries(key) else { return };
-        let polls = tries.polls;
+        let (polls, others) = (tries.polls, tries.others.clone());
         let attempt = match &work {
             Work::Deliver(plugin) => {
                 let tries = tries.plugins.entry(plugin.clone()).or_default();
@@ -248,7 +250,8 @@ impl Engine {
                 tries.failures.saturating_add(1)
             }
         };
-        let taken = self.index.action_ids(key);
+        let mut taken = self.index.action_ids(key);
+        taken.extend(others);
         let task = Task { key: key.clone(), work: work.clone(), record, attempt, polls, taken };
         if let Err(error) = self.workers.begin(task) {
             error!(self.parts.log, "cannot start a worker"; "run" => %key.1, "error" => Chain(&error));
@@ -258,14 +261,19 @@ impl Engine {
         }
     }
 
-    /// Goes back second by second while another action has the same name and begins in the same
-    /// one: their signatures would be the same.
-    fn free_second(&self, record: &Record, valid_from: Timestamp) -> Timestamp {
-        let mut valid_from = valid_from;
-        while self.index.is_dated(&record.request.action_name, valid_from, &record.id) {
-            valid_from = crate::clock::before(valid_from, Duration::from_secs(1));
-        }
-        valid_from
+    /// Returns the nearest second in which no other action of this name begins: their signatures
+    /// would be the same. It is an earlier one, but not so early that a runner before this one may
+    /// have used it.
+    fn free_second(&self, action_name: &str, valid_from: Timestamp) -> Timestamp {
+        let second = Duration::from_secs(1);
+        let used_before = before(self.began, VALID_SINCE);
+        let back = std::iter::successors(Some(valid_from), |at| Some(before(*at, second)));
+        let ahead =
+            std::iter::successors(Some(after(valid_from, second)), |at| Some(after(*at, second)));
+        back.take_while(|at| *at > used_before)
+            .chain(ahead)
+            .find(|at| !self.index.is_dated(action_name, *at))
+            .unwrap_or(valid_from)
     }
 
     /// Reads the file of a run that counts; forgets the run if there is none where it should be.

@@ -5,9 +5,11 @@
 //! run it reads it again; what is remembered only says when that is worth while.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::clock::before;
 use crate::disk::Stamp;
 use crate::names::{ActionId, JobName, PluginName, RunId};
 use crate::spool::{Family, Folder, Origin, Record, Run};
@@ -43,6 +45,8 @@ pub(crate) struct Tries {
     pub(crate) not_before: Timestamp,
     /// When the last POST ended, or the runner began.
     pub(crate) ended: Timestamp,
+    /// Actions with its signature that are another run's.
+    pub(crate) others: BTreeSet<ActionId>,
     /// The plugins of the run that were tried.
     pub(crate) plugins: BTreeMap<PluginName, PluginTries>,
 }
@@ -67,6 +71,7 @@ impl Tries {
             polls: 0,
             not_before: Timestamp::MIN,
             ended: began,
+            others: BTreeSet::new(),
             plugins: BTreeMap::new(),
         }
     }
@@ -77,7 +82,12 @@ impl Tries {
 pub(crate) struct Index {
     runs: BTreeMap<Key, Live>,
     due: BTreeSet<(Timestamp, Key)>,
+    /// From when the actions are valid that were signed since the start, and their names.
+    dated: BTreeSet<(Timestamp, String)>,
 }
+
+/// How long it is remembered that an action was signed; later ones are dated later.
+const DATED_SPAN: Duration = Duration::from_secs(3600);
 
 impl Index {
     /// Remembers a run as it was just found, due at once; what was tried with it in the same folder
@@ -182,14 +192,21 @@ impl Index {
             .last()
     }
 
-    /// Tells whether another action with this name is valid from this second: two such could not be
-    /// told apart, because signatures are deterministic.
-    pub(crate) fn is_dated(&self, action_name: &str, valid_from: Timestamp, id: &RunId) -> bool {
-        self.runs.iter().any(|((_, other), live)| {
-            other != id
-                && live.facts.request.valid_from == Some(valid_from)
-                && live.facts.request.action_name == action_name
-        })
+    /// Tells whether an action with this name is valid from this second: two such could not be told
+    /// apart, because signatures are deterministic.
+    pub(crate) fn is_dated(&self, action_name: &str, valid_from: Timestamp) -> bool {
+        self.dated.contains(&(valid_from, action_name.to_owned()))
+            || self.runs.values().any(|live| {
+                live.facts.request.valid_from == Some(valid_from)
+                    && live.facts.request.action_name == action_name
+            })
+    }
+
+    /// Remembers that an action with this name is about to be signed, whatever becomes of its run.
+    pub(crate) fn date(&mut self, action_name: &str, valid_from: Timestamp) {
+        let oldest = (before(valid_from, DATED_SPAN), String::new());
+        self.dated = self.dated.split_off(&oldest);
+        self.dated.insert((valid_from, action_name.to_owned()));
     }
 
     /// Returns the actions that runs other than this one hold.

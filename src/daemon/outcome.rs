@@ -6,9 +6,11 @@ use slog::{debug, error, info, warn};
 use super::engine::Engine;
 use super::index::Key;
 use super::workers::{Done, Outcome, Pool};
-use crate::api::backoff;
+use crate::api::{ApiError, Found, backoff};
 use crate::chain::{Chain, escape, excerpt};
 use crate::clock::after;
+use crate::disk::DiskError;
+use crate::names::ActionId;
 use crate::plugin::run::Ended;
 use crate::spool::{DeliveryState, Edge, Run};
 use crate::stage::fetch::FetchError;
@@ -56,9 +58,24 @@ impl Engine {
         match outcome {
             Outcome::Signed(signed) => sign::signed(signed),
             Outcome::Posted(posted) => submit::posted(posted, now),
-            Outcome::Searched(found, began) => {
-                submit::searched(&live.facts, found, began, &self.around(key, live, now))
-            }
+            Outcome::Searched(found, began) => match self.has_results(&found) {
+                Ok(None) => {
+                    submit::searched(&live.facts, found, began, &self.around(key, live, now))
+                }
+                Ok(Some(other)) => {
+                    info!(self.parts.log, "the action that was found is another run's";
+                        "run" => %key.1, "action" => other.0);
+                    if let Some(tries) = self.index.tries(key) {
+                        tries.others.insert(other);
+                    }
+                    Verdict::paused(Pause::None)
+                }
+                Err(error) => {
+                    error!(self.parts.log, "cannot tell whose action it is"; "run" => %key.1,
+                        "error" => Chain(&error));
+                    Verdict::paused(Pause::Run(None))
+                }
+            },
             Outcome::Probed(seen) => {
                 if let Err(error) = &seen {
                     debug!(self.parts.log, "cannot ask for the action"; "run" => %key.1,
@@ -86,6 +103,14 @@ impl Engine {
                 deliver::failed(text)
             }
         }
+    }
+
+    /// Returns the action that was found if its results have been fetched: then a run that may be
+    /// finished holds it, and it is not that of one which still looks for its own.
+    fn has_results(&self, found: &Result<Found, ApiError>) -> Result<Option<ActionId>, DiskError> {
+        let Ok(Found::Action { id, .. }) = found else { return Ok(None) };
+        let link = fetch::link_of(&self.parts.settings.directory, *id);
+        Ok(self.parts.spool.disk().find(&link)?.map(|_| *id))
     }
 
     /// Frees a run, or one plugin of it, for the next piece of work.
