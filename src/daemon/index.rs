@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use crate::clock::before;
 use crate::disk::Stamp;
 use crate::names::{ActionId, JobName, PluginName, RunId};
-use crate::spool::{Family, Folder, Origin, Record, Run};
+use crate::spool::{Family, Fate, Folder, Origin, Record, Run};
 
 /// A run in one of its two families.
 pub(crate) type Key = (Family, RunId);
@@ -63,6 +63,12 @@ pub(crate) struct PluginTries {
 }
 
 impl Tries {
+    /// Returns what still counts when a run was moved to another folder: what is under way, and when
+    /// the last POST ended.
+    fn elsewhere(self, began: Timestamp) -> Tries {
+        Tries { busy: self.busy, ended: self.ended, ..Tries::new(began) }
+    }
+
     /// Returns the state of a run of which nothing was tried since `began`.
     fn new(began: Timestamp) -> Tries {
         Tries {
@@ -82,6 +88,9 @@ impl Tries {
 pub(crate) struct Index {
     runs: BTreeMap<Key, Live>,
     due: BTreeSet<(Timestamp, Key)>,
+    /// What was tried with runs whose entry a person took away and may put back: a POST may be
+    /// under way, or take effect later.
+    away: BTreeMap<Key, Tries>,
     /// From when the actions are valid that were signed since the start, and their names.
     dated: BTreeSet<(Timestamp, String)>,
 }
@@ -95,11 +104,12 @@ impl Index {
     pub(crate) fn put(&mut self, run: Run, now: Timestamp, began: Timestamp) -> Key {
         let key = (run.folder().family(), run.record().id.clone());
         let (folder, stamp) = (run.folder(), run.stamp());
-        let old = self.forget(&key);
-        let mut tries = match old {
+        let mut tries = match self.take(&key) {
             Some(old) if old.folder == folder => old.tries,
-            Some(old) => Tries { ended: old.tries.ended, ..Tries::new(began) },
-            None => Tries::new(began),
+            Some(old) => old.tries.elsewhere(began),
+            None => {
+                self.away.remove(&key).map_or_else(|| Tries::new(began), |t| t.elsewhere(began))
+            }
         };
         if run.record().reason.is_some() {
             // Put back by hand: it is tried at once.
@@ -111,8 +121,15 @@ impl Index {
         key
     }
 
-    /// Forgets a run.
-    pub(crate) fn forget(&mut self, key: &Key) -> Option<Live> {
+    /// Forgets a run; what must be known of it should it come back is kept.
+    pub(crate) fn forget(&mut self, key: &Key) {
+        let Some(live) = self.take(key) else { return };
+        if live.tries.busy || live.facts.request.fate == Fate::Unknown {
+            self.away.insert(key.clone(), live.tries);
+        }
+    }
+
+    fn take(&mut self, key: &Key) -> Option<Live> {
         let live = self.runs.remove(key)?;
         if let Some(due) = live.due {
             self.due.remove(&(due, key.clone()));
@@ -155,9 +172,12 @@ impl Index {
         self.runs.get(key)
     }
 
-    /// Returns what is remembered of a run, to change what was tried.
+    /// Returns what was tried with a run, also while its entry is away, to change it.
     pub(crate) fn tries(&mut self, key: &Key) -> Option<&mut Tries> {
-        self.runs.get_mut(key).map(|live| &mut live.tries)
+        match self.runs.get_mut(key) {
+            Some(live) => Some(&mut live.tries),
+            None => self.away.get_mut(key),
+        }
     }
 
     /// Returns the keys of all runs that are remembered.
