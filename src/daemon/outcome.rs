@@ -6,9 +6,11 @@ use slog::{debug, error, info, warn};
 use super::engine::Engine;
 use super::index::Key;
 use super::workers::{Done, Outcome, Pool};
-use crate::api::{ApiError, Posted, Scope, backoff};
+use crate::api::{ApiError, Found, Posted, Scope, backoff};
 use crate::chain::{Chain, escape, excerpt};
 use crate::clock::after;
+use crate::disk::DiskError;
+use crate::names::ActionId;
 use crate::plugin::run::Ended;
 use crate::spool::{DeliveryState, Edge, Run};
 use crate::stage::fetch::{Attempt, FetchError};
@@ -61,6 +63,9 @@ impl Engine {
         if let Some(reason) = verdict.buried {
             self.bury(&key, &reason, now);
         }
+        if self.index.tries(&key).is_none_or(|tries| !tries.busy) {
+            self.release(&key, now);
+        }
         if let Work::Deliver(_) = work {
             self.wake_gated(now);
         }
@@ -77,9 +82,24 @@ impl Engine {
         match outcome {
             Outcome::Signed(signed) => sign::signed(signed),
             Outcome::Posted(posted) => submit::posted(posted),
-            Outcome::Searched(found, began) => {
-                submit::searched(&live.facts, found, began, &self.around(key, live, now))
-            }
+            Outcome::Searched(found, began) => match self.has_results(&found) {
+                Ok(None) => {
+                    submit::searched(&live.facts, found, began, &self.around(key, live, now))
+                }
+                Ok(Some(other)) => {
+                    info!(self.parts.log, "the action that was found is another run's";
+                        "run" => %key.1, "action" => other.0);
+                    if let Some(tries) = self.index.tries(key) {
+                        tries.others.insert(other);
+                    }
+                    Verdict::paused(Pause::None)
+                }
+                Err(error) => {
+                    error!(self.parts.log, "cannot tell whose action it is"; "run" => %key.1,
+                        "error" => Chain(&error));
+                    Verdict::paused(Pause::Run(None))
+                }
+            },
             Outcome::Probed(seen) => {
                 if let Err(error) = &seen {
                     debug!(self.parts.log, "cannot ask for the action"; "run" => %key.1,
@@ -108,6 +128,14 @@ impl Engine {
                 deliver::failed(text)
             }
         }
+    }
+
+    /// Returns the action that was found if its results have been fetched: then a run that may be
+    /// finished holds it, and it is not that of one which still looks for its own.
+    fn has_results(&self, found: &Result<Found, ApiError>) -> Result<Option<ActionId>, DiskError> {
+        let Ok(Found::Action { id, .. }) = found else { return Ok(None) };
+        let link = fetch::link_of(&self.parts.settings.directory, *id);
+        Ok(self.parts.spool.disk().find(&link)?.map(|_| *id))
     }
 
     /// Frees a run, or one plugin of it, for the next piece of work.

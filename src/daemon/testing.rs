@@ -110,6 +110,11 @@ impl Platform {
             .collect()
     }
 
+    /// Returns the actions that the platform has, as they were posted.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        self.state.lock().unwrap().actions.iter().map(|(_, text, _)| text.clone()).collect()
+    }
+
     /// Returns how often something was posted.
     pub(crate) fn posts(&self) -> usize {
         self.state.lock().unwrap().posts

@@ -106,6 +106,11 @@ pub(crate) fn place(disk: &Disk, directory: &Path, record: &Record) -> Result<St
     Err(FetchError::Crowded(id))
 }
 
+/// Returns the path of the link to the first document of an action.
+pub(crate) fn link_of(directory: &Path, id: ActionId) -> PathBuf {
+    directory.join("results").join(format!("{id}.json"))
+}
+
 /// Where documents are written, and how.
 #[derive(Debug)]
 pub(crate) struct Fetcher<'a> {

@@ -18,7 +18,7 @@ use crate::names::{ActionId, RunId};
 use crate::spool::{Edge, Fate, Record};
 
 /// How far back an action is valid, for agents whose clocks are behind.
-pub(super) const VALID_SINCE: Duration = Duration::from_secs(60);
+pub(crate) const VALID_SINCE: Duration = Duration::from_secs(60);
 /// How long after its expiry the platform can no longer run an action.
 const RUN_OUT: Duration = Duration::from_secs(60);
 

@@ -301,9 +301,23 @@ impl Rig {
         serde_json::from_slice(&fs::read(self.home(document)).unwrap()).unwrap()
     }
 
+    /// Waits until nothing is in the spool but the end of this run: a file is removed from one
+    /// folder after it is in the next.
+    pub(crate) fn wait_at_rest(&self, run: &str) {
+        let rest = [format!("action/done {run}"), format!("command/done {run}")];
+        wait_until("a spool at rest", || self.spool() == rest);
+    }
+
     /// Moves a run as a person does.
     pub(crate) fn mv(&self, run: &str, from: &str, to: &str) {
         fs::rename(self.entry(from, run), self.entry(to, run)).unwrap();
+    }
+
+    /// Waits until the agent has answered the one action of this name, and then no longer.
+    pub(crate) fn hurry(&self, run: &str, name: &str) {
+        self.wait_in("action/inflight", run);
+        wait_until("the agent's answer", || self.database().is_completed(name));
+        self.mv(run, "action/inflight", "action/done");
     }
 
     /// Checks that runners who have ended left nothing half done.

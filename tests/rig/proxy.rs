@@ -27,6 +27,8 @@ pub(crate) enum Trick {
     AnswerCut,
     /// The platform does as it is asked, and the answer is this late.
     AnswerHeld(Duration),
+    /// The platform gets it this late, and answers.
+    Slow(Duration),
     /// Nothing is answered, and the platform gets it this late.
     Late(Duration),
     /// The connection breaks before the whole request was read.
@@ -105,6 +107,9 @@ impl Desk {
         if trick == Some(Trick::BadGateway) {
             let page = "<h1>502 Bad Gateway</h1>";
             return client.write_all(&answer("502 Bad Gateway", "text/html", page));
+        }
+        if let Some(Trick::Slow(span)) = trick {
+            pause(span);
         }
         let passed = self.pass_on(&head, &body)?;
         client.write_all(&match trick {
