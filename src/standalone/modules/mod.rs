@@ -15,6 +15,7 @@ mod go_regex;
 pub(crate) mod message;
 #[cfg(test)]
 mod namespace;
+mod netstat;
 mod parameters;
 mod ping;
 mod pkg;
@@ -22,6 +23,7 @@ mod reason;
 mod timedrift;
 
 use std::ffi::OsStr;
+use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -30,6 +32,8 @@ use crate::clock::Clock;
 
 /// The module that looks at files.
 const FILE: &str = "file";
+/// The module that looks at the network.
+const NETSTAT: &str = "netstat";
 /// The module that asks hosts for an answer.
 const PING: &str = "ping";
 /// The module that looks at installed packages.
@@ -103,7 +107,7 @@ fn empty_if_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Strin
 
 /// Tells whether there is a module of this name, exactly as it is written.
 pub(crate) fn is_available(name: &str) -> bool {
-    matches!(name, FILE | PING | PKG | TIMEDRIFT)
+    matches!(name, FILE | NETSTAT | PING | PKG | TIMEDRIFT)
 }
 
 /// Runs the module `name` with its parameters.
@@ -117,6 +121,7 @@ pub(crate) fn run(
 ) -> Result<ModuleResult, ModuleError> {
     let (module, result) = match name {
         FILE => (FILE, file::run(parameters, around.clock.now())),
+        NETSTAT => (NETSTAT, netstat::run(parameters, Path::new(netstat::PROC))),
         PING => (PING, ping::run(parameters)),
         PKG => (PKG, pkg::run(parameters, around.path)),
         TIMEDRIFT => {
