@@ -173,7 +173,7 @@ fn length(head: &str) -> usize {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().unwrap())
     });
-    lengths.next_back().unwrap_or_default()
+    lengths.next().unwrap_or_default()
 }
 
 /// Returns the API's own way to say 500.

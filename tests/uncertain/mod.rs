@@ -1,6 +1,8 @@
 //! Answers that leave open whether the platform has the action: in the end it has it once,
 //! the runner knows which one it is, and its results are delivered.
 
+#![cfg(test)]
+
 use std::time::Duration;
 
 use rustix::process::Signal;
