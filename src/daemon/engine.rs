@@ -19,6 +19,7 @@ use slog::error;
 use super::gate::Gate;
 use super::index::{Index, Key, Live};
 use super::moves::Held;
+use super::pruning::Pruning;
 use super::scan::Strangers;
 use super::watching::Watches;
 use super::workers::{Pool, Task, Workers};
@@ -44,6 +45,7 @@ pub(crate) struct Engine {
     pub(super) workers: Workers,
     queues: [VecDeque<Key>; 2],
     pub(super) held: Vec<Held>,
+    pub(super) pruning: Pruning,
 }
 
 impl Engine {
@@ -61,6 +63,7 @@ impl Engine {
             workers,
             queues: [VecDeque::new(), VecDeque::new()],
             held: Vec::new(),
+            pruning: Pruning::new(),
         }
     }
 
