@@ -244,8 +244,8 @@ impl Calendar {
 }
 
 /// Tells whether a slot is left out because an earlier run of the job is not over.
-pub(crate) fn overlaps(job: &Job, has_open: bool) -> bool {
-    has_open && job.config.overlap == Overlap::Skip
+pub(crate) fn overlaps(job: &Job, has_open: impl FnOnce() -> bool) -> bool {
+    job.config.overlap == Overlap::Skip && has_open()
 }
 
 /// What makes two schedules the same: the slots that they give.

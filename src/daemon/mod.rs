@@ -16,6 +16,7 @@ mod launching;
 mod moves;
 mod outcome;
 mod pruning;
+mod queue;
 mod scan;
 mod signals;
 #[cfg(test)]

@@ -1,5 +1,4 @@
 //! What becomes of what is finished.
-#![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
 
 use std::time::Duration;
 
