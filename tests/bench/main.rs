@@ -15,9 +15,11 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "its answer is a table")]
 
 mod backlog;
+mod dispatch;
 mod fetching;
 mod home;
 mod server;
+mod transitions;
 
 use home::Key;
 use server::Server;
@@ -39,6 +41,8 @@ pub(crate) struct Row {
     figure: f64,
     unit: &'static str,
     limit: f64,
+    /// Whether more is better.
+    is_rate: bool,
     /// What else was seen.
     more: String,
 }
@@ -46,7 +50,22 @@ pub(crate) struct Row {
 impl Row {
     /// Returns a row whose figure should not exceed `limit`.
     pub(crate) fn at_most(what: &str, figure: f64, unit: &'static str, limit: f64) -> Row {
-        Row { what: what.to_owned(), figure, unit, limit, more: String::new() }
+        let what = what.to_owned();
+        Row { what, figure, unit, limit, is_rate: false, more: String::new() }
+    }
+
+    /// Returns a row whose figure should reach `limit`.
+    pub(crate) fn at_least(what: &str, figure: f64, unit: &'static str, limit: f64) -> Row {
+        Row { is_rate: true, ..Row::at_most(what, figure, unit, limit) }
+    }
+
+    fn print(&self) {
+        let Row { what, figure, unit, limit, is_rate, more } = self;
+        let (sign, is_met) =
+            if *is_rate { ('≥', figure >= limit) } else { ('≤', figure <= limit) };
+        let (figure, limit) = (format!("{figure:.2} {unit}"), format!("{sign} {limit} {unit}"));
+        let verdict = if is_met { "" } else { "  MISSED" };
+        println!("{what:<64} {figure:>14} {limit:>14}{verdict}  {more}");
     }
 
     /// Adds what else was seen.
@@ -69,11 +88,16 @@ pub(crate) fn percentile(mut figures: Vec<f64>, hundredths: usize) -> f64 {
 
 type Measure = fn(&Bench) -> Vec<Row>;
 
-const MEASURES: [(&str, Measure); 4] = [
+const MEASURES: [(&str, Measure); 9] = [
     ("fetch", fetching::fetch),
     ("none", backlog::none_there),
     ("inflight", backlog::in_flight),
     ("idle", backlog::idle),
+    ("due", dispatch::due),
+    ("moved", dispatch::moved_in),
+    ("one", dispatch::one),
+    ("early", dispatch::early),
+    ("transitions", transitions::transitions),
 ];
 
 fn main() {
@@ -85,10 +109,8 @@ fn main() {
         if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted == name) {
             continue;
         }
-        for Row { what, figure, unit, limit, more } in measure(&bench) {
-            let verdict = if figure <= limit { "" } else { "  MISSED" };
-            let (figure, limit) = (format!("{figure:.2} {unit}"), format!("≤ {limit} {unit}"));
-            println!("{what:<64} {figure:>14} {limit:>14}{verdict}  {more}");
+        for row in measure(&bench) {
+            row.print();
         }
     }
 }
