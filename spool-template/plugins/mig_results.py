@@ -23,6 +23,7 @@ from mig_plugin import Fault
 CHUNK_BYTES = 1 << 20
 # Larger than anything that the platform takes from an agent.
 VALUE_CHARS_MAX = 1 << 28
+DEPTH_MAX = 32
 
 
 # JSON, as agents write it
@@ -45,6 +46,21 @@ _BLANKS = re.compile(r"[ \t\r\n]*")
 _SCALAR = re.compile(r"[^\s\[\]{},:\"]*")
 # A string, or a bracket; a quote alone begins a string whose end was not read yet.
 _TOKEN = re.compile(r'[{}\[\]]|"[^"\\]*(?:\\.[^"\\]*)*"|"', re.DOTALL)
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_NOT_ASCII = re.compile(r"[^ -~]")
+
+
+def to_json(value):
+    """Returns a value as JSON that every reader takes: a line of ASCII, without half characters."""
+    return _NOT_ASCII.sub(_escaped, _ENCODER.encode(value))
+
+
+def _escaped(found):
+    character = found.group()
+    is_half = "\ud800" <= character <= "\udfff"
+    return "\\ufffd" if is_half else json.dumps(character)[1:-1]
 
 
 class Unreadable:
@@ -186,7 +202,7 @@ class Document:
     def commands(self):
         """Yields the commands; one that cannot be read is Unreadable."""
         for key, value in self._read():
-            if key == "commands" and value is not None:
+            if key == "commands":
                 is_command = isinstance(value, (dict, Unreadable))
                 yield value if is_command else Unreadable("a command that is no object")
 
@@ -198,8 +214,11 @@ class Document:
             if key == "commands" and reader.peek() == "[":
                 for command in reader.items():
                     yield key, command
-            else:
-                yield key, reader.value()
+                continue
+            value = reader.value()
+            # The original writes null where nothing was fetched.
+            if key != "commands" or value is not None:
+                yield key, value
         if reader.peek():
             raise Fault("the results document goes on after its end")
 
@@ -254,6 +273,18 @@ def number_of(value, *path):
     return int(found) if found == int(found) else found
 
 
+def shallow(value):
+    """Returns a value, unless it is nested more deeply than other programs read JSON."""
+    return value if _is_shallow(value, DEPTH_MAX) else "nested too deeply"
+
+
+def _is_shallow(value, levels):
+    if not isinstance(value, (dict, list)):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_is_shallow(one, levels - 1) for one in inner)
+
+
 # What was found
 
 Finding = collections.namedtuple("Finding", "operation module label subject element")
@@ -279,10 +310,10 @@ def findings(action, command):
         empty = True
         for label, subject, element in found:
             empty = False
-            yield Finding(index, module, label, subject, element)
+            yield Finding(index, module, label, subject, shallow(element))
         # A module that is not known here, or that speaks in a way that is not.
         if empty and pick(result, "foundanything") is True:
-            yield Finding(index, module, "", "", elements)
+            yield Finding(index, module, "", "", shallow(elements))
 
 
 def _file_elements(elements):
@@ -314,34 +345,37 @@ _ELEMENTS = {"file": _file_elements, "pkg": _pkg_elements, "netstat": _netstat_e
 
 def errors(command):
     """Returns what the modules of a command complain about."""
-    found = []
-    for result in items_of(command, "results"):
-        found += texts_of(result, "errors")
-    return found
+    if isinstance(command, Unreadable):
+        return [command.why]
+    return [text for result in items_of(command, "results") for text in texts_of(result, "errors")]
 
 
 class Ids:
-    """Gives each event an id that is the same whenever the same results are delivered.
+    """Gives each event of a command an id that is the same whenever it is delivered.
 
     It is made of what identifies the event: the action, the command, the
     operation, what was found. What comes more than once is counted.
     """
 
-    def __init__(self, *scope):
-        self._scope = scope
+    def __init__(self, kind, action, command, position):
+        # A command whose id cannot be read is known by its place in the document.
+        known = number_of(command, "id")
+        self._scope = [kind, number_of(action, "id"), position if known is None else str(known)]
         self._seen = collections.Counter()
 
     def id(self, *parts):
         """Returns the id of an event."""
-        text = json.dumps([self._scope, parts], sort_keys=True, separators=(",", ":"))
-        name = hashlib.sha256(text.encode("ascii")).hexdigest()
+        name = _hash(self._scope, parts)
         self._seen[name] += 1
-        if self._seen[name] == 1:
-            return name[:32]
-        again = "%s %d" % (name, self._seen[name])
-        return hashlib.sha256(again.encode("ascii")).hexdigest()[:32]
+        return name if self._seen[name] == 1 else _hash(name, self._seen[name])
 
 
+def _hash(*parts):
+    text = _SORTED.encode(parts).encode("ascii")
+    return hashlib.sha256(text).hexdigest()[:32]
+
+
+_SORTED = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _MOMENT = re.compile(r"(\d{4})-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -358,15 +392,12 @@ class Summary:
     """What the commands of a run came to."""
 
     def __init__(self):
-        self.commands = self.found = self.findings = self.errors = self.unreadable = 0
+        self.commands = self.found = self.findings = self.errors = 0
         self.statuses = collections.Counter()
 
     def add(self, command, found):
         """Counts a command and the number of its findings."""
         self.commands += 1
-        if isinstance(command, Unreadable):
-            self.unreadable += 1
-            return
         self.statuses[status(command)] += 1
         self.found += found > 0
         self.findings += found
@@ -379,11 +410,12 @@ class Summary:
             "found": self.found,
             "findings": self.findings,
             "errors": self.errors,
-            "unreadable": self.unreadable,
             "statuses": dict(sorted(self.statuses.items())),
         }
 
 
 def status(command):
     """Returns the status of a command: success, failed, timeout, cancelled, expired or sent."""
+    if isinstance(command, Unreadable):
+        return "unreadable"
     return text_of(command, "status") or "unknown"

@@ -127,7 +127,7 @@ fn make_empty(disk: &Disk, folder: &Path) -> Result<(), TemplateError> {
 }
 
 /// Returns a path as a value of a configuration.
-fn quoted(path: &Path) -> Result<String, TemplateError> {
+pub(crate) fn quoted(path: &Path) -> Result<String, TemplateError> {
     match path.to_str() {
         Some(text) if !text.contains(char::is_control) => {
             Ok(format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")))

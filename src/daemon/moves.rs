@@ -122,7 +122,7 @@ impl Engine {
         self.told(&run, moved.edge);
         let record = moved.then.as_ref().map(|_| run.record().clone());
         if moved.edge == Edge::Accepted {
-            let first = collect::first_poll(now);
+            let first = collect::first_poll(run.record(), now);
             self.remember(run);
             if let Some(tries) = self.index.tries(key) {
                 tries.not_before = first;

@@ -18,7 +18,7 @@ use super::engine::Engine;
 use super::workers::{Bench, Workers};
 use super::{Event, Parts, Settings};
 use crate::action::sign::testing::FixedSigner;
-use crate::action::{Action, Counters, Signature};
+use crate::action::{Action, Signature};
 use crate::api::{Api, ApiError, Dashboard, Found, Next, Page, Posted, Search, Seen};
 use crate::clock::testing::TestClock;
 use crate::config::duration::Keep;
@@ -159,12 +159,8 @@ impl Api for Platform {
 
     fn action(&self, id: ActionId) -> Result<Option<Seen>, ApiError> {
         let state = self.state.lock().unwrap();
-        let Some((_, text, _)) = state.actions.iter().find(|(other, ..)| *other == id) else {
-            return Ok(None);
-        };
-        let status = state.status.clone();
-        let action = RawValue::from_string(text.clone()).unwrap();
-        Ok(Some(Seen { name: String::new(), status, counters: Counters::default(), action }))
+        let is_there = state.actions.iter().any(|(other, ..)| *other == id);
+        Ok(is_there.then(|| Seen { status: state.status.clone() }))
     }
 
     fn commands(

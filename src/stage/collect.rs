@@ -54,9 +54,11 @@ pub(crate) fn decide(record: &Record, now: Timestamp, not_before: Timestamp) -> 
     if now < asks_from { Step::Wait(Some(asks_from.min(over))) } else { Step::Work(Work::Probe) }
 }
 
-/// Says when the platform is first asked about an action that was accepted at `at`.
-pub(crate) fn first_poll(at: Timestamp) -> Timestamp {
-    after(at, FIRST_POLL)
+/// Says when the platform is first asked about an action that was accepted at `at`: at its expiry,
+/// or a little later than now if that is earlier.
+pub(crate) fn first_poll(record: &Record, at: Timestamp) -> Timestamp {
+    let early = after(at, FIRST_POLL);
+    record.request.expire_after.map_or(early, |expire_after| early.min(expire_after))
 }
 
 /// Says what follows from the platform's word on the action; `polls` were made before.
@@ -153,6 +155,14 @@ mod tests {
         ] {
             let step = decide(&inflight(early, delay), at(now), at(not_before));
             assert_eq!(shown(&step), expected, "{early} {delay:?} {now}");
+        }
+    }
+
+    #[test]
+    fn the_first_question_is_not_later_than_the_expiry() {
+        let record = inflight(true, None);
+        for (accepted, first) in [(0, 5), (294, 299), (297, 300)] {
+            assert_eq!(first_poll(&record, at(accepted)), at(first), "{accepted}");
         }
     }
 

@@ -54,7 +54,7 @@ fn a_plugin_that_does_not_want_to_end_holds_no_stop_up() {
 
 #[test]
 fn a_request_without_an_answer_holds_no_stop_up() {
-    let mut rig = Rig::new();
+    let rig = Rig::new();
     rig.plugin("note", NOTE);
     rig.job("job", &format!("{NEVER}\nearlyresults = on\nplugin = note"));
     let proxy = Proxy::start(&rig, &[("action/create/", Trick::AnswerHeld(HELD))]);

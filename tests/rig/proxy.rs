@@ -164,11 +164,11 @@ fn read_head(stream: &mut TcpStream) -> io::Result<String> {
 }
 
 fn length(head: &str) -> usize {
-    let lengths = head.lines().filter_map(|line| {
+    let mut lengths = head.lines().filter_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().unwrap())
     });
-    lengths.last().unwrap_or_default()
+    lengths.next_back().unwrap_or_default()
 }
 
 /// Returns the API's own way to say 500.
