@@ -5,7 +5,7 @@
 //! each; how the program ends follows from it in one place, [`failure`].
 //!
 //! **Invariants.** Help and version need nothing but this program. Only [`output`]
-//! writes to stdout and stderr, only [`env`] reads the environment.
+//! writes to stdout and stderr, only [`mod@env`] reads the environment.
 
 mod action;
 mod check;
@@ -24,8 +24,11 @@ mod output;
 mod page;
 mod retry;
 mod run;
+#[cfg(feature = "standalone")]
+pub(crate) mod standalone;
 mod status;
 mod template;
+mod trial;
 mod trigger;
 
 use std::path::PathBuf;
@@ -45,6 +48,7 @@ use next::Next;
 use retry::{Cancel, Retry};
 use run::Run;
 use status::Status;
+use trial::Trial;
 use trigger::Trigger;
 
 /// Runs MIG actions on a schedule, collects their results and hands them to plugins.
@@ -70,16 +74,22 @@ enum Command {
     Retry(Retry),
     Cancel(Cancel),
     Action(Action),
+    Try(Trial),
 }
 
 /// Runs `mig-runner` with the arguments of this process.
 pub(crate) fn main() -> ExitCode {
+    output::speak_as("mig-runner");
     // Whatever is made, logs and documents included, is for its owner alone.
     guard::keep_private();
-    let done = match Arguments::try_parse() {
+    end(match Arguments::try_parse() {
         Ok(arguments) => arguments.run(),
         Err(error) => refuse(&error),
-    };
+    })
+}
+
+/// Tells what failed, if anything did, and how the program ends.
+fn end(done: Result<Exit, Failure>) -> ExitCode {
     let exit = done.unwrap_or_else(|failure| {
         for line in failure.lines() {
             output::message(line);
@@ -103,6 +113,7 @@ impl Arguments {
             Command::Retry(retry) => retry.run(&load()?),
             Command::Cancel(cancel) => cancel.run(&load()?),
             Command::Action(action) => action.run(load),
+            Command::Try(trial) => trial.run(),
         }
     }
 }

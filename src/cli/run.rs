@@ -92,6 +92,7 @@ fn begin(
         disk: spool.disk().clone(),
         directory: installation.directory.clone(),
         page_size: installation.config.client.page_size,
+        pages: installation.config.client.pages,
         clock: Arc::clone(clock),
         stop,
     };
@@ -170,6 +171,7 @@ fn engine_settings(config: &RunnerConfig, directory: PathBuf) -> Settings {
         defaults: defaults(config),
         parallel: count(config.client.parallel),
         plugins: count(config.plugins.parallel),
+        retention: config.retention,
     }
 }
 

@@ -43,10 +43,15 @@ impl Engine {
 
     /// Makes a move that follows from what a worker brought back; it is held until it can be made.
     pub(super) fn make_or_hold(&mut self, key: &Key, moved: Move, record: Record, now: Timestamp) {
-        if let Err(error) = self.try_outcome(key, &moved, &record, now) {
+        let mut tried = self.try_outcome(key, &moved, &record, now);
+        if let Err(SpoolError::Gone { .. } | SpoolError::Taken { .. }) = tried {
+            // Somebody moved the entry while it was read: where it is now decides.
+            tried = self.try_outcome(key, &moved, &record, now);
+        }
+        if let Err(error) = tried {
             error!(self.parts.log, "cannot write down an outcome, it is held";
                 "run" => %key.1, "error" => Chain(&error));
-            self.set_busy(key, true);
+            self.mark_busy(key, true);
             let at = after(now, backoff::delay(1, crate::random::jitter(), None));
             self.held.push(Held { key: key.clone(), moved, record, at, failures: 1 });
         }
@@ -91,6 +96,13 @@ impl Engine {
         Ok(counts.is_some_and(|run| run.record().action_id == accepted.action_id))
     }
 
+    /// Keeps a run from being worked on as long as an outcome of it is held.
+    fn mark_busy(&mut self, key: &Key, busy: bool) {
+        if let Some(tries) = self.index.tries(key) {
+            tries.busy = busy;
+        }
+    }
+
     pub(super) fn retry_held(&mut self, now: Timestamp) {
         for mut held in std::mem::take(&mut self.held) {
             if held.at > now {
@@ -98,13 +110,14 @@ impl Engine {
                 continue;
             }
             // The move may begin the next piece of work, which then has the run.
-            self.set_busy(&held.key, false);
+            self.mark_busy(&held.key, false);
             match self.try_outcome(&held.key, &held.moved, &held.record, now) {
                 Ok(()) => {
                     info!(self.parts.log, "held outcome written"; "run" => %held.key.1);
                     self.index.schedule(&held.key, Some(now));
                 }
                 Err(error) => {
+                    self.mark_busy(&held.key, true);
                     held.failures = held.failures.saturating_add(1);
                     let delay = backoff::delay(held.failures, crate::random::jitter(), None);
                     error!(self.parts.log, "cannot write down an outcome, it is held";
@@ -116,13 +129,7 @@ impl Engine {
         }
         let waiting: Vec<Key> = self.held.iter().map(|held| held.key.clone()).collect();
         for key in waiting {
-            self.set_busy(&key, true);
-        }
-    }
-
-    fn set_busy(&mut self, key: &Key, busy: bool) {
-        if let Some(tries) = self.index.tries(key) {
-            tries.busy = busy;
+            self.mark_busy(&key, true);
         }
     }
 
@@ -151,7 +158,7 @@ impl Engine {
         self.told(&run, moved.edge);
         let record = moved.then.as_ref().map(|_| run.record().clone());
         if moved.edge == Edge::Accepted {
-            let first = collect::first_poll(now);
+            let first = collect::first_poll(run.record(), now);
             self.remember(run);
             if let Some(tries) = self.index.tries(key) {
                 tries.not_before = first;
@@ -190,7 +197,7 @@ impl Engine {
         let Some(live) = self.index.get(key) else { return };
         let name = key.1.file_name();
         match self.parts.spool.bury(live.folder, name.as_ref(), reason) {
-            Ok(()) => drop(self.index.forget(key)),
+            Ok(()) => self.index.forget(key),
             Err(error) => self.unmade(key, &error, now),
         }
     }

@@ -53,6 +53,7 @@ pub(crate) mod edges;
 pub(crate) mod folder;
 mod graves;
 pub(crate) mod look;
+mod prune;
 pub(crate) mod record;
 mod recover;
 mod slots;

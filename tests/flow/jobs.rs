@@ -32,7 +32,8 @@ fn slots(rig: &Rig, job: &str) -> Vec<Timestamp> {
 
 #[test]
 fn two_jobs_run_at_every_slot_and_a_broken_one_is_reported_once() {
-    let rig = Rig::new();
+    let mut rig = Rig::new();
+    rig.scan_every(1);
     rig.plugin("note", NOTE);
     let config = "schedule = \"*/2 * * * * * *\"\nexpiry = 3s\nplugin = note";
     rig.job("one", config);

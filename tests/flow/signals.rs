@@ -37,34 +37,41 @@ fn a_runner_that_waits_stops_at_once() {
 }
 
 #[test]
-fn a_runner_that_works_stops_in_time_and_the_next_one_goes_on() {
-    let mut rig = Rig::new();
-    rig.configure("settle = 2s");
-    rig.plugin("note", NOTE);
+fn a_plugin_that_does_not_want_to_end_holds_no_stop_up() {
+    let rig = Rig::new();
     rig.plugin("slow", "if mkdir first; then trap '' TERM; echo $$ > pid; sleep 600; fi");
-    rig.job("held", &format!("{NEVER}\nearlyresults = on\nplugin = note"));
-    rig.job("slow", &format!("{NEVER}\nexpiry = 2s\nplugin = slow"));
-    let proxy = Proxy::start(&rig, &[("held", Trick::AnswerHeld(HELD))]);
-    rig.point_at(&proxy.address);
-    // A plugin that does not want to end.
+    rig.job("job", &format!("{NEVER}\nexpiry = 2s\nplugin = slow"));
     let runner = rig.runner();
-    let slow = rig.trigger("slow");
+    let run = rig.trigger("job");
     wait_until("the plugin", || !rig.left("pid").is_empty());
     runner.stop(Signal::TERM);
     let pid = rig.left("pid").trim().to_owned();
-    wait_until("the end of the plugin", || !fs::exists(format!("/proc/{pid}")).unwrap());
-    // A request whose answer does not come.
+    assert!(!fs::exists(format!("/proc/{pid}")).unwrap());
+    assert_eq!(rig.spool(), [format!("action/done {run}"), format!("command/returned {run}")]);
+    let _runner = rig.runner();
+    rig.wait_done(&run);
+}
+
+#[test]
+fn a_request_without_an_answer_holds_no_stop_up() {
+    let rig = Rig::new();
+    rig.plugin("note", NOTE);
+    rig.job("job", &format!("{NEVER}\nplugin = note"));
+    let proxy = Proxy::start(&rig, &[("action/create/", Trick::AnswerHeld(HELD))]);
+    rig.point_at(&proxy.address);
     let runner = rig.runner();
-    let held = rig.trigger("held");
+    let run = rig.trigger("job");
     wait_until("an action without an answer", || {
-        !rig.database().actions("mig-runner: held").is_empty()
+        !rig.database().actions("mig-runner: job").is_empty()
     });
     runner.stop(Signal::INT);
-    let _runner = rig.runner();
-    rig.wait_done(&slow);
-    rig.wait_done(&held);
-    assert_eq!(rig.database().actions("mig-runner: held").len(), 1);
+    let runner = rig.runner();
+    rig.hurry(&run, "mig-runner: job");
+    rig.wait_done(&run);
+    runner.stop(Signal::INT);
+    assert_eq!(rig.database().actions("mig-runner: job").len(), 1);
     assert_eq!(rig.left("notes").lines().count(), 1);
+    rig.check_clean();
 }
 
 #[test]

@@ -4,20 +4,22 @@
 //! [`PATIENCE`], and never for a time to pass. When a rig is dropped, every process that it
 //! started has ended, the agents of GnuPG included.
 
+#![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
 
 pub(crate) mod database;
 pub(crate) mod key;
 pub(crate) mod process;
 pub(crate) mod proxy;
+mod spool;
 
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use database::Database;
@@ -28,18 +30,6 @@ use process::Process;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it looks meanwhile.
 const GLANCE: Duration = Duration::from_millis(10);
-/// The folders of a spool, in the order in which a run goes through them.
-const FOLDERS: [&str; 8] = [
-    "action/new",
-    "action/inflight",
-    "action/done",
-    "action/invalid",
-    "command/ready",
-    "command/inflight",
-    "command/returned",
-    "command/done",
-];
-
 /// An installation.
 pub(crate) struct Rig {
     // Processes end before the folder that they work in.
@@ -49,6 +39,8 @@ pub(crate) struct Rig {
     /// Where the platform listens.
     pub(crate) address: String,
     folder: tempfile::TempDir,
+    /// How many seconds there are between two scans: so many that tests rest on what is watched.
+    check: u32,
     /// What the runner's configuration says of the log.
     logging: String,
     /// What it says of the client, beside what every rig needs.
@@ -86,10 +78,11 @@ impl Rig {
             key,
             address: String::new(),
             folder,
+            check: 3600,
             logging: "mode = stdout\n".to_owned(),
             client: String::new(),
         };
-        write(&rig.path("key.asc"), &rig.key.export());
+        write(&rig.path("key.asc"), rig.key.export());
         let init = Command::new(env!("CARGO_BIN_EXE_mig-standalone"))
             .args(["init", rig.path("p").to_str().unwrap()])
             .args(["--key", rig.path("key.asc").to_str().unwrap()])
@@ -121,6 +114,12 @@ impl Rig {
         self.write_config("runner.cfg", "d", "spool");
     }
 
+    /// Lets the runner scan every so many seconds.
+    pub(crate) fn scan_every(&mut self, seconds: u32) {
+        self.check = seconds;
+        self.write_config("runner.cfg", "d", "spool");
+    }
+
     /// Lets the runner write its log to a file.
     pub(crate) fn log_to_file(&mut self, path: &Path) {
         self.logging = format!("mode = file\nfile = {}\n", path.display());
@@ -131,11 +130,12 @@ impl Rig {
     pub(crate) fn write_config(&self, name: &str, directory: &str, spool: &str) {
         let directory = self.path(directory);
         let text = format!(
-            "[runner]\ndirectory = {}\nspool = {}\ncheckdirectory = 1\n\
+            "[runner]\ndirectory = {}\nspool = {}\ncheckdirectory = {}\n\
              [logging]\nlevel = debug\nformat = json\n{}\
              [client]\nclientconfpath = {}\n{}",
             directory.display(),
             directory.join(spool).display(),
+            self.check,
             self.logging,
             self.path("migrc").display(),
             self.client,
@@ -161,7 +161,7 @@ impl Rig {
             true => format!("listen = {address}\n"),
             false => format!("{line}\n"),
         });
-        write(&path, &lines.collect::<String>());
+        write(&path, lines.collect::<String>());
     }
 
     /// Starts the platform, or starts it again at the same address.
@@ -223,15 +223,15 @@ impl Rig {
     pub(crate) fn job_with(&self, name: &str, config: &str, action: &Value) {
         let folder = self.path(&format!("new-{name}"));
         make_folder(&folder);
-        write(&folder.join("entity.cfg"), &format!("[configuration]\n{config}\n"));
-        write(&folder.join("action.json"), &action.to_string());
+        write(&folder.join("entity.cfg"), format!("[configuration]\n{config}\n"));
+        write(&folder.join("action.json"), action.to_string());
         fs::rename(&folder, self.home("runners").join(name)).unwrap();
     }
 
     /// Puts a plugin into the directory: a shell script, whose working directory is that of plugins.
     pub(crate) fn plugin(&self, name: &str, script: &str) {
         let path = self.home("plugins").join(name);
-        write(&path, &format!("#!/bin/sh\n{script}\n"));
+        write(&path, format!("#!/bin/sh\n{script}\n"));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
     }
 
@@ -239,64 +239,25 @@ impl Rig {
     pub(crate) fn left(&self, name: &str) -> String {
         fs::read_to_string(self.home("plugins").join(name)).unwrap_or_default()
     }
+}
 
-    /// Returns the runs, or other entries, in a folder of the spool.
-    pub(crate) fn entries(&self, folder: &str) -> Vec<String> {
-        let entries = match fs::read_dir(self.home("spool").join(folder)) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Vec::new(),
-            Err(error) => panic!("{folder}: {error}"),
-        };
-        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let mut names: Vec<String> =
-            names.map(|name| name.strip_suffix(".json").unwrap_or(&name).to_owned()).collect();
-        names.sort();
-        names
-    }
-
-    /// Returns everything in the spool, as `folder entry`.
-    pub(crate) fn spool(&self) -> Vec<String> {
-        let entries = FOLDERS.iter().flat_map(|folder| {
-            self.entries(folder).into_iter().map(move |entry| format!("{folder} {entry}"))
-        });
-        entries.collect()
-    }
-
-    /// Waits until a run is in a folder; returns its record.
-    pub(crate) fn wait_in(&self, folder: &str, run: &str) -> Value {
-        let path = self.entry(folder, run);
-        let begun = Instant::now();
-        loop {
-            // It may move on between two looks, which a test that waits for it must not mind.
-            if let Ok(bytes) = fs::read(&path) {
-                return serde_json::from_slice(&bytes).unwrap();
+impl Drop for Rig {
+    /// Ends what the processes left behind that were killed: their plugins work in the rig's folder.
+    fn drop(&mut self) {
+        self.kill_platform();
+        for process in fs::read_dir("/proc").unwrap().flatten() {
+            let pid = process.file_name().to_str().and_then(|name| name.parse().ok());
+            let works_here = fs::read_link(process.path().join("cwd"))
+                .is_ok_and(|folder| folder.starts_with(self.folder.path()));
+            if let (Some(pid), true) = (pid.and_then(Pid::from_raw), works_here) {
+                // It may have ended meanwhile.
+                kill_process(pid, Signal::KILL).ok();
             }
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "waited in vain for {run} in {folder}: {:#?}",
-                self.spool()
-            );
-            std::thread::sleep(GLANCE);
         }
-    }
-
-    /// Waits until a run has gone all the way; returns its results document.
-    pub(crate) fn wait_done(&self, run: &str) -> Value {
-        self.wait_in("command/done", run);
-        let record = self.wait_in("action/done", run);
-        assert_eq!(record["id"], run);
-        let done = self.wait_in("command/done", run);
-        let document = done["document"].as_str().unwrap_or_else(|| panic!("{done}"));
-        serde_json::from_slice(&fs::read(self.home(document)).unwrap()).unwrap()
-    }
-
-    /// Returns the path of a run's file in a folder of the spool.
-    pub(crate) fn entry(&self, folder: &str, run: &str) -> PathBuf {
-        self.home("spool").join(folder).join(format!("{run}.json"))
     }
 }
 
-/// Returns an action that looks for set-uid programs below `path`: it finds nothing in most places, fast.
+/// Returns an action that looks for every file below `path`.
 pub(crate) fn action(path: &str) -> Value {
     let search = json!({"paths": [path], "names": ["."], "options": {"matchall": true}});
     json!({

@@ -1,9 +1,8 @@
 //! What stands between a runner and its platform, and plays tricks on the runner.
 //!
-//! Each connection carries one request. All are passed on, but for the first POST of an
-//! action for whose job there is a trick.
+//! Each connection carries one request. A request in which the text of a trick stands meets
+//! that trick, once; all others are passed on.
 
-use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -15,19 +14,21 @@ use std::time::Duration;
 use super::Rig;
 use super::database::Database;
 
-/// What happens to a POST.
+/// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trick {
-    /// The platform takes it, and 500 is answered with this message of the API.
-    Created(&'static str),
-    /// The same, and the platform has lost who signed it.
-    CreatedUnsigned,
-    /// The platform takes it, and nothing is answered.
+    /// The platform does as it is asked, and 500 is answered with this message of the API.
+    Refused(&'static str),
+    /// The same for an action of this name, of which the platform forgets who signed it.
+    RefusedUnsigned(&'static str),
+    /// The platform does as it is asked, and nothing is answered.
     AnswerLost,
-    /// The platform takes it, and half of the answer arrives.
+    /// The platform does as it is asked, and half of the answer arrives.
     AnswerCut,
-    /// The platform takes it, and the answer is this late.
+    /// The platform does as it is asked, and the answer is this late.
     AnswerHeld(Duration),
+    /// The platform gets it this late, and answers.
+    Slow(Duration),
     /// Nothing is answered, and the platform gets it this late.
     Late(Duration),
     /// The connection breaks before the whole request was read.
@@ -48,15 +49,16 @@ pub(crate) struct Proxy {
 struct Desk {
     upstream: String,
     database: PathBuf,
-    tricks: Mutex<HashMap<String, Trick>>,
+    tricks: Mutex<Vec<(String, Trick)>>,
 }
 
 impl Proxy {
-    /// Puts a proxy in front of the platform, with a trick for each of these jobs.
+    /// Puts a proxy in front of the platform, with a trick for the next request that holds this text,
+    /// for each of them.
     pub(crate) fn start(rig: &Rig, tricks: &[(&str, Trick)]) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let tricks = tricks.iter().map(|(job, trick)| ((*job).to_owned(), *trick)).collect();
+        let tricks = tricks.iter().map(|(text, trick)| ((*text).to_owned(), *trick)).collect();
         let desk = Arc::new(Desk {
             upstream: rig.address.clone(),
             database: rig.path("p/data/mig.db"),
@@ -93,29 +95,32 @@ impl Desk {
         let half = body.len() / 2;
         client.read_exact(&mut body[..half])?;
         let trick = self.trick(&head, &body[..half]);
-        if let Some((_, Trick::RequestCut)) = trick {
+        if trick == Some(Trick::RequestCut) {
             return client.shutdown(Shutdown::Both);
         }
         client.read_exact(&mut body[half..])?;
-        if let Some((_, Trick::Late(span))) = trick {
+        if let Some(Trick::Late(span)) = trick {
             client.shutdown(Shutdown::Both)?;
             pause(span);
             return self.pass_on(&head, &body).map(drop);
         }
-        if let Some((_, Trick::BadGateway)) = trick {
+        if trick == Some(Trick::BadGateway) {
             let page = "<h1>502 Bad Gateway</h1>";
             return client.write_all(&answer("502 Bad Gateway", "text/html", page));
         }
+        if let Some(Trick::Slow(span)) = trick {
+            pause(span);
+        }
         let passed = self.pass_on(&head, &body)?;
         client.write_all(&match trick {
-            Some((_, Trick::Created(message))) => refusal(message),
-            Some((job, Trick::CreatedUnsigned)) => {
-                Database::open(&self.database).forget_signers(&format!("mig-runner: {job}"));
+            Some(Trick::Refused(message)) => refusal(message),
+            Some(Trick::RefusedUnsigned(name)) => {
+                Database::open(&self.database).forget_signers(name);
                 refusal("Failed to store signature: 'pq: connection reset by peer'")
             }
-            Some((_, Trick::AnswerLost)) => Vec::new(),
-            Some((_, Trick::AnswerCut)) => passed[..passed.len() / 2].to_vec(),
-            Some((_, Trick::AnswerHeld(span))) => {
+            Some(Trick::AnswerLost) => Vec::new(),
+            Some(Trick::AnswerCut) => passed[..passed.len() / 2].to_vec(),
+            Some(Trick::AnswerHeld(span)) => {
                 pause(span);
                 passed
             }
@@ -123,15 +128,13 @@ impl Desk {
         })
     }
 
-    /// Returns the trick for a request, which is played once, and its job.
-    fn trick(&self, head: &str, body: &[u8]) -> Option<(String, Trick)> {
-        if !head.starts_with("POST ") {
-            return None;
-        }
+    /// Returns the trick for a request, of which half of the body is enough to tell.
+    fn trick(&self, head: &str, body: &[u8]) -> Option<Trick> {
+        let (line, _) = head.split_once('\r')?;
         let body = String::from_utf8_lossy(body);
-        let (_, rest) = body.split_once("%22mig-runner%3A+")?;
-        let (job, _) = rest.split_once("%22")?;
-        self.tricks.lock().unwrap().remove_entry(job)
+        let mut tricks = self.tricks.lock().unwrap();
+        let at = tricks.iter().position(|(text, _)| line.contains(text) || body.contains(text))?;
+        Some(tricks.remove(at).1)
     }
 
     /// Returns the platform's whole answer, after which it closes.
@@ -166,11 +169,11 @@ fn read_head(stream: &mut TcpStream) -> io::Result<String> {
 }
 
 fn length(head: &str) -> usize {
-    let lengths = head.lines().filter_map(|line| {
+    let mut lengths = head.lines().filter_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().unwrap())
     });
-    lengths.last().unwrap_or_default()
+    lengths.next().unwrap_or_default()
 }
 
 /// Returns the API's own way to say 500.

@@ -1,7 +1,11 @@
 //! Answers that leave open whether the platform has the action: in the end it has it once,
 //! the runner knows which one it is, and its results are delivered.
 
+#![cfg(test)]
+
 use std::time::Duration;
+
+use rustix::process::Signal;
 
 use crate::rig::proxy::{Proxy, Trick};
 use crate::rig::{Rig, wait_until};
@@ -17,9 +21,9 @@ const JOB: &str = "schedule = \"0 0 1 1 *\"\nexpiry = 40s\nearlyresults = on\npl
 
 /// What happens to the POST of each job.
 const TRICKS: [(&str, Trick); 9] = [
-    ("created", Trick::Created("Failed to store signature: 'pq: the database is shutting down'")),
-    ("panicked", Trick::Created("runtime error: invalid memory address")),
-    ("unsigned", Trick::CreatedUnsigned),
+    ("created", Trick::Refused("Failed to store signature: 'pq: the database is shutting down'")),
+    ("panicked", Trick::Refused("runtime error: invalid memory address")),
+    ("unsigned", Trick::RefusedUnsigned("mig-runner: unsigned")),
     ("answer-lost", Trick::AnswerLost),
     ("answer-cut", Trick::AnswerCut),
     ("answer-held", Trick::AnswerHeld(HELD)),
@@ -29,10 +33,21 @@ const TRICKS: [(&str, Trick); 9] = [
 ];
 
 fn rig() -> Rig {
-    let mut rig = Rig::new();
+    let rig = Rig::new();
     rig.plugin("note", "cat > /dev/null; echo $MIG_JOB $MIG_ACTION_ID >> notes");
-    rig.configure(SETTLE);
     rig
+}
+
+/// Puts a proxy in front of the platform that plays these tricks on the POSTs of these jobs.
+fn proxy(rig: &Rig, tricks: &[(&str, Trick)]) -> Proxy {
+    // The action's name, as a form has it.
+    let texts: Vec<(String, Trick)> =
+        tricks.iter().map(|(job, trick)| (format!("mig-runner%3A+{job}%22"), *trick)).collect();
+    let tricks: Vec<(&str, Trick)> =
+        texts.iter().map(|(text, trick)| (text.as_str(), *trick)).collect();
+    let proxy = Proxy::start(rig, &tricks);
+    rig.point_at(&proxy.address);
+    proxy
 }
 
 /// Checks that the platform has one action of the job and that its results were delivered once.
@@ -50,10 +65,10 @@ fn check_once(rig: &Rig, job: &str, run: &str) {
 #[test]
 fn whatever_is_answered_the_platform_has_one_action() {
     let mut rig = rig();
+    rig.configure(SETTLE);
     rig.configure("timeout = 2s");
     rig.configure("parallel = 4");
-    let proxy = Proxy::start(&rig, &TRICKS);
-    rig.point_at(&proxy.address);
+    let _proxy = proxy(&rig, &TRICKS);
     let runner = rig.runner();
     for (job, _) in TRICKS {
         rig.job(job, JOB);
@@ -68,10 +83,9 @@ fn whatever_is_answered_the_platform_has_one_action() {
 
 #[test]
 fn a_runner_that_was_killed_before_the_answer_finds_its_action() {
-    let rig = rig();
-    let proxy =
-        Proxy::start(&rig, &[("held", Trick::AnswerHeld(HELD)), ("late", Trick::Late(LATE))]);
-    rig.point_at(&proxy.address);
+    let mut rig = rig();
+    rig.configure(SETTLE);
+    let _proxy = proxy(&rig, &[("held", Trick::AnswerHeld(HELD)), ("late", Trick::Late(LATE))]);
     let runner = rig.runner();
     for job in ["held", "late"] {
         rig.job(job, JOB);
@@ -86,4 +100,72 @@ fn a_runner_that_was_killed_before_the_answer_finds_its_action() {
     let _runner = rig.runner();
     check_once(&rig, "held", &held);
     check_once(&rig, "late", &late);
+}
+
+#[test]
+fn a_run_that_is_taken_away_and_put_back_while_it_is_posted_is_posted_once() {
+    let mut rig = rig();
+    rig.configure("settle = 1s");
+    rig.job("job", JOB);
+    let _proxy = proxy(&rig, &[("job", Trick::Slow(LATE))]);
+    let runner = rig.runner();
+    let run = rig.trigger("job");
+    wait_until("the POST", || rig.wait_in("action/new", &run)["request"]["fate"] == "unknown");
+    rig.mv(&run, "action/new", "action/invalid");
+    runner.wait_said("entry was moved away by hand", &[("run", &run)]);
+    rig.mv(&run, "action/invalid", "action/new");
+    rig.hurry(&run, "mig-runner: job");
+    check_once(&rig, "job", &run);
+    // Taken away for good: what was accepted goes on all the same.
+    rig.job("gone", JOB);
+    let _proxy = proxy(&rig, &[("gone", Trick::Slow(LATE))]);
+    runner.stop(Signal::TERM);
+    let runner = rig.runner();
+    let run = rig.trigger("gone");
+    wait_until("the POST", || rig.wait_in("action/new", &run)["request"]["fate"] == "unknown");
+    rig.mv(&run, "action/new", "action/invalid");
+    let warning = "action was accepted though its entry was moved away";
+    runner.wait_said(warning, &[("run", &run)]);
+    rig.hurry(&run, "mig-runner: gone");
+    check_once(&rig, "gone", &run);
+    assert_eq!(rig.entries("action/invalid"), [""; 0]);
+}
+
+#[test]
+fn a_search_that_fails_says_nothing_about_the_action() {
+    let mut rig = rig();
+    rig.configure("timeout = 2s");
+    rig.job("job", JOB);
+    let search = "type=action&";
+    let tricks = [
+        // The page of the search has a time limit of its own, which is longer.
+        (search, Trick::BadGateway),
+        (search, Trick::Refused("Error while searching for actions: 'EOF'")),
+        (search, Trick::AnswerCut),
+        ("mig-runner%3A+job%22", Trick::AnswerLost),
+    ];
+    let proxy = Proxy::start(&rig, &tricks);
+    rig.point_at(&proxy.address);
+    let _runner = rig.runner();
+    check_once(&rig, "job", &rig.trigger("job"));
+}
+
+#[test]
+fn results_that_arrive_broken_are_fetched_again() {
+    let rig = rig();
+    rig.job("job", &JOB.replace("40s", "2s"));
+    let page = "type=command&";
+    let tricks = [
+        (page, Trick::AnswerCut),
+        (page, Trick::Refused("runtime error: invalid memory address")),
+        (page, Trick::AnswerLost),
+    ];
+    let proxy = Proxy::start(&rig, &tricks);
+    rig.point_at(&proxy.address);
+    let runner = rig.runner();
+    let run = rig.trigger("job");
+    check_once(&rig, "job", &run);
+    assert!(runner.said("results not fetched yet", &[("run", &run)]).len() >= 3);
+    runner.stop(Signal::TERM);
+    rig.check_clean();
 }

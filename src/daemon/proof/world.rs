@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::clock::testing::TestClock;
 use crate::daemon::Event;
 use crate::daemon::engine::Engine;
-use crate::daemon::testing::{PATIENCE, Place, Platform, SETTLE};
+use crate::daemon::testing::{PATIENCE, Place, Platform, SETTLE, keep_all};
 use crate::disk::model::{Fuse, ModelFs, Now};
 use crate::disk::{Fs, Kind, read};
 use crate::plugin::run::{Delivery, Ended, Limits, Outcome};
@@ -150,9 +150,10 @@ impl World {
             platform: Arc::clone(&self.platform) as Arc<dyn Api>,
             plugins: Arc::clone(&self.plugins) as Arc<dyn Deliver>,
             settle: self.settle,
+            retention: keep_all(),
         };
         let begun = place.engine().map_err(|error| crate::chain::Chain(&error).to_string());
-        let begun = begun.and_then(|(mut engine, events)| {
+        let begun = begun.and_then(|(mut engine, _, events)| {
             let begun = engine.begin();
             self.engine = Some((engine, events));
             begun.map_err(|error| crate::chain::Chain(&error).to_string())

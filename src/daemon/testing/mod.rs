@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,6 +17,8 @@ use super::{Event, Parts, Settings};
 use crate::action::sign::testing::HashSigner;
 use crate::api::Api;
 use crate::clock::testing::TestClock;
+use crate::config::duration::Keep;
+use crate::config::runner::RetentionSettings;
 use crate::disk::{Disk, Fs, RealFs, guard};
 use crate::job::scan::Jobs;
 use crate::names::RunId;
@@ -43,11 +45,17 @@ pub(crate) struct Place<'a> {
     pub(crate) platform: Arc<dyn Api>,
     pub(crate) plugins: Arc<dyn Deliver>,
     pub(crate) settle: Duration,
+    pub(crate) retention: RetentionSettings,
+}
+
+/// Returns the settings with which everything is kept.
+pub(crate) fn keep_all() -> RetentionSettings {
+    RetentionSettings { done: Keep::All, invalid: Keep::All, results: Keep::All }
 }
 
 impl Place<'_> {
     /// Returns an engine that has looked at nothing yet, and what comes through its door.
-    pub(crate) fn engine(self) -> Result<(Engine, Receiver<Event>), SpoolError> {
+    pub(crate) fn engine(self) -> Result<(Engine, Sender<Event>, Receiver<Event>), SpoolError> {
         let log = Logger::root(Discard, o!());
         let spool = Spool::open(self.fs, &self.directory.join("spool"), &log)?;
         let disk: Disk = spool.disk().clone();
@@ -62,6 +70,7 @@ impl Place<'_> {
             defaults: Defaults::new(None, false, Duration::from_secs(10)),
             parallel: 2,
             plugins: 4,
+            retention: self.retention,
         };
         let bench = Bench {
             api: self.platform,
@@ -71,14 +80,15 @@ impl Place<'_> {
             disk,
             directory: self.directory.to_owned(),
             page_size: 2,
+            pages: 2,
             clock: self.clock.clone(),
             stop: Stop::new(),
         };
         let (sender, events) = channel();
-        let workers = Workers::new(Arc::new(bench), sender, 2, 4);
+        let workers = Workers::new(Arc::new(bench), sender.clone(), 2, 4);
         let calendar = Calendar::new(jobs, "host".to_owned());
         let parts = Parts { settings, spool, calendar, clock: self.clock, log };
-        Ok((Engine::new(parts, workers), events))
+        Ok((Engine::new(parts, workers), sender, events))
     }
 }
 
@@ -87,6 +97,9 @@ pub(crate) struct Rig {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) platform: Arc<Platform>,
+    /// How long the next engine keeps what is finished.
+    pub(crate) retention: RetentionSettings,
+    sender: Option<Sender<Event>>,
     engine: Option<(Engine, Receiver<Event>)>,
 }
 
@@ -98,7 +111,8 @@ impl Rig {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
         let clock = Arc::new(TestClock::new(now.parse().unwrap()));
-        Rig { folder, clock, platform: Arc::default(), engine: None }
+        let platform = Arc::default();
+        Rig { folder, clock, platform, retention: keep_all(), sender: None, engine: None }
     }
 
     /// Returns the path of a part of the directory.
@@ -133,8 +147,10 @@ impl Rig {
             platform: Arc::clone(&self.platform) as Arc<dyn Api>,
             plugins: Arc::new(Plugins::new(self.path("plugins"))),
             settle: SETTLE,
+            retention: self.retention,
         };
-        let (mut engine, events) = bench.engine().unwrap();
+        let (mut engine, sender, events) = bench.engine().unwrap();
+        self.sender = Some(sender);
         engine.begin().unwrap();
         self.engine = Some((engine, events));
     }
@@ -177,6 +193,19 @@ impl Rig {
                 engine.done(*done);
             } else if next.is_none_or(|next| next > now) {
                 return;
+            }
+        }
+    }
+
+    /// Lets the engine remove what is old, `running` after its start.
+    pub(crate) fn prune(&mut self, running: Duration) {
+        use crate::clock::Clock;
+        let now = self.clock.now();
+        let (engine, events) = self.engine.as_mut().unwrap();
+        let sender = self.sender.as_ref().unwrap();
+        while engine.prune(now, running, sender).is_none_or(|next| next <= now) {
+            if let Ok(Event::Planned(plan)) = events.recv_timeout(Duration::from_millis(1)) {
+                engine.planned(plan);
             }
         }
     }

@@ -176,6 +176,17 @@ impl Fs for ModelFs {
         Ok(())
     }
 
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        let mut tree = self.change()?;
+        let inode = tree.find(path)?;
+        if tree.names(inode).next().is_some() {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        let (folder, name) = tree.place(path)?;
+        tree.change(&[(folder, &name, None)]);
+        Ok(())
+    }
+
     fn link(&self, target: &Path, path: &Path) -> io::Result<()> {
         let now = self.now();
         let mut tree = self.change()?;
