@@ -3,9 +3,15 @@
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "tests look behind the program's back")]
 
+mod results;
+
 use std::os::unix::fs::MetadataExt;
 
 use super::home::{Home, Said, names};
+
+/// Every command.
+const COMMANDS: [&str; 10] =
+    ["run", "init", "check", "status", "next", "trigger", "retry", "cancel", "action", "results"];
 
 /// Checks that a command failed with one line that has each of `texts`.
 #[track_caller]
@@ -37,12 +43,11 @@ fn help_and_version_need_nothing() {
         );
     }
     let help = good(home.run(&["--help"]));
-    for command in
-        ["run", "init", "check", "status", "next", "trigger", "retry", "cancel", "action"]
-    {
+    for command in COMMANDS {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
         let own = good(home.run(&[command, "--help"]));
         assert!(own.contains("Usage: mig-runner"), "{own}");
+        assert!(own.contains(&format!("\n  mig-runner {command}")), "no example in {own}");
     }
     // Even with a configuration that is none.
     home.write("bad.cfg", "[");

@@ -7,6 +7,7 @@
 mod check;
 mod compress;
 pub(crate) mod document;
+mod finding;
 mod go_json;
 mod parts;
 mod result;
@@ -14,6 +15,7 @@ pub(crate) mod sign;
 mod time;
 
 pub(crate) use check::{CheckError, Flaw};
+pub(crate) use finding::{Finding, findings};
 pub(crate) use go_json::{Bytes, Fault, ParseError, Place, Value};
 pub(crate) use parts::{Counters, Description, Investigator, Operation, Permissions, Threat};
 pub(crate) use result::{Command, CommandError, CommandStatus, OperationResult, Summary};

@@ -22,6 +22,7 @@ mod next;
 mod outcome;
 mod output;
 mod page;
+mod results;
 mod retry;
 mod run;
 mod status;
@@ -42,6 +43,7 @@ use failure::Failure;
 use init::Init;
 use installation::{CONFIG_DEFAULT, Installation};
 use next::Next;
+use results::Results;
 use retry::{Cancel, Retry};
 use run::Run;
 use status::Status;
@@ -70,6 +72,7 @@ enum Command {
     Retry(Retry),
     Cancel(Cancel),
     Action(Action),
+    Results(Results),
 }
 
 /// Runs `mig-runner` with the arguments of this process.
@@ -103,6 +106,7 @@ impl Arguments {
             Command::Retry(retry) => retry.run(&load()?),
             Command::Cancel(cancel) => cancel.run(&load()?),
             Command::Action(action) => action.run(load),
+            Command::Results(results) => results.run(&load()?),
         }
     }
 }

@@ -37,6 +37,7 @@ const ROOT: u32 = 0;
 
 /// Run the daemon: what happens without a command, too
 #[derive(Debug, Default, clap::Args)]
+#[command(after_help = "Example:\n  mig-runner run")]
 pub(crate) struct Run {}
 
 impl Run {

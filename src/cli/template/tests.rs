@@ -56,11 +56,7 @@ fn what_is_laid_out_is_private_and_knows_where_it_is() {
     let (_guard, folder) = new();
     for (name, mode) in tree(&folder) {
         let is_plugin = name.starts_with("plugins/") && !name.ends_with(".py");
-        let private = if folder.join(&name).is_dir() || is_plugin {
-            PRIVATE
-        } else {
-            0o600
-        };
+        let private = if folder.join(&name).is_dir() || is_plugin { PRIVATE } else { 0o600 };
         assert_eq!(mode, private, "{name}");
     }
     assert!(FOLDERS.iter().all(|name| folder.join(name).is_dir()));
