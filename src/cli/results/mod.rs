@@ -129,7 +129,7 @@ impl Report<'_> {
         let (summary, changes) = match diff {
             None => (self.found(&mut |_, _| Show::Plain)?, None),
             Some(before) => {
-                let (summary, diff) = self.compare(before)?;
+                let (summary, diff) = self.compare(before.as_deref())?;
                 (summary, Some(diff.counts()))
             }
         };
@@ -178,9 +178,9 @@ impl Report<'_> {
         Ok(summary)
     }
 
-    fn compare(&self, before: Option<PathBuf>) -> Result<(Summary, Diff), Failure> {
+    fn compare(&self, before: Option<&Path>) -> Result<(Summary, Diff), Failure> {
         let mut diff = Diff::default();
-        if let Some(before) = &before {
+        if let Some(before) = before {
             read(self.hand, before, &mut |command, text| {
                 findings(text).iter().for_each(|finding| diff.note(&command.agent, finding));
                 Ok(())
@@ -191,7 +191,7 @@ impl Report<'_> {
             Ok(())
         })?;
         let summary = self.found(&mut |agent, finding| Show::of(diff.compare(agent, finding)))?;
-        if let Some(before) = &before {
+        if let Some(before) = before {
             read(self.hand, before, &mut |command, text| {
                 for finding in findings(text) {
                     let shown = Show::of(diff.left(&command.agent, &finding));
