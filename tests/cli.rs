@@ -280,3 +280,54 @@ fn an_answer_that_nobody_reads_is_no_failure() {
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn status_tells_what_waits_for_what() {
+    let mut home = Home::installed();
+    let id = good_id(&home.with_config(&["trigger", "setuid"]));
+    let file = format!("runner/spool/action/new/{id}.json");
+    let status = home.with_config(&["status"]);
+    assert!(status.out.contains("setuid is paused: waits until the pause ends"), "{status:?}");
+    assert!(status.out.contains(": waits to be sent\n"), "{status:?}");
+    // A pipe gets no colours.
+    assert!(!status.out.contains('\u{1b}'), "{status:?}");
+
+    // The same run, a hundred seconds later and with its plugin given up.
+    let mut record: serde_json::Value = serde_json::from_str(&home.read(&file)).unwrap();
+    record["plugins"] = serde_json::json!([{"plugin": "report.sh", "state": "givenup"}]);
+    record["summary"] = serde_json::json!({"sent": 2, "answered": 1, "expired": 1});
+    record["error"] = "plugin report.sh: it ended with exit status 1".into();
+    record["entered"] = "2026-01-01T00:00:00Z".into();
+    home.write(&format!("runner/spool/command/done/{id}.json"), &record.to_string());
+    std::fs::remove_file(home.path(&file)).unwrap();
+    let status = home.with_config(&["status"]);
+    assert_eq!(status.exit, 1, "{status:?}");
+    for text in [
+        "Needs a person\n  job setuid: plugin report.sh was given up for",
+        ": given up in ",
+        "        sent 2, answered 1, found 0, expired 1\n        plugin report.sh: given up\n",
+        "exit status 1\n",
+    ] {
+        assert!(status.out.contains(text), "no {text:?} in {}", status.out);
+    }
+    assert!(status.out.lines().all(|line| line.chars().count() <= 80), "{}", status.out);
+
+    let report = |home: &Home| -> serde_json::Value {
+        serde_json::from_str(&home.with_config(&["status", "--json"]).out).unwrap()
+    };
+    assert_eq!(report(&home)["since"], serde_json::Value::Null);
+    home.start(&["-c", "runner/runner.cfg"]).until("ready");
+    let told = report(&home);
+    assert!(told["since"].is_string() && told["config_changed"] == false, "{told}");
+    let later = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1 << 32);
+    std::fs::File::open(home.path("runner/runner.cfg")).unwrap().set_modified(later).unwrap();
+    assert_eq!(report(&home)["config_changed"], true);
+    let status = home.with_config(&["status"]);
+    assert!(status.out.contains("was changed since: the runner goes on"), "{status:?}");
+}
+
+/// Returns the id that `trigger` printed.
+fn good_id(said: &Said) -> String {
+    assert_eq!(said.exit, 0, "{said:?}");
+    said.out.trim().to_owned()
+}

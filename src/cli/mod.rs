@@ -21,7 +21,6 @@ mod manual;
 mod next;
 mod outcome;
 mod output;
-mod page;
 mod results;
 mod retry;
 mod run;

@@ -15,6 +15,8 @@
 //! After a failed fsync the temporary is given up: a second fsync of the same
 //! file may report a success that is none.
 
+#[cfg(test)]
+pub(crate) mod counting;
 pub(crate) mod fs;
 pub(crate) mod guard;
 mod holder;
