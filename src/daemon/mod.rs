@@ -17,6 +17,7 @@ mod moves;
 mod outcome;
 mod scan;
 mod signals;
+mod standby;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use slog::{Logger, info, warn};
 pub(crate) use calendar::Calendar;
 use engine::Engine;
 pub(crate) use signals::SignalError;
+pub(crate) use standby::{Awaited, Standby};
 use workers::{Bench, Done, Workers};
 
 use crate::clock::{Clock, after};

@@ -1,5 +1,7 @@
 //! Who holds a lock, without trying to take it: a reader must not be in a starting runner's way.
 
+use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -37,6 +39,15 @@ impl Disk {
         let boot = machine.lines().find_map(|line| line.strip_prefix("btime "))?;
         Timestamp::from_second(boot.trim().parse::<i64>().ok()?.checked_add(ticks / TICKS)?).ok()
     }
+}
+
+/// Waits until nobody holds the lock of a file or folder, for as long as it takes.
+///
+/// # Errors
+/// It cannot be opened, or its file system has no locks.
+pub(crate) fn wait_until_free(path: &Path) -> io::Result<()> {
+    // Had for a moment, and gone again with the file.
+    fs2::FileExt::lock_exclusive(&File::open(path)?)
 }
 
 /// Returns the process of a line, if that tells an exclusive lock of the file.

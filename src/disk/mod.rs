@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) use fs::{Entry, Fs, FsFile, Kind, Lock, Meta, Stamp};
+pub(crate) use holder::wait_until_free;
 pub(crate) use real::RealFs;
 
 /// A call to the file system that failed.
