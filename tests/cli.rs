@@ -10,8 +10,19 @@ use std::os::unix::fs::MetadataExt;
 use super::home::{Home, Said, names};
 
 /// Every command.
-const COMMANDS: [&str; 10] =
-    ["run", "init", "check", "status", "next", "trigger", "retry", "cancel", "action", "results"];
+const COMMANDS: [&str; 11] = [
+    "run",
+    "init",
+    "check",
+    "status",
+    "next",
+    "trigger",
+    "retry",
+    "cancel",
+    "action",
+    "results",
+    "completions",
+];
 
 /// Checks that a command failed with one line that has each of `texts`.
 #[track_caller]
@@ -197,6 +208,21 @@ fn a_directory_has_one_runner() {
 }
 
 #[test]
+fn one_that_stands_by_takes_over() {
+    let mut home = Home::installed();
+    let first = home.start(&["-c", "runner/runner.cfg"]);
+    first.until("ready");
+    let second = home.start(&["-c", "runner/runner.cfg", "run", "--standby"]);
+    second.until("standing by: another runner works");
+    home.kill_first();
+    second.until("taking over");
+    second.until("ready");
+    // What could not take over says so at once.
+    home.client("0123456789ABCDEF0123456789ABCDEF01234567", "http://127.0.0.1:9/");
+    fails(&home.with_config(&["run", "--standby"]), 78, &["no secret key"]);
+}
+
+#[test]
 fn trigger_puts_a_run_into_the_spool_and_people_steer_it() {
     let home = Home::installed();
     let said = home.with_config(&["trigger", "setuid"]);
@@ -251,11 +277,13 @@ fn a_job_that_is_wrong_or_missing_is_told() {
 }
 
 #[test]
-fn check_tells_every_fault() {
+fn check_tells_every_fault_by_the_file_that_has_it() {
     let home = Home::installed();
     let said = home.with_config(&["check", "--offline"]);
     assert_eq!(said.exit, 0, "{said:?}");
-    assert!(said.out.contains("ok    job setuid: at 04:15 every day, paused"), "{said:?}");
+    let job = home.path("runner/runners/setuid").canonicalize().unwrap().display().to_string();
+    assert!(said.out.contains(&format!("{job}\n  ok    at 04:15 every day, paused\n")), "{said:?}");
+    assert!(said.out.contains("  note  was not asked\n"), "{said:?}");
 
     home.write("runner/runners/setuid/action.json", r#"{"name":"n"}"#);
     std::fs::remove_file(home.path("runner/plugins/report.sh")).unwrap();
@@ -263,13 +291,51 @@ fn check_tells_every_fault() {
     let said = home.with_config(&["check"]);
     assert_eq!(said.exit, 69, "{said:?}");
     for fault in [
-        "FAULT cannot connect",
-        "FAULT job authorized-keys: there is no plugin report.sh",
-        "FAULT job setuid: ",
-        "FAULT action/new/setuid.20261122T120000Z.json: it is no JSON object",
+        "  FAULT cannot read actions: cannot connect",
+        "authorized-keys\n  FAULT there is no plugin report.sh",
+        &format!("{job}\n  FAULT "),
+        "  FAULT action/new/setuid.20261122T120000Z.json: it is no JSON object",
     ] {
         assert!(said.out.contains(fault), "no {fault:?} in {said:?}");
     }
+    let said = home.with_config(&["check", "--offline", "--json"]);
+    assert_eq!(said.exit, 65, "{said:?}");
+    let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(report["ok"], false);
+    let groups = report["groups"].as_array().unwrap();
+    let group = groups.iter().find(|group| group["of"] == job.as_str()).unwrap();
+    assert_eq!(group["found"][0]["level"], "fault");
+}
+
+#[test]
+fn a_dead_letter_of_results_is_fetched_anew_once_it_is_repaired() {
+    let home = Home::installed();
+    let id = good_id(&home.with_config(&["trigger", "setuid"]));
+    let sent = home.read(&format!("runner/spool/action/new/{id}.json"));
+    let dead = format!("{id}.command.json");
+    home.write(&format!("runner/spool/action/invalid/{dead}"), "{");
+    for arguments in [["retry", &dead], ["retry", "--all"]] {
+        let said = home.with_config(&arguments);
+        fails(&said, 66, &[&dead, "it is no JSON object", "command/ready"]);
+    }
+    home.write(&format!("runner/spool/action/invalid/{dead}"), &sent);
+    let said = good(home.with_config(&["retry", "--all", "--job", "setuid"]));
+    assert!(said.starts_with("action/invalid → command/ready"), "{said}");
+    assert_eq!(names(&home.path("runner/spool/command/ready")), [format!("{id}.json")]);
+}
+
+#[test]
+fn completions_are_sound_in_each_shell_that_is_there() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = good(home.run(&["completions", shell]));
+        assert!(script.contains("mig-runner") && script.contains("standby"), "{script}");
+        home.write("script", &script);
+        let parsed = std::process::Command::new(shell).arg("-n").arg(home.path("script")).status();
+        // Not every machine has every shell.
+        assert!(parsed.map_or(true, |status| status.success()), "{shell}");
+    }
+    fails(&home.run(&["completions", "tcsh"]), 64, &["tcsh"]);
 }
 
 #[test]

@@ -9,6 +9,7 @@
 
 mod action;
 mod check;
+mod completions;
 mod env;
 mod failure;
 mod follow;
@@ -38,6 +39,7 @@ use crate::disk::guard;
 use crate::exit::Exit;
 use action::Action;
 use check::Check;
+use completions::Completions;
 use failure::Failure;
 use init::Init;
 use installation::{CONFIG_DEFAULT, Installation};
@@ -72,6 +74,7 @@ enum Command {
     Cancel(Cancel),
     Action(Action),
     Results(Results),
+    Completions(Completions),
 }
 
 /// Runs `mig-runner` with the arguments of this process.
@@ -106,6 +109,7 @@ impl Arguments {
             Command::Cancel(cancel) => cancel.run(&load()?),
             Command::Action(action) => action.run(load),
             Command::Results(results) => results.run(&load()?),
+            Command::Completions(completions) => completions.run(),
         }
     }
 }
