@@ -9,160 +9,15 @@ and its own is shown as far as it can be read.
 This is no plugin itself; jsonl and mozdef need it beside them.
 """
 
-import codecs
 import collections
 import hashlib
 import json
-import math
 import os
 import re
 import tempfile
 
+from mig_json import CHUNK_BYTES, Reader, Unreadable, shallow
 from mig_plugin import Fault
-
-CHUNK_BYTES = 1 << 20
-# Larger than anything that the platform takes from an agent.
-VALUE_CHARS_MAX = 1 << 28
-
-
-# JSON, as agents write it
-
-
-def _whole(text):
-    # Nobody downstream counts further, and the time for endless digits grows with their square.
-    return int(text) if len(text) < 20 else text
-
-
-def _fraction(text):
-    number = float(text)
-    return number if math.isfinite(number) else text
-
-
-_DECODER = json.JSONDecoder(
-    strict=False, parse_int=_whole, parse_float=_fraction, parse_constant=str
-)
-_BLANKS = re.compile(r"[ \t\r\n]*")
-_SCALAR = re.compile(r"[^\s\[\]{},:\"]*")
-# A string, or a bracket; a quote alone begins a string whose end was not read yet.
-_TOKEN = re.compile(r'[{}\[\]]|"[^"\\]*(?:\\.[^"\\]*)*"|"', re.DOTALL)
-
-
-class Unreadable:
-    """A value that stands where one is expected, but cannot be understood."""
-
-    def __init__(self, why):
-        self.why = why
-
-
-class _Reader:
-    """Reads the values of a JSON text one after the other; only one is in memory."""
-
-    def __init__(self, file):
-        self._file = file
-        self._decode = codecs.getincrementaldecoder("utf-8-sig")("replace").decode
-        self._text = ""
-        self._at = 0
-        self._ended = False
-
-    def peek(self):
-        """Returns the next character that is no blank, or nothing at the end."""
-        while True:
-            self._at = _BLANKS.match(self._text, self._at).end()
-            if self._at < len(self._text):
-                return self._text[self._at]
-            if not self._more():
-                return ""
-
-    def take(self, wanted):
-        """Takes a character that must come next."""
-        found = self.peek()
-        if found != wanted:
-            what = "%r" % found if found else "its end"
-            raise Fault("the results document is not whole: %s where %r should be" % (what, wanted))
-        self._at += 1
-
-    def value(self):
-        """Takes the next value."""
-        self.peek()
-        try:
-            value, end = _DECODER.raw_decode(self._text, self._at)
-        except (ValueError, RecursionError):
-            end = len(self._text)
-        # What ends where the text does may go on in what was not read yet.
-        if end < len(self._text):
-            self._at = end
-            return value
-        text = self._raw()
-        try:
-            return _DECODER.decode(text)
-        except (ValueError, RecursionError) as error:
-            return Unreadable(str(error))
-
-    def items(self):
-        """Takes the next array and yields its values."""
-        self.take("[")
-        while self.peek() != "]":
-            yield self.value()
-            if self.peek() != "]":
-                self.take(",")
-        self.take("]")
-
-    def members(self):
-        """Takes the next object and yields its keys; the caller takes each value."""
-        self.take("{")
-        while self.peek() != "}":
-            key = self.value()
-            if not isinstance(key, str):
-                raise Fault("the results document is not whole: a key is missing")
-            yield key
-            if self.peek() != "}":
-                self.take(",")
-        self.take("}")
-
-    def _raw(self):
-        """Takes the text of the next value, however deep, without looking into it."""
-        length = depth = 0
-        if self.peek() not in ("{", "[", '"'):
-            while _SCALAR.match(self._text, self._at).end() == len(self._text):
-                if not self._more():
-                    break
-            length = _SCALAR.match(self._text, self._at).end() - self._at
-            if not length:
-                raise Fault("the results document is not whole: a value is missing")
-            return self._cut(length)
-        while True:
-            token = _TOKEN.search(self._text, self._at + length)
-            if token is None or token.group() == '"':
-                length = (token.start() if token else len(self._text)) - self._at
-                if len(self._text) - self._at > VALUE_CHARS_MAX:
-                    raise Fault("the results document holds a value that is too long to be one")
-                if not self._more():
-                    raise Fault("the results document is not whole: it ends within a value")
-                continue
-            length = token.end() - self._at
-            if token.group() in "{[":
-                depth += 1
-            elif token.group() in "}]":
-                depth -= 1
-            if depth == 0:
-                return self._cut(length)
-
-    def _cut(self, length):
-        text = self._text[self._at : self._at + length]
-        self._at += length
-        return text
-
-    def _more(self):
-        """Reads on and lets go of what was taken; tells whether there was more to read."""
-        if self._ended:
-            return False
-        left = self._text[self._at :]
-        # As much again as is there, so that a long value is not looked at too often.
-        chunk = self._file.read(max(CHUNK_BYTES, len(left)))
-        self._ended = not chunk
-        self._text = left + self._decode(chunk, self._ended)
-        self._at = 0
-        return True
 
 
 class Document:
@@ -186,20 +41,23 @@ class Document:
     def commands(self):
         """Yields the commands; one that cannot be read is Unreadable."""
         for key, value in self._read():
-            if key == "commands" and value is not None:
+            if key == "commands":
                 is_command = isinstance(value, (dict, Unreadable))
                 yield value if is_command else Unreadable("a command that is no object")
 
     def _read(self):
         self._file.seek(0)
-        reader = _Reader(self._file)
+        reader = Reader(self._file)
         for key in reader.members():
             reader.take(":")
             if key == "commands" and reader.peek() == "[":
                 for command in reader.items():
                     yield key, command
-            else:
-                yield key, reader.value()
+                continue
+            value = reader.value()
+            # The original writes null where nothing was fetched.
+            if key != "commands" or value is not None:
+                yield key, value
         if reader.peek():
             raise Fault("the results document goes on after its end")
 
@@ -279,10 +137,10 @@ def findings(action, command):
         empty = True
         for label, subject, element in found:
             empty = False
-            yield Finding(index, module, label, subject, element)
+            yield Finding(index, module, label, subject, shallow(element))
         # A module that is not known here, or that speaks in a way that is not.
         if empty and pick(result, "foundanything") is True:
-            yield Finding(index, module, "", "", elements)
+            yield Finding(index, module, "", "", shallow(elements))
 
 
 def _file_elements(elements):
@@ -314,34 +172,37 @@ _ELEMENTS = {"file": _file_elements, "pkg": _pkg_elements, "netstat": _netstat_e
 
 def errors(command):
     """Returns what the modules of a command complain about."""
-    found = []
-    for result in items_of(command, "results"):
-        found += texts_of(result, "errors")
-    return found
+    if isinstance(command, Unreadable):
+        return [command.why]
+    return [text for result in items_of(command, "results") for text in texts_of(result, "errors")]
 
 
 class Ids:
-    """Gives each event an id that is the same whenever the same results are delivered.
+    """Gives each event of a command an id that is the same whenever it is delivered.
 
     It is made of what identifies the event: the action, the command, the
     operation, what was found. What comes more than once is counted.
     """
 
-    def __init__(self, *scope):
-        self._scope = scope
+    def __init__(self, kind, action, command, position):
+        # A command whose id cannot be read is known by its place in the document.
+        known = number_of(command, "id")
+        self._scope = [kind, number_of(action, "id"), position if known is None else str(known)]
         self._seen = collections.Counter()
 
     def id(self, *parts):
         """Returns the id of an event."""
-        text = json.dumps([self._scope, parts], sort_keys=True, separators=(",", ":"))
-        name = hashlib.sha256(text.encode("ascii")).hexdigest()
+        name = _hash(self._scope, parts)
         self._seen[name] += 1
-        if self._seen[name] == 1:
-            return name[:32]
-        again = "%s %d" % (name, self._seen[name])
-        return hashlib.sha256(again.encode("ascii")).hexdigest()[:32]
+        return name if self._seen[name] == 1 else _hash(name, self._seen[name])
 
 
+def _hash(*parts):
+    text = _SORTED.encode(parts).encode("ascii")
+    return hashlib.sha256(text).hexdigest()[:32]
+
+
+_SORTED = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _MOMENT = re.compile(r"(\d{4})-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -358,15 +219,12 @@ class Summary:
     """What the commands of a run came to."""
 
     def __init__(self):
-        self.commands = self.found = self.findings = self.errors = self.unreadable = 0
+        self.commands = self.found = self.findings = self.errors = 0
         self.statuses = collections.Counter()
 
     def add(self, command, found):
         """Counts a command and the number of its findings."""
         self.commands += 1
-        if isinstance(command, Unreadable):
-            self.unreadable += 1
-            return
         self.statuses[status(command)] += 1
         self.found += found > 0
         self.findings += found
@@ -379,11 +237,12 @@ class Summary:
             "found": self.found,
             "findings": self.findings,
             "errors": self.errors,
-            "unreadable": self.unreadable,
             "statuses": dict(sorted(self.statuses.items())),
         }
 
 
 def status(command):
     """Returns the status of a command: success, failed, timeout, cancelled, expired or sent."""
+    if isinstance(command, Unreadable):
+        return "unreadable"
     return text_of(command, "status") or "unknown"

@@ -17,7 +17,13 @@ use crate::pgp::KeyError;
 use crate::schedule::ScheduleError;
 use crate::spool::SpoolError;
 
+#[cfg(feature = "standalone")]
+use super::standalone::TrialError;
 use super::template::TemplateError;
+#[cfg(feature = "standalone")]
+use crate::standalone::module::RunError;
+#[cfg(feature = "standalone")]
+use crate::standalone::{PlatformError, SpoolError as PlatformSpoolError};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -181,6 +187,42 @@ pub(crate) enum Failure {
     /// A record cannot be written as JSON: a fault of the program.
     #[error("cannot write the run as JSON")]
     Encode(#[source] serde_json::Error),
+    /// There is no platform to be run by this command.
+    #[error("cannot run {}: install mig-standalone beside mig-runner (it is in the same package), or build it with the feature `standalone`", program.display())]
+    NoStandalone {
+        /// Its executable.
+        program: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Nobody has configured a platform yet.
+    #[cfg(feature = "standalone")]
+    #[error("there is no configuration at {}", path.display())]
+    NoPlatform {
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// The platform failed.
+    #[cfg(feature = "standalone")]
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
+    /// A module cannot be run.
+    #[cfg(feature = "standalone")]
+    #[error(transparent)]
+    Module(#[from] RunError),
+    /// A trial failed.
+    #[cfg(feature = "standalone")]
+    #[error(transparent)]
+    Trial(#[from] TrialError),
+    /// Something failed of which more is known than its causes.
+    #[cfg(feature = "standalone")]
+    #[error("the trial failed")]
+    Explained {
+        /// What failed.
+        source: Box<Failure>,
+        /// What else would help.
+        hints: Vec<String>,
+    },
     /// The system refused something basic.
     #[error("cannot {doing}")]
     System {
@@ -206,6 +248,8 @@ impl Failure {
             Failure::Distrusted { faults } => faults.iter().map(ToString::to_string).collect(),
             Failure::Spool(SpoolError::Unsafe { faults }) => faults.clone(),
             Failure::BadJob { lines } => lines.clone(),
+            #[cfg(feature = "standalone")]
+            Failure::Explained { source, .. } => source.lines(),
             other => vec![Chain(other).to_string()],
         }
     }
@@ -214,10 +258,28 @@ impl Failure {
     pub(crate) fn hints(&self) -> Vec<String> {
         match self {
             Failure::Unconfigured { .. } => vec![
+                "to see it work on this host:            mig-runner try".to_owned(),
                 "to begin with a directory of your own:  mig-runner init DIR".to_owned(),
                 "to use a configuration elsewhere:       mig-runner -c FILE".to_owned(),
             ],
+            #[cfg(feature = "standalone")]
+            Failure::NoPlatform { .. } => vec![
+                "to see it work on this host:           mig-standalone try".to_owned(),
+                "to begin with a platform of your own:  mig-standalone init DIR".to_owned(),
+                "to use a configuration elsewhere:      mig-standalone -c FILE".to_owned(),
+            ],
+            #[cfg(feature = "standalone")]
+            Failure::Explained { hints, .. } => hints.clone(),
             _ => Vec::new(),
+        }
+    }
+
+    /// Returns the signal that ended it, if one did.
+    #[cfg(feature = "standalone")]
+    pub(crate) fn signal(&self) -> Option<i32> {
+        match self {
+            Failure::Trial(TrialError::Interrupted { signal, .. }) => Some(*signal),
+            _ => None,
         }
     }
 
@@ -275,6 +337,17 @@ impl Failure {
             Failure::Give { .. } => Exit::CannotCreate,
             Failure::Encode(_) => Exit::Software,
             Failure::Output(_) => Exit::Io,
+            Failure::NoStandalone { .. } => Exit::Unavailable,
+            #[cfg(feature = "standalone")]
+            Failure::NoPlatform { .. } => Exit::Config,
+            #[cfg(feature = "standalone")]
+            Failure::Platform(error) => platform(error),
+            #[cfg(feature = "standalone")]
+            Failure::Module(_) => Exit::Data,
+            #[cfg(feature = "standalone")]
+            Failure::Trial(error) => error.exit(),
+            #[cfg(feature = "standalone")]
+            Failure::Explained { source, .. } => source.exit(),
         }
     }
 }
@@ -289,6 +362,23 @@ fn spool(error: &SpoolError) -> Exit {
         SpoolError::Unsafe { .. } => Exit::Permission,
         SpoolError::Gone { .. } | SpoolError::Taken { .. } | SpoolError::Crowded { .. } => Exit::Io,
         SpoolError::NoEdge { .. } | SpoolError::Encode { .. } => Exit::Software,
+    }
+}
+
+#[cfg(feature = "standalone")]
+fn platform(error: &PlatformError) -> Exit {
+    match error {
+        PlatformError::Busy { .. } | PlatformError::Spool(PlatformSpoolError::Locked { .. }) => {
+            Exit::Locked
+        }
+        PlatformError::Known { .. } | PlatformError::Key { .. } => Exit::Data,
+        PlatformError::Disk(error) => disk(error),
+        PlatformError::Data(_)
+        | PlatformError::Spool(_)
+        | PlatformError::Recover { .. }
+        | PlatformError::Listen { .. }
+        | PlatformError::Agent(_)
+        | PlatformError::Thread { .. } => Exit::System,
     }
 }
 

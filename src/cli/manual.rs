@@ -7,11 +7,12 @@ use clap::{Command, CommandFactory};
 use super::{Arguments, env};
 use crate::exit::Exit;
 
+/// The page of the runner.
 const PAGE: &str = include_str!("../../man/mig-runner.8");
 
-/// Returns the lines of a section of the page.
-fn section(name: &str) -> Vec<&'static str> {
-    let lines = PAGE.lines().skip_while(|line| *line != format!(".Sh {name}"));
+/// Returns the lines of a section of a page.
+fn section<'a>(page: &'a str, name: &str) -> Vec<&'a str> {
+    let lines = page.lines().skip_while(|line| *line != format!(".Sh {name}"));
     lines.skip(1).take_while(|line| !line.starts_with(".Sh ")).collect()
 }
 
@@ -42,14 +43,13 @@ fn own_options(command: &Command) -> BTreeSet<String> {
     found
 }
 
-#[test]
-fn the_page_has_every_command_with_its_options_and_no_other() {
-    let told: Vec<(String, BTreeSet<String>)> = section("COMMANDS")
+/// Checks that a page has every command of a program with its options, and no other.
+pub(super) fn check_commands(page: &str, command: &Command) {
+    let told: Vec<(String, BTreeSet<String>)> = section(page, "COMMANDS")
         .iter()
         .filter_map(|line| line.strip_prefix(".It Cm "))
         .map(|line| (line.split(' ').next().unwrap().to_owned(), options(line)))
         .collect();
-    let command = Arguments::command();
     let known: Vec<(String, BTreeSet<String>)> = command
         .get_subcommands()
         .map(|command| (command.get_name().to_owned(), own_options(command)))
@@ -57,13 +57,12 @@ fn the_page_has_every_command_with_its_options_and_no_other() {
     assert_eq!(told, known);
 }
 
-#[test]
-fn the_page_has_the_options_of_the_program() {
-    let mut command = Arguments::command();
+/// Checks that a page has the options of a program.
+pub(super) fn check_options(page: &str, mut command: Command) {
     command.build();
     for argument in command.get_arguments() {
         let short = format!(".It Fl {}", argument.get_short().unwrap());
-        let told = section("DESCRIPTION").into_iter().find(|line| line.starts_with(&short));
+        let told = section(page, "DESCRIPTION").into_iter().find(|line| line.starts_with(&short));
         let told = told.unwrap_or_else(|| panic!("{short} is not told"));
         let long = argument.get_long().map(|long| format!("--{long}"));
         assert!(long.is_none_or(|long| options(told).contains(&long)), "{told}");
@@ -71,8 +70,18 @@ fn the_page_has_the_options_of_the_program() {
 }
 
 #[test]
+fn the_page_has_every_command_with_its_options_and_no_other() {
+    check_commands(PAGE, &Arguments::command());
+}
+
+#[test]
+fn the_page_has_the_options_of_the_program() {
+    check_options(PAGE, Arguments::command());
+}
+
+#[test]
 fn the_page_has_every_exit_status() {
-    let told: Vec<u8> = section("EXIT STATUS")
+    let told: Vec<u8> = section(PAGE, "EXIT STATUS")
         .iter()
         .filter_map(|line| line.strip_prefix(".It ")?.parse().ok())
         .collect();
@@ -81,7 +90,9 @@ fn the_page_has_every_exit_status() {
 
 #[test]
 fn the_page_has_every_variable() {
-    let told: BTreeSet<&str> =
-        section("ENVIRONMENT").iter().filter_map(|line| line.strip_prefix(".It Ev ")).collect();
+    let told: BTreeSet<&str> = section(PAGE, "ENVIRONMENT")
+        .iter()
+        .filter_map(|line| line.strip_prefix(".It Ev "))
+        .collect();
     assert_eq!(told, BTreeSet::from(env::VARIABLES));
 }

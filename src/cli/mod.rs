@@ -5,7 +5,7 @@
 //! each; how the program ends follows from it in one place, [`failure`].
 //!
 //! **Invariants.** Help and version need nothing but this program. Only [`output`]
-//! writes to stdout and stderr, only [`env`] reads the environment.
+//! writes to stdout and stderr, only [`mod@env`] reads the environment.
 
 mod action;
 mod check;
@@ -25,8 +25,11 @@ mod output;
 mod results;
 mod retry;
 mod run;
+#[cfg(feature = "standalone")]
+pub(crate) mod standalone;
 mod status;
 mod template;
+mod trial;
 mod trigger;
 
 use std::path::PathBuf;
@@ -48,6 +51,7 @@ use results::Results;
 use retry::{Cancel, Retry};
 use run::Run;
 use status::Status;
+use trial::Trial;
 use trigger::Trigger;
 
 /// Runs MIG actions on a schedule, collects their results and hands them to plugins.
@@ -75,16 +79,22 @@ enum Command {
     Action(Action),
     Results(Results),
     Completions(Completions),
+    Try(Trial),
 }
 
 /// Runs `mig-runner` with the arguments of this process.
 pub(crate) fn main() -> ExitCode {
+    output::speak_as("mig-runner");
     // Whatever is made, logs and documents included, is for its owner alone.
     guard::keep_private();
-    let done = match Arguments::try_parse() {
+    end(match Arguments::try_parse() {
         Ok(arguments) => arguments.run(),
         Err(error) => refuse(&error),
-    };
+    })
+}
+
+/// Tells what failed, if anything did, and how the program ends.
+fn end(done: Result<Exit, Failure>) -> ExitCode {
     let exit = done.unwrap_or_else(|failure| {
         for line in failure.lines() {
             output::message(line);
@@ -110,6 +120,7 @@ impl Arguments {
             Command::Action(action) => action.run(load),
             Command::Results(results) => results.run(&load()?),
             Command::Completions(completions) => completions.run(),
+            Command::Try(trial) => trial.run(),
         }
     }
 }

@@ -132,6 +132,7 @@ fn begin(
         disk: spool.disk().clone(),
         directory: installation.directory.clone(),
         page_size: installation.config.client.page_size,
+        pages: installation.config.client.pages,
         clock: Arc::clone(clock),
         stop,
     };

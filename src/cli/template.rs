@@ -47,13 +47,14 @@ macro_rules! sample {
 }
 
 /// The files of the template.
-pub(crate) const TEMPLATE: [Sample; 13] = [
+pub(crate) const TEMPLATE: [Sample; 14] = [
     sample!("runner.cfg", 0o600),
     sample!("plugins/report.sh", 0o700),
     sample!("plugins/jsonl", 0o700),
     sample!("plugins/mozdef", 0o700),
     // What they share; no plugins themselves, and so not executable.
     sample!("plugins/mig_http.py", 0o600),
+    sample!("plugins/mig_json.py", 0o600),
     sample!("plugins/mig_plugin.py", 0o600),
     sample!("plugins/mig_results.py", 0o600),
     sample!("runners/setuid/entity.cfg", 0o600),
@@ -132,7 +133,7 @@ fn make_empty(disk: &Disk, folder: &Path) -> Result<(), TemplateError> {
 }
 
 /// Returns a path as a value of a configuration.
-fn quoted(path: &Path) -> Result<String, TemplateError> {
+pub(crate) fn quoted(path: &Path) -> Result<String, TemplateError> {
     match path.to_str() {
         Some(text) if !text.contains(char::is_control) => {
             Ok(format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")))

@@ -24,8 +24,9 @@ use super::watching::Watches;
 use super::workers::{Pool, Task, Workers};
 use super::{Event, Parts};
 use crate::chain::Chain;
+use crate::clock::{after, before};
 use crate::spool::{Folder, Record, Run, SpoolError};
-use crate::stage::submit::{Around, JobState};
+use crate::stage::submit::{Around, JobState, VALID_SINCE};
 use crate::stage::{Move, Pause, Step, Work, collect, deliver, fetch, submit};
 
 /// How long the engine sleeps at the most, so that a clock that was set is noticed.
@@ -194,7 +195,7 @@ impl Engine {
                     break;
                 };
                 let Some(live) = self.index.get(&key).filter(|live| !live.tries.busy) else {
-                    self.gate.release(&key);
+                    self.release(&key, now);
                     continue;
                 };
                 match self.decide(&key, live, now) {
@@ -205,11 +206,11 @@ impl Engine {
                         self.make(&key, &moved, now);
                         if self.index.get(&key).is_none_or(|live| !live.tries.busy) {
                             // It was moved away or could not be moved: another one may try the API.
-                            self.gate.release(&key);
+                            self.release(&key, now);
                         }
                     }
                     _ => {
-                        self.gate.release(&key);
+                        self.release(&key, now);
                         self.step(&key, now);
                     }
                 }
@@ -221,10 +222,10 @@ impl Engine {
     fn start(&mut self, key: &Key, work: Work, now: Timestamp) {
         match self.current(key) {
             Ok(Some(run)) => self.start_with(key, work, run.into_record(), now),
-            Ok(None) => self.gate.release(key),
+            Ok(None) => self.release(key, now),
             Err(error) => {
                 error!(self.parts.log, "cannot read entry"; "run" => %key.1, "error" => Chain(&error));
-                self.gate.release(key);
+                self.release(key, now);
                 self.pause(key, Pause::Run(None), now);
             }
         }
@@ -233,12 +234,14 @@ impl Engine {
     pub(super) fn start_with(&mut self, key: &Key, work: Work, record: Record, now: Timestamp) {
         let work = match work {
             Work::Sign { valid_from } => {
-                Work::Sign { valid_from: self.free_second(&record, valid_from) }
+                let valid_from = self.free_second(&record.request.action_name, valid_from);
+                self.index.date(&record.request.action_name, valid_from);
+                Work::Sign { valid_from }
             }
             other => other,
         };
         let Some(tries) = self.index.tries(key) else { return };
-        let polls = tries.polls;
+        let (polls, page_size, others) = (tries.polls, tries.page_size, tries.others.clone());
         let attempt = match &work {
             Work::Deliver(plugin) => {
                 let tries = tries.plugins.entry(plugin.clone()).or_default();
@@ -250,24 +253,31 @@ impl Engine {
                 tries.failures.saturating_add(1)
             }
         };
-        let taken = self.index.action_ids(key);
-        let task = Task { key: key.clone(), work: work.clone(), record, attempt, polls, taken };
+        let mut taken = self.index.action_ids(key);
+        taken.extend(others);
+        let (key_of, work_of) = (key.clone(), work.clone());
+        let task = Task { key: key_of, work: work_of, record, attempt, polls, page_size, taken };
         if let Err(error) = self.workers.begin(task) {
             error!(self.parts.log, "cannot start a worker"; "run" => %key.1, "error" => Chain(&error));
             self.rest(key, &work);
-            self.gate.release(key);
+            self.release(key, now);
             self.pause(key, Pause::Run(None), now);
         }
     }
 
-    /// Goes back second by second while another action has the same name and begins in the same
-    /// one: their signatures would be the same.
-    fn free_second(&self, record: &Record, valid_from: Timestamp) -> Timestamp {
-        let mut valid_from = valid_from;
-        while self.index.is_dated(&record.request.action_name, valid_from, &record.id) {
-            valid_from = crate::clock::before(valid_from, Duration::from_secs(1));
-        }
-        valid_from
+    /// Returns the nearest second in which no other action of this name begins: their signatures
+    /// would be the same. It is an earlier one, but not so early that a runner before this one may
+    /// have used it.
+    fn free_second(&self, action_name: &str, valid_from: Timestamp) -> Timestamp {
+        let second = Duration::from_secs(1);
+        let used_before = before(self.began, VALID_SINCE);
+        let back = std::iter::successors(Some(valid_from), |at| Some(before(*at, second)));
+        let ahead =
+            std::iter::successors(Some(after(valid_from, second)), |at| Some(after(*at, second)));
+        back.take_while(|at| *at > used_before)
+            .chain(ahead)
+            .find(|at| !self.index.is_dated(action_name, *at))
+            .unwrap_or(valid_from)
     }
 
     /// Reads the file of a run that counts; forgets the run if there is none where it should be.
@@ -295,6 +305,13 @@ impl Engine {
             self.index.put(run, now, self.began);
         } else {
             self.index.forget(&key);
+        }
+    }
+
+    /// Lets another run try whether the API serves again, if this one was to and did not.
+    pub(super) fn release(&mut self, key: &Key, now: Timestamp) {
+        if self.gate.release(key) {
+            self.wake_gated(now);
         }
     }
 

@@ -6,12 +6,14 @@ use slog::{debug, error, info, warn};
 use super::engine::Engine;
 use super::index::Key;
 use super::workers::{Done, Outcome, Pool};
-use crate::api::{ApiError, Posted, Scope, backoff};
+use crate::api::{ApiError, Found, Posted, Scope, backoff};
 use crate::chain::{Chain, escape, excerpt};
 use crate::clock::after;
+use crate::disk::DiskError;
+use crate::names::ActionId;
 use crate::plugin::run::Ended;
 use crate::spool::{DeliveryState, Edge, Run};
-use crate::stage::fetch::FetchError;
+use crate::stage::fetch::{Attempt, FetchError};
 use crate::stage::{Pause, Verdict, Work, collect, deliver, fetch, sign, submit};
 
 /// How much of a plugin's output goes into one line of the log, in bytes.
@@ -27,8 +29,8 @@ fn serves(outcome: &Outcome) -> bool {
         }
         Outcome::Searched(found, _) => found.as_ref().err().is_none_or(answers),
         Outcome::Probed(seen) => seen.as_ref().err().is_none_or(answers),
-        Outcome::Fetched(Err(FetchError::Api(error))) => answers(error),
-        Outcome::Fetched(fetched) => fetched.is_ok(),
+        Outcome::Fetched(Attempt { fetched: Err(FetchError::Api(error)), .. }) => answers(error),
+        Outcome::Fetched(Attempt { fetched, .. }) => fetched.is_ok(),
         Outcome::Signed(_) | Outcome::Delivered(..) => false,
     }
 }
@@ -58,6 +60,12 @@ impl Engine {
         if let Some(moved) = verdict.moved {
             self.make_or_hold(&key, moved, task.record, now);
         }
+        if let Some(reason) = verdict.buried {
+            self.bury(&key, &reason, now);
+        }
+        if self.index.tries(&key).is_none_or(|tries| !tries.busy) {
+            self.release(&key, now);
+        }
         if let Work::Deliver(_) = work {
             self.wake_gated(now);
         }
@@ -74,9 +82,24 @@ impl Engine {
         match outcome {
             Outcome::Signed(signed) => sign::signed(signed),
             Outcome::Posted(posted) => submit::posted(posted),
-            Outcome::Searched(found, began) => {
-                submit::searched(&live.facts, found, began, &self.around(key, live, now))
-            }
+            Outcome::Searched(found, began) => match self.has_results(&found) {
+                Ok(None) => {
+                    submit::searched(&live.facts, found, began, &self.around(key, live, now))
+                }
+                Ok(Some(other)) => {
+                    info!(self.parts.log, "the action that was found is another run's";
+                        "run" => %key.1, "action" => other.0);
+                    if let Some(tries) = self.index.tries(key) {
+                        tries.others.insert(other);
+                    }
+                    Verdict::paused(Pause::None)
+                }
+                Err(error) => {
+                    error!(self.parts.log, "cannot tell whose action it is"; "run" => %key.1,
+                        "error" => Chain(&error));
+                    Verdict::paused(Pause::Run(None))
+                }
+            },
             Outcome::Probed(seen) => {
                 if let Err(error) = &seen {
                     debug!(self.parts.log, "cannot ask for the action"; "run" => %key.1,
@@ -84,12 +107,13 @@ impl Engine {
                 }
                 collect::probed(&live.facts, seen, live.tries.polls, now)
             }
-            Outcome::Fetched(fetched) => {
+            Outcome::Fetched(Attempt { fetched, page_size }) => {
                 let asked = live.tries.polls;
-                if let (Err(FetchError::Missing { .. }), Some(tries)) =
-                    (&fetched, self.index.tries(key))
-                {
-                    tries.polls = tries.polls.saturating_add(1);
+                if let Some(tries) = self.index.tries(key) {
+                    tries.page_size = Some(page_size);
+                    if matches!(fetched, Err(FetchError::Missing { .. })) {
+                        tries.polls = tries.polls.saturating_add(1);
+                    }
                 }
                 fetch::fetched(fetched, asked, now)
             }
@@ -104,6 +128,14 @@ impl Engine {
                 deliver::failed(text)
             }
         }
+    }
+
+    /// Returns the action that was found if its results have been fetched: then a run that may be
+    /// finished holds it, and it is not that of one which still looks for its own.
+    fn has_results(&self, found: &Result<Found, ApiError>) -> Result<Option<ActionId>, DiskError> {
+        let Ok(Found::Action { id, .. }) = found else { return Ok(None) };
+        let link = fetch::link_of(&self.parts.settings.directory, *id);
+        Ok(self.parts.spool.disk().find(&link)?.map(|_| *id))
     }
 
     /// Frees a run, or one plugin of it, for the next piece of work.
@@ -217,6 +249,10 @@ impl Engine {
             "path" => record.document.as_deref().unwrap_or_default(),
             "sent" => summary.sent, "answered" => summary.answered, "found" => summary.found,
             "failed" => summary.failed, "expired" => summary.expired);
+        if summary.sent == 0 {
+            let why = record.error.as_deref().map(escape).unwrap_or_default();
+            warn!(self.parts.log, "no agent was asked"; "run" => %record.id, "why" => why.as_ref());
+        }
         if summary.missing > 0 || summary.not_final > 0 {
             warn!(self.parts.log, "results are not complete"; "run" => %record.id,
                 "missing" => summary.missing, "not_final" => summary.not_final);

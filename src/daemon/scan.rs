@@ -167,10 +167,7 @@ impl Engine {
             return Ok(());
         }
         info!(self.parts.log, "entry was moved away by hand"; "run" => %key.1, "from" => %folder);
-        let busy = self.index.get(&key).is_some_and(|live| live.tries.busy);
-        if !busy {
-            self.index.forget(&key);
-        }
+        self.index.forget(&key);
         match self.parts.spool.settle(&key.1, key.0)? {
             Some(run) => self.arrived(run),
             None => Ok(()),

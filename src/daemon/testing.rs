@@ -18,7 +18,7 @@ use super::engine::Engine;
 use super::workers::{Bench, Workers};
 use super::{Event, Parts, Settings};
 use crate::action::sign::testing::FixedSigner;
-use crate::action::{Action, Counters, Signature};
+use crate::action::{Action, Signature};
 use crate::api::{Api, ApiError, Dashboard, Found, Next, Page, Posted, Search, Seen};
 use crate::clock::testing::TestClock;
 use crate::disk::{Disk, RealFs, guard};
@@ -61,7 +61,8 @@ struct State {
     actions: Vec<(ActionId, String, Vec<Signature>)>,
     posts: usize,
     agents: u64,
-    completed: bool,
+    status: String,
+    strange: bool,
     hidden: Vec<u64>,
     offsets: Vec<u64>,
 }
@@ -75,7 +76,18 @@ impl Platform {
     /// Sets how many agents answer each action, and whether they have.
     pub(crate) fn answer(&self, agents: u64, completed: bool) {
         let mut state = self.state.lock().unwrap();
-        (state.agents, state.completed) = (agents, completed);
+        state.agents = agents;
+        state.status = if completed { "completed" } else { "inflight" }.to_owned();
+    }
+
+    /// Sets how the platform calls each action from now on.
+    pub(crate) fn call(&self, status: &str) {
+        self.state.lock().unwrap().status = status.to_owned();
+    }
+
+    /// Says whether the commands are those of another action.
+    pub(crate) fn confuse(&self, strange: bool) {
+        self.state.lock().unwrap().strange = strange;
     }
 
     /// Says for each of the next pages which agent's command it leaves out.
@@ -96,6 +108,11 @@ impl Platform {
             .iter()
             .map(|(_, text, _)| Action::parse(text.as_bytes()).unwrap().name)
             .collect()
+    }
+
+    /// Returns the actions that the platform has, as they were posted.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        self.state.lock().unwrap().actions.iter().map(|(_, text, _)| text.clone()).collect()
     }
 
     /// Returns how often something was posted.
@@ -145,12 +162,8 @@ impl Api for Platform {
 
     fn action(&self, id: ActionId) -> Result<Option<Seen>, ApiError> {
         let state = self.state.lock().unwrap();
-        let Some((_, text, _)) = state.actions.iter().find(|(other, ..)| *other == id) else {
-            return Ok(None);
-        };
-        let status = if state.completed { "completed" } else { "inflight" }.to_owned();
-        let action = RawValue::from_string(text.clone()).unwrap();
-        Ok(Some(Seen { name: String::new(), status, counters: Counters::default(), action }))
+        let is_there = state.actions.iter().any(|(other, ..)| *other == id);
+        Ok(is_there.then(|| Seen { status: state.status.clone() }))
     }
 
     fn commands(
@@ -164,15 +177,20 @@ impl Api for Platform {
         state.offsets.push(offset);
         let hidden = if state.hidden.is_empty() { None } else { Some(state.hidden.remove(0)) };
         let (_, text, _) = state.actions.iter().find(|(other, ..)| *other == id).unwrap();
-        let name = Action::parse(text.as_bytes()).unwrap().name;
+        let mut name = Action::parse(text.as_bytes()).unwrap().name;
+        if state.strange {
+            name = "another".to_owned();
+        }
         let last = state.agents.min(offset + u64::from(limit));
         for agent in (offset..last).filter(|agent| Some(*agent) != hidden) {
             let command = json!({"id": 7000 + agent, "action": {"name": name, "counters": {"sent": state.agents}},
                 "agent": {"name": format!("agent{agent}")}, "status": "success",
                 "results": [{"foundanything": true, "success": true, "elements": {}, "errors": null}]});
-            sink(&RawValue::from_string(command.to_string()).unwrap()).unwrap();
+            let taken = sink(&RawValue::from_string(command.to_string()).unwrap());
+            taken.map_err(|_| broken())?;
         }
-        Ok(Page { items: last.saturating_sub(offset), sent: Some(state.agents) })
+        let items = last.saturating_sub(offset);
+        Ok(Page { items, sent: Some(state.agents).filter(|_| items > 0) })
     }
 
     fn dashboard(&self) -> Result<Dashboard, ApiError> {
@@ -251,6 +269,7 @@ impl Rig {
             disk,
             directory: self.folder.path().to_owned(),
             page_size: 2,
+            pages: 2,
             clock: self.clock.clone(),
             stop: Stop::new(),
         };

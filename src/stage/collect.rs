@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::fetch::{INVALID, NO_AGENT};
 use super::{Move, Pause, Step, Verdict, Work};
 use crate::api::{ApiError, Seen};
 use crate::clock::after;
@@ -15,8 +16,6 @@ use crate::spool::{Edge, Record};
 
 /// How long after its expiry an action is over, whatever the platform says.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
-/// The platform's word for an action that no agent was sent.
-const INVALID: &str = "invalid";
 /// How often the platform is asked after the expiry.
 const LATE_POLL: Duration = Duration::from_secs(2);
 /// How soon the platform is asked for early results for the first time, and at the most how seldom.
@@ -53,9 +52,11 @@ pub(crate) fn decide(record: &Record, now: Timestamp, not_before: Timestamp) -> 
     if now < asks_from { Step::Wait(Some(asks_from.min(over))) } else { Step::Work(Work::Probe) }
 }
 
-/// Says when the platform is first asked about an action that was accepted at `at`.
-pub(crate) fn first_poll(at: Timestamp) -> Timestamp {
-    after(at, EARLY_POLL.0)
+/// Says when the platform is first asked about an action that was accepted at `at`: at its expiry,
+/// or a little later than now if that is earlier.
+pub(crate) fn first_poll(record: &Record, at: Timestamp) -> Timestamp {
+    let early = after(at, EARLY_POLL.0);
+    record.request.expire_after.map_or(early, |expire_after| early.min(expire_after))
 }
 
 /// Says what follows from the platform's word on the action; `polls` were made before.
@@ -94,7 +95,7 @@ fn over(status: String, now: Timestamp) -> Move {
     Move::changing(Edge::Collected, move |record| {
         record.collected = Some(now);
         if status == INVALID {
-            record.error = Some("no agent matched the target".to_owned());
+            record.error = Some(NO_AGENT.to_owned());
         }
         record.status = Some(status.clone());
     })
@@ -151,6 +152,14 @@ mod tests {
         ] {
             let step = decide(&inflight(early, delay), at(now), at(not_before));
             assert_eq!(shown(&step), expected, "{early} {delay:?} {now}");
+        }
+    }
+
+    #[test]
+    fn the_first_question_is_not_later_than_the_expiry() {
+        let record = inflight(true, None);
+        for (accepted, first) in [(0, 5), (294, 299), (297, 300)] {
+            assert_eq!(first_poll(&record, at(accepted)), at(first), "{accepted}");
         }
     }
 

@@ -5,8 +5,7 @@
 use std::io::{self, Read, Write};
 
 use super::modules::message::{self, MessageError};
-use super::modules::{self, ModuleError};
-use crate::clock::Clock;
+use super::modules::{self, ModuleError, Surroundings};
 
 /// The most that is read of a message.
 const MESSAGE_BYTES_MAX: u64 = 64 << 20;
@@ -36,7 +35,7 @@ pub(crate) fn run(
     name: &str,
     input: impl Read,
     mut output: impl Write,
-    clock: &dyn Clock,
+    around: Surroundings<'_>,
 ) -> Result<(), RunError> {
     if !modules::is_available(name) {
         return Err(ModuleError::Unknown(name.to_owned()).into());
@@ -47,7 +46,7 @@ pub(crate) fn run(
     if u64::try_from(line.len()).is_ok_and(|size| size > MESSAGE_BYTES_MAX) {
         return Err(RunError::Long);
     }
-    let result = modules::run(name, &message::read(&line)?, clock)?;
+    let result = modules::run(name, &message::read(&line)?, around)?;
     let written = serde_json::to_writer(&mut output, &result).map_err(io::Error::from);
     written.and_then(|()| output.write_all(b"\n")).map_err(RunError::Write)
 }

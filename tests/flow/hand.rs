@@ -29,14 +29,14 @@ fn claimed(rig: &Rig, stem: &str) -> String {
 
 #[test]
 fn an_action_that_is_copied_into_the_spool_is_sent_once() {
-    let mut rig = Rig::new();
-    rig.configure("earlyresults = on");
+    let rig = Rig::new();
     let source = rig.path("mine.json");
     write(&source, action("/nonexistent").to_string());
     let runner = rig.runner();
     let cp = Command::new("cp").arg(&source).arg(rig.home("spool/action/new/")).status().unwrap();
     assert!(cp.success());
     let run = claimed(&rig, "mine");
+    rig.hurry(&run, "a test");
     let document = rig.wait_done(&run);
     assert_eq!(document["action"]["name"], "a test");
     let day = Timestamp::now().strftime("%Y%m%d").to_string();
@@ -52,8 +52,7 @@ fn an_action_that_is_copied_into_the_spool_is_sent_once() {
 
 #[test]
 fn a_file_that_is_written_slowly_is_sent_when_it_is_whole() {
-    let mut rig = Rig::new();
-    rig.configure("earlyresults = on");
+    let rig = Rig::new();
     let _runner = rig.runner();
     let text = action("/nonexistent").to_string();
     let path = rig.home("spool/action/new/slow.json");
@@ -65,15 +64,16 @@ fn a_file_that_is_written_slowly_is_sent_when_it_is_whole() {
         file.sync_all().unwrap();
     }
     drop(file);
-    rig.wait_done(&claimed(&rig, "slow"));
+    let run = claimed(&rig, "slow");
+    rig.hurry(&run, "a test");
+    rig.wait_done(&run);
     assert_eq!(rig.database().names(), ["a test"]);
     assert_eq!(rig.entries("action/invalid"), [""; 0]);
 }
 
 #[test]
 fn an_action_that_two_investigators_signed_is_sent_as_it_is() {
-    let mut rig = Rig::new();
-    rig.configure("earlyresults = on");
+    let rig = Rig::new();
     let other = Key::generate(&rig.path("h"), "Other <other@localhost>");
     rig.database().insert_investigator("other", other.fingerprint(), &other.export());
     let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
@@ -97,7 +97,9 @@ fn an_action_that_two_investigators_signed_is_sent_as_it_is() {
     });
     let _runner = rig.runner();
     write(&rig.home("spool/action/new/four-eyes.json"), action.to_string());
-    let document = rig.wait_done(&claimed(&rig, "four-eyes"));
+    let run = claimed(&rig, "four-eyes");
+    rig.hurry(&run, "four eyes");
+    let document = rig.wait_done(&run);
     // Not dated and not signed by us.
     for key in ["name", "validfrom", "expireafter", "pgpsignatures"] {
         assert_eq!(document["action"][key], action[key], "{key}");
@@ -109,8 +111,7 @@ fn an_action_that_two_investigators_signed_is_sent_as_it_is() {
 
 #[test]
 fn the_document_holds_what_is_on_this_host() {
-    let mut rig = Rig::new();
-    rig.configure("earlyresults = on");
+    let rig = Rig::new();
     rig.plugin("keep", "cat > kept");
     let tree = rig.path("tree");
     for folder in ["", "deep", "deep/er"] {
@@ -136,6 +137,7 @@ fn the_document_holds_what_is_on_this_host() {
     rig.job_with("job", &format!("{NEVER}\nplugin = keep"), &action);
     let _runner = rig.runner();
     let run = rig.trigger("job");
+    rig.hurry(&run, "mig-runner: job");
     let document = rig.wait_done(&run);
     let found: BTreeMap<String, String> = document["commands"][0]["results"][0]["elements"]["s"]
         .as_array()

@@ -23,16 +23,11 @@ fn what_is_taken_out_of_new_is_not_sent_until_it_is_put_back() {
     rig.kill_platform();
     let runner = rig.runner();
     let runs = [rig.trigger("job"), rig.trigger("job")];
-    for run in &runs {
-        // Away from a runner that looks at it again and again.
-        rig.wait_in("action/new", run);
-    }
+    runner.wait_said("action not sent yet", &[("fate", "Refused")]);
     rig.mv(&runs[0], "action/new", "action/invalid");
     fs::remove_file(rig.entry("action/new", &runs[1])).unwrap();
-    for run in &runs {
-        runner.wait_said("entry was moved away by hand", &[("run", run)]);
-    }
     rig.start_platform();
+    runner.signal(Signal::HUP);
     let sent = rig.trigger("job");
     rig.wait_done(&sent);
     assert_eq!(rig.database().names().len(), 1);
@@ -47,9 +42,7 @@ fn what_is_moved_to_done_is_fetched_now() {
     let rig = rig("1h");
     let runner = rig.runner();
     let run = rig.trigger("job");
-    rig.wait_in("action/inflight", &run);
-    wait_until("the agent's answer", || rig.database().is_completed("mig-runner: job"));
-    rig.mv(&run, "action/inflight", "action/done");
+    rig.hurry(&run, "mig-runner: job");
     let document = rig.wait_done(&run);
     assert_eq!(document["commands"].as_array().unwrap().len(), 1);
     // Anew, into a document of its own, and to every plugin again.
@@ -100,7 +93,7 @@ fn a_copy_of_a_run_is_no_run() {
     rig.wait_in("action/inflight", &run);
     runner.wait_said("action accepted", &[("run", &run)]);
     let copy = "job.20200101T000000Z";
-    fs::copy(rig.entry("action/inflight", &run), rig.entry("action/new", copy)).unwrap();
+    fs::copy(rig.entry("action/inflight", &run), rig.entry("action/inflight", copy)).unwrap();
     let reason = rig.home(&format!("spool/action/invalid/{copy}.json.reason"));
     wait_until("its reason", || {
         fs::read_to_string(&reason).is_ok_and(|text| text.contains(&format!("a copy of {run}")))

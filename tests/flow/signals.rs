@@ -54,9 +54,9 @@ fn a_plugin_that_does_not_want_to_end_holds_no_stop_up() {
 
 #[test]
 fn a_request_without_an_answer_holds_no_stop_up() {
-    let mut rig = Rig::new();
+    let rig = Rig::new();
     rig.plugin("note", NOTE);
-    rig.job("job", &format!("{NEVER}\nearlyresults = on\nplugin = note"));
+    rig.job("job", &format!("{NEVER}\nplugin = note"));
     let proxy = Proxy::start(&rig, &[("action/create/", Trick::AnswerHeld(HELD))]);
     rig.point_at(&proxy.address);
     let runner = rig.runner();
@@ -66,6 +66,7 @@ fn a_request_without_an_answer_holds_no_stop_up() {
     });
     runner.stop(Signal::INT);
     let runner = rig.runner();
+    rig.hurry(&run, "mig-runner: job");
     rig.wait_done(&run);
     runner.stop(Signal::INT);
     assert_eq!(rig.database().actions("mig-runner: job").len(), 1);

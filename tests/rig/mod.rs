@@ -93,7 +93,7 @@ impl Rig {
             logging: "mode = stdout\n".to_owned(),
             client: String::new(),
         };
-        write(&rig.path("key.asc"), &rig.key.export());
+        write(&rig.path("key.asc"), rig.key.export());
         let init = Command::new(env!("CARGO_BIN_EXE_mig-standalone"))
             .args(["init", rig.path("p").to_str().unwrap()])
             .args(["--key", rig.path("key.asc").to_str().unwrap()])
@@ -172,7 +172,7 @@ impl Rig {
             true => format!("listen = {address}\n"),
             false => format!("{line}\n"),
         });
-        write(&path, &lines.collect::<String>());
+        write(&path, lines.collect::<String>());
     }
 
     /// Starts the platform, or starts it again at the same address.
@@ -234,15 +234,15 @@ impl Rig {
     pub(crate) fn job_with(&self, name: &str, config: &str, action: &Value) {
         let folder = self.path(&format!("new-{name}"));
         make_folder(&folder);
-        write(&folder.join("entity.cfg"), &format!("[configuration]\n{config}\n"));
-        write(&folder.join("action.json"), &action.to_string());
+        write(&folder.join("entity.cfg"), format!("[configuration]\n{config}\n"));
+        write(&folder.join("action.json"), action.to_string());
         fs::rename(&folder, self.home("runners").join(name)).unwrap();
     }
 
     /// Puts a plugin into the directory: a shell script, whose working directory is that of plugins.
     pub(crate) fn plugin(&self, name: &str, script: &str) {
         let path = self.home("plugins").join(name);
-        write(&path, &format!("#!/bin/sh\n{script}\n"));
+        write(&path, format!("#!/bin/sh\n{script}\n"));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
     }
 
@@ -301,9 +301,23 @@ impl Rig {
         serde_json::from_slice(&fs::read(self.home(document)).unwrap()).unwrap()
     }
 
+    /// Waits until nothing is in the spool but the end of this run: a file is removed from one
+    /// folder after it is in the next.
+    pub(crate) fn wait_at_rest(&self, run: &str) {
+        let rest = [format!("action/done {run}"), format!("command/done {run}")];
+        wait_until("a spool at rest", || self.spool() == rest);
+    }
+
     /// Moves a run as a person does.
     pub(crate) fn mv(&self, run: &str, from: &str, to: &str) {
         fs::rename(self.entry(from, run), self.entry(to, run)).unwrap();
+    }
+
+    /// Waits until the agent has answered the one action of this name, and then no longer.
+    pub(crate) fn hurry(&self, run: &str, name: &str) {
+        self.wait_in("action/inflight", run);
+        wait_until("the agent's answer", || self.database().is_completed(name));
+        self.mv(run, "action/inflight", "action/done");
     }
 
     /// Checks that runners who have ended left nothing half done.

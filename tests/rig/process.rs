@@ -67,7 +67,7 @@ impl Process {
             record["message"] == message
                 && values.iter().all(|(key, value)| match &record[key] {
                     Value::String(text) => text.contains(value),
-                    other => other.to_string() == *value,
+                    other => serde_json::from_str(value).is_ok_and(|value: Value| *other == value),
                 })
         };
         records.filter(is_meant).collect()

@@ -27,6 +27,8 @@ pub(crate) enum Trick {
     AnswerCut,
     /// The platform does as it is asked, and the answer is this late.
     AnswerHeld(Duration),
+    /// The platform gets it this late, and answers.
+    Slow(Duration),
     /// Nothing is answered, and the platform gets it this late.
     Late(Duration),
     /// The connection breaks before the whole request was read.
@@ -106,6 +108,9 @@ impl Desk {
             let page = "<h1>502 Bad Gateway</h1>";
             return client.write_all(&answer("502 Bad Gateway", "text/html", page));
         }
+        if let Some(Trick::Slow(span)) = trick {
+            pause(span);
+        }
         let passed = self.pass_on(&head, &body)?;
         client.write_all(&match trick {
             Some(Trick::Refused(message)) => refusal(message),
@@ -164,11 +169,11 @@ fn read_head(stream: &mut TcpStream) -> io::Result<String> {
 }
 
 fn length(head: &str) -> usize {
-    let lengths = head.lines().filter_map(|line| {
+    let mut lengths = head.lines().filter_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().unwrap())
     });
-    lengths.last().unwrap_or_default()
+    lengths.next_back().unwrap_or_default()
 }
 
 /// Returns the API's own way to say 500.

@@ -31,9 +31,8 @@ const TRICKS: [(&str, Trick); 9] = [
 ];
 
 fn rig() -> Rig {
-    let mut rig = Rig::new();
+    let rig = Rig::new();
     rig.plugin("note", "cat > /dev/null; echo $MIG_JOB $MIG_ACTION_ID >> notes");
-    rig.configure(SETTLE);
     rig
 }
 
@@ -64,6 +63,7 @@ fn check_once(rig: &Rig, job: &str, run: &str) {
 #[test]
 fn whatever_is_answered_the_platform_has_one_action() {
     let mut rig = rig();
+    rig.configure(SETTLE);
     rig.configure("timeout = 2s");
     rig.configure("parallel = 4");
     let _proxy = proxy(&rig, &TRICKS);
@@ -81,7 +81,8 @@ fn whatever_is_answered_the_platform_has_one_action() {
 
 #[test]
 fn a_runner_that_was_killed_before_the_answer_finds_its_action() {
-    let rig = rig();
+    let mut rig = rig();
+    rig.configure(SETTLE);
     let _proxy = proxy(&rig, &[("held", Trick::AnswerHeld(HELD)), ("late", Trick::Late(LATE))]);
     let runner = rig.runner();
     for job in ["held", "late"] {
@@ -97,6 +98,35 @@ fn a_runner_that_was_killed_before_the_answer_finds_its_action() {
     let _runner = rig.runner();
     check_once(&rig, "held", &held);
     check_once(&rig, "late", &late);
+}
+
+#[test]
+fn a_run_that_is_taken_away_and_put_back_while_it_is_posted_is_posted_once() {
+    let mut rig = rig();
+    rig.configure("settle = 1s");
+    rig.job("job", JOB);
+    let _proxy = proxy(&rig, &[("job", Trick::Slow(LATE))]);
+    let runner = rig.runner();
+    let run = rig.trigger("job");
+    wait_until("the POST", || rig.wait_in("action/new", &run)["request"]["fate"] == "unknown");
+    rig.mv(&run, "action/new", "action/invalid");
+    runner.wait_said("entry was moved away by hand", &[("run", &run)]);
+    rig.mv(&run, "action/invalid", "action/new");
+    rig.hurry(&run, "mig-runner: job");
+    check_once(&rig, "job", &run);
+    // Taken away for good: what was accepted goes on all the same.
+    rig.job("gone", JOB);
+    let _proxy = proxy(&rig, &[("gone", Trick::Slow(LATE))]);
+    runner.stop(Signal::TERM);
+    let runner = rig.runner();
+    let run = rig.trigger("gone");
+    wait_until("the POST", || rig.wait_in("action/new", &run)["request"]["fate"] == "unknown");
+    rig.mv(&run, "action/new", "action/invalid");
+    let warning = "action was accepted though its entry was moved away";
+    runner.wait_said(warning, &[("run", &run)]);
+    rig.hurry(&run, "mig-runner: gone");
+    check_once(&rig, "gone", &run);
+    assert_eq!(rig.entries("action/invalid"), [""; 0]);
 }
 
 #[test]
@@ -121,23 +151,19 @@ fn a_search_that_fails_says_nothing_about_the_action() {
 #[test]
 fn results_that_arrive_broken_are_fetched_again() {
     let rig = rig();
-    rig.job("job", JOB);
+    rig.job("job", &JOB.replace("40s", "2s"));
     let page = "type=command&";
     let tricks = [
         (page, Trick::AnswerCut),
         (page, Trick::Refused("runtime error: invalid memory address")),
-        (page, Trick::BadGateway),
         (page, Trick::AnswerLost),
-        // The platform is asked how far it is before that.
-        ("action?actionid=", Trick::AnswerCut),
-        ("action?actionid=", Trick::BadGateway),
     ];
     let proxy = Proxy::start(&rig, &tricks);
     rig.point_at(&proxy.address);
     let runner = rig.runner();
     let run = rig.trigger("job");
     check_once(&rig, "job", &run);
-    assert!(runner.said("results not fetched yet", &[("run", &run)]).len() >= 4);
+    assert!(runner.said("results not fetched yet", &[("run", &run)]).len() >= 3);
     runner.stop(Signal::TERM);
     rig.check_clean();
 }

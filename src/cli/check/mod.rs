@@ -16,7 +16,7 @@ use super::failure::Failure;
 use super::hand::Hand;
 use super::installation::{self, Installation};
 use super::next::in_zone;
-use super::{key, output, run};
+use super::{key, run};
 use crate::action::Signer;
 use crate::api::{Api, ApiError, Client};
 use crate::chain::Chain;

@@ -8,11 +8,22 @@
 //! result says `success: false` and why. Only a module that is not there, or a
 //! result that cannot be written, is an error.
 
+mod deadline;
 mod file;
 mod go_duration;
 mod go_regex;
 pub(crate) mod message;
+#[cfg(test)]
+mod namespace;
+mod netstat;
 mod parameters;
+mod ping;
+mod pkg;
+mod reason;
+mod timedrift;
+
+use std::ffi::OsStr;
+use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -21,6 +32,24 @@ use crate::clock::Clock;
 
 /// The module that looks at files.
 const FILE: &str = "file";
+/// The module that looks at the network.
+const NETSTAT: &str = "netstat";
+/// The module that asks hosts for an answer.
+const PING: &str = "ping";
+/// The module that looks at installed packages.
+const PKG: &str = "pkg";
+
+/// The module that looks at the clock.
+const TIMEDRIFT: &str = "timedrift";
+
+/// What a module is given of the world besides its parameters.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    /// What time it is.
+    pub(crate) clock: &'a dyn Clock,
+    /// Where the host's programs are, as in `PATH`.
+    pub(crate) path: &'a OsStr,
+}
 
 /// A module that could not be run.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +107,7 @@ fn empty_if_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Strin
 
 /// Tells whether there is a module of this name, exactly as it is written.
 pub(crate) fn is_available(name: &str) -> bool {
-    matches!(name, FILE)
+    matches!(name, FILE | NETSTAT | PING | PKG | TIMEDRIFT)
 }
 
 /// Runs the module `name` with its parameters.
@@ -88,13 +117,20 @@ pub(crate) fn is_available(name: &str) -> bool {
 pub(crate) fn run(
     name: &str,
     parameters: &RawValue,
-    clock: &dyn Clock,
+    around: Surroundings<'_>,
 ) -> Result<ModuleResult, ModuleError> {
-    match name {
-        FILE => file::run(parameters, clock.now())
-            .map_err(|source| ModuleError::Write { module: FILE, source }),
-        _ => Err(ModuleError::Unknown(name.to_owned())),
-    }
+    let (module, result) = match name {
+        FILE => (FILE, file::run(parameters, around.clock.now())),
+        NETSTAT => (NETSTAT, netstat::run(parameters, Path::new(netstat::PROC))),
+        PING => (PING, ping::run(parameters)),
+        PKG => (PKG, pkg::run(parameters, around.path)),
+        TIMEDRIFT => {
+            let sources = timedrift::Sources::of_this_host();
+            (TIMEDRIFT, timedrift::run(parameters, around.clock, &sources))
+        }
+        _ => return Err(ModuleError::Unknown(name.to_owned())),
+    };
+    result.map_err(|source| ModuleError::Write { module, source })
 }
 
 #[cfg(test)]
@@ -105,6 +141,10 @@ mod tests {
 
     use super::*;
     use crate::clock::SystemClock;
+
+    fn around() -> Surroundings<'static> {
+        Surroundings { clock: &SystemClock, path: OsStr::new("/usr/bin:/bin") }
+    }
 
     /// Runs the operation `index` of a recording of the agent as the agent does.
     fn operate(recording: &Value, index: usize) -> ModuleResult {
@@ -120,7 +160,7 @@ mod tests {
             }
         };
         let parameters = message::read(&message::write(&parameters).unwrap()).unwrap();
-        run(operation["module"].as_str().unwrap(), &parameters, &SystemClock)
+        run(operation["module"].as_str().unwrap(), &parameters, around())
             .unwrap_or_else(|error| ModuleResult::failed(error.to_string()))
     }
 

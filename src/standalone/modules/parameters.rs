@@ -1,7 +1,31 @@
 //! Parameters as Go's JSON decoder reads them: names in any case, what is unknown
 //! passed over, `null` for nothing, and its words for a value of a wrong type.
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+
+/// Parameters that cannot be read; the texts are the original's.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    /// They are no JSON that can be held.
+    #[error("ReadInputParameters() -> json: {0}")]
+    Json(serde_json::Error),
+    /// A value is of a wrong type.
+    #[error("ReadInputParameters() -> {0}")]
+    Type(#[from] TypeError),
+}
+
+/// Reads parameters by `read`.
+///
+/// # Errors
+/// They are not what the module takes; the text says which field.
+pub(crate) fn parse<T>(
+    parameters: &RawValue,
+    read: impl FnOnce(&Value) -> Result<T, TypeError>,
+) -> Result<T, ReadError> {
+    let value = serde_json::from_str(parameters.get()).map_err(ReadError::Json)?;
+    Ok(read(&value)?)
+}
 
 /// A value of a wrong type. The text names Go's own types: it is what the original answers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -122,18 +146,24 @@ impl<'a> Structure<'a> {
 
     /// Returns a number cut to a whole one, 0 if absent.
     pub(crate) fn whole(&self, name: &str) -> Result<i64, TypeError> {
+        Ok(self.number(name)?.map_or(0, cut))
+    }
+
+    /// Returns a number, `None` if absent or 0.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<f64>, TypeError> {
         let (value, place) = self.field(name);
         match value {
-            Value::Null => Ok(0),
-            Value::Number(number) => Ok(number.as_i64().unwrap_or_else(|| cut(number.as_f64()))),
+            Value::Null => Ok(None),
+            Value::Number(number) => Ok(number.as_f64().filter(|number| *number != 0.0)),
             other => Err(place.mismatch(other, "float64")),
         }
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "numbers are cut, huge ones to the largest")]
-fn cut(number: Option<f64>) -> i64 {
-    number.unwrap_or_default() as i64
+/// Cuts a number to a whole one.
+#[expect(clippy::cast_possible_truncation, reason = "huge ones are cut to the largest")]
+pub(crate) fn cut(number: f64) -> i64 {
+    number as i64
 }
 
 fn text(value: &Value, place: &Place) -> Result<String, TypeError> {

@@ -9,12 +9,12 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::super::reason::reason;
 use super::check::{Check, Kind, Test};
 use super::content::{self, Answers, LINE_BYTES_MAX, LineTest, Quantity, Until};
 use super::findings::FileInfo;
 use super::hash::{self, Algorithm};
 use super::mode;
-use super::reason::reason;
 use super::search::Search;
 use super::source::{Links, Source, SourceError};
 

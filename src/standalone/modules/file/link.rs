@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use super::reason::reason;
+use super::super::reason::reason;
 
 /// How many links may lead to one another, as in Go.
 const LINKS_MAX: usize = 255;

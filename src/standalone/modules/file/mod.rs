@@ -31,7 +31,6 @@ mod hash;
 mod judge;
 mod link;
 mod mode;
-mod reason;
 mod report;
 mod request;
 mod search;
@@ -45,6 +44,7 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use super::ModuleResult;
+use super::parameters::parse;
 
 /// Runs the module at the time `now`.
 ///
@@ -55,13 +55,9 @@ pub(super) fn run(
     now: Timestamp,
 ) -> Result<ModuleResult, serde_json::Error> {
     let began = Instant::now();
-    let parameters = match serde_json::from_str(parameters.get()) {
-        Ok(parameters) => parameters,
-        Err(error) => return report::refusal(format!("ReadInputParameters() -> json: {error}")),
-    };
-    let requests = match request::read(&parameters) {
+    let requests = match parse(parameters, request::read) {
         Ok(requests) => requests,
-        Err(error) => return report::refusal(format!("ReadInputParameters() -> {error}")),
+        Err(error) => return report::refusal(error.to_string()),
     };
     match search::prepare(requests, now) {
         Ok(searches) => report::report(&searches, walk::walk(&searches), began.elapsed()),

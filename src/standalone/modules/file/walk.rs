@@ -17,11 +17,11 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::super::reason::reason;
 use super::clean::join;
 use super::findings::{Files, Findings};
 use super::judge::{Candidate, judge};
 use super::link;
-use super::reason::reason;
 use super::search::Search;
 use super::source::{Links, Source};
 

@@ -9,9 +9,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 
-use super::super::run;
+use super::run;
 use tree::Tree;
 
 /// Where the recordings have their tree.
@@ -22,7 +22,7 @@ fn answer(parameters: &Value, root: &Path) -> Value {
     let root = root.to_str().unwrap();
     let parameters = parameters.to_string().replace(RECORDED_ROOT, root);
     let parameters = serde_json::from_str(&parameters).unwrap();
-    let result = run("file", parameters, &SystemClock).unwrap();
+    let result = run(parameters, SystemClock.now()).unwrap();
     let result = serde_json::to_string(&result).unwrap().replace(root, RECORDED_ROOT);
     serde_json::from_str(&result).unwrap()
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 /// Returns the reason of `error`, without its number.
-pub(super) fn reason(error: &io::Error) -> String {
+pub(crate) fn reason(error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         return "unexpected EOF".to_owned();
     }

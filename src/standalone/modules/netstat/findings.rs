@@ -1,0 +1,105 @@
+//! What was found, and the result in the original's form.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::value::to_raw_value;
+
+use super::super::ModuleResult;
+use super::super::go_duration;
+use super::route::RouteError;
+use crate::chain::Chain;
+
+/// One hit; what is empty or 0 is not told.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Element {
+    /// The hardware address of a link.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) localmacaddr: String,
+    /// The hardware address of a neighbour.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) remotemacaddr: String,
+    /// An address of this host.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) localaddr: String,
+    /// A port of this host.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) localport: u16,
+    /// The address of a neighbour or a peer.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) remoteaddr: String,
+    /// The port of a peer.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) remoteport: u16,
+    /// The network namespace.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) namespace: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(port: &u16) -> bool {
+    *port == 0
+}
+
+#[derive(Debug, Serialize)]
+struct Statistics {
+    examined: usize,
+    exectime: String,
+    totalhits: usize,
+}
+
+/// What has been found so far.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    /// By kind of search, then by what was searched; null for nothing.
+    elements: BTreeMap<&'static str, BTreeMap<String, Option<Vec<Element>>>>,
+    /// How often something was compared.
+    examined: usize,
+    hits: usize,
+    /// What went wrong.
+    pub(super) errors: Vec<String>,
+}
+
+impl Findings {
+    /// Returns what could be had, and notes why it could not.
+    pub(super) fn noted<T>(&mut self, had: Result<Vec<T>, RouteError>) -> Vec<T> {
+        had.unwrap_or_else(|error| {
+            self.errors.push(Chain(&error).to_string());
+            Vec::new()
+        })
+    }
+
+    /// Looks through `table` for the search `text`, unless that was made before.
+    pub(super) fn search<'a, T: 'a>(
+        &mut self,
+        kind: &'static str,
+        text: &str,
+        table: impl IntoIterator<Item = &'a T>,
+        element: impl Fn(&T) -> Option<Element>,
+    ) {
+        let of_kind = self.elements.entry(kind).or_default();
+        if of_kind.contains_key(text) {
+            return;
+        }
+        let examined = table.into_iter().inspect(|_| self.examined += 1);
+        let found: Vec<Element> = examined.filter_map(element).collect();
+        self.hits += found.len();
+        of_kind.insert(text.to_owned(), Some(found).filter(|found| !found.is_empty()));
+    }
+
+    /// Returns the result after a search of this length.
+    pub(super) fn result(self, took: Duration) -> Result<ModuleResult, serde_json::Error> {
+        Ok(ModuleResult {
+            foundanything: self.hits > 0,
+            success: true,
+            elements: to_raw_value(&self.elements)?,
+            statistics: to_raw_value(&Statistics {
+                examined: self.examined,
+                exectime: go_duration::text(took),
+                totalhits: self.hits,
+            })?,
+            errors: self.errors,
+        })
+    }
+}

@@ -1,0 +1,316 @@
+//! The module in the network of the recordings, over its tables, and over this host's.
+
+#![expect(clippy::disallowed_methods, reason = "tests make and read files of their own")]
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::super::namespace::Network;
+use super::*;
+
+fn ask(parameters: &Value, proc: &Path) -> Value {
+    let parameters: Box<RawValue> = serde_json::from_str(&parameters.to_string()).unwrap();
+    let mut result = serde_json::to_value(run(&parameters, proc).unwrap()).unwrap();
+    if let Some(took) = result["statistics"].get_mut("exectime") {
+        assert!(took.take().as_str().unwrap().ends_with('s'));
+    }
+    result
+}
+
+fn ask_host(parameters: &Value) -> Value {
+    ask(parameters, Path::new(PROC))
+}
+
+fn recordings() -> Vec<(String, Value)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/modules/netstat");
+    let read = |path| {
+        let mut recording: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        if let Some(took) = recording["results"][0]["statistics"].get_mut("exectime") {
+            took.take();
+        }
+        (recording["case"].as_str().unwrap().to_owned(), recording)
+    };
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries.map(|entry| read(entry.unwrap().path())).collect()
+}
+
+fn elements(result: &mut Value) -> impl Iterator<Item = &mut Vec<Value>> {
+    let kinds = result["elements"].as_object_mut().into_iter().flat_map(|kinds| kinds.values_mut());
+    let texts = kinds.flat_map(|kind| kind.as_object_mut().unwrap().values_mut());
+    texts.filter_map(Value::as_array_mut)
+}
+
+/// Sorts: the order of a table is the kernel's affair.
+fn comparable(mut result: Value) -> Value {
+    elements(&mut result).for_each(|found| found.sort_by_key(Value::to_string));
+    result
+}
+
+/// Turns what the original answers into what is sane.
+fn mend(case: &str, expected: &mut Value) {
+    match case {
+        // What has no address matches nothing.
+        "localmac-any-matches-loopback" => {
+            expected["elements"]["localmac"][".*"].as_array_mut().unwrap().remove(0);
+        }
+        // A connection's port is not one that listens.
+        "listeningport-client-port" => {
+            expected["elements"]["listeningport"]["41001"] = Value::Null;
+            expected["foundanything"] = json!(false);
+        }
+        "listeningport-leading-zero-plus" | "several-searches" => {
+            for found in expected["elements"]["listeningport"].as_object_mut().unwrap().values_mut()
+            {
+                found.as_array_mut().unwrap().truncate(1);
+            }
+        }
+        "listeningport-notfound" => {
+            *expected = json!({"foundanything": false, "success": false, "elements": null,
+                "statistics": null, "errors": ["port out of range. must be between 1 and 65535"]});
+        }
+        _ => {}
+    }
+    // Hits are counted.
+    let hits: usize = elements(expected).map(|found| found.len()).sum();
+    if expected["statistics"].is_object() {
+        expected["statistics"]["totalhits"] = json!(hits);
+    }
+}
+
+/// Names the namespace of the recordings by that of `process`, and leaves no other.
+fn only_in(process: u32, result: &mut Value) {
+    let name = std::fs::read_link(format!("/proc/{process}/ns/net")).unwrap();
+    for found in elements(result) {
+        found.retain(|element| {
+            element["namespace"].is_null() || element["namespace"] == name.to_str().unwrap()
+        });
+        for element in found.iter_mut().filter(|element| element["namespace"].is_string()) {
+            element["namespace"] = json!("net:[4026532179]");
+        }
+    }
+    // The other namespaces of this host have more to be looked at, and to be found.
+    result["statistics"].take();
+    forgive(result);
+}
+
+/// Takes out that some processes are hidden: even root may be denied one that it did not start.
+fn forgive(result: &mut Value) {
+    let denied = "cannot tell the network namespaces of other users' processes: ";
+    if let Some(errors) = result["errors"].as_array_mut() {
+        errors.retain(|error| !error.as_str().unwrap().starts_with(denied));
+        if errors.is_empty() {
+            result["errors"] = Value::Null;
+        }
+    }
+}
+
+#[test]
+fn every_recording_is_answered_alike() {
+    let Some(network) = Network::new() else { return };
+    let [process, _] = network.processes();
+    let recordings = recordings();
+    for (case, recording) in &recordings {
+        let mut expected = recording["results"][0].clone();
+        mend(case, &mut expected);
+        let mut found = network.enter(|| ask_host(&recording["parameters"]));
+        if case == "api-localip-loopback" {
+            // It was recorded on a host with another number of addresses.
+            found["statistics"]["examined"] = json!(15);
+        }
+        if recording["parameters"]["namespaces"] == true {
+            only_in(process, &mut found);
+            expected["statistics"].take();
+        }
+        assert_eq!(comparable(found), comparable(expected), "{case}");
+    }
+    assert_eq!(recordings.len(), 30);
+}
+
+/// The recordings of sockets, over the tables of the network that they were made in.
+#[test]
+#[cfg(target_endian = "little")]
+fn recordings_of_sockets_are_answered_alike_over_recorded_tables() {
+    let proc = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/modules/netstat-proc");
+    let mut replayed = 0;
+    for (case, recording) in recordings() {
+        if (case.starts_with("connectedip-") || case.starts_with("listeningport-"))
+            && recording["parameters"]["namespaces"].is_null()
+        {
+            let mut expected = recording["results"][0].clone();
+            mend(&case, &mut expected);
+            let found = ask(&recording["parameters"], &proc);
+            assert_eq!(comparable(found), comparable(expected), "{case}");
+            replayed += 1;
+        }
+    }
+    assert_eq!(replayed, 8);
+}
+
+#[test]
+fn a_second_namespace_is_looked_at_too() {
+    let Some(network) = Network::new() else { return };
+    let [_, second] = network.processes();
+    let name = std::fs::read_link(format!("/proc/{second}/ns/net")).unwrap();
+    let ip = |arguments: &str| {
+        let status = Command::new("nsenter")
+            .arg(format!("--net=/proc/{second}/ns/net"))
+            .arg("ip")
+            .args(arguments.split(' '))
+            .status();
+        assert!(status.unwrap().success(), "ip {arguments}");
+    };
+    ip("link add d0 type veth peer name d1");
+    ip("link set d1 up");
+    ip("link set d0 up");
+    ip("addr add 2001:db8:2::1/64 dev d0 nodad");
+    ip("neigh add 2001:db8:2::2 lladdr 02:00:5e:00:00:22 dev d0 nud permanent");
+    for namespaces in [true, false] {
+        let parameters = json!({"listeningport": ["7099"], "neighborip": ["2001:db8:2::/64"],
+            "neighbormac": ["^02:00:5E:00:00:22$"], "namespaces": namespaces});
+        let mut result = ask_host(&parameters);
+        forgive(&mut result);
+        assert_eq!(result["errors"], Value::Null);
+        let found = |kind: &str, text: &str| result["elements"][kind][text].clone();
+        let neighbour = json!([{"remotemacaddr": "02:00:5e:00:00:22",
+            "remoteaddr": "2001:db8:2::2", "namespace": name.to_str().unwrap()}]);
+        if namespaces {
+            let listener = json!([{"localaddr": "127.0.0.1", "localport": 7099,
+                "namespace": name.to_str().unwrap()}]);
+            assert_eq!(found("listeningport", "7099"), listener);
+            assert_eq!(found("neighborip", "2001:db8:2::/64"), neighbour);
+            assert_eq!(found("neighbormac", "^02:00:5E:00:00:22$"), neighbour);
+        } else {
+            assert_eq!(found("listeningport", "7099"), Value::Null);
+            assert_eq!(found("neighborip", "2001:db8:2::/64"), Value::Null);
+        }
+    }
+}
+
+#[test]
+fn neighbours_of_both_kinds_are_found_and_only_neighbours() {
+    let Some(network) = Network::new() else { return };
+    let result = network.enter(|| {
+        let status = Command::new("ip")
+            .args("neigh add 2001:db8::9 lladdr 02:00:5e:00:00:09 dev m0 nud permanent".split(' '))
+            .status();
+        assert!(status.unwrap().success());
+        ask_host(&json!({"neighborip": ["::/0", "2001:db8:0::9"], "neighbormac": ["."]}))
+    });
+    let neighbour = json!([{"remotemacaddr": "02:00:5e:00:00:09", "remoteaddr": "2001:db8::9",
+        "namespace": "default"}]);
+    // Groups are in the kernel's table too, but nobody's neighbours.
+    assert_eq!(result["elements"]["neighborip"]["::/0"], neighbour);
+    assert_eq!(result["elements"]["neighborip"]["2001:db8:0::9"], neighbour);
+    assert_eq!(result["elements"]["neighbormac"]["."].as_array().unwrap().len(), 3);
+    assert_eq!(result["statistics"]["totalhits"], 5);
+}
+
+#[test]
+fn tables_that_are_missing_or_damaged_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let tables = folder.path().join("thread-self/net");
+    std::fs::create_dir_all(&tables).unwrap();
+    std::fs::write(tables.join("tcp"), "heading\n  0: nonsense\n").unwrap();
+    let result = ask(&json!({"listeningport": ["1"], "neighborip": ["192.0.2.1"]}), folder.path());
+    let shown = tables.display();
+    assert_eq!(result["success"], true);
+    assert_eq!(
+        result["errors"],
+        json!([
+            format!("cannot read {shown}/arp: No such file or directory (os error 2)"),
+            format!("cannot understand line 2 of {shown}/tcp"),
+            format!("cannot read {shown}/udp: No such file or directory (os error 2)"),
+        ])
+    );
+}
+
+/// Returns what this host's own tool says, word by word; `None` if it is not there.
+fn told(program: &str, arguments: &[&str]) -> Option<Vec<Vec<String>>> {
+    let Ok(output) = Command::new(program).args(arguments).output() else {
+        println!("skipped, for this host has no {program}");
+        return None;
+    };
+    let text = String::from_utf8(output.stdout).unwrap();
+    Some(text.lines().map(|line| line.split_whitespace().map(str::to_owned).collect()).collect())
+}
+
+#[test]
+fn this_host_has_the_addresses_and_links_that_its_own_tool_lists() {
+    let result = ask_host(&json!({"localip": ["0.0.0.0/0", "::/0"], "localmac": ["."]}));
+    let field = |kind: &str, text: &str, name: &str| -> BTreeSet<String> {
+        let found = result["elements"][kind][text].as_array().cloned().unwrap_or_default();
+        found.iter().map(|element| element[name].as_str().unwrap().to_owned()).collect()
+    };
+    if let Some(lines) = told("ip", &["-o", "addr"]) {
+        let addresses: BTreeSet<String> =
+            lines.iter().map(|words| words[3].split('/').next().unwrap().to_owned()).collect();
+        let mut found = field("localip", "0.0.0.0/0", "localaddr");
+        found.append(&mut field("localip", "::/0", "localaddr"));
+        assert_eq!(found, addresses);
+    }
+    if let Some(lines) = told("ip", &["-o", "link"]) {
+        let after = |words: &[String]| {
+            let at = words.iter().position(|word| word == "link/ether")?;
+            Some(words[at + 1].clone())
+        };
+        let macs: BTreeSet<String> = lines.iter().filter_map(|words| after(words)).collect();
+        assert!(field("localmac", ".", "localmacaddr").is_superset(&macs));
+    }
+}
+
+#[test]
+fn this_host_has_the_listeners_and_connections_that_its_own_tool_lists() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let client_port = client.local_addr().unwrap().port();
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let udp_port = udp.local_addr().unwrap().port();
+    let ports: Vec<String> = [port, client_port, udp_port].map(|port| port.to_string()).into();
+    let result = ask_host(&json!({"listeningport": ports, "connectedip": ["127.0.0.1"]}));
+    let listening = &result["elements"]["listeningport"];
+    for (port, text) in [(port, &ports[0]), (udp_port, &ports[2])] {
+        let expected = json!([{"localaddr": "127.0.0.1", "localport": port,
+            "namespace": "default"}]);
+        assert_eq!(listening[text], expected);
+    }
+    assert_eq!(listening[&ports[1]], Value::Null);
+    let connection = json!({"localaddr": "127.0.0.1", "localport": client_port,
+        "remoteaddr": "127.0.0.1", "remoteport": port, "namespace": "default"});
+    let connected = result["elements"]["connectedip"]["127.0.0.1"].as_array().unwrap();
+    assert!(connected.contains(&connection));
+    let Some(lines) = told("ss", &["-Hltn", &format!("sport = :{port}")]) else { return };
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0][3], format!("127.0.0.1:{port}"));
+}
+
+#[test]
+fn neighbours_are_those_that_this_host_s_own_tool_lists() {
+    let Some(lines) = told("ip", &["neigh"]) else { return };
+    let listed: BTreeSet<IpAddr> = lines.iter().map(|words| words[0].parse().unwrap()).collect();
+    let result = ask_host(&json!({"neighborip": ["0.0.0.0/0", "::/0"]}));
+    let found: BTreeSet<IpAddr> = ["0.0.0.0/0", "::/0"]
+        .iter()
+        .flat_map(|text| {
+            result["elements"]["neighborip"][text].as_array().cloned().unwrap_or_default()
+        })
+        .map(|element| element["remoteaddr"].as_str().unwrap().parse().unwrap())
+        .collect();
+    // The tool leaves out some states, and a neighbour may come or go between the two looks.
+    assert!(listed.difference(&found).count() <= 1, "{listed:?} {found:?}");
+}
+
+#[test]
+fn only_what_is_asked_is_answered() {
+    let nothing = PathBuf::from("/nosuch");
+    let result = ask(&Value::Null, &nothing);
+    assert_eq!(result["elements"], json!({}));
+    assert_eq!((&result["success"], &result["errors"]), (&json!(true), &Value::Null));
+    // A search that is made twice is told once.
+    let result = ask_host(&json!({"localip": ["127.0.0.1", "127.0.0.1"]}));
+    assert_eq!(result["statistics"]["totalhits"], 1);
+}

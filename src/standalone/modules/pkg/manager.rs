@@ -1,0 +1,151 @@
+//! A package manager's program, run to list what is installed.
+//!
+//! It stays in the module's process group, so that whatever ends the module ends it too.
+//! What it has to say on its standard error goes to the module's: who runs the module by
+//! hand reads it there.
+
+use std::ffi::OsStr;
+use std::io::{self, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::super::deadline::Deadline;
+use super::super::go_regex::as_go_reads;
+use super::Package;
+
+/// How much is read at once.
+const READ_BYTES_MAX: usize = 64 << 10;
+
+/// What a package manager may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// How long it may run.
+    pub(super) span: Duration,
+    /// How much it may answer.
+    pub(super) bytes_max: usize,
+}
+
+/// A package manager that has listed nothing.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ManagerError {
+    /// It is not there.
+    #[error("{program} is not in PATH")]
+    Missing {
+        /// Its program.
+        program: &'static str,
+    },
+    /// It cannot be run.
+    #[error("cannot run {program}")]
+    Run {
+        /// Its program.
+        program: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// It took too long.
+    #[error("{program} was ended after {} s", span.as_secs())]
+    TimedOut {
+        /// Its program.
+        program: &'static str,
+        /// How long it ran.
+        span: Duration,
+    },
+    /// It answered too much.
+    #[error("{program} was ended after an answer of {bytes} bytes")]
+    TooLong {
+        /// Its program.
+        program: &'static str,
+        /// How much it may answer.
+        bytes: usize,
+    },
+    /// It says that it has failed.
+    #[error("{program} ended with {status}")]
+    Failed {
+        /// Its program.
+        program: &'static str,
+        /// How it ended.
+        status: ExitStatus,
+    },
+}
+
+/// A package manager.
+#[derive(Debug)]
+pub(super) struct Manager {
+    /// Its program.
+    pub(super) program: &'static str,
+    /// What makes it list its packages.
+    pub(super) arguments: &'static [&'static str],
+    /// Reads a line of the list; `None` for one that is no installed package.
+    pub(super) package: fn(&str) -> Option<Package>,
+}
+
+impl Manager {
+    /// Returns the packages that it knows as installed.
+    pub(super) fn list(&self, path: &OsStr, limits: Limits) -> Result<Vec<Package>, ManagerError> {
+        let program = self.program;
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => ManagerError::Missing { program },
+            _ => ManagerError::Run { program, source },
+        };
+        let mut child = Command::new(program)
+            .args(self.arguments)
+            .env_clear()
+            .env("PATH", path)
+            .env("LC_ALL", "C")
+            // Some cut their lines to the width of a terminal that is not there.
+            .env("COLUMNS", "10000")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
+        let answered = answer(&mut child, limits);
+        // It is not reaped yet, so that nobody else can have got its number; if it has
+        // ended there is nothing to be killed.
+        child.kill().ok();
+        let status = child.wait().map_err(failed)?;
+        match answered.map_err(failed)? {
+            Answered::Whole(_) if !status.success() => {
+                Err(ManagerError::Failed { program, status })
+            }
+            Answered::Whole(list) => {
+                Ok(as_go_reads(&list).lines().filter_map(self.package).collect())
+            }
+            Answered::TimedOut => Err(ManagerError::TimedOut { program, span: limits.span }),
+            Answered::TooLong => Err(ManagerError::TooLong { program, bytes: limits.bytes_max }),
+        }
+    }
+}
+
+/// What a program answered.
+enum Answered {
+    Whole(Vec<u8>),
+    TimedOut,
+    TooLong,
+}
+
+/// Reads what `child` writes until it has ended or must be.
+fn answer(child: &mut Child, limits: Limits) -> io::Result<Answered> {
+    let deadline = Deadline::after(limits.span);
+    let handle = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
+    let mut list = Vec::new();
+    if let Some(stdout) = &mut child.stdout {
+        let mut buffer = vec![0; READ_BYTES_MAX];
+        loop {
+            if !deadline.readable(&*stdout)? {
+                return Ok(Answered::TimedOut);
+            }
+            let size = stdout.read(&mut buffer)?;
+            if size == 0 {
+                break;
+            }
+            list.extend_from_slice(buffer.get(..size).unwrap_or_default());
+            if list.len() > limits.bytes_max {
+                return Ok(Answered::TooLong);
+            }
+        }
+    }
+    // It may have closed its output and go on.
+    Ok(if deadline.readable(handle)? { Answered::Whole(list) } else { Answered::TimedOut })
+}
