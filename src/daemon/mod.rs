@@ -19,6 +19,7 @@ mod pruning;
 mod queue;
 mod scan;
 mod signals;
+mod standby;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -37,6 +38,7 @@ use slog::{Logger, info, warn};
 pub(crate) use calendar::Calendar;
 use engine::Engine;
 pub(crate) use signals::SignalError;
+pub(crate) use standby::{Awaited, Standby};
 use workers::{Bench, Done, Workers};
 
 use crate::clock::{Clock, after};

@@ -15,6 +15,8 @@
 //! After a failed fsync the temporary is given up: a second fsync of the same
 //! file may report a success that is none.
 
+#[cfg(test)]
+pub(crate) mod counting;
 pub(crate) mod fs;
 pub(crate) mod guard;
 mod holder;
@@ -26,6 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) use fs::{Entry, Fs, FsFile, Kind, Lock, Meta, Stamp};
+pub(crate) use holder::wait_until_free;
 pub(crate) use real::RealFs;
 
 /// A call to the file system that failed.
