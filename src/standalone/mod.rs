@@ -22,6 +22,7 @@ mod child;
 pub(crate) mod cli;
 pub(crate) mod config;
 mod host;
+mod limits;
 mod module;
 mod modules;
 mod scheduler;
