@@ -35,6 +35,7 @@ pub(crate) enum Exit {
 
 impl Exit {
     /// Every status, in the order of the numbers.
+    #[cfg(test)]
     pub(crate) const ALL: [Exit; 13] = [
         Exit::Done,
         Exit::Attention,

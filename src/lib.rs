@@ -41,8 +41,9 @@
 //!
 //! * The disk is the truth: nothing is in memory that a restart could not read back.
 //! * One thread, the engine's, makes every move; a worker gets a copy and hands back an outcome.
-//! * Only `disk` writes, and only `spool` moves runs. Only `api` opens connections, only `plugin`
-//!   and the platform's agent start processes, only `cli` prints, only `clock` reads the time.
+//! * Only `disk` writes, and only `spool` moves runs. Only `api` opens connections, only `plugin`,
+//!   the platform's agent, a trial and `pgp` start processes, only `cli` prints, only `clock`
+//!   reads the time.
 //! * At most one action on the fleet for a run, at least one delivery to each of its plugins.
 
 mod action;
@@ -82,5 +83,5 @@ pub fn mig_runner() -> ExitCode {
 #[cfg(feature = "standalone")]
 #[must_use]
 pub fn mig_standalone() -> ExitCode {
-    standalone::cli::start().into()
+    cli::standalone::main()
 }

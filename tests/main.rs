@@ -1,4 +1,26 @@
-//! Integration tests.
+//! Integration tests: the real programs, on real files, against the platform for one host.
 
+#![cfg(test)]
+
+/// The commands, as a person types them.
+mod cli;
+/// Runs, from a job's folder to its plugins, through everything that can happen on the way.
+#[cfg(feature = "standalone")]
+mod flow;
+/// The home of a new user, to type commands in.
+mod home;
 /// The source keeps to its own rules: who imports whom, which crate is used where.
 mod layers;
+/// The manual pages name what the program has, and nothing else.
+mod man;
+/// The plugins of the template, and the examples of the manual.
+mod plugins;
+/// What whole runs stand on: a key, a platform and a runner in a folder of their own.
+#[cfg(feature = "standalone")]
+mod rig;
+/// A whole MIG on this host, as a newcomer starts it.
+#[cfg(feature = "standalone")]
+mod trial;
+/// Answers that do not say whether the platform has the action: it has it once.
+#[cfg(feature = "standalone")]
+mod uncertain;

@@ -1,6 +1,6 @@
 #!/bin/sh
-# report.sh: writes what a run found for people to read, a file a line, and which
-# agents did not answer, to reports/RUN.txt beside the plugins folder.
+# report.sh: writes what a run found for people to read, and which agents did not
+# answer, to reports/RUN.txt beside the plugins folder.
 #
 # An example of a plugin: the results document is on stdin, MIG_RUN and its like
 # say which run it is, exit status 0 says that it was taken. The report appears
@@ -104,9 +104,12 @@ function end() {
 
 function end_of_finding() {
     # An entry without a file says that nothing was found.
-    if (file != "")
-        line[++lines] = sprintf("  %-12s %10s  %-64s  %s", info["mode"], info["size"],
-            info["sha256"] == "" ? "-" : info["sha256"], file)
+    if (file != "") {
+        line[++lines] = sprintf("  %-11s %10s  %s", info["mode"], info["size"], file)
+        # In a line of its own: both fit on a terminal.
+        if (info["sha256"] != "")
+            line[lines] = line[lines] "\n    sha256 " info["sha256"]
+    }
     file = ""
     split("", info)
 }

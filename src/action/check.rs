@@ -16,13 +16,6 @@ const SIGNATURES_CHARS_MAX: usize = 4096;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) struct CheckError(Vec<Flaw>);
 
-impl CheckError {
-    /// Returns what is wrong, in the order of the fields.
-    pub(crate) fn flaws(&self) -> &[Flaw] {
-        &self.0
-    }
-}
-
 impl fmt::Display for CheckError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, flaw) in self.0.iter().enumerate() {

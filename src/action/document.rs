@@ -11,11 +11,15 @@ pub(crate) fn head(action: &str) -> String {
     format!("{{\"action\":{action},\"commands\":[\n")
 }
 
-/// Returns the line of a command; `index` counts the commands of the document from zero.
-pub(crate) fn line(index: usize, command: &str) -> String {
-    let comma = if index == 0 { "" } else { "," };
+/// Appends the line of a command to `out`; `index` counts the commands of the document from zero.
+pub(crate) fn push_line(index: usize, command: &str, out: &mut Vec<u8>) {
+    if index > 0 {
+        out.push(b',');
+    }
     // Between the tokens of JSON a line end is a blank, and within them there is none.
-    format!("{comma}{}\n", command.trim().replace(['\n', '\r'], " "))
+    let is_end = |byte| matches!(byte, b'\n' | b'\r');
+    out.extend(command.trim().bytes().map(|byte| if is_end(byte) { b' ' } else { byte }));
+    out.push(b'\n');
 }
 
 /// Returns the document's end; `plugin` is empty if the job has none.
@@ -35,7 +39,10 @@ mod tests {
 
     #[test]
     fn head_lines_and_tail_are_one_document() {
-        let lines = line(0, "{\"id\":1,\n \"x\":2}") + &line(1, "{\"id\":2}\n");
+        let mut lines = Vec::new();
+        push_line(0, "{\"id\":1,\n \"x\":2}", &mut lines);
+        push_line(1, "{\"id\":2}\n", &mut lines);
+        let lines = String::from_utf8(lines).unwrap();
         let document = head("{\"id\":7}") + &lines + &tail("a&b", "");
         assert_eq!(
             document,

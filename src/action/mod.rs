@@ -13,12 +13,14 @@ mod result;
 pub(crate) mod sign;
 mod time;
 
-pub(crate) use check::{CheckError, Flaw};
-pub(crate) use go_json::{Bytes, Fault, ParseError, Place, Value};
-pub(crate) use parts::{Counters, Description, Investigator, Operation, Permissions, Threat};
-pub(crate) use result::{Command, CommandError, CommandStatus, OperationResult, Summary};
-pub(crate) use sign::{NotASignature, SignError, SignVerdict, Signature, Signer};
-pub(crate) use time::{Time, TimeError};
+pub(crate) use check::CheckError;
+pub(crate) use go_json::{ParseError, Value};
+#[cfg(feature = "standalone")]
+pub(crate) use parts::Permissions;
+pub(crate) use parts::{Counters, Description, Investigator, Operation, Threat};
+pub(crate) use result::{Command, CommandError, Summary};
+pub(crate) use sign::{SignError, SignVerdict, Signature, Signer};
+pub(crate) use time::Time;
 
 use jiff::Timestamp;
 

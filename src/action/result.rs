@@ -243,6 +243,18 @@ impl Summary {
         self.not_final += u64::from(!expired && !command.is_answered());
     }
 
+    /// Adds what other commands came to.
+    pub(crate) fn merge(&mut self, other: &Summary) {
+        let Summary { sent, answered, found, failed, expired, not_final, missing } = other;
+        self.sent += sent;
+        self.answered += answered;
+        self.found += found;
+        self.failed += failed;
+        self.expired += expired;
+        self.not_final += not_final;
+        self.missing += missing;
+    }
+
     /// Compares what was counted with what the platform sent, its own counter.
     pub(crate) fn close(&mut self, sent: i64) {
         let sent = u64::try_from(sent).unwrap_or_default();

@@ -12,7 +12,6 @@ use serde_json::value::RawValue;
 use super::error::{ApiError, Call, Said};
 use super::limit::{Limits, Meter, Metered};
 use super::wire::{Document, Sink, Stop, WireError, walk};
-use crate::action::Counters;
 use crate::chain::excerpt;
 
 /// What the API says where a search has no, or no further, result.
@@ -44,18 +43,12 @@ pub(super) struct Answer {
 pub(super) struct Action {
     /// Its id.
     pub(super) id: u64,
-    /// Its name.
-    #[serde(default)]
-    pub(super) name: String,
     /// Its status.
     #[serde(default)]
     pub(super) status: String,
     /// Its signatures.
     #[serde(default)]
     pub(super) pgpsignatures: Option<Vec<String>>,
-    /// How its commands stand.
-    #[serde(default)]
-    pub(super) counters: Counters,
 }
 
 impl Answer {

@@ -221,9 +221,9 @@ impl Api for Client {
         }
         let (mut seen, head) = (None, answer.head());
         answer.walk(&ask.call, |name| name == "action", &mut |value| {
-            let Action { id: theirs, name, status, counters, .. } = action(value)?;
+            let Action { id: theirs, status, .. } = action(value)?;
             if theirs == id.0 {
-                seen = Some(Seen { name, status, counters, action: value.to_owned() });
+                seen = Some(Seen { status });
             }
             Ok(())
         })?;

@@ -220,7 +220,11 @@ impl ApiError {
 
     /// Tells whether the time ran out before the answer was whole; a smaller page may succeed.
     pub(crate) fn is_timeout(&self) -> bool {
-        matches!(self, ApiError::Exchange { timeout: true, .. })
+        // 504 is what a proxy says for an API that took too long.
+        matches!(
+            self,
+            ApiError::Exchange { timeout: true, .. } | ApiError::Status { status: 504, .. }
+        )
     }
 
     /// Returns how long the answer asks us to wait.

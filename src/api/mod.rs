@@ -37,16 +37,13 @@ use std::io;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::value::RawValue;
 
-use crate::action::{Counters, Signature};
+use crate::action::Signature;
 use crate::names::ActionId;
 
 pub(crate) use client::Client;
-pub(crate) use error::{ApiError, Call, Scope};
+pub(crate) use error::{ApiError, Scope};
 pub(crate) use form::{FORM_BYTES_MAX, form_bytes};
-pub(crate) use settings::{
-    Certificates, ClientIdentity, Credentials, HttpSettings, Pem, Proxies, SettingsError,
-};
-pub(crate) use token::TokenError;
+pub(crate) use settings::{Credentials, HttpSettings, SettingsError};
 
 /// The API, as the stages see it.
 pub(crate) trait Api: Debug + Send + Sync {
@@ -168,14 +165,8 @@ pub(crate) enum Found {
 /// What the API knows of an action.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    /// Its name.
-    pub(crate) name: String,
     /// Its status: `pending`, `scheduled`, `preparing`, `inflight`, `completed`, `invalid` …
     pub(crate) status: String,
-    /// How many commands it became, and how they stand.
-    pub(crate) counters: Counters,
-    /// The action as the API answered it.
-    pub(crate) action: Box<RawValue>,
 }
 
 impl Seen {

@@ -1,6 +1,7 @@
 //! What the client has to know, and what can be wrong with it.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -170,7 +171,7 @@ pub(crate) struct ClientIdentity {
 /// Whether proxies are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Proxies {
-    /// As `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` say.
+    /// As `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` say, but none to this host.
     Environment,
     /// None.
     Never,
@@ -213,6 +214,15 @@ pub(super) fn base(url: &str) -> Result<Url, SettingsError> {
     }
 }
 
+/// Tells whether the API is on this host, where no proxy can reach it: as in the original, which has
+/// that from Go.
+fn is_on_this_host(url: &Url) -> bool {
+    url.host_str().is_some_and(|host| {
+        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    })
+}
+
 /// Returns the HTTP client for the settings.
 pub(super) fn http(settings: &HttpSettings) -> Result<Client, SettingsError> {
     let mut builder = Client::builder()
@@ -225,7 +235,7 @@ pub(super) fn http(settings: &HttpSettings) -> Result<Client, SettingsError> {
         .timeout(settings.call_span)
         .pool_idle_timeout(IDLE_SPAN)
         .referer(false);
-    if settings.proxies == Proxies::Never {
+    if settings.proxies == Proxies::Never || is_on_this_host(&base(&settings.url)?) {
         builder = builder.no_proxy();
     }
     builder = trusting(builder, &settings.certificates)?;
@@ -281,6 +291,21 @@ mod tests {
             assert_eq!(base(url).unwrap().as_str(), "http://h/api/v1/");
         }
         assert_eq!(base("https://h").unwrap().as_str(), "https://h/");
+    }
+
+    #[test]
+    fn no_proxy_is_between_us_and_this_host() {
+        for (url, here) in [
+            ("http://127.0.0.1:80", true),
+            ("http://127.9.9.9", true),
+            ("http://[::1]:1664/api/v1/", true),
+            ("http://LOCALHOST", true),
+            ("http://10.0.0.1", false),
+            ("https://localhost.example.net", false),
+            ("https://[2001:db8::1]", false),
+        ] {
+            assert_eq!(is_on_this_host(&base(url).unwrap()), here, "{url}");
+        }
     }
 
     #[test]

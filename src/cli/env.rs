@@ -10,18 +10,16 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 /// Every variable that this program reads itself, as the manual lists them.
-pub(crate) const VARIABLES: [&str; 6] = [
-    "HOME",
-    "GNUPGHOME",
-    "MIGPGPPASSPHRASE",
-    "CREDENTIALS_DIRECTORY",
-    "JOURNAL_STREAM",
-    "NO_COLOR",
-];
+pub(crate) const VARIABLES: [&str; 6] =
+    ["HOME", "TMPDIR", "GNUPGHOME", "MIGPGPPASSPHRASE", "CREDENTIALS_DIRECTORY", "JOURNAL_STREAM"];
 
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn read(name: &str) -> Option<OsString> {
     debug_assert!(VARIABLES.contains(&name), "{name} is not in the manual");
+    variable(name)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn variable(name: &str) -> Option<OsString> {
     // As everywhere, a variable that is empty is as good as none.
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
@@ -29,6 +27,18 @@ fn read(name: &str) -> Option<OsString> {
 /// Returns the user's home.
 pub(crate) fn home() -> Option<PathBuf> {
     read("HOME").map(PathBuf::from)
+}
+
+/// Returns where the host's programs are, which only a module of the platform's agent wants to know.
+#[cfg(feature = "standalone")]
+pub(crate) fn search_path() -> OsString {
+    variable("PATH").unwrap_or_else(|| crate::standalone::PATH.into())
+}
+
+/// Returns where the user wants temporary folders to be.
+#[cfg(feature = "standalone")]
+pub(crate) fn temporary() -> Option<PathBuf> {
+    read("TMPDIR").map(PathBuf::from)
 }
 
 /// Returns the GnuPG home that GnuPG itself would use.
@@ -49,9 +59,4 @@ pub(crate) fn credentials() -> Option<PathBuf> {
 /// Returns which stream of the process is systemd's journal.
 pub(crate) fn journal_stream() -> Option<String> {
     read("JOURNAL_STREAM").and_then(|stream| stream.into_string().ok())
-}
-
-/// Tells whether the user wants no colours.
-pub(crate) fn no_color() -> bool {
-    read("NO_COLOR").is_some()
 }

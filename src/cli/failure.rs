@@ -17,7 +17,13 @@ use crate::pgp::KeyError;
 use crate::schedule::ScheduleError;
 use crate::spool::SpoolError;
 
+#[cfg(feature = "standalone")]
+use super::standalone::TrialError;
 use super::template::TemplateError;
+#[cfg(feature = "standalone")]
+use crate::standalone::module::RunError;
+#[cfg(feature = "standalone")]
+use crate::standalone::{PlatformError, SpoolError as PlatformSpoolError};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -142,6 +148,16 @@ pub(crate) enum Failure {
         /// What was tried.
         command: String,
     },
+    /// The installation is another user's: what this one made there, that one could not use.
+    #[error("the runner of {} is user {owner}: run `sudo -u '#{owner}' {command}`", directory.display())]
+    WrongUser {
+        /// The runner's directory.
+        directory: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// What was tried.
+        command: String,
+    },
     /// A file cannot be given to the spool's owner.
     #[error("cannot give {} to user {owner}", path.display())]
     Give {
@@ -155,6 +171,42 @@ pub(crate) enum Failure {
     /// A record cannot be written as JSON: a fault of the program.
     #[error("cannot write the run as JSON")]
     Encode(#[source] serde_json::Error),
+    /// There is no platform to be run by this command.
+    #[error("cannot run {}: install mig-standalone beside mig-runner (it is in the same package), or build it with the feature `standalone`", program.display())]
+    NoStandalone {
+        /// Its executable.
+        program: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Nobody has configured a platform yet.
+    #[cfg(feature = "standalone")]
+    #[error("there is no configuration at {}", path.display())]
+    NoPlatform {
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// The platform failed.
+    #[cfg(feature = "standalone")]
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
+    /// A module cannot be run.
+    #[cfg(feature = "standalone")]
+    #[error(transparent)]
+    Module(#[from] RunError),
+    /// A trial failed.
+    #[cfg(feature = "standalone")]
+    #[error(transparent)]
+    Trial(#[from] TrialError),
+    /// Something failed of which more is known than its causes.
+    #[cfg(feature = "standalone")]
+    #[error("the trial failed")]
+    Explained {
+        /// What failed.
+        source: Box<Failure>,
+        /// What else would help.
+        hints: Vec<String>,
+    },
     /// The system refused something basic.
     #[error("cannot {doing}")]
     System {
@@ -180,6 +232,8 @@ impl Failure {
             Failure::Distrusted { faults } => faults.iter().map(ToString::to_string).collect(),
             Failure::Spool(SpoolError::Unsafe { faults }) => faults.clone(),
             Failure::BadJob { lines } => lines.clone(),
+            #[cfg(feature = "standalone")]
+            Failure::Explained { source, .. } => source.lines(),
             other => vec![Chain(other).to_string()],
         }
     }
@@ -188,10 +242,28 @@ impl Failure {
     pub(crate) fn hints(&self) -> Vec<String> {
         match self {
             Failure::Unconfigured { .. } => vec![
+                "to see it work on this host:            mig-runner try".to_owned(),
                 "to begin with a directory of your own:  mig-runner init DIR".to_owned(),
                 "to use a configuration elsewhere:       mig-runner -c FILE".to_owned(),
             ],
+            #[cfg(feature = "standalone")]
+            Failure::NoPlatform { .. } => vec![
+                "to see it work on this host:           mig-standalone try".to_owned(),
+                "to begin with a platform of your own:  mig-standalone init DIR".to_owned(),
+                "to use a configuration elsewhere:      mig-standalone -c FILE".to_owned(),
+            ],
+            #[cfg(feature = "standalone")]
+            Failure::Explained { hints, .. } => hints.clone(),
             _ => Vec::new(),
+        }
+    }
+
+    /// Returns the signal that ended it, if one did.
+    #[cfg(feature = "standalone")]
+    pub(crate) fn signal(&self) -> Option<i32> {
+        match self {
+            Failure::Trial(TrialError::Interrupted { signal, .. }) => Some(*signal),
+            _ => None,
         }
     }
 
@@ -211,7 +283,9 @@ impl Failure {
             // What GnuPG itself fails at may pass; the service manager should try again.
             Failure::Key(KeyError::Hung { .. } | KeyError::Engine { .. }) => Exit::Unavailable,
             Failure::Key(_) => Exit::Config,
-            Failure::Distrusted { .. } | Failure::NotOwner { .. } => Exit::Permission,
+            Failure::Distrusted { .. } | Failure::NotOwner { .. } | Failure::WrongUser { .. } => {
+                Exit::Permission
+            }
             Failure::JobsHeld { .. } => Exit::Locked,
             Failure::Spool(error) | Failure::Daemon(DaemonError::Spool { source: error }) => {
                 spool(error)
@@ -244,6 +318,17 @@ impl Failure {
             Failure::Give { .. } => Exit::CannotCreate,
             Failure::Encode(_) => Exit::Software,
             Failure::Output(_) => Exit::Io,
+            Failure::NoStandalone { .. } => Exit::Unavailable,
+            #[cfg(feature = "standalone")]
+            Failure::NoPlatform { .. } => Exit::Config,
+            #[cfg(feature = "standalone")]
+            Failure::Platform(error) => platform(error),
+            #[cfg(feature = "standalone")]
+            Failure::Module(_) => Exit::Data,
+            #[cfg(feature = "standalone")]
+            Failure::Trial(error) => error.exit(),
+            #[cfg(feature = "standalone")]
+            Failure::Explained { source, .. } => source.exit(),
         }
     }
 }
@@ -258,6 +343,23 @@ fn spool(error: &SpoolError) -> Exit {
         SpoolError::Unsafe { .. } => Exit::Permission,
         SpoolError::Gone { .. } | SpoolError::Taken { .. } | SpoolError::Crowded { .. } => Exit::Io,
         SpoolError::NoEdge { .. } | SpoolError::Encode { .. } => Exit::Software,
+    }
+}
+
+#[cfg(feature = "standalone")]
+fn platform(error: &PlatformError) -> Exit {
+    match error {
+        PlatformError::Busy { .. } | PlatformError::Spool(PlatformSpoolError::Locked { .. }) => {
+            Exit::Locked
+        }
+        PlatformError::Known { .. } | PlatformError::Key { .. } => Exit::Data,
+        PlatformError::Disk(error) => disk(error),
+        PlatformError::Data(_)
+        | PlatformError::Spool(_)
+        | PlatformError::Recover { .. }
+        | PlatformError::Listen { .. }
+        | PlatformError::Agent(_)
+        | PlatformError::Thread { .. } => Exit::System,
     }
 }
 

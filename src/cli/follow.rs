@@ -3,6 +3,7 @@
 //! Hints tell which folders the run has passed, also those that it has left again
 //! before anybody could look; where it is now is on the disk.
 
+use std::fmt::Display;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -22,8 +23,8 @@ use crate::watch::{WatchError, Watcher};
 /// How often the spool is looked at in any case: seldom if it is watched, else so that a move is
 /// seen soon.
 const LOOK_SPAN: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(500));
-/// The longest reason that is read.
-const REASON_BYTES_MAX: u64 = 64 * 1024;
+/// How far hints may be behind the disk.
+const LAG_SPAN: Duration = Duration::from_millis(50);
 
 /// How a run ended.
 #[derive(Debug)]
@@ -34,6 +35,17 @@ pub(crate) enum Ending {
     Invalid(String),
     /// Somebody removed it.
     Removed,
+}
+
+/// What came of a look at the run.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// It has moved.
+    Moved,
+    /// It is where it was.
+    Still,
+    /// It has ended.
+    Ended(Ending),
 }
 
 /// Follows a run; made before the run is, so that no move is missed.
@@ -71,25 +83,49 @@ impl<'a> Follower<'a> {
     /// # Errors
     /// The spool cannot be read.
     pub(crate) fn follow(mut self) -> Result<Ending, Failure> {
-        let span = if self.watcher.is_some() { LOOK_SPAN.0 } else { LOOK_SPAN.1 };
         loop {
-            let (action, command) = self.look()?;
-            for folder in [&action, &command].into_iter().flatten().map(Run::folder) {
-                let moved = self.moves.arrive(folder);
-                self.show(moved)?;
-            }
-            if let Some(ending) = self.ending(action, command)? {
+            if let Step::Ended(ending) = self.step(LOOK_SPAN.0)? {
                 return Ok(ending);
             }
-            let first = self.hints.recv_timeout(span).ok();
-            let rest: Vec<Hint> = self.hints.try_iter().collect();
-            for hint in first.into_iter().chain(rest) {
-                if let Some(folder) = self.place(&hint) {
-                    let moved = self.moves.pass(folder);
-                    self.show(moved)?;
-                }
-            }
         }
+    }
+
+    /// Waits for hints, `span` at the most, then looks where the run is; shows its moves.
+    ///
+    /// # Errors
+    /// The spool cannot be read.
+    pub(crate) fn step(&mut self, span: Duration) -> Result<Step, Failure> {
+        let span = if self.watcher.is_some() { span } else { span.min(LOOK_SPAN.1) };
+        let mut has_moved = self.listen(span)?;
+        let (mut action, mut command) = self.look()?;
+        if [&action, &command].into_iter().flatten().any(|run| self.moves.is_news(run.folder())) {
+            // The disk is ahead of the hints, which may yet tell what was passed on the way.
+            has_moved |= self.listen(LAG_SPAN)?;
+            (action, command) = self.look()?;
+        }
+        for folder in [&action, &command].into_iter().flatten().map(Run::folder) {
+            let moved = self.moves.arrive(folder);
+            has_moved |= self.show(moved)?;
+        }
+        Ok(match self.ending(action, command) {
+            Some(ending) => Step::Ended(ending),
+            None if has_moved => Step::Moved,
+            None => Step::Still,
+        })
+    }
+
+    /// Shows what hints tell, from the first, for which it waits `span`, until there are no more.
+    fn listen(&mut self, span: Duration) -> Result<bool, Failure> {
+        let mut has_moved = false;
+        let mut next = self.hints.recv_timeout(span);
+        while let Ok(hint) = next {
+            if let Some(folder) = self.place(&hint) {
+                let moved = self.moves.pass(folder);
+                has_moved |= self.show(moved)?;
+            }
+            next = self.hints.recv_timeout(LAG_SPAN);
+        }
+        Ok(has_moved)
     }
 
     /// Returns the files of the run that count, in the order of the flow.
@@ -100,15 +136,15 @@ impl<'a> Follower<'a> {
         Ok((action, command))
     }
 
-    fn ending(&self, action: Option<Run>, command: Option<Run>) -> Result<Option<Ending>, Failure> {
+    fn ending(&self, action: Option<Run>, command: Option<Run>) -> Option<Ending> {
         let record = |run: Run| Box::new(run.into_record());
-        Ok(match (action, command) {
+        match (action, command) {
             (_, Some(run)) if run.folder() == Folder::CommandDone => {
                 Some(Ending::Finished(record(run)))
             }
             (_, Some(_)) => None,
             (Some(run), None) if run.folder() == Folder::Invalid => {
-                Some(Ending::Invalid(self.reason(run.into_record())?))
+                Some(Ending::Invalid(self.reason(run.into_record())))
             }
             (Some(run), None)
                 if run.folder() == Folder::ActionDone && run.record().settings.send_only =>
@@ -117,20 +153,13 @@ impl<'a> Follower<'a> {
             }
             (Some(_), None) => None,
             (None, None) => Some(Ending::Removed),
-        })
+        }
     }
 
     /// Returns why the run is a dead letter: its record says so, or a note beside it.
-    fn reason(&self, record: Record) -> Result<String, Failure> {
-        if let Some(reason) = record.reason.or(record.error) {
-            return Ok(reason);
-        }
-        let note = self.hand.layout.run(Folder::Invalid, &self.id).with_extension("json.reason");
-        if self.hand.disk.find(&note)?.is_none() {
-            return Ok("a person moved it there".to_owned());
-        }
-        let bytes = self.hand.disk.read(&note, REASON_BYTES_MAX)?;
-        Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+    fn reason(&self, record: Record) -> String {
+        let noted = record.reason.or_else(|| self.hand.reason(&self.id)).or(record.error);
+        noted.unwrap_or_else(|| "somebody moved it there".to_owned())
     }
 
     /// Returns the folder in which a hint saw the run.
@@ -140,12 +169,19 @@ impl<'a> Follower<'a> {
         (name == self.id.file_name().as_str()).then_some(folder)
     }
 
-    fn show(&self, moved: Option<Moved>) -> Result<(), Failure> {
-        let Some(Moved { from, to }) = moved else { return Ok(()) };
-        let time = SystemClock.now().to_zoned(machine_zone().0).strftime("%H:%M:%S").to_string();
+    /// Shows a move, and tells whether there was one.
+    fn show(&self, moved: Option<Moved>) -> Result<bool, Failure> {
+        let Some(Moved { from, to }) = moved else { return Ok(false) };
         let from = from.map_or(String::new(), |from| format!("{from} "));
-        output::answer(format!("{time}  {from}→ {to}  {}", self.id))
+        tell(format!("{from}→ {to}  {}", self.id))?;
+        Ok(true)
     }
+}
+
+/// Shows what has just happened, with the time of day.
+pub(crate) fn tell(event: impl Display) -> Result<(), Failure> {
+    let time = SystemClock.now().to_zoned(machine_zone().0).strftime("%H:%M:%S");
+    output::answer(format!("{time}  {event}"))
 }
 
 fn watch(layout: &Layout, sender: Sender<Hint>) -> Result<Watcher, WatchError> {
@@ -194,6 +230,11 @@ impl Moves {
         let is_ahead = self.last(folder).is_none_or(|last| at(folder) > at(last));
         // Into a dead letter leads no way on: whether it is one is seen when it is there.
         (is_ahead && folder != Folder::Invalid).then(|| self.arrive(folder)).flatten()
+    }
+
+    /// Tells whether the run is not known to be in a folder.
+    fn is_news(&mut self, folder: Folder) -> bool {
+        *self.last(folder) != Some(folder)
     }
 
     fn last(&mut self, folder: Folder) -> &mut Option<Folder> {

@@ -13,8 +13,11 @@ use std::path::Path;
 use super::failure::Failure;
 use super::installation::Installation;
 use crate::disk::{Context, Disk, HAND_PREFIX, guard};
+use crate::names::RunId;
 use crate::spool::{Folder, Layout, View};
 
+/// The longest reason that is read.
+const REASON_BYTES_MAX: u64 = 64 * 1024;
 /// The user id of root.
 const ROOT: u32 = 0;
 
@@ -95,5 +98,12 @@ impl<'a> Hand<'a> {
     pub(crate) fn shift(&self, name: &OsStr, from: Folder, to: Folder) -> Result<(), Failure> {
         let (from, to) = (self.layout.folder(from).join(name), self.layout.folder(to).join(name));
         Ok(self.disk.shift(&from, &to)?)
+    }
+
+    /// Returns the reason that stands beside a dead letter, if there is one that can be read.
+    pub(crate) fn reason(&self, id: &RunId) -> Option<String> {
+        let note = self.layout.folder(Folder::Invalid).join(format!("{}.reason", id.file_name()));
+        let bytes = self.disk.read(&note, REASON_BYTES_MAX).ok()?;
+        Some(String::from_utf8_lossy(&bytes).trim().to_owned())
     }
 }

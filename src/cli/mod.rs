@@ -5,9 +5,10 @@
 //! each; how the program ends follows from it in one place, [`failure`].
 //!
 //! **Invariants.** Help and version need nothing but this program. Only [`output`]
-//! writes to stdout and stderr, only [`env`] reads the environment.
+//! writes to stdout and stderr, only [`mod@env`] reads the environment.
 
 mod action;
+mod check;
 mod env;
 mod failure;
 mod follow;
@@ -15,12 +16,19 @@ mod hand;
 mod init;
 mod installation;
 mod key;
+#[cfg(test)]
+mod manual;
 mod next;
 mod outcome;
 mod output;
+mod page;
 mod retry;
 mod run;
+#[cfg(feature = "standalone")]
+pub(crate) mod standalone;
+mod status;
 mod template;
+mod trial;
 mod trigger;
 
 use std::path::PathBuf;
@@ -32,12 +40,15 @@ use clap::error::ErrorKind;
 use crate::disk::guard;
 use crate::exit::Exit;
 use action::Action;
+use check::Check;
 use failure::Failure;
 use init::Init;
 use installation::{CONFIG_DEFAULT, Installation};
 use next::Next;
 use retry::{Cancel, Retry};
 use run::Run;
+use status::Status;
+use trial::Trial;
 use trigger::Trigger;
 
 /// Runs MIG actions on a schedule, collects their results and hands them to plugins.
@@ -56,21 +67,29 @@ struct Arguments {
 enum Command {
     Run(Run),
     Init(Init),
+    Check(Check),
+    Status(Status),
     Next(Next),
     Trigger(Trigger),
     Retry(Retry),
     Cancel(Cancel),
     Action(Action),
+    Try(Trial),
 }
 
 /// Runs `mig-runner` with the arguments of this process.
 pub(crate) fn main() -> ExitCode {
+    output::speak_as("mig-runner");
     // Whatever is made, logs and documents included, is for its owner alone.
     guard::keep_private();
-    let done = match Arguments::try_parse() {
+    end(match Arguments::try_parse() {
         Ok(arguments) => arguments.run(),
         Err(error) => refuse(&error),
-    };
+    })
+}
+
+/// Tells what failed, if anything did, and how the program ends.
+fn end(done: Result<Exit, Failure>) -> ExitCode {
     let exit = done.unwrap_or_else(|failure| {
         for line in failure.lines() {
             output::message(line);
@@ -87,11 +106,14 @@ impl Arguments {
         match self.command.unwrap_or_else(|| Command::Run(Run::default())) {
             Command::Run(run) => run.run(&load()?),
             Command::Init(init) => init.run(),
+            Command::Check(check) => check.run(&load()?),
             Command::Next(next) => next.run(load),
+            Command::Status(status) => status.run(&load()?),
             Command::Trigger(trigger) => trigger.run(&load()?),
             Command::Retry(retry) => retry.run(&load()?),
             Command::Cancel(cancel) => cancel.run(&load()?),
             Command::Action(action) => action.run(load),
+            Command::Try(trial) => trial.run(),
         }
     }
 }

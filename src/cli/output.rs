@@ -5,9 +5,18 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::sync::OnceLock;
 
 use super::failure::Failure;
 use crate::chain::escape;
+
+/// The program that speaks.
+static PROGRAM: OnceLock<&str> = OnceLock::new();
+
+/// Says which program this is; the first word counts.
+pub(crate) fn speak_as(program: &'static str) {
+    PROGRAM.get_or_init(|| program);
+}
 
 /// Writes one line of an answer.
 ///
@@ -22,8 +31,16 @@ pub(crate) fn answer(line: impl Display) -> Result<(), Failure> {
 /// # Errors
 /// As [`answer`].
 pub(crate) fn raw(text: &str) -> Result<(), Failure> {
+    bytes(text.as_bytes())
+}
+
+/// Writes an answer for another program.
+///
+/// # Errors
+/// As [`answer`].
+pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         // `mig-runner status | head` is no failure of ours.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(Failure::Output),
@@ -34,7 +51,8 @@ pub(crate) fn raw(text: &str) -> Result<(), Failure> {
 /// cannot be told to anybody.
 pub(crate) fn message(line: impl Display) {
     let line = line.to_string();
-    writeln!(io::stderr().lock(), "mig-runner: {}", escape(&line)).ok();
+    let program = PROGRAM.get().unwrap_or(&"mig-runner");
+    writeln!(io::stderr().lock(), "{program}: {}", escape(&line)).ok();
 }
 
 /// Writes lines that go with the message before them.

@@ -115,12 +115,13 @@ impl Cancel {
                 ));
                 continue;
             }
-            hand.shift(&name, Folder::New, Folder::Invalid)?;
-            output::answer(format!("{} → {}  {id}", Folder::New, Folder::Invalid))?;
-            let note = format!("{}.reason", id.file_name());
-            if let Err(error) = hand.put(Folder::Invalid, &note, b"it was cancelled\n") {
-                output::message(format!("the reason could not be noted: {}", Chain(&error)));
+            // The reason first: who sees the dead letter finds it there.
+            note_reason(&hand, &name);
+            if let Err(error) = hand.shift(&name, Folder::New, Folder::Invalid) {
+                forget_reason(&hand, Folder::Invalid, &name);
+                return Err(error);
             }
+            output::answer(format!("{} → {}  {id}", Folder::New, Folder::Invalid))?;
         }
         Ok(if missing { Exit::NoInput } else { Exit::Done })
     }
@@ -164,6 +165,14 @@ fn unmoved(view: &View<'_>, run: &str, why: &str) -> String {
         format!("there is no run {run} in the spool")
     } else {
         format!("{run} is {why} (it is in {})", places.join(" and "))
+    }
+}
+
+/// Notes beside a dead letter that a person made it one.
+fn note_reason(hand: &Hand<'_>, name: &OsStr) {
+    let note = format!("{}.reason", name.to_string_lossy());
+    if let Err(error) = hand.put(Folder::Invalid, &note, b"it was cancelled\n") {
+        output::message(format!("the reason could not be noted: {}", Chain(&error)));
     }
 }
 

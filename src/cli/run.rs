@@ -32,6 +32,9 @@ use crate::spool::Spool;
 use crate::stage::launch::Defaults;
 use crate::wake::Stop;
 
+/// The user id of root.
+const ROOT: u32 = 0;
+
 /// Run the daemon: what happens without a command, too
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Run {}
@@ -68,6 +71,7 @@ fn begin(
     log: &Arc<Log>,
 ) -> Result<(Daemon, Lock), Failure> {
     let root = &log.root;
+    check_user(installation)?;
     let spool = Spool::open(Arc::new(RealFs), installation.layout.root(), root)?;
     let held = hold_jobs(installation, &spool)?;
     let faults = installation.distrust(guard::user())?;
@@ -88,6 +92,7 @@ fn begin(
         disk: spool.disk().clone(),
         directory: installation.directory.clone(),
         page_size: installation.config.client.page_size,
+        pages: installation.config.client.pages,
         clock: Arc::clone(clock),
         stop,
     };
@@ -99,6 +104,17 @@ fn begin(
         log: root.clone(),
     };
     Ok((Daemon::new(parts, bench, reopen(Arc::clone(log))), held))
+}
+
+/// Refuses to run as another user than the one whose installation it is, before anything is made.
+fn check_user(installation: &Installation) -> Result<(), Failure> {
+    let (owner, user) = (installation.owner()?, guard::user());
+    // What root made, others may be meant to use; whether they can is seen soon.
+    if owner == user || owner == ROOT {
+        return Ok(());
+    }
+    let command = format!("mig-runner -c {} run", installation.file.display());
+    Err(Failure::WrongUser { directory: installation.directory.clone(), owner, command })
 }
 
 /// Makes the folders of jobs and plugins if they are missing, and holds the jobs for this runner:
@@ -155,6 +171,7 @@ fn engine_settings(config: &RunnerConfig, directory: PathBuf) -> Settings {
         defaults: defaults(config),
         parallel: count(config.client.parallel),
         plugins: count(config.plugins.parallel),
+        retention: config.retention,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a runner's directory starts from: `spool-template/`, compiled in.
 //!
 //! **Invariants.** All is laid out private: folders 0700, files 0600, plugins
-//! 0700. Every job of the template is paused, so that a new installation sends
+//! 0700, what plugins import 0600. Every job of the template is paused, so that a new installation sends
 //! nothing to a fleet before somebody wants it to.
 //!
 //! **Failure.** Nothing is laid out over what is there already. What was begun and
@@ -44,9 +44,16 @@ macro_rules! sample {
 }
 
 /// The files of the template.
-pub(crate) const TEMPLATE: [Sample; 8] = [
+pub(crate) const TEMPLATE: [Sample; 14] = [
     sample!("runner.cfg", 0o600),
     sample!("plugins/report.sh", 0o700),
+    sample!("plugins/jsonl", 0o700),
+    sample!("plugins/mozdef", 0o700),
+    // What they share; no plugins themselves, and so not executable.
+    sample!("plugins/mig_http.py", 0o600),
+    sample!("plugins/mig_json.py", 0o600),
+    sample!("plugins/mig_plugin.py", 0o600),
+    sample!("plugins/mig_results.py", 0o600),
     sample!("runners/setuid/entity.cfg", 0o600),
     sample!("runners/setuid/action.json", 0o600),
     sample!("runners/world-writable/entity.cfg", 0o600),
@@ -121,7 +128,7 @@ fn make_empty(disk: &Disk, folder: &Path) -> Result<(), TemplateError> {
 }
 
 /// Returns a path as a value of a configuration.
-fn quoted(path: &Path) -> Result<String, TemplateError> {
+pub(crate) fn quoted(path: &Path) -> Result<String, TemplateError> {
     match path.to_str() {
         Some(text) if !text.contains(char::is_control) => {
             Ok(format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")))

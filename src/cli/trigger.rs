@@ -38,24 +38,42 @@ impl Trigger {
         let now = SystemClock.now();
         let hand = Hand::open(installation, &format!("trigger {}", self.job))?;
         let job = installation.job(&self.job, now)?;
-        let record = record(&job, installation, now)?;
-        let (id, deadline) = (record.id.clone(), record.settings.deadline);
-        // Made before the run is, so that no move is missed.
-        let follower = self.wait.then(|| Follower::new(&hand, &id));
-        let bytes = record.to_bytes().map_err(Failure::Encode)?;
-        hand.put(Folder::New, &id.file_name(), &bytes)?;
-        output::answer(&id)?;
+        let follow = |id: &RunId| self.wait.then(|| Follower::new(&hand, id));
+        let (record, follower) = put(&job, installation, &hand, now, follow)?;
+        output::answer(&record.id)?;
         if job.config.paused {
             output::message(format!(
-                "{} is paused: the run waits until the pause ends, or its deadline passes at {deadline}",
-                job.name
+                "{} is paused: the run waits until the pause ends, or its deadline passes at {}",
+                job.name, record.settings.deadline
             ));
+        }
+        if hand.disk.holder(&installation.layout.lock())?.is_none() {
+            output::message("no runner works on this spool: the run waits until one is started");
         }
         match follower {
             None => Ok(Exit::Done),
             Some(follower) => finish(follower, installation),
         }
     }
+}
+
+/// Puts a run of a job into `action/new`; `follow` learns its id before it is there, so that no move
+/// is missed.
+///
+/// # Errors
+/// The spool cannot be written.
+pub(crate) fn put<F>(
+    job: &Job,
+    installation: &Installation,
+    hand: &Hand<'_>,
+    now: Timestamp,
+    follow: impl FnOnce(&RunId) -> F,
+) -> Result<(Record, F), Failure> {
+    let record = record(job, installation, now)?;
+    let follower = follow(&record.id);
+    let bytes = record.to_bytes().map_err(Failure::Encode)?;
+    hand.put(Folder::New, &record.id.file_name(), &bytes)?;
+    Ok((record, follower))
 }
 
 fn record(job: &Job, installation: &Installation, now: Timestamp) -> Result<Record, Failure> {

@@ -9,7 +9,7 @@
 //! could not be written down is held and written later: an action that the API
 //! has accepted is never posted again.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -19,13 +19,16 @@ use slog::error;
 use super::gate::Gate;
 use super::index::{Index, Key, Live};
 use super::moves::Held;
+use super::pruning::Pruning;
+use super::queue::Queue;
 use super::scan::Strangers;
 use super::watching::Watches;
 use super::workers::{Pool, Task, Workers};
 use super::{Event, Parts};
 use crate::chain::Chain;
+use crate::clock::{after, before};
 use crate::spool::{Folder, Record, Run, SpoolError};
-use crate::stage::submit::{Around, JobState};
+use crate::stage::submit::{Around, JobState, VALID_SINCE};
 use crate::stage::{Move, Pause, Step, Work, collect, deliver, fetch, submit};
 
 /// How long the engine sleeps at the most, so that a clock that was set is noticed.
@@ -42,8 +45,9 @@ pub(crate) struct Engine {
     pub(super) gate: Gate,
     pub(super) gated: BTreeSet<Key>,
     pub(super) workers: Workers,
-    queues: [VecDeque<Key>; 2],
+    queues: [Queue; 2],
     pub(super) held: Vec<Held>,
+    pub(super) pruning: Pruning,
 }
 
 impl Engine {
@@ -59,8 +63,9 @@ impl Engine {
             gate: Gate::default(),
             gated: BTreeSet::new(),
             workers,
-            queues: [VecDeque::new(), VecDeque::new()],
+            queues: [Queue::default(), Queue::default()],
             held: Vec::new(),
+            pruning: Pruning::new(),
         }
     }
 
@@ -172,29 +177,27 @@ impl Engine {
 
     /// Queues work that needs the API until a worker is free and the way is open.
     fn queue(&mut self, key: &Key, work: &Work, now: Timestamp) {
-        match self.gate.pass(key, now) {
-            Ok(()) => {}
-            Err(until) => {
-                self.gated.insert(key.clone());
-                return self.index.schedule(key, until);
-            }
+        // A question how far an action is has its own pace, and the run goes on without an answer.
+        if *work != Work::Probe
+            && let Err(until) = self.gate.pass(key, now)
+        {
+            self.gated.insert(key.clone());
+            return self.index.schedule(key, until);
         }
         let [submit, fetch] = &mut self.queues;
         let queue = if Pool::of(work) == Pool::Fetch { fetch } else { submit };
-        if !queue.contains(key) {
-            queue.push_back(key.clone());
-        }
+        queue.push(key);
     }
 
     /// Begins queued work as far as workers are free; what is queued is decided upon anew.
     fn serve_queues(&mut self, now: Timestamp) {
         for (at, pool) in [Pool::Submit, Pool::Fetch].into_iter().enumerate() {
             while self.workers.is_free(pool) {
-                let Some(key) = self.queues.get_mut(at).and_then(VecDeque::pop_front) else {
+                let Some(key) = self.queues.get_mut(at).and_then(Queue::pop) else {
                     break;
                 };
                 let Some(live) = self.index.get(&key).filter(|live| !live.tries.busy) else {
-                    self.gate.release(&key);
+                    self.release(&key, now);
                     continue;
                 };
                 match self.decide(&key, live, now) {
@@ -205,11 +208,11 @@ impl Engine {
                         self.make(&key, &moved, now);
                         if self.index.get(&key).is_none_or(|live| !live.tries.busy) {
                             // It was moved away or could not be moved: another one may try the API.
-                            self.gate.release(&key);
+                            self.release(&key, now);
                         }
                     }
                     _ => {
-                        self.gate.release(&key);
+                        self.release(&key, now);
                         self.step(&key, now);
                     }
                 }
@@ -221,10 +224,10 @@ impl Engine {
     fn start(&mut self, key: &Key, work: Work, now: Timestamp) {
         match self.current(key) {
             Ok(Some(run)) => self.start_with(key, work, run.into_record(), now),
-            Ok(None) => self.gate.release(key),
+            Ok(None) => self.release(key, now),
             Err(error) => {
                 error!(self.parts.log, "cannot read entry"; "run" => %key.1, "error" => Chain(&error));
-                self.gate.release(key);
+                self.release(key, now);
                 self.pause(key, Pause::Run(None), now);
             }
         }
@@ -233,12 +236,14 @@ impl Engine {
     pub(super) fn start_with(&mut self, key: &Key, work: Work, record: Record, now: Timestamp) {
         let work = match work {
             Work::Sign { valid_from } => {
-                Work::Sign { valid_from: self.free_second(&record, valid_from) }
+                let valid_from = self.free_second(&record.request.action_name, valid_from);
+                self.index.date(&record.request.action_name, valid_from);
+                Work::Sign { valid_from }
             }
             other => other,
         };
         let Some(tries) = self.index.tries(key) else { return };
-        let polls = tries.polls;
+        let (polls, page_size, others) = (tries.polls, tries.page_size, tries.others.clone());
         let attempt = match &work {
             Work::Deliver(plugin) => {
                 let tries = tries.plugins.entry(plugin.clone()).or_default();
@@ -250,24 +255,34 @@ impl Engine {
                 tries.failures.saturating_add(1)
             }
         };
-        let taken = self.index.action_ids(key);
-        let task = Task { key: key.clone(), work: work.clone(), record, attempt, polls, taken };
+        let mut taken = others;
+        if work == Work::Search {
+            // Only a search could take another run's action for this one's.
+            taken.extend(self.index.action_ids(key));
+        }
+        let (key_of, work_of) = (key.clone(), work.clone());
+        let task = Task { key: key_of, work: work_of, record, attempt, polls, page_size, taken };
         if let Err(error) = self.workers.begin(task) {
             error!(self.parts.log, "cannot start a worker"; "run" => %key.1, "error" => Chain(&error));
             self.rest(key, &work);
-            self.gate.release(key);
+            self.release(key, now);
             self.pause(key, Pause::Run(None), now);
         }
     }
 
-    /// Goes back second by second while another action has the same name and begins in the same
-    /// one: their signatures would be the same.
-    fn free_second(&self, record: &Record, valid_from: Timestamp) -> Timestamp {
-        let mut valid_from = valid_from;
-        while self.index.is_dated(&record.request.action_name, valid_from, &record.id) {
-            valid_from = crate::clock::before(valid_from, Duration::from_secs(1));
-        }
-        valid_from
+    /// Returns the nearest second in which no other action of this name begins: their signatures
+    /// would be the same. It is an earlier one, but not so early that a runner before this one may
+    /// have used it.
+    fn free_second(&self, action_name: &str, valid_from: Timestamp) -> Timestamp {
+        let second = Duration::from_secs(1);
+        let used_before = before(self.began, VALID_SINCE);
+        let back = std::iter::successors(Some(valid_from), |at| Some(before(*at, second)));
+        let ahead =
+            std::iter::successors(Some(after(valid_from, second)), |at| Some(after(*at, second)));
+        back.take_while(|at| *at > used_before)
+            .chain(ahead)
+            .find(|at| !self.index.is_dated(action_name, *at))
+            .unwrap_or(valid_from)
     }
 
     /// Reads the file of a run that counts; forgets the run if there is none where it should be.
@@ -295,6 +310,13 @@ impl Engine {
             self.index.put(run, now, self.began);
         } else {
             self.index.forget(&key);
+        }
+    }
+
+    /// Lets another run try whether the API serves again, if this one was to and did not.
+    pub(super) fn release(&mut self, key: &Key, now: Timestamp) {
+        if self.gate.release(key) {
+            self.wake_gated(now);
         }
     }
 

@@ -48,11 +48,10 @@ impl Gate {
         self.probe = None;
     }
 
-    /// Lets another run try, because the one that was to try did not.
-    pub(crate) fn release(&mut self, key: &Key) {
-        if self.probe.as_ref() == Some(key) {
-            self.probe = None;
-        }
+    /// Lets another run try, if this one was to try and did not; tells whether it was.
+    #[must_use = "those who wait are to be looked at"]
+    pub(crate) fn release(&mut self, key: &Key) -> bool {
+        self.probe.take_if(|probe| probe == key).is_some()
     }
 
     /// Returns since how many failures it is closed.
@@ -77,8 +76,10 @@ mod tests {
         assert_eq!(gate.pass(&one, at(1)), Err(Some(at(10))));
         assert_eq!(gate.pass(&one, at(10)), Ok(()));
         assert_eq!(gate.pass(&other, at(11)), Err(None));
+        assert!(!gate.release(&other) && gate.release(&one));
+        assert_eq!(gate.pass(&other, at(11)), Ok(()));
         gate.close(at(11), |failures| Duration::from_secs(u64::from(failures) * 10));
-        assert_eq!(gate.pass(&other, at(12)), Err(Some(at(31))));
+        assert_eq!(gate.pass(&one, at(12)), Err(Some(at(31))));
         assert!(gate.open());
         assert_eq!(gate.pass(&other, at(12)), Ok(()));
         assert!(!gate.open());

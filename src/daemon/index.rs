@@ -5,12 +5,14 @@
 //! run it reads it again; what is remembered only says when that is worth while.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::clock::before;
 use crate::disk::Stamp;
 use crate::names::{ActionId, JobName, PluginName, RunId};
-use crate::spool::{Family, Folder, Origin, Record, Run};
+use crate::spool::{Family, Fate, Folder, Origin, Record, Run};
 
 /// A run in one of its two families.
 pub(crate) type Key = (Family, RunId);
@@ -39,10 +41,14 @@ pub(crate) struct Tries {
     pub(crate) failures: u32,
     /// How often the platform was asked how far it is, or for commands that were missing.
     pub(crate) polls: u32,
+    /// How many results are asked for at once, if that was found out.
+    pub(crate) page_size: Option<u32>,
     /// Before when nothing is tried.
     pub(crate) not_before: Timestamp,
     /// When the last POST ended, or the runner began.
     pub(crate) ended: Timestamp,
+    /// Actions with its signature that are another run's.
+    pub(crate) others: BTreeSet<ActionId>,
     /// The plugins of the run that were tried.
     pub(crate) plugins: BTreeMap<PluginName, PluginTries>,
 }
@@ -59,14 +65,22 @@ pub(crate) struct PluginTries {
 }
 
 impl Tries {
+    /// Returns what still counts when a run was moved to another folder: what is under way, and when
+    /// the last POST ended.
+    fn elsewhere(self, began: Timestamp) -> Tries {
+        Tries { busy: self.busy, ended: self.ended, ..Tries::new(began) }
+    }
+
     /// Returns the state of a run of which nothing was tried since `began`.
     fn new(began: Timestamp) -> Tries {
         Tries {
             busy: false,
             failures: 0,
             polls: 0,
+            page_size: None,
             not_before: Timestamp::MIN,
             ended: began,
+            others: BTreeSet::new(),
             plugins: BTreeMap::new(),
         }
     }
@@ -77,7 +91,15 @@ impl Tries {
 pub(crate) struct Index {
     runs: BTreeMap<Key, Live>,
     due: BTreeSet<(Timestamp, Key)>,
+    /// What was tried with runs whose entry a person took away and may put back: a POST may be
+    /// under way, or take effect later.
+    away: BTreeMap<Key, Tries>,
+    /// From when the actions are valid that were signed since the start, and their names.
+    dated: BTreeSet<(Timestamp, String)>,
 }
+
+/// How long it is remembered that an action was signed; later ones are dated later.
+const DATED_SPAN: Duration = Duration::from_secs(3600);
 
 impl Index {
     /// Remembers a run as it was just found, due at once; what was tried with it in the same folder
@@ -85,11 +107,12 @@ impl Index {
     pub(crate) fn put(&mut self, run: Run, now: Timestamp, began: Timestamp) -> Key {
         let key = (run.folder().family(), run.record().id.clone());
         let (folder, stamp) = (run.folder(), run.stamp());
-        let old = self.forget(&key);
-        let mut tries = match old {
+        let mut tries = match self.take(&key) {
             Some(old) if old.folder == folder => old.tries,
-            Some(old) => Tries { ended: old.tries.ended, ..Tries::new(began) },
-            None => Tries::new(began),
+            Some(old) => old.tries.elsewhere(began),
+            None => {
+                self.away.remove(&key).map_or_else(|| Tries::new(began), |t| t.elsewhere(began))
+            }
         };
         if run.record().reason.is_some() {
             // Put back by hand: it is tried at once.
@@ -101,8 +124,15 @@ impl Index {
         key
     }
 
-    /// Forgets a run.
-    pub(crate) fn forget(&mut self, key: &Key) -> Option<Live> {
+    /// Forgets a run; what must be known of it should it come back is kept.
+    pub(crate) fn forget(&mut self, key: &Key) {
+        let Some(live) = self.take(key) else { return };
+        if live.tries.busy || live.facts.request.fate == Fate::Unknown {
+            self.away.insert(key.clone(), live.tries);
+        }
+    }
+
+    fn take(&mut self, key: &Key) -> Option<Live> {
         let live = self.runs.remove(key)?;
         if let Some(due) = live.due {
             self.due.remove(&(due, key.clone()));
@@ -145,9 +175,12 @@ impl Index {
         self.runs.get(key)
     }
 
-    /// Returns what is remembered of a run, to change what was tried.
+    /// Returns what was tried with a run, also while its entry is away, to change it.
     pub(crate) fn tries(&mut self, key: &Key) -> Option<&mut Tries> {
-        self.runs.get_mut(key).map(|live| &mut live.tries)
+        match self.runs.get_mut(key) {
+            Some(live) => Some(&mut live.tries),
+            None => self.away.get_mut(key),
+        }
     }
 
     /// Returns the keys of all runs that are remembered.
@@ -182,14 +215,21 @@ impl Index {
             .last()
     }
 
-    /// Tells whether another action with this name is valid from this second: two such could not be
-    /// told apart, because signatures are deterministic.
-    pub(crate) fn is_dated(&self, action_name: &str, valid_from: Timestamp, id: &RunId) -> bool {
-        self.runs.iter().any(|((_, other), live)| {
-            other != id
-                && live.facts.request.valid_from == Some(valid_from)
-                && live.facts.request.action_name == action_name
-        })
+    /// Tells whether an action with this name is valid from this second: two such could not be told
+    /// apart, because signatures are deterministic.
+    pub(crate) fn is_dated(&self, action_name: &str, valid_from: Timestamp) -> bool {
+        self.dated.contains(&(valid_from, action_name.to_owned()))
+            || self.runs.values().any(|live| {
+                live.facts.request.valid_from == Some(valid_from)
+                    && live.facts.request.action_name == action_name
+            })
+    }
+
+    /// Remembers that an action with this name is about to be signed, whatever becomes of its run.
+    pub(crate) fn date(&mut self, action_name: &str, valid_from: Timestamp) {
+        let oldest = (before(valid_from, DATED_SPAN), String::new());
+        self.dated = self.dated.split_off(&oldest);
+        self.dated.insert((valid_from, action_name.to_owned()));
     }
 
     /// Returns the actions that runs other than this one hold.

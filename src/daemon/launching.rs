@@ -45,7 +45,7 @@ impl Engine {
         if self.parts.spool.fired(&id)?.is_some() {
             return Ok(());
         }
-        if overlaps(job, self.index.has_open(&job.name)) {
+        if overlaps(job, || self.index.has_open(&job.name)) {
             warn!(self.parts.log, "slot left out: an earlier run is not over"; "job" => %job.name,
                 "slot" => %fire);
             return Ok(());
@@ -94,7 +94,10 @@ impl Engine {
         if !changes.is_empty() {
             // Runs that waited for their job, or for its pause to end.
             self.wake_new(now);
-            self.watch_jobs();
+        }
+        // What changed between the look and the watch was told by nobody.
+        for folder in self.watch_jobs() {
+            self.look_at_jobs(Some(&folder), now);
         }
     }
 

@@ -43,12 +43,15 @@ impl Engine {
 
     /// Makes a move that follows from what a worker brought back; it is held until it can be made.
     pub(super) fn make_or_hold(&mut self, key: &Key, moved: Move, record: Record, now: Timestamp) {
-        if let Err(error) = self.try_outcome(key, &moved, &record, now) {
+        let mut tried = self.try_outcome(key, &moved, &record, now);
+        if let Err(SpoolError::Gone { .. } | SpoolError::Taken { .. }) = tried {
+            // Somebody moved the entry while it was read: where it is now decides.
+            tried = self.try_outcome(key, &moved, &record, now);
+        }
+        if let Err(error) = tried {
             error!(self.parts.log, "cannot write down an outcome, it is held";
                 "run" => %key.1, "error" => Chain(&error));
-            if let Some(tries) = self.index.tries(key) {
-                tries.busy = true;
-            }
+            self.mark_busy(key, true);
             let at = after(now, backoff::delay(1, crate::random::jitter(), None));
             self.held.push(Held { key: key.clone(), moved, record, at, failures: 1 });
         }
@@ -61,7 +64,9 @@ impl Engine {
         record: &Record,
         now: Timestamp,
     ) -> Result<(), SpoolError> {
-        if let Some(run) = self.current(key)? {
+        if let Some(run) = self.current(key)?
+            && moved.edge.begins_in(run.folder())
+        {
             return self.follow(key, run, moved, now);
         }
         if moved.edge != Edge::Accepted {
@@ -77,15 +82,27 @@ impl Engine {
         self.parts.spool.settle(&key.1, key.0).map(drop)
     }
 
+    /// Keeps a run from being worked on as long as an outcome of it is held.
+    fn mark_busy(&mut self, key: &Key, busy: bool) {
+        if let Some(tries) = self.index.tries(key) {
+            tries.busy = busy;
+        }
+    }
+
     pub(super) fn retry_held(&mut self, now: Timestamp) {
         for mut held in std::mem::take(&mut self.held) {
             if held.at > now {
                 self.held.push(held);
                 continue;
             }
+            self.mark_busy(&held.key, false);
             match self.try_outcome(&held.key, &held.moved, &held.record, now) {
-                Ok(()) => info!(self.parts.log, "held outcome written"; "run" => %held.key.1),
+                Ok(()) => {
+                    info!(self.parts.log, "held outcome written"; "run" => %held.key.1);
+                    self.index.schedule(&held.key, Some(now));
+                }
                 Err(error) => {
+                    self.mark_busy(&held.key, true);
                     held.failures = held.failures.saturating_add(1);
                     let delay = backoff::delay(held.failures, crate::random::jitter(), None);
                     error!(self.parts.log, "cannot write down an outcome, it is held";
@@ -122,7 +139,7 @@ impl Engine {
         self.told(&run, moved.edge);
         let record = moved.then.as_ref().map(|_| run.record().clone());
         if moved.edge == Edge::Accepted {
-            let first = collect::first_poll(now);
+            let first = collect::first_poll(run.record(), now);
             self.remember(run);
             if let Some(tries) = self.index.tries(key) {
                 tries.not_before = first;
@@ -161,7 +178,7 @@ impl Engine {
         let Some(live) = self.index.get(key) else { return };
         let name = key.1.file_name();
         match self.parts.spool.bury(live.folder, name.as_ref(), reason) {
-            Ok(()) => drop(self.index.forget(key)),
+            Ok(()) => self.index.forget(key),
             Err(error) => self.unmade(key, &error, now),
         }
     }

@@ -6,16 +6,34 @@ use slog::{debug, error, info, warn};
 use super::engine::Engine;
 use super::index::Key;
 use super::workers::{Done, Outcome, Pool};
-use crate::api::backoff;
+use crate::api::{ApiError, Found, Posted, Scope, backoff};
 use crate::chain::{Chain, escape, excerpt};
 use crate::clock::after;
+use crate::disk::DiskError;
+use crate::names::ActionId;
 use crate::plugin::run::Ended;
 use crate::spool::{DeliveryState, Edge, Run};
-use crate::stage::fetch::FetchError;
+use crate::stage::fetch::{Attempt, FetchError};
 use crate::stage::{Pause, Verdict, Work, collect, deliver, fetch, sign, submit};
 
 /// How much of a plugin's output goes into one line of the log, in bytes.
 const LINE_BYTES_MAX: usize = 1024;
+
+/// Tells whether an outcome shows that the API answers.
+fn serves(outcome: &Outcome) -> bool {
+    let answers = |error: &ApiError| error.scope() == Scope::Request;
+    match outcome {
+        Outcome::Posted(Posted::Accepted { .. }) => true,
+        Outcome::Posted(Posted::Refused { cause, .. } | Posted::Unknown { cause }) => {
+            answers(cause)
+        }
+        Outcome::Searched(found, _) => found.as_ref().err().is_none_or(answers),
+        Outcome::Probed(seen) => seen.as_ref().err().is_none_or(answers),
+        Outcome::Fetched(Attempt { fetched: Err(FetchError::Api(error)), .. }) => answers(error),
+        Outcome::Fetched(Attempt { fetched, .. }) => fetched.is_ok(),
+        Outcome::Signed(_) | Outcome::Delivered(..) => false,
+    }
+}
 
 impl Engine {
     /// Takes what a worker brought back.
@@ -32,10 +50,21 @@ impl Engine {
         {
             tries.ended = now;
         }
+        let served = serves(&outcome);
         let verdict = self.verdict(&key, outcome, now);
+        if served && self.gate.open() {
+            info!(self.parts.log, "the API serves again");
+            self.wake_gated(now);
+        }
         self.after(&key, &work, verdict.pause, now);
         if let Some(moved) = verdict.moved {
             self.make_or_hold(&key, moved, task.record, now);
+        }
+        if let Some(reason) = verdict.buried {
+            self.bury(&key, &reason, now);
+        }
+        if self.index.tries(&key).is_none_or(|tries| !tries.busy) {
+            self.release(&key, now);
         }
         if let Work::Deliver(_) = work {
             self.wake_gated(now);
@@ -46,16 +75,31 @@ impl Engine {
         let Some(live) = self.index.get(key) else {
             // The entry is gone; only an action that was accepted must not be forgotten.
             return match outcome {
-                Outcome::Posted(posted) => submit::posted(posted, now),
+                Outcome::Posted(posted) => submit::posted(posted),
                 _ => Verdict::paused(Pause::None),
             };
         };
         match outcome {
             Outcome::Signed(signed) => sign::signed(signed),
-            Outcome::Posted(posted) => submit::posted(posted, now),
-            Outcome::Searched(found, began) => {
-                submit::searched(&live.facts, found, began, &self.around(key, live, now))
-            }
+            Outcome::Posted(posted) => submit::posted(posted),
+            Outcome::Searched(found, began) => match self.has_results(&found) {
+                Ok(None) => {
+                    submit::searched(&live.facts, found, began, &self.around(key, live, now))
+                }
+                Ok(Some(other)) => {
+                    info!(self.parts.log, "the action that was found is another run's";
+                        "run" => %key.1, "action" => other.0);
+                    if let Some(tries) = self.index.tries(key) {
+                        tries.others.insert(other);
+                    }
+                    Verdict::paused(Pause::None)
+                }
+                Err(error) => {
+                    error!(self.parts.log, "cannot tell whose action it is"; "run" => %key.1,
+                        "error" => Chain(&error));
+                    Verdict::paused(Pause::Run(None))
+                }
+            },
             Outcome::Probed(seen) => {
                 if let Err(error) = &seen {
                     debug!(self.parts.log, "cannot ask for the action"; "run" => %key.1,
@@ -63,12 +107,13 @@ impl Engine {
                 }
                 collect::probed(&live.facts, seen, live.tries.polls, now)
             }
-            Outcome::Fetched(fetched) => {
+            Outcome::Fetched(Attempt { fetched, page_size }) => {
                 let asked = live.tries.polls;
-                if let (Err(FetchError::Missing { .. }), Some(tries)) =
-                    (&fetched, self.index.tries(key))
-                {
-                    tries.polls = tries.polls.saturating_add(1);
+                if let Some(tries) = self.index.tries(key) {
+                    tries.page_size = Some(page_size);
+                    if matches!(fetched, Err(FetchError::Missing { .. })) {
+                        tries.polls = tries.polls.saturating_add(1);
+                    }
                 }
                 fetch::fetched(fetched, asked, now)
             }
@@ -83,6 +128,14 @@ impl Engine {
                 deliver::failed(text)
             }
         }
+    }
+
+    /// Returns the action that was found if its results have been fetched: then a run that may be
+    /// finished holds it, and it is not that of one which still looks for its own.
+    fn has_results(&self, found: &Result<Found, ApiError>) -> Result<Option<ActionId>, DiskError> {
+        let Ok(Found::Action { id, .. }) = found else { return Ok(None) };
+        let link = fetch::link_of(&self.parts.settings.directory, *id);
+        Ok(self.parts.spool.disk().find(&link)?.map(|_| *id))
     }
 
     /// Frees a run, or one plugin of it, for the next piece of work.
@@ -113,10 +166,9 @@ impl Engine {
             // It asks the gate again when it is due.
             return self.index.schedule(key, Some(now));
         }
-        if Pool::of(work) != Pool::Deliver && !matches!(work, Work::Sign { .. }) && self.gate.open()
-        {
-            info!(self.parts.log, "the API serves again");
-            self.wake_gated(now);
+        if matches!(work, Work::Sign { .. }) && pause == Pause::None {
+            // The POST follows at once; how often that failed before still counts.
+            return;
         }
         if let (Work::Deliver(plugin), Some(tries)) = (work, self.index.tries(key)) {
             if let Some(tries) = tries.plugins.get_mut(plugin) {
@@ -197,6 +249,10 @@ impl Engine {
             "path" => record.document.as_deref().unwrap_or_default(),
             "sent" => summary.sent, "answered" => summary.answered, "found" => summary.found,
             "failed" => summary.failed, "expired" => summary.expired);
+        if summary.sent == 0 {
+            let why = record.error.as_deref().map(escape).unwrap_or_default();
+            warn!(self.parts.log, "no agent was asked"; "run" => %record.id, "why" => why.as_ref());
+        }
         if summary.missing > 0 || summary.not_final > 0 {
             warn!(self.parts.log, "results are not complete"; "run" => %record.id,
                 "missing" => summary.missing, "not_final" => summary.not_final);

@@ -22,10 +22,11 @@ use crate::stage::{adopt, claim};
 /// The largest in-flight file of the original runner that is adopted, in bytes.
 const ORIGINAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// Names in the spool that are no runs: those reported once, and those to look at again.
+/// Names that are not in the index: what they stood for when they were last read, and those to look
+/// at again.
 #[derive(Debug, Default)]
 pub(crate) struct Strangers {
-    reported: HashMap<(Folder, OsString), Stamp>,
+    known: HashMap<(Folder, OsString), Stamp>,
     young: Vec<(Timestamp, Folder, OsString)>,
 }
 
@@ -97,7 +98,7 @@ impl Engine {
         self.strangers.young = later;
         let due: Vec<(Timestamp, Folder, OsString)> = due;
         for (_, folder, name) in due {
-            self.strangers.reported.remove(&(folder, name.clone()));
+            self.strangers.known.remove(&(folder, name.clone()));
             self.look(folder, &name);
         }
     }
@@ -121,7 +122,7 @@ impl Engine {
         }
         let seen = self.parts.spool.see(folder, name)?;
         if let Some(stamp) = stamp.filter(|_| !matches!(seen, Seen::Run(_))) {
-            self.strangers.reported.insert((folder, name.to_owned()), stamp);
+            self.strangers.known.insert((folder, name.to_owned()), stamp);
         }
         match seen {
             Seen::Gone => self.departed(folder, name),
@@ -153,23 +154,20 @@ impl Engine {
         let run = run_id(name).and_then(|id| self.index.get(&(folder.family(), id)));
         match run {
             Some(live) if live.folder == folder => Some(live.stamp),
-            _ => self.strangers.reported.get(&(folder, name.to_owned())).copied(),
+            _ => self.strangers.known.get(&(folder, name.to_owned())).copied(),
         }
     }
 
     /// A name is gone: the run is elsewhere, or nowhere.
     fn departed(&mut self, folder: Folder, name: &OsStr) -> Result<(), SpoolError> {
-        self.strangers.reported.remove(&(folder, name.to_owned()));
+        self.strangers.known.remove(&(folder, name.to_owned()));
         let Some(id) = run_id(name) else { return Ok(()) };
         let key = (folder.family(), id);
         if self.index.get(&key).is_none_or(|live| live.folder != folder) {
             return Ok(());
         }
         info!(self.parts.log, "entry was moved away by hand"; "run" => %key.1, "from" => %folder);
-        let busy = self.index.get(&key).is_some_and(|live| live.tries.busy);
-        if !busy {
-            self.index.forget(&key);
-        }
+        self.index.forget(&key);
         match self.parts.spool.settle(&key.1, key.0)? {
             Some(run) => self.arrived(run),
             None => Ok(()),
@@ -190,8 +188,13 @@ impl Engine {
         // Somebody else's rename is as durable as ours before anything irreversible follows.
         self.parts.spool.secure(run.folder())?;
         let record = run.record();
-        if run.folder() == Folder::ActionDone && record.collected.is_none() {
-            return self.collect_now(run);
+        if run.folder() == Folder::ActionDone {
+            if record.collected.is_none() {
+                return self.collect_now(run);
+            }
+            // It need not be read again to be told apart from one that a person moved there.
+            let name = record.id.file_name().into();
+            self.strangers.known.insert((Folder::ActionDone, name), run.stamp());
         }
         self.remember(run);
         Ok(())

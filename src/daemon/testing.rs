@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,9 +18,11 @@ use super::engine::Engine;
 use super::workers::{Bench, Workers};
 use super::{Event, Parts, Settings};
 use crate::action::sign::testing::FixedSigner;
-use crate::action::{Action, Counters, Signature};
+use crate::action::{Action, Signature};
 use crate::api::{Api, ApiError, Dashboard, Found, Next, Page, Posted, Search, Seen};
 use crate::clock::testing::TestClock;
+use crate::config::duration::Keep;
+use crate::config::runner::RetentionSettings;
 use crate::disk::{Disk, RealFs, guard};
 use crate::job::scan::Jobs;
 use crate::names::{ActionId, RunId};
@@ -45,6 +47,8 @@ pub(crate) enum Mood {
     Away,
     /// Refuses it for good.
     Refuse,
+    /// Calls its period over.
+    CallLate,
 }
 
 /// A platform in memory.
@@ -59,7 +63,8 @@ struct State {
     actions: Vec<(ActionId, String, Vec<Signature>)>,
     posts: usize,
     agents: u64,
-    completed: bool,
+    status: String,
+    strange: bool,
     hidden: Vec<u64>,
     offsets: Vec<u64>,
 }
@@ -73,7 +78,18 @@ impl Platform {
     /// Sets how many agents answer each action, and whether they have.
     pub(crate) fn answer(&self, agents: u64, completed: bool) {
         let mut state = self.state.lock().unwrap();
-        (state.agents, state.completed) = (agents, completed);
+        state.agents = agents;
+        state.status = if completed { "completed" } else { "inflight" }.to_owned();
+    }
+
+    /// Sets how the platform calls each action from now on.
+    pub(crate) fn call(&self, status: &str) {
+        self.state.lock().unwrap().status = status.to_owned();
+    }
+
+    /// Says whether the commands are those of another action.
+    pub(crate) fn confuse(&self, strange: bool) {
+        self.state.lock().unwrap().strange = strange;
     }
 
     /// Says for each of the next pages which agent's command it leaves out.
@@ -94,6 +110,11 @@ impl Platform {
             .iter()
             .map(|(_, text, _)| Action::parse(text.as_bytes()).unwrap().name)
             .collect()
+    }
+
+    /// Returns the actions that the platform has, as they were posted.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        self.state.lock().unwrap().actions.iter().map(|(_, text, _)| text.clone()).collect()
     }
 
     /// Returns how often something was posted.
@@ -124,6 +145,7 @@ impl Api for Platform {
             Mood::Lose | Mood::Drop => Posted::Unknown { cause: broken() },
             Mood::Away => Posted::Refused { cause: broken(), next: Next::BackOffAll },
             Mood::Refuse => Posted::Refused { cause: broken(), next: Next::Invalid },
+            Mood::CallLate => Posted::Refused { cause: broken(), next: Next::DateAnew },
         }
     }
 
@@ -142,12 +164,8 @@ impl Api for Platform {
 
     fn action(&self, id: ActionId) -> Result<Option<Seen>, ApiError> {
         let state = self.state.lock().unwrap();
-        let Some((_, text, _)) = state.actions.iter().find(|(other, ..)| *other == id) else {
-            return Ok(None);
-        };
-        let status = if state.completed { "completed" } else { "inflight" }.to_owned();
-        let action = RawValue::from_string(text.clone()).unwrap();
-        Ok(Some(Seen { name: String::new(), status, counters: Counters::default(), action }))
+        let is_there = state.actions.iter().any(|(other, ..)| *other == id);
+        Ok(is_there.then(|| Seen { status: state.status.clone() }))
     }
 
     fn commands(
@@ -161,15 +179,20 @@ impl Api for Platform {
         state.offsets.push(offset);
         let hidden = if state.hidden.is_empty() { None } else { Some(state.hidden.remove(0)) };
         let (_, text, _) = state.actions.iter().find(|(other, ..)| *other == id).unwrap();
-        let name = Action::parse(text.as_bytes()).unwrap().name;
+        let mut name = Action::parse(text.as_bytes()).unwrap().name;
+        if state.strange {
+            name = "another".to_owned();
+        }
         let last = state.agents.min(offset + u64::from(limit));
         for agent in (offset..last).filter(|agent| Some(*agent) != hidden) {
             let command = json!({"id": 7000 + agent, "action": {"name": name, "counters": {"sent": state.agents}},
                 "agent": {"name": format!("agent{agent}")}, "status": "success",
                 "results": [{"foundanything": true, "success": true, "elements": {}, "errors": null}]});
-            sink(&RawValue::from_string(command.to_string()).unwrap()).unwrap();
+            let taken = sink(&RawValue::from_string(command.to_string()).unwrap());
+            taken.map_err(|_| broken())?;
         }
-        Ok(Page { items: last.saturating_sub(offset), sent: Some(state.agents) })
+        let items = last.saturating_sub(offset);
+        Ok(Page { items, sent: Some(state.agents).filter(|_| items > 0) })
     }
 
     fn dashboard(&self) -> Result<Dashboard, ApiError> {
@@ -186,6 +209,9 @@ pub(crate) struct Rig {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) platform: Arc<Platform>,
+    /// How long the next engine keeps what is finished.
+    pub(crate) retention: RetentionSettings,
+    sender: Option<Sender<Event>>,
     engine: Option<(Engine, Receiver<Event>)>,
 }
 
@@ -197,7 +223,10 @@ impl Rig {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
         let clock = Arc::new(TestClock::new(now.parse().unwrap()));
-        Rig { folder, clock, platform: Arc::default(), engine: None }
+        let keep = Keep::All;
+        let retention = RetentionSettings { done: keep, invalid: keep, results: keep };
+        let platform = Arc::default();
+        Rig { folder, clock, platform, retention, sender: None, engine: None }
     }
 
     /// Returns the path of a part of the directory.
@@ -239,6 +268,7 @@ impl Rig {
             defaults: Defaults::new(None, false, Duration::from_secs(10)),
             parallel: 2,
             plugins: 4,
+            retention: self.retention,
         };
         let bench = Bench {
             api: Arc::clone(&self.platform) as Arc<dyn Api>,
@@ -248,10 +278,12 @@ impl Rig {
             disk,
             directory: self.folder.path().to_owned(),
             page_size: 2,
+            pages: 2,
             clock: self.clock.clone(),
             stop: Stop::new(),
         };
         let (sender, events) = channel();
+        self.sender = Some(sender.clone());
         let workers = Workers::new(Arc::new(bench), sender, 2, 4);
         let calendar = Calendar::new(jobs, "host".to_owned());
         let parts = Parts { settings, spool, calendar, clock: self.clock.clone(), log };
@@ -263,6 +295,11 @@ impl Rig {
     /// Drops the engine as a crash would.
     pub(crate) fn crash(&mut self) {
         self.engine = None;
+    }
+
+    /// Sets the clock of a machine on which no engine runs.
+    pub(crate) fn clock_to(&self, now: &str) {
+        self.clock.set(now.parse().unwrap());
     }
 
     /// Sets the clock and lets the engine do all that is due then, until nobody is at work.
@@ -293,6 +330,19 @@ impl Rig {
                 engine.done(*done);
             } else if next.is_none_or(|next| next > now) {
                 return;
+            }
+        }
+    }
+
+    /// Lets the engine remove what is old, `running` after its start.
+    pub(crate) fn prune(&mut self, running: Duration) {
+        use crate::clock::Clock;
+        let now = self.clock.now();
+        let (engine, events) = self.engine.as_mut().unwrap();
+        let sender = self.sender.as_ref().unwrap();
+        while engine.prune(now, running, sender).is_none_or(|next| next <= now) {
+            if let Ok(Event::Planned(plan)) = events.recv_timeout(Duration::from_millis(1)) {
+                engine.planned(plan);
             }
         }
     }

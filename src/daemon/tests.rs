@@ -1,7 +1,12 @@
 //! What becomes of runs, from a job's folder to its plugins.
 #![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
 
+mod fetching;
+mod retention;
+mod slots;
+
 use super::testing::{Mood, Rig, write};
+use crate::action::Action;
 use crate::clock::{Clock as _, SystemClock};
 use crate::spool::{Fate, Folder};
 
@@ -94,6 +99,65 @@ fn an_answer_that_was_lost_leads_to_one_action() {
         assert_eq!(rig.spool(), [format!("action/inflight {ID}")], "{crash}");
         assert_eq!(rig.platform.posts(), 1);
     }
+}
+
+#[test]
+fn an_action_that_a_finished_run_holds_is_not_adopted() {
+    // All signatures are the same here, as they are for a signed action that is put in twice.
+    let mut rig = rig("");
+    rig.platform.answer(1, true);
+    rig.at("2026-11-22T12:01:00Z");
+    rig.at("2026-11-22T12:01:20Z");
+    assert!(rig.spool().contains(&format!("command/done {ID}")));
+    for crash in [false, true] {
+        rig.platform.expect(&[Mood::Lose]);
+        rig.pass(40);
+        if crash {
+            rig.crash();
+            rig.start();
+        }
+        rig.pass(10);
+        rig.pass(20);
+    }
+    for id in [1000, 1001, 1002] {
+        assert!(rig.path(&format!("results/{id}.json")).exists(), "{id}");
+    }
+    assert_eq!(rig.platform.actions().len(), 3);
+}
+
+#[test]
+fn no_two_actions_of_a_name_begin_in_the_same_second() {
+    let mut rig = Rig::new("2026-11-22T12:00:30Z");
+    rig.start();
+    let begins = |rig: &Rig| {
+        let texts: Vec<String> = rig.platform.texts();
+        let begins = texts.iter().map(|text| Action::parse(text.as_bytes()).unwrap().valid_from);
+        begins.map(|at| at.timestamp().to_string()).collect::<Vec<_>>()
+    };
+    let drop_in = |rig: &Rig, name: &str| {
+        let action = r#"{"name":"by hand","target":"status='online'","operations":[]}"#;
+        write(&rig.path("spool/action/new").join(name), action);
+    };
+    // Two at once, while nothing is known of the other.
+    rig.at("2026-11-22T12:00:40Z");
+    drop_in(&rig, "a.json");
+    drop_in(&rig, "b.json");
+    rig.at("2026-11-22T12:00:40Z");
+    // One whose forerunners have left the spool.
+    for entry in rig.spool() {
+        std::fs::remove_file(rig.path("spool").join(entry.replace(' ', "/") + ".json")).unwrap();
+    }
+    drop_in(&rig, "c.json");
+    rig.at("2026-11-22T12:00:40Z");
+    let mut seconds = begins(&rig);
+    seconds.sort();
+    assert_eq!(seconds, ["2026-11-22T11:59:38Z", "2026-11-22T11:59:39Z", "2026-11-22T11:59:40Z"]);
+    // The runner before this one may have used every second up to its end.
+    rig.crash();
+    rig.start();
+    drop_in(&rig, "d.json");
+    rig.at("2026-11-22T12:00:40Z");
+    assert_eq!(begins(&rig).last().unwrap(), "2026-11-22T11:59:41Z");
 }
 
 #[test]
@@ -288,9 +352,7 @@ fn the_originals_action_in_flight_is_adopted_once() {
 #[test]
 fn commands_that_are_missing_are_asked_for_again_twice() {
     // Found the second time, or never: the pages have two commands each.
-    for (hidden, pages, missing) in
-        [(&[1][..], vec![0, 2, 3, 0], 0), (&[1; 9], vec![0, 2, 3, 0, 2, 3, 0, 2, 3], 1)]
-    {
+    for (hidden, reads, missing) in [(&[1][..], 2, 0), (&[1; 9], 3, 1)] {
         let mut rig = rig("");
         rig.platform.answer(3, true);
         rig.platform.hide(hidden);
@@ -303,6 +365,39 @@ fn commands_that_are_missing_are_asked_for_again_twice() {
         assert!(rig.spool().contains(&format!("command/done {ID}")), "{:?}", rig.spool());
         let summary = rig.record(Folder::CommandDone, ID).summary.unwrap();
         assert_eq!((summary.sent, summary.missing), (3, missing));
-        assert_eq!(rig.platform.offsets(), pages);
+        // Nobody asks for a page after the last: it is known how many there are.
+        let offsets = rig.platform.offsets();
+        assert!(offsets.iter().all(|offset| [0, 2].contains(offset)), "{offsets:?}");
+        assert_eq!(offsets.iter().filter(|offset| **offset == 0).count(), reads);
     }
+}
+
+#[test]
+fn an_api_whose_clock_is_ahead_is_not_flooded() {
+    let mut rig = Rig::new("2026-11-22T12:00:30Z");
+    rig.job("job", "schedule = \"0 1 12 * * * *\"\nexpiry = 20s");
+    rig.start();
+    rig.platform.expect(&[Mood::CallLate; 100]);
+    rig.at("2026-11-22T12:01:00Z");
+    assert_eq!(rig.platform.posts(), 1);
+    for _ in 0..60 {
+        rig.pass(1);
+    }
+    // Doubling from a second: 1, 2, 4, … with jitter.
+    let posts = rig.platform.posts();
+    assert!((3..=10).contains(&posts), "{posts}");
+}
+
+#[test]
+fn questions_that_are_not_answered_put_no_result_off() {
+    let mut rig = rig("");
+    rig.platform.answer(1, true);
+    rig.at("2026-11-22T12:01:00Z");
+    rig.job("job", "schedule = \"0 0 1 1 *\"");
+    // Another run finds the API away and closes the way for all.
+    rig.platform.expect(&[Mood::Away; 9]);
+    write(&rig.path("spool/action/new/a.json"), r#"{"name":"a","target":"t","operations":[]}"#);
+    rig.pass(5);
+    rig.at("2026-11-22T12:01:20Z");
+    assert!(rig.spool().contains(&format!("command/done {ID}")), "{:?}", rig.spool());
 }

@@ -13,7 +13,7 @@ use slog::warn;
 use super::engine::Engine;
 use super::{DaemonError, Event};
 use crate::chain::Chain;
-use crate::spool::Folder;
+use crate::spool::{Folder, SpoolError};
 use crate::watch::Watcher;
 
 /// The watches, if there are any.
@@ -50,13 +50,15 @@ impl Engine {
                 watcher.unwatch(&folder);
             }
         }
-        self.watch_jobs();
+        // Whoever watches everything again looks at everything afterwards.
+        let _jobs = self.watch_jobs();
     }
 
-    /// Watches the folders of all jobs, also of those that are not complete yet.
-    pub(super) fn watch_jobs(&mut self) {
+    /// Watches the folders of all jobs, also of those that are not complete yet; returns those that
+    /// were not watched before.
+    pub(super) fn watch_jobs(&mut self) -> Vec<PathBuf> {
         if self.watches.watcher.is_none() {
-            return;
+            return Vec::new();
         }
         let runners = self.runners();
         let folders: BTreeSet<PathBuf> =
@@ -68,9 +70,10 @@ impl Engine {
         }
         let new: Vec<PathBuf> = folders.difference(&self.watches.jobs).cloned().collect();
         self.watches.jobs = folders;
-        for folder in new {
-            self.watch_folder(&folder);
+        for folder in &new {
+            self.watch_folder(folder);
         }
+        new
     }
 
     fn watch_folder(&mut self, folder: &Path) {
@@ -92,8 +95,11 @@ impl Engine {
     /// Reads everything for the first time.
     pub(crate) fn begin(&mut self) -> Result<(), DaemonError> {
         let now = self.parts.clock.now();
+        self.compare_clock(now).map_err(SpoolError::from)?;
         self.parts.calendar.begin(&self.parts.spool, now, &self.parts.log)?;
-        self.watch_jobs();
+        for folder in self.watch_jobs() {
+            self.look_at_jobs(Some(&folder), now);
+        }
         for job in self.parts.calendar.names() {
             self.adopt(&job);
         }

@@ -24,7 +24,7 @@ use crate::plugin::run::{Delivery, Ended, Limits, OUTPUT_BYTES_MAX, run};
 use crate::plugin::{PluginError, Plugins};
 use crate::spool::Record;
 use crate::stage::Work;
-use crate::stage::fetch::{FetchError, Fetched, Fetcher};
+use crate::stage::fetch::{Attempt, Fetcher};
 use crate::stage::sign::{Signed, SigningError, sign};
 use crate::wake::Stop;
 
@@ -45,8 +45,10 @@ pub(crate) struct Bench {
     pub(crate) disk: Disk,
     /// The runner's directory.
     pub(crate) directory: PathBuf,
-    /// How many commands are asked for at once.
+    /// How many commands are asked for at once, as long as that is not too slow.
     pub(crate) page_size: u32,
+    /// How many pages of a run are asked for at once.
+    pub(crate) pages: u32,
     /// The time.
     pub(crate) clock: Arc<dyn Clock>,
     /// Ends what takes long.
@@ -66,6 +68,8 @@ pub(crate) struct Task {
     pub(crate) attempt: u32,
     /// How often the platform was asked before.
     pub(crate) polls: u32,
+    /// How many commands the last attempt came to ask for at once.
+    pub(crate) page_size: Option<u32>,
     /// The actions that other runs hold.
     pub(crate) taken: BTreeSet<ActionId>,
 }
@@ -82,7 +86,7 @@ pub(crate) enum Outcome {
     /// Of [`Work::Probe`].
     Probed(Result<Option<Seen>, ApiError>),
     /// Of [`Work::Fetch`].
-    Fetched(Result<Fetched, FetchError>),
+    Fetched(Attempt),
     /// Of [`Work::Deliver`].
     Delivered(PluginName, Result<Ended, PluginError>),
 }
@@ -119,10 +123,12 @@ impl Bench {
                     api: self.api.as_ref(),
                     disk: &self.disk,
                     directory: &self.directory,
-                    page_size: self.page_size,
+                    clock: self.clock.as_ref(),
+                    pages: self.pages,
                     stop: &self.stop,
                 };
-                Outcome::Fetched(fetcher.fetch(record, task.polls))
+                let page_size = task.page_size.unwrap_or(self.page_size);
+                Outcome::Fetched(fetcher.fetch(record, task.polls, page_size))
             }
             Work::Deliver(plugin) => Outcome::Delivered(plugin.clone(), self.deliver(task, plugin)),
         }

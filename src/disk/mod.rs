@@ -17,6 +17,7 @@
 
 pub(crate) mod fs;
 pub(crate) mod guard;
+mod holder;
 mod real;
 
 use std::io::{self, Read};
@@ -113,6 +114,15 @@ impl Disk {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(error).context("make folder", path),
             Ok(()) => self.sync_parent(path),
+        }
+    }
+
+    /// Removes a folder if it is empty; tells whether it was.
+    pub(crate) fn remove_folder(&self, path: &Path) -> Result<bool, DiskError> {
+        match self.fs.remove_folder(path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+            Err(error) => Err(error).context("remove folder", path),
         }
     }
 

@@ -9,7 +9,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use serde::ser::{Serialize, SerializeMap, Serializer as _};
+use serde::Serialize;
+use serde::ser::SerializeMap;
 use serde_json::Value;
 use slog::{Drain, KV, Key, OwnedKVList, Record, Serializer};
 

@@ -5,7 +5,7 @@
 //!
 //! | format | sinks |
 //! | --- | --- |
-//! | [`text`], [`json`] | stdout or the journal behind it, [`file`], [`syslog`] |
+//! | [`text`], [`json`] | stdout or the journal behind it, [`mod@file`], [`syslog`] |
 //!
 //! Each record is written before the call returns: the last words of a process
 //! that dies are in the log.

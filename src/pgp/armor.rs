@@ -36,6 +36,7 @@ pub(crate) enum ArmorError {
 }
 
 /// Why a line is no signature.
+#[cfg(any(test, feature = "standalone"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LineError {
     /// There is no `=`, so the platform finds nothing at all.
@@ -66,6 +67,7 @@ pub(super) fn to_line(armored: &str) -> Result<Signature, ArmorError> {
 }
 
 /// Returns the content of a line; its checksum is not looked at, as on the platform.
+#[cfg(any(test, feature = "standalone"))]
 pub(super) fn from_line(line: &str) -> Result<Vec<u8>, LineError> {
     let last = line.rfind('=').ok_or(LineError::NoChecksum)?;
     let (base64, tail) = line.split_at(last);

@@ -32,7 +32,7 @@ pub(crate) struct NewKey<'a> {
 
 /// Makes a key that signs and does not expire in `home`, a folder that only its owner can enter.
 ///
-/// GnuPG starts its agent for that; see [`super::stop_agent`].
+/// GnuPG starts its agent for that; see [`super::end_agent`].
 ///
 /// # Errors
 /// GnuPG failed; its reason is the cause.

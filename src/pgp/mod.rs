@@ -11,21 +11,31 @@
 //! or what `digest-algo` in the home's `gpg.conf` says. The platform verifies
 //! SHA-1 and all of SHA-2; any other digest is refused here instead of there.
 
+#[cfg(any(test, feature = "standalone"))]
 mod agent;
 mod armor;
 mod engine;
+#[cfg(any(test, feature = "standalone"))]
 mod generate;
 mod key;
 mod session;
 mod signer;
+#[cfg(any(test, feature = "standalone"))]
 mod verify;
 
-pub(crate) use agent::stop_agent;
+#[cfg(any(test, feature = "standalone"))]
+pub(crate) use agent::end_agent;
 pub(crate) use armor::ArmorError;
-pub(crate) use generate::{GenerateError, NewKey, export, generate};
-pub(crate) use key::{Fingerprint, KeyError, SecretKey, find};
-pub(crate) use signer::{Keyring, SignFault};
-pub(crate) use verify::{ImportError, Verifier, VerifyError};
+#[cfg(feature = "standalone")]
+pub(crate) use generate::GenerateError;
+#[cfg(any(test, feature = "standalone"))]
+pub(crate) use generate::{NewKey, export, generate};
+pub(crate) use key::{Fingerprint, KeyError};
+pub(crate) use signer::Keyring;
+#[cfg(feature = "standalone")]
+pub(crate) use verify::VerifyError;
+#[cfg(any(test, feature = "standalone"))]
+pub(crate) use verify::{ImportError, Verifier};
 
 #[cfg(test)]
 mod testing;

@@ -20,10 +20,10 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
+use super::ArmorError;
 use super::engine;
 use super::key::{KeyError, SecretKey, find};
 use super::session::Session;
-use super::{ArmorError, Fingerprint};
 use crate::action::{SignError, SignVerdict, Signature, Signer};
 
 /// How many signatures are made at once; more do not make it faster.
@@ -151,11 +151,13 @@ impl Keyring {
     }
 
     /// Returns the keyring with another limit to how long a signature may take.
+    #[cfg(test)]
     pub(crate) fn with_deadline(self, deadline: Duration) -> Keyring {
         Keyring { deadline, ..self }
     }
 
     /// Returns the key.
+    #[cfg(test)]
     pub(crate) fn key(&self) -> &SecretKey {
         &self.key
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
-use super::{Fingerprint, NewKey, generate, stop_agent};
+use super::{Fingerprint, NewKey, end_agent, generate};
 
 /// A home with a path short enough for the agent's sockets.
 pub(crate) struct Home(TempDir);
@@ -37,7 +37,7 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        stop_agent(self.path()).unwrap();
+        end_agent(self.path()).unwrap();
     }
 }
 

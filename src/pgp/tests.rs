@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use super::agent::stop_agent;
+use super::key::find;
 use super::testing::{Home, secret};
 use super::*;
 use crate::action::{SignError, SignVerdict, Signer};

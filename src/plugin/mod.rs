@@ -91,6 +91,7 @@ pub(crate) struct Executable {
 
 impl Executable {
     /// Returns the file that is run.
+    #[cfg(test)]
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

@@ -55,7 +55,8 @@ impl Edge {
     const fn ends(self) -> (&'static [Folder], Folder) {
         match self {
             Edge::Renewed | Edge::Signed | Edge::Noted => (&[Folder::New], Folder::New),
-            Edge::Accepted => (&[Folder::New], Folder::ActionInflight),
+            // From where it is going to, if somebody moved it there while it was being posted.
+            Edge::Accepted => (&[Folder::New, Folder::ActionInflight], Folder::ActionInflight),
             Edge::Refused => (&[Folder::New], Folder::Invalid),
             Edge::SentOnly | Edge::Collected => (&[Folder::ActionInflight], Folder::ActionDone),
             Edge::Marked => (&[Folder::ActionDone], Folder::ActionDone),
@@ -67,6 +68,13 @@ impl Edge {
             Edge::Delivered => (&[Folder::Returned], Folder::Returned),
             Edge::Finished => (&[Folder::Returned], Folder::CommandDone),
         }
+    }
+}
+
+impl Edge {
+    /// Tells whether the event may find a run in this folder.
+    pub(crate) fn begins_in(self, folder: Folder) -> bool {
+        self.ends().0.contains(&folder)
     }
 }
 

@@ -20,6 +20,7 @@ mod arrivals;
 pub(crate) mod edges;
 pub(crate) mod folder;
 pub(crate) mod look;
+mod prune;
 pub(crate) mod record;
 mod recover;
 mod slots;
@@ -37,7 +38,7 @@ use slog::{Logger, o};
 pub(crate) use edges::Edge;
 pub(crate) use folder::{Family, Folder, Layout};
 pub(crate) use look::{Run, Seen, run_id};
-pub(crate) use record::{DeliveryState, Fate, Launch, Origin, Record, Settings};
+pub(crate) use record::{Delivery, DeliveryState, Fate, Launch, Origin, Record, Settings};
 pub(crate) use slots::SlotStamp;
 pub(crate) use view::View;
 

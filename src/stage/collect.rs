@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::fetch::{INVALID, NO_AGENT};
 use super::{Move, Pause, Step, Verdict, Work};
 use crate::api::{ApiError, Seen};
 use crate::clock::after;
@@ -15,12 +16,12 @@ use crate::spool::{Edge, Record};
 
 /// How long after its expiry an action is over, whatever the platform says.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
-/// The platform's word for an action that no agent was sent.
-const INVALID: &str = "invalid";
 /// How often the platform is asked after the expiry.
 const LATE_POLL: Duration = Duration::from_secs(2);
-/// How soon the platform is asked for early results for the first time, and at the most how seldom.
-const EARLY_POLL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+/// How soon the platform is asked for early results for the first time.
+const FIRST_POLL: Duration = Duration::from_secs(5);
+/// How long it is from then on between two questions, at the least and at the most.
+const EARLY_POLL: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_secs(60));
 
 /// Says what is to be done with a run in `action/inflight`.
 pub(crate) fn decide(record: &Record, now: Timestamp, not_before: Timestamp) -> Step {
@@ -53,9 +54,11 @@ pub(crate) fn decide(record: &Record, now: Timestamp, not_before: Timestamp) -> 
     if now < asks_from { Step::Wait(Some(asks_from.min(over))) } else { Step::Work(Work::Probe) }
 }
 
-/// Says when the platform is first asked about an action that was accepted at `at`.
-pub(crate) fn first_poll(at: Timestamp) -> Timestamp {
-    after(at, EARLY_POLL.0)
+/// Says when the platform is first asked about an action that was accepted at `at`: at its expiry,
+/// or a little later than now if that is earlier.
+pub(crate) fn first_poll(record: &Record, at: Timestamp) -> Timestamp {
+    let early = after(at, FIRST_POLL);
+    record.request.expire_after.map_or(early, |expire_after| early.min(expire_after))
 }
 
 /// Says what follows from the platform's word on the action; `polls` were made before.
@@ -81,8 +84,9 @@ fn interval(record: &Record, polls: u32, now: Timestamp) -> Duration {
         return LATE_POLL;
     }
     let (first, longest) = EARLY_POLL;
-    // 5 s, 7.5 s, 11 s, … up to a minute.
-    let grown = (0..polls.min(16)).fold(first, |span, _| span * 3 / 2);
+    // At about a quarter of the time that has passed, so that results are late by no more than that
+    // at the most, and an action of five minutes costs the API some twenty questions.
+    let grown = (0..polls.min(17)).fold(first, |span, _| span * 5 / 4);
     let until_expiry = record
         .request
         .expire_after
@@ -94,7 +98,7 @@ fn over(status: String, now: Timestamp) -> Move {
     Move::changing(Edge::Collected, move |record| {
         record.collected = Some(now);
         if status == INVALID {
-            record.error = Some("no agent matched the target".to_owned());
+            record.error = Some(NO_AGENT.to_owned());
         }
         record.status = Some(status.clone());
     })
@@ -155,6 +159,14 @@ mod tests {
     }
 
     #[test]
+    fn the_first_question_is_not_later_than_the_expiry() {
+        let record = inflight(true, None);
+        for (accepted, first) in [(0, 5), (294, 299), (297, 300)] {
+            assert_eq!(first_poll(&record, at(accepted)), at(first), "{accepted}");
+        }
+    }
+
+    #[test]
     fn sendonly_is_over_at_once_and_what_was_never_accepted_is_misplaced() {
         let mut send_only = inflight(false, None);
         send_only.settings.send_only = true;
@@ -167,8 +179,13 @@ mod tests {
     #[test]
     fn asks_more_and_more_seldom_and_again_often_when_the_time_has_come() {
         let record = inflight(true, None);
-        let spans: Vec<u64> = (0..9).map(|n| interval(&record, n, at(0)).as_secs()).collect();
-        assert_eq!(spans, [5, 7, 11, 16, 25, 37, 56, 60, 60]);
+        let spans: Vec<u128> =
+            (0..20).map(|n| interval(&record, n, at(0)).as_millis() / 100).collect();
+        let expected = [
+            15, 18, 23, 29, 36, 45, 57, 71, 89, 111, 139, 174, 218, 272, 341, 426, 532, 600, 600,
+            600,
+        ];
+        assert_eq!(spans, expected);
         assert_eq!(interval(&record, 9, at(299)), LATE_POLL);
         assert_eq!(interval(&record, 9, at(300)), LATE_POLL);
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::fetch::unanswered;
 use super::{Move, Pause, Verdict};
 use crate::chain::{Chain, excerpt};
 use crate::clock::after;
@@ -72,7 +73,7 @@ fn finish_or_retry(record: &Record, now: Timestamp) -> Move {
             delivery.state = DeliveryState::Owed;
         }
         record.fetched = Some(now);
-        record.error = None;
+        record.error = unanswered(record);
     })
 }
 
@@ -101,7 +102,7 @@ pub(crate) fn ended(record: &Record, plugin: &PluginName, ended: &Ended) -> Verd
 /// Says what follows where a plugin could not even be started.
 pub(crate) fn failed(error: String) -> Verdict {
     let noted = Move::changing(Edge::Delivered, move |record| record.error = Some(error.clone()));
-    Verdict { moved: Some(noted), pause: Pause::Run(None) }
+    Verdict::noted(noted, Pause::Run(None))
 }
 
 /// The move that notes what became of a plugin: the last one finishes the run.
@@ -125,7 +126,7 @@ fn settled(
             // Other plugins may have errors of their own, which stand until they are settled too.
             DeliveryState::Delivered if edge == Edge::Finished => {
                 if record.plugins.iter().all(|d| d.state == DeliveryState::Delivered) {
-                    record.error = None;
+                    record.error = unanswered(record);
                 }
             }
             DeliveryState::Delivered | DeliveryState::Owed | DeliveryState::GivenUp => {
@@ -142,7 +143,7 @@ fn is_owed(record: &Record) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spool::record::Delivery;
+    use crate::spool::Delivery;
     use crate::spool::testing::record;
 
     fn at(second: i64) -> Timestamp {

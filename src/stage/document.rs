@@ -8,22 +8,32 @@
 //! **Invariant.** Memory grows by the set of command ids only.
 
 use std::collections::HashSet;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-
-use serde_json::value::RawValue;
 
 use crate::action::{Command, CommandError, Summary, document};
 use crate::disk::{Context, Disk, DiskError, FsFile};
 
+/// How much is collected before it is written, in bytes; one command more at the most.
+const BUFFER_BYTES: usize = 128 * 1024;
+/// The longest line of a part, in bytes: the longest command that is taken from the API, and its ends.
+const LINE_BYTES_MAX: u64 = (64 << 20) + 2;
+
 /// A results document that is not complete yet.
 #[derive(Debug)]
 pub(crate) struct Part {
-    file: Box<dyn FsFile>,
-    path: PathBuf,
+    lines: Lines,
     ids: HashSet<u64>,
     summary: Summary,
-    buffer: Vec<u8>,
+    sent: u64,
+}
+
+/// What a document keeps in mind of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tally {
+    id: u64,
+    counts: Summary,
+    sent: u64,
 }
 
 /// Why a command does not go into a document.
@@ -58,6 +68,31 @@ pub(crate) fn part_path(document: &Path) -> PathBuf {
     document.with_file_name(format!(".{stem}.part"))
 }
 
+impl Tally {
+    /// Reads what a document keeps in mind of a command of the action named `action_name`.
+    ///
+    /// # Errors
+    /// It is no command, or one of another action.
+    pub(crate) fn of(command: &str, action_name: &str) -> Result<Tally, DocumentError> {
+        let command =
+            Command::parse(command).map_err(|source| DocumentError::NoCommand { source })?;
+        if command.action_name != action_name {
+            let (found, wanted) = (command.action_name, action_name.to_owned());
+            return Err(DocumentError::Stranger { found, wanted });
+        }
+        Ok(Tally::from(&command))
+    }
+}
+
+impl From<&Command> for Tally {
+    fn from(command: &Command) -> Tally {
+        let mut counts = Summary::default();
+        counts.add(command);
+        let sent = u64::try_from(command.counters.sent).unwrap_or_default();
+        Tally { id: command.id, counts, sent }
+    }
+}
+
 impl Part {
     /// Opens the part at `path`, after what it holds already, or begins it with `head`.
     pub(crate) fn open(disk: &Disk, path: &Path, head: &str) -> Result<Part, DiskError> {
@@ -65,21 +100,16 @@ impl Part {
             Some(_) => Kept::of(BufReader::new(disk.reader(path)?), head).context("read", path)?,
             None => None,
         };
-        let Some(kept) = kept else { return Part::begin(disk, path, head) };
+        let Some(Kept { bytes, ids, summary, sent }) = kept else {
+            let mut lines = Lines::begin(disk, path)?;
+            lines.buffer.extend(head.as_bytes());
+            let (ids, summary) = (HashSet::new(), Summary::default());
+            return Ok(Part { lines, ids, summary, sent: 0 });
+        };
         let mut file = disk.resume(path)?;
-        file.cut(kept.bytes).context("cut", path)?;
-        let path = path.to_owned();
-        Ok(Part { file, path, ids: kept.ids, summary: kept.summary, buffer: Vec::new() })
-    }
-
-    fn begin(disk: &Disk, path: &Path, head: &str) -> Result<Part, DiskError> {
-        if disk.find(path)?.is_some() {
-            disk.unlink(path)?;
-        }
-        let file = disk.begin(path)?;
-        let buffer = head.as_bytes().to_vec();
-        let (ids, summary) = (HashSet::new(), Summary::default());
-        Ok(Part { file, path: path.to_owned(), ids, summary, buffer })
+        file.cut(bytes).context("cut", path)?;
+        let lines = Lines { file, path: path.to_owned(), buffer: Vec::new() };
+        Ok(Part { lines, ids, summary, sent })
     }
 
     /// Returns what the commands of a complete document came to.
@@ -90,7 +120,12 @@ impl Part {
     ) -> Result<Summary, DiskError> {
         let reader = BufReader::new(disk.reader(document)?);
         let kept = Kept::of(reader, head).context("read", document)?;
-        Ok(kept.map(|kept| kept.summary).unwrap_or_default())
+        Ok(kept.map(|kept| closed(kept.summary, kept.sent)).unwrap_or_default())
+    }
+
+    /// Returns where it is.
+    pub(crate) fn path(&self) -> &Path {
+        self.lines.path()
     }
 
     /// Returns the number of commands it holds.
@@ -98,35 +133,30 @@ impl Part {
         u64::try_from(self.ids.len()).unwrap_or(u64::MAX)
     }
 
+    /// Returns how many commands the action has, as those that are there say; 0 if they do not.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
+    }
+
     /// Returns what the commands came to, of which the platform counts `sent`.
     pub(crate) fn summary(&self, sent: u64) -> Summary {
-        let mut summary = self.summary;
-        summary.close(i64::try_from(sent).unwrap_or(i64::MAX));
-        summary
+        closed(self.summary, sent)
     }
 
-    /// Adds a command of the action named `actionname`, unless it is there already.
-    pub(crate) fn add(&mut self, raw: &RawValue, action_name: &str) -> Result<(), DocumentError> {
-        let command =
-            Command::parse(raw.get()).map_err(|source| DocumentError::NoCommand { source })?;
-        if command.action_name != action_name {
-            let (found, wanted) = (command.action_name, action_name.to_owned());
-            return Err(DocumentError::Stranger { found, wanted });
-        }
-        if !self.ids.insert(command.id) {
+    /// Adds a command, unless it is there already.
+    pub(crate) fn add(&mut self, tally: &Tally, command: &str) -> Result<(), DiskError> {
+        let index = self.ids.len();
+        if !self.ids.insert(tally.id) {
             return Ok(());
         }
-        self.summary.add(&command);
-        let line = document::line(self.ids.len() - 1, raw.get());
-        self.buffer.extend(line.into_bytes());
-        Ok(())
+        self.summary.merge(&tally.counts);
+        self.sent = self.sent.max(tally.sent);
+        self.lines.push(index, command)
     }
 
-    /// Writes what was added and makes it durable.
+    /// Makes what was added durable.
     pub(crate) fn sync(&mut self) -> Result<(), DiskError> {
-        let written = self.file.append(&self.buffer).and_then(|()| self.file.sync());
-        self.buffer.clear();
-        written.context("write", &self.path)
+        self.lines.sync()
     }
 
     /// Ends the document with `tail` and gives it its name.
@@ -136,9 +166,57 @@ impl Part {
         document: &Path,
         tail: &str,
     ) -> Result<(), DiskError> {
-        self.buffer.extend(tail.as_bytes());
-        self.sync()?;
-        disk.shift(&self.path, document)
+        self.lines.buffer.extend(tail.as_bytes());
+        self.lines.sync()?;
+        disk.shift(&self.lines.path, document)
+    }
+}
+
+fn closed(mut summary: Summary, sent: u64) -> Summary {
+    summary.close(i64::try_from(sent).unwrap_or(i64::MAX));
+    summary
+}
+
+/// A file of commands, one a line, written piece by piece.
+#[derive(Debug)]
+pub(super) struct Lines {
+    file: Box<dyn FsFile>,
+    path: PathBuf,
+    buffer: Vec<u8>,
+}
+
+impl Lines {
+    /// Begins a file, in place of what a crash left under its name.
+    pub(super) fn begin(disk: &Disk, path: &Path) -> Result<Lines, DiskError> {
+        if disk.find(path)?.is_some() {
+            disk.unlink(path)?;
+        }
+        Ok(Lines { file: disk.begin(path)?, path: path.to_owned(), buffer: Vec::new() })
+    }
+
+    /// Returns where the file is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds the command that is at `index` in the file.
+    pub(super) fn push(&mut self, index: usize, command: &str) -> Result<(), DiskError> {
+        document::push_line(index, command, &mut self.buffer);
+        if self.buffer.len() < BUFFER_BYTES { Ok(()) } else { self.write() }
+    }
+
+    /// Writes what was collected.
+    pub(super) fn write(&mut self) -> Result<(), DiskError> {
+        let written = self.file.append(&self.buffer);
+        self.buffer.clear();
+        // One command of an unusual size does not stay in memory.
+        self.buffer.shrink_to(2 * BUFFER_BYTES);
+        written.context("write", &self.path)
+    }
+
+    fn sync(&mut self) -> Result<(), DiskError> {
+        self.write()?;
+        self.file.sync().context("write", &self.path)
     }
 }
 
@@ -147,29 +225,32 @@ struct Kept {
     bytes: u64,
     ids: HashSet<u64>,
     summary: Summary,
+    sent: u64,
 }
 
 impl Kept {
     /// Returns what is whole; `None` if not even the head is.
     fn of(mut reader: impl BufRead, head: &str) -> io::Result<Option<Kept>> {
         let mut line = Vec::new();
-        reader.read_until(b'\n', &mut line)?;
+        let head_bytes = u64::try_from(head.len()).unwrap_or(u64::MAX);
+        reader.by_ref().take(head_bytes).read_to_end(&mut line)?;
         if line != head.as_bytes() {
             return Ok(None);
         }
-        let mut kept = Kept { bytes: 0, ids: HashSet::new(), summary: Summary::default() };
-        let mut size = line.len();
+        let mut kept =
+            Kept { bytes: head_bytes, ids: HashSet::new(), summary: Summary::default(), sent: 0 };
         loop {
             line.clear();
-            reader.read_until(b'\n', &mut line)?;
+            let size = reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
             let Some(command) = whole_command(&line, kept.ids.is_empty()) else { break };
-            if !kept.ids.insert(command.id) {
+            let tally = Tally::from(&command);
+            if !kept.ids.insert(tally.id) {
                 break;
             }
-            kept.summary.add(&command);
-            size = size.saturating_add(line.len());
+            kept.summary.merge(&tally.counts);
+            kept.sent = kept.sent.max(tally.sent);
+            kept.bytes = kept.bytes.saturating_add(u64::try_from(size).unwrap_or(u64::MAX));
         }
-        kept.bytes = u64::try_from(size).unwrap_or(u64::MAX);
         Ok(Some(kept))
     }
 }
@@ -191,10 +272,15 @@ mod tests {
 
     const HEAD: &str = "{\"action\":{},\"commands\":[\n";
 
-    fn command(id: u64) -> Box<RawValue> {
-        let text =
-            format!(r#"{{"id":{id}, "action":{{"name":"a"}},"status":"success","odd":1e400}}"#);
-        RawValue::from_string(text).unwrap()
+    fn command(id: u64) -> String {
+        format!(
+            r#"{{"id":{id}, "action":{{"name":"a","counters":{{"sent":4}}}},"status":"success","odd":1e400}}"#
+        )
+    }
+
+    fn add(part: &mut Part, id: u64) {
+        let command = command(id);
+        part.add(&Tally::of(&command, "a").unwrap(), &command).unwrap();
     }
 
     fn rig() -> (tempfile::TempDir, Disk, PathBuf) {
@@ -208,7 +294,7 @@ mod tests {
         let (folder, disk, path) = rig();
         let mut part = Part::open(&disk, &path, HEAD).unwrap();
         for id in ids {
-            part.add(&command(*id), "a").unwrap();
+            add(&mut part, *id);
         }
         part.sync().unwrap();
         let bytes = std::fs::read(&path).unwrap();
@@ -221,17 +307,15 @@ mod tests {
         let document = folder.path().join("7.json");
         assert_eq!(part_path(&document), path);
         let part = Part::open(&disk, &path, HEAD).unwrap();
-        assert_eq!((part.len(), part.summary(3).missing), (2, 1));
+        assert_eq!((part.len(), part.sent(), part.summary(3).missing), (2, 4, 1));
         part.finish(&disk, &document, "],\"name\":\"j\",\"plugin\":\"\"}").unwrap();
         let text = std::fs::read_to_string(&document).unwrap();
-        let expected = format!(
-            "{HEAD}{}\n,{}\n],\"name\":\"j\",\"plugin\":\"\"}}",
-            command(1).get(),
-            command(2).get()
-        );
+        let expected =
+            format!("{HEAD}{}\n,{}\n],\"name\":\"j\",\"plugin\":\"\"}}", command(1), command(2));
         assert_eq!(text, expected);
         assert!(!path.exists());
-        assert_eq!(Part::summary_of(&disk, &document, HEAD).unwrap().sent, 2);
+        let summary = Part::summary_of(&disk, &document, HEAD).unwrap();
+        assert_eq!((summary.sent, summary.answered, summary.missing), (4, 2, 2));
     }
 
     #[test]
@@ -243,7 +327,7 @@ mod tests {
             let lines = whole[..end].iter().filter(|byte| **byte == b'\n').count();
             assert_eq!(part.len(), lines.saturating_sub(1) as u64, "{end}");
             for id in [1, 2, 3] {
-                part.add(&command(id), "a").unwrap();
+                add(&mut part, id);
             }
             part.sync().unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), whole, "{end}");
@@ -265,11 +349,8 @@ mod tests {
 
     #[test]
     fn what_is_of_another_action_is_refused() {
-        let (_folder, disk, path) = rig();
-        let mut part = Part::open(&disk, &path, HEAD).unwrap();
-        let error = part.add(&command(1), "b").unwrap_err();
+        let error = Tally::of(&command(1), "b").unwrap_err();
         assert_eq!(error.to_string(), "the API sent a command of the action `a` instead of `b`");
-        let none = RawValue::from_string("[]".to_owned()).unwrap();
-        assert!(matches!(part.add(&none, "a"), Err(DocumentError::NoCommand { .. })));
+        assert!(matches!(Tally::of("[]", "a"), Err(DocumentError::NoCommand { .. })));
     }
 }

@@ -3,7 +3,6 @@
 //! A fetch that stops half way keeps the pages that it has. A document that has
 //! its final name is complete, so that a fetch which finds it is over.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,10 +10,11 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 
 use super::document::{DocumentError, Part, part_path};
+use super::pages::{self, End, Reader};
 use super::{Move, Pause, Step, Verdict, Work};
 use crate::action::{Summary, document};
 use crate::api::{Api, ApiError};
-use crate::clock::after;
+use crate::clock::{Clock, after};
 use crate::disk::{Disk, DiskError};
 use crate::names::ActionId;
 use crate::spool::{DeliveryState, Edge, Record};
@@ -23,6 +23,12 @@ use crate::wake::Stop;
 /// How long is waited before commands that are missing are asked for again, the first time and the
 /// second; after that the document is finished without them.
 const AGAIN: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
+/// The platform's word for an action that no agent was sent.
+pub(super) const INVALID: &str = "invalid";
+/// What that means to who wrote the action.
+pub(super) const NO_AGENT: &str = "no agent matched the target";
+/// How much of the platform's word is shown, in bytes.
+const STATUS_BYTES_MAX: usize = 40;
 /// How many documents of one action there may be, after fetching anew.
 const DOCUMENTS_MAX: u32 = 1000;
 
@@ -100,6 +106,11 @@ pub(crate) fn place(disk: &Disk, directory: &Path, record: &Record) -> Result<St
     Err(FetchError::Crowded(id))
 }
 
+/// Returns the path of the link to the first document of an action.
+pub(crate) fn link_of(directory: &Path, id: ActionId) -> PathBuf {
+    directory.join("results").join(format!("{id}.json"))
+}
+
 /// Where documents are written, and how.
 #[derive(Debug)]
 pub(crate) struct Fetcher<'a> {
@@ -109,10 +120,21 @@ pub(crate) struct Fetcher<'a> {
     pub(crate) disk: &'a Disk,
     /// The runner's directory.
     pub(crate) directory: &'a Path,
-    /// How many commands are asked for at once.
-    pub(crate) page_size: u32,
-    /// Ends the fetch between two pages.
+    /// The time.
+    pub(crate) clock: &'a dyn Clock,
+    /// How many pages are asked for at once.
+    pub(crate) pages: u32,
+    /// Ends the fetch at the next command.
     pub(crate) stop: &'a Stop,
+}
+
+/// An attempt to fetch the results of a run.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    /// What came of it.
+    pub(crate) fetched: Result<Fetched, FetchError>,
+    /// How many commands the next attempt asks for at once.
+    pub(crate) page_size: u32,
 }
 
 /// A document that is complete.
@@ -122,6 +144,8 @@ pub(crate) struct Fetched {
     pub(crate) document: String,
     /// What the results came to.
     pub(crate) summary: Summary,
+    /// The platform's word on an action that no agent was sent; `None` if some were, or it has none.
+    pub(crate) status: Option<String>,
 }
 
 /// Why a fetch did not come to its end.
@@ -159,11 +183,20 @@ impl From<DiskError> for FetchError {
 }
 
 impl Fetcher<'_> {
-    /// Fetches the results of a run into its document; `asked` tells how often some were missing.
-    ///
-    /// # Errors
-    /// What was fetched stays on disk; the next call goes on from there.
-    pub(crate) fn fetch(&self, record: &Record, asked: u32) -> Result<Fetched, FetchError> {
+    /// Fetches the results of a run into its document, `page_size` commands at once; `asked` tells
+    /// how often some were missing. What was fetched stays on disk; the next attempt goes on from there.
+    pub(crate) fn fetch(&self, record: &Record, asked: u32, page_size: u32) -> Attempt {
+        let mut attempt = Attempt { fetched: Err(FetchError::NoAction), page_size };
+        attempt.fetched = self.complete(record, asked, &mut attempt.page_size);
+        attempt
+    }
+
+    fn complete(
+        &self,
+        record: &Record,
+        asked: u32,
+        page_size: &mut u32,
+    ) -> Result<Fetched, FetchError> {
         let (Some(posted), Some(id), Some(document)) =
             (&record.action, record.action_id, &record.document)
         else {
@@ -172,12 +205,20 @@ impl Fetcher<'_> {
         let target = self.target(record, Path::new(document))?;
         let (path, head) = (self.directory.join(&target), document::head(posted.get()));
         let summary = match self.disk.find(&path)? {
-            None => self.collect(record, id, asked, &head, &path)?,
+            None => self.collect(record, id, asked, &head, &path, page_size)?,
             // It was complete before it had its name; only the note of it was lost.
             Some(_) => Part::summary_of(self.disk, &path, &head)?,
         };
         self.link(&target)?;
-        Ok(Fetched { document: target.to_string_lossy().into_owned(), summary })
+        let status = if summary.sent == 0 { self.status(record, id) } else { None };
+        Ok(Fetched { document: target.to_string_lossy().into_owned(), summary, status })
+    }
+
+    /// Returns the platform's word on an action without commands. It is worth one question, and not
+    /// the results: they are complete without it.
+    fn status(&self, record: &Record, id: ActionId) -> Option<String> {
+        let known = record.status.clone();
+        known.or_else(|| self.api.action(id).ok().flatten().map(|seen| seen.status))
     }
 
     /// A job that was removed meanwhile is not made again for its results.
@@ -200,12 +241,30 @@ impl Fetcher<'_> {
         asked: u32,
         head: &str,
         document: &Path,
+        page_size: &mut u32,
     ) -> Result<Summary, FetchError> {
         if let Some(folder) = document.parent() {
             self.disk.make_folders(folder)?;
         }
-        let mut part = Part::open(self.disk, &part_path(document), head)?;
-        let sent = self.pages(record, id, asked, &mut part)?;
+        let part = Part::open(self.disk, &part_path(document), head)?;
+        pages::sweep(self.disk, part.path())?;
+        // Commands of one instant have no order: one can slip from page to page between two
+        // requests. Where some are missing all are read again.
+        let from = if asked == 0 { part.len() } else { 0 };
+        let reader = Reader {
+            api: self.api,
+            disk: self.disk,
+            clock: self.clock,
+            stop: self.stop,
+            id,
+            action_name: &record.request.action_name,
+            pages: self.pages,
+        };
+        let End { part, sent, page_size: size, failure } = reader.read(part, from, *page_size);
+        *page_size = size;
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
         let found = part.len();
         if found < sent && pause_of(asked).is_some() {
             return Err(FetchError::Missing { found, sent });
@@ -213,43 +272,6 @@ impl Fetcher<'_> {
         let summary = part.summary(sent);
         part.finish(self.disk, document, &document::tail(record.name.as_str(), &record.plugin))?;
         Ok(summary)
-    }
-
-    /// Reads pages from where the part ends to the last one, or all of them again if some were
-    /// missing; returns how many commands were sent.
-    fn pages(
-        &self,
-        record: &Record,
-        id: ActionId,
-        asked: u32,
-        part: &mut Part,
-    ) -> Result<u64, FetchError> {
-        // Commands of one instant have no order: one can slip from page to page between two requests.
-        let mut offset = if asked == 0 { part.len() } else { 0 };
-        let mut sent = 0;
-        loop {
-            if self.stop.asked() {
-                return Err(FetchError::Stopped);
-            }
-            let mut refused = None;
-            let page = self.api.commands(id, offset, self.page_size, &mut |raw| {
-                part.add(raw, &record.request.action_name).map_err(|error| {
-                    refused = Some(error);
-                    io::Error::other("the document does not take the command")
-                })
-            });
-            if let Some(error) = refused {
-                return Err(error.into());
-            }
-            let page = page?;
-            part.sync()?;
-            sent = page.sent.unwrap_or(sent).max(part.len());
-            offset = offset.saturating_add(page.items);
-            // The total of the first page saves the request that only says that there is no more.
-            if page.items == 0 || (page.sent.is_some() && part.len() >= sent) {
-                return Ok(sent);
-            }
-        }
     }
 
     /// Makes `results/ACTIONID.json`, the index of all documents by action id.
@@ -273,13 +295,21 @@ fn pause_of(asked: u32) -> Option<Duration> {
 /// Says what follows from a fetch; `asked` tells how often some commands were missing before.
 pub(crate) fn fetched(fetched: Result<Fetched, FetchError>, asked: u32, now: Timestamp) -> Verdict {
     match fetched {
-        Ok(Fetched { document, summary }) => {
+        Ok(Fetched { document, summary, status }) => {
             Verdict::moved(Move::changing(Edge::Fetched, move |record| {
                 record.document = Some(document.clone());
                 record.summary = Some(summary);
                 record.fetched = Some(now);
-                record.error = None;
+                record.status = status.clone().or_else(|| record.status.take());
+                record.error = unanswered(record);
             }))
+        }
+        Err(error @ FetchError::Document(DocumentError::Stranger { .. })) => {
+            // It would be the same the next time; what was fetched stays where it is.
+            Verdict::buried(format!(
+                "{}; to fetch anew, move it to command/ready under its own name",
+                crate::chain::Chain(&error)
+            ))
         }
         Err(FetchError::Stopped) => Verdict::paused(Pause::None),
         Err(error) => {
@@ -294,7 +324,20 @@ pub(crate) fn fetched(fetched: Result<Fetched, FetchError>, asked: u32, now: Tim
             let text = crate::chain::Chain(&error).to_string();
             let noted =
                 Move::changing(Edge::FetchNoted, move |record| record.error = Some(text.clone()));
-            Verdict { moved: Some(noted), pause }
+            Verdict::noted(noted, pause)
         }
     }
+}
+
+/// Says why there is no result at all, if a fetched run has none.
+pub(super) fn unanswered(record: &Record) -> Option<String> {
+    record.summary.filter(|summary| summary.sent == 0)?;
+    Some(match record.status.as_deref() {
+        Some(INVALID) => NO_AGENT.to_owned(),
+        Some(status) => format!(
+            "no agent was sent the action: the platform has it as `{}`",
+            crate::chain::excerpt(status, STATUS_BYTES_MAX)
+        ),
+        None => "no agent was sent the action".to_owned(),
+    })
 }

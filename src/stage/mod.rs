@@ -10,12 +10,15 @@
 //! the record that is on disk then.
 
 pub(crate) mod adopt;
+pub(crate) mod archive;
 pub(crate) mod claim;
 pub(crate) mod collect;
 pub(crate) mod deliver;
 pub(crate) mod document;
 pub(crate) mod fetch;
 pub(crate) mod launch;
+mod pages;
+pub(crate) mod prune;
 pub(crate) mod sign;
 pub(crate) mod submit;
 
@@ -110,6 +113,8 @@ impl Move {
 pub(crate) struct Verdict {
     /// The move to make, if any.
     pub(crate) moved: Option<Move>,
+    /// Why the run cannot go on and is put aside, if that is so.
+    pub(crate) buried: Option<String>,
     /// How long nothing is tried.
     pub(crate) pause: Pause,
 }
@@ -130,12 +135,22 @@ pub(crate) enum Pause {
 impl Verdict {
     /// Returns the verdict that all went well.
     pub(crate) fn moved(moved: Move) -> Verdict {
-        Verdict { moved: Some(moved), pause: Pause::None }
+        Verdict { moved: Some(moved), buried: None, pause: Pause::None }
+    }
+
+    /// Returns the verdict that a move is made and then waited.
+    pub(crate) fn noted(moved: Move, pause: Pause) -> Verdict {
+        Verdict { moved: Some(moved), buried: None, pause }
+    }
+
+    /// Returns the verdict that the run cannot go on; the reason says why, and what to do.
+    pub(crate) fn buried(reason: String) -> Verdict {
+        Verdict { moved: None, buried: Some(reason), pause: Pause::None }
     }
 
     /// Returns the verdict that nothing has changed and it is tried again.
     pub(crate) fn paused(pause: Pause) -> Verdict {
-        Verdict { moved: None, pause }
+        Verdict { moved: None, buried: None, pause }
     }
 }
 

@@ -101,7 +101,7 @@ pub(crate) fn signed(signed: Result<Signed, SigningError>) -> Verdict {
             let text = Chain(&error).to_string();
             let noted =
                 Move::changing(Edge::Noted, move |record| record.error = Some(text.clone()));
-            Verdict { moved: Some(noted), pause: Pause::Api(None) }
+            Verdict::noted(noted, Pause::Api(None))
         }
     }
 }

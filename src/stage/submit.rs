@@ -18,7 +18,7 @@ use crate::names::{ActionId, RunId};
 use crate::spool::{Edge, Fate, Record};
 
 /// How far back an action is valid, for agents whose clocks are behind.
-pub(super) const VALID_SINCE: Duration = Duration::from_secs(60);
+pub(crate) const VALID_SINCE: Duration = Duration::from_secs(60);
 /// How long after its expiry the platform can no longer run an action.
 const RUN_OUT: Duration = Duration::from_secs(60);
 
@@ -134,7 +134,7 @@ pub(super) fn whole_seconds(at: Timestamp) -> Timestamp {
 }
 
 /// Says what follows from the answer to a POST.
-pub(crate) fn posted(posted: Posted, now: Timestamp) -> Verdict {
+pub(crate) fn posted(posted: Posted) -> Verdict {
     match posted {
         Posted::Accepted { id, action } => Verdict::moved(accepted(id, action)),
         Posted::Refused { cause, next: Next::Invalid } => {
@@ -146,12 +146,13 @@ pub(crate) fn posted(posted: Posted, now: Timestamp) -> Verdict {
         }
         Posted::Refused { cause, next: Next::DateAnew } => {
             let error = text(&cause);
-            Verdict::moved(Move::changing(Edge::Noted, move |record| {
+            let moved = Move::changing(Edge::Noted, move |record| {
                 note(record, Fate::Refused, &error);
-                // Its period is over: without this it would count as fresh.
-                record.request.expire_after = record.request.expire_after.map(|t| t.min(now));
+                // What was signed serves no more.
                 record.request.posted = None;
-            }))
+            });
+            // Not at once: where the clocks differ by more than the period, the next one is refused too.
+            Verdict::noted(moved, Pause::Run(None))
         }
         Posted::Refused { cause, next: Next::BackOff } => {
             noted(Fate::Refused, &cause, Pause::Run(None))
@@ -199,7 +200,7 @@ fn accepted(id: ActionId, action: Box<RawValue>) -> Move {
 fn noted(fate: Fate, cause: &ApiError, pause: Pause) -> Verdict {
     let error = text(cause);
     let moved = Move::changing(Edge::Noted, move |record| note(record, fate, &error));
-    Verdict { moved: Some(moved), pause }
+    Verdict::noted(moved, pause)
 }
 
 fn note(record: &mut Record, fate: Fate, error: &str) {

@@ -29,7 +29,7 @@ const OUTPUT_BYTES_MAX: usize = 64 << 20;
 /// How much of it is read at once.
 const READ_BYTES_MAX: usize = 64 << 10;
 /// Where a module finds the host's programs.
-pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// How a module's run ended.
 #[derive(Debug)]

@@ -19,11 +19,10 @@
 mod agent;
 mod api;
 mod child;
-pub(crate) mod cli;
 pub(crate) mod config;
 mod host;
 mod limits;
-mod module;
+pub(crate) mod module;
 mod modules;
 mod scheduler;
 mod server;
@@ -42,7 +41,9 @@ use std::thread::JoinHandle;
 pub(crate) use agent::AgentError;
 use agent::{Agent, Tools, Work};
 use api::Api;
+pub(crate) use child::PATH;
 use config::StandaloneConfig;
+pub(crate) use modules::Surroundings;
 pub(crate) use scheduler::ScheduleError;
 use scheduler::{Event, Scheduler};
 use server::Server;
@@ -268,6 +269,11 @@ impl Platform {
         };
         slog::info!(log, "platform started"; "listen" => %address);
         Ok(Platform { address, data, server, works, _lock: lock })
+    }
+
+    /// Returns where the API listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Returns the API's URL, with the slash at its end that clients want.

@@ -14,7 +14,7 @@ use super::*;
 use crate::action::{Action, Signer};
 use crate::clock::SystemClock;
 use crate::clock::testing::TestClock;
-use crate::pgp::{NewKey, export, generate, stop_agent};
+use crate::pgp::{NewKey, end_agent, export, generate};
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -61,7 +61,7 @@ impl Somebody {
 
 impl Drop for Somebody {
     fn drop(&mut self) {
-        stop_agent(self.home.path()).unwrap();
+        end_agent(self.home.path()).unwrap();
     }
 }
 
@@ -288,13 +288,13 @@ fn an_action_that_nobody_can_run_is_invalid() {
 fn a_platform_that_is_stopped_goes_on_where_it_was() {
     let (somebody, mut rig) = (Somebody::new(), Rig::start("sleep 100"));
     rig.admit(&somebody);
-    let id = rig.post(&somebody, &somebody.action("status='online'", "file", 60));
+    let id = rig.post(&somebody, &somebody.action("status='online'", "file", 3600));
     rig.wait(&somebody, id, "inflight");
     rig.restart(&format!("cat >/dev/null; echo '{FOUND}'"));
     assert_eq!(rig.wait(&somebody, id, "completed")["status"], "success");
     // A crash may have cost any of the files: they are made again from the database.
     rig.restart("sleep 100");
-    let id = rig.post(&somebody, &somebody.action("status='online'", "file", 60));
+    let id = rig.post(&somebody, &somebody.action("status='online'", "file", 3600));
     rig.wait(&somebody, id, "inflight");
     rig.stop();
     std::fs::remove_dir_all(rig.folder.path().join("spool")).unwrap();

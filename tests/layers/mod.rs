@@ -46,7 +46,7 @@ const LAYERS: [(&str, u8); 25] = [
 const PINS: [(&str, &[&str]); 32] = [
     ("axum", &["standalone/server"]),
     ("chrono", &["schedule"]),
-    ("clap", &["cli", "standalone/cli", "data/cli"]),
+    ("clap", &["cli", "data/cli"]),
     ("clap_complete", &["cli"]),
     ("comfy_table", &["cli"]),
     ("configparser", &["config"]),
@@ -61,17 +61,17 @@ const PINS: [(&str, &[&str]); 32] = [
     ("reqwest", &["api"]),
     ("rusqlite", &["data"]),
     ("rustix", &[]),
-    ("rustix::event", &["plugin", "standalone"]),
+    ("rustix::event", &["pgp/agent", "plugin", "standalone"]),
     ("rustix::fs", &["cli", "disk", "plugin", "standalone"]),
-    ("rustix::io", &["plugin", "standalone"]),
+    ("rustix::io", &["pgp/agent", "plugin", "standalone"]),
     ("rustix::net", &["standalone/modules"]),
-    ("rustix::process", &["cli", "disk", "plugin", "standalone"]),
+    ("rustix::process", &["cli", "disk", "pgp/agent", "plugin", "standalone"]),
     ("rustix::rand", &["random"]),
     ("rustix::system", &["cli", "logging"]),
     ("rustix::thread", &["standalone/modules"]),
     ("saffron", &["schedule"]),
     ("sd_notify", &["daemon"]),
-    ("signal_hook", &["daemon", "standalone"]),
+    ("signal_hook", &["cli/standalone", "daemon"]),
     ("slog_term", &["logging"]),
     ("sqlparser", &["standalone"]),
     ("std::process::Command", &["plugin/run", "pgp/agent", "standalone", "cli"]),
@@ -83,7 +83,7 @@ const IO: [&str; 6] = ["std::env", "std::fs", "std::net", "std::os", "std::proce
 /// The layer that does no I/O.
 const THOUGHT: u8 = 2;
 /// Files that may hold `pub` items: the mains, and the root that hands them on.
-const PUBLIC: [&str; 4] = ["lib", "cli/mod", "standalone/cli", "data/cli"];
+const PUBLIC: [&str; 3] = ["lib", "cli/mod", "data/cli"];
 /// How long a file may be without a reason in its head.
 const LINES_MAX: usize = 400;
 /// How such a reason begins.

@@ -30,13 +30,9 @@ impl ParseError {
     }
 
     /// Returns the fault alone: what Go says, without the place.
+    #[cfg(any(test, feature = "standalone"))]
     pub(crate) fn fault(&self) -> &Fault {
         &self.0.fault
-    }
-
-    /// Returns where the fault is.
-    pub(crate) fn place(&self) -> &Place {
-        &self.0.place
     }
 }
 

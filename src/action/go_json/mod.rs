@@ -24,7 +24,9 @@ mod string;
 mod types;
 mod value;
 
-pub(crate) use fault::{Fault, ParseError, Place};
+#[cfg(test)]
+pub(crate) use fault::Fault;
+pub(crate) use fault::ParseError;
 pub(crate) use types::Bytes;
 pub(crate) use value::Value;
 

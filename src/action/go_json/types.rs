@@ -191,13 +191,6 @@ impl<T: GoType> GoType for Option<Vec<T>> {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Bytes(Vec<u8>);
 
-impl Bytes {
-    /// Returns the bytes.
-    pub(crate) fn as_slice(&self) -> &[u8] {
-        &self.0
-    }
-}
-
 impl From<Vec<u8>> for Bytes {
     fn from(bytes: Vec<u8>) -> Bytes {
         Bytes(bytes)

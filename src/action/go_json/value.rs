@@ -35,12 +35,6 @@ impl Value {
     pub(crate) fn as_json(&self) -> &str {
         &self.0
     }
-
-    /// Returns what the value holds if it is a string.
-    pub(crate) fn as_string(&self) -> Option<Cow<'_, str>> {
-        let raw = self.0.strip_prefix('"')?.strip_suffix('"')?;
-        Some(string::decode(raw.as_bytes()).0)
-    }
 }
 
 impl Default for Value {

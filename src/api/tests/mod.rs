@@ -13,10 +13,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
+use super::settings::{Certificates, Proxies};
 use super::testing::{FixedSigner, Prompt, Server};
-use super::{
-    Api, ApiError, Certificates, Client, Credentials, HttpSettings, Page, Posted, Proxies, Search,
-};
+use super::{Api, ApiError, Client, Credentials, HttpSettings, Page, Posted, Search};
 use crate::action::Signature;
 use crate::clock::SystemClock;
 use crate::names::ActionId;

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::{client_with, settings};
-use crate::api::settings::ClientIdentity;
-use crate::api::{Api, ApiError, Certificates, Dashboard, HttpSettings, Pem, SettingsError};
+use crate::api::settings::{Certificates, ClientIdentity, Pem};
+use crate::api::{Api, ApiError, Dashboard, HttpSettings, SettingsError};
 use crate::disk::RealFs;
 
 const ANSWER: &str = concat!(

@@ -55,11 +55,8 @@ fn all_of_the_template_is_compiled_in() {
 fn what_is_laid_out_is_private_and_knows_where_it_is() {
     let (_guard, folder) = new();
     for (name, mode) in tree(&folder) {
-        let private = if folder.join(&name).is_dir() || name.starts_with("plugins/") {
-            PRIVATE
-        } else {
-            0o600
-        };
+        let is_plugin = name.starts_with("plugins/") && !name.ends_with(".py");
+        let private = if folder.join(&name).is_dir() || is_plugin { PRIVATE } else { 0o600 };
         assert_eq!(mode, private, "{name}");
     }
     assert!(FOLDERS.iter().all(|name| folder.join(name).is_dir()));
@@ -149,7 +146,7 @@ fn the_sample_plugin_reports_a_recorded_run() {
     let recorded = include_str!("../../../tests/data/plugin/results.json");
     let (outcome, output, report) = report(recorded);
     assert!(matches!(outcome, Outcome::Delivered), "{outcome:?}: {output}");
-    assert!(report.starts_with("\nvm\n  -rw-r--r--         1349  -"), "{report}");
+    assert!(report.starts_with("\nvm\n  -rw-r--r--        1349  /"), "{report}");
     assert!(report.contains("  /etc/passwd\n"), "{report}");
     assert!(report.ends_with("1 files found on 1 of 1 agents, 0 without an answer\n"), "{report}");
     assert!(output.ends_with("answer: reports/setuid.20261122T120010Z.txt"), "{output}");
@@ -168,11 +165,10 @@ fn the_sample_plugin_takes_what_agents_may_say() {
         ],"name":"setuid","plugin":"report.sh"}"#;
     let (outcome, output, report) = report(results);
     assert!(matches!(outcome, Outcome::Delivered), "{outcome:?}: {output}");
-    let sha = format!("{:<64}", "AB");
     assert_eq!(
         report,
         format!(
-            "\none\n  urwxr-xr-x            7  {sha}  /a \\\\\"\\n\\u001b[2J{{}},[]<\n  \
+            "\none\n  urwxr-xr-x           7  /a \\\\\"\\n\\u001b[2J{{}},[]<\n    sha256 AB\n  \
              ! ERROR: open /x: permission denied\n\
              \ndid not answer, or failed:\n  two (expired)\n\
              \njob setuid, run setuid.20261122T120010Z, action 42, target name='a\"b'\n\

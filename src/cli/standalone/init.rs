@@ -1,0 +1,140 @@
+//! `init`: a platform in an empty folder, and what to do next.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::cli::failure::Failure;
+use crate::cli::output;
+use crate::cli::template::TemplateError;
+use crate::clock::{Clock, SystemClock};
+use crate::data::Permissions;
+use crate::disk::{Disk, HAND_PREFIX, RealFs};
+use crate::exit::Exit;
+use crate::standalone::Data;
+
+/// The longest key that is read.
+const KEY_BYTES_MAX: u64 = 1024 * 1024;
+/// Where a new platform listens.
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1664);
+
+/// Lay out a platform: configuration, database, keyring
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  mig-standalone init /srv/mig --key runner.asc")]
+pub(crate) struct Init {
+    /// A folder that is new or empty
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// Let the owner of this armored public key ask and run actions
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// What that investigator is called
+    #[arg(long, default_value = "runner", requires = "key")]
+    name: String,
+}
+
+impl Init {
+    /// Lays the platform out.
+    pub(super) fn run(&self) -> Result<Exit, Failure> {
+        let key = self.key.as_deref().map(|key| (self.name.as_str(), key));
+        for line in lay_out(&self.folder, key, &SystemClock)? {
+            output::answer(line)?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// Returns a configuration for a platform that keeps all it has below `folder`, which is relative to
+/// the folder of the configuration.
+pub(super) fn config(listen: SocketAddr, folder: &str) -> String {
+    format!(
+        "\
+; A MIG platform for one host: see mig-standalone(8). Relative paths begin at
+; the folder of this file.
+
+[api]
+    listen = {listen}
+
+[directories]
+    spool = {folder}spool      ; the scheduler's: each file is an action or a command
+    data = {folder}data        ; the database, and the keys of the investigators
+
+[agent]
+    heartbeatfreq = 30s
+    moduletimeout = 5m
+"
+    )
+}
+
+/// Lays out a platform; returns what to tell of it.
+fn lay_out(
+    folder: &Path,
+    key: Option<(&str, &Path)>,
+    clock: &dyn Clock,
+) -> Result<Vec<String>, Failure> {
+    let disk = Disk::new(Arc::new(RealFs), folder.join("data/.tmp"), HAND_PREFIX);
+    // Read first, so that a wrong name leaves nothing behind.
+    let key = match key {
+        Some((name, file)) => Some((name, disk.read(file, KEY_BYTES_MAX).map_err(Failure::Input)?)),
+        None => None,
+    };
+    let is_vacant = match disk.list(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+        listed => listed?.is_empty(),
+    };
+    if !is_vacant {
+        return Err(TemplateError::NotEmpty { path: folder.to_owned() }.into());
+    }
+    disk.make_folders(folder)?;
+    let data = Data::open(&folder.join("data"))?;
+    let file = folder.join("standalone.cfg");
+    disk.create(&file, config(LISTEN, "").as_bytes())?;
+    let mut lines = Vec::new();
+    if let Some((name, armored)) = key {
+        let fingerprint = data.add_investigator(name, &armored, Permissions::RUNNER, clock)?;
+        lines.push(format!("{name} may run actions with the key {}", fingerprint.as_str()));
+    }
+    lines.push(format!("start it: mig-standalone -c {}", file.display()));
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::standalone::config::StandaloneConfig;
+
+    #[test]
+    fn what_is_laid_out_can_be_started_and_is_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("mig");
+        let lines = lay_out(&root, None, &SystemClock).unwrap();
+        let file = root.join("standalone.cfg");
+        assert_eq!(lines, [format!("start it: mig-standalone -c {}", file.display())]);
+        let disk = Disk::new(Arc::new(RealFs), root.clone(), HAND_PREFIX);
+        let text = disk.read(&file, KEY_BYTES_MAX).unwrap();
+        let config = StandaloneConfig::parse(&text, &file).unwrap();
+        assert_eq!(config.listen, LISTEN);
+        assert_eq!((config.spool, config.data), (root.join("spool"), root.join("data")));
+        for private in ["", "data", "data/gnupg", "data/mig.db", "standalone.cfg"] {
+            let meta = disk.find(&root.join(private)).unwrap().unwrap();
+            assert_eq!(meta.mode & 0o077, 0, "{private}");
+        }
+        let failure = lay_out(&root, None, &SystemClock).unwrap_err();
+        assert_eq!(failure.exit(), Exit::CannotCreate);
+        assert!(failure.to_string().contains("is not empty"), "{failure}");
+    }
+
+    #[test]
+    fn a_key_that_is_none_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, key) = (folder.path().join("mig"), folder.path().join("key"));
+        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), HAND_PREFIX);
+        let missing = lay_out(&root, Some(("x", &key)), &SystemClock).unwrap_err();
+        assert_eq!(missing.exit(), Exit::NoInput);
+        assert!(!root.exists());
+        disk.create(&key, b"no key").unwrap();
+        let failure = lay_out(&root, Some(("x", &key)), &SystemClock).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Data, "{failure}");
+    }
+}

@@ -1,0 +1,108 @@
+//! The command line of `mig-standalone`, the platform for one host.
+//!
+//! It answers, complains and ends as `mig-runner` does; the log of a platform that
+//! runs goes to stdout.
+
+mod init;
+mod module;
+mod run;
+mod trial;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use signal_hook::low_level::emulate_default_handler;
+
+use super::failure::Failure;
+use super::output;
+use crate::disk::guard;
+use crate::exit::Exit;
+use crate::standalone::config::PATH;
+use init::Init;
+use module::Module;
+use run::Run;
+use trial::Trial;
+pub(crate) use trial::TrialError;
+
+/// A MIG platform for one host.
+#[derive(Debug, Parser)]
+#[command(name = "mig-standalone", version, disable_help_subcommand = true)]
+struct Arguments {
+    /// The configuration
+    #[arg(short, value_name = "FILE", default_value = PATH, global = true)]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What is to be done.
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Run(Run),
+    Init(Init),
+    Try(Trial),
+    Module(Module),
+}
+
+/// Runs `mig-standalone` with the arguments of this process.
+pub(crate) fn main() -> ExitCode {
+    output::speak_as("mig-standalone");
+    guard::keep_private();
+    let done = match Arguments::try_parse() {
+        Ok(arguments) => arguments.run(),
+        Err(error) => super::refuse(&error),
+    };
+    let signal = match &done {
+        Err(failure) => failure.signal(),
+        Ok(_) => None,
+    };
+    let code = super::end(done);
+    if let Some(signal) = signal {
+        // All is cleared away. The shell is to know that it was a signal, so that it stops as well.
+        emulate_default_handler(signal).ok();
+    }
+    code
+}
+
+/// Returns the executable of this process.
+fn program() -> Result<PathBuf, Failure> {
+    std::env::current_exe()
+        .map_err(|source| Failure::System { doing: "find this program's own file", source })
+}
+
+impl Arguments {
+    fn run(self) -> Result<Exit, Failure> {
+        match self.command.unwrap_or_else(|| Command::Run(Run::default())) {
+            Command::Run(run) => run.run(&self.config),
+            Command::Init(init) => init.run(),
+            Command::Try(trial) => trial.run(),
+            Command::Module(module) => module.run(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::cli::manual;
+
+    #[test]
+    fn the_command_line_is_sound_and_is_what_the_manual_page_says() {
+        let page = include_str!("../../../man/mig-standalone.8");
+        Arguments::command().debug_assert();
+        manual::check_commands(page, &Arguments::command());
+        manual::check_options(page, Arguments::command());
+    }
+
+    #[test]
+    fn a_platform_is_run_unless_something_else_is_asked_for() {
+        let parse = |line: &str| Arguments::try_parse_from(line.split(' ')).unwrap();
+        assert!(parse("mig-standalone -c x").command.is_none());
+        assert_eq!(parse("mig-standalone").config.to_str(), Some(PATH));
+        assert_eq!(parse("mig-standalone run -c x").config.to_str(), Some("x"));
+        assert!(Arguments::try_parse_from(["mig-standalone", "init", "x", "--name", "y"]).is_err());
+    }
+}

@@ -1,0 +1,62 @@
+//! Who holds a lock, without trying to take it: a reader must not be in a starting runner's way.
+
+use std::path::Path;
+
+use rustix::fs::{major, minor};
+
+use super::{Disk, DiskError, Meta};
+
+/// Where Linux tells all locks.
+const LOCKS: &str = "/proc/locks";
+/// The most that is read of it.
+const LOCKS_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+impl Disk {
+    /// Returns the process that holds the lock of a file, if one does that this process can see.
+    pub(crate) fn holder(&self, path: &Path) -> Result<Option<u32>, DiskError> {
+        let Some(meta) = self.find(path)? else { return Ok(None) };
+        let locks = self.read(Path::new(LOCKS), LOCKS_BYTES_MAX)?;
+        Ok(String::from_utf8_lossy(&locks).lines().find_map(|line| held(line, &meta)))
+    }
+}
+
+/// Returns the process of a line, if that tells an exclusive lock of the file.
+///
+/// A line is `NUMBER: FLOCK ADVISORY WRITE PROCESS MAJOR:MINOR:INODE START END`.
+fn held(line: &str, file: &Meta) -> Option<u32> {
+    let mut words = line.split_whitespace().skip(1);
+    if words.next()? != "FLOCK" || words.next().is_none() || words.next()? != "WRITE" {
+        return None;
+    }
+    let process = words.next()?.parse().ok()?;
+    let mut place = words.next()?.split(':');
+    let mut number = || u32::from_str_radix(place.next()?, 16).ok();
+    let device = (number()?, number()?);
+    let inode: u64 = place.next()?.parse().ok()?;
+    let own = (major(file.device), minor(file.device));
+    // Devices of major number 0 are made up, and some file systems make up two for one file.
+    let same_device = device == own || (device.0 == 0 && own.0 == 0);
+    (inode == file.stamp.inode && same_device).then_some(process)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::disk::{DAEMON_PREFIX, RealFs};
+
+    #[test]
+    fn the_holder_of_a_lock_is_told_and_the_lock_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), DAEMON_PREFIX);
+        let path = folder.path().join("lock");
+        assert_eq!(disk.holder(&path).unwrap(), None);
+        disk.create(&path, b"").unwrap();
+        assert_eq!(disk.holder(&path).unwrap(), None);
+        let lock = disk.lock(&path).unwrap();
+        assert_eq!(disk.holder(&path).unwrap(), Some(std::process::id()));
+        drop(lock);
+        assert_eq!(disk.holder(&path).unwrap(), None);
+    }
+}

@@ -1,0 +1,277 @@
+//! The commands, as a person types them: what they answer, and the one clear line for what is wrong.
+
+#![cfg(test)]
+#![expect(clippy::disallowed_methods, reason = "tests look behind the program's back")]
+
+use std::os::unix::fs::MetadataExt;
+
+use super::home::{Home, Said, names};
+
+/// Checks that a command failed with one line that has each of `texts`.
+#[track_caller]
+fn fails(said: &Said, exit: i32, texts: &[&str]) {
+    assert_eq!(said.exit, exit, "{said:?}");
+    let first = said.err.lines().next().unwrap_or_default();
+    assert!(first.starts_with("mig-runner: "), "{said:?}");
+    for text in texts {
+        assert!(first.contains(text), "no {text:?} in {said:?}");
+    }
+    let messages = said.err.lines().filter(|line| line.starts_with("mig-runner: ")).count();
+    assert_eq!(messages, 1, "{said:?}");
+}
+
+/// Checks that a command was all right.
+#[track_caller]
+fn good(said: Said) -> String {
+    assert_eq!(said.exit, 0, "{said:?}");
+    said.out
+}
+
+#[test]
+fn help_and_version_need_nothing() {
+    let home = Home::new();
+    for arguments in [["-V"], ["--version"]] {
+        assert_eq!(
+            good(home.run(&arguments)),
+            format!("mig-runner {}\n", env!("CARGO_PKG_VERSION"))
+        );
+    }
+    let help = good(home.run(&["--help"]));
+    for command in
+        ["run", "init", "check", "status", "next", "trigger", "retry", "cancel", "action"]
+    {
+        assert!(help.contains(&format!("\n  {command} ")), "{help}");
+        let own = good(home.run(&[command, "--help"]));
+        assert!(own.contains("Usage: mig-runner"), "{own}");
+    }
+    // Even with a configuration that is none.
+    home.write("bad.cfg", "[");
+    good(home.run(&["-c", "bad.cfg", "--help"]));
+}
+
+#[test]
+fn a_wrong_command_line_is_told_and_is_64() {
+    let home = Home::new();
+    fails(&home.run(&["bogus"]), 64, &["bogus"]);
+    fails(&home.run(&["trigger"]), 64, &["required"]);
+    fails(&home.run(&["trigger", "../x"]), 64, &["job name"]);
+    fails(&home.run(&["next", "job", "--cron", "@daily"]), 64, &["--cron"]);
+    fails(&home.run(&["action", "--sign", "x"]), 64, &["required"]);
+}
+
+#[test]
+fn without_a_configuration_it_says_what_to_do() {
+    let home = Home::new();
+    if std::path::Path::new("/etc/mig/runner.cfg").exists() {
+        return;
+    }
+    let said = home.run(&[]);
+    fails(&said, 78, &["/etc/mig/runner.cfg"]);
+    assert!(said.err.contains("mig-runner init DIR") && said.err.contains("-c FILE"), "{said:?}");
+    fails(&home.run(&["-c", "none.cfg"]), 78, &["none.cfg", "No such file"]);
+}
+
+#[test]
+fn a_bad_configuration_is_told_line_by_line() {
+    let home = Home::new();
+    home.write("runner.cfg", "[runner]\ndirectory = x\ncheckdirectory = soon\n[clients]\n");
+    let said = home.run(&["-c", "runner.cfg"]);
+    assert_eq!(said.exit, 78);
+    let lines: Vec<&str> = said.err.lines().collect();
+    assert_eq!(lines.len(), 2, "{said:?}");
+    assert!(lines[0].starts_with("mig-runner: runner.cfg:3: checkdirectory"), "{said:?}");
+    assert!(
+        lines[1].starts_with("mig-runner: runner.cfg:4: unknown section [clients]"),
+        "{said:?}"
+    );
+    home.write("runner.cfg", "[runner]\ndirektory = x\n");
+    let said = home.run(&["-c", "runner.cfg"]);
+    assert!(said.err.contains("did you mean directory?"), "{said:?}");
+    home.write("runner.cfg", "[runner]\ndirectory = nowhere\n");
+    fails(&home.run(&["-c", "runner.cfg"]), 78, &["nowhere", "mig-runner init"]);
+}
+
+#[test]
+fn secrets_that_others_can_read_are_refused() {
+    let home = Home::new();
+    home.write("runner.cfg", "[runner]\ndirectory = .\n[client]\npassphrase = s3cret\n");
+    home.chmod("runner.cfg", 0o644);
+    let said = home.run(&["-c", "runner.cfg", "check", "--offline"]);
+    fails(&said, 77, &["chmod go=", "runner.cfg"]);
+    assert!(!said.err.contains("s3cret"));
+}
+
+#[test]
+fn init_lays_out_a_private_directory_and_never_over_another() {
+    let home = Home::new();
+    let said = good(home.run(&["init", "runner"]));
+    assert!(said.contains("mig-runner -c") && said.contains(".migrc"), "{said}");
+    assert_eq!(names(&home.path("runner")), ["plugins", "runner.cfg", "runners", "spool"]);
+    assert_eq!(home.path("runner/spool").metadata().unwrap().mode() & 0o777, 0o700);
+    fails(&home.run(&["init", "runner"]), 73, &["not empty"]);
+}
+
+#[test]
+fn next_shows_times_and_refuses_what_has_none() {
+    let home = Home::new();
+    let paris = ["--timezone", "Europe/Paris", "--from", "2026-03-27T12:00:00Z", "-n", "3"];
+    let said = good(home.run(&[&["next", "--cron", "30 2 * * *"], &paris[..]].concat()));
+    // 02:30 is skipped on the 29th: the time is at the end of the gap.
+    assert_eq!(
+        said,
+        "2026-03-28T02:30:00+01:00\n2026-03-29T03:00:00+02:00\n2026-03-30T02:30:00+02:00\n"
+    );
+    fails(&home.run(&["next", "--cron", "0 0 31 2 *"]), 65, &["no time after"]);
+    fails(&home.run(&["next", "--cron", "5-1 * * * *"]), 65, &["minute", "reversed"]);
+    fails(
+        &home.run(&["next", "--cron", "@daily", "--timezone", "Mars/Phobos"]),
+        65,
+        &["Mars/Phobos"],
+    );
+    let last = home.run(&["next", "--cron", "0 0 1 1 * 2027", "--from", "2026-01-01T00:00:00Z"]);
+    assert_eq!((last.exit, last.out.as_str()), (0, "2027-01-01T00:00:00Z\n"));
+    assert!(last.err.contains("finished"), "{last:?}");
+}
+
+#[test]
+fn action_prints_what_is_signed() {
+    let home = Home::new();
+    home.write(
+        "a.json",
+        r#"{"name":"n & m","target":"t","validfrom":"2026-11-22T12:00:00Z","expireafter":"2026-11-22T12:05:00Z","operations":[{"module":"file","parameters":{"b":"<x>","a":1.0}}]}"#,
+    );
+    let operations = r#"[{"module":"file","parameters":{"a":1,"b":"\u003cx\u003e"}}]"#;
+    assert_eq!(
+        good(home.run(&["action", "a.json"])),
+        format!(
+            "name=n & m;target=t;validfrom=1795348800;expireafter=%!s(int64=1795349100);operations={operations};"
+        )
+    );
+    let json = good(home.run(&["action", "--json", "a.json"]));
+    assert!(json.contains(&format!("\"operations\":{operations}")), "{json}");
+    home.write("bad.json", "{\n  \"name\": nothing }");
+    fails(&home.run(&["action", "bad.json"]), 65, &["bad.json", "line 2"]);
+    fails(&home.run(&["action", "none.json"]), 66, &["none.json"]);
+}
+
+#[test]
+fn a_start_without_its_key_is_refused_with_the_reason() {
+    let home = Home::new();
+    assert_eq!(home.run(&["init", "runner"]).exit, 0);
+    fails(&home.with_config(&[]), 78, &["clientconfpath", ".migrc"]);
+    std::fs::create_dir(home.path("g")).unwrap();
+    home.chmod("g", 0o700);
+    let missing = "0123456789ABCDEF0123456789ABCDEF01234567";
+    home.client(missing, "http://127.0.0.1:9/");
+    fails(&home.with_config(&[]), 78, &[missing, "no secret key"]);
+}
+
+#[test]
+fn what_others_can_write_is_refused_with_the_chmod() {
+    let home = Home::installed();
+    for folder in ["runner/runners", "runner/plugins", "runner/spool/action/new", "runner"] {
+        home.chmod(folder, 0o770);
+        fails(&home.with_config(&["run"]), 77, &["chmod go-w", folder]);
+        home.chmod(folder, 0o700);
+    }
+}
+
+#[test]
+fn a_directory_has_one_runner() {
+    let mut home = Home::installed();
+    let log = home.start(&["-c", "runner/runner.cfg"]);
+    log.until("ready");
+    fails(&home.with_config(&["run"]), 75, &["another runner", "spool"]);
+    // With another spool it would launch the same jobs a second time.
+    let config = home.read("runner/runner.cfg");
+    let other =
+        config.replace("[runner]", &format!("[runner]\nspool = {}", home.path("s").display()));
+    home.write("other.cfg", &other);
+    fails(&home.run(&["-c", "other.cfg", "run"]), 75, &["another runner", "runners"]);
+    assert!(home.with_config(&["status"]).out.starts_with("A runner works in "));
+}
+
+#[test]
+fn trigger_puts_a_run_into_the_spool_and_people_steer_it() {
+    let home = Home::installed();
+    let said = home.with_config(&["trigger", "setuid"]);
+    assert_eq!(said.exit, 0, "{said:?}");
+    // The sample jobs are paused, and nobody runs.
+    assert!(said.err.contains("paused") && said.err.contains("no runner"), "{said:?}");
+    let id = said.out.trim();
+    let file = format!("runner/spool/action/new/{id}.json");
+    assert_eq!(home.path(&file).metadata().unwrap().mode() & 0o777, 0o600);
+    assert!(home.read(&file).starts_with(&format!("{{\"version\":1,\"id\":\"{id}\",\"seq\":1,")));
+    assert_eq!(names(&home.path("runner/spool/.tmp")), [""; 0]);
+
+    let status = home.with_config(&["status"]);
+    assert_eq!(status.exit, 0, "{status:?}");
+    assert!(status.out.contains(id) && status.out.contains("No runner"), "{status:?}");
+    assert!(status.out.lines().all(|line| line.chars().count() <= 80), "{status:?}");
+
+    good(home.with_config(&["cancel", id]));
+    let status = home.with_config(&["status", "--json"]);
+    assert_eq!(status.exit, 1, "{status:?}");
+    let report: serde_json::Value = serde_json::from_str(&status.out).unwrap();
+    assert_eq!(report["waiting"][0]["why"], "it was cancelled");
+    assert_eq!(report["jobs"][1]["last"]["folder"], "action/invalid");
+    fails(&home.with_config(&["cancel", id]), 66, &["action/invalid"]);
+
+    assert!(good(home.with_config(&["retry", "--all"])).contains("action/invalid → action/new"));
+    assert_eq!(names(&home.path("runner/spool/action/invalid")), [""; 0]);
+    fails(&home.with_config(&["retry", "nothing"]), 66, &["nothing"]);
+}
+
+#[test]
+fn a_run_is_followed_on_its_way() {
+    let mut home = Home::installed();
+    let lines = home.start(&["-c", "runner/runner.cfg", "trigger", "--wait", "setuid"]);
+    let id = lines.until("setuid.");
+    assert!(lines.until("→ action/new").ends_with(&id));
+    good(home.with_config(&["cancel", &id]));
+    assert!(lines.until("action/new → action/invalid").ends_with(&id));
+}
+
+#[test]
+fn a_job_that_is_wrong_or_missing_is_told() {
+    let home = Home::installed();
+    fails(&home.with_config(&["trigger", "nosuch"]), 66, &["nosuch", "setuid"]);
+    home.write("runner/runners/bad/entity.cfg", "[configuration]\nplugin = report.sh\n");
+    home.write("runner/runners/bad/action.json", r#"{"name":"n","target":"t","operations":[]}"#);
+    home.chmod("runner/runners/bad", 0o700);
+    fails(&home.with_config(&["trigger", "bad"]), 65, &["entity.cfg", "schedule is missing"]);
+    home.write("runner/runners/bad/entity.cfg", "[configuration]\nschedule = \"@daily\"\n");
+    home.write("runner/runners/bad/action.json", "{\"name\":");
+    fails(&home.with_config(&["trigger", "bad"]), 65, &["action.json"]);
+}
+
+#[test]
+fn check_tells_every_fault() {
+    let home = Home::installed();
+    let said = home.with_config(&["check", "--offline"]);
+    assert_eq!(said.exit, 0, "{said:?}");
+    assert!(said.out.contains("ok    job setuid: at 04:15 every day, paused"), "{said:?}");
+
+    home.write("runner/runners/setuid/action.json", r#"{"name":"n"}"#);
+    std::fs::remove_file(home.path("runner/plugins/report.sh")).unwrap();
+    home.write("runner/spool/action/new/setuid.20261122T120000Z.json", "{");
+    let said = home.with_config(&["check"]);
+    assert_eq!(said.exit, 69, "{said:?}");
+    for fault in [
+        "FAULT cannot connect",
+        "FAULT job authorized-keys: there is no plugin report.sh",
+        "FAULT job setuid: ",
+        "FAULT action/new/setuid.20261122T120000Z.json: it is no JSON object",
+    ] {
+        assert!(said.out.contains(fault), "no {fault:?} in {said:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_nobody_reads_is_no_failure() {
+    let home = Home::new();
+    let mut command = home.command(&["next", "--cron", "* * * * *", "-n", "100000"]);
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

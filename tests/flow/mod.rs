@@ -1,0 +1,21 @@
+//! Runs, from a job's folder to its plugins, with the real programs.
+
+#![cfg(test)]
+
+/// Crashes, and what the original runner left: nothing is lost, nothing done twice.
+mod crash;
+/// Actions that people put into the spool, and what a results document holds.
+mod hand;
+/// Jobs that come, change and go, and their slots.
+mod jobs;
+/// What people may do with `mv` and `rm` while the runner runs.
+mod moves;
+/// Signals: an ordered stop from every state, and a reload.
+mod signals;
+/// What fails for a while: the API, the key, plugins, a second runner.
+mod trouble;
+
+/// A schedule that is never due while a test runs: its runs are triggered.
+const NEVER: &str = "schedule = \"0 0 1 1 *\"";
+/// A plugin that notes each delivery, as `JOB RUN ACTION ATTEMPT`.
+const NOTE: &str = "cat > /dev/null; echo $MIG_JOB $MIG_RUN $MIG_ACTION_ID $MIG_ATTEMPT >> notes";

@@ -1,0 +1,103 @@
+//! What people may do with `mv` and `rm` while the runner runs; it sees it by what it watches.
+
+#![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
+
+use std::fs;
+
+use rustix::process::Signal;
+
+use super::{NEVER, NOTE};
+use crate::rig::{Rig, wait_until};
+
+/// A rig whose job has a plugin, and that much time for its action.
+fn rig(expiry: &str) -> Rig {
+    let rig = Rig::new();
+    rig.plugin("note", NOTE);
+    rig.job("job", &format!("{NEVER}\nexpiry = {expiry}\nplugin = note"));
+    rig
+}
+
+#[test]
+fn what_is_taken_out_of_new_is_not_sent_until_it_is_put_back() {
+    let mut rig = rig("2s");
+    rig.kill_platform();
+    let runner = rig.runner();
+    let runs = [rig.trigger("job"), rig.trigger("job")];
+    runner.wait_said("action not sent yet", &[("fate", "Refused")]);
+    rig.mv(&runs[0], "action/new", "action/invalid");
+    fs::remove_file(rig.entry("action/new", &runs[1])).unwrap();
+    rig.start_platform();
+    runner.signal(Signal::HUP);
+    let sent = rig.trigger("job");
+    rig.wait_done(&sent);
+    assert_eq!(rig.database().names().len(), 1);
+    rig.mv(&runs[0], "action/invalid", "action/new");
+    rig.wait_done(&runs[0]);
+    assert_eq!(rig.database().names().len(), 2);
+    assert_eq!(rig.left("notes").lines().count(), 2);
+}
+
+#[test]
+fn what_is_moved_to_done_is_fetched_now() {
+    let rig = rig("1h");
+    let runner = rig.runner();
+    let run = rig.trigger("job");
+    rig.hurry(&run, "mig-runner: job");
+    let document = rig.wait_done(&run);
+    assert_eq!(document["commands"].as_array().unwrap().len(), 1);
+    // Anew, into a document of its own, and to every plugin again.
+    rig.mv(&run, "command/done", "command/ready");
+    wait_until("another delivery", || rig.left("notes").lines().count() == 2);
+    rig.wait_done(&run);
+    let first = rig.home(&format!("results/{}.json", document["action"]["id"]));
+    let first = fs::canonicalize(first).unwrap();
+    let folder = fs::read_dir(first.parent().unwrap()).unwrap();
+    assert_eq!(folder.count(), 2);
+    // Forgotten.
+    fs::remove_file(rig.entry("command/done", &run)).unwrap();
+    fs::remove_file(rig.entry("action/done", &run)).unwrap();
+    runner.stop(Signal::TERM);
+    let runner = rig.runner();
+    assert_eq!(rig.spool(), [""; 0]);
+    assert_eq!(rig.database().names().len(), 1);
+    runner.stop(Signal::TERM);
+    rig.check_clean();
+}
+
+#[test]
+fn what_lacks_what_its_folder_needs_is_buried_with_what_to_do() {
+    let rig = rig("2s");
+    let runner = rig.runner();
+    let run = rig.trigger("job");
+    rig.wait_done(&run);
+    rig.mv(&run, "command/done", "command/returned");
+    // Nothing is owed: it is finished once more.
+    rig.wait_in("command/done", &run);
+    // A run that was never accepted.
+    rig.job("paused", &format!("{NEVER}\npaused = true"));
+    runner.wait_said("job added", &[("job", "paused")]);
+    let paused = rig.trigger("paused");
+    rig.wait_in("action/new", &paused);
+    rig.mv(&paused, "action/new", "action/inflight");
+    let buried = rig.wait_in("action/invalid", &paused);
+    assert!(buried["reason"].as_str().unwrap().contains("action/new"), "{buried}");
+    assert_eq!(rig.left("notes").lines().count(), 1);
+    assert_eq!(rig.database().names(), ["mig-runner: job"]);
+}
+
+#[test]
+fn a_copy_of_a_run_is_no_run() {
+    let rig = rig("1h");
+    let runner = rig.runner();
+    let run = rig.trigger("job");
+    rig.wait_in("action/inflight", &run);
+    runner.wait_said("action accepted", &[("run", &run)]);
+    let copy = "job.20200101T000000Z";
+    fs::copy(rig.entry("action/inflight", &run), rig.entry("action/inflight", copy)).unwrap();
+    let reason = rig.home(&format!("spool/action/invalid/{copy}.json.reason"));
+    wait_until("its reason", || {
+        fs::read_to_string(&reason).is_ok_and(|text| text.contains(&format!("a copy of {run}")))
+    });
+    assert_eq!(rig.database().names(), ["mig-runner: job"]);
+    assert_eq!(rig.entries("action/inflight"), [run]);
+}

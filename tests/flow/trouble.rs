@@ -1,0 +1,114 @@
+//! What fails for a while: the API, the key, plugins, a second runner.
+
+#![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
+
+use std::fs;
+
+use super::{NEVER, NOTE};
+use crate::rig::key::Key;
+use crate::rig::{Rig, wait_until, write};
+
+/// The exit status that says that somebody else holds the spool.
+const LOCKED: i32 = 75;
+
+#[test]
+fn a_second_runner_is_refused_and_touches_nothing() {
+    let rig = Rig::new();
+    rig.job("job", &format!("{NEVER}\nexpiry = 2s"));
+    let runner = rig.runner();
+    // On the same spool, and on the same jobs with a spool of its own.
+    rig.write_config("other.cfg", "d", "other-spool");
+    for (config, text) in [("runner.cfg", "spool"), ("other.cfg", "jobs")] {
+        let output = rig.mig_runner(config, &[]).output().unwrap();
+        let messages = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(LOCKED), "{config}: {messages}");
+        assert!(messages.starts_with("mig-runner: another runner "), "{messages}");
+        assert!(messages.lines().count() == 1 && messages.contains(text), "{messages}");
+    }
+    // The first one goes on, and what it leaves is free.
+    rig.wait_done(&rig.trigger("job"));
+    runner.kill();
+    rig.runner();
+}
+
+#[test]
+fn an_api_that_is_down_delays_runs_and_loses_none() {
+    let mut rig = Rig::new();
+    rig.plugin("note", NOTE);
+    rig.job("job", &format!("{NEVER}\nexpiry = 5s\ndelayresults = 0s\nplugin = note"));
+    rig.kill_platform();
+    let runner = rig.runner();
+    let fired = rig.trigger("job");
+    runner.wait_said("action not sent yet", &[("run", &fired), ("fate", "Refused")]);
+    rig.start_platform();
+    wait_until("the agent's answer", || rig.database().is_completed("mig-runner: job"));
+    // Again, when its results are to be fetched.
+    rig.kill_platform();
+    runner.wait_said("results not fetched yet", &[("run", &fired)]);
+    let record = rig.wait_in("command/inflight", &fired);
+    assert!(record["error"].as_str().unwrap().contains("cannot connect"), "{record}");
+    rig.start_platform();
+    let document = rig.wait_done(&fired);
+    assert_eq!(document["commands"].as_array().unwrap().len(), 1, "{document}");
+    runner.wait_said("the API serves again", &[]);
+    assert_eq!(rig.database().names(), ["mig-runner: job"]);
+    assert_eq!(rig.left("notes").lines().count(), 1);
+}
+
+#[test]
+fn a_key_that_is_not_there_is_named_and_nothing_is_begun() {
+    let rig = Rig::new();
+    let text = fs::read_to_string(rig.path("migrc")).unwrap();
+    let wrong = "0123456789ABCDEF0123456789ABCDEF01234567";
+    write(&rig.path("migrc"), text.replace(rig.key.fingerprint(), wrong));
+    let output = rig.mig_runner("runner.cfg", &[]).output().unwrap();
+    let messages = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert!(messages.contains(wrong), "{messages}");
+    assert!(messages.contains(rig.key.home().to_str().unwrap()), "{messages}");
+    assert_eq!(messages.lines().count(), 1, "{messages}");
+}
+
+#[test]
+fn runs_wait_for_a_key_until_the_platform_knows_it() {
+    let mut rig = Rig::new();
+    rig.job("job", &format!("{NEVER}\nexpiry = 3s"));
+    // The platform knows the rig's first key only.
+    rig.key = Key::generate(&rig.path("h"), "Other <other@localhost>");
+    rig.point_at(&rig.address.clone());
+    let runner = rig.runner();
+    let run = rig.trigger("job");
+    let said = runner.wait_said("action not sent yet", &[("run", &run), ("fate", "Refused")]);
+    assert!(said["error"].as_str().unwrap().contains("answered 401"), "{said}");
+    rig.database().insert_investigator("other", rig.key.fingerprint(), &rig.key.export());
+    rig.wait_done(&run);
+    assert_eq!(rig.database().names(), ["mig-runner: job"]);
+}
+
+#[test]
+fn a_plugin_that_fails_is_tried_again_and_holds_up_no_other() {
+    let rig = Rig::new();
+    rig.plugin("note", NOTE);
+    rig.plugin(
+        "fails",
+        "echo went wrong >&2; mkdir first && exit 3; mkdir second && exit 75; echo done > taken",
+    );
+    let plugins = "plugin = fails\nplugin = later\nplugin = note";
+    rig.job("job", &format!("{NEVER}\nexpiry = 2s\n{plugins}"));
+    let runner = rig.runner();
+    let run = rig.trigger("job");
+    wait_until("the plugin that works", || !rig.left("notes").is_empty());
+    rig.wait_in("command/returned", &run);
+    let missing = runner.wait_said("cannot run plugin", &[("run", &run), ("plugin", "later")]);
+    assert!(missing["error"].as_str().unwrap().contains("later"), "{missing}");
+    runner.wait_said("plugin output", &[("plugin", "fails"), ("line", "went wrong")]);
+    rig.plugin("later", NOTE);
+    rig.wait_done(&run);
+    assert_eq!(rig.left("taken"), "done\n");
+    let notes = rig.left("notes");
+    let attempts: Vec<&str> = notes.lines().map(|line| line.rsplit(' ').next().unwrap()).collect();
+    assert_eq!(attempts.len(), 2, "{notes}");
+    assert_eq!(attempts[0], "1", "{notes}");
+    let done = rig.wait_in("command/done", &run);
+    assert_eq!(done["error"], serde_json::Value::Null, "{done}");
+}

@@ -1,0 +1,67 @@
+//! The manual pages against the program: what the one names, the other has.
+#![expect(clippy::disallowed_methods, reason = "tests read files as people do")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Returns the keys that a file of the configuration's reader asks for.
+fn asked(source: &str) -> BTreeSet<String> {
+    let text = read(source);
+    let text: String = text.split_whitespace().collect();
+    let code = text.split("#[cfg(test)]").next().unwrap();
+    let calls = [
+        ".required(\"",
+        ".text(\"",
+        ".path(\"",
+        ".number(\"",
+        ".duration(\"",
+        ".flag(\"",
+        ".keep(\"",
+        ".choice(\"",
+        ".secret(\"",
+        ".names(\"",
+        ".list(\"",
+    ];
+    let mut keys = BTreeSet::new();
+    for call in calls {
+        for rest in code.split(call).skip(1) {
+            keys.insert(rest.split('"').next().unwrap().to_owned());
+        }
+    }
+    keys
+}
+
+/// Returns the keys that the manual page describes.
+fn described(page: &str) -> BTreeSet<String> {
+    let items = page.lines().filter_map(|line| line.strip_prefix(".It Cm "));
+    items.flat_map(|keys| keys.split(" , Cm ")).map(ToOwned::to_owned).collect()
+}
+
+#[test]
+fn every_key_of_the_configuration_is_described_and_no_other() {
+    let sources = ["runner", "job", "client", "logging"];
+    let asked: BTreeSet<String> =
+        sources.iter().flat_map(|name| asked(&format!("src/config/{name}.rs"))).collect();
+    assert!(asked.contains("checkdirectory") && asked.contains("macro"), "{asked:?}");
+    assert_eq!(described(&read("man/runner.cfg.5")), asked);
+}
+
+#[test]
+fn every_page_is_clean() {
+    let pages: Vec<PathBuf> =
+        std::fs::read_dir(root().join("man")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(!pages.is_empty());
+    let lint = Command::new("mandoc").args(["-Tlint", "-W", "warning"]).args(&pages).output();
+    let lint = lint.expect("mandoc is missing: .ci/packages test installs it");
+    assert!(lint.status.success(), "{}", String::from_utf8_lossy(&lint.stdout));
+}

@@ -1,0 +1,194 @@
+//! What stands between a runner and its platform, and plays tricks on the runner.
+//!
+//! Each connection carries one request. A request in which the text of a trick stands meets
+//! that trick, once; all others are passed on.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::Rig;
+use super::database::Database;
+
+/// What happens to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trick {
+    /// The platform does as it is asked, and 500 is answered with this message of the API.
+    Refused(&'static str),
+    /// The same for an action of this name, of which the platform forgets who signed it.
+    RefusedUnsigned(&'static str),
+    /// The platform does as it is asked, and nothing is answered.
+    AnswerLost,
+    /// The platform does as it is asked, and half of the answer arrives.
+    AnswerCut,
+    /// The platform does as it is asked, and the answer is this late.
+    AnswerHeld(Duration),
+    /// The platform gets it this late, and answers.
+    Slow(Duration),
+    /// Nothing is answered, and the platform gets it this late.
+    Late(Duration),
+    /// The connection breaks before the whole request was read.
+    RequestCut,
+    /// Something in front of the platform answers 502, and the platform gets nothing.
+    BadGateway,
+}
+
+/// A proxy that runs.
+pub(crate) struct Proxy {
+    /// Where it listens.
+    pub(crate) address: String,
+    end: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What every connection knows.
+struct Desk {
+    upstream: String,
+    database: PathBuf,
+    tricks: Mutex<Vec<(String, Trick)>>,
+}
+
+impl Proxy {
+    /// Puts a proxy in front of the platform, with a trick for the next request that holds this text,
+    /// for each of them.
+    pub(crate) fn start(rig: &Rig, tricks: &[(&str, Trick)]) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let tricks = tricks.iter().map(|(text, trick)| ((*text).to_owned(), *trick)).collect();
+        let desk = Arc::new(Desk {
+            upstream: rig.address.clone(),
+            database: rig.path("p/data/mig.db"),
+            tricks: Mutex::new(tricks),
+        });
+        let end = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&end);
+        let thread = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if ended.load(Ordering::Relaxed) {
+                    return;
+                }
+                let desk = Arc::clone(&desk);
+                // A runner that was killed leaves its connections broken.
+                std::thread::spawn(move || desk.serve(stream?));
+            }
+        });
+        Proxy { address, end, thread: Some(thread) }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.end.store(true, Ordering::Relaxed);
+        TcpStream::connect(&self.address).ok();
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+impl Desk {
+    fn serve(&self, mut client: TcpStream) -> io::Result<()> {
+        let head = read_head(&mut client)?;
+        let mut body = vec![0; length(&head)];
+        let half = body.len() / 2;
+        client.read_exact(&mut body[..half])?;
+        let trick = self.trick(&head, &body[..half]);
+        if trick == Some(Trick::RequestCut) {
+            return client.shutdown(Shutdown::Both);
+        }
+        client.read_exact(&mut body[half..])?;
+        if let Some(Trick::Late(span)) = trick {
+            client.shutdown(Shutdown::Both)?;
+            pause(span);
+            return self.pass_on(&head, &body).map(drop);
+        }
+        if trick == Some(Trick::BadGateway) {
+            let page = "<h1>502 Bad Gateway</h1>";
+            return client.write_all(&answer("502 Bad Gateway", "text/html", page));
+        }
+        if let Some(Trick::Slow(span)) = trick {
+            pause(span);
+        }
+        let passed = self.pass_on(&head, &body)?;
+        client.write_all(&match trick {
+            Some(Trick::Refused(message)) => refusal(message),
+            Some(Trick::RefusedUnsigned(name)) => {
+                Database::open(&self.database).forget_signers(name);
+                refusal("Failed to store signature: 'pq: connection reset by peer'")
+            }
+            Some(Trick::AnswerLost) => Vec::new(),
+            Some(Trick::AnswerCut) => passed[..passed.len() / 2].to_vec(),
+            Some(Trick::AnswerHeld(span)) => {
+                pause(span);
+                passed
+            }
+            _ => passed,
+        })
+    }
+
+    /// Returns the trick for a request, of which half of the body is enough to tell.
+    fn trick(&self, head: &str, body: &[u8]) -> Option<Trick> {
+        let (line, _) = head.split_once('\r')?;
+        let body = String::from_utf8_lossy(body);
+        let mut tricks = self.tricks.lock().unwrap();
+        let at = tricks.iter().position(|(text, _)| line.contains(text) || body.contains(text))?;
+        Some(tricks.remove(at).1)
+    }
+
+    /// Returns the platform's whole answer, after which it closes.
+    fn pass_on(&self, head: &str, body: &[u8]) -> io::Result<Vec<u8>> {
+        let mut platform = TcpStream::connect(&self.upstream)?;
+        let lines = head.lines().filter(|line| {
+            !line.is_empty() && !line.to_ascii_lowercase().starts_with("connection:")
+        });
+        let head: String = lines.map(|line| format!("{line}\r\n")).collect();
+        platform.write_all(format!("{head}connection: close\r\n\r\n").as_bytes())?;
+        platform.write_all(body)?;
+        let mut answer = Vec::new();
+        platform.read_to_end(&mut answer)?;
+        Ok(answer)
+    }
+}
+
+/// The time for which something is late is what the test is about.
+#[expect(clippy::disallowed_methods, reason = "what is late has no event to wait for")]
+fn pause(span: Duration) {
+    std::thread::sleep(span);
+}
+
+fn read_head(stream: &mut TcpStream) -> io::Result<String> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    Ok(String::from_utf8(head).unwrap())
+}
+
+fn length(head: &str) -> usize {
+    let mut lengths = head.lines().filter_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().unwrap())
+    });
+    lengths.next().unwrap_or_default()
+}
+
+/// Returns the API's own way to say 500.
+fn refusal(message: &str) -> Vec<u8> {
+    let message = serde_json::Value::from(message);
+    let body = format!(
+        r#"{{"collection":{{"version":"1.0","href":"","template":{{}},"error":{{"code":"7","message":{message}}}}}}}"#
+    );
+    answer("500 Internal Server Error", "application/json", &body)
+}
+
+fn answer(status: &str, kind: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
