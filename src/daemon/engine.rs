@@ -25,6 +25,7 @@ use super::workers::{Pool, Task, Workers};
 use super::{Event, Parts};
 use crate::chain::Chain;
 use crate::clock::{after, before};
+use crate::metrics::Metrics;
 use crate::spool::{Folder, Record, Run, SpoolError};
 use crate::stage::submit::{Around, JobState, VALID_SINCE};
 use crate::stage::{Move, Pause, Step, Work, collect, deliver, fetch, submit};
@@ -45,6 +46,8 @@ pub(crate) struct Engine {
     pub(super) workers: Workers,
     queues: [VecDeque<Key>; 2],
     pub(super) held: Vec<Held>,
+    /// Counted only if somebody wants to read it.
+    pub(super) metrics: Option<Metrics>,
 }
 
 impl Engine {
@@ -62,6 +65,7 @@ impl Engine {
             workers,
             queues: [VecDeque::new(), VecDeque::new()],
             held: Vec::new(),
+            metrics: None,
         }
     }
 
