@@ -143,7 +143,12 @@ fn begin(
         clock: Arc::clone(clock),
         log: root.clone(),
     };
-    Ok((Daemon::new(parts, bench, reopen(Arc::clone(log))), held))
+    let daemon = Daemon::new(parts, bench, reopen(Arc::clone(log)));
+    let daemon = match &installation.config.metrics {
+        Some(path) => daemon.measured(path.clone()),
+        None => daemon,
+    };
+    Ok((daemon, held))
 }
 
 /// Refuses to run as another user than the one whose installation it is, before anything is made.

@@ -27,6 +27,7 @@ use super::workers::{Pool, Task, Workers};
 use super::{Event, Parts};
 use crate::chain::Chain;
 use crate::clock::{after, before};
+use crate::metrics::Metrics;
 use crate::spool::{Folder, Record, Run, SpoolError};
 use crate::stage::submit::{Around, JobState, VALID_SINCE};
 use crate::stage::{Move, Pause, Step, Work, collect, deliver, fetch, submit};
@@ -48,6 +49,8 @@ pub(crate) struct Engine {
     queues: [Queue; 2],
     pub(super) held: Vec<Held>,
     pub(super) pruning: Pruning,
+    /// Counted only if somebody wants to read it.
+    pub(super) metrics: Option<Metrics>,
 }
 
 impl Engine {
@@ -66,6 +69,7 @@ impl Engine {
             queues: [Queue::default(), Queue::default()],
             held: Vec::new(),
             pruning: Pruning::new(),
+            metrics: None,
         }
     }
 

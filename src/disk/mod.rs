@@ -20,6 +20,7 @@ pub(crate) mod counting;
 pub(crate) mod fs;
 pub(crate) mod guard;
 mod holder;
+mod publish;
 mod real;
 
 use std::io::{self, Read};
@@ -29,6 +30,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) use fs::{Entry, Fs, FsFile, Kind, Lock, Meta, Stamp};
 pub(crate) use holder::wait_until_free;
+pub(crate) use publish::publish;
 pub(crate) use real::RealFs;
 
 /// A call to the file system that failed.
