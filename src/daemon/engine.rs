@@ -42,6 +42,8 @@ pub(crate) struct Engine {
     pub(super) index: Index,
     pub(super) began: Timestamp,
     pub(super) strangers: Strangers,
+    /// The folder whose names are being looked at, and whether they are durable.
+    pub(super) listed: Option<(Folder, bool)>,
     pub(super) watches: Watches,
     pub(super) gate: Gate,
     pub(super) gated: BTreeSet<Key>,
@@ -62,6 +64,7 @@ impl Engine {
             index: Index::default(),
             began,
             strangers: Strangers::default(),
+            listed: None,
             watches: Watches::default(),
             gate: Gate::default(),
             gated: BTreeSet::new(),
