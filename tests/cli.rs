@@ -3,9 +3,27 @@
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "tests look behind the program's back")]
 
+mod operator;
+mod results;
+
 use std::os::unix::fs::MetadataExt;
 
 use super::home::{Home, Said, names};
+
+/// Every command.
+const COMMANDS: [&str; 11] = [
+    "run",
+    "init",
+    "check",
+    "status",
+    "next",
+    "trigger",
+    "retry",
+    "cancel",
+    "action",
+    "results",
+    "completions",
+];
 
 /// Checks that a command failed with one line that has each of `texts`.
 #[track_caller]
@@ -37,12 +55,11 @@ fn help_and_version_need_nothing() {
         );
     }
     let help = good(home.run(&["--help"]));
-    for command in
-        ["run", "init", "check", "status", "next", "trigger", "retry", "cancel", "action"]
-    {
+    for command in COMMANDS {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
         let own = good(home.run(&[command, "--help"]));
         assert!(own.contains("Usage: mig-runner"), "{own}");
+        assert!(own.contains(&format!("\n  mig-runner {command}")), "no example in {own}");
     }
     // Even with a configuration that is none.
     home.write("bad.cfg", "[");
@@ -243,28 +260,6 @@ fn a_job_that_is_wrong_or_missing_is_told() {
     home.write("runner/runners/bad/entity.cfg", "[configuration]\nschedule = \"@daily\"\n");
     home.write("runner/runners/bad/action.json", "{\"name\":");
     fails(&home.with_config(&["trigger", "bad"]), 65, &["action.json"]);
-}
-
-#[test]
-fn check_tells_every_fault() {
-    let home = Home::installed();
-    let said = home.with_config(&["check", "--offline"]);
-    assert_eq!(said.exit, 0, "{said:?}");
-    assert!(said.out.contains("ok    job setuid: at 04:15 every day, paused"), "{said:?}");
-
-    home.write("runner/runners/setuid/action.json", r#"{"name":"n"}"#);
-    std::fs::remove_file(home.path("runner/plugins/report.sh")).unwrap();
-    home.write("runner/spool/action/new/setuid.20261122T120000Z.json", "{");
-    let said = home.with_config(&["check"]);
-    assert_eq!(said.exit, 69, "{said:?}");
-    for fault in [
-        "FAULT cannot connect",
-        "FAULT job authorized-keys: there is no plugin report.sh",
-        "FAULT job setuid: ",
-        "FAULT action/new/setuid.20261122T120000Z.json: it is no JSON object",
-    ] {
-        assert!(said.out.contains(fault), "no {fault:?} in {said:?}");
-    }
 }
 
 #[test]

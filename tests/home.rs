@@ -121,6 +121,13 @@ impl Home {
         self.run(&[&["-c", "runner/runner.cfg"], arguments].concat())
     }
 
+    /// Kills the command that was started first, as a crash would.
+    pub(crate) fn kill_first(&mut self) {
+        let mut child = self.children.remove(0);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     /// Starts a command that goes on, and returns the lines that it writes.
     pub(crate) fn start(&mut self, arguments: &[&str]) -> Lines {
         let mut child = self.command(arguments).stdout(Stdio::piped()).spawn().unwrap();

@@ -1,4 +1,5 @@
 //! The manual pages against the program: what the one names, the other has.
+#![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "tests read files as people do")]
 
 use std::collections::BTreeSet;

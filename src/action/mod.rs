@@ -7,6 +7,7 @@
 mod check;
 mod compress;
 pub(crate) mod document;
+mod finding;
 mod go_json;
 mod parts;
 mod result;
@@ -14,11 +15,12 @@ pub(crate) mod sign;
 mod time;
 
 pub(crate) use check::CheckError;
+pub(crate) use finding::{Finding, findings};
 pub(crate) use go_json::{ParseError, Value};
 #[cfg(feature = "standalone")]
 pub(crate) use parts::Permissions;
 pub(crate) use parts::{Counters, Description, Investigator, Operation, Threat};
-pub(crate) use result::{Command, CommandError, Summary};
+pub(crate) use result::{Command, CommandError, CommandStatus, Summary};
 pub(crate) use sign::{SignError, SignVerdict, Signature, Signer};
 pub(crate) use time::Time;
 

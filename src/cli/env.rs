@@ -10,8 +10,15 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 /// Every variable that this program reads itself, as the manual lists them.
-pub(crate) const VARIABLES: [&str; 6] =
-    ["HOME", "TMPDIR", "GNUPGHOME", "MIGPGPPASSPHRASE", "CREDENTIALS_DIRECTORY", "JOURNAL_STREAM"];
+pub(crate) const VARIABLES: [&str; 7] = [
+    "HOME",
+    "TMPDIR",
+    "GNUPGHOME",
+    "MIGPGPPASSPHRASE",
+    "CREDENTIALS_DIRECTORY",
+    "JOURNAL_STREAM",
+    "NO_COLOR",
+];
 
 fn read(name: &str) -> Option<OsString> {
     debug_assert!(VARIABLES.contains(&name), "{name} is not in the manual");
@@ -59,4 +66,9 @@ pub(crate) fn credentials() -> Option<PathBuf> {
 /// Returns which stream of the process is systemd's journal.
 pub(crate) fn journal_stream() -> Option<String> {
     read("JOURNAL_STREAM").and_then(|stream| stream.into_string().ok())
+}
+
+/// Tells whether the user minds colours, as <https://no-color.org> has it.
+pub(crate) fn no_color() -> bool {
+    read("NO_COLOR").is_some()
 }

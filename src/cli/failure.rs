@@ -129,6 +129,22 @@ pub(crate) enum Failure {
         /// Those that there are.
         jobs: Vec<String>,
     },
+    /// There is nothing that a run has found.
+    #[error("there are no results {of}: {why}")]
+    NoResults {
+        /// Of which run or job.
+        of: String,
+        /// Why not.
+        why: String,
+    },
+    /// A results document cannot be read.
+    #[error("{} is no results document", path.display())]
+    Document {
+        /// The document.
+        path: PathBuf,
+        /// Where it is none.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A job is not usable.
     #[error("{}", lines.join("; "))]
     BadJob {
@@ -306,11 +322,14 @@ impl Failure {
                 Exit::Permission => Exit::Permission,
                 _ => Exit::NoInput,
             },
-            Failure::NoJob { .. } | Failure::NoSpool { .. } => Exit::NoInput,
+            Failure::NoJob { .. } | Failure::NoSpool { .. } | Failure::NoResults { .. } => {
+                Exit::NoInput
+            }
             Failure::Schedule(_)
             | Failure::BadJob { .. }
             | Failure::Name(_)
-            | Failure::Action { .. } => Exit::Data,
+            | Failure::Action { .. }
+            | Failure::Document { .. } => Exit::Data,
             Failure::Sign(error) => match error.verdict() {
                 SignVerdict::RetryLater => Exit::Unavailable,
                 SignVerdict::KeyUnusable => Exit::Config,

@@ -94,10 +94,16 @@ impl<'a> Hand<'a> {
         chown(path, Some(self.owner), None).map_err(give)
     }
 
-    /// Moves a file from one folder to another, unchanged.
-    pub(crate) fn shift(&self, name: &OsStr, from: Folder, to: Folder) -> Result<(), Failure> {
-        let (from, to) = (self.layout.folder(from).join(name), self.layout.folder(to).join(name));
-        Ok(self.disk.shift(&from, &to)?)
+    /// Moves a file from one folder to another, where it is named `becomes`, unchanged.
+    pub(crate) fn shift(
+        &self,
+        name: &OsStr,
+        from: Folder,
+        to: Folder,
+        becomes: &OsStr,
+    ) -> Result<(), Failure> {
+        let from = self.layout.folder(from).join(name);
+        Ok(self.disk.shift(&from, &self.layout.folder(to).join(becomes))?)
     }
 
     /// Returns the reason that stands beside a dead letter, if there is one that can be read.

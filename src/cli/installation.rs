@@ -123,6 +123,12 @@ impl Installation {
         Ok(meta.map_or_else(guard::user, |meta| meta.owner))
     }
 
+    /// Returns when the configuration was last written, if it is still there.
+    pub(crate) fn changed(&self) -> Result<Option<Timestamp>, DiskError> {
+        let Ok(file) = self.file.canonicalize() else { return Ok(None) };
+        Ok(self.disk().find(&file)?.map(|meta| meta.modified))
+    }
+
     /// Returns the jobs as the owner's runner would find them, none of which is known yet.
     pub(crate) fn jobs(&self, zone: TimeZone) -> Result<Jobs, DiskError> {
         Ok(Jobs::new(self.disk(), self.runners(), self.owner()?, zone))

@@ -9,6 +9,7 @@
 
 mod action;
 mod check;
+mod completions;
 mod env;
 mod failure;
 mod follow;
@@ -21,7 +22,7 @@ mod manual;
 mod next;
 mod outcome;
 mod output;
-mod page;
+mod results;
 mod retry;
 mod run;
 #[cfg(feature = "standalone")]
@@ -41,10 +42,12 @@ use crate::disk::guard;
 use crate::exit::Exit;
 use action::Action;
 use check::Check;
+use completions::Completions;
 use failure::Failure;
 use init::Init;
 use installation::{CONFIG_DEFAULT, Installation};
 use next::Next;
+use results::Results;
 use retry::{Cancel, Retry};
 use run::Run;
 use status::Status;
@@ -74,6 +77,8 @@ enum Command {
     Retry(Retry),
     Cancel(Cancel),
     Action(Action),
+    Results(Results),
+    Completions(Completions),
     Try(Trial),
 }
 
@@ -113,6 +118,8 @@ impl Arguments {
             Command::Retry(retry) => retry.run(&load()?),
             Command::Cancel(cancel) => cancel.run(&load()?),
             Command::Action(action) => action.run(load),
+            Command::Results(results) => results.run(&load()?),
+            Command::Completions(completions) => completions.run(),
             Command::Try(trial) => trial.run(),
         }
     }

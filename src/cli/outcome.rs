@@ -1,27 +1,19 @@
 //! What came of a run, in a few lines.
 
-use std::path::Path;
-
 use super::failure::Failure;
 use super::output;
 use crate::action::Summary;
 use crate::exit::Exit;
 use crate::spool::{DeliveryState, Record};
 
-/// Shows what came of a run that has ended.
-pub(crate) fn show(record: &Record, directory: &Path) -> Result<Exit, Failure> {
+/// Shows what came of a run that has ended, beside its results.
+pub(crate) fn show(record: &Record) -> Result<Exit, Failure> {
     if record.settings.send_only {
         output::answer(format!(
             "action {} was sent, its results are left to others",
             action(record)
         ))?;
         return Ok(Exit::Done);
-    }
-    if let Some(document) = &record.document {
-        output::answer(format!("results: {}", directory.join(document).display()))?;
-    }
-    if let Some(summary) = &record.summary {
-        output::answer(counts(summary))?;
     }
     for delivery in &record.plugins {
         output::answer(format!("plugin {}: {}", delivery.plugin, word(delivery.state)))?;

@@ -1,12 +1,14 @@
 //! Answers to stdout, messages to stderr: the only code that writes there.
 //!
 //! **Invariants.** What is written holds no control character but the line feeds
-//! that end its lines. An answer whose reader has gone away is no failure.
+//! that end its lines, and on a terminal our own colours. An answer whose reader has
+//! gone away is no failure.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
 
+use super::env;
 use super::failure::Failure;
 use crate::chain::escape;
 
@@ -24,6 +26,41 @@ pub(crate) fn speak_as(program: &'static str) {
 /// It cannot be written, for another reason than that nobody reads it.
 pub(crate) fn answer(line: impl Display) -> Result<(), Failure> {
     raw(&format!("{}\n", escape(&line.to_string())))
+}
+
+/// How a line looks on a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// As any other.
+    Plain,
+    /// The title of a part.
+    Title,
+    /// What a person should see first.
+    Alarm,
+}
+
+impl Style {
+    /// Returns what switches the style on.
+    const fn code(self) -> Option<&'static str> {
+        match self {
+            Style::Plain => None,
+            Style::Title => Some("\u{1b}[1m"),
+            Style::Alarm => Some("\u{1b}[1;31m"),
+        }
+    }
+}
+
+/// Writes one line of an answer, in colour where somebody looks at it and does not mind.
+///
+/// # Errors
+/// As [`answer`].
+pub(crate) fn styled(style: Style, line: impl Display) -> Result<(), Failure> {
+    match style.code() {
+        Some(code) if !env::no_color() && io::stdout().is_terminal() => {
+            raw(&format!("{code}{}\u{1b}[0m\n", escape(&line.to_string())))
+        }
+        _ => answer(line),
+    }
 }
 
 /// Writes an answer as it is: help, or a text of which each byte counts.

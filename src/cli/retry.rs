@@ -12,6 +12,7 @@ use super::output;
 use crate::chain::Chain;
 use crate::exit::Exit;
 use crate::names::{JobName, RunId};
+use crate::spool::record::{Content, RECORD_BYTES_MAX, classify};
 use crate::spool::{DeliveryState, Family, Folder, Record, View, run_id};
 
 /// Put runs back into the flow: dead letters, or what was given up
@@ -44,6 +45,8 @@ struct Back {
     name: OsString,
     from: Folder,
     to: Folder,
+    /// Its name there.
+    becomes: OsString,
 }
 
 impl Retry {
@@ -76,12 +79,43 @@ impl Retry {
         if self.all && moves.is_empty() {
             output::message("there is nothing to retry");
         }
-        for Back { name, from, to } in moves {
-            hand.shift(&name, from, to)?;
+        for Back { name, from, to, becomes } in moves {
+            if let Some(why) = self.hindrance(&hand, &name, from)? {
+                missing = true;
+                output::message(why);
+                continue;
+            }
+            hand.shift(&name, from, to, &becomes)?;
             output::answer(format!("{from} → {to}  {}", stem(&name)))?;
             forget_reason(&hand, from, &name);
         }
         Ok(if missing { Exit::NoInput } else { Exit::Done })
+    }
+
+    /// Says why a dead letter of the second family cannot go back: nothing but its record tells what
+    /// is to be fetched.
+    fn hindrance(
+        &self,
+        hand: &Hand<'_>,
+        name: &OsStr,
+        from: Folder,
+    ) -> Result<Option<String>, Failure> {
+        let Some(id) = command_id(name).filter(|_| from == Folder::Invalid) else {
+            return Ok(None);
+        };
+        let bytes = hand.disk.read(&hand.layout.folder(from).join(name), RECORD_BYTES_MAX)?;
+        let why = match classify(&bytes) {
+            Content::Record(record) if record.id == id => return Ok(None),
+            Content::Record(record) => format!("it is a copy of {}", record.id),
+            Content::Damaged(reason) => reason,
+            Content::Newer(version) => format!("it is of version {version}"),
+            Content::Action(_) => "it is an action and no record".to_owned(),
+        };
+        Ok(Some(format!(
+            "{} cannot go on: {why}; repair it, or copy {} from action/done to command/ready: its results are then fetched anew",
+            name.display(),
+            id.file_name()
+        )))
     }
 
     fn all_of(&self, view: &View<'_>) -> Result<Vec<Back>, Failure> {
@@ -91,6 +125,10 @@ impl Retry {
             for id in view.ids(folder)?.into_iter().filter(wanted) {
                 moves.extend(back(view, id.as_str())?);
             }
+        }
+        let names = view.names(Folder::Invalid)?.into_iter();
+        for name in names.filter(|name| command_id(name).is_some_and(|id| wanted(&id))) {
+            moves.extend(back(view, &stem(&name))?);
         }
         Ok(moves)
     }
@@ -117,7 +155,7 @@ impl Cancel {
             }
             // The reason first: who sees the dead letter finds it there.
             note_reason(&hand, &name);
-            if let Err(error) = hand.shift(&name, Folder::New, Folder::Invalid) {
+            if let Err(error) = hand.shift(&name, Folder::New, Folder::Invalid, &name) {
                 forget_reason(&hand, Folder::Invalid, &name);
                 return Err(error);
             }
@@ -133,12 +171,27 @@ fn back(view: &View<'_>, run: &str) -> Result<Option<Back>, Failure> {
         && let Some(found) = view.take(Folder::CommandDone, &id)?
         && let Some(to) = given_up(found.record())
     {
-        return Ok(Some(Back { name: id.file_name().into(), from: Folder::CommandDone, to }));
+        let name = OsString::from(id.file_name());
+        return Ok(Some(Back { name: name.clone(), from: Folder::CommandDone, to, becomes: name }));
     }
     let names = view.names(Folder::Invalid)?;
     let named = |name: &&OsString| name.as_os_str() == OsStr::new(run) || stem(name) == run;
     let found = names.iter().find(named);
-    Ok(found.map(|name| Back { name: name.clone(), from: Folder::Invalid, to: Folder::New }))
+    Ok(found.map(|name| {
+        let (to, becomes) = match command_id(name) {
+            Some(id) => (Folder::Ready, id.file_name().into()),
+            None => (Folder::New, name.clone()),
+        };
+        Back { name: name.clone(), from: Folder::Invalid, to, becomes }
+    }))
+}
+
+/// Returns the run of a dead letter that came from a folder of the second family.
+fn command_id(name: &OsStr) -> Option<RunId> {
+    let (id, number) = name.to_str()?.strip_suffix(".json")?.rsplit_once(".command")?;
+    let is_number = |text: &str| text.parse::<u32>().is_ok();
+    let is_ours = number.is_empty() || number.strip_prefix('-').is_some_and(is_number);
+    id.parse().ok().filter(|_| is_ours)
 }
 
 /// Returns where a run goes on of which something was given up.
@@ -186,4 +239,23 @@ fn forget_reason(hand: &Hand<'_>, folder: Folder, name: &OsStr) {
 
 fn stem(name: &OsStr) -> String {
     run_id(name).map_or_else(|| name.to_string_lossy().into_owned(), |id| id.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_letter_of_the_second_family_tells_its_run() {
+        let told = |name: &str| command_id(name.as_ref()).map(|id| id.to_string());
+        let id = "job.20261122T120000Z";
+        for good in ["job.20261122T120000Z.command.json", "job.20261122T120000Z.command-2.json"] {
+            assert_eq!(told(good).as_deref(), Some(id));
+        }
+        for none in
+            ["x.command.json", "job.20261122T120000Z.json", "job.20261122T120000Z.commandx.json"]
+        {
+            assert_eq!(told(none), None, "{none}");
+        }
+    }
 }

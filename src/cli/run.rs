@@ -21,14 +21,14 @@ use crate::config::client::ClientConfig;
 use crate::config::logging::LogTarget;
 use crate::config::runner::RunnerConfig;
 use crate::daemon::workers::{Bench, Expand};
-use crate::daemon::{Calendar, Daemon, Parts, Reopen, Settings};
+use crate::daemon::{Awaited, Calendar, Daemon, Parts, Reopen, Settings, Standby};
 use crate::disk::guard;
 use crate::disk::{Lock, RealFs};
 use crate::exit::Exit;
 use crate::job::scan::Jobs;
 use crate::logging::Log;
 use crate::plugin::Plugins;
-use crate::spool::Spool;
+use crate::spool::{Spool, SpoolError};
 use crate::stage::launch::Defaults;
 use crate::wake::Stop;
 
@@ -37,7 +37,12 @@ const ROOT: u32 = 0;
 
 /// Run the daemon: what happens without a command, too
 #[derive(Debug, Default, clap::Args)]
-pub(crate) struct Run {}
+#[command(after_help = "Examples:\n  mig-runner run\n  mig-runner run --standby")]
+pub(crate) struct Run {
+    /// Wait while another runner holds the spool or the jobs, and take over when it is gone
+    #[arg(long)]
+    standby: bool,
+}
 
 impl Run {
     /// Runs the daemon until it is told to stop.
@@ -53,7 +58,15 @@ impl Run {
         info!(log.root, "starting"; "version" => env!("CARGO_PKG_VERSION"),
         "config" => %installation.file.display(),
         "directory" => %installation.directory.display());
-        let ran = begin(installation, &clock, &log).and_then(|(daemon, _held)| Ok(daemon.run()?));
+        let begun = if self.standby {
+            take_over(installation, &clock, &log)
+        } else {
+            begin(installation, &clock, &log).map(Some)
+        };
+        let ran = begun.and_then(|begun| match begun {
+            Some((daemon, _held)) => Ok(daemon.run()?),
+            None => Ok(()),
+        });
         if let Err(failure) = &ran
             && !matches!(logging.target, LogTarget::Stdout)
         {
@@ -61,6 +74,33 @@ impl Run {
             crit!(log.root, "cannot run"; "error" => Chain(failure));
         }
         ran.map(|()| Exit::Done)
+    }
+}
+
+/// As [`begin`], once no other runner is there any more; nothing if a signal came first.
+fn take_over(
+    installation: &Installation,
+    clock: &Arc<dyn Clock>,
+    log: &Arc<Log>,
+) -> Result<Option<(Daemon, Lock)>, Failure> {
+    check_user(installation)?;
+    // What would be in the way when it counts is told now.
+    let settings = Some(&installation.config.client);
+    let (client, path) = installation::client(settings)?;
+    drop(key::open(settings, &client, &path)?);
+    let standby = Standby::begin(reopen(Arc::clone(log)))?;
+    loop {
+        let held = match begin(installation, clock, log) {
+            Err(Failure::Spool(SpoolError::Locked { .. })) => installation.layout.lock(),
+            Err(Failure::JobsHeld { path }) => path,
+            begun => return begun.map(Some),
+        };
+        info!(log.root, "standing by: another runner works"; "path" => %held.display());
+        if standby.wait(held)? == Awaited::Stopped {
+            info!(log.root, "stopped");
+            return Ok(None);
+        }
+        info!(log.root, "the other runner is gone: taking over");
     }
 }
 
@@ -103,7 +143,12 @@ fn begin(
         clock: Arc::clone(clock),
         log: root.clone(),
     };
-    Ok((Daemon::new(parts, bench, reopen(Arc::clone(log))), held))
+    let daemon = Daemon::new(parts, bench, reopen(Arc::clone(log)));
+    let daemon = match &installation.config.metrics {
+        Some(path) => daemon.measured(path.clone()),
+        None => daemon,
+    };
+    Ok((daemon, held))
 }
 
 /// Refuses to run as another user than the one whose installation it is, before anything is made.

@@ -14,7 +14,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::disk::{Disk, DiskError, HAND_PREFIX, RealFs};
+use crate::spool::Layout;
 
+/// Where a directory's spool is.
+const SPOOL: &str = "spool";
 /// Where a directory's scratch folder is.
 const SCRATCH: &str = "spool/.tmp";
 /// The directory in the template's `runner.cfg`, which the new one takes the place of.
@@ -108,6 +111,8 @@ pub(crate) fn lay_out(folder: &Path) -> Result<PathBuf, TemplateError> {
     for name in FOLDERS.iter().chain([&SCRATCH]) {
         disk.make_folders(&folder.join(name))?;
     }
+    // So that a run can be triggered before the runner first starts.
+    crate::spool::found(&disk, &Layout::new(folder.join(SPOOL)))?;
     for (name, mode, text) in TEMPLATE {
         let path = folder.join(name);
         disk.make_folders(path.parent().unwrap_or(&folder))?;

@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::follow::{Ending, Follower};
 use super::hand::Hand;
 use super::installation::Installation;
-use super::{outcome, output, run};
+use super::{output, results, run};
 use crate::clock::{Clock, SystemClock};
 use crate::exit::Exit;
 use crate::job::Job;
@@ -52,7 +52,7 @@ impl Trigger {
         }
         match follower {
             None => Ok(Exit::Done),
-            Some(follower) => finish(follower, installation),
+            Some(follower) => finish(follower, &hand, installation),
         }
     }
 }
@@ -85,8 +85,12 @@ fn record(job: &Job, installation: &Installation, now: Timestamp) -> Result<Reco
     Ok(launch::record(job, id, Origin::Trigger, &defaults, now, next))
 }
 
-/// Shows the run's moves until it has ended, and what came of it.
-fn finish(follower: Follower<'_>, installation: &Installation) -> Result<Exit, Failure> {
+/// Shows the run's moves until it has ended, and what it found.
+fn finish(
+    follower: Follower<'_>,
+    hand: &Hand<'_>,
+    installation: &Installation,
+) -> Result<Exit, Failure> {
     let record = match follower.follow()? {
         Ending::Finished(record) => record,
         Ending::Invalid(reason) => {
@@ -98,5 +102,5 @@ fn finish(follower: Follower<'_>, installation: &Installation) -> Result<Exit, F
             return Ok(Exit::Data);
         }
     };
-    outcome::show(&record, &installation.directory)
+    results::show(hand, &record, &installation.directory)
 }

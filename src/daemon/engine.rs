@@ -14,7 +14,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use slog::{error, info};
+use slog::error;
 
 use super::calendar::Slot;
 use super::gate::Gate;
@@ -29,13 +29,12 @@ use super::workers::{Pool, Task, Workers};
 use super::{Event, Parts};
 use crate::chain::Chain;
 use crate::clock::{after, before};
+use crate::metrics::Metrics;
 use crate::names::JobName;
 use crate::spool::{Folder, Record, Run, SpoolError};
 use crate::stage::submit::{Around, JobState, VALID_SINCE};
 use crate::stage::{Move, Pause, Step, Work, collect, deliver, fetch, submit};
 
-/// How much of the disk's bytes and files must be free for a new action to be posted.
-const ROOM_MIN: f64 = 0.05;
 /// How long the engine sleeps at the most, so that a clock that was set is noticed.
 const NAP: Duration = Duration::from_secs(60);
 
@@ -47,6 +46,8 @@ pub(crate) struct Engine {
     pub(super) ledger: Ledger,
     pub(super) began: Timestamp,
     pub(super) strangers: Strangers,
+    /// The folder whose names are being looked at, and whether they are durable.
+    pub(super) listed: Option<(Folder, bool)>,
     pub(super) watches: Watches,
     pub(super) gate: Gate,
     pub(super) gated: BTreeSet<Key>,
@@ -54,10 +55,12 @@ pub(crate) struct Engine {
     queues: [Queue; 2],
     pub(super) held: Vec<Held>,
     /// Whether the disk has room for new actions and their results.
-    room: bool,
+    pub(super) room: bool,
     /// Slots that could not be launched, and when that is tried again.
     pub(super) unlaunched: BTreeMap<JobName, (Slot, Timestamp)>,
     pub(super) pruning: Pruning,
+    /// Counted only if somebody wants to read it.
+    pub(super) metrics: Option<Metrics>,
 }
 
 impl Engine {
@@ -70,6 +73,7 @@ impl Engine {
             ledger: Ledger::default(),
             began,
             strangers: Strangers::default(),
+            listed: None,
             watches: Watches::default(),
             gate: Gate::default(),
             gated: BTreeSet::new(),
@@ -79,6 +83,7 @@ impl Engine {
             room: true,
             unlaunched: BTreeMap::new(),
             pruning: Pruning::new(),
+            metrics: None,
         }
     }
 
@@ -96,26 +101,6 @@ impl Engine {
         let held = self.held.iter().map(|held| held.at).min();
         let launch = self.unlaunched.values().map(|(_, at)| *at).min();
         [self.index.next_due(), held, launch].into_iter().flatten().min()
-    }
-
-    /// Looks how much of the disk is free: results that cannot be stored are better not asked for.
-    fn look_for_room(&mut self) {
-        let Ok(space) = self.parts.spool.disk().space(self.parts.spool.layout().root()) else {
-            // A disk that does not even answer that is noticed by what is written.
-            return;
-        };
-        let room = space.bytes >= ROOM_MIN && space.files >= ROOM_MIN;
-        if room != self.room {
-            let percent = |part: f64| format!("{:.1} %", part * 100.0);
-            let (bytes, files) = (percent(space.bytes), percent(space.files));
-            if room {
-                info!(self.parts.log, "the disk has room again"; "bytes" => bytes, "files" => files);
-            } else {
-                error!(self.parts.log, "the disk is nearly full: nothing new is posted";
-                    "bytes" => bytes, "files" => files);
-            }
-        }
-        self.room = room;
     }
 
     /// Waits for an event until `until`, a minute at the most.

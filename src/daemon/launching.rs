@@ -72,6 +72,9 @@ impl Engine {
         let record = launch::record(job, id, Origin::Schedule, defaults, now, slot.next);
         match self.parts.spool.launch(record) {
             Ok(run) => {
+                if let Some(metrics) = &mut self.metrics {
+                    metrics.launched(&job.name);
+                }
                 self.remember(run);
                 Ok(())
             }

@@ -14,14 +14,17 @@ mod gate;
 mod index;
 mod launching;
 mod ledger;
+mod measuring;
 mod moves;
 mod outcome;
 #[cfg(test)]
 mod proof;
 mod pruning;
 mod queue;
+mod room;
 mod scan;
 mod signals;
+mod standby;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -40,10 +43,12 @@ use slog::{Logger, info, warn};
 pub(crate) use calendar::Calendar;
 use engine::Engine;
 pub(crate) use signals::SignalError;
+pub(crate) use standby::{Awaited, Standby};
 use workers::{Bench, Done, Workers};
 
 use crate::clock::{Clock, after};
 use crate::config::runner::RetentionSettings;
+use crate::metrics::Metrics;
 use crate::spool::{Spool, SpoolError};
 use crate::stage::launch::Defaults;
 use crate::wake::{Hint, Stop};
@@ -140,6 +145,12 @@ impl Daemon {
         Daemon { engine, events, sender, stop, reopen, clock, log, check_span, begun }
     }
 
+    /// Has metrics written to a file.
+    pub(crate) fn measured(mut self, path: PathBuf) -> Daemon {
+        self.engine.metrics = Some(Metrics::new(path, self.clock.now()));
+        self
+    }
+
     /// Runs until it is told to stop.
     ///
     /// # Errors
@@ -148,6 +159,7 @@ impl Daemon {
         signals::listen(self.sender.clone())?;
         self.engine.watch(self.sender.clone());
         self.engine.begin()?;
+        self.engine.measure_past();
         info!(self.log, "ready");
         let mut next_scan = after(self.clock.now(), self.check_span);
         loop {
@@ -176,7 +188,8 @@ impl Daemon {
         self.engine.look_at_bad_jobs(now);
         let due = self.engine.turn();
         let pruned = self.engine.prune(now, self.begun.elapsed(), &self.sender);
-        [due, pruned, self.engine.next_young(), self.engine.parts.calendar.next()]
+        let metrics = self.engine.write_metrics(now);
+        [due, pruned, metrics, self.engine.next_young(), self.engine.parts.calendar.next()]
             .into_iter()
             .flatten()
             .min()

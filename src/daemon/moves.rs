@@ -156,6 +156,7 @@ impl Engine {
             None => spool.pass(run, moved.edge)?,
         };
         self.told(&run, moved.edge);
+        self.measure_move(&run, moved.edge, now);
         let record = moved.then.as_ref().map(|_| run.record().clone());
         if moved.edge == Edge::Accepted {
             let first = collect::first_poll(run.record(), now);

@@ -40,6 +40,7 @@ impl Engine {
     pub(crate) fn done(&mut self, done: Done) {
         let Done { task, outcome, took } = done;
         let now = self.parts.clock.now();
+        self.measure(&task, &outcome, took);
         let (key, work) = (task.key, task.work);
         self.workers.ended(&work);
         self.rest(&key, &work);

@@ -55,6 +55,7 @@ impl Engine {
 
     fn look_at_all(&mut self, folder: Folder, names: Vec<OsString>) {
         let settled = if folder == Folder::ActionDone { self.collected_ids() } else { Vec::new() };
+        self.listed = Some((folder, false));
         for name in names {
             // What has a command record was collected: no need to read it.
             let is_settled = run_id(&name).is_some_and(|id| settled.binary_search(&id).is_ok());
@@ -62,6 +63,7 @@ impl Engine {
                 self.look(folder, &name);
             }
         }
+        self.listed = None;
     }
 
     fn collected_ids(&self) -> Vec<RunId> {
@@ -118,6 +120,8 @@ impl Engine {
 
     fn look(&mut self, folder: Folder, name: &OsStr) {
         if let Err(error) = self.try_look(folder, name) {
+            // What could not be done about it is tried again at the next look.
+            self.strangers.reported.remove(&(folder, name.to_owned()));
             error!(self.parts.log, "cannot look at entry"; "folder" => %folder,
                 "name" => escape(&name.to_string_lossy()).as_ref(), "error" => Chain(&error));
         }
@@ -185,6 +189,18 @@ impl Engine {
         }
     }
 
+    /// Makes somebody else's rename as durable as ours before anything irreversible follows; for names
+    /// that were listed together once is enough.
+    fn secure(&mut self, folder: Folder) -> Result<(), SpoolError> {
+        if self.listed == Some((folder, true)) {
+            return Ok(());
+        }
+        self.parts.spool.secure(folder)?;
+        self.listed =
+            self.listed.map(|(listed, is_durable)| (listed, is_durable || listed == folder));
+        Ok(())
+    }
+
     /// A run is where it was not when we last looked.
     fn arrived(&mut self, run: Run) -> Result<(), SpoolError> {
         let (folder, id) = (run.folder(), run.record().id.clone());
@@ -196,8 +212,7 @@ impl Engine {
         } else {
             run
         };
-        // Somebody else's rename is as durable as ours before anything irreversible follows.
-        self.parts.spool.secure(run.folder())?;
+        self.secure(run.folder())?;
         let record = run.record();
         if run.folder() == Folder::ActionDone {
             if record.collected.is_none() {
@@ -236,7 +251,7 @@ impl Engine {
     /// Makes a run of a plain action.
     fn claim(&mut self, name: &OsStr, text: String, stamp: Stamp) -> Result<(), SpoolError> {
         let now = self.parts.clock.now();
-        self.parts.spool.secure(Folder::New)?;
+        self.secure(Folder::New)?;
         let claimed = run_id(name).filter(claim::is_claimed);
         let id = match claimed {
             Some(id) => id,

@@ -21,11 +21,14 @@
 //! failed is suspect, and nothing is removed from it, until a name was made in it
 //! and an fsync succeeded after that.
 
+#[cfg(test)]
+pub(crate) mod counting;
 pub(crate) mod fs;
 pub(crate) mod guard;
 mod holder;
 #[cfg(test)]
 pub(crate) mod model;
+mod publish;
 mod real;
 mod rename;
 mod suspects;
@@ -40,6 +43,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[cfg(test)]
 pub(crate) use fs::Safeguard;
 pub(crate) use fs::{Entry, Fs, FsFile, Kind, Lock, Meta, Space, Stamp};
+pub(crate) use holder::wait_until_free;
+pub(crate) use publish::publish;
 pub(crate) use real::RealFs;
 use suspects::Suspects;
 

@@ -247,12 +247,7 @@ fn claim(disk: &Disk, layout: &Layout) -> Result<Lock, SpoolError> {
         if !is_vacant(disk, layout)? {
             return Err(SpoolError::NotASpool { path: layout.root().to_owned() });
         }
-        disk.make_folders(&layout.scratch())?;
-        match disk.create(&mark, MARK) {
-            // Another runner was a moment faster; the lock decides.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            made => made?,
-        }
+        found(disk, layout)?;
     }
     if disk.read(&mark, 64)? != MARK {
         return Err(SpoolError::Newer { path: mark });
@@ -270,6 +265,19 @@ fn claim(disk: &Disk, layout: &Layout) -> Result<Lock, SpoolError> {
     disk.make_folders(&layout.scratch())?;
     disk.make_folders(&layout.slots())?;
     Ok(lock)
+}
+
+/// Marks a folder as a spool: from then on files in it are no strangers to the first runner.
+///
+/// # Errors
+/// The disk does not take it.
+pub(crate) fn found(disk: &Disk, layout: &Layout) -> Result<(), DiskError> {
+    disk.make_folders(&layout.scratch())?;
+    match disk.create(&layout.lock(), MARK) {
+        // Another runner was a moment faster; the lock decides.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
 }
 
 /// Tells whether a folder can become a spool: it is not there, or holds nothing but the folders of one.

@@ -2,8 +2,6 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests do what people do to job folders")]
 
-mod counting;
-
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -11,8 +9,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::clock::after;
+use crate::disk::counting::CountingFs;
 use crate::disk::{HAND_PREFIX, RealFs};
-use counting::CountingFs;
 
 const CONFIG: &str = "[configuration]\nschedule = \"0 * * * *\"\n";
 const ACTION: &str = r#"{"name":"n","target":"t","operations":[]}"#;

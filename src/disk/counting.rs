@@ -4,28 +4,28 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::disk::{Entry, Fs, FsFile, Lock, Meta, RealFs, Space};
+use super::{Entry, Fs, FsFile, Lock, Meta, RealFs, Space};
 
 /// A file system that counts.
 #[derive(Debug, Default)]
-pub(super) struct CountingFs {
+pub(crate) struct CountingFs {
     metas: AtomicUsize,
     reads: AtomicUsize,
 }
 
 impl CountingFs {
     /// Returns how many names were looked at.
-    pub(super) fn metas(&self) -> usize {
+    pub(crate) fn metas(&self) -> usize {
         self.metas.load(Ordering::Relaxed)
     }
 
     /// Returns how many files were read.
-    pub(super) fn reads(&self) -> usize {
+    pub(crate) fn reads(&self) -> usize {
         self.reads.load(Ordering::Relaxed)
     }
 
     /// Begins to count anew.
-    pub(super) fn reset(&self) {
+    pub(crate) fn reset(&self) {
         self.metas.store(0, Ordering::Relaxed);
         self.reads.store(0, Ordering::Relaxed);
     }

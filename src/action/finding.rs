@@ -1,0 +1,222 @@
+//! What a command found, one finding at a time and in words.
+//!
+//! Each module has its own form for what it found. That of the file module is
+//! known: a label, and for each file its path, mode, size and hash. Every other one
+//! is taken as it is: what it groups things by is the label, what it says of a
+//! thing are words.
+//!
+//! **Invariant.** What an agent sent is not trusted: what does not have the form
+//! expected is shown as it is.
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::result::lenient;
+
+/// The module whose findings are files.
+const FILE_MODULE: &str = "file";
+/// What is said of a finding without any more to it.
+const NO_MORE: &str = "found";
+
+/// A thing that an operation found on an agent.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Finding {
+    /// The module that found it; empty if the command does not tell.
+    pub(crate) module: String,
+    /// What was searched for; empty if the module has but one thing to search for.
+    pub(crate) label: String,
+    /// What was found, in words.
+    pub(crate) what: String,
+    /// What was found, as the module told it.
+    pub(crate) element: Value,
+}
+
+/// The fields of a command that tell what was found.
+#[derive(Deserialize)]
+struct RawCommand<'a> {
+    #[serde(borrow, default)]
+    action: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    results: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize, Default)]
+struct RawAction<'a> {
+    #[serde(borrow, default)]
+    operations: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize, Default)]
+struct RawOperation<'a> {
+    #[serde(borrow, default)]
+    module: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize, Default)]
+struct RawResult<'a> {
+    #[serde(borrow, default)]
+    foundanything: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    elements: Option<&'a RawValue>,
+}
+
+/// Returns what a command found, as the API returns commands; nothing if it is none.
+pub(crate) fn findings(command: &str) -> Vec<Finding> {
+    let Ok(command) = serde_json::from_str::<RawCommand<'_>>(command) else { return Vec::new() };
+    let action: RawAction<'_> = lenient(command.action);
+    let operations: Vec<Option<&RawValue>> = lenient(action.operations);
+    let results: Vec<Option<&RawValue>> = lenient(command.results);
+    let mut found = Vec::new();
+    for (at, result) in results.into_iter().enumerate() {
+        let result: RawResult<'_> = lenient(result);
+        if !lenient::<bool>(result.foundanything) {
+            continue;
+        }
+        let operation: RawOperation<'_> = lenient(operations.get(at).copied().flatten());
+        let module: String = lenient(operation.module);
+        let elements: Value = lenient(result.elements);
+        let before = found.len();
+        collect(&module, "", elements, &mut found);
+        if found.len() == before {
+            let (label, what) = (String::new(), NO_MORE.to_owned());
+            found.push(Finding { module, label, what, element: Value::Null });
+        }
+    }
+    found
+}
+
+/// Adds the things in a module's elements: lists hold them, and what holds nothing but lists is a label.
+fn collect(module: &str, label: &str, elements: Value, found: &mut Vec<Finding>) {
+    match elements {
+        Value::Null => {}
+        Value::Object(groups) if groups.values().all(is_group) => {
+            for (key, group) in groups {
+                let label = if label.is_empty() { key } else { format!("{label} {key}") };
+                collect(module, &label, group, found);
+            }
+        }
+        Value::Array(things) => {
+            found.extend(things.into_iter().filter_map(|thing| finding(module, label, thing)));
+        }
+        thing => found.extend(finding(module, label, thing)),
+    }
+}
+
+fn is_group(value: &Value) -> bool {
+    matches!(value, Value::Null | Value::Array(_) | Value::Object(_))
+}
+
+fn finding(module: &str, label: &str, element: Value) -> Option<Finding> {
+    let is_file = module == FILE_MODULE && element.get("file").is_some();
+    let what = if is_file { file(&element)? } else { words(&element) };
+    Some(Finding { module: module.to_owned(), label: label.to_owned(), what, element })
+}
+
+/// Returns what the file module says of a file; nothing for its way to say that there is none.
+fn file(element: &Value) -> Option<String> {
+    let path = element.get("file")?.as_str().filter(|path| !path.is_empty())?;
+    let info = element.get("fileinfo").unwrap_or(&Value::Null);
+    let mut text = path.to_owned();
+    if let Some(mode) = info.get("mode").and_then(Value::as_str) {
+        text.push_str(&format!("  {mode}"));
+    }
+    if let Some(size) = info.get("size").filter(|size| size.is_number()) {
+        text.push_str(&format!("  {size} bytes"));
+    }
+    let hash = info.get("sha256").and_then(Value::as_str).filter(|hash| !hash.is_empty());
+    if let Some(hash) = hash {
+        text.push_str(&format!("  sha256 {}", hash.to_lowercase()));
+    }
+    Some(text)
+}
+
+/// Returns a thing in words: `key=value` for each of its parts.
+fn words(element: &Value) -> String {
+    match element {
+        Value::Object(parts) => {
+            let told = parts.iter().filter(|(_, value)| !value.is_null());
+            let text: Vec<String> =
+                told.map(|(key, value)| format!("{key}={}", word(value))).collect();
+            if text.is_empty() { NO_MORE.to_owned() } else { text.join(" ") }
+        }
+        other => word(other),
+    }
+}
+
+fn word(value: &Value) -> String {
+    match value {
+        Value::String(text) if !text.is_empty() && !text.contains([' ', '"', '=']) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(module: &str, result: &str) -> Vec<[String; 3]> {
+        let command = format!(
+            r#"{{"id":1,"action":{{"operations":[{{"module":"{module}"}}]}},"results":[{result}]}}"#
+        );
+        findings(&command)
+            .into_iter()
+            .map(|found| [found.module, found.label, found.what])
+            .collect()
+    }
+
+    /// Returns what was found according to a recorded answer of a real agent.
+    fn recorded(module: &str, recording: &str) -> Vec<[String; 3]> {
+        let recording: Value = serde_json::from_str(recording).unwrap();
+        command(module, &recording["results"][0].to_string())
+    }
+
+    #[test]
+    fn files_are_told_with_mode_size_and_hash() {
+        let found = recorded(
+            "file",
+            include_str!("../../tests/data/modules/file/decompress-returnsha256.json"),
+        );
+        let hash = "4fdbc441ea7b546100e086ac1e4fc5ae6749b7314311c99db05be450eca12996";
+        let plain = format!("/tmp/migtree/gz/plain.txt  -rw-r--r--  17 bytes  sha256 {hash}");
+        assert_eq!(found[0], ["file".to_owned(), "s1".to_owned(), plain]);
+        // What the module says of a search without a file is no finding.
+        let none = include_str!("../../tests/data/modules/file/name-notfound.json");
+        assert_eq!(recorded("file", none), [[""; 3]; 0]);
+    }
+
+    #[test]
+    fn what_other_modules_group_by_is_the_label() {
+        let netstat = r#"{"foundanything":true,"elements":{"localip":{"::1":[{"localaddr":"::1","port":7}],"::2":null},"localmac":{}}}"#;
+        let found = command("netstat", netstat);
+        assert_eq!(found, [["netstat", "localip ::1", "localaddr=::1 port=7"]]);
+        let ping =
+            r#"{"foundanything":true,"elements":{"failures":null,"latencies":[0.5],"host":"a b"}}"#;
+        assert_eq!(command("ping", ping), [["ping", "", r#"host="a b" latencies=[0.5]"#]]);
+        let list = r#"{"foundanything":true,"elements":["x",{},7]}"#;
+        let found = command("odd", list);
+        assert_eq!(found, [["odd", "", "x"], ["odd", "", "found"], ["odd", "", "7"]]);
+    }
+
+    #[test]
+    fn what_is_of_another_form_is_shown_as_it_is() {
+        for (elements, what) in [
+            (r#"{"s1":[{"file":7,"mode":"x"}]}"#, None),
+            (r#"{"s1":[{"name":"x"}]}"#, Some("name=x")),
+            (r#""text""#, Some("text")),
+            ("null", Some("found")),
+            ("{}", Some("found")),
+        ] {
+            let found =
+                command("file", &format!(r#"{{"foundanything":true,"elements":{elements}}}"#));
+            assert_eq!(found[0][2], what.unwrap_or("found"), "{elements}");
+        }
+        assert_eq!(
+            command("file", r#"{"foundanything":false,"elements":{"s1":[7]}}"#),
+            [[""; 3]; 0]
+        );
+        for none in ["", "[]", "{}", r#"{"results":7}"#, r#"{"results":[null,7]}"#] {
+            assert_eq!(findings(none), [], "{none}");
+        }
+    }
+}

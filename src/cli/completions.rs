@@ -1,0 +1,48 @@
+//! `completions`: what a shell needs to complete our command lines.
+
+use clap::{CommandFactory, ValueEnum};
+use clap_complete::{Shell, generate};
+
+use super::failure::Failure;
+use super::{Arguments, output};
+use crate::exit::Exit;
+
+/// Print the completions for a shell, made from the command line itself
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  mig-runner completions bash > /usr/share/bash-completion/completions/mig-runner
+  mig-runner completions zsh > /usr/local/share/zsh/site-functions/_mig-runner
+  mig-runner completions fish > ~/.config/fish/completions/mig-runner.fish")]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    shell: Known,
+}
+
+/// The shells whose completions are tried in the tests.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Known {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+impl Completions {
+    /// Prints them.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        let shell = match self.shell {
+            Known::Bash => Shell::Bash,
+            Known::Zsh => Shell::Zsh,
+            Known::Fish => Shell::Fish,
+        };
+        let mut command = Arguments::command();
+        let name = command.get_name().to_owned();
+        let mut script = Vec::new();
+        generate(shell, &mut command, name, &mut script);
+        output::raw(&String::from_utf8_lossy(&script))?;
+        Ok(Exit::Done)
+    }
+}

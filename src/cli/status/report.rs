@@ -1,0 +1,126 @@
+//! All that `status` tells, as `--json` writes it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use super::entries::Entries;
+use super::job::JobReport;
+use super::waiting::{self, Waiting};
+use super::{Failure, Hand, Installation};
+use crate::cli::installation::machine_zone;
+use crate::clock::after;
+use crate::job::scan::Jobs;
+use crate::names::RunId;
+use crate::spool::Folder;
+
+/// How exactly the kernel tells when a process started.
+const START_SPAN: Duration = Duration::from_secs(2);
+
+/// The report.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    /// The process of the runner, if one runs.
+    pub(super) process: Option<u32>,
+    /// Since when it runs.
+    pub(super) since: Option<Timestamp>,
+    /// The configuration.
+    pub(super) config: String,
+    /// Whether it was changed after the runner started, which goes on with what it was.
+    pub(super) config_changed: bool,
+    /// The runner's directory.
+    pub(super) directory: String,
+    /// What needs a person.
+    pub(super) attention: Vec<String>,
+    /// The jobs.
+    pub(super) jobs: Vec<JobReport>,
+    /// What is in each folder.
+    pub(super) spool: Vec<FolderReport>,
+    /// What is not over, and the dead letters.
+    pub(super) waiting: Vec<Waiting>,
+    /// How many more there are of these.
+    pub(super) more: usize,
+}
+
+/// A folder of the spool.
+#[derive(Debug, Serialize)]
+pub(super) struct FolderReport {
+    /// Which.
+    #[serde(serialize_with = "path")]
+    pub(super) folder: Folder,
+    /// How many entries it has.
+    pub(super) entries: usize,
+    /// The run with the earliest slot.
+    pub(super) oldest: Option<RunId>,
+    /// How long that slot is past, in seconds.
+    pub(super) age_s: Option<u64>,
+}
+
+/// Writes a folder by its path.
+pub(super) fn path<S: Serializer>(folder: &Folder, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(folder.path())
+}
+
+impl Report {
+    /// Reads the jobs and the spool.
+    pub(super) fn read(installation: &Installation, now: Timestamp) -> Result<Report, Failure> {
+        let hand = Hand::look(installation)?;
+        let mut jobs = installation.jobs(machine_zone().0)?;
+        // What changed is of no interest: nothing was known before.
+        drop(jobs.look(now)?);
+        let mut report = Report::of(&hand, &jobs, now)?;
+        let process = hand.disk.holder(&hand.layout.lock())?;
+        let since = process.and_then(|process| hand.disk.started(process));
+        let changed = installation.changed()?;
+        report.config_changed = match (since, changed) {
+            (Some(since), Some(changed)) => changed > after(since, START_SPAN),
+            _ => false,
+        };
+        (report.process, report.since) = (process, since);
+        report.config = installation.file.display().to_string();
+        report.directory = installation.directory.display().to_string();
+        Ok(report)
+    }
+
+    /// Reads what the spool and the jobs tell.
+    pub(super) fn of(hand: &Hand<'_>, jobs: &Jobs, now: Timestamp) -> Result<Report, Failure> {
+        let mut attention = Vec::new();
+        for rejection in jobs.rejections() {
+            attention.extend(
+                rejection.lines().iter().map(|line| format!("job {}: {line}", rejection.name())),
+            );
+        }
+        let entries = Entries::read(&hand.view())?;
+        let last = entries.last_runs();
+        let mut reports = Vec::new();
+        for job in jobs.iter() {
+            let last = last.get(job.name.as_str()).copied();
+            let report = JobReport::read(job, last, &hand.view(), now)?;
+            attention.extend(report.attention());
+            reports.push(report);
+        }
+        let dead = entries.count(Folder::Invalid);
+        if dead > 0 {
+            let noun = if dead == 1 { "dead letter" } else { "dead letters" };
+            attention
+                .push(format!("{dead} {noun} in action/invalid: `mig-runner retry`, or remove"));
+        }
+        let paused: BTreeMap<&str, bool> =
+            jobs.iter().map(|job| (job.name.as_str(), job.config.paused)).collect();
+        let (waiting, more) = waiting::read(&entries, hand, &paused)?;
+        Ok(Report {
+            process: None,
+            since: None,
+            config: String::new(),
+            config_changed: false,
+            directory: String::new(),
+            attention,
+            jobs: reports,
+            spool: entries.0.iter().map(|listing| listing.report(now)).collect(),
+            waiting,
+            more,
+        })
+    }
+}

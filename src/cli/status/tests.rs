@@ -1,0 +1,52 @@
+//! What a report costs.
+
+#![expect(clippy::disallowed_methods, reason = "tests fill a spool")]
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use super::*;
+use crate::disk::counting::CountingFs;
+use crate::disk::{Disk, HAND_PREFIX, guard};
+use crate::job::scan::Jobs;
+use crate::spool::testing::{record, spool};
+use crate::spool::{Folder, Layout};
+
+#[test]
+fn of_what_is_over_only_the_last_run_of_each_job_is_read() {
+    const RUNS: usize = 500;
+    let (folder, spool) = spool();
+    let layout = Layout::new(folder.path().join("spool"));
+    for number in 0..RUNS {
+        let (hour, minute) = (number / 60, number % 60);
+        let record = record(&format!("job.20261122T{hour:02}{minute:02}00Z"));
+        let bytes = record.to_bytes().unwrap();
+        for over in [Folder::ActionDone, Folder::CommandDone] {
+            std::fs::write(layout.run(over, &record.id), &bytes).unwrap();
+        }
+    }
+    drop(spool);
+    let job = folder.path().join("runners/job");
+    std::fs::create_dir_all(&job).unwrap();
+    std::fs::write(job.join("entity.cfg"), "[configuration]\nschedule = @daily\n").unwrap();
+    let action = r#"{"name":"n","target":"t","operations":[{"module":"file","parameters":{}}]}"#;
+    std::fs::write(job.join("action.json"), action).unwrap();
+
+    let (fs, now) = (Arc::new(CountingFs::default()), SystemClock.now());
+    let disk = Disk::new(Arc::clone(&fs) as Arc<_>, layout.scratch(), HAND_PREFIX);
+    let runners = folder.path().join("runners");
+    let mut jobs = Jobs::new(disk.clone(), runners, guard::user(), TimeZone::UTC);
+    drop(jobs.look(now).unwrap());
+    fs.reset();
+    let hand = Hand { layout: &layout, disk, owner: guard::user() };
+    let report = Report::of(&hand, &jobs, now).unwrap();
+    assert_eq!(report.jobs.len(), 1, "{:?}", report.attention);
+    let last = report.jobs[0].last.as_ref().unwrap();
+    assert_eq!(last.run.as_str(), "job.20261122T081900Z");
+    assert_eq!(report.spool.iter().map(|folder| folder.entries).sum::<usize>(), 2 * RUNS);
+    let oldest = report.spool[2].oldest.as_ref().unwrap();
+    assert_eq!(oldest.as_str(), "job.20261122T000000Z");
+    assert_eq!(fs.reads(), 1);
+    assert!(fs.metas() < 20, "{}", fs.metas());
+}

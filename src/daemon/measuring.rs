@@ -1,0 +1,143 @@
+//! What the engine counts of its own work, if metrics are wanted.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use slog::{error, warn};
+
+use super::engine::Engine;
+use super::workers::{Outcome, Task};
+use crate::api::Posted;
+use crate::chain::Chain;
+use crate::metrics::FolderLevel;
+use crate::names::RunId;
+use crate::plugin::run::Outcome as Ended;
+use crate::spool::{DeliveryState, Edge, Folder, Record, Run, SpoolError};
+use crate::stage::Work;
+
+impl Engine {
+    /// Counts a piece of work that is done.
+    pub(super) fn measure(&mut self, task: &Task, outcome: &Outcome, took: Duration) {
+        let Some(metrics) = &mut self.metrics else { return };
+        if task.attempt > 1 {
+            metrics.retried(name(&task.work));
+        }
+        match outcome {
+            Outcome::Posted(Posted::Accepted { .. }) => metrics.posted("accepted"),
+            Outcome::Posted(Posted::Refused { .. }) => metrics.posted("refused"),
+            Outcome::Posted(Posted::Unknown { .. }) => metrics.posted("unknown"),
+            Outcome::Fetched(_) => metrics.fetched(took),
+            Outcome::Delivered(plugin, ended) => {
+                let ended = match ended.as_ref().map(|ended| &ended.outcome) {
+                    Ok(Ended::Delivered) => "delivered",
+                    Ok(Ended::TryLater) => "later",
+                    Ok(Ended::Failed { .. } | Ended::TimedOut | Ended::Stopped) | Err(_) => {
+                        "failed"
+                    }
+                };
+                metrics.delivered(plugin, ended, took);
+            }
+            Outcome::Signed(_) | Outcome::Searched(..) | Outcome::Probed(_) => {}
+        }
+    }
+
+    /// Counts what a move means.
+    pub(super) fn measure_move(&mut self, run: &Run, edge: Edge, now: Timestamp) {
+        let Some(metrics) = &mut self.metrics else { return };
+        let record = run.record();
+        if edge == Edge::Fetched
+            && let Some(summary) = &record.summary
+        {
+            metrics.stored(summary);
+        }
+        if let (Folder::CommandDone, true, Some(job)) =
+            (run.folder(), is_success(record), record.job())
+        {
+            metrics.succeeded(job, now);
+        }
+    }
+
+    /// Reads when each job last succeeded, as far as its last finished run tells.
+    pub(super) fn measure_past(&mut self) {
+        if self.metrics.is_none() {
+            return;
+        }
+        match self.last_finished() {
+            Ok(runs) => {
+                let Some(metrics) = &mut self.metrics else { return };
+                for run in runs.iter().filter(|run| is_success(run.record())) {
+                    if let Some(job) = run.record().job() {
+                        metrics.succeeded(job, run.stamp().changed);
+                    }
+                }
+            }
+            Err(error) => {
+                error!(self.parts.log, "cannot look at the spool"; "error" => Chain(&error));
+            }
+        }
+    }
+
+    fn last_finished(&self) -> Result<Vec<Run>, SpoolError> {
+        let mut last: BTreeMap<String, RunId> = BTreeMap::new();
+        for id in self.parts.spool.ids(Folder::CommandDone)? {
+            let known = last.entry(id.stem().to_owned()).or_insert_with(|| id.clone());
+            if id.slot() > known.slot() {
+                *known = id;
+            }
+        }
+        let mut runs = Vec::new();
+        for id in last.values() {
+            runs.extend(self.parts.spool.take(Folder::CommandDone, id)?);
+        }
+        Ok(runs)
+    }
+
+    /// Writes the metrics if it is time; returns when it is again.
+    pub(super) fn write_metrics(&mut self, now: Timestamp) -> Option<Timestamp> {
+        if !self.metrics.as_ref()?.is_due(now) {
+            return self.metrics.as_ref().map(crate::metrics::Metrics::due);
+        }
+        let levels = self.levels();
+        let api_up = self.gate.failures() == 0;
+        let metrics = self.metrics.as_mut()?;
+        if let Err(error) = metrics.write(&levels, api_up, now) {
+            warn!(self.parts.log, "cannot write metrics";
+                "path" => %metrics.path().display(), "error" => Chain(&error));
+        }
+        Some(metrics.due())
+    }
+
+    fn levels(&self) -> Vec<FolderLevel> {
+        let mut levels = Vec::new();
+        for folder in Folder::ALL {
+            match self.parts.spool.ids(folder) {
+                Ok(ids) => levels.push(FolderLevel {
+                    folder: folder.path(),
+                    entries: ids.len(),
+                    oldest: ids.iter().map(RunId::slot).min(),
+                }),
+                Err(error) => error!(self.parts.log, "cannot look at the spool";
+                    "folder" => %folder, "error" => Chain(&error)),
+            }
+        }
+        levels
+    }
+}
+
+/// Tells whether a finished run brought its results to all who wanted them.
+fn is_success(record: &Record) -> bool {
+    let taken = |state| state == DeliveryState::Delivered;
+    record.summary.is_some() && record.plugins.iter().all(|delivery| taken(delivery.state))
+}
+
+fn name(work: &Work) -> &'static str {
+    match work {
+        Work::Sign { .. } => "sign",
+        Work::Post => "post",
+        Work::Search => "search",
+        Work::Probe => "probe",
+        Work::Fetch => "fetch",
+        Work::Deliver(_) => "deliver",
+    }
+}

@@ -1,0 +1,74 @@
+//! Standing by: waits until the runner that works now is gone.
+//!
+//! The lock itself is waited for, so that the kernel wakes us when its holder ends,
+//! however it ends. It is given back at once: the start that follows takes it like
+//! any other, and may find that another one who stood by was faster.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use super::{DaemonError, Event, Reopen, signals};
+use crate::disk::{Context, wait_until_free};
+use crate::spool::SpoolError;
+use crate::wake::Hint;
+
+/// Waits, and hears signals meanwhile.
+#[derive(Debug)]
+pub(crate) struct Standby {
+    events: Receiver<Event>,
+    sender: Sender<Event>,
+    reopen: Reopen,
+}
+
+/// Why a wait is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// Nobody held the lock, a moment ago.
+    Free,
+    /// A signal asked for the end.
+    Stopped,
+}
+
+impl Standby {
+    /// Begins to hear signals; `reopen` reopens the log.
+    ///
+    /// # Errors
+    /// They cannot be caught.
+    pub(crate) fn begin(reopen: Reopen) -> Result<Standby, DaemonError> {
+        let (sender, events) = channel();
+        signals::listen(sender.clone())?;
+        Ok(Standby { events, sender, reopen })
+    }
+
+    /// Waits until nobody holds the lock of a file or folder.
+    ///
+    /// # Errors
+    /// The lock cannot be asked for.
+    pub(crate) fn wait(&self, path: PathBuf) -> Result<Awaited, DaemonError> {
+        let disk = |error| DaemonError::Spool { source: SpoolError::Disk { source: error } };
+        let (look, shown) = (self.sender.clone(), path.clone());
+        let ask = move || {
+            let freed = wait_until_free(&path);
+            // Nobody listens any more where a stop was faster.
+            look.send(Event::Hint(Hint::Everything)).ok();
+            freed
+        };
+        let asking = thread::Builder::new()
+            .name("standby".to_owned())
+            .spawn(ask)
+            .context("wait for", &shown)
+            .map_err(disk)?;
+        while let Ok(event) = self.events.recv() {
+            match event {
+                Event::Hint(_) => {
+                    let freed = asking.join().unwrap_or(Ok(()));
+                    return freed.context("wait for", &shown).map_err(disk).map(|()| Awaited::Free);
+                }
+                Event::Reload => (self.reopen.0)(),
+                Event::Stop | Event::Done(_) | Event::Planned(_) => break,
+            }
+        }
+        Ok(Awaited::Stopped)
+    }
+}

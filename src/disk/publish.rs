@@ -1,0 +1,69 @@
+//! A file for others to read: replaced as a whole, and not kept from anybody.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use super::{Context, DiskError};
+
+/// Who may read it: everybody.
+const PUBLIC: u32 = 0o644;
+
+/// Replaces a file, or makes it. It is written beside its name, so that nobody sees half of it; it
+/// need not outlive a crash, and so is not synced.
+///
+/// # Errors
+/// It cannot be written; the old one stays as it is.
+pub(crate) fn publish(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    let replaced = write(&temporary, bytes).and_then(|()| replace(&temporary, path));
+    if replaced.is_err() {
+        // What failed is told; the rest of it is overwritten the next time.
+        remove(&temporary).ok();
+    }
+    replaced.context("write", path)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match remove(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        // Made anew: a link that somebody put there is not followed.
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(PUBLIC).open(path)?;
+    // What the process makes is private otherwise.
+    file.set_permissions(Permissions::from_mode(PUBLIC))?;
+    file.write_all(bytes)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the disk")]
+fn replace(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the disk")]
+fn remove(path: &Path) -> io::Result<()> {
+    fs::remove_file(path)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests read what was written")]
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_and_can_be_read_by_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.prom");
+        for text in ["one", "two"] {
+            publish(&path, text.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, PUBLIC);
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(publish(&folder.path().join("none/x.prom"), b"").is_err());
+    }
+}

@@ -1,0 +1,158 @@
+//! What an operator asks: does it run, what waits, what is wrong, and what does Prometheus see.
+
+#![expect(clippy::disallowed_methods, reason = "tests look behind the program's back")]
+
+use std::time::{Duration, Instant};
+
+use super::super::home::{Home, Said, names};
+use super::{fails, good};
+
+/// How long a test waits for a file.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[test]
+fn status_tells_what_waits_for_what() {
+    let mut home = Home::installed();
+    let id = good_id(&home.with_config(&["trigger", "setuid"]));
+    let file = format!("runner/spool/action/new/{id}.json");
+    let status = home.with_config(&["status"]);
+    assert!(status.out.contains("setuid is paused: waits until the pause ends"), "{status:?}");
+    assert!(status.out.contains(": waits to be sent\n"), "{status:?}");
+    // A pipe gets no colours.
+    assert!(!status.out.contains('\u{1b}'), "{status:?}");
+
+    // The same run, a hundred seconds later and with its plugin given up.
+    let mut record: serde_json::Value = serde_json::from_str(&home.read(&file)).unwrap();
+    record["plugins"] = serde_json::json!([{"plugin": "report.sh", "state": "givenup"}]);
+    record["summary"] = serde_json::json!({"sent": 2, "answered": 1, "expired": 1});
+    record["error"] = "plugin report.sh: it ended with exit status 1".into();
+    record["entered"] = "2026-01-01T00:00:00Z".into();
+    home.write(&format!("runner/spool/command/done/{id}.json"), &record.to_string());
+    std::fs::remove_file(home.path(&file)).unwrap();
+    let status = home.with_config(&["status"]);
+    assert_eq!(status.exit, 1, "{status:?}");
+    for text in [
+        "Needs a person\n  job setuid: plugin report.sh was given up for",
+        ": given up in ",
+        "        sent 2, answered 1, found 0, expired 1\n        plugin report.sh: given up\n",
+        "exit status 1\n",
+    ] {
+        assert!(status.out.contains(text), "no {text:?} in {}", status.out);
+    }
+    assert!(status.out.lines().all(|line| line.chars().count() <= 80), "{}", status.out);
+
+    let report = |home: &Home| -> serde_json::Value {
+        serde_json::from_str(&home.with_config(&["status", "--json"]).out).unwrap()
+    };
+    assert_eq!(report(&home)["since"], serde_json::Value::Null);
+    home.start(&["-c", "runner/runner.cfg"]).until("ready");
+    let told = report(&home);
+    assert!(told["since"].is_string() && told["config_changed"] == false, "{told}");
+    let later = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1 << 32);
+    std::fs::File::open(home.path("runner/runner.cfg")).unwrap().set_modified(later).unwrap();
+    assert_eq!(report(&home)["config_changed"], true);
+    let status = home.with_config(&["status"]);
+    assert!(status.out.contains("was changed since: the runner goes on"), "{status:?}");
+}
+
+#[test]
+fn check_tells_every_fault_by_the_file_that_has_it() {
+    let home = Home::installed();
+    let said = home.with_config(&["check", "--offline"]);
+    assert_eq!(said.exit, 0, "{said:?}");
+    let job = home.path("runner/runners/setuid").canonicalize().unwrap().display().to_string();
+    assert!(said.out.contains(&format!("{job}\n  ok    at 04:15 every day, paused\n")), "{said:?}");
+    assert!(said.out.contains("  note  was not asked\n"), "{said:?}");
+
+    home.write("runner/runners/setuid/action.json", r#"{"name":"n"}"#);
+    std::fs::remove_file(home.path("runner/plugins/report.sh")).unwrap();
+    home.write("runner/spool/action/new/setuid.20261122T120000Z.json", "{");
+    let said = home.with_config(&["check"]);
+    assert_eq!(said.exit, 69, "{said:?}");
+    for fault in [
+        "  FAULT cannot read actions: cannot connect",
+        "authorized-keys\n  FAULT there is no plugin report.sh",
+        &format!("{job}\n  FAULT "),
+        "  FAULT action/new/setuid.20261122T120000Z.json: it is no JSON object",
+    ] {
+        assert!(said.out.contains(fault), "no {fault:?} in {said:?}");
+    }
+    let said = home.with_config(&["check", "--offline", "--json"]);
+    assert_eq!(said.exit, 65, "{said:?}");
+    let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(report["ok"], false);
+    let groups = report["groups"].as_array().unwrap();
+    let group = groups.iter().find(|group| group["of"] == job.as_str()).unwrap();
+    assert_eq!(group["found"][0]["level"], "fault");
+}
+
+#[test]
+fn a_dead_letter_of_results_is_fetched_anew_once_it_is_repaired() {
+    let home = Home::installed();
+    let id = good_id(&home.with_config(&["trigger", "setuid"]));
+    let sent = home.read(&format!("runner/spool/action/new/{id}.json"));
+    let dead = format!("{id}.command.json");
+    home.write(&format!("runner/spool/action/invalid/{dead}"), "{");
+    for arguments in [["retry", &dead], ["retry", "--all"]] {
+        let said = home.with_config(&arguments);
+        fails(&said, 66, &[&dead, "it is no JSON object", "command/ready"]);
+    }
+    home.write(&format!("runner/spool/action/invalid/{dead}"), &sent);
+    let said = good(home.with_config(&["retry", "--all", "--job", "setuid"]));
+    assert!(said.starts_with("action/invalid → command/ready"), "{said}");
+    assert_eq!(names(&home.path("runner/spool/command/ready")), [format!("{id}.json")]);
+}
+
+#[test]
+fn completions_are_sound_in_each_shell_that_is_there() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = good(home.run(&["completions", shell]));
+        assert!(script.contains("mig-runner") && script.contains("standby"), "{script}");
+        home.write("script", &script);
+        let parsed = std::process::Command::new(shell).arg("-n").arg(home.path("script")).status();
+        // Not every machine has every shell.
+        assert!(parsed.map_or(true, |status| status.success()), "{shell}");
+    }
+    fails(&home.run(&["completions", "tcsh"]), 64, &["tcsh"]);
+}
+
+#[test]
+fn one_that_stands_by_takes_over() {
+    let mut home = Home::installed();
+    let first = home.start(&["-c", "runner/runner.cfg"]);
+    first.until("ready");
+    let second = home.start(&["-c", "runner/runner.cfg", "run", "--standby"]);
+    second.until("standing by: another runner works");
+    home.kill_first();
+    second.until("taking over");
+    second.until("ready");
+    // What could not take over says so at once.
+    home.client("0123456789ABCDEF0123456789ABCDEF01234567", "http://127.0.0.1:9/");
+    fails(&home.with_config(&["run", "--standby"]), 78, &["no secret key"]);
+}
+
+/// Returns the id that `trigger` printed.
+fn good_id(said: &Said) -> String {
+    assert_eq!(said.exit, 0, "{said:?}");
+    said.out.trim().to_owned()
+}
+
+#[test]
+fn metrics_are_there_from_the_start_for_all_to_read() {
+    let mut home = Home::installed();
+    let config = home.read("runner/runner.cfg");
+    let file = home.path("runner.prom");
+    home.write(
+        "runner/runner.cfg",
+        &format!("{config}\n[metrics]\ntextfile = {}\n", file.display()),
+    );
+    home.start(&["-c", "runner/runner.cfg"]).until("ready");
+    let end = Instant::now() + PATIENCE;
+    while !file.exists() && Instant::now() < end {
+        std::thread::yield_now();
+    }
+    let text = home.read("runner.prom");
+    let entries = "mig_runner_spool_entries{folder=\"action/new\"} 0\n";
+    assert!(text.contains(entries) && text.ends_with('\n'), "{text}");
+}

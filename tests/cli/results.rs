@@ -1,0 +1,151 @@
+//! `results`: findings, those who did not answer, and what changed since the run before.
+
+use super::super::home::Home;
+use super::{fails, good};
+
+/// Returns a command of an agent that found files, given as `PATH MODE`.
+fn found(id: u64, agent: &str, files: &[&str]) -> String {
+    let elements: Vec<String> = files
+        .iter()
+        .map(|file| {
+            let (path, mode) = file.split_once(' ').unwrap();
+            format!(r#"{{"file":"{path}","fileinfo":{{"mode":"{mode}","size":7}}}}"#)
+        })
+        .collect();
+    let result = format!(
+        r#"{{"foundanything":true,"success":true,"elements":{{"s1":[{}]}},"errors":null}}"#,
+        elements.join(",")
+    );
+    command(id, agent, "success", &result)
+}
+
+fn command(id: u64, agent: &str, status: &str, result: &str) -> String {
+    format!(
+        r#"{{"id":{id},"action":{{"id":200,"name":"mig-runner: setuid","operations":[{{"module":"file"}}],"counters":{{"sent":4}}}},"agent":{{"name":"{agent}"}},"status":"{status}","results":[{result}]}}"#
+    )
+}
+
+fn document(name: &str, commands: &[String]) -> String {
+    format!(
+        "{{\"action\":{{}},\"commands\":[\n{}\n],\"name\":\"{name}\",\"plugin\":\"\"}}",
+        commands.join("\n,")
+    )
+}
+
+/// Returns a home in which the job `setuid` has run twice.
+fn home() -> Home {
+    let home = Home::new();
+    assert_eq!(home.run(&["init", "runner"]).exit, 0);
+    let failed = r#"{"foundanything":false,"success":false,"errors":["no\nsuch path"]}"#;
+    let first = [
+        found(1, "web1", &["/usr/bin/su urwxr-xr-x", "/tmp/x urwxr-xr-x"]),
+        found(2, "web2", &["/usr/bin/su urwxr-xr-x"]),
+        found(3, "web3", &["/usr/bin/su urwxr-xr-x"]),
+    ];
+    let second = [
+        found(4, "web1", &["/usr/bin/su urwxr-xr-x", "/tmp/y urwxr-xr-x"]),
+        command(5, "web2", "success", failed),
+        command(6, "web3", "expired", ""),
+        command(7, "web4", "sent", ""),
+    ];
+    let folder = "runner/runners/setuid/results";
+    home.write(&format!("{folder}/20261121/100.json"), &document("setuid", &first));
+    home.write(&format!("{folder}/20261122/200.json"), &document("setuid", &second));
+    home
+}
+
+#[test]
+fn findings_come_first_then_who_did_not_answer() {
+    let home = home();
+    let said = good(home.with_config(&["results", "setuid"]));
+    let path = home.path("runner/runners/setuid/results/20261122/200.json");
+    let expected = [
+        "web1  file  s1  /usr/bin/su  urwxr-xr-x  7 bytes",
+        "web1  file  s1  /tmp/y  urwxr-xr-x  7 bytes",
+        "web2  failed  no\\nsuch path",
+        "web3  expired  did not answer in time",
+        "web4  unanswered  had not answered when results were fetched (sent)",
+        "action 200: sent 4, answered 2, found 1, failed 1, expired 1, not final 1",
+        &format!("results: {}", path.canonicalize().unwrap().display()),
+    ];
+    assert_eq!(said.lines().collect::<Vec<_>>(), expected);
+
+    let said = good(home.with_config(&["results", "setuid", "100"]));
+    assert!(said.contains("web3  file  s1  /usr/bin/su") && said.contains("action 100"), "{said}");
+}
+
+#[test]
+fn json_is_one_object_a_line() {
+    let home = home();
+    let said = good(home.with_config(&["results", "setuid", "--json"]));
+    let lines: Vec<serde_json::Value> =
+        said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 6, "{said}");
+    assert_eq!(lines[0]["kind"], "finding");
+    assert_eq!(lines[0]["element"]["fileinfo"]["size"], 7);
+    assert_eq!(lines[2]["kind"], "agent");
+    assert_eq!(
+        (&lines[2]["outcome"], &lines[2]["errors"][0]),
+        (&"failed".into(), &"no\nsuch path".into())
+    );
+    assert_eq!(lines[5]["kind"], "summary");
+    assert_eq!(lines[5]["summary"]["not_final"], 1);
+}
+
+#[test]
+fn a_diff_tells_what_is_new_and_gone_since_the_run_before() {
+    let home = home();
+    let said = good(home.with_config(&["results", "setuid", "--diff"]));
+    let lines: Vec<&str> = said.lines().collect();
+    let expected = [
+        "new      web1  file  s1  /tmp/y  urwxr-xr-x  7 bytes",
+        "gone     web1  file  s1  /tmp/x  urwxr-xr-x  7 bytes",
+        "unknown  web2  file  s1  /usr/bin/su  urwxr-xr-x  7 bytes",
+        "unknown  web3  file  s1  /usr/bin/su  urwxr-xr-x  7 bytes",
+    ];
+    assert_eq!(lines[..4], expected);
+    assert!(said.contains("\nnew 1, gone 1, unchanged 1, unknown 2 ("), "{said}");
+    let json = good(home.with_config(&["results", "setuid", "--diff", "--json"]));
+    assert!(json.contains(r#""change":"unchanged""#), "{json}");
+
+    let first = home.with_config(&["results", "setuid", "100", "--diff"]);
+    assert!(first.err.contains("no results of a run before"), "{first:?}");
+    assert!(first.out.contains("new 4, gone 0, unchanged 0"), "{first:?}");
+}
+
+#[test]
+fn a_job_that_is_gone_still_has_its_later_results() {
+    let home = home();
+    home.write(
+        "runner/results/20261123/300.json",
+        &document("gone", &[found(8, "web1", &["/a -"])]),
+    );
+    home.write("runner/results/20261123/301.json", "{\"no\":\"document\"");
+    let said = good(home.with_config(&["results", "gone"]));
+    assert!(
+        said.contains("web1  file  s1  /a  -  7 bytes") && said.contains("action 300"),
+        "{said}"
+    );
+    // Another job's are not taken for them.
+    assert!(good(home.with_config(&["results", "setuid"])).contains("action 200"));
+}
+
+#[test]
+fn what_has_no_results_is_told() {
+    let home = home();
+    fails(&home.with_config(&["results", "nosuch"]), 66, &["of nosuch", "none of its runs"]);
+    fails(&home.with_config(&["results", "setuid", "7"]), 66, &["of 7", "no such action"]);
+    fails(&home.with_config(&["results", "setuid", "yesterday"]), 66, &["ends with its slot"]);
+    let other = "other.20261122T041500Z";
+    fails(&home.with_config(&["results", "setuid", other]), 66, &["no run of setuid"]);
+    let pruned = "setuid.20261122T041500Z";
+    fails(&home.with_config(&["results", "setuid", pruned]), 66, &["record is gone", "200"]);
+    let waiting = home.with_config(&["trigger", "setuid"]).out;
+    fails(&home.with_config(&["results", "setuid", waiting.trim()]), 66, &["it is in action/new"]);
+    home.write("runner/runners/setuid/results/20261124/400.json", "{\"commands\":[{\"id\":1}");
+    fails(
+        &home.with_config(&["results", "setuid"]),
+        65,
+        &["400.json is no results document", "EOF"],
+    );
+}
