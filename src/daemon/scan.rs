@@ -121,7 +121,7 @@ impl Engine {
     fn look(&mut self, folder: Folder, name: &OsStr) {
         if let Err(error) = self.try_look(folder, name) {
             // What could not be done about it is tried again at the next look.
-            self.strangers.reported.remove(&(folder, name.to_owned()));
+            self.strangers.known.remove(&(folder, name.to_owned()));
             error!(self.parts.log, "cannot look at entry"; "folder" => %folder,
                 "name" => escape(&name.to_string_lossy()).as_ref(), "error" => Chain(&error));
         }
