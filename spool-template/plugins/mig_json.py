@@ -38,7 +38,6 @@ _SCALAR = re.compile(r"[^\s\[\]{},:\"]*")
 # A string, or a bracket; a quote alone begins a string whose end was not read yet.
 _TOKEN = re.compile(r'[{}\[\]]|"[^"\\]*(?:\\.[^"\\]*)*"|"', re.DOTALL)
 
-
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _NOT_ASCII = re.compile(r"[^ -~]")
 

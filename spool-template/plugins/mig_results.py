@@ -109,7 +109,7 @@ def number_of(value, *path):
     found = pick(value, *path)
     if isinstance(found, bool) or not isinstance(found, (int, float)):
         return None
-    return int(found) if found == int(found) else found
+    return int(found) if abs(found) < 1e18 and found == int(found) else found
 
 
 # What was found

@@ -216,6 +216,7 @@ fn engine_settings(config: &RunnerConfig, directory: PathBuf) -> Settings {
         defaults: defaults(config),
         parallel: count(config.client.parallel),
         plugins: count(config.plugins.parallel),
+        retention: config.retention,
     }
 }
 

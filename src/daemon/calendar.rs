@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use slog::{Logger, error, info, warn};
 
 use crate::chain::Chain;
+use crate::config::duration::Keep;
 use crate::config::job::{Missed, Overlap};
 use crate::disk::DiskError;
 use crate::job::Job;
@@ -19,6 +20,7 @@ use crate::schedule::due::{self, Due, Plan};
 use crate::schedule::splay;
 use crate::schedule::table::Table;
 use crate::spool::{SlotStamp, Spool, SpoolError};
+use crate::stage::archive::Shelf;
 use crate::stage::submit::JobState;
 
 /// The jobs in force, and when each is due.
@@ -220,6 +222,21 @@ impl Calendar {
         self.jobs.folders()
     }
 
+    /// Returns a job's last slot.
+    pub(crate) fn last_slot(&self, job: &JobName) -> Option<Timestamp> {
+        self.plans.get(job).map(|slots| slots.stamp.slot)
+    }
+
+    /// Returns where results are and how long they are kept there, `keep` if the job does not say.
+    pub(crate) fn shelves(&self, keep: Keep) -> Vec<Shelf> {
+        let of_jobs = self.jobs.iter().map(|job| Shelf {
+            folder: Path::new("runners").join(job.name.as_str()).join("results"),
+            keep: job.config.keep_results.unwrap_or(keep),
+        });
+        let others = Shelf { folder: "results".into(), keep };
+        of_jobs.chain([others]).collect()
+    }
+
     /// Returns the names of all jobs.
     pub(crate) fn names(&self) -> Vec<JobName> {
         self.jobs.iter().map(|job| job.name.clone()).collect()
@@ -227,8 +244,8 @@ impl Calendar {
 }
 
 /// Tells whether a slot is left out because an earlier run of the job is not over.
-pub(crate) fn overlaps(job: &Job, has_open: bool) -> bool {
-    has_open && job.config.overlap == Overlap::Skip
+pub(crate) fn overlaps(job: &Job, has_open: impl FnOnce() -> bool) -> bool {
+    job.config.overlap == Overlap::Skip && has_open()
 }
 
 /// What makes two schedules the same: the slots that they give.

@@ -9,7 +9,7 @@
 //! could not be written down is held and written later: an action that the API
 //! has accepted is never posted again.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ use slog::error;
 use super::gate::Gate;
 use super::index::{Index, Key, Live};
 use super::moves::Held;
+use super::pruning::Pruning;
+use super::queue::Queue;
 use super::scan::Strangers;
 use super::watching::Watches;
 use super::workers::{Pool, Task, Workers};
@@ -40,12 +42,15 @@ pub(crate) struct Engine {
     pub(super) index: Index,
     pub(super) began: Timestamp,
     pub(super) strangers: Strangers,
+    /// The folder whose names are being looked at, and whether they are durable.
+    pub(super) listed: Option<(Folder, bool)>,
     pub(super) watches: Watches,
     pub(super) gate: Gate,
     pub(super) gated: BTreeSet<Key>,
     pub(super) workers: Workers,
-    queues: [VecDeque<Key>; 2],
+    queues: [Queue; 2],
     pub(super) held: Vec<Held>,
+    pub(super) pruning: Pruning,
     /// Counted only if somebody wants to read it.
     pub(super) metrics: Option<Metrics>,
 }
@@ -59,12 +64,14 @@ impl Engine {
             index: Index::default(),
             began,
             strangers: Strangers::default(),
+            listed: None,
             watches: Watches::default(),
             gate: Gate::default(),
             gated: BTreeSet::new(),
             workers,
-            queues: [VecDeque::new(), VecDeque::new()],
+            queues: [Queue::default(), Queue::default()],
             held: Vec::new(),
+            pruning: Pruning::new(),
             metrics: None,
         }
     }
@@ -186,16 +193,14 @@ impl Engine {
         }
         let [submit, fetch] = &mut self.queues;
         let queue = if Pool::of(work) == Pool::Fetch { fetch } else { submit };
-        if !queue.contains(key) {
-            queue.push_back(key.clone());
-        }
+        queue.push(key);
     }
 
     /// Begins queued work as far as workers are free; what is queued is decided upon anew.
     fn serve_queues(&mut self, now: Timestamp) {
         for (at, pool) in [Pool::Submit, Pool::Fetch].into_iter().enumerate() {
             while self.workers.is_free(pool) {
-                let Some(key) = self.queues.get_mut(at).and_then(VecDeque::pop_front) else {
+                let Some(key) = self.queues.get_mut(at).and_then(Queue::pop) else {
                     break;
                 };
                 let Some(live) = self.index.get(&key).filter(|live| !live.tries.busy) else {
@@ -257,8 +262,11 @@ impl Engine {
                 tries.failures.saturating_add(1)
             }
         };
-        let mut taken = self.index.action_ids(key);
-        taken.extend(others);
+        let mut taken = others;
+        if work == Work::Search {
+            // Only a search could take another run's action for this one's.
+            taken.extend(self.index.action_ids(key));
+        }
         let (key_of, work_of) = (key.clone(), work.clone());
         let task = Task { key: key_of, work: work_of, record, attempt, polls, page_size, taken };
         if let Err(error) = self.workers.begin(task) {

@@ -45,7 +45,7 @@ impl Engine {
         if self.parts.spool.fired(&id)?.is_some() {
             return Ok(());
         }
-        if overlaps(job, self.index.has_open(&job.name)) {
+        if overlaps(job, || self.index.has_open(&job.name)) {
             warn!(self.parts.log, "slot left out: an earlier run is not over"; "job" => %job.name,
                 "slot" => %fire);
             return Ok(());

@@ -16,6 +16,8 @@ mod launching;
 mod measuring;
 mod moves;
 mod outcome;
+mod pruning;
+mod queue;
 mod scan;
 mod signals;
 mod standby;
@@ -41,6 +43,7 @@ pub(crate) use standby::{Awaited, Standby};
 use workers::{Bench, Done, Workers};
 
 use crate::clock::{Clock, after};
+use crate::config::runner::RetentionSettings;
 use crate::metrics::Metrics;
 use crate::spool::{Spool, SpoolError};
 use crate::stage::launch::Defaults;
@@ -56,6 +59,8 @@ pub(crate) enum Event {
     Hint(Hint),
     /// A worker is back.
     Done(Box<Done>),
+    /// What is old was looked for.
+    Planned(pruning::Plan),
     /// The daemon shall end.
     Stop,
     /// The log is to be reopened, and all looked at again.
@@ -81,6 +86,8 @@ pub(crate) struct Settings {
     pub(crate) parallel: usize,
     /// How many plugins run at once.
     pub(crate) plugins: usize,
+    /// How long what is finished is kept.
+    pub(crate) retention: RetentionSettings,
 }
 
 /// What the engine works with.
@@ -109,6 +116,7 @@ pub(crate) struct Daemon {
     clock: Arc<dyn Clock>,
     log: Logger,
     check_span: Duration,
+    begun: std::time::Instant,
 }
 
 /// Reopens the log.
@@ -129,7 +137,8 @@ impl Daemon {
         let (parallel, plugins) = (parts.settings.parallel, parts.settings.plugins);
         let workers = Workers::new(Arc::new(bench), sender.clone(), parallel, plugins);
         let engine = Engine::new(parts, workers);
-        Daemon { engine, events, sender, stop, reopen, clock, log, check_span }
+        let begun = std::time::Instant::now();
+        Daemon { engine, events, sender, stop, reopen, clock, log, check_span, begun }
     }
 
     /// Has metrics written to a file.
@@ -174,8 +183,9 @@ impl Daemon {
         self.engine.look_at_young(now);
         self.engine.look_at_bad_jobs(now);
         let due = self.engine.turn();
+        let pruned = self.engine.prune(now, self.begun.elapsed(), &self.sender);
         let metrics = self.engine.write_metrics(now);
-        [due, metrics, self.engine.next_young(), self.engine.parts.calendar.next()]
+        [due, pruned, metrics, self.engine.next_young(), self.engine.parts.calendar.next()]
             .into_iter()
             .flatten()
             .min()
@@ -190,6 +200,7 @@ impl Daemon {
                 self.engine.look_everywhere(self.clock.now());
             }
             Event::Done(done) => self.engine.done(*done),
+            Event::Planned(plan) => self.engine.planned(plan),
             Event::Reload => {
                 (self.reopen.0)();
                 info!(self.log, "reloading: the log is reopened, all that waits is tried");
@@ -210,7 +221,7 @@ impl Daemon {
             let Some(left) = STOP_SPAN.checked_sub(begun.elapsed()) else { break };
             match self.events.recv_timeout(left) {
                 Ok(Event::Done(done)) => self.engine.done(*done),
-                Ok(Event::Hint(_) | Event::Stop | Event::Reload) => {}
+                Ok(Event::Hint(_) | Event::Planned(_) | Event::Stop | Event::Reload) => {}
                 Err(_) => break,
             }
         }

@@ -47,6 +47,7 @@ impl Engine {
 
     fn look_at_all(&mut self, folder: Folder, names: Vec<OsString>) {
         let settled = if folder == Folder::ActionDone { self.collected_ids() } else { Vec::new() };
+        self.listed = Some((folder, false));
         for name in names {
             // What has a command record was collected: no need to read it.
             let is_settled = run_id(&name).is_some_and(|id| settled.binary_search(&id).is_ok());
@@ -54,6 +55,7 @@ impl Engine {
                 self.look(folder, &name);
             }
         }
+        self.listed = None;
     }
 
     fn collected_ids(&self) -> Vec<RunId> {
@@ -174,6 +176,18 @@ impl Engine {
         }
     }
 
+    /// Makes somebody else's rename as durable as ours before anything irreversible follows; for names
+    /// that were listed together once is enough.
+    fn secure(&mut self, folder: Folder) -> Result<(), SpoolError> {
+        if self.listed == Some((folder, true)) {
+            return Ok(());
+        }
+        self.parts.spool.secure(folder)?;
+        self.listed =
+            self.listed.map(|(listed, is_durable)| (listed, is_durable || listed == folder));
+        Ok(())
+    }
+
     /// A run is where it was not when we last looked.
     fn arrived(&mut self, run: Run) -> Result<(), SpoolError> {
         let (folder, id) = (run.folder(), run.record().id.clone());
@@ -185,8 +199,7 @@ impl Engine {
         } else {
             run
         };
-        // Somebody else's rename is as durable as ours before anything irreversible follows.
-        self.parts.spool.secure(run.folder())?;
+        self.secure(run.folder())?;
         let record = run.record();
         if run.folder() == Folder::ActionDone {
             if record.collected.is_none() {
@@ -225,7 +238,7 @@ impl Engine {
     /// Makes a run of a plain action.
     fn claim(&mut self, name: &OsStr, text: String) -> Result<(), SpoolError> {
         let now = self.parts.clock.now();
-        self.parts.spool.secure(Folder::New)?;
+        self.secure(Folder::New)?;
         let claimed = run_id(name).filter(claim::is_claimed);
         let id = match claimed {
             Some(id) => id,

@@ -66,7 +66,7 @@ impl Standby {
                     return freed.context("wait for", &shown).map_err(disk).map(|()| Awaited::Free);
                 }
                 Event::Reload => (self.reopen.0)(),
-                Event::Stop | Event::Done(_) => break,
+                Event::Stop | Event::Done(_) | Event::Planned(_) => break,
             }
         }
         Ok(Awaited::Stopped)

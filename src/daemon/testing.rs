@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ use crate::action::sign::testing::FixedSigner;
 use crate::action::{Action, Signature};
 use crate::api::{Api, ApiError, Dashboard, Found, Next, Page, Posted, Search, Seen};
 use crate::clock::testing::TestClock;
+use crate::config::duration::Keep;
+use crate::config::runner::RetentionSettings;
 use crate::disk::{Disk, RealFs, guard};
 use crate::job::scan::Jobs;
 use crate::names::{ActionId, RunId};
@@ -207,6 +209,9 @@ pub(crate) struct Rig {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) platform: Arc<Platform>,
+    /// How long the next engine keeps what is finished.
+    pub(crate) retention: RetentionSettings,
+    sender: Option<Sender<Event>>,
     engine: Option<(Engine, Receiver<Event>)>,
 }
 
@@ -218,7 +223,10 @@ impl Rig {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
         let clock = Arc::new(TestClock::new(now.parse().unwrap()));
-        Rig { folder, clock, platform: Arc::default(), engine: None }
+        let keep = Keep::All;
+        let retention = RetentionSettings { done: keep, invalid: keep, results: keep };
+        let platform = Arc::default();
+        Rig { folder, clock, platform, retention, sender: None, engine: None }
     }
 
     /// Returns the path of a part of the directory.
@@ -260,6 +268,7 @@ impl Rig {
             defaults: Defaults::new(None, false, Duration::from_secs(10)),
             parallel: 2,
             plugins: 4,
+            retention: self.retention,
         };
         let bench = Bench {
             api: Arc::clone(&self.platform) as Arc<dyn Api>,
@@ -274,6 +283,7 @@ impl Rig {
             stop: Stop::new(),
         };
         let (sender, events) = channel();
+        self.sender = Some(sender.clone());
         let workers = Workers::new(Arc::new(bench), sender, 2, 4);
         let calendar = Calendar::new(jobs, "host".to_owned());
         let parts = Parts { settings, spool, calendar, clock: self.clock.clone(), log };
@@ -320,6 +330,19 @@ impl Rig {
                 engine.done(*done);
             } else if next.is_none_or(|next| next > now) {
                 return;
+            }
+        }
+    }
+
+    /// Lets the engine remove what is old, `running` after its start.
+    pub(crate) fn prune(&mut self, running: Duration) {
+        use crate::clock::Clock;
+        let now = self.clock.now();
+        let (engine, events) = self.engine.as_mut().unwrap();
+        let sender = self.sender.as_ref().unwrap();
+        while engine.prune(now, running, sender).is_none_or(|next| next <= now) {
+            if let Ok(Event::Planned(plan)) = events.recv_timeout(Duration::from_millis(1)) {
+                engine.planned(plan);
             }
         }
     }

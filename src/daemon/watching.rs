@@ -13,7 +13,7 @@ use slog::warn;
 use super::engine::Engine;
 use super::{DaemonError, Event};
 use crate::chain::Chain;
-use crate::spool::Folder;
+use crate::spool::{Folder, SpoolError};
 use crate::watch::Watcher;
 
 /// The watches, if there are any.
@@ -95,6 +95,7 @@ impl Engine {
     /// Reads everything for the first time.
     pub(crate) fn begin(&mut self) -> Result<(), DaemonError> {
         let now = self.parts.clock.now();
+        self.compare_clock(now).map_err(SpoolError::from)?;
         self.parts.calendar.begin(&self.parts.spool, now, &self.parts.log)?;
         for folder in self.watch_jobs() {
             self.look_at_jobs(Some(&folder), now);

@@ -74,6 +74,10 @@ impl Fs for CountingFs {
         RealFs.make_folder(path)
     }
 
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        RealFs.remove_folder(path)
+    }
+
     fn link(&self, target: &Path, path: &Path) -> io::Result<()> {
         RealFs.link(target, path)
     }

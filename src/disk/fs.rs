@@ -95,6 +95,8 @@ pub(crate) trait Fs: fmt::Debug + Send + Sync {
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
     /// Makes a folder, mode 0700; its parent must exist.
     fn make_folder(&self, path: &Path) -> io::Result<()>;
+    /// Removes a folder, which must be empty.
+    fn remove_folder(&self, path: &Path) -> io::Result<()>;
     /// Makes a symbolic link at `path` that says `target`.
     fn link(&self, target: &Path, path: &Path) -> io::Result<()>;
     /// Lists a folder, in no order.

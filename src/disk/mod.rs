@@ -122,6 +122,15 @@ impl Disk {
         }
     }
 
+    /// Removes a folder if it is empty; tells whether it was.
+    pub(crate) fn remove_folder(&self, path: &Path) -> Result<bool, DiskError> {
+        match self.fs.remove_folder(path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+            Err(error) => Err(error).context("remove folder", path),
+        }
+    }
+
     /// Makes a folder and those above it as far as they are missing.
     pub(crate) fn make_folders(&self, path: &Path) -> Result<(), DiskError> {
         if self.find(path)?.is_some() {

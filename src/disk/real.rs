@@ -77,6 +77,10 @@ impl Fs for RealFs {
         DirBuilder::new().mode(0o700).create(path)
     }
 
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path)
+    }
+
     fn link(&self, target: &Path, path: &Path) -> io::Result<()> {
         std::os::unix::fs::symlink(target, path)
     }

@@ -14,6 +14,7 @@ use super::look::Run;
 use super::record::Record;
 use super::{Spool, SpoolError};
 use crate::chain::Chain;
+use crate::disk::{DiskError, Stamp};
 
 /// An event that moves a run, or that changes what is known of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,7 +131,7 @@ impl Spool {
         change(&mut record);
         record.seq = record.seq.saturating_add(1);
         if folder != to {
-            return self.advance(folder, to, record);
+            return self.advance(folder, to, record, run.stamp);
         }
         let path = self.layout.run(folder, &record.id);
         match self.disk.rewrite(&path, &encode(&record)?) {
@@ -166,7 +167,13 @@ impl Spool {
         }
     }
 
-    fn advance(&self, from: Folder, to: Folder, record: Record) -> Result<Run, SpoolError> {
+    fn advance(
+        &self,
+        from: Folder,
+        to: Folder,
+        record: Record,
+        old: Stamp,
+    ) -> Result<Run, SpoolError> {
         match self.disk.create(&self.layout.run(to, &record.id), &encode(&record)?) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -176,9 +183,9 @@ impl Spool {
         }
         info!(self.log, "moved"; "run" => %record.id, "from" => %from, "to" => %to);
         // From here on the move has happened: what is left of the old file is an older double.
-        match self.disk.unlink(&self.layout.run(from, &record.id)) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        match self.clear(from, &record, old) {
+            Ok(true) => {}
+            Ok(false) => {
                 warn!(self.log, "entry was moved by hand while its outcome was under way";
                     "run" => %record.id, "from" => %from, "to" => %to);
             }
@@ -188,6 +195,20 @@ impl Spool {
             }
         }
         self.arrived(to, record)
+    }
+
+    /// Removes the old file of a run that has moved on; tells whether it was still that one. Who has
+    /// just seen the new file may have put it back in the old one's place, where it is the only one.
+    fn clear(&self, from: Folder, record: &Record, old: Stamp) -> Result<bool, DiskError> {
+        let path = self.layout.run(from, &record.id);
+        let found = self.disk.find(&path)?;
+        if found.is_none_or(|meta| meta.stamp.inode != old.inode) {
+            return Ok(false);
+        }
+        match self.disk.unlink(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            removed => removed.map(|()| true),
+        }
     }
 
     /// The run as it is now in its folder; that it was moved on meanwhile shows at the next look.
@@ -252,6 +273,23 @@ mod tests {
         let (_folder, spool) = spool();
         drop(spool.launch(record(ID)).unwrap());
         assert!(matches!(spool.launch(record(ID)), Err(SpoolError::Taken { .. })));
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test does by hand what people do")]
+    fn only_the_file_that_was_moved_is_removed() {
+        let (_folder, spool) = spool();
+        let run = spool.launch(record(ID)).unwrap();
+        let path = spool.layout.run(Folder::New, &run.record().id);
+        let (id, other) = (run.record().id.clone(), path.with_extension("other"));
+        // Put there while the move was being made.
+        std::fs::write(&other, encode(run.record()).unwrap()).unwrap();
+        std::fs::rename(&other, &path).unwrap();
+        drop(spool.follow(run, Edge::Accepted, |_| ()).unwrap());
+        let both = [Folder::New, Folder::ActionInflight];
+        assert_eq!(spool.holders(&id, Family::Action).unwrap(), both);
+        let counts = spool.settle(&id, Family::Action).unwrap().unwrap();
+        assert_eq!(counts.folder(), Folder::ActionInflight);
     }
 
     #[test]

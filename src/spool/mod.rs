@@ -20,6 +20,7 @@ mod arrivals;
 pub(crate) mod edges;
 pub(crate) mod folder;
 pub(crate) mod look;
+mod prune;
 pub(crate) mod record;
 mod recover;
 mod slots;

@@ -18,8 +18,10 @@ use crate::spool::{Edge, Record};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 /// How often the platform is asked after the expiry.
 const LATE_POLL: Duration = Duration::from_secs(2);
-/// How soon the platform is asked for early results for the first time, and at the most how seldom.
-const EARLY_POLL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+/// How soon the platform is asked for early results for the first time.
+const FIRST_POLL: Duration = Duration::from_secs(5);
+/// How long it is from then on between two questions, at the least and at the most.
+const EARLY_POLL: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_secs(60));
 
 /// Says what is to be done with a run in `action/inflight`.
 pub(crate) fn decide(record: &Record, now: Timestamp, not_before: Timestamp) -> Step {
@@ -55,7 +57,7 @@ pub(crate) fn decide(record: &Record, now: Timestamp, not_before: Timestamp) -> 
 /// Says when the platform is first asked about an action that was accepted at `at`: at its expiry,
 /// or a little later than now if that is earlier.
 pub(crate) fn first_poll(record: &Record, at: Timestamp) -> Timestamp {
-    let early = after(at, EARLY_POLL.0);
+    let early = after(at, FIRST_POLL);
     record.request.expire_after.map_or(early, |expire_after| early.min(expire_after))
 }
 
@@ -82,8 +84,9 @@ fn interval(record: &Record, polls: u32, now: Timestamp) -> Duration {
         return LATE_POLL;
     }
     let (first, longest) = EARLY_POLL;
-    // 5 s, 7.5 s, 11 s, … up to a minute.
-    let grown = (0..polls.min(16)).fold(first, |span, _| span * 3 / 2);
+    // At about a quarter of the time that has passed, so that results are late by no more than that
+    // at the most, and an action of five minutes costs the API some twenty questions.
+    let grown = (0..polls.min(17)).fold(first, |span, _| span * 5 / 4);
     let until_expiry = record
         .request
         .expire_after
@@ -176,8 +179,13 @@ mod tests {
     #[test]
     fn asks_more_and_more_seldom_and_again_often_when_the_time_has_come() {
         let record = inflight(true, None);
-        let spans: Vec<u64> = (0..9).map(|n| interval(&record, n, at(0)).as_secs()).collect();
-        assert_eq!(spans, [5, 7, 11, 16, 25, 37, 56, 60, 60]);
+        let spans: Vec<u128> =
+            (0..20).map(|n| interval(&record, n, at(0)).as_millis() / 100).collect();
+        let expected = [
+            15, 18, 23, 29, 36, 45, 57, 71, 89, 111, 139, 174, 218, 272, 341, 426, 532, 600, 600,
+            600,
+        ];
+        assert_eq!(spans, expected);
         assert_eq!(interval(&record, 9, at(299)), LATE_POLL);
         assert_eq!(interval(&record, 9, at(300)), LATE_POLL);
     }

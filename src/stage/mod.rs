@@ -10,6 +10,7 @@
 //! the record that is on disk then.
 
 pub(crate) mod adopt;
+pub(crate) mod archive;
 pub(crate) mod claim;
 pub(crate) mod collect;
 pub(crate) mod deliver;
@@ -17,6 +18,7 @@ pub(crate) mod document;
 pub(crate) mod fetch;
 pub(crate) mod launch;
 mod pages;
+pub(crate) mod prune;
 pub(crate) mod sign;
 pub(crate) mod submit;
 

@@ -21,6 +21,7 @@ use serde_json::value::RawValue;
 
 use super::child::{self, Ended};
 use super::host::{self, Environment};
+use super::limits::MEMORY_BYTES_MAX;
 use super::modules::message::{self, PackError};
 use super::modules::{self, ModuleError, ModuleResult};
 use super::scheduler::Event;
@@ -97,6 +98,11 @@ enum OperationError {
     Start(#[from] io::Error),
     #[error("runModule() -> the module ended with {0}")]
     Exit(ExitStatus),
+    #[error(
+        "runModule() -> the module broke down, or needed more than {} MiB of memory",
+        MEMORY_BYTES_MAX >> 20
+    )]
+    Aborted,
     #[error("runModule() -> the module answered too much")]
     TooLong,
     #[error("the module was ended after {} s", .0.as_secs())]
@@ -112,6 +118,7 @@ impl OperationError {
             | OperationError::Json(_)
             | OperationError::Start(_)
             | OperationError::Exit(_)
+            | OperationError::Aborted
             | OperationError::TooLong => CommandStatus::Failed,
         }
     }
@@ -327,6 +334,7 @@ impl Tools {
                 Ok(Some(serde_json::from_slice(&output)?))
             }
             Ended::Exited { status, .. } => Err(OperationError::Exit(status)),
+            Ended::Aborted => Err(OperationError::Aborted),
             Ended::TimedOut => Err(OperationError::Timeout(span)),
             Ended::TooLong => Err(OperationError::TooLong),
             Ended::Stopped => Ok(None),

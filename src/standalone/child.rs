@@ -11,7 +11,7 @@
 use std::fs::File;
 use std::io::{self, PipeReader, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -21,6 +21,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
+use super::limits;
 use crate::wake::Stop;
 
 /// The most that a module may answer.
@@ -40,6 +41,8 @@ pub(super) enum Ended {
         /// All that it wrote to stdout.
         output: Vec<u8>,
     },
+    /// It broke down, or could get no more memory.
+    Aborted,
     /// It took too long and was killed.
     TimedOut,
     /// It answered more than [`OUTPUT_BYTES_MAX`] and was killed.
@@ -68,12 +71,13 @@ pub(super) fn run(
     let line = stop.line()?;
     let mut child = start(program, name, message)?;
     let group = Pid::from_child(&child);
-    let ended = follow(&mut child, group, &line, until);
+    let ended = limits::set(group, timeout).and_then(|()| follow(&mut child, group, &line, until));
     // The child is not reaped yet, so that nobody else can have got its group's number.
     // Where nobody is left to be killed, there is nothing to do.
     kill_process_group(group, Signal::KILL).ok();
     let status = child.wait()?;
     Ok(match ended? {
+        Followed::Ended(_) if status.signal() == Some(Signal::ABORT.as_raw()) => Ended::Aborted,
         Followed::Ended(output) => Ended::Exited { status, output },
         Followed::TooLong => Ended::TooLong,
         Followed::Told(Event::Stop) => Ended::Stopped,
@@ -234,6 +238,19 @@ mod tests {
     fn a_module_that_closes_its_output_and_goes_on_is_killed_too() {
         let ended = run("exec >&-; sleep 100", Duration::from_millis(300), &Stop::new());
         assert!(matches!(ended, Ended::TimedOut), "{ended:?}");
+    }
+
+    #[test]
+    fn a_module_gets_so_much_memory_and_no_more() {
+        // It may begin before its limits are set, so it waits for the last of them.
+        let script = "until [ \"$(ulimit -t)\" = 61 ]; do :; done; echo $(ulimit -v) $(ulimit -c)";
+        let told = format!("{} 0\n", limits::MEMORY_BYTES_MAX / 1024);
+        assert_eq!(output(run(script, LONG, &Stop::new())), (0, told));
+    }
+
+    #[test]
+    fn a_module_that_breaks_down_is_told_from_one_that_fails() {
+        assert!(matches!(run("kill -ABRT $$", LONG, &Stop::new()), Ended::Aborted));
     }
 
     #[test]

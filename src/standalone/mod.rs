@@ -21,6 +21,7 @@ mod api;
 mod child;
 pub(crate) mod config;
 mod host;
+mod limits;
 pub(crate) mod module;
 mod modules;
 mod scheduler;

@@ -1,5 +1,7 @@
 //! Runs, from a job's folder to its plugins, with the real programs.
 
+#![cfg(test)]
+
 /// Crashes, and what the original runner left: nothing is lost, nothing done twice.
 mod crash;
 /// Actions that people put into the spool, and what a results document holds.

@@ -45,10 +45,11 @@ fn what_is_moved_to_done_is_fetched_now() {
     rig.hurry(&run, "mig-runner: job");
     let document = rig.wait_done(&run);
     assert_eq!(document["commands"].as_array().unwrap().len(), 1);
+    rig.wait_at_rest(&run);
     // Anew, into a document of its own, and to every plugin again.
     rig.mv(&run, "command/done", "command/ready");
     wait_until("another delivery", || rig.left("notes").lines().count() == 2);
-    rig.wait_done(&run);
+    rig.wait_at_rest(&run);
     let first = rig.home(&format!("results/{}.json", document["action"]["id"]));
     let first = fs::canonicalize(first).unwrap();
     let folder = fs::read_dir(first.parent().unwrap()).unwrap();
@@ -70,6 +71,7 @@ fn what_lacks_what_its_folder_needs_is_buried_with_what_to_do() {
     let runner = rig.runner();
     let run = rig.trigger("job");
     rig.wait_done(&run);
+    rig.wait_at_rest(&run);
     rig.mv(&run, "command/done", "command/returned");
     // Nothing is owed: it is finished once more.
     rig.wait_in("command/done", &run);
@@ -93,7 +95,8 @@ fn a_copy_of_a_run_is_no_run() {
     rig.wait_in("action/inflight", &run);
     runner.wait_said("action accepted", &[("run", &run)]);
     let copy = "job.20200101T000000Z";
-    fs::copy(rig.entry("action/inflight", &run), rig.entry("action/inflight", copy)).unwrap();
+    fs::copy(rig.entry("action/inflight", &run), rig.path("copy")).unwrap();
+    fs::rename(rig.path("copy"), rig.entry("action/inflight", copy)).unwrap();
     let reason = rig.home(&format!("spool/action/invalid/{copy}.json.reason"));
     wait_until("its reason", || {
         fs::read_to_string(&reason).is_ok_and(|text| text.contains(&format!("a copy of {run}")))

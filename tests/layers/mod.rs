@@ -43,7 +43,7 @@ const LAYERS: [(&str, u8); 25] = [
 ];
 
 /// Crates, or parts of them, and the only modules that use them; the longest one that fits counts.
-const PINS: [(&str, &[&str]); 30] = [
+const PINS: [(&str, &[&str]); 32] = [
     ("axum", &["standalone/server"]),
     ("chrono", &["schedule"]),
     ("clap", &["cli", "data/cli"]),
@@ -64,9 +64,11 @@ const PINS: [(&str, &[&str]); 30] = [
     ("rustix::event", &["pgp/agent", "plugin", "standalone"]),
     ("rustix::fs", &["cli", "disk", "plugin", "standalone"]),
     ("rustix::io", &["pgp/agent", "plugin", "standalone"]),
+    ("rustix::net", &["standalone/modules"]),
     ("rustix::process", &["cli", "disk", "pgp/agent", "plugin", "standalone"]),
     ("rustix::rand", &["random"]),
     ("rustix::system", &["cli", "logging"]),
+    ("rustix::thread", &["standalone/modules"]),
     ("saffron", &["schedule"]),
     ("sd_notify", &["daemon"]),
     ("signal_hook", &["cli/standalone", "daemon"]),

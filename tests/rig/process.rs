@@ -55,7 +55,7 @@ impl Process {
         wait(what, || found(&self.text()))
     }
 
-    /// Returns the records of its log that have this message and these values.
+    /// Returns the records of its log that have this message and, under these keys, texts that hold these.
     pub(crate) fn said(&self, message: &str, values: &[(&str, &str)]) -> Vec<Value> {
         let text = self.text();
         // The last line may not be whole yet.
@@ -64,11 +64,10 @@ impl Process {
             serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"))
         });
         let is_meant = |record: &Value| {
-            record["message"] == message
-                && values.iter().all(|(key, value)| match &record[key] {
-                    Value::String(text) => text.contains(value),
-                    other => serde_json::from_str(value).is_ok_and(|value: Value| *other == value),
-                })
+            let has = |(key, part): &(&str, &str)| {
+                record[key].as_str().is_some_and(|text| text.contains(part))
+            };
+            record["message"] == message && values.iter().all(has)
         };
         records.filter(is_meant).collect()
     }

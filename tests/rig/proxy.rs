@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::Rig;
 use super::database::Database;
+use super::{Rig, wait_until};
 
 /// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,7 @@ pub(crate) enum Trick {
 pub(crate) struct Proxy {
     /// Where it listens.
     pub(crate) address: String,
+    desk: Arc<Desk>,
     end: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -65,18 +66,25 @@ impl Proxy {
             tricks: Mutex::new(tricks),
         });
         let end = Arc::new(AtomicBool::new(false));
-        let ended = Arc::clone(&end);
+        let (known, ended) = (Arc::clone(&desk), Arc::clone(&end));
         let thread = std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if ended.load(Ordering::Relaxed) {
                     return;
                 }
-                let desk = Arc::clone(&desk);
+                let desk = Arc::clone(&known);
                 // A runner that was killed leaves its connections broken.
                 std::thread::spawn(move || desk.serve(stream?));
             }
         });
-        Proxy { address, end, thread: Some(thread) }
+        Proxy { address, desk, end, thread: Some(thread) }
+    }
+}
+
+impl Proxy {
+    /// Waits until a request has met the last trick.
+    pub(crate) fn wait_played(&self) {
+        wait_until("the last trick", || self.desk.tricks.lock().unwrap().is_empty());
     }
 }
 
@@ -173,7 +181,7 @@ fn length(head: &str) -> usize {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().unwrap())
     });
-    lengths.next_back().unwrap_or_default()
+    lengths.next().unwrap_or_default()
 }
 
 /// Returns the API's own way to say 500.

@@ -1,6 +1,8 @@
 //! Answers that leave open whether the platform has the action: in the end it has it once,
 //! the runner knows which one it is, and its results are delivered.
 
+#![cfg(test)]
+
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -37,7 +39,7 @@ fn rig() -> Rig {
 }
 
 /// Puts a proxy in front of the platform that plays these tricks on the POSTs of these jobs.
-fn proxy(rig: &Rig, tricks: &[(&str, Trick)]) -> Proxy {
+fn tricked(rig: &Rig, tricks: &[(&str, Trick)]) -> Proxy {
     // The action's name, as a form has it.
     let texts: Vec<(String, Trick)> =
         tricks.iter().map(|(job, trick)| (format!("mig-runner%3A+{job}%22"), *trick)).collect();
@@ -66,7 +68,7 @@ fn whatever_is_answered_the_platform_has_one_action() {
     rig.configure(SETTLE);
     rig.configure("timeout = 2s");
     rig.configure("parallel = 4");
-    let _proxy = proxy(&rig, &TRICKS);
+    let _proxy = tricked(&rig, &TRICKS);
     let runner = rig.runner();
     for (job, _) in TRICKS {
         rig.job(job, JOB);
@@ -83,7 +85,7 @@ fn whatever_is_answered_the_platform_has_one_action() {
 fn a_runner_that_was_killed_before_the_answer_finds_its_action() {
     let mut rig = rig();
     rig.configure(SETTLE);
-    let _proxy = proxy(&rig, &[("held", Trick::AnswerHeld(HELD)), ("late", Trick::Late(LATE))]);
+    let _proxy = tricked(&rig, &[("held", Trick::AnswerHeld(HELD)), ("late", Trick::Late(LATE))]);
     let runner = rig.runner();
     for job in ["held", "late"] {
         rig.job(job, JOB);
@@ -105,10 +107,10 @@ fn a_run_that_is_taken_away_and_put_back_while_it_is_posted_is_posted_once() {
     let mut rig = rig();
     rig.configure("settle = 1s");
     rig.job("job", JOB);
-    let _proxy = proxy(&rig, &[("job", Trick::Slow(LATE))]);
+    let proxy = tricked(&rig, &[("job", Trick::Slow(LATE))]);
     let runner = rig.runner();
     let run = rig.trigger("job");
-    wait_until("the POST", || rig.wait_in("action/new", &run)["request"]["fate"] == "unknown");
+    proxy.wait_played();
     rig.mv(&run, "action/new", "action/invalid");
     runner.wait_said("entry was moved away by hand", &[("run", &run)]);
     rig.mv(&run, "action/invalid", "action/new");
@@ -116,11 +118,11 @@ fn a_run_that_is_taken_away_and_put_back_while_it_is_posted_is_posted_once() {
     check_once(&rig, "job", &run);
     // Taken away for good: what was accepted goes on all the same.
     rig.job("gone", JOB);
-    let _proxy = proxy(&rig, &[("gone", Trick::Slow(LATE))]);
+    let proxy = tricked(&rig, &[("gone", Trick::Slow(LATE))]);
     runner.stop(Signal::TERM);
     let runner = rig.runner();
     let run = rig.trigger("gone");
-    wait_until("the POST", || rig.wait_in("action/new", &run)["request"]["fate"] == "unknown");
+    proxy.wait_played();
     rig.mv(&run, "action/new", "action/invalid");
     let warning = "action was accepted though its entry was moved away";
     runner.wait_said(warning, &[("run", &run)]);

@@ -38,7 +38,6 @@ const NETSTAT: &str = "netstat";
 const PING: &str = "ping";
 /// The module that looks at installed packages.
 const PKG: &str = "pkg";
-
 /// The module that looks at the clock.
 const TIMEDRIFT: &str = "timedrift";
 

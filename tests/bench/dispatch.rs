@@ -1,0 +1,216 @@
+//! From a slot to the platform, from a folder to its schedule, from an answer to a plugin.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use gpgme::{Context, PassphraseRequest, PinentryMode, Protocol, SignMode};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+
+use crate::home::{Home, Key, PASSPHRASE};
+use crate::{Bench, Row, TIMES, median, percentile};
+
+/// How many runs are due in one instant.
+const DUE: usize = 500;
+/// How long a signed text is: about what an action is.
+const TEXT_BYTES: usize = 600;
+
+/// Returns a moment with the same whole second on both clocks.
+fn moment(ahead: i64) -> (Instant, Timestamp) {
+    let (now, wall) = (Instant::now(), Timestamp::now());
+    let slot = Timestamp::from_second(wall.as_second() + ahead).expect("a time");
+    let left = Duration::try_from(slot.duration_since(wall)).expect("ahead");
+    (now + left, slot)
+}
+
+/// Returns the schedule that has this second alone.
+fn only(slot: Timestamp) -> String {
+    let at = slot.to_zoned(TimeZone::UTC);
+    format!(
+        "schedule = \"{} {} {} {} {} * {}\"\ntimezone = UTC\nexpiry = 1h",
+        at.second(),
+        at.minute(),
+        at.hour(),
+        at.day(),
+        at.month(),
+        at.year()
+    )
+}
+
+/// Makes signatures with as many threads as there are cores; returns how long it took and how long one took.
+fn sign(key: &Key, count: usize) -> (Duration, Vec<f64>) {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let begun = Instant::now();
+    let each = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|worker| {
+                scope.spawn(move || {
+                    sign_alone(key, count / threads + usize::from(worker < count % threads))
+                })
+            })
+            .collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("it signs")).collect()
+    });
+    (begun.elapsed(), each)
+}
+
+fn sign_alone(key: &Key, count: usize) -> Vec<f64> {
+    let mut context = Context::from_protocol(Protocol::OpenPgp).expect("gpgme");
+    context.set_engine_home_dir(key.home().to_str().expect("a path")).expect("a home");
+    context.set_armor(true);
+    context.set_pinentry_mode(PinentryMode::Loopback).expect("loopback");
+    let secret = context.get_secret_key(key.fingerprint.as_str()).expect("a key");
+    context.add_signer(&secret).expect("a signer");
+    let text = vec![b'x'; TEXT_BYTES];
+    let mut times = Vec::new();
+    let answer =
+        |_: PassphraseRequest<'_>, out: &mut dyn Write| Ok(out.write_all(PASSPHRASE.as_bytes())?);
+    context.with_passphrase_provider(answer, |context| {
+        for _ in 0..count {
+            let begun = Instant::now();
+            context.sign(SignMode::Detached, &text, Vec::new()).expect("a signature");
+            times.push(begun.elapsed().as_secs_f64());
+        }
+    });
+    times
+}
+
+/// Measures how long many runs of one instant take, beside the signatures alone.
+pub(crate) fn due(bench: &Bench) -> Vec<Row> {
+    let (mut ratios, mut times, mut alone) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..TIMES {
+        let (signing, _) = sign(&bench.key, DUE);
+        let home = Home::new(&bench.key, bench.server.port, 30, "parallel = 2\n");
+        let (at, slot) = moment(8);
+        for number in 0..DUE {
+            home.job(&format!("job{number}"), &only(slot));
+        }
+        bench.server.forget();
+        let runner = home.start();
+        runner.wait_for("action accepted", DUE);
+        let last = bench.server.state().posts.iter().map(|(_, answered)| *answered).max();
+        let time = (last.expect("posts") - at).as_secs_f64();
+        runner.stop();
+        ratios.push(time / signing.as_secs_f64());
+        (times.push(time), alone.push(signing.as_secs_f64()));
+    }
+    let (time, alone) = (median(times), median(alone));
+    vec![
+        Row::at_most(
+            "500 runs due at once: time to that of the signatures alone",
+            median(ratios),
+            "×",
+            1.25,
+        )
+        .with(format!("{time:.1} s, signatures {alone:.1} s")),
+    ]
+}
+
+/// Measures the way of single runs from their slot to the platform.
+pub(crate) fn one(bench: &Bench) -> Vec<Row> {
+    const RUNS: usize = 60;
+    let (_, signing) = sign(&bench.key, 60);
+    let signing = median(signing);
+    let home = Home::new(&bench.key, bench.server.port, 3600, "");
+    let writes = durable_writes(&home.path("writes"));
+    let (first, slot) = moment(5);
+    for number in 0..RUNS {
+        let slot = slot + SignedDuration::from_secs(i64::try_from(number).expect("small"));
+        home.job(&format!("job{number}"), &only(slot));
+    }
+    bench.server.forget();
+    let runner = home.start();
+    runner.wait_for("action accepted", RUNS);
+    let posts: Vec<Instant> = bench.server.state().posts.iter().map(|(came, _)| *came).collect();
+    runner.stop();
+    let late = |(number, came): (usize, &Instant)| {
+        let slot = first + Duration::from_secs(u64::try_from(number).expect("small"));
+        came.saturating_duration_since(slot).as_secs_f64() * 1e3
+    };
+    let all: Vec<f64> = posts.iter().enumerate().map(late).collect();
+    // The entry, the stamp and the signed request are each durable before the POST.
+    let beyond = percentile(all.clone(), 99) - (signing + 3.0 * writes) * 1e3;
+    vec![
+        Row::at_most(
+            "one run due: slot to POST beyond signature and writes (99 %)",
+            beyond,
+            "ms",
+            30.0,
+        )
+        .with(format!(
+            "median {:.0} ms in all, signature {:.0} ms, a durable write {:.1} ms",
+            median(all),
+            signing * 1e3,
+            writes * 1e3
+        )),
+    ]
+}
+
+/// Returns how long one durable write takes in a folder: file, name, both synced.
+fn durable_writes(folder: &Path) -> f64 {
+    crate::home::make(folder);
+    let times = (0..50).map(|number| {
+        let begun = Instant::now();
+        crate::transitions::create(folder, &number.to_string(), &[b'x'; 2048]);
+        begun.elapsed().as_secs_f64()
+    });
+    median(times.collect())
+}
+
+/// Measures how soon a job that is moved in is known.
+pub(crate) fn moved_in(bench: &Bench) -> Vec<Row> {
+    const JOBS: usize = 50;
+    let home = Home::new(&bench.key, bench.server.port, 3600, "");
+    let runner = home.start();
+    runner.ready();
+    let mut times = Vec::new();
+    for number in 0..JOBS {
+        let name = format!("job{number}");
+        home.job_at(&home.path(&name), "schedule = \"0 0 1 1 * 2099\"");
+        let begun = Instant::now();
+        std::fs::rename(home.path(&name), home.path("runners").join(&name)).expect("a move");
+        times.push((runner.wait_for("job added", 1)[0] - begun).as_secs_f64() * 1e3);
+    }
+    runner.stop();
+    let middle = median(times.clone());
+    vec![
+        Row::at_most("a job folder moved in: scheduled (99 %)", percentile(times, 99), "ms", 50.0)
+            .with(format!("median {middle:.1} ms")),
+    ]
+}
+
+/// Measures how soon a plugin starts after the platform calls an action completed.
+pub(crate) fn early(bench: &Bench) -> Vec<Row> {
+    let mut times = Vec::new();
+    for seconds in 3..3 + 2 * u64::try_from(TIMES).expect("small") {
+        bench.server.forget();
+        {
+            let mut state = bench.server.state();
+            (state.commands, state.status) = (1, "inflight");
+        }
+        let home = Home::new(&bench.key, bench.server.port, 3600, "");
+        let plugin = home.path("plugins/p");
+        crate::home::write(&plugin, "#!/bin/sh\ndate +%s.%N > started\ncat > /dev/null\n");
+        std::fs::set_permissions(&plugin, std::fs::Permissions::from_mode(0o700)).expect("a mode");
+        let (_, slot) = moment(3);
+        home.job("job", &format!("{}\nearlyresults = true\nplugin = p", only(slot)));
+        let runner = home.start();
+        runner.wait_for("action accepted", 1);
+        thread::sleep(Duration::from_secs(seconds));
+        let completed = Timestamp::now();
+        bench.server.state().status = "completed";
+        runner.wait_for("plugin ended", 1);
+        let started = std::fs::read_to_string(home.path("plugins/started")).expect("it started");
+        let started: f64 = started.trim().parse().expect("a time");
+        times.push(started - completed.as_nanosecond() as f64 / 1e9);
+        runner.stop();
+    }
+    bench.server.state().status = "completed";
+    let worst = percentile(times.clone(), 100);
+    vec![
+        Row::at_most("completed after 3 to 12 s → plugin started", median(times), "s", 2.0)
+            .with(format!("at the most {worst:.1} s")),
+    ]
+}

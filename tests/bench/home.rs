@@ -1,0 +1,223 @@
+//! An installation to measure, and the runner in it.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The key's passphrase.
+pub(crate) const PASSPHRASE: &str = "measure";
+/// How long anything may take before the measurement has failed.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// The parts of a second in which the kernel counts a process's time.
+const TICKS: f64 = 100.0;
+
+/// A key with a passphrase, in a GnuPG home whose path is short enough for its sockets.
+#[derive(Debug)]
+pub(crate) struct Key {
+    folder: tempfile::TempDir,
+    /// Its fingerprint.
+    pub(crate) fingerprint: String,
+}
+
+impl Key {
+    /// Makes an RSA key.
+    pub(crate) fn new() -> Key {
+        let folder = tempfile::Builder::new().prefix("mig").tempdir_in("/tmp").expect("a folder");
+        let gpg = |arguments: &[&str]| {
+            let mut gpg = Command::new("gpg");
+            gpg.arg("--homedir").arg(folder.path()).args(["--batch", "--quiet", "--no-tty"]);
+            gpg.args(["--pinentry-mode", "loopback", "--passphrase", PASSPHRASE]).args(arguments);
+            let output = gpg.output().expect("gpg");
+            assert!(output.status.success(), "{output:?}");
+            String::from_utf8(output.stdout).expect("text")
+        };
+        gpg(&["--quick-gen-key", "Bench <bench@localhost>", "rsa2048", "sign", "never"]);
+        let listed = gpg(&["--with-colons", "--list-keys"]);
+        let line = listed.lines().find(|line| line.starts_with("fpr:")).expect("a key");
+        let fingerprint = line.split(':').nth(9).expect("a fingerprint").to_owned();
+        Key { folder, fingerprint }
+    }
+
+    /// Returns the GnuPG home.
+    pub(crate) fn home(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        let mut gpgconf = Command::new("gpgconf");
+        gpgconf.arg("--homedir").arg(self.home()).args(["--kill", "all"]);
+        gpgconf.status().expect("gpgconf");
+    }
+}
+
+/// An installation in a folder of its own, on the disk that the build is on.
+#[derive(Debug)]
+pub(crate) struct Home {
+    folder: tempfile::TempDir,
+}
+
+impl Home {
+    /// Lays out an installation whose platform is at `port`; `client` goes into its section.
+    pub(crate) fn new(key: &Key, port: u16, check: u32, client: &str) -> Home {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        let home = Home { folder };
+        for name in ["runners", "plugins"] {
+            make(&home.path(name));
+        }
+        let migrc = format!(
+            "[api]\nurl = http://127.0.0.1:{port}/api/v1/\n[gpg]\nhome = {}\nkeyid = {}\n",
+            key.home().display(),
+            key.fingerprint
+        );
+        write(&home.path("migrc"), &migrc);
+        let (directory, migrc) = (home.folder.path().display(), home.path("migrc"));
+        let config = format!(
+            "[runner]\ndirectory = {directory}\ncheckdirectory = {check}\n[client]\nclientconfpath = {}\npassphrase = {PASSPHRASE}\n{client}\n[logging]\nmode = stdout\nlevel = info\n",
+            migrc.display()
+        );
+        write(&home.path("runner.cfg"), &config);
+        home
+    }
+
+    /// Returns the path of a part of it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Puts a job into it.
+    pub(crate) fn job(&self, name: &str, config: &str) {
+        self.job_at(&self.path("runners").join(name), config);
+    }
+
+    /// Puts a job somewhere.
+    pub(crate) fn job_at(&self, folder: &Path, config: &str) {
+        make(folder);
+        write(&folder.join("entity.cfg"), &format!("[configuration]\n{config}\n"));
+        let action = r#"{"name":"x","target":"status='online'","operations":[{"module":"file","parameters":{"searches":{"s":{"paths":["/usr/bin"],"names":["^passwd$"]}}}}],"syntaxversion":2}"#;
+        write(&folder.join("action.json"), action);
+    }
+
+    /// Puts actions of a job into it that the original runner left in flight; they expire at `expiry`.
+    pub(crate) fn inflight(&self, job: &str, ids: std::ops::Range<u64>, expiry: Timestamp) {
+        let folder = self.path("runners").join(job).join("inflight");
+        make(&folder);
+        let begin = expiry - SignedDuration::from_mins(6);
+        for id in ids {
+            let text = format!(
+                r#"{{"action":{{"id":{id},"name":"mig-runner: {job}","target":"status='online'","validfrom":"{begin}","expireafter":"{expiry}","operations":[{{"module":"file","parameters":{{}}}}],"pgpsignatures":["{}"],"syntaxversion":2}},"commands":null,"name":"{job}","plugin":""}}"#,
+                "wsBcBAABCAAQBQJrAkHECRAx".repeat(15)
+            );
+            write(&folder.join(format!("{id}.json")), &text);
+        }
+    }
+
+    /// Starts the runner.
+    pub(crate) fn start(&self) -> Runner {
+        let began = Instant::now();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_mig-runner"))
+            .arg("-c")
+            .arg(self.path("runner.cfg"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the runner");
+        let stdout = child.stdout.take().expect("a pipe");
+        let (sender, lines) = channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if sender.send((Instant::now(), line)).is_err() {
+                    break;
+                }
+            }
+        });
+        Runner { child, lines, began }
+    }
+}
+
+/// The runner at work.
+#[derive(Debug)]
+pub(crate) struct Runner {
+    child: Child,
+    lines: Receiver<(Instant, String)>,
+    began: Instant,
+}
+
+impl Runner {
+    /// Waits until it has said `text` so often; returns when it did.
+    pub(crate) fn wait_for(&self, text: &str, times: usize) -> Vec<Instant> {
+        let mut found = Vec::new();
+        while found.len() < times {
+            let said = self.lines.recv_timeout(PATIENCE);
+            let (at, line) = said.unwrap_or_else(|_| panic!("{} of {times} × {text}", found.len()));
+            if line.contains(text) {
+                found.push(at);
+            } else if line.contains("ERRO") || line.contains("CRIT") {
+                eprintln!("{line}");
+            }
+        }
+        found
+    }
+
+    /// Waits until it is ready; returns how long after its start that was.
+    pub(crate) fn ready(&self) -> Duration {
+        self.wait_for("ready", 1)[0] - self.began
+    }
+
+    /// Returns a figure of its memory in MiB: `VmRSS` or `VmHWM`.
+    pub(crate) fn memory(&self, name: &str) -> f64 {
+        let status = read(&PathBuf::from(format!("/proc/{}/status", self.child.id())));
+        let line = status.lines().find(|line| line.starts_with(name)).expect("a figure");
+        let kib: f64 = line.split_whitespace().nth(1).expect("a number").parse().expect("a number");
+        kib / 1024.0
+    }
+
+    /// Returns how many seconds of processor time it has used.
+    pub(crate) fn cpu(&self) -> f64 {
+        let stat = read(&PathBuf::from(format!("/proc/{}/stat", self.child.id())));
+        let (_, fields) = stat.rsplit_once(") ").expect("fields");
+        let ticks: f64 =
+            fields.split(' ').skip(11).take(2).filter_map(|f| f.parse::<f64>().ok()).sum();
+        ticks / TICKS
+    }
+
+    /// Returns how many seconds of processor time it uses in a minute of waiting.
+    pub(crate) fn cpu_a_minute(&self) -> f64 {
+        let before = self.cpu();
+        thread::sleep(Duration::from_secs(60));
+        self.cpu() - before
+    }
+
+    /// Stops it.
+    pub(crate) fn stop(mut self) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM).expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+}
+
+/// Makes a folder that nobody else can write.
+pub(crate) fn make(path: &Path) {
+    fs::DirBuilder::new().mode(0o700).recursive(true).create(path).expect("a folder");
+}
+
+/// Writes a file that nobody else can read.
+pub(crate) fn write(path: &Path, text: &str) {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = fs::OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).expect("a file");
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).expect("a file")
+}

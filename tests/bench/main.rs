@@ -1,0 +1,116 @@
+//! How fast the runner is, as ratios that are measured in one run: `cargo bench`.
+//!
+//! The real program works against a platform on loopback that only accepts, serves
+//! and counts. What it is compared with does the least that the same work needs, on
+//! the same disk, with the same server, in turn with it. Every figure is the median
+//! of five unless it says otherwise. Names of rows as arguments measure only those.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a measurement that cannot be made ends"
+)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "its answer is a table")]
+
+mod backlog;
+mod dispatch;
+mod fetching;
+mod home;
+mod server;
+mod transitions;
+
+use home::Key;
+use server::Server;
+
+/// How often each figure is measured.
+const TIMES: usize = 5;
+
+/// What all measurements work with.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    key: Key,
+    server: Server,
+}
+
+/// A row of the table.
+#[derive(Debug)]
+pub(crate) struct Row {
+    what: String,
+    figure: f64,
+    unit: &'static str,
+    limit: f64,
+    /// Whether more is better.
+    is_rate: bool,
+    /// What else was seen.
+    more: String,
+}
+
+impl Row {
+    /// Returns a row whose figure should not exceed `limit`.
+    pub(crate) fn at_most(what: &str, figure: f64, unit: &'static str, limit: f64) -> Row {
+        let what = what.to_owned();
+        Row { what, figure, unit, limit, is_rate: false, more: String::new() }
+    }
+
+    /// Returns a row whose figure should reach `limit`.
+    pub(crate) fn at_least(what: &str, figure: f64, unit: &'static str, limit: f64) -> Row {
+        Row { is_rate: true, ..Row::at_most(what, figure, unit, limit) }
+    }
+
+    fn print(&self) {
+        let Row { what, figure, unit, limit, is_rate, more } = self;
+        let (sign, is_met) =
+            if *is_rate { ('≥', figure >= limit) } else { ('≤', figure <= limit) };
+        let (figure, limit) = (format!("{figure:.2} {unit}"), format!("{sign} {limit} {unit}"));
+        let verdict = if is_met { "" } else { "  MISSED" };
+        println!("{what:<64} {figure:>14} {limit:>14}{verdict}  {more}");
+    }
+
+    /// Adds what else was seen.
+    pub(crate) fn with(self, more: String) -> Row {
+        Row { more, ..self }
+    }
+}
+
+/// Returns the median.
+pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+/// Returns the value below which so many hundredths are.
+pub(crate) fn percentile(mut figures: Vec<f64>, hundredths: usize) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[(figures.len() * hundredths / 100).min(figures.len() - 1)]
+}
+
+type Measure = fn(&Bench) -> Vec<Row>;
+
+const MEASURES: [(&str, Measure); 9] = [
+    ("fetch", fetching::fetch),
+    ("none", backlog::none_there),
+    ("inflight", backlog::in_flight),
+    ("idle", backlog::idle),
+    ("due", dispatch::due),
+    ("moved", dispatch::moved_in),
+    ("one", dispatch::one),
+    ("early", dispatch::early),
+    ("transitions", transitions::transitions),
+];
+
+fn main() {
+    let wanted: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let bench = Bench { key: Key::new(), server: Server::start() };
+    println!("{:<64} {:>14} {:>14}", "what", "figure", "must reach");
+    for (name, measure) in MEASURES {
+        if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        for row in measure(&bench) {
+            row.print();
+        }
+    }
+}

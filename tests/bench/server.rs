@@ -1,0 +1,226 @@
+//! A platform on loopback that only accepts, serves and counts: no database, no agents, no checks.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+use std::time::Instant;
+
+/// How many bytes each command has.
+pub(crate) const COMMAND_BYTES: usize = 4096;
+/// The bytes of a command's id: every id has as many digits.
+const ID_DIGITS: usize = 14;
+
+/// What the platform says.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// How many commands each action has.
+    pub(crate) commands: u64,
+    /// How it calls each action.
+    pub(crate) status: &'static str,
+    /// When each request for commands came.
+    pub(crate) pages: Vec<Instant>,
+    /// When each POST came, its first byte, and when it was answered.
+    pub(crate) posts: Vec<(Instant, Instant)>,
+    /// How often it was asked for an action.
+    pub(crate) probes: u64,
+}
+
+/// A platform.
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    /// Where it listens.
+    pub(crate) port: u16,
+    state: Arc<Mutex<State>>,
+}
+
+impl Server {
+    /// Starts a platform; it serves until the process ends.
+    pub(crate) fn start() -> Server {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback");
+        let port = listener.local_addr().expect("address").port();
+        let server = Server { port, state: Arc::default() };
+        server.state().status = "completed";
+        let accepting = server.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let server = accepting.clone();
+                thread::spawn(move || server.serve(&stream));
+            }
+        });
+        server
+    }
+
+    /// Returns what it says and has counted.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no thread panics")
+    }
+
+    /// Forgets what it has counted.
+    pub(crate) fn forget(&self) {
+        let mut state = self.state();
+        state.pages.clear();
+        state.posts.clear();
+        state.probes = 0;
+    }
+
+    fn serve(&self, stream: &TcpStream) -> Option<()> {
+        stream.set_nodelay(true).ok()?;
+        let mut reader = BufReader::new(stream);
+        let (mut line, mut writer) = (String::new(), stream);
+        let mut page = Page::default();
+        loop {
+            line.clear();
+            reader.read_line(&mut line).ok().filter(|count| *count > 0)?;
+            let came = Instant::now();
+            let target = line.split(' ').nth(1)?.to_owned();
+            let length = headers(&mut reader)?;
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).ok()?;
+            if target.ends_with("/action/create/") {
+                let answer = accepted(&String::from_utf8_lossy(&body), self.state().posts.len());
+                respond(writer, 202, answer.as_bytes())?;
+                self.state().posts.push((came, Instant::now()));
+            } else if target.contains("type=command") {
+                let commands = {
+                    let mut state = self.state();
+                    state.pages.push(came);
+                    state.commands
+                };
+                match page.fill(&target, commands) {
+                    Some(page) => respond(writer, 200, page)?,
+                    None => respond(writer, 404, NONE)?,
+                }
+            } else if target.contains("/action?") {
+                let status = {
+                    let mut state = self.state();
+                    state.probes += 1;
+                    state.status
+                };
+                let id = number(&target, "actionid=");
+                let action = format!(r#"{{"id":{id},"name":"x","status":"{status}"}}"#);
+                respond(writer, 200, collection("action", &action).as_bytes())?;
+            } else {
+                respond(writer, 404, NONE)?;
+            }
+            writer.flush().ok()?;
+        }
+    }
+}
+
+const NONE: &[u8] =
+    br#"{"collection":{"version":"1.0","href":"h","template":{},"error":{"code":"1","message":"no results found"}}}"#;
+
+fn collection(name: &str, value: &str) -> String {
+    format!(
+        r#"{{"collection":{{"version":"1.0","href":"h","items":[{{"href":"h","data":[{{"name":"{name}","value":{value}}}]}}],"template":{{}},"error":{{}}}}}}"#
+    )
+}
+
+/// Reads the headers of a request; returns how long its body is.
+fn headers(reader: &mut impl BufRead) -> Option<usize> {
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(':') else { return Some(length) };
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse().ok()?;
+        }
+    }
+}
+
+fn respond(mut stream: &TcpStream, status: u16, body: &[u8]) -> Option<()> {
+    let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes()).ok()?;
+    stream.write_all(body).ok()
+}
+
+/// Returns the number that follows `key` in a query.
+fn number(target: &str, key: &str) -> u64 {
+    let rest = target.split_once(key).map_or("", |(_, rest)| rest);
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or(0)
+}
+
+/// Returns the answer to a POST: the action as it came, with an id.
+fn accepted(form: &str, number: usize) -> String {
+    let encoded = form.split_once("action=").map_or("", |(_, rest)| rest);
+    let mut text = Vec::new();
+    let mut bytes = encoded.bytes();
+    while let Some(byte) = bytes.next() {
+        text.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let digits: Vec<u8> = bytes.by_ref().take(2).collect();
+                u8::from_str_radix(&String::from_utf8_lossy(&digits), 16).unwrap_or(b'?')
+            }
+            byte => byte,
+        });
+    }
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let mut action: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    if let Some(fields) = action.as_object_mut() {
+        fields.insert("id".to_owned(), (10_000_000_000_000 + number).into());
+    }
+    collection("action", &action.to_string())
+}
+
+/// The page that was served last, whose ids are written over for the next one.
+#[derive(Debug, Default)]
+struct Page {
+    bytes: Vec<u8>,
+    ids: Vec<usize>,
+    of: u64,
+}
+
+impl Page {
+    /// Returns the page that `target` asks for, of `commands` in all; `None` if there is nothing.
+    fn fill(&mut self, target: &str, commands: u64) -> Option<&[u8]> {
+        let (offset, limit) = (number(target, "offset="), number(target, "limit="));
+        let count = commands.saturating_sub(offset).min(limit);
+        if count == 0 {
+            return None;
+        }
+        let count = usize::try_from(count).ok()?;
+        if self.ids.len() != count || self.of != commands {
+            self.build(count, commands);
+        }
+        for (at, id) in self.ids.iter().zip(offset..) {
+            let text = format!("{:0ID_DIGITS$}", 10_000_000_000_000 + id);
+            self.bytes.get_mut(*at..at + ID_DIGITS)?.copy_from_slice(text.as_bytes());
+        }
+        Some(&self.bytes)
+    }
+
+    fn build(&mut self, count: usize, commands: u64) {
+        self.of = commands;
+        self.ids.clear();
+        self.bytes = br#"{"collection":{"version":"1.0","href":"h","items":["#.to_vec();
+        for number in 0..count {
+            let comma = if number > 0 { "," } else { "" };
+            self.bytes.extend(
+                format!(r#"{comma}{{"href":"h","data":[{{"name":"command","value":"#).bytes(),
+            );
+            let begin = self.bytes.len();
+            self.bytes.extend(br#"{"id":"#);
+            self.ids.push(self.bytes.len());
+            self.bytes.extend([b'1'; ID_DIGITS]);
+            let before = format!(
+                r#","action":{{"id":1,"name":"mig-runner: job","counters":{{"sent":{commands}}}}},"agent":{{"name":"agent.example.net"}},"status":"success","results":[{{"foundanything":true,"success":true,"elements":{{"found":["#
+            );
+            self.bytes.extend(before.bytes());
+            let after = r#"""]},"statistics":{},"errors":null}]}"#;
+            while self.bytes.len() - begin + after.len() + 72 < COMMAND_BYTES {
+                self.bytes
+                    .extend(br#"{"file":"/usr/bin/passwd","size":68208,"mode":"-rwsr-xr-x"},"#);
+            }
+            let filler = COMMAND_BYTES - (self.bytes.len() - begin) - after.len();
+            self.bytes.push(b'"');
+            self.bytes.extend(std::iter::repeat_n(b'x', filler));
+            self.bytes.extend(&after.as_bytes()[1..]);
+            self.bytes.extend(b"}]}");
+        }
+        self.bytes.extend(br#"],"template":{},"error":{}}}"#);
+    }
+}
