@@ -1,7 +1,6 @@
 //! The commands, as a person types them: what they answer, and the one clear line for what is wrong.
 
 #![cfg(test)]
-#![expect(clippy::disallowed_methods, reason = "tests look behind the program's back")]
 
 mod operator;
 mod results;
