@@ -7,6 +7,7 @@
 mod check;
 mod compress;
 pub(crate) mod document;
+mod glance;
 mod go_json;
 mod parts;
 mod result;
