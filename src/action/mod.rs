@@ -8,6 +8,7 @@ mod check;
 mod compress;
 pub(crate) mod document;
 mod finding;
+mod glance;
 mod go_json;
 mod parts;
 mod result;

@@ -94,7 +94,8 @@ pub(crate) fn due(bench: &Bench) -> Vec<Row> {
         let time = (last.expect("posts") - at).as_secs_f64();
         runner.stop();
         ratios.push(time / signing.as_secs_f64());
-        (times.push(time), alone.push(signing.as_secs_f64()));
+        times.push(time);
+        alone.push(signing.as_secs_f64());
     }
     let (time, alone) = (median(times), median(alone));
     vec![

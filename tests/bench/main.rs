@@ -30,16 +30,22 @@ const TIMES: usize = 5;
 /// What all measurements work with.
 #[derive(Debug)]
 pub(crate) struct Bench {
+    /// The key that signs.
     key: Key,
+    /// The platform.
     server: Server,
 }
 
 /// A row of the table.
 #[derive(Debug)]
 pub(crate) struct Row {
+    /// What was measured.
     what: String,
+    /// What came out.
     figure: f64,
+    /// In what it is counted.
     unit: &'static str,
+    /// What it must reach.
     limit: f64,
     /// Whether more is better.
     is_rate: bool,
@@ -59,6 +65,7 @@ impl Row {
         Row { is_rate: true, ..Row::at_most(what, figure, unit, limit) }
     }
 
+    /// Prints it.
     fn print(&self) {
         let Row { what, figure, unit, limit, is_rate, more } = self;
         let (sign, is_met) =
@@ -86,8 +93,10 @@ pub(crate) fn percentile(mut figures: Vec<f64>, hundredths: usize) -> f64 {
     figures[(figures.len() * hundredths / 100).min(figures.len() - 1)]
 }
 
+/// A measurement of one thing, or of some that belong together.
 type Measure = fn(&Bench) -> Vec<Row>;
 
+/// All measurements, by the names that choose them.
 const MEASURES: [(&str, Measure); 9] = [
     ("fetch", fetching::fetch),
     ("none", backlog::none_there),
