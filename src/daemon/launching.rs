@@ -97,7 +97,10 @@ impl Engine {
     /// Looks again at job folders that were incomplete.
     pub(crate) fn look_at_bad_jobs(&mut self, now: Timestamp) {
         let changes = self.parts.calendar.look_at_bad(&self.parts.spool, now, &self.parts.log);
-        self.follow_changes(&changes, now);
+        // It is asked at every turn: to compare what is watched then would cost too much.
+        if !changes.is_empty() {
+            self.follow_changes(&changes, now);
+        }
     }
 
     fn follow_changes(&mut self, changes: &[Change], now: Timestamp) {
