@@ -33,7 +33,7 @@ use crate::metrics::Metrics;
 use crate::names::JobName;
 use crate::spool::{Folder, Record, Run, SpoolError};
 use crate::stage::submit::{Around, JobState, VALID_SINCE};
-use crate::stage::{Move, Pause, Step, Work, collect, deliver, fetch, submit};
+use crate::stage::{Move, Step, Work, collect, deliver, fetch, submit};
 
 /// How long the engine sleeps at the most, so that a clock that was set is noticed.
 const NAP: Duration = Duration::from_secs(60);

@@ -16,7 +16,7 @@ use crate::api::backoff;
 use crate::chain::Chain;
 use crate::clock::after;
 use crate::spool::{Edge, Folder, Record, Run, SpoolError};
-use crate::stage::{Move, Pause, collect};
+use crate::stage::{Move, collect};
 
 /// A move that could not be made yet.
 #[derive(Debug)]

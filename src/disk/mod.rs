@@ -227,6 +227,7 @@ impl Disk {
     }
 
     /// Returns the folders whose last fsync failed.
+    #[cfg(test)]
     pub(crate) fn suspects(&self) -> Vec<PathBuf> {
         self.suspects.all()
     }

@@ -24,6 +24,7 @@ impl Suspects {
     }
 
     /// Returns the folders whose last fsync failed.
+    #[cfg(test)]
     pub(super) fn all(&self) -> Vec<PathBuf> {
         self.lock().iter().cloned().collect()
     }

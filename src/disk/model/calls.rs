@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{self, Cursor, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::tree::{Body, Inode, Tree};
@@ -99,7 +99,7 @@ impl Fs for ModelFs {
                 Err(io::ErrorKind::PermissionDenied.into())
             }
             Body::File { data, .. } => Ok(Box::new(Cursor::new(data.clone()))),
-            Body::Folder | Body::Link(_) => Err(io::ErrorKind::InvalidInput.into()),
+            Body::Folder | Body::Link => Err(io::ErrorKind::InvalidInput.into()),
         }
     }
 
@@ -187,14 +187,14 @@ impl Fs for ModelFs {
         Ok(())
     }
 
-    fn link(&self, target: &Path, path: &Path) -> io::Result<()> {
+    fn link(&self, _target: &Path, path: &Path) -> io::Result<()> {
         let now = self.now();
         let mut tree = self.change()?;
         let (folder, name) = tree.place(path)?;
         if tree.get(folder, &name).is_some() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        let inode = tree.add(Body::Link(PathBuf::from(target)), 0o777, now);
+        let inode = tree.add(Body::Link, 0o777, now);
         tree.change(&[(folder, &name, Some(inode))]);
         Ok(())
     }
@@ -211,7 +211,7 @@ impl Fs for ModelFs {
         let node = &tree.nodes[&inode];
         let size = match &node.body {
             Body::File { data, .. } => data.len() as u64,
-            Body::Folder | Body::Link(_) => 0,
+            Body::Folder | Body::Link => 0,
         };
         Ok(Meta {
             kind: kind(&node.body),
@@ -254,6 +254,6 @@ fn kind(body: &Body) -> Kind {
     match body {
         Body::File { .. } => Kind::File,
         Body::Folder => Kind::Folder,
-        Body::Link(_) => Kind::Link,
+        Body::Link => Kind::Link,
     }
 }

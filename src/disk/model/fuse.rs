@@ -105,12 +105,6 @@ impl Fuse {
         matches!(state.blow, Blow::Dead(_)) && state.failed > 0
     }
 
-    /// Returns how many changes, and how many steps of any kind, there were.
-    pub(crate) fn counts(&self) -> (usize, usize) {
-        let state = self.state();
-        (state.changes, state.steps)
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 use jiff::Timestamp;
 
@@ -25,7 +25,7 @@ const ROOT: Inode = 1;
 pub(super) enum Body {
     File { data: Vec<u8>, durable: Vec<u8>, synced: bool },
     Folder,
-    Link(PathBuf),
+    Link,
 }
 
 /// A file, folder or link.
@@ -89,7 +89,7 @@ impl Tree {
         let folder = self.find(parent)?;
         match self.nodes[&folder].body {
             Body::Folder => Ok((folder, name.to_owned())),
-            Body::File { .. } | Body::Link(_) => Err(io::ErrorKind::NotADirectory.into()),
+            Body::File { .. } | Body::Link => Err(io::ErrorKind::NotADirectory.into()),
         }
     }
 
