@@ -14,7 +14,7 @@
 //! half-written file. What changes in content while it moves is created under
 //! the new name first and unlinked under the old one afterwards, so that a crash
 //! leaves one too many and never one too few.
-//! What is only for others to read, and may be lost, is [`publish`]ed.
+//! What is only for others to read, and may be lost, is made by [`publish()`].
 //!
 //! **Failure.** Every error names the path and what was being done with it.
 //! After a failed fsync the temporary is given up: a second fsync of the same
