@@ -309,7 +309,7 @@ mod tests {
 
     use std::os::unix::fs::PermissionsExt;
 
-    use super::testing::{open, spool};
+    use super::testing::{open, reopen, spool};
     use super::*;
 
     #[test]
@@ -336,7 +336,7 @@ mod tests {
         let (folder, spool) = spool();
         assert!(matches!(open(folder.path()), Err(SpoolError::Locked { .. })));
         drop(spool);
-        drop(open(folder.path()).unwrap());
+        drop(reopen(folder.path()).unwrap());
     }
 
     #[test]
@@ -353,7 +353,7 @@ mod tests {
         drop(spool);
         let new = folder.path().join("spool/action/new");
         std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o770)).unwrap();
-        let error = open(folder.path()).unwrap_err().to_string();
+        let error = reopen(folder.path()).unwrap_err().to_string();
         assert!(error.contains(&format!("chmod go-w {}", new.display())), "{error}");
     }
 }

@@ -77,7 +77,7 @@ impl Spool {
 mod tests {
     #![expect(clippy::disallowed_methods, reason = "tests leave what a crash leaves")]
 
-    use super::super::testing::{open, record, spool};
+    use super::super::testing::{record, reopen, spool};
     use super::*;
 
     #[test]
@@ -91,7 +91,7 @@ mod tests {
         std::fs::write(spool.layout.scratch().join("runner-1-0"), "half").unwrap();
         std::fs::write(spool.layout.scratch().join("hand-1-0"), "somebody's").unwrap();
         drop(spool);
-        let spool = open(folder.path()).unwrap();
+        let spool = reopen(folder.path()).unwrap();
         let holders = spool.holders(&record.id, Family::Action).unwrap();
         assert_eq!(holders, [Folder::ActionInflight]);
         let left = spool.disk.list(&spool.layout.scratch()).unwrap();

@@ -22,6 +22,20 @@ pub(crate) fn open(folder: &Path) -> Result<Spool, SpoolError> {
     Spool::open(Arc::new(RealFs), &folder.join("spool"), &Logger::root(Discard, o!()))
 }
 
+/// Opens the spool below `folder` again after it was dropped. A process that another test has just
+/// forked holds the lock too, until it becomes another program.
+pub(crate) fn reopen(folder: &Path) -> Result<Spool, SpoolError> {
+    let begun = std::time::Instant::now();
+    loop {
+        match open(folder) {
+            Err(SpoolError::Locked { .. }) if begun.elapsed() < Duration::from_secs(20) => {
+                std::thread::yield_now();
+            }
+            opened => return opened,
+        }
+    }
+}
+
 /// Returns the first record of a run of a job without plugins.
 pub(crate) fn record(id: &str) -> Record {
     let id: crate::names::RunId = id.parse().unwrap();

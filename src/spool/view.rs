@@ -64,7 +64,11 @@ impl<'a> View<'a> {
             Ok(bytes) => bytes,
             Err(error) => match error.kind() {
                 io::ErrorKind::NotFound => return Ok(Seen::Gone),
-                io::ErrorKind::PermissionDenied | io::ErrorKind::FileTooLarge => {
+                io::ErrorKind::FileTooLarge => {
+                    return damaged(crate::chain::Chain(&error).to_string());
+                }
+                // Its own mode keeps us out; any other refusal may be over the next time.
+                io::ErrorKind::PermissionDenied if meta.mode & 0o400 == 0 => {
                     return damaged(crate::chain::Chain(&error).to_string());
                 }
                 _ => return Err(SpoolError::Disk { source: error }),

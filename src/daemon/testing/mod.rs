@@ -57,7 +57,17 @@ impl Place<'_> {
     /// Returns an engine that has looked at nothing yet, and what comes through its door.
     pub(crate) fn engine(self) -> Result<(Engine, Sender<Event>, Receiver<Event>), SpoolError> {
         let log = Logger::root(Discard, o!());
-        let spool = Spool::open(self.fs, &self.directory.join("spool"), &log)?;
+        let root = self.directory.join("spool");
+        // A process that another test has just forked holds the lock too, until it becomes a program.
+        let begun = std::time::Instant::now();
+        let spool = loop {
+            match Spool::open(Arc::clone(&self.fs), &root, &log) {
+                Err(SpoolError::Locked { .. }) if begun.elapsed() < Duration::from_secs(20) => {
+                    std::thread::yield_now();
+                }
+                opened => break opened?,
+            }
+        };
         let disk: Disk = spool.disk().clone();
         let runners = self.directory.join("runners");
         let jobs = Jobs::new(disk.clone(), runners, guard::user(), TimeZone::UTC);

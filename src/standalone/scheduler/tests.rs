@@ -14,6 +14,7 @@ use super::*;
 use crate::clock::testing::TestClock;
 use crate::data::{AgentRow, CommandStatus, NEVER_FINISHED, NEVER_STARTED, Permissions, Signed};
 use crate::disk::{Disk, RealFs};
+use crate::standalone::spool::SpoolError;
 
 const ACTION: Id = Id::new(7);
 
@@ -94,7 +95,16 @@ fn scheduler(
     store: &Arc<Store>,
     clock: &Arc<TestClock>,
 ) -> (Scheduler, Receiver<Work>) {
-    let spool = Spool::open(Arc::new(RealFs), root).unwrap();
+    // A process that another test has just forked holds the lock too, until it becomes a program.
+    let begun = std::time::Instant::now();
+    let spool = loop {
+        match Spool::open(Arc::new(RealFs), root) {
+            Err(SpoolError::Locked { .. }) if begun.elapsed().as_secs() < 20 => {
+                std::thread::yield_now();
+            }
+            opened => break opened.unwrap(),
+        }
+    };
     let (sender, work) = channel();
     let ids = Arc::new(Ids::new(noon(), Id::new(100)));
     let log = slog::Logger::root(slog::Discard, slog::o!());
