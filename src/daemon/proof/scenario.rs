@@ -197,13 +197,7 @@ pub(super) const ALL: &[Scenario] = &[
         "",
         |w| w.job("schedule = \"0 0 1 1 *\""),
         &[Do(drop_in), Pass(1), Pass(400)],
-        &[end(
-            1,
-            &[
-                "action/done mine.20261122T120030Z-xxxxxx",
-                "command/done mine.20261122T120030Z-xxxxxx",
-            ],
-        )],
+        &[end(1, &["action/done mine.CLAIMED-xxxxxx", "command/done mine.CLAIMED-xxxxxx"])],
     ),
     life(
         "cancelled and put back",

@@ -329,7 +329,12 @@ pub(super) fn home(name: &str) -> PathBuf {
 /// Makes the letters that tell two runs of one second apart the same in all.
 fn masked(name: &str) -> String {
     match name.rsplit_once("Z-") {
-        Some((head, mark)) if mark.len() == 6 && !mark.contains('.') => format!("{head}Z-xxxxxx"),
+        Some((head, mark)) if mark.len() == 6 && !mark.contains('.') => {
+            // Chance draws the mark, and the second is that of the claim: a later one where the
+            // first attempt failed.
+            let stem = head.rsplit_once('.').map_or(head, |(stem, _)| stem);
+            format!("{stem}.CLAIMED-xxxxxx")
+        }
         _ => name.to_owned(),
     }
 }
