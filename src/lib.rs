@@ -35,7 +35,7 @@
 //! | 4 the flow | `stage`: what is to be done with a run, one file a stage |
 //! | 3 contact | `job` · `spool` · `api` · `pgp` · `plugin` · `watch` · `logging` · `metrics` · `data` |
 //! | 2 thought, no I/O | `config` · `schedule` · `action` |
-//! | 1 the floor | `disk` · `clock` · `wake` · `names` · `random` · `chain` · `exit` |
+//! | 1 the floor | `disk` · `clock` · `wake` · `names` · `random` · `spawn` · `chain` · `exit` |
 //!
 //! # What always holds
 //!
@@ -65,6 +65,7 @@ mod pgp;
 mod plugin;
 mod random;
 mod schedule;
+mod spawn;
 mod spool;
 mod stage;
 #[cfg(feature = "standalone")]

@@ -15,6 +15,7 @@ use super::engine;
 use super::key::{Search, SecretKey};
 use super::signer::SignFault;
 use crate::action::Signature;
+use crate::spawn::converse;
 
 /// A context that signs with one key.
 pub(super) struct Session {
@@ -79,6 +80,7 @@ impl Session {
                 _ => Err(Error::CANCELED),
             }
         };
+        let _turn = converse();
         context.with_passphrase_provider(answer, work).map_err(|error| {
             match (asked.load(Ordering::SeqCst), &self.passphrase) {
                 (true, None) => SignFault::NoPassphrase,

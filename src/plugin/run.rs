@@ -34,6 +34,7 @@ use super::Executable;
 use super::process::{Process, Told};
 use super::tail::Tail;
 use crate::names::{ActionId, JobName, PluginName, RunId};
+use crate::spawn;
 use crate::wake::Stop;
 
 /// How much of a plugin's output is kept if nothing else is asked for.
@@ -190,9 +191,10 @@ fn outcome(status: ExitStatus) -> Result<Outcome, RunError> {
 fn start(executable: &Executable, delivery: &Delivery<'_>) -> Result<Process, RunError> {
     let (results, path) = open(delivery.results)
         .map_err(|source| RunError::Results { path: delivery.results.to_owned(), source })?;
-    let spawn = || -> io::Result<Process> {
+    let start = || -> io::Result<Process> {
         let (output, writer) = io::pipe()?;
-        let child = Command::new(&executable.path)
+        let mut command = Command::new(&executable.path);
+        command
             .env_clear()
             .env("PATH", PATH)
             .env("LANG", "C.UTF-8")
@@ -206,12 +208,13 @@ fn start(executable: &Executable, delivery: &Delivery<'_>) -> Result<Process, Ru
             .process_group(0)
             .stdin(results)
             .stdout(writer.try_clone()?)
-            .stderr(writer)
-            .spawn()?;
-        // The command is dropped by now and with it our writing ends, or the output would never end.
+            .stderr(writer);
+        let child = spawn::start(&mut command)?;
+        // Our writing ends are in the command; as long as they are open the output does not end.
+        drop(command);
         Process::new(child, output)
     };
-    spawn().map_err(|source| RunError::Start { path: executable.path.clone(), source })
+    start().map_err(|source| RunError::Start { path: executable.path.clone(), source })
 }
 
 /// Opens the results document and returns it with its full path: the plugin works in another folder.

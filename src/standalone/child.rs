@@ -22,6 +22,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::limits;
+use crate::spawn;
 use crate::wake::Stop;
 
 /// The most that a module may answer.
@@ -89,7 +90,8 @@ fn start(program: &Path, name: &str, message: &[u8]) -> io::Result<Child> {
     let mut stdin = File::from(memfd_create("parameters", MemfdFlags::CLOEXEC)?);
     stdin.write_all(message)?;
     stdin.rewind()?;
-    Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(["module", name])
         .env_clear()
         .env("PATH", PATH)
@@ -97,8 +99,8 @@ fn start(program: &Path, name: &str, message: &[u8]) -> io::Result<Child> {
         .process_group(0)
         .stdin(stdin)
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
+        .stderr(Stdio::null());
+    spawn::start(&mut command)
 }
 
 enum Followed {
@@ -226,12 +228,20 @@ mod tests {
     fn a_module_is_killed_at_its_limit_with_all_that_it_started() {
         let mark = tempfile::NamedTempFile::new().unwrap();
         let script = format!("sleep 100 & echo $! > {}; wait", mark.path().display());
-        let ended = run(&script, Duration::from_millis(300), &Stop::new());
+        let ended = run(&script, Duration::from_secs(2), &Stop::new());
         assert!(matches!(ended, Ended::TimedOut), "{ended:?}");
         let mut pid = String::new();
         mark.reopen().unwrap().read_to_string(&mut pid).unwrap();
-        let state = std::fs::metadata(format!("/proc/{}/fd/0", pid.trim()));
-        assert!(pid.trim().is_empty() || state.is_err(), "{pid} lives on");
+        let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+        // It was killed; that it has gone is a matter of moments.
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Err(error) => assert_eq!(error, Errno::SRCH),
+            Ok(handle) => {
+                let span = Timespec { tv_sec: 30, tv_nsec: 0 };
+                let ended = poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&span));
+                assert_eq!(ended, Ok(1), "{pid:?} lives on");
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! signature is found that no known key made.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::chain::Chain;
 use crate::data::{DataError, InvestigatorRow, Store};
@@ -44,8 +44,10 @@ impl Signers {
         data: &[u8],
         signature: &str,
     ) -> Result<InvestigatorRow, SignatureError> {
+        let known = self.imported().len();
         let verified = match self.verifier.verify(data, signature) {
-            Err(VerifyError::UnknownEntity) if self.import()? => {
+            // Another thread may have imported the key since.
+            Err(VerifyError::UnknownEntity) if self.import()? > known => {
                 self.verifier.verify(data, signature)
             }
             verified => verified,
@@ -55,11 +57,14 @@ impl Signers {
         active.ok_or(SignatureError::Verify(VerifyError::UnknownEntity))
     }
 
-    /// Imports the keys that are new; tells whether there were any. One that cannot
-    /// be imported is reported once and keeps nobody else out.
-    fn import(&self) -> Result<bool, DataError> {
-        let mut imported = self.imported.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = imported.len();
+    fn imported(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.imported.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Imports the keys that are new; returns how many were imported since the start. One
+    /// that cannot be imported is reported once and keeps nobody else out.
+    fn import(&self) -> Result<usize, DataError> {
+        let mut imported = self.imported();
         for investigator in self.store.investigators()? {
             let is_usable = investigator.is_active() && !investigator.publickey.is_empty();
             if is_usable
@@ -70,6 +75,6 @@ impl Signers {
                     "investigator" => investigator.name, "error" => %Chain(&error));
             }
         }
-        Ok(imported.len() > before)
+        Ok(imported.len())
     }
 }

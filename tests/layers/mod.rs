@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use source::{Import, Source};
 
 /// The modules and their layers: imports go down.
-const LAYERS: [(&str, u8); 25] = [
+const LAYERS: [(&str, u8); 26] = [
     ("bin", 6),
     ("cli", 6),
     ("daemon", 5),
@@ -36,6 +36,7 @@ const LAYERS: [(&str, u8); 25] = [
     ("wake", 1),
     ("names", 1),
     ("random", 1),
+    ("spawn", 1),
     ("chain", 1),
     ("exit", 1),
     // The crate's root knows all, and nobody needs it.
@@ -74,7 +75,7 @@ const PINS: [(&str, &[&str]); 32] = [
     ("signal_hook", &["cli/standalone", "daemon"]),
     ("slog_term", &["logging"]),
     ("sqlparser", &["standalone"]),
-    ("std::process::Command", &["plugin/run", "pgp/agent", "standalone", "cli"]),
+    ("std::process::Command", &["spawn", "plugin/run", "pgp/agent", "standalone", "cli"]),
     ("tokio", &["standalone/server"]),
 ];
 

@@ -17,6 +17,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::TrialError;
 use crate::cli::failure::Failure;
+use crate::spawn;
 
 /// How long the runner may take to stop: the step in hand, and plugins that must be killed.
 const STOP_SPAN: Duration = Duration::from_secs(20);
@@ -69,7 +70,8 @@ impl Runner {
 
 fn spawn(program: &Path, config: &Path, log: &Path) -> io::Result<Runner> {
     let log = OpenOptions::new().create(true).append(true).mode(0o600).open(log)?;
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .arg("-c")
         .arg(config)
         .arg("run")
@@ -79,8 +81,8 @@ fn spawn(program: &Path, config: &Path, log: &Path) -> io::Result<Runner> {
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
-        .stderr(log)
-        .spawn()?;
+        .stderr(log);
+    let mut child = spawn::start(&mut command)?;
     // Nobody waits for it yet, so the number is its own.
     let handle = match pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
         Ok(handle) => handle,
