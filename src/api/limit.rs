@@ -1,8 +1,8 @@
 //! An answer that is read no further than its limits.
 //!
 //! **Invariant.** Between two calls of [`Meter::item_done`] at most
-//! `item_bytes_max` bytes pass (and one buffer of the reader above), so what a
-//! parser holds of an item is bounded whatever the other side sends.
+//! `item_bytes_max` bytes pass, so what a parser holds of an item is bounded
+//! whatever the other side sends.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read};
@@ -41,9 +41,15 @@ impl Meter {
         }
     }
 
-    /// Begins a new item: the parser let go of the last one.
-    pub(super) fn item_done(&self) {
-        self.item_bytes.set(0);
+    /// Begins a new item, of which `bytes` have passed: the parser let go of the last one.
+    pub(super) fn item_done(&self, bytes: usize) {
+        self.item_bytes.set(u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
+
+    /// Returns how many bytes it takes to exceed the limit of this item.
+    pub(super) fn item_room(&self) -> usize {
+        let room = self.limits.item_bytes_max.saturating_sub(self.item_bytes.get());
+        usize::try_from(room).unwrap_or(usize::MAX).saturating_add(1)
     }
 
     /// Returns the limit that was exceeded, if one was.
@@ -119,7 +125,7 @@ mod tests {
         let mut reader = Metered::new(io::repeat(b'x'), &meter);
         let mut reads = 0;
         while reader.read(&mut [0; 2]).is_ok() {
-            meter.item_done();
+            meter.item_done(0);
             reads += 1;
         }
         assert_eq!((reads, meter.exceeded()), (5, Some(10)));

@@ -17,6 +17,7 @@ mod answer;
 pub(crate) mod backoff;
 mod client;
 mod error;
+mod feed;
 mod form;
 mod limit;
 mod settings;

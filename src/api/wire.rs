@@ -6,21 +6,19 @@
 //! byte: nothing is lost by parsing and writing it again, neither numbers that
 //! no float holds, nor unknown fields, nor lone surrogates.
 //!
-//! **Invariant.** No more than one value is in memory, however long the answer;
-//! [`Meter`] bounds that one. What is not wanted is skipped without recursion,
-//! so depth is no danger.
+//! **Invariant.** No more than one item is in memory, however long the answer, and
+//! the [`Feed`]'s buffer; [`Meter`] bounds it. What is not wanted is skipped without
+//! recursion, so depth is no danger.
 
 use std::fmt;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::limit::{Meter, Metered};
-
-/// How much is read from the connection at once, in bytes.
-const READ_BYTES: usize = 64 << 10;
+use super::feed::Feed;
+use super::limit::Meter;
 
 /// What takes the wanted values.
 pub(super) type Sink<'s> = &'s mut dyn FnMut(&RawValue) -> Result<(), Stop>;
@@ -66,43 +64,30 @@ pub(super) fn walk<R: Read>(
     wants: fn(&str) -> bool,
     sink: Sink<'_>,
 ) -> Result<Document, WireError> {
-    let reader = BufReader::with_capacity(READ_BYTES, Metered::new(reader, meter));
-    let mut json = serde_json::Deserializer::from_reader(reader);
-    let mut walk = Walk { meter, wants, sink, stop: None, document: Document::default() };
-    let place = Place { walk: &mut walk, level: Level::Top };
+    let mut walk =
+        Walk { feed: Feed::new(reader, meter), wants, sink, document: Document::default() };
+    let mut is_found = false;
+    walk.object("an object with a collection", |walk, key| match key {
+        Key::Collection => {
+            is_found = true;
+            walk.collection()
+        }
+        _ => walk.skip(),
+    })?;
     // To the very end: only then can the connection be used again.
-    let read = place.deserialize(&mut json).and_then(|()| json.end());
-    match (read, walk.stop) {
-        (_, Some(Stop::Failed(error))) => Err(WireError::Sink(error)),
-        (_, Some(Stop::Wrong(error))) => Err(WireError::Json(error)),
-        (Ok(()), None) => Ok(walk.document),
-        (Err(error), None) if error.is_io() => Err(WireError::Read(error.into())),
-        (Err(error), None) => Err(WireError::Json(error)),
+    walk.feed.finish()?;
+    if is_found {
+        Ok(walk.document)
+    } else {
+        Err(serde_json::Error::custom("no collection").into())
     }
 }
 
-struct Walk<'w> {
-    meter: &'w Meter,
+struct Walk<'w, R> {
+    feed: Feed<'w, R>,
     wants: fn(&str) -> bool,
     sink: Sink<'w>,
-    stop: Option<Stop>,
     document: Document,
-}
-
-/// Where in the document the walk is.
-#[derive(Debug, Clone, Copy)]
-enum Level {
-    Top,
-    Collection,
-    Items,
-    Item,
-    Data,
-    Entry,
-}
-
-struct Place<'p, 'w> {
-    walk: &'p mut Walk<'w>,
-    level: Level,
 }
 
 /// The keys that lead to a value; all others are skipped.
@@ -125,6 +110,93 @@ struct Complaint {
     message: Option<String>,
 }
 
+impl<R: Read> Walk<'_, R> {
+    /// Walks an object; `member` takes the value of each key.
+    fn object(
+        &mut self,
+        what: &str,
+        mut member: impl FnMut(&mut Self, Key) -> Result<(), WireError>,
+    ) -> Result<(), WireError> {
+        self.feed.expect(b'{', what)?;
+        if self.feed.takes(b'}')? {
+            return Ok(());
+        }
+        loop {
+            let key = self.feed.value(|key| Ok(Key::deserialize(key)?))?;
+            self.feed.expect(b':', "`:`")?;
+            member(self, key)?;
+            if !self.feed.takes(b',')? {
+                return self.feed.expect(b'}', "`,` or `}`");
+            }
+        }
+    }
+
+    fn collection(&mut self) -> Result<(), WireError> {
+        self.object("a collection", |walk, key| match key {
+            Key::Items => {
+                walk.items()?;
+                walk.document.has_items = true;
+                Ok(())
+            }
+            Key::Error => {
+                let complaint = walk.feed.value(|error| Ok(Complaint::deserialize(error)?))?;
+                walk.document.message = complaint.message.filter(|text| !text.is_empty());
+                Ok(())
+            }
+            _ => walk.skip(),
+        })
+    }
+
+    fn items(&mut self) -> Result<(), WireError> {
+        self.feed.expect(b'[', "a list of items")?;
+        if self.feed.takes(b']')? {
+            return Ok(());
+        }
+        let Walk { feed, wants, sink, document } = self;
+        loop {
+            document.values += feed.value(|item| walk_item(item, *wants, *sink))?;
+            if !feed.takes(b',')? {
+                return feed.expect(b']', "`,` or `]`");
+            }
+        }
+    }
+
+    fn skip(&mut self) -> Result<(), WireError> {
+        self.feed.value(|_| Ok(()))
+    }
+}
+
+/// Walks an item; returns how many wanted values it held.
+fn walk_item(item: &RawValue, wants: fn(&str) -> bool, sink: Sink<'_>) -> Result<u64, WireError> {
+    let mut walk = ItemWalk { wants, sink, stop: None, values: 0 };
+    let read = Place { walk: &mut walk, level: Level::Item }.deserialize(item);
+    match (read, walk.stop) {
+        (_, Some(Stop::Failed(error))) => Err(WireError::Sink(error)),
+        (_, Some(Stop::Wrong(error))) | (Err(error), None) => Err(WireError::Json(error)),
+        (Ok(()), None) => Ok(walk.values),
+    }
+}
+
+struct ItemWalk<'w> {
+    wants: fn(&str) -> bool,
+    sink: Sink<'w>,
+    stop: Option<Stop>,
+    values: u64,
+}
+
+/// Where in an item the walk is.
+#[derive(Debug, Clone, Copy)]
+enum Level {
+    Item,
+    Data,
+    Entry,
+}
+
+struct Place<'p, 'w> {
+    walk: &'p mut ItemWalk<'w>,
+    level: Level,
+}
+
 impl<'w> Place<'_, 'w> {
     fn at(&mut self, level: Level) -> Place<'_, 'w> {
         Place { walk: self.walk, level }
@@ -136,10 +208,8 @@ impl<'de> DeserializeSeed<'de> for Place<'_, '_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         match self.level {
-            Level::Items | Level::Data => deserializer.deserialize_seq(self),
-            Level::Top | Level::Collection | Level::Item | Level::Entry => {
-                deserializer.deserialize_map(self)
-            }
+            Level::Data => deserializer.deserialize_seq(self),
+            Level::Item | Level::Entry => deserializer.deserialize_map(self),
         }
     }
 }
@@ -149,9 +219,6 @@ impl<'de> Visitor<'de> for Place<'_, '_> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.level {
-            Level::Top => "an object with a collection",
-            Level::Collection => "a collection",
-            Level::Items => "a list of items",
             Level::Item => "an item",
             Level::Data => "a list of data",
             Level::Entry => "a name and a value",
@@ -159,10 +226,7 @@ impl<'de> Visitor<'de> for Place<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
-        let below = if matches!(self.level, Level::Items) { Level::Item } else { Level::Entry };
-        while seq.next_element_seed(self.at(below))?.is_some() {
-            self.walk.meter.item_done();
-        }
+        while seq.next_element_seed(self.at(Level::Entry))?.is_some() {}
         Ok(())
     }
 
@@ -170,44 +234,30 @@ impl<'de> Visitor<'de> for Place<'_, '_> {
         if matches!(self.level, Level::Entry) {
             return self.entry(map);
         }
-        let mut complete = !matches!(self.level, Level::Top);
         while let Some(key) = map.next_key::<Key>()? {
-            match (self.level, key) {
-                (Level::Top, Key::Collection) => {
-                    map.next_value_seed(self.at(Level::Collection))?;
-                    complete = true;
-                }
-                (Level::Collection, Key::Items) => {
-                    map.next_value_seed(self.at(Level::Items))?;
-                    self.walk.document.has_items = true;
-                }
-                (Level::Collection, Key::Error) => {
-                    let complaint = map.next_value::<Complaint>()?;
-                    self.walk.document.message = complaint.message.filter(|text| !text.is_empty());
-                }
-                (Level::Item, Key::Data) => map.next_value_seed(self.at(Level::Data))?,
+            match key {
+                Key::Data => map.next_value_seed(self.at(Level::Data))?,
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        if complete { Ok(()) } else { Err(A::Error::custom("no collection")) }
+        Ok(())
     }
 }
 
 impl Place<'_, '_> {
     /// Reads a name and a value, in whichever order they come.
     fn entry<'de, A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut wanted = None;
-        let mut value: Option<Box<RawValue>> = None;
+        let (mut wanted, mut value) = (None, None);
         while let Some(key) = map.next_key::<Key>()? {
             match key {
                 Key::Name => wanted = Some((self.walk.wants)(&map.next_value::<String>()?)),
-                Key::Value if wanted != Some(false) => value = Some(map.next_value()?),
+                Key::Value if wanted != Some(false) => value = Some(map.next_value::<&RawValue>()?),
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
         let (Some(true), Some(value)) = (wanted, value) else { return Ok(()) };
-        self.walk.document.values += 1;
-        (self.walk.sink)(&value).map_err(|stop| {
+        self.walk.values += 1;
+        (self.walk.sink)(value).map_err(|stop| {
             self.walk.stop = Some(stop);
             A::Error::custom("the sink stopped")
         })

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::agent::stop_agent;
 use super::key::find;
 use super::testing::{Home, secret};
@@ -237,19 +239,23 @@ fn an_agent_that_hangs_stops_nobody() {
     let key = home.key("rsa1024", None);
     let pid = tool(home.path(), "gpg-connect-agent", &["getinfo pid", "/bye"]).stdout;
     let pid = String::from_utf8(pid).unwrap();
-    let pid = pid.lines().next().unwrap().strip_prefix("D ").unwrap().to_owned();
-    let signal =
-        |name: &str| assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    let pid = pid.lines().next().unwrap().strip_prefix("D ").unwrap().parse().unwrap();
+    let signal = |signal| kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
 
     let keyring = Keyring::open(home.path(), key.as_str(), None).unwrap();
     keyring.sign(TEXT).unwrap();
     let keyring = keyring.with_deadline(Duration::from_millis(100));
-    signal("-STOP");
+    signal(Signal::STOP);
+    // It has stopped when the system says so, not when the signal was sent.
+    let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    while !state().contains(") T ") {
+        std::thread::yield_now();
+    }
     let start = Instant::now();
     let errors: Vec<SignError> = (0..8).map(|_| keyring.sign(TEXT).unwrap_err()).collect();
     let elapsed = start.elapsed();
     let found = find(home.path(), key.as_str(), Duration::from_millis(100));
-    signal("-CONT");
+    signal(Signal::CONT);
     assert!(matches!(found, Err(KeyError::Hung { .. })), "{found:?}");
     assert!(errors.iter().all(|error| error.verdict() == SignVerdict::RetryLater));
     assert!(told(&errors[0]).contains("no answer from gpg-agent"), "{}", told(&errors[0]));

@@ -36,7 +36,7 @@ fn what_is_no_document_is_an_error_with_an_excerpt() {
         ("{}", "no collection"),
         ("<html>\u{1b}[2J\n<body>", r"<html>\u{1b}[2J\n<body>"),
         (&long, "<html>xxx"),
-        ("\u{feff}{}", "expected value"),
+        ("\u{feff}{}", "expected an object"),
         (r#"{"collection":[]}"#, "a collection"),
         (r#"{"collection":{}}"#, "it has no items"),
         (r#"{"collection":{"items":{}}}"#, "a list of items"),

@@ -5,6 +5,8 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::*;
 use crate::chain::Chain;
 use crate::plugin::Plugins;
@@ -214,7 +216,8 @@ fn who_left_the_group_is_let_go_and_holds_nobody_up() {
     let ended = rig.run(AMPLE);
     assert!(matches!(ended.outcome, Outcome::Delivered), "{ended:?}");
     assert!(lives(&ended.output));
-    assert!(Command::new("kill").arg(&ended.output).status().unwrap().success());
+    let pid = Pid::from_raw(ended.output.trim().parse().unwrap()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
 }
 
 #[test]
