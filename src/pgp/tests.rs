@@ -245,10 +245,10 @@ fn an_agent_that_hangs_stops_nobody() {
     let keyring = Keyring::open(home.path(), key.as_str(), None).unwrap();
     keyring.sign(TEXT).unwrap();
     let keyring = keyring.with_deadline(Duration::from_millis(100));
-    signal(Signal::STOP);
-    // It has stopped when the system says so, not when the signal was sent.
+    // The agent sends itself SIGCONT to wake its threads: it may have gone on at once.
     let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     while !state().contains(") T ") {
+        signal(Signal::STOP);
         std::thread::yield_now();
     }
     let start = Instant::now();
