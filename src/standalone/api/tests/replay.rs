@@ -182,7 +182,7 @@ fn difference(exchange: &Exchange, answer: &Answer) -> Option<String> {
     let (ours, theirs) = (masked(exchange, &answer.body), masked(exchange, &exchange.answer));
     let same = ["content-type", "location", "cache-control"]
         .iter()
-        .all(|name| header(answer, name) == exchange.answered(name));
+        .all(|name| header(answer, name) == exchange.answered_header(name));
     if answer.status == exchange.status && same && ours == theirs {
         return None;
     }
