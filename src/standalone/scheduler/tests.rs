@@ -16,7 +16,7 @@ use crate::data::{AgentRow, CommandStatus, NEVER_FINISHED, NEVER_STARTED, Permis
 use crate::disk::{Disk, RealFs};
 use crate::standalone::spool::SpoolError;
 
-const ACTION: Id = Id::new(7);
+pub(super) const ACTION: Id = Id::new(7);
 const WEEK_SPAN: Duration = Duration::from_secs(7 * 86_400);
 
 struct Rig {
@@ -27,7 +27,7 @@ struct Rig {
     work: Receiver<Work>,
 }
 
-fn noon() -> Timestamp {
+pub(super) fn noon() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()
 }
 
@@ -110,16 +110,20 @@ fn scheduler(
     let ids = Arc::new(Ids::new(noon(), Id::new(100)));
     let log = slog::Logger::root(slog::Discard, slog::o!());
     let clock = Arc::clone(clock) as Arc<dyn Clock>;
-    let rules = Rules {
+    (Scheduler::new(spool, Arc::clone(store), ids, clock, rules(), sender, log), work)
+}
+
+/// Returns rules with times that no test reaches by the way.
+pub(super) fn rules() -> Rules {
+    Rules {
         heartbeat: Duration::from_secs(600),
         silence: Duration::from_secs(36_000),
         place: agent().queueloc,
         retention: Retention { spool: Some(WEEK_SPAN), actions: Some(4 * WEEK_SPAN) },
-    };
-    (Scheduler::new(spool, Arc::clone(store), ids, clock, rules, sender, log), work)
+    }
 }
 
-fn agent() -> AgentRow {
+pub(super) fn agent() -> AgentRow {
     AgentRow {
         id: Id::new(5),
         name: "host".to_owned(),
@@ -138,7 +142,7 @@ fn agent() -> AgentRow {
     }
 }
 
-fn action(target: &str) -> ActionRow {
+pub(super) fn action(target: &str) -> ActionRow {
     ActionRow {
         id: ACTION,
         name: "a".to_owned(),
