@@ -25,6 +25,8 @@ mod postgres;
 pub(crate) mod schema;
 mod server;
 mod sqlite;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::error::Error;
 use std::io;
