@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 
 use super::database::query;
+use super::filter::{Filter, Page};
 use super::{DataError, Id, Row, Store};
 
 /// Something that the API does only for those who may.
@@ -22,6 +23,8 @@ pub(crate) enum Permission {
     Agent,
     /// Reads the dashboard.
     Dashboard,
+    /// Reads an investigator.
+    Investigator,
 }
 
 /// What an investigator may do: a bit for each thing, as the platform keeps them.
@@ -51,6 +54,7 @@ impl Permissions {
             Permission::Command => 8,
             Permission::Agent => 16,
             Permission::Dashboard => 32,
+            Permission::Investigator => 65_536,
         };
         self.0 & bit != 0
     }
@@ -125,9 +129,20 @@ impl Store {
         self.one(&query!("investigator_by_fingerprint"), &[fingerprint.into()], read)
     }
 
-    /// Returns the investigator with this number.
-    pub(crate) fn investigator_by_id(&self, id: Id) -> Result<Option<InvestigatorRow>, DataError> {
-        self.one(&query!("investigator_by_id"), &[id.into()], read)
+    /// Returns the investigator with this id.
+    pub(crate) fn investigator_of(&self, id: Id) -> Result<Option<InvestigatorRow>, DataError> {
+        self.one(&query!("investigator"), &[id.into()], read)
+    }
+
+    /// Returns a page of the investigators that a filter selects, the first added first.
+    pub(crate) fn search_investigators(
+        &self,
+        filter: &Filter,
+        page: Page,
+    ) -> Result<Vec<InvestigatorRow>, DataError> {
+        let query = query!("search_investigators");
+        let (query, values) = filter.of_investigators(&query, page, self.database().dialect());
+        self.all(&query, &values, read)
     }
 
     /// Returns all investigators.
