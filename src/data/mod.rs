@@ -17,8 +17,12 @@ mod agent;
 mod command;
 mod database;
 mod filter;
+mod fleet;
 mod id;
 mod investigator;
+mod pages;
+mod permissions;
+mod progress;
 mod sqlite;
 
 use std::error::Error;
@@ -30,8 +34,12 @@ pub(crate) use agent::{AgentRow, AgentStatus};
 pub(crate) use command::{CommandRow, CommandStatus};
 use database::{Database, Query, Row, Value, query};
 pub(crate) use filter::{Filter, Page};
+pub(crate) use fleet::{Double, Silent};
 pub(crate) use id::{Id, Ids};
-pub(crate) use investigator::{InvestigatorRow, Permission, Permissions};
+pub(crate) use investigator::{InvestigatorRow, InvestigatorStatus, SCHEDULER};
+pub(crate) use pages::Pages;
+pub(crate) use permissions::{Permission, PermissionError, Permissions};
+pub(crate) use progress::Answer;
 use sqlite::Sqlite;
 
 use crate::disk::{Disk, DiskError};
