@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use gpgme::{Error, Key, KeyAlgorithm, Subkey};
+use gpgme::{Error, ExportMode, Key, KeyAlgorithm, Subkey};
 
 use super::Fingerprint;
 use super::engine;
@@ -14,6 +14,9 @@ use super::engine;
 const HEAD: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 /// How an armored secret key begins.
 const SECRET_HEAD: &str = "-----BEGIN PGP PRIVATE KEY BLOCK-----";
+
+/// How many hexadecimal digits a fingerprint has: no RSA key has one of another length.
+const DIGITS: usize = 40;
 
 /// A key with which the platform can verify signatures.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +60,36 @@ pub(crate) enum PublicKeyError {
     Engine(#[source] Error),
 }
 
+impl Fingerprint {
+    /// Returns the fingerprint that somebody typed, in groups or not.
+    pub(crate) fn parse(text: &str) -> Option<Fingerprint> {
+        let digits: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        let digits = digits.strip_prefix("0x").unwrap_or(&digits);
+        let is_whole = digits.len() == DIGITS && digits.bytes().all(|b| b.is_ascii_hexdigit());
+        is_whole.then(|| Fingerprint::new(digits))
+    }
+}
+
 impl PublicKey {
+    /// Returns the key with this fingerprint in a GnuPG home, armored; nothing if it is not there.
+    ///
+    /// # Errors
+    /// GnuPG failed.
+    pub(crate) fn export(
+        home: &Path,
+        fingerprint: &Fingerprint,
+    ) -> Result<Option<Vec<u8>>, PublicKeyError> {
+        if !home.exists() {
+            return Ok(None);
+        }
+        let mut armored = Vec::new();
+        let mut context = engine::context(home).map_err(PublicKeyError::Engine)?;
+        context
+            .export([fingerprint.as_str()], ExportMode::empty(), &mut armored)
+            .map_err(PublicKeyError::Engine)?;
+        Ok(Some(armored).filter(|armored| !armored.is_empty()))
+    }
+
     /// Reads the one key in an armored text. GnuPG needs a `home` to work in, and changes nothing there.
     ///
     /// # Errors
@@ -129,7 +161,8 @@ mod tests {
     fn one_rsa_key_is_read_and_nothing_else() {
         let home = testing::Home::new();
         let rsa = home.key("rsa2048", None);
-        let armored = export(home.path(), &rsa).unwrap();
+        let armored = PublicKey::export(home.path(), &rsa).unwrap().unwrap();
+        assert_eq!(armored, export(home.path(), &rsa).unwrap());
         let key = read(&armored).unwrap();
         assert_eq!((key.fingerprint, key.owner.as_str()), (rsa, "Test <test@localhost>"));
         let other = NewKey { owner: "Other <o@localhost>", algorithm: "ed25519", passphrase: None };
@@ -146,5 +179,18 @@ mod tests {
         assert!(read(cut).is_err());
         let secret = b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nxx\n";
         assert!(matches!(read(secret).unwrap_err(), PublicKeyError::Secret));
+    }
+
+    #[test]
+    fn a_key_that_is_not_there_is_none() {
+        let home = testing::Home::new();
+        let typed = "0xe608 92bb 9bd8 9a69 f759  a1a0 a3d6 5217 3b76 3e8f";
+        let fingerprint = Fingerprint::parse(typed).unwrap();
+        assert_eq!(fingerprint.as_str(), "E60892BB9BD89A69F759A1A0A3D652173B763E8F");
+        assert_eq!(PublicKey::export(home.path(), &fingerprint).unwrap(), None);
+        assert_eq!(PublicKey::export(&home.path().join("none"), &fingerprint).unwrap(), None);
+        for wrong in ["", "E608", "G60892BB9BD89A69F759A1A0A3D652173B763E8F"] {
+            assert_eq!(Fingerprint::parse(wrong), None, "{wrong}");
+        }
     }
 }
