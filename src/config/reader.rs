@@ -55,6 +55,12 @@ impl Reader {
         Reader { document: dialect::read(text), asked: Vec::new() }
     }
 
+    /// Tells whether the text has a section of this name.
+    #[cfg(feature = "data")]
+    pub(crate) fn has_section(&self, name: &str) -> bool {
+        self.document.headers.iter().any(|header| header.name == name)
+    }
+
     /// Reads one section with `read`. A section is asked for once, with all its keys.
     pub(crate) fn section<T>(
         &mut self,

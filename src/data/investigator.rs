@@ -98,6 +98,11 @@ impl Store {
         self.one(&query!("investigator_by_fingerprint"), &[fingerprint.into()], read)
     }
 
+    /// Returns the investigator with this number.
+    pub(crate) fn investigator_by_id(&self, id: Id) -> Result<Option<InvestigatorRow>, DataError> {
+        self.one(&query!("investigator_by_id"), &[id.into()], read)
+    }
+
     /// Returns all investigators.
     pub(crate) fn investigators(&self) -> Result<Vec<InvestigatorRow>, DataError> {
         self.all(&query!("investigators"), &[], read)

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cli::failure::{Failure, disk};
-use crate::data::{DataError, Id};
+use crate::data::{DataError, Id, UrlError};
 use crate::disk::DiskError;
 use crate::exit::Exit;
 use crate::pgp::{Fingerprint, PublicKeyError};
@@ -42,6 +42,9 @@ pub(crate) enum DataFailure {
         /// How one is named.
         form: &'static str,
     },
+    /// The URL of a server is none.
+    #[error(transparent)]
+    ServerUrl(UrlError),
     /// Nobody can have been silent for longer than it is looked back.
     #[error("--silent must be shorter than --seen")]
     Spans,
@@ -128,9 +131,6 @@ pub(crate) enum DataFailure {
         /// How many there can be.
         active: usize,
     },
-    /// There is no random source.
-    #[error("cannot make an API key")]
-    Random(#[source] std::io::Error),
     /// There is no spool.
     #[error("{} is no scheduler's spool: {why}", path.display())]
     NoSpool {
@@ -145,9 +145,6 @@ pub(crate) enum DataFailure {
         /// The folder.
         path: PathBuf,
     },
-    /// A database differs from what it should be.
-    #[error("the tables differ from the platform's")]
-    Differs,
 }
 
 fn numbers(ids: &[Id]) -> String {
@@ -173,7 +170,7 @@ impl DataFailure {
             DataFailure::Data(error) => data(error),
             DataFailure::Unconfigured { .. } => Exit::Config,
             DataFailure::Owner { .. } => Exit::Permission,
-            DataFailure::Url { .. } | DataFailure::Spans => Exit::Usage,
+            DataFailure::Url { .. } | DataFailure::ServerUrl(_) | DataFailure::Spans => Exit::Usage,
             DataFailure::NoDatabase { .. }
             | DataFailure::NoAction { .. }
             | DataFailure::NoInvestigator { .. }
@@ -191,8 +188,6 @@ impl DataFailure {
             | DataFailure::RunnerSpool { .. } => Exit::Data,
             DataFailure::Key { source: PublicKeyError::Engine(_), .. } => Exit::Unavailable,
             DataFailure::Key { .. } => Exit::Data,
-            DataFailure::Random(_) => Exit::System,
-            DataFailure::Differs => Exit::Attention,
         }
     }
 }
@@ -204,7 +199,12 @@ fn data(error: &DataError) -> Exit {
         DataError::Permissions { .. } => Exit::Permission,
         DataError::Open { .. } => Exit::Io,
         DataError::Version { .. } => Exit::Config,
-        DataError::Query { .. } => Exit::Unavailable,
+        DataError::Connect { .. } | DataError::Lost { .. } | DataError::Query { .. } => {
+            Exit::Unavailable
+        }
+        DataError::Role { .. } => Exit::Permission,
+        DataError::Passwords { .. } => Exit::Config,
+        DataError::Chance { .. } => Exit::System,
         DataError::Duplicate { .. } | DataError::Column { .. } => Exit::Data,
     }
 }

@@ -4,16 +4,18 @@
 //! real scheduler or API, which tell their database in the same section. Only what says where
 //! the data are is read of it.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::chain::excerpt;
 use crate::cli::data::failure::DataFailure;
+use crate::cli::env;
 use crate::cli::failure::Failure;
 use crate::cli::installation::Text;
 use crate::config::reader::Reader;
-use crate::data::Store;
+use crate::data::{Server, Store, UrlError};
 use crate::disk::{Disk, HAND_PREFIX, RealFs, guard};
 
 /// The platform's configuration, unless the command line says otherwise.
@@ -47,6 +49,17 @@ pub(super) struct Source {
 pub(super) enum Place {
     /// In a file.
     File(PathBuf),
+    /// On a server.
+    Server(Box<Server>),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::File(path) => path.display().fmt(f),
+            Place::Server(server) => server.fmt(f),
+        }
+    }
 }
 
 /// What a configuration says of the places.
@@ -57,22 +70,32 @@ struct Places {
 }
 
 impl Source {
-    /// Opens the database for reading.
+    /// Opens the database for reading: what is opened like this stays as it is.
     pub(super) fn read(&self) -> Result<Store, Failure> {
-        self.open()
-    }
-
-    /// Opens the database for writing.
-    pub(super) fn write(&self) -> Result<Store, Failure> {
-        self.open()
-    }
-
-    fn open(&self) -> Result<Store, Failure> {
         match self.place()? {
             Place::File(path) => {
                 check(&path)?;
-                Ok(Store::open(&disk(), &path)?)
+                Ok(Store::look(&disk(), &path)?)
             }
+            Place::Server(server) => connect(*server),
+        }
+    }
+
+    /// Opens the database for writing; it must be there.
+    pub(super) fn write(&self) -> Result<Store, Failure> {
+        if let Place::File(path) = self.place()? {
+            check(&path)?;
+        }
+        self.make()
+    }
+
+    /// Opens the database for writing; a file that is not there is made.
+    pub(super) fn make(&self) -> Result<Store, Failure> {
+        match self.place()? {
+            Place::File(path) => {
+                Ok(Store::open(&Disk::new(Arc::new(RealFs), scratch(&path), HAND_PREFIX), &path)?)
+            }
+            Place::Server(server) => connect(*server),
         }
     }
 
@@ -118,21 +141,48 @@ fn read(text: &Text, file: &Path) -> Result<Places, Failure> {
         };
         (path("data", DATA_DEFAULT), path("spool", SPOOL_DEFAULT))
     });
-    let places = Places { data: Place::File(data.join(DATABASE)), spool };
-    Ok(reader.finish_part(file, Some(places))?)
+    let server = match reader.has_section("postgres") {
+        true => reader.section("postgres", Server::read).map(Some),
+        false => Some(None),
+    };
+    let has_password =
+        server.as_ref().is_some_and(|server| server.as_ref().is_some_and(|s| s.password.is_some()));
+    let places = server.map(|server| {
+        let file = Place::File(data.join(DATABASE));
+        Places { data: server.map_or(file, |server| Place::Server(Box::new(server))), spool }
+    });
+    let places = reader.finish_part(file, places)?;
+    if has_password {
+        text.check_hidden()?;
+    }
+    Ok(places)
+}
+
+/// Connects to a server, with the password that the environment has if the configuration has none.
+fn connect(server: Server) -> Result<Store, Failure> {
+    let server = server.with_credentials(&disk(), &env::postgres_credentials())?;
+    Ok(Store::connect(&disk(), &server)?)
+}
+
+/// Returns the folder of a database, where its file is made.
+fn scratch(path: &Path) -> PathBuf {
+    path.parent().unwrap_or(Path::new("")).to_owned()
 }
 
 /// Returns the database that a text names.
 fn parse(url: &str) -> Result<Place, DataFailure> {
-    match url.strip_prefix("sqlite:") {
-        Some(path) if !path.is_empty() => {
-            Ok(Place::File(path.strip_prefix("//").unwrap_or(path).into()))
-        }
-        _ => Err(DataFailure::Url {
-            text: excerpt(url, SHOWN_BYTES_MAX).into_owned(),
-            form: FORM,
-        }),
+    if let Some(path) = url.strip_prefix("sqlite:").filter(|path| !path.is_empty()) {
+        return Ok(Place::File(path.strip_prefix("//").unwrap_or(path).into()));
     }
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return match Server::parse(url) {
+            Ok(server) => Ok(Place::Server(Box::new(server))),
+            Err(error @ (UrlError::Form(_) | UrlError::Password)) => {
+                Err(DataFailure::ServerUrl(error))
+            }
+        };
+    }
+    Err(DataFailure::Url { text: excerpt(url, SHOWN_BYTES_MAX).into_owned(), form: FORM })
 }
 
 /// Checks that there is a file that we can use.
@@ -165,6 +215,9 @@ mod tests {
         ] {
             assert_eq!(parse(url).unwrap(), Place::File(path.into()), "{url}");
         }
+        let server = parse("postgres://u@h/mig").unwrap();
+        assert_eq!(server.to_string(), "u@h:5432/mig");
+        assert!(matches!(parse("postgres://u:p@h/mig"), Err(DataFailure::ServerUrl(_))));
         for url in ["", "mig.db", "sqlite:", "mysql://u@h/d"] {
             assert!(matches!(parse(url), Err(DataFailure::Url { .. })), "{url}");
         }

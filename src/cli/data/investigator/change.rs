@@ -6,7 +6,7 @@ use crate::cli::data::place::Source;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::clock::{Clock, SystemClock};
-use crate::data::{InvestigatorStatus, SCHEDULER};
+use crate::data::{ApiKey, DataError, InvestigatorStatus, SCHEDULER};
 use crate::exit::Exit;
 
 /// Take an investigator's rights; the real platform's API notices within five minutes
@@ -25,7 +25,7 @@ pub(super) struct Enable {
 
 /// Make an API key; it is shown this once, and replaces one that is there
 #[derive(Debug, clap::Args)]
-pub(super) struct ApiKey {
+pub(super) struct NewApiKey {
     #[command(flatten)]
     who: Who,
 }
@@ -56,12 +56,23 @@ fn set(who: &Who, status: InvestigatorStatus, source: &Source) -> Result<Exit, F
     Ok(Exit::Done)
 }
 
-impl ApiKey {
+impl NewApiKey {
     /// Makes the key.
     pub(super) fn run(&self, source: &Source) -> Result<Exit, Failure> {
         let store = source.write()?;
         let one = self.who.find(&store)?;
-        let _ = one;
+        if one.name == SCHEDULER {
+            return Err(DataFailure::Scheduler.into());
+        }
+        let key = ApiKey::make().map_err(|source| DataError::Chance { source })?;
+        if !store.set_api_key(one.id, &key, SystemClock.now())? {
+            return Err(DataFailure::NoInvestigator { who: called(&one) }.into());
+        }
+        output::answer(key.expose())?;
+        output::message(format!(
+            "{} now has this API key: it is shown this once; useapikeyauth in .migrc takes it",
+            called(&one)
+        ));
         Ok(Exit::Done)
     }
 }

@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::pgp::Fingerprint;
 use acl::AclList;
 use add::Add;
-use change::{ApiKey, Disable, Enable};
+use change::{Disable, Enable, NewApiKey};
 use list::{List, Show};
 
 /// Add, show and change those who may sign actions and ask the API
@@ -32,7 +32,7 @@ enum What {
     Disable(Disable),
     Enable(Enable),
     #[command(name = "apikey")]
-    ApiKey(ApiKey),
+    ApiKey(NewApiKey),
     Acl(AclList),
 }
 
@@ -71,7 +71,7 @@ impl Who {
             return Ok(one);
         }
         let found = match (self.who.parse().map(Id::new), Fingerprint::parse(&self.who)) {
-            (Ok(id), _) => store.investigators()?.into_iter().find(|one| one.id == id),
+            (Ok(id), _) => store.investigator_by_id(id)?,
             (_, Some(fingerprint)) => store.investigator(fingerprint.as_str())?,
             _ => None,
         };
