@@ -83,6 +83,15 @@ impl Reader {
         }
     }
 
+    /// As [`Reader::finish`] for a file that others read too: what nobody asked for is theirs.
+    #[cfg(feature = "data")]
+    pub(crate) fn finish_part<T>(self, file: &Path, settings: Option<T>) -> Result<T, ConfigError> {
+        match settings {
+            Some(settings) if self.document.faults.is_empty() => Ok(settings),
+            _ => Err(ConfigError::new(file, self.document.faults)),
+        }
+    }
+
     /// Returns a fault for each section and key that nobody asked for.
     fn unknown(&self) -> Vec<Fault> {
         let sections = self.asked.iter().map(|(name, _)| *name);

@@ -18,10 +18,14 @@ mod apikey;
 mod command;
 mod database;
 mod filter;
+mod fleet;
 mod id;
 mod investigator;
+mod pages;
 mod password;
+mod permissions;
 mod postgres;
+mod progress;
 pub(crate) mod schema;
 mod server;
 mod sqlite;
@@ -40,10 +44,14 @@ pub(crate) use apikey::ApiKey;
 pub(crate) use command::{CommandRow, CommandStatus};
 use database::{Access, Database, Query, Row, Value, query};
 pub(crate) use filter::{Filter, Page};
+pub(crate) use fleet::{Double, Silent};
 pub(crate) use id::{Id, Ids};
-pub(crate) use investigator::{InvestigatorRow, Permission, Permissions};
+pub(crate) use investigator::{InvestigatorRow, InvestigatorStatus, SCHEDULER};
+pub(crate) use pages::Pages;
 pub(crate) use password::Credentials;
+pub(crate) use permissions::{Permission, Permissions};
 use postgres::Postgres;
+pub(crate) use progress::Answer;
 pub(crate) use server::{Server, SslMode, UrlError};
 use sqlite::Sqlite;
 
@@ -167,6 +175,14 @@ impl Store {
             Some(_) => {}
         }
         Ok(Store(Mutex::new(Box::new(Sqlite::open(path)?))))
+    }
+
+    /// Opens the SQLite file at `path`, which exists, for reading only: it stays as it is.
+    pub(crate) fn look(disk: &Disk, path: &Path) -> Result<Store, DataError> {
+        if disk.find(path)?.is_some_and(|meta| meta.mode & 0o077 != 0) {
+            return Err(DataError::Permissions { path: path.to_owned() });
+        }
+        Ok(Store(Mutex::new(Box::new(Sqlite::look(path)?))))
     }
 
     /// Connects to the tables on a server. It makes none: that is [`Store::init_schema`].

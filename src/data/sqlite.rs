@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode, ToSql, ffi, types::ToSqlOutput};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, ffi, types::ToSqlOutput};
 
 use super::DataError;
 use super::database::{Access, Database, Dialect, Query, Row, Value, query};
@@ -38,18 +38,35 @@ impl Sqlite {
         {
             connection.pragma_update(None, name, value).map_err(fail)?;
         }
-        let version: i64 =
-            connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fail)?;
-        if version > VERSION {
-            return Err(DataError::Version { path: path.to_owned(), version });
-        }
+        check_version(&connection, path)?;
         connection.execute_batch(&schema::for_sqlite()).map_err(fail)?;
         connection.pragma_update(None, "user_version", VERSION).map_err(fail)?;
         Ok(Sqlite(connection))
     }
 
+    /// Opens the file at `path`, which exists, for reading only: it stays as it is.
+    pub(super) fn look(path: &Path) -> Result<Sqlite, DataError> {
+        let fail = |source| DataError::Open { path: path.to_owned(), source: Box::new(source) };
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
+        connection.busy_timeout(BUSY_SPAN).map_err(fail)?;
+        check_version(&connection, path)?;
+        Ok(Sqlite(connection))
+    }
+
     fn simple(&self, statement: &'static str) -> Result<(), DataError> {
         self.0.execute_batch(statement).map_err(|error| failed(statement, error))
+    }
+}
+
+/// Refuses a file that a later version of this program made.
+fn check_version(connection: &Connection, path: &Path) -> Result<(), DataError> {
+    let version: i64 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(|source| DataError::Open { path: path.to_owned(), source: Box::new(source) })?;
+    match version > VERSION {
+        true => Err(DataError::Version { path: path.to_owned(), version }),
+        false => Ok(()),
     }
 }
 

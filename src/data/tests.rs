@@ -8,13 +8,13 @@ use super::testing::{Kind, Tables, on_each_database};
 use super::*;
 use crate::disk::{HAND_PREFIX, RealFs};
 
-const NOON: &str = "2026-11-22T12:00:00.123456789Z";
+pub(super) const NOON: &str = "2026-11-22T12:00:00.123456789Z";
 
-fn time(text: &str) -> Timestamp {
+pub(super) fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn action(number: i64) -> ActionRow {
+pub(super) fn action(number: i64) -> ActionRow {
     ActionRow {
         id: Id::new(number),
         name: format!("a 100% _{number}"),
@@ -33,7 +33,7 @@ fn action(number: i64) -> ActionRow {
     }
 }
 
-fn agent(number: i64) -> AgentRow {
+pub(super) fn agent(number: i64) -> AgentRow {
     AgentRow {
         id: Id::new(number),
         name: "Host.example".to_owned(),
@@ -53,7 +53,7 @@ fn agent(number: i64) -> AgentRow {
 }
 
 /// A store with the investigator `bob`, whose number is 1, agent 5 and action 10, signed by bob.
-fn filled(kind: Kind) -> (Tables, Store) {
+pub(super) fn filled(kind: Kind) -> (Tables, Store) {
     let tables = Tables::new(kind);
     let store = tables.open().unwrap();
     store.insert_investigator("bob", "ABCD", b"key", Permissions::RUNNER, time(NOON)).unwrap();
