@@ -77,8 +77,10 @@ mod tests {
         store.insert_action(&action(11), &[]).unwrap();
         store.invalidate_action(Id::new(11), time(NOON)).unwrap();
         let ids = |status| {
-            let ids: Result<Vec<i64>, _> =
-                store.actions(status).map(|action| action.map(|action| action.id.number())).collect();
+            let ids: Result<Vec<i64>, _> = store
+                .actions(status)
+                .map(|action| action.map(|action| action.id.number()))
+                .collect();
             ids.unwrap()
         };
         assert_eq!(ids(None), [11, 10]);

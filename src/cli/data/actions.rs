@@ -243,9 +243,9 @@ impl Answered {
 
 impl Line for Answered {
     fn line(&self) -> String {
-        let took = self.finishtime.map_or("-".to_owned(), |finish| {
-            span(elapsed(self.starttime, finish).as_secs())
-        });
+        let took = self
+            .finishtime
+            .map_or("-".to_owned(), |finish| span(elapsed(self.starttime, finish).as_secs()));
         let found = match self.status.as_str() {
             "success" if self.found => "yes",
             "success" => "no",

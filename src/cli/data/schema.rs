@@ -28,7 +28,9 @@ struct Print {}
 
 /// Make the tables that are missing, all or none; what is there stays
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  mig-data -d 'postgres://postgres@/mig?host=/run/postgresql' schema init --roles")]
+#[command(
+    after_help = "Example:\n  mig-data -d 'postgres://postgres@/mig?host=/run/postgresql' schema init --roles"
+)]
 struct Init {
     /// Make the platform's roles, too, and give them their rights
     #[arg(long)]
@@ -65,11 +67,16 @@ impl Schema {
 
 impl Init {
     fn run(&self, source: &Source) -> Result<Exit, Failure> {
-        let place = source.place()?;
-        let (store, extent) = (source.make()?, extent(self.roles));
-        let missing = store.schema_differences(extent)?.len();
+        let (place, extent) = (source.place()?, extent(self.roles));
+        // A file that is not there is made with all of its tables.
+        let missing = match source.is_made()? {
+            true => source.read()?.schema_differences(extent)?.len(),
+            false => usize::MAX,
+        };
+        let store = source.make()?;
         store.init_schema(extent)?;
-        let what = if self.roles { "the tables and roles of MIG are" } else { "the tables of MIG are" };
+        let what =
+            if self.roles { "the tables and roles of MIG are" } else { "the tables of MIG are" };
         let left = store.schema_differences(extent)?;
         output::answer(format!("{what} in {place}: {}", made(missing, left.len())))?;
         for difference in &left {

@@ -62,14 +62,17 @@ impl Add {
         store
             .insert_investigator(&self.name, fingerprint, &found.armored, self.permissions, now)
             .map_err(|error| match error {
-                DataError::Duplicate { .. } => DataFailure::Raced,
-                other => other.into(),
-            })?;
+            DataError::Duplicate { .. } => DataFailure::Raced,
+            other => other.into(),
+        })?;
         let added = store.investigator(fingerprint)?;
         let name = added.as_ref().map_or_else(|| self.name.clone(), called);
         let without =
             if found.armored.is_empty() { ", whose key the platform does not have," } else { "" };
-        output::answer(format!("added {name} with the key {fingerprint}{without} for: {}", self.permissions))?;
+        output::answer(format!(
+            "added {name} with the key {fingerprint}{without} for: {}",
+            self.permissions
+        ))?;
         if found.armored.is_empty() {
             output::message(
                 "no GnuPG home here has this key, so it was not checked, and nothing signed with it \

@@ -93,7 +93,8 @@ impl Show {
             return Ok(Exit::Done);
         }
         output::answer(format!("investigator {}", one.id))?;
-        let has_key = if one.publickey.is_empty() { "none: nothing signed counts" } else { "there" };
+        let has_key =
+            if one.publickey.is_empty() { "none: nothing signed counts" } else { "there" };
         for (name, value) in [
             ("name", one.name.clone()),
             ("status", one.status.clone()),
