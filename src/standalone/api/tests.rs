@@ -7,12 +7,13 @@ mod replay;
 mod rows;
 mod world;
 
-use ground::{Ground, Open};
+use ground::Ground;
 use recording::Exchange;
 
 use super::*;
 use crate::clock::testing::TestClock;
 use crate::data::Permissions;
+use crate::data::testing::Kind;
 use crate::disk::{Disk, HAND_PREFIX, RealFs};
 use crate::pgp::Verifier;
 
@@ -30,7 +31,7 @@ struct Rig {
 impl Rig {
     /// Returns an API whose only investigator is that of the recordings.
     fn new() -> Rig {
-        let rig = Rig::on(ground::sqlite);
+        let rig = Rig::on(Kind::Sqlite);
         let key = Exchange::of("01-publickey").answer;
         let created = "2026-11-22T00:52:55.039818Z".parse().unwrap();
         rig.api
@@ -46,17 +47,15 @@ impl Rig {
         rig
     }
 
-    /// Returns an API that nobody may use, with a database made by `open`.
-    fn on(open: Open) -> Rig {
+    /// Returns an API that nobody may use.
+    fn on(kind: Kind) -> Rig {
         let folder = tempfile::tempdir().unwrap();
         let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), HAND_PREFIX);
         let home = folder.path().join("gnupg");
         disk.make_folder(&home).unwrap();
         // The recordings' key is younger than the clock of some machines.
         disk.create(&home.join("gpg.conf"), b"ignore-time-conflict\nignore-valid-from\n").unwrap();
-        let database = folder.path().join("database");
-        disk.make_folder(&database).unwrap();
-        let ground = open(&database);
+        let ground = Ground::new(kind);
         let begin = "2026-11-22T00:52:55Z".parse().unwrap();
         let log = slog::Logger::root(slog::Discard, slog::o!());
         let store = || Arc::clone(&ground.store);
@@ -96,11 +95,11 @@ fn a_disabled_investigator_and_one_without_the_right_are_turned_away() {
     let mut rig = Rig::new();
     let post = Exchange::of("04-client-set-id");
     assert_eq!(rig.answer(&post).status, 202);
-    rig.ground.hand.run("update investigators set permissions = 59;");
+    rig.ground.run("update investigators set permissions = 59;");
     let answer = rig.answer(&post);
     assert_eq!(answer.status, 401);
     assert!(answer.body.contains("Insufficient permissions to access endpoint"), "{}", answer.body);
-    rig.ground.hand.run("update investigators set permissions = 63, status = 'disabled';");
+    rig.ground.run("update investigators set permissions = 63, status = 'disabled';");
     let answer = rig.answer(&post);
     assert_eq!(answer.status, 401);
     assert!(answer.body.contains("signature made by unknown entity"), "{}", answer.body);
@@ -179,7 +178,7 @@ fn investigators_are_found_by_name_and_shown_to_those_who_may() {
     assert!(!answer.body.contains("publickey"));
     assert_eq!(ask(&rig, "search?type=investigator&investigatorname=nosuch").status, 404);
     assert_eq!(ask(&rig, "investigator?investigatorid=1").status, 401);
-    rig.ground.hand.run("update investigators set permissions = 65536;");
+    rig.ground.run("update investigators set permissions = 65536;");
     let answer = ask(&rig, "investigator?investigatorid=1");
     assert!(
         answer.status == 200 && answer.body.contains("\"publickey\":\"LS0tLS1C"),

@@ -11,7 +11,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::ground::Hand;
+use super::ground::Ground;
 use super::recording::{Exchange, Thing};
 use super::rows::{bits, quoted, time, write_action, write_agent, write_command};
 
@@ -89,7 +89,7 @@ impl World {
     }
 
     /// Puts the rows of the moment of an exchange into the database, instead of all others.
-    pub(super) fn seed(&self, place: usize, exchange: &Exchange, hand: &mut dyn Hand) {
+    pub(super) fn seed(&self, place: usize, exchange: &Exchange, ground: &mut Ground) {
         let moment = Moment { place, exchange, world: self };
         let mut sql = String::from("begin;\n");
         for table in ["signatures", "commands", "actions", "agents"] {
@@ -105,20 +105,20 @@ impl World {
         }
         moment.write_counted(&actions, &commands, &mut sql);
         sql.push_str("commit;\n");
-        hand.run(&sql);
+        ground.run(&sql);
     }
 
     /// Puts the investigators into the database; `keys` are the key of each.
     pub(super) fn seed_investigators(
         &self,
         keys: &BTreeMap<i64, (String, Vec<u8>)>,
-        hand: &mut dyn Hand,
+        ground: &mut Ground,
     ) {
         for (id, told) in &self.investigators {
             let thing = &told[0].thing;
             let (fingerprint, key) = &keys[id];
-            let key = hand.bytes(key);
-            hand.run(&format!(
+            let key = ground.bytes(key);
+            ground.run(&format!(
                 "insert into investigators (id, name, pgpfingerprint, publickey, status, createdat, \
                  lastmodified, permissions) values ({id}, {}, {}, {key}, {}, {}, {}, {});",
                 quoted(&thing.text("name")),
