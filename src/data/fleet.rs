@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::agent::{self, AgentRow};
-use super::database::{Row, Value, query};
+use super::database::{Query, Row, Value, query};
 use super::{DataError, Id, Pages, Store};
 
 /// How many agents with all that is known of them are in memory at a time.
@@ -80,6 +80,27 @@ impl Store {
             let after: Value = last.map(|last| last.queueloc.as_str()).into();
             let values = [after, AGENTS_MAX.into()];
             let mut page = self.all(&query!("live_agents_after"), &values, agent::read)?;
+            page.dedup_by(|later, earlier| later.queueloc == earlier.queueloc);
+            Ok(page)
+        })
+    }
+
+    /// Tells whether the database itself evaluates targets, as a role that can only read.
+    pub(crate) fn evaluates_targets(&self) -> bool {
+        self.database().dialect().has_roles
+    }
+
+    /// Returns those of [`Store::reachable_agents`] for which `target`, a condition in the database's
+    /// SQL, is true; only where [`Store::evaluates_targets`].
+    pub(crate) fn targeted_agents(&self, target: &str) -> Pages<'_, AgentRow> {
+        let Query { name, text } = query!("targeted_agents_after");
+        let query = Query { name, text: text.replace("{target}", target).into() };
+        Pages::new(move |last: Option<&AgentRow>| {
+            let after: Value = last.map(|last| last.queueloc.as_str()).into();
+            let values = [after, AGENTS_MAX.into()];
+            let rows = self.reading_as_target(|database| database.rows(&query, &values))?;
+            let page: Result<Vec<AgentRow>, _> = rows.into_iter().map(agent::read).collect();
+            let mut page = page?;
             page.dedup_by(|later, earlier| later.queueloc == earlier.queueloc);
             Ok(page)
         })

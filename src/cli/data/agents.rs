@@ -9,11 +9,12 @@ use serde_json::value::RawValue;
 use super::failure::DataFailure;
 use super::listing::{Form, Line};
 use super::place::Source;
+use super::target;
 use crate::cli::failure::Failure;
 use crate::cli::layout::span;
 use crate::clock::{Clock, SystemClock, before, elapsed};
 use crate::config::duration;
-use crate::data::{AgentRow, DataError, Double, Silent};
+use crate::data::{AgentRow, Double, Silent};
 use crate::exit::Exit;
 
 /// Show the agents, those that a target selects, those that fell silent, or doubles
@@ -77,12 +78,12 @@ impl Agents {
     fn list(&self, source: &Source, now: Timestamp) -> Result<Exit, Failure> {
         let store = source.read()?;
         let head = "| status    | silent | version                 | name";
-        let show = |agent: Result<AgentRow, DataError>| {
-            agent.map_err(Failure::from).and_then(|agent| Shown::of(agent, now))
-        };
         match &self.target {
-            None => self.form.tell(head, store.agents().map(show)),
-            Some(target) => self.form.tell(head, super::target::select(&store, target)?.map(show)),
+            None => self.form.tell(head, store.agents().map(|agent| Shown::of(agent?, now))),
+            Some(target) => {
+                let selected = target::select(&store, target)?;
+                self.form.tell(head, selected.map(|agent| Shown::of(agent?, now)))
+            }
         }
     }
 }

@@ -67,6 +67,12 @@ pub(crate) enum DataFailure {
     /// A target cannot be used.
     #[error("cannot use this target")]
     Target(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Who evaluates targets over an embedded database is not there.
+    #[cfg(not(feature = "standalone"))]
+    #[error(
+        "targets over an embedded database need the feature `standalone`: this program was built without"
+    )]
+    NoTargets,
     /// There is no such action.
     #[error("there is no action {id}: `mig-data actions` lists them")]
     NoAction {
@@ -173,6 +179,8 @@ impl DataFailure {
         match self {
             DataFailure::Data(error) => data(error),
             DataFailure::Unconfigured { .. } => Exit::Config,
+            #[cfg(not(feature = "standalone"))]
+            DataFailure::NoTargets => Exit::Unavailable,
             DataFailure::Owner { .. } => Exit::Permission,
             DataFailure::Url { .. } | DataFailure::ServerUrl(_) | DataFailure::Spans => Exit::Usage,
             DataFailure::NoDatabase { .. }

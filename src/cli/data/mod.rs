@@ -91,7 +91,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::cli::manual;
+    use crate::cli::{env, manual};
 
     #[test]
     fn the_command_line_is_sound_and_is_what_the_manual_page_says() {
@@ -99,5 +99,9 @@ mod tests {
         Arguments::command().debug_assert();
         manual::check_commands(page, &Arguments::command());
         manual::check_options(page, Arguments::command());
+        manual::check_variables(page, &env::DATA_VARIABLES);
+        // Nothing is held by another for longer than is waited.
+        let exits: Vec<Exit> = Exit::ALL.into_iter().filter(|exit| *exit != Exit::Locked).collect();
+        manual::check_exits(page, &exits);
     }
 }

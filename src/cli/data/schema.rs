@@ -67,9 +67,13 @@ impl Schema {
 
 impl Init {
     fn run(&self, source: &Source) -> Result<Exit, Failure> {
-        let place = source.place()?;
-        let (store, extent) = (source.make()?, extent(self.roles));
-        let missing = store.schema_differences(extent)?.len();
+        let (place, extent) = (source.place()?, extent(self.roles));
+        // A file that is not there is made with all of its tables.
+        let missing = match source.is_made()? {
+            true => source.read()?.schema_differences(extent)?.len(),
+            false => usize::MAX,
+        };
+        let store = source.make()?;
         store.init_schema(extent)?;
         let what =
             if self.roles { "the tables and roles of MIG are" } else { "the tables of MIG are" };
