@@ -32,6 +32,16 @@ pub(crate) enum ActionStatus {
 }
 
 impl ActionStatus {
+    /// Every status, in the order in which an action has them.
+    pub(crate) const ALL: [ActionStatus; 6] = [
+        ActionStatus::Pending,
+        ActionStatus::Scheduled,
+        ActionStatus::Preparing,
+        ActionStatus::Inflight,
+        ActionStatus::Completed,
+        ActionStatus::Invalid,
+    ];
+
     /// Returns the status as the platform writes it.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -109,7 +119,8 @@ impl Counters {
     }
 }
 
-fn read(mut row: Row) -> Result<ActionRow, DataError> {
+/// Reads a row with all columns, in the order of the table.
+pub(super) fn read(mut row: Row) -> Result<ActionRow, DataError> {
     Ok(ActionRow {
         id: row.id()?,
         name: row.text()?,
@@ -214,6 +225,25 @@ impl Store {
     /// Notes that an action will never be sent.
     pub(crate) fn invalidate_action(&self, id: Id, now: Timestamp) -> Result<(), DataError> {
         self.run(&query!("invalidate_action"), &[id.into(), now.into()]).map(drop)
+    }
+
+    /// Forgets at most `count` actions that were over before `end`, with their commands and
+    /// signatures; returns how many.
+    pub(crate) fn forget_actions(&self, end: Timestamp, count: i64) -> Result<usize, DataError> {
+        let over =
+            self.all(&query!("over_actions"), &[end.into(), count.into()], |mut row| row.id())?;
+        self.transaction(|database| {
+            for action in &over {
+                for query in [
+                    query!("delete_commands"),
+                    query!("delete_signatures"),
+                    query!("delete_actions"),
+                ] {
+                    database.run(&query, &[(*action).into()])?;
+                }
+            }
+            Ok(over.len())
+        })
     }
 
     /// Notes that all commands of an action are done.

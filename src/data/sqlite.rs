@@ -9,15 +9,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode, ToSql, ffi, types::ToSqlOutput};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, ToSql, TransactionBehavior, ffi, types::ToSqlOutput,
+};
 
-use super::database::{Database, Dialect, Query, Row, Value};
-use super::{DataError, SCHEMA};
+use super::DataError;
+use super::database::{Access, Database, Dialect, Query, Row, Value, query};
+use super::schema::{self, Schema};
 
 /// How long another connection may hold the file before a statement gives up.
 const BUSY_SPAN: Duration = Duration::from_secs(10);
 /// The version of the tables that this program makes, kept in the file's header.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// How a time is written: sorts as text, and is what PostgreSQL reads too.
 const TIME_FORMAT: &str = "%Y-%m-%dT%H:%M:%S.%6fZ";
 
@@ -29,25 +32,62 @@ impl Sqlite {
     /// Opens the file at `path`, which exists, and makes the tables that it lacks.
     pub(super) fn open(path: &Path) -> Result<Sqlite, DataError> {
         let fail = |source| DataError::Open { path: path.to_owned(), source: Box::new(source) };
-        let connection = Connection::open(path).map_err(fail)?;
+        let mut connection = Connection::open(path).map_err(fail)?;
         connection.busy_timeout(BUSY_SPAN).map_err(fail)?;
-        for (name, value) in
-            [("journal_mode", "wal"), ("synchronous", "full"), ("foreign_keys", "on")]
-        {
+        for (name, value) in [
+            ("journal_mode", "wal"),
+            ("synchronous", "full"),
+            // What refers to a table goes by its name while tables are made again.
+            ("foreign_keys", "off"),
+            ("legacy_alter_table", "on"),
+        ] {
             connection.pragma_update(None, name, value).map_err(fail)?;
         }
-        let version: i64 =
-            connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fail)?;
-        if version > VERSION {
-            return Err(DataError::Version { path: path.to_owned(), version });
-        }
-        connection.execute_batch(SCHEMA).map_err(fail)?;
-        connection.pragma_update(None, "user_version", VERSION).map_err(fail)?;
+        check_version(&connection, path)?;
+        make_tables(&mut connection).map_err(fail)?;
+        connection.pragma_update(None, "foreign_keys", "on").map_err(fail)?;
+        Ok(Sqlite(connection))
+    }
+
+    /// Opens the file at `path`, which exists, for reading only: it stays as it is.
+    pub(super) fn look(path: &Path) -> Result<Sqlite, DataError> {
+        let fail = |source| DataError::Open { path: path.to_owned(), source: Box::new(source) };
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
+        connection.busy_timeout(BUSY_SPAN).map_err(fail)?;
+        check_version(&connection, path)?;
         Ok(Sqlite(connection))
     }
 
     fn simple(&self, statement: &'static str) -> Result<(), DataError> {
         self.0.execute_batch(statement).map_err(|error| failed(statement, error))
+    }
+}
+
+/// Makes the tables that are missing, or that an earlier version made differently.
+fn make_tables(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let tables = schema::for_sqlite();
+    match version {
+        1 => {
+            let mend = query!("mend_investigators").text.replace("{tables}", &tables);
+            transaction.execute_batch(&mend)?;
+        }
+        _ => transaction.execute_batch(&tables)?,
+    }
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
+}
+
+/// Refuses a file that a later version of this program made.
+fn check_version(connection: &Connection, path: &Path) -> Result<(), DataError> {
+    let version: i64 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(|source| DataError::Open { path: path.to_owned(), source: Box::new(source) })?;
+    match version > VERSION {
+        true => Err(DataError::Version { path: path.to_owned(), version }),
+        false => Ok(()),
     }
 }
 
@@ -130,21 +170,39 @@ impl Database for Sqlite {
         Ok(rows)
     }
 
-    fn begin(&mut self) -> Result<(), DataError> {
-        // Taken at once, so that a transaction never fails for a lock in the middle.
-        self.simple("begin immediate")
+    fn batch(&mut self, name: &'static str, text: &str) -> Result<(), DataError> {
+        self.0.execute_batch(text).map_err(|error| failed(name, error))
+    }
+
+    fn begin(&mut self, access: Access) -> Result<(), DataError> {
+        match access {
+            // Taken at once, so that a transaction never fails for a lock in the middle.
+            Access::Write => self.simple("begin immediate"),
+            Access::Read | Access::ReadAsTarget => {
+                self.simple("pragma query_only = on")?;
+                self.simple("begin")
+            }
+        }
     }
 
     fn commit(&mut self) -> Result<(), DataError> {
-        self.simple("commit")
+        self.simple("commit")?;
+        self.simple("pragma query_only = off")
     }
 
     fn rollback(&mut self) -> Result<(), DataError> {
-        self.simple("rollback")
+        self.simple("rollback")?;
+        self.simple("pragma query_only = off")
     }
 
     fn dialect(&self) -> Dialect {
-        Dialect { like: "like", found }
+        Dialect { like: "like", found, tables: schema::for_sqlite, has_roles: false }
+    }
+
+    fn schema(&mut self) -> Result<Schema, DataError> {
+        let rows = self.rows(&query!("catalogue_texts"), &[])?;
+        let texts: Result<Vec<String>, _> = rows.into_iter().map(|mut row| row.text()).collect();
+        Ok(Schema::parse(&texts?.join("\n")))
     }
 }
 
@@ -175,11 +233,43 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_the_first_version_is_mended_and_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mig.db");
+        let old = Sqlite::open(&path).unwrap().0;
+        old.execute_batch(
+            "pragma foreign_keys = off;
+             pragma legacy_alter_table = on;
+             drop table investigators;
+             create table investigators (
+                 id numeric not null primary key, name varchar(1024) not null, pgpfingerprint varchar(128) unique,
+                 publickey bytea, privatekey bytea, status varchar(255) not null, createdat timestamptz not null,
+                 lastmodified timestamptz not null, permissions bigint not null default 0, apikey bytea, apisalt bytea);
+             insert into investigators (id, name, status, createdat, lastmodified) values (7, 'bob', 'active', '', '');
+             insert into actions (id, name, target, validfrom, expireafter, pgpsignatures) values (1, '', '', '', '', '');
+             insert into signatures values (1, 7, 's');
+             pragma user_version = 1;",
+        )
+        .unwrap();
+        drop(old);
+        let mended = Sqlite::open(&path).unwrap().0;
+        mended
+            .execute("insert into investigators (name, pgpfingerprint) values ('eve', 'E6')", [])
+            .unwrap();
+        let text = "select group_concat(id || name || status) from investigators order by id";
+        let all: String = mended.query_row(text, [], |row| row.get(0)).unwrap();
+        assert_eq!(all, "7bobactive,8eveactive");
+        mended.execute("insert into signatures values (1, 8, 's')", []).unwrap();
+        assert!(mended.execute("insert into signatures values (1, 9, 's')", []).is_err());
+        assert!(mended.execute("delete from investigators where id = 7", []).is_err());
+    }
+
+    #[test]
     fn a_file_of_a_later_version_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mig.db");
-        Sqlite::open(&path).unwrap().0.pragma_update(None, "user_version", 2).unwrap();
+        Sqlite::open(&path).unwrap().0.pragma_update(None, "user_version", 3).unwrap();
         let error = Sqlite::open(&path).unwrap_err();
-        assert!(matches!(error, DataError::Version { version: 2, .. }), "{error}");
+        assert!(matches!(error, DataError::Version { version: 3, .. }), "{error}");
     }
 }

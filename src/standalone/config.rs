@@ -8,8 +8,10 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::retention::Retention;
 use crate::config::fault::ConfigError;
 use crate::config::reader::{Reader, Section};
+use crate::data;
 
 /// Where the platform's configuration is if nothing else is said.
 pub(crate) const PATH: &str = "/etc/mig/standalone.cfg";
@@ -18,10 +20,14 @@ const LISTEN: &str = "127.0.0.1:1664";
 const SPOOL: &str = "/var/cache/mig";
 const DATA: &str = "/var/lib/mig-standalone";
 const HEARTBEAT_SPAN: Duration = Duration::from_secs(30);
+const SILENCE_SPAN: Duration = Duration::from_secs(20 * 60);
 const MODULE_SPAN: Duration = Duration::from_secs(300);
 /// What `heartbeatfreq` may be.
 const HEARTBEAT_SPANS: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(3600);
+/// What `timeout` may be.
+const SILENCE_SPANS: RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(86_400);
 /// What `moduletimeout` may be.
 const MODULE_SPANS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);
 
@@ -32,12 +38,18 @@ pub(crate) struct StandaloneConfig {
     pub(crate) listen: SocketAddr,
     /// The scheduler's spool.
     pub(crate) spool: PathBuf,
-    /// The database and the keyring.
+    /// The keyring, and the database if it is a file.
     pub(crate) data: PathBuf,
+    /// The database, if it is on a server.
+    pub(crate) postgres: Option<data::Server>,
     /// How often the agent is heard.
     pub(crate) heartbeat: Duration,
+    /// After what silence an agent is offline.
+    pub(crate) silence: Duration,
     /// How long a module may run.
     pub(crate) module_timeout: Duration,
+    /// How long what is over is kept.
+    pub(crate) retention: Retention,
 }
 
 impl StandaloneConfig {
@@ -52,17 +64,32 @@ impl StandaloneConfig {
             };
             (path("spool", SPOOL), path("data", DATA))
         });
-        let (heartbeat, module_timeout) = reader.section("agent", |section| {
+        let (heartbeat, silence, module_timeout) = reader.section("agent", |section| {
             let heartbeat = section.duration("heartbeatfreq", &HEARTBEAT_SPANS);
+            let silence = section.duration("timeout", &SILENCE_SPANS);
             let module_timeout = section.duration("moduletimeout", &MODULE_SPANS);
-            (heartbeat.unwrap_or(HEARTBEAT_SPAN), module_timeout.unwrap_or(MODULE_SPAN))
+            (
+                heartbeat.unwrap_or(HEARTBEAT_SPAN),
+                silence.unwrap_or(SILENCE_SPAN),
+                module_timeout.unwrap_or(MODULE_SPAN),
+            )
         });
-        let settings = listen.map(|listen| StandaloneConfig {
+        let retention = reader.section("retention", Retention::read);
+        // Everything that it must say is missing in a file without that section, and that is right.
+        let is_served = reader.has_section("postgres");
+        let postgres = reader.section("postgres", |section| match is_served {
+            true => data::Server::read(section).map(Some),
+            false => Some(None),
+        });
+        let settings = listen.zip(postgres).map(|(listen, postgres)| StandaloneConfig {
             listen,
+            postgres,
             spool,
             data,
             heartbeat,
+            silence,
             module_timeout,
+            retention,
         });
         reader.finish(file, settings)
     }
@@ -120,6 +147,21 @@ mod tests {
         assert!(error.contains("standalone.cfg:2: listen = 0.0.0.0:80 can be reached"), "{error}");
         let error = parse("[api]\nlisten = localhost\n").unwrap_err().to_string();
         assert!(error.contains("address and a port"), "{error}");
+    }
+
+    #[test]
+    fn the_tables_are_in_a_file_unless_a_server_is_named() {
+        assert_eq!(parse("").unwrap().postgres, None);
+        let text = "[postgres]\nhost = /run/postgresql\ndbname = mig\nuser = migadmin\n";
+        let server = parse(text).unwrap().postgres.unwrap();
+        assert_eq!(server.to_string(), "migadmin@/run/postgresql:5432/mig");
+        let error = parse("[postgres]\n").unwrap_err();
+        assert_eq!(error.lines().count(), 3, "{error}");
+        let error = parse("[postgre]\nhost = x\n").unwrap_err().to_string();
+        assert!(
+            error.contains("unknown section [postgre]") && error.contains("[postgres]"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -8,50 +8,51 @@
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::*;
 use crate::clock::testing::TestClock;
+use crate::data::testing::{Kind, Tables, on_each_database};
 use crate::data::{AgentRow, CommandStatus, NEVER_FINISHED, NEVER_STARTED, Permissions, Signed};
-use crate::disk::{Disk, RealFs};
+use crate::disk::RealFs;
 use crate::standalone::spool::SpoolError;
 
-const ACTION: Id = Id::new(7);
+pub(super) const ACTION: Id = Id::new(7);
+const WEEK_SPAN: Duration = Duration::from_secs(7 * 86_400);
 
 struct Rig {
-    folder: tempfile::TempDir,
+    tables: Tables,
     clock: Arc<TestClock>,
     store: Arc<Store>,
     scheduler: Scheduler,
     work: Receiver<Work>,
 }
 
-fn noon() -> Timestamp {
+pub(super) fn noon() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()
 }
 
 impl Rig {
     /// Returns a rig with one agent and one action that is pending and ends in a minute.
-    fn new() -> Rig {
-        let folder = tempfile::tempdir().unwrap();
-        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), "test");
-        let store = Arc::new(Store::open(&disk, &folder.path().join("mig.db")).unwrap());
+    fn new(kind: Kind) -> Rig {
+        let tables = Tables::new(kind);
+        let store = Arc::new(tables.open().unwrap());
         let clock = Arc::new(TestClock::new(noon()));
-        let (scheduler, work) = scheduler(&folder.path().join("spool"), &store, &clock);
+        let (scheduler, work) = scheduler(&tables.folder().join("spool"), &store, &clock);
         store.insert_investigator("bob", "AB", b"key", Permissions::RUNNER, noon()).unwrap();
         store.upsert_agent(&agent()).unwrap();
         let signed = Signed { investigator: Id::new(1), signature: "s".to_owned() };
         store.insert_action(&action("status='online'"), &[signed]).unwrap();
-        Rig { folder, clock, store, scheduler, work }
+        Rig { tables, clock, store, scheduler, work }
     }
 
     /// Ends the scheduler as a kill would, and starts another one.
     fn restart(self) -> Rig {
-        let Rig { folder, clock, store, scheduler: old, .. } = self;
+        let Rig { tables, clock, store, scheduler: old, .. } = self;
         drop(old);
-        let (scheduler, work) = scheduler(&folder.path().join("spool"), &store, &clock);
+        let (scheduler, work) = scheduler(&tables.folder().join("spool"), &store, &clock);
         scheduler.recover().unwrap();
-        Rig { folder, clock, store, scheduler, work }
+        Rig { tables, clock, store, scheduler, work }
     }
 
     fn collect_after(&mut self, seconds: i64) {
@@ -66,7 +67,7 @@ impl Rig {
     }
 
     fn path(&self, place: &str) -> PathBuf {
-        self.folder.path().join("spool").join(place)
+        self.tables.folder().join("spool").join(place)
     }
 
     /// Returns the folders that have a file, in order.
@@ -109,11 +110,20 @@ fn scheduler(
     let ids = Arc::new(Ids::new(noon(), Id::new(100)));
     let log = slog::Logger::root(slog::Discard, slog::o!());
     let clock = Arc::clone(clock) as Arc<dyn Clock>;
-    let heartbeat = Duration::from_secs(600);
-    (Scheduler::new(spool, Arc::clone(store), ids, clock, heartbeat, sender, log), work)
+    (Scheduler::new(spool, Arc::clone(store), ids, clock, rules(), sender, log), work)
 }
 
-fn agent() -> AgentRow {
+/// Returns rules with times that no test reaches by the way.
+pub(super) fn rules() -> Rules {
+    Rules {
+        heartbeat: Duration::from_secs(600),
+        silence: Duration::from_secs(36_000),
+        place: agent().queueloc,
+        retention: Retention { spool: Some(WEEK_SPAN), actions: Some(4 * WEEK_SPAN) },
+    }
+}
+
+pub(super) fn agent() -> AgentRow {
     AgentRow {
         id: Id::new(5),
         name: "host".to_owned(),
@@ -132,7 +142,7 @@ fn agent() -> AgentRow {
     }
 }
 
-fn action(target: &str) -> ActionRow {
+pub(super) fn action(target: &str) -> ActionRow {
     ActionRow {
         id: ACTION,
         name: "a".to_owned(),
@@ -151,9 +161,23 @@ fn action(target: &str) -> ActionRow {
     }
 }
 
-#[test]
-fn an_action_goes_through_its_folders() {
-    let mut rig = Rig::new();
+on_each_database!(
+    an_action_goes_through_its_folders,
+    an_action_waits_for_its_time,
+    an_action_that_is_found_too_late_is_invalid,
+    an_agent_that_stopped_answering_is_waited_for_a_little_longer,
+    after_a_kill_the_command_is_given_again_or_expires,
+    a_crash_between_two_steps_leaves_nothing_undone,
+    an_answer_that_is_damaged_is_set_aside_and_the_command_goes_on,
+    an_action_that_is_over_is_not_begun_again,
+    a_file_that_is_no_entry_is_left_alone_and_holds_nobody_up,
+    commands_to_others_wait_for_their_end,
+    an_agent_that_is_silent_is_idle_and_then_offline,
+    what_is_over_is_kept_as_long_as_it_is_to_be,
+);
+
+fn an_action_goes_through_its_folders(kind: Kind) {
+    let mut rig = Rig::new(kind);
     rig.collect_after(0);
     assert_eq!(rig.places(), ["action/inflight", "command/inflight"]);
     assert_eq!(rig.status(), "inflight");
@@ -169,16 +193,14 @@ fn an_action_goes_through_its_folders() {
     assert!(kept.contains("\"operations\":null") && kept.contains("\"success\":1"), "{kept}");
 }
 
-#[test]
-fn an_action_waits_for_its_time() {
-    let mut rig = Rig::new();
+fn an_action_waits_for_its_time(kind: Kind) {
+    let mut rig = Rig::new(kind);
     rig.collect_after(-120);
     assert_eq!((rig.places(), rig.status().as_str()), (Vec::new(), "pending"));
 }
 
-#[test]
-fn an_action_that_is_found_too_late_is_invalid() {
-    let mut rig = Rig::new();
+fn an_action_that_is_found_too_late_is_invalid(kind: Kind) {
+    let mut rig = Rig::new(kind);
     rig.collect_after(61);
     assert_eq!(
         (rig.places(), rig.status().as_str()),
@@ -186,9 +208,8 @@ fn an_action_that_is_found_too_late_is_invalid() {
     );
 }
 
-#[test]
-fn an_agent_that_stopped_answering_is_waited_for_a_little_longer() {
-    let mut rig = Rig::new();
+fn an_agent_that_stopped_answering_is_waited_for_a_little_longer(kind: Kind) {
+    let mut rig = Rig::new(kind);
     rig.collect_after(0);
     let work = rig.work.try_recv().unwrap();
     rig.collect_after(61);
@@ -201,9 +222,8 @@ fn an_agent_that_stopped_answering_is_waited_for_a_little_longer() {
     assert!(rig.scheduler.unwritten.is_empty());
 }
 
-#[test]
-fn after_a_kill_the_command_is_given_again_or_expires() {
-    let mut rig = Rig::new();
+fn after_a_kill_the_command_is_given_again_or_expires(kind: Kind) {
+    let mut rig = Rig::new(kind);
     rig.collect_after(0);
     rig = rig.restart();
     rig.collect_after(1);
@@ -215,8 +235,7 @@ fn after_a_kill_the_command_is_given_again_or_expires() {
 }
 
 /// Each step of the scheduler with the one after it undone, as a crash between them would leave it.
-#[test]
-fn a_crash_between_two_steps_leaves_nothing_undone() {
+fn a_crash_between_two_steps_leaves_nothing_undone(kind: Kind) {
     let copy = |rig: &Rig, from: &str, to: &str| {
         let (from, to) = (rig.path(from), rig.path(to));
         for file in from.read_dir().unwrap().map(|file| file.unwrap().file_name()) {
@@ -240,7 +259,7 @@ fn a_crash_between_two_steps_leaves_nothing_undone() {
         ("ready and inflight", &|rig| copy(rig, "command/inflight", "command/ready")),
     ];
     for (what, crash) in crashes {
-        let mut rig = Rig::new();
+        let mut rig = Rig::new(kind);
         rig.collect_after(0);
         crash(&rig);
         rig = rig.restart();
@@ -259,9 +278,8 @@ fn a_crash_between_two_steps_leaves_nothing_undone() {
     }
 }
 
-#[test]
-fn an_answer_that_is_damaged_is_set_aside_and_the_command_goes_on() {
-    let mut rig = Rig::new();
+fn an_answer_that_is_damaged_is_set_aside_and_the_command_goes_on(kind: Kind) {
+    let mut rig = Rig::new(kind);
     rig.collect_after(0);
     let name = Name::command(ACTION, rig.command().id).to_string();
     std::fs::write(rig.path("command/returned").join(&name), "{\"status\":\"sent\"").unwrap();
@@ -271,9 +289,8 @@ fn an_answer_that_is_damaged_is_set_aside_and_the_command_goes_on() {
     assert_eq!(rig.command().status, "expired");
 }
 
-#[test]
-fn an_action_that_is_over_is_not_begun_again() {
-    let mut rig = Rig::new();
+fn an_action_that_is_over_is_not_begun_again(kind: Kind) {
+    let mut rig = Rig::new(kind);
     rig.collect_after(0);
     let work = rig.work.try_recv().unwrap();
     rig.answer(&work, CommandStatus::Success);
@@ -284,9 +301,8 @@ fn an_action_that_is_over_is_not_begun_again() {
     assert!(rig.work.try_recv().is_err());
 }
 
-#[test]
-fn a_file_that_is_no_entry_is_left_alone_and_holds_nobody_up() {
-    let mut rig = Rig::new();
+fn a_file_that_is_no_entry_is_left_alone_and_holds_nobody_up(kind: Kind) {
+    let mut rig = Rig::new(kind);
     for name in ["notes.txt", "99.json", ".hidden"] {
         std::fs::write(rig.path("action/new").join(name), "x").unwrap();
     }
@@ -294,4 +310,65 @@ fn a_file_that_is_no_entry_is_left_alone_and_holds_nobody_up() {
     assert_eq!(rig.status(), "inflight");
     assert!(rig.path("action/new/99.json").exists());
     assert_eq!(rig.scheduler.told.len(), 1);
+}
+
+fn commands_to_others_wait_for_their_end(kind: Kind) {
+    let mut rig = Rig::new(kind);
+    let other = AgentRow { id: Id::new(6), queueloc: "linux.other".to_owned(), ..agent() };
+    rig.store.upsert_agent(&other).unwrap();
+    rig.collect_after(0);
+    let work = rig.work.try_recv().unwrap();
+    assert_eq!(rig.store.command(work.command).unwrap().unwrap().agent, agent().id);
+    rig.answer(&work, CommandStatus::Success);
+    rig.collect_after(1);
+    assert!(rig.work.try_recv().is_err(), "the other's command was given to this host's agent");
+    rig.collect_after(61);
+    let counters = rig.store.counters(ACTION).unwrap();
+    let of = |status| counters.of(status);
+    assert_eq!((of(CommandStatus::Success), of(CommandStatus::Expired)), (1, 1));
+}
+
+fn an_agent_that_is_silent_is_idle_and_then_offline(kind: Kind) {
+    let mut rig = Rig::new(kind);
+    for (seconds, status) in [(2999, "online"), (3001, "idle"), (36_001, "offline")] {
+        rig.collect_after(seconds);
+        assert_eq!(rig.store.agent(agent().id).unwrap().unwrap().status, status, "{seconds}");
+    }
+    assert_eq!(rig.store.disappeared_endpoints().unwrap(), 1);
+}
+
+fn what_is_over_is_kept_as_long_as_it_is_to_be(kind: Kind) {
+    let mut rig = Rig::new(kind);
+    let days = |days: i64| noon() + SignedDuration::from_hours(24 * days);
+    let late = ActionRow { expireafter: days(400), ..action("1=1") };
+    let (bad, waits) = (Id::new(8), Id::new(9));
+    let invalid = ActionRow { id: bad, target: "nonsense(".to_owned(), ..late.clone() };
+    rig.store.insert_action(&invalid, &[]).unwrap();
+    // What is still owed stays, however old it is.
+    let owed = ActionRow { id: waits, validfrom: days(300), ..late };
+    rig.store.insert_action(&owed, &[]).unwrap();
+    rig.collect_after(0);
+    rig.collect_after(120);
+    assert_eq!(rig.places(), ["action/done", "action/invalid", "command/done"]);
+    std::fs::write(rig.path("command/returned/7-7.json.fail"), "?").unwrap();
+    std::fs::write(rig.path("action/done/mine"), "!").unwrap();
+    for place in rig.places() {
+        for file in rig.path(&place).read_dir().unwrap() {
+            let file = std::fs::File::open(file.unwrap().path()).unwrap();
+            file.set_modified(noon().into()).unwrap();
+        }
+    }
+    let mut on = |day| {
+        rig.clock.set(days(day));
+        rig.scheduler.collect();
+        let kept = |id| rig.store.action(id).unwrap().is_some();
+        (
+            rig.places().len(),
+            [ACTION, bad, waits].map(kept),
+            rig.store.commands_of(ACTION).unwrap().len(),
+        )
+    };
+    assert_eq!(on(6), (4, [true, true, true], 1));
+    assert_eq!(on(8), (1, [true, true, true], 1), "only what is not ours is left in the spool");
+    assert_eq!(on(29), (1, [false, false, true], 0));
 }
