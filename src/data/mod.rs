@@ -47,7 +47,6 @@ pub(crate) use filter::{Filter, Page};
 pub(crate) use fleet::{Double, Silent};
 pub(crate) use id::{Id, Ids};
 pub(crate) use investigator::{InvestigatorRow, InvestigatorStatus, SCHEDULER};
-pub(crate) use pages::Pages;
 pub(crate) use password::Credentials;
 pub(crate) use permissions::{Permission, Permissions};
 use postgres::Postgres;
