@@ -5,7 +5,6 @@
 //! is all that stands behind this trait.
 
 use std::fmt;
-use std::ops::ControlFlow;
 
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
@@ -119,13 +118,8 @@ pub(super) enum Access {
 pub(crate) trait Database: fmt::Debug + Send {
     /// Runs a statement; returns the number of rows that it changed.
     fn run(&mut self, query: &Query, values: &[Value]) -> Result<u64, DataError>;
-    /// Runs a query and hands over its rows, one after the other, as long as they are wanted.
-    fn visit(
-        &mut self,
-        query: &Query,
-        values: &[Value],
-        visit: &mut dyn FnMut(Row) -> ControlFlow<()>,
-    ) -> Result<(), DataError>;
+    /// Runs a query; returns its rows.
+    fn rows(&mut self, query: &Query, values: &[Value]) -> Result<Vec<Row>, DataError>;
     /// Runs statements that have no values and no answer; `name` is what they do.
     fn batch(&mut self, name: &'static str, text: &str) -> Result<(), DataError>;
     /// Begins a transaction.
@@ -138,16 +132,6 @@ pub(crate) trait Database: fmt::Debug + Send {
     fn dialect(&self) -> Dialect;
     /// Returns the tables that it has.
     fn schema(&mut self) -> Result<Schema, DataError>;
-
-    /// Runs a query; returns its rows.
-    fn rows(&mut self, query: &Query, values: &[Value]) -> Result<Vec<Row>, DataError> {
-        let mut rows = Vec::new();
-        self.visit(query, values, &mut |row| {
-            rows.push(row);
-            ControlFlow::Continue(())
-        })?;
-        Ok(rows)
-    }
 }
 
 /// A row of an answer; its columns are taken from first to last.

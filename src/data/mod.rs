@@ -34,7 +34,6 @@ pub(crate) mod testing;
 
 use std::error::Error;
 use std::io;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -51,13 +50,16 @@ pub(crate) use password::Credentials;
 pub(crate) use permissions::{Permission, Permissions};
 use postgres::Postgres;
 pub(crate) use progress::Answer;
-pub(crate) use server::{Server, SslMode, UrlError};
+use schema::Difference;
+pub(crate) use server::{Server, UrlError};
 use sqlite::Sqlite;
 
 use crate::disk::{Disk, DiskError};
 
 /// The longest file of certificates that is read.
 const CERTIFICATES_BYTES_MAX: u64 = 1024 * 1024;
+/// How many differences of a schema an error tells.
+const DIFFERENCES_SHOWN_MAX: usize = 3;
 
 /// Why data cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +113,15 @@ pub(crate) enum DataError {
         /// What the server says.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// The tables are not those that the queries are made for.
+    #[error(
+        "the tables are not as they should be (mig-data schema check tells all): {}",
+        told(differences)
+    )]
+    Schema {
+        /// How they differ.
+        differences: Vec<Difference>,
+    },
     /// A file with passwords holds something else.
     #[error("{}:{line}: a line is HOST:PORT:NAME:USER:PASSWORD", path.display())]
     Passwords {
@@ -157,6 +168,16 @@ pub(crate) enum DataError {
         /// What it should be.
         wanted: &'static str,
     },
+}
+
+/// Returns the first differences, and how many there are besides.
+fn told(differences: &[Difference]) -> String {
+    let mut shown: Vec<String> =
+        differences.iter().take(DIFFERENCES_SHOWN_MAX).map(Difference::to_string).collect();
+    if differences.len() > shown.len() {
+        shown.push(format!("{} more", differences.len() - shown.len()));
+    }
+    shown.join("; ")
 }
 
 /// The platform's tables.
@@ -219,32 +240,6 @@ impl Store {
         read: fn(Row) -> Result<T, DataError>,
     ) -> Result<Vec<T>, DataError> {
         self.rows(query, values)?.into_iter().map(read).collect()
-    }
-
-    /// Hands over the rows of an answer one after the other, each made into a `T`, so that
-    /// they are never all in memory. While this goes on nobody else can use the store.
-    ///
-    /// # Errors
-    /// The query's, or the first one of `visit`, after which no more rows are asked for.
-    fn each<T, E: From<DataError>>(
-        &self,
-        query: &Query,
-        values: &[Value],
-        read: fn(Row) -> Result<T, DataError>,
-        mut visit: impl FnMut(T) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut seen = Ok(());
-        self.database().visit(query, values, &mut |row| match read(row)
-            .map_err(E::from)
-            .and_then(&mut visit)
-        {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                seen = Err(error);
-                ControlFlow::Break(())
-            }
-        })?;
-        seen
     }
 
     /// Returns the first row of an answer, if there is one.

@@ -107,8 +107,6 @@ fn fields(line: &str) -> Option<[Zeroizing<String>; 5]> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::disk::{HAND_PREFIX, RealFs};
 

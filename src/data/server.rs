@@ -140,10 +140,32 @@ impl Server {
         Ok(server)
     }
 
+    /// Returns the section that says this, without a password.
+    pub(crate) fn section(&self) -> String {
+        let Server { host, port, dbname, user, .. } = self;
+        let (host, dbname, user) = (quoted(host), quoted(dbname), quoted(user));
+        let mode = MODES.iter().find(|(_, mode)| *mode == self.sslmode);
+        let mode = mode.map_or("", |(word, _)| word);
+        let mut text = format!(
+            "[postgres]\n    host = {host}\n    port = {port}\n    dbname = {dbname}\n    user = {user}\n    \
+             sslmode = {mode}\n"
+        );
+        if let Some(path) = &self.sslrootcert {
+            text.push_str(&format!("    sslrootcert = {}\n", quoted(&path.to_string_lossy())));
+        }
+        text
+    }
+
     /// Tells whether its host is the folder of a socket.
     pub(crate) fn is_socket(&self) -> bool {
         self.host.starts_with('/')
     }
+}
+
+/// Returns a text as a configuration takes it, whatever is in it.
+fn quoted(text: &str) -> String {
+    let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    format!("\"{text}\"")
 }
 
 /// Returns how the way to a host is protected unless something else is said: fully,
@@ -249,6 +271,19 @@ mod tests {
         assert_eq!(url("postgres://u@/mig?host=/run/pg&port=7"), "u@/run/pg:7/mig");
         let server = Server::parse("postgres://u@h/m?sslmode=verify-ca&sslrootcert=/ca").unwrap();
         assert_eq!((server.sslmode, server.sslrootcert), (SslMode::VerifyCa, Some("/ca".into())));
+    }
+
+    #[test]
+    fn a_url_becomes_the_section_that_says_the_same() {
+        for url in [
+            "postgres://u@db.example.com/mig",
+            "postgres://u%22%5C%0A;@%2Frun%2Fpg:7/m%20g?sslmode=verify-ca&sslrootcert=/c%23a",
+        ] {
+            let server = Server::parse(url).unwrap();
+            let section = server.section();
+            let (_, lines) = section.split_once('\n').unwrap();
+            assert_eq!(read(lines).unwrap(), server, "{section}");
+        }
     }
 
     #[test]

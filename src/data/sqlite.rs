@@ -4,13 +4,14 @@
 //! `synchronous = FULL`. The file is private to its owner; SQLite gives its log
 //! and index the permissions of the file itself.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, ffi, types::ToSqlOutput};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, ToSql, TransactionBehavior, ffi, types::ToSqlOutput,
+};
 
 use super::DataError;
 use super::database::{Access, Database, Dialect, Query, Row, Value, query};
@@ -19,7 +20,7 @@ use super::schema::{self, Schema};
 /// How long another connection may hold the file before a statement gives up.
 const BUSY_SPAN: Duration = Duration::from_secs(10);
 /// The version of the tables that this program makes, kept in the file's header.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// How a time is written: sorts as text, and is what PostgreSQL reads too.
 const TIME_FORMAT: &str = "%Y-%m-%dT%H:%M:%S.%6fZ";
 
@@ -31,16 +32,20 @@ impl Sqlite {
     /// Opens the file at `path`, which exists, and makes the tables that it lacks.
     pub(super) fn open(path: &Path) -> Result<Sqlite, DataError> {
         let fail = |source| DataError::Open { path: path.to_owned(), source: Box::new(source) };
-        let connection = Connection::open(path).map_err(fail)?;
+        let mut connection = Connection::open(path).map_err(fail)?;
         connection.busy_timeout(BUSY_SPAN).map_err(fail)?;
-        for (name, value) in
-            [("journal_mode", "wal"), ("synchronous", "full"), ("foreign_keys", "on")]
-        {
+        for (name, value) in [
+            ("journal_mode", "wal"),
+            ("synchronous", "full"),
+            // What refers to a table goes by its name while tables are made again.
+            ("foreign_keys", "off"),
+            ("legacy_alter_table", "on"),
+        ] {
             connection.pragma_update(None, name, value).map_err(fail)?;
         }
         check_version(&connection, path)?;
-        connection.execute_batch(&schema::for_sqlite()).map_err(fail)?;
-        connection.pragma_update(None, "user_version", VERSION).map_err(fail)?;
+        make_tables(&mut connection).map_err(fail)?;
+        connection.pragma_update(None, "foreign_keys", "on").map_err(fail)?;
         Ok(Sqlite(connection))
     }
 
@@ -57,6 +62,22 @@ impl Sqlite {
     fn simple(&self, statement: &'static str) -> Result<(), DataError> {
         self.0.execute_batch(statement).map_err(|error| failed(statement, error))
     }
+}
+
+/// Makes the tables that are missing, or that an earlier version made differently.
+fn make_tables(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let tables = schema::for_sqlite();
+    match version {
+        1 => {
+            let mend = query!("mend_investigators").text.replace("{tables}", &tables);
+            transaction.execute_batch(&mend)?;
+        }
+        _ => transaction.execute_batch(&tables)?,
+    }
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
 }
 
 /// Refuses a file that a later version of this program made.
@@ -135,24 +156,18 @@ impl Database for Sqlite {
         Ok(u64::try_from(changed).unwrap_or(u64::MAX))
     }
 
-    fn visit(
-        &mut self,
-        query: &Query,
-        values: &[Value],
-        visit: &mut dyn FnMut(Row) -> ControlFlow<()>,
-    ) -> Result<(), DataError> {
+    fn rows(&mut self, query: &Query, values: &[Value]) -> Result<Vec<Row>, DataError> {
         let fail = |error| failed(query.name, error);
         let mut statement = self.0.prepare_cached(&native(query)).map_err(fail)?;
         let columns = statement.column_count();
         let mut found = statement.query(rusqlite::params_from_iter(values)).map_err(fail)?;
+        let mut rows = Vec::new();
         while let Some(row) = found.next().map_err(fail)? {
             let values: Result<Vec<Value>, _> =
                 (0..columns).map(|column| row.get_ref(column).map(read)).collect();
-            if visit(Row::new(query.name, values.map_err(fail)?)).is_break() {
-                break;
-            }
+            rows.push(Row::new(query.name, values.map_err(fail)?));
         }
-        Ok(())
+        Ok(rows)
     }
 
     fn batch(&mut self, name: &'static str, text: &str) -> Result<(), DataError> {
@@ -218,11 +233,43 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_the_first_version_is_mended_and_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mig.db");
+        let old = Sqlite::open(&path).unwrap().0;
+        old.execute_batch(
+            "pragma foreign_keys = off;
+             pragma legacy_alter_table = on;
+             drop table investigators;
+             create table investigators (
+                 id numeric not null primary key, name varchar(1024) not null, pgpfingerprint varchar(128) unique,
+                 publickey bytea, privatekey bytea, status varchar(255) not null, createdat timestamptz not null,
+                 lastmodified timestamptz not null, permissions bigint not null default 0, apikey bytea, apisalt bytea);
+             insert into investigators (id, name, status, createdat, lastmodified) values (7, 'bob', 'active', '', '');
+             insert into actions (id, name, target, validfrom, expireafter, pgpsignatures) values (1, '', '', '', '', '');
+             insert into signatures values (1, 7, 's');
+             pragma user_version = 1;",
+        )
+        .unwrap();
+        drop(old);
+        let mended = Sqlite::open(&path).unwrap().0;
+        mended
+            .execute("insert into investigators (name, pgpfingerprint) values ('eve', 'E6')", [])
+            .unwrap();
+        let text = "select group_concat(id || name || status) from investigators order by id";
+        let all: String = mended.query_row(text, [], |row| row.get(0)).unwrap();
+        assert_eq!(all, "7bobactive,8eveactive");
+        mended.execute("insert into signatures values (1, 8, 's')", []).unwrap();
+        assert!(mended.execute("insert into signatures values (1, 9, 's')", []).is_err());
+        assert!(mended.execute("delete from investigators where id = 7", []).is_err());
+    }
+
+    #[test]
     fn a_file_of_a_later_version_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mig.db");
-        Sqlite::open(&path).unwrap().0.pragma_update(None, "user_version", 2).unwrap();
+        Sqlite::open(&path).unwrap().0.pragma_update(None, "user_version", 3).unwrap();
         let error = Sqlite::open(&path).unwrap_err();
-        assert!(matches!(error, DataError::Version { version: 2, .. }), "{error}");
+        assert!(matches!(error, DataError::Version { version: 3, .. }), "{error}");
     }
 }

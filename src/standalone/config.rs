@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::retention::Retention;
 use crate::config::fault::ConfigError;
 use crate::config::reader::{Reader, Section};
+use crate::data;
 
 /// Where the platform's configuration is if nothing else is said.
 pub(crate) const PATH: &str = "/etc/mig/standalone.cfg";
@@ -37,8 +38,10 @@ pub(crate) struct StandaloneConfig {
     pub(crate) listen: SocketAddr,
     /// The scheduler's spool.
     pub(crate) spool: PathBuf,
-    /// The database and the keyring.
+    /// The keyring, and the database if it is a file.
     pub(crate) data: PathBuf,
+    /// The database, if it is on a server.
+    pub(crate) postgres: Option<data::Server>,
     /// How often the agent is heard.
     pub(crate) heartbeat: Duration,
     /// After what silence an agent is offline.
@@ -72,8 +75,15 @@ impl StandaloneConfig {
             )
         });
         let retention = reader.section("retention", Retention::read);
-        let settings = listen.map(|listen| StandaloneConfig {
+        // Everything that it must say is missing in a file without that section, and that is right.
+        let is_served = reader.has_section("postgres");
+        let postgres = reader.section("postgres", |section| match is_served {
+            true => data::Server::read(section).map(Some),
+            false => Some(None),
+        });
+        let settings = listen.zip(postgres).map(|(listen, postgres)| StandaloneConfig {
             listen,
+            postgres,
             spool,
             data,
             heartbeat,
@@ -137,6 +147,21 @@ mod tests {
         assert!(error.contains("standalone.cfg:2: listen = 0.0.0.0:80 can be reached"), "{error}");
         let error = parse("[api]\nlisten = localhost\n").unwrap_err().to_string();
         assert!(error.contains("address and a port"), "{error}");
+    }
+
+    #[test]
+    fn the_tables_are_in_a_file_unless_a_server_is_named() {
+        assert_eq!(parse("").unwrap().postgres, None);
+        let text = "[postgres]\nhost = /run/postgresql\ndbname = mig\nuser = migadmin\n";
+        let server = parse(text).unwrap().postgres.unwrap();
+        assert_eq!(server.to_string(), "migadmin@/run/postgresql:5432/mig");
+        let error = parse("[postgres]\n").unwrap_err();
+        assert_eq!(error.lines().count(), 3, "{error}");
+        let error = parse("[postgre]\nhost = x\n").unwrap_err().to_string();
+        assert!(
+            error.contains("unknown section [postgre]") && error.contains("[postgres]"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -53,7 +53,7 @@ use spool::Spool;
 pub(crate) use spool::SpoolError;
 
 use crate::clock::Clock;
-use crate::data::{DataError, Ids, Permissions, Store};
+use crate::data::{self, DataError, Ids, Permissions, Store};
 use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Lock, RealFs};
 use crate::pgp::{Fingerprint, ImportError, Verifier};
 use crate::wake::Stop;
@@ -131,14 +131,22 @@ pub(crate) struct Data {
 }
 
 impl Data {
-    /// Opens the data folder; makes it, private to its owner, if it is not there.
-    pub(crate) fn open(folder: &Path) -> Result<Data, PlatformError> {
+    /// Opens the data folder; makes it, private to its owner, if it is not there. The tables
+    /// are in the folder too, unless they are on a server.
+    pub(crate) fn open(
+        folder: &Path,
+        server: Option<&data::Server>,
+    ) -> Result<Data, PlatformError> {
         let disk = Disk::new(Arc::new(RealFs), folder.join(SCRATCH), DAEMON_PREFIX);
         let home = folder.join("gnupg");
         disk.make_folders(&folder.join(SCRATCH))?;
         disk.make_folder(&home)?;
-        let store = Arc::new(Store::open(&disk, &folder.join("mig.db"))?);
-        Ok(Data { store, home, disk })
+        let store = match server {
+            Some(server) => Store::connect(&disk, server)?,
+            None => Store::open(&disk, &folder.join("mig.db"))?,
+        };
+        store.make_ready()?;
+        Ok(Data { store: Arc::new(store), home, disk })
     }
 
     /// Keeps other platforms from using the folder as long as the answer lives.
@@ -221,7 +229,7 @@ impl Platform {
     ) -> Result<Platform, PlatformError> {
         // The locks first: nothing is touched that another platform uses.
         let spool = Spool::open(Arc::new(RealFs), &config.spool)?;
-        let data = Data::open(&config.data)?;
+        let data = Data::open(&config.data, config.postgres.as_ref())?;
         let lock = data.lock(&config.data)?;
         let store = || Arc::clone(&data.store);
         let child = |stage: &'static str| log.new(slog::o!("stage" => stage));

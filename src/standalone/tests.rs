@@ -14,6 +14,7 @@ use super::*;
 use crate::action::{Action, Signer};
 use crate::clock::SystemClock;
 use crate::clock::testing::TestClock;
+use crate::data::testing::{Kind, Tables, on_each_database};
 use crate::pgp::{NewKey, end_agent, export, generate};
 
 /// How long a test waits for what must come.
@@ -67,7 +68,8 @@ impl Drop for Somebody {
 
 /// A platform in a temporary folder.
 struct Rig {
-    folder: tempfile::TempDir,
+    // It ends after the platform that uses it.
+    tables: Tables,
     platform: Option<Platform>,
     /// How long a module may take.
     timeout: &'static str,
@@ -76,28 +78,29 @@ struct Rig {
 
 impl Rig {
     /// Starts a platform whose module runs `script`.
-    fn start(script: &str) -> Rig {
-        Rig::limited(script, "5m")
+    fn start(kind: Kind, script: &str) -> Rig {
+        Rig::limited(kind, script, "5m")
     }
 
     /// Starts a platform whose modules may take no longer than `timeout`.
-    fn limited(script: &str, timeout: &'static str) -> Rig {
-        let folder = tempfile::tempdir().unwrap();
-        let mut rig = Rig { folder, platform: None, timeout, clock: Arc::new(SystemClock) };
+    fn limited(kind: Kind, script: &str, timeout: &'static str) -> Rig {
+        let tables = Tables::new(kind);
+        let mut rig = Rig { tables, platform: None, timeout, clock: Arc::new(SystemClock) };
         rig.restart(script);
         rig
     }
 
     fn restart(&mut self, script: &str) {
         self.stop();
-        let program = self.folder.path().join("program");
+        let program = self.tables.folder().join("program");
         child::testing::write_program(&program, script);
         let text = format!(
             "[api]\nlisten = 127.0.0.1:0\n[directories]\nspool = spool\ndata = data\n\
-             [agent]\nmoduletimeout = {}\n",
-            self.timeout
+             [agent]\nmoduletimeout = {}\n{}",
+            self.timeout,
+            self.tables.section()
         );
-        let file = self.folder.path().join("standalone.cfg");
+        let file = self.tables.folder().join("standalone.cfg");
         let config = StandaloneConfig::parse(text.as_bytes(), &file);
         let log = slog::Logger::root(slog::Discard, slog::o!());
         let platform = Platform::start(&config.unwrap(), program, Arc::clone(&self.clock), &log);
@@ -170,7 +173,7 @@ impl Rig {
     fn folders(&self, id: i64) -> Vec<String> {
         let mut found = Vec::new();
         for family in ["action", "command"] {
-            let root = self.folder.path().join("spool").join(family);
+            let root = self.tables.folder().join("spool").join(family);
             for folder in std::fs::read_dir(root).unwrap().map(|folder| folder.unwrap().path()) {
                 for file in std::fs::read_dir(&folder).unwrap() {
                     if file.unwrap().file_name().to_str().unwrap().starts_with(&id.to_string()) {
@@ -198,9 +201,21 @@ fn message(json: &Value) -> &str {
     json["collection"]["error"]["message"].as_str().unwrap_or_default()
 }
 
-#[test]
-fn a_signed_action_runs_and_its_results_are_found() {
-    let (somebody, rig) = (Somebody::new(), Rig::start(&format!("cat >/dev/null; echo '{FOUND}'")));
+on_each_database!(
+    a_signed_action_runs_and_its_results_are_found,
+    what_strangers_sign_and_what_was_changed_since_is_refused,
+    a_module_that_hangs_is_ended_and_the_command_says_so,
+    a_module_is_ended_with_its_action,
+    one_bad_operation_does_not_end_the_others,
+    an_action_that_nobody_can_run_is_invalid,
+    a_platform_that_is_stopped_goes_on_where_it_was,
+    what_nobody_answered_in_time_expires,
+    two_platforms_cannot_share_a_spool_and_a_key_is_known_once
+);
+
+fn a_signed_action_runs_and_its_results_are_found(kind: Kind) {
+    let (somebody, rig) =
+        (Somebody::new(), Rig::start(kind, &format!("cat >/dev/null; echo '{FOUND}'")));
     rig.admit(&somebody);
     let id = rig.post(&somebody, &somebody.action("status='online'", "file", 60));
     let command = rig.wait(&somebody, id, "completed");
@@ -217,10 +232,9 @@ fn a_signed_action_runs_and_its_results_are_found() {
     assert_eq!(value(&json)["status"], "online", "{json}");
 }
 
-#[test]
-fn what_strangers_sign_and_what_was_changed_since_is_refused() {
+fn what_strangers_sign_and_what_was_changed_since_is_refused(kind: Kind) {
     let (somebody, stranger) = (Somebody::new(), Somebody::new());
-    let rig = Rig::start("exit 1");
+    let rig = Rig::start(kind, "exit 1");
     rig.admit(&somebody);
     let action = stranger.action("status='online'", "file", 60);
     let (status, json) = rig.try_post(&stranger, &action);
@@ -239,9 +253,8 @@ fn what_strangers_sign_and_what_was_changed_since_is_refused() {
     );
 }
 
-#[test]
-fn a_module_that_hangs_is_ended_and_the_command_says_so() {
-    let (somebody, rig) = (Somebody::new(), Rig::limited("sleep 100", "2s"));
+fn a_module_that_hangs_is_ended_and_the_command_says_so(kind: Kind) {
+    let (somebody, rig) = (Somebody::new(), Rig::limited(kind, "sleep 100", "2s"));
     rig.admit(&somebody);
     let id = rig.post(&somebody, &somebody.action("status='online'", "file", 60));
     let command = rig.wait(&somebody, id, "completed");
@@ -249,17 +262,16 @@ fn a_module_that_hangs_is_ended_and_the_command_says_so() {
     assert_eq!(command["results"][0]["errors"], json!(["the module was ended after 2 s"]));
 }
 
-#[test]
-fn a_module_is_ended_with_its_action() {
-    let (somebody, rig) = (Somebody::new(), Rig::start("sleep 100"));
+fn a_module_is_ended_with_its_action(kind: Kind) {
+    let (somebody, rig) = (Somebody::new(), Rig::start(kind, "sleep 100"));
     rig.admit(&somebody);
     let id = rig.post(&somebody, &somebody.action("status='online'", "file", 5));
     assert_eq!(rig.wait(&somebody, id, "completed")["status"], "timeout");
 }
 
-#[test]
-fn one_bad_operation_does_not_end_the_others() {
-    let (somebody, rig) = (Somebody::new(), Rig::start(&format!("cat >/dev/null; echo '{FOUND}'")));
+fn one_bad_operation_does_not_end_the_others(kind: Kind) {
+    let (somebody, rig) =
+        (Somebody::new(), Rig::start(kind, &format!("cat >/dev/null; echo '{FOUND}'")));
     rig.admit(&somebody);
     let mut action = somebody.action("status='online'", "nosuch", 60);
     let good = somebody.action("status='online'", "file", 60).operations.unwrap();
@@ -273,9 +285,8 @@ fn one_bad_operation_does_not_end_the_others() {
     assert_eq!(command["results"][1]["foundanything"], true);
 }
 
-#[test]
-fn an_action_that_nobody_can_run_is_invalid() {
-    let (somebody, rig) = (Somebody::new(), Rig::start("exit 1"));
+fn an_action_that_nobody_can_run_is_invalid(kind: Kind) {
+    let (somebody, rig) = (Somebody::new(), Rig::start(kind, "exit 1"));
     rig.admit(&somebody);
     for target in ["name='nosuch'", "name='nosuch", "1=1; drop table agents"] {
         let id = rig.post(&somebody, &somebody.action(target, "file", 60));
@@ -284,28 +295,28 @@ fn an_action_that_nobody_can_run_is_invalid() {
     }
 }
 
-#[test]
-fn a_platform_that_is_stopped_goes_on_where_it_was() {
-    let (somebody, mut rig) = (Somebody::new(), Rig::start("sleep 100"));
+fn a_platform_that_is_stopped_goes_on_where_it_was(kind: Kind) {
+    let (somebody, mut rig) = (Somebody::new(), Rig::start(kind, "sleep 100"));
     rig.admit(&somebody);
     let id = rig.post(&somebody, &somebody.action("status='online'", "file", 3600));
     rig.wait(&somebody, id, "inflight");
     rig.restart(&format!("cat >/dev/null; echo '{FOUND}'"));
-    assert_eq!(rig.wait(&somebody, id, "completed")["status"], "success");
+    let command = rig.wait(&somebody, id, "completed");
+    assert_eq!(command["status"], "success", "{command}");
     // A crash may have cost any of the files: they are made again from the database.
     rig.restart("sleep 100");
     let id = rig.post(&somebody, &somebody.action("status='online'", "file", 3600));
     rig.wait(&somebody, id, "inflight");
     rig.stop();
-    std::fs::remove_dir_all(rig.folder.path().join("spool")).unwrap();
+    std::fs::remove_dir_all(rig.tables.folder().join("spool")).unwrap();
     rig.restart(&format!("cat >/dev/null; echo '{FOUND}'"));
-    assert_eq!(rig.wait(&somebody, id, "completed")["status"], "success");
+    let command = rig.wait(&somebody, id, "completed");
+    assert_eq!(command["status"], "success", "{command}");
     assert_eq!(rig.folders(id), ["action/done", "command/done"]);
 }
 
-#[test]
-fn what_nobody_answered_in_time_expires() {
-    let (somebody, mut rig) = (Somebody::new(), Rig::start("sleep 100"));
+fn what_nobody_answered_in_time_expires(kind: Kind) {
+    let (somebody, mut rig) = (Somebody::new(), Rig::start(kind, "sleep 100"));
     rig.admit(&somebody);
     let id = rig.post(&somebody, &somebody.action("status='online'", "file", 60));
     rig.wait(&somebody, id, "inflight");
@@ -317,21 +328,20 @@ fn what_nobody_answered_in_time_expires() {
     assert_eq!(command["results"], json!([empty]));
 }
 
-#[test]
-fn two_platforms_cannot_share_a_spool_and_a_key_is_known_once() {
-    let (somebody, rig) = (Somebody::new(), Rig::start("exit 1"));
+fn two_platforms_cannot_share_a_spool_and_a_key_is_known_once(kind: Kind) {
+    let (somebody, rig) = (Somebody::new(), Rig::start(kind, "exit 1"));
     rig.admit(&somebody);
     let data = rig.platform().data();
     let again =
         data.add_investigator("again", &somebody.armored, Permissions::RUNNER, &SystemClock);
     assert!(matches!(again, Err(PlatformError::Known { .. })));
-    let file = rig.folder.path().join("standalone.cfg");
+    let file = rig.tables.folder().join("standalone.cfg");
     let config =
         StandaloneConfig::parse(b"[directories]\nspool = spool\ndata = other\n", &file).unwrap();
     let log = slog::Logger::root(slog::Discard, slog::o!());
     let second = Platform::start(&config, PathBuf::new(), Arc::new(SystemClock), &log);
     assert!(matches!(second, Err(PlatformError::Spool(SpoolError::Locked { .. }))));
-    assert!(!rig.folder.path().join("other").exists());
+    assert!(!rig.tables.folder().join("other").exists());
     let config =
         StandaloneConfig::parse(b"[directories]\nspool = other\ndata = data\n", &file).unwrap();
     let second = Platform::start(&config, PathBuf::new(), Arc::new(SystemClock), &log);

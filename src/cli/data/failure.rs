@@ -205,7 +205,7 @@ impl DataFailure {
 }
 
 /// Returns how a program ends whose database failed.
-fn data(error: &DataError) -> Exit {
+pub(crate) fn data(error: &DataError) -> Exit {
     match error {
         DataError::File { source } => disk(source),
         DataError::Permissions { .. } => Exit::Permission,
@@ -215,7 +215,7 @@ fn data(error: &DataError) -> Exit {
             Exit::Unavailable
         }
         DataError::Role { .. } => Exit::Permission,
-        DataError::Passwords { .. } => Exit::Config,
+        DataError::Passwords { .. } | DataError::Schema { .. } => Exit::Config,
         DataError::Chance { .. } => Exit::System,
         DataError::Duplicate { .. } | DataError::Column { .. } => Exit::Data,
     }

@@ -28,6 +28,7 @@ use actions::{Actions, Commands};
 use agents::Agents;
 use completions::Completions;
 pub(crate) use failure::DataFailure;
+pub(super) use failure::data as exit;
 use investigator::Investigator;
 use place::Source;
 use schema::Schema;

@@ -5,11 +5,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::cli::data::DataFailure;
 use crate::cli::failure::Failure;
-use crate::cli::output;
 use crate::cli::template::TemplateError;
+use crate::cli::{env, output};
 use crate::clock::{Clock, SystemClock};
-use crate::data::Permissions;
+use crate::data::{Permissions, Server};
 use crate::disk::{Disk, HAND_PREFIX, RealFs};
 use crate::exit::Exit;
 use crate::standalone::Data;
@@ -32,13 +33,20 @@ pub(crate) struct Init {
     /// What that investigator is called
     #[arg(long, default_value = "runner", requires = "key")]
     name: String,
+    /// Keep the tables there instead of in a file: postgres://USER@HOST[:PORT]/NAME[?sslmode=...]
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
 }
 
 impl Init {
     /// Lays the platform out.
     pub(super) fn run(&self) -> Result<Exit, Failure> {
         let key = self.key.as_deref().map(|key| (self.name.as_str(), key));
-        for line in lay_out(&self.folder, key, &SystemClock)? {
+        let server = match &self.database {
+            Some(url) => Some(Server::parse(url).map_err(DataFailure::ServerUrl)?),
+            None => None,
+        };
+        for line in lay_out(&self.folder, key, server, &SystemClock)? {
             output::answer(line)?;
         }
         Ok(Exit::Done)
@@ -71,9 +79,15 @@ pub(super) fn config(listen: SocketAddr, folder: &str) -> String {
 fn lay_out(
     folder: &Path,
     key: Option<(&str, &Path)>,
+    server: Option<Server>,
     clock: &dyn Clock,
 ) -> Result<Vec<String>, Failure> {
     let disk = Disk::new(Arc::new(RealFs), folder.join("data/.tmp"), HAND_PREFIX);
+    let section = server.as_ref().map(|server| format!("\n{}", server.section()));
+    let server = match server {
+        Some(server) => Some(server.with_credentials(&disk, &env::postgres_credentials())?),
+        None => None,
+    };
     // Read first, so that a wrong name leaves nothing behind.
     let key = match key {
         Some((name, file)) => Some((name, disk.read(file, KEY_BYTES_MAX).map_err(Failure::Input)?)),
@@ -87,9 +101,10 @@ fn lay_out(
         return Err(TemplateError::NotEmpty { path: folder.to_owned() }.into());
     }
     disk.make_folders(folder)?;
-    let data = Data::open(&folder.join("data"))?;
+    let data = Data::open(&folder.join("data"), server.as_ref())?;
     let file = folder.join("standalone.cfg");
-    disk.create(&file, config(LISTEN, "").as_bytes())?;
+    let text = config(LISTEN, "") + &section.unwrap_or_default();
+    disk.create(&file, text.as_bytes())?;
     let mut lines = Vec::new();
     if let Some((name, armored)) = key {
         let fingerprint = data.add_investigator(name, &armored, Permissions::RUNNER, clock)?;
@@ -108,7 +123,7 @@ mod tests {
     fn what_is_laid_out_can_be_started_and_is_private() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("mig");
-        let lines = lay_out(&root, None, &SystemClock).unwrap();
+        let lines = lay_out(&root, None, None, &SystemClock).unwrap();
         let file = root.join("standalone.cfg");
         assert_eq!(lines, [format!("start it: mig-standalone -c {}", file.display())]);
         let disk = Disk::new(Arc::new(RealFs), root.clone(), HAND_PREFIX);
@@ -120,7 +135,7 @@ mod tests {
             let meta = disk.find(&root.join(private)).unwrap().unwrap();
             assert_eq!(meta.mode & 0o077, 0, "{private}");
         }
-        let failure = lay_out(&root, None, &SystemClock).unwrap_err();
+        let failure = lay_out(&root, None, None, &SystemClock).unwrap_err();
         assert_eq!(failure.exit(), Exit::CannotCreate);
         assert!(failure.to_string().contains("is not empty"), "{failure}");
     }
@@ -130,11 +145,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (root, key) = (folder.path().join("mig"), folder.path().join("key"));
         let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), HAND_PREFIX);
-        let missing = lay_out(&root, Some(("x", &key)), &SystemClock).unwrap_err();
+        let missing = lay_out(&root, Some(("x", &key)), None, &SystemClock).unwrap_err();
         assert_eq!(missing.exit(), Exit::NoInput);
         assert!(!root.exists());
         disk.create(&key, b"no key").unwrap();
-        let failure = lay_out(&root, Some(("x", &key)), &SystemClock).unwrap_err();
+        let failure = lay_out(&root, Some(("x", &key)), None, &SystemClock).unwrap_err();
         assert_eq!(failure.exit(), Exit::Data, "{failure}");
     }
 }

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use signal_hook::low_level::emulate_default_handler;
 
+use super::data;
 use super::failure::{self, Failure};
 use super::output;
 use crate::disk::guard;
@@ -74,8 +75,8 @@ pub(super) fn exit(error: &PlatformError) -> Exit {
         }
         PlatformError::Known { .. } | PlatformError::Key { .. } => Exit::Data,
         PlatformError::Disk(error) => failure::disk(error),
-        PlatformError::Data(_)
-        | PlatformError::Spool(_)
+        PlatformError::Data(error) => data::exit(error),
+        PlatformError::Spool(_)
         | PlatformError::Recover { .. }
         | PlatformError::Listen { .. }
         | PlatformError::Agent(_)

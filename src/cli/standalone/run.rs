@@ -13,6 +13,7 @@ use crate::cli::failure::Failure;
 use crate::cli::installation::Text;
 use crate::clock::{Clock, SystemClock};
 use crate::config::logging::{LogFormat, LogTarget, LoggingConfig};
+use crate::disk::{Disk, HAND_PREFIX, RealFs};
 use crate::exit::Exit;
 use crate::logging::Log;
 use crate::standalone::Platform;
@@ -71,7 +72,15 @@ fn read(file: &Path) -> Result<StandaloneConfig, Failure> {
         }
         read => read.map_err(Failure::ConfigFile)?,
     };
-    Ok(StandaloneConfig::parse(&text.bytes, file)?)
+    let mut config = StandaloneConfig::parse(&text.bytes, file)?;
+    if let Some(server) = config.postgres {
+        if server.password.is_some() {
+            text.check_hidden()?;
+        }
+        let disk = Disk::new(Arc::new(RealFs), config.data.clone(), HAND_PREFIX);
+        config.postgres = Some(server.with_credentials(&disk, &env::postgres_credentials())?);
+    }
+    Ok(config)
 }
 
 #[cfg(test)]

@@ -18,10 +18,8 @@ mod value;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::ToSql;
 use postgres::{Client, Statement};
 
@@ -175,37 +173,29 @@ impl Postgres {
     }
 }
 
-fn parameters(values: &[Value]) -> impl ExactSizeIterator<Item = &(dyn ToSql + Sync)> {
-    values.iter().map(|value| value as &(dyn ToSql + Sync))
+fn parameters(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
+    values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
 }
 
 impl Database for Postgres {
     fn run(&mut self, query: &Query, values: &[Value]) -> Result<u64, DataError> {
         let statement = self.statement(query)?;
-        let values: Vec<_> = parameters(values).collect();
+        let values = parameters(values);
         let done = self.client(query.name)?.execute(&statement, &values);
         self.noted(query.name, done)
     }
 
-    fn visit(
-        &mut self,
-        query: &Query,
-        values: &[Value],
-        visit: &mut dyn FnMut(Row) -> ControlFlow<()>,
-    ) -> Result<(), DataError> {
+    fn rows(&mut self, query: &Query, values: &[Value]) -> Result<Vec<Row>, DataError> {
         let statement = self.statement(query)?;
-        let client = self.client(query.name)?;
-        let done = client.query_raw(&statement, parameters(values)).and_then(|mut rows| {
-            while let Some(row) = rows.next()? {
-                let values: Result<Vec<Value>, _> =
-                    (0..row.len()).map(|column| row.try_get(column)).collect();
-                if visit(Row::new(query.name, values?)).is_break() {
-                    break;
-                }
-            }
-            Ok(())
-        });
-        self.noted(query.name, done)
+        let values = parameters(values);
+        let found = self.client(query.name)?.query(&statement, &values);
+        let read = |row: postgres::Row| {
+            let values: Result<Vec<Value>, _> =
+                (0..row.len()).map(|column| row.try_get(column)).collect();
+            Ok(Row::new(query.name, values?))
+        };
+        let rows = found.and_then(|rows| rows.into_iter().map(read).collect());
+        self.noted(query.name, rows)
     }
 
     fn batch(&mut self, name: &'static str, text: &str) -> Result<(), DataError> {

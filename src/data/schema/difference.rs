@@ -2,6 +2,10 @@
 
 use super::Table;
 
+/// How the two sorts of indexes are called.
+const INDEX: &str = "an index";
+const UNIQUE_INDEX: &str = "a unique index";
+
 /// One thing that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Difference {
@@ -103,6 +107,13 @@ pub(crate) enum Difference {
     },
 }
 
+impl Difference {
+    /// Tells whether it costs nothing but time.
+    pub(super) fn is_slow(&self) -> bool {
+        matches!(self, Difference::Index { kind: INDEX, .. })
+    }
+}
+
 impl Table {
     /// Returns how `found`, the table `name`, differs from this one.
     pub(super) fn differences(&self, name: &str, found: &Table) -> Vec<Difference> {
@@ -130,7 +141,7 @@ impl Table {
             differences.push(Difference::Key { table: table(), expected: self.key.clone() });
         }
         for index in self.indexes.difference(&found.indexes) {
-            let kind = if index.is_unique { "a unique index" } else { "an index" };
+            let kind = if index.is_unique { UNIQUE_INDEX } else { INDEX };
             let columns = index.columns.clone();
             differences.push(Difference::Index { table: table(), columns, kind });
         }

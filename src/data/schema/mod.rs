@@ -146,9 +146,22 @@ impl Store {
         })
     }
 
-    /// Tells whether none of the tables is there.
-    pub(crate) fn is_vacant(&self) -> Result<bool, DataError> {
+    /// Makes the tables if none of them is there yet, and otherwise checks them: somebody else
+    /// may have made them, and may be the only one who can.
+    ///
+    /// # Errors
+    /// `Schema` if they differ from what the queries are made for.
+    pub(crate) fn make_ready(&self) -> Result<(), DataError> {
         let found = self.reading(|database| database.schema())?;
-        Ok(!TABLES.iter().any(|table| found.tables.contains_key(*table)))
+        if !TABLES.iter().any(|table| found.tables.contains_key(*table)) {
+            return self.init_schema(Extent::Tables);
+        }
+        let differences = self.schema_differences(Extent::Tables)?;
+        // Without an index it is slow, and right.
+        let (_, grave): (Vec<_>, Vec<_>) = differences.into_iter().partition(Difference::is_slow);
+        match grave.is_empty() {
+            true => Ok(()),
+            false => Err(DataError::Schema { differences: grave }),
+        }
     }
 }

@@ -12,15 +12,16 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::clock::testing::TestClock;
+use crate::data::testing::{Kind, Tables, on_each_database};
 use crate::data::{AgentRow, CommandStatus, NEVER_FINISHED, NEVER_STARTED, Permissions, Signed};
-use crate::disk::{Disk, RealFs};
+use crate::disk::RealFs;
 use crate::standalone::spool::SpoolError;
 
 const ACTION: Id = Id::new(7);
 const WEEK_SPAN: Duration = Duration::from_secs(7 * 86_400);
 
 struct Rig {
-    folder: tempfile::TempDir,
+    tables: Tables,
     clock: Arc<TestClock>,
     store: Arc<Store>,
     scheduler: Scheduler,
@@ -33,26 +34,25 @@ fn noon() -> Timestamp {
 
 impl Rig {
     /// Returns a rig with one agent and one action that is pending and ends in a minute.
-    fn new() -> Rig {
-        let folder = tempfile::tempdir().unwrap();
-        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), "test");
-        let store = Arc::new(Store::open(&disk, &folder.path().join("mig.db")).unwrap());
+    fn new(kind: Kind) -> Rig {
+        let tables = Tables::new(kind);
+        let store = Arc::new(tables.open().unwrap());
         let clock = Arc::new(TestClock::new(noon()));
-        let (scheduler, work) = scheduler(&folder.path().join("spool"), &store, &clock);
+        let (scheduler, work) = scheduler(&tables.folder().join("spool"), &store, &clock);
         store.insert_investigator("bob", "AB", b"key", Permissions::RUNNER, noon()).unwrap();
         store.upsert_agent(&agent()).unwrap();
         let signed = Signed { investigator: Id::new(1), signature: "s".to_owned() };
         store.insert_action(&action("status='online'"), &[signed]).unwrap();
-        Rig { folder, clock, store, scheduler, work }
+        Rig { tables, clock, store, scheduler, work }
     }
 
     /// Ends the scheduler as a kill would, and starts another one.
     fn restart(self) -> Rig {
-        let Rig { folder, clock, store, scheduler: old, .. } = self;
+        let Rig { tables, clock, store, scheduler: old, .. } = self;
         drop(old);
-        let (scheduler, work) = scheduler(&folder.path().join("spool"), &store, &clock);
+        let (scheduler, work) = scheduler(&tables.folder().join("spool"), &store, &clock);
         scheduler.recover().unwrap();
-        Rig { folder, clock, store, scheduler, work }
+        Rig { tables, clock, store, scheduler, work }
     }
 
     fn collect_after(&mut self, seconds: i64) {
@@ -67,7 +67,7 @@ impl Rig {
     }
 
     fn path(&self, place: &str) -> PathBuf {
-        self.folder.path().join("spool").join(place)
+        self.tables.folder().join("spool").join(place)
     }
 
     /// Returns the folders that have a file, in order.
@@ -157,9 +157,20 @@ fn action(target: &str) -> ActionRow {
     }
 }
 
-#[test]
-fn an_action_goes_through_its_folders() {
-    let mut rig = Rig::new();
+on_each_database!(
+    an_action_goes_through_its_folders,
+    an_action_waits_for_its_time,
+    an_action_that_is_found_too_late_is_invalid,
+    an_agent_that_stopped_answering_is_waited_for_a_little_longer,
+    after_a_kill_the_command_is_given_again_or_expires,
+    a_crash_between_two_steps_leaves_nothing_undone,
+    an_answer_that_is_damaged_is_set_aside_and_the_command_goes_on,
+    an_action_that_is_over_is_not_begun_again,
+    a_file_that_is_no_entry_is_left_alone_and_holds_nobody_up
+);
+
+fn an_action_goes_through_its_folders(kind: Kind) {
+    let mut rig = Rig::new(kind);
     rig.collect_after(0);
     assert_eq!(rig.places(), ["action/inflight", "command/inflight"]);
     assert_eq!(rig.status(), "inflight");
@@ -175,16 +186,14 @@ fn an_action_goes_through_its_folders() {
     assert!(kept.contains("\"operations\":null") && kept.contains("\"success\":1"), "{kept}");
 }
 
-#[test]
-fn an_action_waits_for_its_time() {
-    let mut rig = Rig::new();
+fn an_action_waits_for_its_time(kind: Kind) {
+    let mut rig = Rig::new(kind);
     rig.collect_after(-120);
     assert_eq!((rig.places(), rig.status().as_str()), (Vec::new(), "pending"));
 }
 
-#[test]
-fn an_action_that_is_found_too_late_is_invalid() {
-    let mut rig = Rig::new();
+fn an_action_that_is_found_too_late_is_invalid(kind: Kind) {
+    let mut rig = Rig::new(kind);
     rig.collect_after(61);
     assert_eq!(
         (rig.places(), rig.status().as_str()),
@@ -192,9 +201,8 @@ fn an_action_that_is_found_too_late_is_invalid() {
     );
 }
 
-#[test]
-fn an_agent_that_stopped_answering_is_waited_for_a_little_longer() {
-    let mut rig = Rig::new();
+fn an_agent_that_stopped_answering_is_waited_for_a_little_longer(kind: Kind) {
+    let mut rig = Rig::new(kind);
     rig.collect_after(0);
     let work = rig.work.try_recv().unwrap();
     rig.collect_after(61);
@@ -207,9 +215,8 @@ fn an_agent_that_stopped_answering_is_waited_for_a_little_longer() {
     assert!(rig.scheduler.unwritten.is_empty());
 }
 
-#[test]
-fn after_a_kill_the_command_is_given_again_or_expires() {
-    let mut rig = Rig::new();
+fn after_a_kill_the_command_is_given_again_or_expires(kind: Kind) {
+    let mut rig = Rig::new(kind);
     rig.collect_after(0);
     rig = rig.restart();
     rig.collect_after(1);
@@ -221,8 +228,7 @@ fn after_a_kill_the_command_is_given_again_or_expires() {
 }
 
 /// Each step of the scheduler with the one after it undone, as a crash between them would leave it.
-#[test]
-fn a_crash_between_two_steps_leaves_nothing_undone() {
+fn a_crash_between_two_steps_leaves_nothing_undone(kind: Kind) {
     let copy = |rig: &Rig, from: &str, to: &str| {
         let (from, to) = (rig.path(from), rig.path(to));
         for file in from.read_dir().unwrap().map(|file| file.unwrap().file_name()) {
@@ -246,7 +252,7 @@ fn a_crash_between_two_steps_leaves_nothing_undone() {
         ("ready and inflight", &|rig| copy(rig, "command/inflight", "command/ready")),
     ];
     for (what, crash) in crashes {
-        let mut rig = Rig::new();
+        let mut rig = Rig::new(kind);
         rig.collect_after(0);
         crash(&rig);
         rig = rig.restart();
@@ -265,9 +271,8 @@ fn a_crash_between_two_steps_leaves_nothing_undone() {
     }
 }
 
-#[test]
-fn an_answer_that_is_damaged_is_set_aside_and_the_command_goes_on() {
-    let mut rig = Rig::new();
+fn an_answer_that_is_damaged_is_set_aside_and_the_command_goes_on(kind: Kind) {
+    let mut rig = Rig::new(kind);
     rig.collect_after(0);
     let name = Name::command(ACTION, rig.command().id).to_string();
     std::fs::write(rig.path("command/returned").join(&name), "{\"status\":\"sent\"").unwrap();
@@ -277,9 +282,8 @@ fn an_answer_that_is_damaged_is_set_aside_and_the_command_goes_on() {
     assert_eq!(rig.command().status, "expired");
 }
 
-#[test]
-fn an_action_that_is_over_is_not_begun_again() {
-    let mut rig = Rig::new();
+fn an_action_that_is_over_is_not_begun_again(kind: Kind) {
+    let mut rig = Rig::new(kind);
     rig.collect_after(0);
     let work = rig.work.try_recv().unwrap();
     rig.answer(&work, CommandStatus::Success);
@@ -290,9 +294,8 @@ fn an_action_that_is_over_is_not_begun_again() {
     assert!(rig.work.try_recv().is_err());
 }
 
-#[test]
-fn a_file_that_is_no_entry_is_left_alone_and_holds_nobody_up() {
-    let mut rig = Rig::new();
+fn a_file_that_is_no_entry_is_left_alone_and_holds_nobody_up(kind: Kind) {
+    let mut rig = Rig::new(kind);
     for name in ["notes.txt", "99.json", ".hidden"] {
         std::fs::write(rig.path("action/new").join(name), "x").unwrap();
     }
