@@ -128,4 +128,15 @@ fn a_database_without_tables_or_roles_says_what_makes_them() {
     let admin = Admin::vacant(Kind::Server);
     fails(&admin.run(&["agents"]), 69, &["schema check"]);
     fails(&admin.run(&["investigator", "list"]), 69, &["investigators"]);
+    admin.good(&["schema", "init", "--roles"]);
+    admin.sql(
+        "do $$ begin create role plain login; exception when duplicate_object then end $$;
+         grant select on agents to plain",
+    );
+    let section = admin.database.as_ref().unwrap().section();
+    admin.home.write("plain.cfg", &section.replace(crate::cluster::USER, "plain"));
+    let target = ["-c", "plain.cfg", "agents", "--target", "true"];
+    fails(&admin.run_with(&target), 77, &["migreadonly", "grant migreadonly to"]);
+    let add = ["-c", "plain.cfg", "investigator", "disable", "Bob"];
+    fails(&admin.run_with(&add), 69, &["permission denied"]);
 }

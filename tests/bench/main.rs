@@ -20,7 +20,7 @@ mod backlog;
 /// A PostgreSQL server that ends with the program.
 #[cfg(feature = "data")]
 #[path = "../../src/data/testing/cluster.rs"]
-#[expect(dead_code, reason = "the tests need more of it")]
+#[expect(clippy::unwrap_used, dead_code, reason = "it is made for tests, which need more of it")]
 mod cluster;
 mod dispatch;
 mod fetching;
