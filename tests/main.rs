@@ -20,6 +20,9 @@ mod home;
 mod layers;
 /// The manual pages name what the program has, and nothing else.
 mod man;
+/// The platform by itself, through kills.
+#[cfg(feature = "standalone")]
+mod platform;
 /// The plugins of the template, and the examples of the manual.
 mod plugins;
 /// What whole runs stand on: a key, a platform and a runner in a folder of their own.

@@ -8,7 +8,7 @@ use gpgme::{CreateKeyFlags, Error, ExportMode, PassphraseRequest};
 use zeroize::Zeroizing;
 
 use super::Fingerprint;
-use super::engine;
+use super::{engine, quiet};
 
 /// A key could not be made or read.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +38,7 @@ pub(crate) struct NewKey<'a> {
 /// GnuPG failed; its reason is the cause.
 pub(crate) fn generate(home: &Path, key: NewKey<'_>) -> Result<Fingerprint, GenerateError> {
     let failed = |source| GenerateError { doing: "make a key", home: home.to_owned(), source };
+    let _work = quiet::at_work();
     let mut context = engine::context(home).map_err(failed)?;
     let mut flags = CreateKeyFlags::SIGN | CreateKeyFlags::CERT | CreateKeyFlags::NOEXPIRE;
     if key.passphrase.is_none() {
@@ -61,6 +62,7 @@ pub(crate) fn generate(home: &Path, key: NewKey<'_>) -> Result<Fingerprint, Gene
 pub(crate) fn export(home: &Path, key: &Fingerprint) -> Result<Vec<u8>, GenerateError> {
     let failed = |source| GenerateError { doing: "read a key", home: home.to_owned(), source };
     let mut armored = Vec::new();
+    let _work = quiet::at_work();
     let mut context = engine::context(home).map_err(failed)?;
     context.export([key.as_str()], ExportMode::empty(), &mut armored).map_err(failed)?;
     if armored.is_empty() {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use gpgme::{Context, Error, Key, KeyAlgorithm, Subkey};
 
-use super::engine;
+use super::{engine, quiet};
 
 /// The shortest and the longest id of a key, in hexadecimal digits.
 const ID_DIGITS: std::ops::RangeInclusive<usize> = 8..=64;
@@ -199,6 +199,7 @@ impl Search {
 
     /// Opens the home and returns the key in it, ready to sign.
     pub(super) fn secret_key(&self) -> Result<(Context, SecretKey), KeyError> {
+        let _work = quiet::at_work();
         let mut context = engine::context(&self.home).map_err(|error| self.engine(error))?;
         let key =
             context.get_secret_key(self.id.as_str()).map_err(|error| self.not_found(error))?;

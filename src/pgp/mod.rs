@@ -20,6 +20,7 @@ mod generate;
 mod key;
 #[cfg(feature = "data")]
 mod public;
+mod quiet;
 mod session;
 mod signer;
 #[cfg(any(test, feature = "standalone"))]
@@ -35,6 +36,8 @@ pub(crate) use generate::{NewKey, export, generate};
 pub(crate) use key::{Fingerprint, KeyError};
 #[cfg(feature = "data")]
 pub(crate) use public::{PublicKey, PublicKeyError};
+#[cfg(feature = "standalone")]
+pub(crate) use quiet::quietly;
 pub(crate) use signer::Keyring;
 #[cfg(feature = "standalone")]
 pub(crate) use verify::VerifyError;

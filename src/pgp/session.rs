@@ -13,6 +13,7 @@ use super::Fingerprint;
 use super::armor;
 use super::engine;
 use super::key::{Search, SecretKey};
+use super::quiet;
 use super::signer::SignFault;
 use crate::action::Signature;
 
@@ -53,9 +54,11 @@ impl Session {
             None => Search::new(&self.home, self.key.as_str())?.secret_key()?,
         };
         let mut armored = Vec::new();
+        let work = quiet::at_work();
         let signed = self.unlock(&mut context, |context| {
             context.sign(SignMode::Detached, bytes, &mut armored)
         })?;
+        drop(work);
         check(&signed, &key)?;
         let armored = String::from_utf8(armored).map_err(|_| super::ArmorError::Form)?;
         let signature = armor::to_line(&armored)?;

@@ -9,7 +9,7 @@ use gpgme::Error;
 
 use super::Fingerprint;
 use super::armor::{self, LineError};
-use super::engine;
+use super::{engine, quiet};
 
 /// Public keys, and signatures verified with them.
 #[derive(Debug, Clone)]
@@ -68,6 +68,7 @@ impl Verifier {
     /// It is not one public key.
     pub(crate) fn import(&self, armored_key: &[u8]) -> Result<Fingerprint, ImportError> {
         let failed = |source| ImportError::Engine { home: self.home.clone(), source };
+        let _work = quiet::at_work();
         let mut context = engine::context(&self.home).map_err(failed)?;
         let result = context.import(armored_key).map_err(failed)?;
         let mut keys: Vec<Fingerprint> = Vec::new();
@@ -96,6 +97,7 @@ impl Verifier {
         if signature.first().is_none_or(|tag| tag & 0x80 == 0) {
             return Err(VerifyError::NoSignature);
         }
+        let _work = quiet::at_work();
         let mut context = engine::context(&self.home).map_err(VerifyError::Engine)?;
         let result = context.verify_detached(signature, data).map_err(meaning)?;
         let made = result.signatures().next().ok_or(VerifyError::NoSignature)?;

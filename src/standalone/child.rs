@@ -22,6 +22,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::limits;
+use crate::pgp;
 use crate::wake::Stop;
 
 /// The most that a module may answer.
@@ -69,7 +70,7 @@ pub(super) fn run(
 ) -> io::Result<Ended> {
     let until = Instant::now().checked_add(timeout);
     let line = stop.line()?;
-    let mut child = start(program, name, message)?;
+    let mut child = pgp::quietly(|| start(program, name, message))?;
     let group = Pid::from_child(&child);
     let ended = limits::set(group, timeout).and_then(|()| follow(&mut child, group, &line, until));
     // The child is not reaped yet, so that nobody else can have got its group's number.

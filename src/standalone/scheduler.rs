@@ -236,4 +236,6 @@ impl Scheduler {
 }
 
 #[cfg(test)]
+mod ends;
+#[cfg(test)]
 mod tests;

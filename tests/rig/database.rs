@@ -50,6 +50,22 @@ impl Database {
         count == 1
     }
 
+    /// Returns how many actions are not over.
+    pub(crate) fn unfinished(&self) -> i64 {
+        let query = "select count(*) from actions where status not in ('completed', 'invalid')";
+        self.0.query_row(query, [], |row| row.get(0)).unwrap()
+    }
+
+    /// Returns the status of an action, and of each of its commands.
+    pub(crate) fn outcome(&self, action: i64) -> (String, Vec<String>) {
+        let query = "select status from actions where id = ?1";
+        let status = self.0.query_row(query, [action], |row| row.get(0)).unwrap();
+        let query = "select status from commands where actionid = ?1 order by id";
+        let mut query = self.0.prepare(query).unwrap();
+        let statuses = query.query_map([action], |row| row.get(0)).unwrap();
+        (status, statuses.map(Result::unwrap).collect())
+    }
+
     /// Returns the operations of an action.
     pub(crate) fn operations(&self, action: i64) -> String {
         let query = "select operations from actions where id = ?1";

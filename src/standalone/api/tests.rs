@@ -4,14 +4,16 @@ mod ground;
 mod mends;
 mod recording;
 mod replay;
+mod rows;
 mod world;
 
-use ground::{Ground, Open};
+use ground::Ground;
 use recording::Exchange;
 
 use super::*;
 use crate::clock::testing::TestClock;
 use crate::data::Permissions;
+use crate::data::testing::Kind;
 use crate::disk::{Disk, HAND_PREFIX, RealFs};
 use crate::pgp::Verifier;
 
@@ -29,7 +31,7 @@ struct Rig {
 impl Rig {
     /// Returns an API whose only investigator is that of the recordings.
     fn new() -> Rig {
-        let rig = Rig::on(ground::sqlite);
+        let rig = Rig::on(Kind::Sqlite);
         let key = Exchange::of("01-publickey").answer;
         let created = "2026-11-22T00:52:55.039818Z".parse().unwrap();
         rig.api
@@ -45,17 +47,15 @@ impl Rig {
         rig
     }
 
-    /// Returns an API that nobody may use, with a database made by `open`.
-    fn on(open: Open) -> Rig {
+    /// Returns an API that nobody may use.
+    fn on(kind: Kind) -> Rig {
         let folder = tempfile::tempdir().unwrap();
         let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), HAND_PREFIX);
         let home = folder.path().join("gnupg");
         disk.make_folder(&home).unwrap();
         // The recordings' key is younger than the clock of some machines.
         disk.create(&home.join("gpg.conf"), b"ignore-time-conflict\nignore-valid-from\n").unwrap();
-        let database = folder.path().join("database");
-        disk.make_folder(&database).unwrap();
-        let ground = open(&database);
+        let ground = Ground::new(kind);
         let begin = "2026-11-22T00:52:55Z".parse().unwrap();
         let log = slog::Logger::root(slog::Discard, slog::o!());
         let store = || Arc::clone(&ground.store);
@@ -95,11 +95,11 @@ fn a_disabled_investigator_and_one_without_the_right_are_turned_away() {
     let mut rig = Rig::new();
     let post = Exchange::of("04-client-set-id");
     assert_eq!(rig.answer(&post).status, 202);
-    rig.ground.hand.run("update investigators set permissions = 59;");
+    rig.ground.run("update investigators set permissions = 59;");
     let answer = rig.answer(&post);
     assert_eq!(answer.status, 401);
     assert!(answer.body.contains("Insufficient permissions to access endpoint"), "{}", answer.body);
-    rig.ground.hand.run("update investigators set permissions = 63, status = 'disabled';");
+    rig.ground.run("update investigators set permissions = 63, status = 'disabled';");
     let answer = rig.answer(&post);
     assert_eq!(answer.status, 401);
     assert!(answer.body.contains("signature made by unknown entity"), "{}", answer.body);
@@ -125,4 +125,66 @@ fn a_path_that_is_written_differently_is_told_its_own_form() {
     ] {
         assert_eq!(super::clean(path), clean, "{path}");
     }
+}
+
+fn post_heartbeat(rig: &Rig, change: impl FnOnce(&mut serde_json::Value)) -> (u16, String) {
+    let exchange = Exchange::of("00-agent-heartbeat-post");
+    let mut body = serde_json::from_str(&exchange.body).unwrap();
+    change(&mut body);
+    let answer = rig.answer(&Exchange { body: body.to_string(), ..exchange });
+    (answer.status, answer.body)
+}
+
+#[test]
+fn an_agent_that_tells_of_itself_is_kept_as_it_would_be_found() {
+    let rig = Rig::new();
+    for version in ["ghost-1", "ghost-2"] {
+        let (status, body) = post_heartbeat(&rig, |agent| agent["version"] = version.into());
+        assert_eq!((status, body.as_str()), (200, "{\"error\":null}\n"));
+    }
+    let agents = rig.api.store.live_agents().unwrap();
+    assert_eq!(agents.len(), 1, "one a place");
+    let recorded = Exchange::of("09-search-command-agentname-case").values();
+    let recorded: serde_json::Value = serde_json::from_str(recorded[0].1.get()).unwrap();
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    assert_eq!(json(&agents[0].environment), recorded["agent"]["environment"]);
+    assert_eq!(json(&agents[0].tags), recorded["agent"]["tags"]);
+    assert_eq!((agents[0].version.as_str(), agents[0].pid), ("ghost-2", 40001));
+}
+
+#[test]
+fn nobody_speaks_for_this_host_and_what_no_database_keeps_is_refused() {
+    let rig = Rig::new();
+    let own = rig.api.place.as_str();
+    assert_eq!(post_heartbeat(&rig, |agent| agent["queueLoc"] = own.into()).0, 200);
+    for (field, value) in [("name", "a\0b".to_owned()), ("mode", "x".repeat(2049))] {
+        let (status, body) = post_heartbeat(&rig, |agent| agent[field] = value.into());
+        assert!(status == 400 && body.contains(field), "{body}");
+    }
+    let (status, body) = post_heartbeat(&rig, |agent| agent["pid"] = "x".into());
+    assert!(status == 400 && body.contains("Failed to decode request body: "), "{body}");
+    assert_eq!(rig.api.store.live_agents().unwrap(), []);
+}
+
+#[test]
+fn investigators_are_found_by_name_and_shown_to_those_who_may() {
+    let mut rig = Rig::new();
+    let ask = |rig: &Rig, path: &str| {
+        let path = format!("/api/v1/{path}");
+        rig.answer(&Exchange { path, ..Exchange::of("10-search-investigator") })
+    };
+    let answer = ask(&rig, "search?type=investigator&investigatorname=RUN%25");
+    assert!(answer.status == 200 && answer.body.contains(FINGERPRINT), "{}", answer.body);
+    assert!(!answer.body.contains("publickey"));
+    assert_eq!(ask(&rig, "search?type=investigator&investigatorname=nosuch").status, 404);
+    assert_eq!(ask(&rig, "investigator?investigatorid=1").status, 401);
+    rig.ground.run("update investigators set permissions = 65536;");
+    let answer = ask(&rig, "investigator?investigatorid=1");
+    assert!(
+        answer.status == 200 && answer.body.contains("\"publickey\":\"LS0tLS1C"),
+        "{}",
+        answer.body
+    );
+    let answer = ask(&rig, "investigator?investigatorid=9");
+    assert!(answer.status == 404 && answer.body.contains("Investigator ID '9' not found"));
 }

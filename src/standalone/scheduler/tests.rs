@@ -17,7 +17,7 @@ use crate::data::{AgentRow, CommandStatus, NEVER_FINISHED, NEVER_STARTED, Permis
 use crate::disk::RealFs;
 use crate::standalone::spool::SpoolError;
 
-const ACTION: Id = Id::new(7);
+pub(super) const ACTION: Id = Id::new(7);
 const WEEK_SPAN: Duration = Duration::from_secs(7 * 86_400);
 
 struct Rig {
@@ -28,7 +28,7 @@ struct Rig {
     work: Receiver<Work>,
 }
 
-fn noon() -> Timestamp {
+pub(super) fn noon() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()
 }
 
@@ -110,16 +110,20 @@ fn scheduler(
     let ids = Arc::new(Ids::new(noon(), Id::new(100)));
     let log = slog::Logger::root(slog::Discard, slog::o!());
     let clock = Arc::clone(clock) as Arc<dyn Clock>;
-    let rules = Rules {
+    (Scheduler::new(spool, Arc::clone(store), ids, clock, rules(), sender, log), work)
+}
+
+/// Returns rules with times that no test reaches by the way.
+pub(super) fn rules() -> Rules {
+    Rules {
         heartbeat: Duration::from_secs(600),
         silence: Duration::from_secs(36_000),
         place: agent().queueloc,
         retention: Retention { spool: Some(WEEK_SPAN), actions: Some(4 * WEEK_SPAN) },
-    };
-    (Scheduler::new(spool, Arc::clone(store), ids, clock, rules, sender, log), work)
+    }
 }
 
-fn agent() -> AgentRow {
+pub(super) fn agent() -> AgentRow {
     AgentRow {
         id: Id::new(5),
         name: "host".to_owned(),
@@ -138,7 +142,7 @@ fn agent() -> AgentRow {
     }
 }
 
-fn action(target: &str) -> ActionRow {
+pub(super) fn action(target: &str) -> ActionRow {
     ActionRow {
         id: ACTION,
         name: "a".to_owned(),
@@ -303,4 +307,68 @@ fn a_file_that_is_no_entry_is_left_alone_and_holds_nobody_up(kind: Kind) {
     assert_eq!(rig.status(), "inflight");
     assert!(rig.path("action/new/99.json").exists());
     assert_eq!(rig.scheduler.told.len(), 1);
+}
+
+#[test]
+fn commands_to_others_wait_for_their_end() {
+    let mut rig = Rig::new();
+    let other = AgentRow { id: Id::new(6), queueloc: "linux.other".to_owned(), ..agent() };
+    rig.store.upsert_agent(&other).unwrap();
+    rig.collect_after(0);
+    let work = rig.work.try_recv().unwrap();
+    assert_eq!(rig.store.command(work.command).unwrap().unwrap().agent, agent().id);
+    rig.answer(&work, CommandStatus::Success);
+    rig.collect_after(1);
+    assert!(rig.work.try_recv().is_err(), "the other's command was given to this host's agent");
+    rig.collect_after(61);
+    let counters = rig.store.counters(ACTION).unwrap();
+    let of = |status| counters.of(status);
+    assert_eq!((of(CommandStatus::Success), of(CommandStatus::Expired)), (1, 1));
+}
+
+#[test]
+fn an_agent_that_is_silent_is_idle_and_then_offline() {
+    let mut rig = Rig::new();
+    for (seconds, status) in [(2999, "online"), (3001, "idle"), (36_001, "offline")] {
+        rig.collect_after(seconds);
+        assert_eq!(rig.store.agent(agent().id).unwrap().unwrap().status, status, "{seconds}");
+    }
+    assert_eq!(rig.store.disappeared_endpoints().unwrap(), 1);
+}
+
+#[test]
+fn what_is_over_is_kept_as_long_as_it_is_to_be() {
+    let mut rig = Rig::new();
+    let days = |days: i64| noon() + SignedDuration::from_hours(24 * days);
+    let late = ActionRow { expireafter: days(400), ..action("1=1") };
+    let (bad, waits) = (Id::new(8), Id::new(9));
+    let invalid = ActionRow { id: bad, target: "nonsense(".to_owned(), ..late.clone() };
+    rig.store.insert_action(&invalid, &[]).unwrap();
+    // What is still owed stays, however old it is.
+    let owed = ActionRow { id: waits, validfrom: days(300), ..late };
+    rig.store.insert_action(&owed, &[]).unwrap();
+    rig.collect_after(0);
+    rig.collect_after(120);
+    assert_eq!(rig.places(), ["action/done", "action/invalid", "command/done"]);
+    std::fs::write(rig.path("command/returned/7-7.json.fail"), "?").unwrap();
+    std::fs::write(rig.path("action/done/mine"), "!").unwrap();
+    for place in rig.places() {
+        for file in rig.path(&place).read_dir().unwrap() {
+            let file = std::fs::File::open(file.unwrap().path()).unwrap();
+            file.set_modified(noon().into()).unwrap();
+        }
+    }
+    let mut on = |day| {
+        rig.clock.set(days(day));
+        rig.scheduler.collect();
+        let kept = |id| rig.store.action(id).unwrap().is_some();
+        (
+            rig.places().len(),
+            [ACTION, bad, waits].map(kept),
+            rig.store.commands_of(ACTION).unwrap().len(),
+        )
+    };
+    assert_eq!(on(6), (4, [true, true, true], 1));
+    assert_eq!(on(8), (1, [true, true, true], 1), "only what is not ours is left in the spool");
+    assert_eq!(on(29), (1, [false, false, true], 0));
 }

@@ -1,48 +1,51 @@
-//! The databases that the recordings are replayed on.
-//!
-//! A replay is the same on each: it opens one with an [`Open`], writes the rows of the
-//! moment by [`Hand`], as an administrator at a prompt would, and asks the API.
+//! A database that recordings are replayed on, and a hand in it: the rows of the moment are
+//! written as an administrator at a prompt would write them.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::data::Store;
-use crate::disk::{Disk, HAND_PREFIX, RealFs};
+use crate::data::testing::{Kind, Tables};
 
-/// SQL typed by hand: a connection beside the platform's own.
-pub(super) trait Hand {
-    /// Runs statements.
-    fn run(&mut self, statements: &str);
-    /// Returns bytes as they stand in a statement.
-    fn bytes(&self, bytes: &[u8]) -> String;
-}
+/// Runs statements on a connection beside the platform's own.
+type Hand = Box<dyn FnMut(&str)>;
 
 /// A database, and a hand in it.
 pub(super) struct Ground {
     pub(super) store: Arc<Store>,
-    pub(super) hand: Box<dyn Hand>,
+    hand: Hand,
+    kind: Kind,
+    _tables: Tables,
 }
 
-/// Makes a database; what it needs on the disk is in a folder that is empty.
-pub(super) type Open = fn(&Path) -> Ground;
-
-/// Makes a database in an SQLite file.
-pub(super) fn sqlite(folder: &Path) -> Ground {
-    let disk = Disk::new(Arc::new(RealFs), folder.to_owned(), HAND_PREFIX);
-    let file = folder.join("mig.db");
-    let store = Arc::new(Store::open(&disk, &file).unwrap());
-    Ground { store, hand: Box::new(rusqlite::Connection::open(file).unwrap()) }
-}
-
-impl Hand for rusqlite::Connection {
-    fn run(&mut self, statements: &str) {
-        if let Err(error) = self.execute_batch(statements) {
-            panic!("{error}: {statements}");
-        }
+impl Ground {
+    /// Makes a database.
+    pub(super) fn new(kind: Kind) -> Ground {
+        let tables = Tables::new(kind);
+        let store = Arc::new(tables.open().unwrap());
+        let hand: Hand = match kind {
+            Kind::Sqlite => {
+                let file = rusqlite::Connection::open(tables.folder().join("mig.db")).unwrap();
+                Box::new(move |statements| file.execute_batch(statements).expect(statements))
+            }
+            Kind::Postgres => {
+                let mut client = tables.connect();
+                Box::new(move |statements| client.batch_execute(statements).expect(statements))
+            }
+        };
+        Ground { store, hand, kind, _tables: tables }
     }
 
-    fn bytes(&self, bytes: &[u8]) -> String {
+    /// Runs statements.
+    pub(super) fn run(&mut self, statements: &str) {
+        (self.hand)(statements);
+    }
+
+    /// Returns bytes as they stand in a statement.
+    pub(super) fn bytes(&self, bytes: &[u8]) -> String {
         let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("x'{digits}'")
+        match self.kind {
+            Kind::Sqlite => format!("x'{digits}'"),
+            Kind::Postgres => format!("'\\x{digits}'"),
+        }
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Exchange {
     pub(super) body: String,
     pub(super) status: u16,
     /// The headers of the answer.
-    answered: Vec<(String, String)>,
+    pub(super) reply_headers: Vec<(String, String)>,
     pub(super) answer: String,
 }
 
@@ -92,8 +92,8 @@ impl Exchange {
     }
 
     /// Returns a header of the recorded answer.
-    pub(super) fn answered(&self, name: &str) -> Option<&str> {
-        let mut headers = self.answered.iter();
+    pub(super) fn answered_header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.reply_headers.iter();
         headers.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
@@ -129,7 +129,7 @@ fn read(file: &std::path::Path) -> Vec<Exchange> {
         headers: raw.request.headers,
         body: raw.request.body.text,
         status: raw.response.status,
-        answered: raw.response.headers,
+        reply_headers: raw.response.headers,
         answer: raw.response.body.text,
     };
     raw.into_iter().enumerate().map(exchange).collect()

@@ -8,18 +8,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+use jiff::Timestamp;
 use serde_json::Value;
 
-use super::ground::Hand;
+use super::ground::Ground;
 use super::recording::{Exchange, Thing};
+use super::rows::{bits, quoted, time, write_action, write_agent, write_command};
 
 /// The agent that nearly all recorded commands were sent to.
 const AGENT: i64 = 28_052_712_325_126;
 /// Where the ids begin of commands that were counted but never told.
 const COUNTED_IDS: i64 = 1_000_000;
-/// The investigator of nearly all recordings.
-const RUNNER: i64 = 1;
 
 /// Something that was told of a thing.
 #[derive(Debug)]
@@ -90,7 +89,7 @@ impl World {
     }
 
     /// Puts the rows of the moment of an exchange into the database, instead of all others.
-    pub(super) fn seed(&self, place: usize, exchange: &Exchange, hand: &mut dyn Hand) {
+    pub(super) fn seed(&self, place: usize, exchange: &Exchange, ground: &mut Ground) {
         let moment = Moment { place, exchange, world: self };
         let mut sql = String::from("begin;\n");
         for table in ["signatures", "commands", "actions", "agents"] {
@@ -106,20 +105,20 @@ impl World {
         }
         moment.write_counted(&actions, &commands, &mut sql);
         sql.push_str("commit;\n");
-        hand.run(&sql);
+        ground.run(&sql);
     }
 
     /// Puts the investigators into the database; `keys` are the key of each.
     pub(super) fn seed_investigators(
         &self,
         keys: &BTreeMap<i64, (String, Vec<u8>)>,
-        hand: &mut dyn Hand,
+        ground: &mut Ground,
     ) {
         for (id, told) in &self.investigators {
             let thing = &told[0].thing;
             let (fingerprint, key) = &keys[id];
-            let key = hand.bytes(key);
-            hand.run(&format!(
+            let key = ground.bytes(key);
+            ground.run(&format!(
                 "insert into investigators (id, name, pgpfingerprint, publickey, status, createdat, \
                  lastmodified, permissions) values ({id}, {}, {}, {key}, {}, {}, {}, {});",
                 quoted(&thing.text("name")),
@@ -141,33 +140,6 @@ fn hear(
     is_whole: bool,
 ) {
     all.entry(thing.id()).or_default().push(Told { time, exchange, thing, is_whole });
-}
-
-/// Returns what an investigator may do as the database has it.
-fn bits(permissions: &Value) -> i64 {
-    let names = [
-        "search",
-        "action",
-        "action_create",
-        "command",
-        "agent",
-        "dashboard",
-        "loader",
-        "loader_status",
-        "loader_expect",
-        "loader_key",
-        "loader_new",
-        "manifest",
-        "manifest_sign",
-        "manifest_new",
-        "manifest_status",
-        "manifest_loaders",
-        "investigator",
-        "investigator_create",
-        "investigator_update",
-    ];
-    let held = |(place, name): (usize, &&str)| (permissions[*name] == true).then_some(1 << place);
-    names.iter().enumerate().filter_map(held).sum()
 }
 
 /// The world when a request came.
@@ -320,86 +292,4 @@ impl Moment<'_> {
         }
         has_counted.then_some(agents)
     }
-}
-
-fn write_action(action: &Thing, is_whole: bool, sql: &mut String) {
-    let id = action.id();
-    let status = if is_whole { action.text("status") } else { "completed".to_owned() };
-    let json = |name| quoted(action.raw(name));
-    let at = |name| time(action.time(name));
-    writeln!(
-        sql,
-        "insert into actions values ({id}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 2, {});",
-        quoted(&action.text("name")),
-        quoted(&action.text("target")),
-        json("description"),
-        json("threat"),
-        json("operations"),
-        at("validfrom"),
-        at("expireafter"),
-        at("starttime"),
-        at("finishtime"),
-        at("lastupdatetime"),
-        quoted(&status),
-        json("pgpsignatures"),
-    )
-    .unwrap();
-    // An action that was just accepted does not say who signed it.
-    let mut signers: Vec<i64> = action.things("investigators").iter().map(Thing::id).collect();
-    if signers.is_empty() {
-        signers.push(RUNNER);
-    }
-    for signer in signers {
-        writeln!(sql, "insert into signatures values ({id}, {signer}, 's');").unwrap();
-    }
-}
-
-fn write_command(command: &Thing, status: &str, sql: &mut String) {
-    writeln!(
-        sql,
-        "insert into commands values ({}, {}, {}, {}, {}, {}, {});",
-        command.id(),
-        command.thing("action").id(),
-        command.thing("agent").id(),
-        quoted(status),
-        quoted(command.raw("results")),
-        time(command.time("starttime")),
-        time(command.time("finishtime")),
-    )
-    .unwrap();
-}
-
-fn write_agent(agent: &Thing, is_whole: bool, status: &str, sql: &mut String) {
-    let id = agent.id();
-    let queueloc = if is_whole { agent.text("queueloc") } else { format!("linux.{id}") };
-    let at = |name| time(agent.time(name));
-    writeln!(
-        sql,
-        "insert into agents values ({id}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, '');",
-        quoted(&agent.text("name")),
-        quoted(&queueloc),
-        quoted(&agent.text("mode")),
-        quoted(&agent.text("version")),
-        agent.number("pid"),
-        at("starttime"),
-        at("destructiontime"),
-        at("heartbeatts"),
-        at("refreshts"),
-        quoted(status),
-        quoted(agent.raw("environment")),
-        quoted(agent.raw("tags")),
-    )
-    .unwrap();
-}
-
-/// Returns a text as it stands in a statement.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
-/// Returns a time as it stands in a statement: in microseconds, as databases keep it.
-fn time(time: Timestamp) -> String {
-    let round = TimestampRound::new().smallest(Unit::Microsecond).mode(RoundMode::HalfEven);
-    let time = time.round(round).unwrap();
-    time.strftime("'%Y-%m-%dT%H:%M:%S.%6fZ'").to_string()
 }

@@ -1,0 +1,123 @@
+//! Things of recorded answers as the rows that they came from, in SQL that every database reads.
+
+use std::fmt::Write;
+
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+use serde_json::Value;
+
+use super::recording::Thing;
+
+/// The investigator of nearly all recordings.
+const RUNNER: i64 = 1;
+
+/// Writes an action, of which all or only a part was told, with its signatures.
+pub(super) fn write_action(action: &Thing, is_whole: bool, sql: &mut String) {
+    let id = action.id();
+    let status = if is_whole { action.text("status") } else { "completed".to_owned() };
+    let json = |name| quoted(action.raw(name));
+    let at = |name| time(action.time(name));
+    writeln!(
+        sql,
+        "insert into actions values ({id}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 2, {});",
+        quoted(&action.text("name")),
+        quoted(&action.text("target")),
+        json("description"),
+        json("threat"),
+        json("operations"),
+        at("validfrom"),
+        at("expireafter"),
+        at("starttime"),
+        at("finishtime"),
+        at("lastupdatetime"),
+        quoted(&status),
+        json("pgpsignatures"),
+    )
+    .unwrap();
+    // An action that was just accepted does not say who signed it.
+    let mut signers: Vec<i64> = action.things("investigators").iter().map(Thing::id).collect();
+    if signers.is_empty() {
+        signers.push(RUNNER);
+    }
+    for signer in signers {
+        writeln!(sql, "insert into signatures values ({id}, {signer}, 's');").unwrap();
+    }
+}
+
+/// Writes a command with its status at the moment.
+pub(super) fn write_command(command: &Thing, status: &str, sql: &mut String) {
+    writeln!(
+        sql,
+        "insert into commands values ({}, {}, {}, {}, {}, {}, {});",
+        command.id(),
+        command.thing("action").id(),
+        command.thing("agent").id(),
+        quoted(status),
+        quoted(command.raw("results")),
+        time(command.time("starttime")),
+        time(command.time("finishtime")),
+    )
+    .unwrap();
+}
+
+/// Writes an agent with its status at the moment.
+pub(super) fn write_agent(agent: &Thing, is_whole: bool, status: &str, sql: &mut String) {
+    let id = agent.id();
+    let queueloc = if is_whole { agent.text("queueloc") } else { format!("linux.{id}") };
+    let at = |name| time(agent.time(name));
+    writeln!(
+        sql,
+        "insert into agents values ({id}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, '');",
+        quoted(&agent.text("name")),
+        quoted(&queueloc),
+        quoted(&agent.text("mode")),
+        quoted(&agent.text("version")),
+        agent.number("pid"),
+        at("starttime"),
+        at("destructiontime"),
+        at("heartbeatts"),
+        at("refreshts"),
+        quoted(status),
+        quoted(agent.raw("environment")),
+        quoted(agent.raw("tags")),
+    )
+    .unwrap();
+}
+
+/// Returns a text as it stands in a statement.
+pub(super) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Returns a time as it stands in a statement: in microseconds, as databases keep it.
+pub(super) fn time(time: Timestamp) -> String {
+    let round = TimestampRound::new().smallest(Unit::Microsecond).mode(RoundMode::HalfEven);
+    let time = time.round(round).unwrap();
+    time.strftime("'%Y-%m-%dT%H:%M:%S.%6fZ'").to_string()
+}
+
+/// Returns what an investigator may do as the database has it.
+pub(super) fn bits(permissions: &Value) -> i64 {
+    let names = [
+        "search",
+        "action",
+        "action_create",
+        "command",
+        "agent",
+        "dashboard",
+        "loader",
+        "loader_status",
+        "loader_expect",
+        "loader_key",
+        "loader_new",
+        "manifest",
+        "manifest_sign",
+        "manifest_new",
+        "manifest_status",
+        "manifest_loaders",
+        "investigator",
+        "investigator_create",
+        "investigator_update",
+    ];
+    let held = |(place, name): (usize, &&str)| (permissions[*name] == true).then_some(1 << place);
+    names.iter().enumerate().filter_map(held).sum()
+}

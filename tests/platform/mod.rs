@@ -1,0 +1,126 @@
+//! The platform by itself: killed at any moment, it loses nothing that it had acknowledged.
+
+#![cfg(test)]
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use crate::rig::{Rig, wait_until};
+
+/// How often the platform is killed.
+const KILLS: u32 = 30;
+/// How often, if all is to be tried.
+const KILLS_FULL: u32 = 300;
+/// How long it lives at most from the moment when an action is sent to it: longer than it takes to
+/// be taken up, run and answered.
+const LIFE_MS_MAX: u64 = 2500;
+
+/// Draws that can be drawn again, as SplitMix64 does.
+struct Chance(u64);
+
+impl Chance {
+    /// Returns the draws of `MIG_TEST_SEED`, or new ones whose seed is printed.
+    fn new() -> Chance {
+        let given = std::env::var("MIG_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed = given.unwrap_or_else(|| Timestamp::now().as_microsecond().unsigned_abs());
+        println!("MIG_TEST_SEED={seed}");
+        Chance(seed)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % limit
+    }
+}
+
+/// Returns an action that looks for nothing, signed, as a form carries it.
+fn signed_form(rig: &Rig, name: &str) -> String {
+    let whole = |time: Timestamp| Timestamp::from_second(time.as_second()).unwrap();
+    let begin = whole(Timestamp::now() - SignedDuration::from_secs(60));
+    let end = whole(Timestamp::now() + SignedDuration::from_hours(2));
+    let (target, operations) = (
+        "status='online' OR status='idle'",
+        r#"[{"module":"file","parameters":{"searches":{"s":{"names":["x"],"paths":["/nonexistent"]}}}}]"#,
+    );
+    let signature = rig.key.sign(&format!(
+        "name={name};target={target};validfrom={};expireafter=%!s(int64={});operations={operations};",
+        begin.as_second(),
+        end.as_second()
+    ));
+    let action = format!(
+        r#"{{"name":"{name}","target":"{target}","validfrom":"{begin}","expireafter":"{end}","operations":{operations},"pgpsignatures":["{signature}"],"syntaxversion":2}}"#
+    );
+    let escaped: String = action.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    format!("action={escaped}")
+}
+
+fn token(rig: &Rig) -> String {
+    let head = format!("1;{};7", Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ"));
+    format!("{head};{}", rig.key.sign(&format!("{head}\n")))
+}
+
+/// Sends an action; returns its id if it was acknowledged. The platform may end at any moment.
+fn post(address: &str, token: &str, form: &str) -> Option<i64> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    let request = format!(
+        "POST /api/v1/action/create/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nX-PGPAUTHORIZATION: {token}\r\n\
+         Content-Length: {}\r\n\r\n{form}",
+        form.len()
+    );
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    assert!(head.starts_with("HTTP/1.1 202 "), "{answer}");
+    // An answer that was cut off is none.
+    let body: Value = serde_json::from_str(body).ok()?;
+    body["collection"]["items"][0]["data"][0]["value"]["id"].as_i64()
+}
+
+#[test]
+fn a_platform_killed_at_any_moment_loses_nothing_that_it_acknowledged() {
+    let mut chance = Chance::new();
+    let mut rig = Rig::new();
+    let is_full = std::env::var_os("MIG_TEST_FULL").is_some();
+    let kills = if is_full { KILLS_FULL } else { KILLS };
+    let mut acknowledged = Vec::new();
+    for kill in 0..kills {
+        let (address, token) = (rig.address.clone(), token(&rig));
+        let form = signed_form(&rig, &format!("kill {kill}"));
+        let sender = std::thread::spawn(move || post(&address, &token, &form));
+        // Half of the lives end while the action is being sent or taken up.
+        let limit = if chance.below(2) == 0 { LIFE_MS_MAX / 20 } else { LIFE_MS_MAX };
+        std::thread::sleep(Duration::from_millis(chance.below(limit)));
+        rig.kill_platform();
+        acknowledged.extend(sender.join().unwrap());
+        rig.start_platform();
+    }
+    println!("{kills} kills, {} actions acknowledged", acknowledged.len());
+    assert!(!acknowledged.is_empty());
+    let database = rig.database();
+    wait_until("the end of every action", || database.unfinished() == 0);
+    for id in acknowledged {
+        let (status, commands) = database.outcome(id);
+        assert_eq!((status.as_str(), commands), ("completed", vec!["success".to_owned()]), "{id}");
+    }
+    // What was not acknowledged is there or not, but whole and over.
+    wait_until("an empty spool", || {
+        let places = [
+            "action/new",
+            "action/inflight",
+            "command/ready",
+            "command/inflight",
+            "command/returned",
+        ];
+        let count = |place: &&str| rig.path("p/spool").join(place).read_dir().unwrap().count();
+        places.iter().map(count).sum::<usize>() == 0
+    });
+}
