@@ -214,6 +214,15 @@ impl Store {
         Ok(Store(Mutex::new(Box::new(Postgres::open(server, certificates)?))))
     }
 
+    /// Keeps a connection to a server from writing; a file that is only looked at cannot be written anyway.
+    pub(crate) fn forbid_writes(&self) -> Result<(), DataError> {
+        let mut database = self.database();
+        match database.dialect().has_roles {
+            true => database.batch("read only", "set default_transaction_read_only = on"),
+            false => Ok(()),
+        }
+    }
+
     /// Returns the highest id that any action, command or agent has.
     pub(crate) fn highest_id(&self) -> Result<Id, DataError> {
         let rows = self.rows(&query!("highest_id"), &[])?;

@@ -129,7 +129,10 @@ fn a_fingerprint_is_enough_and_the_key_may_follow(kind: Kind) {
     let nobody = "E60892BB9BD89A69F759A1A0A3D652173B763E8F";
     let said = admin.run(&["investigator", "add", "Ann", "--fingerprint", nobody]);
     assert_eq!(said.exit, 0, "{said:?}");
-    assert!(said.out.contains("whose key the platform does not have"), "{said:?}");
+    assert!(
+        said.out.contains("by the fingerprint") && said.out.contains(" alone for: search"),
+        "{said:?}"
+    );
     assert!(said.err.contains("add it again with --key"), "{said:?}");
     fails(
         &admin.run(&["investigator", "add", "Ann", "--fingerprint", nobody]),
@@ -156,6 +159,7 @@ fn a_fingerprint_is_enough_and_the_key_may_follow(kind: Kind) {
 fn an_api_key_is_shown_once_and_kept_as_the_platform_keeps_it(kind: Kind) {
     let admin = Admin::new(kind);
     admin.sql("insert into investigators (name, pgpfingerprint) values ('Bob', 'AB')");
+    assert!(admin.good(&["investigator", "show", "Bob"]).contains("\n  API key      none\n"));
     let said = admin.run(&["investigator", "apikey", "Bob"]);
     assert_eq!(said.exit, 0, "{said:?}");
     let key = said.out.trim_end();
@@ -163,6 +167,7 @@ fn an_api_key_is_shown_once_and_kept_as_the_platform_keeps_it(kind: Kind) {
     assert!(!said.err.contains(key) && said.err.contains("shown this once"), "{said:?}");
     let shown = admin.good(&["investigator", "show", "--json", "Bob"]);
     assert!(!shown.contains(key), "{shown}");
+    assert!(admin.good(&["investigator", "show", "Bob"]).contains("\n  API key      there\n"));
     assert_ne!(admin.good(&["investigator", "apikey", "Bob"]).trim_end(), key);
     fails(&admin.run(&["investigator", "apikey", "Eve"]), 66, &["Eve"]);
 }

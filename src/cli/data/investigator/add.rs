@@ -69,15 +69,17 @@ impl Add {
         })?;
         let added = store.investigator(fingerprint)?;
         let name = added.as_ref().map_or_else(|| self.name.clone(), called);
-        let without =
-            if found.armored.is_empty() { ", whose key the platform does not have," } else { "" };
+        let (with, alone) = match found.armored.is_empty() {
+            true => ("by the fingerprint", " alone"),
+            false => ("with the key", ""),
+        };
         output::answer(format!(
-            "added {name} with the key {fingerprint}{without} for: {}",
+            "added {name} {with} {fingerprint}{alone} for: {}",
             self.permissions
         ))?;
         if found.armored.is_empty() {
             output::message(
-                "no GnuPG home here has this key, so it was not checked, and nothing signed with it \
+                "your GnuPG home lacks this key, so it was not checked, and nothing signed with it \
                  counts: add it again with --key",
             );
         }
