@@ -10,7 +10,7 @@ use super::{DataError, Id, Store};
 /// How many agents with all that is known of them are in memory at a time.
 const AGENTS_MAX: i64 = 500;
 /// How many names or places are in memory at a time: few enough pages, since each looks at the whole table.
-const NAMES_MAX: i64 = 10_000;
+const NAMES_MAX: i64 = 50_000;
 
 /// A host that was heard and has fallen silent.
 #[derive(Debug, Clone, PartialEq, Eq)]

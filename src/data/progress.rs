@@ -48,8 +48,9 @@ impl Store {
     /// Returns the actions, the latest first; with a status those that have it.
     pub(crate) fn actions(&self, status: Option<ActionStatus>) -> Pages<'_, ActionRow> {
         Pages::new(move |last: Option<&ActionRow>| {
-            let before: Value = last.map(|last| last.id).into();
-            let values = [before, status.map(ActionStatus::as_str).into(), ROWS_MAX.into()];
+            let before = last.map_or(Id::new(i64::MAX), |last| last.id);
+            let status: Value = status.map(ActionStatus::as_str).into();
+            let values = [before.into(), status, ROWS_MAX.into()];
             let rows = self.all(&query!("actions_before"), &values, action::read)?;
             Ok(Fetched::new(rows, ROWS_MAX))
         })

@@ -27,12 +27,12 @@ const QUERIES: [(&str, &str, [&str; 4]); 2] = [
     (
         "offline",
         include_str!("../../src/data/queries/agents_offline.sql"),
-        ["now() - interval '30 days'", "now() - interval '5 minutes'", "null", "10000"],
+        ["now() - interval '30 days'", "now() - interval '5 minutes'", "null", "50000"],
     ),
     (
         "double",
         include_str!("../../src/data/queries/agents_double.sql"),
-        ["now() - interval '10 minutes'", "null", "null", "10000"],
+        ["now() - interval '10 minutes'", "null", "null", "50000"],
     ),
 ];
 
