@@ -18,7 +18,7 @@ mod engine;
 #[cfg(any(test, feature = "standalone"))]
 mod generate;
 mod key;
-#[cfg(any(test, feature = "data"))]
+#[cfg(feature = "data")]
 mod public;
 mod session;
 mod signer;
@@ -33,7 +33,7 @@ pub(crate) use generate::GenerateError;
 #[cfg(any(test, feature = "standalone"))]
 pub(crate) use generate::{NewKey, export, generate};
 pub(crate) use key::{Fingerprint, KeyError};
-#[cfg(any(test, feature = "data"))]
+#[cfg(feature = "data")]
 pub(crate) use public::{PublicKey, PublicKeyError};
 pub(crate) use signer::Keyring;
 #[cfg(feature = "standalone")]
