@@ -37,6 +37,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use self::postgres::Postgres;
 pub(crate) use action::{ActionRow, ActionStatus, Counters, NEVER_FINISHED, NEVER_STARTED, Signed};
 pub(crate) use agent::{AgentRow, AgentStatus};
 pub(crate) use apikey::ApiKey;
@@ -49,7 +50,6 @@ pub(crate) use investigator::{InvestigatorRow, InvestigatorStatus, SCHEDULER};
 pub(crate) use pages::Pages;
 pub(crate) use password::Credentials;
 pub(crate) use permissions::{Permission, Permissions};
-use postgres::Postgres;
 pub(crate) use progress::Answer;
 use schema::Difference;
 pub(crate) use server::{Server, UrlError};
