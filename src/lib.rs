@@ -42,7 +42,7 @@
 //!
 //! * The disk is the truth: nothing is in memory that a restart could not read back.
 //! * One thread, the engine's, makes every move; a worker gets a copy and hands back an outcome.
-//! * Only `disk` writes, and only `spool` moves runs. Only `api` opens connections, only `plugin`,
+//! * Only `disk` writes, and only `spool` moves runs. Only `api` and `data` open connections, only `plugin`,
 //!   the platform's agent, a trial and `pgp` start processes, only `cli` prints, only `clock`
 //!   reads the time.
 //! * At most one action on the fleet for a run, at least one delivery to each of its plugins.

@@ -1,7 +1,7 @@
 //! Text laid out for a terminal of 80 columns.
 
 /// How wide it is.
-pub(crate) const COLUMNS: usize = 80;
+const COLUMNS: usize = 80;
 
 /// Returns a span in its two largest units.
 pub(crate) fn span(seconds: u64) -> String {

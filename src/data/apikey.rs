@@ -107,6 +107,13 @@ impl Store {
         Ok(self.run(&query!("set_api_key"), &values)? > 0)
     }
 
+    /// Tells whether an investigator has a key.
+    pub(crate) fn has_api_key(&self, investigator: Id) -> Result<bool, DataError> {
+        let values = [investigator.into()];
+        let has = self.one(&query!("has_api_key"), &values, |mut row| row.number())?;
+        Ok(has.is_some_and(|has| has != 0))
+    }
+
     /// Returns the active investigator who has this key.
     pub(crate) fn investigator_with_key(
         &self,

@@ -4,12 +4,13 @@ use jiff::Timestamp;
 
 use super::agent::{self, AgentRow};
 use super::database::{Query, Row, Value, query};
-use super::{DataError, Id, Pages, Store};
+use super::pages::{Fetched, Pages};
+use super::{DataError, Id, Store};
 
 /// How many agents with all that is known of them are in memory at a time.
 const AGENTS_MAX: i64 = 500;
 /// How many names or places are in memory at a time: few enough pages, since each looks at the whole table.
-const NAMES_MAX: i64 = 10_000;
+const NAMES_MAX: i64 = 50_000;
 
 /// A host that was heard and has fallen silent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,13 +47,21 @@ fn read_double(mut row: Row) -> Result<Double, DataError> {
     })
 }
 
+/// Returns a page of agents, which are in the order of their places, without all but the first of each.
+fn of_each_place(agents: Vec<AgentRow>) -> Fetched<AgentRow> {
+    let mut page = Fetched::new(agents, AGENTS_MAX);
+    page.rows.dedup_by(|later, earlier| later.queueloc == earlier.queueloc);
+    page
+}
+
 impl Store {
     /// Returns the hosts that were heard since `seen` and not since `silent`, by name.
     pub(crate) fn silent(&self, seen: Timestamp, silent: Timestamp) -> Pages<'_, Silent> {
         Pages::new(move |last: Option<&Silent>| {
             let after: Value = last.map(|last| last.name.as_str()).into();
             let values = [seen.into(), silent.into(), after, NAMES_MAX.into()];
-            self.all(&query!("agents_offline"), &values, read_silent)
+            let rows = self.all(&query!("agents_offline"), &values, read_silent)?;
+            Ok(Fetched::new(rows, NAMES_MAX))
         })
     }
 
@@ -62,7 +71,8 @@ impl Store {
             let count: Value = last.map(|last| last.count).into();
             let after: Value = last.map(|last| last.queueloc.as_str()).into();
             let values = [seen.into(), count, after, NAMES_MAX.into()];
-            self.all(&query!("agents_double"), &values, read_double)
+            let rows = self.all(&query!("agents_double"), &values, read_double)?;
+            Ok(Fetched::new(rows, NAMES_MAX))
         })
     }
 
@@ -70,7 +80,9 @@ impl Store {
     pub(crate) fn agents(&self) -> Pages<'_, AgentRow> {
         Pages::new(|last: Option<&AgentRow>| {
             let after = last.map_or(Id::new(-1), |last| last.id);
-            self.all(&query!("agents_after"), &[after.into(), AGENTS_MAX.into()], agent::read)
+            let values = [after.into(), AGENTS_MAX.into()];
+            let rows = self.all(&query!("agents_after"), &values, agent::read)?;
+            Ok(Fetched::new(rows, AGENTS_MAX))
         })
     }
 
@@ -79,9 +91,7 @@ impl Store {
         Pages::new(|last: Option<&AgentRow>| {
             let after: Value = last.map(|last| last.queueloc.as_str()).into();
             let values = [after, AGENTS_MAX.into()];
-            let mut page = self.all(&query!("live_agents_after"), &values, agent::read)?;
-            page.dedup_by(|later, earlier| later.queueloc == earlier.queueloc);
-            Ok(page)
+            Ok(of_each_place(self.all(&query!("live_agents_after"), &values, agent::read)?))
         })
     }
 
@@ -100,9 +110,7 @@ impl Store {
             let values = [after, AGENTS_MAX.into()];
             let rows = self.reading_as_target(|database| database.rows(&query, &values))?;
             let page: Result<Vec<AgentRow>, _> = rows.into_iter().map(agent::read).collect();
-            let mut page = page?;
-            page.dedup_by(|later, earlier| later.queueloc == earlier.queueloc);
-            Ok(page)
+            Ok(of_each_place(page?))
         })
     }
 }

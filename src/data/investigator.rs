@@ -72,7 +72,7 @@ fn read(mut row: Row) -> Result<InvestigatorRow, DataError> {
 }
 
 impl Store {
-    /// Keeps a new, active investigator; `Duplicate` if the key is known.
+    /// Keeps a new, active investigator; `Duplicate` if the key is known. An empty `publickey` is none.
     pub(crate) fn insert_investigator(
         &self,
         name: &str,
@@ -84,7 +84,7 @@ impl Store {
         let values = [
             name.into(),
             fingerprint.into(),
-            publickey.into(),
+            Some(publickey).filter(|key| !key.is_empty()).into(),
             now.into(),
             permissions.bits().into(),
         ];

@@ -47,7 +47,6 @@ pub(crate) use filter::{Filter, Page};
 pub(crate) use fleet::{Double, Silent};
 pub(crate) use id::{Id, Ids};
 pub(crate) use investigator::{InvestigatorRow, InvestigatorStatus, SCHEDULER};
-pub(crate) use pages::Pages;
 pub(crate) use password::Credentials;
 pub(crate) use permissions::{Permission, Permissions};
 pub(crate) use progress::Answer;
@@ -213,6 +212,15 @@ impl Store {
             None => None,
         };
         Ok(Store(Mutex::new(Box::new(Postgres::open(server, certificates)?))))
+    }
+
+    /// Keeps a connection to a server from writing; a file that is only looked at cannot be written anyway.
+    pub(crate) fn forbid_writes(&self) -> Result<(), DataError> {
+        let mut database = self.database();
+        match database.dialect().has_roles {
+            true => database.batch("read only", "set default_transaction_read_only = on"),
+            false => Ok(()),
+        }
     }
 
     /// Returns the highest id that any action, command or agent has.

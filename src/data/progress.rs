@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use super::action::{self, ActionRow, ActionStatus};
 use super::database::{Query, Row, Value, query};
-use super::{DataError, Id, Pages, Store};
+use super::pages::{Fetched, Pages};
+use super::{DataError, Id, Store};
 
 /// How many rows are in memory at a time.
 const ROWS_MAX: i64 = 500;
@@ -47,9 +48,11 @@ impl Store {
     /// Returns the actions, the latest first; with a status those that have it.
     pub(crate) fn actions(&self, status: Option<ActionStatus>) -> Pages<'_, ActionRow> {
         Pages::new(move |last: Option<&ActionRow>| {
-            let before: Value = last.map(|last| last.id).into();
-            let values = [before, status.map(ActionStatus::as_str).into(), ROWS_MAX.into()];
-            self.all(&query!("actions_before"), &values, action::read)
+            let before = last.map_or(Id::new(i64::MAX), |last| last.id);
+            let status: Value = status.map(ActionStatus::as_str).into();
+            let values = [before.into(), status, ROWS_MAX.into()];
+            let rows = self.all(&query!("actions_before"), &values, action::read)?;
+            Ok(Fetched::new(rows, ROWS_MAX))
         })
     }
 
@@ -60,7 +63,8 @@ impl Store {
         let query = Query { name, text: text.into() };
         Pages::new(move |last: Option<&Answer>| {
             let after = last.map_or(Id::new(-1), |last| last.command);
-            self.all(&query, &[action.into(), after.into(), ROWS_MAX.into()], read)
+            let rows = self.all(&query, &[action.into(), after.into(), ROWS_MAX.into()], read)?;
+            Ok(Fetched::new(rows, ROWS_MAX))
         })
     }
 }

@@ -224,6 +224,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_file_that_is_only_looked_at_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mig.db");
+        drop(Sqlite::open(&path).unwrap());
+        let mut looked = Sqlite::look(&path).unwrap();
+        assert!(looked.rows(&query!("investigators"), &[]).unwrap().is_empty());
+        let error = looked.batch("write", "delete from agents").unwrap_err();
+        assert!(matches!(error, DataError::Query { .. }), "{error}");
+        let none = folder.path().join("none.db");
+        assert!(matches!(Sqlite::look(&none), Err(DataError::Open { .. })));
+        assert!(!none.exists());
+    }
+
+    #[test]
     fn times_are_written_so_that_they_sort() {
         let texts = ["0001-01-01T00:00:00Z", "0009-01-11T11:11:11Z", "2026-11-22T00:59:27.656479Z"];
         let written: Vec<_> = texts.iter().map(|text| written(text.parse().unwrap())).collect();

@@ -18,7 +18,7 @@ mod engine;
 #[cfg(any(test, feature = "standalone"))]
 mod generate;
 mod key;
-#[cfg(any(test, feature = "data"))]
+#[cfg(feature = "data")]
 mod public;
 mod quiet;
 mod session;
@@ -34,7 +34,7 @@ pub(crate) use generate::GenerateError;
 #[cfg(any(test, feature = "standalone"))]
 pub(crate) use generate::{NewKey, export, generate};
 pub(crate) use key::{Fingerprint, KeyError};
-#[cfg(any(test, feature = "data"))]
+#[cfg(feature = "data")]
 pub(crate) use public::{PublicKey, PublicKeyError};
 #[cfg(feature = "standalone")]
 pub(crate) use quiet::quietly;

@@ -14,7 +14,14 @@
 )]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "its answer is a table")]
 
+#[cfg(feature = "data")]
+mod agents;
 mod backlog;
+/// A PostgreSQL server that ends with the program.
+#[cfg(feature = "data")]
+#[path = "../../src/data/testing/cluster.rs"]
+#[expect(clippy::unwrap_used, dead_code, reason = "it is made for tests, which need more of it")]
+mod cluster;
 mod dispatch;
 mod fetching;
 mod home;
@@ -97,7 +104,7 @@ pub(crate) fn percentile(mut figures: Vec<f64>, hundredths: usize) -> f64 {
 type Measure = fn(&Bench) -> Vec<Row>;
 
 /// All measurements, by the names that choose them.
-const MEASURES: [(&str, Measure); 9] = [
+const MEASURES: &[(&str, Measure)] = &[
     ("fetch", fetching::fetch),
     ("none", backlog::none_there),
     ("inflight", backlog::in_flight),
@@ -107,6 +114,8 @@ const MEASURES: [(&str, Measure); 9] = [
     ("one", dispatch::one),
     ("early", dispatch::early),
     ("transitions", transitions::transitions),
+    #[cfg(feature = "data")]
+    ("agents", agents::agents),
 ];
 
 fn main() {

@@ -17,7 +17,7 @@ use crate::config::duration;
 use crate::data::{AgentRow, Double, Silent};
 use crate::exit::Exit;
 
-/// Show the agents, those that a target selects, those that fell silent, or doubles
+/// Show the agents: all, by target, those gone silent, doubles
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
@@ -43,6 +43,7 @@ enum Which {
 
 /// Show the hosts that were heard lately and have fallen silent
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  mig-data agents offline --seen 7d --silent 1h")]
 struct Offline {
     /// How far back a host must have been heard
     #[arg(long, value_name = "SPAN", default_value = "30d", value_parser = duration::parse)]
@@ -56,8 +57,9 @@ struct Offline {
 
 /// Show the places from which more than one agent is heard
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  mig-data agents double --fail-if-any")]
 struct Doubles {
-    /// How far back an agent must have been heard
+    /// How far back it must have been heard
     #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = duration::parse)]
     window: Duration,
     #[command(flatten)]

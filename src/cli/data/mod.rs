@@ -39,10 +39,10 @@ use spool::Spool;
 #[command(name = "mig-data", version, disable_help_subcommand = true)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 struct Arguments {
-    /// The platform's configuration: mig-standalone's, or the real scheduler's or API's
+    /// The configuration
     #[arg(short, long, value_name = "FILE", default_value = place::CONFIG_DEFAULT, global = true)]
     config: PathBuf,
-    /// The database itself: postgres://USER@HOST[:PORT]/NAME[?sslmode=...] or sqlite:FILE
+    /// postgres://USER@HOST/NAME or sqlite:FILE instead
     #[arg(short, long, value_name = "URL", conflicts_with = "config", global = true)]
     database: Option<String>,
     #[command(subcommand)]

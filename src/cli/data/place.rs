@@ -77,7 +77,11 @@ impl Source {
                 check(&path)?;
                 Ok(Store::look(&disk(), &path)?)
             }
-            Place::Server(server) => connect(*server),
+            Place::Server(server) => {
+                let store = connect(*server)?;
+                store.forbid_writes()?;
+                Ok(store)
+            }
         }
     }
 

@@ -33,7 +33,7 @@ pub(crate) struct Init {
     /// What that investigator is called
     #[arg(long, default_value = "runner", requires = "key")]
     name: String,
-    /// Keep the tables there instead of in a file: postgres://USER@HOST[:PORT]/NAME[?sslmode=...]
+    /// Keep the tables there instead of in a file: postgres://USER@HOST/NAME
     #[arg(long, value_name = "URL")]
     database: Option<String>,
 }

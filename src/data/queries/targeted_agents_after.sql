@@ -4,7 +4,7 @@ select cast(agents.id as bigint), agents.name, agents.queueloc, agents.mode, age
        agents.starttime, agents.destructiontime, agents.heartbeattime, agents.refreshtime, agents.status,
        agents.environment, agents.tags, agents.loadername
 from agents
-where agents.status in ('online', 'idle')
+where coalesce(agents.status, '') in ('online', 'idle')
   and (cast($1 as text) is null or agents.queueloc > cast($1 as text))
   and (
 {target}

@@ -19,7 +19,7 @@ const WEIGHT: u32 = 1;
     after_help = "Example:\n  mig-data investigator acl --minimumweight 2 > /etc/mig/acl.cfg"
 )]
 pub(super) struct AclList {
-    /// How many of them must sign an action together
+    /// How many must sign an action together
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     minimumweight: u32,
 }

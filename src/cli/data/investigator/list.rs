@@ -14,6 +14,7 @@ use crate::exit::Exit;
 
 /// Show all investigators
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  mig-data investigator list")]
 pub(super) struct List {
     /// As a JSON list, with all that is known
     #[arg(long)]
@@ -23,7 +24,7 @@ pub(super) struct List {
 /// Show one investigator; with --json the public key, too
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  mig-data investigator show --json 'Bob Kelso' | jq -r .publickey > /etc/mig/agentkeys/bob")]
+  mig-data investigator show --json 'Bob Kelso' | jq -r .publickey")]
 pub(super) struct Show {
     #[command(flatten)]
     who: Who,
@@ -44,6 +45,8 @@ struct Shown {
     permissions: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     publickey: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    apikeyset: Option<bool>,
 }
 
 impl Shown {
@@ -57,6 +60,7 @@ impl Shown {
             lastmodified: one.lastmodified,
             permissions: one.permissions.names(),
             publickey: None,
+            apikeyset: None,
         }
     }
 }
@@ -72,7 +76,7 @@ impl List {
     /// Shows them.
     pub(super) fn run(&self, source: &Source) -> Result<Exit, Failure> {
         let head = format!("| {:<4} | {:<8} | {:<40} | name", "id", "status", "fingerprint");
-        let mut listing = Listing::begin(self.json, &head)?;
+        let mut listing = Listing::new(self.json, &head);
         for one in source.read()?.investigators()? {
             listing.row(&Shown::of(&one))?;
         }
@@ -84,10 +88,13 @@ impl List {
 impl Show {
     /// Shows the investigator.
     pub(super) fn run(&self, source: &Source) -> Result<Exit, Failure> {
-        let one = self.who.find(&source.read()?)?;
+        let store = source.read()?;
+        let one = self.who.find(&store)?;
+        let has_api_key = store.has_api_key(one.id)?;
         if self.json {
             let key = String::from_utf8_lossy(&one.publickey).into_owned();
-            let shown = Shown { publickey: Some(key), ..Shown::of(&one) };
+            let shown =
+                Shown { publickey: Some(key), apikeyset: Some(has_api_key), ..Shown::of(&one) };
             let text = serde_json::to_string_pretty(&shown).map_err(Failure::Encode)?;
             output::raw(&format!("{text}\n"))?;
             return Ok(Exit::Done);
@@ -100,6 +107,7 @@ impl Show {
             ("status", one.status.clone()),
             ("fingerprint", one.fingerprint.clone()),
             ("public key", has_key.to_owned()),
+            ("API key", if has_api_key { "there" } else { "none" }.to_owned()),
             ("permissions", one.permissions.to_string()),
             ("created", one.createdat.to_string()),
             ("modified", one.lastmodified.to_string()),

@@ -86,7 +86,7 @@ mod tests {
             ("28052718747847.fail", "2026-11-22T00:55:18Z"),
             ("1795309296123456789.json", "2026-11-22T01:01:36Z"),
         ] {
-            let told = made(name).map(|time| time.as_second());
+            let told = made(name).map(Timestamp::as_second);
             assert_eq!(told, Some(time.parse::<Timestamp>().unwrap().as_second()), "{name}");
         }
         for name in ["", "x.json", "-.json", ".json", "0.json"] {

@@ -21,7 +21,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::exit::Exit;
 use look::Report;
 
-/// Show the scheduler's spool: how many where, the oldest, what is stuck and why
+/// Show the scheduler's spool: how many where, what is stuck
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   mig-data spool
