@@ -241,8 +241,9 @@ mod tests {
 
     #[test]
     fn every_fault_of_a_section_is_told() {
-        let error = read("sslmode = prefer\nport = 0\ntimeout = 1\n").unwrap_err().to_string();
+        let error = read("sslmode = prefer\nport = 0\ntimeout = 1\n").unwrap_err();
         assert_eq!(error.lines().count(), 6, "{error}");
+        let error = error.to_string();
         assert!(
             error.contains("sslmode is disable | require | verify-ca | verify-full"),
             "{error}"

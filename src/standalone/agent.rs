@@ -103,6 +103,10 @@ enum OperationError {
         MEMORY_BYTES_MAX >> 20
     )]
     Aborted,
+    #[error(
+        "runModule() -> the module was killed: it took more memory or processor time than it may"
+    )]
+    Killed,
     #[error("runModule() -> the module answered too much")]
     TooLong,
     #[error("the module was ended after {} s", .0.as_secs())]
@@ -119,6 +123,7 @@ impl OperationError {
             | OperationError::Start(_)
             | OperationError::Exit(_)
             | OperationError::Aborted
+            | OperationError::Killed
             | OperationError::TooLong => CommandStatus::Failed,
         }
     }
@@ -334,6 +339,7 @@ impl Tools {
             }
             Ended::Exited { status, .. } => Err(OperationError::Exit(status)),
             Ended::Aborted => Err(OperationError::Aborted),
+            Ended::Killed => Err(OperationError::Killed),
             Ended::TimedOut => Err(OperationError::Timeout(span)),
             Ended::TooLong => Err(OperationError::TooLong),
             Ended::Stopped => Ok(None),

@@ -44,6 +44,8 @@ pub(super) enum Ended {
     },
     /// It broke down, or could get no more memory.
     Aborted,
+    /// The system killed it, as it does where memory or processor time is used up.
+    Killed,
     /// It took too long and was killed.
     TimedOut,
     /// It answered more than [`OUTPUT_BYTES_MAX`] and was killed.
@@ -78,12 +80,22 @@ pub(super) fn run(
     kill_process_group(group, Signal::KILL).ok();
     let status = child.wait()?;
     Ok(match ended? {
-        Followed::Ended(_) if status.signal() == Some(Signal::ABORT.as_raw()) => Ended::Aborted,
-        Followed::Ended(output) => Ended::Exited { status, output },
+        Followed::Ended(output) => ended_by_itself(status, output),
         Followed::TooLong => Ended::TooLong,
         Followed::Told(Event::Stop) => Ended::Stopped,
         Followed::Told(Event::Time | Event::Ready) => Ended::TimedOut,
     })
+}
+
+/// Says how a module ended that we did not end.
+fn ended_by_itself(status: ExitStatus, output: Vec<u8>) -> Ended {
+    match status.signal() {
+        Some(signal) if signal == Signal::ABORT.as_raw() => Ended::Aborted,
+        Some(signal) if signal == Signal::KILL.as_raw() || signal == Signal::XCPU.as_raw() => {
+            Ended::Killed
+        }
+        _ => Ended::Exited { status, output },
+    }
 }
 
 fn start(program: &Path, name: &str, message: &[u8]) -> io::Result<Child> {
@@ -252,6 +264,15 @@ mod tests {
     #[test]
     fn a_module_that_breaks_down_is_told_from_one_that_fails() {
         assert!(matches!(run("kill -ABRT $$", LONG, &Stop::new()), Ended::Aborted));
+        assert!(matches!(run("kill -KILL $$", LONG, &Stop::new()), Ended::Killed));
+        assert!(matches!(run("kill -TERM $$", LONG, &Stop::new()), Ended::Exited { .. }));
+    }
+
+    #[test]
+    fn a_module_that_counts_for_ever_is_ended_by_the_system_where_nobody_else_is_left() {
+        let script =
+            "until [ \"$(ulimit -t)\" = 61 ]; do :; done; ulimit -t 1; while :; do :; done";
+        assert!(matches!(run(script, LONG, &Stop::new()), Ended::Killed));
     }
 
     #[test]

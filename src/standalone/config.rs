@@ -158,10 +158,7 @@ mod tests {
         let error = parse("[postgres]\n").unwrap_err();
         assert_eq!(error.lines().count(), 3, "{error}");
         let error = parse("[postgre]\nhost = x\n").unwrap_err().to_string();
-        assert!(
-            error.contains("unknown section [postgre]") && error.contains("[postgres]"),
-            "{error}"
-        );
+        assert!(error.contains("unknown section [postgre] (did you mean postgres?)"), "{error}");
     }
 
     #[test]

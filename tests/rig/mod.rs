@@ -7,6 +7,9 @@
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
 
+#[expect(dead_code, reason = "the tests of the tables use the rest")]
+#[path = "../../src/data/testing/cluster.rs"]
+mod cluster;
 pub(crate) mod database;
 pub(crate) mod key;
 pub(crate) mod process;
@@ -30,6 +33,9 @@ use process::Process;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it looks meanwhile.
 const GLANCE: Duration = Duration::from_millis(10);
+/// The variable that says where the platforms of all tests have their tables: on a server, if it is this.
+const VARIABLE: (&str, &str) = ("MIG_TEST_DATABASE", "postgres");
+
 /// An installation.
 pub(crate) struct Rig {
     // Processes end before the folder that they work in.
@@ -39,6 +45,8 @@ pub(crate) struct Rig {
     /// Where the platform listens.
     pub(crate) address: String,
     folder: tempfile::TempDir,
+    /// The platform's tables, if they are on a server.
+    server: Option<cluster::Database>,
     /// How many seconds there are between two scans: so many that tests rest on what is watched.
     check: u32,
     /// What the runner's configuration says of the log.
@@ -67,6 +75,16 @@ pub(crate) fn wait_until(what: &str, mut is: impl FnMut() -> bool) {
 impl Rig {
     /// Lays out an installation and starts its platform.
     pub(crate) fn new() -> Rig {
+        let is_served = std::env::var(VARIABLE.0).is_ok_and(|value| value == VARIABLE.1);
+        Rig::with(is_served.then(cluster::Database::new))
+    }
+
+    /// Lays out an installation with its tables on a server, and starts its platform.
+    pub(crate) fn on_postgres() -> Rig {
+        Rig::with(Some(cluster::Database::new()))
+    }
+
+    fn with(server: Option<cluster::Database>) -> Rig {
         // The sockets of GnuPG's agent must fit into 108 bytes.
         let folder = tempfile::Builder::new().prefix("mig").tempdir_in("/tmp").unwrap();
         let key = Key::generate(&folder.path().join("g"), "Rig <rig@localhost>");
@@ -78,6 +96,7 @@ impl Rig {
             key,
             address: String::new(),
             folder,
+            server,
             check: 3600,
             logging: "mode = stdout\n".to_owned(),
             client: String::new(),
@@ -86,6 +105,7 @@ impl Rig {
         let init = Command::new(env!("CARGO_BIN_EXE_mig-standalone"))
             .args(["init", rig.path("p").to_str().unwrap()])
             .args(["--key", rig.path("key.asc").to_str().unwrap()])
+            .args(rig.server.iter().flat_map(|server| ["--database".to_owned(), server.url()]))
             .output()
             .unwrap();
         assert!(init.status.success(), "{init:?}");
@@ -184,7 +204,15 @@ impl Rig {
 
     /// Returns the platform's tables.
     pub(crate) fn database(&self) -> Database {
-        Database::open(&self.path("p/data/mig.db"))
+        match &self.server {
+            Some(server) => Database::on(server.connect()),
+            None => Database::open(&self.path("p/data/mig.db")),
+        }
+    }
+
+    /// Lets nobody use the tables on the server, or everybody again.
+    pub(crate) fn close_database(&self, is_closed: bool) {
+        self.server.as_ref().unwrap().close(is_closed);
     }
 
     /// Starts the runner and waits until it is ready.

@@ -14,8 +14,11 @@
 
 mod connect;
 mod failure;
+#[cfg(test)]
+mod tests;
 mod value;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -49,7 +52,7 @@ pub(super) struct Postgres {
     server: Server,
     certificates: Option<Vec<u8>>,
     client: Option<Client>,
-    /// The statements of `queries/` that this connection knows.
+    /// The statements of `queries/` that this connection knows, by their texts.
     prepared: HashMap<&'static str, Statement>,
     transaction: Transaction,
     /// When the server answered last.
@@ -143,16 +146,19 @@ impl Postgres {
 
     /// Returns the statement of a query; one of `queries/` is prepared once.
     fn statement(&mut self, query: &Query) -> Result<Statement, DataError> {
-        let is_fixed = matches!(query.text, std::borrow::Cow::Borrowed(_));
         // First of all, as a new connection knows no statement of the old one.
         self.client(query.name)?;
-        if let Some(known) = self.prepared.get(query.name).filter(|_| is_fixed) {
+        let fixed = match query.text {
+            Cow::Borrowed(text) => Some(text),
+            Cow::Owned(_) => None,
+        };
+        if let Some(known) = fixed.and_then(|text| self.prepared.get(text)) {
             return Ok(known.clone());
         }
         let prepared = self.client(query.name)?.prepare(&query.text);
         let statement = self.noted(query.name, prepared)?;
-        if is_fixed {
-            self.prepared.insert(query.name, statement.clone());
+        if let Some(text) = fixed {
+            self.prepared.insert(text, statement.clone());
         }
         Ok(statement)
     }

@@ -14,7 +14,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -83,13 +83,29 @@ impl Cluster {
 
     /// Starts a server with these settings, each `NAME=VALUE`.
     pub(crate) fn start(settings: &[&str]) -> Cluster {
-        let folder = tempfile::Builder::new().prefix("migpg").tempdir_in("/tmp").unwrap().keep();
-        if let Some((user, group)) = servant() {
-            chown(&folder, Some(user), Some(group)).unwrap();
-        }
+        let folder = Cluster::folder_of_its_own();
+        Cluster::start_in(folder, settings.iter().map(|setting| (*setting).to_owned()).collect())
+    }
+
+    /// Starts a server that shows this certificate to who asks for it.
+    pub(crate) fn protected(certificate: &str, key: &str) -> Cluster {
+        let folder = Cluster::folder_of_its_own();
+        let own = |name: &str, from: &str| {
+            let path = folder.join(name);
+            fs::write(&path, fs::read(from).unwrap()).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            give_away(&path);
+            path.display().to_string()
+        };
+        let (certificate, key) = (own("crt", certificate), own("key", key));
+        let settings = ["ssl=on".to_owned(), format!("ssl_cert_file={certificate}")];
+        let key = format!("ssl_key_file={key}");
+        Cluster::start_in(folder, settings.into_iter().chain([key]).collect())
+    }
+
+    fn start_in(folder: PathBuf, settings: Vec<String>) -> Cluster {
         let password = folder.join("password");
         fs::write(&password, PASSWORD).unwrap();
-        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
         let mut cluster = Cluster { folder, port: 0, settings, watch: None };
         let initdb = cluster
             .command("initdb")
@@ -107,6 +123,12 @@ impl Cluster {
             }
         }
         panic!("no server on any of {PORTS_MAX} ports: {}", cluster.log());
+    }
+
+    fn folder_of_its_own() -> PathBuf {
+        let folder = tempfile::Builder::new().prefix("migpg").tempdir_in("/tmp").unwrap().keep();
+        give_away(&folder);
+        folder
     }
 
     /// Starts the server where it was before; tells whether the port was still free.
@@ -181,7 +203,7 @@ impl Cluster {
         line.extend(["-h", "127.0.0.1", "-F", "-p"].map(str::to_owned));
         line.extend([self.port.to_string(), "-k".to_owned()]);
         line.push(self.folder.to_str().unwrap().to_owned());
-        let usual = ["full_page_writes=off", "synchronous_commit=off", "shared_buffers=16MB"];
+        let usual = ["full_page_writes=off", "shared_buffers=16MB"];
         for setting in usual.into_iter().chain(self.settings.iter().map(String::as_str)) {
             line.extend(["-c".to_owned(), setting.to_owned()]);
         }
@@ -225,6 +247,25 @@ impl Database {
     /// Connects to it beside the program that is tested.
     pub(crate) fn connect(&self) -> Client {
         self.cluster.connect(&self.name, USER)
+    }
+
+    /// Lets nobody in, and ends the connections that there are; or lets everybody in again.
+    pub(crate) fn close(&self, is_closed: bool) {
+        let Database { name, cluster } = self;
+        let allow = format!("alter database {name} with allow_connections {}", !is_closed);
+        let end = format!(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}' and {is_closed}"
+        );
+        // One after the other: the first of them is seen by others only when it is over.
+        let mut client = cluster.connect("postgres", USER);
+        client.batch_execute(&allow).unwrap();
+        client.batch_execute(&end).unwrap();
+    }
+
+    /// Returns the URL that leads to it.
+    pub(crate) fn url(&self) -> String {
+        let folder = self.cluster.folder.display().to_string().replace('/', "%2F");
+        format!("postgres://{USER}@{folder}:{}/{}", self.cluster.port, self.name)
     }
 
     /// Returns the section of a configuration that leads to it.
@@ -285,6 +326,13 @@ fn servant() -> Option<(u32, u32)> {
     Some(
         find("postgres").or_else(|| find("nobody")).expect("neither postgres nor nobody is a user"),
     )
+}
+
+/// Gives a file to whom the server serves.
+fn give_away(path: &Path) {
+    if let Some((user, group)) = servant() {
+        chown(path, Some(user), Some(group)).unwrap();
+    }
 }
 
 /// Returns a port that was free a moment ago.

@@ -1,5 +1,6 @@
 //! Tables to test with, on each database.
 
+#[expect(dead_code, reason = "the integration tests use the rest")]
 pub(crate) mod cluster;
 
 use std::path::Path;

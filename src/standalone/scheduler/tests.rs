@@ -162,6 +162,9 @@ pub(super) fn action(target: &str) -> ActionRow {
 }
 
 on_each_database!(
+    commands_to_others_wait_for_their_end,
+    an_agent_that_is_silent_is_idle_and_then_offline,
+    what_is_over_is_kept_as_long_as_it_is_to_be,
     an_action_goes_through_its_folders,
     an_action_waits_for_its_time,
     an_action_that_is_found_too_late_is_invalid,
@@ -309,9 +312,8 @@ fn a_file_that_is_no_entry_is_left_alone_and_holds_nobody_up(kind: Kind) {
     assert_eq!(rig.scheduler.told.len(), 1);
 }
 
-#[test]
-fn commands_to_others_wait_for_their_end() {
-    let mut rig = Rig::new();
+fn commands_to_others_wait_for_their_end(kind: Kind) {
+    let mut rig = Rig::new(kind);
     let other = AgentRow { id: Id::new(6), queueloc: "linux.other".to_owned(), ..agent() };
     rig.store.upsert_agent(&other).unwrap();
     rig.collect_after(0);
@@ -326,9 +328,8 @@ fn commands_to_others_wait_for_their_end() {
     assert_eq!((of(CommandStatus::Success), of(CommandStatus::Expired)), (1, 1));
 }
 
-#[test]
-fn an_agent_that_is_silent_is_idle_and_then_offline() {
-    let mut rig = Rig::new();
+fn an_agent_that_is_silent_is_idle_and_then_offline(kind: Kind) {
+    let mut rig = Rig::new(kind);
     for (seconds, status) in [(2999, "online"), (3001, "idle"), (36_001, "offline")] {
         rig.collect_after(seconds);
         assert_eq!(rig.store.agent(agent().id).unwrap().unwrap().status, status, "{seconds}");
@@ -336,9 +337,8 @@ fn an_agent_that_is_silent_is_idle_and_then_offline() {
     assert_eq!(rig.store.disappeared_endpoints().unwrap(), 1);
 }
 
-#[test]
-fn what_is_over_is_kept_as_long_as_it_is_to_be() {
-    let mut rig = Rig::new();
+fn what_is_over_is_kept_as_long_as_it_is_to_be(kind: Kind) {
+    let mut rig = Rig::new(kind);
     let days = |days: i64| noon() + SignedDuration::from_hours(24 * days);
     let late = ActionRow { expireafter: days(400), ..action("1=1") };
     let (bad, waits) = (Id::new(8), Id::new(9));

@@ -55,3 +55,15 @@ pub(super) fn of(exchange: &Exchange) -> Option<&'static Mend> {
     assert!(cases.next().is_none(), "{} is a case of two", exchange.label);
     case
 }
+
+/// The manual.
+const PAGE: &str = include_str!("../../../../man/mig-standalone.8");
+
+#[test]
+fn the_manual_lists_the_same_differences() {
+    let (_, rows) = PAGE.split_once(".It Em asked of the API ").unwrap();
+    let rows = rows.lines().skip(1).take_while(|line| !line.starts_with(".It Em "));
+    let described: Vec<Vec<&str>> =
+        rows.map(|row| row.strip_prefix(".It ").unwrap().split(" Ta ").collect()).collect();
+    assert_eq!(described, MENDS.map(|mend| mend.row.to_vec()));
+}

@@ -10,15 +10,14 @@ use super::recording::Thing;
 /// The investigator of nearly all recordings.
 const RUNNER: i64 = 1;
 
-/// Writes an action, of which all or only a part was told, with its signatures.
-pub(super) fn write_action(action: &Thing, is_whole: bool, sql: &mut String) {
+/// Returns the row of an action, of which all or only a part was told, with its signatures.
+pub(super) fn action(action: &Thing, is_whole: bool) -> String {
     let id = action.id();
     let status = if is_whole { action.text("status") } else { "completed".to_owned() };
     let json = |name| quoted(action.raw(name));
     let at = |name| time(action.time(name));
-    writeln!(
-        sql,
-        "insert into actions values ({id}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 2, {});",
+    let mut sql = format!(
+        "insert into actions values ({id}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 2, {});\n",
         quoted(&action.text("name")),
         quoted(&action.text("target")),
         json("description"),
@@ -31,8 +30,7 @@ pub(super) fn write_action(action: &Thing, is_whole: bool, sql: &mut String) {
         at("lastupdatetime"),
         quoted(&status),
         json("pgpsignatures"),
-    )
-    .unwrap();
+    );
     // An action that was just accepted does not say who signed it.
     let mut signers: Vec<i64> = action.things("investigators").iter().map(Thing::id).collect();
     if signers.is_empty() {
@@ -41,32 +39,32 @@ pub(super) fn write_action(action: &Thing, is_whole: bool, sql: &mut String) {
     for signer in signers {
         writeln!(sql, "insert into signatures values ({id}, {signer}, 's');").unwrap();
     }
+    sql
 }
 
-/// Writes a command with its status at the moment.
-pub(super) fn write_command(command: &Thing, status: &str, sql: &mut String) {
-    writeln!(
-        sql,
-        "insert into commands values ({}, {}, {}, {}, {}, {}, {});",
+/// Returns the row of a command, up to its status, which is the last column.
+pub(super) fn command(command: &Thing) -> String {
+    format!(
+        "insert into commands (id, actionid, agentid, results, starttime, finishtime, status) \
+         values ({}, {}, {}, {}, {}, {}, ",
         command.id(),
         command.thing("action").id(),
         command.thing("agent").id(),
-        quoted(status),
         quoted(command.raw("results")),
         time(command.time("starttime")),
         time(command.time("finishtime")),
     )
-    .unwrap();
 }
 
-/// Writes an agent with its status at the moment.
-pub(super) fn write_agent(agent: &Thing, is_whole: bool, status: &str, sql: &mut String) {
+/// Returns the row of an agent, up to its status, which is the last column.
+pub(super) fn agent(agent: &Thing, is_whole: bool) -> String {
     let id = agent.id();
     let queueloc = if is_whole { agent.text("queueloc") } else { format!("linux.{id}") };
     let at = |name| time(agent.time(name));
-    writeln!(
-        sql,
-        "insert into agents values ({id}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, '');",
+    format!(
+        "insert into agents (id, name, queueloc, mode, version, pid, starttime, destructiontime, \
+         heartbeattime, refreshtime, environment, tags, loadername, status) \
+         values ({id}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, '', ",
         quoted(&agent.text("name")),
         quoted(&queueloc),
         quoted(&agent.text("mode")),
@@ -76,11 +74,9 @@ pub(super) fn write_agent(agent: &Thing, is_whole: bool, status: &str, sql: &mut
         at("destructiontime"),
         at("heartbeatts"),
         at("refreshts"),
-        quoted(status),
         quoted(agent.raw("environment")),
         quoted(agent.raw("tags")),
     )
-    .unwrap();
 }
 
 /// Returns a text as it stands in a statement.

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::ground::Ground;
 use super::recording::{Exchange, Thing};
-use super::rows::{bits, quoted, time, write_action, write_agent, write_command};
+use super::rows::{self, bits, quoted, time};
 
 /// The agent that nearly all recorded commands were sent to.
 const AGENT: i64 = 28_052_712_325_126;
@@ -28,15 +28,23 @@ struct Told {
     thing: Thing,
     /// Whether all was told: a command tells less of its action and its agent.
     is_whole: bool,
+    /// When the thing began, if it had; what stands for "never" is long ago.
+    begin: Timestamp,
+    /// The action, if it is a command.
+    action: i64,
+    /// Its row; that of a command or an agent ends before its status.
+    row: String,
 }
 
 impl Told {
     /// Tells whether the thing was there at a time before it was told of.
     fn had_begun(&self, now: Timestamp) -> bool {
-        let begin = ["starttime", "createdat"].into_iter().find(|name| self.thing.has(name));
-        let begin = begin.map(|name| self.thing.time(name));
-        // What stands for "never" is long ago.
-        begin.is_some_and(|begin| begin <= now && begin.as_second() > 0)
+        self.begin <= now && self.begin.as_second() > 0
+    }
+
+    /// Returns the row of a command or an agent with this status.
+    fn with_status(&self, status: &str) -> String {
+        format!("{}{});\n", self.row, quoted(status))
     }
 }
 
@@ -58,7 +66,11 @@ impl World {
                 let thing = || Thing::read(value.get());
                 match name.as_str() {
                     "command" => world.hear_command(place, exchange.time, thing()),
-                    "agent" => hear(&mut world.agents, place, exchange.time, thing(), true),
+                    "agent" => {
+                        let (thing, agents) = (thing(), &mut world.agents);
+                        let row = rows::agent(&thing, true);
+                        hear(agents, place, exchange.time, thing, true, row);
+                    }
                     "action" => world.hear_action(place, exchange.time, thing(), true),
                     name if name.starts_with("action ID") => {
                         world.hear_action(place, exchange.time, thing(), true);
@@ -72,15 +84,19 @@ impl World {
 
     fn hear_action(&mut self, place: usize, time: Timestamp, thing: Thing, is_whole: bool) {
         for investigator in thing.things("investigators") {
-            hear(&mut self.investigators, place, time, investigator, true);
+            hear(&mut self.investigators, place, time, investigator, true, String::new());
         }
-        hear(&mut self.actions, place, time, thing, is_whole);
+        let row = rows::action(&thing, is_whole);
+        hear(&mut self.actions, place, time, thing, is_whole, row);
     }
 
     fn hear_command(&mut self, place: usize, time: Timestamp, thing: Thing) {
         self.hear_action(place, time, thing.thing("action"), false);
-        hear(&mut self.agents, place, time, thing.thing("agent"), false);
-        hear(&mut self.commands, place, time, thing, true);
+        let agent = thing.thing("agent");
+        let row = rows::agent(&agent, false);
+        hear(&mut self.agents, place, time, agent, false, row);
+        let row = rows::command(&thing);
+        hear(&mut self.commands, place, time, thing, true, row);
     }
 
     /// Returns the fingerprint of an investigator.
@@ -97,11 +113,9 @@ impl World {
         }
         let (actions, commands) = (moment.actions(), moment.commands());
         moment.write_agents(&commands, &mut sql);
-        for (action, is_whole) in actions.values() {
-            write_action(action, *is_whole, &mut sql);
-        }
+        sql.extend(actions.values().map(|told| told.row.as_str()));
         for (command, status) in &commands {
-            write_command(command, status, &mut sql);
+            sql.push_str(&command.with_status(status));
         }
         moment.write_counted(&actions, &commands, &mut sql);
         sql.push_str("commit;\n");
@@ -138,8 +152,12 @@ fn hear(
     time: Timestamp,
     thing: Thing,
     is_whole: bool,
+    row: String,
 ) {
-    all.entry(thing.id()).or_default().push(Told { time, exchange, thing, is_whole });
+    let begin = if thing.has("starttime") { thing.time("starttime") } else { Timestamp::MIN };
+    let action = if thing.has("action") { thing.thing("action").id() } else { 0 };
+    let told = Told { time, exchange, is_whole, begin, action, row, thing };
+    all.entry(told.thing.id()).or_default().push(told);
 }
 
 /// The world when a request came.
@@ -164,11 +182,11 @@ impl Moment<'_> {
         of_whole(true).or_else(|| of_whole(false)).or_else(|| told.iter().find(is_own))
     }
 
-    fn actions(&self) -> BTreeMap<i64, (&Thing, bool)> {
+    fn actions(&self) -> BTreeMap<i64, &Told> {
         let mut actions = BTreeMap::new();
         for (id, told) in &self.world.actions {
             if let Some(told) = self.last(told) {
-                actions.insert(*id, (&told.thing, told.is_whole));
+                actions.insert(*id, told);
             }
         }
         actions
@@ -195,7 +213,7 @@ impl Moment<'_> {
     }
 
     /// Returns the commands that were there, each with its status at the moment.
-    fn commands(&self) -> Vec<(&Thing, String)> {
+    fn commands(&self) -> Vec<(&Told, String)> {
         let told = self.world.commands.values().filter_map(|told| self.last(told));
         let (own, others): (Vec<&Told>, Vec<&Told>) =
             told.partition(|told| told.exchange == self.place);
@@ -204,7 +222,7 @@ impl Moment<'_> {
         let statuses =
             own.iter().map(|told| (told, true)).chain(others.iter().map(|told| (told, false)));
         for (told, is_own) in statuses {
-            let (action, mut status) = (told.thing.thing("action").id(), told.thing.text("status"));
+            let (action, mut status) = (told.action, told.thing.text("status"));
             if let Some(left) = left.entry(action).or_insert_with(|| self.counters(action)) {
                 match left.iter().position(|one| *one == status) {
                     Some(place) => drop(left.remove(place)),
@@ -215,7 +233,7 @@ impl Moment<'_> {
                     },
                 }
             }
-            commands.push((&told.thing, status));
+            commands.push((*told, status));
         }
         commands
     }
@@ -223,16 +241,14 @@ impl Moment<'_> {
     /// Writes the commands that an answer counts and that none ever told of.
     fn write_counted(
         &self,
-        actions: &BTreeMap<i64, (&Thing, bool)>,
-        commands: &[(&Thing, String)],
+        actions: &BTreeMap<i64, &Told>,
+        commands: &[(&Told, String)],
         sql: &mut String,
     ) {
         let mut id = COUNTED_IDS;
-        for (action, (thing, _)) in actions {
+        for (action, told) in actions {
             let Some(mut counted) = self.counters(*action) else { continue };
-            for (_, status) in
-                commands.iter().filter(|(command, _)| command.thing("action").id() == *action)
-            {
+            for (_, status) in commands.iter().filter(|(command, _)| command.action == *action) {
                 let place = counted.iter().position(|one| one == status).unwrap();
                 counted.remove(place);
             }
@@ -242,7 +258,7 @@ impl Moment<'_> {
                     sql,
                     "insert into commands values ({id}, {action}, {AGENT}, {}, '[]', {at}, {at});",
                     quoted(&status),
-                    at = time(thing.time("validfrom"))
+                    at = time(told.thing.time("validfrom"))
                 )
                 .unwrap();
             }
@@ -250,10 +266,10 @@ impl Moment<'_> {
     }
 
     /// Writes the agents; what a dashboard counts is made so.
-    fn write_agents(&self, commands: &[(&Thing, String)], sql: &mut String) {
+    fn write_agents(&self, commands: &[(&Told, String)], sql: &mut String) {
         let mut live = self.counted_agents();
         let mut wanted: BTreeSet<i64> = BTreeSet::from([AGENT]);
-        wanted.extend(commands.iter().map(|(command, _)| command.thing("agent").id()));
+        wanted.extend(commands.iter().map(|(command, _)| command.thing.thing("agent").id()));
         for (id, told) in &self.world.agents {
             let told = match self.last(told) {
                 Some(told) => told,
@@ -270,7 +286,7 @@ impl Moment<'_> {
                 None if !told.is_whole => "offline".to_owned(),
                 None => told.thing.text("status"),
             };
-            write_agent(&told.thing, told.is_whole, &status, sql);
+            sql.push_str(&told.with_status(&status));
         }
         assert!(live.is_none_or(|live| live.is_empty()), "{} counts others", self.exchange.label);
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests make and read files of their own")]
 
 mod replay;
+mod tools;
 mod tree;
 
 use std::path::Path;

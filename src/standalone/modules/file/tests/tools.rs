@@ -1,0 +1,147 @@
+//! The module against the host's own tools, over the same tree.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::super::run;
+use super::tree::Tree;
+use crate::clock::{Clock, SystemClock};
+
+/// The parts of the tree without links and without names that are no text: tools judge a
+/// link by itself, the module by what it leads to.
+const PARTS: [&str; 7] = ["plain", "sizes", "modes", "mtimes", "many", "deep", "long"];
+
+/// How many different sums are looked for.
+const SUMS: usize = 3;
+/// Those of them whose files are small.
+const SMALL_PARTS: [&str; 4] = ["plain", "modes", "many", "deep"];
+
+struct Host {
+    tree: Tree,
+    parts: &'static [&'static str],
+}
+
+impl Host {
+    /// Returns a host whose tools look at these parts of the tree.
+    fn new(parts: &'static [&'static str]) -> Host {
+        Host { tree: Tree::new(), parts }
+    }
+
+    fn parts(&self) -> Vec<PathBuf> {
+        self.parts.iter().map(|part| self.tree.root.join(part)).collect()
+    }
+
+    /// Returns the entries that the module has for a search.
+    fn entries(&self, mut search: Value) -> Vec<Value> {
+        search["paths"] = json!(self.parts());
+        search["options"]["matchall"] = json!(true);
+        let parameters = json!({"searches": {"s": search}}).to_string();
+        let result = run(serde_json::from_str(&parameters).unwrap(), SystemClock.now()).unwrap();
+        let result = serde_json::to_value(result).unwrap();
+        assert_eq!(result["errors"], Value::Null, "{result}");
+        result["elements"]["s"].as_array().unwrap().clone()
+    }
+
+    /// Returns the files that the module finds.
+    fn found(&self, search: Value) -> BTreeSet<String> {
+        let entries = self.entries(search);
+        let files = entries.iter().map(|entry| entry["file"].as_str().unwrap().to_owned());
+        files.filter(|file| !file.is_empty()).collect()
+    }
+
+    /// Returns the lines that a tool writes, given the parts of the tree after `before`.
+    fn told(&self, tool: &str, before: &[&str], after: &[&str]) -> BTreeSet<String> {
+        let mut command = Command::new(tool);
+        command.args(before).args(self.parts()).args(after).env("LC_ALL", "C");
+        let output = command.output().unwrap_or_else(|error| panic!("{tool}: {error}"));
+        String::from_utf8(output.stdout).unwrap().lines().map(ToOwned::to_owned).collect()
+    }
+
+    fn find(&self, conditions: &[&str]) -> BTreeSet<String> {
+        let conditions: Vec<&str> = [conditions, &["-type", "f"]].concat();
+        self.told("find", &[], &conditions)
+    }
+}
+
+#[test]
+fn find_finds_the_same_files() {
+    let host = Host::new(&PARTS);
+    let cases: [(Value, &[&str]); 10] = [
+        (json!({"names": ["."]}), &[]),
+        (json!({"names": ["^f"]}), &["-name", "f*"]),
+        (json!({"names": ["!^f"]}), &["-not", "-name", "f*"]),
+        (json!({"names": ["[0-9]$"]}), &["-name", "*[0-9]"]),
+        (json!({"sizes": [">1k"]}), &["-size", "+1023c"]),
+        (json!({"sizes": ["<1k"]}), &["-size", "-1025c"]),
+        (json!({"modes": ["^u"]}), &["-perm", "-4000"]),
+        (json!({"modes": ["r..$"]}), &["-perm", "-004"]),
+        (json!({"mtimes": ["<1d"]}), &["-mmin", "-1440"]),
+        (json!({"names": ["."], "options": {"maxdepth": 2}}), &["-maxdepth", "2"]),
+    ];
+    for (search, conditions) in cases {
+        let told = host.find(conditions);
+        assert!(!told.is_empty(), "{conditions:?} tells nothing");
+        assert!(conditions.is_empty() || told.len() < host.find(&[]).len(), "{conditions:?}");
+        assert_eq!(host.found(search.clone()), told, "{search}");
+    }
+}
+
+#[test]
+fn grep_finds_the_same_lines() {
+    let host = Host::new(&SMALL_PARTS);
+    for pattern in ["a", "^root", "[0-9]+$", "nosuchtext"] {
+        let found = host.found(json!({"contents": [pattern]}));
+        let told = host.told("grep", &["-rlEa", "--devices=skip", "-e", pattern], &[]);
+        assert_eq!(found, told, "{pattern}");
+        let found = host.found(json!({"contents": [format!("!{pattern}")]}));
+        let told = host.told("grep", &["-rLEa", "--devices=skip", "-e", pattern], &[]);
+        assert_eq!(found, told, "!{pattern}");
+    }
+}
+
+/// Returns the sums that a tool has of all files, by file.
+fn sums(host: &Host, tool: &[&str]) -> BTreeMap<String, String> {
+    let (program, arguments) = tool.split_first().unwrap();
+    let files = host.find(&[]);
+    let output = Command::new(program).args(arguments).args(&files).output().unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let pair = |line: &str| {
+        let (sum, file) = line.split_once(' ').unwrap();
+        (file.trim_start_matches([' ', '*']).to_owned(), sum.to_uppercase())
+    };
+    lines.lines().map(pair).collect()
+}
+
+#[test]
+fn sums_are_those_of_the_host() {
+    let host = Host::new(&SMALL_PARTS);
+    let sha256 = sums(&host, &["sha256sum"]);
+    let entries = host.entries(json!({"names": ["."], "options": {"returnsha256": true}}));
+    let returned: BTreeMap<String, String> = entries
+        .iter()
+        .map(|entry| {
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            (text(&entry["file"]), text(&entry["fileinfo"]["sha256"]))
+        })
+        .collect();
+    assert_eq!(returned, sha256);
+    for (filter, tool) in [
+        ("md5", &["md5sum"][..]),
+        ("sha1", &["sha1sum"]),
+        ("sha2", &["sha256sum"]),
+        ("sha2", &["sha384sum"]),
+        ("sha2", &["sha512sum"]),
+        ("sha3", &["openssl", "dgst", "-r", "-sha3-256"]),
+        ("sha3", &["openssl", "dgst", "-r", "-sha3-512"]),
+    ] {
+        let sums = sums(&host, tool);
+        for sum in sums.values().collect::<BTreeSet<_>>().into_iter().take(SUMS) {
+            let same = sums.iter().filter(|(_, other)| *other == sum);
+            let same: BTreeSet<String> = same.map(|(file, _)| file.clone()).collect();
+            assert_eq!(host.found(json!({filter: [sum]})), same, "{tool:?} {sum}");
+        }
+    }
+}
