@@ -25,8 +25,8 @@ pub(crate) const VARIABLES: [&str; 7] = [
 
 /// Every variable that `mig-data` reads itself, as its manual lists them.
 #[cfg(feature = "data")]
-pub(crate) const DATA_VARIABLES: [&str; 5] =
-    ["PGPASSWORD", "PGPASSFILE", "HOME", "GNUPGHOME", "NO_COLOR"];
+pub(crate) const DATA_VARIABLES: [&str; 6] =
+    ["PGPASSWORD", "PGPASSFILE", "HOME", "GNUPGHOME", "TMPDIR", "NO_COLOR"];
 #[cfg(not(feature = "data"))]
 const DATA_VARIABLES: [&str; 0] = [];
 
@@ -56,7 +56,7 @@ pub(crate) fn search_path() -> OsString {
 }
 
 /// Returns where the user wants temporary folders to be.
-#[cfg(feature = "standalone")]
+#[cfg(feature = "data")]
 pub(crate) fn temporary() -> Option<PathBuf> {
     read("TMPDIR").map(PathBuf::from)
 }

@@ -69,6 +69,7 @@ fn signed(investigator: i64) -> Signed {
 const ALL: Page = Page { limit: 100, offset: 0 };
 
 on_each_database!(
+    an_api_key_belongs_to_one_who_is_active,
     an_action_comes_back_as_it_was_but_for_nanoseconds,
     an_action_signed_twice_by_one_leaves_nothing_behind,
     a_command_is_answered_once,
@@ -260,4 +261,21 @@ fn an_agent_that_is_not_heard_turns_idle_and_is_still_asked(kind: Kind) {
     assert_eq!(store.live_agents().unwrap()[0].status, "idle");
     store.upsert_agent(&agent(5)).unwrap();
     assert_eq!(store.agent_at("linux.5").unwrap().unwrap().status, "online");
+}
+
+fn an_api_key_belongs_to_one_who_is_active(kind: Kind) {
+    let (_tables, store) = filled(kind);
+    let (key, other) = (ApiKey::make().unwrap(), ApiKey::make().unwrap());
+    let owner = |key: &ApiKey| store.investigator_with_key(key).unwrap().map(|owner| owner.name);
+    assert_eq!(owner(&key), None);
+    let later = time("2026-11-23T00:00:00Z");
+    assert!(store.set_api_key(Id::new(1), &key, later).unwrap());
+    assert!(!store.set_api_key(Id::new(2), &other, later).unwrap(), "nobody has this number");
+    assert_eq!((owner(&key).as_deref(), owner(&other)), (Some("bob"), None));
+    assert_eq!(store.investigator("ABCD").unwrap().unwrap().lastmodified, later);
+    // Another key takes its place.
+    store.set_api_key(Id::new(1), &other, later).unwrap();
+    assert_eq!((owner(&key), owner(&other).as_deref()), (None, Some("bob")));
+    store.set_investigator_status(Id::new(1), InvestigatorStatus::Disabled, later).unwrap();
+    assert_eq!(owner(&other), None);
 }

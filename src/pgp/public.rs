@@ -82,7 +82,7 @@ impl PublicKey {
         home: &Path,
         fingerprint: &Fingerprint,
     ) -> Result<Option<Vec<u8>>, PublicKeyError> {
-        if !home.exists() {
+        if !home.is_dir() {
             return Ok(None);
         }
         let mut armored = Vec::new();
@@ -94,7 +94,8 @@ impl PublicKey {
         Ok(Some(armored).filter(|armored| !armored.is_empty()))
     }
 
-    /// Reads the one key in an armored text. GnuPG needs a `home` to work in, and changes nothing there.
+    /// Reads the one key in an armored text. GnuPG needs a `home` to work in, which must be there, and
+    /// imports nothing into it.
     ///
     /// # Errors
     /// There is not exactly one key, or the platform would not take its signatures.

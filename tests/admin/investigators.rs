@@ -1,7 +1,7 @@
 //! `investigator`: added with a key that is looked at, shown, disabled, given an API key.
 
 use super::{Admin, Kind, fails, on_each_database};
-use crate::home::Said;
+use crate::home::{Said, names};
 
 on_each_database!(
     an_investigator_is_added_shown_and_disabled,
@@ -154,6 +154,19 @@ fn a_fingerprint_is_enough_and_the_key_may_follow(kind: Kind) {
         admin.json(&["investigator", "show", "--json", "Ann"])["publickey"],
         admin.home.read("bob.asc")
     );
+}
+
+#[test]
+fn a_key_is_read_where_there_is_no_gnupg_home() {
+    let admin = Admin::new(Kind::File);
+    let bob = key(&admin, "bob.asc", "rsa2048", "never");
+    std::fs::create_dir(admin.home.path("t")).unwrap();
+    let add = ["-c", "a.cfg", "investigator", "add", "Bob", "--key", "bob.asc"];
+    let mut command = admin.command(&add);
+    let said = Said::by(command.env("GNUPGHOME", "none").env("TMPDIR", admin.home.path("t")));
+    assert!(said.exit == 0 && said.out.contains(&bob), "{said:?}");
+    assert!(!admin.home.path("none").exists());
+    assert_eq!(names(&admin.home.path("t")), [""; 0]);
 }
 
 fn an_api_key_is_shown_once_and_kept_as_the_platform_keeps_it(kind: Kind) {

@@ -1,8 +1,9 @@
 //! `investigator add`: a new one, whose key is looked at first.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::called;
+use super::home::Home;
 use crate::chain::{excerpt, is_unsafe};
 use crate::cli::data::failure::DataFailure;
 use crate::cli::data::place::{Source, disk};
@@ -88,10 +89,9 @@ impl Add {
 
     /// Reads the key that the command line names.
     fn found(&self) -> Result<Found, Failure> {
-        let home = env::gnupg_home().unwrap_or_else(|| PathBuf::from("/nonexistent"));
         if let Some(file) = &self.key {
             let armored = disk().read(file, KEY_BYTES_MAX).map_err(Failure::Input)?;
-            let key = read(&home, &armored, &file.display().to_string())?;
+            let key = read(&armored, &file.display().to_string())?;
             return Ok(Found { fingerprint: key.fingerprint, armored });
         }
         // One of the two is there: the command line demands it.
@@ -99,6 +99,7 @@ impl Add {
         let fingerprint = Fingerprint::parse(text).ok_or_else(|| DataFailure::Fingerprint {
             text: excerpt(text, SHOWN_BYTES_MAX).into_owned(),
         })?;
+        let home = env::gnupg_home().unwrap_or_default();
         let place = format!("the GnuPG home {}", home.display());
         let exported = PublicKey::export(&home, &fingerprint)
             .map_err(|source| DataFailure::Key { place: place.clone(), source })?;
@@ -106,14 +107,15 @@ impl Add {
             return Ok(Found { fingerprint, armored: Vec::new() });
         };
         // A subkey's fingerprint finds its key, too; the platform knows keys by their primary one.
-        let key = read(&home, &armored, &place)?;
+        let key = read(&armored, &place)?;
         Ok(Found { fingerprint: key.fingerprint, armored })
     }
 }
 
-fn read(home: &Path, armored: &[u8], place: &str) -> Result<PublicKey, DataFailure> {
-    PublicKey::read(home, armored)
-        .map_err(|source| DataFailure::Key { place: place.to_owned(), source })
+fn read(armored: &[u8], place: &str) -> Result<PublicKey, Failure> {
+    let home = Home::make()?;
+    let key = PublicKey::read(home.path(), armored);
+    key.map_err(|source| DataFailure::Key { place: place.to_owned(), source }.into())
 }
 
 /// Gives an investigator who is known by the fingerprint alone the key; refuses one who has it.

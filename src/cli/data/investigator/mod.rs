@@ -3,6 +3,7 @@
 mod acl;
 mod add;
 mod change;
+mod home;
 mod list;
 
 use super::failure::DataFailure;
