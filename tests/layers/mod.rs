@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use source::{Import, Source};
 
 /// The modules and their layers: imports go down.
-const LAYERS: [(&str, u8); 25] = [
+const LAYERS: [(&str, u8); 26] = [
     ("bin", 6),
     ("cli", 6),
     ("daemon", 5),
@@ -27,6 +27,7 @@ const LAYERS: [(&str, u8); 25] = [
     ("watch", 3),
     ("logging", 3),
     ("metrics", 3),
+    ("manager", 3),
     ("data", 3),
     ("config", 2),
     ("schedule", 2),
@@ -43,7 +44,7 @@ const LAYERS: [(&str, u8); 25] = [
 ];
 
 /// Crates, or parts of them, and the only modules that use them; the longest one that fits counts.
-const PINS: [(&str, &[&str]); 32] = [
+const PINS: [(&str, &[&str]); 31] = [
     ("axum", &["standalone/server"]),
     ("chrono", &["schedule"]),
     ("clap", &["cli", "data/cli"]),
@@ -70,7 +71,6 @@ const PINS: [(&str, &[&str]); 32] = [
     ("rustix::system", &["cli", "logging"]),
     ("rustix::thread", &["standalone/modules"]),
     ("saffron", &["schedule"]),
-    ("sd_notify", &["daemon"]),
     ("signal_hook", &["cli/standalone", "daemon"]),
     ("slog_term", &["logging"]),
     ("sqlparser", &["standalone"]),

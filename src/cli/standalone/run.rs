@@ -15,6 +15,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::logging::{LogFormat, LogTarget, LoggingConfig};
 use crate::exit::Exit;
 use crate::logging::Log;
+use crate::manager::Manager;
 use crate::standalone::Platform;
 use crate::standalone::config::{PATH, StandaloneConfig};
 
@@ -43,6 +44,9 @@ impl Run {
         let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(deaf)?;
         let program = super::program()?;
         let platform = Platform::start(&config, program, clock, &log.root)?;
+        let manager = Manager::at(env::manager(), &log.root);
+        platform.watched_by(manager.pulse())?;
+        manager.ready(&format!("the API is at {}", platform.url()));
         signals.forever().next();
         // A second signal ends the process at once, as it does without a handler.
         for signal in [SIGTERM, SIGINT] {
@@ -50,6 +54,7 @@ impl Run {
             signal_hook::flag::register_conditional_default(signal, asked).map_err(deaf)?;
         }
         slog::info!(log.root, "platform stops");
+        manager.stopping();
         platform.stop()?;
         Ok(Exit::Done)
     }
