@@ -21,7 +21,8 @@
 //! ```
 //!
 //! Beside the runner, in the same crate: a MIG platform for one host, so that nobody needs servers
-//! to try it (`standalone`), and MIG's tables (`data`).
+//! to try it (`standalone`), and MIG's tables with the command that looks after them (`data`,
+//! `cli::data`). So there are three programs: `mig-runner`, `mig-standalone` and `mig-data`.
 //!
 //! # Layers
 //!
@@ -86,4 +87,11 @@ pub fn mig_runner() -> ExitCode {
 #[must_use]
 pub fn mig_standalone() -> ExitCode {
     cli::standalone::main()
+}
+
+/// Runs `mig-data` with the arguments of this process.
+#[cfg(feature = "data")]
+#[must_use]
+pub fn mig_data() -> ExitCode {
+    cli::data::main()
 }

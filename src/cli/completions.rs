@@ -1,6 +1,6 @@
 //! `completions`: what a shell needs to complete our command lines.
 
-use clap::{CommandFactory, ValueEnum};
+use clap::{Command, CommandFactory, ValueEnum};
 use clap_complete::{Shell, generate};
 
 use super::failure::Failure;
@@ -21,9 +21,12 @@ pub(crate) struct Completions {
 
 /// The shells whose completions are tried in the tests.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Known {
+pub(crate) enum Known {
+    /// GNU Bash.
     Bash,
+    /// The Z shell.
     Zsh,
+    /// The friendly one.
     Fish,
 }
 
@@ -33,12 +36,21 @@ impl Completions {
     /// # Errors
     /// They cannot be written.
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let shell = match self.shell {
+        self.shell.complete(Arguments::command())
+    }
+}
+
+impl Known {
+    /// Prints what the shell needs to complete a program's command lines.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn complete(self, mut command: Command) -> Result<Exit, Failure> {
+        let shell = match self {
             Known::Bash => Shell::Bash,
             Known::Zsh => Shell::Zsh,
             Known::Fish => Shell::Fish,
         };
-        let mut command = Arguments::command();
         let name = command.get_name().to_owned();
         let mut script = Vec::new();
         generate(shell, &mut command, name, &mut script);

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+#[cfg(feature = "data")]
+use crate::config::secret::Secret;
 use crate::manager::Address;
 
 /// Every variable that this program reads itself, as the manual lists them.
@@ -26,8 +28,17 @@ pub(crate) const VARIABLES: [&str; 10] = [
     "NO_COLOR",
 ];
 
+/// Every variable that `mig-data` reads itself, as its manual lists them.
+#[cfg(feature = "data")]
+pub(crate) const DATA_VARIABLES: [&str; 4] = ["PGPASSWORD", "PGPASSFILE", "HOME", "GNUPGHOME"];
+#[cfg(not(feature = "data"))]
+const DATA_VARIABLES: [&str; 0] = [];
+
 fn read(name: &str) -> Option<OsString> {
-    debug_assert!(VARIABLES.contains(&name), "{name} is not in the manual");
+    debug_assert!(
+        VARIABLES.contains(&name) || DATA_VARIABLES.contains(&name),
+        "{name} is not in the manual"
+    );
     variable(name)
 }
 
@@ -92,4 +103,16 @@ fn number(text: OsString) -> Option<u64> {
 /// Tells whether the user minds colours, as <https://no-color.org> has it.
 pub(crate) fn no_color() -> bool {
     read("NO_COLOR").is_some()
+}
+
+/// Returns what the environment says about the passwords of PostgreSQL's servers. One that is no
+/// text is passed over: no server has such a password.
+#[cfg(feature = "data")]
+pub(crate) fn postgres_credentials() -> crate::data::Credentials {
+    let password = read("PGPASSWORD").and_then(|password| password.into_string().ok());
+    crate::data::Credentials {
+        password: password.map(Secret::from),
+        file: read("PGPASSFILE").map(PathBuf::from),
+        usual_file: home().map(|home| home.join(".pgpass")),
+    }
 }

@@ -17,13 +17,15 @@ use crate::pgp::KeyError;
 use crate::schedule::ScheduleError;
 use crate::spool::SpoolError;
 
+#[cfg(feature = "data")]
+use super::data::DataFailure;
 #[cfg(feature = "standalone")]
-use super::standalone::TrialError;
+use super::standalone::{self, TrialError};
 use super::template::TemplateError;
 #[cfg(feature = "standalone")]
 use crate::standalone::module::RunError;
 #[cfg(feature = "standalone")]
-use crate::standalone::{PlatformError, SpoolError as PlatformSpoolError};
+use crate::standalone::PlatformError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -223,6 +225,10 @@ pub(crate) enum Failure {
         /// What else would help.
         hints: Vec<String>,
     },
+    /// A command of `mig-data` failed.
+    #[cfg(feature = "data")]
+    #[error(transparent)]
+    Data(#[from] DataFailure),
     /// The system refused something basic.
     #[error("cannot {doing}")]
     System {
@@ -270,6 +276,8 @@ impl Failure {
             ],
             #[cfg(feature = "standalone")]
             Failure::Explained { hints, .. } => hints.clone(),
+            #[cfg(feature = "data")]
+            Failure::Data(failure) => failure.hints(),
             _ => Vec::new(),
         }
     }
@@ -340,8 +348,10 @@ impl Failure {
             Failure::NoStandalone { .. } => Exit::Unavailable,
             #[cfg(feature = "standalone")]
             Failure::NoPlatform { .. } => Exit::Config,
+            #[cfg(feature = "data")]
+            Failure::Data(failure) => failure.exit(),
             #[cfg(feature = "standalone")]
-            Failure::Platform(error) => platform(error),
+            Failure::Platform(error) => standalone::exit(error),
             #[cfg(feature = "standalone")]
             Failure::Module(_) => Exit::Data,
             #[cfg(feature = "standalone")]
@@ -365,24 +375,8 @@ fn spool(error: &SpoolError) -> Exit {
     }
 }
 
-#[cfg(feature = "standalone")]
-fn platform(error: &PlatformError) -> Exit {
-    match error {
-        PlatformError::Busy { .. } | PlatformError::Spool(PlatformSpoolError::Locked { .. }) => {
-            Exit::Locked
-        }
-        PlatformError::Known { .. } | PlatformError::Key { .. } => Exit::Data,
-        PlatformError::Disk(error) => disk(error),
-        PlatformError::Data(_)
-        | PlatformError::Spool(_)
-        | PlatformError::Recover { .. }
-        | PlatformError::Listen { .. }
-        | PlatformError::Agent(_)
-        | PlatformError::Thread { .. } => Exit::System,
-    }
-}
-
-fn disk(error: &DiskError) -> Exit {
+/// Returns how a program ends whose disk failed.
+pub(crate) fn disk(error: &DiskError) -> Exit {
     match error.kind() {
         io::ErrorKind::PermissionDenied => Exit::Permission,
         io::ErrorKind::AlreadyExists

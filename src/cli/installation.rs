@@ -67,6 +67,16 @@ impl Text {
     }
 }
 
+impl Text {
+    /// Refuses a file with a secret that others can read; root may use everybody's.
+    #[cfg(feature = "data")]
+    pub(crate) fn check_hidden(&self) -> Result<(), Failure> {
+        let user = if guard::user() == 0 { self.meta.owner } else { guard::user() };
+        guard::secret(&self.path, &self.meta, user)
+            .map_err(|fault| Failure::Distrusted { faults: vec![fault] })
+    }
+}
+
 impl Installation {
     /// Reads the configuration `file`.
     ///

@@ -10,6 +10,8 @@
 mod action;
 mod check;
 mod completions;
+#[cfg(feature = "data")]
+pub(crate) mod data;
 mod env;
 mod failure;
 mod follow;
@@ -17,6 +19,7 @@ mod hand;
 mod init;
 mod installation;
 mod key;
+mod layout;
 #[cfg(test)]
 mod manual;
 mod next;

@@ -55,6 +55,12 @@ impl Reader {
         Reader { document: dialect::read(text), asked: Vec::new() }
     }
 
+    /// Tells whether the text has a section of this name.
+    #[cfg(feature = "data")]
+    pub(crate) fn has_section(&self, name: &str) -> bool {
+        self.document.headers.iter().any(|header| header.name == name)
+    }
+
     /// Reads one section with `read`. A section is asked for once, with all its keys.
     pub(crate) fn section<T>(
         &mut self,
@@ -71,6 +77,19 @@ impl Reader {
     pub(crate) fn finish<T>(mut self, file: &Path, settings: Option<T>) -> Result<T, ConfigError> {
         let unknown = self.unknown();
         self.document.faults.extend(unknown);
+        match settings {
+            Some(settings) if self.document.faults.is_empty() => Ok(settings),
+            _ => Err(ConfigError::new(file, self.document.faults)),
+        }
+    }
+
+    /// As [`Reader::finish`] for a file that others read too: what nobody asked for is theirs.
+    #[cfg(feature = "data")]
+    pub(crate) fn finish_part<T>(
+        self,
+        file: &Path,
+        settings: Option<T>,
+    ) -> Result<T, ConfigError> {
         match settings {
             Some(settings) if self.document.faults.is_empty() => Ok(settings),
             _ => Err(ConfigError::new(file, self.document.faults)),

@@ -32,6 +32,16 @@ pub(crate) enum ActionStatus {
 }
 
 impl ActionStatus {
+    /// Every status, in the order in which an action has them.
+    pub(crate) const ALL: [ActionStatus; 6] = [
+        ActionStatus::Pending,
+        ActionStatus::Scheduled,
+        ActionStatus::Preparing,
+        ActionStatus::Inflight,
+        ActionStatus::Completed,
+        ActionStatus::Invalid,
+    ];
+
     /// Returns the status as the platform writes it.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -109,7 +119,8 @@ impl Counters {
     }
 }
 
-fn read(mut row: Row) -> Result<ActionRow, DataError> {
+/// Reads a row with all columns, in the order of the table.
+pub(super) fn read(mut row: Row) -> Result<ActionRow, DataError> {
     Ok(ActionRow {
         id: row.id()?,
         name: row.text()?,

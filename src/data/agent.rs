@@ -58,7 +58,8 @@ pub(crate) struct AgentRow {
     pub(crate) loadername: String,
 }
 
-fn read(mut row: Row) -> Result<AgentRow, DataError> {
+/// Reads a row with all columns, in the order of the table.
+pub(super) fn read(mut row: Row) -> Result<AgentRow, DataError> {
     Ok(AgentRow {
         id: row.id()?,
         name: row.text()?,

@@ -5,9 +5,11 @@
 //! is all that stands behind this trait.
 
 use std::fmt;
+use std::ops::ControlFlow;
 
 use jiff::{Timestamp, Unit};
 
+use super::schema::Schema;
 use super::{DataError, Id};
 
 /// A query: its name for messages, and its text.
@@ -24,7 +26,13 @@ macro_rules! query {
     ($name:literal) => {
         $crate::data::database::Query {
             name: $name,
-            text: include_str!(concat!("queries/", $name, ".sql")).into(),
+            text: include_str!(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/src/data/queries/",
+                $name,
+                ".sql"
+            ))
+            .into(),
         }
     };
 }
@@ -88,22 +96,56 @@ pub(crate) struct Dialect {
     pub(super) like: &'static str,
     /// The condition that one of a command's results has the flag `foundanything` as in `{}`.
     pub(super) found: fn(flag: bool) -> &'static str,
+    /// The statements that make the tables.
+    pub(super) tables: fn() -> String,
+    /// Whether it knows who may do what.
+    pub(super) has_roles: bool,
+}
+
+/// What a transaction is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// It will write.
+    Write,
+    /// It cannot write.
+    Read,
+    /// It cannot write, and is done by the role that evaluates targets, where there are roles.
+    ReadAsTarget,
 }
 
 /// A connection to a database.
 pub(crate) trait Database: fmt::Debug + Send {
     /// Runs a statement; returns the number of rows that it changed.
     fn run(&mut self, query: &Query, values: &[Value]) -> Result<u64, DataError>;
-    /// Runs a query; returns its rows.
-    fn rows(&mut self, query: &Query, values: &[Value]) -> Result<Vec<Row>, DataError>;
-    /// Begins a transaction that will write.
-    fn begin(&mut self) -> Result<(), DataError>;
+    /// Runs a query and hands over its rows, one after the other, as long as they are wanted.
+    fn visit(
+        &mut self,
+        query: &Query,
+        values: &[Value],
+        visit: &mut dyn FnMut(Row) -> ControlFlow<()>,
+    ) -> Result<(), DataError>;
+    /// Runs statements that have no values and no answer; `name` is what they do.
+    fn batch(&mut self, name: &'static str, text: &str) -> Result<(), DataError>;
+    /// Begins a transaction.
+    fn begin(&mut self, access: Access) -> Result<(), DataError>;
     /// Makes what was done since `begin` durable.
     fn commit(&mut self) -> Result<(), DataError>;
     /// Forgets what was done since `begin`.
     fn rollback(&mut self) -> Result<(), DataError>;
     /// Returns how it differs from others.
     fn dialect(&self) -> Dialect;
+    /// Returns the tables that it has.
+    fn schema(&mut self) -> Result<Schema, DataError>;
+
+    /// Runs a query; returns its rows.
+    fn rows(&mut self, query: &Query, values: &[Value]) -> Result<Vec<Row>, DataError> {
+        let mut rows = Vec::new();
+        self.visit(query, values, &mut |row| {
+            rows.push(row);
+            ControlFlow::Continue(())
+        })?;
+        Ok(rows)
+    }
 }
 
 /// A row of an answer; its columns are taken from first to last.

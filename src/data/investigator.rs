@@ -5,54 +5,27 @@
 use jiff::Timestamp;
 
 use super::database::query;
-use super::{DataError, Id, Row, Store};
+use super::{DataError, Id, Permissions, Row, Store};
 
-/// Something that the API does only for those who may.
+/// The name of the scheduler's own investigator, whose key ends agents that are one too many.
+pub(crate) const SCHEDULER: &str = "migscheduler";
+
+/// Whether an investigator counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Permission {
-    /// Searches.
-    Search,
-    /// Reads an action.
-    Action,
-    /// Posts an action.
-    ActionCreate,
-    /// Reads a command.
-    Command,
-    /// Reads an agent.
-    Agent,
-    /// Reads the dashboard.
-    Dashboard,
+pub(crate) enum InvestigatorStatus {
+    /// What this one signs counts.
+    Active,
+    /// It does not.
+    Disabled,
 }
 
-/// What an investigator may do: a bit for each thing, as the platform keeps them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Permissions(i64);
-
-impl Permissions {
-    /// All that a runner needs.
-    pub(crate) const RUNNER: Permissions = Permissions(63);
-
-    /// Returns the permissions that have these bits.
-    pub(crate) const fn new(bits: i64) -> Permissions {
-        Permissions(bits)
-    }
-
-    /// Returns the bits.
-    pub(crate) const fn bits(self) -> i64 {
-        self.0
-    }
-
-    /// Tells whether this is permitted.
-    pub(crate) fn allow(self, permission: Permission) -> bool {
-        let bit = match permission {
-            Permission::Search => 1,
-            Permission::Action => 2,
-            Permission::ActionCreate => 4,
-            Permission::Command => 8,
-            Permission::Agent => 16,
-            Permission::Dashboard => 32,
-        };
-        self.0 & bit != 0
+impl InvestigatorStatus {
+    /// Returns the status as the platform writes it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            InvestigatorStatus::Active => "active",
+            InvestigatorStatus::Disabled => "disabled",
+        }
     }
 }
 
@@ -80,7 +53,7 @@ pub(crate) struct InvestigatorRow {
 impl InvestigatorRow {
     /// Tells whether what this investigator signs counts.
     pub(crate) fn is_active(&self) -> bool {
-        self.status == "active"
+        self.status == InvestigatorStatus::Active.as_str()
     }
 }
 
@@ -125,6 +98,11 @@ impl Store {
         self.one(&query!("investigator_by_fingerprint"), &[fingerprint.into()], read)
     }
 
+    /// Returns the investigator with this number.
+    pub(crate) fn investigator_by_id(&self, id: Id) -> Result<Option<InvestigatorRow>, DataError> {
+        self.one(&query!("investigator_by_id"), &[id.into()], read)
+    }
+
     /// Returns all investigators.
     pub(crate) fn investigators(&self) -> Result<Vec<InvestigatorRow>, DataError> {
         self.all(&query!("investigators"), &[], read)
@@ -133,5 +111,35 @@ impl Store {
     /// Returns those who signed an action.
     pub(crate) fn signers(&self, action: Id) -> Result<Vec<InvestigatorRow>, DataError> {
         self.all(&query!("signers"), &[action.into()], read)
+    }
+
+    /// Returns the investigators with this name, which need not be one.
+    pub(crate) fn investigators_named(
+        &self,
+        name: &str,
+    ) -> Result<Vec<InvestigatorRow>, DataError> {
+        self.all(&query!("investigators_by_name"), &[name.into()], read)
+    }
+
+    /// Notes whether an investigator counts; tells whether that is new.
+    pub(crate) fn set_investigator_status(
+        &self,
+        id: Id,
+        status: InvestigatorStatus,
+        now: Timestamp,
+    ) -> Result<bool, DataError> {
+        let values = [id.into(), status.as_str().into(), now.into()];
+        Ok(self.run(&query!("set_investigator_status"), &values)? > 0)
+    }
+
+    /// Gives an investigator whose key was not there the key; tells whether it was not.
+    pub(crate) fn set_investigator_key(
+        &self,
+        id: Id,
+        publickey: &[u8],
+        now: Timestamp,
+    ) -> Result<bool, DataError> {
+        let values = [id.into(), publickey.into(), now.into()];
+        Ok(self.run(&query!("set_investigator_key"), &values)? > 0)
     }
 }

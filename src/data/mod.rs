@@ -2,8 +2,8 @@
 //!
 //! The tables are the platform's own, `schema.sql`; the queries are files of
 //! `queries/`, one text each for every database. A [`Store`] gives them names. What
-//! a database does its own way stands behind [`database::Database`]; [`sqlite`] is
-//! the one that needs no server.
+//! a database does its own way stands behind [`database::Database`]: [`sqlite`] needs no
+//! server, [`postgres`] is the platform's own.
 //!
 //! **Invariants.** A method that writes has written durably when it returns, or
 //! has changed nothing: what belongs together is one transaction. A command is
@@ -14,30 +14,49 @@
 
 mod action;
 mod agent;
+mod apikey;
 mod command;
 mod database;
 mod filter;
+mod fleet;
 mod id;
 mod investigator;
+mod pages;
+mod password;
+mod permissions;
+mod postgres;
+mod progress;
+pub(crate) mod schema;
+mod server;
 mod sqlite;
 
 use std::error::Error;
+use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub(crate) use action::{ActionRow, ActionStatus, Counters, NEVER_FINISHED, NEVER_STARTED, Signed};
 pub(crate) use agent::{AgentRow, AgentStatus};
+pub(crate) use apikey::ApiKey;
 pub(crate) use command::{CommandRow, CommandStatus};
-use database::{Database, Query, Row, Value, query};
+use database::{Access, Database, Query, Row, Value, query};
 pub(crate) use filter::{Filter, Page};
+pub(crate) use fleet::{Double, Silent};
 pub(crate) use id::{Id, Ids};
-pub(crate) use investigator::{InvestigatorRow, Permission, Permissions};
+pub(crate) use investigator::{InvestigatorRow, InvestigatorStatus, SCHEDULER};
+pub(crate) use pages::Pages;
+pub(crate) use password::Credentials;
+pub(crate) use permissions::{Permission, Permissions};
+use postgres::Postgres;
+pub(crate) use progress::Answer;
+pub(crate) use server::{Server, SslMode, UrlError};
 use sqlite::Sqlite;
 
 use crate::disk::{Disk, DiskError};
 
-/// The tables, as they are made where they are missing.
-pub(crate) const SCHEMA: &str = include_str!("schema.sql");
+/// The longest file of certificates that is read.
+const CERTIFICATES_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Why data cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +81,48 @@ pub(crate) enum DataError {
         path: PathBuf,
         /// What the database says.
         source: Box<dyn Error + Send + Sync>,
+    },
+    /// The server cannot be reached, or does not let us in.
+    #[error("cannot use database {server}")]
+    Connect {
+        /// The database and its server.
+        server: String,
+        /// What the server or the way to it says.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The connection went.
+    #[error("lost database {server} in query {query}")]
+    Lost {
+        /// The database and its server.
+        server: String,
+        /// The query's name.
+        query: &'static str,
+        /// What the server or the way to it says.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// We may not act as the role that evaluates targets, or there is none.
+    #[error(
+        "cannot act as role {role}: mig-data schema init --roles makes it, and grant {role} to … lets others act as it"
+    )]
+    Role {
+        /// The role.
+        role: &'static str,
+        /// What the server says.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// A file with passwords holds something else.
+    #[error("{}:{line}: a line is HOST:PORT:NAME:USER:PASSWORD", path.display())]
+    Passwords {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// The system has no random source.
+    #[error("cannot draw what nobody can guess")]
+    Chance {
+        /// What the system says.
+        source: io::Error,
     },
     /// A later version of this program made it.
     #[error("{} has tables of version {version}, which this program does not know: use the later one", path.display())]
@@ -114,6 +175,23 @@ impl Store {
         Ok(Store(Mutex::new(Box::new(Sqlite::open(path)?))))
     }
 
+    /// Opens the SQLite file at `path`, which exists, for reading only: it stays as it is.
+    pub(crate) fn look(disk: &Disk, path: &Path) -> Result<Store, DataError> {
+        if disk.find(path)?.is_some_and(|meta| meta.mode & 0o077 != 0) {
+            return Err(DataError::Permissions { path: path.to_owned() });
+        }
+        Ok(Store(Mutex::new(Box::new(Sqlite::look(path)?))))
+    }
+
+    /// Connects to the tables on a server. It makes none: that is [`Store::init_schema`].
+    pub(crate) fn connect(disk: &Disk, server: &Server) -> Result<Store, DataError> {
+        let certificates = match &server.sslrootcert {
+            Some(path) => Some(disk.read(path, CERTIFICATES_BYTES_MAX)?),
+            None => None,
+        };
+        Ok(Store(Mutex::new(Box::new(Postgres::open(server, certificates)?))))
+    }
+
     /// Returns the highest id that any action, command or agent has.
     pub(crate) fn highest_id(&self) -> Result<Id, DataError> {
         let rows = self.rows(&query!("highest_id"), &[])?;
@@ -142,6 +220,32 @@ impl Store {
         self.rows(query, values)?.into_iter().map(read).collect()
     }
 
+    /// Hands over the rows of an answer one after the other, each made into a `T`, so that
+    /// they are never all in memory. While this goes on nobody else can use the store.
+    ///
+    /// # Errors
+    /// The query's, or the first one of `visit`, after which no more rows are asked for.
+    fn each<T, E: From<DataError>>(
+        &self,
+        query: &Query,
+        values: &[Value],
+        read: fn(Row) -> Result<T, DataError>,
+        mut visit: impl FnMut(T) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut seen = Ok(());
+        self.database().visit(query, values, &mut |row| match read(row)
+            .map_err(E::from)
+            .and_then(&mut visit)
+        {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                seen = Err(error);
+                ControlFlow::Break(())
+            }
+        })?;
+        seen
+    }
+
     /// Returns the first row of an answer, if there is one.
     fn one<T>(
         &self,
@@ -157,8 +261,33 @@ impl Store {
         &self,
         work: impl FnOnce(&mut dyn Database) -> Result<T, DataError>,
     ) -> Result<T, DataError> {
+        self.within(Access::Write, work)
+    }
+
+    /// Does `work` on tables that nobody changes meanwhile and that it cannot change itself.
+    fn reading<T>(
+        &self,
+        work: impl FnOnce(&mut dyn Database) -> Result<T, DataError>,
+    ) -> Result<T, DataError> {
+        self.within(Access::Read, work)
+    }
+
+    /// Does `work`, which evaluates a condition that somebody else wrote, so that it can neither
+    /// change anything nor read what is secret: where there are roles, as `migreadonly`.
+    fn reading_as_target<T>(
+        &self,
+        work: impl FnOnce(&mut dyn Database) -> Result<T, DataError>,
+    ) -> Result<T, DataError> {
+        self.within(Access::ReadAsTarget, work)
+    }
+
+    fn within<T>(
+        &self,
+        access: Access,
+        work: impl FnOnce(&mut dyn Database) -> Result<T, DataError>,
+    ) -> Result<T, DataError> {
         let mut database = self.database();
-        database.begin()?;
+        database.begin(access)?;
         match work(database.as_mut()) {
             Ok(value) => {
                 database.commit()?;

@@ -4,15 +4,17 @@
 //! `synchronous = FULL`. The file is private to its owner; SQLite gives its log
 //! and index the permissions of the file itself.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode, ToSql, ffi, types::ToSqlOutput};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, ffi, types::ToSqlOutput};
 
-use super::database::{Database, Dialect, Query, Row, Value};
-use super::{DataError, SCHEMA};
+use super::DataError;
+use super::database::{Access, Database, Dialect, Query, Row, Value, query};
+use super::schema::{self, Schema};
 
 /// How long another connection may hold the file before a statement gives up.
 const BUSY_SPAN: Duration = Duration::from_secs(10);
@@ -36,18 +38,35 @@ impl Sqlite {
         {
             connection.pragma_update(None, name, value).map_err(fail)?;
         }
-        let version: i64 =
-            connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fail)?;
-        if version > VERSION {
-            return Err(DataError::Version { path: path.to_owned(), version });
-        }
-        connection.execute_batch(SCHEMA).map_err(fail)?;
+        check_version(&connection, path)?;
+        connection.execute_batch(&schema::for_sqlite()).map_err(fail)?;
         connection.pragma_update(None, "user_version", VERSION).map_err(fail)?;
+        Ok(Sqlite(connection))
+    }
+
+    /// Opens the file at `path`, which exists, for reading only: it stays as it is.
+    pub(super) fn look(path: &Path) -> Result<Sqlite, DataError> {
+        let fail = |source| DataError::Open { path: path.to_owned(), source: Box::new(source) };
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
+        connection.busy_timeout(BUSY_SPAN).map_err(fail)?;
+        check_version(&connection, path)?;
         Ok(Sqlite(connection))
     }
 
     fn simple(&self, statement: &'static str) -> Result<(), DataError> {
         self.0.execute_batch(statement).map_err(|error| failed(statement, error))
+    }
+}
+
+/// Refuses a file that a later version of this program made.
+fn check_version(connection: &Connection, path: &Path) -> Result<(), DataError> {
+    let version: i64 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(|source| DataError::Open { path: path.to_owned(), source: Box::new(source) })?;
+    match version > VERSION {
+        true => Err(DataError::Version { path: path.to_owned(), version }),
+        false => Ok(()),
     }
 }
 
@@ -116,35 +135,59 @@ impl Database for Sqlite {
         Ok(u64::try_from(changed).unwrap_or(u64::MAX))
     }
 
-    fn rows(&mut self, query: &Query, values: &[Value]) -> Result<Vec<Row>, DataError> {
+    fn visit(
+        &mut self,
+        query: &Query,
+        values: &[Value],
+        visit: &mut dyn FnMut(Row) -> ControlFlow<()>,
+    ) -> Result<(), DataError> {
         let fail = |error| failed(query.name, error);
         let mut statement = self.0.prepare_cached(&native(query)).map_err(fail)?;
         let columns = statement.column_count();
         let mut found = statement.query(rusqlite::params_from_iter(values)).map_err(fail)?;
-        let mut rows = Vec::new();
         while let Some(row) = found.next().map_err(fail)? {
             let values: Result<Vec<Value>, _> =
                 (0..columns).map(|column| row.get_ref(column).map(read)).collect();
-            rows.push(Row::new(query.name, values.map_err(fail)?));
+            if visit(Row::new(query.name, values.map_err(fail)?)).is_break() {
+                break;
+            }
         }
-        Ok(rows)
+        Ok(())
     }
 
-    fn begin(&mut self) -> Result<(), DataError> {
-        // Taken at once, so that a transaction never fails for a lock in the middle.
-        self.simple("begin immediate")
+    fn batch(&mut self, name: &'static str, text: &str) -> Result<(), DataError> {
+        self.0.execute_batch(text).map_err(|error| failed(name, error))
+    }
+
+    fn begin(&mut self, access: Access) -> Result<(), DataError> {
+        match access {
+            // Taken at once, so that a transaction never fails for a lock in the middle.
+            Access::Write => self.simple("begin immediate"),
+            Access::Read | Access::ReadAsTarget => {
+                self.simple("pragma query_only = on")?;
+                self.simple("begin")
+            }
+        }
     }
 
     fn commit(&mut self) -> Result<(), DataError> {
-        self.simple("commit")
+        self.simple("commit")?;
+        self.simple("pragma query_only = off")
     }
 
     fn rollback(&mut self) -> Result<(), DataError> {
-        self.simple("rollback")
+        self.simple("rollback")?;
+        self.simple("pragma query_only = off")
     }
 
     fn dialect(&self) -> Dialect {
-        Dialect { like: "like", found }
+        Dialect { like: "like", found, tables: schema::for_sqlite, has_roles: false }
+    }
+
+    fn schema(&mut self) -> Result<Schema, DataError> {
+        let rows = self.rows(&query!("catalogue_texts"), &[])?;
+        let texts: Result<Vec<String>, _> = rows.into_iter().map(|mut row| row.text()).collect();
+        Ok(Schema::parse(&texts?.join("\n")))
     }
 }
 

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use super::*;
 use crate::disk::{HAND_PREFIX, RealFs};
 
-const NOON: &str = "2026-11-22T12:00:00.123456789Z";
+pub(super) const NOON: &str = "2026-11-22T12:00:00.123456789Z";
 
-fn time(text: &str) -> Timestamp {
+pub(super) fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn store() -> (tempfile::TempDir, Store) {
+pub(super) fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let store = reopen(&folder).unwrap();
     (folder, store)
@@ -24,7 +24,7 @@ fn reopen(folder: &tempfile::TempDir) -> Result<Store, DataError> {
     Store::open(&disk, &folder.path().join("mig.db"))
 }
 
-fn action(number: i64) -> ActionRow {
+pub(super) fn action(number: i64) -> ActionRow {
     ActionRow {
         id: Id::new(number),
         name: format!("a 100% _{number}"),
@@ -43,7 +43,7 @@ fn action(number: i64) -> ActionRow {
     }
 }
 
-fn agent(number: i64) -> AgentRow {
+pub(super) fn agent(number: i64) -> AgentRow {
     AgentRow {
         id: Id::new(number),
         name: "Host.example".to_owned(),
@@ -63,7 +63,7 @@ fn agent(number: i64) -> AgentRow {
 }
 
 /// A store with the investigator `bob`, whose number is 1, agent 5 and action 10, signed by bob.
-fn filled() -> (tempfile::TempDir, Store) {
+pub(super) fn filled() -> (tempfile::TempDir, Store) {
     let (folder, store) = store();
     store.insert_investigator("bob", "ABCD", b"key", Permissions::RUNNER, time(NOON)).unwrap();
     store.upsert_agent(&agent(5)).unwrap();

@@ -18,6 +18,8 @@ mod engine;
 #[cfg(any(test, feature = "standalone"))]
 mod generate;
 mod key;
+#[cfg(any(test, feature = "data"))]
+mod public;
 mod session;
 mod signer;
 #[cfg(any(test, feature = "standalone"))]
@@ -31,6 +33,8 @@ pub(crate) use generate::GenerateError;
 #[cfg(any(test, feature = "standalone"))]
 pub(crate) use generate::{NewKey, export, generate};
 pub(crate) use key::{Fingerprint, KeyError};
+#[cfg(any(test, feature = "data"))]
+pub(crate) use public::{PublicKey, PublicKeyError};
 pub(crate) use signer::Keyring;
 #[cfg(feature = "standalone")]
 pub(crate) use verify::VerifyError;

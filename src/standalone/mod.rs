@@ -28,7 +28,7 @@ mod scheduler;
 mod server;
 mod signers;
 mod spool;
-mod target;
+pub(crate) mod target;
 mod view;
 
 use std::io;

@@ -44,8 +44,9 @@ const LAYERS: [(&str, u8); 26] = [
 ];
 
 /// Crates, or parts of them, and the only modules that use them; the longest one that fits counts.
-const PINS: [(&str, &[&str]); 31] = [
+const PINS: [(&str, &[&str]); 34] = [
     ("axum", &["standalone/server"]),
+    ("bytes", &["data/postgres"]),
     ("chrono", &["schedule"]),
     ("clap", &["cli", "data/cli"]),
     ("clap_complete", &["cli"]),
@@ -55,9 +56,11 @@ const PINS: [(&str, &[&str]); 31] = [
     ("fs2", &["disk"]),
     ("gpgme", &["pgp"]),
     ("humantime", &["config"]),
+    ("native_tls", &["data/postgres"]),
     ("notify", &["watch"]),
-    ("pbkdf2", &["data"]),
-    ("postgres", &["data"]),
+    ("pbkdf2", &["data/apikey"]),
+    ("postgres", &["data/postgres"]),
+    ("postgres_native_tls", &["data/postgres"]),
     ("regex", &["standalone"]),
     ("reqwest", &["api"]),
     ("rusqlite", &["data"]),

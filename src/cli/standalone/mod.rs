@@ -14,11 +14,12 @@ use std::process::ExitCode;
 use clap::Parser;
 use signal_hook::low_level::emulate_default_handler;
 
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use super::output;
 use crate::disk::guard;
 use crate::exit::Exit;
 use crate::standalone::config::PATH;
+use crate::standalone::{PlatformError, SpoolError};
 use init::Init;
 use module::Module;
 use run::Run;
@@ -63,6 +64,23 @@ pub(crate) fn main() -> ExitCode {
         emulate_default_handler(signal).ok();
     }
     code
+}
+
+/// Returns how a program ends whose platform failed.
+pub(super) fn exit(error: &PlatformError) -> Exit {
+    match error {
+        PlatformError::Busy { .. } | PlatformError::Spool(SpoolError::Locked { .. }) => {
+            Exit::Locked
+        }
+        PlatformError::Known { .. } | PlatformError::Key { .. } => Exit::Data,
+        PlatformError::Disk(error) => failure::disk(error),
+        PlatformError::Data(_)
+        | PlatformError::Spool(_)
+        | PlatformError::Recover { .. }
+        | PlatformError::Listen { .. }
+        | PlatformError::Agent(_)
+        | PlatformError::Thread { .. } => Exit::System,
+    }
 }
 
 /// Returns the executable of this process.

@@ -1,4 +1,4 @@
-//! Who asks: the token of an investigator, really verified.
+//! Who asks: the token of an investigator, really verified, or an API key.
 //!
 //! A token is `1;TIME;NONCE;SIGNATURE`, signed over the three first parts and a
 //! line feed. It may be used until it ages out; who has overheard it has what its
@@ -10,7 +10,7 @@ use super::{Api, Refusal, Request};
 use crate::action::Time;
 use crate::chain::Chain;
 use crate::clock::elapsed;
-use crate::data::InvestigatorRow;
+use crate::data::{ApiKey, InvestigatorRow};
 
 /// The header with the token.
 const TOKEN: &str = "x-pgpauthorization";
@@ -32,9 +32,20 @@ impl Api {
             (Some(token), _) => {
                 self.bearer(token).map_err(|text| failed(&format!("verifySignedToken() -> {text}")))
             }
-            (None, Some(_)) => Err(failed("API key authentication failed")),
+            (None, Some(key)) => {
+                self.key_owner(key).ok_or_else(|| failed("API key authentication failed"))
+            }
             (None, None) => Err(Refusal::new(401, "Valid authentication header not found")),
         }
+    }
+
+    /// Returns the active investigator whose API key this is. As on the real platform it is not
+    /// said whether nobody has it or the database could not be asked.
+    fn key_owner(&self, key: &str) -> Option<InvestigatorRow> {
+        self.store.investigator_with_key(&ApiKey::sent(key)?).unwrap_or_else(|error| {
+            slog::error!(self.log, "cannot look for the owner of an API key"; "error" => %Chain(&error));
+            None
+        })
     }
 
     fn bearer(&self, token: &str) -> Result<InvestigatorRow, String> {

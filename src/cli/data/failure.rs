@@ -1,0 +1,222 @@
+//! Why a command of `mig-data` failed, and how the program ends then.
+
+use std::path::PathBuf;
+
+use crate::cli::failure::{Failure, disk};
+use crate::data::{DataError, Id, UrlError};
+use crate::disk::DiskError;
+use crate::exit::Exit;
+use crate::pgp::{Fingerprint, PublicKeyError};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DataFailure {
+    /// The database failed.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// There is no configuration, and nobody named a database.
+    #[error("there is no configuration at {}", path.display())]
+    Unconfigured {
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// There is no database yet.
+    #[error("there is no database at {}: `mig-data schema init` makes it, as mig-standalone does when it first starts", path.display())]
+    NoDatabase {
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// The file is another user's, whom alone it lets read it.
+    #[error("the database {} is user {owner}'s: run this command with `sudo -u '#{owner}'`", path.display())]
+    Owner {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+    },
+    /// The text names no database.
+    #[error("\"{text}\" names no database: write {form}")]
+    Url {
+        /// The text, safe to show.
+        text: String,
+        /// How one is named.
+        form: &'static str,
+    },
+    /// The URL of a server is none.
+    #[error(transparent)]
+    ServerUrl(UrlError),
+    /// Nobody can have been silent for longer than it is looked back.
+    #[error("--silent must be shorter than --seen")]
+    Spans,
+    /// A column that holds JSON does not.
+    #[error("agent {id} has an environment or tags that are no JSON")]
+    Json {
+        /// The agent.
+        id: Id,
+        /// Where not.
+        source: serde_json::Error,
+    },
+    /// A column that holds JSON does not.
+    #[error("action {id} has operations that are no JSON")]
+    Operations {
+        /// The action.
+        id: Id,
+        /// Where not.
+        source: serde_json::Error,
+    },
+    /// A target cannot be used.
+    #[error("cannot use this target")]
+    Target(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// There is no such action.
+    #[error("there is no action {id}: `mig-data actions` lists them")]
+    NoAction {
+        /// Its number.
+        id: Id,
+    },
+    /// There is no such investigator.
+    #[error("there is no investigator {who}: `mig-data investigator list` lists them")]
+    NoInvestigator {
+        /// The number, the fingerprint or the name.
+        who: String,
+    },
+    /// There are several of one name.
+    #[error("{} investigators are called {name}: name one by its number, {}", ids.len(), numbers(ids))]
+    Several {
+        /// The name.
+        name: String,
+        /// Their numbers.
+        ids: Vec<Id>,
+    },
+    /// Somebody has this key already.
+    #[error("investigator {name} ({id}) has the key {fingerprint} already")]
+    Known {
+        /// The key.
+        fingerprint: Fingerprint,
+        /// Whose it is.
+        name: String,
+        /// The number.
+        id: Id,
+    },
+    /// Somebody else added this key at the same moment.
+    #[error("an investigator with this key has just been added by somebody else")]
+    Raced,
+    /// A name cannot be used.
+    #[error("this cannot be an investigator's name: {why}")]
+    Name {
+        /// Why not.
+        why: &'static str,
+    },
+    /// The text is no fingerprint.
+    #[error("\"{text}\" is no fingerprint: it has 40 hexadecimal digits, as gpg --fingerprint shows them")]
+    Fingerprint {
+        /// The text, safe to show.
+        text: String,
+    },
+    /// A key cannot be used.
+    #[error("cannot use the key in {place}")]
+    Key {
+        /// Where it is.
+        place: String,
+        /// Why not.
+        source: PublicKeyError,
+    },
+    /// Without its own investigator the scheduler cannot work.
+    #[error("migscheduler is the scheduler's own investigator, which ends agents that are one too many: it stays as it is")]
+    Scheduler,
+    /// Nobody could run anything.
+    #[error("no action could have {minimum} signatures: there are {active} active investigators")]
+    Acl {
+        /// How many signatures are wanted.
+        minimum: u32,
+        /// How many there can be.
+        active: usize,
+    },
+    /// There is no spool.
+    #[error("{} is no scheduler's spool: {why}", path.display())]
+    NoSpool {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        why: &'static str,
+    },
+    /// The spool is another program's.
+    #[error("{} is a runner's spool: `mig-runner status` tells what is in it", path.display())]
+    RunnerSpool {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+fn numbers(ids: &[Id]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl DataFailure {
+    /// Returns what else would help.
+    pub(crate) fn hints(&self) -> Vec<String> {
+        match self {
+            DataFailure::Unconfigured { .. } => vec![
+                "for a configuration elsewhere:  mig-data -c FILE".to_owned(),
+                "for the database itself:        mig-data -d postgres://USER@HOST/mig".to_owned(),
+                "for a file of mig-standalone:   mig-data -d sqlite:DATA/mig.db".to_owned(),
+            ],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Returns how the program ends.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            DataFailure::Data(error) => data(error),
+            DataFailure::Unconfigured { .. } => Exit::Config,
+            DataFailure::Owner { .. } => Exit::Permission,
+            DataFailure::Url { .. } | DataFailure::ServerUrl(_) | DataFailure::Spans => Exit::Usage,
+            DataFailure::NoDatabase { .. }
+            | DataFailure::NoAction { .. }
+            | DataFailure::NoInvestigator { .. }
+            | DataFailure::NoSpool { .. } => Exit::NoInput,
+            DataFailure::Json { .. }
+            | DataFailure::Operations { .. }
+            | DataFailure::Target(_)
+            | DataFailure::Several { .. }
+            | DataFailure::Known { .. }
+            | DataFailure::Raced
+            | DataFailure::Name { .. }
+            | DataFailure::Fingerprint { .. }
+            | DataFailure::Scheduler
+            | DataFailure::Acl { .. }
+            | DataFailure::RunnerSpool { .. } => Exit::Data,
+            DataFailure::Key { source: PublicKeyError::Engine(_), .. } => Exit::Unavailable,
+            DataFailure::Key { .. } => Exit::Data,
+        }
+    }
+}
+
+/// Returns how a program ends whose database failed.
+fn data(error: &DataError) -> Exit {
+    match error {
+        DataError::File { source } => disk(source),
+        DataError::Permissions { .. } => Exit::Permission,
+        DataError::Open { .. } => Exit::Io,
+        DataError::Version { .. } => Exit::Config,
+        DataError::Connect { .. } | DataError::Lost { .. } | DataError::Query { .. } => {
+            Exit::Unavailable
+        }
+        DataError::Role { .. } => Exit::Permission,
+        DataError::Passwords { .. } => Exit::Config,
+        DataError::Chance { .. } => Exit::System,
+        DataError::Duplicate { .. } | DataError::Column { .. } => Exit::Data,
+    }
+}
+
+impl From<DiskError> for DataFailure {
+    fn from(error: DiskError) -> DataFailure {
+        DataFailure::Data(DataError::File { source: error })
+    }
+}
+
+impl From<DataError> for Failure {
+    fn from(error: DataError) -> Failure {
+        DataFailure::from(error).into()
+    }
+}

@@ -1,0 +1,78 @@
+//! `investigator disable`, `enable` and `apikey`.
+
+use super::{Who, called};
+use crate::cli::data::failure::DataFailure;
+use crate::cli::data::place::Source;
+use crate::cli::failure::Failure;
+use crate::cli::output;
+use crate::clock::{Clock, SystemClock};
+use crate::data::{ApiKey, DataError, InvestigatorStatus, SCHEDULER};
+use crate::exit::Exit;
+
+/// Take an investigator's rights; the real platform's API notices within five minutes
+#[derive(Debug, clap::Args)]
+pub(super) struct Disable {
+    #[command(flatten)]
+    who: Who,
+}
+
+/// Give a disabled investigator the rights back
+#[derive(Debug, clap::Args)]
+pub(super) struct Enable {
+    #[command(flatten)]
+    who: Who,
+}
+
+/// Make an API key; it is shown this once, and replaces one that is there
+#[derive(Debug, clap::Args)]
+pub(super) struct NewApiKey {
+    #[command(flatten)]
+    who: Who,
+}
+
+impl Disable {
+    /// Disables the investigator.
+    pub(super) fn run(&self, source: &Source) -> Result<Exit, Failure> {
+        set(&self.who, InvestigatorStatus::Disabled, source)
+    }
+}
+
+impl Enable {
+    /// Enables the investigator.
+    pub(super) fn run(&self, source: &Source) -> Result<Exit, Failure> {
+        set(&self.who, InvestigatorStatus::Active, source)
+    }
+}
+
+fn set(who: &Who, status: InvestigatorStatus, source: &Source) -> Result<Exit, Failure> {
+    let store = source.write()?;
+    let one = who.find(&store)?;
+    if one.name == SCHEDULER {
+        return Err(DataFailure::Scheduler.into());
+    }
+    let is_new = store.set_investigator_status(one.id, status, SystemClock.now())?;
+    let already = if is_new { "now" } else { "already" };
+    output::answer(format!("{} is {already} {}", called(&one), status.as_str()))?;
+    Ok(Exit::Done)
+}
+
+impl NewApiKey {
+    /// Makes the key.
+    pub(super) fn run(&self, source: &Source) -> Result<Exit, Failure> {
+        let store = source.write()?;
+        let one = self.who.find(&store)?;
+        if one.name == SCHEDULER {
+            return Err(DataFailure::Scheduler.into());
+        }
+        let key = ApiKey::make().map_err(|source| DataError::Chance { source })?;
+        if !store.set_api_key(one.id, &key, SystemClock.now())? {
+            return Err(DataFailure::NoInvestigator { who: called(&one) }.into());
+        }
+        output::answer(key.expose())?;
+        output::message(format!(
+            "{} now has this API key: it is shown this once; useapikeyauth in .migrc takes it",
+            called(&one)
+        ));
+        Ok(Exit::Done)
+    }
+}

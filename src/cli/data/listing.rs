@@ -1,0 +1,77 @@
+//! Rows as they come: a line each for people, or a JSON list for programs.
+
+use serde::Serialize;
+
+use crate::cli::failure::Failure;
+use crate::cli::output;
+use crate::exit::Exit;
+
+/// A row of a list.
+pub(super) trait Line: Serialize {
+    /// Returns the row as people are shown it.
+    fn line(&self) -> String;
+}
+
+/// How a list is told.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(super) struct Form {
+    /// As a JSON list, with all that is known
+    #[arg(long)]
+    json: bool,
+    /// Exit with status 1 if there is any, for monitors
+    #[arg(long)]
+    fail_if_any: bool,
+}
+
+/// A list that is being told.
+#[derive(Debug)]
+pub(super) struct Listing {
+    json: bool,
+    count: u64,
+}
+
+impl Listing {
+    /// Begins a list whose lines are headed by `head`.
+    pub(super) fn begin(json: bool, head: &str) -> Result<Listing, Failure> {
+        output::raw(&if json { "[".to_owned() } else { format!("{head}\n") })?;
+        Ok(Listing { json, count: 0 })
+    }
+
+    /// Tells a row.
+    pub(super) fn row(&mut self, row: &impl Line) -> Result<(), Failure> {
+        self.count += 1;
+        if !self.json {
+            return output::answer(row.line());
+        }
+        let comma = if self.count > 1 { "," } else { "" };
+        let text = serde_json::to_string(row).map_err(Failure::Encode)?;
+        output::raw(&format!("{comma}\n{text}"))
+    }
+
+    /// Ends the list; returns how many rows there were.
+    pub(super) fn end(self) -> Result<u64, Failure> {
+        if self.json {
+            output::raw(if self.count > 0 { "\n]\n" } else { "]\n" })?;
+        }
+        Ok(self.count)
+    }
+}
+
+impl Form {
+    /// Tells all rows, as they come.
+    pub(super) fn tell<R: Line, E>(
+        self,
+        head: &str,
+        rows: impl IntoIterator<Item = Result<R, E>>,
+    ) -> Result<Exit, Failure>
+    where
+        Failure: From<E>,
+    {
+        let mut listing = Listing::begin(self.json, head)?;
+        for row in rows {
+            listing.row(&row?)?;
+        }
+        let any = listing.end()? > 0;
+        Ok(if any && self.fail_if_any { Exit::Attention } else { Exit::Done })
+    }
+}

@@ -1,0 +1,102 @@
+//! The command line of `mig-data`: MIG's tables and the scheduler's spool, for those who look after
+//! a platform, the real one or the one for one host.
+//!
+//! **Invariants.** A command that only tells opens the database for reading only. One that writes
+//! does it in one transaction and says in one line what it has done. No secret is an argument.
+
+mod actions;
+mod agents;
+mod completions;
+mod failure;
+mod investigator;
+mod listing;
+mod place;
+mod schema;
+mod spool;
+mod target;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use super::failure::Failure;
+use super::output;
+use crate::disk::guard;
+use crate::exit::Exit;
+use actions::{Actions, Commands};
+use agents::Agents;
+use completions::Completions;
+pub(crate) use failure::DataFailure;
+use investigator::Investigator;
+use place::Source;
+use schema::Schema;
+use spool::Spool;
+
+/// MIG's data: tables, investigators, agents, actions, and the scheduler's spool.
+#[derive(Debug, Parser)]
+#[command(name = "mig-data", version, disable_help_subcommand = true)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+struct Arguments {
+    /// The platform's configuration: mig-standalone's, or the real scheduler's or API's
+    #[arg(short, long, value_name = "FILE", default_value = place::CONFIG_DEFAULT, global = true)]
+    config: PathBuf,
+    /// The database itself: postgres://USER@HOST[:PORT]/NAME[?sslmode=...] or sqlite:FILE
+    #[arg(short, long, value_name = "URL", conflicts_with = "config", global = true)]
+    database: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What is to be done.
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Schema(Schema),
+    Investigator(Investigator),
+    Agents(Agents),
+    Actions(Actions),
+    Commands(Commands),
+    Spool(Spool),
+    Completions(Completions),
+}
+
+/// Runs `mig-data` with the arguments of this process.
+pub(crate) fn main() -> ExitCode {
+    output::speak_as("mig-data");
+    guard::keep_private();
+    super::end(match Arguments::try_parse() {
+        Ok(arguments) => arguments.run(),
+        Err(error) => super::refuse(&error),
+    })
+}
+
+impl Arguments {
+    fn run(self) -> Result<Exit, Failure> {
+        let source = Source { config: self.config, database: self.database };
+        match self.command {
+            Command::Schema(schema) => schema.run(&source),
+            Command::Investigator(investigator) => investigator.run(&source),
+            Command::Agents(agents) => agents.run(&source),
+            Command::Actions(actions) => actions.run(&source),
+            Command::Commands(commands) => commands.run(&source),
+            Command::Spool(spool) => spool.run(&source),
+            Command::Completions(completions) => completions.run(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::cli::manual;
+
+    #[test]
+    fn the_command_line_is_sound_and_is_what_the_manual_page_says() {
+        let page = include_str!("../../../man/mig-data.8");
+        Arguments::command().debug_assert();
+        manual::check_commands(page, &Arguments::command());
+        manual::check_options(page, Arguments::command());
+    }
+}

@@ -1,0 +1,171 @@
+//! The agents as administrators ask for them: all, silent ones, places that have two.
+
+use jiff::Timestamp;
+
+use super::agent::{self, AgentRow};
+use super::database::{Row, Value, query};
+use super::{DataError, Id, Pages, Store};
+
+/// How many agents with all that is known of them are in memory at a time.
+const AGENTS_MAX: i64 = 500;
+/// How many names or places are in memory at a time: few enough pages, since each looks at the whole table.
+const NAMES_MAX: i64 = 10_000;
+
+/// A host that was heard and has fallen silent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Silent {
+    /// Its name.
+    pub(crate) name: String,
+    /// When it was heard last.
+    pub(crate) heartbeat: Timestamp,
+}
+
+/// A place from which more than one agent is heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Double {
+    /// How many agents.
+    pub(crate) count: i64,
+    /// The place.
+    pub(crate) queueloc: String,
+    /// The name of the host, the first one if the agents differ in it.
+    pub(crate) name: String,
+    /// When one of them was heard last.
+    pub(crate) heartbeat: Timestamp,
+}
+
+fn read_silent(mut row: Row) -> Result<Silent, DataError> {
+    Ok(Silent { name: row.text()?, heartbeat: row.time()? })
+}
+
+fn read_double(mut row: Row) -> Result<Double, DataError> {
+    Ok(Double {
+        count: row.number()?,
+        queueloc: row.text()?,
+        name: row.text()?,
+        heartbeat: row.time()?,
+    })
+}
+
+impl Store {
+    /// Returns the hosts that were heard since `seen` and not since `silent`, by name.
+    pub(crate) fn silent(&self, seen: Timestamp, silent: Timestamp) -> Pages<'_, Silent> {
+        Pages::new(move |last: Option<&Silent>| {
+            let after: Value = last.map(|last| last.name.as_str()).into();
+            let values = [seen.into(), silent.into(), after, NAMES_MAX.into()];
+            self.all(&query!("agents_offline"), &values, read_silent)
+        })
+    }
+
+    /// Returns the places from which more than one agent was heard since `seen`, those with most first.
+    pub(crate) fn doubles(&self, seen: Timestamp) -> Pages<'_, Double> {
+        Pages::new(move |last: Option<&Double>| {
+            let count: Value = last.map(|last| last.count).into();
+            let after: Value = last.map(|last| last.queueloc.as_str()).into();
+            let values = [seen.into(), count, after, NAMES_MAX.into()];
+            self.all(&query!("agents_double"), &values, read_double)
+        })
+    }
+
+    /// Returns all agents, those that were registered first first.
+    pub(crate) fn agents(&self) -> Pages<'_, AgentRow> {
+        Pages::new(|last: Option<&AgentRow>| {
+            let after = last.map_or(Id::new(-1), |last| last.id);
+            self.all(&query!("agents_after"), &[after.into(), AGENTS_MAX.into()], agent::read)
+        })
+    }
+
+    /// Returns the agents that are online or idle, of each place the one that was heard last, by place.
+    pub(crate) fn reachable_agents(&self) -> Pages<'_, AgentRow> {
+        Pages::new(|last: Option<&AgentRow>| {
+            let after: Value = last.map(|last| last.queueloc.as_str()).into();
+            let values = [after, AGENTS_MAX.into()];
+            let mut page = self.all(&query!("live_agents_after"), &values, agent::read)?;
+            page.dedup_by(|later, earlier| later.queueloc == earlier.queueloc);
+            Ok(page)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::tests::{agent, store, time};
+
+    /// A store with agents of which each has a number, a name, a place and the minutes since it was heard.
+    fn heard(agents: &[(i64, &str, &str, i64)]) -> (tempfile::TempDir, Store) {
+        let (folder, store) = store();
+        for (number, name, place, minutes) in agents {
+            let mut agent = agent(*number);
+            (agent.name, agent.queueloc) = ((*name).to_owned(), (*place).to_owned());
+            agent.heartbeattime = minutes_ago(*minutes);
+            store.upsert_agent(&agent).unwrap();
+        }
+        (folder, store)
+    }
+
+    fn minutes_ago(minutes: i64) -> Timestamp {
+        time("2026-11-22T12:00:00Z") - jiff::SignedDuration::from_mins(minutes)
+    }
+
+    #[test]
+    fn silent_is_who_was_heard_and_is_not_by_any_agent() {
+        const DAY: i64 = 24 * 60;
+        let (_folder, store) = heard(&[
+            (1, "b-silent", "q1", 6),
+            (2, "alive", "q2", 4),
+            (3, "twice", "q3", 60),
+            (4, "twice", "q4", 1),
+            (5, "gone", "q5", 31 * DAY),
+            (6, "a-silent", "q6", 29 * DAY),
+            (7, "a-silent", "q7", 40 * DAY),
+        ]);
+        let silent: Result<Vec<Silent>, _> =
+            store.silent(minutes_ago(30 * DAY), minutes_ago(5)).collect();
+        let silent = silent.unwrap();
+        let names: Vec<&str> = silent.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["a-silent", "b-silent"]);
+        assert_eq!(silent[1].heartbeat, minutes_ago(6));
+    }
+
+    #[test]
+    fn double_is_a_place_with_more_than_one_agent() {
+        let (_folder, store) = heard(&[
+            (1, "b", "two", 1),
+            (2, "a", "two", 2),
+            (3, "c", "three", 1),
+            (4, "c", "three", 1),
+            (5, "c", "three", 9),
+            (6, "d", "one", 1),
+            (7, "d", "one", 11),
+            (8, "e", "also-two", 1),
+            (9, "e", "also-two", 1),
+        ]);
+        let doubles: Result<Vec<Double>, _> = store.doubles(minutes_ago(10)).collect();
+        let doubles = doubles.unwrap();
+        let told: Vec<(i64, &str, &str)> =
+            doubles.iter().map(|one| (one.count, one.queueloc.as_str(), one.name.as_str())).collect();
+        assert_eq!(told, [(3, "three", "c"), (2, "also-two", "e"), (2, "two", "a")]);
+    }
+
+    #[test]
+    fn more_agents_than_a_page_come_each_once() {
+        let agents = AGENTS_MAX + 7;
+        let (_folder, store) = store();
+        for number in 1..=agents {
+            let mut agent = agent(number);
+            if number % 2 == 0 {
+                // Every other place has a second agent, which was heard earlier.
+                agent.queueloc = format!("linux.{}", number - 1);
+                agent.heartbeattime = minutes_ago(1);
+            }
+            store.upsert_agent(&agent).unwrap();
+        }
+        let ids: Result<Vec<i64>, _> =
+            store.agents().map(|agent| agent.map(|agent| agent.id.number())).collect();
+        assert_eq!(ids.unwrap(), (1..=agents).collect::<Vec<i64>>());
+        let reachable: Result<Vec<AgentRow>, _> = store.reachable_agents().collect();
+        let mut odd: Vec<i64> = reachable.unwrap().iter().map(|agent| agent.id.number()).collect();
+        odd.sort_unstable();
+        assert_eq!(odd, (1..=agents).step_by(2).collect::<Vec<i64>>());
+    }
+}

@@ -1,0 +1,277 @@
+//! The tables on a PostgreSQL server.
+//!
+//! One connection, which is made again when it is needed and gone: before a statement or
+//! a transaction, never in the middle of one. What a transaction had done when its
+//! connection went is forgotten by the server, and every later statement of it fails.
+//!
+//! **Invariants.** A commit that reports success was one: what came after a failed
+//! statement is not taken for kept, though the server calls its rollback a success. A
+//! read-only transaction can neither write nor be talked into it. No message has the
+//! password.
+//!
+//! **Failure.** Every error names the server or the query and has the server's own words.
+//! After an error at `commit` with the connection gone nobody knows whether it was kept.
+
+mod connect;
+mod failure;
+mod value;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use postgres::fallible_iterator::FallibleIterator;
+use postgres::types::ToSql;
+use postgres::{Client, Statement};
+
+use super::database::{Access, Database, Dialect, Query, Row, Value};
+use super::schema::{self, Schema};
+use super::{DataError, Server};
+use failure::Failure;
+
+/// A connection that was idle for this long is asked whether it is still there.
+const IDLE_SPAN: Duration = Duration::from_secs(1);
+/// How long it may take to answer that.
+const CHECK_SPAN: Duration = Duration::from_secs(10);
+
+/// How far a transaction is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transaction {
+    /// There is none.
+    None,
+    /// All went well so far.
+    Open,
+    /// A statement of it failed: nothing of it will be kept.
+    Failed,
+}
+
+/// A connection to a server.
+pub(super) struct Postgres {
+    server: Server,
+    certificates: Option<Vec<u8>>,
+    client: Option<Client>,
+    /// The statements of `queries/` that this connection knows.
+    prepared: HashMap<&'static str, Statement>,
+    transaction: Transaction,
+    /// When the server answered last.
+    heard: Instant,
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Postgres").field(&self.server).finish()
+    }
+}
+
+impl Postgres {
+    /// Connects to a server; `certificates`, in PEM, count instead of the system's.
+    pub(super) fn open(
+        server: &Server,
+        certificates: Option<Vec<u8>>,
+    ) -> Result<Postgres, DataError> {
+        let mut opened = Postgres {
+            server: server.clone(),
+            certificates,
+            client: None,
+            prepared: HashMap::new(),
+            transaction: Transaction::None,
+            heard: Instant::now(),
+        };
+        opened.client("connect")?;
+        Ok(opened)
+    }
+
+    /// Returns the connection; makes it again if it is gone and nothing hangs on it.
+    fn client(&mut self, query: &'static str) -> Result<&mut Client, DataError> {
+        let may_reconnect = self.transaction == Transaction::None;
+        if may_reconnect && !self.is_there() {
+            self.client = None;
+            self.prepared.clear();
+        }
+        let client = match self.client.take() {
+            Some(client) => client,
+            None if may_reconnect => {
+                let client = connect::connect(&self.server, self.certificates.as_deref())?;
+                self.heard = Instant::now();
+                client
+            }
+            None => return Err(self.lost(query, Failure::Gone)),
+        };
+        Ok(self.client.insert(client))
+    }
+
+    /// Tells whether there is a connection; one that was idle is asked.
+    fn is_there(&mut self) -> bool {
+        let is_idle = self.heard.elapsed() > IDLE_SPAN;
+        match &mut self.client {
+            Some(client) if client.is_closed() => false,
+            Some(client) if is_idle => client.is_valid(CHECK_SPAN).is_ok(),
+            Some(_) => true,
+            None => false,
+        }
+    }
+
+    fn lost(&self, query: &'static str, source: Failure) -> DataError {
+        DataError::Lost { server: self.server.to_string(), query, source: Box::new(source) }
+    }
+
+    /// Notes how a statement went.
+    fn noted<T>(
+        &mut self,
+        query: &'static str,
+        done: Result<T, postgres::Error>,
+    ) -> Result<T, DataError> {
+        let error = match done {
+            Ok(value) => {
+                self.heard = Instant::now();
+                return Ok(value);
+            }
+            Err(error) => Failure::from(error),
+        };
+        if self.transaction == Transaction::Open {
+            self.transaction = Transaction::Failed;
+        }
+        if error.is_fatal() || self.client.as_ref().is_none_or(Client::is_closed) {
+            self.client = None;
+            self.prepared.clear();
+            return Err(self.lost(query, error));
+        }
+        Err(match error.code() {
+            Some("23505") => DataError::Duplicate { query },
+            _ => DataError::Query { query, source: Box::new(error) },
+        })
+    }
+
+    /// Returns the statement of a query; one of `queries/` is prepared once.
+    fn statement(&mut self, query: &Query) -> Result<Statement, DataError> {
+        let is_fixed = matches!(query.text, std::borrow::Cow::Borrowed(_));
+        // First of all, as a new connection knows no statement of the old one.
+        self.client(query.name)?;
+        if let Some(known) = self.prepared.get(query.name).filter(|_| is_fixed) {
+            return Ok(known.clone());
+        }
+        let prepared = self.client(query.name)?.prepare(&query.text);
+        let statement = self.noted(query.name, prepared)?;
+        if is_fixed {
+            self.prepared.insert(query.name, statement.clone());
+        }
+        Ok(statement)
+    }
+
+    fn simple(&mut self, statement: &'static str, text: &str) -> Result<(), DataError> {
+        let done = self.client(statement)?.batch_execute(text);
+        self.noted(statement, done)
+    }
+
+    /// Ends a transaction, however it went; a connection that is gone has ended it already.
+    fn forget(&mut self) -> Result<(), DataError> {
+        let done = match self.client.is_some() {
+            true => self.simple("rollback", "rollback"),
+            false => Ok(()),
+        };
+        self.transaction = Transaction::None;
+        done
+    }
+}
+
+fn parameters(values: &[Value]) -> impl ExactSizeIterator<Item = &(dyn ToSql + Sync)> {
+    values.iter().map(|value| value as &(dyn ToSql + Sync))
+}
+
+impl Database for Postgres {
+    fn run(&mut self, query: &Query, values: &[Value]) -> Result<u64, DataError> {
+        let statement = self.statement(query)?;
+        let values: Vec<_> = parameters(values).collect();
+        let done = self.client(query.name)?.execute(&statement, &values);
+        self.noted(query.name, done)
+    }
+
+    fn visit(
+        &mut self,
+        query: &Query,
+        values: &[Value],
+        visit: &mut dyn FnMut(Row) -> ControlFlow<()>,
+    ) -> Result<(), DataError> {
+        let statement = self.statement(query)?;
+        let client = self.client(query.name)?;
+        let done = client.query_raw(&statement, parameters(values)).and_then(|mut rows| {
+            while let Some(row) = rows.next()? {
+                let values: Result<Vec<Value>, _> =
+                    (0..row.len()).map(|column| row.try_get(column)).collect();
+                if visit(Row::new(query.name, values?)).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        self.noted(query.name, done)
+    }
+
+    fn batch(&mut self, name: &'static str, text: &str) -> Result<(), DataError> {
+        self.simple(name, text)
+    }
+
+    fn begin(&mut self, access: Access) -> Result<(), DataError> {
+        if self.transaction != Transaction::None {
+            self.forget()?;
+        }
+        match access {
+            Access::Write => self.simple("begin", "begin")?,
+            Access::Read | Access::ReadAsTarget => self.simple("begin", "begin read only")?,
+        }
+        self.transaction = Transaction::Open;
+        if access == Access::ReadAsTarget
+            && let Err(error) = self.simple("set role", "set local role migreadonly")
+        {
+            self.forget().ok();
+            return Err(match error {
+                DataError::Query { source, .. } => DataError::Role { role: TARGET_ROLE, source },
+                other => other,
+            });
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), DataError> {
+        if self.transaction == Transaction::Failed {
+            self.forget()?;
+            let source = Box::new(Failure::Aborted);
+            return Err(DataError::Query { query: "commit", source });
+        }
+        let done = self.simple("commit", "commit");
+        self.transaction = Transaction::None;
+        done
+    }
+
+    fn rollback(&mut self) -> Result<(), DataError> {
+        self.forget()
+    }
+
+    fn dialect(&self) -> Dialect {
+        Dialect { like: "ilike", found, tables: schema::for_postgres, has_roles: true }
+    }
+
+    fn schema(&mut self) -> Result<Schema, DataError> {
+        schema::of_postgres(self)
+    }
+}
+
+/// The role that targets are evaluated as.
+const TARGET_ROLE: &str = "migreadonly";
+
+fn found(flag: bool) -> &'static str {
+    // What is no list has no results.
+    match flag {
+        true => {
+            "exists (select 1 from json_array_elements(case json_typeof(commands.results)
+                                   when 'array' then commands.results else '[]' end) as result
+                     where result ->> 'foundanything' = 'true')"
+        }
+        false => {
+            "exists (select 1 from json_array_elements(case json_typeof(commands.results)
+                                   when 'array' then commands.results else '[]' end) as result
+                     where result ->> 'foundanything' = 'false')"
+        }
+    }
+}

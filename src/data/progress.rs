@@ -1,0 +1,117 @@
+//! What was run, and what came of it, as administrators ask for it.
+
+use jiff::Timestamp;
+
+use super::action::{self, ActionRow, ActionStatus};
+use super::database::{Query, Row, Value, query};
+use super::{DataError, Id, Pages, Store};
+
+/// How many rows are in memory at a time.
+const ROWS_MAX: i64 = 500;
+
+/// What became of an action at one agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// The command's number.
+    pub(crate) command: Id,
+    /// How far the command is.
+    pub(crate) status: String,
+    /// When it was sent.
+    pub(crate) starttime: Timestamp,
+    /// When it was done.
+    pub(crate) finishtime: Option<Timestamp>,
+    /// The agent's number.
+    pub(crate) agent: Id,
+    /// The name of the agent's host.
+    pub(crate) name: String,
+    /// Where its commands are sent.
+    pub(crate) queueloc: String,
+    /// Whether a result found anything.
+    pub(crate) found: bool,
+}
+
+fn read(mut row: Row) -> Result<Answer, DataError> {
+    Ok(Answer {
+        command: row.id()?,
+        status: row.text()?,
+        starttime: row.time()?,
+        finishtime: row.optional_time()?,
+        agent: row.id()?,
+        name: row.text()?,
+        queueloc: row.text()?,
+        found: row.number()? != 0,
+    })
+}
+
+impl Store {
+    /// Returns the actions, the latest first; with a status those that have it.
+    pub(crate) fn actions(&self, status: Option<ActionStatus>) -> Pages<'_, ActionRow> {
+        Pages::new(move |last: Option<&ActionRow>| {
+            let before: Value = last.map(|last| last.id).into();
+            let values = [before, status.map(ActionStatus::as_str).into(), ROWS_MAX.into()];
+            self.all(&query!("actions_before"), &values, action::read)
+        })
+    }
+
+    /// Returns what became of an action at each agent.
+    pub(crate) fn answers(&self, action: Id) -> Pages<'_, Answer> {
+        let Query { name, text } = query!("answers_after");
+        let text = text.replace("{found}", (self.database().dialect().found)(true));
+        let query = Query { name, text: text.into() };
+        Pages::new(move |last: Option<&Answer>| {
+            let after = last.map_or(Id::new(-1), |last| last.command);
+            self.all(&query, &[action.into(), after.into(), ROWS_MAX.into()], read)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::CommandStatus;
+    use crate::data::tests::{NOON, action, agent, filled, time};
+
+    #[test]
+    fn actions_come_latest_first_and_by_status() {
+        let (_folder, store) = filled();
+        store.insert_action(&action(11), &[]).unwrap();
+        store.invalidate_action(Id::new(11), time(NOON)).unwrap();
+        let ids = |status| {
+            let ids: Result<Vec<i64>, _> =
+                store.actions(status).map(|action| action.map(|action| action.id.number())).collect();
+            ids.unwrap()
+        };
+        assert_eq!(ids(None), [11, 10]);
+        assert_eq!(ids(Some(ActionStatus::Pending)), [10]);
+        assert_eq!(ids(Some(ActionStatus::Completed)), [0; 0]);
+    }
+
+    #[test]
+    fn an_answer_tells_who_and_whether_anything_was_found() {
+        let (_folder, store) = filled();
+        store.upsert_agent(&agent(6)).unwrap();
+        store.upsert_agent(&agent(7)).unwrap();
+        let commands: Vec<_> = (5..8).map(|agent| (Id::new(15 + agent), Id::new(agent))).collect();
+        let now = time(NOON);
+        store.begin_action(Id::new(10), &commands, "[]", now).unwrap();
+        let found = r#"[{"foundanything":false},{"foundanything":true}]"#;
+        store.finish_command(Id::new(20), CommandStatus::Success, found, now).unwrap();
+        let none = r#"[{"foundanything":false}]"#;
+        store.finish_command(Id::new(21), CommandStatus::Success, none, now).unwrap();
+        let answers: Result<Vec<Answer>, _> = store.answers(Id::new(10)).collect();
+        let told: Vec<_> = answers
+            .unwrap()
+            .into_iter()
+            .map(|one| (one.command.number(), one.agent.number(), one.status, one.found))
+            .collect();
+        let status = |status: CommandStatus| status.as_str().to_owned();
+        assert_eq!(
+            told,
+            [
+                (20, 5, status(CommandStatus::Success), true),
+                (21, 6, status(CommandStatus::Success), false),
+                (22, 7, status(CommandStatus::Sent), false),
+            ]
+        );
+    }
+}

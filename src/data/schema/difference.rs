@@ -1,0 +1,143 @@
+//! How tables differ from what they should be.
+
+use super::Table;
+
+/// One thing that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Difference {
+    /// A table is missing.
+    #[error("table {table} is missing")]
+    Table {
+        /// The table.
+        table: String,
+    },
+    /// A column is missing.
+    #[error("column {table}.{column} is missing: it is {expected}")]
+    Column {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// A column holds something else.
+    #[error("column {table}.{column} is {found}, not {expected}")]
+    Kind {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// What it should be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// No row can be added without a value that nobody knows of.
+    #[error("column {table}.{column} is not known here and must be filled in every row")]
+    Unknown {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+    },
+    /// The primary key is missing, or another one.
+    #[error("the primary key of table {table} is missing: it is ({expected})")]
+    Key {
+        /// The table.
+        table: String,
+        /// Its columns.
+        expected: String,
+    },
+    /// An index is missing.
+    #[error("{kind} on {table} ({columns}) is missing")]
+    Index {
+        /// The table.
+        table: String,
+        /// Its columns.
+        columns: String,
+        /// What sort of index it is.
+        kind: &'static str,
+    },
+    /// A column may hold ids that are none.
+    #[error("column {table}.{column} does not refer to table {to}")]
+    Reference {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// The other table.
+        to: String,
+    },
+    /// A role is missing.
+    #[error("role {role} is missing")]
+    Role {
+        /// The role.
+        role: String,
+    },
+    /// A role may not do what it has to.
+    #[error("role {role} may not {right} on {object}")]
+    Grant {
+        /// The role.
+        role: String,
+        /// What it may not do.
+        right: String,
+        /// On which table or column.
+        object: String,
+    },
+    /// A role may not take on another one.
+    #[error("role {role} may not act as {other}")]
+    Member {
+        /// The role.
+        role: String,
+        /// The other one.
+        other: String,
+    },
+    /// A role may see a secret.
+    #[error("role {role} may read {object}, which is secret")]
+    Secret {
+        /// The role.
+        role: String,
+        /// The column.
+        object: String,
+    },
+}
+
+impl Table {
+    /// Returns how `found`, the table `name`, differs from this one.
+    pub(super) fn differences(&self, name: &str, found: &Table) -> Vec<Difference> {
+        let table = || name.to_owned();
+        let mut differences = Vec::new();
+        for (column, wanted) in &self.columns {
+            let (column, expected) = (column.clone(), wanted.to_string());
+            match found.columns.get(&column) {
+                None => differences.push(Difference::Column { table: table(), column, expected }),
+                Some(is) if is.kind != wanted.kind || is.is_required != wanted.is_required => {
+                    let found = is.to_string();
+                    differences.push(Difference::Kind { table: table(), column, expected, found });
+                }
+                Some(_) => {}
+            }
+        }
+        let unknown = found.columns.iter().filter(|(column, is)| {
+            is.is_required && !is.has_default && !self.columns.contains_key(*column)
+        });
+        differences.extend(
+            unknown
+                .map(|(column, _)| Difference::Unknown { table: table(), column: column.clone() }),
+        );
+        if self.key != found.key && !self.key.is_empty() {
+            differences.push(Difference::Key { table: table(), expected: self.key.clone() });
+        }
+        for index in self.indexes.difference(&found.indexes) {
+            let kind = if index.is_unique { "a unique index" } else { "an index" };
+            let columns = index.columns.clone();
+            differences.push(Difference::Index { table: table(), columns, kind });
+        }
+        for (column, to) in self.references.difference(&found.references) {
+            let (column, to) = (column.clone(), to.clone());
+            differences.push(Difference::Reference { table: table(), column, to });
+        }
+        differences
+    }
+}
