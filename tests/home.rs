@@ -25,6 +25,18 @@ pub(crate) struct Said {
     pub(crate) err: String,
 }
 
+impl Said {
+    /// Runs a command to its end.
+    pub(crate) fn by(command: &mut Command) -> Said {
+        let Output { status, stdout, stderr } = command.output().unwrap();
+        Said {
+            exit: status.code().unwrap_or(-1),
+            out: String::from_utf8(stdout).unwrap(),
+            err: String::from_utf8(stderr).unwrap(),
+        }
+    }
+}
+
 /// An empty home with what a test puts into it. Processes that it started end with it.
 #[derive(Debug)]
 pub(crate) struct Home {
@@ -92,7 +104,8 @@ impl Home {
         line.split(':').nth(9).unwrap().to_owned()
     }
 
-    fn gpg(&self, arguments: &[&str]) -> Output {
+    /// Runs GnuPG on the home's keys.
+    pub(crate) fn gpg(&self, arguments: &[&str]) -> Output {
         let mut gpg = Command::new("gpg");
         gpg.args(["--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""]);
         gpg.arg("--homedir").arg(self.path("g")).args(arguments).output().unwrap()
@@ -100,7 +113,12 @@ impl Home {
 
     /// Returns a command of this program with nothing in its environment but the home.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mig-runner"));
+        self.command_of(env!("CARGO_BIN_EXE_mig-runner"), arguments)
+    }
+
+    /// Returns a command of any program, as [`Home::command`].
+    pub(crate) fn command_of(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(arguments).current_dir(self.folder.path()).env_clear();
         command.env("HOME", self.folder.path()).env("TZ", "UTC").env("PATH", "/usr/bin:/bin");
         command
@@ -108,12 +126,7 @@ impl Home {
 
     /// Runs a command to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Said {
-        let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
-        Said {
-            exit: status.code().unwrap_or(-1),
-            out: String::from_utf8(stdout).unwrap(),
-            err: String::from_utf8(stderr).unwrap(),
-        }
+        Said::by(&mut self.command(arguments))
     }
 
     /// Runs a command with the installed runner's configuration.

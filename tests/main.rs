@@ -2,8 +2,15 @@
 
 #![cfg(test)]
 
+/// MIG's data, as those look after it who run a platform: `mig-data` on each database.
+#[cfg(feature = "data")]
+mod admin;
 /// The commands, as a person types them.
 mod cli;
+/// A PostgreSQL server that ends with the tests.
+#[cfg(feature = "data")]
+#[path = "../src/data/testing/cluster.rs"]
+mod cluster;
 /// Runs, from a job's folder to its plugins, through everything that can happen on the way.
 #[cfg(feature = "standalone")]
 mod flow;

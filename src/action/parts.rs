@@ -132,6 +132,14 @@ impl fmt::Debug for Investigator {
     }
 }
 
+#[cfg(feature = "standalone")]
+impl Investigator {
+    /// Returns the JSON that the platform answers with.
+    pub(crate) fn to_json(&self) -> String {
+        super::go_json::write(self)
+    }
+}
+
 go_struct!(Investigator as "Investigator" {
     id: "id" omitempty,
     name: "name",

@@ -30,7 +30,8 @@ pub(crate) const VARIABLES: [&str; 10] = [
 
 /// Every variable that `mig-data` reads itself, as its manual lists them.
 #[cfg(feature = "data")]
-pub(crate) const DATA_VARIABLES: [&str; 4] = ["PGPASSWORD", "PGPASSFILE", "HOME", "GNUPGHOME"];
+pub(crate) const DATA_VARIABLES: [&str; 5] =
+    ["PGPASSWORD", "PGPASSFILE", "HOME", "GNUPGHOME", "NO_COLOR"];
 #[cfg(not(feature = "data"))]
 const DATA_VARIABLES: [&str; 0] = [];
 

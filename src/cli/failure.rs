@@ -23,9 +23,9 @@ use super::data::DataFailure;
 use super::standalone::{self, TrialError};
 use super::template::TemplateError;
 #[cfg(feature = "standalone")]
-use crate::standalone::module::RunError;
-#[cfg(feature = "standalone")]
 use crate::standalone::PlatformError;
+#[cfg(feature = "standalone")]
+use crate::standalone::module::RunError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]

@@ -43,18 +43,31 @@ fn own_options(command: &Command) -> BTreeSet<String> {
     found
 }
 
+/// Returns the commands below one that do something, each by its whole name with its options.
+fn commands(below: &Command, prefix: &str) -> Vec<(String, BTreeSet<String>)> {
+    let mut found = Vec::new();
+    for command in below.get_subcommands() {
+        let name = format!("{prefix}{}", command.get_name());
+        if !command.is_subcommand_required_set() {
+            found.push((name.clone(), own_options(command)));
+        }
+        found.extend(commands(command, &format!("{name} ")));
+    }
+    found
+}
+
 /// Checks that a page has every command of a program with its options, and no other.
 pub(super) fn check_commands(page: &str, command: &Command) {
+    let is_name = |word: &&str| word.starts_with(|c: char| c.is_ascii_lowercase());
     let told: Vec<(String, BTreeSet<String>)> = section(page, "COMMANDS")
         .iter()
         .filter_map(|line| line.strip_prefix(".It Cm "))
-        .map(|line| (line.split(' ').next().unwrap().to_owned(), options(line)))
+        .map(|line| {
+            let name: Vec<&str> = line.split(' ').take_while(is_name).collect();
+            (name.join(" "), options(line))
+        })
         .collect();
-    let known: Vec<(String, BTreeSet<String>)> = command
-        .get_subcommands()
-        .map(|command| (command.get_name().to_owned(), own_options(command)))
-        .collect();
-    assert_eq!(told, known);
+    assert_eq!(told, commands(command, ""));
 }
 
 /// Checks that a page has the options of a program.
@@ -79,21 +92,31 @@ fn the_page_has_the_options_of_the_program() {
     check_options(PAGE, Arguments::command());
 }
 
-#[test]
-fn the_page_has_every_exit_status() {
-    let told: Vec<u8> = section(PAGE, "EXIT STATUS")
+/// Checks that a page has these exit statuses and no other.
+pub(super) fn check_exits(page: &str, exits: &[Exit]) {
+    let told: Vec<u8> = section(page, "EXIT STATUS")
         .iter()
         .filter_map(|line| line.strip_prefix(".It ")?.parse().ok())
         .collect();
-    assert_eq!(told, Exit::ALL.map(Exit::number));
+    assert_eq!(told, exits.iter().map(|exit| exit.number()).collect::<Vec<u8>>());
 }
 
-#[test]
-fn the_page_has_every_variable() {
-    let told: BTreeSet<&str> = section(PAGE, "ENVIRONMENT")
+/// Checks that a page has these variables and no other.
+pub(super) fn check_variables(page: &str, variables: &[&str]) {
+    let told: BTreeSet<&str> = section(page, "ENVIRONMENT")
         .iter()
         .filter_map(|line| line.strip_prefix(".It Ev "))
         .flat_map(|names| names.split(" , "))
         .collect();
-    assert_eq!(told, BTreeSet::from(env::VARIABLES));
+    assert_eq!(told, variables.iter().copied().collect());
+}
+
+#[test]
+fn the_page_has_every_exit_status() {
+    check_exits(PAGE, &Exit::ALL);
+}
+
+#[test]
+fn the_page_has_every_variable() {
+    check_variables(PAGE, &env::VARIABLES);
 }

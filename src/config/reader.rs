@@ -85,11 +85,7 @@ impl Reader {
 
     /// As [`Reader::finish`] for a file that others read too: what nobody asked for is theirs.
     #[cfg(feature = "data")]
-    pub(crate) fn finish_part<T>(
-        self,
-        file: &Path,
-        settings: Option<T>,
-    ) -> Result<T, ConfigError> {
+    pub(crate) fn finish_part<T>(self, file: &Path, settings: Option<T>) -> Result<T, ConfigError> {
         match settings {
             Some(settings) if self.document.faults.is_empty() => Ok(settings),
             _ => Err(ConfigError::new(file, self.document.faults)),

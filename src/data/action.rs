@@ -227,6 +227,25 @@ impl Store {
         self.run(&query!("invalidate_action"), &[id.into(), now.into()]).map(drop)
     }
 
+    /// Forgets at most `count` actions that were over before `end`, with their commands and
+    /// signatures; returns how many.
+    pub(crate) fn forget_actions(&self, end: Timestamp, count: i64) -> Result<usize, DataError> {
+        let over =
+            self.all(&query!("over_actions"), &[end.into(), count.into()], |mut row| row.id())?;
+        self.transaction(|database| {
+            for action in &over {
+                for query in [
+                    query!("delete_commands"),
+                    query!("delete_signatures"),
+                    query!("delete_actions"),
+                ] {
+                    database.run(&query, &[(*action).into()])?;
+                }
+            }
+            Ok(over.len())
+        })
+    }
+
     /// Notes that all commands of an action are done.
     pub(crate) fn complete_action(&self, id: Id, now: Timestamp) -> Result<(), DataError> {
         self.run(&query!("complete_action"), &[id.into(), now.into()]).map(drop)

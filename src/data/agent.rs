@@ -13,6 +13,8 @@ pub(crate) enum AgentStatus {
     Online,
     /// It was not heard for some heartbeats.
     Idle,
+    /// It was not heard for so long that nobody waits for it.
+    Offline,
 }
 
 impl AgentStatus {
@@ -21,6 +23,7 @@ impl AgentStatus {
         match self {
             AgentStatus::Online => "online",
             AgentStatus::Idle => "idle",
+            AgentStatus::Offline => "offline",
         }
     }
 }
@@ -105,6 +108,18 @@ impl Store {
         let values =
             [AgentStatus::Online.as_str().into(), since.into(), AgentStatus::Idle.as_str().into()];
         self.run(&query!("silence_agents"), &values).map(drop)
+    }
+
+    /// Notes that agents that were not heard since `since` are offline.
+    pub(crate) fn retire_agents(&self, since: Timestamp) -> Result<(), DataError> {
+        let values = [since.into(), AgentStatus::Offline.as_str().into()];
+        self.run(&query!("retire_agents"), &values).map(drop)
+    }
+
+    /// Returns how many places have agents, but none that is online or idle.
+    pub(crate) fn disappeared_endpoints(&self) -> Result<i64, DataError> {
+        let count = self.one(&query!("disappeared_endpoints"), &[], |mut row| row.number())?;
+        Ok(count.unwrap_or(0))
     }
 
     /// Returns the agent with this id.

@@ -120,7 +120,7 @@ impl Store {
         let owners: Vec<Id> =
             keys.iter().filter(|(_, kept)| kept.is_of(key)).map(|(id, _)| *id).collect();
         let Some(owner) = owners.first() else { return Ok(None) };
-        let investigator = self.investigator_by_id(*owner)?;
+        let investigator = self.investigator_of(*owner)?;
         Ok(investigator.filter(InvestigatorRow::is_active))
     }
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::ops::ControlFlow;
 
-use jiff::{Timestamp, Unit};
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use super::schema::Schema;
 use super::{DataError, Id};
@@ -79,7 +79,9 @@ impl From<&[u8]> for Value {
 
 impl From<Timestamp> for Value {
     fn from(time: Timestamp) -> Value {
-        Value::Time(time.round(Unit::Microsecond).unwrap_or(time))
+        // Half a microsecond goes to the even side, as the platform's database has it.
+        let round = TimestampRound::new().smallest(Unit::Microsecond).mode(RoundMode::HalfEven);
+        Value::Time(time.round(round).unwrap_or(time))
     }
 }
 

@@ -180,6 +180,22 @@ impl Filter {
         condition.finish(query, page)
     }
 
+    /// Returns the query for investigators.
+    pub(super) fn of_investigators(
+        &self,
+        query: &Query,
+        page: Page,
+        dialect: Dialect,
+    ) -> (Query, Vec<Value>) {
+        let mut condition = Condition::new(dialect);
+        condition.id("investigators.id", self.investigator);
+        condition.like("investigators.name", self.investigator_name.as_ref());
+        condition.like("investigators.status", self.status.as_ref());
+        condition.compare("investigators.lastmodified", ">=", self.after);
+        condition.compare("investigators.lastmodified", "<=", self.before);
+        condition.finish(query, page)
+    }
+
     fn action(&self, condition: &mut Condition) {
         condition.id("actions.id", self.action);
         condition.like("actions.name", self.action_name.as_ref());

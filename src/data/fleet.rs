@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::agent::{self, AgentRow};
-use super::database::{Row, Value, query};
+use super::database::{Query, Row, Value, query};
 use super::{DataError, Id, Pages, Store};
 
 /// How many agents with all that is known of them are in memory at a time.
@@ -84,41 +84,72 @@ impl Store {
             Ok(page)
         })
     }
+
+    /// Tells whether the database itself evaluates targets, as a role that can only read.
+    pub(crate) fn evaluates_targets(&self) -> bool {
+        self.database().dialect().has_roles
+    }
+
+    /// Returns those of [`Store::reachable_agents`] for which `target`, a condition in the database's
+    /// SQL, is true; only where [`Store::evaluates_targets`].
+    pub(crate) fn targeted_agents(&self, target: &str) -> Pages<'_, AgentRow> {
+        let Query { name, text } = query!("targeted_agents_after");
+        let query = Query { name, text: text.replace("{target}", target).into() };
+        Pages::new(move |last: Option<&AgentRow>| {
+            let after: Value = last.map(|last| last.queueloc.as_str()).into();
+            let values = [after, AGENTS_MAX.into()];
+            let rows = self.reading_as_target(|database| database.rows(&query, &values))?;
+            let page: Result<Vec<AgentRow>, _> = rows.into_iter().map(agent::read).collect();
+            let mut page = page?;
+            page.dedup_by(|later, earlier| later.queueloc == earlier.queueloc);
+            Ok(page)
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::tests::{agent, store, time};
+    use crate::data::testing::{Kind, Tables, on_each_database};
+    use crate::data::tests::{agent, time};
+
+    on_each_database!(
+        silent_is_who_was_heard_and_is_not_by_any_agent,
+        double_is_a_place_with_more_than_one_agent,
+        more_agents_than_a_page_come_each_once
+    );
 
     /// A store with agents of which each has a number, a name, a place and the minutes since it was heard.
-    fn heard(agents: &[(i64, &str, &str, i64)]) -> (tempfile::TempDir, Store) {
-        let (folder, store) = store();
+    fn heard(kind: Kind, agents: &[(i64, &str, &str, i64)]) -> (Tables, Store) {
+        let tables = Tables::new(kind);
+        let store = tables.open().unwrap();
         for (number, name, place, minutes) in agents {
             let mut agent = agent(*number);
             (agent.name, agent.queueloc) = ((*name).to_owned(), (*place).to_owned());
             agent.heartbeattime = minutes_ago(*minutes);
             store.upsert_agent(&agent).unwrap();
         }
-        (folder, store)
+        (tables, store)
     }
 
     fn minutes_ago(minutes: i64) -> Timestamp {
         time("2026-11-22T12:00:00Z") - jiff::SignedDuration::from_mins(minutes)
     }
 
-    #[test]
-    fn silent_is_who_was_heard_and_is_not_by_any_agent() {
+    fn silent_is_who_was_heard_and_is_not_by_any_agent(kind: Kind) {
         const DAY: i64 = 24 * 60;
-        let (_folder, store) = heard(&[
-            (1, "b-silent", "q1", 6),
-            (2, "alive", "q2", 4),
-            (3, "twice", "q3", 60),
-            (4, "twice", "q4", 1),
-            (5, "gone", "q5", 31 * DAY),
-            (6, "a-silent", "q6", 29 * DAY),
-            (7, "a-silent", "q7", 40 * DAY),
-        ]);
+        let (_tables, store) = heard(
+            kind,
+            &[
+                (1, "b-silent", "q1", 6),
+                (2, "alive", "q2", 4),
+                (3, "twice", "q3", 60),
+                (4, "twice", "q4", 1),
+                (5, "gone", "q5", 31 * DAY),
+                (6, "a-silent", "q6", 29 * DAY),
+                (7, "a-silent", "q7", 40 * DAY),
+            ],
+        );
         let silent: Result<Vec<Silent>, _> =
             store.silent(minutes_ago(30 * DAY), minutes_ago(5)).collect();
         let silent = silent.unwrap();
@@ -127,30 +158,34 @@ mod tests {
         assert_eq!(silent[1].heartbeat, minutes_ago(6));
     }
 
-    #[test]
-    fn double_is_a_place_with_more_than_one_agent() {
-        let (_folder, store) = heard(&[
-            (1, "b", "two", 1),
-            (2, "a", "two", 2),
-            (3, "c", "three", 1),
-            (4, "c", "three", 1),
-            (5, "c", "three", 9),
-            (6, "d", "one", 1),
-            (7, "d", "one", 11),
-            (8, "e", "also-two", 1),
-            (9, "e", "also-two", 1),
-        ]);
+    fn double_is_a_place_with_more_than_one_agent(kind: Kind) {
+        let (_tables, store) = heard(
+            kind,
+            &[
+                (1, "b", "two", 1),
+                (2, "a", "two", 2),
+                (3, "c", "three", 1),
+                (4, "c", "three", 1),
+                (5, "c", "three", 9),
+                (6, "d", "one", 1),
+                (7, "d", "one", 11),
+                (8, "e", "also-two", 1),
+                (9, "e", "also-two", 1),
+            ],
+        );
         let doubles: Result<Vec<Double>, _> = store.doubles(minutes_ago(10)).collect();
         let doubles = doubles.unwrap();
-        let told: Vec<(i64, &str, &str)> =
-            doubles.iter().map(|one| (one.count, one.queueloc.as_str(), one.name.as_str())).collect();
+        let told: Vec<(i64, &str, &str)> = doubles
+            .iter()
+            .map(|one| (one.count, one.queueloc.as_str(), one.name.as_str()))
+            .collect();
         assert_eq!(told, [(3, "three", "c"), (2, "also-two", "e"), (2, "two", "a")]);
     }
 
-    #[test]
-    fn more_agents_than_a_page_come_each_once() {
+    fn more_agents_than_a_page_come_each_once(kind: Kind) {
         let agents = AGENTS_MAX + 7;
-        let (_folder, store) = store();
+        let tables = Tables::new(kind);
+        let store = tables.open().unwrap();
         for number in 1..=agents {
             let mut agent = agent(number);
             if number % 2 == 0 {

@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 
 use super::database::query;
+use super::filter::{Filter, Page};
 use super::{DataError, Id, Permissions, Row, Store};
 
 /// The name of the scheduler's own investigator, whose key ends agents that are one too many.
@@ -71,7 +72,7 @@ fn read(mut row: Row) -> Result<InvestigatorRow, DataError> {
 }
 
 impl Store {
-    /// Keeps a new, active investigator; `Duplicate` if the key is known.
+    /// Keeps a new, active investigator; `Duplicate` if the key is known. An empty `publickey` is none.
     pub(crate) fn insert_investigator(
         &self,
         name: &str,
@@ -83,7 +84,7 @@ impl Store {
         let values = [
             name.into(),
             fingerprint.into(),
-            publickey.into(),
+            Some(publickey).filter(|key| !key.is_empty()).into(),
             now.into(),
             permissions.bits().into(),
         ];
@@ -98,9 +99,20 @@ impl Store {
         self.one(&query!("investigator_by_fingerprint"), &[fingerprint.into()], read)
     }
 
-    /// Returns the investigator with this number.
-    pub(crate) fn investigator_by_id(&self, id: Id) -> Result<Option<InvestigatorRow>, DataError> {
-        self.one(&query!("investigator_by_id"), &[id.into()], read)
+    /// Returns the investigator with this id.
+    pub(crate) fn investigator_of(&self, id: Id) -> Result<Option<InvestigatorRow>, DataError> {
+        self.one(&query!("investigator"), &[id.into()], read)
+    }
+
+    /// Returns a page of the investigators that a filter selects, the first added first.
+    pub(crate) fn search_investigators(
+        &self,
+        filter: &Filter,
+        page: Page,
+    ) -> Result<Vec<InvestigatorRow>, DataError> {
+        let query = query!("search_investigators");
+        let (query, values) = filter.of_investigators(&query, page, self.database().dialect());
+        self.all(&query, &values, read)
     }
 
     /// Returns all investigators.

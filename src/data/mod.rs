@@ -29,6 +29,8 @@ mod progress;
 pub(crate) mod schema;
 mod server;
 mod sqlite;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::error::Error;
 use std::io;

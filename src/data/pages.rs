@@ -6,9 +6,12 @@
 
 use super::DataError;
 
+/// What returns a page: the first one, or that after a row.
+type Fetch<'a, T> = Box<dyn FnMut(Option<&T>) -> Result<Vec<T>, DataError> + 'a>;
+
 /// The rows of a query, of which a page is in memory at a time.
 pub(crate) struct Pages<'a, T> {
-    fetch: Box<dyn FnMut(Option<&T>) -> Result<Vec<T>, DataError> + 'a>,
+    fetch: Fetch<'a, T>,
     page: std::vec::IntoIter<T>,
     last: Option<T>,
     is_over: bool,

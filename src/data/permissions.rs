@@ -53,6 +53,8 @@ pub(crate) enum Permission {
     Agent,
     /// Reads the dashboard.
     Dashboard,
+    /// Reads an investigator.
+    Investigator,
 }
 
 /// What an investigator may do: a bit for each thing, as the platform keeps them.
@@ -93,6 +95,7 @@ impl Permissions {
             Permission::Command => 8,
             Permission::Agent => 16,
             Permission::Dashboard => 32,
+            Permission::Investigator => 65_536,
         };
         self.0 & bit != 0
     }

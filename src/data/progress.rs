@@ -69,16 +69,23 @@ impl Store {
 mod tests {
     use super::*;
     use crate::data::CommandStatus;
+    use crate::data::testing::{Kind, on_each_database};
     use crate::data::tests::{NOON, action, agent, filled, time};
 
-    #[test]
-    fn actions_come_latest_first_and_by_status() {
-        let (_folder, store) = filled();
+    on_each_database!(
+        actions_come_latest_first_and_by_status,
+        an_answer_tells_who_and_whether_anything_was_found
+    );
+
+    fn actions_come_latest_first_and_by_status(kind: Kind) {
+        let (_tables, store) = filled(kind);
         store.insert_action(&action(11), &[]).unwrap();
         store.invalidate_action(Id::new(11), time(NOON)).unwrap();
         let ids = |status| {
-            let ids: Result<Vec<i64>, _> =
-                store.actions(status).map(|action| action.map(|action| action.id.number())).collect();
+            let ids: Result<Vec<i64>, _> = store
+                .actions(status)
+                .map(|action| action.map(|action| action.id.number()))
+                .collect();
             ids.unwrap()
         };
         assert_eq!(ids(None), [11, 10]);
@@ -86,9 +93,8 @@ mod tests {
         assert_eq!(ids(Some(ActionStatus::Completed)), [0; 0]);
     }
 
-    #[test]
-    fn an_answer_tells_who_and_whether_anything_was_found() {
-        let (_folder, store) = filled();
+    fn an_answer_tells_who_and_whether_anything_was_found(kind: Kind) {
+        let (_tables, store) = filled(kind);
         store.upsert_agent(&agent(6)).unwrap();
         store.upsert_agent(&agent(7)).unwrap();
         let commands: Vec<_> = (5..8).map(|agent| (Id::new(15 + agent), Id::new(agent))).collect();

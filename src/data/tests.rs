@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::testing::{Kind, Tables, on_each_database};
 use super::*;
 use crate::disk::{HAND_PREFIX, RealFs};
 
@@ -11,17 +12,6 @@ pub(super) const NOON: &str = "2026-11-22T12:00:00.123456789Z";
 
 pub(super) fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
-}
-
-pub(super) fn store() -> (tempfile::TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = reopen(&folder).unwrap();
-    (folder, store)
-}
-
-fn reopen(folder: &tempfile::TempDir) -> Result<Store, DataError> {
-    let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), HAND_PREFIX);
-    Store::open(&disk, &folder.path().join("mig.db"))
 }
 
 pub(super) fn action(number: i64) -> ActionRow {
@@ -63,12 +53,13 @@ pub(super) fn agent(number: i64) -> AgentRow {
 }
 
 /// A store with the investigator `bob`, whose number is 1, agent 5 and action 10, signed by bob.
-pub(super) fn filled() -> (tempfile::TempDir, Store) {
-    let (folder, store) = store();
+pub(super) fn filled(kind: Kind) -> (Tables, Store) {
+    let tables = Tables::new(kind);
+    let store = tables.open().unwrap();
     store.insert_investigator("bob", "ABCD", b"key", Permissions::RUNNER, time(NOON)).unwrap();
     store.upsert_agent(&agent(5)).unwrap();
     store.insert_action(&action(10), &[signed(1)]).unwrap();
-    (folder, store)
+    (tables, store)
 }
 
 fn signed(investigator: i64) -> Signed {
@@ -77,15 +68,26 @@ fn signed(investigator: i64) -> Signed {
 
 const ALL: Page = Page { limit: 100, offset: 0 };
 
+on_each_database!(
+    an_action_comes_back_as_it_was_but_for_nanoseconds,
+    an_action_signed_twice_by_one_leaves_nothing_behind,
+    a_command_is_answered_once,
+    commands_of_which_one_is_impossible_are_none,
+    all_is_still_there_after_a_restart,
+    a_pattern_ignores_case_and_takes_an_escaped_wildcard_as_it_is,
+    each_parameter_of_a_search_counts,
+    pages_follow_one_another_though_all_began_at_once,
+    an_agent_that_is_not_heard_turns_idle_and_is_still_asked,
+);
+
 #[test]
 fn the_marks_for_not_yet_are_the_platforms() {
     assert_eq!(NEVER_STARTED.to_string(), "0009-01-11T11:11:11.000000011Z");
     assert_eq!(NEVER_FINISHED.to_string(), "9998-01-11T11:11:11.000000011Z");
 }
 
-#[test]
-fn an_action_comes_back_as_it_was_but_for_nanoseconds() {
-    let (_folder, store) = filled();
+fn an_action_comes_back_as_it_was_but_for_nanoseconds(kind: Kind) {
+    let (_tables, store) = filled(kind);
     let mut expected = action(10);
     expected.starttime = Some(time("0009-01-11T11:11:11Z"));
     expected.lastupdatetime = expected.starttime;
@@ -97,9 +99,8 @@ fn an_action_comes_back_as_it_was_but_for_nanoseconds() {
     assert_eq!(signers[0].createdat, time("2026-11-22T12:00:00.123457Z"));
 }
 
-#[test]
-fn an_action_signed_twice_by_one_leaves_nothing_behind() {
-    let (_folder, store) = filled();
+fn an_action_signed_twice_by_one_leaves_nothing_behind(kind: Kind) {
+    let (_tables, store) = filled(kind);
     let error = store.insert_action(&action(11), &[signed(1), signed(1)]).unwrap_err();
     assert!(matches!(error, DataError::Duplicate { query: "insert_signature" }), "{error}");
     assert_eq!(store.action(Id::new(11)).unwrap(), None);
@@ -107,9 +108,8 @@ fn an_action_signed_twice_by_one_leaves_nothing_behind() {
     assert_eq!(store.action(Id::new(12)).unwrap(), None);
 }
 
-#[test]
-fn a_command_is_answered_once() {
-    let (_folder, store) = filled();
+fn a_command_is_answered_once(kind: Kind) {
+    let (_tables, store) = filled(kind);
     let (command, now) = (Id::new(20), time(NOON));
     store.begin_action(Id::new(10), &[(command, Id::new(5))], "[]", now).unwrap();
     assert_eq!(store.counters(Id::new(10)).unwrap().of(CommandStatus::Sent), 1);
@@ -121,20 +121,18 @@ fn a_command_is_answered_once() {
     assert_eq!((counters.all(), counters.of(CommandStatus::Expired)), (1, 1));
 }
 
-#[test]
-fn commands_of_which_one_is_impossible_are_none() {
-    let (_folder, store) = filled();
+fn commands_of_which_one_is_impossible_are_none(kind: Kind) {
+    let (_tables, store) = filled(kind);
     let commands = [(Id::new(20), Id::new(5)), (Id::new(21), Id::new(6))];
     assert!(store.begin_action(Id::new(10), &commands, "[]", time(NOON)).is_err());
     assert_eq!(store.commands_of(Id::new(10)).unwrap(), []);
     assert_eq!(store.action(Id::new(10)).unwrap().unwrap().status, "pending");
 }
 
-#[test]
-fn all_is_still_there_after_a_restart() {
-    let (folder, store) = filled();
+fn all_is_still_there_after_a_restart(kind: Kind) {
+    let (tables, store) = filled(kind);
     drop(store);
-    let store = reopen(&folder).unwrap();
+    let store = tables.open().unwrap();
     assert_eq!(store.highest_id().unwrap(), Id::new(10));
     assert_eq!(store.investigator("abcd").unwrap().unwrap().name, "bob");
 }
@@ -142,21 +140,21 @@ fn all_is_still_there_after_a_restart() {
 #[test]
 fn a_file_that_others_can_read_or_that_is_no_database_is_refused() {
     use std::os::unix::fs::PermissionsExt;
-    let (folder, _store) = store();
-    let path = folder.path().join("mig.db");
+    let tables = Tables::new(Kind::Sqlite);
+    drop(tables.open().unwrap());
+    let path = tables.folder().join("mig.db");
     let meta = std::fs::metadata(&path).unwrap();
     assert_eq!(meta.permissions().mode() & 0o777, 0o600);
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-    assert!(matches!(reopen(&folder), Err(DataError::Permissions { .. })));
-    let folder = tempfile::tempdir().unwrap();
-    let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), HAND_PREFIX);
-    disk.create(&folder.path().join("mig.db"), &[b'x'; 4096]).unwrap();
-    assert!(matches!(reopen(&folder), Err(DataError::Open { .. })));
+    assert!(matches!(tables.open(), Err(DataError::Permissions { .. })));
+    let tables = Tables::new(Kind::Sqlite);
+    let disk = Disk::new(Arc::new(RealFs), tables.folder().to_owned(), HAND_PREFIX);
+    disk.create(&tables.folder().join("mig.db"), &[b'x'; 4096]).unwrap();
+    assert!(matches!(tables.open(), Err(DataError::Open { .. })));
 }
 
-#[test]
-fn a_pattern_ignores_case_and_takes_an_escaped_wildcard_as_it_is() {
-    let (_folder, store) = filled();
+fn a_pattern_ignores_case_and_takes_an_escaped_wildcard_as_it_is(kind: Kind) {
+    let (_tables, store) = filled(kind);
     let found = |pattern: &str| {
         let filter = Filter { action_name: Some(pattern.to_owned()), ..Filter::default() };
         store.search_actions(&filter, ALL).unwrap().len()
@@ -168,9 +166,8 @@ fn a_pattern_ignores_case_and_takes_an_escaped_wildcard_as_it_is() {
     assert_eq!(found("' or 1 = 1 --"), 0);
 }
 
-#[test]
-fn each_parameter_of_a_search_counts() {
-    let (_folder, store) = filled();
+fn each_parameter_of_a_search_counts(kind: Kind) {
+    let (_tables, store) = filled(kind);
     let now = time(NOON);
     store.begin_action(Id::new(10), &[(Id::new(20), Id::new(5))], "[]", now).unwrap();
     let results = r#"[{"foundanything":false},{"foundanything":true}]"#;
@@ -241,9 +238,8 @@ fn each_parameter_of_a_search_counts() {
     );
 }
 
-#[test]
-fn pages_follow_one_another_though_all_began_at_once() {
-    let (_folder, store) = filled();
+fn pages_follow_one_another_though_all_began_at_once(kind: Kind) {
+    let (_tables, store) = filled(kind);
     let commands: Vec<_> = (20..25).map(|number| (Id::new(number), Id::new(5))).collect();
     store.begin_action(Id::new(10), &commands, "[]", time(NOON)).unwrap();
     let ids: Vec<i64> = [0, 2, 4, 6]
@@ -256,9 +252,8 @@ fn pages_follow_one_another_though_all_began_at_once() {
     assert_eq!(ids, [24, 23, 22, 21, 20]);
 }
 
-#[test]
-fn an_agent_that_is_not_heard_turns_idle_and_is_still_asked() {
-    let (_folder, store) = filled();
+fn an_agent_that_is_not_heard_turns_idle_and_is_still_asked(kind: Kind) {
+    let (_tables, store) = filled(kind);
     store.silence_agents(time("2026-11-22T12:00:00Z")).unwrap();
     assert_eq!(store.live_agents().unwrap()[0].status, "online");
     store.silence_agents(time("2026-11-22T12:01:00Z")).unwrap();

@@ -48,7 +48,9 @@ pub(crate) enum PublicKeyError {
         why: &'static str,
     },
     /// The platform's library does not know keys of this type.
-    #[error("the key {key} is of type {algorithm}, which the platform cannot verify: use an RSA key")]
+    #[error(
+        "the key {key} is of type {algorithm}, which the platform cannot verify: use an RSA key"
+    )]
     Type {
         /// The key.
         key: Fingerprint,
@@ -139,7 +141,8 @@ fn check(key: &Key) -> Result<PublicKey, PublicKeyError> {
             return Err(PublicKeyError::Type { key: fingerprint, algorithm });
         }
     }
-    let owner = key.user_ids().next().and_then(|user| user.id().ok()).unwrap_or_default().to_owned();
+    let owner =
+        key.user_ids().next().and_then(|user| user.id().ok()).unwrap_or_default().to_owned();
     Ok(PublicKey { fingerprint, owner })
 }
 
@@ -153,7 +156,10 @@ mod tests {
         let home = testing::Home::new();
         let read = PublicKey::read(home.path(), armored);
         let has = |name: &str| home.path().join(name).exists();
-        assert!(!has("pubring.kbx") || std::fs::metadata(home.path().join("pubring.kbx")).unwrap().len() < 100);
+        assert!(
+            !has("pubring.kbx")
+                || std::fs::metadata(home.path().join("pubring.kbx")).unwrap().len() < 100
+        );
         read
     }
 

@@ -200,8 +200,7 @@ pub(crate) enum AgentError {
 impl Tools {
     /// Registers the agent under the number that this host had before, if it had one.
     fn register(&self, ids: &Ids) -> Result<AgentRow, AgentError> {
-        let name = host::name(&self.disk);
-        let queueloc = format!("{}.{name}", std::env::consts::OS);
+        let (name, queueloc) = (host::name(&self.disk), host::place(&self.disk));
         let now = self.clock.now();
         let known = self.store.agent_at(&queueloc)?;
         let row = AgentRow {

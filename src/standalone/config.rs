@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::retention::Retention;
 use crate::config::fault::ConfigError;
 use crate::config::reader::{Reader, Section};
 
@@ -18,10 +19,14 @@ const LISTEN: &str = "127.0.0.1:1664";
 const SPOOL: &str = "/var/cache/mig";
 const DATA: &str = "/var/lib/mig-standalone";
 const HEARTBEAT_SPAN: Duration = Duration::from_secs(30);
+const SILENCE_SPAN: Duration = Duration::from_secs(20 * 60);
 const MODULE_SPAN: Duration = Duration::from_secs(300);
 /// What `heartbeatfreq` may be.
 const HEARTBEAT_SPANS: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(3600);
+/// What `timeout` may be.
+const SILENCE_SPANS: RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(86_400);
 /// What `moduletimeout` may be.
 const MODULE_SPANS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);
 
@@ -36,8 +41,12 @@ pub(crate) struct StandaloneConfig {
     pub(crate) data: PathBuf,
     /// How often the agent is heard.
     pub(crate) heartbeat: Duration,
+    /// After what silence an agent is offline.
+    pub(crate) silence: Duration,
     /// How long a module may run.
     pub(crate) module_timeout: Duration,
+    /// How long what is over is kept.
+    pub(crate) retention: Retention,
 }
 
 impl StandaloneConfig {
@@ -52,17 +61,25 @@ impl StandaloneConfig {
             };
             (path("spool", SPOOL), path("data", DATA))
         });
-        let (heartbeat, module_timeout) = reader.section("agent", |section| {
+        let (heartbeat, silence, module_timeout) = reader.section("agent", |section| {
             let heartbeat = section.duration("heartbeatfreq", &HEARTBEAT_SPANS);
+            let silence = section.duration("timeout", &SILENCE_SPANS);
             let module_timeout = section.duration("moduletimeout", &MODULE_SPANS);
-            (heartbeat.unwrap_or(HEARTBEAT_SPAN), module_timeout.unwrap_or(MODULE_SPAN))
+            (
+                heartbeat.unwrap_or(HEARTBEAT_SPAN),
+                silence.unwrap_or(SILENCE_SPAN),
+                module_timeout.unwrap_or(MODULE_SPAN),
+            )
         });
+        let retention = reader.section("retention", Retention::read);
         let settings = listen.map(|listen| StandaloneConfig {
             listen,
             spool,
             data,
             heartbeat,
+            silence,
             module_timeout,
+            retention,
         });
         reader.finish(file, settings)
     }

@@ -71,6 +71,11 @@ pub(super) fn name(disk: &Disk) -> String {
     if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
 }
 
+/// Returns where this host's agent is reached.
+pub(super) fn place(disk: &Disk) -> String {
+    format!("{}.{}", std::env::consts::OS, name(disk))
+}
+
 fn text(disk: &Disk, path: &str) -> Result<String, DiskError> {
     let bytes = disk.read(Path::new(path), FILE_BYTES_MAX)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())

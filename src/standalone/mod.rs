@@ -24,6 +24,7 @@ mod host;
 mod limits;
 pub(crate) mod module;
 mod modules;
+mod retention;
 mod scheduler;
 mod server;
 mod signers;
@@ -45,7 +46,7 @@ pub(crate) use child::PATH;
 use config::StandaloneConfig;
 pub(crate) use modules::Surroundings;
 pub(crate) use scheduler::ScheduleError;
-use scheduler::{Event, Scheduler};
+use scheduler::{Event, Rules, Scheduler};
 use server::Server;
 use signers::Signers;
 use spool::Spool;
@@ -240,7 +241,7 @@ impl Platform {
             store(),
             Arc::clone(&ids),
             Arc::clone(&clock),
-            config.heartbeat,
+            rules(config, &data.disk),
             work,
             child("scheduler"),
         );
@@ -260,7 +261,8 @@ impl Platform {
         };
         let works = set_to_work(scheduler, tools, &ids, worker)?;
         let base = format!("http://{address}");
-        let api = Api { store: store(), signers, ids, clock, base, log: child("api") };
+        let place = host::place(&data.disk);
+        let api = Api { store: store(), signers, ids, clock, place, base, log: child("api") };
         let server = match Server::start(listener, api) {
             Ok(server) => server,
             Err(source) => {
@@ -301,6 +303,15 @@ impl Platform {
         let served = self.server.stop().map_err(|source| broken("API", source));
         self.works.stop()?;
         served
+    }
+}
+
+fn rules(config: &StandaloneConfig, disk: &Disk) -> Rules {
+    Rules {
+        heartbeat: config.heartbeat,
+        silence: config.silence,
+        place: host::place(disk),
+        retention: config.retention,
     }
 }
 

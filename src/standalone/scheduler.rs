@@ -21,13 +21,17 @@
 
 mod actions;
 mod commands;
+mod prune;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::agent::{Done, Work};
+use super::retention::Retention;
 use super::spool::{Name, Place, Spool};
 use super::view::{self, ViewError};
 use crate::chain::Chain;
@@ -75,6 +79,19 @@ pub(super) enum Event {
     Stop,
 }
 
+/// What the scheduler goes by.
+#[derive(Debug, Clone)]
+pub(super) struct Rules {
+    /// How often an agent is heard.
+    pub(super) heartbeat: Duration,
+    /// After what silence nobody waits for an agent any more.
+    pub(super) silence: Duration,
+    /// Where the one agent is reached that runs commands.
+    pub(super) place: String,
+    /// How long what is over is kept.
+    pub(super) retention: Retention,
+}
+
 /// What the scheduler works with.
 #[derive(Debug)]
 pub(super) struct Scheduler {
@@ -82,8 +99,10 @@ pub(super) struct Scheduler {
     store: Arc<Store>,
     ids: Arc<Ids>,
     clock: Arc<dyn Clock>,
-    heartbeat: Duration,
+    rules: Rules,
     work: Sender<Work>,
+    /// When it was last looked for what is kept no longer.
+    pruned: Option<Timestamp>,
     /// Commands that the agent has and will answer.
     in_hand: HashSet<Id>,
     /// Answers that could not be written yet.
@@ -100,7 +119,7 @@ impl Scheduler {
         store: Arc<Store>,
         ids: Arc<Ids>,
         clock: Arc<dyn Clock>,
-        heartbeat: Duration,
+        rules: Rules,
         work: Sender<Work>,
         log: slog::Logger,
     ) -> Scheduler {
@@ -109,8 +128,9 @@ impl Scheduler {
             store,
             ids,
             clock,
-            heartbeat,
+            rules,
             work,
+            pruned: None,
             in_hand: HashSet::new(),
             unwritten: Vec::new(),
             told: HashMap::new(),
@@ -154,8 +174,10 @@ impl Scheduler {
     /// Does all that is due.
     pub(super) fn collect(&mut self) {
         let now = self.clock.now();
-        let since = before(now, self.heartbeat.saturating_mul(HEARTBEATS_MISSED_MAX));
-        if let Err(error) = self.store.silence_agents(since) {
+        let since = before(now, self.rules.heartbeat.saturating_mul(HEARTBEATS_MISSED_MAX));
+        let silenced = self.store.silence_agents(since);
+        let retired = self.store.retire_agents(before(now, self.rules.silence));
+        if let Err(error) = silenced.and(retired) {
             slog::error!(self.log, "agents cannot be looked at"; "error" => %Chain(&error));
         }
         self.take_up(now);
@@ -168,6 +190,7 @@ impl Scheduler {
         self.each(Place::CommandInflight, |scheduler, name| scheduler.wait(name, now));
         self.each(Place::CommandReturned, Scheduler::keep_answer);
         self.each(Place::ActionInflight, |scheduler, name| scheduler.complete(name, now));
+        self.prune(now);
     }
 
     /// Does `step` with each entry of a folder; what fails is told and does not end the round.

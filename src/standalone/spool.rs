@@ -15,6 +15,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::data::Id;
 use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Fs, Lock};
 
@@ -22,6 +24,8 @@ use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Fs, Lock};
 const MARK: &[u8] = b"mig-standalone 1\n";
 /// The most that is read of a file.
 const FILE_BYTES_MAX: u64 = 1 << 30;
+/// How the name of a file ends that cannot be read.
+const SET_ASIDE: &str = "fail";
 
 /// A spool that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -213,7 +217,7 @@ impl Spool {
     /// Sets a file aside that cannot be read, under a name that no scan takes.
     pub(super) fn set_aside(&self, place: Place, name: Name) -> Result<(), DiskError> {
         let path = self.path(place, name);
-        self.disk.shift(&path, &path.with_extension("json.fail"))
+        self.disk.shift(&path, &path.with_extension(format!("json.{SET_ASIDE}")))
     }
 
     /// Removes a file; that it is not there is no error.
@@ -222,6 +226,25 @@ impl Spool {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             removed => removed,
         }
+    }
+
+    /// Removes the files of a folder that were written before `end`; returns how many. Of
+    /// `returned`, those alone that were set aside: the others are still owed.
+    pub(super) fn prune(&self, place: Place, end: Timestamp) -> Result<usize, DiskError> {
+        let folder = self.root.join(place.path());
+        let mut removed = 0;
+        for entry in self.disk.list(&folder)? {
+            let path = folder.join(&entry.name);
+            let is_over = match Name::parse(&entry.name) {
+                Some(_) => place != Place::CommandReturned,
+                None => Path::new(&entry.name).extension() == Some(OsStr::new(SET_ASIDE)),
+            };
+            if is_over && self.disk.find(&path)?.is_some_and(|meta| meta.modified < end) {
+                self.disk.unlink(&path)?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
     }
 
     /// Reads a file.

@@ -84,7 +84,8 @@ fn counted(counters: &Counters) -> Counted {
     }
 }
 
-fn investigator(row: &InvestigatorRow) -> Investigator {
+/// Returns an investigator, without the key.
+pub(super) fn investigator(row: &InvestigatorRow) -> Investigator {
     Investigator {
         id: row.id.float(),
         name: row.name.clone(),

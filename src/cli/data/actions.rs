@@ -64,7 +64,7 @@ impl Actions {
     pub(super) fn run(&self, source: &Source) -> Result<Exit, Failure> {
         let (store, now) = (source.read()?, SystemClock.now());
         let head = "| action         | status    | age    | done      | name";
-        let mut listing = Listing::begin(self.json, head)?;
+        let mut listing = Listing::new(self.json, head);
         for action in store.actions(self.status).take(self.n) {
             let action = action?;
             let counters = store.counters(action.id)?;
@@ -90,7 +90,7 @@ impl Commands {
             output::answer(line)?;
         }
         output::answer("")?;
-        let mut listing = Listing::begin(false, "| status    | took   | found | agent")?;
+        let mut listing = Listing::new(false, "| status    | took   | found | agent");
         for answer in store.answers(id) {
             listing.row(&Answered::of(answer?))?;
         }
@@ -105,7 +105,7 @@ fn whole(store: &Store, action: &Shown) -> Result<Exit, Failure> {
     // The answers may be too many for one text.
     let open = text.strip_suffix('}').unwrap_or(&text);
     output::raw(&format!("{open},\"commands\":"))?;
-    let mut listing = Listing::begin(true, "")?;
+    let mut listing = Listing::new(true, "");
     for answer in store.answers(Id::new(action.id)) {
         listing.row(&Answered::of(answer?))?;
     }
@@ -243,9 +243,9 @@ impl Answered {
 
 impl Line for Answered {
     fn line(&self) -> String {
-        let took = self.finishtime.map_or("-".to_owned(), |finish| {
-            span(elapsed(self.starttime, finish).as_secs())
-        });
+        let took = self
+            .finishtime
+            .map_or("-".to_owned(), |finish| span(elapsed(self.starttime, finish).as_secs()));
         let found = match self.status.as_str() {
             "success" if self.found => "yes",
             "success" => "no",

@@ -9,14 +9,15 @@ use serde_json::value::RawValue;
 use super::failure::DataFailure;
 use super::listing::{Form, Line};
 use super::place::Source;
+use super::target;
 use crate::cli::failure::Failure;
 use crate::cli::layout::span;
 use crate::clock::{Clock, SystemClock, before, elapsed};
 use crate::config::duration;
-use crate::data::{AgentRow, DataError, Double, Silent};
+use crate::data::{AgentRow, Double, Silent};
 use crate::exit::Exit;
 
-/// Show the agents, those that a target selects, those that fell silent, or doubles
+/// Show the agents: all, by target, those gone silent, doubles
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
@@ -42,6 +43,7 @@ enum Which {
 
 /// Show the hosts that were heard lately and have fallen silent
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  mig-data agents offline --seen 7d --silent 1h")]
 struct Offline {
     /// How far back a host must have been heard
     #[arg(long, value_name = "SPAN", default_value = "30d", value_parser = duration::parse)]
@@ -55,8 +57,9 @@ struct Offline {
 
 /// Show the places from which more than one agent is heard
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  mig-data agents double --fail-if-any")]
 struct Doubles {
-    /// How far back an agent must have been heard
+    /// How far back it must have been heard
     #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = duration::parse)]
     window: Duration,
     #[command(flatten)]
@@ -77,12 +80,12 @@ impl Agents {
     fn list(&self, source: &Source, now: Timestamp) -> Result<Exit, Failure> {
         let store = source.read()?;
         let head = "| status    | silent | version                 | name";
-        let show = |agent: Result<AgentRow, DataError>| {
-            agent.map_err(Failure::from).and_then(|agent| Shown::of(agent, now))
-        };
         match &self.target {
-            None => self.form.tell(head, store.agents().map(show)),
-            Some(target) => self.form.tell(head, super::target::select(&store, target)?.map(show)),
+            None => self.form.tell(head, store.agents().map(|agent| Shown::of(agent?, now))),
+            Some(target) => {
+                let selected = target::select(&store, target)?;
+                self.form.tell(head, selected.map(|agent| Shown::of(agent?, now)))
+            }
         }
     }
 }
@@ -129,8 +132,7 @@ struct Shown {
 impl Shown {
     fn of(agent: AgentRow, now: Timestamp) -> Result<Shown, Failure> {
         let json = |text: String| {
-            RawValue::from_string(text)
-                .map_err(|source| DataFailure::Json { id: agent.id, source })
+            RawValue::from_string(text).map_err(|source| DataFailure::Json { id: agent.id, source })
         };
         Ok(Shown {
             id: agent.id.number(),

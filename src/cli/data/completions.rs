@@ -7,10 +7,10 @@ use crate::cli::completions::Known;
 use crate::cli::failure::Failure;
 use crate::exit::Exit;
 
-/// Print the completions for a shell, made from the command line itself
+/// Print the completions for a shell
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  mig-data completions bash > /usr/share/bash-completion/completions/mig-data")]
+  mig-data completions zsh > /usr/local/share/zsh/site-functions/_mig-data")]
 pub(super) struct Completions {
     /// The shell
     #[arg(value_name = "SHELL")]

@@ -67,6 +67,12 @@ pub(crate) enum DataFailure {
     /// A target cannot be used.
     #[error("cannot use this target")]
     Target(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Who evaluates targets over an embedded database is not there.
+    #[cfg(not(feature = "standalone"))]
+    #[error(
+        "targets over an embedded database need the feature `standalone`: this program was built without"
+    )]
+    NoTargets,
     /// There is no such action.
     #[error("there is no action {id}: `mig-data actions` lists them")]
     NoAction {
@@ -107,7 +113,9 @@ pub(crate) enum DataFailure {
         why: &'static str,
     },
     /// The text is no fingerprint.
-    #[error("\"{text}\" is no fingerprint: it has 40 hexadecimal digits, as gpg --fingerprint shows them")]
+    #[error(
+        "\"{text}\" is no fingerprint: it has 40 hexadecimal digits, as gpg --fingerprint shows them"
+    )]
     Fingerprint {
         /// The text, safe to show.
         text: String,
@@ -121,7 +129,9 @@ pub(crate) enum DataFailure {
         source: PublicKeyError,
     },
     /// Without its own investigator the scheduler cannot work.
-    #[error("migscheduler is the scheduler's own investigator, which ends agents that are one too many: it stays as it is")]
+    #[error(
+        "migscheduler is the scheduler's own investigator, which ends agents that are one too many: it stays as it is"
+    )]
     Scheduler,
     /// Nobody could run anything.
     #[error("no action could have {minimum} signatures: there are {active} active investigators")]
@@ -169,6 +179,8 @@ impl DataFailure {
         match self {
             DataFailure::Data(error) => data(error),
             DataFailure::Unconfigured { .. } => Exit::Config,
+            #[cfg(not(feature = "standalone"))]
+            DataFailure::NoTargets => Exit::Unavailable,
             DataFailure::Owner { .. } => Exit::Permission,
             DataFailure::Url { .. } | DataFailure::ServerUrl(_) | DataFailure::Spans => Exit::Usage,
             DataFailure::NoDatabase { .. }

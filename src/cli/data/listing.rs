@@ -25,31 +25,42 @@ pub(super) struct Form {
 
 /// A list that is being told.
 #[derive(Debug)]
-pub(super) struct Listing {
+pub(super) struct Listing<'a> {
     json: bool,
+    head: &'a str,
     count: u64,
 }
 
-impl Listing {
-    /// Begins a list whose lines are headed by `head`.
-    pub(super) fn begin(json: bool, head: &str) -> Result<Listing, Failure> {
-        output::raw(&if json { "[".to_owned() } else { format!("{head}\n") })?;
-        Ok(Listing { json, count: 0 })
+impl<'a> Listing<'a> {
+    /// Returns a list whose lines are headed by `head`. Nothing is written before its first row is
+    /// known: where there is none because something failed, only that is told.
+    pub(super) fn new(json: bool, head: &'a str) -> Listing<'a> {
+        Listing { json, head, count: 0 }
+    }
+
+    fn begin(&self) -> Result<(), Failure> {
+        match self.count {
+            0 if self.json => output::raw("["),
+            0 => output::answer(self.head),
+            _ => Ok(()),
+        }
     }
 
     /// Tells a row.
     pub(super) fn row(&mut self, row: &impl Line) -> Result<(), Failure> {
+        self.begin()?;
+        let comma = if self.count > 0 { "," } else { "" };
         self.count += 1;
         if !self.json {
             return output::answer(row.line());
         }
-        let comma = if self.count > 1 { "," } else { "" };
         let text = serde_json::to_string(row).map_err(Failure::Encode)?;
         output::raw(&format!("{comma}\n{text}"))
     }
 
     /// Ends the list; returns how many rows there were.
     pub(super) fn end(self) -> Result<u64, Failure> {
+        self.begin()?;
         if self.json {
             output::raw(if self.count > 0 { "\n]\n" } else { "]\n" })?;
         }
@@ -67,7 +78,7 @@ impl Form {
     where
         Failure: From<E>,
     {
-        let mut listing = Listing::begin(self.json, head)?;
+        let mut listing = Listing::new(self.json, head);
         for row in rows {
             listing.row(&row?)?;
         }

@@ -38,10 +38,10 @@ use spool::Spool;
 #[command(name = "mig-data", version, disable_help_subcommand = true)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 struct Arguments {
-    /// The platform's configuration: mig-standalone's, or the real scheduler's or API's
+    /// The configuration
     #[arg(short, long, value_name = "FILE", default_value = place::CONFIG_DEFAULT, global = true)]
     config: PathBuf,
-    /// The database itself: postgres://USER@HOST[:PORT]/NAME[?sslmode=...] or sqlite:FILE
+    /// postgres://USER@HOST/NAME or sqlite:FILE instead
     #[arg(short, long, value_name = "URL", conflicts_with = "config", global = true)]
     database: Option<String>,
     #[command(subcommand)]
@@ -90,7 +90,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::cli::manual;
+    use crate::cli::{env, manual};
 
     #[test]
     fn the_command_line_is_sound_and_is_what_the_manual_page_says() {
@@ -98,5 +98,9 @@ mod tests {
         Arguments::command().debug_assert();
         manual::check_commands(page, &Arguments::command());
         manual::check_options(page, Arguments::command());
+        manual::check_variables(page, &env::DATA_VARIABLES);
+        // Nothing is held by another for longer than is waited.
+        let exits: Vec<Exit> = Exit::ALL.into_iter().filter(|exit| *exit != Exit::Locked).collect();
+        manual::check_exits(page, &exits);
     }
 }

@@ -89,6 +89,14 @@ impl Source {
         self.make()
     }
 
+    /// Tells whether there is a database; that there is a server is taken for granted.
+    pub(super) fn is_made(&self) -> Result<bool, Failure> {
+        match self.place()? {
+            Place::File(path) => Ok(disk().find(&path)?.is_some()),
+            Place::Server(_) => Ok(true),
+        }
+    }
+
     /// Opens the database for writing; a file that is not there is made.
     pub(super) fn make(&self) -> Result<Store, Failure> {
         match self.place()? {

@@ -6,7 +6,7 @@ use crate::cli::output;
 use crate::data::schema::{self, Extent};
 use crate::exit::Exit;
 
-/// Print the tables of the platform, make them, or compare a database with them
+/// Print the platform's tables, make them, or compare with them
 #[derive(Debug, clap::Args)]
 pub(super) struct Schema {
     #[command(subcommand)]
@@ -28,18 +28,19 @@ struct Print {}
 
 /// Make the tables that are missing, all or none; what is there stays
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  mig-data -d 'postgres://postgres@/mig?host=/run/postgresql' schema init --roles")]
+#[command(after_help = "Example:
+  mig-data -d postgres://postgres@localhost/mig schema init --roles")]
 struct Init {
-    /// Make the platform's roles, too, and give them their rights
+    /// The platform's roles and their rights, too
     #[arg(long)]
     roles: bool,
 }
 
-/// Tell how the tables differ from the platform's; exit status 1 if they do
+/// Tell how the tables differ from the platform's, with status 1 if they do
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  mig-data -c /etc/mig/scheduler.cfg schema check")]
 struct Check {
-    /// Compare the roles and their rights, too
+    /// The platform's roles and their rights, too
     #[arg(long)]
     roles: bool,
 }
@@ -65,11 +66,16 @@ impl Schema {
 
 impl Init {
     fn run(&self, source: &Source) -> Result<Exit, Failure> {
-        let place = source.place()?;
-        let (store, extent) = (source.make()?, extent(self.roles));
-        let missing = store.schema_differences(extent)?.len();
+        let (place, extent) = (source.place()?, extent(self.roles));
+        // A file that is not there is made with all of its tables.
+        let missing = match source.is_made()? {
+            true => source.read()?.schema_differences(extent)?.len(),
+            false => usize::MAX,
+        };
+        let store = source.make()?;
         store.init_schema(extent)?;
-        let what = if self.roles { "the tables and roles of MIG are" } else { "the tables of MIG are" };
+        let what =
+            if self.roles { "the tables and roles of MIG are" } else { "the tables of MIG are" };
         let left = store.schema_differences(extent)?;
         output::answer(format!("{what} in {place}: {}", made(missing, left.len())))?;
         for difference in &left {

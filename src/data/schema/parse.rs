@@ -70,8 +70,8 @@ pub(super) fn read_index(line: &str) -> Option<(String, Index)> {
     let (table, columns) = place.trim_end_matches(';').split_once(" (")?;
     let table = table.strip_suffix(" using btree").unwrap_or(table);
     let table = table.rsplit('.').next().unwrap_or(table);
-    // Whatever comes after the columns makes it another index.
-    let columns = columns.strip_suffix(')')?;
+    // Whatever comes after the columns makes it another index, and so does an expression.
+    let columns = columns.strip_suffix(')').filter(|columns| !columns.contains(['(', ')']))?;
     Some((table.to_owned(), Index { columns: columns.to_owned(), is_unique }))
 }
 

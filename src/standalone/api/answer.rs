@@ -31,6 +31,11 @@ impl Answer {
         Answer { status, headers, body }
     }
 
+    /// Returns an answer to an agent, which may be kept on the way.
+    pub(super) fn plain_json(status: u16, body: String) -> Answer {
+        Answer { status, headers: vec![("content-type", JSON.to_owned())], body }
+    }
+
     /// Returns the answer to what is not there.
     pub(super) fn not_found() -> Answer {
         let headers = vec![

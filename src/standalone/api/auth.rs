@@ -11,6 +11,7 @@ use crate::action::Time;
 use crate::chain::Chain;
 use crate::clock::elapsed;
 use crate::data::{ApiKey, InvestigatorRow};
+use crate::standalone::signers::SignatureError;
 
 /// The header with the token.
 const TOKEN: &str = "x-pgpauthorization";
@@ -62,9 +63,14 @@ impl Api {
             return Err("token timestamp is not within acceptable time limits".to_owned());
         }
         let signed = format!("1;{};{nonce}\n", parts.get(1).copied().unwrap_or_default());
-        self.signers
-            .who_signed(signed.as_bytes(), signature)
-            .map_err(|error| format!("GetFingerprintFromSignature() -> {}", Chain(&error)))
+        self.signers.who_signed(signed.as_bytes(), signature).map_err(|error| match error {
+            SignatureError::Data(error) => {
+                format!("Error while finding investigator: '{}'", Chain(&error))
+            }
+            error @ SignatureError::Verify(_) => {
+                format!("GetFingerprintFromSignature() -> {}", Chain(&error))
+            }
+        })
     }
 }
 

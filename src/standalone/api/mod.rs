@@ -7,6 +7,7 @@
 mod answer;
 mod auth;
 mod create;
+mod heartbeat;
 mod read;
 mod request;
 mod search;
@@ -30,12 +31,14 @@ const ROOT: &str = "/api/v1/";
 #[derive(Debug, PartialEq, Eq)]
 enum Route<'a> {
     Heartbeat,
+    Heard,
     Ip,
     PublicKey(&'a str),
     Create,
     Action,
     Command,
     Agent,
+    Investigator,
     Search,
     Dashboard,
 }
@@ -46,10 +49,12 @@ impl Route<'_> {
         let name = path.strip_prefix(ROOT)?;
         Some(match (method, name) {
             ("GET", "heartbeat") => Route::Heartbeat,
+            ("POST", "heartbeat") => Route::Heard,
             ("GET", "ip") => Route::Ip,
             ("GET", "action") => Route::Action,
             ("GET", "command") => Route::Command,
             ("GET", "agent") => Route::Agent,
+            ("GET", "investigator") => Route::Investigator,
             ("GET", "search") => Route::Search,
             ("GET", "dashboard") => Route::Dashboard,
             ("POST", "action/create/") => Route::Create,
@@ -67,11 +72,12 @@ impl Route<'_> {
     /// Returns what one must be permitted to ask for it; `None` if everybody may.
     fn permission(&self) -> Option<Permission> {
         match self {
-            Route::Heartbeat | Route::Ip | Route::PublicKey(_) => None,
+            Route::Heartbeat | Route::Heard | Route::Ip | Route::PublicKey(_) => None,
             Route::Create => Some(Permission::ActionCreate),
             Route::Action => Some(Permission::Action),
             Route::Command => Some(Permission::Command),
             Route::Agent => Some(Permission::Agent),
+            Route::Investigator => Some(Permission::Investigator),
             Route::Search => Some(Permission::Search),
             Route::Dashboard => Some(Permission::Dashboard),
         }
@@ -122,6 +128,8 @@ pub(super) struct Api {
     pub(super) ids: Arc<Ids>,
     /// What time it is.
     pub(super) clock: Arc<dyn Clock>,
+    /// Where this host's own agent is reached, which nobody else can take.
+    pub(super) place: String,
     /// What every link begins with, as `http://127.0.0.1:1664`.
     pub(super) base: String,
     /// Where errors are told.
@@ -162,12 +170,14 @@ impl Api {
         }
         match route {
             Route::Heartbeat => self.heartbeat(request),
+            Route::Heard => Ok(self.heard(request)),
             Route::Ip => Ok(Answer::json(200, request.peer.to_string())),
             Route::PublicKey(fingerprint) => self.public_key(fingerprint),
             Route::Create => self.create(request),
             Route::Action => self.action(request),
             Route::Command => self.command(request),
             Route::Agent => self.agent(request),
+            Route::Investigator => self.investigator(request),
             Route::Search => self.search(request),
             Route::Dashboard => self.dashboard(request),
         }

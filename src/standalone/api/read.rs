@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::answer::{Datum, Item};
 use super::{Answer, Api, Refusal, Request};
-use crate::action::Action;
+use crate::action::{Action, Investigator};
 use crate::data::{ActionRow, AgentRow, AgentStatus, CommandRow, Id};
 use crate::standalone::view;
 
@@ -63,6 +63,17 @@ impl Api {
         self.found(request, &[self.agent_item(&row)?])
     }
 
+    /// Returns an investigator, with the key.
+    pub(super) fn investigator(&self, request: &Request) -> Result<Answer, Refusal> {
+        let (id, shown) = wanted(request, "Investigator", "investigatorid")?;
+        let row = id.map(|id| self.store.investigator_of(id)).transpose()?.flatten();
+        let row =
+            row.ok_or_else(|| Refusal::new(404, format!("Investigator ID '{shown}' not found")))?;
+        let investigator =
+            Investigator { public_key: row.publickey.clone().into(), ..view::investigator(&row) };
+        self.found(request, &[self.investigator_item(row.id, &investigator)?])
+    }
+
     /// Returns how many agents there are, and the last actions.
     pub(super) fn dashboard(&self, request: &Request) -> Result<Answer, Refusal> {
         let agents = self.store.live_agents()?;
@@ -79,14 +90,14 @@ impl Api {
             Datum::new("idle agents by version", &by_version(&idle))?,
             Datum::new("idle endpoints", &idle.len())?,
         ];
-        // What becomes of a fleet; one host is none.
-        for name in [
-            "new endpoints",
-            "endpoints running 2 or more agents",
-            "disappeared endpoints",
-            "flapping endpoints",
+        // What becomes of a fleet; one host is none, but others' agents may tell of themselves.
+        for (name, count) in [
+            ("new endpoints", 0),
+            ("endpoints running 2 or more agents", 0),
+            ("disappeared endpoints", self.store.disappeared_endpoints()?),
+            ("flapping endpoints", 0),
         ] {
-            data.push(Datum::new(name, &0)?);
+            data.push(Datum::new(name, &count)?);
         }
         let mut items = vec![Item::with(format!("{}{}", self.base, request.uri()), data)];
         for row in self.store.recent_actions(RECENT_COUNT)? {
@@ -101,6 +112,16 @@ impl Api {
         let action: Action = view::action(row, &signers, &self.store.counters(row.id)?)?;
         let value = RawValue::from_string(action.to_json())?;
         Ok(Item::new(self.link("action", row.id), "action", &value)?)
+    }
+
+    /// Returns the entry of an investigator.
+    pub(super) fn investigator_item(
+        &self,
+        id: Id,
+        investigator: &Investigator,
+    ) -> Result<Item, Refusal> {
+        let value = RawValue::from_string(investigator.to_json())?;
+        Ok(Item::new(self.link("investigator", id), "investigator", &value)?)
     }
 
     /// Returns the entry of an agent.

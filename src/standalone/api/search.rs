@@ -1,4 +1,4 @@
-//! `GET search`: actions, commands or agents, page by page.
+//! `GET search`: actions, commands, agents or investigators, page by page.
 //!
 //! What was asked for is told back in every answer, with the defaults for what was
 //! not: `%` for a text, `∞` for an id, a window of four and a half years around
@@ -19,6 +19,7 @@ use crate::action::Time;
 use crate::clock::{after, before};
 use crate::data::{Filter, Id, Page};
 use crate::standalone::target::Target;
+use crate::standalone::view;
 
 /// How many rows an answer has if nothing is said.
 const LIMIT: f64 = 100.0;
@@ -253,7 +254,7 @@ impl Api {
 
     fn find(&self, search: &Search) -> Result<Vec<Item>, Refusal> {
         let kind = search.kind();
-        if !matches!(kind, "action" | "command" | "agent") {
+        if !matches!(kind, "action" | "command" | "agent" | "investigator") {
             return Err(Refusal::new(500, "search type is invalid"));
         }
         let filter = search.filter().map_err(|error| Refusal::new(500, error))?;
@@ -270,6 +271,12 @@ impl Api {
                 .map(|row| self.command_item(row))
                 .collect(),
             "agent" => self.find_agents(search, &filter, page),
+            "investigator" => self
+                .store
+                .search_investigators(&filter, page)?
+                .iter()
+                .map(|row| self.investigator_item(row.id, &view::investigator(row)))
+                .collect(),
             _ => self
                 .store
                 .search_actions(&filter, page)?

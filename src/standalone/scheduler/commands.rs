@@ -72,13 +72,19 @@ impl Scheduler {
             self.in_hand.remove(&id);
             let results = empty_results(&action.operations)?;
             self.hand_back(&action, &answered(&command, CommandStatus::Expired, results, now))?;
-        } else if !is_in_hand {
+        } else if !is_in_hand && self.is_ours(&command)? {
             // A send that fails means that the agent has stopped, which a restart mends.
             if self.work.send(Work { command: id, action }).is_ok() {
                 self.in_hand.insert(id);
             }
         }
         Ok(())
+    }
+
+    /// Tells whether a command is for this host's agent. Others ask for none and let theirs expire.
+    fn is_ours(&self, command: &CommandRow) -> Result<bool, ScheduleError> {
+        let agent = self.store.agent(command.agent)?.ok_or(ScheduleError::Unknown)?;
+        Ok(agent.queueloc == self.rules.place)
     }
 
     /// Writes the agent's answers to `returned`; those that cannot be written are kept.

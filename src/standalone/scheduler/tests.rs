@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::*;
 use crate::clock::testing::TestClock;
@@ -17,6 +17,7 @@ use crate::disk::{Disk, RealFs};
 use crate::standalone::spool::SpoolError;
 
 const ACTION: Id = Id::new(7);
+const WEEK_SPAN: Duration = Duration::from_secs(7 * 86_400);
 
 struct Rig {
     folder: tempfile::TempDir,
@@ -109,8 +110,13 @@ fn scheduler(
     let ids = Arc::new(Ids::new(noon(), Id::new(100)));
     let log = slog::Logger::root(slog::Discard, slog::o!());
     let clock = Arc::clone(clock) as Arc<dyn Clock>;
-    let heartbeat = Duration::from_secs(600);
-    (Scheduler::new(spool, Arc::clone(store), ids, clock, heartbeat, sender, log), work)
+    let rules = Rules {
+        heartbeat: Duration::from_secs(600),
+        silence: Duration::from_secs(36_000),
+        place: agent().queueloc,
+        retention: Retention { spool: Some(WEEK_SPAN), actions: Some(4 * WEEK_SPAN) },
+    };
+    (Scheduler::new(spool, Arc::clone(store), ids, clock, rules, sender, log), work)
 }
 
 fn agent() -> AgentRow {

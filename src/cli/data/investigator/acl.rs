@@ -15,9 +15,11 @@ const WEIGHT: u32 = 1;
 
 /// Print the agents' access list for the active investigators
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  mig-data investigator acl --minimumweight 2 > /etc/mig/acl.cfg")]
+#[command(
+    after_help = "Example:\n  mig-data investigator acl --minimumweight 2 > /etc/mig/acl.cfg"
+)]
 pub(super) struct AclList {
-    /// How many of them must sign an action together
+    /// How many must sign an action together
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     minimumweight: u32,
 }
@@ -49,8 +51,7 @@ fn by_name<S: Serializer>(all: &[&InvestigatorRow], serializer: S) -> Result<S::
     let mut map = serializer.serialize_map(Some(all.len()))?;
     for one in all {
         let is_single = all.iter().filter(|other| other.name == one.name).count() == 1;
-        let name =
-            if is_single { one.name.clone() } else { format!("{} ({})", one.name, one.id) };
+        let name = if is_single { one.name.clone() } else { format!("{} ({})", one.name, one.id) };
         map.serialize_entry(&name, &Entry { fingerprint: &one.fingerprint, weight: WEIGHT })?;
     }
     map.end()
@@ -70,8 +71,7 @@ impl AclList {
 /// Returns the access list: everything needs `minimum` of the investigators, but the scheduler
 /// alone may end agents that are one too many, and do nothing else.
 fn acl(investigators: &[InvestigatorRow], minimum: u32) -> Result<Acl<'_>, DataFailure> {
-    let active =
-        investigators.iter().filter(|one| one.is_active() && !one.fingerprint.is_empty());
+    let active = investigators.iter().filter(|one| one.is_active() && !one.fingerprint.is_empty());
     let (scheduler, people): (Vec<_>, Vec<_>) = active.partition(|one| one.name == SCHEDULER);
     if u32::try_from(people.len()).is_ok_and(|active| active < minimum) {
         return Err(DataFailure::Acl { minimum, active: people.len() });

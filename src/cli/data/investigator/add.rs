@@ -22,10 +22,12 @@ const SHOWN_BYTES_MAX: usize = 80;
 
 /// Add an investigator: who signs with this key may run actions
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "Example:
   gpg --armor --export bob@example.net > bob.asc
-  mig-data investigator add 'Bob Kelso' --key bob.asc
-  mig-data investigator add 'Bob Kelso' --fingerprint E60892BB9BD89A69F759A1A0A3D652173B763E8F")]
+  mig-data investigator add 'Bob Kelso' --key bob.asc")]
+#[command(
+    override_usage = "mig-data investigator add [OPTIONS] (--key FILE | --fingerprint FP) NAME"
+)]
 #[command(group = clap::ArgGroup::new("which").required(true))]
 pub(super) struct Add {
     /// What the investigator is called
@@ -34,10 +36,10 @@ pub(super) struct Add {
     /// The armored public key
     #[arg(long, value_name = "FILE", group = "which")]
     key: Option<PathBuf>,
-    /// The fingerprint of the key; the key itself is taken from the GnuPG home, if it is there
+    /// The fingerprint of a key in the GnuPG home
     #[arg(long, value_name = "FP", group = "which")]
     fingerprint: Option<String>,
-    /// What is permitted: names or sets, with commas between
+    /// What is permitted: names, sets
     #[arg(long, value_name = "LIST", default_value = "default")]
     permissions: Permissions,
 }
@@ -62,14 +64,17 @@ impl Add {
         store
             .insert_investigator(&self.name, fingerprint, &found.armored, self.permissions, now)
             .map_err(|error| match error {
-                DataError::Duplicate { .. } => DataFailure::Raced,
-                other => other.into(),
-            })?;
+            DataError::Duplicate { .. } => DataFailure::Raced,
+            other => other.into(),
+        })?;
         let added = store.investigator(fingerprint)?;
         let name = added.as_ref().map_or_else(|| self.name.clone(), called);
         let without =
             if found.armored.is_empty() { ", whose key the platform does not have," } else { "" };
-        output::answer(format!("added {name} with the key {fingerprint}{without} for: {}", self.permissions))?;
+        output::answer(format!(
+            "added {name} with the key {fingerprint}{without} for: {}",
+            self.permissions
+        ))?;
         if found.armored.is_empty() {
             output::message(
                 "no GnuPG home here has this key, so it was not checked, and nothing signed with it \

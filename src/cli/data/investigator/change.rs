@@ -9,22 +9,25 @@ use crate::clock::{Clock, SystemClock};
 use crate::data::{ApiKey, DataError, InvestigatorStatus, SCHEDULER};
 use crate::exit::Exit;
 
-/// Take an investigator's rights; the real platform's API notices within five minutes
+/// Take the rights; the real platform notices within five minutes
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  mig-data investigator disable 'Bob Kelso'")]
 pub(super) struct Disable {
     #[command(flatten)]
     who: Who,
 }
 
-/// Give a disabled investigator the rights back
+/// Give the rights back
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  mig-data investigator enable 2")]
 pub(super) struct Enable {
     #[command(flatten)]
     who: Who,
 }
 
-/// Make an API key; it is shown this once, and replaces one that is there
+/// Make an API key, shown this once, instead of one that is there
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  mig-data investigator apikey 'Bob Kelso'")]
 pub(super) struct NewApiKey {
     #[command(flatten)]
     who: Who,

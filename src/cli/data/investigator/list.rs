@@ -14,6 +14,7 @@ use crate::exit::Exit;
 
 /// Show all investigators
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  mig-data investigator list")]
 pub(super) struct List {
     /// As a JSON list, with all that is known
     #[arg(long)]
@@ -23,7 +24,7 @@ pub(super) struct List {
 /// Show one investigator; with --json the public key, too
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  mig-data investigator show --json 'Bob Kelso' | jq -r .publickey > /etc/mig/agentkeys/bob")]
+  mig-data investigator show --json 'Bob Kelso' | jq -r .publickey")]
 pub(super) struct Show {
     #[command(flatten)]
     who: Who,
@@ -72,7 +73,7 @@ impl List {
     /// Shows them.
     pub(super) fn run(&self, source: &Source) -> Result<Exit, Failure> {
         let head = format!("| {:<4} | {:<8} | {:<40} | name", "id", "status", "fingerprint");
-        let mut listing = Listing::begin(self.json, &head)?;
+        let mut listing = Listing::new(self.json, &head);
         for one in source.read()?.investigators()? {
             listing.row(&Shown::of(&one))?;
         }
@@ -93,7 +94,8 @@ impl Show {
             return Ok(Exit::Done);
         }
         output::answer(format!("investigator {}", one.id))?;
-        let has_key = if one.publickey.is_empty() { "none: nothing signed counts" } else { "there" };
+        let has_key =
+            if one.publickey.is_empty() { "none: nothing signed counts" } else { "there" };
         for (name, value) in [
             ("name", one.name.clone()),
             ("status", one.status.clone()),

@@ -71,7 +71,7 @@ impl Who {
             return Ok(one);
         }
         let found = match (self.who.parse().map(Id::new), Fingerprint::parse(&self.who)) {
-            (Ok(id), _) => store.investigator_by_id(id)?,
+            (Ok(id), _) => store.investigator_of(id)?,
             (_, Some(fingerprint)) => store.investigator(fingerprint.as_str())?,
             _ => None,
         };

@@ -130,7 +130,7 @@ fn a_port_answers_refuses_or_keeps_silent() {
     let result = comparable(ask(&parameters));
     assert_eq!(result["elements"]["latencies"], json!(["ms", "ms"]));
     drop(listener);
-    let result = comparable(ask(&parameters));
+    let result = refused(&parameters);
     assert_eq!(result["elements"]["latencies"], json!([-1, -1]));
     assert_eq!(result["foundanything"], false);
     parameters["protocol"] = json!("udp");
@@ -144,7 +144,20 @@ fn a_port_answers_refuses_or_keeps_silent() {
     assert_eq!(&packet[..size], PAYLOAD);
     drop(silent);
     assert!(client.ip().is_loopback());
-    assert_eq!(ask(&parameters)["elements"]["latencies"], json!([-1]));
+    assert_eq!(refused(&parameters)["elements"]["latencies"], json!([-1]));
+}
+
+/// Pings a port that was closed until it is: a process that another test has just forked
+/// holds it open too, until it becomes a program.
+fn refused(parameters: &Value) -> Value {
+    let begun = std::time::Instant::now();
+    loop {
+        let result = ask(parameters);
+        let latencies = result["elements"]["latencies"].as_array().unwrap();
+        if latencies.iter().all(|latency| *latency == -1) || begun.elapsed().as_secs() > 30 {
+            return result;
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,139 @@
+//! What is in a scheduler's spool.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::entry::made;
+use super::no_spool;
+use super::stuck::{self, Stuck};
+use crate::cli::data::failure::DataFailure;
+use crate::cli::failure::Failure;
+use crate::clock::elapsed;
+use crate::disk::{Disk, Kind};
+use crate::spool::Folder;
+
+/// The file by which a spool tells whose it is.
+const MARK: &str = ".lock";
+/// The most that is read of it.
+const MARK_BYTES_MAX: u64 = 4096;
+/// How the mark of a runner's spool begins.
+const RUNNER: &[u8] = b"mig-runner ";
+/// How the mark of the platform for one host begins.
+const STANDALONE: &[u8] = b"mig-standalone ";
+
+/// Whose spool it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Owner {
+    /// The platform for one host.
+    MigStandalone,
+    /// The real scheduler, which leaves no mark.
+    MigScheduler,
+}
+
+/// What is in a spool.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    /// The spool.
+    pub(super) spool: PathBuf,
+    /// Whose it is.
+    pub(super) of: Owner,
+    /// The process that works in it, as far as it can be told.
+    pub(super) process: Option<u32>,
+    /// What is in each folder.
+    pub(super) folders: Vec<Listing>,
+    /// What does not go on.
+    pub(super) stuck: Vec<Stuck>,
+    /// How many more files were not looked into.
+    pub(super) more: usize,
+}
+
+/// What is in a folder.
+#[derive(Debug, Serialize)]
+pub(super) struct Listing {
+    /// Which; its path.
+    pub(super) folder: &'static str,
+    /// How many entries.
+    pub(super) entries: usize,
+    /// The oldest.
+    pub(super) oldest: Option<String>,
+    /// How long ago what it is about was made, in seconds.
+    pub(super) age_s: Option<u64>,
+    #[serde(skip)]
+    pub(super) place: Folder,
+    #[serde(skip)]
+    pub(super) names: Vec<String>,
+}
+
+impl Report {
+    /// Reads the names in every folder, and the files that may be stuck.
+    pub(super) fn read(disk: &Disk, root: &Path, now: Timestamp) -> Result<Report, Failure> {
+        let of = owner(disk, root)?;
+        let process = match of {
+            Owner::MigStandalone => disk.holder(&root.join(MARK))?,
+            Owner::MigScheduler => None,
+        };
+        let mut folders = Vec::new();
+        // In the order of the flow: what moves on meanwhile is seen twice, not missed.
+        for place in Folder::ALL {
+            if let Some(names) = names(disk, &root.join(place.path()))? {
+                folders.push(Listing::of(place, names, now));
+            }
+        }
+        let is_spool = |place: Folder| folders.iter().any(|listing| listing.place == place);
+        if !is_spool(Folder::ActionInflight) || !is_spool(Folder::CommandInflight) {
+            return Err(no_spool(root, "it lacks action/inflight or command/inflight"));
+        }
+        let (stuck, more) = stuck::find(disk, root, &folders, now)?;
+        Ok(Report { spool: root.to_owned(), of, process, folders, stuck, more })
+    }
+}
+
+impl Listing {
+    fn of(place: Folder, names: Vec<String>, now: Timestamp) -> Listing {
+        let dated = names.iter().filter_map(|name| Some((made(name)?, name)));
+        let oldest = dated.min();
+        Listing {
+            folder: place.path(),
+            entries: names.len(),
+            oldest: oldest.map(|(_, name)| name.clone()),
+            age_s: oldest.map(|(at, _)| elapsed(at, now).as_secs()),
+            place,
+            names,
+        }
+    }
+}
+
+/// Tells whose spool it is.
+fn owner(disk: &Disk, root: &Path) -> Result<Owner, Failure> {
+    // A link to the spool is as good as the spool.
+    match disk.find(&root.join("."))? {
+        None => return Err(no_spool(root, "it is not there")),
+        Some(meta) if meta.kind != Kind::Folder => {
+            return Err(no_spool(root, "it is no folder"));
+        }
+        Some(_) => {}
+    }
+    for mark in [root.join(MARK), root.join("spool").join(MARK)] {
+        if disk.find(&mark)?.is_some() && disk.read(&mark, MARK_BYTES_MAX)?.starts_with(RUNNER) {
+            return Err(DataFailure::RunnerSpool { path: root.to_owned() }.into());
+        }
+    }
+    let mark = root.join(MARK);
+    let is_ours =
+        disk.find(&mark)?.is_some() && disk.read(&mark, MARK_BYTES_MAX)?.starts_with(STANDALONE);
+    Ok(if is_ours { Owner::MigStandalone } else { Owner::MigScheduler })
+}
+
+/// Lists the names in a folder, but those that begin with a dot; nothing if there is no folder.
+fn names(disk: &Disk, folder: &Path) -> Result<Option<Vec<String>>, Failure> {
+    let is_folder = disk.find(folder)?.is_some_and(|meta| meta.kind == Kind::Folder);
+    if !is_folder {
+        return Ok(None);
+    }
+    let entries = disk.list(folder)?;
+    let names = entries.into_iter().map(|entry| entry.name.to_string_lossy().into_owned());
+    Ok(Some(names.filter(|name| !name.starts_with('.')).collect()))
+}

@@ -1,0 +1,124 @@
+//! Spools as schedulers leave them.
+
+#![expect(clippy::disallowed_methods, reason = "tests fill a spool")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::look::Owner;
+use super::*;
+use crate::disk::{Disk, HAND_PREFIX, RealFs};
+
+/// Makes a spool as the real scheduler has it while an action runs.
+fn real() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["action/new", "action/inflight", "action/done", "action/invalid"] {
+        std::fs::create_dir_all(folder.path().join(name)).unwrap();
+    }
+    for name in ["command/inflight", "command/returned"] {
+        std::fs::create_dir_all(folder.path().join(name)).unwrap();
+    }
+    folder
+}
+
+fn put(root: &Path, name: &str, text: &str) {
+    std::fs::write(root.join(name), text).unwrap();
+}
+
+fn action(until: Timestamp) -> String {
+    format!(
+        r#"{{"id":28052712325240,"name":"n","validfrom":"2026-11-22T00:53:00Z","expireafter":"{until}"}}"#
+    )
+}
+
+fn read(root: &Path, now: Timestamp) -> Result<Report, Failure> {
+    Report::read(&Disk::new(Arc::new(RealFs), root.to_owned(), HAND_PREFIX), root, now)
+}
+
+#[test]
+fn a_spool_in_which_all_goes_on_has_nothing_stuck() {
+    let spool = real();
+    let (root, now) = (spool.path(), SystemClock.now());
+    let text = action(now + SignedDuration::from_mins(1));
+    put(root, "action/inflight/28052712325240.json", &text);
+    let command = format!(r#"{{"id":1,"action":{text}}}"#);
+    put(root, "command/inflight/28052712325240-28052718749058.json", &command);
+    put(root, "command/returned/28052718747847", "{}");
+    for done in ["28052712325129.json", "28052712325147.json"] {
+        put(root, &format!("action/done/{done}"), "{}");
+    }
+    put(root, "action/invalid/1795309296123456789.json", "what was sent");
+    let report = read(root, now).unwrap();
+    assert_eq!((report.of, report.process), (Owner::MigScheduler, None));
+    assert_eq!(report.stuck, []);
+    let done = report.folders.iter().find(|listing| listing.folder == "action/done").unwrap();
+    assert_eq!((done.entries, done.oldest.as_deref()), (2, Some("28052712325129.json")));
+    let folders: Vec<&str> = report.folders.iter().map(|listing| listing.folder).collect();
+    assert_eq!(folders.len(), 6, "{folders:?}");
+    let page = page::lines(&report);
+    assert!(page.iter().all(|(_, line)| line.chars().count() <= 80 || line.contains("spool")));
+}
+
+#[test]
+fn what_should_have_gone_on_is_told_with_the_reason() {
+    let spool = real();
+    let root = spool.path();
+    let ended = SystemClock.now();
+    let text = action(ended);
+    put(root, "action/new/28052712325241.json", &action(ended + SignedDuration::from_hours(2)));
+    put(root, "action/inflight/28052712325240.json", &text);
+    put(root, "action/inflight/28052712325242.json", &text);
+    put(root, "action/inflight/28052712325243.json", "{");
+    put(
+        root,
+        "command/inflight/28052712325240-28052718749058.json",
+        &format!(r#"{{"action":{text}}}"#),
+    );
+    put(root, "command/returned/28052718747847", "{}");
+    put(root, "command/returned/28052718747848.fail", "{");
+    put(root, "command/returned/notes.txt", "");
+    let later = ended + SignedDuration::from_mins(6);
+    let report = read(root, later).unwrap();
+    let told: Vec<(&str, &str, &str)> = report
+        .stuck
+        .iter()
+        .map(|stuck| (stuck.folder, stuck.name.as_str(), stuck.why.as_str()))
+        .collect();
+    let has = |at: usize, folder: &str, name: &str, why: &str| {
+        let (one, other, text) = told[at];
+        assert!(one == folder && other == name && text.contains(why), "{told:#?}");
+    };
+    has(0, "action/new", "28052712325241.json", "is not sent for 6m");
+    has(1, "action/inflight", "28052712325240.json", "1 of its commands are not done");
+    has(2, "action/inflight", "28052712325242.json", "its commands are done");
+    has(3, "action/inflight", "28052712325243.json", "it cannot be read: EOF");
+    has(4, "command/inflight", "28052712325240-28052718749058.json", "was not given up");
+    has(5, "command/returned", "28052718747847", "not in the database since 6m");
+    has(6, "command/returned", "28052718747848.fail", "could not read it");
+    has(7, "command/returned", "notes.txt", "no action and no command");
+    assert_eq!(told.len(), 8, "{told:#?}");
+    assert_eq!(read(root, ended).unwrap().stuck.len(), 3, "what is damaged is so at once");
+}
+
+#[test]
+fn a_runners_spool_and_what_is_none_are_told_from_a_schedulers() {
+    let spool = real();
+    let now = SystemClock.now();
+    put(spool.path(), ".lock", "mig-standalone 1\n");
+    assert_eq!(read(spool.path(), now).unwrap().of, Owner::MigStandalone);
+    put(spool.path(), ".lock", "mig-runner 1\n");
+    let error = read(spool.path(), now).unwrap_err().to_string();
+    assert!(error.contains("is a runner's spool: `mig-runner status`"), "{error}");
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("spool")).unwrap();
+    put(home.path(), "spool/.lock", "mig-runner 1\n");
+    let error = read(home.path(), now).unwrap_err();
+    assert!(error.to_string().contains("runner"), "{error}");
+    let empty = tempfile::tempdir().unwrap();
+    let error = read(empty.path(), now).unwrap_err();
+    assert_eq!(error.exit(), Exit::NoInput, "{error}");
+    let error = read(&empty.path().join("none"), now).unwrap_err().to_string();
+    assert!(error.contains("it is not there"), "{error}");
+}

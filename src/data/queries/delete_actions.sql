@@ -1,0 +1,1 @@
+delete from actions where id = cast($1 as bigint)

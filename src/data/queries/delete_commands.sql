@@ -1,0 +1,1 @@
+delete from commands where actionid = cast($1 as bigint)

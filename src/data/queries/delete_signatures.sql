@@ -1,0 +1,1 @@
+delete from signatures where actionid = cast($1 as bigint)

@@ -1,0 +1,7 @@
+-- Those of which nothing will change any more, and has not for long; a few at a time.
+select cast(actions.id as bigint)
+from actions
+where (actions.status = 'completed' and actions.finishtime < $1)
+   or (actions.status = 'invalid' and actions.lastupdatetime < $1)
+order by actions.id
+limit cast($2 as bigint)

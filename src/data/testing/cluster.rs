@@ -1,0 +1,294 @@
+//! A PostgreSQL server for tests: a real one, in a temporary folder, with databases that come and go.
+//!
+//! It listens on a socket in its folder and on a free port of loopback. PostgreSQL refuses to
+//! be run by root: then it runs as `postgres` or `nobody`.
+//!
+//! **Invariants.** No server outlives the process that started it, however that ends, and
+//! neither does its folder: a shell waits at the end of a pipe that only this process writes
+//! to, and ends both when the pipe does.
+//!
+//! The integration tests use this file too, so that it knows nothing of the crate.
+
+#![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use postgres::{Client, Config, NoTls};
+
+/// The server's first role, who may do everything.
+pub(crate) const USER: &str = "tester";
+/// That role's password, where one is asked for: over TCP.
+pub(crate) const PASSWORD: &str = "open sesame";
+/// How long a server may take to start: much longer than it takes on a busy machine.
+const START_SPAN: Duration = Duration::from_secs(120);
+/// How often it is looked at meanwhile.
+const GLANCE: Duration = Duration::from_millis(20);
+/// How many ports are tried: each was free a moment before.
+const PORTS_MAX: u32 = 5;
+/// Where Debian keeps the server's programs, below a folder for each version.
+const PROGRAMS: &str = "/usr/lib/postgresql";
+/// Runs a server until the pipe says how to end it, or ends.
+const WATCH: &str = r#"
+    folder=$1; shift
+    "$@" &
+    server=$!
+    if read -r signal; then
+        kill -s "$signal" $server
+        wait $server
+    else
+        kill -s QUIT $server
+        wait $server
+        cd / && rm -rf "$folder"
+    fi
+"#;
+
+/// A server and the folder that holds all it has.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    folder: PathBuf,
+    port: u16,
+    settings: Vec<String>,
+    watch: Option<Watch>,
+}
+
+/// The shell that watches a server, and the pipe that it waits at.
+#[derive(Debug)]
+struct Watch {
+    shell: Child,
+    pipe: ChildStdin,
+}
+
+/// A database that is dropped with its value.
+#[derive(Debug)]
+pub(crate) struct Database {
+    name: String,
+    cluster: &'static Cluster,
+}
+
+impl Cluster {
+    /// Returns the server that all tests of this process share.
+    pub(crate) fn shared() -> &'static Cluster {
+        static SHARED: OnceLock<Cluster> = OnceLock::new();
+        SHARED.get_or_init(|| Cluster::start(&[]))
+    }
+
+    /// Starts a server with these settings, each `NAME=VALUE`.
+    pub(crate) fn start(settings: &[&str]) -> Cluster {
+        let folder = tempfile::Builder::new().prefix("migpg").tempdir_in("/tmp").unwrap().keep();
+        if let Some((user, group)) = servant() {
+            chown(&folder, Some(user), Some(group)).unwrap();
+        }
+        let password = folder.join("password");
+        fs::write(&password, PASSWORD).unwrap();
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let mut cluster = Cluster { folder, port: 0, settings, watch: None };
+        let initdb = cluster
+            .command("initdb")
+            .args(["--no-sync", "-E", "UTF8", "--locale=C", "--auth-local=trust"])
+            .args(["--auth-host=scram-sha-256", "-U", USER, "--pwfile"])
+            .arg(&password)
+            .arg(cluster.data())
+            .output()
+            .unwrap();
+        assert!(initdb.status.success(), "{initdb:?}");
+        for _ in 0..PORTS_MAX {
+            cluster.port = free_port();
+            if cluster.start_again() {
+                return cluster;
+            }
+        }
+        panic!("no server on any of {PORTS_MAX} ports: {}", cluster.log());
+    }
+
+    /// Starts the server where it was before; tells whether the port was still free.
+    pub(crate) fn start_again(&mut self) -> bool {
+        let mut shell = Command::new("sh")
+            .args(["-c", WATCH, "sh"])
+            .arg(&self.folder)
+            .args(self.server_line())
+            .current_dir(&self.folder)
+            .stdin(Stdio::piped())
+            .stdout(File::create(self.folder.join("watch")).unwrap())
+            .stderr(File::create(self.folder.join("log")).unwrap())
+            // What is typed at the terminal is for the tests alone.
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let pipe = shell.stdin.take().unwrap();
+        self.watch = Some(Watch { shell, pipe });
+        let begun = Instant::now();
+        loop {
+            let state = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
+            if state.lines().nth(7).is_some_and(|state| state.trim() == "ready") {
+                return true;
+            }
+            if self.log().contains("could not create any TCP/IP sockets") {
+                self.stop("TERM");
+                return false;
+            }
+            assert!(begun.elapsed() < START_SPAN, "no server: {}", self.log());
+            std::thread::sleep(GLANCE);
+        }
+    }
+
+    /// Ends the server by a signal: `INT` as an administrator does, `QUIT` as a crash.
+    pub(crate) fn stop(&mut self, signal: &str) {
+        let Some(Watch { mut shell, mut pipe }) = self.watch.take() else { return };
+        // A shell that has ended already reads nothing.
+        writeln!(pipe, "{signal}").ok();
+        shell.wait().unwrap();
+    }
+
+    /// Returns the folder of its socket.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Returns the port that it listens on, and that its socket is named after.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Connects to a database as a role, by the socket.
+    pub(crate) fn connect(&self, database: &str, role: &str) -> Client {
+        let mut config = Config::new();
+        config.host_path(&self.folder).port(self.port).dbname(database).user(role);
+        config.connect(NoTls).unwrap_or_else(|error| panic!("{error:?}: {}", self.log()))
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    /// Returns the line that starts the server. What it would keep for a power cut it does not keep.
+    fn server_line(&self) -> Vec<String> {
+        let mut line = privileges();
+        line.extend([program("postgres").to_str().unwrap().to_owned(), "-D".to_owned()]);
+        line.push(self.data().to_str().unwrap().to_owned());
+        line.extend(["-h", "127.0.0.1", "-F", "-p"].map(str::to_owned));
+        line.extend([self.port.to_string(), "-k".to_owned()]);
+        line.push(self.folder.to_str().unwrap().to_owned());
+        let usual = ["full_page_writes=off", "synchronous_commit=off", "shared_buffers=16MB"];
+        for setting in usual.into_iter().chain(self.settings.iter().map(String::as_str)) {
+            line.extend(["-c".to_owned(), setting.to_owned()]);
+        }
+        line
+    }
+
+    /// Returns a command line of one of the server's programs, as somebody whom it serves.
+    fn command(&self, name: &str) -> Command {
+        let mut line = privileges();
+        line.push(program(name).to_str().unwrap().to_owned());
+        let mut command = Command::new(&line[0]);
+        command.args(&line[1..]).current_dir(&self.folder);
+        command
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        match self.watch.take() {
+            // The shell removes the folder when the pipe ends.
+            Some(Watch { mut shell, pipe }) => {
+                drop(pipe);
+                shell.wait().unwrap();
+            }
+            None => fs::remove_dir_all(&self.folder).unwrap(),
+        }
+    }
+}
+
+impl Database {
+    /// Makes an empty database on the shared server.
+    pub(crate) fn new() -> Database {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let cluster = Cluster::shared();
+        let make = format!("create database {name} strategy file_copy template template0");
+        cluster.connect("postgres", USER).batch_execute(&make).unwrap();
+        Database { name, cluster }
+    }
+
+    /// Connects to it beside the program that is tested.
+    pub(crate) fn connect(&self) -> Client {
+        self.cluster.connect(&self.name, USER)
+    }
+
+    /// Returns the section of a configuration that leads to it.
+    pub(crate) fn section(&self) -> String {
+        format!(
+            "[postgres]\nhost = {}\nport = {}\ndbname = {}\nuser = {USER}\n",
+            self.cluster.folder.display(),
+            self.cluster.port,
+            self.name
+        )
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let forget = format!("drop database {} with (force)", self.name);
+        let done = self.cluster.connect("postgres", USER).batch_execute(&forget);
+        if !std::thread::panicking() {
+            done.unwrap();
+        }
+    }
+}
+
+/// Returns the path of one of the server's programs.
+fn program(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut versions: Vec<PathBuf> = fs::read_dir(PROGRAMS)
+        .map(|found| found.map(|entry| entry.unwrap().path().join("bin")).collect())
+        .unwrap_or_default();
+    versions.sort();
+    let folders = std::env::split_paths(&path).chain(versions.into_iter().rev());
+    let found = folders.map(|folder| folder.join(name)).find(|path| path.is_file());
+    found.unwrap_or_else(|| {
+        panic!("{name} is not in PATH and not below {PROGRAMS}: run .ci/packages test")
+    })
+}
+
+/// Returns what must stand before a command so that root does not run it.
+fn privileges() -> Vec<String> {
+    let Some((user, group)) = servant() else { return vec!["env".to_owned()] };
+    let user = [format!("--reuid={user}"), format!("--regid={group}")];
+    let mut line = vec!["setpriv".to_owned(), "--clear-groups".to_owned()];
+    line.extend(user);
+    line
+}
+
+/// Returns the user and group that a server of root runs as; nothing, if we are not root.
+fn servant() -> Option<(u32, u32)> {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return None;
+    }
+    let users = fs::read_to_string("/etc/passwd").unwrap();
+    let find = |name: &str| {
+        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
+        let number = |at| line.split(':').nth(at)?.parse::<u32>().ok();
+        Some((number(2)?, number(3)?))
+    };
+    Some(
+        find("postgres").or_else(|| find("nobody")).expect("neither postgres nor nobody is a user"),
+    )
+}
+
+/// Returns a port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}

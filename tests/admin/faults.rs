@@ -1,0 +1,131 @@
+//! What is wrong is told in one clear line, and nothing is half done.
+
+use super::{Admin, Kind, PROGRAM, fails};
+use crate::cluster::Cluster;
+use crate::home::{Home, Said};
+
+/// Every command that does something.
+const COMMANDS: [&[&str]; 18] = [
+    &["schema", "print"],
+    &["schema", "init"],
+    &["schema", "check"],
+    &["investigator", "add"],
+    &["investigator", "list"],
+    &["investigator", "show"],
+    &["investigator", "disable"],
+    &["investigator", "enable"],
+    &["investigator", "apikey"],
+    &["investigator", "acl"],
+    &["agents"],
+    &["agents", "offline"],
+    &["agents", "double"],
+    &["actions"],
+    &["commands"],
+    &["spool"],
+    &["completions"],
+    &[],
+];
+
+#[test]
+fn help_needs_nothing_has_an_example_and_fits() {
+    let home = Home::new();
+    for command in COMMANDS {
+        let arguments = [command, &["--help"]].concat();
+        let said = Said::by(&mut home.command_of(PROGRAM, &arguments));
+        assert_eq!(said.exit, 0, "{said:?}");
+        let wide = said.out.lines().find(|line| line.chars().count() > 80);
+        assert_eq!(wide, None, "{command:?}");
+        let example = format!("\n  mig-data {}", command.join(" "));
+        let has_example = said
+            .out
+            .lines()
+            .any(|line| line.starts_with("  mig-data ") && line.contains(&command.join(" ")));
+        assert!(command.is_empty() || has_example, "no {example:?} in {}", said.out);
+    }
+    let said = Said::by(&mut home.command_of(PROGRAM, &["--version"]));
+    assert_eq!(said.out, format!("mig-data {}\n", env!("CARGO_PKG_VERSION")));
+    let said = Said::by(&mut home.command_of(PROGRAM, &["completions", "bash"]));
+    assert!(said.out.contains("_mig-data()") || said.out.contains("_mig__data"), "{said:?}");
+}
+
+#[test]
+fn without_a_place_it_says_how_to_name_one() {
+    let home = Home::new();
+    let run = |arguments: &[&str]| Said::by(&mut home.command_of(PROGRAM, arguments));
+    if !std::path::Path::new("/etc/mig/standalone.cfg").exists() {
+        let said = run(&["agents"]);
+        fails(&said, 78, &["/etc/mig/standalone.cfg"]);
+        assert!(said.err.contains("-d postgres://") && said.err.contains("-d sqlite:"), "{said:?}");
+    }
+    fails(&run(&["-c", "none.cfg", "agents"]), 78, &["none.cfg", "No such file"]);
+    fails(&run(&["-d", "mig.db", "agents"]), 64, &["\"mig.db\"", "sqlite:FILE"]);
+    fails(&run(&["-d", "sqlite:mig.db", "agents"]), 66, &["mig.db", "schema init"]);
+    fails(&run(&["-d", "sqlite:x", "-c", "y", "agents"]), 64, &["cannot be used with"]);
+    let secret = run(&["-d", "postgres://u:hunter2@localhost/mig", "agents"]);
+    fails(&secret, 64, &["PGPASSWORD", "PGPASSFILE"]);
+    assert!(!secret.err.contains("hunter2"), "{secret:?}");
+    home.write("bad.cfg", "[postgres]\nhost = h\nsslmode = perhaps\n");
+    let said = run(&["-c", "bad.cfg", "agents"]);
+    assert_eq!(said.exit, 78, "{said:?}");
+    assert!(said.err.contains("bad.cfg:3: sslmode is disable | require"), "{said:?}");
+    home.write("mig.db", "no database, but long enough to be looked at as one, if anybody did\n");
+    fails(&run(&["-d", "sqlite:mig.db", "agents"]), 74, &["mig.db"]);
+    home.chmod("mig.db", 0o644);
+    fails(&run(&["-d", "sqlite:mig.db", "agents"]), 77, &["chmod 600"]);
+}
+
+#[test]
+fn the_configuration_of_the_real_scheduler_is_understood() {
+    let admin = Admin::new(Kind::Server);
+    admin.agent(1, "web1", "linux.web1", "online", 1);
+    let section = admin.database.as_ref().unwrap().section();
+    let text = format!(
+        "[agent]\ntimeout = \"60m\"\n[mq]\nhost = \"localhost\"\n{section}maxconn = 10\n\
+         [directories]\nspool = \"/var/cache/mig/\"\ntmp = \"/var/tmp\"\n"
+    );
+    admin.home.write("scheduler.cfg", &text);
+    let said = admin.run_with(&["-c", "scheduler.cfg", "agents", "--json"]);
+    assert_eq!(said.exit, 0, "{said:?}");
+    assert!(said.out.contains("\"web1\""), "{said:?}");
+    admin.home.write("secret.cfg", &text.replace("maxconn = 10", "password = \"hunter2\""));
+    admin.home.chmod("secret.cfg", 0o644);
+    let said = admin.run_with(&["-c", "secret.cfg", "agents"]);
+    fails(&said, 77, &["secret.cfg", "chmod go="]);
+    assert!(!said.err.contains("hunter2"), "{said:?}");
+}
+
+#[test]
+fn a_server_that_is_away_or_refuses_is_named() {
+    let admin = Admin::new(Kind::Server);
+    let cluster = Cluster::shared();
+    let port = cluster.port();
+    let (folder, user) = (cluster.folder().display(), crate::cluster::USER);
+    let at = |url: String, command: &[&str]| admin.run_with(&[&["-d", &url], command].concat());
+    let away = at("postgres://u@127.0.0.1:1/mig".to_owned(), &["agents"]);
+    fails(&away, 69, &["u@127.0.0.1:1/mig", "refused"]);
+    let missing = at(format!("postgres://{user}@/none?host={folder}&port={port}"), &["actions"]);
+    fails(&missing, 69, &["none", "createdb"]);
+    // Over TCP a password is wanted.
+    let url = format!("postgres://{user}@127.0.0.1:{port}/postgres");
+    fails(&at(url.clone(), &["agents"]), 69, &["password"]);
+    let with = |variable: &str, value: &str| {
+        let mut command = admin.command(&["-d", &url, "schema", "check"]);
+        Said::by(command.env(variable, value))
+    };
+    fails(&with("PGPASSWORD", "wrong"), 69, &["password"]);
+    assert_eq!(with("PGPASSWORD", crate::cluster::PASSWORD).exit, 1, "let in, and no tables");
+    let line = format!("127.0.0.1:{port}:*:{user}:{}\n", crate::cluster::PASSWORD);
+    admin.home.write("passwords", &line);
+    assert_eq!(with("PGPASSFILE", "passwords").exit, 1);
+    admin.home.chmod("passwords", 0o644);
+    fails(&with("PGPASSFILE", "passwords"), 77, &["passwords", "chmod 600"]);
+    admin.home.write(".pgpass", &line);
+    assert_eq!(with("X", "").exit, 1);
+}
+
+#[test]
+fn a_database_without_tables_or_roles_says_what_makes_them() {
+    let admin = Admin::vacant(Kind::Server);
+    fails(&admin.run(&["agents"]), 69, &["schema check"]);
+    fails(&admin.run(&["investigator", "list"]), 69, &["investigators"]);
+}

@@ -1,0 +1,209 @@
+//! `investigator`: added with a key that is looked at, shown, disabled, given an API key.
+
+use super::{Admin, Kind, fails, on_each_database};
+use crate::home::Said;
+
+on_each_database!(
+    an_investigator_is_added_shown_and_disabled,
+    a_key_that_the_platform_cannot_verify_is_refused,
+    a_fingerprint_is_enough_and_the_key_may_follow,
+    an_api_key_is_shown_once_and_kept_as_the_platform_keeps_it,
+    agents_want_the_signatures_of_the_active_ones,
+);
+
+/// Writes the public key of somebody new to a file; returns its fingerprint.
+fn key(admin: &Admin, file: &str, algorithm: &str, expires: &str) -> String {
+    let owner = format!("{file} <{file}@localhost>");
+    std::fs::create_dir_all(admin.home.path("g")).unwrap();
+    admin.home.chmod("g", 0o700);
+    let made = admin.home.gpg(&["--quick-gen-key", &owner, algorithm, "sign", expires]);
+    assert!(made.status.success(), "{made:?}");
+    let exported = admin.home.gpg(&["--armor", "--export", &owner]);
+    admin.home.write(file, &String::from_utf8(exported.stdout).unwrap());
+    let listed = admin.home.gpg(&["--with-colons", "--list-keys", &owner]).stdout;
+    let listed = String::from_utf8(listed).unwrap();
+    let line = listed.lines().find(|line| line.starts_with("fpr:")).unwrap();
+    line.split(':').nth(9).unwrap().to_owned()
+}
+
+fn an_investigator_is_added_shown_and_disabled(kind: Kind) {
+    let admin = Admin::new(kind);
+    let bob = key(&admin, "bob.asc", "rsa2048", "never");
+    let added = admin.good(&["investigator", "add", "Bob Kelso", "--key", "bob.asc"]);
+    assert_eq!(
+        added,
+        format!(
+            "added Bob Kelso (1) with the key {bob} for: search, action, action_create, command, \
+             agent, dashboard\n"
+        )
+    );
+    let listed = admin.good(&["investigator", "list"]);
+    assert_eq!(
+        listed,
+        format!(
+            "| id   | status   | fingerprint                              | name\n\
+             | 1    | active   | {bob} | Bob Kelso\n"
+        )
+    );
+    for who in ["Bob Kelso", "1", &bob, &bob.to_lowercase()] {
+        let shown = admin.good(&["investigator", "show", who]);
+        assert!(shown.starts_with("investigator 1\n  name         Bob Kelso\n"), "{shown}");
+        assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    }
+    let shown = admin.json(&["investigator", "show", "--json", "1"]);
+    assert_eq!(shown["publickey"], admin.home.read("bob.asc"));
+    assert!(shown.get("privatekey").is_none());
+
+    assert_eq!(admin.good(&["investigator", "disable", "1"]), "Bob Kelso (1) is now disabled\n");
+    assert_eq!(
+        admin.good(&["investigator", "disable", &bob]),
+        "Bob Kelso (1) is already disabled\n"
+    );
+    assert_eq!(
+        admin.good(&["investigator", "enable", "Bob Kelso"]),
+        "Bob Kelso (1) is now active\n"
+    );
+
+    let again = admin.run(&["investigator", "add", "Eve", "--key", "bob.asc"]);
+    fails(&again, 65, &["Bob Kelso (1)", &bob]);
+    fails(&admin.run(&["investigator", "show", "Eve"]), 66, &["no investigator Eve"]);
+    let other = key(&admin, "other.asc", "rsa2048", "never");
+    let limited = ["--key", "other.asc", "--permissions", "search,admin"];
+    let added = admin.good(&[&["investigator", "add", "Bob Kelso"], &limited[..]].concat());
+    assert!(added.starts_with(&format!("added Bob Kelso (2) with the key {other}")), "{added}");
+    assert!(
+        added.ends_with("for: search, investigator, investigator_create, investigator_update\n")
+    );
+    fails(&admin.run(&["investigator", "disable", "Bob Kelso"]), 65, &["2 investigators", "1, 2"]);
+    admin.sql("update investigators set name = 'migscheduler' where id = 2");
+    fails(&admin.run(&["investigator", "disable", "2"]), 65, &["the scheduler's own"]);
+}
+
+fn a_key_that_the_platform_cannot_verify_is_refused(kind: Kind) {
+    let admin = Admin::new(kind);
+    let add = |file: &str| admin.run(&["investigator", "add", "Eve", "--key", file]);
+    key(&admin, "ed25519.asc", "ed25519", "never");
+    fails(&add("ed25519.asc"), 65, &["ed25519.asc", "use an RSA key"]);
+    key(&admin, "expired.asc", "rsa2048", "seconds=1");
+    let is_expired = |said: &Said| said.err.contains("is expired");
+    let begun = std::time::Instant::now();
+    // Its second ends when it ends.
+    let said = loop {
+        let said = add("expired.asc");
+        if is_expired(&said) {
+            break said;
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{said:?}");
+        admin.sql("delete from investigators");
+    };
+    fails(&said, 65, &["expired.asc", "extend it"]);
+    key(&admin, "rsa.asc", "rsa2048", "never");
+    let both = admin.home.read("rsa.asc") + &admin.home.read("ed25519.asc");
+    admin.home.write("both.asc", &both);
+    fails(&add("both.asc"), 65, &["2 public keys"]);
+    admin.home.write("none.asc", "no key\n");
+    fails(&add("none.asc"), 65, &["no armored public key", "gpg --armor --export"]);
+    let secret = admin.home.gpg(&["--armor", "--export-secret-keys", "rsa.asc"]);
+    admin.home.write("secret.asc", &String::from_utf8(secret.stdout).unwrap());
+    fails(&add("secret.asc"), 65, &["secret key"]);
+    fails(&add("missing.asc"), 66, &["missing.asc", "No such file"]);
+    fails(
+        &admin.run(&["investigator", "add", "Eve", "--key", "rsa.asc", "--permissions", "root"]),
+        64,
+        &["\"root\" is no permission"],
+    );
+    fails(&admin.run(&["investigator", "add", "17", "--key", "rsa.asc"]), 65, &["a number"]);
+    fails(&admin.run(&["investigator", "add", "Eve"]), 64, &["required"]);
+    assert_eq!(admin.json(&["investigator", "list", "--json"]), serde_json::json!([]));
+}
+
+fn a_fingerprint_is_enough_and_the_key_may_follow(kind: Kind) {
+    let admin = Admin::new(kind);
+    let bob = key(&admin, "bob.asc", "rsa2048", "never");
+    let spaced = format!("{} {}", &bob[..20], &bob[20..]);
+    let added = admin.good(&["investigator", "add", "Bob", "--fingerprint", &spaced]);
+    assert!(added.starts_with(&format!("added Bob (1) with the key {bob} for: ")), "{added}");
+    let shown = admin.json(&["investigator", "show", "--json", "Bob"]);
+    assert_eq!(shown["publickey"], admin.home.read("bob.asc"));
+
+    let nobody = "E60892BB9BD89A69F759A1A0A3D652173B763E8F";
+    let said = admin.run(&["investigator", "add", "Ann", "--fingerprint", nobody]);
+    assert_eq!(said.exit, 0, "{said:?}");
+    assert!(said.out.contains("whose key the platform does not have"), "{said:?}");
+    assert!(said.err.contains("add it again with --key"), "{said:?}");
+    fails(
+        &admin.run(&["investigator", "add", "Ann", "--fingerprint", nobody]),
+        65,
+        &["Ann (2) has the key"],
+    );
+    fails(
+        &admin.run(&["investigator", "add", "Ann", "--fingerprint", "E608"]),
+        65,
+        &["40 hexadecimal digits"],
+    );
+    admin.sql(&format!(
+        "delete from investigators where id = 1; \
+         update investigators set pgpfingerprint = '{bob}' where id = 2"
+    ));
+    let given = admin.good(&["investigator", "add", "Ann", "--key", "bob.asc"]);
+    assert_eq!(given, format!("Ann (2) is there already, and now has the key {bob}\n"));
+    assert_eq!(
+        admin.json(&["investigator", "show", "--json", "Ann"])["publickey"],
+        admin.home.read("bob.asc")
+    );
+}
+
+fn an_api_key_is_shown_once_and_kept_as_the_platform_keeps_it(kind: Kind) {
+    let admin = Admin::new(kind);
+    admin.sql("insert into investigators (name, pgpfingerprint) values ('Bob', 'AB')");
+    let said = admin.run(&["investigator", "apikey", "Bob"]);
+    assert_eq!(said.exit, 0, "{said:?}");
+    let key = said.out.trim_end();
+    assert!(key.len() == 32 && key.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{said:?}");
+    assert!(!said.err.contains(key) && said.err.contains("shown this once"), "{said:?}");
+    let shown = admin.good(&["investigator", "show", "--json", "Bob"]);
+    assert!(!shown.contains(key), "{shown}");
+    assert_ne!(admin.good(&["investigator", "apikey", "Bob"]).trim_end(), key);
+    fails(&admin.run(&["investigator", "apikey", "Eve"]), 66, &["Eve"]);
+}
+
+fn agents_want_the_signatures_of_the_active_ones(kind: Kind) {
+    let admin = Admin::new(kind);
+    admin.sql(
+        "insert into investigators (name, pgpfingerprint) values ('migscheduler', 'F1');
+         insert into investigators (name, pgpfingerprint) values ('Bob', 'F2');
+         insert into investigators (name, pgpfingerprint) values ('Ann', 'F3')",
+    );
+    admin.good(&["investigator", "disable", "Ann"]);
+    let acl = admin.good(&["investigator", "acl"]);
+    assert_eq!(
+        acl,
+        r#"{
+  "default": {
+    "minimumweight": 1,
+    "investigators": {
+      "Bob": {
+        "fingerprint": "F2",
+        "weight": 1
+      }
+    }
+  },
+  "agentdestroy": {
+    "minimumweight": 1,
+    "investigators": {
+      "migscheduler": {
+        "fingerprint": "F1",
+        "weight": 1
+      }
+    }
+  }
+}
+"#
+    );
+    fails(
+        &admin.run(&["investigator", "acl", "--minimumweight", "2"]),
+        65,
+        &["2 signatures", "1 active"],
+    );
+    fails(&admin.run(&["investigator", "acl", "--minimumweight", "0"]), 64, &["0"]);
+}
