@@ -34,7 +34,7 @@
 //! | 6 the door | `cli`: command lines in, answers out |
 //! | 5 the whole | `daemon`: the engine's loop and its workers · `standalone`: the one-host platform |
 //! | 4 the flow | `stage`: what is to be done with a run, one file a stage |
-//! | 3 contact | `job` · `spool` · `api` · `pgp` · `plugin` · `watch` · `logging` · `metrics` · `data` |
+//! | 3 contact | `job` · `spool` · `api` · `pgp` · `plugin` · `watch` · `logging` · `metrics` · `manager` · `data` |
 //! | 2 thought, no I/O | `config` · `schedule` · `action` |
 //! | 1 the floor | `disk` · `clock` · `wake` · `names` · `random` · `spawn` · `chain` · `exit` |
 //!
@@ -60,6 +60,7 @@ mod disk;
 mod exit;
 mod job;
 mod logging;
+mod manager;
 mod metrics;
 mod names;
 mod pgp;

@@ -28,6 +28,9 @@ mod plugins;
 /// What whole runs stand on: a key, a platform and a runner in a folder of their own.
 #[cfg(feature = "standalone")]
 mod rig;
+/// What a service manager hears of the programs, and when it hears no more.
+#[cfg(feature = "standalone")]
+mod service;
 /// A whole MIG on this host, as a newcomer starts it.
 #[cfg(feature = "standalone")]
 mod trial;

@@ -6,20 +6,25 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 #[cfg(feature = "data")]
 use crate::config::secret::Secret;
+use crate::manager::Address;
 
 /// Every variable that this program reads itself, as the manual lists them.
-pub(crate) const VARIABLES: [&str; 7] = [
+pub(crate) const VARIABLES: [&str; 10] = [
     "HOME",
     "TMPDIR",
     "GNUPGHOME",
     "MIGPGPPASSPHRASE",
     "CREDENTIALS_DIRECTORY",
     "JOURNAL_STREAM",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
     "NO_COLOR",
 ];
 
@@ -79,6 +84,21 @@ pub(crate) fn credentials() -> Option<PathBuf> {
 /// Returns which stream of the process is systemd's journal.
 pub(crate) fn journal_stream() -> Option<String> {
     read("JOURNAL_STREAM").and_then(|stream| stream.into_string().ok())
+}
+
+/// Returns where the service manager that started us listens, if one does.
+pub(crate) fn manager() -> Option<Address> {
+    let socket = read("NOTIFY_SOCKET")?;
+    // Another process may be the one that is watched, and we have inherited what it was told.
+    let is_meant =
+        read("WATCHDOG_PID").is_none_or(|pid| number(pid) == Some(std::process::id().into()));
+    let silence_max = read("WATCHDOG_USEC").filter(|_| is_meant).and_then(number);
+    let silence_max = silence_max.filter(|micros| *micros > 0).map(Duration::from_micros);
+    Some(Address { socket, silence_max })
+}
+
+fn number(text: OsString) -> Option<u64> {
+    text.to_str()?.parse().ok()
 }
 
 /// Tells whether the user minds colours, as <https://no-color.org> has it.

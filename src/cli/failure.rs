@@ -190,7 +190,7 @@ pub(crate) enum Failure {
     #[error("cannot write the run as JSON")]
     Encode(#[source] serde_json::Error),
     /// There is no platform to be run by this command.
-    #[error("cannot run {}: install mig-standalone beside mig-runner (it is in the same package), or build it with the feature `standalone`", program.display())]
+    #[error("cannot run {}: install mig-standalone (the Debian package has that name), or build it beside mig-runner with the feature `standalone`", program.display())]
     NoStandalone {
         /// Its executable.
         program: PathBuf,

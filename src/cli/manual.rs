@@ -106,6 +106,7 @@ pub(super) fn check_variables(page: &str, variables: &[&str]) {
     let told: BTreeSet<&str> = section(page, "ENVIRONMENT")
         .iter()
         .filter_map(|line| line.strip_prefix(".It Ev "))
+        .flat_map(|names| names.split(" , "))
         .collect();
     assert_eq!(told, variables.iter().copied().collect());
 }

@@ -27,6 +27,7 @@ use crate::disk::{Lock, RealFs};
 use crate::exit::Exit;
 use crate::job::scan::Jobs;
 use crate::logging::Log;
+use crate::manager::Manager;
 use crate::plugin::Plugins;
 use crate::spool::{Spool, SpoolError};
 use crate::stage::launch::Defaults;
@@ -58,13 +59,14 @@ impl Run {
         info!(log.root, "starting"; "version" => env!("CARGO_PKG_VERSION"),
         "config" => %installation.file.display(),
         "directory" => %installation.directory.display());
+        let manager = Manager::at(env::manager(), &log.root);
         let begun = if self.standby {
-            take_over(installation, &clock, &log)
+            take_over(installation, &clock, &log, &manager)
         } else {
             begin(installation, &clock, &log).map(Some)
         };
         let ran = begun.and_then(|begun| match begun {
-            Some((daemon, _held)) => Ok(daemon.run()?),
+            Some((daemon, _held)) => Ok(daemon.managed(manager).run()?),
             None => Ok(()),
         });
         if let Err(failure) = &ran
@@ -82,6 +84,7 @@ fn take_over(
     installation: &Installation,
     clock: &Arc<dyn Clock>,
     log: &Arc<Log>,
+    manager: &Manager,
 ) -> Result<Option<(Daemon, Lock)>, Failure> {
     check_user(installation)?;
     // What would be in the way when it counts is told now.
@@ -89,6 +92,7 @@ fn take_over(
     let (client, path) = installation::client(settings)?;
     drop(key::open(settings, &client, &path)?);
     let standby = Standby::begin(reopen(Arc::clone(log)))?;
+    let mut pulse = manager.pulse();
     loop {
         let held = match begin(installation, clock, log) {
             Err(Failure::Spool(SpoolError::Locked { .. })) => installation.layout.lock(),
@@ -96,7 +100,9 @@ fn take_over(
             begun => return begun.map(Some),
         };
         info!(log.root, "standing by: another runner works"; "path" => %held.display());
-        if standby.wait(held)? == Awaited::Stopped {
+        // To wait is its work, which it has begun.
+        manager.ready("standing by: another runner works");
+        if standby.wait(held, &mut pulse)? == Awaited::Stopped {
             info!(log.root, "stopped");
             return Ok(None);
         }

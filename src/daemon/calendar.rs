@@ -230,6 +230,11 @@ impl Calendar {
         of_jobs.chain([others]).collect()
     }
 
+    /// Returns how many jobs there are, and how many folders in which one is wrong.
+    pub(crate) fn count(&self) -> (usize, usize) {
+        (self.jobs.iter().count(), self.jobs.rejections().count())
+    }
+
     /// Returns the names of all jobs.
     pub(crate) fn names(&self) -> Vec<JobName> {
         self.jobs.iter().map(|job| job.name.clone()).collect()

@@ -103,10 +103,15 @@ impl Engine {
         [self.index.next_due(), held, launch].into_iter().flatten().min()
     }
 
-    /// Waits for an event until `until`, a minute at the most.
-    pub(crate) fn wait(&self, events: &Receiver<Event>, until: Option<Timestamp>) -> Option<Event> {
-        let now = self.parts.clock.now();
-        let span = until.map_or(NAP, |until| crate::clock::elapsed(now, until).min(NAP));
+    /// Waits for an event until `until`, but not longer than a minute or `span_max`.
+    pub(crate) fn wait(
+        &self,
+        events: &Receiver<Event>,
+        until: Timestamp,
+        span_max: Option<Duration>,
+    ) -> Option<Event> {
+        let span_max = span_max.map_or(NAP, |span_max| span_max.min(NAP));
+        let span = crate::clock::elapsed(self.parts.clock.now(), until).min(span_max);
         events.recv_timeout(span).ok()
     }
 

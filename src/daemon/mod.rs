@@ -25,6 +25,7 @@ mod room;
 mod scan;
 mod signals;
 mod standby;
+mod telling;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -44,10 +45,12 @@ pub(crate) use calendar::Calendar;
 use engine::Engine;
 pub(crate) use signals::SignalError;
 pub(crate) use standby::{Awaited, Standby};
+use telling::Telling;
 use workers::{Bench, Done, Workers};
 
 use crate::clock::{Clock, after};
 use crate::config::runner::RetentionSettings;
+use crate::manager::Manager;
 use crate::metrics::Metrics;
 use crate::spool::{Spool, SpoolError};
 use crate::stage::launch::Defaults;
@@ -121,6 +124,7 @@ pub(crate) struct Daemon {
     log: Logger,
     check_span: Duration,
     begun: std::time::Instant,
+    telling: Telling,
 }
 
 /// Reopens the log.
@@ -142,13 +146,19 @@ impl Daemon {
         let workers = Workers::new(Arc::new(bench), sender.clone(), parallel, plugins);
         let engine = Engine::new(parts, workers);
         let begun = std::time::Instant::now();
-        Daemon { engine, events, sender, stop, reopen, clock, log, check_span, begun }
+        let telling = Telling::new(Manager::nobody());
+        Daemon { engine, events, sender, stop, reopen, clock, log, check_span, begun, telling }
     }
 
     /// Has metrics written to a file.
     pub(crate) fn measured(mut self, path: PathBuf) -> Daemon {
         self.engine.metrics = Some(Metrics::new(path, self.clock.now()));
         self
+    }
+
+    /// Has a service manager told how it goes.
+    pub(crate) fn managed(self, manager: Manager) -> Daemon {
+        Daemon { telling: Telling::new(manager), ..self }
     }
 
     /// Runs until it is told to stop.
@@ -161,6 +171,7 @@ impl Daemon {
         self.engine.begin()?;
         self.engine.measure_past();
         info!(self.log, "ready");
+        self.telling.ready(&self.engine);
         let mut next_scan = after(self.clock.now(), self.check_span);
         loop {
             let now = self.clock.now();
@@ -170,7 +181,8 @@ impl Daemon {
                 next_scan = after(now, self.check_span);
             }
             let until = self.turn(now).map_or(next_scan, |until| until.min(next_scan));
-            let Some(first) = self.engine.wait(&self.events, Some(until)) else { continue };
+            let span_max = self.telling.turn(&self.engine);
+            let Some(first) = self.engine.wait(&self.events, until, span_max) else { continue };
             let rest: Vec<Event> = self.events.try_iter().collect();
             for event in std::iter::once(first).chain(rest) {
                 if self.handle(event) {
@@ -206,10 +218,12 @@ impl Daemon {
             Event::Done(done) => self.engine.done(*done),
             Event::Planned(plan) => self.engine.planned(plan),
             Event::Reload => {
+                self.telling.reloading();
                 (self.reopen.0)();
                 info!(self.log, "reloading: the log is reopened, all that waits is tried");
                 self.engine.try_all_now();
                 self.engine.look_everywhere(self.clock.now());
+                self.telling.ready(&self.engine);
             }
             Event::Stop => return true,
         }
@@ -219,6 +233,7 @@ impl Daemon {
     /// Waits for what is under way as long as a stop may take; the rest is settled at the next start.
     fn finish(&mut self) {
         info!(self.log, "stopping");
+        self.telling.stopping();
         self.stop.ask();
         let begun = std::time::Instant::now();
         while !self.engine.is_quiet() {

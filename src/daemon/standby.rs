@@ -5,11 +5,12 @@
 //! any other, and may find that another one who stood by was faster.
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 
 use super::{DaemonError, Event, Reopen, signals};
 use crate::disk::{Context, wait_until_free};
+use crate::manager::Pulse;
 use crate::spool::SpoolError;
 use crate::wake::Hint;
 
@@ -41,11 +42,11 @@ impl Standby {
         Ok(Standby { events, sender, reopen })
     }
 
-    /// Waits until nobody holds the lock of a file or folder.
+    /// Waits until nobody holds the lock of a file or folder; `pulse` shows that it still does.
     ///
     /// # Errors
     /// The lock cannot be asked for.
-    pub(crate) fn wait(&self, path: PathBuf) -> Result<Awaited, DaemonError> {
+    pub(crate) fn wait(&self, path: PathBuf, pulse: &mut Pulse) -> Result<Awaited, DaemonError> {
         let disk = |error| DaemonError::Spool { source: SpoolError::Disk { source: error } };
         let (look, shown) = (self.sender.clone(), path.clone());
         let ask = move || {
@@ -59,16 +60,31 @@ impl Standby {
             .spawn(ask)
             .context("wait for", &shown)
             .map_err(disk)?;
-        while let Ok(event) = self.events.recv() {
-            match event {
+        loop {
+            match self.hear(pulse) {
                 Event::Hint(_) => {
                     let freed = asking.join().unwrap_or(Ok(()));
                     return freed.context("wait for", &shown).map_err(disk).map(|()| Awaited::Free);
                 }
                 Event::Reload => (self.reopen.0)(),
-                Event::Stop | Event::Done(_) | Event::Planned(_) => break,
+                Event::Stop | Event::Done(_) | Event::Planned(_) => return Ok(Awaited::Stopped),
             }
         }
-        Ok(Awaited::Stopped)
+    }
+
+    /// Returns the next event, and beats until there is one.
+    fn hear(&self, pulse: &mut Pulse) -> Event {
+        loop {
+            let heard = match pulse.beat() {
+                Some(span) => self.events.recv_timeout(span),
+                None => self.events.recv().map_err(RecvTimeoutError::from),
+            };
+            match heard {
+                Ok(event) => return event,
+                Err(RecvTimeoutError::Timeout) => {}
+                // We hold a sender ourselves, so this cannot be; what hears nothing more is to end.
+                Err(RecvTimeoutError::Disconnected) => return Event::Stop,
+            }
+        }
     }
 }

@@ -227,7 +227,6 @@ impl Disk {
     }
 
     /// Returns the folders whose last fsync failed.
-    #[cfg(test)]
     pub(crate) fn suspects(&self) -> Vec<PathBuf> {
         self.suspects.all()
     }

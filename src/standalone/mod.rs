@@ -55,6 +55,7 @@ pub(crate) use spool::SpoolError;
 use crate::clock::Clock;
 use crate::data::{self, DataError, Ids, Permissions, Store};
 use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Lock, RealFs};
+use crate::manager::Pulse;
 use crate::pgp::{Fingerprint, ImportError, Verifier};
 use crate::wake::Stop;
 
@@ -294,6 +295,15 @@ impl Platform {
     /// Returns what the platform keeps.
     pub(crate) fn data(&self) -> &Data {
         &self.data
+    }
+
+    /// Lets a pulse show that the scheduler goes round, without which nothing else does.
+    ///
+    /// # Errors
+    /// The scheduler has broken down.
+    pub(crate) fn watched_by(&self, pulse: Pulse) -> Result<(), PlatformError> {
+        let told = self.works.events.send(Event::Watched(pulse));
+        told.map_err(|_| broken("scheduler", io::Error::other("its thread broke down")))
     }
 
     /// Stops the platform in order: no more requests, then no more work.

@@ -38,6 +38,7 @@ use crate::chain::Chain;
 use crate::clock::{Clock, before};
 use crate::data::{ActionRow, ActionStatus, CommandRow, DataError, Id, Ids, Store};
 use crate::disk::DiskError;
+use crate::manager::Pulse;
 
 /// How often the scheduler looks.
 const PERIOD_SPAN: Duration = Duration::from_secs(1);
@@ -72,6 +73,8 @@ pub(crate) enum ScheduleError {
 pub(super) enum Event {
     /// The agent is done with a command.
     Done(Done),
+    /// The service manager wants to see from now on that the scheduler goes round.
+    Watched(Pulse),
     /// The platform stops.
     Stop,
 }
@@ -137,10 +140,13 @@ impl Scheduler {
 
     /// Works until it is told to stop.
     pub(super) fn run(mut self, events: &Receiver<Event>) {
+        let mut pulse = None;
         loop {
             self.collect();
-            match events.recv_timeout(PERIOD_SPAN) {
+            let beat = pulse.as_mut().and_then(Pulse::beat);
+            match events.recv_timeout(beat.map_or(PERIOD_SPAN, |beat| beat.min(PERIOD_SPAN))) {
                 Ok(Event::Done(done)) => self.unwritten.push(done),
+                Ok(Event::Watched(by)) => pulse = Some(by),
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }

@@ -27,6 +27,7 @@ const LAYERS: [(&str, u8); 26] = [
     ("watch", 3),
     ("logging", 3),
     ("metrics", 3),
+    ("manager", 3),
     ("data", 3),
     ("config", 2),
     ("schedule", 2),
@@ -44,7 +45,7 @@ const LAYERS: [(&str, u8); 26] = [
 ];
 
 /// Crates, or parts of them, and the only modules that use them; the longest one that fits counts.
-const PINS: [(&str, &[&str]); 35] = [
+const PINS: [(&str, &[&str]); 34] = [
     ("axum", &["standalone/server"]),
     ("bytes", &["data/postgres"]),
     ("chrono", &["schedule"]),
@@ -74,7 +75,6 @@ const PINS: [(&str, &[&str]); 35] = [
     ("rustix::system", &["cli", "logging"]),
     ("rustix::thread", &["standalone/modules"]),
     ("saffron", &["schedule"]),
-    ("sd_notify", &["daemon"]),
     ("signal_hook", &["cli/standalone", "daemon"]),
     ("slog_term", &["logging"]),
     ("sqlparser", &["standalone"]),

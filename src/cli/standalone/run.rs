@@ -16,6 +16,7 @@ use crate::config::logging::{LogFormat, LogTarget, LoggingConfig};
 use crate::disk::{Disk, HAND_PREFIX, RealFs};
 use crate::exit::Exit;
 use crate::logging::Log;
+use crate::manager::Manager;
 use crate::standalone::Platform;
 use crate::standalone::config::{PATH, StandaloneConfig};
 
@@ -44,6 +45,9 @@ impl Run {
         let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(deaf)?;
         let program = super::program()?;
         let platform = Platform::start(&config, program, clock, &log.root)?;
+        let manager = Manager::at(env::manager(), &log.root);
+        platform.watched_by(manager.pulse())?;
+        manager.ready(&format!("the API is at {}", platform.url()));
         signals.forever().next();
         // A second signal ends the process at once, as it does without a handler.
         for signal in [SIGTERM, SIGINT] {
@@ -51,6 +55,7 @@ impl Run {
             signal_hook::flag::register_conditional_default(signal, asked).map_err(deaf)?;
         }
         slog::info!(log.root, "platform stops");
+        manager.stopping();
         platform.stop()?;
         Ok(Exit::Done)
     }

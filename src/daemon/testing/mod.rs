@@ -165,6 +165,11 @@ impl Rig {
         self.engine = Some((engine, events));
     }
 
+    /// Returns the engine that was started.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine.as_ref().unwrap().0
+    }
+
     /// Drops the engine as a crash would.
     pub(crate) fn crash(&mut self) {
         self.engine = None;
