@@ -29,6 +29,7 @@ mod standby;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod watching;
 pub(crate) mod workers;
 
@@ -42,6 +43,7 @@ use slog::{Logger, info, warn};
 
 pub(crate) use calendar::Calendar;
 use engine::Engine;
+pub(crate) use room::has_room;
 pub(crate) use signals::SignalError;
 pub(crate) use standby::{Awaited, Standby};
 use workers::{Bench, Done, Workers};

@@ -24,7 +24,6 @@ impl Suspects {
     }
 
     /// Returns the folders whose last fsync failed.
-    #[cfg(test)]
     pub(super) fn all(&self) -> Vec<PathBuf> {
         self.lock().iter().cloned().collect()
     }

@@ -171,6 +171,16 @@ pub(crate) enum SpoolError {
     },
 }
 
+impl SpoolError {
+    /// Returns what kind of failure of the disk it was, if of the disk.
+    pub(crate) fn kind(&self) -> io::ErrorKind {
+        match self {
+            SpoolError::Disk { source } => source.kind(),
+            _ => io::ErrorKind::Other,
+        }
+    }
+}
+
 impl Spool {
     /// Opens the spool at `root` for writing, makes it if there is none, and puts in order what a
     /// crash left.

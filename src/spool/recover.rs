@@ -46,6 +46,11 @@ impl Spool {
     fn sweep(&self, now: Timestamp) -> Result<(), SpoolError> {
         for entry in self.disk.list(&self.layout.scratch())? {
             let path = self.layout.scratch().join(&entry.name);
+            if let Some(place) = self.disk.displaced(&path)? {
+                // A crash came before it could be put aside.
+                self.bury_stray(&path, &place)?;
+                continue;
+            }
             let name = entry.name.as_encoded_bytes();
             let is_stale = || {
                 let meta = self.disk.find(&path)?;

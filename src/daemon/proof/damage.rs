@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use super::scenario::{ALL, Play};
+use super::lives::ALL;
+use super::scenario::Play;
 use super::world::{World, home};
 use crate::daemon::testing::Mood;
 use crate::disk::model::Blow;

@@ -11,6 +11,7 @@ mod tests;
 mod tree;
 
 use std::collections::BTreeSet;
+use std::hash::Hasher;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -113,9 +114,18 @@ impl ModelFs {
         self.tree().sync_all();
     }
 
-    /// Returns how many changes of names are not durable.
-    pub(crate) fn pending(&self) -> usize {
-        self.tree().pending()
+    /// Tells of each change of names that is not durable whether it concerns more than the folder `minor`.
+    pub(crate) fn pending(&self, minor: &Path) -> Vec<bool> {
+        let tree = self.tree();
+        let minor = tree.find(minor).ok();
+        tree.pending(minor)
+    }
+
+    /// Feeds to `hasher` all that can be seen except what is in the folder `minor`.
+    pub(crate) fn digest(&self, minor: &Path, hasher: &mut impl Hasher) {
+        let tree = self.tree();
+        let minor = tree.find(minor).ok();
+        tree.digest(minor, hasher);
     }
 
     /// Returns what is left after the power went: of the changes of names that are not durable the
