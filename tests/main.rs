@@ -15,6 +15,9 @@ mod layers;
 mod man;
 /// The plugins of the template, and the examples of the manual.
 mod plugins;
+/// The proof from outside: the real runner is killed, starved and deafened, and loses nothing.
+#[cfg(feature = "standalone")]
+mod proof;
 /// What whole runs stand on: a key, a platform and a runner in a folder of their own.
 #[cfg(feature = "standalone")]
 mod rig;

@@ -29,6 +29,19 @@ impl Database {
         ids.map(Result::unwrap).collect()
     }
 
+    /// Returns the ids of all actions.
+    pub(crate) fn ids(&self) -> Vec<i64> {
+        let mut query = self.0.prepare("select id from actions order by id").unwrap();
+        let ids = query.query_map([], |row| row.get(0)).unwrap();
+        ids.map(Result::unwrap).collect()
+    }
+
+    /// Returns how far an action is.
+    pub(crate) fn status(&self, action: i64) -> Option<String> {
+        let query = "select status from actions where id = ?1";
+        self.0.query_row(query, [action], |row| row.get(0)).ok()
+    }
+
     /// Returns the names of all actions, in the order in which they came.
     pub(crate) fn names(&self) -> Vec<String> {
         let mut query = self.0.prepare("select name from actions order by id").unwrap();

@@ -7,11 +7,14 @@
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
 
+pub(crate) mod chance;
 pub(crate) mod database;
 pub(crate) mod key;
+pub(crate) mod lives;
 pub(crate) mod process;
 pub(crate) mod proxy;
 mod spool;
+pub(crate) mod trace;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -62,6 +65,11 @@ pub(crate) fn wait<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
 /// Waits until `is` is so.
 pub(crate) fn wait_until(what: &str, mut is: impl FnMut() -> bool) {
     wait(what, || is().then_some(()));
+}
+
+/// Lets time pass where that time is what a test is about.
+pub(crate) fn pause(span: Duration) {
+    std::thread::sleep(span);
 }
 
 impl Rig {
@@ -180,6 +188,16 @@ impl Rig {
     /// Kills the platform.
     pub(crate) fn kill_platform(&mut self) {
         self.platform = None;
+    }
+
+    /// Removes the logs of runners that have ended.
+    pub(crate) fn forget_logs(&self) {
+        for entry in fs::read_dir(self.path("logs")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.file_name().unwrap().to_string_lossy().starts_with("runner") {
+                fs::remove_file(path).unwrap();
+            }
+        }
     }
 
     /// Returns the platform's tables.

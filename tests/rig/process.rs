@@ -91,6 +91,11 @@ impl Process {
         kill_process(self.pid(), signal).unwrap();
     }
 
+    /// Tells whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Waits until it ends.
     pub(crate) fn wait(mut self) -> ExitStatus {
         wait("the end of a process", || self.child.try_wait().unwrap())
@@ -111,7 +116,8 @@ impl Process {
         self.child.wait().unwrap();
     }
 
-    fn pid(&self) -> Pid {
+    /// Returns its number.
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 }
