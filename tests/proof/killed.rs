@@ -141,14 +141,15 @@ fn runners_killed_at_any_moment_lose_nothing_and_send_nothing_twice() {
         rig.job(&format!("j{job}"), EVERY_SECOND);
     }
     for _ in 0..kills {
-        let runner = rig.start_runner("runner.cfg");
         if chance.below(STARTS) == 0 {
+            let runner = rig.start_runner("runner.cfg");
             pause(chance.moment(START_SPAN));
+            runner.kill();
         } else {
-            runner.wait_said("ready", &[]);
+            let runner = rig.runner();
             pause(chance.moment(LIFE_SPAN));
+            runner.kill();
         }
-        runner.kill();
         rig.forget_logs();
         ledger.tally.points += 1;
         ledger.take(&rig);

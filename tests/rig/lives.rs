@@ -4,15 +4,14 @@
 #![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write;
 
-use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 use serde_json::Value;
 
 use super::process::Process;
-use super::{Rig, wait, wait_until};
+use super::{Rig, wait};
 
 /// A configuration of a job that is triggered, and whose plugin notes what it gets.
 pub(crate) const JOB: &str = "schedule = \"0 0 1 1 *\"\nexpiry = 30m\nplugin = note";
@@ -96,11 +95,6 @@ impl<'a> Lives<'a> {
 
     /// Starts a runner after the one that died, waits until the run is over, and notes what is wrong.
     pub(crate) fn recover(&mut self, run: &str, point: &str) {
-        // A runner whose tracer was killed may take a moment to die.
-        wait_until("a free spool", || {
-            let lock = File::open(self.rig.home("spool/.lock")).unwrap();
-            flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()
-        });
         let mut runner = self.rig.runner();
         assert_eq!(self.live(run, &mut runner), End::Over, "{point}");
         runner.stop(Signal::TERM);

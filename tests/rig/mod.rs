@@ -207,9 +207,10 @@ impl Rig {
 
     /// Starts the runner and waits until it is ready.
     pub(crate) fn runner(&self) -> Process {
-        let runner = self.start_runner("runner.cfg");
-        runner.wait_said("ready", &[]);
-        runner
+        wait("a runner that is ready", || {
+            let mut runner = self.start_runner("runner.cfg");
+            runner.is_ready().then_some(runner)
+        })
     }
 
     /// Starts a runner with a configuration of the rig.

@@ -176,6 +176,15 @@ impl ModelFs {
         put_folders(&mut self.tree(), path, now);
     }
 
+    /// Makes a named pipe, as somebody does.
+    pub(crate) fn put_pipe(&self, path: &Path) {
+        let now = self.now();
+        let mut tree = self.tree();
+        let (folder, name) = tree.place(path).unwrap();
+        let inode = tree.add(Body::Pipe, 0o600, now);
+        tree.change(&[(folder, &name, Some(inode))]);
+    }
+
     /// Sets the permissions of a file or folder.
     pub(crate) fn chmod(&self, path: &Path, mode: u32) {
         let now = self.now();

@@ -27,6 +27,7 @@ pub(super) enum Body {
     File { data: Vec<u8>, durable: Vec<u8>, synced: bool },
     Folder,
     Link,
+    Pipe,
 }
 
 /// A file, folder or link.
@@ -90,7 +91,7 @@ impl Tree {
         let folder = self.find(parent)?;
         match self.nodes[&folder].body {
             Body::Folder => Ok((folder, name.to_owned())),
-            Body::File { .. } | Body::Link => Err(io::ErrorKind::NotADirectory.into()),
+            Body::File { .. } | Body::Link | Body::Pipe => Err(io::ErrorKind::NotADirectory.into()),
         }
     }
 
