@@ -25,6 +25,9 @@ mod man;
 mod platform;
 /// The plugins of the template, and the examples of the manual.
 mod plugins;
+/// The proof from outside: the real runner is killed, starved and deafened, and loses nothing.
+#[cfg(feature = "standalone")]
+mod proof;
 /// What whole runs stand on: a key, a platform and a runner in a folder of their own.
 #[cfg(feature = "standalone")]
 mod rig;

@@ -153,7 +153,7 @@ fn a_manager_hears_of_a_platform_too() {
     manager.feel_pulse(3);
     // Somebody holds the database: the scheduler waits for it, and nothing else hangs.
     let held = rig.database();
-    held.run("begin exclusive", ());
+    held.run("begin exclusive", &[]);
     wait_until("silence", || manager.hear(HUNG_SPAN).is_none());
     drop(held);
     manager.feel_pulse(3);

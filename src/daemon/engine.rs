@@ -24,6 +24,7 @@ use super::moves::Held;
 use super::pruning::Pruning;
 use super::queue::Queue;
 use super::scan::Strangers;
+use super::trouble::{Place, Troubles};
 use super::watching::Watches;
 use super::workers::{Pool, Task, Workers};
 use super::{Event, Parts};
@@ -45,6 +46,8 @@ pub(crate) struct Engine {
     pub(super) index: Index,
     pub(super) ledger: Ledger,
     pub(super) began: Timestamp,
+    /// Whether everything was looked at once.
+    pub(super) has_begun: bool,
     pub(super) strangers: Strangers,
     /// The folder whose names are being looked at, and whether they are durable.
     pub(super) listed: Option<(Folder, bool)>,
@@ -59,6 +62,7 @@ pub(crate) struct Engine {
     /// Slots that could not be launched, and when that is tried again.
     pub(super) unlaunched: BTreeMap<JobName, (Slot, Timestamp)>,
     pub(super) pruning: Pruning,
+    pub(super) troubles: Troubles,
     /// Counted only if somebody wants to read it.
     pub(super) metrics: Option<Metrics>,
 }
@@ -72,6 +76,7 @@ impl Engine {
             index: Index::default(),
             ledger: Ledger::default(),
             began,
+            has_begun: false,
             strangers: Strangers::default(),
             listed: None,
             watches: Watches::default(),
@@ -83,6 +88,7 @@ impl Engine {
             room: true,
             unlaunched: BTreeMap::new(),
             pruning: Pruning::new(),
+            troubles: Troubles::default(),
             metrics: None,
         }
     }
@@ -98,6 +104,7 @@ impl Engine {
             self.step(&key, now);
         }
         self.serve_queues(now);
+        self.show_troubles();
         let held = self.held.iter().map(|held| held.at).min();
         let launch = self.unlaunched.values().map(|(_, at)| *at).min();
         [self.index.next_due(), held, launch].into_iter().flatten().min()
@@ -117,6 +124,7 @@ impl Engine {
 
     /// Asks the stage of a run what is to be done, and does it or queues it.
     fn step(&mut self, key: &Key, now: Timestamp) {
+        self.troubles.over(&Place::Run(key.1.clone()));
         let Some(live) = self.index.get(key) else { return };
         if live.tries.busy {
             return;
@@ -168,6 +176,7 @@ impl Engine {
             settle: self.parts.settings.settle,
             ended: live.tries.ended,
             not_before: live.tries.not_before,
+            put_back: live.tries.put_back,
             job,
             room: self.room,
             newer: self.index.newer(&key.1, &live.facts),
@@ -264,7 +273,7 @@ impl Engine {
                 false
             }
             Err(error) => {
-                error!(self.parts.log, "cannot read entry"; "run" => %key.1, "error" => Chain(&error));
+                self.troubled("cannot read entry", Place::Run(key.1.clone()), &error);
                 self.release(key, now);
                 self.put_off(key, now);
                 false

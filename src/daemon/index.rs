@@ -45,6 +45,8 @@ pub(crate) struct Tries {
     pub(crate) page_size: Option<u32>,
     /// Before when nothing is tried.
     pub(crate) not_before: Timestamp,
+    /// A person put it back who had called it off, which its record does not tell.
+    pub(crate) put_back: bool,
     /// When the last POST ended, or the runner began.
     pub(crate) ended: Timestamp,
     /// Actions with its signature that are another run's.
@@ -79,6 +81,7 @@ impl Tries {
             polls: 0,
             page_size: None,
             not_before: Timestamp::MIN,
+            put_back: false,
             ended: began,
             others: BTreeSet::new(),
             plugins: BTreeMap::new(),
@@ -114,6 +117,8 @@ impl Index {
                 self.away.remove(&key).map_or_else(|| Tries::new(began), |t| t.elsewhere(began))
             }
         };
+        // Written anew, its record tells that it was put back.
+        tries.put_back = false;
         if run.record().reason.is_some() {
             // Put back by hand: it is tried at once.
             (tries.failures, tries.not_before) = (0, Timestamp::MIN);

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use slog::{error, info, warn};
+use slog::{info, warn};
 
 use super::calendar::{Slot, overlaps};
 use super::engine::Engine;
-use crate::chain::Chain;
+use super::trouble::Place;
 use crate::clock::after;
 use crate::job::change::Change;
 use crate::names::{JobName, RunId};
@@ -44,15 +44,20 @@ impl Engine {
     fn try_launch(&mut self, slot: Slot, now: Timestamp) {
         let name = slot.job.name.clone();
         if let Err(error) = self.launch(&slot, now) {
-            error!(self.parts.log, "cannot launch"; "job" => %name, "error" => Chain(&error));
+            self.troubled("cannot launch", Place::Slot(name.clone()), &error);
             // On time it was found; that the disk took it late is not the job's fault.
             self.unlaunched.insert(name, (slot, after(now, RETRY)));
             return;
         }
         // Only now: a crash before this finds the run on disk, which counts as well.
-        if let Err(error) = self.parts.calendar.passed(&name, &self.parts.spool) {
-            error!(self.parts.log, "cannot write down last slot"; "job" => %name,
-                "error" => Chain(&error));
+        self.stamp(name);
+    }
+
+    /// Writes down the last slot of a job.
+    pub(super) fn stamp(&mut self, job: JobName) {
+        match self.parts.calendar.passed(&job, &self.parts.spool) {
+            Ok(()) => self.troubles.over(&Place::Slot(job)),
+            Err(error) => self.troubled("cannot write down last slot", Place::Slot(job), &error),
         }
     }
 
@@ -87,9 +92,12 @@ impl Engine {
     pub(crate) fn look_at_jobs(&mut self, path: Option<&Path>, now: Timestamp) {
         let looked = self.parts.calendar.look(path, &self.parts.spool, now, &self.parts.log);
         match looked {
-            Ok(changes) => self.follow_changes(&changes, now),
+            Ok(changes) => {
+                self.troubles.over(&Place::Jobs);
+                self.follow_changes(&changes, now);
+            }
             Err(error) => {
-                error!(self.parts.log, "cannot look at the jobs"; "error" => Chain(&error));
+                self.troubled("cannot look at the jobs", Place::Jobs, &SpoolError::from(error));
             }
         }
     }

@@ -30,6 +30,7 @@ mod telling;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod watching;
 pub(crate) mod workers;
 
@@ -43,6 +44,7 @@ use slog::{Logger, info, warn};
 
 pub(crate) use calendar::Calendar;
 use engine::Engine;
+pub(crate) use room::has_room;
 pub(crate) use signals::SignalError;
 pub(crate) use standby::{Awaited, Standby};
 use telling::Telling;

@@ -8,15 +8,19 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use slog::{error, info, warn};
+use slog::{info, warn};
 
 use super::engine::Engine;
 use super::index::Key;
+use super::trouble::Place;
 use crate::api::backoff;
 use crate::chain::Chain;
 use crate::clock::after;
 use crate::spool::{Edge, Folder, Record, Run, SpoolError};
 use crate::stage::{Move, collect};
+
+/// What the log says of an outcome that is held.
+const HOLDS: &str = "cannot write down an outcome, it is held";
 
 /// A move that could not be made yet.
 #[derive(Debug)]
@@ -49,8 +53,7 @@ impl Engine {
             tried = self.try_outcome(key, &moved, &record, now);
         }
         if let Err(error) = tried {
-            error!(self.parts.log, "cannot write down an outcome, it is held";
-                "run" => %key.1, "error" => Chain(&error));
+            self.troubled(HOLDS, Place::Run(key.1.clone()), &error);
             self.mark_busy(key, true);
             let at = after(now, backoff::delay(1, crate::random::jitter(), None));
             self.held.push(Held { key: key.clone(), moved, record, at, failures: 1 });
@@ -114,14 +117,14 @@ impl Engine {
             match self.try_outcome(&held.key, &held.moved, &held.record, now) {
                 Ok(()) => {
                     info!(self.parts.log, "held outcome written"; "run" => %held.key.1);
+                    self.troubles.over(&Place::Run(held.key.1.clone()));
                     self.index.schedule(&held.key, Some(now));
                 }
                 Err(error) => {
                     self.mark_busy(&held.key, true);
                     held.failures = held.failures.saturating_add(1);
                     let delay = backoff::delay(held.failures, crate::random::jitter(), None);
-                    error!(self.parts.log, "cannot write down an outcome, it is held";
-                        "run" => %held.key.1, "error" => Chain(&error));
+                    self.troubled(HOLDS, Place::Run(held.key.1.clone()), &error);
                     held.at = after(now, delay);
                     self.held.push(held);
                 }
@@ -188,7 +191,7 @@ impl Engine {
                 self.index.schedule(key, Some(after(now, Duration::from_secs(1))));
             }
             _ => {
-                error!(self.parts.log, "cannot move entry"; "run" => %key.1, "error" => Chain(error));
+                self.troubled("cannot move entry", Place::Run(key.1.clone()), error);
                 self.put_off(key, now);
             }
         }

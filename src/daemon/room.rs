@@ -3,9 +3,15 @@
 use slog::{error, info};
 
 use super::engine::Engine;
+use crate::disk::Space;
 
 /// How much of the disk's bytes and files must be free for a new action to be posted.
 const ROOM_MIN: f64 = 0.05;
+
+/// Tells whether so much of a disk is free that new actions are posted.
+pub(crate) fn has_room(space: Space) -> bool {
+    space.bytes >= ROOM_MIN && space.files >= ROOM_MIN
+}
 
 impl Engine {
     /// Looks how much of the disk is free.
@@ -14,7 +20,7 @@ impl Engine {
             // A disk that does not even answer that is noticed by what is written.
             return;
         };
-        let room = space.bytes >= ROOM_MIN && space.files >= ROOM_MIN;
+        let room = has_room(space);
         if room != self.room {
             let percent = |part: f64| format!("{:.1} %", part * 100.0);
             let (bytes, files) = (percent(space.bytes), percent(space.files));

@@ -6,13 +6,16 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use slog::{error, info, warn};
 
 use super::engine::Engine;
+use super::index::Key;
+use super::trouble::Place;
 use crate::chain::{Chain, escape};
-use crate::clock::after;
+use crate::clock::{after, elapsed};
 use crate::disk::Stamp;
 use crate::names::{JobName, RunId};
 use crate::spool::look::run_id;
@@ -21,6 +24,11 @@ use crate::stage::{adopt, claim};
 
 /// The largest in-flight file of the original runner that is adopted, in bytes.
 const ORIGINAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// How long after a run entered `action/new` the runner sees it for the first time, at the most.
+const TRIGGER_SPAN: Duration = Duration::from_secs(60);
+/// What the log says of a folder that cannot be listed.
+const UNSEEN: &str = "cannot look at the spool";
 
 /// Names that are not in the index: what they stood for when they were last read, and those to look
 /// at again.
@@ -33,20 +41,25 @@ pub(crate) struct Strangers {
 impl Engine {
     /// Looks at every name in the folders that a stage acts on, and at what is new in `action/done`.
     pub(crate) fn scan(&mut self) {
+        self.review_troubles();
         match self.parts.spool.mend() {
-            Ok(false) => {}
-            // What was watched is gone as well.
-            Ok(true) => self.rewatch(),
-            Err(error) => {
-                error!(self.parts.log, "cannot make folders"; "error" => Chain(&error));
+            Ok(mended) => {
+                self.troubles.over(&Place::Spool);
+                if mended {
+                    // What was watched is gone as well.
+                    self.rewatch();
+                }
             }
+            Err(error) => self.troubled("cannot make folders", Place::Spool, &error),
         }
         for folder in Folder::ALL {
             if folder.is_active() || folder == Folder::ActionDone {
                 match self.parts.spool.names(folder) {
-                    Ok(names) => self.look_at_all(folder, names),
-                    Err(error) => error!(self.parts.log, "cannot look at the spool";
-                        "folder" => %folder, "error" => Chain(&error)),
+                    Ok(names) => {
+                        self.troubles.over(&Place::Folder(folder));
+                        self.look_at_all(folder, names);
+                    }
+                    Err(error) => self.troubled(UNSEEN, Place::Folder(folder), &error),
                 }
             }
         }
@@ -66,13 +79,15 @@ impl Engine {
         self.listed = None;
     }
 
-    fn collected_ids(&self) -> Vec<RunId> {
+    fn collected_ids(&mut self) -> Vec<RunId> {
         let mut ids = Vec::new();
         for folder in Family::Command.folders() {
             match self.parts.spool.ids(folder) {
-                Ok(found) => ids.extend(found),
-                Err(error) => error!(self.parts.log, "cannot look at the spool";
-                    "folder" => %folder, "error" => Chain(&error)),
+                Ok(found) => {
+                    self.troubles.over(&Place::Folder(folder));
+                    ids.extend(found);
+                }
+                Err(error) => self.troubled(UNSEEN, Place::Folder(folder), &error),
             }
         }
         ids.sort_unstable();
@@ -122,8 +137,8 @@ impl Engine {
         if let Err(error) = self.try_look(folder, name) {
             // What could not be done about it is tried again at the next look.
             self.strangers.known.remove(&(folder, name.to_owned()));
-            error!(self.parts.log, "cannot look at entry"; "folder" => %folder,
-                "name" => escape(&name.to_string_lossy()).as_ref(), "error" => Chain(&error));
+            let place = Place::Entry(folder, name.to_string_lossy().into_owned());
+            self.troubled("cannot look at entry", place, &error);
         }
     }
 
@@ -222,8 +237,25 @@ impl Engine {
             let name = record.id.file_name().into();
             self.strangers.known.insert((Folder::ActionDone, name), run.stamp());
         }
+        let key = (run.folder().family(), run.record().id.clone());
+        let put_back = self.is_put_back(&key, &run);
         self.remember(run);
+        if let (true, Some(tries)) = (put_back, self.index.tries(&key)) {
+            tries.put_back = true;
+            tries.not_before = Timestamp::MIN;
+        }
         Ok(())
+    }
+
+    /// Tells whether a person put a run back who had called it off by a rename, of which its record
+    /// tells nothing. What waits when the runner starts may have waited all along, and what entered
+    /// just now has been triggered.
+    fn is_put_back(&self, key: &Key, run: &Run) -> bool {
+        let waited = elapsed(run.record().entered, self.parts.clock.now());
+        self.has_begun
+            && run.folder() == Folder::New
+            && self.index.get(key).is_none()
+            && waited >= TRIGGER_SPAN
     }
 
     /// A person does not want to wait for the end of an action: its results are fetched now.

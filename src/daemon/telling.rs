@@ -110,10 +110,7 @@ fn degraded(engine: &Engine) -> Vec<&'static str> {
         (engine.gate.failures() > 0, "the API or the key does not serve"),
         (!engine.room, "the disk is nearly full"),
         (!engine.held.is_empty(), "the spool cannot be written"),
-        (
-            !engine.parts.spool.disk().suspects().is_empty(),
-            "the disk does not keep what is written",
-        ),
+        (engine.parts.spool.disk().has_suspects(), "the disk does not keep what is written"),
     ];
     faults.into_iter().filter_map(|(is_so, fault)| is_so.then_some(fault)).collect()
 }

@@ -14,13 +14,15 @@ use super::engine::Engine;
 use super::{DaemonError, Event};
 use crate::chain::Chain;
 use crate::spool::{Folder, SpoolError};
-use crate::watch::Watcher;
+use crate::watch::{WatchError, Watcher};
 
 /// The watches, if there are any.
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
     watcher: Option<Watcher>,
     jobs: BTreeSet<PathBuf>,
+    /// It was told that there are no more watches to be had.
+    told: bool,
 }
 
 impl Engine {
@@ -83,7 +85,13 @@ impl Engine {
         }
     }
 
-    fn scans_alone(&self, error: &(dyn std::error::Error + 'static)) {
+    fn scans_alone(&mut self, error: &WatchError) {
+        if matches!(error, WatchError::Limit { .. })
+            && std::mem::replace(&mut self.watches.told, true)
+        {
+            // It is the same for every folder.
+            return;
+        }
         warn!(self.parts.log, "cannot watch, changes are found by scans alone";
             "error" => Chain(error), "check_s" => self.parts.settings.check_span.as_secs());
     }
@@ -104,6 +112,7 @@ impl Engine {
             self.adopt(&job);
         }
         self.scan();
+        self.has_begun = true;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 //! | operation | steps |
 //! | --- | --- |
 //! | [`Disk::create`] | temporary in the scratch folder, write, fsync, rename without replacing, fsync of the folder |
-//! | [`Disk::rewrite`] | temporary, write, fsync, exchange with the old file, fsync of the folder, unlink of the old one |
+//! | [`Disk::rewrite`] | temporary, write, fsync, rename to a name that tells both files, exchange with the old file, fsync of the folder, unlink of the old one |
 //! | [`Disk::shift`] | rename without replacing, fsync of the new folder |
 //!
 //! Where a file system lacks renames of these two kinds, a hard link and the
@@ -32,6 +32,7 @@ pub(crate) mod model;
 mod publish;
 mod real;
 mod rename;
+mod stray;
 mod suspects;
 #[cfg(test)]
 mod tests;
@@ -133,7 +134,10 @@ impl Disk {
         known: Option<u64>,
         bytes: &[u8],
     ) -> Result<Rewritten, DiskError> {
-        let temporary = self.temporary(bytes)?;
+        let mut temporary = self.temporary(bytes)?;
+        if let Some(known) = known {
+            temporary = self.mark(&temporary, path, known)?;
+        }
         if let Err(error) = self.exchange(&temporary, path, known) {
             self.abandon(&temporary);
             return Err(error).context("rewrite", path);
@@ -226,9 +230,20 @@ impl Disk {
         self.sync_names(path)
     }
 
-    /// Returns the folders whose last fsync failed.
-    pub(crate) fn suspects(&self) -> Vec<PathBuf> {
-        self.suspects.all()
+    /// Tells whether the last fsync of a folder failed.
+    pub(crate) fn has_suspects(&self) -> bool {
+        !self.suspects.all().is_empty()
+    }
+
+    /// Tries to make those folders durable whose last fsync failed.
+    pub(crate) fn mend_suspects(&self) {
+        for folder in self.suspects.all() {
+            if self.sync_folder(&folder).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+            {
+                // It was removed with all that may not have been durable.
+                self.suspects.note(&folder, false);
+            }
+        }
     }
 
     /// Tells how much is free where `path` is.

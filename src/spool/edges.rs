@@ -148,7 +148,7 @@ impl Spool {
         match self.disk.rewrite(&path, Some(stamp.inode), &encode(&record)?) {
             Ok(Rewritten::Known) => self.arrived(folder, record),
             Ok(Rewritten::Displaced(stray)) => {
-                self.bury_stray(&stray, &record.id, "it took the place of a run at work")?;
+                self.bury_stray(&stray, record.id.file_name().as_ref())?;
                 self.arrived(folder, record)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -45,14 +45,8 @@ impl Spool {
     }
 
     /// Moves a file of the scratch folder that took the place of a run to `action/invalid`.
-    pub(super) fn bury_stray(
-        &self,
-        stray: &Path,
-        id: &RunId,
-        reason: &str,
-    ) -> Result<(), SpoolError> {
-        let name = id.file_name();
-        self.bury_file(stray, OsStr::new(&name), DOUBLE, reason)
+    pub(super) fn bury_stray(&self, stray: &Path, name: &OsStr) -> Result<(), SpoolError> {
+        self.bury_file(stray, name, DOUBLE, "it took the place of a run at work")
     }
 
     /// Tells whether a run has another file in its family, so that this one may not bear its name.

@@ -20,7 +20,8 @@
 //!
 //! A *create* is: temporary, write, fsync, rename to a free name, fsync of the
 //! folder. A *rewrite* is: temporary, write, fsync, exchange, fsync of the folder,
-//! unlink of the old file. Both are committed by their fsync of the folder: before
+//! unlink of the old file; where another file was there by then, burial of that one.
+//! It is buried at the next start if a crash comes before. Both are committed by their fsync of the folder: before
 //! it the machine may come back with the old state or with the new one, after it
 //! with the new one only. Temporaries that are left are swept at start.
 //!
@@ -38,7 +39,7 @@
 //! | Misplaced: → invalid | 1 create in `invalid`; 2 unlink | both | as Accepted |
 //! | Begun: ready → command/inflight | 1 create in `command/inflight` with the document's place; 2 unlink in `ready` | before 1: no place chosen; between: both | before: it is chosen anew; between: as Accepted |
 //! | FetchNoted: command/inflight | rewrite | a note more or less | none needed |
-//! | Fetched: command/inflight → returned | 1 the document has its name; 2 create in `returned`; 3 unlink in `command/inflight` | before 1: a part; between 1 and 2: a document that is complete | the part goes on at its last whole command; a document that is there ends the fetch; then as Accepted |
+//! | Fetched: command/inflight → returned | 1 the document has its name; 2 create in `returned`; 3 unlink in `command/inflight` | before 1: a part; between 1 and 2: a document that is complete | the part goes on at its last whole command; a document that is there ends the fetch, once its folder is fsynced; then as Accepted |
 //! | FetchGivenUp: command/inflight → command/done | 1 create in `command/done`; 2 unlink | both | as Accepted |
 //! | Delivered: returned | the plugin ends; rewrite | between: a plugin that took the results and is owed | it is run again, with the same ids |
 //! | Finished: returned → command/done | create and unlink, or one rename if nothing changes | both, or one of the two | as Accepted; a rename that was lost is made again |
@@ -169,6 +170,16 @@ pub(crate) enum SpoolError {
         /// Why.
         source: serde_json::Error,
     },
+}
+
+impl SpoolError {
+    /// Returns what kind of failure of the disk it was, if of the disk.
+    pub(crate) fn kind(&self) -> io::ErrorKind {
+        match self {
+            SpoolError::Disk { source } => source.kind(),
+            _ => io::ErrorKind::Other,
+        }
+    }
 }
 
 impl Spool {

@@ -46,6 +46,11 @@ impl Spool {
     fn sweep(&self, now: Timestamp) -> Result<(), SpoolError> {
         for entry in self.disk.list(&self.layout.scratch())? {
             let path = self.layout.scratch().join(&entry.name);
+            if let Some(place) = self.disk.displaced(&path)? {
+                // A crash came before it could be put aside.
+                self.bury_stray(&path, &place)?;
+                continue;
+            }
             let name = entry.name.as_encoded_bytes();
             let is_stale = || {
                 let meta = self.disk.find(&path)?;
@@ -96,5 +101,19 @@ mod tests {
         assert_eq!(holders, [Folder::ActionInflight]);
         let left = spool.disk.list(&spool.layout.scratch()).unwrap();
         assert_eq!(left.len(), 1, "{left:?}");
+    }
+
+    #[test]
+    fn what_was_displaced_before_a_crash_is_kept_with_its_reason() {
+        let (folder, spool) = spool();
+        // Neither of the two files that it could be.
+        let stray = spool.layout.scratch().join("runner-1-0~0~0~job.20261122T120000Z.json");
+        std::fs::write(stray, "somebody's").unwrap();
+        drop(spool);
+        let spool = reopen(folder.path()).unwrap();
+        let grave = spool.layout.folder(Folder::Invalid).join("job.20261122T120000Z.double.json");
+        assert_eq!(std::fs::read(&grave).unwrap(), b"somebody's");
+        assert!(grave.with_extension("json.reason").exists());
+        assert_eq!(spool.disk.list(&spool.layout.scratch()).unwrap(), []);
     }
 }

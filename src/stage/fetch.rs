@@ -206,12 +206,26 @@ impl Fetcher<'_> {
         let (path, head) = (self.directory.join(&target), document::head(posted.get()));
         let summary = match self.disk.find(&path)? {
             None => self.collect(record, id, asked, &head, &path, page_size)?,
-            // It was complete before it had its name; only the note of it was lost.
-            Some(_) => Part::summary_of(self.disk, &path, &head)?,
+            Some(_) => self.completed(&path, &head)?,
         };
         self.link(&target)?;
         let status = if summary.sent == 0 { self.status(record, id) } else { None };
         Ok(Fetched { document: target.to_string_lossy().into_owned(), summary, status })
+    }
+
+    /// Returns what a document holds that is there: it was complete before it had its name, and only
+    /// the note of it was lost.
+    fn completed(&self, document: &Path, head: &str) -> Result<Summary, FetchError> {
+        // Whoever named it may have died before the name was durable.
+        if let Some(folder) = document.parent() {
+            self.disk.sync_folder(folder)?;
+        }
+        let part = part_path(document);
+        if self.disk.find(&part)?.is_some() {
+            // Without renames that replace nothing it has two names for a moment.
+            self.disk.unlink(&part)?;
+        }
+        Ok(Part::summary_of(self.disk, document, head)?)
     }
 
     /// Returns the platform's word on an action without commands. It is worth one question, and not

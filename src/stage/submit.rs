@@ -47,6 +47,8 @@ pub(crate) struct Around {
     pub(crate) ended: Timestamp,
     /// Before when nothing is tried.
     pub(crate) not_before: Timestamp,
+    /// Whether a person put it back who had called it off.
+    pub(crate) put_back: bool,
     /// Whether the job lets it be sent.
     pub(crate) job: JobState,
     /// Whether the disk has room for what follows.
@@ -70,7 +72,7 @@ pub(crate) fn decide(record: &Record, around: &Around) -> Step {
         // Put back by hand: it was accepted once and is never posted again.
         return Step::Move(Move::changing(Edge::Accepted, |record| record.reason = None));
     }
-    if record.reason.is_some() {
+    if record.reason.is_some() || around.put_back {
         let now = around.now;
         return Step::Move(Move::changing(Edge::Renewed, move |record| renew(record, now)));
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use crate::rig::chance::{Chance, full};
 use crate::rig::{Rig, wait_until};
 
 /// How often the platform is killed.
@@ -18,27 +19,6 @@ const KILLS_FULL: u32 = 300;
 /// How long it lives at most from the moment when an action is sent to it: longer than it takes to
 /// be taken up, run and answered.
 const LIFE_MS_MAX: u64 = 2500;
-
-/// Draws that can be drawn again, as SplitMix64 does.
-struct Chance(u64);
-
-impl Chance {
-    /// Returns the draws of `MIG_TEST_SEED`, or new ones whose seed is printed.
-    fn new() -> Chance {
-        let given = std::env::var("MIG_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-        let seed = given.unwrap_or_else(|| Timestamp::now().as_microsecond().unsigned_abs());
-        println!("MIG_TEST_SEED={seed}");
-        Chance(seed)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % limit
-    }
-}
 
 /// Returns an action that looks for nothing, signed, as a form carries it.
 fn signed_form(rig: &Rig, name: &str) -> String {
@@ -89,8 +69,7 @@ fn post(address: &str, token: &str, form: &str) -> Option<i64> {
 fn a_platform_killed_at_any_moment_loses_nothing_that_it_acknowledged() {
     let mut chance = Chance::new();
     let mut rig = Rig::new();
-    let is_full = std::env::var_os("MIG_TEST_FULL").is_some();
-    let kills = if is_full { KILLS_FULL } else { KILLS };
+    let kills = if full() { KILLS_FULL } else { KILLS };
     let mut acknowledged = Vec::new();
     for kill in 0..kills {
         let (address, token) = (rig.address.clone(), token(&rig));

@@ -120,6 +120,18 @@ impl Database {
         ids.iter().map(|id| id.parse().unwrap()).collect()
     }
 
+    /// Returns the ids of all actions.
+    pub(crate) fn ids(&self) -> Vec<i64> {
+        let ids = self.column("select id from actions order by id", &[]);
+        ids.iter().map(|id| id.parse().unwrap()).collect()
+    }
+
+    /// Returns how far an action is.
+    pub(crate) fn status(&self, action: i64) -> Option<String> {
+        let id = action.to_string();
+        self.column("select status from actions where id = $1", &[(&id).into()]).pop()
+    }
+
     /// Returns the names of all actions, in the order in which they came.
     pub(crate) fn names(&self) -> Vec<String> {
         self.column("select name from actions order by id", &[])

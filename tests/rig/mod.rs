@@ -7,14 +7,14 @@
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
 
-#[expect(dead_code, reason = "the tests of the tables use the rest")]
-#[path = "../../src/data/testing/cluster.rs"]
-mod cluster;
+pub(crate) mod chance;
 pub(crate) mod database;
 pub(crate) mod key;
+pub(crate) mod lives;
 pub(crate) mod process;
 pub(crate) mod proxy;
 mod spool;
+pub(crate) mod trace;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+
+use crate::cluster;
 
 use database::Database;
 use key::Key;
@@ -70,6 +72,11 @@ pub(crate) fn wait<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
 /// Waits until `is` is so.
 pub(crate) fn wait_until(what: &str, mut is: impl FnMut() -> bool) {
     wait(what, || is().then_some(()));
+}
+
+/// Lets time pass where that time is what a test is about.
+pub(crate) fn pause(span: Duration) {
+    std::thread::sleep(span);
 }
 
 impl Rig {
@@ -202,6 +209,16 @@ impl Rig {
         self.platform = None;
     }
 
+    /// Removes the logs of runners that have ended.
+    pub(crate) fn forget_logs(&self) {
+        for entry in fs::read_dir(self.path("logs")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.file_name().unwrap().to_string_lossy().starts_with("runner") {
+                fs::remove_file(path).unwrap();
+            }
+        }
+    }
+
     /// Returns the platform's tables.
     pub(crate) fn database(&self) -> Database {
         match &self.server {
@@ -217,9 +234,10 @@ impl Rig {
 
     /// Starts the runner and waits until it is ready.
     pub(crate) fn runner(&self) -> Process {
-        let runner = self.start_runner("runner.cfg");
-        runner.wait_said("ready", &[]);
-        runner
+        wait("a runner that is ready", || {
+            let mut runner = self.start_runner("runner.cfg");
+            runner.is_ready().then_some(runner)
+        })
     }
 
     /// Starts a runner with a configuration of the rig.

@@ -91,6 +91,27 @@ impl Process {
         kill_process(self.pid(), signal).unwrap();
     }
 
+    /// Waits until it is ready; tells whether it came to that. One whose predecessor was killed may find
+    /// the spool locked: what that was about to start holds the lock as well, until it is another program.
+    pub(crate) fn is_ready(&mut self) -> bool {
+        let is_ready = wait("the record \"ready\"", || {
+            let has_ended = self.has_ended();
+            let is_ready = !self.said("ready", &[]).is_empty();
+            (is_ready || has_ended).then_some(is_ready)
+        });
+        assert!(
+            is_ready || self.messages().contains("another runner holds"),
+            "{}",
+            self.messages()
+        );
+        is_ready
+    }
+
+    /// Tells whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Waits until it ends.
     pub(crate) fn wait(mut self) -> ExitStatus {
         wait("the end of a process", || self.child.try_wait().unwrap())
@@ -111,7 +132,8 @@ impl Process {
         self.child.wait().unwrap();
     }
 
-    fn pid(&self) -> Pid {
+    /// Returns its number.
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 }

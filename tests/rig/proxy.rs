@@ -7,12 +7,12 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::database::Database;
-use super::{Rig, wait_until};
+use super::{Rig, pause, wait_until};
 
 /// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub(crate) enum Trick {
     Late(Duration),
     /// The connection breaks before the whole request was read.
     RequestCut,
+    /// The platform does as it is asked, and the answer waits until the gate is opened.
+    Gated,
     /// Something in front of the platform answers 502, and the platform gets nothing.
     BadGateway,
 }
@@ -51,6 +53,15 @@ struct Desk {
     upstream: String,
     database: PathBuf,
     tricks: Mutex<Vec<(String, Trick)>>,
+    gate: (Mutex<Gate>, Condvar),
+}
+
+/// Where an answer waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    Empty,
+    Waiting,
+    Open,
 }
 
 impl Proxy {
@@ -64,6 +75,7 @@ impl Proxy {
             upstream: rig.address.clone(),
             database: rig.path("p/data/mig.db"),
             tricks: Mutex::new(tricks),
+            gate: (Mutex::new(Gate::Empty), Condvar::new()),
         });
         let end = Arc::new(AtomicBool::new(false));
         let (known, ended) = (Arc::clone(&desk), Arc::clone(&end));
@@ -82,6 +94,23 @@ impl Proxy {
 }
 
 impl Proxy {
+    /// Plays a trick on the next request that holds this text.
+    pub(crate) fn arm(&self, text: &str, trick: Trick) {
+        *self.desk.gate() = Gate::Empty;
+        self.desk.tricks.lock().unwrap().push((text.to_owned(), trick));
+    }
+
+    /// Tells whether an answer waits at the gate.
+    pub(crate) fn has_caught(&self) -> bool {
+        *self.desk.gate() == Gate::Waiting
+    }
+
+    /// Lets the answer that waits go on, or the next one.
+    pub(crate) fn open(&self) {
+        *self.desk.gate() = Gate::Open;
+        self.desk.gate.1.notify_all();
+    }
+
     /// Waits until a request has met the last trick.
     pub(crate) fn wait_played(&self) {
         wait_until("the last trick", || self.desk.tricks.lock().unwrap().is_empty());
@@ -128,12 +157,29 @@ impl Desk {
             }
             Some(Trick::AnswerLost) => Vec::new(),
             Some(Trick::AnswerCut) => passed[..passed.len() / 2].to_vec(),
+            Some(Trick::Gated) => {
+                self.wait_at_gate();
+                passed
+            }
             Some(Trick::AnswerHeld(span)) => {
                 pause(span);
                 passed
             }
             _ => passed,
         })
+    }
+
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.0.lock().unwrap()
+    }
+
+    /// Returns once the gate is open.
+    fn wait_at_gate(&self) {
+        let mut gate = self.gate();
+        if *gate == Gate::Empty {
+            *gate = Gate::Waiting;
+        }
+        drop(self.gate.1.wait_while(gate, |gate| *gate != Gate::Open).unwrap());
     }
 
     /// Returns the trick for a request, of which half of the body is enough to tell.
@@ -158,12 +204,6 @@ impl Desk {
         platform.read_to_end(&mut answer)?;
         Ok(answer)
     }
-}
-
-/// The time for which something is late is what the test is about.
-#[expect(clippy::disallowed_methods, reason = "what is late has no event to wait for")]
-fn pause(span: Duration) {
-    std::thread::sleep(span);
 }
 
 fn read_head(stream: &mut TcpStream) -> io::Result<String> {

@@ -12,12 +12,20 @@ use super::waiting::{self, Waiting};
 use super::{Failure, Hand, Installation};
 use crate::cli::installation::machine_zone;
 use crate::clock::after;
+use crate::daemon::has_room;
 use crate::job::scan::Jobs;
 use crate::names::RunId;
 use crate::spool::Folder;
 
 /// How exactly the kernel tells when a process started.
 const START_SPAN: Duration = Duration::from_secs(2);
+
+/// What a person is told while the disk fails the runner.
+const DEGRADED: &str = "degraded: the disk does not do what the runner asks, whose log tells what fails; \
+     it goes on by itself when that is over";
+/// What a person is told while the runner posts nothing for want of room.
+const NO_ROOM: &str =
+    "the disk of the spool is nearly full: nothing new is posted before there is room";
 
 /// The report.
 #[derive(Debug, Serialize)]
@@ -28,6 +36,8 @@ pub(super) struct Report {
     pub(super) since: Option<Timestamp>,
     /// The configuration.
     pub(super) config: String,
+    /// Whether the disk does not do what the runner asks.
+    pub(super) degraded: bool,
     /// Whether it was changed after the runner started, which goes on with what it was.
     pub(super) config_changed: bool,
     /// The runner's directory.
@@ -79,6 +89,14 @@ impl Report {
             _ => false,
         };
         (report.process, report.since) = (process, since);
+        // A runner in trouble holds this lock as well: a full disk takes no note of it.
+        report.degraded = process.is_some() && hand.disk.holder(&hand.layout.scratch())? == process;
+        if report.degraded {
+            report.attention.push(DEGRADED.to_owned());
+        }
+        if !has_room(hand.disk.space(hand.layout.root())?) {
+            report.attention.push(NO_ROOM.to_owned());
+        }
         report.config = installation.file.display().to_string();
         report.directory = installation.directory.display().to_string();
         Ok(report)
@@ -113,6 +131,7 @@ impl Report {
         Ok(Report {
             process: None,
             since: None,
+            degraded: false,
             config: String::new(),
             config_changed: false,
             directory: String::new(),

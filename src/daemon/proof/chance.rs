@@ -12,7 +12,17 @@ impl Chance {
         let seed = given.and_then(|(_, seed)| seed.parse().ok());
         let seed = seed.unwrap_or_else(|| u64::from(crate::random::jitter()));
         println!("MIG_TEST_SEED={seed}");
+        Chance::of(seed)
+    }
+
+    /// Returns the source that a seed gives.
+    pub(super) fn of(seed: u64) -> Chance {
         Chance(Cell::new(seed))
+    }
+
+    /// Returns another source, which this one determines.
+    pub(super) fn fork(&self) -> Chance {
+        Chance::of(self.draw())
     }
 
     /// Returns any number, as SplitMix64 does.

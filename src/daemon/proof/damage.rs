@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use super::scenario::{ALL, Play};
+use super::lives::ALL;
+use super::scenario::Play;
 use super::world::{World, home};
 use crate::daemon::testing::Mood;
 use crate::disk::model::Blow;
@@ -122,7 +123,7 @@ fn an_entry_that_is_removed_copied_or_renamed_anywhere_is_not_sent_again() {
 #[test]
 fn what_cannot_be_read_or_is_no_file_is_kept_aside() {
     for folder in [Folder::New, Folder::ActionInflight, Folder::CommandInflight, Folder::Returned] {
-        for kind in ["unreadable", "folder", "link"] {
+        for kind in ["unreadable", "folder", "link", "pipe"] {
             let play = until(folder);
             let path = play.world.only(folder).unwrap();
             match kind {
@@ -130,6 +131,10 @@ fn what_cannot_be_read_or_is_no_file_is_kept_aside() {
                 "folder" => {
                     play.world.fs.rm(&path);
                     play.world.fs.put_folder(&path);
+                }
+                "pipe" => {
+                    play.world.fs.rm(&path);
+                    play.world.fs.put_pipe(&path);
                 }
                 _ => {
                     play.world.fs.rm(&path);

@@ -3,10 +3,13 @@
 use std::io::ErrorKind;
 
 use super::chance::{Chance, full};
-use super::scenario::{ALL, Play, Scenario};
+use super::lives::ALL;
+use super::power::of_all;
+use super::scenario::{Play, Scenario};
+use super::tally::Tally;
 use crate::disk::model::Blow;
 
-/// How the disk fails: full, out of order, without descriptors, forbidden.
+/// How the disk fails: full, out of order (as without descriptors), over quota, forbidden.
 const KINDS: [ErrorKind; 4] = [
     ErrorKind::StorageFull,
     ErrorKind::Other,
@@ -14,7 +17,9 @@ const KINDS: [ErrorKind; 4] = [
     ErrorKind::PermissionDenied,
 ];
 /// At how many calls of a scenario the disk fails, unless at all.
-const QUICK: u64 = 25;
+const QUICK: u64 = 40;
+/// How many calls no scenario has.
+const CALLS_MAX: usize = 3000;
 
 /// Lets the disk fail as `blow` says while a scenario plays, and says how it ends when that is over.
 fn failed(mut play: Play, blow: Blow) -> Option<Result<(), String>> {
@@ -31,44 +36,71 @@ fn failed(mut play: Play, blow: Blow) -> Option<Result<(), String>> {
     Some(play.verdict(false).map_err(|fault| format!("{blow:?}: {fault}")))
 }
 
-fn prove(
-    scenarios: impl Iterator<Item = &'static Scenario>,
-    blow: impl Fn(usize, ErrorKind) -> Blow,
-) {
-    let chance = Chance::new();
-    let (mut points, mut faults) = (0, Vec::new());
-    for scenario in scenarios {
-        for calls in 0.. {
-            if !full() && !chance.one_in(QUICK) {
-                if calls > 3000 {
-                    break;
-                }
-                continue;
-            }
-            let at = usize::try_from(chance.draw() % 4).unwrap();
-            let kinds = if full() { &KINDS[..] } else { &KINDS[at..=at] };
-            let ends: Vec<_> = kinds
-                .iter()
-                .map_while(|kind| failed(scenario.begin(), blow(calls, *kind)))
-                .collect();
-            if ends.is_empty() {
-                break;
-            }
-            points += ends.len();
-            faults.extend(ends.into_iter().filter_map(Result::err));
+/// Fails the calls of a scenario, each with as many of the kinds.
+fn fail_each(
+    scenario: &Scenario,
+    chance: &Chance,
+    blow: fn(usize, ErrorKind) -> Blow,
+    kinds: usize,
+) -> Tally {
+    let mut tally = Tally::new("");
+    for calls in 0..CALLS_MAX {
+        if !full() && !chance.one_in(QUICK) {
+            continue;
         }
+        let first = usize::try_from(chance.draw() % 4).unwrap();
+        let kinds = KINDS.iter().cycle().skip(first).take(if full() { kinds } else { 1 });
+        let ends = kinds.map_while(|kind| failed(scenario.begin(), blow(calls, *kind)));
+        let ends: Vec<_> = ends.collect();
+        if ends.is_empty() {
+            break;
+        }
+        ends.into_iter().for_each(|end| tally.count(end));
     }
-    println!("disk failed at {points} points, {} faults", faults.len());
-    assert!(faults.is_empty(), "{}\n{}", faults.len(), faults.join("\n"));
+    tally
 }
 
 #[test]
 fn a_call_that_fails_once_loses_nothing() {
-    prove(ALL.iter().filter(|scenario| !scenario.restarts()), Blow::Fail);
+    let mut tally = Tally::new("calls of the disk that failed once");
+    of_all(&mut tally, &Chance::new(), |scenario, chance| {
+        // A disk that fails at a start ends the program, which is told.
+        let is_meant = !scenario.restarts();
+        if is_meant { fail_each(scenario, chance, Blow::Fail, KINDS.len()) } else { Tally::new("") }
+    });
+    tally.close();
 }
 
 #[test]
 fn a_disk_that_fails_for_long_loses_nothing() {
-    // What people do meanwhile leads elsewhere.
-    prove(ALL.iter().filter(|scenario| scenario.is_left_alone()), Blow::FailOn);
+    let mut tally = Tally::new("calls of the disk from which on it failed for long");
+    of_all(&mut tally, &Chance::new(), |scenario, chance| {
+        // What people do meanwhile leads elsewhere.
+        let is_meant = scenario.is_left_alone();
+        if is_meant { fail_each(scenario, chance, Blow::FailOn, 1) } else { Tally::new("") }
+    });
+    tally.close();
+}
+
+#[test]
+fn a_disk_that_takes_no_changes_loses_nothing() {
+    let mut tally = Tally::new("changes from which on the disk was full for long");
+    of_all(&mut tally, &Chance::new(), |scenario, chance| {
+        let is_meant = scenario.is_left_alone();
+        if is_meant { fail_each(scenario, chance, Blow::Full, 1) } else { Tally::new("") }
+    });
+    tally.close();
+}
+
+#[test]
+fn while_the_disk_is_full_status_says_so() {
+    let mut play = ALL[0].begin();
+    play.world.start();
+    assert!(!play.world.is_degraded());
+    play.world.fs.fuse().set(Blow::Full(0, ErrorKind::StorageFull));
+    play.go_on_without_start();
+    assert!(play.world.is_degraded());
+    play.world.fs.fuse().set(Blow::Never);
+    play.wait();
+    assert_eq!(play.verdict(true), Ok(()));
 }

@@ -3,13 +3,16 @@
 //!
 //! Each scenario is played once to count its steps, and then again and again,
 //! with an end at each of them. `MIG_TEST_SEED` gives the draws of an earlier run
-//! again, `MIG_TEST_FULL` leaves nothing to chance.
+//! again. `MIG_TEST_FULL` leaves little to chance, and prints a row of a table for each kind of proof.
 
 mod broken;
 mod chance;
 mod damage;
 mod failing;
 mod kill;
+mod lives;
 mod power;
+mod recorder;
 mod scenario;
+mod tally;
 mod world;

@@ -1,70 +1,46 @@
 //! A runner on a file system in memory, with a platform and plugins that remember: all of it can
 //! be stopped at any step, copied as it is after a cut of power, and started again.
 
-use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::recorder::Recorder;
 use crate::api::Api;
 use crate::clock::Clock;
 use crate::clock::testing::TestClock;
+use crate::config::duration::Keep;
+use crate::config::runner::RetentionSettings;
 use crate::daemon::Event;
 use crate::daemon::engine::Engine;
 use crate::daemon::testing::{PATIENCE, Place, Platform, SETTLE, keep_all};
 use crate::disk::model::{Fuse, ModelFs, Now};
 use crate::disk::{Fs, Kind, read};
-use crate::plugin::run::{Delivery, Ended, Limits, Outcome};
-use crate::plugin::{Deliver, PluginError};
+use crate::plugin::Deliver;
 use crate::spool::record::{Content, classify};
 use crate::spool::{DeliveryState, Folder, Record};
-use crate::wake::Stop;
+use crate::stage::prune::DAY;
 
 /// The runner's directory.
 pub(super) const HOME: &str = "/home";
 /// The job of all scenarios.
 pub(super) const JOB: &str = "job";
+/// The folder of what is not finished.
+pub(super) const SCRATCH: &str = "spool/.tmp";
+/// Running for so long, the engine trusts the clock.
+const TRUSTED_SPAN: Duration = Duration::from_secs(2 * 3600);
+/// How long it is waited for what is old before the engine is asked again.
+const GLANCE: Duration = Duration::from_millis(1);
 /// How often an engine may be asked what is due at one moment.
 const TURNS_MAX: u32 = 10_000;
 /// More than any file of a test has.
 const BYTES_MAX: u64 = 1 << 24;
-
-/// What plugins got.
-#[derive(Debug, Default)]
-pub(super) struct Recorder {
-    fs: Option<ModelFs>,
-    fuse: Arc<Fuse>,
-    got: Mutex<Vec<(String, String, Vec<u8>)>>,
-    failures: Mutex<BTreeMap<String, u32>>,
-}
-
-impl Deliver for Recorder {
-    fn deliver(
-        &self,
-        delivery: &Delivery<'_>,
-        _limits: &Limits,
-        _stop: &Stop,
-    ) -> Result<Ended, PluginError> {
-        let ended = |outcome| Ok(Ended { outcome, output: String::new(), took: Duration::ZERO });
-        let fs = self.fs.as_ref().unwrap();
-        let document = read(fs, delivery.results, BYTES_MAX);
-        let (true, Ok(document)) = (self.fuse.exchange(), document) else {
-            return ended(Outcome::Stopped);
-        };
-        let name = delivery.plugin.to_string();
-        let mut failures = self.failures.lock().unwrap();
-        if let Some(left) = failures.get_mut(&name).filter(|left| **left > 0) {
-            *left -= 1;
-            return ended(Outcome::TryLater);
-        }
-        self.got.lock().unwrap().push((name, delivery.run.to_string(), document));
-        ended(if self.fuse.exchange() { Outcome::Delivered } else { Outcome::Stopped })
-    }
-}
 
 /// All that a scenario plays in.
 pub(super) struct World {
@@ -73,7 +49,9 @@ pub(super) struct World {
     pub(super) platform: Arc<Platform>,
     plugins: Arc<Recorder>,
     settle: Duration,
-    engine: Option<(Engine, Receiver<Event>)>,
+    retention: RetentionSettings,
+    running: Duration,
+    engine: Option<(Engine, Sender<Event>, Receiver<Event>)>,
     /// Why it could not begin the last time.
     pub(super) refusal: Option<String>,
 }
@@ -90,8 +68,8 @@ impl World {
         let clock = Arc::new(TestClock::new(now.parse().unwrap()));
         let fs = change(ModelFs::new(Arc::new(Fuse::new()), now_of(&clock)));
         fs.put_folder(&home("runners"));
-        let (fuse, got, failures) = (Arc::clone(fs.fuse()), Mutex::default(), Mutex::default());
-        let plugins = Recorder { fs: Some(fs.clone()), fuse: Arc::clone(&fuse), got, failures };
+        let fuse = Arc::clone(fs.fuse());
+        let plugins = Recorder::default().fork(fs.clone());
         let platform = Arc::new(Platform::default().fork(fuse));
         World {
             fs,
@@ -99,6 +77,8 @@ impl World {
             platform,
             plugins: Arc::new(plugins),
             settle: SETTLE,
+            retention: keep_all(),
+            running: Duration::ZERO,
             engine: None,
             refusal: None,
         }
@@ -113,12 +93,19 @@ impl World {
         let clock = Arc::new(TestClock::new(self.clock.now()));
         let fs = self.fs.after_cut(&now_of(&clock), kept, draw);
         let fuse = Arc::clone(fs.fuse());
-        let got = Mutex::new(self.plugins.got.lock().unwrap().clone());
-        let failures = Mutex::new(self.plugins.failures.lock().unwrap().clone());
-        let plugins = Recorder { fs: Some(fs.clone()), fuse: Arc::clone(&fuse), got, failures };
+        let plugins = self.plugins.fork(fs.clone());
         let platform = Arc::new(self.platform.fork(fuse));
-        let (plugins, settle) = (Arc::new(plugins), self.settle);
-        World { fs, clock, platform, plugins, settle, engine: None, refusal: None }
+        World {
+            fs,
+            clock,
+            platform,
+            plugins: Arc::new(plugins),
+            settle: self.settle,
+            retention: self.retention,
+            running: self.running,
+            engine: None,
+            refusal: None,
+        }
     }
 
     /// Sets how long an unanswered POST may still take effect.
@@ -128,7 +115,7 @@ impl World {
 
     /// Sets how often each plugin fails before it takes what it gets.
     pub(super) fn fail(&self, plugin: &str, times: u32) {
-        self.plugins.failures.lock().unwrap().insert(plugin.to_owned(), times);
+        self.plugins.fail(plugin, times);
     }
 
     /// Puts the job into the directory.
@@ -138,6 +125,16 @@ impl World {
         self.fs.put(&folder.join("entity.cfg"), config.as_bytes());
         let action = br#"{"name":"x","target":"status='online'","operations":[{"module":"file","parameters":{}}]}"#;
         self.fs.put(&folder.join("action.json"), action);
+    }
+
+    /// Takes the job away, or puts it back.
+    pub(super) fn away(&self, away: bool) {
+        let (here, there) = (home("runners").join(JOB), home("away"));
+        let (from, to) = if away { (here, there) } else { (there, here) };
+        // It was done before the runner died.
+        if self.fs.meta(&from).is_ok() {
+            self.fs.mv(&from, &to);
+        }
     }
 
     /// Starts an engine; tells whether it could begin.
@@ -150,12 +147,12 @@ impl World {
             platform: Arc::clone(&self.platform) as Arc<dyn Api>,
             plugins: Arc::clone(&self.plugins) as Arc<dyn Deliver>,
             settle: self.settle,
-            retention: keep_all(),
+            retention: self.retention,
         };
         let begun = place.engine().map_err(|error| crate::chain::Chain(&error).to_string());
-        let begun = begun.and_then(|(mut engine, _, events)| {
+        let begun = begun.and_then(|(mut engine, sender, events)| {
             let begun = engine.begin();
-            self.engine = Some((engine, events));
+            self.engine = Some((engine, sender, events));
             begun.map_err(|error| crate::chain::Chain(&error).to_string())
         });
         self.refusal = begun.err();
@@ -183,7 +180,7 @@ impl World {
 
     fn settle(&mut self) {
         let now = self.clock.now();
-        let Some((engine, events)) = self.engine.as_mut() else { return };
+        let Some((engine, _, events)) = self.engine.as_mut() else { return };
         engine.look_everywhere(now);
         for _ in 0..TURNS_MAX {
             if self.fs.fuse().is_dead() && engine.is_quiet() {
@@ -200,6 +197,46 @@ impl World {
             }
         }
         panic!("the engine never rests: {:?}", self.spool());
+    }
+
+    /// Does what a hangup asks for.
+    pub(super) fn reload(&mut self) {
+        if let Some((engine, ..)) = self.engine.as_mut() {
+            engine.try_all_now();
+        }
+        self.settle();
+    }
+
+    /// Sets how long what is over is kept: a day.
+    pub(super) fn keep_a_day(&mut self) {
+        let day = Keep::For(DAY);
+        self.retention = RetentionSettings { done: day, invalid: day, results: day };
+    }
+
+    /// Lets the engine remove what is old.
+    pub(super) fn prune(&mut self) {
+        let now = self.clock.now();
+        self.running += TRUSTED_SPAN;
+        let Some((engine, sender, events)) = self.engine.as_mut() else { return };
+        while engine.prune(now, self.running, sender).is_none_or(|next| next <= now) {
+            if self.fs.fuse().is_dead() {
+                return;
+            }
+            if let Ok(Event::Planned(plan)) = events.recv_timeout(GLANCE) {
+                engine.planned(plan);
+            }
+        }
+    }
+
+    /// Returns a number that is another one where what comes next may be another thing: but for the
+    /// scratch folder, which a start sweeps.
+    pub(super) fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.fs.digest(&home(SCRATCH), &mut hasher);
+        self.clock.now().hash(&mut hasher);
+        self.platform.digest(&mut hasher);
+        self.plugins.digest(&mut hasher);
+        hasher.finish()
     }
 
     /// Returns where the runs are, as `folder run`, by folder; random letters are all `x`.
@@ -264,14 +301,19 @@ impl World {
                 Err(error) => faults.push(error),
             }
         }
-        let scratch = self.fs.list(&home("spool/.tmp")).unwrap_or_default();
+        let scratch = self.fs.list(&home(SCRATCH)).unwrap_or_default();
         for entry in scratch.into_iter().filter(|_| tidy) {
             faults.push(format!("temporary left: {}", entry.name.display()));
         }
-        if tidy {
-            self.parts(&home(""), &mut faults);
+        if self.is_degraded() {
+            faults.push("degraded though nothing fails".to_owned());
         }
         faults
+    }
+
+    /// Tells whether `status` says that the disk does not do what the runner asks.
+    pub(super) fn is_degraded(&self) -> bool {
+        self.fs.lock(&home(SCRATCH)).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
     /// Checks that the results of a finished run are stored and that each plugin got them.
@@ -298,22 +340,25 @@ impl World {
             return Err(format!("{id}: results/{} is missing", name.display()));
         }
         for delivery in record.plugins.iter().filter(|d| d.state == DeliveryState::Delivered) {
-            let got = self.plugins.got.lock().unwrap();
-            let mine = |(plugin, run, _): &&(String, String, Vec<u8>)| {
-                *plugin == delivery.plugin.to_string() && *run == id.to_string()
-            };
-            if !got.iter().filter(mine).any(|(_, _, document)| *document == bytes) {
+            if !self.plugins.has_got(&delivery.plugin, id, &bytes) {
                 return Err(format!("{id}: {} did not get the results", delivery.plugin));
             }
         }
         Ok(())
     }
 
-    fn parts(&self, folder: &Path, faults: &mut Vec<String>) {
+    /// Returns the parts of results that were left behind, as faults.
+    pub(super) fn parts(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        self.parts_in(&home(""), &mut faults);
+        faults
+    }
+
+    fn parts_in(&self, folder: &Path, faults: &mut Vec<String>) {
         for entry in self.fs.list(folder).unwrap_or_default() {
             let path = folder.join(&entry.name);
             if entry.kind == Kind::Folder {
-                self.parts(&path, faults);
+                self.parts_in(&path, faults);
             } else if path.extension().is_some_and(|extension| extension == "part") {
                 faults.push(format!("part left: {}", path.display()));
             }

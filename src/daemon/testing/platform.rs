@@ -1,6 +1,7 @@
 //! A platform in memory, which does with the next POST what a test says.
 
 use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
@@ -56,6 +57,11 @@ impl Platform {
     /// Returns the same platform as another one, whose steps `fuse` counts.
     pub(crate) fn fork(&self, fuse: Arc<Fuse>) -> Platform {
         Platform { state: Mutex::new(self.state.lock().unwrap().clone()), fuse }
+    }
+
+    /// Feeds to `hasher` all that it knows.
+    pub(crate) fn digest(&self, hasher: &mut impl Hasher) {
+        format!("{:?}", self.state.lock().unwrap()).hash(hasher);
     }
 
     /// Takes the actions that were under way.

@@ -99,7 +99,7 @@ impl Fs for ModelFs {
                 Err(io::ErrorKind::PermissionDenied.into())
             }
             Body::File { data, .. } => Ok(Box::new(Cursor::new(data.clone()))),
-            Body::Folder | Body::Link => Err(io::ErrorKind::InvalidInput.into()),
+            Body::Folder | Body::Link | Body::Pipe => Err(io::ErrorKind::InvalidInput.into()),
         }
     }
 
@@ -211,7 +211,7 @@ impl Fs for ModelFs {
         let node = &tree.nodes[&inode];
         let size = match &node.body {
             Body::File { data, .. } => data.len() as u64,
-            Body::Folder | Body::Link => 0,
+            Body::Folder | Body::Link | Body::Pipe => 0,
         };
         Ok(Meta {
             kind: kind(&node.body),
@@ -255,5 +255,6 @@ fn kind(body: &Body) -> Kind {
         Body::File { .. } => Kind::File,
         Body::Folder => Kind::Folder,
         Body::Link => Kind::Link,
+        Body::Pipe => Kind::Special,
     }
 }

@@ -26,6 +26,8 @@ pub(crate) enum Blow {
     Fail(usize, io::ErrorKind),
     /// After this many steps of any kind all fail, until the fuse is replaced.
     FailOn(usize, io::ErrorKind),
+    /// After this many changes each one fails, until the fuse is replaced: one can only look.
+    Full(usize, io::ErrorKind),
 }
 
 /// Counts steps, and ends them.
@@ -74,7 +76,10 @@ impl Fuse {
             }
             Blow::Fail(limit, kind) if steps == limit => Some(kind),
             Blow::FailOn(limit, kind) if steps >= limit => Some(kind),
-            Blow::Never | Blow::Dead(_) | Blow::Fail(..) | Blow::FailOn(..) => None,
+            Blow::Full(limit, kind) if changes >= limit && step == Step::Change => Some(kind),
+            Blow::Never | Blow::Dead(_) | Blow::Fail(..) | Blow::FailOn(..) | Blow::Full(..) => {
+                None
+            }
         };
         match failure {
             None => Ok(()),

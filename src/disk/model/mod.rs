@@ -11,6 +11,7 @@ mod tests;
 mod tree;
 
 use std::collections::BTreeSet;
+use std::hash::Hasher;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -113,9 +114,18 @@ impl ModelFs {
         self.tree().sync_all();
     }
 
-    /// Returns how many changes of names are not durable.
-    pub(crate) fn pending(&self) -> usize {
-        self.tree().pending()
+    /// Tells of each change of names that is not durable whether it concerns more than the folder `minor`.
+    pub(crate) fn pending(&self, minor: &Path) -> Vec<bool> {
+        let tree = self.tree();
+        let minor = tree.find(minor).ok();
+        tree.pending(minor)
+    }
+
+    /// Feeds to `hasher` all that can be seen except what is in the folder `minor`.
+    pub(crate) fn digest(&self, minor: &Path, hasher: &mut impl Hasher) {
+        let tree = self.tree();
+        let minor = tree.find(minor).ok();
+        tree.digest(minor, hasher);
     }
 
     /// Returns what is left after the power went: of the changes of names that are not durable the
@@ -164,6 +174,15 @@ impl ModelFs {
     pub(crate) fn put_folder(&self, path: &Path) {
         let now = self.now();
         put_folders(&mut self.tree(), path, now);
+    }
+
+    /// Makes a named pipe, as somebody does.
+    pub(crate) fn put_pipe(&self, path: &Path) {
+        let now = self.now();
+        let mut tree = self.tree();
+        let (folder, name) = tree.place(path).unwrap();
+        let inode = tree.add(Body::Pipe, 0o600, now);
+        tree.change(&[(folder, &name, Some(inode))]);
     }
 
     /// Sets the permissions of a file or folder.

@@ -15,7 +15,7 @@ fn fs() -> ModelFs {
 fn cuts(fs: &ModelFs) -> Vec<String> {
     let now: Now = Arc::new(|| Timestamp::UNIX_EPOCH);
     let mut seen = Vec::new();
-    for kept in 0..1_usize << fs.pending() {
+    for kept in 0..1_usize << fs.pending(Path::new("/")).len() {
         for torn in 0..4 {
             let after = fs.after_cut(&now, |at| kept >> at & 1 == 1, || torn);
             let mut shown = Vec::new();

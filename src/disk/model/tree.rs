@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::path::{Component, Path};
 
@@ -26,6 +27,7 @@ pub(super) enum Body {
     File { data: Vec<u8>, durable: Vec<u8>, synced: bool },
     Folder,
     Link,
+    Pipe,
 }
 
 /// A file, folder or link.
@@ -89,7 +91,7 @@ impl Tree {
         let folder = self.find(parent)?;
         match self.nodes[&folder].body {
             Body::Folder => Ok((folder, name.to_owned())),
-            Body::File { .. } | Body::Link => Err(io::ErrorKind::NotADirectory.into()),
+            Body::File { .. } | Body::Link | Body::Pipe => Err(io::ErrorKind::NotADirectory.into()),
         }
     }
 
@@ -171,9 +173,25 @@ impl Tree {
         }
     }
 
-    /// Returns how many changes of names are not durable.
-    pub(super) fn pending(&self) -> usize {
-        self.pending.len()
+    /// Tells of each change of names that is not durable whether it concerns more than one folder.
+    pub(super) fn pending(&self, minor: Option<Inode>) -> Vec<bool> {
+        let is_minor = |effect: &Effect| Some(effect.folder) == minor;
+        self.pending.iter().map(|effects| !effects.iter().all(is_minor)).collect()
+    }
+
+    /// Feeds to `hasher` what can be seen except what is in one folder: names, content, permissions,
+    /// and times to the second.
+    pub(super) fn digest(&self, minor: Option<Inode>, hasher: &mut impl Hasher) {
+        for ((folder, name), inode) in &self.visible {
+            if Some(*folder) == minor {
+                continue;
+            }
+            let node = &self.nodes[inode];
+            (folder, name, inode, node.mode, node.changed.as_second()).hash(hasher);
+            if let Body::File { data, .. } = &node.body {
+                data.hash(hasher);
+            }
+        }
     }
 
     /// Returns what is left after the power went: of the changes that are not durable those that

@@ -170,7 +170,10 @@ on_each_database!(
     a_crash_between_two_steps_leaves_nothing_undone,
     an_answer_that_is_damaged_is_set_aside_and_the_command_goes_on,
     an_action_that_is_over_is_not_begun_again,
-    a_file_that_is_no_entry_is_left_alone_and_holds_nobody_up
+    a_file_that_is_no_entry_is_left_alone_and_holds_nobody_up,
+    commands_to_others_wait_for_their_end,
+    an_agent_that_is_silent_is_idle_and_then_offline,
+    what_is_over_is_kept_as_long_as_it_is_to_be
 );
 
 fn an_action_goes_through_its_folders(kind: Kind) {

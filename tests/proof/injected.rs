@@ -1,0 +1,148 @@
+//! The runner is killed at its system calls: just before the call takes effect.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use crate::rig::chance::{Chance, full};
+use crate::rig::lives::{End, Lives};
+use crate::rig::process::Process;
+use crate::rig::proxy::{Proxy, Trick};
+use crate::rig::trace::require_strace;
+use crate::rig::{Rig, wait, wait_until};
+
+/// The calls that change files, by what they do; a system has one or another of each.
+const CALLS: [(&str, &[&str]); 5] = [
+    ("renames", &["rename", "renameat", "renameat2"]),
+    ("unlinks and links", &["unlink", "unlinkat", "symlink", "symlinkat"]),
+    ("fsyncs", &["fsync", "fdatasync"]),
+    ("opens", &["openat"]),
+    ("writes", &["write"]),
+];
+/// At how many calls of a kind the runner is killed unless at all.
+const QUICK: u64 = 2;
+/// At how many calls of a kind it is killed at the most: of those that are made more often as many are
+/// drawn, because most of them open libraries and write the log.
+const POINTS_MAX: u64 = 60;
+/// The calls with which a worker writes a document.
+const WORKERS_CALLS: [&str; 6] = ["renameat2", "unlink", "fsync", "symlink", "openat", "write"];
+/// What the page of the results is asked for with.
+const PAGE: &str = "type=command&";
+
+fn rig() -> Rig {
+    let mut rig = Rig::new();
+    // A POST that was never made is one of unknown outcome as well.
+    rig.configure("settle = 1s");
+    rig
+}
+
+/// Returns which of `calls` there are to be killed at: all, or as many as are wanted, in order.
+fn drawn(calls: u64, chance: &mut Chance) -> Vec<u64> {
+    let wanted = if full() { POINTS_MAX } else { QUICK };
+    if calls <= wanted {
+        return (1..=calls).collect();
+    }
+    let mut points: Vec<u64> = (0..wanted).map(|_| 1 + chance.below(calls)).collect();
+    points.sort_unstable();
+    points.dedup();
+    points
+}
+
+/// Kills the runner at its `when`th call, if there is one; then another one takes over.
+fn kill_at(lives: &mut Lives<'_>, call: &str, when: u64) -> End {
+    let point = format!("{call} {when}");
+    let run = lives.rig.trigger("job");
+    let inject = format!("inject=?{call}:signal=KILL:when={when}");
+    let mut runner = lives.rig.traced(&["-e", &format!("trace=?{call}"), "-e", &inject]);
+    let end = lives.live(&run, &mut runner);
+    drop(runner);
+    lives.recover(&run, &point);
+    end
+}
+
+#[test]
+fn a_runner_killed_at_a_system_call_loses_nothing_and_sends_nothing_twice() {
+    require_strace();
+    let (rig, mut chance) = (rig(), Chance::new());
+    let mut lives = Lives::new(&rig);
+    // A life that nothing disturbs tells how many calls there are.
+    let run = rig.trigger("job");
+    let all: Vec<&str> = CALLS.iter().flat_map(|(_, calls)| *calls).copied().collect();
+    let mut runner = rig.traced(&["-e", &format!("trace=?{}", all.join(",?"))]);
+    assert_eq!(lives.live(&run, &mut runner), End::Over);
+    drop(runner);
+    lives.recover(&run, "undisturbed");
+    let counts = rig.counts();
+    for (what, calls) in CALLS {
+        let mut points = 0;
+        for call in calls {
+            let count = counts.get(*call).copied().unwrap_or_default();
+            for when in drawn(count, &mut chance) {
+                points += u64::from(kill_at(&mut lives, call, when) == End::Dead);
+            }
+        }
+        println!("{what}: killed at {points}");
+        assert!(points > 0, "no {what}: {counts:?}");
+    }
+    lives.tally.close("SIGKILL at a system call of any thread");
+}
+
+/// Returns the threads of a process but the first, which makes all moves.
+fn workers(runner: &Process) -> Vec<String> {
+    let first = runner.pid().as_raw_nonzero().to_string();
+    let tasks = fs::read_dir(format!("/proc/{first}/task")).unwrap();
+    let numbers = tasks.map(|task| task.unwrap().file_name().into_string().unwrap());
+    numbers.filter(|number| *number != first).collect()
+}
+
+/// Kills the runner at the `when`th call of a thread that fetches results.
+fn kill_worker_at(lives: &mut Lives<'_>, proxy: &Proxy, call: &str, when: u64) -> End {
+    let (rig, point) = (lives.rig, format!("{call} {when} of a worker"));
+    proxy.arm(PAGE, Trick::Gated);
+    let mut runner = rig.runner();
+    let run = rig.trigger("job");
+    rig.wait_in("action/inflight", &run);
+    // The results are asked for, and the answer waits until all is ready.
+    wait("a page", || {
+        if !proxy.has_caught() {
+            lives.collect(&run);
+        }
+        proxy.has_caught().then_some(())
+    });
+    let tracers: Vec<Process> = workers(&runner)
+        .iter()
+        .map(|thread| rig.trace_thread(thread, call, &format!("signal=KILL:when={when}")))
+        .collect();
+    wait_until("all tracers", || {
+        tracers.iter().all(|tracer| tracer.messages().contains("attached"))
+    });
+    proxy.open();
+    let end = lives.live(&run, &mut runner);
+    drop(tracers);
+    drop(runner);
+    lives.recover(&run, &point);
+    end
+}
+
+#[test]
+fn a_runner_killed_at_a_system_call_of_a_worker_loses_no_result() {
+    require_strace();
+    let (rig, mut chance) = (rig(), Chance::new());
+    let proxy = Proxy::start(&rig, &[]);
+    rig.point_at(&proxy.address);
+    let mut lives = Lives::new(&rig);
+    let mut killed: BTreeMap<&str, u64> = BTreeMap::new();
+    for call in WORKERS_CALLS {
+        // Most calls are made a few times, and those of which a part is tried at least once.
+        let whens: Vec<u64> =
+            if full() { (1..=POINTS_MAX).collect() } else { vec![1 + chance.below(2)] };
+        for when in whens {
+            match kill_worker_at(&mut lives, &proxy, call, when) {
+                End::Dead => *killed.entry(call).or_default() += 1,
+                End::Over => break,
+            }
+        }
+    }
+    assert!(!killed.is_empty(), "no worker was killed");
+    println!("{killed:?}");
+    lives.tally.close("SIGKILL at a system call of a thread that fetches");
+}
