@@ -9,6 +9,7 @@ mod admin;
 mod cli;
 /// A PostgreSQL server that ends with the tests.
 #[cfg(feature = "data")]
+#[expect(dead_code, reason = "the tests of the tables use the rest")]
 #[path = "../src/data/testing/cluster.rs"]
 mod cluster;
 /// Runs, from a job's folder to its plugins, through everything that can happen on the way.

@@ -1,6 +1,7 @@
 //! The platform by itself: killed at any moment, it loses nothing that it had acknowledged.
 
 #![cfg(test)]
+#![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -7,9 +7,6 @@
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
 
-#[expect(dead_code, reason = "the tests of the tables use the rest")]
-#[path = "../../src/data/testing/cluster.rs"]
-mod cluster;
 pub(crate) mod database;
 pub(crate) mod key;
 pub(crate) mod process;
@@ -25,6 +22,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+use crate::cluster;
 use database::Database;
 use key::Key;
 use process::Process;
