@@ -3,7 +3,7 @@
 //! The proxy variables and `TZ` are read where they have always been read, by the
 //! HTTP client and the time zone database.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -91,13 +91,13 @@ pub(crate) fn manager() -> Option<Address> {
     let socket = read("NOTIFY_SOCKET")?;
     // Another process may be the one that is watched, and we have inherited what it was told.
     let is_meant =
-        read("WATCHDOG_PID").is_none_or(|pid| number(pid) == Some(std::process::id().into()));
-    let silence_max = read("WATCHDOG_USEC").filter(|_| is_meant).and_then(number);
+        read("WATCHDOG_PID").is_none_or(|pid| number(&pid) == Some(std::process::id().into()));
+    let silence_max = read("WATCHDOG_USEC").filter(|_| is_meant).and_then(|span| number(&span));
     let silence_max = silence_max.filter(|micros| *micros > 0).map(Duration::from_micros);
     Some(Address { socket, silence_max })
 }
 
-fn number(text: OsString) -> Option<u64> {
+fn number(text: &OsStr) -> Option<u64> {
     text.to_str()?.parse().ok()
 }
 
