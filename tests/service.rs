@@ -1,6 +1,5 @@
 //! What a service manager hears of the programs: it is a socket that listens, as systemd's is.
 #![cfg(test)]
-#![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
 
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command};
