@@ -349,7 +349,8 @@ impl Engine {
         match run {
             Some(run) if Some(run.folder()) == expected => Ok(Some(run)),
             Some(run) => {
-                self.remember(run);
+                // Somebody has moved it, perhaps before anybody knew that it was where they found it.
+                self.arrived(run)?;
                 Ok(None)
             }
             None => {

@@ -217,7 +217,7 @@ impl Engine {
     }
 
     /// A run is where it was not when we last looked.
-    fn arrived(&mut self, run: Run) -> Result<(), SpoolError> {
+    pub(super) fn arrived(&mut self, run: Run) -> Result<(), SpoolError> {
         let (folder, id) = (run.folder(), run.record().id.clone());
         let run = if self.parts.spool.holders(&id, folder.family())?.len() > 1 {
             match self.parts.spool.settle(&id, folder.family())? {

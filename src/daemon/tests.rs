@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
 
 mod fetching;
+mod hand;
 mod retention;
 mod slots;
 

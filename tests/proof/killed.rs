@@ -18,11 +18,13 @@ const QUICK: (u64, u64) = (50, 3);
 /// The same where all is tried.
 const FULL: (u64, u64) = (1000, 20);
 /// How long a runner lives at the most once it is ready.
-const LIFE_SPAN: Duration = Duration::from_millis(1200);
+const LIFE_SPAN: Duration = Duration::from_millis(600);
+/// How long some live: long enough to find out what became of a POST that was under way.
+const LONG_SPAN: Duration = Duration::from_secs(4);
 /// How long one lives that is killed while it starts.
 const START_SPAN: Duration = Duration::from_millis(600);
-/// Of so many runners one is killed while it starts.
-const STARTS: u64 = 4;
+/// Of so many runners one is killed while it starts, and one lives longer.
+const LIVES: u64 = 5;
 /// What the jobs ask for.
 const EVERY_SECOND: &str = "schedule = \"* * * * * * *\"\nexpiry = 3s\nplugin = note";
 
@@ -141,15 +143,13 @@ fn runners_killed_at_any_moment_lose_nothing_and_send_nothing_twice() {
         rig.job(&format!("j{job}"), EVERY_SECOND);
     }
     for _ in 0..kills {
-        if chance.below(STARTS) == 0 {
-            let runner = rig.start_runner("runner.cfg");
-            pause(chance.moment(START_SPAN));
-            runner.kill();
-        } else {
-            let runner = rig.runner();
-            pause(chance.moment(LIFE_SPAN));
-            runner.kill();
-        }
+        let (runner, span) = match chance.below(LIVES) {
+            0 => (rig.start_runner("runner.cfg"), START_SPAN),
+            1 => (rig.runner(), LONG_SPAN),
+            _ => (rig.runner(), LIFE_SPAN),
+        };
+        pause(chance.moment(span));
+        runner.kill();
         rig.forget_logs();
         ledger.tally.points += 1;
         ledger.take(&rig);

@@ -197,8 +197,21 @@ impl Rig {
     fn settle(&mut self) {
         use crate::clock::Clock;
         let now = self.clock.now();
-        let (engine, events) = self.engine.as_mut().unwrap();
+        let (engine, _) = self.engine.as_mut().unwrap();
         engine.look_everywhere(now);
+        self.work();
+    }
+
+    /// Sets the clock and lets the engine do what is due then, before it looks at anything.
+    pub(crate) fn work_at(&mut self, now: &str) {
+        self.clock.set(now.parse().unwrap());
+        self.work();
+    }
+
+    fn work(&mut self) {
+        use crate::clock::Clock;
+        let now = self.clock.now();
+        let (engine, events) = self.engine.as_mut().unwrap();
         loop {
             engine.launch_due(now);
             engine.look_at_young(now);

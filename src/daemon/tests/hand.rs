@@ -91,3 +91,15 @@ fn the_originals_action_in_flight_is_adopted_once() {
     );
     assert_eq!(std::fs::read_dir(&inflight).unwrap().count(), 0);
 }
+
+#[test]
+fn what_was_moved_just_before_it_was_due_is_not_left_to_the_next_scan() {
+    let mut rig = rig("");
+    rig.platform.answer(1, true);
+    rig.at("2026-11-22T12:01:00Z");
+    rig.job("job", "schedule = \"0 0 1 1 *\"");
+    rig.pass(1);
+    rig.mv(ID, Folder::ActionInflight, Folder::ActionDone);
+    rig.work_at("2026-11-22T12:01:20Z");
+    assert_eq!(rig.spool(), [format!("action/done {ID}"), format!("command/done {ID}")]);
+}
