@@ -9,6 +9,7 @@ mod admin;
 mod cli;
 /// A PostgreSQL server that ends with the tests.
 #[cfg(feature = "data")]
+#[expect(dead_code, reason = "the tests of the tables use the rest")]
 #[path = "../src/data/testing/cluster.rs"]
 #[expect(dead_code, reason = "some of it is for the unit tests")]
 mod cluster;
