@@ -11,7 +11,6 @@ mod cli;
 #[cfg(feature = "data")]
 #[expect(dead_code, reason = "the tests of the tables use the rest")]
 #[path = "../src/data/testing/cluster.rs"]
-#[expect(dead_code, reason = "some of it is for the unit tests")]
 mod cluster;
 /// Runs, from a job's folder to its plugins, through everything that can happen on the way.
 #[cfg(feature = "standalone")]
