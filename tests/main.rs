@@ -10,6 +10,7 @@ mod cli;
 /// A PostgreSQL server that ends with the tests.
 #[cfg(feature = "data")]
 #[path = "../src/data/testing/cluster.rs"]
+#[expect(dead_code, reason = "some of it is for the unit tests")]
 mod cluster;
 /// Runs, from a job's folder to its plugins, through everything that can happen on the way.
 #[cfg(feature = "standalone")]
