@@ -111,7 +111,12 @@ impl Loader {
         let touched = files.touched().max((!is_whole).then_some(folder.stamp.changed));
         match self.judge(name, &path, &folder, &files, now) {
             Ok(job) => Seen::Sound(Box::new(job), stamps),
-            Err(faults) => bad(name, faults, stamps, touched),
+            Err(faults) => {
+                // What the disk did not give may be had the next time, though no file changes.
+                let is_passing = faults.iter().any(|fault| matches!(fault, JobError::Disk(_)));
+                let stamps = if is_passing { Stamps::default() } else { stamps };
+                bad(name, faults, stamps, touched)
+            }
         }
     }
 

@@ -20,6 +20,10 @@ macro_rules! run {
 const ROOMY: Space = Space { bytes: 0.5, files: 0.5 };
 /// A disk that is nearly full.
 const FULL: Space = Space { bytes: 0.01, files: 0.5 };
+/// The run of a later slot, when its action is over.
+const LATER_DONE: &str = "action/done job.20261122T120200Z";
+/// The same run, when it is finished.
+const LATER_FINISHED: &str = "command/done job.20261122T120200Z";
 /// Where a run ends that nothing stops.
 const FINISHED: &[&str] = &[run!("action/done"), run!("command/done")];
 
@@ -326,14 +330,13 @@ pub(super) const ALL: &[Scenario] = &[
         "schedule = \"1,2 12 22 11 *\"",
         |w| w.fs.set_space(FULL),
         &[LAUNCH, At("2026-11-22T12:02:00Z"), Do(|w| w.fs.set_space(ROOMY)), Pass(60)],
-        &[end(
-            1,
-            &[
-                "action/done job.20261122T120200Z",
-                run!("action/invalid"),
-                "command/done job.20261122T120200Z",
-            ],
-        )],
+        // A slot that could not be launched gives way to the next one; and where the disk does not say
+        // how full it is, both are sent.
+        &[
+            end(1, &[LATER_DONE, run!("action/invalid"), LATER_FINISHED]),
+            end(1, &[LATER_DONE, LATER_FINISHED]),
+            end(2, &[run!("action/done"), LATER_DONE, run!("command/done"), LATER_FINISHED]),
+        ],
     ),
     life(
         "its job taken away and put back",
