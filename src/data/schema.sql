@@ -176,7 +176,12 @@ begin
                               ('migreadonly', 'nologin')) as wanted (name, login)
         where not exists (select from pg_roles where rolname = wanted.name)
     loop
-        execute format('create role %I nosuperuser nocreatedb nocreaterole %s', role.name, role.login);
+        begin
+            execute format('create role %I nosuperuser nocreatedb nocreaterole %s', role.name, role.login);
+        exception when duplicate_object or unique_violation then
+            -- Roles belong to the whole server: somebody made it meanwhile, beside another database.
+            null;
+        end;
     end loop;
 end
 $$;
