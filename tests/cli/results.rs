@@ -21,7 +21,7 @@ fn found(id: u64, agent: &str, files: &[&str]) -> String {
 
 fn command(id: u64, agent: &str, status: &str, result: &str) -> String {
     format!(
-        r#"{{"id":{id},"action":{{"id":200,"name":"mig-runner: setuid","operations":[{{"module":"file"}}],"counters":{{"sent":4}}}},"agent":{{"name":"{agent}"}},"status":"{status}","results":[{result}]}}"#
+        r#"{{"id":{id},"action":{{"id":200,"name":"mig-runner: setuid","operations":[{{"module":"file"}}],"counters":{{"sent":5}}}},"agent":{{"name":"{agent}"}},"status":"{status}","results":[{result}]}}"#
     )
 }
 
@@ -42,11 +42,14 @@ fn home() -> Home {
         found(2, "web2", &["/usr/bin/su urwxr-xr-x"]),
         found(3, "web3", &["/usr/bin/su urwxr-xr-x"]),
     ];
+    let incomplete =
+        r#"{"foundanything":false,"success":true,"errors":["/proc/1: permission denied"]}"#;
     let second = [
         found(4, "web1", &["/usr/bin/su urwxr-xr-x", "/tmp/y urwxr-xr-x"]),
         command(5, "web2", "success", failed),
         command(6, "web3", "expired", ""),
         command(7, "web4", "sent", ""),
+        command(8, "web5", "success", incomplete),
     ];
     let folder = "runner/runners/setuid/results";
     home.write(&format!("{folder}/20261121/100.json"), &document("setuid", &first));
@@ -65,7 +68,8 @@ fn findings_come_first_then_who_did_not_answer() {
         "web2  failed  no\\nsuch path",
         "web3  expired  did not answer in time",
         "web4  unanswered  had not answered when results were fetched (sent)",
-        "action 200: sent 4, answered 2, found 1, failed 1, expired 1, not final 1",
+        "web5  incomplete  /proc/1: permission denied",
+        "action 200: sent 5, answered 3, found 1, failed 1, expired 1, not final 1",
         &format!("results: {}", path.canonicalize().unwrap().display()),
     ];
     assert_eq!(said.lines().collect::<Vec<_>>(), expected);
@@ -80,7 +84,7 @@ fn json_is_one_object_a_line() {
     let said = good(home.with_config(&["results", "setuid", "--json"]));
     let lines: Vec<serde_json::Value> =
         said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(lines.len(), 6, "{said}");
+    assert_eq!(lines.len(), 7, "{said}");
     assert_eq!(lines[0]["kind"], "finding");
     assert_eq!(lines[0]["element"]["fileinfo"]["size"], 7);
     assert_eq!(lines[2]["kind"], "agent");
@@ -88,8 +92,9 @@ fn json_is_one_object_a_line() {
         (&lines[2]["outcome"], &lines[2]["errors"][0]),
         (&"failed".into(), &"no\nsuch path".into())
     );
-    assert_eq!(lines[5]["kind"], "summary");
-    assert_eq!(lines[5]["summary"]["not_final"], 1);
+    assert_eq!(lines[5]["outcome"], "incomplete");
+    assert_eq!(lines[6]["kind"], "summary");
+    assert_eq!(lines[6]["summary"]["not_final"], 1);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! `results`: what a run found, one finding a line, and who did not answer.
 //!
 //! The document is gone through command by command: first for what was found, then,
-//! if there is any, for those that failed or did not answer. So nothing is kept in
-//! memory, however many agents there are.
+//! if there is any, for those that failed, did not answer or met errors. So nothing
+//! is kept in memory, however many agents there are.
 
 mod diff;
 mod documents;
@@ -126,14 +126,14 @@ impl Report<'_> {
         record: Option<&Record>,
         diff: Option<Option<PathBuf>>,
     ) -> Result<Exit, Failure> {
-        let (summary, changes) = match diff {
+        let ((summary, is_troubled), changes) = match diff {
             None => (self.found(&mut |_, _| Show::Plain)?, None),
             Some(before) => {
-                let (summary, diff) = self.compare(before.as_deref())?;
-                (summary, Some(diff.counts()))
+                let (found, diff) = self.compare(before.as_deref())?;
+                (found, Some(diff.counts()))
             }
         };
-        if summary.failed + summary.expired + summary.not_final > 0 {
+        if is_troubled {
             self.read(&mut |command, _| self.agent(command))?;
         }
         // The record has what the platform counted last.
@@ -162,11 +162,16 @@ impl Report<'_> {
         read(self.hand, &self.path, each)
     }
 
-    /// Shows what was found, each finding as `how` says, and counts.
-    fn found(&self, how: &mut dyn FnMut(&str, &Finding) -> Show) -> Result<Summary, Failure> {
-        let (mut summary, mut sent) = (Summary::default(), 0);
+    /// Shows what was found, each finding as `how` says, and counts; tells whether there are
+    /// agents to be shown, too.
+    fn found(
+        &self,
+        how: &mut dyn FnMut(&str, &Finding) -> Show,
+    ) -> Result<(Summary, bool), Failure> {
+        let (mut summary, mut sent, mut is_troubled) = (Summary::default(), 0, false);
         self.read(&mut |command, text| {
             summary.add(command);
+            is_troubled |= trouble(command).is_some();
             sent = command.counters.sent.max(sent);
             for finding in findings(text) {
                 let shown = how(&command.agent, &finding);
@@ -175,10 +180,10 @@ impl Report<'_> {
             Ok(())
         })?;
         summary.close(sent);
-        Ok(summary)
+        Ok((summary, is_troubled))
     }
 
-    fn compare(&self, before: Option<&Path>) -> Result<(Summary, Diff), Failure> {
+    fn compare(&self, before: Option<&Path>) -> Result<((Summary, bool), Diff), Failure> {
         let mut diff = Diff::default();
         if let Some(before) = before {
             read(self.hand, before, &mut |command, text| {
@@ -190,7 +195,7 @@ impl Report<'_> {
             diff.arrived(command);
             Ok(())
         })?;
-        let summary = self.found(&mut |agent, finding| Show::of(diff.compare(agent, finding)))?;
+        let found = self.found(&mut |agent, finding| Show::of(diff.compare(agent, finding)))?;
         if let Some(before) = before {
             read(self.hand, before, &mut |command, text| {
                 for finding in findings(text) {
@@ -200,7 +205,7 @@ impl Report<'_> {
                 Ok(())
             })?;
         }
-        Ok((summary, diff))
+        Ok((found, diff))
     }
 
     fn finding(&self, agent: &str, finding: &Finding, shown: Show) -> Result<(), Failure> {
@@ -223,14 +228,9 @@ impl Report<'_> {
         output::answer(format!("{mark}{}  {}  {}  {what}", or(agent), or(module), or(label)))
     }
 
-    /// Shows an agent that failed or did not answer.
+    /// Shows an agent that did not do all that was asked, or did not answer.
     fn agent(&self, command: &Command) -> Result<(), Failure> {
-        let outcome = match &command.status {
-            CommandStatus::Expired => "expired",
-            _ if !command.is_answered() => "unanswered",
-            _ if command.is_failed() => "failed",
-            _ => return Ok(()),
-        };
+        let Some(outcome) = trouble(command) else { return Ok(()) };
         let (agent, status) = (command.agent.as_str(), command.status.as_str());
         let errors = command.results.iter().flat_map(|result| &result.errors);
         let errors: Vec<&str> = errors.map(String::as_str).collect();
@@ -249,6 +249,18 @@ impl Report<'_> {
     fn line(&self, line: &Line<'_>) -> Result<(), Failure> {
         let text = serde_json::to_string(line).map_err(Failure::Encode)?;
         output::raw(&format!("{text}\n"))
+    }
+}
+
+/// Returns what is wrong with an answer, in a word.
+fn trouble(command: &Command) -> Option<&'static str> {
+    match &command.status {
+        CommandStatus::Expired => Some("expired"),
+        _ if !command.is_answered() => Some("unanswered"),
+        _ if command.is_failed() => Some("failed"),
+        // It went through, but could not look everywhere.
+        _ if command.results.iter().any(|result| !result.errors.is_empty()) => Some("incomplete"),
+        _ => None,
     }
 }
 

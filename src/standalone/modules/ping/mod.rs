@@ -129,12 +129,15 @@ pub(super) fn run(parameters: &RawValue) -> Result<ModuleResult, serde_json::Err
     })
 }
 
-/// Returns the first address of a name, or the address that it is.
+/// Returns the first address of a name, or the address that it is. One of IPv4 goes before
+/// the others, as in Go, whatever order the system's resolver prefers.
 fn resolve(destination: &str) -> Result<SocketAddr, ResolveError> {
-    let mut addresses = (destination, 0)
+    let addresses: Vec<SocketAddr> = (destination, 0)
         .to_socket_addrs()
-        .map_err(|_| ResolveError::Invalid(destination.to_owned()))?;
-    addresses.next().ok_or(ResolveError::NoAddress)
+        .map_err(|_| ResolveError::Invalid(destination.to_owned()))?
+        .collect();
+    let first = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
+    first.copied().ok_or(ResolveError::NoAddress)
 }
 
 /// Returns what was asked for and what that is.
