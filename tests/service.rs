@@ -152,7 +152,7 @@ fn a_manager_hears_of_a_platform_too() {
     manager.feel_pulse(3);
     // Somebody holds the database: the scheduler waits for it, and nothing else hangs.
     let held = rig.database();
-    held.run("begin exclusive", &[]);
+    held.hold();
     wait_until("silence", || manager.hear(HUNG_SPAN).is_none());
     drop(held);
     manager.feel_pulse(3);

@@ -30,6 +30,8 @@ fn ask(rig: &Rig, key: &str) -> String {
 #[test]
 fn an_administrator_works_on_a_platform_that_runs() {
     let rig = Rig::new();
+    // On a server a target is asked with the rights of a role.
+    assert_eq!(run(&rig, &["schema", "init", "--roles"]).exit, 0);
     let listed = run(&rig, &["agents"]);
     assert_eq!(listed.exit, 0, "{listed:?}");
     let online = run(&rig, &["agents", "--json", "--target", "status='online'"]);

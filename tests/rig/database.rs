@@ -217,6 +217,17 @@ impl Database {
         assert_eq!(self.run(statement, &[name.into()]), 1);
     }
 
+    /// Lets nobody else use the tables as long as this connection lives.
+    pub(crate) fn hold(&self) {
+        match self {
+            Database::File(connection) => connection.execute_batch("begin exclusive").unwrap(),
+            Database::Server(client) => {
+                let statement = "begin; lock table actions, agents, commands";
+                client.borrow_mut().batch_execute(statement).unwrap();
+            }
+        }
+    }
+
     /// Runs a statement; returns how many rows it changed.
     pub(crate) fn run(&self, statement: &str, values: &[Literal<'_>]) -> u64 {
         let statement = self.written(statement, values);
