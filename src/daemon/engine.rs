@@ -51,6 +51,8 @@ pub(crate) struct Engine {
     pub(super) strangers: Strangers,
     /// The folder whose names are being looked at, and whether they are durable.
     pub(super) listed: Option<(Folder, bool)>,
+    /// When everything was looked at last.
+    pub(super) looked: Timestamp,
     pub(super) watches: Watches,
     pub(super) gate: Gate,
     pub(super) gated: BTreeSet<Key>,
@@ -79,6 +81,7 @@ impl Engine {
             has_begun: false,
             strangers: Strangers::default(),
             listed: None,
+            looked: Timestamp::MIN,
             watches: Watches::default(),
             gate: Gate::default(),
             gated: BTreeSet::new(),
@@ -390,6 +393,9 @@ impl Engine {
             }
             self.index.schedule(&key, Some(now));
         }
+        self.held.iter_mut().for_each(|held| held.at = now);
+        self.unlaunched.values_mut().for_each(|(_, at)| *at = now);
+        self.troubles.tell_again(now);
     }
 
     /// Tells whether nothing is under way that a stop should wait for.

@@ -104,6 +104,13 @@ impl Troubles {
         Some(std::mem::take(&mut told.untold))
     }
 
+    /// Has what still fails told at once, and then at growing intervals anew.
+    pub(super) fn tell_again(&mut self, now: Timestamp) {
+        for told in self.told.values_mut() {
+            (told.next, told.span) = (now, TELL_SPAN_MIN);
+        }
+    }
+
     /// Notes that what failed there has succeeded, or is tried anew.
     pub(super) fn over(&mut self, place: &Place) {
         self.places.remove(place);
@@ -198,6 +205,10 @@ mod tests {
         let seconds: Vec<u64> = told.iter().map(|(second, _)| *second).collect();
         assert_eq!(seconds, [0, 30, 90, 210, 450, 930, 1890]);
         assert_eq!(told[1].1, 59);
+        // An hour ahead of the clock, it would be silent for an hour.
+        troubles.tell_again(begin);
+        let place = Place::Folder(Folder::New);
+        assert!(troubles.note("cannot look", place, ErrorKind::Other, begin).is_some());
         let other = troubles.note("cannot look", Place::Jobs, ErrorKind::StorageFull, begin);
         assert_eq!(other, Some(0));
         troubles.over(&Place::Folder(Folder::New));

@@ -118,6 +118,13 @@ impl Engine {
 
     /// Looks at all jobs and at the whole spool.
     pub(crate) fn look_everywhere(&mut self, now: Timestamp) {
+        if now < self.looked {
+            // What was put off by the clock as it was would wait until that time is there again.
+            warn!(self.parts.log, "the clock was set back: all that waits is tried";
+                "from" => %self.looked);
+            self.try_all_now();
+        }
+        self.looked = now;
         self.look_at_jobs(None, now);
         self.scan();
     }

@@ -130,6 +130,21 @@ fn a_clock_that_jumps_ahead_and_back_stops_no_job_and_fires_nothing_twice() {
 }
 
 #[test]
+fn what_a_clock_that_was_ahead_has_put_off_is_tried_once_it_is_set_back() {
+    let mut rig = hourly("");
+    rig.platform.expect(&[Mood::Away]);
+    rig.at("2026-11-22T13:00:00Z");
+    // The way to the API is closed for a while that begins in 2038.
+    rig.platform.expect(&[Mood::Away]);
+    rig.at("2038-01-19T04:00:00Z");
+    let posts = rig.platform.posts();
+    rig.at("2026-11-22T13:10:00Z");
+    assert_eq!(rig.platform.posts(), posts + 1);
+    rig.at("2026-11-22T14:00:00Z");
+    assert_eq!(rig.platform.posts(), posts + 2);
+}
+
+#[test]
 fn a_machine_that_slept_wakes_into_the_same_rules() {
     let mut rig = hourly("missed = once");
     rig.at("2026-11-22T13:00:00Z");
