@@ -162,6 +162,22 @@ impl Engine {
         });
     }
 
+    /// Tries at once all that waits after a failure.
+    pub(crate) fn try_all_now(&mut self) {
+        let now = self.parts.clock.now();
+        self.gate.open();
+        for key in self.index.keys() {
+            if let Some(tries) = self.index.tries(&key) {
+                tries.not_before = Timestamp::MIN;
+                tries.plugins.values_mut().for_each(|plugin| plugin.not_before = Timestamp::MIN);
+            }
+            self.index.schedule(&key, Some(now));
+        }
+        self.held.iter_mut().for_each(|held| held.at = now);
+        self.unlaunched.values_mut().for_each(|(_, at)| *at = now);
+        self.troubles.tell_again(now);
+    }
+
     /// Shows `status` whether the disk does what it is asked.
     pub(super) fn show_troubles(&mut self) {
         let disk = self.parts.spool.disk();
