@@ -57,6 +57,8 @@ fn help_and_version_need_nothing() {
     for command in COMMANDS {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
         let own = good(home.run(&[command, "--help"]));
+        let wide = help.lines().chain(own.lines()).find(|line| line.chars().count() > 80);
+        assert_eq!(wide, None, "{command}");
         assert!(own.contains("Usage: mig-runner"), "{own}");
         assert!(own.contains(&format!("\n  mig-runner {command}")), "no example in {own}");
     }

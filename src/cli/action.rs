@@ -16,14 +16,14 @@ use crate::exit::Exit;
 /// The largest action that is read: several times what the API takes.
 const ACTION_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// Print what would be signed for an action file: its name and dates are those of the file
+/// Print the text that is signed for an action file, as it stands
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  mig-runner action runners/setuid/action.json | sha256sum")]
 pub(crate) struct Action {
     /// The action
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The JSON that would be posted, instead of the string that is signed
+    /// The JSON that would be posted instead of the signed text
     #[arg(long)]
     json: bool,
     /// Sign it, with the key of the configuration

@@ -7,10 +7,10 @@ use super::failure::Failure;
 use super::{Arguments, output};
 use crate::exit::Exit;
 
-/// Print the completions for a shell, made from the command line itself
+/// Print the completions for a shell
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  mig-runner completions bash > /usr/share/bash-completion/completions/mig-runner
+  mig-runner completions bash > /etc/bash_completion.d/mig-runner
   mig-runner completions zsh > /usr/local/share/zsh/site-functions/_mig-runner
   mig-runner completions fish > ~/.config/fish/completions/mig-runner.fish")]
 pub(crate) struct Completions {

@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::{output, template};
 use crate::exit::Exit;
 
-/// Lay out a runner's directory: configuration, sample jobs, a plugin, an empty spool
+/// Lay out a runner's directory, with sample jobs and plugins
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  mig-runner init /var/lib/mig-runner")]
 pub(crate) struct Init {

@@ -32,10 +32,10 @@ pub(crate) struct Next {
     /// How many times
     #[arg(short, value_name = "N", default_value_t = COUNT_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=COUNT_MAX))]
     n: u32,
-    /// The times later than this one, in RFC 3339 [default: now]
+    /// Times later than this one (RFC 3339) [default: now]
     #[arg(long, value_name = "TIME")]
     from: Option<Timestamp>,
-    /// The zone of the schedule, an IANA name [default: the job's, or the machine's]
+    /// The zone, an IANA name [default: the job's or ours]
     #[arg(long, value_name = "ZONE")]
     timezone: Option<String>,
 }

@@ -40,7 +40,7 @@ const ROOT: u32 = 0;
 #[derive(Debug, Default, clap::Args)]
 #[command(after_help = "Examples:\n  mig-runner run\n  mig-runner run --standby")]
 pub(crate) struct Run {
-    /// Wait while another runner holds the spool or the jobs, and take over when it is gone
+    /// Wait while another runner works here, then take over
     #[arg(long)]
     standby: bool,
 }

@@ -15,11 +15,11 @@ use crate::exit::Exit;
 /// The program that has the platform.
 const PROGRAM: &str = "mig-standalone";
 
-/// Try it all on this host: a one-host MIG, and the sample job through it to its plugin
+/// Try it all on this host: a whole MIG, and a job through it
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  mig-runner try --keep demo")]
 pub(crate) struct Trial {
-    /// Leave all that was made in this folder, which is new or empty, and say how to go on
+    /// Keep it all in this folder, new or empty, to go on with
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
 }

@@ -17,7 +17,7 @@ use crate::random;
 use crate::spool::{Folder, Origin, Record};
 use crate::stage::launch;
 
-/// Run a job now, whatever its schedule says; prints the id of the run
+/// Run a job now, whatever its schedule says; tells the run's id
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  mig-runner trigger --wait setuid")]
 pub(crate) struct Trigger {

@@ -32,7 +32,7 @@ const SKEW_SECONDS_MAX: i64 = 30;
 /// An action that no platform has: ids are made of the time.
 const NO_ACTION: ActionId = ActionId(1);
 
-/// Find out whether a start would do all of its work; nothing is sent or changed
+/// Find out whether a start would do all of its work; sends nothing
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  mig-runner check --offline")]
 pub(crate) struct Check {

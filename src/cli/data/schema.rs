@@ -36,7 +36,7 @@ struct Init {
     roles: bool,
 }
 
-/// Tell how the tables differ from the platform's, with status 1 if they do
+/// Tell how the tables differ from the platform's; status 1 if so
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  mig-data -c /etc/mig/scheduler.cfg schema check")]
 struct Check {

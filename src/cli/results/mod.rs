@@ -27,7 +27,7 @@ use documents::{Document, Documents};
 /// How much is shown of a finding or an error to people, in bytes.
 const TEXT_BYTES_MAX: usize = 4096;
 
-/// Show what a run found, one finding a line, and who failed or did not answer
+/// Show what a run found, one finding a line, and who did not answer
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   mig-runner results setuid
@@ -37,7 +37,7 @@ pub(crate) struct Results {
     /// The job, whether its folder is still there or not
     #[arg(value_name = "JOB")]
     job: JobName,
-    /// The run: its id, or that of its action [default: the last one with results]
+    /// The run, or its action's id [default: the last one with results]
     #[arg(value_name = "RUN")]
     run: Option<String>,
     /// One JSON object a line

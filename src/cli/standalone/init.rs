@@ -27,13 +27,13 @@ pub(crate) struct Init {
     /// A folder that is new or empty
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// Let the owner of this armored public key ask and run actions
+    /// Let the owner of this public key ask and run actions
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     /// What that investigator is called
     #[arg(long, default_value = "runner", requires = "key")]
     name: String,
-    /// Keep the tables there instead of in a file: postgres://USER@HOST/NAME
+    /// Keep the tables there: postgres://USER@HOST/NAME
     #[arg(long, value_name = "URL")]
     database: Option<String>,
 }

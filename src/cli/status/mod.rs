@@ -20,7 +20,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::exit::Exit;
 use report::Report;
 
-/// Show the jobs and the spool; exit status 1 if something needs a person
+/// Show the jobs and the spool; status 1 if something needs a person
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  mig-runner status --json | jq .attention")]
 pub(crate) struct Status {
