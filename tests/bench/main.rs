@@ -25,6 +25,7 @@ mod cluster;
 mod dispatch;
 mod fetching;
 mod home;
+mod rivals;
 mod server;
 mod transitions;
 
@@ -100,6 +101,12 @@ pub(crate) fn percentile(mut figures: Vec<f64>, hundredths: usize) -> f64 {
     figures[(figures.len() * hundredths / 100).min(figures.len() - 1)]
 }
 
+/// Starts a process as it is: nobody signs while a database is measured.
+#[cfg(feature = "data")]
+fn start_process(command: &mut std::process::Command) -> std::io::Result<std::process::Child> {
+    command.spawn()
+}
+
 /// A measurement of one thing, or of some that belong together.
 type Measure = fn(&Bench) -> Vec<Row>;
 
@@ -113,6 +120,7 @@ const MEASURES: &[(&str, Measure)] = &[
     ("moved", dispatch::moved_in),
     ("one", dispatch::one),
     ("early", dispatch::early),
+    ("rivals", rivals::rivals),
     ("transitions", transitions::transitions),
     #[cfg(feature = "data")]
     ("agents", agents::agents),

@@ -59,7 +59,7 @@ fn start(folder: &Path, extra: &str) -> Option<Tls> {
     std::fs::write(folder.join("api/dashboard"), ANSWER).unwrap();
     let serve =
         format!("s_server -accept 127.0.0.1:0 -cert server.pem -key server.key -HTTP{extra}");
-    let mut child = openssl(folder, &serve).spawn().unwrap();
+    let mut child = crate::spawn::start(&mut openssl(folder, &serve)).unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let port =
         lines.find_map(|line| Some(line.unwrap().strip_prefix("ACCEPT 127.0.0.1:")?.to_owned()));

@@ -7,7 +7,8 @@
 //! neither does its folder: a shell waits at the end of a pipe that only this process writes
 //! to, and ends both when the pipe does.
 //!
-//! The integration tests use this file too, so that it knows nothing of the crate.
+//! The integration tests and the benchmarks use this file too, so that it knows nothing of the
+//! crate; who uses it says how a process is started.
 
 #![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
 
@@ -23,6 +24,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use postgres::{Client, Config, NoTls};
+
+use super::start_process;
 
 /// The server's first role, who may do everything.
 pub(crate) const USER: &str = "tester";
@@ -133,7 +136,8 @@ impl Cluster {
 
     /// Starts the server where it was before; tells whether the port was still free.
     pub(crate) fn start_again(&mut self) -> bool {
-        let mut shell = Command::new("sh")
+        let mut shell = Command::new("sh");
+        shell
             .args(["-c", WATCH, "sh"])
             .arg(&self.folder)
             .args(self.server_line())
@@ -142,9 +146,8 @@ impl Cluster {
             .stdout(File::create(self.folder.join("watch")).unwrap())
             .stderr(File::create(self.folder.join("log")).unwrap())
             // What is typed at the terminal is for the tests alone.
-            .process_group(0)
-            .spawn()
-            .unwrap();
+            .process_group(0);
+        let mut shell = start_process(&mut shell).unwrap();
         let pipe = shell.stdin.take().unwrap();
         self.watch = Some(Watch { shell, pipe });
         let begun = Instant::now();

@@ -10,6 +10,8 @@ use super::schema::Extent;
 use super::{DataError, Server, Store};
 use crate::config::reader::Reader;
 use crate::disk::{Disk, HAND_PREFIX, RealFs};
+// The server lives as long as the tests: were it to inherit a pipe, so would its end be waited for.
+use crate::spawn::start as start_process;
 use cluster::Database;
 
 /// Makes two tests of each function that takes a [`Kind`]: one for each database.

@@ -33,12 +33,10 @@ struct Namespace {
 impl Namespace {
     /// Makes a network; `None` where that is not possible.
     fn new() -> Option<Namespace> {
-        let mut holder = Command::new("unshare")
-            .args(["-n", "sh", "-c", "ip link set lo up && echo && exec cat"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .ok()?;
+        let mut holder = Command::new("unshare");
+        holder.args(["-n", "sh", "-c", "ip link set lo up && echo && exec cat"]);
+        holder.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut holder = crate::spawn::start(&mut holder).ok()?;
         let mut ready = [0];
         let told = holder.stdout.as_mut().unwrap().read_exact(&mut ready);
         let file = File::open(format!("/proc/{}/ns/net", holder.id()));
