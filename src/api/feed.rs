@@ -11,11 +11,14 @@
 use std::io::{ErrorKind, Read};
 
 use serde::de::{Error as _, IgnoredAny};
-use serde_json::value::RawValue;
+use serde_json::de::SliceRead;
 use serde_json::{Deserializer, Error};
 
 use super::limit::{Meter, Metered};
 use super::wire::WireError;
+
+/// What parses a value where it lies.
+pub(super) type Parser<'b> = Deserializer<SliceRead<'b>>;
 
 /// How much is read from the connection at once, in bytes.
 const READ_BYTES: usize = 64 << 10;
@@ -57,28 +60,26 @@ impl<'m, R: Read> Feed<'m, R> {
         }
     }
 
-    /// Takes a value of any kind, lets `read` look at it and lets go of it.
+    /// Takes a value as `parse` reads it, which is asked anew as long as the value is not whole.
     pub(super) fn value<T>(
         &mut self,
-        read: impl FnOnce(&RawValue) -> Result<T, WireError>,
+        mut parse: impl FnMut(&mut Parser<'_>) -> Result<T, Error>,
     ) -> Result<T, WireError> {
         self.peek()?;
         loop {
             let rest = self.rest();
-            let mut values = Deserializer::from_slice(rest).into_iter::<&RawValue>();
-            let next = values.next();
-            let length = values.byte_offset();
-            match next {
+            let mut parser = Deserializer::from_slice(rest);
+            let parsed = parse(&mut parser);
+            let length = parser.into_iter::<IgnoredAny>().byte_offset();
+            match parsed {
                 // The end of a number is known only by what follows.
-                Some(Ok(value)) if self.is_over || length < rest.len() || is_closed(value) => {
-                    let answer = read(value)?;
+                Ok(value) if self.is_over || length < rest.len() || is_closed(rest) => {
                     self.begin += length;
                     self.meter.item_done(self.rest().len());
-                    return Ok(answer);
+                    return Ok(value);
                 }
-                Some(Err(error)) if self.is_over || !error.is_eof() => return Err(error.into()),
-                None if self.is_over => return Err(ended()),
-                Some(_) | None => self.fill()?,
+                Err(error) if self.is_over || !error.is_eof() => return Err(error.into()),
+                Ok(_) | Err(_) => self.fill()?,
             }
         }
     }
@@ -143,9 +144,9 @@ impl<'m, R: Read> Feed<'m, R> {
     }
 }
 
-/// Tells whether a value shows its own end.
-fn is_closed(value: &RawValue) -> bool {
-    value.get().starts_with(['{', '[', '"'])
+/// Tells whether a value that ends where its text does shows its own end.
+fn is_closed(value: &[u8]) -> bool {
+    value.ends_with(b"}") || value.ends_with(b"]") || value.ends_with(b"\"")
 }
 
 /// Returns the parser's own error for a text that ends too early.

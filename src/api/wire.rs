@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::feed::Feed;
+use super::feed::{Feed, Parser};
 use super::limit::Meter;
 
 /// What takes the wanted values.
@@ -122,7 +122,7 @@ impl<R: Read> Walk<'_, R> {
             return Ok(());
         }
         loop {
-            let key = self.feed.value(|key| Ok(Key::deserialize(key)?))?;
+            let key = self.feed.value(|key| Key::deserialize(key))?;
             self.feed.expect(b':', "`:`")?;
             member(self, key)?;
             if !self.feed.takes(b',')? {
@@ -139,7 +139,7 @@ impl<R: Read> Walk<'_, R> {
                 Ok(())
             }
             Key::Error => {
-                let complaint = walk.feed.value(|error| Ok(Complaint::deserialize(error)?))?;
+                let complaint = walk.feed.value(|error| Complaint::deserialize(error))?;
                 walk.document.message = complaint.message.filter(|text| !text.is_empty());
                 Ok(())
             }
@@ -154,7 +154,9 @@ impl<R: Read> Walk<'_, R> {
         }
         let Walk { feed, wants, sink, document } = self;
         loop {
-            document.values += feed.value(|item| walk_item(item, *wants, *sink))?;
+            // An item is an object, which shows its own end: its values are handed over once.
+            document.values +=
+                feed.value(|item| Ok(hand_over(&values_of(item, *wants)?, *sink)))??;
             if !feed.takes(b',')? {
                 return feed.expect(b']', "`,` or `]`");
             }
@@ -162,26 +164,29 @@ impl<R: Read> Walk<'_, R> {
     }
 
     fn skip(&mut self) -> Result<(), WireError> {
-        self.feed.value(|_| Ok(()))
+        self.feed.value(|value| IgnoredAny::deserialize(value))?;
+        Ok(())
     }
 }
 
-/// Walks an item; returns how many wanted values it held.
-fn walk_item(item: &RawValue, wants: fn(&str) -> bool, sink: Sink<'_>) -> Result<u64, WireError> {
-    let mut walk = ItemWalk { wants, sink, stop: None, values: 0 };
-    let read = Place { walk: &mut walk, level: Level::Item }.deserialize(item);
-    match (read, walk.stop) {
-        (_, Some(Stop::Failed(error))) => Err(WireError::Sink(error)),
-        (_, Some(Stop::Wrong(error))) | (Err(error), None) => Err(WireError::Json(error)),
-        (Ok(()), None) => Ok(walk.values),
-    }
-}
-
-struct ItemWalk<'w> {
+/// Returns the values of an item whose name `wants`.
+fn values_of<'b>(
+    item: &mut Parser<'b>,
     wants: fn(&str) -> bool,
-    sink: Sink<'w>,
-    stop: Option<Stop>,
-    values: u64,
+) -> serde_json::Result<Vec<&'b RawValue>> {
+    let mut values = Vec::new();
+    Place { wants, values: &mut values, level: Level::Item }.deserialize(item)?;
+    Ok(values)
+}
+
+/// Gives each value to `sink`; returns how many there were.
+fn hand_over(values: &[&RawValue], sink: Sink<'_>) -> Result<u64, WireError> {
+    let mut count = 0;
+    for value in values {
+        sink(value)?;
+        count += 1;
+    }
+    Ok(count)
 }
 
 /// Where in an item the walk is.
@@ -192,18 +197,19 @@ enum Level {
     Entry,
 }
 
-struct Place<'p, 'w> {
-    walk: &'p mut ItemWalk<'w>,
+struct Place<'p, 'de> {
+    wants: fn(&str) -> bool,
+    values: &'p mut Vec<&'de RawValue>,
     level: Level,
 }
 
-impl<'w> Place<'_, 'w> {
-    fn at(&mut self, level: Level) -> Place<'_, 'w> {
-        Place { walk: self.walk, level }
+impl<'de> Place<'_, 'de> {
+    fn at(&mut self, level: Level) -> Place<'_, 'de> {
+        Place { wants: self.wants, values: self.values, level }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Place<'_, '_> {
+impl<'de> DeserializeSeed<'de> for Place<'_, 'de> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -214,7 +220,7 @@ impl<'de> DeserializeSeed<'de> for Place<'_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for Place<'_, '_> {
+impl<'de> Visitor<'de> for Place<'_, 'de> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -244,23 +250,30 @@ impl<'de> Visitor<'de> for Place<'_, '_> {
     }
 }
 
-impl Place<'_, '_> {
+impl<'de> Place<'_, 'de> {
     /// Reads a name and a value, in whichever order they come.
-    fn entry<'de, A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+    fn entry<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let (mut wanted, mut value) = (None, None);
         while let Some(key) = map.next_key::<Key>()? {
             match key {
-                Key::Name => wanted = Some((self.walk.wants)(&map.next_value::<String>()?)),
+                Key::Name => wanted = Some((self.wants)(&map.next_value::<String>()?)),
                 Key::Value if wanted != Some(false) => value = Some(map.next_value::<&RawValue>()?),
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        let (Some(true), Some(value)) = (wanted, value) else { return Ok(()) };
-        self.walk.values += 1;
-        (self.walk.sink)(value).map_err(|stop| {
-            self.walk.stop = Some(stop);
-            A::Error::custom("the sink stopped")
-        })
+        if wanted == Some(true) {
+            self.values.extend(value);
+        }
+        Ok(())
+    }
+}
+
+impl From<Stop> for WireError {
+    fn from(stop: Stop) -> WireError {
+        match stop {
+            Stop::Failed(error) => WireError::Sink(error),
+            Stop::Wrong(error) => WireError::Json(error),
+        }
     }
 }
 

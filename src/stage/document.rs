@@ -199,14 +199,19 @@ impl Lines {
         &self.path
     }
 
+    /// Writes lines as they are.
+    pub(super) fn append(&mut self, lines: &[u8]) -> Result<(), DiskError> {
+        self.file.append(lines).context("write", &self.path)
+    }
+
     /// Adds the command that is at `index` in the file.
-    pub(super) fn push(&mut self, index: usize, command: &str) -> Result<(), DiskError> {
+    fn push(&mut self, index: usize, command: &str) -> Result<(), DiskError> {
         document::push_line(index, command, &mut self.buffer);
         if self.buffer.len() < BUFFER_BYTES { Ok(()) } else { self.write() }
     }
 
     /// Writes what was collected.
-    pub(super) fn write(&mut self) -> Result<(), DiskError> {
+    fn write(&mut self) -> Result<(), DiskError> {
         let written = self.file.append(&self.buffer);
         self.buffer.clear();
         // One command of an unusual size does not stay in memory.

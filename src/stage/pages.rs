@@ -2,8 +2,9 @@
 //!
 //! The API computes all of a page before it sends its first byte, so a second
 //! page that is asked for meanwhile comes almost free. The document has them in
-//! page order: the page whose turn it is goes straight into the part, one that is
-//! early waits in a file beside it, and in memory only what its commands add up to.
+//! page order: the page whose turn it is goes straight into the part. Of one that
+//! is early, what its commands add up to waits in memory, and they themselves as
+//! far as they are few; the rest of them in a file beside the part.
 //!
 //! The first answer tells how many commands there are. From then on the pages are
 //! planned, and nobody asks for the one after the last: it costs the API as much
@@ -12,7 +13,9 @@
 //! **Invariant.** The part is at every moment the beginning of the document, so
 //! that whatever ends a read, the next one goes on where the part ends.
 
-use std::io::{self, BufRead, BufReader};
+mod early;
+
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -20,13 +23,14 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use super::document::{Lines, Part, Tally};
+use super::document::{Part, Tally};
 use super::fetch::FetchError;
 use crate::api::{Api, ApiError, Page};
 use crate::clock::{Clock, elapsed};
-use crate::disk::{Context, Disk, DiskError};
+use crate::disk::{Disk, DiskError};
 use crate::names::ActionId;
 use crate::wake::Stop;
+use early::Early;
 
 /// How long a page may take before smaller ones are asked for.
 const SLOW_SPAN: Duration = Duration::from_secs(10);
@@ -135,7 +139,7 @@ impl Reader<'_> {
                 self.salvage(shared, page, early.as_mut())
             }
         };
-        let removed = early.map_or(Ok(()), |early| self.disk.unlink(early.lines.path()));
+        let removed = early.map_or(Ok(()), |early| early.remove(self.disk));
         if let Err(error) = served.and(removed.map_err(FetchError::from)) {
             shared.fail(page, error);
         }
@@ -212,10 +216,9 @@ impl Reader<'_> {
         }
         let early = match early {
             Some(early) => early,
-            None => early.insert(Early::begin(self.disk, shared, lane)?),
+            None => early.insert(Early::new(early_path(&shared.path, lane))),
         };
-        early.tallies.push(tally);
-        Ok(early.lines.push(0, command.get())?)
+        Ok(early.push(self.disk, tally, command.get())?)
     }
 
     /// Waits for the page's turn and ends it: what it holds is durable then.
@@ -338,37 +341,6 @@ impl State {
             Some((failed, _)) if *failed < page.number => Err(FetchError::Stopped),
             _ => Ok(self.turn == page.number),
         }
-    }
-}
-
-/// What waits of a page that came before its turn.
-#[derive(Debug)]
-struct Early {
-    lines: Lines,
-    tallies: Vec<Tally>,
-}
-
-impl Early {
-    fn begin(disk: &Disk, shared: &Shared, lane: u32) -> Result<Early, DiskError> {
-        let lines = Lines::begin(disk, &early_path(&shared.path, lane))?;
-        Ok(Early { lines, tallies: Vec::new() })
-    }
-
-    /// Moves what waits into the part.
-    fn drain(&mut self, disk: &Disk, part: &mut Part) -> Result<(), DiskError> {
-        if self.tallies.is_empty() {
-            return Ok(());
-        }
-        self.lines.write()?;
-        let path = self.lines.path();
-        let mut reader = BufReader::new(disk.reader(path)?);
-        let mut line = String::new();
-        for tally in self.tallies.drain(..) {
-            line.clear();
-            reader.read_line(&mut line).context("read", path)?;
-            part.add(&tally, &line)?;
-        }
-        Ok(())
     }
 }
 
