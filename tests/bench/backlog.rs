@@ -8,7 +8,7 @@ use crate::{Bench, Row, TIMES, median};
 /// How many jobs the runs of a backlog are of.
 const JOBS: u64 = 20;
 /// The schedule of jobs that have nothing to do.
-const NEVER: &str = "schedule = \"0 0 1 1 * 2099\"";
+pub(crate) const NEVER: &str = "schedule = \"0 0 1 1 * 2099\"";
 
 /// Measures how fast results are looked for that are not there.
 pub(crate) fn none_there(bench: &Bench) -> Vec<Row> {
@@ -17,7 +17,7 @@ pub(crate) fn none_there(bench: &Bench) -> Vec<Row> {
     let mut times = Vec::new();
     for _ in 0..TIMES {
         let home = Home::new(&bench.key, bench.server.port, 30, "");
-        backlog(&home, RUNS, Timestamp::now() - SignedDuration::from_mins(5));
+        backlog(&home, RUNS, Timestamp::now() - SignedDuration::from_mins(5), NEVER);
         let runner = home.start();
         runner.ready();
         bench.server.forget();
@@ -33,7 +33,7 @@ pub(crate) fn none_there(bench: &Bench) -> Vec<Row> {
 pub(crate) fn in_flight(bench: &Bench) -> Vec<Row> {
     const RUNS: u64 = 10_000;
     let home = Home::new(&bench.key, bench.server.port, 30, "");
-    backlog(&home, RUNS, Timestamp::now() + SignedDuration::from_hours(24));
+    backlog(&home, RUNS, Timestamp::now() + SignedDuration::from_hours(24), NEVER);
     let adopting = home.start();
     let adopted = adopting.ready().as_secs_f64();
     adopting.stop();
@@ -79,11 +79,11 @@ pub(crate) fn idle(bench: &Bench) -> Vec<Row> {
     ]
 }
 
-/// Leaves runs in flight that expire at `expiry`.
-fn backlog(home: &Home, runs: u64, expiry: Timestamp) {
+/// Leaves runs in flight, of jobs with this configuration, that expire at `expiry`.
+pub(crate) fn backlog(home: &Home, runs: u64, expiry: Timestamp, config: &str) {
     for job in 0..JOBS {
         let (name, each) = (format!("job{job}"), runs / JOBS);
-        home.job(&name, NEVER);
+        home.job(&name, config);
         let first = 1_000_000 + job * each;
         home.inflight(&name, first..first + each, expiry);
     }

@@ -18,7 +18,7 @@ const DUE: usize = 500;
 const TEXT_BYTES: usize = 600;
 
 /// Returns a moment with the same whole second on both clocks.
-fn moment(ahead: i64) -> (Instant, Timestamp) {
+pub(crate) fn moment(ahead: i64) -> (Instant, Timestamp) {
     let (now, wall) = (Instant::now(), Timestamp::now());
     let slot = Timestamp::from_second(wall.as_second() + ahead).expect("a time");
     let left = Duration::try_from(slot.duration_since(wall)).expect("ahead");
@@ -26,7 +26,7 @@ fn moment(ahead: i64) -> (Instant, Timestamp) {
 }
 
 /// Returns the schedule that has this second alone.
-fn only(slot: Timestamp) -> String {
+pub(crate) fn only(slot: Timestamp) -> String {
     let at = slot.to_zoned(TimeZone::UTC);
     format!(
         "schedule = \"{} {} {} {} {} * {}\"\ntimezone = UTC\nexpiry = 1h",

@@ -157,15 +157,37 @@ impl Runner {
     pub(crate) fn wait_for(&self, text: &str, times: usize) -> Vec<Instant> {
         let mut found = Vec::new();
         while found.len() < times {
-            let said = self.lines.recv_timeout(PATIENCE);
-            let (at, line) = said.unwrap_or_else(|_| panic!("{} of {times} × {text}", found.len()));
+            let (at, line) = self.line(|| format!("{} of {times} × {text}", found.len()));
             if line.contains(text) {
                 found.push(at);
-            } else if line.contains("ERRO") || line.contains("CRIT") {
-                eprintln!("{line}");
             }
         }
         found
+    }
+
+    /// Waits until it has said each text so often; returns when it had, which is now for a text that
+    /// need not be said.
+    pub(crate) fn wait_for_all(&self, texts: &[(&str, usize)]) -> Vec<Instant> {
+        let mut left: Vec<usize> = texts.iter().map(|(_, times)| *times).collect();
+        let mut ends = vec![Instant::now(); texts.len()];
+        while left.iter().any(|left| *left > 0) {
+            let (at, line) = self.line(|| format!("{left:?} of {texts:?} are left"));
+            let said = texts.iter().position(|(text, _)| line.contains(text));
+            if let Some(said) = said.filter(|said| left[*said] > 0) {
+                (left[said], ends[said]) = (left[said] - 1, at);
+            }
+        }
+        ends
+    }
+
+    /// Waits for the next line of its log, and shows one that tells of an error.
+    fn line(&self, so_far: impl FnOnce() -> String) -> (Instant, String) {
+        let said = self.lines.recv_timeout(PATIENCE);
+        let (at, line) = said.unwrap_or_else(|_| panic!("{}", so_far()));
+        if line.contains("ERRO") || line.contains("CRIT") {
+            eprintln!("{line}");
+        }
+        (at, line)
     }
 
     /// Waits until it is ready; returns how long after its start that was.
