@@ -57,7 +57,7 @@ impl Next {
                 if job.config.paused {
                     output::message(format!("{name} is paused: its times pass without a run"));
                 }
-                (job.schedule.clone(), named.unwrap_or_else(|| job.zone.clone()))
+                (Cron::clone(&job.schedule), named.unwrap_or_else(|| job.zone.clone()))
             }
             // One of the two is there: the command line demands it.
             (cron, _) => {

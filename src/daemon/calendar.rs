@@ -144,7 +144,7 @@ impl Calendar {
             error!(log, "cannot write down last slot"; "job" => %job.name, "error" => Chain(&error));
         }
         let plan = Plan {
-            cron: job.schedule.clone(),
+            cron: Arc::clone(&job.schedule),
             zone: job.zone.clone(),
             splay: splay::delay(&job.name, &self.host, job.config.splay),
             missed: match job.config.missed {

@@ -147,7 +147,7 @@ impl Loader {
         both(config, action)?;
         let config = self.config(&config_path, now);
         let ((config, schedule, zone), action) = both(config, self.action(&action_path))?;
-        Ok(Job { name, config, schedule, zone, action })
+        Ok(Job { name, config, schedule: Arc::new(schedule), zone, action })
     }
 
     fn config(&self, path: &Path, now: Timestamp) -> Result<(JobConfig, Cron, TimeZone), JobError> {

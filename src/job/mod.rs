@@ -43,8 +43,8 @@ pub(crate) struct Job {
     pub(crate) name: JobName,
     /// Its settings.
     pub(crate) config: JobConfig,
-    /// When it runs.
-    pub(crate) schedule: Cron,
+    /// When it runs; the daemon's plan of its slots has the same.
+    pub(crate) schedule: Arc<Cron>,
     /// The zone of its schedule.
     pub(crate) zone: TimeZone,
     /// Its action, as the file has it; where that is not UTF-8, as Go would write it.

@@ -14,6 +14,7 @@
 //! * A decision asks the schedule a hundred times at most: the latest slot of
 //!   a long time is found by halving, not by walking.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -45,7 +46,7 @@ pub(crate) enum Missed {
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     /// Its slots.
-    pub(crate) cron: Cron,
+    pub(crate) cron: Arc<Cron>,
     /// The zone in which the schedule is meant.
     pub(crate) zone: TimeZone,
     /// How long after its slot a run begins; the slot stays what it is.
@@ -172,7 +173,8 @@ mod tests {
     }
 
     fn plan(text: &str, missed: Missed) -> Plan {
-        Plan { cron: text.parse().unwrap(), zone: TimeZone::UTC, splay: Duration::ZERO, missed }
+        let cron: Cron = text.parse().unwrap();
+        Plan { cron: cron.into(), zone: TimeZone::UTC, splay: Duration::ZERO, missed }
     }
 
     #[test]

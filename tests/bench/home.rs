@@ -94,6 +94,13 @@ impl Home {
         self.folder.path().join(name)
     }
 
+    /// Changes its configuration: `to` takes the place of `from`.
+    pub(crate) fn configure(&self, from: &str, to: &str) {
+        let text = read(&self.path("runner.cfg"));
+        assert!(text.contains(from), "{text}");
+        write(&self.path("runner.cfg"), &text.replace(from, to));
+    }
+
     /// Puts a job into it.
     pub(crate) fn job(&self, name: &str, config: &str) {
         self.job_at(&self.path("runners").join(name), config);
@@ -155,11 +162,16 @@ pub(crate) struct Runner {
 impl Runner {
     /// Waits until it has said `text` so often; returns when it did.
     pub(crate) fn wait_for(&self, text: &str, times: usize) -> Vec<Instant> {
+        self.said(text, times).into_iter().map(|(at, _)| at).collect()
+    }
+
+    /// Waits until it has said `text` so often; returns when it did, and the whole lines.
+    pub(crate) fn said(&self, text: &str, times: usize) -> Vec<(Instant, String)> {
         let mut found = Vec::new();
         while found.len() < times {
             let (at, line) = self.line(|| format!("{} of {times} × {text}", found.len()));
             if line.contains(text) {
-                found.push(at);
+                found.push((at, line));
             }
         }
         found

@@ -135,8 +135,7 @@ fn rate(home: &Home, template: &Value) -> f64 {
 
 /// Returns how much processor time a full scan takes.
 fn scan(home: &Home) -> f64 {
-    let text = fs::read_to_string(home.path("runner.cfg")).expect("a file");
-    write(&home.path("runner.cfg"), &text.replace("checkdirectory = 3600", "checkdirectory = 2"));
+    home.configure("checkdirectory = 3600", "checkdirectory = 2");
     let runner = home.start();
     runner.ready();
     let cpu = runner.cpu_a_minute() / 30.0;

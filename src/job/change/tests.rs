@@ -22,7 +22,7 @@ fn sound(action: &str, inode: u64) -> Seen {
     let job = Job {
         name: "a".parse().unwrap(),
         config: crate::config::job::JobConfig::parse(text, "f".as_ref()).unwrap(),
-        schedule: "@daily".parse().unwrap(),
+        schedule: Arc::new("@daily".parse().unwrap()),
         zone: jiff::tz::TimeZone::UTC,
         action: action.into(),
     };

@@ -15,7 +15,7 @@ use crate::clock::testing::TestClock;
 use crate::names::{JobName, RunId};
 
 fn plan(text: &str, zone: &str, missed: Missed) -> Plan {
-    Plan { cron: cron(text), zone: in_zone(zone), splay: Duration::ZERO, missed }
+    Plan { cron: cron(text).into(), zone: in_zone(zone), splay: Duration::ZERO, missed }
 }
 
 /// A job with a clock, and the runs that it made.

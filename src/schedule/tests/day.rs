@@ -45,7 +45,7 @@ fn a_day_of_many_jobs_launches_exactly_the_expected_runs() {
         let name: JobName = format!("job-{job}").parse().unwrap();
         let (cron, zone) = (cron(&format!("{} * * * *", job % 60)), in_zone("UTC"));
         let splay = splay::delay(&name, "host", splay_max);
-        Plan { cron, zone, splay, missed: Missed::Skip }
+        Plan { cron: cron.into(), zone, splay, missed: Missed::Skip }
     };
     let plans: Vec<Plan> = (0..JOBS).map(plan).collect();
     let began = Instant::now();
@@ -67,7 +67,7 @@ fn a_day_of_many_jobs_launches_exactly_the_expected_runs() {
 #[test]
 fn a_job_launches_once_a_second_at_most() {
     let plan = Plan {
-        cron: cron("* * * * * * *"),
+        cron: cron("* * * * * * *").into(),
         zone: in_zone("UTC"),
         splay: Duration::ZERO,
         missed: Missed::Once,

@@ -73,7 +73,7 @@ fn a_decision_takes_the_right_slots() {
         let now = last + past.seconds();
         let (splay, missed) =
             (Duration::from_secs(splay), if once { Missed::Once } else { Missed::Skip });
-        let plan = Plan { cron: cron(&text), zone: zone.clone(), splay, missed };
+        let plan = Plan { cron: cron(&text).into(), zone: zone.clone(), splay, missed };
         let due = plan.decide(last, now);
 
         // Only what is near is asked of the walk: an expression may have a slot a second.
