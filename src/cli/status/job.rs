@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Failure;
-use super::report::path;
 use crate::action::Summary;
 use crate::cli::next::in_zone;
 use crate::cli::outcome;
@@ -36,7 +35,6 @@ pub(super) struct Last {
     /// Its slot, in the job's zone.
     pub(super) slot: String,
     /// Where it is.
-    #[serde(serialize_with = "path")]
     pub(super) folder: Folder,
     /// How it stands, in words.
     pub(super) outcome: &'static str,

@@ -2,8 +2,9 @@
 //!
 //! Read without the lock, with or without a runner. Of the folders of what is over
 //! only the names are read, however many there are; of each job the record of the
-//! last run.
+//! last run. When something is tried again only a runner that works can tell.
 
+mod attempts;
 mod entries;
 mod job;
 mod page;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+use super::attempts::Attempts;
 use super::*;
 use crate::disk::counting::CountingFs;
 use crate::disk::{Disk, HAND_PREFIX, guard};
@@ -40,7 +41,7 @@ fn of_what_is_over_only_the_last_run_of_each_job_is_read() {
     drop(jobs.look(now).unwrap());
     fs.reset();
     let hand = Hand { layout: &layout, disk, owner: guard::user() };
-    let report = Report::of(&hand, &jobs, now).unwrap();
+    let report = Report::of(&hand, &jobs, Attempts::default(), now).unwrap();
     assert_eq!(report.jobs.len(), 1, "{:?}", report.attention);
     let last = report.jobs[0].last.as_ref().unwrap();
     assert_eq!(last.run.as_str(), "job.20261122T081900Z");
