@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::attempts::Attempts;
 use super::entries::Entries;
+use super::given_up::{self, GivenUp};
 use super::job::JobReport;
 use super::waiting::{self, Waiting};
 use super::{Failure, Hand, Installation};
@@ -57,6 +58,8 @@ pub(super) struct Report {
     pub(super) waiting: Vec<Waiting>,
     /// How many more there are of these.
     pub(super) more: usize,
+    /// The finished runs of which something was given up, the newest first.
+    pub(super) given_up: Vec<GivenUp>,
     /// When all this was so.
     #[serde(skip)]
     pub(super) now: Timestamp,
@@ -126,6 +129,8 @@ impl Report {
             attention.extend(report.attention());
             reports.push(report);
         }
+        let given_up = given_up::read(&entries, &hand.view())?;
+        attention.extend(given_up::attention(&given_up, &reports));
         let dead = entries.count(Folder::Invalid);
         if dead > 0 {
             let noun = if dead == 1 { "dead letter" } else { "dead letters" };
@@ -149,6 +154,7 @@ impl Report {
             spool: entries.0.iter().map(|listing| listing.report(now)).collect(),
             waiting,
             more,
+            given_up,
             now,
         })
     }
