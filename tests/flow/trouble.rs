@@ -179,6 +179,11 @@ fn status_tells_what_is_tried_again_and_when() {
     }
     wait_until("nothing to be tried again", || !agenda.exists());
     assert!(!status(&rig, &[]).contains("does not serve"));
+    // What somebody else puts there says nothing, and harms nothing.
+    write(&agenda, "{");
+    let page = status(&rig, &[]);
+    assert!(page.contains("  When what failed is tried again is not known: "), "{page}");
+    runner.stop(Signal::TERM);
 }
 
 #[test]

@@ -72,11 +72,11 @@ impl Page {
         }
         for entry in report.waiting.iter().take(WAITING_MAX) {
             self.add([format!("  {}  {}", entry.folder, entry.name)]);
-            let mut why = excerpt(&entry.why, WHY_BYTES_MAX).into_owned();
-            if let Some(again) = entry.attempts.told(report.now) {
-                why.push_str(&format!("; {again}"));
-            }
-            self.add(wrapped(&why, "      ", "      "));
+            let why = excerpt(&entry.why, WHY_BYTES_MAX).into_owned();
+            let again = entry.attempts.told(report.now);
+            let told: Vec<String> =
+                [why].into_iter().chain(again).filter(|text| !text.is_empty()).collect();
+            self.add(wrapped(&told.join("; "), "      ", "      "));
         }
         let more = report.more + report.waiting.len().saturating_sub(WAITING_MAX);
         if more > 0 {
