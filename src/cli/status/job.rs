@@ -86,14 +86,18 @@ impl JobReport {
         };
         let mut given_up = Vec::new();
         if last.summary.is_none() {
-            given_up.push(format!("job {}: the results of {} were given up", self.name, last.run));
+            given_up.push(format!("the results of {} were given up", last.run));
         }
         for delivery in last.plugins.iter().filter(|d| d.state == DeliveryState::GivenUp) {
-            let plugin = &delivery.plugin;
-            given_up
-                .push(format!("job {}: plugin {plugin} was given up for {}", self.name, last.run));
+            given_up.push(format!("plugin {} was given up for {}", delivery.plugin, last.run));
         }
-        given_up
+        let told = given_up.into_iter().map(|what| {
+            format!(
+                "job {}: {what}; `mig-runner retry` it, or remove it from command/done",
+                self.name
+            )
+        });
+        told.collect()
     }
 }
 
