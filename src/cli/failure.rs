@@ -371,7 +371,9 @@ fn spool(error: &SpoolError) -> Exit {
         }
         SpoolError::Unsafe { .. } => Exit::Permission,
         SpoolError::Gone { .. } | SpoolError::Taken { .. } | SpoolError::Crowded { .. } => Exit::Io,
-        SpoolError::NoEdge { .. } | SpoolError::Encode { .. } => Exit::Software,
+        SpoolError::NoEdge { .. } | SpoolError::Encode { .. } | SpoolError::Agenda { .. } => {
+            Exit::Software
+        }
     }
 }
 

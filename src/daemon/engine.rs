@@ -16,6 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use slog::error;
 
+use super::agenda::Notice;
 use super::calendar::Slot;
 use super::gate::Gate;
 use super::index::{Index, Key, Live};
@@ -65,6 +66,7 @@ pub(crate) struct Engine {
     pub(super) unlaunched: BTreeMap<JobName, (Slot, Timestamp)>,
     pub(super) pruning: Pruning,
     pub(super) troubles: Troubles,
+    pub(super) notice: Notice,
     /// Counted only if somebody wants to read it.
     pub(super) metrics: Option<Metrics>,
 }
@@ -92,6 +94,7 @@ impl Engine {
             unlaunched: BTreeMap::new(),
             pruning: Pruning::new(),
             troubles: Troubles::default(),
+            notice: Notice::default(),
             metrics: None,
         }
     }

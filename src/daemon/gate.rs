@@ -54,6 +54,11 @@ impl Gate {
         self.probe.take_if(|probe| probe == key).is_some()
     }
 
+    /// Returns before when nobody tries whether the API serves again, if it is closed.
+    pub(crate) fn not_before(&self) -> Timestamp {
+        self.not_before
+    }
+
     /// Returns since how many failures it is closed.
     pub(crate) fn failures(&self) -> u32 {
         self.failures

@@ -8,6 +8,7 @@
 //! **Failure.** Only what cannot be mended while running ends the daemon: a spool
 //! that is not ours, another runner. All else concerns one entry, or passes.
 
+mod agenda;
 mod calendar;
 mod engine;
 mod gate;
@@ -201,9 +202,10 @@ impl Daemon {
         self.engine.look_at_young(now);
         self.engine.look_at_bad_jobs(now);
         let due = self.engine.turn();
+        let told = self.engine.tell_agenda(now);
         let pruned = self.engine.prune(now, self.begun.elapsed(), &self.sender);
         let metrics = self.engine.write_metrics(now);
-        [due, pruned, metrics, self.engine.next_young(), self.engine.parts.calendar.next()]
+        [due, told, pruned, metrics, self.engine.next_young(), self.engine.parts.calendar.next()]
             .into_iter()
             .flatten()
             .min()
@@ -249,6 +251,7 @@ impl Daemon {
         if !self.engine.is_quiet() {
             warn!(self.log, "work under way is left to the next start");
         }
+        self.engine.withdraw_agenda();
         info!(self.log, "stopped");
     }
 }

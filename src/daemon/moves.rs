@@ -25,11 +25,11 @@ const HOLDS: &str = "cannot write down an outcome, it is held";
 /// A move that could not be made yet.
 #[derive(Debug)]
 pub(super) struct Held {
-    key: Key,
+    pub(super) key: Key,
     moved: Move,
     record: Record,
     pub(super) at: Timestamp,
-    failures: u32,
+    pub(super) failures: u32,
 }
 
 impl Engine {
@@ -57,6 +57,7 @@ impl Engine {
             self.mark_busy(key, true);
             let at = after(now, backoff::delay(1, crate::random::jitter(), None));
             self.held.push(Held { key: key.clone(), moved, record, at, failures: 1 });
+            self.notice.failed();
         }
     }
 

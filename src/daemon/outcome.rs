@@ -158,6 +158,12 @@ impl Engine {
 
     /// Notes how the way to the API fared, and before when the run is not tried again.
     fn after(&mut self, key: &Key, work: &Work, pause: Pause, now: Timestamp) {
+        if *work == Work::Probe {
+            // It is asked again in any case; what kept it from being asked is over.
+            self.index.tries(key).into_iter().for_each(|tries| tries.failures = 0);
+        } else if pause != Pause::None {
+            self.notice.failed();
+        }
         if let (Pause::Api(retry_after), true) = (pause, Pool::of(work) != Pool::Deliver) {
             self.gate.close(now, |failures| {
                 backoff::delay(failures, crate::random::jitter(), retry_after)
@@ -191,6 +197,7 @@ impl Engine {
 
     /// Leaves a run alone for a growing while, because the disk or the system did not do what it was asked.
     pub(super) fn put_off(&mut self, key: &Key, now: Timestamp) {
+        self.notice.failed();
         self.pause(key, Pause::Run(None), now);
         // Not before: a stage that only moves does not ask whether it should wait.
         let until = self.index.get(key).map(|live| live.tries.not_before);

@@ -1,6 +1,7 @@
 //! What becomes of runs, from a job's folder to its plugins.
 #![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
 
+mod agenda;
 mod fetching;
 mod hand;
 mod retention;

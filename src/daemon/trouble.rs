@@ -41,6 +41,8 @@ pub(super) enum Place {
     Jobs,
     /// The last slot of a job.
     Slot(JobName),
+    /// What is told of what is tried again.
+    Agenda,
 }
 
 impl Place {
@@ -48,6 +50,7 @@ impl Place {
     fn key(&self) -> &'static str {
         match self {
             Place::Spool | Place::Folder(_) | Place::Entry(..) => "folder",
+            Place::Agenda => "file",
             Place::Run(_) => "run",
             Place::Jobs | Place::Slot(_) => "job",
         }
@@ -63,6 +66,7 @@ impl fmt::Display for Place {
             Place::Run(run) => run.fmt(f),
             Place::Jobs => f.write_str("all"),
             Place::Slot(job) => job.fmt(f),
+            Place::Agenda => f.write_str(".agenda"),
         }
     }
 }
@@ -158,7 +162,7 @@ impl Engine {
             Place::Run(run) => [Family::Action, Family::Command]
                 .into_iter()
                 .any(|family| index.get(&(family, run.clone())).is_some()),
-            Place::Spool | Place::Folder(_) | Place::Jobs | Place::Slot(_) => true,
+            Place::Spool | Place::Folder(_) | Place::Jobs | Place::Slot(_) | Place::Agenda => true,
         });
     }
 
@@ -168,8 +172,8 @@ impl Engine {
         self.gate.open();
         for key in self.index.keys() {
             if let Some(tries) = self.index.tries(&key) {
-                tries.not_before = Timestamp::MIN;
-                tries.plugins.values_mut().for_each(|plugin| plugin.not_before = Timestamp::MIN);
+                tries.not_before = now;
+                tries.plugins.values_mut().for_each(|plugin| plugin.not_before = now);
             }
             self.index.schedule(&key, Some(now));
         }

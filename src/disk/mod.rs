@@ -14,7 +14,8 @@
 //! half-written file. What changes in content while it moves is created under
 //! the new name first and unlinked under the old one afterwards, so that a crash
 //! leaves one too many and never one too few.
-//! What is only for others to read, and may be lost, is made by [`publish()`].
+//! What is only for others to read, and may be lost, is made by [`publish()`], or by
+//! [`Disk::publish`] if it is private.
 //!
 //! **Failure.** Every error names the path and what was being done with it.
 //! After a failed fsync the temporary is given up: a second fsync of the same
@@ -170,6 +171,17 @@ impl Disk {
             self.sync_folder(parent)?;
         }
         self.fs.unlink(path).context("remove", path)
+    }
+
+    /// Replaces a file, or makes it, as [`publish()`] does: it is whole at every moment, and need not
+    /// outlive a crash. Only its owner can read it.
+    pub(crate) fn publish(&self, path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+        let (temporary, mut file) = self.begin_temporary()?;
+        let written = file.append(bytes).and_then(|()| self.fs.replace(&temporary, path));
+        if written.is_err() {
+            self.abandon(&temporary);
+        }
+        written.context("write", path)
     }
 
     /// Makes a folder, private to its owner, durably; that it exists already is no error.

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
+use crate::chain::escape;
 use crate::names::RunId;
 
 /// The two halves of a run's life.
@@ -30,7 +33,8 @@ impl Family {
 }
 
 /// A state: the folder that says what is to be done next with a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "&'static str")]
 pub(crate) enum Folder {
     /// Is to be sent.
     New,
@@ -109,6 +113,21 @@ impl fmt::Display for Folder {
     }
 }
 
+impl From<Folder> for &'static str {
+    fn from(folder: Folder) -> &'static str {
+        folder.path()
+    }
+}
+
+impl TryFrom<String> for Folder {
+    type Error = String;
+
+    fn try_from(path: String) -> Result<Folder, String> {
+        let found = Folder::ALL.into_iter().find(|folder| folder.path() == path);
+        found.ok_or_else(|| format!("there is no folder {}", escape(&path)))
+    }
+}
+
 /// Where the parts of a spool are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Layout(PathBuf);
@@ -147,6 +166,11 @@ impl Layout {
     /// Returns the file that a runner holds locked for life.
     pub(crate) fn lock(&self) -> PathBuf {
         self.0.join(".lock")
+    }
+
+    /// Returns the file that tells what a runner tries again, and when.
+    pub(crate) fn agenda(&self) -> PathBuf {
+        self.0.join(".agenda")
     }
 
     /// Returns the folder of the spool that an event's path lies in, with the name there.

@@ -45,9 +45,14 @@
 //! | Finished: returned → command/done | create and unlink, or one rename if nothing changes | both, or one of the two | as Accepted; a rename that was lost is made again |
 //! | burial: → invalid | 1 create of the reason; 2 rename of the file | between: a reason without a file | the file is judged again, and finds its reason there |
 //!
+//! Beside the folders are names that begin with a dot: `.tmp`, what is being written; `.slots`, the
+//! last slot of each job; `.lock`, held by the runner; [`.agenda`](agenda), what it tries again and when,
+//! for others to read.
+//!
 //! At start the folders are fsynced before anything in them is believed: what a
 //! process that died had renamed can be seen, and could still be lost.
 
+pub(crate) mod agenda;
 mod arrivals;
 mod doubles;
 pub(crate) mod edges;
@@ -69,6 +74,7 @@ use std::sync::Arc;
 
 use slog::{Logger, o, warn};
 
+pub(crate) use agenda::{Again, Agenda, Attempt};
 pub(crate) use edges::Edge;
 pub(crate) use folder::{Family, Folder, Layout};
 pub(crate) use look::{Run, Seen, run_id};
@@ -161,6 +167,12 @@ pub(crate) enum SpoolError {
         from: Folder,
         /// The way.
         edge: Edge,
+    },
+    /// What is tried again cannot be written as JSON: a fault of the program.
+    #[error("cannot write what is tried again as JSON")]
+    Agenda {
+        /// Why.
+        source: serde_json::Error,
     },
     /// A record cannot be written as JSON: a fault of the program.
     #[error("cannot write {id} as JSON")]

@@ -17,8 +17,8 @@ use crate::names::RunId;
 /// What can be read of a spool.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View<'a> {
-    layout: &'a Layout,
-    disk: &'a Disk,
+    pub(super) layout: &'a Layout,
+    pub(super) disk: &'a Disk,
     owner: u32,
 }
 

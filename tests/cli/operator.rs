@@ -56,6 +56,52 @@ fn status_tells_what_waits_for_what() {
 }
 
 #[test]
+fn what_was_given_up_needs_a_person_until_it_is_retried_or_removed() {
+    let home = Home::installed();
+    let id = good_id(&home.with_config(&["trigger", "setuid"]));
+    let mut record: serde_json::Value =
+        serde_json::from_str(&home.read(&format!("runner/spool/action/new/{id}.json"))).unwrap();
+    let report = |exit| -> serde_json::Value {
+        let said = home.with_config(&["status", "--json"]);
+        assert_eq!(said.exit, exit, "{said:?}");
+        serde_json::from_str(&said.out).unwrap()
+    };
+    let summary = serde_json::json!({"sent": 2, "answered": 2});
+    record["collected"] = "2026-01-01T00:00:00Z".into();
+    for (id, job, state, summary) in [
+        // Later runs of the job went well, and the other job is gone.
+        ("setuid.20260101T000000Z", "setuid", "givenup", &summary),
+        ("setuid.20260102T000000Z", "setuid", "delivered", &summary),
+        ("gone.20260101T120000Z", "gone", "owed", &serde_json::Value::Null),
+    ] {
+        (record["id"], record["name"]) = (id.into(), job.into());
+        record["slot"] = "2026-01-01T00:00:00Z".into();
+        record["plugins"] = serde_json::json!([{"plugin": "report.sh", "state": state}]);
+        record["summary"] = summary.clone();
+        home.write(&format!("runner/spool/command/done/{id}.json"), &record.to_string());
+    }
+    let told = report(1);
+    let given_up = serde_json::json!([
+        {"run": "gone.20260101T120000Z", "results": true, "plugins": []},
+        {"run": "setuid.20260101T000000Z", "results": false, "plugins": ["report.sh"]},
+    ]);
+    assert_eq!(told["given_up"], given_up);
+    let attention = told["attention"][0].as_str().unwrap();
+    let named =
+        "2 finished runs were given up: gone.20260101T120000Z, setuid.20260101T000000Z; `mig-";
+    assert!(attention.contains(named) && told["attention"][1].is_null(), "{told}");
+    let page = home.with_config(&["status"]).out;
+    assert!(page.contains("`mig-runner retry"), "{page}");
+    assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
+
+    good(home.with_config(&["retry", "gone.20260101T120000Z"]));
+    assert_eq!(report(1)["given_up"].as_array().unwrap().len(), 1);
+    std::fs::remove_file(home.path("runner/spool/command/done/setuid.20260101T000000Z.json"))
+        .unwrap();
+    assert_eq!(report(0)["given_up"], serde_json::json!([]));
+}
+
+#[test]
 fn check_tells_every_fault_by_the_file_that_has_it() {
     let home = Home::installed();
     let said = home.with_config(&["check", "--offline"]);

@@ -3,10 +3,15 @@
 #![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Output;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
 
 use super::{NEVER, NOTE};
 use crate::rig::key::Key;
-use crate::rig::{Rig, wait_until, write};
+use crate::rig::{Rig, wait, wait_until, write};
 
 /// The exit status that says that somebody else holds the spool.
 const LOCKED: i32 = 75;
@@ -111,4 +116,95 @@ fn a_plugin_that_fails_is_tried_again_and_holds_up_no_other() {
     assert_eq!(attempts[0], "1", "{notes}");
     let done = rig.wait_in("command/done", &run);
     assert_eq!(done["error"], serde_json::Value::Null, "{done}");
+}
+
+/// Runs `status` with these arguments; nothing that fails for a while needs a person.
+fn status(rig: &Rig, arguments: &[&str]) -> String {
+    let command = [&["status"], arguments].concat();
+    let Output { status, stdout, stderr } =
+        rig.mig_runner("runner.cfg", &command).output().unwrap();
+    assert!(status.success(), "{status}: {}", String::from_utf8_lossy(&stderr));
+    String::from_utf8(stdout).unwrap()
+}
+
+#[test]
+fn status_tells_what_is_tried_again_and_when() {
+    let mut rig = Rig::new();
+    rig.plugin("fails", "echo not today; test -e mended");
+    rig.plugin("note", NOTE);
+    rig.job("job", &format!("{NEVER}\nexpiry = 2s\nplugin = note\nplugin = fails"));
+    let agenda = rig.home("spool/.agenda");
+    let runner = rig.runner();
+    assert!(!agenda.exists());
+    let owed = rig.trigger("job");
+    runner.wait_said_times(2, "plugin ended", &[("run", &owed), ("plugin", "fails")]);
+    rig.kill_platform();
+    let unsent = rig.trigger("job");
+    let entry_of = |report: &Value, run: &str| -> Value {
+        let waiting = report["waiting"].as_array().unwrap();
+        waiting.iter().find(|entry| entry["name"] == run).cloned().unwrap_or_default()
+    };
+    let report = wait("what is tried again", || {
+        let report: Value = serde_json::from_str(&status(&rig, &["--json"])).unwrap();
+        (report["api"].is_object() && entry_of(&report, &owed)["failures"].is_u64())
+            .then_some(report)
+    });
+    assert!(report["api"]["failures"].as_u64().unwrap() >= 1, "{report:#}");
+    let sent_again = entry_of(&report, &unsent);
+    assert_eq!(sent_again["next_attempt"], report["api"]["next_attempt"], "{report:#}");
+    assert!(sent_again["why"].as_str().unwrap().contains("cannot connect"), "{report:#}");
+    let given_again = entry_of(&report, &owed);
+    let plugin = &given_again["plugins"][0];
+    assert_eq!((&plugin["plugin"], &given_again["plugins"][1]), (&json!("fails"), &Value::Null));
+    assert_eq!(plugin["failures"], given_again["failures"], "{report:#}");
+    let next = plugin["next_attempt"].as_str().unwrap();
+    assert!(next.len() == "2026-11-22T12:00:05Z".len() && next.ends_with('Z'), "{next}");
+    assert_eq!(agenda.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+
+    let page = status(&rig, &[]);
+    let words = page.split_whitespace().collect::<Vec<_>>().join(" ");
+    for text in [
+        "Not over The API or the key does not serve: tried ",
+        "; waits for the API, which is tried again ",
+        "not today; fails tried ",
+    ] {
+        assert!(words.contains(text), "no {text:?} in {page}");
+    }
+    assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
+
+    rig.start_platform();
+    write(&rig.home("plugins/mended"), "");
+    for run in [&unsent, &owed] {
+        rig.wait_done(run);
+    }
+    wait_until("nothing to be tried again", || !agenda.exists());
+    assert!(!status(&rig, &[]).contains("does not serve"));
+    // What somebody else puts there says nothing, and harms nothing.
+    write(&agenda, "{");
+    let page = status(&rig, &[]);
+    assert!(page.contains("  When what failed is tried again is not known: "), "{page}");
+    runner.stop(Signal::TERM);
+}
+
+#[test]
+fn nobody_tries_again_what_a_runner_leaves_until_one_starts() {
+    let mut rig = Rig::new();
+    rig.job("job", &format!("{NEVER}\nexpiry = 2s"));
+    rig.kill_platform();
+    let agenda = rig.home("spool/.agenda");
+    let told = |runs: &Rig| status(runs, &[]).contains("does not serve: tried");
+    for is_killed in [true, false] {
+        let runner = rig.runner();
+        rig.trigger("job");
+        wait_until("an API that is tried again", || told(&rig));
+        if is_killed {
+            runner.kill();
+            assert!(agenda.exists());
+        } else {
+            runner.stop(Signal::TERM);
+            assert!(!agenda.exists());
+        }
+        let page = status(&rig, &[]);
+        assert!(!told(&rig) && page.contains("\nWhat waits goes on when one starts.\n"), "{page}");
+    }
 }

@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Failure;
-use super::report::path;
 use crate::action::Summary;
 use crate::cli::next::in_zone;
 use crate::cli::outcome;
@@ -36,7 +35,6 @@ pub(super) struct Last {
     /// Its slot, in the job's zone.
     pub(super) slot: String,
     /// Where it is.
-    #[serde(serialize_with = "path")]
     pub(super) folder: Folder,
     /// How it stands, in words.
     pub(super) outcome: &'static str,
@@ -88,14 +86,18 @@ impl JobReport {
         };
         let mut given_up = Vec::new();
         if last.summary.is_none() {
-            given_up.push(format!("job {}: the results of {} were given up", self.name, last.run));
+            given_up.push(format!("the results of {} were given up", last.run));
         }
         for delivery in last.plugins.iter().filter(|d| d.state == DeliveryState::GivenUp) {
-            let plugin = &delivery.plugin;
-            given_up
-                .push(format!("job {}: plugin {plugin} was given up for {}", self.name, last.run));
+            given_up.push(format!("plugin {} was given up for {}", delivery.plugin, last.run));
         }
-        given_up
+        let told = given_up.into_iter().map(|what| {
+            format!(
+                "job {}: {what}; `mig-runner retry` it, or remove it from command/done",
+                self.name
+            )
+        });
+        told.collect()
     }
 }
 

@@ -2,9 +2,12 @@
 //!
 //! Read without the lock, with or without a runner. Of the folders of what is over
 //! only the names are read, however many there are; of each job the record of the
-//! last run.
+//! last run, and of what is finished the newest, to find what was given up. When
+//! something is tried again only a runner that works can tell.
 
+mod attempts;
 mod entries;
+mod given_up;
 mod job;
 mod page;
 mod report;

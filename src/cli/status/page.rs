@@ -1,5 +1,6 @@
 //! The page that `status` shows to people, at most 80 columns wide where words allow it.
 
+use super::attempts::tried;
 use super::job::{JobReport, Last};
 use super::report::Report;
 use crate::chain::excerpt;
@@ -41,17 +42,7 @@ pub(super) fn lines(report: &Report) -> Vec<(Style, String)> {
         };
         page.add([format!("  {:<16} {:>6}{oldest}", folder.folder.path(), folder.entries)]);
     }
-    if !report.waiting.is_empty() {
-        page.section(Style::Title, "Not over");
-        for entry in report.waiting.iter().take(WAITING_MAX) {
-            page.add([format!("  {}  {}", entry.folder, entry.name)]);
-            page.add(wrapped(&excerpt(&entry.why, WHY_BYTES_MAX), "      ", "      "));
-        }
-        let more = report.more + report.waiting.len().saturating_sub(WAITING_MAX);
-        if more > 0 {
-            page.add([format!("  and {more} more")]);
-        }
-    }
+    page.not_over(report);
     page.0
 }
 
@@ -62,6 +53,35 @@ impl Page {
 
     fn section(&mut self, style: Style, title: &str) {
         self.0.extend([(Style::Plain, String::new()), (style, title.to_owned())]);
+    }
+
+    fn not_over(&mut self, report: &Report) {
+        let api = report.api.map(|again| {
+            format!("The API or the key does not serve: {}.", tried(again, report.now))
+        });
+        let unknown = report.attempts_unknown.as_ref().map(|why| {
+            let why = excerpt(why, WHY_BYTES_MAX);
+            format!("When what failed is tried again is not known: {why}.")
+        });
+        if report.waiting.is_empty() && api.is_none() && unknown.is_none() {
+            return;
+        }
+        self.section(Style::Title, "Not over");
+        for text in [api, unknown].into_iter().flatten() {
+            self.add(wrapped(&text, "  ", "    "));
+        }
+        for entry in report.waiting.iter().take(WAITING_MAX) {
+            self.add([format!("  {}  {}", entry.folder, entry.name)]);
+            let why = excerpt(&entry.why, WHY_BYTES_MAX).into_owned();
+            let again = entry.attempts.told(report.now);
+            let told: Vec<String> =
+                [why].into_iter().chain(again).filter(|text| !text.is_empty()).collect();
+            self.add(wrapped(&told.join("; "), "      ", "      "));
+        }
+        let more = report.more + report.waiting.len().saturating_sub(WAITING_MAX);
+        if more > 0 {
+            self.add([format!("  and {more} more")]);
+        }
     }
 
     fn head(&mut self, report: &Report) {
@@ -75,6 +95,10 @@ impl Page {
             (None, _) => format!("No runner works in {}.", report.directory),
         };
         self.add(wrapped(&text, "", "  "));
+        let waits = report.waiting.iter().any(|entry| entry.folder.is_active());
+        if report.process.is_none() && waits {
+            self.add(["What waits goes on when one starts.".to_owned()]);
+        }
         if report.config_changed {
             let text = format!(
                 "{} was changed since: the runner goes on with what it was until it is restarted.",

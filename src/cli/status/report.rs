@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
+use super::attempts::Attempts;
 use super::entries::Entries;
+use super::given_up::{self, GivenUp};
 use super::job::JobReport;
 use super::waiting::{self, Waiting};
 use super::{Failure, Hand, Installation};
@@ -15,7 +17,7 @@ use crate::clock::after;
 use crate::daemon::has_room;
 use crate::job::scan::Jobs;
 use crate::names::RunId;
-use crate::spool::Folder;
+use crate::spool::{Again, Folder};
 
 /// How exactly the kernel tells when a process started.
 const START_SPAN: Duration = Duration::from_secs(2);
@@ -42,6 +44,10 @@ pub(super) struct Report {
     pub(super) config_changed: bool,
     /// The runner's directory.
     pub(super) directory: String,
+    /// When the API, the network or the key are tried again, while they do not serve.
+    pub(super) api: Option<Again>,
+    /// Why it is not known what is tried again, if something is.
+    pub(super) attempts_unknown: Option<String>,
     /// What needs a person.
     pub(super) attention: Vec<String>,
     /// The jobs.
@@ -52,13 +58,17 @@ pub(super) struct Report {
     pub(super) waiting: Vec<Waiting>,
     /// How many more there are of these.
     pub(super) more: usize,
+    /// The finished runs of which something was given up, the newest first.
+    pub(super) given_up: Vec<GivenUp>,
+    /// When all this was so.
+    #[serde(skip)]
+    pub(super) now: Timestamp,
 }
 
 /// A folder of the spool.
 #[derive(Debug, Serialize)]
 pub(super) struct FolderReport {
     /// Which.
-    #[serde(serialize_with = "path")]
     pub(super) folder: Folder,
     /// How many entries it has.
     pub(super) entries: usize,
@@ -68,11 +78,6 @@ pub(super) struct FolderReport {
     pub(super) age_s: Option<u64>,
 }
 
-/// Writes a folder by its path.
-pub(super) fn path<S: Serializer>(folder: &Folder, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(folder.path())
-}
-
 impl Report {
     /// Reads the jobs and the spool.
     pub(super) fn read(installation: &Installation, now: Timestamp) -> Result<Report, Failure> {
@@ -80,8 +85,8 @@ impl Report {
         let mut jobs = installation.jobs(machine_zone().0)?;
         // What changed is of no interest: nothing was known before.
         drop(jobs.look(now)?);
-        let mut report = Report::of(&hand, &jobs, now)?;
         let process = hand.disk.holder(&hand.layout.lock())?;
+        let mut report = Report::of(&hand, &jobs, Attempts::read(&hand, process), now)?;
         let since = process.and_then(|process| hand.disk.started(process));
         let changed = installation.changed()?;
         report.config_changed = match (since, changed) {
@@ -103,7 +108,12 @@ impl Report {
     }
 
     /// Reads what the spool and the jobs tell.
-    pub(super) fn of(hand: &Hand<'_>, jobs: &Jobs, now: Timestamp) -> Result<Report, Failure> {
+    pub(super) fn of(
+        hand: &Hand<'_>,
+        jobs: &Jobs,
+        attempts: Attempts,
+        now: Timestamp,
+    ) -> Result<Report, Failure> {
         let mut attention = Vec::new();
         for rejection in jobs.rejections() {
             attention.extend(
@@ -119,6 +129,8 @@ impl Report {
             attention.extend(report.attention());
             reports.push(report);
         }
+        let given_up = given_up::read(&entries, &hand.view())?;
+        attention.extend(given_up::attention(&given_up, &reports));
         let dead = entries.count(Folder::Invalid);
         if dead > 0 {
             let noun = if dead == 1 { "dead letter" } else { "dead letters" };
@@ -127,7 +139,7 @@ impl Report {
         }
         let paused: BTreeMap<&str, bool> =
             jobs.iter().map(|job| (job.name.as_str(), job.config.paused)).collect();
-        let (waiting, more) = waiting::read(&entries, hand, &paused)?;
+        let (waiting, more) = waiting::read(&entries, hand, &paused, &attempts)?;
         Ok(Report {
             process: None,
             since: None,
@@ -135,11 +147,15 @@ impl Report {
             config: String::new(),
             config_changed: false,
             directory: String::new(),
+            api: attempts.api,
+            attempts_unknown: attempts.unknown,
             attention,
             jobs: reports,
             spool: entries.0.iter().map(|listing| listing.report(now)).collect(),
             waiting,
             more,
+            given_up,
+            now,
         })
     }
 }

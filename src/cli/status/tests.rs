@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+use super::attempts::Attempts;
+use super::given_up::RECORDS_MAX;
 use super::*;
 use crate::disk::counting::CountingFs;
 use crate::disk::{Disk, HAND_PREFIX, guard};
@@ -14,13 +16,13 @@ use crate::spool::testing::{record, spool};
 use crate::spool::{Folder, Layout};
 
 #[test]
-fn of_what_is_over_only_the_last_run_of_each_job_is_read() {
-    const RUNS: usize = 500;
+fn of_what_is_over_the_last_run_of_each_job_and_the_newest_finished_are_read() {
+    const RUNS: usize = RECORDS_MAX + 100;
     let (folder, spool) = spool();
     let layout = Layout::new(folder.path().join("spool"));
     for number in 0..RUNS {
-        let (hour, minute) = (number / 60, number % 60);
-        let record = record(&format!("job.20261122T{hour:02}{minute:02}00Z"));
+        let (hour, minute, second) = (number / 3600, number / 60 % 60, number % 60);
+        let record = record(&format!("job.20261122T{hour:02}{minute:02}{second:02}Z"));
         let bytes = record.to_bytes().unwrap();
         for over in [Folder::ActionDone, Folder::CommandDone] {
             std::fs::write(layout.run(over, &record.id), &bytes).unwrap();
@@ -40,13 +42,13 @@ fn of_what_is_over_only_the_last_run_of_each_job_is_read() {
     drop(jobs.look(now).unwrap());
     fs.reset();
     let hand = Hand { layout: &layout, disk, owner: guard::user() };
-    let report = Report::of(&hand, &jobs, now).unwrap();
+    let report = Report::of(&hand, &jobs, Attempts::default(), now).unwrap();
     assert_eq!(report.jobs.len(), 1, "{:?}", report.attention);
     let last = report.jobs[0].last.as_ref().unwrap();
-    assert_eq!(last.run.as_str(), "job.20261122T081900Z");
+    assert_eq!(last.run.as_str(), "job.20261122T003459Z");
     assert_eq!(report.spool.iter().map(|folder| folder.entries).sum::<usize>(), 2 * RUNS);
     let oldest = report.spool[2].oldest.as_ref().unwrap();
     assert_eq!(oldest.as_str(), "job.20261122T000000Z");
-    assert_eq!(fs.reads(), 1);
-    assert!(fs.metas() < 20, "{}", fs.metas());
+    assert_eq!(fs.reads(), RECORDS_MAX + 1);
+    assert!(fs.metas() < RECORDS_MAX + 20, "{}", fs.metas());
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::attempts::{Attempts, Need, RunAttempts};
 use super::entries::{Entries, Listing};
-use super::report::path;
 use super::{Failure, Hand};
-use crate::spool::{DeliveryState, Fate, Folder, Record};
+use crate::spool::{DeliveryState, Fate, Folder, Record, Run};
 
 /// How many records of a folder are read, the oldest first.
 const RECORDS_MAX: usize = 1000;
@@ -16,20 +16,23 @@ const RECORDS_MAX: usize = 1000;
 #[derive(Debug, Serialize)]
 pub(super) struct Waiting {
     /// Where it is.
-    #[serde(serialize_with = "path")]
     pub(super) folder: Folder,
     /// The run, or the name of a file that is none.
     pub(super) name: String,
     /// Why it is there.
     pub(super) why: String,
+    /// When what failed is tried again.
+    #[serde(flatten)]
+    pub(super) attempts: RunAttempts,
 }
 
 /// Returns what is not over with the reason, and how many more there are; `paused` has each job
-/// that there is.
+/// that there is, and `attempts` what is tried again.
 pub(super) fn read(
     entries: &Entries,
     hand: &Hand<'_>,
     paused: &BTreeMap<&str, bool>,
+    attempts: &Attempts,
 ) -> Result<(Vec<Waiting>, usize), Failure> {
     let (view, mut waiting, mut more) = (hand.view(), Vec::new(), 0);
     for Listing { folder, runs, others } in &entries.0 {
@@ -39,17 +42,19 @@ pub(super) fn read(
         }
         more += runs.len().saturating_sub(RECORDS_MAX);
         for id in runs.iter().take(RECORDS_MAX) {
-            let why = match view.take(folder, id)? {
-                Some(run) => why(folder, run.record(), paused).or_else(|| hand.reason(id)),
-                // Moved on, or no record.
-                None => hand.reason(id),
-            };
-            let why = why.unwrap_or_default();
-            waiting.push(Waiting { folder, name: id.to_string(), why });
+            let run = view.take(folder, id)?;
+            // One that is none has moved on, or is no record.
+            let record = run.as_ref().map(Run::record);
+            let why = record.and_then(|record| why(folder, record, paused));
+            let why = why.or_else(|| hand.reason(id)).unwrap_or_default();
+            let need = record.map_or(Need::Nothing, |record| need(folder, record, paused));
+            let attempts = attempts.of_run(folder, id, need);
+            waiting.push(Waiting { folder, name: id.to_string(), why, attempts });
         }
         for name in others {
             let why = "a file that is no run".to_owned();
-            waiting.push(Waiting { folder, name: name.clone(), why });
+            let attempts = RunAttempts::default();
+            waiting.push(Waiting { folder, name: name.clone(), why, attempts });
         }
     }
     Ok((waiting, more))
@@ -79,6 +84,23 @@ fn why(folder: Folder, record: &Record, paused: &BTreeMap<&str, bool>) -> Option
         Some(trouble) => format!("{waits}; last: {trouble}"),
         None => waits,
     })
+}
+
+/// Returns what a run needs for its next attempt.
+fn need(folder: Folder, record: &Record, paused: &BTreeMap<&str, bool>) -> Need {
+    match folder {
+        Folder::New if record.request.fate == Fate::Unknown => Need::Api,
+        Folder::New => match record.job().map(|job| paused.get(job.as_str())) {
+            Some(Some(true) | None) => Need::Person,
+            Some(Some(false)) | None => Need::Api,
+        },
+        Folder::Ready | Folder::CommandInflight => Need::Api,
+        Folder::ActionInflight
+        | Folder::Returned
+        | Folder::Invalid
+        | Folder::ActionDone
+        | Folder::CommandDone => Need::Nothing,
+    }
 }
 
 /// Returns what a run waits for that was not accepted yet.

@@ -175,6 +175,18 @@ impl Rig {
         self.engine = None;
     }
 
+    /// Lets the engine tell what it tries again; returns when there may be more to tell.
+    pub(crate) fn tell(&mut self) -> Option<Timestamp> {
+        use crate::clock::Clock;
+        let now = self.clock.now();
+        self.engine.as_mut().unwrap().0.tell_agenda(now)
+    }
+
+    /// Lets the engine end in order.
+    pub(crate) fn stop(&mut self) {
+        self.engine.take().unwrap().0.withdraw_agenda();
+    }
+
     /// Sets the clock of a machine on which no engine runs.
     pub(crate) fn clock_to(&self, now: &str) {
         self.clock.set(now.parse().unwrap());
