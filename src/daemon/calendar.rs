@@ -215,6 +215,11 @@ impl Calendar {
         self.jobs.folders()
     }
 
+    /// Tells whether there is such a folder.
+    pub(crate) fn has_folder(&self, name: &std::ffi::OsStr) -> bool {
+        self.jobs.has_folder(name)
+    }
+
     /// Returns a job's last slot.
     pub(crate) fn last_slot(&self, job: &JobName) -> Option<Timestamp> {
         self.plans.get(job).map(|slots| slots.stamp.slot)

@@ -94,7 +94,7 @@ impl Engine {
         match looked {
             Ok(changes) => {
                 self.troubles.over(&Place::Jobs);
-                self.follow_changes(&changes, now);
+                self.follow_changes(&changes, path, now);
             }
             Err(error) => {
                 self.troubled("cannot look at the jobs", Place::Jobs, &SpoolError::from(error));
@@ -107,11 +107,12 @@ impl Engine {
         let changes = self.parts.calendar.look_at_bad(&self.parts.spool, now, &self.parts.log);
         // It is asked at every turn: to compare what is watched then would cost too much.
         if !changes.is_empty() {
-            self.follow_changes(&changes, now);
+            self.follow_changes(&changes, None, now);
         }
     }
 
-    fn follow_changes(&mut self, changes: &[Change], now: Timestamp) {
+    /// Follows what a look at the jobs, or at the one that a path leads into, has found.
+    fn follow_changes(&mut self, changes: &[Change], path: Option<&Path>, now: Timestamp) {
         for change in changes {
             match change {
                 Change::Removed(job) | Change::Broken { old: Some(job), .. } => {
@@ -128,7 +129,7 @@ impl Engine {
             self.wake_new(now);
         }
         // What changed between the look and the watch was told by nobody.
-        for folder in self.watch_jobs() {
+        for folder in self.watch_jobs(path) {
             self.look_at_jobs(Some(&folder), now);
         }
     }

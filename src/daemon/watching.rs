@@ -53,27 +53,42 @@ impl Engine {
             }
         }
         // Whoever watches everything again looks at everything afterwards.
-        let _jobs = self.watch_jobs();
+        let _jobs = self.watch_jobs(None);
     }
 
-    /// Watches the folders of all jobs, also of those that are not complete yet; returns those that
-    /// were not watched before.
-    pub(super) fn watch_jobs(&mut self) -> Vec<PathBuf> {
+    /// Watches the folders of all jobs, or of the one that a path leads into, also of those that are
+    /// not complete yet; returns those that were not watched before.
+    pub(super) fn watch_jobs(&mut self, path: Option<&Path>) -> Vec<PathBuf> {
         if self.watches.watcher.is_none() {
             return Vec::new();
         }
         let runners = self.runners();
-        let folders: BTreeSet<PathBuf> =
-            self.parts.calendar.folders().map(|name| runners.join(name)).collect();
-        for gone in self.watches.jobs.difference(&folders) {
-            if let Some(watcher) = &mut self.watches.watcher {
-                watcher.unwatch(gone);
+        let below = match path.map(|path| path.strip_prefix(&runners)) {
+            Some(Err(_)) => return Vec::new(),
+            Some(Ok(below)) => below.components().next(),
+            None => None,
+        };
+        let folders = match below {
+            // Where one of ten thousand has changed, the others need not be compared.
+            Some(name) => BTreeSet::from([runners.join(name)]),
+            None => {
+                let there = self.parts.calendar.folders().map(|name| runners.join(name));
+                there.chain(self.watches.jobs.iter().cloned()).collect()
             }
-        }
-        let new: Vec<PathBuf> = folders.difference(&self.watches.jobs).cloned().collect();
-        self.watches.jobs = folders;
-        for folder in &new {
-            self.watch_folder(folder);
+        };
+        let mut new = Vec::new();
+        for folder in folders {
+            let name = folder.file_name().unwrap_or_default();
+            if self.parts.calendar.has_folder(name) {
+                if self.watches.jobs.insert(folder.clone()) {
+                    self.watch_folder(&folder);
+                    new.push(folder);
+                }
+            } else if self.watches.jobs.remove(&folder)
+                && let Some(watcher) = &mut self.watches.watcher
+            {
+                watcher.unwatch(&folder);
+            }
         }
         new
     }
@@ -105,7 +120,7 @@ impl Engine {
         let now = self.parts.clock.now();
         self.compare_clock(now).map_err(SpoolError::from)?;
         self.parts.calendar.begin(&self.parts.spool, now, &self.parts.log)?;
-        for folder in self.watch_jobs() {
+        for folder in self.watch_jobs(None) {
             self.look_at_jobs(Some(&folder), now);
         }
         for job in self.parts.calendar.names() {

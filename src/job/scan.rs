@@ -93,6 +93,11 @@ impl Jobs {
         self.states.keys().map(OsString::as_os_str)
     }
 
+    /// Tells whether a folder of this name was found, good or bad.
+    pub(crate) fn has_folder(&self, name: &OsStr) -> bool {
+        self.states.contains_key(name)
+    }
+
     /// Returns what is wrong with bad folders, by name, also what is not reported yet.
     pub(crate) fn rejections(&self) -> impl Iterator<Item = &Arc<Rejection>> {
         self.states.values().filter_map(State::rejection)
