@@ -4,6 +4,7 @@
 //! log says so once.
 
 use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 
@@ -20,7 +21,8 @@ use crate::watch::{WatchError, Watcher};
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
     watcher: Option<Watcher>,
-    jobs: BTreeSet<PathBuf>,
+    /// The names of the jobs' folders that are watched.
+    jobs: BTreeSet<OsString>,
     /// It was told that there are no more watches to be had.
     told: bool,
 }
@@ -47,9 +49,10 @@ impl Engine {
         for folder in folders {
             self.watch_folder(&folder);
         }
-        for folder in std::mem::take(&mut self.watches.jobs) {
+        let runners = self.runners();
+        for name in std::mem::take(&mut self.watches.jobs) {
             if let Some(watcher) = &mut self.watches.watcher {
-                watcher.unwatch(&folder);
+                watcher.unwatch(&runners.join(name));
             }
         }
         // Whoever watches everything again looks at everything afterwards.
@@ -68,23 +71,23 @@ impl Engine {
             Some(Ok(below)) => below.components().next(),
             None => None,
         };
-        let folders = match below {
+        let names = match below {
             // Where one of ten thousand has changed, the others need not be compared.
-            Some(name) => BTreeSet::from([runners.join(name)]),
+            Some(name) => BTreeSet::from([name.as_os_str().to_owned()]),
             None => {
-                let there = self.parts.calendar.folders().map(|name| runners.join(name));
+                let there = self.parts.calendar.folders().map(OsStr::to_owned);
                 there.chain(self.watches.jobs.iter().cloned()).collect()
             }
         };
         let mut new = Vec::new();
-        for folder in folders {
-            let name = folder.file_name().unwrap_or_default();
-            if self.parts.calendar.has_folder(name) {
-                if self.watches.jobs.insert(folder.clone()) {
+        for name in names {
+            let folder = runners.join(&name);
+            if self.parts.calendar.has_folder(&name) {
+                if self.watches.jobs.insert(name) {
                     self.watch_folder(&folder);
                     new.push(folder);
                 }
-            } else if self.watches.jobs.remove(&folder)
+            } else if self.watches.jobs.remove(&name)
                 && let Some(watcher) = &mut self.watches.watcher
             {
                 watcher.unwatch(&folder);
