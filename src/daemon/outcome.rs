@@ -275,7 +275,7 @@ impl Engine {
     fn log_plugin(&self, key: &Key, plugin: &str, ended: &Ended) {
         let took = u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX);
         info!(self.parts.log, "plugin ended"; "run" => %key.1, "plugin" => plugin,
-            "outcome" => ?ended.outcome, "took_ms" => took);
+            "outcome" => ended.outcome.word(), "took_ms" => took);
         for line in ended.output.lines() {
             info!(self.parts.log, "plugin output"; "run" => %key.1, "plugin" => plugin,
                 "line" => excerpt(line, LINE_BYTES_MAX).as_ref());
