@@ -65,6 +65,14 @@ pub(crate) enum Failure {
         /// The configuration that names it.
         config: PathBuf,
     },
+    /// There is something else in the place of the runner's directory.
+    #[error("the runner's directory {} is no folder: correct `directory` in {}", path.display(), config.display())]
+    NotDirectory {
+        /// What is there.
+        path: PathBuf,
+        /// The configuration that names it.
+        config: PathBuf,
+    },
     /// There is no spool yet.
     #[error("there is no spool at {}: it is made when the runner first starts", path.display())]
     NoSpool {
@@ -299,6 +307,7 @@ impl Failure {
             | Failure::NoHome
             | Failure::NoGnupgHome { .. }
             | Failure::NoDirectory { .. }
+            | Failure::NotDirectory { .. }
             | Failure::Api(_) => Exit::Config,
             Failure::ConfigFile(error) | Failure::ClientFile(error) => match disk(error) {
                 Exit::Permission => Exit::Permission,
@@ -319,9 +328,11 @@ impl Failure {
             Failure::Log(LogError::File { .. }) => Exit::CannotCreate,
             Failure::Log(LogError::Local { .. }) => Exit::Unavailable,
             Failure::Init(error) => match error {
-                TemplateError::Disk(error) => disk(error),
+                TemplateError::Disk(error) if disk(error) == Exit::Permission => Exit::Permission,
                 TemplateError::Place { .. } => Exit::System,
-                TemplateError::NotEmpty { .. }
+                TemplateError::Disk(_)
+                | TemplateError::NotEmpty { .. }
+                | TemplateError::NotFolder { .. }
                 | TemplateError::Name { .. }
                 | TemplateError::Permissions { .. } => Exit::CannotCreate,
             },

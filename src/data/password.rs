@@ -56,8 +56,8 @@ impl Server {
     }
 
     fn password_in(&self, disk: &Disk, path: PathBuf) -> Result<Option<Secret>, DataError> {
-        if disk.find(&path)?.is_some_and(|meta| meta.mode & 0o077 != 0) {
-            return Err(DataError::Permissions { path });
+        if let Some(meta) = disk.find(&path)? {
+            super::check_private(&path, &meta)?;
         }
         let text = Zeroizing::new(disk.read(&path, FILE_BYTES_MAX)?);
         for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {

@@ -1,13 +1,12 @@
 //! `init`: a platform in an empty folder, and what to do next.
 
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cli::data::DataFailure;
 use crate::cli::failure::Failure;
-use crate::cli::template::TemplateError;
+use crate::cli::template::{self, TemplateError};
 use crate::cli::{env, output};
 use crate::clock::{Clock, SystemClock};
 use crate::data::{Permissions, Server};
@@ -93,14 +92,9 @@ fn lay_out(
         Some((name, file)) => Some((name, disk.read(file, KEY_BYTES_MAX).map_err(Failure::Input)?)),
         None => None,
     };
-    let is_vacant = match disk.list(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
-        listed => listed?.is_empty(),
-    };
-    if !is_vacant {
-        return Err(TemplateError::NotEmpty { path: folder.to_owned() }.into());
+    if !template::is_there(&disk, folder)? {
+        disk.make_folders(folder).map_err(TemplateError::Disk)?;
     }
-    disk.make_folders(folder)?;
     let data = Data::open(&folder.join("data"), server.as_ref())?;
     let file = folder.join("standalone.cfg");
     let text = config(LISTEN, "") + &section.unwrap_or_default();
