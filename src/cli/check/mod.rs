@@ -53,7 +53,6 @@ impl Check {
     /// The configuration cannot be used, or an answer not be written.
     pub(crate) fn run(&self, installation: &Installation) -> Result<Exit, Failure> {
         let mut findings = Findings::default();
-        findings.good(installation.file.display(), "the configuration has no fault");
         outlets(installation, &mut findings);
         folders(installation, &mut findings)?;
         let settings = Some(&installation.config.client);
@@ -131,15 +130,22 @@ fn ask(api: &Client, url: &str, findings: &mut Findings) {
     findings.note(url, "whether the key may send actions shows only when one is sent");
 }
 
-/// Looks at where the log and the metrics go.
+/// Looks at where the log and the metrics go, which is all that can be wrong with the configuration
+/// once it has been read.
 fn outlets(installation: &Installation, findings: &mut Findings) {
     let (of, config) = (installation.file.display(), &installation.config);
-    findings.need(&of, logging::check(&config.logging).map_err(Failure::Log));
-    if let Some(path) = &config.metrics
-        && let Err(error) = check_place(path).context("write", path)
-    {
-        let text = format!("textfile in [metrics]: {}", Chain(&error));
-        findings.fault(&of, Exit::CannotCreate, text);
+    let log = findings.need(&of, logging::check(&config.logging).map_err(Failure::Log));
+    let metrics = match &config.metrics {
+        Some(path) => check_place(path).context("write", path),
+        None => Ok(()),
+    };
+    match metrics {
+        Err(error) => {
+            let text = format!("textfile in [metrics]: {}", Chain(&error));
+            findings.fault(&of, Exit::CannotCreate, text);
+        }
+        Ok(()) if log.is_some() => findings.good(&of, "the configuration has no fault"),
+        Ok(()) => {}
     }
 }
 
