@@ -12,8 +12,11 @@ use std::path::Path;
 
 use super::home::{Home, Said};
 
-/// What may stand for something: the word, and of which characters that is made.
-const WORDS: [(&str, fn(char) -> bool); 5] = [
+/// A word that may stand for something, and what that is made of.
+type Word = (&'static str, fn(char) -> bool);
+
+/// What may stand for something.
+const WORDS: [Word; 5] = [
     ("{key}", |letter| letter.is_ascii_hexdigit()),
     ("{mark}", |letter| letter.is_ascii_lowercase()),
     ("{number}", |letter| letter.is_ascii_digit()),

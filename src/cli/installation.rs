@@ -99,7 +99,8 @@ impl Installation {
         // All paths are those that are there in truth: what is above a link is not checked.
         let directory = match directory.canonicalize() {
             Ok(found) if !found.is_dir() => {
-                return Err(Failure::NotDirectory { path: directory, config: file.to_owned() });
+                let what = ("runner's directory", "directory");
+                return Err(Failure::NotFolder { what, path: directory, config: file.to_owned() });
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(Failure::NoDirectory { path: directory, config: file.to_owned() });
@@ -107,6 +108,10 @@ impl Installation {
             found => found.context("find", &directory)?,
         };
         let spool = spool(&config, &directory)?;
+        if spool.metadata().is_ok_and(|meta| !meta.is_dir()) {
+            let what = ("spool", "spool");
+            return Err(Failure::NotFolder { what, path: spool, config: file.to_owned() });
+        }
         Ok(Installation { file: file.to_owned(), config, directory, layout: Layout::new(spool) })
     }
 

@@ -72,6 +72,11 @@ impl Findings {
         }
     }
 
+    /// Tells whether something was found already.
+    pub(super) fn has(&self, text: &str) -> bool {
+        self.groups.iter().flat_map(|group| &group.found).any(|finding| finding.text == text)
+    }
+
     /// Tells all, and how the program ends.
     pub(super) fn tell(&self, json: bool) -> Result<Exit, Failure> {
         if json {
