@@ -176,7 +176,10 @@ impl Installation {
     /// Returns the failure that there is no job of this name, with those that there are.
     pub(crate) fn no_job(&self, name: &JobName, now: Timestamp) -> Result<Failure, DiskError> {
         let mut jobs = self.jobs(machine_zone().0)?;
-        let _changes = jobs.look(now)?;
+        // A runner that was never started may have no folder of jobs.
+        if self.disk().find(&self.runners())?.is_some() {
+            let _changes = jobs.look(now)?;
+        }
         Ok(Failure::NoJob {
             name: name.to_string(),
             folder: self.runners(),

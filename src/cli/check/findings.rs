@@ -5,6 +5,7 @@ use std::fmt::Display;
 use serde::Serialize;
 
 use crate::cli::failure::Failure;
+use crate::cli::layout::wrapped;
 use crate::cli::output::{self, Style};
 use crate::exit::Exit;
 
@@ -92,12 +93,18 @@ impl Findings {
             for group in &self.groups {
                 output::styled(Style::Title, &group.of)?;
                 for Finding { level, text } in &group.found {
-                    let (style, word) = match level {
-                        Level::Ok => (Style::Plain, "ok   "),
-                        Level::Note => (Style::Plain, "note "),
-                        Level::Fault => (Style::Alarm, "FAULT"),
+                    let word = match level {
+                        Level::Ok => "  ok    ",
+                        Level::Note => "  note  ",
+                        // On one line: what it says to run is there to be copied.
+                        Level::Fault => {
+                            output::styled(Style::Alarm, format!("  FAULT {text}"))?;
+                            continue;
+                        }
                     };
-                    output::styled(style, format!("  {word} {text}"))?;
+                    for line in wrapped(text, word, "        ") {
+                        output::answer(line)?;
+                    }
                 }
             }
         }
