@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use super::home::{Home, Said, names};
 
 /// Every command.
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "run",
     "init",
     "check",
@@ -22,6 +22,7 @@ const COMMANDS: [&str; 11] = [
     "action",
     "results",
     "completions",
+    "try",
 ];
 
 /// Checks that a command failed with one line that has each of `texts`.
@@ -65,16 +66,6 @@ fn help_and_version_need_nothing() {
     // Even with a configuration that is none.
     home.write("bad.cfg", "[");
     good(home.run(&["-c", "bad.cfg", "--help"]));
-}
-
-#[test]
-fn a_wrong_command_line_is_told_and_is_64() {
-    let home = Home::new();
-    fails(&home.run(&["bogus"]), 64, &["bogus"]);
-    fails(&home.run(&["trigger"]), 64, &["required"]);
-    fails(&home.run(&["trigger", "../x"]), 64, &["job name"]);
-    fails(&home.run(&["next", "job", "--cron", "@daily"]), 64, &["--cron"]);
-    fails(&home.run(&["action", "--sign", "x"]), 64, &["required"]);
 }
 
 #[test]

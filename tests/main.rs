@@ -35,6 +35,8 @@ mod rig;
 /// What a service manager hears of the programs, and when it hears no more.
 #[cfg(feature = "standalone")]
 mod service;
+/// What is typed and all that is answered, word by word.
+mod transcripts;
 /// A whole MIG on this host, as a newcomer starts it.
 #[cfg(feature = "standalone")]
 mod trial;

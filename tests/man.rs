@@ -57,11 +57,45 @@ fn every_key_of_the_configuration_is_described_and_no_other() {
     assert_eq!(described(&read("man/runner.cfg.5")), asked);
 }
 
+/// Returns all pages.
+fn pages() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root().join("man")).unwrap();
+    let pages: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    assert!(!pages.is_empty());
+    pages
+}
+
+#[test]
+fn every_page_fits_a_terminal() {
+    for page in pages() {
+        let shown = Command::new("mandoc").arg("-Tutf8").arg(&page).output().unwrap();
+        assert!(shown.status.success(), "{shown:?}");
+        for line in String::from_utf8(shown.stdout).unwrap().lines() {
+            // A letter in bold is typed twice, one underlined over a bar: a letter, a step back, a letter.
+            let columns = line.chars().filter(|letter| *letter != '\u{8}').count()
+                - line.matches('\u{8}').count();
+            assert!(columns <= 80, "{}: {line}", page.display());
+        }
+    }
+}
+
+#[test]
+fn every_page_of_ours_that_is_named_is_there() {
+    for page in pages() {
+        for named in read(&page).lines().filter_map(|line| line.strip_prefix(".Xr ")) {
+            let [name, section, ..] = named.split(' ').collect::<Vec<_>>()[..] else {
+                panic!("{}: .Xr {named}", page.display())
+            };
+            let is_ours = name.starts_with("mig-") || name.ends_with(".cfg");
+            let path = root().join(format!("man/{name}.{section}"));
+            assert!(!is_ours || path.exists(), "{}: {name}({section})", page.display());
+        }
+    }
+}
+
 #[test]
 fn every_page_is_clean() {
-    let pages: Vec<PathBuf> =
-        std::fs::read_dir(root().join("man")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert!(!pages.is_empty());
+    let pages = pages();
     let lint = Command::new("mandoc").args(["-Tlint", "-W", "warning"]).args(&pages).output();
     let lint = lint.expect("mandoc is missing: .ci/packages test installs it");
     assert!(lint.status.success(), "{}", String::from_utf8_lossy(&lint.stdout));

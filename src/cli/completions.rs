@@ -53,8 +53,15 @@ impl Known {
         };
         let name = command.get_name().to_owned();
         let mut script = Vec::new();
-        generate(shell, &mut command, name, &mut script);
-        output::raw(&String::from_utf8_lossy(&script))?;
+        generate(shell, &mut command, &name, &mut script);
+        let mut script = String::from_utf8_lossy(&script).into_owned();
+        if shell == Shell::Bash {
+            // The generator takes the hyphen of a program for the beginning of a subcommand, in the labels
+            // of its cases alone: nothing below the program would be completed.
+            let (label, root) = (name.replace('-', "__subcmd__"), name.replace('-', "__"));
+            script = script.replace(&label, &root);
+        }
+        output::raw(&script)?;
         Ok(Exit::Done)
     }
 }

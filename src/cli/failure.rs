@@ -23,9 +23,7 @@ use super::data::DataFailure;
 use super::standalone::{self, TrialError};
 use super::template::TemplateError;
 #[cfg(feature = "standalone")]
-use crate::standalone::PlatformError;
-#[cfg(feature = "standalone")]
-use crate::standalone::module::RunError;
+use crate::standalone::{PlatformError, module::RunError};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +59,16 @@ pub(crate) enum Failure {
         path.display(), path.display(), config.display())]
     NoDirectory {
         /// The directory.
+        path: PathBuf,
+        /// The configuration that names it.
+        config: PathBuf,
+    },
+    /// There is something else in the place of a folder that the configuration names.
+    #[error("the {} {} is no folder: correct `{}` in {}", what.0, path.display(), what.1, config.display())]
+    NotFolder {
+        /// Which folder, and the key that names it.
+        what: (&'static str, &'static str),
+        /// What is there.
         path: PathBuf,
         /// The configuration that names it.
         config: PathBuf,
@@ -299,11 +307,11 @@ impl Failure {
             | Failure::NoHome
             | Failure::NoGnupgHome { .. }
             | Failure::NoDirectory { .. }
+            | Failure::NotFolder { .. }
             | Failure::Api(_) => Exit::Config,
-            Failure::ConfigFile(error) | Failure::ClientFile(error) => match disk(error) {
-                Exit::Permission => Exit::Permission,
-                _ => Exit::Config,
-            },
+            Failure::ConfigFile(error) | Failure::ClientFile(error) => {
+                unless_forbidden(error, Exit::Config)
+            }
             // What GnuPG itself fails at may pass; the service manager should try again.
             Failure::Key(KeyError::Hung { .. } | KeyError::Engine { .. }) => Exit::Unavailable,
             Failure::Key(_) => Exit::Config,
@@ -316,20 +324,20 @@ impl Failure {
             }
             Failure::Daemon(DaemonError::Signals { .. }) | Failure::System { .. } => Exit::System,
             Failure::Schedule(ScheduleError::MachineZone { .. }) => Exit::System,
-            Failure::Log(LogError::File { .. }) => Exit::CannotCreate,
-            Failure::Log(LogError::Local { .. }) => Exit::Unavailable,
+            Failure::Log(LogError::File { .. }) | Failure::Give { .. } => Exit::CannotCreate,
+            Failure::Log(LogError::Local { .. }) | Failure::NoStandalone { .. } => {
+                Exit::Unavailable
+            }
             Failure::Init(error) => match error {
-                TemplateError::Disk(error) => disk(error),
+                TemplateError::Disk(error) => unless_forbidden(error, Exit::CannotCreate),
                 TemplateError::Place { .. } => Exit::System,
                 TemplateError::NotEmpty { .. }
+                | TemplateError::NotFolder { .. }
                 | TemplateError::Name { .. }
                 | TemplateError::Permissions { .. } => Exit::CannotCreate,
             },
             Failure::Disk(error) => disk(error),
-            Failure::Input(error) => match disk(error) {
-                Exit::Permission => Exit::Permission,
-                _ => Exit::NoInput,
-            },
+            Failure::Input(error) => unless_forbidden(error, Exit::NoInput),
             Failure::NoJob { .. } | Failure::NoSpool { .. } | Failure::NoResults { .. } => {
                 Exit::NoInput
             }
@@ -342,10 +350,8 @@ impl Failure {
                 SignVerdict::RetryLater => Exit::Unavailable,
                 SignVerdict::KeyUnusable => Exit::Config,
             },
-            Failure::Give { .. } => Exit::CannotCreate,
             Failure::Encode(_) => Exit::Software,
             Failure::Output(_) => Exit::Io,
-            Failure::NoStandalone { .. } => Exit::Unavailable,
             #[cfg(feature = "standalone")]
             Failure::NoPlatform { .. } => Exit::Config,
             #[cfg(feature = "data")]
@@ -360,6 +366,11 @@ impl Failure {
             Failure::Explained { source, .. } => source.exit(),
         }
     }
+}
+
+/// Returns how a program ends that needed a file, unless it was not allowed to use it.
+fn unless_forbidden(error: &DiskError, exit: Exit) -> Exit {
+    if disk(error) == Exit::Permission { Exit::Permission } else { exit }
 }
 
 fn spool(error: &SpoolError) -> Exit {

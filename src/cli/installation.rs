@@ -98,13 +98,20 @@ impl Installation {
         let directory = absolute(&config.directory)?;
         // All paths are those that are there in truth: what is above a link is not checked.
         let directory = match directory.canonicalize() {
+            Ok(found) if !found.is_dir() => {
+                let what = ("runner's directory", "directory");
+                return Err(Failure::NotFolder { what, path: directory, config: file.to_owned() });
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let config = file.to_owned();
-                return Err(Failure::NoDirectory { path: directory, config });
+                return Err(Failure::NoDirectory { path: directory, config: file.to_owned() });
             }
             found => found.context("find", &directory)?,
         };
         let spool = spool(&config, &directory)?;
+        if spool.metadata().is_ok_and(|meta| !meta.is_dir()) {
+            let what = ("spool", "spool");
+            return Err(Failure::NotFolder { what, path: spool, config: file.to_owned() });
+        }
         Ok(Installation { file: file.to_owned(), config, directory, layout: Layout::new(spool) })
     }
 
@@ -158,8 +165,22 @@ impl Installation {
         if let Some(rejection) = jobs.rejections().next() {
             return Err(Failure::BadJob { lines: rejection.lines() });
         }
-        let _changes = jobs.look(now)?;
-        Err(Failure::NoJob {
+        Err(self.no_job(name, now)?)
+    }
+
+    /// Tells whether a job of this name is there, usable or not.
+    pub(crate) fn has_job(&self, name: &JobName) -> Result<bool, DiskError> {
+        Ok(self.disk().find(&self.runners().join(name.as_str()))?.is_some())
+    }
+
+    /// Returns the failure that there is no job of this name, with those that there are.
+    pub(crate) fn no_job(&self, name: &JobName, now: Timestamp) -> Result<Failure, DiskError> {
+        let mut jobs = self.jobs(machine_zone().0)?;
+        // A runner that was never started may have no folder of jobs.
+        if self.disk().find(&self.runners())?.is_some() {
+            let _changes = jobs.look(now)?;
+        }
+        Ok(Failure::NoJob {
             name: name.to_string(),
             folder: self.runners(),
             jobs: jobs.iter().map(|job| job.name.to_string()).collect(),

@@ -135,6 +135,15 @@ fn refuse(error: &clap::Error) -> Result<Exit, Failure> {
         output::raw(&text)?;
         return Ok(Exit::Done);
     }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        output::message("a command is missing");
+        let choice = text.lines().skip_while(|line| !line.starts_with("Usage:"));
+        let choice = choice.take_while(|line| *line != "Options:");
+        output::hint(
+            &choice.filter(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>(),
+        );
+        return Ok(Exit::Usage);
+    }
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     output::message(lines.next().unwrap_or_default());

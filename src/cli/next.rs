@@ -20,6 +20,7 @@ const COUNT_MAX: i64 = 100_000;
 /// Show the coming times of a job or of a schedule, one a line
 #[derive(Debug, clap::Args)]
 #[command(
+    override_usage = "mig-runner next [OPTIONS] (JOB | --cron EXPR)",
     after_help = "Example:\n  mig-runner next --cron '30 2 * * 1-5' --timezone Europe/Paris -n 3"
 )]
 pub(crate) struct Next {
@@ -33,11 +34,16 @@ pub(crate) struct Next {
     #[arg(short, value_name = "N", default_value_t = COUNT_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=COUNT_MAX))]
     n: u32,
     /// Times later than this one (RFC 3339) [default: now]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     from: Option<Timestamp>,
     /// The zone, an IANA name [default: the job's or ours]
     #[arg(long, value_name = "ZONE")]
     timezone: Option<String>,
+}
+
+/// Reads a time of the command line.
+fn time(text: &str) -> Result<Timestamp, &'static str> {
+    text.parse().map_err(|_| "write it as 2026-11-22T12:00:00Z or 2026-11-22T13:00:00+01:00")
 }
 
 impl Next {

@@ -10,6 +10,7 @@ use super::hand::Hand;
 use super::installation::Installation;
 use super::output;
 use crate::chain::Chain;
+use crate::clock::{Clock, SystemClock};
 use crate::exit::Exit;
 use crate::names::{JobName, RunId};
 use crate::spool::record::{Content, RECORD_BYTES_MAX, classify};
@@ -17,7 +18,10 @@ use crate::spool::{DeliveryState, Family, Folder, Record, View, run_id};
 
 /// Put runs back into the flow: dead letters, or what was given up
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  mig-runner retry --all --job setuid")]
+#[command(
+    override_usage = "mig-runner retry [OPTIONS] (RUN... | --all [--job JOB])",
+    after_help = "Example:\n  mig-runner retry --all --job setuid"
+)]
 pub(crate) struct Retry {
     /// The runs: ids, or names of files in action/invalid
     #[arg(value_name = "RUN", required_unless_present = "all", conflicts_with = "all")]
@@ -77,6 +81,11 @@ impl Retry {
             moves
         };
         if self.all && moves.is_empty() {
+            if let Some(job) = &self.job
+                && !installation.has_job(job)?
+            {
+                return Err(installation.no_job(job, SystemClock.now())?);
+            }
             output::message("there is nothing to retry");
         }
         for Back { name, from, to, becomes } in moves {

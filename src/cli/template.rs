@@ -74,6 +74,12 @@ pub(crate) enum TemplateError {
         /// The folder.
         path: PathBuf,
     },
+    /// There is something else of that name.
+    #[error("{} is no folder: name a new or an empty one", path.display())]
+    NotFolder {
+        /// What is there.
+        path: PathBuf,
+    },
     /// A configuration cannot hold the name of the folder.
     #[error("{} cannot be written into a configuration: name another folder", path.display())]
     Name {
@@ -124,11 +130,24 @@ pub(crate) fn lay_out(folder: &Path) -> Result<PathBuf, TemplateError> {
 
 /// Makes the folder, or makes sure that it is empty; then it is nobody else's.
 fn make_empty(disk: &Disk, folder: &Path) -> Result<(), TemplateError> {
+    if is_there(disk, folder)? { set_mode(folder, PRIVATE) } else { Ok(disk.make_folders(folder)?) }
+}
+
+/// Tells whether a folder is there already, in which something can be laid out.
+///
+/// # Errors
+/// It holds something, is none, or cannot be looked at.
+pub(crate) fn is_there(disk: &Disk, folder: &Path) -> Result<bool, TemplateError> {
     match disk.list(folder) {
-        Ok(entries) if entries.is_empty() => set_mode(folder, PRIVATE),
+        Ok(entries) if entries.is_empty() => Ok(true),
         Ok(_) => Err(TemplateError::NotEmpty { path: folder.to_owned() }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(disk.make_folders(folder)?),
-        Err(error) => Err(error.into()),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound => Ok(false),
+            io::ErrorKind::NotADirectory => {
+                Err(TemplateError::NotFolder { path: folder.to_owned() })
+            }
+            _ => Err(error.into()),
+        },
     }
 }
 

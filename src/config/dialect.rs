@@ -54,13 +54,42 @@ pub(crate) struct Document {
     pub(crate) entries: Vec<Entry>,
     /// All that cannot be read, in the order of the file.
     pub(crate) faults: Vec<Fault>,
+    left_out: LeftOut,
+}
+
+/// What stands in the file and is in no entry, because of a fault that is told.
+#[derive(Debug, PartialEq, Eq)]
+enum LeftOut {
+    /// Keys without a header that can be read, in lower case.
+    Keys(Vec<String>),
+    /// All of it.
+    Everything,
+}
+
+impl Default for LeftOut {
+    fn default() -> LeftOut {
+        LeftOut::Keys(Vec::new())
+    }
+}
+
+impl Document {
+    /// Tells whether a key may be among those that could not be read.
+    pub(crate) fn may_hide(&self, key: &str) -> bool {
+        match &self.left_out {
+            LeftOut::Keys(keys) => keys.iter().any(|left_out| left_out == key),
+            LeftOut::Everything => true,
+        }
+    }
 }
 
 /// Reads a text; what is wrong with it is in the answer.
 pub(crate) fn read(bytes: &[u8]) -> Document {
     let text = match checked(bytes) {
         Ok(text) => text,
-        Err(fault) => return Document { faults: vec![fault], ..Document::default() },
+        Err(fault) => {
+            let (faults, left_out) = (vec![fault], LeftOut::Everything);
+            return Document { faults, left_out, ..Document::default() };
+        }
     };
     let (items, faults) = scan(text.strip_prefix('\u{feff}').unwrap_or(text));
     let mut gathered = Gathered { faults, ..Gathered::default() };
@@ -95,6 +124,7 @@ struct Gathered {
     values: Vec<(Value, u32)>,
     faults: Vec<Fault>,
     section: Section,
+    left_out: Vec<String>,
 }
 
 /// The section that a key belongs to.
@@ -103,14 +133,16 @@ enum Section {
     #[default]
     None,
     Open,
-    /// Its header has a fault, which is reported; one for each of its keys would not help.
+    /// Its header cannot be read, which is reported; one fault for each of its keys would not help.
+    Broken,
+    /// Its header names a subsection, which is for the reader to judge.
     Skipped,
 }
 
 impl Gathered {
     fn add(&mut self, item: Item) {
         match item {
-            Item::BrokenHeader => self.section = Section::Skipped,
+            Item::BrokenHeader => self.section = Section::Broken,
             Item::Header(header) => {
                 let name = header.name.to_lowercase();
                 let (has_subsection, line) = (header.has_subsection, header.line);
@@ -122,10 +154,14 @@ impl Gathered {
             }
             Item::Variable(variable) => match self.section {
                 Section::Skipped => {}
-                Section::None => self.faults.push(Fault {
-                    line: Some(variable.line),
-                    text: format!("{} stands before any [section]", variable.key),
-                }),
+                Section::Broken => self.left_out.push(variable.key.to_lowercase()),
+                Section::None => {
+                    self.left_out.push(variable.key.to_lowercase());
+                    self.faults.push(Fault {
+                        line: Some(variable.line),
+                        text: format!("{} stands before any [section]", variable.key),
+                    });
+                }
                 Section::Open => {
                     let number = self.values.len();
                     self.plain.push_str(&format!("{}{MARK}{number}\n", variable.key));
@@ -164,7 +200,12 @@ impl Gathered {
         }
         entries.sort_by_key(|entry| entry.line);
         self.faults.sort_by_key(|fault| fault.line);
-        Document { headers: self.headers, entries, faults: self.faults }
+        Document {
+            headers: self.headers,
+            entries,
+            faults: self.faults,
+            left_out: LeftOut::Keys(self.left_out),
+        }
     }
 }
 

@@ -28,11 +28,6 @@ impl ConfigError {
         ConfigError { file: file.to_owned(), faults }
     }
 
-    /// Returns the error of a file with a single fault.
-    pub(crate) fn at(file: &Path, line: Option<u32>, text: String) -> ConfigError {
-        ConfigError::new(file, vec![Fault { line, text }])
-    }
-
     /// Returns each fault as a line to print: `FILE:LINE: text`.
     pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
         self.faults.iter().map(|fault| {

@@ -1,14 +1,14 @@
 //! `entity.cfg`: when a job runs and what becomes of its results.
 //!
 //! Schedule and time zone stay text here: what they mean is known where jobs are
-//! loaded, and their lines go with them so that a fault can still be placed.
+//! loaded, which is asked for it while the file is read.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
 use super::duration::Keep;
-use super::fault::ConfigError;
+use super::fault::{ConfigError, Fault};
 use super::reader::{Located, Reader, Section};
 use super::runner::{AGE_SPAN, TIMEOUT_SPAN, WAIT_SPAN};
 use crate::names::PluginName;
@@ -77,11 +77,23 @@ pub(crate) enum Overlap {
 }
 
 impl JobConfig {
-    /// Reads the text of `file`.
-    pub(crate) fn parse(text: &[u8], file: &Path) -> Result<JobConfig, ConfigError> {
+    /// Reads the text of `file`; `understand` tells what its schedule and zone mean, so that what is
+    /// wrong with them is told together with all else that is wrong.
+    pub(crate) fn parse<T>(
+        text: &[u8],
+        file: &Path,
+        understand: impl FnOnce(&JobConfig) -> Result<T, Vec<Fault>>,
+    ) -> Result<(JobConfig, T), ConfigError> {
         let mut reader = Reader::new(text);
         let config = reader.section("configuration", JobConfig::read);
-        reader.finish(file, config)
+        let understood = config.and_then(|config| match understand(&config) {
+            Ok(meaning) => Some((config, meaning)),
+            Err(faults) => {
+                reader.refuse(faults);
+                None
+            }
+        });
+        reader.finish(file, understood)
     }
 
     fn read(section: &mut Section<'_>) -> Option<JobConfig> {

@@ -6,9 +6,10 @@ pub(super) fn remark<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clon
     let name = &name.replace(['_', '-'], "");
     let near = known
         .clone()
-        .map(|candidate| (!is_inside(name, candidate), distance(name, candidate), candidate))
-        .filter(|(is_apart, distance, candidate)| {
-            !is_apart || *distance <= candidate.chars().count().div_ceil(LETTERS_PER_SLIP)
+        .map(|candidate| (kinship(name, candidate), distance(name, candidate), candidate))
+        .filter(|(kinship, distance, candidate)| {
+            *kinship < Kinship::Letters
+                || *distance <= candidate.chars().count().div_ceil(LETTERS_PER_SLIP)
         })
         .min();
     match near {
@@ -20,7 +21,27 @@ pub(super) fn remark<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clon
 /// Of so many letters one may be wrong.
 const LETTERS_PER_SLIP: usize = 3;
 
-/// Tells whether one name is a part of the other, which tells more than the letters in common.
+/// What two names have in common, what tells most first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kinship {
+    /// All but one letter.
+    Slip,
+    /// One is a part of the other.
+    Part,
+    /// Some letters, perhaps.
+    Letters,
+}
+
+fn kinship(name: &str, candidate: &str) -> Kinship {
+    if distance(name, candidate) <= 1 {
+        Kinship::Slip
+    } else if is_inside(name, candidate) {
+        Kinship::Part
+    } else {
+        Kinship::Letters
+    }
+}
+
 fn is_inside(name: &str, candidate: &str) -> bool {
     name.contains(candidate) || (name.len() > LETTERS_PER_SLIP && candidate.contains(name))
 }
@@ -67,6 +88,9 @@ mod tests {
         assert_eq!(remark("plug_in-timeout"), "did you mean plugintimeout?");
         assert_eq!(remark("plugins"), "did you mean plugin?");
         assert_eq!(remark("rundirectory"), "did you mean directory?");
+        assert_eq!(remark("plugntimeout"), "did you mean plugintimeout?");
+        let known = ["directory", "checkdirectory"].into_iter();
+        assert_eq!(super::remark("chekdirectory", known), "did you mean checkdirectory?");
         assert_eq!(remark("foo"), all);
         assert_eq!(remark(""), all);
     }

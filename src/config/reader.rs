@@ -73,6 +73,11 @@ impl Reader {
         value
     }
 
+    /// Adds what somebody else found wrong with the settings.
+    pub(crate) fn refuse(&mut self, faults: Vec<Fault>) {
+        self.document.faults.extend(faults);
+    }
+
     /// Returns `settings` if the file has no fault, else all its faults; `file` is its path for the messages.
     pub(crate) fn finish<T>(mut self, file: &Path, settings: Option<T>) -> Result<T, ConfigError> {
         let unknown = self.unknown();
@@ -136,12 +141,13 @@ impl Section<'_> {
         Some(Located { value: value.expose().to_owned(), line })
     }
 
-    /// Returns the text of a key that must be there; if it is not, says so with an example.
+    /// Returns the text of a key that must be there; if it is not, says so with an example. Of one that
+    /// could not be read as part of any section, that is told already.
     pub(crate) fn required(&mut self, key: &'static str, example: &str) -> Option<Located<String>> {
         let found = self.text(key);
         let section = self.name;
         let is_reported = self.entries(key).any(|entry| !matches!(entry.value, Value::Text(_)));
-        if found.is_none() && !is_reported {
+        if found.is_none() && !is_reported && !self.document.may_hide(key) {
             let header = self.document.headers.iter().find(|header| header.name == section);
             let line = header.map(|header| header.line);
             let text = format!("{key} is missing: write {key} = {example} in [{section}]");

@@ -131,7 +131,8 @@ fn is_success(record: &Record) -> bool {
     record.summary.is_some() && record.plugins.iter().all(|delivery| taken(delivery.state))
 }
 
-fn name(work: &Work) -> &'static str {
+/// Returns the word for a work, in metrics and log.
+pub(super) fn name(work: &Work) -> &'static str {
     match work {
         Work::Sign { .. } => "sign",
         Work::Post => "post",

@@ -5,6 +5,7 @@ use slog::{debug, error, info, warn};
 
 use super::engine::Engine;
 use super::index::Key;
+use super::measuring::name;
 use super::workers::{Done, Outcome, Pool};
 use crate::api::{ApiError, Found, Posted, Scope, backoff};
 use crate::chain::{Chain, escape, excerpt};
@@ -44,7 +45,7 @@ impl Engine {
         let (key, work) = (task.key, task.work);
         self.workers.ended(&work);
         self.rest(&key, &work);
-        debug!(self.parts.log, "work done"; "run" => %key.1, "work" => ?work,
+        debug!(self.parts.log, "work done"; "run" => %key.1, "work" => name(&work),
             "took_ms" => u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         if work == Work::Post
             && let Some(tries) = self.index.tries(&key)
@@ -282,7 +283,7 @@ impl Engine {
     fn log_plugin(&self, key: &Key, plugin: &str, ended: &Ended) {
         let took = u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX);
         info!(self.parts.log, "plugin ended"; "run" => %key.1, "plugin" => plugin,
-            "outcome" => ?ended.outcome, "took_ms" => took);
+            "outcome" => ended.outcome.word(), "took_ms" => took);
         for line in ended.output.lines() {
             info!(self.parts.log, "plugin output"; "run" => %key.1, "plugin" => plugin,
                 "line" => excerpt(line, LINE_BYTES_MAX).as_ref());

@@ -54,7 +54,7 @@ use schema::Difference;
 pub(crate) use server::{Server, UrlError};
 use sqlite::Sqlite;
 
-use crate::disk::{Disk, DiskError};
+use crate::disk::{Disk, DiskError, Kind, Meta};
 
 /// The longest file of certificates that is read.
 const CERTIFICATES_BYTES_MAX: u64 = 1024 * 1024;
@@ -70,6 +70,12 @@ pub(crate) enum DataError {
         /// What the disk says.
         #[from]
         source: DiskError,
+    },
+    /// There is a folder, a link or something else of that name.
+    #[error("{} is no regular file: name the file itself", path.display())]
+    NotFile {
+        /// What is there.
+        path: PathBuf,
     },
     /// Others could read it.
     #[error("{} may be read or written by others: run chmod 600 {}", path.display(), path.display())]
@@ -180,6 +186,17 @@ fn told(differences: &[Difference]) -> String {
     shown.join("; ")
 }
 
+/// Refuses what is no file, and a file that others can read or write.
+fn check_private(path: &Path, meta: &Meta) -> Result<(), DataError> {
+    if meta.kind != Kind::File {
+        return Err(DataError::NotFile { path: path.to_owned() });
+    }
+    if meta.mode & 0o077 != 0 {
+        return Err(DataError::Permissions { path: path.to_owned() });
+    }
+    Ok(())
+}
+
 /// The platform's tables.
 #[derive(Debug)]
 pub(crate) struct Store(Mutex<Box<dyn Database>>);
@@ -189,18 +206,15 @@ impl Store {
     pub(crate) fn open(disk: &Disk, path: &Path) -> Result<Store, DataError> {
         match disk.find(path)? {
             None => disk.create(path, b"")?,
-            Some(meta) if meta.mode & 0o077 != 0 => {
-                return Err(DataError::Permissions { path: path.to_owned() });
-            }
-            Some(_) => {}
+            Some(meta) => check_private(path, &meta)?,
         }
         Ok(Store(Mutex::new(Box::new(Sqlite::open(path)?))))
     }
 
     /// Opens the SQLite file at `path`, which exists, for reading only: it stays as it is.
     pub(crate) fn look(disk: &Disk, path: &Path) -> Result<Store, DataError> {
-        if disk.find(path)?.is_some_and(|meta| meta.mode & 0o077 != 0) {
-            return Err(DataError::Permissions { path: path.to_owned() });
+        if let Some(meta) = disk.find(path)? {
+            check_private(path, &meta)?;
         }
         Ok(Store(Mutex::new(Box::new(Sqlite::look(path)?))))
     }

@@ -5,7 +5,7 @@
 //! `HOST:PORT:NAME:USER:PASSWORD`, where `*` is anything and `\` takes the next character as it is;
 //! the first line that fits counts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -45,9 +45,9 @@ impl Server {
         }
         let found = match (&credentials.password, &credentials.file, &credentials.usual_file) {
             (Some(password), _, _) => Some(password.duplicate()),
-            (None, Some(file), _) => self.password_in(disk, file.clone())?,
+            (None, Some(file), _) => self.password_in(disk, file)?,
             (None, None, Some(file)) if disk.find(file)?.is_some() => {
-                self.password_in(disk, file.clone())?
+                self.password_in(disk, file)?
             }
             (None, None, _) => None,
         };
@@ -55,13 +55,13 @@ impl Server {
         Ok(self)
     }
 
-    fn password_in(&self, disk: &Disk, path: PathBuf) -> Result<Option<Secret>, DataError> {
-        if disk.find(&path)?.is_some_and(|meta| meta.mode & 0o077 != 0) {
-            return Err(DataError::Permissions { path });
+    fn password_in(&self, disk: &Disk, path: &Path) -> Result<Option<Secret>, DataError> {
+        if let Some(meta) = disk.find(path)? {
+            super::check_private(path, &meta)?;
         }
-        let text = Zeroizing::new(disk.read(&path, FILE_BYTES_MAX)?);
+        let text = Zeroizing::new(disk.read(path, FILE_BYTES_MAX)?);
         for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
-            let wrong = || DataError::Passwords { path: path.clone(), line: at + 1 };
+            let wrong = || DataError::Passwords { path: path.to_owned(), line: at + 1 };
             let line = std::str::from_utf8(line).map_err(|_| wrong())?;
             let line = line.strip_suffix('\r').unwrap_or(line);
             if line.is_empty() || line.starts_with('#') {

@@ -47,7 +47,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) use fs::Safeguard;
 pub(crate) use fs::{Entry, Fs, FsFile, Kind, Lock, Meta, Space, Stamp};
 pub(crate) use holder::wait_until_free;
-pub(crate) use publish::publish;
+pub(crate) use publish::{check_place, publish};
 pub(crate) use real::RealFs;
 use suspects::Suspects;
 

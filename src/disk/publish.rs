@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
+use rustix::fs::{Access, access};
+
 use super::{Context, DiskError};
 
 /// Who may read it: everybody.
@@ -24,6 +26,17 @@ pub(crate) fn publish(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
         remove(&temporary).ok();
     }
     replaced.context("write", path)
+}
+
+/// Checks that a file could be made, or replaced as a whole: its folder is there and we may write it.
+///
+/// # Errors
+/// It could not; nothing was tried.
+pub(crate) fn check_place(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    // A file in the place of the folder has nothing below it.
+    let folder = folder.unwrap_or(Path::new(".")).join(".");
+    Ok(access(&folder, Access::WRITE_OK | Access::EXEC_OK)?)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -65,5 +78,22 @@ mod tests {
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         assert!(publish(&folder.path().join("none/x.prom"), b"").is_err());
+    }
+
+    #[test]
+    fn a_place_is_told_from_none_before_anything_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.prom");
+        check_place(&path).unwrap();
+        check_place(Path::new("x.prom")).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        fs::write(&path, "").unwrap();
+        check_place(&path).unwrap();
+        for (none, kind) in [
+            (folder.path().join("none/x.prom"), io::ErrorKind::NotFound),
+            (path.join("x.prom"), io::ErrorKind::NotADirectory),
+        ] {
+            assert_eq!(check_place(&none).unwrap_err().kind(), kind, "{}", none.display());
+        }
     }
 }

@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 
 use super::{Job, JobError, Rejection, Stamps};
 use crate::action::Action;
-use crate::config::fault::ConfigError;
+use crate::config::fault::Fault;
 use crate::config::job::JobConfig;
 use crate::config::reader::Located;
 use crate::disk::{Disk, DiskError, Kind, Meta};
@@ -146,24 +146,35 @@ impl Loader {
         let action = self.check_file(&action_path, files.action.as_ref());
         both(config, action)?;
         let config = self.config(&config_path, now);
-        let ((config, schedule, zone), action) = both(config, self.action(&action_path))?;
+        let ((config, (schedule, zone)), action) = both(config, self.action(&action_path))?;
         Ok(Job { name, config, schedule: Arc::new(schedule), zone, action })
     }
 
-    fn config(&self, path: &Path, now: Timestamp) -> Result<(JobConfig, Cron, TimeZone), JobError> {
+    fn config(
+        &self,
+        path: &Path,
+        now: Timestamp,
+    ) -> Result<(JobConfig, (Cron, TimeZone)), JobError> {
         let text = self.disk.read(path, CONFIG_BYTES_MAX).map_err(JobError::Disk)?;
-        let config = JobConfig::parse(&text, path).map_err(JobError::Config)?;
-        let refused = |place: &Located<String>, error: &ScheduleError| {
-            JobError::Config(ConfigError::at(path, Some(place.line), error.to_string()))
+        JobConfig::parse(&text, path, |config| self.timing(config, now)).map_err(JobError::Config)
+    }
+
+    /// Returns when a job runs, or what is wrong with its schedule and its zone.
+    fn timing(&self, config: &JobConfig, now: Timestamp) -> Result<(Cron, TimeZone), Vec<Fault>> {
+        let fault = |place: &Located<String>, error: &ScheduleError| Fault {
+            line: Some(place.line),
+            text: error.to_string(),
         };
         let zone = match &config.timezone {
-            Some(named) => zone::find(&named.value).map_err(|error| refused(named, &error))?,
-            None => self.zone.clone(),
+            Some(named) => zone::find(&named.value).map_err(|error| fault(named, &error)),
+            None => Ok(self.zone.clone()),
         };
         let schedule = config.schedule.value.parse::<Cron>();
-        let schedule = schedule.and_then(|cron| cron.check_at(now, &zone).map(|()| cron));
-        let schedule = schedule.map_err(|error| refused(&config.schedule, &error))?;
-        Ok((config, schedule, zone))
+        let schedule = schedule.and_then(|cron| match &zone {
+            Ok(zone) => cron.check_at(now, zone).map(|()| cron),
+            Err(_) => Ok(cron),
+        });
+        both(schedule.map_err(|error| fault(&config.schedule, &error)), zone)
     }
 
     fn action(&self, path: &Path) -> Result<Arc<str>, JobError> {
@@ -228,10 +239,7 @@ pub(super) fn is_hidden(name: &OsStr) -> bool {
 }
 
 /// Returns both, or all that is wrong with them.
-fn both<A, B>(
-    one: Result<A, JobError>,
-    other: Result<B, JobError>,
-) -> Result<(A, B), Vec<JobError>> {
+fn both<A, B, E>(one: Result<A, E>, other: Result<B, E>) -> Result<(A, B), Vec<E>> {
     match (one, other) {
         (Ok(one), Ok(other)) => Ok((one, other)),
         (one, other) => Err(one.err().into_iter().chain(other.err()).collect()),

@@ -18,6 +18,7 @@ use std::sync::{Mutex, PoisonError};
 use slog::Level;
 
 use super::{LogError, Sink};
+use crate::disk::check_place;
 
 /// A log file.
 #[derive(Debug)]
@@ -60,6 +61,18 @@ impl LogFile {
         std::fs::rename(&self.path, old)?;
         open(&self.path)
     }
+}
+
+/// Checks that a log file could be written, or made.
+pub(super) fn check(path: &Path) -> Result<(), LogError> {
+    let checked = match path.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => check_place(path),
+        // To open another file than a regular one may wait for somebody, or do something.
+        Ok(meta) if !meta.is_file() && !meta.is_dir() => Ok(()),
+        Ok(_) => OpenOptions::new().append(true).open(path).map(drop),
+        Err(error) => Err(error),
+    };
+    checked.map_err(|source| LogError::File { path: path.to_owned(), source })
 }
 
 fn open(path: &Path) -> io::Result<Open> {

@@ -120,6 +120,18 @@ impl Log {
     }
 }
 
+/// Checks that the log could be set up as it is configured; nothing is made, and nothing sent.
+///
+/// # Errors
+/// As for [`Log::start`].
+pub(crate) fn check(config: &LoggingConfig) -> Result<(), LogError> {
+    match &config.target {
+        LogTarget::Stdout => Ok(()),
+        LogTarget::File { path, .. } => file::check(path),
+        LogTarget::Syslog { server, .. } => syslog::check(server),
+    }
+}
+
 /// A line that cannot be written is lost: the runner has better things to do than its log.
 fn root<D>(drain: D, level: Level) -> Logger
 where

@@ -53,6 +53,22 @@ struct Link {
     lost: u64,
 }
 
+/// Checks that a syslog could be used: this machine's must be there, another one may come later.
+pub(super) fn check(server: &SyslogServer) -> Result<(), LogError> {
+    reach(&Peer::of(server)).map(drop)
+}
+
+/// Returns a way to this machine's syslog; there is none yet to another one.
+fn reach(peer: &Peer) -> Result<Option<Socket>, LogError> {
+    match peer {
+        Peer::Local(path) => {
+            let socket = peer.connect(SEND_SPAN);
+            socket.map(Some).map_err(|source| LogError::Local { path, source })
+        }
+        Peer::Udp(_) | Peer::Tcp(_) => Ok(None),
+    }
+}
+
 impl Syslog {
     /// Returns a sink that sends to a syslog: this machine's must be there, another one may come later.
     pub(super) fn open(
@@ -62,11 +78,7 @@ impl Syslog {
         clock: Arc<dyn Clock>,
     ) -> Result<Syslog, LogError> {
         let peer = Peer::of(server);
-        let mut link = Link::default();
-        if let Peer::Local(path) = peer {
-            let socket = peer.connect(SEND_SPAN);
-            link.socket = Some(socket.map_err(|source| LogError::Local { path, source })?);
-        }
+        let link = Link { socket: reach(&peer)?, ..Link::default() };
         Ok(Syslog { program, facility, peer, clock, link: Mutex::new(link) })
     }
 

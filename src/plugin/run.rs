@@ -99,6 +99,19 @@ pub(crate) enum Outcome {
     Stopped,
 }
 
+impl Outcome {
+    /// Returns the word for it in the log.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Outcome::Delivered => "delivered",
+            Outcome::TryLater => "later",
+            Outcome::Failed { .. } => "failed",
+            Outcome::TimedOut => "timed out",
+            Outcome::Stopped => "stopped",
+        }
+    }
+}
+
 /// Why a plugin has not delivered.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {

@@ -207,7 +207,7 @@ impl Spool {
         let owner = guard::user();
         let log = log.new(o!("part" => "spool"));
         let spool = Spool { layout, disk, owner, log, _lock: lock };
-        spool.inspect()?;
+        inspect(&spool.disk, &spool.layout, spool.owner)?;
         let survey = spool.disk.survey()?;
         if !survey.renames {
             warn!(spool.log, "the file system lacks renameat2: hard links and plain renames are used, \
@@ -244,36 +244,50 @@ impl Spool {
     pub(crate) fn secure(&self, folder: Folder) -> Result<(), SpoolError> {
         Ok(self.disk.sync_folder(&self.layout.folder(folder))?)
     }
+}
 
-    /// Checks that nobody else can write the spool, and that renames within it are atomic.
-    fn inspect(&self) -> Result<(), SpoolError> {
-        let mut faults = Vec::new();
-        let folders = Folder::ALL.map(|folder| self.layout.folder(folder));
-        let device = self.disk.find(&self.layout.scratch())?.map(|meta| meta.device);
-        for folder in &folders {
-            let found = guard::trust_up_to(&self.disk, folder, self.layout.root(), self.owner)?;
-            faults.extend(found.iter().map(ToString::to_string));
-            if self.disk.find(folder)?.map(|meta| meta.device) != device {
-                return Err(SpoolError::Devices { path: folder.clone() });
-            }
-        }
-        faults.sort();
-        faults.dedup();
-        if faults.is_empty() { Ok(()) } else { Err(SpoolError::Unsafe { faults }) }
+/// Tells whether there is a spool already, where there is none yet.
+///
+/// # Errors
+/// There is something else, or a spool of another version.
+pub(crate) fn is_spool(disk: &Disk, layout: &Layout) -> Result<bool, SpoolError> {
+    let mark = layout.lock();
+    if disk.find(&mark)?.is_some() {
+        return match disk.read(&mark, 64)? == MARK {
+            true => Ok(true),
+            false => Err(SpoolError::Newer { path: mark }),
+        };
     }
+    match is_vacant(disk, layout)? {
+        true => Ok(false),
+        false => Err(SpoolError::NotASpool { path: layout.root().to_owned() }),
+    }
+}
+
+/// Checks that nobody but `owner` can write a spool, and that renames within it are atomic.
+///
+/// # Errors
+/// Somebody can, or they are not; all folders are told that somebody can write.
+pub(crate) fn inspect(disk: &Disk, layout: &Layout, owner: u32) -> Result<(), SpoolError> {
+    let mut faults = Vec::new();
+    let device = disk.find(&layout.scratch())?.map(|meta| meta.device);
+    for folder in Folder::ALL.map(|folder| layout.folder(folder)) {
+        let found = guard::trust_up_to(disk, &folder, layout.root(), owner)?;
+        faults.extend(found.iter().map(ToString::to_string));
+        if disk.find(&folder)?.is_some_and(|meta| Some(meta.device) != device) {
+            return Err(SpoolError::Devices { path: folder });
+        }
+    }
+    faults.sort();
+    faults.dedup();
+    if faults.is_empty() { Ok(()) } else { Err(SpoolError::Unsafe { faults }) }
 }
 
 /// Makes what is missing of a spool, marks it as one and locks it.
 fn claim(disk: &Disk, layout: &Layout) -> Result<Lock, SpoolError> {
     let mark = layout.lock();
-    if disk.find(&mark)?.is_none() {
-        if !is_vacant(disk, layout)? {
-            return Err(SpoolError::NotASpool { path: layout.root().to_owned() });
-        }
+    if !is_spool(disk, layout)? {
         found(disk, layout)?;
-    }
-    if disk.read(&mark, 64)? != MARK {
-        return Err(SpoolError::Newer { path: mark });
     }
     let lock = match disk.lock(&mark) {
         Ok(lock) => lock,

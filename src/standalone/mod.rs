@@ -140,10 +140,15 @@ impl Data {
     ) -> Result<Data, PlatformError> {
         let disk = Disk::new(Arc::new(RealFs), folder.join(SCRATCH), DAEMON_PREFIX);
         let home = folder.join("gnupg");
+        // First, so that a server that is away leaves no folder behind.
+        let served = match server {
+            Some(server) => Some(Store::connect(&disk, server)?),
+            None => None,
+        };
         disk.make_folders(&folder.join(SCRATCH))?;
         disk.make_folder(&home)?;
-        let store = match server {
-            Some(server) => Store::connect(&disk, server)?,
+        let store = match served {
+            Some(store) => store,
             None => Store::open(&disk, &folder.join("mig.db"))?,
         };
         store.make_ready()?;

@@ -138,7 +138,7 @@ fn a_job_that_is_gone_still_has_its_later_results() {
 #[test]
 fn what_has_no_results_is_told() {
     let home = home();
-    fails(&home.with_config(&["results", "nosuch"]), 66, &["of nosuch", "none of its runs"]);
+    fails(&home.with_config(&["results", "nosuch"]), 66, &["no job nosuch", "setuid"]);
     fails(&home.with_config(&["results", "setuid", "7"]), 66, &["of 7", "no such action"]);
     fails(&home.with_config(&["results", "setuid", "yesterday"]), 66, &["ends with its slot"]);
     let other = "other.20261122T041500Z";

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use serde::Serialize;
 
 use crate::cli::failure::Failure;
+use crate::cli::layout::wrapped;
 use crate::cli::output::{self, Style};
 use crate::exit::Exit;
 
@@ -72,6 +73,11 @@ impl Findings {
         }
     }
 
+    /// Tells whether something was found already.
+    pub(super) fn has(&self, text: &str) -> bool {
+        self.groups.iter().flat_map(|group| &group.found).any(|finding| finding.text == text)
+    }
+
     /// Tells all, and how the program ends.
     pub(super) fn tell(&self, json: bool) -> Result<Exit, Failure> {
         if json {
@@ -87,12 +93,18 @@ impl Findings {
             for group in &self.groups {
                 output::styled(Style::Title, &group.of)?;
                 for Finding { level, text } in &group.found {
-                    let (style, word) = match level {
-                        Level::Ok => (Style::Plain, "ok   "),
-                        Level::Note => (Style::Plain, "note "),
-                        Level::Fault => (Style::Alarm, "FAULT"),
+                    let word = match level {
+                        Level::Ok => "  ok    ",
+                        Level::Note => "  note  ",
+                        // On one line: what it says to run is there to be copied.
+                        Level::Fault => {
+                            output::styled(Style::Alarm, format!("  FAULT {text}"))?;
+                            continue;
+                        }
                     };
-                    output::styled(style, format!("  {word} {text}"))?;
+                    for line in wrapped(text, word, "        ") {
+                        output::answer(line)?;
+                    }
                 }
             }
         }

@@ -26,6 +26,11 @@ pub(super) fn check(
         findings.note(installation.runners().display(), text);
     }
     let now = SystemClock.now();
+    let runners = installation.runners();
+    if installation.disk().find(&runners)?.is_none() {
+        findings.note(runners.display(), "will be made at the first start");
+        return Ok(());
+    }
     let mut jobs = installation.jobs(zone)?;
     let looked = jobs.look(now).map(drop).map_err(Failure::Disk);
     findings.need(installation.runners().display(), looked);

@@ -23,7 +23,9 @@ use crate::chain::Chain;
 use crate::clock::{Clock, SystemClock};
 use crate::config::client::ClientConfig;
 use crate::disk::guard::{self, Distrust};
+use crate::disk::{Context, check_place};
 use crate::exit::Exit;
+use crate::logging;
 use crate::names::ActionId;
 use findings::Findings;
 
@@ -51,7 +53,7 @@ impl Check {
     /// The configuration cannot be used, or an answer not be written.
     pub(crate) fn run(&self, installation: &Installation) -> Result<Exit, Failure> {
         let mut findings = Findings::default();
-        findings.good(installation.file.display(), "the configuration has no fault");
+        outlets(installation, &mut findings);
         folders(installation, &mut findings)?;
         let settings = Some(&installation.config.client);
         let client = findings.need("client configuration", installation::client(settings));
@@ -92,11 +94,12 @@ impl Check {
         }
         ask(&api, url, findings);
         match api.skew() {
-            Some(skew) if skew.as_secs().abs() > SKEW_SECONDS_MAX => findings.fault(
-                url,
-                Exit::Unavailable,
-                format!("this clock is {} s ahead of the API's: set the time", skew.as_secs()),
-            ),
+            Some(skew) if skew.as_secs().abs() > SKEW_SECONDS_MAX => {
+                let side = if skew.is_negative() { "behind" } else { "ahead of" };
+                let seconds = skew.as_secs().abs();
+                let text = format!("this clock is {seconds} s {side} the API's: set the time");
+                findings.fault(url, Exit::Unavailable, text);
+            }
             Some(skew) => findings.good(url, format!("this clock differs by {} s", skew.as_secs())),
             None => {}
         }
@@ -125,6 +128,25 @@ fn ask(api: &Client, url: &str, findings: &mut Findings) {
         Err(error) => findings.note(url, format!("no dashboard: {}", Chain(&error))),
     }
     findings.note(url, "whether the key may send actions shows only when one is sent");
+}
+
+/// Looks at where the log and the metrics go, which is all that can be wrong with the configuration
+/// once it has been read.
+fn outlets(installation: &Installation, findings: &mut Findings) {
+    let (of, config) = (installation.file.display(), &installation.config);
+    let log = findings.need(&of, logging::check(&config.logging).map_err(Failure::Log));
+    let metrics = match &config.metrics {
+        Some(path) => check_place(path).context("write", path),
+        None => Ok(()),
+    };
+    match metrics {
+        Err(error) => {
+            let text = format!("textfile in [metrics]: {}", Chain(&error));
+            findings.fault(&of, Exit::CannotCreate, text);
+        }
+        Ok(()) if log.is_some() => findings.good(&of, "the configuration has no fault"),
+        Ok(()) => {}
+    }
 }
 
 /// Looks at the folders of the installation.

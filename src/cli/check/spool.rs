@@ -2,24 +2,23 @@
 
 use super::{Failure, Findings, Hand, Installation};
 use crate::exit::Exit;
-use crate::spool::{Folder, Seen};
+use crate::spool::{Folder, Seen, inspect, is_spool};
 
-/// Looks at what is in the spool: files that are no runs, and dead letters.
+/// Looks at the spool and at what is in it: files that are no runs, and dead letters.
 pub(super) fn check(installation: &Installation, findings: &mut Findings) -> Result<(), Failure> {
-    let hand = match Hand::look(installation) {
-        Err(Failure::NoSpool { path }) => {
-            findings.note(path.display(), "will be made at the first start");
-            return Ok(());
-        }
-        looked => looked?,
-    };
-    let (view, of) = (hand.view(), hand.layout.root().display());
+    if !is_usable(installation, findings)? {
+        return Ok(());
+    }
+    let hand = Hand::look(installation)?;
+    let of = hand.layout.root().display();
+    let view = hand.view();
     let (mut entries, mut sound) = (0_usize, true);
     for folder in Folder::ALL.into_iter().filter(|folder| folder.is_active()) {
         for name in view.names(folder)? {
-            entries += 1;
             let shown = format!("{folder}/{}", name.to_string_lossy());
-            match view.see(folder, &name)? {
+            let seen = view.see(folder, &name)?;
+            entries += usize::from(!matches!(seen, Seen::Foreign));
+            match seen {
                 Seen::Run(_) | Seen::Action { .. } | Seen::Gone => {}
                 Seen::Newer(version) => {
                     sound = false;
@@ -47,4 +46,26 @@ pub(super) fn check(installation: &Installation, findings: &mut Findings) -> Res
         findings.good(&of, format!("{entries} not over, none of them damaged"));
     }
     Ok(())
+}
+
+/// Judges the spool as a start does; tells whether there is one.
+fn is_usable(installation: &Installation, findings: &mut Findings) -> Result<bool, Failure> {
+    let (layout, disk) = (&installation.layout, installation.disk());
+    let of = layout.root().display();
+    let found = findings.need(&of, is_spool(&disk, layout).map_err(Failure::Spool));
+    let Some(is_there) = found else { return Ok(false) };
+    if !is_there || disk.find(&layout.scratch())?.is_none() {
+        findings.note(&of, "will be made at the first start");
+        return Ok(false);
+    }
+    if let Err(error) = inspect(&disk, layout, installation.owner()?) {
+        let failure = Failure::Spool(error);
+        let mut lines = failure.lines();
+        // What is wrong with the spool's own folder is told with the directory.
+        lines.retain(|line| !findings.has(line));
+        for line in lines {
+            findings.fault(&of, failure.exit(), line);
+        }
+    }
+    Ok(true)
 }

@@ -45,7 +45,7 @@ pub(super) struct Actions {
 #[command(after_help = "Example:\n  mig-data commands 28052712325240")]
 pub(super) struct Commands {
     /// The action's number
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = number)]
     id: i64,
     /// As one JSON object
     #[arg(long)]
@@ -142,6 +142,11 @@ fn counted(counters: &[(&'static str, i64)]) -> String {
     let parts = counters.iter().filter(|(_, count)| *count > 0);
     let parts: Vec<String> = parts.map(|(status, count)| format!("{count} {status}")).collect();
     if parts.is_empty() { "0".to_owned() } else { format!("{all}: {}", parts.join(", ")) }
+}
+
+/// Reads the number of an action.
+fn number(text: &str) -> Result<i64, &'static str> {
+    text.parse().map_err(|_| "it is a number, as `mig-data actions` shows")
 }
 
 /// An action, as it is told.

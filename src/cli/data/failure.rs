@@ -1,5 +1,6 @@
 //! Why a command of `mig-data` failed, and how the program ends then.
 
+use std::io;
 use std::path::PathBuf;
 
 use crate::cli::failure::{Failure, disk};
@@ -207,7 +208,12 @@ impl DataFailure {
 /// Returns how a program ends whose database failed.
 pub(crate) fn data(error: &DataError) -> Exit {
     match error {
+        // The folder of a file that is to be made is not there.
+        DataError::File { source } if source.kind() == io::ErrorKind::NotFound => {
+            Exit::CannotCreate
+        }
         DataError::File { source } => disk(source),
+        DataError::NotFile { .. } => Exit::NoInput,
         DataError::Permissions { .. } => Exit::Permission,
         DataError::Open { .. } => Exit::Io,
         DataError::Version { .. } => Exit::Config,

@@ -30,6 +30,7 @@ use completions::Completions;
 pub(crate) use failure::DataFailure;
 pub(super) use failure::data as exit;
 use investigator::Investigator;
+pub(super) use investigator::read_key;
 use place::Source;
 use schema::Schema;
 use spool::Spool;

@@ -18,6 +18,7 @@ use super::installation::Installation;
 use super::{outcome, output};
 use crate::action::{Command, CommandStatus, Finding, Summary, findings};
 use crate::chain::excerpt;
+use crate::clock::{Clock, SystemClock};
 use crate::exit::Exit;
 use crate::names::{ActionId, JobName, RunId};
 use crate::spool::{Delivery, Record};
@@ -59,7 +60,13 @@ impl Results {
         let documents = Documents { hand: &hand, directory, job: &self.job };
         let document = match &self.run {
             Some(run) => documents.of(run)?,
-            None => documents.last()?,
+            None => match documents.last() {
+                // Neither a job nor a document has that name: it is misspelt.
+                Err(Failure::NoResults { .. }) if !installation.has_job(&self.job)? => {
+                    return Err(installation.no_job(&self.job, SystemClock.now())?);
+                }
+                last => last?,
+            },
         };
         let before = if self.diff { documents.before(&document)? } else { None };
         if self.diff && before.is_none() {

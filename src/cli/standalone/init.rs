@@ -1,14 +1,12 @@
 //! `init`: a platform in an empty folder, and what to do next.
 
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::cli::data::DataFailure;
+use crate::cli::data::{self, DataFailure};
 use crate::cli::failure::Failure;
-use crate::cli::template::TemplateError;
-use crate::cli::{env, output};
+use crate::cli::{env, output, template};
 use crate::clock::{Clock, SystemClock};
 use crate::data::{Permissions, Server};
 use crate::disk::{Disk, HAND_PREFIX, RealFs};
@@ -88,19 +86,16 @@ fn lay_out(
         Some(server) => Some(server.with_credentials(&disk, &env::postgres_credentials())?),
         None => None,
     };
-    // Read first, so that a wrong name leaves nothing behind.
+    template::is_there(&disk, folder)?;
+    // Read first, so that what is no key leaves nothing behind.
     let key = match key {
-        Some((name, file)) => Some((name, disk.read(file, KEY_BYTES_MAX).map_err(Failure::Input)?)),
+        Some((name, file)) => {
+            let armored = disk.read(file, KEY_BYTES_MAX).map_err(Failure::Input)?;
+            data::read_key(&armored, &file.display().to_string())?;
+            Some((name, armored))
+        }
         None => None,
     };
-    let is_vacant = match disk.list(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
-        listed => listed?.is_empty(),
-    };
-    if !is_vacant {
-        return Err(TemplateError::NotEmpty { path: folder.to_owned() }.into());
-    }
-    disk.make_folders(folder)?;
     let data = Data::open(&folder.join("data"), server.as_ref())?;
     let file = folder.join("standalone.cfg");
     let text = config(LISTEN, "") + &section.unwrap_or_default();

@@ -8,6 +8,7 @@ mod module;
 mod run;
 mod trial;
 
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -74,6 +75,8 @@ pub(super) fn exit(error: &PlatformError) -> Exit {
             Exit::Locked
         }
         PlatformError::Known { .. } | PlatformError::Key { .. } => Exit::Data,
+        // What is to hold a folder is not there.
+        PlatformError::Disk(error) if error.kind() == io::ErrorKind::NotFound => Exit::CannotCreate,
         PlatformError::Disk(error) => failure::disk(error),
         PlatformError::Data(error) => data::exit(error),
         PlatformError::Spool(_)

@@ -10,8 +10,9 @@ use crate::standalone::{Surroundings, module};
 
 /// Run a module: one message on stdin, one result on stdout
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  mig-standalone module file < message.json")]
 pub(crate) struct Module {
-    /// The module
+    /// file, netstat, ping, pkg or timedrift
     name: String,
 }
 

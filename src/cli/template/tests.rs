@@ -97,7 +97,7 @@ fn nothing_is_laid_out_over_what_is_there() {
     assert!(matches!(lay_out(&taken), Err(TemplateError::NotEmpty { .. })));
     assert_eq!(fs::read_dir(&taken).unwrap().count(), 1);
     let file = taken.join(".mine");
-    assert!(matches!(lay_out(&file), Err(TemplateError::Disk(_))));
+    assert!(matches!(lay_out(&file), Err(TemplateError::NotFolder { .. })));
     let odd = guard.path().join("a\nb");
     assert!(matches!(lay_out(&odd), Err(TemplateError::Name { .. })));
     assert!(!odd.exists());

@@ -61,6 +61,9 @@ fn what_is_required_is_missed_once() {
     assert_eq!(missed("[s]\nk = \n"), ["f:1: k is missing: write k = x in [s]"]);
     assert_eq!(missed("[s]\nk x\n"), ["f:2: a = is missing after k"]);
     assert_eq!(missed("[s]\nk\n"), ["f:2: k needs a value: write k = …"]);
+    // What cannot be read may have held it.
+    assert_eq!(missed("[s\nk = x\n"), ["f:1: the header [s lacks its ]"]);
+    assert_eq!(missed("k = x\n"), ["f:1: k stands before any [section]"]);
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn sound(action: &str, inode: u64) -> Seen {
     let text = b"[configuration]\nschedule = @daily\n";
     let job = Job {
         name: "a".parse().unwrap(),
-        config: crate::config::job::JobConfig::parse(text, "f".as_ref()).unwrap(),
+        config: crate::config::job::JobConfig::parse(text, "f".as_ref(), |_| Ok(())).unwrap().0,
         schedule: Arc::new("@daily".parse().unwrap()),
         zone: jiff::tz::TimeZone::UTC,
         action: action.into(),

@@ -135,6 +135,24 @@ fn a_folder_that_replaces_another_is_found() {
 }
 
 #[test]
+fn one_fault_hides_no_other() {
+    let mut rig = Rig::new();
+    let config = "[configuration]\nschedule = \"0 25 * * *\"\ntimezone = Mars/Phobos\nexpiry = 5\nplugins = x\n";
+    rig.job("a", config, "{");
+    let told = rig.look();
+    for (line, begin) in told.iter().zip([
+        "a/entity.cfg:2: hour: \"25\" is not understood",
+        "a/entity.cfg:3: \"Mars/Phobos\" is no time zone",
+        "a/entity.cfg:4: expiry = \"5\": write a duration",
+        "a/entity.cfg:5: unknown key plugins",
+        "a/action.json cannot be read as an action",
+    ]) {
+        assert!(line.starts_with(begin), "{begin:?}: {told:#?}");
+    }
+    assert_eq!(told.len(), 5, "{told:#?}");
+}
+
+#[test]
 fn an_unchanged_job_costs_two_calls_and_no_read() {
     let mut rig = Rig::new();
     for number in 0..50 {

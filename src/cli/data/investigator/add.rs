@@ -91,7 +91,7 @@ impl Add {
     fn found(&self) -> Result<Found, Failure> {
         if let Some(file) = &self.key {
             let armored = disk().read(file, KEY_BYTES_MAX).map_err(Failure::Input)?;
-            let key = read(&armored, &file.display().to_string())?;
+            let key = read_key(&armored, &file.display().to_string())?;
             return Ok(Found { fingerprint: key.fingerprint, armored });
         }
         // One of the two is there: the command line demands it.
@@ -107,12 +107,16 @@ impl Add {
             return Ok(Found { fingerprint, armored: Vec::new() });
         };
         // A subkey's fingerprint finds its key, too; the platform knows keys by their primary one.
-        let key = read(&armored, &place)?;
+        let key = read_key(&armored, &place)?;
         Ok(Found { fingerprint: key.fingerprint, armored })
     }
 }
 
-fn read(armored: &[u8], place: &str) -> Result<PublicKey, Failure> {
+/// Reads the key in an armored text from `place`, in a GnuPG home of its own.
+///
+/// # Errors
+/// There is not exactly one, or the platform could not verify what it signs.
+pub(in crate::cli) fn read_key(armored: &[u8], place: &str) -> Result<PublicKey, Failure> {
     let home = Home::make()?;
     let key = PublicKey::read(home.path(), armored);
     key.map_err(|source| DataFailure::Key { place: place.to_owned(), source }.into())

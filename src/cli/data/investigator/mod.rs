@@ -14,6 +14,7 @@ use crate::exit::Exit;
 use crate::pgp::Fingerprint;
 use acl::AclList;
 use add::Add;
+pub(in crate::cli) use add::read_key;
 use change::{Disable, Enable, NewApiKey};
 use list::{List, Show};
 

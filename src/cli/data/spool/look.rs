@@ -1,5 +1,6 @@
 //! What is in a scheduler's spool.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -109,12 +110,12 @@ impl Listing {
 /// Tells whose spool it is.
 fn owner(disk: &Disk, root: &Path) -> Result<Owner, Failure> {
     // A link to the spool is as good as the spool.
-    match disk.find(&root.join("."))? {
-        None => return Err(no_spool(root, "it is not there")),
-        Some(meta) if meta.kind != Kind::Folder => {
+    match disk.find(&root.join(".")) {
+        Ok(None) => return Err(no_spool(root, "it is not there")),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
             return Err(no_spool(root, "it is no folder"));
         }
-        Some(_) => {}
+        found => drop(found?),
     }
     for mark in [root.join(MARK), root.join("spool").join(MARK)] {
         if disk.find(&mark)?.is_some() && disk.read(&mark, MARK_BYTES_MAX)?.starts_with(RUNNER) {

@@ -28,7 +28,7 @@ pub(super) const MENDS: [Mend; 4] = [
         },
     },
     Mend {
-        row: ["search agents by a bad target", "the database's words", "words of its own"],
+        row: ["search by a bad target", "the database's words", "its own words"],
         is_case: |exchange| {
             exchange.path.contains("target=")
                 && exchange.message().starts_with("Error while finding agents: 'pq: ")
