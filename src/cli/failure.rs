@@ -1,16 +1,17 @@
-//! Why a command failed, and how the program ends then.
+//! Why a command failed, and what is told of it.
+
+mod exit;
 
 use std::io;
 use std::path::PathBuf;
 
-use crate::action::{ParseError, SignError, SignVerdict};
+use crate::action::{ParseError, SignError};
 use crate::api::SettingsError;
 use crate::chain::Chain;
 use crate::config::fault::ConfigError;
 use crate::daemon::DaemonError;
 use crate::disk::DiskError;
 use crate::disk::guard::Distrust;
-use crate::exit::Exit;
 use crate::logging::LogError;
 use crate::names::NameError;
 use crate::pgp::KeyError;
@@ -20,10 +21,12 @@ use crate::spool::SpoolError;
 #[cfg(feature = "data")]
 use super::data::DataFailure;
 #[cfg(feature = "standalone")]
-use super::standalone::{self, TrialError};
+use super::standalone::TrialError;
 use super::template::TemplateError;
 #[cfg(feature = "standalone")]
 use crate::standalone::{PlatformError, module::RunError};
+
+pub(crate) use exit::disk;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -297,105 +300,5 @@ impl Failure {
             Failure::Trial(TrialError::Interrupted { signal, .. }) => Some(*signal),
             _ => None,
         }
-    }
-
-    /// Returns how the program ends: the one place that says so.
-    pub(crate) fn exit(&self) -> Exit {
-        match self {
-            Failure::Unconfigured { .. }
-            | Failure::Config(_)
-            | Failure::NoHome
-            | Failure::NoGnupgHome { .. }
-            | Failure::NoDirectory { .. }
-            | Failure::NotFolder { .. }
-            | Failure::Api(_) => Exit::Config,
-            Failure::ConfigFile(error) | Failure::ClientFile(error) => {
-                unless_forbidden(error, Exit::Config)
-            }
-            // What GnuPG itself fails at may pass; the service manager should try again.
-            Failure::Key(KeyError::Hung { .. } | KeyError::Engine { .. }) => Exit::Unavailable,
-            Failure::Key(_) => Exit::Config,
-            Failure::Distrusted { .. } | Failure::NotOwner { .. } | Failure::WrongUser { .. } => {
-                Exit::Permission
-            }
-            Failure::JobsHeld { .. } => Exit::Locked,
-            Failure::Spool(error) | Failure::Daemon(DaemonError::Spool { source: error }) => {
-                spool(error)
-            }
-            Failure::Daemon(DaemonError::Signals { .. }) | Failure::System { .. } => Exit::System,
-            Failure::Schedule(ScheduleError::MachineZone { .. }) => Exit::System,
-            Failure::Log(LogError::File { .. }) | Failure::Give { .. } => Exit::CannotCreate,
-            Failure::Log(LogError::Local { .. }) | Failure::NoStandalone { .. } => {
-                Exit::Unavailable
-            }
-            Failure::Init(error) => match error {
-                TemplateError::Disk(error) => unless_forbidden(error, Exit::CannotCreate),
-                TemplateError::Place { .. } => Exit::System,
-                TemplateError::NotEmpty { .. }
-                | TemplateError::NotFolder { .. }
-                | TemplateError::Name { .. }
-                | TemplateError::Permissions { .. } => Exit::CannotCreate,
-            },
-            Failure::Disk(error) => disk(error),
-            Failure::Input(error) => unless_forbidden(error, Exit::NoInput),
-            Failure::NoJob { .. } | Failure::NoSpool { .. } | Failure::NoResults { .. } => {
-                Exit::NoInput
-            }
-            Failure::Schedule(_)
-            | Failure::BadJob { .. }
-            | Failure::Name(_)
-            | Failure::Action { .. }
-            | Failure::Document { .. } => Exit::Data,
-            Failure::Sign(error) => match error.verdict() {
-                SignVerdict::RetryLater => Exit::Unavailable,
-                SignVerdict::KeyUnusable => Exit::Config,
-            },
-            Failure::Encode(_) => Exit::Software,
-            Failure::Output(_) => Exit::Io,
-            #[cfg(feature = "standalone")]
-            Failure::NoPlatform { .. } => Exit::Config,
-            #[cfg(feature = "data")]
-            Failure::Data(failure) => failure.exit(),
-            #[cfg(feature = "standalone")]
-            Failure::Platform(error) => standalone::exit(error),
-            #[cfg(feature = "standalone")]
-            Failure::Module(_) => Exit::Data,
-            #[cfg(feature = "standalone")]
-            Failure::Trial(error) => error.exit(),
-            #[cfg(feature = "standalone")]
-            Failure::Explained { source, .. } => source.exit(),
-        }
-    }
-}
-
-/// Returns how a program ends that needed a file, unless it was not allowed to use it.
-fn unless_forbidden(error: &DiskError, exit: Exit) -> Exit {
-    if disk(error) == Exit::Permission { Exit::Permission } else { exit }
-}
-
-fn spool(error: &SpoolError) -> Exit {
-    match error {
-        SpoolError::Disk { source } => disk(source),
-        SpoolError::Locked { .. } => Exit::Locked,
-        SpoolError::NotASpool { .. } | SpoolError::Newer { .. } | SpoolError::Devices { .. } => {
-            Exit::Config
-        }
-        SpoolError::Unsafe { .. } => Exit::Permission,
-        SpoolError::Gone { .. } | SpoolError::Taken { .. } | SpoolError::Crowded { .. } => Exit::Io,
-        SpoolError::NoEdge { .. } | SpoolError::Encode { .. } | SpoolError::Agenda { .. } => {
-            Exit::Software
-        }
-    }
-}
-
-/// Returns how a program ends whose disk failed.
-pub(crate) fn disk(error: &DiskError) -> Exit {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => Exit::Permission,
-        io::ErrorKind::AlreadyExists
-        | io::ErrorKind::StorageFull
-        | io::ErrorKind::QuotaExceeded
-        | io::ErrorKind::ReadOnlyFilesystem => Exit::CannotCreate,
-        _ => Exit::Io,
     }
 }
