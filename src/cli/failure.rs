@@ -26,6 +26,7 @@ use super::template::TemplateError;
 #[cfg(feature = "standalone")]
 use crate::standalone::{PlatformError, module::RunError};
 
+#[cfg(feature = "data")]
 pub(crate) use exit::disk;
 
 /// Why a command failed.
