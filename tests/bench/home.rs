@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// The parts of a second in which the kernel counts a process's time.
 const TICKS: f64 = 100.0;
 
-/// A key with a passphrase, in a GnuPG home whose path is short enough for its sockets.
+/// A key in a GnuPG home whose path is short enough for its sockets.
 #[derive(Debug)]
 pub(crate) struct Key {
     folder: tempfile::TempDir,
@@ -28,13 +28,13 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// Makes an RSA key.
-    pub(crate) fn new() -> Key {
+    /// Makes an RSA key with this passphrase, or without one if it is empty.
+    pub(crate) fn new(passphrase: &str) -> Key {
         let folder = tempfile::Builder::new().prefix("mig").tempdir_in("/tmp").expect("a folder");
         let gpg = |arguments: &[&str]| {
             let mut gpg = Command::new("gpg");
             gpg.arg("--homedir").arg(folder.path()).args(["--batch", "--quiet", "--no-tty"]);
-            gpg.args(["--pinentry-mode", "loopback", "--passphrase", PASSPHRASE]).args(arguments);
+            gpg.args(["--pinentry-mode", "loopback", "--passphrase", passphrase]).args(arguments);
             let output = gpg.output().expect("gpg");
             assert!(output.status.success(), "{output:?}");
             String::from_utf8(output.stdout).expect("text")
