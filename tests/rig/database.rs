@@ -210,6 +210,17 @@ impl Database {
         assert_eq!(self.run(statement, &[(&command).into(), (&number).into(), (&begun).into()]), 1);
     }
 
+    /// Adds so many answers to the one that an action has.
+    pub(crate) fn insert_answers(&self, action: i64, count: u64) {
+        let statement = "with recursive number (n) as \
+                         (select 1 union all select n + 1 from number where n < cast($2 as bigint)) \
+                         insert into commands (id, actionid, agentid, status, results, starttime, finishtime) \
+                         select id + n, actionid, agentid, status, results, starttime, finishtime \
+                         from commands, number where actionid = $1";
+        let (action, number) = (action.to_string(), count.to_string());
+        assert_eq!(self.run(statement, &[(&action).into(), (&number).into()]), count);
+    }
+
     /// Forgets who signed an action of which there is one.
     pub(crate) fn forget_signers(&self, name: &str) {
         let statement =

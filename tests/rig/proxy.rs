@@ -53,6 +53,7 @@ struct Desk {
     upstream: String,
     database: PathBuf,
     tricks: Mutex<Vec<(String, Trick)>>,
+    asked: Mutex<Vec<String>>,
     gate: (Mutex<Gate>, Condvar),
 }
 
@@ -75,6 +76,7 @@ impl Proxy {
             upstream: rig.address.clone(),
             database: rig.path("p/data/mig.db"),
             tricks: Mutex::new(tricks),
+            asked: Mutex::default(),
             gate: (Mutex::new(Gate::Empty), Condvar::new()),
         });
         let end = Arc::new(AtomicBool::new(false));
@@ -109,6 +111,12 @@ impl Proxy {
     pub(crate) fn open(&self) {
         *self.desk.gate() = Gate::Open;
         self.desk.gate.1.notify_all();
+    }
+
+    /// Returns the first line of each request that holds this text, in the order in which they came.
+    pub(crate) fn asked(&self, text: &str) -> Vec<String> {
+        let asked = self.desk.asked.lock().unwrap();
+        asked.iter().filter(|line| line.contains(text)).cloned().collect()
     }
 
     /// Waits until a request has met the last trick.
@@ -182,9 +190,10 @@ impl Desk {
         drop(self.gate.1.wait_while(gate, |gate| *gate != Gate::Open).unwrap());
     }
 
-    /// Returns the trick for a request, of which half of the body is enough to tell.
+    /// Notes a request and returns the trick for it, of which half of the body is enough to tell.
     fn trick(&self, head: &str, body: &[u8]) -> Option<Trick> {
         let (line, _) = head.split_once('\r')?;
+        self.asked.lock().unwrap().push(line.to_owned());
         let body = String::from_utf8_lossy(body);
         let mut tricks = self.tricks.lock().unwrap();
         let at = tricks.iter().position(|(text, _)| line.contains(text) || body.contains(text))?;

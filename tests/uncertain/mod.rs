@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -168,4 +169,34 @@ fn results_that_arrive_broken_are_fetched_again() {
     assert!(runner.said("results not fetched yet", &[("run", &run)]).len() >= 3);
     runner.stop(Signal::TERM);
     rig.check_clean();
+}
+
+#[test]
+fn a_fetch_that_is_killed_half_way_goes_on_without_what_it_has() {
+    let mut rig = rig();
+    rig.configure("pagesize = 5\npages = 1");
+    rig.job("job", &JOB.replace("earlyresults = on\n", ""));
+    // The third page is on its way when the runner dies.
+    let proxy = Proxy::start(&rig, &[("offset=10", Trick::AnswerHeld(HELD))]);
+    rig.point_at(&proxy.address);
+    let runner = rig.runner();
+    let run = rig.trigger("job");
+    let name = "mig-runner: job";
+    wait_until("the agent's answer", || rig.database().is_completed(name));
+    rig.database().insert_answers(rig.database().actions(name)[0], 20);
+    rig.hurry(&run, name);
+    proxy.wait_played();
+    runner.kill();
+    let _runner = rig.runner();
+    let document = rig.wait_done(&run);
+    let commands = document["commands"].as_array().unwrap();
+    let ids: BTreeSet<i64> =
+        commands.iter().map(|command| command["id"].as_i64().unwrap()).collect();
+    assert_eq!((commands.len(), ids.len()), (21, 21));
+    let asked = proxy.asked("type=command&");
+    let offset = |line: &String| {
+        let (_, rest) = line.split_once("offset=").unwrap();
+        rest.split(['&', ' ']).next().unwrap().parse::<u32>().unwrap()
+    };
+    assert_eq!(asked.iter().map(offset).collect::<Vec<_>>(), [0, 5, 10, 10, 15, 20], "{asked:?}");
 }
