@@ -235,7 +235,7 @@ impl Engine {
             Edge::Refused => warn!(log, "run refused"; "run" => %record.id,
                 "reason" => record.reason.as_deref().map(escape).unwrap_or_default().as_ref()),
             Edge::Noted => warn!(log, "action not sent yet"; "run" => %record.id,
-                "fate" => ?record.request.fate, "error" => error.as_ref()),
+                "fate" => record.request.fate.word(), "error" => error.as_ref()),
             Edge::FetchNoted => warn!(log, "results not fetched yet"; "run" => %record.id,
                 "error" => error.as_ref()),
             Edge::FetchGivenUp => error!(log, "results given up"; "run" => %record.id,

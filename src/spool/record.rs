@@ -147,6 +147,18 @@ pub(crate) enum Fate {
     Accepted,
 }
 
+impl Fate {
+    /// Returns its word, as in the record.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Fate::Unsent => "unsent",
+            Fate::Unknown => "unknown",
+            Fate::Refused => "refused",
+            Fate::Accepted => "accepted",
+        }
+    }
+}
+
 /// A plugin that gets the results of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -30,7 +30,7 @@ fn a_runner_that_waits_stops_at_once() {
     rig.kill_platform();
     let runner = rig.runner();
     let waiting = rig.trigger("job");
-    runner.wait_said("action not sent yet", &[("run", &waiting), ("fate", "Refused")]);
+    runner.wait_said("action not sent yet", &[("run", &waiting), ("fate", "refused")]);
     runner.stop(Signal::INT);
     let left = [format!("action/new {waiting}"), format!("action/inflight {inflight}")];
     assert_eq!(rig.spool(), left);

@@ -44,7 +44,7 @@ fn an_api_that_is_down_delays_runs_and_loses_none() {
     rig.kill_platform();
     let runner = rig.runner();
     let fired = rig.trigger("job");
-    runner.wait_said("action not sent yet", &[("run", &fired), ("fate", "Refused")]);
+    runner.wait_said("action not sent yet", &[("run", &fired), ("fate", "refused")]);
     rig.start_platform();
     wait_until("the agent's answer", || rig.database().is_completed("mig-runner: job"));
     // Again, when its results are to be fetched.
@@ -83,7 +83,7 @@ fn runs_wait_for_a_key_until_the_platform_knows_it() {
     rig.point_at(&rig.address.clone());
     let runner = rig.runner();
     let run = rig.trigger("job");
-    let said = runner.wait_said("action not sent yet", &[("run", &run), ("fate", "Refused")]);
+    let said = runner.wait_said("action not sent yet", &[("run", &run), ("fate", "refused")]);
     assert!(said["error"].as_str().unwrap().contains("answered 401"), "{said}");
     rig.database().insert_investigator("other", rig.key.fingerprint(), &rig.key.export());
     rig.wait_done(&run);

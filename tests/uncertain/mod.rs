@@ -78,7 +78,7 @@ fn whatever_is_answered_the_platform_has_one_action() {
     for ((job, _), run) in TRICKS.iter().zip(&runs) {
         check_once(&rig, job, run);
         // It was uncertain: else this test shows nothing.
-        runner.wait_said("action not sent yet", &[("run", run), ("fate", "Unknown")]);
+        runner.wait_said("action not sent yet", &[("run", run), ("fate", "unknown")]);
     }
 }
 
@@ -95,7 +95,7 @@ fn a_runner_that_was_killed_before_the_answer_finds_its_action() {
     wait_until("an action without an answer", || {
         rig.database().names().contains(&"mig-runner: held".to_owned())
     });
-    runner.wait_said("action not sent yet", &[("run", &late), ("fate", "Unknown")]);
+    runner.wait_said("action not sent yet", &[("run", &late), ("fate", "unknown")]);
     runner.kill();
     assert_eq!(rig.wait_in("action/new", &held)["request"]["fate"], "unknown");
     let _runner = rig.runner();
