@@ -10,10 +10,9 @@ use super::workers::{Done, Outcome, Pool};
 use crate::api::{ApiError, Found, Posted, Scope, backoff};
 use crate::chain::{Chain, escape, excerpt};
 use crate::clock::after;
-use crate::disk::DiskError;
 use crate::names::ActionId;
 use crate::plugin::run::Ended;
-use crate::spool::{DeliveryState, Edge, Run};
+use crate::spool::{DeliveryState, Edge, Family, Run, SpoolError};
 use crate::stage::fetch::{Attempt, FetchError};
 use crate::stage::{Pause, Verdict, Work, collect, deliver, fetch, sign, submit};
 
@@ -84,7 +83,7 @@ impl Engine {
         match outcome {
             Outcome::Signed(signed) => sign::signed(signed),
             Outcome::Posted(posted) => submit::posted(posted),
-            Outcome::Searched(found, began) => match self.has_results(&found) {
+            Outcome::Searched(found, began) => match self.has_results(key, &found) {
                 Ok(None) => {
                     submit::searched(&live.facts, found, began, &self.around(key, live, now))
                 }
@@ -132,12 +131,22 @@ impl Engine {
         }
     }
 
-    /// Returns the action that was found if its results have been fetched: then a run that may be
-    /// finished holds it, and it is not that of one which still looks for its own.
-    fn has_results(&self, found: &Result<Found, ApiError>) -> Result<Option<ActionId>, DiskError> {
+    /// Returns the action that was found if its results have been fetched for another run, which may be
+    /// finished: it is not that of one which still looks for its own. Results of the same run mean
+    /// that only an older double of its entry, left by a crash, still looks.
+    fn has_results(
+        &self,
+        key: &Key,
+        found: &Result<Found, ApiError>,
+    ) -> Result<Option<ActionId>, SpoolError> {
         let Ok(Found::Action { id, .. }) = found else { return Ok(None) };
         let link = fetch::link_of(&self.parts.settings.directory, *id);
-        Ok(self.parts.spool.disk().find(&link)?.map(|_| *id))
+        if self.parts.spool.disk().find(&link)?.is_none() {
+            return Ok(None);
+        }
+        let own = self.parts.spool.view().counting(&key.1, Family::Command)?;
+        let is_own = own.is_some_and(|run| run.record().action_id == Some(*id));
+        Ok((!is_own).then_some(*id))
     }
 
     /// Frees a run, or one plugin of it, for the next piece of work.

@@ -121,6 +121,23 @@ fn an_entry_that_is_removed_copied_or_renamed_anywhere_is_not_sent_again() {
 }
 
 #[test]
+fn an_older_double_finds_its_action_though_the_results_are_there_already() {
+    // Accepted, and the entry that waited to be sent is not unlinked yet.
+    let mut play = until(Folder::ActionInflight);
+    let (double, path) =
+        (play.world.only(Folder::New).unwrap(), play.world.only(Folder::ActionInflight).unwrap());
+    let bytes = read(&play.world.fs, &double, 1 << 20).unwrap();
+    play.world.fs.rm(&double);
+    play.world.fs.mv(&path, &home("spool/command/ready").join(path.file_name().unwrap()));
+    assert!(play.world.start());
+    play.wait();
+    assert!(play.world.only(Folder::CommandDone).is_some(), "{:?}", play.world.spool());
+    play.world.kill();
+    play.world.fs.put(&double, &bytes);
+    drop(checked(play, "an older double"));
+}
+
+#[test]
 fn what_cannot_be_read_or_is_no_file_is_kept_aside() {
     for folder in [Folder::New, Folder::ActionInflight, Folder::CommandInflight, Folder::Returned] {
         for kind in ["unreadable", "folder", "link", "pipe"] {
