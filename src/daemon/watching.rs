@@ -71,26 +71,29 @@ impl Engine {
             Some(Ok(below)) => below.components().next(),
             None => None,
         };
-        let names = match below {
-            // Where one of ten thousand has changed, the others need not be compared.
-            Some(name) => BTreeSet::from([name.as_os_str().to_owned()]),
+        let (calendar, watched) = (&self.parts.calendar, &self.watches.jobs);
+        let differs = |name: &&OsStr| calendar.has_folder(name) != watched.contains(*name);
+        // Of ten thousand jobs hardly any differs, and where one has changed only that one can.
+        let differing: BTreeSet<OsString> = match below {
+            Some(name) => {
+                Some(name.as_os_str()).filter(differs).map(OsStr::to_owned).into_iter().collect()
+            }
             None => {
-                let there = self.parts.calendar.folders().map(OsStr::to_owned);
-                there.chain(self.watches.jobs.iter().cloned()).collect()
+                let names = calendar.folders().chain(watched.iter().map(OsString::as_os_str));
+                names.filter(differs).map(OsStr::to_owned).collect()
             }
         };
         let mut new = Vec::new();
-        for name in names {
+        for name in differing {
             let folder = runners.join(&name);
-            if self.parts.calendar.has_folder(&name) {
-                if self.watches.jobs.insert(name) {
-                    self.watch_folder(&folder);
-                    new.push(folder);
+            if self.watches.jobs.remove(&name) {
+                if let Some(watcher) = &mut self.watches.watcher {
+                    watcher.unwatch(&folder);
                 }
-            } else if self.watches.jobs.remove(&name)
-                && let Some(watcher) = &mut self.watches.watcher
-            {
-                watcher.unwatch(&folder);
+            } else {
+                self.watch_folder(&folder);
+                self.watches.jobs.insert(name);
+                new.push(folder);
             }
         }
         new

@@ -38,10 +38,20 @@ impl Jobs {
     /// The folder of all jobs cannot be listed; the jobs stay as they are.
     pub(crate) fn look(&mut self, now: Timestamp) -> Result<Vec<Change>, DiskError> {
         let mut names = self.loader.list()?;
-        names.extend(self.states.keys().cloned());
         names.sort_unstable();
-        names.dedup();
-        Ok(names.iter().filter_map(|name| self.look_at(name, now)).collect())
+        let is_gone = |name: &&OsString| names.binary_search(name).is_err();
+        let gone: Vec<OsString> = self.states.keys().filter(is_gone).cloned().collect();
+        if !gone.is_empty() {
+            names.extend(gone);
+            names.sort_unstable();
+        }
+        let is_first = self.states.is_empty();
+        let changes = names.iter().filter_map(|name| self.look_at(name, now)).collect();
+        if is_first {
+            // Filled in order, the nodes of the map are half empty; made at once, they are full.
+            self.states = std::mem::take(&mut self.states).into_iter().collect();
+        }
+        Ok(changes)
     }
 
     /// Looks at the folder that a path leads into and returns what changed; at every folder,
