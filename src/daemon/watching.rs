@@ -78,6 +78,10 @@ impl Engine {
             Some(name) => {
                 Some(name.as_os_str()).filter(differs).map(OsStr::to_owned).into_iter().collect()
             }
+            // Most often all are as they were, which shows at one look at each.
+            None if calendar.folders().eq(watched.iter().map(OsString::as_os_str)) => {
+                return Vec::new();
+            }
             None => {
                 let names = calendar.folders().chain(watched.iter().map(OsString::as_os_str));
                 names.filter(differs).map(OsStr::to_owned).collect()

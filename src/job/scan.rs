@@ -39,11 +39,10 @@ impl Jobs {
     pub(crate) fn look(&mut self, now: Timestamp) -> Result<Vec<Change>, DiskError> {
         let mut names = self.loader.list()?;
         names.sort_unstable();
-        let is_gone = |name: &&OsString| names.binary_search(name).is_err();
-        let gone: Vec<OsString> = self.states.keys().filter(is_gone).cloned().collect();
-        if !gone.is_empty() {
-            names.extend(gone);
+        if !self.states.keys().eq(&names) {
+            names.extend(self.states.keys().cloned());
             names.sort_unstable();
+            names.dedup();
         }
         let is_first = self.states.is_empty();
         let changes = names.iter().filter_map(|name| self.look_at(name, now)).collect();
