@@ -17,7 +17,7 @@ pub(crate) fn none_there(bench: &Bench) -> Vec<Row> {
     let mut times = Vec::new();
     for _ in 0..TIMES {
         let home = Home::new(&bench.key, bench.server.port, 30, "");
-        backlog(&home, RUNS, Timestamp::now() - SignedDuration::from_mins(5), NEVER);
+        backlog(&home, RUNS, Timestamp::now() - SignedDuration::from_mins(5));
         let runner = home.start();
         runner.ready();
         bench.server.forget();
@@ -33,7 +33,7 @@ pub(crate) fn none_there(bench: &Bench) -> Vec<Row> {
 pub(crate) fn in_flight(bench: &Bench) -> Vec<Row> {
     const RUNS: u64 = 10_000;
     let home = Home::new(&bench.key, bench.server.port, 30, "");
-    backlog(&home, RUNS, Timestamp::now() + SignedDuration::from_hours(24), NEVER);
+    backlog(&home, RUNS, Timestamp::now() + SignedDuration::from_hours(24));
     let adopting = home.start();
     let adopted = adopting.ready().as_secs_f64();
     adopting.stop();
@@ -79,11 +79,11 @@ pub(crate) fn idle(bench: &Bench) -> Vec<Row> {
     ]
 }
 
-/// Leaves runs in flight, of jobs with this configuration, that expire at `expiry`.
-pub(crate) fn backlog(home: &Home, runs: u64, expiry: Timestamp, config: &str) {
+/// Leaves runs in flight that expire at `expiry`.
+fn backlog(home: &Home, runs: u64, expiry: Timestamp) {
     for job in 0..JOBS {
         let (name, each) = (format!("job{job}"), runs / JOBS);
-        home.job(&name, config);
+        home.job(&name, NEVER);
         let first = 1_000_000 + job * each;
         home.inflight(&name, first..first + each, expiry);
     }
