@@ -72,6 +72,8 @@ mod spool;
 mod stage;
 #[cfg(feature = "standalone")]
 mod standalone;
+#[cfg(test)]
+mod testing;
 mod wake;
 mod watch;
 

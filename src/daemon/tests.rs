@@ -7,9 +7,10 @@ mod hand;
 mod retention;
 mod slots;
 
-use super::testing::{Mood, Rig, write};
+use super::testing::{Mood, Rig};
 use crate::action::Action;
 use crate::spool::{Fate, Folder};
+use crate::testing::write_private;
 
 const ID: &str = "job.20261122T120100Z";
 
@@ -137,7 +138,7 @@ fn no_two_actions_of_a_name_begin_in_the_same_second() {
     };
     let drop_in = |rig: &Rig, name: &str| {
         let action = r#"{"name":"by hand","target":"status='online'","operations":[]}"#;
-        write(&rig.path("spool/action/new").join(name), action);
+        write_private(&rig.path("spool/action/new").join(name), action);
     };
     // Two at once, while nothing is known of the other.
     rig.at("2026-11-22T12:00:40Z");
@@ -236,7 +237,7 @@ fn a_failing_plugin_is_tried_again_and_others_are_not_held_up() {
     rig.at("2026-11-22T12:01:20Z");
     assert!(rig.spool().contains(&format!("command/returned {ID}")));
     assert_eq!(std::fs::read_to_string(rig.path("plugins/count")).unwrap(), "x\n");
-    write(&rig.path("mended"), "");
+    write_private(&rig.path("mended"), "");
     rig.crash();
     rig.start();
     rig.pass(1);
@@ -310,7 +311,10 @@ fn questions_that_are_not_answered_put_no_result_off() {
     rig.job("job", "schedule = \"0 0 1 1 *\"");
     // Another run finds the API away and closes the way for all.
     rig.platform.expect(&[Mood::Away; 9]);
-    write(&rig.path("spool/action/new/a.json"), r#"{"name":"a","target":"t","operations":[]}"#);
+    write_private(
+        &rig.path("spool/action/new/a.json"),
+        r#"{"name":"a","target":"t","operations":[]}"#,
+    );
     rig.pass(5);
     rig.at("2026-11-22T12:01:20Z");
     assert!(rig.spool().contains(&format!("command/done {ID}")), "{:?}", rig.spool());

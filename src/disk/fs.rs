@@ -47,8 +47,13 @@ pub(crate) struct Meta {
     pub(crate) device: u64,
     /// The user id of the owner.
     pub(crate) owner: u32,
+    /// The group id of the group.
+    pub(crate) group: u32,
     /// The permission bits.
     pub(crate) mode: u32,
+    /// Whether an access control list may let more users write. It is looked up only if the group bits
+    /// allow writing; otherwise they mask the list.
+    pub(crate) has_acl: bool,
 }
 
 /// An entry of a folder.

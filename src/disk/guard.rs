@@ -1,13 +1,18 @@
-//! Who may write a file or folder: what is trusted belongs to us or root, and to nobody else.
+//! Who may write a file or folder: only what the runner's user and root alone can change is trusted.
+//!
+//! A group may write if it is the owner's private group (see [`accounts`]) and no access control list
+//! adds other users. OpenSSH in Debian applies the same rule to its files.
 
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode;
 
-use super::{Disk, DiskError, Meta};
+use super::{Disk, DiskError, Meta, accounts};
 
-/// The bits that let the group or others write.
-const FOREIGN_WRITE: u32 = 0o022;
+/// The bit that lets the group write.
+pub(super) const GROUP_WRITE: u32 = 0o020;
+/// The bit that lets all users write.
+const OTHERS_WRITE: u32 = 0o002;
 /// The bits that let the group or others read, write or enter.
 const FOREIGN_ACCESS: u32 = 0o077;
 
@@ -56,10 +61,16 @@ pub(crate) fn trust(path: &Path, meta: &Meta, user: u32) -> Result<(), Distrust>
         let path = path.to_owned();
         return Err(Distrust::Owner { path, owner: meta.owner, trusted: user });
     }
-    if meta.mode & FOREIGN_WRITE != 0 {
+    if others_write(meta) {
         return Err(Distrust::Writable { path: path.to_owned() });
     }
     Ok(())
+}
+
+/// Returns whether users other than the owner can write a file or folder.
+pub(crate) fn others_write(meta: &Meta) -> bool {
+    let is_private = || !meta.has_acl && accounts::is_private_group(meta.owner, meta.group);
+    meta.mode & OTHERS_WRITE != 0 || meta.mode & GROUP_WRITE != 0 && !is_private()
 }
 
 /// Checks that only `user` and root can read what is at `path`.
@@ -95,7 +106,8 @@ mod tests {
     fn meta(owner: u32, mode: u32) -> Meta {
         let changed = jiff::Timestamp::UNIX_EPOCH;
         let stamp = Stamp { inode: 1, size: 0, changed };
-        Meta { kind: Kind::File, stamp, modified: changed, device: 1, owner, mode }
+        let (kind, modified, device, group) = (Kind::File, changed, 1, u32::MAX);
+        Meta { kind, stamp, modified, device, owner, group, mode, has_acl: false }
     }
 
     #[test]
@@ -110,6 +122,16 @@ mod tests {
         ] {
             assert_eq!(trust(path, &meta(owner, mode), 7).is_ok(), trusted, "{owner} {mode:o}");
         }
+    }
+
+    #[test]
+    fn the_owners_private_group_may_write_unless_a_list_adds_users() {
+        // Root has a private group on every Debian: same name, no members.
+        let private = Meta { group: 0, ..meta(0, 0o775) };
+        assert!(!others_write(&private));
+        assert!(others_write(&Meta { has_acl: true, ..private }));
+        assert!(others_write(&Meta { mode: 0o777, ..private }));
+        assert!(others_write(&Meta { group: u32::MAX, ..private }));
     }
 
     #[test]

@@ -23,6 +23,7 @@
 //! failed is suspect, and nothing is removed from it, until a name was made in it
 //! and an fsync succeeded after that.
 
+mod accounts;
 #[cfg(test)]
 pub(crate) mod counting;
 pub(crate) mod fs;

@@ -6,17 +6,30 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt}
 use std::path::Path;
 
 use jiff::Timestamp;
-use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with, statvfs};
+use rustix::fs::{CWD, OFlags, RenameFlags, lgetxattr, renameat_with, statvfs};
+use rustix::io::Errno;
 
 use super::fs::{Entry, Fs, FsFile, Kind, Lock, Meta, Space, Stamp};
+use super::guard::GROUP_WRITE;
 
 /// Files and folders of this machine.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RealFs;
 
+/// The attribute in which Linux keeps the access control list of a file or folder.
+const ACL: &str = "system.posix_acl_access";
+
 /// Opened without following a link, and without waiting for the other end of a pipe.
 fn flags() -> i32 {
     (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed()
+}
+
+/// Returns whether a file or folder has an access control list. If this cannot be found out, the answer
+/// is yes, so that the file is not trusted.
+fn has_acl(path: &Path) -> bool {
+    // An empty buffer asks for the size alone.
+    let found = lgetxattr(path, ACL, &mut [0_u8; 0]);
+    !matches!(found, Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOENT))
 }
 
 fn regular(file: File) -> io::Result<File> {
@@ -112,7 +125,9 @@ impl Fs for RealFs {
             modified: time(meta.mtime(), meta.mtime_nsec()),
             device: meta.dev(),
             owner: meta.uid(),
+            group: meta.gid(),
             mode: meta.mode() & 0o7777,
+            has_acl: meta.mode() & GROUP_WRITE != 0 && has_acl(path),
         })
     }
 

@@ -135,3 +135,33 @@ fn after_a_failed_fsync_of_a_folder_nothing_is_removed_from_it_before_one_succee
     assert!(!disk.has_suspects());
     assert_eq!(disk.list(Path::new("/a")).unwrap().len(), 1);
 }
+
+/// Returns an access control list that lets user 1 read and write, as Linux keeps it.
+fn list_with_another_user() -> Vec<u8> {
+    // Tag, permissions and id of the owner, user 1, the group, the mask and all others.
+    let entries: [(u16, u16, u32); 5] =
+        [(1, 6, u32::MAX), (2, 6, 1), (4, 4, u32::MAX), (16, 6, u32::MAX), (32, 0, u32::MAX)];
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for (tag, permissions, id) in entries {
+        list.extend(tag.to_le_bytes());
+        list.extend(permissions.to_le_bytes());
+        list.extend(id.to_le_bytes());
+    }
+    list
+}
+
+#[test]
+fn a_user_in_an_access_control_list_is_not_mistaken_for_a_private_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    crate::testing::write_private(&path, "x");
+    assert!(!RealFs.meta(&path).unwrap().has_acl);
+    let flags = rustix::fs::XattrFlags::empty();
+    let list = list_with_another_user();
+    if rustix::fs::setxattr(&path, "system.posix_acl_access", &list, flags).is_err() {
+        return crate::testing::skip("this file system keeps no access control lists");
+    }
+    let meta = RealFs.meta(&path).unwrap();
+    assert_eq!(meta.mode, 0o660, "the group bits show the list's mask");
+    assert!(meta.has_acl && guard::others_write(&meta));
+}

@@ -1,7 +1,8 @@
 //! One job folder: who may write it, whether it changed, what its files say.
 //!
 //! Whoever can write a job's folder or files can run actions on the fleet, so all
-//! three must belong to the runner's user or root, and be writable by nobody else.
+//! three must belong to the runner's user or root, and no other user may be able to write
+//! them (see [`guard`](crate::disk::guard)).
 //! Links are refused: where they lead is not watched, and may be in other hands.
 
 use std::ffi::{OsStr, OsString};
@@ -17,7 +18,7 @@ use crate::action::Action;
 use crate::config::fault::Fault;
 use crate::config::job::JobConfig;
 use crate::config::reader::Located;
-use crate::disk::{Disk, DiskError, Kind, Meta};
+use crate::disk::{Disk, DiskError, Kind, Meta, guard};
 use crate::names::JobName;
 use crate::schedule::{Cron, ScheduleError, zone};
 
@@ -29,8 +30,6 @@ const ACTION_FILE: &str = "action.json";
 const CONFIG_BYTES_MAX: u64 = 64 * 1024;
 /// The largest action that is read: what the API takes.
 const ACTION_BYTES_MAX: u64 = 10 * 1024 * 1024;
-/// The permission bits that let somebody else than the owner write.
-const OTHERS_WRITE: u32 = 0o022;
 /// The user id of root.
 const ROOT: u32 = 0;
 
@@ -212,7 +211,7 @@ impl Loader {
         if meta.owner != user && meta.owner != ROOT {
             return Err(JobError::Owner { path, owner: meta.owner, user });
         }
-        if meta.mode & OTHERS_WRITE != 0 {
+        if guard::others_write(meta) {
             return Err(JobError::Writable { path, mode: meta.mode });
         }
         Ok(())

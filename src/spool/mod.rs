@@ -389,7 +389,7 @@ mod tests {
         let (folder, spool) = spool();
         drop(spool);
         let new = folder.path().join("spool/action/new");
-        std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o770)).unwrap();
+        std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o707)).unwrap();
         let error = reopen(folder.path()).unwrap_err().to_string();
         assert!(error.contains(&format!("chmod go-w {}", new.display())), "{error}");
     }

@@ -14,6 +14,7 @@ use crate::disk::{Disk, HAND_PREFIX, guard};
 use crate::job::scan::Jobs;
 use crate::spool::testing::{record, spool};
 use crate::spool::{Folder, Layout};
+use crate::testing::{make_private, write_private};
 
 #[test]
 fn of_what_is_over_the_last_run_of_each_job_and_the_newest_finished_are_read() {
@@ -30,10 +31,10 @@ fn of_what_is_over_the_last_run_of_each_job_and_the_newest_finished_are_read() {
     }
     drop(spool);
     let job = folder.path().join("runners/job");
-    std::fs::create_dir_all(&job).unwrap();
-    std::fs::write(job.join("entity.cfg"), "[configuration]\nschedule = @daily\n").unwrap();
+    make_private(&job);
+    write_private(&job.join("entity.cfg"), "[configuration]\nschedule = @daily\n");
     let action = r#"{"name":"n","target":"t","operations":[{"module":"file","parameters":{}}]}"#;
-    std::fs::write(job.join("action.json"), action).unwrap();
+    write_private(&job.join("action.json"), action);
 
     let (fs, now) = (Arc::new(CountingFs::default()), SystemClock.now());
     let disk = Disk::new(Arc::clone(&fs) as Arc<_>, layout.scratch(), HAND_PREFIX);

@@ -25,6 +25,7 @@ use crate::names::RunId;
 use crate::plugin::{Deliver, Plugins};
 use crate::spool::{Family, Folder, Record, Spool, SpoolError};
 use crate::stage::launch::Defaults;
+use crate::testing::{make_private, write_private};
 use crate::wake::Stop;
 
 mod platform;
@@ -118,7 +119,7 @@ impl Rig {
     pub(crate) fn new(now: &str) -> Rig {
         let folder = tempfile::tempdir().unwrap();
         for name in ["runners", "plugins"] {
-            std::fs::create_dir(folder.path().join(name)).unwrap();
+            make_private(&folder.path().join(name));
         }
         let clock = Arc::new(TestClock::new(now.parse().unwrap()));
         let platform = Arc::default();
@@ -133,17 +134,17 @@ impl Rig {
     /// Puts a job into the directory.
     pub(crate) fn job(&self, name: &str, config: &str) {
         let folder = self.path("runners").join(name);
-        std::fs::create_dir_all(&folder).unwrap();
-        write(&folder.join("entity.cfg"), &format!("[configuration]\n{config}\n"));
+        make_private(&folder);
+        write_private(&folder.join("entity.cfg"), &format!("[configuration]\n{config}\n"));
         let action = r#"{"name":"x","target":"status='online'","operations":[{"module":"file","parameters":{}}]}"#;
-        write(&folder.join("action.json"), action);
+        write_private(&folder.join("action.json"), action);
     }
 
     /// Puts a plugin into the directory: a shell script.
     pub(crate) fn plugin(&self, name: &str, script: &str) {
         use std::os::unix::fs::PermissionsExt;
         let path = self.path("plugins").join(name);
-        write(&path, &format!("#!/bin/sh\n{script}\n"));
+        write_private(&path, &format!("#!/bin/sh\n{script}\n"));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
     }
 
@@ -283,9 +284,4 @@ impl Rig {
             |folder: Folder| self.path("spool").join(folder.path()).join(format!("{id}.json"));
         std::fs::rename(path(from), path(to)).unwrap();
     }
-}
-
-/// Writes a file.
-pub(crate) fn write(path: &Path, text: &str) {
-    std::fs::write(path, text).unwrap();
 }

@@ -1,16 +1,17 @@
 //! What people do by hand while it runs, and what the original runner left.
 
-use super::super::testing::{Rig, write};
+use super::super::testing::Rig;
 use super::{ID, rig};
 use crate::clock::{Clock as _, SystemClock};
 use crate::spool::Folder;
+use crate::testing::write_private;
 
 #[test]
 fn a_plain_action_is_sent_once() {
     let mut rig = Rig::new("2026-11-22T12:00:30Z");
     rig.start();
     let action = r#"{"name":"by hand","target":"status='online'","operations":[]}"#;
-    write(&rig.path("spool/action/new/mine.json"), action);
+    write_private(&rig.path("spool/action/new/mine.json"), action);
     rig.platform.answer(1, true);
     rig.pass(1);
     assert_eq!(rig.platform.actions(), ["by hand"]);
@@ -26,7 +27,7 @@ fn a_half_written_file_is_judged_when_it_is_left_alone() {
     rig.start();
     let path = rig.path("spool/action/new/mine.json");
     // The file's own time is the machine's, so the clock that is set follows it.
-    write(&path, "{\"name\":");
+    write_private(&path, "{\"name\":");
     let now = SystemClock.now();
     rig.at(&now.to_string());
     assert_eq!(rig.spool(), ["action/new mine"]);
@@ -78,8 +79,8 @@ fn the_originals_action_in_flight_is_adopted_once() {
     let inflight = rig.path("runners/job/inflight");
     std::fs::create_dir(&inflight).unwrap();
     let text = include_str!("../../../tests/data/runner/inflight-sample.json");
-    write(&inflight.join("28052764426376.json"), text);
-    write(&inflight.join("damaged.json"), "{\"action\":");
+    write_private(&inflight.join("28052764426376.json"), text);
+    write_private(&inflight.join("damaged.json"), "{\"action\":");
     rig.start();
     assert_eq!(
         rig.spool(),

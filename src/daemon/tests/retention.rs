@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::testing::{Rig, write};
+use super::super::testing::Rig;
 use crate::clock::{Clock as _, SystemClock, after};
 use crate::config::duration::Keep;
 use crate::stage::prune::DAY;
+use crate::testing::write_private;
 
 /// A rig whose clock began at the machine's own time: when files changed, only that tells.
 struct Kept {
@@ -110,8 +111,8 @@ fn what_is_not_finished_stays_however_old_it_is() {
 fn dead_letters_go_with_their_reasons_and_foreign_reasons_too() {
     let mut kept = Kept::new("", Keep::All, Keep::For(DAY * 90), Keep::All);
     kept.rest();
-    write(&kept.rig.path("spool/command/ready/x.json"), "{");
-    write(&kept.rig.path("spool/action/invalid/gone.json.reason"), "x");
+    write_private(&kept.rig.path("spool/command/ready/x.json"), "{");
+    write_private(&kept.rig.path("spool/action/invalid/gone.json.reason"), "x");
     kept.pass(Duration::from_secs(20));
     kept.prune();
     assert_eq!(kept.rig.spool().len(), 3, "{:?}", kept.rig.spool());

@@ -219,7 +219,9 @@ impl Fs for ModelFs {
             modified: node.modified,
             device: DEVICE,
             owner: guard::user(),
+            group: u32::MAX,
             mode: node.mode,
+            has_acl: false,
         })
     }
 

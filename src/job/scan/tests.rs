@@ -240,8 +240,8 @@ fn a_bad_job_stops_no_other_and_is_reported_once() {
 fn whoever_could_change_a_job_is_named_with_the_remedy() {
     let mut rig = Rig::new();
     rig.job("a", CONFIG, ACTION);
-    rig.chmod("a", 0o770);
-    let said = "a can be written by others (mode 0770): run chmod go-w ";
+    rig.chmod("a", 0o707);
+    let said = "a can be written by others (mode 0707): run chmod go-w ";
     assert_eq!(rig.look(), [format!("{said}a")]);
     rig.chmod("a", 0o755);
     assert_eq!(rig.look(), ["added a"]);
@@ -250,6 +250,33 @@ fn whoever_could_change_a_job_is_named_with_the_remedy() {
     assert_eq!(rig.look(), [said]);
     rig.chmod("a/action.json", 0o444);
     assert_eq!(rig.look(), ["added a"]);
+}
+
+#[test]
+fn the_owners_private_group_may_write() {
+    let name = |option| std::process::Command::new("id").arg(option).output().unwrap().stdout;
+    if name("-un") != name("-gn") {
+        return crate::testing::skip("this user has no private group");
+    }
+    let mut rig = Rig::new();
+    rig.job("a", CONFIG, ACTION);
+    // As under umask 0002.
+    rig.chmod("a", 0o775);
+    rig.chmod("a/entity.cfg", 0o664);
+    rig.chmod("a/action.json", 0o664);
+    assert_eq!(rig.look(), ["added a"]);
+}
+
+#[test]
+fn no_other_group_may_write_as_root() {
+    if !crate::testing::is_root("only root can give a file to any group") {
+        return;
+    }
+    let mut rig = Rig::new();
+    rig.job("a", CONFIG, ACTION);
+    rig.chmod("a", 0o770);
+    chown(rig.path("a"), None, Some(65534)).unwrap();
+    assert_eq!(rig.look(), ["a can be written by others (mode 0770): run chmod go-w a"]);
 }
 
 #[test]

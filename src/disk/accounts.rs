@@ -1,0 +1,145 @@
+//! The system's accounts: which groups are private to one user.
+//!
+//! Debian gives each user a group of the same name and no other members. Write access for that group
+//! gives nobody else write access, so files that a user makes under umask 0002 can be trusted.
+//!
+//! **Invariants.** Only `/etc/passwd` and `/etc/group` count. An account from another source, such as
+//! LDAP, has no private group here, because its members cannot be listed reliably. The files are read
+//! again whenever they change, so a new member is noticed at the next check.
+//!
+//! **Failure.** If a file cannot be read, no group is private.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use super::real::RealFs;
+use super::{Fs, Stamp, read};
+
+/// The users, one per line: name, password, user id, group id, …
+const PASSWD: &str = "/etc/passwd";
+/// The groups, one per line: name, password, group id, members.
+const GROUP: &str = "/etc/group";
+/// The largest file of accounts that is read.
+const BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// The accounts that were read last, with the state of the two files at that time.
+static LAST: Mutex<Option<([Stamp; 2], Accounts)>> = Mutex::new(None);
+
+/// Users and groups of this system.
+#[derive(Debug, Default)]
+struct Accounts {
+    users: Vec<User>,
+    groups: Vec<Group>,
+}
+
+#[derive(Debug)]
+struct User {
+    name: String,
+    id: u32,
+    group: u32,
+}
+
+#[derive(Debug)]
+struct Group {
+    name: String,
+    id: u32,
+    members: Vec<String>,
+}
+
+/// Returns whether `group` is the private group of the user `owner` on this system: it has the user's
+/// name, is the user's primary group, and has no other member.
+pub(super) fn is_private_group(owner: u32, group: u32) -> bool {
+    let stamp = |path| RealFs.meta(Path::new(path)).map(|meta| meta.stamp);
+    let (Ok(users), Ok(groups)) = (stamp(PASSWD), stamp(GROUP)) else { return false };
+    let stamps = [users, groups];
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if last.as_ref().is_none_or(|(known, _)| *known != stamps) {
+        let text = |path| read(&RealFs, Path::new(path), BYTES_MAX);
+        let (Ok(users), Ok(groups)) = (text(PASSWD), text(GROUP)) else { return false };
+        let (users, groups) = (String::from_utf8_lossy(&users), String::from_utf8_lossy(&groups));
+        *last = Some((stamps, Accounts::parse(&users, &groups)));
+    }
+    last.as_ref().is_some_and(|(_, accounts)| accounts.is_private_group(owner, group))
+}
+
+impl Accounts {
+    /// Reads the text of the two files; lines of another form are skipped.
+    fn parse(passwd: &str, group: &str) -> Accounts {
+        Accounts {
+            users: passwd.lines().filter_map(User::parse).collect(),
+            groups: group.lines().filter_map(Group::parse).collect(),
+        }
+    }
+
+    fn is_private_group(&self, owner: u32, group: u32) -> bool {
+        let Some(user) = self.users.iter().find(|user| user.id == owner) else { return false };
+        // Several names may share an id; the members of each of them can write.
+        let mut groups = self.groups.iter().filter(|known| known.id == group).peekable();
+        user.group == group
+            && groups.peek().is_some_and(|first| first.name == user.name)
+            && groups.all(|known| known.members.iter().all(|member| *member == user.name))
+            && self.users.iter().all(|other| other.group != group || other.id == owner)
+    }
+}
+
+impl User {
+    fn parse(line: &str) -> Option<User> {
+        let mut fields = line.split(':');
+        let name = fields.next()?.to_owned();
+        let (id, group) = (fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?);
+        Some(User { name, id, group })
+    }
+}
+
+impl Group {
+    fn parse(line: &str) -> Option<Group> {
+        let mut fields = line.split(':');
+        let name = fields.next()?.to_owned();
+        let id = fields.nth(1)?.parse().ok()?;
+        let members = fields.next()?.split(',').filter(|member| !member.is_empty());
+        Some(Group { name, id, members: members.map(str::to_owned).collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USERS: &str = "root:x:0:0::/root:/bin/sh\nann:x:7:7::/:/bin/sh\nbob:x:8:100::/:/bin/sh\n";
+
+    #[test]
+    fn a_group_with_its_owners_name_and_no_other_member_is_private() {
+        let group = |line: &str| Accounts::parse(USERS, line).is_private_group(7, 7);
+        assert!(group("ann:x:7:\n") && group("ann:x:7:ann"));
+        assert!(!group("ann:x:7:bob"), "another member");
+        assert!(!group("ann:x:7:ann,bob"), "another member beside the owner");
+        assert!(!group("staff:x:7:"), "another name");
+        assert!(!group("ann:x:7:\nstaff:x:7:bob"), "a second name with a member");
+        assert!(!group(""), "a group that is not in the file");
+        assert!(!group("ann:x:7\n# comment"), "a line without members");
+    }
+
+    #[test]
+    fn a_primary_group_of_two_users_is_not_private() {
+        let users = format!("{USERS}carl:x:9:7::/:/bin/sh\n");
+        assert!(!Accounts::parse(&users, "ann:x:7:").is_private_group(7, 7));
+        let alias = format!("{USERS}ann2:x:7:7::/:/bin/sh\n");
+        assert!(Accounts::parse(&alias, "ann:x:7:").is_private_group(7, 7), "the same user");
+    }
+
+    #[test]
+    fn only_the_owners_own_group_counts() {
+        let accounts = Accounts::parse(USERS, "root:x:0:\nann:x:7:\nbob:x:8:\nusers:x:100:");
+        assert!(accounts.is_private_group(0, 0));
+        assert!(!accounts.is_private_group(7, 100) && !accounts.is_private_group(7, 0));
+        assert!(!accounts.is_private_group(8, 8), "not the primary group");
+        assert!(!accounts.is_private_group(99, 99), "no such user");
+    }
+
+    #[test]
+    fn this_system_has_accounts() {
+        // No system gives this id to a group.
+        assert!(!is_private_group(0, u32::MAX));
+        assert!(!LAST.lock().unwrap().as_ref().unwrap().1.users.is_empty());
+    }
+}

@@ -1,0 +1,38 @@
+//! What unit tests share: private files, whatever the umask is, and tests that are skipped.
+
+#![expect(clippy::disallowed_methods, reason = "tests prepare files as people do")]
+
+use std::fmt::Display;
+use std::fs::{DirBuilder, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+
+/// Makes a folder, and those above it, that only its owner can use.
+pub(crate) fn make_private(path: &Path) {
+    DirBuilder::new().mode(0o700).recursive(true).create(path).unwrap();
+}
+
+/// Writes a file that only its owner can use.
+pub(crate) fn write_private(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Returns whether this process runs as root. If it does not, reports that the running test is skipped
+/// and why; the name of such a test ends with `_as_root`, so that it can be run as root by that word.
+pub(crate) fn is_root(why: &str) -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        skip(format_args!("needs root: {why}"));
+    }
+    is_root
+}
+
+/// Reports that the running test, or a part of it, is skipped.
+pub(crate) fn skip(why: impl Display) {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    // The test runner captures what `println!` writes, and shows it only if the test fails.
+    writeln!(std::io::stderr(), "skipped: {test}: {why}").unwrap();
+}
