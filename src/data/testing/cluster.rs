@@ -3,9 +3,9 @@
 //! It listens on a socket in its folder and on a free port of loopback. PostgreSQL refuses to
 //! be run by root: then it runs as `postgres` or `nobody`.
 //!
-//! **Invariants.** No server outlives the process that started it, however that ends, and
-//! neither does its folder: a shell waits at the end of a pipe that only this process writes
-//! to, and ends both when the pipe does.
+//! **Invariants.** No server outlives the process that started it, and neither does its folder. The
+//! process ends the shared server before it exits itself, and waits for that. If the process is killed,
+//! a shell ends the server: it waits at the end of a pipe that only this process writes to.
 //!
 //! The integration tests and the benchmarks use this file too, so that it knows nothing of the
 //! crate; who uses it says how a process is started.
@@ -19,8 +19,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use postgres::{Client, Config, NoTls};
@@ -54,13 +54,24 @@ const WATCH: &str = r#"
     fi
 "#;
 
+/// The server that all tests of this process share.
+static SHARED: OnceLock<Cluster> = OnceLock::new();
+
+/// Ends the shared server when the process exits: a static value is never dropped.
+#[dtor::dtor(unsafe)]
+fn end_shared() {
+    if let Some(cluster) = SHARED.get() {
+        cluster.end();
+    }
+}
+
 /// A server and the folder that holds all it has.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     folder: PathBuf,
     port: u16,
     settings: Vec<String>,
-    watch: Option<Watch>,
+    watch: Mutex<Option<Watch>>,
 }
 
 /// The shell that watches a server, and the pipe that it waits at.
@@ -80,7 +91,6 @@ pub(crate) struct Database {
 impl Cluster {
     /// Returns the server that all tests of this process share.
     pub(crate) fn shared() -> &'static Cluster {
-        static SHARED: OnceLock<Cluster> = OnceLock::new();
         SHARED.get_or_init(|| Cluster::start(&[]))
     }
 
@@ -109,7 +119,8 @@ impl Cluster {
     fn start_in(folder: PathBuf, settings: Vec<String>) -> Cluster {
         let password = folder.join("password");
         fs::write(&password, PASSWORD).unwrap();
-        let mut cluster = Cluster { folder, port: 0, settings, watch: None };
+        give_away(&password);
+        let mut cluster = Cluster { folder, port: 0, settings, watch: Mutex::new(None) };
         let initdb = cluster
             .command("initdb")
             .args(["--no-sync", "-E", "UTF8", "--locale=C", "--auth-local=trust"])
@@ -149,7 +160,7 @@ impl Cluster {
             .process_group(0);
         let mut shell = start_process(&mut shell).unwrap();
         let pipe = shell.stdin.take().unwrap();
-        self.watch = Some(Watch { shell, pipe });
+        self.watch = Mutex::new(Some(Watch { shell, pipe }));
         let begun = Instant::now();
         loop {
             let state = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
@@ -167,10 +178,27 @@ impl Cluster {
 
     /// Ends the server by a signal: `INT` as an administrator does, `QUIT` as a crash.
     pub(crate) fn stop(&mut self, signal: &str) {
-        let Some(Watch { mut shell, mut pipe }) = self.watch.take() else { return };
+        let Some(Watch { mut shell, mut pipe }) = self.watch() else { return };
         // A shell that has ended already reads nothing.
         writeln!(pipe, "{signal}").ok();
         shell.wait().unwrap();
+    }
+
+    /// Ends the server, if it runs, and removes its folder.
+    fn end(&self) {
+        match self.watch() {
+            // The shell removes the folder when the pipe ends.
+            Some(Watch { mut shell, pipe }) => {
+                drop(pipe);
+                shell.wait().unwrap();
+            }
+            None => fs::remove_dir_all(&self.folder).unwrap(),
+        }
+    }
+
+    /// Takes the shell that watches the server, if it runs.
+    fn watch(&self) -> Option<Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Returns the folder of its socket.
@@ -225,14 +253,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        match self.watch.take() {
-            // The shell removes the folder when the pipe ends.
-            Some(Watch { mut shell, pipe }) => {
-                drop(pipe);
-                shell.wait().unwrap();
-            }
-            None => fs::remove_dir_all(&self.folder).unwrap(),
-        }
+        self.end();
     }
 }
 

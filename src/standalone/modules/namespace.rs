@@ -24,6 +24,8 @@ use rustix::net::sockopt::set_ipv6_v6only;
 use rustix::net::{AddressFamily, SocketType, accept, bind, connect, listen, socket};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::testing::{is_root, skip};
+
 /// A network with nothing in it, and the process that keeps it.
 struct Namespace {
     holder: Child,
@@ -78,10 +80,13 @@ pub(super) struct Network {
 }
 
 impl Network {
-    /// Makes the network; `None`, and a word of it, where that is not possible.
+    /// Makes the network. Where that is not possible, reports that the test is skipped.
     pub(super) fn new() -> Option<Network> {
+        if !is_root("only root can make a network and enter it") {
+            return None;
+        }
         let (Some(first), Some(second)) = (Namespace::new(), Namespace::new()) else {
-            println!("skipped, for a network of its own takes root, unshare and ip");
+            skip("this system allows no network namespace, or lacks unshare or ip");
             return None;
         };
         let (mut sockets, echoes) = first.enter(|| {

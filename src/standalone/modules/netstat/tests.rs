@@ -109,7 +109,7 @@ fn forgive(result: &mut Value) {
 }
 
 #[test]
-fn every_recording_is_answered_alike() {
+fn every_recording_is_answered_alike_as_root() {
     let Some(network) = Network::new() else { return };
     let [process, _] = network.processes();
     let recordings = recordings();
@@ -151,7 +151,7 @@ fn recordings_of_sockets_are_answered_alike_over_recorded_tables() {
 }
 
 #[test]
-fn a_second_namespace_is_looked_at_too() {
+fn a_second_namespace_is_looked_at_too_as_root() {
     let Some(network) = Network::new() else { return };
     let [_, second] = network.processes();
     let name = std::fs::read_link(format!("/proc/{second}/ns/net")).unwrap();
@@ -191,7 +191,7 @@ fn a_second_namespace_is_looked_at_too() {
 }
 
 #[test]
-fn neighbours_of_both_kinds_are_found_and_only_neighbours() {
+fn neighbours_of_both_kinds_are_found_and_only_neighbours_as_root() {
     let Some(network) = Network::new() else { return };
     let result = network.enter(|| {
         let status = Command::new("ip")
@@ -231,7 +231,7 @@ fn tables_that_are_missing_or_damaged_are_told() {
 /// Returns what this host's own tool says, word by word; `None` if it is not there.
 fn told(program: &str, arguments: &[&str]) -> Option<Vec<Vec<String>>> {
     let Ok(output) = Command::new(program).args(arguments).output() else {
-        println!("skipped, for this host has no {program}");
+        crate::testing::skip(format_args!("this host has no {program}"));
         return None;
     };
     let text = String::from_utf8(output.stdout).unwrap();

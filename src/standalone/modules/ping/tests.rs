@@ -74,7 +74,7 @@ fn mend(case: &str, expected: &mut Value) {
 }
 
 #[test]
-fn every_recording_is_answered_alike() {
+fn every_recording_is_answered_alike_as_root() {
     let Some(network) = Network::new() else { return };
     // It was recorded with this port open.
     let recorded = "51664";
@@ -94,7 +94,7 @@ fn every_recording_is_answered_alike() {
 }
 
 #[test]
-fn echoes_need_no_raw_socket_where_the_system_allows_it() {
+fn echoes_need_no_raw_socket_where_the_system_allows_it_as_root() {
     let Some(network) = Network::new() else { return };
     network.enter(|| {
         std::fs::write("/proc/sys/net/ipv4/ping_group_range", "0 2147483647").unwrap();

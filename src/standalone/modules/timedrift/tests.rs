@@ -266,7 +266,7 @@ fn a_server_that_cannot_be_believed_is_passed_over() {
 fn ipv6_literals_are_asked_with_and_without_brackets() {
     let servers = Servers::start();
     if !servers.has_ipv6() {
-        println!("skipped, for this host has no IPv6");
+        crate::testing::skip("this host has no IPv6");
         return;
     }
     for host in ["::1", "[::1]"] {

@@ -17,8 +17,6 @@ pub(super) struct Tree {
     _folder: TempDir,
     /// Where it is.
     pub(super) root: PathBuf,
-    /// Whether it has its device, which only root can make.
-    pub(super) has_device: bool,
 }
 
 impl Tree {
@@ -28,6 +26,12 @@ impl Tree {
         // Others must be able to look into it as well.
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         let root = fs::canonicalize(folder.path()).unwrap().join("t");
+        // Not what the umask would make of it.
+        let make = |path: &Path| {
+            fs::create_dir(path).unwrap();
+            fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+        };
+        make(&root);
         for name in [
             "plain",
             "sizes",
@@ -41,11 +45,17 @@ impl Tree {
             "odd",
             "long",
             "locked",
+            "many",
             "many/sub",
+            "deep",
+            "deep/d1",
+            "deep/d1/d2",
+            "deep/d1/d2/d3",
+            "deep/d1/d2/d3/d4",
             "deep/d1/d2/d3/d4/d5",
             "deep-er",
         ] {
-            fs::create_dir_all(root.join(name)).unwrap();
+            make(&root.join(name));
         }
         plain(&root);
         sized(&root);
@@ -53,10 +63,10 @@ impl Tree {
         nested(&root);
         odd(&root);
         links(&root);
-        let has_device = special(&root);
+        special(&root);
         modes(&root);
         times(&root);
-        Tree { _folder: folder, root, has_device }
+        Tree { _folder: folder, root }
     }
 }
 
@@ -193,11 +203,12 @@ fn links(root: &Path) {
     write(root, "links/real.txt", b"real\n");
 }
 
-/// Makes what is no file; tells whether the device could be made.
-fn special(root: &Path) -> bool {
+/// Makes a pipe, a socket and, as root, a device.
+fn special(root: &Path) {
     write(root, "special/reg", b"regular\n");
     let folder = root.join("special");
     mknodat(CWD, folder.join("fifo"), FileType::Fifo, Mode::from_raw_mode(0o644), 0).unwrap();
+    fs::set_permissions(folder.join("fifo"), Permissions::from_mode(0o644)).unwrap();
     drop(UnixListener::bind(folder.join("sock")).unwrap());
     fs::set_permissions(folder.join("sock"), Permissions::from_mode(0o755)).unwrap();
     let device = folder.join("null");
@@ -206,7 +217,6 @@ fn special(root: &Path) -> bool {
     if made.is_ok() {
         fs::set_permissions(&device, Permissions::from_mode(0o666)).unwrap();
     }
-    made.is_ok()
 }
 
 fn modes(root: &Path) {
