@@ -25,6 +25,7 @@ use crate::daemon::{Awaited, Calendar, Daemon, Parts, Reopen, Settings, Standby}
 use crate::disk::guard;
 use crate::disk::{Lock, RealFs};
 use crate::exit::Exit;
+use crate::invocation::Program;
 use crate::job::scan::Jobs;
 use crate::logging::Log;
 use crate::manager::Manager;
@@ -164,7 +165,7 @@ fn check_user(installation: &Installation) -> Result<(), Failure> {
     if owner == user || owner == ROOT {
         return Ok(());
     }
-    let command = format!("mig-runner -c {} run", installation.file.display());
+    let command = Program::Runner.command_here(&["run"]);
     Err(Failure::WrongUser { directory: installation.directory.clone(), owner, command })
 }
 
