@@ -36,7 +36,7 @@
 //! | 4 the flow | `stage`: what is to be done with a run, one file a stage |
 //! | 3 contact | `job` · `spool` · `api` · `pgp` · `plugin` · `watch` · `logging` · `metrics` · `manager` · `data` |
 //! | 2 thought, no I/O | `config` · `schedule` · `action` |
-//! | 1 the floor | `disk` · `clock` · `wake` · `names` · `random` · `spawn` · `chain` · `exit` |
+//! | 1 the floor | `disk` · `clock` · `wake` · `names` · `random` · `spawn` · `chain` · `exit` · `invocation` |
 //!
 //! # What always holds
 //!
@@ -58,6 +58,7 @@ mod daemon;
 mod data;
 mod disk;
 mod exit;
+mod invocation;
 mod job;
 mod logging;
 mod manager;

@@ -15,6 +15,8 @@ mod cluster;
 /// Runs, from a job's folder to its plugins, through everything that can happen on the way.
 #[cfg(feature = "standalone")]
 mod flow;
+/// Commands in messages can be typed where they are printed.
+mod hints;
 /// The home of a new user, to type commands in.
 mod home;
 /// The source keeps to its own rules: who imports whom, which crate is used where.

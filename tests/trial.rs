@@ -62,6 +62,13 @@ impl Newcomer {
         Program::start(command)
     }
 
+    /// Types a line into a shell that works in `folder`, with what every user has in the environment.
+    fn type_in(&self, folder: &Path, line: &str) -> Program {
+        // The shell becomes the program, so that a signal reaches it.
+        let script = format!("cd \"$0\" && exec {line}");
+        self.start("sh", &["-c", &script, folder.to_str().unwrap()])
+    }
+
     /// Checks that no process has to do with the temporary folder or `folder`, and that nothing is in the former.
     fn check_that_nothing_is_left(&self, folder: Option<&Path>) {
         let left = std::fs::read_dir(self.temporary.path()).unwrap().count();
@@ -162,6 +169,14 @@ impl Drop for Program {
     }
 }
 
+/// Returns a folder in which the programs were built: they are in `target`, which is not in the PATH.
+fn built() -> tempfile::TempDir {
+    let place = tempfile::Builder::new().prefix("k").tempdir_in("/tmp").unwrap();
+    let programs = Path::new(RUNNER).parent().unwrap();
+    std::os::unix::fs::symlink(programs, place.path().join("target")).unwrap();
+    place
+}
+
 /// Returns the folders of a family that a run came into, in that order.
 fn moves(said: &[String], family: &str) -> Vec<String> {
     let targets = said.iter().filter_map(|line| line.split_once("→ ")?.1.split("  ").next());
@@ -211,7 +226,8 @@ fn read(path: &Path) -> String {
 #[test]
 fn a_newcomer_sees_a_run_from_the_job_to_the_plugin_and_nothing_is_left() {
     let newcomer = Newcomer::new();
-    let (status, said) = newcomer.start(RUNNER, &["try"]).end();
+    let place = built();
+    let (status, said) = newcomer.type_in(place.path(), "target/mig-runner try").end();
     assert!(status.success(), "{status}:\n{}", said.join("\n"));
     assert_eq!(moves(&said, "action"), ["new", "inflight", "done"]);
     assert_eq!(moves(&said, "command"), ["ready", "inflight", "returned", "done"]);
@@ -220,6 +236,13 @@ fn a_newcomer_sees_a_run_from_the_job_to_the_plugin_and_nothing_is_left() {
         assert!(line.chars().count() <= 80, "too wide: {line}");
     }
     newcomer.check_that_nothing_is_left(None);
+
+    // The last two lines name commands that work in this folder.
+    let [keep, init] = said.last_chunk().unwrap();
+    assert!(keep.ends_with("  target/mig-runner try --keep DIR"), "{said:?}");
+    let init = init.split_once(":  ").unwrap().1.replace("DIR", "mine");
+    let (status, said) = newcomer.type_in(place.path(), &init).end();
+    assert!(status.success() && place.path().join("mine/runner.cfg").exists(), "{said:?}");
 }
 
 #[test]
@@ -240,10 +263,11 @@ fn whoever_stops_it_gets_everything_cleared_away() {
 #[test]
 fn what_is_kept_can_be_started_again_by_typing_the_last_lines() {
     let newcomer = Newcomer::new();
-    let place = tempfile::Builder::new().prefix("k").tempdir_in("/tmp").unwrap();
+    let place = built();
     let suspicious = make_setuid(place.path());
     let folder = place.path().join("it's a trial");
-    let (status, said) = newcomer.start(RUNNER, &["try", "--keep", folder.to_str().unwrap()]).end();
+    let typed = r"target/mig-runner try --keep it\'s\ a\ trial";
+    let (status, said) = newcomer.type_in(place.path(), typed).end();
     assert!(status.success(), "{status}:\n{}", said.join("\n"));
     newcomer.check_that_nothing_is_left(Some(&folder));
 
@@ -264,11 +288,13 @@ fn what_is_kept_can_be_started_again_by_typing_the_last_lines() {
 
     // The last three lines, each by a shell of its own.
     let [platform, runner, again] = said.last_chunk().unwrap();
-    let mut platform = newcomer.start("sh", &["-c", platform]);
+    assert!(platform.starts_with("target/mig-standalone -c ") && platform.ends_with(" run"));
+    assert!(runner.starts_with("target/mig-runner -c '"), "{runner}");
+    let mut platform = newcomer.type_in(place.path(), platform);
     platform.wait_for("platform started");
-    let mut runner = newcomer.start("sh", &["-c", runner]);
+    let mut runner = newcomer.type_in(place.path(), runner);
     runner.wait_for("ready");
-    let (status, said) = newcomer.start("sh", &["-c", again]).end();
+    let (status, said) = newcomer.type_in(place.path(), again).end();
     assert!(status.success(), "{status}:\n{}", said.join("\n"));
     assert_eq!(moves(&said, "action"), ["new", "inflight", "done"]);
     assert_eq!(moves(&said, "command"), ["ready", "inflight", "returned", "done"]);

@@ -15,8 +15,9 @@ use crate::config::secret::Secret;
 use crate::manager::Address;
 
 /// Every variable that this program reads itself, as the manual lists them.
-pub(crate) const VARIABLES: [&str; 10] = [
+pub(crate) const VARIABLES: [&str; 11] = [
     "HOME",
+    "PATH",
     "TMPDIR",
     "GNUPGHOME",
     "MIGPGPPASSPHRASE",
@@ -30,8 +31,8 @@ pub(crate) const VARIABLES: [&str; 10] = [
 
 /// Every variable that `mig-data` reads itself, as its manual lists them.
 #[cfg(feature = "data")]
-pub(crate) const DATA_VARIABLES: [&str; 6] =
-    ["PGPASSWORD", "PGPASSFILE", "HOME", "GNUPGHOME", "TMPDIR", "NO_COLOR"];
+pub(crate) const DATA_VARIABLES: [&str; 7] =
+    ["PGPASSWORD", "PGPASSFILE", "HOME", "PATH", "GNUPGHOME", "TMPDIR", "NO_COLOR"];
 #[cfg(not(feature = "data"))]
 const DATA_VARIABLES: [&str; 0] = [];
 
@@ -54,10 +55,9 @@ pub(crate) fn home() -> Option<PathBuf> {
     read("HOME").map(PathBuf::from)
 }
 
-/// Returns where the host's programs are, which only a module of the platform's agent wants to know.
-#[cfg(feature = "standalone")]
-pub(crate) fn search_path() -> OsString {
-    variable("PATH").unwrap_or_else(|| crate::standalone::PATH.into())
+/// Returns the folders in which a shell looks for programs.
+pub(crate) fn search_path() -> Option<OsString> {
+    read("PATH")
 }
 
 /// Returns where the user wants temporary folders to be.

@@ -12,6 +12,7 @@ use crate::config::fault::ConfigError;
 use crate::daemon::DaemonError;
 use crate::disk::DiskError;
 use crate::disk::guard::Distrust;
+use crate::invocation::Program;
 use crate::logging::LogError;
 use crate::names::NameError;
 use crate::pgp::KeyError;
@@ -59,8 +60,8 @@ pub(crate) enum Failure {
         path: PathBuf,
     },
     /// The runner's directory is not there.
-    #[error("the runner's directory {} is not there: `mig-runner init {}` makes one, or correct `directory` in {}",
-        path.display(), path.display(), config.display())]
+    #[error("the runner's directory {} is not there: `{}` makes one, or correct `directory` in {}",
+        path.display(), Program::Runner.command(&["init", &path.to_string_lossy()]), config.display())]
     NoDirectory {
         /// The directory.
         path: PathBuf,
@@ -258,6 +259,17 @@ fn known(jobs: &[String]) -> String {
     if jobs.is_empty() { String::new() } else { format!(" (there are {})", jobs.join(", ")) }
 }
 
+/// Returns how to begin with a program that nobody has configured; `thing` is what it works on.
+fn beginning(program: Program, thing: &str) -> Vec<String> {
+    let ways = [
+        ("to see it work on this host:".to_owned(), program.command(&["try"])),
+        (format!("to begin with a {thing} of your own:"), program.command(&["init", "DIR"])),
+        ("to use a configuration elsewhere:".to_owned(), program.command(&["-c", "FILE"])),
+    ];
+    let width = ways.iter().map(|(purpose, _)| purpose.len()).max().unwrap_or_default();
+    ways.iter().map(|(purpose, command)| format!("{purpose:width$}  {command}")).collect()
+}
+
 impl Failure {
     /// Returns what is told of it: one line for each thing that is wrong.
     pub(crate) fn lines(&self) -> Vec<String> {
@@ -275,17 +287,9 @@ impl Failure {
     /// Returns what else would help.
     pub(crate) fn hints(&self) -> Vec<String> {
         match self {
-            Failure::Unconfigured { .. } => vec![
-                "to see it work on this host:            mig-runner try".to_owned(),
-                "to begin with a directory of your own:  mig-runner init DIR".to_owned(),
-                "to use a configuration elsewhere:       mig-runner -c FILE".to_owned(),
-            ],
+            Failure::Unconfigured { .. } => beginning(Program::Runner, "directory"),
             #[cfg(feature = "standalone")]
-            Failure::NoPlatform { .. } => vec![
-                "to see it work on this host:           mig-standalone try".to_owned(),
-                "to begin with a platform of your own:  mig-standalone init DIR".to_owned(),
-                "to use a configuration elsewhere:      mig-standalone -c FILE".to_owned(),
-            ],
+            Failure::NoPlatform { .. } => beginning(Program::Standalone, "platform"),
             #[cfg(feature = "standalone")]
             Failure::Explained { hints, .. } => hints.clone(),
             #[cfg(feature = "data")]

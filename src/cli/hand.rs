@@ -13,6 +13,7 @@ use std::path::Path;
 use super::failure::Failure;
 use super::installation::Installation;
 use crate::disk::{Context, Disk, HAND_PREFIX, guard};
+use crate::invocation::Program;
 use crate::names::RunId;
 use crate::spool::{Folder, Layout, View};
 
@@ -46,15 +47,18 @@ impl<'a> Hand<'a> {
         Ok(Hand { layout, disk, owner: installation.owner()? })
     }
 
-    /// Returns the spool, for writing; `command` is what the user typed.
+    /// Returns the spool, for writing; `arguments` are what the user typed, without the configuration.
     ///
     /// # Errors
     /// There is none, or the user may not write it; the error says who may.
-    pub(crate) fn open(installation: &'a Installation, command: &str) -> Result<Hand<'a>, Failure> {
+    pub(crate) fn open(
+        installation: &'a Installation,
+        arguments: &[&str],
+    ) -> Result<Hand<'a>, Failure> {
         // Where it is may already be more than another user may know.
         let user = guard::user();
         let refuse = |owner| {
-            let command = format!("mig-runner -c {} {command}", installation.file.display());
+            let command = Program::Runner.command_here(arguments);
             let spool = installation.layout.root().to_owned();
             Failure::NotOwner { spool, owner, command }
         };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::failure::Failure;
 use super::{output, template};
 use crate::exit::Exit;
+use crate::invocation::Program;
 
 /// Lay out a runner's directory, with sample jobs and plugins
 #[derive(Debug, clap::Args)]
@@ -20,6 +21,7 @@ impl Init {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         let folder = template::lay_out(&self.folder)?;
         let config = folder.join("runner.cfg");
+        let config = config.to_string_lossy();
         let jobs = folder.join("runners");
         for line in [
             format!("{} is ready. Next:", folder.display()),
@@ -32,8 +34,8 @@ impl Init {
             "           keyid = \"the fingerprint that gpg --list-secret-keys shows\"".to_owned(),
             format!("  2. Look at the sample jobs in {}: each is paused.", jobs.display()),
             "     Remove the line `paused` from an entity.cfg to let that job run.".to_owned(),
-            format!("  3. mig-runner -c {} check", config.display()),
-            format!("  4. mig-runner -c {} run", config.display()),
+            format!("  3. {}", Program::Runner.command(&["-c", &config, "check"])),
+            format!("  4. {}", Program::Runner.command(&["-c", &config, "run"])),
         ] {
             output::answer(line)?;
         }

@@ -14,12 +14,31 @@ pub(crate) fn span(seconds: u64) -> String {
     }
 }
 
+/// Returns the words of a text. A text between backticks is one word: it may be a command, which
+/// works only as a whole.
+fn words(text: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut left = text.trim_start();
+    while !left.is_empty() {
+        let mut is_quoted = false;
+        let end = left.char_indices().find(|(at, c)| {
+            let rest = left.get(at + 1..).unwrap_or_default();
+            is_quoted = if *c == '`' { !is_quoted && rest.contains('`') } else { is_quoted };
+            c.is_whitespace() && !is_quoted
+        });
+        let (word, rest) = left.split_at(end.map_or(left.len(), |(at, _)| at));
+        words.push(word);
+        left = rest.trim_start();
+    }
+    words
+}
+
 /// Breaks a text between words; the first line begins with `first`, the others with `rest`.
 pub(crate) fn wrapped(text: &str, first: &str, rest: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = first.to_owned();
     let mut is_empty = true;
-    for word in text.split_whitespace() {
+    for word in words(text) {
         if !is_empty && line.chars().count() + 1 + word.chars().count() > COLUMNS {
             lines.push(std::mem::replace(&mut line, rest.to_owned()));
             is_empty = true;
@@ -57,5 +76,14 @@ mod tests {
         let long = "x".repeat(100);
         assert_eq!(wrapped(&long, "  ", "  "), [format!("  {long}")]);
         assert_eq!(wrapped("", "  ", "  "), [""; 0]);
+    }
+
+    #[test]
+    fn a_command_is_never_broken() {
+        assert_eq!(words(" a  `b  'c d' e`;\nf "), ["a", "`b  'c d' e`;", "f"]);
+        assert_eq!(words("a `b c` d `e f"), ["a", "`b c`", "d", "`e", "f"]);
+        assert_eq!(words("é `ü ß`"), ["é", "`ü ß`"]);
+        let lines = wrapped(&format!("{} `a b c`", "x".repeat(COLUMNS - 4)), "", "  ");
+        assert_eq!(lines[1], "  `a b c`");
     }
 }

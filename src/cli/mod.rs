@@ -35,7 +35,7 @@ mod template;
 mod trial;
 mod trigger;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -43,6 +43,7 @@ use clap::error::ErrorKind;
 
 use crate::disk::guard;
 use crate::exit::Exit;
+use crate::invocation::{self, Program, Start};
 use action::Action;
 use check::Check;
 use completions::Completions;
@@ -87,13 +88,30 @@ enum Command {
 
 /// Runs `mig-runner` with the arguments of this process.
 pub(crate) fn main() -> ExitCode {
-    output::speak_as("mig-runner");
-    // Whatever is made, logs and documents included, is for its owner alone.
-    guard::keep_private();
+    begin(Program::Runner);
     end(match Arguments::try_parse() {
         Ok(arguments) => arguments.run(),
         Err(error) => refuse(&error),
     })
+}
+
+/// Prepares what every command of `program` needs.
+fn begin(program: Program) {
+    // Without the path of this file, the other programs are called as this one was.
+    let file = std::env::current_exe().ok();
+    let typed = std::env::args_os().next();
+    invocation::begin(program, &Start { typed, file, search: env::search_path() });
+    // Whatever is made, logs and documents included, is for its owner alone.
+    guard::keep_private();
+}
+
+/// Makes the commands in messages to `programs` name the configuration, unless it is the default.
+fn configure(programs: &[Program], config: &Path, default: &str) {
+    if config != Path::new(default) {
+        for program in programs {
+            program.works_on(&["-c", &config.to_string_lossy()]);
+        }
+    }
 }
 
 /// Tells what failed, if anything did, and how the program ends.
@@ -110,6 +128,7 @@ fn end(done: Result<Exit, Failure>) -> ExitCode {
 
 impl Arguments {
     fn run(self) -> Result<Exit, Failure> {
+        configure(&[Program::Runner], &self.config, CONFIG_DEFAULT);
         let load = || Installation::load(&self.config);
         match self.command.unwrap_or_else(|| Command::Run(Run::default())) {
             Command::Run(run) => run.run(&load()?),

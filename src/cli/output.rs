@@ -6,19 +6,11 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
-use std::sync::OnceLock;
 
 use super::env;
 use super::failure::Failure;
 use crate::chain::escape;
-
-/// The program that speaks.
-static PROGRAM: OnceLock<&str> = OnceLock::new();
-
-/// Says which program this is; the first word counts.
-pub(crate) fn speak_as(program: &'static str) {
-    PROGRAM.get_or_init(|| program);
-}
+use crate::invocation;
 
 /// Writes one line of an answer.
 ///
@@ -88,7 +80,7 @@ pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
 /// cannot be told to anybody.
 pub(crate) fn message(line: impl Display) {
     let line = line.to_string();
-    let program = PROGRAM.get().unwrap_or(&"mig-runner");
+    let program = invocation::own().name();
     writeln!(io::stderr().lock(), "{program}: {}", escape(&line)).ok();
 }
 

@@ -59,7 +59,7 @@ impl Retry {
     /// # Errors
     /// A run cannot be retried; those named before it were moved.
     pub(crate) fn run(&self, installation: &Installation) -> Result<Exit, Failure> {
-        let hand = Hand::open(installation, "retry …")?;
+        let hand = Hand::open(installation, &self.typed())?;
         let mut missing = false;
         let moves = if self.all {
             self.all_of(&hand.view())?
@@ -99,6 +99,14 @@ impl Retry {
             forget_reason(&hand, from, &name);
         }
         Ok(if missing { Exit::NoInput } else { Exit::Done })
+    }
+
+    /// Returns the arguments that ask for the same.
+    fn typed(&self) -> Vec<&str> {
+        let all = self.all.then_some("--all");
+        let job = self.job.as_ref().map(|job| ["--job", job.as_str()]);
+        let options = all.into_iter().chain(job.into_iter().flatten());
+        ["retry"].into_iter().chain(options).chain(self.runs.iter().map(String::as_str)).collect()
     }
 
     /// Says why a dead letter of the second family cannot go back: nothing but its record tells what
@@ -144,12 +152,17 @@ impl Retry {
 }
 
 impl Cancel {
+    /// Returns the arguments that ask for the same.
+    fn typed(&self) -> Vec<&str> {
+        ["cancel"].into_iter().chain(self.runs.iter().map(RunId::as_str)).collect()
+    }
+
     /// Moves the runs to the dead letters.
     ///
     /// # Errors
     /// The spool cannot be written.
     pub(crate) fn run(&self, installation: &Installation) -> Result<Exit, Failure> {
-        let hand = Hand::open(installation, "cancel …")?;
+        let hand = Hand::open(installation, &self.typed())?;
         let mut missing = false;
         for id in &self.runs {
             let name = OsString::from(id.file_name());

@@ -25,6 +25,7 @@ use crate::daemon::{Awaited, Calendar, Daemon, Parts, Reopen, Settings, Standby}
 use crate::disk::guard;
 use crate::disk::{Lock, RealFs};
 use crate::exit::Exit;
+use crate::invocation::Program;
 use crate::job::scan::Jobs;
 use crate::logging::Log;
 use crate::manager::Manager;
@@ -86,7 +87,7 @@ fn take_over(
     log: &Arc<Log>,
     manager: &Manager,
 ) -> Result<Option<(Daemon, Lock)>, Failure> {
-    check_user(installation)?;
+    check_user(installation, &["run", "--standby"])?;
     // What would be in the way when it counts is told now.
     let settings = Some(&installation.config.client);
     let (client, path) = installation::client(settings)?;
@@ -117,7 +118,7 @@ fn begin(
     log: &Arc<Log>,
 ) -> Result<(Daemon, Lock), Failure> {
     let root = &log.root;
-    check_user(installation)?;
+    check_user(installation, &["run"])?;
     let spool = Spool::open(Arc::new(RealFs), installation.layout.root(), root)?;
     let held = hold_jobs(installation, &spool)?;
     let faults = installation.distrust(guard::user())?;
@@ -157,14 +158,15 @@ fn begin(
     Ok((daemon, held))
 }
 
-/// Refuses to run as another user than the one whose installation it is, before anything is made.
-fn check_user(installation: &Installation) -> Result<(), Failure> {
+/// Refuses to run as another user than the one whose installation it is, before anything is made;
+/// `arguments` are what the user typed, without the configuration.
+fn check_user(installation: &Installation, arguments: &[&str]) -> Result<(), Failure> {
     let (owner, user) = (installation.owner()?, guard::user());
     // What root made, others may be meant to use; whether they can is seen soon.
     if owner == user || owner == ROOT {
         return Ok(());
     }
-    let command = format!("mig-runner -c {} run", installation.file.display());
+    let command = Program::Runner.command_here(arguments);
     Err(Failure::WrongUser { directory: installation.directory.clone(), owner, command })
 }
 

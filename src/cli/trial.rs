@@ -11,9 +11,7 @@ use std::process::Command;
 
 use super::failure::Failure;
 use crate::exit::Exit;
-
-/// The program that has the platform.
-const PROGRAM: &str = "mig-standalone";
+use crate::invocation::Program;
 
 /// Try it all on this host: a whole MIG, and a job through it
 #[derive(Debug, clap::Args)]
@@ -32,9 +30,10 @@ impl Trial {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         let own = std::env::current_exe()
             .map_err(|source| Failure::System { doing: "find this program's own file", source })?;
-        let program = own.with_file_name(PROGRAM);
+        let program = own.with_file_name(Program::Standalone.name());
         let mut command = Command::new(&program);
-        command.arg("try");
+        // Its messages then name commands as the user calls ours.
+        command.arg0(Program::Standalone.path()).arg("try");
         if let Some(folder) = &self.keep {
             command.arg("--keep").arg(folder);
         }

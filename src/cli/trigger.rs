@@ -36,7 +36,10 @@ impl Trigger {
     /// The job is not usable, or the spool cannot be written.
     pub(crate) fn run(&self, installation: &Installation) -> Result<Exit, Failure> {
         let now = SystemClock.now();
-        let hand = Hand::open(installation, &format!("trigger {}", self.job))?;
+        let wait = self.wait.then_some("--wait");
+        let typed: Vec<&str> =
+            ["trigger"].into_iter().chain(wait).chain([self.job.as_str()]).collect();
+        let hand = Hand::open(installation, &typed)?;
         let job = installation.job(&self.job, now)?;
         let follow = |id: &RunId| self.wait.then(|| Follower::new(&hand, id));
         let (record, follower) = put(&job, installation, &hand, now, follow)?;

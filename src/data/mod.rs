@@ -55,6 +55,7 @@ pub(crate) use server::{Server, UrlError};
 use sqlite::Sqlite;
 
 use crate::disk::{Disk, DiskError, Kind, Meta};
+use crate::invocation::Program;
 
 /// The longest file of certificates that is read.
 const CERTIFICATES_BYTES_MAX: u64 = 1024 * 1024;
@@ -111,7 +112,8 @@ pub(crate) enum DataError {
     },
     /// We may not act as the role that evaluates targets, or there is none.
     #[error(
-        "cannot act as role {role}: mig-data schema init --roles makes it, and grant {role} to … lets others act as it"
+        "cannot act as role {role}: `{}` makes it, and grant {role} to … lets others act as it",
+        Program::Data.command_here(&["schema", "init", "--roles"])
     )]
     Role {
         /// The role.
@@ -121,7 +123,8 @@ pub(crate) enum DataError {
     },
     /// The tables are not those that the queries are made for.
     #[error(
-        "the tables are not as they should be (mig-data schema check tells all): {}",
+        "the tables are not as they should be (`{}` tells all): {}",
+        Program::Data.command_here(&["schema", "check"]),
         told(differences)
     )]
     Schema {

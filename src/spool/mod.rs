@@ -83,6 +83,7 @@ pub(crate) use slots::SlotStamp;
 pub(crate) use view::View;
 
 use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Fs, Lock, guard};
+use crate::invocation::Program;
 use crate::names::RunId;
 
 /// What the lock file says: that this is a spool, and of which form.
@@ -109,7 +110,7 @@ pub(crate) enum SpoolError {
         source: DiskError,
     },
     /// Another process has the lock.
-    #[error("another runner holds the spool {}: stop it first, or use `run --standby`", path.display())]
+    #[error("another runner holds the spool {}: stop it first, or stand by with `{}`", path.display(), Program::Runner.command_here(&["run", "--standby"]))]
     Locked {
         /// The spool.
         path: PathBuf,

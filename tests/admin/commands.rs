@@ -74,7 +74,7 @@ fn what_was_run_and_who_answered_is_told(kind: Kind) {
     assert_eq!(whole["commands"].as_array().unwrap().len(), 4);
     let none = admin.json(&["commands", "--json", "28052712325200"]);
     assert_eq!(none["commands"], serde_json::json!([]));
-    fails(&admin.run(&["commands", "7"]), 66, &["no action 7", "mig-data actions"]);
+    fails(&admin.run(&["commands", "7"]), 66, &["no action 7", "mig-data -c a.cfg actions`"]);
     fails(&admin.run(&["commands", "seven"]), 64, &["seven"]);
 }
 

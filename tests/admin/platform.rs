@@ -64,7 +64,11 @@ fn a_runners_spool_is_told_from_the_schedulers() {
     let rig = Rig::new();
     std::fs::create_dir_all(rig.path("r/action/inflight")).unwrap();
     std::fs::write(rig.path("r/.lock"), "mig-runner 1\n").unwrap();
-    fails(&run(&rig, &["spool", "r"]), 65, &["r is a runner's spool", "mig-runner status"]);
+    fails(
+        &run(&rig, &["spool", "r"]),
+        65,
+        &["r is a runner's spool", "mig-runner -c FILE status`"],
+    );
     fails(&run(&rig, &["spool", "none"]), 66, &["none is no scheduler's spool", "not there"]);
     let told = run(&rig, &["spool", "--json"]);
     let told: serde_json::Value = serde_json::from_str(&told.out).unwrap();

@@ -17,7 +17,7 @@ fn tables_are_made_once_and_compared(kind: Kind) {
         assert_eq!(said.exit, 1, "{said:?}");
         assert!(said.out.contains("table investigators is missing\n"), "{said:?}");
     } else {
-        fails(&admin.run(&["schema", "check"]), 66, &["mig.db", "mig-data schema init"]);
+        fails(&admin.run(&["schema", "check"]), 66, &["mig.db", "mig-data -c a.cfg schema init`"]);
     }
     let made = admin.good(&["schema", "init", "--roles"]);
     assert!(made.starts_with("the tables and roles of MIG are in "), "{made}");

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use source::{Import, Source};
 
 /// The modules and their layers: imports go down.
-const LAYERS: [(&str, u8); 27] = [
+const LAYERS: [(&str, u8); 28] = [
     ("bin", 6),
     ("cli", 6),
     ("daemon", 5),
@@ -40,6 +40,7 @@ const LAYERS: [(&str, u8); 27] = [
     ("spawn", 1),
     ("chain", 1),
     ("exit", 1),
+    ("invocation", 1),
     // The crate's root knows all, and nobody needs it.
     ("lib", 7),
 ];

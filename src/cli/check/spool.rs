@@ -2,6 +2,7 @@
 
 use super::{Failure, Findings, Hand, Installation};
 use crate::exit::Exit;
+use crate::invocation::Program;
 use crate::spool::{Folder, Seen, inspect, is_spool};
 
 /// Looks at the spool and at what is in it: files that are no runs, and dead letters.
@@ -40,7 +41,8 @@ pub(super) fn check(installation: &Installation, findings: &mut Findings) -> Res
     }
     let dead = view.names(Folder::Invalid)?.len();
     if dead > 0 {
-        findings.note(&of, format!("{dead} in action/invalid: see `mig-runner status`"));
+        let status = Program::Runner.command_here(&["status"]);
+        findings.note(&of, format!("{dead} in action/invalid: see `{status}`"));
     }
     if sound {
         findings.good(&of, format!("{entries} not over, none of them damaged"));

@@ -45,8 +45,8 @@ pub(super) struct Actions {
 #[command(after_help = "Example:\n  mig-data commands 28052712325240")]
 pub(super) struct Commands {
     /// The action's number
-    #[arg(value_name = "ID", value_parser = number)]
-    id: i64,
+    #[arg(value_name = "ID")]
+    id: String,
     /// As one JSON object
     #[arg(long)]
     json: bool,
@@ -78,8 +78,8 @@ impl Actions {
 impl Commands {
     /// Tells them.
     pub(super) fn run(&self, source: &Source) -> Result<Exit, Failure> {
+        let id = number(&self.id)?;
         let (store, now) = (source.read()?, SystemClock.now());
-        let id = Id::new(self.id);
         let action = store.action(id)?.ok_or(DataFailure::NoAction { id })?;
         let (counters, signers) = (store.counters(id)?, store.signers(id)?);
         let shown = Shown::of(&action, &counters, now)?;
@@ -145,8 +145,9 @@ fn counted(counters: &[(&'static str, i64)]) -> String {
 }
 
 /// Reads the number of an action.
-fn number(text: &str) -> Result<i64, &'static str> {
-    text.parse().map_err(|_| "it is a number, as `mig-data actions` shows")
+fn number(text: &str) -> Result<Id, DataFailure> {
+    let wrong = |_| DataFailure::ActionNumber { text: excerpt(text, SHOWN_BYTES_MAX).into_owned() };
+    text.parse().map(Id::new).map_err(wrong)
 }
 
 /// An action, as it is told.

@@ -7,6 +7,7 @@ use crate::cli::failure::{Failure, disk};
 use crate::data::{DataError, Id, UrlError};
 use crate::disk::DiskError;
 use crate::exit::Exit;
+use crate::invocation::Program;
 use crate::pgp::{Fingerprint, PublicKeyError};
 
 /// Why a command failed.
@@ -22,7 +23,8 @@ pub(crate) enum DataFailure {
         path: PathBuf,
     },
     /// There is no database yet.
-    #[error("there is no database at {}: `mig-data schema init` makes it, as mig-standalone does when it first starts", path.display())]
+    #[error("there is no database at {}: `{}` makes it, as mig-standalone does when it first starts",
+        path.display(), Program::Data.command_here(&["schema", "init"]))]
     NoDatabase {
         /// Where it would be.
         path: PathBuf,
@@ -75,13 +77,20 @@ pub(crate) enum DataFailure {
     )]
     NoTargets,
     /// There is no such action.
-    #[error("there is no action {id}: `mig-data actions` lists them")]
+    #[error("there is no action {id}: `{}` lists them", Program::Data.command_here(&["actions"]))]
     NoAction {
         /// Its number.
         id: Id,
     },
+    /// The text is no number of an action.
+    #[error("\"{text}\" is no number of an action: `{}` lists them", Program::Data.command_here(&["actions"]))]
+    ActionNumber {
+        /// The text, safe to show.
+        text: String,
+    },
     /// There is no such investigator.
-    #[error("there is no investigator {who}: `mig-data investigator list` lists them")]
+    #[error("there is no investigator {who}: `{}` lists them",
+        Program::Data.command_here(&["investigator", "list"]))]
     NoInvestigator {
         /// The number, the fingerprint or the name.
         who: String,
@@ -151,7 +160,8 @@ pub(crate) enum DataFailure {
         why: &'static str,
     },
     /// The spool is another program's.
-    #[error("{} is a runner's spool: `mig-runner status` tells what is in it", path.display())]
+    #[error("{} is a runner's spool: `{}`, with that runner's configuration, tells what is in it",
+        path.display(), Program::Runner.command(&["-c", "FILE", "status"]))]
     RunnerSpool {
         /// The folder.
         path: PathBuf,
@@ -166,11 +176,13 @@ impl DataFailure {
     /// Returns what else would help.
     pub(crate) fn hints(&self) -> Vec<String> {
         match self {
-            DataFailure::Unconfigured { .. } => vec![
-                "for a configuration elsewhere:  mig-data -c FILE".to_owned(),
-                "for the database itself:        mig-data -d postgres://USER@HOST/mig".to_owned(),
-                "for a file of mig-standalone:   mig-data -d sqlite:DATA/mig.db".to_owned(),
-            ],
+            DataFailure::Unconfigured { .. } => [
+                ("for a configuration elsewhere:", ["-c", "FILE", "COMMAND"]),
+                ("for the database itself:", ["-d", "postgres://USER@HOST/mig", "COMMAND"]),
+                ("for a file of mig-standalone:", ["-d", "sqlite:DATA/mig.db", "COMMAND"]),
+            ]
+            .map(|(purpose, options)| format!("{purpose:<30}  {}", Program::Data.command(&options)))
+            .to_vec(),
             _ => Vec::new(),
         }
     }
@@ -183,7 +195,10 @@ impl DataFailure {
             #[cfg(not(feature = "standalone"))]
             DataFailure::NoTargets => Exit::Unavailable,
             DataFailure::Owner { .. } => Exit::Permission,
-            DataFailure::Url { .. } | DataFailure::ServerUrl(_) | DataFailure::Spans => Exit::Usage,
+            DataFailure::Url { .. }
+            | DataFailure::ServerUrl(_)
+            | DataFailure::Spans
+            | DataFailure::ActionNumber { .. } => Exit::Usage,
             DataFailure::NoDatabase { .. }
             | DataFailure::NoAction { .. }
             | DataFailure::NoInvestigator { .. }

@@ -21,9 +21,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use super::failure::Failure;
-use super::output;
-use crate::disk::guard;
 use crate::exit::Exit;
+use crate::invocation::Program;
 use actions::{Actions, Commands};
 use agents::Agents;
 use completions::Completions;
@@ -64,8 +63,7 @@ enum Command {
 
 /// Runs `mig-data` with the arguments of this process.
 pub(crate) fn main() -> ExitCode {
-    output::speak_as("mig-data");
-    guard::keep_private();
+    super::begin(Program::Data);
     super::end(match Arguments::try_parse() {
         Ok(arguments) => arguments.run(),
         Err(error) => super::refuse(&error),
@@ -75,6 +73,7 @@ pub(crate) fn main() -> ExitCode {
 impl Arguments {
     fn run(self) -> Result<Exit, Failure> {
         let source = Source { config: self.config, database: self.database };
+        source.name_in_commands();
         match self.command {
             Command::Schema(schema) => schema.run(&source),
             Command::Investigator(investigator) => investigator.run(&source),

@@ -11,12 +11,13 @@ use std::sync::Arc;
 
 use crate::chain::excerpt;
 use crate::cli::data::failure::DataFailure;
-use crate::cli::env;
 use crate::cli::failure::Failure;
 use crate::cli::installation::Text;
+use crate::cli::{configure, env};
 use crate::config::reader::Reader;
 use crate::data::{Server, Store, UrlError};
 use crate::disk::{Disk, HAND_PREFIX, RealFs, guard};
+use crate::invocation::Program;
 
 /// The platform's configuration, unless the command line says otherwise.
 pub(super) const CONFIG_DEFAULT: &str = "/etc/mig/standalone.cfg";
@@ -70,6 +71,16 @@ struct Places {
 }
 
 impl Source {
+    /// Makes the commands in messages name the same database or configuration.
+    pub(super) fn name_in_commands(&self) {
+        match &self.database {
+            // A URL with a password is refused here, so that no message repeats it.
+            Some(url) if parse(url).is_ok() => Program::Data.works_on(&["-d", url]),
+            Some(_) => {}
+            None => configure(&[Program::Data], &self.config, CONFIG_DEFAULT),
+        }
+    }
+
     /// Opens the database for reading: what is opened like this stays as it is.
     pub(super) fn read(&self) -> Result<Store, Failure> {
         match self.place()? {

@@ -11,6 +11,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::data::{Permissions, Server};
 use crate::disk::{Disk, HAND_PREFIX, RealFs};
 use crate::exit::Exit;
+use crate::invocation::Program;
 use crate::standalone::Data;
 
 /// The longest key that is read.
@@ -41,7 +42,12 @@ impl Init {
     pub(super) fn run(&self) -> Result<Exit, Failure> {
         let key = self.key.as_deref().map(|key| (self.name.as_str(), key));
         let server = match &self.database {
-            Some(url) => Some(Server::parse(url).map_err(DataFailure::ServerUrl)?),
+            Some(url) => {
+                let server = Server::parse(url).map_err(DataFailure::ServerUrl)?;
+                // There is no configuration yet that names it; a URL with a password was refused.
+                Program::Data.works_on(&["-d", url]);
+                Some(server)
+            }
             None => None,
         };
         for line in lay_out(&self.folder, key, server, &SystemClock)? {
@@ -105,7 +111,8 @@ fn lay_out(
         let fingerprint = data.add_investigator(name, &armored, Permissions::RUNNER, clock)?;
         lines.push(format!("{name} may run actions with the key {}", fingerprint.as_str()));
     }
-    lines.push(format!("start it: mig-standalone -c {}", file.display()));
+    let start = Program::Standalone.command(&["-c", &file.to_string_lossy()]);
+    lines.push(format!("start it: {start}"));
     Ok(lines)
 }
 

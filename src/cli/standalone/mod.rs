@@ -17,9 +17,8 @@ use signal_hook::low_level::emulate_default_handler;
 
 use super::data;
 use super::failure::{self, Failure};
-use super::output;
-use crate::disk::guard;
 use crate::exit::Exit;
+use crate::invocation::Program;
 use crate::standalone::config::PATH;
 use crate::standalone::{PlatformError, SpoolError};
 use init::Init;
@@ -50,8 +49,7 @@ enum Command {
 
 /// Runs `mig-standalone` with the arguments of this process.
 pub(crate) fn main() -> ExitCode {
-    output::speak_as("mig-standalone");
-    guard::keep_private();
+    super::begin(Program::Standalone);
     let done = match Arguments::try_parse() {
         Ok(arguments) => arguments.run(),
         Err(error) => super::refuse(&error),
@@ -96,7 +94,12 @@ fn program() -> Result<PathBuf, Failure> {
 impl Arguments {
     fn run(self) -> Result<Exit, Failure> {
         match self.command.unwrap_or_else(|| Command::Run(Run::default())) {
-            Command::Run(run) => run.run(&self.config),
+            Command::Run(run) => {
+                // mig-data reads the same configuration.
+                let programs = [Program::Standalone, Program::Data];
+                super::configure(&programs, &self.config, PATH);
+                run.run(&self.config)
+            }
             Command::Init(init) => init.run(),
             Command::Try(trial) => trial.run(),
             Command::Module(module) => module.run(),

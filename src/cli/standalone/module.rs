@@ -6,7 +6,7 @@ use crate::cli::failure::Failure;
 use crate::cli::{env, output};
 use crate::clock::SystemClock;
 use crate::exit::Exit;
-use crate::standalone::{Surroundings, module};
+use crate::standalone::{PATH, Surroundings, module};
 
 /// Run a module: one message on stdin, one result on stdout
 #[derive(Debug, clap::Args)]
@@ -20,7 +20,7 @@ impl Module {
     /// Runs it.
     pub(super) fn run(&self) -> Result<Exit, Failure> {
         let mut result = Vec::new();
-        let path = env::search_path();
+        let path = env::search_path().unwrap_or_else(|| PATH.into());
         let around = Surroundings { clock: &SystemClock, path: &path };
         module::run(&self.name, io::stdin().lock(), &mut result, around)?;
         output::bytes(&result)?;

@@ -8,6 +8,7 @@ use super::Failure;
 use super::entries::Entries;
 use super::job::JobReport;
 use crate::cli::outcome;
+use crate::invocation::Program;
 use crate::names::{PluginName, RunId};
 use crate::spool::{DeliveryState, Folder, View};
 
@@ -67,10 +68,11 @@ pub(super) fn attention(given_up: &[GivenUp], jobs: &[JobReport]) -> Option<Stri
     };
     (!others.is_empty()).then(|| {
         format!(
-            "results or deliveries of {} finished {noun} {verb} given up: {}{more}; `mig-runner retry RUN` has \
-             them tried again, to remove a file from command/done accepts the loss",
+            "results or deliveries of {} finished {noun} {verb} given up: {}{more}; `{}` \
+             tries a run again; removing its file from command/done accepts the loss",
             others.len(),
-            named.join(", ")
+            named.join(", "),
+            Program::Runner.command_here(&["retry", "RUN"])
         )
     })
 }

@@ -8,6 +8,7 @@ use crate::action::Summary;
 use crate::cli::next::in_zone;
 use crate::cli::outcome;
 use crate::clock::elapsed;
+use crate::invocation::Program;
 use crate::job::Job;
 use crate::names::{JobName, RunId};
 use crate::spool::{Delivery, DeliveryState, Family, Folder, Record, Run, View};
@@ -91,9 +92,11 @@ impl JobReport {
         for delivery in last.plugins.iter().filter(|d| d.state == DeliveryState::GivenUp) {
             given_up.push(format!("plugin {} was given up for {}", delivery.plugin, last.run));
         }
+        let retry = Program::Runner.command_here(&["retry", last.run.as_str()]);
         let told = given_up.into_iter().map(|what| {
             format!(
-                "job {}: {what}; `mig-runner retry` it, or remove it from command/done",
+                "job {}: {what}; `{retry}` tries again; removing its file from command/done \
+                 accepts the loss",
                 self.name
             )
         });

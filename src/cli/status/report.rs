@@ -15,6 +15,7 @@ use super::{Failure, Hand, Installation};
 use crate::cli::installation::machine_zone;
 use crate::clock::after;
 use crate::daemon::has_room;
+use crate::invocation::Program;
 use crate::job::scan::Jobs;
 use crate::names::RunId;
 use crate::spool::{Again, Folder};
@@ -134,8 +135,10 @@ impl Report {
         let dead = entries.count(Folder::Invalid);
         if dead > 0 {
             let noun = if dead == 1 { "dead letter" } else { "dead letters" };
-            attention
-                .push(format!("{dead} {noun} in action/invalid: `mig-runner retry`, or remove"));
+            let retry = Program::Runner.command_here(&["retry", "RUN"]);
+            attention.push(format!(
+                "{dead} {noun} in action/invalid: `{retry}` tries a run again; removing its file accepts the loss"
+            ));
         }
         let paused: BTreeMap<&str, bool> =
             jobs.iter().map(|job| (job.name.as_str(), job.config.paused)).collect();

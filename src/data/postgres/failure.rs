@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use crate::chain::excerpt;
+use crate::invocation::Program;
 
 /// How much of a server's words a message shows.
 const SHOWN_BYTES_MAX: usize = 500;
@@ -50,10 +51,14 @@ impl From<postgres::Error> for Failure {
         let remedy = match said.code().code() {
             "28P01" => {
                 " (is its password in the configuration, PGPASSWORD or the file of PGPASSFILE?)"
+                    .to_owned()
             }
-            "3D000" => " (make it with createdb)",
-            "42P01" | "42703" => " (mig-data schema check tells what is missing)",
-            _ => "",
+            "3D000" => " (make it with createdb)".to_owned(),
+            "42P01" | "42703" => {
+                let check = Program::Data.command_here(&["schema", "check"]);
+                format!(" (`{check}` tells what is missing)")
+            }
+            _ => String::new(),
         };
         let text = format!("{}{remedy}", excerpt(&text, SHOWN_BYTES_MAX));
         Failure::Refused { code: said.code().code().to_owned(), text }

@@ -110,7 +110,7 @@ fn a_runners_spool_and_what_is_none_are_told_from_a_schedulers() {
     assert_eq!(read(spool.path(), now).unwrap().of, Owner::MigStandalone);
     put(spool.path(), ".lock", "mig-runner 1\n");
     let error = read(spool.path(), now).unwrap_err().to_string();
-    assert!(error.contains("is a runner's spool: `mig-runner status`"), "{error}");
+    assert!(error.contains("is a runner's spool: `mig-runner -c FILE status`"), "{error}");
     let home = tempfile::tempdir().unwrap();
     std::fs::create_dir(home.path().join("spool")).unwrap();
     put(home.path(), "spool/.lock", "mig-runner 1\n");

@@ -17,6 +17,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::TrialError;
 use crate::cli::failure::Failure;
+use crate::invocation::Program;
 use crate::spawn;
 
 /// How long the runner may take to stop: the step in hand, and plugins that must be killed.
@@ -31,7 +32,7 @@ pub(super) struct Runner {
 
 /// Returns the runner's executable, which is beside this one.
 pub(super) fn program() -> Result<PathBuf, Failure> {
-    let path = crate::cli::standalone::program()?.with_file_name("mig-runner");
+    let path = crate::cli::standalone::program()?.with_file_name(Program::Runner.name());
     if path.is_file() { Ok(path) } else { Err(TrialError::NoRunner { path }.into()) }
 }
 

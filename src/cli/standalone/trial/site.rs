@@ -18,6 +18,7 @@ use crate::cli::{outcome, output, trigger};
 use crate::clock::{Clock, SystemClock};
 use crate::config::logging::LogTarget;
 use crate::data::Permissions;
+use crate::invocation::Program;
 use crate::logging::Log;
 use crate::names::{JobName, RunId};
 use crate::pgp::{self, NewKey};
@@ -77,7 +78,7 @@ impl Site {
         let installation = Installation::load(&self.place.path("runner.cfg"))?;
         let now = SystemClock.now();
         let job = installation.job(&JOB.parse::<JobName>()?, now)?;
-        let hand = Hand::open(&installation, "try")?;
+        let hand = Hand::open(&installation, &["trigger", JOB])?;
         output::raw(LEGEND)?;
         let follow = |id: &RunId| Follower::new(&hand, id);
         let (record, follower) = trigger::put(&job, &installation, &hand, now, follow)?;
@@ -229,15 +230,17 @@ impl Site {
     /// Says where things are now, and how to go on.
     pub(super) fn conclude(&self) -> Result<(), Failure> {
         if !self.place.is_kept() {
-            return output::raw(
+            output::raw(
                 "
 That was a scheduled job's whole way: signed, posted, run by an agent, fetched,
 handed to a plugin. All of it has ended, and its folder is removed.
 
-To keep it and look around:         mig-runner try --keep DIR
-To begin an installation of yours:  mig-runner init DIR
 ",
-            );
+            )?;
+            let keep = Program::Runner.command(&["try", "--keep", "DIR"]);
+            output::answer(format!("To keep it and look around:         {keep}"))?;
+            let init = Program::Runner.command(&["init", "DIR"]);
+            return output::answer(format!("To begin an installation of yours:  {init}"));
         }
         let folder = self.place.folder().display();
         output::answer("")?;
@@ -254,32 +257,10 @@ Start the platform and the runner, each in a terminal, and run the job again:
 
 ",
         )?;
-        let platform = quote(&self.standalone);
-        let (runner, config) = (quote(&self.program), quote(&self.place.path("runner.cfg")));
-        output::answer(format!("{platform} -c {} run", quote(&self.place.path("standalone.cfg"))))?;
-        output::answer(format!("{runner} -c {config} run"))?;
-        output::answer(format!("{runner} -c {config} trigger --wait {JOB}"))
-    }
-}
-
-/// Returns a path as one word for a shell.
-fn quote(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%".contains(c);
-    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_one_word_for_a_shell() {
-        for path in ["/usr/bin/x", "/a b/$c", "/it's", "/\"\\;`", "/é"] {
-            let script = format!("printf %s {}", quote(Path::new(path)));
-            let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
-            assert_eq!(String::from_utf8(output.stdout).unwrap(), path);
-        }
-        assert_eq!(quote(Path::new("/usr/bin/x")), "/usr/bin/x");
+        let (runner, platform) = (self.place.path("runner.cfg"), self.place.path("standalone.cfg"));
+        let (runner, platform) = (runner.to_string_lossy(), platform.to_string_lossy());
+        output::answer(Program::Standalone.command(&["-c", &platform, "run"]))?;
+        output::answer(Program::Runner.command(&["-c", &runner, "run"]))?;
+        output::answer(Program::Runner.command(&["-c", &runner, "trigger", "--wait", JOB]))
     }
 }
