@@ -179,7 +179,7 @@ fn a_start_without_its_key_is_refused_with_the_reason() {
 fn what_others_can_write_is_refused_with_the_chmod() {
     let home = Home::installed();
     for folder in ["runner/runners", "runner/plugins", "runner/spool/action/new", "runner"] {
-        home.chmod(folder, 0o770);
+        home.chmod(folder, 0o707);
         fails(&home.with_config(&["run"]), 77, &["chmod go-w", folder]);
         home.chmod(folder, 0o700);
     }

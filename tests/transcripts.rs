@@ -39,7 +39,8 @@ fn is_like(line: &str, expected: &str) -> bool {
 /// Types a line into a shell that finds the programs; returns the lines that a transcript would have.
 fn answered(home: &Home, typed: &str) -> Vec<String> {
     let programs = Path::new(env!("CARGO_BIN_EXE_mig-runner")).parent().unwrap();
-    let mut shell = home.command_of("/bin/sh", &["-c", typed]);
+    // The files that a session makes have the same modes for every user.
+    let mut shell = home.command_of("/bin/sh", &["-c", &format!("umask 022\n{typed}")]);
     let said = Said::by(shell.env("PATH", format!("{}:/usr/bin:/bin", programs.display())));
     let folder = home.path("").display().to_string();
     let marked = |mark: &'static str, text: &str| -> Vec<String> {

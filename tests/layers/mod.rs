@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use source::{Import, Source};
 
 /// The modules and their layers: imports go down.
-const LAYERS: [(&str, u8); 28] = [
+const LAYERS: [(&str, u8); 29] = [
     ("bin", 6),
     ("cli", 6),
     ("daemon", 5),
@@ -41,6 +41,8 @@ const LAYERS: [(&str, u8); 28] = [
     ("chain", 1),
     ("exit", 1),
     ("invocation", 1),
+    // For unit tests of every layer.
+    ("testing", 0),
     // The crate's root knows all, and nobody needs it.
     ("lib", 7),
 ];
@@ -69,9 +71,9 @@ const PINS: [(&str, &[&str]); 34] = [
     ("rustix", &[]),
     ("rustix::event", &["pgp/agent", "plugin", "standalone"]),
     ("rustix::fs", &["cli", "disk", "plugin", "standalone"]),
-    ("rustix::io", &["pgp/agent", "plugin", "standalone"]),
+    ("rustix::io", &["disk", "pgp/agent", "plugin", "standalone"]),
     ("rustix::net", &["standalone/modules"]),
-    ("rustix::process", &["cli", "disk", "pgp/agent", "plugin", "standalone"]),
+    ("rustix::process", &["cli", "disk", "pgp/agent", "plugin", "standalone", "testing"]),
     ("rustix::rand", &["random"]),
     ("rustix::system", &["cli", "logging"]),
     ("rustix::thread", &["standalone/modules"]),
