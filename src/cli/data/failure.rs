@@ -82,8 +82,8 @@ pub(crate) enum DataFailure {
         /// Its number.
         id: Id,
     },
-    /// The text is no number of an action.
-    #[error("\"{text}\" is no number of an action: `{}` lists them", Program::Data.command_here(&["actions"]))]
+    /// The text is not the number of an action.
+    #[error("\"{text}\" is not an action number: `{}` lists them", Program::Data.command_here(&["actions"]))]
     ActionNumber {
         /// The text, safe to show.
         text: String,
