@@ -13,8 +13,13 @@ use std::sync::Arc;
 use crate::disk::{Context, Disk, DiskError, Fs, HAND_PREFIX, RealFs};
 use crate::random;
 
-/// GnuPG's options in such a home.
-const CONFIG: &[u8] = b"no-allow-non-selfsigned-uid\nno-autostart\n";
+/// GnuPG's options in such a home. They prevail over those of the whole system, which may have GnuPG leave
+/// out more than what is invalid.
+const CONFIG: &[u8] = b"no-allow-non-selfsigned-uid
+no-autostart
+import-options no-import-clean,no-import-minimal
+export-options no-export-clean,no-export-minimal,export-attributes
+";
 
 /// A home that is removed with its value.
 #[derive(Debug)]

@@ -51,7 +51,7 @@ fn old(bytes: &[u8]) -> Option<Signature> {
     let (_class_and_time, rest) = bytes.split_at_checked(5)?;
     let (issuer, rest) = rest.split_first_chunk()?;
     let [algorithm, _digest, _, _, numbers @ ..] = rest else { return None };
-    mpi::are_of_signature(*algorithm, numbers).then(|| Signature { issuer: *issuer })
+    mpi::are_of_signature(*algorithm, numbers).then_some(Signature { issuer: *issuer })
 }
 
 /// The issuers that a signature names.

@@ -8,9 +8,10 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::Fingerprint;
 use super::packet::{Packet, packets};
+use super::public::PublicKey;
 use super::testing::{Home, armored};
-use super::{Fingerprint, PublicKey};
 
 /// The verdict on a key that is taken.
 const TAKEN: &str = "taken";
@@ -149,7 +150,12 @@ impl Sample {
         let rest = b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0\xff\xd9";
         std::fs::write(&photo, [&head[..], rest].concat()).unwrap();
         let typed = format!("addphoto\n{}\ny\nsave\n", photo.display());
-        let args = ["--photo-viewer", "true", "--edit-key", self.key.as_str()];
+        self.edited(&["--photo-viewer", "true"], &typed)
+    }
+
+    /// Edits the key by what is typed; returns its packets.
+    fn edited(&self, options: &[&str], typed: &str) -> Vec<Piece> {
+        let args = [options, &["--edit-key", self.key.as_str()]].concat();
         gpg(self.home.path(), &args, typed.as_bytes());
         self.pieces()
     }

@@ -69,6 +69,14 @@ fn the_packets_of_a_plain_key() {
         table.key("cut packet", &cut, CUT);
     }
 
+    table.check();
+}
+
+#[test]
+fn the_packets_after_a_plain_key() {
+    let whole = Sample::new("rsa1024", "").pieces();
+    let foreign = Sample::new("rsa1024", "").pieces();
+    let mut table = Table::default();
     let and = |more: Piece| [&whole[..], &[more]].concat();
     for (name, tag, verdict) in [
         ("marker", 10, "holds a marker"),
@@ -81,7 +89,7 @@ fn the_packets_of_a_plain_key() {
         ("trailing user id", USER_ID, "the user id at byte"),
         ("trailing subkey", PUBLIC_SUBKEY, "the subkey at byte"),
     ] {
-        let body = if tag == PUBLIC_SUBKEY { key.body().to_vec() } else { data(&whole) };
+        let body = if tag == PUBLIC_SUBKEY { whole[0].body().to_vec() } else { data(&whole) };
         table.key(name, &and(Piece::new(tag, &body)), verdict);
     }
     table.key("compressed key alone", &[Piece::new(8, &data(&whole))], "holds compressed data");
@@ -182,6 +190,8 @@ fn the_parts_of_a_key_with_a_history() {
     table.with("damaged back signature", &whole, last, whole[last].flipped(200), TAKEN);
     let whole = sample.with_photo();
     table.key("photo", &whole, TAKEN);
+    let whole = sample.edited(&[], "key 2\nrevkey\ny\n0\n\ny\nsave\n");
+    table.key("revoked subkey", &whole, TAKEN);
     let photo = places(&whole, USER_ATTRIBUTE)[0];
     table.with("damaged photo", &whole, photo, whole[photo].flipped(1), PARTIAL);
     for (nth, at) in places(&whole, USER_ID).into_iter().enumerate() {
@@ -192,7 +202,7 @@ fn the_parts_of_a_key_with_a_history() {
         table.with(&format!("damaged subkey {nth}"), &whole, at, damaged, PARTIAL);
     }
     let signatures = places(&whole, SIGNATURE);
-    assert_eq!(signatures.len(), 5);
+    assert_eq!(signatures.len(), 6);
     for (nth, at) in signatures.into_iter().enumerate() {
         table.with(&format!("damaged signature {nth}"), &whole, at, whole[at].flipped(1), PARTIAL);
     }
@@ -217,6 +227,11 @@ fn keys_of_other_kinds() {
     table.key("certified by another", &certified, TAKEN);
     // Without the other key neither GnuPG nor the platform can check this.
     table.with("certified, damaged", &certified, 3, certified[3].flipped(1), TAKEN);
+    import(sample.home.path(), &armored(&data(&other.pieces())));
+    let revoker = sample.edited(&[], &format!("addrevoker\n{}\ny\nsave\n", other.key));
+    assert_eq!(revoker[1].tag, SIGNATURE);
+    table.key("with a revoker", &revoker, TAKEN);
+    table.with("with a revoker, damaged", &revoker, 1, revoker[1].flipped(1), PARTIAL);
     let sha1 = Sample::new("rsa1024", "cert-digest-algo SHA1\n");
     table.key("SHA-1", &sha1.pieces(), TAKEN);
     let future = Sample::new("rsa1024", "faked-system-time 20400101T000000\n");

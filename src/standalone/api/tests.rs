@@ -70,7 +70,7 @@ impl Rig {
             base: "http://127.0.0.1:51664".to_owned(),
             log,
         };
-        Rig { ground, clock, api, folder: folder }
+        Rig { ground, clock, api, folder }
     }
 
     fn answer(&self, exchange: &Exchange) -> Answer {
