@@ -56,8 +56,6 @@ pub(crate) use verify::VerifyError;
 pub(crate) use verify::{ImportError, Verifier};
 
 #[cfg(test)]
-mod damage;
-#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! A GnuPG home that ends with its test, agent and all.
 
+pub(super) mod damage;
+
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

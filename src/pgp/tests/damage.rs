@@ -4,8 +4,11 @@ use super::super::Verifier;
 use super::super::key_block;
 use super::super::key_packets::KeyPackets;
 use super::super::packet::{PUBLIC_SUBKEY, SECRET_KEY, SIGNATURE, USER_ATTRIBUTE, USER_ID};
-use super::super::testing::import;
-use super::*;
+use super::super::public::PublicKey;
+use super::super::testing::damage::{
+    Piece, Sample, TAKEN, Table, data, gpg, pieces, places, verdict,
+};
+use super::super::testing::{Home, armored, import};
 
 // Verdicts, in part.
 const SELF_SIGNATURE: &str = "no valid self-signature";

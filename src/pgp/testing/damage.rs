@@ -2,40 +2,38 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests prepare GnuPG's homes behind its back")]
 
-mod tests;
-
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::Fingerprint;
-use super::packet::{Packet, packets};
-use super::public::PublicKey;
-use super::testing::{Home, armored};
+use super::super::Fingerprint;
+use super::super::packet::{Packet, packets};
+use super::super::public::PublicKey;
+use super::{Home, armored};
 
 /// The verdict on a key that is taken.
-const TAKEN: &str = "taken";
+pub(in crate::pgp) const TAKEN: &str = "taken";
 
 /// A packet of a key, header and all.
 #[derive(Debug, Clone)]
-struct Piece {
-    tag: u8,
-    bytes: Vec<u8>,
+pub(in crate::pgp) struct Piece {
+    pub(in crate::pgp) tag: u8,
+    pub(in crate::pgp) bytes: Vec<u8>,
 }
 
 impl Piece {
     /// Returns a packet with a header of the new form.
-    fn new(tag: u8, body: &[u8]) -> Piece {
+    pub(in crate::pgp) fn new(tag: u8, body: &[u8]) -> Piece {
         let length = u32::try_from(body.len()).unwrap().to_be_bytes();
         Piece { tag, bytes: [&[0xc0 | tag, 255][..], &length, body].concat() }
     }
 
-    fn body(&self) -> &[u8] {
+    pub(in crate::pgp) fn body(&self) -> &[u8] {
         packets(&self.bytes).unwrap()[0].body
     }
 
     /// Returns the packet with a bit flipped in the byte that is so many before its end.
-    fn flipped(&self, before_end: usize) -> Piece {
+    pub(in crate::pgp) fn flipped(&self, before_end: usize) -> Piece {
         let mut piece = self.clone();
         let at = piece.bytes.len() - before_end;
         piece.bytes[at] ^= 1;
@@ -43,7 +41,7 @@ impl Piece {
     }
 }
 
-fn pieces(data: &[u8]) -> Vec<Piece> {
+pub(in crate::pgp) fn pieces(data: &[u8]) -> Vec<Piece> {
     let packets = packets(data).unwrap();
     let ends = packets.iter().map(|packet| packet.at).skip(1).chain([data.len()]);
     let piece = |(packet, end): (&Packet<'_>, usize)| Piece {
@@ -53,12 +51,12 @@ fn pieces(data: &[u8]) -> Vec<Piece> {
     packets.iter().zip(ends).map(piece).collect()
 }
 
-fn data(pieces: &[Piece]) -> Vec<u8> {
+pub(in crate::pgp) fn data(pieces: &[Piece]) -> Vec<u8> {
     pieces.iter().flat_map(|piece| piece.bytes.clone()).collect()
 }
 
 /// Returns the verdict on a text; checks that nothing is left behind.
-fn verdict(text: &[u8]) -> String {
+pub(in crate::pgp) fn verdict(text: &[u8]) -> String {
     let parent = tempfile::tempdir().unwrap();
     let verdict = match PublicKey::read(parent.path(), text) {
         Ok(_) => TAKEN.to_owned(),
@@ -70,28 +68,35 @@ fn verdict(text: &[u8]) -> String {
 
 /// Keys and the verdicts on them.
 #[derive(Default)]
-struct Table(Vec<(String, Vec<u8>, &'static str)>);
+pub(in crate::pgp) struct Table(Vec<(String, Vec<u8>, &'static str)>);
 
 impl Table {
     /// Adds a text.
-    fn text(&mut self, name: &str, text: &[u8], verdict: &'static str) {
+    pub(in crate::pgp) fn text(&mut self, name: &str, text: &[u8], verdict: &'static str) {
         self.0.push((name.to_owned(), text.to_vec(), verdict));
     }
 
     /// Adds a key, armored with the right checksum.
-    fn key(&mut self, name: &str, pieces: &[Piece], verdict: &'static str) {
+    pub(in crate::pgp) fn key(&mut self, name: &str, pieces: &[Piece], verdict: &'static str) {
         self.text(name, &armored(&data(pieces)), verdict);
     }
 
     /// Adds a key in which the packet `at` is another one.
-    fn with(&mut self, name: &str, key: &[Piece], at: usize, piece: Piece, verdict: &'static str) {
+    pub(in crate::pgp) fn with(
+        &mut self,
+        name: &str,
+        key: &[Piece],
+        at: usize,
+        piece: Piece,
+        verdict: &'static str,
+    ) {
         let mut key = key.to_vec();
         key[at] = piece;
         self.key(name, &key, verdict);
     }
 
     /// Checks all verdicts.
-    fn check(self) {
+    pub(in crate::pgp) fn check(self) {
         let wrong: Vec<String> = self
             .0
             .into_iter()
@@ -105,7 +110,7 @@ impl Table {
 }
 
 /// Runs `gpg` with what is typed into it.
-fn gpg(home: &Path, args: &[&str], typed: &[u8]) -> Vec<u8> {
+pub(in crate::pgp) fn gpg(home: &Path, args: &[&str], typed: &[u8]) -> Vec<u8> {
     let mut command = Command::new("gpg");
     command.arg("--homedir").arg(home).args(["--no-tty", "--quiet", "--command-fd", "0"]);
     command.args(["--pinentry-mode", "loopback", "--passphrase", ""]).args(args);
@@ -119,14 +124,14 @@ fn gpg(home: &Path, args: &[&str], typed: &[u8]) -> Vec<u8> {
 }
 
 /// A key in a home of its own.
-struct Sample {
-    home: Home,
-    key: Fingerprint,
+pub(in crate::pgp) struct Sample {
+    pub(in crate::pgp) home: Home,
+    pub(in crate::pgp) key: Fingerprint,
 }
 
 impl Sample {
     /// Makes a key of a type, with GnuPG configured like this.
-    fn new(algorithm: &str, config: &str) -> Sample {
+    pub(in crate::pgp) fn new(algorithm: &str, config: &str) -> Sample {
         let home = Home::new();
         std::fs::write(home.path().join("gpg.conf"), config).unwrap();
         let key = home.key(algorithm, None);
@@ -134,17 +139,17 @@ impl Sample {
     }
 
     /// Changes the key with `gpg --batch`; returns its packets.
-    fn changed(&self, args: &[&str]) -> Vec<Piece> {
+    pub(in crate::pgp) fn changed(&self, args: &[&str]) -> Vec<Piece> {
         gpg(self.home.path(), &[&["--batch"], args].concat(), b"");
         self.pieces()
     }
 
-    fn pieces(&self) -> Vec<Piece> {
+    pub(in crate::pgp) fn pieces(&self) -> Vec<Piece> {
         pieces(&gpg(self.home.path(), &["--export", self.key.as_str()], b""))
     }
 
     /// Adds a photo, as small as can be.
-    fn with_photo(&self) -> Vec<Piece> {
+    pub(in crate::pgp) fn with_photo(&self) -> Vec<Piece> {
         let photo = self.home.path().join("photo.jpg");
         let head = [0xff, 0xd8, 0xff, 0xe0, 0, 16];
         let rest = b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0\xff\xd9";
@@ -154,14 +159,14 @@ impl Sample {
     }
 
     /// Edits the key by what is typed; returns its packets.
-    fn edited(&self, options: &[&str], typed: &str) -> Vec<Piece> {
+    pub(in crate::pgp) fn edited(&self, options: &[&str], typed: &str) -> Vec<Piece> {
         let args = [options, &["--edit-key", self.key.as_str()]].concat();
         gpg(self.home.path(), &args, typed.as_bytes());
         self.pieces()
     }
 
     /// Revokes the key.
-    fn revoked(&self) -> Vec<Piece> {
+    pub(in crate::pgp) fn revoked(&self) -> Vec<Piece> {
         let file = self.home.path().join(format!("openpgp-revocs.d/{}.rev", self.key));
         let text = std::fs::read_to_string(file).unwrap();
         let (_, certificate) = text.split_once(":-----BEGIN").unwrap();
@@ -175,6 +180,6 @@ impl Sample {
 }
 
 /// Returns where the packets of a tag are.
-fn places(pieces: &[Piece], tag: u8) -> Vec<usize> {
+pub(in crate::pgp) fn places(pieces: &[Piece], tag: u8) -> Vec<usize> {
     (0..pieces.len()).filter(|at| pieces[*at].tag == tag).collect()
 }

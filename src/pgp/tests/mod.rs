@@ -2,6 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests prepare GnuPG's homes behind its back")]
 
+mod damage;
+
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
