@@ -91,7 +91,7 @@ pub(crate) enum KeyFault {
         /// Where it begins.
         at: usize,
     },
-    /// The packet has a version that not every GnuPG and no platform knows.
+    /// Not every release of GnuPG knows packets of this version.
     #[error("the {what} at byte {at} of its data is of version {version}, not 4")]
     Version {
         /// What kind of packet it is.
