@@ -81,12 +81,13 @@ pub(super) fn from_line(line: &str) -> Result<Vec<u8>, LineError> {
     })
 }
 
-fn is_checksum(line: &str) -> bool {
+/// Tells whether a line has the form of a checksum.
+pub(super) fn is_checksum(line: &str) -> bool {
     line.len() == CHECKSUM_CHARS && line.starts_with('=')
 }
 
 /// Returns the checksum of OpenPGP's armor, a CRC of 24 bits, as it is written there.
-fn checksum(content: &[u8]) -> String {
+pub(super) fn checksum(content: &[u8]) -> String {
     let mut crc: u32 = 0x00b7_04ce;
     for byte in content {
         crc ^= u32::from(*byte) << 16;

@@ -6,6 +6,9 @@ use std::path::Path;
 
 use gpgme::{Context, Error, PinentryMode, Protocol};
 
+#[cfg(any(test, feature = "data"))]
+use super::Fingerprint;
+
 /// The longest path of a home in which the agent can open its sockets, in bytes.
 ///
 /// Measured with GnuPG 2.2: its longest socket, `S.gpg-agent.browser`, still fits.
@@ -21,6 +24,21 @@ pub(super) fn context(home: &Path) -> Result<Context, Error> {
     context.set_offline(true);
     context.set_pinentry_mode(PinentryMode::Loopback)?;
     Ok(context)
+}
+
+/// Imports a key into a home; returns its fingerprint, or nothing if GnuPG refuses the key.
+///
+/// # Errors
+/// GnuPG failed.
+#[cfg(any(test, feature = "data"))]
+pub(super) fn import(home: &Path, key: &[u8]) -> Result<Option<Fingerprint>, Error> {
+    let result = context(home)?.import(key)?;
+    let mut taken = None;
+    for import in result.imports() {
+        import.result()?;
+        taken = import.fingerprint().ok().map(Fingerprint::new);
+    }
+    Ok(taken)
 }
 
 /// Tells whether an error is what a dead agent looks like; the next call starts a new one.

@@ -15,12 +15,26 @@
 mod agent;
 mod armor;
 mod engine;
+#[cfg(any(test, feature = "data"))]
+mod fault;
 #[cfg(any(test, feature = "standalone"))]
 mod generate;
 mod key;
-#[cfg(feature = "data")]
+#[cfg(any(test, feature = "data"))]
+mod key_block;
+#[cfg(any(test, feature = "data"))]
+mod key_packets;
+#[cfg(any(test, feature = "data"))]
+mod mpi;
+#[cfg(any(test, feature = "data"))]
+mod packet;
+#[cfg(any(test, feature = "data"))]
 mod public;
+#[cfg(any(test, feature = "data"))]
+mod scratch;
 mod session;
+#[cfg(any(test, feature = "data"))]
+mod signature;
 mod signer;
 #[cfg(any(test, feature = "standalone"))]
 mod verify;
@@ -42,6 +56,6 @@ pub(crate) use verify::VerifyError;
 pub(crate) use verify::{ImportError, Verifier};
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -1,20 +1,24 @@
 //! A public key in a text: whose it is, and whether the platform can verify with it.
 //!
-//! GnuPG reads the text and imports nothing, so that a key can be refused before
-//! anybody relies on it.
+//! The verdict is the same with all releases of GnuPG. The text and its packets are checked here first,
+//! more strictly than GnuPG does. GnuPG then imports the key into a home that is thrown away, because only
+//! an import checks the self-signatures. What GnuPG drops there is missing in its export: such a key is
+//! refused, too, as the platform's own library refuses it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use gpgme::{Error, ExportMode, Key, KeyAlgorithm, Subkey};
+use gpgme::{Context, Error, ExportMode, Key, KeyAlgorithm, KeyListMode, Subkey, UserIdSignature};
 
 use super::Fingerprint;
 use super::engine;
+use super::fault::KeyFault;
+use super::key_block;
+use super::key_packets::KeyPackets;
+use super::scratch::Scratch;
+use super::signature::KeyId;
+use crate::disk::DiskError;
 use crate::spawn::converse;
-
-/// How an armored public key begins.
-const HEAD: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
-/// How an armored secret key begins.
-const SECRET_HEAD: &str = "-----BEGIN PGP PRIVATE KEY BLOCK-----";
 
 /// How many hexadecimal digits a fingerprint has: no RSA key has one of another length.
 const DIGITS: usize = 40;
@@ -26,20 +30,36 @@ pub(crate) struct PublicKey {
     pub(crate) fingerprint: Fingerprint,
     /// Whose key it is.
     pub(crate) owner: String,
+    /// Its packets.
+    data: Vec<u8>,
 }
 
 /// Why a text is not one key that the platform can verify with.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PublicKeyError {
-    /// It is not armored, or nothing of the kind.
-    #[error("it holds no armored public key: gpg --armor --export KEY writes one")]
-    None,
-    /// It is what nobody else should see.
-    #[error("it holds a secret key: keep that, and give what gpg --armor --export KEY writes")]
-    Secret,
-    /// There is not exactly one.
-    #[error("it holds {0} public keys: give one")]
-    Count(usize),
+    /// The text is not one armored public key.
+    #[error(transparent)]
+    Text(#[from] KeyFault),
+    /// GnuPG has no folder to work in.
+    #[error("GnuPG has no folder to work in")]
+    Folder(#[from] DiskError),
+    /// GnuPG imports nothing of it.
+    #[error(
+        "GnuPG finds no valid self-signature in it: export the key again with gpg --armor --export \
+         KEY, and check whether this machine's clock is behind"
+    )]
+    SelfSignature,
+    /// A part of it is damaged.
+    #[error(
+        "GnuPG refuses {count} of the user ids, subkeys and signatures of the key {key}: import it \
+         into your keyring, and export it with gpg --armor --export-options export-clean --export {key}"
+    )]
+    Partial {
+        /// The key.
+        key: Fingerprint,
+        /// How many parts GnuPG refuses.
+        count: usize,
+    },
     /// It is over, or called back.
     #[error("the key {key} {why}")]
     Unusable {
@@ -64,6 +84,12 @@ pub(crate) enum PublicKeyError {
 }
 
 impl Fingerprint {
+    /// Returns the id of a key of version 4: the last eight bytes.
+    pub(super) fn id(&self) -> Option<KeyId> {
+        let (_, digits) = self.as_str().split_at_checked(self.as_str().len().checked_sub(16)?)?;
+        Some(u64::from_str_radix(digits, 16).ok()?.to_be_bytes())
+    }
+
     /// Returns the fingerprint that somebody typed, in groups or not.
     pub(crate) fn parse(text: &str) -> Option<Fingerprint> {
         let digits: String = text.chars().filter(|c| !c.is_whitespace()).collect();
@@ -94,37 +120,66 @@ impl PublicKey {
         Ok(Some(armored).filter(|armored| !armored.is_empty()))
     }
 
-    /// Reads the one key in an armored text. GnuPG needs a `home` to work in, which must be there, and
-    /// imports nothing into it.
+    /// Reads the one key in an armored text. GnuPG works in a folder of its own, which is made in the folder
+    /// `parent` and removed.
     ///
     /// # Errors
-    /// There is not exactly one key, or the platform would not take its signatures.
-    pub(crate) fn read(home: &Path, armored: &[u8]) -> Result<PublicKey, PublicKeyError> {
-        let text = String::from_utf8_lossy(armored);
-        if text.contains(SECRET_HEAD) {
-            return Err(PublicKeyError::Secret);
-        }
-        if !text.contains(HEAD) {
-            return Err(PublicKeyError::None);
-        }
+    /// There is not exactly one key, it is damaged, or the platform would not take its signatures.
+    pub(crate) fn read(parent: &Path, armored: &[u8]) -> Result<PublicKey, PublicKeyError> {
+        let data = key_block::decode(armored)?;
+        let given = KeyPackets::read(&data)?;
+        let scratch = Scratch::make(parent)?;
         let _turn = converse();
-        let mut context = engine::context(home).map_err(PublicKeyError::Engine)?;
-        let found: Result<Vec<Key>, Error> =
-            context.read_keys(armored).map_err(PublicKeyError::Engine)?.collect();
-        let mut keys = found.map_err(PublicKeyError::Engine)?;
-        let count = keys.len();
-        let Some(key) = keys.pop().filter(|_| count == 1) else {
-            return Err(PublicKeyError::Count(count));
-        };
-        check(&key)
+        let imported = engine::import(scratch.path(), &data).map_err(PublicKeyError::Engine)?;
+        let fingerprint = imported.ok_or(PublicKeyError::SelfSignature)?;
+        let mut context = engine::context(scratch.path()).map_err(PublicKeyError::Engine)?;
+        // This has GnuPG check the signatures on user ids once more, of which an import checks the first.
+        context
+            .set_key_list_mode(KeyListMode::LOCAL | KeyListMode::SIGS)
+            .map_err(PublicKeyError::Engine)?;
+        let key = context.get_key(fingerprint.as_str()).map_err(PublicKeyError::Engine)?;
+        let damaged = lost(&mut context, &given, &fingerprint)? + damaged(&key);
+        if damaged > 0 {
+            return Err(PublicKeyError::Partial { key: fingerprint, count: damaged });
+        }
+        let owner = check(&key, &fingerprint)?;
+        Ok(PublicKey { fingerprint, owner, data })
+    }
+
+    /// Returns the packets of the key.
+    #[cfg(any(test, feature = "standalone"))]
+    pub(super) fn data(&self) -> &[u8] {
+        &self.data
     }
 }
 
-fn check(key: &Key) -> Result<PublicKey, PublicKeyError> {
-    let (primary, fingerprint) = key
-        .primary_key()
-        .and_then(|primary| Some((primary, Fingerprint::new(primary.fingerprint().ok()?))))
-        .ok_or(PublicKeyError::Engine(Error::INV_VALUE))?;
+/// Returns how many parts for which the owner of a key answers GnuPG has left out of its import.
+fn lost(
+    context: &mut Context,
+    given: &KeyPackets<'_>,
+    fingerprint: &Fingerprint,
+) -> Result<usize, PublicKeyError> {
+    let mut exported = Vec::new();
+    context.set_armor(false);
+    context
+        .export([fingerprint.as_str()], ExportMode::empty(), &mut exported)
+        .map_err(PublicKeyError::Engine)?;
+    let id = fingerprint.id().ok_or(PublicKeyError::Engine(Error::INV_VALUE))?;
+    let given = given.own(&id);
+    let kept = KeyPackets::read(&exported).map_or_else(|_| BTreeSet::new(), |kept| kept.own(&id));
+    Ok(given.difference(&kept).count())
+}
+
+/// Returns how many signatures on the user ids of a key do not hold; those of other keys cannot be checked.
+fn damaged(key: &Key) -> usize {
+    let is_bad =
+        |signature: &UserIdSignature<'_>| signature.status().code() == Error::BAD_SIGNATURE.code();
+    key.user_ids().map(|user| user.signatures().filter(is_bad).count()).sum()
+}
+
+/// Checks that the platform can verify with a key; returns whose it is.
+fn check(key: &Key, fingerprint: &Fingerprint) -> Result<String, PublicKeyError> {
+    let primary = key.primary_key().ok_or(PublicKeyError::Engine(Error::INV_VALUE))?;
     let why = [
         (key.is_revoked(), "is revoked"),
         (key.is_expired(), "is expired: extend it, and export it again"),
@@ -132,22 +187,20 @@ fn check(key: &Key) -> Result<PublicKey, PublicKeyError> {
         (key.is_invalid(), "is invalid"),
     ];
     if let Some((_, why)) = why.into_iter().find(|(is, _)| *is) {
-        return Err(PublicKeyError::Unusable { key: fingerprint, why });
+        return Err(PublicKeyError::Unusable { key: fingerprint.clone(), why });
     }
     let signing: Vec<Subkey<'_>> =
         key.subkeys().filter(|part| part.can_sign() && !part.is_bad()).collect();
     if signing.is_empty() {
-        return Err(PublicKeyError::Unusable { key: fingerprint, why: "cannot sign" });
+        return Err(PublicKeyError::Unusable { key: fingerprint.clone(), why: "cannot sign" });
     }
     for part in signing.iter().chain([&primary]) {
         if !matches!(part.algorithm(), KeyAlgorithm::Rsa | KeyAlgorithm::RsaSign) {
             let algorithm = part.algorithm_name().unwrap_or_else(|_| "unknown".to_owned());
-            return Err(PublicKeyError::Type { key: fingerprint, algorithm });
+            return Err(PublicKeyError::Type { key: fingerprint.clone(), algorithm });
         }
     }
-    let owner =
-        key.user_ids().next().and_then(|user| user.id().ok()).unwrap_or_default().to_owned();
-    Ok(PublicKey { fingerprint, owner })
+    Ok(key.user_ids().next().and_then(|user| user.id().ok()).unwrap_or_default().to_owned())
 }
 
 #[cfg(test)]
@@ -156,14 +209,9 @@ mod tests {
     use super::*;
 
     fn read(armored: &[u8]) -> Result<PublicKey, PublicKeyError> {
-        // GnuPG is given a home of its own, to see that nothing is left in it.
-        let home = testing::Home::new();
-        let read = PublicKey::read(home.path(), armored);
-        let has = |name: &str| home.path().join(name).exists();
-        assert!(
-            !has("pubring.kbx")
-                || std::fs::metadata(home.path().join("pubring.kbx")).unwrap().len() < 100
-        );
+        let parent = tempfile::tempdir().unwrap();
+        let read = PublicKey::read(parent.path(), armored);
+        assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0, "nothing is left");
         read
     }
 
@@ -181,14 +229,14 @@ mod tests {
         let error = read(&other).unwrap_err();
         assert!(matches!(error, PublicKeyError::Type { .. }), "{error}");
         let both = [armored.as_slice(), &other].concat();
-        assert!(matches!(read(&both).unwrap_err(), PublicKeyError::Count(2)));
+        assert!(matches!(read(&both).unwrap_err(), PublicKeyError::Text(KeyFault::Count(2))));
         for none in [&b""[..], b"no key", b"-----BEGIN PGP SIGNATURE-----"] {
-            assert!(matches!(read(none).unwrap_err(), PublicKeyError::None));
+            assert!(matches!(read(none).unwrap_err(), PublicKeyError::Text(KeyFault::None)));
         }
         let cut = &armored[..armored.len() / 2];
         assert!(read(cut).is_err());
         let secret = b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nxx\n";
-        assert!(matches!(read(secret).unwrap_err(), PublicKeyError::Secret));
+        assert!(matches!(read(secret).unwrap_err(), PublicKeyError::Text(KeyFault::Secret)));
     }
 
     #[test]

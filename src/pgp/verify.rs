@@ -10,6 +10,7 @@ use gpgme::Error;
 use super::Fingerprint;
 use super::armor::{self, LineError};
 use super::engine;
+use super::public::{PublicKey, PublicKeyError};
 use crate::spawn::converse;
 
 /// Public keys, and signatures verified with them.
@@ -21,9 +22,17 @@ pub(crate) struct Verifier {
 /// Why a key is not taken.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ImportError {
-    /// There is no key in it, or more than one.
-    #[error("the text holds {0} public keys: give one")]
-    Count(usize),
+    /// It is not a key that the platform can verify with.
+    #[error(transparent)]
+    Key(#[from] PublicKeyError),
+    /// GnuPG refuses here what it took in a home without a configuration.
+    #[error("GnuPG refuses to import the key {key} into the GnuPG home {}", home.display())]
+    Refused {
+        /// The key.
+        key: Fingerprint,
+        /// The home.
+        home: PathBuf,
+    },
     /// GnuPG failed.
     #[error("cannot import a public key into the GnuPG home {}", home.display())]
     Engine {
@@ -63,26 +72,20 @@ impl Verifier {
         Verifier { home: home.to_owned() }
     }
 
-    /// Adds a public key; one that is there already is brought up to date.
+    /// Adds the public key in an armored text; one that is there already is brought up to date. Nothing is
+    /// added before the key has been checked.
     ///
     /// # Errors
-    /// It is not one public key.
-    pub(crate) fn import(&self, armored_key: &[u8]) -> Result<Fingerprint, ImportError> {
+    /// It is not one public key, or the platform cannot verify with it.
+    pub(crate) fn import(&self, armored: &[u8]) -> Result<Fingerprint, ImportError> {
+        let key = PublicKey::read(&self.home, armored)?;
         let failed = |source| ImportError::Engine { home: self.home.clone(), source };
         let _turn = converse();
-        let mut context = engine::context(&self.home).map_err(failed)?;
-        let result = context.import(armored_key).map_err(failed)?;
-        let mut keys: Vec<Fingerprint> = Vec::new();
-        for import in result.imports() {
-            import.result().map_err(failed)?;
-            let fingerprint = Fingerprint::new(import.fingerprint().unwrap_or_default());
-            // A key that brings its secret is told twice.
-            if !keys.contains(&fingerprint) {
-                keys.push(fingerprint);
-            }
+        let imported = engine::import(&self.home, key.data()).map_err(failed)?;
+        if imported.as_ref() != Some(&key.fingerprint) {
+            return Err(ImportError::Refused { key: key.fingerprint, home: self.home.clone() });
         }
-        let count = keys.len();
-        keys.pop().filter(|_| count == 1).ok_or(ImportError::Count(count))
+        Ok(key.fingerprint)
     }
 
     /// Verifies a signature on one line over `data`; returns the fingerprint of the key that made it.

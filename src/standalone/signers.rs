@@ -78,3 +78,40 @@ impl Signers {
         Ok(imported.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::Signer;
+    use crate::clock::{Clock, SystemClock};
+    use crate::data::Permissions;
+    use crate::data::testing::{Kind, Tables};
+    use crate::pgp::testing::Home;
+    use crate::pgp::{Keyring, PublicKey, export};
+
+    #[test]
+    fn a_damaged_key_in_the_database_is_not_imported() {
+        let (home, keys) = (Home::new(), Home::new());
+        let key = home.key("rsa1024", None);
+        let armored = export(home.path(), &key).unwrap();
+        let keyring = Keyring::open(home.path(), key.as_str(), None).unwrap();
+        let signature = keyring.sign(b"text").unwrap();
+        let who = |key_in_database: &[u8]| {
+            let tables = Tables::new(Kind::Sqlite);
+            let store = Arc::new(tables.open().unwrap());
+            let (permissions, now) = (Permissions::RUNNER, SystemClock.now());
+            store
+                .insert_investigator("bob", key.as_str(), key_in_database, permissions, now)
+                .unwrap();
+            let log = slog::Logger::root(slog::Discard, slog::o!());
+            let signers = Signers::new(store, Verifier::new(keys.path()), log);
+            signers.who_signed(b"text", signature.as_str())
+        };
+        let imported = || PublicKey::export(keys.path(), &key).unwrap();
+        let error = who(&armored[..armored.len() / 2]).unwrap_err();
+        assert!(matches!(error, SignatureError::Verify(VerifyError::UnknownEntity)), "{error}");
+        assert_eq!(imported(), None);
+        assert_eq!(who(&armored).unwrap().name, "bob");
+        assert_eq!(imported(), Some(armored.clone()));
+    }
+}

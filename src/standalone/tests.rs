@@ -219,6 +219,7 @@ on_each_database!(
     an_action_that_nobody_can_run_is_invalid,
     a_platform_that_is_stopped_goes_on_where_it_was,
     what_nobody_answered_in_time_expires,
+    a_damaged_key_is_kept_nowhere,
     two_platforms_cannot_share_a_spool_and_a_key_is_known_once
 );
 
@@ -335,6 +336,19 @@ fn what_nobody_answered_in_time_expires(kind: Kind) {
     assert_eq!(command["status"], "expired");
     let empty = json!({"foundanything": false, "success": false, "elements": null, "statistics": null, "errors": null});
     assert_eq!(command["results"], json!([empty]));
+}
+
+fn a_damaged_key_is_kept_nowhere(kind: Kind) {
+    let (somebody, tables) = (Somebody::new(), Tables::new(kind));
+    let folder = tables.folder().join("data");
+    let data = Data::open(&folder, tables.server().as_ref()).unwrap();
+    let known = || data.store.investigators().unwrap().len();
+    let before = known();
+    let half = &somebody.armored[..somebody.armored.len() / 2];
+    let refused = data.add_investigator("test", half, Permissions::RUNNER, &SystemClock);
+    assert!(matches!(refused, Err(PlatformError::Key { .. })), "{refused:?}");
+    assert_eq!(known(), before);
+    assert_eq!(std::fs::read_dir(folder.join("gnupg")).unwrap().count(), 0);
 }
 
 fn two_platforms_cannot_share_a_spool_and_a_key_is_known_once(kind: Kind) {

@@ -103,6 +103,13 @@ fn a_key_that_the_platform_cannot_verify_is_refused(kind: Kind) {
     fails(&add("both.asc"), 65, &["2 public keys"]);
     admin.home.write("none.asc", "no key\n");
     fails(&add("none.asc"), 65, &["no armored public key", "gpg --armor --export"]);
+    let whole = admin.home.read("rsa.asc");
+    admin.home.write("half.asc", &whole[..whole.len() / 2]);
+    fails(&add("half.asc"), 65, &["half.asc", "its END line is missing", "gpg --armor --export"]);
+    let damaged: Vec<&str> =
+        whole.lines().enumerate().filter(|line| line.0 != 5).map(|line| line.1).collect();
+    admin.home.write("damaged.asc", &damaged.join("\n"));
+    fails(&add("damaged.asc"), 65, &["damaged.asc", "its checksum is"]);
     let secret = admin.home.gpg(&["--armor", "--export-secret-keys", "rsa.asc"]);
     admin.home.write("secret.asc", &String::from_utf8(secret.stdout).unwrap());
     fails(&add("secret.asc"), 65, &["secret key"]);

@@ -215,6 +215,7 @@ impl DataFailure {
             | DataFailure::Acl { .. }
             | DataFailure::RunnerSpool { .. } => Exit::Data,
             DataFailure::Key { source: PublicKeyError::Engine(_), .. } => Exit::Unavailable,
+            DataFailure::Key { source: PublicKeyError::Folder(error), .. } => disk(error),
             DataFailure::Key { .. } => Exit::Data,
         }
     }

@@ -119,6 +119,8 @@ fn lay_out(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pgp::testing::Home;
+    use crate::pgp::{end_agent, export};
     use crate::standalone::config::StandaloneConfig;
 
     #[test]
@@ -153,5 +155,18 @@ mod tests {
         disk.create(&key, b"no key").unwrap();
         let failure = lay_out(&root, Some(("x", &key)), None, &SystemClock).unwrap_err();
         assert_eq!(failure.exit(), Exit::Data, "{failure}");
+        let home = Home::new();
+        let fingerprint = home.key("rsa1024", None);
+        let armored = export(home.path(), &fingerprint).unwrap();
+        disk.create(&folder.path().join("half"), &armored[..armored.len() / 2]).unwrap();
+        let key = folder.path().join("half");
+        let failure = lay_out(&root, Some(("x", &key)), None, &SystemClock).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Data, "{failure}");
+        assert!(!root.exists());
+        disk.create(&folder.path().join("whole"), &armored).unwrap();
+        let key = folder.path().join("whole");
+        let lines = lay_out(&root, Some(("x", &key)), None, &SystemClock).unwrap();
+        assert_eq!(lines[0], format!("x may run actions with the key {fingerprint}"));
+        end_agent(&root.join("data/gnupg")).unwrap();
     }
 }

@@ -15,7 +15,7 @@ use crate::clock::testing::TestClock;
 use crate::data::Permissions;
 use crate::data::testing::Kind;
 use crate::disk::{Disk, HAND_PREFIX, RealFs};
-use crate::pgp::Verifier;
+use crate::pgp::{self, Verifier};
 
 /// The key of the recordings' investigator.
 const FINGERPRINT: &str = "2CA9781D5F6BC6C6873ABDF631F89439081B6A31";
@@ -25,7 +25,7 @@ struct Rig {
     ground: Ground,
     clock: Arc<TestClock>,
     api: Api,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Rig {
@@ -33,6 +33,7 @@ impl Rig {
     fn new() -> Rig {
         let rig = Rig::on(Kind::Sqlite);
         let key = Exchange::of("01-publickey").answer;
+        pgp::testing::import(&rig.folder.path().join("gnupg"), key.as_bytes());
         let created = "2026-11-22T00:52:55.039818Z".parse().unwrap();
         rig.api
             .store
@@ -69,7 +70,7 @@ impl Rig {
             base: "http://127.0.0.1:51664".to_owned(),
             log,
         };
-        Rig { ground, clock, api, _folder: folder }
+        Rig { ground, clock, api, folder }
     }
 
     fn answer(&self, exchange: &Exchange) -> Answer {

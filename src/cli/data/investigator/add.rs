@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use super::called;
-use super::home::Home;
 use crate::chain::{excerpt, is_unsafe};
 use crate::cli::data::failure::DataFailure;
 use crate::cli::data::place::{Source, disk};
@@ -112,13 +111,13 @@ impl Add {
     }
 }
 
-/// Reads the key in an armored text from `place`, in a GnuPG home of its own.
+/// Reads the key in an armored text from `place`.
 ///
 /// # Errors
 /// There is not exactly one, or the platform could not verify what it signs.
 pub(in crate::cli) fn read_key(armored: &[u8], place: &str) -> Result<PublicKey, Failure> {
-    let home = Home::make()?;
-    let key = PublicKey::read(home.path(), armored);
+    let temporary = env::temporary().unwrap_or_else(|| PathBuf::from("/tmp"));
+    let key = PublicKey::read(&temporary, armored);
     key.map_err(|source| DataFailure::Key { place: place.to_owned(), source }.into())
 }
 

@@ -3,7 +3,6 @@
 mod acl;
 mod add;
 mod change;
-mod home;
 mod list;
 
 use super::failure::DataFailure;

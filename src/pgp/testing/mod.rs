@@ -1,13 +1,22 @@
 //! A GnuPG home that ends with its test, agent and all.
 
+pub(super) mod damage;
+
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
-use super::{Fingerprint, NewKey, end_agent, generate};
+use super::armor::checksum;
+use super::{Fingerprint, NewKey, end_agent, engine, generate};
+use crate::spawn::converse;
+
+const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
+const END: &str = "-----END PGP PUBLIC KEY BLOCK-----";
 
 /// A home with a path short enough for the agent's sockets.
 pub(crate) struct Home(TempDir);
@@ -39,6 +48,20 @@ impl Drop for Home {
     fn drop(&mut self) {
         end_agent(self.path()).unwrap();
     }
+}
+
+/// Returns data as an armored public key.
+pub(super) fn armored(data: &[u8]) -> Vec<u8> {
+    let base64 = STANDARD.encode(data).into_bytes();
+    let lines: Vec<&[u8]> = base64.chunks(64).collect();
+    let (begin, end) = (format!("{BEGIN}\n\n"), format!("\n{}\n{END}\n", checksum(data)));
+    [begin.as_bytes(), &lines.join(&b'\n'), end.as_bytes()].concat()
+}
+
+/// Imports a key into a home without a check.
+pub(crate) fn import(home: &Path, armored: &[u8]) {
+    let _turn = converse();
+    engine::import(home, armored).unwrap().unwrap();
 }
 
 /// Returns a passphrase.

@@ -1,0 +1,185 @@
+//! A signature packet: who made it (RFC 4880, section 5.2).
+
+use super::mpi;
+
+/// The subpacket with the issuer's key id.
+const ISSUER: u8 = 16;
+/// The subpacket with the issuer's fingerprint.
+const ISSUER_FINGERPRINT: u8 = 33;
+
+/// A key's id: the last bytes of its fingerprint.
+pub(super) type KeyId = [u8; 8];
+
+/// What is read of a signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Signature {
+    /// The key that made it.
+    pub(super) issuer: KeyId,
+}
+
+/// Why the body of a packet is no signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SignatureError {
+    /// It is of another version than 3 and 4.
+    Version(u8),
+    /// It is cut short, or longer than its content.
+    Form,
+    /// It does not name one key as its issuer, by the id.
+    Issuer,
+}
+
+impl Signature {
+    /// Reads the body of a signature packet.
+    ///
+    /// # Errors
+    /// It has another form.
+    pub(super) fn read(body: &[u8]) -> Result<Signature, SignatureError> {
+        match body {
+            [3, 5, rest @ ..] => old(rest).ok_or(SignatureError::Form),
+            [4, rest @ ..] => {
+                let issuers = issuers(rest).ok_or(SignatureError::Form)?;
+                issuers.one().ok_or(SignatureError::Issuer).map(|issuer| Signature { issuer })
+            }
+            [3, ..] | [] => Err(SignatureError::Form),
+            [version, ..] => Err(SignatureError::Version(*version)),
+        }
+    }
+}
+
+/// Reads what follows the version 3 and the length of what is hashed.
+fn old(bytes: &[u8]) -> Option<Signature> {
+    let (_class_and_time, rest) = bytes.split_at_checked(5)?;
+    let (issuer, rest) = rest.split_first_chunk()?;
+    let [algorithm, _digest, _, _, numbers @ ..] = rest else { return None };
+    mpi::are_of_signature(*algorithm, numbers).then_some(Signature { issuer: *issuer })
+}
+
+/// The issuers that a signature names.
+#[derive(Default)]
+struct Issuers {
+    ids: Vec<KeyId>,
+    /// The ids in the fingerprints.
+    fingerprints: Vec<KeyId>,
+}
+
+impl Issuers {
+    /// Returns the one that all the names agree on. GnuPG 2.2 and the platform's library go by the id, and
+    /// GnuPG 2.4 by the fingerprint.
+    fn one(&self) -> Option<KeyId> {
+        let first = *self.ids.first()?;
+        self.ids.iter().chain(&self.fingerprints).all(|id| *id == first).then_some(first)
+    }
+}
+
+/// Reads what follows the version 4; returns the issuers.
+fn issuers(bytes: &[u8]) -> Option<Issuers> {
+    let [_class, algorithm, _digest, rest @ ..] = bytes else { return None };
+    let (hashed, rest) = area(rest)?;
+    let (unhashed, rest) = area(rest)?;
+    let [_, _, numbers @ ..] = rest else { return None };
+    let mut issuers = Issuers::default();
+    for mut subpackets in [hashed, unhashed] {
+        while !subpackets.is_empty() {
+            let (kind, body, rest) = subpacket(subpackets)?;
+            match (kind, body) {
+                (ISSUER, id) => issuers.ids.push(id.try_into().ok()?),
+                (ISSUER_FINGERPRINT, [4, fingerprint @ ..]) => {
+                    issuers.fingerprints.push(*fingerprint.last_chunk()?);
+                }
+                _ => {}
+            }
+            subpackets = rest;
+        }
+    }
+    mpi::are_of_signature(*algorithm, numbers).then_some(issuers)
+}
+
+/// Divides bytes into the subpackets, whose length stands before them, and the rest.
+fn area(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
+}
+
+/// Divides bytes into the type and the body of their first subpacket, and the rest.
+fn subpacket(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (length, rest) = match bytes {
+        [short @ 0..=191, rest @ ..] => (usize::from(*short), rest),
+        [high @ 192..=254, low, rest @ ..] => {
+            (((usize::from(*high) - 192) << 8) + usize::from(*low) + 192, rest)
+        }
+        [255, rest @ ..] => {
+            let (length, rest) = rest.split_first_chunk()?;
+            (usize::try_from(u32::from_be_bytes(*length)).ok()?, rest)
+        }
+        _ => return None,
+    };
+    let (subpacket, rest) = rest.split_at_checked(length)?;
+    let (kind, body) = subpacket.split_first()?;
+    // The highest bit marks what its reader must understand.
+    Some((kind & 0x7f, body, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ID: KeyId = [1, 2, 3, 4, 5, 6, 7, 8];
+    /// The two bytes of the digest, and a number of nine bits.
+    const TAIL: [u8; 6] = [9, 9, 0, 9, 1, 0xff];
+
+    fn signature(hashed: &[u8], unhashed: &[u8]) -> Vec<u8> {
+        let length = |area: &[u8]| [0, u8::try_from(area.len()).unwrap()];
+        [&[4, 0x13, 1, 8][..], &length(hashed), hashed, &length(unhashed), unhashed, &TAIL].concat()
+    }
+
+    fn issuer(body: &[u8]) -> Result<KeyId, SignatureError> {
+        Signature::read(body).map(|signature| signature.issuer)
+    }
+
+    #[test]
+    fn the_issuer_is_found_in_each_place() {
+        let id = [&[9, 16][..], &ID].concat();
+        let fingerprint = [&[22, 33 | 0x80, 4][..], &[0; 12], &ID].concat();
+        let time = [5, 2, 0, 0, 0, 0];
+        let other = [&[9, 16][..], &[7; 8]].concat();
+        let both = [&id[..], &other].concat();
+        for (hashed, unhashed, expected) in [
+            (&time[..], &id[..], Ok(ID)),
+            (&id, &time, Ok(ID)),
+            (&[&time[..], &fingerprint].concat(), &id, Ok(ID)),
+            (&fingerprint, &[], Err(SignatureError::Issuer)),
+            (&fingerprint, &other, Err(SignatureError::Issuer)),
+            (&time, &both, Err(SignatureError::Issuer)),
+            (&time, &[], Err(SignatureError::Issuer)),
+        ] {
+            assert_eq!(issuer(&signature(hashed, unhashed)), expected);
+        }
+        let old = [&[3, 5, 0x10, 0, 0, 0, 0][..], &ID, &[1, 8], &TAIL].concat();
+        assert_eq!(issuer(&old), Ok(ID));
+    }
+
+    #[test]
+    fn another_form_is_refused() {
+        let whole = signature(&[5, 2, 0, 0, 0, 0], &[&[9, 16][..], &ID].concat());
+        for end in 0..whole.len() {
+            assert_eq!(issuer(&whole[..end]), Err(SignatureError::Form), "{end}");
+        }
+        let long = [&whole[..], &[0]].concat();
+        let empty = signature(&[0], &[]);
+        let short_id = signature(&[3, 16, 1, 2], &[]);
+        for bad in [&long, &empty, &short_id, &signature(&[9, 2], &[])] {
+            assert_eq!(issuer(bad), Err(SignatureError::Form), "{bad:?}");
+        }
+        assert_eq!(issuer(&[5, 0]), Err(SignatureError::Version(5)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_a_panic(version in 2_u8..6, bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let body = [&[version][..], &bytes].concat();
+            let _read = Signature::read(&body).is_ok();
+        }
+    }
+}
