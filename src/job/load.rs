@@ -2,7 +2,7 @@
 //!
 //! Whoever can write a job's folder or files can run actions on the fleet, so all
 //! three must belong to the runner's user or root, and no other user may be able to write
-//! them (see [`guard`](crate::disk::guard)).
+//! them (see [`guard`]).
 //! Links are refused: where they lead is not watched, and may be in other hands.
 
 use std::ffi::{OsStr, OsString};
