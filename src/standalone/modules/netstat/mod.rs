@@ -108,6 +108,10 @@ fn of_all<'a, T, E: Error + 'static>(
     for space in spaces {
         let (some, errors) = read(space);
         all.extend(some.into_iter().map(|one| (space, one)));
+        // As for a process that ended before its namespace was found.
+        if !errors.is_empty() && space.has_ended() {
+            continue;
+        }
         findings.errors.extend(errors.iter().map(|error| Chain(error).to_string()));
     }
     all

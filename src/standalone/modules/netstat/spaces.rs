@@ -51,6 +51,12 @@ impl Space {
         self.process.join("net")
     }
 
+    /// Returns whether the process through which the namespace is seen has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        // A zombie still has its folder, but no namespace.
+        !self.is_own && read_link(self.process.join("ns/net")).is_err()
+    }
+
     /// Runs `task` in this namespace.
     ///
     /// # Errors

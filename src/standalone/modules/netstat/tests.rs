@@ -3,9 +3,10 @@
 #![expect(clippy::disallowed_methods, reason = "tests make and read files of their own")]
 
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -188,6 +189,35 @@ fn a_second_namespace_is_looked_at_too_as_root() {
             assert_eq!(found("neighborip", "2001:db8:2::/64"), Value::Null);
         }
     }
+}
+
+/// Listens in a network of its own until its input ends.
+const LISTEN: &str = "import socket, sys
+s = socket.create_server(('0.0.0.0', 7098))
+print(flush=True)
+sys.stdin.read()";
+
+#[test]
+fn a_namespace_of_another_process_of_this_user_is_looked_at() {
+    let mut holder = Command::new("unshare");
+    holder.args(["--user", "--map-root-user", "--net", "python3", "-c", LISTEN]);
+    holder.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut holder = crate::spawn::start(&mut holder).unwrap();
+    let is_ready = holder.stdout.as_mut().unwrap().read_exact(&mut [0]).is_ok();
+    if is_ready {
+        let name = std::fs::read_link(format!("/proc/{}/ns/net", holder.id())).unwrap();
+        let ask = |namespaces: bool| {
+            let result = ask_host(&json!({"listeningport": ["7098"], "namespaces": namespaces}));
+            result["elements"]["listeningport"]["7098"].clone()
+        };
+        let listener = json!([{"localaddr": "0.0.0.0", "localport": 7098,
+            "namespace": name.to_str().unwrap()}]);
+        assert_eq!((ask(true), ask(false)), (listener, Value::Null));
+    } else {
+        crate::testing::skip("this system allows ordinary users no namespaces");
+    }
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
 }
 
 #[test]
