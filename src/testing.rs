@@ -7,6 +7,10 @@ use std::fs::{DirBuilder, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long a lock may stay with a process that another test has forked.
+const RETRY_SPAN: Duration = Duration::from_secs(20);
 
 /// Makes a folder, and those above it, that only its owner can use.
 pub(crate) fn make_private(path: &Path) {
@@ -35,4 +39,21 @@ pub(crate) fn skip(why: impl Display) {
     let test = thread.name().unwrap_or("a test");
     // The test runner captures what `println!` writes, and shows it only if the test fails.
     writeln!(std::io::stderr(), "skipped: {test}: {why}").unwrap();
+}
+
+/// Repeats `attempt` while it fails with an error that passes, for up to 20 seconds. A process that another
+/// test has just forked holds the locks of this one, too, until it becomes another program.
+pub(crate) fn retried<T, E>(
+    mut attempt: impl FnMut() -> Result<T, E>,
+    passes: impl Fn(&E) -> bool,
+) -> Result<T, E> {
+    let begun = Instant::now();
+    loop {
+        match attempt() {
+            Err(error) if passes(&error) && begun.elapsed() < RETRY_SPAN => {
+                std::thread::yield_now();
+            }
+            ended => return ended,
+        }
+    }
 }

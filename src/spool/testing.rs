@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::{Launch, Origin, Record, Settings, Spool, SpoolError};
 use crate::disk::RealFs;
+use crate::testing::retried;
 
 /// Returns a new spool and the folder that it is in.
 pub(crate) fn spool() -> (TempDir, Spool) {
@@ -22,18 +23,9 @@ pub(crate) fn open(folder: &Path) -> Result<Spool, SpoolError> {
     Spool::open(Arc::new(RealFs), &folder.join("spool"), &Logger::root(Discard, o!()))
 }
 
-/// Opens the spool below `folder` again after it was dropped. A process that another test has just
-/// forked holds the lock too, until it becomes another program.
+/// Opens the spool below `folder` again after it was dropped.
 pub(crate) fn reopen(folder: &Path) -> Result<Spool, SpoolError> {
-    let begun = std::time::Instant::now();
-    loop {
-        match open(folder) {
-            Err(SpoolError::Locked { .. }) if begun.elapsed() < Duration::from_secs(20) => {
-                std::thread::yield_now();
-            }
-            opened => return opened,
-        }
-    }
+    retried(|| open(folder), |error| matches!(error, SpoolError::Locked { .. }))
 }
 
 /// Returns the first record of a run of a job without plugins.

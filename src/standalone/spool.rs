@@ -296,7 +296,9 @@ mod tests {
         let spool = open(folder.path()).unwrap();
         assert!(matches!(open(folder.path()), Err(SpoolError::Locked { .. })));
         drop(spool);
-        assert!(open(folder.path()).is_ok());
+        let open = || open(folder.path());
+        let is_locked = |error: &SpoolError| matches!(error, SpoolError::Locked { .. });
+        assert!(crate::testing::retried(open, is_locked).is_ok());
     }
 
     #[test]

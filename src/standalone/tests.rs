@@ -16,6 +16,7 @@ use crate::clock::SystemClock;
 use crate::clock::testing::TestClock;
 use crate::data::testing::{Kind, Tables, on_each_database};
 use crate::pgp::{NewKey, end_agent, export, generate};
+use crate::testing::retried;
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -103,17 +104,14 @@ impl Rig {
         let file = self.tables.folder().join("standalone.cfg");
         let config = StandaloneConfig::parse(text.as_bytes(), &file).unwrap();
         let log = slog::Logger::root(slog::Discard, slog::o!());
-        let begun = Instant::now();
-        // A process that another test has just forked holds the locks too, until it becomes a program.
-        let platform = loop {
-            match Platform::start(&config, program.clone(), Arc::clone(&self.clock), &log) {
-                Err(
-                    PlatformError::Busy { .. } | PlatformError::Spool(SpoolError::Locked { .. }),
-                ) if begun.elapsed() < PATIENCE => std::thread::yield_now(),
-                started => break started.unwrap(),
-            }
-        };
-        self.platform = Some(platform);
+        let platform = retried(
+            || Platform::start(&config, program.clone(), Arc::clone(&self.clock), &log),
+            |error| {
+                let spool = matches!(error, PlatformError::Spool(SpoolError::Locked { .. }));
+                spool || matches!(error, PlatformError::Busy { .. })
+            },
+        );
+        self.platform = Some(platform.unwrap());
     }
 
     fn stop(&mut self) {

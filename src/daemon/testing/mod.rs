@@ -25,7 +25,7 @@ use crate::names::RunId;
 use crate::plugin::{Deliver, Plugins};
 use crate::spool::{Family, Folder, Record, Spool, SpoolError};
 use crate::stage::launch::Defaults;
-use crate::testing::{make_private, write_private};
+use crate::testing::{make_private, retried, write_private};
 use crate::wake::Stop;
 
 mod platform;
@@ -59,16 +59,10 @@ impl Place<'_> {
     pub(crate) fn engine(self) -> Result<(Engine, Sender<Event>, Receiver<Event>), SpoolError> {
         let log = Logger::root(Discard, o!());
         let root = self.directory.join("spool");
-        // A process that another test has just forked holds the lock too, until it becomes a program.
-        let begun = std::time::Instant::now();
-        let spool = loop {
-            match Spool::open(Arc::clone(&self.fs), &root, &log) {
-                Err(SpoolError::Locked { .. }) if begun.elapsed() < Duration::from_secs(20) => {
-                    std::thread::yield_now();
-                }
-                opened => break opened?,
-            }
-        };
+        let spool = retried(
+            || Spool::open(Arc::clone(&self.fs), &root, &log),
+            |error| matches!(error, SpoolError::Locked { .. }),
+        )?;
         let disk: Disk = spool.disk().clone();
         let runners = self.directory.join("runners");
         let jobs = Jobs::new(disk.clone(), runners, guard::user(), TimeZone::UTC);

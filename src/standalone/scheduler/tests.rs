@@ -16,6 +16,7 @@ use crate::data::testing::{Kind, Tables, on_each_database};
 use crate::data::{AgentRow, CommandStatus, NEVER_FINISHED, NEVER_STARTED, Permissions, Signed};
 use crate::disk::RealFs;
 use crate::standalone::spool::SpoolError;
+use crate::testing::retried;
 
 pub(super) const ACTION: Id = Id::new(7);
 const WEEK_SPAN: Duration = Duration::from_secs(7 * 86_400);
@@ -96,16 +97,8 @@ fn scheduler(
     store: &Arc<Store>,
     clock: &Arc<TestClock>,
 ) -> (Scheduler, Receiver<Work>) {
-    // A process that another test has just forked holds the lock too, until it becomes a program.
-    let begun = std::time::Instant::now();
-    let spool = loop {
-        match Spool::open(Arc::new(RealFs), root) {
-            Err(SpoolError::Locked { .. }) if begun.elapsed().as_secs() < 20 => {
-                std::thread::yield_now();
-            }
-            opened => break opened.unwrap(),
-        }
-    };
+    let open = || Spool::open(Arc::new(RealFs), root);
+    let spool = retried(open, |error| matches!(error, SpoolError::Locked { .. })).unwrap();
     let (sender, work) = channel();
     let ids = Arc::new(Ids::new(noon(), Id::new(100)));
     let log = slog::Logger::root(slog::Discard, slog::o!());
