@@ -101,6 +101,7 @@ fn a_copy_of_a_run_is_no_run() {
     wait_until("its reason", || {
         fs::read_to_string(&reason).is_ok_and(|text| text.contains(&format!("a copy of {run}")))
     });
+    // The reason is written before the copy is moved.
+    wait_until("the run alone", || rig.entries("action/inflight") == [run.as_str()]);
     assert_eq!(rig.database().names(), ["mig-runner: job"]);
-    assert_eq!(rig.entries("action/inflight"), [run]);
 }

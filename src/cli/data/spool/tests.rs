@@ -79,7 +79,8 @@ fn what_should_have_gone_on_is_told_with_the_reason() {
     put(root, "command/returned/28052718747847", "{}");
     put(root, "command/returned/28052718747848.fail", "{");
     put(root, "command/returned/notes.txt", "");
-    let later = ended + SignedDuration::from_mins(6);
+    // Six minutes after the last file was written, however long that took.
+    let later = SystemClock.now() + SignedDuration::from_mins(6);
     let report = read(root, later).unwrap();
     let told: Vec<(&str, &str, &str)> = report
         .stuck
