@@ -29,9 +29,9 @@ fn home() -> Home {
     home
 }
 
-/// Types a line into a shell; what does not end soon is ended.
-fn type_in(home: &Home, line: &str) -> Said {
-    Said::by(&mut home.command_of("/bin/sh", &["-c", &format!("timeout 2 {line}")]))
+/// Types a line into a shell; what has not ended after so many seconds is ended.
+fn type_in(home: &Home, line: &str, seconds: u32) -> Said {
+    Said::by(&mut home.command_of("/bin/sh", &["-c", &format!("timeout {seconds} {line}")]))
 }
 
 /// Returns the commands of ours in a text: each ends with its line or with a backtick.
@@ -50,13 +50,14 @@ fn commands(text: &str) -> Vec<String> {
 /// that a shell finds each and it is understood.
 #[track_caller]
 fn check(home: &Home, typed: &str, expected: &[&str]) {
-    let said = type_in(home, &format!("{TYPED}{typed}"));
+    let said = type_in(home, &format!("{TYPED}{typed}"), 60);
     let named = commands(&format!("{}\n{}", said.out, said.err));
     let expected: Vec<String> = expected.iter().map(|rest| format!("{TYPED}{rest}")).collect();
     assert_eq!(named, expected, "{said:?}");
     for command in named {
         let command = PLACES.iter().fold(command, |line, (place, text)| line.replace(place, text));
-        let said = type_in(home, &command);
+        // A daemon goes on until it is ended.
+        let said = type_in(home, &command, 2);
         // 126 and 127: the shell did not find it. 64: the command line is wrong.
         assert!(![126, 127, 64].contains(&said.exit), "{command}: {said:?}");
     }
@@ -93,7 +94,7 @@ fn an_operator_can_type_what_the_runner_says() {
     check(&home, "runner' -c runner/runner.cfg status", &[retry]);
     let status = "runner' -c runner/runner.cfg status";
     check(&home, "runner' check --offline -c runner/runner.cfg", &[status]);
-    let json = type_in(&home, &format!("{TYPED}{status} --json"));
+    let json = type_in(&home, &format!("{TYPED}{status} --json"), 60);
     let report: serde_json::Value = serde_json::from_str(&json.out).unwrap();
     assert_eq!(commands(report["attention"][0].as_str().unwrap()), [format!("{TYPED}{retry}")]);
 }

@@ -20,6 +20,8 @@ fn rig(expiry: &str) -> Rig {
 #[test]
 fn what_is_taken_out_of_new_is_not_sent_until_it_is_put_back() {
     let mut rig = rig("2s");
+    // The run may be taken out while it is posted: then a search finds out whether it was received.
+    rig.configure("settle = 1s");
     rig.kill_platform();
     let runner = rig.runner();
     let runs = [rig.trigger("job"), rig.trigger("job")];
