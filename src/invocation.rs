@@ -49,7 +49,7 @@ impl Called {
     }
 }
 
-/// What tells how a process was started.
+/// How a process was started.
 #[derive(Debug, Default)]
 pub(crate) struct Start {
     /// The program as the user typed it, which is `argv[0]`.

@@ -259,7 +259,7 @@ fn known(jobs: &[String]) -> String {
     if jobs.is_empty() { String::new() } else { format!(" (there are {})", jobs.join(", ")) }
 }
 
-/// Returns how to begin with a program that nobody has configured; `thing` is what it works on.
+/// Returns how to begin with a program that is not configured; `thing` is what it works on.
 fn beginning(program: Program, thing: &str) -> Vec<String> {
     let ways = [
         ("to see it work on this host:".to_owned(), program.command(&["try"])),

@@ -56,7 +56,7 @@ pub(crate) enum KeyFault {
     #[error("{0}: {AGAIN}")]
     Packet(PacketError),
     /// A packet does not belong to a public key.
-    #[error("it holds {what} (packet tag {tag}), which is no part of a public key: {AGAIN}")]
+    #[error("it holds {what} (packet tag {tag}), which does not belong in a public key: {AGAIN}")]
     Tag {
         /// The packet's tag.
         tag: u8,

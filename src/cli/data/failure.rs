@@ -160,7 +160,7 @@ pub(crate) enum DataFailure {
         why: &'static str,
     },
     /// The spool is another program's.
-    #[error("{} is a runner's spool: `{}`, with that runner's configuration, tells what is in it",
+    #[error("{} is a runner's spool: `{}`, with that runner's configuration, shows what is in it",
         path.display(), Program::Runner.command(&["-c", "FILE", "status"]))]
     RunnerSpool {
         /// The folder.

@@ -175,6 +175,10 @@ fn a_second_namespace_is_looked_at_too_as_root() {
         let mut result = ask_host(&parameters);
         forgive(&mut result);
         assert_eq!(result["errors"], Value::Null);
+        // Other tests have networks with the same listeners at the same time.
+        for found in elements(&mut result) {
+            found.retain(|element| element["namespace"] == name.to_str().unwrap());
+        }
         let found = |kind: &str, text: &str| result["elements"][kind][text].clone();
         let neighbour = json!([{"remotemacaddr": "02:00:5e:00:00:22",
             "remoteaddr": "2001:db8:2::2", "namespace": name.to_str().unwrap()}]);
