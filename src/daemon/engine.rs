@@ -18,6 +18,7 @@ use slog::error;
 
 use super::agenda::Notice;
 use super::calendar::Slot;
+use super::dating::Dated;
 use super::gate::Gate;
 use super::index::{Index, Key, Live};
 use super::ledger::Ledger;
@@ -30,11 +31,10 @@ use super::watching::Watches;
 use super::workers::{Pool, Task, Workers};
 use super::{Event, Parts};
 use crate::chain::Chain;
-use crate::clock::{after, before};
 use crate::metrics::Metrics;
 use crate::names::JobName;
 use crate::spool::{Folder, Record, Run, SpoolError};
-use crate::stage::submit::{Around, JobState, VALID_SINCE};
+use crate::stage::submit::{Around, JobState};
 use crate::stage::{Move, Step, Work, collect, deliver, fetch, submit};
 
 /// How long the engine sleeps at the most, so that a clock that was set is noticed.
@@ -45,6 +45,7 @@ const NAP: Duration = Duration::from_secs(60);
 pub(crate) struct Engine {
     pub(super) parts: Parts,
     pub(super) index: Index,
+    pub(super) dated: Dated,
     pub(super) ledger: Ledger,
     pub(super) began: Timestamp,
     /// Whether everything was looked at once.
@@ -78,6 +79,7 @@ impl Engine {
         Engine {
             parts,
             index: Index::default(),
+            dated: Dated::default(),
             ledger: Ledger::default(),
             began,
             has_begun: false,
@@ -295,11 +297,8 @@ impl Engine {
         now: Timestamp,
     ) -> bool {
         let work = match work {
-            Work::Sign { valid_from } => {
-                let valid_from = self.free_second(&record.request.action_name, valid_from);
-                self.index.date(&record.request.action_name, valid_from);
-                Work::Sign { valid_from }
-            }
+            // The run may have waited since it was decided on.
+            Work::Sign { .. } => Work::Sign { period: self.date(&record) },
             other => other,
         };
         let Some(tries) = self.index.tries(key) else { return false };
@@ -331,21 +330,6 @@ impl Engine {
             return false;
         }
         true
-    }
-
-    /// Returns the nearest second in which no other action of this name begins: their signatures
-    /// would be the same. It is an earlier one, but not so early that a runner before this one may
-    /// have used it.
-    fn free_second(&self, action_name: &str, valid_from: Timestamp) -> Timestamp {
-        let second = Duration::from_secs(1);
-        let used_before = before(self.began, VALID_SINCE);
-        let back = std::iter::successors(Some(valid_from), |at| Some(before(*at, second)));
-        let ahead =
-            std::iter::successors(Some(after(valid_from, second)), |at| Some(after(*at, second)));
-        back.take_while(|at| *at > used_before)
-            .chain(ahead)
-            .find(|at| !self.index.is_dated(action_name, *at))
-            .unwrap_or(valid_from)
     }
 
     /// Reads the file of a run that counts; forgets the run if there is none where it should be.

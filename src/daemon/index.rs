@@ -5,11 +5,9 @@
 //! run it reads it again; what is remembered only says when that is worth while.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::clock::before;
 use crate::disk::Stamp;
 use crate::names::{ActionId, JobName, PluginName, RunId};
 use crate::spool::{Family, Fate, Folder, Origin, Record, Run};
@@ -97,12 +95,7 @@ pub(crate) struct Index {
     /// What was tried with runs whose entry a person took away and may put back: a POST may be
     /// under way, or take effect later.
     away: BTreeMap<Key, Tries>,
-    /// From when the actions are valid that were signed since the start, and their names.
-    dated: BTreeSet<(Timestamp, String)>,
 }
-
-/// How long it is remembered that an action was signed; later ones are dated later.
-const DATED_SPAN: Duration = Duration::from_secs(3600);
 
 impl Index {
     /// Remembers a run as it was just found, due at once; what was tried with it in the same folder
@@ -218,23 +211,6 @@ impl Index {
             })
             .map(|((_, other), _)| other.clone())
             .last()
-    }
-
-    /// Tells whether an action with this name is valid from this second: two such could not be told
-    /// apart, because signatures are deterministic.
-    pub(crate) fn is_dated(&self, action_name: &str, valid_from: Timestamp) -> bool {
-        self.dated.contains(&(valid_from, action_name.to_owned()))
-            || self.runs.values().any(|live| {
-                live.facts.request.valid_from == Some(valid_from)
-                    && live.facts.request.action_name == action_name
-            })
-    }
-
-    /// Remembers that an action with this name is about to be signed, whatever becomes of its run.
-    pub(crate) fn date(&mut self, action_name: &str, valid_from: Timestamp) {
-        let oldest = (before(valid_from, DATED_SPAN), String::new());
-        self.dated = self.dated.split_off(&oldest);
-        self.dated.insert((valid_from, action_name.to_owned()));
     }
 
     /// Returns the actions that runs other than this one hold.

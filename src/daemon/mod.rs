@@ -10,6 +10,7 @@
 
 mod agenda;
 mod calendar;
+mod dating;
 mod engine;
 mod gate;
 mod index;

@@ -2,13 +2,13 @@
 #![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
 
 mod agenda;
+mod dates;
 mod fetching;
 mod hand;
 mod retention;
 mod slots;
 
 use super::testing::{Mood, Rig};
-use crate::action::Action;
 use crate::spool::{Fate, Folder};
 use crate::testing::write_private;
 
@@ -125,41 +125,6 @@ fn an_action_that_a_finished_run_holds_is_not_adopted() {
         assert!(rig.path(&format!("results/{id}.json")).exists(), "{id}");
     }
     assert_eq!(rig.platform.actions().len(), 3);
-}
-
-#[test]
-fn no_two_actions_of_a_name_begin_in_the_same_second() {
-    let mut rig = Rig::new("2026-11-22T12:00:30Z");
-    rig.start();
-    let begins = |rig: &Rig| {
-        let texts: Vec<String> = rig.platform.texts();
-        let begins = texts.iter().map(|text| Action::parse(text.as_bytes()).unwrap().valid_from);
-        begins.map(|at| at.timestamp().to_string()).collect::<Vec<_>>()
-    };
-    let drop_in = |rig: &Rig, name: &str| {
-        let action = r#"{"name":"by hand","target":"status='online'","operations":[]}"#;
-        write_private(&rig.path("spool/action/new").join(name), action);
-    };
-    // Two at once, while nothing is known of the other.
-    rig.at("2026-11-22T12:00:40Z");
-    drop_in(&rig, "a.json");
-    drop_in(&rig, "b.json");
-    rig.at("2026-11-22T12:00:40Z");
-    // One whose forerunners have left the spool.
-    for entry in rig.spool() {
-        std::fs::remove_file(rig.path("spool").join(entry.replace(' ', "/") + ".json")).unwrap();
-    }
-    drop_in(&rig, "c.json");
-    rig.at("2026-11-22T12:00:40Z");
-    let mut seconds = begins(&rig);
-    seconds.sort();
-    assert_eq!(seconds, ["2026-11-22T11:59:38Z", "2026-11-22T11:59:39Z", "2026-11-22T11:59:40Z"]);
-    // The runner before this one may have used every second up to its end.
-    rig.crash();
-    rig.start();
-    drop_in(&rig, "d.json");
-    rig.at("2026-11-22T12:00:40Z");
-    assert_eq!(begins(&rig).last().unwrap(), "2026-11-22T11:59:41Z");
 }
 
 #[test]

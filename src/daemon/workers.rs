@@ -106,8 +106,8 @@ impl Bench {
     fn work(&self, task: &Task) -> Outcome {
         let record = &task.record;
         match &task.work {
-            Work::Sign { valid_from } => {
-                Outcome::Signed(sign(record, *valid_from, self.signer.as_ref(), &self.expand))
+            Work::Sign { period } => {
+                Outcome::Signed(sign(record, *period, self.signer.as_ref(), &self.expand))
             }
             Work::Post => Outcome::Posted(self.post(record)),
             Work::Search => {

@@ -49,8 +49,8 @@ pub(crate) enum Step {
 pub(crate) enum Work {
     /// Date and sign the action.
     Sign {
-        /// From when it is valid.
-        valid_from: Timestamp,
+        /// When it is valid.
+        period: sign::Period,
     },
     /// Post what was signed.
     Post,

@@ -3,14 +3,33 @@
 //! Dates are set right before signing, when a worker is free, so that a run that
 //! had to wait does not lose part of its period.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::submit::{VALID_SINCE, whole_seconds};
 use super::{Move, Pause, Verdict, Work};
 use crate::action::{Action, CheckError, ParseError, SignError, Signer};
 use crate::chain::Chain;
-use crate::clock::after;
+use crate::clock::{after, before};
 use crate::spool::{Edge, Fate, Record};
+
+/// When an action is valid, in whole seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Period {
+    /// From when.
+    pub(crate) from: Timestamp,
+    /// Until when.
+    pub(crate) until: Timestamp,
+}
+
+impl Period {
+    /// Returns the period of an action that is signed at `now` and is valid for `expiry` from then on.
+    pub(crate) fn starting(now: Timestamp, expiry: Duration) -> Period {
+        let (from, until) = (before(now, VALID_SINCE), after(now, expiry));
+        Period { from: whole_seconds(from), until: whole_seconds(until) }
+    }
+}
 
 /// What will be posted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,14 +58,14 @@ pub(crate) enum SigningError {
     Key(#[source] SignError),
 }
 
-/// Dates and signs the action of a run, valid from `validfrom`; one that came with its signatures is
+/// Dates and signs the action of a run, valid in `period`; one that came with its signatures is
 /// taken as it is. `expand` gives the target that a macro stands for.
 ///
 /// # Errors
 /// See [`SigningError`].
 pub(crate) fn sign(
     record: &Record,
-    valid_from: Timestamp,
+    period: Period,
     signer: &dyn Signer,
     expand: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Signed, SigningError> {
@@ -64,16 +83,14 @@ pub(crate) fn sign(
     if let Some(target) = expand(&action.target) {
         action.set_target(&target);
     }
-    // The period counts from now, not from the minute before for agents whose clocks are behind.
-    let expire_after = after(after(valid_from, VALID_SINCE), record.settings.expiry);
-    action.dated(&record.request.action_name, valid_from, expire_after);
+    action.dated(&record.request.action_name, period.from, period.until);
     let signature = action.sign_with(signer).map_err(SigningError::Key)?;
     action.check().map_err(SigningError::Check)?;
     Ok(Signed {
         posted: action.to_json(),
         signatures: vec![signature.into()],
-        valid_from,
-        expire_after: whole_seconds(expire_after),
+        valid_from: period.from,
+        expire_after: period.until,
     })
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
+use super::sign::Period;
 use super::{Move, Pause, Step, Verdict, Work};
 use crate::api::{ApiError, Found, Next, Posted};
 use crate::clock::{after, before};
@@ -114,19 +115,18 @@ fn decide_to_send(record: &Record, around: &Around) -> Step {
         let note = |record: &mut Record| record.request.fate = Fate::Unknown;
         return Step::Move(Move::changing(Edge::Signed, note).then(Work::Post));
     }
-    Step::Work(Work::Sign { valid_from: whole_seconds(before(around.now, VALID_SINCE)) })
+    Step::Work(Work::Sign { period: Period::starting(around.now, record.settings.expiry) })
 }
 
 /// Tells whether the signed text can be posted again: less than half of its period has passed.
 fn is_fresh(record: &Record, now: Timestamp) -> bool {
     let request = &record.request;
-    let (Some(_), Some(from), Some(until)) =
-        (&request.posted, request.valid_from, request.expire_after)
-    else {
+    let (Some(_), Some(until)) = (&request.posted, request.expire_after) else {
         return false;
     };
-    let half = crate::clock::elapsed(from, until) / 2;
-    request.fate == Fate::Refused && now < after(from, half)
+    // Counted from the end: how far back an action begins depends on others of its name.
+    let half = VALID_SINCE.saturating_add(record.settings.expiry) / 2;
+    request.fate == Fate::Refused && now < before(until, half)
 }
 
 /// Begins anew with a run that a person put back.
@@ -139,7 +139,7 @@ fn renew(record: &mut Record, now: Timestamp) {
 }
 
 /// Cuts a time to whole seconds: searches by time are then exact.
-pub(super) fn whole_seconds(at: Timestamp) -> Timestamp {
+pub(crate) fn whole_seconds(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 

@@ -3,6 +3,9 @@
 
 #![cfg(test)]
 
+/// Forty runs of one job within seconds.
+mod many;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

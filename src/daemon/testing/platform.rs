@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::action::{Action, Signature};
 use crate::api::{Api, ApiError, Dashboard, Found, Next, Page, Posted, Search, Seen};
+use crate::clock::{after, before};
 use crate::disk::model::Fuse;
 use crate::names::ActionId;
 
@@ -142,6 +144,15 @@ impl State {
     }
 }
 
+/// Returns whether a search by name and period returns this action.
+fn lies_within(text: &str, search: &Search<'_>) -> bool {
+    let action = Action::parse(text.as_bytes()).unwrap();
+    let margin = Duration::from_secs(1);
+    action.name == search.name
+        && action.valid_from.timestamp() >= before(search.valid_from, margin)
+        && action.expire_after.timestamp() <= after(search.expire_after, margin)
+}
+
 fn broken() -> ApiError {
     ApiError::FormTooLong { bytes: 0, limit: 0 }
 }
@@ -181,8 +192,9 @@ impl Api for Platform {
             return Err(broken());
         }
         let state = self.state.lock().unwrap();
-        let found = state.actions.iter().find(|(id, _, signatures)| {
+        let found = state.actions.iter().find(|(id, text, signatures)| {
             !state.blind
+                && lies_within(text, search)
                 && !search.taken.contains(id)
                 && signatures.iter().any(|s| search.signatures.contains(s))
         });
