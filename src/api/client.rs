@@ -31,6 +31,7 @@ use super::{Api, Dashboard, Found, Page, Posted, Search, Seen, form};
 use crate::action::{Counters, Signature};
 use crate::clock::{Clock, after, before, elapsed};
 use crate::names::ActionId;
+use crate::wake;
 
 /// How many actions the search by signature asks for; so many in the answer, and some may be missing.
 const SEARCH_ROWS: u64 = 1000;
@@ -46,6 +47,7 @@ pub(crate) struct Client {
     page_span: Duration,
     clock: Arc<dyn Clock>,
     skew: Skew,
+    stop: wake::Stop,
     log: Logger,
 }
 
@@ -82,8 +84,14 @@ impl Client {
             authority: Authority::new(settings.credentials)?,
             clock,
             skew: Skew::default(),
+            stop: wake::Stop::new(),
             log,
         })
+    }
+
+    /// Returns the client, which sends no more requests once `stop` was asked for.
+    pub(crate) fn stopped_by(self, stop: wake::Stop) -> Client {
+        Client { stop, ..self }
     }
 
     /// Returns a request for a resource below the base.
@@ -119,6 +127,10 @@ impl Client {
     }
 
     fn send_with(&self, ask: &Ask, pass: &Pass) -> Result<Response, ApiError> {
+        // Asked here, because it may have taken a while to sign the token.
+        if self.stop.asked() {
+            return Err(ApiError::Stopped { call: ask.call.clone() });
+        }
         let mut request = match &ask.form {
             Some(form) => self
                 .http

@@ -63,6 +63,12 @@ pub(crate) enum ApiError {
         /// Why not.
         source: TokenError,
     },
+    /// A stop was asked for; nothing was sent, or nothing but a request that was answered 401.
+    #[error("the runner stopped before {call}")]
+    Stopped {
+        /// The request.
+        call: Call,
+    },
     /// The request could not be made; nothing was sent.
     #[error("cannot make {call}")]
     Request {
@@ -191,6 +197,7 @@ impl ApiError {
             ApiError::FormTooLong { .. }
             | ApiError::Answer { .. }
             | ApiError::TooLong { .. }
+            | ApiError::Stopped { .. }
             | ApiError::Sink { .. } => Scope::Request,
             // A page that takes long to compute says nothing of others.
             ApiError::Exchange { timeout: true, call, .. } if call.method == "GET" => {
@@ -212,6 +219,7 @@ impl ApiError {
         matches!(
             self,
             ApiError::Token { .. }
+                | ApiError::Stopped { .. }
                 | ApiError::Request { .. }
                 | ApiError::FormTooLong { .. }
                 | ApiError::Connect { .. }

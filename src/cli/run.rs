@@ -64,7 +64,7 @@ impl Run {
         let begun = if self.standby {
             take_over(installation, &clock, &log, &manager)
         } else {
-            begin(installation, &clock, &log).map(Some)
+            begin(installation, &clock, &log, Stop::new()).map(Some)
         };
         let ran = begun.and_then(|begun| match begun {
             Some((daemon, _held)) => Ok(daemon.managed(manager).run()?),
@@ -92,10 +92,12 @@ fn take_over(
     let settings = Some(&installation.config.client);
     let (client, path) = installation::client(settings)?;
     drop(key::open(settings, &client, &path)?);
-    let standby = Standby::begin(reopen(Arc::clone(log)))?;
+    let stop = Stop::new();
+    let standby = Standby::begin(reopen(Arc::clone(log)), stop.clone())?;
     let mut pulse = manager.pulse();
     loop {
-        let held = match begin(installation, clock, log) {
+        // A signal that comes from now on ends the daemon that is put together here.
+        let held = match begin(installation, clock, log, stop.clone()) {
             Err(Failure::Spool(SpoolError::Locked { .. })) => installation.layout.lock(),
             Err(Failure::JobsHeld { path }) => path,
             begun => return begun.map(Some),
@@ -116,6 +118,7 @@ fn begin(
     installation: &Installation,
     clock: &Arc<dyn Clock>,
     log: &Arc<Log>,
+    stop: Stop,
 ) -> Result<(Daemon, Lock), Failure> {
     let root = &log.root;
     check_user(installation, &["run"])?;
@@ -130,9 +133,8 @@ fn begin(
     let signer: Arc<dyn Signer> = Arc::new(key::open(settings, &client, &path)?);
     info!(root, "key found"; "key" => signer.fingerprint());
     let api = connect(installation, &client, &signer, clock, root)?;
-    let stop = Stop::new();
     let bench = Bench {
-        api: Arc::new(api),
+        api: Arc::new(api.stopped_by(stop.clone())),
         signer,
         expand: expand(client),
         plugins: Arc::new(Plugins::new(installation.plugins())),

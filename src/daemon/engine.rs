@@ -108,7 +108,9 @@ impl Engine {
         if self.index.next_due().is_some_and(|due| due <= now) {
             self.look_for_room();
         }
-        while let Some(key) = self.index.pop_due(now) {
+        while !self.is_stopping()
+            && let Some(key) = self.index.pop_due(now)
+        {
             self.step(&key, now);
         }
         self.serve_queues(now);
@@ -207,6 +209,9 @@ impl Engine {
             deliver::Plan::Move(moved) => self.make(key, &moved, now),
             deliver::Plan::Start(due, mut next) => {
                 for plugin in due {
+                    if self.is_stopping() {
+                        break;
+                    }
                     if !self.workers.is_free(Pool::Deliver) {
                         // Looked at again when a plugin ends.
                         next = None;
@@ -240,7 +245,7 @@ impl Engine {
     /// Begins queued work as far as workers are free; what is queued is decided upon anew.
     fn serve_queues(&mut self, now: Timestamp) {
         for (at, pool) in [Pool::Submit, Pool::Fetch].into_iter().enumerate() {
-            while self.workers.is_free(pool) {
+            while self.workers.is_free(pool) && !self.is_stopping() {
                 let Some(key) = self.queues.get_mut(at).and_then(Queue::pop) else {
                     break;
                 };
@@ -296,6 +301,9 @@ impl Engine {
         record: Record,
         now: Timestamp,
     ) -> bool {
+        if self.is_stopping() && work != Work::Post {
+            return false;
+        }
         let work = match work {
             // The run may have waited since it was decided on.
             Work::Sign { .. } => Work::Sign { period: self.date(&record) },

@@ -38,7 +38,7 @@ impl Engine {
                 };
                 metrics.delivered(plugin, ended, took);
             }
-            Outcome::Signed(_) | Outcome::Searched(..) | Outcome::Probed(_) => {}
+            Outcome::Signed(_) | Outcome::Searched(..) | Outcome::Probed(_) | Outcome::Stopped => {}
         }
     }
 

@@ -27,6 +27,7 @@ mod room;
 mod scan;
 mod signals;
 mod standby;
+mod stopping;
 mod telling;
 #[cfg(test)]
 mod testing;
@@ -170,14 +171,14 @@ impl Daemon {
     /// # Errors
     /// It could not begin.
     pub(crate) fn run(mut self) -> Result<(), DaemonError> {
-        signals::listen(self.sender.clone())?;
+        signals::listen(self.sender.clone(), self.stop.clone())?;
         self.engine.watch(self.sender.clone());
         self.engine.begin()?;
         self.engine.measure_past();
         info!(self.log, "ready");
         self.telling.ready(&self.engine);
         let mut next_scan = after(self.clock.now(), self.check_span);
-        loop {
+        while !self.stop.asked() {
             let now = self.clock.now();
             // A clock that was set back must not put the next scan off.
             if now >= next_scan || after(now, self.check_span) < next_scan {
@@ -189,12 +190,11 @@ impl Daemon {
             let Some(first) = self.engine.wait(&self.events, until, span_max) else { continue };
             let rest: Vec<Event> = self.events.try_iter().collect();
             for event in std::iter::once(first).chain(rest) {
-                if self.handle(event) {
-                    self.finish();
-                    return Ok(());
-                }
+                self.handle(event);
             }
         }
+        self.finish();
+        Ok(())
     }
 
     /// Does all that is due; returns when something is due again.
@@ -212,15 +212,17 @@ impl Daemon {
             .min()
     }
 
-    /// Handles an event; tells whether it was the one that ends the daemon.
-    fn handle(&mut self, event: Event) -> bool {
+    /// Handles an event; during a stop only what workers bring back counts.
+    fn handle(&mut self, event: Event) {
         match event {
+            Event::Done(done) => self.engine.done(*done),
+            Event::Stop => self.stop.ask(),
+            _ if self.stop.asked() => {}
             Event::Hint(Hint::Path(path)) => self.engine.look_where(&path),
             Event::Hint(Hint::Everything) => {
                 self.engine.rewatch();
                 self.engine.look_everywhere(self.clock.now());
             }
-            Event::Done(done) => self.engine.done(*done),
             Event::Planned(plan) => self.engine.planned(plan),
             Event::Reload => {
                 self.telling.reloading();
@@ -230,28 +232,25 @@ impl Daemon {
                 self.engine.look_everywhere(self.clock.now());
                 self.telling.ready(&self.engine);
             }
-            Event::Stop => return true,
         }
-        false
     }
 
     /// Waits for what is under way as long as a stop may take; the rest is settled at the next start.
     fn finish(&mut self) {
         info!(self.log, "stopping");
         self.telling.stopping();
-        self.stop.ask();
         let begun = std::time::Instant::now();
         while !self.engine.is_quiet() {
             let Some(left) = STOP_SPAN.checked_sub(begun.elapsed()) else { break };
             match self.events.recv_timeout(left) {
-                Ok(Event::Done(done)) => self.engine.done(*done),
-                Ok(Event::Hint(_) | Event::Planned(_) | Event::Stop | Event::Reload) => {}
+                Ok(event) => self.handle(event),
                 Err(_) => break,
             }
         }
         if !self.engine.is_quiet() {
             warn!(self.log, "work under way is left to the next start");
         }
+        self.engine.write_held();
         self.engine.withdraw_agenda();
         info!(self.log, "stopped");
     }

@@ -31,7 +31,7 @@ fn serves(outcome: &Outcome) -> bool {
         Outcome::Probed(seen) => seen.as_ref().err().is_none_or(answers),
         Outcome::Fetched(Attempt { fetched: Err(FetchError::Api(error)), .. }) => answers(error),
         Outcome::Fetched(Attempt { fetched, .. }) => fetched.is_ok(),
-        Outcome::Signed(_) | Outcome::Delivered(..) => false,
+        Outcome::Signed(_) | Outcome::Delivered(..) | Outcome::Stopped => false,
     }
 }
 
@@ -50,6 +50,9 @@ impl Engine {
             && let Some(tries) = self.index.tries(&key)
         {
             tries.ended = now;
+        }
+        if self.is_undone(&outcome) {
+            return self.left_undone(&key, &work, task.record, now);
         }
         let served = serves(&outcome);
         let verdict = self.verdict(&key, outcome, now);
@@ -128,6 +131,7 @@ impl Engine {
                     "plugin" => %plugin, "error" => Chain(&error));
                 deliver::failed(text)
             }
+            Outcome::Stopped => Verdict::paused(Pause::None),
         }
     }
 

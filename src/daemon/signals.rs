@@ -9,14 +9,16 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
 use super::Event;
+use crate::wake::Stop;
 
 /// Signals cannot be caught.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot catch signals")]
 pub(crate) struct SignalError(#[source] io::Error);
 
-/// Sends what signals ask for to the engine, from a thread of its own.
-pub(super) fn listen(events: Sender<Event>) -> Result<(), SignalError> {
+/// Sends what signals ask for to the engine, from a thread of its own. A stop is asked for at once,
+/// so that whoever is in the middle of something begins nothing new.
+pub(super) fn listen(events: Sender<Event>, stop: Stop) -> Result<(), SignalError> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(SignalError)?;
     let hear = move || {
         let mut asked = false;
@@ -29,6 +31,7 @@ pub(super) fn listen(events: Sender<Event>) -> Result<(), SignalError> {
                 emulate_default_handler(signal).ok();
             } else {
                 asked = true;
+                stop.ask();
                 events.send(Event::Stop).ok();
             }
         }

@@ -12,13 +12,14 @@ use super::{DaemonError, Event, Reopen, signals};
 use crate::disk::{Context, wait_until_free};
 use crate::manager::Pulse;
 use crate::spool::SpoolError;
-use crate::wake::Hint;
+use crate::wake::{Hint, Stop};
 
 /// Waits, and hears signals meanwhile.
 #[derive(Debug)]
 pub(crate) struct Standby {
     events: Receiver<Event>,
     sender: Sender<Event>,
+    stop: Stop,
     reopen: Reopen,
 }
 
@@ -32,14 +33,14 @@ pub(crate) enum Awaited {
 }
 
 impl Standby {
-    /// Begins to hear signals; `reopen` reopens the log.
+    /// Begins to hear signals, which ask for `stop`; `reopen` reopens the log.
     ///
     /// # Errors
     /// They cannot be caught.
-    pub(crate) fn begin(reopen: Reopen) -> Result<Standby, DaemonError> {
+    pub(crate) fn begin(reopen: Reopen, stop: Stop) -> Result<Standby, DaemonError> {
         let (sender, events) = channel();
-        signals::listen(sender.clone())?;
-        Ok(Standby { events, sender, reopen })
+        signals::listen(sender.clone(), stop.clone())?;
+        Ok(Standby { events, sender, stop, reopen })
     }
 
     /// Waits until nobody holds the lock of a file or folder; `pulse` shows that it still does.
@@ -47,6 +48,9 @@ impl Standby {
     /// # Errors
     /// The lock cannot be asked for.
     pub(crate) fn wait(&self, path: PathBuf, pulse: &mut Pulse) -> Result<Awaited, DaemonError> {
+        if self.stop.asked() {
+            return Ok(Awaited::Stopped);
+        }
         let disk = |error| DaemonError::Spool { source: SpoolError::Disk { source: error } };
         let (look, shown) = (self.sender.clone(), path.clone());
         let ask = move || {

@@ -7,6 +7,7 @@ mod fetching;
 mod hand;
 mod retention;
 mod slots;
+mod stopping;
 
 use super::testing::{Mood, Rig};
 use crate::spool::{Fate, Folder};

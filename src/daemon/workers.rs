@@ -89,6 +89,8 @@ pub(crate) enum Outcome {
     Fetched(Attempt),
     /// Of [`Work::Deliver`].
     Delivered(PluginName, Result<Ended, PluginError>),
+    /// Of any work: a stop was asked for before it began, or before it could be completed.
+    Stopped,
 }
 
 /// A piece of work that is done.
@@ -104,6 +106,9 @@ pub(crate) struct Done {
 
 impl Bench {
     fn work(&self, task: &Task) -> Outcome {
+        if self.stop.asked() {
+            return Outcome::Stopped;
+        }
         let record = &task.record;
         match &task.work {
             Work::Sign { period } => {
@@ -239,6 +244,11 @@ impl Workers {
         }
     }
 
+    /// Returns whether a stop was asked for, after which no work begins.
+    pub(crate) fn are_stopping(&self) -> bool {
+        self.bench.stop.asked()
+    }
+
     /// Tells whether nobody is at work.
     pub(crate) fn are_idle(&self) -> bool {
         self.busy == [0; 3]
@@ -254,7 +264,7 @@ impl Workers {
         let name = format!("{} {}", pool.name(), task.record.name);
         std::thread::Builder::new().name(name).spawn(move || {
             let began = std::time::Instant::now();
-            let outcome = bench.work(&task);
+            let outcome = bench.work(&task).or_stopped();
             let done = Done { task, outcome, took: began.elapsed() };
             // The engine has gone only when the process is about to.
             events.send(Event::Done(Box::new(done))).ok();

@@ -209,6 +209,10 @@ impl Fetcher<'_> {
             Some(_) => self.completed(&path, &head)?,
         };
         self.link(&target)?;
+        if summary.sent == 0 && record.status.is_none() && self.stop.asked() {
+            // The document is complete: the next start asks the one question that is left.
+            return Err(FetchError::Stopped);
+        }
         let status = if summary.sent == 0 { self.status(record, id) } else { None };
         Ok(Fetched { document: target.to_string_lossy().into_owned(), summary, status })
     }

@@ -168,6 +168,9 @@ impl Reader<'_> {
     ) -> Result<(u64, bool), FetchError> {
         let mut offset = page.from;
         loop {
+            if self.stop.asked() {
+                return Err(FetchError::Stopped);
+            }
             let limit = u32::try_from(page.end().saturating_sub(offset)).unwrap_or(page.size);
             let mut refused = None;
             let began = self.clock.now();

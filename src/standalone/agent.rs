@@ -251,6 +251,9 @@ impl Tools {
         loop {
             let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(next) = next else { return };
+            if self.stop.asked() {
+                return;
+            }
             if let Some(answer) = self.answer(&next)
                 && done.send(Event::Done(answer)).is_err()
             {

@@ -72,6 +72,9 @@ pub(super) fn run(
 ) -> io::Result<Ended> {
     let until = Instant::now().checked_add(timeout);
     let line = stop.line()?;
+    if stop.asked() {
+        return Ok(Ended::Stopped);
+    }
     let mut child = start(program, name, message)?;
     let group = Pid::from_child(&child);
     let ended = limits::set(group, timeout).and_then(|()| follow(&mut child, group, &line, until));
@@ -289,6 +292,9 @@ mod tests {
         let stop = Stop::new();
         stop.ask();
         assert!(matches!(run("sleep 100", LONG, &stop), Ended::Stopped));
+        // It is not even started.
+        let nothing = Path::new("/nonexistent");
+        assert!(matches!(super::run(nothing, "file", b"", LONG, &stop), Ok(Ended::Stopped)));
     }
 
     #[test]

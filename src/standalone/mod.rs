@@ -258,6 +258,8 @@ impl Platform {
             work,
             child("scheduler"),
         );
+        let stop = Stop::new();
+        let scheduler = scheduler.stopped_by(stop.clone());
         scheduler
             .recover()
             .map_err(|source| PlatformError::Recover { path: config.spool.clone(), source })?;
@@ -269,7 +271,7 @@ impl Platform {
             disk: Disk::new(Arc::new(RealFs), config.data.join(SCRATCH), DAEMON_PREFIX),
             heartbeat: config.heartbeat,
             module_timeout: config.module_timeout,
-            stop: Stop::new(),
+            stop,
             log: child("agent"),
         };
         let works = set_to_work(scheduler, tools, &ids, worker)?;
@@ -313,6 +315,8 @@ impl Platform {
 
     /// Stops the platform in order: no more requests, then no more work.
     pub(crate) fn stop(self) -> Result<(), PlatformError> {
+        // First, because a request may take its time: no more steps of an action, no more modules.
+        self.works.stop.ask();
         let served = self.server.stop().map_err(|source| broken("API", source));
         self.works.stop()?;
         served

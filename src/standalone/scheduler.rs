@@ -39,6 +39,7 @@ use crate::clock::{Clock, before};
 use crate::data::{ActionRow, ActionStatus, CommandRow, DataError, Id, Ids, Store};
 use crate::disk::DiskError;
 use crate::manager::Pulse;
+use crate::wake::Stop;
 
 /// How often the scheduler looks.
 const PERIOD_SPAN: Duration = Duration::from_secs(1);
@@ -109,6 +110,8 @@ pub(super) struct Scheduler {
     unwritten: Vec<Done>,
     /// What was last told of an entry that could not be handled.
     told: HashMap<Name, String>,
+    /// Asked for when the platform stops.
+    stop: Stop,
     log: slog::Logger,
 }
 
@@ -134,23 +137,36 @@ impl Scheduler {
             in_hand: HashSet::new(),
             unwritten: Vec::new(),
             told: HashMap::new(),
+            stop: Stop::new(),
             log,
         }
+    }
+
+    /// Returns the scheduler, which begins no more steps once `stop` was asked for.
+    pub(super) fn stopped_by(self, stop: Stop) -> Scheduler {
+        Scheduler { stop, ..self }
     }
 
     /// Works until it is told to stop.
     pub(super) fn run(mut self, events: &Receiver<Event>) {
         let mut pulse = None;
-        loop {
+        while !self.stop.asked() {
             self.collect();
             let beat = pulse.as_mut().and_then(Pulse::beat);
             match events.recv_timeout(beat.map_or(PERIOD_SPAN, |beat| beat.min(PERIOD_SPAN))) {
                 Ok(Event::Done(done)) => self.unwritten.push(done),
                 Ok(Event::Watched(by)) => pulse = Some(by),
                 Err(RecvTimeoutError::Timeout) => {}
-                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }
+        // What the agent has answered already is kept.
+        let answered = events.try_iter().filter_map(|event| match event {
+            Event::Done(done) => Some(done),
+            Event::Stop | Event::Watched(_) => None,
+        });
+        self.unwritten.extend(answered);
+        self.write_answers(self.clock.now());
     }
 
     /// Makes the files that the database's actions and commands should have: some may be
@@ -180,7 +196,9 @@ impl Scheduler {
         if let Err(error) = silenced.and(retired) {
             slog::error!(self.log, "agents cannot be looked at"; "error" => %Chain(&error));
         }
-        self.take_up(now);
+        if !self.stop.asked() {
+            self.take_up(now);
+        }
         self.each(Place::ActionNew, |scheduler, name| scheduler.send(name, now));
         self.write_answers(now);
         self.each(Place::CommandReady, |scheduler, name| {
@@ -190,10 +208,12 @@ impl Scheduler {
         self.each(Place::CommandInflight, |scheduler, name| scheduler.wait(name, now));
         self.each(Place::CommandReturned, Scheduler::keep_answer);
         self.each(Place::ActionInflight, |scheduler, name| scheduler.complete(name, now));
-        self.prune(now);
+        if !self.stop.asked() {
+            self.prune(now);
+        }
     }
 
-    /// Does `step` with each entry of a folder; what fails is told and does not end the round.
+    /// Does `step` with each entry of a folder until a stop; what fails is told and does not end the round.
     fn each(
         &mut self,
         place: Place,
@@ -207,6 +227,9 @@ impl Scheduler {
             }
         };
         for name in names {
+            if self.stop.asked() {
+                return;
+            }
             match step(self, name) {
                 Ok(()) => drop(self.told.remove(&name)),
                 Err(error) => self.tell(place, name, &error),

@@ -3,9 +3,10 @@
 #![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
 
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{NEVER, NOTE};
 use crate::rig::proxy::{Proxy, Trick};
@@ -72,6 +73,67 @@ fn a_request_without_an_answer_holds_no_stop_up() {
     assert_eq!(rig.database().actions("mig-runner: job").len(), 1);
     assert_eq!(rig.left("notes").lines().count(), 1);
     rig.check_clean();
+}
+
+/// Returns the process of the key's agent.
+fn agent(rig: &Rig) -> Pid {
+    let mut asked = Command::new("gpg-connect-agent");
+    asked.arg("--homedir").arg(rig.key.home()).args(["getinfo pid", "/bye"]);
+    let told = String::from_utf8(asked.output().unwrap().stdout).unwrap();
+    let pid = told.lines().next().unwrap().strip_prefix("D ").unwrap().parse().unwrap();
+    Pid::from_raw(pid).unwrap()
+}
+
+/// Returns whether the runner waits for GnuPG, which waits for the agent.
+fn is_signing(rig: &Rig) -> bool {
+    let home = rig.key.home().to_str().unwrap();
+    fs::read_dir("/proc").unwrap().flatten().any(|process| {
+        let line = fs::read_to_string(process.path().join("cmdline")).unwrap_or_default();
+        line.split('\0').next().is_some_and(|program| program.ends_with("gpg"))
+            && line.split('\0').any(|argument| argument == home)
+    })
+}
+
+/// A key's agent that hangs; it goes on when this is dropped.
+struct Hanging(Pid);
+
+impl Hanging {
+    fn new(rig: &Rig) -> Hanging {
+        let hanging = Hanging(agent(rig));
+        // The agent sends itself SIGCONT to wake its threads: it may have gone on at once.
+        let stat = format!("/proc/{}/stat", hanging.0.as_raw_nonzero());
+        while !fs::read_to_string(&stat).unwrap().contains(") T ") {
+            kill_process(hanging.0, Signal::STOP).unwrap();
+            std::thread::yield_now();
+        }
+        hanging
+    }
+}
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        kill_process(self.0, Signal::CONT).unwrap();
+    }
+}
+
+#[test]
+fn a_signature_that_arrives_during_a_stop_is_not_posted() {
+    let rig = Rig::new();
+    rig.job("job", NEVER);
+    let runner = rig.runner();
+    let agent = Hanging::new(&rig);
+    let run = rig.trigger("job");
+    wait_until("a signature that is under way", || is_signing(&rig));
+    runner.signal(Signal::TERM);
+    runner.wait_said("stopping", &[]);
+    drop(agent);
+    assert!(runner.wait().success());
+    assert_eq!(rig.wait_in("action/new", &run)["request"]["fate"], "unsent");
+    assert_eq!(rig.database().names(), [""; 0]);
+    let runner = rig.runner();
+    rig.wait_in("action/inflight", &run);
+    runner.stop(Signal::TERM);
+    assert_eq!(rig.database().names(), ["mig-runner: job"]);
 }
 
 #[test]

@@ -1,12 +1,16 @@
 //! What is asked, to the letter, and what is made of the headers of an answer.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{PATIENT, client, client_with, fetch, outcome, prompted, search, settings, signature};
+use crate::action::sign::testing::FixedSigner;
+use crate::action::{SignError, Signature, Signer};
 use crate::api::testing::{Reply, Server, pairs};
 use crate::api::{Api, ApiError, Credentials, FORM_BYTES_MAX, Found, HttpSettings, Posted, Scope};
 use crate::names::ActionId;
+use crate::wake::Stop;
 
 const NO_RESULTS: &str = r#"{"collection":{"version":"1.0","template":{},"error":{"code":"1","message":"no results found"}}}"#;
 
@@ -35,6 +39,52 @@ fn a_post_is_a_form_at_the_address_with_the_slash() {
     let parts: Vec<&str> = token.split(';').collect();
     assert_eq!((parts.len(), parts[0], parts[3]), (4, "1", "sig="));
     assert!(parts[1].len() == 20 && parts[1].ends_with('Z'), "{token}");
+}
+
+/// A signer during whose work a stop is asked for.
+#[derive(Debug)]
+struct Interrupted(Stop);
+
+impl Signer for Interrupted {
+    fn sign(&self, bytes: &[u8]) -> Result<Signature, SignError> {
+        self.0.ask();
+        FixedSigner("sig=").sign(bytes)
+    }
+
+    fn fingerprint(&self) -> &'static str {
+        "0"
+    }
+}
+
+#[test]
+fn a_stop_that_comes_while_the_token_is_made_keeps_the_request_from_being_sent() {
+    let server = Server::always(Reply::json(202, accepted("a+/=")));
+    let stop = Stop::new();
+    let credentials = Credentials::Signer(Arc::new(Interrupted(stop.clone())));
+    let settings = HttpSettings { credentials, ..settings(&server.url()) };
+    let posted = client_with(settings).stopped_by(stop).post("{}", &[signature("a+/=")]);
+    let Posted::Refused { cause: ApiError::Stopped { .. }, .. } = posted else {
+        panic!("{posted:?}")
+    };
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[test]
+fn a_stop_that_comes_with_a_401_keeps_the_request_from_being_repeated() {
+    let stop = Stop::new();
+    let asker = stop.clone();
+    let server = Server::start(move |_| {
+        asker.ask();
+        Reply::json(401, "{}")
+    });
+    let client = client(&server).stopped_by(stop);
+    let posted = client.post("{}", &[signature("a+/=")]);
+    let Posted::Refused { cause: ApiError::Stopped { .. }, .. } = posted else {
+        panic!("{posted:?}")
+    };
+    assert_eq!(server.requests().len(), 1);
+    assert!(matches!(client.dashboard(), Err(ApiError::Stopped { .. })));
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::recorder::Recorder;
+use crate::action::sign::testing::HashSigner;
 use crate::api::Api;
 use crate::clock::Clock;
 use crate::clock::testing::TestClock;
@@ -26,6 +27,7 @@ use crate::plugin::Deliver;
 use crate::spool::record::{Content, classify};
 use crate::spool::{DeliveryState, Folder, Record};
 use crate::stage::prune::DAY;
+use crate::wake::Stop;
 
 /// The runner's directory.
 pub(super) const HOME: &str = "/home";
@@ -147,6 +149,8 @@ impl World {
             clock: Arc::clone(&self.clock),
             platform: Arc::clone(&self.platform) as Arc<dyn Api>,
             plugins: Arc::clone(&self.plugins) as Arc<dyn Deliver>,
+            signer: Arc::new(HashSigner),
+            stop: Stop::new(),
             settle: self.settle,
             retention: self.retention,
         };

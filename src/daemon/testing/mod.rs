@@ -14,6 +14,7 @@ use super::calendar::Calendar;
 use super::engine::Engine;
 use super::workers::{Bench, Workers};
 use super::{Event, Parts, Settings};
+use crate::action::Signer;
 use crate::action::sign::testing::HashSigner;
 use crate::api::Api;
 use crate::clock::testing::TestClock;
@@ -45,6 +46,8 @@ pub(crate) struct Place<'a> {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) platform: Arc<dyn Api>,
     pub(crate) plugins: Arc<dyn Deliver>,
+    pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) stop: Stop,
     pub(crate) settle: Duration,
     pub(crate) retention: RetentionSettings,
 }
@@ -79,7 +82,7 @@ impl Place<'_> {
         };
         let bench = Bench {
             api: self.platform,
-            signer: Arc::new(HashSigner),
+            signer: self.signer,
             expand: Box::new(|_| None),
             plugins: self.plugins,
             disk,
@@ -87,7 +90,7 @@ impl Place<'_> {
             page_size: 2,
             pages: 2,
             clock: self.clock.clone(),
-            stop: Stop::new(),
+            stop: self.stop,
         };
         let (sender, events) = channel();
         let workers = Workers::new(Arc::new(bench), sender.clone(), 2, 4);
@@ -104,6 +107,10 @@ pub(crate) struct Rig {
     pub(crate) platform: Arc<Platform>,
     /// How long the next engine keeps what is finished.
     pub(crate) retention: RetentionSettings,
+    /// What the next engine signs with.
+    pub(crate) signer: Arc<dyn Signer>,
+    /// Tells the next engine to stop.
+    pub(crate) stopper: Stop,
     sender: Option<Sender<Event>>,
     engine: Option<(Engine, Receiver<Event>)>,
 }
@@ -117,7 +124,16 @@ impl Rig {
         }
         let clock = Arc::new(TestClock::new(now.parse().unwrap()));
         let platform = Arc::default();
-        Rig { folder, clock, platform, retention: keep_all(), sender: None, engine: None }
+        Rig {
+            folder,
+            clock,
+            platform,
+            retention: keep_all(),
+            signer: Arc::new(HashSigner),
+            stopper: Stop::new(),
+            sender: None,
+            engine: None,
+        }
     }
 
     /// Returns the path of a part of the directory.
@@ -151,6 +167,8 @@ impl Rig {
             clock: self.clock.clone(),
             platform: Arc::clone(&self.platform) as Arc<dyn Api>,
             plugins: Arc::new(Plugins::new(self.path("plugins"))),
+            signer: Arc::clone(&self.signer),
+            stop: self.stopper.clone(),
             settle: SETTLE,
             retention: self.retention,
         };
@@ -226,7 +244,7 @@ impl Rig {
             if !engine.is_quiet() {
                 let Event::Done(done) = events.recv_timeout(PATIENCE).unwrap() else { continue };
                 engine.done(*done);
-            } else if next.is_none_or(|next| next > now) {
+            } else if next.is_none_or(|next| next > now) || self.stopper.asked() {
                 return;
             }
         }

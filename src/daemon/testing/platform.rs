@@ -13,6 +13,7 @@ use crate::api::{Api, ApiError, Dashboard, Found, Next, Page, Posted, Search, Se
 use crate::clock::{after, before};
 use crate::disk::model::Fuse;
 use crate::names::ActionId;
+use crate::wake::Stop;
 
 /// What the platform does with the next POST.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,7 @@ struct State {
     late: Vec<(String, Vec<Signature>)>,
     mute: bool,
     blind: bool,
+    stop: Option<Stop>,
 }
 
 impl Platform {
@@ -77,6 +79,11 @@ impl Platform {
     /// Sets whether it gives no results.
     pub(crate) fn mute(&self, mute: bool) {
         self.state.lock().unwrap().mute = mute;
+    }
+
+    /// Makes the next POST ask for a stop.
+    pub(crate) fn stop_at_post(&self, stop: &Stop) {
+        self.state.lock().unwrap().stop = Some(stop.clone());
     }
 
     /// Makes it find no action by its signatures.
@@ -164,6 +171,9 @@ impl Api for Platform {
         }
         let mut state = self.state.lock().unwrap();
         state.posts += 1;
+        if let Some(stop) = state.stop.take() {
+            stop.ask();
+        }
         let mood = state.moods.pop_front().unwrap_or(Mood::Accept);
         if matches!(mood, Mood::Accept | Mood::Lose) {
             state.take(action_json, signatures);

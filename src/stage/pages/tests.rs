@@ -121,6 +121,11 @@ impl Api for Source {
             // The client says the same of a sink that fails.
             sink(&RawValue::from_string(text).unwrap()).map_err(|_| broken_sink())?;
         }
+        if let Some(Odd::Stop(count)) = odd
+            && offset + count >= end
+        {
+            self.stop.ask();
+        }
         self.given.lock().unwrap().push(offset);
         self.changed.notify_all();
         let items = end.saturating_sub(offset);
@@ -280,6 +285,18 @@ fn a_stop_ends_a_read_at_the_next_command() {
     assert!(matches!(end.failure, Some(FetchError::Stopped)), "{:?}", end.failure);
     drop(end);
     assert_eq!(place.ids(), up_to(13));
+}
+
+#[test]
+fn no_page_is_asked_for_after_a_stop() {
+    let place = Place::new();
+    // The stop comes after the last command of the first page.
+    let source = Source::of(100).with(0, Odd::Stop(10));
+    let end = place.read(&source, 10);
+    assert!(matches!(end.failure, Some(FetchError::Stopped)), "{:?}", end.failure);
+    drop(end);
+    assert_eq!(source.asked.lock().unwrap().len(), 1);
+    assert_eq!(place.ids(), up_to(10));
 }
 
 #[test]

@@ -166,8 +166,34 @@ on_each_database!(
     a_file_that_is_no_entry_is_left_alone_and_holds_nobody_up,
     commands_to_others_wait_for_their_end,
     an_agent_that_is_silent_is_idle_and_then_offline,
-    what_is_over_is_kept_as_long_as_it_is_to_be
+    what_is_over_is_kept_as_long_as_it_is_to_be,
+    a_stop_keeps_the_answers_that_have_come_and_begins_nothing
 );
+
+fn a_stop_keeps_the_answers_that_have_come_and_begins_nothing(kind: Kind) {
+    let mut rig = Rig::new(kind);
+    let stop = Stop::new();
+    rig.scheduler.stop = stop.clone();
+    stop.ask();
+    rig.collect_after(0);
+    assert_eq!((rig.places(), rig.status().as_str()), (Vec::new(), "pending"));
+    let mut rig = rig.restart();
+    rig.collect_after(0);
+    let work = rig.work.try_recv().unwrap();
+    rig.scheduler.stop = stop;
+    let (sender, events) = channel();
+    let (command, action) = (work.command, work.action.id);
+    let (status, results) = (CommandStatus::Success, "[]".to_owned());
+    sender.send(Event::Done(Done { command, action, status, results })).unwrap();
+    let Rig { tables, clock, store, scheduler: stopping, .. } = rig;
+    stopping.run(&events);
+    let (scheduler, given) = scheduler(&tables.folder().join("spool"), &store, &clock);
+    let mut rig = Rig { tables, clock, store, scheduler, work: given };
+    assert_eq!(rig.places(), ["action/inflight", "command/inflight", "command/returned"]);
+    rig.collect_after(1);
+    assert!(rig.work.try_recv().is_err(), "the command is not given again");
+    assert_eq!((rig.status().as_str(), rig.command().status.as_str()), ("completed", "success"));
+}
 
 fn an_action_goes_through_its_folders(kind: Kind) {
     let mut rig = Rig::new(kind);
