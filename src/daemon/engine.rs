@@ -35,7 +35,7 @@ use crate::metrics::Metrics;
 use crate::names::JobName;
 use crate::spool::{Folder, Record, Run, SpoolError};
 use crate::stage::submit::{Around, JobState, VALID_SINCE};
-use crate::stage::{Move, Step, Work, collect, deliver, fetch, submit};
+use crate::stage::{Move, Past, Step, Work, collect, deliver, fetch, submit};
 
 /// How long the engine sleeps at the most, so that a clock that was set is noticed.
 const NAP: Duration = Duration::from_secs(60);
@@ -164,7 +164,7 @@ impl Engine {
                 fetch::begin(facts, now, fetch::place(disk, directory, facts)?)
             }
             Folder::CommandInflight => {
-                fetch::decide(facts, now, tries.not_before, self.parts.settings.fetch_giveup)
+                fetch::decide(facts, now, tries.past(), self.parts.settings.fetch_giveup)
             }
             Folder::Returned | Folder::Invalid | Folder::ActionDone | Folder::CommandDone => {
                 Step::Wait(None)
@@ -196,8 +196,8 @@ impl Engine {
         let plan = deliver::decide(&live.facts, now, giveup, |plugin| {
             match live.tries.plugins.get(plugin) {
                 Some(tries) if tries.busy => None,
-                Some(tries) => Some(tries.not_before),
-                None => Some(Timestamp::MIN),
+                Some(tries) => Some(tries.past()),
+                None => Some(Past::NONE),
             }
         });
         match plan {

@@ -173,6 +173,7 @@ impl Engine {
             self.index.tries(key).into_iter().for_each(|tries| tries.failures = 0);
         } else if pause != Pause::None {
             self.notice.failed();
+            self.note_failure(key, work, pause, now);
         }
         if let (Pause::Api(retry_after), true) = (pause, Pool::of(work) != Pool::Deliver) {
             self.gate.close(now, |failures| {
@@ -196,6 +197,19 @@ impl Engine {
             return self.index.schedule(key, Some(now));
         }
         self.pause(key, pause, now);
+    }
+
+    /// Notes that an attempt failed: nothing is given up before one has failed after its time limit.
+    fn note_failure(&mut self, key: &Key, work: &Work, pause: Pause, now: Timestamp) {
+        let Some(tries) = self.index.tries(key) else { return };
+        match (work, pause) {
+            // Missing commands are asked for again, and then the fetch ends by itself.
+            (_, Pause::None | Pause::For(_)) => {}
+            (Work::Deliver(plugin), _) => {
+                tries.plugins.entry(plugin.clone()).or_default().failed = Some(now);
+            }
+            _ => tries.failed = Some(now),
+        }
     }
 
     /// Looks again at all that waited for the API or for a worker.

@@ -4,6 +4,7 @@
 mod agenda;
 mod fetching;
 mod hand;
+mod off;
 mod retention;
 mod slots;
 

@@ -11,7 +11,7 @@ use jiff::tz::Offset;
 
 use super::document::{DocumentError, Part, part_path};
 use super::pages::{self, End, Reader};
-use super::{Move, Pause, Step, Verdict, Work};
+use super::{Move, Past, Pause, Step, Verdict, Work};
 use crate::action::{Summary, document};
 use crate::api::{Api, ApiError};
 use crate::clock::{Clock, after};
@@ -33,12 +33,7 @@ const STATUS_BYTES_MAX: usize = 40;
 const DOCUMENTS_MAX: u32 = 1000;
 
 /// Says what is to be done with a run in `command/inflight`.
-pub(crate) fn decide(
-    record: &Record,
-    now: Timestamp,
-    not_before: Timestamp,
-    giveup: Duration,
-) -> Step {
+pub(crate) fn decide(record: &Record, now: Timestamp, past: Past, giveup: Duration) -> Step {
     let (Some(_), Some(_), Some(_)) = (&record.action_id, &record.document, record.collected)
     else {
         return Step::Bury(
@@ -53,12 +48,15 @@ pub(crate) fn decide(
             record.collected = Some(now);
         }));
     }
-    if record.collected.is_some_and(|begun| now >= after(begun, giveup)) {
+    if record.collected.is_some_and(|begun| past.is_hopeless(now, after(begun, giveup))) {
         let cause = record.error.clone().unwrap_or_else(|| "the API did not answer".to_owned());
         let reason = format!("the results could not be fetched: {cause}");
         return Step::Move(Move::refused(Edge::FetchGivenUp, reason));
     }
-    if now < not_before { Step::Wait(Some(not_before)) } else { Step::Work(Work::Fetch) }
+    match past.not_before {
+        later if now < later => Step::Wait(Some(later)),
+        _ => Step::Work(Work::Fetch),
+    }
 }
 
 /// Says what is to be done with a run in `command/ready`, whose results will go to `document`: its
