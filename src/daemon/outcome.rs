@@ -257,6 +257,8 @@ impl Engine {
                 "action" => record.action_id.map(|id| id.0)),
             Edge::Refused => warn!(log, "run refused"; "run" => %record.id,
                 "reason" => record.reason.as_deref().map(escape).unwrap_or_default().as_ref()),
+            Edge::Superseded => info!(log, "run superseded, it is not sent"; "run" => %record.id,
+                "by" => record.superseded.as_ref().map(ToString::to_string)),
             Edge::Noted => warn!(log, "action not sent yet"; "run" => %record.id,
                 "fate" => record.request.fate.word(), "error" => error.as_ref()),
             Edge::FetchNoted => warn!(log, "results not fetched yet"; "run" => %record.id,

@@ -7,6 +7,7 @@ mod hand;
 mod off;
 mod retention;
 mod slots;
+mod superseded;
 
 use super::testing::{Mood, Rig};
 use crate::action::Action;
@@ -206,9 +207,9 @@ fn while_the_api_is_away_one_run_tries_and_the_newest_is_sent() {
     let newest = "job.20261122T120300Z";
     let posted: Vec<String> =
         rig.spool().into_iter().filter(|entry| entry.starts_with("action/inflight")).collect();
-    assert!(posted.contains(&format!("action/inflight {newest}")), "{:?}", rig.spool());
+    assert_eq!(posted, [format!("action/inflight {newest}")], "{:?}", rig.spool());
     assert!(
-        rig.spool().contains(&"action/invalid job.20261122T120200Z".to_owned()),
+        rig.spool().contains(&"action/done job.20261122T120200Z".to_owned()),
         "{:?}",
         rig.spool()
     );

@@ -28,6 +28,7 @@ pub(crate) fn decide(record: &Record, now: Timestamp, not_before: Timestamp) -> 
     if record.settings.send_only {
         return Step::Move(Move::changing(Edge::SentOnly, move |record| {
             record.collected = Some(now);
+            record.skip_deliveries();
         }));
     }
     let (Some(_), Some(expire_after)) = (record.action_id, record.request.expire_after) else {

@@ -67,7 +67,7 @@ pub(crate) fn decide(
 
 /// Nothing is owed: there is no plugin, or a person put the run back, to have what was given up tried again.
 fn finish_or_retry(record: &Record, now: Timestamp) -> Move {
-    if record.plugins.iter().all(|delivery| delivery.state == DeliveryState::Delivered) {
+    if record.plugins.iter().all(|delivery| delivery.state != DeliveryState::GivenUp) {
         return Move::unchanged(Edge::Finished);
     }
     Move::changing(Edge::Delivered, move |record| {
@@ -131,7 +131,10 @@ fn settled(
                     record.error = unanswered(record);
                 }
             }
-            DeliveryState::Delivered | DeliveryState::Owed | DeliveryState::GivenUp => {
+            DeliveryState::Delivered
+            | DeliveryState::Owed
+            | DeliveryState::GivenUp
+            | DeliveryState::Skipped => {
                 record.error = error.clone().or_else(|| record.error.take());
             }
         }

@@ -59,14 +59,22 @@ pub(crate) fn decide(record: &Record, now: Timestamp, past: Past, giveup: Durati
     }
 }
 
-/// Says what is to be done with a run in `command/ready`, whose results will go to `document`: its
-/// fetch begins. One that was fetched before is fetched anew, and owed to every plugin again.
-pub(crate) fn begin(record: &Record, now: Timestamp, document: String) -> Step {
+/// Says what is to be done with a run in `command/ready`, whose results will go to the document that
+/// `place` returns: its fetch begins. One that was fetched before is fetched anew, and owed to every
+/// plugin again.
+///
+/// # Errors
+/// There is no place for the document.
+pub(crate) fn begin(
+    record: &Record,
+    now: Timestamp,
+    place: impl FnOnce() -> Result<String, FetchError>,
+) -> Result<Step, FetchError> {
     if record.action_id.is_none() {
-        return Step::Bury("it was never accepted: there are no results to fetch".to_owned());
+        return Ok(Step::Bury("it was never accepted: there are no results to fetch".to_owned()));
     }
-    let again = record.document.is_some();
-    Step::Move(Move::changing(Edge::Begun, move |record| {
+    let (document, again) = (place()?, record.document.is_some());
+    Ok(Step::Move(Move::changing(Edge::Begun, move |record| {
         record.document = Some(document.clone());
         record.fetched = None;
         record.summary = None;
@@ -76,7 +84,7 @@ pub(crate) fn begin(record: &Record, now: Timestamp, document: String) -> Step {
         for delivery in &mut record.plugins {
             delivery.state = DeliveryState::Owed;
         }
-    }))
+    })))
 }
 
 /// Returns where the document of a run will go, relative to the runner's directory: below its job,

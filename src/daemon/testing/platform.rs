@@ -87,6 +87,11 @@ impl Platform {
         self.state.lock().unwrap().moods.extend(moods);
     }
 
+    /// Takes all POSTs from now on, whatever was to happen to them.
+    pub(crate) fn recover(&self) {
+        self.state.lock().unwrap().moods.clear();
+    }
+
     /// Sets how many agents answer each action, and whether they have.
     pub(crate) fn answer(&self, agents: u64, completed: bool) {
         let mut state = self.state.lock().unwrap();
