@@ -157,7 +157,9 @@ impl Engine {
         let (facts, tries) = (&live.facts, &live.tries);
         Ok(match live.folder {
             Folder::New => submit::decide(facts, &self.around(key, live, now)),
-            Folder::ActionInflight => collect::decide(facts, now, tries.not_before),
+            Folder::ActionInflight => {
+                collect::decide(facts, now, tries.not_before, self.parts.settings.fetch_giveup)
+            }
             Folder::Ready if now < tries.not_before => Step::Wait(Some(tries.not_before)),
             Folder::Ready => {
                 let (disk, directory) = (self.parts.spool.disk(), &self.parts.settings.directory);
@@ -304,6 +306,7 @@ impl Engine {
         };
         let Some(tries) = self.index.tries(key) else { return false };
         let (polls, page_size, others) = (tries.polls, tries.page_size, tries.others.clone());
+        let since = tries.answering;
         let attempt = match &work {
             Work::Deliver(plugin) => {
                 let tries = tries.plugins.entry(plugin.clone()).or_default();
@@ -322,7 +325,8 @@ impl Engine {
             taken.extend(self.ledger.action_ids(&key.1));
         }
         let (key_of, work_of) = (key.clone(), work.clone());
-        let task = Task { key: key_of, work: work_of, record, attempt, polls, page_size, taken };
+        let task =
+            Task { key: key_of, work: work_of, record, attempt, polls, page_size, since, taken };
         if let Err(error) = self.workers.begin(task) {
             error!(self.parts.log, "cannot start a worker"; "run" => %key.1, "error" => Chain(&error));
             self.rest(key, &work);

@@ -48,6 +48,9 @@ pub(crate) struct Tries {
     pub(crate) not_before: Timestamp,
     /// When the last attempt that failed ended. `None`: none has failed since the start.
     pub(crate) failed: Option<Timestamp>,
+    /// Of an action: since when the platform has answered every question about it. Of a fetch: when
+    /// its results were complete but for commands that may still change, if no fault came since.
+    pub(crate) answering: Option<Timestamp>,
     /// A person put it back who had called it off, which its record does not tell.
     pub(crate) put_back: bool,
     /// When the last POST ended, or the runner began.
@@ -99,6 +102,7 @@ impl Tries {
             page_size: None,
             not_before: Timestamp::MIN,
             failed: None,
+            answering: None,
             put_back: false,
             ended: began,
             others: BTreeSet::new(),

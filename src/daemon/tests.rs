@@ -3,6 +3,7 @@
 
 mod agenda;
 mod fetching;
+mod grace;
 mod hand;
 mod off;
 mod retention;
@@ -54,6 +55,7 @@ fn what_is_not_called_completed_is_collected_fifteen_seconds_late() {
     let mut rig = rig("");
     rig.platform.answer(1, false);
     rig.at("2026-11-22T12:01:00Z");
+    rig.at("2026-11-22T12:01:20Z");
     rig.at("2026-11-22T12:01:34Z");
     assert!(rig.spool().contains(&format!("action/inflight {ID}")));
     rig.at("2026-11-22T12:01:35Z");

@@ -16,6 +16,7 @@ pub(crate) mod collect;
 pub(crate) mod deliver;
 pub(crate) mod document;
 pub(crate) mod fetch;
+pub(crate) mod grace;
 pub(crate) mod launch;
 mod pages;
 pub(crate) mod prune;

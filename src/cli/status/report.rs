@@ -146,7 +146,7 @@ impl Report {
         }
         let paused: BTreeMap<&str, bool> =
             jobs.iter().map(|job| (job.name.as_str(), job.config.paused)).collect();
-        let (waiting, more) = waiting::read(&entries, hand, &paused, &attempts)?;
+        let (waiting, more) = waiting::read(&entries, hand, &paused, &attempts, now)?;
         Ok(Report {
             process: None,
             since: None,

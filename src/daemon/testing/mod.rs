@@ -31,7 +31,7 @@ use crate::wake::Stop;
 
 mod platform;
 
-pub(crate) use platform::{Mood, Platform};
+pub(crate) use platform::{Mood, Outage, Platform};
 
 /// How long a test waits for a worker.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

@@ -51,6 +51,17 @@ struct State {
     late: Vec<(String, Vec<Signature>)>,
     mute: bool,
     blind: bool,
+    held: u64,
+    outage: Option<Outage>,
+}
+
+/// What does not serve, for reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outage {
+    /// The API: no question is answered.
+    Api,
+    /// Its database: every action is unknown, and a search fails.
+    Database,
 }
 
 impl Platform {
@@ -75,6 +86,16 @@ impl Platform {
     /// Sets whether it gives no results.
     pub(crate) fn mute(&self, mute: bool) {
         self.state.lock().unwrap().mute = mute;
+    }
+
+    /// Sets how many agents have not answered yet: their commands are still `sent`.
+    pub(crate) fn hold(&self, agents: u64) {
+        self.state.lock().unwrap().held = agents;
+    }
+
+    /// Sets what does not serve.
+    pub(crate) fn fail(&self, outage: Option<Outage>) {
+        self.state.lock().unwrap().outage = outage;
     }
 
     /// Makes it find no action by its signatures.
@@ -204,7 +225,11 @@ impl Api for Platform {
             return Err(broken());
         }
         let state = self.state.lock().unwrap();
-        let is_there = state.actions.iter().any(|(other, ..)| *other == id);
+        if state.outage == Some(Outage::Api) {
+            return Err(broken());
+        }
+        let is_there =
+            state.outage.is_none() && state.actions.iter().any(|(other, ..)| *other == id);
         Ok(is_there.then(|| Seen { status: state.status.clone() }))
     }
 
@@ -215,10 +240,13 @@ impl Api for Platform {
         limit: u32,
         sink: &mut dyn FnMut(&RawValue) -> std::io::Result<()>,
     ) -> Result<Page, ApiError> {
-        if !self.fuse.exchange() || self.state.lock().unwrap().mute {
+        if !self.fuse.exchange() {
             return Err(broken());
         }
         let mut state = self.state.lock().unwrap();
+        if state.mute || state.outage.is_some() {
+            return Err(broken());
+        }
         state.offsets.push(offset);
         let hidden = if state.hidden.is_empty() { None } else { Some(state.hidden.remove(0)) };
         let Some((_, text, _)) = state.actions.iter().find(|(other, ..)| *other == id) else {
@@ -230,9 +258,16 @@ impl Api for Platform {
         }
         let last = state.agents.min(offset + u64::from(limit));
         for agent in (offset..last).filter(|agent| Some(*agent) != hidden) {
+            let (status, results) = if agent < state.held {
+                ("sent", json!([]))
+            } else {
+                (
+                    "success",
+                    json!([{"foundanything": true, "success": true, "elements": {}, "errors": null}]),
+                )
+            };
             let command = json!({"id": 7000 + agent, "action": {"name": name, "counters": {"sent": state.agents}},
-                "agent": {"name": format!("agent{agent}")}, "status": "success",
-                "results": [{"foundanything": true, "success": true, "elements": {}, "errors": null}]});
+                "agent": {"name": format!("agent{agent}")}, "status": status, "results": results});
             sink(&RawValue::from_string(command.to_string()).unwrap()).map_err(|_| broken())?;
         }
         let items = last.saturating_sub(offset);
