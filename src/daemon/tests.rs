@@ -5,6 +5,7 @@ mod agenda;
 mod fetching;
 mod grace;
 mod hand;
+mod held;
 mod off;
 mod retention;
 mod slots;

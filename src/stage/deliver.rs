@@ -107,6 +107,12 @@ pub(crate) fn failed(error: String) -> Verdict {
     Verdict::noted(noted, Pause::Run(None))
 }
 
+/// Returns the event that ends with `record`: the run is finished once nothing is owed. The engine asks when it
+/// writes, because outcomes of several plugins may be held, and each is decided upon while the others are owed.
+pub(crate) fn edge(record: &Record) -> Edge {
+    if is_owed(record) { Edge::Delivered } else { Edge::Finished }
+}
+
 /// The move that notes what became of a plugin: the last one finishes the run.
 fn settled(
     record: &Record,
@@ -126,10 +132,10 @@ fn settled(
         }
         match state {
             // Other plugins may have errors of their own, which stand until they are settled too.
-            DeliveryState::Delivered if edge == Edge::Finished => {
-                if record.plugins.iter().all(|d| d.state == DeliveryState::Delivered) {
-                    record.error = unanswered(record);
-                }
+            DeliveryState::Delivered
+                if record.plugins.iter().all(|d| d.state == DeliveryState::Delivered) =>
+            {
+                record.error = unanswered(record);
             }
             DeliveryState::Delivered
             | DeliveryState::Owed
