@@ -4,6 +4,7 @@
 
 mod operator;
 mod results;
+mod superseded;
 
 use std::os::unix::fs::MetadataExt;
 

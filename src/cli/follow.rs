@@ -147,7 +147,7 @@ impl<'a> Follower<'a> {
                 Some(Ending::Invalid(self.reason(run.into_record())))
             }
             (Some(run), None)
-                if run.folder() == Folder::ActionDone && run.record().settings.send_only =>
+                if run.folder() == Folder::ActionDone && !run.record().has_results() =>
             {
                 Some(Ending::Finished(record(run)))
             }

@@ -8,7 +8,11 @@ use crate::spool::{DeliveryState, Record};
 
 /// Shows what came of a run that has ended, beside its results.
 pub(crate) fn show(record: &Record) -> Result<Exit, Failure> {
-    if record.settings.send_only {
+    if let Some(newer) = &record.superseded {
+        output::answer(format!("{} was not sent: it was superseded by {newer}", record.id))?;
+        return Ok(Exit::Done);
+    }
+    if !record.has_results() {
         output::answer(format!(
             "action {} was sent, its results are left to others",
             action(record)
@@ -26,8 +30,7 @@ pub(crate) fn show(record: &Record) -> Result<Exit, Failure> {
 
 /// Tells whether something was given up.
 pub(crate) fn needs_person(record: &Record) -> bool {
-    let unfetched =
-        record.collected.is_some() && !record.settings.send_only && record.summary.is_none();
+    let unfetched = record.collected.is_some() && record.has_results() && record.summary.is_none();
     unfetched || record.plugins.iter().any(|delivery| delivery.state == DeliveryState::GivenUp)
 }
 
@@ -52,6 +55,7 @@ pub(crate) fn word(state: DeliveryState) -> &'static str {
         DeliveryState::Owed => "owed",
         DeliveryState::Delivered => "delivered",
         DeliveryState::GivenUp => "given up",
+        DeliveryState::Skipped => "skipped",
     }
 }
 

@@ -16,7 +16,7 @@ use crate::names::{JobName, RunId};
 use crate::spool::record::{Content, RECORD_BYTES_MAX, classify};
 use crate::spool::{DeliveryState, Family, Folder, Record, View, run_id};
 
-/// Put runs back into the flow: dead letters, or what was given up
+/// Put runs back into the flow: dead letters, given up, superseded
 #[derive(Debug, clap::Args)]
 #[command(
     override_usage = "mig-runner retry [OPTIONS] (RUN... | --all [--job JOB])",
@@ -73,7 +73,7 @@ impl Retry {
                         output::message(unmoved(
                             &hand.view(),
                             run,
-                            "neither in action/invalid nor given up",
+                            "neither in action/invalid nor given up or superseded",
                         ));
                     }
                 }
@@ -195,6 +195,13 @@ fn back(view: &View<'_>, run: &str) -> Result<Option<Back>, Failure> {
     {
         let name = OsString::from(id.file_name());
         return Ok(Some(Back { name: name.clone(), from: Folder::CommandDone, to, becomes: name }));
+    }
+    if let Ok(id) = run.parse::<RunId>()
+        && let Some(found) = view.take(Folder::ActionDone, &id)?
+        && found.record().superseded.is_some()
+    {
+        let (name, from) = (OsString::from(id.file_name()), Folder::ActionDone);
+        return Ok(Some(Back { name: name.clone(), from, to: Folder::New, becomes: name }));
     }
     let names = view.names(Folder::Invalid)?;
     let named = |name: &&OsString| name.as_os_str() == OsStr::new(run) || stem(name) == run;

@@ -35,7 +35,7 @@ use crate::metrics::Metrics;
 use crate::names::JobName;
 use crate::spool::{Folder, Record, Run, SpoolError};
 use crate::stage::submit::{Around, JobState};
-use crate::stage::{Move, Step, Work, collect, deliver, fetch, submit};
+use crate::stage::{Move, Past, Step, Work, collect, deliver, fetch, submit};
 
 /// How long the engine sleeps at the most, so that a clock that was set is noticed.
 const NAP: Duration = Duration::from_secs(60);
@@ -161,14 +161,16 @@ impl Engine {
         let (facts, tries) = (&live.facts, &live.tries);
         Ok(match live.folder {
             Folder::New => submit::decide(facts, &self.around(key, live, now)),
-            Folder::ActionInflight => collect::decide(facts, now, tries.not_before),
+            Folder::ActionInflight => {
+                collect::decide(facts, now, tries.not_before, self.parts.settings.fetch_giveup)
+            }
             Folder::Ready if now < tries.not_before => Step::Wait(Some(tries.not_before)),
             Folder::Ready => {
                 let (disk, directory) = (self.parts.spool.disk(), &self.parts.settings.directory);
-                fetch::begin(facts, now, fetch::place(disk, directory, facts)?)
+                fetch::begin(facts, now, || fetch::place(disk, directory, facts))?
             }
             Folder::CommandInflight => {
-                fetch::decide(facts, now, tries.not_before, self.parts.settings.fetch_giveup)
+                fetch::decide(facts, now, tries.past(), self.parts.settings.fetch_giveup)
             }
             Folder::Returned | Folder::Invalid | Folder::ActionDone | Folder::CommandDone => {
                 Step::Wait(None)
@@ -200,8 +202,8 @@ impl Engine {
         let plan = deliver::decide(&live.facts, now, giveup, |plugin| {
             match live.tries.plugins.get(plugin) {
                 Some(tries) if tries.busy => None,
-                Some(tries) => Some(tries.not_before),
-                None => Some(Timestamp::MIN),
+                Some(tries) => Some(tries.past()),
+                None => Some(Past::NONE),
             }
         });
         match plan {
@@ -311,6 +313,7 @@ impl Engine {
         };
         let Some(tries) = self.index.tries(key) else { return false };
         let (polls, page_size, others) = (tries.polls, tries.page_size, tries.others.clone());
+        let since = tries.answering;
         let attempt = match &work {
             Work::Deliver(plugin) => {
                 let tries = tries.plugins.entry(plugin.clone()).or_default();
@@ -329,7 +332,8 @@ impl Engine {
             taken.extend(self.ledger.action_ids(&key.1));
         }
         let (key_of, work_of) = (key.clone(), work.clone());
-        let task = Task { key: key_of, work: work_of, record, attempt, polls, page_size, taken };
+        let task =
+            Task { key: key_of, work: work_of, record, attempt, polls, page_size, since, taken };
         if let Err(error) = self.workers.begin(task) {
             error!(self.parts.log, "cannot start a worker"; "run" => %key.1, "error" => Chain(&error));
             self.rest(key, &work);

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use crate::disk::Stamp;
 use crate::names::{ActionId, JobName, PluginName, RunId};
 use crate::spool::{Family, Fate, Folder, Origin, Record, Run};
+use crate::stage::Past;
 
 /// A run in one of its two families.
 pub(crate) type Key = (Family, RunId);
@@ -43,6 +44,11 @@ pub(crate) struct Tries {
     pub(crate) page_size: Option<u32>,
     /// Before when nothing is tried.
     pub(crate) not_before: Timestamp,
+    /// When the last attempt that failed ended. `None`: none has failed since the start.
+    pub(crate) failed: Option<Timestamp>,
+    /// Of an action: since when the platform has answered every question about it. Of a fetch: when
+    /// its results were complete but for commands that may still change, if no fault came since.
+    pub(crate) answering: Option<Timestamp>,
     /// A person put it back who had called it off, which its record does not tell.
     pub(crate) put_back: bool,
     /// When the last POST ended, or the runner began.
@@ -62,9 +68,23 @@ pub(crate) struct PluginTries {
     pub(crate) failures: u32,
     /// Before when it is not tried again.
     pub(crate) not_before: Timestamp,
+    /// When the last attempt that failed ended. `None`: none has failed since the start.
+    pub(crate) failed: Option<Timestamp>,
+}
+
+impl PluginTries {
+    /// Returns the attempts that were made with the plugin.
+    pub(crate) fn past(&self) -> Past {
+        Past { not_before: self.not_before, failed: self.failed }
+    }
 }
 
 impl Tries {
+    /// Returns the attempts that were made with the run.
+    pub(crate) fn past(&self) -> Past {
+        Past { not_before: self.not_before, failed: self.failed }
+    }
+
     /// Returns what still counts when a run was moved to another folder: what is under way, and when
     /// the last POST ended.
     fn elsewhere(self, began: Timestamp) -> Tries {
@@ -79,6 +99,8 @@ impl Tries {
             polls: 0,
             page_size: None,
             not_before: Timestamp::MIN,
+            failed: None,
+            answering: None,
             put_back: false,
             ended: began,
             others: BTreeSet::new(),
@@ -114,7 +136,7 @@ impl Index {
         tries.put_back = false;
         if run.record().reason.is_some() {
             // Put back by hand: it is tried at once.
-            (tries.failures, tries.not_before) = (0, Timestamp::MIN);
+            (tries.failures, tries.not_before, tries.failed) = (0, Timestamp::MIN, None);
         }
         let facts = run.into_record().facts();
         self.runs.insert(key.clone(), Live { folder, stamp, facts, tries, due: None });

@@ -1,6 +1,6 @@
 //! What the engine counts of its own work, if metrics are wanted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use crate::chain::Chain;
 use crate::metrics::FolderLevel;
 use crate::names::RunId;
 use crate::plugin::run::Outcome as Ended;
-use crate::spool::{DeliveryState, Edge, Folder, Record, Run, SpoolError};
+use crate::spool::{DeliveryState, Edge, Folder, Run, SpoolError};
 use crate::stage::Work;
 
 impl Engine {
@@ -51,9 +51,11 @@ impl Engine {
         {
             metrics.stored(summary);
         }
-        if let (Folder::CommandDone, true, Some(job)) =
-            (run.folder(), is_success(record), record.job())
-        {
+        let Some(job) = record.job() else { return };
+        if edge == Edge::Superseded {
+            metrics.superseded(job);
+        }
+        if is_success(run) {
             metrics.succeeded(job, now);
         }
     }
@@ -66,7 +68,7 @@ impl Engine {
         match self.last_finished() {
             Ok(runs) => {
                 let Some(metrics) = &mut self.metrics else { return };
-                for run in runs.iter().filter(|run| is_success(run.record())) {
+                for run in runs.iter().filter(|run| is_success(run)) {
                     if let Some(job) = run.record().job() {
                         metrics.succeeded(job, run.stamp().changed);
                     }
@@ -78,17 +80,19 @@ impl Engine {
         }
     }
 
+    /// Returns the last finished run of each job, and its last run without results if there is one:
+    /// those of `sendonly` jobs end in `action/done`.
     fn last_finished(&self) -> Result<Vec<Run>, SpoolError> {
-        let mut last: BTreeMap<String, RunId> = BTreeMap::new();
-        for id in self.parts.spool.ids(Folder::CommandDone)? {
-            let known = last.entry(id.stem().to_owned()).or_insert_with(|| id.clone());
-            if id.slot() > known.slot() {
-                *known = id;
-            }
-        }
+        let spool = &self.parts.spool;
+        let fetched: BTreeSet<RunId> = spool.ids(Folder::CommandDone)?.into_iter().collect();
+        let mut others = spool.ids(Folder::ActionDone)?;
+        others.retain(|id| !fetched.contains(id));
         let mut runs = Vec::new();
-        for id in last.values() {
-            runs.extend(self.parts.spool.take(Folder::CommandDone, id)?);
+        for id in last_of_each(others) {
+            runs.extend(spool.take(Folder::ActionDone, &id)?);
+        }
+        for id in last_of_each(fetched) {
+            runs.extend(spool.take(Folder::CommandDone, &id)?);
         }
         Ok(runs)
     }
@@ -125,10 +129,30 @@ impl Engine {
     }
 }
 
-/// Tells whether a finished run brought its results to all who wanted them.
-fn is_success(record: &Record) -> bool {
+/// Returns the last run of each job.
+fn last_of_each(ids: impl IntoIterator<Item = RunId>) -> impl Iterator<Item = RunId> {
+    let mut last: BTreeMap<String, RunId> = BTreeMap::new();
+    for id in ids {
+        let known = last.entry(id.stem().to_owned()).or_insert_with(|| id.clone());
+        if id.slot() > known.slot() {
+            *known = id;
+        }
+    }
+    last.into_values()
+}
+
+/// Returns whether a run is finished and brought its results to all who wanted them: nobody does if it
+/// is `sendonly` and the API has its action.
+fn is_success(run: &Run) -> bool {
+    let record = run.record();
     let taken = |state| state == DeliveryState::Delivered;
-    record.summary.is_some() && record.plugins.iter().all(|delivery| taken(delivery.state))
+    match run.folder() {
+        Folder::CommandDone => {
+            record.summary.is_some() && record.plugins.iter().all(|delivery| taken(delivery.state))
+        }
+        Folder::ActionDone => record.settings.send_only && record.action_id.is_some(),
+        _ => false,
+    }
 }
 
 /// Returns the word for a work, in metrics and log.

@@ -17,7 +17,7 @@ use crate::api::backoff;
 use crate::chain::Chain;
 use crate::clock::after;
 use crate::spool::{Edge, Folder, Record, Run, SpoolError};
-use crate::stage::{Move, collect};
+use crate::stage::{Move, collect, deliver};
 
 /// What the log says of an outcome that is held.
 const HOLDS: &str = "cannot write down an outcome, it is held";
@@ -155,12 +155,20 @@ impl Engine {
             edit(&mut record);
             spool.make_ready(record)?;
         }
-        let run = match moved.edit {
-            Some(_) => spool.follow(run, moved.edge, edit)?,
-            None => spool.pass(run, moved.edge)?,
+        let edge = match (moved.edge, &moved.edit) {
+            (Edge::Delivered | Edge::Finished, Some(edit)) => {
+                let mut record = run.record().clone();
+                edit(&mut record);
+                deliver::edge(&record)
+            }
+            (edge, _) => edge,
         };
-        self.told(&run, moved.edge);
-        self.measure_move(&run, moved.edge, now);
+        let run = match moved.edit {
+            Some(_) => spool.follow(run, edge, edit)?,
+            None => spool.pass(run, edge)?,
+        };
+        self.told(&run, edge);
+        self.measure_move(&run, edge, now);
         let record = moved.then.as_ref().map(|_| run.record().clone());
         if moved.edge == Edge::Accepted {
             let first = collect::first_poll(run.record(), now);

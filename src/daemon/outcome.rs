@@ -30,7 +30,9 @@ fn serves(outcome: &Outcome) -> bool {
         Outcome::Searched(found, _) => found.as_ref().err().is_none_or(answers),
         Outcome::Probed(seen) => seen.as_ref().err().is_none_or(answers),
         Outcome::Fetched(Attempt { fetched: Err(FetchError::Api(error)), .. }) => answers(error),
-        Outcome::Fetched(Attempt { fetched, .. }) => fetched.is_ok(),
+        Outcome::Fetched(Attempt { fetched, .. }) => {
+            matches!(fetched, Ok(_) | Err(FetchError::Missing { .. } | FetchError::NotFinal { .. }))
+        }
         Outcome::Signed(_) | Outcome::Delivered(..) | Outcome::Stopped => false,
     }
 }
@@ -106,17 +108,33 @@ impl Engine {
             },
             Outcome::Probed(seen) => {
                 if let Err(error) = &seen {
-                    debug!(self.parts.log, "cannot ask for the action"; "run" => %key.1,
-                        "error" => Chain(error));
+                    let is_expired =
+                        live.facts.request.expire_after.is_some_and(|expired| now >= expired);
+                    if is_expired && live.tries.failures == 0 {
+                        // Its results wait for the answer. It is logged once, not at each question.
+                        warn!(self.parts.log, "cannot ask whether the action is completed";
+                            "run" => %key.1, "error" => Chain(error));
+                    } else {
+                        debug!(self.parts.log, "cannot ask for the action"; "run" => %key.1,
+                            "error" => Chain(error));
+                    }
                 }
-                collect::probed(&live.facts, seen, live.tries.polls, now)
+                let (polls, since) = (live.tries.polls, live.tries.answering.unwrap_or(now));
+                let since = seen.is_ok().then_some(since);
+                let verdict = collect::probed(&live.facts, seen, polls, since, now);
+                self.index.tries(key).into_iter().for_each(|tries| tries.answering = since);
+                verdict
             }
             Outcome::Fetched(Attempt { fetched, page_size }) => {
                 let asked = live.tries.polls;
                 if let Some(tries) = self.index.tries(key) {
                     tries.page_size = Some(page_size);
-                    if matches!(fetched, Err(FetchError::Missing { .. })) {
-                        tries.polls = tries.polls.saturating_add(1);
+                    match &fetched {
+                        Err(FetchError::Missing { .. }) => {
+                            tries.polls = tries.polls.saturating_add(1);
+                        }
+                        Err(FetchError::NotFinal { since, .. }) => tries.answering = Some(*since),
+                        _ => tries.answering = None,
                     }
                 }
                 fetch::fetched(fetched, asked, now)
@@ -173,10 +191,16 @@ impl Engine {
     /// Notes how the way to the API fared, and before when the run is not tried again.
     fn after(&mut self, key: &Key, work: &Work, pause: Pause, now: Timestamp) {
         if *work == Work::Probe {
-            // It is asked again in any case; what kept it from being asked is over.
-            self.index.tries(key).into_iter().for_each(|tries| tries.failures = 0);
+            // It is asked again in any case. How often it was not answered is shown to people.
+            let Some(tries) = self.index.tries(key) else { return };
+            let is_answered = tries.answering.is_some();
+            tries.failures = if is_answered { 0 } else { tries.failures.saturating_add(1) };
+            if !is_answered {
+                self.notice.failed();
+            }
         } else if pause != Pause::None {
             self.notice.failed();
+            self.note_failure(key, work, pause, now);
         }
         if let (Pause::Api(retry_after), true) = (pause, Pool::of(work) != Pool::Deliver) {
             self.gate.close(now, |failures| {
@@ -200,6 +224,19 @@ impl Engine {
             return self.index.schedule(key, Some(now));
         }
         self.pause(key, pause, now);
+    }
+
+    /// Notes that an attempt failed: nothing is given up before one has failed after its time limit.
+    fn note_failure(&mut self, key: &Key, work: &Work, pause: Pause, now: Timestamp) {
+        let Some(tries) = self.index.tries(key) else { return };
+        match (work, pause) {
+            // Missing commands are asked for again, and then the fetch ends by itself.
+            (_, Pause::None | Pause::For(_)) => {}
+            (Work::Deliver(plugin), _) => {
+                tries.plugins.entry(plugin.clone()).or_default().failed = Some(now);
+            }
+            _ => tries.failed = Some(now),
+        }
     }
 
     /// Looks again at all that waited for the API or for a worker.
@@ -247,6 +284,8 @@ impl Engine {
                 "action" => record.action_id.map(|id| id.0)),
             Edge::Refused => warn!(log, "run refused"; "run" => %record.id,
                 "reason" => record.reason.as_deref().map(escape).unwrap_or_default().as_ref()),
+            Edge::Superseded => info!(log, "run superseded, it is not sent"; "run" => %record.id,
+                "by" => record.superseded.as_ref().map(ToString::to_string)),
             Edge::Noted => warn!(log, "action not sent yet"; "run" => %record.id,
                 "fate" => record.request.fate.word(), "error" => error.as_ref()),
             Edge::FetchNoted => warn!(log, "results not fetched yet"; "run" => %record.id,

@@ -269,11 +269,16 @@ impl Survey {
 
     fn runs(&self) -> Result<Vec<RunId>, SpoolError> {
         let view = View::new(&self.layout, &self.disk, self.owner);
+        let fetched: BTreeSet<RunId> = view.ids(Folder::CommandDone)?.into_iter().collect();
         let mut ids = view.ids(Folder::ActionDone)?;
-        ids.extend(view.ids(Folder::CommandDone)?);
-        ids.sort_unstable();
-        ids.dedup();
-        Ok(due(ids, self.retention.done, self.now, RunId::slot, RunId::stem))
+        ids.retain(|id| !fetched.contains(id));
+        // Runs without results, as superseded ones, are counted by themselves: after an outage they must
+        // not take the places of those with results.
+        let alone = ids.into_iter().map(|id| (format!("{}/", id.stem()), id));
+        let mut ids: Vec<(String, RunId)> = alone.collect();
+        ids.extend(fetched.into_iter().map(|id| (id.stem().to_owned(), id)));
+        let due = due(ids, self.retention.done, self.now, |(_, id)| id.slot(), |(group, _)| group);
+        Ok(due.into_iter().map(|(_, id)| id).collect())
     }
 
     /// Returns the dead letters that are due. Their names may tell anything: when they came is asked

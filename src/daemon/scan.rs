@@ -261,14 +261,19 @@ impl Engine {
     /// A person does not want to wait for the end of an action: its results are fetched now.
     fn collect_now(&mut self, run: Run) -> Result<(), SpoolError> {
         let now = self.parts.clock.now();
-        let mark = |record: &mut Record| record.collected = Some(now);
+        let mark = |record: &mut Record| {
+            record.collected = Some(now);
+            if !record.has_results() {
+                record.skip_deliveries();
+            }
+        };
         if run.record().action_id.is_none() {
             let reason = "it was never accepted, so there are no results: move it to action/new";
             let name = run.record().id.file_name();
             return self.parts.spool.bury(Folder::ActionDone, name.as_ref(), reason);
         }
         let id = run.record().id.clone();
-        if !run.record().settings.send_only {
+        if run.record().has_results() {
             let mut record = run.record().clone();
             mark(&mut record);
             self.parts.spool.make_ready(record)?;

@@ -4,10 +4,14 @@
 mod agenda;
 mod dates;
 mod fetching;
+mod grace;
 mod hand;
+mod held;
+mod off;
 mod retention;
 mod slots;
 mod stopping;
+mod superseded;
 
 use super::testing::{Mood, Rig};
 use crate::spool::{Fate, Folder};
@@ -53,6 +57,7 @@ fn what_is_not_called_completed_is_collected_fifteen_seconds_late() {
     let mut rig = rig("");
     rig.platform.answer(1, false);
     rig.at("2026-11-22T12:01:00Z");
+    rig.at("2026-11-22T12:01:20Z");
     rig.at("2026-11-22T12:01:34Z");
     assert!(rig.spool().contains(&format!("action/inflight {ID}")));
     rig.at("2026-11-22T12:01:35Z");
@@ -171,9 +176,9 @@ fn while_the_api_is_away_one_run_tries_and_the_newest_is_sent() {
     let newest = "job.20261122T120300Z";
     let posted: Vec<String> =
         rig.spool().into_iter().filter(|entry| entry.starts_with("action/inflight")).collect();
-    assert!(posted.contains(&format!("action/inflight {newest}")), "{:?}", rig.spool());
+    assert_eq!(posted, [format!("action/inflight {newest}")], "{:?}", rig.spool());
     assert!(
-        rig.spool().contains(&"action/invalid job.20261122T120200Z".to_owned()),
+        rig.spool().contains(&"action/done job.20261122T120200Z".to_owned()),
         "{:?}",
         rig.spool()
     );

@@ -23,9 +23,9 @@ use crate::names::{ActionId, PluginName};
 use crate::plugin::run::{Delivery, Ended, Limits, OUTPUT_BYTES_MAX};
 use crate::plugin::{Deliver, PluginError};
 use crate::spool::Record;
-use crate::stage::Work;
-use crate::stage::fetch::{Attempt, Fetcher};
+use crate::stage::fetch::{Attempt, Fetcher, Reads};
 use crate::stage::sign::{Signed, SigningError, sign};
+use crate::stage::{Work, grace};
 use crate::wake::Stop;
 
 /// Gives the target that a macro stands for.
@@ -70,6 +70,8 @@ pub(crate) struct Task {
     pub(crate) polls: u32,
     /// How many commands the last attempt came to ask for at once.
     pub(crate) page_size: Option<u32>,
+    /// When the results were complete but for commands that may still change.
+    pub(crate) since: Option<Timestamp>,
     /// The actions that other runs hold.
     pub(crate) taken: BTreeSet<ActionId>,
 }
@@ -120,7 +122,7 @@ impl Bench {
                 Outcome::Searched(self.search(task), began)
             }
             Work::Probe => Outcome::Probed(match record.action_id {
-                Some(id) => self.api.action(id),
+                Some(id) => grace::probe(self.api.as_ref(), id),
                 None => Ok(None),
             }),
             Work::Fetch => {
@@ -132,8 +134,12 @@ impl Bench {
                     pages: self.pages,
                     stop: &self.stop,
                 };
-                let page_size = task.page_size.unwrap_or(self.page_size);
-                Outcome::Fetched(fetcher.fetch(record, task.polls, page_size))
+                let past = Reads {
+                    asked: task.polls,
+                    page_size: task.page_size.unwrap_or(self.page_size),
+                    not_final: task.since,
+                };
+                Outcome::Fetched(fetcher.fetch(record, past))
             }
             Work::Deliver(plugin) => Outcome::Delivered(plugin.clone(), self.deliver(task, plugin)),
         }

@@ -59,6 +59,7 @@ pub(crate) struct Metrics {
     written: Option<Timestamp>,
     changed: bool,
     launches: BTreeMap<String, u64>,
+    superseded: BTreeMap<String, u64>,
     posts: BTreeMap<&'static str, u64>,
     retries: BTreeMap<&'static str, u64>,
     fetches: Durations,
@@ -77,6 +78,7 @@ impl Metrics {
             written: None,
             changed: true,
             launches: BTreeMap::new(),
+            superseded: BTreeMap::new(),
             // What may happen is there from the start, so that its first time is seen as a change.
             posts: ["accepted", "refused", "unknown"].map(|outcome| (outcome, 0)).into(),
             retries: BTreeMap::new(),
@@ -92,6 +94,12 @@ impl Metrics {
     pub(crate) fn launched(&mut self, job: &JobName) {
         self.changed = true;
         *self.launches.entry(job.to_string()).or_default() += 1;
+    }
+
+    /// Counts a run of `job` that a newer one superseded.
+    pub(crate) fn superseded(&mut self, job: &JobName) {
+        self.changed = true;
+        *self.superseded.entry(job.to_string()).or_default() += 1;
     }
 
     /// Counts a POST.
@@ -209,6 +217,11 @@ impl Metrics {
         let name = "mig_runner_launches_total";
         form.metric(name, "counter", "Runs that the schedule began.");
         for (job, count) in &self.launches {
+            form.sample(name, &[("job", job)], count);
+        }
+        let name = "mig_runner_superseded_total";
+        form.metric(name, "counter", "Runs not sent because a newer run of their job was waiting.");
+        for (job, count) in &self.superseded {
             form.sample(name, &[("job", job)], count);
         }
         let name = "mig_runner_posts_total";

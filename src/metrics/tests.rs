@@ -17,6 +17,7 @@ fn sample(path: PathBuf) -> (Metrics, Vec<FolderLevel>) {
     metrics.launched(&job);
     metrics.posted("accepted");
     metrics.retried("post");
+    metrics.superseded(&job);
     metrics.fetched(Duration::from_millis(1500));
     metrics.delivered(&plugin, "delivered", Duration::from_millis(250));
     metrics.stored(&Summary { sent: 3, answered: 2, expired: 1, ..Summary::default() });
@@ -42,6 +43,7 @@ fn every_metric_has_its_name_and_unit() {
         "mig_runner_spool_oldest_age_seconds{folder=\"action/new\"} 60",
         "mig_runner_spool_oldest_age_seconds{folder=\"command/done\"} 0",
         "mig_runner_launches_total{job=\"setuid\"} 1",
+        "mig_runner_superseded_total{job=\"setuid\"} 1",
         "mig_runner_posts_total{outcome=\"accepted\"} 1",
         "mig_runner_posts_total{outcome=\"unknown\"} 0",
         "mig_runner_retries_total{work=\"post\"} 1",

@@ -29,6 +29,8 @@ pub(crate) enum Edge {
     Accepted,
     /// Refused for good, or out of time.
     Refused,
+    /// A newer run of its job took its place before it was sent.
+    Superseded,
     /// It was sent, and the results are left to others.
     SentOnly,
     /// The action is over; its command record is in place.
@@ -59,6 +61,7 @@ impl Edge {
             // From where it is going to, if somebody moved it there while it was being posted.
             Edge::Accepted => (&[Folder::New, Folder::ActionInflight], Folder::ActionInflight),
             Edge::Refused => (&[Folder::New], Folder::Invalid),
+            Edge::Superseded => (&[Folder::New], Folder::ActionDone),
             Edge::SentOnly | Edge::Collected => (&[Folder::ActionInflight], Folder::ActionDone),
             Edge::Marked => (&[Folder::ActionDone], Folder::ActionDone),
             Edge::Misplaced => (&[Folder::ActionInflight, Folder::ActionDone], Folder::Invalid),

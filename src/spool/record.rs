@@ -67,6 +67,9 @@ pub(crate) struct Record {
     pub(crate) error: Option<String>,
     /// Why the run is in `action/invalid`, or why its fetch was given up.
     pub(crate) reason: Option<String>,
+    /// The newer run of its job that took its place before it was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) superseded: Option<RunId>,
 }
 
 /// How a run began.
@@ -179,6 +182,8 @@ pub(crate) enum DeliveryState {
     Delivered,
     /// It was tried for too long.
     GivenUp,
+    /// There are no results for it: the run is `sendonly` or was superseded.
+    Skipped,
 }
 
 /// What a new run is made from.
@@ -206,7 +211,9 @@ impl Record {
     /// Returns the first record of a run, as it enters `action/new`.
     pub(crate) fn new(launch: Launch, now: Timestamp) -> Record {
         let plugin = launch.plugins.first().map(ToString::to_string).unwrap_or_default();
-        let owed = |plugin| Delivery { plugin, state: DeliveryState::Owed };
+        let state =
+            if launch.settings.send_only { DeliveryState::Skipped } else { DeliveryState::Owed };
+        let delivery = |plugin| Delivery { plugin, state };
         Record {
             version: VERSION,
             slot: launch.id.slot(),
@@ -233,11 +240,34 @@ impl Record {
             status: None,
             document: None,
             fetched: None,
-            plugins: launch.plugins.into_iter().map(owed).collect(),
+            plugins: launch.plugins.into_iter().map(delivery).collect(),
             summary: None,
             error: None,
             reason: None,
+            superseded: None,
         }
+    }
+
+    /// Returns whether the run's results are fetched and delivered: those of a `sendonly` run are if a
+    /// person put its record into `command/ready`.
+    pub(crate) fn has_results(&self) -> bool {
+        let is_plain = !self.settings.send_only && self.superseded.is_none();
+        is_plain || self.document.is_some()
+    }
+
+    /// Notes that no plugin gets results, because there are none.
+    pub(crate) fn skip_deliveries(&mut self) {
+        skip(&mut self.plugins);
+    }
+
+    /// Returns the deliveries to show to people. Records of `sendonly` runs from earlier versions call
+    /// their plugins owed, although nothing is delivered unless the results are fetched by hand.
+    pub(crate) fn deliveries(&self) -> Vec<Delivery> {
+        let mut shown = self.plugins.clone();
+        if !self.has_results() {
+            skip(&mut shown);
+        }
+        shown
     }
 
     /// Returns the job that the run belongs to; an action that was dropped in belongs to none.
@@ -265,6 +295,12 @@ impl Record {
         // That something was posted is a fact; what, is not needed to decide.
         self.request.posted = self.request.posted.map(|_| String::new());
         self
+    }
+}
+
+fn skip(plugins: &mut [Delivery]) {
+    for delivery in plugins.iter_mut().filter(|d| d.state == DeliveryState::Owed) {
+        delivery.state = DeliveryState::Skipped;
     }
 }
 

@@ -1,33 +1,36 @@
 //! `action/inflight`: waits for the end of the action and moves it on.
 //!
-//! Without `delayresults` the platform is asked from the expiry on, and what has
-//! not been called completed [`PATIENCE`] later is over all the same: commands
-//! that expired show a few seconds late, and an action can stay unfinished for ever.
+//! Without `delayresults` the platform is asked from the expiry on. An action that it does not call
+//! completed is over when the grace period ends: commands that expired show a few seconds late, and
+//! an action can stay unfinished for ever.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::fetch::{INVALID, NO_AGENT};
-use super::{Move, Pause, Step, Verdict, Work};
+use super::{Move, Pause, Step, Verdict, Work, grace};
 use crate::api::{ApiError, Seen};
-use crate::clock::after;
+use crate::clock::{after, elapsed};
 use crate::spool::{Edge, Record};
 
-/// How long after its expiry an action is over, whatever the platform says.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
-/// How often the platform is asked after the expiry.
-const LATE_POLL: Duration = Duration::from_secs(2);
 /// How soon the platform is asked for early results for the first time.
 const FIRST_POLL: Duration = Duration::from_secs(5);
 /// How long it is from then on between two questions, at the least and at the most.
 const EARLY_POLL: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_secs(60));
 
-/// Says what is to be done with a run in `action/inflight`.
-pub(crate) fn decide(record: &Record, now: Timestamp, not_before: Timestamp) -> Step {
+/// Says what is to be done with a run in `action/inflight`. A platform that does not answer is waited for
+/// no longer than a fetch of results is tried, `giveup`.
+pub(crate) fn decide(
+    record: &Record,
+    now: Timestamp,
+    not_before: Timestamp,
+    giveup: Duration,
+) -> Step {
     if record.settings.send_only {
         return Step::Move(Move::changing(Edge::SentOnly, move |record| {
             record.collected = Some(now);
+            record.skip_deliveries();
         }));
     }
     let (Some(_), Some(expire_after)) = (record.action_id, record.request.expire_after) else {
@@ -38,10 +41,7 @@ pub(crate) fn decide(record: &Record, now: Timestamp, not_before: Timestamp) -> 
                 .to_owned(),
         ));
     };
-    let over = match record.settings.delay_results {
-        Some(delay) => after(expire_after, delay),
-        None => after(expire_after, PATIENCE),
-    };
+    let over = after(expire_after, record.settings.delay_results.unwrap_or(giveup));
     if now >= over {
         return collected(now);
     }
@@ -61,46 +61,64 @@ pub(crate) fn first_poll(record: &Record, at: Timestamp) -> Timestamp {
     record.request.expire_after.map_or(early, |expire_after| early.min(expire_after))
 }
 
-/// Says what follows from the platform's word on the action; `polls` were made before.
+/// Says what follows from the platform's word on the action; `polls` were made before, and `since` then
+/// it has answered all of them.
 pub(crate) fn probed(
     record: &Record,
     seen: Result<Option<Seen>, ApiError>,
     polls: u32,
+    since: Option<Timestamp>,
     now: Timestamp,
 ) -> Verdict {
     match seen {
         Ok(Some(seen)) if seen.is_completed() || seen.status == INVALID => {
-            Verdict::moved(over(seen.status, now))
+            Verdict::moved(over(Some(seen.status), now))
         }
-        Ok(_) => Verdict::paused(Pause::For(interval(record, polls, now))),
-        // The results are tried for in any case when the time has come: a failed
-        // question only costs time.
-        Err(_) => Verdict::paused(Pause::For(interval(record, polls.saturating_add(1), now))),
+        Ok(seen) => {
+            let (end, next) =
+                (grace::end(record, since.unwrap_or(now)), interval(record, polls, now));
+            match record.settings.delay_results {
+                Some(_) => Verdict::paused(Pause::For(next)),
+                None if now >= end => Verdict::moved(over(seen.map(|seen| seen.status), now)),
+                // The last question comes at the end of the grace period, not after it.
+                None => Verdict::paused(Pause::For(next.min(elapsed(now, end)))),
+            }
+        }
+        Err(_) => Verdict::paused(Pause::For(unanswered(record, polls, now))),
+    }
+}
+
+/// Returns how long to wait after a question that was not answered: after the expiry, a quarter of the
+/// time since then.
+fn unanswered(record: &Record, polls: u32, now: Timestamp) -> Duration {
+    match record.request.expire_after {
+        Some(expired) if now >= expired => {
+            (elapsed(expired, now) / 4).clamp(grace::POLL, EARLY_POLL.1)
+        }
+        _ => interval(record, polls.saturating_add(1), now),
     }
 }
 
 fn interval(record: &Record, polls: u32, now: Timestamp) -> Duration {
     if record.request.expire_after.is_some_and(|expire_after| now >= expire_after) {
-        return LATE_POLL;
+        return grace::POLL;
     }
     let (first, longest) = EARLY_POLL;
     // At about a quarter of the time that has passed, so that results are late by no more than that
     // at the most, and an action of five minutes costs the API some twenty questions.
     let grown = (0..polls.min(17)).fold(first, |span, _| span * 5 / 4);
-    let until_expiry = record
-        .request
-        .expire_after
-        .map_or(longest, |expire_after| crate::clock::elapsed(now, expire_after));
-    grown.min(longest).min(until_expiry.max(LATE_POLL))
+    let until_expiry =
+        record.request.expire_after.map_or(longest, |expire_after| elapsed(now, expire_after));
+    grown.min(longest).min(until_expiry.max(grace::POLL))
 }
 
-fn over(status: String, now: Timestamp) -> Move {
+fn over(status: Option<String>, now: Timestamp) -> Move {
     Move::changing(Edge::Collected, move |record| {
         record.collected = Some(now);
-        if status == INVALID {
+        if status.as_deref() == Some(INVALID) {
             record.error = Some(NO_AGENT.to_owned());
         }
-        record.status = Some(status.clone());
+        record.status.clone_from(&status);
     })
 }
 
@@ -117,6 +135,8 @@ mod tests {
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_795_000_000 + second).unwrap()
     }
+
+    const GIVEUP: Duration = Duration::from_secs(1000);
 
     fn inflight(early: bool, delay: Option<u64>) -> Record {
         let mut record = record("job.20261122T120000Z");
@@ -144,7 +164,10 @@ mod tests {
             (false, None, 10, 0, "wait 300"),
             (false, None, 300, 0, "Probe"),
             (false, None, 301, 302, "wait 302"),
-            (false, None, 315, 400, "Collected"),
+            (false, None, 315, 400, "wait 400"),
+            (false, None, 999, 400, "Probe"),
+            // Nothing was heard for as long as a fetch is tried.
+            (false, None, 1300, 1400, "Collected"),
             (false, Some(30), 300, 0, "wait 330"),
             (false, Some(30), 330, 0, "Collected"),
             (false, Some(0), 300, 0, "Collected"),
@@ -153,7 +176,7 @@ mod tests {
             (true, Some(30), 5, 5, "Probe"),
             (true, Some(30), 329, 400, "wait 330"),
         ] {
-            let step = decide(&inflight(early, delay), at(now), at(not_before));
+            let step = decide(&inflight(early, delay), at(now), at(not_before), GIVEUP);
             assert_eq!(shown(&step), expected, "{early} {delay:?} {now}");
         }
     }
@@ -170,10 +193,10 @@ mod tests {
     fn sendonly_is_over_at_once_and_what_was_never_accepted_is_misplaced() {
         let mut send_only = inflight(false, None);
         send_only.settings.send_only = true;
-        assert_eq!(shown(&decide(&send_only, at(0), at(0))), "SentOnly");
+        assert_eq!(shown(&decide(&send_only, at(0), at(0), GIVEUP)), "SentOnly");
         let mut never = inflight(false, None);
         never.action_id = None;
-        assert_eq!(shown(&decide(&never, at(0), at(0))), "Misplaced");
+        assert_eq!(shown(&decide(&never, at(0), at(0), GIVEUP)), "Misplaced");
     }
 
     #[test]
@@ -186,7 +209,46 @@ mod tests {
             600,
         ];
         assert_eq!(spans, expected);
-        assert_eq!(interval(&record, 9, at(299)), LATE_POLL);
-        assert_eq!(interval(&record, 9, at(300)), LATE_POLL);
+        assert_eq!(interval(&record, 9, at(299)), grace::POLL);
+        assert_eq!(interval(&record, 9, at(300)), grace::POLL);
+    }
+
+    #[test]
+    fn what_is_not_completed_is_asked_for_until_the_grace_period_ends() {
+        // Since when there have been answers, now, delay → the next question after so many ms, or over.
+        for (since, now, delay, expected) in [
+            (0, 300, None, "2000"),
+            (0, 314, None, "1000"),
+            (0, 315, None, "over inflight"),
+            (600, 600, None, "2000"),
+            (600, 614, None, "1000"),
+            (600, 615, None, "over inflight"),
+            (0, 315, Some(600), "2000"),
+        ] {
+            let record = inflight(true, delay);
+            let seen = Ok(Some(Seen { status: "inflight".to_owned() }));
+            let verdict = probed(&record, seen, 3, Some(at(since)), at(now));
+            let shown = match (verdict.moved, verdict.pause) {
+                (Some(moved), _) => {
+                    let mut record = record;
+                    moved.edit.unwrap()(&mut record);
+                    format!("over {}", record.status.unwrap())
+                }
+                (None, Pause::For(span)) => span.as_millis().to_string(),
+                (None, pause) => format!("{pause:?}"),
+            };
+            assert_eq!(shown, expected, "{since} {now} {delay:?}");
+        }
+    }
+
+    #[test]
+    fn a_platform_that_does_not_answer_is_asked_more_and_more_seldom() {
+        let record = inflight(false, None);
+        for (now, seconds) in [(300, 2), (308, 2), (340, 10), (9000, 60)] {
+            let refused = ApiError::FormTooLong { bytes: 0, limit: 0 };
+            let verdict = probed(&record, Err(refused), 9, None, at(now));
+            assert!(verdict.moved.is_none());
+            assert_eq!(verdict.pause, Pause::For(Duration::from_secs(seconds)), "{now}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::fetch::unanswered;
-use super::{Move, Pause, Verdict};
+use super::{Move, Past, Pause, Verdict};
 use crate::chain::{Chain, excerpt};
 use crate::clock::after;
 use crate::names::PluginName;
@@ -31,13 +31,13 @@ pub(crate) enum Plan {
     Start(Vec<PluginName>, Option<Timestamp>),
 }
 
-/// Says what is to be done with a run in `command/returned`. `not_before` tells before when a plugin
-/// is not tried, `None` while it runs.
+/// Says what is to be done with a run in `command/returned`. `past` returns the attempts that were
+/// made with a plugin, `None` while it runs.
 pub(crate) fn decide(
     record: &Record,
     now: Timestamp,
     giveup: Duration,
-    not_before: impl Fn(&PluginName) -> Option<Timestamp>,
+    past: impl Fn(&PluginName) -> Option<Past>,
 ) -> Plan {
     let Some(fetched) = record.fetched else {
         return Plan::Bury(
@@ -47,17 +47,19 @@ pub(crate) fn decide(
     if !is_owed(record) {
         return Plan::Move(finish_or_retry(record, now));
     }
-    let expired = now >= after(fetched, giveup);
+    let limit = after(fetched, giveup);
     let mut due = Vec::new();
     let mut next: Option<Timestamp> = None;
     for delivery in record.plugins.iter().filter(|d| d.state == DeliveryState::Owed) {
-        match not_before(&delivery.plugin) {
+        match past(&delivery.plugin) {
             None => {}
-            Some(_) if expired => {
+            Some(past) if past.is_hopeless(now, limit) => {
                 return Plan::Move(settled(record, &delivery.plugin, DeliveryState::GivenUp, None));
             }
-            Some(at) if at <= now => due.push(delivery.plugin.clone()),
-            Some(at) => next = Some(next.map_or(at, |other| other.min(at))),
+            Some(Past { not_before, .. }) if not_before <= now => due.push(delivery.plugin.clone()),
+            Some(Past { not_before: at, .. }) => {
+                next = Some(next.map_or(at, |other| other.min(at)));
+            }
         }
     }
     Plan::Start(due, next)
@@ -65,7 +67,7 @@ pub(crate) fn decide(
 
 /// Nothing is owed: there is no plugin, or a person put the run back, to have what was given up tried again.
 fn finish_or_retry(record: &Record, now: Timestamp) -> Move {
-    if record.plugins.iter().all(|delivery| delivery.state == DeliveryState::Delivered) {
+    if record.plugins.iter().all(|delivery| delivery.state != DeliveryState::GivenUp) {
         return Move::unchanged(Edge::Finished);
     }
     Move::changing(Edge::Delivered, move |record| {
@@ -105,6 +107,12 @@ pub(crate) fn failed(error: String) -> Verdict {
     Verdict::noted(noted, Pause::Run(None))
 }
 
+/// Returns the event that ends with `record`: the run is finished once nothing is owed. The engine asks when it
+/// writes, because outcomes of several plugins may be held, and each is decided upon while the others are owed.
+pub(crate) fn edge(record: &Record) -> Edge {
+    if is_owed(record) { Edge::Delivered } else { Edge::Finished }
+}
+
 /// The move that notes what became of a plugin: the last one finishes the run.
 fn settled(
     record: &Record,
@@ -124,12 +132,15 @@ fn settled(
         }
         match state {
             // Other plugins may have errors of their own, which stand until they are settled too.
-            DeliveryState::Delivered if edge == Edge::Finished => {
-                if record.plugins.iter().all(|d| d.state == DeliveryState::Delivered) {
-                    record.error = unanswered(record);
-                }
+            DeliveryState::Delivered
+                if record.plugins.iter().all(|d| d.state == DeliveryState::Delivered) =>
+            {
+                record.error = unanswered(record);
             }
-            DeliveryState::Delivered | DeliveryState::Owed | DeliveryState::GivenUp => {
+            DeliveryState::Delivered
+            | DeliveryState::Owed
+            | DeliveryState::GivenUp
+            | DeliveryState::Skipped => {
                 record.error = error.clone().or_else(|| record.error.take());
             }
         }
@@ -183,21 +194,28 @@ mod tests {
     fn each_plugin_is_tried_by_itself() {
         use DeliveryState::{Delivered, GivenUp, Owed};
         let giveup = Duration::from_secs(1000);
-        for (states, now, expected) in [
-            (&[][..], 1, "Finished []"),
-            (&[Delivered, Delivered], 1, "Finished [Delivered, Delivered]"),
-            (&[Owed, Owed], 1, r#"["a"] Some(7)"#),
-            (&[Owed, Owed], 7, r#"["a", "b"] None"#),
-            (&[Owed, Delivered], 1, r#"["a"] None"#),
-            (&[Owed, Owed], 1000, "Delivered [GivenUp, Owed]"),
-            (&[Owed, GivenUp], 1000, "Finished [GivenUp, GivenUp]"),
-            (&[Delivered, GivenUp], 1, "Delivered [Delivered, Owed]"),
+        // States, now, when `a` failed last → plan. The results were fetched at 0.
+        for (states, now, failed, expected) in [
+            (&[][..], 1, None, "Finished []"),
+            (&[Delivered, Delivered], 1, None, "Finished [Delivered, Delivered]"),
+            (&[Owed, Owed], 1, None, r#"["a"] Some(7)"#),
+            (&[Owed, Owed], 7, None, r#"["a", "b"] None"#),
+            (&[Owed, Delivered], 1, None, r#"["a"] None"#),
+            (&[Owed, Owed], 1000, None, r#"["a", "b"] None"#),
+            (&[Owed, Owed], 1000, Some(999), r#"["a", "b"] None"#),
+            (&[Owed, Owed], 1000, Some(1000), "Delivered [GivenUp, Owed]"),
+            (&[Owed, GivenUp], 1001, Some(1000), "Finished [GivenUp, GivenUp]"),
+            // The clock was set back since.
+            (&[Owed, Delivered], 999, Some(1000), r#"["a"] None"#),
+            (&[Delivered, GivenUp], 1, None, "Delivered [Delivered, Owed]"),
         ] {
             let record = returned(states);
             let plan = decide(&record, at(now), giveup, |plugin| {
-                Some(if plugin.as_str() == "a" { at(0) } else { at(7) })
+                let of_a = Past { not_before: at(0), failed: failed.map(at) };
+                let of_b = Past { not_before: at(7), failed: None };
+                Some(if plugin.as_str() == "a" { of_a } else { of_b })
             });
-            assert_eq!(shown(plan, record), expected, "{states:?} {now}");
+            assert_eq!(shown(plan, record), expected, "{states:?} {now} {failed:?}");
         }
     }
 

@@ -3,6 +3,8 @@
 //! A fetch that stops half way keeps the pages that it has. A document that has
 //! its final name is complete, so that a fetch which finds it is over.
 
+mod verdict;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use jiff::tz::Offset;
 
 use super::document::{DocumentError, Part, part_path};
 use super::pages::{self, End, Reader};
-use super::{Move, Pause, Step, Verdict, Work};
+use super::{Move, Past, Step, Work, grace};
 use crate::action::{Summary, document};
 use crate::api::{Api, ApiError};
 use crate::clock::{Clock, after};
@@ -19,26 +21,19 @@ use crate::disk::{Disk, DiskError};
 use crate::names::ActionId;
 use crate::spool::{DeliveryState, Edge, Record};
 use crate::wake::Stop;
+pub(crate) use verdict::fetched;
+use verdict::pause_of;
+pub(super) use verdict::unanswered;
 
-/// How long is waited before commands that are missing are asked for again, the first time and the
-/// second; after that the document is finished without them.
-const AGAIN: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
 /// The platform's word for an action that no agent was sent.
 pub(super) const INVALID: &str = "invalid";
 /// What that means to who wrote the action.
 pub(super) const NO_AGENT: &str = "no agent matched the target";
-/// How much of the platform's word is shown, in bytes.
-const STATUS_BYTES_MAX: usize = 40;
 /// How many documents of one action there may be, after fetching anew.
 const DOCUMENTS_MAX: u32 = 1000;
 
 /// Says what is to be done with a run in `command/inflight`.
-pub(crate) fn decide(
-    record: &Record,
-    now: Timestamp,
-    not_before: Timestamp,
-    giveup: Duration,
-) -> Step {
+pub(crate) fn decide(record: &Record, now: Timestamp, past: Past, giveup: Duration) -> Step {
     let (Some(_), Some(_), Some(_)) = (&record.action_id, &record.document, record.collected)
     else {
         return Step::Bury(
@@ -53,32 +48,44 @@ pub(crate) fn decide(
             record.collected = Some(now);
         }));
     }
-    if record.collected.is_some_and(|begun| now >= after(begun, giveup)) {
+    if record.collected.is_some_and(|begun| past.is_hopeless(now, after(begun, giveup))) {
         let cause = record.error.clone().unwrap_or_else(|| "the API did not answer".to_owned());
         let reason = format!("the results could not be fetched: {cause}");
         return Step::Move(Move::refused(Edge::FetchGivenUp, reason));
     }
-    if now < not_before { Step::Wait(Some(not_before)) } else { Step::Work(Work::Fetch) }
+    match past.not_before {
+        later if now < later => Step::Wait(Some(later)),
+        _ => Step::Work(Work::Fetch),
+    }
 }
 
-/// Says what is to be done with a run in `command/ready`, whose results will go to `document`: its
-/// fetch begins. One that was fetched before is fetched anew, and owed to every plugin again.
-pub(crate) fn begin(record: &Record, now: Timestamp, document: String) -> Step {
+/// Says what is to be done with a run in `command/ready`, whose results will go to the document that
+/// `place` returns: its fetch begins. One that was fetched before is fetched anew, and owed to every
+/// plugin again.
+///
+/// # Errors
+/// There is no place for the document.
+pub(crate) fn begin(
+    record: &Record,
+    now: Timestamp,
+    place: impl FnOnce() -> Result<String, FetchError>,
+) -> Result<Step, FetchError> {
     if record.action_id.is_none() {
-        return Step::Bury("it was never accepted: there are no results to fetch".to_owned());
+        return Ok(Step::Bury("it was never accepted: there are no results to fetch".to_owned()));
     }
-    let again = record.document.is_some();
-    Step::Move(Move::changing(Edge::Begun, move |record| {
+    let (document, again) = (place()?, record.document.is_some());
+    Ok(Step::Move(Move::changing(Edge::Begun, move |record| {
         record.document = Some(document.clone());
         record.fetched = None;
         record.summary = None;
         record.reason = None;
         record.error = record.error.take().filter(|_| !again);
+        record.status = record.status.take().filter(|_| !again);
         record.collected = record.collected.filter(|_| !again).or(Some(now));
         for delivery in &mut record.plugins {
             delivery.state = DeliveryState::Owed;
         }
-    }))
+    })))
 }
 
 /// Returns where the document of a run will go, relative to the runner's directory: below its job,
@@ -128,6 +135,17 @@ pub(crate) struct Fetcher<'a> {
     pub(crate) stop: &'a Stop,
 }
 
+/// What the attempts to fetch the results of a run have shown so far.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reads {
+    /// How often commands were missing.
+    pub(crate) asked: u32,
+    /// How many commands are asked for at once.
+    pub(crate) page_size: u32,
+    /// When the results were complete but for commands that may still change.
+    pub(crate) not_final: Option<Timestamp>,
+}
+
 /// An attempt to fetch the results of a run.
 #[derive(Debug)]
 pub(crate) struct Attempt {
@@ -168,6 +186,14 @@ pub(crate) enum FetchError {
         /// How many there should be.
         sent: u64,
     },
+    /// The results are complete, but commands may still change, and the grace period has not ended.
+    #[error("{commands} commands may still change")]
+    NotFinal {
+        /// How many there are.
+        commands: u64,
+        /// When the results were complete for the first time.
+        since: Timestamp,
+    },
     /// There are too many documents of one action.
     #[error("there are {DOCUMENTS_MAX} documents of action {0}: remove some")]
     Crowded(ActionId),
@@ -183,20 +209,14 @@ impl From<DiskError> for FetchError {
 }
 
 impl Fetcher<'_> {
-    /// Fetches the results of a run into its document, `page_size` commands at once; `asked` tells
-    /// how often some were missing. What was fetched stays on disk; the next attempt goes on from there.
-    pub(crate) fn fetch(&self, record: &Record, asked: u32, page_size: u32) -> Attempt {
-        let mut attempt = Attempt { fetched: Err(FetchError::NoAction), page_size };
-        attempt.fetched = self.complete(record, asked, &mut attempt.page_size);
-        attempt
+    /// Fetches the results of a run into its document. What was fetched stays on disk; the next attempt
+    /// goes on from there.
+    pub(crate) fn fetch(&self, record: &Record, mut reads: Reads) -> Attempt {
+        let fetched = self.complete(record, &mut reads);
+        Attempt { fetched, page_size: reads.page_size }
     }
 
-    fn complete(
-        &self,
-        record: &Record,
-        asked: u32,
-        page_size: &mut u32,
-    ) -> Result<Fetched, FetchError> {
+    fn complete(&self, record: &Record, reads: &mut Reads) -> Result<Fetched, FetchError> {
         let (Some(posted), Some(id), Some(document)) =
             (&record.action, record.action_id, &record.document)
         else {
@@ -205,7 +225,12 @@ impl Fetcher<'_> {
         let target = self.target(record, Path::new(document))?;
         let (path, head) = (self.directory.join(&target), document::head(posted.get()));
         let summary = match self.disk.find(&path)? {
-            None => self.collect(record, id, asked, &head, &path, page_size)?,
+            None => {
+                if let Some(since) = reads.not_final {
+                    self.await_final(record, id, &path, since)?;
+                }
+                self.collect(record, id, &head, &path, reads)?
+            }
             Some(_) => self.completed(&path, &head)?,
         };
         self.link(&target)?;
@@ -256,10 +281,9 @@ impl Fetcher<'_> {
         &self,
         record: &Record,
         id: ActionId,
-        asked: u32,
         head: &str,
         document: &Path,
-        page_size: &mut u32,
+        reads: &mut Reads,
     ) -> Result<Summary, FetchError> {
         if let Some(folder) = document.parent() {
             self.disk.make_folders(folder)?;
@@ -268,7 +292,7 @@ impl Fetcher<'_> {
         pages::sweep(self.disk, part.path())?;
         // Commands of one instant have no order: one can slip from page to page between two
         // requests. Where some are missing all are read again.
-        let from = if asked == 0 { part.len() } else { 0 };
+        let from = if reads.asked == 0 { part.len() } else { 0 };
         let reader = Reader {
             api: self.api,
             disk: self.disk,
@@ -278,18 +302,44 @@ impl Fetcher<'_> {
             action_name: &record.request.action_name,
             pages: self.pages,
         };
-        let End { part, sent, page_size: size, failure } = reader.read(part, from, *page_size);
-        *page_size = size;
+        let End { part, sent, page_size, failure } = reader.read(part, from, reads.page_size);
+        reads.page_size = page_size;
         if let Some(failure) = failure {
             return Err(failure);
         }
         let found = part.len();
-        if found < sent && pause_of(asked).is_some() {
+        if found < sent && pause_of(reads.asked).is_some() {
             return Err(FetchError::Missing { found, sent });
         }
-        let summary = part.summary(sent);
+        let (summary, now) = (part.summary(sent), self.clock.now());
+        if reads.not_final.is_none() && grace::applies(record, &summary, now) {
+            return Err(FetchError::NotFinal { commands: summary.not_final, since: now });
+        }
         part.finish(self.disk, document, &document::tail(record.name.as_str(), &record.plugin))?;
         Ok(summary)
+    }
+
+    /// Drops what was read before if the action is completed or the grace period has ended: it is then
+    /// read once more, and final.
+    ///
+    /// # Errors
+    /// `NotFinal` if the period lasts; the platform or the disk does not answer.
+    fn await_final(
+        &self,
+        record: &Record,
+        id: ActionId,
+        document: &Path,
+        since: Timestamp,
+    ) -> Result<(), FetchError> {
+        let is_completed = grace::probe(self.api, id)?.is_some_and(|seen| seen.is_completed());
+        if !is_completed && self.clock.now() < grace::end(record, since) {
+            return Err(FetchError::NotFinal { commands: 0, since });
+        }
+        let part = part_path(document);
+        if self.disk.find(&part)?.is_some() {
+            self.disk.unlink(&part)?;
+        }
+        Ok(())
     }
 
     /// Makes `results/ACTIONID.json`, the index of all documents by action id.
@@ -303,59 +353,4 @@ impl Fetcher<'_> {
         };
         Ok(self.disk.link(&target, &index.join(name))?)
     }
-}
-
-/// Returns how long to wait before commands that are missing are asked for again; `None`: they are not.
-fn pause_of(asked: u32) -> Option<Duration> {
-    AGAIN.get(usize::try_from(asked).ok()?).copied()
-}
-
-/// Says what follows from a fetch; `asked` tells how often some commands were missing before.
-pub(crate) fn fetched(fetched: Result<Fetched, FetchError>, asked: u32, now: Timestamp) -> Verdict {
-    match fetched {
-        Ok(Fetched { document, summary, status }) => {
-            Verdict::moved(Move::changing(Edge::Fetched, move |record| {
-                record.document = Some(document.clone());
-                record.summary = Some(summary);
-                record.fetched = Some(now);
-                record.status = status.clone().or_else(|| record.status.take());
-                record.error = unanswered(record);
-            }))
-        }
-        Err(error @ FetchError::Document(DocumentError::Stranger { .. })) => {
-            // It would be the same the next time; what was fetched stays where it is.
-            Verdict::buried(format!(
-                "{}; to fetch anew, move it to command/ready under its own name",
-                crate::chain::Chain(&error)
-            ))
-        }
-        Err(FetchError::Stopped) => Verdict::paused(Pause::None),
-        Err(error) => {
-            let pause = match &error {
-                FetchError::Api(cause) => Pause::after(cause),
-                FetchError::Missing { .. } => Pause::For(pause_of(asked).unwrap_or_default()),
-                FetchError::NoAction
-                | FetchError::Document(_)
-                | FetchError::Crowded(_)
-                | FetchError::Stopped => Pause::Run(None),
-            };
-            let text = crate::chain::Chain(&error).to_string();
-            let noted =
-                Move::changing(Edge::FetchNoted, move |record| record.error = Some(text.clone()));
-            Verdict::noted(noted, pause)
-        }
-    }
-}
-
-/// Says why there is no result at all, if a fetched run has none.
-pub(super) fn unanswered(record: &Record) -> Option<String> {
-    record.summary.filter(|summary| summary.sent == 0)?;
-    Some(match record.status.as_deref() {
-        Some(INVALID) => NO_AGENT.to_owned(),
-        Some(status) => format!(
-            "no agent was sent the action: the platform has it as `{}`",
-            crate::chain::excerpt(status, STATUS_BYTES_MAX)
-        ),
-        None => "no agent was sent the action".to_owned(),
-    })
 }

@@ -16,6 +16,7 @@ pub(crate) mod collect;
 pub(crate) mod deliver;
 pub(crate) mod document;
 pub(crate) mod fetch;
+pub(crate) mod grace;
 pub(crate) mod launch;
 mod pages;
 pub(crate) mod prune;
@@ -105,6 +106,26 @@ impl Move {
     /// Adds what follows at once.
     pub(crate) fn then(self, work: Work) -> Move {
         Move { then: Some(work), ..self }
+    }
+}
+
+/// The attempts made with a run, or with one of its plugins, since the runner started.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Past {
+    /// Earliest time for the next attempt.
+    pub(crate) not_before: Timestamp,
+    /// When the last attempt that failed ended. `None`: none has failed.
+    pub(crate) failed: Option<Timestamp>,
+}
+
+impl Past {
+    /// No attempt was made.
+    pub(crate) const NONE: Past = Past { not_before: Timestamp::MIN, failed: None };
+
+    /// Returns whether the work is given up: its time limit has passed, and an attempt after the limit
+    /// has failed. A machine that was off or suspended meanwhile therefore makes another attempt.
+    pub(crate) fn is_hopeless(self, now: Timestamp, limit: Timestamp) -> bool {
+        now >= limit && self.failed.is_some_and(|failed| failed >= limit)
     }
 }
 

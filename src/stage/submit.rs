@@ -16,7 +16,7 @@ use super::{Move, Pause, Step, Verdict, Work};
 use crate::api::{ApiError, Found, Next, Posted};
 use crate::clock::{after, before};
 use crate::names::{ActionId, RunId};
-use crate::spool::{Edge, Fate, Record};
+use crate::spool::{DeliveryState, Edge, Fate, Record};
 
 /// How far back an action is valid, for agents whose clocks are behind.
 pub(crate) const VALID_SINCE: Duration = Duration::from_secs(60);
@@ -73,7 +73,7 @@ pub(crate) fn decide(record: &Record, around: &Around) -> Step {
         // Put back by hand: it was accepted once and is never posted again.
         return Step::Move(Move::changing(Edge::Accepted, |record| record.reason = None));
     }
-    if record.reason.is_some() || around.put_back {
+    if record.reason.is_some() || record.superseded.is_some() || around.put_back {
         let now = around.now;
         return Step::Move(Move::changing(Edge::Renewed, move |record| renew(record, now)));
     }
@@ -88,8 +88,9 @@ pub(crate) fn decide(record: &Record, around: &Around) -> Step {
 
 fn decide_to_send(record: &Record, around: &Around) -> Step {
     let deadline = record.settings.deadline;
-    if let (Some(newer), Fate::Unsent) = (&around.newer, record.request.fate) {
-        return Step::Move(Move::refused(Edge::Refused, format!("superseded by {newer}")));
+    if let Some(newer) = &around.newer {
+        // Before its deadline is looked at: by default that is the very slot of the newer run.
+        return Step::Move(superseded(newer.clone(), around.now));
     }
     if around.now >= deadline {
         let cause = match (&record.error, around.job) {
@@ -129,6 +130,16 @@ fn is_fresh(record: &Record, now: Timestamp) -> bool {
     request.fate == Fate::Refused && now < before(until, half)
 }
 
+/// Ends a run that the platform does not have, because a newer run of its job waits to be sent.
+fn superseded(newer: RunId, now: Timestamp) -> Move {
+    Move::changing(Edge::Superseded, move |record| {
+        record.superseded = Some(newer.clone());
+        // Nothing is fetched, so nothing is left to collect.
+        record.collected = Some(now);
+        record.skip_deliveries();
+    })
+}
+
 /// Begins anew with a run that a person put back.
 fn renew(record: &mut Record, now: Timestamp) {
     let span = crate::clock::elapsed(record.entered, record.settings.deadline);
@@ -136,6 +147,15 @@ fn renew(record: &mut Record, now: Timestamp) {
     record.entered = now;
     record.reason = None;
     record.error = None;
+    if record.superseded.take().is_some() {
+        record.collected = None;
+        for delivery in &mut record.plugins {
+            delivery.state = DeliveryState::Owed;
+        }
+        if record.settings.send_only {
+            record.skip_deliveries();
+        }
+    }
 }
 
 /// Cuts a time to whole seconds: searches by time are then exact.

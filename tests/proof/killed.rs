@@ -52,6 +52,7 @@ impl Ledger {
             let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
             match folders[..] {
                 ["action/done", "command/done"] => self.take_over(rig, &run),
+                ["action/done"] => self.take_superseded(rig, &run),
                 ["action/invalid"] => self.take_invalid(rig, &run),
                 _ => {}
             }
@@ -74,13 +75,16 @@ impl Ledger {
         }
     }
 
+    fn take_superseded(&mut self, rig: &Rig, run: &str) {
+        if read(rig, "action/done", run)["superseded"].is_string() {
+            self.superseded.insert(run.to_owned());
+            fs::remove_file(rig.entry("action/done", run)).unwrap();
+        }
+    }
+
     fn take_invalid(&mut self, rig: &Rig, run: &str) {
         let record = read(rig, "action/invalid", run);
-        if record["reason"].as_str().is_some_and(|reason| reason.starts_with("superseded")) {
-            self.superseded.insert(run.to_owned());
-        } else {
-            self.tally.lost.push(format!("{run} is invalid: {record}"));
-        }
+        self.tally.lost.push(format!("{run} is invalid: {record}"));
         fs::remove_file(rig.entry("action/invalid", run)).unwrap();
     }
 

@@ -184,11 +184,14 @@ impl Documents<'_> {
 
 /// Says why a run has no results yet.
 fn unfinished(folder: Folder, record: &Record) -> Option<String> {
-    if record.settings.send_only {
-        return Some("they are left to others (sendonly)".to_owned());
-    }
     if record.fetched.is_some() && record.document.is_some() {
         return None;
+    }
+    if let Some(newer) = &record.superseded {
+        return Some(format!("it was not sent: it was superseded by {newer}"));
+    }
+    if !record.has_results() {
+        return Some("they are left to others (sendonly)".to_owned());
     }
     Some(match record.reason.as_ref().or(record.error.as_ref()) {
         Some(text) => format!("it is in {folder}: {text}"),

@@ -15,7 +15,7 @@ use crate::spool::{DeliveryState, Folder, View};
 /// How many finished runs are looked at, the newest first.
 pub(super) const RECORDS_MAX: usize = 2000;
 /// How much is read of them, in bytes: the record of a run holds its action, which may be large.
-const READ_BYTES_MAX: u64 = 64 * 1024 * 1024;
+pub(super) const READ_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// How many are named to a person.
 const NAMED_MAX: usize = 3;
 

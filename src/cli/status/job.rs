@@ -26,6 +26,8 @@ pub(super) struct JobReport {
     pub(super) next: Option<String>,
     /// Its last run.
     pub(super) last: Option<Last>,
+    /// How many of its runs were superseded by newer ones.
+    pub(super) superseded: usize,
 }
 
 /// The last run of a job.
@@ -49,6 +51,8 @@ pub(super) struct Last {
     pub(super) document: Option<String>,
     /// What went wrong last.
     pub(super) error: Option<String>,
+    /// The newer run that took its place.
+    pub(super) superseded: Option<RunId>,
 }
 
 impl JobReport {
@@ -76,6 +80,7 @@ impl JobReport {
             paused: job.config.paused,
             next,
             last,
+            superseded: 0,
         })
     }
 
@@ -120,14 +125,19 @@ impl Last {
         Last {
             slot: in_zone(record.slot, &job.zone),
             outcome: word(folder, &record),
+            // What became of the deliveries is in the command record: without it nothing is known.
+            plugins: match folder {
+                Folder::ActionDone if record.has_results() => Vec::new(),
+                _ => record.deliveries(),
+            },
             // The file came there by the last thing that was done with the run.
             took_s: is_over.then(|| elapsed(record.entered, ended).as_secs()),
             run: record.id,
             folder,
             summary: record.summary,
-            plugins: record.plugins,
             document: record.document,
             error: record.reason.or(record.error),
+            superseded: record.superseded,
         }
     }
 }
@@ -138,7 +148,8 @@ fn word(folder: Folder, record: &Record) -> &'static str {
         Folder::New => "waits to be sent",
         Folder::Invalid => "dead letter",
         Folder::ActionInflight => "runs on the fleet",
-        Folder::ActionDone if record.settings.send_only => "sent",
+        Folder::ActionDone if record.superseded.is_some() => "superseded",
+        Folder::ActionDone if !record.has_results() => "sent",
         Folder::ActionDone => "its action is over",
         Folder::Ready | Folder::CommandInflight => "results are being fetched",
         Folder::Returned => "results are there, plugins are owed",

@@ -2,7 +2,7 @@
 //!
 //! Read without the lock, with or without a runner. Of the folders of what is over
 //! only the names are read, however many there are; of each job the record of the
-//! last run, and of what is finished the newest, to find what was given up. When
+//! last run, and of what is finished the newest, to find what was given up or superseded. When
 //! something is tried again only a runner that works can tell.
 
 mod attempts;
@@ -11,6 +11,7 @@ mod given_up;
 mod job;
 mod page;
 mod report;
+mod superseded;
 #[cfg(test)]
 mod tests;
 mod waiting;

@@ -3,6 +3,7 @@
 use super::attempts::tried;
 use super::job::{JobReport, Last};
 use super::report::Report;
+use super::superseded;
 use crate::chain::excerpt;
 use crate::cli::layout::{span, wrapped};
 use crate::cli::outcome;
@@ -41,6 +42,9 @@ pub(super) fn lines(report: &Report) -> Vec<(Style, String)> {
             _ => String::new(),
         };
         page.add([format!("  {:<16} {:>6}{oldest}", folder.folder.path(), folder.entries)]);
+    }
+    if let Some(text) = superseded::told(report.superseded) {
+        page.add(wrapped(&text, "  ", "    "));
     }
     page.not_over(report);
     page.0
@@ -116,6 +120,9 @@ fn job_lines(job: &JobReport) -> Vec<String> {
         vec![format!("  {}  ({}){paused}", job.name, job.schedule), format!("      {next}")];
     if let Some(last) = &job.last {
         lines.extend(last_lines(last));
+    }
+    if job.superseded > 0 {
+        lines.push(format!("      superseded, so not sent: {}", job.superseded));
     }
     lines
 }

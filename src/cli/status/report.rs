@@ -11,7 +11,7 @@ use super::entries::Entries;
 use super::given_up::{self, GivenUp};
 use super::job::JobReport;
 use super::waiting::{self, Waiting};
-use super::{Failure, Hand, Installation};
+use super::{Failure, Hand, Installation, superseded};
 use crate::cli::installation::machine_zone;
 use crate::clock::after;
 use crate::daemon::has_room;
@@ -61,6 +61,8 @@ pub(super) struct Report {
     pub(super) more: usize,
     /// The finished runs of which something was given up, the newest first.
     pub(super) given_up: Vec<GivenUp>,
+    /// How many runs were superseded by a newer one of their job, as far as they are still there.
+    pub(super) superseded: usize,
     /// When all this was so.
     #[serde(skip)]
     pub(super) now: Timestamp,
@@ -123,10 +125,12 @@ impl Report {
         }
         let entries = Entries::read(&hand.view())?;
         let last = entries.last_runs();
+        let superseded = superseded::read(&entries, &hand.view())?;
         let mut reports = Vec::new();
         for job in jobs.iter() {
             let last = last.get(job.name.as_str()).copied();
-            let report = JobReport::read(job, last, &hand.view(), now)?;
+            let mut report = JobReport::read(job, last, &hand.view(), now)?;
+            report.superseded = superseded.get(&job.name).copied().unwrap_or_default();
             attention.extend(report.attention());
             reports.push(report);
         }
@@ -142,7 +146,7 @@ impl Report {
         }
         let paused: BTreeMap<&str, bool> =
             jobs.iter().map(|job| (job.name.as_str(), job.config.paused)).collect();
-        let (waiting, more) = waiting::read(&entries, hand, &paused, &attempts)?;
+        let (waiting, more) = waiting::read(&entries, hand, &paused, &attempts, now)?;
         Ok(Report {
             process: None,
             since: None,
@@ -158,6 +162,7 @@ impl Report {
             waiting,
             more,
             given_up,
+            superseded: superseded.values().sum(),
             now,
         })
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::attempts::{Attempts, Need, RunAttempts};
@@ -33,6 +34,7 @@ pub(super) fn read(
     hand: &Hand<'_>,
     paused: &BTreeMap<&str, bool>,
     attempts: &Attempts,
+    now: Timestamp,
 ) -> Result<(Vec<Waiting>, usize), Failure> {
     let (view, mut waiting, mut more) = (hand.view(), Vec::new(), 0);
     for Listing { folder, runs, others } in &entries.0 {
@@ -45,7 +47,7 @@ pub(super) fn read(
             let run = view.take(folder, id)?;
             // One that is none has moved on, or is no record.
             let record = run.as_ref().map(Run::record);
-            let why = record.and_then(|record| why(folder, record, paused));
+            let why = record.and_then(|record| why(folder, record, paused, now));
             let why = why.or_else(|| hand.reason(id)).unwrap_or_default();
             let need = record.map_or(Need::Nothing, |record| need(folder, record, paused));
             let attempts = attempts.of_run(folder, id, need);
@@ -61,7 +63,12 @@ pub(super) fn read(
 }
 
 /// Returns why a run is where it is.
-fn why(folder: Folder, record: &Record, paused: &BTreeMap<&str, bool>) -> Option<String> {
+fn why(
+    folder: Folder,
+    record: &Record,
+    paused: &BTreeMap<&str, bool>,
+    now: Timestamp,
+) -> Option<String> {
     let trouble = record.reason.as_ref().or(record.error.as_ref());
     if folder == Folder::Invalid {
         return trouble.cloned();
@@ -69,7 +76,13 @@ fn why(folder: Folder, record: &Record, paused: &BTreeMap<&str, bool>) -> Option
     let waits = match folder {
         Folder::New => unsent(record, paused),
         Folder::ActionInflight => match record.request.expire_after {
-            Some(until) => format!("runs on the fleet until {until}"),
+            Some(until) if now < until => format!("runs on the fleet until {until}"),
+            Some(_) if record.settings.delay_results.is_some() => {
+                "its action has expired: its results are fetched after delayresults".to_owned()
+            }
+            Some(_) => {
+                "its action has expired: the platform is asked whether it is completed".to_owned()
+            }
             None => "runs on the fleet".to_owned(),
         },
         Folder::Ready | Folder::CommandInflight => "its results are being fetched".to_owned(),
@@ -132,7 +145,8 @@ mod tests {
     fn a_run_tells_what_it_waits_for_and_what_went_wrong() {
         let mut run = record("job.20261122T120000Z");
         let told = |run: &Record, folder, paused: &[(&str, bool)]| {
-            why(folder, run, &paused.iter().copied().collect()).unwrap_or_default()
+            let now = "2026-11-22T12:30:00Z".parse().unwrap();
+            why(folder, run, &paused.iter().copied().collect(), now).unwrap_or_default()
         };
         let ready = [("job", false)];
         assert_eq!(told(&run, Folder::New, &ready), "to be sent before 2026-11-22T13:00:00Z");
@@ -147,5 +161,16 @@ mod tests {
         let owed = "its results are owed to mail; last: connection refused";
         assert_eq!(told(&run, Folder::Returned, &ready), owed);
         assert_eq!(told(&run, Folder::Invalid, &ready), "connection refused");
+        run.error = None;
+        for (expires, delay, wanted) in [
+            ("2026-11-22T12:30:01Z", None, "runs on the fleet until 2026-11-22T12:30:01Z"),
+            ("2026-11-22T12:30:00Z", None, "its action has expired: the platform is asked"),
+            ("2026-11-22T12:30:00Z", Some(60), "its action has expired: its results are fetched"),
+        ] {
+            run.request.expire_after = Some(expires.parse().unwrap());
+            run.settings.delay_results = delay.map(std::time::Duration::from_secs);
+            let told = told(&run, Folder::ActionInflight, &ready);
+            assert!(told.starts_with(wanted), "{told}");
+        }
     }
 }

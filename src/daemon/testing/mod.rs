@@ -22,6 +22,7 @@ use crate::config::duration::Keep;
 use crate::config::runner::RetentionSettings;
 use crate::disk::{Disk, Fs, RealFs, guard};
 use crate::job::scan::Jobs;
+use crate::metrics::Metrics;
 use crate::names::RunId;
 use crate::plugin::{Deliver, Plugins};
 use crate::spool::{Family, Folder, Record, Spool, SpoolError};
@@ -31,7 +32,7 @@ use crate::wake::Stop;
 
 mod platform;
 
-pub(crate) use platform::{Mood, Platform};
+pub(crate) use platform::{Mood, Outage, Platform};
 
 /// How long a test waits for a worker.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -181,6 +182,23 @@ impl Rig {
     /// Returns the engine that was started.
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine.as_ref().unwrap().0
+    }
+
+    /// Lets the engine count its work from now on, with what the spool tells of the past.
+    pub(crate) fn measure(&mut self) {
+        use crate::clock::Clock;
+        let metrics = Metrics::new(self.path("metrics"), self.clock.now());
+        let engine = &mut self.engine.as_mut().unwrap().0;
+        engine.metrics = Some(metrics);
+        engine.measure_past();
+    }
+
+    /// Returns the metrics as the engine writes them.
+    pub(crate) fn metrics(&mut self) -> String {
+        use crate::clock::Clock;
+        let now = self.clock.now();
+        self.engine.as_mut().unwrap().0.write_metrics(now);
+        std::fs::read_to_string(self.path("metrics")).unwrap()
     }
 
     /// Drops the engine as a crash would.

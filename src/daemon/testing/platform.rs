@@ -55,6 +55,17 @@ struct State {
     mute: bool,
     blind: bool,
     stop: Option<Stop>,
+    held: u64,
+    outage: Option<Outage>,
+}
+
+/// What does not serve, for reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outage {
+    /// The API: no question is answered.
+    Api,
+    /// Its database: every action is unknown, and a search fails.
+    Database,
 }
 
 impl Platform {
@@ -86,6 +97,16 @@ impl Platform {
         self.state.lock().unwrap().stop = Some(stop.clone());
     }
 
+    /// Sets how many agents have not answered yet: their commands are still `sent`.
+    pub(crate) fn hold(&self, agents: u64) {
+        self.state.lock().unwrap().held = agents;
+    }
+
+    /// Sets what does not serve.
+    pub(crate) fn fail(&self, outage: Option<Outage>) {
+        self.state.lock().unwrap().outage = outage;
+    }
+
     /// Makes it find no action by its signatures.
     pub(crate) fn blind(&self) {
         self.state.lock().unwrap().blind = true;
@@ -94,6 +115,11 @@ impl Platform {
     /// Says what happens to the next POSTs; after them all are accepted.
     pub(crate) fn expect(&self, moods: &[Mood]) {
         self.state.lock().unwrap().moods.extend(moods);
+    }
+
+    /// Takes all POSTs from now on, whatever was to happen to them.
+    pub(crate) fn recover(&self) {
+        self.state.lock().unwrap().moods.clear();
     }
 
     /// Sets how many agents answer each action, and whether they have.
@@ -221,7 +247,11 @@ impl Api for Platform {
             return Err(broken());
         }
         let state = self.state.lock().unwrap();
-        let is_there = state.actions.iter().any(|(other, ..)| *other == id);
+        if state.outage == Some(Outage::Api) {
+            return Err(broken());
+        }
+        let is_there =
+            state.outage.is_none() && state.actions.iter().any(|(other, ..)| *other == id);
         Ok(is_there.then(|| Seen { status: state.status.clone() }))
     }
 
@@ -232,10 +262,13 @@ impl Api for Platform {
         limit: u32,
         sink: &mut dyn FnMut(&RawValue) -> std::io::Result<()>,
     ) -> Result<Page, ApiError> {
-        if !self.fuse.exchange() || self.state.lock().unwrap().mute {
+        if !self.fuse.exchange() {
             return Err(broken());
         }
         let mut state = self.state.lock().unwrap();
+        if state.mute || state.outage.is_some() {
+            return Err(broken());
+        }
         state.offsets.push(offset);
         let hidden = if state.hidden.is_empty() { None } else { Some(state.hidden.remove(0)) };
         let Some((_, text, _)) = state.actions.iter().find(|(other, ..)| *other == id) else {
@@ -247,9 +280,16 @@ impl Api for Platform {
         }
         let last = state.agents.min(offset + u64::from(limit));
         for agent in (offset..last).filter(|agent| Some(*agent) != hidden) {
+            let (status, results) = if agent < state.held {
+                ("sent", json!([]))
+            } else {
+                (
+                    "success",
+                    json!([{"foundanything": true, "success": true, "elements": {}, "errors": null}]),
+                )
+            };
             let command = json!({"id": 7000 + agent, "action": {"name": name, "counters": {"sent": state.agents}},
-                "agent": {"name": format!("agent{agent}")}, "status": "success",
-                "results": [{"foundanything": true, "success": true, "elements": {}, "errors": null}]});
+                "agent": {"name": format!("agent{agent}")}, "status": status, "results": results});
             sink(&RawValue::from_string(command.to_string()).unwrap()).map_err(|_| broken())?;
         }
         let items = last.saturating_sub(offset);

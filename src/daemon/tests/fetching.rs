@@ -10,13 +10,14 @@ const DOCUMENT: &str = "runners/job/results/20261122/1000.json";
 fn an_action_that_no_agent_was_sent_ends_in_an_empty_document_and_says_why() {
     for (status, seconds, error) in [
         // Called invalid it is over at once, else after some patience.
-        ("invalid", 20, "no agent matched the target"),
-        ("pending", 35, "no agent was sent the action: the platform has it as `pending`"),
+        ("invalid", 0, "no agent matched the target"),
+        ("pending", 15, "no agent was sent the action: the platform has it as `pending`"),
     ] {
         let mut rig = rig("plugin = p");
         rig.plugin("p", "cat > received");
         rig.platform.call(status);
         rig.at("2026-11-22T12:01:00Z");
+        rig.at("2026-11-22T12:01:20Z");
         rig.pass(seconds);
         let record = rig.record(Folder::CommandDone, ID);
         assert_eq!(record.error.as_deref(), Some(error));

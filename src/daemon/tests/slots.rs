@@ -84,6 +84,7 @@ fn an_overlapping_slot_is_left_out_if_the_job_says_so() {
         rig.at("2026-11-22T14:00:00Z");
         assert_eq!(rig.platform.posts(), expected, "{overlap}");
         // The first action is over by then, in either case.
+        rig.at("2026-11-22T14:30:00Z");
         rig.at("2026-11-22T14:31:00Z");
         rig.at("2026-11-22T15:00:00Z");
         assert_eq!(rig.platform.posts(), expected + 1, "{overlap}");

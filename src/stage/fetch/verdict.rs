@@ -1,0 +1,73 @@
+//! What follows from an attempt to fetch results.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{FetchError, Fetched, INVALID, NO_AGENT};
+use crate::spool::{Edge, Record};
+use crate::stage::document::DocumentError;
+use crate::stage::{Move, Pause, Verdict, grace};
+
+/// How long is waited before commands that are missing are asked for again, the first time and the
+/// second; after that the document is finished without them.
+const AGAIN: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
+/// How much of the platform's word is shown, in bytes.
+const STATUS_BYTES_MAX: usize = 40;
+
+/// Returns how long to wait before commands that are missing are asked for again; `None`: they are not.
+pub(super) fn pause_of(asked: u32) -> Option<Duration> {
+    AGAIN.get(usize::try_from(asked).ok()?).copied()
+}
+
+/// Says what follows from a fetch; `asked` tells how often some commands were missing before.
+pub(crate) fn fetched(fetched: Result<Fetched, FetchError>, asked: u32, now: Timestamp) -> Verdict {
+    match fetched {
+        Ok(Fetched { document, summary, status }) => {
+            Verdict::moved(Move::changing(Edge::Fetched, move |record| {
+                record.document = Some(document.clone());
+                record.summary = Some(summary);
+                record.fetched = Some(now);
+                record.status = status.clone().or_else(|| record.status.take());
+                record.error = unanswered(record);
+            }))
+        }
+        Err(error @ FetchError::Document(DocumentError::Stranger { .. })) => {
+            // It would be the same the next time; what was fetched stays where it is.
+            Verdict::buried(format!(
+                "{}; to fetch anew, move it to command/ready under its own name",
+                crate::chain::Chain(&error)
+            ))
+        }
+        Err(FetchError::Stopped) => Verdict::paused(Pause::None),
+        Err(FetchError::NotFinal { .. }) => Verdict::paused(Pause::For(grace::POLL)),
+        Err(error) => {
+            let pause = match &error {
+                FetchError::Api(cause) => Pause::after(cause),
+                FetchError::Missing { .. } => Pause::For(pause_of(asked).unwrap_or_default()),
+                FetchError::NoAction
+                | FetchError::Document(_)
+                | FetchError::Crowded(_)
+                | FetchError::NotFinal { .. }
+                | FetchError::Stopped => Pause::Run(None),
+            };
+            let text = crate::chain::Chain(&error).to_string();
+            let noted =
+                Move::changing(Edge::FetchNoted, move |record| record.error = Some(text.clone()));
+            Verdict::noted(noted, pause)
+        }
+    }
+}
+
+/// Says why there is no result at all, if a fetched run has none.
+pub(in crate::stage) fn unanswered(record: &Record) -> Option<String> {
+    record.summary.filter(|summary| summary.sent == 0)?;
+    Some(match record.status.as_deref() {
+        Some(INVALID) => NO_AGENT.to_owned(),
+        Some(status) => format!(
+            "no agent was sent the action: the platform has it as `{}`",
+            crate::chain::excerpt(status, STATUS_BYTES_MAX)
+        ),
+        None => "no agent was sent the action".to_owned(),
+    })
+}
