@@ -99,6 +99,9 @@ pub(crate) struct Index {
     away: BTreeMap<Key, Tries>,
     /// From when the actions are valid that were signed since the start, and their names.
     dated: BTreeSet<(Timestamp, String)>,
+    /// How often a run was looked at because it was due.
+    #[cfg(test)]
+    looks: u64,
 }
 
 /// How long it is remembered that an action was signed; later ones are dated later.
@@ -164,6 +167,8 @@ impl Index {
             return None;
         }
         let (_, key) = self.due.pop_first()?;
+        #[cfg(test)]
+        (self.looks += 1);
         if let Some(live) = self.runs.get_mut(&key) {
             live.due = None;
         }
@@ -204,20 +209,18 @@ impl Index {
             return None;
         }
         let from = (Family::Action, id.clone());
+        let last = (Family::Action, RunId::of_slot(&facts.name, Timestamp::MAX));
+        if from >= last {
+            return None;
+        }
         // The ids of a job sort by slot; those of a job whose name continues ours may lie between.
-        self.runs
-            .range(from..)
-            .skip(1)
-            .take_while(|((family, other), _)| {
-                *family == Family::Action && other.as_str().starts_with(facts.name.as_str())
-            })
-            .filter(|(_, live)| {
-                live.folder == Folder::New
-                    && live.facts.origin == Origin::Schedule
-                    && live.facts.name == facts.name
-            })
-            .map(|((_, other), _)| other.clone())
-            .last()
+        let mut newest_first = self.runs.range(from..=last).rev().filter(|((_, other), live)| {
+            other != id
+                && live.folder == Folder::New
+                && live.facts.origin == Origin::Schedule
+                && live.facts.name == facts.name
+        });
+        newest_first.next().map(|((_, other), _)| other.clone())
     }
 
     /// Tells whether an action with this name is valid from this second: two such could not be told
@@ -237,16 +240,42 @@ impl Index {
         self.dated.insert((valid_from, action_name.to_owned()));
     }
 
-    /// Returns the actions that runs other than this one hold.
-    pub(crate) fn action_ids(&self, key: &Key) -> BTreeSet<ActionId> {
-        let others = self.runs.iter().filter(|((_, id), _)| *id != key.1);
+    /// Returns the actions of this name that runs other than this one hold: only one of the same name
+    /// can have the same signature.
+    pub(crate) fn action_ids(&self, key: &Key, action_name: &str) -> BTreeSet<ActionId> {
+        let others = self.runs.iter().filter(|((_, id), live)| {
+            *id != key.1 && live.facts.request.action_name == action_name
+        });
         others.filter_map(|(_, live)| live.facts.action_id).collect()
+    }
+
+    /// Tells whether a run other than this one holds an action.
+    pub(crate) fn is_held(&self, key: &Key, action: ActionId) -> bool {
+        self.runs.iter().any(|((_, id), live)| *id != key.1 && live.facts.action_id == Some(action))
+    }
+
+    /// Returns how often a run was looked at because it was due.
+    #[cfg(test)]
+    pub(crate) fn looks(&self) -> u64 {
+        self.looks
+    }
+
+    /// Returns how many runs are remembered, also of those whose entries are away, and how many
+    /// signatures.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.runs.len() + self.due.len() + self.away.len()
     }
 
     /// Tells whether another run of the job is not over: it waits to be sent or runs on the fleet.
     pub(crate) fn has_open(&self, job: &JobName) -> bool {
+        let first = (Family::Action, RunId::of_slot(job, Timestamp::MIN));
+        // Ids begin with the name of their job.
         self.runs
-            .values()
-            .any(|live| live.folder.family() == Family::Action && live.facts.job() == Some(job))
+            .range(first..)
+            .take_while(|((family, id), _)| {
+                *family == Family::Action && id.as_str().starts_with(job.as_str())
+            })
+            .any(|(_, live)| live.facts.job() == Some(job))
     }
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use slog::{error, warn};
 
 use super::engine::Engine;
+use super::tally::Level;
 use super::workers::{Outcome, Task};
 use crate::api::Posted;
 use crate::chain::Chain;
@@ -45,6 +46,9 @@ impl Engine {
     /// Counts what a move means.
     pub(super) fn measure_move(&mut self, run: &Run, edge: Edge, now: Timestamp) {
         let Some(metrics) = &mut self.metrics else { return };
+        if matches!(edge, Edge::SentOnly | Edge::Collected | Edge::FetchGivenUp | Edge::Finished) {
+            self.tally.add(run);
+        }
         let record = run.record();
         if edge == Edge::Fetched
             && let Some(summary) = &record.summary
@@ -80,12 +84,14 @@ impl Engine {
 
     fn last_finished(&self) -> Result<Vec<Run>, SpoolError> {
         let mut last: BTreeMap<String, RunId> = BTreeMap::new();
-        for id in self.parts.spool.ids(Folder::CommandDone)? {
-            let known = last.entry(id.stem().to_owned()).or_insert_with(|| id.clone());
-            if id.slot() > known.slot() {
-                *known = id;
-            }
-        }
+        self.parts.spool.visit_ids(
+            Folder::CommandDone,
+            &mut |id| match last.get_mut(id.stem()) {
+                Some(known) if id.slot() > known.slot() => *known = id,
+                Some(_) => {}
+                None => drop(last.insert(id.stem().to_owned(), id)),
+            },
+        )?;
         let mut runs = Vec::new();
         for id in last.values() {
             runs.extend(self.parts.spool.take(Folder::CommandDone, id)?);
@@ -97,6 +103,11 @@ impl Engine {
     pub(super) fn write_metrics(&mut self, now: Timestamp) -> Option<Timestamp> {
         if !self.metrics.as_ref()?.is_due(now) {
             return self.metrics.as_ref().map(crate::metrics::Metrics::due);
+        }
+        self.count_finished(now);
+        if self.tally.is_awaited() {
+            // Written as soon as the finished runs are counted, which is an event.
+            return None;
         }
         let levels = self.levels();
         let api_up = self.gate.failures() == 0;
@@ -110,13 +121,14 @@ impl Engine {
 
     fn levels(&self) -> Vec<FolderLevel> {
         let mut levels = Vec::new();
+        let view = self.parts.spool.view();
         for folder in Folder::ALL {
-            match self.parts.spool.ids(folder) {
-                Ok(ids) => levels.push(FolderLevel {
-                    folder: folder.path(),
-                    entries: ids.len(),
-                    oldest: ids.iter().map(RunId::slot).min(),
-                }),
+            if let Some(level) = self.tally.level(folder) {
+                levels.extend(level.map(|level| level.of(folder)));
+                continue;
+            }
+            match Level::count(&view, folder) {
+                Ok(level) => levels.push(level.of(folder)),
                 Err(error) => error!(self.parts.log, "cannot look at the spool";
                     "folder" => %folder, "error" => Chain(&error)),
             }

@@ -10,22 +10,26 @@
 
 mod agenda;
 mod calendar;
+mod delivering;
 mod engine;
 mod gate;
 mod index;
 mod launching;
-mod ledger;
 mod measuring;
 mod moves;
+mod oldest;
 mod outcome;
 #[cfg(test)]
 mod proof;
 mod pruning;
 mod queue;
+mod review;
 mod room;
 mod scan;
+mod searching;
 mod signals;
 mod standby;
+mod tally;
 mod telling;
 #[cfg(test)]
 mod testing;
@@ -71,6 +75,10 @@ pub(crate) enum Event {
     Done(Box<Done>),
     /// What is old was looked for.
     Planned(pruning::Plan),
+    /// `action/done` was reviewed.
+    Reviewed(Result<review::Found, SpoolError>),
+    /// The finished runs were counted.
+    Counted(Result<tally::Finished, SpoolError>),
     /// The daemon shall end.
     Stop,
     /// The log is to be reopened, and all looked at again.
@@ -214,18 +222,17 @@ impl Daemon {
     /// Handles an event; tells whether it was the one that ends the daemon.
     fn handle(&mut self, event: Event) -> bool {
         match event {
-            Event::Hint(Hint::Path(path)) => self.engine.look_where(&path),
-            Event::Hint(Hint::Everything) => {
-                self.engine.rewatch();
-                self.engine.look_everywhere(self.clock.now());
-            }
+            Event::Hint(hint) => self.engine.hear(&hint),
             Event::Done(done) => self.engine.done(*done),
             Event::Planned(plan) => self.engine.planned(plan),
+            Event::Reviewed(found) => self.engine.reviewed(found),
+            Event::Counted(finished) => self.engine.counted(finished),
             Event::Reload => {
                 self.telling.reloading();
                 (self.reopen.0)();
                 info!(self.log, "reloading: the log is reopened, all that waits is tried");
                 self.engine.try_all_now();
+                self.engine.review.renew();
                 self.engine.look_everywhere(self.clock.now());
                 self.telling.ready(&self.engine);
             }
@@ -244,7 +251,14 @@ impl Daemon {
             let Some(left) = STOP_SPAN.checked_sub(begun.elapsed()) else { break };
             match self.events.recv_timeout(left) {
                 Ok(Event::Done(done)) => self.engine.done(*done),
-                Ok(Event::Hint(_) | Event::Planned(_) | Event::Stop | Event::Reload) => {}
+                Ok(
+                    Event::Hint(_)
+                    | Event::Planned(_)
+                    | Event::Reviewed(_)
+                    | Event::Counted(_)
+                    | Event::Stop
+                    | Event::Reload,
+                ) => {}
                 Err(_) => break,
             }
         }

@@ -18,6 +18,7 @@ use slog::{Logger, debug, error, info, warn};
 
 use super::Event;
 use super::engine::Engine;
+use super::oldest::{Oldest, oldest};
 use crate::chain::Chain;
 use crate::clock::after;
 use crate::config::runner::RetentionSettings;
@@ -34,6 +35,8 @@ const FIRST_SPAN: Duration = Duration::from_secs(60);
 const EVERY_SPAN: Duration = Duration::from_secs(3600);
 /// How many runs and letters go in one turn of the engine.
 const BATCH: usize = 32;
+/// How many runs are removed between two looks for what is old.
+const RUNS_MAX: usize = 10_000;
 
 /// How far retention has come.
 #[derive(Debug)]
@@ -53,6 +56,8 @@ pub(crate) struct Plan {
     letters: VecDeque<OsString>,
     letters_before: Timestamp,
     documents: usize,
+    /// Whether more runs are due than this plan has.
+    is_cut: bool,
 }
 
 #[derive(Debug, Default)]
@@ -83,6 +88,8 @@ struct Survey {
     retention: RetentionSettings,
     shelves: Vec<Shelf>,
     needed: BTreeSet<String>,
+    /// Runs that are not finished.
+    open: BTreeSet<RunId>,
     now: Timestamp,
     log: Logger,
 }
@@ -139,6 +146,7 @@ impl Engine {
             retention: settings.retention,
             shelves: self.parts.calendar.shelves(settings.retention.results),
             needed: needed.collect(),
+            open: self.index.iter().map(|((_, id), _)| id.clone()).collect(),
             now,
             log: self.parts.log.clone(),
         };
@@ -192,6 +200,11 @@ impl Engine {
         if plan.is_done() && removed.runs + removed.letters + plan.documents > 0 {
             info!(self.parts.log, "removed what was old"; "runs" => removed.runs,
                 "letters" => removed.letters, "documents" => plan.documents);
+            self.tally.renew();
+            if plan.is_cut && removed.runs > 0 {
+                // The rest goes at once, and not an hour later.
+                self.pruning.next = Duration::ZERO;
+            }
         }
     }
 
@@ -244,7 +257,10 @@ impl Survey {
         let mut plan = Plan { documents: self.documents(), ..Plan::default() };
         if let Some(before) = cutoff(self.retention.done, self.now) {
             plan.runs_before = before;
-            plan.runs = self.runs()?.into();
+            let view = View::new(&self.layout, &self.disk, self.owner);
+            let Oldest { runs, is_cut } =
+                oldest(&view, self.retention.done, self.now, &self.open, RUNS_MAX)?;
+            (plan.runs, plan.is_cut) = (runs.into(), is_cut);
         }
         if let Some(before) = cutoff(self.retention.invalid, self.now) {
             plan.letters_before = before;
@@ -265,15 +281,6 @@ impl Survey {
             }
         }
         removed
-    }
-
-    fn runs(&self) -> Result<Vec<RunId>, SpoolError> {
-        let view = View::new(&self.layout, &self.disk, self.owner);
-        let mut ids = view.ids(Folder::ActionDone)?;
-        ids.extend(view.ids(Folder::CommandDone)?);
-        ids.sort_unstable();
-        ids.dedup();
-        Ok(due(ids, self.retention.done, self.now, RunId::slot, RunId::stem))
     }
 
     /// Returns the dead letters that are due. Their names may tell anything: when they came is asked

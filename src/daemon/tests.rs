@@ -4,8 +4,10 @@
 mod agenda;
 mod fetching;
 mod hand;
+mod past;
 mod retention;
 mod slots;
+mod turns;
 
 use super::testing::{Mood, Rig};
 use crate::action::Action;

@@ -15,6 +15,7 @@ use super::engine::Engine;
 use super::{DaemonError, Event};
 use crate::chain::Chain;
 use crate::spool::{Folder, SpoolError};
+use crate::wake::Hint;
 use crate::watch::{WatchError, Watcher};
 
 /// The watches, if there are any.
@@ -30,6 +31,7 @@ pub(crate) struct Watches {
 impl Engine {
     /// Begins to watch: before the first look, so that nothing is missed between the two.
     pub(crate) fn watch(&mut self, events: Sender<Event>) {
+        self.events = Some(events.clone());
         let started = Watcher::start(&self.parts.log, move |hint| {
             events.send(Event::Hint(hint)).ok();
         });
@@ -40,9 +42,23 @@ impl Engine {
         self.rewatch();
     }
 
+    /// Does what a hint asks for.
+    pub(crate) fn hear(&mut self, hint: &Hint) {
+        match hint {
+            Hint::Path(path) => self.look_where(path),
+            Hint::Everything => {
+                self.rewatch();
+                self.look_everywhere(self.parts.clock.now());
+            }
+        }
+    }
+
     /// Watches everything again: a folder that was removed and made again is another one.
     pub(crate) fn rewatch(&mut self) {
-        let spool = Folder::ALL.into_iter().filter(|folder| folder.is_active());
+        // Whatever was put into `action/done` while nobody watched it.
+        self.review.renew();
+        let watched = |folder: &Folder| folder.is_active() || *folder == Folder::ActionDone;
+        let spool = Folder::ALL.into_iter().filter(watched);
         let mut folders: Vec<PathBuf> =
             spool.map(|folder| self.parts.spool.layout().folder(folder)).collect();
         folders.push(self.runners());
@@ -101,6 +117,11 @@ impl Engine {
             }
         }
         new
+    }
+
+    /// Tells whether changes in a folder are told by hints.
+    pub(super) fn is_watched(&self, folder: &Path) -> bool {
+        self.watches.watcher.as_ref().is_some_and(|watcher| watcher.has(folder))
     }
 
     fn watch_folder(&mut self, folder: &Path) {

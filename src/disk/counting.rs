@@ -1,5 +1,6 @@
 //! The machine's file system, with a count of what was asked of it.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,6 +12,7 @@ use super::{Entry, Fs, FsFile, Lock, Meta, RealFs, Space};
 pub(crate) struct CountingFs {
     metas: AtomicUsize,
     reads: AtomicUsize,
+    names: AtomicUsize,
 }
 
 impl CountingFs {
@@ -24,10 +26,16 @@ impl CountingFs {
         self.reads.load(Ordering::Relaxed)
     }
 
+    /// Returns how many names the folders had that were listed.
+    pub(crate) fn names(&self) -> usize {
+        self.names.load(Ordering::Relaxed)
+    }
+
     /// Begins to count anew.
     pub(crate) fn reset(&self) {
         self.metas.store(0, Ordering::Relaxed);
         self.reads.store(0, Ordering::Relaxed);
+        self.names.store(0, Ordering::Relaxed);
     }
 }
 
@@ -43,7 +51,16 @@ impl Fs for CountingFs {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
-        RealFs.list(path)
+        let entries = RealFs.list(path)?;
+        self.names.fetch_add(entries.len(), Ordering::Relaxed);
+        Ok(entries)
+    }
+
+    fn visit(&self, path: &Path, each: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
+        RealFs.visit(path, &mut |name| {
+            self.names.fetch_add(1, Ordering::Relaxed);
+            each(name);
+        })
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {

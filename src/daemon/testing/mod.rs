@@ -84,6 +84,7 @@ impl Place<'_> {
             plugins: self.plugins,
             disk,
             directory: self.directory.to_owned(),
+            spool: spool.layout().clone(),
             page_size: 2,
             pages: 2,
             clock: self.clock.clone(),
@@ -97,6 +98,18 @@ impl Place<'_> {
     }
 }
 
+/// Lets an engine take an event, as the daemon does.
+fn hear(engine: &mut Engine, event: Event) {
+    match event {
+        Event::Hint(hint) => engine.hear(&hint),
+        Event::Done(done) => engine.done(*done),
+        Event::Planned(plan) => engine.planned(plan),
+        Event::Reviewed(found) => engine.reviewed(found),
+        Event::Counted(finished) => engine.counted(finished),
+        Event::Stop | Event::Reload => {}
+    }
+}
+
 /// A runner's directory, its engine, and the clock that both follow.
 pub(crate) struct Rig {
     pub(crate) folder: tempfile::TempDir,
@@ -104,6 +117,8 @@ pub(crate) struct Rig {
     pub(crate) platform: Arc<Platform>,
     /// How long the next engine keeps what is finished.
     pub(crate) retention: RetentionSettings,
+    /// The file system that the next engine works on.
+    pub(crate) fs: Arc<dyn Fs>,
     sender: Option<Sender<Event>>,
     engine: Option<(Engine, Receiver<Event>)>,
 }
@@ -117,7 +132,15 @@ impl Rig {
         }
         let clock = Arc::new(TestClock::new(now.parse().unwrap()));
         let platform = Arc::default();
-        Rig { folder, clock, platform, retention: keep_all(), sender: None, engine: None }
+        Rig {
+            folder,
+            clock,
+            platform,
+            retention: keep_all(),
+            fs: Arc::new(RealFs),
+            sender: None,
+            engine: None,
+        }
     }
 
     /// Returns the path of a part of the directory.
@@ -144,9 +167,19 @@ impl Rig {
 
     /// Starts an engine, or another one after a crash.
     pub(crate) fn start(&mut self) {
+        self.start_with(|_, _| ());
+    }
+
+    /// Starts an engine that watches its folders, as the daemon's does, with threads of its own.
+    pub(crate) fn start_watching(&mut self) {
+        self.start_with(|engine, sender| engine.watch(sender));
+        self.hear_until(|engine| engine.review.is_settled());
+    }
+
+    fn start_with(&mut self, prepare: impl FnOnce(&mut Engine, Sender<Event>)) {
         self.engine = None;
         let bench = Place {
-            fs: Arc::new(RealFs),
+            fs: Arc::clone(&self.fs),
             directory: self.folder.path(),
             clock: self.clock.clone(),
             platform: Arc::clone(&self.platform) as Arc<dyn Api>,
@@ -155,6 +188,7 @@ impl Rig {
             retention: self.retention,
         };
         let (mut engine, sender, events) = bench.engine().unwrap();
+        prepare(&mut engine, sender.clone());
         self.sender = Some(sender);
         engine.begin().unwrap();
         self.engine = Some((engine, events));
@@ -224,12 +258,29 @@ impl Rig {
             engine.look_at_young(now);
             let next = engine.turn();
             if !engine.is_quiet() {
-                let Event::Done(done) = events.recv_timeout(PATIENCE).unwrap() else { continue };
-                engine.done(*done);
+                hear(engine, events.recv_timeout(PATIENCE).unwrap());
             } else if next.is_none_or(|next| next > now) {
                 return;
             }
         }
+    }
+
+    /// Lets the engine follow what it hears, and do what is due, until something holds.
+    pub(crate) fn hear_until(&mut self, holds: impl Fn(&Engine) -> bool) {
+        while !holds(self.engine()) {
+            let (engine, events) = self.engine.as_mut().unwrap();
+            hear(engine, events.recv_timeout(PATIENCE).expect("nothing more happens"));
+            self.work();
+        }
+    }
+
+    /// Lets the engine write its metrics, from the first time on.
+    pub(crate) fn measure(&mut self) {
+        use crate::clock::Clock;
+        let (now, path) = (self.clock.now(), self.path("metrics"));
+        let (engine, _) = self.engine.as_mut().unwrap();
+        engine.metrics = Some(crate::metrics::Metrics::new(path, now));
+        engine.write_metrics(now);
     }
 
     /// Lets the engine remove what is old, `running` after its start.

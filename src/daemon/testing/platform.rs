@@ -36,6 +36,8 @@ pub(crate) enum Mood {
 pub(crate) struct Platform {
     state: Mutex<State>,
     fuse: Arc<Fuse>,
+    /// Names of the actions that were posted, and ids of those whose commands were asked for.
+    asked: Mutex<Vec<String>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -56,7 +58,8 @@ struct State {
 impl Platform {
     /// Returns the same platform as another one, whose steps `fuse` counts.
     pub(crate) fn fork(&self, fuse: Arc<Fuse>) -> Platform {
-        Platform { state: Mutex::new(self.state.lock().unwrap().clone()), fuse }
+        let state = Mutex::new(self.state.lock().unwrap().clone());
+        Platform { state, fuse, asked: Mutex::default() }
     }
 
     /// Feeds to `hasher` all that it knows.
@@ -114,6 +117,12 @@ impl Platform {
         self.state.lock().unwrap().offsets.clone()
     }
 
+    /// Returns what was asked of it: the names of the actions that were posted, and the ids of those
+    /// whose commands were asked for.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+
     /// Returns the names of the actions that the platform has.
     pub(crate) fn actions(&self) -> Vec<String> {
         let state = self.state.lock().unwrap();
@@ -151,6 +160,8 @@ impl Api for Platform {
         if !self.fuse.exchange() {
             return Posted::Unknown { cause: broken() };
         }
+        let name = Action::parse(action_json.as_bytes()).unwrap().name;
+        self.asked.lock().unwrap().push(name);
         let mut state = self.state.lock().unwrap();
         state.posts += 1;
         let mood = state.moods.pop_front().unwrap_or(Mood::Accept);
@@ -213,6 +224,7 @@ impl Api for Platform {
         if !self.fuse.exchange() || self.state.lock().unwrap().mute {
             return Err(broken());
         }
+        self.asked.lock().unwrap().push(id.to_string());
         let mut state = self.state.lock().unwrap();
         state.offsets.push(offset);
         let hidden = if state.hidden.is_empty() { None } else { Some(state.hidden.remove(0)) };
