@@ -140,6 +140,7 @@ fn begin(
         plugins: Arc::new(Plugins::new(installation.plugins())),
         disk: spool.disk().clone(),
         directory: installation.directory.clone(),
+        spool: spool.layout().clone(),
         page_size: installation.config.client.page_size,
         pages: installation.config.client.pages,
         clock: Arc::clone(clock),

@@ -10,7 +10,7 @@
 //! has accepted is never posted again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -21,11 +21,12 @@ use super::calendar::Slot;
 use super::dating::Dated;
 use super::gate::Gate;
 use super::index::{Index, Key, Live};
-use super::ledger::Ledger;
 use super::moves::Held;
 use super::pruning::Pruning;
-use super::queue::Queue;
+use super::queue::{Party, Queue};
+use super::review::Review;
 use super::scan::Strangers;
+use super::tally::Tally;
 use super::trouble::{Place, Troubles};
 use super::watching::Watches;
 use super::workers::{Pool, Task, Workers};
@@ -35,7 +36,7 @@ use crate::metrics::Metrics;
 use crate::names::JobName;
 use crate::spool::{Folder, Record, Run, SpoolError};
 use crate::stage::submit::{Around, JobState};
-use crate::stage::{Move, Past, Step, Work, collect, deliver, fetch, submit};
+use crate::stage::{Move, Step, Work, collect, fetch, misdated, submit};
 
 /// How long the engine sleeps at the most, so that a clock that was set is noticed.
 const NAP: Duration = Duration::from_secs(60);
@@ -46,11 +47,16 @@ pub(crate) struct Engine {
     pub(super) parts: Parts,
     pub(super) index: Index,
     pub(super) dated: Dated,
-    pub(super) ledger: Ledger,
     pub(super) began: Timestamp,
+    /// How long the machine had been running then.
+    pub(super) began_running: Duration,
     /// Whether everything was looked at once.
     pub(super) has_begun: bool,
     pub(super) strangers: Strangers,
+    pub(super) review: Review,
+    pub(super) tally: Tally,
+    /// The way to the engine for its own threads; without it, it does all but the work itself.
+    pub(super) events: Option<Sender<Event>>,
     /// The folder whose names are being looked at, and whether they are durable.
     pub(super) listed: Option<(Folder, bool)>,
     /// When everything was looked at last.
@@ -59,7 +65,8 @@ pub(crate) struct Engine {
     pub(super) gate: Gate,
     pub(super) gated: BTreeSet<Key>,
     pub(super) workers: Workers,
-    queues: [Queue; 2],
+    /// What waits for a worker of each pool.
+    queues: [Queue; 3],
     pub(super) held: Vec<Held>,
     /// Whether the disk has room for new actions and their results.
     pub(super) room: bool,
@@ -75,22 +82,25 @@ pub(crate) struct Engine {
 impl Engine {
     /// Returns an engine that has looked at nothing yet.
     pub(crate) fn new(parts: Parts, workers: Workers) -> Engine {
-        let began = parts.clock.now();
+        let (began, began_running) = (parts.clock.now(), parts.clock.running());
         Engine {
             parts,
             index: Index::default(),
             dated: Dated::default(),
-            ledger: Ledger::default(),
             began,
+            began_running,
             has_begun: false,
             strangers: Strangers::default(),
+            review: Review::new(),
+            tally: Tally::default(),
+            events: None,
             listed: None,
             looked: Timestamp::MIN,
             watches: Watches::default(),
             gate: Gate::default(),
             gated: BTreeSet::new(),
             workers,
-            queues: [Queue::default(), Queue::default()],
+            queues: [Queue::default(), Queue::default(), Queue::default()],
             held: Vec::new(),
             room: true,
             unlaunched: BTreeMap::new(),
@@ -162,7 +172,9 @@ impl Engine {
         Ok(match live.folder {
             Folder::New => submit::decide(facts, &self.around(key, live, now)),
             Folder::ActionInflight => {
-                collect::decide(facts, now, tries.not_before, self.parts.settings.fetch_giveup)
+                misdated::decide(facts, now, tries.not_before).unwrap_or_else(|| {
+                    collect::decide(facts, now, tries.not_before, self.parts.settings.fetch_giveup)
+                })
             }
             Folder::Ready if now < tries.not_before => Step::Wait(Some(tries.not_before)),
             Folder::Ready => {
@@ -195,41 +207,6 @@ impl Engine {
         }
     }
 
-    /// Starts the plugins of a run that are due.
-    fn step_deliveries(&mut self, key: &Key, now: Timestamp) {
-        let Some(live) = self.index.get(key) else { return };
-        let giveup = self.parts.settings.delivery_giveup;
-        let plan = deliver::decide(&live.facts, now, giveup, |plugin| {
-            match live.tries.plugins.get(plugin) {
-                Some(tries) if tries.busy => None,
-                Some(tries) => Some(tries.past()),
-                None => Some(Past::NONE),
-            }
-        });
-        match plan {
-            deliver::Plan::Bury(reason) => self.bury(key, &reason, now),
-            deliver::Plan::Move(moved) => self.make(key, &moved, now),
-            deliver::Plan::Start(due, mut next) => {
-                for plugin in due {
-                    if self.is_stopping() {
-                        break;
-                    }
-                    if !self.workers.is_free(Pool::Deliver) {
-                        // Looked at again when a plugin ends.
-                        next = None;
-                        self.gated.insert(key.clone());
-                        break;
-                    }
-                    if !self.start(key, Work::Deliver(plugin), now) {
-                        // Put off by that.
-                        return;
-                    }
-                }
-                self.index.schedule(key, next);
-            }
-        }
-    }
-
     /// Queues work that needs the API until a worker is free and the way is open.
     fn queue(&mut self, key: &Key, work: &Work, now: Timestamp) {
         // A question how far an action is has its own pace, and the run goes on without an answer.
@@ -239,18 +216,36 @@ impl Engine {
             self.gated.insert(key.clone());
             return self.index.schedule(key, until);
         }
-        let [submit, fetch] = &mut self.queues;
-        let queue = if Pool::of(work) == Pool::Fetch { fetch } else { submit };
-        queue.push(key);
+        self.enqueue(key, Pool::of(work));
+    }
+
+    /// Lets a run wait for a worker, in the line of its job.
+    pub(super) fn enqueue(&mut self, key: &Key, pool: Pool) {
+        let party = self.party(key);
+        self.waiting_for(pool).push(key, party);
+    }
+
+    /// Returns whose turn it is when a run has its turn.
+    pub(super) fn party(&self, key: &Key) -> Party {
+        self.index.get(key).and_then(|live| live.facts.job().cloned())
+    }
+
+    /// Returns what waits for a worker of a pool.
+    pub(super) fn waiting_for(&mut self, pool: Pool) -> &mut Queue {
+        let [submit, fetch, deliver] = &mut self.queues;
+        match pool {
+            Pool::Submit => submit,
+            Pool::Fetch => fetch,
+            Pool::Deliver => deliver,
+        }
     }
 
     /// Begins queued work as far as workers are free; what is queued is decided upon anew.
     fn serve_queues(&mut self, now: Timestamp) {
-        for (at, pool) in [Pool::Submit, Pool::Fetch].into_iter().enumerate() {
+        self.serve_deliveries(now);
+        for pool in [Pool::Submit, Pool::Fetch] {
             while self.workers.is_free(pool) && !self.is_stopping() {
-                let Some(key) = self.queues.get_mut(at).and_then(Queue::pop) else {
-                    break;
-                };
+                let Some(key) = self.waiting_for(pool).pop() else { break };
                 let Some(live) = self.index.get(&key).filter(|live| !live.tries.busy) else {
                     self.release(&key, now);
                     continue;
@@ -278,10 +273,8 @@ impl Engine {
     }
 
     /// Gives a worker the record that counts; tells whether it has begun.
-    fn start(&mut self, key: &Key, work: Work, now: Timestamp) -> bool {
-        let known =
-            if work == Work::Search { self.ledger.complete(&self.parts.spool) } else { Ok(()) };
-        match known.and_then(|()| self.current(key)) {
+    pub(super) fn start(&mut self, key: &Key, work: Work, now: Timestamp) -> bool {
+        match self.current(key) {
             Ok(Some(run)) => self.start_with(key, work, run.into_record(), now),
             Ok(None) => {
                 self.release(key, now);
@@ -328,8 +321,7 @@ impl Engine {
         let mut taken = others;
         if work == Work::Search {
             // Only a search could take another run's action for this one's.
-            taken.extend(self.index.action_ids(key));
-            taken.extend(self.ledger.action_ids(&key.1));
+            taken.extend(self.index.action_ids(key, &record.request.action_name));
         }
         let (key_of, work_of) = (key.clone(), work.clone());
         let task =
@@ -369,7 +361,9 @@ impl Engine {
         if run.folder().is_active() {
             self.index.put(run, now, self.began);
         } else {
-            self.ledger.note(run.record());
+            if run.folder() == Folder::ActionDone && self.events.is_some() {
+                self.review.expect(&key.1, run.stamp());
+            }
             self.index.forget(&key);
         }
     }
@@ -379,6 +373,14 @@ impl Engine {
         if self.gate.release(key) {
             self.wake_gated(now);
         }
+    }
+
+    /// Returns how many runs, files and moves are remembered, in whatever part of the engine.
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> usize {
+        let queued: usize = self.queues.iter().map(Queue::len).sum();
+        let parts = [self.index.len(), self.strangers.len(), self.review.len(), self.gated.len()];
+        parts.iter().sum::<usize>() + queued + self.held.len()
     }
 
     /// Tells whether nothing is under way that a stop should wait for.

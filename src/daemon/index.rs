@@ -5,9 +5,11 @@
 //! run it reads it again; what is remembered only says when that is worth while.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::clock::after;
 use crate::disk::Stamp;
 use crate::names::{ActionId, JobName, PluginName, RunId};
 use crate::spool::{Family, Fate, Folder, Origin, Record, Run};
@@ -117,6 +119,9 @@ pub(crate) struct Index {
     /// What was tried with runs whose entry a person took away and may put back: a POST may be
     /// under way, or take effect later.
     away: BTreeMap<Key, Tries>,
+    /// How often a run was looked at because it was due.
+    #[cfg(test)]
+    looks: u64,
 }
 
 impl Index {
@@ -152,6 +157,27 @@ impl Index {
         }
     }
 
+    /// Forgets what was tried with runs whose entries are away, once nothing is under way for them and
+    /// an unanswered POST can have no effect any more: if such a run comes back, it begins anew.
+    pub(crate) fn forget_away(&mut self, now: Timestamp, settle: Duration) {
+        self.away.retain(|_, tries| tries.busy || now < after(tries.ended, settle));
+    }
+
+    /// Makes what was to happen at some time happen at `now`, and what has ended later than `now` end
+    /// then: the clock was ahead.
+    pub(crate) fn hurry(&mut self, now: Timestamp) {
+        let away = self.away.values_mut();
+        for tries in self.runs.values_mut().map(|live| &mut live.tries).chain(away) {
+            tries.not_before = now;
+            tries.ended = tries.ended.min(now);
+            tries.plugins.values_mut().for_each(|plugin| plugin.not_before = now);
+        }
+        let keys: Vec<Key> = self.runs.keys().cloned().collect();
+        for key in keys {
+            self.schedule(&key, Some(now));
+        }
+    }
+
     fn take(&mut self, key: &Key) -> Option<Live> {
         let live = self.runs.remove(key)?;
         if let Some(due) = live.due {
@@ -179,6 +205,8 @@ impl Index {
             return None;
         }
         let (_, key) = self.due.pop_first()?;
+        #[cfg(test)]
+        (self.looks += 1);
         if let Some(live) = self.runs.get_mut(&key) {
             live.due = None;
         }
@@ -204,6 +232,7 @@ impl Index {
     }
 
     /// Returns the keys of all runs that are remembered.
+    #[cfg(test)]
     pub(crate) fn keys(&self) -> Vec<Key> {
         self.runs.keys().cloned().collect()
     }
@@ -219,32 +248,56 @@ impl Index {
             return None;
         }
         let from = (Family::Action, id.clone());
+        let last = (Family::Action, RunId::of_slot(&facts.name, Timestamp::MAX));
+        if from >= last {
+            return None;
+        }
         // The ids of a job sort by slot; those of a job whose name continues ours may lie between.
-        self.runs
-            .range(from..)
-            .skip(1)
-            .take_while(|((family, other), _)| {
-                *family == Family::Action && other.as_str().starts_with(facts.name.as_str())
-            })
-            .filter(|(_, live)| {
-                live.folder == Folder::New
-                    && live.facts.origin == Origin::Schedule
-                    && live.facts.name == facts.name
-            })
-            .map(|((_, other), _)| other.clone())
-            .last()
+        let mut newest_first = self.runs.range(from..=last).rev().filter(|((_, other), live)| {
+            other != id
+                && live.folder == Folder::New
+                && live.facts.origin == Origin::Schedule
+                && live.facts.name == facts.name
+        });
+        newest_first.next().map(|((_, other), _)| other.clone())
     }
 
-    /// Returns the actions that runs other than this one hold.
-    pub(crate) fn action_ids(&self, key: &Key) -> BTreeSet<ActionId> {
-        let others = self.runs.iter().filter(|((_, id), _)| *id != key.1);
+    /// Returns the actions of this name that runs other than this one hold: only one of the same name
+    /// can have the same signature.
+    pub(crate) fn action_ids(&self, key: &Key, action_name: &str) -> BTreeSet<ActionId> {
+        let others = self.runs.iter().filter(|((_, id), live)| {
+            *id != key.1 && live.facts.request.action_name == action_name
+        });
         others.filter_map(|(_, live)| live.facts.action_id).collect()
+    }
+
+    /// Tells whether a run other than this one holds an action.
+    pub(crate) fn is_held(&self, key: &Key, action: ActionId) -> bool {
+        self.runs.iter().any(|((_, id), live)| *id != key.1 && live.facts.action_id == Some(action))
+    }
+
+    /// Returns how often a run was looked at because it was due.
+    #[cfg(test)]
+    pub(crate) fn looks(&self) -> u64 {
+        self.looks
+    }
+
+    /// Returns how many runs are remembered, also of those whose entries are away, and how many
+    /// signatures.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.runs.len() + self.due.len() + self.away.len()
     }
 
     /// Tells whether another run of the job is not over: it waits to be sent or runs on the fleet.
     pub(crate) fn has_open(&self, job: &JobName) -> bool {
+        let first = (Family::Action, RunId::of_slot(job, Timestamp::MIN));
+        // Ids begin with the name of their job.
         self.runs
-            .values()
-            .any(|live| live.folder.family() == Family::Action && live.facts.job() == Some(job))
+            .range(first..)
+            .take_while(|((family, id), _)| {
+                *family == Family::Action && id.as_str().starts_with(job.as_str())
+            })
+            .any(|(_, live)| live.facts.job() == Some(job))
     }
 }

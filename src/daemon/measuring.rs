@@ -1,12 +1,13 @@
 //! What the engine counts of its own work, if metrics are wanted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use slog::{error, warn};
 
 use super::engine::Engine;
+use super::tally::Level;
 use super::workers::{Outcome, Task};
 use crate::api::Posted;
 use crate::chain::Chain;
@@ -45,6 +46,9 @@ impl Engine {
     /// Counts what a move means.
     pub(super) fn measure_move(&mut self, run: &Run, edge: Edge, now: Timestamp) {
         let Some(metrics) = &mut self.metrics else { return };
+        if matches!(edge, Edge::SentOnly | Edge::Collected | Edge::FetchGivenUp | Edge::Finished) {
+            self.tally.add(run);
+        }
         let record = run.record();
         if edge == Edge::Fetched
             && let Some(summary) = &record.summary
@@ -80,19 +84,22 @@ impl Engine {
         }
     }
 
-    /// Returns the last finished run of each job, and its last run without results if there is one:
-    /// those of `sendonly` jobs end in `action/done`.
+    /// Returns the last run of each job in `command/done`, and a later one in `action/done` if there is
+    /// one: those of `sendonly` jobs end there.
     fn last_finished(&self) -> Result<Vec<Run>, SpoolError> {
         let spool = &self.parts.spool;
-        let fetched: BTreeSet<RunId> = spool.ids(Folder::CommandDone)?.into_iter().collect();
-        let mut others = spool.ids(Folder::ActionDone)?;
-        others.retain(|id| !fetched.contains(id));
+        let (mut fetched, mut later) = (Last::new(), Last::new());
+        spool.visit_ids(Folder::CommandDone, &mut |id| note_last(&mut fetched, id))?;
+        spool.visit_ids(Folder::ActionDone, &mut |id| {
+            if fetched.get(id.stem()).is_none_or(|last| id.slot() > last.slot()) {
+                note_last(&mut later, id);
+            }
+        })?;
         let mut runs = Vec::new();
-        for id in last_of_each(others) {
-            runs.extend(spool.take(Folder::ActionDone, &id)?);
-        }
-        for id in last_of_each(fetched) {
-            runs.extend(spool.take(Folder::CommandDone, &id)?);
+        for (folder, last) in [(Folder::CommandDone, fetched), (Folder::ActionDone, later)] {
+            for id in last.into_values() {
+                runs.extend(spool.take(folder, &id)?);
+            }
         }
         Ok(runs)
     }
@@ -101,6 +108,11 @@ impl Engine {
     pub(super) fn write_metrics(&mut self, now: Timestamp) -> Option<Timestamp> {
         if !self.metrics.as_ref()?.is_due(now) {
             return self.metrics.as_ref().map(crate::metrics::Metrics::due);
+        }
+        self.count_finished(now);
+        if self.tally.is_awaited() {
+            // Written as soon as the finished runs are counted, which is an event.
+            return None;
         }
         let levels = self.levels();
         let api_up = self.gate.failures() == 0;
@@ -114,13 +126,14 @@ impl Engine {
 
     fn levels(&self) -> Vec<FolderLevel> {
         let mut levels = Vec::new();
+        let view = self.parts.spool.view();
         for folder in Folder::ALL {
-            match self.parts.spool.ids(folder) {
-                Ok(ids) => levels.push(FolderLevel {
-                    folder: folder.path(),
-                    entries: ids.len(),
-                    oldest: ids.iter().map(RunId::slot).min(),
-                }),
+            if let Some(level) = self.tally.level(folder) {
+                levels.extend(level.map(|level| level.of(folder)));
+                continue;
+            }
+            match Level::count(&view, folder) {
+                Ok(level) => levels.push(level.of(folder)),
                 Err(error) => error!(self.parts.log, "cannot look at the spool";
                     "folder" => %folder, "error" => Chain(&error)),
             }
@@ -129,16 +142,18 @@ impl Engine {
     }
 }
 
-/// Returns the last run of each job.
-fn last_of_each(ids: impl IntoIterator<Item = RunId>) -> impl Iterator<Item = RunId> {
-    let mut last: BTreeMap<String, RunId> = BTreeMap::new();
-    for id in ids {
-        let known = last.entry(id.stem().to_owned()).or_insert_with(|| id.clone());
-        if id.slot() > known.slot() {
-            *known = id;
+/// The last run of each job.
+type Last = BTreeMap<String, RunId>;
+
+/// Remembers a run if it is the last one of its job so far.
+fn note_last(last: &mut Last, id: RunId) {
+    match last.get_mut(id.stem()) {
+        Some(known) if id.slot() > known.slot() => *known = id,
+        Some(_) => {}
+        None => {
+            last.insert(id.stem().to_owned(), id);
         }
     }
-    last.into_values()
 }
 
 /// Returns whether a run is finished and brought its results to all who wanted them: nobody does if it

@@ -11,23 +11,27 @@
 mod agenda;
 mod calendar;
 mod dating;
+mod delivering;
 mod engine;
 mod gate;
 mod index;
 mod launching;
-mod ledger;
 mod measuring;
 mod moves;
+mod oldest;
 mod outcome;
 #[cfg(test)]
 mod proof;
 mod pruning;
 mod queue;
+mod review;
 mod room;
 mod scan;
+mod searching;
 mod signals;
 mod standby;
 mod stopping;
+mod tally;
 mod telling;
 #[cfg(test)]
 mod testing;
@@ -73,6 +77,10 @@ pub(crate) enum Event {
     Done(Box<Done>),
     /// What is old was looked for.
     Planned(pruning::Plan),
+    /// `action/done` was reviewed.
+    Reviewed(Result<review::Found, SpoolError>),
+    /// The finished runs were counted.
+    Counted(Result<tally::Finished, SpoolError>),
     /// The daemon shall end.
     Stop,
     /// The log is to be reopened, and all looked at again.
@@ -128,7 +136,6 @@ pub(crate) struct Daemon {
     clock: Arc<dyn Clock>,
     log: Logger,
     check_span: Duration,
-    begun: std::time::Instant,
     telling: Telling,
 }
 
@@ -150,9 +157,8 @@ impl Daemon {
         let (parallel, plugins) = (parts.settings.parallel, parts.settings.plugins);
         let workers = Workers::new(Arc::new(bench), sender.clone(), parallel, plugins);
         let engine = Engine::new(parts, workers);
-        let begun = std::time::Instant::now();
         let telling = Telling::new(Manager::nobody());
-        Daemon { engine, events, sender, stop, reopen, clock, log, check_span, begun, telling }
+        Daemon { engine, events, sender, stop, reopen, clock, log, check_span, telling }
     }
 
     /// Has metrics written to a file.
@@ -204,7 +210,7 @@ impl Daemon {
         self.engine.look_at_bad_jobs(now);
         let due = self.engine.turn();
         let told = self.engine.tell_agenda(now);
-        let pruned = self.engine.prune(now, self.begun.elapsed(), &self.sender);
+        let pruned = self.engine.prune(now, &self.sender);
         let metrics = self.engine.write_metrics(now);
         [due, told, pruned, metrics, self.engine.next_young(), self.engine.parts.calendar.next()]
             .into_iter()
@@ -218,17 +224,16 @@ impl Daemon {
             Event::Done(done) => self.engine.done(*done),
             Event::Stop => self.stop.ask(),
             _ if self.stop.asked() => {}
-            Event::Hint(Hint::Path(path)) => self.engine.look_where(&path),
-            Event::Hint(Hint::Everything) => {
-                self.engine.rewatch();
-                self.engine.look_everywhere(self.clock.now());
-            }
+            Event::Hint(hint) => self.engine.hear(&hint),
             Event::Planned(plan) => self.engine.planned(plan),
+            Event::Reviewed(found) => self.engine.reviewed(found),
+            Event::Counted(finished) => self.engine.counted(finished),
             Event::Reload => {
                 self.telling.reloading();
                 (self.reopen.0)();
                 info!(self.log, "reloading: the log is reopened, all that waits is tried");
                 self.engine.try_all_now();
+                self.engine.review.renew();
                 self.engine.look_everywhere(self.clock.now());
                 self.telling.ready(&self.engine);
             }

@@ -6,15 +6,14 @@ use slog::{debug, error, info, warn};
 use super::engine::Engine;
 use super::index::Key;
 use super::measuring::name;
-use super::workers::{Done, Outcome, Pool};
-use crate::api::{ApiError, Found, Posted, Scope, backoff};
+use super::workers::{Done, Outcome, Pool, SearchError};
+use crate::api::{ApiError, Posted, Scope, backoff};
 use crate::chain::{Chain, escape, excerpt};
 use crate::clock::after;
-use crate::names::ActionId;
 use crate::plugin::run::Ended;
-use crate::spool::{DeliveryState, Edge, Family, Run, SpoolError};
+use crate::spool::{DeliveryState, Edge, Run};
 use crate::stage::fetch::{Attempt, FetchError};
-use crate::stage::{Pause, Verdict, Work, collect, deliver, fetch, sign, submit};
+use crate::stage::{Pause, Verdict, Work, collect, deliver, fetch, misdated, sign, submit};
 
 /// How much of a plugin's output goes into one line of the log, in bytes.
 const LINE_BYTES_MAX: usize = 1024;
@@ -27,7 +26,8 @@ fn serves(outcome: &Outcome) -> bool {
         Outcome::Posted(Posted::Refused { cause, .. } | Posted::Unknown { cause }) => {
             answers(cause)
         }
-        Outcome::Searched(found, _) => found.as_ref().err().is_none_or(answers),
+        Outcome::Searched(Err(SearchError::Api(error)), _) => answers(error),
+        Outcome::Searched(..) => true,
         Outcome::Probed(seen) => seen.as_ref().err().is_none_or(answers),
         Outcome::Fetched(Attempt { fetched: Err(FetchError::Api(error)), .. }) => answers(error),
         Outcome::Fetched(Attempt { fetched, .. }) => {
@@ -72,9 +72,6 @@ impl Engine {
         if self.index.tries(&key).is_none_or(|tries| !tries.busy) {
             self.release(&key, now);
         }
-        if let Work::Deliver(_) = work {
-            self.wake_gated(now);
-        }
     }
 
     fn verdict(&mut self, key: &Key, outcome: Outcome, now: Timestamp) -> Verdict {
@@ -88,24 +85,7 @@ impl Engine {
         match outcome {
             Outcome::Signed(signed) => sign::signed(signed),
             Outcome::Posted(posted) => submit::posted(posted),
-            Outcome::Searched(found, began) => match self.has_results(key, &found) {
-                Ok(None) => {
-                    submit::searched(&live.facts, found, began, &self.around(key, live, now))
-                }
-                Ok(Some(other)) => {
-                    info!(self.parts.log, "the action that was found is another run's";
-                        "run" => %key.1, "action" => other.0);
-                    if let Some(tries) = self.index.tries(key) {
-                        tries.others.insert(other);
-                    }
-                    Verdict::paused(Pause::None)
-                }
-                Err(error) => {
-                    error!(self.parts.log, "cannot tell whose action it is"; "run" => %key.1,
-                        "error" => Chain(&error));
-                    Verdict::paused(Pause::Run(None))
-                }
-            },
+            Outcome::Searched(found, began) => self.searched(key, found, began, now),
             Outcome::Probed(seen) => {
                 if let Err(error) = &seen {
                     let is_expired =
@@ -121,7 +101,8 @@ impl Engine {
                 }
                 let (polls, since) = (live.tries.polls, live.tries.answering.unwrap_or(now));
                 let since = seen.is_ok().then_some(since);
-                let verdict = collect::probed(&live.facts, seen, polls, since, now);
+                let verdict = misdated::probed(&live.facts, &seen, polls, now)
+                    .unwrap_or_else(|| collect::probed(&live.facts, seen, polls, since, now));
                 self.index.tries(key).into_iter().for_each(|tries| tries.answering = since);
                 verdict
             }
@@ -151,24 +132,6 @@ impl Engine {
             }
             Outcome::Stopped => Verdict::paused(Pause::None),
         }
-    }
-
-    /// Returns the action that was found if its results have been fetched for another run, which may be
-    /// finished: it is not that of one which still looks for its own. Results of the same run mean
-    /// that only an older double of its entry, left by a crash, still looks.
-    fn has_results(
-        &self,
-        key: &Key,
-        found: &Result<Found, ApiError>,
-    ) -> Result<Option<ActionId>, SpoolError> {
-        let Ok(Found::Action { id, .. }) = found else { return Ok(None) };
-        let link = fetch::link_of(&self.parts.settings.directory, *id);
-        if self.parts.spool.disk().find(&link)?.is_none() {
-            return Ok(None);
-        }
-        let own = self.parts.spool.view().counting(&key.1, Family::Command)?;
-        let is_own = own.is_some_and(|run| run.record().action_id == Some(*id));
-        Ok((!is_own).then_some(*id))
     }
 
     /// Frees a run, or one plugin of it, for the next piece of work.
@@ -239,7 +202,7 @@ impl Engine {
         }
     }
 
-    /// Looks again at all that waited for the API or for a worker.
+    /// Looks again at all that waited for the API.
     pub(super) fn wake_gated(&mut self, now: Timestamp) {
         for key in std::mem::take(&mut self.gated) {
             self.index.schedule(&key, Some(now));

@@ -18,6 +18,7 @@ use slog::{Logger, debug, error, info, warn};
 
 use super::Event;
 use super::engine::Engine;
+use super::oldest::{Oldest, oldest};
 use crate::chain::Chain;
 use crate::clock::after;
 use crate::config::runner::RetentionSettings;
@@ -34,6 +35,8 @@ const FIRST_SPAN: Duration = Duration::from_secs(60);
 const EVERY_SPAN: Duration = Duration::from_secs(3600);
 /// How many runs and letters go in one turn of the engine.
 const BATCH: usize = 32;
+/// How many runs are removed between two looks for what is old.
+const RUNS_MAX: usize = 10_000;
 
 /// How far retention has come.
 #[derive(Debug)]
@@ -53,6 +56,8 @@ pub(crate) struct Plan {
     letters: VecDeque<OsString>,
     letters_before: Timestamp,
     documents: usize,
+    /// Whether more runs are due than this plan has.
+    is_cut: bool,
 }
 
 #[derive(Debug, Default)]
@@ -83,6 +88,8 @@ struct Survey {
     retention: RetentionSettings,
     shelves: Vec<Shelf>,
     needed: BTreeSet<String>,
+    /// Runs that are not finished.
+    open: BTreeSet<RunId>,
     now: Timestamp,
     log: Logger,
 }
@@ -102,14 +109,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Removes what is due; returns when it is worth coming back. `running` is how long the engine
-    /// has been running, by a clock that nobody sets.
-    pub(crate) fn prune(
-        &mut self,
-        now: Timestamp,
-        running: Duration,
-        events: &Sender<Event>,
-    ) -> Option<Timestamp> {
+    /// Removes what is due; returns when it is worth coming back.
+    pub(crate) fn prune(&mut self, now: Timestamp, events: &Sender<Event>) -> Option<Timestamp> {
+        let running = self.parts.clock.running().saturating_sub(self.began_running);
         self.pruning.trust.note(now, running);
         if !self.pruning.plan.is_done() {
             self.remove_some();
@@ -139,6 +141,7 @@ impl Engine {
             retention: settings.retention,
             shelves: self.parts.calendar.shelves(settings.retention.results),
             needed: needed.collect(),
+            open: self.index.iter().map(|((_, id), _)| id.clone()).collect(),
             now,
             log: self.parts.log.clone(),
         };
@@ -192,6 +195,11 @@ impl Engine {
         if plan.is_done() && removed.runs + removed.letters + plan.documents > 0 {
             info!(self.parts.log, "removed what was old"; "runs" => removed.runs,
                 "letters" => removed.letters, "documents" => plan.documents);
+            self.tally.renew();
+            if plan.is_cut && removed.runs > 0 {
+                // The rest goes at once, and not an hour later.
+                self.pruning.next = Duration::ZERO;
+            }
         }
     }
 
@@ -244,7 +252,10 @@ impl Survey {
         let mut plan = Plan { documents: self.documents(), ..Plan::default() };
         if let Some(before) = cutoff(self.retention.done, self.now) {
             plan.runs_before = before;
-            plan.runs = self.runs()?.into();
+            let view = View::new(&self.layout, &self.disk, self.owner);
+            let Oldest { runs, is_cut } =
+                oldest(&view, self.retention.done, self.now, &self.open, RUNS_MAX)?;
+            (plan.runs, plan.is_cut) = (runs.into(), is_cut);
         }
         if let Some(before) = cutoff(self.retention.invalid, self.now) {
             plan.letters_before = before;
@@ -265,20 +276,6 @@ impl Survey {
             }
         }
         removed
-    }
-
-    fn runs(&self) -> Result<Vec<RunId>, SpoolError> {
-        let view = View::new(&self.layout, &self.disk, self.owner);
-        let fetched: BTreeSet<RunId> = view.ids(Folder::CommandDone)?.into_iter().collect();
-        let mut ids = view.ids(Folder::ActionDone)?;
-        ids.retain(|id| !fetched.contains(id));
-        // Runs without results, as superseded ones, are counted by themselves: after an outage they must
-        // not take the places of those with results.
-        let alone = ids.into_iter().map(|id| (format!("{}/", id.stem()), id));
-        let mut ids: Vec<(String, RunId)> = alone.collect();
-        ids.extend(fetched.into_iter().map(|id| (id.stem().to_owned(), id)));
-        let due = due(ids, self.retention.done, self.now, |(_, id)| id.slot(), |(group, _)| group);
-        Ok(due.into_iter().map(|(_, id)| id).collect())
     }
 
     /// Returns the dead letters that are due. Their names may tell anything: when they came is asked

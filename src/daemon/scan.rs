@@ -17,7 +17,7 @@ use super::trouble::Place;
 use crate::chain::{Chain, escape};
 use crate::clock::{after, elapsed};
 use crate::disk::Stamp;
-use crate::names::{JobName, RunId};
+use crate::names::JobName;
 use crate::spool::look::run_id;
 use crate::spool::{Edge, Family, Folder, Record, Run, Seen, SpoolError};
 use crate::stage::{adopt, claim};
@@ -28,7 +28,7 @@ const ORIGINAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// How long after a run entered `action/new` the runner sees it for the first time, at the most.
 const TRIGGER_SPAN: Duration = Duration::from_secs(60);
 /// What the log says of a folder that cannot be listed.
-const UNSEEN: &str = "cannot look at the spool";
+pub(super) const UNSEEN: &str = "cannot look at the spool";
 
 /// Names that are not in the index: what they stood for when they were last read, and those to look
 /// at again.
@@ -36,66 +36,73 @@ const UNSEEN: &str = "cannot look at the spool";
 pub(crate) struct Strangers {
     known: HashMap<(Folder, OsString), Stamp>,
     young: Vec<(Timestamp, Folder, OsString)>,
+    /// The state of a file that has not changed since it was too young.
+    settled: Option<Stamp>,
+}
+
+impl Strangers {
+    /// Has young files judged when nothing has changed for a while from `now` on, at the latest.
+    pub(super) fn hurry(&mut self, now: Timestamp) {
+        let latest = after(now, claim::WRITING);
+        self.young.iter_mut().for_each(|(at, ..)| *at = latest.min(*at));
+    }
+
+    /// Returns how many names are remembered.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.known.len().saturating_add(self.young.len())
+    }
 }
 
 impl Engine {
-    /// Looks at every name in the folders that a stage acts on, and at what is new in `action/done`.
-    pub(crate) fn scan(&mut self) {
+    /// Looks at every name in the folders that a stage acts on, and has `action/done` reviewed if
+    /// something there may have been missed.
+    pub(super) fn scan(&mut self) {
         self.review_troubles();
-        match self.parts.spool.mend() {
-            Ok(mended) => {
-                self.troubles.over(&Place::Spool);
-                if mended {
-                    // What was watched is gone as well.
-                    self.rewatch();
-                }
-            }
-            Err(error) => self.troubled("cannot make folders", Place::Spool, &error),
-        }
         for folder in Folder::ALL {
-            if folder.is_active() || folder == Folder::ActionDone {
+            if folder.is_active() {
                 match self.parts.spool.names(folder) {
                     Ok(names) => {
                         self.troubles.over(&Place::Folder(folder));
-                        self.look_at_all(folder, names);
+                        self.look_at_all(folder, &names);
                     }
                     Err(error) => self.troubled(UNSEEN, Place::Folder(folder), &error),
                 }
             }
         }
+        self.review();
         self.forget_what_left();
     }
 
-    fn look_at_all(&mut self, folder: Folder, names: Vec<OsString>) {
-        let settled = if folder == Folder::ActionDone { self.collected_ids() } else { Vec::new() };
+    /// Makes the folders that somebody removed; tells whether there were any.
+    pub(super) fn mend(&mut self) -> bool {
+        match self.parts.spool.mend() {
+            Ok(mended) => {
+                self.troubles.over(&Place::Spool);
+                mended
+            }
+            Err(error) => {
+                self.troubled("cannot make folders", Place::Spool, &error);
+                false
+            }
+        }
+    }
+
+    pub(super) fn look_at_all(&mut self, folder: Folder, names: &[OsString]) {
         self.listed = Some((folder, false));
         for name in names {
-            // What has a command record was collected: no need to read it.
-            let is_settled = run_id(&name).is_some_and(|id| settled.binary_search(&id).is_ok());
-            if !is_settled {
-                self.look(folder, &name);
-            }
+            self.look(folder, name);
         }
         self.listed = None;
     }
 
-    fn collected_ids(&mut self) -> Vec<RunId> {
-        let mut ids = Vec::new();
-        for folder in Family::Command.folders() {
-            match self.parts.spool.ids(folder) {
-                Ok(found) => {
-                    self.troubles.over(&Place::Folder(folder));
-                    ids.extend(found);
-                }
-                Err(error) => self.troubled(UNSEEN, Place::Folder(folder), &error),
-            }
-        }
-        ids.sort_unstable();
-        ids
-    }
-
-    /// Forgets runs whose files are gone without a hint.
+    /// Forgets runs and other files that are gone without a hint.
     fn forget_what_left(&mut self) {
+        let spool = &self.parts.spool;
+        let is_there =
+            |(folder, name): &(Folder, OsString)| !matches!(spool.stamp(*folder, name), Ok(None));
+        self.strangers.known.retain(|place, _| is_there(place));
+        self.index.forget_away(self.parts.clock.now(), self.parts.settings.settle);
         let known: Vec<_> =
             self.index.iter().map(|(key, live)| (key.clone(), live.folder)).collect();
         for (key, folder) in known {
@@ -110,10 +117,20 @@ impl Engine {
     pub(crate) fn look_at_path(&mut self, path: &Path) -> bool {
         let Some((folder, name)) = self.parts.spool.layout().locate(path) else { return false };
         let name = name.to_owned();
-        if !name.as_encoded_bytes().starts_with(b".") {
+        if !name.as_encoded_bytes().starts_with(b".") && !self.is_own_move(folder, &name) {
             self.look(folder, &name);
         }
         true
+    }
+
+    /// Tells whether a hint is about a run that the engine itself moved to `action/done`.
+    fn is_own_move(&self, folder: Folder, name: &OsStr) -> bool {
+        folder == Folder::ActionDone
+            && self
+                .parts
+                .spool
+                .stamp(folder, name)
+                .is_ok_and(|stamp| self.review.is_own(name, stamp))
     }
 
     /// Looks again at files that were too young to be judged.
@@ -123,9 +140,10 @@ impl Engine {
         self.strangers.young = later;
         let due: Vec<(Timestamp, Folder, OsString)> = due;
         for (_, folder, name) in due {
-            self.strangers.known.remove(&(folder, name.clone()));
+            self.strangers.settled = self.strangers.known.remove(&(folder, name.clone()));
             self.look(folder, &name);
         }
+        self.strangers.settled = None;
     }
 
     /// Returns when the next young file can be judged.
@@ -137,6 +155,10 @@ impl Engine {
         if let Err(error) = self.try_look(folder, name) {
             // What could not be done about it is tried again at the next look.
             self.strangers.known.remove(&(folder, name.to_owned()));
+            if folder.family() == Family::Action {
+                // It may be in `action/done` by now, which scans do not list.
+                self.review.renew();
+            }
             let place = Place::Entry(folder, name.to_string_lossy().into_owned());
             self.troubled("cannot look at entry", place, &error);
         }
@@ -170,8 +192,11 @@ impl Engine {
                 Ok(())
             }
             Seen::Damaged { reason, changed } => {
-                let judged = after(changed, claim::WRITING);
-                if folder == Folder::New && self.parts.clock.now() < judged {
+                let now = self.parts.clock.now();
+                // A file that a clock which was ahead dated later than now is judged as soon as the others.
+                let judged = after(changed.min(now), claim::WRITING);
+                let is_settled = stamp.is_some() && self.strangers.settled == stamp;
+                if folder == Folder::New && now < judged && !is_settled {
                     self.strangers.young.push((judged, folder, name.to_owned()));
                     return Ok(());
                 }
@@ -229,13 +254,8 @@ impl Engine {
         };
         self.secure(run.folder())?;
         let record = run.record();
-        if run.folder() == Folder::ActionDone {
-            if record.collected.is_none() {
-                return self.collect_now(run);
-            }
-            // It need not be read again to be told apart from one that a person moved there.
-            let name = record.id.file_name().into();
-            self.strangers.known.insert((Folder::ActionDone, name), run.stamp());
+        if run.folder() == Folder::ActionDone && record.collected.is_none() {
+            return self.collect_now(run);
         }
         let key = (run.folder().family(), run.record().id.clone());
         let put_back = self.is_put_back(&key, &run);
@@ -278,7 +298,10 @@ impl Engine {
             mark(&mut record);
             self.parts.spool.make_ready(record)?;
         }
-        drop(self.parts.spool.follow(run, Edge::Marked, mark)?);
+        let marked = self.parts.spool.follow(run, Edge::Marked, mark)?;
+        if self.events.is_some() {
+            self.review.expect(&id, marked.stamp());
+        }
         match self.parts.spool.take(Folder::Ready, &id)? {
             Some(run) => self.arrived(run),
             None => Ok(()),

@@ -71,7 +71,11 @@ impl Standby {
                     return freed.context("wait for", &shown).map_err(disk).map(|()| Awaited::Free);
                 }
                 Event::Reload => (self.reopen.0)(),
-                Event::Stop | Event::Done(_) | Event::Planned(_) => return Ok(Awaited::Stopped),
+                Event::Stop
+                | Event::Done(_)
+                | Event::Planned(_)
+                | Event::Reviewed(_)
+                | Event::Counted(_) => return Ok(Awaited::Stopped),
             }
         }
     }

@@ -10,7 +10,7 @@ use slog::debug;
 
 use super::engine::Engine;
 use super::index::Key;
-use super::workers::Outcome;
+use super::workers::{Outcome, SearchError};
 use crate::api::{ApiError, Posted};
 use crate::spool::{Edge, Fate, Record};
 use crate::stage::fetch::{Attempt, FetchError};
@@ -24,7 +24,7 @@ impl Outcome {
     pub(super) fn or_stopped(self) -> Outcome {
         let is_stopped = match &self {
             Outcome::Posted(Posted::Refused { cause, .. })
-            | Outcome::Searched(Err(cause), _)
+            | Outcome::Searched(Err(SearchError::Api(cause)), _)
             | Outcome::Probed(Err(cause))
             | Outcome::Fetched(Attempt { fetched: Err(FetchError::Api(cause)), .. }) => {
                 matches!(cause, ApiError::Stopped { .. })

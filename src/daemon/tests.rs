@@ -8,10 +8,13 @@ mod grace;
 mod hand;
 mod held;
 mod off;
+mod past;
 mod retention;
 mod slots;
 mod stopping;
 mod superseded;
+mod turns;
+mod watching;
 
 use super::testing::{Mood, Rig};
 use crate::spool::{Fate, Folder};

@@ -2,7 +2,8 @@
 //!
 //! Each piece of work has a thread of its own for as long as it takes, and each
 //! kind of work has a number of them that is never exceeded. A worker touches
-//! neither the spool nor the index; what it brings back is an event.
+//! neither the spool nor the index, though it may read the spool as anybody may; what it brings back
+//! is an event.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -17,16 +18,21 @@ use super::Event;
 use super::index::Key;
 use crate::action::{Signature, Signer};
 use crate::api::{Api, ApiError, Found, Posted, Search, Seen};
-use crate::clock::Clock;
-use crate::disk::Disk;
+use crate::clock::{Clock, before};
+use crate::disk::{Disk, DiskError};
 use crate::names::{ActionId, PluginName};
 use crate::plugin::run::{Delivery, Ended, Limits, OUTPUT_BYTES_MAX};
 use crate::plugin::{Deliver, PluginError};
-use crate::spool::Record;
+use crate::spool::finished::holder;
+use crate::spool::{Layout, Record};
 use crate::stage::fetch::{Attempt, Fetcher, Reads};
+use crate::stage::prune::DAY;
 use crate::stage::sign::{Signed, SigningError, sign};
 use crate::stage::{Work, grace};
 use crate::wake::Stop;
+
+/// How far a clock may have been set back while a run was under way.
+const SKEW: Duration = DAY;
 
 /// Gives the target that a macro stands for.
 pub(crate) type Expand = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -45,6 +51,8 @@ pub(crate) struct Bench {
     pub(crate) disk: Disk,
     /// The runner's directory.
     pub(crate) directory: PathBuf,
+    /// Where the spool is, to be read.
+    pub(crate) spool: Layout,
     /// How many commands are asked for at once, as long as that is not too slow.
     pub(crate) page_size: u32,
     /// How many pages of a run are asked for at once.
@@ -72,8 +80,19 @@ pub(crate) struct Task {
     pub(crate) page_size: Option<u32>,
     /// When the results were complete but for commands that may still change.
     pub(crate) since: Option<Timestamp>,
-    /// The actions that other runs hold.
+    /// The actions that runs which are not over hold, and those known to be another run's.
     pub(crate) taken: BTreeSet<ActionId>,
+}
+
+/// Why it is not known what a search would find.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SearchError {
+    /// The API did not answer the question.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// The runs that are over could not be read.
+    #[error("cannot tell whose action was found")]
+    Disk(#[from] DiskError),
 }
 
 /// What a worker brings back.
@@ -84,7 +103,7 @@ pub(crate) enum Outcome {
     /// Of [`Work::Post`].
     Posted(Posted),
     /// Of [`Work::Search`], with when it began.
-    Searched(Result<Found, ApiError>, Timestamp),
+    Searched(Result<Found, SearchError>, Timestamp),
     /// Of [`Work::Probe`].
     Probed(Result<Option<Seen>, ApiError>),
     /// Of [`Work::Fetch`].
@@ -150,20 +169,37 @@ impl Bench {
         self.api.post(posted, &signatures(record))
     }
 
-    fn search(&self, task: &Task) -> Result<Found, ApiError> {
+    fn search(&self, task: &Task) -> Result<Found, SearchError> {
         let request = &task.record.request;
         let (Some(valid_from), Some(expire_after)) = (request.valid_from, request.expire_after)
         else {
             // Nothing was ever signed for it, so nothing can be there.
             return Ok(Found::None);
         };
-        self.api.find(&Search {
-            name: &request.action_name,
-            valid_from,
-            expire_after,
-            signatures: &signatures(&task.record),
-            taken: &task.taken,
-        })
+        let (signatures, mut taken) = (signatures(&task.record), task.taken.clone());
+        loop {
+            let found = self.api.find(&Search {
+                name: &request.action_name,
+                valid_from,
+                expire_after,
+                signatures: &signatures,
+                taken: &taken,
+            })?;
+            match found {
+                Found::Action { id, .. } if self.is_held(&task.record, id)? => taken.insert(id),
+                found => return Ok(found),
+            };
+        }
+    }
+
+    /// Tells whether a run that is over holds an action. Asked only of an action that was found, which
+    /// is seldom another run's: so nothing need be remembered of the runs that are over.
+    fn is_held(&self, record: &Record, action: ActionId) -> Result<bool, SearchError> {
+        // What holds an action that we signed was written later than that was dated. An action that
+        // somebody else signed may be dated as they like.
+        let since = record.request.valid_from.filter(|_| !record.request.verbatim);
+        let since = since.map(|since| before(since, SKEW));
+        Ok(holder(&self.disk, &self.spool, action, &record.id, since)?.is_some())
     }
 
     fn deliver(&self, task: &Task, plugin: &PluginName) -> Result<Ended, PluginError> {

@@ -1,7 +1,9 @@
 //! The machine's file system, with a count of what was asked of it.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Entry, Fs, FsFile, Lock, Meta, RealFs, Space};
@@ -11,6 +13,18 @@ use super::{Entry, Fs, FsFile, Lock, Meta, RealFs, Space};
 pub(crate) struct CountingFs {
     metas: AtomicUsize,
     reads: AtomicUsize,
+    names: AtomicUsize,
+    meanwhile: Meanwhile,
+}
+
+/// What happens when a folder is made.
+#[derive(Default)]
+struct Meanwhile(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl std::fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Meanwhile")
+    }
 }
 
 impl CountingFs {
@@ -24,10 +38,21 @@ impl CountingFs {
         self.reads.load(Ordering::Relaxed)
     }
 
+    /// Returns how many names the folders had that were listed.
+    pub(crate) fn names(&self) -> usize {
+        self.names.load(Ordering::Relaxed)
+    }
+
+    /// Does something when the next folder is made, as somebody else would at that moment.
+    pub(crate) fn when_a_folder_is_made(&self, act: impl FnOnce() + Send + 'static) {
+        *self.meanwhile.0.lock().unwrap() = Some(Box::new(act));
+    }
+
     /// Begins to count anew.
     pub(crate) fn reset(&self) {
         self.metas.store(0, Ordering::Relaxed);
         self.reads.store(0, Ordering::Relaxed);
+        self.names.store(0, Ordering::Relaxed);
     }
 }
 
@@ -43,7 +68,16 @@ impl Fs for CountingFs {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
-        RealFs.list(path)
+        let entries = RealFs.list(path)?;
+        self.names.fetch_add(entries.len(), Ordering::Relaxed);
+        Ok(entries)
+    }
+
+    fn visit(&self, path: &Path, each: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
+        RealFs.visit(path, &mut |name| {
+            self.names.fetch_add(1, Ordering::Relaxed);
+            each(name);
+        })
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
@@ -83,6 +117,9 @@ impl Fs for CountingFs {
     }
 
     fn make_folder(&self, path: &Path) -> io::Result<()> {
+        if let Some(act) = self.meanwhile.0.lock().unwrap().take() {
+            act();
+        }
         RealFs.make_folder(path)
     }
 

@@ -3,7 +3,7 @@
 //! They stand behind one trait so that a test can put a model in their place: a
 //! file system that forgets what was not synced, or that fails at a given call.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -139,6 +139,11 @@ pub(crate) trait Fs: fmt::Debug + Send + Sync {
     fn link(&self, target: &Path, path: &Path) -> io::Result<()>;
     /// Lists a folder, in no order.
     fn list(&self, path: &Path) -> io::Result<Vec<Entry>>;
+    /// Gives each name in a folder to `each`, in no order, without keeping any of them.
+    fn visit(&self, path: &Path, each: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
+        self.list(path)?.iter().for_each(|entry| each(&entry.name));
+        Ok(())
+    }
     /// Tells what is known of a name; a link is not followed.
     fn meta(&self, path: &Path) -> io::Result<Meta>;
     /// Locks a file or a folder for this process, without waiting; `WouldBlock` if another holds it.

@@ -38,6 +38,7 @@ mod stray;
 mod suspects;
 #[cfg(test)]
 mod tests;
+mod visit;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,6 @@
 //! The machine's file system.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
@@ -114,6 +115,13 @@ impl Fs for RealFs {
             entries.push(Entry { name: entry.file_name(), kind: kind(entry.file_type()?) });
         }
         Ok(entries)
+    }
+
+    fn visit(&self, path: &Path, each: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
+        for entry in fs::read_dir(path)? {
+            each(&entry?.file_name());
+        }
+        Ok(())
     }
 
     fn meta(&self, path: &Path) -> io::Result<Meta> {

@@ -56,6 +56,7 @@ pub(crate) mod agenda;
 mod arrivals;
 mod doubles;
 pub(crate) mod edges;
+pub(crate) mod finished;
 pub(crate) mod folder;
 mod graves;
 pub(crate) mod look;

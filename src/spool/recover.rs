@@ -3,7 +3,7 @@
 //! Visible is not durable: what a crashed system shows may still be lost, so the
 //! folders are made durable before anything is concluded from them.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -67,14 +67,23 @@ impl Spool {
     }
 
     /// Returns the runs that have more than one file in a family.
-    fn doubles(&self, family: Family) -> Result<Vec<RunId>, SpoolError> {
-        let mut count: BTreeMap<RunId, u32> = BTreeMap::new();
-        for folder in family.folders() {
+    fn doubles(&self, family: Family) -> Result<BTreeSet<RunId>, SpoolError> {
+        let (mut known, mut doubles) = (BTreeSet::new(), BTreeSet::new());
+        let [first, second, third, finished] = family.folders();
+        for folder in [first, second, third] {
             for id in self.ids(folder)? {
-                *count.entry(id).or_default() += 1;
+                if !known.insert(id.clone()) {
+                    doubles.insert(id);
+                }
             }
         }
-        Ok(count.into_iter().filter(|(_, count)| *count > 1).map(|(id, _)| id).collect())
+        // The last folder may hold a month of finished runs: none of them is kept in memory.
+        self.visit_ids(finished, &mut |id| {
+            if known.contains(&id) {
+                doubles.insert(id);
+            }
+        })?;
+        Ok(doubles)
     }
 }
 

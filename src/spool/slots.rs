@@ -64,12 +64,12 @@ impl Spool {
     pub(crate) fn slots_on_disk(&self) -> Result<BTreeMap<JobName, Timestamp>, SpoolError> {
         let mut slots = BTreeMap::new();
         for folder in super::Family::Action.folders() {
-            for id in self.ids(folder)?.iter().filter(|id| id.is_scheduled()) {
-                if let Ok(job) = id.stem().parse() {
+            self.visit_ids(folder, &mut |id| {
+                if let (true, Ok(job)) = (id.is_scheduled(), id.stem().parse()) {
                     let latest = slots.entry(job).or_insert(id.slot());
                     *latest = (*latest).max(id.slot());
                 }
-            }
+            })?;
         }
         Ok(slots)
     }

@@ -31,11 +31,7 @@ impl<'a> View<'a> {
     /// Lists the names in a folder that could be entries: dot files are not, nor the reasons beside dead letters.
     pub(crate) fn names(&self, folder: Folder) -> Result<Vec<OsString>, SpoolError> {
         let entries = self.disk.list(&self.layout.folder(folder))?;
-        let is_entry = |name: &OsString| {
-            let bytes = name.as_encoded_bytes();
-            !bytes.starts_with(b".") && !bytes.ends_with(b".reason")
-        };
-        Ok(entries.into_iter().map(|entry| entry.name).filter(is_entry).collect())
+        Ok(entries.into_iter().map(|entry| entry.name).filter(|name| is_entry(name)).collect())
     }
 
     /// Lists the ids in a folder, from the names of the files alone.
@@ -139,6 +135,12 @@ impl<'a> View<'a> {
         }
         Ok(best)
     }
+}
+
+/// Tells whether a name in a folder could be an entry's.
+pub(super) fn is_entry(name: &OsStr) -> bool {
+    let bytes = name.as_encoded_bytes();
+    !bytes.starts_with(b".") && !bytes.ends_with(b".reason")
 }
 
 impl Spool {

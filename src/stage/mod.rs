@@ -18,6 +18,7 @@ pub(crate) mod document;
 pub(crate) mod fetch;
 pub(crate) mod grace;
 pub(crate) mod launch;
+pub(crate) mod misdated;
 mod pages;
 pub(crate) mod prune;
 pub(crate) mod sign;

@@ -122,12 +122,15 @@ fn decide_to_send(record: &Record, around: &Around) -> Step {
 /// Tells whether the signed text can be posted again: less than half of its period has passed.
 fn is_fresh(record: &Record, now: Timestamp) -> bool {
     let request = &record.request;
-    let (Some(_), Some(until)) = (&request.posted, request.expire_after) else {
+    let (Some(_), Some(from), Some(until)) =
+        (&request.posted, request.valid_from, request.expire_after)
+    else {
         return false;
     };
     // Counted from the end: how far back an action begins depends on others of its name.
     let half = VALID_SINCE.saturating_add(record.settings.expiry) / 2;
-    request.fate == Fate::Refused && now < before(until, half)
+    // One that begins later than now was dated by a clock that was ahead.
+    request.fate == Fate::Refused && from <= now && now < before(until, half)
 }
 
 /// Ends a run that the platform does not have, because a newer run of its job waits to be sent.

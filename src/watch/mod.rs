@@ -101,6 +101,11 @@ impl Watcher {
         })
     }
 
+    /// Tells whether a folder is watched, as far as is known.
+    pub(crate) fn has(&self, folder: &Path) -> bool {
+        lock(&self.folders).contains(folder)
+    }
+
     /// Watches a folder no longer; that it is not watched is no error.
     pub(crate) fn unwatch(&mut self, folder: &Path) {
         lock(&self.folders).remove(folder);

@@ -88,6 +88,7 @@ impl Place<'_> {
             plugins: self.plugins,
             disk,
             directory: self.directory.to_owned(),
+            spool: spool.layout().clone(),
             page_size: 2,
             pages: 2,
             clock: self.clock.clone(),
@@ -98,6 +99,18 @@ impl Place<'_> {
         let calendar = Calendar::new(jobs, "host".to_owned());
         let parts = Parts { settings, spool, calendar, clock: self.clock, log };
         Ok((Engine::new(parts, workers), sender, events))
+    }
+}
+
+/// Lets an engine take an event, as the daemon does.
+fn hear(engine: &mut Engine, event: Event) {
+    match event {
+        Event::Hint(hint) => engine.hear(&hint),
+        Event::Done(done) => engine.done(*done),
+        Event::Planned(plan) => engine.planned(plan),
+        Event::Reviewed(found) => engine.reviewed(found),
+        Event::Counted(finished) => engine.counted(finished),
+        Event::Stop | Event::Reload => {}
     }
 }
 
@@ -112,6 +125,8 @@ pub(crate) struct Rig {
     pub(crate) signer: Arc<dyn Signer>,
     /// Tells the next engine to stop.
     pub(crate) stopper: Stop,
+    /// The file system that the next engine works on.
+    pub(crate) fs: Arc<dyn Fs>,
     sender: Option<Sender<Event>>,
     engine: Option<(Engine, Receiver<Event>)>,
 }
@@ -132,6 +147,7 @@ impl Rig {
             retention: keep_all(),
             signer: Arc::new(HashSigner),
             stopper: Stop::new(),
+            fs: Arc::new(RealFs),
             sender: None,
             engine: None,
         }
@@ -161,9 +177,19 @@ impl Rig {
 
     /// Starts an engine, or another one after a crash.
     pub(crate) fn start(&mut self) {
+        self.start_with(|_, _| ());
+    }
+
+    /// Starts an engine that watches its folders, as the daemon's does, with threads of its own.
+    pub(crate) fn start_watching(&mut self) {
+        self.start_with(|engine, sender| engine.watch(sender));
+        self.hear_until(|engine| engine.review.is_settled());
+    }
+
+    fn start_with(&mut self, prepare: impl FnOnce(&mut Engine, Sender<Event>)) {
         self.engine = None;
         let bench = Place {
-            fs: Arc::new(RealFs),
+            fs: Arc::clone(&self.fs),
             directory: self.folder.path(),
             clock: self.clock.clone(),
             platform: Arc::clone(&self.platform) as Arc<dyn Api>,
@@ -174,6 +200,7 @@ impl Rig {
             retention: self.retention,
         };
         let (mut engine, sender, events) = bench.engine().unwrap();
+        prepare(&mut engine, sender.clone());
         self.sender = Some(sender);
         engine.begin().unwrap();
         self.engine = Some((engine, events));
@@ -231,9 +258,7 @@ impl Rig {
 
     /// Moves the clock ahead.
     pub(crate) fn pass(&mut self, seconds: u64) {
-        use crate::clock::Clock;
-        let now: Timestamp = crate::clock::after(self.clock.now(), Duration::from_secs(seconds));
-        self.clock.set(now);
+        self.clock.pass(Duration::from_secs(seconds));
         self.settle();
     }
 
@@ -260,21 +285,50 @@ impl Rig {
             engine.look_at_young(now);
             let next = engine.turn();
             if !engine.is_quiet() {
-                let Event::Done(done) = events.recv_timeout(PATIENCE).unwrap() else { continue };
-                engine.done(*done);
+                hear(engine, events.recv_timeout(PATIENCE).unwrap());
             } else if next.is_none_or(|next| next > now) || self.stopper.asked() {
                 return;
             }
         }
     }
 
-    /// Lets the engine remove what is old, `running` after its start.
-    pub(crate) fn prune(&mut self, running: Duration) {
+    /// Lets the engine follow what it hears, and do what is due, until something holds.
+    pub(crate) fn hear_until(&mut self, holds: impl Fn(&Engine) -> bool) {
+        while !holds(self.engine()) {
+            let (engine, events) = self.engine.as_mut().unwrap();
+            hear(engine, events.recv_timeout(PATIENCE).expect("nothing more happens"));
+            self.work();
+        }
+    }
+
+    /// Lets the engine look at everything.
+    pub(crate) fn look(&mut self) {
+        use crate::clock::Clock;
+        let now = self.clock.now();
+        self.engine.as_mut().unwrap().0.look_everywhere(now);
+    }
+
+    /// Lets the engine hear a hint.
+    pub(crate) fn hear(&mut self, hint: crate::wake::Hint) {
+        hear(&mut self.engine.as_mut().unwrap().0, Event::Hint(hint));
+    }
+
+    /// Lets the engine write metrics now, without what the spool tells of the past.
+    pub(crate) fn write_new_metrics(&mut self) {
+        use crate::clock::Clock;
+        let (now, path) = (self.clock.now(), self.path("metrics"));
+        let (engine, _) = self.engine.as_mut().unwrap();
+        engine.metrics = Some(crate::metrics::Metrics::new(path, now));
+        engine.write_metrics(now);
+    }
+
+    /// Lets the engine remove what is old.
+    pub(crate) fn prune(&mut self) {
         use crate::clock::Clock;
         let now = self.clock.now();
         let (engine, events) = self.engine.as_mut().unwrap();
         let sender = self.sender.as_ref().unwrap();
-        while engine.prune(now, running, sender).is_none_or(|next| next <= now) {
+        while engine.prune(now, sender).is_none_or(|next| next <= now) {
             if let Ok(Event::Planned(plan)) = events.recv_timeout(Duration::from_millis(1)) {
                 engine.planned(plan);
             }

@@ -39,6 +39,8 @@ pub(crate) enum Mood {
 pub(crate) struct Platform {
     state: Mutex<State>,
     fuse: Arc<Fuse>,
+    /// Names of the actions that were posted, and ids of those whose commands were asked for.
+    asked: Mutex<Vec<String>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -71,7 +73,8 @@ pub(crate) enum Outage {
 impl Platform {
     /// Returns the same platform as another one, whose steps `fuse` counts.
     pub(crate) fn fork(&self, fuse: Arc<Fuse>) -> Platform {
-        Platform { state: Mutex::new(self.state.lock().unwrap().clone()), fuse }
+        let state = Mutex::new(self.state.lock().unwrap().clone());
+        Platform { state, fuse, asked: Mutex::default() }
     }
 
     /// Feeds to `hasher` all that it knows.
@@ -149,6 +152,12 @@ impl Platform {
         self.state.lock().unwrap().offsets.clone()
     }
 
+    /// Returns what was asked of it: the names of the actions that were posted, and the ids of those
+    /// whose commands were asked for.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+
     /// Returns the names of the actions that the platform has.
     pub(crate) fn actions(&self) -> Vec<String> {
         let state = self.state.lock().unwrap();
@@ -195,6 +204,8 @@ impl Api for Platform {
         if !self.fuse.exchange() {
             return Posted::Unknown { cause: broken() };
         }
+        let name = Action::parse(action_json.as_bytes()).unwrap().name;
+        self.asked.lock().unwrap().push(name);
         let mut state = self.state.lock().unwrap();
         state.posts += 1;
         if let Some(stop) = state.stop.take() {
@@ -265,6 +276,7 @@ impl Api for Platform {
         if !self.fuse.exchange() {
             return Err(broken());
         }
+        self.asked.lock().unwrap().push(id.to_string());
         let mut state = self.state.lock().unwrap();
         if state.mute || state.outage.is_some() {
             return Err(broken());

@@ -1,0 +1,86 @@
+//! A million finished runs: two years of a job that runs each minute, and what they cost.
+
+#![expect(clippy::disallowed_methods, reason = "tests leave what earlier runners left")]
+
+use std::fs;
+use std::time::Duration;
+
+use jiff::{Timestamp, ToSpan};
+
+use super::NEVER;
+use crate::rig::process::Process;
+use crate::rig::{Rig, chance, pause, wait_until};
+
+/// How many runs are finished.
+const MANY: usize = 1_000_000;
+/// How many names a file may have on every file system.
+const NAMES_MAX: usize = 30_000;
+/// How much more memory the runner may take because of them: their names alone take more than 60 MiB.
+const MORE_KIB_MAX: u64 = 16 * 1024;
+/// The processor time, in hundredths of a second, that a runner takes at most in [`GLANCE`] while it
+/// scans each second and nothing happens. To list the names once takes longer than that.
+const REST_MAX: u64 = 10;
+const GLANCE: Duration = Duration::from_secs(3);
+
+/// Returns the most memory that a process ever had, in KiB.
+fn peak(runner: &Process) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", runner.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Returns the processor time that a process has taken, in hundredths of a second.
+fn taken(runner: &Process) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", runner.pid())).unwrap();
+    let (_, after_name) = stat.rsplit_once(") ").unwrap();
+    after_name.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
+/// Waits until the runner does nothing but scan.
+fn wait_at_rest(runner: &Process) {
+    wait_until("the runner to rest", || {
+        let before = taken(runner);
+        pause(GLANCE);
+        taken(runner) - before <= REST_MAX
+    });
+}
+
+#[test]
+fn a_million_finished_runs_cost_neither_memory_nor_time() {
+    if !chance::full() {
+        return;
+    }
+    let mut rig = Rig::new();
+    rig.scan_every(1);
+    rig.job("job", &format!("{NEVER}\nexpiry = 2s"));
+    let runner = rig.runner();
+    rig.wait_done(&rig.trigger("job"));
+    wait_at_rest(&runner);
+    let without = peak(&runner);
+    runner.kill();
+
+    let (done, finished) = (rig.home("spool/action/done"), rig.home("spool/command/done"));
+    let first: Timestamp = "2024-01-01T00:00:00Z".parse().unwrap();
+    let mut model = fs::read_dir(&done).unwrap().next().unwrap().unwrap().path();
+    for number in 0..MANY {
+        let slot = first + i64::try_from(number).unwrap().minutes();
+        let name = format!("job.{}.json", slot.strftime("%Y%m%dT%H%M%SZ"));
+        if number % NAMES_MAX == 0 {
+            fs::copy(&model, done.join(&name)).unwrap();
+            model = done.join(&name);
+            fs::copy(&model, finished.join(&name)).unwrap();
+        } else {
+            fs::hard_link(&model, done.join(&name)).unwrap();
+            fs::hard_link(&model, finished.join(&name)).unwrap();
+        }
+    }
+
+    let runner = rig.runner();
+    wait_at_rest(&runner);
+    rig.wait_done(&rig.trigger("job"));
+    wait_at_rest(&runner);
+    let with = peak(&runner);
+    println!("at most {without} KiB without them, {with} KiB with them");
+    assert!(with < without + MORE_KIB_MAX, "{with} KiB, and {without} KiB without them");
+    runner.kill();
+}
