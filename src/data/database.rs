@@ -103,6 +103,8 @@ pub(crate) struct Dialect {
     pub(super) found: fn(flag: bool) -> &'static str,
     /// The condition that an agent's `heartbeattime` is a time that we can read.
     pub(super) heard: &'static str,
+    /// The condition that it is not, in a form for which an index can be used; it may name `{heard}`.
+    pub(super) unheard: &'static str,
     /// The family of the column `actions.threat`, also where that is damaged.
     pub(super) family: &'static str,
     /// The statements that make the tables.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::agent::{self, AgentRow};
-use super::database::{Query, query};
+use super::database::{Dialect, Query, query};
 use super::pages::{Fetched, Pages, after};
 use super::{Odd, Row, Store};
 
@@ -115,8 +115,9 @@ impl Store {
 
     /// Returns a query with the condition where a page begins.
     fn listed(&self, query: &Query, after: &str) -> Query {
-        let heard = self.database().dialect().heard;
-        let text = query.text.replace("{after}", after).replace("{heard}", heard);
+        let Dialect { heard, unheard, .. } = self.database().dialect();
+        let text = query.text.replace("{after}", after);
+        let text = text.replace("{unheard}", unheard).replace("{heard}", heard);
         Query { name: query.name, text: text.into() }
     }
 

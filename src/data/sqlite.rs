@@ -236,6 +236,7 @@ impl Database for Sqlite {
             like: "like",
             found,
             heard: HEARD,
+            unheard: "({heard} is not true)",
             family: "case when json_valid(actions.threat) then actions.threat end ->> 'family'",
             tables: schema::for_sqlite,
             has_roles: false,

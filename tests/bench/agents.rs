@@ -36,8 +36,13 @@ const QUERIES: [(&str, &str, &[&str]); 2] = [
     ),
 ];
 /// What stands in the queries for the server's own words.
-const WORDS: [(&str, &str); 2] = [
+const WORDS: [(&str, &str); 3] = [
     ("{after}", "1 = 1"),
+    (
+        "{unheard}",
+        "(heartbeattime < '0001-01-01 00:00:00+00' or heartbeattime >= '10000-01-01 00:00:00+00' \
+          or heartbeattime is null)",
+    ),
     (
         "{heard}",
         "(heartbeattime >= '0001-01-01 00:00:00+00' and heartbeattime < '10000-01-01 00:00:00+00')",

@@ -249,7 +249,8 @@ impl Database for Postgres {
         Dialect {
             like: "ilike",
             found,
-            heard: "(heartbeattime >= '0001-01-01 00:00:00+00' and heartbeattime < '10000-01-01 00:00:00+00')",
+            heard: HEARD,
+            unheard: UNHEARD,
             family: FAMILY,
             tables: schema::for_postgres,
             has_roles: true,
@@ -264,6 +265,11 @@ impl Database for Postgres {
 /// The role that targets are evaluated as.
 const TARGET_ROLE: &str = "migreadonly";
 
+/// The times that can be told: the years from 1 to 9999.
+const HEARD: &str =
+    "(heartbeattime >= '0001-01-01 00:00:00+00' and heartbeattime < '10000-01-01 00:00:00+00')";
+const UNHEARD: &str = "(heartbeattime < '0001-01-01 00:00:00+00' \
+    or heartbeattime >= '10000-01-01 00:00:00+00' or heartbeattime is null)";
 /// The family of a threat. The server keeps JSON with characters that it can make no text of, and fails
 /// when it meets one: those are made other characters first.
 const FAMILY: &str = "case when cast(actions.threat as text) ~ '\\\\u(0000|[dD][89a-fA-F])'

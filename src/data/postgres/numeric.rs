@@ -13,8 +13,6 @@ const INFINITY: u16 = 0xd000;
 const NEGATIVE_INFINITY: u16 = 0xf000;
 /// How many bytes stand before the digits.
 const HEAD_BYTES: usize = 8;
-/// How many digits before the point are written out in words.
-const WEIGHT_MAX: i32 = 20;
 
 /// Returns a number that the server sent: as an integer where it is one, else in words; nothing
 /// if it is damaged.
@@ -32,9 +30,6 @@ pub(super) fn read(raw: &[u8]) -> Option<Value> {
     }
     let weight = i32::from(i16::from_be_bytes(weight.to_be_bytes()));
     let digits: Vec<u16> = words(digits).take(usize::from(*count)).collect();
-    if weight > WEIGHT_MAX {
-        return other(&format!("a number above 1e{}", i64::from(weight).saturating_mul(4)));
-    }
     let digit = |place: i32| {
         let at = usize::try_from(weight.checked_sub(place)?).ok()?;
         digits.get(at).copied()
@@ -48,7 +43,7 @@ pub(super) fn read(raw: &[u8]) -> Option<Value> {
     let whole = if whole.is_empty() { "0" } else { whole };
     let minus = if is_negative { "-" } else { "" };
     let mut fraction = String::new();
-    for place in 1..=i32::from(*scale).min(WEIGHT_MAX * 4).div_euclid(4) + 1 {
+    for place in 1..=i32::from(*scale).div_euclid(4) + 1 {
         fraction.push_str(&format!("{:04}", digit(-place).unwrap_or(0)));
     }
     let fraction = fraction.trim_end_matches('0');
@@ -79,13 +74,14 @@ pub(super) fn written(text: &str) -> Option<Vec<u8>> {
     let lead = (4 - whole.len() % 4) % 4;
     let trail = (4 - fraction.len() % 4) % 4;
     let digits = format!("{}{whole}{fraction}{}", "0".repeat(lead), "0".repeat(trail));
-    let places = i16::try_from((whole.len() + lead) / 4).ok()?;
+    let places = (whole.len() + lead) / 4;
+    let weight = i16::try_from(places.checked_sub(1)?).ok()?;
     let mut groups = Vec::new();
     for group in digits.as_bytes().chunks(4) {
         let group = std::str::from_utf8(group).ok()?;
         groups.push(group.parse().ok()?);
     }
-    Some(raw(sign, places.checked_sub(1)?, u16::try_from(fraction.len()).ok()?, &groups))
+    Some(raw(sign, weight, u16::try_from(fraction.len()).ok()?, &groups))
 }
 
 fn raw(sign: u16, weight: i16, scale: u16, digits: &[u16]) -> Vec<u8> {
@@ -108,9 +104,19 @@ mod tests {
             let raw = written(&number.to_string()).unwrap();
             assert_eq!(read(&raw), Some(Value::Number(number)), "{number}");
         }
-        for text in
-            ["NaN", "infinity", "-infinity", "1.5", "-0.00012", "123456789012345678901234567890"]
-        {
+        // The longest that the server keeps, and the smallest.
+        let (large, small) =
+            (format!("9{}", "0".repeat(131_071)), format!("0.{}7", "0".repeat(16_382)));
+        for text in [
+            "NaN",
+            "infinity",
+            "-infinity",
+            "1.5",
+            "-0.00012",
+            "123456789012345678901234567890",
+            &large,
+            &small,
+        ] {
             let raw = written(text).unwrap();
             assert_eq!(read(&raw), Some(Value::Other(text.to_owned())), "{text}");
         }

@@ -3,7 +3,7 @@
 select count(*), queueloc, min(name), max(case when {heard} then heartbeattime end),
        count(case when {heard} then null else 1 end), min(case when {heard} then null else heartbeattime end)
 from agents
-where heartbeattime >= $1 or ({heard}) is not true
+where heartbeattime >= $1 or {unheard}
 group by queueloc
 having count(*) > 1 and {after}
 order by count(*) desc, queueloc

@@ -3,7 +3,7 @@
 select name, max(case when {heard} then heartbeattime end),
        count(case when {heard} then null else 1 end), min(case when {heard} then null else heartbeattime end)
 from agents
-where (heartbeattime >= $1 or ({heard}) is not true) and {after}
+where (heartbeattime >= $1 or {unheard}) and {after}
 group by name
 having coalesce(max(case when {heard} then heartbeattime end) < $2, 1 = 1)
 order by name
