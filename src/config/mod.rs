@@ -15,7 +15,7 @@ pub(crate) mod duration;
 pub(crate) mod fault;
 pub(crate) mod job;
 pub(crate) mod logging;
-mod nearest;
+pub(crate) mod nearest;
 pub(crate) mod reader;
 pub(crate) mod runner;
 mod scan;

@@ -2,11 +2,13 @@
 
 /// Returns a remark for a message about `name`, which is none of `known`: the one
 /// that was probably meant, or else all that there are.
-pub(super) fn remark<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
-    let name = &name.replace(['_', '-'], "");
+pub(crate) fn remark<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    let joined = |text: &str| text.replace(['_', '-'], "");
+    let name = &joined(name);
     let near = known
         .clone()
-        .map(|candidate| (kinship(name, candidate), distance(name, candidate), candidate))
+        .map(|candidate| (joined(candidate), candidate))
+        .map(|(joined, candidate)| (kinship(name, &joined), distance(name, &joined), candidate))
         .filter(|(kinship, distance, candidate)| {
             *kinship < Kinship::Letters
                 || *distance <= candidate.chars().count().div_ceil(LETTERS_PER_SLIP)

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::database::{Value, query};
 use super::filter::{Filter, Page};
-use super::{CommandStatus, DataError, Id, Row, Store};
+use super::{CommandStatus, DataError, Id, Odd, Row, Store};
 
 /// The time that stands for "not yet" where the platform keeps a start: 11:11:11 on 11 January of the year 9.
 pub(crate) const NEVER_STARTED: Timestamp = Timestamp::constant(-61_882_231_728, -999_999_989);
@@ -92,6 +92,8 @@ pub(crate) struct ActionRow {
     pub(crate) syntaxversion: i64,
     /// Its signatures, as a JSON list of texts.
     pub(crate) pgpsignatures: String,
+    /// Which columns cannot be read.
+    pub(crate) odd: Odd,
 }
 
 /// Who signed an action, and how.
@@ -113,6 +115,11 @@ impl Counters {
         self.0.get(status.as_str()).copied().unwrap_or(0)
     }
 
+    /// Returns each status that any command has, and how many have it.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, i64)> {
+        self.0.iter().map(|(status, count)| (status.as_str(), *count))
+    }
+
     /// Returns how many commands there are.
     pub(crate) fn all(&self) -> i64 {
         self.0.values().sum()
@@ -120,23 +127,24 @@ impl Counters {
 }
 
 /// Reads a row with all columns, in the order of the table.
-pub(super) fn read(mut row: Row) -> Result<ActionRow, DataError> {
-    Ok(ActionRow {
-        id: row.id()?,
-        name: row.text()?,
-        target: row.text()?,
-        description: row.json()?,
-        threat: row.json()?,
-        operations: row.json()?,
-        validfrom: row.time()?,
-        expireafter: row.time()?,
-        starttime: row.optional_time()?,
-        finishtime: row.optional_time()?,
-        lastupdatetime: row.optional_time()?,
-        status: row.text()?,
-        syntaxversion: row.number()?,
-        pgpsignatures: row.text()?,
-    })
+pub(super) fn read(mut row: Row) -> ActionRow {
+    ActionRow {
+        id: row.read_id("id"),
+        name: row.read_name("name"),
+        target: row.read_text("target"),
+        description: row.read_json("description"),
+        threat: row.read_json("threat"),
+        operations: row.read_json("operations"),
+        validfrom: row.read_time("validfrom"),
+        expireafter: row.read_time("expireafter"),
+        starttime: row.read_optional_time("starttime"),
+        finishtime: row.read_optional_time("finishtime"),
+        lastupdatetime: row.read_optional_time("lastupdatetime"),
+        status: row.read_word("status", &ActionStatus::ALL.map(ActionStatus::as_str)),
+        syntaxversion: row.read_number("syntaxversion"),
+        pgpsignatures: row.read_json("pgpsignatures"),
+        odd: row.into_odd(),
+    }
 }
 
 impl Store {
@@ -206,8 +214,9 @@ impl Store {
 
     /// Returns how many commands of an action have which status, as of now.
     pub(crate) fn counters(&self, id: Id) -> Result<Counters, DataError> {
-        let counts = self
-            .all(&query!("counters"), &[id.into()], |mut row| Ok((row.text()?, row.number()?)))?;
+        let counts = self.all(&query!("counters"), &[id.into()], |mut row| {
+            (row.read_text("status"), row.read_number("count"))
+        })?;
         Ok(Counters(counts.into_iter().collect()))
     }
 
@@ -231,7 +240,7 @@ impl Store {
     /// signatures; returns how many.
     pub(crate) fn forget_actions(&self, end: Timestamp, count: i64) -> Result<usize, DataError> {
         let over =
-            self.all(&query!("over_actions"), &[end.into(), count.into()], |mut row| row.id())?;
+            self.all(&query!("over_actions"), &[end.into(), count.into()], |mut row| row.value())?;
         self.transaction(|database| {
             for action in &over {
                 for query in [
@@ -239,7 +248,7 @@ impl Store {
                     query!("delete_signatures"),
                     query!("delete_actions"),
                 ] {
-                    database.run(&query, &[(*action).into()])?;
+                    database.run(&query, std::slice::from_ref(action))?;
                 }
             }
             Ok(over.len())

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::database::{Value, query};
 use super::filter::{Filter, Page};
-use super::{DataError, Id, Row, Store};
+use super::{DataError, Id, Odd, Row, Store};
 
 /// How an agent is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,26 +59,32 @@ pub(crate) struct AgentRow {
     pub(crate) tags: String,
     /// The loader that put it there.
     pub(crate) loadername: String,
+    /// Which columns cannot be read.
+    pub(crate) odd: Odd,
 }
 
+/// Every status that the platform's programs give an agent.
+const STATUSES: [&str; 5] = ["online", "idle", "offline", "upgraded", "destroyed"];
+
 /// Reads a row with all columns, in the order of the table.
-pub(super) fn read(mut row: Row) -> Result<AgentRow, DataError> {
-    Ok(AgentRow {
-        id: row.id()?,
-        name: row.text()?,
-        queueloc: row.text()?,
-        mode: row.text()?,
-        version: row.text()?,
-        pid: row.number()?,
-        starttime: row.time()?,
-        destructiontime: row.optional_time()?,
-        heartbeattime: row.time()?,
-        refreshtime: row.time()?,
-        status: row.text()?,
-        environment: row.json()?,
-        tags: row.json()?,
-        loadername: row.text()?,
-    })
+pub(super) fn read(mut row: Row) -> AgentRow {
+    AgentRow {
+        id: row.read_id("id"),
+        name: row.read_name("name"),
+        queueloc: row.read_name("queueloc"),
+        mode: row.read_text("mode"),
+        version: row.read_text("version"),
+        pid: row.read_number("pid"),
+        starttime: row.read_time("starttime"),
+        destructiontime: row.read_optional_time("destructiontime"),
+        heartbeattime: row.read_time("heartbeattime"),
+        refreshtime: row.read_time("refreshtime"),
+        status: row.read_word("status", &STATUSES),
+        environment: row.read_json("environment"),
+        tags: row.read_json("tags"),
+        loadername: row.read_optional_text("loadername"),
+        odd: row.into_odd(),
+    }
 }
 
 impl Store {
@@ -118,7 +124,8 @@ impl Store {
 
     /// Returns how many places have agents, but none that is online or idle.
     pub(crate) fn disappeared_endpoints(&self) -> Result<i64, DataError> {
-        let count = self.one(&query!("disappeared_endpoints"), &[], |mut row| row.number())?;
+        let count =
+            self.one(&query!("disappeared_endpoints"), &[], |mut row| row.read_number("count"))?;
         Ok(count.unwrap_or(0))
     }
 
@@ -127,9 +134,11 @@ impl Store {
         self.one(&query!("agent"), &[id.into()], read)
     }
 
-    /// Returns the agent that was heard last from this place.
+    /// Returns the agent that was heard last from this place. One whose id cannot be read is none:
+    /// nothing can be noted about it.
     pub(crate) fn agent_at(&self, queueloc: &str) -> Result<Option<AgentRow>, DataError> {
-        self.one(&query!("agent_by_queueloc"), &[queueloc.into()], read)
+        let found = self.one(&query!("agent_by_queueloc"), &[queueloc.into()], read)?;
+        Ok(found.filter(|agent| !agent.odd.has_lost("id")))
     }
 
     /// Returns the agents that are online or idle, of each place the one that was heard last.

@@ -110,7 +110,7 @@ impl Store {
     /// Tells whether an investigator has a key.
     pub(crate) fn has_api_key(&self, investigator: Id) -> Result<bool, DataError> {
         let values = [investigator.into()];
-        let has = self.one(&query!("has_api_key"), &values, |mut row| row.number())?;
+        let has = self.one(&query!("has_api_key"), &values, |mut row| row.read_number("has"))?;
         Ok(has.is_some_and(|has| has != 0))
     }
 
@@ -119,9 +119,10 @@ impl Store {
         &self,
         key: &ApiKey,
     ) -> Result<Option<InvestigatorRow>, DataError> {
+        // A row that cannot be read has a hash that no key has.
         let keys = self.all(&query!("api_keys"), &[], |mut row| {
-            let id = row.id()?;
-            Ok((id, Kept { hash: row.bytes()?, salt: row.bytes()? }))
+            let id = row.read_id("id");
+            (id, Kept { hash: row.read_bytes("apikey"), salt: row.read_bytes("apisalt") })
         })?;
         // All are tried, so that the time does not tell whose key it is.
         let owners: Vec<Id> =

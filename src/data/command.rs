@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::database::query;
 use super::filter::{Filter, Page};
-use super::{DataError, Id, NEVER_FINISHED, Row, Store};
+use super::{DataError, Id, NEVER_FINISHED, Odd, Row, Store};
 
 /// How far a command is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,18 +77,26 @@ pub(crate) struct CommandRow {
     pub(crate) starttime: Timestamp,
     /// When it was done.
     pub(crate) finishtime: Option<Timestamp>,
+    /// Which columns cannot be read.
+    pub(crate) odd: Odd,
 }
 
-fn read(mut row: Row) -> Result<CommandRow, DataError> {
-    Ok(CommandRow {
-        id: row.id()?,
-        action: row.id()?,
-        agent: row.id()?,
-        status: row.text()?,
-        results: row.json()?,
-        starttime: row.time()?,
-        finishtime: row.optional_time()?,
-    })
+fn read(mut row: Row) -> CommandRow {
+    CommandRow {
+        id: row.read_id("id"),
+        action: row.read_id("actionid"),
+        agent: row.read_id("agentid"),
+        status: read_status(&mut row),
+        results: row.read_json("results"),
+        starttime: row.read_time("starttime"),
+        finishtime: row.read_optional_time("finishtime"),
+        odd: row.into_odd(),
+    }
+}
+
+/// Takes the next column, which should hold the status of a command.
+pub(super) fn read_status(row: &mut Row) -> String {
+    row.read_word("status", &CommandStatus::ALL.map(CommandStatus::as_str))
 }
 
 impl Store {

@@ -9,7 +9,7 @@ use std::fmt;
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use super::schema::Schema;
-use super::{DataError, Id};
+use super::{DataError, Id, Row};
 
 /// A query: its name for messages, and its text.
 #[derive(Debug, Clone)]
@@ -50,6 +50,10 @@ pub(crate) enum Value {
     Bytes(Vec<u8>),
     /// A time; databases keep microseconds.
     Time(Timestamp),
+    /// A text that is not UTF-8.
+    Garbled(Vec<u8>),
+    /// A number or a time that has no variant of its own, in words: `NaN`, `1.5`, `infinity`.
+    Other(String),
 }
 
 impl From<i64> for Value {
@@ -97,6 +101,12 @@ pub(crate) struct Dialect {
     pub(super) like: &'static str,
     /// The condition that one of a command's results has the flag `foundanything` as in `{}`.
     pub(super) found: fn(flag: bool) -> &'static str,
+    /// The condition that an agent's `heartbeattime` is a time that we can read.
+    pub(super) heard: &'static str,
+    /// The condition that it is not, in a form for which an index can be used; it may name `{heard}`.
+    pub(super) unheard: &'static str,
+    /// The family of the column `actions.threat`, also where that is damaged.
+    pub(super) family: &'static str,
     /// The statements that make the tables.
     pub(super) tables: fn() -> String,
     /// Whether it knows who may do what.
@@ -132,87 +142,4 @@ pub(crate) trait Database: fmt::Debug + Send {
     fn dialect(&self) -> Dialect;
     /// Returns the tables that it has.
     fn schema(&mut self) -> Result<Schema, DataError>;
-}
-
-/// A row of an answer; its columns are taken from first to last.
-#[derive(Debug)]
-pub(crate) struct Row {
-    query: &'static str,
-    column: usize,
-    values: std::vec::IntoIter<Value>,
-}
-
-impl Row {
-    /// Returns the row of a query's answer with these values.
-    pub(super) fn new(query: &'static str, values: Vec<Value>) -> Row {
-        Row { query, column: 0, values: values.into_iter() }
-    }
-
-    /// Takes the next column.
-    fn next(&mut self) -> Option<Value> {
-        self.column += 1;
-        self.values.next()
-    }
-
-    fn wrong(&self, wanted: &'static str) -> DataError {
-        DataError::Column { query: self.query, column: self.column, wanted }
-    }
-
-    /// Takes the next column, which holds a whole number.
-    pub(super) fn number(&mut self) -> Result<i64, DataError> {
-        match self.next() {
-            Some(Value::Number(number)) => Ok(number),
-            _ => Err(self.wrong("a whole number")),
-        }
-    }
-
-    /// Takes the next column, which holds an id.
-    pub(super) fn id(&mut self) -> Result<Id, DataError> {
-        self.number().map(Id::new)
-    }
-
-    /// Takes the next column, which holds a text; nothing is an empty text.
-    pub(super) fn text(&mut self) -> Result<String, DataError> {
-        match self.next() {
-            Some(Value::Text(text)) => Ok(text),
-            Some(Value::Null) => Ok(String::new()),
-            _ => Err(self.wrong("a text")),
-        }
-    }
-
-    /// Takes the next column, which holds JSON; nothing is `null`.
-    pub(super) fn json(&mut self) -> Result<String, DataError> {
-        match self.next() {
-            Some(Value::Text(text)) => Ok(text),
-            Some(Value::Null) => Ok("null".to_owned()),
-            // SQLite turns a text that reads as a number into one.
-            Some(Value::Number(number)) => Ok(number.to_string()),
-            _ => Err(self.wrong("JSON")),
-        }
-    }
-
-    /// Takes the next column, which holds bytes or nothing.
-    pub(super) fn bytes(&mut self) -> Result<Vec<u8>, DataError> {
-        match self.next() {
-            Some(Value::Bytes(bytes)) => Ok(bytes),
-            Some(Value::Text(text)) => Ok(text.into_bytes()),
-            Some(Value::Null) => Ok(Vec::new()),
-            _ => Err(self.wrong("bytes")),
-        }
-    }
-
-    /// Takes the next column, which holds a time.
-    pub(super) fn time(&mut self) -> Result<Timestamp, DataError> {
-        self.optional_time()?.ok_or_else(|| self.wrong("a time"))
-    }
-
-    /// Takes the next column, which holds a time or nothing.
-    pub(super) fn optional_time(&mut self) -> Result<Option<Timestamp>, DataError> {
-        match self.next() {
-            Some(Value::Time(time)) => Ok(Some(time)),
-            Some(Value::Text(text)) => text.parse().map(Some).map_err(|_| self.wrong("a time")),
-            Some(Value::Null) => Ok(None),
-            _ => Err(self.wrong("a time")),
-        }
-    }
 }

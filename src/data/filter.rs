@@ -199,7 +199,7 @@ impl Filter {
     fn action(&self, condition: &mut Condition) {
         condition.id("actions.id", self.action);
         condition.like("actions.name", self.action_name.as_ref());
-        condition.like("actions.threat ->> 'family'", self.threat_family.as_ref());
+        condition.like(condition.dialect.family, self.threat_family.as_ref());
         condition.exists(
             "investigators inner join signatures on signatures.investigatorid = investigators.id \
              where signatures.actionid = actions.id",

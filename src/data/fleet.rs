@@ -3,22 +3,29 @@
 use jiff::Timestamp;
 
 use super::agent::{self, AgentRow};
-use super::database::{Query, Row, Value, query};
-use super::pages::{Fetched, Pages};
-use super::{DataError, Id, Store};
+use super::database::{Dialect, Query, query};
+use super::pages::{Fetched, Pages, after};
+use super::{Odd, Row, Store};
 
 /// How many agents with all that is known of them are in memory at a time.
 const AGENTS_MAX: i64 = 500;
 /// How many names or places are in memory at a time: few enough pages, since each looks at the whole table.
 const NAMES_MAX: i64 = 50_000;
 
+/// The column of a row of `agents` that has the place, counted from 0.
+const PLACE: usize = 2;
+/// Where a page of agents begins that is in the order of their places.
+const AFTER_PLACE: &str = "agents.queueloc > $2";
+
 /// A host that was heard and has fallen silent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Silent {
     /// Its name.
     pub(crate) name: String,
-    /// When it was heard last.
-    pub(crate) heartbeat: Timestamp,
+    /// When it was heard last; none if that cannot be read of any of its agents.
+    pub(crate) heartbeat: Option<Timestamp>,
+    /// Which columns cannot be read, of it or of one of its agents.
+    pub(crate) odd: Odd,
 }
 
 /// A place from which more than one agent is heard.
@@ -30,69 +37,88 @@ pub(crate) struct Double {
     pub(crate) queueloc: String,
     /// The name of the host, the first one if the agents differ in it.
     pub(crate) name: String,
-    /// When one of them was heard last.
-    pub(crate) heartbeat: Timestamp,
+    /// When one of them was heard last; none if that cannot be read of any.
+    pub(crate) heartbeat: Option<Timestamp>,
+    /// Which columns cannot be read, of one of them.
+    pub(crate) odd: Odd,
 }
 
-fn read_silent(mut row: Row) -> Result<Silent, DataError> {
-    Ok(Silent { name: row.text()?, heartbeat: row.time()? })
+fn read_silent(mut row: Row) -> Silent {
+    let name = row.read_name("name");
+    let heartbeat = read_heartbeat(&mut row);
+    Silent { name, heartbeat, odd: row.into_odd() }
 }
 
-fn read_double(mut row: Row) -> Result<Double, DataError> {
-    Ok(Double {
-        count: row.number()?,
-        queueloc: row.text()?,
-        name: row.text()?,
-        heartbeat: row.time()?,
-    })
+fn read_double(mut row: Row) -> Double {
+    let (count, queueloc) = (row.read_number("count"), row.read_name("queueloc"));
+    let name = row.read_name("name");
+    let heartbeat = read_heartbeat(&mut row);
+    Double { count, queueloc, name, heartbeat, odd: row.into_odd() }
 }
 
-/// Returns a page of agents, which are in the order of their places, without all but the first of each.
-fn of_each_place(agents: Vec<AgentRow>) -> Fetched<AgentRow> {
-    let mut page = Fetched::new(agents, AGENTS_MAX);
+/// Takes the latest heartbeat that can be read, how many cannot be, and one of those.
+fn read_heartbeat(row: &mut Row) -> Option<Timestamp> {
+    let heartbeat = row.read_optional_time("heartbeattime");
+    row.read_lost("heartbeattime", heartbeat.is_none());
+    heartbeat
+}
+
+/// Returns the page without all but the first agent of each place; it is in the order of places.
+fn of_each_place(mut page: Fetched<AgentRow>) -> Fetched<AgentRow> {
     page.rows.dedup_by(|later, earlier| later.queueloc == earlier.queueloc);
     page
 }
 
 impl Store {
-    /// Returns the hosts that were heard since `seen` and not since `silent`, by name.
+    /// Returns the hosts that were heard since `seen` and not since `silent`, by name. A host of
+    /// which nobody can read when it was heard is one of them, unless another of its agents was heard.
     pub(crate) fn silent(&self, seen: Timestamp, silent: Timestamp) -> Pages<'_, Silent> {
-        Pages::new(move |last: Option<&Silent>| {
-            let after: Value = last.map(|last| last.name.as_str()).into();
-            let values = [seen.into(), silent.into(), after, NAMES_MAX.into()];
-            let rows = self.all(&query!("agents_offline"), &values, read_silent)?;
-            Ok(Fetched::new(rows, NAMES_MAX))
+        Pages::new(move |last| {
+            let query = self.listed(&query!("agents_offline"), after(last, "name > $4"));
+            let mut values = vec![seen.into(), silent.into(), NAMES_MAX.into()];
+            values.extend_from_slice(last);
+            self.page(&query, &values, NAMES_MAX, &[0], read_silent)
         })
     }
 
-    /// Returns the places from which more than one agent was heard since `seen`, those with most first.
+    /// Returns the places from which more than one agent was heard since `seen`, those with most first. An
+    /// agent of which nobody can read when it was heard counts.
     pub(crate) fn doubles(&self, seen: Timestamp) -> Pages<'_, Double> {
-        Pages::new(move |last: Option<&Double>| {
-            let count: Value = last.map(|last| last.count).into();
-            let after: Value = last.map(|last| last.queueloc.as_str()).into();
-            let values = [seen.into(), count, after, NAMES_MAX.into()];
-            let rows = self.all(&query!("agents_double"), &values, read_double)?;
-            Ok(Fetched::new(rows, NAMES_MAX))
+        const AFTER: &str = "(count(*) < $3 or (count(*) = $3 and queueloc > $4))";
+        Pages::new(move |last| {
+            let query = self.listed(&query!("agents_double"), after(last, AFTER));
+            let mut values = vec![seen.into(), NAMES_MAX.into()];
+            values.extend_from_slice(last);
+            self.page(&query, &values, NAMES_MAX, &[0, 1], read_double)
         })
     }
 
     /// Returns all agents, those that were registered first first.
     pub(crate) fn agents(&self) -> Pages<'_, AgentRow> {
-        Pages::new(|last: Option<&AgentRow>| {
-            let after = last.map_or(Id::new(-1), |last| last.id);
-            let values = [after.into(), AGENTS_MAX.into()];
-            let rows = self.all(&query!("agents_after"), &values, agent::read)?;
-            Ok(Fetched::new(rows, AGENTS_MAX))
+        Pages::new(move |last| {
+            let query = self.listed(&query!("agents_after"), after(last, "agents.id > $2"));
+            let mut values = vec![AGENTS_MAX.into()];
+            values.extend_from_slice(last);
+            self.page(&query, &values, AGENTS_MAX, &[0], agent::read)
         })
     }
 
     /// Returns the agents that are online or idle, of each place the one that was heard last, by place.
     pub(crate) fn reachable_agents(&self) -> Pages<'_, AgentRow> {
-        Pages::new(|last: Option<&AgentRow>| {
-            let after: Value = last.map(|last| last.queueloc.as_str()).into();
-            let values = [after, AGENTS_MAX.into()];
-            Ok(of_each_place(self.all(&query!("live_agents_after"), &values, agent::read)?))
+        Pages::new(move |last| {
+            let query = self.listed(&query!("live_agents_after"), after(last, AFTER_PLACE));
+            let mut values = vec![AGENTS_MAX.into()];
+            values.extend_from_slice(last);
+            self.page(&query, &values, AGENTS_MAX, &[PLACE], agent::read).map(of_each_place)
         })
+    }
+
+    /// Returns a query with the condition where a page begins.
+    fn listed(&self, query: &Query, after: &str) -> Query {
+        let Dialect { heard, unheard, .. } = self.database().dialect();
+        let text = query.text.replace("{after}", after);
+        let text = text.replace("{unheard}", unheard).replace("{heard}", heard);
+        Query { name: query.name, text: text.into() }
     }
 
     /// Tells whether the database itself evaluates targets, as a role that can only read.
@@ -103,14 +129,15 @@ impl Store {
     /// Returns those of [`Store::reachable_agents`] for which `target`, a condition in the database's
     /// SQL, is true; only where [`Store::evaluates_targets`].
     pub(crate) fn targeted_agents(&self, target: &str) -> Pages<'_, AgentRow> {
-        let Query { name, text } = query!("targeted_agents_after");
-        let query = Query { name, text: text.replace("{target}", target).into() };
-        Pages::new(move |last: Option<&AgentRow>| {
-            let after: Value = last.map(|last| last.queueloc.as_str()).into();
-            let values = [after, AGENTS_MAX.into()];
+        let target = target.to_owned();
+        Pages::new(move |last| {
+            let Query { name, text } =
+                self.listed(&query!("targeted_agents_after"), after(last, AFTER_PLACE));
+            let query = Query { name, text: text.replace("{target}", &target).into() };
+            let mut values = vec![AGENTS_MAX.into()];
+            values.extend_from_slice(last);
             let rows = self.reading_as_target(|database| database.rows(&query, &values))?;
-            let page: Result<Vec<AgentRow>, _> = rows.into_iter().map(agent::read).collect();
-            Ok(of_each_place(page?))
+            Ok(of_each_place(Fetched::new(rows, AGENTS_MAX, &[PLACE], agent::read)))
         })
     }
 }
@@ -163,7 +190,7 @@ mod tests {
         let silent = silent.unwrap();
         let names: Vec<&str> = silent.iter().map(|one| one.name.as_str()).collect();
         assert_eq!(names, ["a-silent", "b-silent"]);
-        assert_eq!(silent[1].heartbeat, minutes_ago(6));
+        assert_eq!(silent[1].heartbeat, Some(minutes_ago(6)));
     }
 
     fn double_is_a_place_with_more_than_one_agent(kind: Kind) {

@@ -6,10 +6,16 @@ use jiff::Timestamp;
 
 use super::database::query;
 use super::filter::{Filter, Page};
-use super::{DataError, Id, Permissions, Row, Store};
+use super::{DataError, Id, Odd, Permissions, Row, Store};
 
 /// The name of the scheduler's own investigator, whose key ends agents that are one too many.
 pub(crate) const SCHEDULER: &str = "migscheduler";
+
+/// How an armored key begins.
+const ARMOR: &[u8] = b"-----BEGIN PGP PUBLIC KEY BLOCK-----";
+/// Every status of an investigator.
+const STATUSES: [InvestigatorStatus; 2] =
+    [InvestigatorStatus::Active, InvestigatorStatus::Disabled];
 
 /// Whether an investigator counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +55,8 @@ pub(crate) struct InvestigatorRow {
     pub(crate) lastmodified: Timestamp,
     /// What is permitted.
     pub(crate) permissions: Permissions,
+    /// Which columns cannot be read.
+    pub(crate) odd: Odd,
 }
 
 impl InvestigatorRow {
@@ -58,17 +66,31 @@ impl InvestigatorRow {
     }
 }
 
-fn read(mut row: Row) -> Result<InvestigatorRow, DataError> {
-    Ok(InvestigatorRow {
-        id: row.id()?,
-        name: row.text()?,
-        fingerprint: row.text()?.to_ascii_uppercase(),
-        publickey: row.bytes()?,
-        status: row.text()?,
-        createdat: row.time()?,
-        lastmodified: row.time()?,
-        permissions: Permissions::new(row.number()?),
-    })
+fn read(mut row: Row) -> InvestigatorRow {
+    let (id, name) = (row.read_id("id"), row.read_name("name"));
+    let fingerprint = row.read_optional_text("pgpfingerprint").to_ascii_uppercase();
+    let publickey = row.read_bytes("publickey");
+    if !publickey.is_empty() && !publickey.trim_ascii_start().starts_with(ARMOR) {
+        row.note("publickey", format!("no armored key: {} bytes", publickey.len()));
+    }
+    let status = row.read_word("status", &STATUSES.map(InvestigatorStatus::as_str));
+    let (createdat, lastmodified) = (row.read_time("createdat"), row.read_time("lastmodified"));
+    let permissions = Permissions::new(row.read_number("permissions"));
+    if permissions.has_unknown() {
+        row.note("permissions", permissions.bits().to_string());
+    }
+    let odd = row.into_odd();
+    InvestigatorRow {
+        id,
+        name,
+        fingerprint,
+        publickey,
+        status,
+        createdat,
+        lastmodified,
+        permissions,
+        odd,
+    }
 }
 
 impl Store {
@@ -142,6 +164,20 @@ impl Store {
     ) -> Result<bool, DataError> {
         let values = [id.into(), status.as_str().into(), now.into()];
         Ok(self.run(&query!("set_investigator_status"), &values)? > 0)
+    }
+
+    /// Sets what an investigator may do; returns whether it was done. With `from` it is done only if these
+    /// are the permissions that the investigator has.
+    pub(crate) fn set_permissions(
+        &self,
+        id: Id,
+        permissions: Permissions,
+        from: Option<Permissions>,
+        now: Timestamp,
+    ) -> Result<bool, DataError> {
+        let from = from.map(Permissions::bits);
+        let values = [id.into(), permissions.bits().into(), now.into(), from.into()];
+        Ok(self.run(&query!("set_permissions"), &values)? > 0)
     }
 
     /// Gives an investigator whose key was not there the key; tells whether it was not.

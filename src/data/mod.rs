@@ -9,8 +9,9 @@
 //! has changed nothing: what belongs together is one transaction. A command is
 //! answered once, and its answer never changes.
 //!
-//! **Failure.** Every error names the query or the file. JSON columns are text here;
-//! who reads them parses them.
+//! **Failure.** Every error names the query or the file. A value that cannot be read is no
+//! error: the row has a substitute for it, and says so in its field `odd`. JSON columns are
+//! text here; who reads them parses them.
 
 mod action;
 mod agent;
@@ -21,11 +22,13 @@ mod filter;
 mod fleet;
 mod id;
 mod investigator;
+mod odd;
 mod pages;
 mod password;
 mod permissions;
 mod postgres;
 mod progress;
+mod row;
 pub(crate) mod schema;
 mod server;
 mod sqlite;
@@ -42,14 +45,17 @@ pub(crate) use action::{ActionRow, ActionStatus, Counters, NEVER_FINISHED, NEVER
 pub(crate) use agent::{AgentRow, AgentStatus};
 pub(crate) use apikey::ApiKey;
 pub(crate) use command::{CommandRow, CommandStatus};
-use database::{Access, Database, Query, Row, Value, query};
+use database::{Access, Database, Query, Value, query};
 pub(crate) use filter::{Filter, Page};
 pub(crate) use fleet::{Double, Silent};
 pub(crate) use id::{Id, Ids};
 pub(crate) use investigator::{InvestigatorRow, InvestigatorStatus, SCHEDULER};
+pub(crate) use odd::Odd;
+use pages::Fetched;
 pub(crate) use password::Credentials;
 pub(crate) use permissions::{Permission, Permissions};
 pub(crate) use progress::Answer;
+use row::Row;
 use schema::Difference;
 pub(crate) use server::{Server, UrlError};
 use sqlite::Sqlite;
@@ -91,6 +97,23 @@ pub(crate) enum DataError {
         path: PathBuf,
         /// What the database says.
         source: Box<dyn Error + Send + Sync>,
+    },
+    /// Another process keeps everybody out.
+    #[error("the database {} is locked by another process: try again when that has ended", path.display())]
+    Locked {
+        /// The database's file.
+        path: PathBuf,
+    },
+    /// Changes are in a log that can only be read where something can be written.
+    #[error(
+        "cannot read {} where nothing can be written: {} holds changes that are not in it yet; copy both \
+         into a folder that you can write to, and name the copy", path.display(), log.display()
+    )]
+    Unmerged {
+        /// The database's file.
+        path: PathBuf,
+        /// What holds the changes.
+        log: PathBuf,
     },
     /// The server cannot be reached, or does not let us in.
     #[error("cannot use database {server}")]
@@ -219,7 +242,7 @@ impl Store {
         if let Some(meta) = disk.find(path)? {
             check_private(path, &meta)?;
         }
-        Ok(Store(Mutex::new(Box::new(Sqlite::look(path)?))))
+        Ok(Store(Mutex::new(Box::new(Sqlite::look(disk, path)?))))
     }
 
     /// Connects to the tables on a server. It makes none: that is [`Store::init_schema`].
@@ -263,9 +286,22 @@ impl Store {
         &self,
         query: &Query,
         values: &[Value],
-        read: fn(Row) -> Result<T, DataError>,
+        read: fn(Row) -> T,
     ) -> Result<Vec<T>, DataError> {
-        self.rows(query, values)?.into_iter().map(read).collect()
+        Ok(self.rows(query, values)?.into_iter().map(read).collect())
+    }
+
+    /// Returns a page of an answer, each row made into a `T`. The next one begins after the values
+    /// in the columns `key` of the last row.
+    fn page<T>(
+        &self,
+        query: &Query,
+        values: &[Value],
+        limit: i64,
+        key: &[usize],
+        read: fn(Row) -> T,
+    ) -> Result<Fetched<T>, DataError> {
+        Ok(Fetched::new(self.rows(query, values)?, limit, key, read))
     }
 
     /// Returns the first row of an answer, if there is one.
@@ -273,9 +309,9 @@ impl Store {
         &self,
         query: &Query,
         values: &[Value],
-        read: fn(Row) -> Result<T, DataError>,
+        read: fn(Row) -> T,
     ) -> Result<Option<T>, DataError> {
-        self.rows(query, values)?.into_iter().next().map(read).transpose()
+        Ok(self.rows(query, values)?.into_iter().next().map(read))
     }
 
     /// Does all of `work` or, if it fails, nothing.
@@ -309,21 +345,18 @@ impl Store {
         work: impl FnOnce(&mut dyn Database) -> Result<T, DataError>,
     ) -> Result<T, DataError> {
         let mut database = self.database();
-        database.begin(access)?;
-        match work(database.as_mut()) {
-            Ok(value) => {
-                database.commit()?;
-                Ok(value)
-            }
-            Err(error) => {
-                // The first error is the one worth knowing; a connection that cannot
-                // even roll back says so at its next statement.
-                database.rollback().ok();
-                Err(error)
-            }
+        let done = database
+            .begin(access)
+            .and_then(|()| work(database.as_mut()))
+            .and_then(|value| database.commit().map(|()| value));
+        if done.is_err() {
+            // The first error is the one worth knowing. The next transaction ends what is still
+            // open, and reports it if that fails.
+            database.rollback().ok();
         }
+        done
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::chain::excerpt;
+use crate::config::nearest::remark;
 
 /// The names of the permissions, in the order of their bits.
 const NAMES: [&str; 19] = [
@@ -35,6 +36,10 @@ const SETS: [(&str, i64); 5] = [
     ("admin", 0x70000),
     ("all", 0x7_ffff),
 ];
+/// The bits of all permissions.
+const ALL: i64 = (1 << NAMES.len()) - 1;
+/// The word for no permission.
+const NONE: &str = "none";
 /// How much of an unknown name an error shows.
 const SHOWN_BYTES_MAX: usize = 40;
 
@@ -58,18 +63,19 @@ pub(crate) enum Permission {
 }
 
 /// What an investigator may do: a bit for each thing, as the platform keeps them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Permissions(i64);
 
 /// A name that is no permission's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{name}\" is no permission: known are {}, and the sets {}", NAMES.join(", "), sets())]
+#[error("\"{name}\" is no permission: {}", remark(name, words()))]
 pub(crate) struct PermissionError {
     name: String,
 }
 
-fn sets() -> String {
-    SETS.map(|(name, _)| name).join(", ")
+/// Returns every word that a list of permissions may have.
+fn words() -> impl Iterator<Item = &'static str> + Clone {
+    NAMES.into_iter().chain(SETS.into_iter().map(|(name, _)| name)).chain([NONE])
 }
 
 impl Permissions {
@@ -84,6 +90,26 @@ impl Permissions {
     /// Returns the bits.
     pub(crate) const fn bits(self) -> i64 {
         self.0
+    }
+
+    /// Returns these permissions and `others`.
+    pub(crate) const fn with(self, others: Permissions) -> Permissions {
+        Permissions(self.0 | others.0)
+    }
+
+    /// Returns these permissions but for `others`.
+    pub(crate) const fn without(self, others: Permissions) -> Permissions {
+        Permissions(self.0 & !others.0)
+    }
+
+    /// Returns the permissions that are among these and among `others`.
+    pub(crate) const fn common(self, others: Permissions) -> Permissions {
+        Permissions(self.0 & others.0)
+    }
+
+    /// Returns whether there are bits without a name; a negative number has them.
+    pub(crate) const fn has_unknown(self) -> bool {
+        self.0 & !ALL != 0
     }
 
     /// Tells whether this is permitted.
@@ -131,7 +157,7 @@ impl FromStr for Permissions {
                 1_i64.checked_shl(u32::try_from(place).ok()?)
             };
             // `none` says in so many words what an empty list would.
-            let none = (name == "none").then_some(0);
+            let none = (name == NONE).then_some(0);
             bits |= set.or_else(single).or(none).ok_or_else(|| PermissionError {
                 name: excerpt(name, SHOWN_BYTES_MAX).into_owned(),
             })?;
@@ -143,6 +169,16 @@ impl FromStr for Permissions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn permissions_are_added_and_removed_by_bits() {
+        let of = |text: &str| text.parse::<Permissions>().unwrap();
+        assert_eq!(of("search,agent").with(of("agent,command")), of("search,command,agent"));
+        assert_eq!(of("default").without(of("default")), of("none"));
+        assert_eq!(Permissions::new(-1).without(of("all")).names(), [""; 0]);
+        assert!(Permissions::new(-1).has_unknown() && Permissions::new(1 << 19).has_unknown());
+        assert!(!of("all").has_unknown());
+    }
 
     #[test]
     fn names_stand_for_bits_and_bits_for_names() {
@@ -164,6 +200,17 @@ mod tests {
         }
         assert_eq!(Permissions::RUNNER, "default".parse().unwrap());
         let error = "search,serach".parse::<Permissions>().unwrap_err().to_string();
-        assert!(error.starts_with("\"serach\" is no permission: known are search, "), "{error}");
+        assert_eq!(error, "\"serach\" is no permission: did you mean search?");
+        for (name, near) in [
+            ("investigator_creat", "investigator_create"),
+            ("action-create", "action_create"),
+            ("comand", "command"),
+            ("defaults", "default"),
+        ] {
+            let error = name.parse::<Permissions>().unwrap_err().to_string();
+            assert!(error.ends_with(&format!("did you mean {near}?")), "{error}");
+        }
+        let error = "xyzzy".parse::<Permissions>().unwrap_err().to_string();
+        assert!(error.contains("known: search, ") && error.ends_with("all, none"), "{error}");
     }
 }

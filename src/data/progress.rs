@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 
 use super::action::{self, ActionRow, ActionStatus};
-use super::database::{Query, Row, Value, query};
-use super::pages::{Fetched, Pages};
-use super::{DataError, Id, Store};
+use super::command::read_status;
+use super::database::{Query, Value, query};
+use super::pages::{Pages, after};
+use super::{Id, Odd, Row, Store};
 
 /// How many rows are in memory at a time.
 const ROWS_MAX: i64 = 500;
@@ -29,42 +30,49 @@ pub(crate) struct Answer {
     pub(crate) queueloc: String,
     /// Whether a result found anything.
     pub(crate) found: bool,
+    /// Which columns cannot be read.
+    pub(crate) odd: Odd,
 }
 
-fn read(mut row: Row) -> Result<Answer, DataError> {
-    Ok(Answer {
-        command: row.id()?,
-        status: row.text()?,
-        starttime: row.time()?,
-        finishtime: row.optional_time()?,
-        agent: row.id()?,
-        name: row.text()?,
-        queueloc: row.text()?,
-        found: row.number()? != 0,
-    })
+fn read(mut row: Row) -> Answer {
+    Answer {
+        command: row.read_id("id"),
+        status: read_status(&mut row),
+        starttime: row.read_time("starttime"),
+        finishtime: row.read_optional_time("finishtime"),
+        agent: row.read_id("agentid"),
+        name: row.read_name("agent"),
+        queueloc: row.read_name("queueloc"),
+        found: row.read_number("found") != 0,
+        odd: row.into_odd(),
+    }
 }
 
 impl Store {
     /// Returns the actions, the latest first; with a status those that have it.
     pub(crate) fn actions(&self, status: Option<ActionStatus>) -> Pages<'_, ActionRow> {
-        Pages::new(move |last: Option<&ActionRow>| {
-            let before = last.map_or(Id::new(i64::MAX), |last| last.id);
-            let status: Value = status.map(ActionStatus::as_str).into();
-            let values = [before.into(), status, ROWS_MAX.into()];
-            let rows = self.all(&query!("actions_before"), &values, action::read)?;
-            Ok(Fetched::new(rows, ROWS_MAX))
+        let status: Value = status.map(ActionStatus::as_str).into();
+        Pages::new(move |last| {
+            let Query { name, text } = query!("actions_before");
+            let text = text.replace("{after}", after(last, "actions.id < $3"));
+            let mut values = vec![status.clone(), ROWS_MAX.into()];
+            values.extend_from_slice(last);
+            let query = Query { name, text: text.into() };
+            self.page(&query, &values, ROWS_MAX, &[0], action::read)
         })
     }
 
     /// Returns what became of an action at each agent.
     pub(crate) fn answers(&self, action: Id) -> Pages<'_, Answer> {
-        let Query { name, text } = query!("answers_after");
-        let text = text.replace("{found}", (self.database().dialect().found)(true));
-        let query = Query { name, text: text.into() };
-        Pages::new(move |last: Option<&Answer>| {
-            let after = last.map_or(Id::new(-1), |last| last.command);
-            let rows = self.all(&query, &[action.into(), after.into(), ROWS_MAX.into()], read)?;
-            Ok(Fetched::new(rows, ROWS_MAX))
+        Pages::new(move |last| {
+            let Query { name, text } = query!("answers_after");
+            let text = text
+                .replace("{after}", after(last, "commands.id > $3"))
+                .replace("{found}", (self.database().dialect().found)(true));
+            let mut values = vec![action.into(), ROWS_MAX.into()];
+            values.extend_from_slice(last);
+            let query = Query { name, text: text.into() };
+            self.page(&query, &values, ROWS_MAX, &[0], read)
         })
     }
 }

@@ -183,8 +183,12 @@ begin
             null;
         end;
     end loop;
+    -- Everybody may connect and use the schema, unless somebody has taken that right from all.
+    execute format('grant connect on database %I to migadmin, migscheduler, migapi', current_database());
 end
 $$;
+
+grant usage on schema public to migadmin, migscheduler, migapi, migreadonly;
 
 alter table actions owner to migadmin;
 alter table agents owner to migadmin;

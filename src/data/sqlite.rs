@@ -4,18 +4,19 @@
 //! `synchronous = FULL`. The file is private to its owner; SQLite gives its log
 //! and index the permissions of the file itself.
 
+mod look;
+
 use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::types::ValueRef;
-use rusqlite::{
-    Connection, ErrorCode, OpenFlags, ToSql, TransactionBehavior, ffi, types::ToSqlOutput,
-};
+use rusqlite::{Connection, ErrorCode, ToSql, TransactionBehavior, ffi, types::ToSqlOutput};
 
-use super::DataError;
-use super::database::{Access, Database, Dialect, Query, Row, Value, query};
+use super::database::{Access, Database, Dialect, Query, Value, query};
 use super::schema::{self, Schema};
+use super::{DataError, Row};
+use crate::disk::Disk;
 
 /// How long another connection may hold the file before a statement gives up.
 const BUSY_SPAN: Duration = Duration::from_secs(10);
@@ -26,12 +27,16 @@ const TIME_FORMAT: &str = "%Y-%m-%dT%H:%M:%S.%6fZ";
 
 /// A connection to an SQLite file.
 #[derive(Debug)]
-pub(super) struct Sqlite(Connection);
+pub(super) struct Sqlite {
+    connection: Connection,
+    /// Whether writing is forbidden until the transaction ends.
+    is_reading: bool,
+}
 
 impl Sqlite {
     /// Opens the file at `path`, which exists, and makes the tables that it lacks.
     pub(super) fn open(path: &Path) -> Result<Sqlite, DataError> {
-        let fail = |source| DataError::Open { path: path.to_owned(), source: Box::new(source) };
+        let fail = |source| cannot_open(path, source);
         let mut connection = Connection::open(path).map_err(fail)?;
         connection.busy_timeout(BUSY_SPAN).map_err(fail)?;
         for (name, value) in [
@@ -46,21 +51,25 @@ impl Sqlite {
         check_version(&connection, path)?;
         make_tables(&mut connection).map_err(fail)?;
         connection.pragma_update(None, "foreign_keys", "on").map_err(fail)?;
-        Ok(Sqlite(connection))
+        Ok(Sqlite { connection, is_reading: false })
     }
 
     /// Opens the file at `path`, which exists, for reading only: it stays as it is.
-    pub(super) fn look(path: &Path) -> Result<Sqlite, DataError> {
-        let fail = |source| DataError::Open { path: path.to_owned(), source: Box::new(source) };
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
-        connection.busy_timeout(BUSY_SPAN).map_err(fail)?;
-        check_version(&connection, path)?;
-        Ok(Sqlite(connection))
+    pub(super) fn look(disk: &Disk, path: &Path) -> Result<Sqlite, DataError> {
+        look::open(disk, path)
+    }
+
+    /// Permits writing again after a transaction that could only read.
+    fn permit(&mut self) -> Result<(), DataError> {
+        if self.is_reading {
+            self.simple("pragma query_only = off")?;
+            self.is_reading = false;
+        }
+        Ok(())
     }
 
     fn simple(&self, statement: &'static str) -> Result<(), DataError> {
-        self.0.execute_batch(statement).map_err(|error| failed(statement, error))
+        self.connection.execute_batch(statement).map_err(|error| failed(statement, error))
     }
 }
 
@@ -80,11 +89,20 @@ fn make_tables(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
+/// Returns the failure to open a file.
+fn cannot_open(path: &Path, source: rusqlite::Error) -> DataError {
+    let path = path.to_owned();
+    match source.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => DataError::Locked { path },
+        _ => DataError::Open { path, source: Box::new(source) },
+    }
+}
+
 /// Refuses a file that a later version of this program made.
 fn check_version(connection: &Connection, path: &Path) -> Result<(), DataError> {
     let version: i64 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(|source| DataError::Open { path: path.to_owned(), source: Box::new(source) })?;
+        .map_err(|source| cannot_open(path, source))?;
     match version > VERSION {
         true => Err(DataError::Version { path: path.to_owned(), version }),
         false => Ok(()),
@@ -99,6 +117,9 @@ impl ToSql for Value {
             Value::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
             Value::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
             Value::Time(time) => ToSqlOutput::Owned(written(*time).into()),
+            Value::Garbled(bytes) => ToSqlOutput::Borrowed(ValueRef::Text(bytes)),
+            // The column that it is compared with makes a number of it again.
+            Value::Other(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
         })
     }
 }
@@ -113,10 +134,15 @@ fn read(value: ValueRef<'_>) -> Value {
     match value {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(number) => Value::Number(number),
-        ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+        ValueRef::Text(text) => match std::str::from_utf8(text) {
+            Ok(text) => Value::Text(text.to_owned()),
+            Err(_) => Value::Garbled(text.to_owned()),
+        },
         ValueRef::Blob(bytes) => Value::Bytes(bytes.to_owned()),
-        // No column holds one; as text it is refused where a number is wanted.
-        ValueRef::Real(real) => Value::Text(real.to_string()),
+        // None of our columns should hold one. The largest are written so that they can be read back.
+        ValueRef::Real(f64::INFINITY) => Value::Other("9e999".to_owned()),
+        ValueRef::Real(f64::NEG_INFINITY) => Value::Other("-9e999".to_owned()),
+        ValueRef::Real(real) => Value::Other(real.to_string()),
     }
 }
 
@@ -151,14 +177,14 @@ fn failed(query: &'static str, error: rusqlite::Error) -> DataError {
 impl Database for Sqlite {
     fn run(&mut self, query: &Query, values: &[Value]) -> Result<u64, DataError> {
         let fail = |error| failed(query.name, error);
-        let mut statement = self.0.prepare_cached(&native(query)).map_err(fail)?;
+        let mut statement = self.connection.prepare_cached(&native(query)).map_err(fail)?;
         let changed = statement.execute(rusqlite::params_from_iter(values)).map_err(fail)?;
         Ok(u64::try_from(changed).unwrap_or(u64::MAX))
     }
 
     fn rows(&mut self, query: &Query, values: &[Value]) -> Result<Vec<Row>, DataError> {
         let fail = |error| failed(query.name, error);
-        let mut statement = self.0.prepare_cached(&native(query)).map_err(fail)?;
+        let mut statement = self.connection.prepare_cached(&native(query)).map_err(fail)?;
         let columns = statement.column_count();
         let mut found = statement.query(rusqlite::params_from_iter(values)).map_err(fail)?;
         let mut rows = Vec::new();
@@ -171,32 +197,50 @@ impl Database for Sqlite {
     }
 
     fn batch(&mut self, name: &'static str, text: &str) -> Result<(), DataError> {
-        self.0.execute_batch(text).map_err(|error| failed(name, error))
+        self.connection.execute_batch(text).map_err(|error| failed(name, error))
     }
 
     fn begin(&mut self, access: Access) -> Result<(), DataError> {
+        if !self.connection.is_autocommit() {
+            self.rollback()?;
+        }
         match access {
             // Taken at once, so that a transaction never fails for a lock in the middle.
             Access::Write => self.simple("begin immediate"),
             Access::Read | Access::ReadAsTarget => {
-                self.simple("pragma query_only = on")?;
-                self.simple("begin")
+                self.simple("begin")?;
+                self.is_reading = true;
+                self.simple("pragma query_only = on")
             }
         }
     }
 
     fn commit(&mut self) -> Result<(), DataError> {
         self.simple("commit")?;
-        self.simple("pragma query_only = off")
+        self.permit()
     }
 
     fn rollback(&mut self) -> Result<(), DataError> {
-        self.simple("rollback")?;
-        self.simple("pragma query_only = off")
+        // SQLite has ended the transaction itself if the disk is full or fails.
+        let ended = match self.connection.is_autocommit() {
+            true => Ok(()),
+            false => self.simple("rollback"),
+        };
+        // Whatever became of it, the next one may write.
+        let permitted = self.permit();
+        ended.and(permitted)
     }
 
     fn dialect(&self) -> Dialect {
-        Dialect { like: "like", found, tables: schema::for_sqlite, has_roles: false }
+        Dialect {
+            like: "like",
+            found,
+            heard: HEARD,
+            unheard: "({heard} is not true)",
+            family: "case when json_valid(actions.threat) then actions.threat end ->> 'family'",
+            tables: schema::for_sqlite,
+            has_roles: false,
+        }
     }
 
     fn schema(&mut self) -> Result<Schema, DataError> {
@@ -206,14 +250,18 @@ impl Database for Sqlite {
     }
 }
 
+/// The form of a time in the file, and that there is such a day.
+const HEARD: &str = "(typeof(heartbeattime) = 'text' and heartbeattime >= '0001' and heartbeattime glob '*Z' \
+    and substr(heartbeattime, 11, 1) = 'T' and date(heartbeattime) = substr(heartbeattime, 1, 10))";
+
 fn found(flag: bool) -> &'static str {
     match flag {
         true => {
-            "exists (select 1 from json_each(commands.results) as result
+            "exists (select 1 from json_each(case when json_valid(commands.results) then commands.results end) as result
                      where json_extract(result.value, '$.foundanything') = 1)"
         }
         false => {
-            "exists (select 1 from json_each(commands.results) as result
+            "exists (select 1 from json_each(case when json_valid(commands.results) then commands.results end) as result
                      where json_extract(result.value, '$.foundanything') = 0)"
         }
     }
@@ -222,20 +270,6 @@ fn found(flag: bool) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_file_that_is_only_looked_at_stays_as_it_is() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("mig.db");
-        drop(Sqlite::open(&path).unwrap());
-        let mut looked = Sqlite::look(&path).unwrap();
-        assert!(looked.rows(&query!("investigators"), &[]).unwrap().is_empty());
-        let error = looked.batch("write", "delete from agents").unwrap_err();
-        assert!(matches!(error, DataError::Query { .. }), "{error}");
-        let none = folder.path().join("none.db");
-        assert!(matches!(Sqlite::look(&none), Err(DataError::Open { .. })));
-        assert!(!none.exists());
-    }
 
     #[test]
     fn times_are_written_so_that_they_sort() {
@@ -250,7 +284,7 @@ mod tests {
     fn a_file_of_the_first_version_is_mended_and_loses_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mig.db");
-        let old = Sqlite::open(&path).unwrap().0;
+        let old = Sqlite::open(&path).unwrap().connection;
         old.execute_batch(
             "pragma foreign_keys = off;
              pragma legacy_alter_table = on;
@@ -266,7 +300,7 @@ mod tests {
         )
         .unwrap();
         drop(old);
-        let mended = Sqlite::open(&path).unwrap().0;
+        let mended = Sqlite::open(&path).unwrap().connection;
         mended
             .execute("insert into investigators (name, pgpfingerprint) values ('eve', 'E6')", [])
             .unwrap();
@@ -282,7 +316,7 @@ mod tests {
     fn a_file_of_a_later_version_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mig.db");
-        Sqlite::open(&path).unwrap().0.pragma_update(None, "user_version", 3).unwrap();
+        Sqlite::open(&path).unwrap().connection.pragma_update(None, "user_version", 3).unwrap();
         let error = Sqlite::open(&path).unwrap_err();
         assert!(matches!(error, DataError::Version { version: 3, .. }), "{error}");
     }

@@ -1,5 +1,8 @@
 //! MIG's tables, as the platform uses them.
 
+mod ends;
+mod odd;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -14,7 +17,7 @@ pub(super) fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-pub(super) fn action(number: i64) -> ActionRow {
+pub(crate) fn action(number: i64) -> ActionRow {
     ActionRow {
         id: Id::new(number),
         name: format!("a 100% _{number}"),
@@ -30,10 +33,11 @@ pub(super) fn action(number: i64) -> ActionRow {
         status: ActionStatus::Pending.as_str().to_owned(),
         syntaxversion: 2,
         pgpsignatures: r#"["s"]"#.to_owned(),
+        odd: Odd::default(),
     }
 }
 
-pub(super) fn agent(number: i64) -> AgentRow {
+pub(crate) fn agent(number: i64) -> AgentRow {
     AgentRow {
         id: Id::new(number),
         name: "Host.example".to_owned(),
@@ -49,6 +53,7 @@ pub(super) fn agent(number: i64) -> AgentRow {
         environment: "{}".to_owned(),
         tags: "{}".to_owned(),
         loadername: String::new(),
+        odd: Odd::default(),
     }
 }
 

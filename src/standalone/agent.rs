@@ -30,7 +30,7 @@ use super::view::{self, ViewError};
 use crate::chain::Chain;
 use crate::clock::{Clock, elapsed};
 use crate::data::{
-    ActionRow, AgentRow, AgentStatus, CommandStatus, DataError, Id, Ids, NEVER_FINISHED, Store,
+    ActionRow, AgentRow, AgentStatus, CommandStatus, DataError, Id, Ids, NEVER_FINISHED, Odd, Store,
 };
 use crate::disk::Disk;
 use crate::wake::Stop;
@@ -223,6 +223,7 @@ impl Tools {
             environment: serde_json::to_string(&Environment::of_this_host(&self.disk))?,
             tags: "{}".to_owned(),
             loadername: String::new(),
+            odd: Odd::default(),
         };
         self.store.upsert_agent(&row)?;
         slog::info!(self.log, "agent registered"; "agent" => row.id.number(), "name" => &row.name);
@@ -360,6 +361,10 @@ pub(super) fn empty_results(operations: &str) -> Result<String, serde_json::Erro
 impl super::target::AgentRow for AgentRow {
     fn value(&self, column: super::target::Column) -> super::target::Value {
         use super::target::{Column, Value};
+        // A condition on what cannot be read is unknown.
+        if self.odd.has_lost(column.name()) {
+            return Value::Null;
+        }
         let text = |text: &str| Value::Text(text.to_owned());
         // What is no JSON was never an agent's; a condition on it is unknown.
         let json = |text: &str| serde_json::from_str(text).map_or(Value::Null, Value::Json);

@@ -174,6 +174,10 @@ impl Scheduler {
     pub(super) fn recover(&self) -> Result<(), ScheduleError> {
         for action in self.store.unfinished_actions()? {
             let name = Name::action(action.id);
+            if let Some(damage) = actions::without_id(&action) {
+                slog::error!(self.log, "action cannot be handled"; "error" => %Chain(&damage));
+                continue;
+            }
             let is_begun = action.status == ActionStatus::Inflight.as_str();
             let has = |place| self.spool.has(place, name);
             if !has(Place::ActionNew)? && !has(Place::ActionInflight)? {
@@ -249,7 +253,7 @@ impl Scheduler {
 
     fn action_text(&self, action: &ActionRow) -> Result<String, ScheduleError> {
         let signers = self.store.signers(action.id)?;
-        Ok(view::action(action, &signers, &self.store.counters(action.id)?)?.to_json())
+        Ok(view::action(action, &signers, &self.store.counters(action.id)?).to_json())
     }
 
     fn command_text(
@@ -266,5 +270,7 @@ impl Scheduler {
 
 #[cfg(test)]
 mod ends;
+#[cfg(test)]
+mod odd;
 #[cfg(test)]
 mod tests;

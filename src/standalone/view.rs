@@ -1,11 +1,12 @@
 //! Rows as JSON, in the form that the API and the spool share.
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::action::Counters as Counted;
 use crate::action::{Action, Investigator, ParseError, Permissions, Time};
-use crate::data::{ActionRow, AgentRow, CommandRow, CommandStatus, Counters, InvestigatorRow};
+use crate::data::{ActionRow, AgentRow, CommandRow, CommandStatus, Counters, InvestigatorRow, Odd};
 
 /// Why a row cannot be shown.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,14 @@ pub(crate) enum ViewError {
         /// What is wrong.
         source: ParseError,
     },
+    /// What was posted of an action cannot be read.
+    #[error("action {id} in the database has columns that cannot be read: {odd}")]
+    Odd {
+        /// The action.
+        id: crate::data::Id,
+        /// The columns.
+        odd: Odd,
+    },
     /// A column holds no JSON.
     #[error("a column of the database holds no JSON")]
     Json {
@@ -27,46 +36,87 @@ pub(crate) enum ViewError {
     },
 }
 
+/// The columns that hold what the investigators signed, and their signatures.
+pub(super) const SIGNED: [&str; 9] = [
+    "name",
+    "target",
+    "description",
+    "threat",
+    "operations",
+    "validfrom",
+    "expireafter",
+    "syntaxversion",
+    "pgpsignatures",
+];
+
 /// Returns an action as it was posted, with who signed it.
+///
+/// # Errors
+/// A part of what was posted cannot be read.
 pub(super) fn posted(row: &ActionRow, signers: &[InvestigatorRow]) -> Result<Action, ViewError> {
+    if row.odd.has_lost_any(&SIGNED) {
+        return Err(ViewError::Odd { id: row.id, odd: row.odd.clone() });
+    }
     let text = format!(
         r#"{{"description":{},"threat":{},"operations":{},"pgpsignatures":{}}}"#,
         row.description, row.threat, row.operations, row.pgpsignatures
     );
     let parts = Action::parse(text.as_bytes())
         .map_err(|source| ViewError::Action { id: row.id, source })?;
-    Ok(Action {
+    Ok(shown(row, signers, parts))
+}
+
+/// Returns what can be read of an action, with who signed it. A column that cannot be read is as if
+/// nothing had been posted for it: one damaged action must not hide the others of a list.
+fn readable(row: &ActionRow, signers: &[InvestigatorRow]) -> Action {
+    let part = |name: &str, column: &str| {
+        Action::parse(format!(r#"{{"{name}":{column}}}"#).as_bytes()).unwrap_or_default()
+    };
+    let parts = Action {
+        description: part("description", &row.description).description,
+        threat: part("threat", &row.threat).threat,
+        operations: part("operations", &row.operations).operations,
+        signatures: part("pgpsignatures", &row.pgpsignatures).signatures,
+        ..Action::default()
+    };
+    shown(row, signers, parts)
+}
+
+fn shown(row: &ActionRow, signers: &[InvestigatorRow], parts: Action) -> Action {
+    let time = |column, time: Timestamp| told(&row.odd, column, Some(time));
+    Action {
         id: row.id.float(),
         name: row.name.clone(),
         target: row.target.clone(),
-        valid_from: row.validfrom.into(),
-        expire_after: row.expireafter.into(),
+        valid_from: time("validfrom", row.validfrom),
+        expire_after: time("expireafter", row.expireafter),
         investigators: (!signers.is_empty()).then(|| signers.iter().map(investigator).collect()),
         syntax_version: u16::try_from(row.syntaxversion).unwrap_or(0),
         ..parts
-    })
+    }
+}
+
+/// Returns a time, or the one that stands for none: a column may have none, or cannot be read.
+fn told(odd: &Odd, column: &str, time: Option<Timestamp>) -> Time {
+    time.filter(|_| !odd.has_lost(column)).map_or(Time::ZERO, Time::from)
 }
 
 /// Returns an action with how far it is.
-pub(super) fn action(
-    row: &ActionRow,
-    signers: &[InvestigatorRow],
-    counters: &Counters,
-) -> Result<Action, ViewError> {
-    let time = |time: Option<_>| time.map_or(Time::ZERO, Time::from);
-    Ok(Action {
+pub(super) fn action(row: &ActionRow, signers: &[InvestigatorRow], counters: &Counters) -> Action {
+    let time = |column, time| told(&row.odd, column, time);
+    Action {
         status: row.status.clone(),
-        start_time: time(row.starttime),
-        finish_time: time(row.finishtime),
-        last_update_time: time(row.lastupdatetime),
+        start_time: time("starttime", row.starttime),
+        finish_time: time("finishtime", row.finishtime),
+        last_update_time: time("lastupdatetime", row.lastupdatetime),
         counters: counted(counters),
-        ..posted(row, signers)?
-    })
+        ..readable(row, signers)
+    }
 }
 
 /// Returns what is kept of an action that is over: no operations, no signatures.
-pub(super) fn summary(row: &ActionRow, counters: &Counters) -> Result<Action, ViewError> {
-    Ok(Action { operations: None, signatures: None, ..action(row, &[], counters)? })
+pub(super) fn summary(row: &ActionRow, counters: &Counters) -> Action {
+    Action { operations: None, signatures: None, ..action(row, &[], counters) }
 }
 
 fn counted(counters: &Counters) -> Counted {
@@ -91,8 +141,8 @@ pub(super) fn investigator(row: &InvestigatorRow) -> Investigator {
         name: row.name.clone(),
         fingerprint: row.fingerprint.clone(),
         status: row.status.clone(),
-        created_at: row.createdat.into(),
-        last_modified: row.lastmodified.into(),
+        created_at: told(&row.odd, "createdat", Some(row.createdat)),
+        last_modified: told(&row.odd, "lastmodified", Some(row.lastmodified)),
         permissions: permissions(row.permissions),
         ..Investigator::default()
     }
@@ -151,15 +201,15 @@ fn is_zero(number: &i64) -> bool {
 
 /// Returns an agent with all that is known of it.
 pub(super) fn agent(row: &AgentRow) -> Result<Agent, ViewError> {
-    let time = |time| Time::from(time).to_string();
+    let time = |column, time| told(&row.odd, column, time).to_string();
     Ok(Agent {
         queueloc: row.queueloc.clone(),
         mode: row.mode.clone(),
         pid: row.pid,
-        starttime: time(row.starttime),
-        destructiontime: row.destructiontime.map_or_else(|| Time::ZERO.to_string(), time),
-        heartbeatts: time(row.heartbeattime),
-        refreshts: time(row.refreshtime),
+        starttime: time("starttime", Some(row.starttime)),
+        destructiontime: time("destructiontime", row.destructiontime),
+        heartbeatts: time("heartbeattime", Some(row.heartbeattime)),
+        refreshts: time("refreshtime", Some(row.refreshtime)),
         status: row.status.clone(),
         ..commanded(row)?
     })
@@ -205,14 +255,14 @@ pub(super) fn command(
     counters: &Counters,
     agent: &AgentRow,
 ) -> Result<Command, ViewError> {
-    let action = Action { counters: counted(counters), ..posted(action, signers)? };
+    let action = Action { counters: counted(counters), ..readable(action, signers) };
     Ok(Command {
         id: row.id.number(),
         action: RawValue::from_string(action.to_json())?,
         agent: commanded(agent)?,
         status: row.status.clone(),
         results: RawValue::from_string(row.results.clone())?,
-        starttime: Time::from(row.starttime).to_string(),
-        finishtime: row.finishtime.map_or(Time::ZERO, Time::from).to_string(),
+        starttime: told(&row.odd, "starttime", Some(row.starttime)).to_string(),
+        finishtime: told(&row.odd, "finishtime", row.finishtime).to_string(),
     })
 }

@@ -2,7 +2,11 @@
 
 use super::{Admin, Kind, ago, fails, on_each_database};
 
-on_each_database!(what_was_run_and_who_answered_is_told, only_as_many_as_are_asked_for);
+on_each_database!(
+    what_was_run_and_who_answered_is_told,
+    only_as_many_as_are_asked_for,
+    an_age_counts_from_the_start_of_an_action,
+);
 
 /// Adds an action.
 fn action(admin: &Admin, id: i64, name: &str, status: &str) {
@@ -100,4 +104,15 @@ fn only_as_many_as_are_asked_for(kind: Kind) {
     assert_eq!(ids(&["--status", "invalid"]), [25, 20, 15, 10, 5]);
     assert_eq!(ids(&["-n", "100"]).len(), 25);
     fails(&admin.run(&["actions", "--status", "done"]), 64, &["pending, scheduled"]);
+}
+
+/// Clients let an action be valid from a minute before they send it.
+fn an_age_counts_from_the_start_of_an_action(kind: Kind) {
+    let admin = Admin::new(kind);
+    action(&admin, 1, "n", "inflight");
+    admin.sql(&format!("update actions set validfrom = '{}', starttime = '{}'", ago(8), ago(6)));
+    assert!(age_of_first(&admin).starts_with("6m"), "{}", age_of_first(&admin));
+    // One that was not taken up has the start that stands for none.
+    admin.sql("update actions set status = 'pending', starttime = '0009-01-11T11:11:11.000000Z'");
+    assert!(age_of_first(&admin).starts_with("7m"), "{}", age_of_first(&admin));
 }

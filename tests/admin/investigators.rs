@@ -9,6 +9,7 @@ on_each_database!(
     a_fingerprint_is_enough_and_the_key_may_follow,
     an_api_key_is_shown_once_and_kept_as_the_platform_keeps_it,
     agents_want_the_signatures_of_the_active_ones,
+    permissions_are_set_added_and_removed,
 );
 
 /// Writes the public key of somebody new to a file; returns its fingerprint.
@@ -231,4 +232,53 @@ fn agents_want_the_signatures_of_the_active_ones(kind: Kind) {
         &["2 signatures", "1 active"],
     );
     fails(&admin.run(&["investigator", "acl", "--minimumweight", "0"]), 64, &["0"]);
+}
+
+fn permissions_are_set_added_and_removed(kind: Kind) {
+    let admin = Admin::new(kind);
+    admin.sql(
+        "insert into investigators (name, pgpfingerprint, permissions) values ('Bob', 'F1', 1)",
+    );
+    let permit =
+        |options: &[&str]| admin.run(&[&["investigator", "permissions"], options].concat());
+    let said = permit(&["Bob", "--add", "agent, command", "--remove", "search"]);
+    assert_eq!(said.out, "Bob (1) had: search; now has: command, agent\n", "{said:?}");
+    let said = permit(&["1", "--remove", "search,loaders"]);
+    assert_eq!(said.out, "Bob (1) already had: command, agent\n", "{said:?}");
+    let said = permit(&["F1", "--set", "none"]);
+    assert_eq!(said.exit, 66, "a fingerprint has 40 digits: {said:?}");
+    let said = permit(&["Bob", "--set", "default"]);
+    let default = "search, action, action_create, command, agent, dashboard";
+    assert_eq!(said.out, format!("Bob (1) had: command, agent; now has: {default}\n"));
+    let shown = admin.json(&["investigator", "show", "--json", "Bob"]);
+    assert_eq!(shown["permissions"].as_array().unwrap().len(), 6);
+
+    fails(&permit(&["Bob", "--add", "serach"]), 64, &["did you mean search?"]);
+    fails(&permit(&["Bob"]), 64, &["required"]);
+    fails(&permit(&["Bob", "--set", "all", "--add", "agent"]), 64, &["cannot be used with"]);
+    fails(
+        &permit(&["Bob", "--add", "admin", "--remove", "investigator"]),
+        64,
+        &["both have: investigator"],
+    );
+    fails(&permit(&["Eve", "--add", "agent"]), 66, &["no investigator Eve"]);
+
+    // Bits without a name stay when others are added, and go when all are set.
+    admin.sql("update investigators set permissions = 524289 where id = 1");
+    let said = permit(&["Bob", "--add", "agent"]);
+    assert_eq!(
+        said.out,
+        "Bob (1) had: search (the number 524289); now has: search, agent (the number 524305)\n"
+    );
+    admin.sql("update investigators set permissions = -1 where id = 1");
+    let said = permit(&["Bob", "--set", "search"]);
+    assert!(said.out.ends_with(" (the number -1); now has: search\n"), "{said:?}");
+    if kind == Kind::File {
+        admin.sql("update investigators set permissions = 'many' where id = 1");
+        fails(&permit(&["Bob", "--add", "agent"]), 65, &["cannot be read: use --set"]);
+        let said = permit(&["Bob", "--set", "agent"]);
+        assert_eq!(said.out, "Bob (1) had: what cannot be read; now has: agent\n", "{said:?}");
+    }
+    admin.sql("update investigators set name = 'migscheduler' where id = 1");
+    fails(&permit(&["1", "--add", "agent"]), 65, &["the scheduler's own"]);
 }

@@ -7,6 +7,8 @@ mod commands;
 mod faults;
 mod fleet;
 mod investigators;
+mod media;
+mod odd;
 #[cfg(feature = "standalone")]
 mod platform;
 mod tables;

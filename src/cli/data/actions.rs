@@ -1,25 +1,30 @@
 //! `actions` and `commands`: what was run, and who answered.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::failure::DataFailure;
-use super::listing::{Line, Listing};
+use super::investigator::called;
+use super::listing::{Line, Listing, UNREADABLE, marked, or_mark};
 use super::place::Source;
 use crate::chain::excerpt;
 use crate::cli::failure::Failure;
 use crate::cli::layout::{span, wrapped};
 use crate::cli::output;
-use crate::clock::{Clock, SystemClock, elapsed};
+use crate::clock::{Clock, SystemClock, after, elapsed};
 use crate::data::{
     ActionRow, ActionStatus, Answer, CommandStatus, Counters, Id, InvestigatorRow, NEVER_FINISHED,
-    NEVER_STARTED, Store,
+    NEVER_STARTED, Odd, Store,
 };
 use crate::exit::Exit;
 
 /// How many actions are shown unless the command line says otherwise.
 const COUNT_DEFAULT: usize = 20;
+/// How long before it is sent an action is valid: what every client of MIG sets.
+const CLIENTS_MARGIN: Duration = Duration::from_secs(60);
 /// How much of a name or a target is shown to people.
 const SHOWN_BYTES_MAX: usize = 400;
 
@@ -67,8 +72,12 @@ impl Actions {
         let mut listing = Listing::new(self.json, head);
         for action in store.actions(self.status).take(self.n) {
             let action = action?;
-            let counters = store.counters(action.id)?;
-            listing.row(&Shown::of(&action, &counters, now)?)?;
+            // Nothing belongs to an action whose number cannot be read.
+            let counters = match action.odd.has_lost("id") {
+                true => Counters::default(),
+                false => store.counters(action.id)?,
+            };
+            listing.row(&Shown::of(action, &counters, now))?;
         }
         listing.end()?;
         Ok(Exit::Done)
@@ -82,11 +91,11 @@ impl Commands {
         let (store, now) = (source.read()?, SystemClock.now());
         let action = store.action(id)?.ok_or(DataFailure::NoAction { id })?;
         let (counters, signers) = (store.counters(id)?, store.signers(id)?);
-        let shown = Shown::of(&action, &counters, now)?;
+        let shown = Shown::of(action, &counters, now);
         if self.json {
-            return whole(&store, &shown);
+            return whole(&store, id, &shown);
         }
-        for line in page(&action, &shown, &signers) {
+        for line in page(&shown, &signers) {
             output::answer(line)?;
         }
         output::answer("")?;
@@ -100,13 +109,13 @@ impl Commands {
 }
 
 /// Writes an action with all of its answers as one JSON object.
-fn whole(store: &Store, action: &Shown) -> Result<Exit, Failure> {
+fn whole(store: &Store, id: Id, action: &Shown) -> Result<Exit, Failure> {
     let text = serde_json::to_string(action).map_err(Failure::Encode)?;
     // The answers may be too many for one text.
     let open = text.strip_suffix('}').unwrap_or(&text);
     output::raw(&format!("{open},\"commands\":"))?;
     let mut listing = Listing::new(true, "");
-    for answer in store.answers(Id::new(action.id)) {
+    for answer in store.answers(id) {
         listing.row(&Answered::of(answer?))?;
     }
     listing.end()?;
@@ -115,32 +124,48 @@ fn whole(store: &Store, action: &Shown) -> Result<Exit, Failure> {
 }
 
 /// Returns what people are told of an action before its answers.
-fn page(action: &ActionRow, shown: &Shown, signers: &[InvestigatorRow]) -> Vec<String> {
-    let or_never = |time: Option<Timestamp>| time.map_or("-".to_owned(), |time| time.to_string());
-    let signed: Vec<String> =
-        signers.iter().map(|signer| format!("{} ({})", signer.name, signer.id)).collect();
+fn page(shown: &Shown, signers: &[InvestigatorRow]) -> Vec<String> {
+    let or_never = |name: &str, time: Option<Timestamp>| match shown.odd.has_lost(name) {
+        true => UNREADABLE.to_owned(),
+        false => time.map_or("-".to_owned(), |time| time.to_string()),
+    };
+    let or_unreadable =
+        |time: Option<Timestamp>| time.map_or(UNREADABLE.to_owned(), |time| time.to_string());
+    let signed: Vec<String> = signers.iter().map(called).collect();
+    let text = |text: Option<&String>| excerpt(or_mark(text), SHOWN_BYTES_MAX).into_owned();
+    let (from, until) = (or_unreadable(shown.validfrom), or_unreadable(shown.expireafter));
     let rows = [
-        ("name", excerpt(&action.name, SHOWN_BYTES_MAX).into_owned()),
-        ("status", action.status.clone()),
-        ("target", excerpt(&action.target, SHOWN_BYTES_MAX).into_owned()),
+        ("name", text(shown.name.as_ref())),
+        ("status", text(shown.status.as_ref())),
+        ("target", text(shown.target.as_ref())),
         ("signed by", if signed.is_empty() { "-".to_owned() } else { signed.join(", ") }),
-        ("valid", format!("{} to {}", action.validfrom, action.expireafter)),
-        ("started", or_never(shown.starttime)),
-        ("finished", or_never(shown.finishtime)),
+        ("valid", format!("{from} to {until}")),
+        ("started", or_never("starttime", shown.starttime)),
+        ("finished", or_never("finishtime", shown.finishtime)),
         ("commands", counted(&shown.counters)),
     ];
-    let mut lines = vec![format!("action {}", action.id)];
-    for (key, value) in rows {
+    let mark = (!shown.odd.is_empty()).then(|| ("! odd", shown.odd.to_string()));
+    let mut lines = vec![format!("action {}", number_or_mark(shown.id))];
+    for (key, value) in rows.into_iter().chain(mark) {
         lines.extend(wrapped(&value, &format!("  {key:<10} "), &" ".repeat(13)));
     }
     lines
 }
 
+fn number_or_mark(id: Option<i64>) -> String {
+    id.map_or(UNREADABLE.to_owned(), |id| id.to_string())
+}
+
 /// Returns how many commands have which status, in words.
-fn counted(counters: &[(&'static str, i64)]) -> String {
+fn counted(counters: &[(String, i64)]) -> String {
     let all: i64 = counters.iter().map(|(_, count)| count).sum();
     let parts = counters.iter().filter(|(_, count)| *count > 0);
-    let parts: Vec<String> = parts.map(|(status, count)| format!("{count} {status}")).collect();
+    let parts: Vec<String> = parts
+        .map(|(status, count)| {
+            let status = if status.is_empty() { UNREADABLE } else { status };
+            format!("{count} {}", excerpt(status, SHOWN_BYTES_MAX))
+        })
+        .collect();
     if parts.is_empty() { "0".to_owned() } else { format!("{all}: {}", parts.join(", ")) }
 }
 
@@ -150,51 +175,70 @@ fn number(text: &str) -> Result<Id, DataFailure> {
     text.parse().map(Id::new).map_err(wrong)
 }
 
-/// An action, as it is told.
+/// An action, as it is told; what cannot be read is missing.
 #[derive(Debug, Serialize)]
 struct Shown {
-    id: i64,
-    name: String,
-    target: String,
-    status: String,
-    validfrom: Timestamp,
-    expireafter: Timestamp,
+    id: Option<i64>,
+    name: Option<String>,
+    target: Option<String>,
+    status: Option<String>,
+    validfrom: Option<Timestamp>,
+    expireafter: Option<Timestamp>,
     starttime: Option<Timestamp>,
     finishtime: Option<Timestamp>,
-    operations: Box<RawValue>,
+    operations: Option<Box<RawValue>>,
     #[serde(serialize_with = "by_status")]
-    counters: Vec<(&'static str, i64)>,
+    counters: Vec<(String, i64)>,
+    #[serde(skip_serializing_if = "Odd::is_empty")]
+    odd: Odd,
     #[serde(skip)]
     age: String,
 }
 
 fn by_status<S: serde::Serializer>(
-    counters: &[(&'static str, i64)],
+    counters: &[(String, i64)],
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(counters.iter().copied())
+    serializer.collect_map(counters.iter().map(|(status, count)| (status, count)))
 }
 
 impl Shown {
-    fn of(action: &ActionRow, counters: &Counters, now: Timestamp) -> Result<Shown, Failure> {
-        let operations = RawValue::from_string(action.operations.clone())
-            .map_err(|source| DataFailure::Operations { id: action.id, source })?;
-        Ok(Shown {
-            id: action.id.number(),
-            name: action.name.clone(),
-            target: action.target.clone(),
-            status: action.status.clone(),
-            validfrom: action.validfrom,
-            expireafter: action.expireafter,
-            starttime: real(action.starttime),
-            finishtime: real(action.finishtime),
-            operations,
-            counters: CommandStatus::ALL
-                .map(|status| (status.as_str(), counters.of(status)))
-                .to_vec(),
-            age: span(elapsed(action.validfrom, now).as_secs()),
-        })
+    fn of(action: ActionRow, counters: &Counters, now: Timestamp) -> Shown {
+        let odd = action.odd;
+        let operations = odd.readable("operations", action.operations);
+        let starttime = odd.readable("starttime", real(action.starttime)).flatten();
+        let finishtime = odd.readable("finishtime", real(action.finishtime)).flatten();
+        let validfrom = odd.readable("validfrom", action.validfrom);
+        Shown {
+            id: odd.readable("id", action.id.number()),
+            name: odd.readable("name", action.name),
+            target: odd.readable("target", action.target),
+            status: odd.readable("status", action.status),
+            validfrom,
+            expireafter: odd.readable("expireafter", action.expireafter),
+            starttime,
+            finishtime,
+            operations: operations.and_then(|text| RawValue::from_string(text).ok()),
+            counters: by_each_status(counters),
+            odd,
+            age: begun(starttime, validfrom)
+                .map_or(UNREADABLE.to_owned(), |begun| span(elapsed(begun, now).as_secs())),
+        }
     }
+}
+
+/// Returns when an action began: when the scheduler took it up. Of one that was not taken up only its
+/// validity is known, which clients let begin some time before they send it.
+fn begun(starttime: Option<Timestamp>, validfrom: Option<Timestamp>) -> Option<Timestamp> {
+    starttime.or_else(|| validfrom.map(|from| after(from, CLIENTS_MARGIN)))
+}
+
+/// Returns how many commands have each status: the known ones in order, then any others.
+fn by_each_status(counters: &Counters) -> Vec<(String, i64)> {
+    let known = CommandStatus::ALL.map(|status| (status.as_str().to_owned(), counters.of(status)));
+    let is_other = |status: &str| CommandStatus::parse(status).is_none();
+    let others = counters.iter().filter(|(status, _)| is_other(status));
+    known.into_iter().chain(others.map(|(status, count)| (status.to_owned(), count))).collect()
 }
 
 /// Returns a time unless it is one that stands for none.
@@ -213,50 +257,64 @@ impl Line for Shown {
             .filter(|(status, _)| *status == CommandStatus::Sent.as_str())
             .map(|(_, count)| count)
             .sum();
-        let done = format!("{}/{all}", all - sent);
-        let name = excerpt(&self.name, SHOWN_BYTES_MAX);
-        format!("| {:<14} | {:<9} | {:<6} | {done:<9} | {name}", self.id, self.status, self.age)
+        let done = match self.id {
+            Some(_) => format!("{}/{all}", all - sent),
+            None => UNREADABLE.to_owned(),
+        };
+        let name = excerpt(or_mark(self.name.as_ref()), SHOWN_BYTES_MAX);
+        let (id, status) = (number_or_mark(self.id), or_mark(self.status.as_ref()));
+        let line = format!("| {id:<14} | {status:<9} | {:<6} | {done:<9} | {name}", self.age);
+        marked(line, &self.odd)
     }
 }
 
-/// What became of an action at an agent, as it is told.
+/// What became of an action at an agent, as it is told; what cannot be read is missing.
 #[derive(Debug, Serialize)]
 struct Answered {
-    id: i64,
-    status: String,
+    id: Option<i64>,
+    status: Option<String>,
     found: bool,
-    agentid: i64,
-    agent: String,
-    queueloc: String,
-    starttime: Timestamp,
+    agentid: Option<i64>,
+    agent: Option<String>,
+    queueloc: Option<String>,
+    starttime: Option<Timestamp>,
     finishtime: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Odd::is_empty")]
+    odd: Odd,
 }
 
 impl Answered {
     fn of(answer: Answer) -> Answered {
+        let odd = answer.odd;
         Answered {
-            id: answer.command.number(),
-            status: answer.status,
+            id: odd.readable("id", answer.command.number()),
+            status: odd.readable("status", answer.status),
             found: answer.found,
-            agentid: answer.agent.number(),
-            agent: answer.name,
-            queueloc: answer.queueloc,
-            starttime: answer.starttime,
-            finishtime: real(answer.finishtime),
+            agentid: odd.readable("agentid", answer.agent.number()),
+            agent: odd.readable("agent", answer.name),
+            queueloc: odd.readable("queueloc", answer.queueloc),
+            starttime: odd.readable("starttime", answer.starttime),
+            finishtime: odd.readable("finishtime", real(answer.finishtime)).flatten(),
+            odd,
         }
     }
 }
 
 impl Line for Answered {
     fn line(&self) -> String {
-        let took = self
-            .finishtime
-            .map_or("-".to_owned(), |finish| span(elapsed(self.starttime, finish).as_secs()));
-        let found = match self.status.as_str() {
+        let is_unreadable = self.odd.has_lost_any(&["starttime", "finishtime"]);
+        let took = match (self.starttime, self.finishtime) {
+            _ if is_unreadable => UNREADABLE.to_owned(),
+            (Some(start), Some(finish)) => span(elapsed(start, finish).as_secs()),
+            _ => "-".to_owned(),
+        };
+        let status = or_mark(self.status.as_ref());
+        let found = match status {
             "success" if self.found => "yes",
             "success" => "no",
             _ => "-",
         };
-        format!("| {:<9} | {took:<6} | {found:<5} | {}", self.status, self.agent)
+        let agent = or_mark(self.agent.as_ref());
+        marked(format!("| {status:<9} | {took:<6} | {found:<5} | {agent}"), &self.odd)
     }
 }

@@ -7,14 +7,14 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::failure::DataFailure;
-use super::listing::{Form, Line};
+use super::listing::{Form, Line, UNREADABLE, marked, or_mark};
 use super::place::Source;
 use super::target;
 use crate::cli::failure::Failure;
 use crate::cli::layout::span;
 use crate::clock::{Clock, SystemClock, before, elapsed};
 use crate::config::duration;
-use crate::data::{AgentRow, Double, Silent};
+use crate::data::{AgentRow, Double, Odd, Silent};
 use crate::exit::Exit;
 
 /// Show the agents: all, by target, those gone silent, doubles
@@ -79,12 +79,13 @@ impl Agents {
 
     fn list(&self, source: &Source, now: Timestamp) -> Result<Exit, Failure> {
         let store = source.read()?;
+        let shown = |agent| Shown::of(agent, now);
         let head = "| status    | silent | version                 | name";
         match &self.target {
-            None => self.form.tell(head, store.agents().map(|agent| Shown::of(agent?, now))),
+            None => self.form.tell(head, store.agents().map(|agent| agent.map(shown))),
             Some(target) => {
                 let selected = target::select(&store, target)?;
-                self.form.tell(head, selected.map(|agent| Shown::of(agent?, now)))
+                self.form.tell(head, selected.map(|agent| agent.map(shown)))
             }
         }
     }
@@ -97,7 +98,7 @@ impl Offline {
         }
         let store = source.read()?;
         let silent = store.silent(before(now, self.seen), before(now, self.silent));
-        let rows = silent.map(|row| row.map(|silent| Gone { silent, now }));
+        let rows = silent.map(|row| row.map(|silent| Gone::of(silent, now)));
         self.form.tell("| silent |             name", rows)
     }
 }
@@ -106,109 +107,115 @@ impl Doubles {
     fn run(&self, source: &Source, now: Timestamp) -> Result<Exit, Failure> {
         let store = source.read()?;
         let doubles = store.doubles(before(now, self.window));
-        let rows = doubles.map(|row| row.map(Twice));
+        let rows = doubles.map(|row| row.map(Twice::of));
         self.form.tell("| count  |             name", rows)
     }
 }
 
-/// An agent, as it is told.
+/// An agent, as it is told; what cannot be read is missing.
 #[derive(Debug, Serialize)]
 struct Shown {
-    id: i64,
-    name: String,
-    queueloc: String,
-    mode: String,
-    version: String,
-    pid: i64,
-    starttime: Timestamp,
-    heartbeattime: Timestamp,
-    status: String,
-    environment: Box<RawValue>,
-    tags: Box<RawValue>,
+    id: Option<i64>,
+    name: Option<String>,
+    queueloc: Option<String>,
+    mode: Option<String>,
+    version: Option<String>,
+    pid: Option<i64>,
+    starttime: Option<Timestamp>,
+    heartbeattime: Option<Timestamp>,
+    status: Option<String>,
+    environment: Option<Box<RawValue>>,
+    tags: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Odd::is_empty")]
+    odd: Odd,
     #[serde(skip)]
     silent: String,
 }
 
 impl Shown {
-    fn of(agent: AgentRow, now: Timestamp) -> Result<Shown, Failure> {
-        let json = |text: String| {
-            RawValue::from_string(text).map_err(|source| DataFailure::Json { id: agent.id, source })
-        };
-        Ok(Shown {
-            id: agent.id.number(),
-            environment: json(agent.environment)?,
-            tags: json(agent.tags)?,
-            silent: age(agent.heartbeattime, now),
-            name: agent.name,
-            queueloc: agent.queueloc,
-            mode: agent.mode,
-            version: agent.version,
-            pid: agent.pid,
-            starttime: agent.starttime,
-            heartbeattime: agent.heartbeattime,
-            status: agent.status,
-        })
+    fn of(agent: AgentRow, now: Timestamp) -> Shown {
+        let odd = agent.odd;
+        let json =
+            |name, text| odd.readable(name, text).and_then(|text| RawValue::from_string(text).ok());
+        let heartbeattime = odd.readable("heartbeattime", agent.heartbeattime);
+        Shown {
+            id: odd.readable("id", agent.id.number()),
+            environment: json("environment", agent.environment),
+            tags: json("tags", agent.tags),
+            silent: age(heartbeattime, now),
+            name: odd.readable("name", agent.name),
+            queueloc: odd.readable("queueloc", agent.queueloc),
+            mode: odd.readable("mode", agent.mode),
+            version: odd.readable("version", agent.version),
+            pid: odd.readable("pid", agent.pid),
+            starttime: odd.readable("starttime", agent.starttime),
+            heartbeattime,
+            status: odd.readable("status", agent.status),
+            odd,
+        }
     }
 }
 
 impl Line for Shown {
     fn line(&self) -> String {
-        let Shown { status, silent, version, name, .. } = self;
-        format!("| {status:<9} | {silent:<6} | {version:<23} | {name}")
+        let status = or_mark(self.status.as_ref());
+        let (version, name) = (or_mark(self.version.as_ref()), or_mark(self.name.as_ref()));
+        let line = format!("| {status:<9} | {:<6} | {version:<23} | {name}", self.silent);
+        marked(line, &self.odd)
     }
 }
 
 /// A host that fell silent.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 struct Gone {
-    silent: Silent,
-    now: Timestamp,
+    name: Option<String>,
+    heartbeattime: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Odd::is_empty")]
+    odd: Odd,
+    #[serde(skip)]
+    silent: String,
 }
 
-impl Serialize for Gone {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Row<'a> {
-            name: &'a str,
-            heartbeattime: Timestamp,
-        }
-        let Silent { name, heartbeat } = &self.silent;
-        Row { name, heartbeattime: *heartbeat }.serialize(serializer)
+impl Gone {
+    fn of(Silent { name, heartbeat, odd }: Silent, now: Timestamp) -> Gone {
+        let silent = age(heartbeat, now);
+        Gone { name: odd.readable("name", name), heartbeattime: heartbeat, odd, silent }
     }
 }
 
 impl Line for Gone {
     fn line(&self) -> String {
-        format!("| {:<6} | {}", age(self.silent.heartbeat, self.now), self.silent.name)
+        let line = format!("| {:<6} | {}", self.silent, or_mark(self.name.as_ref()));
+        marked(line, &self.odd)
     }
 }
 
 /// A place with more than one agent.
-#[derive(Debug)]
-struct Twice(Double);
+#[derive(Debug, Serialize)]
+struct Twice {
+    count: i64,
+    queueloc: Option<String>,
+    name: Option<String>,
+    heartbeattime: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Odd::is_empty")]
+    odd: Odd,
+}
 
-impl Serialize for Twice {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Row<'a> {
-            count: i64,
-            queueloc: &'a str,
-            name: &'a str,
-            heartbeattime: Timestamp,
-        }
-        let Double { count, queueloc, name, heartbeat } = &self.0;
-        Row { count: *count, queueloc, name, heartbeattime: *heartbeat }.serialize(serializer)
+impl Twice {
+    fn of(Double { count, queueloc, name, heartbeat, odd }: Double) -> Twice {
+        let queueloc = odd.readable("queueloc", queueloc);
+        Twice { count, queueloc, name: odd.readable("name", name), heartbeattime: heartbeat, odd }
     }
 }
 
 impl Line for Twice {
     fn line(&self) -> String {
-        let Double { count, queueloc, name, .. } = &self.0;
-        format!("| {count:<6} | {queueloc} | {name}")
+        let (queueloc, name) = (or_mark(self.queueloc.as_ref()), or_mark(self.name.as_ref()));
+        marked(format!("| {:<6} | {queueloc} | {name}", self.count), &self.odd)
     }
 }
 
-/// Returns how long ago a time is.
-fn age(at: Timestamp, now: Timestamp) -> String {
-    span(elapsed(at, now).as_secs())
+/// Returns how long ago a time is, if it can be read.
+fn age(at: Option<Timestamp>, now: Timestamp) -> String {
+    at.map_or(UNREADABLE.to_owned(), |at| span(elapsed(at, now).as_secs()))
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::cli::failure::{Failure, disk};
-use crate::data::{DataError, Id, UrlError};
+use crate::data::{DataError, Id, Permissions, UrlError};
 use crate::disk::DiskError;
 use crate::exit::Exit;
 use crate::invocation::Program;
@@ -51,22 +51,6 @@ pub(crate) enum DataFailure {
     /// Nobody can have been silent for longer than it is looked back.
     #[error("--silent must be shorter than --seen")]
     Spans,
-    /// A column that holds JSON does not.
-    #[error("agent {id} has an environment or tags that are no JSON")]
-    Json {
-        /// The agent.
-        id: Id,
-        /// Where not.
-        source: serde_json::Error,
-    },
-    /// A column that holds JSON does not.
-    #[error("action {id} has operations that are no JSON")]
-    Operations {
-        /// The action.
-        id: Id,
-        /// Where not.
-        source: serde_json::Error,
-    },
     /// A target cannot be used.
     #[error("cannot use this target")]
     Target(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -94,6 +78,14 @@ pub(crate) enum DataFailure {
     NoInvestigator {
         /// The number, the fingerprint or the name.
         who: String,
+    },
+    /// Nothing can be changed without the key of the row.
+    #[error(
+        "the number of investigator {name} in the database cannot be read: correct it there first"
+    )]
+    NoNumber {
+        /// The name.
+        name: String,
     },
     /// There are several of one name.
     #[error("{} investigators are called {name}: name one by its number, {}", ids.len(), numbers(ids))]
@@ -143,6 +135,26 @@ pub(crate) enum DataFailure {
         "migscheduler is the scheduler's own investigator, which ends agents that are one too many: it stays as it is"
     )]
     Scheduler,
+    /// The same permission is to be given and to be taken.
+    #[error("--add and --remove both have: {both}")]
+    AddedAndRemoved {
+        /// The permissions.
+        both: Permissions,
+    },
+    /// Nothing can be added to permissions that cannot be read.
+    #[error("the permissions of {who} in the database cannot be read: use --set")]
+    NoPermissions {
+        /// The investigator.
+        who: String,
+    },
+    /// Somebody else changed the permissions at the same moment.
+    #[error(
+        "the permissions of {who} have just been changed by somebody else: look at them, and try again"
+    )]
+    Changed {
+        /// The investigator.
+        who: String,
+    },
     /// Nobody could run anything.
     #[error("no action could have {minimum} signatures: there are {active} active investigators")]
     Acl {
@@ -198,17 +210,19 @@ impl DataFailure {
             DataFailure::Url { .. }
             | DataFailure::ServerUrl(_)
             | DataFailure::Spans
+            | DataFailure::AddedAndRemoved { .. }
             | DataFailure::ActionNumber { .. } => Exit::Usage,
             DataFailure::NoDatabase { .. }
             | DataFailure::NoAction { .. }
             | DataFailure::NoInvestigator { .. }
             | DataFailure::NoSpool { .. } => Exit::NoInput,
-            DataFailure::Json { .. }
-            | DataFailure::Operations { .. }
-            | DataFailure::Target(_)
+            DataFailure::Target(_)
             | DataFailure::Several { .. }
             | DataFailure::Known { .. }
             | DataFailure::Raced
+            | DataFailure::NoNumber { .. }
+            | DataFailure::NoPermissions { .. }
+            | DataFailure::Changed { .. }
             | DataFailure::Name { .. }
             | DataFailure::Fingerprint { .. }
             | DataFailure::Scheduler
@@ -231,11 +245,12 @@ pub(crate) fn data(error: &DataError) -> Exit {
         DataError::File { source } => disk(source),
         DataError::NotFile { .. } => Exit::NoInput,
         DataError::Permissions { .. } => Exit::Permission,
-        DataError::Open { .. } => Exit::Io,
+        DataError::Open { .. } | DataError::Unmerged { .. } => Exit::Io,
         DataError::Version { .. } => Exit::Config,
-        DataError::Connect { .. } | DataError::Lost { .. } | DataError::Query { .. } => {
-            Exit::Unavailable
-        }
+        DataError::Connect { .. }
+        | DataError::Lost { .. }
+        | DataError::Locked { .. }
+        | DataError::Query { .. } => Exit::Unavailable,
         DataError::Role { .. } => Exit::Permission,
         DataError::Passwords { .. } | DataError::Schema { .. } => Exit::Config,
         DataError::Chance { .. } => Exit::System,

@@ -4,7 +4,21 @@ use serde::Serialize;
 
 use crate::cli::failure::Failure;
 use crate::cli::output;
+use crate::data::Odd;
 use crate::exit::Exit;
+
+/// What is shown instead of a value that cannot be read.
+pub(super) const UNREADABLE: &str = "?";
+
+/// Returns a row's line with the mark of an odd row: an exclamation mark, and which columns are odd.
+pub(super) fn marked(line: String, odd: &Odd) -> String {
+    if odd.is_empty() { line } else { format!("{line}  ! {odd}") }
+}
+
+/// Returns a text, or what is shown if it cannot be read.
+pub(super) fn or_mark(text: Option<&String>) -> &str {
+    text.map_or(UNREADABLE, String::as_str)
+}
 
 /// A row of a list.
 pub(super) trait Line: Serialize {

@@ -19,12 +19,15 @@ const SILENCE_SPAN: Duration = Duration::from_secs(60);
 const PROBE_SPAN: Duration = Duration::from_secs(15);
 const PROBES_MAX: u32 = 3;
 /// What every connection begins with. A statement may take a minute, wait ten seconds for what
-/// somebody else holds, and leave a transaction open for a minute: a client that hangs holds up nobody.
+/// somebody else holds, and leave a transaction open for a minute: a client that hangs holds up nobody. A
+/// database without an encoding would refuse every row with a text that is not UTF-8, were it not asked for
+/// the bytes as they are.
 const SETTINGS: &str = "
     set statement_timeout = '60s';
     set lock_timeout = '10s';
     set idle_in_transaction_session_timeout = '60s';
-    set client_min_messages = 'warning'";
+    set client_min_messages = 'warning';
+    select set_config('client_encoding', 'SQL_ASCII', false) where current_setting('server_encoding') = 'SQL_ASCII'";
 
 /// Connects to a server; `certificates`, in PEM, count instead of the system's.
 pub(super) fn connect(server: &Server, certificates: Option<&[u8]>) -> Result<Client, DataError> {

@@ -14,6 +14,7 @@
 
 mod connect;
 mod failure;
+mod numeric;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -26,9 +27,9 @@ use std::time::{Duration, Instant};
 use postgres::types::ToSql;
 use postgres::{Client, Statement};
 
-use super::database::{Access, Database, Dialect, Query, Row, Value};
+use super::database::{Access, Database, Dialect, Query, Value};
 use super::schema::{self, Schema};
-use super::{DataError, Server};
+use super::{DataError, Row, Server};
 use failure::Failure;
 
 /// A connection that was idle for this long is asked whether it is still there.
@@ -245,7 +246,15 @@ impl Database for Postgres {
     }
 
     fn dialect(&self) -> Dialect {
-        Dialect { like: "ilike", found, tables: schema::for_postgres, has_roles: true }
+        Dialect {
+            like: "ilike",
+            found,
+            heard: HEARD,
+            unheard: UNHEARD,
+            family: FAMILY,
+            tables: schema::for_postgres,
+            has_roles: true,
+        }
     }
 
     fn schema(&mut self) -> Result<Schema, DataError> {
@@ -256,17 +265,30 @@ impl Database for Postgres {
 /// The role that targets are evaluated as.
 const TARGET_ROLE: &str = "migreadonly";
 
+/// The times that can be told: the years from 1 to 9999.
+const HEARD: &str =
+    "(heartbeattime >= '0001-01-01 00:00:00+00' and heartbeattime < '10000-01-01 00:00:00+00')";
+const UNHEARD: &str = "(heartbeattime < '0001-01-01 00:00:00+00' \
+    or heartbeattime >= '10000-01-01 00:00:00+00' or heartbeattime is null)";
+/// The family of a threat. The server keeps JSON with characters that it can make no text of, and fails
+/// when it meets one: those are made other characters first.
+const FAMILY: &str = "case when cast(actions.threat as text) ~ '\\\\u(0000|[dD][89a-fA-F])'
+          then cast(replace(cast(actions.threat as text), '\\u', '\\n') as json) else actions.threat end ->> 'family'";
+
 fn found(flag: bool) -> &'static str {
-    // What is no list has no results.
+    // What is no list has no results. An answer may hold characters that the server can make no text
+    // of, such as a file's NUL: they are made other characters first.
     match flag {
         true => {
-            "exists (select 1 from json_array_elements(case json_typeof(commands.results)
-                                   when 'array' then commands.results else '[]' end) as result
+            "exists (select 1 from json_array_elements(case json_typeof(commands.results) when 'array'
+                       then cast(replace(cast(commands.results as text), '\\u', '\\n') as json)
+                       else '[]' end) as result
                      where result ->> 'foundanything' = 'true')"
         }
         false => {
-            "exists (select 1 from json_array_elements(case json_typeof(commands.results)
-                                   when 'array' then commands.results else '[]' end) as result
+            "exists (select 1 from json_array_elements(case json_typeof(commands.results) when 'array'
+                       then cast(replace(cast(commands.results as text), '\\u', '\\n') as json)
+                       else '[]' end) as result
                      where result ->> 'foundanything' = 'false')"
         }
     }

@@ -1,5 +1,7 @@
 //! What goes wrong with a server: it is down, goes away, lets us not in, lacks what it should have.
 
+mod reach;
+
 use std::sync::Arc;
 
 use super::super::server::SslMode;
@@ -204,6 +206,8 @@ fn a_role_that_is_missing_is_told_with_what_makes_it() {
             "role migapi may not insert on actions",
             "role migapi may read investigators.privatekey, which is secret",
             "role migreadonly may read investigators.privatekey, which is secret",
+            "role migreadonly may read investigators.apikey, which is secret",
+            "role migreadonly may read investigators.apisalt, which is secret",
             "role migscheduler may not act as migreadonly",
         ]
     );

@@ -7,9 +7,13 @@ use jiff::Timestamp;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use super::super::database::Value;
+use super::numeric;
 
 /// Midnight of 1 January 2000, where the server's times begin, in microseconds since 1970.
 const EPOCH_MICROSECONDS: i64 = 946_684_800_000_000;
+
+/// The mean length of a year, in microseconds.
+const YEAR_MICROSECONDS: i64 = 31_556_952_000_000;
 
 type Fault = Box<dyn Error + Sync + Send>;
 
@@ -21,6 +25,7 @@ impl ToSql for Value {
                 Type::INT2 => i16::try_from(*number)?.to_sql(ty, out),
                 Type::INT4 => i32::try_from(*number)?.to_sql(ty, out),
                 Type::INT8 => number.to_sql(ty, out),
+                Type::NUMERIC => exact(&number.to_string(), ty, out),
                 _ => Err(unfit("a whole number", ty)),
             },
             Value::Text(text) => match *ty {
@@ -39,6 +44,12 @@ impl ToSql for Value {
                 }
                 _ => Err(unfit("a time", ty)),
             },
+            // As the server had it: an odd key of a row, after which a page begins.
+            Value::Garbled(bytes) => {
+                out.extend_from_slice(bytes);
+                Ok(IsNull::No)
+            }
+            Value::Other(text) => exact(text, ty, out),
         }
     }
 
@@ -57,16 +68,14 @@ impl<'a> FromSql<'a> for Value {
             Type::INT2 => Value::Number(i16::from_sql(ty, raw)?.into()),
             Type::INT4 => Value::Number(i32::from_sql(ty, raw)?.into()),
             Type::INT8 => Value::Number(i64::from_sql(ty, raw)?),
-            Type::TEXT | Type::VARCHAR | Type::NAME | Type::JSON => {
-                Value::Text(String::from_sql(&Type::TEXT, raw)?)
-            }
+            Type::NUMERIC => numeric::read(raw).ok_or("a number that is damaged")?,
+            // A database without an encoding keeps whatever it is given.
+            Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::JSON => text(raw),
+            // The first byte is the version of the form.
+            Type::JSONB => text(raw.get(1..).unwrap_or_default()),
             Type::BYTEA => Value::Bytes(raw.to_vec()),
-            Type::TIMESTAMPTZ => {
-                let since = i64::from_sql(&Type::INT8, raw)?;
-                let microseconds = since.checked_add(EPOCH_MICROSECONDS).ok_or("infinite time")?;
-                Value::Time(Timestamp::from_microsecond(microseconds)?)
-            }
-            _ => return Err(unfit("no value of ours", ty)),
+            Type::TIMESTAMPTZ | Type::TIMESTAMP => time(i64::from_sql(&Type::INT8, raw)?),
+            _ => Value::Other(format!("a value of type {ty}")),
         })
     }
 
@@ -75,9 +84,41 @@ impl<'a> FromSql<'a> for Value {
     }
 
     fn accepts(_: &Type) -> bool {
-        // `from_sql` names the type that it does not know.
+        // One odd column must not hide the others: `from_sql` puts it into words.
         true
     }
+}
+
+fn text(raw: &[u8]) -> Value {
+    match std::str::from_utf8(raw) {
+        Ok(text) => Value::Text(text.to_owned()),
+        Err(_) => Value::Garbled(raw.to_vec()),
+    }
+}
+
+/// Returns the time so many microseconds after the server's times begin, in words if it is none of ours.
+fn time(since: i64) -> Value {
+    match since {
+        i64::MAX => return Value::Other("infinity".to_owned()),
+        i64::MIN => return Value::Other("-infinity".to_owned()),
+        _ => {}
+    }
+    let ours = since.checked_add(EPOCH_MICROSECONDS).map(Timestamp::from_microsecond);
+    match ours {
+        Some(Ok(time)) => Value::Time(time),
+        Some(Err(_)) | None => {
+            // Years of mean length: nobody needs the day.
+            let year = since.div_euclid(YEAR_MICROSECONDS).saturating_add(2000);
+            Value::Other(format!("{year} (a year)"))
+        }
+    }
+}
+
+/// Writes a number that the server may have and no integer type of ours.
+fn exact(text: &str, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Fault> {
+    let raw = numeric::written(text).filter(|_| *ty == Type::NUMERIC);
+    out.extend_from_slice(&raw.ok_or_else(|| unfit("a number", ty))?);
+    Ok(IsNull::No)
 }
 
 fn unfit(what: &str, ty: &Type) -> Fault {

@@ -1,4 +1,4 @@
-select cast(agents.id as bigint), agents.name, agents.queueloc, agents.mode, agents.version, agents.pid,
+select agents.id, agents.name, agents.queueloc, agents.mode, agents.version, agents.pid,
        agents.starttime, agents.destructiontime, agents.heartbeattime, agents.refreshtime, agents.status,
        agents.environment, agents.tags, agents.loadername
 from agents

@@ -1,7 +1,7 @@
-select cast(agents.id as bigint), agents.name, agents.queueloc, agents.mode, agents.version, agents.pid,
+select agents.id, agents.name, agents.queueloc, agents.mode, agents.version, agents.pid,
        agents.starttime, agents.destructiontime, agents.heartbeattime, agents.refreshtime, agents.status,
        agents.environment, agents.tags, agents.loadername
 from agents
-where agents.id > cast($1 as bigint)
+where {after}
 order by agents.id
-limit cast($2 as bigint)
+limit cast($1 as bigint)

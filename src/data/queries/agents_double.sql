@@ -1,10 +1,10 @@
--- The places from which more than one agent was heard since $1, those with most first.
-select count(queueloc), queueloc, min(name), max(heartbeattime)
+-- The places from which more than one agent was heard since $1, those with most first. An agent whose
+-- heartbeat cannot be read counts: how many there are, and one heartbeat of them, come last.
+select count(*), queueloc, min(name), max(case when {heard} then heartbeattime end),
+       count(case when {heard} then null else 1 end), min(case when {heard} then null else heartbeattime end)
 from agents
-where heartbeattime >= $1
+where heartbeattime >= $1 or {unheard}
 group by queueloc
-having count(queueloc) > 1
-   and (cast($2 as bigint) is null or count(queueloc) < cast($2 as bigint)
-        or (count(queueloc) = cast($2 as bigint) and queueloc > cast($3 as text)))
-order by count(queueloc) desc, queueloc
-limit cast($4 as bigint)
+having count(*) > 1 and {after}
+order by count(*) desc, queueloc
+limit cast($2 as bigint)

@@ -1,4 +1,4 @@
-select cast(id as bigint), apikey, apisalt
+select id, apikey, apisalt
 from investigators
 where status = 'active' and apikey is not null and apisalt is not null
 order by id

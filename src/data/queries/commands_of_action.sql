@@ -1,4 +1,4 @@
-select cast(commands.id as bigint), cast(commands.actionid as bigint), cast(commands.agentid as bigint),
+select commands.id, commands.actionid, commands.agentid,
        commands.status, commands.results, commands.starttime, commands.finishtime
 from commands
 where commands.actionid = cast($1 as bigint)

@@ -1,1 +1,1 @@
-delete from actions where id = cast($1 as bigint)
+delete from actions where id = $1

@@ -1,1 +1,1 @@
-delete from commands where actionid = cast($1 as bigint)
+delete from commands where actionid = $1

@@ -1,1 +1,1 @@
-delete from signatures where actionid = cast($1 as bigint)
+delete from signatures where actionid = $1

@@ -1,4 +1,5 @@
+-- Above 2^53 is no id of the platform's, but a number that somebody wrote by hand.
 select cast(coalesce(max(highest), 0) as bigint)
-from (select max(id) as highest from actions
-      union all select max(id) from commands
-      union all select max(id) from agents) as ids
+from (select max(id) as highest from actions where id between 0 and 9007199254740991
+      union all select max(id) from commands where id between 0 and 9007199254740991
+      union all select max(id) from agents where id between 0 and 9007199254740991) as ids

@@ -1,3 +1,3 @@
-select cast(id as bigint), name, coalesce(pgpfingerprint, ''), publickey, status, createdat, lastmodified, permissions
+select id, name, coalesce(pgpfingerprint, ''), publickey, status, createdat, lastmodified, permissions
 from investigators
 order by id

@@ -1,4 +1,4 @@
-select cast(id as bigint), name, coalesce(pgpfingerprint, ''), publickey, status, createdat, lastmodified, permissions
+select id, name, coalesce(pgpfingerprint, ''), publickey, status, createdat, lastmodified, permissions
 from investigators
 where name = $1
 order by id

@@ -1,11 +1,12 @@
 -- As the scheduler looks for the agents of an action: those that are online or idle, of each
 -- place the one that was heard last. The index of the places leads to a page; that of the status,
 -- which coalesce keeps from being used, would lead to half of the table each time.
-select cast(agents.id as bigint), agents.name, agents.queueloc, agents.mode, agents.version, agents.pid,
+select agents.id, agents.name, agents.queueloc, agents.mode, agents.version, agents.pid,
        agents.starttime, agents.destructiontime, agents.heartbeattime, agents.refreshtime, agents.status,
        agents.environment, agents.tags, agents.loadername
 from agents
 where coalesce(agents.status, '') in ('online', 'idle')
-  and (cast($1 as text) is null or agents.queueloc > cast($1 as text))
-order by agents.queueloc, agents.heartbeattime desc
-limit cast($2 as bigint)
+  and {after}
+order by agents.queueloc, case when agents.heartbeattime < '9999-12-31 00:00:00+00' then 0 else 1 end,
+         agents.heartbeattime desc
+limit cast($1 as bigint)

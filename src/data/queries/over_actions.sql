@@ -1,5 +1,5 @@
 -- Those of which nothing will change any more, and has not for long; a few at a time.
-select cast(actions.id as bigint)
+select actions.id
 from actions
 where (actions.status = 'completed' and actions.finishtime < $1)
    or (actions.status = 'invalid' and actions.lastupdatetime < $1)

@@ -1,5 +1,5 @@
 -- Those that may begin now, and those that were never begun and no longer may.
-select cast(actions.id as bigint), actions.name, actions.target, actions.description, actions.threat,
+select actions.id, actions.name, actions.target, actions.description, actions.threat,
        actions.operations, actions.validfrom, actions.expireafter, actions.starttime, actions.finishtime,
        actions.lastupdatetime, actions.status, actions.syntaxversion, actions.pgpsignatures
 from actions

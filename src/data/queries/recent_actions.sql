@@ -1,4 +1,4 @@
-select cast(actions.id as bigint), actions.name, actions.target, actions.description, actions.threat,
+select actions.id, actions.name, actions.target, actions.description, actions.threat,
        actions.operations, actions.validfrom, actions.expireafter, actions.starttime, actions.finishtime,
        actions.lastupdatetime, actions.status, actions.syntaxversion, actions.pgpsignatures
 from actions

@@ -1,5 +1,5 @@
 -- The condition is put together from fixed texts, one for each parameter that was given.
-select cast(actions.id as bigint), actions.name, actions.target, actions.description, actions.threat,
+select actions.id, actions.name, actions.target, actions.description, actions.threat,
        actions.operations, actions.validfrom, actions.expireafter, actions.starttime, actions.finishtime,
        actions.lastupdatetime, actions.status, actions.syntaxversion, actions.pgpsignatures
 from actions

@@ -1,5 +1,5 @@
 -- The condition is put together from fixed texts, one for each parameter that was given.
-select cast(commands.id as bigint), cast(commands.actionid as bigint), cast(commands.agentid as bigint),
+select commands.id, commands.actionid, commands.agentid,
        commands.status, commands.results, commands.starttime, commands.finishtime
 from commands
 inner join actions on actions.id = commands.actionid

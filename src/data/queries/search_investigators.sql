@@ -1,5 +1,5 @@
 -- The condition is put together from fixed texts, one for each parameter that was given.
-select cast(investigators.id as bigint), investigators.name, coalesce(investigators.pgpfingerprint, ''),
+select investigators.id, investigators.name, coalesce(investigators.pgpfingerprint, ''),
        investigators.publickey, investigators.status, investigators.createdat, investigators.lastmodified,
        investigators.permissions
 from investigators

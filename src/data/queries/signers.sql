@@ -1,4 +1,4 @@
-select cast(investigators.id as bigint), investigators.name, coalesce(investigators.pgpfingerprint, ''),
+select investigators.id, investigators.name, coalesce(investigators.pgpfingerprint, ''),
        investigators.publickey, investigators.status, investigators.createdat, investigators.lastmodified,
        investigators.permissions
 from investigators

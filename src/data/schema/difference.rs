@@ -97,6 +97,32 @@ pub(crate) enum Difference {
         /// The other one.
         other: String,
     },
+    /// A role is kept from what its rights are for.
+    #[error("role {role} may not {what}")]
+    Lacks {
+        /// The role.
+        role: String,
+        /// What it may not do.
+        what: String,
+    },
+    /// A role may do what it must not.
+    #[error("role {role} may {what}, and must not")]
+    Excess {
+        /// The role.
+        role: String,
+        /// What it may do.
+        what: String,
+    },
+    /// Somebody else owns a table.
+    #[error("table {table} belongs to role {owner}, and role {expected} has not its rights")]
+    Owner {
+        /// The table.
+        table: String,
+        /// Whose it is.
+        owner: String,
+        /// Whose it should be.
+        expected: &'static str,
+    },
     /// A role may see a secret.
     #[error("role {role} may read {object}, which is secret")]
     Secret {

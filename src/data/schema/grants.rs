@@ -4,16 +4,15 @@
 //! would decide itself: by membership, ownership or grant. What is missing itself is
 //! told as that, not as a right that is missing.
 
-use super::{DataError, Database, Difference, TABLES};
+use super::{DataError, Database, Difference, TABLES, reach};
 use crate::data::database::{Query, query};
 
 /// The platform's roles.
-const ROLES: [&str; 4] = ["migadmin", "migscheduler", "migapi", "migreadonly"];
-/// The role that evaluates targets, and those that act as it.
-const TARGETS: &str = "migreadonly";
+pub(super) const ROLES: [&str; 4] = ["migadmin", "migscheduler", "migapi", "migreadonly"];
+/// The role that evaluates targets.
+pub(super) const TARGETS: &str = "migreadonly";
+/// The roles that act as it.
 const ACTORS: [&str; 2] = ["migscheduler", "migapi"];
-/// Who must not see the scheduler's private key.
-const STRANGERS: [&str; 2] = ["migapi", "migreadonly"];
 /// How the schema writes that all tables are meant.
 const EVERY_TABLE: &str = "all tables in schema public";
 
@@ -56,24 +55,19 @@ pub(super) fn differences(
             differences.push(Difference::Grant { role, right, object });
         }
     }
-    for role in STRANGERS {
-        let secret = [role, "investigators", "privatekey", "select"];
-        if answer(database, &query!("role_may_on_column"), &secret)? == Some(true) {
-            let object = "investigators.privatekey".to_owned();
-            differences.push(Difference::Secret { role: role.to_owned(), object });
-        }
-    }
+    differences.extend(reach::secrets(database)?);
     for role in ACTORS {
         if answer(database, &query!("role_may_act_as"), &[role, TARGETS])? == Some(false) {
             let (role, other) = (role.to_owned(), TARGETS.to_owned());
             differences.push(Difference::Member { role, other });
         }
     }
+    differences.extend(reach::differences(database)?);
     Ok(differences)
 }
 
 /// Returns the server's yes or no; nothing, if what is asked about is not there.
-fn answer(
+pub(super) fn answer(
     database: &mut dyn Database,
     query: &Query,
     names: &[&str],

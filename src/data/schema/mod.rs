@@ -9,6 +9,7 @@
 mod difference;
 mod grants;
 mod parse;
+mod reach;
 mod server;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -86,6 +86,17 @@ impl Tables {
         Ok(store)
     }
 
+    /// Runs statements beside the store, as an administrator would.
+    pub(crate) fn run(&self, statements: &str) {
+        match &self.database {
+            Some(database) => database.connect().batch_execute(statements).unwrap(),
+            None => rusqlite::Connection::open(self.folder.path().join("mig.db"))
+                .unwrap()
+                .execute_batch(statements)
+                .unwrap(),
+        }
+    }
+
     /// Connects to the server's database beside the store.
     pub(crate) fn connect(&self) -> postgres::Client {
         self.database.as_ref().unwrap().connect()

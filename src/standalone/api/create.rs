@@ -12,7 +12,9 @@ use super::request::Parameters;
 use super::{Answer, Api, Body, Refusal, Request};
 use crate::action::{Action, Time};
 use crate::chain::Chain;
-use crate::data::{ActionRow, ActionStatus, DataError, Id, NEVER_FINISHED, NEVER_STARTED, Signed};
+use crate::data::{
+    ActionRow, ActionStatus, DataError, Id, NEVER_FINISHED, NEVER_STARTED, Odd, Signed,
+};
 
 /// The form that carries an action.
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -141,6 +143,7 @@ fn row(action: &Action, id: Id) -> Result<ActionRow, Refusal> {
         status: action.status.clone(),
         syntaxversion: i64::from(action.syntax_version),
         pgpsignatures: parts.pgpsignatures.get().to_owned(),
+        odd: Odd::default(),
     })
 }
 

@@ -109,7 +109,7 @@ impl Api {
     /// Returns the entry of an action.
     pub(super) fn action_item(&self, row: &ActionRow) -> Result<Item, Refusal> {
         let signers = self.store.signers(row.id)?;
-        let action: Action = view::action(row, &signers, &self.store.counters(row.id)?)?;
+        let action: Action = view::action(row, &signers, &self.store.counters(row.id)?);
         let value = RawValue::from_string(action.to_json())?;
         Ok(Item::new(self.link("action", row.id), "action", &value)?)
     }

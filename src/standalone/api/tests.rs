@@ -2,6 +2,7 @@
 
 mod ground;
 mod mends;
+mod odd;
 mod recording;
 mod replay;
 mod rows;

@@ -4,21 +4,29 @@ use jiff::Timestamp;
 
 use super::{ScheduleError, Scheduler};
 use crate::chain::Chain;
-use crate::data::{ActionRow, ActionStatus, CommandStatus, DataError, Id};
+use crate::data::{ActionRow, ActionStatus, CommandStatus, DataError, Id, Odd};
 use crate::standalone::agent::empty_results;
 use crate::standalone::spool::{Name, Place};
 use crate::standalone::target::{Target, TargetError};
-use crate::standalone::view;
+use crate::standalone::view::{self, ViewError};
 
 /// Why an action will not be sent.
 #[derive(Debug, thiserror::Error)]
 enum Invalid {
+    #[error("the database has columns of it that cannot be read: {0}")]
+    Odd(Odd),
     #[error("it expired before it could be sent")]
     Expired,
     #[error("its target cannot be used")]
     Target(#[from] TargetError),
     #[error("its target selects no agent that is online or idle")]
     Nobody,
+}
+
+/// Returns why nothing can be done with an action, if its id cannot be read.
+pub(super) fn without_id(action: &ActionRow) -> Option<ScheduleError> {
+    let damage = || ViewError::Odd { id: action.id, odd: action.odd.clone() };
+    action.odd.has_lost("id").then(|| damage().into())
 }
 
 impl Scheduler {
@@ -33,6 +41,10 @@ impl Scheduler {
         };
         for action in pending {
             let name = Name::action(action.id);
+            if let Some(damage) = without_id(&action) {
+                self.tell(Place::ActionNew, name, &damage);
+                continue;
+            }
             let taken = self.action_text(&action).and_then(|text| {
                 self.spool.create(Place::ActionNew, name, &text)?;
                 Ok(self.store.set_action_status(action.id, ActionStatus::Scheduled, now)?)
@@ -86,6 +98,9 @@ impl Scheduler {
         action: &ActionRow,
         now: Timestamp,
     ) -> Result<Result<Vec<Id>, Invalid>, DataError> {
+        if action.odd.has_lost_any(&view::SIGNED) {
+            return Ok(Err(Invalid::Odd(action.odd.clone())));
+        }
         if action.expireafter <= now {
             return Ok(Err(Invalid::Expired));
         }
@@ -94,8 +109,10 @@ impl Scheduler {
             Err(error) => return Ok(Err(error.into())),
         };
         let agents = self.store.live_agents()?;
+        // No command can belong to an agent whose id cannot be read.
+        let agents = agents.iter().filter(|agent| !agent.odd.has_lost("id"));
         let ids: Vec<Id> =
-            agents.iter().filter(|agent| target.matches(*agent)).map(|agent| agent.id).collect();
+            agents.filter(|agent| target.matches(*agent)).map(|agent| agent.id).collect();
         Ok(if ids.is_empty() { Err(Invalid::Nobody) } else { Ok(ids) })
     }
 
@@ -107,7 +124,7 @@ impl Scheduler {
         }
         self.store.complete_action(name.action, now)?;
         let action = self.store.action(name.action)?.ok_or(ScheduleError::Unknown)?;
-        let text = view::summary(&action, &counters)?.to_json();
+        let text = view::summary(&action, &counters).to_json();
         self.spool.create(Place::ActionDone, name, &text)?;
         self.spool.remove(Place::ActionInflight, name)?;
         slog::info!(self.log, "action completed"; "action" => name.action.number());

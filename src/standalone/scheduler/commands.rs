@@ -31,7 +31,8 @@ fn answered(
     results: String,
     now: Timestamp,
 ) -> CommandRow {
-    CommandRow { status: status.as_str().to_owned(), results, finishtime: Some(now), ..*command }
+    let (status, finishtime) = (status.as_str().to_owned(), Some(now));
+    CommandRow { status, results, finishtime, odd: command.odd.clone(), ..*command }
 }
 
 impl Scheduler {
@@ -41,6 +42,7 @@ impl Scheduler {
             let name = Name::command(action.id, command.id);
             let has = |place| self.spool.has(place, name);
             if command.status == CommandStatus::Sent.as_str()
+                && !command.odd.has_lost("id")
                 && !has(Place::CommandInflight)?
                 && !has(Place::CommandReturned)?
             {

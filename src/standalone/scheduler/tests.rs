@@ -13,7 +13,9 @@ use jiff::SignedDuration;
 use super::*;
 use crate::clock::testing::TestClock;
 use crate::data::testing::{Kind, Tables, on_each_database};
-use crate::data::{AgentRow, CommandStatus, NEVER_FINISHED, NEVER_STARTED, Permissions, Signed};
+use crate::data::{
+    AgentRow, CommandStatus, NEVER_FINISHED, NEVER_STARTED, Odd, Permissions, Signed,
+};
 use crate::disk::RealFs;
 use crate::standalone::spool::SpoolError;
 use crate::testing::retried;
@@ -132,6 +134,7 @@ pub(super) fn agent() -> AgentRow {
         environment: "{}".to_owned(),
         tags: "{}".to_owned(),
         loadername: String::new(),
+        odd: Odd::default(),
     }
 }
 
@@ -151,6 +154,7 @@ pub(super) fn action(target: &str) -> ActionRow {
         status: "pending".to_owned(),
         syntaxversion: 2,
         pgpsignatures: "[]".to_owned(),
+        odd: Odd::default(),
     }
 }
 

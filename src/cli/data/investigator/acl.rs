@@ -84,7 +84,7 @@ fn acl(investigators: &[InvestigatorRow], minimum: u32) -> Result<Acl<'_>, DataF
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Id, InvestigatorStatus, Permissions};
+    use crate::data::{Id, InvestigatorStatus, Odd, Permissions};
 
     fn one(id: i64, name: &str, status: InvestigatorStatus) -> InvestigatorRow {
         let time = "2026-11-22T12:00:00Z".parse().unwrap();
@@ -97,6 +97,7 @@ mod tests {
             createdat: time,
             lastmodified: time,
             permissions: Permissions::RUNNER,
+            odd: Odd::default(),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::cli::data::place::Source;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::clock::{Clock, SystemClock};
-use crate::data::{ApiKey, DataError, InvestigatorStatus, SCHEDULER};
+use crate::data::{ApiKey, DataError, InvestigatorStatus};
 use crate::exit::Exit;
 
 /// Take the rights; the real platform notices within five minutes
@@ -49,10 +49,7 @@ impl Enable {
 
 fn set(who: &Who, status: InvestigatorStatus, source: &Source) -> Result<Exit, Failure> {
     let store = source.write()?;
-    let one = who.find(&store)?;
-    if one.name == SCHEDULER {
-        return Err(DataFailure::Scheduler.into());
-    }
+    let one = who.find_to_change(&store)?;
     let is_new = store.set_investigator_status(one.id, status, SystemClock.now())?;
     let already = if is_new { "now" } else { "already" };
     output::answer(format!("{} is {already} {}", called(&one), status.as_str()))?;
@@ -63,10 +60,7 @@ impl NewApiKey {
     /// Makes the key.
     pub(super) fn run(&self, source: &Source) -> Result<Exit, Failure> {
         let store = source.write()?;
-        let one = self.who.find(&store)?;
-        if one.name == SCHEDULER {
-            return Err(DataFailure::Scheduler.into());
-        }
+        let one = self.who.find_to_change(&store)?;
         let key = ApiKey::make().map_err(|source| DataError::Chance { source })?;
         if !store.set_api_key(one.id, &key, SystemClock.now())? {
             return Err(DataFailure::NoInvestigator { who: called(&one) }.into());

@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Who;
-use crate::cli::data::listing::{Line, Listing};
+use crate::cli::data::listing::{Line, Listing, UNREADABLE, marked, or_mark};
 use crate::cli::data::place::Source;
 use crate::cli::failure::Failure;
 use crate::cli::layout::wrapped;
 use crate::cli::output;
-use crate::data::InvestigatorRow;
+use crate::data::{InvestigatorRow, Odd};
 use crate::exit::Exit;
 
 /// Show all investigators
@@ -33,42 +33,48 @@ pub(super) struct Show {
     json: bool,
 }
 
-/// An investigator, as it is told.
+/// An investigator, as it is told; what cannot be read is missing.
 #[derive(Debug, Serialize)]
 struct Shown {
-    id: i64,
-    name: String,
+    id: Option<i64>,
+    name: Option<String>,
     pgpfingerprint: String,
-    status: String,
-    createdat: Timestamp,
-    lastmodified: Timestamp,
-    permissions: Vec<&'static str>,
+    status: Option<String>,
+    createdat: Option<Timestamp>,
+    lastmodified: Option<Timestamp>,
+    permissions: Option<Vec<&'static str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     publickey: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     apikeyset: Option<bool>,
+    #[serde(skip_serializing_if = "Odd::is_empty")]
+    odd: Odd,
 }
 
 impl Shown {
     fn of(one: &InvestigatorRow) -> Shown {
+        let odd = one.odd.clone();
         Shown {
-            id: one.id.number(),
-            name: one.name.clone(),
+            id: odd.readable("id", one.id.number()),
+            name: odd.readable("name", one.name.clone()),
             pgpfingerprint: one.fingerprint.clone(),
-            status: one.status.clone(),
-            createdat: one.createdat,
-            lastmodified: one.lastmodified,
-            permissions: one.permissions.names(),
+            status: odd.readable("status", one.status.clone()),
+            createdat: odd.readable("createdat", one.createdat),
+            lastmodified: odd.readable("lastmodified", one.lastmodified),
+            permissions: odd.readable("permissions", one.permissions.names()),
             publickey: None,
             apikeyset: None,
+            odd,
         }
     }
 }
 
 impl Line for Shown {
     fn line(&self) -> String {
-        let Shown { id, status, pgpfingerprint, name, .. } = self;
-        format!("| {id:<4} | {status:<8} | {pgpfingerprint:<40} | {name}")
+        let id = self.id.map_or(UNREADABLE.to_owned(), |id| id.to_string());
+        let (status, name) = (or_mark(self.status.as_ref()), or_mark(self.name.as_ref()));
+        let line = format!("| {id:<4} | {status:<8} | {:<40} | {name}", self.pgpfingerprint);
+        marked(line, &self.odd)
     }
 }
 
@@ -99,19 +105,27 @@ impl Show {
             output::raw(&format!("{text}\n"))?;
             return Ok(Exit::Done);
         }
-        output::answer(format!("investigator {}", one.id))?;
+        let number = one.odd.readable("id", one.id);
+        let number = number.map_or(UNREADABLE.to_owned(), |id| id.to_string());
+        output::answer(format!("investigator {number}"))?;
         let has_key =
             if one.publickey.is_empty() { "none: nothing signed counts" } else { "there" };
-        for (name, value) in [
-            ("name", one.name.clone()),
-            ("status", one.status.clone()),
+        let or_mark = |name: &str, text: String| match one.odd.has_lost(name) {
+            true => UNREADABLE.to_owned(),
+            false => text,
+        };
+        let mark = (!one.odd.is_empty()).then(|| ("! odd", one.odd.to_string()));
+        let rows = [
+            ("name", or_mark("name", one.name.clone())),
+            ("status", or_mark("status", one.status.clone())),
             ("fingerprint", one.fingerprint.clone()),
             ("public key", has_key.to_owned()),
             ("API key", if has_api_key { "there" } else { "none" }.to_owned()),
-            ("permissions", one.permissions.to_string()),
-            ("created", one.createdat.to_string()),
-            ("modified", one.lastmodified.to_string()),
-        ] {
+            ("permissions", or_mark("permissions", one.permissions.to_string())),
+            ("created", or_mark("createdat", one.createdat.to_string())),
+            ("modified", or_mark("lastmodified", one.lastmodified.to_string())),
+        ];
+        for (name, value) in rows.into_iter().chain(mark) {
             for line in wrapped(&value, &format!("  {name:<12} "), &" ".repeat(15)) {
                 output::answer(line)?;
             }

@@ -4,11 +4,12 @@ mod acl;
 mod add;
 mod change;
 mod list;
+mod permit;
 
 use super::failure::DataFailure;
 use super::place::Source;
 use crate::cli::failure::Failure;
-use crate::data::{Id, InvestigatorRow, Store};
+use crate::data::{Id, InvestigatorRow, SCHEDULER, Store};
 use crate::exit::Exit;
 use crate::pgp::Fingerprint;
 use acl::AclList;
@@ -16,6 +17,7 @@ use add::Add;
 pub(in crate::cli) use add::read_key;
 use change::{Disable, Enable, NewApiKey};
 use list::{List, Show};
+use permit::Permit;
 
 /// Add, show and change those who may sign actions and ask the API
 #[derive(Debug, clap::Args)]
@@ -32,6 +34,8 @@ enum What {
     Show(Show),
     Disable(Disable),
     Enable(Enable),
+    #[command(name = "permissions")]
+    Permit(Permit),
     #[command(name = "apikey")]
     ApiKey(NewApiKey),
     Acl(AclList),
@@ -46,6 +50,7 @@ impl Investigator {
             What::Show(show) => show.run(source),
             What::Disable(disable) => disable.run(source),
             What::Enable(enable) => enable.run(source),
+            What::Permit(permit) => permit.run(source),
             What::ApiKey(key) => key.run(source),
             What::Acl(acl) => acl.run(source),
         }
@@ -78,9 +83,24 @@ impl Who {
         };
         found.ok_or_else(|| DataFailure::NoInvestigator { who: self.who.clone() }.into())
     }
+
+    /// Finds the one investigator, who is to be changed.
+    fn find_to_change(&self, store: &Store) -> Result<InvestigatorRow, Failure> {
+        let one = self.find(store)?;
+        if one.name == SCHEDULER {
+            return Err(DataFailure::Scheduler.into());
+        }
+        match one.odd.has_lost("id") {
+            true => Err(DataFailure::NoNumber { name: one.name }.into()),
+            false => Ok(one),
+        }
+    }
 }
 
 /// Returns how an investigator is called in messages.
-fn called(one: &InvestigatorRow) -> String {
-    format!("{} ({})", one.name, one.id)
+pub(super) fn called(one: &InvestigatorRow) -> String {
+    match one.odd.has_lost("id") {
+        true => format!("{} (?)", one.name),
+        false => format!("{} ({})", one.name, one.id),
+    }
 }

@@ -3,28 +3,17 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
-/// Where the seconds of the platform's ids begin: 29 April 2013, 18:00:00 UTC.
-const EPOCH_SECONDS: i64 = 1_367_258_400;
-/// How far the seconds are shifted in an id.
-const SECOND_BITS: u32 = 16;
-/// Numbers from here on are nanoseconds since 1970, which the real scheduler names files after that
-/// it could not handle: no id is as high before the year 6000.
-const NANOSECONDS_MIN: i64 = 1_000_000_000_000_000_000;
 /// How the name of a file ends that the scheduler could not read.
 pub(super) const FAIL: &str = ".fail";
 
-/// Returns when what a file is about was made, if its name tells.
-///
-/// Names are `ACTION.json`, `ACTION-COMMAND.json`, or the number of an answer alone.
-pub(super) fn made(name: &str) -> Option<Timestamp> {
+/// Returns whether a name is that of a file of a scheduler: `ACTION.json`, `ACTION-COMMAND.json`, or the
+/// number of an answer alone. When the file was made, no name tells: the numbers of a real platform's
+/// process begin with the second of its start, and only count up from there.
+pub(super) fn is_numbered(name: &str) -> bool {
     let name = name.strip_suffix(FAIL).unwrap_or(name);
     let stem = name.strip_suffix(".json").unwrap_or(name);
     let last = stem.rsplit('-').next().unwrap_or(stem);
-    let number: i64 = last.parse().ok().filter(|number| *number > 0)?;
-    if number >= NANOSECONDS_MIN {
-        return Timestamp::from_nanosecond(number.into()).ok();
-    }
-    Timestamp::from_second(EPOCH_SECONDS.checked_add(number >> SECOND_BITS)?).ok()
+    last.parse().is_ok_and(|number: i64| number > 0)
 }
 
 /// Returns the action that a file is about, as its name has it.
@@ -78,19 +67,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_when() {
-        for (name, time) in [
-            ("28052712325240.json", "2026-11-22T00:53:40Z"),
-            ("28052712325240-28052718749058.json", "2026-11-22T00:55:18Z"),
-            ("28052718747847", "2026-11-22T00:55:18Z"),
-            ("28052718747847.fail", "2026-11-22T00:55:18Z"),
-            ("1795309296123456789.json", "2026-11-22T01:01:36Z"),
+    fn names_tell_what_a_file_is_about() {
+        for name in [
+            "28052712325240.json",
+            "28052712325240-28052718749058.json",
+            "28052718747847",
+            "28052718747847.fail",
+            "1795309296123456789.json",
         ] {
-            let told = made(name).map(Timestamp::as_second);
-            assert_eq!(told, Some(time.parse::<Timestamp>().unwrap().as_second()), "{name}");
+            assert!(is_numbered(name), "{name}");
         }
-        for name in ["", "x.json", "-.json", ".json", "0.json"] {
-            assert_eq!(made(name), None, "{name}");
+        for name in ["", "x.json", "-.json", ".json", "0.json", "notes.txt"] {
+            assert!(!is_numbered(name), "{name}");
         }
         assert_eq!(action("7-8.json"), "7");
     }

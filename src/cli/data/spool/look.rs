@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::entry::made;
 use super::no_spool;
 use super::stuck::{self, Stuck};
 use crate::cli::data::failure::DataFailure;
@@ -58,9 +57,9 @@ pub(super) struct Listing {
     pub(super) folder: &'static str,
     /// How many entries.
     pub(super) entries: usize,
-    /// The oldest.
+    /// The one that was written first.
     pub(super) oldest: Option<String>,
-    /// How long ago what it is about was made, in seconds.
+    /// How long ago it was written, in seconds.
     pub(super) age_s: Option<u64>,
     #[serde(skip)]
     pub(super) place: Folder,
@@ -80,22 +79,33 @@ impl Report {
         // In the order of the flow: what moves on meanwhile is seen twice, not missed.
         for place in Folder::ALL {
             if let Some(names) = names(disk, &root.join(place.path()))? {
-                folders.push(Listing::of(place, names, now));
+                folders.push(Listing::read(disk, root, place, names, now));
             }
         }
         let is_spool = |place: Folder| folders.iter().any(|listing| listing.place == place);
         if !is_spool(Folder::ActionInflight) || !is_spool(Folder::CommandInflight) {
             return Err(no_spool(root, "it lacks action/inflight or command/inflight"));
         }
-        let (stuck, more) = stuck::find(disk, root, &folders, now)?;
+        let (stuck, more) = stuck::find(disk, root, &folders, now);
         Ok(Report { spool: root.to_owned(), of, process, folders, stuck, more })
     }
 }
 
 impl Listing {
-    fn of(place: Folder, names: Vec<String>, now: Timestamp) -> Listing {
-        let dated = names.iter().filter_map(|name| Some((made(name)?, name)));
-        let oldest = dated.min();
+    fn read(
+        disk: &Disk,
+        root: &Path,
+        place: Folder,
+        names: Vec<String>,
+        now: Timestamp,
+    ) -> Listing {
+        let mut oldest: Option<(Timestamp, &String)> = None;
+        for name in &names {
+            // What is gone has moved on, and what cannot be looked at is told as stuck.
+            let Ok(Some(meta)) = disk.find(&root.join(place.path()).join(name)) else { continue };
+            oldest =
+                Some(oldest.map_or((meta.modified, name), |one| one.min((meta.modified, name))));
+        }
         Listing {
             folder: place.path(),
             entries: names.len(),

@@ -30,6 +30,8 @@ pub(super) fn lines(report: &Report) -> Vec<(Style, String)> {
     for stuck in report.stuck.iter().take(STUCK_MAX) {
         add(Style::Plain, vec![format!("  {}  {}", stuck.folder, stuck.name)]);
         add(Style::Plain, wrapped(&stuck.why, "      ", "      "));
+        // Never wrapped: it is there to be copied.
+        add(Style::Plain, stuck.command.iter().map(|command| format!("      {command}")).collect());
     }
     let more = report.stuck.len().saturating_sub(STUCK_MAX);
     if more > 0 {

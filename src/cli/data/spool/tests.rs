@@ -1,6 +1,6 @@
 //! Spools as schedulers leave them.
 
-#![expect(clippy::disallowed_methods, reason = "tests fill a spool")]
+#![expect(clippy::disallowed_methods, reason = "tests fill a spool, and age its files")]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ fn a_spool_in_which_all_goes_on_has_nothing_stuck() {
     assert_eq!((report.of, report.process), (Owner::MigScheduler, None));
     assert_eq!(report.stuck, []);
     let done = report.folders.iter().find(|listing| listing.folder == "action/done").unwrap();
-    assert_eq!((done.entries, done.oldest.as_deref()), (2, Some("28052712325129.json")));
+    assert_eq!((done.entries, done.oldest.is_some()), (2, true));
     let folders: Vec<&str> = report.folders.iter().map(|listing| listing.folder).collect();
     assert_eq!(folders.len(), 6, "{folders:?}");
     let page = page::lines(&report);
@@ -71,6 +71,8 @@ fn what_should_have_gone_on_is_told_with_the_reason() {
     put(root, "action/inflight/28052712325240.json", &text);
     put(root, "action/inflight/28052712325242.json", &text);
     put(root, "action/inflight/28052712325243.json", "{");
+    put(root, "action/inflight/28052712325244.json", &text);
+    put(root, "command/returned/28052712325244-28052718749060.json", "{}");
     put(
         root,
         "command/inflight/28052712325240-28052718749058.json",
@@ -93,14 +95,72 @@ fn what_should_have_gone_on_is_told_with_the_reason() {
     };
     has(0, "action/new", "28052712325241.json", "is not sent for 6m");
     has(1, "action/inflight", "28052712325240.json", "1 of its commands are not done");
-    has(2, "action/inflight", "28052712325242.json", "its commands are done");
+    has(2, "action/inflight", "28052712325242.json", "the spool has no command of it");
+    let command = report.stuck[2].command.as_deref();
+    assert!(command.is_some_and(|line| line.ends_with(" commands 28052712325242")), "{command:?}");
+    assert!(page::lines(&report).iter().any(|(_, line)| command == Some(line.trim_start())));
+    assert_eq!(report.stuck.iter().filter(|stuck| stuck.command.is_some()).count(), 1);
     has(3, "action/inflight", "28052712325243.json", "it cannot be read: EOF");
-    has(4, "command/inflight", "28052712325240-28052718749058.json", "was not given up");
-    has(5, "command/returned", "28052718747847", "not in the database since 6m");
-    has(6, "command/returned", "28052718747848.fail", "could not read it");
-    has(7, "command/returned", "notes.txt", "no action and no command");
-    assert_eq!(told.len(), 8, "{told:#?}");
+    let why = "1 of its commands are not in the database";
+    has(4, "action/inflight", "28052712325244.json", why);
+    has(5, "command/inflight", "28052712325240-28052718749058.json", "was not given up");
+    has(6, "command/returned", "28052712325244-28052718749060.json", "not in the database since");
+    has(7, "command/returned", "28052718747847", "not in the database since 6m");
+    has(8, "command/returned", "28052718747848.fail", "could not read it");
+    has(9, "command/returned", "notes.txt", "no action and no command");
+    assert_eq!(told.len(), 10, "{told:#?}");
+    assert!(told.iter().all(|told| !told.2.contains("commands are done")), "{told:#?}");
     assert_eq!(read(root, ended).unwrap().stuck.len(), 3, "what is damaged is so at once");
+}
+
+/// On a real platform the number of an action says when the API was started, which may be weeks ago.
+#[test]
+fn an_age_is_that_of_the_file_and_not_of_its_number() {
+    let spool = real();
+    let root = spool.path();
+    // The later number belongs to the older file.
+    for (name, minutes) in [("28052712325129.json", 3), ("28052712325236.json", 7)] {
+        let path = root.join("action/done").join(name);
+        std::fs::write(&path, "{}").unwrap();
+        let written = std::time::SystemTime::now() - std::time::Duration::from_secs(minutes * 60);
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
+    }
+    put(root, "command/returned/notes.txt", "");
+    let report = read(root, SystemClock.now()).unwrap();
+    let listing = |folder: &str| report.folders.iter().find(|one| one.folder == folder).unwrap();
+    let done = listing("action/done");
+    assert_eq!(done.oldest.as_deref(), Some("28052712325236.json"));
+    assert!((420..500).contains(&done.age_s.unwrap()), "{done:?}");
+    let returned = listing("command/returned");
+    assert_eq!(returned.oldest.as_deref(), Some("notes.txt"), "it is as old as any other file");
+}
+
+/// A file that cannot be read is told, and hides no other.
+#[test]
+fn one_odd_file_hides_no_other() {
+    use std::os::unix::ffi::OsStrExt;
+    let spool = real();
+    let root = spool.path();
+    put(root, "action/inflight/1.json", "{");
+    // Larger than any action; no block of it is on the disk.
+    let large = std::fs::File::create(root.join("action/inflight/2.json")).unwrap();
+    large.set_len(1 << 40).unwrap();
+    put(root, "action/inflight/3.json", "\u{0}");
+    let name = std::ffi::OsStr::from_bytes(b"4\xff.json");
+    std::fs::write(root.join("action/inflight").join(name), "{}").unwrap();
+    put(root, "action/inflight/5.json", "{}");
+    let report = read(root, SystemClock.now()).unwrap();
+    let told: Vec<(&str, &str)> =
+        report.stuck.iter().map(|stuck| (stuck.name.as_str(), stuck.why.as_str())).collect();
+    assert_eq!(told.len(), 5, "{told:#?}");
+    let numbers = told.iter().filter(|told| told.1.starts_with("it cannot be read: ")).count();
+    assert_eq!(numbers, 4, "{told:#?}");
+    assert!(
+        told.contains(&(
+            "4\u{fffd}.json",
+            "its name is that of no action and no command: remove it"
+        ))
+    );
 }
 
 #[test]

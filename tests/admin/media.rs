@@ -1,0 +1,152 @@
+//! A database where nothing can be written, and one that somebody keeps to himself.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Admin, Kind, PROGRAM, fails};
+use crate::home::Said;
+
+/// Returns a database with an agent, in the folder `db` of its home.
+fn filled() -> (Admin, PathBuf) {
+    let admin = Admin::new(Kind::File);
+    admin.agent(1, "alive", "linux.a", "online", 1);
+    let folder = admin.home.path("db");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::rename(admin.home.path("mig.db"), folder.join("mig.db")).unwrap();
+    let names = names(&folder);
+    assert_eq!(names, ["mig.db"], "nothing is left in a log");
+    (admin, folder)
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn chmod(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn is_root() -> bool {
+    std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0
+}
+
+/// Runs a command on the database as somebody whom permissions bind.
+fn bound(admin: &Admin, arguments: &[&str]) -> Said {
+    let arguments = [&["-d", "sqlite:db/mig.db"], arguments].concat();
+    if !is_root() {
+        return admin.run_with(&arguments);
+    }
+    // Root without its capabilities.
+    let line = ["--inh-caps=-all", "--bounding-set=-all", PROGRAM];
+    Said::by(&mut admin.home.command_of("setpriv", &[&line[..], &arguments].concat()))
+}
+
+#[test]
+fn a_database_in_a_folder_that_cannot_be_written_is_read() {
+    let (admin, folder) = filled();
+    chmod(&folder, 0o500);
+    let said = bound(&admin, &["agents"]);
+    assert!(said.exit == 0 && said.out.ends_with("| alive\n"), "{said:?}");
+    let said = bound(&admin, &["agents", "offline", "--fail-if-any"]);
+    assert_eq!(said.exit, 0, "{said:?}");
+    assert_eq!(bound(&admin, &["schema", "check"]).exit, 0);
+    assert_eq!(names(&folder), ["mig.db"]);
+    // An empty log, such as a backup may have, has nothing to read.
+    chmod(&folder, 0o700);
+    std::fs::write(folder.join("mig.db-wal"), "").unwrap();
+    chmod(&folder, 0o500);
+    let said = bound(&admin, &["agents"]);
+    assert!(said.exit == 0 && said.out.ends_with("| alive\n"), "{said:?}");
+    let said = bound(&admin, &["investigator", "disable", "1"]);
+    fails(&said, 74, &["db/mig.db"]);
+    chmod(&folder, 0o700);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_read() {
+    let (admin, folder) = filled();
+    chmod(&folder.join("mig.db"), 0o400);
+    let said = bound(&admin, &["agents"]);
+    assert!(said.exit == 0 && said.out.ends_with("| alive\n"), "{said:?}");
+}
+
+/// Adds an agent whose row is in the log alone, as in a copy of a database at work.
+fn log_an_agent(folder: &Path, with_index: bool) {
+    let work = folder.join("mig.db");
+    let open = rusqlite::Connection::open(&work).unwrap();
+    let copy = "insert into agents select 2, 'logged', 'linux.b', mode, version, pid, starttime, \
+                destructiontime, heartbeattime, refreshtime, status, environment, tags, loadername from agents";
+    open.execute_batch(copy).unwrap();
+    let beside = |name: &str| (folder.join(name), folder.join(format!("copy-{name}")));
+    for name in ["mig.db", "mig.db-wal", "mig.db-shm"] {
+        let (from, to) = beside(name);
+        std::fs::copy(from, to).unwrap();
+    }
+    drop(open);
+    for name in ["mig.db", "mig.db-wal", "mig.db-shm"] {
+        let (to, from) = beside(name);
+        std::fs::rename(from, to).unwrap();
+    }
+    if !with_index {
+        std::fs::remove_file(folder.join("mig.db-shm")).unwrap();
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_read_is_named() {
+    let (admin, folder) = filled();
+    log_an_agent(&folder, false);
+    chmod(&folder, 0o500);
+    let said = bound(&admin, &["agents"]);
+    fails(&said, 74, &["where nothing can be written", "db/mig.db-wal holds changes", "copy both"]);
+    chmod(&folder, 0o700);
+    let said = bound(&admin, &["agents"]);
+    assert!(said.exit == 0 && said.out.contains("| logged\n"), "{said:?}");
+}
+
+#[test]
+fn a_log_with_its_index_is_read_where_no_file_can_be_made() {
+    let (admin, folder) = filled();
+    log_an_agent(&folder, true);
+    chmod(&folder, 0o500);
+    let said = bound(&admin, &["agents"]);
+    assert!(said.exit == 0 && said.out.contains("| logged\n"), "{said:?}");
+    chmod(&folder, 0o700);
+}
+
+#[test]
+fn a_database_on_a_read_only_file_system_is_read_as_root() {
+    if !is_root() {
+        eprintln!("skipped: needs root: it mounts a file system");
+        return;
+    }
+    let (admin, folder) = filled();
+    let on_read_only = |arguments: &str| {
+        let script = format!(
+            "mount --bind db db && mount -o remount,bind,ro db && exec {PROGRAM} -d sqlite:db/mig.db {arguments}"
+        );
+        Said::by(&mut admin.home.command_of("unshare", &["-m", "sh", "-c", &script]))
+    };
+    if !Command::new("unshare").args(["-m", "true"]).status().unwrap().success() {
+        eprintln!("skipped: this root may not mount");
+        return;
+    }
+    let said = on_read_only("agents");
+    assert!(said.exit == 0 && said.out.ends_with("| alive\n"), "{said:?}");
+    log_an_agent(&folder, false);
+    fails(&on_read_only("agents"), 74, &["db/mig.db-wal holds changes"]);
+}
+
+#[test]
+fn a_database_that_is_locked_says_so() {
+    let (admin, folder) = filled();
+    let owner = rusqlite::Connection::open(folder.join("mig.db")).unwrap();
+    owner.execute_batch("pragma locking_mode = exclusive; begin exclusive").unwrap();
+    let said = bound(&admin, &["agents"]);
+    fails(&said, 69, &["db/mig.db is locked by another process", "try again"]);
+}
