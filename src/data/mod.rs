@@ -28,6 +28,8 @@ mod postgres;
 mod progress;
 pub(crate) mod schema;
 mod server;
+#[cfg(any(test, feature = "standalone"))]
+mod shortage;
 mod sqlite;
 #[cfg(test)]
 pub(crate) mod testing;

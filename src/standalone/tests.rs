@@ -3,6 +3,9 @@
 //! The module is a script here, so that each test says what it answers; the modules
 //! have tests of their own.
 
+mod shortage;
+mod suspend;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};

@@ -80,4 +80,17 @@ impl Failure {
     pub(super) fn is_fatal(&self) -> bool {
         self.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
     }
+
+    /// Returns whether the same statement may succeed later: the server is short of something, somebody
+    /// holds a lock, or the connection went.
+    #[cfg(any(test, feature = "standalone"))]
+    pub(super) fn is_temporary(&self) -> bool {
+        // Connection, transaction rollback, resources, limits of time and locks, operator, system.
+        const CLASSES: [&str; 6] = ["08", "40", "53", "55", "57", "58"];
+        match self {
+            Failure::Refused { code, .. } => CLASSES.iter().any(|class| code.starts_with(class)),
+            Failure::Way { .. } | Failure::Gone | Failure::Aborted => true,
+            Failure::Certificates(_) => false,
+        }
+    }
 }

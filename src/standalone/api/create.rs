@@ -31,7 +31,7 @@ impl Api {
         let action =
             Action::parse(text.as_bytes()).map_err(|error| refuse(error.fault().to_string()))?;
         validate(&action, self.clock.now().into()).map_err(refuse)?;
-        let signed = self.signed(&action).map_err(refuse)?;
+        let signed = self.signed(&action)?;
         let action = self.accepted(action);
         let row = row(&action, self.ids.next())?;
         storable(&row).map_err(refuse)?;
@@ -42,7 +42,11 @@ impl Api {
                     "Failed to store signature: 'pq: duplicate key value violates unique constraint \"{index}\"'"
                 ))
             }
-            error => refuse(format!("Failed to store action: '{}'", Chain(&error))),
+            // Nobody knows whether a commit that failed was kept.
+            error => Refusal::new(
+                if error.is_temporary() { 503 } else { 500 },
+                format!("Failed to store action: '{}'", Chain(&error)),
+            ),
         })?;
         slog::info!(self.log, "action accepted"; "action" => row.id.number(), "name" => &row.name);
         let value = RawValue::from_string(Action { id: row.id.float(), ..action }.to_json())?;
@@ -51,14 +55,15 @@ impl Api {
     }
 
     /// Returns who signed an action, if every signature is one of an active investigator.
-    fn signed(&self, action: &Action) -> Result<Vec<Signed>, String> {
+    fn signed(&self, action: &Action) -> Result<Vec<Signed>, Refusal> {
         let text = action.signed_text();
         let mut signed = Vec::new();
         for signature in action.signatures.iter().flatten() {
-            let investigator = self
-                .signers
-                .who_signed(text.as_bytes(), signature)
-                .map_err(|error| format!("VerifySignatures() -> {}", Chain(&error)))?;
+            let signer = self.signers.who_signed(text.as_bytes(), signature);
+            let investigator = signer.map_err(|error| match error.is_verdict() {
+                true => Refusal::new(500, format!("VerifySignatures() -> {}", Chain(&error))),
+                false => Refusal::unjudged(&error),
+            })?;
             signed.push(Signed { investigator: investigator.id, signature: signature.clone() });
         }
         Ok(signed)

@@ -99,6 +99,7 @@ impl Unheard {
     fn status(&self) -> u16 {
         match self {
             Unheard::Body(_) | Unheard::Missing(_) | Unheard::Field { .. } => 400,
+            Unheard::Store(error) if error.is_temporary() => 503,
             Unheard::Full | Unheard::Store(_) | Unheard::Json(_) => 500,
         }
     }
