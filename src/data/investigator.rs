@@ -144,6 +144,20 @@ impl Store {
         Ok(self.run(&query!("set_investigator_status"), &values)? > 0)
     }
 
+    /// Sets what an investigator may do; returns whether it was done. With `from` it is done only if these
+    /// are the permissions that the investigator has.
+    pub(crate) fn set_permissions(
+        &self,
+        id: Id,
+        permissions: Permissions,
+        from: Option<Permissions>,
+        now: Timestamp,
+    ) -> Result<bool, DataError> {
+        let from = from.map(Permissions::bits);
+        let values = [id.into(), permissions.bits().into(), now.into(), from.into()];
+        Ok(self.run(&query!("set_permissions"), &values)? > 0)
+    }
+
     /// Gives an investigator whose key was not there the key; tells whether it was not.
     pub(crate) fn set_investigator_key(
         &self,

@@ -21,11 +21,14 @@ const MODULES: [&str; 5] = ["file", "netstat", "ping", "pkg", "timedrift"];
 /// The host, in the form in which an agent registers.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Environment {
+    #[serde(skip_serializing_if = "String::is_empty")]
     init: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     ident: String,
     os: &'static str,
     arch: &'static str,
     isproxied: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     addresses: Vec<String>,
     publicip: &'static str,
     aws: Aws,

@@ -27,7 +27,8 @@ impl Api {
     /// Keeps the action in a request.
     pub(super) fn create(&self, request: &Request) -> Result<Answer, Refusal> {
         let refuse = |message: String| Refusal::new(500, message);
-        let text = form(request).map_err(refuse)?;
+        let (form, query) = (form(request).map_err(refuse)?, request.parameters());
+        let text = form.first("action").or(query.first("action")).unwrap_or_default();
         let action =
             Action::parse(text.as_bytes()).map_err(|error| refuse(error.fault().to_string()))?;
         validate(&action, self.clock.now().into()).map_err(refuse)?;
@@ -83,22 +84,17 @@ impl Api {
     }
 }
 
-/// Returns the text of the action in a request's form, or else in its query.
-fn form(request: &Request) -> Result<String, String> {
+/// Returns the form in a request's body.
+pub(super) fn form(request: &Request) -> Result<Parameters, String> {
     let Body::Whole(body) = &request.body else {
         return Err("http: POST too large".to_owned());
     };
     let kind = request.header("content-type").unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     let body = if kind.eq_ignore_ascii_case(FORM) { body.as_slice() } else { &[] };
-    let (form, fault) = Parameters::parse(&String::from_utf8_lossy(body));
-    match fault {
-        Some(error) => Err(error.to_string()),
-        None => Ok(form
-            .first("action")
-            .or(request.parameters().first("action"))
-            .unwrap_or_default()
-            .to_owned()),
+    match Parameters::parse(&String::from_utf8_lossy(body)) {
+        (_, Some(error)) => Err(error.to_string()),
+        (form, None) => Ok(form),
     }
 }
 

@@ -12,6 +12,8 @@ mod answer;
 mod auth;
 mod create;
 mod heartbeat;
+mod investigators;
+mod multipart;
 mod read;
 mod request;
 mod search;
@@ -44,6 +46,8 @@ enum Route<'a> {
     Command,
     Agent,
     Investigator,
+    InvestigatorCreate,
+    InvestigatorUpdate,
     Search,
     Dashboard,
 }
@@ -63,6 +67,8 @@ impl Route<'_> {
             ("GET", "search") => Route::Search,
             ("GET", "dashboard") => Route::Dashboard,
             ("POST", "action/create/") => Route::Create,
+            ("POST", "investigator/create/") => Route::InvestigatorCreate,
+            ("POST", "investigator/update/") => Route::InvestigatorUpdate,
             ("GET", name) => {
                 let fingerprint = name.strip_prefix("publickey/")?;
                 if fingerprint.is_empty() || fingerprint.contains('/') {
@@ -83,6 +89,8 @@ impl Route<'_> {
             Route::Command => Some(Permission::Command),
             Route::Agent => Some(Permission::Agent),
             Route::Investigator => Some(Permission::Investigator),
+            Route::InvestigatorCreate => Some(Permission::InvestigatorCreate),
+            Route::InvestigatorUpdate => Some(Permission::InvestigatorUpdate),
             Route::Search => Some(Permission::Search),
             Route::Dashboard => Some(Permission::Dashboard),
         }
@@ -191,6 +199,8 @@ impl Api {
             Route::Command => self.command(request),
             Route::Agent => self.agent(request),
             Route::Investigator => self.investigator(request),
+            Route::InvestigatorCreate => self.create_investigator(request),
+            Route::InvestigatorUpdate => self.update_investigator(request),
             Route::Search => self.search(request),
             Route::Dashboard => self.dashboard(request),
         }

@@ -1,6 +1,10 @@
 //! The API without a socket, asked what a real platform was asked and more.
 
+#![expect(clippy::disallowed_methods, reason = "a test takes a folder away")]
+
+mod alone;
 mod ground;
+mod investigators;
 mod mends;
 mod recording;
 mod replay;

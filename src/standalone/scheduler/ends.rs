@@ -190,7 +190,8 @@ fn a_scheduler_goes_on_after_a_cut_of_power_at_any_step() {
 
 #[test]
 fn a_shortage_at_any_step_ends_nothing() {
-    let blows: [(&str, fn(usize) -> Blow); 2] = [
+    type Blows = fn(usize) -> Blow;
+    let blows: [(&str, Blows); 2] = [
         ("no descriptors", |steps| Blow::FailOn(steps, ErrorKind::Other)),
         ("no space", |changes| Blow::Full(changes, ErrorKind::StorageFull)),
     ];

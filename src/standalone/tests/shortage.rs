@@ -1,5 +1,7 @@
 //! What the platform lacked for a moment has no lasting effect.
 
+#![expect(clippy::disallowed_methods, reason = "the tests fill disks and tell modules what to do")]
+
 use super::*;
 use crate::standalone::testing::SmallDisk;
 use crate::testing::is_root;
