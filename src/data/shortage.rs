@@ -4,7 +4,7 @@ use std::error::Error;
 
 use rusqlite::ErrorCode;
 
-use super::{DataError, postgres};
+use super::DataError;
 
 impl DataError {
     /// Returns whether the same statement may succeed later: the disk is full, the file is locked, the
@@ -32,7 +32,7 @@ impl DataError {
 fn is_shortage(error: &(dyn Error + 'static)) -> bool {
     match error.downcast_ref::<rusqlite::Error>() {
         Some(error) => error.sqlite_error_code().is_some_and(is_of_the_moment),
-        None => postgres::is_temporary(error),
+        None => super::postgres::is_temporary(error),
     }
 }
 

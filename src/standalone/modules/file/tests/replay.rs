@@ -106,7 +106,7 @@ fn row(case: &str) -> Option<&'static str> {
         }
         "decompress-returnsha256-bad-gzip" => "hash of what can't be read",
         "decompress-one-byte-file" => "packed file of one byte",
-        "inverse-content-and-hash" => "content ! beside a hash",
+        "inverse-content-and-hash" => "inverted content, and hash",
         "content-long-lines" | "content-after-long-line" => "line over 64 KiB",
         "returnsha256-matchany" => "returnsha256 alone",
         "matchlimit-shared-by-searches" | "paths-nested-two-searches" => "several searches",
