@@ -5,10 +5,11 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit};
 use serde_json::Value;
 
 use super::{signed_form, token};
+use crate::rig::lives::NOTE;
 use crate::rig::{Rig, pause, wait_until};
 
 /// How long each shortage lasts.
@@ -103,4 +104,34 @@ fn a_command_whose_module_could_not_be_started_is_run_later() {
         .filter(|(_, commands)| *commands != ["success"])
         .collect();
     assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[test]
+fn a_shortage_of_the_platform_sends_no_run_to_dead_letters() {
+    let mut rig = Rig::new();
+    let runner = rig.runner();
+    rig.plugin("note", NOTE);
+    let jobs = ["a", "b", "c", "d", "e"];
+    for job in jobs {
+        rig.job(job, "schedule = \"0 0 1 1 *\"\nexpiry = 10s\nplugin = note");
+    }
+    // The platform has not imported the key yet.
+    rig.kill_platform();
+    rig.start_platform();
+    limit(&rig, Some(3));
+    let runs = jobs.map(|job| rig.trigger(job));
+    runner.wait_for("a request that was not judged", |log| {
+        log.contains("the request was not judged: ").then_some(())
+    });
+    pause(SHORTAGE_SPAN);
+    limit(&rig, None);
+    wait_until("the delivery of every run", || {
+        assert_eq!(rig.entries("action/invalid"), [""; 0]);
+        let notes = rig.left("notes");
+        runs.iter().all(|run| notes.contains(run))
+    });
+    for id in rig.database().ids() {
+        assert_eq!(rig.database().outcome(id).1, ["success"], "{id}");
+    }
+    runner.stop(Signal::TERM);
 }

@@ -94,3 +94,24 @@ impl Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_lacks_is_told_from_what_it_refuses() {
+        let refused = |code: &str| Failure::Refused { code: code.to_owned(), text: String::new() };
+        // Disk full, out of memory, too many connections, statement timeout, shutdown, lock, deadlock.
+        for code in
+            ["53100", "53200", "53300", "57014", "57P01", "55P03", "40P01", "08006", "58030"]
+        {
+            assert!(refused(code).is_temporary(), "{code}");
+        }
+        // Bad bytes, a number out of range, a key that is there, no such table, not allowed.
+        for code in ["22021", "22003", "23505", "42P01", "42501", "28P01"] {
+            assert!(!refused(code).is_temporary(), "{code}");
+        }
+        assert!(Failure::Gone.is_temporary() && Failure::Aborted.is_temporary());
+    }
+}
