@@ -207,3 +207,11 @@ go_struct!(Permissions as "InvestigatorPerms" {
     investigator_create: "investigator_create",
     investigator_update: "investigator_update",
 });
+
+#[cfg(feature = "standalone")]
+impl Permissions {
+    /// Reads permissions as the platform does.
+    pub(crate) fn parse(text: &[u8]) -> Result<Permissions, super::ParseError> {
+        super::go_json::read(text)
+    }
+}

@@ -23,7 +23,7 @@ mod limit;
 mod settings;
 mod skew;
 mod token;
-mod verdict;
+pub(crate) mod verdict;
 mod wire;
 
 #[cfg(test)]

@@ -25,12 +25,18 @@ enum Message {
     Begins(&'static str),
 }
 
+/// How our own platform begins its answer (503) to a request that it could not judge and of which it has
+/// kept nothing.
+pub(crate) const UNJUDGED: &str = "the request was not judged: ";
+
 /// What the API says, with status 500, before it has inserted anything, and what
 /// to do then. The first that fits counts.
 ///
 /// The same complaints about a signature without `VerifySignatures() -> ` in
 /// front come from storing the signatures, when the action is already there.
-const BEFORE_INSERTING: [(Message, Next); 17] = [
+const BEFORE_INSERTING: [(Message, Next); 21] = [
+    // Our own platform lacked something for a moment.
+    (Message::Begins(UNJUDGED), Next::BackOff),
     // The form.
     (Message::Begins("invalid URL escape "), Next::Invalid),
     (Message::Is("http: POST too large"), Next::Invalid),
@@ -49,7 +55,11 @@ const BEFORE_INSERTING: [(Message, Next); 17] = [
     (Message::Is("action pgpsignatures is empty"), Next::Invalid),
     // The signatures. The API knows a new investigator's key only after five minutes.
     (Message::Is("VerifySignatures() -> openpgp: signature made by unknown entity"), Next::BackOff),
-    (Message::Begins("VerifySignatures() -> "), Next::Invalid),
+    // Whatever else follows is no verdict on a signature: it was not judged.
+    (Message::Begins("VerifySignatures() -> openpgp: "), Next::Invalid),
+    (Message::Begins("VerifySignatures() -> illegal base64 data "), Next::Invalid),
+    (Message::Is("VerifySignatures() -> EOF"), Next::Invalid),
+    (Message::Is("VerifySignatures() -> unexpected EOF"), Next::Invalid),
     // The insertion itself: the database took none of it.
     (Message::Begins("Failed to store action: 'pq: value too long for type "), Next::Invalid),
     (Message::Begins("Failed to store action: 'pq: invalid byte sequence for "), Next::Invalid),
@@ -155,6 +165,7 @@ mod tests {
             ("VerifySignatures() -> openpgp: signature made by unknown entity", Next::BackOff),
             ("VerifySignatures() -> EOF", Next::Invalid),
             ("http: POST too large", Next::Invalid),
+            ("the request was not judged: cannot verify a signature: EMFILE", Next::BackOff),
             ("invalid character '<' looking for beginning of value", Next::Invalid),
         ] {
             assert_eq!(judged(500, &message(text)), Ok(next), "{text}");
@@ -170,6 +181,9 @@ mod tests {
             "Failed to store action: 'pq: the database system is shutting down'",
             "Failed to store action: 'read tcp 127.0.0.1:5432: connection reset by peer'",
             "Error while finding investigator: 'EOF'",
+            "VerifySignatures() -> cannot verify a signature: Too many open files (gpg error 32833)",
+            "VerifySignatures() -> Error while finding investigator: cannot run query investigators",
+            "Failed to store action: 'cannot run query commit: database or disk is full'",
             "action expireafter is in the past, or is it",
             "an action name is empty",
             "runtime error: invalid memory address or nil pointer dereference",

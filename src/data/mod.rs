@@ -31,6 +31,8 @@ mod progress;
 mod row;
 pub(crate) mod schema;
 mod server;
+#[cfg(any(test, feature = "standalone"))]
+mod shortage;
 mod sqlite;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -60,6 +60,10 @@ pub(crate) enum Permission {
     Dashboard,
     /// Reads an investigator.
     Investigator,
+    /// Adds an investigator.
+    InvestigatorCreate,
+    /// Changes an investigator.
+    InvestigatorUpdate,
 }
 
 /// What an investigator may do: a bit for each thing, as the platform keeps them.
@@ -122,6 +126,8 @@ impl Permissions {
             Permission::Agent => 16,
             Permission::Dashboard => 32,
             Permission::Investigator => 65_536,
+            Permission::InvestigatorCreate => 131_072,
+            Permission::InvestigatorUpdate => 262_144,
         };
         self.0 & bit != 0
     }

@@ -29,7 +29,8 @@ pub(super) fn context(home: &Path) -> Result<Context, Error> {
 /// Imports a key into a home; returns its fingerprint, or nothing if GnuPG refuses the key.
 ///
 /// # Errors
-/// GnuPG failed.
+/// GnuPG failed. It reports no error when it cannot write its keyring (no space is left, for
+/// instance): then it has considered no key.
 #[cfg(any(test, feature = "data"))]
 pub(super) fn import(home: &Path, key: &[u8]) -> Result<Option<Fingerprint>, Error> {
     let result = context(home)?.import(key)?;
@@ -38,7 +39,10 @@ pub(super) fn import(home: &Path, key: &[u8]) -> Result<Option<Fingerprint>, Err
         import.result()?;
         taken = import.fingerprint().ok().map(Fingerprint::new);
     }
-    Ok(taken)
+    match taken {
+        None if result.considered() == 0 => Err(Error::NOT_PROCESSED),
+        taken => Ok(taken),
+    }
 }
 
 /// Tells whether an error is what a dead agent looks like; the next call starts a new one.

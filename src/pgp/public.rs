@@ -166,6 +166,10 @@ fn lost(
         .map_err(PublicKeyError::Engine)?;
     let id = fingerprint.id().ok_or(PublicKeyError::Engine(Error::INV_VALUE))?;
     let given = given.own(&id);
+    if exported.is_empty() {
+        // It was imported a moment ago, so GnuPG could not read its keyring.
+        return Err(PublicKeyError::Engine(Error::NOT_PROCESSED));
+    }
     let kept = KeyPackets::read(&exported).map_or_else(|_| BTreeSet::new(), |kept| kept.own(&id));
     Ok(given.difference(&kept).count())
 }

@@ -10,7 +10,9 @@ use gpgme::Error;
 use super::Fingerprint;
 use super::armor::{self, LineError};
 use super::engine;
+use super::packet::{SIGNATURE, packets};
 use super::public::{PublicKey, PublicKeyError};
+use super::signature::Signature;
 use crate::spawn::converse;
 
 /// Public keys, and signatures verified with them.
@@ -43,6 +45,17 @@ pub(crate) enum ImportError {
     },
 }
 
+impl ImportError {
+    /// Returns whether this is a verdict on the key. Otherwise the same key may be imported later.
+    pub(crate) fn is_verdict(&self) -> bool {
+        match self {
+            ImportError::Key(PublicKeyError::Folder(_) | PublicKeyError::Engine(_))
+            | ImportError::Engine { .. } => false,
+            ImportError::Key(_) | ImportError::Refused { .. } => true,
+        }
+    }
+}
+
 /// Why a signature does not hold, in the words of the platform.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VerifyError {
@@ -58,6 +71,12 @@ pub(crate) enum VerifyError {
     /// It was made with a key that is not known.
     #[error("openpgp: signature made by unknown entity")]
     UnknownEntity,
+    /// It was made with a key that is expired or revoked, which the platform does not know either.
+    #[error("openpgp: signature made by unknown entity")]
+    UnusableKey,
+    /// It was made in a way that is not supported.
+    #[error("openpgp: unsupported feature: algorithm of the signature")]
+    Unsupported,
     /// It was made over something else.
     #[error("openpgp: invalid signature: hash tag doesn't match")]
     Bad,
@@ -70,6 +89,20 @@ impl Verifier {
     /// Returns a verifier with the keys in `home`, a folder of its own.
     pub(crate) fn new(home: &Path) -> Verifier {
         Verifier { home: home.to_owned() }
+    }
+
+    /// Looks for GnuPG. Its library looks once in the life of a process and remembers a failure, so this is
+    /// done at the start, which can be repeated.
+    ///
+    /// # Errors
+    /// GnuPG is not there or cannot be started.
+    pub(crate) fn ready(&self) -> Result<(), VerifyError> {
+        let _turn = converse();
+        let context = engine::context(&self.home).map_err(VerifyError::Engine)?;
+        match context.engine_info().version() {
+            Ok(_) => Ok(()),
+            Err(_) => Err(VerifyError::Engine(Error::INV_ENGINE)),
+        }
     }
 
     /// Adds the public key in an armored text; one that is there already is brought up to date. Nothing is
@@ -101,23 +134,46 @@ impl Verifier {
         if signature.first().is_none_or(|tag| tag & 0x80 == 0) {
             return Err(VerifyError::NoSignature);
         }
+        let is_signature = packets(&signature)
+            .is_ok_and(|packets| packets.iter().any(|packet| packet.tag == SIGNATURE));
         let _turn = converse();
         let mut context = engine::context(&self.home).map_err(VerifyError::Engine)?;
         let result = context.verify_detached(signature, data).map_err(meaning)?;
-        let made = result.signatures().next().ok_or(VerifyError::NoSignature)?;
-        made.status().map_err(meaning)?;
-        let by = made.fingerprint().map_err(|_| VerifyError::UnknownEntity)?;
+        // GnuPG that was killed or could not be started reports no signature.
+        let made = result.signatures().next().ok_or(match is_signature {
+            true => VerifyError::Engine(Error::NOT_PROCESSED),
+            false => VerifyError::NoSignature,
+        })?;
+        made.status().map_err(|error| match meaning(error) {
+            VerifyError::Engine(_) => VerifyError::Unsupported,
+            meaning => meaning,
+        })?;
+        // GnuPG that was killed half-way has not named the key yet.
+        let by = made.fingerprint().map_err(|_| VerifyError::Engine(Error::NOT_PROCESSED))?;
         // A subkey may have signed; the platform knows keys by their primary one.
         let key = context.get_key(by).map_err(VerifyError::Engine)?;
         key.fingerprint().map(Fingerprint::new).map_err(|_| VerifyError::UnknownEntity)
+    }
+
+    /// Returns whether a signature on one line says that one of these keys made it.
+    pub(crate) fn is_said_to_be_by(one_line: &str, fingerprints: &[Fingerprint]) -> bool {
+        let Ok(bytes) = armor::from_line(one_line) else { return false };
+        let packets = packets(&bytes).unwrap_or_default();
+        let mut issuers = packets
+            .iter()
+            .filter(|packet| packet.tag == SIGNATURE)
+            .filter_map(|packet| Some(Signature::read(packet.body).ok()?.issuer));
+        issuers.any(|issuer| fingerprints.iter().any(|known| known.id() == Some(issuer)))
     }
 }
 
 /// Says what an error of GnuPG is on the platform.
 fn meaning(error: Error) -> VerifyError {
     let is = |errors: &[Error]| errors.iter().any(|known| known.code() == error.code());
-    if is(&[Error::NO_PUBKEY, Error::KEY_EXPIRED, Error::CERT_REVOKED]) {
+    if is(&[Error::NO_PUBKEY]) {
         VerifyError::UnknownEntity
+    } else if is(&[Error::KEY_EXPIRED, Error::CERT_REVOKED]) {
+        VerifyError::UnusableKey
     } else if is(&[Error::BAD_SIGNATURE, Error::SIG_EXPIRED]) {
         VerifyError::Bad
     } else if is(&[Error::NO_DATA, Error::INV_PACKET, Error::SIG_CLASS, Error::UNEXPECTED]) {

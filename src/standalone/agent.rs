@@ -6,6 +6,12 @@
 //!
 //! **Invariant.** A command that was taken is answered, unless the platform stops:
 //! then it is given to the agent again after the restart.
+//!
+//! **Failure.** What the host lacks for a moment (descriptors, processes, memory, space) is no answer:
+//! the check or the operation is repeated until the action expires.
+
+mod again;
+mod row;
 
 use std::io;
 use std::path::PathBuf;
@@ -25,6 +31,7 @@ use super::limits::MEMORY_BYTES_MAX;
 use super::modules::message::{self, PackError};
 use super::modules::{self, ModuleError, ModuleResult};
 use super::scheduler::Event;
+use super::shortage::is_shortage;
 use super::signers::{SignatureError, Signers};
 use super::view::{self, ViewError};
 use crate::chain::Chain;
@@ -32,11 +39,20 @@ use crate::clock::{Clock, elapsed};
 use crate::data::{
     ActionRow, AgentRow, AgentStatus, CommandStatus, DataError, Id, Ids, NEVER_FINISHED, Odd, Store,
 };
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskError};
 use crate::wake::Stop;
 
 /// How many commands are run at once.
 const WORKERS: usize = 4;
+
+/// How often the agent looks at the clock.
+const LOOK_SPAN: Duration = Duration::from_secs(1);
+
+/// Returns whether an agent that was heard at `last` must be heard now: its period is over, or the clock
+/// was set back.
+fn is_due(last: Timestamp, now: Timestamp, period: Duration) -> bool {
+    now < last || elapsed(last, now) >= period
+}
 
 /// A command that is to be run.
 #[derive(Debug)]
@@ -85,6 +101,13 @@ enum Refused {
     View(#[from] ViewError),
 }
 
+impl Refused {
+    /// Returns whether the action could not be judged now.
+    fn is_shortage(&self) -> bool {
+        matches!(self, Refused::Signature(error) if !error.is_verdict())
+    }
+}
+
 /// Why an operation has no result of its own; the texts are the original's where it has one.
 #[derive(Debug, thiserror::Error)]
 enum OperationError {
@@ -114,6 +137,15 @@ enum OperationError {
 }
 
 impl OperationError {
+    /// Returns whether the module could not be run for want of something.
+    fn is_shortage(&self) -> bool {
+        match self {
+            OperationError::Start(error) => is_shortage(error),
+            OperationError::Exit(status) => again::is_for_shortage(*status),
+            _ => false,
+        }
+    }
+
     fn status(&self) -> CommandStatus {
         match self {
             OperationError::Timeout(_) => CommandStatus::Timeout,
@@ -197,6 +229,9 @@ pub(crate) enum AgentError {
     /// Its environment cannot be written.
     #[error("cannot describe this host")]
     Environment(#[from] serde_json::Error),
+    /// The host cannot be looked at.
+    #[error("cannot look at this host")]
+    Host(#[from] DiskError),
     /// It has no thread.
     #[error("cannot start the agent's threads")]
     Thread(#[from] io::Error),
@@ -205,7 +240,7 @@ pub(crate) enum AgentError {
 impl Tools {
     /// Registers the agent under the number that this host had before, if it had one.
     fn register(&self, ids: &Ids) -> Result<AgentRow, AgentError> {
-        let (name, queueloc) = (host::name(&self.disk), host::place(&self.disk));
+        let (name, queueloc) = (host::name(&self.disk)?, host::place(&self.disk)?);
         let now = self.clock.now();
         let known = self.store.agent_at(&queueloc)?;
         let row = AgentRow {
@@ -220,7 +255,7 @@ impl Tools {
             heartbeattime: now,
             refreshtime: now,
             status: AgentStatus::Online.as_str().to_owned(),
-            environment: serde_json::to_string(&Environment::of_this_host(&self.disk))?,
+            environment: serde_json::to_string(&Environment::of_this_host(&self.disk)?)?,
             tags: "{}".to_owned(),
             loadername: String::new(),
             odd: Odd::default(),
@@ -230,19 +265,26 @@ impl Tools {
         Ok(row)
     }
 
-    /// Lets the agent be heard until a stop is asked for.
+    /// Lets the agent be heard until a stop is asked for. The wall clock is looked at often: after a
+    /// suspend it has jumped, and the agent, which would be taken for silent, is heard at once.
     fn beat(&self, mut row: AgentRow) {
-        while !self.stop.wait(self.heartbeat) {
+        while !self.stop.wait(self.heartbeat.min(LOOK_SPAN)) {
             let now = self.clock.now();
-            match serde_json::to_string(&Environment::of_this_host(&self.disk)) {
+            if !is_due(row.heartbeattime, now, self.heartbeat) {
+                continue;
+            }
+            let environment = Environment::of_this_host(&self.disk).map_err(AgentError::from);
+            match environment.and_then(|found| Ok(serde_json::to_string(&found)?)) {
                 Ok(environment) => (row.environment, row.refreshtime) = (environment, now),
                 Err(error) => {
                     slog::error!(self.log, "host cannot be described"; "error" => %Chain(&error));
                 }
             }
-            row.heartbeattime = now;
+            let last = std::mem::replace(&mut row.heartbeattime, now);
             if let Err(error) = self.store.upsert_agent(&row) {
                 slog::error!(self.log, "heartbeat lost"; "error" => %Chain(&error));
+                // It is sent again, no later than after a jump.
+                row.heartbeattime = last;
             }
         }
     }
@@ -265,7 +307,9 @@ impl Tools {
 
     /// Runs a command; `None` if a stop came first.
     fn answer(&self, work: &Work) -> Option<Done> {
-        let (status, results) = match self.check(&work.action) {
+        let end = work.action.expireafter;
+        let checked = self.again(end, Refused::is_shortage, || self.check(&work.action))?;
+        let (status, results) = match checked {
             Ok(()) => self.operate(&work.action)?,
             Err(refused) => {
                 slog::warn!(self.log, "command refused"; "command" => work.command.number(),
@@ -313,7 +357,8 @@ impl Tools {
         };
         let (mut status, mut results) = (CommandStatus::Success, Vec::new());
         for operation in &operations {
-            match self.run(operation, action.expireafter) {
+            let end = action.expireafter;
+            match self.again(end, OperationError::is_shortage, || self.run(operation, end))? {
                 Ok(result) => results.push(result?),
                 Err(error) => {
                     status = error.status();
@@ -356,33 +401,4 @@ pub(super) fn empty_results(operations: &str) -> Result<String, serde_json::Erro
     let operations: Option<Vec<Box<RawValue>>> = serde_json::from_str(operations)?;
     let empty = ModuleResult { errors: Vec::new(), ..ModuleResult::failed(String::new()) };
     serde_json::to_string(&vec![empty; operations.map_or(0, |operations| operations.len())])
-}
-
-impl super::target::AgentRow for AgentRow {
-    fn value(&self, column: super::target::Column) -> super::target::Value {
-        use super::target::{Column, Value};
-        // A condition on what cannot be read is unknown.
-        if self.odd.has_lost(column.name()) {
-            return Value::Null;
-        }
-        let text = |text: &str| Value::Text(text.to_owned());
-        // What is no JSON was never an agent's; a condition on it is unknown.
-        let json = |text: &str| serde_json::from_str(text).map_or(Value::Null, Value::Json);
-        match column {
-            Column::Id => Value::Number(self.id.float()),
-            Column::Name => text(&self.name),
-            Column::QueueLoc => text(&self.queueloc),
-            Column::Mode => text(&self.mode),
-            Column::Version => text(&self.version),
-            Column::Pid => Value::Number(Id::new(self.pid).float()),
-            Column::StartTime => Value::Time(self.starttime),
-            Column::DestructionTime => self.destructiontime.map_or(Value::Null, Value::Time),
-            Column::HeartbeatTime => Value::Time(self.heartbeattime),
-            Column::RefreshTime => Value::Time(self.refreshtime),
-            Column::Status => text(&self.status),
-            Column::Environment => json(&self.environment),
-            Column::Tags => json(&self.tags),
-            Column::LoaderName => text(&self.loadername),
-        }
-    }
 }

@@ -131,6 +131,8 @@ fn follow(
     line: &PipeReader,
     until: Option<Instant>,
 ) -> io::Result<Followed> {
+    // Opened before the module has done its work, which is lost if there is no descriptor left.
+    let handle = pidfd_open(group, PidfdFlags::empty())?;
     let mut output = Vec::new();
     let mut buffer = vec![0; READ_BYTES_MAX];
     if let Some(stdout) = &mut child.stdout {
@@ -150,7 +152,6 @@ fn follow(
         }
     }
     // It may have closed its output and go on.
-    let handle = pidfd_open(group, PidfdFlags::empty())?;
     Ok(match wait(handle.as_fd(), line, until)? {
         Event::Ready => Followed::Ended(output),
         told => Followed::Told(told),

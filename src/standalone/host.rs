@@ -1,7 +1,8 @@
 //! What the agent tells of its host: the environment that targets can ask for.
 //!
 //! What cannot be found out is left empty: an agent that cannot name its
-//! distribution is still one.
+//! distribution is still one. What cannot be found out *now*, because the host is short of
+//! descriptors or memory, is an error: targets would not match what is left empty.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::modules;
+use super::shortage::is_shortage;
 use crate::disk::{Disk, DiskError};
 
 /// The most that is read of a file that describes the host.
@@ -19,11 +21,14 @@ const MODULES: [&str; 5] = ["file", "netstat", "ping", "pkg", "timedrift"];
 /// The host, in the form in which an agent registers.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Environment {
+    #[serde(skip_serializing_if = "String::is_empty")]
     init: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     ident: String,
     os: &'static str,
     arch: &'static str,
     isproxied: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     addresses: Vec<String>,
     publicip: &'static str,
     aws: Aws,
@@ -36,21 +41,22 @@ struct Aws {}
 
 impl Environment {
     /// Returns what can be found out about this host.
-    pub(super) fn of_this_host(disk: &Disk) -> Environment {
-        let read = |path: &str| text(disk, path).unwrap_or_default();
-        let release = match text(disk, "/usr/lib/os-release") {
-            Ok(release) => release,
-            Err(_) => read("/etc/os-release"),
+    ///
+    /// # Errors
+    /// The host is short of something.
+    pub(super) fn of_this_host(disk: &Disk) -> Result<Environment, DiskError> {
+        let read = |path: &str| known(text(disk, path)).map(Option::unwrap_or_default);
+        let release = match known(text(disk, "/usr/lib/os-release"))? {
+            Some(release) => release,
+            None => read("/etc/os-release")?,
         };
-        let mut addresses = ipv4_addresses(&read("/proc/net/fib_trie"), &read("/proc/net/route"));
-        addresses.extend(ipv6_addresses(&read("/proc/net/if_inet6")));
-        let is_systemd =
-            disk.find(Path::new("/run/systemd/system")).is_ok_and(|meta| meta.is_some());
-        Environment {
-            init: if is_systemd {
-                "systemd".to_owned()
-            } else {
-                read("/proc/1/comm").trim().to_owned()
+        let mut addresses = ipv4_addresses(&read("/proc/net/fib_trie")?, &read("/proc/net/route")?);
+        addresses.extend(ipv6_addresses(&read("/proc/net/if_inet6")?));
+        let systemd = known(disk.find(Path::new("/run/systemd/system")))?.flatten();
+        Ok(Environment {
+            init: match systemd {
+                Some(_) => "systemd".to_owned(),
+                None => read("/proc/1/comm")?.trim().to_owned(),
             },
             ident: ident(&release),
             os: std::env::consts::OS,
@@ -60,20 +66,38 @@ impl Environment {
             publicip: "127.0.0.1",
             aws: Aws {},
             modules: MODULES.into_iter().filter(|name| modules::is_available(name)).collect(),
-        }
+        })
+    }
+}
+
+/// Returns what was found, or nothing if it cannot be found on this host.
+///
+/// # Errors
+/// It may be found later.
+fn known<T>(found: Result<T, DiskError>) -> Result<Option<T>, DiskError> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if is_shortage(&error) => Err(error),
+        Err(_) => Ok(None),
     }
 }
 
 /// Returns the name of this host.
-pub(super) fn name(disk: &Disk) -> String {
-    let name = text(disk, "/proc/sys/kernel/hostname").unwrap_or_default();
+///
+/// # Errors
+/// The host is short of something.
+pub(super) fn name(disk: &Disk) -> Result<String, DiskError> {
+    let name = known(text(disk, "/proc/sys/kernel/hostname"))?.unwrap_or_default();
     let name = name.trim();
-    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
+    Ok(if name.is_empty() { "localhost".to_owned() } else { name.to_owned() })
 }
 
 /// Returns where this host's agent is reached.
-pub(super) fn place(disk: &Disk) -> String {
-    format!("{}.{}", std::env::consts::OS, name(disk))
+///
+/// # Errors
+/// The host is short of something.
+pub(super) fn place(disk: &Disk) -> Result<String, DiskError> {
+    Ok(format!("{}.{}", std::env::consts::OS, name(disk)?))
 }
 
 fn text(disk: &Disk, path: &str) -> Result<String, DiskError> {
@@ -181,6 +205,21 @@ eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
         let table = "fe8000000000000000fc00fffe000001 02 40 20 80 eth0\n\
                      00000000000000000000000000000001 01 80 10 80 lo\n";
         assert_eq!(ipv6_addresses(table), ["fe80::fc:ff:fe00:1/64"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_now_is_not_taken_for_empty() {
+        use crate::disk::Context;
+        let found = |errno: rustix::io::Errno| {
+            let error = std::io::Error::from(errno);
+            known(Err::<String, _>(error).context("read", Path::new("/etc/os-release")))
+        };
+        assert!(matches!(found(rustix::io::Errno::NOENT), Ok(None)));
+        assert!(matches!(found(rustix::io::Errno::ACCESS), Ok(None)));
+        for errno in [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE, rustix::io::Errno::NOMEM]
+        {
+            assert!(found(errno).is_err(), "{errno}");
+        }
     }
 
     #[test]

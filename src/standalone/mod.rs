@@ -27,9 +27,12 @@ mod modules;
 mod retention;
 mod scheduler;
 mod server;
+mod shortage;
 mod signers;
 mod spool;
 pub(crate) mod target;
+#[cfg(test)]
+mod testing;
 mod view;
 
 use std::io;
@@ -56,7 +59,7 @@ use crate::clock::Clock;
 use crate::data::{self, DataError, Ids, Permissions, Store};
 use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Lock, RealFs};
 use crate::manager::Pulse;
-use crate::pgp::{Fingerprint, ImportError, Verifier};
+use crate::pgp::{Fingerprint, ImportError, Verifier, VerifyError};
 use crate::wake::Stop;
 
 /// The folder of the data folder where files are made.
@@ -106,6 +109,14 @@ pub(crate) enum PlatformError {
         thread: &'static str,
         /// Why.
         source: io::Error,
+    },
+    /// GnuPG cannot be used.
+    #[error("cannot use GnuPG with home {}", home.display())]
+    Engine {
+        /// The home of the investigators' keys.
+        home: PathBuf,
+        /// Why.
+        source: VerifyError,
     },
     /// Somebody with this key is known already.
     #[error("an investigator with the key {fingerprint} is there already")]
@@ -237,6 +248,8 @@ impl Platform {
         let spool = Spool::open(Arc::new(RealFs), &config.spool)?;
         let data = Data::open(&config.data, config.postgres.as_ref())?;
         let lock = data.lock(&config.data)?;
+        let ready = data.verifier().ready();
+        ready.map_err(|source| PlatformError::Engine { home: data.home.clone(), source })?;
         let store = || Arc::clone(&data.store);
         let child = |stage: &'static str| log.new(slog::o!("stage" => stage));
         let signers = Arc::new(Signers::new(store(), data.verifier(), child("signers")));
@@ -248,13 +261,14 @@ impl Platform {
         if !address.ip().is_loopback() {
             slog::warn!(log, "the API can be reached from other hosts, in clear text"; "listen" => %address);
         }
+        let place = host::place(&data.disk).map_err(AgentError::from)?;
         let (work, worker) = channel();
         let scheduler = Scheduler::new(
             spool,
             store(),
             Arc::clone(&ids),
             Arc::clone(&clock),
-            rules(config, &data.disk),
+            rules(config, &place),
             work,
             child("scheduler"),
         );
@@ -276,7 +290,6 @@ impl Platform {
         };
         let works = set_to_work(scheduler, tools, &ids, worker)?;
         let base = format!("http://{address}");
-        let place = host::place(&data.disk);
         let api = Api { store: store(), signers, ids, clock, place, base, log: child("api") };
         let server = match Server::start(listener, api) {
             Ok(server) => server,
@@ -323,11 +336,11 @@ impl Platform {
     }
 }
 
-fn rules(config: &StandaloneConfig, disk: &Disk) -> Rules {
+fn rules(config: &StandaloneConfig, place: &str) -> Rules {
     Rules {
         heartbeat: config.heartbeat,
         silence: config.silence,
-        place: host::place(disk),
+        place: place.to_owned(),
         retention: config.retention,
     }
 }

@@ -16,6 +16,9 @@
 //! killed anywhere goes on: [`Scheduler::recover`] makes the files again that a row
 //! should have, and the next run does the rest.
 //!
+//! An action whose target selects no agent stays in `new` until half of its period has passed: an agent
+//! may be heard again, for instance after a suspend.
+//!
 //! **Failure.** An entry that cannot be handled is reported once, holds up no other,
 //! and is tried again at the next run.
 
@@ -274,3 +277,5 @@ mod ends;
 mod odd;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod waiting;

@@ -27,6 +27,9 @@ const THREADS_MAX: usize = 4;
 /// How long a stop waits for answers that are under way.
 const STOP_SPAN: Duration = Duration::from_secs(5);
 
+/// How long a thread that answers requests is kept without work: as long as the platform lives.
+const IDLE_SPAN: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// The thread that serves.
 #[derive(Debug)]
 pub(super) struct Server {
@@ -42,7 +45,9 @@ impl Server {
             .enable_io()
             .enable_time()
             .max_blocking_threads(THREADS_MAX)
+            .thread_keep_alive(IDLE_SPAN)
             .build()?;
+        keep_one_thread(&runtime)?;
         let (stop, stopped) = watch::channel(false);
         let serve = async move { serve(listener, Arc::new(api), stopped).await };
         let thread = std::thread::Builder::new().name("api".to_owned()).spawn(move || {
@@ -58,6 +63,14 @@ impl Server {
         self.stop.send_replace(true);
         self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the API's thread broke down")))
     }
+}
+
+/// Starts a thread that answers requests. While there is one, a request waits for it if the system can
+/// start no other; if there were none, the runtime would panic.
+fn keep_one_thread(runtime: &tokio::runtime::Runtime) -> io::Result<()> {
+    // The runtime does not report that no thread can be started, so that is tried first.
+    std::thread::Builder::new().spawn(|| ())?.join().ok();
+    runtime.block_on(runtime.spawn_blocking(|| ())).map_err(io::Error::other)
 }
 
 async fn serve(

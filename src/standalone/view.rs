@@ -6,7 +6,9 @@ use serde_json::value::RawValue;
 
 use crate::action::Counters as Counted;
 use crate::action::{Action, Investigator, ParseError, Permissions, Time};
-use crate::data::{ActionRow, AgentRow, CommandRow, CommandStatus, Counters, InvestigatorRow, Odd};
+use crate::data::{
+    ActionRow, AgentRow, CommandRow, CommandStatus, Counters, Id, InvestigatorRow, Odd,
+};
 
 /// Why a row cannot be shown.
 #[derive(Debug, thiserror::Error)]
@@ -174,6 +176,33 @@ fn permissions(of: crate::data::Permissions) -> Permissions {
     }
 }
 
+/// Returns permissions as they are kept: the inverse of [`permissions`].
+pub(super) fn bits(of: &Permissions) -> crate::data::Permissions {
+    let held = [
+        of.search,
+        of.action,
+        of.action_create,
+        of.command,
+        of.agent,
+        of.dashboard,
+        of.loader,
+        of.loader_status,
+        of.loader_expect,
+        of.loader_key,
+        of.loader_new,
+        of.manifest,
+        of.manifest_sign,
+        of.manifest_new,
+        of.manifest_status,
+        of.manifest_loaders,
+        of.investigator,
+        of.investigator_create,
+        of.investigator_update,
+    ];
+    let bits = held.iter().rev().fold(0, |bits, held| 2 * bits + i64::from(*held));
+    crate::data::Permissions::new(bits)
+}
+
 /// An agent, in the platform's form.
 #[derive(Debug, Serialize)]
 pub(super) struct Agent {
@@ -191,8 +220,12 @@ pub(super) struct Agent {
     #[serde(skip_serializing_if = "String::is_empty")]
     status: String,
     environment: Box<RawValue>,
-    tags: Box<RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<Box<RawValue>>,
 }
+
+/// An environment of which nothing is known, as the platform writes it.
+const NO_ENVIRONMENT: &str = r#"{"isproxied":false,"aws":{}}"#;
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 fn is_zero(number: &i64) -> bool {
@@ -215,6 +248,18 @@ pub(super) fn agent(row: &AgentRow) -> Result<Agent, ViewError> {
     })
 }
 
+/// Returns an agent as a search by its columns tells it: the platform does not read when it was refreshed.
+pub(super) fn agent_without_refresh(row: &AgentRow) -> Result<Agent, ViewError> {
+    Ok(Agent { refreshts: Time::ZERO.to_string(), ..agent(row)? })
+}
+
+impl Agent {
+    /// Returns the agent's number.
+    pub(super) fn id(&self) -> Id {
+        Id::new(self.id)
+    }
+}
+
 /// Returns what a command tells of its agent.
 fn commanded(row: &AgentRow) -> Result<Agent, ViewError> {
     let zero = Time::ZERO.to_string();
@@ -231,8 +276,14 @@ fn commanded(row: &AgentRow) -> Result<Agent, ViewError> {
         refreshts: zero,
         status: String::new(),
         environment: RawValue::from_string(row.environment.clone())?,
-        tags: RawValue::from_string(row.tags.clone())?,
+        tags: tags(row)?,
     })
+}
+
+/// Returns an agent's tags, if it has any to tell.
+fn tags(row: &AgentRow) -> Result<Option<Box<RawValue>>, ViewError> {
+    let tags = RawValue::from_string(row.tags.clone())?;
+    Ok(Some(tags).filter(|tags| tags.get() != "null"))
 }
 
 /// A command, in the platform's form.
@@ -265,4 +316,36 @@ pub(super) fn command(
         starttime: told(&row.odd, "starttime", Some(row.starttime)).to_string(),
         finishtime: told(&row.odd, "finishtime", row.finishtime).to_string(),
     })
+}
+
+/// Returns a command that was asked for by its number. The platform tells less of its action than in a search,
+/// and of its agent other columns.
+pub(super) fn command_alone(
+    row: &CommandRow,
+    action: &ActionRow,
+    agent: &AgentRow,
+) -> Result<Command, ViewError> {
+    let told = Agent {
+        queueloc: agent.queueloc.clone(),
+        mode: agent.mode.clone(),
+        environment: RawValue::from_string(NO_ENVIRONMENT.to_owned())?,
+        tags: None,
+        ..commanded(agent)?
+    };
+    Ok(Command { agent: told, ..command(row, action, &[], &Counters::default(), agent)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permissions_are_kept_as_they_are_shown() {
+        for place in 0..19 {
+            let one = crate::data::Permissions::new(1 << place);
+            assert_eq!(bits(&permissions(one)), one, "{one}");
+        }
+        let all = crate::data::Permissions::new((1 << 19) - 1);
+        assert_eq!(bits(&permissions(all)), all);
+    }
 }

@@ -3,6 +3,8 @@
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
 
+mod shortage;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;

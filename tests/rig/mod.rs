@@ -209,6 +209,11 @@ impl Rig {
         self.platform = None;
     }
 
+    /// Returns the process id of the platform.
+    pub(crate) fn platform_pid(&self) -> Pid {
+        self.platform.as_ref().unwrap().pid()
+    }
+
     /// Removes the logs of runners that have ended.
     pub(crate) fn forget_logs(&self) {
         for entry in fs::read_dir(self.path("logs")).unwrap() {

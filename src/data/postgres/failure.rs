@@ -80,4 +80,38 @@ impl Failure {
     pub(super) fn is_fatal(&self) -> bool {
         self.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
     }
+
+    /// Returns whether the same statement may succeed later: the server is short of something, somebody
+    /// holds a lock, or the connection went.
+    #[cfg(any(test, feature = "standalone"))]
+    pub(super) fn is_temporary(&self) -> bool {
+        // Connection, transaction rollback, resources, limits of time and locks, operator, system.
+        const CLASSES: [&str; 6] = ["08", "40", "53", "55", "57", "58"];
+        match self {
+            Failure::Refused { code, .. } => CLASSES.iter().any(|class| code.starts_with(class)),
+            Failure::Way { .. } | Failure::Gone | Failure::Aborted => true,
+            Failure::Certificates(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_lacks_is_told_from_what_it_refuses() {
+        let refused = |code: &str| Failure::Refused { code: code.to_owned(), text: String::new() };
+        // Disk full, out of memory, too many connections, statement timeout, shutdown, lock, deadlock.
+        for code in
+            ["53100", "53200", "53300", "57014", "57P01", "55P03", "40P01", "08006", "58030"]
+        {
+            assert!(refused(code).is_temporary(), "{code}");
+        }
+        // Bad bytes, a number out of range, a key that is there, no such table, not allowed.
+        for code in ["22021", "22003", "23505", "42P01", "42501", "28P01"] {
+            assert!(!refused(code).is_temporary(), "{code}");
+        }
+        assert!(Failure::Gone.is_temporary() && Failure::Aborted.is_temporary());
+    }
 }

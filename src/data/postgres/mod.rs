@@ -37,6 +37,12 @@ const IDLE_SPAN: Duration = Duration::from_secs(1);
 /// How long it may take to answer that.
 const CHECK_SPAN: Duration = Duration::from_secs(10);
 
+/// Returns whether the server refused for a reason that may pass.
+#[cfg(any(test, feature = "standalone"))]
+pub(super) fn is_temporary(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<Failure>().is_some_and(Failure::is_temporary)
+}
+
 /// How far a transaction is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Transaction {

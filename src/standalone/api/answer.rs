@@ -69,6 +69,15 @@ impl Answer {
 pub(super) struct Item {
     href: String,
     data: Vec<Datum>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    links: Vec<Link>,
+}
+
+/// Where an entry leads.
+#[derive(Debug, Serialize)]
+struct Link {
+    rel: &'static str,
+    href: String,
 }
 
 /// A named value of an entry.
@@ -95,12 +104,18 @@ impl Item {
         name: impl Into<String>,
         value: &impl Serialize,
     ) -> Result<Item, serde_json::Error> {
-        Ok(Item { href, data: vec![Datum::new(name, value)?] })
+        Ok(Item::with(href, vec![Datum::new(name, value)?]))
+    }
+
+    /// Returns the entry with a link.
+    pub(super) fn linked(mut self, rel: &'static str, href: String) -> Item {
+        self.links.push(Link { rel, href });
+        self
     }
 
     /// Returns an entry with several values.
     pub(super) fn with(href: String, data: Vec<Datum>) -> Item {
-        Item { href, data }
+        Item { href, data, links: Vec::new() }
     }
 }
 

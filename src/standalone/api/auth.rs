@@ -22,6 +22,20 @@ const TOKEN_SPAN: Duration = Duration::from_secs(600);
 /// The form of a token's time, as Go's errors write it.
 const LAYOUT: &str = "2006-01-02T15:04:05Z";
 
+/// Why a token names nobody.
+enum Unknown {
+    /// It is not good; the text is the original's.
+    Refused(String),
+    /// It could not be judged.
+    Unjudged(SignatureError),
+}
+
+impl From<String> for Unknown {
+    fn from(text: String) -> Unknown {
+        Unknown::Refused(text)
+    }
+}
+
 impl Api {
     /// Returns the active investigator who sent a request.
     pub(super) fn authenticate(&self, request: &Request) -> Result<InvestigatorRow, Refusal> {
@@ -30,46 +44,52 @@ impl Api {
             Refusal::new(401, text)
         };
         match (request.header(TOKEN), request.header(KEY)) {
-            (Some(token), _) => {
-                self.bearer(token).map_err(|text| failed(&format!("verifySignedToken() -> {text}")))
-            }
+            (Some(token), _) => self.bearer(token).map_err(|unknown| match unknown {
+                Unknown::Refused(text) => failed(&format!("verifySignedToken() -> {text}")),
+                Unknown::Unjudged(error) => Refusal::unjudged(&error),
+            }),
             (None, Some(key)) => {
-                self.key_owner(key).ok_or_else(|| failed("API key authentication failed"))
+                self.key_owner(key)?.ok_or_else(|| failed("API key authentication failed"))
             }
             (None, None) => Err(Refusal::new(401, "Valid authentication header not found")),
         }
     }
 
     /// Returns the active investigator whose API key this is. As on the real platform it is not
-    /// said whether nobody has it or the database could not be asked.
-    fn key_owner(&self, key: &str) -> Option<InvestigatorRow> {
-        self.store.investigator_with_key(&ApiKey::sent(key)?).unwrap_or_else(|error| {
-            slog::error!(self.log, "cannot look for the owner of an API key"; "error" => %Chain(&error));
-            None
-        })
+    /// said whether nobody has it or the table cannot be read.
+    fn key_owner(&self, key: &str) -> Result<Option<InvestigatorRow>, Refusal> {
+        let Some(key) = ApiKey::sent(key) else { return Ok(None) };
+        match self.store.investigator_with_key(&key) {
+            Err(error) if !error.is_temporary() => {
+                slog::error!(self.log, "cannot look for the owner of an API key"; "error" => %Chain(&error));
+                Ok(None)
+            }
+            found => Ok(found?),
+        }
     }
 
-    fn bearer(&self, token: &str) -> Result<InvestigatorRow, String> {
+    fn bearer(&self, token: &str) -> Result<InvestigatorRow, Unknown> {
         let parts: Vec<&str> = token.split(';').collect();
         let [version, time, nonce, signature] = parts.as_slice() else {
-            return Err("invalid token format".to_owned());
+            return Err("invalid token format".to_owned().into());
         };
         if *version != "1" {
-            return Err("invalid token version, must be 1".to_owned());
+            return Err("invalid token version, must be 1".to_owned().into());
         }
         let time = parse_time(time)?;
         let now = self.clock.now();
         if elapsed(time, now).max(elapsed(now, time)) > TOKEN_SPAN {
-            return Err("token timestamp is not within acceptable time limits".to_owned());
+            return Err("token timestamp is not within acceptable time limits".to_owned().into());
         }
         let signed = format!("1;{};{nonce}\n", parts.get(1).copied().unwrap_or_default());
         self.signers.who_signed(signed.as_bytes(), signature).map_err(|error| match error {
-            SignatureError::Data(error) => {
-                format!("Error while finding investigator: '{}'", Chain(&error))
+            SignatureError::Data(error) if !error.is_temporary() => {
+                format!("Error while finding investigator: '{}'", Chain(&error)).into()
             }
-            error @ SignatureError::Verify(_) => {
-                format!("GetFingerprintFromSignature() -> {}", Chain(&error))
+            error if error.is_verdict() => {
+                format!("GetFingerprintFromSignature() -> {}", Chain(&error)).into()
             }
+            error => Unknown::Unjudged(error),
         })
     }
 }

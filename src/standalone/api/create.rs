@@ -29,11 +29,12 @@ impl Api {
     /// Keeps the action in a request.
     pub(super) fn create(&self, request: &Request) -> Result<Answer, Refusal> {
         let refuse = |message: String| Refusal::new(500, message);
-        let text = form(request).map_err(refuse)?;
+        let (form, query) = (form(request).map_err(refuse)?, request.parameters());
+        let text = form.first("action").or(query.first("action")).unwrap_or_default();
         let action =
             Action::parse(text.as_bytes()).map_err(|error| refuse(error.fault().to_string()))?;
         validate(&action, self.clock.now().into()).map_err(refuse)?;
-        let signed = self.signed(&action).map_err(refuse)?;
+        let signed = self.signed(&action)?;
         let action = self.accepted(action);
         let row = row(&action, self.ids.next())?;
         storable(&row).map_err(refuse)?;
@@ -44,7 +45,11 @@ impl Api {
                     "Failed to store signature: 'pq: duplicate key value violates unique constraint \"{index}\"'"
                 ))
             }
-            error => refuse(format!("Failed to store action: '{}'", Chain(&error))),
+            // Nobody knows whether a commit that failed was kept.
+            error => Refusal::new(
+                if error.is_temporary() { 503 } else { 500 },
+                format!("Failed to store action: '{}'", Chain(&error)),
+            ),
         })?;
         slog::info!(self.log, "action accepted"; "action" => row.id.number(), "name" => &row.name);
         let value = RawValue::from_string(Action { id: row.id.float(), ..action }.to_json())?;
@@ -53,14 +58,15 @@ impl Api {
     }
 
     /// Returns who signed an action, if every signature is one of an active investigator.
-    fn signed(&self, action: &Action) -> Result<Vec<Signed>, String> {
+    fn signed(&self, action: &Action) -> Result<Vec<Signed>, Refusal> {
         let text = action.signed_text();
         let mut signed = Vec::new();
         for signature in action.signatures.iter().flatten() {
-            let investigator = self
-                .signers
-                .who_signed(text.as_bytes(), signature)
-                .map_err(|error| format!("VerifySignatures() -> {}", Chain(&error)))?;
+            let signer = self.signers.who_signed(text.as_bytes(), signature);
+            let investigator = signer.map_err(|error| match error.is_verdict() {
+                true => Refusal::new(500, format!("VerifySignatures() -> {}", Chain(&error))),
+                false => Refusal::unjudged(&error),
+            })?;
             signed.push(Signed { investigator: investigator.id, signature: signature.clone() });
         }
         Ok(signed)
@@ -80,22 +86,17 @@ impl Api {
     }
 }
 
-/// Returns the text of the action in a request's form, or else in its query.
-fn form(request: &Request) -> Result<String, String> {
+/// Returns the form in a request's body.
+pub(super) fn form(request: &Request) -> Result<Parameters, String> {
     let Body::Whole(body) = &request.body else {
         return Err("http: POST too large".to_owned());
     };
     let kind = request.header("content-type").unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     let body = if kind.eq_ignore_ascii_case(FORM) { body.as_slice() } else { &[] };
-    let (form, fault) = Parameters::parse(&String::from_utf8_lossy(body));
-    match fault {
-        Some(error) => Err(error.to_string()),
-        None => Ok(form
-            .first("action")
-            .or(request.parameters().first("action"))
-            .unwrap_or_default()
-            .to_owned()),
+    match Parameters::parse(&String::from_utf8_lossy(body)) {
+        (_, Some(error)) => Err(error.to_string()),
+        (form, None) => Ok(form),
     }
 }
 

@@ -62,16 +62,23 @@ struct Tag {
 /// The same as the table has it.
 #[derive(Debug, Serialize)]
 struct Kept<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
     init: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     ident: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     os: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     arch: &'a str,
     isproxied: bool,
     #[serde(skip_serializing_if = "str::is_empty")]
     proxy: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
     addresses: &'a [String],
+    #[serde(skip_serializing_if = "str::is_empty")]
     publicip: &'a str,
     aws: Aws,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
     modules: &'a [String],
 }
 
@@ -99,6 +106,7 @@ impl Unheard {
     fn status(&self) -> u16 {
         match self {
             Unheard::Body(_) | Unheard::Missing(_) | Unheard::Field { .. } => 400,
+            Unheard::Store(error) if error.is_temporary() => 503,
             Unheard::Full | Unheard::Store(_) | Unheard::Json(_) => 500,
         }
     }

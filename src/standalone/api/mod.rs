@@ -3,11 +3,17 @@
 //! What is answered, down to the texts, is what the real platform answers: programs
 //! written for it match on them. Where it would fail for a fault of its own, ours
 //! does what was meant; each such place says so.
+//!
+//! **Failure.** Only a verdict has the original's status and text. A request that could not be judged
+//! (the disk is full, the database is away, GnuPG cannot be started) is answered 503, and nothing of
+//! it is kept.
 
 mod answer;
 mod auth;
 mod create;
 mod heartbeat;
+mod investigators;
+mod multipart;
 mod read;
 mod request;
 mod search;
@@ -20,6 +26,7 @@ pub(super) use request::{BODY_BYTES_MAX, Body, Request};
 
 use super::signers::Signers;
 use super::view::ViewError;
+use crate::api::verdict::UNJUDGED;
 use crate::chain::Chain;
 use crate::clock::Clock;
 use crate::data::{DataError, Id, Ids, Permission, Store};
@@ -39,6 +46,8 @@ enum Route<'a> {
     Command,
     Agent,
     Investigator,
+    InvestigatorCreate,
+    InvestigatorUpdate,
     Search,
     Dashboard,
 }
@@ -58,6 +67,8 @@ impl Route<'_> {
             ("GET", "search") => Route::Search,
             ("GET", "dashboard") => Route::Dashboard,
             ("POST", "action/create/") => Route::Create,
+            ("POST", "investigator/create/") => Route::InvestigatorCreate,
+            ("POST", "investigator/update/") => Route::InvestigatorUpdate,
             ("GET", name) => {
                 let fingerprint = name.strip_prefix("publickey/")?;
                 if fingerprint.is_empty() || fingerprint.contains('/') {
@@ -78,6 +89,8 @@ impl Route<'_> {
             Route::Command => Some(Permission::Command),
             Route::Agent => Some(Permission::Agent),
             Route::Investigator => Some(Permission::Investigator),
+            Route::InvestigatorCreate => Some(Permission::InvestigatorCreate),
+            Route::InvestigatorUpdate => Some(Permission::InvestigatorUpdate),
             Route::Search => Some(Permission::Search),
             Route::Dashboard => Some(Permission::Dashboard),
         }
@@ -97,11 +110,19 @@ impl Refusal {
     fn new(status: u16, message: impl Into<String>) -> Refusal {
         Refusal { status, message: message.into(), items: Vec::new() }
     }
+
+    /// Returns the answer to a request that cannot be judged now.
+    fn unjudged(error: &(dyn std::error::Error + 'static)) -> Refusal {
+        Refusal::new(503, format!("{UNJUDGED}{}", Chain(error)))
+    }
 }
 
 impl From<DataError> for Refusal {
     fn from(error: DataError) -> Refusal {
-        Refusal::new(500, Chain(&error).to_string())
+        match error.is_temporary() {
+            true => Refusal::unjudged(&error),
+            false => Refusal::new(500, Chain(&error).to_string()),
+        }
     }
 }
 
@@ -152,7 +173,7 @@ impl Api {
             Ok(answer) => return answer,
             Err(refusal) => refusal,
         };
-        if refusal.status == 500 {
+        if refusal.status >= 500 {
             slog::warn!(self.log, "request failed"; "path" => &request.path, "error" => &refusal.message);
         }
         let failure = Some((operation, refusal.message.as_str()));
@@ -178,6 +199,8 @@ impl Api {
             Route::Command => self.command(request),
             Route::Agent => self.agent(request),
             Route::Investigator => self.investigator(request),
+            Route::InvestigatorCreate => self.create_investigator(request),
+            Route::InvestigatorUpdate => self.update_investigator(request),
             Route::Search => self.search(request),
             Route::Dashboard => self.dashboard(request),
         }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::answer::{Datum, Item};
-use super::{Answer, Api, Refusal, Request};
+use super::{Answer, Api, ROOT, Refusal, Request};
 use crate::action::{Action, Investigator};
 use crate::data::{ActionRow, AgentRow, AgentStatus, CommandRow, Id};
 use crate::standalone::view;
@@ -52,7 +52,10 @@ impl Api {
         let row = id.map(|id| self.store.command(id)).transpose()?.flatten();
         let row =
             row.ok_or_else(|| Refusal::new(404, format!("Command ID '{shown}' not found")))?;
-        self.found(request, &[self.command_item(&row)?])
+        let (action, agent) = self.parts(&row)?;
+        let value = view::command_alone(&row, &action, &agent)?;
+        let item = Item::new(self.link("command", row.id), "command", &value)?;
+        self.found(request, &[item.linked("action", self.link("action", action.id))])
     }
 
     /// Returns an agent.
@@ -60,6 +63,8 @@ impl Api {
         let (id, shown) = wanted(request, "Agent", "agentid")?;
         let row = id.map(|id| self.store.agent(id)).transpose()?.flatten();
         let row = row.ok_or_else(|| Refusal::new(404, format!("Agent ID '{shown}' not found")))?;
+        // The original does not read this column here.
+        let row = AgentRow { destructiontime: None, ..row };
         self.found(request, &[self.agent_item(&row)?])
     }
 
@@ -71,7 +76,10 @@ impl Api {
             row.ok_or_else(|| Refusal::new(404, format!("Investigator ID '{shown}' not found")))?;
         let investigator =
             Investigator { public_key: row.publickey.clone().into(), ..view::investigator(&row) };
-        self.found(request, &[self.investigator_item(row.id, &investigator)?])
+        let item = self.investigator_item(row.id, &investigator)?;
+        let history =
+            format!("{}{ROOT}search?type=action&investigatorid={}&limit=100", self.base, row.id);
+        self.found(request, &[item.linked("investigator history", history)])
     }
 
     /// Returns how many agents there are, and the last actions.
@@ -126,14 +134,24 @@ impl Api {
 
     /// Returns the entry of an agent.
     pub(super) fn agent_item(&self, row: &AgentRow) -> Result<Item, Refusal> {
-        Ok(Item::new(self.link("agent", row.id), "agent", &view::agent(row)?)?)
+        self.agent_entry(&view::agent(row)?)
     }
 
-    /// Returns the entry of a command.
-    pub(super) fn command_item(&self, row: &CommandRow) -> Result<Item, Refusal> {
+    /// Returns the entry of an agent that is shown already.
+    pub(super) fn agent_entry(&self, agent: &view::Agent) -> Result<Item, Refusal> {
+        Ok(Item::new(self.link("agent", agent.id()), "agent", agent)?)
+    }
+
+    /// Returns the action and the agent of a command.
+    fn parts(&self, row: &CommandRow) -> Result<(ActionRow, AgentRow), Refusal> {
         let lost = || Refusal::new(500, format!("command {} has no action or no agent", row.id));
         let action = self.store.action(row.action)?.ok_or_else(lost)?;
-        let agent = self.store.agent(row.agent)?.ok_or_else(lost)?;
+        Ok((action, self.store.agent(row.agent)?.ok_or_else(lost)?))
+    }
+
+    /// Returns the entry of a command among others.
+    pub(super) fn command_item(&self, row: &CommandRow) -> Result<Item, Refusal> {
+        let (action, agent) = self.parts(row)?;
         let (signers, counters) = (self.store.signers(action.id)?, self.store.counters(action.id)?);
         let command = view::command(row, &action, &signers, &counters, &agent)?;
         Ok(Item::new(self.link("command", row.id), "command", &command)?)

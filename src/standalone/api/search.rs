@@ -17,7 +17,7 @@ use super::request::Parameters;
 use super::{Answer, Api, ROOT, Refusal, Request};
 use crate::action::Time;
 use crate::clock::{after, before};
-use crate::data::{Filter, Id, Page};
+use crate::data::{AgentRow, Filter, Id, Page};
 use crate::standalone::target::Target;
 use crate::standalone::view;
 
@@ -111,6 +111,9 @@ impl Search {
                 None
             }
         };
+        if parameters.first("report").is_some() {
+            fault = fault.or(Some("report not implemented"));
+        }
         (Search { parameters, limit, offset, after: begin, before: end, found, now }, fault)
     }
 
@@ -294,8 +297,12 @@ impl Api {
         page: Page,
     ) -> Result<Vec<Item>, Refusal> {
         let target = search.parameters.first("target").filter(|target| !target.is_empty());
-        let agents = match target {
-            None => self.store.search_agents(filter, page)?,
+        let agents: Vec<AgentRow> = match target {
+            None => {
+                let agents = self.store.search_agents(filter, page)?;
+                let item = |row| self.agent_entry(&view::agent_without_refresh(row)?);
+                return agents.iter().map(item).collect();
+            }
             Some(text) => {
                 let target = Target::parse(text).map_err(|error| {
                     Refusal::new(500, format!("Error while finding agents: '{error}'"))

@@ -1,6 +1,10 @@
 //! The API without a socket, asked what a real platform was asked and more.
 
+#![expect(clippy::disallowed_methods, reason = "a test takes a folder away")]
+
+mod alone;
 mod ground;
+mod investigators;
 mod mends;
 mod odd;
 mod recording;
@@ -189,4 +193,17 @@ fn investigators_are_found_by_name_and_shown_to_those_who_may() {
     );
     let answer = ask(&rig, "investigator?investigatorid=9");
     assert!(answer.status == 404 && answer.body.contains("Investigator ID '9' not found"));
+}
+
+#[test]
+fn what_cannot_be_judged_now_is_refused_by_none_of_the_originals_texts() {
+    let rig = Rig::new();
+    let (home, away) = (rig.folder.path().join("gnupg"), rig.folder.path().join("away"));
+    let exchange = Exchange::of("04-client-set-id");
+    std::fs::rename(&home, &away).unwrap();
+    let answer = rig.answer(&exchange);
+    let text = recording::message(&answer.body);
+    assert!(answer.status == 503 && text.starts_with("the request was not judged: "), "{answer:?}");
+    std::fs::rename(&away, &home).unwrap();
+    assert_eq!(rig.answer(&exchange).status, 202);
 }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{ScheduleError, Scheduler};
 use crate::chain::Chain;
+use crate::clock::{after, elapsed};
 use crate::data::{ActionRow, ActionStatus, CommandStatus, DataError, Id, Odd};
 use crate::standalone::agent::empty_results;
 use crate::standalone::spool::{Name, Place};
@@ -27,6 +28,13 @@ enum Invalid {
 pub(super) fn without_id(action: &ActionRow) -> Option<ScheduleError> {
     let damage = || ViewError::Odd { id: action.id, odd: action.odd.clone() };
     action.odd.has_lost("id").then(|| damage().into())
+}
+
+/// Returns until when the target of an action that selects no agent is evaluated again: until half of its
+/// period has passed. The agent of a host that was suspended is heard within that time, and what
+/// the agent then finds can still be waited for.
+fn last_chance(action: &ActionRow) -> Timestamp {
+    after(action.validfrom, elapsed(action.validfrom, action.expireafter) / 2)
 }
 
 impl Scheduler {
@@ -69,9 +77,19 @@ impl Scheduler {
         }
         // Otherwise it was sent before a crash, and only its files are missing.
         if action.status != ActionStatus::Inflight.as_str() {
-            self.store.set_action_status(action.id, ActionStatus::Preparing, now)?;
+            let is_new = action.status != ActionStatus::Preparing.as_str();
+            if is_new {
+                self.store.set_action_status(action.id, ActionStatus::Preparing, now)?;
+            }
             let agents = match self.selected(&action, now)? {
                 Ok(agents) => agents,
+                Err(Invalid::Nobody) if now < last_chance(&action) => {
+                    if is_new {
+                        slog::info!(self.log, "no agent matches yet";
+                            "action" => action.id.number(), "until" => %last_chance(&action));
+                    }
+                    return Ok(());
+                }
                 Err(invalid) => {
                     slog::warn!(self.log, "action is invalid";
                         "action" => action.id.number(), "error" => %Chain(&invalid));

@@ -3,6 +3,8 @@
 //!
 //! The database is a real one, which keeps what it has committed.
 
+use std::io::ErrorKind;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::mpsc::channel;
 
@@ -52,25 +54,37 @@ impl World {
     /// Starts a scheduler and lets it work, the agent answering, until the action is over or
     /// nothing is carried out any more.
     fn live(&self) {
-        let (sender, work) = channel();
-        let Ok(spool) = Spool::open(Arc::new(self.fs.clone()), Path::new("/spool")) else {
+        let Some((mut scheduler, work)) = self.begin() else {
             assert!(self.fs.fuse().is_dead(), "the spool cannot be used any more");
             return;
         };
+        self.work(&mut scheduler, &work, 0..ROUNDS);
+    }
+
+    /// Starts a scheduler; `None` if it cannot use the spool.
+    fn begin(&self) -> Option<(Scheduler, Receiver<Work>)> {
+        let (sender, work) = channel();
+        let spool = Spool::open(Arc::new(self.fs.clone()), Path::new("/spool")).ok()?;
         let ids = Arc::new(Ids::new(noon(), self.store.highest_id().unwrap()));
         let log = slog::Logger::root(slog::Discard, slog::o!());
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let store = Arc::clone(&self.store);
-        let mut scheduler = Scheduler::new(spool, store, ids, clock, rules(), sender, log);
+        let scheduler = Scheduler::new(spool, store, ids, clock, rules(), sender, log);
         let recovered = scheduler.recover();
         assert!(recovered.is_ok() || self.fs.fuse().is_dead(), "{recovered:?}");
-        for round in 0..ROUNDS {
+        Some((scheduler, work))
+    }
+
+    fn is_over(&self) -> bool {
+        self.status() == "completed" && self.places() == ["action/done", "command/done"]
+    }
+
+    /// Lets a scheduler work for some seconds.
+    fn work(&self, scheduler: &mut Scheduler, work: &Receiver<Work>, rounds: Range<i64>) {
+        for round in rounds {
             self.clock.set(noon() + SignedDuration::from_secs(round));
             scheduler.collect();
-            let is_over = self.status() == "completed";
-            if is_over && self.places() == ["action/done", "command/done"]
-                || self.fs.fuse().is_dead()
-            {
+            if self.is_over() || self.fs.fuse().is_dead() {
                 return;
             }
             for Work { command, action } in work.try_iter() {
@@ -171,5 +185,32 @@ fn a_scheduler_goes_on_after_a_cut_of_power_at_any_step() {
             }
             subset += 1;
         }
+    }
+}
+
+#[test]
+fn a_shortage_at_any_step_ends_nothing() {
+    type Blows = fn(usize) -> Blow;
+    let blows: [(&str, Blows); 2] = [
+        ("no descriptors", |steps| Blow::FailOn(steps, ErrorKind::Other)),
+        ("no space", |changes| Blow::Full(changes, ErrorKind::StorageFull)),
+    ];
+    for (what, blow) in blows {
+        let mut points = 0;
+        loop {
+            let world = World::new();
+            let (mut scheduler, work) = world.begin().unwrap();
+            world.fs.fuse().set(blow(points));
+            world.work(&mut scheduler, &work, 0..ROUNDS);
+            let is_over = world.is_over();
+            world.fs.fuse().set(Blow::Never);
+            world.work(&mut scheduler, &work, ROUNDS..2 * ROUNDS);
+            world.check(&format!("{what} after {points} steps"));
+            if is_over {
+                break;
+            }
+            points += 1;
+        }
+        assert!(points > 10, "{what}: {points}");
     }
 }

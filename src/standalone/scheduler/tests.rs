@@ -23,12 +23,12 @@ use crate::testing::retried;
 pub(super) const ACTION: Id = Id::new(7);
 const WEEK_SPAN: Duration = Duration::from_secs(7 * 86_400);
 
-struct Rig {
+pub(super) struct Rig {
     tables: Tables,
     clock: Arc<TestClock>,
-    store: Arc<Store>,
+    pub(super) store: Arc<Store>,
     scheduler: Scheduler,
-    work: Receiver<Work>,
+    pub(super) work: Receiver<Work>,
 }
 
 pub(super) fn noon() -> Timestamp {
@@ -37,7 +37,7 @@ pub(super) fn noon() -> Timestamp {
 
 impl Rig {
     /// Returns a rig with one agent and one action that is pending and ends in a minute.
-    fn new(kind: Kind) -> Rig {
+    pub(super) fn new(kind: Kind) -> Rig {
         let tables = Tables::new(kind);
         let store = Arc::new(tables.open().unwrap());
         let clock = Arc::new(TestClock::new(noon()));
@@ -50,7 +50,7 @@ impl Rig {
     }
 
     /// Ends the scheduler as a kill would, and starts another one.
-    fn restart(self) -> Rig {
+    pub(super) fn restart(self) -> Rig {
         let Rig { tables, clock, store, scheduler: old, .. } = self;
         drop(old);
         let (scheduler, work) = scheduler(&tables.folder().join("spool"), &store, &clock);
@@ -58,7 +58,7 @@ impl Rig {
         Rig { tables, clock, store, scheduler, work }
     }
 
-    fn collect_after(&mut self, seconds: i64) {
+    pub(super) fn collect_after(&mut self, seconds: i64) {
         self.clock.set(noon() + SignedDuration::from_secs(seconds));
         self.scheduler.collect();
     }
@@ -69,12 +69,12 @@ impl Rig {
         self.scheduler.unwritten.push(Done { command, action, status, results });
     }
 
-    fn path(&self, place: &str) -> PathBuf {
+    pub(super) fn path(&self, place: &str) -> PathBuf {
         self.tables.folder().join("spool").join(place)
     }
 
     /// Returns the folders that have a file, in order.
-    fn places(&self) -> Vec<String> {
+    pub(super) fn places(&self) -> Vec<String> {
         let is_used = |place: &&str| self.path(place).read_dir().unwrap().next().is_some();
         ["action/new", "action/inflight", "action/done", "action/invalid"]
             .iter()

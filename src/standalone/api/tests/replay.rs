@@ -26,15 +26,15 @@ const LIMITED: i64 = 2;
 const API_KEY: &str = "4ebc331355f41c72149beb83b3e9c76b4ded8b4f039e90a5575e96f756f46685";
 
 /// Somebody whose key is known here.
-struct StandIn {
+pub(super) struct StandIn {
     home: tempfile::TempDir,
-    keyring: Keyring,
-    fingerprint: String,
-    key: Vec<u8>,
+    pub(super) keyring: Keyring,
+    pub(super) fingerprint: String,
+    pub(super) key: Vec<u8>,
 }
 
 impl StandIn {
-    fn new() -> StandIn {
+    pub(super) fn new() -> StandIn {
         // GnuPG's agent has a socket there, whose path must be short.
         let home = tempfile::Builder::new().prefix("g").tempdir_in("/tmp").unwrap();
         let key = NewKey { owner: "Test <test@localhost>", algorithm: "rsa2048", passphrase: None };
@@ -64,15 +64,15 @@ fn is_by(signature: &str, fingerprint: &str) -> bool {
 }
 
 /// A replay on a database.
-struct Replay {
-    rig: Rig,
-    world: World,
+pub(super) struct Replay {
+    pub(super) rig: Rig,
+    pub(super) world: World,
     absent: String,
     stand_in: StandIn,
 }
 
 impl Replay {
-    fn new(kind: Kind, exchanges: &[Exchange]) -> Replay {
+    pub(super) fn new(kind: Kind, exchanges: &[Exchange]) -> Replay {
         let (mut rig, world) = (Rig::on(kind), World::of(exchanges));
         let stand_in = StandIn::new();
         let recorded = Exchange::of("01-publickey").answer.into_bytes();

@@ -10,6 +10,9 @@ use super::recording::Thing;
 /// The investigator of nearly all recordings.
 const RUNNER: i64 = 1;
 
+/// When the environment of an agent was read of which this is not told.
+const REFRESHED: &str = "2026-11-22T00:53:39.877428Z";
+
 /// Returns the row of an action, of which all or only a part was told, with its signatures.
 pub(super) fn action(action: &Thing, is_whole: bool) -> String {
     let id = action.id();
@@ -61,19 +64,23 @@ pub(super) fn agent(agent: &Thing, is_whole: bool) -> String {
     let id = agent.id();
     let queueloc = if is_whole { agent.text("queueloc") } else { format!("linux.{id}") };
     let at = |name| time(agent.time(name));
+    // What an answer leaves out is in the table all the same.
+    let mode = if is_whole { agent.text("mode") } else { "daemon".to_owned() };
+    let is_told = agent.time("refreshts").as_second() > 0;
+    let refreshed = if is_told { at("refreshts") } else { time(REFRESHED.parse().unwrap()) };
     format!(
         "insert into agents (id, name, queueloc, mode, version, pid, starttime, destructiontime, \
          heartbeattime, refreshtime, environment, tags, loadername, status) \
          values ({id}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, '', ",
         quoted(&agent.text("name")),
         quoted(&queueloc),
-        quoted(&agent.text("mode")),
+        quoted(&mode),
         quoted(&agent.text("version")),
         agent.number("pid"),
         at("starttime"),
         at("destructiontime"),
         at("heartbeatts"),
-        at("refreshts"),
+        refreshed,
         quoted(agent.raw("environment")),
         quoted(agent.raw("tags")),
     )

@@ -70,6 +70,21 @@ fn a_pipe_holds_nothing_up() {
     assert_eq!(search(&tree, &ask).1, ["ERROR: open T/links/to-fifo: is a named pipe"]);
 }
 
+/// The original finds nothing here, for no reason that it gives; with `matchall` it finds the same files.
+#[test]
+fn content_that_must_not_match_is_looked_for_with_and_without_matchall() {
+    let tree = Tree::new();
+    let find = |matchall: bool| {
+        let ask = json!({"paths": ["/tmp/migtree/plain"], "contents": ["abc"],
+            "options": {"mismatch": ["content"], "matchall": matchall}});
+        search(&tree, &ask).0
+    };
+    let found = find(false);
+    assert!(!found.is_empty() && !found.contains(&String::new()), "{found:?}");
+    assert!(!found.contains(&"T/plain/abc".to_owned()), "{found:?}");
+    assert_eq!(found, find(true));
+}
+
 #[test]
 fn hits_come_by_path() {
     let tree = Tree::new();

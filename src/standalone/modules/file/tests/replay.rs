@@ -64,7 +64,9 @@ fn replay(is_chosen: fn(&str) -> bool) -> usize {
         let found = comparable(if by_nobody { as_ordinary_user(ask) } else { ask() });
         let mut expected = recording["results"][0].clone();
         let recorded = expected.clone();
-        assert_eq!(mend(&case, &mut expected), expected != recorded, "{case}");
+        let is_mended = mend(&case, &mut expected);
+        assert_eq!(is_mended, expected != recorded, "{case}");
+        assert_eq!(is_mended, row(&case).is_some(), "{case} is in the manual if it differs");
         let expected = comparable(expected);
         for part in ["errors", "statistics", "elements"] {
             assert_eq!(found[part], expected[part], "{case}: {part}");
@@ -85,6 +87,47 @@ fn recordings_of_other_users_and_of_a_device_are_answered_alike_as_root() {
     if is_root("only root can make a device, and become another user than the tree's owner") {
         assert!(replay(needs_root) > 3);
     }
+}
+
+/// Returns the row of the manual's table of differences that a recording is a case of.
+fn row(case: &str) -> Option<&'static str> {
+    Some(match case {
+        "mode-paths-to-special" | "paths-only-missing" | "paths-symlink-dangling" => {
+            "path that fails"
+        }
+        "nobody-unreadable-name-only" | "nobody-unreadable-subfolder" => "path that fails",
+        "nobody-returnsha256-unreadable" | "nobody-unreadable-content" => "path that fails",
+        "maxerrors-negative" | "matchlimit-3" | "matchlimit-3-matchany-two-checks" => {
+            "order of what is found"
+        }
+        "err-bad-sha2-length" | "err-bad-sha3-length" => "hash of a wrong length",
+        "decompress-bad-gzip-and-empty" | "decompress-bad-gzip-hash" => {
+            "hash of what can't be read"
+        }
+        "decompress-returnsha256-bad-gzip" => "hash of what can't be read",
+        "decompress-one-byte-file" => "packed file of one byte",
+        "inverse-content-and-hash" => "inverted content, and hash",
+        "content-long-lines" | "content-after-long-line" => "line over 64 KiB",
+        "returnsha256-matchany" => "returnsha256 alone",
+        "matchlimit-shared-by-searches" | "paths-nested-two-searches" => "several searches",
+        "two-searches-inverse-leak" => "several searches",
+        "paths-prefix-trap" => "path /a, and a file /ab",
+        _ => return None,
+    })
+}
+
+#[test]
+fn every_difference_is_in_the_manual() {
+    let page = include_str!("../../../../../man/mig-standalone.8");
+    let (_, rows) = page.split_once(".It Em in module file ").unwrap();
+    let (rows, _) = rows.split_once("\n.El\n").unwrap();
+    let is_described = |row: &str| rows.contains(&format!("\n.It {row} Ta "));
+    for (case, _) in recordings() {
+        if let Some(row) = row(&case) {
+            assert!(is_described(row), "{case}: {row}");
+        }
+    }
+    assert!(is_described("mismatch of content") && is_described("fifo as a path"));
 }
 
 /// A hit as `like`, of another file.

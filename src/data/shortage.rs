@@ -1,0 +1,103 @@
+//! Tells a database that is short of something for a while from a statement that can never succeed.
+
+use std::error::Error;
+
+use rusqlite::ErrorCode;
+
+use super::DataError;
+
+impl DataError {
+    /// Returns whether the same statement may succeed later: the disk is full, the file is locked, the
+    /// server is away. Such an error says nothing about what was asked.
+    pub(crate) fn is_temporary(&self) -> bool {
+        match self {
+            DataError::File { .. }
+            | DataError::Connect { .. }
+            | DataError::Lost { .. }
+            | DataError::Chance { .. } => true,
+            DataError::Open { source, .. }
+            | DataError::Role { source, .. }
+            | DataError::Query { source, .. } => is_shortage(source.as_ref()),
+            DataError::NotFile { .. }
+            | DataError::Permissions { .. }
+            | DataError::Schema { .. }
+            | DataError::Passwords { .. }
+            | DataError::Version { .. }
+            | DataError::Duplicate { .. }
+            | DataError::Column { .. } => false,
+        }
+    }
+}
+
+fn is_shortage(error: &(dyn Error + 'static)) -> bool {
+    match error.downcast_ref::<rusqlite::Error>() {
+        Some(error) => error.sqlite_error_code().is_some_and(is_of_the_moment),
+        None => super::postgres::is_temporary(error),
+    }
+}
+
+/// Returns whether SQLite gives this code for the state of the host and not for the statement.
+fn is_of_the_moment(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::DiskFull
+            | ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::CannotOpen
+            | ErrorCode::OutOfMemory
+            | ErrorCode::ReadOnly
+            | ErrorCode::PermissionDenied
+            | ErrorCode::OperationInterrupted
+            | ErrorCode::OperationAborted
+            | ErrorCode::FileLockingProtocolFailed
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    fn query(code: i32) -> DataError {
+        let source = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        DataError::Query { query: "insert_action", source: Box::new(source) }
+    }
+
+    #[test]
+    fn what_the_host_lacks_is_told_from_what_the_statement_is() {
+        for code in [
+            ffi::SQLITE_FULL,
+            ffi::SQLITE_BUSY,
+            ffi::SQLITE_BUSY_SNAPSHOT,
+            ffi::SQLITE_LOCKED,
+            ffi::SQLITE_IOERR,
+            ffi::SQLITE_IOERR_WRITE,
+            ffi::SQLITE_IOERR_FSYNC,
+            ffi::SQLITE_IOERR_NOMEM,
+            ffi::SQLITE_CANTOPEN,
+            ffi::SQLITE_NOMEM,
+            ffi::SQLITE_READONLY,
+            ffi::SQLITE_PERM,
+        ] {
+            assert!(query(code).is_temporary(), "{code}");
+        }
+        for code in [ffi::SQLITE_ERROR, ffi::SQLITE_CONSTRAINT, ffi::SQLITE_TOOBIG] {
+            assert!(!query(code).is_temporary(), "{code}");
+        }
+        assert!(!DataError::Duplicate { query: "insert_action" }.is_temporary());
+    }
+
+    #[test]
+    fn a_file_that_another_connection_holds_is_a_shortage() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mig.db");
+        let holder = rusqlite::Connection::open(&path).unwrap();
+        holder.execute_batch("create table t (n); begin exclusive").unwrap();
+        let other = rusqlite::Connection::open(&path).unwrap();
+        other.busy_timeout(std::time::Duration::ZERO).unwrap();
+        let source = Box::new(other.execute("insert into t values (1)", []).unwrap_err());
+        assert!(DataError::Query { query: "insert", source }.is_temporary());
+    }
+}
