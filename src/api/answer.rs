@@ -49,6 +49,9 @@ pub(super) struct Action {
     /// Its signatures.
     #[serde(default)]
     pub(super) pgpsignatures: Option<Vec<String>>,
+    /// How many commands it has, by state. An odd value must not hide the rest of the answer.
+    #[serde(default)]
+    pub(super) counters: serde_json::Value,
 }
 
 impl Answer {

@@ -233,9 +233,11 @@ impl Api for Client {
         }
         let (mut seen, head) = (None, answer.head());
         answer.walk(&ask.call, |name| name == "action", &mut |value| {
-            let Action { id: theirs, status, .. } = action(value)?;
+            let Action { id: theirs, status, counters, .. } = action(value)?;
             if theirs == id.0 {
-                seen = Some(Seen { status });
+                let sent = counters.get("sent").and_then(serde_json::Value::as_u64);
+                let sent = sent.unwrap_or_default();
+                seen = Some(Seen { status, sent });
             }
             Ok(())
         })?;

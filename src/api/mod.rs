@@ -168,6 +168,8 @@ pub(crate) enum Found {
 pub(crate) struct Seen {
     /// Its status: `pending`, `scheduled`, `preparing`, `inflight`, `completed`, `invalid` …
     pub(crate) status: String,
+    /// How many commands it has; 0 if it has none, or the API does not count them.
+    pub(crate) sent: u64,
 }
 
 impl Seen {

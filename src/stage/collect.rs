@@ -226,7 +226,7 @@ mod tests {
             (0, 315, Some(600), "2000"),
         ] {
             let record = inflight(true, delay);
-            let seen = Ok(Some(Seen { status: "inflight".to_owned() }));
+            let seen = Ok(Some(Seen { status: "inflight".to_owned(), sent: 0 }));
             let verdict = probed(&record, seen, 3, Some(at(since)), at(now));
             let shown = match (verdict.moved, verdict.pause) {
                 (Some(moved), _) => {

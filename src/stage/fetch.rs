@@ -15,7 +15,7 @@ use super::document::{DocumentError, Part, part_path};
 use super::pages::{self, End, Reader};
 use super::{Move, Past, Step, Work, grace};
 use crate::action::{Summary, document};
-use crate::api::{Api, ApiError};
+use crate::api::{Api, ApiError, Seen};
 use crate::clock::{Clock, after};
 use crate::disk::{Disk, DiskError};
 use crate::names::ActionId;
@@ -224,27 +224,36 @@ impl Fetcher<'_> {
         };
         let target = self.target(record, Path::new(document))?;
         let (path, head) = (self.directory.join(&target), document::head(posted.get()));
-        let summary = match self.disk.find(&path)? {
+        let (summary, seen) = match self.disk.find(&path)? {
             None => {
                 if let Some(since) = reads.not_final {
                     self.await_final(record, id, &path, since)?;
                 }
                 self.collect(record, id, &head, &path, reads)?
             }
-            Some(_) => self.completed(&path, &head)?,
+            Some(_) => self.completed(&path, &head, id)?,
         };
         self.link(&target)?;
+<<<<<<< HEAD
         if summary.sent == 0 && record.status.is_none() && self.stop.asked() {
             // The document is complete: the next start asks the one question that is left.
             return Err(FetchError::Stopped);
         }
         let status = if summary.sent == 0 { self.status(record, id) } else { None };
+=======
+        let status = seen.map(|seen| seen.status).filter(|_| summary.sent == 0);
+>>>>>>> stages
         Ok(Fetched { document: target.to_string_lossy().into_owned(), summary, status })
     }
 
     /// Returns what a document holds that is there: it was complete before it had its name, and only
     /// the note of it was lost.
-    fn completed(&self, document: &Path, head: &str) -> Result<Summary, FetchError> {
+    fn completed(
+        &self,
+        document: &Path,
+        head: &str,
+        id: ActionId,
+    ) -> Result<(Summary, Option<Seen>), FetchError> {
         // Whoever named it may have died before the name was durable.
         if let Some(folder) = document.parent() {
             self.disk.sync_folder(folder)?;
@@ -254,14 +263,12 @@ impl Fetcher<'_> {
             // Without renames that replace nothing it has two names for a moment.
             self.disk.unlink(&part)?;
         }
-        Ok(Part::summary_of(self.disk, document, head)?)
-    }
-
-    /// Returns the platform's word on an action without commands. It is worth one question, and not
-    /// the results: they are complete without it.
-    fn status(&self, record: &Record, id: ActionId) -> Option<String> {
-        let known = record.status.clone();
-        known.or_else(|| self.api.action(id).ok().flatten().map(|seen| seen.status))
+        let mut summary = Part::summary_of(self.disk, document, head)?;
+        let seen = if summary.sent == 0 { grace::probe(self.api, id)? } else { None };
+        if let Some(seen) = &seen {
+            summary.close(i64::try_from(seen.sent).unwrap_or(i64::MAX));
+        }
+        Ok((summary, seen))
     }
 
     /// A job that was removed meanwhile is not made again for its results.
@@ -284,7 +291,7 @@ impl Fetcher<'_> {
         head: &str,
         document: &Path,
         reads: &mut Reads,
-    ) -> Result<Summary, FetchError> {
+    ) -> Result<(Summary, Option<Seen>), FetchError> {
         if let Some(folder) = document.parent() {
             self.disk.make_folders(folder)?;
         }
@@ -307,6 +314,9 @@ impl Fetcher<'_> {
         if let Some(failure) = failure {
             return Err(failure);
         }
+        // Without a command that tells how many there are, as after an empty first page, the action does.
+        let seen = if part.sent() == 0 { grace::probe(self.api, id)? } else { None };
+        let sent = seen.as_ref().map_or(sent, |seen| seen.sent.max(sent));
         let found = part.len();
         if found < sent && pause_of(reads.asked).is_some() {
             return Err(FetchError::Missing { found, sent });
@@ -316,7 +326,7 @@ impl Fetcher<'_> {
             return Err(FetchError::NotFinal { commands: summary.not_final, since: now });
         }
         part.finish(self.disk, document, &document::tail(record.name.as_str(), &record.plugin))?;
-        Ok(summary)
+        Ok((summary, seen))
     }
 
     /// Drops what was read before if the action is completed or the grace period has ended: it is then

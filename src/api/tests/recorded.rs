@@ -114,7 +114,7 @@ fn every_search_for_commands() {
 #[test]
 fn every_look_at_an_action() {
     let (_server, prompt, client) = prompted();
-    let mut seen = 0;
+    let (mut seen, mut counted) = (0, 0);
     for exchange in recorded("").iter().filter(|exchange| exchange.is_about("GET", "action")) {
         prompt.set(exchange.reply());
         let wanted = values(exchange, "action").pop().unwrap_or_default();
@@ -124,12 +124,14 @@ fn every_look_at_an_action() {
             Ok(Some(seen)) => {
                 assert_eq!(seen.status, wanted["status"].as_str().unwrap(), "{}", exchange.name);
                 assert_eq!(seen.is_completed(), wanted["status"] == "completed");
+                assert_eq!(seen.sent, wanted["counters"]["sent"].as_u64().unwrap_or_default());
+                counted += seen.sent;
             }
             Ok(None) => assert_eq!(exchange.status, 404, "{}", exchange.name),
             Err(error) => assert!(shows(&error, exchange), "{}: {error}", exchange.name),
         }
     }
-    assert!(seen >= 50, "{seen}");
+    assert!(seen >= 50 && counted > 0, "{seen} {counted}");
 }
 
 #[test]

@@ -58,6 +58,8 @@ struct State {
     blind: bool,
     stop: Option<Stop>,
     held: u64,
+    empty: usize,
+    untold: bool,
     outage: Option<Outage>,
 }
 
@@ -103,6 +105,16 @@ impl Platform {
     /// Sets how many agents have not answered yet: their commands are still `sent`.
     pub(crate) fn hold(&self, agents: u64) {
         self.state.lock().unwrap().held = agents;
+    }
+
+    /// Makes the next pages empty, whatever the action has.
+    pub(crate) fn empty(&self, pages: usize) {
+        self.state.lock().unwrap().empty = pages;
+    }
+
+    /// Makes commands leave out how many there are.
+    pub(crate) fn untold(&self) {
+        self.state.lock().unwrap().untold = true;
     }
 
     /// Sets what does not serve.
@@ -263,7 +275,7 @@ impl Api for Platform {
         }
         let is_there =
             state.outage.is_none() && state.actions.iter().any(|(other, ..)| *other == id);
-        Ok(is_there.then(|| Seen { status: state.status.clone() }))
+        Ok(is_there.then(|| Seen { status: state.status.clone(), sent: state.agents }))
     }
 
     fn commands(
@@ -282,6 +294,10 @@ impl Api for Platform {
             return Err(broken());
         }
         state.offsets.push(offset);
+        if state.empty > 0 {
+            state.empty -= 1;
+            return Ok(Page { items: 0, sent: None });
+        }
         let hidden = if state.hidden.is_empty() { None } else { Some(state.hidden.remove(0)) };
         let Some((_, text, _)) = state.actions.iter().find(|(other, ..)| *other == id) else {
             return Ok(Page { items: 0, sent: None });
@@ -300,12 +316,13 @@ impl Api for Platform {
                     json!([{"foundanything": true, "success": true, "elements": {}, "errors": null}]),
                 )
             };
-            let command = json!({"id": 7000 + agent, "action": {"name": name, "counters": {"sent": state.agents}},
+            let counters = if state.untold { json!({}) } else { json!({"sent": state.agents}) };
+            let command = json!({"id": 7000 + agent, "action": {"name": name, "counters": counters},
                 "agent": {"name": format!("agent{agent}")}, "status": status, "results": results});
             sink(&RawValue::from_string(command.to_string()).unwrap()).map_err(|_| broken())?;
         }
         let items = last.saturating_sub(offset);
-        Ok(Page { items, sent: Some(state.agents).filter(|_| items > 0) })
+        Ok(Page { items, sent: Some(state.agents).filter(|_| items > 0 && !state.untold) })
     }
 
     fn dashboard(&self) -> Result<Dashboard, ApiError> {

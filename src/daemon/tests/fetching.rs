@@ -54,3 +54,61 @@ fn results_of_another_action_are_a_dead_letter_that_can_be_fetched_anew() {
     assert_eq!(rig.spool(), [format!("action/done {ID}"), format!("command/done {ID}")]);
     assert!(rig.path(DOCUMENT).exists());
 }
+
+#[test]
+fn an_empty_first_page_is_checked_against_what_the_platform_counts() {
+    // The pages that are empty → how often it is read, and how many commands are missing in the end.
+    for (pages, reads, missing) in [(1, 2, 0), (9, 3, 3)] {
+        let mut rig = rig("");
+        rig.platform.answer(3, true);
+        rig.platform.empty(pages);
+        rig.at("2026-11-22T12:01:00Z");
+        rig.job("job", "schedule = \"0 0 1 6 *\"");
+        rig.at("2026-11-22T12:01:20Z");
+        let record = rig.record(Folder::CommandInflight, ID);
+        assert_eq!(record.error.as_deref(), Some("the API returned 0 of 3 commands"));
+        rig.pass(5);
+        rig.pass(60);
+        let record = rig.record(Folder::CommandDone, ID);
+        let summary = record.summary.unwrap();
+        assert_eq!((summary.sent, summary.missing), (3, missing));
+        let offsets = rig.platform.offsets();
+        assert_eq!(offsets.iter().filter(|offset| **offset == 0).count(), reads, "{offsets:?}");
+    }
+}
+
+#[test]
+fn commands_that_do_not_tell_how_many_there_are_are_checked_too() {
+    // Two commands a page: the second one is empty at first.
+    let mut rig = rig("");
+    rig.platform.answer(3, true);
+    rig.platform.untold();
+    rig.platform.hide(&[1]);
+    rig.at("2026-11-22T12:01:00Z");
+    rig.job("job", "schedule = \"0 0 1 6 *\"");
+    rig.at("2026-11-22T12:01:20Z");
+    let record = rig.record(Folder::CommandInflight, ID);
+    assert_eq!(record.error.as_deref(), Some("the API returned 2 of 3 commands"));
+    rig.pass(5);
+    let summary = rig.record(Folder::CommandDone, ID).summary.unwrap();
+    assert_eq!((summary.sent, summary.missing), (3, 0));
+}
+
+#[test]
+fn an_empty_document_that_a_crash_left_says_what_is_missing() {
+    let mut rig = rig("");
+    rig.platform.answer(3, true);
+    rig.platform.mute(true);
+    rig.at("2026-11-22T12:01:00Z");
+    rig.job("job", "schedule = \"0 0 1 6 *\"");
+    rig.at("2026-11-22T12:01:20Z");
+    let record = rig.record(Folder::CommandInflight, ID);
+    let text = record.action.unwrap();
+    let head = crate::action::document::head(text.get());
+    let tail = crate::action::document::tail("job", "");
+    crate::testing::make_private(rig.path(DOCUMENT).parent().unwrap());
+    crate::testing::write_private(&rig.path(DOCUMENT), &format!("{head}{tail}"));
+    rig.pass(10);
+    let summary = rig.record(Folder::CommandDone, ID).summary.unwrap();
+    assert_eq!((summary.sent, summary.missing), (3, 3));
+}
