@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod input;
 mod operator;
 mod results;
 

@@ -120,11 +120,11 @@ fn begin(
     let root = &log.root;
     check_user(installation, &["run"])?;
     let spool = Spool::open(Arc::new(RealFs), installation.layout.root(), root)?;
-    let held = hold_jobs(installation, &spool)?;
     let faults = installation.distrust(guard::user())?;
     if !faults.is_empty() {
         return Err(Failure::Distrusted { faults });
     }
+    let held = hold_jobs(installation, &spool)?;
     let settings = Some(&installation.config.client);
     let (client, path) = installation::client(settings)?;
     let signer: Arc<dyn Signer> = Arc::new(key::open(settings, &client, &path)?);
@@ -199,7 +199,7 @@ pub(crate) fn connect(
         Some(key) => Credentials::ApiKey(key.duplicate()),
         None => Credentials::Signer(Arc::clone(signer)),
     };
-    let http = HttpSettings::read(&client.api, &installation.config.client, credentials, &RealFs)?;
+    let http = HttpSettings::read(&client.api, &installation.config.client, credentials)?;
     Ok(Client::new(http, Arc::clone(clock), log.new(o!("part" => "api")))?)
 }
 

@@ -134,7 +134,7 @@ impl Calendar {
                 Change::Removed(job) | Change::Broken { old: Some(job), .. } => {
                     self.remove(&job.name, spool, log);
                 }
-                Change::Broken { old: None, .. } => {}
+                Change::Broken { old: None, .. } | Change::Skipped(_) => {}
             }
         }
     }
@@ -287,6 +287,10 @@ fn tell(change: &Change, log: &Logger) {
                 "schedule" => %new.schedule, "paused" => new.config.paused);
         }
         Change::Removed(job) => info!(log, "job removed"; "job" => %job.name),
+        Change::Skipped(path) => {
+            info!(log, "skipped, a job is a folder with entity.cfg and action.json";
+                "path" => %path.display());
+        }
         Change::Broken { rejection, old } => {
             if let Some(job) = old {
                 info!(log, "old job configuration removed"; "job" => %job.name);

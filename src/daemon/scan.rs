@@ -17,6 +17,7 @@ use super::trouble::Place;
 use crate::chain::{Chain, escape};
 use crate::clock::{after, elapsed};
 use crate::disk::Stamp;
+use crate::disk::leftover::is_leftover;
 use crate::names::{JobName, RunId};
 use crate::spool::look::run_id;
 use crate::spool::{Edge, Family, Folder, Record, Run, Seen, SpoolError};
@@ -110,7 +111,7 @@ impl Engine {
     pub(crate) fn look_at_path(&mut self, path: &Path) -> bool {
         let Some((folder, name)) = self.parts.spool.layout().locate(path) else { return false };
         let name = name.to_owned();
-        if !name.as_encoded_bytes().starts_with(b".") {
+        if !name.as_encoded_bytes().starts_with(b".") && !is_leftover(&name) {
             self.look(folder, &name);
         }
         true

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::{DataError, Server};
 use crate::config::secret::Secret;
 use crate::disk::Disk;
+use crate::disk::guard::{self, Distrust};
 
 /// The longest file of passwords that is read.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -56,10 +57,14 @@ impl Server {
     }
 
     fn password_in(&self, disk: &Disk, path: &Path) -> Result<Option<Secret>, DataError> {
-        if let Some(meta) = disk.find(path)? {
-            super::check_private(path, &meta)?;
+        let mut input = disk.input(path, FILE_BYTES_MAX)?;
+        let text = Zeroizing::new(std::mem::take(&mut input.bytes));
+        let user = input.owner().map_or_else(guard::user, super::user);
+        match input.secret(disk, user)? {
+            Some(Distrust::Readable { path }) => return Err(DataError::Permissions { path }),
+            Some(fault) => return Err(DataError::Distrusted { fault }),
+            None => {}
         }
-        let text = Zeroizing::new(disk.read(path, FILE_BYTES_MAX)?);
         for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
             let wrong = || DataError::Passwords { path: path.to_owned(), line: at + 1 };
             let line = std::str::from_utf8(line).map_err(|_| wrong())?;

@@ -1,7 +1,7 @@
 //! The machine's file system, with a count of what was asked of it.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Entry, Fs, FsFile, Lock, Meta, RealFs, Space};
@@ -40,6 +40,10 @@ impl Fs for CountingFs {
     fn meta(&self, path: &Path) -> io::Result<Meta> {
         self.metas.fetch_add(1, Ordering::Relaxed);
         RealFs.meta(path)
+    }
+
+    fn link_target(&self, path: &Path) -> io::Result<PathBuf> {
+        RealFs.link_target(path)
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {

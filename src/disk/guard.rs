@@ -29,6 +29,16 @@ pub(crate) enum Distrust {
         /// Whose it should be.
         trusted: u32,
     },
+    /// A symbolic link belongs to another user, who can let it lead elsewhere.
+    #[error("the link {} belongs to user {owner}: run `chown -h {trusted} {}`", path.display(), path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Whose it should be.
+        trusted: u32,
+    },
     /// Others can write it.
     #[error("{} can be written by others: run `chmod go-w {}`", path.display(), path.display())]
     Writable {
@@ -82,20 +92,24 @@ pub(crate) fn secret(path: &Path, meta: &Meta, user: u32) -> Result<(), Distrust
     Ok(())
 }
 
-/// Checks the folder `path` and those above it up to and including `top`, as far as they exist.
+/// Checks the folder `path` and those above it up to and including `top`, as far as they exist; links
+/// are followed (see [`super::follow`]).
 pub(crate) fn trust_up_to(
     disk: &Disk,
     path: &Path,
     top: &Path,
     user: u32,
 ) -> Result<Vec<Distrust>, DiskError> {
-    let mut faults = Vec::new();
-    for folder in path.ancestors().take_while(|folder| folder.starts_with(top)) {
-        if let Some(meta) = disk.find(folder)? {
-            faults.extend(trust(folder, &meta, user).err());
+    let mut at = path;
+    loop {
+        match disk.follow(at, Some(top))? {
+            Some(found) => return found.distrust(disk, user),
+            None => match at.parent().filter(|above| above.starts_with(top)) {
+                Some(above) => at = above,
+                None => return Ok(Vec::new()),
+            },
         }
     }
-    Ok(faults)
 }
 
 #[cfg(test)]

@@ -26,9 +26,12 @@
 mod accounts;
 #[cfg(test)]
 pub(crate) mod counting;
+mod follow;
 pub(crate) mod fs;
 pub(crate) mod guard;
 mod holder;
+pub(crate) mod input;
+pub(crate) mod leftover;
 #[cfg(test)]
 pub(crate) mod model;
 mod publish;
@@ -44,6 +47,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub(crate) use follow::Followed;
 #[cfg(test)]
 pub(crate) use fs::Safeguard;
 pub(crate) use fs::{Entry, Fs, FsFile, Kind, Lock, Meta, Space, Stamp};

@@ -32,6 +32,7 @@ use crate::action::{CheckError, ParseError};
 use crate::chain::{Chain, escape};
 use crate::config::fault::ConfigError;
 use crate::config::job::JobConfig;
+use crate::disk::guard::Distrust;
 use crate::disk::{DiskError, Stamp};
 use crate::names::{JobName, NameError};
 use crate::schedule::Cron;
@@ -101,14 +102,11 @@ pub(crate) enum JobError {
         /// What is there.
         path: PathBuf,
     },
-    /// The folder or a file is a link.
-    #[error(
-        "{} is a link, and what it leads to may be in other hands: put the job itself there",
-        path.display()
-    )]
+    /// The folder or a file is a link, and others can change where it leads or its target.
+    #[error(transparent)]
     Link {
-        /// The link.
-        path: PathBuf,
+        /// What they can change, and what to do.
+        fault: Distrust,
     },
     /// A file is not there, or not yet.
     #[error("{} is missing, the job is incomplete: add it, or remove the folder", path.display())]

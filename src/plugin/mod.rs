@@ -4,7 +4,7 @@
 //! repaired or replaced while the runner runs.
 //!
 //! **Invariants.** What is run is a regular file in the plugins folder itself: a
-//! link may stand for another file of the folder and for nothing else. File and
+//! link may stand for another file of the folder and for nothing else. The folder may be a link. File and
 //! folder belong to the runner's user or to root and nobody else can write them,
 //! so that the right to run code as the runner stays with those who have it.
 //!
@@ -18,11 +18,12 @@ mod tail;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{Access, AtFlags, CWD};
 
 use crate::disk::guard::{self, Distrust};
-use crate::disk::{Fs, Kind, Meta, RealFs};
+use crate::disk::{Disk, DiskError, Fs, HAND_PREFIX, Kind, Meta, RealFs};
 use crate::names::PluginName;
 use crate::wake::Stop;
 
@@ -37,6 +38,9 @@ pub(crate) enum PluginError {
         /// Why it failed.
         source: io::Error,
     },
+    /// A link cannot be followed.
+    #[error(transparent)]
+    Disk(DiskError),
     /// There is no such plugin.
     #[error("there is no plugin {name} in {}: put an executable file of that name there", folder.display())]
     Missing {
@@ -106,8 +110,7 @@ impl Plugins {
 
     /// Finds a plugin and makes sure that only the runner's user and root can change it.
     pub(crate) fn find(&self, name: &PluginName) -> Result<Executable, PluginError> {
-        let folder = fs::canonicalize(&self.folder).map_err(|error| look(&self.folder, error))?;
-        trusted(&folder)?;
+        let folder = self.real()?;
         let named = folder.join(name.as_str());
         let path = fs::canonicalize(&named).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => {
@@ -120,6 +123,27 @@ impl Plugins {
         }
         check_file(&path)?;
         Ok(Executable { folder, path })
+    }
+}
+
+impl Plugins {
+    /// Returns the folder, links followed, after making sure that only the runner's user and root can
+    /// change it and where its links lead.
+    fn real(&self) -> Result<PathBuf, PluginError> {
+        let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), HAND_PREFIX);
+        let found = disk.follow(&self.folder, self.folder.parent()).map_err(PluginError::Disk)?;
+        let Some(found) = found else {
+            return Err(look(&self.folder, io::ErrorKind::NotFound.into()));
+        };
+        if !found.is_linked() {
+            guard::trust(&found.path, &found.meta, guard::user()).map_err(PluginError::Distrust)?;
+            return Ok(found.path);
+        }
+        let faults = found.distrust(&disk, guard::user()).map_err(PluginError::Disk)?;
+        match faults.into_iter().next() {
+            Some(fault) => Err(PluginError::Distrust(fault)),
+            None => Ok(found.path),
+        }
     }
 }
 

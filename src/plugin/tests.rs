@@ -78,6 +78,29 @@ fn a_link_may_stand_for_a_file_of_the_folder_only() {
     assert!(matches!(find_error(&plugins, "loop"), PluginError::Look { .. }));
 }
 
+#[test]
+fn the_folder_may_be_a_link_that_nobody_else_can_change() {
+    let (guard, plugins) = folder();
+    put(&plugins, "real", 0o700);
+    let (kept, other) = (guard.path().join("kept"), guard.path().join("other"));
+    for folder in [&kept, &other] {
+        fs::create_dir(folder).unwrap();
+        mode(folder, 0o700);
+    }
+    fs::rename(&plugins.folder, kept.join("p")).unwrap();
+    symlink("kept/p", &plugins.folder).unwrap();
+    assert!(find(&plugins, "real").unwrap().ends_with("kept/p/real"));
+    for open in [&kept, &kept.join("p"), guard.path()] {
+        mode(open, 0o702);
+        let told = find(&plugins, "real").unwrap_err();
+        let real = open.canonicalize().unwrap();
+        assert!(told.ends_with(&format!("run `chmod go-w {}`", real.display())), "{told}");
+        mode(open, 0o700);
+    }
+    mode(&other, 0o702);
+    find(&plugins, "real").unwrap();
+}
+
 fn find_error(plugins: &Plugins, name: &str) -> PluginError {
     plugins.find(&name.parse().unwrap()).unwrap_err()
 }

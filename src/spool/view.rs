@@ -11,6 +11,7 @@ use super::folder::{Family, Folder, Layout};
 use super::look::{Run, Seen, run_id};
 use super::record::{Content, RECORD_BYTES_MAX, classify};
 use super::{Spool, SpoolError};
+use crate::disk::leftover::is_leftover;
 use crate::disk::{Disk, Kind, Meta, Stamp};
 use crate::names::RunId;
 
@@ -28,12 +29,13 @@ impl<'a> View<'a> {
         View { layout, disk, owner }
     }
 
-    /// Lists the names in a folder that could be entries: dot files are not, nor the reasons beside dead letters.
+    /// Lists the names in a folder that could be entries: dot files are not, nor the reasons beside dead
+    /// letters, nor what editors and file systems leave behind.
     pub(crate) fn names(&self, folder: Folder) -> Result<Vec<OsString>, SpoolError> {
         let entries = self.disk.list(&self.layout.folder(folder))?;
         let is_entry = |name: &OsString| {
             let bytes = name.as_encoded_bytes();
-            !bytes.starts_with(b".") && !bytes.ends_with(b".reason")
+            !bytes.starts_with(b".") && !bytes.ends_with(b".reason") && !is_leftover(name)
         };
         Ok(entries.into_iter().map(|entry| entry.name).filter(is_entry).collect())
     }

@@ -79,7 +79,8 @@ impl Archive<'_> {
     /// Returns the folders of days on a shelf, each with the end of its day.
     fn days(&self, shelf: &Path) -> Result<Vec<(Timestamp, PathBuf)>, DiskError> {
         let path = self.directory.join(shelf);
-        if self.disk.find(&path)?.is_none_or(|meta| meta.kind != Kind::Folder) {
+        let found = self.disk.follow(&path, Some(self.directory))?;
+        if found.is_none_or(|found| found.meta.kind != Kind::Folder) {
             return Ok(Vec::new());
         }
         let entries = self.disk.list(&path)?;

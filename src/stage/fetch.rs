@@ -15,7 +15,7 @@ use super::{Move, Pause, Step, Verdict, Work};
 use crate::action::{Summary, document};
 use crate::api::{Api, ApiError};
 use crate::clock::{Clock, after};
-use crate::disk::{Disk, DiskError};
+use crate::disk::{Disk, DiskError, Kind};
 use crate::names::ActionId;
 use crate::spool::{DeliveryState, Edge, Record};
 use crate::wake::Stop;
@@ -295,6 +295,10 @@ impl Fetcher<'_> {
         let Some(name) = document.file_name() else { return Ok(()) };
         let target = match document.strip_prefix("results") {
             Ok(below) => below.to_owned(),
+            // From elsewhere, a relative path would lead to another place.
+            Err(_) if self.disk.find(&index)?.is_some_and(|meta| meta.kind == Kind::Link) => {
+                self.directory.join(document)
+            }
             Err(_) => Path::new("..").join(document),
         };
         Ok(self.disk.link(&target, &index.join(name))?)

@@ -8,6 +8,10 @@ mod crash;
 mod hand;
 /// Jobs that come, change and go, and their slots.
 mod jobs;
+/// Files and folders that are nobody's.
+mod leftovers;
+/// Installations behind symbolic links.
+mod links;
 /// What people may do with `mv` and `rm` while the runner runs.
 mod moves;
 /// The platform's tables on a server, and what becomes of runs when it goes.

@@ -45,6 +45,10 @@ pub(super) fn check(
             findings.good(of, described(job, now));
         }
     }
+    for name in jobs.skipped() {
+        let text = "skipped: a job is a folder with entity.cfg and action.json";
+        findings.note(runners.join(name).display(), text);
+    }
     for rejection in jobs.rejections() {
         let of = installation.runners().join(&rejection.folder).display().to_string();
         for line in rejection.lines() {

@@ -230,7 +230,7 @@ pub(crate) fn data(error: &DataError) -> Exit {
         }
         DataError::File { source } => disk(source),
         DataError::NotFile { .. } => Exit::NoInput,
-        DataError::Permissions { .. } => Exit::Permission,
+        DataError::Permissions { .. } | DataError::Distrusted { .. } => Exit::Permission,
         DataError::Open { .. } => Exit::Io,
         DataError::Version { .. } => Exit::Config,
         DataError::Connect { .. } | DataError::Lost { .. } | DataError::Query { .. } => {

@@ -52,6 +52,7 @@ fn tell(change: &Change) -> String {
         Change::Added(job) => format!("added {}", job.action),
         Change::Changed { old, new } => format!("changed {} to {}", old.action, new.action),
         Change::Removed(job) => format!("removed {}", job.action),
+        Change::Skipped(path) => format!("skipped {}", path.display()),
         Change::Broken { old, .. } => {
             format!(
                 "broken{}",
