@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod input;
+mod messages;
 mod operator;
 mod results;
 

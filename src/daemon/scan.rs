@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -163,6 +164,11 @@ impl Engine {
                 warn!(self.parts.log, "entry of a newer version is left alone";
                     "folder" => %folder, "version" => version,
                     "name" => escape(&name.to_string_lossy()).as_ref());
+                Ok(())
+            }
+            Seen::Unreadable { reason } => {
+                warn!(self.parts.log, "entry waits until the runner may read it"; "folder" => %folder,
+                    "name" => escape(&name.to_string_lossy()).as_ref(), "reason" => reason);
                 Ok(())
             }
             Seen::Foreign => {
@@ -325,6 +331,8 @@ impl Engine {
         }
         let entries = match disk.list(&folder) {
             Ok(entries) => entries,
+            // The job was removed meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => return,
             Err(error) => {
                 error!(self.parts.log, "cannot look for actions in flight"; "job" => %job,
                     "error" => Chain(&error));

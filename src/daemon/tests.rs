@@ -4,6 +4,7 @@
 mod agenda;
 mod fetching;
 mod hand;
+mod messages;
 mod retention;
 mod slots;
 

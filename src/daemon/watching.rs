@@ -105,8 +105,11 @@ impl Engine {
 
     fn watch_folder(&mut self, folder: &Path) {
         let Some(watcher) = &mut self.watches.watcher else { return };
-        if let Err(error) = watcher.watch(folder) {
-            self.scans_alone(&error);
+        match watcher.watch(folder) {
+            // It was removed meanwhile: there is nothing to watch.
+            Err(error) if error.is_gone() => {}
+            Err(error) => self.scans_alone(&error),
+            Ok(()) => {}
         }
     }
 

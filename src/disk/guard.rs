@@ -3,11 +3,12 @@
 //! A group may write if it is the owner's private group (see [`accounts`]) and no access control list
 //! adds other users. OpenSSH in Debian applies the same rule to its files.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode;
 
-use super::{Disk, DiskError, Meta, accounts};
+use super::{Disk, DiskError, Fs, Kind, Meta, accounts};
 
 /// The bit that lets the group write.
 pub(super) const GROUP_WRITE: u32 = 0o020;
@@ -92,6 +93,26 @@ pub(crate) fn secret(path: &Path, meta: &Meta, user: u32) -> Result<(), Distrust
     Ok(())
 }
 
+/// Explains why a file cannot be read if it belongs to another user, with the command that helps; any
+/// other error stays as it is.
+pub(super) fn explain(fs: &dyn Fs, path: &Path, error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return error;
+    }
+    match fs.meta(path) {
+        Ok(meta) if meta.kind == Kind::File && meta.owner != user() => {
+            io::Error::new(error.kind(), unreadable(path, meta.owner, user()))
+        }
+        _ => error,
+    }
+}
+
+/// Says that a file of `owner` cannot be read by `user`, and which command helps.
+pub(crate) fn unreadable(path: &Path, owner: u32, user: u32) -> String {
+    let path = path.display();
+    format!("it belongs to user {owner} and user {user} may not read it: run `chown {user} {path}`")
+}
+
 /// Checks the folder `path` and those above it up to and including `top`, as far as they exist; links
 /// are followed (see [`super::follow`]).
 pub(crate) fn trust_up_to(
@@ -115,7 +136,7 @@ pub(crate) fn trust_up_to(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::{Kind, Stamp};
+    use crate::disk::Stamp;
 
     fn meta(owner: u32, mode: u32) -> Meta {
         let changed = jiff::Timestamp::UNIX_EPOCH;

@@ -14,7 +14,7 @@ use rustix::fs::OFlags;
 
 use super::guard::{self, Distrust};
 use super::real::known;
-use super::{Context, Disk, DiskError, Kind, Meta};
+use super::{Context, Disk, DiskError, Kind, Meta, RealFs};
 
 /// The names of standard input. It is not opened again: that would fail for a socket and for a file of
 /// the user who called sudo.
@@ -60,7 +60,8 @@ impl Input {
             }
             Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("over {limit} bytes")))
         };
-        read().context("read", path)
+        let real = || path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        read().map_err(|error| guard::explain(&RealFs, &real(), error)).context("read", path)
     }
 
     /// Returns who other than `user` and root can read the source, or change a link that leads to it.
@@ -140,7 +141,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::disk::{HAND_PREFIX, RealFs};
+    use crate::disk::HAND_PREFIX;
     use crate::testing::write_private;
 
     fn bytes(path: &Path) -> Result<Vec<u8>, io::ErrorKind> {

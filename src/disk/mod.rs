@@ -286,7 +286,8 @@ impl Disk {
 
     /// Reads a regular file of at most `limit` bytes; `FileTooLarge` if it has more.
     pub(crate) fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, DiskError> {
-        read(self.fs.as_ref(), path, limit).context("read", path)
+        let fs = self.fs.as_ref();
+        read(fs, path, limit).map_err(|error| guard::explain(fs, path, error)).context("read", path)
     }
 
     /// Opens a regular file for reading piece by piece.

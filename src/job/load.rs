@@ -16,6 +16,8 @@ use jiff::tz::TimeZone;
 
 use super::{Job, JobError, Rejection, Stamps};
 use crate::action::Action;
+use crate::chain::{escape, excerpt};
+use crate::config::comment::hidden_by_hash;
 use crate::config::fault::Fault;
 use crate::config::job::JobConfig;
 use crate::config::reader::Located;
@@ -32,6 +34,8 @@ const ACTION_FILE: &str = "action.json";
 const CONFIG_BYTES_MAX: u64 = 64 * 1024;
 /// The largest action that is read: what the API takes.
 const ACTION_BYTES_MAX: u64 = 10 * 1024 * 1024;
+/// How much of a comment a warning shows.
+const SHOWN_BYTES_MAX: usize = 60;
 /// The user id of root.
 const ROOT: u32 = 0;
 
@@ -180,8 +184,9 @@ impl Loader {
         let action = self.check_file(&action_path, files.action.as_ref());
         let (config, action) = both(config, action)?;
         let config = self.config(config, &config_path, now);
-        let ((config, (schedule, zone)), action) = both(config, self.action(action, &action_path))?;
-        Ok(Job { name, config, schedule: Arc::new(schedule), zone, action })
+        let (((config, (schedule, zone)), warning), action) =
+            both(config, self.action(action, &action_path))?;
+        Ok(Job { name, config, schedule: Arc::new(schedule), zone, action, warning })
     }
 
     fn config(
@@ -189,9 +194,21 @@ impl Loader {
         real: &Path,
         path: &Path,
         now: Timestamp,
-    ) -> Result<(JobConfig, (Cron, TimeZone)), JobError> {
+    ) -> Result<((JobConfig, (Cron, TimeZone)), Option<String>), JobError> {
         let text = self.disk.read(real, CONFIG_BYTES_MAX).map_err(JobError::Disk)?;
-        JobConfig::parse(&text, path, |config| self.timing(config, now)).map_err(JobError::Config)
+        let parsed = JobConfig::parse(&text, path, |config| self.timing(config, now));
+        let parsed = parsed.map_err(JobError::Config)?;
+        let schedule = &parsed.0.schedule;
+        let hidden = hidden_by_hash(std::str::from_utf8(&text).unwrap_or_default(), schedule.line);
+        let warning = hidden.map(|hidden| {
+            let (path, line) = (path.display(), schedule.line);
+            let (hidden, value) = (excerpt(hidden, SHOWN_BYTES_MAX), escape(&schedule.value));
+            format!(
+                "{path}:{line}: {hidden} is a comment, so that the schedule is {value}: if it \
+                 belongs to the schedule, put the value in double quotes"
+            )
+        });
+        Ok((parsed, warning))
     }
 
     /// Returns when a job runs, or what is wrong with its schedule and its zone.

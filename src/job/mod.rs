@@ -50,6 +50,8 @@ pub(crate) struct Job {
     pub(crate) zone: TimeZone,
     /// Its action, as the file has it; where that is not UTF-8, as Go would write it.
     pub(crate) action: Arc<str>,
+    /// What may be a mistake although it is valid.
+    pub(crate) warning: Option<String>,
 }
 
 /// The state of a job's two files, `None` where one is missing.

@@ -70,12 +70,14 @@ pub(crate) enum PluginError {
     #[error(transparent)]
     Distrust(Distrust),
     /// It may not be executed.
-    #[error("plugin {} is not executable (mode {mode:04o}): run `chmod u+x {}`", path.display(), path.display())]
+    #[error("plugin {} is not executable (mode {mode:04o}): {remedy}", path.display())]
     NotExecutable {
         /// The plugin.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
+        /// What to do.
+        remedy: String,
         /// What the system says.
         source: io::Error,
     },
@@ -165,8 +167,24 @@ fn check_file(path: &Path) -> Result<(), PluginError> {
     }
     // The system is asked, not the mode: it also knows of file systems mounted without exec.
     rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).map_err(|error| {
-        PluginError::NotExecutable { path: path.to_owned(), mode: meta.mode, source: error.into() }
+        let (path, mode, source) = (path.to_owned(), meta.mode, error.into());
+        let remedy = remedy(&path, &meta, guard::user());
+        PluginError::NotExecutable { path, mode, remedy, source }
     })
+}
+
+/// Returns how a plugin becomes executable for `user`.
+fn remedy(path: &Path, meta: &Meta, user: u32) -> String {
+    let path = path.display();
+    let is_ours = meta.owner == user;
+    if meta.mode & 0o111 == 0o111 || is_ours && meta.mode & 0o100 != 0 {
+        return "its file system is mounted with noexec: remount it with exec".to_owned();
+    }
+    if is_ours {
+        return format!("run `chmod u+x {path}`");
+    }
+    let owner = meta.owner;
+    format!("it belongs to user {owner}: run `chmod a+rx {path}`, or `chown {user} {path}`")
 }
 
 /// Hands results to plugins.

@@ -48,6 +48,22 @@ fn what_is_not_executable_is_told_with_its_remedy() {
 }
 
 #[test]
+fn the_remedy_fits_the_owner_and_the_mode() {
+    let meta = |owner, mode| {
+        let meta = RealFs.meta(Path::new("/")).unwrap();
+        Meta { owner, mode, ..meta }
+    };
+    let path = Path::new("/p/x");
+    assert_eq!(remedy(path, &meta(7, 0o600), 7), "run `chmod u+x /p/x`");
+    let told = "it belongs to user 0: run `chmod a+rx /p/x`, or `chown 7 /p/x`";
+    assert_eq!(remedy(path, &meta(0, 0o700), 7), told);
+    for (owner, mode) in [(7, 0o700), (0, 0o755)] {
+        let told = remedy(path, &meta(owner, mode), 7);
+        assert!(told.contains("noexec"), "{told}");
+    }
+}
+
+#[test]
 fn what_others_can_write_is_refused_with_its_remedy() {
     let (_guard, plugins) = folder();
     let path = put(&plugins, "report", 0o757);

@@ -12,7 +12,7 @@ use super::look::{Run, Seen, run_id};
 use super::record::{Content, RECORD_BYTES_MAX, classify};
 use super::{Spool, SpoolError};
 use crate::disk::leftover::is_leftover;
-use crate::disk::{Disk, Kind, Meta, Stamp};
+use crate::disk::{Disk, Kind, Meta, Stamp, guard};
 use crate::names::RunId;
 
 /// What can be read of a spool.
@@ -69,6 +69,10 @@ impl<'a> View<'a> {
                 io::ErrorKind::FileTooLarge => {
                     return damaged(crate::chain::Chain(&error).to_string());
                 }
+                io::ErrorKind::PermissionDenied if meta.owner != self.owner => {
+                    let reason = guard::unreadable(&path, meta.owner, self.owner);
+                    return Ok(Seen::Unreadable { reason });
+                }
                 // Its own mode keeps us out; any other refusal may be over the next time.
                 io::ErrorKind::PermissionDenied if meta.mode & 0o400 == 0 => {
                     return damaged(crate::chain::Chain(&error).to_string());
@@ -98,6 +102,7 @@ impl<'a> View<'a> {
             Seen::Gone
             | Seen::Action { .. }
             | Seen::Newer(_)
+            | Seen::Unreadable { .. }
             | Seen::Foreign
             | Seen::Damaged { .. } => Ok(None),
         }

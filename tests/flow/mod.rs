@@ -14,6 +14,8 @@ mod leftovers;
 mod links;
 /// What people may do with `mv` and `rm` while the runner runs.
 mod moves;
+/// What plugins write.
+mod output;
 /// The platform's tables on a server, and what becomes of runs when it goes.
 mod served;
 /// Signals: an ordered stop from every state, and a reload.

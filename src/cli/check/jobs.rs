@@ -21,10 +21,6 @@ pub(super) fn check(
     findings: &mut Findings,
 ) -> Result<(), Failure> {
     let (zone, unknown) = machine_zone();
-    if let Some(error) = unknown {
-        let text = format!("schedules without a timezone are in UTC: {}", Chain(&error));
-        findings.note(installation.runners().display(), text);
-    }
     let now = SystemClock.now();
     let runners = installation.runners();
     if installation.disk().find(&runners)?.is_none() {
@@ -34,9 +30,18 @@ pub(super) fn check(
     let mut jobs = installation.jobs(zone)?;
     let looked = jobs.look(now).map(drop).map_err(Failure::Disk);
     findings.need(installation.runners().display(), looked);
+    if let Some(error) = unknown
+        && jobs.iter().any(|job| job.config.timezone.is_none())
+    {
+        let text = format!("schedules without a timezone are in UTC: {}", Chain(&error));
+        findings.note(installation.runners().display(), text);
+    }
     let plugins = Plugins::new(installation.plugins());
     for job in jobs.iter() {
         let of = installation.runners().join(job.name.as_str()).display().to_string();
+        if let Some(warning) = &job.warning {
+            findings.note(&of, warning);
+        }
         let faults = job_faults(job, client, &plugins);
         for fault in &faults {
             findings.fault(&of, Exit::Data, fault);

@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests put files where they want")]
 
+use std::error::Error;
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::sync::Arc;
@@ -43,7 +44,8 @@ impl Rig {
         let short = |text: String| text.replace(&format!("{}/", self.path("").display()), "");
         let short = |text: String| short(text).replace(&self.path("").display().to_string(), "");
         let found = self.disk.follow(&self.path(name), Some(&self.path("home")));
-        let found = found.map_err(|error| short(crate::chain::Chain(&error).to_string()))?;
+        let found =
+            found.map_err(|error| short(format!("{error}: {}", error.source().unwrap())))?;
         let Some(found) = found else { return Ok((String::new(), Vec::new())) };
         let faults = found.distrust(&self.disk, guard::user()).unwrap();
         let faults = faults.into_iter().map(|fault| short(fault.to_string())).collect();

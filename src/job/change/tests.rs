@@ -25,6 +25,7 @@ fn sound(action: &str, inode: u64) -> Seen {
         schedule: Arc::new("@daily".parse().unwrap()),
         zone: jiff::tz::TimeZone::UTC,
         action: action.into(),
+        warning: None,
     };
     Seen::Sound(Box::new(job), stamps(inode))
 }
