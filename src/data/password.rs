@@ -156,6 +156,26 @@ mod tests {
     }
 
     #[test]
+    fn a_file_behind_a_link_is_judged_by_its_target_and_the_folder_of_the_link() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let open = folder.path().join("open");
+        crate::testing::make_private(&open);
+        crate::testing::write_private(&folder.path().join("kept"), "*:*:*:*:x\n");
+        symlink("../kept", open.join("pgpass")).unwrap();
+        let file = Some(open.join("pgpass"));
+        for usual in [false, true] {
+            let (file, usual_file) =
+                if usual { (None, file.clone()) } else { (file.clone(), None) };
+            let credentials = Credentials { password: None, file, usual_file };
+            assert_eq!(found(&credentials).unwrap().as_deref(), Some("x"));
+        }
+        std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o707)).unwrap();
+        let credentials = Credentials { file, ..Credentials::default() };
+        assert!(matches!(found(&credentials), Err(DataError::Distrusted { .. })));
+    }
+
+    #[test]
     fn a_file_that_others_can_read_or_of_another_form_is_refused() {
         let error = in_file("*:*:*:*:x\n", 0o640).unwrap_err();
         assert!(error.to_string().contains("chmod 600"), "{error}");

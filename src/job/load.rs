@@ -70,6 +70,9 @@ pub(crate) struct Loader {
     zone: TimeZone,
 }
 
+/// What `entity.cfg` says, when the job runs, and what may be a mistake.
+type Settings = (JobConfig, (Cron, TimeZone), Option<String>);
+
 /// What is known of a folder's files without opening them.
 struct Files {
     config: Option<Place>,
@@ -184,17 +187,12 @@ impl Loader {
         let action = self.check_file(&action_path, files.action.as_ref());
         let (config, action) = both(config, action)?;
         let config = self.config(config, &config_path, now);
-        let (((config, (schedule, zone)), warning), action) =
+        let ((config, (schedule, zone), warning), action) =
             both(config, self.action(action, &action_path))?;
         Ok(Job { name, config, schedule: Arc::new(schedule), zone, action, warning })
     }
 
-    fn config(
-        &self,
-        real: &Path,
-        path: &Path,
-        now: Timestamp,
-    ) -> Result<((JobConfig, (Cron, TimeZone)), Option<String>), JobError> {
+    fn config(&self, real: &Path, path: &Path, now: Timestamp) -> Result<Settings, JobError> {
         let text = self.disk.read(real, CONFIG_BYTES_MAX).map_err(JobError::Disk)?;
         let parsed = JobConfig::parse(&text, path, |config| self.timing(config, now));
         let parsed = parsed.map_err(JobError::Config)?;
@@ -208,7 +206,8 @@ impl Loader {
                  belongs to the schedule, put the value in double quotes"
             )
         });
-        Ok((parsed, warning))
+        let (config, timing) = parsed;
+        Ok((config, timing, warning))
     }
 
     /// Returns when a job runs, or what is wrong with its schedule and its zone.

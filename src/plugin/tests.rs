@@ -1,5 +1,7 @@
 //! Which files are plugins, tried on real folders.
 
+#![expect(clippy::disallowed_methods, reason = "tests put files where they want")]
+
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt, symlink};
 

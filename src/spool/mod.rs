@@ -311,8 +311,6 @@ pub(crate) fn found(disk: &Disk, layout: &Layout) -> Result<(), DiskError> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::disallowed_methods, reason = "tests break files on purpose")]
-
     use super::testing::{open, reopen, spool};
     use super::*;
 

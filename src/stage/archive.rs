@@ -248,4 +248,13 @@ mod tests {
             assert_eq!(end_of(bad.as_ref()), None, "{bad}");
         }
     }
+    #[test]
+    fn a_shelf_behind_a_link_is_pruned_too() {
+        let rig = Rig::new();
+        std::fs::rename(rig.path("runners/j/results"), rig.path("kept")).unwrap();
+        std::os::unix::fs::symlink("../../kept", rig.path("runners/j/results")).unwrap();
+        assert_eq!(rig.prune(Keep::Count(1), 2), 3);
+        // One day has a file of somebody else's.
+        assert_eq!(rig.left(), ("3".to_owned(), "3".to_owned(), "13".to_owned()));
+    }
 }

@@ -189,3 +189,27 @@ fn what_is_left_behind_is_not_in_the_way_of_init() {
         assert_eq!(home.read(&format!("{folder}/README.md")), "x");
     }
 }
+
+#[cfg(feature = "standalone")]
+#[test]
+fn a_platform_behind_links_that_others_can_change_is_not_started() {
+    let home = Home::new();
+    for name in ["open", "open/data", "open/spool"] {
+        std::fs::create_dir(home.path(name)).unwrap();
+        home.chmod(name, 0o700);
+    }
+    for name in ["data", "spool"] {
+        symlink(format!("open/{name}"), home.path(name)).unwrap();
+    }
+    let text = "[api]\nlisten = 127.0.0.1:0\n[directories]\ndata = data\nspool = spool\n";
+    home.write("p.cfg", text);
+    home.chmod("open", 0o707);
+    let said = bash(&home, "\"$STANDALONE\" -c p.cfg", "");
+    let open = home.path("open").canonicalize().unwrap();
+    let remedy = format!("run `chmod go-w {}`", open.display());
+    assert!(said.exit == 77 && said.err.contains(&remedy), "{said:?}");
+    std::fs::remove_dir(home.path("open/spool")).unwrap();
+    let said = bash(&home, "\"$STANDALONE\" -c p.cfg", "");
+    let lead = format!("the link leads to {}/spool, which is not there", open.display());
+    assert!(said.exit != 0 && said.err.contains(&lead), "{said:?}");
+}

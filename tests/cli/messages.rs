@@ -1,7 +1,5 @@
 //! Messages that say what is so: no warning that cannot apply, and a remedy that helps.
 
-#![expect(clippy::disallowed_methods, reason = "tests do what people do")]
-
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;

@@ -1,7 +1,5 @@
 //! What file systems, editors and package managers leave behind is in nobody's way.
 
-#![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
-
 use std::os::unix::fs::DirBuilderExt;
 
 use rustix::process::Signal;

@@ -1,7 +1,5 @@
 //! Links on the real file system: where they lead, and who could change that.
 
-#![expect(clippy::disallowed_methods, reason = "tests put files where they want")]
-
 use std::error::Error;
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
