@@ -20,6 +20,13 @@ pub(crate) fn make_private(path: &Path) {
     DirBuilder::new().mode(0o700).recursive(true).create(path).unwrap();
 }
 
+/// Returns a folder that only its owner can use, and that ends with the test.
+pub(crate) fn private_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
+    folder
+}
+
 /// Writes a file that only its owner can use.
 pub(crate) fn write_private(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();

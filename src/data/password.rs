@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn a_file_behind_a_link_is_judged_by_its_target_and_the_folder_of_the_link() {
         use std::os::unix::fs::{PermissionsExt, symlink};
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::testing::private_folder();
         let open = folder.path().join("open");
         crate::testing::make_private(&open);
         crate::testing::write_private(&folder.path().join("kept"), "*:*:*:*:x\n");

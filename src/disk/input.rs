@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_secret_behind_a_link_is_judged_with_the_folder_of_the_link() {
         use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::testing::private_folder();
         let real = folder.path().canonicalize().unwrap();
         let (file, open) = (real.join("file"), real.join("open"));
         write_private(&file, "secret");

@@ -9,7 +9,7 @@ use super::*;
 use crate::testing::is_root;
 
 fn folder() -> (tempfile::TempDir, Plugins) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::testing::private_folder();
     let plugins = folder.path().join("plugins");
     fs::create_dir(&plugins).unwrap();
     mode(&plugins, 0o700);

@@ -59,6 +59,7 @@ fn a_configuration_may_be_a_link_a_pipe_or_standard_input() {
 #[test]
 fn an_action_and_a_passphrase_may_come_from_a_pipe() {
     let home = Home::installed();
+    home.chmod("", 0o700);
     let action = home.read("runner/runners/setuid/action.json");
     let signed = good(home.run(&["action", "runner/runners/setuid/action.json"]));
     for source in ["-", "/dev/stdin", "<(cat runner/runners/setuid/action.json)"] {
@@ -87,6 +88,7 @@ fn an_action_and_a_passphrase_may_come_from_a_pipe() {
 #[test]
 fn folders_behind_links_are_judged_by_their_targets() {
     let home = Home::installed();
+    home.chmod("", 0o700);
     std::fs::create_dir(home.path("kept")).unwrap();
     home.chmod("kept", 0o700);
     for name in ["runners", "plugins", "spool"] {
@@ -124,6 +126,7 @@ fn folders_behind_links_are_judged_by_their_targets() {
 #[test]
 fn keys_and_databases_may_be_behind_links_and_keys_in_pipes() {
     let home = Home::new();
+    home.chmod("", 0o700);
     let fingerprint = home.key();
     let key = home.gpg(&["--armor", "--export", &fingerprint]).stdout;
     let key = String::from_utf8(key).unwrap();
@@ -194,6 +197,7 @@ fn what_is_left_behind_is_not_in_the_way_of_init() {
 #[test]
 fn a_platform_behind_links_that_others_can_change_is_not_started() {
     let home = Home::new();
+    home.chmod("", 0o700);
     for name in ["open", "open/data", "open/spool"] {
         std::fs::create_dir(home.path(name)).unwrap();
         home.chmod(name, 0o700);

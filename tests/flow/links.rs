@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use rustix::process::Signal;
@@ -22,6 +22,7 @@ fn keep_elsewhere(path: &Path, kept: &Path) {
 #[test]
 fn a_runner_works_behind_links_as_without_them() {
     let rig = Rig::new();
+    fs::set_permissions(rig.path(""), fs::Permissions::from_mode(0o700)).unwrap();
     rig.plugin("note", NOTE);
     rig.job("job", &format!("{NEVER}\nexpiry = 3s\nplugin = note"));
     // A first start makes the spool.

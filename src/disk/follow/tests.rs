@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::disk::{HAND_PREFIX, RealFs};
-use crate::testing::{is_root, make_private, write_private};
+use crate::testing::{is_root, make_private, private_folder, write_private};
 
 struct Rig {
     folder: tempfile::TempDir,
@@ -17,7 +17,7 @@ struct Rig {
 impl Rig {
     /// Returns two folders, `home`, which is trusted, and `else`, which is not known.
     fn new() -> Rig {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = private_folder();
         let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), HAND_PREFIX);
         let rig = Rig { folder, disk };
         make_private(&rig.path("home/in"));

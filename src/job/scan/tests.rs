@@ -31,7 +31,7 @@ impl Rig {
     }
 
     fn of_user(user: u32) -> Rig {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::testing::private_folder();
         let calls = Arc::new(CountingFs::default());
         let disk = Disk::new(calls.clone(), folder.path().join("unused"), HAND_PREFIX);
         let jobs = Jobs::new(disk, folder.path().to_owned(), user, TimeZone::UTC);
