@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+mod input;
+mod messages;
 mod operator;
 mod results;
 mod superseded;

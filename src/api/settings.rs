@@ -16,7 +16,8 @@ use crate::action::Signer;
 use crate::config::client::ApiSettings;
 use crate::config::runner::ClientSettings;
 use crate::config::secret::Secret;
-use crate::disk::{Context, DiskError, Fs};
+use crate::disk::DiskError;
+use crate::disk::input::Input;
 
 /// The longest certificate or key file, in bytes; the system's whole bundle is a quarter of it.
 const PEM_BYTES_MAX: u64 = 1 << 20;
@@ -112,17 +113,16 @@ impl HttpSettings {
         api: &ApiSettings,
         client: &ClientSettings,
         credentials: Credentials,
-        fs: &dyn Fs,
     ) -> Result<HttpSettings, SettingsError> {
         let certificates = match &api.ca_cert {
             _ if api.skip_verify => Certificates::Unchecked,
-            Some(path) => Certificates::With(Pem::read(fs, path)?),
+            Some(path) => Certificates::With(Pem::read(path)?),
             None => Certificates::System,
         };
         let identity = match &api.client_cert {
             Some(path) => Some(ClientIdentity {
-                certificate: Pem::read(fs, path)?,
-                key: Pem::read(fs, api.client_key.as_ref().unwrap_or(path))?,
+                certificate: Pem::read(path)?,
+                key: Pem::read(api.client_key.as_ref().unwrap_or(path))?,
             }),
             None => None,
         };
@@ -190,14 +190,12 @@ impl fmt::Debug for Pem {
 }
 
 impl Pem {
-    /// Reads a file; links are followed, because certificates are often kept behind one.
+    /// Reads a file or a pipe; links are followed, because certificates are often kept behind one.
     ///
     /// # Errors
     /// The file cannot be read, or is longer than any such file.
-    pub(crate) fn read(fs: &dyn Fs, path: &Path) -> Result<Pem, DiskError> {
-        let real = path.canonicalize().context("find", path)?;
-        let bytes = crate::disk::read(fs, &real, PEM_BYTES_MAX).context("read", path)?;
-        let bytes = Zeroizing::new(bytes);
+    pub(crate) fn read(path: &Path) -> Result<Pem, DiskError> {
+        let bytes = Zeroizing::new(Input::read(path, PEM_BYTES_MAX)?.bytes);
         Ok(Pem { path: path.to_owned(), bytes })
     }
 }
@@ -283,7 +281,7 @@ mod tests {
     use super::*;
     use crate::config::client::ClientConfig;
     use crate::config::runner::RunnerConfig;
-    use crate::disk::RealFs;
+    use crate::disk::{Fs, RealFs};
 
     #[test]
     fn a_base_ends_with_one_slash() {
@@ -323,7 +321,7 @@ mod tests {
             let text = format!("[api]\nurl = http://h/api/v1/\n{more}[gpg]\nkeyid = {:040}\n", 1);
             let migrc = ClientConfig::parse(text.as_bytes(), &path("migrc")).unwrap();
             let key = Credentials::ApiKey("key".to_owned().into());
-            HttpSettings::read(&migrc.api, &client, key, &RealFs)
+            HttpSettings::read(&migrc.api, &client, key)
         };
         let settings = read("").unwrap();
         assert!(matches!(settings.certificates, Certificates::System));

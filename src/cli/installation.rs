@@ -13,7 +13,8 @@ use super::failure::Failure;
 use crate::config::client::ClientConfig;
 use crate::config::runner::{ClientSettings, PassphraseSource, RunnerConfig};
 use crate::disk::guard::{self, Distrust};
-use crate::disk::{Context, Disk, DiskError, HAND_PREFIX, Meta, RealFs};
+use crate::disk::input::Input;
+use crate::disk::{Context, Disk, DiskError, HAND_PREFIX, RealFs};
 use crate::job::Job;
 use crate::job::scan::Jobs;
 use crate::names::JobName;
@@ -36,44 +37,43 @@ pub(crate) struct Installation {
     pub(crate) config: RunnerConfig,
     /// The runner's directory, in full.
     pub(crate) directory: PathBuf,
-    /// Where the parts of the spool are, in full.
+    /// Where the parts of the spool are, in full, all links followed.
     pub(crate) layout: Layout,
+    /// The spool as the configuration names it, which may be a link.
+    named_spool: PathBuf,
 }
 
 /// A file that was read, which may hold a secret.
 pub(crate) struct Text {
     /// Its content.
     pub(crate) bytes: Zeroizing<Vec<u8>>,
-    /// What only its owner should be able to do with it.
-    meta: Meta,
-    /// Where it is, all links followed.
-    path: PathBuf,
+    input: Input,
 }
 
 impl Text {
-    /// Reads a file. Links are followed: configurations are often kept elsewhere.
+    /// Reads a file, or a pipe in its place. Links are followed: configurations are often kept elsewhere.
     pub(crate) fn read(path: &Path, bytes_max: u64) -> Result<Text, DiskError> {
-        let real = path.canonicalize().context("read", path)?;
-        let disk = disk(Path::new(""));
-        let meta = disk.find(&real)?.ok_or(io::ErrorKind::NotFound.into()).context("read", path)?;
-        let bytes = Zeroizing::new(disk.read(&real, bytes_max)?);
-        Ok(Text { bytes, meta, path: real })
+        let mut input = Input::read(path, bytes_max)?;
+        Ok(Text { bytes: Zeroizing::new(std::mem::take(&mut input.bytes)), input })
     }
 
     /// Refuses a file with a secret that others can read.
     pub(crate) fn check_secret(&self) -> Result<(), Failure> {
-        guard::secret(&self.path, &self.meta, guard::user())
-            .map_err(|fault| Failure::Distrusted { faults: vec![fault] })
+        self.check_hidden_from(guard::user())
     }
-}
 
-impl Text {
     /// Refuses a file with a secret that others can read; root may use everybody's.
     #[cfg(feature = "data")]
     pub(crate) fn check_hidden(&self) -> Result<(), Failure> {
-        let user = if guard::user() == 0 { self.meta.owner } else { guard::user() };
-        guard::secret(&self.path, &self.meta, user)
-            .map_err(|fault| Failure::Distrusted { faults: vec![fault] })
+        let owner = self.input.owner().filter(|_| guard::user() == 0);
+        self.check_hidden_from(owner.unwrap_or_else(guard::user))
+    }
+
+    fn check_hidden_from(&self, user: u32) -> Result<(), Failure> {
+        match self.input.secret(&disk(Path::new("")), user)? {
+            Some(fault) => Err(Failure::Distrusted { faults: vec![fault] }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -107,12 +107,14 @@ impl Installation {
             }
             found => found.context("find", &directory)?,
         };
-        let spool = spool(&config, &directory)?;
+        let named_spool = named_spool(&config, &directory)?;
+        let spool = real(&named_spool)?;
         if spool.metadata().is_ok_and(|meta| !meta.is_dir()) {
             let what = ("spool", "spool");
             return Err(Failure::NotFolder { what, path: spool, config: file.to_owned() });
         }
-        Ok(Installation { file: file.to_owned(), config, directory, layout: Layout::new(spool) })
+        let (file, layout) = (file.to_owned(), Layout::new(spool));
+        Ok(Installation { file, config, directory, layout, named_spool })
     }
 
     /// Returns the folder of all jobs.
@@ -123,6 +125,11 @@ impl Installation {
     /// Returns the folder of the plugins.
     pub(crate) fn plugins(&self) -> PathBuf {
         self.directory.join("plugins")
+    }
+
+    /// Returns the folder of the results, by action.
+    fn results(&self) -> PathBuf {
+        self.directory.join("results")
     }
 
     /// Returns the disk for a command that a person typed.
@@ -187,11 +194,11 @@ impl Installation {
         })
     }
 
-    /// Returns what others could change of the directory, the jobs' folder and the plugins'.
+    /// Returns what others could change of the directory, its folders, and what their links lead to.
     pub(crate) fn distrust(&self, user: u32) -> Result<Vec<Distrust>, DiskError> {
         let disk = self.disk();
         let mut faults = Vec::new();
-        for folder in [self.runners(), self.plugins(), self.layout.root().to_owned()] {
+        for folder in [self.runners(), self.plugins(), self.results(), self.named_spool.clone()] {
             faults.extend(guard::trust_up_to(&disk, &folder, &self.directory, user)?);
         }
         let mut told = Vec::new();
@@ -238,16 +245,19 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
         .map_err(|source| Failure::System { doing: "tell the working directory", source })
 }
 
-/// Returns where the spool is. One that is below the directory as it is written is below it as it is.
-fn spool(config: &RunnerConfig, directory: &Path) -> Result<PathBuf, Failure> {
-    let path = match config.spool.strip_prefix(&config.directory) {
-        Ok(below) => directory.join(below),
-        Err(_) => absolute(&config.spool)?,
-    };
-    match path.canonicalize() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path),
-        found => Ok(found.context("find", &path)?),
+/// Returns where the spool is by its name. One that is below the directory as it is written is below
+/// it as it is.
+fn named_spool(config: &RunnerConfig, directory: &Path) -> Result<PathBuf, Failure> {
+    match config.spool.strip_prefix(&config.directory) {
+        Ok(below) => Ok(directory.join(below)),
+        Err(_) => absolute(&config.spool),
     }
+}
+
+/// Returns a path with all links followed, as it is if there is nothing.
+fn real(path: &Path) -> Result<PathBuf, DiskError> {
+    let found = disk(Path::new("")).follow(path, None)?;
+    Ok(found.map_or_else(|| path.to_owned(), |found| found.path))
 }
 
 fn disk(scratch: &Path) -> Disk {

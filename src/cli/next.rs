@@ -60,6 +60,9 @@ impl Next {
         let (cron, zone) = match (&self.cron, &self.job) {
             (None, Some(name)) => {
                 let job = load()?.job(name, now)?;
+                if let Some(warning) = &job.warning {
+                    output::message(warning);
+                }
                 if job.config.paused {
                     output::message(format!("{name} is paused: its times pass without a run"));
                 }

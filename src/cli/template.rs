@@ -13,6 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::disk::leftover::is_leftover;
 use crate::disk::{Disk, DiskError, HAND_PREFIX, RealFs};
 use crate::spool::Layout;
 
@@ -133,13 +134,14 @@ fn make_empty(disk: &Disk, folder: &Path) -> Result<(), TemplateError> {
     if is_there(disk, folder)? { set_mode(folder, PRIVATE) } else { Ok(disk.make_folders(folder)?) }
 }
 
-/// Tells whether a folder is there already, in which something can be laid out.
+/// Tells whether a folder is there already, in which something can be laid out. Files that file systems,
+/// editors and package managers leave behind are not in the way.
 ///
 /// # Errors
 /// It holds something, is none, or cannot be looked at.
 pub(crate) fn is_there(disk: &Disk, folder: &Path) -> Result<bool, TemplateError> {
     match disk.list(folder) {
-        Ok(entries) if entries.is_empty() => Ok(true),
+        Ok(entries) if entries.iter().all(|entry| is_leftover(&entry.name)) => Ok(true),
         Ok(_) => Err(TemplateError::NotEmpty { path: folder.to_owned() }),
         Err(error) => match error.kind() {
             io::ErrorKind::NotFound => Ok(false),

@@ -10,6 +10,7 @@
 //! asked for as plain text is copied out of it.
 
 pub(crate) mod client;
+pub(crate) mod comment;
 pub(crate) mod dialect;
 pub(crate) mod duration;
 pub(crate) mod fault;

@@ -134,7 +134,7 @@ impl Calendar {
                 Change::Removed(job) | Change::Broken { old: Some(job), .. } => {
                     self.remove(&job.name, spool, log);
                 }
-                Change::Broken { old: None, .. } => {}
+                Change::Broken { old: None, .. } | Change::Skipped(_) => {}
             }
         }
     }
@@ -175,7 +175,7 @@ impl Calendar {
                 continue;
             };
             let due = known.plan.decide(known.stamp.slot, now);
-            report(job, &due, log);
+            report(&job.name, job.config.paused, &due, log);
             self.table.set(name, due.wake);
             let fire = due.fire.filter(|_| !job.config.paused);
             if fire.is_some() || due.stamp.is_some() {
@@ -259,10 +259,13 @@ fn identity(job: &Job) -> String {
     format!("{} {zone}", job.schedule)
 }
 
-fn report(job: &Job, due: &Due, log: &Logger) {
-    let (name, paused) = (&job.name, job.config.paused);
+pub(super) fn report(name: &JobName, paused: bool, due: &Due, log: &Logger) {
     // The slots of a paused job pass, they are not missed.
-    if let Some(missed) = due.missed.as_ref().filter(|_| !paused) {
+    let missed = due.missed.as_ref().filter(|_| !paused);
+    if let Some(missed) = missed.filter(|missed| missed.first == missed.last) {
+        warn!(log, "slot was missed"; "job" => %name, "slot" => %missed.first,
+            "launched" => due.fire.is_some());
+    } else if let Some(missed) = missed {
         warn!(log, "slots were missed"; "job" => %name, "first" => %missed.first,
             "last" => %missed.last, "launched" => due.fire.is_some());
     }
@@ -276,6 +279,11 @@ fn report(job: &Job, due: &Due, log: &Logger) {
 }
 
 fn tell(change: &Change, log: &Logger) {
+    if let Change::Added(job) | Change::Changed { new: job, .. } = change
+        && let Some(warning) = &job.warning
+    {
+        warn!(log, "schedule may not be what was meant"; "job" => %job.name, "warning" => warning);
+    }
     match change {
         Change::Added(job) => {
             info!(log, "job added"; "job" => %job.name, "schedule" => %job.schedule,
@@ -287,6 +295,10 @@ fn tell(change: &Change, log: &Logger) {
                 "schedule" => %new.schedule, "paused" => new.config.paused);
         }
         Change::Removed(job) => info!(log, "job removed"; "job" => %job.name),
+        Change::Skipped(path) => {
+            info!(log, "skipped, a job is a folder with entity.cfg and action.json";
+                "path" => %path.display());
+        }
         Change::Broken { rejection, old } => {
             if let Some(job) = old {
                 info!(log, "old job configuration removed"; "job" => %job.name);

@@ -121,7 +121,10 @@ impl Engine {
                             "job" => %job.name);
                     }
                 }
-                Change::Added(_) | Change::Changed { .. } | Change::Broken { old: None, .. } => {}
+                Change::Added(_)
+                | Change::Changed { .. }
+                | Change::Skipped(_)
+                | Change::Broken { old: None, .. } => {}
             }
         }
         if !changes.is_empty() {

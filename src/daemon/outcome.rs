@@ -1,22 +1,25 @@
 //! What workers bring back: what follows from it, and who waits how long.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
-use slog::{debug, error, info, warn};
+use slog::{Logger, debug, error, info, warn};
 
 use super::engine::Engine;
 use super::index::Key;
 use super::measuring::name;
 use super::workers::{Done, Outcome, Pool, SearchError};
 use crate::api::{ApiError, Posted, Scope, backoff};
-use crate::chain::{Chain, escape, excerpt};
+use crate::chain::{Chain, escape};
 use crate::clock::after;
 use crate::plugin::run::Ended;
-use crate::spool::{DeliveryState, Edge, Run};
+use crate::spool::{DeliveryState, Edge, Fate, Record, Run};
 use crate::stage::fetch::{Attempt, FetchError};
 use crate::stage::{Pause, Verdict, Work, collect, deliver, fetch, misdated, sign, submit};
 
-/// How much of a plugin's output goes into one line of the log, in bytes.
-const LINE_BYTES_MAX: usize = 1024;
+/// How much of the end of a plugin's output goes into the log, in bytes: with its escapes and the rest
+/// of the record it must fit into a message to syslog.
+const OUTPUT_BYTES_MAX: usize = 6 * 1024;
 
 /// Tells whether an outcome shows that the API answers.
 fn serves(outcome: &Outcome) -> bool {
@@ -240,37 +243,9 @@ impl Engine {
 
     /// Says what a person should know of a move.
     pub(super) fn told(&self, run: &Run, edge: Edge) {
-        let (log, record) = (&self.parts.log, run.record());
-        let error = record.error.as_deref().map(escape).unwrap_or_default();
         match edge {
-            Edge::Accepted => info!(log, "action accepted"; "run" => %record.id,
-                "action" => record.action_id.map(|id| id.0)),
-            Edge::Refused => warn!(log, "run refused"; "run" => %record.id,
-                "reason" => record.reason.as_deref().map(escape).unwrap_or_default().as_ref()),
-            Edge::Superseded => info!(log, "run superseded, it is not sent"; "run" => %record.id,
-                "by" => record.superseded.as_ref().map(ToString::to_string)),
-            Edge::Noted => warn!(log, "action not sent yet"; "run" => %record.id,
-                "fate" => record.request.fate.word(), "error" => error.as_ref()),
-            Edge::FetchNoted => warn!(log, "results not fetched yet"; "run" => %record.id,
-                "error" => error.as_ref()),
-            Edge::FetchGivenUp => error!(log, "results given up"; "run" => %record.id,
-                "error" => error.as_ref()),
             Edge::Fetched => self.told_results(run),
-            Edge::Delivered | Edge::Finished => {
-                for delivery in &record.plugins {
-                    if delivery.state == DeliveryState::GivenUp {
-                        error!(log, "plugin given up"; "run" => %record.id,
-                            "plugin" => %delivery.plugin, "error" => error.as_ref());
-                    }
-                }
-            }
-            Edge::Renewed
-            | Edge::Signed
-            | Edge::SentOnly
-            | Edge::Collected
-            | Edge::Marked
-            | Edge::Misplaced
-            | Edge::Begun => {}
+            edge => tell(&self.parts.log, run.record(), edge),
         }
     }
 
@@ -282,8 +257,8 @@ impl Engine {
             "sent" => summary.sent, "answered" => summary.answered, "found" => summary.found,
             "failed" => summary.failed, "expired" => summary.expired);
         if summary.sent == 0 {
-            let why = record.error.as_deref().map(escape).unwrap_or_default();
-            warn!(self.parts.log, "no agent was asked"; "run" => %record.id, "why" => why.as_ref());
+            warn!(self.parts.log, "no agent was asked"; "run" => %record.id,
+                "why" => known(record.error.as_deref()).as_ref());
         }
         if summary.missing > 0 || summary.not_final > 0 {
             warn!(self.parts.log, "results are not complete"; "run" => %record.id,
@@ -299,9 +274,62 @@ impl Engine {
         let took = u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX);
         info!(self.parts.log, "plugin ended"; "run" => %key.1, "plugin" => plugin,
             "outcome" => ended.outcome.word(), "took_ms" => took);
-        for line in ended.output.lines() {
+        if !ended.output.is_empty() {
             info!(self.parts.log, "plugin output"; "run" => %key.1, "plugin" => plugin,
-                "line" => excerpt(line, LINE_BYTES_MAX).as_ref());
+                "lines" => ended.lines, "output" => end_of(&ended.output, OUTPUT_BYTES_MAX).as_ref());
         }
+    }
+}
+
+/// Returns a text to log, or what to say where there is none.
+fn known(text: Option<&str>) -> Cow<'_, str> {
+    text.map_or(Cow::Borrowed("no cause is known"), escape)
+}
+
+/// Returns the end of a text, after `…` if it is not whole.
+fn end_of(text: &str, limit: usize) -> Cow<'_, str> {
+    let surplus = text.len().saturating_sub(limit);
+    match (surplus..=text.len()).find_map(|cut| text.get(cut..)) {
+        Some(end) if surplus > 0 => Cow::Owned(format!("…{end}")),
+        _ => Cow::Borrowed(text),
+    }
+}
+
+/// Says what a person should know of a move, but for results that were stored.
+pub(super) fn tell(log: &Logger, record: &Record, edge: Edge) {
+    let error = known(record.error.as_deref());
+    match edge {
+        Edge::Accepted => info!(log, "action accepted"; "run" => %record.id,
+                "action" => record.action_id.map(|id| id.0)),
+        Edge::Refused => warn!(log, "run refused"; "run" => %record.id,
+                "reason" => known(record.reason.as_deref()).as_ref()),
+        Edge::Superseded => info!(log, "run superseded, it is not sent"; "run" => %record.id,
+                "by" => record.superseded.as_ref().map(ToString::to_string)),
+        Edge::Noted if record.error.is_none() && record.request.fate == Fate::Refused => {
+            info!(log, "the platform does not have the action, it will be sent";
+                    "run" => %record.id);
+        }
+        Edge::Noted => warn!(log, "action not sent yet"; "run" => %record.id,
+                "fate" => record.request.fate.word(), "error" => error.as_ref()),
+        Edge::FetchNoted => warn!(log, "results not fetched yet"; "run" => %record.id,
+                "error" => error.as_ref()),
+        Edge::FetchGivenUp => error!(log, "results given up"; "run" => %record.id,
+                "error" => error.as_ref()),
+        Edge::Delivered | Edge::Finished => {
+            for delivery in &record.plugins {
+                if delivery.state == DeliveryState::GivenUp {
+                    error!(log, "plugin given up"; "run" => %record.id,
+                            "plugin" => %delivery.plugin, "error" => error.as_ref());
+                }
+            }
+        }
+        Edge::Renewed
+        | Edge::Signed
+        | Edge::SentOnly
+        | Edge::Collected
+        | Edge::Marked
+        | Edge::Misplaced
+        | Edge::Begun
+        | Edge::Fetched => {}
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use super::trouble::Place;
 use crate::chain::{Chain, escape};
 use crate::clock::{after, elapsed};
 use crate::disk::Stamp;
+use crate::disk::leftover::is_leftover;
 use crate::names::JobName;
 use crate::spool::look::run_id;
 use crate::spool::{Edge, Family, Folder, Record, Run, Seen, SpoolError};
@@ -117,7 +119,8 @@ impl Engine {
     pub(crate) fn look_at_path(&mut self, path: &Path) -> bool {
         let Some((folder, name)) = self.parts.spool.layout().locate(path) else { return false };
         let name = name.to_owned();
-        if !name.as_encoded_bytes().starts_with(b".") && !self.is_own_move(folder, &name) {
+        let is_hidden = name.as_encoded_bytes().starts_with(b".") || is_leftover(&name);
+        if !is_hidden && !self.is_own_move(folder, &name) {
             self.look(folder, &name);
         }
         true
@@ -184,6 +187,11 @@ impl Engine {
                 warn!(self.parts.log, "entry of a newer version is left alone";
                     "folder" => %folder, "version" => version,
                     "name" => escape(&name.to_string_lossy()).as_ref());
+                Ok(())
+            }
+            Seen::Unreadable { reason } => {
+                warn!(self.parts.log, "entry waits until the runner may read it"; "folder" => %folder,
+                    "name" => escape(&name.to_string_lossy()).as_ref(), "reason" => reason);
                 Ok(())
             }
             Seen::Foreign => {
@@ -352,6 +360,8 @@ impl Engine {
         }
         let entries = match disk.list(&folder) {
             Ok(entries) => entries,
+            // The job was removed meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => return,
             Err(error) => {
                 error!(self.parts.log, "cannot look for actions in flight"; "job" => %job,
                     "error" => Chain(&error));

@@ -7,6 +7,7 @@ mod fetching;
 mod grace;
 mod hand;
 mod held;
+mod messages;
 mod off;
 mod past;
 mod retention;

@@ -62,7 +62,8 @@ use schema::Difference;
 pub(crate) use server::{Server, UrlError};
 use sqlite::Sqlite;
 
-use crate::disk::{Disk, DiskError, Kind, Meta};
+use crate::disk::guard::{self, Distrust};
+use crate::disk::{Disk, DiskError, Kind, input};
 use crate::invocation::Program;
 
 /// The longest file of certificates that is read.
@@ -80,7 +81,7 @@ pub(crate) enum DataError {
         #[from]
         source: DiskError,
     },
-    /// There is a folder, a link or something else of that name.
+    /// There is a folder, a pipe or something else of that name.
     #[error("{} is no regular file: name the file itself", path.display())]
     NotFile {
         /// What is there.
@@ -91,6 +92,12 @@ pub(crate) enum DataError {
     Permissions {
         /// The database's file.
         path: PathBuf,
+    },
+    /// Others can change where a link leads, or its target.
+    #[error(transparent)]
+    Distrusted {
+        /// What they can change, and what to do.
+        fault: Distrust,
     },
     /// It is no database, or cannot be opened as one.
     #[error("cannot open database {}", path.display())]
@@ -214,15 +221,33 @@ fn told(differences: &[Difference]) -> String {
     shown.join("; ")
 }
 
-/// Refuses what is no file, and a file that others can read or write.
-fn check_private(path: &Path, meta: &Meta) -> Result<(), DataError> {
-    if meta.kind != Kind::File {
+/// Returns the file of a database, links followed, if it is there.
+///
+/// # Errors
+/// It is no file, others can read or write it, or they can change where a link leads.
+fn private_file(disk: &Disk, path: &Path) -> Result<Option<PathBuf>, DataError> {
+    if input::is_stream(path) {
         return Err(DataError::NotFile { path: path.to_owned() });
     }
-    if meta.mode & 0o077 != 0 {
-        return Err(DataError::Permissions { path: path.to_owned() });
+    let Some(found) = disk.follow(path, None)? else { return Ok(None) };
+    let file = if found.is_linked() { &found.path } else { path };
+    if found.meta.kind != Kind::File {
+        return Err(DataError::NotFile { path: file.to_owned() });
     }
-    Ok(())
+    if found.meta.mode & 0o077 != 0 {
+        return Err(DataError::Permissions { path: file.to_owned() });
+    }
+    if found.is_linked()
+        && let Some(fault) = found.distrust(disk, user(found.meta.owner))?.into_iter().next()
+    {
+        return Err(DataError::Distrusted { fault });
+    }
+    Ok(Some(file.to_owned()))
+}
+
+/// Returns the user who may own what we read: root may read what belongs to `owner`.
+fn user(owner: u32) -> u32 {
+    if guard::user() == 0 { owner } else { guard::user() }
 }
 
 /// The platform's tables.
@@ -232,25 +257,26 @@ pub(crate) struct Store(Mutex<Box<dyn Database>>);
 impl Store {
     /// Opens the SQLite file at `path`; makes it, private to its owner, if it is not there.
     pub(crate) fn open(disk: &Disk, path: &Path) -> Result<Store, DataError> {
-        match disk.find(path)? {
-            None => disk.create(path, b"")?,
-            Some(meta) => check_private(path, &meta)?,
-        }
-        Ok(Store(Mutex::new(Box::new(Sqlite::open(path)?))))
+        let file = match private_file(disk, path)? {
+            None => {
+                disk.create(path, b"")?;
+                path.to_owned()
+            }
+            Some(file) => file,
+        };
+        Ok(Store(Mutex::new(Box::new(Sqlite::open(&file)?))))
     }
 
     /// Opens the SQLite file at `path`, which exists, for reading only: it stays as it is.
     pub(crate) fn look(disk: &Disk, path: &Path) -> Result<Store, DataError> {
-        if let Some(meta) = disk.find(path)? {
-            check_private(path, &meta)?;
-        }
-        Ok(Store(Mutex::new(Box::new(Sqlite::look(disk, path)?))))
+        let file = private_file(disk, path)?.unwrap_or_else(|| path.to_owned());
+        Ok(Store(Mutex::new(Box::new(Sqlite::look(disk, &file)?))))
     }
 
     /// Connects to the tables on a server. It makes none: that is [`Store::init_schema`].
     pub(crate) fn connect(disk: &Disk, server: &Server) -> Result<Store, DataError> {
         let certificates = match &server.sslrootcert {
-            Some(path) => Some(disk.read(path, CERTIFICATES_BYTES_MAX)?),
+            Some(path) => Some(disk.input(path, CERTIFICATES_BYTES_MAX)?.bytes),
             None => None,
         };
         Ok(Store(Mutex::new(Box::new(Postgres::open(server, certificates)?))))

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::{DataError, Server};
 use crate::config::secret::Secret;
 use crate::disk::Disk;
+use crate::disk::guard::{self, Distrust};
 
 /// The longest file of passwords that is read.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -56,10 +57,14 @@ impl Server {
     }
 
     fn password_in(&self, disk: &Disk, path: &Path) -> Result<Option<Secret>, DataError> {
-        if let Some(meta) = disk.find(path)? {
-            super::check_private(path, &meta)?;
+        let mut input = disk.input(path, FILE_BYTES_MAX)?;
+        let text = Zeroizing::new(std::mem::take(&mut input.bytes));
+        let user = input.owner().map_or_else(guard::user, super::user);
+        match input.secret(disk, user)? {
+            Some(Distrust::Readable { path }) => return Err(DataError::Permissions { path }),
+            Some(fault) => return Err(DataError::Distrusted { fault }),
+            None => {}
         }
-        let text = Zeroizing::new(disk.read(path, FILE_BYTES_MAX)?);
         for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
             let wrong = || DataError::Passwords { path: path.to_owned(), line: at + 1 };
             let line = std::str::from_utf8(line).map_err(|_| wrong())?;
@@ -148,6 +153,26 @@ mod tests {
         assert_eq!(found(&usual).unwrap(), None);
         let named = Credentials { file, ..Credentials::default() };
         assert!(matches!(found(&named), Err(DataError::File { .. })));
+    }
+
+    #[test]
+    fn a_file_behind_a_link_is_judged_by_its_target_and_the_folder_of_the_link() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = crate::testing::private_folder();
+        let open = folder.path().join("open");
+        crate::testing::make_private(&open);
+        crate::testing::write_private(&folder.path().join("kept"), "*:*:*:*:x\n");
+        symlink("../kept", open.join("pgpass")).unwrap();
+        let file = Some(open.join("pgpass"));
+        for usual in [false, true] {
+            let (file, usual_file) =
+                if usual { (None, file.clone()) } else { (file.clone(), None) };
+            let credentials = Credentials { password: None, file, usual_file };
+            assert_eq!(found(&credentials).unwrap().as_deref(), Some("x"));
+        }
+        std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o707)).unwrap();
+        let credentials = Credentials { file, ..Credentials::default() };
+        assert!(matches!(found(&credentials), Err(DataError::Distrusted { .. })));
     }
 
     #[test]

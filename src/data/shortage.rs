@@ -14,12 +14,15 @@ impl DataError {
             DataError::File { .. }
             | DataError::Connect { .. }
             | DataError::Lost { .. }
+            | DataError::Locked { .. }
             | DataError::Chance { .. } => true,
             DataError::Open { source, .. }
             | DataError::Role { source, .. }
             | DataError::Query { source, .. } => is_shortage(source.as_ref()),
             DataError::NotFile { .. }
             | DataError::Permissions { .. }
+            | DataError::Distrusted { .. }
+            | DataError::Unmerged { .. }
             | DataError::Schema { .. }
             | DataError::Passwords { .. }
             | DataError::Version { .. }

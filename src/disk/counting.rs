@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -65,6 +65,10 @@ impl Fs for CountingFs {
     fn meta(&self, path: &Path) -> io::Result<Meta> {
         self.metas.fetch_add(1, Ordering::Relaxed);
         RealFs.meta(path)
+    }
+
+    fn link_target(&self, path: &Path) -> io::Result<PathBuf> {
+        RealFs.link_target(path)
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {

@@ -6,7 +6,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -137,6 +137,8 @@ pub(crate) trait Fs: fmt::Debug + Send + Sync {
     fn remove_folder(&self, path: &Path) -> io::Result<()>;
     /// Makes a symbolic link at `path` that says `target`.
     fn link(&self, target: &Path, path: &Path) -> io::Result<()>;
+    /// Returns the path that a symbolic link says.
+    fn link_target(&self, path: &Path) -> io::Result<PathBuf>;
     /// Lists a folder, in no order.
     fn list(&self, path: &Path) -> io::Result<Vec<Entry>>;
     /// Gives each name in a folder to `each`, in no order, without keeping any of them.

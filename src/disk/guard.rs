@@ -3,11 +3,12 @@
 //! A group may write if it is the owner's private group (see [`accounts`]) and no access control list
 //! adds other users. OpenSSH in Debian applies the same rule to its files.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode;
 
-use super::{Disk, DiskError, Meta, accounts};
+use super::{Disk, DiskError, Fs, Kind, Meta, accounts};
 
 /// The bit that lets the group write.
 pub(super) const GROUP_WRITE: u32 = 0o020;
@@ -23,6 +24,16 @@ pub(crate) enum Distrust {
     #[error("{} belongs to user {owner}: run `chown {trusted} {}`", path.display(), path.display())]
     Owner {
         /// The file or folder.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Whose it should be.
+        trusted: u32,
+    },
+    /// A symbolic link belongs to another user, who can let it lead elsewhere.
+    #[error("the link {} belongs to user {owner}: run `chown -h {trusted} {}`", path.display(), path.display())]
+    Link {
+        /// The link.
         path: PathBuf,
         /// Whose it is.
         owner: u32,
@@ -82,26 +93,50 @@ pub(crate) fn secret(path: &Path, meta: &Meta, user: u32) -> Result<(), Distrust
     Ok(())
 }
 
-/// Checks the folder `path` and those above it up to and including `top`, as far as they exist.
+/// Explains why a file cannot be read if it belongs to another user, with the command that helps; any
+/// other error stays as it is.
+pub(super) fn explain(fs: &dyn Fs, path: &Path, error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return error;
+    }
+    match fs.meta(path) {
+        Ok(meta) if meta.kind == Kind::File && meta.owner != user() => {
+            io::Error::new(error.kind(), unreadable(path, meta.owner, user()))
+        }
+        _ => error,
+    }
+}
+
+/// Says that a file of `owner` cannot be read by `user`, and which command helps.
+pub(crate) fn unreadable(path: &Path, owner: u32, user: u32) -> String {
+    let path = path.display();
+    format!("it belongs to user {owner} and user {user} may not read it: run `chown {user} {path}`")
+}
+
+/// Checks the folder `path` and those above it up to and including `top`, as far as they exist; links
+/// are followed (see [`super::follow`]).
 pub(crate) fn trust_up_to(
     disk: &Disk,
     path: &Path,
     top: &Path,
     user: u32,
 ) -> Result<Vec<Distrust>, DiskError> {
-    let mut faults = Vec::new();
-    for folder in path.ancestors().take_while(|folder| folder.starts_with(top)) {
-        if let Some(meta) = disk.find(folder)? {
-            faults.extend(trust(folder, &meta, user).err());
+    let mut at = path;
+    loop {
+        match disk.follow(at, Some(top))? {
+            Some(found) => return found.distrust(disk, user),
+            None => match at.parent().filter(|above| above.starts_with(top)) {
+                Some(above) => at = above,
+                None => return Ok(Vec::new()),
+            },
         }
     }
-    Ok(faults)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::{Kind, Stamp};
+    use crate::disk::Stamp;
 
     fn meta(owner: u32, mode: u32) -> Meta {
         let changed = jiff::Timestamp::UNIX_EPOCH;

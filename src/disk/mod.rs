@@ -26,9 +26,12 @@
 mod accounts;
 #[cfg(test)]
 pub(crate) mod counting;
+mod follow;
 pub(crate) mod fs;
 pub(crate) mod guard;
 mod holder;
+pub(crate) mod input;
+pub(crate) mod leftover;
 #[cfg(test)]
 pub(crate) mod model;
 mod publish;
@@ -45,6 +48,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub(crate) use follow::Followed;
 #[cfg(test)]
 pub(crate) use fs::Safeguard;
 pub(crate) use fs::{Entry, Fs, FsFile, Kind, Lock, Meta, Space, Stamp};
@@ -283,7 +287,8 @@ impl Disk {
 
     /// Reads a regular file of at most `limit` bytes; `FileTooLarge` if it has more.
     pub(crate) fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, DiskError> {
-        read(self.fs.as_ref(), path, limit).context("read", path)
+        let fs = self.fs.as_ref();
+        read(fs, path, limit).map_err(|error| guard::explain(fs, path, error)).context("read", path)
     }
 
     /// Opens a regular file for reading piece by piece.

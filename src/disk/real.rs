@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use rustix::fs::{CWD, OFlags, RenameFlags, lgetxattr, renameat_with, statvfs};
@@ -108,6 +108,10 @@ impl Fs for RealFs {
         std::os::unix::fs::symlink(target, path)
     }
 
+    fn link_target(&self, path: &Path) -> io::Result<PathBuf> {
+        fs::read_link(path)
+    }
+
     fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
         let mut entries = Vec::new();
         for entry in fs::read_dir(path)? {
@@ -125,18 +129,7 @@ impl Fs for RealFs {
     }
 
     fn meta(&self, path: &Path) -> io::Result<Meta> {
-        let meta = fs::symlink_metadata(path)?;
-        let changed = time(meta.ctime(), meta.ctime_nsec());
-        Ok(Meta {
-            kind: kind(meta.file_type()),
-            stamp: Stamp { inode: meta.ino(), size: meta.size(), changed },
-            modified: time(meta.mtime(), meta.mtime_nsec()),
-            device: meta.dev(),
-            owner: meta.uid(),
-            group: meta.gid(),
-            mode: meta.mode() & 0o7777,
-            has_acl: meta.mode() & GROUP_WRITE != 0 && has_acl(path),
-        })
+        Ok(known(&fs::symlink_metadata(path)?, path))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Lock> {
@@ -151,6 +144,21 @@ impl Fs for RealFs {
             bytes: part(found.f_bavail, found.f_blocks),
             files: part(found.f_favail, found.f_files),
         })
+    }
+}
+
+/// Returns what is known of the file or folder at `path`, whose metadata is `meta`.
+pub(super) fn known(meta: &fs::Metadata, path: &Path) -> Meta {
+    let changed = time(meta.ctime(), meta.ctime_nsec());
+    Meta {
+        kind: kind(meta.file_type()),
+        stamp: Stamp { inode: meta.ino(), size: meta.size(), changed },
+        modified: time(meta.mtime(), meta.mtime_nsec()),
+        device: meta.dev(),
+        owner: meta.uid(),
+        group: meta.gid(),
+        mode: meta.mode() & 0o7777,
+        has_acl: meta.mode() & GROUP_WRITE != 0 && has_acl(path),
     }
 }
 

@@ -4,6 +4,7 @@
 //! So a bad folder is reported only when it was left alone for [`QUIET_SPAN`], and
 //! until then the job that was installed from it stays.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub(crate) enum Change {
     },
     /// A job is gone.
     Removed(Arc<Job>),
+    /// A name in the folder of jobs is not a folder that a person made; this is said once.
+    Skipped(PathBuf),
     /// A folder is no job; this is said once.
     Broken {
         /// What is wrong.
@@ -99,7 +102,9 @@ pub(super) fn settle(
     now: Timestamp,
 ) -> (Option<State>, Option<Change>) {
     match (seen, old) {
-        (Seen::Gone, old) => (None, old.and_then(|state| state.installed).map(Change::Removed)),
+        (Seen::Gone | Seen::Skipped, old) => {
+            (None, old.and_then(|state| state.installed).map(Change::Removed))
+        }
         (Seen::Unchanged, None) => (None, None),
         (Seen::Unchanged, Some(mut state)) => {
             let change = state.ripen(now);

@@ -3,7 +3,8 @@
 //! Whoever can write a job's folder or files can run actions on the fleet, so all
 //! three must belong to the runner's user or root, and no other user may be able to write
 //! them (see [`guard`]).
-//! Links are refused: where they lead is not watched, and may be in other hands.
+//! A link is followed, and its target and the folders above that are judged like the job itself. Only
+//! the folder of the job is watched: a change of a file that a link leads to is found by the scans.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -15,10 +16,13 @@ use jiff::tz::TimeZone;
 
 use super::{Job, JobError, Rejection, Stamps};
 use crate::action::Action;
+use crate::chain::{escape, excerpt};
+use crate::config::comment::hidden_by_hash;
 use crate::config::fault::Fault;
 use crate::config::job::JobConfig;
 use crate::config::reader::Located;
-use crate::disk::{Disk, DiskError, Kind, Meta, guard};
+use crate::disk::leftover::is_folder_of_system;
+use crate::disk::{Disk, DiskError, Entry, Followed, Kind, Meta, guard};
 use crate::names::JobName;
 use crate::schedule::{Cron, ScheduleError, zone};
 
@@ -30,6 +34,8 @@ const ACTION_FILE: &str = "action.json";
 const CONFIG_BYTES_MAX: u64 = 64 * 1024;
 /// The largest action that is read: what the API takes.
 const ACTION_BYTES_MAX: u64 = 10 * 1024 * 1024;
+/// How much of a comment a warning shows.
+const SHOWN_BYTES_MAX: usize = 60;
 /// The user id of root.
 const ROOT: u32 = 0;
 
@@ -38,6 +44,8 @@ const ROOT: u32 = 0;
 pub(crate) enum Seen {
     /// It is not there.
     Gone,
+    /// It is a plain file, or a folder that a file system made: no job.
+    Skipped,
     /// Its files are as they were at the last look.
     Unchanged,
     /// A job that can run.
@@ -62,10 +70,22 @@ pub(crate) struct Loader {
     zone: TimeZone,
 }
 
+/// What `entity.cfg` says, when the job runs, and what may be a mistake.
+type Settings = (JobConfig, (Cron, TimeZone), Option<String>);
+
 /// What is known of a folder's files without opening them.
 struct Files {
-    config: Option<Meta>,
-    action: Option<Meta>,
+    config: Option<Place>,
+    action: Option<Place>,
+}
+
+/// A folder or file of a job, links followed.
+struct Place {
+    /// Where it is in truth.
+    path: PathBuf,
+    meta: Meta,
+    /// How it was found, if by a link.
+    link: Option<Followed>,
 }
 
 impl Loader {
@@ -80,10 +100,15 @@ impl Loader {
         &self.folder
     }
 
-    /// Returns the names in the folder of all jobs, dot files left out.
-    pub(super) fn list(&self) -> Result<Vec<OsString>, DiskError> {
-        let entries = self.disk.list(&self.folder)?;
-        Ok(entries.into_iter().map(|entry| entry.name).filter(|name| !is_hidden(name)).collect())
+    /// Returns the names in the folder of all jobs, dot files left out: those of possible jobs, and those
+    /// that are skipped.
+    pub(super) fn list(&self) -> Result<(Vec<OsString>, Vec<OsString>), DiskError> {
+        let entries = self.disk.list(&self.folder)?.into_iter();
+        let (jobs, skipped): (Vec<Entry>, Vec<Entry>) = entries
+            .filter(|entry| !is_hidden(&entry.name))
+            .partition(|entry| !is_skipped(&entry.name, entry.kind));
+        let names = |entries: Vec<Entry>| entries.into_iter().map(|entry| entry.name).collect();
+        Ok((names(jobs), names(skipped)))
     }
 
     /// Looks at a job's folder; `last` is what its files were at the last look, if it is
@@ -101,13 +126,16 @@ impl Loader {
         if is_whole && last == Some(stamps) {
             return Seen::Unchanged;
         }
-        let folder = match self.disk.find(&path) {
+        let folder = match self.place(&path) {
             Ok(Some(folder)) => folder,
             Ok(None) => return Seen::Gone,
             Err(error) => return bad(name, vec![JobError::Disk(error)], stamps, None),
         };
+        if is_skipped(name, folder.meta.kind) {
+            return Seen::Skipped;
+        }
         // What is missing may be on its way into a new folder.
-        let touched = files.touched().max((!is_whole).then_some(folder.stamp.changed));
+        let touched = files.touched().max((!is_whole).then_some(folder.meta.stamp.changed));
         match self.judge(name, &path, &folder, &files, now) {
             Ok(job) => Seen::Sound(Box::new(job), stamps),
             Err(faults) => {
@@ -120,7 +148,7 @@ impl Loader {
     }
 
     fn files(&self, path: &Path) -> Result<Files, JobError> {
-        let find = |file| match self.disk.find(&path.join(file)) {
+        let find = |file| match self.place(&path.join(file)) {
             // The name belongs to a file, not to a folder: nothing is in it.
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(None),
             found => found.map_err(JobError::Disk),
@@ -128,12 +156,26 @@ impl Loader {
         Ok(Files { config: find(CONFIG_FILE)?, action: find(ACTION_FILE)? })
     }
 
+    /// Returns what is at `path`; only if that is a link, more than one call is needed.
+    fn place(&self, path: &Path) -> Result<Option<Place>, DiskError> {
+        match self.disk.find(path)? {
+            Some(meta) if meta.kind == Kind::Link => {
+                let found = self.disk.follow(path, Some(&self.folder))?;
+                Ok(found.map(|found| {
+                    let (path, meta) = (found.path.clone(), found.meta);
+                    Place { path, meta, link: Some(found) }
+                }))
+            }
+            found => Ok(found.map(|meta| Place { path: path.to_owned(), meta, link: None })),
+        }
+    }
+
     /// Reads the job, or finds all that is wrong with it.
     fn judge(
         &self,
         name: &OsStr,
         path: &Path,
-        folder: &Meta,
+        folder: &Place,
         files: &Files,
         now: Timestamp,
     ) -> Result<Job, Vec<JobError>> {
@@ -143,19 +185,29 @@ impl Loader {
         // Nothing is read before all of it may be used.
         let config = self.check_file(&config_path, files.config.as_ref());
         let action = self.check_file(&action_path, files.action.as_ref());
-        both(config, action)?;
-        let config = self.config(&config_path, now);
-        let ((config, (schedule, zone)), action) = both(config, self.action(&action_path))?;
-        Ok(Job { name, config, schedule: Arc::new(schedule), zone, action })
+        let (config, action) = both(config, action)?;
+        let config = self.config(config, &config_path, now);
+        let ((config, (schedule, zone), warning), action) =
+            both(config, self.action(action, &action_path))?;
+        Ok(Job { name, config, schedule: Arc::new(schedule), zone, action, warning })
     }
 
-    fn config(
-        &self,
-        path: &Path,
-        now: Timestamp,
-    ) -> Result<(JobConfig, (Cron, TimeZone)), JobError> {
-        let text = self.disk.read(path, CONFIG_BYTES_MAX).map_err(JobError::Disk)?;
-        JobConfig::parse(&text, path, |config| self.timing(config, now)).map_err(JobError::Config)
+    fn config(&self, real: &Path, path: &Path, now: Timestamp) -> Result<Settings, JobError> {
+        let text = self.disk.read(real, CONFIG_BYTES_MAX).map_err(JobError::Disk)?;
+        let parsed = JobConfig::parse(&text, path, |config| self.timing(config, now));
+        let parsed = parsed.map_err(JobError::Config)?;
+        let schedule = &parsed.0.schedule;
+        let hidden = hidden_by_hash(std::str::from_utf8(&text).unwrap_or_default(), schedule.line);
+        let warning = hidden.map(|hidden| {
+            let (path, line) = (path.display(), schedule.line);
+            let (hidden, value) = (excerpt(hidden, SHOWN_BYTES_MAX), escape(&schedule.value));
+            format!(
+                "{path}:{line}: {hidden} is a comment, so that the schedule is {value}: if it \
+                 belongs to the schedule, put the value in double quotes"
+            )
+        });
+        let (config, timing) = parsed;
+        Ok((config, timing, warning))
     }
 
     /// Returns when a job runs, or what is wrong with its schedule and its zone.
@@ -176,8 +228,8 @@ impl Loader {
         both(schedule.map_err(|error| fault(&config.schedule, &error)), zone)
     }
 
-    fn action(&self, path: &Path) -> Result<Arc<str>, JobError> {
-        let text = self.disk.read(path, ACTION_BYTES_MAX).map_err(JobError::Disk)?;
+    fn action(&self, real: &Path, path: &Path) -> Result<Arc<str>, JobError> {
+        let text = self.disk.read(real, ACTION_BYTES_MAX).map_err(JobError::Disk)?;
         let path = || path.to_owned();
         let mut action =
             Action::parse(&text).map_err(|source| JobError::Action { path: path(), source })?;
@@ -187,19 +239,17 @@ impl Loader {
         Ok(String::from_utf8(text).unwrap_or_else(|_| action.to_json()).into())
     }
 
-    fn check_file(&self, path: &Path, meta: Option<&Meta>) -> Result<(), JobError> {
-        match meta {
-            Some(meta) => self.check(path, meta, Kind::File),
+    /// Returns where a file is, if it may be used.
+    fn check_file<'a>(&self, path: &Path, at: Option<&'a Place>) -> Result<&'a Path, JobError> {
+        match at {
+            Some(at) => self.check(path, at, Kind::File).map(|()| at.path.as_path()),
             None => Err(JobError::Missing { path: path.to_owned() }),
         }
     }
 
     /// Checks that something is what it should be and that nobody else can write it.
-    fn check(&self, path: &Path, meta: &Meta, kind: Kind) -> Result<(), JobError> {
-        let (path, user) = (path.to_owned(), self.user);
-        if meta.kind == Kind::Link {
-            return Err(JobError::Link { path });
-        }
+    fn check(&self, path: &Path, at: &Place, kind: Kind) -> Result<(), JobError> {
+        let (path, meta, user) = (path.to_owned(), &at.meta, self.user);
         if meta.kind != kind {
             let is_file = kind == Kind::File;
             return Err(if is_file {
@@ -207,6 +257,10 @@ impl Loader {
             } else {
                 JobError::NotFolder { path }
             });
+        }
+        if let Some(link) = &at.link {
+            let faults = link.distrust(&self.disk, user).map_err(JobError::Disk)?;
+            return faults.into_iter().next().map_or(Ok(()), |fault| Err(JobError::Link { fault }));
         }
         if meta.owner != user && meta.owner != ROOT {
             return Err(JobError::Owner { path, owner: meta.owner, user });
@@ -221,20 +275,26 @@ impl Loader {
 impl Files {
     fn stamps(&self) -> Stamps {
         Stamps {
-            config: self.config.map(|meta| meta.stamp),
-            action: self.action.map(|meta| meta.stamp),
+            config: self.config.as_ref().map(|at| at.meta.stamp),
+            action: self.action.as_ref().map(|at| at.meta.stamp),
         }
     }
 
     fn touched(&self) -> Option<Timestamp> {
-        let changed = |meta: Option<Meta>| meta.map(|meta| meta.stamp.changed);
-        changed(self.config).max(changed(self.action))
+        let changed = |at: &Option<Place>| at.as_ref().map(|at| at.meta.stamp.changed);
+        changed(&self.config).max(changed(&self.action))
     }
 }
 
 /// Tells whether a name in the folder of jobs is not meant to be a job.
 pub(super) fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
+}
+
+/// Tells whether something in the folder of jobs is skipped as in the original: only folders are jobs.
+/// Where a link leads is not known yet.
+fn is_skipped(name: &OsStr, kind: Kind) -> bool {
+    !matches!(kind, Kind::Folder | Kind::Link) || is_folder_of_system(&name.to_string_lossy())
 }
 
 /// Returns both, or all that is wrong with them.

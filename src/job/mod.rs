@@ -32,6 +32,7 @@ use crate::action::{CheckError, ParseError};
 use crate::chain::{Chain, escape};
 use crate::config::fault::ConfigError;
 use crate::config::job::JobConfig;
+use crate::disk::guard::Distrust;
 use crate::disk::{DiskError, Stamp};
 use crate::names::{JobName, NameError};
 use crate::schedule::Cron;
@@ -49,6 +50,8 @@ pub(crate) struct Job {
     pub(crate) zone: TimeZone,
     /// Its action, as the file has it; where that is not UTF-8, as Go would write it.
     pub(crate) action: Arc<str>,
+    /// What may be a mistake although it is valid.
+    pub(crate) warning: Option<String>,
 }
 
 /// The state of a job's two files, `None` where one is missing.
@@ -101,14 +104,11 @@ pub(crate) enum JobError {
         /// What is there.
         path: PathBuf,
     },
-    /// The folder or a file is a link.
-    #[error(
-        "{} is a link, and what it leads to may be in other hands: put the job itself there",
-        path.display()
-    )]
+    /// The folder or a file is a link, and others can change where it leads or its target.
+    #[error(transparent)]
     Link {
-        /// The link.
-        path: PathBuf,
+        /// What they can change, and what to do.
+        fault: Distrust,
     },
     /// A file is not there, or not yet.
     #[error("{} is missing, the job is incomplete: add it, or remove the folder", path.display())]

@@ -4,7 +4,7 @@
 //! a hint, is for speed. Both do the same to a folder. A look costs two calls for a
 //! folder that did not change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::change::{Change, State, settle};
-use super::load::{Loader, is_hidden};
+use super::load::{Loader, Seen, is_hidden};
 use super::{Job, Rejection};
 use crate::disk::{Disk, DiskError};
 use crate::names::JobName;
@@ -23,13 +23,16 @@ use crate::names::JobName;
 pub(crate) struct Jobs {
     loader: Loader,
     states: BTreeMap<OsString, State>,
+    /// Names that are no jobs, which was told.
+    skipped: BTreeSet<OsString>,
 }
 
 impl Jobs {
     /// Returns the jobs in `folder`, none of which is known yet. The folder and all in it must
     /// belong to `user` or root; `zone` is that of jobs that name none.
     pub(crate) fn new(disk: Disk, folder: PathBuf, user: u32, zone: TimeZone) -> Jobs {
-        Jobs { loader: Loader::new(disk, folder, user, zone), states: BTreeMap::new() }
+        let loader = Loader::new(disk, folder, user, zone);
+        Jobs { loader, states: BTreeMap::new(), skipped: BTreeSet::new() }
     }
 
     /// Looks at every folder and returns what changed, by name.
@@ -37,15 +40,18 @@ impl Jobs {
     /// # Errors
     /// The folder of all jobs cannot be listed; the jobs stay as they are.
     pub(crate) fn look(&mut self, now: Timestamp) -> Result<Vec<Change>, DiskError> {
-        let mut names = self.loader.list()?;
+        let (mut names, skipped) = self.loader.list()?;
         names.sort_unstable();
+        self.skipped.retain(|name| skipped.contains(name) || names.binary_search(name).is_ok());
         if !self.states.keys().eq(&names) {
             names.extend(self.states.keys().cloned());
             names.sort_unstable();
             names.dedup();
         }
         let is_first = self.states.is_empty();
-        let changes = names.iter().filter_map(|name| self.look_at(name, now)).collect();
+        let mut changes: Vec<Change> =
+            names.iter().filter_map(|name| self.look_at(name, now)).collect();
+        changes.extend(skipped.iter().filter_map(|name| self.skip(name)));
         if is_first {
             // Filled in order, the nodes of the map are half empty; made at once, they are full.
             self.states = std::mem::take(&mut self.states).into_iter().collect();
@@ -112,10 +118,29 @@ impl Jobs {
         self.states.values().filter_map(State::rejection)
     }
 
+    /// Returns the names of what is no job, by name.
+    pub(crate) fn skipped(&self) -> impl Iterator<Item = &OsStr> {
+        self.skipped.iter().map(OsString::as_os_str)
+    }
+
+    /// Notes that a name is no job; only the first time that is a change.
+    fn skip(&mut self, name: &OsStr) -> Option<Change> {
+        let is_new = self.skipped.insert(name.to_owned());
+        is_new.then(|| Change::Skipped(self.loader.folder().join(name)))
+    }
+
     fn look_at(&mut self, name: &OsStr, now: Timestamp) -> Option<Change> {
         let old = self.states.remove(name);
         let last = old.as_ref().and_then(State::stamps);
-        let (state, change) = settle(old, self.loader.look(name, last, now), now);
+        let seen = self.loader.look(name, last, now);
+        let is_skipped = matches!(seen, Seen::Skipped);
+        if !is_skipped {
+            self.skipped.remove(name);
+        }
+        let (state, change) = settle(old, seen, now);
+        if is_skipped && change.is_none() {
+            return self.skip(name);
+        }
         if let Some(state) = state {
             self.states.insert(name.to_owned(), state);
         }

@@ -4,7 +4,7 @@
 //! repaired or replaced while the runner runs.
 //!
 //! **Invariants.** What is run is a regular file in the plugins folder itself: a
-//! link may stand for another file of the folder and for nothing else. File and
+//! link may stand for another file of the folder and for nothing else. The folder may be a link. File and
 //! folder belong to the runner's user or to root and nobody else can write them,
 //! so that the right to run code as the runner stays with those who have it.
 //!
@@ -18,11 +18,12 @@ mod tail;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{Access, AtFlags, CWD};
 
 use crate::disk::guard::{self, Distrust};
-use crate::disk::{Fs, Kind, Meta, RealFs};
+use crate::disk::{Disk, DiskError, Fs, HAND_PREFIX, Kind, Meta, RealFs};
 use crate::names::PluginName;
 use crate::wake::Stop;
 
@@ -37,6 +38,9 @@ pub(crate) enum PluginError {
         /// Why it failed.
         source: io::Error,
     },
+    /// A link cannot be followed.
+    #[error(transparent)]
+    Disk(DiskError),
     /// There is no such plugin.
     #[error("there is no plugin {name} in {}: put an executable file of that name there", folder.display())]
     Missing {
@@ -66,12 +70,14 @@ pub(crate) enum PluginError {
     #[error(transparent)]
     Distrust(Distrust),
     /// It may not be executed.
-    #[error("plugin {} is not executable (mode {mode:04o}): run `chmod u+x {}`", path.display(), path.display())]
+    #[error("plugin {} is not executable (mode {mode:04o}): {remedy}", path.display())]
     NotExecutable {
         /// The plugin.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
+        /// What to do.
+        remedy: String,
         /// What the system says.
         source: io::Error,
     },
@@ -106,8 +112,7 @@ impl Plugins {
 
     /// Finds a plugin and makes sure that only the runner's user and root can change it.
     pub(crate) fn find(&self, name: &PluginName) -> Result<Executable, PluginError> {
-        let folder = fs::canonicalize(&self.folder).map_err(|error| look(&self.folder, error))?;
-        trusted(&folder)?;
+        let folder = self.real()?;
         let named = folder.join(name.as_str());
         let path = fs::canonicalize(&named).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => {
@@ -120,6 +125,27 @@ impl Plugins {
         }
         check_file(&path)?;
         Ok(Executable { folder, path })
+    }
+}
+
+impl Plugins {
+    /// Returns the folder, links followed, after making sure that only the runner's user and root can
+    /// change it and where its links lead.
+    fn real(&self) -> Result<PathBuf, PluginError> {
+        let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), HAND_PREFIX);
+        let found = disk.follow(&self.folder, self.folder.parent()).map_err(PluginError::Disk)?;
+        let Some(found) = found else {
+            return Err(look(&self.folder, io::ErrorKind::NotFound.into()));
+        };
+        if !found.is_linked() {
+            guard::trust(&found.path, &found.meta, guard::user()).map_err(PluginError::Distrust)?;
+            return Ok(found.path);
+        }
+        let faults = found.distrust(&disk, guard::user()).map_err(PluginError::Disk)?;
+        match faults.into_iter().next() {
+            Some(fault) => Err(PluginError::Distrust(fault)),
+            None => Ok(found.path),
+        }
     }
 }
 
@@ -141,8 +167,24 @@ fn check_file(path: &Path) -> Result<(), PluginError> {
     }
     // The system is asked, not the mode: it also knows of file systems mounted without exec.
     rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).map_err(|error| {
-        PluginError::NotExecutable { path: path.to_owned(), mode: meta.mode, source: error.into() }
+        let (path, mode, source) = (path.to_owned(), meta.mode, error.into());
+        let remedy = remedy(&path, &meta, guard::user());
+        PluginError::NotExecutable { path, mode, remedy, source }
     })
+}
+
+/// Returns how a plugin becomes executable for `user`.
+fn remedy(path: &Path, meta: &Meta, user: u32) -> String {
+    let path = path.display();
+    let is_ours = meta.owner == user;
+    if meta.mode & 0o111 == 0o111 || is_ours && meta.mode & 0o100 != 0 {
+        return "its file system is mounted with noexec: remount it with exec".to_owned();
+    }
+    if is_ours {
+        return format!("run `chmod u+x {path}`");
+    }
+    let owner = meta.owner;
+    format!("it belongs to user {owner}: run `chmod a+rx {path}`, or `chown {user} {path}`")
 }
 
 /// Hands results to plugins.

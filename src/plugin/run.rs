@@ -77,6 +77,8 @@ pub(crate) struct Ended {
     pub(crate) outcome: Outcome,
     /// The end of its stdout and stderr, as it came: to be escaped before it is shown.
     pub(crate) output: String,
+    /// How many lines it wrote in all.
+    pub(crate) lines: usize,
     /// How long it took.
     pub(crate) took: Duration,
 }
@@ -164,7 +166,8 @@ pub(crate) fn run(
     let mut tail = Tail::new(limits.output_bytes_max);
     let outcome = attempt(executable, delivery, limits, stop, &mut tail);
     let outcome = outcome.unwrap_or_else(|why| Outcome::Failed { why });
-    Ended { outcome, output: tail.into_text(), took: begun.elapsed() }
+    let lines = tail.lines();
+    Ended { outcome, output: tail.into_text(), lines, took: begun.elapsed() }
 }
 
 fn attempt(

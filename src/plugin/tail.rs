@@ -8,20 +8,32 @@ pub(super) struct Tail {
     bytes: VecDeque<u8>,
     bytes_max: usize,
     cut: bool,
+    /// How many line feeds there were in all.
+    feeds: usize,
+    /// Whether something follows the last line feed.
+    is_open: bool,
 }
 
 impl Tail {
     /// Returns a tail that keeps `bytes_max` bytes.
     pub(super) fn new(bytes_max: usize) -> Tail {
-        Tail { bytes: VecDeque::new(), bytes_max, cut: false }
+        Tail { bytes: VecDeque::new(), bytes_max, cut: false, feeds: 0, is_open: false }
     }
 
     /// Adds what came next.
     pub(super) fn push(&mut self, bytes: &[u8]) {
+        let feeds = bytes.iter().filter(|byte| **byte == b'\n').count();
+        self.feeds = self.feeds.saturating_add(feeds);
+        self.is_open = bytes.last().map_or(self.is_open, |byte| *byte != b'\n');
         self.bytes.extend(bytes);
         let surplus = self.bytes.len().saturating_sub(self.bytes_max);
         self.cut |= surplus > 0;
         self.bytes.drain(..surplus);
+    }
+
+    /// Returns how many lines there were, also those that are not kept.
+    pub(super) fn lines(&self) -> usize {
+        self.feeds.saturating_add(usize::from(self.is_open))
     }
 
     /// Returns the text without blank ends, after `…` if it is not whole. What
@@ -44,8 +56,11 @@ mod tests {
         tail.push(b"cd");
         tail.push(b"");
         assert_eq!(tail.bytes, b"abcd");
+        assert_eq!(tail.lines(), 1);
         tail.push(b"e\n");
+        assert_eq!(tail.lines(), 1);
         tail.push(b"0123456789xyz\n");
+        assert_eq!(tail.lines(), 2);
         assert_eq!(tail.into_text(), "…xyz");
     }
 

@@ -1,5 +1,7 @@
 //! Which files are plugins, tried on real folders.
 
+#![expect(clippy::disallowed_methods, reason = "tests put files where they want")]
+
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -7,7 +9,7 @@ use super::*;
 use crate::testing::is_root;
 
 fn folder() -> (tempfile::TempDir, Plugins) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::testing::private_folder();
     let plugins = folder.path().join("plugins");
     fs::create_dir(&plugins).unwrap();
     mode(&plugins, 0o700);
@@ -48,6 +50,22 @@ fn what_is_not_executable_is_told_with_its_remedy() {
 }
 
 #[test]
+fn the_remedy_fits_the_owner_and_the_mode() {
+    let meta = |owner, mode| {
+        let meta = RealFs.meta(Path::new("/")).unwrap();
+        Meta { owner, mode, ..meta }
+    };
+    let path = Path::new("/p/x");
+    assert_eq!(remedy(path, &meta(7, 0o600), 7), "run `chmod u+x /p/x`");
+    let told = "it belongs to user 0: run `chmod a+rx /p/x`, or `chown 7 /p/x`";
+    assert_eq!(remedy(path, &meta(0, 0o700), 7), told);
+    for (owner, mode) in [(7, 0o700), (0, 0o755)] {
+        let told = remedy(path, &meta(owner, mode), 7);
+        assert!(told.contains("noexec"), "{told}");
+    }
+}
+
+#[test]
 fn what_others_can_write_is_refused_with_its_remedy() {
     let (_guard, plugins) = folder();
     let path = put(&plugins, "report", 0o757);
@@ -76,6 +94,29 @@ fn a_link_may_stand_for_a_file_of_the_folder_only() {
     assert!(matches!(find_error(&plugins, "dangling"), PluginError::Missing { .. }));
     symlink("loop", plugins.folder.join("loop")).unwrap();
     assert!(matches!(find_error(&plugins, "loop"), PluginError::Look { .. }));
+}
+
+#[test]
+fn the_folder_may_be_a_link_that_nobody_else_can_change() {
+    let (guard, plugins) = folder();
+    put(&plugins, "real", 0o700);
+    let (kept, other) = (guard.path().join("kept"), guard.path().join("other"));
+    for folder in [&kept, &other] {
+        fs::create_dir(folder).unwrap();
+        mode(folder, 0o700);
+    }
+    fs::rename(&plugins.folder, kept.join("p")).unwrap();
+    symlink("kept/p", &plugins.folder).unwrap();
+    assert!(find(&plugins, "real").unwrap().ends_with("kept/p/real"));
+    for open in [&kept, &kept.join("p"), guard.path()] {
+        mode(open, 0o702);
+        let told = find(&plugins, "real").unwrap_err();
+        let real = open.canonicalize().unwrap();
+        assert!(told.ends_with(&format!("run `chmod go-w {}`", real.display())), "{told}");
+        mode(open, 0o700);
+    }
+    mode(&other, 0o702);
+    find(&plugins, "real").unwrap();
 }
 
 fn find_error(plugins: &Plugins, name: &str) -> PluginError {

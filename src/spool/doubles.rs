@@ -36,6 +36,11 @@ impl Spool {
                         "run" => %id, "folder" => %folder, "version" => version);
                     return Ok(None);
                 }
+                Seen::Unreadable { reason } => {
+                    warn!(self.log, "run is left alone: a file of it cannot be read";
+                        "run" => %id, "folder" => %folder, "reason" => reason);
+                    return Ok(None);
+                }
                 Seen::Gone | Seen::Action { .. } | Seen::Foreign => {}
             }
         }

@@ -53,9 +53,11 @@ impl View<'_> {
         match self.see(Folder::ActionDone, name)? {
             Seen::Run(run) => Ok(run.record().collected.is_some()),
             Seen::Gone => Ok(true),
-            Seen::Action { .. } | Seen::Newer(_) | Seen::Foreign | Seen::Damaged { .. } => {
-                Ok(false)
-            }
+            Seen::Action { .. }
+            | Seen::Newer(_)
+            | Seen::Unreadable { .. }
+            | Seen::Foreign
+            | Seen::Damaged { .. } => Ok(false),
         }
     }
 }

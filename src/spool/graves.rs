@@ -88,8 +88,14 @@ impl Spool {
                     Err(source) => return Err(SpoolError::Disk { source }),
                 }
             }
-            warn!(self.log, "moved to dead letters"; "path" => %from.display(),
-                "to" => %to.display(), "reason" => crate::chain::escape(reason).as_ref());
+            let reason = crate::chain::escape(reason);
+            if from == to {
+                warn!(self.log, "dead letter is no run"; "path" => %to.display(),
+                    "reason" => reason.as_ref());
+            } else {
+                warn!(self.log, "moved to dead letters"; "path" => %from.display(),
+                    "to" => %to.display(), "reason" => reason.as_ref());
+            }
             return Ok(());
         }
         Err(SpoolError::Crowded { name: name.to_owned() })
@@ -124,5 +130,30 @@ mod tests {
             let note = std::fs::read_to_string(format!("{}.reason", grave.display())).unwrap();
             assert!(note.starts_with("it is no JSON object"), "{note}");
         }
+    }
+    #[test]
+    fn what_stays_where_it_is_was_not_moved() {
+        let (_folder, mut spool) = spool();
+        let logged = crate::testing::Logged::default();
+        spool.log = logged.logger();
+        let (grave, new) = (spool.layout.folder(Folder::Invalid), spool.layout.folder(Folder::New));
+        for (folder, place) in [(Folder::Invalid, &grave), (Folder::New, &new)] {
+            let name = format!("{}.json", folder.to_string().replace('/', "-"));
+            std::fs::write(place.join(&name), "{").unwrap();
+            spool.bury(folder, name.as_ref(), "it is bad").unwrap();
+        }
+        let (grave, new) = (grave.display(), new.display());
+        assert_eq!(
+            logged.take(),
+            [
+                format!(
+                    "dead letter is no run, path: {grave}/action-invalid.json, reason: it is bad"
+                ),
+                format!(
+                    "moved to dead letters, path: {new}/action-new.json, \
+                     to: {grave}/action-new.json, reason: it is bad"
+                ),
+            ]
+        );
     }
 }

@@ -64,6 +64,11 @@ pub(crate) enum Seen {
     },
     /// A record that a later version of this program wrote.
     Newer(u64),
+    /// A file that root put there and the runner cannot read, to be left alone until its owner changes.
+    Unreadable {
+        /// Why, and what to do.
+        reason: String,
+    },
     /// A file of somebody else's, to be left alone.
     Foreign,
     /// What should be a record and is none.

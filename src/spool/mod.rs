@@ -59,6 +59,7 @@ pub(crate) mod edges;
 pub(crate) mod finished;
 pub(crate) mod folder;
 mod graves;
+mod inspect;
 pub(crate) mod look;
 mod prune;
 pub(crate) mod record;
@@ -78,6 +79,8 @@ use slog::{Logger, o, warn};
 pub(crate) use agenda::{Again, Agenda, Attempt};
 pub(crate) use edges::Edge;
 pub(crate) use folder::{Family, Folder, Layout};
+pub(crate) use inspect::inspect;
+use inspect::{check_links, is_vacant};
 pub(crate) use look::{Run, Seen, run_id};
 pub(crate) use record::{Delivery, DeliveryState, Fate, Launch, Origin, Record, Settings};
 pub(crate) use slots::SlotStamp;
@@ -138,6 +141,12 @@ pub(crate) enum SpoolError {
     #[error("{} is on another device than the rest of the spool: a move between them would not be atomic", path.display())]
     Devices {
         /// The folder.
+        path: PathBuf,
+    },
+    /// A folder of the spool is a link.
+    #[error("{} is a link, and moves between the folders of a spool must be atomic: put the folder itself there, or make the whole spool a link", path.display())]
+    Link {
+        /// The link.
         path: PathBuf,
     },
     /// Somebody moved the run away.
@@ -266,28 +275,10 @@ pub(crate) fn is_spool(disk: &Disk, layout: &Layout) -> Result<bool, SpoolError>
     }
 }
 
-/// Checks that nobody but `owner` can write a spool, and that renames within it are atomic.
-///
-/// # Errors
-/// Somebody can, or they are not; all folders are told that somebody can write.
-pub(crate) fn inspect(disk: &Disk, layout: &Layout, owner: u32) -> Result<(), SpoolError> {
-    let mut faults = Vec::new();
-    let device = disk.find(&layout.scratch())?.map(|meta| meta.device);
-    for folder in Folder::ALL.map(|folder| layout.folder(folder)) {
-        let found = guard::trust_up_to(disk, &folder, layout.root(), owner)?;
-        faults.extend(found.iter().map(ToString::to_string));
-        if disk.find(&folder)?.is_some_and(|meta| Some(meta.device) != device) {
-            return Err(SpoolError::Devices { path: folder });
-        }
-    }
-    faults.sort();
-    faults.dedup();
-    if faults.is_empty() { Ok(()) } else { Err(SpoolError::Unsafe { faults }) }
-}
-
 /// Makes what is missing of a spool, marks it as one and locks it.
 fn claim(disk: &Disk, layout: &Layout) -> Result<Lock, SpoolError> {
     let mark = layout.lock();
+    check_links(disk, layout)?;
     if !is_spool(disk, layout)? {
         found(disk, layout)?;
     }
@@ -319,35 +310,8 @@ pub(crate) fn found(disk: &Disk, layout: &Layout) -> Result<(), DiskError> {
     }
 }
 
-/// Tells whether a folder can become a spool: it is not there, or holds nothing but the folders of one.
-fn is_vacant(disk: &Disk, layout: &Layout) -> Result<bool, DiskError> {
-    let is_empty = |folder: &Path, allowed: &[&str]| -> Result<bool, DiskError> {
-        if disk.find(folder)?.is_none() {
-            return Ok(true);
-        }
-        let entries = disk.list(folder)?;
-        Ok(entries.iter().all(|entry| {
-            let name = entry.name.to_string_lossy();
-            name.starts_with('.') || allowed.contains(&name.as_ref())
-        }))
-    };
-    if !is_empty(layout.root(), &["action", "command"])? {
-        return Ok(false);
-    }
-    for folder in Folder::ALL {
-        if !is_empty(&layout.folder(folder), &[])? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::disallowed_methods, reason = "tests break files on purpose")]
-
-    use std::os::unix::fs::PermissionsExt;
-
     use super::testing::{open, reopen, spool};
     use super::*;
 
@@ -376,23 +340,5 @@ mod tests {
         assert!(matches!(open(folder.path()), Err(SpoolError::Locked { .. })));
         drop(spool);
         drop(reopen(folder.path()).unwrap());
-    }
-
-    #[test]
-    fn what_is_no_spool_is_left_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("spool")).unwrap();
-        std::fs::write(folder.path().join("spool/letter"), "x").unwrap();
-        assert!(matches!(open(folder.path()), Err(SpoolError::NotASpool { .. })));
-    }
-
-    #[test]
-    fn a_spool_that_others_can_write_is_refused() {
-        let (folder, spool) = spool();
-        drop(spool);
-        let new = folder.path().join("spool/action/new");
-        std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o707)).unwrap();
-        let error = reopen(folder.path()).unwrap_err().to_string();
-        assert!(error.contains(&format!("chmod go-w {}", new.display())), "{error}");
     }
 }

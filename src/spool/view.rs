@@ -11,7 +11,8 @@ use super::folder::{Family, Folder, Layout};
 use super::look::{Run, Seen, run_id};
 use super::record::{Content, RECORD_BYTES_MAX, classify};
 use super::{Spool, SpoolError};
-use crate::disk::{Disk, Kind, Meta, Stamp};
+use crate::disk::leftover::is_leftover;
+use crate::disk::{Disk, Kind, Meta, Stamp, guard};
 use crate::names::RunId;
 
 /// What can be read of a spool.
@@ -28,7 +29,8 @@ impl<'a> View<'a> {
         View { layout, disk, owner }
     }
 
-    /// Lists the names in a folder that could be entries: dot files are not, nor the reasons beside dead letters.
+    /// Lists the names in a folder that could be entries: dot files are not, nor the reasons beside dead
+    /// letters, nor what editors and file systems leave behind.
     pub(crate) fn names(&self, folder: Folder) -> Result<Vec<OsString>, SpoolError> {
         let entries = self.disk.list(&self.layout.folder(folder))?;
         Ok(entries.into_iter().map(|entry| entry.name).filter(|name| is_entry(name)).collect())
@@ -63,6 +65,10 @@ impl<'a> View<'a> {
                 io::ErrorKind::FileTooLarge => {
                     return damaged(crate::chain::Chain(&error).to_string());
                 }
+                io::ErrorKind::PermissionDenied if meta.owner != self.owner => {
+                    let reason = guard::unreadable(&path, meta.owner, self.owner);
+                    return Ok(Seen::Unreadable { reason });
+                }
                 // Its own mode keeps us out; any other refusal may be over the next time.
                 io::ErrorKind::PermissionDenied if meta.mode & 0o400 == 0 => {
                     return damaged(crate::chain::Chain(&error).to_string());
@@ -92,6 +98,7 @@ impl<'a> View<'a> {
             Seen::Gone
             | Seen::Action { .. }
             | Seen::Newer(_)
+            | Seen::Unreadable { .. }
             | Seen::Foreign
             | Seen::Damaged { .. } => Ok(None),
         }
@@ -140,7 +147,7 @@ impl<'a> View<'a> {
 /// Tells whether a name in a folder could be an entry's.
 pub(super) fn is_entry(name: &OsStr) -> bool {
     let bytes = name.as_encoded_bytes();
-    !bytes.starts_with(b".") && !bytes.ends_with(b".reason")
+    !bytes.starts_with(b".") && !bytes.ends_with(b".reason") && !is_leftover(name)
 }
 
 impl Spool {

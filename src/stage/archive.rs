@@ -79,7 +79,8 @@ impl Archive<'_> {
     /// Returns the folders of days on a shelf, each with the end of its day.
     fn days(&self, shelf: &Path) -> Result<Vec<(Timestamp, PathBuf)>, DiskError> {
         let path = self.directory.join(shelf);
-        if self.disk.find(&path)?.is_none_or(|meta| meta.kind != Kind::Folder) {
+        let found = self.disk.follow(&path, Some(self.directory))?;
+        if found.is_none_or(|found| found.meta.kind != Kind::Folder) {
             return Ok(Vec::new());
         }
         let entries = self.disk.list(&path)?;
@@ -246,5 +247,14 @@ mod tests {
         for bad in ["20200230", "2020010", "20200101x", "+2020010", "today"] {
             assert_eq!(end_of(bad.as_ref()), None, "{bad}");
         }
+    }
+    #[test]
+    fn a_shelf_behind_a_link_is_pruned_too() {
+        let rig = Rig::new();
+        std::fs::rename(rig.path("runners/j/results"), rig.path("kept")).unwrap();
+        std::os::unix::fs::symlink("../../kept", rig.path("runners/j/results")).unwrap();
+        assert_eq!(rig.prune(Keep::Count(1), 2), 3);
+        // One day has a file of somebody else's.
+        assert_eq!(rig.left(), ("3".to_owned(), "3".to_owned(), "13".to_owned()));
     }
 }

@@ -238,7 +238,7 @@ mod tests {
             (&[Owed, Delivered], "Finished [Delivered, Delivered]"),
         ] {
             let record = returned(states);
-            let done = Ended { outcome: Outcome::Delivered, output: String::new(), took };
+            let done = Ended { outcome: Outcome::Delivered, output: String::new(), lines: 0, took };
             let verdict = ended(&record, &"a".parse().unwrap(), &done);
             assert_eq!(shown(Plan::Move(verdict.moved.unwrap()), record), expected);
         }
@@ -248,7 +248,7 @@ mod tests {
     fn a_failure_is_noted_with_the_plugins_last_words() {
         let record = returned(&[DeliveryState::Owed]);
         let output = "one\ntwo\u{1b}[2J\n".to_owned();
-        let late = Ended { outcome: Outcome::TryLater, output, took: Duration::ZERO };
+        let late = Ended { outcome: Outcome::TryLater, output, lines: 2, took: Duration::ZERO };
         let verdict = ended(&record, &"a".parse().unwrap(), &late);
         let mut noted = record;
         (verdict.moved.unwrap().edit.unwrap())(&mut noted);

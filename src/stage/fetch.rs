@@ -17,7 +17,7 @@ use super::{Move, Past, Step, Work, grace};
 use crate::action::{Summary, document};
 use crate::api::{Api, ApiError, Seen};
 use crate::clock::{Clock, after};
-use crate::disk::{Disk, DiskError};
+use crate::disk::{Disk, DiskError, Kind};
 use crate::names::ActionId;
 use crate::spool::{DeliveryState, Edge, Record};
 use crate::wake::Stop;
@@ -234,15 +234,7 @@ impl Fetcher<'_> {
             Some(_) => self.completed(&path, &head, id)?,
         };
         self.link(&target)?;
-<<<<<<< HEAD
-        if summary.sent == 0 && record.status.is_none() && self.stop.asked() {
-            // The document is complete: the next start asks the one question that is left.
-            return Err(FetchError::Stopped);
-        }
-        let status = if summary.sent == 0 { self.status(record, id) } else { None };
-=======
         let status = seen.map(|seen| seen.status).filter(|_| summary.sent == 0);
->>>>>>> stages
         Ok(Fetched { document: target.to_string_lossy().into_owned(), summary, status })
     }
 
@@ -264,11 +256,20 @@ impl Fetcher<'_> {
             self.disk.unlink(&part)?;
         }
         let mut summary = Part::summary_of(self.disk, document, head)?;
-        let seen = if summary.sent == 0 { grace::probe(self.api, id)? } else { None };
+        let seen = if summary.sent == 0 { self.probe(id)? } else { None };
         if let Some(seen) = &seen {
             summary.close(i64::try_from(seen.sent).unwrap_or(i64::MAX));
         }
         Ok((summary, seen))
+    }
+
+    /// Asks the platform about an action whose commands do not tell how many there are.
+    fn probe(&self, id: ActionId) -> Result<Option<Seen>, FetchError> {
+        if self.stop.asked() {
+            // What was fetched stays: the next start asks the one question that is left.
+            return Err(FetchError::Stopped);
+        }
+        Ok(grace::probe(self.api, id)?)
     }
 
     /// A job that was removed meanwhile is not made again for its results.
@@ -315,7 +316,7 @@ impl Fetcher<'_> {
             return Err(failure);
         }
         // Without a command that tells how many there are, as after an empty first page, the action does.
-        let seen = if part.sent() == 0 { grace::probe(self.api, id)? } else { None };
+        let seen = if part.sent() == 0 { self.probe(id)? } else { None };
         let sent = seen.as_ref().map_or(sent, |seen| seen.sent.max(sent));
         let found = part.len();
         if found < sent && pause_of(reads.asked).is_some() {
@@ -359,6 +360,10 @@ impl Fetcher<'_> {
         let Some(name) = document.file_name() else { return Ok(()) };
         let target = match document.strip_prefix("results") {
             Ok(below) => below.to_owned(),
+            // From elsewhere, a relative path would lead to another place.
+            Err(_) if self.disk.find(&index)?.is_some_and(|meta| meta.kind == Kind::Link) => {
+                self.directory.join(document)
+            }
             Err(_) => Path::new("..").join(document),
         };
         Ok(self.disk.link(&target, &index.join(name))?)

@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn it_is_put_aside_only_by_an_answer_and_only_after_its_whole_period() {
         let record = inflight(400_000_000);
-        let seen = |status: &str| Ok(Some(Seen { status: status.to_owned() }));
+        let seen = |status: &str| Ok(Some(Seen { status: status.to_owned(), sent: 0 }));
         let broken = || Err(ApiError::FormTooLong { bytes: 0, limit: 0 });
         for (seen, polls, is_over) in [
             (seen("pending"), 25, false),

@@ -12,6 +12,7 @@ use super::retention::Retention;
 use crate::config::fault::ConfigError;
 use crate::config::reader::{Reader, Section};
 use crate::data;
+use crate::disk::input;
 
 /// Where the platform's configuration is if nothing else is said.
 pub(crate) const PATH: &str = "/etc/mig/standalone.cfg";
@@ -55,7 +56,7 @@ pub(crate) struct StandaloneConfig {
 impl StandaloneConfig {
     /// Returns the settings in the text of `file`, or all that is wrong with it.
     pub(crate) fn parse(text: &[u8], file: &Path) -> Result<StandaloneConfig, ConfigError> {
-        let folder = file.parent().unwrap_or(Path::new(""));
+        let folder = input::base(file);
         let mut reader = Reader::new(text);
         let listen = reader.section("api", listen);
         let (spool, data) = reader.section("directories", |section| {

@@ -48,7 +48,10 @@ impl Environment {
         let read = |path: &str| known(text(disk, path)).map(Option::unwrap_or_default);
         let release = match known(text(disk, "/usr/lib/os-release"))? {
             Some(release) => release,
-            None => read("/etc/os-release")?,
+            // This one is a link on many systems.
+            None => known(disk.input(Path::new("/etc/os-release"), FILE_BYTES_MAX))?
+                .map(|input| String::from_utf8_lossy(&input.bytes).into_owned())
+                .unwrap_or_default(),
         };
         let mut addresses = ipv4_addresses(&read("/proc/net/fib_trie")?, &read("/proc/net/route")?);
         addresses.extend(ipv6_addresses(&read("/proc/net/if_inet6")?));

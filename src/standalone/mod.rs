@@ -57,6 +57,7 @@ pub(crate) use spool::SpoolError;
 
 use crate::clock::Clock;
 use crate::data::{self, DataError, Ids, Permissions, Store};
+use crate::disk::guard::{self, Distrust};
 use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Lock, RealFs};
 use crate::manager::Pulse;
 use crate::pgp::{Fingerprint, ImportError, Verifier, VerifyError};
@@ -71,6 +72,12 @@ pub(crate) enum PlatformError {
     /// The data folder cannot be used.
     #[error("cannot use the platform's data folder")]
     Disk(#[from] DiskError),
+    /// Others can change where a link leads, or its target.
+    #[error("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Distrusted {
+        /// What they can change, and what to do.
+        faults: Vec<Distrust>,
+    },
     /// Another platform uses the data.
     #[error("another platform uses data folder {}", path.display())]
     Busy {
@@ -244,6 +251,7 @@ impl Platform {
         clock: Arc<dyn Clock>,
         log: &slog::Logger,
     ) -> Result<Platform, PlatformError> {
+        check_links(config)?;
         // The locks first: nothing is touched that another platform uses.
         let spool = Spool::open(Arc::new(RealFs), &config.spool)?;
         let data = Data::open(&config.data, config.postgres.as_ref())?;
@@ -334,6 +342,14 @@ impl Platform {
         self.works.stop()?;
         served
     }
+}
+
+/// Refuses folders behind links that others can change.
+fn check_links(config: &StandaloneConfig) -> Result<(), PlatformError> {
+    let disk = Disk::new(Arc::new(RealFs), config.data.join(SCRATCH), DAEMON_PREFIX);
+    let mut faults = disk.distrust_of_links(&config.data, guard::user())?;
+    faults.extend(disk.distrust_of_links(&config.spool, guard::user())?);
+    if faults.is_empty() { Ok(()) } else { Err(PlatformError::Distrusted { faults }) }
 }
 
 fn rules(config: &StandaloneConfig, place: &str) -> Rules {

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::data::Id;
+use crate::disk::leftover::is_leftover;
 use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Fs, Lock};
 
 /// What the lock file holds: whose spool it is.
@@ -168,7 +169,7 @@ impl Spool {
         let mark = root.join(".lock");
         if disk.find(&mark).map_err(fail)?.is_none() {
             let entries = disk.list(root).map_err(fail)?;
-            if entries.iter().any(|entry| entry.name != ".tmp") {
+            if entries.iter().any(|entry| entry.name != ".tmp" && !is_leftover(&entry.name)) {
                 return Err(SpoolError::Foreign { path: root.to_owned() });
             }
             disk.make_folder(&scratch).map_err(fail)?;
@@ -180,7 +181,9 @@ impl Spool {
         }
         let lock = disk.lock(&mark).map_err(fail)?;
         disk.make_folder(&scratch).map_err(fail)?;
-        for entry in disk.list(&scratch).map_err(fail)? {
+        // A file that is still open on a network file system, for one, cannot be removed.
+        let temporaries = disk.list(&scratch).map_err(fail)?.into_iter();
+        for entry in temporaries.filter(|entry| !is_leftover(&entry.name)) {
             disk.unlink(&scratch.join(entry.name)).map_err(fail)?;
         }
         for place in Place::ALL {
@@ -310,6 +313,26 @@ mod tests {
         let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), crate::disk::HAND_PREFIX);
         disk.create(&folder.path().join(".lock"), b"mig-runner 1\n").unwrap();
         assert!(matches!(open(folder.path()), Err(SpoolError::Foreign { .. })));
+    }
+
+    #[test]
+    fn what_file_systems_and_people_leave_behind_is_no_obstacle() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for name in ["lost+found", ".snapshots", ".tmp/lost+found"] {
+            crate::testing::make_private(&root.join(name));
+        }
+        for name in ["README", "x~", ".nfs0001", ".tmp/.nfs0001"] {
+            crate::testing::write_private(&root.join(name), "x");
+        }
+        let spool = open(root).unwrap();
+        crate::testing::make_private(&root.join("command/ready/lost+found"));
+        assert_eq!(spool.list(Place::CommandReady).unwrap(), []);
+        drop(spool);
+        let open = || open(root);
+        let is_locked = |error: &SpoolError| matches!(error, SpoolError::Locked { .. });
+        drop(crate::testing::retried(open, is_locked).unwrap());
+        assert!(root.join(".tmp/.nfs0001").exists());
     }
 
     #[test]

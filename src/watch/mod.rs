@@ -50,6 +50,18 @@ pub(crate) enum WatchError {
     },
 }
 
+impl WatchError {
+    /// Returns whether the folder does not exist any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        let WatchError::Folder { source, .. } = self else { return false };
+        match &source.kind {
+            notify::ErrorKind::PathNotFound => true,
+            notify::ErrorKind::Io(error) => error.kind() == std::io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+}
+
 /// The folders that are watched, shared with the thread that hears the events.
 type Folders = Arc<Mutex<HashSet<PathBuf>>>;
 

@@ -8,8 +8,14 @@ mod crash;
 mod hand;
 /// Jobs that come, change and go, and their slots.
 mod jobs;
+/// Files and folders that are nobody's.
+mod leftovers;
+/// Installations behind symbolic links.
+mod links;
 /// What people may do with `mv` and `rm` while the runner runs.
 mod moves;
+/// What plugins write.
+mod output;
 /// A million finished runs, and what they cost.
 mod past;
 /// The platform's tables on a server, and what becomes of runs when it goes.

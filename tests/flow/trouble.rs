@@ -106,7 +106,7 @@ fn a_plugin_that_fails_is_tried_again_and_holds_up_no_other() {
     rig.wait_in("command/returned", &run);
     let missing = runner.wait_said("cannot run plugin", &[("run", &run), ("plugin", "later")]);
     assert!(missing["error"].as_str().unwrap().contains("later"), "{missing}");
-    runner.wait_said("plugin output", &[("plugin", "fails"), ("line", "went wrong")]);
+    runner.wait_said("plugin output", &[("plugin", "fails"), ("output", "went wrong")]);
     rig.plugin("later", NOTE);
     rig.wait_done(&run);
     assert_eq!(rig.left("taken"), "done\n");

@@ -10,7 +10,6 @@ use std::process::{Child, Command, Stdio};
 use super::{client_with, settings};
 use crate::api::settings::{Certificates, ClientIdentity, Pem};
 use crate::api::{Api, ApiError, Dashboard, HttpSettings, SettingsError};
-use crate::disk::RealFs;
 
 const ANSWER: &str = concat!(
     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n",
@@ -69,7 +68,7 @@ fn start(folder: &Path, extra: &str) -> Option<Tls> {
 }
 
 fn pem(folder: &Path, name: &str) -> Pem {
-    Pem::read(&RealFs, &folder.join(name)).unwrap()
+    Pem::read(&folder.join(name)).unwrap()
 }
 
 fn dashboard(
@@ -122,12 +121,12 @@ fn what_is_no_certificate_is_refused_with_its_path() {
         let settings = HttpSettings { certificates, identity, ..settings("https://h/") };
         crate::api::settings::http(&settings).unwrap_err()
     };
-    let read = || Pem::read(&RealFs, &path).unwrap();
+    let read = || Pem::read(&path).unwrap();
     let error = make(Certificates::With(read()), None);
     assert!(matches!(error, SettingsError::NoCertificate { .. }), "{error:?}");
     assert!(error.to_string().contains("empty.pem"));
     let identity = ClientIdentity { certificate: read(), key: read() };
     let error = make(Certificates::System, Some(identity));
     assert!(error.to_string().contains("PKCS#8") && error.to_string().contains("empty.pem"));
-    assert!(Pem::read(&RealFs, &folder.path().join("none.pem")).is_err());
+    assert!(Pem::read(&folder.path().join("none.pem")).is_err());
 }

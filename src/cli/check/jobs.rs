@@ -21,10 +21,6 @@ pub(super) fn check(
     findings: &mut Findings,
 ) -> Result<(), Failure> {
     let (zone, unknown) = machine_zone();
-    if let Some(error) = unknown {
-        let text = format!("schedules without a timezone are in UTC: {}", Chain(&error));
-        findings.note(installation.runners().display(), text);
-    }
     let now = SystemClock.now();
     let runners = installation.runners();
     if installation.disk().find(&runners)?.is_none() {
@@ -34,9 +30,18 @@ pub(super) fn check(
     let mut jobs = installation.jobs(zone)?;
     let looked = jobs.look(now).map(drop).map_err(Failure::Disk);
     findings.need(installation.runners().display(), looked);
+    if let Some(error) = unknown
+        && jobs.iter().any(|job| job.config.timezone.is_none())
+    {
+        let text = format!("schedules without a timezone are in UTC: {}", Chain(&error));
+        findings.note(installation.runners().display(), text);
+    }
     let plugins = Plugins::new(installation.plugins());
     for job in jobs.iter() {
         let of = installation.runners().join(job.name.as_str()).display().to_string();
+        if let Some(warning) = &job.warning {
+            findings.note(&of, warning);
+        }
         let faults = job_faults(job, client, &plugins);
         for fault in &faults {
             findings.fault(&of, Exit::Data, fault);
@@ -44,6 +49,10 @@ pub(super) fn check(
         if faults.is_empty() {
             findings.good(of, described(job, now));
         }
+    }
+    for name in jobs.skipped() {
+        let text = "skipped: a job is a folder with entity.cfg and action.json";
+        findings.note(runners.join(name).display(), text);
     }
     for rejection in jobs.rejections() {
         let of = installation.runners().join(&rejection.folder).display().to_string();

@@ -29,6 +29,10 @@ pub(super) fn check(installation: &Installation, findings: &mut Findings) -> Res
                         format!("{shown} is of version {version}: it needs a later mig-runner"),
                     );
                 }
+                Seen::Unreadable { reason } => {
+                    sound = false;
+                    findings.fault(&of, Exit::Permission, format!("{shown}: {reason}"));
+                }
                 Seen::Foreign => {
                     findings.note(&of, format!("{shown} is no run: it is left alone"));
                 }

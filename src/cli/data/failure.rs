@@ -244,7 +244,7 @@ pub(crate) fn data(error: &DataError) -> Exit {
         }
         DataError::File { source } => disk(source),
         DataError::NotFile { .. } => Exit::NoInput,
-        DataError::Permissions { .. } => Exit::Permission,
+        DataError::Permissions { .. } | DataError::Distrusted { .. } => Exit::Permission,
         DataError::Open { .. } | DataError::Unmerged { .. } => Exit::Io,
         DataError::Version { .. } => Exit::Config,
         DataError::Connect { .. }

@@ -15,8 +15,8 @@ use crate::cli::failure::Failure;
 use crate::cli::installation::Text;
 use crate::cli::{configure, env};
 use crate::config::reader::Reader;
-use crate::data::{Server, Store, UrlError};
-use crate::disk::{Disk, HAND_PREFIX, RealFs, guard};
+use crate::data::{DataError, Server, Store, UrlError};
+use crate::disk::{Disk, HAND_PREFIX, RealFs, guard, input};
 use crate::invocation::Program;
 
 /// The platform's configuration, unless the command line says otherwise.
@@ -156,7 +156,7 @@ impl Source {
 
 /// Reads what a configuration says of the places.
 fn read(text: &Text, file: &Path) -> Result<Places, Failure> {
-    let folder = file.parent().unwrap_or(Path::new(""));
+    let folder = input::base(file);
     let mut reader = Reader::new(&text.bytes);
     let (data, spool) = reader.section("directories", |section| {
         let mut path = |key, default: &str| {
@@ -211,10 +211,13 @@ fn parse(url: &str) -> Result<Place, DataFailure> {
 /// Checks that there is a file that we can use.
 fn check(path: &Path) -> Result<(), Failure> {
     let user = guard::user();
-    match disk().find(path)? {
+    if input::is_stream(path) {
+        return Err(DataError::NotFile { path: path.to_owned() }.into());
+    }
+    match disk().follow(path, None)? {
         None => Err(DataFailure::NoDatabase { path: path.to_owned() }.into()),
-        Some(meta) if meta.owner != user && user != ROOT => {
-            Err(DataFailure::Owner { path: path.to_owned(), owner: meta.owner }.into())
+        Some(found) if found.meta.owner != user && user != ROOT => {
+            Err(DataFailure::Owner { path: path.to_owned(), owner: found.meta.owner }.into())
         }
         Some(_) => Ok(()),
     }

@@ -94,9 +94,10 @@ fn spool(error: &SpoolError) -> Exit {
     match error {
         SpoolError::Disk { source } => disk(source),
         SpoolError::Locked { .. } => Exit::Locked,
-        SpoolError::NotASpool { .. } | SpoolError::Newer { .. } | SpoolError::Devices { .. } => {
-            Exit::Config
-        }
+        SpoolError::NotASpool { .. }
+        | SpoolError::Newer { .. }
+        | SpoolError::Devices { .. }
+        | SpoolError::Link { .. } => Exit::Config,
         SpoolError::Unsafe { .. } => Exit::Permission,
         SpoolError::Gone { .. } | SpoolError::Taken { .. } | SpoolError::Crowded { .. } => Exit::Io,
         SpoolError::NoEdge { .. } | SpoolError::Encode { .. } | SpoolError::Agenda { .. } => {

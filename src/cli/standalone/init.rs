@@ -9,6 +9,7 @@ use crate::cli::failure::Failure;
 use crate::cli::{env, output, template};
 use crate::clock::{Clock, SystemClock};
 use crate::data::{Permissions, Server};
+use crate::disk::input::Input;
 use crate::disk::{Disk, HAND_PREFIX, RealFs};
 use crate::exit::Exit;
 use crate::invocation::Program;
@@ -96,7 +97,7 @@ fn lay_out(
     // Read first, so that what is no key leaves nothing behind.
     let key = match key {
         Some((name, file)) => {
-            let armored = disk.read(file, KEY_BYTES_MAX).map_err(Failure::Input)?;
+            let armored = Input::read(file, KEY_BYTES_MAX).map_err(Failure::Input)?.bytes;
             data::read_key(&armored, &file.display().to_string())?;
             Some((name, armored))
         }

@@ -76,6 +76,7 @@ pub(super) fn exit(error: &PlatformError) -> Exit {
         // What is to hold a folder is not there.
         PlatformError::Disk(error) if error.kind() == io::ErrorKind::NotFound => Exit::CannotCreate,
         PlatformError::Disk(error) => failure::disk(error),
+        PlatformError::Distrusted { .. } => Exit::Permission,
         PlatformError::Data(error) => data::exit(error),
         PlatformError::Spool(_)
         | PlatformError::Recover { .. }

@@ -31,7 +31,8 @@ impl Deliver for Recorder {
         _limits: &Limits,
         _stop: &Stop,
     ) -> Result<Ended, PluginError> {
-        let ended = |outcome| Ok(Ended { outcome, output: String::new(), took: Duration::ZERO });
+        let (output, took) = (String::new(), Duration::ZERO);
+        let ended = |outcome| Ok(Ended { outcome, output, lines: 0, took });
         let fs = self.fs.as_ref().unwrap();
         let document = read(fs, delivery.results, BYTES_MAX);
         let (true, Ok(document)) = (self.fuse.exchange(), document) else {

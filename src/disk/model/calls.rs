@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{self, Cursor, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::tree::{Body, Inode, Tree};
@@ -197,6 +197,11 @@ impl Fs for ModelFs {
         let inode = tree.add(Body::Link, 0o777, now);
         tree.change(&[(folder, &name, Some(inode))]);
         Ok(())
+    }
+
+    /// The model does not keep what a link says: nothing of the runner's own follows one.
+    fn link_target(&self, _path: &Path) -> io::Result<PathBuf> {
+        Err(io::ErrorKind::InvalidInput.into())
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {

@@ -25,6 +25,7 @@ fn sound(action: &str, inode: u64) -> Seen {
         schedule: Arc::new("@daily".parse().unwrap()),
         zone: jiff::tz::TimeZone::UTC,
         action: action.into(),
+        warning: None,
     };
     Seen::Sound(Box::new(job), stamps(inode))
 }
@@ -52,6 +53,7 @@ fn tell(change: &Change) -> String {
         Change::Added(job) => format!("added {}", job.action),
         Change::Changed { old, new } => format!("changed {} to {}", old.action, new.action),
         Change::Removed(job) => format!("removed {}", job.action),
+        Change::Skipped(path) => format!("skipped {}", path.display()),
         Change::Broken { old, .. } => {
             format!(
                 "broken{}",

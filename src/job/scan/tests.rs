@@ -2,6 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests do what people do to job folders")]
 
+mod elsewhere;
+
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -29,7 +31,7 @@ impl Rig {
     }
 
     fn of_user(user: u32) -> Rig {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::testing::private_folder();
         let calls = Arc::new(CountingFs::default());
         let disk = Disk::new(calls.clone(), folder.path().join("unused"), HAND_PREFIX);
         let jobs = Jobs::new(disk, folder.path().to_owned(), user, TimeZone::UTC);
@@ -70,7 +72,7 @@ impl Rig {
     }
 
     fn later(&self) -> Timestamp {
-        let names = self.jobs.loader.list().unwrap();
+        let (names, _) = self.jobs.loader.list().unwrap();
         let touched = names.iter().map(|name| self.touched(name.to_str().unwrap()));
         after(touched.max().unwrap_or(Timestamp::UNIX_EPOCH), LATER_SPAN)
     }
@@ -89,6 +91,7 @@ impl Rig {
             Change::Changed { new, .. } => vec![format!("changed {}", new.name)],
             Change::Removed(job) => vec![format!("removed {}", job.name)],
             Change::Broken { rejection, .. } => rejection.lines(),
+            Change::Skipped(path) => vec![format!("skipped {}", path.display())],
         });
         told.map(|line| line.replace(&folder, "")).collect()
     }
@@ -297,23 +300,28 @@ fn files_of_strangers_are_refused() {
 fn what_is_no_folder_of_files_is_refused() {
     let mut rig = Rig::new();
     rig.job(".a", CONFIG, ACTION);
-    symlink(rig.path(".a"), rig.path("link")).unwrap();
+    symlink(rig.path(".b"), rig.path("dangling")).unwrap();
+    symlink(rig.path(".a/entity.cfg"), rig.path("link")).unwrap();
     rig.write("readme", "text");
     rig.make("linked");
-    symlink(rig.path(".a/entity.cfg"), rig.path("linked/entity.cfg")).unwrap();
+    symlink(rig.path(".a"), rig.path("linked/entity.cfg")).unwrap();
     rig.make("linked/action.json");
     rig.job("bad\u{1b}name", CONFIG, ACTION);
-    let other = "what it leads to may be in other hands: put the job itself there";
     assert_eq!(
         rig.look(),
         [
             "bad\\u{1b}name cannot be a job: rename it: a job name may not contain a slash or a control character".to_owned(),
-            format!("link is a link, and {other}"),
-            format!("linked/entity.cfg is a link, and {other}"),
+            "skipped link".to_owned(),
+            "linked/entity.cfg is no regular file: put the job's file itself there".to_owned(),
             "linked/action.json is no regular file: put the job's file itself there".to_owned(),
-            "readme is no folder: a job is a folder with entity.cfg and action.json; move it away"
-                .to_owned(),
+            "skipped readme".to_owned(),
         ]
+    );
+    // What a link leads to may still be on its way.
+    let changes = rig.jobs.look(after(rig.later(), LATER_SPAN)).unwrap();
+    assert_eq!(
+        rig.tell(&changes),
+        ["cannot follow dangling: the link leads to .b, which is not there"]
     );
     assert_eq!(rig.look(), [""; 0]);
 }

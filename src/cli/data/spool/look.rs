@@ -11,6 +11,7 @@ use super::stuck::{self, Stuck};
 use crate::cli::data::failure::DataFailure;
 use crate::cli::failure::Failure;
 use crate::clock::elapsed;
+use crate::disk::leftover::is_leftover;
 use crate::disk::{Disk, Kind};
 use crate::spool::Folder;
 
@@ -138,13 +139,14 @@ fn owner(disk: &Disk, root: &Path) -> Result<Owner, Failure> {
     Ok(if is_ours { Owner::MigStandalone } else { Owner::MigScheduler })
 }
 
-/// Lists the names in a folder, but those that begin with a dot; nothing if there is no folder.
+/// Lists the names in a folder, but those that begin with a dot or were left behind by editors and
+/// file systems; nothing if there is no folder.
 fn names(disk: &Disk, folder: &Path) -> Result<Option<Vec<String>>, Failure> {
-    let is_folder = disk.find(folder)?.is_some_and(|meta| meta.kind == Kind::Folder);
+    let is_folder = disk.follow(folder, None)?.is_some_and(|at| at.meta.kind == Kind::Folder);
     if !is_folder {
         return Ok(None);
     }
-    let entries = disk.list(folder)?;
-    let names = entries.into_iter().map(|entry| entry.name.to_string_lossy().into_owned());
+    let entries = disk.list(folder)?.into_iter().filter(|entry| !is_leftover(&entry.name));
+    let names = entries.map(|entry| entry.name.to_string_lossy().into_owned());
     Ok(Some(names.filter(|name| !name.starts_with('.')).collect()))
 }

@@ -1,0 +1,139 @@
+//! Links on the real file system: where they lead, and who could change that.
+
+use std::error::Error;
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::sync::Arc;
+
+use super::*;
+use crate::disk::{HAND_PREFIX, RealFs};
+use crate::testing::{is_root, make_private, private_folder, write_private};
+
+struct Rig {
+    folder: tempfile::TempDir,
+    disk: Disk,
+}
+
+impl Rig {
+    /// Returns two folders, `home`, which is trusted, and `else`, which is not known.
+    fn new() -> Rig {
+        let folder = private_folder();
+        let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), HAND_PREFIX);
+        let rig = Rig { folder, disk };
+        make_private(&rig.path("home/in"));
+        make_private(&rig.path("else/jobs"));
+        rig
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().canonicalize().unwrap().join(name)
+    }
+
+    fn link(&self, target: &str, name: &str) {
+        symlink(target, self.path(name)).unwrap();
+    }
+
+    fn chmod(&self, name: &str, mode: u32) {
+        std::fs::set_permissions(self.path(name), Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// Returns where a name leads and what is wrong with that, both without the test's own folder.
+    fn follow(&self, name: &str) -> Result<(String, Vec<String>), String> {
+        let short = |text: String| text.replace(&format!("{}/", self.path("").display()), "");
+        let short = |text: String| short(text).replace(&self.path("").display().to_string(), "");
+        let found = self.disk.follow(&self.path(name), Some(&self.path("home")));
+        let found =
+            found.map_err(|error| short(format!("{error}: {}", error.source().unwrap())))?;
+        let Some(found) = found else { return Ok((String::new(), Vec::new())) };
+        let faults = found.distrust(&self.disk, guard::user()).unwrap();
+        let faults = faults.into_iter().map(|fault| short(fault.to_string())).collect();
+        Ok((short(found.path.display().to_string()), faults))
+    }
+
+    fn faults(&self, name: &str) -> Vec<String> {
+        self.follow(name).unwrap().1
+    }
+}
+
+#[test]
+fn a_link_leads_to_its_target_whatever_its_own_mode_is() {
+    let rig = Rig::new();
+    write_private(&rig.path("else/jobs/a"), "x");
+    rig.link("../else/jobs", "home/relative");
+    rig.link(&rig.path("else/jobs").to_string_lossy(), "home/absolute");
+    rig.link("relative", "home/twice");
+    rig.link("in", "home/inside");
+    for (name, real) in [
+        ("home/relative", "else/jobs"),
+        ("home/absolute/a", "else/jobs/a"),
+        ("home/twice/a", "else/jobs/a"),
+        ("home/inside", "home/in"),
+        ("home/in", "home/in"),
+        ("home/in/none", ""),
+    ] {
+        assert_eq!(rig.follow(name).unwrap(), (real.to_owned(), Vec::new()), "{name}");
+    }
+}
+
+#[test]
+fn links_that_lead_nowhere_or_in_circles_are_errors() {
+    let rig = Rig::new();
+    rig.link("../else/gone", "home/gone");
+    rig.link("loop", "home/loop");
+    let told = rig.follow("home/gone").unwrap_err();
+    assert_eq!(told, "cannot follow home/gone: the link leads to else/gone, which is not there");
+    assert!(rig.follow("home/loop").unwrap_err().ends_with("it passes too many links"));
+}
+
+#[test]
+fn the_target_its_parents_and_the_folder_of_the_link_are_judged() {
+    let rig = Rig::new();
+    rig.link("../else/jobs", "home/jobs");
+    let writable =
+        |path: &str| vec![format!("{path} can be written by others: run `chmod go-w {path}`")];
+    for wide in ["else/jobs", "else", "home"] {
+        rig.chmod(wide, 0o757);
+        let told = rig.faults("home/jobs");
+        assert_eq!(told, writable(wide).iter().map(|t| t.replace("//", "/")).collect::<Vec<_>>());
+        rig.chmod(wide, 0o700);
+    }
+    // What the link does not pass is of no interest.
+    rig.chmod("home/in", 0o757);
+    assert_eq!(rig.faults("home/jobs"), [""; 0]);
+    // A folder in which nobody can rename what is another's does not matter, unless it is the target.
+    rig.chmod("else", 0o1777);
+    assert_eq!(rig.faults("home/jobs"), [""; 0]);
+    rig.chmod("else/jobs", 0o1777);
+    assert_eq!(rig.faults("home/jobs"), writable("else/jobs"));
+    rig.chmod("else/jobs", 0o700);
+    // Within the trusted folder it does: what is missing there could be made by others.
+    rig.chmod("home", 0o1777);
+    assert_eq!(rig.faults("home/jobs"), writable("home"));
+}
+
+#[test]
+fn a_link_in_the_middle_is_judged_like_one_at_the_end() {
+    let rig = Rig::new();
+    make_private(&rig.path("else/open/hop"));
+    rig.link("../else/open/hop/jobs", "home/jobs");
+    rig.link("../../jobs", "else/open/hop/jobs");
+    assert_eq!(rig.follow("home/jobs").unwrap(), ("else/jobs".to_owned(), Vec::new()));
+    rig.chmod("else/open", 0o707);
+    assert_eq!(rig.faults("home/jobs").len(), 1);
+}
+
+#[test]
+fn a_link_of_another_user_is_not_trusted_as_root() {
+    if !is_root("only root can give a link to another user") {
+        return;
+    }
+    let rig = Rig::new();
+    rig.link("../else/jobs", "home/jobs");
+    std::os::unix::fs::lchown(rig.path("home/jobs"), Some(65534), None).unwrap();
+    let told = rig.faults("home/jobs");
+    assert_eq!(told, ["the link home/jobs belongs to user 65534: run `chown -h 0 home/jobs`"]);
+    std::os::unix::fs::lchown(rig.path("home/jobs"), Some(0), None).unwrap();
+    chown(rig.path("else/jobs"), Some(65534), None).unwrap();
+    let told = rig.faults("home/jobs");
+    assert_eq!(told, ["else/jobs belongs to user 65534: run `chown 0 else/jobs`"]);
+}

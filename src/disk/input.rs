@@ -1,0 +1,220 @@
+//! Files that people name on the command line or in a configuration, read once as a whole.
+//!
+//! Links are followed. A pipe can be named as well: `<(COMMAND)` of the shell (`/dev/fd/63`), a named
+//! pipe, `/dev/stdin`, and `-` for standard input. What is read is bounded, whatever its source.
+//! Folders and block devices are refused.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+use super::guard::{self, Distrust};
+use super::real::known;
+use super::{Context, Disk, DiskError, Kind, Meta, RealFs};
+
+/// The names of standard input. It is not opened again: that would fail for a socket and for a file of
+/// the user who called sudo.
+const STDIN: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
+/// Where the system keeps names that stand for open files and devices, not for files in a folder.
+const NOT_FOLDERS: [&str; 2] = ["/dev", "/proc"];
+
+/// What was read.
+pub(crate) struct Input {
+    /// The content.
+    pub(crate) bytes: Vec<u8>,
+    /// Who owns the source and can read it; `None` for standard input and devices, which keep nothing.
+    meta: Option<Meta>,
+    /// The source as it was named.
+    named: PathBuf,
+    /// The source, all links followed.
+    real: PathBuf,
+}
+
+impl Input {
+    /// Reads `path`; `FileTooLarge` if it has more than `limit` bytes.
+    ///
+    /// # Errors
+    /// It cannot be read, or is a folder or a block device.
+    pub(crate) fn read(path: &Path, limit: u64) -> Result<Input, DiskError> {
+        let is_stdin = is_stdin(path);
+        let read = || -> io::Result<Input> {
+            let file = if is_stdin { stdin()? } else { open(path)? };
+            let found = file.metadata()?;
+            let kind = found.file_type();
+            if kind.is_dir() || kind.is_block_device() {
+                return Err(refused(kind));
+            }
+            // Standard input has a name only if it is a file.
+            let place = if is_stdin { Path::new("/proc/self/fd/0") } else { path };
+            let real = if kind.is_file() { place.canonicalize()? } else { path.to_owned() };
+            let is_kept = kind.is_file() || kind.is_fifo() && !is_stdin;
+            let meta = is_kept.then(|| known(&found, &real));
+            let mut bytes = Vec::new();
+            file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+            if u64::try_from(bytes.len()).is_ok_and(|size| size <= limit) {
+                return Ok(Input { bytes, meta, named: path.to_owned(), real });
+            }
+            Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("over {limit} bytes")))
+        };
+        let real = || path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        read().map_err(|error| guard::explain(&RealFs, &real(), error)).context("read", path)
+    }
+
+    /// Returns who other than `user` and root can read the source, or change a link that leads to it.
+    ///
+    /// # Errors
+    /// A folder cannot be looked at.
+    pub(crate) fn secret(&self, disk: &Disk, user: u32) -> Result<Option<Distrust>, DiskError> {
+        let Some(meta) = &self.meta else { return Ok(None) };
+        if let Err(fault) = guard::secret(&self.real, meta, user) {
+            return Ok(Some(fault));
+        }
+        if meta.kind != Kind::File || is_stdin(&self.named) {
+            return Ok(None);
+        }
+        Ok(disk.distrust_of_links(&self.named, user)?.into_iter().next())
+    }
+
+    /// Returns the owner of the source, if it is kept in a file.
+    pub(crate) fn owner(&self) -> Option<u32> {
+        self.meta.map(|meta| meta.owner)
+    }
+}
+
+impl Disk {
+    /// As [`Input::read`], for those who have a disk.
+    pub(crate) fn input(&self, path: &Path, limit: u64) -> Result<Input, DiskError> {
+        Input::read(path, limit)
+    }
+}
+
+/// Returns the folder at which relative paths in a file begin: its own, or the working directory if
+/// the file is a pipe or another device.
+pub(crate) fn base(file: &Path) -> &Path {
+    match is_stream(file) {
+        true => Path::new(""),
+        false => file.parent().unwrap_or(Path::new("")),
+    }
+}
+
+/// Returns whether a name stands for an open file or a device, not for a file in a folder.
+pub(crate) fn is_stream(path: &Path) -> bool {
+    NOT_FOLDERS.iter().any(|folder| path.starts_with(folder))
+}
+
+/// Returns whether a name stands for standard input.
+pub(crate) fn is_stdin(path: &Path) -> bool {
+    STDIN.iter().any(|name| path == Path::new(name))
+}
+
+fn stdin() -> io::Result<File> {
+    Ok(io::stdin().as_fd().try_clone_to_owned()?.into())
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let kind = fs::metadata(path)?.file_type();
+    if kind.is_dir() || kind.is_block_device() {
+        return Err(refused(kind));
+    }
+    // A pipe or a terminal is waited for; a file that has just become one is not.
+    let flags = if kind.is_file() { OFlags::NONBLOCK } else { OFlags::empty() };
+    let flags = (flags | OFlags::NOCTTY | OFlags::CLOEXEC).bits().cast_signed();
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+fn refused(kind: fs::FileType) -> io::Error {
+    match kind.is_dir() {
+        true => io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"),
+        false => io::Error::new(io::ErrorKind::InvalidInput, "it is a block device"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::symlink;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::disk::HAND_PREFIX;
+    use crate::testing::write_private;
+
+    fn bytes(path: &Path) -> Result<Vec<u8>, io::ErrorKind> {
+        Input::read(path, 9).map(|input| input.bytes).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn files_links_and_pipes_are_read_and_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        write_private(&file, "nine char");
+        symlink("file", &link).unwrap();
+        assert_eq!(bytes(&link).unwrap(), b"nine char");
+        write_private(&file, "over nine!");
+        assert_eq!(bytes(&link), Err(io::ErrorKind::FileTooLarge));
+        let (reader, mut writer) = io::pipe().unwrap();
+        let path = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
+        // The writer is still there: more than is allowed is refused without waiting for its end.
+        writer.write_all(b"over nine!").unwrap();
+        assert_eq!(bytes(&path), Err(io::ErrorKind::FileTooLarge));
+        writer.write_all(b"in time").unwrap();
+        drop(writer);
+        assert_eq!(bytes(&path).unwrap(), b"in time");
+        assert_eq!(bytes(Path::new("/dev/null")).unwrap(), b"");
+        assert_eq!(bytes(Path::new("/dev/zero")), Err(io::ErrorKind::FileTooLarge));
+        assert_eq!(bytes(folder.path()), Err(io::ErrorKind::IsADirectory));
+        assert_eq!(bytes(&folder.path().join("none")), Err(io::ErrorKind::NotFound));
+    }
+
+    #[test]
+    fn a_named_pipe_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let named = path.clone();
+        let reader = std::thread::spawn(move || Input::read(&named, 9).unwrap());
+        OpenOptions::new().write(true).open(&path).unwrap().write_all(b"late").unwrap();
+        let input = reader.join().unwrap();
+        assert_eq!(input.bytes, b"late");
+        let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), HAND_PREFIX);
+        assert_eq!(input.secret(&disk, guard::user()).unwrap(), None);
+    }
+
+    #[test]
+    fn a_secret_behind_a_link_is_judged_with_the_folder_of_the_link() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = crate::testing::private_folder();
+        let real = folder.path().canonicalize().unwrap();
+        let (file, open) = (real.join("file"), real.join("open"));
+        write_private(&file, "secret");
+        fs::create_dir(&open).unwrap();
+        let link = open.join("link");
+        symlink(&file, &link).unwrap();
+        let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), HAND_PREFIX);
+        let mode = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let fault = || Input::read(&link, 9).unwrap().secret(&disk, guard::user()).unwrap();
+        mode(&open, 0o700);
+        assert_eq!(fault(), None);
+        mode(&open, 0o707);
+        assert_eq!(fault(), Some(Distrust::Writable { path: open.clone() }));
+        mode(&open, 0o700);
+        mode(&file, 0o604);
+        assert_eq!(fault(), Some(Distrust::Readable { path: file.clone() }));
+    }
+
+    #[test]
+    fn relative_paths_begin_at_a_folder() {
+        assert_eq!(base(Path::new("/etc/mig/x.cfg")), Path::new("/etc/mig"));
+        for pipe in ["-", "/dev/stdin", "/dev/fd/63", "/proc/self/fd/9", "x.cfg"] {
+            assert_eq!(base(Path::new(pipe)), Path::new(""), "{pipe}");
+        }
+    }
+}

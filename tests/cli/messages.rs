@@ -1,0 +1,123 @@
+//! Messages that say what is so: no warning that cannot apply, and a remedy that helps.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+
+use super::super::home::{Home, Said};
+use super::good;
+
+/// A user who is not root.
+const NOBODY: u32 = 65534;
+
+#[test]
+fn certificates_are_warned_of_only_where_there_are_any() {
+    let home = Home::installed();
+    let config = home.read(".migrc");
+    let warning = "certificates are not checked";
+    for (url, is_warned) in [
+        ("http://127.0.0.1:9/api/v1/", false),
+        ("HTTP://127.0.0.1:9/api/v1/", false),
+        ("https://127.0.0.1:9/api/v1/", true),
+    ] {
+        let api = format!("url = {url}\nskipverifycert = true");
+        home.write(".migrc", &config.replace("url = http://127.0.0.1:9/api/v1/", &api));
+        let said = home.with_config(&["check", "--offline"]);
+        assert_eq!(said.err.contains(warning), is_warned, "{url}: {said:?}");
+    }
+}
+
+#[test]
+fn a_hash_that_cuts_a_schedule_short_is_told_with_the_remedy() {
+    let mut home = Home::installed();
+    let file = "runner/runners/setuid/entity.cfg";
+    home.write(file, "[configuration]\nschedule = 0 9 * * FRI#3\npaused = true\n");
+    let warning = "entity.cfg:2: #3 is a comment, so that the schedule is 0 9 * * FRI: if it \
+                   belongs to the schedule, put the value in double quotes";
+    let checked = good(home.with_config(&["check", "--offline"]));
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words(&checked).contains(warning), "{checked}");
+    assert!(home.with_config(&["next", "setuid"]).err.contains(warning));
+    let line = home.start(&["-c", "runner/runner.cfg"]).until("schedule may not be what was meant");
+    assert!(line.contains("WARNING") && line.contains("job: setuid"), "{line}");
+    assert!(line.contains(warning), "{line}");
+    // Done as told, it is the third Friday, and nothing is said.
+    home.write(file, "[configuration]\nschedule = \"0 9 * * FRI#3\"\npaused = true\n");
+    let checked = good(home.with_config(&["check", "--offline"]));
+    assert!(!checked.contains("is a comment"), "{checked}");
+    let times = good(home.with_config(&["next", "setuid", "--from", "2026-01-01T00:00:00Z"]));
+    assert!(times.starts_with("2026-01-16T09:00:00"), "{times}");
+}
+
+/// Ends a process with the test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+#[test]
+fn what_only_root_can_read_waits_with_the_command_that_helps_as_root() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let home = Home::installed();
+    // A process of the key's agent as root would be in the way.
+    let mut gpgconf = Command::new("gpgconf");
+    gpgconf.arg("--homedir").arg(home.path("g")).args(["--kill", "all"]);
+    assert!(gpgconf.status().unwrap().success());
+    let given = Command::new("chown").arg("-R").arg("65534:65534").arg(home.path("")).status();
+    assert!(given.unwrap().success());
+    let as_nobody = |arguments: &[&str]| {
+        let mut command = home.command(arguments);
+        command.uid(NOBODY).gid(NOBODY);
+        command
+    };
+    if Said::by(&mut as_nobody(&["--version"])).exit != 0 {
+        // The program itself may be where only root can look.
+        return;
+    }
+    let config = ["-c", "runner/runner.cfg"];
+    let check = || Said::by(&mut as_nobody(&[&config[..], &["check", "--offline"]].concat()));
+    let action = home.read("runner/runners/setuid/action.json");
+    home.write("runner/spool/action/new/urgent.json", &action);
+    let path = home.path("runner/spool/action/new/urgent.json").canonicalize().unwrap();
+    let remedy = format!("run `chown {NOBODY} {}`", path.display());
+    let said = check();
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.exit != 0 && words(&said.out).contains(&remedy), "{said:?}");
+
+    let mut runner = as_nobody(&config).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(runner.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let _runner = Ended(runner);
+    let told = lines.find(|line| line.contains("urgent.json")).unwrap();
+    assert!(told.contains("WARNING entry waits until the runner may read it"), "{told}");
+    assert!(told.contains(&remedy), "{told}");
+    let done = Command::new("chown").arg(NOBODY.to_string()).arg(&path).status().unwrap();
+    assert!(done.success());
+    // No disk is in trouble.
+    let next = lines.find(|line| line.contains("action was put in by hand")).unwrap();
+    assert!(next.contains("urgent.json"), "{next}");
+
+    // Root's configurations, jobs and plugins are told in the same way.
+    for (name, mode) in
+        [("runner/runners/setuid/entity.cfg", 0o600), ("runner/plugins/report.sh", 0o700)]
+    {
+        chown(home.path(name), Some(0), Some(0)).unwrap();
+        home.chmod(name, mode);
+        let path = home.path(name).canonicalize().unwrap();
+        let said = check();
+        assert!(said.exit != 0, "{said:?}");
+        let remedy = format!("`chown {NOBODY} {}`", path.display());
+        assert!(words(&said.out).contains(&remedy), "{said:?}");
+        chown(home.path(name), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    chown(home.path("runner/runner.cfg"), Some(0), Some(0)).unwrap();
+    let said = check();
+    let path = home.path("runner/runner.cfg").canonicalize().unwrap();
+    assert!(said.err.contains(&format!("run `chown {NOBODY} {}`", path.display())), "{said:?}");
+}
