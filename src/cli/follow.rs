@@ -123,9 +123,21 @@ impl<'a> Follower<'a> {
                 let moved = self.moves.pass(folder);
                 has_moved |= self.show(moved)?;
             }
+            if hint == Hint::Everything {
+                self.watch_again();
+            }
             next = self.hints.recv_timeout(LAG_SPAN);
         }
         Ok(has_moved)
+    }
+
+    /// Watches all folders again, one of which is another one now; what changed meanwhile is found by the
+    /// look that follows. Where that fails, the spool is looked at as often as if nothing were watched.
+    fn watch_again(&mut self) {
+        let Some(watcher) = &mut self.watcher else { return };
+        if watch_all(watcher, self.hand.layout).is_err() {
+            self.watcher = None;
+        }
     }
 
     /// Returns the files of the run that count, in the order of the flow.
@@ -190,10 +202,12 @@ fn watch(layout: &Layout, sender: Sender<Hint>) -> Result<Watcher, WatchError> {
         // The follower has gone: so will the watcher.
         sender.send(hint).ok();
     })?;
-    for folder in Folder::ALL {
-        watcher.watch(&layout.folder(folder))?;
-    }
+    watch_all(&mut watcher, layout)?;
     Ok(watcher)
+}
+
+fn watch_all(watcher: &mut Watcher, layout: &Layout) -> Result<(), WatchError> {
+    Folder::ALL.into_iter().try_for_each(|folder| watcher.watch(&layout.folder(folder)))
 }
 
 /// A move that was seen.

@@ -36,7 +36,7 @@ use crate::metrics::Metrics;
 use crate::names::JobName;
 use crate::spool::{Folder, Record, Run, SpoolError};
 use crate::stage::submit::{Around, JobState, VALID_SINCE};
-use crate::stage::{Move, Step, Work, collect, fetch, submit};
+use crate::stage::{Move, Step, Work, collect, fetch, misdated, submit};
 
 /// How long the engine sleeps at the most, so that a clock that was set is noticed.
 const NAP: Duration = Duration::from_secs(60);
@@ -47,6 +47,8 @@ pub(crate) struct Engine {
     pub(super) parts: Parts,
     pub(super) index: Index,
     pub(super) began: Timestamp,
+    /// How long the machine had been running then.
+    pub(super) began_running: Duration,
     /// Whether everything was looked at once.
     pub(super) has_begun: bool,
     pub(super) strangers: Strangers,
@@ -79,11 +81,12 @@ pub(crate) struct Engine {
 impl Engine {
     /// Returns an engine that has looked at nothing yet.
     pub(crate) fn new(parts: Parts, workers: Workers) -> Engine {
-        let began = parts.clock.now();
+        let (began, began_running) = (parts.clock.now(), parts.clock.running());
         Engine {
             parts,
             index: Index::default(),
             began,
+            began_running,
             has_begun: false,
             strangers: Strangers::default(),
             review: Review::new(),
@@ -164,7 +167,8 @@ impl Engine {
         let (facts, tries) = (&live.facts, &live.tries);
         Ok(match live.folder {
             Folder::New => submit::decide(facts, &self.around(key, live, now)),
-            Folder::ActionInflight => collect::decide(facts, now, tries.not_before),
+            Folder::ActionInflight => misdated::decide(facts, now, tries.not_before)
+                .unwrap_or_else(|| collect::decide(facts, now, tries.not_before)),
             Folder::Ready if now < tries.not_before => Step::Wait(Some(tries.not_before)),
             Folder::Ready => {
                 let (disk, directory) = (self.parts.spool.disk(), &self.parts.settings.directory);

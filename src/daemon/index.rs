@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::clock::before;
+use crate::clock::{after, before};
 use crate::disk::Stamp;
 use crate::names::{ActionId, JobName, PluginName, RunId};
 use crate::spool::{Family, Fate, Folder, Origin, Record, Run};
@@ -140,6 +140,27 @@ impl Index {
         }
     }
 
+    /// Forgets what was tried with runs whose entries are away, once nothing is under way for them and
+    /// an unanswered POST can have no effect any more: if such a run comes back, it begins anew.
+    pub(crate) fn forget_away(&mut self, now: Timestamp, settle: Duration) {
+        self.away.retain(|_, tries| tries.busy || now < after(tries.ended, settle));
+    }
+
+    /// Makes what was to happen at some time happen at `now`, and what has ended later than `now` end
+    /// then: the clock was ahead.
+    pub(crate) fn hurry(&mut self, now: Timestamp) {
+        let away = self.away.values_mut();
+        for tries in self.runs.values_mut().map(|live| &mut live.tries).chain(away) {
+            tries.not_before = now;
+            tries.ended = tries.ended.min(now);
+            tries.plugins.values_mut().for_each(|plugin| plugin.not_before = now);
+        }
+        let keys: Vec<Key> = self.runs.keys().cloned().collect();
+        for key in keys {
+            self.schedule(&key, Some(now));
+        }
+    }
+
     fn take(&mut self, key: &Key) -> Option<Live> {
         let live = self.runs.remove(key)?;
         if let Some(due) = live.due {
@@ -194,6 +215,7 @@ impl Index {
     }
 
     /// Returns the keys of all runs that are remembered.
+    #[cfg(test)]
     pub(crate) fn keys(&self) -> Vec<Key> {
         self.runs.keys().cloned().collect()
     }

@@ -134,7 +134,6 @@ pub(crate) struct Daemon {
     clock: Arc<dyn Clock>,
     log: Logger,
     check_span: Duration,
-    begun: std::time::Instant,
     telling: Telling,
 }
 
@@ -156,9 +155,8 @@ impl Daemon {
         let (parallel, plugins) = (parts.settings.parallel, parts.settings.plugins);
         let workers = Workers::new(Arc::new(bench), sender.clone(), parallel, plugins);
         let engine = Engine::new(parts, workers);
-        let begun = std::time::Instant::now();
         let telling = Telling::new(Manager::nobody());
-        Daemon { engine, events, sender, stop, reopen, clock, log, check_span, begun, telling }
+        Daemon { engine, events, sender, stop, reopen, clock, log, check_span, telling }
     }
 
     /// Has metrics written to a file.
@@ -211,7 +209,7 @@ impl Daemon {
         self.engine.look_at_bad_jobs(now);
         let due = self.engine.turn();
         let told = self.engine.tell_agenda(now);
-        let pruned = self.engine.prune(now, self.begun.elapsed(), &self.sender);
+        let pruned = self.engine.prune(now, &self.sender);
         let metrics = self.engine.write_metrics(now);
         [due, told, pruned, metrics, self.engine.next_young(), self.engine.parts.calendar.next()]
             .into_iter()

@@ -13,7 +13,7 @@ use crate::clock::after;
 use crate::plugin::run::Ended;
 use crate::spool::{DeliveryState, Edge, Run};
 use crate::stage::fetch::{Attempt, FetchError};
-use crate::stage::{Pause, Verdict, Work, collect, deliver, fetch, sign, submit};
+use crate::stage::{Pause, Verdict, Work, collect, deliver, fetch, misdated, sign, submit};
 
 /// How much of a plugin's output goes into one line of the log, in bytes.
 const LINE_BYTES_MAX: usize = 1024;
@@ -86,7 +86,8 @@ impl Engine {
                     debug!(self.parts.log, "cannot ask for the action"; "run" => %key.1,
                         "error" => Chain(error));
                 }
-                collect::probed(&live.facts, seen, live.tries.polls, now)
+                misdated::probed(&live.facts, &seen, live.tries.polls, now)
+                    .unwrap_or_else(|| collect::probed(&live.facts, seen, live.tries.polls, now))
             }
             Outcome::Fetched(Attempt { fetched, page_size }) => {
                 let asked = live.tries.polls;

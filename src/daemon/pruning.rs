@@ -109,14 +109,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Removes what is due; returns when it is worth coming back. `running` is how long the engine
-    /// has been running, by a clock that nobody sets.
-    pub(crate) fn prune(
-        &mut self,
-        now: Timestamp,
-        running: Duration,
-        events: &Sender<Event>,
-    ) -> Option<Timestamp> {
+    /// Removes what is due; returns when it is worth coming back.
+    pub(crate) fn prune(&mut self, now: Timestamp, events: &Sender<Event>) -> Option<Timestamp> {
+        let running = self.parts.clock.running().saturating_sub(self.began_running);
         self.pruning.trust.note(now, running);
         if !self.pruning.plan.is_done() {
             self.remove_some();

@@ -36,9 +36,17 @@ pub(super) const UNSEEN: &str = "cannot look at the spool";
 pub(crate) struct Strangers {
     known: HashMap<(Folder, OsString), Stamp>,
     young: Vec<(Timestamp, Folder, OsString)>,
+    /// The state of a file that has not changed since it was too young.
+    settled: Option<Stamp>,
 }
 
 impl Strangers {
+    /// Has young files judged when nothing has changed for a while from `now` on, at the latest.
+    pub(super) fn hurry(&mut self, now: Timestamp) {
+        let latest = after(now, claim::WRITING);
+        self.young.iter_mut().for_each(|(at, ..)| *at = latest.min(*at));
+    }
+
     /// Returns how many names are remembered.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
@@ -49,18 +57,8 @@ impl Strangers {
 impl Engine {
     /// Looks at every name in the folders that a stage acts on, and has `action/done` reviewed if
     /// something there may have been missed.
-    pub(crate) fn scan(&mut self) {
+    pub(super) fn scan(&mut self) {
         self.review_troubles();
-        match self.parts.spool.mend() {
-            Ok(mended) => {
-                self.troubles.over(&Place::Spool);
-                if mended {
-                    // What was watched is gone as well.
-                    self.rewatch();
-                }
-            }
-            Err(error) => self.troubled("cannot make folders", Place::Spool, &error),
-        }
         for folder in Folder::ALL {
             if folder.is_active() {
                 match self.parts.spool.names(folder) {
@@ -74,6 +72,20 @@ impl Engine {
         }
         self.review();
         self.forget_what_left();
+    }
+
+    /// Makes the folders that somebody removed; tells whether there were any.
+    pub(super) fn mend(&mut self) -> bool {
+        match self.parts.spool.mend() {
+            Ok(mended) => {
+                self.troubles.over(&Place::Spool);
+                mended
+            }
+            Err(error) => {
+                self.troubled("cannot make folders", Place::Spool, &error);
+                false
+            }
+        }
     }
 
     pub(super) fn look_at_all(&mut self, folder: Folder, names: &[OsString]) {
@@ -90,6 +102,7 @@ impl Engine {
         let is_there =
             |(folder, name): &(Folder, OsString)| !matches!(spool.stamp(*folder, name), Ok(None));
         self.strangers.known.retain(|place, _| is_there(place));
+        self.index.forget_away(self.parts.clock.now(), self.parts.settings.settle);
         let known: Vec<_> =
             self.index.iter().map(|(key, live)| (key.clone(), live.folder)).collect();
         for (key, folder) in known {
@@ -127,9 +140,10 @@ impl Engine {
         self.strangers.young = later;
         let due: Vec<(Timestamp, Folder, OsString)> = due;
         for (_, folder, name) in due {
-            self.strangers.known.remove(&(folder, name.clone()));
+            self.strangers.settled = self.strangers.known.remove(&(folder, name.clone()));
             self.look(folder, &name);
         }
+        self.strangers.settled = None;
     }
 
     /// Returns when the next young file can be judged.
@@ -178,8 +192,11 @@ impl Engine {
                 Ok(())
             }
             Seen::Damaged { reason, changed } => {
-                let judged = after(changed, claim::WRITING);
-                if folder == Folder::New && self.parts.clock.now() < judged {
+                let now = self.parts.clock.now();
+                // A file that a clock which was ahead dated later than now is judged as soon as the others.
+                let judged = after(changed.min(now), claim::WRITING);
+                let is_settled = stamp.is_some() && self.strangers.settled == stamp;
+                if folder == Folder::New && now < judged && !is_settled {
                     self.strangers.young.push((judged, folder, name.to_owned()));
                     return Ok(());
                 }

@@ -8,6 +8,7 @@ mod past;
 mod retention;
 mod slots;
 mod turns;
+mod watching;
 
 use super::testing::{Mood, Rig};
 use crate::action::Action;

@@ -170,13 +170,8 @@ impl Engine {
     pub(crate) fn try_all_now(&mut self) {
         let now = self.parts.clock.now();
         self.gate.open();
-        for key in self.index.keys() {
-            if let Some(tries) = self.index.tries(&key) {
-                tries.not_before = now;
-                tries.plugins.values_mut().for_each(|plugin| plugin.not_before = now);
-            }
-            self.index.schedule(&key, Some(now));
-        }
+        self.index.hurry(now);
+        self.strangers.hurry(now);
         self.held.iter_mut().for_each(|held| held.at = now);
         self.unlaunched.values_mut().for_each(|(_, at)| *at = now);
         self.troubles.tell_again(now);

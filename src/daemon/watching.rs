@@ -1,15 +1,18 @@
-//! What the engine watches: the folders that a stage acts on, and the jobs.
+//! What the engine watches: the folders that a stage acts on, `action/done`, and the jobs.
 //!
-//! **Failure.** Where nothing can be watched, the scans alone carry on, and the
-//! log says so once.
+//! **Invariant.** Watches are restored before everything is looked at, never after: what changed while
+//! a folder was not watched is found by that look, and what changes later is told.
+//!
+//! **Failure.** Where nothing can be watched, the scans alone carry on, and the log says so once. Each
+//! scan tries again to watch what is not watched.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 
 use jiff::Timestamp;
-use slog::warn;
+use slog::{info, warn};
 
 use super::engine::Engine;
 use super::{DaemonError, Event};
@@ -18,28 +21,28 @@ use crate::spool::{Folder, SpoolError};
 use crate::wake::Hint;
 use crate::watch::{WatchError, Watcher};
 
+/// How many folders are always watched: six of the spool, and that of the jobs.
+const FIXED: usize = 7;
+
 /// The watches, if there are any.
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
     watcher: Option<Watcher>,
+    /// The folders that are always watched, each with the device and inode that it had then.
+    fixed: BTreeMap<PathBuf, (u64, u64)>,
     /// The names of the jobs' folders that are watched.
     jobs: BTreeSet<OsString>,
-    /// It was told that there are no more watches to be had.
-    told: bool,
+    /// The log says that there are no more watches to be had, or no inotify.
+    is_limited: bool,
+    /// The folders of which the log says that they are not watched.
+    told: BTreeSet<PathBuf>,
 }
 
 impl Engine {
     /// Begins to watch: before the first look, so that nothing is missed between the two.
     pub(crate) fn watch(&mut self, events: Sender<Event>) {
-        self.events = Some(events.clone());
-        let started = Watcher::start(&self.parts.log, move |hint| {
-            events.send(Event::Hint(hint)).ok();
-        });
-        match started {
-            Ok(watcher) => self.watches.watcher = Some(watcher),
-            Err(error) => self.scans_alone(&error),
-        }
-        self.rewatch();
+        self.events = Some(events);
+        self.restore_watches();
     }
 
     /// Does what a hint asks for.
@@ -47,32 +50,79 @@ impl Engine {
         match hint {
             Hint::Path(path) => self.look_where(path),
             Hint::Everything => {
-                self.rewatch();
+                self.distrust_watches();
+                self.review.renew();
                 self.look_everywhere(self.parts.clock.now());
             }
         }
     }
 
-    /// Watches everything again: a folder that was removed and made again is another one.
-    pub(crate) fn rewatch(&mut self) {
-        // Whatever was put into `action/done` while nobody watched it.
-        self.review.renew();
-        let watched = |folder: &Folder| folder.is_active() || *folder == Folder::ActionDone;
-        let spool = Folder::ALL.into_iter().filter(watched);
-        let mut folders: Vec<PathBuf> =
-            spool.map(|folder| self.parts.spool.layout().folder(folder)).collect();
-        folders.push(self.runners());
-        for folder in folders {
-            self.watch_folder(&folder);
-        }
+    /// Has everything watched again: a folder that was removed and made again is another one.
+    fn distrust_watches(&mut self) {
+        self.watches.fixed.clear();
         let runners = self.runners();
         for name in std::mem::take(&mut self.watches.jobs) {
             if let Some(watcher) = &mut self.watches.watcher {
                 watcher.unwatch(&runners.join(name));
             }
         }
-        // Whoever watches everything again looks at everything afterwards.
+    }
+
+    /// Watches what should be watched and is not. The caller looks at everything afterwards.
+    fn restore_watches(&mut self) {
+        let Some(events) = self.events.clone() else { return };
+        if self.watches.watcher.is_none() {
+            let started = Watcher::start(&self.parts.log, move |hint| {
+                events.send(Event::Hint(hint)).ok();
+            });
+            match started {
+                Ok(watcher) => self.watches.watcher = Some(watcher),
+                Err(error) => return self.scans_alone(&error),
+            }
+        }
+        let watched = |folder: &Folder| folder.is_active() || *folder == Folder::ActionDone;
+        let layout = self.parts.spool.layout();
+        let mut folders: Vec<PathBuf> = Folder::ALL
+            .into_iter()
+            .filter(watched)
+            .map(|folder| layout.folder(folder))
+            .chain([self.runners()])
+            .collect();
+        // One that another one has taken the place of is watched no more, which no event tells if
+        // its parent was moved away.
+        folders.retain(|folder| {
+            let there = self.identity(folder);
+            there.is_none() || there.as_ref() != self.watches.fixed.get(folder)
+        });
+        for folder in folders {
+            let identity = self.identity(&folder);
+            if let (Ok(()), Some(identity)) = (self.watch_folder(&folder), identity) {
+                if self.parts.spool.layout().folder(Folder::ActionDone) == folder {
+                    self.review.renew();
+                }
+                self.watches.fixed.insert(folder, identity);
+            }
+        }
         let _jobs = self.watch_jobs(None);
+        self.tell_restored();
+    }
+
+    /// Returns what tells a folder from another one of its name.
+    fn identity(&self, folder: &Path) -> Option<(u64, u64)> {
+        let meta = self.parts.spool.disk().find(folder).ok().flatten()?;
+        Some((meta.device, meta.stamp.inode))
+    }
+
+    /// Says that what could not be watched is watched now.
+    fn tell_restored(&mut self) {
+        let watches = &mut self.watches;
+        let Some(watcher) = &watches.watcher else { return };
+        watches.told.retain(|folder| !watcher.has(folder));
+        let is_complete = watches.fixed.len() == FIXED
+            && self.parts.calendar.folders().count() == watches.jobs.len();
+        if is_complete && std::mem::take(&mut watches.is_limited) {
+            info!(self.parts.log, "folders are watched again");
+        }
     }
 
     /// Watches the folders of all jobs, or of the one that a path leads into, also of those that are
@@ -103,43 +153,61 @@ impl Engine {
                 names.filter(differs).map(OsStr::to_owned).collect()
             }
         };
-        let mut new = Vec::new();
-        for name in differing {
-            let folder = runners.join(&name);
-            if self.watches.jobs.remove(&name) {
-                if let Some(watcher) = &mut self.watches.watcher {
-                    watcher.unwatch(&folder);
-                }
-            } else {
-                self.watch_folder(&folder);
-                self.watches.jobs.insert(name);
-                new.push(folder);
+        // What is watched no longer may give way to what is new.
+        let (gone, new): (Vec<OsString>, Vec<OsString>) =
+            differing.into_iter().partition(|name| watched.contains(name));
+        for name in gone {
+            self.watches.jobs.remove(&name);
+            if let Some(watcher) = &mut self.watches.watcher {
+                watcher.unwatch(&runners.join(&name));
             }
         }
-        new
+        let mut folders = Vec::new();
+        for name in new {
+            let folder = runners.join(&name);
+            match self.watch_folder(&folder) {
+                Ok(()) => {
+                    self.watches.jobs.insert(name);
+                    folders.push(folder);
+                }
+                // It is the same for every other folder.
+                Err(WatchError::Limit { .. }) => break,
+                Err(WatchError::Start { .. } | WatchError::Folder { .. }) => {}
+            }
+        }
+        folders
     }
 
     /// Tells whether changes in a folder are told by hints.
     pub(super) fn is_watched(&self, folder: &Path) -> bool {
-        self.watches.watcher.as_ref().is_some_and(|watcher| watcher.has(folder))
+        self.watches.fixed.contains_key(folder)
     }
 
-    fn watch_folder(&mut self, folder: &Path) {
-        let Some(watcher) = &mut self.watches.watcher else { return };
-        if let Err(error) = watcher.watch(folder) {
-            self.scans_alone(&error);
-        }
-    }
-
-    fn scans_alone(&mut self, error: &WatchError) {
-        if matches!(error, WatchError::Limit { .. })
-            && std::mem::replace(&mut self.watches.told, true)
+    /// Watches a folder, and says in the log if that fails.
+    fn watch_folder(&mut self, folder: &Path) -> Result<(), WatchError> {
+        let Some(watcher) = &mut self.watches.watcher else { return Ok(()) };
+        let watched = watcher.watch(folder);
+        if let Err(error) = &watched
+            // One that was removed a moment ago is no fault.
+            && self.identity(folder).is_some()
         {
-            // It is the same for every folder.
-            return;
+            self.scans_alone(error);
         }
-        warn!(self.parts.log, "cannot watch, changes are found by scans alone";
-            "error" => Chain(error), "check_s" => self.parts.settings.check_span.as_secs());
+        watched
+    }
+
+    /// Says that something is not watched, once until it is.
+    fn scans_alone(&mut self, error: &WatchError) {
+        let is_news = match error {
+            WatchError::Start { .. } | WatchError::Limit { .. } => {
+                !std::mem::replace(&mut self.watches.is_limited, true)
+            }
+            WatchError::Folder { path, .. } => self.watches.told.insert(path.clone()),
+        };
+        if is_news {
+            warn!(self.parts.log, "cannot watch, changes are found by scans alone";
+                "error" => Chain(error), "check_s" => self.parts.settings.check_span.as_secs());
+        }
     }
 
     fn runners(&self) -> PathBuf {
@@ -171,6 +239,11 @@ impl Engine {
             self.try_all_now();
         }
         self.looked = now;
+        if self.mend() {
+            // What was watched is gone as well.
+            self.distrust_watches();
+        }
+        self.restore_watches();
         self.look_at_jobs(None, now);
         self.scan();
     }

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Entry, Fs, FsFile, Lock, Meta, RealFs, Space};
@@ -13,6 +14,17 @@ pub(crate) struct CountingFs {
     metas: AtomicUsize,
     reads: AtomicUsize,
     names: AtomicUsize,
+    meanwhile: Meanwhile,
+}
+
+/// What happens when a folder is made.
+#[derive(Default)]
+struct Meanwhile(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl std::fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Meanwhile")
+    }
 }
 
 impl CountingFs {
@@ -29,6 +41,11 @@ impl CountingFs {
     /// Returns how many names the folders had that were listed.
     pub(crate) fn names(&self) -> usize {
         self.names.load(Ordering::Relaxed)
+    }
+
+    /// Does something when the next folder is made, as somebody else would at that moment.
+    pub(crate) fn when_a_folder_is_made(&self, act: impl FnOnce() + Send + 'static) {
+        *self.meanwhile.0.lock().unwrap() = Some(Box::new(act));
     }
 
     /// Begins to count anew.
@@ -100,6 +117,9 @@ impl Fs for CountingFs {
     }
 
     fn make_folder(&self, path: &Path) -> io::Result<()> {
+        if let Some(act) = self.meanwhile.0.lock().unwrap().take() {
+            act();
+        }
         RealFs.make_folder(path)
     }
 

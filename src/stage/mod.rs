@@ -17,6 +17,7 @@ pub(crate) mod deliver;
 pub(crate) mod document;
 pub(crate) mod fetch;
 pub(crate) mod launch;
+pub(crate) mod misdated;
 mod pages;
 pub(crate) mod prune;
 pub(crate) mod sign;

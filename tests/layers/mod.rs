@@ -48,7 +48,7 @@ const LAYERS: [(&str, u8); 29] = [
 ];
 
 /// Crates, or parts of them, and the only modules that use them; the longest one that fits counts.
-const PINS: [(&str, &[&str]); 34] = [
+const PINS: [(&str, &[&str]); 35] = [
     ("axum", &["standalone/server"]),
     ("bytes", &["data/postgres"]),
     ("chrono", &["schedule"]),
@@ -77,6 +77,7 @@ const PINS: [(&str, &[&str]); 34] = [
     ("rustix::rand", &["random"]),
     ("rustix::system", &["cli", "logging"]),
     ("rustix::thread", &["standalone/modules"]),
+    ("rustix::time", &["clock"]),
     ("saffron", &["schedule"]),
     ("signal_hook", &["cli/standalone", "daemon"]),
     ("slog_term", &["logging"]),

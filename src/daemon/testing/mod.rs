@@ -172,7 +172,7 @@ impl Rig {
 
     /// Starts an engine that watches its folders, as the daemon's does, with threads of its own.
     pub(crate) fn start_watching(&mut self) {
-        self.start_with(|engine, sender| engine.watch(sender));
+        self.start_with(Engine::watch);
         self.hear_until(|engine| engine.review.is_settled());
     }
 
@@ -229,9 +229,7 @@ impl Rig {
 
     /// Moves the clock ahead.
     pub(crate) fn pass(&mut self, seconds: u64) {
-        use crate::clock::Clock;
-        let now: Timestamp = crate::clock::after(self.clock.now(), Duration::from_secs(seconds));
-        self.clock.set(now);
+        self.clock.pass(Duration::from_secs(seconds));
         self.settle();
     }
 
@@ -274,6 +272,18 @@ impl Rig {
         }
     }
 
+    /// Lets the engine look at everything.
+    pub(crate) fn look(&mut self) {
+        use crate::clock::Clock;
+        let now = self.clock.now();
+        self.engine.as_mut().unwrap().0.look_everywhere(now);
+    }
+
+    /// Lets the engine hear a hint.
+    pub(crate) fn hear(&mut self, hint: crate::wake::Hint) {
+        hear(&mut self.engine.as_mut().unwrap().0, Event::Hint(hint));
+    }
+
     /// Lets the engine write its metrics, from the first time on.
     pub(crate) fn measure(&mut self) {
         use crate::clock::Clock;
@@ -283,13 +293,13 @@ impl Rig {
         engine.write_metrics(now);
     }
 
-    /// Lets the engine remove what is old, `running` after its start.
-    pub(crate) fn prune(&mut self, running: Duration) {
+    /// Lets the engine remove what is old.
+    pub(crate) fn prune(&mut self) {
         use crate::clock::Clock;
         let now = self.clock.now();
         let (engine, events) = self.engine.as_mut().unwrap();
         let sender = self.sender.as_ref().unwrap();
-        while engine.prune(now, running, sender).is_none_or(|next| next <= now) {
+        while engine.prune(now, sender).is_none_or(|next| next <= now) {
             if let Ok(Event::Planned(plan)) = events.recv_timeout(Duration::from_millis(1)) {
                 engine.planned(plan);
             }

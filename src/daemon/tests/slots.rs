@@ -1,6 +1,7 @@
 //! Which slots of a job become runs: restarts, missed slots, overlaps, pauses, clocks that jump.
 
 use super::super::testing::{Mood, Rig};
+use crate::testing::write_private;
 
 /// Returns the slots of which the platform has actions, or the spool has runs, by time of day.
 fn slots(rig: &Rig) -> Vec<String> {
@@ -15,8 +16,13 @@ fn slots(rig: &Rig) -> Vec<String> {
 }
 
 fn hourly(config: &str) -> Rig {
+    collecting(&format!("sendonly = true\n{config}"))
+}
+
+/// As [`hourly`], with results.
+fn collecting(config: &str) -> Rig {
     let mut rig = Rig::new("2026-11-22T12:30:00Z");
-    rig.job("job", &format!("schedule = \"0 * * * *\"\nsendonly = true\n{config}"));
+    rig.job("job", &format!("schedule = \"0 * * * *\"\n{config}"));
     rig.start();
     rig
 }
@@ -150,4 +156,60 @@ fn a_machine_that_slept_wakes_into_the_same_rules() {
     rig.at("2026-11-22T13:00:00Z");
     rig.at("2026-11-23T07:40:00Z");
     assert_eq!(slots(&rig), ["070000", "130000"]);
+}
+
+#[test]
+fn an_action_that_was_dated_by_a_clock_that_was_ahead_is_not_waited_for_until_then() {
+    // The platform's clock was ahead as well, or it was right.
+    for is_completed in [true, false] {
+        let mut rig = collecting("expiry = 2m");
+        rig.platform.answer(1, false);
+        rig.at("2038-01-19T04:00:00Z");
+        let id = "job.20380119T040000Z";
+        assert_eq!(rig.spool(), [format!("action/inflight {id}")]);
+        rig.job("job", "schedule = \"0 0 1 1 * 2099\"");
+        rig.platform.answer(1, is_completed);
+        rig.at("2026-11-22T12:10:00Z");
+        for _ in 0..60 {
+            rig.pass(60);
+        }
+        let spool = rig.spool();
+        if is_completed {
+            assert_eq!(spool, [format!("action/done {id}"), format!("command/done {id}")]);
+            continue;
+        }
+        let letter = format!("action/invalid {id}");
+        assert_eq!(spool, [letter.clone(), format!("{letter}.json.reason")]);
+        let reason = rig.path(&format!("spool/action/invalid/{id}.json.reason"));
+        let reason = std::fs::read_to_string(reason).unwrap();
+        assert!(reason.contains("valid from 2038-01-19T03:59:00Z"), "{reason}");
+        assert!(reason.contains("mig-runner trigger"), "{reason}");
+    }
+}
+
+#[test]
+fn what_was_signed_by_a_clock_that_was_ahead_is_signed_anew() {
+    let mut rig = hourly("expiry = 5m");
+    rig.platform.expect(&[Mood::Away]);
+    rig.at("2038-01-19T04:00:00Z");
+    rig.at("2026-11-22T13:10:00Z");
+    let texts = rig.platform.texts();
+    let dated: Vec<String> = texts
+        .iter()
+        .map(|text| crate::action::Action::parse(text.as_bytes()).unwrap().valid_from)
+        .map(|from| from.timestamp().to_string())
+        .collect();
+    assert_eq!(dated, ["2026-11-22T13:09:00Z"]);
+}
+
+#[test]
+fn a_file_that_a_clock_which_was_ahead_dated_is_judged() {
+    let mut rig = Rig::new("2020-01-01T12:00:00Z");
+    rig.start();
+    // For this runner, the file was changed years from now.
+    write_private(&rig.path("spool/action/new/mine.json"), "{\"name\":");
+    rig.pass(1);
+    assert_eq!(rig.spool(), ["action/new mine"]);
+    rig.pass(11);
+    assert_eq!(rig.spool(), ["action/invalid mine", "action/invalid mine.json.reason"]);
 }

@@ -1,6 +1,7 @@
 //! What goes wrong with a server: it is down, goes away, lets us not in, lacks what it should have.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::super::server::SslMode;
 use super::super::testing::cluster::{Cluster, PASSWORD, USER};

@@ -1,0 +1,122 @@
+//! `action/inflight`: an action that is not valid yet, because the clock was ahead when it was signed.
+//!
+//! Waiting for its end would take as long as the clock was ahead: years, if that was a wrong date. If
+//! the platform's clock was ahead as well, the action may be finished, so the platform is asked. If only
+//! ours was, agents refuse the action until it is valid, and a person has to know.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Step, Verdict, Work};
+use crate::api::{ApiError, Seen};
+use crate::clock::{after, elapsed};
+use crate::spool::Record;
+
+/// How far ahead of the clock an action may begin that was not misdated: clocks differ a little.
+const AHEAD: Duration = Duration::from_secs(300);
+/// How often the platform is asked before the questions come once a minute, about.
+const POLLS_MIN: u32 = 20;
+
+/// Tells whether the runner itself dated an action later than now. What was signed elsewhere may be
+/// meant for later.
+fn is_misdated(record: &Record, now: Timestamp) -> bool {
+    let from = record.request.valid_from.filter(|_| !record.request.verbatim);
+    record.action_id.is_some() && from.is_some_and(|from| from > after(now, AHEAD))
+}
+
+/// Says what is to be done with a run whose action is misdated; nothing if it is not.
+pub(crate) fn decide(record: &Record, now: Timestamp, not_before: Timestamp) -> Option<Step> {
+    if record.settings.send_only || !is_misdated(record, now) {
+        return None;
+    }
+    Some(if now < not_before { Step::Wait(Some(not_before)) } else { Step::Work(Work::Probe) })
+}
+
+/// Says what follows from the platform's word on a misdated action after `polls` questions: when it has
+/// had as long as such an action lasts and is not finished, the run is put aside. Only an answer ends it.
+pub(crate) fn probed(
+    record: &Record,
+    seen: &Result<Option<Seen>, ApiError>,
+    polls: u32,
+    now: Timestamp,
+) -> Option<Verdict> {
+    let request = &record.request;
+    let (Some(from), Some(until)) = (request.valid_from, request.expire_after) else { return None };
+    let minutes = u32::try_from(elapsed(from, until).as_secs() / 60).unwrap_or(u32::MAX);
+    if !is_misdated(record, now) || polls < POLLS_MIN.saturating_add(minutes) {
+        return None;
+    }
+    let seen = seen.as_ref().ok()?;
+    if seen.as_ref().is_some_and(|seen| seen.is_completed() || seen.status == super::fetch::INVALID)
+    {
+        return None;
+    }
+    Some(Verdict::buried(format!(
+        "its action is valid from {from}, because the clock was ahead when it was signed: agents \
+         refuse it until then; run the job again with mig-runner trigger"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::ActionId;
+    use crate::spool::testing::record;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_795_000_000 + second).unwrap()
+    }
+
+    fn inflight(from: i64) -> Record {
+        let mut record = record("job.20261122T120000Z");
+        record.action_id = Some(ActionId(1));
+        (record.request.valid_from, record.request.expire_after) =
+            (Some(at(from)), Some(at(from + 360)));
+        record
+    }
+
+    #[test]
+    fn only_what_the_runner_itself_dated_later_than_now_is_misdated() {
+        for (from, verbatim, send_only, is_asked) in [
+            (-60, false, false, false),
+            (300, false, false, false),
+            (301, false, false, true),
+            (400_000_000, false, false, true),
+            (400_000_000, true, false, false),
+            (400_000_000, false, true, false),
+        ] {
+            let mut record = inflight(from);
+            record.request.verbatim = verbatim;
+            record.settings.send_only = send_only;
+            let step = decide(&record, at(0), at(0));
+            assert_eq!(matches!(step, Some(Step::Work(Work::Probe))), is_asked, "{from}");
+            assert_eq!(step.is_none(), !is_asked, "{from}");
+        }
+        let step = decide(&inflight(400_000_000), at(0), at(5));
+        assert!(matches!(step, Some(Step::Wait(Some(until))) if until == at(5)));
+    }
+
+    #[test]
+    fn it_is_put_aside_only_by_an_answer_and_only_after_its_whole_period() {
+        let record = inflight(400_000_000);
+        let seen = |status: &str| Ok(Some(Seen { status: status.to_owned() }));
+        let broken = || Err(ApiError::FormTooLong { bytes: 0, limit: 0 });
+        for (seen, polls, is_over) in [
+            (seen("pending"), 25, false),
+            (seen("pending"), 26, true),
+            (Ok(None), 26, true),
+            (seen("completed"), 26, false),
+            (seen("invalid"), 26, false),
+            (broken(), 1000, false),
+        ] {
+            let verdict = probed(&record, &seen, polls, at(0));
+            assert_eq!(
+                verdict.is_some_and(|verdict| verdict.buried.is_some()),
+                is_over,
+                "{seen:?}"
+            );
+        }
+        assert!(probed(&inflight(0), &seen("pending"), 1000, at(0)).is_none());
+    }
+}
