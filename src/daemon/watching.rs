@@ -189,7 +189,7 @@ impl Engine {
         let watched = watcher.watch(folder);
         if let Err(error) = &watched
             // One that was removed a moment ago is no fault.
-            && self.identity(folder).is_some()
+            && !error.is_gone()
         {
             self.scans_alone(error);
         }

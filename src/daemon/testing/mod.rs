@@ -182,7 +182,7 @@ impl Rig {
 
     /// Starts an engine that watches its folders, as the daemon's does, with threads of its own.
     pub(crate) fn start_watching(&mut self) {
-        self.start_with(|engine, sender| engine.watch(sender));
+        self.start_with(Engine::watch);
         self.hear_until(|engine| engine.review.is_settled());
     }
 

@@ -80,9 +80,9 @@ fn what_a_person_puts_into_action_done_is_collected_at_once_or_at_the_next_scan(
     for is_watched in [true, false] {
         let mut rig = rig_after(10);
         if is_watched {
-            rig.start_watching()
+            rig.start_watching();
         } else {
-            rig.start()
+            rig.start();
         }
         rig.at("2026-11-22T12:01:00Z");
         rig.job("job", "schedule = \"0 0 1 1 * 2099\"");

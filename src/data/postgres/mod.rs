@@ -22,7 +22,7 @@ mod value;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use postgres::types::ToSql;
 use postgres::{Client, Statement};
@@ -30,6 +30,7 @@ use postgres::{Client, Statement};
 use super::database::{Access, Database, Dialect, Query, Value};
 use super::schema::{self, Schema};
 use super::{DataError, Row, Server};
+use crate::clock::{Clock as _, SystemClock};
 use failure::Failure;
 
 /// A connection that was idle for this long is asked whether it is still there.
@@ -62,8 +63,8 @@ pub(super) struct Postgres {
     /// The statements of `queries/` that this connection knows, by their texts.
     prepared: HashMap<&'static str, Statement>,
     transaction: Transaction,
-    /// When the server answered last.
-    heard: Instant,
+    /// How long the machine had been running when the server answered last.
+    heard: Duration,
 }
 
 impl fmt::Debug for Postgres {
@@ -84,7 +85,7 @@ impl Postgres {
             client: None,
             prepared: HashMap::new(),
             transaction: Transaction::None,
-            heard: Instant::now(),
+            heard: SystemClock.running(),
         };
         opened.client("connect")?;
         Ok(opened)
@@ -101,7 +102,7 @@ impl Postgres {
             Some(client) => client,
             None if may_reconnect => {
                 let client = connect::connect(&self.server, self.certificates.as_deref())?;
-                self.heard = Instant::now();
+                self.heard = SystemClock.running();
                 client
             }
             None => return Err(self.lost(query, Failure::Gone)),
@@ -111,7 +112,8 @@ impl Postgres {
 
     /// Tells whether there is a connection; one that was idle is asked.
     fn is_there(&mut self) -> bool {
-        let is_idle = self.heard.elapsed() > IDLE_SPAN;
+        // A connection does not outlive a long suspension of the machine either.
+        let is_idle = SystemClock.running().saturating_sub(self.heard) > IDLE_SPAN;
         match &mut self.client {
             Some(client) if client.is_closed() => false,
             Some(client) if is_idle => client.is_valid(CHECK_SPAN).is_ok(),
@@ -132,7 +134,7 @@ impl Postgres {
     ) -> Result<T, DataError> {
         let error = match done {
             Ok(value) => {
-                self.heard = Instant::now();
+                self.heard = SystemClock.running();
                 return Ok(value);
             }
             Err(error) => Failure::from(error),

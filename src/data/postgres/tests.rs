@@ -3,6 +3,7 @@
 mod reach;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::super::server::SslMode;
 use super::super::testing::cluster::{Cluster, PASSWORD, USER};
