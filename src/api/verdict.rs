@@ -30,7 +30,7 @@ enum Message {
 ///
 /// The same complaints about a signature without `VerifySignatures() -> ` in
 /// front come from storing the signatures, when the action is already there.
-const BEFORE_INSERTING: [(Message, Next); 17] = [
+const BEFORE_INSERTING: [(Message, Next); 18] = [
     // The form.
     (Message::Begins("invalid URL escape "), Next::Invalid),
     (Message::Is("http: POST too large"), Next::Invalid),
@@ -49,6 +49,10 @@ const BEFORE_INSERTING: [(Message, Next); 17] = [
     (Message::Is("action pgpsignatures is empty"), Next::Invalid),
     // The signatures. The API knows a new investigator's key only after five minutes.
     (Message::Is("VerifySignatures() -> openpgp: signature made by unknown entity"), Next::BackOff),
+    (
+        Message::Is("VerifySignatures() -> openpgp: invalid signature: RSA verification failure"),
+        Next::SignAnew,
+    ),
     (Message::Begins("VerifySignatures() -> "), Next::Invalid),
     // The insertion itself: the database took none of it.
     (Message::Begins("Failed to store action: 'pq: value too long for type "), Next::Invalid),
@@ -153,6 +157,10 @@ mod tests {
         for (text, next) in [
             ("action expireafter is in the past", Next::DateAnew),
             ("VerifySignatures() -> openpgp: signature made by unknown entity", Next::BackOff),
+            (
+                "VerifySignatures() -> openpgp: invalid signature: RSA verification failure",
+                Next::SignAnew,
+            ),
             ("VerifySignatures() -> EOF", Next::Invalid),
             ("http: POST too large", Next::Invalid),
             ("invalid character '<' looking for beginning of value", Next::Invalid),
@@ -165,6 +173,7 @@ mod tests {
     fn what_may_be_said_after_inserting_is_not() {
         for text in [
             "openpgp: signature made by unknown entity",
+            "openpgp: invalid signature: RSA verification failure",
             "GetFingerprintFromSignature() -> openpgp: signature made by unknown entity",
             "Failed to store signature: 'pq: value too long for type character varying(4096)'",
             "Failed to store action: 'pq: the database system is shutting down'",

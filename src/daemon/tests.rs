@@ -5,6 +5,7 @@ mod agenda;
 mod fetching;
 mod hand;
 mod retention;
+mod short;
 mod slots;
 
 use super::testing::{Mood, Rig};

@@ -13,6 +13,7 @@ use std::time::Duration;
 use gpgme::{Context, Error, Key, KeyAlgorithm, Subkey};
 
 use super::engine;
+use super::signature::KeyId;
 use crate::spawn::converse;
 
 /// The shortest and the longest id of a key, in hexadecimal digits.
@@ -31,6 +32,12 @@ impl Fingerprint {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns the id of a key of version 4: the last eight bytes.
+    pub(super) fn id(&self) -> Option<KeyId> {
+        let (_, digits) = self.0.split_at_checked(self.0.len().checked_sub(16)?)?;
+        Some(u64::from_str_radix(digits, 16).ok()?.to_be_bytes())
+    }
 }
 
 impl fmt::Display for Fingerprint {
@@ -39,15 +46,39 @@ impl fmt::Display for Fingerprint {
     }
 }
 
+/// A key or a subkey.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// Its fingerprint.
+    pub(crate) fingerprint: Fingerprint,
+    /// The length of its modulus, in bytes.
+    pub(crate) bytes: usize,
+}
+
+impl Part {
+    pub(super) fn new(part: &Subkey<'_>) -> Option<Part> {
+        let fingerprint = Fingerprint::new(part.fingerprint().ok()?);
+        Some(Part { fingerprint, bytes: part.length().div_ceil(8) })
+    }
+}
+
 /// A key that can sign what the platform verifies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SecretKey {
     /// The fingerprint of the key, the one by which the platform knows it.
     pub(crate) fingerprint: Fingerprint,
-    /// The fingerprints of the key and of its subkeys, any of which GnuPG may sign with.
-    pub(crate) parts: Vec<Fingerprint>,
+    /// The key and its subkeys, any of which GnuPG may sign with.
+    pub(crate) parts: Vec<Part>,
     /// Whose key it is.
     pub(crate) owner: String,
+}
+
+impl SecretKey {
+    /// Returns the length in bytes of the modulus of the part with this id.
+    pub(super) fn bytes(&self, id: &KeyId) -> Option<usize> {
+        let part = self.parts.iter().find(|part| part.fingerprint.id().as_ref() == Some(id));
+        part.map(|part| part.bytes)
+    }
 }
 
 /// Why a key is of no use.
@@ -237,7 +268,7 @@ impl Search {
                 return Err(KeyError::Type { key, home, algorithm });
             }
         }
-        let parts = key.subkeys().filter_map(|part| part.fingerprint().ok().map(Fingerprint::new));
+        let parts = key.subkeys().filter_map(|part| Part::new(&part));
         let owner = key.user_ids().next().and_then(|user| user.id().ok()).unwrap_or_default();
         Ok(SecretKey { fingerprint, parts: parts.collect(), owner: owner.to_owned() })
     }

@@ -13,6 +13,7 @@ use super::Fingerprint;
 use super::armor;
 use super::engine;
 use super::key::{Search, SecretKey};
+use super::padding;
 use super::signer::SignFault;
 use crate::action::Signature;
 use crate::spawn::converse;
@@ -59,7 +60,9 @@ impl Session {
         })?;
         check(&signed, &key)?;
         let armored = String::from_utf8(armored).map_err(|_| super::ArmorError::Form)?;
-        let signature = armor::to_line(&armored)?;
+        let content = armor::from_armor(&armored)?;
+        let padded = padding::pad(&content, |id, _| key.bytes(id));
+        let signature = armor::to_line(&padded.unwrap_or(content))?;
         self.ready = Some((context, key));
         Ok(signature)
     }
@@ -98,7 +101,7 @@ impl Session {
 fn check(signed: &SigningResult, key: &SecretKey) -> Result<(), SignFault> {
     for made in signed.new_signatures() {
         let by = Fingerprint::new(made.fingerprint().unwrap_or_default());
-        if !key.parts.contains(&by) {
+        if !key.parts.iter().any(|part| part.fingerprint == by) {
             return Err(SignFault::OtherKey(by.to_string()));
         }
         match made.hash_algorithm() {

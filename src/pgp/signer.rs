@@ -21,10 +21,10 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use super::ArmorError;
-use super::engine;
 use super::key::{KeyError, SecretKey, find};
 use super::session::Session;
-use crate::action::{SignError, SignVerdict, Signature, Signer};
+use super::{elsewhere, engine};
+use crate::action::{SignError, SignVerdict, Signature, Signer, Unknown};
 
 /// How many signatures are made at once; more do not make it faster.
 const WORKERS: usize = 2;
@@ -162,6 +162,12 @@ impl Keyring {
         &self.key
     }
 
+    /// Returns the error of this key.
+    fn failed(&self, fault: SignFault) -> SignError {
+        let key = format!("{} in the GnuPG home {}", self.key.fingerprint, self.home.display());
+        SignError::new(key, fault.verdict(), fault)
+    }
+
     fn sign_in_time(&self, bytes: &[u8]) -> Result<Signature, SignFault> {
         let end = Instant::now() + self.deadline;
         let worker = self.take(end)?;
@@ -229,10 +235,12 @@ impl Keyring {
 
 impl Signer for Keyring {
     fn sign(&self, bytes: &[u8]) -> Result<Signature, SignError> {
-        self.sign_in_time(bytes).map_err(|fault| {
-            let key = format!("{} in the GnuPG home {}", self.key.fingerprint, self.home.display());
-            SignError::new(key, fault.verdict(), fault)
-        })
+        self.sign_in_time(bytes).map_err(|fault| self.failed(fault))
+    }
+
+    fn padded(&self, line: &str, unknown: Unknown) -> Result<Option<Signature>, SignError> {
+        elsewhere::padded(&self.home, line, unknown, self.deadline)
+            .map_err(|fault| self.failed(fault))
     }
 
     fn fingerprint(&self) -> &str {

@@ -5,12 +5,15 @@
 
 use std::path::{Path, PathBuf};
 
-use gpgme::Error;
+use gpgme::{Error, Key};
 
 use super::Fingerprint;
 use super::armor::{self, LineError};
 use super::engine;
+use super::key::Part;
+use super::padding;
 use super::public::{PublicKey, PublicKeyError};
+use super::signature::KeyId;
 use crate::spawn::converse;
 
 /// Public keys, and signatures verified with them.
@@ -61,9 +64,21 @@ pub(crate) enum VerifyError {
     /// It was made over something else.
     #[error("openpgp: invalid signature: hash tag doesn't match")]
     Bad,
+    /// Its RSA number is shorter than the key.
+    #[error("openpgp: invalid signature: RSA verification failure")]
+    Short,
     /// GnuPG failed.
     #[error("cannot verify a signature")]
     Engine(#[source] Error),
+}
+
+/// Which RSA numbers hold in a signature that GnuPG calls good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Numbers {
+    /// Numbers of the key's length, which is all that the original's agents take.
+    Whole,
+    /// Those that GnuPG writes without their leading zero bytes as well.
+    Any,
 }
 
 impl Verifier {
@@ -92,7 +107,12 @@ impl Verifier {
     ///
     /// # Errors
     /// It does not hold, or GnuPG failed.
-    pub(crate) fn verify(&self, data: &[u8], one_line: &str) -> Result<Fingerprint, VerifyError> {
+    pub(crate) fn verify(
+        &self,
+        data: &[u8],
+        one_line: &str,
+        numbers: Numbers,
+    ) -> Result<Fingerprint, VerifyError> {
         let signature = armor::from_line(one_line).map_err(|error| match error {
             LineError::NoChecksum => VerifyError::Eof,
             LineError::Base64(at) => VerifyError::Base64(at),
@@ -103,14 +123,26 @@ impl Verifier {
         }
         let _turn = converse();
         let mut context = engine::context(&self.home).map_err(VerifyError::Engine)?;
-        let result = context.verify_detached(signature, data).map_err(meaning)?;
+        let result = context.verify_detached(&signature, data).map_err(meaning)?;
         let made = result.signatures().next().ok_or(VerifyError::NoSignature)?;
         made.status().map_err(meaning)?;
         let by = made.fingerprint().map_err(|_| VerifyError::UnknownEntity)?;
         // A subkey may have signed; the platform knows keys by their primary one.
         let key = context.get_key(by).map_err(VerifyError::Engine)?;
+        if numbers == Numbers::Whole && is_short(&signature, &key) {
+            return Err(VerifyError::Short);
+        }
         key.fingerprint().map(Fingerprint::new).map_err(|_| VerifyError::UnknownEntity)
     }
+}
+
+/// Returns whether the number of a signature is shorter than the key that made it.
+fn is_short(signature: &[u8], key: &Key) -> bool {
+    let length = |id: &KeyId, _| {
+        let mut parts = key.subkeys().filter_map(|part| Part::new(&part));
+        Some(parts.find(|part| part.fingerprint.id().as_ref() == Some(id))?.bytes)
+    };
+    padding::pad(signature, length).is_some()
 }
 
 /// Says what an error of GnuPG is on the platform.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::chain::Chain;
 use crate::data::{DataError, InvestigatorRow, Store};
-use crate::pgp::{Verifier, VerifyError};
+use crate::pgp::{Numbers, Verifier, VerifyError};
 
 /// Why a signature does not count.
 #[derive(Debug, thiserror::Error)]
@@ -38,17 +38,19 @@ impl Signers {
         Signers { store, verifier, imported: Mutex::default(), log }
     }
 
-    /// Returns the active investigator who signed `data` with the one-line `signature`.
+    /// Returns the active investigator who signed `data` with the one-line `signature`, whose RSA number is
+    /// one of `numbers`.
     pub(super) fn who_signed(
         &self,
         data: &[u8],
         signature: &str,
+        numbers: Numbers,
     ) -> Result<InvestigatorRow, SignatureError> {
         let known = self.imported().len();
-        let verified = match self.verifier.verify(data, signature) {
+        let verified = match self.verifier.verify(data, signature, numbers) {
             // Another thread may have imported the key since.
             Err(VerifyError::UnknownEntity) if self.import()? > known => {
-                self.verifier.verify(data, signature)
+                self.verifier.verify(data, signature, numbers)
             }
             verified => verified,
         };
@@ -105,7 +107,7 @@ mod tests {
                 .unwrap();
             let log = slog::Logger::root(slog::Discard, slog::o!());
             let signers = Signers::new(store, Verifier::new(keys.path()), log);
-            signers.who_signed(b"text", signature.as_str())
+            signers.who_signed(b"text", signature.as_str(), Numbers::Whole)
         };
         let imported = || PublicKey::export(keys.path(), &key).unwrap();
         let error = who(&armored[..armored.len() / 2]).unwrap_err();

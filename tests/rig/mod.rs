@@ -11,6 +11,7 @@ pub(crate) mod chance;
 pub(crate) mod database;
 pub(crate) mod key;
 pub(crate) mod lives;
+pub(crate) mod number;
 pub(crate) mod process;
 pub(crate) mod proxy;
 mod spool;

@@ -114,13 +114,18 @@ fn an_api_key_is_not_tried_twice() {
 
 #[test]
 fn a_fresh_token_that_is_taken_ends_it_well() {
-    let mut refuse = true;
-    let server = Server::start(move |_| {
-        let refused = std::mem::replace(&mut refuse, false);
-        if refused { Reply::json(401, "{}") } else { Reply::json(202, accepted("s=")) }
-    });
-    let posted = client(&server).post("{}", &[signature("s=")]);
-    assert_eq!((outcome(&posted), server.requests().len()), ("accepted 7".to_owned(), 2));
+    let short = r#"{"collection":{"error":{"code":"1","message":"Authorization verification failed with error 'verifySignedToken() -> GetFingerprintFromSignature() -> openpgp: invalid signature: RSA verification failure'"}}}"#;
+    for refusal in ["{}", short] {
+        let mut refuse = true;
+        let server = Server::start(move |_| {
+            let refused = std::mem::replace(&mut refuse, false);
+            if refused { Reply::json(401, refusal) } else { Reply::json(202, accepted("s=")) }
+        });
+        let posted = client(&server).post("{}", &[signature("s=")]);
+        assert_eq!((outcome(&posted), server.requests().len()), ("accepted 7".to_owned(), 2));
+        let server = Server::always(Reply::json(401, refusal));
+        assert_eq!(outcome(&client(&server).post("{}", &[signature("s=")])), "BackOffAll");
+    }
 }
 
 #[test]

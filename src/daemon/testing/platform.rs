@@ -11,6 +11,7 @@ use crate::action::{Action, Signature};
 use crate::api::{Api, ApiError, Dashboard, Found, Next, Page, Posted, Search, Seen};
 use crate::disk::model::Fuse;
 use crate::names::ActionId;
+use crate::pgp::testing::short::is_short;
 
 /// What the platform does with the next POST.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub(crate) enum Mood {
     Refuse,
     /// Calls its period over.
     CallLate,
+    /// Refuses the length of its signature's number.
+    CallShort,
     /// Says nothing, and takes it when [`Platform::arrive`] is called.
     Late,
 }
@@ -153,7 +156,11 @@ impl Api for Platform {
         }
         let mut state = self.state.lock().unwrap();
         state.posts += 1;
-        let mood = state.moods.pop_front().unwrap_or(Mood::Accept);
+        let mut mood = state.moods.pop_front().unwrap_or(Mood::Accept);
+        // As the original does, also where a test expects nothing of the kind.
+        if mood == Mood::Accept && signatures.iter().any(|line| is_short(line.as_str())) {
+            mood = Mood::CallShort;
+        }
         if matches!(mood, Mood::Accept | Mood::Lose) {
             state.take(action_json, signatures);
         }
@@ -173,6 +180,7 @@ impl Api for Platform {
             Mood::Away => Posted::Refused { cause: broken(), next: Next::BackOffAll },
             Mood::Refuse => Posted::Refused { cause: broken(), next: Next::Invalid },
             Mood::CallLate => Posted::Refused { cause: broken(), next: Next::DateAnew },
+            Mood::CallShort => Posted::Refused { cause: broken(), next: Next::SignAnew },
         }
     }
 

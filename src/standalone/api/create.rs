@@ -13,6 +13,7 @@ use super::{Answer, Api, Body, Refusal, Request};
 use crate::action::{Action, Time};
 use crate::chain::Chain;
 use crate::data::{ActionRow, ActionStatus, DataError, Id, NEVER_FINISHED, NEVER_STARTED, Signed};
+use crate::pgp::Numbers;
 
 /// The form that carries an action.
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -57,7 +58,8 @@ impl Api {
         for signature in action.signatures.iter().flatten() {
             let investigator = self
                 .signers
-                .who_signed(text.as_bytes(), signature)
+                // An agent of the original refuses a short number, so the action is refused here.
+                .who_signed(text.as_bytes(), signature, Numbers::Whole)
                 .map_err(|error| format!("VerifySignatures() -> {}", Chain(&error)))?;
             signed.push(Signed { investigator: investigator.id, signature: signature.clone() });
         }

@@ -5,6 +5,7 @@ mod mends;
 mod recording;
 mod replay;
 mod rows;
+mod short;
 mod world;
 
 use ground::Ground;
