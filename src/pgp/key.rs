@@ -13,6 +13,7 @@ use std::time::Duration;
 use gpgme::{Context, Error, Key, KeyAlgorithm, Subkey};
 
 use super::engine;
+use super::setup::{self, SetupFault};
 use super::signature::KeyId;
 use crate::spawn::converse;
 
@@ -163,6 +164,9 @@ pub(crate) enum KeyError {
         /// How long it was waited for.
         deadline: Duration,
     },
+    /// GnuPG's configuration is at fault.
+    #[error("cannot use the GnuPG home")]
+    Setup(#[source] SetupFault),
     /// GnuPG failed in a way of its own.
     #[error("cannot look for the key {key} in the GnuPG home {}", home.display())]
     Engine {
@@ -180,6 +184,7 @@ impl KeyError {
     pub(super) fn is_passing(&self) -> bool {
         match self {
             KeyError::Hung { .. } => true,
+            KeyError::Setup(fault) => fault.is_passing(),
             KeyError::Engine { source, .. } => !engine::is_final(*source),
             _ => false,
         }
@@ -223,7 +228,10 @@ impl Search {
         let search = Search { id: digits, home: home.to_owned() };
         let (key, home) = (search.id.clone(), search.home.clone());
         match search.home.metadata() {
-            Ok(meta) if meta.is_dir() => Ok(search),
+            Ok(meta) if meta.is_dir() => {
+                setup::check_files(&search.home).map_err(KeyError::Setup)?;
+                Ok(search)
+            }
             Ok(_) => Err(KeyError::NoFolder { key, home }),
             Err(source) => Err(KeyError::Home { key, home, source }),
         }
@@ -231,6 +239,21 @@ impl Search {
 
     /// Opens the home and returns the key in it, ready to sign.
     pub(super) fn secret_key(&self) -> Result<(Context, SecretKey), KeyError> {
+        self.look().map_err(|error| self.explained(error))
+    }
+
+    /// Returns the fault of the configuration that explains an error, or the error.
+    fn explained(&self, error: KeyError) -> KeyError {
+        let is_unclear = match &error {
+            KeyError::NotThere { .. } => true,
+            KeyError::Engine { source, .. } => setup::is_unclear(*source),
+            _ => false,
+        };
+        let fault = is_unclear.then(|| setup::fault(&self.home, Some(&self.id))).flatten();
+        fault.map_or(error, KeyError::Setup)
+    }
+
+    fn look(&self) -> Result<(Context, SecretKey), KeyError> {
         let _turn = converse();
         let mut context = engine::context(&self.home).map_err(|error| self.engine(error))?;
         let key =
@@ -247,10 +270,17 @@ impl Search {
             .and_then(|primary| Some((primary, Fingerprint::new(primary.fingerprint().ok()?))))
             .ok_or_else(|| self.engine(Error::INV_VALUE))?;
         let why = [
-            (key.is_revoked(), "is revoked"),
+            (
+                key.is_revoked(),
+                "is revoked: make a new key, and give the platform the new public key",
+            ),
             (key.is_expired(), "is expired: extend it, and give the platform the new public key"),
-            (key.is_disabled(), "is disabled"),
-            (key.is_invalid(), "is invalid"),
+            (key.is_disabled(), "is disabled: gpg --edit-key with enable makes it usable again"),
+            (
+                key.is_invalid(),
+                "is invalid: either this machine's clock is before the key's creation, or weak-digest in the \
+                 home's gpg.conf rejects the digest of its self-signature",
+            ),
         ];
         if let Some((_, why)) = why.into_iter().find(|(is, _)| *is) {
             return Err(self.unusable(why));

@@ -37,6 +37,7 @@ mod public;
 #[cfg(any(test, feature = "data"))]
 mod scratch;
 mod session;
+mod setup;
 mod signature;
 mod signer;
 #[cfg(any(test, feature = "standalone"))]

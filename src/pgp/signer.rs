@@ -52,15 +52,21 @@ pub(crate) enum SignFault {
         "gpg-agent refuses the key: remove no-allow-loopback-pinentry from the home's gpg-agent.conf if it is there"
     )]
     Refused(#[source] gpgme::Error),
+    /// GnuPG may not make signatures here.
+    #[error("GnuPG forbids it in its compliance mode: remove compliance from the home's gpg.conf")]
+    Forbidden,
     /// GnuPG failed.
     #[error("GnuPG failed")]
     Engine(#[source] gpgme::Error),
     /// GnuPG signed with another key.
-    #[error("GnuPG signed with the key {0} instead")]
+    #[error(
+        "GnuPG signed with the key {0}, which is not the configured one: remove local-user from the home's gpg.conf"
+    )]
     OtherKey(String),
     /// GnuPG used a digest that the platform does not know.
     #[error(
-        "GnuPG used the digest {0}, which the platform cannot verify: remove digest-algo from the home's gpg.conf"
+        "GnuPG used the digest {0}, which the platform cannot verify: remove digest-algo and \
+         personal-digest-preferences from the home's gpg.conf"
     )]
     Digest(String),
     /// GnuPG's signature cannot be read.
@@ -89,6 +95,7 @@ impl SignFault {
             SignFault::Passphrase
             | SignFault::NoPassphrase
             | SignFault::Refused(_)
+            | SignFault::Forbidden
             | SignFault::OtherKey(_)
             | SignFault::Digest(_) => false,
         };

@@ -13,6 +13,7 @@ use super::engine;
 use super::key::Part;
 use super::padding;
 use super::public::{PublicKey, PublicKeyError};
+use super::setup::{self, SetupFault};
 use super::signature::KeyId;
 use crate::spawn::converse;
 
@@ -28,6 +29,9 @@ pub(crate) enum ImportError {
     /// It is not a key that the platform can verify with.
     #[error(transparent)]
     Key(#[from] PublicKeyError),
+    /// GnuPG's configuration is at fault.
+    #[error("cannot use the keyring")]
+    Setup(#[source] SetupFault),
     /// GnuPG refuses here what it took in a home without a configuration.
     #[error("GnuPG refuses to import the key {key} into the GnuPG home {}", home.display())]
     Refused {
@@ -67,6 +71,9 @@ pub(crate) enum VerifyError {
     /// Its RSA number is shorter than the key.
     #[error("openpgp: invalid signature: RSA verification failure")]
     Short,
+    /// GnuPG's configuration is at fault, so that nothing is known of the signature.
+    #[error("cannot verify a signature")]
+    Setup(#[source] SetupFault),
     /// GnuPG failed.
     #[error("cannot verify a signature")]
     Engine(#[source] Error),
@@ -94,13 +101,20 @@ impl Verifier {
     /// It is not one public key, or the platform cannot verify with it.
     pub(crate) fn import(&self, armored: &[u8]) -> Result<Fingerprint, ImportError> {
         let key = PublicKey::read(&self.home, armored)?;
+        setup::check_files(&self.home).map_err(ImportError::Setup)?;
+        self.imported(&key)
+            .map_err(|error| setup::fault(&self.home, None).map_or(error, ImportError::Setup))?;
+        Ok(key.fingerprint)
+    }
+
+    fn imported(&self, key: &PublicKey) -> Result<(), ImportError> {
         let failed = |source| ImportError::Engine { home: self.home.clone(), source };
         let _turn = converse();
         let imported = engine::import(&self.home, key.data()).map_err(failed)?;
-        if imported.as_ref() != Some(&key.fingerprint) {
-            return Err(ImportError::Refused { key: key.fingerprint, home: self.home.clone() });
+        if imported.as_ref() == Some(&key.fingerprint) {
+            return Ok(());
         }
-        Ok(key.fingerprint)
+        Err(ImportError::Refused { key: key.fingerprint.clone(), home: self.home.clone() })
     }
 
     /// Verifies a signature on one line over `data`; returns the fingerprint of the key that made it.
@@ -121,15 +135,31 @@ impl Verifier {
         if signature.first().is_none_or(|tag| tag & 0x80 == 0) {
             return Err(VerifyError::NoSignature);
         }
+        setup::check_files(&self.home).map_err(VerifyError::Setup)?;
+        self.verified(data, &signature, numbers).map_err(|error| match error {
+            // GnuPG's library says the same of a signature that is none.
+            VerifyError::NoSignature | VerifyError::Engine(_) => {
+                setup::fault(&self.home, None).map_or(error, VerifyError::Setup)
+            }
+            error => error,
+        })
+    }
+
+    fn verified(
+        &self,
+        data: &[u8],
+        signature: &[u8],
+        numbers: Numbers,
+    ) -> Result<Fingerprint, VerifyError> {
         let _turn = converse();
         let mut context = engine::context(&self.home).map_err(VerifyError::Engine)?;
-        let result = context.verify_detached(&signature, data).map_err(meaning)?;
+        let result = context.verify_detached(signature, data).map_err(meaning)?;
         let made = result.signatures().next().ok_or(VerifyError::NoSignature)?;
         made.status().map_err(meaning)?;
         let by = made.fingerprint().map_err(|_| VerifyError::UnknownEntity)?;
         // A subkey may have signed; the platform knows keys by their primary one.
         let key = context.get_key(by).map_err(VerifyError::Engine)?;
-        if numbers == Numbers::Whole && is_short(&signature, &key) {
+        if numbers == Numbers::Whole && is_short(signature, &key) {
             return Err(VerifyError::Short);
         }
         key.fingerprint().map(Fingerprint::new).map_err(|_| VerifyError::UnknownEntity)

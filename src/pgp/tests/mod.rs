@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests prepare GnuPG's homes behind its back")]
 
 mod damage;
+mod setup;
 mod short;
 
 use std::path::Path;
