@@ -56,11 +56,15 @@ use crate::clock::Clock;
 use crate::data::{self, DataError, Ids, Permissions, Store};
 use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Lock, RealFs};
 use crate::manager::Pulse;
-use crate::pgp::{Fingerprint, ImportError, Verifier};
+use crate::pgp::{Fingerprint, ImportError, Verifier, end_agent};
 use crate::wake::Stop;
 
 /// The folder of the data folder where files are made.
 const SCRATCH: &str = ".tmp";
+
+/// GnuPG's options in the keyring. Verifying with public keys takes no agent, and one that GnuPG starts all the
+/// same would outlive a platform that is killed.
+const KEYRING_OPTIONS: &[u8] = b"no-autostart\n";
 
 /// Why a platform cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +117,14 @@ pub(crate) enum PlatformError {
         /// The key.
         fingerprint: Fingerprint,
     },
+    /// A process of GnuPG does not end.
+    #[error("cannot end what GnuPG has started for {}: gpgconf --homedir {} --kill all ends it", home.display(), home.display())]
+    Keyring {
+        /// The home of the keyring.
+        home: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The key cannot be used.
     #[error("cannot use the key of investigator {name}")]
     Key {
@@ -147,6 +159,11 @@ impl Data {
         };
         disk.make_folders(&folder.join(SCRATCH))?;
         disk.make_folder(&home)?;
+        let options = home.join("gpg.conf");
+        // What an operator has written there stays.
+        if disk.find(&options)?.is_none() {
+            disk.create(&options, KEYRING_OPTIONS)?;
+        }
         let store = match served {
             Some(store) => store,
             None => Store::open(&disk, &folder.join("mig.db"))?,
@@ -186,6 +203,15 @@ impl Data {
             Err(error) => Err(error.into()),
             Ok(()) => Ok(fingerprint),
         }
+    }
+
+    /// Ends what GnuPG has started for the keyring.
+    ///
+    /// # Errors
+    /// A process does not end.
+    pub(crate) fn end_agents(&self) -> Result<(), PlatformError> {
+        end_agent(&self.home)
+            .map_err(|source| PlatformError::Keyring { home: self.home.clone(), source })
     }
 
     fn verifier(&self) -> Verifier {
@@ -314,8 +340,12 @@ impl Platform {
     /// Stops the platform in order: no more requests, then no more work.
     pub(crate) fn stop(self) -> Result<(), PlatformError> {
         let served = self.server.stop().map_err(|source| broken("API", source));
-        self.works.stop()?;
-        served
+        let worked = self.works.stop();
+        // A process of GnuPG must not outlive the platform, whatever else failed.
+        let ended = self.data.end_agents();
+        worked?;
+        served?;
+        ended
     }
 }
 

@@ -210,6 +210,11 @@ impl Rig {
         self.platform = None;
     }
 
+    /// Stops the platform in order.
+    pub(crate) fn stop_platform(&mut self) {
+        self.platform.take().unwrap().stop(Signal::TERM);
+    }
+
     /// Removes the logs of runners that have ended.
     pub(crate) fn forget_logs(&self) {
         for entry in fs::read_dir(self.path("logs")).unwrap() {

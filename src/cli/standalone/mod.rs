@@ -81,6 +81,7 @@ pub(super) fn exit(error: &PlatformError) -> Exit {
         | PlatformError::Recover { .. }
         | PlatformError::Listen { .. }
         | PlatformError::Agent(_)
+        | PlatformError::Keyring { .. }
         | PlatformError::Thread { .. } => Exit::System,
     }
 }
