@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod gnupg;
 mod input;
 mod messages;
 mod operator;

@@ -22,7 +22,7 @@ pub(crate) use go_json::{ParseError, Value};
 pub(crate) use parts::Permissions;
 pub(crate) use parts::{Counters, Description, Investigator, Operation, Threat};
 pub(crate) use result::{Command, CommandError, CommandStatus, Summary};
-pub(crate) use sign::{SignError, SignVerdict, Signature, Signer};
+pub(crate) use sign::{SignError, SignVerdict, Signature, Signer, Unknown};
 pub(crate) use time::Time;
 
 use jiff::Timestamp;
@@ -155,6 +155,27 @@ impl Action {
         let signature = signer.sign(self.signed_text().as_bytes())?;
         self.signatures.get_or_insert_default().push(signature.as_str().to_owned());
         Ok(signature)
+    }
+
+    /// Pads the signatures that the action has; see [`Signer::padded`].
+    ///
+    /// # Errors
+    /// The length of a key could not be read; the action is as before.
+    pub(crate) fn pad_with(
+        &mut self,
+        signer: &dyn Signer,
+        unknown: Unknown,
+    ) -> Result<(), SignError> {
+        let mut padded = self.signatures.clone().unwrap_or_default();
+        for line in &mut padded {
+            if let Some(signature) = signer.padded(line, unknown)? {
+                *line = signature.into();
+            }
+        }
+        if let Some(signatures) = &mut self.signatures {
+            *signatures = padded;
+        }
+        Ok(())
     }
 }
 

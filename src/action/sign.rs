@@ -19,6 +19,22 @@ pub(crate) trait Signer: fmt::Debug + Send + Sync {
 
     /// Returns the fingerprint of the key, in upper-case hexadecimal.
     fn fingerprint(&self) -> &str;
+
+    /// Returns a signature that was made elsewhere with its RSA number as long as its key, which the platform
+    /// demands; `None` if it stays as it is.
+    ///
+    /// # Errors
+    /// The length of the key could not be read.
+    fn padded(&self, line: &str, unknown: Unknown) -> Result<Option<Signature>, SignError>;
+}
+
+/// What to do with a signature whose key, and so the right length of whose number, is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    /// Keep it as it is: this cannot make a good signature bad.
+    Keep,
+    /// Pad it to the next length that keys usually have.
+    Guess,
 }
 
 /// A detached signature in the platform's form: the armor's base64 and its
@@ -103,7 +119,7 @@ impl SignError {
 pub(crate) mod testing {
     //! A signer that needs no key.
 
-    use super::{SignError, Signature, Signer};
+    use super::{SignError, Signature, Signer, Unknown};
 
     /// Signs everything with the same line.
     #[derive(Debug)]
@@ -124,6 +140,10 @@ pub(crate) mod testing {
         fn fingerprint(&self) -> &'static str {
             "0000000000000000000000000000000000000000"
         }
+
+        fn padded(&self, _: &str, _: Unknown) -> Result<Option<Signature>, SignError> {
+            Ok(None)
+        }
     }
 
     impl Signer for FixedSigner {
@@ -133,6 +153,10 @@ pub(crate) mod testing {
 
         fn fingerprint(&self) -> &'static str {
             "0000000000000000000000000000000000000000"
+        }
+
+        fn padded(&self, _: &str, _: Unknown) -> Result<Option<Signature>, SignError> {
+            Ok(None)
         }
     }
 }

@@ -126,6 +126,9 @@ pub(crate) enum Next {
     Invalid,
     /// Its period is over: it is dated and signed anew.
     DateAnew,
+    /// Its signature is good but its RSA number is not of the length that the platform demands: it is signed
+    /// anew.
+    SignAnew,
     /// This run is tried later; the others are not concerned.
     BackOff,
     /// Every run is tried later: the API, the network or the key is at fault.

@@ -183,6 +183,7 @@ fn nonce() -> Result<u64, TokenError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::action::Unknown;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     /// Signs with a number that tells one signature from the next, and checks what it signs.
@@ -200,6 +201,10 @@ mod tests {
 
         fn fingerprint(&self) -> &'static str {
             "0"
+        }
+
+        fn padded(&self, _: &str, _: Unknown) -> Result<Option<Signature>, SignError> {
+            Ok(None)
         }
     }
 

@@ -34,7 +34,7 @@ pub(crate) const UNJUDGED: &str = "the request was not judged: ";
 ///
 /// The same complaints about a signature without `VerifySignatures() -> ` in
 /// front come from storing the signatures, when the action is already there.
-const BEFORE_INSERTING: [(Message, Next); 21] = [
+const BEFORE_INSERTING: [(Message, Next); 22] = [
     // Our own platform lacked something for a moment.
     (Message::Begins(UNJUDGED), Next::BackOff),
     // The form.
@@ -55,6 +55,10 @@ const BEFORE_INSERTING: [(Message, Next); 21] = [
     (Message::Is("action pgpsignatures is empty"), Next::Invalid),
     // The signatures. The API knows a new investigator's key only after five minutes.
     (Message::Is("VerifySignatures() -> openpgp: signature made by unknown entity"), Next::BackOff),
+    (
+        Message::Is("VerifySignatures() -> openpgp: invalid signature: RSA verification failure"),
+        Next::SignAnew,
+    ),
     // Whatever else follows is no verdict on a signature: it was not judged.
     (Message::Begins("VerifySignatures() -> openpgp: "), Next::Invalid),
     (Message::Begins("VerifySignatures() -> illegal base64 data "), Next::Invalid),
@@ -163,6 +167,10 @@ mod tests {
         for (text, next) in [
             ("action expireafter is in the past", Next::DateAnew),
             ("VerifySignatures() -> openpgp: signature made by unknown entity", Next::BackOff),
+            (
+                "VerifySignatures() -> openpgp: invalid signature: RSA verification failure",
+                Next::SignAnew,
+            ),
             ("VerifySignatures() -> EOF", Next::Invalid),
             ("http: POST too large", Next::Invalid),
             ("the request was not judged: cannot verify a signature: EMFILE", Next::BackOff),
@@ -176,6 +184,7 @@ mod tests {
     fn what_may_be_said_after_inserting_is_not() {
         for text in [
             "openpgp: signature made by unknown entity",
+            "openpgp: invalid signature: RSA verification failure",
             "GetFingerprintFromSignature() -> openpgp: signature made by unknown entity",
             "Failed to store signature: 'pq: value too long for type character varying(4096)'",
             "Failed to store action: 'pq: the database system is shutting down'",

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::failure::Failure;
 use super::installation::{self, Installation, Text};
 use super::{key, output};
-use crate::action::{Action as Document, Signer};
+use crate::action::{Action as Document, Signer, Unknown};
 use crate::chain::Chain;
 use crate::exit::Exit;
 
@@ -44,7 +44,10 @@ impl Action {
         let mut action = Document::parse(&text.bytes)
             .map_err(|source| Failure::Action { path: self.file.clone(), source })?;
         if self.sign {
-            action.sign_with(signer(load)?.as_ref())?;
+            let signer = signer(load)?;
+            action.sign_with(signer.as_ref())?;
+            // Those that the file has may be short. A wrong guess would spoil one.
+            action.pad_with(signer.as_ref(), Unknown::Keep)?;
         }
         if let Err(error) = action.check() {
             output::message(format!("the platform would refuse it: {}", Chain(&error)));

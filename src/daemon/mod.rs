@@ -10,6 +10,7 @@
 
 mod agenda;
 mod calendar;
+mod claiming;
 mod dating;
 mod delivering;
 mod engine;

@@ -11,6 +11,7 @@ mod messages;
 mod off;
 mod past;
 mod retention;
+mod short;
 mod slots;
 mod stopping;
 mod superseded;

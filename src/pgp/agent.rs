@@ -1,10 +1,13 @@
-//! Ending the agent that GnuPG started for a home.
+//! Ending the processes that GnuPG started for a home.
 //!
-//! GnuPG leaves an agent running for every home it has used. Who makes a home
-//! for a while ends its agent with it. An agent takes up to two seconds to go
-//! after it has agreed to.
+//! GnuPG leaves an agent running for every home it has used, and may leave others. A program that owns a home
+//! ends them with its own work, so that nothing outlives it. They are never ended for the home of a person,
+//! whose other programs use them as well.
+//!
+//! An agent takes up to two seconds to go after it has agreed to.
 
-use std::io;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,10 +16,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-/// How long an agent may take to go.
+/// How long a process may take to go.
 const GO_SPAN: Duration = Duration::from_secs(10);
+/// How long a process may take to say its number.
+const ANSWER_SPAN: Duration = Duration::from_secs(5);
+/// The options of `gpg-connect-agent` for the processes that go by themselves: the agent, and in newer releases
+/// the one with the keys and the one for networks. That for smartcards goes with the agent.
+const PROCESSES: [&[&str]; 3] = [&[], &["--keyboxd"], &["--dirmngr"]];
 
-/// Ends the agent of `home`, if one runs.
+/// Tells the processes of `home` to end, if they run.
 ///
 /// # Errors
 /// GnuPG's `gpgconf` is not there or fails.
@@ -24,7 +32,7 @@ pub(super) fn stop_agent(home: &Path) -> io::Result<()> {
     let status = Command::new("gpgconf")
         .arg("--homedir")
         .arg(home)
-        .args(["--kill", "gpg-agent"])
+        .args(["--kill", "all"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -32,44 +40,76 @@ pub(super) fn stop_agent(home: &Path) -> io::Result<()> {
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("gpgconf: {status}"))) }
 }
 
-/// Ends the agent of `home`, if one runs, and waits until it is gone.
+/// Ends the processes of `home`, if they run, and waits until they are gone.
 ///
 /// # Errors
-/// As [`stop_agent`], or the agent does not go.
+/// As [`stop_agent`], or a process does not go.
 pub(crate) fn end_agent(home: &Path) -> io::Result<()> {
-    let Some(agent) = agent(home)? else { return Ok(()) };
-    let handle = match pidfd_open(agent, PidfdFlags::empty()) {
-        Ok(handle) => handle,
-        // It has gone by itself.
-        Err(Errno::SRCH) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
+    let mut running = Vec::new();
+    for options in PROCESSES {
+        let Some(process) = process(home, options)? else { continue };
+        match pidfd_open(process, PidfdFlags::empty()) {
+            Ok(handle) => running.push(handle),
+            // It has gone by itself.
+            Err(Errno::SRCH) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if running.is_empty() {
+        return Ok(());
+    }
     stop_agent(home)?;
     let begun = Instant::now();
-    loop {
-        let left = GO_SPAN.saturating_sub(begun.elapsed());
-        if left.is_zero() {
+    for handle in running {
+        if !is_gone(&handle, GO_SPAN.saturating_sub(begun.elapsed()))? {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "gpg-agent does not end"));
         }
-        let span = Timespec::try_from(left).map_err(io::Error::other)?;
-        match poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&span)) {
-            Ok(0) | Err(Errno::INTR) => {}
-            Ok(_) => return Ok(()),
+    }
+    Ok(())
+}
+
+/// Waits until a process is gone; returns whether it is.
+fn is_gone(handle: &OwnedFd, span: Duration) -> io::Result<bool> {
+    let begun = Instant::now();
+    loop {
+        let left = span.saturating_sub(begun.elapsed());
+        let left = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&left)) {
+            Err(Errno::INTR) => {}
+            Ok(count) => return Ok(count > 0),
             Err(error) => return Err(error.into()),
         }
     }
 }
 
-/// Returns the process of the agent of `home`, if one runs.
-fn agent(home: &Path) -> io::Result<Option<Pid>> {
-    let output = Command::new("gpg-connect-agent")
-        .arg("--homedir")
-        .arg(home)
-        .args(["--no-autostart", "GETINFO pid", "/bye"])
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let number = text.lines().find_map(|line| line.strip_prefix("D ")?.trim().parse().ok());
+/// Returns the process of `home` that `gpg-connect-agent` finds with these options, if it runs.
+fn process(home: &Path, options: &[&str]) -> io::Result<Option<Pid>> {
+    let mut command = Command::new("gpg-connect-agent");
+    command.arg("--homedir").arg(home).args(options);
+    command.args(["--no-autostart", "GETINFO pid", "/bye"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        // Without it GnuPG has started nothing either.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let number = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let handle = number.map(|number| pidfd_open(number, PidfdFlags::empty())).transpose()?;
+    let has_answered = handle.is_some_and(|handle| is_gone(&handle, ANSWER_SPAN).unwrap_or(false));
+    if !has_answered {
+        // The process hangs. What is told to end ends it.
+        child.kill()?;
+    }
+    let mut answer = String::new();
+    if let Some(said) = child.stdout.take() {
+        said.take(4096).read_to_string(&mut answer)?;
+    }
+    child.wait()?;
+    if !has_answered {
+        stop_agent(home)?;
+        return Ok(None);
+    }
+    let number = answer.lines().find_map(|line| line.strip_prefix("D ")?.trim().parse().ok());
     Ok(number.and_then(Pid::from_raw))
 }

@@ -36,7 +36,6 @@ pub(crate) enum ArmorError {
 }
 
 /// Why a line is no signature.
-#[cfg(any(test, feature = "standalone"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LineError {
     /// There is no `=`, so the platform finds nothing at all.
@@ -45,8 +44,8 @@ pub(super) enum LineError {
     Base64(usize),
 }
 
-/// Brings an armored signature onto one line.
-pub(super) fn to_line(armored: &str) -> Result<Signature, ArmorError> {
+/// Returns the content of an armored signature.
+pub(super) fn from_armor(armored: &str) -> Result<Vec<u8>, ArmorError> {
     let mut lines = armored.lines().map(str::trim_end).skip_while(|line| *line != BEGIN).skip(1);
     // Headers such as `Version:` and `Comment:` end at the first empty line.
     lines.find(|line| line.is_empty()).ok_or(ArmorError::Form)?;
@@ -62,12 +61,17 @@ pub(super) fn to_line(armored: &str) -> Result<Signature, ArmorError> {
     let expected = checksum(&content);
     match found {
         Some(found) if found != expected => Err(ArmorError::Checksum { found, expected }),
-        _ => Signature::try_from(base64 + &expected).map_err(|_| ArmorError::Form),
+        _ => Ok(content),
     }
 }
 
+/// Writes the content of a signature on one line.
+pub(super) fn to_line(content: &[u8]) -> Result<Signature, ArmorError> {
+    let line = STANDARD.encode(content) + &checksum(content);
+    Signature::try_from(line).map_err(|_| ArmorError::Form)
+}
+
 /// Returns the content of a line; its checksum is not looked at, as on the platform.
-#[cfg(any(test, feature = "standalone"))]
 pub(super) fn from_line(line: &str) -> Result<Vec<u8>, LineError> {
     let last = line.rfind('=').ok_or(LineError::NoChecksum)?;
     let (base64, tail) = line.split_at(last);
@@ -111,6 +115,10 @@ mod tests {
     /// Recorded from the original, and accepted by the platform.
     const LINE: &str = "wsBcBAABCAAQBQJrAj5uCRAx+JQ5CBtqMQAAdzAIANC+8KQ3M6fRy7kKnZYPxvveDhJyoZqNIs9ykdGETBS7nQzCCwKqZcJzhxy63J2uHJzmCt+A/CeSbvi1sD2xzeODsSIH4w+8qf1Qlfd2nGbIjJ3w0Kpl6w9l+gm6GG/WKkuUAjGj8VSEv9OHd90KDy38u7p9K6W418hVmbgYdcTPCcOzB369SDMTYPLjxH4BXkYiLLO8Bs4Z32gefoUursejpnYJOtErfNngfj7Hvm1/dzCc6ZUgfhbnmZ0ytzHzsrqVA6UilUc+q+/1EQ4TC5XcrwmCR2YIlUl0kFhjxwJrVsq+w/4beTC7qAxO8hUBFcpqqFrKP+/xPZYkA4DVraM==JXKo";
 
+    fn line(armored: &str) -> Result<Signature, ArmorError> {
+        to_line(&from_armor(armored)?)
+    }
+
     fn armored(headers: &str, checksum: &str) -> String {
         let base64 = &LINE[..LINE.len() - CHECKSUM_CHARS];
         let lines: Vec<&str> =
@@ -122,20 +130,20 @@ mod tests {
     fn an_armored_signature_becomes_one_line() {
         for headers in ["", "Version: GnuPG v2\n", "Version: x\nComment: a: b = c\n"] {
             for checksum in ["=JXKo\n", ""] {
-                assert_eq!(to_line(&armored(headers, checksum)).unwrap().as_str(), LINE);
+                assert_eq!(line(&armored(headers, checksum)).unwrap().as_str(), LINE);
             }
         }
         let crlf = armored("Comment: x\n", "=JXKo\n").replace('\n', "\r\n");
-        assert_eq!(to_line(&crlf).unwrap().as_str(), LINE);
+        assert_eq!(line(&crlf).unwrap().as_str(), LINE);
     }
 
     #[test]
     fn what_is_no_armor_is_refused() {
-        assert!(matches!(to_line(&armored("", "=AAAA\n")), Err(ArmorError::Checksum { .. })));
+        assert!(matches!(line(&armored("", "=AAAA\n")), Err(ArmorError::Checksum { .. })));
         for bad in ["", "x", BEGIN, &format!("{BEGIN}\n\nAAAA"), &format!("{BEGIN}\nAAAA\n{END}")] {
-            assert_eq!(to_line(bad), Err(ArmorError::Form), "{bad}");
+            assert_eq!(line(bad), Err(ArmorError::Form), "{bad}");
         }
-        assert!(matches!(to_line(&format!("{BEGIN}\n\n!\n{END}")), Err(ArmorError::Base64(_))));
+        assert!(matches!(line(&format!("{BEGIN}\n\n!\n{END}")), Err(ArmorError::Base64(_))));
     }
 
     #[test]
@@ -154,13 +162,13 @@ mod tests {
         #[test]
         fn any_content_goes_there_and_back(content in proptest::collection::vec(any::<u8>(), 1..300)) {
             let base64 = STANDARD.encode(&content);
-            let line = to_line(&format!("{BEGIN}\n\n{base64}\n{END}")).unwrap();
+            let line = line(&format!("{BEGIN}\n\n{base64}\n{END}")).unwrap();
             prop_assert_eq!(from_line(line.as_str()).unwrap(), content);
         }
 
         #[test]
         fn no_text_is_a_panic(text in any::<String>()) {
-            let _read = (to_line(&text).is_ok(), from_line(&text).is_ok());
+            let _read = (line(&text).is_ok(), from_line(&text).is_ok());
         }
     }
 }

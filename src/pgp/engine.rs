@@ -52,6 +52,12 @@ pub(super) fn is_agent_gone(error: Error) -> bool {
         .any(|gone| gone.code() == error.code())
 }
 
+/// Returns whether an error means that GnuPG's compliance mode allows neither this key nor this machine: the
+/// type of the key has been checked before.
+pub(super) fn is_forbidden(error: Error) -> bool {
+    [Error::FORBIDDEN, Error::PUBKEY_ALGO].iter().any(|forbidden| forbidden.code() == error.code())
+}
+
 /// Tells whether an error will not go away by itself.
 pub(super) fn is_final(error: Error) -> bool {
     let last = [

@@ -13,6 +13,8 @@ use std::time::Duration;
 use gpgme::{Context, Error, Key, KeyAlgorithm, Subkey};
 
 use super::engine;
+use super::setup::{self, SetupFault};
+use super::signature::KeyId;
 use crate::spawn::converse;
 
 /// The shortest and the longest id of a key, in hexadecimal digits.
@@ -31,6 +33,12 @@ impl Fingerprint {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns the id of a key of version 4: the last eight bytes.
+    pub(super) fn id(&self) -> Option<KeyId> {
+        let (_, digits) = self.0.split_at_checked(self.0.len().checked_sub(16)?)?;
+        Some(u64::from_str_radix(digits, 16).ok()?.to_be_bytes())
+    }
 }
 
 impl fmt::Display for Fingerprint {
@@ -39,15 +47,39 @@ impl fmt::Display for Fingerprint {
     }
 }
 
+/// A key or a subkey.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// Its fingerprint.
+    pub(crate) fingerprint: Fingerprint,
+    /// The length of its modulus, in bytes.
+    pub(crate) bytes: usize,
+}
+
+impl Part {
+    pub(super) fn new(part: &Subkey<'_>) -> Option<Part> {
+        let fingerprint = Fingerprint::new(part.fingerprint().ok()?);
+        Some(Part { fingerprint, bytes: part.length().div_ceil(8) })
+    }
+}
+
 /// A key that can sign what the platform verifies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SecretKey {
     /// The fingerprint of the key, the one by which the platform knows it.
     pub(crate) fingerprint: Fingerprint,
-    /// The fingerprints of the key and of its subkeys, any of which GnuPG may sign with.
-    pub(crate) parts: Vec<Fingerprint>,
+    /// The key and its subkeys, any of which GnuPG may sign with.
+    pub(crate) parts: Vec<Part>,
     /// Whose key it is.
     pub(crate) owner: String,
+}
+
+impl SecretKey {
+    /// Returns the length in bytes of the modulus of the part with this id.
+    pub(super) fn bytes(&self, id: &KeyId) -> Option<usize> {
+        let part = self.parts.iter().find(|part| part.fingerprint.id().as_ref() == Some(id));
+        part.map(|part| part.bytes)
+    }
 }
 
 /// Why a key is of no use.
@@ -132,6 +164,9 @@ pub(crate) enum KeyError {
         /// How long it was waited for.
         deadline: Duration,
     },
+    /// GnuPG's configuration is at fault.
+    #[error("cannot use the GnuPG home")]
+    Setup(#[source] SetupFault),
     /// GnuPG failed in a way of its own.
     #[error("cannot look for the key {key} in the GnuPG home {}", home.display())]
     Engine {
@@ -149,6 +184,7 @@ impl KeyError {
     pub(super) fn is_passing(&self) -> bool {
         match self {
             KeyError::Hung { .. } => true,
+            KeyError::Setup(fault) => fault.is_passing(),
             KeyError::Engine { source, .. } => !engine::is_final(*source),
             _ => false,
         }
@@ -192,7 +228,10 @@ impl Search {
         let search = Search { id: digits, home: home.to_owned() };
         let (key, home) = (search.id.clone(), search.home.clone());
         match search.home.metadata() {
-            Ok(meta) if meta.is_dir() => Ok(search),
+            Ok(meta) if meta.is_dir() => {
+                setup::check_files(&search.home).map_err(KeyError::Setup)?;
+                Ok(search)
+            }
             Ok(_) => Err(KeyError::NoFolder { key, home }),
             Err(source) => Err(KeyError::Home { key, home, source }),
         }
@@ -200,6 +239,21 @@ impl Search {
 
     /// Opens the home and returns the key in it, ready to sign.
     pub(super) fn secret_key(&self) -> Result<(Context, SecretKey), KeyError> {
+        self.look().map_err(|error| self.explained(error))
+    }
+
+    /// Returns the fault of the configuration that explains an error, or the error.
+    fn explained(&self, error: KeyError) -> KeyError {
+        let is_unclear = match &error {
+            KeyError::NotThere { .. } => true,
+            KeyError::Engine { source, .. } => setup::is_unclear(*source),
+            _ => false,
+        };
+        let fault = is_unclear.then(|| setup::fault(&self.home, Some(&self.id))).flatten();
+        fault.map_or(error, KeyError::Setup)
+    }
+
+    fn look(&self) -> Result<(Context, SecretKey), KeyError> {
         let _turn = converse();
         let mut context = engine::context(&self.home).map_err(|error| self.engine(error))?;
         let key =
@@ -216,10 +270,17 @@ impl Search {
             .and_then(|primary| Some((primary, Fingerprint::new(primary.fingerprint().ok()?))))
             .ok_or_else(|| self.engine(Error::INV_VALUE))?;
         let why = [
-            (key.is_revoked(), "is revoked"),
+            (
+                key.is_revoked(),
+                "is revoked: make a new key, and give the platform the new public key",
+            ),
             (key.is_expired(), "is expired: extend it, and give the platform the new public key"),
-            (key.is_disabled(), "is disabled"),
-            (key.is_invalid(), "is invalid"),
+            (key.is_disabled(), "is disabled: gpg --edit-key with enable makes it usable again"),
+            (
+                key.is_invalid(),
+                "is invalid: either this machine's clock is before the key's creation, or weak-digest in the \
+                 home's gpg.conf rejects the digest of its self-signature",
+            ),
         ];
         if let Some((_, why)) = why.into_iter().find(|(is, _)| *is) {
             return Err(self.unusable(why));
@@ -237,7 +298,7 @@ impl Search {
                 return Err(KeyError::Type { key, home, algorithm });
             }
         }
-        let parts = key.subkeys().filter_map(|part| part.fingerprint().ok().map(Fingerprint::new));
+        let parts = key.subkeys().filter_map(|part| Part::new(&part));
         let owner = key.user_ids().next().and_then(|user| user.id().ok()).unwrap_or_default();
         Ok(SecretKey { fingerprint, parts: parts.collect(), owner: owner.to_owned() })
     }

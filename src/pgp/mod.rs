@@ -7,6 +7,10 @@
 //! GnuPG is several processes, each of which may hang or die. So signing has
 //! a deadline and a bounded number of threads ([`signer`]).
 //!
+//! **Padding.** GnuPG drops leading zero bytes of an RSA signature's number, and
+//! the platform refuses a number that is shorter than the key. So every
+//! signature is brought to the key's length before it leaves ([`padding`]).
+//!
 //! **Digest.** GnuPG chooses it and gpgme cannot: SHA-512 by default for RSA,
 //! or what `digest-algo` in the home's `gpg.conf` says. The platform verifies
 //! SHA-1 and all of SHA-2; any other digest is refused here instead of there.
@@ -14,6 +18,7 @@
 #[cfg(any(test, feature = "standalone"))]
 mod agent;
 mod armor;
+mod elsewhere;
 mod engine;
 #[cfg(any(test, feature = "data"))]
 mod fault;
@@ -24,16 +29,15 @@ mod key;
 mod key_block;
 #[cfg(any(test, feature = "data"))]
 mod key_packets;
-#[cfg(any(test, feature = "data"))]
 mod mpi;
-#[cfg(any(test, feature = "data"))]
 mod packet;
+mod padding;
 #[cfg(any(test, feature = "data"))]
 mod public;
 #[cfg(any(test, feature = "data"))]
 mod scratch;
 mod session;
-#[cfg(any(test, feature = "data"))]
+mod setup;
 mod signature;
 mod signer;
 #[cfg(any(test, feature = "standalone"))]
@@ -53,7 +57,7 @@ pub(crate) use signer::Keyring;
 #[cfg(feature = "standalone")]
 pub(crate) use verify::VerifyError;
 #[cfg(any(test, feature = "standalone"))]
-pub(crate) use verify::{ImportError, Verifier};
+pub(crate) use verify::{ImportError, Numbers, Verifier};
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -6,11 +6,13 @@ enum Part {
     /// A number, after its length in bits.
     Number,
     /// Bytes, after their number: the name of a curve, or how a key is derived.
+    #[cfg(any(test, feature = "data"))]
     Bytes,
 }
 
 /// Tells whether `bytes` are the numbers of a public key of this algorithm; those of an algorithm that
 /// is not known may be anything.
+#[cfg(any(test, feature = "data"))]
 pub(super) fn are_of_key(algorithm: u8, bytes: &[u8]) -> bool {
     use Part::{Bytes, Number};
     let parts: &[Part] = match algorithm {
@@ -46,6 +48,7 @@ fn are(parts: &[Part], bytes: &[u8]) -> bool {
             let (bits, rest) = bytes.split_first_chunk()?;
             rest.get(usize::from(u16::from_be_bytes(*bits)).div_ceil(8)..)
         }
+        #[cfg(any(test, feature = "data"))]
         Part::Bytes => {
             let (length, rest) = bytes.split_first()?;
             rest.get(usize::from(*length)..)

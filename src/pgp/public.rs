@@ -16,7 +16,6 @@ use super::fault::KeyFault;
 use super::key_block;
 use super::key_packets::KeyPackets;
 use super::scratch::Scratch;
-use super::signature::KeyId;
 use crate::disk::DiskError;
 use crate::spawn::converse;
 
@@ -84,12 +83,6 @@ pub(crate) enum PublicKeyError {
 }
 
 impl Fingerprint {
-    /// Returns the id of a key of version 4: the last eight bytes.
-    pub(super) fn id(&self) -> Option<KeyId> {
-        let (_, digits) = self.as_str().split_at_checked(self.as_str().len().checked_sub(16)?)?;
-        Some(u64::from_str_radix(digits, 16).ok()?.to_be_bytes())
-    }
-
     /// Returns the fingerprint that somebody typed, in groups or not.
     pub(crate) fn parse(text: &str) -> Option<Fingerprint> {
         let digits: String = text.chars().filter(|c| !c.is_whitespace()).collect();

@@ -12,7 +12,9 @@ use zeroize::Zeroizing;
 use super::Fingerprint;
 use super::armor;
 use super::engine;
-use super::key::{Search, SecretKey};
+use super::key::{KeyError, Search, SecretKey};
+use super::padding;
+use super::setup;
 use super::signer::SignFault;
 use crate::action::Signature;
 use crate::spawn::converse;
@@ -37,17 +39,30 @@ impl Session {
 
     /// Signs `bytes`; an agent that was ended meanwhile is started again, once.
     pub(super) fn sign(&mut self, bytes: &[u8]) -> Result<Signature, SignFault> {
-        match self.attempt(bytes) {
+        let signed = match self.attempt(bytes) {
             Err(SignFault::Engine(error) | SignFault::Refused(error))
                 if engine::is_agent_gone(error) =>
             {
                 self.attempt(bytes)
             }
             other => other,
-        }
+        };
+        signed.map_err(|fault| self.explained(fault))
+    }
+
+    /// Returns the fault of the configuration that explains a failure, or the failure.
+    fn explained(&self, fault: SignFault) -> SignFault {
+        let setup = match &fault {
+            SignFault::Engine(error) | SignFault::Refused(error) if setup::is_unclear(*error) => {
+                setup::signing_fault(&self.home, self.key.as_str())
+            }
+            _ => None,
+        };
+        setup.map_or(fault, |setup| SignFault::Key(KeyError::Setup(setup)))
     }
 
     fn attempt(&mut self, bytes: &[u8]) -> Result<Signature, SignFault> {
+        setup::check_files(&self.home).map_err(KeyError::Setup)?;
         let (mut context, key) = match self.ready.take() {
             Some(ready) => ready,
             // The key is checked again: it may have expired, or gone, since.
@@ -59,7 +74,14 @@ impl Session {
         })?;
         check(&signed, &key)?;
         let armored = String::from_utf8(armored).map_err(|_| super::ArmorError::Form)?;
-        let signature = armor::to_line(&armored)?;
+        let content = armor::from_armor(&armored)?;
+        // Of several signatures the library reports only one.
+        let mut issuers = padding::issuers(&content).into_iter();
+        if let Some(other) = issuers.find(|id| key.bytes(id).is_none()) {
+            return Err(SignFault::OtherKey(format!("{:016X}", u64::from_be_bytes(other))));
+        }
+        let padded = padding::pad(&content, |id, _| key.bytes(id));
+        let signature = armor::to_line(&padded.unwrap_or(content))?;
         self.ready = Some((context, key));
         Ok(signature)
     }
@@ -88,6 +110,7 @@ impl Session {
                 (false, _) if error.code() == Error::UNUSABLE_SECKEY.code() => {
                     SignFault::Refused(error)
                 }
+                _ if engine::is_forbidden(error) => SignFault::Forbidden,
                 _ => SignFault::Engine(error),
             }
         })
@@ -98,7 +121,7 @@ impl Session {
 fn check(signed: &SigningResult, key: &SecretKey) -> Result<(), SignFault> {
     for made in signed.new_signatures() {
         let by = Fingerprint::new(made.fingerprint().unwrap_or_default());
-        if !key.parts.contains(&by) {
+        if !key.parts.iter().any(|part| part.fingerprint == by) {
             return Err(SignFault::OtherKey(by.to_string()));
         }
         match made.hash_algorithm() {

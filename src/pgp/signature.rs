@@ -15,6 +15,16 @@ pub(super) type KeyId = [u8; 8];
 pub(super) struct Signature {
     /// The key that made it.
     pub(super) issuer: KeyId,
+    /// Whether it is of the type RSA, whose signatures end with one number.
+    pub(super) is_rsa: bool,
+    /// Length in bytes of its numbers, each with its length in bits before it.
+    pub(super) numbers: usize,
+}
+
+impl Signature {
+    fn new(issuer: KeyId, algorithm: u8, numbers: &[u8]) -> Signature {
+        Signature { issuer, is_rsa: matches!(algorithm, 1 | 3), numbers: numbers.len() }
+    }
 }
 
 /// Why the body of a packet is no signature.
@@ -37,8 +47,12 @@ impl Signature {
         match body {
             [3, 5, rest @ ..] => old(rest).ok_or(SignatureError::Form),
             [4, rest @ ..] => {
-                let issuers = issuers(rest).ok_or(SignatureError::Form)?;
-                issuers.one().ok_or(SignatureError::Issuer).map(|issuer| Signature { issuer })
+                let (issuers, numbers) = issuers(rest).ok_or(SignatureError::Form)?;
+                let issuer = issuers.one().ok_or(SignatureError::Issuer)?;
+                let [_class, algorithm, ..] = rest else {
+                    return Err(SignatureError::Form);
+                };
+                Ok(Signature::new(issuer, *algorithm, numbers))
             }
             [3, ..] | [] => Err(SignatureError::Form),
             [version, ..] => Err(SignatureError::Version(*version)),
@@ -51,7 +65,8 @@ fn old(bytes: &[u8]) -> Option<Signature> {
     let (_class_and_time, rest) = bytes.split_at_checked(5)?;
     let (issuer, rest) = rest.split_first_chunk()?;
     let [algorithm, _digest, _, _, numbers @ ..] = rest else { return None };
-    mpi::are_of_signature(*algorithm, numbers).then_some(Signature { issuer: *issuer })
+    let is_whole = mpi::are_of_signature(*algorithm, numbers);
+    is_whole.then(|| Signature::new(*issuer, *algorithm, numbers))
 }
 
 /// The issuers that a signature names.
@@ -71,8 +86,8 @@ impl Issuers {
     }
 }
 
-/// Reads what follows the version 4; returns the issuers.
-fn issuers(bytes: &[u8]) -> Option<Issuers> {
+/// Reads what follows the version 4; returns the issuers and the numbers.
+fn issuers(bytes: &[u8]) -> Option<(Issuers, &[u8])> {
     let [_class, algorithm, _digest, rest @ ..] = bytes else { return None };
     let (hashed, rest) = area(rest)?;
     let (unhashed, rest) = area(rest)?;
@@ -91,7 +106,7 @@ fn issuers(bytes: &[u8]) -> Option<Issuers> {
             subpackets = rest;
         }
     }
-    mpi::are_of_signature(*algorithm, numbers).then_some(issuers)
+    mpi::are_of_signature(*algorithm, numbers).then_some((issuers, numbers))
 }
 
 /// Divides bytes into the subpackets, whose length stands before them, and the rest.

@@ -21,10 +21,10 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use super::ArmorError;
-use super::engine;
 use super::key::{KeyError, SecretKey, find};
 use super::session::Session;
-use crate::action::{SignError, SignVerdict, Signature, Signer};
+use super::{elsewhere, engine};
+use crate::action::{SignError, SignVerdict, Signature, Signer, Unknown};
 
 /// How many signatures are made at once; more do not make it faster.
 const WORKERS: usize = 2;
@@ -52,15 +52,21 @@ pub(crate) enum SignFault {
         "gpg-agent refuses the key: remove no-allow-loopback-pinentry from the home's gpg-agent.conf if it is there"
     )]
     Refused(#[source] gpgme::Error),
+    /// GnuPG may not make signatures here.
+    #[error("GnuPG forbids it in its compliance mode: remove compliance from the home's gpg.conf")]
+    Forbidden,
     /// GnuPG failed.
     #[error("GnuPG failed")]
     Engine(#[source] gpgme::Error),
     /// GnuPG signed with another key.
-    #[error("GnuPG signed with the key {0} instead")]
+    #[error(
+        "GnuPG signed with the key {0}, which is not the configured one: remove local-user from the home's gpg.conf"
+    )]
     OtherKey(String),
     /// GnuPG used a digest that the platform does not know.
     #[error(
-        "GnuPG used the digest {0}, which the platform cannot verify: remove digest-algo from the home's gpg.conf"
+        "GnuPG used the digest {0}, which the platform cannot verify: remove digest-algo and \
+         personal-digest-preferences from the home's gpg.conf"
     )]
     Digest(String),
     /// GnuPG's signature cannot be read.
@@ -89,6 +95,7 @@ impl SignFault {
             SignFault::Passphrase
             | SignFault::NoPassphrase
             | SignFault::Refused(_)
+            | SignFault::Forbidden
             | SignFault::OtherKey(_)
             | SignFault::Digest(_) => false,
         };
@@ -162,6 +169,12 @@ impl Keyring {
         &self.key
     }
 
+    /// Returns the error of this key.
+    fn failed(&self, fault: SignFault) -> SignError {
+        let key = format!("{} in the GnuPG home {}", self.key.fingerprint, self.home.display());
+        SignError::new(key, fault.verdict(), fault)
+    }
+
     fn sign_in_time(&self, bytes: &[u8]) -> Result<Signature, SignFault> {
         let end = Instant::now() + self.deadline;
         let worker = self.take(end)?;
@@ -229,10 +242,12 @@ impl Keyring {
 
 impl Signer for Keyring {
     fn sign(&self, bytes: &[u8]) -> Result<Signature, SignError> {
-        self.sign_in_time(bytes).map_err(|fault| {
-            let key = format!("{} in the GnuPG home {}", self.key.fingerprint, self.home.display());
-            SignError::new(key, fault.verdict(), fault)
-        })
+        self.sign_in_time(bytes).map_err(|fault| self.failed(fault))
+    }
+
+    fn padded(&self, line: &str, unknown: Unknown) -> Result<Option<Signature>, SignError> {
+        elsewhere::padded(&self.home, line, unknown, self.deadline)
+            .map_err(|fault| self.failed(fault))
     }
 
     fn fingerprint(&self) -> &str {

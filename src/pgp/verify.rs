@@ -5,14 +5,17 @@
 
 use std::path::{Path, PathBuf};
 
-use gpgme::Error;
+use gpgme::{Error, Key};
 
 use super::Fingerprint;
 use super::armor::{self, LineError};
 use super::engine;
+use super::key::Part;
 use super::packet::{SIGNATURE, packets};
+use super::padding;
 use super::public::{PublicKey, PublicKeyError};
-use super::signature::Signature;
+use super::setup::{self, SetupFault};
+use super::signature::{KeyId, Signature};
 use crate::spawn::converse;
 
 /// Public keys, and signatures verified with them.
@@ -27,6 +30,9 @@ pub(crate) enum ImportError {
     /// It is not a key that the platform can verify with.
     #[error(transparent)]
     Key(#[from] PublicKeyError),
+    /// GnuPG's configuration is at fault.
+    #[error("cannot use the keyring")]
+    Setup(#[source] SetupFault),
     /// GnuPG refuses here what it took in a home without a configuration.
     #[error("GnuPG refuses to import the key {key} into the GnuPG home {}", home.display())]
     Refused {
@@ -50,6 +56,7 @@ impl ImportError {
     pub(crate) fn is_verdict(&self) -> bool {
         match self {
             ImportError::Key(PublicKeyError::Folder(_) | PublicKeyError::Engine(_))
+            | ImportError::Setup(_)
             | ImportError::Engine { .. } => false,
             ImportError::Key(_) | ImportError::Refused { .. } => true,
         }
@@ -80,9 +87,24 @@ pub(crate) enum VerifyError {
     /// It was made over something else.
     #[error("openpgp: invalid signature: hash tag doesn't match")]
     Bad,
+    /// Its RSA number is shorter than the key.
+    #[error("openpgp: invalid signature: RSA verification failure")]
+    Short,
+    /// GnuPG's configuration is at fault, so that nothing is known of the signature.
+    #[error("cannot verify a signature")]
+    Setup(#[source] SetupFault),
     /// GnuPG failed.
     #[error("cannot verify a signature")]
     Engine(#[source] Error),
+}
+
+/// Which RSA numbers hold in a signature that GnuPG calls good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Numbers {
+    /// Numbers of the key's length, which is all that the original's agents take.
+    Whole,
+    /// Those that GnuPG writes without their leading zero bytes as well.
+    Any,
 }
 
 impl Verifier {
@@ -112,20 +134,32 @@ impl Verifier {
     /// It is not one public key, or the platform cannot verify with it.
     pub(crate) fn import(&self, armored: &[u8]) -> Result<Fingerprint, ImportError> {
         let key = PublicKey::read(&self.home, armored)?;
+        setup::check_files(&self.home).map_err(ImportError::Setup)?;
+        self.imported(&key)
+            .map_err(|error| setup::fault(&self.home, None).map_or(error, ImportError::Setup))?;
+        Ok(key.fingerprint)
+    }
+
+    fn imported(&self, key: &PublicKey) -> Result<(), ImportError> {
         let failed = |source| ImportError::Engine { home: self.home.clone(), source };
         let _turn = converse();
         let imported = engine::import(&self.home, key.data()).map_err(failed)?;
-        if imported.as_ref() != Some(&key.fingerprint) {
-            return Err(ImportError::Refused { key: key.fingerprint, home: self.home.clone() });
+        if imported.as_ref() == Some(&key.fingerprint) {
+            return Ok(());
         }
-        Ok(key.fingerprint)
+        Err(ImportError::Refused { key: key.fingerprint.clone(), home: self.home.clone() })
     }
 
     /// Verifies a signature on one line over `data`; returns the fingerprint of the key that made it.
     ///
     /// # Errors
     /// It does not hold, or GnuPG failed.
-    pub(crate) fn verify(&self, data: &[u8], one_line: &str) -> Result<Fingerprint, VerifyError> {
+    pub(crate) fn verify(
+        &self,
+        data: &[u8],
+        one_line: &str,
+        numbers: Numbers,
+    ) -> Result<Fingerprint, VerifyError> {
         let signature = armor::from_line(one_line).map_err(|error| match error {
             LineError::NoChecksum => VerifyError::Eof,
             LineError::Base64(at) => VerifyError::Base64(at),
@@ -134,11 +168,27 @@ impl Verifier {
         if signature.first().is_none_or(|tag| tag & 0x80 == 0) {
             return Err(VerifyError::NoSignature);
         }
-        let is_signature = packets(&signature)
-            .is_ok_and(|packets| packets.iter().any(|packet| packet.tag == SIGNATURE));
+        setup::check_files(&self.home).map_err(VerifyError::Setup)?;
+        self.verified(data, &signature, numbers).map_err(|error| match error {
+            // GnuPG's library says the same of a signature that is none.
+            VerifyError::NoSignature | VerifyError::Engine(_) => {
+                setup::fault(&self.home, None).map_or(error, VerifyError::Setup)
+            }
+            error => error,
+        })
+    }
+
+    fn verified(
+        &self,
+        data: &[u8],
+        signature: &[u8],
+        numbers: Numbers,
+    ) -> Result<Fingerprint, VerifyError> {
         let _turn = converse();
         let mut context = engine::context(&self.home).map_err(VerifyError::Engine)?;
         let result = context.verify_detached(signature, data).map_err(meaning)?;
+        let is_signature = packets(signature)
+            .is_ok_and(|packets| packets.iter().any(|packet| packet.tag == SIGNATURE));
         // GnuPG that was killed or could not be started reports no signature.
         let made = result.signatures().next().ok_or(match is_signature {
             true => VerifyError::Engine(Error::NOT_PROCESSED),
@@ -152,6 +202,9 @@ impl Verifier {
         let by = made.fingerprint().map_err(|_| VerifyError::Engine(Error::NOT_PROCESSED))?;
         // A subkey may have signed; the platform knows keys by their primary one.
         let key = context.get_key(by).map_err(VerifyError::Engine)?;
+        if numbers == Numbers::Whole && is_short(signature, &key) {
+            return Err(VerifyError::Short);
+        }
         key.fingerprint().map(Fingerprint::new).map_err(|_| VerifyError::UnknownEntity)
     }
 
@@ -165,6 +218,15 @@ impl Verifier {
             .filter_map(|packet| Some(Signature::read(packet.body).ok()?.issuer));
         issuers.any(|issuer| fingerprints.iter().any(|known| known.id() == Some(issuer)))
     }
+}
+
+/// Returns whether the number of a signature is shorter than the key that made it.
+fn is_short(signature: &[u8], key: &Key) -> bool {
+    let length = |id: &KeyId, _| {
+        let mut parts = key.subkeys().filter_map(|part| Part::new(&part));
+        Some(parts.find(|part| part.fingerprint.id().as_ref() == Some(id))?.bytes)
+    };
+    padding::pad(signature, length).is_some()
 }
 
 /// Says what an error of GnuPG is on the platform.

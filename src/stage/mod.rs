@@ -15,6 +15,7 @@ pub(crate) mod claim;
 pub(crate) mod collect;
 pub(crate) mod deliver;
 pub(crate) mod document;
+mod elsewhere;
 pub(crate) mod fetch;
 pub(crate) mod grace;
 pub(crate) mod launch;

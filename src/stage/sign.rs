@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::submit::{VALID_SINCE, whole_seconds};
-use super::{Move, Pause, Verdict, Work};
+use super::{Move, Pause, Verdict, Work, elsewhere};
 use crate::action::{Action, CheckError, ParseError, SignError, Signer};
 use crate::chain::Chain;
 use crate::clock::{after, before};
@@ -56,6 +56,12 @@ pub(crate) enum SigningError {
     /// The key did not sign.
     #[error("cannot sign the action")]
     Key(#[source] SignError),
+    /// The platform refuses a signature that somebody else made.
+    #[error(
+        "the platform cannot verify a signature that this runner did not make, so those who signed the action \
+         must sign it again: {0}"
+    )]
+    Elsewhere(String),
 }
 
 /// Dates and signs the action of a run, valid in `period`; one that came with its signatures is
@@ -72,13 +78,7 @@ pub(crate) fn sign(
     let mut action =
         Action::parse(record.request.template.as_bytes()).map_err(SigningError::Parse)?;
     if record.request.verbatim {
-        return Ok(Signed {
-            // The text that was signed stays as it is, byte for byte.
-            posted: record.request.template.clone(),
-            signatures: action.signatures.unwrap_or_default(),
-            valid_from: action.valid_from.timestamp(),
-            expire_after: action.expire_after.timestamp(),
-        });
+        return elsewhere::signed(record, &action, signer);
     }
     if let Some(target) = expand(&action.target) {
         action.set_target(&target);
@@ -111,9 +111,9 @@ pub(crate) fn signed(signed: Result<Signed, SigningError>) -> Verdict {
             };
             Verdict::moved(Move::changing(Edge::Signed, note).then(Work::Post))
         }
-        Err(error @ (SigningError::Parse(_) | SigningError::Check(_))) => {
-            Verdict::moved(Move::refused(Edge::Refused, Chain(&error).to_string()))
-        }
+        Err(
+            error @ (SigningError::Parse(_) | SigningError::Check(_) | SigningError::Elsewhere(_)),
+        ) => Verdict::moved(Move::refused(Edge::Refused, Chain(&error).to_string())),
         Err(error @ SigningError::Key(_)) => {
             let text = Chain(&error).to_string();
             let noted =

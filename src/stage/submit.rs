@@ -177,12 +177,15 @@ pub(crate) fn posted(posted: Posted) -> Verdict {
                 record.reason = Some(reason.clone());
             }))
         }
-        Posted::Refused { cause, next: Next::DateAnew } => {
+        // A new signature has a new time of creation, and so another number.
+        Posted::Refused { cause, next: next @ (Next::DateAnew | Next::SignAnew) } => {
             let error = text(&cause);
             let moved = Move::changing(Edge::Noted, move |record| {
                 note(record, Fate::Refused, &error);
-                // What was signed serves no more.
-                record.request.posted = None;
+                // What was signed serves no more, unless it came with dates that nobody here can change.
+                if next == Next::SignAnew || !record.request.verbatim {
+                    record.request.posted = None;
+                }
             });
             // Not at once: where the clocks differ by more than the period, the next one is refused too.
             Verdict::noted(moved, Pause::Run(None))

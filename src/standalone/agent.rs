@@ -40,6 +40,7 @@ use crate::data::{
     ActionRow, AgentRow, AgentStatus, CommandStatus, DataError, Id, Ids, NEVER_FINISHED, Odd, Store,
 };
 use crate::disk::{Disk, DiskError};
+use crate::pgp::Numbers;
 use crate::wake::Stop;
 
 /// How many commands are run at once.
@@ -341,7 +342,8 @@ impl Tools {
         }
         let text = action.signed_text();
         for signature in signatures {
-            self.signers.who_signed(text.as_bytes(), signature)?;
+            // An earlier release of the API took short numbers; what it took is run.
+            self.signers.who_signed(text.as_bytes(), signature, Numbers::Any)?;
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ mod agent;
 mod api;
 mod child;
 pub(crate) mod config;
+mod data_folder;
 mod host;
 mod limits;
 pub(crate) mod module;
@@ -37,7 +38,7 @@ mod view;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -47,6 +48,8 @@ use agent::{Agent, Tools, Work};
 use api::Api;
 pub(crate) use child::PATH;
 use config::StandaloneConfig;
+pub(crate) use data_folder::Data;
+use data_folder::SCRATCH;
 pub(crate) use modules::Surroundings;
 pub(crate) use scheduler::ScheduleError;
 use scheduler::{Event, Rules, Scheduler};
@@ -56,15 +59,12 @@ use spool::Spool;
 pub(crate) use spool::SpoolError;
 
 use crate::clock::Clock;
-use crate::data::{self, DataError, Ids, Permissions, Store};
+use crate::data::{DataError, Ids};
 use crate::disk::guard::{self, Distrust};
 use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Lock, RealFs};
 use crate::manager::Pulse;
-use crate::pgp::{Fingerprint, ImportError, Verifier, VerifyError};
+use crate::pgp::{Fingerprint, ImportError, VerifyError};
 use crate::wake::Stop;
-
-/// The folder of the data folder where files are made.
-const SCRATCH: &str = ".tmp";
 
 /// Why a platform cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -131,6 +131,14 @@ pub(crate) enum PlatformError {
         /// The key.
         fingerprint: Fingerprint,
     },
+    /// A process of GnuPG does not end.
+    #[error("cannot end what GnuPG has started for {}: gpgconf --homedir {} --kill all ends it", home.display(), home.display())]
+    Keyring {
+        /// The home of the keyring.
+        home: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The key cannot be used.
     #[error("cannot use the key of investigator {name}")]
     Key {
@@ -139,76 +147,6 @@ pub(crate) enum PlatformError {
         /// Why.
         source: ImportError,
     },
-}
-
-/// What a platform keeps: its tables and its keyring.
-#[derive(Debug)]
-pub(crate) struct Data {
-    store: Arc<Store>,
-    home: PathBuf,
-    disk: Disk,
-}
-
-impl Data {
-    /// Opens the data folder; makes it, private to its owner, if it is not there. The tables
-    /// are in the folder too, unless they are on a server.
-    pub(crate) fn open(
-        folder: &Path,
-        server: Option<&data::Server>,
-    ) -> Result<Data, PlatformError> {
-        let disk = Disk::new(Arc::new(RealFs), folder.join(SCRATCH), DAEMON_PREFIX);
-        let home = folder.join("gnupg");
-        // First, so that a server that is away leaves no folder behind.
-        let served = match server {
-            Some(server) => Some(Store::connect(&disk, server)?),
-            None => None,
-        };
-        disk.make_folders(&folder.join(SCRATCH))?;
-        disk.make_folder(&home)?;
-        let store = match served {
-            Some(store) => store,
-            None => Store::open(&disk, &folder.join("mig.db"))?,
-        };
-        store.make_ready()?;
-        Ok(Data { store: Arc::new(store), home, disk })
-    }
-
-    /// Keeps other platforms from using the folder as long as the answer lives.
-    fn lock(&self, folder: &Path) -> Result<Lock, PlatformError> {
-        self.disk.lock(folder).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => PlatformError::Busy { path: folder.to_owned() },
-            _ => error.into(),
-        })
-    }
-
-    /// Adds an investigator with an armored public key.
-    pub(crate) fn add_investigator(
-        &self,
-        name: &str,
-        armored: &[u8],
-        permissions: Permissions,
-        clock: &dyn Clock,
-    ) -> Result<Fingerprint, PlatformError> {
-        let fingerprint = self
-            .verifier()
-            .import(armored)
-            .map_err(|source| PlatformError::Key { name: name.to_owned(), source })?;
-        match self.store.insert_investigator(
-            name,
-            fingerprint.as_str(),
-            armored,
-            permissions,
-            clock.now(),
-        ) {
-            Err(DataError::Duplicate { .. }) => Err(PlatformError::Known { fingerprint }),
-            Err(error) => Err(error.into()),
-            Ok(()) => Ok(fingerprint),
-        }
-    }
-
-    fn verifier(&self) -> Verifier {
-        Verifier::new(&self.home)
-    }
 }
 
 /// The threads that do the platform's work.
@@ -339,8 +277,12 @@ impl Platform {
         // First, because a request may take its time: no more steps of an action, no more modules.
         self.works.stop.ask();
         let served = self.server.stop().map_err(|source| broken("API", source));
-        self.works.stop()?;
-        served
+        let worked = self.works.stop();
+        // A process of GnuPG must not outlive the platform, whatever else failed.
+        let ended = self.data.end_agents();
+        worked?;
+        served?;
+        ended
     }
 }
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::chain::Chain;
 use crate::data::{DataError, InvestigatorRow, Store};
-use crate::pgp::{Fingerprint, ImportError, Verifier, VerifyError};
+use crate::pgp::{Fingerprint, ImportError, Numbers, Verifier, VerifyError};
 
 /// How long a key that was refused is not looked at again, unless it is replaced.
 const REFUSED_SPAN: Duration = Duration::from_secs(60);
@@ -47,7 +47,9 @@ impl SignatureError {
     /// not be judged.
     pub(super) fn is_verdict(&self) -> bool {
         match self {
-            SignatureError::Verify(error) => !matches!(error, VerifyError::Engine(_)),
+            SignatureError::Verify(error) => {
+                !matches!(error, VerifyError::Engine(_) | VerifyError::Setup(_))
+            }
             SignatureError::Data(_) | SignatureError::Import { .. } | SignatureError::Keyring => {
                 false
             }
@@ -113,16 +115,19 @@ impl Signers {
         self.verifier.import(publickey)
     }
 
-    /// Returns the active investigator who signed `data` with the one-line `signature`.
+    /// Returns the active investigator who signed `data` with the one-line `signature`, whose RSA number is
+    /// one of `numbers`.
     pub(super) fn who_signed(
         &self,
         data: &[u8],
         signature: &str,
+        numbers: Numbers,
     ) -> Result<InvestigatorRow, SignatureError> {
         let count = self.imports.lock().unwrap_or_else(PoisonError::into_inner).count;
-        let by = match self.verifier.verify(data, signature) {
+        let verify = || self.verifier.verify(data, signature, numbers);
+        let by = match verify() {
             Err(unknown @ (VerifyError::UnknownEntity | VerifyError::UnusableKey)) => {
-                self.after_import(count, data, signature, unknown)?
+                self.after_import(count, verify, signature, unknown)?
             }
             verified => verified?,
         };
@@ -135,7 +140,7 @@ impl Signers {
     fn after_import(
         &self,
         count: usize,
-        data: &[u8],
+        verify: impl Fn() -> Result<Fingerprint, VerifyError>,
         signature: &str,
         unknown: VerifyError,
     ) -> Result<Fingerprint, SignatureError> {
@@ -144,7 +149,7 @@ impl Signers {
         // Another thread may have imported the key since.
         let error = match imports.count > count {
             false => unknown,
-            true => match self.verifier.verify(data, signature) {
+            true => match verify() {
                 Ok(by) => return Ok(by),
                 Err(error) => error,
             },
@@ -234,7 +239,7 @@ mod tests {
                 .unwrap();
             let log = slog::Logger::root(slog::Discard, slog::o!());
             let signers = Signers::new(store, Verifier::new(keys.path()), log);
-            signers.who_signed(b"text", signature.as_str())
+            signers.who_signed(b"text", signature.as_str(), Numbers::Whole)
         };
         let imported = || PublicKey::export(keys.path(), &key).unwrap();
         let error = who(&armored[..armored.len() / 2]).unwrap_err();
@@ -269,7 +274,7 @@ mod tests {
         }
 
         fn who(&self) -> Result<String, SignatureError> {
-            self.signers.who_signed(b"text", &self.signature).map(|found| found.name)
+            self.signers.who_signed(b"text", &self.signature, Numbers::Whole).map(|found| found.name)
         }
     }
 

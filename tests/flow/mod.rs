@@ -20,6 +20,8 @@ mod output;
 mod past;
 /// The platform's tables on a server, and what becomes of runs when it goes.
 mod served;
+/// RSA numbers that GnuPG writes shorter than the key, which the platform refuses.
+mod short;
 /// Signals: an ordered stop from every state, and a reload.
 mod signals;
 /// What fails for a while: the API, the key, plugins, a second runner.

@@ -82,7 +82,10 @@ const PINS: [(&str, &[&str]); 35] = [
     ("signal_hook", &["cli/standalone", "daemon"]),
     ("slog_term", &["logging"]),
     ("sqlparser", &["standalone"]),
-    ("std::process::Command", &["spawn", "plugin/run", "pgp/agent", "standalone", "cli"]),
+    (
+        "std::process::Command",
+        &["spawn", "plugin/run", "pgp/agent", "pgp/setup", "standalone", "cli"],
+    ),
     ("tokio", &["standalone/server"]),
 ];
 

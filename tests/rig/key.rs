@@ -4,7 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::make_folder;
+use super::{make_folder, number};
+
+/// The length of a key, in bytes.
+const BYTES: usize = 256;
 
 /// A key in its home.
 pub(crate) struct Key {
@@ -19,9 +22,7 @@ impl Key {
         let mut key = Key { home: home.to_owned(), fingerprint: String::new() };
         let arguments = ["--passphrase", "", "--quick-gen-key", owner, "rsa2048", "sign", "never"];
         key.gpg(&arguments, b"");
-        let listed = String::from_utf8(key.gpg(&["--with-colons", "--list-keys"], b"")).unwrap();
-        let line = listed.lines().find(|line| line.starts_with("fpr:")).unwrap();
-        line.split(':').nth(9).unwrap().clone_into(&mut key.fingerprint);
+        key.fingerprint = fingerprint(key.gpg(&["--with-colons", "--list-keys"], b""));
         key
     }
 
@@ -46,7 +47,18 @@ impl Key {
         let armored = String::from_utf8(armored).unwrap();
         let (_, body) = armored.split_once("\n\n").unwrap();
         let (body, _) = body.split_once("\n-----").unwrap();
-        body.replace('\n', "")
+        // The original takes no shorter number, and neither does the platform in an action.
+        number::padded(&body.replace('\n', ""), BYTES)
+    }
+
+    /// Returns the fingerprint of a public key, which stays outside of the home.
+    pub(crate) fn fingerprint_of(&self, armored: &[u8]) -> String {
+        fingerprint(self.gpg(&["--with-colons", "--show-keys"], armored))
+    }
+
+    /// Adds a public key to the home.
+    pub(crate) fn import(&self, armored: &[u8]) {
+        self.gpg(&["--import"], armored);
     }
 
     fn gpg(&self, arguments: &[&str], input: &[u8]) -> Vec<u8> {
@@ -65,6 +77,13 @@ impl Key {
         assert!(output.status.success(), "{output:?}");
         output.stdout
     }
+}
+
+/// Returns the first fingerprint in a list of keys.
+fn fingerprint(listed: Vec<u8>) -> String {
+    let listed = String::from_utf8(listed).unwrap();
+    let line = listed.lines().find(|line| line.starts_with("fpr:")).unwrap();
+    line.split(':').nth(9).unwrap().to_owned()
 }
 
 impl Drop for Key {

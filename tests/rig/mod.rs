@@ -11,6 +11,7 @@ pub(crate) mod chance;
 pub(crate) mod database;
 pub(crate) mod key;
 pub(crate) mod lives;
+pub(crate) mod number;
 pub(crate) mod process;
 pub(crate) mod proxy;
 mod spool;
@@ -212,6 +213,11 @@ impl Rig {
     /// Returns the process id of the platform.
     pub(crate) fn platform_pid(&self) -> Pid {
         self.platform.as_ref().unwrap().pid()
+    }
+
+    /// Stops the platform in order.
+    pub(crate) fn stop_platform(&mut self) {
+        self.platform.take().unwrap().stop(Signal::TERM);
     }
 
     /// Removes the logs of runners that have ended.

@@ -1,7 +1,8 @@
 //! What stands between a runner and its platform, and plays tricks on the runner.
 //!
 //! Each connection carries one request. A request in which the text of a trick stands meets
-//! that trick, once; all others are passed on.
+//! that trick, once; all others are passed on. A token with a short RSA number is refused, as the original
+//! refuses it.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -12,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::database::Database;
-use super::{Rig, pause, wait_until};
+use super::{Rig, number, pause, wait_until};
 
 /// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub(crate) enum Trick {
     RequestCut,
     /// The platform does as it is asked, and the answer waits until the gate is opened.
     Gated,
+    /// The platform gets nothing, and 500 is answered with this message of the API.
+    Unasked(&'static str),
     /// Something in front of the platform answers 502, and the platform gets nothing.
     BadGateway,
 }
@@ -144,6 +147,11 @@ impl Desk {
             return client.shutdown(Shutdown::Both);
         }
         client.read_exact(&mut body[half..])?;
+        if let Some(token) = signature(&head)
+            && number::is_short(token)
+        {
+            return client.write_all(&unverified());
+        }
         if let Some(Trick::Late(span)) = trick {
             client.shutdown(Shutdown::Both)?;
             pause(span);
@@ -152,6 +160,9 @@ impl Desk {
         if trick == Some(Trick::BadGateway) {
             let page = "<h1>502 Bad Gateway</h1>";
             return client.write_all(&answer("502 Bad Gateway", "text/html", page));
+        }
+        if let Some(Trick::Unasked(message)) = trick {
+            return client.write_all(&refusal(message));
         }
         if let Some(Trick::Slow(span)) = trick {
             pause(span);
@@ -233,13 +244,33 @@ fn length(head: &str) -> usize {
     lengths.next().unwrap_or_default()
 }
 
+/// Returns the signature of a request's token.
+fn signature(head: &str) -> Option<&str> {
+    let mut tokens = head.lines().filter_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("x-pgpauthorization").then(|| value.trim())
+    });
+    tokens.next()?.rsplit(';').next()
+}
+
+/// Returns what the original answers to a token whose number is short, which the rig's platform takes.
+fn unverified() -> Vec<u8> {
+    let message = "Authorization verification failed with error 'verifySignedToken() -> \
+                   GetFingerprintFromSignature() -> openpgp: invalid signature: RSA verification failure'";
+    error("401 Unauthorized", message)
+}
+
 /// Returns the API's own way to say 500.
 fn refusal(message: &str) -> Vec<u8> {
+    error("500 Internal Server Error", message)
+}
+
+fn error(status: &str, message: &str) -> Vec<u8> {
     let message = serde_json::Value::from(message);
     let body = format!(
         r#"{{"collection":{{"version":"1.0","href":"","template":{{}},"error":{{"code":"7","message":{message}}}}}}}"#
     );
-    answer("500 Internal Server Error", "application/json", &body)
+    answer(status, "application/json", &body)
 }
 
 fn answer(status: &str, kind: &str, body: &str) -> Vec<u8> {

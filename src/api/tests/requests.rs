@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{PATIENT, client, client_with, fetch, outcome, prompted, search, settings, signature};
 use crate::action::sign::testing::FixedSigner;
-use crate::action::{SignError, Signature, Signer};
+use crate::action::{SignError, Signature, Signer, Unknown};
 use crate::api::testing::{Reply, Server, pairs};
 use crate::api::{Api, ApiError, Credentials, FORM_BYTES_MAX, Found, HttpSettings, Posted, Scope};
 use crate::names::ActionId;
@@ -53,6 +53,10 @@ impl Signer for Interrupted {
 
     fn fingerprint(&self) -> &'static str {
         "0"
+    }
+
+    fn padded(&self, _: &str, _: Unknown) -> Result<Option<Signature>, SignError> {
+        Ok(None)
     }
 }
 
@@ -164,13 +168,18 @@ fn an_api_key_is_not_tried_twice() {
 
 #[test]
 fn a_fresh_token_that_is_taken_ends_it_well() {
-    let mut refuse = true;
-    let server = Server::start(move |_| {
-        let refused = std::mem::replace(&mut refuse, false);
-        if refused { Reply::json(401, "{}") } else { Reply::json(202, accepted("s=")) }
-    });
-    let posted = client(&server).post("{}", &[signature("s=")]);
-    assert_eq!((outcome(&posted), server.requests().len()), ("accepted 7".to_owned(), 2));
+    let short = r#"{"collection":{"error":{"code":"1","message":"Authorization verification failed with error 'verifySignedToken() -> GetFingerprintFromSignature() -> openpgp: invalid signature: RSA verification failure'"}}}"#;
+    for refusal in ["{}", short] {
+        let mut refuse = true;
+        let server = Server::start(move |_| {
+            let refused = std::mem::replace(&mut refuse, false);
+            if refused { Reply::json(401, refusal) } else { Reply::json(202, accepted("s=")) }
+        });
+        let posted = client(&server).post("{}", &[signature("s=")]);
+        assert_eq!((outcome(&posted), server.requests().len()), ("accepted 7".to_owned(), 2));
+        let server = Server::always(Reply::json(401, refusal));
+        assert_eq!(outcome(&client(&server).post("{}", &[signature("s=")])), "BackOffAll");
+    }
 }
 
 #[test]

@@ -31,6 +31,7 @@ impl Failure {
             }
             // What GnuPG itself fails at may pass; the service manager should try again.
             Failure::Key(KeyError::Hung { .. } | KeyError::Engine { .. }) => Exit::Unavailable,
+            Failure::Key(KeyError::Setup(fault)) if fault.is_passing() => Exit::Unavailable,
             Failure::Key(_) => Exit::Config,
             Failure::Distrusted { .. } | Failure::NotOwner { .. } | Failure::WrongUser { .. } => {
                 Exit::Permission

@@ -109,7 +109,11 @@ fn lay_out(
     disk.create(&file, text.as_bytes())?;
     let mut lines = Vec::new();
     if let Some((name, armored)) = key {
-        let fingerprint = data.add_investigator(name, &armored, Permissions::RUNNER, clock)?;
+        let added = data.add_investigator(name, &armored, Permissions::RUNNER, clock);
+        // Also after a failure: what GnuPG has started must not outlive this command.
+        let ended = data.end_agents();
+        let fingerprint = added?;
+        ended?;
         lines.push(format!("{name} may run actions with the key {}", fingerprint.as_str()));
     }
     let start = Program::Standalone.command(&["-c", &file.to_string_lossy()]);

@@ -83,6 +83,7 @@ pub(super) fn exit(error: &PlatformError) -> Exit {
         | PlatformError::Listen { .. }
         | PlatformError::Agent(_)
         | PlatformError::Engine { .. }
+        | PlatformError::Keyring { .. }
         | PlatformError::Thread { .. } => Exit::System,
     }
 }

@@ -13,6 +13,7 @@ use crate::api::{Api, ApiError, Dashboard, Found, Next, Page, Posted, Search, Se
 use crate::clock::{after, before};
 use crate::disk::model::Fuse;
 use crate::names::ActionId;
+use crate::pgp::testing::short::is_short;
 use crate::wake::Stop;
 
 /// What the platform does with the next POST.
@@ -30,6 +31,8 @@ pub(crate) enum Mood {
     Refuse,
     /// Calls its period over.
     CallLate,
+    /// Refuses the length of its signature's number.
+    CallShort,
     /// Says nothing, and takes it when [`Platform::arrive`] is called.
     Late,
 }
@@ -223,7 +226,11 @@ impl Api for Platform {
         if let Some(stop) = state.stop.take() {
             stop.ask();
         }
-        let mood = state.moods.pop_front().unwrap_or(Mood::Accept);
+        let mut mood = state.moods.pop_front().unwrap_or(Mood::Accept);
+        // As the original does, also where a test expects nothing of the kind.
+        if mood == Mood::Accept && signatures.iter().any(|line| is_short(line.as_str())) {
+            mood = Mood::CallShort;
+        }
         if matches!(mood, Mood::Accept | Mood::Lose) {
             state.take(action_json, signatures);
         }
@@ -243,6 +250,7 @@ impl Api for Platform {
             Mood::Away => Posted::Refused { cause: broken(), next: Next::BackOffAll },
             Mood::Refuse => Posted::Refused { cause: broken(), next: Next::Invalid },
             Mood::CallLate => Posted::Refused { cause: broken(), next: Next::DateAnew },
+            Mood::CallShort => Posted::Refused { cause: broken(), next: Next::SignAnew },
         }
     }
 

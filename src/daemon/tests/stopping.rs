@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::action::sign::testing::HashSigner;
-use crate::action::{SignError, Signature, Signer};
+use crate::action::{SignError, Signature, Signer, Unknown};
 use crate::daemon::testing::Rig;
 use crate::spool::{Fate, Folder};
 use crate::testing::write_private;
@@ -21,6 +21,10 @@ impl Signer for Interrupted {
 
     fn fingerprint(&self) -> &str {
         HashSigner.fingerprint()
+    }
+
+    fn padded(&self, _: &str, _: Unknown) -> Result<Option<Signature>, SignError> {
+        Ok(None)
     }
 }
 

@@ -1,6 +1,7 @@
 //! A GnuPG home that ends with its test, agent and all.
 
 pub(super) mod damage;
+pub(crate) mod short;
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;

@@ -3,6 +3,8 @@
 #![expect(clippy::disallowed_methods, reason = "tests prepare GnuPG's homes behind its back")]
 
 mod damage;
+mod setup;
+mod short;
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -73,7 +75,7 @@ fn a_signature_verifies_here_and_with_gpg() {
     let other = Home::new();
     let verifier = Verifier::new(other.path());
     assert_eq!(verifier.import(&export(home.path(), &key).unwrap()).unwrap(), key);
-    assert_eq!(verifier.verify(TEXT, signature.as_str()).unwrap(), key);
+    assert_eq!(verifier.verify(TEXT, signature.as_str(), Numbers::Whole).unwrap(), key);
 
     let files = [other.path().join("sig"), other.path().join("data")];
     std::fs::write(&files[0], armor::from_line(signature.as_str()).unwrap()).unwrap();
@@ -92,7 +94,7 @@ fn what_does_not_verify_is_told_in_the_platforms_words() {
     let empty = Home::new();
     let stranger = Verifier::new(empty.path());
     let said = |verifier: &Verifier, data: &[u8], line: &str| {
-        verifier.verify(data, line).unwrap_err().to_string()
+        verifier.verify(data, line, Numbers::Whole).unwrap_err().to_string()
     };
     assert_eq!(said(&own, b"other", line), "openpgp: invalid signature: hash tag doesn't match");
     assert_eq!(said(&stranger, TEXT, line), "openpgp: signature made by unknown entity");
@@ -208,7 +210,10 @@ fn a_subkey_signs_for_its_key() {
     let keyring = Keyring::open(home.path(), key.as_str(), None).unwrap();
     assert_eq!(keyring.key().parts.len(), 2);
     let signature = keyring.sign(TEXT).unwrap();
-    assert_eq!(Verifier::new(home.path()).verify(TEXT, signature.as_str()).unwrap(), key);
+    assert_eq!(
+        Verifier::new(home.path()).verify(TEXT, signature.as_str(), Numbers::Whole).unwrap(),
+        key
+    );
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod odd;
 mod recording;
 mod replay;
 mod rows;
+mod short;
 mod world;
 
 use ground::Ground;
@@ -60,7 +61,11 @@ impl Rig {
         let home = folder.path().join("gnupg");
         disk.make_folder(&home).unwrap();
         // The recordings' key is younger than the clock of some machines.
-        disk.create(&home.join("gpg.conf"), b"ignore-time-conflict\nignore-valid-from\n").unwrap();
+        disk.create(
+            &home.join("gpg.conf"),
+            b"ignore-time-conflict\nignore-valid-from\nno-autostart\n",
+        )
+        .unwrap();
         let ground = Ground::new(kind);
         let begin = "2026-11-22T00:52:55Z".parse().unwrap();
         let log = slog::Logger::root(slog::Discard, slog::o!());

@@ -2,6 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "the tests fill disks and tell modules what to do")]
 
+use std::path::Path;
+
 use super::*;
 use crate::standalone::testing::SmallDisk;
 use crate::testing::is_root;

@@ -1,0 +1,59 @@
+//! The RSA number of a signature, which GnuPG writes without its leading zero bytes.
+//!
+//! The original refuses a number that is shorter than the key, in tokens and actions alike. The platform of
+//! these tests takes one in a token, so the tests look at tokens themselves.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+/// The lengths of the numbers of usual keys, in bytes.
+const USUAL: [usize; 4] = [128, 256, 384, 512];
+
+/// Returns the packet in a signature on one line, without its checksum.
+fn packet(line: &str) -> Vec<u8> {
+    let (base64, checksum) = line.rsplit_once('=').unwrap();
+    assert_eq!(checksum.len(), 4, "{line}");
+    STANDARD.decode(base64).unwrap()
+}
+
+/// Returns where the length in bits of the number stands, in a signature packet as GnuPG writes it.
+fn place(packet: &[u8]) -> usize {
+    let two = |at: usize| usize::from(packet[at]) << 8 | usize::from(packet[at + 1]);
+    let body = match packet[0] {
+        0x88 => 2,
+        0x89 => 3,
+        other => panic!("not a header of GnuPG: {other:x}"),
+    };
+    assert_eq!((packet[body], packet[body + 2]), (4, 1), "version 4, RSA");
+    let unhashed = body + 6 + two(body + 4);
+    unhashed + 2 + two(unhashed) + 2
+}
+
+/// Returns whether the number of a signature is shorter than those of usual keys.
+pub(crate) fn is_short(line: &str) -> bool {
+    let packet = packet(line);
+    !USUAL.contains(&(packet.len() - place(&packet) - 2))
+}
+
+/// Returns a signature with its number padded to so many bytes.
+pub(crate) fn padded(line: &str, bytes: usize) -> String {
+    let packet = packet(line);
+    let at = place(&packet);
+    let (body, number) = (3 - usize::from(packet[0] == 0x88), &packet[at + 2..]);
+    let bits = u16::try_from(bytes * 8).unwrap().to_be_bytes();
+    let body = [&packet[body..at], &bits, &vec![0; bytes - number.len()], number].concat();
+    let length = u16::try_from(body.len()).unwrap().to_be_bytes();
+    let whole = [&[0x89][..], &length, &body].concat();
+    format!("{}{}", STANDARD.encode(&whole), checksum(&whole))
+}
+
+/// Returns the checksum of OpenPGP's armor.
+fn checksum(content: &[u8]) -> String {
+    let crc = content.iter().fold(0x00b7_04ce_u32, |crc, byte| {
+        (0..8).fold(crc ^ (u32::from(*byte) << 16), |crc, _| {
+            let crc = crc << 1;
+            if crc & 0x0100_0000 == 0 { crc } else { crc ^ 0x0186_4cfb }
+        })
+    });
+    format!("={}", STANDARD.encode(&crc.to_be_bytes()[1..]))
+}
