@@ -14,7 +14,7 @@ use super::installation::{Installation, machine_zone};
 use super::output;
 use super::{env, installation, key};
 use crate::action::Signer;
-use crate::api::{Client, Credentials, HttpSettings};
+use crate::api::{Client, Credentials, HttpSettings, Route};
 use crate::chain::Chain;
 use crate::clock::{Clock, SystemClock};
 use crate::config::client::ClientConfig;
@@ -199,8 +199,13 @@ pub(crate) fn connect(
         Some(key) => Credentials::ApiKey(key.duplicate()),
         None => Credentials::Signer(Arc::clone(signer)),
     };
-    let http = HttpSettings::read(&client.api, &installation.config.client, credentials, &RealFs)?;
-    Ok(Client::new(http, Arc::clone(clock), log.new(o!("part" => "api")))?)
+    let settings = &installation.config.client;
+    let http = HttpSettings::read(&client.api, settings, credentials, env::proxies(), &RealFs)?;
+    let api = Client::new(http, Arc::clone(clock), log.new(o!("part" => "api")))?;
+    if let Route::Through(proxy) = api.route() {
+        info!(log, "using a proxy"; "proxy" => &proxy.shown, "variable" => proxy.variable);
+    }
+    Ok(api)
 }
 
 fn calendar(installation: &Installation, spool: &Spool, log: &Logger) -> Calendar {

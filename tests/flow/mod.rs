@@ -10,6 +10,8 @@ mod hand;
 mod jobs;
 /// What people may do with `mv` and `rm` while the runner runs.
 mod moves;
+/// Proxies between the runner and the platform.
+mod proxies;
 /// The platform's tables on a server, and what becomes of runs when it goes.
 mod served;
 /// Signals: an ordered stop from every state, and a reload.
