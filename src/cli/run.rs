@@ -23,7 +23,7 @@ use crate::config::runner::RunnerConfig;
 use crate::daemon::workers::{Bench, Expand};
 use crate::daemon::{Awaited, Calendar, Daemon, Parts, Reopen, Settings, Standby};
 use crate::disk::guard;
-use crate::disk::{Lock, RealFs};
+use crate::disk::{Hold, RealFs};
 use crate::exit::Exit;
 use crate::invocation::Program;
 use crate::job::scan::Jobs;
@@ -67,7 +67,7 @@ impl Run {
             begin(installation, &clock, &log).map(Some)
         };
         let ran = begun.and_then(|begun| match begun {
-            Some((daemon, _held)) => Ok(daemon.managed(manager).run()?),
+            Some(daemon) => Ok(daemon.managed(manager).run()?),
             None => Ok(()),
         });
         if let Err(failure) = &ran
@@ -86,7 +86,7 @@ fn take_over(
     clock: &Arc<dyn Clock>,
     log: &Arc<Log>,
     manager: &Manager,
-) -> Result<Option<(Daemon, Lock)>, Failure> {
+) -> Result<Option<Daemon>, Failure> {
     check_user(installation, &["run", "--standby"])?;
     // What would be in the way when it counts is told now.
     let settings = Some(&installation.config.client);
@@ -111,16 +111,16 @@ fn take_over(
     }
 }
 
-/// Puts the daemon together; the lock is that of the jobs, to be held as long as it runs.
+/// Puts the daemon together.
 fn begin(
     installation: &Installation,
     clock: &Arc<dyn Clock>,
     log: &Arc<Log>,
-) -> Result<(Daemon, Lock), Failure> {
+) -> Result<Daemon, Failure> {
     let root = &log.root;
     check_user(installation, &["run"])?;
     let spool = Spool::open(Arc::new(RealFs), installation.layout.root(), root)?;
-    let held = hold_jobs(installation, &spool)?;
+    let jobs = hold_jobs(installation, &spool)?;
     let faults = installation.distrust(guard::user())?;
     if !faults.is_empty() {
         return Err(Failure::Distrusted { faults });
@@ -150,12 +150,11 @@ fn begin(
         clock: Arc::clone(clock),
         log: root.clone(),
     };
-    let daemon = Daemon::new(parts, bench, reopen(Arc::clone(log)));
-    let daemon = match &installation.config.metrics {
+    let daemon = Daemon::new(parts, bench, reopen(Arc::clone(log))).holding(jobs);
+    Ok(match &installation.config.metrics {
         Some(path) => daemon.measured(path.clone()),
         None => daemon,
-    };
-    Ok((daemon, held))
+    })
 }
 
 /// Refuses to run as another user than the one whose installation it is, before anything is made;
@@ -172,11 +171,11 @@ fn check_user(installation: &Installation, arguments: &[&str]) -> Result<(), Fai
 
 /// Makes the folders of jobs and plugins if they are missing, and holds the jobs for this runner:
 /// another one with a spool of its own would launch every slot a second time.
-fn hold_jobs(installation: &Installation, spool: &Spool) -> Result<Lock, Failure> {
+fn hold_jobs(installation: &Installation, spool: &Spool) -> Result<Hold, Failure> {
     let (disk, runners) = (spool.disk(), installation.runners());
     disk.make_folders(&runners)?;
     disk.make_folders(&installation.plugins())?;
-    disk.lock(&runners).map_err(|error| match error.kind() {
+    Hold::take(disk, &runners).map_err(|error| match error.kind() {
         std::io::ErrorKind::WouldBlock => Failure::JobsHeld { path: runners },
         _ => Failure::Disk(error),
     })

@@ -12,6 +12,7 @@ mod agenda;
 mod calendar;
 mod engine;
 mod gate;
+mod holding;
 mod index;
 mod launching;
 mod ledger;
@@ -53,6 +54,7 @@ use workers::{Bench, Done, Workers};
 
 use crate::clock::{Clock, after};
 use crate::config::runner::RetentionSettings;
+use crate::disk::Hold;
 use crate::manager::Manager;
 use crate::metrics::Metrics;
 use crate::spool::{Spool, SpoolError};
@@ -128,6 +130,8 @@ pub(crate) struct Daemon {
     check_span: Duration,
     begun: std::time::Instant,
     telling: Telling,
+    /// The lock of the folder of all jobs.
+    jobs: Option<Hold>,
 }
 
 /// Reopens the log.
@@ -150,7 +154,19 @@ impl Daemon {
         let engine = Engine::new(parts, workers);
         let begun = std::time::Instant::now();
         let telling = Telling::new(Manager::nobody());
-        Daemon { engine, events, sender, stop, reopen, clock, log, check_span, begun, telling }
+        Daemon {
+            engine,
+            events,
+            sender,
+            stop,
+            reopen,
+            clock,
+            log,
+            check_span,
+            begun,
+            telling,
+            jobs: None,
+        }
     }
 
     /// Has metrics written to a file.
@@ -167,7 +183,7 @@ impl Daemon {
     /// Runs until it is told to stop.
     ///
     /// # Errors
-    /// It could not begin.
+    /// It could not begin, or its spool was replaced.
     pub(crate) fn run(mut self) -> Result<(), DaemonError> {
         signals::listen(self.sender.clone())?;
         self.engine.watch(self.sender.clone());
@@ -177,6 +193,7 @@ impl Daemon {
         self.telling.ready(&self.engine);
         let mut next_scan = after(self.clock.now(), self.check_span);
         loop {
+            self.keep_hold()?;
             let now = self.clock.now();
             // A clock that was set back must not put the next scan off.
             if now >= next_scan || after(now, self.check_span) < next_scan {
@@ -251,12 +268,13 @@ impl Daemon {
         if !self.engine.is_quiet() {
             warn!(self.log, "work under way is left to the next start");
         }
+        self.engine.workers.end_strays();
         self.engine.withdraw_agenda();
         info!(self.log, "stopped");
     }
 }
 
-/// Why the daemon could not begin.
+/// Why the daemon could not begin, or go on.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DaemonError {
     /// The spool could not be read.
@@ -265,6 +283,18 @@ pub(crate) enum DaemonError {
         /// Why.
         #[from]
         source: SpoolError,
+    },
+    /// The spool is no longer this runner's.
+    #[error("cannot go on")]
+    Lost {
+        /// Why.
+        source: SpoolError,
+    },
+    /// Another runner has locked the folder that is in the place of the jobs.
+    #[error("another runner uses the jobs in {}: stop it first", path.display())]
+    JobsHeld {
+        /// The folder of all jobs.
+        path: PathBuf,
     },
     /// Signals could not be caught.
     #[error(transparent)]

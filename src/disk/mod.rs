@@ -28,6 +28,7 @@ mod accounts;
 pub(crate) mod counting;
 pub(crate) mod fs;
 pub(crate) mod guard;
+mod hold;
 mod holder;
 #[cfg(test)]
 pub(crate) mod model;
@@ -47,6 +48,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[cfg(test)]
 pub(crate) use fs::Safeguard;
 pub(crate) use fs::{Entry, Fs, FsFile, Kind, Lock, Meta, Space, Stamp};
+pub(crate) use hold::{Hold, Identity, Named};
 pub(crate) use holder::wait_until_free;
 pub(crate) use publish::{check_place, publish};
 pub(crate) use real::RealFs;

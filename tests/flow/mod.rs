@@ -8,6 +8,8 @@ mod crash;
 mod hand;
 /// Jobs that come, change and go, and their slots.
 mod jobs;
+/// The spool replaced, moved away, and on file systems that look alike.
+mod mounts;
 /// What people may do with `mv` and `rm` while the runner runs.
 mod moves;
 /// Proxies between the runner and the platform.
@@ -16,6 +18,8 @@ mod proxies;
 mod served;
 /// Signals: an ordered stop from every state, and a reload.
 mod signals;
+/// What plugins have started, when the runner stops.
+mod strays;
 /// What fails for a while: the API, the key, plugins, a second runner.
 mod trouble;
 

@@ -7,9 +7,9 @@ use std::process::Command;
 use rustix::process::Signal;
 
 use super::NEVER;
-use crate::rig::{Rig, wait_until};
 use crate::rig::process::Process;
 use crate::rig::proxy::Proxy;
+use crate::rig::{Rig, wait_until};
 
 /// A name that no name service knows.
 const HOST: &str = "mig.invalid";

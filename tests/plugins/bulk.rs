@@ -134,7 +134,7 @@ fn an_answer_that_does_not_say_what_was_taken_takes_nothing() {
         Answer::Cut("", 10),
         Answer::Cut(r#"{"errors":false"#, 10),
     ] {
-        let server = Server::new(&[answer.clone()]);
+        let server = Server::new(std::slice::from_ref(&answer));
         let bench = bench(&server, 100);
         let ended = bench.run("mozdef", five());
         check(&ended, 75, &["/_bulk does not say what it took: "]);

@@ -29,7 +29,7 @@ struct Proxy {
 
 impl Proxy {
     /// Starts a proxy; `serve` reads what a client asks and answers it.
-    fn start(upstream: String, serve: fn(&mut TcpStream) -> io::Result<Asked>) -> Proxy {
+    fn start(upstream: String, serve: Serve) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -62,6 +62,9 @@ impl Proxy {
         self.asked.lock().unwrap().clone()
     }
 }
+
+/// Reads what a client asks a proxy, and answers it.
+type Serve = fn(&mut TcpStream) -> io::Result<Asked>;
 
 /// What a client asked a proxy.
 struct Asked {
@@ -189,7 +192,7 @@ fn https_goes_through_a_tunnel_and_the_certificate_is_the_apis() {
     let address = tls.url.split('/').nth(2).unwrap().to_owned();
     let trusted = || Certificates::With(pem(folder.path(), "server.pem"));
     let api = "https://mig.invalid:8443/api/";
-    let serves: [(&str, fn(&mut TcpStream) -> io::Result<Asked>, &str); 2] = [
+    let serves: [(&str, Serve, &str); 2] = [
         ("http", connect, "CONNECT mig.invalid:8443 HTTP/1.1 Basic dTpw"),
         ("socks5", socks, "u:p mig.invalid:8443"),
     ];
