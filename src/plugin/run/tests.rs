@@ -228,32 +228,31 @@ fn who_left_the_group_is_let_go_and_holds_nobody_up() {
 fn who_left_the_group_of_a_plugin_that_is_ended_is_ended_too() {
     // In a session of its own; an orphan in one; one in a group of its own, as `timeout` makes it.
     let script = "#!/bin/sh\n\
-        setsid sh -c 'echo $$; exec sleep 600' &\n\
-        (setsid sh -c 'echo $$; exec sleep 600' &)\n\
-        timeout 600 sh -c 'echo $$; exec sleep 600' &\n\
-        trap 'exit 0' TERM\n";
-    for way in ["wait\n: > ../began; wait", ": > ../began; sleep 600 & wait"] {
-        let rig = Rig::new(&format!("{script}{way}\n"));
-        let (stop, began) = (rig.stop.clone(), rig.pipe("began"));
-        let asker = std::thread::spawn(move || {
-            fs::read(began).unwrap();
-            stop.ask();
-        });
-        let ended = if way.starts_with(':') {
+        setsid sh -c 'echo $$ > ../1; exec sleep 600' &\n\
+        (setsid sh -c 'echo $$ > ../2; exec sleep 600' &)\n\
+        timeout 600 sh -c 'echo $$ > ../3; exec sleep 600' &\n\
+        trap 'exit 0' TERM\n\
+        until test -s ../1 && test -s ../2 && test -s ../3; do sleep 0.01; done\n\
+        test -p ../began && : > ../began\n\
+        sleep 600 & wait\n";
+    for is_stopped in [true, false] {
+        let rig = Rig::new(script);
+        if is_stopped {
+            let (stop, began) = (rig.stop.clone(), rig.pipe("began"));
+            let asker = std::thread::spawn(move || {
+                fs::read(began).unwrap();
+                stop.ask();
+            });
             let ended = rig.run(AMPLE);
             assert!(matches!(ended.outcome, Outcome::Stopped), "{ended:?}");
-            ended
+            asker.join().unwrap();
         } else {
             let ended = rig.run(PATIENCE);
             assert!(matches!(ended.outcome, Outcome::TimedOut), "{ended:?}");
-            // It never began to wait for the stop.
-            fs::write(rig.path("began"), "").unwrap();
-            ended
-        };
-        asker.join().unwrap();
-        assert_eq!(ended.output.lines().count(), 3, "{ended:?}");
-        for pid in ended.output.lines() {
-            assert!(dies(pid), "{pid} lives on");
+        }
+        for name in ["1", "2", "3"] {
+            let pid = fs::read_to_string(rig.path(name)).unwrap();
+            assert!(dies(pid.trim()), "{name}: {pid} lives on");
         }
     }
 }
