@@ -13,6 +13,8 @@
 //! **Failure.** A conversation that hangs delays the first starts after it by
 //! [`YOUTH_SPAN`] at most, and no later one.
 
+pub(crate) mod strays;
+
 use std::io;
 use std::process::{Child, Command};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

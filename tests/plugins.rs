@@ -7,6 +7,7 @@
 )]
 
 mod bench;
+mod bulk;
 mod http;
 mod jsonl;
 mod mozdef;

@@ -10,6 +10,7 @@ This is no plugin itself; mozdef needs it beside it.
 import base64
 import contextlib
 import http.client
+import json
 import signal
 import socket
 import ssl
@@ -19,6 +20,8 @@ import urllib.request
 from mig_plugin import Fault, TryLater, excerpt
 
 ANSWER_BYTES_MAX = 1 << 16
+# What one item of a bulk may add to the answer: its error quotes the field that it is about.
+ITEM_BYTES_MAX = 1 << 14
 # The fault of what was posted; something else may be taken.
 REFUSED = (400, 413, 422)
 # What passes by itself, beside everything from 500 on.
@@ -91,9 +94,26 @@ class Connection:
 
     def post(self, body):
         """Posts a body; returns if it was taken."""
+        self._post(body, ANSWER_BYTES_MAX)
+
+    def post_bulk(self, body, count):
+        """Posts items at once; returns what became of each: None if it was taken, or a Refusal, or
+        a TryLater."""
+        said, is_whole = self._post(body, ANSWER_BYTES_MAX + count * ITEM_BYTES_MAX)
+        try:
+            if not is_whole:
+                raise ValueError("it is cut short or too long")
+            return outcomes(said, count)
+        except ValueError as error:
+            # What was not taken is lost unless all is posted again.
+            text = "%s does not say what it took: %s" % (self._shown, error)
+            raise TryLater(text) from error
+
+    def _post(self, body, bytes_max):
+        """Posts a body; returns what is answered if it was taken, and whether that is all of it."""
         try:
             with limited(self._timeout):
-                status, said = self._exchange(body)
+                status, said, is_whole = self._exchange(body, bytes_max)
         except ssl.SSLCertVerificationError as error:
             raise Fault("%s is not trusted: %s" % (self._shown, error)) from error
         except (OSError, http.client.HTTPException) as error:
@@ -101,7 +121,7 @@ class Connection:
             why = str(error) or type(error).__name__
             raise TryLater("no answer from %s: %s" % (self._shown, why)) from error
         if 200 <= status < 300:
-            return
+            return said, is_whole
         text = "%s answered %d" % (self._shown, status)
         said = excerpt(said.decode("utf-8", "replace").strip())
         text += ": " + said if said else ""
@@ -111,29 +131,68 @@ class Connection:
             raise Refusal(text)
         raise Fault(text)
 
-    def _exchange(self, body):
+    def _exchange(self, body, bytes_max):
         try:
-            return self._request(body)
+            return self._request(body, bytes_max)
         except (http.client.RemoteDisconnected, ConnectionError):
             # It was kept open longer than the server wanted; a new one tells for sure.
             if not self._is_used:
                 raise
             self.close()
-            return self._request(body)
+            return self._request(body, bytes_max)
 
-    def _request(self, body):
+    def _request(self, body, bytes_max):
         self._http.request("POST", self._target, body, self._headers)
         answer = self._http.getresponse()
-        said = answer.read(ANSWER_BYTES_MAX)
+        said = answer.read(bytes_max)
         self._is_used = True
+        # What it announced and did not send; None if it announced nothing.
+        is_whole = not answer.length and len(said) < bytes_max
         if not answer.isclosed():
             self.close()
-        return answer.status, said
+        return answer.status, said, is_whole
 
     def close(self):
         """Closes it; the next request opens it again."""
         self._http.close()
         self._is_used = False
+
+
+def outcomes(said, count):
+    """Returns what became of each item of a bulk, by an answer in the form of Elasticsearch's.
+
+    MozDef itself answers without a word, and then the status was for all. An answer that begins
+    as one for each item, and cannot be read as such, raises ValueError.
+    """
+    if not said.lstrip().startswith(b"{"):
+        return [None] * count
+    try:
+        answer = json.loads(said.decode("utf-8", "replace"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    items = answer.get("items")
+    if items is None and answer.get("errors", False) is False:
+        return [None] * count
+    if not isinstance(items, list) or len(items) != count:
+        raise ValueError("it is not about %d items" % count)
+    return [outcome(item) for item in items]
+
+
+def outcome(item):
+    """Returns what became of one item, as {"index": {"status": 201}}."""
+    told = list(item.values()) if isinstance(item, dict) else []
+    if len(told) != 1 or not isinstance(told[0], dict):
+        raise ValueError("it has an item without a status")
+    status, error = told[0].get("status"), told[0].get("error")
+    if type(status) is not int:
+        raise ValueError("it has an item without a status")
+    if 200 <= status < 300 and not error:
+        return None
+    reason = error.get("reason", error) if isinstance(error, dict) else error
+    text = "item answered %d" % status
+    text += ": " + excerpt(str(reason)) if reason else ""
+    is_passing = status >= 500 or status in PASSING
+    return TryLater(text) if is_passing else Refusal(text)
 
 
 def credentials(header, url):

@@ -22,6 +22,7 @@ use slog::{Logger, debug};
 
 use super::answer::{Action, Answer, action, walk_page, wrong};
 use super::error::{ApiError, Call};
+use super::proxy::Route;
 use super::settings::{self, HttpSettings, SettingsError};
 use super::skew::{Skew, http_date};
 use super::token::{Authority, Pass};
@@ -41,6 +42,7 @@ const SEARCH_MARGIN_SPAN: Duration = Duration::from_secs(1);
 /// The API at the other end of a connection.
 pub(crate) struct Client {
     http: Http,
+    route: Route,
     base: Url,
     authority: Authority,
     call_span: Duration,
@@ -76,8 +78,10 @@ impl Client {
         clock: Arc<dyn Clock>,
         log: Logger,
     ) -> Result<Client, SettingsError> {
+        let (http, route) = settings::http(&settings)?;
         Ok(Client {
-            http: settings::http(&settings)?,
+            http,
+            route,
             base: settings::base(&settings.url)?,
             call_span: settings.call_span,
             page_span: settings.page_span,
@@ -92,6 +96,11 @@ impl Client {
     /// Returns the client, which sends no more requests once `stop` was asked for.
     pub(crate) fn stopped_by(self, stop: wake::Stop) -> Client {
         Client { stop, ..self }
+    }
+
+    /// Returns how the API is reached.
+    pub(crate) fn route(&self) -> &Route {
+        &self.route
     }
 
     /// Returns a request for a resource below the base.

@@ -20,6 +20,7 @@ mod error;
 mod feed;
 mod form;
 mod limit;
+pub(crate) mod proxy;
 mod settings;
 mod skew;
 mod token;
@@ -44,6 +45,7 @@ use crate::names::ActionId;
 pub(crate) use client::Client;
 pub(crate) use error::{ApiError, Scope};
 pub(crate) use form::{FORM_BYTES_MAX, form_bytes};
+pub(crate) use proxy::Route;
 pub(crate) use settings::{Credentials, HttpSettings, SettingsError};
 
 /// The API, as the stages see it.

@@ -1,7 +1,6 @@
 //! What the client has to know, and what can be wrong with it.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Identity, retry};
 use zeroize::Zeroizing;
 
+use super::proxy::{self, ProxyError, Route, Variables};
 use crate::action::Signer;
 use crate::config::client::ApiSettings;
 use crate::config::runner::ClientSettings;
@@ -75,6 +75,9 @@ pub(crate) enum SettingsError {
         /// What is wrong with them.
         source: reqwest::Error,
     },
+    /// The proxy that the environment names cannot be used.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     /// The HTTP library refuses the settings.
     #[error("cannot set up the HTTP client")]
     Client {
@@ -94,8 +97,8 @@ pub(crate) struct HttpSettings {
     pub(crate) certificates: Certificates,
     /// Our own certificate, if the API asks for one.
     pub(crate) identity: Option<ClientIdentity>,
-    /// Whether proxies are used.
-    pub(crate) proxies: Proxies,
+    /// What the environment says about proxies.
+    pub(crate) proxies: Variables,
     /// How long connecting may take.
     pub(crate) connect_span: Duration,
     /// How long a call may take as a whole.
@@ -113,6 +116,7 @@ impl HttpSettings {
         api: &ApiSettings,
         client: &ClientSettings,
         credentials: Credentials,
+        proxies: Variables,
     ) -> Result<HttpSettings, SettingsError> {
         let certificates = match &api.ca_cert {
             _ if api.skip_verify => Certificates::Unchecked,
@@ -131,7 +135,7 @@ impl HttpSettings {
             credentials,
             certificates,
             identity,
-            proxies: Proxies::Environment,
+            proxies,
             connect_span: client.connect_timeout,
             call_span: client.timeout,
             page_span: client.timeout.max(PAGE_SPAN),
@@ -166,15 +170,6 @@ pub(crate) struct ClientIdentity {
     pub(crate) certificate: Pem,
     /// Its key, as PKCS#8.
     pub(crate) key: Pem,
-}
-
-/// Whether proxies are used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Proxies {
-    /// As `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` say, but none to this host.
-    Environment,
-    /// None.
-    Never,
 }
 
 /// The content of a file in PEM form.
@@ -212,17 +207,10 @@ pub(super) fn base(url: &str) -> Result<Url, SettingsError> {
     }
 }
 
-/// Tells whether the API is on this host, where no proxy can reach it: as in the original, which has
-/// that from Go.
-fn is_on_this_host(url: &Url) -> bool {
-    url.host_str().is_some_and(|host| {
-        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-    })
-}
-
-/// Returns the HTTP client for the settings.
-pub(super) fn http(settings: &HttpSettings) -> Result<Client, SettingsError> {
+/// Returns the HTTP client for the settings, and how it reaches the API.
+pub(super) fn http(settings: &HttpSettings) -> Result<(Client, Route), SettingsError> {
+    let client = |source| SettingsError::Client { source };
+    let route = proxy::decide(&base(&settings.url)?, &settings.proxies)?;
     let mut builder = Client::builder()
         .user_agent(USER_AGENT)
         // A redirected POST would become a GET, and a token go where nobody meant it to.
@@ -232,9 +220,11 @@ pub(super) fn http(settings: &HttpSettings) -> Result<Client, SettingsError> {
         .connect_timeout(settings.connect_span)
         .timeout(settings.call_span)
         .pool_idle_timeout(IDLE_SPAN)
-        .referer(false);
-    if settings.proxies == Proxies::Never || is_on_this_host(&base(&settings.url)?) {
-        builder = builder.no_proxy();
+        .referer(false)
+        // The library would read the variables again, by rules of its own.
+        .no_proxy();
+    if let Route::Through(proxy) = &route {
+        builder = builder.proxy(proxy.of_library().map_err(client)?);
     }
     builder = trusting(builder, &settings.certificates)?;
     if let Some(ClientIdentity { certificate, key }) = &settings.identity {
@@ -245,7 +235,7 @@ pub(super) fn http(settings: &HttpSettings) -> Result<Client, SettingsError> {
             source,
         })?);
     }
-    builder.build().map_err(|source| SettingsError::Client { source })
+    Ok((builder.build().map_err(client)?, route))
 }
 
 /// Returns where the key begins, in a file that may hold its certificate as well.
@@ -292,21 +282,6 @@ mod tests {
     }
 
     #[test]
-    fn no_proxy_is_between_us_and_this_host() {
-        for (url, here) in [
-            ("http://127.0.0.1:80", true),
-            ("http://127.9.9.9", true),
-            ("http://[::1]:1664/api/v1/", true),
-            ("http://LOCALHOST", true),
-            ("http://10.0.0.1", false),
-            ("https://localhost.example.net", false),
-            ("https://[2001:db8::1]", false),
-        ] {
-            assert_eq!(is_on_this_host(&base(url).unwrap()), here, "{url}");
-        }
-    }
-
-    #[test]
     fn the_configuration_becomes_settings() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
@@ -321,12 +296,11 @@ mod tests {
             let text = format!("[api]\nurl = http://h/api/v1/\n{more}[gpg]\nkeyid = {:040}\n", 1);
             let migrc = ClientConfig::parse(text.as_bytes(), &path("migrc")).unwrap();
             let key = Credentials::ApiKey("key".to_owned().into());
-            HttpSettings::read(&migrc.api, &client, key)
+            HttpSettings::read(&migrc.api, &client, key, Variables::default())
         };
         let settings = read("").unwrap();
         assert!(matches!(settings.certificates, Certificates::System));
         assert_eq!((settings.call_span, settings.page_span), (Duration::from_secs(7), PAGE_SPAN));
-        assert_eq!(settings.proxies, Proxies::Environment);
         let ca = format!("cacert = {}\n", path("ca.pem").display());
         assert!(matches!(read(&ca).unwrap().certificates, Certificates::With(_)));
         let all = format!("{ca}skipverifycert = true\n");

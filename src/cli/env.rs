@@ -1,7 +1,6 @@
 //! What the environment says: the only code that reads it.
 //!
-//! The proxy variables and `TZ` are read where they have always been read, by the
-//! HTTP client and the time zone database.
+//! `TZ` is read where it has always been read, by the time zone database.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
@@ -10,12 +9,13 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::api::proxy::{Variable, Variables};
 #[cfg(feature = "data")]
 use crate::config::secret::Secret;
 use crate::manager::Address;
 
 /// Every variable that this program reads itself, as the manual lists them.
-pub(crate) const VARIABLES: [&str; 11] = [
+pub(crate) const VARIABLES: [&str; 20] = [
     "HOME",
     "PATH",
     "TMPDIR",
@@ -27,6 +27,15 @@ pub(crate) const VARIABLES: [&str; 11] = [
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
     "NO_COLOR",
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "REQUEST_METHOD",
 ];
 
 /// Every variable that `mig-data` reads itself, as its manual lists them.
@@ -99,6 +108,21 @@ pub(crate) fn manager() -> Option<Address> {
 
 fn number(text: &OsStr) -> Option<u64> {
     text.to_str()?.parse().ok()
+}
+
+/// Returns what the environment says about proxies. Of two spellings that are both set the one in
+/// upper case counts, as in Go.
+pub(crate) fn proxies() -> Variables {
+    let first = |names: [&'static str; 2]| {
+        names.into_iter().find_map(|name| Some(Variable { name, value: read(name)? }))
+    };
+    Variables {
+        http: first(["HTTP_PROXY", "http_proxy"]),
+        https: first(["HTTPS_PROXY", "https_proxy"]),
+        all: first(["ALL_PROXY", "all_proxy"]),
+        no: first(["NO_PROXY", "no_proxy"]),
+        is_cgi: read("REQUEST_METHOD").is_some(),
+    }
 }
 
 /// Tells whether the user minds colours, as <https://no-color.org> has it.

@@ -14,7 +14,7 @@ use super::installation::{Installation, machine_zone};
 use super::output;
 use super::{env, installation, key};
 use crate::action::Signer;
-use crate::api::{Client, Credentials, HttpSettings};
+use crate::api::{Client, Credentials, HttpSettings, Route};
 use crate::chain::Chain;
 use crate::clock::{Clock, SystemClock};
 use crate::config::client::ClientConfig;
@@ -23,7 +23,7 @@ use crate::config::runner::RunnerConfig;
 use crate::daemon::workers::{Bench, Expand};
 use crate::daemon::{Awaited, Calendar, Daemon, Parts, Reopen, Settings, Standby};
 use crate::disk::guard;
-use crate::disk::{Lock, RealFs};
+use crate::disk::{Hold, RealFs};
 use crate::exit::Exit;
 use crate::invocation::Program;
 use crate::job::scan::Jobs;
@@ -67,7 +67,7 @@ impl Run {
             begin(installation, &clock, &log, Stop::new()).map(Some)
         };
         let ran = begun.and_then(|begun| match begun {
-            Some((daemon, _held)) => Ok(daemon.managed(manager).run()?),
+            Some(daemon) => Ok(daemon.managed(manager).run()?),
             None => Ok(()),
         });
         if let Err(failure) = &ran
@@ -86,7 +86,7 @@ fn take_over(
     clock: &Arc<dyn Clock>,
     log: &Arc<Log>,
     manager: &Manager,
-) -> Result<Option<(Daemon, Lock)>, Failure> {
+) -> Result<Option<Daemon>, Failure> {
     check_user(installation, &["run", "--standby"])?;
     // What would be in the way when it counts is told now.
     let settings = Some(&installation.config.client);
@@ -113,13 +113,13 @@ fn take_over(
     }
 }
 
-/// Puts the daemon together; the lock is that of the jobs, to be held as long as it runs.
+/// Puts the daemon together.
 fn begin(
     installation: &Installation,
     clock: &Arc<dyn Clock>,
     log: &Arc<Log>,
     stop: Stop,
-) -> Result<(Daemon, Lock), Failure> {
+) -> Result<Daemon, Failure> {
     let root = &log.root;
     check_user(installation, &["run"])?;
     let spool = Spool::open(Arc::new(RealFs), installation.layout.root(), root)?;
@@ -127,7 +127,7 @@ fn begin(
     if !faults.is_empty() {
         return Err(Failure::Distrusted { faults });
     }
-    let held = hold_jobs(installation, &spool)?;
+    let jobs = hold_jobs(installation, &spool)?;
     let settings = Some(&installation.config.client);
     let (client, path) = installation::client(settings)?;
     let signer: Arc<dyn Signer> = Arc::new(key::open(settings, &client, &path)?);
@@ -153,12 +153,11 @@ fn begin(
         clock: Arc::clone(clock),
         log: root.clone(),
     };
-    let daemon = Daemon::new(parts, bench, reopen(Arc::clone(log)));
-    let daemon = match &installation.config.metrics {
+    let daemon = Daemon::new(parts, bench, reopen(Arc::clone(log))).holding(jobs);
+    Ok(match &installation.config.metrics {
         Some(path) => daemon.measured(path.clone()),
         None => daemon,
-    };
-    Ok((daemon, held))
+    })
 }
 
 /// Refuses to run as another user than the one whose installation it is, before anything is made;
@@ -175,11 +174,11 @@ fn check_user(installation: &Installation, arguments: &[&str]) -> Result<(), Fai
 
 /// Makes the folders of jobs and plugins if they are missing, and holds the jobs for this runner:
 /// another one with a spool of its own would launch every slot a second time.
-fn hold_jobs(installation: &Installation, spool: &Spool) -> Result<Lock, Failure> {
+fn hold_jobs(installation: &Installation, spool: &Spool) -> Result<Hold, Failure> {
     let (disk, runners) = (spool.disk(), installation.runners());
     disk.make_folders(&runners)?;
     disk.make_folders(&installation.plugins())?;
-    disk.lock(&runners).map_err(|error| match error.kind() {
+    Hold::take(disk, &runners).map_err(|error| match error.kind() {
         std::io::ErrorKind::WouldBlock => Failure::JobsHeld { path: runners },
         _ => Failure::Disk(error),
     })
@@ -202,8 +201,13 @@ pub(crate) fn connect(
         Some(key) => Credentials::ApiKey(key.duplicate()),
         None => Credentials::Signer(Arc::clone(signer)),
     };
-    let http = HttpSettings::read(&client.api, &installation.config.client, credentials)?;
-    Ok(Client::new(http, Arc::clone(clock), log.new(o!("part" => "api")))?)
+    let settings = &installation.config.client;
+    let http = HttpSettings::read(&client.api, settings, credentials, env::proxies())?;
+    let api = Client::new(http, Arc::clone(clock), log.new(o!("part" => "api")))?;
+    if let Route::Through(proxy) = api.route() {
+        info!(log, "using a proxy"; "proxy" => &proxy.shown, "variable" => proxy.variable);
+    }
+    Ok(api)
 }
 
 /// Returns whether the API is asked without TLS, so that there are no certificates to check.

@@ -20,7 +20,12 @@ const ORIGINAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 impl Engine {
     /// Makes a run of a plain action.
-    pub(super) fn claim(&mut self, name: &OsStr, text: String, stamp: Stamp) -> Result<(), SpoolError> {
+    pub(super) fn claim(
+        &mut self,
+        name: &OsStr,
+        text: String,
+        stamp: Stamp,
+    ) -> Result<(), SpoolError> {
         let now = self.parts.clock.now();
         self.secure(Folder::New)?;
         let claimed = run_id(name).filter(claim::is_claimed);

@@ -171,11 +171,10 @@ impl Engine {
         let (facts, tries) = (&live.facts, &live.tries);
         Ok(match live.folder {
             Folder::New => submit::decide(facts, &self.around(key, live, now)),
-            Folder::ActionInflight => {
-                misdated::decide(facts, now, tries.not_before).unwrap_or_else(|| {
+            Folder::ActionInflight => misdated::decide(facts, now, tries.not_before)
+                .unwrap_or_else(|| {
                     collect::decide(facts, now, tries.not_before, self.parts.settings.fetch_giveup)
-                })
-            }
+                }),
             Folder::Ready if now < tries.not_before => Step::Wait(Some(tries.not_before)),
             Folder::Ready => {
                 let (disk, directory) = (self.parts.spool.disk(), &self.parts.settings.directory);

@@ -15,6 +15,7 @@ mod dating;
 mod delivering;
 mod engine;
 mod gate;
+mod holding;
 mod index;
 mod launching;
 mod measuring;
@@ -60,6 +61,7 @@ use workers::{Bench, Done, Workers};
 
 use crate::clock::{Clock, after};
 use crate::config::runner::RetentionSettings;
+use crate::disk::Hold;
 use crate::manager::Manager;
 use crate::metrics::Metrics;
 use crate::spool::{Spool, SpoolError};
@@ -138,6 +140,8 @@ pub(crate) struct Daemon {
     log: Logger,
     check_span: Duration,
     telling: Telling,
+    /// The lock of the folder of all jobs.
+    jobs: Option<Hold>,
 }
 
 /// Reopens the log.
@@ -159,7 +163,7 @@ impl Daemon {
         let workers = Workers::new(Arc::new(bench), sender.clone(), parallel, plugins);
         let engine = Engine::new(parts, workers);
         let telling = Telling::new(Manager::nobody());
-        Daemon { engine, events, sender, stop, reopen, clock, log, check_span, telling }
+        Daemon { engine, events, sender, stop, reopen, clock, log, check_span, telling, jobs: None }
     }
 
     /// Has metrics written to a file.
@@ -176,7 +180,7 @@ impl Daemon {
     /// Runs until it is told to stop.
     ///
     /// # Errors
-    /// It could not begin.
+    /// It could not begin, or its spool was replaced.
     pub(crate) fn run(mut self) -> Result<(), DaemonError> {
         signals::listen(self.sender.clone(), self.stop.clone())?;
         self.engine.watch(self.sender.clone());
@@ -186,6 +190,7 @@ impl Daemon {
         self.telling.ready(&self.engine);
         let mut next_scan = after(self.clock.now(), self.check_span);
         while !self.stop.asked() {
+            self.keep_hold()?;
             let now = self.clock.now();
             // A clock that was set back must not put the next scan off.
             if now >= next_scan || after(now, self.check_span) < next_scan {
@@ -257,12 +262,13 @@ impl Daemon {
             warn!(self.log, "work under way is left to the next start");
         }
         self.engine.write_held();
+        self.engine.workers.end_strays();
         self.engine.withdraw_agenda();
         info!(self.log, "stopped");
     }
 }
 
-/// Why the daemon could not begin.
+/// Why the daemon could not begin, or go on.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DaemonError {
     /// The spool could not be read.
@@ -271,6 +277,18 @@ pub(crate) enum DaemonError {
         /// Why.
         #[from]
         source: SpoolError,
+    },
+    /// The spool is no longer this runner's.
+    #[error("cannot go on")]
+    Lost {
+        /// Why.
+        source: SpoolError,
+    },
+    /// Another runner has locked the folder that is in the place of the jobs.
+    #[error("another runner uses the jobs in {}: stop it first", path.display())]
+    JobsHeld {
+        /// The folder of all jobs.
+        path: PathBuf,
     },
     /// Signals could not be caught.
     #[error(transparent)]

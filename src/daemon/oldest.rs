@@ -89,15 +89,15 @@ fn newest(view: &View<'_>, number: usize) -> Result<HashMap<String, Newest>, Spo
         let newest = kept.entry(id.stem().to_owned()).or_default();
         keep_newest(&mut newest.fetched, id, number);
     })?;
-    view.visit_ids(Folder::ActionDone, &mut |id| {
-        match view.stamp(Folder::CommandDone, OsStr::new(&id.file_name())) {
-            Ok(Some(_)) => {}
-            Ok(None) => {
-                let newest = kept.entry(id.stem().to_owned()).or_default();
-                keep_newest(&mut newest.unfetched, id, number);
-            }
-            Err(error) => failed = Some(error),
+    view.visit_ids(Folder::ActionDone, &mut |id| match view
+        .stamp(Folder::CommandDone, OsStr::new(&id.file_name()))
+    {
+        Ok(Some(_)) => {}
+        Ok(None) => {
+            let newest = kept.entry(id.stem().to_owned()).or_default();
+            keep_newest(&mut newest.unfetched, id, number);
         }
+        Err(error) => failed = Some(error),
     })?;
     failed.map_or(Ok(kept), Err)
 }

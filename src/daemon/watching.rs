@@ -17,6 +17,7 @@ use slog::{info, warn};
 use super::engine::Engine;
 use super::{DaemonError, Event};
 use crate::chain::Chain;
+use crate::disk::Identity;
 use crate::spool::{Folder, SpoolError};
 use crate::wake::Hint;
 use crate::watch::{WatchError, Watcher};
@@ -28,8 +29,8 @@ const FIXED: usize = 7;
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
     watcher: Option<Watcher>,
-    /// The folders that are always watched, each with the device and inode that it had then.
-    fixed: BTreeMap<PathBuf, (u64, u64)>,
+    /// The folders that are always watched, each with what it was then.
+    fixed: BTreeMap<PathBuf, Identity>,
     /// The names of the jobs' folders that are watched.
     jobs: BTreeSet<OsString>,
     /// The log says that there are no more watches to be had, or no inotify.
@@ -108,9 +109,8 @@ impl Engine {
     }
 
     /// Returns what tells a folder from another one of its name.
-    fn identity(&self, folder: &Path) -> Option<(u64, u64)> {
-        let meta = self.parts.spool.disk().find(folder).ok().flatten()?;
-        Some((meta.device, meta.stamp.inode))
+    fn identity(&self, folder: &Path) -> Option<Identity> {
+        self.parts.spool.disk().identity(folder).ok().flatten()
     }
 
     /// Says that what could not be watched is watched now.

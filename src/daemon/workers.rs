@@ -315,6 +315,11 @@ impl Workers {
         Ok(())
     }
 
+    /// Ends what plugins have left behind, because the runner stops.
+    pub(crate) fn end_strays(&self) {
+        self.bench.plugins.end_strays();
+    }
+
     /// Notes that a piece of work is done.
     pub(crate) fn ended(&mut self, work: &Work) {
         let count = self.count(Pool::of(work));

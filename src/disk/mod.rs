@@ -29,6 +29,7 @@ pub(crate) mod counting;
 mod follow;
 pub(crate) mod fs;
 pub(crate) mod guard;
+mod hold;
 mod holder;
 pub(crate) mod input;
 pub(crate) mod leftover;
@@ -52,6 +53,7 @@ pub(crate) use follow::Followed;
 #[cfg(test)]
 pub(crate) use fs::Safeguard;
 pub(crate) use fs::{Entry, Fs, FsFile, Kind, Lock, Meta, Space, Stamp};
+pub(crate) use hold::{Hold, Identity, Named};
 pub(crate) use holder::wait_until_free;
 pub(crate) use publish::{check_place, publish};
 pub(crate) use real::RealFs;

@@ -19,13 +19,18 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::{Access, AtFlags, CWD};
 
 use crate::disk::guard::{self, Distrust};
 use crate::disk::{Disk, DiskError, Fs, HAND_PREFIX, Kind, Meta, RealFs};
 use crate::names::PluginName;
+use crate::spawn::strays;
 use crate::wake::Stop;
+
+/// How long what plugins have left behind may take to end when the runner stops.
+const STRAYS_SPAN: Duration = Duration::from_millis(500);
 
 /// Why a plugin cannot be run, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -199,6 +204,9 @@ pub(crate) trait Deliver: std::fmt::Debug + Send + Sync {
         limits: &run::Limits,
         stop: &Stop,
     ) -> Result<run::Ended, PluginError>;
+
+    /// Ends what plugins have left behind, because the runner stops.
+    fn end_strays(&self) {}
 }
 
 impl Deliver for Plugins {
@@ -209,6 +217,10 @@ impl Deliver for Plugins {
         stop: &Stop,
     ) -> Result<run::Ended, PluginError> {
         Ok(run::run(&self.find(delivery.plugin)?, delivery, limits, stop))
+    }
+
+    fn end_strays(&self) {
+        strays::end_own(STRAYS_SPAN);
     }
 }
 

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::tail::Tail;
+use crate::spawn::strays::{Mark, Strays};
 
 /// How long a plugin that was told to end may take to do so.
 const TERM_SPAN: Duration = Duration::from_secs(3);
@@ -32,6 +33,10 @@ pub(super) struct Process {
     /// Readable when the plugin has ended, reaped or not.
     handle: OwnedFd,
     output: Option<PipeReader>,
+    /// What it and all that it starts have in their environment.
+    mark: Mark,
+    /// Those that left its group, once it was told to end.
+    strays: Option<Strays>,
 }
 
 /// Why a plugin was told to end.
@@ -53,11 +58,14 @@ enum Event {
 }
 
 impl Process {
-    /// Returns the plugin that `child` is, leader of its own group, and `output` its output.
-    pub(super) fn new(mut child: Child, output: PipeReader) -> io::Result<Process> {
+    /// Returns the plugin that `child` is, leader of its own group, `output` its output and `mark` in
+    /// its environment.
+    pub(super) fn new(mut child: Child, output: PipeReader, mark: Mark) -> io::Result<Process> {
         let group = Pid::from_child(&child);
         match pidfd_open(group, PidfdFlags::empty()) {
-            Ok(handle) => Ok(Process { child, group, handle, output: Some(output) }),
+            Ok(handle) => {
+                Ok(Process { child, group, handle, output: Some(output), mark, strays: None })
+            }
             Err(error) => {
                 child.kill()?;
                 child.wait()?;
@@ -97,7 +105,7 @@ impl Process {
                 (Event::Stop | Event::Time, Some(_)) => return Ok(told),
             };
             told = told.or(Some(if event == Event::Stop { Told::Stop } else { Told::Timeout }));
-            self.signal(next);
+            self.signal_all(next);
             signal = Some(next);
             until = Instant::now().checked_add(span);
         }
@@ -132,11 +140,27 @@ impl Process {
     /// Ends what is left of the plugin's group and returns its exit status, `None` if it cannot be killed.
     pub(super) fn reap(mut self) -> io::Result<Option<ExitStatus>> {
         // Not reaped before that, so that nobody else can have got the group's number.
-        self.signal(Signal::KILL);
+        match &self.strays {
+            Some(_) => self.signal_all(Signal::KILL),
+            None => self.signal(Signal::KILL),
+        }
         self.child.try_wait()
     }
 
-    /// Sends a signal to the plugin and all that it started. It fails only where
+    /// Sends a signal to the plugin and all that it started, in its group or not.
+    fn signal_all(&mut self, signal: Signal) {
+        // Looked for before the signal: whose parent has ended is not a descendant any more.
+        let mut strays = self.strays.take().unwrap_or_default();
+        strays.look(self.group, Some(&self.mark));
+        self.signal(signal);
+        match signal {
+            Signal::KILL => strays.kill(self.group, Some(&self.mark)),
+            other => strays.signal(other),
+        }
+        self.strays = Some(strays);
+    }
+
+    /// Sends a signal to the plugin's group. It fails only where
     /// nobody is left whom we may signal, and then there is nothing to do.
     fn signal(&self, signal: Signal) {
         kill_process_group(self.group, signal).ok();

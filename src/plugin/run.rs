@@ -11,10 +11,11 @@
 //! is the machine's. Its working folder is the plugins folder.
 //!
 //! **Processes.** A plugin is the leader of a process group of its own. At the
-//! time limit, or at a stop, the group gets TERM and three seconds later KILL.
+//! time limit, or at a stop, the group gets TERM and three seconds later KILL, and
+//! so do processes of the plugin that have left the group.
 //! When the plugin itself has ended, what it left in its group may use the
-//! output for a second more and is then killed. A process that leaves the
-//! group on purpose is let go.
+//! output for a second more and is then killed. A process that has left the
+//! group on purpose may go on until the runner stops, as it does under systemd.
 //!
 //! **Failure.** Whatever happens is an [`Outcome`]. A plugin that was told to
 //! end has not delivered, whatever its exit status says: it may have said 0 on
@@ -35,6 +36,7 @@ use super::process::{Process, Told};
 use super::tail::Tail;
 use crate::names::{ActionId, JobName, PluginName, RunId};
 use crate::spawn;
+use crate::spawn::strays::Mark;
 use crate::wake::Stop;
 
 /// How much of a plugin's output is kept if nothing else is asked for.
@@ -209,6 +211,7 @@ fn start(executable: &Executable, delivery: &Delivery<'_>) -> Result<Process, Ru
         .map_err(|source| RunError::Results { path: delivery.results.to_owned(), source })?;
     let start = || -> io::Result<Process> {
         let (output, writer) = io::pipe()?;
+        let mark = Mark::new();
         let mut command = Command::new(&executable.path);
         command
             .env_clear()
@@ -220,6 +223,7 @@ fn start(executable: &Executable, delivery: &Delivery<'_>) -> Result<Process, Ru
             .env("MIG_ACTION_ID", delivery.action.to_string())
             .env("MIG_ATTEMPT", delivery.attempt.to_string())
             .env("MIG_RESULTS", path)
+            .env("MIG_DELIVERY", mark.value())
             .current_dir(&executable.folder)
             .process_group(0)
             .stdin(results)
@@ -228,7 +232,7 @@ fn start(executable: &Executable, delivery: &Delivery<'_>) -> Result<Process, Ru
         let child = spawn::start(&mut command)?;
         // Our writing ends are in the command; as long as they are open the output does not end.
         drop(command);
-        Process::new(child, output)
+        Process::new(child, output, mark)
     };
     start().map_err(|source| RunError::Start { path: executable.path.clone(), source })
 }

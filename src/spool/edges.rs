@@ -105,6 +105,7 @@ impl Spool {
     }
 
     fn place(&self, folder: Folder, record: Record) -> Result<Run, SpoolError> {
+        self.check_held()?;
         let path = self.layout.run(folder, &record.id);
         match self.disk.create(&path, &encode(&record)?) {
             Ok(()) => {
@@ -129,6 +130,7 @@ impl Spool {
         edge: Edge,
         change: impl FnOnce(&mut Record),
     ) -> Result<Run, SpoolError> {
+        self.check_held()?;
         let (folder, mut record, stamp) = (run.folder, run.record, run.stamp);
         let to = checked(folder, edge)?;
         change(&mut record);

@@ -59,6 +59,7 @@ pub(crate) mod edges;
 pub(crate) mod finished;
 pub(crate) mod folder;
 mod graves;
+mod held;
 mod inspect;
 pub(crate) mod look;
 mod prune;
@@ -86,7 +87,8 @@ pub(crate) use record::{Delivery, DeliveryState, Fate, Launch, Origin, Record, S
 pub(crate) use slots::SlotStamp;
 pub(crate) use view::View;
 
-use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Fs, Lock, guard};
+use self::held::Held;
+use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Fs, guard};
 use crate::invocation::Program;
 use crate::names::RunId;
 
@@ -100,7 +102,7 @@ pub(crate) struct Spool {
     disk: Disk,
     owner: u32,
     log: Logger,
-    _lock: Lock,
+    held: Held,
 }
 
 /// What can go wrong with the spool.
@@ -116,6 +118,12 @@ pub(crate) enum SpoolError {
     /// Another process has the lock.
     #[error("another runner holds the spool {}: stop it first, or stand by with `{}`", path.display(), Program::Runner.command_here(&["run", "--standby"]))]
     Locked {
+        /// The spool.
+        path: PathBuf,
+    },
+    /// What the path of the spool names is not what was locked.
+    #[error("the spool {} is no longer the one that this runner has locked: another file system is mounted over it, or it was moved or removed; put it back and start the runner again", path.display())]
+    Replaced {
         /// The spool.
         path: PathBuf,
     },
@@ -214,10 +222,10 @@ impl Spool {
     pub(crate) fn open(fs: Arc<dyn Fs>, root: &Path, log: &Logger) -> Result<Spool, SpoolError> {
         let layout = Layout::new(root.to_owned());
         let disk = Disk::new(fs, layout.scratch(), DAEMON_PREFIX);
-        let lock = claim(&disk, &layout)?;
+        let held = claim(&disk, &layout)?;
         let owner = guard::user();
         let log = log.new(o!("part" => "spool"));
-        let spool = Spool { layout, disk, owner, log, _lock: lock };
+        let spool = Spool { layout, disk, owner, log, held };
         inspect(&spool.disk, &spool.layout, spool.owner)?;
         let survey = spool.disk.survey()?;
         if !survey.renames {
@@ -236,19 +244,6 @@ impl Spool {
     /// Returns the disk that the spool is on.
     pub(crate) fn disk(&self) -> &Disk {
         &self.disk
-    }
-
-    /// Makes the folders that somebody removed; tells whether there were any.
-    pub(crate) fn mend(&self) -> Result<bool, SpoolError> {
-        let mut mended = false;
-        for folder in Folder::ALL.map(|folder| self.layout.folder(folder)) {
-            if self.disk.find(&folder)?.is_none() {
-                self.disk.make_folders(&folder)?;
-                warn!(self.log, "folder was gone and is made anew"; "path" => %folder.display());
-                mended = true;
-            }
-        }
-        Ok(mended)
     }
 
     /// Makes an entry that somebody else put into a folder as durable as our own.
@@ -276,25 +271,18 @@ pub(crate) fn is_spool(disk: &Disk, layout: &Layout) -> Result<bool, SpoolError>
 }
 
 /// Makes what is missing of a spool, marks it as one and locks it.
-fn claim(disk: &Disk, layout: &Layout) -> Result<Lock, SpoolError> {
-    let mark = layout.lock();
+fn claim(disk: &Disk, layout: &Layout) -> Result<Held, SpoolError> {
     check_links(disk, layout)?;
     if !is_spool(disk, layout)? {
         found(disk, layout)?;
     }
-    let lock = match disk.lock(&mark) {
-        Ok(lock) => lock,
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            return Err(SpoolError::Locked { path: layout.root().to_owned() });
-        }
-        Err(source) => return Err(SpoolError::Disk { source }),
-    };
+    let held = Held::take(disk, layout)?;
     for folder in Folder::ALL {
         disk.make_folders(&layout.folder(folder))?;
     }
     disk.make_folders(&layout.scratch())?;
     disk.make_folders(&layout.slots())?;
-    Ok(lock)
+    Ok(held)
 }
 
 /// Marks a folder as a spool: from then on files in it are no strangers to the first runner.

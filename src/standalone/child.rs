@@ -6,7 +6,7 @@
 //! a stop, whichever is first.
 //!
 //! **Invariants.** The child has a process group of its own, and nothing of the
-//! group is left when this returns. It gets a `PATH` and no other variable.
+//! group is left when this returns, nor of those that left it while the child ran. It gets a `PATH` and no other variable.
 
 use std::fs::File;
 use std::io::{self, PipeReader, Read, Seek, Write};
@@ -23,6 +23,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::limits;
 use crate::spawn;
+use crate::spawn::strays::Strays;
 use crate::wake::Stop;
 
 /// The most that a module may answer.
@@ -80,7 +81,10 @@ pub(super) fn run(
     let ended = limits::set(group, timeout).and_then(|()| follow(&mut child, group, &line, until));
     // The child is not reaped yet, so that nobody else can have got its group's number.
     // Where nobody is left to be killed, there is nothing to do.
+    let mut strays = Strays::default();
+    strays.look(group, None);
     kill_process_group(group, Signal::KILL).ok();
+    strays.kill(group, None);
     let status = child.wait()?;
     Ok(match ended? {
         Followed::Ended(output) => ended_by_itself(status, output),
@@ -257,6 +261,22 @@ mod tests {
                 let ended = poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&span));
                 assert_eq!(ended, Ok(1), "{pid:?} lives on");
             }
+        }
+    }
+
+    #[test]
+    fn a_module_is_killed_with_what_has_left_its_group() {
+        let mark = tempfile::NamedTempFile::new().unwrap();
+        let script = format!("setsid sh -c 'echo $$ > {}; exec sleep 600'", mark.path().display());
+        let ended = run(&script, Duration::from_secs(2), &Stop::new());
+        assert!(matches!(ended, Ended::TimedOut), "{ended:?}");
+        let mut pid = String::new();
+        mark.reopen().unwrap().read_to_string(&mut pid).unwrap();
+        let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+        if let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) {
+            let span = Timespec { tv_sec: 30, tv_nsec: 0 };
+            let ended = poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&span));
+            assert_eq!(ended, Ok(1), "{pid:?} lives on");
         }
     }
 

@@ -274,7 +274,9 @@ mod tests {
         }
 
         fn who(&self) -> Result<String, SignatureError> {
-            self.signers.who_signed(b"text", &self.signature, Numbers::Whole).map(|found| found.name)
+            self.signers
+                .who_signed(b"text", &self.signature, Numbers::Whole)
+                .map(|found| found.name)
         }
     }
 

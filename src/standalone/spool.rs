@@ -6,7 +6,8 @@
 //! `ACTIONID.json`, or for action and command, `ACTIONID-COMMANDID.json`. Nothing is
 //! ever written in place: a file is created whole or moved as it is.
 //!
-//! **Invariant.** One scheduler: the lock is held for life. A folder that has files
+//! **Invariant.** One scheduler: the lock is held for life, and a spool that was replaced is neither
+//! read nor written. A folder that has files
 //! but not our lock is somebody else's and is refused.
 
 use std::ffi::OsStr;
@@ -19,7 +20,7 @@ use jiff::Timestamp;
 
 use crate::data::Id;
 use crate::disk::leftover::is_leftover;
-use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Fs, Lock};
+use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Fs, Hold};
 
 /// What the lock file holds: whose spool it is.
 const MARK: &[u8] = b"mig-standalone 1\n";
@@ -153,7 +154,7 @@ impl fmt::Display for Name {
 pub(super) struct Spool {
     root: PathBuf,
     disk: Disk,
-    _lock: Lock,
+    hold: Hold,
 }
 
 impl Spool {
@@ -179,7 +180,7 @@ impl Spool {
         if !is_ours {
             return Err(SpoolError::Foreign { path: root.to_owned() });
         }
-        let lock = disk.lock(&mark).map_err(fail)?;
+        let hold = Hold::take(&disk, &mark).map_err(fail)?;
         disk.make_folder(&scratch).map_err(fail)?;
         // A file that is still open on a network file system, for one, cannot be removed.
         let temporaries = disk.list(&scratch).map_err(fail)?.into_iter();
@@ -189,7 +190,7 @@ impl Spool {
         for place in Place::ALL {
             disk.make_folders(&root.join(place.path())).map_err(fail)?;
         }
-        Ok(Spool { root: root.to_owned(), disk, _lock: lock })
+        Ok(Spool { root: root.to_owned(), disk, hold })
     }
 
     fn path(&self, place: Place, name: Name) -> PathBuf {
@@ -203,6 +204,7 @@ impl Spool {
 
     /// Creates a file; tells whether it was not there yet.
     pub(super) fn create(&self, place: Place, name: Name, text: &str) -> Result<bool, DiskError> {
+        self.hold.check(&self.disk)?;
         match self.disk.create(&self.path(place, name), text.as_bytes()) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             created => created.map(|()| true),
@@ -211,6 +213,7 @@ impl Spool {
 
     /// Moves a file. If both names are taken, a crash came between two steps, and the later one counts.
     pub(super) fn shift(&self, name: Name, from: Place, to: Place) -> Result<(), DiskError> {
+        self.hold.check(&self.disk)?;
         match self.disk.shift(&self.path(from, name), &self.path(to, name)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.remove(from, name),
             shifted => shifted,
@@ -219,12 +222,14 @@ impl Spool {
 
     /// Sets a file aside that cannot be read, under a name that no scan takes.
     pub(super) fn set_aside(&self, place: Place, name: Name) -> Result<(), DiskError> {
+        self.hold.check(&self.disk)?;
         let path = self.path(place, name);
         self.disk.shift(&path, &path.with_extension(format!("json.{SET_ASIDE}")))
     }
 
     /// Removes a file; that it is not there is no error.
     pub(super) fn remove(&self, place: Place, name: Name) -> Result<(), DiskError> {
+        self.hold.check(&self.disk)?;
         match self.disk.unlink(&self.path(place, name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             removed => removed,
@@ -234,6 +239,7 @@ impl Spool {
     /// Removes the files of a folder that were written before `end`; returns how many. Of
     /// `returned`, those alone that were set aside: the others are still owed.
     pub(super) fn prune(&self, place: Place, end: Timestamp) -> Result<usize, DiskError> {
+        self.hold.check(&self.disk)?;
         let folder = self.root.join(place.path());
         let mut removed = 0;
         for entry in self.disk.list(&folder)? {
@@ -257,6 +263,7 @@ impl Spool {
 
     /// Returns what the files of a folder stand for; others are left alone.
     pub(super) fn list(&self, place: Place) -> Result<Vec<Name>, DiskError> {
+        self.hold.check(&self.disk)?;
         let entries = self.disk.list(&self.root.join(place.path()))?;
         let mut names: Vec<Name> =
             entries.iter().filter_map(|entry| Name::parse(&entry.name)).collect();
@@ -302,6 +309,32 @@ mod tests {
         let open = || open(folder.path());
         let is_locked = |error: &SpoolError| matches!(error, SpoolError::Locked { .. });
         assert!(crate::testing::retried(open, is_locked).is_ok());
+    }
+
+    #[test]
+    fn a_spool_that_is_replaced_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, away) = (folder.path().join("spool"), folder.path().join("away"));
+        let spool = open(&root).unwrap();
+        let name = Name::action(Id::new(7));
+        assert!(spool.create(Place::ActionNew, name, "{}").unwrap());
+        RealFs.rename(&root, &away).unwrap();
+        let other = open(&root).unwrap();
+        assert!(other.create(Place::ActionNew, name, "other").unwrap());
+        let is_refused = [
+            spool.list(Place::ActionNew).is_err(),
+            spool.create(Place::CommandReady, name, "{}").is_err(),
+            spool.shift(name, Place::ActionNew, Place::ActionInflight).is_err(),
+            spool.set_aside(Place::ActionNew, name).is_err(),
+            spool.remove(Place::ActionNew, name).is_err(),
+            spool.prune(Place::ActionNew, Timestamp::MAX).is_err(),
+        ];
+        assert_eq!(is_refused, [true; 6]);
+        assert_eq!(other.read(Place::ActionNew, name).unwrap(), b"other");
+        drop(other);
+        RealFs.rename(&root, &folder.path().join("other")).unwrap();
+        RealFs.rename(&away, &root).unwrap();
+        spool.shift(name, Place::ActionNew, Place::ActionInflight).unwrap();
     }
 
     #[test]

@@ -12,18 +12,24 @@ mod jobs;
 mod leftovers;
 /// Installations behind symbolic links.
 mod links;
+/// The spool replaced, moved away, and on file systems that look alike.
+mod mounts;
 /// What people may do with `mv` and `rm` while the runner runs.
 mod moves;
 /// What plugins write.
 mod output;
 /// A million finished runs, and what they cost.
 mod past;
+/// Proxies between the runner and the platform.
+mod proxies;
 /// The platform's tables on a server, and what becomes of runs when it goes.
 mod served;
 /// RSA numbers that GnuPG writes shorter than the key, which the platform refuses.
 mod short;
 /// Signals: an ordered stop from every state, and a reload.
 mod signals;
+/// What plugins have started, when the runner stops.
+mod strays;
 /// What fails for a while: the API, the key, plugins, a second runner.
 mod trouble;
 

@@ -8,10 +8,14 @@ use std::thread;
 use serde_json::Value;
 
 /// What the server does with a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
     /// It answers with this status.
     Status(u16),
+    /// It answers 200 with this body.
+    Body(String),
+    /// It answers 200, announces so many bytes more than these, and closes.
+    Cut(&'static str, usize),
     /// It answers 200, does not say that it closes, and closes.
     TakeAndClose,
     /// It closes without an answer.
@@ -66,7 +70,7 @@ impl Server {
 
     /// Changes the answers.
     pub(super) fn answer(&self, answers: &[Answer]) {
-        *self.answers.lock().unwrap() = answers.iter().rev().copied().collect();
+        *self.answers.lock().unwrap() = answers.iter().rev().cloned().collect();
     }
 
     /// Returns what was posted since this was last asked.
@@ -82,12 +86,18 @@ fn serve(stream: TcpStream, posts: &Mutex<Vec<Post>>, answers: &Mutex<Vec<Answer
         posts.lock().unwrap().push(post);
         let answer = {
             let mut answers = answers.lock().unwrap();
-            if answers.len() > 1 { answers.pop().unwrap() } else { answers[0] }
+            if answers.len() > 1 { answers.pop().unwrap() } else { answers[0].clone() }
         };
-        let text = match answer {
+        let text = match &answer {
             Answer::Status(status) => format!(
                 "HTTP/1.1 {status} X\r\nLocation: /elsewhere\r\nContent-Length: 8\r\n\r\nbe\u{1b}cause"
             ),
+            Answer::Body(body) => {
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+            }
+            Answer::Cut(body, missing) => {
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len() + missing)
+            }
             Answer::TakeAndClose => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned(),
             Answer::Garbage => "no HTTP\r\n\r\n".to_owned(),
             Answer::Close => return,
@@ -98,7 +108,7 @@ fn serve(stream: TcpStream, posts: &Mutex<Vec<Post>>, answers: &Mutex<Vec<Answer
         };
         // The plugin may have gone, as when it was told to.
         stream.write_all(text.as_bytes()).ok();
-        if !matches!(answer, Answer::Status(_)) {
+        if !matches!(answer, Answer::Status(_) | Answer::Body(_)) {
             return;
         }
     }

@@ -128,7 +128,7 @@ fn each_answer_of_the_server_means_something() {
         (Garbage, 75, "no answer from http://127.0.0.1:"),
         (Hang, 75, "timed out after 0.5 s"),
     ] {
-        let server = Server::new(&[answer]);
+        let server = Server::new(std::slice::from_ref(&answer));
         let bench = compliance(&server);
         check(&bench.run("mozdef", &text), status, said);
         let posts = server.take();

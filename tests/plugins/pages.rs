@@ -106,7 +106,7 @@ fn the_example_in_python_tells_a_server() {
         (Answer::Status(503), 75),
         (Answer::Close, 75),
     ] {
-        let server = Server::new(&[answer]);
+        let server = Server::new(std::slice::from_ref(&answer));
         bench.write("webhook.url", format!("http://127.0.0.1:{}/hook\n", server.port));
         let ended = bench.run("webhook", &text);
         assert_eq!(ended.status, status, "{answer:?} {ended:?}");

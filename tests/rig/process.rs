@@ -41,6 +41,11 @@ impl Process {
         Process { child, log, messages }
     }
 
+    /// Returns what it has written to its standard output.
+    pub(crate) fn output(&self) -> String {
+        self.text()
+    }
+
     fn text(&self) -> String {
         String::from_utf8(fs::read(&self.log).unwrap()).unwrap()
     }

@@ -1,6 +1,7 @@
 //! The client against servers that say what a test tells them to.
 
 mod hostile;
+mod proxied;
 mod recorded;
 mod replay;
 mod requests;
@@ -13,7 +14,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
-use super::settings::{Certificates, Proxies};
+use super::proxy::Variables;
+use super::settings::Certificates;
 use super::testing::{FixedSigner, Prompt, Server};
 use super::{Api, ApiError, Client, Credentials, HttpSettings, Page, Posted, Search};
 use crate::action::Signature;
@@ -29,7 +31,7 @@ fn settings(url: &str) -> HttpSettings {
         credentials: Credentials::Signer(Arc::new(FixedSigner("sig="))),
         certificates: Certificates::System,
         identity: None,
-        proxies: Proxies::Never,
+        proxies: Variables::default(),
         connect_span: PATIENT,
         call_span: PATIENT,
         page_span: PATIENT,

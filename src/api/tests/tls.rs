@@ -17,9 +17,9 @@ const ANSWER: &str = concat!(
 );
 
 /// A server that ends with its test.
-struct Tls {
+pub(super) struct Tls {
     child: Child,
-    url: String,
+    pub(super) url: String,
 }
 
 impl Drop for Tls {
@@ -49,9 +49,9 @@ fn make_certificate(folder: &Path, name: &str, extra: &str) {
 
 /// Starts a server in `folder`, or returns `None` where there is no `openssl`.
 #[expect(clippy::disallowed_methods, reason = "what the server serves is no file of the runner's")]
-fn start(folder: &Path, extra: &str) -> Option<Tls> {
+pub(super) fn start(folder: &Path, extra: &str) -> Option<Tls> {
     openssl(folder, "version").status().ok()?;
-    make_certificate(folder, "server", " -addext subjectAltName=IP:127.0.0.1");
+    make_certificate(folder, "server", " -addext subjectAltName=IP:127.0.0.1,DNS:mig.invalid");
     make_certificate(folder, "client", "");
     make_certificate(folder, "other", "");
     std::fs::create_dir_all(folder.join("api")).unwrap();
@@ -67,7 +67,7 @@ fn start(folder: &Path, extra: &str) -> Option<Tls> {
     Some(Tls { url: format!("https://127.0.0.1:{}/api/", port.unwrap()), child })
 }
 
-fn pem(folder: &Path, name: &str) -> Pem {
+pub(super) fn pem(folder: &Path, name: &str) -> Pem {
     Pem::read(&folder.join(name)).unwrap()
 }
 

@@ -18,7 +18,7 @@ use super::installation::{self, Installation};
 use super::next::in_zone;
 use super::{key, run};
 use crate::action::Signer;
-use crate::api::{Api, ApiError, Client};
+use crate::api::{Api, ApiError, Client, Route};
 use crate::chain::Chain;
 use crate::clock::{Clock, SystemClock};
 use crate::config::client::ClientConfig;
@@ -89,6 +89,9 @@ impl Check {
         let url = &client.api.url;
         let connected = run::connect(installation, client, signer, &clock, &log);
         let Some(api) = findings.need(url, connected) else { return };
+        if !matches!(api.route(), Route::Direct) {
+            findings.good(url, api.route());
+        }
         if self.offline {
             return findings.note(url, "was not asked");
         }

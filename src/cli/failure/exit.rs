@@ -37,9 +37,11 @@ impl Failure {
                 Exit::Permission
             }
             Failure::JobsHeld { .. } => Exit::Locked,
-            Failure::Spool(error) | Failure::Daemon(DaemonError::Spool { source: error }) => {
-                spool(error)
-            }
+            Failure::Spool(error)
+            | Failure::Daemon(
+                DaemonError::Spool { source: error } | DaemonError::Lost { source: error },
+            ) => spool(error),
+            Failure::Daemon(DaemonError::JobsHeld { .. }) => Exit::Locked,
             Failure::Daemon(DaemonError::Signals { .. }) | Failure::System { .. } => Exit::System,
             Failure::Schedule(ScheduleError::MachineZone { .. }) => Exit::System,
             Failure::Log(LogError::File { .. }) | Failure::Give { .. } => Exit::CannotCreate,
@@ -100,7 +102,10 @@ fn spool(error: &SpoolError) -> Exit {
         | SpoolError::Devices { .. }
         | SpoolError::Link { .. } => Exit::Config,
         SpoolError::Unsafe { .. } => Exit::Permission,
-        SpoolError::Gone { .. } | SpoolError::Taken { .. } | SpoolError::Crowded { .. } => Exit::Io,
+        SpoolError::Replaced { .. }
+        | SpoolError::Gone { .. }
+        | SpoolError::Taken { .. }
+        | SpoolError::Crowded { .. } => Exit::Io,
         SpoolError::NoEdge { .. } | SpoolError::Encode { .. } | SpoolError::Agenda { .. } => {
             Exit::Software
         }

@@ -137,7 +137,11 @@ fn its_surroundings_are_the_delivery_and_nothing_else() {
         results.display(),
         rig.path("plugins").display()
     );
-    assert_eq!(read("env"), expected, "PWD is set by the shell");
+    let (env, begin) = (read("env"), format!("MIG_DELIVERY={}-", std::process::id()));
+    let (marks, others): (Vec<_>, Vec<_>) =
+        env.split_inclusive('\n').partition(|line| line.starts_with(&begin));
+    assert_eq!(marks.len(), 1, "{env}");
+    assert_eq!(others.concat(), expected, "PWD is set by the shell");
 }
 
 #[test]
@@ -218,6 +222,39 @@ fn who_left_the_group_is_let_go_and_holds_nobody_up() {
     assert!(lives(&ended.output));
     let pid = Pid::from_raw(ended.output.trim().parse().unwrap()).unwrap();
     kill_process(pid, Signal::TERM).unwrap();
+}
+
+#[test]
+fn who_left_the_group_of_a_plugin_that_is_ended_is_ended_too() {
+    // In a session of its own; an orphan in one; one in a group of its own, as `timeout` makes it.
+    let script = "#!/bin/sh\n\
+        setsid sh -c 'echo $$ > ../1; exec sleep 600' &\n\
+        (setsid sh -c 'echo $$ > ../2; exec sleep 600' &)\n\
+        timeout 600 sh -c 'echo $$ > ../3; exec sleep 600' &\n\
+        trap 'exit 0' TERM\n\
+        until test -s ../1 && test -s ../2 && test -s ../3; do sleep 0.01; done\n\
+        test -p ../began && : > ../began\n\
+        sleep 600 & wait\n";
+    for is_stopped in [true, false] {
+        let rig = Rig::new(script);
+        if is_stopped {
+            let (stop, began) = (rig.stop.clone(), rig.pipe("began"));
+            let asker = std::thread::spawn(move || {
+                fs::read(began).unwrap();
+                stop.ask();
+            });
+            let ended = rig.run(AMPLE);
+            assert!(matches!(ended.outcome, Outcome::Stopped), "{ended:?}");
+            asker.join().unwrap();
+        } else {
+            let ended = rig.run(PATIENCE);
+            assert!(matches!(ended.outcome, Outcome::TimedOut), "{ended:?}");
+        }
+        for name in ["1", "2", "3"] {
+            let pid = fs::read_to_string(rig.path(name)).unwrap();
+            assert!(dies(pid.trim()), "{name}: {pid} lives on");
+        }
+    }
 }
 
 #[test]

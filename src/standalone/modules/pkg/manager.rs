@@ -27,7 +27,7 @@ pub(super) struct Limits {
     pub(super) bytes_max: usize,
 }
 
-/// A package manager that has listed nothing.
+/// A package manager that has not listed all.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ManagerError {
     /// It is not there.
@@ -82,8 +82,24 @@ pub(super) struct Manager {
 }
 
 impl Manager {
-    /// Returns the packages that it knows as installed.
-    pub(super) fn list(&self, path: &OsStr, limits: Limits) -> Result<Vec<Package>, ManagerError> {
+    /// Returns the packages that it lists as installed, and whether these are all. A program that
+    /// fails at one damaged entry has listed the others.
+    pub(super) fn list(
+        &self,
+        path: &OsStr,
+        limits: Limits,
+    ) -> (Vec<Package>, Result<(), ManagerError>) {
+        let mut list = Vec::new();
+        let ended = self.read(path, limits, &mut list);
+        if ended.is_err() {
+            // The last line may be half of one.
+            list.truncate(list.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
+        }
+        (as_go_reads(&list).lines().filter_map(self.package).collect(), ended)
+    }
+
+    /// Runs the program and appends what it writes to `list`.
+    fn read(&self, path: &OsStr, limits: Limits, list: &mut Vec<u8>) -> Result<(), ManagerError> {
         let program = self.program;
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => ManagerError::Missing { program },
@@ -100,36 +116,31 @@ impl Manager {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(failed)?;
-        let answered = answer(&mut child, limits);
+        let answered = answer(&mut child, limits, list);
         // It is not reaped yet, so that nobody else can have got its number; if it has
         // ended there is nothing to be killed.
         child.kill().ok();
         let status = child.wait().map_err(failed)?;
         match answered.map_err(failed)? {
-            Answered::Whole(_) if !status.success() => {
-                Err(ManagerError::Failed { program, status })
-            }
-            Answered::Whole(list) => {
-                Ok(as_go_reads(&list).lines().filter_map(self.package).collect())
-            }
+            Answered::Whole if !status.success() => Err(ManagerError::Failed { program, status }),
+            Answered::Whole => Ok(()),
             Answered::TimedOut => Err(ManagerError::TimedOut { program, span: limits.span }),
             Answered::TooLong => Err(ManagerError::TooLong { program, bytes: limits.bytes_max }),
         }
     }
 }
 
-/// What a program answered.
+/// How much of its answer a program gave.
 enum Answered {
-    Whole(Vec<u8>),
+    Whole,
     TimedOut,
     TooLong,
 }
 
-/// Reads what `child` writes until it has ended or must be.
-fn answer(child: &mut Child, limits: Limits) -> io::Result<Answered> {
+/// Appends what `child` writes to `list` until it has ended or must be.
+fn answer(child: &mut Child, limits: Limits, list: &mut Vec<u8>) -> io::Result<Answered> {
     let deadline = Deadline::after(limits.span);
     let handle = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
-    let mut list = Vec::new();
     if let Some(stdout) = &mut child.stdout {
         let mut buffer = vec![0; READ_BYTES_MAX];
         loop {
@@ -147,5 +158,5 @@ fn answer(child: &mut Child, limits: Limits) -> io::Result<Answered> {
         }
     }
     // It may have closed its output and go on.
-    Ok(if deadline.readable(handle)? { Answered::Whole(list) } else { Answered::TimedOut })
+    Ok(if deadline.readable(handle)? { Answered::Whole } else { Answered::TimedOut })
 }

@@ -9,9 +9,10 @@
 //! **Invariants.** A package is told once, under the first pattern that it matches. The
 //! package managers get a `PATH`, a locale, a width, and no other variable.
 //!
-//! **Failure.** A package manager that is not there is passed over; one that fails is told
-//! in `errors`, and so is that there is none at all. The original is silent about both, and
-//! leaves out packages that are on hold or to be removed though they are installed.
+//! **Failure.** A package manager that is not there is passed over. One that fails is reported
+//! in `errors`, beside the packages that it had listed by then; so is that there is none at all.
+//! The original is silent about both, and leaves out packages that are on hold, to be removed
+//! or not configured though their files are there.
 
 mod dpkg;
 mod manager;
@@ -85,10 +86,12 @@ fn installed(path: &OsStr, limits: Limits) -> (Vec<Package>, Vec<String>) {
     let mut asked = false;
     for managers in MANAGERS {
         for manager in managers {
-            match manager.list(path, limits) {
-                Ok(listed) => packages.extend(listed),
+            let (listed, ended) = manager.list(path, limits);
+            packages.extend(listed);
+            match ended {
                 Err(ManagerError::Missing { .. }) => continue,
                 Err(error) => errors.push(Chain(&error).to_string()),
+                Ok(()) => {}
             }
             asked = true;
             break;

@@ -119,15 +119,20 @@ fn mend(case: &str, expected: &mut Value) {
     let package =
         |name, version| json!({"name": name, "version": version, "type": "dpkg", "arch": "amd64"});
     match case {
-        // What is on hold, to be removed or to be installed again is installed.
+        // What is on hold, to be removed, to be installed again or not configured is installed.
         "stub-both" | "stub-dpkg-only" => {
             let packages = expected["elements"]["packages"].as_array_mut().unwrap();
             let held = packages.iter().position(|package| package["name"] == "nodesc").unwrap();
-            packages.insert(held, package("reinst", "4.2"));
-            packages.insert(held, package("held", "3.0"));
+            let half = [("unpacked", "4.0"), ("halfconf", "4.1"), ("reinst", "4.2")];
+            let there = [("held", "3.0")].into_iter().chain(half);
+            packages.splice(held..held, there.map(|(name, version)| package(name, version)));
             packages.push(package("leaving", "7.0"));
         }
         "stub-dpkg-fails" => {
+            // What it listed before it failed is listed.
+            let whole = recordings().find(|(case, _)| case == "stub-dpkg-only").unwrap().1;
+            *expected = whole["results"][0].clone();
+            mend("stub-dpkg-only", expected);
             expected["errors"] = json!(["dpkg-query ended with exit status: 2"]);
         }
         "stub-none" => {
@@ -196,7 +201,7 @@ fn every_recording_of_a_host_is_answered_alike() {
 fn a_list_for_people_says_the_same() {
     let all = json!({"pkgmatch": {"matches": ["."]}});
     let better = answer(&all, &Programs::new().with_dpkg_query(0).path());
-    assert_eq!(better["elements"]["packages"].as_array().unwrap().len(), 8);
+    assert_eq!(better["elements"]["packages"].as_array().unwrap().len(), 10);
     assert_eq!(answer(&all, &Programs::new().with_dpkg().path()), better);
     // Where there is a better one it is not asked.
     assert_eq!(answer(&all, &Programs::new().with_dpkg().with_dpkg_query(0).path()), better);
@@ -223,6 +228,70 @@ fn a_package_manager_that_hangs_or_does_not_end_is_ended() {
     let endless = Programs::new().with("rpm", "exec cat /dev/zero");
     let told = ["rpm was ended after an answer of 1048576 bytes"];
     assert_eq!(installed(&endless.path(), limits).1, told);
+}
+
+#[test]
+fn a_package_manager_that_fails_half_way_has_listed_what_it_listed() {
+    let limits = Limits { span: Duration::from_secs(60), bytes_max: 1 << 20 };
+    let begun = "echo alpha 1 all; echo beta 2 all; printf 'gam'";
+    for (then, told) in [
+        ("exit 1", "rpm ended with exit status: 1"),
+        ("kill -9 $$", "rpm ended with signal: 9 (SIGKILL)"),
+        ("exec cat /dev/zero", "rpm was ended after an answer of 1048576 bytes"),
+    ] {
+        let programs = Programs::new().with("rpm", &format!("{begun}; {then}"));
+        let (packages, errors) = installed(&programs.path(), limits);
+        let names: Vec<&str> = packages.iter().map(|package| package.name.as_str()).collect();
+        assert_eq!((names, errors), (vec!["alpha", "beta"], vec![told.to_owned()]), "{then}");
+    }
+}
+
+/// Every state that dpkg has, in a database of its own that dpkg's own programs read.
+#[test]
+fn a_database_with_every_state_is_listed_alike_by_both_programs() {
+    if ["dpkg", "dpkg-query"].iter().any(|name| !Path::new("/usr/bin").join(name).exists()) {
+        return crate::testing::skip("this host has no dpkg");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut status = String::new();
+    for (name, state, more) in [
+        ("configured", "install ok installed", ""),
+        ("held", "hold ok installed", ""),
+        ("unpacked", "install ok unpacked", ""),
+        ("broken", "install reinstreq unpacked", ""),
+        ("unconfigured", "install ok half-configured", ""),
+        ("awaiting", "install ok triggers-awaited", "Triggers-Awaited: configured\n"),
+        ("pending", "deinstall ok triggers-pending", "Triggers-Pending: /usr/share/man\n"),
+        ("torn", "install ok half-installed", ""),
+        ("tornagain", "install reinstreq half-installed", ""),
+        ("removed", "deinstall ok config-files", ""),
+        ("purged", "purge ok not-installed", ""),
+    ] {
+        status += &format!(
+            "Package: {name}\nStatus: {state}\nMaintainer: a <a@b>\nArchitecture: all\n\
+             Version: 1.0-2\n{more}Description: a package\n\n"
+        );
+    }
+    std::fs::write(folder.path().join("status"), status).unwrap();
+    for name in ["info", "updates", "triggers"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    std::fs::write(folder.path().join("info/format"), "1\n").unwrap();
+    let mut wanted =
+        ["configured", "held", "unpacked", "broken", "unconfigured", "awaiting", "pending"];
+    wanted.sort_unstable();
+    for program in ["dpkg-query", "dpkg"] {
+        let real = format!("exec /usr/bin/{program} --admindir={} \"$@\"", folder.path().display());
+        let programs = Programs::new().with(program, &real);
+        // `dpkg` starts `dpkg-query`, which must not be found in its place.
+        let path = OsString::from(format!("{}:/usr/bin", programs.0.path().display()));
+        let manager = if program == "dpkg" { dpkg::DPKG } else { dpkg::DPKG_QUERY };
+        let (packages, ended) = manager.list(&path, LIMITS);
+        assert!(ended.is_ok(), "{ended:?}");
+        let mut names: Vec<&str> = packages.iter().map(|package| package.name.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, wanted, "{program}");
+    }
 }
 
 #[test]
@@ -257,7 +326,8 @@ fn this_host_has_the_packages_that_its_own_tool_lists() {
     let mut expected: Vec<String> = text
         .lines()
         .map(|line| line.split_whitespace().collect::<Vec<_>>())
-        .filter(|words| words.len() > 3 && words[0].get(1..2) == Some("i"))
+        .filter(|words| words.len() > 3 && words[0].len() < 4)
+        .filter(|words| words[0].chars().nth(1).is_some_and(|state| "iUFWt".contains(state)))
         .map(|words| format!("{} {} {}", words[1], words[2], words[3]))
         .collect();
     let result = answer(&json!({"pkgmatch": {"matches": [""]}}), &path);

@@ -1,0 +1,238 @@
+//! Which proxy, if any, is between the client and the API.
+//!
+//! The rules are those of Go's HTTP client, because the original runner's users have its variables
+//! in their environment. The HTTP library has rules of its own, which differ: it ignores a value
+//! that it does not understand and connects directly, and its `no_proxy` knows no ports. So
+//! [`decide`] makes the decision, once for each client, and the library only gets the result. A
+//! value that cannot be used is an error if it would be needed.
+
+mod exception;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::IpAddr;
+
+use reqwest::Url;
+
+/// The longest user name or password: SOCKS has one byte for the length.
+const CREDENTIAL_BYTES_MAX: usize = 255;
+
+/// What the environment says about proxies.
+#[derive(Default)]
+pub(crate) struct Variables {
+    /// The proxy for an API whose URL begins with `http://`.
+    pub(crate) http: Option<Variable>,
+    /// The proxy for an API whose URL begins with `https://`.
+    pub(crate) https: Option<Variable>,
+    /// The proxy for either, if it has none of its own.
+    pub(crate) all: Option<Variable>,
+    /// The hosts that are connected to directly.
+    pub(crate) no: Option<Variable>,
+    /// Whether `REQUEST_METHOD` is set: then whoever sends a request to a CGI program can set `HTTP_PROXY`.
+    pub(crate) is_cgi: bool,
+}
+
+/// A variable that is set.
+pub(crate) struct Variable {
+    /// Its name, of which there is one in upper case and one in lower case.
+    pub(crate) name: &'static str,
+    /// Its value, which may hold a password.
+    pub(crate) value: OsString,
+}
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let set = [&self.http, &self.https, &self.all, &self.no];
+        let names = set.into_iter().flatten().map(|variable| variable.name);
+        f.debug_list().entries(names).finish()
+    }
+}
+
+/// Why the proxy that is configured cannot be used. No text holds any of the value: it may be a
+/// password.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProxyError {
+    /// The value begins with a scheme that is not supported.
+    #[error(
+        "{variable} names a proxy of an unknown kind: write http://, https://, socks5:// or socks5h:// before its host, or add the API's host to no_proxy"
+    )]
+    Scheme {
+        /// The variable.
+        variable: &'static str,
+    },
+    /// The value is not the URL of a proxy.
+    #[error(
+        "{variable} is not the URL of a proxy: write SCHEME://HOST:PORT or SCHEME://USER:PASSWORD@HOST:PORT, with %XX for a special character in user and password"
+    )]
+    Form {
+        /// The variable.
+        variable: &'static str,
+        /// What is wrong with it, if a parser said so.
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// A request to a CGI program may have set the variable.
+    #[error(
+        "{variable} is not used because REQUEST_METHOD is set, as for a CGI program, whose clients can set HTTP_PROXY: unset REQUEST_METHOD or {variable}"
+    )]
+    Cgi {
+        /// The variable.
+        variable: &'static str,
+    },
+    /// The list of exceptions is not text.
+    #[error("{variable} is not UTF-8 text: correct or unset it")]
+    NotText {
+        /// The variable.
+        variable: &'static str,
+    },
+}
+
+/// How the API is reached.
+#[derive(Debug)]
+pub(crate) enum Route {
+    /// Directly, because no variable names a proxy for it.
+    Direct,
+    /// Directly, although a variable names a proxy.
+    Excepted {
+        /// The variable that names it.
+        variable: &'static str,
+        /// Why it is not used.
+        why: Exception,
+    },
+    /// Through a proxy.
+    Through(Proxy),
+}
+
+/// Why a proxy is not used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exception {
+    /// No proxy can reach this host as it reaches itself.
+    ThisHost,
+    /// The API's host is in the list of exceptions, which this variable holds.
+    Listed(&'static str),
+}
+
+/// A proxy.
+pub(crate) struct Proxy {
+    /// The variable that names it.
+    pub(crate) variable: &'static str,
+    /// Its URL without user and password, with its port.
+    pub(crate) shown: String,
+    /// Its URL, as the HTTP library understands it.
+    url: Url,
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy").field("shown", &self.shown).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Route::Direct => f.write_str("connected to directly"),
+            Route::Excepted { variable, why: Exception::ThisHost } => {
+                write!(f, "connected to directly in spite of {variable}: it is on this host")
+            }
+            Route::Excepted { variable, why: Exception::Listed(no) } => {
+                write!(f, "connected to directly in spite of {variable}: {no} lists it")
+            }
+            Route::Through(proxy) => {
+                write!(f, "connected to through the proxy {} of {}", proxy.shown, proxy.variable)
+            }
+        }
+    }
+}
+
+impl Proxy {
+    /// Returns the proxy for the HTTP library.
+    pub(super) fn of_library(&self) -> Result<reqwest::Proxy, reqwest::Error> {
+        reqwest::Proxy::all(self.url.clone())
+    }
+}
+
+/// Decides how an API is reached.
+///
+/// # Errors
+/// A proxy is needed, and the variable that names it cannot be used.
+pub(super) fn decide(api: &Url, variables: &Variables) -> Result<Route, ProxyError> {
+    let own = if api.scheme() == "https" { &variables.https } else { &variables.http };
+    let Some(named) = own.as_ref().or(variables.all.as_ref()) else { return Ok(Route::Direct) };
+    if named.value.to_str().is_some_and(|value| value.trim().is_empty()) {
+        return Ok(Route::Direct);
+    }
+    if let Some(why) = exempted(api, variables.no.as_ref())? {
+        return Ok(Route::Excepted { variable: named.name, why });
+    }
+    if variables.is_cgi && named.name.eq_ignore_ascii_case("http_proxy") {
+        return Err(ProxyError::Cgi { variable: named.name });
+    }
+    parse(named).map(Route::Through)
+}
+
+/// Returns why the API is reached directly whatever proxy there is.
+fn exempted(api: &Url, list: Option<&Variable>) -> Result<Option<Exception>, ProxyError> {
+    let host = api.host_str().unwrap_or_default();
+    let address = address_of(host);
+    if host == "localhost" || address.is_some_and(|address| address.is_loopback()) {
+        return Ok(Some(Exception::ThisHost));
+    }
+    let Some(Variable { name, value }) = list else { return Ok(None) };
+    let list = value.to_str().ok_or(ProxyError::NotText { variable: name })?;
+    let port = api.port_or_known_default().unwrap_or_default();
+    let is_listed = exception::is_listed(list, host, address, port);
+    Ok(is_listed.then_some(Exception::Listed(name)))
+}
+
+/// Returns the address that a host of a URL is, if it is none of a name.
+fn address_of(host: &str) -> Option<IpAddr> {
+    let address: IpAddr = host.trim_matches(['[', ']']).parse().ok()?;
+    // An IPv4 address that is written as an IPv6 one is the same host.
+    Some(address.to_canonical())
+}
+
+/// Reads the URL of a proxy; without a scheme it is `http`.
+fn parse(named: &Variable) -> Result<Proxy, ProxyError> {
+    let variable = named.name;
+    let wrong = || ProxyError::Form { variable, source: None };
+    let text = named.value.to_str().ok_or_else(wrong)?.trim();
+    let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+    let (scheme, default_port) = match scheme.to_ascii_lowercase().as_str() {
+        "http" => ("http", 80),
+        "https" => ("https", 443),
+        // Go leaves the names to the proxy for either; to the library that is `socks5h`.
+        "socks5" | "socks5h" => ("socks5h", 1080),
+        _ => return Err(ProxyError::Scheme { variable }),
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, tail) = rest.split_at_checked(end).ok_or_else(wrong)?;
+    // The parser drops blanks and takes a backslash for a slash; an @ that comes later belongs to a
+    // password with a slash, whose beginning would be taken for a host.
+    let is_odd = |c: char| c.is_whitespace() || c.is_control() || c == '\\';
+    if authority.contains(is_odd) || tail.contains('@') {
+        return Err(wrong());
+    }
+    let read = |scheme: &str| Url::parse(&format!("{scheme}://{authority}/"));
+    let faulty = |source| ProxyError::Form { variable, source: Some(Box::new(source) as Box<_>) };
+    let url = read("http").map_err(faulty)?;
+    // A URL does not tell its scheme's own port from none: what one hides, the other shows.
+    let other = read("https").map_err(faulty)?;
+    let port = url.port().or(other.port()).unwrap_or(default_port);
+    let host = url.host_str().unwrap_or_default();
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let is_host = !host.is_empty() && (address_of(host).is_some() || host.chars().all(is_of_name));
+    let (user, password) = (url.username(), url.password());
+    let is_long = |text: &str| text.len() > CREDENTIAL_BYTES_MAX;
+    if !is_host || port == 0 || is_long(user) || password.is_some_and(is_long) {
+        return Err(wrong());
+    }
+    let credentials = match (user, password) {
+        ("", None) => String::new(),
+        (user, None) => format!("{user}@"),
+        (user, Some(password)) => format!("{user}:{password}@"),
+    };
+    let url = Url::parse(&format!("{scheme}://{credentials}{host}:{port}")).map_err(faulty)?;
+    Ok(Proxy { variable, shown: format!("{scheme}://{host}:{port}"), url })
+}

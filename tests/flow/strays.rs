@@ -1,0 +1,42 @@
+//! What plugins have started and left behind when the runner stops.
+
+#![cfg(test)]
+
+use std::path::Path;
+
+use rustix::process::Signal;
+
+use super::NEVER;
+use crate::rig::{Rig, wait_until};
+
+/// Leaves two programs in sessions of their own: one with a parent, one without. Each ends when told.
+const LEAVE: &str = "setsid sh -c 'echo $$ > pid.$MIG_PLUGIN.1; exec sleep 600' > /dev/null 2>&1 &\n\
+    (setsid sh -c 'echo $$ > pid.$MIG_PLUGIN.2; exec sleep 600' > /dev/null 2>&1 &)\n\
+    until test -s pid.$MIG_PLUGIN.1 && test -s pid.$MIG_PLUGIN.2; do sleep 0.01; done";
+
+/// Returns whether a process that a plugin left is there.
+fn lives(rig: &Rig, name: &str) -> bool {
+    Path::new("/proc").join(rig.left(name).trim()).join("exe").exists()
+}
+
+#[test]
+fn what_plugins_left_behind_ends_with_the_runner() {
+    let rig = Rig::new();
+    rig.plugin("done", LEAVE);
+    rig.plugin("busy", &format!("{LEAVE}\ntrap '' TERM\ntouch busy\nsleep 600"));
+    rig.job("job", &format!("{NEVER}\nexpiry = 2s\nplugin = done\nplugin = busy"));
+    let runner = rig.runner();
+    let _run = rig.trigger("job");
+    wait_until("both plugins", || {
+        rig.home("plugins/busy").exists() && rig.home("plugins/pid.done.2").exists()
+    });
+    runner.wait_said("plugin ended", &[("plugin", "done"), ("outcome", "delivered")]);
+    let names = ["pid.done.1", "pid.done.2", "pid.busy.1", "pid.busy.2"];
+    for name in names {
+        assert!(lives(&rig, name), "{name} has left the group and goes on");
+    }
+    runner.stop(Signal::TERM);
+    for name in names {
+        wait_until(name, || !lives(&rig, name));
+    }
+}
