@@ -13,10 +13,14 @@ use std::time::Duration;
 use gpgme::{Context, Error, Key, KeyAlgorithm, Subkey};
 
 use super::engine;
+use super::shortage::{self, Look};
 use crate::spawn::converse;
 
 /// The shortest and the longest id of a key, in hexadecimal digits.
 const ID_DIGITS: std::ops::RangeInclusive<usize> = 8..=64;
+
+/// What is the matter with a key of which only the public part is there.
+const NO_SECRET: &str = "cannot sign: no part of it that may sign has its secret here";
 
 /// A key's fingerprint, in upper-case hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -132,6 +136,18 @@ pub(crate) enum KeyError {
         /// How long it was waited for.
         deadline: Duration,
     },
+    /// The system lacks something that GnuPG needs to look.
+    #[error(
+        "cannot look for the key {key} in the GnuPG home {}: GnuPG does not get what it needs; this may pass", home.display()
+    )]
+    Short {
+        /// The id that was looked for.
+        key: String,
+        /// The home.
+        home: PathBuf,
+        /// What is lacking.
+        source: std::io::Error,
+    },
     /// GnuPG failed in a way of its own.
     #[error("cannot look for the key {key} in the GnuPG home {}", home.display())]
     Engine {
@@ -148,7 +164,8 @@ impl KeyError {
     /// Tells whether the same look may go well later.
     pub(super) fn is_passing(&self) -> bool {
         match self {
-            KeyError::Hung { .. } => true,
+            KeyError::Hung { .. } | KeyError::Short { .. } => true,
+            KeyError::Home { source, .. } => shortage::is_passing(source),
             KeyError::Engine { source, .. } => !engine::is_final(*source),
             _ => false,
         }
@@ -200,6 +217,24 @@ impl Search {
 
     /// Opens the home and returns the key in it, ready to sign.
     pub(super) fn secret_key(&self) -> Result<(Context, SecretKey), KeyError> {
+        let opened = self.open();
+        let Err(error @ (KeyError::NotThere { .. } | KeyError::Unusable { why: NO_SECRET, .. })) =
+            opened
+        else {
+            return opened;
+        };
+        match (shortage::look(&self.home, &self.id), error) {
+            (Look::Short(source), _) => {
+                let (key, home) = (self.id.clone(), self.home.clone());
+                Err(KeyError::Short { key, home, source })
+            }
+            // What was lacking has come meanwhile.
+            (Look::Found, KeyError::NotThere { .. }) => self.open(),
+            (_, error) => Err(error),
+        }
+    }
+
+    fn open(&self) -> Result<(Context, SecretKey), KeyError> {
         let _turn = converse();
         let mut context = engine::context(&self.home).map_err(|error| self.engine(error))?;
         let key =
@@ -227,9 +262,8 @@ impl Search {
         let able =
             key.subkeys().filter(|part| part.can_sign() && part.is_secret() && !part.is_bad());
         // GnuPG signs with the newest part that can.
-        let signing = able.max_by_key(Subkey::creation_time).ok_or_else(|| {
-            self.unusable("cannot sign: no part of it that may sign has its secret here")
-        })?;
+        let signing =
+            able.max_by_key(Subkey::creation_time).ok_or_else(|| self.unusable(NO_SECRET))?;
         for part in [primary, signing] {
             if !matches!(part.algorithm(), KeyAlgorithm::Rsa | KeyAlgorithm::RsaSign) {
                 let algorithm = part.algorithm_name().unwrap_or_else(|_| "unknown".to_owned());

@@ -24,6 +24,7 @@ mod key;
 mod key_block;
 #[cfg(any(test, feature = "data"))]
 mod key_packets;
+mod late;
 #[cfg(any(test, feature = "data"))]
 mod mpi;
 #[cfg(any(test, feature = "data"))]
@@ -33,6 +34,7 @@ mod public;
 #[cfg(any(test, feature = "data"))]
 mod scratch;
 mod session;
+mod shortage;
 #[cfg(any(test, feature = "data"))]
 mod signature;
 mod signer;
@@ -42,11 +44,13 @@ mod verify;
 #[cfg(any(test, feature = "standalone"))]
 pub(crate) use agent::end_agent;
 pub(crate) use armor::ArmorError;
+pub(crate) use engine::system_error;
 #[cfg(feature = "standalone")]
 pub(crate) use generate::GenerateError;
 #[cfg(any(test, feature = "standalone"))]
 pub(crate) use generate::{NewKey, export, generate};
 pub(crate) use key::{Fingerprint, KeyError};
+pub(crate) use late::LateKeyring;
 #[cfg(feature = "data")]
 pub(crate) use public::{PublicKey, PublicKeyError};
 pub(crate) use signer::Keyring;

@@ -210,11 +210,7 @@ impl Spool {
         let spool = Spool { layout, disk, owner, log, _lock: lock };
         inspect(&spool.disk, &spool.layout, spool.owner)?;
         let survey = spool.disk.survey()?;
-        if !survey.renames {
-            warn!(spool.log, "the file system lacks renameat2: hard links and plain renames are used, \
-                and what others do at the same moment can be lost"; "path" => %root.display());
-        }
-        spool.recover(survey.now)?;
+        spool.recover(survey)?;
         Ok(spool)
     }
 

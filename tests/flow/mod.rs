@@ -12,6 +12,8 @@ mod jobs;
 mod moves;
 /// The platform's tables on a server, and what becomes of runs when it goes.
 mod served;
+/// What the system lacks for a while: room and descriptors.
+mod shortage;
 /// Signals: an ordered stop from every state, and a reload.
 mod signals;
 /// What fails for a while: the API, the key, plugins, a second runner.

@@ -71,7 +71,10 @@ const PINS: [(&str, &[&str]); 34] = [
     ("rustix", &[]),
     ("rustix::event", &["pgp/agent", "plugin", "standalone"]),
     ("rustix::fs", &["cli", "disk", "plugin", "standalone"]),
-    ("rustix::io", &["disk", "pgp/agent", "plugin", "standalone"]),
+    (
+        "rustix::io",
+        &["disk", "pgp/agent", "pgp/shortage", "cli/failure/shortage", "plugin", "standalone"],
+    ),
     ("rustix::net", &["standalone/modules"]),
     ("rustix::process", &["cli", "disk", "pgp/agent", "plugin", "standalone", "testing"]),
     ("rustix::rand", &["random"]),
@@ -81,7 +84,10 @@ const PINS: [(&str, &[&str]); 34] = [
     ("signal_hook", &["cli/standalone", "daemon"]),
     ("slog_term", &["logging"]),
     ("sqlparser", &["standalone"]),
-    ("std::process::Command", &["spawn", "plugin/run", "pgp/agent", "standalone", "cli"]),
+    (
+        "std::process::Command",
+        &["spawn", "plugin/run", "pgp/agent", "pgp/shortage", "standalone", "cli"],
+    ),
     ("tokio", &["standalone/server"]),
 ];
 
