@@ -1,6 +1,7 @@
 //! Why a command failed, and what is told of it.
 
 mod exit;
+mod shortage;
 
 use std::io;
 use std::path::PathBuf;

@@ -8,7 +8,7 @@
 //! copy that is made here is wiped.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -17,7 +17,7 @@ use super::failure::Failure;
 use super::installation::Text;
 use crate::config::client::ClientConfig;
 use crate::config::runner::{ClientSettings, PassphraseSource};
-use crate::pgp::Keyring;
+use crate::pgp::{Keyring, LateKeyring};
 
 /// The largest file with a passphrase that is read.
 const PASSPHRASE_BYTES_MAX: u64 = 64 * 1024;
@@ -33,12 +33,28 @@ pub(crate) fn open(
     client: &ClientConfig,
     path: &Path,
 ) -> Result<Keyring, Failure> {
-    let home = match &client.gpg.home {
-        Some(home) => home.clone(),
-        None => env::gnupg_home().ok_or_else(|| Failure::NoGnupgHome { path: path.to_owned() })?,
-    };
-    let passphrase = passphrase(settings)?;
+    let (home, passphrase) = (home(client, path)?, passphrase(settings)?);
     Ok(Keyring::open(&home, &client.gpg.key_id, passphrase)?)
+}
+
+/// Returns the key that [`open`] opens, to be looked for when something is signed.
+///
+/// # Errors
+/// Nothing says where it is, or its passphrase cannot be read.
+pub(crate) fn later(
+    settings: Option<&ClientSettings>,
+    client: &ClientConfig,
+    path: &Path,
+) -> Result<LateKeyring, Failure> {
+    let (home, passphrase) = (home(client, path)?, passphrase(settings)?);
+    Ok(LateKeyring::new(&home, &client.gpg.key_id, passphrase))
+}
+
+fn home(client: &ClientConfig, path: &Path) -> Result<PathBuf, Failure> {
+    match &client.gpg.home {
+        Some(home) => Ok(home.clone()),
+        None => env::gnupg_home().ok_or_else(|| Failure::NoGnupgHome { path: path.to_owned() }),
+    }
 }
 
 /// Returns the passphrase from the first place that has one.

@@ -21,7 +21,7 @@ use crate::config::client::ClientConfig;
 use crate::config::logging::LogTarget;
 use crate::config::runner::RunnerConfig;
 use crate::daemon::workers::{Bench, Expand};
-use crate::daemon::{Awaited, Calendar, Daemon, Parts, Reopen, Settings, Standby};
+use crate::daemon::{Awaited, Calendar, Daemon, Parts, Reopen, Settings, Standby, has_room};
 use crate::disk::guard;
 use crate::disk::{Hold, RealFs};
 use crate::exit::Exit;
@@ -29,6 +29,7 @@ use crate::invocation::Program;
 use crate::job::scan::Jobs;
 use crate::logging::Log;
 use crate::manager::Manager;
+use crate::pgp::KeyError;
 use crate::plugin::Plugins;
 use crate::spool::{Spool, SpoolError};
 use crate::stage::launch::Defaults;
@@ -91,7 +92,11 @@ fn take_over(
     // What would be in the way when it counts is told now.
     let settings = Some(&installation.config.client);
     let (client, path) = installation::client(settings)?;
-    drop(key::open(settings, &client, &path)?);
+    match key::open(settings, &client, &path) {
+        // It may pass until it counts.
+        Ok(_) | Err(Failure::Key(KeyError::Short { .. })) => {}
+        Err(failure) => return Err(failure),
+    }
     let stop = Stop::new();
     let standby = Standby::begin(reopen(Arc::clone(log)), stop.clone())?;
     let mut pulse = manager.pulse();
@@ -130,8 +135,19 @@ fn begin(
     let jobs = hold_jobs(installation, &spool)?;
     let settings = Some(&installation.config.client);
     let (client, path) = installation::client(settings)?;
-    let signer: Arc<dyn Signer> = Arc::new(key::open(settings, &client, &path)?);
-    info!(root, "key found"; "key" => signer.fingerprint());
+    let signer: Arc<dyn Signer> = match key::open(settings, &client, &path) {
+        Ok(keyring) => {
+            info!(root, "key found"; "key" => keyring.fingerprint());
+            Arc::new(keyring)
+        }
+        Err(Failure::Key(short @ KeyError::Short { .. })) if is_full(&spool) => {
+            // The runner's own files may be what fills the disk: it has to run to remove them.
+            error!(root, "cannot use the key yet, what is old is removed first";
+                "error" => Chain(&short));
+            Arc::new(key::later(settings, &client, &path)?)
+        }
+        Err(failure) => return Err(failure),
+    };
     let api = connect(installation, &client, &signer, clock, root)?;
     let bench = Bench {
         api: Arc::new(api.stopped_by(stop.clone())),
@@ -158,6 +174,11 @@ fn begin(
         Some(path) => daemon.measured(path.clone()),
         None => daemon,
     })
+}
+
+/// Returns whether the disk of the spool has no room, as far as it can be told.
+fn is_full(spool: &Spool) -> bool {
+    spool.disk().space(spool.layout().root()).is_ok_and(|space| !has_room(space))
 }
 
 /// Refuses to run as another user than the one whose installation it is, before anything is made;

@@ -57,6 +57,7 @@ pub(crate) use hold::{Hold, Identity, Named};
 pub(crate) use holder::wait_until_free;
 pub(crate) use publish::{check_place, publish};
 pub(crate) use real::RealFs;
+pub(crate) use rename::Survey;
 use suspects::Suspects;
 
 /// A call to the file system that failed.

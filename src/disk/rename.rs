@@ -1,7 +1,7 @@
 //! Renames that replace nothing and that exchange, and what stands in where they are missing.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -12,6 +12,8 @@ use super::{Context, Disk, DiskError, parent};
 pub(crate) struct Survey {
     /// Whether it has the renames that replace nothing and that exchange.
     pub(crate) renames: bool,
+    /// Whether that was tried, which takes two files.
+    pub(crate) tried: bool,
     /// The time that it gives to files now.
     pub(crate) now: Timestamp,
 }
@@ -21,10 +23,22 @@ fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
 }
 
+/// Returns whether a disk failed because it is full.
+fn is_full(error: &DiskError) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 impl Disk {
     /// Tries in the scratch folder what the file system can do.
     pub(crate) fn survey(&self) -> Result<Survey, DiskError> {
-        let (one, other) = (self.temporary(b"")?, self.temporary(b"")?);
+        let (one, other) = match self.two_files() {
+            // The runner's own files may be what fills the disk, and it has to run to remove them. Each
+            // rename finds out by itself what is missing, and no file is taken for an old one.
+            Err(error) if is_full(&error) => {
+                return Ok(Survey { renames: true, tried: false, now: Timestamp::UNIX_EPOCH });
+            }
+            files => files?,
+        };
         let now = self.find(&one)?.map_or(Timestamp::UNIX_EPOCH, |meta| meta.modified);
         let replaces_nothing = match self.fs.rename(&one, &other) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(true),
@@ -41,7 +55,19 @@ impl Disk {
         };
         self.abandon(&one);
         self.abandon(&other);
-        Ok(Survey { renames: replaces_nothing? && exchanges?, now })
+        Ok(Survey { renames: replaces_nothing? && exchanges?, tried: true, now })
+    }
+
+    /// Makes two files in the scratch folder.
+    fn two_files(&self) -> Result<(PathBuf, PathBuf), DiskError> {
+        let one = self.temporary(b"")?;
+        match self.temporary(b"") {
+            Ok(other) => Ok((one, other)),
+            Err(error) => {
+                self.abandon(&one);
+                Err(error)
+            }
+        }
     }
 
     /// Renames without replacing.

@@ -45,6 +45,12 @@ pub(super) fn import(home: &Path, key: &[u8]) -> Result<Option<Fingerprint>, Err
     }
 }
 
+/// Returns the number of the system's error that an error of GnuPG stands for, if it is one.
+pub(crate) fn system_error(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
+    let error = error.downcast_ref::<Error>()?;
+    Some(error.to_errno()).filter(|number| *number != 0)
+}
+
 /// Tells whether an error is what a dead agent looks like; the next call starts a new one.
 pub(super) fn is_agent_gone(error: Error) -> bool {
     [Error::EOF, Error::UNUSABLE_SECKEY, Error::NO_AGENT]

@@ -14,11 +14,15 @@ use gpgme::{Context, Error, Key, KeyAlgorithm, Subkey};
 
 use super::engine;
 use super::setup::{self, SetupFault};
+use super::shortage::{self, Look};
 use super::signature::KeyId;
 use crate::spawn::converse;
 
 /// The shortest and the longest id of a key, in hexadecimal digits.
 const ID_DIGITS: std::ops::RangeInclusive<usize> = 8..=64;
+
+/// What is the matter with a key of which only the public part is there.
+const NO_SECRET: &str = "cannot sign: no part of it that may sign has its secret here";
 
 /// A key's fingerprint, in upper-case hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -167,6 +171,18 @@ pub(crate) enum KeyError {
     /// GnuPG's configuration is at fault.
     #[error("cannot use the GnuPG home")]
     Setup(#[source] SetupFault),
+    /// The system lacks something that GnuPG needs to look.
+    #[error(
+        "cannot look for the key {key} in the GnuPG home {}: GnuPG does not get what it needs; this may pass", home.display()
+    )]
+    Short {
+        /// The id that was looked for.
+        key: String,
+        /// The home.
+        home: PathBuf,
+        /// What is lacking.
+        source: std::io::Error,
+    },
     /// GnuPG failed in a way of its own.
     #[error("cannot look for the key {key} in the GnuPG home {}", home.display())]
     Engine {
@@ -183,7 +199,8 @@ impl KeyError {
     /// Tells whether the same look may go well later.
     pub(super) fn is_passing(&self) -> bool {
         match self {
-            KeyError::Hung { .. } => true,
+            KeyError::Hung { .. } | KeyError::Short { .. } => true,
+            KeyError::Home { source, .. } => shortage::is_passing(source),
             KeyError::Setup(fault) => fault.is_passing(),
             KeyError::Engine { source, .. } => !engine::is_final(*source),
             _ => false,
@@ -239,7 +256,28 @@ impl Search {
 
     /// Opens the home and returns the key in it, ready to sign.
     pub(super) fn secret_key(&self) -> Result<(Context, SecretKey), KeyError> {
-        self.look().map_err(|error| self.explained(error))
+        let error = match self.open() {
+            Ok(opened) => return Ok(opened),
+            Err(error) => error,
+        };
+        let may_be_there =
+            matches!(error, KeyError::NotThere { .. } | KeyError::Unusable { why: NO_SECRET, .. });
+        let look = may_be_there.then(|| shortage::look(&self.home, &self.id));
+        match (look, self.explained(error)) {
+            // What the system says weighs more than the configuration, which may only say that there is no agent.
+            (Some(Look::Short(source)), _) if source.raw_os_error().is_some() => {
+                Err(self.short(source))
+            }
+            (_, error @ KeyError::Setup(_)) => Err(error),
+            (Some(Look::Short(source)), _) => Err(self.short(source)),
+            // What was lacking has come meanwhile.
+            (Some(Look::Found), KeyError::NotThere { .. }) => self.open(),
+            (_, error) => Err(error),
+        }
+    }
+
+    fn short(&self, source: std::io::Error) -> KeyError {
+        KeyError::Short { key: self.id.clone(), home: self.home.clone(), source }
     }
 
     /// Returns the fault of the configuration that explains an error, or the error.
@@ -253,7 +291,7 @@ impl Search {
         fault.map_or(error, KeyError::Setup)
     }
 
-    fn look(&self) -> Result<(Context, SecretKey), KeyError> {
+    fn open(&self) -> Result<(Context, SecretKey), KeyError> {
         let _turn = converse();
         let mut context = engine::context(&self.home).map_err(|error| self.engine(error))?;
         let key =
@@ -288,9 +326,8 @@ impl Search {
         let able =
             key.subkeys().filter(|part| part.can_sign() && part.is_secret() && !part.is_bad());
         // GnuPG signs with the newest part that can.
-        let signing = able.max_by_key(Subkey::creation_time).ok_or_else(|| {
-            self.unusable("cannot sign: no part of it that may sign has its secret here")
-        })?;
+        let signing =
+            able.max_by_key(Subkey::creation_time).ok_or_else(|| self.unusable(NO_SECRET))?;
         for part in [primary, signing] {
             if !matches!(part.algorithm(), KeyAlgorithm::Rsa | KeyAlgorithm::RsaSign) {
                 let algorithm = part.algorithm_name().unwrap_or_else(|_| "unknown".to_owned());

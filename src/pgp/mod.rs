@@ -29,6 +29,7 @@ mod key;
 mod key_block;
 #[cfg(any(test, feature = "data"))]
 mod key_packets;
+mod late;
 mod mpi;
 mod packet;
 mod padding;
@@ -38,6 +39,7 @@ mod public;
 mod scratch;
 mod session;
 mod setup;
+mod shortage;
 mod signature;
 mod signer;
 #[cfg(any(test, feature = "standalone"))]
@@ -46,11 +48,13 @@ mod verify;
 #[cfg(any(test, feature = "standalone"))]
 pub(crate) use agent::end_agent;
 pub(crate) use armor::ArmorError;
+pub(crate) use engine::system_error;
 #[cfg(feature = "standalone")]
 pub(crate) use generate::GenerateError;
 #[cfg(any(test, feature = "standalone"))]
 pub(crate) use generate::{NewKey, export, generate};
 pub(crate) use key::{Fingerprint, KeyError};
+pub(crate) use late::LateKeyring;
 #[cfg(feature = "data")]
 pub(crate) use public::{PublicKey, PublicKeyError};
 pub(crate) use signer::Keyring;

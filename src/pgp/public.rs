@@ -16,7 +16,8 @@ use super::fault::KeyFault;
 use super::key_block;
 use super::key_packets::KeyPackets;
 use super::scratch::Scratch;
-use crate::disk::DiskError;
+use super::shortage;
+use crate::disk::{Context as _, DiskError};
 use crate::spawn::converse;
 
 /// How many hexadecimal digits a fingerprint has: no RSA key has one of another length.
@@ -124,7 +125,11 @@ impl PublicKey {
         let scratch = Scratch::make(parent)?;
         let _turn = converse();
         let imported = engine::import(scratch.path(), &data).map_err(PublicKeyError::Engine)?;
-        let fingerprint = imported.ok_or(PublicKeyError::SelfSignature)?;
+        let Some(fingerprint) = imported else {
+            // GnuPG imports nothing on a full disk either.
+            shortage::probe(scratch.path()).context("write into", scratch.path())?;
+            return Err(PublicKeyError::SelfSignature);
+        };
         let mut context = engine::context(scratch.path()).map_err(PublicKeyError::Engine)?;
         // This has GnuPG check the signatures on user ids once more, of which an import checks the first.
         context

@@ -75,7 +75,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use slog::{Logger, o, warn};
+use slog::{Logger, o};
 
 pub(crate) use agenda::{Again, Agenda, Attempt};
 pub(crate) use edges::Edge;
@@ -228,11 +228,7 @@ impl Spool {
         let spool = Spool { layout, disk, owner, log, held };
         inspect(&spool.disk, &spool.layout, spool.owner)?;
         let survey = spool.disk.survey()?;
-        if !survey.renames {
-            warn!(spool.log, "the file system lacks renameat2: hard links and plain renames are used, \
-                and what others do at the same moment can be lost"; "path" => %root.display());
-        }
-        spool.recover(survey.now)?;
+        spool.recover(survey)?;
         Ok(spool)
     }
 

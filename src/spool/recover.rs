@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use slog::warn;
 
 use super::{Family, Folder, Spool, SpoolError};
 use crate::clock;
-use crate::disk::{DAEMON_PREFIX, HAND_PREFIX, Meta};
+use crate::disk::{DAEMON_PREFIX, HAND_PREFIX, Meta, Survey};
 use crate::names::RunId;
 
 /// How old a temporary of a command that a person typed is when nobody can be writing it any more.
@@ -18,10 +19,19 @@ const STALE: Duration = Duration::from_secs(86_400);
 
 impl Spool {
     /// Makes the folders durable, sweeps the scratch folder, and leaves one file a run in each
-    /// family. `now` is the file system's time.
-    pub(super) fn recover(&self, now: Timestamp) -> Result<(), SpoolError> {
+    /// family. `survey` tells what the file system can do.
+    pub(super) fn recover(&self, survey: Survey) -> Result<(), SpoolError> {
+        let root = self.layout.root().display();
+        if !survey.renames {
+            warn!(self.log, "the file system lacks renameat2: hard links and plain renames are used, \
+                and what others do at the same moment can be lost"; "path" => %root);
+        }
+        if !survey.tried {
+            warn!(self.log, "the disk is full and takes no new file: what is old is removed as usual";
+                "path" => %root);
+        }
         self.sync_folders()?;
-        self.sweep(now)?;
+        self.sweep(survey.now)?;
         for family in [Family::Action, Family::Command] {
             for id in self.doubles(family)? {
                 self.settle(&id, family)?;

@@ -26,6 +26,8 @@ mod proxies;
 mod served;
 /// RSA numbers that GnuPG writes shorter than the key, which the platform refuses.
 mod short;
+/// What the system lacks for a while: room and descriptors.
+mod shortage;
 /// Signals: an ordered stop from every state, and a reload.
 mod signals;
 /// What plugins have started, when the runner stops.

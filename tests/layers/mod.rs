@@ -71,7 +71,10 @@ const PINS: [(&str, &[&str]); 35] = [
     ("rustix", &[]),
     ("rustix::event", &["pgp/agent", "plugin", "spawn", "standalone"]),
     ("rustix::fs", &["cli", "disk", "plugin", "standalone"]),
-    ("rustix::io", &["disk", "pgp/agent", "plugin", "standalone"]),
+    (
+        "rustix::io",
+        &["disk", "pgp/agent", "pgp/shortage", "cli/failure/shortage", "plugin", "standalone"],
+    ),
     ("rustix::net", &["standalone/modules"]),
     ("rustix::process", &["cli", "disk", "pgp/agent", "plugin", "spawn", "standalone", "testing"]),
     ("rustix::rand", &["random"]),
@@ -84,7 +87,7 @@ const PINS: [(&str, &[&str]); 35] = [
     ("sqlparser", &["standalone"]),
     (
         "std::process::Command",
-        &["spawn", "plugin/run", "pgp/agent", "pgp/setup", "standalone", "cli"],
+        &["spawn", "plugin/run", "pgp/agent", "pgp/setup", "pgp/shortage", "standalone", "cli"],
     ),
     ("tokio", &["standalone/server"]),
 ];

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::Failure;
+use super::{Failure, shortage};
 use crate::action::SignVerdict;
 #[cfg(feature = "standalone")]
 use crate::cli::standalone;
@@ -18,6 +18,15 @@ use crate::spool::SpoolError;
 impl Failure {
     /// Returns how the program ends.
     pub(crate) fn exit(&self) -> Exit {
+        match self.own_exit() {
+            // Who holds a lock is told by an error that also stands for a shortage.
+            Exit::Locked => Exit::Locked,
+            own => shortage::exit(self).unwrap_or(own),
+        }
+    }
+
+    /// Returns how the program ends if the system lacks nothing.
+    fn own_exit(&self) -> Exit {
         match self {
             Failure::Unconfigured { .. }
             | Failure::Config(_)
@@ -30,8 +39,10 @@ impl Failure {
                 unless_forbidden(error, Exit::Config)
             }
             // What GnuPG itself fails at may pass; the service manager should try again.
-            Failure::Key(KeyError::Hung { .. } | KeyError::Engine { .. }) => Exit::Unavailable,
-            Failure::Key(KeyError::Setup(fault)) if fault.is_passing() => Exit::Unavailable,
+            Failure::Key(
+                KeyError::Short { .. } | KeyError::Hung { .. } | KeyError::Engine { .. },
+            ) => Exit::System,
+            Failure::Key(KeyError::Setup(fault)) if fault.is_passing() => Exit::System,
             Failure::Key(_) => Exit::Config,
             Failure::Distrusted { .. } | Failure::NotOwner { .. } | Failure::WrongUser { .. } => {
                 Exit::Permission
@@ -67,7 +78,7 @@ impl Failure {
             | Failure::Action { .. }
             | Failure::Document { .. } => Exit::Data,
             Failure::Sign(error) => match error.verdict() {
-                SignVerdict::RetryLater => Exit::Unavailable,
+                SignVerdict::RetryLater => Exit::System,
                 SignVerdict::KeyUnusable => Exit::Config,
             },
             Failure::Encode(_) => Exit::Software,

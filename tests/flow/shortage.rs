@@ -1,0 +1,107 @@
+//! What the system lacks for a while: a start that fails for it may be repeated.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use rustix::process::Signal;
+
+use super::NEVER;
+use crate::rig::Rig;
+
+/// The exit statuses that say that a failure may pass.
+const PASSING: [i32; 3] = [71, 74, 75];
+/// Mounts a small disk in the place of the first argument, with its content, fills it, and becomes the rest.
+const FILLED: &str = "
+set -e
+place=$1; shift
+cp -a \"$place\" \"$place.copy\"; rm -f \"$place\".copy/S.*
+mount -t tmpfs -o \"$OPTIONS\" tmpfs \"$place\"
+cp -a \"$place.copy/.\" \"$place/\"; rm -rf \"$place.copy\"
+if [ \"$FILL\" = bytes ]; then
+    dd if=/dev/zero of=\"$place/filler\" bs=4k 2> /dev/null || true
+else
+    mkdir \"$place/.filler\"; number=0
+    while touch \"$place/.filler/$number\" 2> /dev/null; do number=$((number + 1)); done
+fi
+exec \"$@\"";
+
+/// Runs a command where the disk at `place` is full.
+fn on_full_disk(place: &Path, fill: &str, command: &Command) -> Output {
+    let options = if fill == "bytes" { "size=400k,mode=700" } else { "nr_inodes=60,mode=700" };
+    let mut unshare = Command::new("unshare");
+    unshare
+        .args(["--mount", "--propagation", "private", "sh", "-c", FILLED, "sh"])
+        .arg(place)
+        .arg(command.get_program())
+        .args(command.get_args())
+        .env("OPTIONS", options)
+        .env("FILL", fill)
+        .env_remove("GNUPGHOME");
+    unshare.output().unwrap()
+}
+
+/// Ends the agent of the key, which would answer from outside.
+fn end_agent(rig: &Rig) {
+    let mut gpgconf = Command::new("gpgconf");
+    gpgconf.arg("--homedir").arg(rig.key.home()).args(["--kill", "all"]);
+    assert!(gpgconf.status().unwrap().success());
+}
+
+fn check_passing(output: &Output, text: &str) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(PASSING.contains(&output.status.code().unwrap()), "{output:?}");
+    assert!(said.contains(text), "{said}");
+    assert!(!said.contains("no secret key"), "{said}");
+}
+
+#[test]
+fn a_gnupg_home_on_a_full_disk_is_no_missing_key_as_root() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let rig = Rig::new();
+    for fill in ["bytes", "inodes"] {
+        end_agent(&rig);
+        let command = rig.mig_runner("runner.cfg", &["run"]);
+        let output = on_full_disk(rig.key.home(), fill, &command);
+        check_passing(&output, "No space left on device");
+    }
+    // The key that is really missing is still a fault of the configuration.
+    end_agent(&rig);
+    std::fs::remove_dir_all(rig.key.home().join("private-keys-v1.d")).unwrap();
+    let output = rig.mig_runner("runner.cfg", &["run"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(78), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no secret key"), "{output:?}");
+}
+
+#[test]
+fn a_runner_without_descriptors_is_not_misconfigured() {
+    let rig = Rig::new();
+    rig.job("job", NEVER);
+    let action = rig.home("runners/job/action.json");
+    let command =
+        rig.mig_runner("runner.cfg", &["action", action.to_str().unwrap(), "--json", "--sign"]);
+    for files in [5, 6] {
+        let mut limited = Command::new("prlimit");
+        limited.arg(format!("--nofile={files}:{files}"));
+        limited.arg(command.get_program()).args(command.get_args()).env_remove("GNUPGHOME");
+        check_passing(&limited.output().unwrap(), "Too many open files");
+    }
+}
+
+#[test]
+fn a_spool_without_a_free_file_still_starts_as_root() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let rig = Rig::new();
+    rig.runner().stop(Signal::TERM);
+    let command = rig.mig_runner("runner.cfg", &["run"]);
+    let mut limited = Command::new("timeout");
+    limited.args(["--signal=TERM", "10"]).arg(command.get_program()).args(command.get_args());
+    let output = on_full_disk(&rig.home("spool"), "inodes", &limited);
+    let said = String::from_utf8_lossy(&output.stdout);
+    for message in ["takes no new file", "\"ready\"", "\"stopped\""] {
+        assert!(said.contains(message), "{message}: {output:?}");
+    }
+}
