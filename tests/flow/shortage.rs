@@ -105,3 +105,40 @@ fn a_spool_without_a_free_file_still_starts_as_root() {
         assert!(said.contains(message), "{message}: {output:?}");
     }
 }
+
+#[test]
+fn a_runner_that_shares_a_disk_without_a_free_file_with_its_key_still_starts_as_root() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let rig = Rig::new();
+    rig.write_config("shared.cfg", "d", rig.key.home().join("spool").to_str().unwrap());
+    let runner = rig.start_runner("shared.cfg");
+    runner.wait_said("ready", &[]);
+    runner.stop(Signal::TERM);
+    end_agent(&rig);
+    let command = rig.mig_runner("shared.cfg", &["run"]);
+    let mut limited = Command::new("timeout");
+    limited.args(["--signal=TERM", "10"]).arg(command.get_program()).args(command.get_args());
+    let output = on_full_disk(rig.key.home(), "inodes", &limited);
+    let said = String::from_utf8_lossy(&output.stdout);
+    for message in ["cannot use the key yet", "\"ready\"", "\"stopped\""] {
+        assert!(said.contains(message), "{message}: {output:?}");
+    }
+}
+
+#[test]
+fn a_platform_on_a_full_disk_may_be_made_later_as_root() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let rig = Rig::new();
+    let place = rig.path("small");
+    crate::rig::make_folder(&place);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mig-standalone"));
+    command.arg("init").arg(place.join("p")).arg("--key").arg(rig.path("key.asc"));
+    for fill in ["bytes", "inodes"] {
+        let output = on_full_disk(&place, fill, &command);
+        assert!(PASSING.contains(&output.status.code().unwrap()), "{fill}: {output:?}");
+    }
+}
