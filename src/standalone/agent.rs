@@ -11,11 +11,11 @@
 //! the check or the operation is repeated until the action expires.
 
 mod again;
+mod fault;
 mod row;
 
 use std::io;
 use std::path::PathBuf;
-use std::process::ExitStatus;
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -25,15 +25,14 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use fault::{OperationError, Refused};
+
 use super::child::{self, Ended};
 use super::host::{self, Environment};
-use super::limits::MEMORY_BYTES_MAX;
-use super::modules::message::{self, PackError};
-use super::modules::{self, ModuleError, ModuleResult};
+use super::modules::{self, ModuleError, ModuleResult, message};
 use super::scheduler::Event;
-use super::shortage::is_shortage;
-use super::signers::{SignatureError, Signers};
-use super::view::{self, ViewError};
+use super::signers::Signers;
+use super::view;
 use crate::chain::Chain;
 use crate::clock::{Clock, elapsed};
 use crate::data::{
@@ -85,81 +84,6 @@ struct Operation {
     parameters: Box<RawValue>,
     #[serde(default)]
     is_compressed: bool,
-}
-
-/// Why a command was not run at all; the texts are the original's.
-#[derive(Debug, thiserror::Error)]
-enum Refused {
-    #[error(
-        "parseCommands() -> checkActionAuthorization() -> action validation failed: action expireafter is in the past"
-    )]
-    Expired,
-    #[error("parseCommands() -> checkActionAuthorization() -> action is not signed")]
-    Unsigned,
-    #[error("parseCommands() -> checkActionAuthorization()")]
-    Signature(#[from] SignatureError),
-    #[error("parseCommands()")]
-    View(#[from] ViewError),
-}
-
-impl Refused {
-    /// Returns whether the action could not be judged now.
-    fn is_shortage(&self) -> bool {
-        matches!(self, Refused::Signature(error) if !error.is_verdict())
-    }
-}
-
-/// Why an operation has no result of its own; the texts are the original's where it has one.
-#[derive(Debug, thiserror::Error)]
-enum OperationError {
-    #[error(transparent)]
-    Module(#[from] ModuleError),
-    #[error("runModule() -> Failed to make modules.Message")]
-    Message(#[from] PackError),
-    #[error("runModule()")]
-    Json(#[from] serde_json::Error),
-    #[error("runModule() -> cannot run the module")]
-    Start(#[from] io::Error),
-    #[error("runModule() -> the module ended with {0}")]
-    Exit(ExitStatus),
-    #[error(
-        "runModule() -> the module broke down, or needed more than {} MiB of memory",
-        MEMORY_BYTES_MAX >> 20
-    )]
-    Aborted,
-    #[error(
-        "runModule() -> the module was killed: it took more memory or processor time than it may"
-    )]
-    Killed,
-    #[error("runModule() -> the module answered too much")]
-    TooLong,
-    #[error("the module was ended after {} s", .0.as_secs())]
-    Timeout(Duration),
-}
-
-impl OperationError {
-    /// Returns whether the module could not be run for want of something.
-    fn is_shortage(&self) -> bool {
-        match self {
-            OperationError::Start(error) => is_shortage(error),
-            OperationError::Exit(status) => again::is_for_shortage(*status),
-            _ => false,
-        }
-    }
-
-    fn status(&self) -> CommandStatus {
-        match self {
-            OperationError::Timeout(_) => CommandStatus::Timeout,
-            OperationError::Module(_)
-            | OperationError::Message(_)
-            | OperationError::Json(_)
-            | OperationError::Start(_)
-            | OperationError::Exit(_)
-            | OperationError::Aborted
-            | OperationError::Killed
-            | OperationError::TooLong => CommandStatus::Failed,
-        }
-    }
 }
 
 /// What the agent works with.
