@@ -82,7 +82,7 @@ impl Fs for ModelFs {
         }
         let body = Body::File { data: Vec::new(), durable: Vec::new(), synced: false };
         let inode = tree.add(body, 0o600, now);
-        tree.change(&[(folder, &name, Some(inode))]);
+        tree.change(&[(folder, &name, Some(inode))], now);
         Ok(Box::new(ModelFile { fs: self.clone(), inode }))
     }
 
@@ -125,7 +125,7 @@ impl Fs for ModelFs {
         for inode in [first, second] {
             tree.nodes.get_mut(&inode).unwrap().changed = now;
         }
-        tree.change(&[(there, &other_name, Some(first)), (here, &name, Some(second))]);
+        tree.change(&[(there, &other_name, Some(first)), (here, &name, Some(second))], now);
         Ok(())
     }
 
@@ -139,7 +139,7 @@ impl Fs for ModelFs {
         if tree.get(folder, &name).is_some() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        tree.change(&[(folder, &name, Some(inode))]);
+        tree.change(&[(folder, &name, Some(inode))], self.now());
         Ok(())
     }
 
@@ -150,7 +150,7 @@ impl Fs for ModelFs {
             return Err(io::ErrorKind::IsADirectory.into());
         }
         let (folder, name) = tree.place(path)?;
-        tree.change(&[(folder, &name, None)]);
+        tree.change(&[(folder, &name, None)], self.now());
         Ok(())
     }
 
@@ -172,7 +172,7 @@ impl Fs for ModelFs {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         let inode = tree.add(Body::Folder, 0o700, now);
-        tree.change(&[(folder, &name, Some(inode))]);
+        tree.change(&[(folder, &name, Some(inode))], now);
         Ok(())
     }
 
@@ -183,7 +183,7 @@ impl Fs for ModelFs {
             return Err(io::ErrorKind::DirectoryNotEmpty.into());
         }
         let (folder, name) = tree.place(path)?;
-        tree.change(&[(folder, &name, None)]);
+        tree.change(&[(folder, &name, None)], self.now());
         Ok(())
     }
 
@@ -195,7 +195,7 @@ impl Fs for ModelFs {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         let inode = tree.add(Body::Link, 0o777, now);
-        tree.change(&[(folder, &name, Some(inode))]);
+        tree.change(&[(folder, &name, Some(inode))], now);
         Ok(())
     }
 

@@ -164,7 +164,7 @@ impl ModelFs {
             }
             None => {
                 let inode = tree.add(body, 0o600, now);
-                tree.change(&[(folder, &name, Some(inode))]);
+                tree.change(&[(folder, &name, Some(inode))], now);
             }
         }
         tree.sync_folder(folder);
@@ -182,7 +182,7 @@ impl ModelFs {
         let mut tree = self.tree();
         let (folder, name) = tree.place(path).unwrap();
         let inode = tree.add(Body::Pipe, 0o600, now);
-        tree.change(&[(folder, &name, Some(inode))]);
+        tree.change(&[(folder, &name, Some(inode))], now);
     }
 
     /// Sets the permissions of a file or folder.
@@ -230,7 +230,7 @@ impl ModelFs {
     pub(crate) fn rm(&self, path: &Path) {
         let mut tree = self.tree();
         let (folder, name) = tree.place(path).unwrap();
-        tree.change(&[(folder, &name, None)]);
+        tree.change(&[(folder, &name, None)], self.now());
     }
 
     fn rename_to(&self, from: &Path, to: &Path, replace: bool) -> io::Result<()> {
@@ -248,7 +248,7 @@ impl ModelFs {
         if let Some(node) = tree.nodes.get_mut(&inode) {
             node.changed = now;
         }
-        tree.change(&[(new, &new_name, Some(inode)), (old, &old_name, None)]);
+        tree.change(&[(new, &new_name, Some(inode)), (old, &old_name, None)], now);
         Ok(())
     }
 }
@@ -260,6 +260,6 @@ fn put_folders(tree: &mut Tree, path: &Path, now: Timestamp) {
     put_folders(tree, path.parent().unwrap(), now);
     let (folder, name) = tree.place(path).unwrap();
     let inode = tree.add(Body::Folder, 0o700, now);
-    tree.change(&[(folder, &name, Some(inode))]);
+    tree.change(&[(folder, &name, Some(inode))], now);
     tree.sync_folder(folder);
 }

@@ -132,8 +132,11 @@ impl Tree {
         inode
     }
 
-    /// Changes names, all at once. What is added comes before what is removed.
-    pub(super) fn change(&mut self, effects: &[(Inode, &OsStr, Option<Inode>)]) {
+    /// Changes names, all at once; their folders count as modified `now`. What is added comes before what is removed.
+    pub(super) fn change(&mut self, effects: &[(Inode, &OsStr, Option<Inode>)], now: Timestamp) {
+        for (folder, ..) in effects {
+            self.nodes.get_mut(folder).unwrap().modified = now;
+        }
         let effects: Vec<Effect> = effects
             .iter()
             .map(|(folder, name, to)| Effect { folder: *folder, name: (*name).to_owned(), to: *to })
