@@ -242,7 +242,9 @@ impl Rig {
 
     /// Lets the engine end in order.
     pub(crate) fn stop(&mut self) {
-        self.engine.take().unwrap().0.withdraw_agenda();
+        let (mut engine, _events) = self.engine.take().unwrap();
+        engine.write_held();
+        engine.withdraw_agenda();
     }
 
     /// Sets the clock of a machine on which no engine runs.

@@ -1,5 +1,8 @@
 //! An ordered stop in the middle of the work: what is under way ends, nothing new begins.
 
+#![expect(clippy::disallowed_methods, reason = "tests break and mend the spool")]
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::action::sign::testing::HashSigner;
@@ -16,6 +19,26 @@ struct Interrupted(Stop);
 impl Signer for Interrupted {
     fn sign(&self, bytes: &[u8]) -> Result<Signature, SignError> {
         self.0.ask();
+        HashSigner.sign(bytes)
+    }
+
+    fn fingerprint(&self) -> &str {
+        HashSigner.fingerprint()
+    }
+
+    fn padded(&self, _: &str, _: Unknown) -> Result<Option<Signature>, SignError> {
+        Ok(None)
+    }
+}
+
+/// A signer during whose work the folder goes in which the spool writes new files.
+#[derive(Debug)]
+struct Breaking(PathBuf);
+
+impl Signer for Breaking {
+    fn sign(&self, bytes: &[u8]) -> Result<Signature, SignError> {
+        std::fs::rename(self.0.join("spool/.tmp"), self.0.join("away")).unwrap();
+        std::fs::write(self.0.join("spool/.tmp"), "").unwrap();
         HashSigner.sign(bytes)
     }
 
@@ -63,6 +86,23 @@ fn a_signature_that_arrives_during_a_stop_is_not_posted() {
     start_again(&mut rig);
     rig.pass(1);
     assert_eq!((rig.platform.posts(), rig.platform.actions().len()), (3, 3));
+}
+
+#[test]
+fn a_signature_that_could_not_be_written_before_a_stop_is_not_posted() {
+    let mut rig = Rig::new("2026-11-22T12:00:30Z");
+    rig.signer = Arc::new(Breaking(rig.path("")));
+    rig.start();
+    drop_in(&rig, 1);
+    rig.at("2026-11-22T12:00:40Z");
+    rig.stopper.ask();
+    std::fs::remove_file(rig.path("spool/.tmp")).unwrap();
+    std::fs::rename(rig.path("away"), rig.path("spool/.tmp")).unwrap();
+    start_again(&mut rig);
+    // Nothing was posted, and nothing has to be searched for.
+    assert_eq!(fates(&rig), [Fate::Unsent]);
+    rig.pass(1);
+    assert_eq!((rig.platform.posts(), rig.platform.actions().len()), (1, 1));
 }
 
 #[test]
