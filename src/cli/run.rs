@@ -176,7 +176,7 @@ fn begin(
     })
 }
 
-/// Returns whether the disk of the spool has no room, as far as it can be told.
+/// Returns whether the disk of the spool has no room, as far as that is known.
 fn is_full(spool: &Spool) -> bool {
     spool.disk().space(spool.layout().root()).is_ok_and(|space| !has_room(space))
 }

@@ -281,7 +281,7 @@ impl Engine {
     }
 }
 
-/// Returns a text to log, or what to say where there is none.
+/// Returns a text for the log, or a substitute if it is missing.
 fn known(text: Option<&str>) -> Cow<'_, str> {
     text.map_or(Cow::Borrowed("no cause is known"), escape)
 }

@@ -105,7 +105,7 @@ impl Tally {
         }
     }
 
-    /// Has all counted anew.
+    /// Makes the next count due at once.
     pub(super) fn renew(&mut self) {
         self.counted = None;
     }
@@ -117,7 +117,7 @@ impl Tally {
         !self.is_under_way && !self.counted.is_some_and(is_recent)
     }
 
-    /// Tells whether the first count is not there yet.
+    /// Returns whether the first count has not ended yet.
     pub(super) fn is_awaited(&self) -> bool {
         self.is_under_way && self.finished.is_none()
     }

@@ -1,7 +1,7 @@
 //! What the engine watches: the folders that a stage acts on, `action/done`, and the jobs.
 //!
 //! **Invariant.** Watches are restored before everything is looked at, never after: what changed while
-//! a folder was not watched is found by that look, and what changes later is told.
+//! a folder was not watched is found by that look, and later changes cause events.
 //!
 //! **Failure.** Where nothing can be watched, the scans alone carry on, and the log says so once. Each
 //! scan tries again to watch what is not watched.
@@ -33,7 +33,7 @@ pub(crate) struct Watches {
     fixed: BTreeMap<PathBuf, Identity>,
     /// The names of the jobs' folders that are watched.
     jobs: BTreeSet<OsString>,
-    /// The log says that there are no more watches to be had, or no inotify.
+    /// Whether the log says that the limit of watches is reached or inotify is missing.
     is_limited: bool,
     /// The folders of which the log says that they are not watched.
     told: BTreeSet<PathBuf>,
@@ -108,12 +108,12 @@ impl Engine {
         self.tell_restored();
     }
 
-    /// Returns what tells a folder from another one of its name.
+    /// Returns the identity of a folder, which another folder of the same name does not have.
     fn identity(&self, folder: &Path) -> Option<Identity> {
         self.parts.spool.disk().identity(folder).ok().flatten()
     }
 
-    /// Says that what could not be watched is watched now.
+    /// Logs that all folders are watched again.
     fn tell_restored(&mut self) {
         let watches = &mut self.watches;
         let Some(watcher) = &watches.watcher else { return };
@@ -178,7 +178,7 @@ impl Engine {
         folders
     }
 
-    /// Tells whether changes in a folder are told by hints.
+    /// Returns whether changes in a folder cause hints.
     pub(super) fn is_watched(&self, folder: &Path) -> bool {
         self.watches.fixed.contains_key(folder)
     }
@@ -188,7 +188,7 @@ impl Engine {
         let Some(watcher) = &mut self.watches.watcher else { return Ok(()) };
         let watched = watcher.watch(folder);
         if let Err(error) = &watched
-            // One that was removed a moment ago is no fault.
+            // A folder that was removed a moment ago is not a fault.
             && !error.is_gone()
         {
             self.scans_alone(error);

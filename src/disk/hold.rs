@@ -1,8 +1,8 @@
 //! A lock on what a path names, and whether the path still names it.
 //!
 //! A lock belongs to a file, not to a path. When another file system is mounted over the path, or
-//! somebody moves the folder away, the lock is as good as gone: another process can lock what is
-//! there now.
+//! the folder is moved away, the lock no longer protects the path: another process can lock what
+//! is there now.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -170,7 +170,7 @@ impl Verifier {
         }
         setup::check_files(&self.home).map_err(VerifyError::Setup)?;
         self.verified(data, &signature, numbers).map_err(|error| match error {
-            // GnuPG's library says the same of a signature that is none.
+            // GnuPG's library reports the same for data that is not a signature.
             VerifyError::NoSignature | VerifyError::Engine(_) => {
                 setup::fault(&self.home, None).map_or(error, VerifyError::Setup)
             }

@@ -69,7 +69,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Makes the folders that somebody removed; tells whether there were any.
+    /// Makes the folders that were removed; returns whether there were any.
     ///
     /// # Errors
     /// The spool is not the one that was opened, or the disk does not do what it is asked.

@@ -1,6 +1,6 @@
-//! Tells a host that lacks something for a moment from a fault that stays.
+//! Distinguishes a temporary shortage of the host from a permanent fault.
 //!
-//! What could not be judged for want of descriptors, processes, memory or space is no verdict: it is
+//! A check that failed for lack of descriptors, processes, memory or space is not a verdict: it is
 //! tried again.
 
 use std::error::Error;

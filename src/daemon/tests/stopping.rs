@@ -60,7 +60,7 @@ fn drop_in(rig: &Rig, count: usize) {
     }
 }
 
-/// Starts the next runner, to which nobody says stop.
+/// Starts the next runner, without a stop.
 fn start_again(rig: &mut Rig) {
     rig.stop();
     (rig.stopper, rig.signer) = (Stop::new(), Arc::new(HashSigner));

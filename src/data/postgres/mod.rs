@@ -273,7 +273,7 @@ impl Database for Postgres {
 /// The role that targets are evaluated as.
 const TARGET_ROLE: &str = "migreadonly";
 
-/// The times that can be told: the years from 1 to 9999.
+/// The times that can be shown: the years from 1 to 9999.
 const HEARD: &str =
     "(heartbeattime >= '0001-01-01 00:00:00+00' and heartbeattime < '10000-01-01 00:00:00+00')";
 const UNHEARD: &str = "(heartbeattime < '0001-01-01 00:00:00+00' \

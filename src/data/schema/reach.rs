@@ -14,7 +14,7 @@ const OWNER: &str = "migadmin";
 const WRITERS: [&str; 2] = ["migscheduler", "migapi"];
 /// The table by which the schema of all is found.
 const TABLE: &str = "agents";
-/// What nobody may do who only evaluates targets.
+/// What a role that only evaluates targets must not do.
 const WRITES: [&str; 4] = ["insert", "update", "delete", "truncate"];
 /// What must be hidden from whom, if it is there.
 const SECRETS: [(&str, &str, &str); 6] = [

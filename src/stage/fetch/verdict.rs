@@ -20,7 +20,7 @@ pub(super) fn pause_of(asked: u32) -> Option<Duration> {
     AGAIN.get(usize::try_from(asked).ok()?).copied()
 }
 
-/// Says what follows from a fetch; `asked` tells how often some commands were missing before.
+/// Says what follows from a fetch; `asked` is how often some commands were missing before.
 pub(crate) fn fetched(fetched: Result<Fetched, FetchError>, asked: u32, now: Timestamp) -> Verdict {
     match fetched {
         Ok(Fetched { document, summary, status }) => {

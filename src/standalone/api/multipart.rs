@@ -76,7 +76,7 @@ impl<'a> Multipart<'a> {
     }
 }
 
-/// Reads a part: its headers, an empty line, its content. A part without a name is for nobody.
+/// Reads a part: its headers, an empty line, its content. A part without a name is ignored.
 fn read(part: &[u8]) -> Option<Part<'_>> {
     let end = find(part, b"\r\n\r\n")?;
     let (head, content) = (part.get(..end)?, part.get(end + 4..)?);
