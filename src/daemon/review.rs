@@ -1,4 +1,4 @@
-//! `action/done`: what a person put there is collected, though the folder is not listed by scans.
+//! `action/done`: a run that a person put there is collected, although scans do not list the folder.
 //!
 //! The folder holds every finished run, so a scan that listed it would cost more each day. It is
 //! watched instead. All of it is reviewed at start, after events were lost and on SIGHUP, on a thread

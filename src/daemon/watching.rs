@@ -89,8 +89,8 @@ impl Engine {
             .map(|folder| layout.folder(folder))
             .chain([self.runners()])
             .collect();
-        // One that another one has taken the place of is watched no more, which no event tells if
-        // its parent was moved away.
+        // A folder that was replaced is no longer watched. There is no event for that if its parent
+        // was moved away.
         folders.retain(|folder| {
             let there = self.identity(folder);
             there.is_none() || there.as_ref() != self.watches.fixed.get(folder)
@@ -153,7 +153,7 @@ impl Engine {
                 names.filter(differs).map(OsStr::to_owned).collect()
             }
         };
-        // What is watched no longer may give way to what is new.
+        // Old watches are removed first, to make room for new ones.
         let (gone, new): (Vec<OsString>, Vec<OsString>) =
             differing.into_iter().partition(|name| watched.contains(name));
         for name in gone {
@@ -240,7 +240,7 @@ impl Engine {
         }
         self.looked = now;
         if self.mend() {
-            // What was watched is gone as well.
+            // The watched folders are gone as well.
             self.distrust_watches();
         }
         self.restore_watches();

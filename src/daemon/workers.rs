@@ -2,7 +2,7 @@
 //!
 //! Each piece of work has a thread of its own for as long as it takes, and each
 //! kind of work has a number of them that is never exceeded. A worker touches
-//! neither the spool nor the index, though it may read the spool as anybody may; what it brings back
+//! neither the spool nor the index, though a search reads the finished runs; what it brings back
 //! is an event.
 
 use std::collections::BTreeSet;
@@ -315,7 +315,7 @@ impl Workers {
         Ok(())
     }
 
-    /// Ends what plugins have left behind, because the runner stops.
+    /// Ends the processes that plugins have left behind, because the runner stops.
     pub(crate) fn end_strays(&self) {
         self.bench.plugins.end_strays();
     }

@@ -18,7 +18,7 @@ use crate::spawn;
 const REPORT_BYTES_MAX: u64 = 64 * 1024;
 /// How much of its words is shown.
 const WORDS_CHARS_MAX: usize = 300;
-/// The files of a home that GnuPG reads, again and again if it cannot, when it is a folder.
+/// The files of a home that GnuPG reads. It reads for ever if one of them is a folder.
 const FILES: [&str; 3] = ["gpg.conf", "gpg-agent.conf", "common.conf"];
 /// What a status line begins with.
 const STATUS: &str = "[GNUPG:] ";

@@ -123,7 +123,7 @@ pub(crate) struct Rig {
     pub(crate) retention: RetentionSettings,
     /// What the next engine signs with.
     pub(crate) signer: Arc<dyn Signer>,
-    /// Tells the next engine to stop.
+    /// Asks the next engine to stop.
     pub(crate) stopper: Stop,
     /// The file system that the next engine works on.
     pub(crate) fs: Arc<dyn Fs>,

@@ -48,7 +48,7 @@ fn folders_that_were_away_are_watched_again_and_what_is_in_them_is_seen() {
     let mut rig = Rig::new(NOW);
     rig.job("job", NEVER);
     rig.start_watching();
-    // The jobs' folder goes, and cannot be watched when that is heard.
+    // The jobs' folder is removed, and cannot be watched when the event comes.
     fs::rename(rig.path("runners"), rig.path("old")).unwrap();
     let runners = rig.path("runners");
     rig.hear_until(|engine| !engine.is_watched(&runners));

@@ -284,7 +284,7 @@ const FAMILY: &str = "case when cast(actions.threat as text) ~ '\\\\u(0000|[dD][
           then cast(replace(cast(actions.threat as text), '\\u', '\\n') as json) else actions.threat end ->> 'family'";
 
 fn found(flag: bool) -> &'static str {
-    // What is no list has no results. An answer may hold characters that the server can make no text
+    // A value that is not a list has no results. An answer may hold characters that the server can make no text
     // of, such as a file's NUL: they are made other characters first.
     match flag {
         true => {

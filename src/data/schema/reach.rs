@@ -10,7 +10,7 @@ use crate::data::database::query;
 
 /// The role that owns all tables.
 const OWNER: &str = "migadmin";
-/// Who adds rows to a table whose rows a sequence numbers.
+/// The roles that add rows to a table whose rows a sequence numbers.
 const WRITERS: [&str; 2] = ["migscheduler", "migapi"];
 /// The table by which the schema of all is found.
 const TABLE: &str = "agents";

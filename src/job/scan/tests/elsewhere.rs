@@ -43,7 +43,7 @@ fn what_is_no_job_is_skipped_and_told_once() {
     for folder in ["lost+found", ".snapshot", "#recycle"] {
         rig.make(folder);
     }
-    // A copy of a job that a person made is a job.
+    // A person's copy of a job is a job.
     rig.job("a.orig", CONFIG, ACTION);
     let told = [
         "added a",
