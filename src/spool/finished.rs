@@ -130,7 +130,7 @@ fn held(
             Ok(holder.filter(|holder| holder.id == *id).and_then(|holder| holder.action_id))
         }
         Err(error) => match error.kind() {
-            // A folder or a pipe of that name holds nothing, and what is gone holds nothing any more.
+            // A folder or a pipe of that name holds no action, nor does a file that is gone.
             std::io::ErrorKind::NotFound
             | std::io::ErrorKind::IsADirectory
             | std::io::ErrorKind::InvalidInput

@@ -49,8 +49,8 @@ impl Spool {
         }
     }
 
-    /// Makes sure that the spool is the one that was opened, and locked; a lock file that somebody
-    /// removed is made anew.
+    /// Makes sure that the spool is the one that was opened, and locked; a lock file that was
+    /// removed is made again.
     ///
     /// # Errors
     /// The spool was replaced, or another runner has it.

@@ -33,7 +33,7 @@ pub(crate) fn fetched(fetched: Result<Fetched, FetchError>, asked: u32, now: Tim
             }))
         }
         Err(error @ FetchError::Document(DocumentError::Stranger { .. })) => {
-            // It would be the same the next time; what was fetched stays where it is.
+            // The next attempt would fail in the same way; the pages that were fetched stay.
             Verdict::buried(format!(
                 "{}; to fetch anew, move it to command/ready under its own name",
                 crate::chain::Chain(&error)

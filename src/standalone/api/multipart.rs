@@ -46,7 +46,7 @@ impl<'a> Multipart<'a> {
             return Err(MultipartError::Boundary);
         }
         let mark = format!("--{boundary}");
-        // What stands before the first mark belongs to no part.
+        // Text before the first mark does not belong to a part.
         let begin = find(body, mark.as_bytes()).ok_or(MultipartError::End)?;
         let mut rest = body.get(begin + mark.len()..).unwrap_or_default();
         let mark = format!("\r\n{mark}");
