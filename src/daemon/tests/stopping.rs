@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests break and mend the spool")]
 
-use std::path::PathBuf;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::action::sign::testing::HashSigner;
@@ -12,33 +12,18 @@ use crate::spool::{Fate, Folder};
 use crate::testing::write_private;
 use crate::wake::Stop;
 
-/// A signer during whose work a stop is asked for.
-#[derive(Debug)]
-struct Interrupted(Stop);
+/// A signer during whose work something happens.
+struct During<F>(F);
 
-impl Signer for Interrupted {
-    fn sign(&self, bytes: &[u8]) -> Result<Signature, SignError> {
-        self.0.ask();
-        HashSigner.sign(bytes)
-    }
-
-    fn fingerprint(&self) -> &str {
-        HashSigner.fingerprint()
-    }
-
-    fn padded(&self, _: &str, _: Unknown) -> Result<Option<Signature>, SignError> {
-        Ok(None)
+impl<F> fmt::Debug for During<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("During")
     }
 }
 
-/// A signer during whose work the folder goes in which the spool writes new files.
-#[derive(Debug)]
-struct Breaking(PathBuf);
-
-impl Signer for Breaking {
+impl<F: Fn() + Send + Sync> Signer for During<F> {
     fn sign(&self, bytes: &[u8]) -> Result<Signature, SignError> {
-        std::fs::rename(self.0.join("spool/.tmp"), self.0.join("away")).unwrap();
-        std::fs::write(self.0.join("spool/.tmp"), "").unwrap();
+        (self.0)();
         HashSigner.sign(bytes)
     }
 
@@ -76,7 +61,8 @@ fn fates(rig: &Rig) -> Vec<Fate> {
 #[test]
 fn a_signature_that_arrives_during_a_stop_is_not_posted() {
     let mut rig = Rig::new("2026-11-22T12:00:30Z");
-    rig.signer = Arc::new(Interrupted(rig.stopper.clone()));
+    let stopper = rig.stopper.clone();
+    rig.signer = Arc::new(During(move || stopper.ask()));
     rig.start();
     drop_in(&rig, 3);
     rig.at("2026-11-22T12:00:40Z");
@@ -91,7 +77,12 @@ fn a_signature_that_arrives_during_a_stop_is_not_posted() {
 #[test]
 fn a_signature_that_could_not_be_written_before_a_stop_is_not_posted() {
     let mut rig = Rig::new("2026-11-22T12:00:30Z");
-    rig.signer = Arc::new(Breaking(rig.path("")));
+    let (scratch, away) = (rig.path("spool/.tmp"), rig.path("away"));
+    // The folder in which the spool writes new files goes.
+    rig.signer = Arc::new(During(move || {
+        std::fs::rename(&scratch, &away).unwrap();
+        std::fs::write(&scratch, "").unwrap();
+    }));
     rig.start();
     drop_in(&rig, 1);
     rig.at("2026-11-22T12:00:40Z");
