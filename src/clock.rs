@@ -14,7 +14,7 @@ pub(crate) trait Clock: std::fmt::Debug + Send + Sync {
     /// Returns the wall-clock time, in UTC.
     fn now(&self) -> Timestamp;
 
-    /// Returns how long ago the machine was started, by a clock that nobody sets. Time during which the
+    /// Returns how long ago the machine was started, by a clock that cannot be set. Time during which the
     /// machine was suspended counts, as it does for [`Clock::now`].
     fn running(&self) -> Duration;
 }

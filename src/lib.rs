@@ -41,7 +41,11 @@
 //! # What always holds
 //!
 //! * The disk is the truth: nothing is in memory that a restart could not read back.
-//! * One thread, the engine's, makes every move; a worker gets a copy and hands back an outcome.
+//! * One thread, the engine's, makes every move; a worker gets a copy and hands back an outcome. Other
+//!   threads read the spool and change nothing in it: a search, a review of `action/done`, a count, a plan
+//!   of what to prune.
+//! * What a scan costs depends on unfinished runs and on what is new. Folders of finished runs are watched
+//!   or read on threads of their own, and nothing of a finished run stays in memory.
 //! * Only `disk` writes, and only `spool` moves runs. Only `api` and `data` open connections, only `plugin`,
 //!   the platform's agent, a trial and `pgp` start processes, only `cli` prints, only `clock`
 //!   reads the time.

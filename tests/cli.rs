@@ -6,6 +6,8 @@ mod gnupg;
 mod input;
 mod messages;
 mod operator;
+#[cfg(feature = "standalone")]
+mod processes;
 mod results;
 mod superseded;
 

@@ -26,11 +26,11 @@ pub(crate) struct Variables {
     pub(crate) http: Option<Variable>,
     /// The proxy for an API whose URL begins with `https://`.
     pub(crate) https: Option<Variable>,
-    /// The proxy for either, if it has none of its own.
+    /// The proxy for a scheme without a proxy of its own.
     pub(crate) all: Option<Variable>,
     /// The hosts that are connected to directly.
     pub(crate) no: Option<Variable>,
-    /// Whether `REQUEST_METHOD` is set: then whoever sends a request to a CGI program can set `HTTP_PROXY`.
+    /// Whether `REQUEST_METHOD` is set, as for a CGI program, whose clients can set `HTTP_PROXY`.
     pub(crate) is_cgi: bool,
 }
 
@@ -186,7 +186,7 @@ fn exempted(api: &Url, list: Option<&Variable>) -> Result<Option<Exception>, Pro
     Ok(is_listed.then_some(Exception::Listed(name)))
 }
 
-/// Returns the address that a host of a URL is, if it is none of a name.
+/// Returns the address in the host of a URL; `None` if the host is a name.
 fn address_of(host: &str) -> Option<IpAddr> {
     let address: IpAddr = host.trim_matches(['[', ']']).parse().ok()?;
     // An IPv4 address that is written as an IPv6 one is the same host.
@@ -217,7 +217,7 @@ fn parse(named: &Variable) -> Result<Proxy, ProxyError> {
     let read = |scheme: &str| Url::parse(&format!("{scheme}://{authority}/"));
     let faulty = |source| ProxyError::Form { variable, source: Some(Box::new(source) as Box<_>) };
     let url = read("http").map_err(faulty)?;
-    // A URL does not tell its scheme's own port from none: what one hides, the other shows.
+    // A parsed URL hides the default port of its scheme, so it is parsed with two schemes.
     let other = read("https").map_err(faulty)?;
     let port = url.port().or(other.port()).unwrap_or(default_port);
     let host = url.host_str().unwrap_or_default();

@@ -59,7 +59,7 @@ const BEFORE_INSERTING: [(Message, Next); 22] = [
         Message::Is("VerifySignatures() -> openpgp: invalid signature: RSA verification failure"),
         Next::SignAnew,
     ),
-    // Whatever else follows is no verdict on a signature: it was not judged.
+    // Any other text after this is not a verdict on a signature: the signature was not judged.
     (Message::Begins("VerifySignatures() -> openpgp: "), Next::Invalid),
     (Message::Begins("VerifySignatures() -> illegal base64 data "), Next::Invalid),
     (Message::Is("VerifySignatures() -> EOF"), Next::Invalid),

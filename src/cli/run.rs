@@ -141,7 +141,7 @@ fn begin(
             Arc::new(keyring)
         }
         Err(Failure::Key(short @ KeyError::Short { .. })) if is_full(&spool) => {
-            // The runner's own files may be what fills the disk: it has to run to remove them.
+            // The runner's own files may have filled the disk, and only a running runner removes them.
             error!(root, "cannot use the key yet, what is old is removed first";
                 "error" => Chain(&short));
             Arc::new(key::later(settings, &client, &path)?)
@@ -176,7 +176,7 @@ fn begin(
     })
 }
 
-/// Returns whether the disk of the spool has no room, as far as it can be told.
+/// Returns whether the disk of the spool has no room, as far as that is known.
 fn is_full(spool: &Spool) -> bool {
     spool.disk().space(spool.layout().root()).is_ok_and(|space| !has_room(space))
 }

@@ -134,11 +134,11 @@ fn make_empty(disk: &Disk, folder: &Path) -> Result<(), TemplateError> {
     if is_there(disk, folder)? { set_mode(folder, PRIVATE) } else { Ok(disk.make_folders(folder)?) }
 }
 
-/// Tells whether a folder is there already, in which something can be laid out. Files that file systems,
-/// editors and package managers leave behind are not in the way.
+/// Returns whether the folder exists; it must be empty then. Files that file systems, editors and
+/// package managers leave behind do not count.
 ///
 /// # Errors
-/// It holds something, is none, or cannot be looked at.
+/// The folder is not empty, is not a folder, or cannot be looked at.
 pub(crate) fn is_there(disk: &Disk, folder: &Path) -> Result<bool, TemplateError> {
     match disk.list(folder) {
         Ok(entries) if entries.iter().all(|entry| is_leftover(&entry.name)) => Ok(true),

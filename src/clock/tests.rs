@@ -27,7 +27,7 @@ fn time_passes_as_the_system_says() {
 
 #[test]
 fn time_in_which_the_machine_is_suspended_counts() {
-    // A namespace in which the machine has been suspended for ten days: only its clocks can tell.
+    // A namespace whose clocks show that the machine was suspended for ten days.
     let namespace = ["--user", "--map-root-user", "--time", "--boottime", SUSPENDED, "--fork"];
     let begin = || {
         let mut command = Command::new("unshare");

@@ -1,4 +1,4 @@
-//! A `#` that begins a comment where somebody may have meant it as a part of the value.
+//! A `#` that begins a comment, but may have been meant as a part of the value.
 
 /// Returns what the comment hides that begins in a value of `text` on `line`, from 1, if it directly
 /// follows a letter or a digit outside quotes, as in `schedule = 0 9 * * FRI#3`.

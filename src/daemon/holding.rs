@@ -36,7 +36,7 @@ impl Daemon {
         }
         let Some(jobs) = &self.jobs else { return Ok(()) };
         let disk = self.engine.parts.spool.disk();
-        // Jobs that are not there for a moment, as when they are exchanged, are nobody else's.
+        // A folder that is missing, as while it is being exchanged, is not in use by another runner.
         if !matches!(jobs.named(disk), Ok(Named::Other)) {
             return Ok(());
         }

@@ -271,7 +271,7 @@ impl Index {
         others.filter_map(|(_, live)| live.facts.action_id).collect()
     }
 
-    /// Tells whether a run other than this one holds an action.
+    /// Returns whether a run other than this one holds an action.
     pub(crate) fn is_held(&self, key: &Key, action: ActionId) -> bool {
         self.runs.iter().any(|((_, id), live)| *id != key.1 && live.facts.action_id == Some(action))
     }

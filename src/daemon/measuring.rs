@@ -46,7 +46,15 @@ impl Engine {
     /// Counts what a move means.
     pub(super) fn measure_move(&mut self, run: &Run, edge: Edge, now: Timestamp) {
         let Some(metrics) = &mut self.metrics else { return };
-        if matches!(edge, Edge::SentOnly | Edge::Collected | Edge::FetchGivenUp | Edge::Finished) {
+        let is_finished = matches!(
+            edge,
+            Edge::Superseded
+                | Edge::SentOnly
+                | Edge::Collected
+                | Edge::FetchGivenUp
+                | Edge::Finished
+        );
+        if is_finished {
             self.tally.add(run);
         }
         let record = run.record();

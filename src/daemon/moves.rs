@@ -32,6 +32,13 @@ pub(super) struct Held {
     pub(super) failures: u32,
 }
 
+impl Held {
+    /// Returns whether the move only prepares the next piece of work, as that of a signature does.
+    pub(super) fn begins_work(&self) -> bool {
+        self.moved.then.is_some()
+    }
+}
+
 impl Engine {
     /// Makes a move that a stage decided upon.
     pub(super) fn make(&mut self, key: &Key, moved: &Move, now: Timestamp) {

@@ -281,7 +281,7 @@ impl Engine {
     }
 }
 
-/// Returns a text to log, or what to say where there is none.
+/// Returns a text for the log, or a substitute if it is missing.
 fn known(text: Option<&str>) -> Cow<'_, str> {
     text.map_or(Cow::Borrowed("no cause is known"), escape)
 }
@@ -295,7 +295,7 @@ fn end_of(text: &str, limit: usize) -> Cow<'_, str> {
     }
 }
 
-/// Says what a person should know of a move, but for results that were stored.
+/// Logs what an operator should know about a move, except for stored results.
 pub(super) fn tell(log: &Logger, record: &Record, edge: Edge) {
     let error = known(record.error.as_deref());
     match edge {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::index::Key;
 use crate::names::JobName;
 
-/// Who has a turn: a job, or all actions that were put in by hand together.
+/// The owner of a turn: a job, or all actions that were put in by hand together.
 pub(crate) type Party = Option<JobName>;
 
 /// A queue in which a run stands only once.

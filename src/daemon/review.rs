@@ -1,4 +1,4 @@
-//! `action/done`: what a person put there is collected, though the folder is not listed by scans.
+//! `action/done`: a run that a person put there is collected, although scans do not list the folder.
 //!
 //! The folder holds every finished run, so a scan that listed it would cost more each day. It is
 //! watched instead. All of it is reviewed at start, after events were lost and on SIGHUP, on a thread
@@ -44,7 +44,7 @@ pub(super) struct Review {
     reviewed: Option<(Timestamp, Timestamp)>,
     /// The same of the review that is under way.
     begun: Option<(Timestamp, Timestamp)>,
-    /// Runs that the engine moved there: an event for one of these files is no news.
+    /// Runs that the engine moved there; events for their files are ignored.
     own: BTreeMap<RunId, Stamp>,
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct Found {
 }
 
 impl Review {
-    /// Returns the state of a folder that nobody has reviewed yet.
+    /// Returns the state of a folder that was not reviewed yet.
     pub(super) fn new() -> Review {
         Review {
             is_due: true,
@@ -73,7 +73,7 @@ impl Review {
         self.own.clear();
     }
 
-    /// Notes a move of our own, of which an event tells where the folder is watched.
+    /// Notes a move of our own, whose event is ignored where the folder is watched.
     pub(super) fn expect(&mut self, id: &RunId, stamp: Stamp) {
         if self.own.len() >= OWN_MAX {
             // An event that comes late costs a read of its file.
@@ -82,13 +82,13 @@ impl Review {
         self.own.insert(id.clone(), stamp);
     }
 
-    /// Tells whether the engine itself put this file there.
+    /// Returns whether the engine itself put this file there.
     pub(super) fn is_own(&self, name: &OsStr, stamp: Option<Stamp>) -> bool {
         let own = run_id(name).and_then(|id| self.own.get(&id).copied());
         own.is_some() && own == stamp
     }
 
-    /// Tells whether all of the folder was reviewed.
+    /// Returns whether all of the folder was reviewed.
     #[cfg(test)]
     pub(super) fn is_settled(&self) -> bool {
         !self.is_due && !self.is_under_way
@@ -100,7 +100,7 @@ impl Review {
         self.own.len()
     }
 
-    /// Tells whether a folder that changed at `modified` last need not be reviewed again.
+    /// Returns whether a folder that last changed at `modified` need not be reviewed again.
     fn is_current(&self, modified: Timestamp) -> bool {
         let is_same =
             |(seen, at): (Timestamp, Timestamp)| seen == modified && elapsed(seen, at) >= GRAIN;
@@ -163,7 +163,7 @@ impl Engine {
     }
 }
 
-/// Finds what is in `action/done` and is no run that was collected, as far as it changed after `since`.
+/// Finds files in `action/done` that changed after `since` and are not runs that were collected.
 fn find(disk: &Disk, layout: &Layout, since: Option<Timestamp>) -> Result<Found, SpoolError> {
     let view = View::new(layout, disk, guard::user());
     let (mut names, mut is_cut, mut failed) = (Vec::new(), false, None);

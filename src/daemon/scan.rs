@@ -71,7 +71,7 @@ impl Engine {
         self.forget_what_left();
     }
 
-    /// Makes the folders that somebody removed; tells whether there were any.
+    /// Makes the folders that were removed; returns whether there were any.
     pub(super) fn mend(&mut self) -> bool {
         match self.parts.spool.mend() {
             Ok(mended) => {
@@ -121,7 +121,7 @@ impl Engine {
         true
     }
 
-    /// Tells whether a hint is about a run that the engine itself moved to `action/done`.
+    /// Returns whether a hint is about a run that the engine itself moved to `action/done`.
     fn is_own_move(&self, folder: Folder, name: &OsStr) -> bool {
         folder == Folder::ActionDone
             && self

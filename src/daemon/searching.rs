@@ -25,7 +25,7 @@ impl Engine {
             Ok(found) => Ok(found),
             Err(SearchError::Api(error)) => Err(error),
             Err(SearchError::Disk(error)) => {
-                error!(self.parts.log, "cannot tell whose action it is"; "run" => %key.1,
+                error!(self.parts.log, "cannot find out whose action it is"; "run" => %key.1,
                     "error" => Chain(&error));
                 return Verdict::paused(Pause::Run(None));
             }
@@ -50,7 +50,7 @@ impl Engine {
                 Verdict::paused(Pause::None)
             }
             Err(error) => {
-                error!(self.parts.log, "cannot tell whose action it is"; "run" => %key.1,
+                error!(self.parts.log, "cannot find out whose action it is"; "run" => %key.1,
                     "error" => Chain(&error));
                 Verdict::paused(Pause::Run(None))
             }

@@ -17,7 +17,7 @@ use crate::wake::Stop;
 pub(crate) struct SignalError(#[source] io::Error);
 
 /// Sends what signals ask for to the engine, from a thread of its own. A stop is asked for at once,
-/// so that whoever is in the middle of something begins nothing new.
+/// so that workers in the middle of their work begin no new step.
 pub(super) fn listen(events: Sender<Event>, stop: Stop) -> Result<(), SignalError> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(SignalError)?;
     let hear = move || {

@@ -65,9 +65,11 @@ impl Engine {
         self.make_or_hold(key, Move::changing(Edge::Noted, note), record, now);
     }
 
-    /// Tries for the last time to write down the outcomes that could not be written yet.
+    /// Tries for the last time to write down the outcomes that could not be written yet. A signature is
+    /// dropped: no POST follows, and its record would say that one may have.
     pub(super) fn write_held(&mut self) {
         let now = self.parts.clock.now();
+        self.held.retain(|held| !held.begins_work());
         for held in &mut self.held {
             held.at = held.at.min(now);
         }

@@ -20,6 +20,8 @@ use crate::spool::{Folder, Layout, Run, SpoolError, View};
 
 /// How long after a count the runs are counted again.
 const COUNT_SPAN: Duration = Duration::from_secs(3600);
+/// How long after a count that failed the runs are counted again.
+const RETRY_SPAN: Duration = Duration::from_secs(60);
 
 /// How many runs a folder has, and the slot of the oldest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -70,6 +72,7 @@ pub(super) struct Tally {
     finished: Option<Finished>,
     counted: Option<Timestamp>,
     is_under_way: bool,
+    has_failed: bool,
 }
 
 impl Tally {
@@ -102,12 +105,19 @@ impl Tally {
         }
     }
 
-    /// Has all counted anew.
+    /// Makes the next count due at once.
     pub(super) fn renew(&mut self) {
         self.counted = None;
     }
 
-    /// Tells whether the first count is not there yet.
+    /// Returns whether the runs are to be counted now.
+    fn is_due(&self, now: Timestamp) -> bool {
+        let span = if self.has_failed { RETRY_SPAN } else { COUNT_SPAN };
+        let is_recent = |counted| counted <= now && elapsed(counted, now) < span;
+        !self.is_under_way && !self.counted.is_some_and(is_recent)
+    }
+
+    /// Returns whether the first count has not ended yet.
     pub(super) fn is_awaited(&self) -> bool {
         self.is_under_way && self.finished.is_none()
     }
@@ -116,8 +126,7 @@ impl Tally {
 impl Engine {
     /// Has finished runs counted if that is due.
     pub(super) fn count_finished(&mut self, now: Timestamp) {
-        let is_recent = |counted| counted <= now && elapsed(counted, now) < COUNT_SPAN;
-        if self.tally.is_under_way || self.tally.counted.is_some_and(is_recent) {
+        if !self.tally.is_due(now) {
             return;
         }
         self.tally.counted = Some(now);
@@ -133,6 +142,7 @@ impl Engine {
         match thread::Builder::new().name("count".to_owned()).spawn(count) {
             Ok(_) => self.tally.is_under_way = true,
             Err(error) => {
+                self.tally.has_failed = true;
                 error!(self.parts.log, "cannot count finished runs"; "error" => Chain(&error));
             }
         }
@@ -141,11 +151,35 @@ impl Engine {
     /// Takes what was counted.
     pub(crate) fn counted(&mut self, finished: Result<Finished, SpoolError>) {
         self.tally.is_under_way = false;
+        self.tally.has_failed = finished.is_err();
         match finished {
             Ok(finished) => self.tally.finished = Some(finished),
             Err(error) => {
                 error!(self.parts.log, "cannot count finished runs"; "error" => Chain(&error));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_that_failed_is_repeated_soon() {
+        let at = |second: i64| Timestamp::from_second(1_795_000_000 + second).unwrap();
+        for (has_failed, second, is_due) in [
+            (false, 3599, false),
+            (false, 3600, true),
+            (true, 59, false),
+            (true, 60, true),
+            // The clock was set back.
+            (false, -1, true),
+        ] {
+            let tally = Tally { counted: Some(at(0)), has_failed, ..Tally::default() };
+            assert_eq!(tally.is_due(at(second)), is_due, "{has_failed} {second}");
+        }
+        let under_way = Tally { is_under_way: true, ..Tally::default() };
+        assert!(!under_way.is_due(at(0)));
     }
 }

@@ -1,7 +1,7 @@
 //! What the engine watches: the folders that a stage acts on, `action/done`, and the jobs.
 //!
 //! **Invariant.** Watches are restored before everything is looked at, never after: what changed while
-//! a folder was not watched is found by that look, and what changes later is told.
+//! a folder was not watched is found by that look, and later changes cause events.
 //!
 //! **Failure.** Where nothing can be watched, the scans alone carry on, and the log says so once. Each
 //! scan tries again to watch what is not watched.
@@ -33,7 +33,7 @@ pub(crate) struct Watches {
     fixed: BTreeMap<PathBuf, Identity>,
     /// The names of the jobs' folders that are watched.
     jobs: BTreeSet<OsString>,
-    /// The log says that there are no more watches to be had, or no inotify.
+    /// Whether the log says that the limit of watches is reached or inotify is missing.
     is_limited: bool,
     /// The folders of which the log says that they are not watched.
     told: BTreeSet<PathBuf>,
@@ -89,8 +89,8 @@ impl Engine {
             .map(|folder| layout.folder(folder))
             .chain([self.runners()])
             .collect();
-        // One that another one has taken the place of is watched no more, which no event tells if
-        // its parent was moved away.
+        // A folder that was replaced is no longer watched. There is no event for that if its parent
+        // was moved away.
         folders.retain(|folder| {
             let there = self.identity(folder);
             there.is_none() || there.as_ref() != self.watches.fixed.get(folder)
@@ -108,12 +108,12 @@ impl Engine {
         self.tell_restored();
     }
 
-    /// Returns what tells a folder from another one of its name.
+    /// Returns the identity of a folder, which another folder of the same name does not have.
     fn identity(&self, folder: &Path) -> Option<Identity> {
         self.parts.spool.disk().identity(folder).ok().flatten()
     }
 
-    /// Says that what could not be watched is watched now.
+    /// Logs that all folders are watched again.
     fn tell_restored(&mut self) {
         let watches = &mut self.watches;
         let Some(watcher) = &watches.watcher else { return };
@@ -153,7 +153,7 @@ impl Engine {
                 names.filter(differs).map(OsStr::to_owned).collect()
             }
         };
-        // What is watched no longer may give way to what is new.
+        // Old watches are removed first, to make room for new ones.
         let (gone, new): (Vec<OsString>, Vec<OsString>) =
             differing.into_iter().partition(|name| watched.contains(name));
         for name in gone {
@@ -178,7 +178,7 @@ impl Engine {
         folders
     }
 
-    /// Tells whether changes in a folder are told by hints.
+    /// Returns whether changes in a folder cause hints.
     pub(super) fn is_watched(&self, folder: &Path) -> bool {
         self.watches.fixed.contains_key(folder)
     }
@@ -188,7 +188,7 @@ impl Engine {
         let Some(watcher) = &mut self.watches.watcher else { return Ok(()) };
         let watched = watcher.watch(folder);
         if let Err(error) = &watched
-            // One that was removed a moment ago is no fault.
+            // A folder that was removed a moment ago is not a fault.
             && !error.is_gone()
         {
             self.scans_alone(error);
@@ -240,7 +240,7 @@ impl Engine {
         }
         self.looked = now;
         if self.mend() {
-            // What was watched is gone as well.
+            // The watched folders are gone as well.
             self.distrust_watches();
         }
         self.restore_watches();

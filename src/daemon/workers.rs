@@ -2,7 +2,7 @@
 //!
 //! Each piece of work has a thread of its own for as long as it takes, and each
 //! kind of work has a number of them that is never exceeded. A worker touches
-//! neither the spool nor the index, though it may read the spool as anybody may; what it brings back
+//! neither the spool nor the index, though a search reads the finished runs; what it brings back
 //! is an event.
 
 use std::collections::BTreeSet;
@@ -84,14 +84,14 @@ pub(crate) struct Task {
     pub(crate) taken: BTreeSet<ActionId>,
 }
 
-/// Why it is not known what a search would find.
+/// Why a search has no result.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SearchError {
     /// The API did not answer the question.
     #[error(transparent)]
     Api(#[from] ApiError),
     /// The runs that are over could not be read.
-    #[error("cannot tell whose action was found")]
+    #[error("cannot find out whose action was found")]
     Disk(#[from] DiskError),
 }
 
@@ -192,7 +192,7 @@ impl Bench {
         }
     }
 
-    /// Tells whether a run that is over holds an action. Asked only of an action that was found, which
+    /// Returns whether a run that is over holds an action. It is asked only for an action that was found, which
     /// is seldom another run's: so nothing need be remembered of the runs that are over.
     fn is_held(&self, record: &Record, action: ActionId) -> Result<bool, SearchError> {
         // What holds an action that we signed was written later than that was dated. An action that
@@ -315,7 +315,7 @@ impl Workers {
         Ok(())
     }
 
-    /// Ends what plugins have left behind, because the runner stops.
+    /// Ends the processes that plugins have left behind, because the runner stops.
     pub(crate) fn end_strays(&self) {
         self.bench.plugins.end_strays();
     }

@@ -71,7 +71,7 @@ fn of_each_place(mut page: Fetched<AgentRow>) -> Fetched<AgentRow> {
 
 impl Store {
     /// Returns the hosts that were heard since `seen` and not since `silent`, by name. A host of
-    /// which nobody can read when it was heard is one of them, unless another of its agents was heard.
+    /// whose heartbeat cannot be read is one of them, unless another of its agents was heard.
     pub(crate) fn silent(&self, seen: Timestamp, silent: Timestamp) -> Pages<'_, Silent> {
         Pages::new(move |last| {
             let query = self.listed(&query!("agents_offline"), after(last, "name > $4"));
@@ -82,7 +82,7 @@ impl Store {
     }
 
     /// Returns the places from which more than one agent was heard since `seen`, those with most first. An
-    /// agent of which nobody can read when it was heard counts.
+    /// agent whose heartbeat cannot be read counts.
     pub(crate) fn doubles(&self, seen: Timestamp) -> Pages<'_, Double> {
         const AFTER: &str = "(count(*) < $3 or (count(*) = $3 and queueloc > $4))";
         Pages::new(move |last| {

@@ -224,7 +224,7 @@ fn told(differences: &[Difference]) -> String {
 /// Returns the file of a database, links followed, if it is there.
 ///
 /// # Errors
-/// It is no file, others can read or write it, or they can change where a link leads.
+/// It is not a file, others can read or write it, or others can change where a link leads.
 fn private_file(disk: &Disk, path: &Path) -> Result<Option<PathBuf>, DataError> {
     if input::is_stream(path) {
         return Err(DataError::NotFile { path: path.to_owned() });

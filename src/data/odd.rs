@@ -1,7 +1,7 @@
 //! What is odd about a row: columns whose values cannot be read, or cannot be right.
 //!
-//! The tables are also written by other programs and by hand. One value that nobody
-//! expected must not hide its row, or the other rows of a list. So a row with such a value
+//! The tables are also written by other programs and by hand. One unexpected value
+//! must not hide its row, or the other rows of a list. So a row with such a value
 //! is read as far as possible, and says which columns are odd.
 
 use std::fmt;

@@ -15,7 +15,7 @@ use crate::chain::excerpt;
 
 /// How much of an odd value is shown.
 const SHOWN_BYTES_MAX: usize = 80;
-/// The years of times that can be told: those that every program reads.
+/// The years of times that can be shown: those that every program reads.
 const YEARS: std::ops::RangeInclusive<i16> = 1..=9999;
 
 /// A row of an answer; its columns are taken from first to last.

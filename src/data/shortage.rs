@@ -1,4 +1,4 @@
-//! Tells a database that is short of something for a while from a statement that can never succeed.
+//! Distinguishes a temporary shortage of the database from a statement that can never succeed.
 
 use std::error::Error;
 

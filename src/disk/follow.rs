@@ -99,7 +99,7 @@ fn follow(fs: &dyn Fs, path: &Path, top: Option<&Path>) -> Result<Option<Followe
 }
 
 impl Walk<'_> {
-    /// Goes on from where it is; tells whether everything was there.
+    /// Goes on from where it is; returns whether everything was there.
     fn go(&mut self, path: &Path) -> io::Result<bool> {
         let mut ahead: VecDeque<OsString> = VecDeque::new();
         self.plan(path, &mut ahead);

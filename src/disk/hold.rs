@@ -1,8 +1,8 @@
 //! A lock on what a path names, and whether the path still names it.
 //!
 //! A lock belongs to a file, not to a path. When another file system is mounted over the path, or
-//! somebody moves the folder away, the lock is as good as gone: another process can lock what is
-//! there now.
+//! the folder is moved away, the lock no longer protects the path: another process can lock what
+//! is there now.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use super::{Context, Disk, DiskError, Kind, Lock};
 
 /// What is wrong with a path that names something else.
+#[cfg(any(test, feature = "standalone"))]
 const REPLACED: &str = "it is no longer what was locked: another file system is mounted over it, or it was moved or removed";
 /// How often a path may change while it is being locked.
 const ATTEMPTS_MAX: u32 = 5;
@@ -66,6 +67,7 @@ impl Hold {
     ///
     /// # Errors
     /// It names something else or nothing, or cannot be looked at.
+    #[cfg(any(test, feature = "standalone"))]
     pub(crate) fn check(&self, disk: &Disk) -> Result<(), DiskError> {
         match self.named(disk)? {
             Named::Same => Ok(()),

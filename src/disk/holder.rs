@@ -18,7 +18,7 @@ const STAT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 const LOCKS: &str = "/proc/locks";
 /// The most that is read of it.
 const LOCKS_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// Where Linux tells all mounts that this process can see.
+/// The file in which Linux lists all mounts that this process can see.
 const MOUNTS: &str = "/proc/self/mountinfo";
 /// The most that is read of it.
 const MOUNTS_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -41,11 +41,11 @@ impl Disk {
         Ok(same.find(|lock| has_open(lock.process, &meta)).map(|lock| lock.process))
     }
 
-    /// Returns the device of the mount that a path is on, if that can be told. It is the one that
+    /// Returns the device of the mount that a path is on, if that is known. It is the one that
     /// locks are listed with; the files of btrfs and of overlay file systems have others.
     fn mounted(&self, path: &Path) -> Option<Device> {
         let found = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::MNT_ID).ok()?;
-        // Kernels before 5.8 do not tell it.
+        // Kernels before 5.8 do not report it.
         if found.stx_mask & StatxFlags::MNT_ID.bits() == 0 {
             return None;
         }
@@ -85,7 +85,7 @@ struct Listed {
     inode: u64,
 }
 
-/// Returns what a line tells of an exclusive lock.
+/// Returns the exclusive lock that a line describes.
 ///
 /// A line is `NUMBER: FLOCK ADVISORY WRITE PROCESS MAJOR:MINOR:INODE START END`.
 fn held(line: &str) -> Option<Listed> {

@@ -20,6 +20,7 @@ use super::{Context, Disk, DiskError, Kind, Meta, RealFs};
 /// the user who called sudo.
 const STDIN: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
 /// Where the system keeps names that stand for open files and devices, not for files in a folder.
+#[cfg(any(test, feature = "data"))]
 const NOT_FOLDERS: [&str; 2] = ["/dev", "/proc"];
 
 /// What was read.
@@ -80,11 +81,13 @@ impl Input {
     }
 
     /// Returns the owner of the source, if it is kept in a file.
+    #[cfg(feature = "data")]
     pub(crate) fn owner(&self) -> Option<u32> {
         self.meta.map(|meta| meta.owner)
     }
 }
 
+#[cfg(feature = "data")]
 impl Disk {
     /// As [`Input::read`], for those who have a disk.
     pub(crate) fn input(&self, path: &Path, limit: u64) -> Result<Input, DiskError> {
@@ -94,6 +97,7 @@ impl Disk {
 
 /// Returns the folder at which relative paths in a file begin: its own, or the working directory if
 /// the file is a pipe or another device.
+#[cfg(any(test, feature = "data"))]
 pub(crate) fn base(file: &Path) -> &Path {
     match is_stream(file) {
         true => Path::new(""),
@@ -102,6 +106,7 @@ pub(crate) fn base(file: &Path) -> &Path {
 }
 
 /// Returns whether a name stands for an open file or a device, not for a file in a folder.
+#[cfg(any(test, feature = "data"))]
 pub(crate) fn is_stream(path: &Path) -> bool {
     NOT_FOLDERS.iter().any(|folder| path.starts_with(folder))
 }

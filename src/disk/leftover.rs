@@ -109,7 +109,7 @@ pub(crate) fn is_leftover(name: &OsStr) -> bool {
         || is_readme(&name)
 }
 
-/// Returns whether a name is that of a folder that no person made: it is no job.
+/// Returns whether a folder of this name is made by a file system or a program, and so is not a job.
 pub(crate) fn is_folder_of_system(name: &str) -> bool {
     FOLDERS.contains(&name)
 }

@@ -38,6 +38,7 @@ pub(crate) mod model;
 mod publish;
 mod real;
 mod rename;
+pub(crate) mod shortage;
 mod stray;
 mod suspects;
 #[cfg(test)]

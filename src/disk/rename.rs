@@ -32,7 +32,7 @@ impl Disk {
     /// Tries in the scratch folder what the file system can do.
     pub(crate) fn survey(&self) -> Result<Survey, DiskError> {
         let (one, other) = match self.two_files() {
-            // The runner's own files may be what fills the disk, and it has to run to remove them. Each
+            // The runner's own files may have filled the disk, and it has to run to remove them. Each
             // rename finds out by itself what is missing, and no file is taken for an old one.
             Err(error) if is_full(&error) => {
                 return Ok(Survey { renames: true, tried: false, now: Timestamp::UNIX_EPOCH });

@@ -291,7 +291,7 @@ pub(super) fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
 }
 
-/// Tells whether something in the folder of jobs is skipped as in the original: only folders are jobs.
+/// Returns whether an entry of the folder of jobs is skipped as in the original: only folders are jobs.
 /// Where a link leads is not known yet.
 fn is_skipped(name: &OsStr, kind: Kind) -> bool {
     !matches!(kind, Kind::Folder | Kind::Link) || is_folder_of_system(&name.to_string_lossy())

@@ -23,7 +23,7 @@ use crate::names::JobName;
 pub(crate) struct Jobs {
     loader: Loader,
     states: BTreeMap<OsString, State>,
-    /// Names that are no jobs, which was told.
+    /// Names that are not jobs, which was logged.
     skipped: BTreeSet<OsString>,
 }
 
@@ -118,12 +118,12 @@ impl Jobs {
         self.states.values().filter_map(State::rejection)
     }
 
-    /// Returns the names of what is no job, by name.
+    /// Returns the names of entries that are not jobs.
     pub(crate) fn skipped(&self) -> impl Iterator<Item = &OsStr> {
         self.skipped.iter().map(OsString::as_os_str)
     }
 
-    /// Notes that a name is no job; only the first time that is a change.
+    /// Notes that a name is not a job; only the first time is a change.
     fn skip(&mut self, name: &OsStr) -> Option<Change> {
         let is_new = self.skipped.insert(name.to_owned());
         is_new.then(|| Change::Skipped(self.loader.folder().join(name)))

@@ -98,7 +98,7 @@ fn process(home: &Path, options: &[&str]) -> io::Result<Option<Pid>> {
     let handle = number.map(|number| pidfd_open(number, PidfdFlags::empty())).transpose()?;
     let has_answered = handle.is_some_and(|handle| is_gone(&handle, ANSWER_SPAN).unwrap_or(false));
     if !has_answered {
-        // The process hangs. What is told to end ends it.
+        // The process hangs; `stop_agent` below ends it.
         child.kill()?;
     }
     let mut answer = String::new();

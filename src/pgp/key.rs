@@ -21,7 +21,7 @@ use crate::spawn::converse;
 /// The shortest and the longest id of a key, in hexadecimal digits.
 const ID_DIGITS: std::ops::RangeInclusive<usize> = 8..=64;
 
-/// What is the matter with a key of which only the public part is there.
+/// The fault of a key whose secret part is missing.
 const NO_SECRET: &str = "cannot sign: no part of it that may sign has its secret here";
 
 /// A key's fingerprint, in upper-case hexadecimal.
@@ -270,7 +270,7 @@ impl Search {
             }
             (_, error @ KeyError::Setup(_)) => Err(error),
             (Some(Look::Short(source)), _) => Err(self.short(source)),
-            // What was lacking has come meanwhile.
+            // The shortage has ended meanwhile.
             (Some(Look::Found), KeyError::NotThere { .. }) => self.open(),
             (_, error) => Err(error),
         }

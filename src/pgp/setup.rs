@@ -6,7 +6,6 @@
 //!
 //! **Invariant.** This runs only after a failure, and never inside a conversation of the library.
 
-use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -19,7 +18,7 @@ use crate::spawn;
 const REPORT_BYTES_MAX: u64 = 64 * 1024;
 /// How much of its words is shown.
 const WORDS_CHARS_MAX: usize = 300;
-/// The files of a home that GnuPG reads, again and again if it cannot, when it is a folder.
+/// The files of a home that GnuPG reads. It reads for ever if one of them is a folder.
 const FILES: [&str; 3] = ["gpg.conf", "gpg-agent.conf", "common.conf"];
 /// What a status line begins with.
 const STATUS: &str = "[GNUPG:] ";
@@ -131,14 +130,18 @@ pub(super) fn is_unclear(error: Error) -> bool {
     .any(|unclear| unclear.code() == error.code())
 }
 
+/// Returns the command that runs `gpg` by itself on a home; its messages, in English, are to be read.
+pub(super) fn gpg(home: &Path) -> Command {
+    let mut command = Command::new("gpg");
+    command.arg("--homedir").arg(home).args(["--batch", "--no-tty"]).env("LC_ALL", "C");
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
 /// Runs `gpg` on a home; returns what it reports, status lines and words.
 fn report<'a>(home: &Path, arguments: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let mut command = Command::new("gpg");
-    command.args([OsStr::new("--homedir"), home.as_os_str()]);
-    command.args(["--batch", "--no-tty", "--status-fd", "2"]).args(arguments);
-    // The words are shown beside our own.
-    command.env("LC_ALL", "C").stdin(Stdio::piped());
-    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut command = gpg(home);
+    command.args(["--status-fd", "2"]).args(arguments).stdin(Stdio::piped());
     let mut child = spawn::start(&mut command).ok()?;
     if let Some(mut text) = child.stdin.take() {
         // One that has ended already reads nothing.

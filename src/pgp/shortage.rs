@@ -6,11 +6,12 @@
 
 use std::io;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
-use rustix::io::Errno;
-
+use super::setup;
 use crate::chain::excerpt;
+use crate::disk::shortage::SHORTAGES;
+pub(super) use crate::disk::shortage::is_passing;
 use crate::disk::{Fs, RealFs};
 use crate::random;
 use crate::spawn;
@@ -19,19 +20,6 @@ use crate::spawn;
 const SAID_BYTES_MAX: usize = 300;
 /// How much a lock file and a keyring need at the least, in bytes.
 const PROBE: [u8; 4096] = [0; 4096];
-/// What GnuPG prints for what the system lacks.
-const LACKING: [Errno; 10] = [
-    Errno::NOSPC,
-    Errno::DQUOT,
-    Errno::NOMEM,
-    Errno::MFILE,
-    Errno::NFILE,
-    Errno::AGAIN,
-    Errno::IO,
-    Errno::INTR,
-    Errno::NOBUFS,
-    Errno::NOLCK,
-];
 /// What GnuPG prints for an agent, or a process of its own, that does not run.
 const AWAY: [&str; 4] = [
     "can't connect to the agent",
@@ -57,16 +45,8 @@ pub(super) enum Look {
 ///
 /// Must not be called during a conversation of GnuPG's library.
 pub(super) fn look(home: &Path, id: &str) -> Look {
-    let mut command = Command::new("gpg");
-    command
-        .arg("--homedir")
-        .arg(home)
-        .args(["--batch", "--no-tty", "--list-secret-keys", id])
-        // Its messages are read below.
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
+    let mut command = setup::gpg(home);
+    command.args(["--list-secret-keys", id]).stdin(Stdio::null());
     let output = match spawn::start(&mut command).and_then(Child::wait_with_output) {
         Ok(output) => output,
         // Who has a library without the program needs another remedy.
@@ -89,7 +69,7 @@ fn lacking(said: &str) -> Option<io::Error> {
     if LASTING.iter().any(|lasting| said.contains(lasting)) {
         return None;
     }
-    let named = LACKING.into_iter().map(io::Error::from).find(|error| {
+    let named = SHORTAGES.into_iter().map(io::Error::from).find(|error| {
         let text = error.to_string();
         // Rust adds the number to the system's text.
         let text = text.split(" (os error").next().unwrap_or_default();
@@ -99,12 +79,6 @@ fn lacking(said: &str) -> Option<io::Error> {
         let line = said.lines().find(|line| AWAY.iter().any(|away| line.contains(away)))?;
         Some(io::Error::other(excerpt(line, SAID_BYTES_MAX).into_owned()))
     })
-}
-
-/// Returns whether an error of the system may be gone later.
-pub(super) fn is_passing(error: &io::Error) -> bool {
-    let passing = |errno: Errno| error.raw_os_error() == Some(errno.raw_os_error());
-    LACKING.into_iter().any(passing)
 }
 
 /// Makes a file in `folder` and removes it, as GnuPG does for a lock.
@@ -121,6 +95,8 @@ pub(super) fn probe(folder: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
 
     #[test]

@@ -15,7 +15,9 @@ use super::packet::{SIGNATURE, packets};
 use super::padding;
 use super::public::{PublicKey, PublicKeyError};
 use super::setup::{self, SetupFault};
-use super::signature::{KeyId, Signature};
+use super::signature::KeyId;
+#[cfg(feature = "standalone")]
+use super::signature::Signature;
 use crate::spawn::converse;
 
 /// Public keys, and signatures verified with them.
@@ -53,6 +55,7 @@ pub(crate) enum ImportError {
 
 impl ImportError {
     /// Returns whether this is a verdict on the key. Otherwise the same key may be imported later.
+    #[cfg(feature = "standalone")]
     pub(crate) fn is_verdict(&self) -> bool {
         match self {
             ImportError::Key(PublicKeyError::Folder(_) | PublicKeyError::Engine(_))
@@ -118,6 +121,7 @@ impl Verifier {
     ///
     /// # Errors
     /// GnuPG is not there or cannot be started.
+    #[cfg(feature = "standalone")]
     pub(crate) fn ready(&self) -> Result<(), VerifyError> {
         let _turn = converse();
         let context = engine::context(&self.home).map_err(VerifyError::Engine)?;
@@ -170,7 +174,7 @@ impl Verifier {
         }
         setup::check_files(&self.home).map_err(VerifyError::Setup)?;
         self.verified(data, &signature, numbers).map_err(|error| match error {
-            // GnuPG's library says the same of a signature that is none.
+            // GnuPG's library reports the same for data that is not a signature.
             VerifyError::NoSignature | VerifyError::Engine(_) => {
                 setup::fault(&self.home, None).map_or(error, VerifyError::Setup)
             }
@@ -209,6 +213,7 @@ impl Verifier {
     }
 
     /// Returns whether a signature on one line says that one of these keys made it.
+    #[cfg(feature = "standalone")]
     pub(crate) fn is_said_to_be_by(one_line: &str, fingerprints: &[Fingerprint]) -> bool {
         let Ok(bytes) = armor::from_line(one_line) else { return false };
         let packets = packets(&bytes).unwrap_or_default();

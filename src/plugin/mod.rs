@@ -29,7 +29,7 @@ use crate::names::PluginName;
 use crate::spawn::strays;
 use crate::wake::Stop;
 
-/// How long what plugins have left behind may take to end when the runner stops.
+/// Time that processes left behind by plugins have to end when the runner stops.
 const STRAYS_SPAN: Duration = Duration::from_millis(500);
 
 /// Why a plugin cannot be run, and what to do about it.
@@ -205,7 +205,7 @@ pub(crate) trait Deliver: std::fmt::Debug + Send + Sync {
         stop: &Stop,
     ) -> Result<run::Ended, PluginError>;
 
-    /// Ends what plugins have left behind, because the runner stops.
+    /// Ends the processes that plugins have left behind, because the runner stops.
     fn end_strays(&self) {}
 }
 

@@ -35,7 +35,7 @@ pub(super) struct Process {
     output: Option<PipeReader>,
     /// What it and all that it starts have in their environment.
     mark: Mark,
-    /// Those that left its group, once it was told to end.
+    /// The processes that left its group; looked for when it has to end.
     strays: Option<Strays>,
 }
 

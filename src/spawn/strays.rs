@@ -1,4 +1,4 @@
-//! Processes that left the group of the one that we started: they are found and ended all the same.
+//! Finds and ends processes that left the process group of the one that we started.
 //!
 //! A signal to a process group does not reach a process that has made itself a session or a group of
 //! its own, as `setsid` and `timeout` do. Such a process is found in two ways: it descends from the
@@ -71,7 +71,7 @@ pub(crate) struct Strays {
 }
 
 impl Strays {
-    /// Adds the descendants of `root` and what has its mark, without `root`; tells whether there are
+    /// Adds the descendants of `root` and all with its mark, without `root`; returns whether there are
     /// any that were not known.
     pub(crate) fn look(&mut self, root: Pid, mark: Option<&Mark>) -> bool {
         let entry = mark.map(|mark| format!("{VARIABLE}={}", mark.0));
@@ -139,7 +139,7 @@ impl Strays {
     }
 }
 
-/// Ends all processes that have a mark of this one: each is told to end, and killed if it has not
+/// Ends all processes that have a mark of this one: each gets SIGTERM, and SIGKILL if it has not
 /// ended within `span`.
 pub(crate) fn end_own(span: Duration) {
     let mut strays = Strays::default();
@@ -165,7 +165,7 @@ fn members(root: Option<i32>, is_marked: &dyn Fn(&[u8]) -> bool) -> BTreeSet<i32
     let mut parents = Vec::new();
     let mut members = BTreeSet::new();
     for pid in numbers() {
-        // One that ends meanwhile is as good as gone.
+        // A process that ends meanwhile needs no signal.
         let Some(parent) = parent(pid) else { continue };
         parents.push((pid, parent));
         let environment = read(pid, "environ").unwrap_or_default();

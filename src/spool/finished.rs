@@ -40,7 +40,7 @@ impl View<'_> {
         self.visit(folder, &mut |name| run_id(name).into_iter().for_each(&mut *each))
     }
 
-    /// Tells whether what stands under this name in `action/done` is a run whose results were
+    /// Returns whether the file of this name in `action/done` is a run whose results were
     /// collected, or left to others: nothing is left to do with it.
     pub(crate) fn is_collected(&self, name: &OsStr) -> Result<bool, SpoolError> {
         let Some(id) = run_id(name) else { return Ok(false) };
@@ -130,7 +130,7 @@ fn held(
             Ok(holder.filter(|holder| holder.id == *id).and_then(|holder| holder.action_id))
         }
         Err(error) => match error.kind() {
-            // A folder or a pipe of that name holds nothing, and what is gone holds nothing any more.
+            // A folder or a pipe of that name holds no action, nor does a file that is gone.
             std::io::ErrorKind::NotFound
             | std::io::ErrorKind::IsADirectory
             | std::io::ErrorKind::InvalidInput

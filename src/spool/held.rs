@@ -49,8 +49,8 @@ impl Spool {
         }
     }
 
-    /// Makes sure that the spool is the one that was opened, and locked; a lock file that somebody
-    /// removed is made anew.
+    /// Makes sure that the spool is the one that was opened, and locked; a lock file that was
+    /// removed is made again.
     ///
     /// # Errors
     /// The spool was replaced, or another runner has it.
@@ -69,7 +69,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Makes the folders that somebody removed; tells whether there were any.
+    /// Makes the folders that were removed; returns whether there were any.
     ///
     /// # Errors
     /// The spool is not the one that was opened, or the disk does not do what it is asked.

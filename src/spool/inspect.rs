@@ -6,10 +6,10 @@ use super::{Folder, Layout, SpoolError};
 use crate::disk::leftover::is_leftover;
 use crate::disk::{Disk, DiskError, Kind, guard};
 
-/// Checks that nobody but `owner` can write a spool, and that renames within it are atomic.
+/// Checks that only `owner` can write a spool, and that renames within it are atomic.
 ///
 /// # Errors
-/// Somebody can, or they are not; all folders are told that somebody can write.
+/// Others can write it, in which case all such folders are named, or renames are not atomic.
 pub(crate) fn inspect(disk: &Disk, layout: &Layout, owner: u32) -> Result<(), SpoolError> {
     check_links(disk, layout)?;
     let mut faults = Vec::new();
@@ -41,7 +41,7 @@ pub(super) fn check_links(disk: &Disk, layout: &Layout) -> Result<(), SpoolError
     Ok(())
 }
 
-/// Tells whether a folder can become a spool: it is not there, or holds nothing but the folders of one.
+/// Returns whether a folder can become a spool: it is missing, or has only the folders of a spool.
 pub(super) fn is_vacant(disk: &Disk, layout: &Layout) -> Result<bool, DiskError> {
     let is_empty = |folder: &Path, allowed: &[&str]| -> Result<bool, DiskError> {
         if disk.find(folder)?.is_none() {

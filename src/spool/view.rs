@@ -144,7 +144,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// Tells whether a name in a folder could be an entry's.
+/// Returns whether a name in a folder could be that of an entry.
 pub(super) fn is_entry(name: &OsStr) -> bool {
     let bytes = name.as_encoded_bytes();
     !bytes.starts_with(b".") && !bytes.ends_with(b".reason") && !is_leftover(name)

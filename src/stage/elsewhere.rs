@@ -1,7 +1,7 @@
 //! Actions that came with their signatures: posted as they are, but for the padding of the signatures.
 //!
 //! The runner cannot sign such an action again, because the signature has to be that of the person who made
-//! it. What it can do is to pad the number of a short signature (see [`Signer::padded`]), which changes no
+//! it. It can only pad the number of a short signature (see [`Signer::padded`]), which changes no
 //! byte that was signed.
 //!
 //! A signature of a key that is not known is posted unchanged first, since padding by a guess could make a

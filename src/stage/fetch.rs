@@ -263,10 +263,10 @@ impl Fetcher<'_> {
         Ok((summary, seen))
     }
 
-    /// Asks the platform about an action whose commands do not tell how many there are.
+    /// Asks the platform about an action, if its commands do not say how many there are.
     fn probe(&self, id: ActionId) -> Result<Option<Seen>, FetchError> {
         if self.stop.asked() {
-            // What was fetched stays: the next start asks the one question that is left.
+            // The pages that were fetched stay; only this question is left to the next start.
             return Err(FetchError::Stopped);
         }
         Ok(grace::probe(self.api, id)?)
@@ -315,7 +315,7 @@ impl Fetcher<'_> {
         if let Some(failure) = failure {
             return Err(failure);
         }
-        // Without a command that tells how many there are, as after an empty first page, the action does.
+        // If no command says how many there are, as after an empty first page, the action is asked for.
         let seen = if part.sent() == 0 { self.probe(id)? } else { None };
         let sent = seen.as_ref().map_or(sent, |seen| seen.sent.max(sent));
         let found = part.len();

@@ -18,8 +18,8 @@ const AHEAD: Duration = Duration::from_secs(300);
 /// How often the platform is asked before the questions come once a minute, about.
 const POLLS_MIN: u32 = 20;
 
-/// Tells whether the runner itself dated an action later than now. What was signed elsewhere may be
-/// meant for later.
+/// Returns whether the runner itself dated an action later than now. An action that was signed elsewhere
+/// may be meant for later.
 fn is_misdated(record: &Record, now: Timestamp) -> bool {
     let from = record.request.valid_from.filter(|_| !record.request.verbatim);
     record.action_id.is_some() && from.is_some_and(|from| from > after(now, AHEAD))

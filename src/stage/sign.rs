@@ -56,7 +56,7 @@ pub(crate) enum SigningError {
     /// The key did not sign.
     #[error("cannot sign the action")]
     Key(#[source] SignError),
-    /// The platform refuses a signature that somebody else made.
+    /// The platform refuses a signature that was made elsewhere.
     #[error(
         "the platform cannot verify a signature that this runner did not make, so those who signed the action \
          must sign it again: {0}"

@@ -182,7 +182,7 @@ pub(crate) fn posted(posted: Posted) -> Verdict {
             let error = text(&cause);
             let moved = Move::changing(Edge::Noted, move |record| {
                 note(record, Fate::Refused, &error);
-                // What was signed serves no more, unless it came with dates that nobody here can change.
+                // The signed text is of no more use, unless it was signed elsewhere, with dates that cannot be changed.
                 if next == Next::SignAnew || !record.request.verbatim {
                     record.request.posted = None;
                 }

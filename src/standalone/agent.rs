@@ -7,7 +7,7 @@
 //! **Invariant.** A command that was taken is answered, unless the platform stops:
 //! then it is given to the agent again after the restart.
 //!
-//! **Failure.** What the host lacks for a moment (descriptors, processes, memory, space) is no answer:
+//! **Failure.** A temporary shortage of the host (descriptors, processes, memory, space) is not an answer:
 //! the check or the operation is repeated until the action expires.
 
 mod again;
@@ -48,8 +48,8 @@ const WORKERS: usize = 4;
 /// How often the agent looks at the clock.
 const LOOK_SPAN: Duration = Duration::from_secs(1);
 
-/// Returns whether an agent that was heard at `last` must be heard now: its period is over, or the clock
-/// was set back.
+/// Returns whether a heartbeat is due after that at `last`: the period is over, or the clock was set
+/// back.
 fn is_due(last: Timestamp, now: Timestamp, period: Duration) -> bool {
     now < last || elapsed(last, now) >= period
 }
@@ -190,8 +190,8 @@ impl Tools {
         Ok(row)
     }
 
-    /// Lets the agent be heard until a stop is asked for. The wall clock is looked at often: after a
-    /// suspend it has jumped, and the agent, which would be taken for silent, is heard at once.
+    /// Sends heartbeats until a stop is asked for. The wall clock is looked at often: after a suspend it
+    /// has jumped, and the agent would count as offline, so a heartbeat is sent at once.
     fn beat(&self, mut row: AgentRow) {
         while !self.stop.wait(self.heartbeat.min(LOOK_SPAN)) {
             let now = self.clock.now();
@@ -266,7 +266,7 @@ impl Tools {
         }
         let text = action.signed_text();
         for signature in signatures {
-            // An earlier release of the API took short numbers; what it took is run.
+            // An earlier release of the API accepted short numbers; such actions are run.
             self.signers.who_signed(text.as_bytes(), signature, Numbers::Any)?;
         }
         Ok(())

@@ -44,7 +44,7 @@ impl Data {
         disk.make_folders(&folder.join(SCRATCH))?;
         disk.make_folder(&home)?;
         let options = home.join("gpg.conf");
-        // What an operator has written there stays.
+        // The operator's own options stay.
         if disk.find(&options)?.is_none() {
             disk.create(&options, KEYRING_OPTIONS)?;
         }

@@ -220,7 +220,7 @@ impl Scheduler {
         }
     }
 
-    /// Does `step` with each entry of a folder until a stop; what fails is told and does not end the round.
+    /// Does `step` with each entry of a folder until a stop; a failure is logged and does not end the round.
     fn each(
         &mut self,
         place: Place,

@@ -1,6 +1,6 @@
-//! Tells a host that lacks something for a moment from a fault that stays.
+//! Distinguishes a temporary shortage of the host from a permanent fault.
 //!
-//! What could not be judged for want of descriptors, processes, memory or space is no verdict: it is
+//! A check that failed for lack of descriptors, processes, memory or space is not a verdict: it is
 //! tried again.
 
 use std::error::Error;
@@ -8,17 +8,10 @@ use std::io;
 
 use rustix::io::Errno;
 
-/// What the system says when it lacks something that it may have again later.
-const SHORTAGES: [Errno; 11] = [
-    Errno::MFILE,
-    Errno::NFILE,
-    Errno::AGAIN,
-    Errno::NOMEM,
-    Errno::NOSPC,
-    Errno::DQUOT,
-    Errno::NOBUFS,
-    Errno::IO,
-    Errno::INTR,
+use crate::disk::shortage::is_passing;
+
+/// Errors that may pass where a program is started or a file is replaced.
+const BUSY: [Errno; 2] = [
     Errno::BUSY,
     // A program that a package manager is writing.
     Errno::TXTBSY,
@@ -28,13 +21,19 @@ const SHORTAGES: [Errno; 11] = [
 pub(super) fn is_shortage(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        let code = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
-        if code.is_some_and(|code| SHORTAGES.iter().any(|errno| errno.raw_os_error() == code)) {
+        if error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| is_passing(error) || is_busy(error))
+        {
             return true;
         }
         cause = error.source();
     }
     false
+}
+
+fn is_busy(error: &io::Error) -> bool {
+    BUSY.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 #[cfg(test)]
@@ -46,7 +45,9 @@ mod tests {
 
     #[test]
     fn a_shortage_is_found_among_the_causes() {
-        for errno in [Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM, Errno::NOSPC] {
+        for errno in
+            [Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM, Errno::NOSPC, Errno::TXTBSY]
+        {
             let error = io::Error::from(errno);
             assert!(is_shortage(&error), "{errno}");
             let error = Err::<(), _>(error).context("read", Path::new("/x")).unwrap_err();

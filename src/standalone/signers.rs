@@ -57,12 +57,12 @@ impl SignatureError {
     }
 }
 
-/// What became of the import of a key; the number stands for the key's text.
+/// The result of the import of a key; the number stands for the key's text.
 #[derive(Debug)]
 enum Import {
     /// GnuPG has it.
     Done(u64),
-    /// It is no key that signatures can be verified with.
+    /// Signatures cannot be verified with this key.
     Refused(u64, Instant),
 }
 

@@ -113,7 +113,7 @@ impl Watcher {
         })
     }
 
-    /// Tells whether a folder is watched, as far as is known.
+    /// Returns whether a folder is watched, as far as is known.
     pub(crate) fn has(&self, folder: &Path) -> bool {
         lock(&self.folders).contains(folder)
     }

@@ -158,7 +158,7 @@ fn what_is_not_there_cannot_be_watched() {
     let path = rig.path("none");
     let error = rig.watcher.watch(&path).unwrap_err();
     assert_eq!(error.to_string(), format!("cannot watch {}", path.display()));
-    // Nobody needs to be told of it.
+    // It is not reported.
     assert!(error.is_gone());
     let error = WatchError::Folder { path: path.clone(), source: notify::Error::generic("x") };
     assert!(!error.is_gone());

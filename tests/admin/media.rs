@@ -1,4 +1,4 @@
-//! A database where nothing can be written, and one that somebody keeps to himself.
+//! A database on a medium that cannot be written, and one that another process has locked.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ fn is_root() -> bool {
     std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0
 }
 
-/// Runs a command on the database as somebody whom permissions bind.
+/// Runs a command on the database as a user to whom permissions apply.
 fn bound(admin: &Admin, arguments: &[&str]) -> Said {
     let arguments = [&["-d", "sqlite:db/mig.db"], arguments].concat();
     if !is_root() {

@@ -1,4 +1,4 @@
-//! One odd row hides no other: whatever somebody wrote into a column, every row is shown, and the
+//! An odd row does not hide others: whatever a column holds, every row is shown, and the
 //! odd one has a mark.
 
 use serde_json::Value;
@@ -27,7 +27,7 @@ fn find<'a>(list: &'a Value, column: &str, value: &Value) -> &'a Value {
     rows.iter().find(|row| row[column] == *value).unwrap_or_else(|| panic!("{value}: {list:#}"))
 }
 
-/// Returns values that `heartbeattime` may hold, and what is told of them.
+/// Returns values that `heartbeattime` may hold, and how they are shown.
 fn odd_times(kind: Kind) -> Vec<(&'static str, &'static str)> {
     match kind {
         Kind::Server => vec![
@@ -99,7 +99,7 @@ fn an_agent_with_an_odd_column_is_shown_and_marked(kind: Kind) {
     assert_eq!((&first["status"], &first["odd"]["status"]), (&Value::Null, &"NULL".into()));
     let unknown = find(&list, "name", &"host1".into());
     assert_eq!(unknown["status"], "vanished", "what can be read is told");
-    // Among those that a target selects, an odd column hides nobody either.
+    // An odd column does not hide an agent that a target selects either.
     let selected = admin.json(&["agents", "--json", "--target", "mode = 'daemon'"]);
     assert_eq!(selected.as_array().unwrap().len(), odd.len() - 1, "{selected:#}");
 }

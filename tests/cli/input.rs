@@ -51,7 +51,7 @@ fn a_configuration_may_be_a_link_a_pipe_or_standard_input() {
     fails(&said, 78, &["cannot read /dev/fd/", "over 1048576 bytes"]);
     let said = bash(&home, &format!("\"$RUNNER\" -c runner {next}"), "");
     fails(&said, 78, &["cannot read runner: it is a folder"]);
-    // A fault is told by the name that was typed.
+    // A fault is reported with the name that was typed.
     let said = bash(&home, &format!("\"$RUNNER\" -c - {next}"), "[runnner]\n");
     assert!(said.err.contains("-:1: unknown section [runnner]"), "{said:?}");
 }
@@ -97,7 +97,7 @@ fn folders_behind_links_are_judged_by_their_targets() {
         symlink(format!("../kept/{name}"), path).unwrap();
     }
     good(home.with_config(&["check", "--offline"]));
-    // The remedy that is told has its effect.
+    // The remedy in the message works.
     for name in ["runners", "plugins", "spool"] {
         let kept = home.path("kept").join(name).canonicalize().unwrap();
         home.chmod(&format!("kept/{name}"), 0o707);
@@ -110,7 +110,7 @@ fn folders_behind_links_are_judged_by_their_targets() {
         assert!(Command::new("sh").args(["-c", &remedy]).status().unwrap().success());
         good(home.with_config(&["check", "--offline"]));
     }
-    // A link that leads nowhere is told with the place where it leads.
+    // The message about a dangling link names its target.
     for name in ["runners", "plugins", "spool"] {
         let (kept, away) = (home.path("kept").join(name), home.path("away"));
         std::fs::rename(&kept, &away).unwrap();

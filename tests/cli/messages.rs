@@ -42,7 +42,7 @@ fn a_hash_that_cuts_a_schedule_short_is_told_with_the_remedy() {
     let line = home.start(&["-c", "runner/runner.cfg"]).until("schedule may not be what was meant");
     assert!(line.contains("WARNING") && line.contains("job: setuid"), "{line}");
     assert!(line.contains(warning), "{line}");
-    // Done as told, it is the third Friday, and nothing is said.
+    // With the quotes it is the third Friday, and there is no warning.
     home.write(file, "[configuration]\nschedule = \"0 9 * * FRI#3\"\npaused = true\n");
     let checked = good(home.with_config(&["check", "--offline"]));
     assert!(!checked.contains("is a comment"), "{checked}");
@@ -103,7 +103,7 @@ fn what_only_root_can_read_waits_with_the_command_that_helps_as_root() {
     let next = lines.find(|line| line.contains("action was put in by hand")).unwrap();
     assert!(next.contains("urgent.json"), "{next}");
 
-    // Root's configurations, jobs and plugins are told in the same way.
+    // Configurations, jobs and plugins of root are reported in the same way.
     for (name, mode) in
         [("runner/runners/setuid/entity.cfg", 0o600), ("runner/plugins/report.sh", 0o700)]
     {

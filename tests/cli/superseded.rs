@@ -27,7 +27,7 @@ fn home(change: impl Fn(&mut Value)) -> (Home, Value) {
 
 fn status(home: &Home) -> (Value, String) {
     let (told, page) = (home.with_config(&["status", "--json"]), home.with_config(&["status"]));
-    // Nobody is needed.
+    // No attention is needed.
     assert_eq!((told.exit, page.exit), (0, 0), "{told:?} {page:?}");
     (serde_json::from_str(&told.out).unwrap(), page.out)
 }

@@ -1,4 +1,4 @@
-//! What file systems, editors and package managers leave behind is in nobody's way.
+//! Files and folders that file systems, editors and package managers leave behind are ignored.
 
 use std::os::unix::fs::DirBuilderExt;
 
@@ -52,7 +52,7 @@ fn leftovers_in_every_folder_are_no_faults() {
         runner.said("file is no entry and is left alone: entries end in .json", &[]).is_empty()
     );
     assert!(runner.said("job is not usable", &[]).is_empty());
-    // All that is not hidden is told once.
+    // Every visible one is logged once.
     let skipped = "skipped, a job is a folder with entity.cfg and action.json";
     assert_eq!(runner.said(skipped, &[]).len(), 7, "{}", runner.messages());
     runner.signal(Signal::HUP);
@@ -60,7 +60,7 @@ fn leftovers_in_every_folder_are_no_faults() {
     write(&late, "x");
     runner.wait_said(skipped, &[("path", late.canonicalize().unwrap().to_str().unwrap())]);
     assert_eq!(runner.said(skipped, &[]).len(), 8);
-    // One who starts it again finds what it found before.
+    // A second start finds the same.
     runner.stop(Signal::TERM);
     let said = rig.mig_runner("runner.cfg", &["check"]).output().unwrap();
     assert!(said.status.success(), "{said:?}");

@@ -8,7 +8,7 @@ mod crash;
 mod hand;
 /// Jobs that come, change and go, and their slots.
 mod jobs;
-/// Files and folders that are nobody's.
+/// Files and folders that do not belong to the runner.
 mod leftovers;
 /// Installations behind symbolic links.
 mod links;

@@ -12,7 +12,7 @@ use reqwest::Url;
 /// How many bits of an IPv6 address come before an IPv4 address that is written in it.
 const MAPPED_BITS: u8 = 96;
 
-/// Returns whether the list has a host; `address` is what it is if it is no name.
+/// Returns whether the list has a host; `address` is its address, if it is one and not a name.
 pub(super) fn is_listed(list: &str, host: &str, address: Option<IpAddr>, port: u16) -> bool {
     let host = host.trim_matches(['[', ']']);
     list.split(',').any(|entry| matches(&entry.trim().to_lowercase(), host, address, port))

@@ -135,7 +135,7 @@ fn the_variable_that_a_client_of_a_web_server_can_set_is_refused() {
     assert!(matches!(decide(&http, &variables(false)), Ok(Route::Through(_))));
     let error = decide(&http, &variables(true)).unwrap_err().to_string();
     assert!(error.contains("unset REQUEST_METHOD or HTTP_PROXY"), "{error}");
-    // Nobody but the owner of the environment can set this one.
+    // Only the owner of the environment can set this one.
     assert!(matches!(decide(&https, &variables(true)), Ok(Route::Through(_))));
     let all = Variables { http: None, all: set("ALL_PROXY", "proxy"), ..variables(true) };
     assert!(matches!(decide(&http, &all), Ok(Route::Through(_))));

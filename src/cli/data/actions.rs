@@ -23,7 +23,7 @@ use crate::exit::Exit;
 
 /// How many actions are shown unless the command line says otherwise.
 const COUNT_DEFAULT: usize = 20;
-/// How long before it is sent an action is valid: what every client of MIG sets.
+/// How far every client of MIG dates an action back when it sends it.
 const CLIENTS_MARGIN: Duration = Duration::from_secs(60);
 /// How much of a name or a target is shown to people.
 const SHOWN_BYTES_MAX: usize = 400;
@@ -175,7 +175,7 @@ fn number(text: &str) -> Result<Id, DataFailure> {
     text.parse().map(Id::new).map_err(wrong)
 }
 
-/// An action, as it is told; what cannot be read is missing.
+/// An action, as it is shown; values that cannot be read are missing.
 #[derive(Debug, Serialize)]
 struct Shown {
     id: Option<i64>,
@@ -268,7 +268,7 @@ impl Line for Shown {
     }
 }
 
-/// What became of an action at an agent, as it is told; what cannot be read is missing.
+/// A command, as it is shown; values that cannot be read are missing.
 #[derive(Debug, Serialize)]
 struct Answered {
     id: Option<i64>,

@@ -112,7 +112,7 @@ impl Doubles {
     }
 }
 
-/// An agent, as it is told; what cannot be read is missing.
+/// An agent, as it is shown; values that cannot be read are missing.
 #[derive(Debug, Serialize)]
 struct Shown {
     id: Option<i64>,

@@ -1,5 +1,5 @@
-//! Superseded runs: a newer run of their job took their place before they were sent. They need nobody,
-//! and are counted so that people see how many slots an outage has cost.
+//! Superseded runs: a newer run of their job took their place before they were sent. They need
+//! no attention, and are counted to show how many slots an outage has cost.
 
 use std::collections::{BTreeMap, HashSet};
 

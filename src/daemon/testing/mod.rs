@@ -123,7 +123,7 @@ pub(crate) struct Rig {
     pub(crate) retention: RetentionSettings,
     /// What the next engine signs with.
     pub(crate) signer: Arc<dyn Signer>,
-    /// Tells the next engine to stop.
+    /// Asks the next engine to stop.
     pub(crate) stopper: Stop,
     /// The file system that the next engine works on.
     pub(crate) fs: Arc<dyn Fs>,
@@ -242,7 +242,9 @@ impl Rig {
 
     /// Lets the engine end in order.
     pub(crate) fn stop(&mut self) {
-        self.engine.take().unwrap().0.withdraw_agenda();
+        let (mut engine, _events) = self.engine.take().unwrap();
+        engine.write_held();
+        engine.withdraw_agenda();
     }
 
     /// Sets the clock of a machine on which no engine runs.

@@ -87,7 +87,7 @@ fn an_outage_after_the_grace_period_begins_another_one() {
         }
         tick(&mut rig, 6);
         assert_eq!(counts(&rig), (3, u64::from(!answered)));
-        // It is no fault.
+        // This is not a failure.
         assert_eq!(rig.record(Folder::CommandDone, ID).error, None);
     }
 }

@@ -1,4 +1,4 @@
-//! What the log says: no empty values, no two that are equal, nothing that cannot be.
+//! The text of log messages: no empty values, no duplicate keys, nothing impossible.
 
 use jiff::Timestamp;
 

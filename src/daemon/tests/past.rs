@@ -1,4 +1,4 @@
-//! What finished runs cost: nothing in memory, and nothing in a scan.
+//! Finished runs take no memory and add nothing to the cost of a scan.
 #![expect(clippy::disallowed_methods, reason = "tests leave what an earlier runner leaves")]
 
 use std::sync::Arc;

@@ -1,5 +1,8 @@
 //! An ordered stop in the middle of the work: what is under way ends, nothing new begins.
 
+#![expect(clippy::disallowed_methods, reason = "tests break and mend the spool")]
+
+use std::fmt;
 use std::sync::Arc;
 
 use crate::action::sign::testing::HashSigner;
@@ -9,13 +12,18 @@ use crate::spool::{Fate, Folder};
 use crate::testing::write_private;
 use crate::wake::Stop;
 
-/// A signer during whose work a stop is asked for.
-#[derive(Debug)]
-struct Interrupted(Stop);
+/// A signer during whose work something happens.
+struct During<F>(F);
 
-impl Signer for Interrupted {
+impl<F> fmt::Debug for During<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("During")
+    }
+}
+
+impl<F: Fn() + Send + Sync> Signer for During<F> {
     fn sign(&self, bytes: &[u8]) -> Result<Signature, SignError> {
-        self.0.ask();
+        (self.0)();
         HashSigner.sign(bytes)
     }
 
@@ -37,7 +45,7 @@ fn drop_in(rig: &Rig, count: usize) {
     }
 }
 
-/// Starts the next runner, to which nobody says stop.
+/// Starts the next runner, without a stop.
 fn start_again(rig: &mut Rig) {
     rig.stop();
     (rig.stopper, rig.signer) = (Stop::new(), Arc::new(HashSigner));
@@ -53,7 +61,8 @@ fn fates(rig: &Rig) -> Vec<Fate> {
 #[test]
 fn a_signature_that_arrives_during_a_stop_is_not_posted() {
     let mut rig = Rig::new("2026-11-22T12:00:30Z");
-    rig.signer = Arc::new(Interrupted(rig.stopper.clone()));
+    let stopper = rig.stopper.clone();
+    rig.signer = Arc::new(During(move || stopper.ask()));
     rig.start();
     drop_in(&rig, 3);
     rig.at("2026-11-22T12:00:40Z");
@@ -63,6 +72,28 @@ fn a_signature_that_arrives_during_a_stop_is_not_posted() {
     start_again(&mut rig);
     rig.pass(1);
     assert_eq!((rig.platform.posts(), rig.platform.actions().len()), (3, 3));
+}
+
+#[test]
+fn a_signature_that_could_not_be_written_before_a_stop_is_not_posted() {
+    let mut rig = Rig::new("2026-11-22T12:00:30Z");
+    let (scratch, away) = (rig.path("spool/.tmp"), rig.path("away"));
+    // The folder in which the spool writes new files goes.
+    rig.signer = Arc::new(During(move || {
+        std::fs::rename(&scratch, &away).unwrap();
+        std::fs::write(&scratch, "").unwrap();
+    }));
+    rig.start();
+    drop_in(&rig, 1);
+    rig.at("2026-11-22T12:00:40Z");
+    rig.stopper.ask();
+    std::fs::remove_file(rig.path("spool/.tmp")).unwrap();
+    std::fs::rename(rig.path("away"), rig.path("spool/.tmp")).unwrap();
+    start_again(&mut rig);
+    // Nothing was posted, and nothing has to be searched for.
+    assert_eq!(fates(&rig), [Fate::Unsent]);
+    rig.pass(1);
+    assert_eq!((rig.platform.posts(), rig.platform.actions().len()), (1, 1));
 }
 
 #[test]

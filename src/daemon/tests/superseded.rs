@@ -8,6 +8,22 @@ use crate::spool::{DeliveryState, Folder};
 use crate::stage::prune::DAY;
 use crate::testing::write_private;
 
+#[test]
+fn a_superseded_run_counts_as_finished_before_the_next_count() {
+    let mut rig = Rig::new("2026-11-22T12:00:30Z");
+    rig.job("job", "schedule = \"* * * * *\"");
+    rig.start_watching();
+    rig.write_new_metrics();
+    rig.hear_until(|engine| engine.tally.level(Folder::ActionDone).flatten().is_some());
+    rig.platform.expect(&[Mood::Away; 100]);
+    rig.at("2026-11-22T12:01:00Z");
+    rig.at("2026-11-22T12:02:00Z");
+    rig.pass(5);
+    assert_eq!(entries(&rig, "action/done "), ["job.20261122T120100Z"]);
+    let text = rig.metrics();
+    assert!(text.contains("mig_runner_spool_entries{folder=\"action/done\"} 1\n"), "{text}");
+}
+
 /// Returns the entries of the spool in a folder, without its name.
 fn entries(rig: &Rig, folder: &str) -> Vec<String> {
     let spool = rig.spool();

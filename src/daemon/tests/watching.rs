@@ -48,7 +48,7 @@ fn folders_that_were_away_are_watched_again_and_what_is_in_them_is_seen() {
     let mut rig = Rig::new(NOW);
     rig.job("job", NEVER);
     rig.start_watching();
-    // The jobs' folder goes, and cannot be watched when that is heard.
+    // The jobs' folder is removed, and cannot be watched when the event comes.
     fs::rename(rig.path("runners"), rig.path("old")).unwrap();
     let runners = rig.path("runners");
     rig.hear_until(|engine| !engine.is_watched(&runners));
@@ -57,7 +57,7 @@ fn folders_that_were_away_are_watched_again_and_what_is_in_them_is_seen() {
     // From here on nothing is looked at but where hints lead.
     rig.job("other", NEVER);
     rig.hear_until(|engine| engine.parts.calendar.count() == (1, 0));
-    // The spool is replaced by a copy, which no watched folder's event tells.
+    // The spool is replaced by a copy, which causes no event in a watched folder.
     for family in ["action", "command"] {
         let (here, away) = (rig.path("spool").join(family), rig.path(family));
         fs::rename(&here, &away).unwrap();

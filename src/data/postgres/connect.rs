@@ -19,7 +19,7 @@ const SILENCE_SPAN: Duration = Duration::from_secs(60);
 const PROBE_SPAN: Duration = Duration::from_secs(15);
 const PROBES_MAX: u32 = 3;
 /// What every connection begins with. A statement may take a minute, wait ten seconds for what
-/// somebody else holds, and leave a transaction open for a minute: a client that hangs holds up nobody. A
+/// somebody else holds, and leave a transaction open for a minute: a client that hangs blocks no other. A
 /// database without an encoding would refuse every row with a text that is not UTF-8, were it not asked for
 /// the bytes as they are.
 const SETTINGS: &str = "

@@ -273,7 +273,7 @@ impl Database for Postgres {
 /// The role that targets are evaluated as.
 const TARGET_ROLE: &str = "migreadonly";
 
-/// The times that can be told: the years from 1 to 9999.
+/// The times that can be shown: the years from 1 to 9999.
 const HEARD: &str =
     "(heartbeattime >= '0001-01-01 00:00:00+00' and heartbeattime < '10000-01-01 00:00:00+00')";
 const UNHEARD: &str = "(heartbeattime < '0001-01-01 00:00:00+00' \
@@ -284,7 +284,7 @@ const FAMILY: &str = "case when cast(actions.threat as text) ~ '\\\\u(0000|[dD][
           then cast(replace(cast(actions.threat as text), '\\u', '\\n') as json) else actions.threat end ->> 'family'";
 
 fn found(flag: bool) -> &'static str {
-    // What is no list has no results. An answer may hold characters that the server can make no text
+    // A value that is not a list has no results. An answer may hold characters that the server can make no text
     // of, such as a file's NUL: they are made other characters first.
     match flag {
         true => {

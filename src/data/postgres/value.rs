@@ -96,7 +96,7 @@ fn text(raw: &[u8]) -> Value {
     }
 }
 
-/// Returns the time so many microseconds after the server's times begin, in words if it is none of ours.
+/// Returns the time so many microseconds after the server's epoch, as text if it is outside our range.
 fn time(since: i64) -> Value {
     match since {
         i64::MAX => return Value::Other("infinity".to_owned()),
@@ -107,7 +107,7 @@ fn time(since: i64) -> Value {
     match ours {
         Some(Ok(time)) => Value::Time(time),
         Some(Err(_)) | None => {
-            // Years of mean length: nobody needs the day.
+            // Years of mean length are exact enough: the day is not needed.
             let year = since.div_euclid(YEAR_MICROSECONDS).saturating_add(2000);
             Value::Other(format!("{year} (a year)"))
         }

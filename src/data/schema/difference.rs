@@ -113,7 +113,7 @@ pub(crate) enum Difference {
         /// What it may do.
         what: String,
     },
-    /// Somebody else owns a table.
+    /// A table belongs to another role.
     #[error("table {table} belongs to role {owner}, and role {expected} has not its rights")]
     Owner {
         /// The table.

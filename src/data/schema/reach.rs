@@ -10,11 +10,11 @@ use crate::data::database::query;
 
 /// The role that owns all tables.
 const OWNER: &str = "migadmin";
-/// Who adds rows to a table whose rows a sequence numbers.
+/// The roles that add rows to a table whose rows a sequence numbers.
 const WRITERS: [&str; 2] = ["migscheduler", "migapi"];
 /// The table by which the schema of all is found.
 const TABLE: &str = "agents";
-/// What nobody may do who only evaluates targets.
+/// What a role that only evaluates targets must not do.
 const WRITES: [&str; 4] = ["insert", "update", "delete", "truncate"];
 /// What must be hidden from whom, if it is there.
 const SECRETS: [(&str, &str, &str); 6] = [

@@ -1,10 +1,9 @@
 //! Opens an SQLite file for reading only, also where nothing can be written.
 //!
-//! Whoever reads a database with a write-ahead log takes part in an index beside it, which is
-//! a file that must be made if it is not there. In a folder that cannot be written, on a
-//! medium that is read-only, SQLite then refuses. If the log has no content, all that there
-//! is to read is in the file itself, which SQLite reads without an index if it is told that
-//! nobody changes it.
+//! SQLite reads a database with a write-ahead log by means of an index beside it, a file that
+//! SQLite makes if it is missing. In a folder that cannot be written, or on a read-only medium,
+//! this fails. If the log has no content, the file itself holds everything, and SQLite reads it
+//! without an index when the file is declared immutable.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -64,7 +63,7 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// Returns the URI of a file that nobody changes. Every byte that may mean something in a URI is
+/// Returns the URI of a file that does not change. Every byte that may mean something in a URI is
 /// written as its number.
 fn immutable(path: &Path) -> String {
     let mut uri = "file:".to_owned();

@@ -97,10 +97,10 @@ fn the_target_its_parents_and_the_folder_of_the_link_are_judged() {
         assert_eq!(told, writable(wide).iter().map(|t| t.replace("//", "/")).collect::<Vec<_>>());
         rig.chmod(wide, 0o700);
     }
-    // What the link does not pass is of no interest.
+    // Folders that the link does not pass do not matter.
     rig.chmod("home/in", 0o757);
     assert_eq!(rig.faults("home/jobs"), [""; 0]);
-    // A folder in which nobody can rename what is another's does not matter, unless it is the target.
+    // A folder with the sticky bit does not matter, unless it is the target.
     rig.chmod("else", 0o1777);
     assert_eq!(rig.faults("home/jobs"), [""; 0]);
     rig.chmod("else/jobs", 0o1777);

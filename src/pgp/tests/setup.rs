@@ -3,7 +3,7 @@
 use super::*;
 use crate::pgp::setup::SetupFault;
 
-/// Returns what is said of a home with this gpg.conf, by who looks for the key or signs with it.
+/// Returns the messages for a home with this gpg.conf when the key is looked for or signs.
 fn said(home: &Home, key: &Fingerprint, config: &str) -> (String, bool) {
     stop_agent(home.path()).unwrap();
     std::fs::write(home.path().join("gpg.conf"), format!("{config}\n")).unwrap();
@@ -125,8 +125,12 @@ fn a_platform_with_a_broken_configuration_calls_no_signature_bad() {
     verifier.import(&armored).unwrap();
     std::fs::write(&file, "digest-algo FOO\n").unwrap();
     let error = verifier.verify(TEXT, line.as_str(), Numbers::Whole).unwrap_err();
-    assert!(matches!(error, VerifyError::Setup(SetupFault::Option { .. })), "{}", Chain(&error));
+    assert!(
+        matches!(error, crate::pgp::verify::VerifyError::Setup(SetupFault::Option { .. })),
+        "{}",
+        Chain(&error)
+    );
     std::fs::remove_file(&file).unwrap();
     let error = verifier.verify(TEXT, "wsBcBA===AAAA", Numbers::Whole).unwrap_err();
-    assert!(matches!(error, VerifyError::NoSignature), "{error}");
+    assert!(matches!(error, crate::pgp::verify::VerifyError::NoSignature), "{error}");
 }

@@ -20,7 +20,7 @@ pub(super) fn pause_of(asked: u32) -> Option<Duration> {
     AGAIN.get(usize::try_from(asked).ok()?).copied()
 }
 
-/// Says what follows from a fetch; `asked` tells how often some commands were missing before.
+/// Says what follows from a fetch; `asked` is how often some commands were missing before.
 pub(crate) fn fetched(fetched: Result<Fetched, FetchError>, asked: u32, now: Timestamp) -> Verdict {
     match fetched {
         Ok(Fetched { document, summary, status }) => {
@@ -33,7 +33,7 @@ pub(crate) fn fetched(fetched: Result<Fetched, FetchError>, asked: u32, now: Tim
             }))
         }
         Err(error @ FetchError::Document(DocumentError::Stranger { .. })) => {
-            // It would be the same the next time; what was fetched stays where it is.
+            // The next attempt would fail in the same way; the pages that were fetched stay.
             Verdict::buried(format!(
                 "{}; to fetch anew, move it to command/ready under its own name",
                 crate::chain::Chain(&error)

@@ -1,4 +1,4 @@
-//! Repeating what could not be done for want of something.
+//! Repeats an attempt that failed because of a temporary shortage.
 
 use std::error::Error;
 use std::process::ExitStatus;

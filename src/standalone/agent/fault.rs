@@ -64,7 +64,7 @@ pub(super) enum OperationError {
 }
 
 impl OperationError {
-    /// Returns whether the module could not be run for want of something.
+    /// Returns whether the module could not be run because of a temporary shortage.
     pub(super) fn is_shortage(&self) -> bool {
         match self {
             OperationError::Start(error) => is_shortage(error),

@@ -10,7 +10,7 @@ impl crate::standalone::target::AgentRow for AgentRow {
             return Value::Null;
         }
         let text = |text: &str| Value::Text(text.to_owned());
-        // What is no JSON was never an agent's; a condition on it is unknown.
+        // An agent never writes invalid JSON; a condition on such a value is unknown.
         let json = |text: &str| serde_json::from_str(text).map_or(Value::Null, Value::Json);
         match column {
             Column::Id => Value::Number(self.id.float()),

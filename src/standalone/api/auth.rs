@@ -23,7 +23,7 @@ const TOKEN_SPAN: Duration = Duration::from_secs(600);
 /// The form of a token's time, as Go's errors write it.
 const LAYOUT: &str = "2006-01-02T15:04:05Z";
 
-/// Why a token names nobody.
+/// Why a token identifies no investigator.
 enum Unknown {
     /// It is not good; the text is the original's.
     Refused(String),
@@ -56,8 +56,8 @@ impl Api {
         }
     }
 
-    /// Returns the active investigator whose API key this is. As on the real platform it is not
-    /// said whether nobody has it or the table cannot be read.
+    /// Returns the active investigator whose API key this is. As on the real platform, an unknown key
+    /// and a table that cannot be read have the same answer.
     fn key_owner(&self, key: &str) -> Result<Option<InvestigatorRow>, Refusal> {
         let Some(key) = ApiKey::sent(key) else { return Ok(None) };
         match self.store.investigator_with_key(&key) {

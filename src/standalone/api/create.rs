@@ -46,7 +46,7 @@ impl Api {
                     "Failed to store signature: 'pq: duplicate key value violates unique constraint \"{index}\"'"
                 ))
             }
-            // Nobody knows whether a commit that failed was kept.
+            // Whether the database kept a commit that failed is unknown.
             error => Refusal::new(
                 if error.is_temporary() { 503 } else { 500 },
                 format!("Failed to store action: '{}'", Chain(&error)),

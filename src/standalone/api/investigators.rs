@@ -1,7 +1,7 @@
-//! `POST investigator/create/` and `POST investigator/update/`: who may ask and sign is added and changed.
+//! `POST investigator/create/` and `POST investigator/update/`: add and change investigators.
 //!
-//! As on the original, whoever may do the one or the other may give any permission, and the last
-//! administrator cannot take that permission away.
+//! As on the original, an investigator who may use either request may give any permission, and the
+//! last administrator cannot give up that permission.
 
 use serde_json::value::RawValue;
 
@@ -103,7 +103,7 @@ impl Api {
         self.changed(200, request, id, &investigator)
     }
 
-    /// Refuses permissions that would leave nobody who may change investigators.
+    /// Refuses permissions that would leave no investigator who may change investigators.
     fn keep_an_administrator(&self, id: Id, bits: Permissions) -> Result<(), Refusal> {
         let (read, update) = (Permission::Investigator, Permission::InvestigatorUpdate);
         if bits.allow(read) && bits.allow(update) {

@@ -46,7 +46,7 @@ impl<'a> Multipart<'a> {
             return Err(MultipartError::Boundary);
         }
         let mark = format!("--{boundary}");
-        // What stands before the first mark belongs to no part.
+        // Text before the first mark does not belong to a part.
         let begin = find(body, mark.as_bytes()).ok_or(MultipartError::End)?;
         let mut rest = body.get(begin + mark.len()..).unwrap_or_default();
         let mark = format!("\r\n{mark}");
@@ -76,7 +76,7 @@ impl<'a> Multipart<'a> {
     }
 }
 
-/// Reads a part: its headers, an empty line, its content. A part without a name is for nobody.
+/// Reads a part: its headers, an empty line, its content. A part without a name is ignored.
 fn read(part: &[u8]) -> Option<Part<'_>> {
     let end = find(part, b"\r\n\r\n")?;
     let (head, content) = (part.get(..end)?, part.get(end + 4..)?);

@@ -1,4 +1,4 @@
-//! Actions and agents whose rows somebody has damaged hold up nobody else.
+//! Actions and agents whose rows are damaged do not affect others.
 
 use std::sync::mpsc::channel;
 
@@ -53,9 +53,9 @@ fn an_odd_action_becomes_invalid_and_the_others_are_sent(kind: Kind) {
     scheduler.collect();
     let status = |id| store.action(id).unwrap().unwrap().status;
     assert_eq!((status(ACTION).as_str(), status(odd).as_str()), ("inflight", "invalid"));
-    // Nobody can tell whether the condition holds for the odd agent, so that it is not asked.
+    // Whether the condition holds for the odd agent is unknown, so the agent is not asked.
     assert_eq!(store.commands_of(ACTION).unwrap().len(), 1);
-    // What has no id is none of this host's agents either.
+    // An agent without an id is not this host's agent either.
     assert_eq!(store.agent_at("linux.lost").unwrap(), None);
     assert!(!folder.path().join("action/new/0.json").exists());
 }

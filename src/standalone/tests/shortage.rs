@@ -1,4 +1,4 @@
-//! What the platform lacked for a moment has no lasting effect.
+//! A temporary shortage of the platform has no lasting effect.
 
 #![expect(clippy::disallowed_methods, reason = "the tests fill disks and tell modules what to do")]
 

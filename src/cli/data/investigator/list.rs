@@ -33,7 +33,7 @@ pub(super) struct Show {
     json: bool,
 }
 
-/// An investigator, as it is told; what cannot be read is missing.
+/// An investigator, as shown; values that cannot be read are missing.
 #[derive(Debug, Serialize)]
 struct Shown {
     id: Option<i64>,

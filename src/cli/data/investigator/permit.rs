@@ -30,7 +30,7 @@ pub(super) struct Permit {
 }
 
 impl Permit {
-    /// Changes the permissions, and tells what they were.
+    /// Changes the permissions; returns the former ones.
     pub(super) fn run(&self, source: &Source) -> Result<Exit, Failure> {
         let (add, remove) = (self.add.unwrap_or_default(), self.remove.unwrap_or_default());
         let both = add.common(remove);

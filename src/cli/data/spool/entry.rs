@@ -7,7 +7,7 @@ use serde::Deserialize;
 pub(super) const FAIL: &str = ".fail";
 
 /// Returns whether a name is that of a file of a scheduler: `ACTION.json`, `ACTION-COMMAND.json`, or the
-/// number of an answer alone. When the file was made, no name tells: the numbers of a real platform's
+/// number of an answer alone. A name does not show when its file was made: the numbers of a real platform's
 /// process begin with the second of its start, and only count up from there.
 pub(super) fn is_numbered(name: &str) -> bool {
     let name = name.strip_suffix(FAIL).unwrap_or(name);

@@ -102,7 +102,7 @@ impl Listing {
     ) -> Listing {
         let mut oldest: Option<(Timestamp, &String)> = None;
         for name in &names {
-            // What is gone has moved on, and what cannot be looked at is told as stuck.
+            // A file that is gone has moved on; one that cannot be looked at is shown as stuck.
             let Ok(Some(meta)) = disk.find(&root.join(place.path()).join(name)) else { continue };
             oldest =
                 Some(oldest.map_or((meta.modified, name), |one| one.min((meta.modified, name))));

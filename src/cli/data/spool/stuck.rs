@@ -35,7 +35,7 @@ pub(super) struct Stuck {
     pub(super) name: String,
     /// Why, and what helps.
     pub(super) why: String,
-    /// The command that tells more, if there is one.
+    /// The command that shows more, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) command: Option<String>,
 }
@@ -63,7 +63,7 @@ pub(super) fn find(
                 tell("its name is that of no action and no command: remove it".into());
                 continue;
             }
-            // One file that cannot be read hides no other.
+            // A file that cannot be read does not hide other files.
             let meta = match disk.find(&path) {
                 Ok(Some(meta)) => meta,
                 // Gone means moved on.
@@ -205,7 +205,7 @@ fn unreadable(error: &(dyn std::error::Error + 'static)) -> Why {
 /// Why a file is stuck.
 struct Why {
     text: String,
-    /// Whether the database tells more of its action.
+    /// Whether the database has more about its action.
     database_knows: bool,
 }
 

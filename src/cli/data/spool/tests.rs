@@ -135,7 +135,7 @@ fn an_age_is_that_of_the_file_and_not_of_its_number() {
     assert_eq!(returned.oldest.as_deref(), Some("notes.txt"), "it is as old as any other file");
 }
 
-/// A file that cannot be read is told, and hides no other.
+/// A file that cannot be read is shown, and does not hide other files.
 #[test]
 fn one_odd_file_hides_no_other() {
     use std::os::unix::ffi::OsStrExt;

@@ -1,4 +1,4 @@
-//! Jobs that are kept behind links, and what lies beside jobs and is none.
+//! Jobs that are kept behind links, and entries beside jobs that are not jobs.
 
 use super::*;
 
@@ -24,7 +24,7 @@ fn a_job_and_its_files_may_be_kept_behind_links_that_nobody_else_can_change() {
     fs::remove_file(rig.path("mounted/..data")).unwrap();
     symlink(rig.path(".kept/..2"), rig.path("mounted/..data")).unwrap();
     assert_eq!(rig.look(), ["changed mounted"]);
-    // Whoever can write the folder of the target can run actions, too.
+    // A user who can write the folder of the target can run actions, too.
     rig.chmod(".kept", 0o707);
     rig.write(".kept/action.json", ACTION);
     let told = ".kept can be written by others: run `chmod go-w .kept`";
@@ -43,7 +43,7 @@ fn what_is_no_job_is_skipped_and_told_once() {
     for folder in ["lost+found", ".snapshot", "#recycle"] {
         rig.make(folder);
     }
-    // A copy of a job that a person made is a job.
+    // A person's copy of a job is a job.
     rig.job("a.orig", CONFIG, ACTION);
     let told = [
         "added a",

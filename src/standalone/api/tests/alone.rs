@@ -56,10 +56,10 @@ fn a_command_by_itself_is_as_the_original_shows_it(kind: Kind) {
             let mut command: Value = serde_json::from_str(value.get()).unwrap();
             let (id, action) = (command["id"].as_i64(), command["action"]["id"].as_i64());
             let (id, action) = (id.unwrap(), action.unwrap());
-            // What is counted and who signed is not told of its action.
+            // Its action comes without counters and signers.
             command["action"]["counters"] = json!({});
             command["action"].as_object_mut().unwrap().remove("investigators");
-            // Of its agent other columns are told.
+            // Its agent comes with other columns.
             let row = agent_of(&replay, command["agent"]["id"].as_i64().unwrap());
             assert!(!row.queueloc.is_empty() && !row.mode.is_empty());
             command["agent"]["queueloc"] = row.queueloc.into();
@@ -110,7 +110,7 @@ fn an_investigator_by_itself_is_as_the_original_shows_it(kind: Kind) {
     let action: Value = serde_json::from_str(action.get()).unwrap();
     let mut investigator = action["investigators"][0].clone();
     assert_eq!(investigator["id"], 1);
-    // An action tells all of its signers but their keys.
+    // An action comes with its signers, without their keys.
     use base64::Engine;
     let key = Exchange::of("01-publickey").answer;
     investigator["publickey"] = base64::engine::general_purpose::STANDARD.encode(key).into();

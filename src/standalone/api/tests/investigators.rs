@@ -90,7 +90,7 @@ fn an_investigator_who_was_added_can_ask_at_once_until_disabled(kind: Kind) {
     assert_eq!(datum_of_new["name"], format!("Investigator ID {}", row.id));
     assert_eq!(datum_of_new["value"]["pgpfingerprint"], new.fingerprint);
     assert_eq!(datum_of_new["value"]["permissions"]["action"], true);
-    // Nothing is found, which those who may not search are not told.
+    // Nothing is found; a requester who may not search does not learn that.
     assert_eq!(search(), 404);
     let id = row.id;
     let update = |form: String| ask(&rig, &admin, "investigator/update/", fields(&form));

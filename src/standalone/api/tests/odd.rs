@@ -1,4 +1,4 @@
-//! A search shows every row that it finds, also beside one that somebody has damaged.
+//! A search shows every row that it finds, also beside a damaged one.
 
 use super::*;
 use crate::data::Signed;

@@ -64,7 +64,7 @@ pub(super) fn agent(agent: &Thing, is_whole: bool) -> String {
     let id = agent.id();
     let queueloc = if is_whole { agent.text("queueloc") } else { format!("linux.{id}") };
     let at = |name| time(agent.time(name));
-    // What an answer leaves out is in the table all the same.
+    // The table also has the values that an answer leaves out.
     let mode = if is_whole { agent.text("mode") } else { "daemon".to_owned() };
     let is_told = agent.time("refreshts").as_second() > 0;
     let refreshed = if is_told { at("refreshts") } else { time(REFRESHED.parse().unwrap()) };

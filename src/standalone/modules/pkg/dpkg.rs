@@ -3,7 +3,7 @@
 //! A package counts as installed if all of its files are on the disk, whatever is wanted of it and
 //! whether or not its scripts have run: a package on hold and one whose configuration failed can be
 //! used, and attacked, as any other. Which states these are is in dpkg(1). A package that is
-//! `half-installed` is not listed: nobody knows which of its files are there, or of which version.
+//! `half-installed` is not listed: which of its files exist, and of which version, is unknown.
 //! The original reads `dpkg -l`, whose lines are made for people; that is read here too, but only
 //! where there is nothing better.
 
