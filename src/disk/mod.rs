@@ -38,6 +38,7 @@ pub(crate) mod model;
 mod publish;
 mod real;
 mod rename;
+mod shortage;
 mod stray;
 mod suspects;
 #[cfg(test)]
@@ -58,6 +59,7 @@ pub(crate) use holder::wait_until_free;
 pub(crate) use publish::{check_place, publish};
 pub(crate) use real::RealFs;
 pub(crate) use rename::Survey;
+pub(crate) use shortage::{LACKING, is_passing};
 use suspects::Suspects;
 
 /// A call to the file system that failed.

@@ -8,10 +8,8 @@ use std::io;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use rustix::io::Errno;
-
 use crate::chain::excerpt;
-use crate::disk::{Fs, RealFs};
+use crate::disk::{Fs, LACKING, RealFs, is_passing};
 use crate::random;
 use crate::spawn;
 
@@ -19,19 +17,8 @@ use crate::spawn;
 const SAID_BYTES_MAX: usize = 300;
 /// How much a lock file and a keyring need at the least, in bytes.
 const PROBE: [u8; 4096] = [0; 4096];
-/// What GnuPG prints for what the system lacks.
-const LACKING: [Errno; 10] = [
-    Errno::NOSPC,
-    Errno::DQUOT,
-    Errno::NOMEM,
-    Errno::MFILE,
-    Errno::NFILE,
-    Errno::AGAIN,
-    Errno::IO,
-    Errno::INTR,
-    Errno::NOBUFS,
-    Errno::NOLCK,
-];
+/// How many files GnuPG and its agent need at the least: locks and sockets.
+const PROBES: usize = 8;
 /// What GnuPG prints for an agent, or a process of its own, that does not run.
 const AWAY: [&str; 4] = [
     "can't connect to the agent",
@@ -101,26 +88,34 @@ fn lacking(said: &str) -> Option<io::Error> {
     })
 }
 
-/// Returns whether an error of the system may be gone later.
-pub(super) fn is_passing(error: &io::Error) -> bool {
-    let passing = |errno: Errno| error.raw_os_error() == Some(errno.raw_os_error());
-    LACKING.into_iter().any(passing)
-}
-
-/// Makes a file in `folder` and removes it, as GnuPG does for a lock.
+/// Makes files in `folder` and removes them, as GnuPG does for locks and its agent for sockets.
 ///
 /// # Errors
-/// The folder takes no file.
+/// The folder does not take them.
 pub(super) fn probe(folder: &Path) -> io::Result<()> {
-    let path = folder.join(format!(".mig-probe-{}", random::mark()?));
-    let mut file = RealFs.create(&path)?;
-    let written = file.append(&PROBE).and_then(|()| file.sync());
-    RealFs.unlink(&path)?;
-    written
+    let mark = random::mark()?;
+    let mut made = Vec::new();
+    let mut outcome = Ok(());
+    for number in 0..PROBES {
+        let path = folder.join(format!(".mig-probe-{mark}-{number}"));
+        outcome = RealFs.create(&path).and_then(|mut file| {
+            made.push(path);
+            if number == 0 { file.append(&PROBE).and_then(|()| file.sync()) } else { Ok(()) }
+        });
+        if outcome.is_err() {
+            break;
+        }
+    }
+    for path in &made {
+        RealFs.unlink(path)?;
+    }
+    outcome
 }
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
 
     #[test]
