@@ -29,7 +29,8 @@ use crate::stage::archive::{Archive, Shelf};
 use crate::stage::document::part_path;
 use crate::stage::prune::{DAY, Trust, cutoff, due};
 
-/// How long after the start something is removed for the first time.
+/// How long after the start something is removed for the first time, unless the disk is nearly full; and
+/// how long it is at the least between two times.
 const FIRST_SPAN: Duration = Duration::from_secs(60);
 /// How long it is from then on between two times.
 const EVERY_SPAN: Duration = Duration::from_secs(3600);
@@ -41,7 +42,9 @@ const RUNS_MAX: usize = 10_000;
 /// How far retention has come.
 #[derive(Debug)]
 pub(crate) struct Pruning {
-    next: Duration,
+    pub(super) next: Duration,
+    /// When it was looked for what is old the last time.
+    pub(super) last: Option<Duration>,
     trust: Trust,
     planning: bool,
     plan: Plan,
@@ -71,11 +74,18 @@ impl Pruning {
     pub(crate) fn new() -> Pruning {
         Pruning {
             next: FIRST_SPAN,
+            last: None,
             trust: Trust::default(),
             planning: false,
             plan: Plan::default(),
             removed: Removed::default(),
         }
+    }
+
+    /// Looks for what is old as soon as possible: the disk is nearly full.
+    pub(super) fn hasten(&mut self) {
+        let soon = self.last.map_or(Duration::ZERO, |last| last.saturating_add(FIRST_SPAN));
+        self.next = self.next.min(soon);
     }
 }
 
@@ -119,8 +129,9 @@ impl Engine {
         }
         if running >= self.pruning.next && !self.pruning.planning {
             self.pruning.next = running.saturating_add(EVERY_SPAN);
+            self.pruning.last = Some(running);
             if self.pruning.trust.holds(running) {
-                self.survey(now, events.clone());
+                self.survey(now, running, events.clone());
             } else {
                 warn!(self.parts.log, "nothing is removed: the clock has jumped");
             }
@@ -130,7 +141,7 @@ impl Engine {
         (!self.pruning.planning).then_some(next)
     }
 
-    fn survey(&mut self, now: Timestamp, events: Sender<Event>) {
+    fn survey(&mut self, now: Timestamp, running: Duration, events: Sender<Event>) {
         let settings = &self.parts.settings;
         let needed = self.index.iter().filter_map(|(_, live)| live.facts.document.clone());
         let survey = Survey {
@@ -157,6 +168,7 @@ impl Engine {
             Ok(_) => self.pruning.planning = true,
             Err(error) => {
                 error!(self.parts.log, "cannot look for what is old"; "error" => Chain(&error));
+                self.pruning.next = running.saturating_add(FIRST_SPAN);
             }
         }
     }

@@ -29,6 +29,8 @@ impl Engine {
             } else {
                 error!(self.parts.log, "the disk is nearly full: nothing new is posted";
                     "bytes" => bytes, "files" => files);
+                // What is old may be what fills it.
+                self.pruning.hasten();
             }
         }
         self.room = room;

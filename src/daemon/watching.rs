@@ -226,6 +226,8 @@ impl Engine {
             self.adopt(&job);
         }
         self.scan();
+        // Also where no run is due: the runner's own old files may be what fills the disk.
+        self.look_for_room();
         self.has_begun = true;
         Ok(())
     }

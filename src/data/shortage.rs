@@ -32,6 +32,34 @@ impl DataError {
     }
 }
 
+/// What an embedded database lacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shortage {
+    /// The disk is full, or fails.
+    Disk,
+    /// There is no memory.
+    Memory,
+    /// Another process holds the file.
+    Busy,
+}
+
+/// Returns what an embedded database lacked, if `error` is its own and says so.
+pub(crate) fn shortage(error: &(dyn Error + 'static)) -> Option<Shortage> {
+    if let Some(DataError::Locked { .. }) = error.downcast_ref() {
+        return Some(Shortage::Busy);
+    }
+    let failure = error.downcast_ref::<rusqlite::Error>()?.sqlite_error()?;
+    match failure.code {
+        _ if failure.extended_code == rusqlite::ffi::SQLITE_IOERR_NOMEM => Some(Shortage::Memory),
+        ErrorCode::DiskFull | ErrorCode::SystemIoFailure => Some(Shortage::Disk),
+        ErrorCode::OutOfMemory => Some(Shortage::Memory),
+        ErrorCode::DatabaseBusy
+        | ErrorCode::DatabaseLocked
+        | ErrorCode::FileLockingProtocolFailed => Some(Shortage::Busy),
+        _ => None,
+    }
+}
+
 fn is_shortage(error: &(dyn Error + 'static)) -> bool {
     match error.downcast_ref::<rusqlite::Error>() {
         Some(error) => error.sqlite_error_code().is_some_and(is_of_the_moment),
@@ -102,5 +130,22 @@ mod tests {
         other.busy_timeout(std::time::Duration::ZERO).unwrap();
         let source = Box::new(other.execute("insert into t values (1)", []).unwrap_err());
         assert!(DataError::Query { query: "insert", source }.is_temporary());
+    }
+
+    #[test]
+    fn what_lacks_is_read_from_the_code() {
+        use Shortage::{Busy, Disk, Memory};
+        for (code, lacks) in [
+            (ffi::SQLITE_FULL, Some(Disk)),
+            (ffi::SQLITE_IOERR_FSYNC, Some(Disk)),
+            (ffi::SQLITE_IOERR_NOMEM, Some(Memory)),
+            (ffi::SQLITE_NOMEM, Some(Memory)),
+            (ffi::SQLITE_BUSY_SNAPSHOT, Some(Busy)),
+            (ffi::SQLITE_LOCKED, Some(Busy)),
+            (ffi::SQLITE_CONSTRAINT, None),
+            (ffi::SQLITE_NOTADB, None),
+        ] {
+            assert_eq!(query(code).source().and_then(shortage), lacks, "{code}");
+        }
     }
 }

@@ -14,6 +14,7 @@ pub(crate) struct CountingFs {
     metas: AtomicUsize,
     reads: AtomicUsize,
     names: AtomicUsize,
+    space: Mutex<Option<Space>>,
     meanwhile: Meanwhile,
 }
 
@@ -41,6 +42,11 @@ impl CountingFs {
     /// Returns how many names the folders had that were listed.
     pub(crate) fn names(&self) -> usize {
         self.names.load(Ordering::Relaxed)
+    }
+
+    /// Says from now on that so much of the disk is free.
+    pub(crate) fn set_space(&self, space: Space) {
+        *self.space.lock().unwrap() = Some(space);
     }
 
     /// Does something when the next folder is made, as somebody else would at that moment.
@@ -105,7 +111,10 @@ impl Fs for CountingFs {
     }
 
     fn space(&self, path: &Path) -> io::Result<Space> {
-        RealFs.space(path)
+        match *self.space.lock().unwrap() {
+            Some(space) => Ok(space),
+            None => RealFs.space(path),
+        }
     }
 
     fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {

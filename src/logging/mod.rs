@@ -15,10 +15,12 @@
 //! record or another key. Time stamps are written once: not where the journal or
 //! syslog sets its own.
 //!
-//! **Failure.** A log that cannot be set up is a [`LogError`]. A line that cannot
-//! be written later is lost and stops nobody.
+//! **Failure.** A log that cannot be set up is a [`LogError`], unless its file only lacks
+//! room or another thing that it may have later: then lines go to stderr until the file
+//! can be written. Another line that cannot be written is lost and stops nobody.
 
 mod file;
+mod herald;
 mod json;
 mod peer;
 mod stdout;
@@ -36,6 +38,7 @@ use slog::{Drain, Level, LevelFilter, Logger, o};
 use crate::clock::Clock;
 use crate::config::logging::{LogFormat, LogTarget, LoggingConfig};
 use file::LogFile;
+use herald::Herald;
 use syslog::Syslog;
 
 /// The longest value of a key, in bytes: as much as is kept of a plugin's output.
@@ -108,8 +111,12 @@ impl Log {
             }
         };
         let root = match config.format {
-            LogFormat::Text => root(text::drain(sink, times), config.level),
-            LogFormat::Json => root(json::Json::new(sink, times), config.level),
+            LogFormat::Text => {
+                root(Herald::new(text::drain(sink, times), file.clone()), config.level)
+            }
+            LogFormat::Json => {
+                root(Herald::new(json::Json::new(sink, times), file.clone()), config.level)
+            }
         };
         Ok(Log { root, file })
     }

@@ -16,6 +16,7 @@ use super::engine;
 use super::setup::{self, SetupFault};
 use super::shortage::{self, Look};
 use super::signature::KeyId;
+use crate::disk::shortage::is_passing;
 use crate::spawn::converse;
 
 /// The shortest and the longest id of a key, in hexadecimal digits.
@@ -200,7 +201,7 @@ impl KeyError {
     pub(super) fn is_passing(&self) -> bool {
         match self {
             KeyError::Hung { .. } | KeyError::Short { .. } => true,
-            KeyError::Home { source, .. } => shortage::is_passing(source),
+            KeyError::Home { source, .. } => is_passing(source),
             KeyError::Setup(fault) => fault.is_passing(),
             KeyError::Engine { source, .. } => !engine::is_final(*source),
             _ => false,
@@ -267,6 +268,11 @@ impl Search {
             // What the system says weighs more than the configuration, which may only say that there is no agent.
             (Some(Look::Short(source)), _) if source.raw_os_error().is_some() => {
                 Err(self.short(source))
+            }
+            // An agent that GnuPG has and cannot start may lack room for its sockets.
+            (_, KeyError::Setup(fault)) if fault.is_passing() => {
+                let lacking = shortage::probe(&self.home).err().filter(is_passing);
+                Err(lacking.map_or(KeyError::Setup(fault), |source| self.short(source)))
             }
             (_, error @ KeyError::Setup(_)) => Err(error),
             (Some(Look::Short(source)), _) => Err(self.short(source)),

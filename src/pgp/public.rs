@@ -6,6 +6,7 @@
 //! refused, too, as the platform's own library refuses it.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::Path;
 
 use gpgme::{Context, Error, ExportMode, Key, KeyAlgorithm, KeyListMode, Subkey, UserIdSignature};
@@ -102,8 +103,12 @@ impl PublicKey {
         home: &Path,
         fingerprint: &Fingerprint,
     ) -> Result<Option<Vec<u8>>, PublicKeyError> {
-        if !home.is_dir() {
-            return Ok(None);
+        match home.metadata() {
+            Ok(found) if found.is_dir() => {}
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).context("look at", home)?;
+            }
+            Ok(_) | Err(_) => return Ok(None),
         }
         let mut armored = Vec::new();
         let _turn = converse();
@@ -249,6 +254,9 @@ mod tests {
         assert_eq!(fingerprint.as_str(), "E60892BB9BD89A69F759A1A0A3D652173B763E8F");
         assert_eq!(PublicKey::export(home.path(), &fingerprint).unwrap(), None);
         assert_eq!(PublicKey::export(&home.path().join("none"), &fingerprint).unwrap(), None);
+        // The name is too long to be looked at: that says nothing about the key.
+        let unseen = PublicKey::export(&home.path().join("n".repeat(300)), &fingerprint);
+        assert!(matches!(unseen, Err(PublicKeyError::Folder(_))), "{unseen:?}");
         for wrong in ["", "E608", "G60892BB9BD89A69F759A1A0A3D652173B763E8F"] {
             assert_eq!(Fingerprint::parse(wrong), None, "{wrong}");
         }

@@ -10,8 +10,7 @@ use std::process::{Child, Stdio};
 
 use super::setup;
 use crate::chain::excerpt;
-use crate::disk::shortage::SHORTAGES;
-pub(super) use crate::disk::shortage::is_passing;
+use crate::disk::shortage::{SHORTAGES, is_passing};
 use crate::disk::{Fs, RealFs};
 use crate::random;
 use crate::spawn;
@@ -20,6 +19,8 @@ use crate::spawn;
 const SAID_BYTES_MAX: usize = 300;
 /// How much a lock file and a keyring need at the least, in bytes.
 const PROBE: [u8; 4096] = [0; 4096];
+/// How many files GnuPG and its agent need at the least: locks and sockets.
+const PROBES: usize = 8;
 /// What GnuPG prints for an agent, or a process of its own, that does not run.
 const AWAY: [&str; 4] = [
     "can't connect to the agent",
@@ -81,16 +82,28 @@ fn lacking(said: &str) -> Option<io::Error> {
     })
 }
 
-/// Makes a file in `folder` and removes it, as GnuPG does for a lock.
+/// Makes files in `folder` and removes them, as GnuPG does for locks and its agent for sockets.
 ///
 /// # Errors
-/// The folder takes no file.
+/// The folder does not take them.
 pub(super) fn probe(folder: &Path) -> io::Result<()> {
-    let path = folder.join(format!(".mig-probe-{}", random::mark()?));
-    let mut file = RealFs.create(&path)?;
-    let written = file.append(&PROBE).and_then(|()| file.sync());
-    RealFs.unlink(&path)?;
-    written
+    let mark = random::mark()?;
+    let mut made = Vec::new();
+    let mut outcome = Ok(());
+    for number in 0..PROBES {
+        let path = folder.join(format!(".mig-probe-{mark}-{number}"));
+        outcome = RealFs.create(&path).and_then(|mut file| {
+            made.push(path);
+            if number == 0 { file.append(&PROBE).and_then(|()| file.sync()) } else { Ok(()) }
+        });
+        if outcome.is_err() {
+            break;
+        }
+    }
+    for path in &made {
+        RealFs.unlink(path)?;
+    }
+    outcome
 }
 
 #[cfg(test)]

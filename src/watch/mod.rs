@@ -91,6 +91,13 @@ impl Watcher {
                 hear(Hint::Everything);
             }
         };
+        // The library does not report that its thread cannot be started, and would panic later. So a
+        // thread is tried first.
+        std::thread::Builder::new()
+            .spawn(|| ())
+            .map_err(|error| WatchError::Start { source: notify::Error::io(error) })?
+            .join()
+            .ok();
         let inotify = INotifyWatcher::new(handler, notify::Config::default())
             .map_err(|source| WatchError::Start { source })?;
         Ok(Watcher { inotify, folders })

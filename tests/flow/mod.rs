@@ -4,6 +4,8 @@
 
 /// Crashes, and what the original runner left: nothing is lost, nothing done twice.
 mod crash;
+/// A disk that the runner's own old files have filled.
+mod crowded;
 /// Actions that people put into the spool, and what a results document holds.
 mod hand;
 /// Jobs that come, change and go, and their slots.

@@ -40,6 +40,18 @@ fn on_full_disk(place: &Path, fill: &str, command: &Command) -> Output {
     unshare.output().unwrap()
 }
 
+/// Tells whether a disk can be mounted here, and says so if not.
+fn may_mount() -> bool {
+    let mut mounted = Command::new("unshare");
+    mounted.args(["--mount", "sh", "-c", "mount -t tmpfs tmpfs /mnt"]);
+    let is_root = rustix::process::geteuid().is_root();
+    let may = is_root && mounted.output().is_ok_and(|output| output.status.success());
+    if !may {
+        eprintln!("skipped: it mounts a small disk, which takes root and the right to mount");
+    }
+    may
+}
+
 /// Ends the agent of the key, which would answer from outside.
 fn end_agent(rig: &Rig) {
     let mut gpgconf = Command::new("gpgconf");
@@ -56,7 +68,7 @@ fn check_passing(output: &Output, text: &str) {
 
 #[test]
 fn a_gnupg_home_on_a_full_disk_is_no_missing_key_as_root() {
-    if !rustix::process::geteuid().is_root() {
+    if !may_mount() {
         return;
     }
     let rig = Rig::new();
@@ -91,7 +103,7 @@ fn a_runner_without_descriptors_is_not_misconfigured() {
 
 #[test]
 fn a_spool_without_a_free_file_still_starts_as_root() {
-    if !rustix::process::geteuid().is_root() {
+    if !may_mount() {
         return;
     }
     let rig = Rig::new();
@@ -108,7 +120,7 @@ fn a_spool_without_a_free_file_still_starts_as_root() {
 
 #[test]
 fn a_runner_that_shares_a_disk_without_a_free_file_with_its_key_still_starts_as_root() {
-    if !rustix::process::geteuid().is_root() {
+    if !may_mount() {
         return;
     }
     let rig = Rig::new();
@@ -129,7 +141,7 @@ fn a_runner_that_shares_a_disk_without_a_free_file_with_its_key_still_starts_as_
 
 #[test]
 fn a_platform_on_a_full_disk_may_be_made_later_as_root() {
-    if !rustix::process::geteuid().is_root() {
+    if !may_mount() {
         return;
     }
     let rig = Rig::new();
@@ -140,5 +152,73 @@ fn a_platform_on_a_full_disk_may_be_made_later_as_root() {
     for fill in ["bytes", "inodes"] {
         let output = on_full_disk(&place, fill, &command);
         assert!(PASSING.contains(&output.status.code().unwrap()), "{fill}: {output:?}");
+    }
+}
+
+/// How many processes and threads the user may have, counted in a user namespace of its own.
+const PROCESSES: std::ops::RangeInclusive<u32> = 1..=24;
+
+/// Returns a command that runs another one while its user may have only `limit` processes and threads.
+fn with_processes(limit: u32, command: &Command) -> Command {
+    let mut limited = Command::new("unshare");
+    limited.args(["--user", "--map-current-user", "timeout", "--signal=TERM", "4", "prlimit"]);
+    limited.arg(format!("--nproc={limit}:{limit}"));
+    limited.arg(command.get_program()).args(command.get_args()).env_remove("GNUPGHOME");
+    limited
+}
+
+/// Returns whether the limit of processes holds here; if not, reports that the test is skipped.
+fn are_processes_limited() -> bool {
+    let shell = Command::new("/bin/true");
+    let holds = |limit| with_processes(limit, &shell).output().is_ok_and(|o| o.status.success());
+    let mut forks = Command::new("sh");
+    forks.args(["-c", "(:) || exit 1"]);
+    let is_limited =
+        with_processes(1, &forks).output().is_ok_and(|output| !output.status.success());
+    let may = !rustix::process::geteuid().is_root() && holds(9) && is_limited;
+    if !may {
+        eprintln!(
+            "skipped: the limit of processes holds only for an ordinary user who may make a user namespace"
+        );
+    }
+    may
+}
+
+#[test]
+fn a_lack_of_processes_is_told_as_such_and_breaks_nothing_down() {
+    if !are_processes_limited() {
+        return;
+    }
+    let rig = Rig::new();
+    rig.job("job", NEVER);
+    rig.runner().stop(Signal::TERM);
+    let action = rig.home("runners/job/action.json");
+    let sign = ["action", action.to_str().unwrap(), "--json", "--sign"];
+    let init = |limit: u32| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mig-standalone"));
+        let place = rig.path(&format!("platform-{limit}"));
+        command.arg("init").arg(place).arg("--key").arg(rig.path("key.asc"));
+        command
+    };
+    let programs: [&dyn Fn(u32) -> Command; 4] = [
+        &|_| rig.mig_runner("runner.cfg", &["run"]),
+        &|_| rig.mig_runner("runner.cfg", &["check"]),
+        &|_| rig.mig_runner("runner.cfg", &sign),
+        &init,
+    ];
+    for program in programs {
+        for limit in PROCESSES {
+            end_agent(&rig);
+            let output = with_processes(limit, &program(limit)).output().unwrap();
+            let status = output.status.code();
+            // 124: it ran until it was stopped.
+            let is_meant = status.is_some_and(|status| [0, 69, 71, 74, 75, 124].contains(&status));
+            assert!(is_meant, "with {limit} processes: {output:?}");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(!said.contains("panicked") && !said.contains("no secret key"), "{said}");
+            if matches!(status, Some(0 | 124)) {
+                break;
+            }
+        }
     }
 }

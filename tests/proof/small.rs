@@ -2,99 +2,20 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::fs;
+use std::io::Write;
 
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::rig::disk::{FILLER, SmallDisk};
 use crate::rig::lives::{JOB, NOTE};
 use crate::rig::process::Process;
 use crate::rig::{Rig, make_folder, wait, wait_until};
 
-/// Mounts the disk, says so, and stays, because the mount goes with the last process that sees it.
-const MOUNT: &str =
-    "mount -t tmpfs -o size=1m,mode=700 tmpfs \"$0\" && echo mounted && exec sleep 86400";
 /// What to do where nothing can be mounted.
 const REMEDY: &str = "not tried: the spool on a full disk. It takes a mount of its own: run as root, or allow user \
                       namespaces (in a container --cap-add=SYS_ADMIN)";
-/// What takes all the room.
-const FILLER: &str = "filler";
-
-/// A small disk in a world of its own, in which commands can be run.
-struct SmallDisk {
-    holder: Process,
-    place: PathBuf,
-    is_root: bool,
-}
-
-impl SmallDisk {
-    /// Returns a disk at `place`, if one can be mounted here.
-    fn mount(rig: &Rig, place: PathBuf) -> Option<SmallDisk> {
-        let is_root = rustix::process::geteuid().is_root();
-        let mut options = vec!["--mount", "--propagation", "private"];
-        if !is_root {
-            options.push("--map-root-user");
-        }
-        if !Command::new("unshare")
-            .args(&options)
-            .args(["sh", "-c", "mount -t tmpfs tmpfs /mnt"])
-            .output()
-            .ok()?
-            .status
-            .success()
-        {
-            return None;
-        }
-        let mut unshare = Command::new("unshare");
-        unshare.args(&options).args(["sh", "-c", MOUNT]).arg(&place);
-        let holder = Process::start(unshare, &rig.path("logs"), "holder");
-        holder.wait_for("the mount", |log| log.contains("mounted").then_some(()));
-        Some(SmallDisk { holder, place, is_root })
-    }
-
-    /// Returns a command as it runs where the disk is seen.
-    fn within(&self, command: &Command) -> Command {
-        let mut nsenter = Command::new("nsenter");
-        nsenter.args(["--target", &self.holder.pid().as_raw_nonzero().to_string(), "--mount"]);
-        if !self.is_root {
-            nsenter.args(["--user", "--preserve-credentials"]);
-        }
-        nsenter.arg("--").arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => nsenter.env(name, value),
-                None => nsenter.env_remove(name),
-            };
-        }
-        nsenter
-    }
-
-    /// Returns a path on the disk as it is seen from outside.
-    fn path(&self, name: &str) -> PathBuf {
-        let root = format!("/proc/{}/root", self.holder.pid().as_raw_nonzero());
-        Path::new(&root).join(self.place.strip_prefix("/").unwrap()).join(name)
-    }
-
-    /// Fills the disk to its last byte.
-    fn fill(&self) {
-        let mut filler = File::create(self.path(FILLER)).unwrap();
-        let zeros = [0; 4096];
-        let full = loop {
-            if let Err(error) = filler.write(&zeros) {
-                break error;
-            }
-        };
-        assert_eq!(full.kind(), ErrorKind::StorageFull);
-    }
-
-    fn entries(&self, folder: &str) -> Vec<String> {
-        let entries = fs::read_dir(self.path(folder)).unwrap();
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
-    }
-}
 
 /// Returns what `status` says.
 fn status(rig: &Rig, disk: &SmallDisk) -> Value {
@@ -109,7 +30,7 @@ fn a_spool_on_a_full_disk_loses_nothing_and_catches_up_by_itself() {
     make_folder(&rig.home("spool"));
     rig.plugin("note", NOTE);
     rig.job("job", JOB);
-    let Some(disk) = SmallDisk::mount(&rig, rig.home("spool")) else {
+    let Some(disk) = SmallDisk::mount(&rig, rig.home("spool"), "size=1m") else {
         // Also where the test runner keeps what tests print to itself.
         return writeln!(std::io::stderr(), "{REMEDY}").unwrap();
     };

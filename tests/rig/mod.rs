@@ -9,6 +9,7 @@
 
 pub(crate) mod chance;
 pub(crate) mod database;
+pub(crate) mod disk;
 pub(crate) mod key;
 pub(crate) mod lives;
 pub(crate) mod number;

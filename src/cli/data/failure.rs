@@ -228,7 +228,7 @@ impl DataFailure {
             | DataFailure::Scheduler
             | DataFailure::Acl { .. }
             | DataFailure::RunnerSpool { .. } => Exit::Data,
-            DataFailure::Key { source: PublicKeyError::Engine(_), .. } => Exit::Unavailable,
+            DataFailure::Key { source: PublicKeyError::Engine(_), .. } => Exit::System,
             DataFailure::Key { source: PublicKeyError::Folder(error), .. } => disk(error),
             DataFailure::Key { .. } => Exit::Data,
         }
@@ -247,10 +247,11 @@ pub(crate) fn data(error: &DataError) -> Exit {
         DataError::Permissions { .. } | DataError::Distrusted { .. } => Exit::Permission,
         DataError::Open { .. } | DataError::Unmerged { .. } => Exit::Io,
         DataError::Version { .. } => Exit::Config,
-        DataError::Connect { .. }
-        | DataError::Lost { .. }
-        | DataError::Locked { .. }
-        | DataError::Query { .. } => Exit::Unavailable,
+        DataError::Locked { .. } => Exit::Locked,
+        DataError::Role { .. } if error.is_temporary() => Exit::Unavailable,
+        DataError::Connect { .. } | DataError::Lost { .. } | DataError::Query { .. } => {
+            Exit::Unavailable
+        }
         DataError::Role { .. } => Exit::Permission,
         DataError::Passwords { .. } | DataError::Schema { .. } => Exit::Config,
         DataError::Chance { .. } => Exit::System,
@@ -267,5 +268,67 @@ impl From<DiskError> for DataFailure {
 impl From<DataError> for Failure {
     fn from(error: DataError) -> Failure {
         DataFailure::from(error).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exit(failure: impl Into<Failure>) -> Exit {
+        failure.into().exit()
+    }
+
+    #[test]
+    fn what_a_database_lacks_for_a_while_is_no_fault_of_the_data_or_the_configuration() {
+        use rusqlite::ffi;
+        for (code, expected) in [
+            (ffi::SQLITE_FULL, Exit::Io),
+            (ffi::SQLITE_IOERR_WRITE, Exit::Io),
+            (ffi::SQLITE_NOMEM, Exit::System),
+            (ffi::SQLITE_BUSY, Exit::Locked),
+            (ffi::SQLITE_LOCKED, Exit::Locked),
+        ] {
+            let source = || {
+                let failure = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+                Box::new(failure) as Box<dyn std::error::Error + Send + Sync>
+            };
+            let path = PathBuf::from("mig.db");
+            let query = || DataError::Query { query: "insert_action", source: source() };
+            assert_eq!(exit(query()), expected, "{code}");
+            assert_eq!(exit(DataError::Open { path, source: source() }), expected, "{code}");
+            assert_eq!(exit(DataError::Role { role: "r", source: source() }), expected, "{code}");
+            assert_eq!(exit(DataFailure::Target(Box::new(query()))), expected, "{code}");
+            #[cfg(feature = "standalone")]
+            assert_eq!(exit(crate::standalone::PlatformError::Data(query())), expected, "{code}");
+        }
+        assert_eq!(exit(DataError::Locked { path: "mig.db".into() }), Exit::Locked);
+    }
+
+    #[test]
+    fn a_key_that_could_not_be_looked_at_is_not_refused() {
+        let key = |source| DataFailure::Key { place: "FILE".to_owned(), source };
+        let engine = || PublicKeyError::Engine(gpgme::Error::NOT_PROCESSED);
+        assert_eq!(exit(key(engine())), Exit::System);
+        assert_eq!(exit(key(PublicKeyError::SelfSignature)), Exit::Data);
+        #[cfg(feature = "standalone")]
+        {
+            use crate::pgp::ImportError;
+            use crate::standalone::PlatformError;
+            let key = |source| PlatformError::Key { name: "n".to_owned(), source };
+            let home = || PathBuf::from("g");
+            let refused = Fingerprint::parse(&"A".repeat(40)).unwrap();
+            for (source, expected) in [
+                (ImportError::Key(engine()), Exit::System),
+                (
+                    ImportError::Engine { home: home(), source: gpgme::Error::NOT_PROCESSED },
+                    Exit::System,
+                ),
+                (ImportError::Key(PublicKeyError::SelfSignature), Exit::Data),
+                (ImportError::Refused { key: refused, home: home() }, Exit::Data),
+            ] {
+                assert_eq!(exit(key(source)), expected);
+            }
+        }
     }
 }

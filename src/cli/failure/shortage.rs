@@ -6,6 +6,8 @@ use std::io;
 
 use rustix::io::Errno;
 
+#[cfg(feature = "data")]
+use crate::data::{self, Shortage};
 use crate::exit::Exit;
 use crate::pgp;
 
@@ -20,6 +22,14 @@ pub(super) fn exit(error: &(dyn Error + 'static)) -> Option<Exit> {
         };
         if let Some(exit) = number.and_then(|number| of(Errno::from_raw_os_error(number))) {
             return Some(exit);
+        }
+        #[cfg(feature = "data")]
+        if let Some(lacks) = data::shortage(cause) {
+            return Some(match lacks {
+                Shortage::Disk => Exit::Io,
+                Shortage::Memory => Exit::System,
+                Shortage::Busy => Exit::Locked,
+            });
         }
         next = cause.source();
     }

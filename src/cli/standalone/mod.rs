@@ -72,6 +72,8 @@ pub(super) fn exit(error: &PlatformError) -> Exit {
         PlatformError::Busy { .. } | PlatformError::Spool(SpoolError::Locked { .. }) => {
             Exit::Locked
         }
+        // What says nothing about the key may pass, or is a fault of GnuPG's configuration.
+        PlatformError::Key { source, .. } if !source.is_verdict() => Exit::System,
         PlatformError::Known { .. } | PlatformError::Key { .. } => Exit::Data,
         // What is to hold a folder is not there.
         PlatformError::Disk(error) if error.kind() == io::ErrorKind::NotFound => Exit::CannotCreate,

@@ -1,10 +1,16 @@
 //! What becomes of what is finished.
 
+use std::fs::{File, FileTimes};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::super::pruning::Pruning;
 use super::super::testing::Rig;
 use crate::clock::{Clock as _, SystemClock, after};
 use crate::config::duration::Keep;
+use crate::disk::Space;
+use crate::disk::counting::CountingFs;
+use crate::spool::Folder;
 use crate::stage::prune::DAY;
 use crate::testing::write_private;
 
@@ -149,4 +155,43 @@ fn a_clock_far_from_the_spools_is_not_believed_at_start() {
     kept.pass(Duration::from_secs(3600));
     kept.prune();
     assert!(!kept.rig.spool().contains(&done));
+}
+
+#[test]
+fn a_start_on_a_full_disk_removes_what_is_old_at_once() {
+    for keep in [Keep::For(DAY * 30), Keep::Count(0)] {
+        for (free, is_full) in [((0.5, 0.0), true), ((0.0, 0.5), true), ((0.5, 0.5), false)] {
+            let mut kept = Kept::new("", keep, Keep::All, Keep::All);
+            let id = kept.run();
+            kept.pass(DAY * 31);
+            kept.rig.crash();
+            // The spool has changed lately, so that the clock is believed.
+            let now = kept.rig.clock.now();
+            for folder in Folder::ALL {
+                let folder = kept.rig.path("spool").join(folder.path());
+                let times = FileTimes::new().set_modified(now.into());
+                File::open(folder).unwrap().set_times(times).unwrap();
+            }
+            let fs = Arc::new(CountingFs::default());
+            fs.set_space(Space { bytes: free.0, files: free.1 });
+            kept.rig.fs = fs;
+            kept.rig.start();
+            kept.prune();
+            let is_kept = kept.rig.spool().contains(&format!("command/done {id}"));
+            assert_eq!(is_kept, !is_full, "{keep:?} {free:?}");
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_becomes_full_is_not_looked_through_again_and_again() {
+    let mut pruning = Pruning::new();
+    pruning.hasten();
+    assert_eq!(pruning.next, Duration::ZERO);
+    pruning.last = Some(Duration::from_secs(100));
+    pruning.next = Duration::from_secs(3700);
+    for _ in 0..2 {
+        pruning.hasten();
+        assert_eq!(pruning.next, Duration::from_secs(160));
+    }
 }
