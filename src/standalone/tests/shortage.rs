@@ -113,5 +113,7 @@ fn a_database_on_a_full_disk_refuses_nothing_and_goes_on_as_root() {
         assert_eq!(command["status"], "success");
         assert_eq!(command["results"][0]["elements"]["s"][0].as_str().unwrap().len(), LARGE_BYTES);
     }
-    drop((rig, disk));
+    // The folder can be removed only when nothing is mounted in it.
+    rig.stop();
+    drop(disk);
 }
