@@ -148,5 +148,5 @@ fn a_database_that_is_locked_says_so() {
     let owner = rusqlite::Connection::open(folder.join("mig.db")).unwrap();
     owner.execute_batch("pragma locking_mode = exclusive; begin exclusive").unwrap();
     let said = bound(&admin, &["agents"]);
-    fails(&said, 69, &["db/mig.db is locked by another process", "try again"]);
+    fails(&said, 75, &["db/mig.db is locked by another process", "try again"]);
 }
