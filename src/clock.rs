@@ -19,7 +19,6 @@ pub(crate) trait Clock: std::fmt::Debug + Send + Sync {
     fn running(&self) -> Duration;
 }
 
-/// The machine's clock.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SystemClock;
 

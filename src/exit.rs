@@ -5,7 +5,6 @@ use std::process::ExitCode;
 /// The exit status of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// All was done.
     Done,
     /// The answer is that something needs a person.
     Attention,

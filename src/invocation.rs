@@ -17,7 +17,6 @@ use std::sync::OnceLock;
 /// A program of this crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Program {
-    /// The runner.
     Runner,
     /// The platform for one host.
     Standalone,
@@ -74,7 +73,6 @@ pub(crate) fn own() -> Program {
 }
 
 impl Program {
-    /// Every program.
     const ALL: [Program; 3] = [Program::Runner, Program::Standalone, Program::Data];
 
     /// Returns the name under which the program is installed.

@@ -24,7 +24,6 @@ const SLOT_BYTES: usize = 16;
 /// Why a text is no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NameError {
-    /// There is nothing.
     #[error("a {0} may not be empty")]
     Empty(&'static str),
     /// It would be hidden, or one of `.` and `..`.

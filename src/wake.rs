@@ -12,7 +12,6 @@ use std::time::Duration;
 /// Where it is worth looking.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Hint {
-    /// At this entry.
     Path(PathBuf),
     /// Everywhere: events were lost, or a watched folder was.
     Everything,

@@ -15,7 +15,6 @@ use std::os::unix::fs::MetadataExt;
 
 use super::home::{Home, Said, names};
 
-/// Every command.
 const COMMANDS: [&str; 12] = [
     "run",
     "init",

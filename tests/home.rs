@@ -19,9 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Said {
     /// Its exit status, -1 if a signal ended it.
     pub(crate) exit: i32,
-    /// Its stdout.
     pub(crate) out: String,
-    /// Its stderr.
     pub(crate) err: String,
 }
 
@@ -79,7 +77,6 @@ impl Home {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
-    /// Sets permissions.
     pub(crate) fn chmod(&self, name: &str, mode: u32) {
         fs::set_permissions(self.path(name), fs::Permissions::from_mode(mode)).unwrap();
     }

@@ -57,7 +57,6 @@ fn every_key_of_the_configuration_is_described_and_no_other() {
     assert_eq!(described(&read("man/runner.cfg.5")), asked);
 }
 
-/// Returns all pages.
 fn pages() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(root().join("man")).unwrap();
     let pages: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();

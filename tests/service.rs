@@ -17,7 +17,6 @@ const HUNG_SPAN: Duration = Duration::from_secs(4);
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A service manager.
 struct Manager {
     socket: UnixDatagram,
     path: std::path::PathBuf,

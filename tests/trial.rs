@@ -19,9 +19,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// How long a test waits for what must come; a trial takes less than a minute by its own promise.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The runner.
 const RUNNER: &str = env!("CARGO_BIN_EXE_mig-runner");
-/// The platform.
 const STANDALONE: &str = env!("CARGO_BIN_EXE_mig-standalone");
 /// The folders of a spool, as the seed of the project draws them.
 const FOLDERS: [&str; 10] = [

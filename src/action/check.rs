@@ -37,7 +37,6 @@ pub(crate) enum Flaw {
     /// A text does not fit into the platform's tables.
     #[error("the action's {field} has {chars} characters: the platform stores {TEXT_CHARS_MAX}")]
     Long {
-        /// Which text.
         field: &'static str,
         /// How long it is.
         chars: usize,

@@ -10,7 +10,6 @@ use super::time::Time;
 /// What one module of the agents is to do.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Operation {
-    /// The module's name.
     pub(crate) module: String,
     /// What the module takes; base64 of gzip if they are compressed.
     pub(crate) parameters: Value,
@@ -30,9 +29,7 @@ go_struct!(Operation as "Operation" {
 /// Who wrote an action.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Description {
-    /// The author's name.
     pub(crate) author: String,
-    /// The author's address.
     pub(crate) email: String,
     /// Where there is more to read.
     pub(crate) url: String,
@@ -54,9 +51,7 @@ pub(crate) struct Threat {
     pub(crate) reference: String,
     /// How bad it is.
     pub(crate) level: String,
-    /// Its family.
     pub(crate) family: String,
-    /// Its type.
     pub(crate) kind: String,
 }
 
@@ -105,11 +100,9 @@ go_struct!(Counters as "ActionCounters" {
 pub(crate) struct Investigator {
     /// The id that the platform gave.
     pub(crate) id: f64,
-    /// The investigator's name.
     pub(crate) name: String,
     /// The fingerprint of the investigator's key.
     pub(crate) fingerprint: String,
-    /// The key itself.
     pub(crate) public_key: Bytes,
     /// A private key: only the platform's own investigators have one.
     pub(crate) private_key: Bytes,

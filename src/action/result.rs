@@ -40,7 +40,6 @@ pub(crate) struct OperationResult {
     pub(crate) success: bool,
     /// What it found: JSON in the module's own form, empty if there is none.
     pub(crate) elements: String,
-    /// What went wrong.
     pub(crate) errors: Vec<String>,
 }
 
@@ -215,7 +214,6 @@ impl OperationResult {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Summary {
-    /// Sent to agents.
     pub(crate) sent: u64,
     /// Answered, well or badly.
     pub(crate) answered: u64,
@@ -232,7 +230,6 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// Counts a command.
     pub(crate) fn add(&mut self, command: &Command) {
         self.sent += 1;
         self.answered += u64::from(command.is_answered());

@@ -49,7 +49,6 @@ pub(crate) struct Signature(String);
 pub(crate) struct NotASignature;
 
 impl Signature {
-    /// Returns the line.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

@@ -35,7 +35,6 @@ pub(crate) enum TimeError {
     Form {
         /// The whole text, quoted.
         value: String,
-        /// The layout, quoted.
         layout: String,
         /// What stands where the part should be, quoted.
         rest: String,
@@ -55,7 +54,6 @@ pub(crate) enum TimeError {
     Extra {
         /// The whole text, quoted.
         value: String,
-        /// What follows, quoted.
         rest: String,
     },
 }

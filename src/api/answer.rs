@@ -27,10 +27,8 @@ const HEAD_BYTES_MAX: usize = 1024;
 /// How much is told of what is wrong in a document, in bytes.
 const WHAT_BYTES_MAX: usize = 160;
 
-/// A short answer.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// The status code.
     pub(super) status: u16,
     /// When to try again, if the answer tells.
     pub(super) retry_after: Option<Duration>,
@@ -41,12 +39,9 @@ pub(super) struct Answer {
 /// An action as the API answers it, as far as we look at it.
 #[derive(Debug, Deserialize)]
 pub(super) struct Action {
-    /// Its id.
     pub(super) id: u64,
-    /// Its status.
     #[serde(default)]
     pub(super) status: String,
-    /// Its signatures.
     #[serde(default)]
     pub(super) pgpsignatures: Option<Vec<String>>,
     /// How many commands it has, by state. An odd value must not hide the rest of the answer.

@@ -57,62 +57,38 @@ pub(crate) enum Scope {
 pub(crate) enum ApiError {
     /// There is no token; nothing was sent.
     #[error("cannot make the token for {call}")]
-    Token {
-        /// The request.
-        call: Call,
-        /// Why not.
-        source: TokenError,
-    },
+    Token { call: Call, source: TokenError },
     /// A stop was asked for; nothing was sent, or nothing but a request that was answered 401.
     #[error("the runner stopped before {call}")]
-    Stopped {
-        /// The request.
-        call: Call,
-    },
+    Stopped { call: Call },
     /// The request could not be made; nothing was sent.
     #[error("cannot make {call}")]
-    Request {
-        /// The request.
-        call: Call,
-        /// Why not.
-        source: reqwest::Error,
-    },
+    Request { call: Call, source: reqwest::Error },
     /// The action is bigger than the API reads; nothing was sent.
     #[error(
         "the action is {bytes} bytes as a form and the API reads {limit}: ask for its operations to be compressed, or split it"
     )]
     FormTooLong {
-        /// Its size.
         bytes: usize,
         /// The most that the API reads.
         limit: usize,
     },
     /// There is no connection; nothing was sent.
     #[error("cannot connect for {call}")]
-    Connect {
-        /// The request.
-        call: Call,
-        /// Why not.
-        source: reqwest::Error,
-    },
+    Connect { call: Call, source: reqwest::Error },
     /// The connection broke, or the time was over, before the answer was whole.
     #[error("no whole answer to {call}{}", if *timeout { " in time" } else { "" })]
     Exchange {
-        /// The request.
         call: Call,
         /// Whether time ran out.
         timeout: bool,
-        /// What happened.
         source: Box<dyn Error + Send + Sync>,
     },
     /// The answer is a refusal.
     #[error("{call} was answered {status}{said}{}", remedy(*status, said))]
     Status {
-        /// The request.
         call: Call,
-        /// The status code.
         status: u16,
-        /// What was said.
         said: Said,
         /// When to try again, if the answer tells.
         retry_after: Option<Duration>,
@@ -120,31 +96,22 @@ pub(crate) enum ApiError {
     /// The answer says success and is not what the API says then.
     #[error("the answer to {call} ({status}) cannot be used: {what}{}", beginning(head))]
     Answer {
-        /// The request.
         call: Call,
-        /// The status code.
         status: u16,
         /// What is wrong with it.
         what: String,
-        /// How it begins.
         head: String,
     },
     /// The answer is longer than any that the API should give.
     #[error("the answer to {call} exceeds {limit_bytes} bytes")]
     TooLong {
-        /// The request.
         call: Call,
         /// The most that is read.
         limit_bytes: u64,
     },
     /// Whoever takes the commands failed; the API is not at fault.
     #[error("cannot take a command out of the answer to {call}")]
-    Sink {
-        /// The request.
-        call: Call,
-        /// What happened.
-        source: io::Error,
-    },
+    Sink { call: Call, source: io::Error },
 }
 
 /// Shows how an answer begins, if it does.

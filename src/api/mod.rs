@@ -109,7 +109,6 @@ pub(crate) enum Posted {
     },
     /// It is known that the API does not have it.
     Refused {
-        /// Why not.
         cause: ApiError,
         /// What to do with the run.
         next: Next,
@@ -157,7 +156,6 @@ pub(crate) struct Search<'a> {
 pub(crate) enum Found {
     /// The action, to be adopted.
     Action {
-        /// Its id.
         id: ActionId,
         /// The action as the API answered it.
         action: Box<RawValue>,

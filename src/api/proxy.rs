@@ -58,16 +58,12 @@ pub(crate) enum ProxyError {
     #[error(
         "{variable} names a proxy of an unknown kind: write http://, https://, socks5:// or socks5h:// before its host, or add the API's host to no_proxy"
     )]
-    Scheme {
-        /// The variable.
-        variable: &'static str,
-    },
+    Scheme { variable: &'static str },
     /// The value is not the URL of a proxy.
     #[error(
         "{variable} is not the URL of a proxy: write SCHEME://HOST:PORT or SCHEME://USER:PASSWORD@HOST:PORT, with %XX for a special character in user and password"
     )]
     Form {
-        /// The variable.
         variable: &'static str,
         /// What is wrong with it, if a parser said so.
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -76,16 +72,10 @@ pub(crate) enum ProxyError {
     #[error(
         "{variable} is not used because REQUEST_METHOD is set, as for a CGI program, whose clients can set HTTP_PROXY: unset REQUEST_METHOD or {variable}"
     )]
-    Cgi {
-        /// The variable.
-        variable: &'static str,
-    },
+    Cgi { variable: &'static str },
     /// The list of exceptions is not text.
     #[error("{variable} is not UTF-8 text: correct or unset it")]
-    NotText {
-        /// The variable.
-        variable: &'static str,
-    },
+    NotText { variable: &'static str },
 }
 
 /// How the API is reached.
@@ -100,7 +90,6 @@ pub(crate) enum Route {
         /// Why it is not used.
         why: Exception,
     },
-    /// Through a proxy.
     Through(Proxy),
 }
 
@@ -113,7 +102,6 @@ pub(crate) enum Exception {
     Listed(&'static str),
 }
 
-/// A proxy.
 pub(crate) struct Proxy {
     /// The variable that names it.
     pub(crate) variable: &'static str,

@@ -50,14 +50,10 @@ pub(crate) enum SettingsError {
     Read(#[from] DiskError),
     /// A file with certificates has none.
     #[error("{} holds no certificate in PEM form", path.display())]
-    NoCertificate {
-        /// The file.
-        path: PathBuf,
-    },
+    NoCertificate { path: PathBuf },
     /// A file with certificates cannot be used.
     #[error("cannot use the certificates of {}", path.display())]
     Certificate {
-        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         source: reqwest::Error,
@@ -68,9 +64,7 @@ pub(crate) enum SettingsError {
         certificate.display(), key.display()
     )]
     Identity {
-        /// The certificate's file.
         certificate: PathBuf,
-        /// The key's file.
         key: PathBuf,
         /// What is wrong with them.
         source: reqwest::Error,
@@ -80,10 +74,7 @@ pub(crate) enum SettingsError {
     Proxy(#[from] ProxyError),
     /// The HTTP library refuses the settings.
     #[error("cannot set up the HTTP client")]
-    Client {
-        /// Why.
-        source: reqwest::Error,
-    },
+    Client { source: reqwest::Error },
 }
 
 /// What the client has to know.
@@ -148,7 +139,6 @@ impl HttpSettings {
 pub(crate) enum Credentials {
     /// Tokens that this signs.
     Signer(Arc<dyn Signer>),
-    /// An API key.
     ApiKey(Secret),
 }
 

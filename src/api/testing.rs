@@ -32,13 +32,11 @@ impl Signer for FixedSigner {
 /// A request as it arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
-    /// The method.
     pub(crate) method: String,
     /// The path and the query.
     pub(crate) target: String,
     /// The headers, names in lower case.
     pub(crate) headers: Vec<(String, String)>,
-    /// The body.
     pub(crate) body: String,
 }
 
@@ -52,8 +50,11 @@ impl Request {
 /// What a server answers.
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
-    /// A whole answer.
-    Whole { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
+    Whole {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+    },
     /// These bytes, and the end of the connection.
     Raw(Vec<u8>),
     /// These bytes, and then this one again and again until the client goes.
@@ -69,7 +70,6 @@ impl Reply {
         Reply::Whole { status, headers, body: body.into() }
     }
 
-    /// Adds a header.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Reply {
         if let Reply::Whole { headers, .. } = &mut self {
             headers.push((name.to_owned(), value.to_owned()));
@@ -91,7 +91,6 @@ pub(crate) struct Server {
 pub(crate) struct Prompt(Arc<Mutex<Reply>>);
 
 impl Prompt {
-    /// Sets the answer.
     pub(crate) fn set(&self, reply: Reply) {
         *self.0.lock().unwrap() = reply;
     }
@@ -245,12 +244,10 @@ fn write_reply(stream: &mut TcpStream, reply: Reply) -> bool {
     }
 }
 
-/// A recorded exchange.
 #[derive(Debug, Clone)]
 pub(crate) struct Exchange {
     /// The file it is in and its place there.
     pub(crate) name: String,
-    /// The method.
     pub(crate) method: String,
     /// The path and the query.
     pub(crate) target: String,

@@ -33,10 +33,7 @@ pub(crate) enum TokenError {
     Sign(#[from] SignError),
     /// The system gave no random number.
     #[error("cannot get a random number from the system")]
-    Random {
-        /// What happened.
-        source: io::Error,
-    },
+    Random { source: io::Error },
     /// What was signed cannot stand in a header.
     #[error("cannot put the token into a header")]
     Header {
@@ -57,9 +54,7 @@ pub(super) enum Authority {
 /// The header that authorises a request.
 #[derive(Debug, Clone)]
 pub(super) struct Pass {
-    /// Its name.
     pub(super) name: HeaderName,
-    /// Its value.
     pub(super) value: HeaderValue,
 }
 

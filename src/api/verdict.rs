@@ -19,7 +19,6 @@ use crate::names::ActionId;
 /// How a message of the API is recognised.
 #[derive(Debug, Clone, Copy)]
 enum Message {
-    /// It is this.
     Is(&'static str),
     /// It begins so; what follows names the detail.
     Begins(&'static str),

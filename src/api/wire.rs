@@ -39,7 +39,6 @@ pub(super) enum WireError {
     Json(serde_json::Error),
     /// It could not be read: the connection broke, or a limit was exceeded.
     Read(io::Error),
-    /// The sink failed.
     Sink(io::Error),
 }
 

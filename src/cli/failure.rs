@@ -56,15 +56,11 @@ pub(crate) enum Failure {
     NoHome,
     /// Nothing says where the key is.
     #[error("cannot tell where the key is: HOME is not set; set home in [gpg] of {}", path.display())]
-    NoGnupgHome {
-        /// The client's configuration.
-        path: PathBuf,
-    },
+    NoGnupgHome { path: PathBuf },
     /// The runner's directory is not there.
     #[error("the runner's directory {} is not there: `{}` makes one, or correct `directory` in {}",
         path.display(), Program::Runner.command(&["init", &path.to_string_lossy()]), config.display())]
     NoDirectory {
-        /// The directory.
         path: PathBuf,
         /// The configuration that names it.
         config: PathBuf,
@@ -74,7 +70,6 @@ pub(crate) enum Failure {
     NotFolder {
         /// Which folder, and the key that names it.
         what: (&'static str, &'static str),
-        /// What is there.
         path: PathBuf,
         /// The configuration that names it.
         config: PathBuf,
@@ -124,7 +119,6 @@ pub(crate) enum Failure {
     /// A file is no action.
     #[error("{} is no action", path.display())]
     Action {
-        /// The file.
         path: PathBuf,
         /// Where it is none.
         source: ParseError,
@@ -138,7 +132,6 @@ pub(crate) enum Failure {
     /// There is no such job.
     #[error("there is no job {name} in {}{}", folder.display(), known(jobs))]
     NoJob {
-        /// The name.
         name: String,
         /// The folder of all jobs.
         folder: PathBuf,
@@ -150,13 +143,11 @@ pub(crate) enum Failure {
     NoResults {
         /// Of which run or job.
         of: String,
-        /// Why not.
         why: String,
     },
     /// A results document cannot be read.
     #[error("{} is no results document", path.display())]
     Document {
-        /// The document.
         path: PathBuf,
         /// Where it is none.
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -172,45 +163,19 @@ pub(crate) enum Failure {
     Name(#[from] NameError),
     /// Only the spool's owner may put runs into it.
     #[error("only user {owner} and root can put runs into {}: run `sudo -u '#{owner}' {command}`", spool.display())]
-    NotOwner {
-        /// The spool.
-        spool: PathBuf,
-        /// Whose it is.
-        owner: u32,
-        /// What was tried.
-        command: String,
-    },
+    NotOwner { spool: PathBuf, owner: u32, command: String },
     /// The installation is another user's: what this one made there, that one could not use.
     #[error("the runner of {} is user {owner}: run `sudo -u '#{owner}' {command}`", directory.display())]
-    WrongUser {
-        /// The runner's directory.
-        directory: PathBuf,
-        /// Whose it is.
-        owner: u32,
-        /// What was tried.
-        command: String,
-    },
+    WrongUser { directory: PathBuf, owner: u32, command: String },
     /// A file cannot be given to the spool's owner.
     #[error("cannot give {} to user {owner}", path.display())]
-    Give {
-        /// The file.
-        path: PathBuf,
-        /// The user.
-        owner: u32,
-        /// Why not.
-        source: io::Error,
-    },
+    Give { path: PathBuf, owner: u32, source: io::Error },
     /// A record cannot be written as JSON: a fault of the program.
     #[error("cannot write the run as JSON")]
     Encode(#[source] serde_json::Error),
     /// There is no platform to be run by this command.
     #[error("cannot run {}: install mig-standalone (the Debian package has that name), or build it beside mig-runner with the feature `standalone`", program.display())]
-    NoStandalone {
-        /// Its executable.
-        program: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    NoStandalone { program: PathBuf, source: io::Error },
     /// Nobody has configured a platform yet.
     #[cfg(feature = "standalone")]
     #[error("there is no configuration at {}", path.display())]
@@ -218,7 +183,6 @@ pub(crate) enum Failure {
         /// Where it would be.
         path: PathBuf,
     },
-    /// The platform failed.
     #[cfg(feature = "standalone")]
     #[error(transparent)]
     Platform(#[from] PlatformError),
@@ -226,7 +190,6 @@ pub(crate) enum Failure {
     #[cfg(feature = "standalone")]
     #[error(transparent)]
     Module(#[from] RunError),
-    /// A trial failed.
     #[cfg(feature = "standalone")]
     #[error(transparent)]
     Trial(#[from] TrialError),
@@ -234,7 +197,6 @@ pub(crate) enum Failure {
     #[cfg(feature = "standalone")]
     #[error("the trial failed")]
     Explained {
-        /// What failed.
         source: Box<Failure>,
         /// What else would help.
         hints: Vec<String>,
@@ -248,7 +210,6 @@ pub(crate) enum Failure {
     System {
         /// What was being done.
         doing: &'static str,
-        /// Why it failed.
         source: io::Error,
     },
     /// An answer cannot be written.

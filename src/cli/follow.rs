@@ -29,22 +29,18 @@ const LAG_SPAN: Duration = Duration::from_millis(50);
 /// How a run ended.
 #[derive(Debug)]
 pub(crate) enum Ending {
-    /// It is finished.
     Finished(Box<Record>),
     /// It is a dead letter, for this reason.
     Invalid(String),
-    /// Somebody removed it.
     Removed,
 }
 
 /// What came of a look at the run.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// It has moved.
     Moved,
     /// It is where it was.
     Still,
-    /// It has ended.
     Ended(Ending),
 }
 

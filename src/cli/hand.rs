@@ -29,7 +29,6 @@ pub(crate) struct Hand<'a> {
     pub(crate) layout: &'a Layout,
     /// The disk that it is on.
     pub(crate) disk: Disk,
-    /// Whose it is.
     pub(crate) owner: u32,
 }
 

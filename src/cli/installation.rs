@@ -31,9 +31,7 @@ const CLIENT_FILE: &str = ".migrc";
 /// A runner as it is configured.
 #[derive(Debug)]
 pub(crate) struct Installation {
-    /// The configuration's file.
     pub(crate) file: PathBuf,
-    /// What it says.
     pub(crate) config: RunnerConfig,
     /// The runner's directory, in full.
     pub(crate) directory: PathBuf,
@@ -45,7 +43,6 @@ pub(crate) struct Installation {
 
 /// A file that was read, which may hold a secret.
 pub(crate) struct Text {
-    /// Its content.
     pub(crate) bytes: Zeroizing<Vec<u8>>,
     input: Input,
 }

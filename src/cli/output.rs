@@ -23,7 +23,6 @@ pub(crate) fn answer(line: impl Display) -> Result<(), Failure> {
 /// How a line looks on a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// As any other.
     Plain,
     /// The title of a part.
     Title,

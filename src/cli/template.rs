@@ -71,28 +71,18 @@ pub(crate) const TEMPLATE: [Sample; 14] = [
 pub(crate) enum TemplateError {
     /// Something is there already.
     #[error("{} is not empty: name a new or an empty folder", path.display())]
-    NotEmpty {
-        /// The folder.
-        path: PathBuf,
-    },
+    NotEmpty { path: PathBuf },
     /// There is something else of that name.
     #[error("{} is no folder: name a new or an empty one", path.display())]
-    NotFolder {
-        /// What is there.
-        path: PathBuf,
-    },
+    NotFolder { path: PathBuf },
     /// A configuration cannot hold the name of the folder.
     #[error("{} cannot be written into a configuration: name another folder", path.display())]
-    Name {
-        /// The folder.
-        path: PathBuf,
-    },
+    Name { path: PathBuf },
     /// The working directory, to which the name is relative, is not to be had.
     #[error("cannot tell where {} is", path.display())]
     Place {
         /// The folder as it was named.
         path: PathBuf,
-        /// Why it failed.
         source: io::Error,
     },
     /// A file or folder cannot be made.
@@ -103,7 +93,6 @@ pub(crate) enum TemplateError {
     Permissions {
         /// The file or folder.
         path: PathBuf,
-        /// Why it failed.
         source: io::Error,
     },
 }

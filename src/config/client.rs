@@ -53,7 +53,6 @@ pub(crate) struct GpgSettings {
 pub(crate) struct TargetMacro {
     /// What stands for it in an action.
     pub(crate) name: String,
-    /// The target itself.
     pub(crate) target: String,
 }
 

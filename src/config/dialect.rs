@@ -21,7 +21,6 @@ pub(crate) use super::scan::Value;
 /// What separates a key from its number: a control character, in no identifier.
 const MARK: char = '\u{1f}';
 
-/// A section's header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Header {
     /// The name, in lower case.
@@ -62,7 +61,6 @@ pub(crate) struct Document {
 enum LeftOut {
     /// Keys without a header that can be read, in lower case.
     Keys(Vec<String>),
-    /// All of it.
     Everything,
 }
 

@@ -28,7 +28,6 @@ const DEADLINE_SPAN: RangeInclusive<Duration> =
 /// The settings of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct JobConfig {
-    /// When it runs.
     pub(crate) schedule: Located<String>,
     /// The zone of the schedule; `None` means the machine's.
     pub(crate) timezone: Option<Located<String>>,
@@ -61,7 +60,6 @@ pub(crate) struct JobConfig {
 /// What becomes of a slot that passed while nobody looked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Missed {
-    /// Nothing.
     Skip,
     /// The last of them runs at once.
     Once,

@@ -12,7 +12,6 @@ use super::reader::Section;
 /// Where log records go, which, and in what form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LoggingConfig {
-    /// Where they go.
     pub(crate) target: LogTarget,
     /// The least important level that is logged.
     pub(crate) level: Level,
@@ -23,18 +22,14 @@ pub(crate) struct LoggingConfig {
 /// Where log records go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LogTarget {
-    /// To standard output.
     Stdout,
     /// To a file, which makes room at `bytes_max` (never, if `None`).
     File {
-        /// The file.
         path: PathBuf,
         /// The size at which a new one is begun.
         bytes_max: Option<u64>,
     },
-    /// To syslog.
     Syslog {
-        /// Which syslog.
         server: SyslogServer,
         /// Whom the records are from.
         facility: Facility,
@@ -44,20 +39,15 @@ pub(crate) enum LogTarget {
 /// How a syslog server is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SyslogServer {
-    /// This machine's.
     Local,
-    /// Over UDP.
     Udp {
         /// Its name or address.
         host: String,
-        /// Its port.
         port: u16,
     },
-    /// Over TCP.
     Tcp {
         /// Its name or address.
         host: String,
-        /// Its port.
         port: u16,
     },
 }
@@ -142,7 +132,6 @@ enum Protocol {
     Tcp,
 }
 
-/// Reads the section.
 pub(super) fn read(section: &mut Section<'_>) -> LoggingConfig {
     let mode = section.choice(
         "mode",

@@ -30,7 +30,6 @@ enum Kinship {
     Slip,
     /// One is a part of the other.
     Part,
-    /// Some letters, perhaps.
     Letters,
 }
 

@@ -27,7 +27,6 @@ const SHOWN_BYTES_MAX: usize = 60;
 /// A setting and where it stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Located<T> {
-    /// What was written.
     pub(crate) value: T,
     /// The line of the file, from 1.
     pub(crate) line: u32,

@@ -31,7 +31,6 @@ pub(crate) struct RunnerConfig {
     pub(crate) directory: PathBuf,
     /// How long it is at most between two full scans.
     pub(crate) check_span: Duration,
-    /// The spool's folder.
     pub(crate) spool: PathBuf,
     /// Where log records go.
     pub(crate) logging: LoggingConfig,
@@ -95,11 +94,8 @@ pub(crate) struct PluginSettings {
 /// `[retention]`: how long what is finished is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RetentionSettings {
-    /// Finished runs.
     pub(crate) done: Keep,
-    /// Dead letters.
     pub(crate) invalid: Keep,
-    /// Results documents.
     pub(crate) results: Keep,
 }
 

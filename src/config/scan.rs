@@ -46,7 +46,6 @@ pub(crate) enum Value {
 /// What a file is made of.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Item {
-    /// A section begins.
     Header(Header),
     /// A section begins whose header cannot be read: what is in it belongs to nobody.
     BrokenHeader,

@@ -41,11 +41,9 @@ struct Slots {
 /// A slot that is to be launched.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    /// The job.
     pub(crate) job: Arc<Job>,
     /// Its slot; `None` if it only passes.
     pub(crate) fire: Option<Timestamp>,
-    /// The next one.
     pub(crate) next: Option<Timestamp>,
 }
 

@@ -21,7 +21,6 @@ pub(crate) type Key = (Family, RunId);
 /// What is remembered of a run.
 #[derive(Debug)]
 pub(crate) struct Live {
-    /// Where it is.
     pub(crate) folder: Folder,
     /// Which state of its file that was.
     pub(crate) stamp: Stamp,
@@ -64,7 +63,6 @@ pub(crate) struct Tries {
 /// What was tried with a plugin.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PluginTries {
-    /// It runs.
     pub(crate) busy: bool,
     /// How often it failed in a row.
     pub(crate) failures: u32,

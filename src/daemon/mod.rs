@@ -116,15 +116,10 @@ pub(crate) struct Settings {
 /// What the engine works with.
 #[derive(Debug)]
 pub(crate) struct Parts {
-    /// The configuration.
     pub(crate) settings: Settings,
-    /// The spool, locked.
     pub(crate) spool: Spool,
-    /// The jobs.
     pub(crate) calendar: Calendar,
-    /// The time.
     pub(crate) clock: Arc<dyn Clock>,
-    /// The log.
     pub(crate) log: Logger,
 }
 
@@ -144,7 +139,6 @@ pub(crate) struct Daemon {
     jobs: Option<Hold>,
 }
 
-/// Reopens the log.
 pub(crate) struct Reopen(pub(crate) Box<dyn Fn() + Send>);
 
 impl std::fmt::Debug for Reopen {
@@ -274,16 +268,12 @@ pub(crate) enum DaemonError {
     /// The spool could not be read.
     #[error("cannot begin")]
     Spool {
-        /// Why.
         #[from]
         source: SpoolError,
     },
     /// The spool is no longer this runner's.
     #[error("cannot go on")]
-    Lost {
-        /// Why.
-        source: SpoolError,
-    },
+    Lost { source: SpoolError },
     /// Another runner has locked the folder that is in the place of the jobs.
     #[error("another runner uses the jobs in {}: stop it first", path.display())]
     JobsHeld {
@@ -293,7 +283,6 @@ pub(crate) enum DaemonError {
     /// Signals could not be caught.
     #[error(transparent)]
     Signals {
-        /// Why.
         #[from]
         source: SignalError,
     },

@@ -70,7 +70,6 @@ struct Removed {
 }
 
 impl Pruning {
-    /// Returns the beginning.
     pub(crate) fn new() -> Pruning {
         Pruning {
             next: FIRST_SPAN,

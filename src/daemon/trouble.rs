@@ -29,15 +29,12 @@ const TELL_SPAN_MAX: Duration = Duration::from_secs(3600);
 /// What something failed with.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
-    /// The whole spool.
     Spool,
     /// A folder of it.
     Folder(Folder),
     /// A name in a folder.
     Entry(Folder, String),
-    /// A run.
     Run(RunId),
-    /// The jobs.
     Jobs,
     /// The last slot of a job.
     Slot(JobName),

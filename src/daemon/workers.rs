@@ -39,17 +39,12 @@ pub(crate) type Expand = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// What the workers work with.
 pub(crate) struct Bench {
-    /// The platform.
     pub(crate) api: Arc<dyn Api>,
-    /// The key.
     pub(crate) signer: Arc<dyn Signer>,
-    /// The target macros.
     pub(crate) expand: Expand,
-    /// The plugins.
     pub(crate) plugins: Arc<dyn Deliver>,
     /// The disk, for documents.
     pub(crate) disk: Disk,
-    /// The runner's directory.
     pub(crate) directory: PathBuf,
     /// Where the spool is, to be read.
     pub(crate) spool: Layout,
@@ -57,7 +52,6 @@ pub(crate) struct Bench {
     pub(crate) page_size: u32,
     /// How many pages of a run are asked for at once.
     pub(crate) pages: u32,
-    /// The time.
     pub(crate) clock: Arc<dyn Clock>,
     /// Ends what takes long.
     pub(crate) stop: Stop,
@@ -66,7 +60,6 @@ pub(crate) struct Bench {
 /// A piece of work.
 #[derive(Debug)]
 pub(crate) struct Task {
-    /// The run.
     pub(crate) key: Key,
     /// What is to be done.
     pub(crate) work: Work,
@@ -117,7 +110,6 @@ pub(crate) enum Outcome {
 /// A piece of work that is done.
 #[derive(Debug)]
 pub(crate) struct Done {
-    /// What it was.
     pub(crate) task: Task,
     /// What came of it.
     pub(crate) outcome: Outcome,
@@ -231,7 +223,6 @@ pub(crate) enum Pool {
     Submit,
     /// Results, which take long.
     Fetch,
-    /// Plugins.
     Deliver,
 }
 

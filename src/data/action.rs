@@ -61,12 +61,9 @@ impl fmt::Display for ActionStatus {
     }
 }
 
-/// An action.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ActionRow {
-    /// Its number.
     pub(crate) id: Id,
-    /// Its name.
     pub(crate) name: String,
     /// The condition that selects its agents.
     pub(crate) target: String,
@@ -78,7 +75,6 @@ pub(crate) struct ActionRow {
     pub(crate) operations: String,
     /// When it may begin.
     pub(crate) validfrom: Timestamp,
-    /// When it ends.
     pub(crate) expireafter: Timestamp,
     /// When it was sent.
     pub(crate) starttime: Option<Timestamp>,
@@ -99,9 +95,7 @@ pub(crate) struct ActionRow {
 /// Who signed an action, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Signed {
-    /// The investigator's number.
     pub(crate) investigator: Id,
-    /// The signature.
     pub(crate) signature: String,
 }
 

@@ -28,22 +28,16 @@ impl AgentStatus {
     }
 }
 
-/// An agent.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct AgentRow {
-    /// Its number.
     pub(crate) id: Id,
     /// The name of its host.
     pub(crate) name: String,
     /// Where its commands are sent: one a host.
     pub(crate) queueloc: String,
-    /// How it runs.
     pub(crate) mode: String,
-    /// Its version.
     pub(crate) version: String,
-    /// Its process.
     pub(crate) pid: i64,
-    /// When it began.
     pub(crate) starttime: Timestamp,
     /// When it was destroyed.
     pub(crate) destructiontime: Option<Timestamp>,
@@ -51,7 +45,6 @@ pub(crate) struct AgentRow {
     pub(crate) heartbeattime: Timestamp,
     /// When its environment was looked at last.
     pub(crate) refreshtime: Timestamp,
-    /// How it is.
     pub(crate) status: String,
     /// What its host is like, as JSON.
     pub(crate) environment: String,

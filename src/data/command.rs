@@ -11,15 +11,12 @@ use super::{DataError, Id, NEVER_FINISHED, Odd, Row, Store};
 /// How far a command is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CommandStatus {
-    /// With its agent.
     Sent,
-    /// Done as asked.
     Success,
     /// An operation could not be done.
     Failed,
     /// An operation took too long.
     Timeout,
-    /// Called back.
     Cancelled,
     /// Not answered in time.
     Expired,
@@ -60,10 +57,8 @@ impl fmt::Display for CommandStatus {
     }
 }
 
-/// A command.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct CommandRow {
-    /// Its number.
     pub(crate) id: Id,
     /// The number of its action.
     pub(crate) action: Id,

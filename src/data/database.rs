@@ -40,13 +40,10 @@ pub(super) use query;
 /// A value of a column or of a parameter.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
-    /// Nothing.
     Null,
-    /// A whole number.
     Number(i64),
     /// A text, or JSON as text.
     Text(String),
-    /// Bytes.
     Bytes(Vec<u8>),
     /// A time; databases keep microseconds.
     Time(Timestamp),
@@ -116,9 +113,7 @@ pub(crate) struct Dialect {
 /// What a transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
-    /// It will write.
     Write,
-    /// It cannot write.
     Read,
     /// It cannot write, and is done by the role that evaluates targets, where there are roles.
     ReadAsTarget,
@@ -132,7 +127,6 @@ pub(crate) trait Database: fmt::Debug + Send {
     fn rows(&mut self, query: &Query, values: &[Value]) -> Result<Vec<Row>, DataError>;
     /// Runs statements that have no values and no answer; `name` is what they do.
     fn batch(&mut self, name: &'static str, text: &str) -> Result<(), DataError>;
-    /// Begins a transaction.
     fn begin(&mut self, access: Access) -> Result<(), DataError>;
     /// Makes what was done since `begin` durable.
     fn commit(&mut self) -> Result<(), DataError>;

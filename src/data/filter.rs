@@ -20,17 +20,11 @@ pub(crate) struct Page {
 /// What a row must be like; each field that is set must hold. Texts are patterns with `%` and `_`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Filter {
-    /// The action's number.
     pub(crate) action: Option<Id>,
-    /// The action's name.
     pub(crate) action_name: Option<String>,
-    /// The agent's number.
     pub(crate) agent: Option<Id>,
-    /// The agent's name.
     pub(crate) agent_name: Option<String>,
-    /// The agent's version.
     pub(crate) agent_version: Option<String>,
-    /// The command's number.
     pub(crate) command: Option<Id>,
     /// The number of an investigator who signed the action.
     pub(crate) investigator: Option<Id>,
@@ -38,7 +32,6 @@ pub(crate) struct Filter {
     pub(crate) investigator_name: Option<String>,
     /// The status of the command, the action or the agent.
     pub(crate) status: Option<String>,
-    /// The threat's family.
     pub(crate) threat_family: Option<String>,
     /// Whether a result of the command found anything.
     pub(crate) found: Option<bool>,

@@ -20,7 +20,6 @@ const AFTER_PLACE: &str = "agents.queueloc > $2";
 /// A host that was heard and has fallen silent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Silent {
-    /// Its name.
     pub(crate) name: String,
     /// When it was heard last; none if that cannot be read of any of its agents.
     pub(crate) heartbeat: Option<Timestamp>,
@@ -31,9 +30,7 @@ pub(crate) struct Silent {
 /// A place from which more than one agent is heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Double {
-    /// How many agents.
     pub(crate) count: i64,
-    /// The place.
     pub(crate) queueloc: String,
     /// The name of the host, the first one if the agents differ in it.
     pub(crate) name: String,

@@ -30,7 +30,6 @@ impl Id {
         Id(number)
     }
 
-    /// Returns its number.
     pub(crate) const fn number(self) -> i64 {
         self.0
     }

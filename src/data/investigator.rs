@@ -22,7 +22,6 @@ const STATUSES: [InvestigatorStatus; 2] =
 pub(crate) enum InvestigatorStatus {
     /// What this one signs counts.
     Active,
-    /// It does not.
     Disabled,
 }
 
@@ -36,16 +35,12 @@ impl InvestigatorStatus {
     }
 }
 
-/// An investigator.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct InvestigatorRow {
-    /// The number.
     pub(crate) id: Id,
-    /// The name.
     pub(crate) name: String,
     /// The key's fingerprint, in upper case.
     pub(crate) fingerprint: String,
-    /// The key, armored.
     pub(crate) publickey: Vec<u8>,
     /// `active` or `disabled`.
     pub(crate) status: String,
@@ -53,7 +48,6 @@ pub(crate) struct InvestigatorRow {
     pub(crate) createdat: Timestamp,
     /// When this was changed last.
     pub(crate) lastmodified: Timestamp,
-    /// What is permitted.
     pub(crate) permissions: Permissions,
     /// Which columns cannot be read.
     pub(crate) odd: Odd,
@@ -137,7 +131,6 @@ impl Store {
         self.all(&query, &values, read)
     }
 
-    /// Returns all investigators.
     pub(crate) fn investigators(&self) -> Result<Vec<InvestigatorRow>, DataError> {
         self.all(&query!("investigators"), &[], read)
     }

@@ -84,16 +84,10 @@ pub(crate) enum DataError {
     },
     /// There is a folder, a pipe or something else of that name.
     #[error("{} is no regular file: name the file itself", path.display())]
-    NotFile {
-        /// What is there.
-        path: PathBuf,
-    },
+    NotFile { path: PathBuf },
     /// Others could read it.
     #[error("{} may be read or written by others: run chmod 600 {}", path.display(), path.display())]
-    Permissions {
-        /// The database's file.
-        path: PathBuf,
-    },
+    Permissions { path: PathBuf },
     /// Others can change where a link leads, or its target.
     #[error(transparent)]
     Distrusted {
@@ -103,24 +97,19 @@ pub(crate) enum DataError {
     /// It is no database, or cannot be opened as one.
     #[error("cannot open database {}", path.display())]
     Open {
-        /// The database's file.
         path: PathBuf,
         /// What the database says.
         source: Box<dyn Error + Send + Sync>,
     },
     /// Another process keeps everybody out.
     #[error("the database {} is locked by another process: try again when that has ended", path.display())]
-    Locked {
-        /// The database's file.
-        path: PathBuf,
-    },
+    Locked { path: PathBuf },
     /// Changes are in a log that can only be read where something can be written.
     #[error(
         "cannot read {} where nothing can be written: {} holds changes that are not in it yet; copy both \
          into a folder that you can write to, and name the copy", path.display(), log.display()
     )]
     Unmerged {
-        /// The database's file.
         path: PathBuf,
         /// What holds the changes.
         log: PathBuf,
@@ -133,12 +122,10 @@ pub(crate) enum DataError {
         /// What the server or the way to it says.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The connection went.
     #[error("lost database {server} in query {query}")]
     Lost {
         /// The database and its server.
         server: String,
-        /// The query's name.
         query: &'static str,
         /// What the server or the way to it says.
         source: Box<dyn Error + Send + Sync>,
@@ -149,7 +136,6 @@ pub(crate) enum DataError {
         Program::Data.command_here(&["schema", "init", "--roles"])
     )]
     Role {
-        /// The role.
         role: &'static str,
         /// What the server says.
         source: Box<dyn Error + Send + Sync>,
@@ -160,14 +146,10 @@ pub(crate) enum DataError {
         Program::Data.command_here(&["schema", "check"]),
         told(differences)
     )]
-    Schema {
-        /// How they differ.
-        differences: Vec<Difference>,
-    },
+    Schema { differences: Vec<Difference> },
     /// A file with passwords holds something else.
     #[error("{}:{line}: a line is HOST:PORT:NAME:USER:PASSWORD", path.display())]
     Passwords {
-        /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
@@ -181,29 +163,22 @@ pub(crate) enum DataError {
     /// A later version of this program made it.
     #[error("{} has tables of version {version}, which this program does not know: use the later one", path.display())]
     Version {
-        /// The database's file.
         path: PathBuf,
         /// The version that it has.
         version: i64,
     },
-    /// A statement failed.
     #[error("cannot run query {query}")]
     Query {
-        /// The query's name.
         query: &'static str,
         /// What the database says.
         source: Box<dyn Error + Send + Sync>,
     },
     /// There is a row with this key already.
     #[error("query {query} would repeat a key")]
-    Duplicate {
-        /// The query's name.
-        query: &'static str,
-    },
+    Duplicate { query: &'static str },
     /// A column holds what it cannot.
     #[error("column {column} of query {query} is not {wanted}")]
     Column {
-        /// The query's name.
         query: &'static str,
         /// The column's number, from 1.
         column: usize,
@@ -251,7 +226,6 @@ fn user(owner: u32) -> u32 {
     if guard::user() == 0 { owner } else { guard::user() }
 }
 
-/// The platform's tables.
 #[derive(Debug)]
 pub(crate) struct Store(Mutex<Box<dyn Database>>);
 

@@ -13,7 +13,6 @@ use serde::{Serialize, Serializer};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Odd(Vec<Column>);
 
-/// An odd column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Column {
     name: &'static str,

@@ -13,7 +13,6 @@ type Fetch<'a, T> = Box<dyn FnMut(&[Value]) -> Result<Fetched<T>, DataError> + '
 /// A page of rows.
 #[derive(Debug)]
 pub(super) struct Fetched<T> {
-    /// The rows.
     pub(super) rows: Vec<T>,
     /// The key of the last row, as the database gave it: an odd key leads on as well as any.
     last: Vec<Value>,

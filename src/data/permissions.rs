@@ -46,23 +46,14 @@ const SHOWN_BYTES_MAX: usize = 40;
 /// Something that the API does only for those who may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Permission {
-    /// Searches.
     Search,
-    /// Reads an action.
     Action,
-    /// Posts an action.
     ActionCreate,
-    /// Reads a command.
     Command,
-    /// Reads an agent.
     Agent,
-    /// Reads the dashboard.
     Dashboard,
-    /// Reads an investigator.
     Investigator,
-    /// Adds an investigator.
     InvestigatorCreate,
-    /// Changes an investigator.
     InvestigatorUpdate,
 }
 
@@ -91,7 +82,6 @@ impl Permissions {
         Permissions(bits)
     }
 
-    /// Returns the bits.
     pub(crate) const fn bits(self) -> i64 {
         self.0
     }

@@ -14,7 +14,6 @@ const ROWS_MAX: i64 = 500;
 /// What became of an action at one agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// The command's number.
     pub(crate) command: Id,
     /// How far the command is.
     pub(crate) status: String,
@@ -22,7 +21,6 @@ pub(crate) struct Answer {
     pub(crate) starttime: Timestamp,
     /// When it was done.
     pub(crate) finishtime: Option<Timestamp>,
-    /// The agent's number.
     pub(crate) agent: Id,
     /// The name of the agent's host.
     pub(crate) name: String,

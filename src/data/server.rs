@@ -25,7 +25,6 @@ const MODES: [(&str, SslMode); 4] = [
 /// How far the way to a server is protected, as everywhere with PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SslMode {
-    /// In clear text.
     Disable,
     /// Encrypted; who answers is checked only if it is said whose certificates count.
     Require,
@@ -40,11 +39,8 @@ pub(crate) enum SslMode {
 pub(crate) struct Server {
     /// The name or address of the host, or the folder of its socket.
     pub(crate) host: String,
-    /// The port.
     pub(crate) port: u16,
-    /// The database.
     pub(crate) dbname: String,
-    /// The role.
     pub(crate) user: String,
     /// The role's password, if one is known.
     pub(crate) password: Option<Arc<Secret>>,

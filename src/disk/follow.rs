@@ -29,7 +29,6 @@ const ROOT: u32 = 0;
 pub(crate) struct Followed {
     /// The path without any link below `top`.
     pub(crate) path: PathBuf,
-    /// What is there.
     pub(crate) meta: Meta,
     top: Option<PathBuf>,
     links: Vec<(PathBuf, Meta)>,

@@ -13,11 +13,8 @@ use jiff::Timestamp;
 /// What kind of thing has a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A regular file.
     File,
-    /// A folder.
     Folder,
-    /// A symbolic link.
     Link,
     /// A device, socket or named pipe.
     Special,
@@ -26,7 +23,6 @@ pub(crate) enum Kind {
 /// What identifies a state of a file: as long as it is the same, so is the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    /// The inode's number.
     pub(crate) inode: u64,
     /// The size in bytes.
     pub(crate) size: u64,
@@ -37,7 +33,6 @@ pub(crate) struct Stamp {
 /// What is known of a file without opening it; links are not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Meta {
-    /// What it is.
     pub(crate) kind: Kind,
     /// Inode, size and time of change.
     pub(crate) stamp: Stamp,
@@ -49,7 +44,6 @@ pub(crate) struct Meta {
     pub(crate) owner: u32,
     /// The group id of the group.
     pub(crate) group: u32,
-    /// The permission bits.
     pub(crate) mode: u32,
     /// Whether an access control list may let more users write. It is looked up only if the group bits
     /// allow writing; otherwise they mask the list.
@@ -61,7 +55,6 @@ pub(crate) struct Meta {
 pub(crate) struct Entry {
     /// Its name in the folder.
     pub(crate) name: OsString,
-    /// What it is.
     pub(crate) kind: Kind,
 }
 
@@ -111,7 +104,6 @@ pub(crate) trait FsFile: fmt::Debug + Send {
     fn cut(&mut self, size: u64) -> io::Result<()>;
 }
 
-/// A file system.
 pub(crate) trait Fs: fmt::Debug + Send + Sync {
     /// Makes a new file, mode 0600, and opens it for writing; fails if the name is taken.
     fn create(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;

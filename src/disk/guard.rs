@@ -25,7 +25,6 @@ pub(crate) enum Distrust {
     Owner {
         /// The file or folder.
         path: PathBuf,
-        /// Whose it is.
         owner: u32,
         /// Whose it should be.
         trusted: u32,
@@ -33,9 +32,7 @@ pub(crate) enum Distrust {
     /// A symbolic link belongs to another user, who can let it lead elsewhere.
     #[error("the link {} belongs to user {owner}: run `chown -h {trusted} {}`", path.display(), path.display())]
     Link {
-        /// The link.
         path: PathBuf,
-        /// Whose it is.
         owner: u32,
         /// Whose it should be.
         trusted: u32,
@@ -48,10 +45,7 @@ pub(crate) enum Distrust {
     },
     /// Others can read it.
     #[error("{} holds a secret and can be read by others: run `chmod go= {}`", path.display(), path.display())]
-    Readable {
-        /// The file.
-        path: PathBuf,
-    },
+    Readable { path: PathBuf },
 }
 
 /// Returns the user whose files are trusted beside root's: the one this process runs as.

@@ -29,7 +29,6 @@ pub(crate) enum Named {
     Same,
     /// It names something else.
     Other,
-    /// It names nothing.
     Nothing,
 }
 

@@ -23,9 +23,7 @@ const STDIN: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
 #[cfg(any(test, feature = "data"))]
 const NOT_FOLDERS: [&str; 2] = ["/dev", "/proc"];
 
-/// What was read.
 pub(crate) struct Input {
-    /// The content.
     pub(crate) bytes: Vec<u8>,
     /// Who owns the source and can read it; `None` for standard input and devices, which keep nothing.
     meta: Option<Meta>,

@@ -70,7 +70,6 @@ impl Disk {
         }
     }
 
-    /// Renames without replacing.
     pub(super) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         match self.fs.rename(from, to) {
             Err(error) if is_missing(&error) => {}

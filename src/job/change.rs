@@ -23,19 +23,13 @@ pub(crate) enum Change {
     /// A job is new.
     Added(Arc<Job>),
     /// Its old configuration is removed, the new one installed.
-    Changed {
-        /// The old one.
-        old: Arc<Job>,
-        /// The new one.
-        new: Arc<Job>,
-    },
+    Changed { old: Arc<Job>, new: Arc<Job> },
     /// A job is gone.
     Removed(Arc<Job>),
     /// A name in the folder of jobs is not a folder that a person made; this is said once.
     Skipped(PathBuf),
     /// A folder is no job; this is said once.
     Broken {
-        /// What is wrong.
         rejection: Arc<Rejection>,
         /// The job that was installed from it and is removed.
         old: Option<Arc<Job>>,

@@ -50,9 +50,7 @@ pub(crate) enum Seen {
     Unchanged,
     /// A job that can run.
     Sound(Box<Job>, Stamps),
-    /// None, as yet.
     Bad {
-        /// What is wrong.
         rejection: Rejection,
         /// The state of its files.
         stamps: Stamps,

@@ -42,7 +42,6 @@ use crate::schedule::Cron;
 pub(crate) struct Job {
     /// Its name: that of its folder.
     pub(crate) name: JobName,
-    /// Its settings.
     pub(crate) config: JobConfig,
     /// When it runs; the daemon's plan of its slots has the same.
     pub(crate) schedule: Arc<Cron>,
@@ -68,7 +67,6 @@ pub(crate) struct Stamps {
 pub(crate) struct Rejection {
     /// The name of its folder.
     pub(crate) folder: OsString,
-    /// What is wrong.
     pub(crate) faults: Vec<JobError>,
 }
 
@@ -78,32 +76,22 @@ pub(crate) enum JobError {
     /// Its name cannot be one.
     #[error("{} cannot be a job: rename it", path.display())]
     Name {
-        /// The folder.
         path: PathBuf,
         /// What is wrong with the name.
         source: NameError,
     },
     /// Its name is no text.
     #[error("{} cannot be a job, its name is not UTF-8: rename it", path.display())]
-    Encoding {
-        /// The folder.
-        path: PathBuf,
-    },
+    Encoding { path: PathBuf },
     /// There is something else of that name.
     #[error(
         "{} is no folder: a job is a folder with entity.cfg and action.json; move it away",
         path.display()
     )]
-    NotFolder {
-        /// What is there.
-        path: PathBuf,
-    },
+    NotFolder { path: PathBuf },
     /// There is something else where a file should be.
     #[error("{} is no regular file: put the job's file itself there", path.display())]
-    NotFile {
-        /// What is there.
-        path: PathBuf,
-    },
+    NotFile { path: PathBuf },
     /// The folder or a file is a link, and others can change where it leads or its target.
     #[error(transparent)]
     Link {
@@ -112,10 +100,7 @@ pub(crate) enum JobError {
     },
     /// A file is not there, or not yet.
     #[error("{} is missing, the job is incomplete: add it, or remove the folder", path.display())]
-    Missing {
-        /// The file.
-        path: PathBuf,
-    },
+    Missing { path: PathBuf },
     /// It belongs to somebody who could change what runs on the fleet.
     #[error(
         "{} belongs to user {owner}, not to the runner or root: run chown {user} {}",
@@ -137,7 +122,6 @@ pub(crate) enum JobError {
     Writable {
         /// The folder or file.
         path: PathBuf,
-        /// Its permission bits.
         mode: u32,
     },
     /// It cannot be read.
@@ -148,16 +132,10 @@ pub(crate) enum JobError {
     Config(ConfigError),
     /// Its action is none.
     #[error("{} cannot be read as an action", path.display())]
-    Action {
-        /// The file.
-        path: PathBuf,
-        /// Where and why.
-        source: ParseError,
-    },
+    Action { path: PathBuf, source: ParseError },
     /// Its action is one that the platform would refuse.
     #[error("{} cannot be sent", path.display())]
     Refused {
-        /// The file.
         path: PathBuf,
         /// What the platform would not take.
         source: CheckError,

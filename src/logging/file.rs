@@ -23,7 +23,6 @@ use super::{LogError, Sink};
 use crate::disk::check_place;
 use crate::disk::shortage::is_passing;
 
-/// A log file.
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,

@@ -49,18 +49,12 @@ const VALUE_BYTES_MAX: usize = 8 * 1024;
 pub(crate) enum LogError {
     /// The log file cannot be written.
     #[error("cannot open log file {}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why it failed.
-        source: io::Error,
-    },
+    File { path: PathBuf, source: io::Error },
     /// There is no local syslog.
     #[error("cannot reach syslog at {}: without a syslog daemon, set mode = stdout", path.display())]
     Local {
         /// Where it should listen.
         path: &'static std::path::Path,
-        /// Why it failed.
         source: io::Error,
     },
 }
@@ -150,7 +144,6 @@ where
 /// Whether a line says when it was written.
 #[derive(Debug, Clone)]
 enum Times {
-    /// It does.
     Written(Arc<dyn Clock>),
     /// Who takes the line sets the time.
     Left,

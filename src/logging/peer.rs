@@ -11,7 +11,6 @@ use crate::config::logging::SyslogServer;
 /// Where the machine's own syslog listens.
 const LOCAL: &str = "/dev/log";
 
-/// A syslog.
 #[derive(Debug, Clone)]
 pub(super) enum Peer {
     /// That of this machine.

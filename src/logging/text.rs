@@ -53,7 +53,6 @@ enum Part {
     Frame,
     /// A phrase or a key.
     Phrase,
-    /// A value.
     Value,
 }
 

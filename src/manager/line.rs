@@ -19,7 +19,6 @@ use crate::chain::Chain;
 /// How long a message may wait for room in the manager's queue.
 const SAY_SPAN: Duration = Duration::from_secs(1);
 
-/// A line.
 #[derive(Debug)]
 pub(super) struct Line {
     socket: UnixDatagram,

@@ -37,7 +37,6 @@ pub(crate) struct Address {
     pub(crate) silence_max: Option<Duration>,
 }
 
-/// The service manager.
 #[derive(Debug)]
 pub(crate) struct Manager {
     line: Option<Arc<Line>>,

@@ -16,7 +16,6 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Listens.
     pub(crate) fn new() -> Listener {
         let folder = tempfile::tempdir().unwrap();
         let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();

@@ -7,7 +7,6 @@ use std::fmt::Display;
 pub(super) struct Form(String);
 
 impl Form {
-    /// Begins a metric.
     pub(super) fn metric(&mut self, name: &str, kind: &str, help: &str) {
         self.0.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
     }
@@ -23,7 +22,6 @@ impl Form {
         self.0.push_str(&format!(" {value}\n"));
     }
 
-    /// Returns the text.
     pub(super) fn finish(self) -> String {
         self.0
     }

@@ -90,7 +90,6 @@ impl Metrics {
         }
     }
 
-    /// Counts a launch.
     pub(crate) fn launched(&mut self, job: &JobName) {
         self.changed = true;
         *self.launches.entry(job.to_string()).or_default() += 1;
@@ -102,7 +101,6 @@ impl Metrics {
         *self.superseded.entry(job.to_string()).or_default() += 1;
     }
 
-    /// Counts a POST.
     pub(crate) fn posted(&mut self, outcome: &'static str) {
         self.changed = true;
         *self.posts.entry(outcome).or_default() += 1;

@@ -58,7 +58,6 @@ pub(crate) enum KeyFault {
     /// A packet does not belong to a public key.
     #[error("it holds {what} (packet tag {tag}), which does not belong in a public key: {AGAIN}")]
     Tag {
-        /// The packet's tag.
         tag: u8,
         /// What such a packet is.
         what: &'static str,
@@ -74,7 +73,6 @@ pub(crate) enum KeyFault {
     Unsigned {
         /// What kind of part it is.
         what: &'static str,
-        /// Where it begins.
         at: usize,
     },
     /// The content of a packet does not have the form that its tag demands.
@@ -82,23 +80,17 @@ pub(crate) enum KeyFault {
     Malformed {
         /// What kind of packet it is.
         what: &'static str,
-        /// Where it begins.
         at: usize,
     },
     /// A signature names no issuer, or several.
     #[error("the signature at byte {at} of its data does not name one key as its issuer: {AGAIN}")]
-    Issuer {
-        /// Where it begins.
-        at: usize,
-    },
+    Issuer { at: usize },
     /// Not every release of GnuPG knows packets of this version.
     #[error("the {what} at byte {at} of its data is of version {version}, not 4")]
     Version {
         /// What kind of packet it is.
         what: &'static str,
-        /// Where it begins.
         at: usize,
-        /// Its version.
         version: u8,
     },
 }

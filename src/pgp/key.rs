@@ -55,7 +55,6 @@ impl fmt::Display for Fingerprint {
 /// A key or a subkey.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Part {
-    /// Its fingerprint.
     pub(crate) fingerprint: Fingerprint,
     /// The length of its modulus, in bytes.
     pub(crate) bytes: usize,
@@ -98,7 +97,6 @@ pub(crate) enum KeyError {
     Home {
         /// The id that was looked for.
         key: String,
-        /// The home.
         home: PathBuf,
         /// What the system says.
         source: std::io::Error,
@@ -108,7 +106,6 @@ pub(crate) enum KeyError {
     NoFolder {
         /// The id that was looked for.
         key: String,
-        /// The home.
         home: PathBuf,
     },
     /// The agent cannot open its sockets.
@@ -119,7 +116,6 @@ pub(crate) enum KeyError {
     LongHome {
         /// The id that was looked for.
         key: String,
-        /// The home.
         home: PathBuf,
         /// How long its path is.
         bytes: usize,
@@ -129,7 +125,6 @@ pub(crate) enum KeyError {
     NotThere {
         /// The id that was looked for.
         key: String,
-        /// The home.
         home: PathBuf,
         /// What else may be the reason.
         hint: &'static str,
@@ -139,7 +134,6 @@ pub(crate) enum KeyError {
     Unusable {
         /// The id that was looked for.
         key: String,
-        /// The home.
         home: PathBuf,
         /// What is the matter with it.
         why: &'static str,
@@ -151,9 +145,7 @@ pub(crate) enum KeyError {
     Type {
         /// The id that was looked for.
         key: String,
-        /// The home.
         home: PathBuf,
-        /// The type.
         algorithm: String,
     },
     /// GnuPG did not answer in time.
@@ -164,7 +156,6 @@ pub(crate) enum KeyError {
     Hung {
         /// The id that was looked for.
         key: String,
-        /// The home.
         home: PathBuf,
         /// How long it was waited for.
         deadline: Duration,
@@ -179,9 +170,7 @@ pub(crate) enum KeyError {
     Short {
         /// The id that was looked for.
         key: String,
-        /// The home.
         home: PathBuf,
-        /// What is lacking.
         source: std::io::Error,
     },
     /// GnuPG failed in a way of its own.
@@ -189,9 +178,7 @@ pub(crate) enum KeyError {
     Engine {
         /// The id that was looked for.
         key: String,
-        /// The home.
         home: PathBuf,
-        /// What GnuPG says.
         source: Error,
     },
 }

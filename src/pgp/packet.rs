@@ -9,25 +9,19 @@ const PACKETS_MAX: usize = 4096;
 /// A public key's own packet.
 #[cfg(any(test, feature = "data"))]
 pub(super) const PUBLIC_KEY: u8 = 6;
-/// A signature.
 pub(super) const SIGNATURE: u8 = 2;
-/// A secret key.
 #[cfg(any(test, feature = "data"))]
 pub(super) const SECRET_KEY: u8 = 5;
-/// A secret subkey.
 #[cfg(any(test, feature = "data"))]
 pub(super) const SECRET_SUBKEY: u8 = 7;
-/// A user id.
 #[cfg(any(test, feature = "data"))]
 pub(super) const USER_ID: u8 = 13;
-/// A public subkey.
 #[cfg(any(test, feature = "data"))]
 pub(super) const PUBLIC_SUBKEY: u8 = 14;
 /// A user attribute, such as a photo.
 #[cfg(any(test, feature = "data"))]
 pub(super) const USER_ATTRIBUTE: u8 = 17;
 
-/// One packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Packet<'a> {
     /// What kind of packet it is.

@@ -31,7 +31,6 @@ pub(crate) struct PublicKey {
     pub(crate) fingerprint: Fingerprint,
     /// Whose key it is.
     pub(crate) owner: String,
-    /// Its packets.
     data: Vec<u8>,
 }
 
@@ -56,7 +55,6 @@ pub(crate) enum PublicKeyError {
          into your keyring, and export it with gpg --armor --export-options export-clean --export {key}"
     )]
     Partial {
-        /// The key.
         key: Fingerprint,
         /// How many parts GnuPG refuses.
         count: usize,
@@ -64,7 +62,6 @@ pub(crate) enum PublicKeyError {
     /// It is over, or called back.
     #[error("the key {key} {why}")]
     Unusable {
-        /// The key.
         key: Fingerprint,
         /// What is the matter with it.
         why: &'static str,
@@ -73,13 +70,7 @@ pub(crate) enum PublicKeyError {
     #[error(
         "the key {key} is of type {algorithm}, which the platform cannot verify: use an RSA key"
     )]
-    Type {
-        /// The key.
-        key: Fingerprint,
-        /// The type.
-        algorithm: String,
-    },
-    /// GnuPG failed.
+    Type { key: Fingerprint, algorithm: String },
     #[error("GnuPG cannot read it")]
     Engine(#[source] Error),
 }

@@ -31,30 +31,19 @@ pub(crate) enum SetupFault {
         "GnuPG refuses an option of its configuration ({words}): correct or remove it in {}, or in /etc/gnupg/gpg.conf",
         home.join("gpg.conf").display()
     )]
-    Option {
-        /// The home.
-        home: PathBuf,
-        /// What GnuPG says.
-        words: String,
-    },
+    Option { home: PathBuf, words: String },
     /// There is no agent, and none can be started.
     #[error(
         "GnuPG cannot start gpg-agent for the home {} ({words}): install gpg-agent, and look for no-autostart and \
          agent-program in the home's gpg.conf", home.display()
     )]
-    Agent {
-        /// The home.
-        home: PathBuf,
-        /// What GnuPG says.
-        words: String,
-    },
+    Agent { home: PathBuf, words: String },
     /// GnuPG is told to sign with a further key, and it cannot.
     #[error(
         "GnuPG is told to sign with the key \"{name}\" as well, and cannot: remove local-user {name} from {}, or from \
          /etc/gnupg/gpg.conf", home.join("gpg.conf").display()
     )]
     LocalUser {
-        /// The home.
         home: PathBuf,
         /// The name of the further key.
         name: String,

@@ -55,7 +55,6 @@ pub(crate) enum SignFault {
     /// GnuPG may not make signatures here.
     #[error("GnuPG forbids it in its compliance mode: remove compliance from the home's gpg.conf")]
     Forbidden,
-    /// GnuPG failed.
     #[error("GnuPG failed")]
     Engine(#[source] gpgme::Error),
     /// GnuPG signed with another key.
@@ -163,7 +162,6 @@ impl Keyring {
         Keyring { deadline, ..self }
     }
 
-    /// Returns the key.
     #[cfg(test)]
     pub(crate) fn key(&self) -> &SecretKey {
         &self.key

@@ -37,20 +37,9 @@ pub(crate) enum ImportError {
     Setup(#[source] SetupFault),
     /// GnuPG refuses here what it took in a home without a configuration.
     #[error("GnuPG refuses to import the key {key} into the GnuPG home {}", home.display())]
-    Refused {
-        /// The key.
-        key: Fingerprint,
-        /// The home.
-        home: PathBuf,
-    },
-    /// GnuPG failed.
+    Refused { key: Fingerprint, home: PathBuf },
     #[error("cannot import a public key into the GnuPG home {}", home.display())]
-    Engine {
-        /// The home.
-        home: PathBuf,
-        /// What GnuPG says.
-        source: Error,
-    },
+    Engine { home: PathBuf, source: Error },
 }
 
 impl ImportError {
@@ -96,7 +85,6 @@ pub(crate) enum VerifyError {
     /// GnuPG's configuration is at fault, so that nothing is known of the signature.
     #[error("cannot verify a signature")]
     Setup(#[source] SetupFault),
-    /// GnuPG failed.
     #[error("cannot verify a signature")]
     Engine(#[source] Error),
 }

@@ -40,7 +40,6 @@ pub(crate) enum PluginError {
     Look {
         /// What was looked at.
         path: PathBuf,
-        /// Why it failed.
         source: io::Error,
     },
     /// A link cannot be followed.
@@ -51,7 +50,6 @@ pub(crate) enum PluginError {
     Missing {
         /// The name that was looked for.
         name: PluginName,
-        /// The plugins folder.
         folder: PathBuf,
     },
     /// A link leads elsewhere.
@@ -60,7 +58,6 @@ pub(crate) enum PluginError {
         path.display(), target.display()
     )]
     Outside {
-        /// The link.
         path: PathBuf,
         /// Where it leads in the end.
         target: PathBuf,
@@ -77,18 +74,14 @@ pub(crate) enum PluginError {
     /// It may not be executed.
     #[error("plugin {} is not executable (mode {mode:04o}): {remedy}", path.display())]
     NotExecutable {
-        /// The plugin.
         path: PathBuf,
-        /// Its permission bits.
         mode: u32,
-        /// What to do.
         remedy: String,
         /// What the system says.
         source: io::Error,
     },
 }
 
-/// The plugins folder.
 #[derive(Debug, Clone)]
 pub(crate) struct Plugins {
     folder: PathBuf,

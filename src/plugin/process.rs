@@ -44,7 +44,6 @@ pub(super) struct Process {
 pub(super) enum Told {
     /// Its time was over.
     Timeout,
-    /// The runner stops.
     Stop,
 }
 

@@ -53,13 +53,11 @@ pub(crate) struct Delivery<'a> {
     pub(crate) job: &'a JobName,
     /// The plugin, as the job names it.
     pub(crate) plugin: &'a PluginName,
-    /// The run.
     pub(crate) run: &'a RunId,
     /// The action's id on the platform.
     pub(crate) action: ActionId,
     /// The number of this attempt, from 1.
     pub(crate) attempt: u32,
-    /// The results document.
     pub(crate) results: &'a Path,
 }
 
@@ -93,10 +91,7 @@ pub(crate) enum Outcome {
     /// The plugin asks to be run again later.
     TryLater,
     /// The plugin failed, or could not be run.
-    Failed {
-        /// What happened.
-        why: RunError,
-    },
+    Failed { why: RunError },
     /// It took too long and was killed.
     TimedOut,
     /// The runner stops, and the plugin was killed.
@@ -121,34 +116,16 @@ impl Outcome {
 pub(crate) enum RunError {
     /// The results document cannot be read.
     #[error("cannot open results {}", path.display())]
-    Results {
-        /// The document.
-        path: PathBuf,
-        /// Why it failed.
-        source: io::Error,
-    },
+    Results { path: PathBuf, source: io::Error },
     /// The plugin cannot be started.
     #[error("cannot start {}", path.display())]
-    Start {
-        /// The plugin.
-        path: PathBuf,
-        /// Why it failed.
-        source: io::Error,
-    },
+    Start { path: PathBuf, source: io::Error },
     /// It was killed and is still there: it hangs in the kernel, as on a dead network file system.
     #[error("plugin {} cannot be killed", path.display())]
-    Hangs {
-        /// The plugin.
-        path: PathBuf,
-    },
+    Hangs { path: PathBuf },
     /// The plugin cannot be waited for; it was killed.
     #[error("cannot watch plugin {}", path.display())]
-    Watch {
-        /// The plugin.
-        path: PathBuf,
-        /// Why it failed.
-        source: io::Error,
-    },
+    Watch { path: PathBuf, source: io::Error },
     /// It said that it failed.
     #[error("plugin exited with status {0}")]
     Status(i32),

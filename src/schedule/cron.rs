@@ -13,7 +13,6 @@ use super::parse::Fields;
 use super::wall::Wall;
 use super::zone;
 
-/// A cron expression.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Cron {
     text: String,

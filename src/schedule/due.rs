@@ -35,7 +35,6 @@ const SLOT_SPAN_MIN: Duration = Duration::from_secs(1);
 /// What becomes of slots that were found too late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Missed {
-    /// They pass.
     #[default]
     Skip,
     /// The latest of them is launched, for all.
@@ -45,7 +44,6 @@ pub(crate) enum Missed {
 /// When a job is to run.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    /// Its slots.
     pub(crate) cron: Arc<Cron>,
     /// The zone in which the schedule is meant.
     pub(crate) zone: TimeZone,

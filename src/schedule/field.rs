@@ -36,9 +36,7 @@ const WEEKDAY_NAMES: [&str; 7] =
 pub(super) struct Field {
     /// What errors call it.
     name: &'static str,
-    /// Its lowest value.
     first: u16,
-    /// Its highest value.
     last: u16,
     /// The highest number that may be written; one beyond the highest value is the lowest again.
     written_last: u16,

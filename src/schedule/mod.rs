@@ -62,18 +62,12 @@ pub(crate) enum ScheduleError {
     UnknownMacro(String),
     /// Something follows a macro, which is a whole schedule.
     #[error("\"{rest}\" stands after {name}, which is a whole schedule; remove it")]
-    AfterMacro {
-        /// The macro.
-        name: &'static str,
-        /// What follows it.
-        rest: String,
-    },
+    AfterMacro { name: &'static str, rest: String },
     /// A part of a field is refused.
     #[error("{field}: \"{text}\" {fault}")]
     Field {
         /// What the field is called.
         field: &'static str,
-        /// The offending text.
         text: String,
         /// What is wrong with it, and what is allowed.
         fault: Fault,
@@ -87,7 +81,6 @@ pub(crate) enum ScheduleError {
          none of its months has its days, or the clock always skips its times"
     )]
     Never {
-        /// The expression.
         text: String,
         /// The time at which it was loaded.
         now: jiff::Timestamp,
@@ -98,7 +91,6 @@ pub(crate) enum ScheduleError {
          and see that the package tzdata is installed"
     )]
     UnknownZone {
-        /// The name.
         name: String,
         /// What the database said.
         source: Option<jiff::Error>,
@@ -107,10 +99,7 @@ pub(crate) enum ScheduleError {
     #[error(
         "cannot tell the time zone of this machine; set TZ or /etc/localtime, or `timezone` in the job"
     )]
-    MachineZone {
-        /// What was tried.
-        source: Option<jiff::Error>,
-    },
+    MachineZone { source: Option<jiff::Error> },
 }
 
 /// What is wrong with a part of a field.

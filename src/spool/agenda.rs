@@ -51,7 +51,6 @@ pub(crate) struct Again {
 pub(crate) struct Attempt {
     /// Where the run is.
     pub(crate) folder: Folder,
-    /// The run.
     pub(crate) run: RunId,
     /// The plugin, if it is one that is tried again.
     pub(crate) plugin: Option<PluginName>,
@@ -68,10 +67,7 @@ pub(crate) enum AgendaError {
     Disk(#[from] DiskError),
     /// It is damaged, or of another version.
     #[error("`.agenda` in the spool is not of a form that this version knows")]
-    Form {
-        /// Why.
-        source: serde_json::Error,
-    },
+    Form { source: serde_json::Error },
     /// It is of another version.
     #[error("`.agenda` in the spool is of version {0}")]
     Version(u32),

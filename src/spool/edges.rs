@@ -39,7 +39,6 @@ pub(crate) enum Edge {
     Marked,
     /// It cannot be, where it is: the record lacks what the folder needs.
     Misplaced,
-    /// Fetching begins.
     Begun,
     /// What is known of the fetch has changed.
     FetchNoted,

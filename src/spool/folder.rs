@@ -38,7 +38,6 @@ impl Family {
 pub(crate) enum Folder {
     /// Is to be sent.
     New,
-    /// Dead letters.
     Invalid,
     /// Accepted by the API, runs on the fleet.
     ActionInflight,
@@ -50,7 +49,6 @@ pub(crate) enum Folder {
     CommandInflight,
     /// The results are on disk, plugins are still owed.
     Returned,
-    /// Finished.
     CommandDone,
 }
 

@@ -13,7 +13,6 @@ use crate::disk::{Disk, Hold, Identity, Named};
 pub(super) struct Held {
     /// Which folder the spool is.
     root: Option<Identity>,
-    /// The lock.
     mark: Hold,
 }
 

@@ -55,11 +55,9 @@ impl Run {
 pub(crate) enum Seen {
     /// Nothing: it moved on.
     Gone,
-    /// A run.
     Run(Box<Run>),
     /// A plain MIG action.
     Action {
-        /// Its text.
         text: String,
     },
     /// A record that a later version of this program wrote.

@@ -111,34 +111,21 @@ pub(crate) enum SpoolError {
     /// The disk did not do what it was asked.
     #[error(transparent)]
     Disk {
-        /// What it was.
         #[from]
         source: DiskError,
     },
     /// Another process has the lock.
     #[error("another runner holds the spool {}: stop it first, or stand by with `{}`", path.display(), Program::Runner.command_here(&["run", "--standby"]))]
-    Locked {
-        /// The spool.
-        path: PathBuf,
-    },
+    Locked { path: PathBuf },
     /// What the path of the spool names is not what was locked.
     #[error("the spool {} is no longer the one that this runner has locked: another file system is mounted over it, or it was moved or removed; put it back and start the runner again", path.display())]
-    Replaced {
-        /// The spool.
-        path: PathBuf,
-    },
+    Replaced { path: PathBuf },
     /// A folder with files in it is no spool of ours.
     #[error("{} is not empty and is no spool: set `spool` in the [runner] section to a folder of its own", path.display())]
-    NotASpool {
-        /// The folder.
-        path: PathBuf,
-    },
+    NotASpool { path: PathBuf },
     /// The spool was made by another version.
     #[error("{} is not of a form that this version knows", path.display())]
-    Newer {
-        /// The lock file.
-        path: PathBuf,
-    },
+    Newer { path: PathBuf },
     /// Others could change the spool.
     #[error("the spool is not safe: {}", faults.join("; "))]
     Unsafe {
@@ -147,60 +134,28 @@ pub(crate) enum SpoolError {
     },
     /// The folders cannot be renamed between.
     #[error("{} is on another device than the rest of the spool: a move between them would not be atomic", path.display())]
-    Devices {
-        /// The folder.
-        path: PathBuf,
-    },
+    Devices { path: PathBuf },
     /// A folder of the spool is a link.
     #[error("{} is a link, and moves between the folders of a spool must be atomic: put the folder itself there, or make the whole spool a link", path.display())]
-    Link {
-        /// The link.
-        path: PathBuf,
-    },
+    Link { path: PathBuf },
     /// Somebody moved the run away.
     #[error("{id} is no longer in {folder}")]
-    Gone {
-        /// The run.
-        id: RunId,
-        /// Where it was.
-        folder: Folder,
-    },
+    Gone { id: RunId, folder: Folder },
     /// A run of this id is there already.
     #[error("{id} is in {folder} already")]
-    Taken {
-        /// The run.
-        id: RunId,
-        /// Where it is.
-        folder: Folder,
-    },
+    Taken { id: RunId, folder: Folder },
     /// There are too many dead letters of one name.
     #[error("too many dead letters named {}: remove some from action/invalid", name.display())]
-    Crowded {
-        /// The name.
-        name: OsString,
-    },
+    Crowded { name: OsString },
     /// A run cannot go this way: a fault of the program.
     #[error("there is no way {edge:?} from {from}")]
-    NoEdge {
-        /// Where it is.
-        from: Folder,
-        /// The way.
-        edge: Edge,
-    },
+    NoEdge { from: Folder, edge: Edge },
     /// What is tried again cannot be written as JSON: a fault of the program.
     #[error("cannot write what is tried again as JSON")]
-    Agenda {
-        /// Why.
-        source: serde_json::Error,
-    },
+    Agenda { source: serde_json::Error },
     /// A record cannot be written as JSON: a fault of the program.
     #[error("cannot write {id} as JSON")]
-    Encode {
-        /// The run.
-        id: RunId,
-        /// Why.
-        source: serde_json::Error,
-    },
+    Encode { id: RunId, source: serde_json::Error },
 }
 
 impl SpoolError {

@@ -78,7 +78,6 @@ pub(crate) struct Record {
 pub(crate) enum Origin {
     /// Its slot was due.
     Schedule,
-    /// Somebody triggered it.
     Trigger,
     /// An action was put into `action/new` by hand.
     Dropped,
@@ -140,7 +139,6 @@ pub(crate) struct Request {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Fate {
-    /// There was none.
     Unsent,
     /// The platform may have the action: neither post nor sign again before that is known.
     Unknown,
@@ -166,7 +164,6 @@ impl Fate {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Delivery {
-    /// The plugin.
     pub(crate) plugin: PluginName,
     /// Whether it has them.
     pub(crate) state: DeliveryState,
@@ -189,13 +186,10 @@ pub(crate) enum DeliveryState {
 /// What a new run is made from.
 #[derive(Debug, Clone)]
 pub(crate) struct Launch {
-    /// The run's id.
     pub(crate) id: RunId,
-    /// How it begins.
     pub(crate) origin: Origin,
     /// The job's name, or the stem of the file that was dropped in.
     pub(crate) name: JobName,
-    /// The action's text.
     pub(crate) template: String,
     /// The name that the posted action will bear.
     pub(crate) action_name: String,
@@ -307,7 +301,6 @@ fn skip(plugins: &mut [Delivery]) {
 /// What a file in the spool turned out to be.
 #[derive(Debug)]
 pub(crate) enum Content {
-    /// A record.
     Record(Box<Record>),
     /// A plain MIG action.
     Action(String),

@@ -35,13 +35,10 @@ pub(crate) struct Shelf {
 /// Where documents are, and which of them are still needed.
 #[derive(Debug)]
 pub(crate) struct Archive<'a> {
-    /// The disk.
     pub(crate) disk: &'a Disk,
-    /// The runner's directory.
     pub(crate) directory: &'a Path,
     /// Documents of runs that are not finished, relative to the directory.
     pub(crate) needed: &'a BTreeSet<String>,
-    /// The time.
     pub(crate) now: Timestamp,
 }
 

@@ -25,7 +25,6 @@ const WORDS_BYTES_MAX: usize = 400;
 pub(crate) enum Plan {
     /// It cannot be there; the reason says why.
     Bury(String),
-    /// A move.
     Move(Move),
     /// These plugins are due, in their order; others at the time, if any.
     Start(Vec<PluginName>, Option<Timestamp>),

@@ -42,7 +42,6 @@ pub(crate) enum DocumentError {
     /// The disk did not do what it was asked.
     #[error(transparent)]
     Disk {
-        /// What it was.
         #[from]
         source: DiskError,
     },

@@ -121,13 +121,9 @@ pub(crate) fn link_of(directory: &Path, id: ActionId) -> PathBuf {
 /// Where documents are written, and how.
 #[derive(Debug)]
 pub(crate) struct Fetcher<'a> {
-    /// The platform.
     pub(crate) api: &'a dyn Api,
-    /// The disk.
     pub(crate) disk: &'a Disk,
-    /// The runner's directory.
     pub(crate) directory: &'a Path,
-    /// The time.
     pub(crate) clock: &'a dyn Clock,
     /// How many pages are asked for at once.
     pub(crate) pages: u32,
@@ -197,7 +193,6 @@ pub(crate) enum FetchError {
     /// There are too many documents of one action.
     #[error("there are {DOCUMENTS_MAX} documents of action {0}: remove some")]
     Crowded(ActionId),
-    /// The runner stops.
     #[error("the runner stops")]
     Stopped,
 }

@@ -61,7 +61,6 @@ pub(crate) enum Work {
     Search,
     /// Ask the platform how far the action is.
     Probe,
-    /// Fetch the results.
     Fetch,
     /// Hand the results to a plugin.
     Deliver(PluginName),
@@ -72,7 +71,6 @@ pub(crate) type Edit = Box<dyn Fn(&mut Record) + Send>;
 
 /// A move, with what it changes in the record and what is done at once afterwards.
 pub(crate) struct Move {
-    /// The event.
     pub(crate) edge: Edge,
     /// What it changes; `None`: the file is renamed unchanged.
     pub(crate) edit: Option<Edit>,

@@ -42,15 +42,11 @@ const LANES_MAX: u32 = 8;
 /// What a read needs.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
-    /// The platform.
     pub(super) api: &'a dyn Api,
-    /// The disk.
     pub(super) disk: &'a Disk,
-    /// The time.
     pub(super) clock: &'a dyn Clock,
     /// Ends the read at the next command.
     pub(super) stop: &'a Stop,
-    /// The action.
     pub(super) id: ActionId,
     /// Its name, which every command must bear.
     pub(super) action_name: &'a str,

@@ -17,9 +17,7 @@ use crate::spool::{Edge, Fate, Record};
 /// When an action is valid, in whole seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Period {
-    /// From when.
     pub(crate) from: Timestamp,
-    /// Until when.
     pub(crate) until: Timestamp,
 }
 

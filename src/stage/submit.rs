@@ -31,7 +31,6 @@ const ROOM_LOOK: Duration = Duration::from_secs(30);
 pub(crate) enum JobState {
     /// It does, or the run has no job.
     Ready,
-    /// It is paused.
     Paused,
     /// It is not there.
     Gone,
@@ -40,7 +39,6 @@ pub(crate) enum JobState {
 /// What is around a run that is to be sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Around {
-    /// The time.
     pub(crate) now: Timestamp,
     /// How long an unanswered POST may still take effect.
     pub(crate) settle: Duration,

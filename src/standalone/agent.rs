@@ -57,20 +57,15 @@ fn is_due(last: Timestamp, now: Timestamp, period: Duration) -> bool {
 /// A command that is to be run.
 #[derive(Debug)]
 pub(super) struct Work {
-    /// The command.
     pub(super) command: Id,
-    /// Its action.
     pub(super) action: ActionRow,
 }
 
 /// A command that was run.
 #[derive(Debug)]
 pub(super) struct Done {
-    /// The command.
     pub(super) command: Id,
-    /// Its action.
     pub(super) action: Id,
-    /// How it went.
     pub(super) status: CommandStatus,
     /// A result for each operation, as a JSON list.
     pub(super) results: String,
@@ -91,7 +86,6 @@ struct Operation {
 pub(super) struct Tools {
     /// The program whose `module NAME` runs a module.
     pub(super) program: PathBuf,
-    /// The tables.
     pub(super) store: Arc<Store>,
     /// Those who may ask.
     pub(super) signers: Arc<Signers>,

@@ -36,9 +36,7 @@ pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 /// How a module's run ended.
 #[derive(Debug)]
 pub(super) enum Ended {
-    /// By itself.
     Exited {
-        /// Its exit status.
         status: ExitStatus,
         /// All that it wrote to stdout.
         output: Vec<u8>,

@@ -37,7 +37,6 @@ const MODULE_SPANS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration
 pub(crate) struct StandaloneConfig {
     /// Where the API listens; port 0 takes a free one.
     pub(crate) listen: SocketAddr,
-    /// The scheduler's spool.
     pub(crate) spool: PathBuf,
     /// The keyring, and the database if it is a file.
     pub(crate) data: PathBuf,

@@ -80,10 +80,7 @@ pub(crate) enum PlatformError {
     },
     /// Another platform uses the data.
     #[error("another platform uses data folder {}", path.display())]
-    Busy {
-        /// The folder.
-        path: PathBuf,
-    },
+    Busy { path: PathBuf },
     /// The tables cannot be used.
     #[error("cannot use the platform's database")]
     Data(#[from] DataError),
@@ -92,20 +89,10 @@ pub(crate) enum PlatformError {
     Spool(#[from] SpoolError),
     /// What a crash left cannot be mended.
     #[error("cannot go on from spool {}", path.display())]
-    Recover {
-        /// The spool.
-        path: PathBuf,
-        /// Why.
-        source: ScheduleError,
-    },
+    Recover { path: PathBuf, source: ScheduleError },
     /// The address is taken or not ours.
     #[error("cannot listen on {address}: choose another one with listen = … in [api]")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
+    Listen { address: SocketAddr, source: io::Error },
     /// The agent cannot be started.
     #[error(transparent)]
     Agent(#[from] AgentError),
@@ -114,7 +101,6 @@ pub(crate) enum PlatformError {
     Thread {
         /// What it is for.
         thread: &'static str,
-        /// Why.
         source: io::Error,
     },
     /// GnuPG cannot be used.
@@ -122,31 +108,21 @@ pub(crate) enum PlatformError {
     Engine {
         /// The home of the investigators' keys.
         home: PathBuf,
-        /// Why.
         source: VerifyError,
     },
     /// Somebody with this key is known already.
     #[error("an investigator with the key {fingerprint} is there already")]
-    Known {
-        /// The key.
-        fingerprint: Fingerprint,
-    },
+    Known { fingerprint: Fingerprint },
     /// A process of GnuPG does not end.
     #[error("cannot end what GnuPG has started for {}: gpgconf --homedir {} --kill all ends it", home.display(), home.display())]
     Keyring {
         /// The home of the keyring.
         home: PathBuf,
-        /// Why.
         source: io::Error,
     },
     /// The key cannot be used.
     #[error("cannot use the key of investigator {name}")]
-    Key {
-        /// Whose it is.
-        name: String,
-        /// Why.
-        source: ImportError,
-    },
+    Key { name: String, source: ImportError },
 }
 
 /// The threads that do the platform's work.

@@ -52,10 +52,8 @@ const HEARTBEATS_MISSED_MAX: u32 = 5;
 /// Why an entry was not handled.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ScheduleError {
-    /// The spool fails.
     #[error(transparent)]
     Disk(#[from] DiskError),
-    /// The database fails.
     #[error(transparent)]
     Data(#[from] DataError),
     /// A row is damaged.
@@ -79,7 +77,6 @@ pub(super) enum Event {
     Done(Done),
     /// The service manager wants to see from now on that the scheduler goes round.
     Watched(Pulse),
-    /// The platform stops.
     Stop,
 }
 

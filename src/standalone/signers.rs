@@ -34,7 +34,6 @@ pub(super) enum SignatureError {
     Import {
         /// Whose key it is.
         name: String,
-        /// Why.
         source: ImportError,
     },
     /// GnuPG does not find a key that was imported.
@@ -60,7 +59,6 @@ impl SignatureError {
 /// The result of the import of a key; the number stands for the key's text.
 #[derive(Debug)]
 enum Import {
-    /// GnuPG has it.
     Done(u64),
     /// Signatures cannot be verified with this key.
     Refused(u64, Instant),
@@ -79,7 +77,6 @@ impl Import {
 /// What is known of the imports since the start.
 #[derive(Debug, Default)]
 struct Imports {
-    /// By the fingerprint.
     known: HashMap<String, Import>,
     /// How many keys were imported.
     count: usize,

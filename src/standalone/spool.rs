@@ -34,24 +34,13 @@ const SET_ASIDE: &str = "fail";
 pub(crate) enum SpoolError {
     /// Another platform uses it.
     #[error("another platform uses spool {}", path.display())]
-    Locked {
-        /// The spool.
-        path: PathBuf,
-    },
+    Locked { path: PathBuf },
     /// It is not ours.
     #[error("{} is not empty and no spool of this platform: choose another folder", path.display())]
-    Foreign {
-        /// The folder.
-        path: PathBuf,
-    },
+    Foreign { path: PathBuf },
     /// It cannot be read or written.
     #[error("cannot use spool {}", path.display())]
-    Disk {
-        /// The spool.
-        path: PathBuf,
-        /// What failed.
-        source: DiskError,
-    },
+    Disk { path: PathBuf, source: DiskError },
 }
 
 /// A folder of the spool.
@@ -110,7 +99,6 @@ impl fmt::Display for Place {
 /// What a file of the spool stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Name {
-    /// The action.
     pub(super) action: Id,
     /// The command, if it is one.
     pub(super) command: Option<Id>,
@@ -256,7 +244,6 @@ impl Spool {
         Ok(removed)
     }
 
-    /// Reads a file.
     pub(super) fn read(&self, place: Place, name: Name) -> Result<Vec<u8>, DiskError> {
         self.disk.read(&self.path(place, name), FILE_BYTES_MAX)
     }

@@ -15,24 +15,13 @@ use crate::data::{
 pub(crate) enum ViewError {
     /// An action's columns are not what an action holds.
     #[error("action {id} in the database is damaged")]
-    Action {
-        /// The action.
-        id: crate::data::Id,
-        /// What is wrong.
-        source: ParseError,
-    },
+    Action { id: crate::data::Id, source: ParseError },
     /// What was posted of an action cannot be read.
     #[error("action {id} in the database has columns that cannot be read: {odd}")]
-    Odd {
-        /// The action.
-        id: crate::data::Id,
-        /// The columns.
-        odd: Odd,
-    },
+    Odd { id: crate::data::Id, odd: Odd },
     /// A column holds no JSON.
     #[error("a column of the database holds no JSON")]
     Json {
-        /// What is wrong.
         #[from]
         source: serde_json::Error,
     },

@@ -28,26 +28,13 @@ use crate::wake::Hint;
 pub(crate) enum WatchError {
     /// The system gives no inotify instance.
     #[error("cannot watch folders: is fs.inotify.max_user_instances used up?")]
-    Start {
-        /// Why it failed.
-        source: notify::Error,
-    },
+    Start { source: notify::Error },
     /// The user has as many watches as the system allows.
     #[error("cannot watch {}: raise fs.inotify.max_user_watches", path.display())]
-    Limit {
-        /// The folder.
-        path: PathBuf,
-        /// Why it failed.
-        source: notify::Error,
-    },
+    Limit { path: PathBuf, source: notify::Error },
     /// The folder is not there, or its file system cannot be watched.
     #[error("cannot watch {}", path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// Why it failed.
-        source: notify::Error,
-    },
+    Folder { path: PathBuf, source: notify::Error },
 }
 
 impl WatchError {

@@ -8,7 +8,6 @@ on_each_database!(
     an_age_counts_from_the_start_of_an_action,
 );
 
-/// Adds an action.
 fn action(admin: &Admin, id: i64, name: &str, status: &str) {
     let (from, until) = (ago(7), ago(2));
     admin.sql(&format!(

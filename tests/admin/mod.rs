@@ -20,7 +20,6 @@ use jiff::{SignedDuration, Timestamp};
 use super::cluster::Database;
 use super::home::{Home, Said};
 
-/// The program.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mig-data");
 
 /// Makes two tests of each function that takes a [`Kind`]: one for each database.
@@ -45,9 +44,7 @@ use on_each_database;
 /// A sort of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// SQLite.
     File,
-    /// PostgreSQL.
     Server,
 }
 

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// The key's passphrase.
 pub(crate) const PASSPHRASE: &str = "measure";
 /// How long anything may take before the measurement has failed.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -23,7 +22,6 @@ const TICKS: f64 = 100.0;
 #[derive(Debug)]
 pub(crate) struct Key {
     folder: tempfile::TempDir,
-    /// Its fingerprint.
     pub(crate) fingerprint: String,
 }
 
@@ -128,7 +126,6 @@ impl Home {
         }
     }
 
-    /// Starts the runner.
     pub(crate) fn start(&self) -> Runner {
         let began = Instant::now();
         let mut child = Command::new(env!("CARGO_BIN_EXE_mig-runner"))
@@ -231,7 +228,6 @@ impl Runner {
         self.cpu() - before
     }
 
-    /// Stops it.
     pub(crate) fn stop(mut self) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::TERM).expect("it runs");

@@ -40,16 +40,13 @@ const TIMES: usize = 5;
 pub(crate) struct Bench {
     /// The key that signs.
     key: Key,
-    /// The platform.
     server: Server,
 }
 
 /// A row of the table.
 #[derive(Debug)]
 pub(crate) struct Row {
-    /// What was measured.
     what: String,
-    /// What came out.
     figure: f64,
     /// In what it is counted.
     unit: &'static str,
@@ -73,7 +70,6 @@ impl Row {
         Row { is_rate: true, ..Row::at_most(what, figure, unit, limit) }
     }
 
-    /// Prints it.
     fn print(&self) {
         let Row { what, figure, unit, limit, is_rate, more } = self;
         let (sign, is_met) =
@@ -89,7 +85,6 @@ impl Row {
     }
 }
 
-/// Returns the median.
 pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]

@@ -26,10 +26,8 @@ pub(crate) struct State {
     pub(crate) probes: u64,
 }
 
-/// A platform.
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
-    /// Where it listens.
     pub(crate) port: u16,
     state: Arc<Mutex<State>>,
 }

@@ -18,7 +18,6 @@ mod links;
 mod mounts;
 /// What people may do with `mv` and `rm` while the runner runs.
 mod moves;
-/// What plugins write.
 mod output;
 /// A million finished runs, and what they cost.
 mod past;

@@ -18,7 +18,6 @@ pub(super) struct Source {
 /// A path that is used.
 #[derive(Debug)]
 pub(super) struct Import {
-    /// Where it stands.
     pub(super) line: usize,
     /// Whether only tests use it.
     pub(super) in_tests: bool,

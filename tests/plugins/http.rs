@@ -22,11 +22,9 @@ pub(super) enum Answer {
     Close,
     /// It answers with what is no HTTP.
     Garbage,
-    /// It never answers.
     Hang,
 }
 
-/// What was posted.
 #[derive(Debug, Clone)]
 pub(super) struct Post {
     pub(super) target: String,
@@ -68,7 +66,6 @@ impl Server {
         server
     }
 
-    /// Changes the answers.
     pub(super) fn answer(&self, answers: &[Answer]) {
         *self.answers.lock().unwrap() = answers.iter().rev().cloned().collect();
     }

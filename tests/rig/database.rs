@@ -15,11 +15,8 @@ use serde_json::Value;
 /// How long the platform may keep the database to itself.
 const BUSY_SPAN: Duration = Duration::from_secs(20);
 
-/// The tables.
 pub(crate) enum Database {
-    /// In a file.
     File(Connection),
-    /// On a server.
     Server(RefCell<postgres::Client>),
 }
 
@@ -27,7 +24,6 @@ pub(crate) enum Database {
 pub(crate) enum Literal<'a> {
     /// A number, a time or a text.
     Text(&'a str),
-    /// Bytes.
     Bytes(&'a [u8]),
 }
 
@@ -50,7 +46,6 @@ impl<'a> From<&'a [u8]> for Literal<'a> {
 }
 
 impl Database {
-    /// Opens a file.
     pub(crate) fn open(path: &Path) -> Database {
         let connection = Connection::open(path).unwrap();
         connection.busy_timeout(BUSY_SPAN).unwrap();

@@ -31,7 +31,6 @@ impl Key {
         &self.home
     }
 
-    /// Returns the fingerprint.
     pub(crate) fn fingerprint(&self) -> &str {
         &self.fingerprint
     }

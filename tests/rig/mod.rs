@@ -40,7 +40,6 @@ const GLANCE: Duration = Duration::from_millis(10);
 /// The variable that says where the platforms of all tests have their tables: on a server, if it is this.
 const VARIABLE: (&str, &str) = ("MIG_TEST_DATABASE", "postgres");
 
-/// An installation.
 pub(crate) struct Rig {
     // Processes end before the folder that they work in.
     platform: Option<Process>,
@@ -206,7 +205,6 @@ impl Rig {
         wait_until("an agent", || self.database().has_agent());
     }
 
-    /// Kills the platform.
     pub(crate) fn kill_platform(&mut self) {
         self.platform = None;
     }

@@ -137,7 +137,6 @@ impl Process {
         self.child.wait().unwrap();
     }
 
-    /// Returns its number.
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }

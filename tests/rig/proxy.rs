@@ -44,7 +44,6 @@ pub(crate) enum Trick {
 
 /// A proxy that runs.
 pub(crate) struct Proxy {
-    /// Where it listens.
     pub(crate) address: String,
     desk: Arc<Desk>,
     end: Arc<AtomicBool>,

@@ -10,7 +10,6 @@ use super::fault::{Fault, FaultAt, ParseError, Place};
 use super::scan::{RawString, Scanner, Start, Turn};
 use super::{GoStruct, GoType, string};
 
-/// Reads one text.
 #[derive(Debug)]
 pub(in crate::action) struct Decoder<'a> {
     pub(super) scan: Scanner<'a>,

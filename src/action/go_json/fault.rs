@@ -47,7 +47,6 @@ pub(crate) enum Fault {
     Character {
         /// The character's first byte.
         byte: u8,
-        /// Where it stands.
         context: &'static str,
     },
     /// A value is of another type than its field.

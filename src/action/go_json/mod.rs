@@ -44,7 +44,6 @@ pub(super) trait GoType: Default {
     /// Reads a value; what does not fit is noted in the decoder and leaves the field as it is.
     fn decode(&mut self, decoder: &mut Decoder<'_>) -> Result<(), FaultAt>;
 
-    /// Appends the value.
     fn encode(&self, out: &mut String);
 
     /// Tells whether `omitempty` leaves the value out.

@@ -81,7 +81,6 @@ impl Decoder<'_> {
 enum Numbers {
     /// They are read as floats, and must fit.
     Floats,
-    /// Nobody reads them.
     Skipped,
 }
 

@@ -13,7 +13,6 @@ use crate::pgp::{Fingerprint, PublicKeyError};
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DataFailure {
-    /// The database failed.
     #[error(transparent)]
     Data(#[from] DataError),
     /// There is no configuration, and nobody named a database.
@@ -31,12 +30,7 @@ pub(crate) enum DataFailure {
     },
     /// The file is another user's, whom alone it lets read it.
     #[error("the database {} is user {owner}'s: run this command with `sudo -u '#{owner}'`", path.display())]
-    Owner {
-        /// The file.
-        path: PathBuf,
-        /// Whose it is.
-        owner: u32,
-    },
+    Owner { path: PathBuf, owner: u32 },
     /// The text names no database.
     #[error("\"{text}\" names no database: write {form}")]
     Url {
@@ -62,10 +56,7 @@ pub(crate) enum DataFailure {
     NoTargets,
     /// There is no such action.
     #[error("there is no action {id}: `{}` lists them", Program::Data.command_here(&["actions"]))]
-    NoAction {
-        /// Its number.
-        id: Id,
-    },
+    NoAction { id: Id },
     /// The text is not the number of an action.
     #[error("\"{text}\" is not an action number: `{}` lists them", Program::Data.command_here(&["actions"]))]
     ActionNumber {
@@ -83,37 +74,19 @@ pub(crate) enum DataFailure {
     #[error(
         "the number of investigator {name} in the database cannot be read: correct it there first"
     )]
-    NoNumber {
-        /// The name.
-        name: String,
-    },
+    NoNumber { name: String },
     /// There are several of one name.
     #[error("{} investigators are called {name}: name one by its number, {}", ids.len(), numbers(ids))]
-    Several {
-        /// The name.
-        name: String,
-        /// Their numbers.
-        ids: Vec<Id>,
-    },
+    Several { name: String, ids: Vec<Id> },
     /// Somebody has this key already.
     #[error("investigator {name} ({id}) has the key {fingerprint} already")]
-    Known {
-        /// The key.
-        fingerprint: Fingerprint,
-        /// Whose it is.
-        name: String,
-        /// The number.
-        id: Id,
-    },
+    Known { fingerprint: Fingerprint, name: String, id: Id },
     /// Somebody else added this key at the same moment.
     #[error("an investigator with this key has just been added by somebody else")]
     Raced,
     /// A name cannot be used.
     #[error("this cannot be an investigator's name: {why}")]
-    Name {
-        /// Why not.
-        why: &'static str,
-    },
+    Name { why: &'static str },
     /// The text is no fingerprint.
     #[error(
         "\"{text}\" is no fingerprint: it has 40 hexadecimal digits, as gpg --fingerprint shows them"
@@ -124,12 +97,7 @@ pub(crate) enum DataFailure {
     },
     /// A key cannot be used.
     #[error("cannot use the key in {place}")]
-    Key {
-        /// Where it is.
-        place: String,
-        /// Why not.
-        source: PublicKeyError,
-    },
+    Key { place: String, source: PublicKeyError },
     /// Without its own investigator the scheduler cannot work.
     #[error(
         "migscheduler is the scheduler's own investigator, which ends agents that are one too many: it stays as it is"
@@ -137,24 +105,15 @@ pub(crate) enum DataFailure {
     Scheduler,
     /// The same permission is to be given and to be taken.
     #[error("--add and --remove both have: {both}")]
-    AddedAndRemoved {
-        /// The permissions.
-        both: Permissions,
-    },
+    AddedAndRemoved { both: Permissions },
     /// Nothing can be added to permissions that cannot be read.
     #[error("the permissions of {who} in the database cannot be read: use --set")]
-    NoPermissions {
-        /// The investigator.
-        who: String,
-    },
+    NoPermissions { who: String },
     /// Somebody else changed the permissions at the same moment.
     #[error(
         "the permissions of {who} have just been changed by somebody else: look at them, and try again"
     )]
-    Changed {
-        /// The investigator.
-        who: String,
-    },
+    Changed { who: String },
     /// Nobody could run anything.
     #[error("no action could have {minimum} signatures: there are {active} active investigators")]
     Acl {
@@ -165,19 +124,11 @@ pub(crate) enum DataFailure {
     },
     /// There is no spool.
     #[error("{} is no scheduler's spool: {why}", path.display())]
-    NoSpool {
-        /// The folder.
-        path: PathBuf,
-        /// Why not.
-        why: &'static str,
-    },
+    NoSpool { path: PathBuf, why: &'static str },
     /// The spool is another program's.
     #[error("{} is a runner's spool: `{}`, with that runner's configuration, shows what is in it",
         path.display(), Program::Runner.command(&["-c", "FILE", "status"]))]
-    RunnerSpool {
-        /// The folder.
-        path: PathBuf,
-    },
+    RunnerSpool { path: PathBuf },
 }
 
 fn numbers(ids: &[Id]) -> String {

@@ -39,18 +39,14 @@ const ROOT: u32 = 0;
 /// What the command line says of the data's place.
 #[derive(Debug)]
 pub(super) struct Source {
-    /// The configuration.
     pub(super) config: PathBuf,
-    /// The database itself.
     pub(super) database: Option<String>,
 }
 
 /// Where the data are.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// In a file.
     File(PathBuf),
-    /// On a server.
     Server(Box<Server>),
 }
 

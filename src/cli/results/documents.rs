@@ -13,12 +13,10 @@ use crate::disk::Kind;
 use crate::names::{ActionId, JobName, NameError, RunId};
 use crate::spool::{Family, Folder, Record};
 
-/// A results document.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Document {
     /// The day of the run's slot.
     day: String,
-    /// The action.
     pub(super) action: ActionId,
     /// How often its results were fetched anew.
     again: u32,
@@ -42,11 +40,8 @@ impl Document {
 /// Looks for the documents of a job.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Documents<'a> {
-    /// The spool.
     pub(super) hand: &'a Hand<'a>,
-    /// The runner's directory.
     pub(super) directory: &'a Path,
-    /// The job.
     pub(super) job: &'a JobName,
 }
 

@@ -41,7 +41,6 @@ pub(super) struct RunAttempts {
 /// When a plugin that failed is tried again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct PluginAttempt {
-    /// The plugin.
     pub(super) plugin: PluginName,
     /// How often it failed in a row, and when it is tried again.
     #[serde(flatten)]
@@ -51,11 +50,9 @@ pub(super) struct PluginAttempt {
 /// What a run needs for its next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
-    /// The API.
     Api,
     /// Something that only a person brings about: a job that is paused, or gone.
     Person,
-    /// Nothing.
     Nothing,
 }
 

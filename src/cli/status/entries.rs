@@ -18,7 +18,6 @@ pub(super) struct Entries(pub(super) Vec<Listing>);
 /// What is in a folder.
 #[derive(Debug)]
 pub(super) struct Listing {
-    /// Which.
     pub(super) folder: Folder,
     /// The runs, by slot.
     pub(super) runs: Vec<RunId>,
@@ -27,7 +26,6 @@ pub(super) struct Listing {
 }
 
 impl Entries {
-    /// Reads the names.
     pub(super) fn read(view: &View<'_>) -> Result<Entries, Failure> {
         let mut found = Vec::new();
         // In the order of the flow: what moves on meanwhile is seen twice, not missed.

@@ -22,7 +22,6 @@ const NAMED_MAX: usize = 3;
 /// A finished run of which something was given up.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct GivenUp {
-    /// The run.
     pub(super) run: RunId,
     /// Whether its results were.
     pub(super) results: bool,

@@ -13,18 +13,14 @@ use crate::job::Job;
 use crate::names::{JobName, RunId};
 use crate::spool::{Delivery, DeliveryState, Family, Folder, Record, Run, View};
 
-/// A job.
 #[derive(Debug, Serialize)]
 pub(super) struct JobReport {
-    /// Its name.
     pub(super) name: JobName,
-    /// Its schedule.
     pub(super) schedule: String,
     /// Whether its slots pass without a run.
     pub(super) paused: bool,
     /// Its next slot, in its zone; none if it is finished.
     pub(super) next: Option<String>,
-    /// Its last run.
     pub(super) last: Option<Last>,
     /// How many of its runs were superseded by newer ones.
     pub(super) superseded: usize,
@@ -33,11 +29,9 @@ pub(super) struct JobReport {
 /// The last run of a job.
 #[derive(Debug, Serialize)]
 pub(super) struct Last {
-    /// Its id.
     pub(super) run: RunId,
     /// Its slot, in the job's zone.
     pub(super) slot: String,
-    /// Where it is.
     pub(super) folder: Folder,
     /// How it stands, in words.
     pub(super) outcome: &'static str,

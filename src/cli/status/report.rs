@@ -30,20 +30,17 @@ const DEGRADED: &str = "degraded: the disk does not do what the runner asks, who
 const NO_ROOM: &str =
     "the disk of the spool is nearly full: nothing new is posted before there is room";
 
-/// The report.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     /// The process of the runner, if one runs.
     pub(super) process: Option<u32>,
     /// Since when it runs.
     pub(super) since: Option<Timestamp>,
-    /// The configuration.
     pub(super) config: String,
     /// Whether the disk does not do what the runner asks.
     pub(super) degraded: bool,
     /// Whether it was changed after the runner started, which goes on with what it was.
     pub(super) config_changed: bool,
-    /// The runner's directory.
     pub(super) directory: String,
     /// When the API, the network or the key are tried again, while they do not serve.
     pub(super) api: Option<Again>,
@@ -51,7 +48,6 @@ pub(super) struct Report {
     pub(super) attempts_unknown: Option<String>,
     /// What needs a person.
     pub(super) attention: Vec<String>,
-    /// The jobs.
     pub(super) jobs: Vec<JobReport>,
     /// What is in each folder.
     pub(super) spool: Vec<FolderReport>,
@@ -71,7 +67,6 @@ pub(super) struct Report {
 /// A folder of the spool.
 #[derive(Debug, Serialize)]
 pub(super) struct FolderReport {
-    /// Which.
     pub(super) folder: Folder,
     /// How many entries it has.
     pub(super) entries: usize,

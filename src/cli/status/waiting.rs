@@ -16,7 +16,6 @@ const RECORDS_MAX: usize = 1000;
 /// An entry that is not over.
 #[derive(Debug, Serialize)]
 pub(super) struct Waiting {
-    /// Where it is.
     pub(super) folder: Folder,
     /// The run, or the name of a file that is none.
     pub(super) name: String,

@@ -33,7 +33,6 @@ const ONCE: &[End] = &[end(1, FINISHED)];
 /// A POST that was cut off by a crash is known not to have arrived only later, and made again.
 const REFUSED_OR_ONCE: &[End] = &[end(0, &[run!("action/invalid")]), end(1, FINISHED)];
 
-/// Every scenario.
 pub(super) const ALL: &[Scenario] = &[
     life("launch, accepted, expired", "", |_| (), &[LAUNCH, EXPIRED], ONCE),
     life(

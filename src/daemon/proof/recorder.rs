@@ -15,7 +15,6 @@ use crate::wake::Stop;
 /// More than any document of a test has.
 const BYTES_MAX: u64 = 1 << 24;
 
-/// What plugins got.
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
     fs: Option<ModelFs>,

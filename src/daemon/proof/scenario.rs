@@ -30,7 +30,6 @@ pub(super) enum Beat {
     Move(Folder, Folder),
     /// A person removes the run.
     Remove(Folder),
-    /// Something else happens.
     Do(fn(&World)),
     /// The runner is stopped and started.
     Restart,
@@ -65,7 +64,6 @@ pub(super) const fn end(actions: usize, spool: &'static [&'static str]) -> End {
     End { actions, spool }
 }
 
-/// Returns a life.
 pub(super) const fn life(
     name: &'static str,
     config: &'static str,

@@ -29,7 +29,6 @@ use crate::spool::{DeliveryState, Folder, Record};
 use crate::stage::prune::DAY;
 use crate::wake::Stop;
 
-/// The runner's directory.
 pub(super) const HOME: &str = "/home";
 /// The job of all scenarios.
 pub(super) const JOB: &str = "job";

@@ -25,7 +25,6 @@ pub(crate) enum Mood {
     Lose,
     /// Does not take it, and the connection breaks.
     Drop,
-    /// Cannot be reached.
     Away,
     /// Refuses it for good.
     Refuse,

@@ -8,15 +8,12 @@ use crate::invocation::Program;
 /// How much of a server's words a message shows.
 const SHOWN_BYTES_MAX: usize = 500;
 
-/// Why something failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// The server refused.
     #[error("{text}")]
     Refused {
         /// The five letters that stand for the reason.
         code: String,
-        /// Its own words.
         text: String,
     },
     /// The way to the server failed.
@@ -24,7 +21,6 @@ pub(super) enum Failure {
     Way {
         /// What was being done.
         text: String,
-        /// Why.
         source: Option<Box<dyn Error + Send + Sync>>,
     },
     /// The certificates that should count cannot be read.

@@ -47,7 +47,6 @@ pub(super) fn is_temporary(error: &(dyn std::error::Error + 'static)) -> bool {
 /// How far a transaction is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Transaction {
-    /// There is none.
     None,
     /// All went well so far.
     Open,

@@ -11,16 +11,11 @@ const UNIQUE_INDEX: &str = "a unique index";
 pub(crate) enum Difference {
     /// A table is missing.
     #[error("table {table} is missing")]
-    Table {
-        /// The table.
-        table: String,
-    },
+    Table { table: String },
     /// A column is missing.
     #[error("column {table}.{column} is missing: it is {expected}")]
     Column {
-        /// The table.
         table: String,
-        /// The column.
         column: String,
         /// What it should be.
         expected: String,
@@ -28,61 +23,35 @@ pub(crate) enum Difference {
     /// A column holds something else.
     #[error("column {table}.{column} is {found}, not {expected}")]
     Kind {
-        /// The table.
         table: String,
-        /// The column.
         column: String,
         /// What it should be.
         expected: String,
-        /// What it is.
         found: String,
     },
     /// No row can be added without a value that nobody knows of.
     #[error("column {table}.{column} is not known here and must be filled in every row")]
-    Unknown {
-        /// The table.
-        table: String,
-        /// The column.
-        column: String,
-    },
+    Unknown { table: String, column: String },
     /// The primary key is missing, or another one.
     #[error("the primary key of table {table} is missing: it is ({expected})")]
-    Key {
-        /// The table.
-        table: String,
-        /// Its columns.
-        expected: String,
-    },
+    Key { table: String, expected: String },
     /// An index is missing.
     #[error("{kind} on {table} ({columns}) is missing")]
     Index {
-        /// The table.
         table: String,
-        /// Its columns.
         columns: String,
         /// What sort of index it is.
         kind: &'static str,
     },
     /// A column may hold ids that are none.
     #[error("column {table}.{column} does not refer to table {to}")]
-    Reference {
-        /// The table.
-        table: String,
-        /// The column.
-        column: String,
-        /// The other table.
-        to: String,
-    },
+    Reference { table: String, column: String, to: String },
     /// A role is missing.
     #[error("role {role} is missing")]
-    Role {
-        /// The role.
-        role: String,
-    },
+    Role { role: String },
     /// A role may not do what it has to.
     #[error("role {role} may not {right} on {object}")]
     Grant {
-        /// The role.
         role: String,
         /// What it may not do.
         right: String,
@@ -91,16 +60,10 @@ pub(crate) enum Difference {
     },
     /// A role may not take on another one.
     #[error("role {role} may not act as {other}")]
-    Member {
-        /// The role.
-        role: String,
-        /// The other one.
-        other: String,
-    },
+    Member { role: String, other: String },
     /// A role is kept from what its rights are for.
     #[error("role {role} may not {what}")]
     Lacks {
-        /// The role.
         role: String,
         /// What it may not do.
         what: String,
@@ -108,7 +71,6 @@ pub(crate) enum Difference {
     /// A role may do what it must not.
     #[error("role {role} may {what}, and must not")]
     Excess {
-        /// The role.
         role: String,
         /// What it may do.
         what: String,
@@ -116,21 +78,14 @@ pub(crate) enum Difference {
     /// A table belongs to another role.
     #[error("table {table} belongs to role {owner}, and role {expected} has not its rights")]
     Owner {
-        /// The table.
         table: String,
-        /// Whose it is.
         owner: String,
         /// Whose it should be.
         expected: &'static str,
     },
     /// A role may see a secret.
     #[error("role {role} may read {object}, which is secret")]
-    Secret {
-        /// The role.
-        role: String,
-        /// The column.
-        object: String,
-    },
+    Secret { role: String, object: String },
 }
 
 impl Difference {

@@ -7,7 +7,6 @@
 use super::{DataError, Database, Difference, TABLES, reach};
 use crate::data::database::{Query, query};
 
-/// The platform's roles.
 pub(super) const ROLES: [&str; 4] = ["migadmin", "migscheduler", "migapi", "migreadonly"];
 /// The role that evaluates targets.
 pub(super) const TARGETS: &str = "migreadonly";

@@ -47,20 +47,16 @@ pub(crate) struct Schema {
     pub(super) tables: BTreeMap<String, Table>,
 }
 
-/// A table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Table {
-    /// Its columns.
     pub(super) columns: BTreeMap<String, Column>,
     /// The columns of its primary key, as an index names them; empty if it has none.
     pub(super) key: String,
-    /// Its indexes.
     pub(super) indexes: BTreeSet<Index>,
     /// Columns that hold the id of another table, and that table.
     pub(super) references: BTreeSet<(String, String)>,
 }
 
-/// A column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Column {
     /// Its type, as `schema.sql` writes it.
@@ -71,7 +67,6 @@ pub(super) struct Column {
     pub(super) has_default: bool,
 }
 
-/// An index.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Index {
     /// Its columns, in order, in small letters: `queueloc, pid`.

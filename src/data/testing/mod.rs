@@ -36,9 +36,7 @@ pub(crate) use on_each_database;
 /// A sort of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A file.
     Sqlite,
-    /// A server.
     Postgres,
 }
 

@@ -18,7 +18,6 @@ pub(crate) enum Step {
 /// What happens when the steps are used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Blow {
-    /// Nothing.
     Never,
     /// After this many changes nothing is carried out any more: the process is dead.
     Dead(usize),

@@ -18,7 +18,6 @@ use jiff::Timestamp;
 
 /// The number of a node.
 pub(super) type Inode = u64;
-/// The root folder.
 const ROOT: Inode = 1;
 
 /// What a node is, with what was written into it and how much of that is durable.
@@ -165,7 +164,6 @@ impl Tree {
         self.pending.retain(|effects| !effects.is_empty());
     }
 
-    /// Makes everything durable.
     pub(super) fn sync_all(&mut self) {
         self.durable = self.visible.clone();
         self.pending.clear();

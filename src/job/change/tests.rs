@@ -4,7 +4,6 @@ use super::super::JobError;
 use super::*;
 use crate::disk::Stamp;
 
-/// When everything begins.
 const START: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn at(milliseconds: i64) -> Timestamp {

@@ -71,7 +71,6 @@ pub(in crate::pgp) fn verdict(text: &[u8]) -> String {
 pub(in crate::pgp) struct Table(Vec<(String, Vec<u8>, &'static str)>);
 
 impl Table {
-    /// Adds a text.
     pub(in crate::pgp) fn text(&mut self, name: &str, text: &[u8], verdict: &'static str) {
         self.0.push((name.to_owned(), text.to_vec(), verdict));
     }
@@ -95,7 +94,6 @@ impl Table {
         self.key(name, &key, verdict);
     }
 
-    /// Checks all verdicts.
     pub(in crate::pgp) fn check(self) {
         let wrong: Vec<String> = self
             .0
@@ -165,7 +163,6 @@ impl Sample {
         self.pieces()
     }
 
-    /// Revokes the key.
     pub(in crate::pgp) fn revoked(&self) -> Vec<Piece> {
         let file = self.home.path().join(format!("openpgp-revocs.d/{}.rev", self.key));
         let text = std::fs::read_to_string(file).unwrap();

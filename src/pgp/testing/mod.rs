@@ -32,7 +32,6 @@ impl Home {
         Home(builder.unwrap())
     }
 
-    /// Returns its path.
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
@@ -65,7 +64,6 @@ pub(crate) fn import(home: &Path, armored: &[u8]) {
     engine::import(home, armored).unwrap().unwrap();
 }
 
-/// Returns a passphrase.
 pub(crate) fn secret(text: &str) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(text.as_bytes().to_vec())
 }

@@ -11,13 +11,10 @@ pub(crate) struct Short {
     pub(crate) public: &'static [u8],
     /// The secret key, armored, without a passphrase.
     pub(crate) secret: &'static [u8],
-    /// The token.
     token: &'static str,
-    /// The action.
     pub(crate) action: &'static str,
 }
 
-/// The keys.
 pub(crate) const SHORT: [Short; 2] = [
     Short {
         bytes: 256,

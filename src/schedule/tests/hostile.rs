@@ -71,7 +71,6 @@ const PIECES: &[&str] = &[
     "FRI-SUN",
 ];
 
-/// Fields of anything.
 fn nonsense() -> impl Strategy<Value = String> {
     let field = vec(select(PIECES), 1..5).prop_map(|pieces| pieces.concat());
     vec(field, 0..9).prop_map(|fields| fields.join(" "))

@@ -31,7 +31,6 @@ impl Early {
         Early { tallies: Vec::new(), file: None, lines: Vec::new(), path }
     }
 
-    /// Adds a command.
     pub(super) fn push(
         &mut self,
         disk: &Disk,

@@ -15,11 +15,8 @@ const HTML: &str = "text/html; charset=utf-8";
 /// What is sent back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// The HTTP status.
     pub(crate) status: u16,
-    /// The headers.
     pub(crate) headers: Vec<(&'static str, String)>,
-    /// The body.
     pub(crate) body: String,
 }
 

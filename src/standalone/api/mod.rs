@@ -138,10 +138,8 @@ impl From<serde_json::Error> for Refusal {
     }
 }
 
-/// Answers requests.
 #[derive(Debug)]
 pub(super) struct Api {
-    /// The tables.
     pub(super) store: Arc<Store>,
     /// Those who may ask.
     pub(super) signers: Arc<Signers>,
@@ -158,7 +156,6 @@ pub(super) struct Api {
 }
 
 impl Api {
-    /// Answers a request.
     pub(super) fn answer(&self, request: &Request) -> Answer {
         let clean = clean(&request.path);
         if clean != request.path {

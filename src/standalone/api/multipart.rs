@@ -22,7 +22,6 @@ pub(super) enum MultipartError {
     Parts,
 }
 
-/// One part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Part<'a> {
     name: &'a str,

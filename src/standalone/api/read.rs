@@ -38,7 +38,6 @@ impl Api {
         })
     }
 
-    /// Returns an action.
     pub(super) fn action(&self, request: &Request) -> Result<Answer, Refusal> {
         let (id, shown) = wanted(request, "Action", "actionid")?;
         let row = id.map(|id| self.store.action(id)).transpose()?.flatten();
@@ -46,7 +45,6 @@ impl Api {
         self.found(request, &[self.action_item(&row)?])
     }
 
-    /// Returns a command.
     pub(super) fn command(&self, request: &Request) -> Result<Answer, Refusal> {
         let (id, shown) = wanted(request, "Command", "commandid")?;
         let row = id.map(|id| self.store.command(id)).transpose()?.flatten();
@@ -58,7 +56,6 @@ impl Api {
         self.found(request, &[item.linked("action", self.link("action", action.id))])
     }
 
-    /// Returns an agent.
     pub(super) fn agent(&self, request: &Request) -> Result<Answer, Refusal> {
         let (id, shown) = wanted(request, "Agent", "agentid")?;
         let row = id.map(|id| self.store.agent(id)).transpose()?.flatten();

@@ -8,13 +8,11 @@ pub(crate) const BODY_BYTES_MAX: usize = 10 << 20;
 /// What came with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Body {
-    /// All of it.
     Whole(Vec<u8>),
     /// More than [`BODY_BYTES_MAX`].
     TooLarge,
 }
 
-/// A request.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     /// `GET`, `POST` and so on.
@@ -25,7 +23,6 @@ pub(crate) struct Request {
     pub(crate) query: Option<String>,
     /// The headers; the names are in lower case.
     pub(crate) headers: Vec<(String, String)>,
-    /// Who sent it.
     pub(crate) peer: IpAddr,
     /// What came with it.
     pub(crate) body: Body,

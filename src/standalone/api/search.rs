@@ -226,7 +226,6 @@ fn number(number: f64) -> Result<Box<RawValue>, serde_json::Error> {
 }
 
 impl Api {
-    /// Searches.
     pub(super) fn search(&self, request: &Request) -> Result<Answer, Refusal> {
         let (search, fault) = Search::read(request.parameters(), self.clock.now());
         if search.limit.is_nan() || search.offset.is_nan() {

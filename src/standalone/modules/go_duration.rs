@@ -37,7 +37,6 @@ pub(crate) enum DurationError {
     /// A unit is not known.
     #[error("time: unknown unit {} in duration {}", quote(unit), quote(text))]
     Unit {
-        /// The unit.
         unit: String,
         /// All of the text.
         text: String,

@@ -37,7 +37,6 @@ pub(crate) enum PackError {
     /// They are no gzip.
     #[error("gzip: invalid header")]
     NotGzip,
-    /// They are damaged.
     #[error("gzip: invalid data")]
     Damaged(#[source] std::io::Error),
     /// They are too big when unpacked.

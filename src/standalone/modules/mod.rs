@@ -58,12 +58,7 @@ pub(crate) enum ModuleError {
     Unknown(String),
     /// The result cannot be written as JSON.
     #[error("cannot write the result of module {module}")]
-    Write {
-        /// The module.
-        module: &'static str,
-        /// Why.
-        source: serde_json::Error,
-    },
+    Write { module: &'static str, source: serde_json::Error },
 }
 
 /// What a module found, in the original's form.

@@ -43,7 +43,6 @@ pub(crate) enum Place {
     Whole,
     /// A field of a structure.
     Field {
-        /// The structure's name.
         holder: &'static str,
         /// The names of the fields that lead to it.
         path: String,

@@ -12,7 +12,6 @@ use super::{AgentRow, Column, Value};
 pub(super) enum Expression {
     /// What the row has in a column.
     Column(Column),
-    /// A literal.
     Constant(Value),
     /// `NOT x`.
     Not(Box<Expression>),
@@ -30,7 +29,6 @@ pub(super) enum Expression {
     Like(Box<Expression>, Pattern),
     /// `x -> 'key'`, `x ->> 0`, `x #>> '{key,0}'`.
     Json {
-        /// The document.
         document: Box<Expression>,
         /// The way into it.
         path: Vec<Step>,

@@ -3,11 +3,8 @@
 /// A part of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
-    /// This character.
     One(char),
-    /// Any character.
     AnyOne,
-    /// Any text.
     AnyText,
 }
 

@@ -39,13 +39,11 @@ const TARGET_CHARS_MAX: usize = 2048;
 pub(crate) enum Column {
     /// The agent's id, a number.
     Id,
-    /// Its name.
     Name,
     /// Where its commands are queued.
     QueueLoc,
     /// How it runs, `daemon` for one that stays.
     Mode,
-    /// Its version.
     Version,
     /// Its process id, a number.
     Pid,
@@ -57,11 +55,8 @@ pub(crate) enum Column {
     HeartbeatTime,
     /// When its environment was last read, a time.
     RefreshTime,
-    /// Its status.
     Status,
-    /// Its environment, JSON.
     Environment,
-    /// Its tags, JSON.
     Tags,
     /// The name of its loader.
     LoaderName,
@@ -128,32 +123,24 @@ impl Column {
 /// A value of SQL.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
-    /// Nothing is known.
     Null,
-    /// A truth value.
     Bool(bool),
     /// A number. Ids have less than 53 bits, so each is exact.
     Number(f64),
-    /// A text.
     Text(String),
     /// A point in time.
     Time(Timestamp),
-    /// A JSON document.
     Json(serde_json::Value),
 }
 
 /// The type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A truth value.
     Bool,
-    /// A number.
     Number,
-    /// A text.
     Text,
     /// A point in time.
     Time,
-    /// A JSON document.
     Json,
 }
 
@@ -196,7 +183,6 @@ pub(crate) enum TargetError {
     /// It applies an operator to values that it is not made for.
     #[error("target cannot use {operator} on {kind}")]
     Operand {
-        /// The operator.
         operator: String,
         /// What it was used on.
         kind: Kind,
@@ -207,7 +193,6 @@ pub(crate) enum TargetError {
     /// A literal is not what its place asks for.
     #[error("target has {literal}, which is not {kind}")]
     Literal {
-        /// The literal.
         literal: String,
         /// What it should be.
         kind: Kind,
@@ -217,7 +202,6 @@ pub(crate) enum TargetError {
     Form {
         /// What it should be.
         what: &'static str,
-        /// The literal.
         literal: String,
     },
 }

@@ -35,7 +35,6 @@ impl Typed {
     }
 }
 
-/// Reads a condition.
 pub(super) fn condition(text: &str) -> Result<Expression, TargetError> {
     let dialect = PostgreSqlDialect {};
     let tokens = Tokenizer::new(&dialect, text)

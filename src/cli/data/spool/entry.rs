@@ -27,7 +27,6 @@ pub(super) fn action(name: &str) -> &str {
 pub(super) struct Period {
     /// When it may begin.
     pub(super) from: Timestamp,
-    /// When it ends.
     pub(super) until: Timestamp,
 }
 

@@ -37,9 +37,7 @@ pub(super) enum Owner {
 /// What is in a spool.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    /// The spool.
     pub(super) spool: PathBuf,
-    /// Whose it is.
     pub(super) of: Owner,
     /// The process that works in it, as far as it can be told.
     pub(super) process: Option<u32>,
@@ -54,9 +52,7 @@ pub(super) struct Report {
 /// What is in a folder.
 #[derive(Debug, Serialize)]
 pub(super) struct Listing {
-    /// Which; its path.
     pub(super) folder: &'static str,
-    /// How many entries.
     pub(super) entries: usize,
     /// The one that was written first.
     pub(super) oldest: Option<String>,

@@ -31,7 +31,6 @@ const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub(super) struct Stuck {
     /// The folder; its path.
     pub(super) folder: &'static str,
-    /// The file.
     pub(super) name: String,
     /// Why, and what helps.
     pub(super) why: String,

@@ -100,7 +100,6 @@ impl Place {
         self.folder.join(name)
     }
 
-    /// Returns the folder.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
     }

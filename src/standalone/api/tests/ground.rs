@@ -18,7 +18,6 @@ pub(super) struct Ground {
 }
 
 impl Ground {
-    /// Makes a database.
     pub(super) fn new(kind: Kind) -> Ground {
         let tables = Tables::new(kind);
         let store = Arc::new(tables.open().unwrap());
@@ -35,7 +34,6 @@ impl Ground {
         Ground { store, hand, kind, _tables: tables }
     }
 
-    /// Runs statements.
     pub(super) fn run(&mut self, statements: &str) {
         (self.hand)(statements);
     }

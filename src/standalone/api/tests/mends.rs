@@ -3,7 +3,6 @@
 use super::recording::{Exchange, message};
 use crate::standalone::api::Answer;
 
-/// A deliberate difference.
 pub(super) struct Mend {
     /// What is asked, what the original does and what ours does, as a row of the manual.
     pub(super) row: [&'static str; 3],
@@ -13,7 +12,6 @@ pub(super) struct Mend {
     pub(super) holds: fn(&Answer) -> bool,
 }
 
-/// All of them.
 pub(super) const MENDS: [Mend; 4] = [
     Mend {
         row: ["search without a condition", "500, a fault in its SQL", "all there are"],
@@ -56,7 +54,6 @@ pub(super) fn of(exchange: &Exchange) -> Option<&'static Mend> {
     case
 }
 
-/// The manual.
 const PAGE: &str = include_str!("../../../../man/mig-standalone.8");
 
 #[test]

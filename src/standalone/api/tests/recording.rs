@@ -18,7 +18,6 @@ pub(super) struct Exchange {
     pub(super) label: String,
     pub(super) time: Timestamp,
     pub(super) method: String,
-    /// Path and query.
     pub(super) path: String,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: String,

@@ -19,13 +19,11 @@ const AGE_FORM: &str = "^(<|>)[0-9]*(d|h|m)$";
 pub(super) enum Kind {
     /// The name of the file.
     Name,
-    /// Its size.
     Size,
     /// Its mode.
     Mode,
     /// When it was changed.
     Mtime,
-    /// Its lines.
     Content,
     /// Its MD5.
     Md5,
@@ -86,13 +84,11 @@ impl Kind {
 /// A filter that makes no sense, in the original's words.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CheckError {
-    /// It says nothing.
     #[error("Empty values are not permitted")]
     Empty,
     /// Its expression is none.
     #[error("Invalid regexp '{pattern}'. Must be a regexp. Compilation failed with '{error}'")]
     Regex {
-        /// The expression.
         pattern: String,
         /// What is wrong with it; part of the text, for the original quotes it.
         error: RegexError,
@@ -109,7 +105,6 @@ pub(super) enum CheckError {
     /// It is no hash.
     #[error("Invalid checksum format for hash '{hash}'. Must match regex {form}")]
     Hash {
-        /// The hash.
         hash: String,
         /// What it must look like.
         form: Digits,
@@ -141,20 +136,16 @@ pub(super) enum Test {
     Size(SizeTest),
     /// Whether the time of change fits.
     Mtime(AgeTest),
-    /// Whether lines match.
     Content(LineTest),
     /// Whether the hash is this one, in upper-case digits.
     Hash(Algorithm, String),
 }
 
-/// A filter.
 #[derive(Debug)]
 pub(super) struct Check {
-    /// Its kind.
     pub(super) kind: Kind,
     /// How it was written; hashes in upper case.
     pub(super) value: String,
-    /// What it asks.
     pub(super) test: Test,
     /// Whether the answer is turned round; lines do that themselves.
     pub(super) inverse: bool,

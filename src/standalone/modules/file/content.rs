@@ -15,7 +15,6 @@ pub(super) const LINE_BYTES_MAX: usize = 8 << 20;
 /// What is asked of the lines of a file.
 #[derive(Debug)]
 pub(super) struct LineTest {
-    /// The expression.
     pub(super) regex: GoRegex,
     /// Whether it was written with `!`: no line may match.
     pub(super) inverse: bool,
@@ -119,7 +118,6 @@ pub(super) fn scan(
 
 /// Whether a line is at hand.
 enum Line {
-    /// It is.
     Whole,
     /// It was too long, and was passed over.
     Long,

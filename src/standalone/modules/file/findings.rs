@@ -43,7 +43,6 @@ pub(super) struct Findings {
     pub(super) files: u64,
     /// How many could not be opened.
     pub(super) unopened: u64,
-    /// What went wrong.
     pub(super) errors: Vec<String>,
 }
 

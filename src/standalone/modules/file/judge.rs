@@ -58,19 +58,13 @@ impl Candidate {
 pub(super) enum JudgeError {
     /// It could not be looked at.
     #[error("ERROR: stat {}: {}", path.display(), reason(source))]
-    Stat {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Stat { path: PathBuf, source: io::Error },
     /// Its lines could not be read.
     #[error("checkContent() -> {0}")]
     Content(SourceError),
     /// A line was too long, and what is asked depends on it.
     #[error("checkContent() -> {}: line {line} is longer than {LINE_BYTES_MAX} bytes", path.display())]
     Long {
-        /// The file.
         path: PathBuf,
         /// The number of the line.
         line: u64,

@@ -17,9 +17,7 @@ pub(super) enum LinkError {
     /// Part of it is not there, or closed to us.
     #[error("lstat {}: {}", path.display(), reason(source))]
     Lost {
-        /// The part.
         path: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },

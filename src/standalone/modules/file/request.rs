@@ -7,22 +7,16 @@ use serde_json::Value;
 use super::super::parameters::{Place, Structure, TypeError};
 use super::clean::clean;
 
-/// One search.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Request {
     /// What it is for; only handed back.
     pub(super) description: String,
     /// Where to look, cleaned.
     pub(super) paths: Vec<String>,
-    /// Expressions for lines.
     pub(super) contents: Vec<String>,
-    /// Expressions for names.
     pub(super) names: Vec<String>,
-    /// Sizes.
     pub(super) sizes: Vec<String>,
-    /// Expressions for modes.
     pub(super) modes: Vec<String>,
-    /// Ages.
     pub(super) mtimes: Vec<String>,
     /// MD5 hashes.
     pub(super) md5: Vec<String>,
@@ -32,7 +26,6 @@ pub(super) struct Request {
     pub(super) sha2: Vec<String>,
     /// SHA-3 hashes.
     pub(super) sha3: Vec<String>,
-    /// How to look.
     pub(super) options: Options,
 }
 

@@ -43,22 +43,17 @@ pub(super) enum SearchError {
     Write(#[source] serde_json::Error),
 }
 
-/// A search.
 #[derive(Debug)]
 pub(super) struct Search {
-    /// Its label.
     pub(super) label: String,
-    /// What was asked.
     pub(super) request: Request,
     /// What was asked, as it stands beside each hit.
     pub(super) echo: Box<RawValue>,
-    /// Where to look.
     pub(super) roots: Vec<PathBuf>,
     /// The filters, in the order in which the original tells of them.
     pub(super) checks: Vec<Check>,
     /// How many levels of folders.
     pub(super) depth_max: Option<u64>,
-    /// How many hits.
     pub(super) hits_max: Option<usize>,
 }
 

@@ -20,11 +20,8 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// What was being done with a file, as Go calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Doing {
-    /// It was opened.
     Open,
-    /// It was read.
     Read,
-    /// It was unpacked.
     Unpack,
 }
 

@@ -43,7 +43,6 @@ impl<'a> Cursor<'a> {
         self.rest().chars().next()
     }
 
-    /// Reads a character.
     pub(super) fn next(&mut self) -> Option<char> {
         let c = self.peek()?;
         self.at += c.len_utf8();

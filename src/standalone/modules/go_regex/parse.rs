@@ -55,7 +55,6 @@ struct Group {
 }
 
 impl Group {
-    /// Ends an alternative.
     fn flush(&mut self) {
         for atom in self.atoms.drain(..) {
             self.before.push_str(&atom.text);
@@ -63,7 +62,6 @@ impl Group {
         }
     }
 
-    /// Ends the group.
     fn close(mut self) -> Atom {
         self.flush();
         Atom { repeats: self.repeats.max(1), ..Atom::plain(format!("(?:{})", self.before)) }
@@ -80,7 +78,6 @@ struct Counts {
     braces: bool,
 }
 
-/// Translates a pattern.
 pub(super) fn translate(pattern: &str) -> Result<String, RegexError> {
     let mut parser = Parser {
         cursor: Cursor::new(pattern),
@@ -110,7 +107,6 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    /// Reads one thing.
     fn step(&mut self) -> Result<(), RegexError> {
         let last_repeat = self.repeat_at.take();
         match self.cursor.peek() {

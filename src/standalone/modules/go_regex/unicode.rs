@@ -3,14 +3,12 @@
 //! The crate `regex` would also take other spellings, properties and newer scripts,
 //! which the original refuses.
 
-/// General categories.
 pub(super) const CATEGORIES: [&str; 36] = [
     "C", "Cc", "Cf", "Co", "Cs", "L", "Ll", "Lm", "Lo", "Lt", "Lu", "M", "Mc", "Me", "Mn", "N",
     "Nd", "Nl", "No", "P", "Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "S", "Sc", "Sk", "Sm", "So",
     "Z", "Zl", "Zp", "Zs",
 ];
 
-/// Scripts.
 pub(super) const SCRIPTS: [&str; 156] = [
     "Adlam",
     "Ahom",

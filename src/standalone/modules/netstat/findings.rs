@@ -32,7 +32,6 @@ pub(super) struct Element {
     /// The port of a peer.
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) remoteport: u16,
-    /// The network namespace.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) namespace: String,
 }
@@ -57,7 +56,6 @@ pub(super) struct Findings {
     /// How often something was compared.
     examined: usize,
     hits: usize,
-    /// What went wrong.
     pub(super) errors: Vec<String>,
 }
 

@@ -13,10 +13,8 @@ use super::spaces::Space;
 /// The flag of an entry that is complete.
 const COMPLETE: u32 = 2;
 
-/// A neighbour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Neighbour {
-    /// Its address.
     pub(super) address: IpAddr,
     /// Its hardware address, in lower case.
     pub(super) mac: Option<String>,
@@ -33,12 +31,7 @@ pub(super) enum NeighbourError {
     Route(#[from] RouteError),
     /// Those of IPv6 in another namespace.
     #[error("cannot look for IPv6 neighbours in {space}")]
-    Enter {
-        /// The namespace.
-        space: String,
-        /// Why.
-        source: io::Error,
-    },
+    Enter { space: String, source: io::Error },
 }
 
 /// Returns the neighbours of a namespace, and why some are not known.

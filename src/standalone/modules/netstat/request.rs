@@ -17,12 +17,7 @@ pub(super) enum RequestError {
     #[error(
         "Invalid MAC regexp '{pattern}'. Compilation failed with '{error}'. Must be a valid regular expression."
     )]
-    Mac {
-        /// The pattern.
-        pattern: String,
-        /// What Go says.
-        error: RegexError,
-    },
+    Mac { pattern: String, error: RegexError },
     /// An address is none.
     #[error(transparent)]
     Range(#[from] RangeError),
@@ -34,23 +29,19 @@ pub(super) enum RequestError {
     Port,
 }
 
-/// One search.
 #[derive(Debug)]
 pub(super) struct Asked<T> {
     /// As it was written, under which its hits are told.
     pub(super) text: String,
-    /// What it means.
     pub(super) wanted: T,
 }
 
-/// All searches.
 #[derive(Debug)]
 pub(super) struct Request {
     /// Hardware addresses of this host's links.
     pub(super) localmac: Vec<Asked<GoRegex>>,
     /// Hardware addresses of its neighbours.
     pub(super) neighbormac: Vec<Asked<GoRegex>>,
-    /// Its addresses.
     pub(super) localip: Vec<Asked<Range>>,
     /// Addresses of its neighbours.
     pub(super) neighborip: Vec<Asked<Range>>,

@@ -30,30 +30,20 @@ struct Table {
 /// A table that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TableError {
-    /// The system refuses.
     #[error("cannot read {}", path.display())]
-    Read {
-        /// The table.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// A line has another form than was expected.
     #[error("cannot understand line {number} of {}", path.display())]
     Line {
-        /// The table.
         path: PathBuf,
         /// The line, from 1.
         number: usize,
     },
 }
 
-/// A socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Socket {
-    /// Its own address.
     pub(super) local: SocketAddr,
-    /// Its peer's.
     pub(super) remote: SocketAddr,
     /// Whether it can have peers of IPv6.
     pub(super) is_v6: bool,

@@ -20,21 +20,12 @@ const OWN_THREAD: &str = "thread-self";
 pub(super) enum SpaceError {
     /// The processes cannot be listed.
     #[error("cannot list the processes in {}", path.display())]
-    List {
-        /// Their folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    List { path: PathBuf, source: io::Error },
     /// The namespaces of some processes are not told to us: that takes the privilege to trace them.
     #[error("cannot tell the network namespaces of other users' processes: {count} of them")]
-    Denied {
-        /// How many.
-        count: usize,
-    },
+    Denied { count: usize },
 }
 
-/// A network namespace.
 #[derive(Debug)]
 pub(super) struct Space {
     /// What it is called.

@@ -32,7 +32,6 @@ impl Version {
     }
 }
 
-/// An echo request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Echo {
     /// The version of the protocol.
@@ -44,7 +43,6 @@ pub(super) struct Echo {
 }
 
 impl Echo {
-    /// Returns the request.
     pub(super) fn packet(&self) -> Vec<u8> {
         let packet = self.with_checksum(0);
         match self.version {

@@ -20,14 +20,11 @@ const PORT: u16 = 80;
 pub(super) enum Protocol {
     /// By an echo request.
     Icmp,
-    /// By a connection.
     Tcp,
-    /// By a packet.
     Udp,
 }
 
 impl Protocol {
-    /// Returns its name.
     pub(super) fn name(self) -> &'static str {
         match self {
             Protocol::Icmp => "icmp",
@@ -51,7 +48,6 @@ pub(super) enum RequestError {
     Port {
         /// The protocol that needs it.
         protocol: Protocol,
-        /// The port.
         port: i64,
     },
 }
@@ -62,7 +58,6 @@ pub(super) enum Timeout {
     /// Not at all, though a connection is given as much time as the system gives it: so it
     /// is in the original, for half a second as well.
     Zero,
-    /// This long.
     After(Duration),
 }
 
@@ -81,7 +76,6 @@ impl Timeout {
 pub(super) struct Request {
     /// A name or an address.
     pub(super) destination: String,
-    /// How.
     pub(super) protocol: Protocol,
     /// The port, without meaning for ICMP.
     pub(super) port: u16,

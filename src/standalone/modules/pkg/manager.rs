@@ -32,22 +32,13 @@ pub(super) struct Limits {
 pub(super) enum ManagerError {
     /// It is not there.
     #[error("{program} is not in PATH")]
-    Missing {
-        /// Its program.
-        program: &'static str,
-    },
+    Missing { program: &'static str },
     /// It cannot be run.
     #[error("cannot run {program}")]
-    Run {
-        /// Its program.
-        program: &'static str,
-        /// Why.
-        source: io::Error,
-    },
+    Run { program: &'static str, source: io::Error },
     /// It took too long.
     #[error("{program} was ended after {} s", span.as_secs())]
     TimedOut {
-        /// Its program.
         program: &'static str,
         /// How long it ran.
         span: Duration,
@@ -55,25 +46,17 @@ pub(super) enum ManagerError {
     /// It answered too much.
     #[error("{program} was ended after an answer of {bytes} bytes")]
     TooLong {
-        /// Its program.
         program: &'static str,
         /// How much it may answer.
         bytes: usize,
     },
     /// It says that it has failed.
     #[error("{program} ended with {status}")]
-    Failed {
-        /// Its program.
-        program: &'static str,
-        /// How it ended.
-        status: ExitStatus,
-    },
+    Failed { program: &'static str, status: ExitStatus },
 }
 
-/// A package manager.
 #[derive(Debug)]
 pub(super) struct Manager {
-    /// Its program.
     pub(super) program: &'static str,
     /// What makes it list its packages.
     pub(super) arguments: &'static [&'static str],

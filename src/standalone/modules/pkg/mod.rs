@@ -38,7 +38,6 @@ const LIMITS: Limits = Limits { span: Duration::from_secs(120), bytes_max: 64 <<
 /// database only the first that is there.
 const MANAGERS: [&[Manager]; 2] = [&[rpm::RPM], &[dpkg::DPKG_QUERY, dpkg::DPKG]];
 
-/// An installed package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Package {
     name: String,

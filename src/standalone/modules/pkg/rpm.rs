@@ -3,7 +3,6 @@
 use super::Package;
 use super::manager::Manager;
 
-/// RPM's own program.
 pub(super) const RPM: Manager = Manager {
     program: "rpm",
     arguments: &["-qa", "--queryformat", "%{NAME} %{EVR} %{ARCH}\n"],

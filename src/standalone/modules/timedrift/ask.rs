@@ -27,23 +27,12 @@ pub(super) enum AskError {
     NoAddress,
     /// It cannot be asked.
     #[error("cannot ask {address}")]
-    Ask {
-        /// Its address.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
-    /// It keeps silent.
+    Ask { address: SocketAddr, source: io::Error },
     #[error("no answer from {0} in time")]
     Silent(SocketAddr),
     /// Its answer cannot be used.
     #[error("bad answer from {address}")]
-    Answer {
-        /// Its address.
-        address: SocketAddr,
-        /// Why.
-        source: AnswerError,
-    },
+    Answer { address: SocketAddr, source: AnswerError },
 }
 
 /// Asks `host`; of several addresses the first that answers counts.

@@ -15,12 +15,10 @@ use tempfile::TempDir;
 #[derive(Debug)]
 pub(super) struct Tree {
     _folder: TempDir,
-    /// Where it is.
     pub(super) root: PathBuf,
 }
 
 impl Tree {
-    /// Makes the tree.
     pub(super) fn new() -> Tree {
         let folder = tempfile::tempdir().unwrap();
         // Others must be able to look into it as well.
