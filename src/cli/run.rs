@@ -20,7 +20,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::client::ClientConfig;
 use crate::config::logging::LogTarget;
 use crate::config::runner::RunnerConfig;
-use crate::daemon::workers::{Bench, Expand};
+use crate::daemon::workers::{Expand, WorkerContext};
 use crate::daemon::{Awaited, Calendar, Daemon, Parts, Reopen, Settings, Standby, has_room};
 use crate::disk::guard;
 use crate::disk::{Hold, RealFs};
@@ -149,7 +149,7 @@ fn begin(
         Err(failure) => return Err(failure),
     };
     let api = connect(installation, &client, &signer, clock, root)?;
-    let bench = Bench {
+    let context = WorkerContext {
         api: Arc::new(api.stopped_by(stop.clone())),
         signer,
         expand: expand(client),
@@ -169,7 +169,7 @@ fn begin(
         clock: Arc::clone(clock),
         log: root.clone(),
     };
-    let daemon = Daemon::new(parts, bench, reopen(Arc::clone(log))).holding(jobs);
+    let daemon = Daemon::new(parts, context, reopen(Arc::clone(log))).holding(jobs);
     Ok(match &installation.config.metrics {
         Some(path) => daemon.measured(path.clone()),
         None => daemon,

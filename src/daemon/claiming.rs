@@ -34,7 +34,11 @@ impl Engine {
             None => {
                 let mark = crate::random::mark().unwrap_or_else(|_| "once".to_owned());
                 let Some(id) = claim::id_of(&name.to_string_lossy(), now, &mark) else {
-                    return self.parts.spool.bury(Folder::New, name, "it cannot be named as a run");
+                    return self.parts.spool.reject(
+                        Folder::New,
+                        name,
+                        "it cannot be named as a run",
+                    );
                 };
                 self.parts.spool.claim(name, &id)?;
                 info!(self.parts.log, "action was put in by hand"; "run" => %id,
@@ -54,7 +58,7 @@ impl Engine {
                 self.remember(run);
                 Ok(())
             }
-            Err(reason) => self.parts.spool.bury(Folder::New, file_name.as_ref(), &reason),
+            Err(reason) => self.parts.spool.reject(Folder::New, file_name.as_ref(), &reason),
         }
     }
 
@@ -94,7 +98,7 @@ impl Engine {
         match adopt::record(job, &bytes, &self.parts.settings.defaults, now) {
             Err(error) => {
                 let name = path.file_name().unwrap_or_default();
-                self.parts.spool.entomb(job, name, &bytes, &Chain(&error).to_string())?;
+                self.parts.spool.reject_action(job, name, &bytes, &Chain(&error).to_string())?;
             }
             Ok(record) if self.parts.spool.fired(&record.id)?.is_some() => {}
             Ok(record) => {

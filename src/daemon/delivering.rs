@@ -13,7 +13,7 @@ impl Engine {
     pub(super) fn step_deliveries(&mut self, key: &Key, now: Timestamp) {
         match self.plan_deliveries(key, now) {
             None => {}
-            Some(deliver::Plan::Bury(reason)) => self.bury(key, &reason, now),
+            Some(deliver::Plan::Reject(reason)) => self.reject(key, &reason, now),
             Some(deliver::Plan::Move(moved)) => self.make(key, &moved, now),
             Some(deliver::Plan::Start(due, next)) => {
                 if !due.is_empty() {

@@ -16,16 +16,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use slog::error;
 
-use super::agenda::Notice;
 use super::calendar::Slot;
+use super::circuit_breaker::CircuitBreaker;
 use super::dating::Dated;
-use super::gate::Gate;
 use super::index::{Index, Key, Live};
-use super::moves::Held;
+use super::moves::PendingOutcome;
 use super::pruning::Pruning;
 use super::queue::{Party, Queue};
+use super::retry_report::RetryReporter;
 use super::review::Review;
-use super::scan::Strangers;
+use super::scan::UnindexedFiles;
 use super::tally::Tally;
 use super::trouble::{Place, Troubles};
 use super::watching::Watches;
@@ -35,7 +35,7 @@ use crate::chain::Chain;
 use crate::metrics::Metrics;
 use crate::names::JobName;
 use crate::spool::{Folder, Record, Run, SpoolError};
-use crate::stage::submit::{Around, JobState};
+use crate::stage::submit::{JobState, SubmitContext};
 use crate::stage::{Move, Step, Work, collect, fetch, misdated, submit};
 
 /// How long the engine sleeps at the most, so that a clock that was set is noticed.
@@ -52,7 +52,7 @@ pub(crate) struct Engine {
     pub(super) began_running: Duration,
     /// Whether everything was looked at once.
     pub(super) has_begun: bool,
-    pub(super) strangers: Strangers,
+    pub(super) unindexed: UnindexedFiles,
     pub(super) review: Review,
     pub(super) tally: Tally,
     /// The way to the engine for its own threads; without it, it does all but the work itself.
@@ -62,19 +62,19 @@ pub(crate) struct Engine {
     /// When everything was looked at last.
     pub(super) looked: Timestamp,
     pub(super) watches: Watches,
-    pub(super) gate: Gate,
+    pub(super) breaker: CircuitBreaker,
     pub(super) gated: BTreeSet<Key>,
     pub(super) workers: Workers,
     /// What waits for a worker of each pool.
     queues: [Queue; 3],
-    pub(super) held: Vec<Held>,
+    pub(super) pending: Vec<PendingOutcome>,
     /// Whether the disk has room for new actions and their results.
     pub(super) room: bool,
     /// Slots that could not be launched, and when that is tried again.
     pub(super) unlaunched: BTreeMap<JobName, (Slot, Timestamp)>,
     pub(super) pruning: Pruning,
     pub(super) troubles: Troubles,
-    pub(super) notice: Notice,
+    pub(super) retry_reporter: RetryReporter,
     /// Counted only if somebody wants to read it.
     pub(super) metrics: Option<Metrics>,
 }
@@ -90,23 +90,23 @@ impl Engine {
             began,
             began_running,
             has_begun: false,
-            strangers: Strangers::default(),
+            unindexed: UnindexedFiles::default(),
             review: Review::new(),
             tally: Tally::default(),
             events: None,
             listed: None,
             looked: Timestamp::MIN,
             watches: Watches::default(),
-            gate: Gate::default(),
+            breaker: CircuitBreaker::default(),
             gated: BTreeSet::new(),
             workers,
             queues: [Queue::default(), Queue::default(), Queue::default()],
-            held: Vec::new(),
+            pending: Vec::new(),
             room: true,
             unlaunched: BTreeMap::new(),
             pruning: Pruning::new(),
             troubles: Troubles::default(),
-            notice: Notice::default(),
+            retry_reporter: RetryReporter::default(),
             metrics: None,
         }
     }
@@ -125,7 +125,7 @@ impl Engine {
         }
         self.serve_queues(now);
         self.show_troubles();
-        let held = self.held.iter().map(|held| held.at).min();
+        let held = self.pending.iter().map(|held| held.at).min();
         let launch = self.unlaunched.values().map(|(_, at)| *at).min();
         [self.index.next_due(), held, launch].into_iter().flatten().min()
     }
@@ -159,7 +159,7 @@ impl Engine {
                 self.queue(key, &work, now);
             }
             Ok(Step::Move(moved)) => self.make(key, &moved, now),
-            Ok(Step::Bury(reason)) => self.bury(key, &reason, now),
+            Ok(Step::Reject(reason)) => self.reject(key, &reason, now),
             Err(error) => {
                 error!(self.parts.log, "cannot decide"; "run" => %key.1, "error" => Chain(&error));
                 self.put_off(key, now);
@@ -170,7 +170,7 @@ impl Engine {
     fn decide(&self, key: &Key, live: &Live, now: Timestamp) -> Result<Step, fetch::FetchError> {
         let (facts, tries) = (&live.facts, &live.tries);
         Ok(match live.folder {
-            Folder::New => submit::decide(facts, &self.around(key, live, now)),
+            Folder::New => submit::decide(facts, &self.submit_context(key, live, now)),
             Folder::ActionInflight => misdated::decide(facts, now, tries.not_before)
                 .unwrap_or_else(|| {
                     collect::decide(facts, now, tries.not_before, self.parts.settings.fetch_giveup)
@@ -189,12 +189,12 @@ impl Engine {
         })
     }
 
-    pub(super) fn around(&self, key: &Key, live: &Live, now: Timestamp) -> Around {
+    pub(super) fn submit_context(&self, key: &Key, live: &Live, now: Timestamp) -> SubmitContext {
         let job = match live.facts.job() {
             None => JobState::Ready,
             Some(job) => self.parts.calendar.state(job),
         };
-        Around {
+        SubmitContext {
             now,
             settle: self.parts.settings.settle,
             ended: live.tries.ended,
@@ -210,7 +210,7 @@ impl Engine {
     fn queue(&mut self, key: &Key, work: &Work, now: Timestamp) {
         // A question how far an action is has its own pace, and the run goes on without an answer.
         if *work != Work::Probe
-            && let Err(until) = self.gate.pass(key, now)
+            && let Err(until) = self.breaker.pass(key, now)
         {
             self.gated.insert(key.clone());
             return self.index.schedule(key, until);
@@ -369,7 +369,7 @@ impl Engine {
 
     /// Lets another run try whether the API serves again, if this one was to and did not.
     pub(super) fn release(&mut self, key: &Key, now: Timestamp) {
-        if self.gate.release(key) {
+        if self.breaker.release(key) {
             self.wake_gated(now);
         }
     }
@@ -378,8 +378,8 @@ impl Engine {
     #[cfg(test)]
     pub(crate) fn remembered(&self) -> usize {
         let queued: usize = self.queues.iter().map(Queue::len).sum();
-        let parts = [self.index.len(), self.strangers.len(), self.review.len(), self.gated.len()];
-        parts.iter().sum::<usize>() + queued + self.held.len()
+        let parts = [self.index.len(), self.unindexed.len(), self.review.len(), self.gated.len()];
+        parts.iter().sum::<usize>() + queued + self.pending.len()
     }
 
     /// Tells whether nothing is under way that a stop should wait for.

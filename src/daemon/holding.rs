@@ -63,7 +63,7 @@ impl Daemon {
 
     /// Ends what is under way without writing down what became of it.
     fn abandon(&mut self) {
-        self.telling.stopping();
+        self.notifying.stopping();
         self.stop.ask();
         let begun = Instant::now();
         while !self.engine.is_quiet() {

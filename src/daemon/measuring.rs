@@ -14,7 +14,7 @@ use crate::chain::Chain;
 use crate::metrics::FolderLevel;
 use crate::names::RunId;
 use crate::plugin::run::Outcome as Ended;
-use crate::spool::{DeliveryState, Edge, Folder, Run, SpoolError};
+use crate::spool::{DeliveryState, Folder, Run, SpoolError, Transition};
 use crate::stage::Work;
 
 impl Engine {
@@ -44,27 +44,27 @@ impl Engine {
     }
 
     /// Counts what a move means.
-    pub(super) fn measure_move(&mut self, run: &Run, edge: Edge, now: Timestamp) {
+    pub(super) fn measure_move(&mut self, run: &Run, transition: Transition, now: Timestamp) {
         let Some(metrics) = &mut self.metrics else { return };
         let is_finished = matches!(
-            edge,
-            Edge::Superseded
-                | Edge::SentOnly
-                | Edge::Collected
-                | Edge::FetchGivenUp
-                | Edge::Finished
+            transition,
+            Transition::Superseded
+                | Transition::SentOnly
+                | Transition::Collected
+                | Transition::FetchGivenUp
+                | Transition::Finished
         );
         if is_finished {
             self.tally.add(run);
         }
         let record = run.record();
-        if edge == Edge::Fetched
+        if transition == Transition::Fetched
             && let Some(summary) = &record.summary
         {
             metrics.stored(summary);
         }
         let Some(job) = record.job() else { return };
-        if edge == Edge::Superseded {
+        if transition == Transition::Superseded {
             metrics.superseded(job);
         }
         if is_success(run) {
@@ -123,7 +123,7 @@ impl Engine {
             return None;
         }
         let levels = self.levels();
-        let api_up = self.gate.failures() == 0;
+        let api_up = self.breaker.failures() == 0;
         let metrics = self.metrics.as_mut()?;
         if let Err(error) = metrics.write(&levels, api_up, now) {
             warn!(self.parts.log, "cannot write metrics";

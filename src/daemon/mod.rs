@@ -8,24 +8,25 @@
 //! **Failure.** Only what cannot be mended while running ends the daemon: a spool
 //! that is not ours, another runner. All else concerns one entry, or passes.
 
-mod agenda;
 mod calendar;
+mod circuit_breaker;
 mod claiming;
 mod dating;
 mod delivering;
 mod engine;
-mod gate;
 mod holding;
 mod index;
 mod launching;
 mod measuring;
 mod moves;
+mod notifying;
 mod oldest;
 mod outcome;
 #[cfg(test)]
 mod proof;
 mod pruning;
 mod queue;
+mod retry_report;
 mod review;
 mod room;
 mod scan;
@@ -34,7 +35,6 @@ mod signals;
 mod standby;
 mod stopping;
 mod tally;
-mod telling;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -53,11 +53,11 @@ use slog::{Logger, info, warn};
 
 pub(crate) use calendar::Calendar;
 use engine::Engine;
+use notifying::ServiceNotifier;
 pub(crate) use room::has_room;
 pub(crate) use signals::SignalError;
 pub(crate) use standby::{Awaited, Standby};
-use telling::Telling;
-use workers::{Bench, Done, Workers};
+use workers::{Done, WorkerContext, Workers};
 
 use crate::clock::{Clock, after};
 use crate::config::runner::RetentionSettings;
@@ -134,7 +134,7 @@ pub(crate) struct Daemon {
     clock: Arc<dyn Clock>,
     log: Logger,
     check_span: Duration,
-    telling: Telling,
+    notifying: ServiceNotifier,
     /// The lock of the folder of all jobs.
     jobs: Option<Hold>,
 }
@@ -149,15 +149,27 @@ impl std::fmt::Debug for Reopen {
 
 impl Daemon {
     /// Puts a daemon together.
-    pub(crate) fn new(parts: Parts, bench: Bench, reopen: Reopen) -> Daemon {
+    pub(crate) fn new(parts: Parts, context: WorkerContext, reopen: Reopen) -> Daemon {
         let (sender, events) = channel();
-        let (stop, clock, log) = (bench.stop.clone(), Arc::clone(&parts.clock), parts.log.clone());
+        let (stop, clock, log) =
+            (context.stop.clone(), Arc::clone(&parts.clock), parts.log.clone());
         let check_span = parts.settings.check_span;
         let (parallel, plugins) = (parts.settings.parallel, parts.settings.plugins);
-        let workers = Workers::new(Arc::new(bench), sender.clone(), parallel, plugins);
+        let workers = Workers::new(Arc::new(context), sender.clone(), parallel, plugins);
         let engine = Engine::new(parts, workers);
-        let telling = Telling::new(Manager::nobody());
-        Daemon { engine, events, sender, stop, reopen, clock, log, check_span, telling, jobs: None }
+        let notifying = ServiceNotifier::new(Manager::nobody());
+        Daemon {
+            engine,
+            events,
+            sender,
+            stop,
+            reopen,
+            clock,
+            log,
+            check_span,
+            notifying,
+            jobs: None,
+        }
     }
 
     /// Has metrics written to a file.
@@ -168,7 +180,7 @@ impl Daemon {
 
     /// Has a service manager told how it goes.
     pub(crate) fn managed(self, manager: Manager) -> Daemon {
-        Daemon { telling: Telling::new(manager), ..self }
+        Daemon { notifying: ServiceNotifier::new(manager), ..self }
     }
 
     /// Runs until it is told to stop.
@@ -181,7 +193,7 @@ impl Daemon {
         self.engine.begin()?;
         self.engine.measure_past();
         info!(self.log, "ready");
-        self.telling.ready(&self.engine);
+        self.notifying.ready(&self.engine);
         let mut next_scan = after(self.clock.now(), self.check_span);
         while !self.stop.asked() {
             self.keep_hold()?;
@@ -192,7 +204,7 @@ impl Daemon {
                 next_scan = after(now, self.check_span);
             }
             let until = self.turn(now).map_or(next_scan, |until| until.min(next_scan));
-            let span_max = self.telling.turn(&self.engine);
+            let span_max = self.notifying.turn(&self.engine);
             let Some(first) = self.engine.wait(&self.events, until, span_max) else { continue };
             let rest: Vec<Event> = self.events.try_iter().collect();
             for event in std::iter::once(first).chain(rest) {
@@ -209,7 +221,7 @@ impl Daemon {
         self.engine.look_at_young(now);
         self.engine.look_at_bad_jobs(now);
         let due = self.engine.turn();
-        let told = self.engine.tell_agenda(now);
+        let told = self.engine.write_retry_report(now);
         let pruned = self.engine.prune(now, &self.sender);
         let metrics = self.engine.write_metrics(now);
         [due, told, pruned, metrics, self.engine.next_young(), self.engine.parts.calendar.next()]
@@ -229,13 +241,13 @@ impl Daemon {
             Event::Reviewed(found) => self.engine.reviewed(found),
             Event::Counted(finished) => self.engine.counted(finished),
             Event::Reload => {
-                self.telling.reloading();
+                self.notifying.reloading();
                 (self.reopen.0)();
                 info!(self.log, "reloading: the log is reopened, all that waits is tried");
                 self.engine.try_all_now();
                 self.engine.review.renew();
                 self.engine.look_everywhere(self.clock.now());
-                self.telling.ready(&self.engine);
+                self.notifying.ready(&self.engine);
             }
         }
     }
@@ -243,7 +255,7 @@ impl Daemon {
     /// Waits for what is under way as long as a stop may take; the rest is settled at the next start.
     fn finish(&mut self) {
         info!(self.log, "stopping");
-        self.telling.stopping();
+        self.notifying.stopping();
         let begun = std::time::Instant::now();
         while !self.engine.is_quiet() {
             let Some(left) = STOP_SPAN.checked_sub(begun.elapsed()) else { break };
@@ -257,7 +269,7 @@ impl Daemon {
         }
         self.engine.write_held();
         self.engine.workers.end_strays();
-        self.engine.withdraw_agenda();
+        self.engine.remove_retry_report();
         info!(self.log, "stopped");
     }
 }

@@ -16,7 +16,7 @@ use super::trouble::Place;
 use crate::api::backoff;
 use crate::chain::Chain;
 use crate::clock::after;
-use crate::spool::{Edge, Folder, Record, Run, SpoolError};
+use crate::spool::{Folder, Record, Run, SpoolError, Transition};
 use crate::stage::{Move, collect, deliver};
 
 /// What the log says of an outcome that is held.
@@ -24,7 +24,7 @@ const HOLDS: &str = "cannot write down an outcome, it is held";
 
 /// A move that could not be made yet.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct PendingOutcome {
     pub(super) key: Key,
     moved: Move,
     record: Record,
@@ -32,7 +32,7 @@ pub(super) struct Held {
     pub(super) failures: u32,
 }
 
-impl Held {
+impl PendingOutcome {
     /// Returns whether the move only prepares the next piece of work, as that of a signature does.
     pub(super) fn begins_work(&self) -> bool {
         self.moved.then.is_some()
@@ -63,8 +63,8 @@ impl Engine {
             self.troubled(HOLDS, Place::Run(key.1.clone()), &error);
             self.mark_busy(key, true);
             let at = after(now, backoff::delay(1, crate::random::jitter(), None));
-            self.held.push(Held { key: key.clone(), moved, record, at, failures: 1 });
-            self.notice.failed();
+            self.pending.push(PendingOutcome { key: key.clone(), moved, record, at, failures: 1 });
+            self.retry_reporter.failed();
         }
     }
 
@@ -76,17 +76,17 @@ impl Engine {
         now: Timestamp,
     ) -> Result<(), SpoolError> {
         if let Some(run) = self.current(key)?
-            && moved.edge.begins_in(run.folder())
+            && moved.transition.begins_in(run.folder())
         {
             return self.follow(key, run, moved, now);
         }
-        if moved.edge == Edge::Accepted && self.is_recorded(key, moved, record)? {
+        if moved.transition == Transition::Accepted && self.is_recorded(key, moved, record)? {
             // The move was made, and only an fsync after it had failed.
             return Ok(());
         }
-        if moved.edge != Edge::Accepted {
+        if moved.transition != Transition::Accepted {
             info!(self.parts.log, "outcome dropped: the entry was moved away";
-                "run" => %key.1, "outcome" => ?moved.edge);
+                "run" => %key.1, "outcome" => ?moved.transition);
             return Ok(());
         }
         // Whatever a person did with the entry meanwhile, the action runs on the fleet.
@@ -115,9 +115,9 @@ impl Engine {
     }
 
     pub(super) fn retry_held(&mut self, now: Timestamp) {
-        for mut held in std::mem::take(&mut self.held) {
+        for mut held in std::mem::take(&mut self.pending) {
             if held.at > now {
-                self.held.push(held);
+                self.pending.push(held);
                 continue;
             }
             // The move may begin the next piece of work, which then has the run.
@@ -134,11 +134,11 @@ impl Engine {
                     let delay = backoff::delay(held.failures, crate::random::jitter(), None);
                     self.troubled(HOLDS, Place::Run(held.key.1.clone()), &error);
                     held.at = after(now, delay);
-                    self.held.push(held);
+                    self.pending.push(held);
                 }
             }
         }
-        let waiting: Vec<Key> = self.held.iter().map(|held| held.key.clone()).collect();
+        let waiting: Vec<Key> = self.pending.iter().map(|held| held.key.clone()).collect();
         for key in waiting {
             self.mark_busy(&key, true);
         }
@@ -157,27 +157,27 @@ impl Engine {
                 edit(record);
             }
         };
-        if moved.edge == Edge::Collected {
+        if moved.transition == Transition::Collected {
             let mut record = run.record().clone();
             edit(&mut record);
             spool.make_ready(record)?;
         }
-        let edge = match (moved.edge, &moved.edit) {
-            (Edge::Delivered | Edge::Finished, Some(edit)) => {
+        let transition = match (moved.transition, &moved.edit) {
+            (Transition::Delivered | Transition::Finished, Some(edit)) => {
                 let mut record = run.record().clone();
                 edit(&mut record);
-                deliver::edge(&record)
+                deliver::transition(&record)
             }
-            (edge, _) => edge,
+            (transition, _) => transition,
         };
         let run = match moved.edit {
-            Some(_) => spool.follow(run, edge, edit)?,
-            None => spool.pass(run, edge)?,
+            Some(_) => spool.follow(run, transition, edit)?,
+            None => spool.pass(run, transition)?,
         };
-        self.told(&run, edge);
-        self.measure_move(&run, edge, now);
+        self.told(&run, transition);
+        self.measure_move(&run, transition, now);
         let record = moved.then.as_ref().map(|_| run.record().clone());
-        if moved.edge == Edge::Accepted {
+        if moved.transition == Transition::Accepted {
             let first = collect::first_poll(run.record(), now);
             self.remember(run);
             if let Some(tries) = self.index.tries(key) {
@@ -186,7 +186,7 @@ impl Engine {
         } else {
             self.remember(run);
         }
-        if moved.edge == Edge::Collected
+        if moved.transition == Transition::Collected
             && let Some(run) = self.parts.spool.take(Folder::Ready, &key.1)?
         {
             self.remember(run);
@@ -213,10 +213,10 @@ impl Engine {
         }
     }
 
-    pub(super) fn bury(&mut self, key: &Key, reason: &str, now: Timestamp) {
+    pub(super) fn reject(&mut self, key: &Key, reason: &str, now: Timestamp) {
         let Some(live) = self.index.get(key) else { return };
         let name = key.1.file_name();
-        match self.parts.spool.bury(live.folder, name.as_ref(), reason) {
+        match self.parts.spool.reject(live.folder, name.as_ref(), reason) {
             Ok(()) => self.index.forget(key),
             Err(error) => self.unmade(key, &error, now),
         }

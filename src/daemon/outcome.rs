@@ -13,7 +13,7 @@ use crate::api::{ApiError, Posted, Scope, backoff};
 use crate::chain::{Chain, escape};
 use crate::clock::after;
 use crate::plugin::run::Ended;
-use crate::spool::{DeliveryState, Edge, Fate, Record, Run};
+use crate::spool::{DeliveryState, Fate, Record, Run, Transition};
 use crate::stage::fetch::{Attempt, FetchError};
 use crate::stage::{Pause, Verdict, Work, collect, deliver, fetch, misdated, sign, submit};
 
@@ -61,7 +61,7 @@ impl Engine {
         }
         let served = serves(&outcome);
         let verdict = self.verdict(&key, outcome, now);
-        if served && self.gate.open() {
+        if served && self.breaker.open() {
             info!(self.parts.log, "the API serves again");
             self.wake_gated(now);
         }
@@ -69,8 +69,8 @@ impl Engine {
         if let Some(moved) = verdict.moved {
             self.make_or_hold(&key, moved, task.record, now);
         }
-        if let Some(reason) = verdict.buried {
-            self.bury(&key, &reason, now);
+        if let Some(reason) = verdict.rejected {
+            self.reject(&key, &reason, now);
         }
         if self.index.tries(&key).is_none_or(|tries| !tries.busy) {
             self.release(&key, now);
@@ -162,19 +162,19 @@ impl Engine {
             let is_answered = tries.answering.is_some();
             tries.failures = if is_answered { 0 } else { tries.failures.saturating_add(1) };
             if !is_answered {
-                self.notice.failed();
+                self.retry_reporter.failed();
             }
         } else if pause != Pause::None {
-            self.notice.failed();
+            self.retry_reporter.failed();
             self.note_failure(key, work, pause, now);
         }
         if let (Pause::Api(retry_after), true) = (pause, Pool::of(work) != Pool::Deliver) {
-            self.gate.close(now, |failures| {
+            self.breaker.close(now, |failures| {
                 backoff::delay(failures, crate::random::jitter(), retry_after)
             });
             error!(self.parts.log, "the API or the key does not serve: all that needs it waits";
-                "run" => %key.1, "failures" => self.gate.failures());
-            // It asks the gate again when it is due.
+                "run" => %key.1, "failures" => self.breaker.failures());
+            // It asks the breaker again when it is due.
             return self.index.schedule(key, Some(now));
         }
         if matches!(work, Work::Sign { .. }) && pause == Pause::None {
@@ -214,7 +214,7 @@ impl Engine {
 
     /// Leaves a run alone for a growing while, because the disk or the system did not do what it was asked.
     pub(super) fn put_off(&mut self, key: &Key, now: Timestamp) {
-        self.notice.failed();
+        self.retry_reporter.failed();
         self.pause(key, Pause::Run(None), now);
         // Not before: a stage that only moves does not ask whether it should wait.
         let until = self.index.get(key).map(|live| live.tries.not_before);
@@ -242,10 +242,10 @@ impl Engine {
     }
 
     /// Says what a person should know of a move.
-    pub(super) fn told(&self, run: &Run, edge: Edge) {
-        match edge {
-            Edge::Fetched => self.told_results(run),
-            edge => tell(&self.parts.log, run.record(), edge),
+    pub(super) fn told(&self, run: &Run, transition: Transition) {
+        match transition {
+            Transition::Fetched => self.told_results(run),
+            transition => tell(&self.parts.log, run.record(), transition),
         }
     }
 
@@ -296,26 +296,26 @@ fn end_of(text: &str, limit: usize) -> Cow<'_, str> {
 }
 
 /// Logs what an operator should know about a move, except for stored results.
-pub(super) fn tell(log: &Logger, record: &Record, edge: Edge) {
+pub(super) fn tell(log: &Logger, record: &Record, transition: Transition) {
     let error = known(record.error.as_deref());
-    match edge {
-        Edge::Accepted => info!(log, "action accepted"; "run" => %record.id,
+    match transition {
+        Transition::Accepted => info!(log, "action accepted"; "run" => %record.id,
                 "action" => record.action_id.map(|id| id.0)),
-        Edge::Refused => warn!(log, "run refused"; "run" => %record.id,
+        Transition::Refused => warn!(log, "run refused"; "run" => %record.id,
                 "reason" => known(record.reason.as_deref()).as_ref()),
-        Edge::Superseded => info!(log, "run superseded, it is not sent"; "run" => %record.id,
+        Transition::Superseded => info!(log, "run superseded, it is not sent"; "run" => %record.id,
                 "by" => record.superseded.as_ref().map(ToString::to_string)),
-        Edge::Noted if record.error.is_none() && record.request.fate == Fate::Refused => {
+        Transition::Noted if record.error.is_none() && record.request.fate == Fate::Refused => {
             info!(log, "the platform does not have the action, it will be sent";
                     "run" => %record.id);
         }
-        Edge::Noted => warn!(log, "action not sent yet"; "run" => %record.id,
+        Transition::Noted => warn!(log, "action not sent yet"; "run" => %record.id,
                 "fate" => record.request.fate.word(), "error" => error.as_ref()),
-        Edge::FetchNoted => warn!(log, "results not fetched yet"; "run" => %record.id,
+        Transition::FetchNoted => warn!(log, "results not fetched yet"; "run" => %record.id,
                 "error" => error.as_ref()),
-        Edge::FetchGivenUp => error!(log, "results given up"; "run" => %record.id,
+        Transition::FetchGivenUp => error!(log, "results given up"; "run" => %record.id,
                 "error" => error.as_ref()),
-        Edge::Delivered | Edge::Finished => {
+        Transition::Delivered | Transition::Finished => {
             for delivery in &record.plugins {
                 if delivery.state == DeliveryState::GivenUp {
                     error!(log, "plugin given up"; "run" => %record.id,
@@ -323,13 +323,13 @@ pub(super) fn tell(log: &Logger, record: &Record, edge: Edge) {
                 }
             }
         }
-        Edge::Renewed
-        | Edge::Signed
-        | Edge::SentOnly
-        | Edge::Collected
-        | Edge::Marked
-        | Edge::Misplaced
-        | Edge::Begun
-        | Edge::Fetched => {}
+        Transition::Renewed
+        | Transition::Signed
+        | Transition::SentOnly
+        | Transition::Collected
+        | Transition::Marked
+        | Transition::Misplaced
+        | Transition::Begun
+        | Transition::Fetched => {}
     }
 }

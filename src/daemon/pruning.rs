@@ -292,10 +292,10 @@ impl Survey {
     /// Returns the dead letters that are due. Their names may tell anything: when they came is asked
     /// of their files.
     fn letters(&self) -> Result<Vec<OsString>, SpoolError> {
-        let grave = self.layout.folder(Folder::Invalid);
+        let folder = self.layout.folder(Folder::Invalid);
         let mut letters = Vec::new();
-        for name in self.letter_names(&grave)? {
-            if let Some(meta) = self.disk.find(&grave.join(&name))? {
+        for name in self.letter_names(&folder)? {
+            if let Some(meta) = self.disk.find(&folder.join(&name))? {
                 let stem = run_id(&name).map(|id| id.stem().to_owned()).unwrap_or_default();
                 letters.push((meta.stamp.changed, stem, name));
             }
@@ -306,8 +306,8 @@ impl Survey {
     }
 
     /// Returns the names of dead letters; also of a reason whose letter is gone.
-    fn letter_names(&self, grave: &Path) -> Result<BTreeSet<OsString>, DiskError> {
-        let entries = self.disk.list(grave)?;
+    fn letter_names(&self, folder: &Path) -> Result<BTreeSet<OsString>, DiskError> {
+        let entries = self.disk.list(folder)?;
         let names: BTreeSet<OsString> = entries.into_iter().map(|entry| entry.name).collect();
         let is_letter = |name: &&OsString| {
             let Some(text) = name.to_str() else { return true };

@@ -19,7 +19,7 @@ use crate::clock::{after, elapsed};
 use crate::disk::Stamp;
 use crate::disk::leftover::is_leftover;
 use crate::spool::look::run_id;
-use crate::spool::{Edge, Family, Folder, Record, Run, Seen, SpoolError};
+use crate::spool::{Family, Folder, Record, Run, Seen, SpoolError, Transition};
 use crate::stage::claim;
 
 /// How long after a run entered `action/new` the runner sees it for the first time, at the most.
@@ -30,14 +30,14 @@ pub(super) const UNSEEN: &str = "cannot look at the spool";
 /// Names that are not in the index: what they stood for when they were last read, and those to look
 /// at again.
 #[derive(Debug, Default)]
-pub(crate) struct Strangers {
+pub(crate) struct UnindexedFiles {
     known: HashMap<(Folder, OsString), Stamp>,
     young: Vec<(Timestamp, Folder, OsString)>,
     /// The state of a file that has not changed since it was too young.
     settled: Option<Stamp>,
 }
 
-impl Strangers {
+impl UnindexedFiles {
     /// Has young files judged when nothing has changed for a while from `now` on, at the latest.
     pub(super) fn hurry(&mut self, now: Timestamp) {
         let latest = after(now, claim::WRITING);
@@ -98,7 +98,7 @@ impl Engine {
         let spool = &self.parts.spool;
         let is_there =
             |(folder, name): &(Folder, OsString)| !matches!(spool.stamp(*folder, name), Ok(None));
-        self.strangers.known.retain(|place, _| is_there(place));
+        self.unindexed.known.retain(|place, _| is_there(place));
         self.index.forget_away(self.parts.clock.now(), self.parts.settings.settle);
         let known: Vec<_> =
             self.index.iter().map(|(key, live)| (key.clone(), live.folder)).collect();
@@ -134,25 +134,25 @@ impl Engine {
     /// Looks again at files that were too young to be judged.
     pub(crate) fn look_at_young(&mut self, now: Timestamp) {
         let (due, later) =
-            std::mem::take(&mut self.strangers.young).into_iter().partition(|(at, ..)| *at <= now);
-        self.strangers.young = later;
+            std::mem::take(&mut self.unindexed.young).into_iter().partition(|(at, ..)| *at <= now);
+        self.unindexed.young = later;
         let due: Vec<(Timestamp, Folder, OsString)> = due;
         for (_, folder, name) in due {
-            self.strangers.settled = self.strangers.known.remove(&(folder, name.clone()));
+            self.unindexed.settled = self.unindexed.known.remove(&(folder, name.clone()));
             self.look(folder, &name);
         }
-        self.strangers.settled = None;
+        self.unindexed.settled = None;
     }
 
     /// Returns when the next young file can be judged.
     pub(crate) fn next_young(&self) -> Option<Timestamp> {
-        self.strangers.young.iter().map(|(at, ..)| *at).min()
+        self.unindexed.young.iter().map(|(at, ..)| *at).min()
     }
 
     fn look(&mut self, folder: Folder, name: &OsStr) {
         if let Err(error) = self.try_look(folder, name) {
             // What could not be done about it is tried again at the next look.
-            self.strangers.known.remove(&(folder, name.to_owned()));
+            self.unindexed.known.remove(&(folder, name.to_owned()));
             if folder.family() == Family::Action {
                 // It may be in `action/done` by now, which scans do not list.
                 self.review.renew();
@@ -169,7 +169,7 @@ impl Engine {
         }
         let seen = self.parts.spool.see(folder, name)?;
         if let Some(stamp) = stamp.filter(|_| !matches!(seen, Seen::Run(_))) {
-            self.strangers.known.insert((folder, name.to_owned()), stamp);
+            self.unindexed.known.insert((folder, name.to_owned()), stamp);
         }
         match seen {
             Seen::Gone => self.departed(folder, name),
@@ -198,12 +198,12 @@ impl Engine {
                 let now = self.parts.clock.now();
                 // A file that a clock which was ahead dated later than now is judged as soon as the others.
                 let judged = after(changed.min(now), claim::WRITING);
-                let is_settled = stamp.is_some() && self.strangers.settled == stamp;
+                let is_settled = stamp.is_some() && self.unindexed.settled == stamp;
                 if folder == Folder::New && now < judged && !is_settled {
-                    self.strangers.young.push((judged, folder, name.to_owned()));
+                    self.unindexed.young.push((judged, folder, name.to_owned()));
                     return Ok(());
                 }
-                self.parts.spool.bury(folder, name, &reason)
+                self.parts.spool.reject(folder, name, &reason)
             }
         }
     }
@@ -212,13 +212,13 @@ impl Engine {
         let run = run_id(name).and_then(|id| self.index.get(&(folder.family(), id)));
         match run {
             Some(live) if live.folder == folder => Some(live.stamp),
-            _ => self.strangers.known.get(&(folder, name.to_owned())).copied(),
+            _ => self.unindexed.known.get(&(folder, name.to_owned())).copied(),
         }
     }
 
     /// A name is gone: the run is elsewhere, or nowhere.
     fn departed(&mut self, folder: Folder, name: &OsStr) -> Result<(), SpoolError> {
-        self.strangers.known.remove(&(folder, name.to_owned()));
+        self.unindexed.known.remove(&(folder, name.to_owned()));
         let Some(id) = run_id(name) else { return Ok(()) };
         let key = (folder.family(), id);
         if self.index.get(&key).is_none_or(|live| live.folder != folder) {
@@ -293,7 +293,7 @@ impl Engine {
         if run.record().action_id.is_none() {
             let reason = "it was never accepted, so there are no results: move it to action/new";
             let name = run.record().id.file_name();
-            return self.parts.spool.bury(Folder::ActionDone, name.as_ref(), reason);
+            return self.parts.spool.reject(Folder::ActionDone, name.as_ref(), reason);
         }
         let id = run.record().id.clone();
         if run.record().has_results() {
@@ -301,7 +301,7 @@ impl Engine {
             mark(&mut record);
             self.parts.spool.make_ready(record)?;
         }
-        let marked = self.parts.spool.follow(run, Edge::Marked, mark)?;
+        let marked = self.parts.spool.follow(run, Transition::Marked, mark)?;
         if self.events.is_some() {
             self.review.expect(&id, marked.stamp());
         }

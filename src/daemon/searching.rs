@@ -36,9 +36,12 @@ impl Engine {
         };
         match other {
             Ok(None) => match self.index.get(key) {
-                Some(live) => {
-                    submit::searched(&live.facts, found, began, &self.around(key, live, now))
-                }
+                Some(live) => submit::searched(
+                    &live.facts,
+                    found,
+                    began,
+                    &self.submit_context(key, live, now),
+                ),
                 None => Verdict::paused(Pause::None),
             },
             Ok(Some(other)) => {

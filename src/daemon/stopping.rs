@@ -12,7 +12,7 @@ use super::engine::Engine;
 use super::index::Key;
 use super::workers::{Outcome, SearchError};
 use crate::api::{ApiError, Posted};
-use crate::spool::{Edge, Fate, Record};
+use crate::spool::{Fate, Record, Transition};
 use crate::stage::fetch::{Attempt, FetchError};
 use crate::stage::{Move, Work};
 
@@ -62,15 +62,15 @@ impl Engine {
             record.request.fate = Fate::Refused;
             record.error = Some(NOT_POSTED.to_owned());
         };
-        self.make_or_hold(key, Move::changing(Edge::Noted, note), record, now);
+        self.make_or_hold(key, Move::changing(Transition::Noted, note), record, now);
     }
 
     /// Tries for the last time to write down the outcomes that could not be written yet. A signature is
     /// dropped: no POST follows, and its record would say that one may have.
     pub(super) fn write_held(&mut self) {
         let now = self.parts.clock.now();
-        self.held.retain(|held| !held.begins_work());
-        for held in &mut self.held {
+        self.pending.retain(|held| !held.begins_work());
+        for held in &mut self.pending {
             held.at = held.at.min(now);
         }
         self.retry_held(now);

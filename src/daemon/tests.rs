@@ -1,7 +1,6 @@
 //! What becomes of runs, from a job's folder to its plugins.
 #![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
 
-mod agenda;
 mod dates;
 mod fetching;
 mod grace;
@@ -11,6 +10,7 @@ mod messages;
 mod off;
 mod past;
 mod retention;
+mod retry_report;
 mod short;
 mod slots;
 mod stopping;

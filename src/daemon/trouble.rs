@@ -39,7 +39,7 @@ pub(super) enum Place {
     /// The last slot of a job.
     Slot(JobName),
     /// What is told of what is tried again.
-    Agenda,
+    RetryReport,
 }
 
 impl Place {
@@ -47,7 +47,7 @@ impl Place {
     fn key(&self) -> &'static str {
         match self {
             Place::Spool | Place::Folder(_) | Place::Entry(..) => "folder",
-            Place::Agenda => "file",
+            Place::RetryReport => "file",
             Place::Run(_) => "run",
             Place::Jobs | Place::Slot(_) => "job",
         }
@@ -63,7 +63,7 @@ impl fmt::Display for Place {
             Place::Run(run) => run.fmt(f),
             Place::Jobs => f.write_str("all"),
             Place::Slot(job) => job.fmt(f),
-            Place::Agenda => f.write_str(".agenda"),
+            Place::RetryReport => f.write_str(".retries"),
         }
     }
 }
@@ -159,17 +159,19 @@ impl Engine {
             Place::Run(run) => [Family::Action, Family::Command]
                 .into_iter()
                 .any(|family| index.get(&(family, run.clone())).is_some()),
-            Place::Spool | Place::Folder(_) | Place::Jobs | Place::Slot(_) | Place::Agenda => true,
+            Place::Spool | Place::Folder(_) | Place::Jobs | Place::Slot(_) | Place::RetryReport => {
+                true
+            }
         });
     }
 
     /// Tries at once all that waits after a failure.
     pub(crate) fn try_all_now(&mut self) {
         let now = self.parts.clock.now();
-        self.gate.open();
+        self.breaker.open();
         self.index.hurry(now);
-        self.strangers.hurry(now);
-        self.held.iter_mut().for_each(|held| held.at = now);
+        self.unindexed.hurry(now);
+        self.pending.iter_mut().for_each(|held| held.at = now);
         self.unlaunched.values_mut().for_each(|(_, at)| *at = now);
         self.troubles.tell_again(now);
     }
@@ -178,7 +180,7 @@ impl Engine {
     pub(super) fn show_troubles(&mut self) {
         let disk = self.parts.spool.disk();
         let is_well = self.troubles.places.is_empty()
-            && self.held.is_empty()
+            && self.pending.is_empty()
             && self.unlaunched.is_empty()
             && !disk.has_suspects();
         if !is_well && self.troubles.sign.is_none() {

@@ -38,7 +38,7 @@ const SKEW: Duration = DAY;
 pub(crate) type Expand = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// What the workers work with.
-pub(crate) struct Bench {
+pub(crate) struct WorkerContext {
     pub(crate) api: Arc<dyn Api>,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) expand: Expand,
@@ -117,7 +117,7 @@ pub(crate) struct Done {
     pub(crate) took: Duration,
 }
 
-impl Bench {
+impl WorkerContext {
     fn work(&self, task: &Task) -> Outcome {
         if self.stop.asked() {
             return Outcome::Stopped;
@@ -248,7 +248,7 @@ impl Pool {
 /// The workers of each pool: how many there may be, and how many are at work.
 #[derive(Debug)]
 pub(crate) struct Workers {
-    bench: Arc<Bench>,
+    context: Arc<WorkerContext>,
     events: Sender<Event>,
     limits: [usize; 3],
     busy: [usize; 3],
@@ -258,12 +258,12 @@ impl Workers {
     /// Returns workers of whom at most `parallel` talk to the API in each of its two ways, and
     /// `plugins` run a plugin.
     pub(crate) fn new(
-        bench: Arc<Bench>,
+        context: Arc<WorkerContext>,
         events: Sender<Event>,
         parallel: usize,
         plugins: usize,
     ) -> Workers {
-        Workers { bench, events, limits: [parallel, parallel, plugins], busy: [0; 3] }
+        Workers { context, events, limits: [parallel, parallel, plugins], busy: [0; 3] }
     }
 
     /// Tells whether the pool takes work.
@@ -279,7 +279,7 @@ impl Workers {
 
     /// Returns whether a stop was asked for, after which no work begins.
     pub(crate) fn are_stopping(&self) -> bool {
-        self.bench.stop.asked()
+        self.context.stop.asked()
     }
 
     /// Tells whether nobody is at work.
@@ -293,11 +293,11 @@ impl Workers {
     /// The system gives no thread; nothing was begun.
     pub(crate) fn begin(&mut self, task: Task) -> io::Result<()> {
         let pool = Pool::of(&task.work);
-        let (bench, events) = (Arc::clone(&self.bench), self.events.clone());
+        let (context, events) = (Arc::clone(&self.context), self.events.clone());
         let name = format!("{} {}", pool.name(), task.record.name);
         std::thread::Builder::new().name(name).spawn(move || {
             let began = std::time::Instant::now();
-            let outcome = bench.work(&task).or_stopped();
+            let outcome = context.work(&task).or_stopped();
             let done = Done { task, outcome, took: began.elapsed() };
             // The engine has gone only when the process is about to.
             events.send(Event::Done(Box::new(done))).ok();
@@ -308,7 +308,7 @@ impl Workers {
 
     /// Ends the processes that plugins have left behind, because the runner stops.
     pub(crate) fn end_strays(&self) {
-        self.bench.plugins.end_strays();
+        self.context.plugins.end_strays();
     }
 
     /// Notes that a piece of work is done.
@@ -327,8 +327,8 @@ impl Workers {
     }
 }
 
-impl std::fmt::Debug for Bench {
+impl std::fmt::Debug for WorkerContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Bench").field("directory", &self.directory).finish_non_exhaustive()
+        f.debug_struct("WorkerContext").field("directory", &self.directory).finish_non_exhaustive()
     }
 }

@@ -29,7 +29,7 @@ impl Spool {
     }
 
     /// Keeps a copy of a file of the original runner that cannot be adopted as a dead letter.
-    pub(crate) fn entomb(
+    pub(crate) fn reject_action(
         &self,
         job: &JobName,
         name: &OsStr,
@@ -42,7 +42,7 @@ impl Spool {
             // It was kept before a crash.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             Err(source) => Err(SpoolError::Disk { source }),
-            Ok(()) => self.bury(Folder::Invalid, OsStr::new(&name), reason),
+            Ok(()) => self.reject(Folder::Invalid, OsStr::new(&name), reason),
         }
     }
 }

@@ -57,7 +57,7 @@ impl Spool {
         for (folder, reason) in damaged {
             // A dead letter is where it should be; in `new` it may still be being written.
             if !matches!(folder, Folder::Invalid | Folder::New) {
-                self.bury_double(folder, id, &reason)?;
+                self.reject_duplicate(folder, id, &reason)?;
             }
         }
         Ok(Some(winner))
@@ -69,7 +69,7 @@ impl Spool {
         let differs = || Ok::<bool, SpoolError>(bytes(loser)? != bytes(winner)?);
         if loser.record.seq == winner.record.seq && differs()? {
             let reason = format!("another file of this run, in {}, counts", winner.folder);
-            return self.bury_double(loser.folder, &loser.record.id, &reason);
+            return self.reject_duplicate(loser.folder, &loser.record.id, &reason);
         }
         // The winner must be durable before the only other trace of the run goes.
         self.disk.sync_folder(&self.layout.folder(winner.folder))?;
@@ -122,9 +122,9 @@ mod tests {
         let run = spool.settle(&id, Family::Action).unwrap().unwrap();
         assert_eq!(run.folder, Folder::New);
         assert_eq!(spool.holders(&id, Family::Action).unwrap(), [Folder::New]);
-        let grave = spool.layout.folder(Folder::Invalid).join(format!("{ID}.double.json"));
-        assert_eq!(std::fs::read(&grave).unwrap(), b"{");
-        assert!(grave.with_extension("json.reason").exists());
+        let letter = spool.layout.folder(Folder::Invalid).join(format!("{ID}.double.json"));
+        assert_eq!(std::fs::read(&letter).unwrap(), b"{");
+        assert!(letter.with_extension("json.reason").exists());
         std::fs::write(&double, r#"{"version":2}"#).unwrap();
         assert!(spool.settle(&id, Family::Action).unwrap().is_none());
         assert!(double.exists());

@@ -146,7 +146,7 @@ mod tests {
 
     use super::super::testing::{record, spool};
     use super::*;
-    use crate::spool::Edge;
+    use crate::spool::Transition;
 
     #[test]
     fn the_run_that_holds_an_action_is_found_among_those_that_are_over() {
@@ -154,7 +154,7 @@ mod tests {
         let mut over = record("job.20261122T120000Z");
         over.action_id = Some(ActionId(7));
         let run = spool.adopt(over.clone()).unwrap();
-        let run = spool.pass(run, Edge::SentOnly).unwrap();
+        let run = spool.pass(run, Transition::SentOnly).unwrap();
         let mut letter = record("job.20261122T130000Z");
         letter.action_id = Some(ActionId(8));
         let invalid = spool.layout.folder(Folder::Invalid);

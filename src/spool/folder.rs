@@ -167,8 +167,8 @@ impl Layout {
     }
 
     /// Returns the file that tells what a runner tries again, and when.
-    pub(crate) fn agenda(&self) -> PathBuf {
-        self.0.join(".agenda")
+    pub(crate) fn retry_report(&self) -> PathBuf {
+        self.0.join(".retries")
     }
 
     /// Returns the folder of the spool that an event's path lies in, with the name there.

@@ -108,7 +108,7 @@ mod tests {
         assert!(replaced(spool.hold()));
         assert!(replaced(spool.launch(record("a.20261122T041500Z")).map(drop)));
         let run = other.launch(record("b.20261122T041500Z")).unwrap();
-        let moved = spool.follow(run, super::super::Edge::Refused, |_| {});
+        let moved = spool.follow(run, super::super::Transition::Refused, |_| {});
         assert!(replaced(moved.map(drop)));
         drop(other);
         // It is the one that was opened again.

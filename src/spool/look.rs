@@ -115,7 +115,7 @@ mod tests {
         for name in ["folder.json", "link.json"] {
             let seen = spool.see(Folder::New, name.as_ref()).unwrap();
             assert!(matches!(seen, Seen::Damaged { .. }), "{seen:?}");
-            spool.bury(Folder::New, name.as_ref(), "no file").unwrap();
+            spool.reject(Folder::New, name.as_ref(), "no file").unwrap();
         }
         assert!(matches!(spool.see(Folder::New, "notes.txt".as_ref()).unwrap(), Seen::Foreign));
     }

@@ -8,7 +8,7 @@
 //!
 //! **Invariants.** The disk is the truth; nothing is in memory that a restart
 //! could not read back. A run has one file in one folder of each family; where a
-//! crash leaves two, the one with the highest `seq` counts. Only [`edges`] moves
+//! crash leaves two, the one with the highest `seq` counts. Only [`transitions`] moves
 //! runs, and only through [`Disk`]. One process at a time writes, the one that
 //! holds the lock; readers and people need none, because every file is whole at
 //! every moment.
@@ -16,16 +16,16 @@
 //! **Failure.** An error of the disk leaves the entry where it is. A file that
 //! is no record goes to `action/invalid` with its reason and stops no other.
 //!
-//! # Every edge, and what a crash makes of it
+//! # Every transition, and what a crash makes of it
 //!
 //! A *create* is: temporary, write, fsync, rename to a free name, fsync of the
 //! folder. A *rewrite* is: temporary, write, fsync, exchange, fsync of the folder,
 //! unlink of the old file; where another file was there by then, burial of that one.
-//! It is buried at the next start if a crash comes before. Both are committed by their fsync of the folder: before
+//! It is rejected at the next start if a crash comes before. Both are committed by their fsync of the folder: before
 //! it the machine may come back with the old state or with the new one, after it
 //! with the new one only. Temporaries that are left are swept at start.
 //!
-//! | edge | durable operations, in order | what a crash leaves | recovery |
+//! | transition | durable operations, in order | what a crash leaves | recovery |
 //! | --- | --- | --- | --- |
 //! | launch: → new | 1 create in `new`; 2 stamp of the slot | before 1 nothing; between 1 and 2 a run without a stamp | before: the slot is found again, if it is on time; between: the run's id counts as the stamp |
 //! | claim: new → new | 1 rename to the run's id; 2 rewrite as a record | between: an action under a claimed name | it is made a record, under that id |
@@ -46,28 +46,28 @@
 //! | burial: → invalid | 1 create of the reason; 2 rename of the file | between: a reason without a file | the file is judged again, and finds its reason there |
 //!
 //! Beside the folders are names that begin with a dot: `.tmp`, what is being written; `.slots`, the
-//! last slot of each job; `.lock`, held by the runner; [`.agenda`](agenda), what it tries again and when,
+//! last slot of each job; `.lock`, held by the runner; [`.retries`](retry_report), what it tries again and when,
 //! for others to read.
 //!
 //! At start the folders are fsynced before anything in them is believed: what a
 //! process that died had renamed can be seen, and could still be lost.
 
-pub(crate) mod agenda;
 mod arrivals;
+mod dead_letters;
 mod doubles;
-pub(crate) mod edges;
 pub(crate) mod finished;
 pub(crate) mod folder;
-mod graves;
 mod held;
 mod inspect;
 pub(crate) mod look;
 mod prune;
 pub(crate) mod record;
 mod recover;
+pub(crate) mod retry_report;
 mod slots;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod transitions;
 pub(crate) mod view;
 
 use std::ffi::OsString;
@@ -77,14 +77,14 @@ use std::sync::Arc;
 
 use slog::{Logger, o};
 
-pub(crate) use agenda::{Again, Agenda, Attempt};
-pub(crate) use edges::Edge;
 pub(crate) use folder::{Family, Folder, Layout};
 pub(crate) use inspect::inspect;
 use inspect::{check_links, is_vacant};
 pub(crate) use look::{Run, Seen, run_id};
 pub(crate) use record::{Delivery, DeliveryState, Fate, Launch, Origin, Record, Settings};
+pub(crate) use retry_report::{Again, Attempt, RetryReport};
 pub(crate) use slots::SlotStamp;
+pub(crate) use transitions::Transition;
 pub(crate) use view::View;
 
 use self::held::Held;
@@ -148,11 +148,11 @@ pub(crate) enum SpoolError {
     #[error("too many dead letters named {}: remove some from action/invalid", name.display())]
     Crowded { name: OsString },
     /// A run cannot go this way: a fault of the program.
-    #[error("there is no way {edge:?} from {from}")]
-    NoEdge { from: Folder, edge: Edge },
+    #[error("there is no way {transition:?} from {from}")]
+    NoTransition { from: Folder, transition: Transition },
     /// What is tried again cannot be written as JSON: a fault of the program.
     #[error("cannot write what is tried again as JSON")]
-    Agenda { source: serde_json::Error },
+    RetryReport { source: serde_json::Error },
     /// A record cannot be written as JSON: a fault of the program.
     #[error("cannot write {id} as JSON")]
     Encode { id: RunId, source: serde_json::Error },

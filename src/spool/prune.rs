@@ -74,11 +74,11 @@ impl Spool {
         name: &OsStr,
         before: Timestamp,
     ) -> Result<bool, SpoolError> {
-        let grave = self.layout.folder(Folder::Invalid);
+        let folder = self.layout.folder(Folder::Invalid);
         let mut reason = OsString::from(name);
         reason.push(REASON);
         let mut files = Vec::new();
-        for path in [grave.join(name), grave.join(reason)] {
+        for path in [folder.join(name), folder.join(reason)] {
             if let Some(meta) = self.disk.find(&path)? {
                 if meta.stamp.changed >= before {
                     return Ok(false);
@@ -153,12 +153,12 @@ mod tests {
         let (_folder, spool) = spool();
         let new = spool.layout.folder(Folder::New).join("x.json");
         std::fs::write(&new, "{").unwrap();
-        spool.bury(Folder::New, "x.json".as_ref(), "no JSON").unwrap();
-        let grave = spool.layout.folder(Folder::Invalid);
+        spool.reject(Folder::New, "x.json".as_ref(), "no JSON").unwrap();
+        let folder = spool.layout.folder(Folder::Invalid);
         assert!(!spool.discard_letter("x.json".as_ref(), Timestamp::UNIX_EPOCH).unwrap());
-        assert_eq!(grave.read_dir().unwrap().count(), 2);
+        assert_eq!(folder.read_dir().unwrap().count(), 2);
         assert!(spool.discard_letter("x.json".as_ref(), Timestamp::MAX).unwrap());
-        assert_eq!(grave.read_dir().unwrap().count(), 0);
+        assert_eq!(folder.read_dir().unwrap().count(), 0);
         assert!(!spool.discard_letter("x.json".as_ref(), Timestamp::MAX).unwrap());
     }
 }

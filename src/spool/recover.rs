@@ -58,7 +58,7 @@ impl Spool {
             let path = self.layout.scratch().join(&entry.name);
             if let Some(place) = self.disk.displaced(&path)? {
                 // A crash came before it could be put aside.
-                self.bury_stray(&path, &place)?;
+                self.reject_displaced(&path, &place)?;
                 continue;
             }
             let name = entry.name.as_encoded_bytes();
@@ -130,9 +130,9 @@ mod tests {
         std::fs::write(stray, "somebody's").unwrap();
         drop(spool);
         let spool = reopen(folder.path()).unwrap();
-        let grave = spool.layout.folder(Folder::Invalid).join("job.20261122T120000Z.double.json");
-        assert_eq!(std::fs::read(&grave).unwrap(), b"somebody's");
-        assert!(grave.with_extension("json.reason").exists());
+        let letter = spool.layout.folder(Folder::Invalid).join("job.20261122T120000Z.double.json");
+        assert_eq!(std::fs::read(&letter).unwrap(), b"somebody's");
+        assert!(letter.with_extension("json.reason").exists());
         assert_eq!(spool.disk.list(&spool.layout.scratch()).unwrap(), []);
     }
 }

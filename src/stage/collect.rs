@@ -12,7 +12,7 @@ use super::fetch::{INVALID, NO_AGENT};
 use super::{Move, Pause, Step, Verdict, Work, grace};
 use crate::api::{ApiError, Seen};
 use crate::clock::{after, elapsed};
-use crate::spool::{Edge, Record};
+use crate::spool::{Record, Transition};
 
 /// How soon the platform is asked for early results for the first time.
 const FIRST_POLL: Duration = Duration::from_secs(5);
@@ -28,14 +28,14 @@ pub(crate) fn decide(
     giveup: Duration,
 ) -> Step {
     if record.settings.send_only {
-        return Step::Move(Move::changing(Edge::SentOnly, move |record| {
+        return Step::Move(Move::changing(Transition::SentOnly, move |record| {
             record.collected = Some(now);
             record.skip_deliveries();
         }));
     }
     let (Some(_), Some(expire_after)) = (record.action_id, record.request.expire_after) else {
         return Step::Move(Move::refused(
-            Edge::Misplaced,
+            Transition::Misplaced,
             "it was never accepted: an action is in action/inflight once the API has given it an \
              id; move it to action/new to send it"
                 .to_owned(),
@@ -113,7 +113,7 @@ fn interval(record: &Record, polls: u32, now: Timestamp) -> Duration {
 }
 
 fn over(status: Option<String>, now: Timestamp) -> Move {
-    Move::changing(Edge::Collected, move |record| {
+    Move::changing(Transition::Collected, move |record| {
         record.collected = Some(now);
         if status.as_deref() == Some(INVALID) {
             record.error = Some(NO_AGENT.to_owned());
@@ -123,7 +123,7 @@ fn over(status: Option<String>, now: Timestamp) -> Move {
 }
 
 fn collected(now: Timestamp) -> Step {
-    Step::Move(Move::changing(Edge::Collected, move |record| record.collected = Some(now)))
+    Step::Move(Move::changing(Transition::Collected, move |record| record.collected = Some(now)))
 }
 
 #[cfg(test)]
@@ -152,8 +152,8 @@ mod tests {
             Step::Wait(Some(until)) => format!("wait {}", until.as_second() - at(0).as_second()),
             Step::Wait(None) => "wait".to_owned(),
             Step::Work(work) => format!("{work:?}"),
-            Step::Move(moved) => format!("{:?}", moved.edge),
-            Step::Bury(reason) => reason.clone(),
+            Step::Move(moved) => format!("{:?}", moved.transition),
+            Step::Reject(reason) => reason.clone(),
         }
     }
 

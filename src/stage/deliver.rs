@@ -15,7 +15,7 @@ use crate::chain::{Chain, excerpt};
 use crate::clock::after;
 use crate::names::PluginName;
 use crate::plugin::run::{Ended, Outcome};
-use crate::spool::{DeliveryState, Edge, Record};
+use crate::spool::{DeliveryState, Record, Transition};
 
 /// How much of a plugin's words goes into the record, in bytes.
 const WORDS_BYTES_MAX: usize = 400;
@@ -24,7 +24,7 @@ const WORDS_BYTES_MAX: usize = 400;
 #[derive(Debug)]
 pub(crate) enum Plan {
     /// It cannot be there; the reason says why.
-    Bury(String),
+    Reject(String),
     Move(Move),
     /// These plugins are due, in their order; others at the time, if any.
     Start(Vec<PluginName>, Option<Timestamp>),
@@ -39,7 +39,7 @@ pub(crate) fn decide(
     past: impl Fn(&PluginName) -> Option<Past>,
 ) -> Plan {
     let Some(fetched) = record.fetched else {
-        return Plan::Bury(
+        return Plan::Reject(
             "its results are not on disk: move it to command/ready to fetch them".to_owned(),
         );
     };
@@ -67,9 +67,9 @@ pub(crate) fn decide(
 /// Nothing is owed: there is no plugin, or a person put the run back, to have what was given up tried again.
 fn finish_or_retry(record: &Record, now: Timestamp) -> Move {
     if record.plugins.iter().all(|delivery| delivery.state != DeliveryState::GivenUp) {
-        return Move::unchanged(Edge::Finished);
+        return Move::unchanged(Transition::Finished);
     }
-    Move::changing(Edge::Delivered, move |record| {
+    Move::changing(Transition::Delivered, move |record| {
         for delivery in record.plugins.iter_mut().filter(|d| d.state == DeliveryState::GivenUp) {
             delivery.state = DeliveryState::Owed;
         }
@@ -102,14 +102,15 @@ pub(crate) fn ended(record: &Record, plugin: &PluginName, ended: &Ended) -> Verd
 
 /// Says what follows where a plugin could not even be started.
 pub(crate) fn failed(error: String) -> Verdict {
-    let noted = Move::changing(Edge::Delivered, move |record| record.error = Some(error.clone()));
+    let noted =
+        Move::changing(Transition::Delivered, move |record| record.error = Some(error.clone()));
     Verdict::noted(noted, Pause::Run(None))
 }
 
 /// Returns the event that ends with `record`: the run is finished once nothing is owed. The engine asks when it
 /// writes, because outcomes of several plugins may be held, and each is decided upon while the others are owed.
-pub(crate) fn edge(record: &Record) -> Edge {
-    if is_owed(record) { Edge::Delivered } else { Edge::Finished }
+pub(crate) fn transition(record: &Record) -> Transition {
+    if is_owed(record) { Transition::Delivered } else { Transition::Finished }
 }
 
 /// The move that notes what became of a plugin: the last one finishes the run.
@@ -123,9 +124,9 @@ fn settled(
         .plugins
         .iter()
         .any(|delivery| delivery.state == DeliveryState::Owed && delivery.plugin != *plugin);
-    let edge = if others_owed { Edge::Delivered } else { Edge::Finished };
+    let transition = if others_owed { Transition::Delivered } else { Transition::Finished };
     let plugin = plugin.clone();
-    Move::changing(edge, move |record| {
+    Move::changing(transition, move |record| {
         for delivery in record.plugins.iter_mut().filter(|d| d.plugin == plugin) {
             delivery.state = state;
         }
@@ -173,18 +174,18 @@ mod tests {
 
     fn shown(plan: Plan, mut record: Record) -> String {
         match plan {
-            Plan::Bury(_) => "bury".to_owned(),
+            Plan::Reject(_) => "reject".to_owned(),
             Plan::Start(due, next) => {
                 let due: Vec<_> = due.iter().map(PluginName::as_str).collect();
                 format!("{due:?} {:?}", next.map(|at_| at_.as_second() - at(0).as_second()))
             }
             Plan::Move(moved) => {
-                let edge = moved.edge;
+                let transition = moved.transition;
                 if let Some(edit) = moved.edit {
                     edit(&mut record);
                 }
                 let states: Vec<_> = record.plugins.iter().map(|d| d.state).collect();
-                format!("{edge:?} {states:?}")
+                format!("{transition:?} {states:?}")
             }
         }
     }
@@ -225,7 +226,7 @@ mod tests {
         let plan = decide(&record, at(20), giveup, |_| None);
         assert_eq!(shown(plan, record.clone()), "[] None");
         record.fetched = None;
-        assert_eq!(shown(decide(&record, at(20), giveup, |_| None), record), "bury");
+        assert_eq!(shown(decide(&record, at(20), giveup, |_| None), record), "reject");
     }
 
     #[test]

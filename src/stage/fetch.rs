@@ -19,7 +19,7 @@ use crate::api::{Api, ApiError, Seen};
 use crate::clock::{Clock, after};
 use crate::disk::{Disk, DiskError, Kind};
 use crate::names::ActionId;
-use crate::spool::{DeliveryState, Edge, Record};
+use crate::spool::{DeliveryState, Record, Transition};
 use crate::wake::Stop;
 pub(crate) use verdict::fetched;
 use verdict::pause_of;
@@ -36,14 +36,14 @@ const DOCUMENTS_MAX: u32 = 1000;
 pub(crate) fn decide(record: &Record, now: Timestamp, past: Past, giveup: Duration) -> Step {
     let (Some(_), Some(_), Some(_)) = (&record.action_id, &record.document, record.collected)
     else {
-        return Step::Bury(
+        return Step::Reject(
             "it lacks what a fetch needs: move a run to command/ready to fetch its results"
                 .to_owned(),
         );
     };
     if record.reason.is_some() {
         // Put back by hand after it was given up: it goes on, for as long as at first.
-        return Step::Move(Move::changing(Edge::FetchNoted, move |record| {
+        return Step::Move(Move::changing(Transition::FetchNoted, move |record| {
             record.reason = None;
             record.collected = Some(now);
         }));
@@ -51,7 +51,7 @@ pub(crate) fn decide(record: &Record, now: Timestamp, past: Past, giveup: Durati
     if record.collected.is_some_and(|begun| past.is_hopeless(now, after(begun, giveup))) {
         let cause = record.error.clone().unwrap_or_else(|| "the API did not answer".to_owned());
         let reason = format!("the results could not be fetched: {cause}");
-        return Step::Move(Move::refused(Edge::FetchGivenUp, reason));
+        return Step::Move(Move::refused(Transition::FetchGivenUp, reason));
     }
     match past.not_before {
         later if now < later => Step::Wait(Some(later)),
@@ -71,10 +71,10 @@ pub(crate) fn begin(
     place: impl FnOnce() -> Result<String, FetchError>,
 ) -> Result<Step, FetchError> {
     if record.action_id.is_none() {
-        return Ok(Step::Bury("it was never accepted: there are no results to fetch".to_owned()));
+        return Ok(Step::Reject("it was never accepted: there are no results to fetch".to_owned()));
     }
     let (document, again) = (place()?, record.document.is_some());
-    Ok(Step::Move(Move::changing(Edge::Begun, move |record| {
+    Ok(Step::Move(Move::changing(Transition::Begun, move |record| {
         record.document = Some(document.clone());
         record.fetched = None;
         record.summary = None;

@@ -52,7 +52,7 @@ pub(crate) fn probed(
     {
         return None;
     }
-    Some(Verdict::buried(format!(
+    Some(Verdict::rejected(format!(
         "its action is valid from {from}, because the clock was ahead when it was signed: agents \
          refuse it until then; run the job again with mig-runner trigger"
     )))
@@ -112,7 +112,7 @@ mod tests {
         ] {
             let verdict = probed(&record, &seen, polls, at(0));
             assert_eq!(
-                verdict.is_some_and(|verdict| verdict.buried.is_some()),
+                verdict.is_some_and(|verdict| verdict.rejected.is_some()),
                 is_over,
                 "{seen:?}"
             );

@@ -32,7 +32,7 @@ use jiff::Timestamp;
 
 use crate::api::{ApiError, Scope};
 use crate::names::PluginName;
-use crate::spool::{Edge, Record};
+use crate::spool::{Record, Transition};
 
 /// What a stage wants for a run now.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub(crate) enum Step {
     /// A move or a note in the record.
     Move(Move),
     /// It cannot be where it is; the reason says why, and what to do.
-    Bury(String),
+    Reject(String),
 }
 
 /// Work that a worker does with a copy of the record.
@@ -71,7 +71,7 @@ pub(crate) type Edit = Box<dyn Fn(&mut Record) + Send>;
 
 /// A move, with what it changes in the record and what is done at once afterwards.
 pub(crate) struct Move {
-    pub(crate) edge: Edge,
+    pub(crate) transition: Transition,
     /// What it changes; `None`: the file is renamed unchanged.
     pub(crate) edit: Option<Edit>,
     /// What follows without another decision.
@@ -81,7 +81,7 @@ pub(crate) struct Move {
 impl fmt::Debug for Move {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Move")
-            .field("edge", &self.edge)
+            .field("transition", &self.transition)
             .field("then", &self.then)
             .finish_non_exhaustive()
     }
@@ -89,18 +89,21 @@ impl fmt::Debug for Move {
 
 impl Move {
     /// Returns a move that changes nothing.
-    pub(crate) fn unchanged(edge: Edge) -> Move {
-        Move { edge, edit: None, then: None }
+    pub(crate) fn unchanged(transition: Transition) -> Move {
+        Move { transition, edit: None, then: None }
     }
 
     /// Returns a move that changes the record.
-    pub(crate) fn changing(edge: Edge, edit: impl Fn(&mut Record) + Send + 'static) -> Move {
-        Move { edge, edit: Some(Box::new(edit)), then: None }
+    pub(crate) fn changing(
+        transition: Transition,
+        edit: impl Fn(&mut Record) + Send + 'static,
+    ) -> Move {
+        Move { transition, edit: Some(Box::new(edit)), then: None }
     }
 
     /// Returns a move of a run that cannot go on, with the reason.
-    pub(crate) fn refused(edge: Edge, reason: String) -> Move {
-        Move::changing(edge, move |record| record.reason = Some(reason.clone()))
+    pub(crate) fn refused(transition: Transition, reason: String) -> Move {
+        Move::changing(transition, move |record| record.reason = Some(reason.clone()))
     }
 
     /// Adds what follows at once.
@@ -135,7 +138,7 @@ pub(crate) struct Verdict {
     /// The move to make, if any.
     pub(crate) moved: Option<Move>,
     /// Why the run cannot go on and is put aside, if that is so.
-    pub(crate) buried: Option<String>,
+    pub(crate) rejected: Option<String>,
     /// How long nothing is tried.
     pub(crate) pause: Pause,
 }
@@ -156,22 +159,22 @@ pub(crate) enum Pause {
 impl Verdict {
     /// Returns the verdict that all went well.
     pub(crate) fn moved(moved: Move) -> Verdict {
-        Verdict { moved: Some(moved), buried: None, pause: Pause::None }
+        Verdict { moved: Some(moved), rejected: None, pause: Pause::None }
     }
 
     /// Returns the verdict that a move is made and then waited.
     pub(crate) fn noted(moved: Move, pause: Pause) -> Verdict {
-        Verdict { moved: Some(moved), buried: None, pause }
+        Verdict { moved: Some(moved), rejected: None, pause }
     }
 
     /// Returns the verdict that the run cannot go on; the reason says why, and what to do.
-    pub(crate) fn buried(reason: String) -> Verdict {
-        Verdict { moved: None, buried: Some(reason), pause: Pause::None }
+    pub(crate) fn rejected(reason: String) -> Verdict {
+        Verdict { moved: None, rejected: Some(reason), pause: Pause::None }
     }
 
     /// Returns the verdict that nothing has changed and it is tried again.
     pub(crate) fn paused(pause: Pause) -> Verdict {
-        Verdict { moved: None, buried: None, pause }
+        Verdict { moved: None, rejected: None, pause }
     }
 }
 

@@ -12,7 +12,7 @@ use super::{Move, Pause, Verdict, Work, elsewhere};
 use crate::action::{Action, CheckError, ParseError, SignError, Signer};
 use crate::chain::Chain;
 use crate::clock::{after, before};
-use crate::spool::{Edge, Fate, Record};
+use crate::spool::{Fate, Record, Transition};
 
 /// When an action is valid, in whole seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,15 +107,15 @@ pub(crate) fn signed(signed: Result<Signed, SigningError>) -> Verdict {
                 record.request.expire_after = Some(signed.expire_after);
                 record.request.fate = Fate::Unknown;
             };
-            Verdict::moved(Move::changing(Edge::Signed, note).then(Work::Post))
+            Verdict::moved(Move::changing(Transition::Signed, note).then(Work::Post))
         }
         Err(
             error @ (SigningError::Parse(_) | SigningError::Check(_) | SigningError::Elsewhere(_)),
-        ) => Verdict::moved(Move::refused(Edge::Refused, Chain(&error).to_string())),
+        ) => Verdict::moved(Move::refused(Transition::Refused, Chain(&error).to_string())),
         Err(error @ SigningError::Key(_)) => {
             let text = Chain(&error).to_string();
             let noted =
-                Move::changing(Edge::Noted, move |record| record.error = Some(text.clone()));
+                Move::changing(Transition::Noted, move |record| record.error = Some(text.clone()));
             Verdict::noted(noted, Pause::Api(None))
         }
     }

@@ -16,7 +16,7 @@ use super::{Move, Pause, Step, Verdict, Work};
 use crate::api::{ApiError, Found, Next, Posted};
 use crate::clock::{after, before};
 use crate::names::{ActionId, RunId};
-use crate::spool::{DeliveryState, Edge, Fate, Record};
+use crate::spool::{DeliveryState, Fate, Record, Transition};
 
 /// How far back an action is valid, for agents whose clocks are behind.
 pub(crate) const VALID_SINCE: Duration = Duration::from_secs(60);
@@ -36,9 +36,9 @@ pub(crate) enum JobState {
     Gone,
 }
 
-/// What is around a run that is to be sent.
+/// What is context a run that is to be sent.
 #[derive(Debug, Clone)]
-pub(crate) struct Around {
+pub(crate) struct SubmitContext {
     pub(crate) now: Timestamp,
     /// How long an unanswered POST may still take effect.
     pub(crate) settle: Duration,
@@ -57,8 +57,8 @@ pub(crate) struct Around {
 }
 
 /// Returns when a search that does not find the action proves that it is not there.
-fn conclusive(record: &Record, around: &Around) -> Timestamp {
-    let settled = after(around.ended, around.settle);
+fn conclusive(record: &Record, context: &SubmitContext) -> Timestamp {
+    let settled = after(context.ended, context.settle);
     match record.request.expire_after {
         Some(expire_after) => settled.min(after(expire_after, RUN_OUT)),
         None => settled,
@@ -66,55 +66,55 @@ fn conclusive(record: &Record, around: &Around) -> Timestamp {
 }
 
 /// Says what is to be done with a run in `action/new`.
-pub(crate) fn decide(record: &Record, around: &Around) -> Step {
+pub(crate) fn decide(record: &Record, context: &SubmitContext) -> Step {
     if record.action_id.is_some() {
         // Put back by hand: it was accepted once and is never posted again.
-        return Step::Move(Move::changing(Edge::Accepted, |record| record.reason = None));
+        return Step::Move(Move::changing(Transition::Accepted, |record| record.reason = None));
     }
-    if record.reason.is_some() || record.superseded.is_some() || around.put_back {
-        let now = around.now;
-        return Step::Move(Move::changing(Edge::Renewed, move |record| renew(record, now)));
+    if record.reason.is_some() || record.superseded.is_some() || context.put_back {
+        let now = context.now;
+        return Step::Move(Move::changing(Transition::Renewed, move |record| renew(record, now)));
     }
     match record.request.fate {
-        Fate::Unknown | Fate::Accepted if around.now < around.not_before => {
-            Step::Wait(Some(around.not_before))
+        Fate::Unknown | Fate::Accepted if context.now < context.not_before => {
+            Step::Wait(Some(context.not_before))
         }
         Fate::Unknown | Fate::Accepted => Step::Work(Work::Search),
-        Fate::Unsent | Fate::Refused => decide_to_send(record, around),
+        Fate::Unsent | Fate::Refused => decide_to_send(record, context),
     }
 }
 
-fn decide_to_send(record: &Record, around: &Around) -> Step {
+fn decide_to_send(record: &Record, context: &SubmitContext) -> Step {
     let deadline = record.settings.deadline;
-    if let Some(newer) = &around.newer {
+    if let Some(newer) = &context.newer {
         // Before its deadline is looked at: by default that is the very slot of the newer run.
-        return Step::Move(superseded(newer.clone(), around.now));
+        return Step::Move(superseded(newer.clone(), context.now));
     }
-    if around.now >= deadline {
-        let cause = match (&record.error, around.job) {
+    if context.now >= deadline {
+        let cause = match (&record.error, context.job) {
             (Some(error), _) => error.clone(),
             (None, JobState::Paused) => "its job was paused".to_owned(),
             (None, JobState::Gone) => "its job was not there".to_owned(),
             (None, JobState::Ready) => "it could not be sent in time".to_owned(),
         };
         let reason = format!("its deadline {deadline} passed: {cause}");
-        return Step::Move(Move::refused(Edge::Refused, reason));
+        return Step::Move(Move::refused(Transition::Refused, reason));
     }
-    if around.job != JobState::Ready {
+    if context.job != JobState::Ready {
         return Step::Wait(Some(deadline));
     }
-    if around.now < around.not_before {
-        return Step::Wait(Some(around.not_before.min(deadline)));
+    if context.now < context.not_before {
+        return Step::Wait(Some(context.not_before.min(deadline)));
     }
-    if !around.room {
-        return Step::Wait(Some(after(around.now, ROOM_LOOK).min(deadline)));
+    if !context.room {
+        return Step::Wait(Some(after(context.now, ROOM_LOOK).min(deadline)));
     }
-    if is_fresh(record, around.now) {
+    if is_fresh(record, context.now) {
         // What was signed still serves; only that it may arrive now must be durable first.
         let note = |record: &mut Record| record.request.fate = Fate::Unknown;
-        return Step::Move(Move::changing(Edge::Signed, note).then(Work::Post));
+        return Step::Move(Move::changing(Transition::Signed, note).then(Work::Post));
     }
-    Step::Work(Work::Sign { period: Period::starting(around.now, record.settings.expiry) })
+    Step::Work(Work::Sign { period: Period::starting(context.now, record.settings.expiry) })
 }
 
 /// Tells whether the signed text can be posted again: less than half of its period has passed.
@@ -133,7 +133,7 @@ fn is_fresh(record: &Record, now: Timestamp) -> bool {
 
 /// Ends a run that the platform does not have, because a newer run of its job waits to be sent.
 fn superseded(newer: RunId, now: Timestamp) -> Move {
-    Move::changing(Edge::Superseded, move |record| {
+    Move::changing(Transition::Superseded, move |record| {
         record.superseded = Some(newer.clone());
         // Nothing is fetched, so nothing is left to collect.
         record.collected = Some(now);
@@ -170,7 +170,7 @@ pub(crate) fn posted(posted: Posted) -> Verdict {
         Posted::Accepted { id, action } => Verdict::moved(accepted(id, action)),
         Posted::Refused { cause, next: Next::Invalid } => {
             let reason = text(&cause);
-            Verdict::moved(Move::changing(Edge::Refused, move |record| {
+            Verdict::moved(Move::changing(Transition::Refused, move |record| {
                 record.request.fate = Fate::Refused;
                 record.reason = Some(reason.clone());
             }))
@@ -178,7 +178,7 @@ pub(crate) fn posted(posted: Posted) -> Verdict {
         // A new signature has a new time of creation, and so another number.
         Posted::Refused { cause, next: next @ (Next::DateAnew | Next::SignAnew) } => {
             let error = text(&cause);
-            let moved = Move::changing(Edge::Noted, move |record| {
+            let moved = Move::changing(Transition::Noted, move |record| {
                 note(record, Fate::Refused, &error);
                 // The signed text is of no more use, unless it was signed elsewhere, with dates that cannot be changed.
                 if next == Next::SignAnew || !record.request.verbatim {
@@ -203,18 +203,18 @@ pub(crate) fn searched(
     record: &Record,
     found: Result<Found, ApiError>,
     began: Timestamp,
-    around: &Around,
+    context: &SubmitContext,
 ) -> Verdict {
-    let conclusive = conclusive(record, around);
+    let conclusive = conclusive(record, context);
     match found {
         Ok(Found::Action { id, action }) => Verdict::moved(accepted(id, action)),
         Ok(Found::None) if began >= conclusive => {
-            Verdict::moved(Move::changing(Edge::Noted, |record| {
+            Verdict::moved(Move::changing(Transition::Noted, |record| {
                 record.request.fate = Fate::Refused;
             }))
         }
         Ok(Found::None) => {
-            Verdict::paused(Pause::For(crate::clock::elapsed(around.now, conclusive)))
+            Verdict::paused(Pause::For(crate::clock::elapsed(context.now, conclusive)))
         }
         Ok(Found::TooMany) => Verdict::paused(Pause::Run(None)),
         Err(cause) => Verdict::paused(Pause::after(&cause)),
@@ -222,7 +222,7 @@ pub(crate) fn searched(
 }
 
 fn accepted(id: ActionId, action: Box<RawValue>) -> Move {
-    Move::changing(Edge::Accepted, move |record| {
+    Move::changing(Transition::Accepted, move |record| {
         record.action_id = Some(id);
         record.action = Some(action.clone());
         record.request.fate = Fate::Accepted;
@@ -233,7 +233,7 @@ fn accepted(id: ActionId, action: Box<RawValue>) -> Move {
 
 fn noted(fate: Fate, cause: &ApiError, pause: Pause) -> Verdict {
     let error = text(cause);
-    let moved = Move::changing(Edge::Noted, move |record| note(record, fate, &error));
+    let moved = Move::changing(Transition::Noted, move |record| note(record, fate, &error));
     Verdict::noted(moved, pause)
 }
 

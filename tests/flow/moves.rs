@@ -68,7 +68,7 @@ fn what_is_moved_to_done_is_fetched_now() {
 }
 
 #[test]
-fn what_lacks_what_its_folder_needs_is_buried_with_what_to_do() {
+fn what_lacks_what_its_folder_needs_is_rejected_with_what_to_do() {
     let rig = rig("2s");
     let runner = rig.runner();
     let run = rig.trigger("job");
@@ -83,8 +83,8 @@ fn what_lacks_what_its_folder_needs_is_buried_with_what_to_do() {
     let paused = rig.trigger("paused");
     rig.wait_in("action/new", &paused);
     rig.mv(&paused, "action/new", "action/inflight");
-    let buried = rig.wait_in("action/invalid", &paused);
-    assert!(buried["reason"].as_str().unwrap().contains("action/new"), "{buried}");
+    let rejected = rig.wait_in("action/invalid", &paused);
+    assert!(rejected["reason"].as_str().unwrap().contains("action/new"), "{rejected}");
     assert_eq!(rig.left("notes").lines().count(), 1);
     assert_eq!(rig.database().names(), ["mig-runner: job"]);
 }

@@ -133,9 +133,9 @@ fn status_tells_what_is_tried_again_and_when() {
     rig.plugin("fails", "echo not today; test -e mended");
     rig.plugin("note", NOTE);
     rig.job("job", &format!("{NEVER}\nexpiry = 2s\nplugin = note\nplugin = fails"));
-    let agenda = rig.home("spool/.agenda");
+    let retry_report = rig.home("spool/.retries");
     let runner = rig.runner();
-    assert!(!agenda.exists());
+    assert!(!retry_report.exists());
     let owed = rig.trigger("job");
     runner.wait_said_times(2, "plugin ended", &[("run", &owed), ("plugin", "fails")]);
     rig.kill_platform();
@@ -159,7 +159,7 @@ fn status_tells_what_is_tried_again_and_when() {
     assert_eq!(plugin["failures"], given_again["failures"], "{report:#}");
     let next = plugin["next_attempt"].as_str().unwrap();
     assert!(next.len() == "2026-11-22T12:00:05Z".len() && next.ends_with('Z'), "{next}");
-    assert_eq!(agenda.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(retry_report.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 
     let page = status(&rig, &[]);
     let words = page.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -177,10 +177,10 @@ fn status_tells_what_is_tried_again_and_when() {
     for run in [&unsent, &owed] {
         rig.wait_done(run);
     }
-    wait_until("nothing to be tried again", || !agenda.exists());
+    wait_until("nothing to be tried again", || !retry_report.exists());
     assert!(!status(&rig, &[]).contains("does not serve"));
     // What somebody else puts there says nothing, and harms nothing.
-    write(&agenda, "{");
+    write(&retry_report, "{");
     let page = status(&rig, &[]);
     assert!(page.contains("  When what failed is tried again is not known: "), "{page}");
     runner.stop(Signal::TERM);
@@ -191,7 +191,7 @@ fn nobody_tries_again_what_a_runner_leaves_until_one_starts() {
     let mut rig = Rig::new();
     rig.job("job", &format!("{NEVER}\nexpiry = 2s"));
     rig.kill_platform();
-    let agenda = rig.home("spool/.agenda");
+    let retry_report = rig.home("spool/.retries");
     let told = |runs: &Rig| status(runs, &[]).contains("does not serve: tried");
     for is_killed in [true, false] {
         let runner = rig.runner();
@@ -199,10 +199,10 @@ fn nobody_tries_again_what_a_runner_leaves_until_one_starts() {
         wait_until("an API that is tried again", || told(&rig));
         if is_killed {
             runner.kill();
-            assert!(agenda.exists());
+            assert!(retry_report.exists());
         } else {
             runner.stop(Signal::TERM);
-            assert!(!agenda.exists());
+            assert!(!retry_report.exists());
         }
         let page = status(&rig, &[]);
         assert!(!told(&rig) && page.contains("\nWhat waits goes on when one starts.\n"), "{page}");

@@ -117,9 +117,9 @@ fn spool(error: &SpoolError) -> Exit {
         | SpoolError::Gone { .. }
         | SpoolError::Taken { .. }
         | SpoolError::Crowded { .. } => Exit::Io,
-        SpoolError::NoEdge { .. } | SpoolError::Encode { .. } | SpoolError::Agenda { .. } => {
-            Exit::Software
-        }
+        SpoolError::NoTransition { .. }
+        | SpoolError::Encode { .. }
+        | SpoolError::RetryReport { .. } => Exit::Software,
     }
 }
 

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::Hand;
 use crate::chain::Chain;
 use crate::names::{PluginName, RunId};
-use crate::spool::{Again, Agenda, Attempt, Folder};
+use crate::spool::{Again, Attempt, Folder, RetryReport};
 
 /// What is tried again.
 #[derive(Debug, Default)]
@@ -60,8 +60,8 @@ impl Attempts {
     /// Reads what the process that works in the spool tells.
     pub(super) fn read(hand: &Hand<'_>, process: Option<u32>) -> Attempts {
         let Some(process) = process else { return Attempts::default() };
-        match hand.view().agenda() {
-            Ok(Some(agenda)) if agenda.process == process => Attempts::of(agenda),
+        match hand.view().retry_report() {
+            Ok(Some(retry_report)) if retry_report.process == process => Attempts::of(retry_report),
             // One that was killed left it, or nothing failed.
             Ok(_) => Attempts::default(),
             Err(error) => {
@@ -70,13 +70,13 @@ impl Attempts {
         }
     }
 
-    /// Returns what an agenda tells.
-    pub(super) fn of(agenda: Agenda) -> Attempts {
+    /// Returns what a retry report tells.
+    pub(super) fn of(retry_report: RetryReport) -> Attempts {
         let mut runs: HashMap<RunId, Vec<Attempt>> = HashMap::new();
-        for attempt in agenda.attempts {
+        for attempt in retry_report.attempts {
             runs.entry(attempt.run.clone()).or_default().push(attempt);
         }
-        Attempts { api: agenda.api, unknown: None, runs }
+        Attempts { api: retry_report.api, unknown: None, runs }
     }
 
     /// Returns what of a run is tried again that is in this folder.
@@ -164,7 +164,7 @@ mod tests {
             again: again(*failures, *second),
         };
         let api = api.map(|second| again(3, second));
-        Agenda::new(api, waiting.iter().map(attempt).collect(), 0)
+        RetryReport::new(api, waiting.iter().map(attempt).collect(), 0)
             .map_or_else(Attempts::default, Attempts::of)
     }
 

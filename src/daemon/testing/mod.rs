@@ -12,7 +12,7 @@ use slog::{Discard, Logger, o};
 
 use super::calendar::Calendar;
 use super::engine::Engine;
-use super::workers::{Bench, Workers};
+use super::workers::{WorkerContext, Workers};
 use super::{Event, Parts, Settings};
 use crate::action::Signer;
 use crate::action::sign::testing::HashSigner;
@@ -81,7 +81,7 @@ impl Place<'_> {
             plugins: 4,
             retention: self.retention,
         };
-        let bench = Bench {
+        let context = WorkerContext {
             api: self.platform,
             signer: self.signer,
             expand: Box::new(|_| None),
@@ -95,7 +95,7 @@ impl Place<'_> {
             stop: self.stop,
         };
         let (sender, events) = channel();
-        let workers = Workers::new(Arc::new(bench), sender.clone(), 2, 4);
+        let workers = Workers::new(Arc::new(context), sender.clone(), 2, 4);
         let calendar = Calendar::new(jobs, "host".to_owned());
         let parts = Parts { settings, spool, calendar, clock: self.clock, log };
         Ok((Engine::new(parts, workers), sender, events))
@@ -188,7 +188,7 @@ impl Rig {
 
     fn start_with(&mut self, prepare: impl FnOnce(&mut Engine, Sender<Event>)) {
         self.engine = None;
-        let bench = Place {
+        let context = Place {
             fs: Arc::clone(&self.fs),
             directory: self.folder.path(),
             clock: self.clock.clone(),
@@ -199,7 +199,7 @@ impl Rig {
             settle: SETTLE,
             retention: self.retention,
         };
-        let (mut engine, sender, events) = bench.engine().unwrap();
+        let (mut engine, sender, events) = context.engine().unwrap();
         prepare(&mut engine, sender.clone());
         self.sender = Some(sender);
         engine.begin().unwrap();
@@ -237,14 +237,14 @@ impl Rig {
     pub(crate) fn tell(&mut self) -> Option<Timestamp> {
         use crate::clock::Clock;
         let now = self.clock.now();
-        self.engine.as_mut().unwrap().0.tell_agenda(now)
+        self.engine.as_mut().unwrap().0.write_retry_report(now)
     }
 
     /// Lets the engine end in order.
     pub(crate) fn stop(&mut self) {
         let (mut engine, _events) = self.engine.take().unwrap();
         engine.write_held();
-        engine.withdraw_agenda();
+        engine.remove_retry_report();
     }
 
     /// Sets the clock of a machine on which no engine runs.

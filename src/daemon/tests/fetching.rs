@@ -38,9 +38,9 @@ fn results_of_another_action_are_a_dead_letter_that_can_be_fetched_anew() {
     rig.at("2026-11-22T12:01:00Z");
     rig.job("job", "schedule = \"0 0 1 1 *\"");
     rig.pass(20);
-    let grave = format!("action/invalid {ID}.command");
-    let reason = format!("{grave}.json.reason");
-    assert_eq!(rig.spool(), [format!("action/done {ID}"), grave, reason]);
+    let folder = format!("action/invalid {ID}.command");
+    let reason = format!("{folder}.json.reason");
+    assert_eq!(rig.spool(), [format!("action/done {ID}"), folder, reason]);
     let invalid = rig.path("spool/action/invalid").join(format!("{ID}.command.json"));
     let why = std::fs::read_to_string(format!("{}.reason", invalid.display())).unwrap();
     let expected = "the API sent a command of the action `another` instead of `mig-runner: job`";

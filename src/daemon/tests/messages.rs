@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::daemon::calendar;
 use crate::daemon::outcome::tell;
 use crate::schedule::due::{Due, MissedSlots};
-use crate::spool::{Edge, Fate};
+use crate::spool::{Fate, Transition};
 use crate::testing::Logged;
 
 #[test]
@@ -13,36 +13,40 @@ fn a_cause_that_is_not_known_is_no_empty_value() {
     let logged = Logged::default();
     let mut record = crate::spool::testing::record("job.20261122T120000Z");
     let run = "run: job.20261122T120000Z";
-    for (edge, fate, expected) in [
+    for (transition, fate, expected) in [
         (
-            Edge::Noted,
+            Transition::Noted,
             Fate::Refused,
             format!("the platform does not have the action, it will be sent, {run}"),
         ),
         (
-            Edge::Noted,
+            Transition::Noted,
             Fate::Unknown,
             format!("action not sent yet, {run}, fate: unknown, error: no cause is known"),
         ),
-        (Edge::Refused, Fate::Refused, format!("run refused, {run}, reason: no cause is known")),
         (
-            Edge::FetchNoted,
+            Transition::Refused,
+            Fate::Refused,
+            format!("run refused, {run}, reason: no cause is known"),
+        ),
+        (
+            Transition::FetchNoted,
             Fate::Accepted,
             format!("results not fetched yet, {run}, error: no cause is known"),
         ),
         (
-            Edge::FetchGivenUp,
+            Transition::FetchGivenUp,
             Fate::Accepted,
             format!("results given up, {run}, error: no cause is known"),
         ),
     ] {
         record.request.fate = fate;
-        tell(&logged.logger(), &record, edge);
+        tell(&logged.logger(), &record, transition);
         assert_eq!(logged.take(), [expected]);
     }
     record.request.fate = Fate::Refused;
     record.error = Some("no route".to_owned());
-    tell(&logged.logger(), &record, Edge::Noted);
+    tell(&logged.logger(), &record, Transition::Noted);
     let expected = format!("action not sent yet, {run}, fate: refused, error: no route");
     assert_eq!(logged.take(), [expected]);
 }

@@ -121,7 +121,7 @@ fn the_engine_does_not_read_what_it_moved_to_action_done_itself() {
     let mark = watched.join("last.txt");
     std::fs::write(&mark, "").unwrap();
     // The event of the move came before the one of this file.
-    rig.hear_until(|engine| engine.strangers.len() > 0);
+    rig.hear_until(|engine| engine.unindexed.len() > 0);
     assert_eq!(fs.reads(), 0);
 }
 

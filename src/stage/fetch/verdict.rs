@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{FetchError, Fetched, INVALID, NO_AGENT};
-use crate::spool::{Edge, Record};
+use crate::spool::{Record, Transition};
 use crate::stage::document::DocumentError;
 use crate::stage::{Move, Pause, Verdict, grace};
 
@@ -24,7 +24,7 @@ pub(super) fn pause_of(asked: u32) -> Option<Duration> {
 pub(crate) fn fetched(fetched: Result<Fetched, FetchError>, asked: u32, now: Timestamp) -> Verdict {
     match fetched {
         Ok(Fetched { document, summary, status }) => {
-            Verdict::moved(Move::changing(Edge::Fetched, move |record| {
+            Verdict::moved(Move::changing(Transition::Fetched, move |record| {
                 record.document = Some(document.clone());
                 record.summary = Some(summary);
                 record.fetched = Some(now);
@@ -34,7 +34,7 @@ pub(crate) fn fetched(fetched: Result<Fetched, FetchError>, asked: u32, now: Tim
         }
         Err(error @ FetchError::Document(DocumentError::Stranger { .. })) => {
             // The next attempt would fail in the same way; the pages that were fetched stay.
-            Verdict::buried(format!(
+            Verdict::rejected(format!(
                 "{}; to fetch anew, move it to command/ready under its own name",
                 crate::chain::Chain(&error)
             ))
@@ -52,8 +52,9 @@ pub(crate) fn fetched(fetched: Result<Fetched, FetchError>, asked: u32, now: Tim
                 | FetchError::Stopped => Pause::Run(None),
             };
             let text = crate::chain::Chain(&error).to_string();
-            let noted =
-                Move::changing(Edge::FetchNoted, move |record| record.error = Some(text.clone()));
+            let noted = Move::changing(Transition::FetchNoted, move |record| {
+                record.error = Some(text.clone())
+            });
             Verdict::noted(noted, pause)
         }
     }

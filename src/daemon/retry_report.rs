@@ -11,15 +11,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::circuit_breaker::CircuitBreaker;
 use super::engine::Engine;
-use super::gate::Gate;
 use super::index::{Index, Key, Live};
-use super::moves::Held;
+use super::moves::PendingOutcome;
 use super::trouble::Place;
 use crate::clock::after;
 use crate::names::PluginName;
-use crate::spool::agenda::ATTEMPTS_MAX;
-use crate::spool::{Again, Agenda, Attempt, DeliveryState, Folder};
+use crate::spool::retry_report::ATTEMPTS_MAX;
+use crate::spool::{Again, Attempt, DeliveryState, Folder, RetryReport};
 
 /// How long it is at least from one look to the next.
 const LOOK_SPAN: Duration = Duration::from_secs(2);
@@ -28,8 +28,8 @@ const RETRY_SPAN: Duration = Duration::from_secs(30);
 
 /// What was told last, and whether there may be more to tell.
 #[derive(Debug)]
-pub(super) struct Notice {
-    told: Option<Agenda>,
+pub(super) struct RetryReporter {
+    told: Option<RetryReport>,
     /// Whether that is so on disk: a runner before this one may have left something else there.
     is_sure: bool,
     /// Something failed since the last look.
@@ -38,13 +38,13 @@ pub(super) struct Notice {
     not_before: Timestamp,
 }
 
-impl Default for Notice {
-    fn default() -> Notice {
-        Notice { told: None, is_sure: false, is_stale: true, not_before: Timestamp::MIN }
+impl Default for RetryReporter {
+    fn default() -> RetryReporter {
+        RetryReporter { told: None, is_sure: false, is_stale: true, not_before: Timestamp::MIN }
     }
 }
 
-impl Notice {
+impl RetryReporter {
     /// Notes that something failed.
     pub(super) fn failed(&mut self) {
         self.is_stale = true;
@@ -59,47 +59,51 @@ impl Notice {
 
 impl Engine {
     /// Tells what is tried again if that may have changed and it is time; returns when it is.
-    pub(super) fn tell_agenda(&mut self, now: Timestamp) -> Option<Timestamp> {
-        if !self.notice.is_stale && self.notice.told.is_none() {
+    pub(super) fn write_retry_report(&mut self, now: Timestamp) -> Option<Timestamp> {
+        if !self.retry_reporter.is_stale && self.retry_reporter.told.is_none() {
             return None;
         }
-        if let Some(until) = self.notice.wait(now) {
+        if let Some(until) = self.retry_reporter.wait(now) {
             return Some(until);
         }
-        let agenda = plan(&self.index, &self.held, &self.gate);
-        (self.notice.is_stale, self.notice.not_before) = (false, after(now, LOOK_SPAN));
-        if agenda == self.notice.told && self.notice.is_sure {
+        let retry_report = plan(&self.index, &self.pending, &self.breaker);
+        (self.retry_reporter.is_stale, self.retry_reporter.not_before) =
+            (false, after(now, LOOK_SPAN));
+        if retry_report == self.retry_reporter.told && self.retry_reporter.is_sure {
             return None;
         }
-        let told = self.publish_agenda(agenda);
+        let told = self.publish_retry_report(retry_report);
         // It may be the only trouble, and the next turn far off.
         self.show_troubles();
         if told {
             return None;
         }
-        (self.notice.is_stale, self.notice.not_before) = (true, after(now, RETRY_SPAN));
-        Some(self.notice.not_before)
+        (self.retry_reporter.is_stale, self.retry_reporter.not_before) =
+            (true, after(now, RETRY_SPAN));
+        Some(self.retry_reporter.not_before)
     }
 
     /// Tells nothing any more: nobody tries again what a runner that ends leaves.
-    pub(super) fn withdraw_agenda(&mut self) {
-        if self.notice.told.is_some() || !self.notice.is_sure {
-            self.publish_agenda(None);
+    pub(super) fn remove_retry_report(&mut self) {
+        if self.retry_reporter.told.is_some() || !self.retry_reporter.is_sure {
+            self.publish_retry_report(None);
         }
     }
 
     /// Writes or removes the file; tells whether that was done.
-    fn publish_agenda(&mut self, agenda: Option<Agenda>) -> bool {
-        let told = self.parts.spool.tell_agenda(agenda.as_ref());
-        self.notice.is_sure = told.is_ok();
+    fn publish_retry_report(&mut self, retry_report: Option<RetryReport>) -> bool {
+        let told = self.parts.spool.write_retry_report(retry_report.as_ref());
+        self.retry_reporter.is_sure = told.is_ok();
         match told {
             Ok(()) => {
-                self.notice.told = agenda;
-                self.troubles.over(&Place::Agenda);
+                self.retry_reporter.told = retry_report;
+                self.troubles.over(&Place::RetryReport);
             }
-            Err(error) => self.troubled("cannot tell what is tried again", Place::Agenda, &error),
+            Err(error) => {
+                self.troubled("cannot tell what is tried again", Place::RetryReport, &error)
+            }
         }
-        self.notice.is_sure
+        self.retry_reporter.is_sure
     }
 }
 
@@ -107,7 +111,7 @@ impl Engine {
 type Waiting<'a> = (Timestamp, &'a Key, Option<&'a PluginName>, Folder, u32);
 
 /// Returns what failed and is tried again, the earliest first; nothing if nothing failed.
-fn plan(index: &Index, held: &[Held], gate: &Gate) -> Option<Agenda> {
+fn plan(index: &Index, held: &[PendingOutcome], breaker: &CircuitBreaker) -> Option<RetryReport> {
     let mut waiting: Vec<Waiting<'_>> = Vec::new();
     for (key, live) in index.iter() {
         let failures = failures(live);
@@ -116,7 +120,7 @@ fn plan(index: &Index, held: &[Held], gate: &Gate) -> Option<Agenda> {
         }
         waiting.extend(deliveries(key, live));
     }
-    for Held { key, at, failures, .. } in held {
+    for PendingOutcome { key, at, failures, .. } in held {
         if let Some(live) = index.get(key) {
             waiting.push((*at, key, None, live.folder, *failures));
         }
@@ -128,14 +132,14 @@ fn plan(index: &Index, held: &[Held], gate: &Gate) -> Option<Agenda> {
         waiting.truncate(ATTEMPTS_MAX);
     }
     waiting.sort_unstable();
-    let api = (gate.failures() > 0).then(|| again(gate.failures(), gate.not_before()));
+    let api = (breaker.failures() > 0).then(|| again(breaker.failures(), breaker.not_before()));
     let attempt = |(at, key, plugin, folder, failures): Waiting<'_>| Attempt {
         folder,
         run: key.1.clone(),
         plugin: plugin.cloned(),
         again: again(failures, at),
     };
-    Agenda::new(api, waiting.into_iter().map(attempt).collect(), more)
+    RetryReport::new(api, waiting.into_iter().map(attempt).collect(), more)
 }
 
 /// Returns how often a run failed in a row where it is, its plugins aside.
@@ -187,12 +191,12 @@ mod tests {
             let tries = index.tries(&key).unwrap();
             (tries.failures, tries.not_before) = (number % 7, at(count - number));
         }
-        let told = plan(&index, &[], &Gate::default()).unwrap();
+        let told = plan(&index, &[], &CircuitBreaker::default()).unwrap();
         assert_eq!((told.attempts.len(), told.api), (ATTEMPTS_MAX - 100, None));
         for key in index.keys() {
             index.tries(&key).unwrap().failures += 1;
         }
-        let told = plan(&index, &[], &Gate::default()).unwrap();
+        let told = plan(&index, &[], &CircuitBreaker::default()).unwrap();
         assert_eq!((told.attempts.len(), told.more), (ATTEMPTS_MAX, 50));
         let order = told.attempts.iter().map(|attempt| attempt.again.next_attempt);
         assert!(order.eq((1..).map(at).take(ATTEMPTS_MAX)));
@@ -218,7 +222,7 @@ mod tests {
         // How often the platform was asked how far an action is.
         let key = put(&mut index, Folder::ActionInflight, record("job.20261122T130000Z"));
         index.tries(&key).unwrap().polls = 1;
-        let told = plan(&index, &[], &Gate::default()).unwrap();
+        let told = plan(&index, &[], &CircuitBreaker::default()).unwrap();
         let told: Vec<_> = told
             .attempts
             .iter()

@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use super::{ID, rig};
 use crate::clock::Clock;
 use crate::daemon::testing::{Mood, Rig};
-use crate::spool::{Agenda, Folder};
+use crate::spool::{Folder, RetryReport};
 
-const FILE: &str = "spool/.agenda";
+const FILE: &str = "spool/.retries";
 
-fn told(rig: &Rig) -> Option<Agenda> {
-    rig.engine().parts.spool.view().agenda().unwrap()
+fn told(rig: &Rig) -> Option<RetryReport> {
+    rig.engine().parts.spool.view().retry_report().unwrap()
 }
 
 fn at(time: &str) -> Timestamp {

@@ -18,7 +18,7 @@ use crate::disk::{DiskError, Rewritten, Stamp};
 
 /// An event that moves a run, or that changes what is known of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Edge {
+pub(crate) enum Transition {
     /// Put back by hand, it is tried anew.
     Renewed,
     /// Signed; the request that will be posted is durable.
@@ -52,29 +52,37 @@ pub(crate) enum Edge {
     Finished,
 }
 
-impl Edge {
+impl Transition {
     /// Returns where the event may find a run, and where it leaves it.
     const fn ends(self) -> (&'static [Folder], Folder) {
         match self {
-            Edge::Renewed | Edge::Signed | Edge::Noted => (&[Folder::New], Folder::New),
+            Transition::Renewed | Transition::Signed | Transition::Noted => {
+                (&[Folder::New], Folder::New)
+            }
             // From where it is going to, if somebody moved it there while it was being posted.
-            Edge::Accepted => (&[Folder::New, Folder::ActionInflight], Folder::ActionInflight),
-            Edge::Refused => (&[Folder::New], Folder::Invalid),
-            Edge::Superseded => (&[Folder::New], Folder::ActionDone),
-            Edge::SentOnly | Edge::Collected => (&[Folder::ActionInflight], Folder::ActionDone),
-            Edge::Marked => (&[Folder::ActionDone], Folder::ActionDone),
-            Edge::Misplaced => (&[Folder::ActionInflight, Folder::ActionDone], Folder::Invalid),
-            Edge::Begun => (&[Folder::Ready], Folder::CommandInflight),
-            Edge::FetchNoted => (&[Folder::CommandInflight], Folder::CommandInflight),
-            Edge::Fetched => (&[Folder::CommandInflight], Folder::Returned),
-            Edge::FetchGivenUp => (&[Folder::CommandInflight], Folder::CommandDone),
-            Edge::Delivered => (&[Folder::Returned], Folder::Returned),
-            Edge::Finished => (&[Folder::Returned], Folder::CommandDone),
+            Transition::Accepted => {
+                (&[Folder::New, Folder::ActionInflight], Folder::ActionInflight)
+            }
+            Transition::Refused => (&[Folder::New], Folder::Invalid),
+            Transition::Superseded => (&[Folder::New], Folder::ActionDone),
+            Transition::SentOnly | Transition::Collected => {
+                (&[Folder::ActionInflight], Folder::ActionDone)
+            }
+            Transition::Marked => (&[Folder::ActionDone], Folder::ActionDone),
+            Transition::Misplaced => {
+                (&[Folder::ActionInflight, Folder::ActionDone], Folder::Invalid)
+            }
+            Transition::Begun => (&[Folder::Ready], Folder::CommandInflight),
+            Transition::FetchNoted => (&[Folder::CommandInflight], Folder::CommandInflight),
+            Transition::Fetched => (&[Folder::CommandInflight], Folder::Returned),
+            Transition::FetchGivenUp => (&[Folder::CommandInflight], Folder::CommandDone),
+            Transition::Delivered => (&[Folder::Returned], Folder::Returned),
+            Transition::Finished => (&[Folder::Returned], Folder::CommandDone),
         }
     }
 }
 
-impl Edge {
+impl Transition {
     /// Tells whether the event may find a run in this folder.
     pub(crate) fn begins_in(self, folder: Folder) -> bool {
         self.ends().0.contains(&folder)
@@ -118,7 +126,7 @@ impl Spool {
         }
     }
 
-    /// Moves a run as `edge` says, with what `change` makes of its record.
+    /// Moves a run as `transition` says, with what `change` makes of its record.
     ///
     /// # Errors
     /// `Gone` if somebody moved the run away from where it stays; `Taken` if the new name is
@@ -126,12 +134,12 @@ impl Spool {
     pub(crate) fn follow(
         &self,
         run: Run,
-        edge: Edge,
+        transition: Transition,
         change: impl FnOnce(&mut Record),
     ) -> Result<Run, SpoolError> {
         self.check_held()?;
         let (folder, mut record, stamp) = (run.folder, run.record, run.stamp);
-        let to = checked(folder, edge)?;
+        let to = checked(folder, transition)?;
         change(&mut record);
         record.seq = record.seq.saturating_add(1);
         if folder != to {
@@ -152,7 +160,7 @@ impl Spool {
         match self.disk.rewrite(&path, Some(stamp.inode), &encode(&record)?) {
             Ok(Rewritten::Known) => self.arrived(folder, record),
             Ok(Rewritten::Displaced(stray)) => {
-                self.bury_stray(&stray, record.id.file_name().as_ref())?;
+                self.reject_displaced(&stray, record.id.file_name().as_ref())?;
                 self.arrived(folder, record)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -162,13 +170,13 @@ impl Spool {
         }
     }
 
-    /// Moves a run as `edge` says, unchanged: one rename.
+    /// Moves a run as `transition` says, unchanged: one rename.
     ///
     /// # Errors
     /// As [`Spool::follow`].
-    pub(crate) fn pass(&self, run: Run, edge: Edge) -> Result<Run, SpoolError> {
+    pub(crate) fn pass(&self, run: Run, transition: Transition) -> Result<Run, SpoolError> {
         let (from, record) = (run.folder, run.record);
-        let to = checked(from, edge)?;
+        let to = checked(from, transition)?;
         let moved =
             self.disk.shift(&self.layout.run(from, &record.id), &self.layout.run(to, &record.id));
         match moved {
@@ -240,9 +248,9 @@ impl Spool {
     }
 }
 
-fn checked(from: Folder, edge: Edge) -> Result<Folder, SpoolError> {
-    let (starts, to) = edge.ends();
-    if starts.contains(&from) { Ok(to) } else { Err(SpoolError::NoEdge { from, edge }) }
+fn checked(from: Folder, transition: Transition) -> Result<Folder, SpoolError> {
+    let (starts, to) = transition.ends();
+    if starts.contains(&from) { Ok(to) } else { Err(SpoolError::NoTransition { from, transition }) }
 }
 
 /// Returns the bytes of a record's file.
@@ -263,18 +271,19 @@ mod tests {
     fn a_run_goes_its_way() {
         let (_folder, spool) = spool();
         let run = spool.launch(record(ID)).unwrap();
-        let run = spool.follow(run, Edge::Signed, |r| r.error = None).unwrap();
-        let run = spool.follow(run, Edge::Accepted, |r| r.action_id = Some(ActionId(7))).unwrap();
+        let run = spool.follow(run, Transition::Signed, |r| r.error = None).unwrap();
+        let run =
+            spool.follow(run, Transition::Accepted, |r| r.action_id = Some(ActionId(7))).unwrap();
         assert_eq!((run.folder(), run.record().seq), (Folder::ActionInflight, 3));
         let id = run.record().id.clone();
         assert_eq!(spool.holders(&id, Family::Action).unwrap(), [Folder::ActionInflight]);
         spool.make_ready(run.record().clone()).unwrap();
         spool.make_ready(run.record().clone()).unwrap();
-        drop(spool.follow(run, Edge::Collected, |_| ()).unwrap());
+        drop(spool.follow(run, Transition::Collected, |_| ()).unwrap());
         let run = spool.take(Folder::Ready, &id).unwrap().unwrap();
-        let run = spool.pass(run, Edge::Begun).unwrap();
-        let run = spool.follow(run, Edge::Fetched, |_| ()).unwrap();
-        drop(spool.pass(run, Edge::Finished).unwrap());
+        let run = spool.pass(run, Transition::Begun).unwrap();
+        let run = spool.follow(run, Transition::Fetched, |_| ()).unwrap();
+        drop(spool.pass(run, Transition::Finished).unwrap());
         assert_eq!(spool.holders(&id, Family::Command).unwrap(), [Folder::CommandDone]);
         assert_eq!(spool.holders(&id, Family::Action).unwrap(), [Folder::ActionDone]);
     }
@@ -283,8 +292,8 @@ mod tests {
     fn an_edge_begins_where_it_begins() {
         let (_folder, spool) = spool();
         let run = spool.launch(record(ID)).unwrap();
-        let error = spool.follow(run, Edge::Collected, |_| ()).unwrap_err();
-        assert!(matches!(error, SpoolError::NoEdge { .. }), "{error}");
+        let error = spool.follow(run, Transition::Collected, |_| ()).unwrap_err();
+        assert!(matches!(error, SpoolError::NoTransition { .. }), "{error}");
     }
 
     #[test]
@@ -304,7 +313,7 @@ mod tests {
         // Put there while the move was being made.
         std::fs::write(&other, encode(run.record()).unwrap()).unwrap();
         std::fs::rename(&other, &path).unwrap();
-        drop(spool.follow(run, Edge::Accepted, |_| ()).unwrap());
+        drop(spool.follow(run, Transition::Accepted, |_| ()).unwrap());
         let both = [Folder::New, Folder::ActionInflight];
         assert_eq!(spool.holders(&id, Family::Action).unwrap(), both);
         let counts = spool.settle(&id, Family::Action).unwrap().unwrap();
@@ -314,11 +323,11 @@ mod tests {
     #[test]
     fn what_was_moved_away_is_not_rewritten_but_an_accepted_action_is_kept() {
         let (_folder, spool) = spool();
-        for (edge, kept) in [(Edge::Noted, false), (Edge::Accepted, true)] {
+        for (transition, kept) in [(Transition::Noted, false), (Transition::Accepted, true)] {
             let run = spool.launch(record(ID)).unwrap();
             let id = run.record().id.clone();
             spool.disk.unlink(&spool.layout.run(Folder::New, &id)).unwrap();
-            assert_eq!(spool.follow(run, edge, |_| ()).is_ok(), kept, "{edge:?}");
+            assert_eq!(spool.follow(run, transition, |_| ()).is_ok(), kept, "{transition:?}");
         }
     }
 }

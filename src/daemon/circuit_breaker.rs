@@ -12,13 +12,13 @@ use crate::clock::after;
 
 /// Open, or closed until a run has got through.
 #[derive(Debug, Default)]
-pub(crate) struct Gate {
+pub(crate) struct CircuitBreaker {
     failures: u32,
     not_before: Timestamp,
     probe: Option<Key>,
 }
 
-impl Gate {
+impl CircuitBreaker {
     /// Tells whether `key` may pass at `now`; if not, when to ask again, `None`: when it has opened.
     pub(crate) fn pass(&mut self, key: &Key, now: Timestamp) -> Result<(), Option<Timestamp>> {
         if self.failures == 0 {
@@ -75,18 +75,18 @@ mod tests {
         let at = |second| Timestamp::from_second(second).unwrap();
         let key = |id: &str| (Family::Action, id.parse().unwrap());
         let (one, other) = (key("a.20261122T120000Z"), key("b.20261122T120000Z"));
-        let mut gate = Gate::default();
-        assert_eq!(gate.pass(&one, at(0)), Ok(()));
-        gate.close(at(0), |failures| Duration::from_secs(u64::from(failures) * 10));
-        assert_eq!(gate.pass(&one, at(1)), Err(Some(at(10))));
-        assert_eq!(gate.pass(&one, at(10)), Ok(()));
-        assert_eq!(gate.pass(&other, at(11)), Err(None));
-        assert!(!gate.release(&other) && gate.release(&one));
-        assert_eq!(gate.pass(&other, at(11)), Ok(()));
-        gate.close(at(11), |failures| Duration::from_secs(u64::from(failures) * 10));
-        assert_eq!(gate.pass(&one, at(12)), Err(Some(at(31))));
-        assert!(gate.open());
-        assert_eq!(gate.pass(&other, at(12)), Ok(()));
-        assert!(!gate.open());
+        let mut breaker = CircuitBreaker::default();
+        assert_eq!(breaker.pass(&one, at(0)), Ok(()));
+        breaker.close(at(0), |failures| Duration::from_secs(u64::from(failures) * 10));
+        assert_eq!(breaker.pass(&one, at(1)), Err(Some(at(10))));
+        assert_eq!(breaker.pass(&one, at(10)), Ok(()));
+        assert_eq!(breaker.pass(&other, at(11)), Err(None));
+        assert!(!breaker.release(&other) && breaker.release(&one));
+        assert_eq!(breaker.pass(&other, at(11)), Ok(()));
+        breaker.close(at(11), |failures| Duration::from_secs(u64::from(failures) * 10));
+        assert_eq!(breaker.pass(&one, at(12)), Err(Some(at(31))));
+        assert!(breaker.open());
+        assert_eq!(breaker.pass(&other, at(12)), Ok(()));
+        assert!(!breaker.open());
     }
 }

@@ -14,7 +14,7 @@ const STATUS_SPAN: Duration = Duration::from_secs(1);
 
 /// What was told, and when there is more.
 #[derive(Debug)]
-pub(super) struct Telling {
+pub(super) struct ServiceNotifier {
     manager: Manager,
     pulse: Pulse,
     status: String,
@@ -22,11 +22,11 @@ pub(super) struct Telling {
     not_before: Instant,
 }
 
-impl Telling {
+impl ServiceNotifier {
     /// Returns what has told `manager` nothing yet.
-    pub(super) fn new(manager: Manager) -> Telling {
+    pub(super) fn new(manager: Manager) -> ServiceNotifier {
         let pulse = manager.pulse();
-        Telling { manager, pulse, status: String::new(), not_before: Instant::now() }
+        ServiceNotifier { manager, pulse, status: String::new(), not_before: Instant::now() }
     }
 
     /// Tells that the engine works, now or again.
@@ -107,9 +107,9 @@ fn waiting(engine: &Engine) -> Vec<String> {
 /// Returns what keeps the engine from its work.
 fn degraded(engine: &Engine) -> Vec<&'static str> {
     let faults = [
-        (engine.gate.failures() > 0, "the API or the key does not serve"),
+        (engine.breaker.failures() > 0, "the API or the key does not serve"),
         (!engine.room, "the disk is nearly full"),
-        (!engine.held.is_empty(), "the spool cannot be written"),
+        (!engine.pending.is_empty(), "the spool cannot be written"),
         (engine.parts.spool.disk().has_suspects(), "the disk does not keep what is written"),
     ];
     faults.into_iter().filter_map(|(is_so, fault)| is_so.then_some(fault)).collect()
@@ -132,23 +132,23 @@ mod tests {
     fn a_manager_hears_how_the_engine_is() {
         let mut rig = rig();
         let listener = Listener::new();
-        let mut telling = Telling::new(listener.manager(None));
-        telling.ready(rig.engine());
+        let mut notifying = ServiceNotifier::new(listener.manager(None));
+        notifying.ready(rig.engine());
         assert_eq!(listener.heard(), ["READY=1\nSTATUS=1 job; nothing waits"]);
-        assert_eq!(telling.turn(rig.engine()), None);
+        assert_eq!(notifying.turn(rig.engine()), None);
         assert!(listener.heard().is_empty());
         rig.platform.expect(&[Mood::Away]);
         rig.at("2026-11-22T12:01:00Z");
-        assert_eq!(telling.turn(rig.engine()), None);
+        assert_eq!(notifying.turn(rig.engine()), None);
         let heard = listener.heard();
         let status = "STATUS=1 job; 1 to send; degraded: the API or the key does not serve";
         assert_eq!(heard, [status]);
         // What changes so soon again is told a second later.
         rig.at("2026-11-22T12:01:05Z");
-        assert!(telling.turn(rig.engine()).unwrap() <= STATUS_SPAN);
+        assert!(notifying.turn(rig.engine()).unwrap() <= STATUS_SPAN);
         assert!(listener.heard().is_empty());
-        telling.not_before = Instant::now();
-        assert_eq!(telling.turn(rig.engine()), None);
+        notifying.not_before = Instant::now();
+        assert_eq!(notifying.turn(rig.engine()), None);
         assert_eq!(listener.heard(), ["STATUS=1 job; 1 on the fleet"]);
     }
 
@@ -156,20 +156,20 @@ mod tests {
     fn each_turn_is_a_sign_of_life() {
         let rig = rig();
         let listener = Listener::new();
-        let mut telling = Telling::new(listener.manager(Some(Duration::from_nanos(2))));
-        telling.ready(rig.engine());
+        let mut notifying = ServiceNotifier::new(listener.manager(Some(Duration::from_nanos(2))));
+        notifying.ready(rig.engine());
         listener.heard();
         for _ in 0..3 {
-            assert!(telling.turn(rig.engine()).is_some());
+            assert!(notifying.turn(rig.engine()).is_some());
             assert_eq!(listener.heard(), ["WATCHDOG=1"]);
         }
     }
 
     #[test]
     fn nobody_is_told_nothing() {
-        let mut telling = Telling::new(Manager::nobody());
-        telling.ready(rig().engine());
-        assert_eq!(telling.turn(rig().engine()), None);
-        assert!(telling.status.is_empty());
+        let mut notifying = ServiceNotifier::new(Manager::nobody());
+        notifying.ready(rig().engine());
+        assert_eq!(notifying.turn(rig().engine()), None);
+        assert!(notifying.status.is_empty());
     }
 }

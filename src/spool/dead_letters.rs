@@ -15,11 +15,11 @@ use super::{Spool, SpoolError};
 use crate::names::RunId;
 
 /// How many dead letters may bear one name.
-const GRAVES_MAX: u32 = 1000;
+const SAME_NAME_MAX: u32 = 1000;
 
 impl Spool {
     /// Moves what is no run to `action/invalid`, with the reason beside it.
-    pub(crate) fn bury(
+    pub(crate) fn reject(
         &self,
         folder: Folder,
         name: &OsStr,
@@ -30,23 +30,23 @@ impl Spool {
             Family::Action if self.is_double(folder, name)? => DOUBLE,
             Family::Action => "",
         };
-        self.bury_file(&self.layout.folder(folder).join(name), name, mark, reason)
+        self.reject_file(&self.layout.folder(folder).join(name), name, mark, reason)
     }
 
     /// Moves a file of a run that another one is preferred to, to `action/invalid`.
-    pub(super) fn bury_double(
+    pub(super) fn reject_duplicate(
         &self,
         folder: Folder,
         id: &RunId,
         reason: &str,
     ) -> Result<(), SpoolError> {
         let name = id.file_name();
-        self.bury_file(&self.layout.run(folder, id), OsStr::new(&name), DOUBLE, reason)
+        self.reject_file(&self.layout.run(folder, id), OsStr::new(&name), DOUBLE, reason)
     }
 
     /// Moves a file of the scratch folder that took the place of a run to `action/invalid`.
-    pub(super) fn bury_stray(&self, stray: &Path, name: &OsStr) -> Result<(), SpoolError> {
-        self.bury_file(stray, name, DOUBLE, "it took the place of a run at work")
+    pub(super) fn reject_displaced(&self, stray: &Path, name: &OsStr) -> Result<(), SpoolError> {
+        self.reject_file(stray, name, DOUBLE, "it took the place of a run at work")
     }
 
     /// Tells whether a run has another file in its family, so that this one may not bear its name.
@@ -55,24 +55,24 @@ impl Spool {
         Ok(self.holders(&id, folder.family())?.iter().any(|holder| *holder != folder))
     }
 
-    fn bury_file(
+    fn reject_file(
         &self,
         from: &Path,
         name: &OsStr,
         mark: &str,
         reason: &str,
     ) -> Result<(), SpoolError> {
-        let grave = self.layout.folder(Folder::Invalid);
+        let folder = self.layout.folder(Folder::Invalid);
         let stem = name.to_string_lossy();
         let stem = stem.strip_suffix(".json").unwrap_or(&stem);
-        for attempt in 1..=GRAVES_MAX {
+        for attempt in 1..=SAME_NAME_MAX {
             let number = if attempt == 1 { String::new() } else { format!("-{attempt}") };
             let name = format!("{stem}{mark}{number}.json");
-            let to = grave.join(&name);
+            let to = folder.join(&name);
             if from != to && self.disk.find(&to)?.is_some() {
                 continue;
             }
-            let note = grave.join(format!("{name}.reason"));
+            let note = folder.join(format!("{name}.reason"));
             match self.disk.create(&note, format!("{reason}\n").as_bytes()) {
                 // It was noted before a crash.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -114,9 +114,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_run_is_buried_with_its_reason() {
+    fn what_is_no_run_is_rejected_with_its_reason() {
         let (_folder, spool) = spool();
-        for (folder, grave) in
+        for (folder, kept_as) in
             [(Folder::New, "x.json"), (Folder::New, "x-2.json"), (Folder::Ready, "x.command.json")]
         {
             let path = spool.layout.folder(folder).join("x.json");
@@ -124,10 +124,10 @@ mod tests {
             let Seen::Damaged { reason, .. } = spool.see(folder, "x.json".as_ref()).unwrap() else {
                 panic!("not damaged")
             };
-            spool.bury(folder, "x.json".as_ref(), &reason).unwrap();
-            let grave = spool.layout.folder(Folder::Invalid).join(grave);
-            assert_eq!(std::fs::read(&grave).unwrap(), b"{");
-            let note = std::fs::read_to_string(format!("{}.reason", grave.display())).unwrap();
+            spool.reject(folder, "x.json".as_ref(), &reason).unwrap();
+            let letter = spool.layout.folder(Folder::Invalid).join(kept_as);
+            assert_eq!(std::fs::read(&letter).unwrap(), b"{");
+            let note = std::fs::read_to_string(format!("{}.reason", letter.display())).unwrap();
             assert!(note.starts_with("it is no JSON object"), "{note}");
         }
     }
@@ -136,22 +136,23 @@ mod tests {
         let (_folder, mut spool) = spool();
         let logged = crate::testing::Logged::default();
         spool.log = logged.logger();
-        let (grave, new) = (spool.layout.folder(Folder::Invalid), spool.layout.folder(Folder::New));
-        for (folder, place) in [(Folder::Invalid, &grave), (Folder::New, &new)] {
+        let (folder, new) =
+            (spool.layout.folder(Folder::Invalid), spool.layout.folder(Folder::New));
+        for (folder, place) in [(Folder::Invalid, &folder), (Folder::New, &new)] {
             let name = format!("{}.json", folder.to_string().replace('/', "-"));
             std::fs::write(place.join(&name), "{").unwrap();
-            spool.bury(folder, name.as_ref(), "it is bad").unwrap();
+            spool.reject(folder, name.as_ref(), "it is bad").unwrap();
         }
-        let (grave, new) = (grave.display(), new.display());
+        let (folder, new) = (folder.display(), new.display());
         assert_eq!(
             logged.take(),
             [
                 format!(
-                    "dead letter is no run, path: {grave}/action-invalid.json, reason: it is bad"
+                    "dead letter is no run, path: {folder}/action-invalid.json, reason: it is bad"
                 ),
                 format!(
                     "moved to dead letters, path: {new}/action-new.json, \
-                     to: {grave}/action-new.json, reason: it is bad"
+                     to: {folder}/action-new.json, reason: it is bad"
                 ),
             ]
         );
