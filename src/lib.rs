@@ -52,6 +52,8 @@
 //! * At most one action on the fleet for a run, at least one delivery to each of its plugins.
 
 mod action;
+#[cfg(feature = "platform")]
+mod agent;
 mod api;
 mod chain;
 mod cli;
@@ -69,14 +71,14 @@ mod manager;
 mod metrics;
 mod names;
 mod pgp;
+#[cfg(feature = "platform")]
+mod platform;
 mod plugin;
 mod random;
 mod schedule;
 mod spawn;
 mod spool;
 mod stage;
-#[cfg(feature = "standalone")]
-mod standalone;
 #[cfg(test)]
 mod testing;
 mod wake;
@@ -91,10 +93,10 @@ pub fn mig_runner() -> ExitCode {
 }
 
 /// Runs `mig-standalone` with the arguments of this process.
-#[cfg(feature = "standalone")]
+#[cfg(feature = "platform")]
 #[must_use]
 pub fn mig_standalone() -> ExitCode {
-    cli::standalone::main()
+    cli::platform::main()
 }
 
 /// Runs `mig-data` with the arguments of this process.

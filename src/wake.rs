@@ -6,7 +6,7 @@
 use std::io::{self, PipeReader, PipeWriter};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-#[cfg(any(test, feature = "standalone"))]
+#[cfg(any(test, feature = "platform"))]
 use std::time::Duration;
 
 /// Where it is worth looking.
@@ -59,7 +59,7 @@ impl Stop {
     }
 
     /// Waits until a stop is asked for, `span` at the most; tells whether it was.
-    #[cfg(any(test, feature = "standalone"))]
+    #[cfg(any(test, feature = "platform"))]
     pub(crate) fn wait(&self, span: Duration) -> bool {
         let asked = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.0.1.wait_timeout_while(asked, span, |asked| !*asked);

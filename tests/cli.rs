@@ -6,7 +6,7 @@ mod gnupg;
 mod input;
 mod messages;
 mod operator;
-#[cfg(feature = "standalone")]
+#[cfg(feature = "platform")]
 mod processes;
 mod results;
 mod superseded;

@@ -136,7 +136,7 @@ fn an_administrator_can_type_what_the_data_say() {
     check(&home, "data' spool runner/spool", &["runner' -c FILE status"]);
 }
 
-#[cfg(feature = "standalone")]
+#[cfg(feature = "platform")]
 #[test]
 fn an_operator_can_type_what_the_platform_says() {
     let home = home();

@@ -13,7 +13,7 @@ mod cli;
 #[expect(dead_code, reason = "some of it is for the unit tests")]
 mod cluster;
 /// Runs, from a job's folder to its plugins, through everything that can happen on the way.
-#[cfg(feature = "standalone")]
+#[cfg(feature = "platform")]
 mod flow;
 /// Commands in messages can be typed where they are printed.
 mod hints;
@@ -24,26 +24,26 @@ mod layers;
 /// The manual pages name what the program has, and nothing else.
 mod man;
 /// The platform by itself, through kills.
-#[cfg(feature = "standalone")]
+#[cfg(feature = "platform")]
 mod platform;
 /// The plugins of the template, and the examples of the manual.
 mod plugins;
 /// The proof from outside: the real runner is killed, starved and deafened, and loses nothing.
-#[cfg(feature = "standalone")]
+#[cfg(feature = "platform")]
 mod proof;
 /// What whole runs stand on: a key, a platform and a runner in a folder of their own.
-#[cfg(feature = "standalone")]
+#[cfg(feature = "platform")]
 mod rig;
 /// What a service manager hears of the programs, and when it hears no more.
-#[cfg(feature = "standalone")]
+#[cfg(feature = "platform")]
 mod service;
 /// What is typed and all that is answered, word by word.
 mod transcripts;
 /// A whole MIG on this host, as a newcomer starts it.
-#[cfg(feature = "standalone")]
+#[cfg(feature = "platform")]
 mod trial;
 /// Answers that do not say whether the platform has the action: it has it once.
-#[cfg(feature = "standalone")]
+#[cfg(feature = "platform")]
 mod uncertain;
 
 /// Starts a process as it is: nobody here talks to GnuPG but through programs.

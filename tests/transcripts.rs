@@ -113,7 +113,7 @@ fn the_help_of_the_runner() {
 #[test]
 fn a_newcomer_who_has_configured_nothing() {
     let is_used = Path::new("/etc/mig").exists();
-    if !is_used && cfg!(feature = "standalone") {
+    if !is_used && cfg!(feature = "platform") {
         play(&Home::new(), "unconfigured.txt");
     }
 }
@@ -128,7 +128,7 @@ fn an_operator_of_an_installed_runner() {
     play(&Home::installed(), "runner.txt");
 }
 
-#[cfg(feature = "standalone")]
+#[cfg(feature = "platform")]
 #[test]
 fn an_operator_of_the_platform() {
     play(&Home::new(), "standalone.txt");

@@ -18,7 +18,7 @@ mod time;
 pub(crate) use check::CheckError;
 pub(crate) use finding::{Finding, findings};
 pub(crate) use go_json::{ParseError, Value};
-#[cfg(feature = "standalone")]
+#[cfg(feature = "platform")]
 pub(crate) use parts::Permissions;
 pub(crate) use parts::{Counters, Description, Investigator, Operation, Threat};
 pub(crate) use result::{Command, CommandError, CommandStatus, Summary};

@@ -125,7 +125,7 @@ impl fmt::Debug for Investigator {
     }
 }
 
-#[cfg(feature = "standalone")]
+#[cfg(feature = "platform")]
 impl Investigator {
     /// Returns the JSON that the platform answers with.
     pub(crate) fn to_json(&self) -> String {
@@ -201,7 +201,7 @@ go_struct!(Permissions as "InvestigatorPerms" {
     investigator_update: "investigator_update",
 });
 
-#[cfg(feature = "standalone")]
+#[cfg(feature = "platform")]
 impl Permissions {
     /// Reads permissions as the platform does.
     pub(crate) fn parse(text: &[u8]) -> Result<Permissions, super::ParseError> {

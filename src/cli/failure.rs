@@ -22,11 +22,13 @@ use crate::spool::SpoolError;
 
 #[cfg(feature = "data")]
 use super::data::DataFailure;
-#[cfg(feature = "standalone")]
-use super::standalone::TrialError;
+#[cfg(feature = "platform")]
+use super::platform::TrialError;
 use super::template::TemplateError;
-#[cfg(feature = "standalone")]
-use crate::standalone::{PlatformError, module::RunError};
+#[cfg(feature = "platform")]
+use crate::agent::module::RunError;
+#[cfg(feature = "platform")]
+use crate::platform::PlatformError;
 
 #[cfg(feature = "data")]
 pub(crate) use exit::disk;
@@ -174,27 +176,27 @@ pub(crate) enum Failure {
     #[error("cannot write the run as JSON")]
     Encode(#[source] serde_json::Error),
     /// There is no platform to be run by this command.
-    #[error("cannot run {}: install mig-standalone (the Debian package has that name), or build it beside mig-runner with the feature `standalone`", program.display())]
+    #[error("cannot run {}: install mig-standalone (the Debian package has that name), or build it beside mig-runner with the feature `platform`", program.display())]
     NoStandalone { program: PathBuf, source: io::Error },
     /// Nobody has configured a platform yet.
-    #[cfg(feature = "standalone")]
+    #[cfg(feature = "platform")]
     #[error("there is no configuration at {}", path.display())]
     NoPlatform {
         /// Where it would be.
         path: PathBuf,
     },
-    #[cfg(feature = "standalone")]
+    #[cfg(feature = "platform")]
     #[error(transparent)]
     Platform(#[from] PlatformError),
     /// A module cannot be run.
-    #[cfg(feature = "standalone")]
+    #[cfg(feature = "platform")]
     #[error(transparent)]
     Module(#[from] RunError),
-    #[cfg(feature = "standalone")]
+    #[cfg(feature = "platform")]
     #[error(transparent)]
     Trial(#[from] TrialError),
     /// Something failed of which more is known than its causes.
-    #[cfg(feature = "standalone")]
+    #[cfg(feature = "platform")]
     #[error("the trial failed")]
     Explained {
         source: Box<Failure>,
@@ -240,7 +242,7 @@ impl Failure {
             Failure::Distrusted { faults } => faults.iter().map(ToString::to_string).collect(),
             Failure::Spool(SpoolError::Unsafe { faults }) => faults.clone(),
             Failure::BadJob { lines } => lines.clone(),
-            #[cfg(feature = "standalone")]
+            #[cfg(feature = "platform")]
             Failure::Explained { source, .. } => source.lines(),
             other => vec![Chain(other).to_string()],
         }
@@ -250,9 +252,9 @@ impl Failure {
     pub(crate) fn hints(&self) -> Vec<String> {
         match self {
             Failure::Unconfigured { .. } => beginning(Program::Runner, "directory"),
-            #[cfg(feature = "standalone")]
+            #[cfg(feature = "platform")]
             Failure::NoPlatform { .. } => beginning(Program::Standalone, "platform"),
-            #[cfg(feature = "standalone")]
+            #[cfg(feature = "platform")]
             Failure::Explained { hints, .. } => hints.clone(),
             #[cfg(feature = "data")]
             Failure::Data(failure) => failure.hints(),
@@ -261,7 +263,7 @@ impl Failure {
     }
 
     /// Returns the signal that ended it, if one did.
-    #[cfg(feature = "standalone")]
+    #[cfg(feature = "platform")]
     pub(crate) fn signal(&self) -> Option<i32> {
         match self {
             Failure::Trial(TrialError::Interrupted { signal, .. }) => Some(*signal),

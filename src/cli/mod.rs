@@ -25,11 +25,11 @@ mod manual;
 mod next;
 mod outcome;
 mod output;
+#[cfg(feature = "platform")]
+pub(crate) mod platform;
 mod results;
 mod retry;
 mod run;
-#[cfg(feature = "standalone")]
-pub(crate) mod standalone;
 mod status;
 mod template;
 mod trial;

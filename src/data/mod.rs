@@ -31,7 +31,7 @@ mod progress;
 mod row;
 pub(crate) mod schema;
 mod server;
-#[cfg(any(test, feature = "standalone"))]
+#[cfg(any(test, feature = "platform"))]
 mod shortage;
 mod sqlite;
 #[cfg(test)]

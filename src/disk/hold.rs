@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::{Context, Disk, DiskError, Kind, Lock};
 
 /// What is wrong with a path that names something else.
-#[cfg(any(test, feature = "standalone"))]
+#[cfg(any(test, feature = "platform"))]
 const REPLACED: &str = "it is no longer what was locked: another file system is mounted over it, or it was moved or removed";
 /// How often a path may change while it is being locked.
 const ATTEMPTS_MAX: u32 = 5;
@@ -66,7 +66,7 @@ impl Hold {
     ///
     /// # Errors
     /// It names something else or nothing, or cannot be looked at.
-    #[cfg(any(test, feature = "standalone"))]
+    #[cfg(any(test, feature = "platform"))]
     pub(crate) fn check(&self, disk: &Disk) -> Result<(), DiskError> {
         match self.named(disk)? {
             Named::Same => Ok(()),

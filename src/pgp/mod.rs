@@ -15,14 +15,14 @@
 //! or what `digest-algo` in the home's `gpg.conf` says. The platform verifies
 //! SHA-1 and all of SHA-2; any other digest is refused here instead of there.
 
-#[cfg(any(test, feature = "standalone"))]
+#[cfg(any(test, feature = "platform"))]
 mod agent;
 mod armor;
 mod elsewhere;
 mod engine;
 #[cfg(any(test, feature = "data"))]
 mod fault;
-#[cfg(any(test, feature = "standalone"))]
+#[cfg(any(test, feature = "platform"))]
 mod generate;
 mod key;
 #[cfg(any(test, feature = "data"))]
@@ -42,25 +42,25 @@ mod setup;
 mod shortage;
 mod signature;
 mod signer;
-#[cfg(any(test, feature = "standalone"))]
+#[cfg(any(test, feature = "platform"))]
 mod verify;
 
-#[cfg(any(test, feature = "standalone"))]
+#[cfg(any(test, feature = "platform"))]
 pub(crate) use agent::end_agent;
 pub(crate) use armor::ArmorError;
 pub(crate) use engine::system_error;
-#[cfg(feature = "standalone")]
+#[cfg(feature = "platform")]
 pub(crate) use generate::GenerateError;
-#[cfg(any(test, feature = "standalone"))]
+#[cfg(any(test, feature = "platform"))]
 pub(crate) use generate::{NewKey, export, generate};
 pub(crate) use key::{Fingerprint, KeyError};
 pub(crate) use late::LateKeyring;
 #[cfg(feature = "data")]
 pub(crate) use public::{PublicKey, PublicKeyError};
 pub(crate) use signer::Keyring;
-#[cfg(feature = "standalone")]
+#[cfg(feature = "platform")]
 pub(crate) use verify::VerifyError;
-#[cfg(any(test, feature = "standalone"))]
+#[cfg(any(test, feature = "platform"))]
 pub(crate) use verify::{ImportError, Numbers, Verifier};
 
 #[cfg(test)]

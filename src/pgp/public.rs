@@ -141,7 +141,7 @@ impl PublicKey {
     }
 
     /// Returns the packets of the key.
-    #[cfg(any(test, feature = "standalone"))]
+    #[cfg(any(test, feature = "platform"))]
     pub(super) fn data(&self) -> &[u8] {
         &self.data
     }

@@ -16,7 +16,7 @@ use super::padding;
 use super::public::{PublicKey, PublicKeyError};
 use super::setup::{self, SetupFault};
 use super::signature::KeyId;
-#[cfg(feature = "standalone")]
+#[cfg(feature = "platform")]
 use super::signature::Signature;
 use crate::spawn::converse;
 
@@ -44,7 +44,7 @@ pub(crate) enum ImportError {
 
 impl ImportError {
     /// Returns whether this is a verdict on the key. Otherwise the same key may be imported later.
-    #[cfg(feature = "standalone")]
+    #[cfg(feature = "platform")]
     pub(crate) fn is_verdict(&self) -> bool {
         match self {
             ImportError::Key(PublicKeyError::Folder(_) | PublicKeyError::Engine(_))
@@ -109,7 +109,7 @@ impl Verifier {
     ///
     /// # Errors
     /// GnuPG is not there or cannot be started.
-    #[cfg(feature = "standalone")]
+    #[cfg(feature = "platform")]
     pub(crate) fn ready(&self) -> Result<(), VerifyError> {
         let _turn = converse();
         let context = engine::context(&self.home).map_err(VerifyError::Engine)?;
@@ -201,7 +201,7 @@ impl Verifier {
     }
 
     /// Returns whether a signature on one line says that one of these keys made it.
-    #[cfg(feature = "standalone")]
+    #[cfg(feature = "platform")]
     pub(crate) fn is_said_to_be_by(one_line: &str, fingerprints: &[Fingerprint]) -> bool {
         let Ok(bytes) = armor::from_line(one_line) else { return false };
         let packets = packets(&bytes).unwrap_or_default();

@@ -9,7 +9,7 @@ mod fleet;
 mod investigators;
 mod media;
 mod odd;
-#[cfg(feature = "standalone")]
+#[cfg(feature = "platform")]
 mod platform;
 mod tables;
 

@@ -193,7 +193,7 @@ fn what_is_left_behind_is_not_in_the_way_of_init() {
     }
 }
 
-#[cfg(feature = "standalone")]
+#[cfg(feature = "platform")]
 #[test]
 fn a_platform_behind_links_that_others_can_change_is_not_started() {
     let home = Home::new();

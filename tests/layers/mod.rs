@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 use source::{Import, Source};
 
 /// The modules and their layers: imports go down.
-const LAYERS: [(&str, u8); 29] = [
+const LAYERS: [(&str, u8); 30] = [
     ("bin", 6),
     ("cli", 6),
     ("daemon", 5),
-    ("standalone", 5),
+    ("agent", 5),
+    ("platform", 5),
     ("stage", 4),
     ("job", 3),
     ("spool", 3),
@@ -49,14 +50,14 @@ const LAYERS: [(&str, u8); 29] = [
 
 /// Crates, or parts of them, and the only modules that use them; the longest one that fits counts.
 const PINS: [(&str, &[&str]); 35] = [
-    ("axum", &["standalone/server"]),
+    ("axum", &["platform/server"]),
     ("bytes", &["data/postgres"]),
     ("chrono", &["schedule"]),
     ("clap", &["cli", "data/cli"]),
     ("clap_complete", &["cli"]),
     ("comfy_table", &["cli"]),
     ("configparser", &["config"]),
-    ("flate2", &["action", "standalone"]),
+    ("flate2", &["action", "agent", "platform"]),
     ("fs2", &["disk"]),
     ("gpgme", &["pgp"]),
     ("humantime", &["config"]),
@@ -65,31 +66,51 @@ const PINS: [(&str, &[&str]); 35] = [
     ("pbkdf2", &["data/apikey"]),
     ("postgres", &["data/postgres"]),
     ("postgres_native_tls", &["data/postgres"]),
-    ("regex", &["standalone"]),
+    ("regex", &["agent", "platform"]),
     ("reqwest", &["api"]),
     ("rusqlite", &["data"]),
     ("rustix", &[]),
-    ("rustix::event", &["pgp/agent", "plugin", "spawn", "standalone"]),
-    ("rustix::fs", &["cli", "disk", "plugin", "standalone"]),
+    ("rustix::event", &["pgp/agent", "plugin", "spawn", "agent", "platform"]),
+    ("rustix::fs", &["cli", "disk", "plugin", "agent", "platform"]),
     (
         "rustix::io",
-        &["disk", "pgp/agent", "pgp/shortage", "cli/failure/shortage", "plugin", "standalone"],
+        &[
+            "disk",
+            "pgp/agent",
+            "pgp/shortage",
+            "cli/failure/shortage",
+            "plugin",
+            "agent",
+            "platform",
+        ],
     ),
-    ("rustix::net", &["standalone/modules"]),
-    ("rustix::process", &["cli", "disk", "pgp/agent", "plugin", "spawn", "standalone", "testing"]),
+    ("rustix::net", &["agent/modules"]),
+    (
+        "rustix::process",
+        &["cli", "disk", "pgp/agent", "plugin", "spawn", "agent", "platform", "testing"],
+    ),
     ("rustix::rand", &["random"]),
     ("rustix::system", &["cli", "logging"]),
-    ("rustix::thread", &["standalone/modules"]),
+    ("rustix::thread", &["agent/modules"]),
     ("rustix::time", &["clock"]),
     ("saffron", &["schedule"]),
-    ("signal_hook", &["cli/standalone", "daemon"]),
+    ("signal_hook", &["cli/platform", "daemon"]),
     ("slog_term", &["logging"]),
-    ("sqlparser", &["standalone"]),
+    ("sqlparser", &["agent", "platform"]),
     (
         "std::process::Command",
-        &["spawn", "plugin/run", "pgp/agent", "pgp/setup", "pgp/shortage", "standalone", "cli"],
+        &[
+            "spawn",
+            "plugin/run",
+            "pgp/agent",
+            "pgp/setup",
+            "pgp/shortage",
+            "agent",
+            "platform",
+            "cli",
+        ],
     ),
-    ("tokio", &["standalone/server"]),
+    ("tokio", &["platform/server"]),
 ];
 
 /// What the second layer does without.
@@ -272,8 +293,8 @@ fn crates_stay_where_they_are_used() {
         "use rustix::{fs::stat, path::Arg};",
         &["rustix::fs::stat", "rustix::path::Arg: rustix is for none"],
     );
-    check("standalone/server.rs", "use axum::Router;", &[]);
-    check("standalone/api/mod.rs", "use axum::Router;", &["axum is for standalone/server"]);
+    check("platform/server.rs", "use axum::Router;", &[]);
+    check("platform/api/mod.rs", "use axum::Router;", &["axum is for platform/server"]);
     check("pgp/mod.rs", "use std::process::{Command, Stdio};", &["std::process::Command"]);
     check("pgp/tests.rs", "use std::process::Command;", &[]);
     check("action/mod.rs", "use std::{fs, io::Read};", &["does no I/O and imports std::fs"]);

@@ -30,7 +30,7 @@ impl ParseError {
     }
 
     /// Returns the fault alone: what Go says, without the place.
-    #[cfg(any(test, feature = "standalone"))]
+    #[cfg(any(test, feature = "platform"))]
     pub(crate) fn fault(&self) -> &Fault {
         &self.0.fault
     }

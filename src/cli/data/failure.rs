@@ -49,9 +49,9 @@ pub(crate) enum DataFailure {
     #[error("cannot use this target")]
     Target(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Who evaluates targets over an embedded database is not there.
-    #[cfg(not(feature = "standalone"))]
+    #[cfg(not(feature = "platform"))]
     #[error(
-        "targets over an embedded database need the feature `standalone`: this program was built without"
+        "targets over an embedded database need the feature `platform`: this program was built without"
     )]
     NoTargets,
     /// There is no such action.
@@ -155,7 +155,7 @@ impl DataFailure {
         match self {
             DataFailure::Data(error) => data(error),
             DataFailure::Unconfigured { .. } => Exit::Config,
-            #[cfg(not(feature = "standalone"))]
+            #[cfg(not(feature = "platform"))]
             DataFailure::NoTargets => Exit::Unavailable,
             DataFailure::Owner { .. } => Exit::Permission,
             DataFailure::Url { .. }
@@ -250,8 +250,8 @@ mod tests {
             assert_eq!(exit(DataError::Open { path, source: source() }), expected, "{code}");
             assert_eq!(exit(DataError::Role { role: "r", source: source() }), expected, "{code}");
             assert_eq!(exit(DataFailure::Target(Box::new(query()))), expected, "{code}");
-            #[cfg(feature = "standalone")]
-            assert_eq!(exit(crate::standalone::PlatformError::Data(query())), expected, "{code}");
+            #[cfg(feature = "platform")]
+            assert_eq!(exit(crate::platform::PlatformError::Data(query())), expected, "{code}");
         }
         assert_eq!(exit(DataError::Locked { path: "mig.db".into() }), Exit::Locked);
     }
@@ -262,10 +262,10 @@ mod tests {
         let engine = || PublicKeyError::Engine(gpgme::Error::NOT_PROCESSED);
         assert_eq!(exit(key(engine())), Exit::System);
         assert_eq!(exit(key(PublicKeyError::SelfSignature)), Exit::Data);
-        #[cfg(feature = "standalone")]
+        #[cfg(feature = "platform")]
         {
             use crate::pgp::ImportError;
-            use crate::standalone::PlatformError;
+            use crate::platform::PlatformError;
             let key = |source| PlatformError::Key { name: "n".to_owned(), source };
             let home = || PathBuf::from("g");
             let refused = Fingerprint::parse(&"A".repeat(40)).unwrap();

@@ -30,9 +30,9 @@ fn refused(error: DataError) -> DataFailure {
 }
 
 /// Returns the agents of an embedded database that a target selects.
-#[cfg(feature = "standalone")]
+#[cfg(feature = "platform")]
 fn embedded<'a>(store: &'a Store, target: &str) -> Result<Selected<'a>, Failure> {
-    use crate::standalone::target::Target;
+    use crate::platform::target::Target;
 
     let target = Target::parse(target).map_err(|error| DataFailure::Target(Box::new(error)))?;
     let agents = store.reachable_agents().filter(move |agent| match agent {
@@ -43,7 +43,7 @@ fn embedded<'a>(store: &'a Store, target: &str) -> Result<Selected<'a>, Failure>
 }
 
 /// Refuses: without the platform for one host nobody here knows the language of targets.
-#[cfg(not(feature = "standalone"))]
+#[cfg(not(feature = "platform"))]
 fn embedded<'a>(_store: &'a Store, _target: &str) -> Result<Selected<'a>, Failure> {
     Err(DataFailure::NoTargets.into())
 }

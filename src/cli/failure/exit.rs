@@ -4,8 +4,8 @@ use std::io;
 
 use super::{Failure, shortage};
 use crate::action::SignVerdict;
-#[cfg(feature = "standalone")]
-use crate::cli::standalone;
+#[cfg(feature = "platform")]
+use crate::cli::platform;
 use crate::cli::template::TemplateError;
 use crate::daemon::DaemonError;
 use crate::disk::DiskError;
@@ -83,17 +83,17 @@ impl Failure {
             },
             Failure::Encode(_) => Exit::Software,
             Failure::Output(_) => Exit::Io,
-            #[cfg(feature = "standalone")]
+            #[cfg(feature = "platform")]
             Failure::NoPlatform { .. } => Exit::Config,
             #[cfg(feature = "data")]
             Failure::Data(failure) => failure.exit(),
-            #[cfg(feature = "standalone")]
-            Failure::Platform(error) => standalone::exit(error),
-            #[cfg(feature = "standalone")]
+            #[cfg(feature = "platform")]
+            Failure::Platform(error) => platform::exit(error),
+            #[cfg(feature = "platform")]
             Failure::Module(_) => Exit::Data,
-            #[cfg(feature = "standalone")]
+            #[cfg(feature = "platform")]
             Failure::Trial(error) => error.exit(),
-            #[cfg(feature = "standalone")]
+            #[cfg(feature = "platform")]
             Failure::Explained { source, .. } => source.exit(),
         }
     }

@@ -1,0 +1,364 @@
+//! `GET search`: actions, commands, agents or investigators, page by page.
+//!
+//! What was asked for is told back in every answer, with the defaults for what was
+//! not: `%` for a text, `∞` for an id, a window of four and a half years around
+//! now. A default restricts nothing. Where the original answers with an error of its
+//! own SQL (a search without any parameter, actions by status), ours searches.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::answer::Item;
+use super::read::{float, whole};
+use super::request::Parameters;
+use super::{Answer, Api, ROOT, Refusal, Request};
+use crate::action::Time;
+use crate::clock::{after, before};
+use crate::data::{AgentRow, Filter, Id, Page};
+use crate::platform::target::Target;
+use crate::platform::view;
+
+/// How many rows an answer has if nothing is said.
+const LIMIT: f64 = 100.0;
+/// How far before and after now the default window reaches.
+const WINDOW_SPAN: Duration = Duration::from_secs(1650 * 86_400);
+/// How near to the end of the default window a time restricts nothing.
+const MARGIN_SPAN: Duration = Duration::from_secs(3600);
+/// What stands for any text.
+const ANY_TEXT: &str = "%";
+/// What stands for any id.
+const ANY_ID: &str = "∞";
+
+/// What is told back of a search; the keys are in the order of the alphabet.
+#[derive(Debug, Serialize)]
+struct Asked {
+    actionid: String,
+    actionname: String,
+    after: String,
+    agentid: String,
+    agentname: String,
+    agentversion: String,
+    before: String,
+    commandid: String,
+    foundanything: bool,
+    investigatorid: String,
+    investigatorname: String,
+    limit: Box<RawValue>,
+    loaderid: String,
+    loadername: String,
+    manifestid: String,
+    manifestname: String,
+    offset: Box<RawValue>,
+    report: String,
+    status: String,
+    target: String,
+    threatfamily: String,
+    r#type: String,
+}
+
+/// Where a page is, and where the next one.
+#[derive(Debug, Serialize)]
+struct Pagination {
+    limit: Box<RawValue>,
+    offset: Box<RawValue>,
+    next: String,
+}
+
+/// A search that was read.
+#[derive(Debug)]
+struct Search {
+    parameters: Parameters,
+    limit: f64,
+    offset: f64,
+    after: Time,
+    before: Time,
+    found: Option<bool>,
+    now: Timestamp,
+}
+
+impl Search {
+    /// Reads the parameters; what is wrong with them is told beside what could be read.
+    fn read(parameters: Parameters, now: Timestamp) -> (Search, Option<&'static str>) {
+        let mut fault = None;
+        let mut number = |name, default, text| match parameters.first(name).map(float) {
+            None => default,
+            Some(Ok(number)) => number,
+            Some(Err(_)) => {
+                fault = fault.or(Some(text));
+                0.0
+            }
+        };
+        let limit = number("limit", LIMIT, "invalid limit parameter");
+        let offset = number("offset", 0.0, "invalid offset parameter");
+        let mut time = |name, default: Timestamp, text| match parameters.first(name) {
+            None => Time::from(default),
+            Some(given) => given.parse().unwrap_or_else(|_| {
+                fault = fault.or(Some(text));
+                Time::ZERO
+            }),
+        };
+        let begin = time("after", before(now, WINDOW_SPAN), "after date not in RFC3339 format");
+        let end = time("before", after(now, WINDOW_SPAN), "before date not in RFC3339 format");
+        let found = match parameters.first("foundanything").map(str::to_lowercase).as_deref() {
+            None => None,
+            Some("true") => Some(true),
+            Some("false") => Some(false),
+            Some(_) => {
+                fault = fault.or(Some("foundanything parameter must be true or false"));
+                None
+            }
+        };
+        if parameters.first("report").is_some() {
+            fault = fault.or(Some("report not implemented"));
+        }
+        (Search { parameters, limit, offset, after: begin, before: end, found, now }, fault)
+    }
+
+    fn kind(&self) -> &str {
+        self.parameters.first("type").unwrap_or("action")
+    }
+
+    /// Returns a text that restricts the search.
+    fn text(&self, name: &str) -> Option<String> {
+        self.parameters.first(name).filter(|text| *text != ANY_TEXT).map(str::to_owned)
+    }
+
+    /// Returns an id that restricts the search; one that nothing can have is no id of ours.
+    fn id(&self, name: &str) -> Result<Option<Id>, String> {
+        let given = self.parameters.first(name).filter(|text| *text != ANY_ID);
+        let number = given.map(float).transpose()?;
+        Ok(number.map(|number| whole(number).unwrap_or(Id::new(0))))
+    }
+
+    fn filter(&self) -> Result<Filter, String> {
+        let (begin, end) = (self.after.timestamp(), self.before.timestamp());
+        let first = after(before(self.now, WINDOW_SPAN), MARGIN_SPAN);
+        let last = before(after(self.now, WINDOW_SPAN), MARGIN_SPAN);
+        Ok(Filter {
+            action: self.id("actionid")?,
+            action_name: self.text("actionname"),
+            agent: self.id("agentid")?,
+            agent_name: self.text("agentname"),
+            agent_version: self.text("agentversion"),
+            command: self.id("commandid")?,
+            investigator: self.id("investigatorid")?,
+            investigator_name: self.text("investigatorname"),
+            status: self.text("status"),
+            threat_family: self.text("threatfamily"),
+            found: self.found,
+            after: (begin > first).then_some(begin),
+            before: (end < last).then_some(end),
+        })
+    }
+
+    /// Returns the page, or the number of the query's value that is no number of rows.
+    fn page(&self, filter: &Filter) -> Result<Page, usize> {
+        let place = filter_values(filter) + 1;
+        let limit = rows(self.limit).ok_or(place)?;
+        Ok(Page { limit, offset: rows(self.offset).ok_or(place + 1)? })
+    }
+
+    fn asked(&self) -> Result<Asked, serde_json::Error> {
+        let text = |name: &str| self.parameters.first(name).unwrap_or(ANY_TEXT).to_owned();
+        let id = |name: &str| self.parameters.first(name).unwrap_or(ANY_ID).to_owned();
+        let other = |name: &str| self.parameters.first(name).unwrap_or_default().to_owned();
+        Ok(Asked {
+            actionid: id("actionid"),
+            actionname: text("actionname"),
+            after: self.after.to_string(),
+            agentid: id("agentid"),
+            agentname: text("agentname"),
+            agentversion: text("agentversion"),
+            before: self.before.to_string(),
+            commandid: id("commandid"),
+            foundanything: self.found.unwrap_or(false),
+            investigatorid: id("investigatorid"),
+            investigatorname: text("investigatorname"),
+            limit: number(self.limit)?,
+            loaderid: id("loaderid"),
+            loadername: text("loadername"),
+            manifestid: id("manifestid"),
+            manifestname: text("manifestname"),
+            offset: number(self.offset)?,
+            report: other("report"),
+            status: text("status"),
+            target: other("target"),
+            threatfamily: text("threatfamily"),
+            r#type: self.kind().to_owned(),
+        })
+    }
+}
+
+/// Returns how many values the original's query would have: an id is a range, two of them.
+fn filter_values(filter: &Filter) -> usize {
+    let ids = [filter.action, filter.agent, filter.command, filter.investigator];
+    let texts = [
+        &filter.action_name,
+        &filter.agent_name,
+        &filter.agent_version,
+        &filter.investigator_name,
+        &filter.status,
+        &filter.threat_family,
+    ];
+    2 * ids.iter().flatten().count()
+        + texts.into_iter().flatten().count()
+        + usize::from(filter.after.is_some())
+        + usize::from(filter.before.is_some())
+}
+
+/// Returns a number of rows, without what follows the point.
+fn rows(number: f64) -> Option<i64> {
+    format!("{:.0}", number.trunc()).parse().ok().filter(|rows| *rows >= 0)
+}
+
+/// Returns a number as Go writes it in JSON: a whole one without a point.
+fn number(number: f64) -> Result<Box<RawValue>, serde_json::Error> {
+    match rows(number) {
+        Some(rows) if number.fract() == 0.0 => to_raw_value(&rows),
+        _ if number.fract() == 0.0 && number.abs() < 1e15 => {
+            RawValue::from_string(format!("{number}"))
+        }
+        _ => to_raw_value(&number),
+    }
+}
+
+impl Api {
+    pub(super) fn search(&self, request: &Request) -> Result<Answer, Refusal> {
+        let (search, fault) = Search::read(request.parameters(), self.clock.now());
+        if search.limit.is_nan() || search.offset.is_nan() {
+            // The original cannot write what it was asked, and ends there.
+            return Ok(Answer::empty());
+        }
+        let href = format!("{}{}", self.base, request.uri());
+        let asked = Item::new(href.clone(), "search parameters", &search.asked()?)?;
+        let refuse =
+            |status, message: String, asked| Err(Refusal { status, message, items: vec![asked] });
+        if let Some(fault) = fault {
+            return refuse(500, format!("parseSearchParameters()-> {fault}"), asked);
+        }
+        let items = match self.find(&search) {
+            Ok(items) => items,
+            Err(refusal) => return refuse(refusal.status, refusal.message, asked),
+        };
+        if items.is_empty() {
+            return refuse(404, "no results found".to_owned(), asked);
+        }
+        let mut items = items;
+        if search.offset > 0.0 {
+            items.push(Item::new(href, "pagination", &self.pagination(&search)?)?);
+        }
+        items.push(asked);
+        self.found(request, &items)
+    }
+
+    fn find(&self, search: &Search) -> Result<Vec<Item>, Refusal> {
+        let kind = search.kind();
+        if !matches!(kind, "action" | "command" | "agent" | "investigator") {
+            return Err(Refusal::new(500, "search type is invalid"));
+        }
+        let filter = search.filter().map_err(|error| Refusal::new(500, error))?;
+        let page = search.page(&filter).map_err(|place| {
+            let text = "uint64 values with high bit set are not supported";
+            let text = format!("sql: converting argument ${place} type: {text}");
+            Refusal::new(500, format!("Error while finding {kind}s: '{text}'"))
+        })?;
+        match kind {
+            "command" => self
+                .store
+                .search_commands(&filter, page)?
+                .iter()
+                .map(|row| self.command_item(row))
+                .collect(),
+            "agent" => self.find_agents(search, &filter, page),
+            "investigator" => self
+                .store
+                .search_investigators(&filter, page)?
+                .iter()
+                .map(|row| self.investigator_item(row.id, &view::investigator(row)))
+                .collect(),
+            _ => self
+                .store
+                .search_actions(&filter, page)?
+                .iter()
+                .map(|row| self.action_item(row))
+                .collect(),
+        }
+    }
+
+    /// Returns agents: those that a target selects, if there is one.
+    fn find_agents(
+        &self,
+        search: &Search,
+        filter: &Filter,
+        page: Page,
+    ) -> Result<Vec<Item>, Refusal> {
+        let target = search.parameters.first("target").filter(|target| !target.is_empty());
+        let agents: Vec<AgentRow> = match target {
+            None => {
+                let agents = self.store.search_agents(filter, page)?;
+                let item = |row| self.agent_entry(&view::agent_without_refresh(row)?);
+                return agents.iter().map(item).collect();
+            }
+            Some(text) => {
+                let target = Target::parse(text).map_err(|error| {
+                    Refusal::new(500, format!("Error while finding agents: '{error}'"))
+                })?;
+                let skip = usize::try_from(page.offset).unwrap_or(usize::MAX);
+                let take = usize::try_from(page.limit).unwrap_or(usize::MAX);
+                let mut agents = self.store.live_agents()?;
+                agents.retain(|agent| target.matches(agent));
+                agents.into_iter().skip(skip).take(take).collect()
+            }
+        };
+        agents.iter().map(|row| self.agent_item(row)).collect()
+    }
+
+    fn pagination(&self, search: &Search) -> Result<Pagination, serde_json::Error> {
+        let seconds = |time: Time| time.whole_second().to_string();
+        let mut next = format!(
+            "{}{ROOT}search?type={}&after={}&before={}",
+            self.base,
+            search.kind(),
+            seconds(search.after),
+            seconds(search.before)
+        );
+        for name in [
+            "actionid",
+            "actionname",
+            "agentid",
+            "agentname",
+            "agentversion",
+            "commandid",
+            "foundanything",
+            "investigatorid",
+            "investigatorname",
+            "status",
+            "target",
+            "threatfamily",
+        ] {
+            if let Some(value) = search.parameters.first(name) {
+                next.push_str(&format!("&{name}={}", escaped(value)));
+            }
+        }
+        next.push_str(&format!("&limit={}&offset={}", search.limit, search.offset + search.limit));
+        Ok(Pagination { limit: number(search.limit)?, offset: number(search.offset)?, next })
+    }
+}
+
+/// Returns a text as a value of a query.
+fn escaped(text: &str) -> String {
+    let mut value = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                value.push(char::from(byte));
+            }
+            b' ' => value.push('+'),
+            byte => value.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    value
+}

@@ -1,0 +1,66 @@
+//! Where ours answers differently by design: one table, in the words of the manual's.
+
+use super::recording::{Exchange, message};
+use crate::platform::api::Answer;
+
+pub(super) struct Mend {
+    /// What is asked, what the original does and what ours does, as a row of the manual.
+    pub(super) row: [&'static str; 3],
+    /// Tells whether a recorded exchange is a case of it.
+    pub(super) is_case: fn(&Exchange) -> bool,
+    /// Tells whether ours answered as the row says.
+    pub(super) holds: fn(&Answer) -> bool,
+}
+
+pub(super) const MENDS: [Mend; 4] = [
+    Mend {
+        row: ["search without a condition", "500, a fault in its SQL", "all there are"],
+        is_case: |exchange| exchange.message().contains("syntax error at or near \"GROUP\""),
+        holds: |answer| answer.status == 200 && answer.body.contains("\"data\""),
+    },
+    Mend {
+        row: ["search actions by status", "500, a fault in its SQL", "those actions"],
+        is_case: |exchange| exchange.message().contains("missing FROM-clause"),
+        holds: |answer| {
+            answer.status == 200 && answer.body.contains("\"status\":\"completed\",\"starttime\"")
+        },
+    },
+    Mend {
+        row: ["search by a bad target", "the database's words", "its own words"],
+        is_case: |exchange| {
+            exchange.path.contains("target=")
+                && exchange.message().starts_with("Error while finding agents: 'pq: ")
+        },
+        holds: |answer| {
+            let text = message(&answer.body);
+            let text = text.strip_prefix("Error while finding agents: '");
+            answer.status == 500 && text.is_some_and(|text| !text.starts_with("pq: "))
+        },
+    },
+    Mend {
+        row: ["authentication switched off", "everybody is let in", "no such switch"],
+        is_case: |exchange| {
+            exchange.label.contains("-pgdown-noauth-") && !exchange.message().is_empty()
+        },
+        holds: |answer| answer.status == 401,
+    },
+];
+
+/// Returns the difference that an exchange is a case of.
+pub(super) fn of(exchange: &Exchange) -> Option<&'static Mend> {
+    let mut cases = MENDS.iter().filter(|mend| (mend.is_case)(exchange));
+    let case = cases.next();
+    assert!(cases.next().is_none(), "{} is a case of two", exchange.label);
+    case
+}
+
+const PAGE: &str = include_str!("../../../../man/mig-standalone.8");
+
+#[test]
+fn the_manual_lists_the_same_differences() {
+    let (_, rows) = PAGE.split_once(".It Em asked of the API ").unwrap();
+    let rows = rows.lines().skip(1).take_while(|line| !line.starts_with(".It Em "));
+    let described: Vec<Vec<&str>> =
+        rows.map(|row| row.strip_prefix(".It ").unwrap().split(" Ta ").collect()).collect();
+    assert_eq!(described, MENDS.map(|mend| mend.row.to_vec()));
+}

@@ -1,0 +1,252 @@
+//! Every recorded request, asked of ours: the same answer, byte for byte, but for the ids
+//! and times that an answer takes as it is given, and what [`mends`] lists.
+//!
+//! Tokens and actions are really verified. One investigator's key was not recorded; a
+//! stand-in of this test's signs anew what that one signed.
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
+
+use super::mends;
+use super::recording::Exchange;
+use super::world::World;
+use super::{FINGERPRINT, Rig, header};
+use crate::action::{Action, Signer};
+use crate::data::testing::{Kind, on_each_database};
+use crate::pgp::{Keyring, NewKey, end_agent, export, generate};
+use crate::platform::api::Answer;
+use crate::platform::api::request::Parameters;
+
+/// The investigators, as the recorded platform numbered them: one who may do all that a
+/// runner needs, and one who may only search.
+const RUNNER: i64 = 1;
+const LIMITED: i64 = 2;
+/// An API key of the first, with the salt 000102…0f as the platform keeps it.
+const API_KEY: &str = "4ebc331355f41c72149beb83b3e9c76b4ded8b4f039e90a5575e96f756f46685";
+
+/// Somebody whose key is known here.
+pub(super) struct StandIn {
+    home: tempfile::TempDir,
+    pub(super) keyring: Keyring,
+    pub(super) fingerprint: String,
+    pub(super) key: Vec<u8>,
+}
+
+impl StandIn {
+    pub(super) fn new() -> StandIn {
+        // GnuPG's agent has a socket there, whose path must be short.
+        let home = tempfile::Builder::new().prefix("g").tempdir_in("/tmp").unwrap();
+        let key = NewKey { owner: "Test <test@localhost>", algorithm: "rsa2048", passphrase: None };
+        let fingerprint = generate(home.path(), key).unwrap();
+        let key = export(home.path(), &fingerprint).unwrap();
+        let keyring = Keyring::open(home.path(), fingerprint.as_str(), None).unwrap();
+        StandIn { home, keyring, fingerprint: fingerprint.as_str().to_owned(), key }
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        end_agent(self.home.path()).unwrap();
+    }
+}
+
+/// Tells whether a one-line signature names a key as its maker.
+fn is_by(signature: &str, fingerprint: &str) -> bool {
+    use base64::Engine;
+    let Some((data, _)) = signature.rsplit_once('=') else { return false };
+    let Ok(bytes) = base64::engine::general_purpose::STANDARD.decode(data) else { return false };
+    let issuer: Vec<u8> = (24..40)
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&fingerprint[at..at + 2], 16).unwrap())
+        .collect();
+    bytes.windows(issuer.len()).any(|window| window == issuer)
+}
+
+/// A replay on a database.
+pub(super) struct Replay {
+    pub(super) rig: Rig,
+    pub(super) world: World,
+    absent: String,
+    stand_in: StandIn,
+}
+
+impl Replay {
+    pub(super) fn new(kind: Kind, exchanges: &[Exchange]) -> Replay {
+        let (mut rig, world) = (Rig::on(kind), World::of(exchanges));
+        let stand_in = StandIn::new();
+        let recorded = Exchange::of("01-publickey").answer.into_bytes();
+        let keys = BTreeMap::from([
+            (RUNNER, (FINGERPRINT.to_owned(), recorded)),
+            (LIMITED, (stand_in.fingerprint.clone(), stand_in.key.clone())),
+        ]);
+        rig.ground.run("delete from investigators;");
+        world.seed_investigators(&keys, &mut rig.ground);
+        let key = |text: &str| {
+            let digits = (0..text.len()).step_by(2).map(|at| &text[at..at + 2]);
+            digits.map(|digits| u8::from_str_radix(digits, 16).unwrap()).collect::<Vec<u8>>()
+        };
+        let salt: Vec<u8> = (0..16).collect();
+        let (key, salt) = (rig.ground.bytes(&key(API_KEY)), rig.ground.bytes(&salt));
+        rig.ground.run(&format!(
+            "update investigators set apikey = {key}, apisalt = {salt} where id = {RUNNER};"
+        ));
+        Replay { absent: world.fingerprint(LIMITED), rig, world, stand_in }
+    }
+
+    /// Asks what was asked; returns the answer with what stands in for what was recorded replaced by it.
+    fn answer(&mut self, place: usize, exchange: &Exchange) -> Answer {
+        self.world.seed(place, exchange, &mut self.rig.ground);
+        let (exchange, signed) = self.signed_anew(exchange);
+        let lost = lost_table(&exchange);
+        if let Some(table) = lost {
+            self.rig.ground.run(&format!("alter table {table} rename to lost;"));
+        }
+        let mut answer = self.rig.answer(&exchange);
+        if let Some(table) = lost {
+            self.rig.ground.run(&format!("alter table lost rename to {table};"));
+        }
+        answer.body = answer.body.replace(&self.stand_in.fingerprint, &self.absent);
+        for (new, old) in signed {
+            answer.body = answer.body.replace(&new, &old);
+        }
+        answer
+    }
+
+    /// Signs what the absent investigator signed; returns each new signature with the old one.
+    fn signed_anew(&self, exchange: &Exchange) -> (Exchange, Vec<(String, String)>) {
+        let mut exchange = exchange.clone();
+        let mut signed = Vec::new();
+        let mut sign = |old: &str, text: &str| {
+            let new = self.stand_in.keyring.sign(text.as_bytes()).unwrap().to_string();
+            signed.push((new.clone(), old.to_owned()));
+            new
+        };
+        for (name, token) in &mut exchange.headers {
+            if name.eq_ignore_ascii_case("X-PGPAUTHORIZATION")
+                && let Some((head, signature)) = token.clone().rsplit_once(';')
+                && is_by(signature, &self.absent)
+            {
+                *token = format!("{head};{}", sign(signature, &format!("{head}\n")));
+            }
+        }
+        let form = Parameters::parse(&exchange.body).0;
+        let Some(text) = form.first("action") else { return (exchange, signed) };
+        let Ok(action) = Action::parse(text.as_bytes()) else { return (exchange, signed) };
+        let mut text = text.to_owned();
+        for old in action.signatures.iter().flatten().filter(|old| is_by(old, &self.absent)) {
+            text = text.replace(old, &sign(old, &action.signed_text()));
+            let escaped: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            exchange.body = format!("action={escaped}");
+        }
+        (exchange, signed)
+    }
+}
+
+/// Returns the table that is to be missing, for the database to fail as the recorded one did.
+fn lost_table(exchange: &Exchange) -> Option<&'static str> {
+    let message = exchange.message();
+    if message.contains("dial tcp") || exchange.label.contains("-pgdown-") {
+        Some("investigators")
+    } else if message.contains("shutting down") {
+        Some("actions")
+    } else {
+        None
+    }
+}
+
+/// Takes from an answer what it takes as it is given: the number of the operation, the default
+/// window around now, a new action's id; and a failing database's own words.
+struct Mask {
+    code: Regex,
+    /// A parameter of the window, how it is told back and how it stands in the next page's link.
+    window: [(&'static str, Regex, Regex); 2],
+    id: Regex,
+    reason: Regex,
+}
+
+impl Mask {
+    fn new() -> Mask {
+        let regex = |pattern: &str| Regex::new(pattern).unwrap();
+        let window = |name| {
+            let (told, next) = (format!(r#""{name}":"[^"]*""#), format!(r#"\\u0026{name}=[^\\]*"#));
+            (name, regex(&told), regex(&next))
+        };
+        Mask {
+            code: regex(r#""code":"\d+""#),
+            window: ["after", "before"].map(window),
+            id: regex("2805[0-9]{10}"),
+            reason: regex("(investigator|store action): '.*'"),
+        }
+    }
+
+    fn masked(&self, exchange: &Exchange, text: &str) -> String {
+        let mut text = self.code.replace_all(text, "CODE").into_owned();
+        let mut mask = |regex: &Regex, by: &str| text = regex.replace_all(&text, by).into_owned();
+        for (name, told, next) in &self.window {
+            if !exchange.path.contains(&format!("{name}=")) {
+                mask(told, name);
+                mask(next, name);
+            }
+        }
+        if exchange.method == "POST" {
+            mask(&self.id, "ID");
+        }
+        if lost_table(exchange).is_some() {
+            mask(&self.reason, "$1: 'REASON'");
+        }
+        text
+    }
+
+    /// Returns what is different in ours.
+    fn difference(&self, exchange: &Exchange, answer: &Answer) -> Option<String> {
+        let mask = |text| self.masked(exchange, text);
+        let (ours, theirs) = (mask(&answer.body), mask(&exchange.answer));
+        let same = ["content-type", "location", "cache-control"]
+            .iter()
+            .all(|name| header(answer, name) == exchange.answered_header(name));
+        if answer.status == exchange.status && same && ours == theirs {
+            return None;
+        }
+        let begin = ours.bytes().zip(theirs.bytes()).take_while(|(a, b)| a == b).count();
+        let part = |text: &str| {
+            let bytes = &text.as_bytes()[begin.saturating_sub(80)..text.len().min(begin + 300)];
+            String::from_utf8_lossy(bytes).into_owned()
+        };
+        let (status, headers) = (answer.status, &answer.headers);
+        Some(format!(
+            "{}: {} {}\n ours   {status} {headers:?} …{}\n theirs {} …{}\n",
+            exchange.label,
+            exchange.method,
+            exchange.path,
+            part(&ours),
+            exchange.status,
+            part(&theirs)
+        ))
+    }
+}
+
+fn the_same_requests_have_the_same_answers(kind: Kind) {
+    let exchanges = Exchange::all();
+    let mut replay = Replay::new(kind, &exchanges);
+    let mask = Mask::new();
+    let (mut agree, mut mended, mut different) = (0, 0, Vec::new());
+    for (place, exchange) in exchanges.iter().enumerate() {
+        let answer = replay.answer(place, exchange);
+        match mends::of(exchange) {
+            Some(mend) if (mend.holds)(&answer) => mended += 1,
+            Some(mend) => different.push(format!(
+                "{}: not as {:?}: {} {}",
+                exchange.label, mend.row, answer.status, answer.body
+            )),
+            None => match mask.difference(exchange, &answer) {
+                None => agree += 1,
+                Some(text) => different.push(text),
+            },
+        }
+    }
+    assert!(different.is_empty(), "{} differ:\n{}", different.len(), different.join("\n"));
+    println!("{agree} agree, {mended} differ by design, none otherwise");
+}
+
+on_each_database!(the_same_requests_have_the_same_answers);

@@ -1,0 +1,58 @@
+//! Signatures with a short RSA number: good enough for a token, not for an action.
+
+use super::*;
+use crate::pgp::testing::short::SHORT;
+use crate::platform::api::tests::recording::message;
+
+const REFUSAL: &str = "openpgp: invalid signature: RSA verification failure";
+
+fn request(method: &str, path: &str, token: &str, action: Option<&str>) -> Request {
+    let escape = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+    let form = action.map(|action| format!("action={}", escape(action)));
+    let headers =
+        [("x-pgpauthorization", token), ("content-type", "application/x-www-form-urlencoded")];
+    Request {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        query: action.is_none().then(|| "type=action".to_owned()),
+        headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        peer: std::net::Ipv4Addr::LOCALHOST.into(),
+        body: Body::Whole(form.unwrap_or_default().into_bytes()),
+    }
+}
+
+#[test]
+fn a_short_number_is_refused_in_an_action_and_taken_in_a_token() {
+    for short in SHORT {
+        let rig = Rig::on(Kind::Sqlite);
+        let home = rig.folder.path().join("gnupg");
+        pgp::testing::import(&home, short.public);
+        let (text, line) = short.token();
+        let key = Verifier::new(&home).verify(text.as_bytes(), line, pgp::Numbers::Any).unwrap();
+        let now = "2026-11-30T04:00:00Z".parse().unwrap();
+        let permissions = Permissions::RUNNER;
+        rig.api
+            .store
+            .insert_investigator("short", key.as_str(), short.public, permissions, now)
+            .unwrap();
+        rig.clock.set(now);
+        let token = format!("{};{line}", text.trim_end());
+        let answer = |method: &str, path: &str, action: Option<&str>| {
+            rig.api.answer(&request(method, path, &token, action))
+        };
+        // Nothing is found, but the token is taken.
+        let highest = rig.api.store.highest_id().unwrap();
+        let found = answer("GET", "/api/v1/search", None);
+        assert_eq!((found.status, message(&found.body).as_str()), (404, "no results found"));
+        let create = |action: &str| answer("POST", "/api/v1/action/create/", Some(action));
+        let refused = create(short.action);
+        assert_eq!(
+            (refused.status, message(&refused.body)),
+            (500, format!("VerifySignatures() -> {REFUSAL}"))
+        );
+        assert_eq!(rig.api.store.highest_id().unwrap(), highest);
+        let signature = short.signature();
+        let padded = short.action.replace(&signature, short.padded(&signature).as_str());
+        assert_eq!(create(&padded).status, 202);
+    }
+}

@@ -1,0 +1,345 @@
+//! Who signed: signatures checked against the keys of the active investigators.
+//!
+//! The database says who is an investigator; the GnuPG home only holds the keys
+//! that verifying takes. A key that the database got since is imported when a
+//! signature is found that no known key made.
+//!
+//! **Failure.** Only a verdict is final. A key that could not be imported for a reason that may pass
+//! (no space, no descriptors, GnuPG could not be started) is imported again with the next signature
+//! of an unknown key, and until then such a signature is not refused but not judged.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::chain::Chain;
+use crate::data::{DataError, InvestigatorRow, Store};
+use crate::pgp::{Fingerprint, ImportError, Numbers, Verifier, VerifyError};
+
+/// How long a key that was refused is not looked at again, unless it is replaced.
+const REFUSED_SPAN: Duration = Duration::from_secs(60);
+
+/// Why a signature does not count.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SignatureError {
+    /// It does not hold; the text is that of the platform's OpenPGP library.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// It is not known who is an investigator.
+    #[error("Error while finding investigator")]
+    Data(#[from] DataError),
+    /// An investigator's key, which may have made it, is not imported yet.
+    #[error("cannot import the key of investigator {name}")]
+    Import {
+        /// Whose key it is.
+        name: String,
+        source: ImportError,
+    },
+    /// GnuPG does not find a key that was imported.
+    #[error("GnuPG cannot read its keyring")]
+    Keyring,
+}
+
+impl SignatureError {
+    /// Returns whether this is a verdict on the signature. Otherwise the signature may hold: it could
+    /// not be judged.
+    pub(crate) fn is_verdict(&self) -> bool {
+        match self {
+            SignatureError::Verify(error) => {
+                !matches!(error, VerifyError::Engine(_) | VerifyError::Setup(_))
+            }
+            SignatureError::Data(_) | SignatureError::Import { .. } | SignatureError::Keyring => {
+                false
+            }
+        }
+    }
+}
+
+/// The result of the import of a key; the number stands for the key's text.
+#[derive(Debug)]
+enum Import {
+    Done(u64),
+    /// Signatures cannot be verified with this key.
+    Refused(u64, Instant),
+}
+
+impl Import {
+    /// Returns whether a key with this number need not be imported now.
+    fn stands_for(&self, key: u64) -> bool {
+        match self {
+            Import::Done(known) => *known == key,
+            Import::Refused(known, at) => *known == key && at.elapsed() < REFUSED_SPAN,
+        }
+    }
+}
+
+/// What is known of the imports since the start.
+#[derive(Debug, Default)]
+struct Imports {
+    known: HashMap<String, Import>,
+    /// How many keys were imported.
+    count: usize,
+    /// The last error of a key that is not imported, by the fingerprint.
+    told: HashMap<String, String>,
+}
+
+impl Imports {
+    /// Returns the keys that GnuPG has.
+    fn done(&self) -> Vec<Fingerprint> {
+        let done = self.known.iter().filter(|(_, import)| matches!(import, Import::Done(_)));
+        done.filter_map(|(fingerprint, _)| Fingerprint::parse(fingerprint)).collect()
+    }
+}
+
+/// Those who may sign.
+#[derive(Debug)]
+pub(crate) struct Signers {
+    store: Arc<Store>,
+    verifier: Verifier,
+    imports: Mutex<Imports>,
+    log: slog::Logger,
+}
+
+impl Signers {
+    /// Returns those of `store`, whose keys `verifier` gets as they are needed.
+    pub(crate) fn new(store: Arc<Store>, verifier: Verifier, log: slog::Logger) -> Signers {
+        Signers { store, verifier, imports: Mutex::default(), log }
+    }
+
+    /// Imports the public key of somebody who is to become an investigator.
+    pub(crate) fn admit(&self, publickey: &[u8]) -> Result<Fingerprint, ImportError> {
+        self.verifier.import(publickey)
+    }
+
+    /// Returns the active investigator who signed `data` with the one-line `signature`, whose RSA number is
+    /// one of `numbers`.
+    pub(crate) fn who_signed(
+        &self,
+        data: &[u8],
+        signature: &str,
+        numbers: Numbers,
+    ) -> Result<InvestigatorRow, SignatureError> {
+        let count = self.imports.lock().unwrap_or_else(PoisonError::into_inner).count;
+        let verify = || self.verifier.verify(data, signature, numbers);
+        let by = match verify() {
+            Err(unknown @ (VerifyError::UnknownEntity | VerifyError::UnusableKey)) => {
+                self.after_import(count, verify, signature, unknown)?
+            }
+            verified => verified?,
+        };
+        let investigator = self.store.investigator(by.as_str())?;
+        let active = investigator.filter(InvestigatorRow::is_active);
+        active.ok_or(SignatureError::Verify(VerifyError::UnknownEntity))
+    }
+
+    /// Verifies a signature of an unknown key again if a key was imported since there were `count`.
+    fn after_import(
+        &self,
+        count: usize,
+        verify: impl Fn() -> Result<Fingerprint, VerifyError>,
+        signature: &str,
+        unknown: VerifyError,
+    ) -> Result<Fingerprint, SignatureError> {
+        let mut imports = self.imports.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = self.import(&mut imports)?;
+        // Another thread may have imported the key since.
+        let error = match imports.count > count {
+            false => unknown,
+            true => match verify() {
+                Ok(by) => return Ok(by),
+                Err(error) => error,
+            },
+        };
+        match (error, missing) {
+            (VerifyError::UnknownEntity, Some(missing)) => Err(missing),
+            // GnuPG takes a keyring that it cannot open for an empty one.
+            (VerifyError::UnknownEntity, None)
+                if Verifier::is_said_to_be_by(signature, &imports.done()) =>
+            {
+                Err(SignatureError::Keyring)
+            }
+            (error, _) => Err(error.into()),
+        }
+    }
+
+    /// Imports the keys that are new. One that cannot be imported keeps nobody else out and is
+    /// reported when the reason is new; returns the first whose import may succeed later.
+    fn import(&self, imports: &mut Imports) -> Result<Option<SignatureError>, DataError> {
+        let mut missing = None;
+        for investigator in self.store.investigators()? {
+            let InvestigatorRow { name, fingerprint, publickey, .. } = &investigator;
+            let key = number(publickey);
+            let is_known =
+                imports.known.get(fingerprint).is_some_and(|import| import.stands_for(key));
+            if !investigator.is_active() || publickey.is_empty() || is_known {
+                continue;
+            }
+            let Err(error) = self.verifier.import(publickey) else {
+                imports.count += 1;
+                imports.known.insert(fingerprint.clone(), Import::Done(key));
+                imports.told.remove(fingerprint);
+                continue;
+            };
+            let text = Chain(&error).to_string();
+            if imports.told.get(fingerprint) != Some(&text) {
+                slog::error!(self.log, "key cannot be used";
+                    "investigator" => name, "error" => &text);
+                imports.told.insert(fingerprint.clone(), text);
+            }
+            if error.is_verdict() {
+                imports.known.insert(fingerprint.clone(), Import::Refused(key, Instant::now()));
+            } else {
+                let name = name.clone();
+                missing = missing.or(Some(SignatureError::Import { name, source: error }));
+            }
+        }
+        Ok(missing)
+    }
+}
+
+/// Returns a number that stands for a key's text.
+fn number(key: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tests take GnuPG's files away")]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::action::Signer;
+    use crate::clock::{Clock, SystemClock};
+    use crate::data::Permissions;
+    use crate::data::testing::{Kind, Tables};
+    use crate::pgp::testing::Home;
+    use crate::pgp::{Keyring, PublicKey, export};
+    use crate::platform::testing::SmallDisk;
+    use crate::testing::is_root;
+
+    #[test]
+    fn a_damaged_key_in_the_database_is_not_imported() {
+        let (home, keys) = (Home::new(), Home::new());
+        let key = home.key("rsa1024", None);
+        let armored = export(home.path(), &key).unwrap();
+        let keyring = Keyring::open(home.path(), key.as_str(), None).unwrap();
+        let signature = keyring.sign(b"text").unwrap();
+        let who = |key_in_database: &[u8]| {
+            let tables = Tables::new(Kind::Sqlite);
+            let store = Arc::new(tables.open().unwrap());
+            let (permissions, now) = (Permissions::RUNNER, SystemClock.now());
+            store
+                .insert_investigator("bob", key.as_str(), key_in_database, permissions, now)
+                .unwrap();
+            let log = slog::Logger::root(slog::Discard, slog::o!());
+            let signers = Signers::new(store, Verifier::new(keys.path()), log);
+            signers.who_signed(b"text", signature.as_str(), Numbers::Whole)
+        };
+        let imported = || PublicKey::export(keys.path(), &key).unwrap();
+        let error = who(&armored[..armored.len() / 2]).unwrap_err();
+        assert!(matches!(error, SignatureError::Verify(VerifyError::UnknownEntity)), "{error}");
+        assert_eq!(imported(), None);
+        assert_eq!(who(&armored).unwrap().name, "bob");
+        assert_eq!(imported(), Some(armored.clone()));
+    }
+
+    /// A platform's signers with one investigator, whose signature over `text` is known.
+    struct Signed {
+        _home: Home,
+        _tables: Tables,
+        signers: Signers,
+        signature: String,
+    }
+
+    impl Signed {
+        fn new(keys: &Path) -> Signed {
+            let home = Home::new();
+            let key = home.key("rsa1024", None);
+            let armored = export(home.path(), &key).unwrap();
+            let keyring = Keyring::open(home.path(), key.as_str(), None).unwrap();
+            let signature = keyring.sign(b"text").unwrap().to_string();
+            let tables = Tables::new(Kind::Sqlite);
+            let store = Arc::new(tables.open().unwrap());
+            let (permissions, now) = (Permissions::RUNNER, SystemClock.now());
+            store.insert_investigator("bob", key.as_str(), &armored, permissions, now).unwrap();
+            let log = slog::Logger::root(slog::Discard, slog::o!());
+            let signers = Signers::new(store, Verifier::new(keys), log);
+            Signed { _home: home, _tables: tables, signers, signature }
+        }
+
+        fn who(&self) -> Result<String, SignatureError> {
+            self.signers
+                .who_signed(b"text", &self.signature, Numbers::Whole)
+                .map(|found| found.name)
+        }
+    }
+
+    #[test]
+    fn a_key_that_could_not_be_imported_once_is_imported_later() {
+        let keys = Home::new();
+        let away = keys.path().with_extension("away");
+        let signed = Signed::new(keys.path());
+        std::fs::rename(keys.path(), &away).unwrap();
+        let error = signed.who().unwrap_err();
+        assert!(!error.is_verdict(), "{error}");
+        std::fs::rename(&away, keys.path()).unwrap();
+        assert_eq!(signed.who().unwrap(), "bob");
+    }
+
+    #[test]
+    fn a_keyring_that_cannot_be_read_once_is_no_verdict() {
+        let keys = Home::new();
+        let signed = Signed::new(keys.path());
+        assert_eq!(signed.who().unwrap(), "bob");
+        let (ring, away) = (keys.path().join("pubring.kbx"), keys.path().join("away"));
+        std::fs::rename(&ring, &away).unwrap();
+        std::fs::create_dir(&ring).unwrap();
+        let error = signed.who().unwrap_err();
+        assert!(!error.is_verdict(), "{error}");
+        std::fs::remove_dir(&ring).unwrap();
+        std::fs::rename(&away, &ring).unwrap();
+        assert_eq!(signed.who().unwrap(), "bob");
+    }
+
+    #[test]
+    fn a_key_that_did_not_fit_on_a_full_disk_is_imported_when_there_is_room_as_root() {
+        if !is_root("it mounts a small file system") {
+            return;
+        }
+        // From "no room for the folder" to "no room for the last file".
+        for free_kib in (0..=48).step_by(8) {
+            let keys = tempfile::tempdir().unwrap();
+            let _mount = SmallDisk::mount(keys.path(), 64);
+            let signed = Signed::new(keys.path());
+            let fill = keys.path().join("fill");
+            std::fs::write(&fill, vec![0; (64 - free_kib) << 10]).unwrap();
+            match signed.who() {
+                Ok(name) => assert_eq!(name, "bob"),
+                Err(error) => assert!(!error.is_verdict(), "{free_kib} KiB free: {error:?}"),
+            }
+            std::fs::remove_file(&fill).unwrap();
+            assert_eq!(signed.who().unwrap(), "bob", "{free_kib} KiB were free");
+        }
+    }
+
+    #[test]
+    fn a_key_that_was_replaced_is_imported_again() {
+        let keys = Home::new();
+        let signed = Signed::new(keys.path());
+        let whole = signed.signers.store.investigators().unwrap().remove(0);
+        let change = |key: &[u8]| {
+            let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+            let path = signed._tables.folder().join("mig.db");
+            let file = rusqlite::Connection::open(path).unwrap();
+            file.execute(&format!("update investigators set publickey = x'{key}'"), []).unwrap();
+        };
+        change(b"no key");
+        let error = signed.who().unwrap_err();
+        assert!(matches!(error, SignatureError::Verify(VerifyError::UnknownEntity)), "{error}");
+        change(&whole.publickey);
+        assert_eq!(signed.who().unwrap(), "bob");
+    }
+}
