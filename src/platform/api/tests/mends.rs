@@ -14,19 +14,19 @@ pub(super) struct Mend {
 
 pub(super) const MENDS: [Mend; 4] = [
     Mend {
-        row: ["search without a condition", "500, a fault in its SQL", "all there are"],
+        row: ["search without a condition", "500, an error in its SQL", "all rows"],
         is_case: |exchange| exchange.message().contains("syntax error at or near \"GROUP\""),
         holds: |answer| answer.status == 200 && answer.body.contains("\"data\""),
     },
     Mend {
-        row: ["search actions by status", "500, a fault in its SQL", "those actions"],
+        row: ["search actions by status", "500, an error in its SQL", "those actions"],
         is_case: |exchange| exchange.message().contains("missing FROM-clause"),
         holds: |answer| {
             answer.status == 200 && answer.body.contains("\"status\":\"completed\",\"starttime\"")
         },
     },
     Mend {
-        row: ["search by a bad target", "the database's words", "its own words"],
+        row: ["search by invalid target", "the database's text", "own text"],
         is_case: |exchange| {
             exchange.path.contains("target=")
                 && exchange.message().starts_with("Error while finding agents: 'pq: ")
@@ -38,7 +38,7 @@ pub(super) const MENDS: [Mend; 4] = [
         },
     },
     Mend {
-        row: ["authentication switched off", "everybody is let in", "no such switch"],
+        row: ["authentication disabled", "all users are allowed", "no such option"],
         is_case: |exchange| {
             exchange.label.contains("-pgdown-noauth-") && !exchange.message().is_empty()
         },
@@ -58,7 +58,7 @@ const PAGE: &str = include_str!("../../../../man/mig-standalone.8");
 
 #[test]
 fn the_manual_lists_the_same_differences() {
-    let (_, rows) = PAGE.split_once(".It Em asked of the API ").unwrap();
+    let (_, rows) = PAGE.split_once(".It Em API request ").unwrap();
     let rows = rows.lines().skip(1).take_while(|line| !line.starts_with(".It Em "));
     let described: Vec<Vec<&str>> =
         rows.map(|row| row.strip_prefix(".It ").unwrap().split(" Ta ").collect()).collect();

@@ -98,13 +98,13 @@ fn row(case: &str) -> Option<&'static str> {
         "nobody-unreadable-name-only" | "nobody-unreadable-subfolder" => "path that fails",
         "nobody-returnsha256-unreadable" | "nobody-unreadable-content" => "path that fails",
         "maxerrors-negative" | "matchlimit-3" | "matchlimit-3-matchany-two-checks" => {
-            "order of what is found"
+            "order of findings"
         }
-        "err-bad-sha2-length" | "err-bad-sha3-length" => "hash of a wrong length",
+        "err-bad-sha2-length" | "err-bad-sha3-length" => "hash of wrong length",
         "decompress-bad-gzip-and-empty" | "decompress-bad-gzip-hash" => {
-            "hash of what can't be read"
+            "hash of unreadable file"
         }
-        "decompress-returnsha256-bad-gzip" => "hash of what can't be read",
+        "decompress-returnsha256-bad-gzip" => "hash of unreadable file",
         "decompress-one-byte-file" => "packed file of one byte",
         "inverse-content-and-hash" => "inverted content, and hash",
         "content-long-lines" | "content-after-long-line" => "line over 64 KiB",
@@ -119,7 +119,7 @@ fn row(case: &str) -> Option<&'static str> {
 #[test]
 fn every_difference_is_in_the_manual() {
     let page = include_str!("../../../../../man/mig-standalone.8");
-    let (_, rows) = page.split_once(".It Em in module file ").unwrap();
+    let (_, rows) = page.split_once(".It Em module file ").unwrap();
     let (rows, _) = rows.split_once("\n.El\n").unwrap();
     let is_described = |row: &str| rows.contains(&format!("\n.It {row} Ta "));
     for (case, _) in recordings() {
