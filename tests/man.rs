@@ -99,3 +99,23 @@ fn every_page_is_clean() {
     let lint = lint.expect("mandoc is missing: .ci/packages test installs it");
     assert!(lint.status.success(), "{}", String::from_utf8_lossy(&lint.stdout));
 }
+
+/// The README is for a first reading: details belong in the manuals and in `.github/`.
+#[test]
+fn the_readme_has_at_most_160_lines() {
+    let lines = read("README.md").lines().count();
+    assert!(lines <= 160, "README.md has {lines} lines");
+}
+
+#[test]
+fn links_of_the_readme_and_of_its_pages_lead_to_files() {
+    for page in ["README.md", ".github/CONTRIBUTING.md", ".github/SECURITY.md", ".github/BENCHMARKS.md"] {
+        let folder = root().join(page).parent().unwrap().to_owned();
+        let text = read(page);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = link.split('#').next().unwrap();
+            let is_file = path.is_empty() || path.contains("://") || folder.join(path).exists();
+            assert!(is_file, "{page}: {link} does not exist");
+        }
+    }
+}
