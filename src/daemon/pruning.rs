@@ -219,7 +219,7 @@ impl Engine {
         if self.is_ahead(id) || is_live(Family::Action) || is_live(Family::Command) {
             return Ok(false);
         }
-        let Some(record) = self.parts.spool.discard(id, before)? else { return Ok(false) };
+        let Some(record) = self.parts.spool.remove_finished(id, before)? else { return Ok(false) };
         // What was fetched before the fetch was given up is of no use now.
         if let Some(document) = &record.document {
             let part = part_path(&self.parts.settings.directory.join(document));
@@ -235,7 +235,7 @@ impl Engine {
         if run_id(name).is_some_and(|id| self.is_ahead(&id)) {
             return Ok(false);
         }
-        self.parts.spool.discard_letter(name, before)
+        self.parts.spool.remove_dead_letter(name, before)
     }
 
     /// Tells whether only the entry itself keeps its slot from being fired again.

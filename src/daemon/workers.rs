@@ -23,9 +23,9 @@ use crate::disk::{Disk, DiskError};
 use crate::names::{ActionId, PluginName};
 use crate::plugin::run::{Delivery, Ended, Limits, OUTPUT_BYTES_MAX};
 use crate::plugin::{Deliver, PluginError};
-use crate::spool::finished::holder;
+use crate::spool::finished::run_with_action;
 use crate::spool::{Layout, Record};
-use crate::stage::fetch::{Attempt, Fetcher, Reads};
+use crate::stage::fetch::{FetchAttempt, Fetcher, Reads};
 use crate::stage::prune::DAY;
 use crate::stage::sign::{Signed, SigningError, sign};
 use crate::stage::{Work, grace};
@@ -100,7 +100,7 @@ pub(crate) enum Outcome {
     /// Of [`Work::Probe`].
     Probed(Result<Option<Seen>, ApiError>),
     /// Of [`Work::Fetch`].
-    Fetched(Attempt),
+    Fetched(FetchAttempt),
     /// Of [`Work::Deliver`].
     Delivered(PluginName, Result<Ended, PluginError>),
     /// Of any work: a stop was asked for before it began, or before it could be completed.
@@ -191,7 +191,7 @@ impl WorkerContext {
         // somebody else signed may be dated as they like.
         let since = record.request.valid_from.filter(|_| !record.request.verbatim);
         let since = since.map(|since| before(since, SKEW));
-        Ok(holder(&self.disk, &self.spool, action, &record.id, since)?.is_some())
+        Ok(run_with_action(&self.disk, &self.spool, action, &record.id, since)?.is_some())
     }
 
     fn deliver(&self, task: &Task, plugin: &PluginName) -> Result<Ended, PluginError> {

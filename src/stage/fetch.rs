@@ -144,7 +144,7 @@ pub(crate) struct Reads {
 
 /// An attempt to fetch the results of a run.
 #[derive(Debug)]
-pub(crate) struct Attempt {
+pub(crate) struct FetchAttempt {
     /// What came of it.
     pub(crate) fetched: Result<Fetched, FetchError>,
     /// How many commands the next attempt asks for at once.
@@ -206,9 +206,9 @@ impl From<DiskError> for FetchError {
 impl Fetcher<'_> {
     /// Fetches the results of a run into its document. What was fetched stays on disk; the next attempt
     /// goes on from there.
-    pub(crate) fn fetch(&self, record: &Record, mut reads: Reads) -> Attempt {
+    pub(crate) fn fetch(&self, record: &Record, mut reads: Reads) -> FetchAttempt {
         let fetched = self.complete(record, &mut reads);
-        Attempt { fetched, page_size: reads.page_size }
+        FetchAttempt { fetched, page_size: reads.page_size }
     }
 
     fn complete(&self, record: &Record, reads: &mut Reads) -> Result<Fetched, FetchError> {
