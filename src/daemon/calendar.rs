@@ -19,7 +19,7 @@ use crate::schedule::due::{self, Due, Plan};
 use crate::schedule::splay;
 use crate::schedule::table::Table;
 use crate::spool::{SlotStamp, Spool, SpoolError};
-use crate::stage::archive::Shelf;
+use crate::stage::archive::ResultsFolder;
 use crate::stage::submit::JobState;
 
 /// The jobs in force, and when each is due.
@@ -226,12 +226,12 @@ impl Calendar {
     }
 
     /// Returns where results are and how long they are kept there, `keep` if the job does not say.
-    pub(crate) fn shelves(&self, keep: Keep) -> Vec<Shelf> {
-        let of_jobs = self.jobs.iter().map(|job| Shelf {
+    pub(crate) fn shelves(&self, keep: Keep) -> Vec<ResultsFolder> {
+        let of_jobs = self.jobs.iter().map(|job| ResultsFolder {
             folder: Path::new("runners").join(job.name.as_str()).join("results"),
             keep: job.config.keep_results.unwrap_or(keep),
         });
-        let others = Shelf { folder: "results".into(), keep };
+        let others = ResultsFolder { folder: "results".into(), keep };
         of_jobs.chain([others]).collect()
     }
 

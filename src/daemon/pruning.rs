@@ -25,9 +25,9 @@ use crate::config::runner::RetentionSettings;
 use crate::disk::{Disk, DiskError};
 use crate::names::{JobName, RunId};
 use crate::spool::{Family, Folder, Layout, SpoolError, View, run_id};
-use crate::stage::archive::{Archive, Shelf};
+use crate::stage::archive::{Archive, ResultsFolder};
 use crate::stage::document::part_path;
-use crate::stage::prune::{DAY, Trust, cutoff, due};
+use crate::stage::prune::{ClockTrust, DAY, cutoff, due};
 
 /// How long after the start something is removed for the first time, unless the disk is nearly full; and
 /// how long it is at the least between two times.
@@ -45,7 +45,7 @@ pub(crate) struct Pruning {
     pub(super) next: Duration,
     /// When it was looked for what is old the last time.
     pub(super) last: Option<Duration>,
-    trust: Trust,
+    trust: ClockTrust,
     planning: bool,
     plan: Plan,
     removed: Removed,
@@ -74,7 +74,7 @@ impl Pruning {
         Pruning {
             next: FIRST_SPAN,
             last: None,
-            trust: Trust::default(),
+            trust: ClockTrust::default(),
             planning: false,
             plan: Plan::default(),
             removed: Removed::default(),
@@ -95,7 +95,7 @@ struct Survey {
     owner: u32,
     directory: PathBuf,
     retention: RetentionSettings,
-    shelves: Vec<Shelf>,
+    shelves: Vec<ResultsFolder>,
     needed: BTreeSet<String>,
     /// Runs that are not finished.
     open: BTreeSet<RunId>,

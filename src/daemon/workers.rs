@@ -25,7 +25,7 @@ use crate::plugin::run::{Delivery, Ended, Limits, OUTPUT_BYTES_MAX};
 use crate::plugin::{Deliver, PluginError};
 use crate::spool::finished::run_with_action;
 use crate::spool::{Layout, Record};
-use crate::stage::fetch::{FetchAttempt, Fetcher, Reads};
+use crate::stage::fetch::{FetchAttempt, FetchProgress, Fetcher};
 use crate::stage::prune::DAY;
 use crate::stage::sign::{Signed, SigningError, sign};
 use crate::stage::{Work, grace};
@@ -145,8 +145,8 @@ impl WorkerContext {
                     pages: self.pages,
                     stop: &self.stop,
                 };
-                let past = Reads {
-                    asked: task.polls,
+                let past = FetchProgress {
+                    missing_attempts: task.polls,
                     page_size: task.page_size.unwrap_or(self.page_size),
                     not_final: task.since,
                 };
