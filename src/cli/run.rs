@@ -26,7 +26,7 @@ use crate::disk::guard;
 use crate::disk::{Hold, RealFs};
 use crate::exit::Exit;
 use crate::invocation::Program;
-use crate::job::scan::Jobs;
+use crate::job::folders::Jobs;
 use crate::logging::Log;
 use crate::manager::Manager;
 use crate::pgp::KeyError;

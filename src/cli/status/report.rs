@@ -16,7 +16,7 @@ use crate::cli::installation::machine_zone;
 use crate::clock::after;
 use crate::daemon::has_room;
 use crate::invocation::Program;
-use crate::job::scan::Jobs;
+use crate::job::folders::Jobs;
 use crate::names::RunId;
 use crate::spool::{Folder, RetryTime};
 
@@ -82,7 +82,7 @@ impl Report {
         let hand = Hand::look(installation)?;
         let mut jobs = installation.jobs(machine_zone().0)?;
         // What changed is of no interest: nothing was known before.
-        drop(jobs.look(now)?);
+        drop(jobs.scan(now)?);
         let process = hand.disk.holder(&hand.layout.lock())?;
         let mut report = Report::of(&hand, &jobs, Attempts::read(&hand, process), now)?;
         let since = process.and_then(|process| hand.disk.started(process));

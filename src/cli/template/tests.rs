@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::*;
 use crate::config::runner::RunnerConfig;
-use crate::job::scan::Jobs;
+use crate::job::folders::Jobs;
 use crate::names::RunId;
 use crate::plugin::Plugins;
 use crate::plugin::run::{Delivery, Limits, OUTPUT_BYTES_MAX, Outcome, run};
@@ -75,7 +75,7 @@ fn what_is_laid_out_is_read_without_a_fault_and_every_job_is_paused() {
     let disk = Disk::new(Arc::new(RealFs), folder.join(SCRATCH), HAND_PREFIX);
     let user = rustix::process::geteuid().as_raw();
     let mut jobs = Jobs::new(disk, folder.join("runners"), user, TimeZone::UTC);
-    jobs.look(Timestamp::UNIX_EPOCH).unwrap();
+    jobs.scan(Timestamp::UNIX_EPOCH).unwrap();
     assert!(jobs.rejections().next().is_none(), "{jobs:?}");
     let names: Vec<_> = jobs.iter().map(|job| job.name.as_str()).collect();
     assert_eq!(names, ["authorized-keys", "setuid", "world-writable"]);

@@ -21,7 +21,7 @@ use crate::clock::testing::TestClock;
 use crate::config::duration::Keep;
 use crate::config::runner::RetentionSettings;
 use crate::disk::{Disk, Fs, RealFs, guard};
-use crate::job::scan::Jobs;
+use crate::job::folders::Jobs;
 use crate::metrics::Metrics;
 use crate::names::RunId;
 use crate::plugin::{Deliver, Plugins};
