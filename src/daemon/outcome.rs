@@ -12,7 +12,7 @@ use super::workers::{Done, Outcome, Pool, SearchError};
 use crate::api::{ApiError, Posted, Scope, backoff};
 use crate::chain::{Chain, escape};
 use crate::clock::after;
-use crate::plugin::run::Ended;
+use crate::plugin::run::PluginExit;
 use crate::spool::{DeliveryState, Fate, Record, Run, Transition};
 use crate::stage::fetch::{FetchAttempt, FetchError};
 use crate::stage::{Pause, Verdict, Work, collect, deliver, fetch, misdated, sign, submit};
@@ -272,7 +272,7 @@ impl Engine {
         }
     }
 
-    fn log_plugin(&self, key: &Key, plugin: &str, ended: &Ended) {
+    fn log_plugin(&self, key: &Key, plugin: &str, ended: &PluginExit) {
         let took = u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX);
         info!(self.parts.log, "plugin ended"; "run" => %key.1, "plugin" => plugin,
             "outcome" => ended.outcome.word(), "took_ms" => took);

@@ -21,7 +21,7 @@ use crate::api::{Api, ApiError, Found, Posted, Search, Seen};
 use crate::clock::{Clock, before};
 use crate::disk::{Disk, DiskError};
 use crate::names::{ActionId, PluginName};
-use crate::plugin::run::{Delivery, Ended, Limits, OUTPUT_BYTES_MAX};
+use crate::plugin::run::{OUTPUT_BYTES_MAX, PluginCall, PluginExit, PluginLimits};
 use crate::plugin::{Deliver, PluginError};
 use crate::spool::finished::run_with_action;
 use crate::spool::{Layout, Record};
@@ -102,7 +102,7 @@ pub(crate) enum Outcome {
     /// Of [`Work::Fetch`].
     Fetched(FetchAttempt),
     /// Of [`Work::Deliver`].
-    Delivered(PluginName, Result<Ended, PluginError>),
+    Delivered(PluginName, Result<PluginExit, PluginError>),
     /// Of any work: a stop was asked for before it began, or before it could be completed.
     Stopped,
 }
@@ -194,10 +194,10 @@ impl WorkerContext {
         Ok(run_with_action(&self.disk, &self.spool, action, &record.id, since)?.is_some())
     }
 
-    fn deliver(&self, task: &Task, plugin: &PluginName) -> Result<Ended, PluginError> {
+    fn deliver(&self, task: &Task, plugin: &PluginName) -> Result<PluginExit, PluginError> {
         let record = &task.record;
         let results = self.directory.join(record.document.as_deref().unwrap_or_default());
-        let delivery = Delivery {
+        let delivery = PluginCall {
             job: &record.name,
             plugin,
             run: &record.id,
@@ -205,8 +205,10 @@ impl WorkerContext {
             attempt: task.attempt,
             results: &results,
         };
-        let limits =
-            Limits { timeout: record.settings.plugin_timeout, output_bytes_max: OUTPUT_BYTES_MAX };
+        let limits = PluginLimits {
+            timeout: record.settings.plugin_timeout,
+            output_bytes_max: OUTPUT_BYTES_MAX,
+        };
         self.plugins.deliver(&delivery, &limits, &self.stop)
     }
 }
@@ -308,7 +310,7 @@ impl Workers {
 
     /// Ends the processes that plugins have left behind, because the runner stops.
     pub(crate) fn end_strays(&self) {
-        self.context.plugins.end_strays();
+        self.context.plugins.end_leftovers();
     }
 
     /// Notes that a piece of work is done.

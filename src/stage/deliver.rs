@@ -14,7 +14,7 @@ use super::{Move, PastAttempts, Pause, Verdict};
 use crate::chain::{Chain, excerpt};
 use crate::clock::after;
 use crate::names::PluginName;
-use crate::plugin::run::{Ended, Outcome};
+use crate::plugin::run::{PluginExit, PluginOutcome};
 use crate::spool::{DeliveryState, Record, Transition};
 
 /// Maximum length of a plugin's output in the record, in bytes.
@@ -87,16 +87,16 @@ fn finish_or_retry(record: &Record, now: Timestamp) -> Move {
 }
 
 /// Decides what follows from the end of a plugin.
-pub(crate) fn ended(record: &Record, plugin: &PluginName, ended: &Ended) -> Verdict {
+pub(crate) fn ended(record: &Record, plugin: &PluginName, ended: &PluginExit) -> Verdict {
     let why = match &ended.outcome {
-        Outcome::Delivered => {
+        PluginOutcome::Delivered => {
             return Verdict::moved(settled(record, plugin, DeliveryState::Delivered, None));
         }
         // It runs again at the next start.
-        Outcome::Stopped => return Verdict::paused(Pause::None),
-        Outcome::TryLater => "it asked to be run again later".to_owned(),
-        Outcome::Failed { why } => Chain(why).to_string(),
-        Outcome::TimedOut => "it took too long and was killed".to_owned(),
+        PluginOutcome::Stopped => return Verdict::paused(Pause::None),
+        PluginOutcome::TryLater => "it asked to be run again later".to_owned(),
+        PluginOutcome::Failed { why } => Chain(why).to_string(),
+        PluginOutcome::TimedOut => "it took too long and was killed".to_owned(),
     };
     let words = ended.output.lines().next_back().unwrap_or_default();
     let words = excerpt(words, WORDS_BYTES_MAX);
@@ -247,7 +247,12 @@ mod tests {
             (&[Owed, Delivered], "Finished [Delivered, Delivered]"),
         ] {
             let record = returned(states);
-            let done = Ended { outcome: Outcome::Delivered, output: String::new(), lines: 0, took };
+            let done = PluginExit {
+                outcome: PluginOutcome::Delivered,
+                output: String::new(),
+                lines: 0,
+                took,
+            };
             let verdict = ended(&record, &"a".parse().unwrap(), &done);
             assert_eq!(shown(DeliveryPlan::Move(verdict.moved.unwrap()), record), expected);
         }
@@ -257,7 +262,8 @@ mod tests {
     fn failure_is_recorded_with_the_last_line_of_output() {
         let record = returned(&[DeliveryState::Owed]);
         let output = "one\ntwo\u{1b}[2J\n".to_owned();
-        let late = Ended { outcome: Outcome::TryLater, output, lines: 2, took: Duration::ZERO };
+        let late =
+            PluginExit { outcome: PluginOutcome::TryLater, output, lines: 2, took: Duration::ZERO };
         let verdict = ended(&record, &"a".parse().unwrap(), &late);
         let mut noted = record;
         (verdict.moved.unwrap().edit.unwrap())(&mut noted);
