@@ -16,7 +16,7 @@ use crate::disk::guard::{self, Distrust};
 use crate::disk::input::Input;
 use crate::disk::{Context, Disk, DiskError, HAND_PREFIX, RealFs};
 use crate::job::Job;
-use crate::job::scan::Jobs;
+use crate::job::folders::Jobs;
 use crate::names::JobName;
 use crate::schedule::{ScheduleError, zone};
 use crate::spool::Layout;
@@ -162,7 +162,7 @@ impl Installation {
     pub(crate) fn job(&self, name: &JobName, now: Timestamp) -> Result<Arc<Job>, Failure> {
         let mut jobs = self.jobs(machine_zone().0)?;
         // What changed is of no interest: nothing was known before.
-        let _changes = jobs.look_into(&self.runners().join(name.as_str()), now)?;
+        let _changes = jobs.scan_path(&self.runners().join(name.as_str()), now)?;
         if let Some(job) = jobs.get(name) {
             return Ok(Arc::clone(job));
         }
@@ -182,7 +182,7 @@ impl Installation {
         let mut jobs = self.jobs(machine_zone().0)?;
         // A runner that was never started may have no folder of jobs.
         if self.disk().find(&self.runners())?.is_some() {
-            let _changes = jobs.look(now)?;
+            let _changes = jobs.scan(now)?;
         }
         Ok(Failure::NoJob {
             name: name.to_string(),

@@ -13,7 +13,7 @@ use crate::chain::Chain;
 use crate::clock::{Clock, SystemClock};
 use crate::exit::Exit;
 use crate::names::{JobName, RunId};
-use crate::spool::record::{Content, RECORD_BYTES_MAX, classify};
+use crate::spool::record::{FileContent, RECORD_BYTES_MAX, classify};
 use crate::spool::{DeliveryState, Family, Folder, Record, View, run_id};
 
 /// Put runs back into the flow: dead letters, given up, superseded
@@ -122,11 +122,11 @@ impl Retry {
         };
         let bytes = hand.disk.read(&hand.layout.folder(from).join(name), RECORD_BYTES_MAX)?;
         let why = match classify(&bytes) {
-            Content::Record(record) if record.id == id => return Ok(None),
-            Content::Record(record) => format!("it is a copy of {}", record.id),
-            Content::Damaged(reason) => reason,
-            Content::Newer(version) => format!("it is of version {version}"),
-            Content::Action(_) => "it is an action and no record".to_owned(),
+            FileContent::Record(record) if record.id == id => return Ok(None),
+            FileContent::Record(record) => format!("it is a copy of {}", record.id),
+            FileContent::Damaged(reason) => reason,
+            FileContent::Newer(version) => format!("it is of version {version}"),
+            FileContent::Action(_) => "it is an action, not a record".to_owned(),
         };
         Ok(Some(format!(
             "{} cannot go on: {why}; repair it, or copy {} from action/done to command/ready: its results are then fetched anew",

@@ -26,13 +26,13 @@ use crate::disk::guard;
 use crate::disk::{Hold, RealFs};
 use crate::exit::Exit;
 use crate::invocation::Program;
-use crate::job::scan::Jobs;
+use crate::job::folders::Jobs;
 use crate::logging::Log;
 use crate::manager::Manager;
 use crate::pgp::KeyError;
 use crate::plugin::Plugins;
 use crate::spool::{Spool, SpoolError};
-use crate::stage::launch::Defaults;
+use crate::stage::launch::RunDefaults;
 use crate::wake::Stop;
 
 /// The user id of root.
@@ -262,9 +262,9 @@ fn engine_settings(config: &RunnerConfig, directory: PathBuf) -> Settings {
 }
 
 /// Returns what holds for runs unless their job says otherwise.
-pub(crate) fn defaults(config: &RunnerConfig) -> Defaults {
+pub(crate) fn defaults(config: &RunnerConfig) -> RunDefaults {
     let client = &config.client;
-    Defaults::new(client.delay_results, client.early_results, config.plugins.timeout)
+    RunDefaults::new(client.delay_results, client.early_results, config.plugins.timeout)
 }
 
 fn expand(client: ClientConfig) -> Expand {

@@ -108,7 +108,7 @@ pub(crate) fn lay_out(folder: &Path) -> Result<PathBuf, TemplateError> {
         disk.make_folders(&folder.join(name))?;
     }
     // So that a run can be triggered before the runner first starts.
-    crate::spool::found(&disk, &Layout::new(folder.join(SPOOL)))?;
+    crate::spool::mark_as_spool(&disk, &Layout::new(folder.join(SPOOL)))?;
     for (name, mode, text) in TEMPLATE {
         let path = folder.join(name);
         disk.make_folders(path.parent().unwrap_or(&folder))?;

@@ -13,13 +13,13 @@ use crate::config::job::{Missed, Overlap};
 use crate::disk::DiskError;
 use crate::job::Job;
 use crate::job::change::Change;
-use crate::job::scan::Jobs;
+use crate::job::folders::Jobs;
 use crate::names::JobName;
 use crate::schedule::due::{self, Due, Plan};
 use crate::schedule::splay;
 use crate::schedule::table::Table;
 use crate::spool::{SlotStamp, Spool, SpoolError};
-use crate::stage::archive::Shelf;
+use crate::stage::archive::ResultsFolder;
 use crate::stage::submit::JobState;
 
 /// The jobs in force, and when each is due.
@@ -62,7 +62,7 @@ impl Calendar {
         log: &Logger,
     ) -> Result<(), SpoolError> {
         let on_disk = spool.slots_on_disk()?;
-        let changes = self.jobs.look(now)?;
+        let changes = self.jobs.scan(now)?;
         let mut stamped = spool.stamped_jobs()?;
         stamped.retain(|job| self.jobs.get(job).is_none());
         for job in stamped {
@@ -96,8 +96,8 @@ impl Calendar {
         log: &Logger,
     ) -> Result<Vec<Change>, DiskError> {
         let changes = match path {
-            Some(path) => self.jobs.look_into(path, now)?,
-            None => self.jobs.look(now)?,
+            Some(path) => self.jobs.scan_path(path, now)?,
+            None => self.jobs.scan(now)?,
         };
         self.follow(&changes, spool, now, log);
         Ok(changes)
@@ -110,7 +110,7 @@ impl Calendar {
         now: Timestamp,
         log: &Logger,
     ) -> Vec<Change> {
-        let changes = self.jobs.look_at_bad(now);
+        let changes = self.jobs.recheck_invalid(now);
         self.follow(&changes, spool, now, log);
         changes
     }
@@ -193,7 +193,7 @@ impl Calendar {
 
     /// Returns when something is due or to be looked at.
     pub(crate) fn next(&self) -> Option<Timestamp> {
-        [self.table.next(), self.jobs.wake()].into_iter().flatten().min()
+        [self.table.next(), self.jobs.next_recheck()].into_iter().flatten().min()
     }
 
     /// Tells whether a job lets its runs be sent.
@@ -226,12 +226,12 @@ impl Calendar {
     }
 
     /// Returns where results are and how long they are kept there, `keep` if the job does not say.
-    pub(crate) fn shelves(&self, keep: Keep) -> Vec<Shelf> {
-        let of_jobs = self.jobs.iter().map(|job| Shelf {
+    pub(crate) fn shelves(&self, keep: Keep) -> Vec<ResultsFolder> {
+        let of_jobs = self.jobs.iter().map(|job| ResultsFolder {
             folder: Path::new("runners").join(job.name.as_str()).join("results"),
             keep: job.config.keep_results.unwrap_or(keep),
         });
-        let others = Shelf { folder: "results".into(), keep };
+        let others = ResultsFolder { folder: "results".into(), keep };
         of_jobs.chain([others]).collect()
     }
 

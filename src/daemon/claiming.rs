@@ -11,7 +11,7 @@ use super::engine::Engine;
 use crate::chain::{Chain, escape};
 use crate::disk::Stamp;
 use crate::names::JobName;
-use crate::spool::look::run_id;
+use crate::spool::run_id;
 use crate::spool::{Folder, SpoolError};
 use crate::stage::{adopt, claim};
 

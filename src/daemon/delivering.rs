@@ -6,16 +6,16 @@ use super::engine::Engine;
 use super::index::Key;
 use super::workers::Pool;
 use crate::spool::Folder;
-use crate::stage::{Past, Work, deliver};
+use crate::stage::{PastAttempts, Work, deliver};
 
 impl Engine {
     /// Lets a run wait for a worker if one of its plugins is due, or does what else is to be done with it.
     pub(super) fn step_deliveries(&mut self, key: &Key, now: Timestamp) {
         match self.plan_deliveries(key, now) {
             None => {}
-            Some(deliver::Plan::Reject(reason)) => self.reject(key, &reason, now),
-            Some(deliver::Plan::Move(moved)) => self.make(key, &moved, now),
-            Some(deliver::Plan::Start(due, next)) => {
+            Some(deliver::DeliveryPlan::Reject(reason)) => self.reject(key, &reason, now),
+            Some(deliver::DeliveryPlan::Move(moved)) => self.make(key, &moved, now),
+            Some(deliver::DeliveryPlan::Start(due, next)) => {
                 if !due.is_empty() {
                     self.enqueue(key, Pool::Deliver);
                 }
@@ -28,7 +28,7 @@ impl Engine {
     pub(super) fn serve_deliveries(&mut self, now: Timestamp) {
         while self.workers.is_free(Pool::Deliver) && !self.is_stopping() {
             let Some(key) = self.waiting_for(Pool::Deliver).pop() else { break };
-            let Some(deliver::Plan::Start(due, _)) = self.plan_deliveries(&key, now) else {
+            let Some(deliver::DeliveryPlan::Start(due, _)) = self.plan_deliveries(&key, now) else {
                 // What else is to be done is decided anew, or the run has gone.
                 self.step_deliveries(&key, now);
                 continue;
@@ -44,7 +44,7 @@ impl Engine {
     }
 
     /// Says what is to be done with a run in `command/returned`; nothing if it is not there any more.
-    fn plan_deliveries(&self, key: &Key, now: Timestamp) -> Option<deliver::Plan> {
+    fn plan_deliveries(&self, key: &Key, now: Timestamp) -> Option<deliver::DeliveryPlan> {
         let live = self.index.get(key)?;
         if live.folder != Folder::Returned || live.tries.busy {
             return None;
@@ -54,7 +54,7 @@ impl Engine {
             match live.tries.plugins.get(plugin) {
                 Some(tries) if tries.busy => None,
                 Some(tries) => Some(tries.past()),
-                None => Some(Past::NONE),
+                None => Some(PastAttempts::NONE),
             }
         }))
     }

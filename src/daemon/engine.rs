@@ -178,7 +178,7 @@ impl Engine {
             Folder::Ready if now < tries.not_before => Step::Wait(Some(tries.not_before)),
             Folder::Ready => {
                 let (disk, directory) = (self.parts.spool.disk(), &self.parts.settings.directory);
-                fetch::begin(facts, now, || fetch::place(disk, directory, facts))?
+                fetch::begin(facts, now, || fetch::document_path(disk, directory, facts))?
             }
             Folder::CommandInflight => {
                 fetch::decide(facts, now, tries.past(), self.parts.settings.fetch_giveup)

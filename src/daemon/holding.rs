@@ -25,7 +25,7 @@ impl Daemon {
     /// # Errors
     /// The spool was replaced, or another runner has it or the jobs.
     pub(super) fn keep_hold(&mut self) -> Result<(), DaemonError> {
-        match self.engine.parts.spool.hold() {
+        match self.engine.parts.spool.ensure_locked() {
             Ok(()) => {}
             Err(source @ (SpoolError::Replaced { .. } | SpoolError::Locked { .. })) => {
                 self.abandon();

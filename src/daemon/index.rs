@@ -13,7 +13,7 @@ use crate::clock::after;
 use crate::disk::Stamp;
 use crate::names::{ActionId, JobName, PluginName, RunId};
 use crate::spool::{Family, Fate, Folder, Origin, Record, Run};
-use crate::stage::Past;
+use crate::stage::PastAttempts;
 
 /// A run in one of its two families.
 pub(crate) type Key = (Family, RunId);
@@ -74,15 +74,15 @@ pub(crate) struct PluginTries {
 
 impl PluginTries {
     /// Returns the attempts that were made with the plugin.
-    pub(crate) fn past(&self) -> Past {
-        Past { not_before: self.not_before, failed: self.failed }
+    pub(crate) fn past(&self) -> PastAttempts {
+        PastAttempts { not_before: self.not_before, failed: self.failed }
     }
 }
 
 impl Tries {
     /// Returns the attempts that were made with the run.
-    pub(crate) fn past(&self) -> Past {
-        Past { not_before: self.not_before, failed: self.failed }
+    pub(crate) fn past(&self) -> PastAttempts {
+        PastAttempts { not_before: self.not_before, failed: self.failed }
     }
 
     /// Returns what still counts when a run was moved to another folder: what is under way, and when

@@ -13,7 +13,7 @@ use crate::api::Posted;
 use crate::chain::Chain;
 use crate::metrics::FolderLevel;
 use crate::names::RunId;
-use crate::plugin::run::Outcome as Ended;
+use crate::plugin::run::PluginOutcome;
 use crate::spool::{DeliveryState, Folder, Run, SpoolError, Transition};
 use crate::stage::Work;
 
@@ -31,11 +31,14 @@ impl Engine {
             Outcome::Fetched(_) => metrics.fetched(took),
             Outcome::Delivered(plugin, ended) => {
                 let ended = match ended.as_ref().map(|ended| &ended.outcome) {
-                    Ok(Ended::Delivered) => "delivered",
-                    Ok(Ended::TryLater) => "later",
-                    Ok(Ended::Failed { .. } | Ended::TimedOut | Ended::Stopped) | Err(_) => {
-                        "failed"
-                    }
+                    Ok(PluginOutcome::Delivered) => "delivered",
+                    Ok(PluginOutcome::TryLater) => "later",
+                    Ok(
+                        PluginOutcome::Failed { .. }
+                        | PluginOutcome::TimedOut
+                        | PluginOutcome::Stopped,
+                    )
+                    | Err(_) => "failed",
                 };
                 metrics.delivered(plugin, ended, took);
             }

@@ -65,7 +65,7 @@ use crate::disk::Hold;
 use crate::manager::Manager;
 use crate::metrics::Metrics;
 use crate::spool::{Spool, SpoolError};
-use crate::stage::launch::Defaults;
+use crate::stage::launch::RunDefaults;
 use crate::wake::{Hint, Stop};
 
 /// How long a stop waits for what is under way: plugins have three seconds from TERM to KILL.
@@ -104,7 +104,7 @@ pub(crate) struct Settings {
     /// How long a delivery is tried.
     pub(crate) delivery_giveup: Duration,
     /// What holds for runs unless their job says otherwise.
-    pub(crate) defaults: Defaults,
+    pub(crate) defaults: RunDefaults,
     /// How many workers talk to the API, in each of its two ways.
     pub(crate) parallel: usize,
     /// How many plugins run at once.

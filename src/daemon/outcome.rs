@@ -12,9 +12,9 @@ use super::workers::{Done, Outcome, Pool, SearchError};
 use crate::api::{ApiError, Posted, Scope, backoff};
 use crate::chain::{Chain, escape};
 use crate::clock::after;
-use crate::plugin::run::Ended;
+use crate::plugin::run::PluginExit;
 use crate::spool::{DeliveryState, Fate, Record, Run, Transition};
-use crate::stage::fetch::{Attempt, FetchError};
+use crate::stage::fetch::{FetchAttempt, FetchError};
 use crate::stage::{Pause, Verdict, Work, collect, deliver, fetch, misdated, sign, submit};
 
 /// How much of the end of a plugin's output goes into the log, in bytes: with its escapes and the rest
@@ -32,8 +32,10 @@ fn serves(outcome: &Outcome) -> bool {
         Outcome::Searched(Err(SearchError::Api(error)), _) => answers(error),
         Outcome::Searched(..) => true,
         Outcome::Probed(seen) => seen.as_ref().err().is_none_or(answers),
-        Outcome::Fetched(Attempt { fetched: Err(FetchError::Api(error)), .. }) => answers(error),
-        Outcome::Fetched(Attempt { fetched, .. }) => {
+        Outcome::Fetched(FetchAttempt { fetched: Err(FetchError::Api(error)), .. }) => {
+            answers(error)
+        }
+        Outcome::Fetched(FetchAttempt { fetched, .. }) => {
             matches!(fetched, Ok(_) | Err(FetchError::Missing { .. } | FetchError::NotFinal { .. }))
         }
         Outcome::Signed(_) | Outcome::Delivered(..) | Outcome::Stopped => false,
@@ -109,7 +111,7 @@ impl Engine {
                 self.index.tries(key).into_iter().for_each(|tries| tries.answering = since);
                 verdict
             }
-            Outcome::Fetched(Attempt { fetched, page_size }) => {
+            Outcome::Fetched(FetchAttempt { fetched, page_size }) => {
                 let asked = live.tries.polls;
                 if let Some(tries) = self.index.tries(key) {
                     tries.page_size = Some(page_size);
@@ -270,7 +272,7 @@ impl Engine {
         }
     }
 
-    fn log_plugin(&self, key: &Key, plugin: &str, ended: &Ended) {
+    fn log_plugin(&self, key: &Key, plugin: &str, ended: &PluginExit) {
         let took = u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX);
         info!(self.parts.log, "plugin ended"; "run" => %key.1, "plugin" => plugin,
             "outcome" => ended.outcome.word(), "took_ms" => took);

@@ -25,9 +25,9 @@ use crate::config::runner::RetentionSettings;
 use crate::disk::{Disk, DiskError};
 use crate::names::{JobName, RunId};
 use crate::spool::{Family, Folder, Layout, SpoolError, View, run_id};
-use crate::stage::archive::{Archive, Shelf};
+use crate::stage::archive::{Archive, ResultsFolder};
 use crate::stage::document::part_path;
-use crate::stage::prune::{DAY, Trust, cutoff, due};
+use crate::stage::prune::{ClockTrust, DAY, cutoff, due};
 
 /// How long after the start something is removed for the first time, unless the disk is nearly full; and
 /// how long it is at the least between two times.
@@ -45,7 +45,7 @@ pub(crate) struct Pruning {
     pub(super) next: Duration,
     /// When it was looked for what is old the last time.
     pub(super) last: Option<Duration>,
-    trust: Trust,
+    trust: ClockTrust,
     planning: bool,
     plan: Plan,
     removed: Removed,
@@ -74,7 +74,7 @@ impl Pruning {
         Pruning {
             next: FIRST_SPAN,
             last: None,
-            trust: Trust::default(),
+            trust: ClockTrust::default(),
             planning: false,
             plan: Plan::default(),
             removed: Removed::default(),
@@ -95,7 +95,7 @@ struct Survey {
     owner: u32,
     directory: PathBuf,
     retention: RetentionSettings,
-    shelves: Vec<Shelf>,
+    shelves: Vec<ResultsFolder>,
     needed: BTreeSet<String>,
     /// Runs that are not finished.
     open: BTreeSet<RunId>,
@@ -219,7 +219,7 @@ impl Engine {
         if self.is_ahead(id) || is_live(Family::Action) || is_live(Family::Command) {
             return Ok(false);
         }
-        let Some(record) = self.parts.spool.discard(id, before)? else { return Ok(false) };
+        let Some(record) = self.parts.spool.remove_finished(id, before)? else { return Ok(false) };
         // What was fetched before the fetch was given up is of no use now.
         if let Some(document) = &record.document {
             let part = part_path(&self.parts.settings.directory.join(document));
@@ -235,7 +235,7 @@ impl Engine {
         if run_id(name).is_some_and(|id| self.is_ahead(&id)) {
             return Ok(false);
         }
-        self.parts.spool.discard_letter(name, before)
+        self.parts.spool.remove_dead_letter(name, before)
     }
 
     /// Tells whether only the entry itself keeps its slot from being fired again.

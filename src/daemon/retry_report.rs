@@ -19,7 +19,7 @@ use super::trouble::Place;
 use crate::clock::after;
 use crate::names::PluginName;
 use crate::spool::retry_report::ATTEMPTS_MAX;
-use crate::spool::{Again, Attempt, DeliveryState, Folder, RetryReport};
+use crate::spool::{DeliveryState, Folder, RetryAttempt, RetryReport, RetryTime};
 
 /// How long it is at least from one look to the next.
 const LOOK_SPAN: Duration = Duration::from_secs(2);
@@ -133,11 +133,11 @@ fn plan(index: &Index, held: &[PendingOutcome], breaker: &CircuitBreaker) -> Opt
     }
     waiting.sort_unstable();
     let api = (breaker.failures() > 0).then(|| again(breaker.failures(), breaker.not_before()));
-    let attempt = |(at, key, plugin, folder, failures): Waiting<'_>| Attempt {
+    let attempt = |(at, key, plugin, folder, failures): Waiting<'_>| RetryAttempt {
         folder,
         run: key.1.clone(),
         plugin: plugin.cloned(),
-        again: again(failures, at),
+        retry: again(failures, at),
     };
     RetryReport::new(api, waiting.into_iter().map(attempt).collect(), more)
 }
@@ -162,9 +162,9 @@ fn deliveries<'a>(key: &'a Key, live: &'a Live) -> impl Iterator<Item = Waiting<
 }
 
 /// Returns an attempt; times are whole seconds for people, and not earlier than it is tried.
-fn again(failures: u32, at: Timestamp) -> Again {
+fn again(failures: u32, at: Timestamp) -> RetryTime {
     let second = at.as_second().saturating_add(i64::from(at.subsec_nanosecond() > 0));
-    Again { failures, next_attempt: Timestamp::from_second(second).unwrap_or(at) }
+    RetryTime { failures, next_attempt: Timestamp::from_second(second).unwrap_or(at) }
 }
 
 #[cfg(test)]
@@ -198,7 +198,7 @@ mod tests {
         }
         let told = plan(&index, &[], &CircuitBreaker::default()).unwrap();
         assert_eq!((told.attempts.len(), told.more), (ATTEMPTS_MAX, 50));
-        let order = told.attempts.iter().map(|attempt| attempt.again.next_attempt);
+        let order = told.attempts.iter().map(|attempt| attempt.retry.next_attempt);
         assert!(order.eq((1..).map(at).take(ATTEMPTS_MAX)));
     }
 
@@ -226,7 +226,7 @@ mod tests {
         let told: Vec<_> = told
             .attempts
             .iter()
-            .map(|a| (a.folder, a.plugin.as_ref().map(PluginName::as_str), a.again.failures))
+            .map(|a| (a.folder, a.plugin.as_ref().map(PluginName::as_str), a.retry.failures))
             .collect();
         let expected = [(Folder::CommandInflight, None, 1), (Folder::Returned, Some("fails"), 2)];
         assert_eq!(told, expected);

@@ -18,7 +18,7 @@ use crate::chain::escape;
 use crate::clock::{after, elapsed};
 use crate::disk::Stamp;
 use crate::disk::leftover::is_leftover;
-use crate::spool::look::run_id;
+use crate::spool::run_id;
 use crate::spool::{Family, Folder, Record, Run, Seen, SpoolError, Transition};
 use crate::stage::claim;
 
@@ -73,7 +73,7 @@ impl Engine {
 
     /// Makes the folders that were removed; returns whether there were any.
     pub(super) fn mend(&mut self) -> bool {
-        match self.parts.spool.mend() {
+        match self.parts.spool.restore_folders() {
             Ok(mended) => {
                 self.troubles.over(&Place::Spool);
                 mended
@@ -238,7 +238,7 @@ impl Engine {
         if self.listed == Some((folder, true)) {
             return Ok(());
         }
-        self.parts.spool.secure(folder)?;
+        self.parts.spool.sync_folder(folder)?;
         self.listed =
             self.listed.map(|(listed, is_durable)| (listed, is_durable || listed == folder));
         Ok(())

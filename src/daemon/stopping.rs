@@ -13,7 +13,7 @@ use super::index::Key;
 use super::workers::{Outcome, SearchError};
 use crate::api::{ApiError, Posted};
 use crate::spool::{Fate, Record, Transition};
-use crate::stage::fetch::{Attempt, FetchError};
+use crate::stage::fetch::{FetchAttempt, FetchError};
 use crate::stage::{Move, Work};
 
 /// What a record says of a run that a stop has kept from being posted.
@@ -26,10 +26,10 @@ impl Outcome {
             Outcome::Posted(Posted::Refused { cause, .. })
             | Outcome::Searched(Err(SearchError::Api(cause)), _)
             | Outcome::Probed(Err(cause))
-            | Outcome::Fetched(Attempt { fetched: Err(FetchError::Api(cause)), .. }) => {
+            | Outcome::Fetched(FetchAttempt { fetched: Err(FetchError::Api(cause)), .. }) => {
                 matches!(cause, ApiError::Stopped { .. })
             }
-            Outcome::Fetched(Attempt { fetched: Err(FetchError::Stopped), .. }) => true,
+            Outcome::Fetched(FetchAttempt { fetched: Err(FetchError::Stopped), .. }) => true,
             _ => false,
         };
         if is_stopped { Outcome::Stopped } else { self }

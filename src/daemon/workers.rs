@@ -21,11 +21,11 @@ use crate::api::{Api, ApiError, Found, Posted, Search, Seen};
 use crate::clock::{Clock, before};
 use crate::disk::{Disk, DiskError};
 use crate::names::{ActionId, PluginName};
-use crate::plugin::run::{Delivery, Ended, Limits, OUTPUT_BYTES_MAX};
+use crate::plugin::run::{OUTPUT_BYTES_MAX, PluginCall, PluginExit, PluginLimits};
 use crate::plugin::{Deliver, PluginError};
-use crate::spool::finished::holder;
+use crate::spool::finished::run_with_action;
 use crate::spool::{Layout, Record};
-use crate::stage::fetch::{Attempt, Fetcher, Reads};
+use crate::stage::fetch::{FetchAttempt, FetchProgress, Fetcher};
 use crate::stage::prune::DAY;
 use crate::stage::sign::{Signed, SigningError, sign};
 use crate::stage::{Work, grace};
@@ -100,9 +100,9 @@ pub(crate) enum Outcome {
     /// Of [`Work::Probe`].
     Probed(Result<Option<Seen>, ApiError>),
     /// Of [`Work::Fetch`].
-    Fetched(Attempt),
+    Fetched(FetchAttempt),
     /// Of [`Work::Deliver`].
-    Delivered(PluginName, Result<Ended, PluginError>),
+    Delivered(PluginName, Result<PluginExit, PluginError>),
     /// Of any work: a stop was asked for before it began, or before it could be completed.
     Stopped,
 }
@@ -145,8 +145,8 @@ impl WorkerContext {
                     pages: self.pages,
                     stop: &self.stop,
                 };
-                let past = Reads {
-                    asked: task.polls,
+                let past = FetchProgress {
+                    missing_attempts: task.polls,
                     page_size: task.page_size.unwrap_or(self.page_size),
                     not_final: task.since,
                 };
@@ -191,13 +191,13 @@ impl WorkerContext {
         // somebody else signed may be dated as they like.
         let since = record.request.valid_from.filter(|_| !record.request.verbatim);
         let since = since.map(|since| before(since, SKEW));
-        Ok(holder(&self.disk, &self.spool, action, &record.id, since)?.is_some())
+        Ok(run_with_action(&self.disk, &self.spool, action, &record.id, since)?.is_some())
     }
 
-    fn deliver(&self, task: &Task, plugin: &PluginName) -> Result<Ended, PluginError> {
+    fn deliver(&self, task: &Task, plugin: &PluginName) -> Result<PluginExit, PluginError> {
         let record = &task.record;
         let results = self.directory.join(record.document.as_deref().unwrap_or_default());
-        let delivery = Delivery {
+        let delivery = PluginCall {
             job: &record.name,
             plugin,
             run: &record.id,
@@ -205,8 +205,10 @@ impl WorkerContext {
             attempt: task.attempt,
             results: &results,
         };
-        let limits =
-            Limits { timeout: record.settings.plugin_timeout, output_bytes_max: OUTPUT_BYTES_MAX };
+        let limits = PluginLimits {
+            timeout: record.settings.plugin_timeout,
+            output_bytes_max: OUTPUT_BYTES_MAX,
+        };
         self.plugins.deliver(&delivery, &limits, &self.stop)
     }
 }
@@ -308,7 +310,7 @@ impl Workers {
 
     /// Ends the processes that plugins have left behind, because the runner stops.
     pub(crate) fn end_strays(&self) {
-        self.context.plugins.end_strays();
+        self.context.plugins.end_leftovers();
     }
 
     /// Notes that a piece of work is done.

@@ -1,8 +1,8 @@
-//! What a look at a folder means for the job that was there before. Pure.
+//! What the state of a job folder means for the job that was installed from it. No I/O.
 //!
-//! A job that is copied in piece by piece, or edited in place, is bad for a moment.
-//! So a bad folder is reported only when it was left alone for [`QUIET_SPAN`], and
-//! until then the job that was installed from it stays.
+//! A job that is copied in piece by piece, or edited in place, is invalid for a moment. Therefore an
+//! invalid folder is reported only when it has been left alone for [`QUIET_SPAN`], and the job that
+//! was installed from it stays until then.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,75 +10,77 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::load::Seen;
+use super::load::Inspection;
 use super::{Job, Rejection, Stamps};
 use crate::clock::{after, elapsed};
 
-/// How long a bad folder must be left alone before it is reported.
+/// Time for which an invalid folder must be left alone before it is reported.
 pub(crate) const QUIET_SPAN: Duration = Duration::from_secs(5);
 
-/// A change to the jobs, to be logged and followed by the schedule.
+/// A change to the jobs, to be logged and applied to the schedule.
 #[derive(Debug, Clone)]
 pub(crate) enum Change {
-    /// A job is new.
     Added(Arc<Job>),
-    /// Its old configuration is removed, the new one installed.
-    Changed { old: Arc<Job>, new: Arc<Job> },
-    /// A job is gone.
+    /// The old job is removed and the new one installed.
+    Changed {
+        old: Arc<Job>,
+        new: Arc<Job>,
+    },
     Removed(Arc<Job>),
-    /// A name in the folder of jobs is not a folder that a person made; this is said once.
+    /// An entry in the folder of jobs is not a job folder. Reported once.
     Skipped(PathBuf),
-    /// A folder is no job; this is said once.
+    /// A folder became invalid. Reported once.
     Broken {
         rejection: Arc<Rejection>,
-        /// The job that was installed from it and is removed.
+        /// The job that was installed from the folder and is now removed.
         old: Option<Arc<Job>>,
     },
 }
 
-/// What is known of a folder.
+/// What is known of a job folder.
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct FolderState {
     stamps: Stamps,
     installed: Option<Arc<Job>>,
-    fault: Option<Fault>,
+    fault: Option<FolderFault>,
 }
 
 #[derive(Debug)]
-struct Fault {
+struct FolderFault {
     rejection: Arc<Rejection>,
-    /// Since when the folder was left alone.
+    /// Since when the folder has been left alone.
     since: Timestamp,
     is_reported: bool,
 }
 
-impl State {
+impl FolderState {
     /// Returns the job that is in force.
     pub(super) fn installed(&self) -> Option<&Arc<Job>> {
         self.installed.as_ref()
     }
 
-    /// Returns what is wrong with the folder, whether it was reported or not.
+    /// Returns the faults of the folder, whether they were reported or not.
     pub(super) fn rejection(&self) -> Option<&Arc<Rejection>> {
         self.fault.as_ref().map(|fault| &fault.rejection)
     }
 
-    /// Returns what the files must be for the folder to be as it was; `None` if it must be read again anyway.
+    /// Returns the stamps that the files must have for the folder to be unchanged; `None` if the
+    /// folder must be read again in any case.
     pub(super) fn stamps(&self) -> Option<Stamps> {
-        let is_passing = self.fault.as_ref().is_some_and(|fault| fault.rejection.is_passing());
-        (!is_passing).then_some(self.stamps)
+        let is_temporary = self.fault.as_ref().is_some_and(|fault| fault.rejection.is_temporary());
+        (!is_temporary).then_some(self.stamps)
     }
 
-    /// Returns when the folder is to be looked at again, if it is bad and that was not reported.
-    pub(super) fn wake(&self) -> Option<Timestamp> {
+    /// Returns when to inspect the folder again to report its fault; `None` if there is none to report.
+    pub(super) fn next_recheck(&self) -> Option<Timestamp> {
         let fault = self.fault.as_ref().filter(|fault| !fault.is_reported)?;
         Some(after(fault.since, QUIET_SPAN))
     }
 
-    /// Reports a fault whose time has come.
-    fn ripen(&mut self, now: Timestamp) -> Option<Change> {
+    /// Reports the fault if the folder has been left alone for long enough.
+    fn report_if_due(&mut self, now: Timestamp) -> Option<Change> {
         let fault = self.fault.as_mut().filter(|fault| !fault.is_reported)?;
-        // The clock was set back: it would be as long until it is ahead again.
+        // If the clock was set back, start the span anew: it may take long to catch up.
         fault.since = fault.since.min(now);
         if elapsed(fault.since, now) < QUIET_SPAN {
             return None;
@@ -89,34 +91,38 @@ impl State {
     }
 }
 
-/// Returns what is known of a folder after a look at it, and what changed.
-pub(super) fn settle(
-    old: Option<State>,
-    seen: Seen,
+/// Returns what is known of a folder after an inspection, and what changed.
+pub(super) fn apply(
+    old: Option<FolderState>,
+    inspection: Inspection,
     now: Timestamp,
-) -> (Option<State>, Option<Change>) {
-    match (seen, old) {
-        (Seen::Gone | Seen::Skipped, old) => {
+) -> (Option<FolderState>, Option<Change>) {
+    match (inspection, old) {
+        (Inspection::Gone | Inspection::Skipped, old) => {
             (None, old.and_then(|state| state.installed).map(Change::Removed))
         }
-        (Seen::Unchanged, None) => (None, None),
-        (Seen::Unchanged, Some(mut state)) => {
-            let change = state.ripen(now);
+        (Inspection::Unchanged, None) => (None, None),
+        (Inspection::Unchanged, Some(mut state)) => {
+            let change = state.report_if_due(now);
             (Some(state), change)
         }
-        (Seen::Sound(job, stamps), old) => install(*job, stamps, old),
-        (Seen::Bad { rejection, stamps, touched }, old) => {
+        (Inspection::Valid(job, stamps), old) => install(*job, stamps, old),
+        (Inspection::Invalid { rejection, stamps, touched }, old) => {
             let mut state = reject(rejection, stamps, touched.unwrap_or(now), old);
-            let change = state.ripen(now);
+            let change = state.report_if_due(now);
             (Some(state), change)
         }
     }
 }
 
-fn install(job: Job, stamps: Stamps, old: Option<State>) -> (Option<State>, Option<Change>) {
+fn install(
+    job: Job,
+    stamps: Stamps,
+    old: Option<FolderState>,
+) -> (Option<FolderState>, Option<Change>) {
     let old = old.and_then(|state| state.installed);
     let (installed, change) = match old {
-        // Its files were touched and say what they said.
+        // The files were touched, but their content is the same.
         Some(old) if *old == job => (old, None),
         Some(old) => {
             let new = Arc::new(job);
@@ -127,13 +133,18 @@ fn install(job: Job, stamps: Stamps, old: Option<State>) -> (Option<State>, Opti
             (Arc::clone(&new), Some(Change::Added(new)))
         }
     };
-    (Some(State { stamps, installed: Some(installed), fault: None }), change)
+    (Some(FolderState { stamps, installed: Some(installed), fault: None }), change)
 }
 
-fn reject(rejection: Rejection, stamps: Stamps, touched: Timestamp, old: Option<State>) -> State {
+fn reject(
+    rejection: Rejection,
+    stamps: Stamps,
+    touched: Timestamp,
+    old: Option<FolderState>,
+) -> FolderState {
     let (installed, before) = match old {
-        // As bad as it was: seen again because it could not be read, or is incomplete.
-        Some(State { stamps: before, installed, fault: Some(fault) })
+        // The same faults as before: inspected again because they may be temporary.
+        Some(FolderState { stamps: before, installed, fault: Some(fault) })
             if before == stamps && fault.rejection.lines() == rejection.lines() =>
         {
             (installed, Some(fault))
@@ -141,12 +152,12 @@ fn reject(rejection: Rejection, stamps: Stamps, touched: Timestamp, old: Option<
         Some(state) => (state.installed, None),
         None => (None, None),
     };
-    let fault = before.unwrap_or_else(|| Fault {
+    let fault = before.unwrap_or_else(|| FolderFault {
         rejection: Arc::new(rejection),
         since: touched,
         is_reported: false,
     });
-    State { stamps, installed, fault: Some(fault) }
+    FolderState { stamps, installed, fault: Some(fault) }
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! One job folder: who may write it, whether it changed, what its files say.
 //!
-//! Whoever can write a job's folder or files can run actions on the fleet, so all
-//! three must belong to the runner's user or root, and no other user may be able to write
-//! them (see [`guard`]).
-//! A link is followed, and its target and the folders above that are judged like the job itself. Only
-//! the folder of the job is watched: a change of a file that a link leads to is found by the scans.
+//! Whoever can write the folder or the files of a job can run actions on the fleet. Therefore all
+//! three must belong to the runner's user or root, and no other user may be able to write them (see
+//! [`guard`]). A link is followed, and its target and the folders above the target are checked like
+//! the job itself. Only the job's own folder is watched: scans find changes of files that links lead
+//! to.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -26,40 +26,36 @@ use crate::disk::{Disk, DiskError, Entry, Followed, Kind, Meta, guard};
 use crate::names::JobName;
 use crate::schedule::{Cron, ScheduleError, zone};
 
-/// The file with a job's settings.
 const CONFIG_FILE: &str = "entity.cfg";
-/// The file with a job's action.
 const ACTION_FILE: &str = "action.json";
-/// The largest settings that are read.
+/// Size limit of `entity.cfg`, in bytes.
 const CONFIG_BYTES_MAX: u64 = 64 * 1024;
-/// The largest action that is read: what the API takes.
+/// Size limit of `action.json`, in bytes: that of the API.
 const ACTION_BYTES_MAX: u64 = 10 * 1024 * 1024;
-/// How much of a comment a warning shows.
+/// Maximum length of a comment in a warning, in bytes.
 const SHOWN_BYTES_MAX: usize = 60;
-/// The user id of root.
 const ROOT: u32 = 0;
 
-/// What a look at a folder found.
+/// The result of inspecting a job folder.
 #[derive(Debug)]
-pub(crate) enum Seen {
-    /// It is not there.
+pub(crate) enum Inspection {
+    /// The folder does not exist.
     Gone,
-    /// It is a plain file, or a folder that a file system made: no job.
+    /// Not a job: a plain file, or a folder that a file system created.
     Skipped,
-    /// Its files are as they were at the last look.
+    /// The files have not changed since the last inspection.
     Unchanged,
-    /// A job that can run.
-    Sound(Box<Job>, Stamps),
-    Bad {
+    /// A valid job.
+    Valid(Box<Job>, Stamps),
+    Invalid {
         rejection: Rejection,
-        /// The state of its files.
         stamps: Stamps,
-        /// When it was last touched, as far as that is known.
+        /// Time of the last change of the folder or its files, if known.
         touched: Option<Timestamp>,
     },
 }
 
-/// Where jobs are, and what they are judged by.
+/// Reads job folders.
 #[derive(Debug, Clone)]
 pub(crate) struct Loader {
     disk: Disk,
@@ -68,38 +64,37 @@ pub(crate) struct Loader {
     zone: TimeZone,
 }
 
-/// What `entity.cfg` says, when the job runs, and what may be a mistake.
-type Settings = (JobConfig, (Cron, TimeZone), Option<String>);
+/// The settings in `entity.cfg`, the schedule, and a warning about a probable mistake.
+type ParsedConfig = (JobConfig, (Cron, TimeZone), Option<String>);
 
-/// What is known of a folder's files without opening them.
-struct Files {
-    config: Option<Place>,
-    action: Option<Place>,
+/// The two files of a job folder, as found without opening them.
+struct JobFiles {
+    config: Option<FoundPath>,
+    action: Option<FoundPath>,
 }
 
-/// A folder or file of a job, links followed.
-struct Place {
-    /// Where it is in truth.
+/// A folder or file of a job, after following links.
+struct FoundPath {
+    /// The path after following links.
     path: PathBuf,
     meta: Meta,
-    /// How it was found, if by a link.
+    /// How the path was found, if it is a link.
     link: Option<Followed>,
 }
 
 impl Loader {
-    /// Returns a loader of the jobs in `folder`, which must belong to `user` or root; `zone`
-    /// is that of jobs without one.
+    /// Returns a loader of the jobs in `folder`, which must belong to `user` or root. Jobs that set no
+    /// time zone use `zone`.
     pub(super) fn new(disk: Disk, folder: PathBuf, user: u32, zone: TimeZone) -> Loader {
         Loader { disk, folder, user, zone }
     }
 
-    /// Returns the folder of all jobs.
+    /// Returns the folder that contains all jobs.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Returns the names in the folder of all jobs, dot files left out: those of possible jobs, and those
-    /// that are skipped.
+    /// Lists the names of possible jobs and the names that are skipped; dot files are in neither.
     pub(super) fn list(&self) -> Result<(Vec<OsString>, Vec<OsString>), DiskError> {
         let entries = self.disk.list(&self.folder)?.into_iter();
         let (jobs, skipped): (Vec<Entry>, Vec<Entry>) = entries
@@ -109,78 +104,77 @@ impl Loader {
         Ok((names(jobs), names(skipped)))
     }
 
-    /// Looks at a job's folder; `last` is what its files were at the last look, if it is
-    /// enough that they are the same.
-    pub(super) fn look(&self, name: &OsStr, last: Option<Stamps>, now: Timestamp) -> Seen {
+    /// Inspects a job's folder. If its files still have the stamps `last`, nothing is read.
+    pub(super) fn inspect(&self, name: &OsStr, last: Option<Stamps>, now: Timestamp) -> Inspection {
         let path = self.folder.join(name);
         let files = match self.files(&path) {
             Ok(files) => files,
-            Err(fault) => return bad(name, vec![fault], Stamps::default(), None),
+            Err(fault) => return invalid(name, vec![fault], Stamps::default(), None),
         };
         let stamps = files.stamps();
         let is_whole = stamps.config.is_some() && stamps.action.is_some();
-        // Two calls a look, as long as nothing changes. A folder in another's place has
-        // other files.
+        // Two system calls as long as nothing changes. If another folder took the place of this
+        // one, its files have other inode numbers.
         if is_whole && last == Some(stamps) {
-            return Seen::Unchanged;
+            return Inspection::Unchanged;
         }
-        let folder = match self.place(&path) {
+        let folder = match self.resolve(&path) {
             Ok(Some(folder)) => folder,
-            Ok(None) => return Seen::Gone,
-            Err(error) => return bad(name, vec![JobError::Disk(error)], stamps, None),
+            Ok(None) => return Inspection::Gone,
+            Err(error) => return invalid(name, vec![JobError::Disk(error)], stamps, None),
         };
         if is_skipped(name, folder.meta.kind) {
-            return Seen::Skipped;
+            return Inspection::Skipped;
         }
-        // What is missing may be on its way into a new folder.
+        // Missing files may be on their way into a new folder.
         let touched = files.touched().max((!is_whole).then_some(folder.meta.stamp.changed));
-        match self.judge(name, &path, &folder, &files, now) {
-            Ok(job) => Seen::Sound(Box::new(job), stamps),
+        match self.validate(name, &path, &folder, &files, now) {
+            Ok(job) => Inspection::Valid(Box::new(job), stamps),
             Err(faults) => {
-                // What the disk did not give may be had the next time, though no file changes.
-                let is_passing = faults.iter().any(|fault| matches!(fault, JobError::Disk(_)));
-                let stamps = if is_passing { Stamps::default() } else { stamps };
-                bad(name, faults, stamps, touched)
+                // A disk error may disappear although no file changes.
+                let is_temporary = faults.iter().any(|fault| matches!(fault, JobError::Disk(_)));
+                let stamps = if is_temporary { Stamps::default() } else { stamps };
+                invalid(name, faults, stamps, touched)
             }
         }
     }
 
-    fn files(&self, path: &Path) -> Result<Files, JobError> {
-        let find = |file| match self.place(&path.join(file)) {
-            // The name belongs to a file, not to a folder: nothing is in it.
+    fn files(&self, path: &Path) -> Result<JobFiles, JobError> {
+        let find = |file| match self.resolve(&path.join(file)) {
+            // The name belongs to a file, not to a folder, so there are no files in it.
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(None),
             found => found.map_err(JobError::Disk),
         };
-        Ok(Files { config: find(CONFIG_FILE)?, action: find(ACTION_FILE)? })
+        Ok(JobFiles { config: find(CONFIG_FILE)?, action: find(ACTION_FILE)? })
     }
 
-    /// Returns what is at `path`; only if that is a link, more than one call is needed.
-    fn place(&self, path: &Path) -> Result<Option<Place>, DiskError> {
+    /// Returns the file or folder at `path`; takes more than one system call only for a link.
+    fn resolve(&self, path: &Path) -> Result<Option<FoundPath>, DiskError> {
         match self.disk.find(path)? {
             Some(meta) if meta.kind == Kind::Link => {
                 let found = self.disk.follow(path, Some(&self.folder))?;
                 Ok(found.map(|found| {
                     let (path, meta) = (found.path.clone(), found.meta);
-                    Place { path, meta, link: Some(found) }
+                    FoundPath { path, meta, link: Some(found) }
                 }))
             }
-            found => Ok(found.map(|meta| Place { path: path.to_owned(), meta, link: None })),
+            found => Ok(found.map(|meta| FoundPath { path: path.to_owned(), meta, link: None })),
         }
     }
 
-    /// Reads the job, or finds all that is wrong with it.
-    fn judge(
+    /// Reads the job, or returns all of its faults.
+    fn validate(
         &self,
         name: &OsStr,
         path: &Path,
-        folder: &Place,
-        files: &Files,
+        folder: &FoundPath,
+        files: &JobFiles,
         now: Timestamp,
     ) -> Result<Job, Vec<JobError>> {
         let named = self.check(path, folder, Kind::Folder).and_then(|()| job_name(name, path));
         let name = named.map_err(|fault| vec![fault])?;
         let (config_path, action_path) = (path.join(CONFIG_FILE), path.join(ACTION_FILE));
-        // Nothing is read before all of it may be used.
+        // Nothing is read before both files may be used.
         let config = self.check_file(&config_path, files.config.as_ref());
         let action = self.check_file(&action_path, files.action.as_ref());
         let (config, action) = both(config, action)?;
@@ -190,7 +184,7 @@ impl Loader {
         Ok(Job { name, config, schedule: Arc::new(schedule), zone, action, warning })
     }
 
-    fn config(&self, real: &Path, path: &Path, now: Timestamp) -> Result<Settings, JobError> {
+    fn config(&self, real: &Path, path: &Path, now: Timestamp) -> Result<ParsedConfig, JobError> {
         let text = self.disk.read(real, CONFIG_BYTES_MAX).map_err(JobError::Disk)?;
         let parsed = JobConfig::parse(&text, path, |config| self.timing(config, now));
         let parsed = parsed.map_err(JobError::Config)?;
@@ -208,7 +202,7 @@ impl Loader {
         Ok((config, timing, warning))
     }
 
-    /// Returns when a job runs, or what is wrong with its schedule and its zone.
+    /// Returns when the job runs, or the faults of its schedule and its time zone.
     fn timing(&self, config: &JobConfig, now: Timestamp) -> Result<(Cron, TimeZone), Vec<Fault>> {
         let fault = |place: &Located<String>, error: &ScheduleError| Fault {
             line: Some(place.line),
@@ -231,22 +225,22 @@ impl Loader {
         let path = || path.to_owned();
         let mut action =
             Action::parse(&text).map_err(|source| JobError::Action { path: path(), source })?;
-        // Each run is signed anew: what signatures the file has is not sent, nor checked.
+        // Each run is signed anew: signatures in the file are neither sent nor checked.
         action.signatures = None;
         action.check().map_err(|source| JobError::Refused { path: path(), source })?;
         Ok(String::from_utf8(text).unwrap_or_else(|_| action.to_json()).into())
     }
 
-    /// Returns where a file is, if it may be used.
-    fn check_file<'a>(&self, path: &Path, at: Option<&'a Place>) -> Result<&'a Path, JobError> {
+    /// Returns the real path of a file that may be used.
+    fn check_file<'a>(&self, path: &Path, at: Option<&'a FoundPath>) -> Result<&'a Path, JobError> {
         match at {
             Some(at) => self.check(path, at, Kind::File).map(|()| at.path.as_path()),
             None => Err(JobError::Missing { path: path.to_owned() }),
         }
     }
 
-    /// Checks that something is what it should be and that nobody else can write it.
-    fn check(&self, path: &Path, at: &Place, kind: Kind) -> Result<(), JobError> {
+    /// Checks the kind of a file or folder, and that only the runner's user and root can write it.
+    fn check(&self, path: &Path, at: &FoundPath, kind: Kind) -> Result<(), JobError> {
         let (path, meta, user) = (path.to_owned(), &at.meta, self.user);
         if meta.kind != kind {
             let is_file = kind == Kind::File;
@@ -270,7 +264,7 @@ impl Loader {
     }
 }
 
-impl Files {
+impl JobFiles {
     fn stamps(&self) -> Stamps {
         Stamps {
             config: self.config.as_ref().map(|at| at.meta.stamp),
@@ -279,23 +273,23 @@ impl Files {
     }
 
     fn touched(&self) -> Option<Timestamp> {
-        let changed = |at: &Option<Place>| at.as_ref().map(|at| at.meta.stamp.changed);
+        let changed = |at: &Option<FoundPath>| at.as_ref().map(|at| at.meta.stamp.changed);
         changed(&self.config).max(changed(&self.action))
     }
 }
 
-/// Tells whether a name in the folder of jobs is not meant to be a job.
+/// Returns whether the name of an entry excludes it from being a job.
 pub(super) fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
 }
 
-/// Returns whether an entry of the folder of jobs is skipped as in the original: only folders are jobs.
-/// Where a link leads is not known yet.
+/// Returns whether an entry is not a job folder, and skipped as in the original. A link is not
+/// skipped, since its target is not known yet.
 fn is_skipped(name: &OsStr, kind: Kind) -> bool {
     !matches!(kind, Kind::Folder | Kind::Link) || is_folder_of_system(&name.to_string_lossy())
 }
 
-/// Returns both, or all that is wrong with them.
+/// Returns both values, or the errors of both.
 fn both<A, B, E>(one: Result<A, E>, other: Result<B, E>) -> Result<(A, B), Vec<E>> {
     match (one, other) {
         (Ok(one), Ok(other)) => Ok((one, other)),
@@ -303,8 +297,17 @@ fn both<A, B, E>(one: Result<A, E>, other: Result<B, E>) -> Result<(A, B), Vec<E
     }
 }
 
-fn bad(name: &OsStr, faults: Vec<JobError>, stamps: Stamps, touched: Option<Timestamp>) -> Seen {
-    Seen::Bad { rejection: Rejection { folder: name.to_owned(), faults }, stamps, touched }
+fn invalid(
+    name: &OsStr,
+    faults: Vec<JobError>,
+    stamps: Stamps,
+    touched: Option<Timestamp>,
+) -> Inspection {
+    Inspection::Invalid {
+        rejection: Rejection { folder: name.to_owned(), faults },
+        stamps,
+        touched,
+    }
 }
 
 fn job_name(name: &OsStr, path: &Path) -> Result<JobName, JobError> {

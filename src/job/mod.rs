@@ -1,26 +1,25 @@
 //! Jobs: the folders of `runners/`, read into what the stages work with.
 //!
-//! A job is a folder with two files, `entity.cfg` and `action.json`. It is enabled
-//! by putting it there and disabled by taking it away, at any time.
+//! A job is a folder with two files, `entity.cfg` and `action.json`. The operator enables it by
+//! putting it there and disables it by taking it away, at any time.
 //!
-//! | file | holds |
+//! | file | content |
 //! | --- | --- |
 //! | `load` | one folder: who may write it, whether it changed, what its files say |
-//! | `change` | what a look at a folder means for the job that was there before |
-//! | `scan` | all folders, and which of them to look at when |
+//! | `change` | what the state of a folder means for the job that was installed from it |
+//! | `folders` | all folders, and when to inspect which of them |
 //!
-//! **Invariants.** A [`Job`] is sound as a whole: both files parse, its schedule has
-//! a time to come, the platform can take its action. The folder of a job is only
-//! read. One bad job stops no other.
+//! **Invariants.** A [`Job`] is valid as a whole: both files parse, its schedule has a time in the
+//! future, and the platform would accept its action. The runner only reads the folder of a job. One
+//! invalid job does not affect any other.
 //!
-//! **Failure.** What is wrong with a job is a [`Rejection`]: it is for a person, and
-//! lasts until a file of the job changes. Only what does not depend on what the files
-//! say (permissions, a file that is missing or cannot be read) is looked at again
-//! every time.
+//! **Failure.** The faults of a job are a [`Rejection`], addressed to the operator. It stays until a
+//! file of the job changes. Only faults that do not depend on the content of the files (permissions,
+//! a file that is missing or unreadable) are checked again in every scan.
 
 pub(crate) mod change;
+pub(crate) mod folders;
 mod load;
-pub(crate) mod scan;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -37,113 +36,84 @@ use crate::disk::{DiskError, Stamp};
 use crate::names::{JobName, NameError};
 use crate::schedule::Cron;
 
-/// A job that can run.
+/// A valid job.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Job {
-    /// Its name: that of its folder.
+    /// Also the name of its folder.
     pub(crate) name: JobName,
     pub(crate) config: JobConfig,
-    /// When it runs; the daemon's plan of its slots has the same.
+    /// Shared with the daemon's plan of slots.
     pub(crate) schedule: Arc<Cron>,
-    /// The zone of its schedule.
+    /// The time zone of its schedule.
     pub(crate) zone: TimeZone,
-    /// Its action, as the file has it; where that is not UTF-8, as Go would write it.
+    /// The text of `action.json`; if that is not UTF-8, the text that Go would write for it.
     pub(crate) action: Arc<str>,
-    /// What may be a mistake although it is valid.
+    /// A valid setting that is probably a mistake.
     pub(crate) warning: Option<String>,
 }
 
-/// The state of a job's two files, `None` where one is missing.
+/// The stamps of a job's two files; `None` if a file is missing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Stamps {
-    /// Of `entity.cfg`.
     pub(crate) config: Option<Stamp>,
-    /// Of `action.json`.
     pub(crate) action: Option<Stamp>,
 }
 
-/// A job that cannot run, and all that is wrong with it.
+/// An invalid job, with all of its faults.
 #[derive(Debug)]
 pub(crate) struct Rejection {
-    /// The name of its folder.
     pub(crate) folder: OsString,
     pub(crate) faults: Vec<JobError>,
 }
 
-/// One thing that is wrong with a job.
+/// A fault of a job.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum JobError {
-    /// Its name cannot be one.
     #[error("{} cannot be a job: rename it", path.display())]
-    Name {
-        path: PathBuf,
-        /// What is wrong with the name.
-        source: NameError,
-    },
-    /// Its name is no text.
+    Name { path: PathBuf, source: NameError },
     #[error("{} cannot be a job, its name is not UTF-8: rename it", path.display())]
     Encoding { path: PathBuf },
-    /// There is something else of that name.
+    /// A file or a special file has the name of a job.
     #[error(
-        "{} is no folder: a job is a folder with entity.cfg and action.json; move it away",
+        "{} is not a folder: a job is a folder with entity.cfg and action.json; move it away",
         path.display()
     )]
     NotFolder { path: PathBuf },
-    /// There is something else where a file should be.
-    #[error("{} is no regular file: put the job's file itself there", path.display())]
+    /// A folder or a special file has the name of a job's file.
+    #[error("{} is not a regular file: put the job's file itself there", path.display())]
     NotFile { path: PathBuf },
-    /// The folder or a file is a link, and others can change where it leads or its target.
+    /// The folder or a file is a link, and other users can change the link or its target.
     #[error(transparent)]
-    Link {
-        /// What they can change, and what to do.
-        fault: Distrust,
-    },
-    /// A file is not there, or not yet.
+    Link { fault: Distrust },
+    /// A file does not exist, perhaps not yet.
     #[error("{} is missing, the job is incomplete: add it, or remove the folder", path.display())]
     Missing { path: PathBuf },
-    /// It belongs to somebody who could change what runs on the fleet.
+    /// The folder or file is owned by a user who must not control fleet actions.
     #[error(
         "{} belongs to user {owner}, not to the runner or root: run chown {user} {}",
         path.display(), path.display()
     )]
-    Owner {
-        /// The folder or file.
-        path: PathBuf,
-        /// The user id of who owns it.
-        owner: u32,
-        /// The user id of the runner.
-        user: u32,
-    },
-    /// Others could change what runs on the fleet.
+    Owner { path: PathBuf, owner: u32, user: u32 },
+    /// Other users can change the folder or file, and with it what runs on the fleet.
     #[error(
         "{} can be written by others (mode {mode:04o}): run chmod go-w {}",
         path.display(), path.display()
     )]
-    Writable {
-        /// The folder or file.
-        path: PathBuf,
-        mode: u32,
-    },
-    /// It cannot be read.
+    Writable { path: PathBuf, mode: u32 },
     #[error(transparent)]
     Disk(DiskError),
-    /// Its settings are wrong, or its schedule is.
+    /// The settings or the schedule are wrong.
     #[error(transparent)]
     Config(ConfigError),
-    /// Its action is none.
     #[error("{} cannot be read as an action", path.display())]
     Action { path: PathBuf, source: ParseError },
-    /// Its action is one that the platform would refuse.
+    /// The platform would refuse the action.
     #[error("{} cannot be sent", path.display())]
-    Refused {
-        path: PathBuf,
-        /// What the platform would not take.
-        source: CheckError,
-    },
+    Refused { path: PathBuf, source: CheckError },
 }
 
 impl Rejection {
-    /// Returns all that is wrong, a line each, to be printed or logged.
+    /// Returns the faults, one or more lines each, for output and log.
     pub(crate) fn lines(&self) -> Vec<String> {
         let lines = self.faults.iter().flat_map(|fault| match fault {
             JobError::Config(error) => error.lines().collect(),
@@ -152,13 +122,13 @@ impl Rejection {
         lines.collect()
     }
 
-    /// Returns the name of the folder, safe to show.
+    /// Returns the name of the folder, escaped for output.
     pub(crate) fn name(&self) -> String {
         escape(&self.folder.to_string_lossy()).into_owned()
     }
 
-    /// Tells whether another look may find it better although no file changed.
-    fn is_passing(&self) -> bool {
+    /// Returns whether a fault may disappear although no file changes.
+    fn is_temporary(&self) -> bool {
         self.faults.iter().any(|fault| match fault {
             JobError::Config(_) | JobError::Action { .. } | JobError::Refused { .. } => false,
             JobError::Name { .. }

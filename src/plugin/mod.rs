@@ -1,15 +1,15 @@
-//! Plugins: executables of the plugins folder that take results on their stdin.
+//! Plugins: executables in the plugins folder that read results on their stdin.
 //!
-//! A plugin is looked up each time it is needed, so that one can be added,
-//! repaired or replaced while the runner runs.
+//! A plugin is looked up each time it is needed, so that plugins can be added, repaired or replaced
+//! while the runner runs.
 //!
-//! **Invariants.** What is run is a regular file in the plugins folder itself: a
-//! link may stand for another file of the folder and for nothing else. The folder may be a link. File and
-//! folder belong to the runner's user or to root and nobody else can write them,
-//! so that the right to run code as the runner stays with those who have it.
+//! **Invariants.** Only a regular file in the plugins folder itself is run; a link in the folder may
+//! lead to another file of the folder, but nowhere else. The folder itself may be a link. File and
+//! folder belong to the runner's user or to root, and no other user can write them, so that no other
+//! user can run code as the runner.
 //!
-//! **Failure.** Everything that is wrong with a plugin is a [`PluginError`]: it
-//! concerns that plugin only, and may be over the next time.
+//! **Failure.** Every fault of a plugin is a [`PluginError`]. It concerns only that plugin, and may be
+//! gone at the next attempt.
 
 mod process;
 pub(crate) mod run;
@@ -29,65 +29,40 @@ use crate::names::PluginName;
 use crate::spawn::strays;
 use crate::wake::Stop;
 
-/// Time that processes left behind by plugins have to end when the runner stops.
-const STRAYS_SPAN: Duration = Duration::from_millis(500);
+/// Time that leftover processes of plugins have to end when the runner stops.
+const LEFTOVERS_SPAN: Duration = Duration::from_millis(500);
 
-/// Why a plugin cannot be run, and what to do about it.
+/// Why a plugin cannot be run, with the remedy.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PluginError {
-    /// The folder or the file cannot be looked at.
-    #[error("cannot look at {}", path.display())]
-    Look {
-        /// What was looked at.
-        path: PathBuf,
-        source: io::Error,
-    },
-    /// A link cannot be followed.
+    #[error("cannot access {}", path.display())]
+    Access { path: PathBuf, source: io::Error },
+    /// A link in the path of the plugins folder cannot be followed.
     #[error(transparent)]
     Disk(DiskError),
-    /// There is no such plugin.
     #[error("there is no plugin {name} in {}: put an executable file of that name there", folder.display())]
-    Missing {
-        /// The name that was looked for.
-        name: PluginName,
-        folder: PathBuf,
-    },
-    /// A link leads elsewhere.
+    Missing { name: PluginName, folder: PathBuf },
     #[error(
         "plugin {} is a link to {}, which is not in the plugins folder: copy the file there",
         path.display(), target.display()
     )]
-    Outside {
-        path: PathBuf,
-        /// Where it leads in the end.
-        target: PathBuf,
-    },
-    /// It is a folder, a device or the like.
+    Outside { path: PathBuf, target: PathBuf },
     #[error("plugin {} is not a regular file: put the executable itself there", path.display())]
-    NotFile {
-        /// What has the plugin's name.
-        path: PathBuf,
-    },
-    /// Somebody else could change what is run.
+    NotFile { path: PathBuf },
+    /// Other users could change what is run.
     #[error(transparent)]
     Distrust(Distrust),
-    /// It may not be executed.
     #[error("plugin {} is not executable (mode {mode:04o}): {remedy}", path.display())]
-    NotExecutable {
-        path: PathBuf,
-        mode: u32,
-        remedy: String,
-        /// What the system says.
-        source: io::Error,
-    },
+    NotExecutable { path: PathBuf, mode: u32, remedy: String, source: io::Error },
 }
 
+/// The plugins in a folder.
 #[derive(Debug, Clone)]
 pub(crate) struct Plugins {
     folder: PathBuf,
 }
 
-/// A plugin that was found fit to run.
+/// A plugin that may be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Executable {
     folder: PathBuf,
@@ -95,7 +70,6 @@ pub(crate) struct Executable {
 }
 
 impl Executable {
-    /// Returns the file that is run.
     #[cfg(test)]
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -103,12 +77,11 @@ impl Executable {
 }
 
 impl Plugins {
-    /// Returns the plugins that `folder` holds; it is looked at when a plugin is wanted.
     pub(crate) fn new(folder: PathBuf) -> Plugins {
         Plugins { folder }
     }
 
-    /// Finds a plugin and makes sure that only the runner's user and root can change it.
+    /// Finds a plugin, and checks that only the runner's user and root can change it.
     pub(crate) fn find(&self, name: &PluginName) -> Result<Executable, PluginError> {
         let folder = self.real()?;
         let named = folder.join(name.as_str());
@@ -116,7 +89,7 @@ impl Plugins {
             io::ErrorKind::NotFound => {
                 PluginError::Missing { name: name.clone(), folder: folder.clone() }
             }
-            _ => look(&named, error),
+            _ => access_error(&named, error),
         })?;
         if path.parent() != Some(&folder) {
             return Err(PluginError::Outside { path: named, target: path });
@@ -127,13 +100,13 @@ impl Plugins {
 }
 
 impl Plugins {
-    /// Returns the folder, links followed, after making sure that only the runner's user and root can
-    /// change it and where its links lead.
+    /// Returns the real path of the folder, after checking that only the runner's user and root can
+    /// change the folder and the links that lead to it.
     fn real(&self) -> Result<PathBuf, PluginError> {
         let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), HAND_PREFIX);
         let found = disk.follow(&self.folder, self.folder.parent()).map_err(PluginError::Disk)?;
         let Some(found) = found else {
-            return Err(look(&self.folder, io::ErrorKind::NotFound.into()));
+            return Err(access_error(&self.folder, io::ErrorKind::NotFound.into()));
         };
         if !found.is_linked() {
             guard::trust(&found.path, &found.meta, guard::user()).map_err(PluginError::Distrust)?;
@@ -147,13 +120,13 @@ impl Plugins {
     }
 }
 
-fn look(path: &Path, source: io::Error) -> PluginError {
-    PluginError::Look { path: path.to_owned(), source }
+fn access_error(path: &Path, source: io::Error) -> PluginError {
+    PluginError::Access { path: path.to_owned(), source }
 }
 
-/// Makes sure that only the runner's user and root can write what is at `path`.
+/// Checks that only the runner's user and root can write the file at `path`.
 fn trusted(path: &Path) -> Result<Meta, PluginError> {
-    let meta = RealFs.meta(path).map_err(|error| look(path, error))?;
+    let meta = RealFs.meta(path).map_err(|error| access_error(path, error))?;
     guard::trust(path, &meta, guard::user()).map_err(PluginError::Distrust)?;
     Ok(meta)
 }
@@ -163,7 +136,7 @@ fn check_file(path: &Path) -> Result<(), PluginError> {
     if meta.kind != Kind::File {
         return Err(PluginError::NotFile { path: path.to_owned() });
     }
-    // The system is asked, not the mode: it also knows of file systems mounted without exec.
+    // The system call, unlike the mode, also covers file systems mounted with noexec.
     rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).map_err(|error| {
         let (path, mode, source) = (path.to_owned(), meta.mode, error.into());
         let remedy = remedy(&path, &meta, guard::user());
@@ -171,7 +144,7 @@ fn check_file(path: &Path) -> Result<(), PluginError> {
     })
 }
 
-/// Returns how a plugin becomes executable for `user`.
+/// Returns how to make a plugin executable for `user`.
 fn remedy(path: &Path, meta: &Meta, user: u32) -> String {
     let path = path.display();
     let is_ours = meta.owner == user;
@@ -185,35 +158,32 @@ fn remedy(path: &Path, meta: &Meta, user: u32) -> String {
     format!("it belongs to user {owner}: run `chmod a+rx {path}`, or `chown {user} {path}`")
 }
 
-/// Hands results to plugins.
+/// Runs plugins with results.
 pub(crate) trait Deliver: std::fmt::Debug + Send + Sync {
-    /// Runs a plugin, from its start to its end.
-    ///
-    /// # Errors
-    /// It cannot be run.
+    /// Runs a plugin to its end; fails if the plugin may not be run.
     fn deliver(
         &self,
-        delivery: &run::Delivery<'_>,
-        limits: &run::Limits,
+        delivery: &run::PluginCall<'_>,
+        limits: &run::PluginLimits,
         stop: &Stop,
-    ) -> Result<run::Ended, PluginError>;
+    ) -> Result<run::PluginExit, PluginError>;
 
-    /// Ends the processes that plugins have left behind, because the runner stops.
-    fn end_strays(&self) {}
+    /// Ends the leftover processes of plugins, because the runner stops.
+    fn end_leftovers(&self) {}
 }
 
 impl Deliver for Plugins {
     fn deliver(
         &self,
-        delivery: &run::Delivery<'_>,
-        limits: &run::Limits,
+        delivery: &run::PluginCall<'_>,
+        limits: &run::PluginLimits,
         stop: &Stop,
-    ) -> Result<run::Ended, PluginError> {
+    ) -> Result<run::PluginExit, PluginError> {
         Ok(run::run(&self.find(delivery.plugin)?, delivery, limits, stop))
     }
 
-    fn end_strays(&self) {
-        strays::end_own(STRAYS_SPAN);
+    fn end_leftovers(&self) {
+        strays::end_own(LEFTOVERS_SPAN);
     }
 }
 

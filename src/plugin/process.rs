@@ -1,8 +1,7 @@
-//! A plugin that runs: its process group, its output, and what ends the wait for it.
+//! A running plugin: its process group, its output, and the wait for its end.
 //!
-//! The thread that runs a plugin waits in `poll` for whatever comes first: the
-//! plugin's end, its output, the time limit, a stop. It needs no second thread
-//! for that, and never looks twice at anything that has not changed.
+//! One thread per plugin waits in `poll` for whatever comes first: the plugin's end, output, the time
+//! limit, or a stop. It needs no second thread, and no periodic checks.
 
 use std::io::{self, PipeReader, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,16 +15,16 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use super::tail::Tail;
 use crate::spawn::strays::{Mark, Strays};
 
-/// How long a plugin that was told to end may take to do so.
+/// Time that a plugin has to end after SIGTERM.
 const TERM_SPAN: Duration = Duration::from_secs(3);
-/// How long a plugin that was killed may take to be gone: one that hangs in the kernel may never be.
+/// Time that a plugin has to end after SIGKILL: one that hangs in the kernel may never end.
 const KILL_SPAN: Duration = Duration::from_secs(5);
-/// How long the output is followed after the plugin's end, if others still hold it.
+/// Time for which the output is read after the plugin's end, if other processes hold it open.
 const OUTPUT_SPAN: Duration = Duration::from_secs(1);
-/// How much output is read at once.
+/// Size of a read from the output, in bytes.
 const READ_BYTES_MAX: usize = 16 * 1024;
 
-/// A plugin that was started, until it is reaped.
+/// A plugin from its start until it is reaped.
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
@@ -33,23 +32,23 @@ pub(super) struct Process {
     /// Readable when the plugin has ended, reaped or not.
     handle: OwnedFd,
     output: Option<PipeReader>,
-    /// What it and all that it starts have in their environment.
+    /// A value in the environment of the plugin and of all processes that it starts.
     mark: Mark,
-    /// The processes that left its group; looked for when it has to end.
+    /// Processes of the plugin outside its group; known once the plugin has been signalled.
     strays: Option<Strays>,
 }
 
-/// Why a plugin was told to end.
+/// Why the runner ended a plugin.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Told {
-    /// Its time was over.
+pub(super) enum EndReason {
+    /// It exceeded its time limit.
     Timeout,
     Stop,
 }
 
-/// What a wait may end with.
+/// What ends a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Event {
+enum WaitEvent {
     Ended,
     Stop,
     Output,
@@ -57,8 +56,8 @@ enum Event {
 }
 
 impl Process {
-    /// Returns the plugin that `child` is, leader of its own group, `output` its output and `mark` in
-    /// its environment.
+    /// Returns the plugin that runs as `child`, the leader of its own process group, with the output
+    /// `output` and with `mark` in its environment.
     pub(super) fn new(mut child: Child, output: PipeReader, mark: Mark) -> io::Result<Process> {
         let group = Pid::from_child(&child);
         match pidfd_open(group, PidfdFlags::empty()) {
@@ -73,50 +72,56 @@ impl Process {
         }
     }
 
-    /// Reads the output until the plugin has ended, which it is told to do at
-    /// the time limit or at a stop, or until nothing more can be done to end it.
+    /// Reads the output until the plugin has ended. At the time limit or a stop, the plugin is
+    /// signalled: first SIGTERM, then SIGKILL. Returns early if the plugin does not react to either.
     pub(super) fn follow(
         &mut self,
         stop: &PipeReader,
         timeout: Duration,
         tail: &mut Tail,
-    ) -> io::Result<Option<Told>> {
-        let (mut told, mut signal) = (None, None);
+    ) -> io::Result<Option<EndReason>> {
+        let (mut reason, mut signal) = (None, None);
         let mut until = Instant::now().checked_add(timeout);
         loop {
-            let mut sources = vec![(Event::Ended, self.handle.as_fd())];
-            if told.is_none() {
-                sources.push((Event::Stop, stop.as_fd()));
+            let mut sources = vec![(WaitEvent::Ended, self.handle.as_fd())];
+            if reason.is_none() {
+                sources.push((WaitEvent::Stop, stop.as_fd()));
             }
             if let Some(output) = &self.output {
-                sources.push((Event::Output, output.as_fd()));
+                sources.push((WaitEvent::Output, output.as_fd()));
             }
             let event = wait(&sources, until)?;
             let (next, span) = match (event, signal) {
-                (Event::Ended, _) => break,
-                (Event::Output, _) => {
+                (WaitEvent::Ended, _) => break,
+                (WaitEvent::Output, _) => {
                     self.read(tail)?;
                     continue;
                 }
-                (Event::Stop | Event::Time, None) => (Signal::TERM, TERM_SPAN),
-                (Event::Stop | Event::Time, Some(Signal::TERM)) => (Signal::KILL, KILL_SPAN),
+                (WaitEvent::Stop | WaitEvent::Time, None) => (Signal::TERM, TERM_SPAN),
+                (WaitEvent::Stop | WaitEvent::Time, Some(Signal::TERM)) => {
+                    (Signal::KILL, KILL_SPAN)
+                }
                 // It hangs in the kernel, where no signal reaches it.
-                (Event::Stop | Event::Time, Some(_)) => return Ok(told),
+                (WaitEvent::Stop | WaitEvent::Time, Some(_)) => return Ok(reason),
             };
-            told = told.or(Some(if event == Event::Stop { Told::Stop } else { Told::Timeout }));
+            reason = reason.or(Some(if event == WaitEvent::Stop {
+                EndReason::Stop
+            } else {
+                EndReason::Timeout
+            }));
             self.signal_all(next);
             signal = Some(next);
             until = Instant::now().checked_add(span);
         }
         self.drain(tail)?;
-        Ok(told)
+        Ok(reason)
     }
 
-    /// Reads what is left of the output; others may hold it after the plugin's end.
+    /// Reads the rest of the output; other processes may hold it open after the plugin's end.
     fn drain(&mut self, tail: &mut Tail) -> io::Result<()> {
         let until = Instant::now().checked_add(OUTPUT_SPAN);
         while let Some(output) = &self.output {
-            if wait(&[(Event::Output, output.as_fd())], until)? == Event::Time {
+            if wait(&[(WaitEvent::Output, output.as_fd())], until)? == WaitEvent::Time {
                 break;
             }
             self.read(tail)?;
@@ -136,9 +141,10 @@ impl Process {
         Ok(())
     }
 
-    /// Ends what is left of the plugin's group and returns its exit status, `None` if it cannot be killed.
+    /// Kills the rest of the plugin's group and returns the exit status; `None` if the plugin cannot
+    /// be killed.
     pub(super) fn reap(mut self) -> io::Result<Option<ExitStatus>> {
-        // Not reaped before that, so that nobody else can have got the group's number.
+        // Not reaped earlier, so that no other process can have the group's number.
         match &self.strays {
             Some(_) => self.signal_all(Signal::KILL),
             None => self.signal(Signal::KILL),
@@ -146,9 +152,9 @@ impl Process {
         self.child.try_wait()
     }
 
-    /// Sends a signal to the plugin and all that it started, in its group or not.
+    /// Signals the plugin and all processes that it started, in its group or not.
     fn signal_all(&mut self, signal: Signal) {
-        // Looked for before the signal: whose parent has ended is not a descendant any more.
+        // Searched before the signal: a process whose parent has ended is no longer a descendant.
         let mut strays = self.strays.take().unwrap_or_default();
         strays.look(self.group, Some(&self.mark));
         self.signal(signal);
@@ -159,19 +165,19 @@ impl Process {
         self.strays = Some(strays);
     }
 
-    /// Sends a signal to the plugin's group. It fails only where
-    /// nobody is left whom we may signal, and then there is nothing to do.
+    /// Signals the plugin's group. This fails only if no process is left that the runner may signal,
+    /// and then there is nothing to do.
     fn signal(&self, signal: Signal) {
         kill_process_group(self.group, signal).ok();
     }
 }
 
-/// Waits for the first of what may happen. The end of the plugin goes before the
-/// time, which goes before the rest: one that prints without end is on time too.
-fn wait(sources: &[(Event, BorrowedFd<'_>)], until: Option<Instant>) -> io::Result<Event> {
+/// Waits for the first of several events. The plugin's end takes precedence over the time limit, and
+/// the time limit over output and stop, so that endless output cannot delay it.
+fn wait(sources: &[(WaitEvent, BorrowedFd<'_>)], until: Option<Instant>) -> io::Result<WaitEvent> {
     loop {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        // What is too long for the system to count is as good as for ever.
+        // A span that is too long for the system means no time limit.
         let span = left.and_then(|left| Timespec::try_from(left).ok());
         let mut polled: Vec<PollFd<'_>> =
             sources.iter().map(|(_, fd)| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
@@ -182,10 +188,10 @@ fn wait(sources: &[(Event, BorrowedFd<'_>)], until: Option<Instant>) -> io::Resu
         }
         let first = sources.iter().zip(&polled).find(|(_, polled)| !polled.revents().is_empty());
         match first.map(|((event, _), _)| *event) {
-            Some(Event::Ended) => return Ok(Event::Ended),
-            _ if left == Some(Duration::ZERO) => return Ok(Event::Time),
+            Some(WaitEvent::Ended) => return Ok(WaitEvent::Ended),
+            _ if left == Some(Duration::ZERO) => return Ok(WaitEvent::Time),
             Some(event) => return Ok(event),
-            // Woken early: what is left is waited for.
+            // Woken early: wait for the rest of the time.
             None => {}
         }
     }

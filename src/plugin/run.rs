@@ -1,25 +1,23 @@
 //! One run of one plugin, from its start to its end.
 //!
-//! The plugin's stdin is the stored results document itself, opened for reading:
-//! its bytes never pass through the runner, and a plugin that reads slowly, half
-//! or not at all holds nobody up. Its stdout and stderr are one pipe, of which
-//! the end is kept, so that a plugin that prints for ever is never blocked.
+//! The plugin's stdin is the stored results document itself, opened for reading. Its bytes never pass
+//! through the runner, and a plugin that reads slowly or not at all delays nothing. Stdout and stderr
+//! share one pipe, which the runner empties while keeping only the end, so that endless output never
+//! blocks the plugin.
 //!
-//! **Environment.** What a plugin does may not depend on how the runner was
-//! started. It gets a fixed `PATH`, `LANG=C.UTF-8` and the `MIG_` variables of
-//! its delivery, and nothing else: no `HOME`, no proxy, no secret. The time zone
-//! is the machine's. Its working folder is the plugins folder.
+//! **Environment.** The behaviour of a plugin must not depend on how the runner was started. It gets a
+//! fixed `PATH`, `LANG=C.UTF-8` and the `MIG_` variables of its delivery, and nothing else: no
+//! `HOME`, no proxy, no secret. The time zone is the machine's. The working directory is the plugins
+//! folder.
 //!
-//! **Processes.** A plugin is the leader of a process group of its own. At the
-//! time limit, or at a stop, the group gets TERM and three seconds later KILL, and
-//! so do processes of the plugin that have left the group.
-//! When the plugin itself has ended, what it left in its group may use the
-//! output for a second more and is then killed. A process that has left the
-//! group on purpose may go on until the runner stops, as it does under systemd.
+//! **Processes.** A plugin is the leader of its own process group. At the time limit, or at a stop,
+//! SIGTERM goes to the group, and SIGKILL three seconds later; processes of the plugin that have left
+//! the group get the same signals. When the plugin itself has ended, processes left in its group may
+//! use the output for one more second and are then killed. A process that has left the group on
+//! purpose may continue until the runner stops, as it would under systemd.
 //!
-//! **Failure.** Whatever happens is an [`Outcome`]. A plugin that was told to
-//! end has not delivered, whatever its exit status says: it may have said 0 on
-//! its way out. It will be run again.
+//! **Failure.** Every result is an [`PluginOutcome`]. A plugin that the runner ended has not delivered,
+//! whatever its exit status: it may have exited with 0 because of SIGTERM. It runs again later.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -32,104 +30,98 @@ use std::time::{Duration, Instant};
 use rustix::fs::OFlags;
 
 use super::Executable;
-use super::process::{Process, Told};
+use super::process::{EndReason, Process};
 use super::tail::Tail;
 use crate::names::{ActionId, JobName, PluginName, RunId};
 use crate::spawn;
 use crate::spawn::strays::Mark;
 use crate::wake::Stop;
 
-/// How much of a plugin's output is kept if nothing else is asked for.
+/// Default size of the end of a plugin's output that is kept, in bytes.
 pub(crate) const OUTPUT_BYTES_MAX: usize = 8 * 1024;
-/// The exit status by which a plugin asks to be run again later, as in sysexits.h.
+/// Exit status of a plugin that wants to run again later: EX_TEMPFAIL of sysexits.h.
 const TRY_LATER: i32 = 75;
-/// Where a plugin finds the programs that it calls.
+/// The value of `PATH` in a plugin's environment.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What is delivered, and to whom.
+/// What a plugin is run with.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Delivery<'a> {
-    /// The job whose results they are.
+pub(crate) struct PluginCall<'a> {
+    /// The job that the results belong to.
     pub(crate) job: &'a JobName,
-    /// The plugin, as the job names it.
+    /// The plugin's name as the job has it.
     pub(crate) plugin: &'a PluginName,
     pub(crate) run: &'a RunId,
     /// The action's id on the platform.
     pub(crate) action: ActionId,
-    /// The number of this attempt, from 1.
+    /// Number of this attempt, from 1.
     pub(crate) attempt: u32,
     pub(crate) results: &'a Path,
 }
 
-/// What a plugin may use.
+/// Limits of a plugin's run.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    /// How long it may run.
+pub(crate) struct PluginLimits {
     pub(crate) timeout: Duration,
-    /// How much of the end of its output is kept.
+    /// Size of the end of the output that is kept.
     pub(crate) output_bytes_max: usize,
 }
 
-/// How a plugin's run ended.
 #[derive(Debug)]
-pub(crate) struct Ended {
-    /// What it means for the delivery.
-    pub(crate) outcome: Outcome,
-    /// The end of its stdout and stderr, as it came: to be escaped before it is shown.
+pub(crate) struct PluginExit {
+    pub(crate) outcome: PluginOutcome,
+    /// The end of stdout and stderr as they came: must be escaped for output.
     pub(crate) output: String,
-    /// How many lines it wrote in all.
+    /// Number of lines that the plugin wrote, including those not kept.
     pub(crate) lines: usize,
-    /// How long it took.
     pub(crate) took: Duration,
 }
 
-/// What a plugin's run means for the delivery.
+/// What the end of a plugin means for the delivery.
 #[derive(Debug)]
-pub(crate) enum Outcome {
-    /// The plugin has the results.
+pub(crate) enum PluginOutcome {
+    /// The plugin accepted the results.
     Delivered,
-    /// The plugin asks to be run again later.
+    /// The plugin wants to run again later.
     TryLater,
-    /// The plugin failed, or could not be run.
-    Failed { why: RunError },
-    /// It took too long and was killed.
+    Failed {
+        why: RunError,
+    },
+    /// The plugin exceeded its time limit and was killed.
     TimedOut,
-    /// The runner stops, and the plugin was killed.
+    /// The runner stops and killed the plugin.
     Stopped,
 }
 
-impl Outcome {
-    /// Returns the word for it in the log.
+impl PluginOutcome {
+    /// Returns the word used in the log.
     pub(crate) fn word(&self) -> &'static str {
         match self {
-            Outcome::Delivered => "delivered",
-            Outcome::TryLater => "later",
-            Outcome::Failed { .. } => "failed",
-            Outcome::TimedOut => "timed out",
-            Outcome::Stopped => "stopped",
+            PluginOutcome::Delivered => "delivered",
+            PluginOutcome::TryLater => "later",
+            PluginOutcome::Failed { .. } => "failed",
+            PluginOutcome::TimedOut => "timed out",
+            PluginOutcome::Stopped => "stopped",
         }
     }
 }
 
-/// Why a plugin has not delivered.
+/// Why a plugin did not deliver.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
-    /// The results document cannot be read.
     #[error("cannot open results {}", path.display())]
     Results { path: PathBuf, source: io::Error },
-    /// The plugin cannot be started.
     #[error("cannot start {}", path.display())]
     Start { path: PathBuf, source: io::Error },
-    /// It was killed and is still there: it hangs in the kernel, as on a dead network file system.
+    /// The plugin was killed and still runs: it hangs in the kernel, as on a dead network file system.
     #[error("plugin {} cannot be killed", path.display())]
     Hangs { path: PathBuf },
-    /// The plugin cannot be waited for; it was killed.
+    /// Waiting for the plugin failed; it was killed.
     #[error("cannot watch plugin {}", path.display())]
     Watch { path: PathBuf, source: io::Error },
-    /// It said that it failed.
     #[error("plugin exited with status {0}")]
     Status(i32),
-    /// It crashed, or somebody else killed it.
+    /// The plugin crashed, or another process killed it.
     #[error("plugin was ended by signal {0}")]
     Signal(i32),
 }
@@ -137,53 +129,53 @@ pub(crate) enum RunError {
 /// Runs a plugin to its end, which comes soon after `limits.timeout` or a stop at the latest.
 pub(crate) fn run(
     executable: &Executable,
-    delivery: &Delivery<'_>,
-    limits: &Limits,
+    delivery: &PluginCall<'_>,
+    limits: &PluginLimits,
     stop: &Stop,
-) -> Ended {
+) -> PluginExit {
     let begun = Instant::now();
     let mut tail = Tail::new(limits.output_bytes_max);
     let outcome = attempt(executable, delivery, limits, stop, &mut tail);
-    let outcome = outcome.unwrap_or_else(|why| Outcome::Failed { why });
+    let outcome = outcome.unwrap_or_else(|why| PluginOutcome::Failed { why });
     let lines = tail.lines();
-    Ended { outcome, output: tail.into_text(), lines, took: begun.elapsed() }
+    PluginExit { outcome, output: tail.into_text(), lines, took: begun.elapsed() }
 }
 
 fn attempt(
     executable: &Executable,
-    delivery: &Delivery<'_>,
-    limits: &Limits,
+    delivery: &PluginCall<'_>,
+    limits: &PluginLimits,
     stop: &Stop,
     tail: &mut Tail,
-) -> Result<Outcome, RunError> {
+) -> Result<PluginOutcome, RunError> {
     if stop.asked() {
-        return Ok(Outcome::Stopped);
+        return Ok(PluginOutcome::Stopped);
     }
     let path = || executable.path.clone();
     let line = stop.line().map_err(|source| RunError::Watch { path: path(), source })?;
     let mut process = start(executable, delivery)?;
-    let told = process.follow(&line, limits.timeout, tail);
+    let reason = process.follow(&line, limits.timeout, tail);
     let status = process.reap();
-    match told.and_then(|told| Ok((told, status?))) {
+    match reason.and_then(|reason| Ok((reason, status?))) {
         Ok((_, None)) => Err(RunError::Hangs { path: path() }),
-        Ok((Some(Told::Timeout), _)) => Ok(Outcome::TimedOut),
-        Ok((Some(Told::Stop), _)) => Ok(Outcome::Stopped),
+        Ok((Some(EndReason::Timeout), _)) => Ok(PluginOutcome::TimedOut),
+        Ok((Some(EndReason::Stop), _)) => Ok(PluginOutcome::Stopped),
         Ok((None, Some(status))) => outcome(status),
         Err(source) => Err(RunError::Watch { path: path(), source }),
     }
 }
 
-/// Tells what an exit status means that the plugin gave of its own accord.
-fn outcome(status: ExitStatus) -> Result<Outcome, RunError> {
+/// Returns what the exit status of a plugin means that ended by itself.
+fn outcome(status: ExitStatus) -> Result<PluginOutcome, RunError> {
     match status.code() {
-        Some(0) => Ok(Outcome::Delivered),
-        Some(TRY_LATER) => Ok(Outcome::TryLater),
+        Some(0) => Ok(PluginOutcome::Delivered),
+        Some(TRY_LATER) => Ok(PluginOutcome::TryLater),
         Some(code) => Err(RunError::Status(code)),
         None => Err(RunError::Signal(status.signal().unwrap_or_default())),
     }
 }
 
-fn start(executable: &Executable, delivery: &Delivery<'_>) -> Result<Process, RunError> {
+fn start(executable: &Executable, delivery: &PluginCall<'_>) -> Result<Process, RunError> {
     let (results, path) = open(delivery.results)
         .map_err(|source| RunError::Results { path: delivery.results.to_owned(), source })?;
     let start = || -> io::Result<Process> {
@@ -207,14 +199,16 @@ fn start(executable: &Executable, delivery: &Delivery<'_>) -> Result<Process, Ru
             .stdout(writer.try_clone()?)
             .stderr(writer);
         let child = spawn::start(&mut command)?;
-        // Our writing ends are in the command; as long as they are open the output does not end.
+        // The command holds the runner's copies of the writing end; while any is open, the output
+        // does not end.
         drop(command);
         Process::new(child, output, mark)
     };
     start().map_err(|source| RunError::Start { path: executable.path.clone(), source })
 }
 
-/// Opens the results document and returns it with its full path: the plugin works in another folder.
+/// Opens the results document; returns it with its absolute path, since the plugin works in another
+/// folder.
 fn open(results: &Path) -> io::Result<(File, PathBuf)> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(results)?;

@@ -1,26 +1,25 @@
-//! The end of what a plugin says.
+//! The end of a plugin's output.
 
 use std::collections::VecDeque;
 
-/// The last bytes of a stream, however long it gets.
+/// The last bytes of a stream of any length.
 #[derive(Debug)]
 pub(super) struct Tail {
     bytes: VecDeque<u8>,
     bytes_max: usize,
     cut: bool,
-    /// How many line feeds there were in all.
+    /// Number of line feeds in the whole stream.
     feeds: usize,
-    /// Whether something follows the last line feed.
+    /// Whether bytes follow the last line feed.
     is_open: bool,
 }
 
 impl Tail {
-    /// Returns a tail that keeps `bytes_max` bytes.
+    /// Returns an empty tail that keeps `bytes_max` bytes.
     pub(super) fn new(bytes_max: usize) -> Tail {
         Tail { bytes: VecDeque::new(), bytes_max, cut: false, feeds: 0, is_open: false }
     }
 
-    /// Adds what came next.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         let feeds = bytes.iter().filter(|byte| **byte == b'\n').count();
         self.feeds = self.feeds.saturating_add(feeds);
@@ -31,13 +30,13 @@ impl Tail {
         self.bytes.drain(..surplus);
     }
 
-    /// Returns how many lines there were, also those that are not kept.
+    /// Returns the number of lines in the whole stream.
     pub(super) fn lines(&self) -> usize {
         self.feeds.saturating_add(usize::from(self.is_open))
     }
 
-    /// Returns the text without blank ends, after `…` if it is not whole. What
-    /// is no UTF-8, as a character that was cut in two, is shown as `�`.
+    /// Returns the kept text without surrounding white space, after `…` if it is not the whole
+    /// stream. Bytes that are not UTF-8, such as half a character, become `�`.
     pub(super) fn into_text(mut self) -> String {
         let text = String::from_utf8_lossy(self.bytes.make_contiguous());
         let text = text.trim();
@@ -50,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_the_end() {
+    fn end_is_kept() {
         let mut tail = Tail::new(4);
         tail.push(b"ab");
         tail.push(b"cd");
@@ -65,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_shown_all_the_same() {
+    fn bytes_that_are_not_utf8_are_replaced() {
         let mut tail = Tail::new(9);
         tail.push(b" a\xffb\n\n");
         assert_eq!(tail.into_text(), "a\u{fffd}b");

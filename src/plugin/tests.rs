@@ -1,6 +1,6 @@
-//! Which files are plugins, tried on real folders.
+//! Which files may be run as plugins, tested in real folders.
 
-#![expect(clippy::disallowed_methods, reason = "tests put files where they want")]
+#![expect(clippy::disallowed_methods, reason = "tests create the files of each case")]
 
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -33,7 +33,7 @@ fn find(plugins: &Plugins, name: &str) -> Result<PathBuf, String> {
 }
 
 #[test]
-fn an_executable_of_the_runner_is_found_when_it_is_there() {
+fn executable_in_the_folder_is_found() {
     let (_guard, plugins) = folder();
     assert!(find(&plugins, "report").unwrap_err().contains("there is no plugin report in /"));
     let path = put(&plugins, "report", 0o755);
@@ -41,44 +41,44 @@ fn an_executable_of_the_runner_is_found_when_it_is_there() {
 }
 
 #[test]
-fn what_is_not_executable_is_told_with_its_remedy() {
+fn file_without_execute_permission_is_refused_with_the_remedy() {
     let (_guard, plugins) = folder();
     let path = put(&plugins, "report", 0o644);
-    let told = find(&plugins, "report").unwrap_err();
-    assert!(told.contains("(mode 0644)"), "{told}");
-    assert!(told.ends_with(&format!("run `chmod u+x {}`", path.display())), "{told}");
+    let error = find(&plugins, "report").unwrap_err();
+    assert!(error.contains("(mode 0644)"), "{error}");
+    assert!(error.ends_with(&format!("run `chmod u+x {}`", path.display())), "{error}");
 }
 
 #[test]
-fn the_remedy_fits_the_owner_and_the_mode() {
+fn remedy_depends_on_owner_and_mode() {
     let meta = |owner, mode| {
         let meta = RealFs.meta(Path::new("/")).unwrap();
         Meta { owner, mode, ..meta }
     };
     let path = Path::new("/p/x");
     assert_eq!(remedy(path, &meta(7, 0o600), 7), "run `chmod u+x /p/x`");
-    let told = "it belongs to user 0: run `chmod a+rx /p/x`, or `chown 7 /p/x`";
-    assert_eq!(remedy(path, &meta(0, 0o700), 7), told);
+    let error = "it belongs to user 0: run `chmod a+rx /p/x`, or `chown 7 /p/x`";
+    assert_eq!(remedy(path, &meta(0, 0o700), 7), error);
     for (owner, mode) in [(7, 0o700), (0, 0o755)] {
-        let told = remedy(path, &meta(owner, mode), 7);
-        assert!(told.contains("noexec"), "{told}");
+        let error = remedy(path, &meta(owner, mode), 7);
+        assert!(error.contains("noexec"), "{error}");
     }
 }
 
 #[test]
-fn what_others_can_write_is_refused_with_its_remedy() {
+fn file_or_folder_that_others_can_write_is_refused_with_the_remedy() {
     let (_guard, plugins) = folder();
     let path = put(&plugins, "report", 0o757);
-    let told = find(&plugins, "report").unwrap_err();
-    assert!(told.ends_with(&format!("run `chmod go-w {}`", path.display())), "{told}");
+    let error = find(&plugins, "report").unwrap_err();
+    assert!(error.ends_with(&format!("run `chmod go-w {}`", path.display())), "{error}");
     mode(&path, 0o755);
     mode(&plugins.folder, 0o702);
-    let told = find(&plugins, "report").unwrap_err();
-    assert!(told.ends_with(&format!("run `chmod go-w {}`", plugins.folder.display())), "{told}");
+    let error = find(&plugins, "report").unwrap_err();
+    assert!(error.ends_with(&format!("run `chmod go-w {}`", plugins.folder.display())), "{error}");
 }
 
 #[test]
-fn a_link_may_stand_for_a_file_of_the_folder_only() {
+fn link_may_lead_only_to_a_file_of_the_folder() {
     let (guard, plugins) = folder();
     put(&plugins, "real", 0o700);
     symlink("real", plugins.folder.join("inside")).unwrap();
@@ -93,11 +93,11 @@ fn a_link_may_stand_for_a_file_of_the_folder_only() {
     symlink("nowhere", plugins.folder.join("dangling")).unwrap();
     assert!(matches!(find_error(&plugins, "dangling"), PluginError::Missing { .. }));
     symlink("loop", plugins.folder.join("loop")).unwrap();
-    assert!(matches!(find_error(&plugins, "loop"), PluginError::Look { .. }));
+    assert!(matches!(find_error(&plugins, "loop"), PluginError::Access { .. }));
 }
 
 #[test]
-fn the_folder_may_be_a_link_that_nobody_else_can_change() {
+fn folder_may_be_a_link_that_other_users_cannot_change() {
     let (guard, plugins) = folder();
     put(&plugins, "real", 0o700);
     let (kept, other) = (guard.path().join("kept"), guard.path().join("other"));
@@ -110,9 +110,9 @@ fn the_folder_may_be_a_link_that_nobody_else_can_change() {
     assert!(find(&plugins, "real").unwrap().ends_with("kept/p/real"));
     for open in [&kept, &kept.join("p"), guard.path()] {
         mode(open, 0o702);
-        let told = find(&plugins, "real").unwrap_err();
+        let error = find(&plugins, "real").unwrap_err();
         let real = open.canonicalize().unwrap();
-        assert!(told.ends_with(&format!("run `chmod go-w {}`", real.display())), "{told}");
+        assert!(error.ends_with(&format!("run `chmod go-w {}`", real.display())), "{error}");
         mode(open, 0o700);
     }
     mode(&other, 0o702);
@@ -124,24 +124,24 @@ fn find_error(plugins: &Plugins, name: &str) -> PluginError {
 }
 
 #[test]
-fn a_folder_is_no_plugin_and_no_folder_no_plugins() {
+fn folder_is_not_a_plugin_and_missing_folder_is_an_error() {
     let (guard, plugins) = folder();
     fs::create_dir(plugins.folder.join("sub")).unwrap();
     mode(&plugins.folder.join("sub"), 0o755);
     assert!(matches!(find_error(&plugins, "sub"), PluginError::NotFile { .. }));
     let none = Plugins::new(guard.path().join("none"));
-    let told = find_error(&none, "report");
-    assert!(matches!(told, PluginError::Look { .. }), "{told}");
+    let error = find_error(&none, "report");
+    assert!(matches!(error, PluginError::Access { .. }), "{error}");
 }
 
 #[test]
-fn a_plugin_of_another_user_is_refused_as_root() {
+fn plugin_of_another_user_is_refused_as_root() {
     if !is_root("only root can give a file to another user") {
         return;
     }
     let (_guard, plugins) = folder();
     let path = put(&plugins, "report", 0o755);
     std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
-    let told = find(&plugins, "report").unwrap_err();
-    assert!(told.contains("belongs to user 65534"), "{told}");
+    let error = find(&plugins, "report").unwrap_err();
+    assert!(error.contains("belongs to user 65534"), "{error}");
 }

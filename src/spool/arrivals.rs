@@ -1,18 +1,18 @@
-//! What comes from elsewhere: actions put in by hand, and files of the original runner.
+//! Entries that the runner did not create: actions put in by hand, and files of the original runner.
 
 use std::ffi::OsStr;
 use std::io;
 
+use super::entry::Run;
 use super::folder::Folder;
-use super::look::Run;
 use super::record::Record;
 use super::{Spool, SpoolError};
 use crate::disk::Stamp;
 use crate::names::{JobName, RunId};
 
 impl Spool {
-    /// Gives a plain action in `action/new` the name of the run that it becomes: after this one
-    /// rename nobody can take it for another one.
+    /// Renames a plain action in `action/new` to the id of the run that it becomes. After this one
+    /// rename, a restart cannot mistake it for another action.
     pub(crate) fn claim(&self, name: &OsStr, id: &RunId) -> Result<(), SpoolError> {
         let from = self.layout.folder(Folder::New).join(name);
         match self.disk.shift_to_own(&from, &self.layout.run(Folder::New, id)) {
@@ -23,12 +23,12 @@ impl Spool {
         }
     }
 
-    /// Makes a record of a plain action that was claimed and read with this `stamp`.
+    /// Rewrites a claimed plain action, read with this `stamp`, as a record.
     pub(crate) fn enroll(&self, record: Record, stamp: Stamp) -> Result<Run, SpoolError> {
         self.rewrite(Folder::New, record, stamp)
     }
 
-    /// Keeps a copy of a file of the original runner that cannot be adopted as a dead letter.
+    /// Keeps a copy of a file of the original runner that cannot be adopted, as a dead letter.
     pub(crate) fn reject_action(
         &self,
         job: &JobName,
@@ -39,7 +39,7 @@ impl Spool {
         let name = format!("{job}.{}", name.to_string_lossy());
         let path = self.layout.folder(Folder::Invalid).join(&name);
         match self.disk.create(&path, bytes) {
-            // It was kept before a crash.
+            // It was created before a crash.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             Err(source) => Err(SpoolError::Disk { source }),
             Ok(()) => self.reject(Folder::Invalid, OsStr::new(&name), reason),

@@ -1,7 +1,8 @@
-//! Dead letters: what cannot be an entry goes to `action/invalid`, with the reason beside it.
+//! Dead letters: files that are not valid entries, moved to `action/invalid` with a reason beside
+//! them.
 //!
-//! The reason is there first, so that a crash between the two leaves a note
-//! without a letter and never a letter without a note.
+//! The reason is created first, so that a crash leaves a reason without a file rather than a file
+//! without a reason.
 
 use std::ffi::OsStr;
 use std::io;
@@ -9,31 +10,31 @@ use std::path::Path;
 
 use slog::warn;
 
+use super::entry::run_id;
 use super::folder::{Family, Folder};
-use super::look::run_id;
 use super::{Spool, SpoolError};
 use crate::names::RunId;
 
-/// How many dead letters may bear one name.
+/// Maximum number of dead letters with the same name.
 const SAME_NAME_MAX: u32 = 1000;
 
 impl Spool {
-    /// Moves what is no run to `action/invalid`, with the reason beside it.
+    /// Moves a file that is not a valid entry to `action/invalid`, with the reason beside it.
     pub(crate) fn reject(
         &self,
         folder: Folder,
         name: &OsStr,
         reason: &str,
     ) -> Result<(), SpoolError> {
-        let mark = match folder.family() {
+        let suffix = match folder.family() {
             Family::Command => ".command",
-            Family::Action if self.is_double(folder, name)? => DOUBLE,
+            Family::Action if self.is_duplicate(folder, name)? => DUPLICATE,
             Family::Action => "",
         };
-        self.reject_file(&self.layout.folder(folder).join(name), name, mark, reason)
+        self.reject_file(&self.layout.folder(folder).join(name), name, suffix, reason)
     }
 
-    /// Moves a file of a run that another one is preferred to, to `action/invalid`.
+    /// Moves a file of a run to `action/invalid` because another file of the run counts.
     pub(super) fn reject_duplicate(
         &self,
         folder: Folder,
@@ -41,16 +42,22 @@ impl Spool {
         reason: &str,
     ) -> Result<(), SpoolError> {
         let name = id.file_name();
-        self.reject_file(&self.layout.run(folder, id), OsStr::new(&name), DOUBLE, reason)
+        self.reject_file(&self.layout.run(folder, id), OsStr::new(&name), DUPLICATE, reason)
     }
 
-    /// Moves a file of the scratch folder that took the place of a run to `action/invalid`.
-    pub(super) fn reject_displaced(&self, stray: &Path, name: &OsStr) -> Result<(), SpoolError> {
-        self.reject_file(stray, name, DOUBLE, "it took the place of a run at work")
+    /// Moves a file in `.tmp` that had displaced the file of a run to `action/invalid`.
+    pub(super) fn reject_displaced(
+        &self,
+        displaced: &Path,
+        name: &OsStr,
+    ) -> Result<(), SpoolError> {
+        let reason = "it was put in the place of a run's file while the runner rewrote that file";
+        self.reject_file(displaced, name, DUPLICATE, reason)
     }
 
-    /// Tells whether a run has another file in its family, so that this one may not bear its name.
-    fn is_double(&self, folder: Folder, name: &OsStr) -> Result<bool, SpoolError> {
+    /// Returns whether the run has another file in the family, so that this one may not keep its
+    /// name.
+    fn is_duplicate(&self, folder: Folder, name: &OsStr) -> Result<bool, SpoolError> {
         let Some(id) = run_id(name) else { return Ok(false) };
         Ok(self.holders(&id, folder.family())?.iter().any(|holder| *holder != folder))
     }
@@ -59,7 +66,7 @@ impl Spool {
         &self,
         from: &Path,
         name: &OsStr,
-        mark: &str,
+        suffix: &str,
         reason: &str,
     ) -> Result<(), SpoolError> {
         let folder = self.layout.folder(Folder::Invalid);
@@ -67,30 +74,30 @@ impl Spool {
         let stem = stem.strip_suffix(".json").unwrap_or(&stem);
         for attempt in 1..=SAME_NAME_MAX {
             let number = if attempt == 1 { String::new() } else { format!("-{attempt}") };
-            let name = format!("{stem}{mark}{number}.json");
+            let name = format!("{stem}{suffix}{number}.json");
             let to = folder.join(&name);
             if from != to && self.disk.find(&to)?.is_some() {
                 continue;
             }
-            let note = folder.join(format!("{name}.reason"));
-            match self.disk.create(&note, format!("{reason}\n").as_bytes()) {
-                // It was noted before a crash.
+            let reason_file = folder.join(format!("{name}.reason"));
+            match self.disk.create(&reason_file, format!("{reason}\n").as_bytes()) {
+                // It was created before a crash.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                noted => noted?,
+                created => created?,
             }
             if from != to {
                 match self.disk.shift(from, &to) {
                     Ok(()) => {}
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                        return Ok(self.disk.unlink(&note)?);
+                        return Ok(self.disk.unlink(&reason_file)?);
                     }
                     Err(source) => return Err(SpoolError::Disk { source }),
                 }
             }
             let reason = crate::chain::escape(reason);
             if from == to {
-                warn!(self.log, "dead letter is no run"; "path" => %to.display(),
+                warn!(self.log, "dead letter is not a valid run"; "path" => %to.display(),
                     "reason" => reason.as_ref());
             } else {
                 warn!(self.log, "moved to dead letters"; "path" => %from.display(),
@@ -102,19 +109,20 @@ impl Spool {
     }
 }
 
-/// What stands after a run's id in the name of a file that may not be taken for the run's own.
-const DOUBLE: &str = ".double";
+/// Added to a run's id in the name of a file that must not be taken for the run's own. Earlier
+/// versions wrote `.double`. No code parses either suffix.
+const DUPLICATE: &str = ".duplicate";
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::disallowed_methods, reason = "tests break files on purpose")]
 
-    use super::super::look::Seen;
+    use super::super::entry::Seen;
     use super::super::testing::spool;
     use super::*;
 
     #[test]
-    fn what_is_no_run_is_rejected_with_its_reason() {
+    fn damaged_file_is_rejected_with_its_reason() {
         let (_folder, spool) = spool();
         for (folder, kept_as) in
             [(Folder::New, "x.json"), (Folder::New, "x-2.json"), (Folder::Ready, "x.command.json")]
@@ -127,12 +135,13 @@ mod tests {
             spool.reject(folder, "x.json".as_ref(), &reason).unwrap();
             let letter = spool.layout.folder(Folder::Invalid).join(kept_as);
             assert_eq!(std::fs::read(&letter).unwrap(), b"{");
-            let note = std::fs::read_to_string(format!("{}.reason", letter.display())).unwrap();
-            assert!(note.starts_with("it is no JSON object"), "{note}");
+            let reason = std::fs::read_to_string(format!("{}.reason", letter.display())).unwrap();
+            assert!(reason.starts_with("it is not a JSON object"), "{reason}");
         }
     }
+
     #[test]
-    fn what_stays_where_it_is_was_not_moved() {
+    fn dead_letter_in_place_is_logged_but_not_moved() {
         let (_folder, mut spool) = spool();
         let logged = crate::testing::Logged::default();
         spool.log = logged.logger();
@@ -148,7 +157,7 @@ mod tests {
             logged.take(),
             [
                 format!(
-                    "dead letter is no run, path: {folder}/action-invalid.json, reason: it is bad"
+                    "dead letter is not a valid run, path: {folder}/action-invalid.json, reason: it is bad"
                 ),
                 format!(
                     "moved to dead letters, path: {new}/action-new.json, \

@@ -1,15 +1,15 @@
-//! Reading the folders of finished runs, which may hold a month of them.
+//! Reading the folders of finished runs, which may hold a month of runs.
 //!
-//! **Invariant.** Names are read one by one and none is kept: what this takes of memory does not
-//! depend on how many runs are finished.
+//! **Invariant.** Names are read one by one and not kept: memory use does not depend on the number
+//! of finished runs.
 
 use std::ffi::OsStr;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::entry::{Seen, run_id};
 use super::folder::{Family, Folder, Layout};
-use super::look::{Seen, run_id};
 use super::record::RECORD_BYTES_MAX;
 use super::view::{View, is_entry};
 use super::{Spool, SpoolError};
@@ -17,7 +17,7 @@ use crate::disk::{Disk, DiskError};
 use crate::names::{ActionId, RunId};
 
 impl View<'_> {
-    /// Gives each name in a folder that could be an entry to `each`, in no order: see [`View::names`].
+    /// Calls `each` with every name in a folder that may be an entry, unordered; see [`View::names`].
     pub(crate) fn visit(
         &self,
         folder: Folder,
@@ -31,7 +31,7 @@ impl View<'_> {
         })?)
     }
 
-    /// As [`View::visit`], of runs, by their ids.
+    /// Calls `each` with the id of every run in a folder, unordered.
     pub(crate) fn visit_ids(
         &self,
         folder: Folder,
@@ -40,11 +40,11 @@ impl View<'_> {
         self.visit(folder, &mut |name| run_id(name).into_iter().for_each(&mut *each))
     }
 
-    /// Returns whether the file of this name in `action/done` is a run whose results were
-    /// collected, or left to others: nothing is left to do with it.
+    /// Returns whether the file of this name in `action/done` is a run with no work left: its
+    /// results were collected, or are not wanted.
     pub(crate) fn is_collected(&self, name: &OsStr) -> Result<bool, SpoolError> {
         let Some(id) = run_id(name) else { return Ok(false) };
-        // Most often its command record shows it, and its own need not be read.
+        // Usually a command record exists, and the action record need not be read.
         for folder in Family::Command.folders().into_iter().rev() {
             if self.disk.find(&self.layout.run(folder, &id))?.is_some() {
                 return Ok(true);
@@ -63,7 +63,6 @@ impl View<'_> {
 }
 
 impl Spool {
-    /// As [`View::visit_ids`].
     pub(crate) fn visit_ids(
         &self,
         folder: Folder,
@@ -73,12 +72,10 @@ impl Spool {
     }
 }
 
-/// Returns another run than `own` that is over and holds an action, if there is one. Only files that
-/// were written after `since` are read.
-///
-/// # Errors
-/// A folder or a file could not be read: it is not known whether there is one.
-pub(crate) fn holder(
+/// Returns a run other than `own`, in `action/done` or `action/invalid`, whose record has the action
+/// id `action`. Reads only files that were written after `since`. After an error it is unknown
+/// whether such a run exists.
+pub(crate) fn run_with_action(
     disk: &Disk,
     layout: &Layout,
     action: ActionId,
@@ -92,7 +89,7 @@ pub(crate) fn holder(
                 return;
             }
             if let Some(id) = run_id(name).filter(|id| id != own) {
-                let held = held(disk, layout, folder, &id, since);
+                let held = action_of(disk, layout, folder, &id, since);
                 found = held.map(|held| (held == Some(action)).then_some(id));
             }
         })?;
@@ -103,9 +100,9 @@ pub(crate) fn holder(
     Ok(None)
 }
 
-/// Returns the action that a file's record holds; of a file that is no record or is older than
-/// `since`, none.
-fn held(
+/// Returns the action id in a file's record; `None` if the file is not a record or is older than
+/// `since`.
+fn action_of(
     disk: &Disk,
     layout: &Layout,
     folder: Folder,
@@ -125,12 +122,12 @@ fn held(
     }
     match disk.read(&path, RECORD_BYTES_MAX) {
         Ok(bytes) => {
-            // A copy under another name is not a run, and may be one of the run that asks.
+            // A copy under another name is not a run, and may be a copy of the searching run.
             let holder = serde_json::from_slice::<Holder>(&bytes).ok();
             Ok(holder.filter(|holder| holder.id == *id).and_then(|holder| holder.action_id))
         }
         Err(error) => match error.kind() {
-            // A folder or a pipe of that name holds no action, nor does a file that is gone.
+            // A folder or pipe of that name has no action id, and neither has a file that is gone.
             std::io::ErrorKind::NotFound
             | std::io::ErrorKind::IsADirectory
             | std::io::ErrorKind::InvalidInput
@@ -142,14 +139,14 @@ fn held(
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::disallowed_methods, reason = "tests put files where they want")]
+    #![expect(clippy::disallowed_methods, reason = "tests create the files of each case")]
 
     use super::super::testing::{record, spool};
     use super::*;
     use crate::spool::Transition;
 
     #[test]
-    fn the_run_that_holds_an_action_is_found_among_those_that_are_over() {
+    fn finished_run_with_an_action_id_is_found() {
         let (_folder, spool) = spool();
         let mut over = record("job.20261122T120000Z");
         over.action_id = Some(ActionId(7));
@@ -174,13 +171,14 @@ mod tests {
             (7, &other, Some(crate::clock::before(changed, second)), Some(&over.id)),
             (7, &other, Some(crate::clock::after(changed, second)), None),
         ] {
-            let found = holder(&spool.disk, &spool.layout, ActionId(action), own, since).unwrap();
+            let found =
+                run_with_action(&spool.disk, &spool.layout, ActionId(action), own, since).unwrap();
             assert_eq!(found.as_ref(), expected, "{action} {since:?}");
         }
     }
 
     #[test]
-    fn what_was_collected_is_told_from_what_was_not() {
+    fn collected_runs_are_recognised() {
         let (_folder, spool) = spool();
         let done = spool.layout.folder(Folder::ActionDone);
         for (id, collected, has_command, expected) in [

@@ -1,4 +1,4 @@
-//! The eight folders, and where they are.
+//! The eight folders and the other paths of a spool.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,18 +8,18 @@ use serde::{Deserialize, Serialize};
 use crate::chain::escape;
 use crate::names::RunId;
 
-/// The two halves of a run's life.
+/// The two groups of folders; a run has at most one file that counts in each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Family {
-    /// The action, until it is over.
+    /// The action, from its launch until it has ended.
     Action,
-    /// Its results, from then on.
+    /// The results of an action that has ended.
     Command,
 }
 
 impl Family {
-    /// Returns the folders of the family, the one that counts less first where two records
-    /// of a run are equally new.
+    /// Returns the folders of the family. If two records of a run have the same `seq`, the one in
+    /// the later of these folders counts.
     pub(crate) const fn folders(self) -> [Folder; 4] {
         match self {
             Family::Action => {
@@ -32,29 +32,31 @@ impl Family {
     }
 }
 
-/// A state: the folder that says what is to be done next with a run.
+/// The state of a run: the folder of its file, which says what to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "&'static str")]
 pub(crate) enum Folder {
-    /// Is to be sent.
+    /// Runs to be sent.
     New,
+    /// Dead letters.
     Invalid,
-    /// Accepted by the API, runs on the fleet.
+    /// Actions that the API accepted and that run on the fleet.
     ActionInflight,
-    /// The action is over.
+    /// Actions that have ended.
     ActionDone,
-    /// Its results can be fetched.
+    /// Runs whose results can be fetched.
     Ready,
-    /// Its results are being fetched.
+    /// Runs whose results are being fetched.
     CommandInflight,
-    /// The results are on disk, plugins are still owed.
+    /// Runs whose results are stored and owed to plugins.
     Returned,
+    /// Finished runs.
     CommandDone,
 }
 
 impl Folder {
-    /// Every folder, in the order in which a run passes them: a reader that goes this way
-    /// misses no run that moves on meanwhile.
+    /// Every folder, in the order in which runs pass through them: a reader that follows this order
+    /// misses no run that moves on during the reading.
     pub(crate) const ALL: [Folder; 8] = [
         Folder::New,
         Folder::ActionInflight,
@@ -66,7 +68,7 @@ impl Folder {
         Folder::CommandDone,
     ];
 
-    /// Returns the path below the spool, which is also the name people read.
+    /// Returns the path relative to the spool, which is also the folder's name in output.
     pub(crate) const fn path(self) -> &'static str {
         match self {
             Folder::New => "action/new",
@@ -80,7 +82,6 @@ impl Folder {
         }
     }
 
-    /// Returns the family that the folder belongs to.
     pub(crate) const fn family(self) -> Family {
         match self {
             Folder::New | Folder::Invalid | Folder::ActionInflight | Folder::ActionDone => {
@@ -92,7 +93,7 @@ impl Folder {
         }
     }
 
-    /// Tells whether a stage acts on what is there, so that changes there must be noticed at once.
+    /// Returns whether a stage acts on the entries here, so that changes must be noticed at once.
     pub(crate) const fn is_active(self) -> bool {
         match self {
             Folder::New
@@ -126,52 +127,54 @@ impl TryFrom<String> for Folder {
     }
 }
 
-/// Where the parts of a spool are.
+/// The paths of the parts of a spool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Layout(PathBuf);
 
 impl Layout {
-    /// Returns the layout of the spool at `root`.
     pub(crate) fn new(root: PathBuf) -> Layout {
         Layout(root)
     }
 
-    /// Returns the spool's own folder.
     pub(crate) fn root(&self) -> &Path {
         &self.0
     }
 
-    /// Returns the path of a folder.
     pub(crate) fn folder(&self, folder: Folder) -> PathBuf {
         self.0.join(folder.path())
     }
 
-    /// Returns the path of a run's file in a folder.
+    /// Returns the path that the file of a run has in `folder`.
     pub(crate) fn run(&self, folder: Folder, id: &RunId) -> PathBuf {
         self.0.join(folder.path()).join(id.file_name())
     }
 
-    /// Returns the folder of what is not finished.
+    /// Returns the folder of temporary files.
     pub(crate) fn scratch(&self) -> PathBuf {
         self.0.join(".tmp")
     }
 
-    /// Returns the folder of the jobs' last slots.
+    /// Returns the folder with the last slot of each job.
     pub(crate) fn slots(&self) -> PathBuf {
         self.0.join(".slots")
     }
 
-    /// Returns the file that a runner holds locked for life.
+    /// Returns the file that the runner locks for its whole life.
     pub(crate) fn lock(&self) -> PathBuf {
         self.0.join(".lock")
     }
 
-    /// Returns the file that tells what a runner tries again, and when.
+    /// Returns the file that says which failed work is retried and when.
     pub(crate) fn retry_report(&self) -> PathBuf {
         self.0.join(".retries")
     }
 
-    /// Returns the folder of the spool that an event's path lies in, with the name there.
+    /// Returns the name that earlier versions gave the retry report.
+    pub(super) fn former_retry_report(&self) -> PathBuf {
+        self.0.join(".agenda")
+    }
+
+    /// Returns the folder of the spool that contains `path`, and the file name.
     pub(crate) fn locate<'a>(&self, path: &'a Path) -> Option<(Folder, &'a std::ffi::OsStr)> {
         let parent = path.parent()?;
         let folder = Folder::ALL.into_iter().find(|f| self.folder(*f) == parent)?;
@@ -184,14 +187,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_folder_is_in_its_family() {
+    fn every_folder_belongs_to_its_family() {
         for folder in Folder::ALL {
             assert!(folder.family().folders().contains(&folder), "{folder}");
         }
     }
 
     #[test]
-    fn a_path_is_located_in_its_folder() {
+    fn path_is_located_in_its_folder() {
         let layout = Layout::new("/spool".into());
         let path = Path::new("/spool/command/ready/x.json");
         assert_eq!(layout.locate(path), Some((Folder::Ready, "x.json".as_ref())));

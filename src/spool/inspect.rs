@@ -1,4 +1,4 @@
-//! Whether a folder is fit to be a spool: empty before it becomes one, on one device, and in no other hands.
+//! Whether a folder can be a spool: empty at first, on one device, and writable only by its owner.
 
 use std::path::Path;
 
@@ -9,7 +9,8 @@ use crate::disk::{Disk, DiskError, Kind, guard};
 /// Checks that only `owner` can write a spool, and that renames within it are atomic.
 ///
 /// # Errors
-/// Others can write it, in which case all such folders are named, or renames are not atomic.
+/// `Unsafe` names all folders that others can write; `Link` and `Devices` name the first folder
+/// from which a rename would not be atomic.
 pub(crate) fn inspect(disk: &Disk, layout: &Layout, owner: u32) -> Result<(), SpoolError> {
     check_links(disk, layout)?;
     let mut faults = Vec::new();
@@ -26,8 +27,8 @@ pub(crate) fn inspect(disk: &Disk, layout: &Layout, owner: u32) -> Result<(), Sp
     if faults.is_empty() { Ok(()) } else { Err(SpoolError::Unsafe { faults }) }
 }
 
-/// Refuses links in the place of the spool's own folders: a rename out of one of them could lead to
-/// another device, and a sync of the folder above would not make it durable.
+/// Refuses symbolic links in place of the spool's own folders: a rename through one could lead to
+/// another device, and a sync of the parent folder would not make it durable.
 pub(super) fn check_links(disk: &Disk, layout: &Layout) -> Result<(), SpoolError> {
     let folders = Folder::ALL.map(|folder| layout.folder(folder));
     let families = folders.iter().filter_map(|folder| folder.parent());
@@ -75,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_spool_is_left_alone() {
+    fn folder_with_other_content_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("spool")).unwrap();
         std::fs::write(folder.path().join("spool/letter"), "x").unwrap();
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spool_that_others_can_write_is_refused() {
+    fn spool_that_others_can_write_is_refused() {
         let (folder, spool) = spool();
         drop(spool);
         let new = folder.path().join("spool/action/new");
@@ -91,8 +92,9 @@ mod tests {
         let error = reopen(folder.path()).unwrap_err().to_string();
         assert!(error.contains(&format!("chmod go-w {}", new.display())), "{error}");
     }
+
     #[test]
-    fn what_file_systems_and_people_leave_behind_is_no_obstacle() {
+    fn leftovers_of_file_systems_and_editors_are_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("spool");
         for name in ["lost+found", "#recycle", "action/lost+found", "action/new/~snapshot"] {
@@ -111,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_spool_may_be_a_link_and_its_folders_may_not() {
+    fn spool_may_be_a_link_but_its_folders_may_not() {
         let (folder, spool) = spool();
         drop(spool);
         let (named, real) = (folder.path().join("spool"), folder.path().join("real"));
@@ -123,8 +125,8 @@ mod tests {
             std::fs::rename(&path, &away).unwrap();
             symlink(&away, &path).unwrap();
             let error = reopen(folder.path()).unwrap_err();
-            let is_told = matches!(&error, SpoolError::Link { path: told } if *told == path);
-            assert!(is_told, "{name}: {error}");
+            let names_path = matches!(&error, SpoolError::Link { path: named } if *named == path);
+            assert!(names_path, "{name}: {error}");
             std::fs::remove_file(&path).unwrap();
             std::fs::rename(&away, &path).unwrap();
         }

@@ -1,4 +1,4 @@
-//! The spool: eight folders that a run moves through, by renames.
+//! The spool: eight folders through which every run moves by renames.
 //!
 //! ```text
 //! launch ─▶ action/new ──submit──▶ action/inflight ──collect──▶ action/done
@@ -6,60 +6,103 @@
 //!     command/inflight ──▶ command/returned ──deliver──▶ command/done
 //! ```
 //!
-//! **Invariants.** The disk is the truth; nothing is in memory that a restart
-//! could not read back. A run has one file in one folder of each family; where a
-//! crash leaves two, the one with the highest `seq` counts. Only [`transitions`] moves
-//! runs, and only through [`Disk`]. One process at a time writes, the one that
-//! holds the lock; readers and people need none, because every file is whole at
-//! every moment.
+//! A run has one file, `ID.json`, in one folder of the family `action/` and, once its action has
+//! ended, one in the family `command/`. The folder says what to do next; the record in the file
+//! says what is known. Everything that the runner must remember about a run is in these files.
 //!
-//! **Failure.** An error of the disk leaves the entry where it is. A file that
-//! is no record goes to `action/invalid` with its reason and stops no other.
+//! **Invariants.**
+//! * The disk is the only truth. Memory holds nothing that a restart could not read back.
+//! * In each family, one file of a run counts. If a crash or a copy leaves several, the one with
+//!   the highest `seq` counts; if `seq` is equal, the one in the later folder ([`Family::folders`]).
+//! * Only [`transitions`] moves runs, and it writes only through [`Disk`].
+//! * One process writes: the one that holds the lock. Readers need no lock, and neither do
+//!   operators who rename files, because every visible file is complete at every moment.
 //!
-//! # Every transition, and what a crash makes of it
+//! **Failure.** A disk error leaves the entry where it is. A file that is not a valid entry goes to
+//! `action/invalid` with a reason, and does not affect any other entry.
 //!
-//! A *create* is: temporary, write, fsync, rename to a free name, fsync of the
-//! folder. A *rewrite* is: temporary, write, fsync, exchange, fsync of the folder,
-//! unlink of the old file; where another file was there by then, burial of that one.
-//! It is rejected at the next start if a crash comes before. Both are committed by their fsync of the folder: before
-//! it the machine may come back with the old state or with the new one, after it
-//! with the new one only. Temporaries that are left are swept at start.
+//! # Folders
 //!
-//! | transition | durable operations, in order | what a crash leaves | recovery |
+//! | folder | what its entries are | they leave when |
+//! | --- | --- | --- |
+//! | `action/new` | runs to be sent | the API accepted the action → `action/inflight`; it was refused, or the deadline passed → `action/invalid`; a newer run of the job took its place → `action/done` |
+//! | `action/inflight` | actions that run on the fleet | the action has ended → `action/done`, after a file was created in `command/ready`; at once if the job is `sendonly` |
+//! | `action/done` | actions that have ended, were sent by a `sendonly` job, or were superseded | retention removes them |
+//! | `action/invalid` | dead letters; the reason is in the record, or in `NAME.reason` beside a file that is not a record | the operator retries them, or retention removes them |
+//! | `command/ready` | runs whose results can be fetched | fetching begins → `command/inflight` |
+//! | `command/inflight` | runs whose results are being fetched, including back-off | the document is complete → `command/returned`; the fetch is given up → `command/done` |
+//! | `command/returned` | runs whose document is stored and owed to plugins | every plugin took it or was given up → `command/done` |
+//! | `command/done` | finished runs | retention removes them |
+//!
+//! Names that begin with a dot are not entries:
+//!
+//! | name | content |
+//! | --- | --- |
+//! | `.lock` | marks the folder as a spool; locked by the runner for its whole life and never deleted |
+//! | `.tmp` | files that are being written; locked by the runner while its disk fails, so that `status` reports degraded |
+//! | `.slots` | the last slot of each job ([`slots`]) |
+//! | `.retries` | which failed work is retried and when, for `status` and the operator ([`retry_report`]); earlier versions called it `.agenda` |
+//!
+//! # Commit points
+//!
+//! There are three ways to change a file. Each is committed by the fsync of a folder: if the machine
+//! stops before that fsync, the old state or the new one may come back; after it, only the new one.
+//!
+//! * **Create**: write a temporary file in `.tmp`, fsync it, rename it to a free name, fsync the
+//!   folder.
+//! * **Rewrite**: write a temporary file, fsync it, exchange it with the old file, fsync the folder,
+//!   unlink the old file. If another process had put its own file under that name meanwhile, that
+//!   displaced file is kept as a dead letter instead of being unlinked. If a crash comes first, the
+//!   displaced file is still in `.tmp`, and the next start makes it a dead letter.
+//! * **Rename** to a free name, fsync of the new folder.
+//!
+//! A move that changes the record creates the new file first and unlinks the old one afterwards. A
+//! crash in between leaves two files of the run and never none. Unlinks are not fsynced: a lost
+//! unlink brings back only an older file, which does not count.
+//!
+//! # Transitions, and what a crash leaves
+//!
+//! Numbers are the durable operations in order. "Both files" means an older file beside the one that
+//! counts: the runner removes the older one after fsyncing the folder of the one that counts
+//! ([`Spool::settle`], at start and whenever the run is next handled).
+//!
+//! | transition | durable operations | what a crash leaves | recovery |
 //! | --- | --- | --- | --- |
-//! | launch: → new | 1 create in `new`; 2 stamp of the slot | before 1 nothing; between 1 and 2 a run without a stamp | before: the slot is found again, if it is on time; between: the run's id counts as the stamp |
-//! | claim: new → new | 1 rename to the run's id; 2 rewrite as a record | between: an action under a claimed name | it is made a record, under that id |
-//! | adopt: → action/inflight | 1 create in `action/inflight`; 2 unlink of the original's file | between: both | the file gives the same id again, and only it is removed |
-//! | Renewed, Noted: new | rewrite | the old record or the new one | the stage decides anew; a lost note is made again |
-//! | Signed: new | 1 rewrite with text, signature and `fate` = unknown; then the POST | before 1: not sent; after 1: perhaps sent | before: signed anew; after: searched for, neither posted nor signed before it is known that it is not there |
-//! | Accepted: new → action/inflight | 1 create in `action/inflight`; 2 unlink in `new` | before 1: as after Signed; between: both files | before: the search finds it; between: the higher `seq` counts, the other is removed after an fsync of the winner's folder |
-//! | Refused: new → invalid | 1 create in `invalid`; 2 unlink in `new` | before 1: as after Signed; between: both | as Accepted |
-//! | SentOnly, Collected: action/inflight → action/done | 1 create in `command/ready`, not for SentOnly; 2 create in `action/done`; 3 unlink in `action/inflight` | between 1 and 2: a command record of an action that seems to run; between 2 and 3: both files | between 1 and 2: collected again, the command record stays; then as Accepted |
-//! | Marked: action/done | 1 create in `command/ready`; 2 rewrite | between: no mark | marked again, the command record stays |
-//! | Misplaced: → invalid | 1 create in `invalid`; 2 unlink | both | as Accepted |
-//! | Begun: ready → command/inflight | 1 create in `command/inflight` with the document's place; 2 unlink in `ready` | before 1: no place chosen; between: both | before: it is chosen anew; between: as Accepted |
-//! | FetchNoted: command/inflight | rewrite | a note more or less | none needed |
-//! | Fetched: command/inflight → returned | 1 the document has its name; 2 create in `returned`; 3 unlink in `command/inflight` | before 1: a part; between 1 and 2: a document that is complete | the part goes on at its last whole command; a document that is there ends the fetch, once its folder is fsynced; then as Accepted |
-//! | FetchGivenUp: command/inflight → command/done | 1 create in `command/done`; 2 unlink | both | as Accepted |
-//! | Delivered: returned | the plugin ends; rewrite | between: a plugin that took the results and is owed | it is run again, with the same ids |
-//! | Finished: returned → command/done | create and unlink, or one rename if nothing changes | both, or one of the two | as Accepted; a rename that was lost is made again |
-//! | burial: → invalid | 1 create of the reason; 2 rename of the file | between: a reason without a file | the file is judged again, and finds its reason there |
+//! | launch: → `new` | 1 create in `new`; 2 write the slot stamp | before 1: nothing; between 1 and 2: a run without a stamp | before 1: the slot is found due again, unless it is too late for it; between: the run's id counts as the stamp |
+//! | claim: `new` → `new` | 1 rename to the run's id; 2 rewrite as a record | between: a plain action under a run's id | it is rewritten as the record of that run |
+//! | adopt: → `action/inflight` | 1 create in `action/inflight`; 2 unlink the original's file | between: both | the original's file yields the same id again, and only that file is removed |
+//! | Renewed, Noted: `new` | rewrite | the old record or the new one | the stage decides again; a lost note is made again |
+//! | Signed: `new` | 1 rewrite with text, signature and `fate` = `unknown`; then POST | before 1: the action was not sent; after 1: it may have been sent | before 1: it is signed anew; after 1: the platform is searched, and the run is neither posted nor signed until it is known that the platform does not have it |
+//! | Accepted: `new` → `action/inflight` | 1 create in `action/inflight`; 2 unlink in `new` | before 1: as after Signed; between: both files | before 1: the search finds the action; between: the older file is removed |
+//! | Refused: `new` → `invalid` | 1 create in `invalid`; 2 unlink in `new` | before 1: as after Signed; between: both files | as Accepted |
+//! | Superseded: `new` → `action/done` | 1 create in `action/done`, marked as collected; 2 unlink in `new` | before 1: as before; between: both files | before 1: the stage decides again; between: as Accepted |
+//! | SentOnly, Collected: `action/inflight` → `action/done` | 1 create in `command/ready` (not for SentOnly); 2 create in `action/done`; 3 unlink in `action/inflight` | between 1 and 2: a command record of an action that still seems to run; between 2 and 3: both files | between 1 and 2: the run is collected again and keeps its command record; between 2 and 3: as Accepted |
+//! | Marked: `action/done` | 1 create in `command/ready`; 2 rewrite | between: the mark is missing | the run is marked again and keeps its command record |
+//! | Misplaced: → `invalid` | 1 create in `invalid`; 2 unlink | between: both files | as Accepted |
+//! | Begun: `ready` → `command/inflight` | 1 create in `command/inflight` with the document's path; 2 unlink in `ready` | before 1: no path was chosen; between: both files | before 1: a path is chosen anew; between: as Accepted |
+//! | FetchNoted: `command/inflight` | rewrite | the record with or without the note | none needed |
+//! | Fetched: `command/inflight` → `returned` | 1 the document gets its name; 2 create in `returned`; 3 unlink in `command/inflight` | before 1: a partial document; between 1 and 2: a complete document; between 2 and 3: both files | before 1: the fetch resumes after the last complete command; between 1 and 2: an existing document ends the fetch, once its folder is fsynced; between 2 and 3: as Accepted |
+//! | FetchGivenUp: `command/inflight` → `command/done` | 1 create in `command/done`; 2 unlink | between: both files | as Accepted |
+//! | Delivered: `returned` | the plugin exits; rewrite | between: a plugin that took the results but still counts as owed | it runs again, with the same ids |
+//! | Finished: `returned` → `command/done` | create and unlink, or one rename if the record does not change | both files, or one of the two | as Accepted; a lost rename is made again |
+//! | reject: → `invalid` | 1 create `NAME.reason`; 2 rename the file | between: a reason without its file | the file is judged again and finds its reason in place |
 //!
-//! Beside the folders are names that begin with a dot: `.tmp`, what is being written; `.slots`, the
-//! last slot of each job; `.lock`, held by the runner; [`.retries`](retry_report), what it tries again and when,
-//! for others to read.
+//! # Recovery at start
 //!
-//! At start the folders are fsynced before anything in them is believed: what a
-//! process that died had renamed can be seen, and could still be lost.
+//! Visible is not durable: a rename made by a process that died can be seen, and could still be
+//! lost. Therefore [`Spool::open`] works in this order: take the lock; check that only the runner's
+//! user can write the spool and that it is on one device; fsync the folders; empty `.tmp`, keeping
+//! displaced files as dead letters; leave one file of each run in each family. Only then does any
+//! stage act on what the folders show.
 
 mod arrivals;
 mod dead_letters;
-mod doubles;
+mod duplicates;
+pub(crate) mod entry;
 pub(crate) mod finished;
 pub(crate) mod folder;
-mod held;
 mod inspect;
-pub(crate) mod look;
+mod lock;
 mod prune;
 pub(crate) mod record;
 mod recover;
@@ -77,89 +120,80 @@ use std::sync::Arc;
 
 use slog::{Logger, o};
 
+pub(crate) use entry::{Run, Seen, run_id};
 pub(crate) use folder::{Family, Folder, Layout};
 pub(crate) use inspect::inspect;
 use inspect::{check_links, is_vacant};
-pub(crate) use look::{Run, Seen, run_id};
 pub(crate) use record::{Delivery, DeliveryState, Fate, Launch, Origin, Record, Settings};
-pub(crate) use retry_report::{Again, Attempt, RetryReport};
+pub(crate) use retry_report::{RetryAttempt, RetryReport, RetryTime};
 pub(crate) use slots::SlotStamp;
 pub(crate) use transitions::Transition;
 pub(crate) use view::View;
 
-use self::held::Held;
+use self::lock::SpoolLock;
 use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Fs, guard};
 use crate::invocation::Program;
 use crate::names::RunId;
 
-/// What the lock file says: that this is a spool, and of which form.
+/// Content of the lock file: marks the folder as a spool, and names its format.
 const MARK: &[u8] = b"mig-runner 1\n";
 
-/// The spool, held for writing.
+/// The spool, locked for writing.
 #[derive(Debug)]
 pub(crate) struct Spool {
     layout: Layout,
     disk: Disk,
     owner: u32,
     log: Logger,
-    held: Held,
+    lock: SpoolLock,
 }
 
-/// What can go wrong with the spool.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SpoolError {
-    /// The disk did not do what it was asked.
     #[error(transparent)]
     Disk {
         #[from]
         source: DiskError,
     },
-    /// Another process has the lock.
-    #[error("another runner holds the spool {}: stop it first, or stand by with `{}`", path.display(), Program::Runner.command_here(&["run", "--standby"]))]
+    #[error("another runner has locked the spool {}: stop it first, or stand by with `{}`", path.display(), Program::Runner.command_here(&["run", "--standby"]))]
     Locked { path: PathBuf },
-    /// What the path of the spool names is not what was locked.
+    /// The path of the spool now leads to another folder than the locked one.
     #[error("the spool {} is no longer the one that this runner has locked: another file system is mounted over it, or it was moved or removed; put it back and start the runner again", path.display())]
     Replaced { path: PathBuf },
-    /// A folder with files in it is no spool of ours.
-    #[error("{} is not empty and is no spool: set `spool` in the [runner] section to a folder of its own", path.display())]
+    #[error("{} is not empty and is not a spool: set `spool` in the [runner] section to a folder of its own", path.display())]
     NotASpool { path: PathBuf },
-    /// The spool was made by another version.
-    #[error("{} is not of a form that this version knows", path.display())]
+    /// Another version of this program created the spool.
+    #[error("{} has a format that this version does not know", path.display())]
     Newer { path: PathBuf },
-    /// Others could change the spool.
     #[error("the spool is not safe: {}", faults.join("; "))]
     Unsafe {
-        /// Each fault, with what to do.
+        /// Each with its remedy.
         faults: Vec<String>,
     },
-    /// The folders cannot be renamed between.
     #[error("{} is on another device than the rest of the spool: a move between them would not be atomic", path.display())]
     Devices { path: PathBuf },
-    /// A folder of the spool is a link.
-    #[error("{} is a link, and moves between the folders of a spool must be atomic: put the folder itself there, or make the whole spool a link", path.display())]
+    #[error("{} is a symbolic link, and moves between the folders of a spool must be atomic: put the folder itself there, or make the whole spool a link", path.display())]
     Link { path: PathBuf },
-    /// Somebody moved the run away.
+    /// Another process moved the run away.
     #[error("{id} is no longer in {folder}")]
     Gone { id: RunId, folder: Folder },
-    /// A run of this id is there already.
-    #[error("{id} is in {folder} already")]
+    #[error("{id} already exists in {folder}")]
     Taken { id: RunId, folder: Folder },
-    /// There are too many dead letters of one name.
     #[error("too many dead letters named {}: remove some from action/invalid", name.display())]
     Crowded { name: OsString },
-    /// A run cannot go this way: a fault of the program.
-    #[error("there is no way {transition:?} from {from}")]
+    /// A bug in the caller.
+    #[error("no transition {transition:?} begins in {from}")]
     NoTransition { from: Folder, transition: Transition },
-    /// What is tried again cannot be written as JSON: a fault of the program.
-    #[error("cannot write what is tried again as JSON")]
+    /// A bug: every report can be encoded.
+    #[error("cannot encode the retry report as JSON")]
     RetryReport { source: serde_json::Error },
-    /// A record cannot be written as JSON: a fault of the program.
-    #[error("cannot write {id} as JSON")]
+    /// A bug: every record can be encoded.
+    #[error("cannot encode {id} as JSON")]
     Encode { id: RunId, source: serde_json::Error },
 }
 
 impl SpoolError {
-    /// Returns what kind of failure of the disk it was, if of the disk.
+    /// Returns the kind of a disk error; `Other` for all other errors.
     pub(crate) fn kind(&self) -> io::ErrorKind {
         match self {
             SpoolError::Disk { source } => source.kind(),
@@ -169,44 +203,42 @@ impl SpoolError {
 }
 
 impl Spool {
-    /// Opens the spool at `root` for writing, makes it if there is none, and puts in order what a
-    /// crash left.
+    /// Opens the spool at `root` for writing, creates it if it does not exist, and recovers from a
+    /// crash.
     ///
     /// # Errors
-    /// See [`SpoolError`]: nothing was moved unless the lock was had.
+    /// See [`SpoolError`]. Nothing is moved before the lock is taken.
     pub(crate) fn open(fs: Arc<dyn Fs>, root: &Path, log: &Logger) -> Result<Spool, SpoolError> {
         let layout = Layout::new(root.to_owned());
         let disk = Disk::new(fs, layout.scratch(), DAEMON_PREFIX);
-        let held = claim(&disk, &layout)?;
+        let lock = create_and_lock(&disk, &layout)?;
         let owner = guard::user();
         let log = log.new(o!("part" => "spool"));
-        let spool = Spool { layout, disk, owner, log, held };
+        let spool = Spool { layout, disk, owner, log, lock };
         inspect(&spool.disk, &spool.layout, spool.owner)?;
         let survey = spool.disk.survey()?;
         spool.recover(survey)?;
         Ok(spool)
     }
 
-    /// Returns where the spool's parts are.
     pub(crate) fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// Returns the disk that the spool is on.
     pub(crate) fn disk(&self) -> &Disk {
         &self.disk
     }
 
-    /// Makes an entry that somebody else put into a folder as durable as our own.
-    pub(crate) fn secure(&self, folder: Folder) -> Result<(), SpoolError> {
+    /// Makes entries that other processes put into a folder as durable as the runner's own.
+    pub(crate) fn sync_folder(&self, folder: Folder) -> Result<(), SpoolError> {
         Ok(self.disk.sync_folder(&self.layout.folder(folder))?)
     }
 }
 
-/// Tells whether there is a spool already, where there is none yet.
+/// Returns whether `layout` is a spool already; `false` if one can be created there.
 ///
 /// # Errors
-/// There is something else, or a spool of another version.
+/// `NotASpool` if the folder has other content, `Newer` if the spool has another format.
 pub(crate) fn is_spool(disk: &Disk, layout: &Layout) -> Result<bool, SpoolError> {
     let mark = layout.lock();
     if disk.find(&mark)?.is_some() {
@@ -221,29 +253,26 @@ pub(crate) fn is_spool(disk: &Disk, layout: &Layout) -> Result<bool, SpoolError>
     }
 }
 
-/// Makes what is missing of a spool, marks it as one and locks it.
-fn claim(disk: &Disk, layout: &Layout) -> Result<Held, SpoolError> {
+/// Locks the spool, after creating it if needed, and creates its missing folders.
+fn create_and_lock(disk: &Disk, layout: &Layout) -> Result<SpoolLock, SpoolError> {
     check_links(disk, layout)?;
     if !is_spool(disk, layout)? {
-        found(disk, layout)?;
+        mark_as_spool(disk, layout)?;
     }
-    let held = Held::take(disk, layout)?;
+    let lock = SpoolLock::take(disk, layout)?;
     for folder in Folder::ALL {
         disk.make_folders(&layout.folder(folder))?;
     }
     disk.make_folders(&layout.scratch())?;
     disk.make_folders(&layout.slots())?;
-    Ok(held)
+    Ok(lock)
 }
 
-/// Marks a folder as a spool: from then on files in it are no strangers to the first runner.
-///
-/// # Errors
-/// The disk does not take it.
-pub(crate) fn found(disk: &Disk, layout: &Layout) -> Result<(), DiskError> {
+/// Marks a folder as a spool, so that entries put there before the first start are accepted.
+pub(crate) fn mark_as_spool(disk: &Disk, layout: &Layout) -> Result<(), DiskError> {
     disk.make_folders(&layout.scratch())?;
     match disk.create(&layout.lock(), MARK) {
-        // Another runner was a moment faster; the lock decides.
+        // Another runner was faster; the lock decides which one of them runs.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         made => made,
     }
@@ -255,7 +284,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_spool_has_the_eight_folders_and_no_other() {
+    fn new_spool_has_exactly_eight_folders() {
         let (folder, _spool) = spool();
         let root = folder.path().join("spool");
         for family in ["action", "command"] {
@@ -274,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spool_has_one_writer() {
+    fn second_writer_is_refused() {
         let (folder, spool) = spool();
         assert!(matches!(open(folder.path()), Err(SpoolError::Locked { .. })));
         drop(spool);

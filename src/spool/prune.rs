@@ -1,30 +1,27 @@
-//! Removing what is finished: a run as a whole, a dead letter with its reason.
+//! Removal of finished runs, and of dead letters with their reasons.
 //!
-//! **Invariants.** Whether a run is finished is asked at the moment of its removal,
-//! of the files that are there then. Its command goes first and its action last:
-//! as long as the action is there, its slot is not fired again.
+//! **Invariants.** Whether a run is finished is determined at the moment of its removal, from the
+//! files that exist then. The command file is removed first and the action file last: while the
+//! action file exists, the run's slot is not fired again.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
 
 use jiff::Timestamp;
 
+use super::entry::Seen;
 use super::folder::{Family, Folder};
-use super::look::Seen;
 use super::record::Record;
 use super::{Spool, SpoolError};
 use crate::names::RunId;
 
-/// How the file with the reason of a dead letter ends.
+/// Suffix of the file with the reason of a dead letter.
 const REASON: &str = ".reason";
 
 impl Spool {
-    /// Removes a run of which nothing is left to do and nothing changed since `before`; returns its
-    /// last record, `None` if it stays.
-    ///
-    /// # Errors
-    /// The disk did not do what it was asked; what is left is removed another time.
-    pub(crate) fn discard(
+    /// Removes all files of a finished run that did not change since `before`. Returns its last
+    /// record, or `None` if the run is kept. Files left by an error are removed at the next attempt.
+    pub(crate) fn remove_finished(
         &self,
         id: &RunId,
         before: Timestamp,
@@ -41,7 +38,7 @@ impl Spool {
             if holders.is_empty() {
                 continue;
             }
-            // What cannot be read, or not yet, is not ours to remove.
+            // A file that is not a readable record must not be removed.
             let Seen::Run(run) = self.see(finished, OsStr::new(&id.file_name()))? else {
                 return Ok(None);
             };
@@ -49,11 +46,11 @@ impl Spool {
                 return Ok(None);
             }
             files.push(self.layout.run(finished, id));
-            // The command's record knows more than the action's.
+            // The command record knows more than the action record.
             last = last.or(Some((finished, run.into_record())));
         }
         match last {
-            // Its results are still to be collected.
+            // The results have not been collected yet.
             Some((Folder::ActionDone, record)) if record.collected.is_none() => Ok(None),
             Some((_, record)) => {
                 for file in files {
@@ -65,11 +62,9 @@ impl Spool {
         }
     }
 
-    /// Removes a dead letter and its reason, unless one of them changed since `before`; tells whether it did.
-    ///
-    /// # Errors
-    /// As [`Spool::discard`].
-    pub(crate) fn discard_letter(
+    /// Removes a dead letter and its reason, unless one of them changed since `before`; returns
+    /// whether anything was removed.
+    pub(crate) fn remove_dead_letter(
         &self,
         name: &OsStr,
         before: Timestamp,
@@ -88,7 +83,7 @@ impl Spool {
         }
         for path in &files {
             match self.disk.unlink(path) {
-                // It is a folder that somebody put there, or has just gone.
+                // Another process put a folder there, or has just removed the file.
                 Err(error)
                     if matches!(
                         error.kind(),
@@ -103,7 +98,7 @@ impl Spool {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::disallowed_methods, reason = "tests put files where they want")]
+    #![expect(clippy::disallowed_methods, reason = "tests create the files of each case")]
 
     use super::super::testing::{record, spool};
     use super::*;
@@ -111,7 +106,7 @@ mod tests {
     const ID: &str = "job.20261122T120000Z";
 
     #[test]
-    fn a_run_goes_as_a_whole_and_only_when_both_halves_are_finished() {
+    fn run_is_removed_whole_and_only_when_both_families_are_finished() {
         use Folder::{ActionDone, ActionInflight, CommandDone, Invalid, Ready, Returned};
         for (folders, collected, gone) in [
             (&[ActionDone, CommandDone][..], true, true),
@@ -131,34 +126,34 @@ mod tests {
             for file in &files {
                 std::fs::write(file, record.to_bytes().unwrap()).unwrap();
             }
-            assert!(spool.discard(&record.id, Timestamp::UNIX_EPOCH).unwrap().is_none());
-            let removed = spool.discard(&record.id, Timestamp::MAX).unwrap();
+            assert!(spool.remove_finished(&record.id, Timestamp::UNIX_EPOCH).unwrap().is_none());
+            let removed = spool.remove_finished(&record.id, Timestamp::MAX).unwrap();
             assert_eq!(removed.is_some(), gone, "{folders:?}");
             assert!(files.iter().all(|file| file.exists() != gone), "{folders:?}");
         }
     }
 
     #[test]
-    fn what_is_no_record_stays() {
+    fn file_that_is_not_a_record_is_kept() {
         let (_folder, spool) = spool();
         let id: RunId = ID.parse().unwrap();
         let path = spool.layout.run(Folder::CommandDone, &id);
         std::fs::write(&path, "{\"version\":2}").unwrap();
-        assert!(spool.discard(&id, Timestamp::MAX).unwrap().is_none());
+        assert!(spool.remove_finished(&id, Timestamp::MAX).unwrap().is_none());
         assert!(path.exists());
     }
 
     #[test]
-    fn a_dead_letter_goes_with_its_reason() {
+    fn dead_letter_is_removed_with_its_reason() {
         let (_folder, spool) = spool();
         let new = spool.layout.folder(Folder::New).join("x.json");
         std::fs::write(&new, "{").unwrap();
         spool.reject(Folder::New, "x.json".as_ref(), "no JSON").unwrap();
         let folder = spool.layout.folder(Folder::Invalid);
-        assert!(!spool.discard_letter("x.json".as_ref(), Timestamp::UNIX_EPOCH).unwrap());
+        assert!(!spool.remove_dead_letter("x.json".as_ref(), Timestamp::UNIX_EPOCH).unwrap());
         assert_eq!(folder.read_dir().unwrap().count(), 2);
-        assert!(spool.discard_letter("x.json".as_ref(), Timestamp::MAX).unwrap());
+        assert!(spool.remove_dead_letter("x.json".as_ref(), Timestamp::MAX).unwrap());
         assert_eq!(folder.read_dir().unwrap().count(), 0);
-        assert!(!spool.discard_letter("x.json".as_ref(), Timestamp::MAX).unwrap());
+        assert!(!spool.remove_dead_letter("x.json".as_ref(), Timestamp::MAX).unwrap());
     }
 }

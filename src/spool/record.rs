@@ -1,12 +1,11 @@
-//! What is known of a run: one type of record, readable in any folder.
+//! The record of a run: one type for every folder.
 //!
-//! The folder says what is to be done next, the record what is known, so that a
-//! file moved by hand still reads. All that a run will ever need is copied in
-//! when it is launched; the job's folder is not read again for it.
+//! The folder says what to do next, and the record says what is known, so that a file is still
+//! readable after an operator has moved it. Everything that a run will ever need is copied into its
+//! record at launch; the job folder is not read again for it.
 //!
-//! **Invariants.** `version` comes first; a record of another version is never
-//! rewritten. `seq` is raised at every write: of several files of one run the
-//! highest counts.
+//! **Invariants.** `version` comes first, and a record of another version is never rewritten. Every
+//! write raises `seq`: of several files of one run, the one with the highest counts.
 
 use std::time::Duration;
 
@@ -19,114 +18,113 @@ use crate::names::{ActionId, JobName, PluginName, RunId};
 
 /// The version of the records that this program writes.
 pub(crate) const VERSION: u32 = 1;
-/// The largest record that is read, in bytes: an action of 10 MiB, posted and as it was given,
-/// escaped in JSON, and as the API answered it.
+/// Size limit of a record, in bytes: holds an action of 10 MiB three times (as given, as posted
+/// and as the API answered it), escaped in JSON.
 pub(crate) const RECORD_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// All that is known of a run.
+/// Everything that is known about a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Record {
     version: u32,
-    /// The run's id; the file is named after it.
+    /// Also the stem of the file's name.
     pub(crate) id: RunId,
-    /// How often the record was written.
+    /// Number of times that the record was written.
     pub(crate) seq: u64,
-    /// The action as the API answered, byte for byte; nothing before it was accepted.
+    /// The action as the API returned it, byte for byte; `None` until it was accepted.
     pub(crate) action: Option<Box<RawValue>>,
-    /// The job's name, or the stem of a file that was dropped in: `name` in the results document.
+    /// The job's name, or the stem of a dropped file; `name` in the results document.
     pub(crate) name: JobName,
-    /// The first plugin, empty if there is none: `plugin` in the results document.
+    /// The first plugin, empty if there is none; `plugin` in the results document.
     pub(crate) plugin: String,
-    /// How the run began.
     pub(crate) origin: Origin,
-    /// The time that it is a run of, in UTC.
+    /// The time for which the run was launched, in UTC.
     pub(crate) slot: Timestamp,
-    /// When it entered `action/new`, the last time it did.
+    /// When the run last entered `action/new`.
     pub(crate) entered: Timestamp,
-    /// What the job asks for.
+    /// The job's settings at launch.
     pub(crate) settings: Settings,
-    /// What is, or was, to be posted.
-    pub(crate) request: Request,
-    /// The action's id on the platform.
+    /// The action to be posted, or as it was posted.
+    pub(crate) request: Submission,
     #[serde(rename = "actionid")]
     pub(crate) action_id: Option<ActionId>,
-    /// When the action was found to be over and its results could be fetched.
+    /// When the action was found to have ended, or its results were found not to be wanted.
     pub(crate) collected: Option<Timestamp>,
-    /// The platform's last word on the action: `completed`, `invalid`, …
+    /// The last status of the action on the platform: `completed`, `invalid`, …
     pub(crate) status: Option<String>,
-    /// The results document, relative to the runner's directory.
+    /// The path of the results document, relative to the runner's directory.
     pub(crate) document: Option<String>,
-    /// When the document was complete.
+    /// When the document became complete.
     pub(crate) fetched: Option<Timestamp>,
-    /// The plugins that get the document, and what became of that.
+    /// The plugins that get the document, each with the state of its delivery.
     pub(crate) plugins: Vec<Delivery>,
-    /// What the results came to.
+    /// Counts of the results.
     pub(crate) summary: Option<Summary>,
-    /// The last thing that went wrong.
+    /// The last error.
     pub(crate) error: Option<String>,
     /// Why the run is in `action/invalid`, or why its fetch was given up.
     pub(crate) reason: Option<String>,
-    /// The newer run of its job that took its place before it was sent.
+    /// The newer run of the same job that took this run's place before it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) superseded: Option<RunId>,
 }
 
-/// How a run began.
+/// How a run came into being.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Origin {
-    /// Its slot was due.
+    /// The schedule: its slot was due.
     Schedule,
+    /// The command `trigger`.
     Trigger,
-    /// An action was put into `action/new` by hand.
+    /// The operator put an action into `action/new`.
     Dropped,
-    /// The original runner had posted it.
+    /// The original runner posted the action.
     Adopted,
 }
 
-/// What a job asks for, as it was when the run was launched.
+/// The settings of a job at the time of the launch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
-    /// How long the action is valid.
+    /// Period for which the action is valid.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub(crate) expiry: Duration,
-    /// Whether the results are left to others.
+    /// Whether the runner leaves the results on the platform.
     #[serde(rename = "sendonly")]
     pub(crate) send_only: bool,
-    /// How long after the expiry the results are fetched; `None`: when the platform says completed.
+    /// Delay between the expiry and the fetch; `None`: fetch when the platform says completed.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
     #[serde(rename = "delayresults")]
     pub(crate) delay_results: Option<Duration>,
-    /// Whether the results are taken as soon as all agents have answered.
+    /// Whether the results are fetched as soon as all agents have answered.
     #[serde(rename = "earlyresults")]
     pub(crate) early_results: bool,
-    /// Until when the run may be sent.
+    /// Time after which the run is no longer sent.
     pub(crate) deadline: Timestamp,
-    /// How long a plugin may take.
+    /// Time limit of a plugin.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     #[serde(rename = "plugintimeout")]
     pub(crate) plugin_timeout: Duration,
 }
 
-/// What is, or was, to be posted.
+/// The action that a run posts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Request {
-    /// The action as the job or the person gave it.
+pub(crate) struct Submission {
+    /// The action as the job or the operator supplied it.
     pub(crate) template: String,
-    /// Whether the template is posted as it stands: it came with its signatures and dates.
+    /// Whether the template is posted unchanged, because it came with signatures and dates.
     pub(crate) verbatim: bool,
     /// The exact JSON text that was last signed for posting.
     pub(crate) posted: Option<String>,
-    /// The name in the action that was posted.
+    /// The name inside the posted action.
     #[serde(rename = "actionname")]
     pub(crate) action_name: String,
-    /// From when the action that was posted is valid.
+    /// Start of the posted action's validity.
     #[serde(rename = "validfrom")]
     pub(crate) valid_from: Option<Timestamp>,
-    /// Until when the action that was posted is valid.
+    /// End of the posted action's validity.
     #[serde(rename = "expireafter")]
     pub(crate) expire_after: Option<Timestamp>,
     /// Every signature ever made for the run.
@@ -135,12 +133,12 @@ pub(crate) struct Request {
     pub(crate) fate: Fate,
 }
 
-/// What is known of a POST.
+/// Whether the platform has the action of the last POST.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Fate {
     Unsent,
-    /// The platform may have the action: neither post nor sign again before that is known.
+    /// The platform may have the action. Until this is known, the run is neither posted nor signed.
     Unknown,
     /// The platform does not have the action.
     Refused,
@@ -149,7 +147,7 @@ pub(crate) enum Fate {
 }
 
 impl Fate {
-    /// Returns its word, as in the record.
+    /// Returns the word used in the record.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Fate::Unsent => "unsent",
@@ -160,49 +158,46 @@ impl Fate {
     }
 }
 
-/// A plugin that gets the results of a run.
+/// The delivery of the results to one plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Delivery {
     pub(crate) plugin: PluginName,
-    /// Whether it has them.
     pub(crate) state: DeliveryState,
 }
 
-/// What became of a delivery.
+/// The state of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum DeliveryState {
-    /// The plugin has not taken the results yet.
+    /// The plugin has not accepted the results yet.
     Owed,
-    /// The plugin took the results.
+    /// The plugin accepted the results.
     Delivered,
-    /// It was tried for too long.
+    /// The plugin failed for longer than `giveup`.
     GivenUp,
-    /// There are no results for it: the run is `sendonly` or was superseded.
+    /// Nothing to deliver: the run is `sendonly` or was superseded.
     Skipped,
 }
 
-/// What a new run is made from.
+/// The input from which the first record of a run is built.
 #[derive(Debug, Clone)]
 pub(crate) struct Launch {
     pub(crate) id: RunId,
     pub(crate) origin: Origin,
-    /// The job's name, or the stem of the file that was dropped in.
+    /// The job's name, or the stem of a dropped file.
     pub(crate) name: JobName,
     pub(crate) template: String,
-    /// The name that the posted action will bear.
+    /// The name that the posted action will have.
     pub(crate) action_name: String,
-    /// Whether the text is posted as it stands.
+    /// Whether the template is posted unchanged.
     pub(crate) verbatim: bool,
-    /// What the job asks for.
     pub(crate) settings: Settings,
-    /// The plugins that will get the results.
     pub(crate) plugins: Vec<PluginName>,
 }
 
 impl Record {
-    /// Returns the first record of a run, as it enters `action/new`.
+    /// Returns the first record of a run, which enters `action/new` at `now`.
     pub(crate) fn new(launch: Launch, now: Timestamp) -> Record {
         let plugin = launch.plugins.first().map(ToString::to_string).unwrap_or_default();
         let state =
@@ -219,7 +214,7 @@ impl Record {
             origin: launch.origin,
             entered: now,
             settings: launch.settings,
-            request: Request {
+            request: Submission {
                 template: launch.template,
                 verbatim: launch.verbatim,
                 posted: None,
@@ -242,20 +237,20 @@ impl Record {
         }
     }
 
-    /// Returns whether the run's results are fetched and delivered: those of a `sendonly` run are if a
-    /// person put its record into `command/ready`.
+    /// Returns whether the run's results are fetched and delivered. This includes a `sendonly` run
+    /// whose record the operator put into `command/ready`.
     pub(crate) fn has_results(&self) -> bool {
         let is_plain = !self.settings.send_only && self.superseded.is_none();
         is_plain || self.document.is_some()
     }
 
-    /// Notes that no plugin gets results, because there are none.
+    /// Marks all owed deliveries as skipped, because there are no results.
     pub(crate) fn skip_deliveries(&mut self) {
         skip(&mut self.plugins);
     }
 
-    /// Returns the deliveries to show to people. Records of `sendonly` runs from earlier versions call
-    /// their plugins owed, although nothing is delivered unless the results are fetched by hand.
+    /// Returns the deliveries for display. Records of `sendonly` runs that earlier versions wrote say
+    /// `owed`, although nothing is delivered unless the operator has the results fetched.
     pub(crate) fn deliveries(&self) -> Vec<Delivery> {
         let mut shown = self.plugins.clone();
         if !self.has_results() {
@@ -264,7 +259,7 @@ impl Record {
         shown
     }
 
-    /// Returns the job that the run belongs to; an action that was dropped in belongs to none.
+    /// Returns the job that the run belongs to; `None` for a dropped action.
     pub(crate) fn job(&self) -> Option<&JobName> {
         match self.origin {
             Origin::Schedule | Origin::Trigger | Origin::Adopted => Some(&self.name),
@@ -272,21 +267,21 @@ impl Record {
         }
     }
 
-    /// Returns the record as it is written to disk.
+    /// Returns the content of the record's file.
     ///
     /// # Errors
-    /// None is known; the type of the answer is serde's.
+    /// No case is known in which encoding fails.
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
         let mut bytes = serde_json::to_vec(self)?;
         bytes.push(b'\n');
         Ok(bytes)
     }
 
-    /// Returns the record without its long texts: enough to decide, not to act.
+    /// Returns the record without its long texts: enough for decisions, not for sending.
     pub(crate) fn facts(mut self) -> Record {
         self.action = None;
         self.request.template = String::new();
-        // That something was posted is a fact; what, is not needed to decide.
+        // Decisions depend on whether a text was posted, not on the text.
         self.request.posted = self.request.posted.map(|_| String::new());
         self
     }
@@ -298,20 +293,20 @@ fn skip(plugins: &mut [Delivery]) {
     }
 }
 
-/// What a file in the spool turned out to be.
+/// What the bytes of a file in the spool represent.
 #[derive(Debug)]
-pub(crate) enum Content {
+pub(crate) enum FileContent {
     Record(Box<Record>),
     /// A plain MIG action.
     Action(String),
     /// A record of a version that this program does not know.
     Newer(u64),
-    /// None of these, and why not.
+    /// None of the above; contains the reason.
     Damaged(String),
 }
 
-/// Tells what the bytes of a file are.
-pub(crate) fn classify(bytes: &[u8]) -> Content {
+/// Determines what the bytes of a file represent.
+pub(crate) fn classify(bytes: &[u8]) -> FileContent {
     #[derive(Deserialize)]
     struct Head<'a> {
         version: Option<u64>,
@@ -319,24 +314,26 @@ pub(crate) fn classify(bytes: &[u8]) -> Content {
         operations: Option<&'a RawValue>,
     }
     if bytes.is_empty() {
-        return Content::Damaged("it is empty".to_owned());
+        return FileContent::Damaged("it is empty".to_owned());
     }
     let Ok(text) = std::str::from_utf8(bytes) else {
-        return Content::Damaged("it is not UTF-8".to_owned());
+        return FileContent::Damaged("it is not UTF-8".to_owned());
     };
     match serde_json::from_str::<Head<'_>>(text) {
         Ok(Head { version: Some(version), .. }) if version != u64::from(VERSION) => {
-            Content::Newer(version)
+            FileContent::Newer(version)
         }
         Ok(Head { version: Some(_), .. }) => match serde_json::from_str::<Record>(text) {
-            Ok(record) => Content::Record(Box::new(record)),
-            Err(error) => Content::Damaged(format!("it is no record of a run: {error}")),
+            Ok(record) => FileContent::Record(Box::new(record)),
+            Err(error) => {
+                FileContent::Damaged(format!("it is not a valid record of a run: {error}"))
+            }
         },
-        Ok(Head { version: None, operations: Some(_) }) => Content::Action(text.to_owned()),
-        Ok(Head { version: None, operations: None }) => Content::Damaged(
+        Ok(Head { version: None, operations: Some(_) }) => FileContent::Action(text.to_owned()),
+        Ok(Head { version: None, operations: None }) => FileContent::Damaged(
             "it is neither a record nor an action: it has no operations".to_owned(),
         ),
-        Err(error) => Content::Damaged(format!("it is no JSON object: {error}")),
+        Err(error) => FileContent::Damaged(format!("it is not a JSON object: {error}")),
     }
 }
 
@@ -346,40 +343,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_reads_as_it_was_written() {
+    fn record_reads_back_as_written() {
         let written = record("job.20261122T120000Z");
         let bytes = written.to_bytes().unwrap();
         assert!(bytes.starts_with(b"{\"version\":1,\"id\":\"job.20261122T120000Z\",\"seq\":1,"));
-        let Content::Record(read) = classify(&bytes) else { panic!("no record") };
+        let FileContent::Record(read) = classify(&bytes) else { panic!("no record") };
         assert_eq!(read.to_bytes().unwrap(), bytes);
     }
 
     #[test]
-    fn the_answer_of_the_api_is_kept_byte_for_byte() {
+    fn answer_of_the_api_is_kept_byte_for_byte() {
         let mut written = record("job.20261122T120000Z");
         let answer = r#"{"id":28052764426370,  "x":1e400,"y":"\ud800"}"#;
         written.action = Some(RawValue::from_string(answer.to_owned()).unwrap());
-        let Content::Record(read) = classify(&written.to_bytes().unwrap()) else {
+        let FileContent::Record(read) = classify(&written.to_bytes().unwrap()) else {
             panic!("no record")
         };
         assert_eq!(read.action.unwrap().get(), answer);
     }
 
     #[test]
-    fn what_is_no_record_is_told_apart() {
-        assert!(matches!(classify(br#"{"version":2,"new":true}"#), Content::Newer(2)));
-        assert!(matches!(classify(br#"{"name":"x","operations":[]}"#), Content::Action(_)));
+    fn actions_newer_records_and_damaged_files_are_recognised() {
+        assert!(matches!(classify(br#"{"version":2,"new":true}"#), FileContent::Newer(2)));
+        assert!(matches!(classify(br#"{"name":"x","operations":[]}"#), FileContent::Action(_)));
         for damaged in [&b""[..], b"{", b"[]", b"null", b"\xff", b"{}", br#"{"version":1}"#] {
-            assert!(matches!(classify(damaged), Content::Damaged(_)), "{damaged:?}");
+            assert!(matches!(classify(damaged), FileContent::Damaged(_)), "{damaged:?}");
         }
     }
 
     #[test]
-    fn every_truncation_is_damaged() {
+    fn every_truncated_record_is_damaged() {
         let bytes = record("job.20261122T120000Z").to_bytes().unwrap();
-        // The last byte is the newline.
+        // The last byte is the newline, which a record can lose.
         for end in 0..bytes.len() - 1 {
-            assert!(matches!(classify(&bytes[..end]), Content::Damaged(_)), "{end}");
+            assert!(matches!(classify(&bytes[..end]), FileContent::Damaged(_)), "{end}");
         }
     }
 }

@@ -1,39 +1,39 @@
-//! What is put in order at start, before anything else.
+//! Recovery at start, before anything else.
 //!
-//! Visible is not durable: what a crashed system shows may still be lost, so the
-//! folders are made durable before anything is concluded from them.
+//! Visible is not durable: what a crashed system shows may still be lost, so the folders are
+//! fsynced before anything is concluded from them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use slog::warn;
+use slog::{info, warn};
 
 use super::{Family, Folder, Spool, SpoolError};
 use crate::clock;
-use crate::disk::{DAEMON_PREFIX, HAND_PREFIX, Meta, Survey};
+use crate::disk::{DAEMON_PREFIX, HAND_PREFIX, Kind, Meta, Survey};
 use crate::names::RunId;
 
-/// How old a temporary of a command that a person typed is when nobody can be writing it any more.
+/// Age at which a temporary file of an operator's command counts as abandoned.
 const STALE: Duration = Duration::from_secs(86_400);
 
 impl Spool {
-    /// Makes the folders durable, sweeps the scratch folder, and leaves one file a run in each
-    /// family. `survey` tells what the file system can do.
+    /// Fsyncs the folders, empties `.tmp`, removes files of earlier versions, and leaves one file of
+    /// each run in each family. `survey` says what the file system supports.
     pub(super) fn recover(&self, survey: Survey) -> Result<(), SpoolError> {
         let root = self.layout.root().display();
         if !survey.renames {
-            warn!(self.log, "the file system lacks renameat2: hard links and plain renames are used, \
-                and what others do at the same moment can be lost"; "path" => %root);
+            warn!(self.log, "file system lacks renameat2; using hard links and plain renames, \
+                so concurrent changes by other processes can be lost"; "path" => %root);
         }
         if !survey.tried {
-            warn!(self.log, "the disk is full and takes no new file: what is old is removed as usual";
-                "path" => %root);
+            warn!(self.log, "disk is full; pruning continues as usual"; "path" => %root);
         }
         self.sync_folders()?;
         self.sweep(survey.now)?;
+        self.remove_former_retry_report()?;
         for family in [Family::Action, Family::Command] {
-            for id in self.doubles(family)? {
+            for id in self.duplicates(family)? {
                 self.settle(&id, family)?;
             }
         }
@@ -46,18 +46,18 @@ impl Spool {
             return Ok(());
         }
         for folder in Folder::ALL {
-            self.secure(folder)?;
+            self.sync_folder(folder)?;
         }
         Ok(self.disk.sync_folder(&self.layout.slots())?)
     }
 
-    /// Removes the temporaries of runners before this one. The lock is held, so none is alive; a
-    /// file that `trigger` is just writing has another prefix and is left to it for a day.
+    /// Removes temporary files of earlier runners. The lock is held, so none of them is in use. A
+    /// file that `trigger` is writing has another prefix and is kept for a day.
     fn sweep(&self, now: Timestamp) -> Result<(), SpoolError> {
         for entry in self.disk.list(&self.layout.scratch())? {
             let path = self.layout.scratch().join(&entry.name);
             if let Some(place) = self.disk.displaced(&path)? {
-                // A crash came before it could be put aside.
+                // A crash came before it could be rejected.
                 self.reject_displaced(&path, &place)?;
                 continue;
             }
@@ -76,24 +76,35 @@ impl Spool {
         Ok(())
     }
 
+    /// Removes the retry report under the name that earlier versions gave it: no runner updates it
+    /// any more.
+    fn remove_former_retry_report(&self) -> Result<(), SpoolError> {
+        let path = self.layout.former_retry_report();
+        if self.disk.find(&path)?.is_some_and(|meta| meta.kind == Kind::File) {
+            self.disk.unlink(&path)?;
+            info!(self.log, "removed retry report of an earlier version"; "path" => %path.display());
+        }
+        Ok(())
+    }
+
     /// Returns the runs that have more than one file in a family.
-    fn doubles(&self, family: Family) -> Result<BTreeSet<RunId>, SpoolError> {
-        let (mut known, mut doubles) = (BTreeSet::new(), BTreeSet::new());
+    fn duplicates(&self, family: Family) -> Result<BTreeSet<RunId>, SpoolError> {
+        let (mut known, mut duplicates) = (BTreeSet::new(), BTreeSet::new());
         let [first, second, third, finished] = family.folders();
         for folder in [first, second, third] {
             for id in self.ids(folder)? {
                 if !known.insert(id.clone()) {
-                    doubles.insert(id);
+                    duplicates.insert(id);
                 }
             }
         }
-        // The last folder may hold a month of finished runs: none of them is kept in memory.
+        // The last folder may hold a month of finished runs: their ids are not kept in memory.
         self.visit_ids(finished, &mut |id| {
             if known.contains(&id) {
-                doubles.insert(id);
+                duplicates.insert(id);
             }
         })?;
-        Ok(doubles)
+        Ok(duplicates)
     }
 }
 
@@ -105,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_start_leaves_one_file_a_run_and_no_temporary() {
+    fn start_leaves_one_file_of_each_run_and_no_temporary_files() {
         let (folder, spool) = spool();
         let mut record = record("job.20261122T120000Z");
         drop(spool.launch(record.clone()).unwrap());
@@ -113,7 +124,7 @@ mod tests {
         let path = spool.layout.run(Folder::ActionInflight, &record.id);
         std::fs::write(path, record.to_bytes().unwrap()).unwrap();
         std::fs::write(spool.layout.scratch().join("runner-1-0"), "half").unwrap();
-        std::fs::write(spool.layout.scratch().join("hand-1-0"), "somebody's").unwrap();
+        std::fs::write(spool.layout.scratch().join("hand-1-0"), "another's").unwrap();
         drop(spool);
         let spool = reopen(folder.path()).unwrap();
         let holders = spool.holders(&record.id, Family::Action).unwrap();
@@ -123,15 +134,30 @@ mod tests {
     }
 
     #[test]
-    fn what_was_displaced_before_a_crash_is_kept_with_its_reason() {
+    fn retry_report_of_an_earlier_version_is_removed() {
         let (folder, spool) = spool();
-        // Neither of the two files that it could be.
-        let stray = spool.layout.scratch().join("runner-1-0~0~0~job.20261122T120000Z.json");
-        std::fs::write(stray, "somebody's").unwrap();
+        drop(spool);
+        let former = folder.path().join("spool/.agenda");
+        std::fs::write(&former, "{\"version\":1}\n").unwrap();
+        drop(reopen(folder.path()).unwrap());
+        assert!(!former.exists());
+        // A folder of that name is not a retry report.
+        std::fs::create_dir(&former).unwrap();
+        drop(reopen(folder.path()).unwrap());
+        assert!(former.exists());
+    }
+
+    #[test]
+    fn file_displaced_before_a_crash_becomes_dead_letter() {
+        let (folder, spool) = spool();
+        // Its inode numbers are those of neither file that took part in the exchange.
+        let displaced = spool.layout.scratch().join("runner-1-0~0~0~job.20261122T120000Z.json");
+        std::fs::write(displaced, "another's").unwrap();
         drop(spool);
         let spool = reopen(folder.path()).unwrap();
-        let letter = spool.layout.folder(Folder::Invalid).join("job.20261122T120000Z.double.json");
-        assert_eq!(std::fs::read(&letter).unwrap(), b"somebody's");
+        let letter =
+            spool.layout.folder(Folder::Invalid).join("job.20261122T120000Z.duplicate.json");
+        assert_eq!(std::fs::read(&letter).unwrap(), b"another's");
         assert!(letter.with_extension("json.reason").exists());
         assert_eq!(spool.disk.list(&spool.layout.scratch()).unwrap(), []);
     }

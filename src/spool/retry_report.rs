@@ -1,8 +1,9 @@
-//! What failed and is tried again, and when: the runner writes it, people and `status` read it.
+//! The retry report: which failed work is retried, and when. The runner writes it; `status` and the
+//! operator read it.
 //!
-//! **Invariants.** It is a view and no state: no runner reads it, because a runner
-//! that starts tries all at once. It is there only while something failed, and
-//! tells nothing but of the process that wrote it. A crash may lose it.
+//! **Invariants.** It is output, not state: the runner never reads it, because a starting runner
+//! retries everything at once. The file exists only while something has failed, and describes only
+//! the process that wrote it. A crash may lose it.
 
 use std::io;
 
@@ -14,70 +15,66 @@ use super::{Spool, SpoolError, View};
 use crate::disk::DiskError;
 use crate::names::{PluginName, RunId};
 
-/// The version of the file that this program writes.
+/// Format version of the file.
 const VERSION: u32 = 1;
-/// How many attempts it tells of, at the most.
+/// Maximum number of attempts in a report.
 pub(crate) const ATTEMPTS_MAX: usize = 1000;
-/// The largest file that is read, in bytes: so many attempts, each with the longest names.
+/// Size limit of the file, in bytes: [`ATTEMPTS_MAX`] attempts with the longest names.
 const RETRY_REPORT_BYTES_MAX: u64 = 1024 * 1024;
 
-/// What failed and is tried again.
+/// Failed work that is retried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RetryReport {
     version: u32,
-    /// The process that tries.
+    /// The process that wrote the report.
     #[serde(rename = "pid")]
     pub(crate) process: u32,
-    /// The API, the network or the key, while all that needs them waits.
-    pub(crate) api: Option<Again>,
-    /// What runs wait for by themselves, the earliest first.
-    pub(crate) attempts: Vec<Attempt>,
-    /// How many more of these there are.
+    /// The circuit breaker, while the API, the network or the key is unavailable.
+    pub(crate) api: Option<RetryTime>,
+    /// Retries of individual runs and plugins, the earliest first.
+    pub(crate) attempts: Vec<RetryAttempt>,
+    /// Number of further attempts, which the report omits.
     pub(crate) more: usize,
 }
 
-/// How often something failed, and when it is tried again.
+/// Number of failures, and the time of the next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Again {
-    /// How often it failed in a row.
+pub(crate) struct RetryTime {
+    /// Number of consecutive failures.
     pub(crate) failures: u32,
-    /// When it is tried again; in the past if it is being tried, or as soon as its turn comes.
+    /// In the past if the attempt is under way or waits for its turn.
     pub(crate) next_attempt: Timestamp,
 }
 
-/// An attempt that a run, or one of its plugins, waits for.
+/// The next attempt of a run or of one of its plugins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Attempt {
-    /// Where the run is.
+pub(crate) struct RetryAttempt {
+    /// The run's folder.
     pub(crate) folder: Folder,
     pub(crate) run: RunId,
-    /// The plugin, if it is one that is tried again.
+    /// The plugin that failed; `None` if the run itself failed.
     pub(crate) plugin: Option<PluginName>,
-    /// How often it failed, and when it is tried.
     #[serde(flatten)]
-    pub(crate) again: Again,
+    pub(crate) retry: RetryTime,
 }
 
-/// Why a retry report says nothing.
+/// Why a retry report cannot be shown.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RetryReportError {
-    /// It cannot be read.
     #[error(transparent)]
     Disk(#[from] DiskError),
-    /// It is damaged, or of another version.
-    #[error("`.retries` in the spool is not of a form that this version knows")]
+    #[error("`.retries` in the spool is not a valid retry report")]
     Form { source: serde_json::Error },
-    /// It is of another version.
-    #[error("`.retries` in the spool is of version {0}")]
+    #[error("`.retries` in the spool has the unknown version {0}")]
     Version(u32),
 }
 
 impl RetryReport {
-    /// Returns what this process tries; nothing if nothing failed.
+    /// Returns the report of this process; `None` if nothing has failed.
     pub(crate) fn new(
-        api: Option<Again>,
-        attempts: Vec<Attempt>,
+        api: Option<RetryTime>,
+        attempts: Vec<RetryAttempt>,
         more: usize,
     ) -> Option<RetryReport> {
         if api.is_none() && attempts.is_empty() {
@@ -88,7 +85,7 @@ impl RetryReport {
 }
 
 impl Spool {
-    /// Replaces what is told, as a whole; with `None`, nothing is told any more.
+    /// Replaces the report as a whole; removes it if `None`.
     pub(crate) fn write_retry_report(
         &self,
         retry_report: Option<&RetryReport>,
@@ -108,10 +105,7 @@ impl Spool {
 }
 
 impl View<'_> {
-    /// Reads what is told; nothing if nothing is.
-    ///
-    /// # Errors
-    /// See [`RetryReportError`]: nothing else depends on it.
+    /// Reads the report; `None` if there is none.
     pub(crate) fn retry_report(&self) -> Result<Option<RetryReport>, RetryReportError> {
         #[derive(Deserialize)]
         struct Head {
@@ -140,18 +134,18 @@ mod tests {
     use crate::chain::Chain;
 
     fn retry_report(failures: u32) -> RetryReport {
-        let again = Again { failures, next_attempt: "2026-11-22T12:00:05Z".parse().unwrap() };
-        let attempt = |plugin: Option<&str>| Attempt {
+        let retry = RetryTime { failures, next_attempt: "2026-11-22T12:00:05Z".parse().unwrap() };
+        let attempt = |plugin: Option<&str>| RetryAttempt {
             folder: Folder::Returned,
             run: "job.20261122T120000Z".parse().unwrap(),
             plugin: plugin.map(|plugin| plugin.parse().unwrap()),
-            again,
+            retry,
         };
-        RetryReport::new(Some(again), vec![attempt(Some("mail")), attempt(None)], 3).unwrap()
+        RetryReport::new(Some(retry), vec![attempt(Some("mail")), attempt(None)], 3).unwrap()
     }
 
     #[test]
-    fn it_is_private_read_as_it_was_written_and_gone_when_nothing_is_told() {
+    fn report_is_private_reads_back_and_is_removed() {
         let (folder, spool) = spool();
         let path = folder.path().join("spool/.retries");
         assert_eq!(spool.view().retry_report().unwrap(), None);
@@ -173,13 +167,13 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_damaged_or_somebody_elses_says_why_it_says_nothing() {
+    fn damaged_or_newer_report_yields_an_error() {
         let (folder, spool) = spool();
         let path = folder.path().join("spool/.retries");
         for (text, why) in [
-            ("", "not of a form"),
+            ("", "not a valid retry report"),
             ("{\"version\":1}", "missing field"),
-            ("{\"version\":2,\"new\":true}", "is of version 2"),
+            ("{\"version\":2,\"new\":true}", "has the unknown version 2"),
         ] {
             std::fs::write(&path, text).unwrap();
             let error = spool.view().retry_report().unwrap_err();
@@ -193,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_can_be_read() {
+    fn longest_report_can_be_read() {
         let (_folder, spool) = spool();
         let RetryReport { api, attempts, .. } = retry_report(u32::MAX);
         let mut attempt = attempts[0].clone();

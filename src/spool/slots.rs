@@ -1,7 +1,7 @@
-//! The last slot of each job: what makes a slot fire once, also after a restart.
+//! The last slot of each job, stored so that a slot fires only once, also after a restart.
 //!
-//! The stamp is written after the run that it stands for is durable. A crash
-//! between the two is harmless: the run's own id is on disk and counts as well.
+//! The stamp is written after the run that it stands for is durable. A crash between the two is
+//! harmless: the run's id is on disk and counts as a stamp.
 
 use std::collections::BTreeMap;
 
@@ -10,20 +10,20 @@ use jiff::Timestamp;
 use super::{Folder, Spool, SpoolError};
 use crate::names::{JobName, RunId};
 
-/// The longest stamp, in bytes: a time in RFC 3339 and the longest plan.
+/// Size limit of a stamp, in bytes: a time in RFC 3339 and the longest plan.
 const STAMP_BYTES_MAX: u64 = 16 * 1024;
 
-/// What was written down when a job's slot last passed.
+/// The stored last slot of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SlotStamp {
-    /// The slot, or when the job was first seen.
+    /// The last slot, or the time at which the job was first seen.
     pub(crate) slot: Timestamp,
-    /// The schedule that it is a slot of, as the job's file has it.
+    /// The schedule that the slot belongs to, as written in the job file.
     pub(crate) plan: String,
 }
 
 impl Spool {
-    /// Returns the last slot that was written down for a job; a damaged stamp is as good as none.
+    /// Returns the stored last slot of a job; `None` also if the stamp is damaged.
     pub(crate) fn last_slot(&self, job: &JobName) -> Result<Option<SlotStamp>, SpoolError> {
         let path = self.layout.slots().join(job.as_str());
         if self.disk.find(&path)?.is_none() {
@@ -33,12 +33,12 @@ impl Spool {
         Ok(parse(&bytes))
     }
 
-    /// Writes down the last slot of a job.
+    /// Stores the last slot of a job.
     pub(crate) fn stamp_slot(&self, job: &JobName, stamp: &SlotStamp) -> Result<(), SpoolError> {
         let path = self.layout.slots().join(job.as_str());
         let text = format!("{} {}\n", stamp.slot, stamp.plan);
         if self.disk.find(&path)?.is_some() {
-            // A stamp that somebody else wrote there counts no more than ours.
+            // A stamp that another process wrote there is overwritten.
             drop(self.disk.rewrite(&path, None, text.as_bytes())?);
         } else {
             self.disk.create(&path, text.as_bytes())?;
@@ -46,7 +46,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Forgets the last slot of a job that is gone: if it comes back, it is new.
+    /// Removes the last slot of a job that no longer exists; if it comes back, it counts as new.
     pub(crate) fn forget_slot(&self, job: &JobName) -> Result<(), SpoolError> {
         match self.disk.unlink(&self.layout.slots().join(job.as_str())) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
@@ -54,13 +54,13 @@ impl Spool {
         }
     }
 
-    /// Lists the jobs whose last slots are written down.
+    /// Lists the jobs that have a stored last slot.
     pub(crate) fn stamped_jobs(&self) -> Result<Vec<JobName>, SpoolError> {
         let entries = self.disk.list(&self.layout.slots())?;
         Ok(entries.iter().filter_map(|entry| entry.name.to_str()?.parse().ok()).collect())
     }
 
-    /// Returns the latest slot of each job of which there is a run on disk.
+    /// Returns the latest slot of each job that has runs on disk.
     pub(crate) fn slots_on_disk(&self) -> Result<BTreeMap<JobName, Timestamp>, SpoolError> {
         let mut slots = BTreeMap::new();
         for folder in super::Family::Action.folders() {
@@ -74,7 +74,8 @@ impl Spool {
         Ok(slots)
     }
 
-    /// Returns the folder of the action family that has a run of this id, if any has: its slot was fired.
+    /// Returns the last folder of the action family that has a run of this id; `None` if its slot
+    /// has not fired.
     pub(crate) fn fired(&self, id: &RunId) -> Result<Option<Folder>, SpoolError> {
         Ok(self.holders(id, super::Family::Action)?.into_iter().next_back())
     }
@@ -93,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stamp_is_read_back_and_a_damaged_one_is_none() {
+    fn stamp_is_read_back_and_damaged_stamp_is_ignored() {
         let (folder, spool) = spool();
         let job = "job".parse().unwrap();
         assert_eq!(spool.last_slot(&job).unwrap(), None);
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_run_on_disk_counts() {
+    fn latest_scheduled_run_on_disk_counts() {
         let (_folder, spool) = spool();
         for id in ["job.20261122T120000Z", "job.20261122T130000Z", "job.20261122T140000Z-manual-x"]
         {

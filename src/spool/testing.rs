@@ -1,4 +1,4 @@
-//! A spool in a folder that ends with its test.
+//! Test helpers: a spool in a temporary folder.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::{Launch, Origin, Record, Settings, Spool, SpoolError};
 use crate::disk::RealFs;
 use crate::testing::retried;
 
-/// Returns a new spool and the folder that it is in.
+/// Returns a new spool, and the folder that contains it.
 pub(crate) fn spool() -> (TempDir, Spool) {
     let folder = tempfile::tempdir().unwrap();
     let spool = open(folder.path()).unwrap();

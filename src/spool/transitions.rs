@@ -1,65 +1,66 @@
-//! Every way from one state to another: the only place that moves a run.
+//! The transitions between states: the only code that moves a run.
 //!
-//! A move consumes the run that it moves, so that nothing acts on an entry that
-//! is no longer there. Where the content changes, the new file is created first
-//! (that commits the move) and the old one unlinked afterwards: a crash between
-//! the two leaves an older double, which [`Spool::settle`] removes.
+//! A move consumes the [`Run`] that it moves, so that no code can act on an entry that is no longer
+//! there. If the record changes, the new file is created first, which commits the move, and the old
+//! one is unlinked afterwards. A crash in between leaves an older duplicate, which
+//! [`Spool::settle`] removes.
 
 use std::io;
 
 use slog::{info, warn};
 
+use super::entry::Run;
 use super::folder::Folder;
-use super::look::Run;
 use super::record::Record;
 use super::{Spool, SpoolError};
 use crate::chain::Chain;
 use crate::disk::{DiskError, Rewritten, Stamp};
 
-/// An event that moves a run, or that changes what is known of it.
+/// An event that moves a run to another folder or changes its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transition {
-    /// Put back by hand, it is tried anew.
+    /// The operator put the run back; it is tried again.
     Renewed,
-    /// Signed; the request that will be posted is durable.
+    /// The action was signed; the request to be posted is durable.
     Signed,
-    /// The last POST is known to have failed, or what is known of it has changed.
+    /// The last POST failed, or knowledge of it changed.
     Noted,
-    /// The API accepted it.
+    /// The API accepted the action.
     Accepted,
-    /// Refused for good, or out of time.
+    /// The action was refused permanently, or its deadline passed.
     Refused,
-    /// A newer run of its job took its place before it was sent.
+    /// A newer run of the job took its place before it was sent.
     Superseded,
-    /// It was sent, and the results are left to others.
+    /// The action was sent, and the runner does not fetch the results.
     SentOnly,
-    /// The action is over; its command record is in place.
+    /// The action has ended, and its command record exists.
     Collected,
-    /// An entry in `action/done` that a person moved there got its mark.
+    /// An entry that the operator moved to `action/done` got its command record and its mark.
     Marked,
-    /// It cannot be, where it is: the record lacks what the folder needs.
+    /// The record lacks what its folder needs.
     Misplaced,
+    /// Fetching begins.
     Begun,
-    /// What is known of the fetch has changed.
+    /// Knowledge of the fetch changed.
     FetchNoted,
     /// The results are on disk.
     Fetched,
-    /// The results could not be had for too long.
+    /// The results could not be fetched within the time limit.
     FetchGivenUp,
-    /// A plugin took the results, or was given up.
+    /// A plugin accepted the results, or was given up.
     Delivered,
-    /// Nothing is owed any more.
+    /// No delivery is owed any more.
     Finished,
 }
 
 impl Transition {
-    /// Returns where the event may find a run, and where it leaves it.
+    /// Returns the folders in which the event may find a run, and the folder in which it leaves it.
     const fn ends(self) -> (&'static [Folder], Folder) {
         match self {
             Transition::Renewed | Transition::Signed | Transition::Noted => {
                 (&[Folder::New], Folder::New)
             }
-            // From where it is going to, if somebody moved it there while it was being posted.
+            // From `action/inflight` if another process moved the run there during its POST.
             Transition::Accepted => {
                 (&[Folder::New, Folder::ActionInflight], Folder::ActionInflight)
             }
@@ -83,24 +84,27 @@ impl Transition {
 }
 
 impl Transition {
-    /// Tells whether the event may find a run in this folder.
+    /// Returns whether the event may find a run in this folder.
     pub(crate) fn begins_in(self, folder: Folder) -> bool {
         self.ends().0.contains(&folder)
     }
 }
 
 impl Spool {
-    /// Creates a run in `action/new`; `Taken` if it is there already.
+    /// Creates a run in `action/new`.
+    ///
+    /// # Errors
+    /// `Taken` if the run already exists there.
     pub(crate) fn launch(&self, record: Record) -> Result<Run, SpoolError> {
         self.place(Folder::New, record)
     }
 
-    /// Creates the record of an action that the original runner had posted.
+    /// Creates the record of an action that the original runner posted.
     pub(crate) fn adopt(&self, record: Record) -> Result<Run, SpoolError> {
         self.place(Folder::ActionInflight, record)
     }
 
-    /// Creates the command record of an action that is over, unless it has one.
+    /// Creates the command record of an action that has ended, unless it has one.
     pub(crate) fn make_ready(&self, record: Record) -> Result<(), SpoolError> {
         if !self.holders(&record.id, super::Family::Command)?.is_empty() {
             return Ok(());
@@ -112,11 +116,11 @@ impl Spool {
     }
 
     fn place(&self, folder: Folder, record: Record) -> Result<Run, SpoolError> {
-        self.check_held()?;
+        self.check_lock()?;
         let path = self.layout.run(folder, &record.id);
         match self.disk.create(&path, &encode(&record)?) {
             Ok(()) => {
-                info!(self.log, "entered"; "run" => %record.id, "to" => %folder);
+                info!(self.log, "run created"; "run" => %record.id, "folder" => %folder);
                 self.arrived(folder, record)
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -126,18 +130,18 @@ impl Spool {
         }
     }
 
-    /// Moves a run as `transition` says, with what `change` makes of its record.
+    /// Moves a run as `transition` says, after applying `change` to its record.
     ///
     /// # Errors
-    /// `Gone` if somebody moved the run away from where it stays; `Taken` if the new name is
-    /// taken; in both cases the disk is the truth and the next look finds it.
+    /// `Gone` if another process moved the run away from a folder in which it should stay, `Taken`
+    /// if the target name exists. In both cases the next scan finds the run where it is.
     pub(crate) fn follow(
         &self,
         run: Run,
         transition: Transition,
         change: impl FnOnce(&mut Record),
     ) -> Result<Run, SpoolError> {
-        self.check_held()?;
+        self.check_lock()?;
         let (folder, mut record, stamp) = (run.folder, run.record, run.stamp);
         let to = checked(folder, transition)?;
         change(&mut record);
@@ -148,8 +152,8 @@ impl Spool {
         self.rewrite(folder, record, stamp)
     }
 
-    /// Rewrites the file of a run that was read with this `stamp`; what somebody else put in its
-    /// place meanwhile becomes a dead letter.
+    /// Rewrites the file of a run that was read with this `stamp`. A file that another process put
+    /// in its place meanwhile becomes a dead letter.
     pub(super) fn rewrite(
         &self,
         folder: Folder,
@@ -159,8 +163,8 @@ impl Spool {
         let path = self.layout.run(folder, &record.id);
         match self.disk.rewrite(&path, Some(stamp.inode), &encode(&record)?) {
             Ok(Rewritten::Known) => self.arrived(folder, record),
-            Ok(Rewritten::Displaced(stray)) => {
-                self.reject_displaced(&stray, record.id.file_name().as_ref())?;
+            Ok(Rewritten::Displaced(displaced)) => {
+                self.reject_displaced(&displaced, record.id.file_name().as_ref())?;
                 self.arrived(folder, record)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -170,7 +174,7 @@ impl Spool {
         }
     }
 
-    /// Moves a run as `transition` says, unchanged: one rename.
+    /// Moves a run as `transition` says, with an unchanged record: one rename.
     ///
     /// # Errors
     /// As [`Spool::follow`].
@@ -181,7 +185,7 @@ impl Spool {
             self.disk.shift(&self.layout.run(from, &record.id), &self.layout.run(to, &record.id));
         match moved {
             Ok(()) => {
-                info!(self.log, "moved"; "run" => %record.id, "from" => %from, "to" => %to);
+                info!(self.log, "run moved"; "run" => %record.id, "from" => %from, "to" => %to);
                 self.arrived(to, record)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -208,25 +212,25 @@ impl Spool {
             }
             Err(source) => return Err(SpoolError::Disk { source }),
         }
-        info!(self.log, "moved"; "run" => %record.id, "from" => %from, "to" => %to);
-        // From here on the move has happened: what is left of the old file is an older double.
-        match self.clear(from, &record, old) {
+        info!(self.log, "run moved"; "run" => %record.id, "from" => %from, "to" => %to);
+        // The move is committed: if the old file stays, it is an older duplicate.
+        match self.remove_old(from, &record, old) {
             Ok(true) => {}
             Ok(false) => {
-                warn!(self.log, "entry was moved by hand while its outcome was under way";
+                warn!(self.log, "entry was moved by hand during its transition";
                     "run" => %record.id, "from" => %from, "to" => %to);
             }
             Err(error) => {
-                warn!(self.log, "older double stays until the next start";
+                warn!(self.log, "cannot remove older duplicate; retrying at next start";
                     "run" => %record.id, "error" => Chain(&error));
             }
         }
         self.arrived(to, record)
     }
 
-    /// Removes the old file of a run that has moved on; tells whether it was still that one. Who has
-    /// just seen the new file may have put it back in the old one's place, where it is the only one.
-    fn clear(&self, from: Folder, record: &Record, old: Stamp) -> Result<bool, DiskError> {
+    /// Removes the old file of a run that has moved on. Returns `false` if the old name has another
+    /// file: another process may already have moved the new file back there, where it is the only one.
+    fn remove_old(&self, from: Folder, record: &Record, old: Stamp) -> Result<bool, DiskError> {
         let path = self.layout.run(from, &record.id);
         let found = self.disk.find(&path)?;
         if found.is_none_or(|meta| meta.stamp.inode != old.inode) {
@@ -238,7 +242,7 @@ impl Spool {
         }
     }
 
-    /// The run as it is now in its folder; that it was moved on meanwhile shows at the next look.
+    /// Returns the run as it now is in its folder, or `Gone` if it was moved on meanwhile.
     pub(super) fn arrived(&self, folder: Folder, record: Record) -> Result<Run, SpoolError> {
         match self.disk.find(&self.layout.run(folder, &record.id)) {
             Ok(Some(meta)) => Ok(Run { folder, record, stamp: meta.stamp }),
@@ -253,7 +257,6 @@ fn checked(from: Folder, transition: Transition) -> Result<Folder, SpoolError> {
     if starts.contains(&from) { Ok(to) } else { Err(SpoolError::NoTransition { from, transition }) }
 }
 
-/// Returns the bytes of a record's file.
 pub(super) fn encode(record: &Record) -> Result<Vec<u8>, SpoolError> {
     record.to_bytes().map_err(|source| SpoolError::Encode { id: record.id.clone(), source })
 }
@@ -268,7 +271,7 @@ mod tests {
     const ID: &str = "job.20261122T120000Z";
 
     #[test]
-    fn a_run_goes_its_way() {
+    fn run_passes_through_its_folders() {
         let (_folder, spool) = spool();
         let run = spool.launch(record(ID)).unwrap();
         let run = spool.follow(run, Transition::Signed, |r| r.error = None).unwrap();
@@ -289,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edge_begins_where_it_begins() {
+    fn transition_from_a_wrong_folder_is_refused() {
         let (_folder, spool) = spool();
         let run = spool.launch(record(ID)).unwrap();
         let error = spool.follow(run, Transition::Collected, |_| ()).unwrap_err();
@@ -297,20 +300,20 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_is_launched_once() {
+    fn slot_is_launched_once() {
         let (_folder, spool) = spool();
         drop(spool.launch(record(ID)).unwrap());
         assert!(matches!(spool.launch(record(ID)), Err(SpoolError::Taken { .. })));
     }
 
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "a test does by hand what people do")]
-    fn only_the_file_that_was_moved_is_removed() {
+    #[expect(clippy::disallowed_methods, reason = "the test moves files as an operator does")]
+    fn another_file_under_the_old_name_is_not_removed() {
         let (_folder, spool) = spool();
         let run = spool.launch(record(ID)).unwrap();
         let path = spool.layout.run(Folder::New, &run.record().id);
         let (id, other) = (run.record().id.clone(), path.with_extension("other"));
-        // Put there while the move was being made.
+        // Put there during the move.
         std::fs::write(&other, encode(run.record()).unwrap()).unwrap();
         std::fs::rename(&other, &path).unwrap();
         drop(spool.follow(run, Transition::Accepted, |_| ()).unwrap());
@@ -321,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_moved_away_is_not_rewritten_but_an_accepted_action_is_kept() {
+    fn run_moved_away_is_not_rewritten_but_accepted_action_is_kept() {
         let (_folder, spool) = spool();
         for (transition, kept) in [(Transition::Noted, false), (Transition::Accepted, true)] {
             let run = spool.launch(record(ID)).unwrap();

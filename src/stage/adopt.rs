@@ -1,7 +1,7 @@
-//! What the original runner left in flight: `runners/JOB/inflight/ACTIONID.json`.
+//! In-flight files of the original runner: `runners/JOB/inflight/ACTIONID.json`.
 //!
-//! The same file always gives the same run id, so that a crash between making the
-//! run and removing the file adopts nothing twice.
+//! The same file always yields the same run id, so that a crash between creating the run and removing
+//! the file adopts nothing twice.
 
 use std::time::Duration;
 
@@ -9,29 +9,26 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::launch::Defaults;
+use super::launch::RunDefaults;
 use crate::action::{Action, ParseError};
 use crate::clock::after;
 use crate::names::{JobName, NameError, PluginName, RunId};
 use crate::spool::{Fate, Launch, Origin, Record};
 
-/// How far before its launch the original dates an action.
+/// How far before its launch the original runner dates an action.
 const VALID_SINCE: Duration = Duration::from_secs(60);
 
-/// Why a file of the original is not adopted.
+/// Why a file of the original runner is not adopted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AdoptError {
-    /// It is cut or damaged.
-    #[error("it is no in-flight file of the original runner")]
+    #[error("it is not an in-flight file of the original runner")]
     Damaged(#[source] serde_json::Error),
-    /// What it holds is no action.
     #[error("its action cannot be read")]
     Action(#[source] ParseError),
-    /// It names no action that could have been accepted.
     #[error("its action has no id")]
     NoId,
-    /// What it says cannot be a name.
-    #[error("a name in it cannot be used")]
+    /// The job, the action id or the plugin cannot be used in a name.
+    #[error("a name in it is not valid")]
     Name(#[source] NameError),
 }
 
@@ -43,13 +40,10 @@ struct Original {
 }
 
 /// Returns the record of an action that the original runner posted for `job`.
-///
-/// # Errors
-/// See [`AdoptError`]; the file is damaged.
 pub(crate) fn record(
     job: &JobName,
     text: &[u8],
-    defaults: &Defaults,
+    defaults: &RunDefaults,
     now: Timestamp,
 ) -> Result<Record, AdoptError> {
     let original: Original = serde_json::from_slice(text).map_err(AdoptError::Damaged)?;
@@ -86,12 +80,12 @@ pub(crate) fn record(
 mod tests {
     use super::*;
 
-    fn defaults() -> Defaults {
-        Defaults::new(None, false, Duration::from_secs(300))
+    fn defaults() -> RunDefaults {
+        RunDefaults::new(None, false, Duration::from_secs(300))
     }
 
     #[test]
-    fn the_same_file_gives_the_same_run() {
+    fn same_file_yields_the_same_run() {
         let text = include_bytes!("../../tests/data/runner/inflight-sample.json");
         let job = "job".parse().unwrap();
         let now = Timestamp::UNIX_EPOCH;
@@ -104,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_or_has_no_id_is_refused() {
+    fn truncated_file_and_action_without_id_are_refused() {
         let text = include_bytes!("../../tests/data/runner/inflight-sample.json");
         let job = "job".parse().unwrap();
         for end in [0, 1, text.len() / 2, text.len() - 1] {

@@ -1,11 +1,11 @@
-//! The results documents that are on disk: `results/YYYYMMDD/ACTIONID.json`, of a
-//! job or of the runner's directory, and a link to each in `results/`.
+//! The results documents on disk: `results/YYYYMMDD/ACTIONID.json` of a job or of the runner's
+//! directory, and a link to each of them in `results/`.
 //!
-//! A document outlives the record of its run: how long it is kept is asked of the
-//! job as it is now, and of the runner's configuration where there is no job.
+//! A document outlives the record of its run. How long it is kept therefore depends on the job as it
+//! is configured now, or on the runner's configuration if the job no longer exists.
 //!
-//! **Invariant.** Only what bears the name of a document goes; a document of a run
-//! that is not finished stays.
+//! **Invariant.** Only files with the name of a document are removed, and no document of an
+//! unfinished run.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -20,47 +20,44 @@ use crate::clock::{after, before};
 use crate::config::duration::Keep;
 use crate::disk::{Disk, DiskError, Kind};
 
-/// How a day is written in the name of its folder.
+/// Format of the day in a folder's name.
 const DAY_FORMAT: &str = "%Y%m%d";
 
-/// The documents below one `results` folder.
+/// A folder `results` with documents below it.
 #[derive(Debug, Clone)]
-pub(crate) struct Shelf {
-    /// The folder, relative to the runner's directory.
+pub(crate) struct ResultsFolder {
+    /// Relative to the runner's directory.
     pub(crate) folder: PathBuf,
-    /// How long documents are kept in it.
+    /// How long its documents are kept.
     pub(crate) keep: Keep,
 }
 
-/// Where documents are, and which of them are still needed.
+/// The documents below the runner's directory.
 #[derive(Debug)]
 pub(crate) struct Archive<'a> {
     pub(crate) disk: &'a Disk,
     pub(crate) directory: &'a Path,
-    /// Documents of runs that are not finished, relative to the directory.
+    /// Paths of the documents of unfinished runs, relative to the directory.
     pub(crate) needed: &'a BTreeSet<String>,
     pub(crate) now: Timestamp,
 }
 
-/// A document, by its day and its path relative to the runner's directory.
 #[derive(Debug)]
-struct Document {
+struct ArchivedDocument {
     end_of_day: Timestamp,
+    /// Relative to the runner's directory.
     path: PathBuf,
 }
 
 impl Archive<'_> {
-    /// Removes the documents of a shelf that are due, the oldest first, with their links, and the
-    /// folders of past days that are empty; returns how many documents went.
-    ///
-    /// # Errors
-    /// The disk did not do what it was asked; what is left is removed another time.
-    pub(crate) fn prune(&self, shelf: &Shelf) -> Result<usize, DiskError> {
-        let days = self.days(&shelf.folder)?;
+    /// Removes the due documents of a folder, the oldest first, with their links, and empty folders of
+    /// past days. Returns the number of removed documents. What an error leaves is removed next time.
+    pub(crate) fn prune(&self, results: &ResultsFolder) -> Result<usize, DiskError> {
+        let days = self.days(&results.folder)?;
         let mut removed = 0;
-        if let Some(cutoff) = cutoff(shelf.keep, self.now) {
+        if let Some(cutoff) = cutoff(results.keep, self.now) {
             let documents = self.documents(&days)?;
-            let due = due(documents, shelf.keep, self.now, |d| d.end_of_day, |_| "");
+            let due = due(documents, results.keep, self.now, |d| d.end_of_day, |_| "");
             for document in due {
                 removed += usize::from(self.remove(&document.path, cutoff)?);
             }
@@ -73,9 +70,9 @@ impl Archive<'_> {
         Ok(removed)
     }
 
-    /// Returns the folders of days on a shelf, each with the end of its day.
-    fn days(&self, shelf: &Path) -> Result<Vec<(Timestamp, PathBuf)>, DiskError> {
-        let path = self.directory.join(shelf);
+    /// Returns the day folders of `results`, each with the end of its day.
+    fn days(&self, results: &Path) -> Result<Vec<(Timestamp, PathBuf)>, DiskError> {
+        let path = self.directory.join(results);
         let found = self.disk.follow(&path, Some(self.directory))?;
         if found.is_none_or(|found| found.meta.kind != Kind::Folder) {
             return Ok(Vec::new());
@@ -83,24 +80,24 @@ impl Archive<'_> {
         let entries = self.disk.list(&path)?;
         let folders = entries.into_iter().filter(|entry| entry.kind == Kind::Folder);
         Ok(folders
-            .filter_map(|entry| Some((end_of(&entry.name)?, shelf.join(&entry.name))))
+            .filter_map(|entry| Some((end_of(&entry.name)?, results.join(&entry.name))))
             .collect())
     }
 
-    fn documents(&self, days: &[(Timestamp, PathBuf)]) -> Result<Vec<Document>, DiskError> {
+    fn documents(&self, days: &[(Timestamp, PathBuf)]) -> Result<Vec<ArchivedDocument>, DiskError> {
         let mut documents = Vec::new();
         for (end_of_day, day) in days {
             for entry in self.disk.list(&self.directory.join(day))? {
                 if entry.kind == Kind::File && is_document(&entry.name) {
                     let path = day.join(&entry.name);
-                    documents.push(Document { end_of_day: *end_of_day, path });
+                    documents.push(ArchivedDocument { end_of_day: *end_of_day, path });
                 }
             }
         }
         Ok(documents)
     }
 
-    /// Removes a document that nobody needs and that has not changed since `before`, and its link.
+    /// Removes a document that is not needed and has not changed since `before`, and its link.
     fn remove(&self, document: &Path, before: Timestamp) -> Result<bool, DiskError> {
         if self.needed.contains(document.to_string_lossy().as_ref()) {
             return Ok(false);
@@ -121,7 +118,7 @@ impl Archive<'_> {
     }
 }
 
-/// Returns the end of the day that a folder is named for.
+/// Returns the end of the day in a folder's name.
 fn end_of(name: &OsStr) -> Option<Timestamp> {
     let text = name.to_str().filter(|text| text.len() == 8)?;
     let day = Date::strptime(DAY_FORMAT, text).ok()?;
@@ -129,7 +126,7 @@ fn end_of(name: &OsStr) -> Option<Timestamp> {
     Some(after(begin, DAY))
 }
 
-/// Tells whether a name is that of a document: `ACTIONID.json`, or `ACTIONID-2.json` and so on.
+/// Returns whether a name is that of a document: `ACTIONID.json`, `ACTIONID-2.json` and so on.
 fn is_document(name: &OsStr) -> bool {
     let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(".json")) else {
         return false;
@@ -143,7 +140,7 @@ fn is_document(name: &OsStr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::disallowed_methods, reason = "tests put files where they want")]
+    #![expect(clippy::disallowed_methods, reason = "tests create the files of each case")]
 
     use std::sync::Arc;
 
@@ -151,7 +148,7 @@ mod tests {
     use crate::clock::{Clock, SystemClock};
     use crate::disk::{HAND_PREFIX, RealFs};
 
-    /// Days of documents: each has one, with a link, and the last also a part.
+    /// Days of documents; each day has one document with a link, and the second day a foreign file.
     const DAYS: [&str; 4] = ["20200101", "20200102", "20200103", "20200104"];
 
     struct Rig {
@@ -186,10 +183,10 @@ mod tests {
             let now = after(SystemClock.now(), DAY * days_later);
             let (disk, directory) = (&self.disk, self.folder.path());
             let archive = Archive { disk, directory, needed: &self.needed, now };
-            archive.prune(&Shelf { folder: "runners/j/results".into(), keep }).unwrap()
+            archive.prune(&ResultsFolder { folder: "runners/j/results".into(), keep }).unwrap()
         }
 
-        /// Returns the numbers of the documents that are there, the links, and the days.
+        /// Returns the numbers of the existing documents, links and days.
         fn left(&self) -> (String, String, String) {
             let is_there = |path: String| self.path(&path).symlink_metadata().is_ok();
             let numbers = |kind: &str| {
@@ -210,22 +207,22 @@ mod tests {
     }
 
     #[test]
-    fn documents_go_by_number_or_age_with_their_links_and_empty_days() {
+    fn documents_are_removed_by_count_or_age_with_links_and_empty_days() {
         let rig = Rig::new();
         assert_eq!(rig.prune(Keep::All, 400), 0);
-        // Of old days, but written just now.
+        // The days are old, but the files were written just now.
         assert_eq!(rig.prune(Keep::For(DAY * 30), 2), 0);
         assert_eq!(rig.prune(Keep::Count(2), 0), 0);
         assert_eq!(rig.left(), left("0123", "0123"));
         assert_eq!(rig.prune(Keep::Count(2), 2), 2);
-        // Another one's file keeps its folder.
+        // The foreign file keeps its folder.
         assert_eq!(rig.left(), left("23", "123"));
         assert_eq!(rig.prune(Keep::For(DAY * 30), 31), 2);
         assert_eq!(rig.left(), left("", "1"));
     }
 
     #[test]
-    fn what_an_unfinished_run_needs_stays() {
+    fn document_of_an_unfinished_run_is_kept() {
         let mut rig = Rig::new();
         rig.needed.insert("runners/j/results/20200101/0.json".to_owned());
         assert_eq!(rig.prune(Keep::Count(0), 2), 3);
@@ -233,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_documents_and_days_are_told_from_others() {
+    fn names_of_documents_and_days_are_recognised() {
         for good in ["1.json", "28052764426376.json", "7-2.json"] {
             assert!(is_document(good.as_ref()), "{good}");
         }
@@ -245,13 +242,14 @@ mod tests {
             assert_eq!(end_of(bad.as_ref()), None, "{bad}");
         }
     }
+
     #[test]
-    fn a_shelf_behind_a_link_is_pruned_too() {
+    fn results_folder_behind_a_link_is_pruned() {
         let rig = Rig::new();
         std::fs::rename(rig.path("runners/j/results"), rig.path("kept")).unwrap();
         std::os::unix::fs::symlink("../../kept", rig.path("runners/j/results")).unwrap();
         assert_eq!(rig.prune(Keep::Count(1), 2), 3);
-        // One day has a file of somebody else's.
+        // The second day has a foreign file.
         assert_eq!(rig.left(), ("3".to_owned(), "3".to_owned(), "13".to_owned()));
     }
 }

@@ -1,32 +1,31 @@
-//! A plain MIG action that somebody put into `action/new`: it becomes a run and is sent once.
+//! A plain MIG action put into `action/new` by hand: it becomes a run and is sent once.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::launch::Defaults;
+use super::launch::RunDefaults;
 use crate::action::{Action, CheckError, ParseError};
 use crate::clock::after;
 use crate::names::{JobName, RunId};
 use crate::spool::{Launch, Origin, Record};
 
-/// How long a file that does not parse is taken for one that is still being written.
+/// Time during which a file that does not parse may still be being written.
 pub(crate) const WRITING: Duration = Duration::from_secs(10);
-/// What stands before the slot where a file's name cannot.
+/// Stem of the run id if the file name cannot be used.
 const STEM: &str = "action";
 
 /// Why a dropped file is not sent.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClaimError {
-    /// It is no action.
-    #[error("it is no action")]
+    #[error("it is not a valid action")]
     Parse(#[source] ParseError),
-    /// The platform could not take the action.
-    #[error("the platform could not take it")]
+    /// The platform would not accept the action.
+    #[error("the platform would not accept it")]
     Check(#[source] CheckError),
 }
 
-/// Returns the id of the run that a dropped file becomes; `mark` tells it from all others.
+/// Returns the id of the run that a dropped file becomes; `mark` makes it unique.
 pub(crate) fn id_of(file_name: &str, now: Timestamp, mark: &str) -> Option<RunId> {
     let stem = file_name.strip_suffix(".json").unwrap_or(file_name);
     // The stem becomes the run's name as well, which has a job's limits.
@@ -34,21 +33,18 @@ pub(crate) fn id_of(file_name: &str, now: Timestamp, mark: &str) -> Option<RunId
     RunId::marked(stem, now, mark).ok()
 }
 
-/// Tells whether a file with this id has been claimed already: a claimed one bears a mark.
+/// Returns whether a file with this id was claimed already: claimed ids have a mark.
 pub(crate) fn is_claimed(id: &RunId) -> bool {
     !id.is_scheduled()
 }
 
-/// Returns the first record of an action that was dropped in. One that is signed and not expired
-/// is posted as it is: so an action that several investigators signed can be sent.
-///
-/// # Errors
-/// The file is no action that could be sent.
+/// Returns the first record of a dropped action. One that is signed and has not expired is posted
+/// unchanged, so that an action signed by several investigators can be sent.
 pub(crate) fn record(
     id: RunId,
     name: JobName,
     text: String,
-    defaults: &Defaults,
+    defaults: &RunDefaults,
     now: Timestamp,
 ) -> Result<Record, ClaimError> {
     let action = Action::parse(text.as_bytes()).map_err(ClaimError::Parse)?;

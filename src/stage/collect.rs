@@ -1,8 +1,8 @@
-//! `action/inflight`: waits for the end of the action and moves it on.
+//! `action/inflight`: waits for the end of the action and moves the run on.
 //!
-//! Without `delayresults` the platform is asked from the expiry on. An action that it does not call
-//! completed is over when the grace period ends: commands that expired show a few seconds late, and
-//! an action can stay unfinished for ever.
+//! Without `delayresults`, the runner queries the platform from the expiry on. An action that the
+//! platform does not report as completed counts as ended when the grace period ends: commands are
+//! marked expired a few seconds late, and an action can stay unfinished forever.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use crate::api::{ApiError, Seen};
 use crate::clock::{after, elapsed};
 use crate::spool::{Record, Transition};
 
-/// How soon the platform is asked for early results for the first time.
+/// Delay before the first query for early results.
 const FIRST_POLL: Duration = Duration::from_secs(5);
-/// How long it is from then on between two questions, at the least and at the most.
+/// Shortest and longest interval between later queries before the expiry.
 const EARLY_POLL: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_secs(60));
 
-/// Says what is to be done with a run in `action/inflight`. A platform that does not answer is waited for
-/// no longer than a fetch of results is tried, `giveup`.
+/// Decides what to do with a run in `action/inflight`. A platform that does not answer is awaited no
+/// longer than `giveup`, the time limit of a fetch.
 pub(crate) fn decide(
     record: &Record,
     now: Timestamp,
@@ -41,28 +41,29 @@ pub(crate) fn decide(
                 .to_owned(),
         ));
     };
-    let over = after(expire_after, record.settings.delay_results.unwrap_or(giveup));
-    if now >= over {
+    let end = after(expire_after, record.settings.delay_results.unwrap_or(giveup));
+    if now >= end {
         return collected(now);
     }
-    // With a delay exactly that is waited; else the platform is asked, before the expiry only for early results.
-    let asks_from = match (record.settings.early_results, record.settings.delay_results) {
+    // With a delay, wait exactly that long. Otherwise query the platform: from the expiry on, or
+    // earlier for early results.
+    let query_from = match (record.settings.early_results, record.settings.delay_results) {
         (true, _) => not_before,
         (false, None) => not_before.max(expire_after),
-        (false, Some(_)) => return Step::Wait(Some(over)),
+        (false, Some(_)) => return Step::Wait(Some(end)),
     };
-    if now < asks_from { Step::Wait(Some(asks_from.min(over))) } else { Step::Work(Work::Probe) }
+    if now < query_from { Step::Wait(Some(query_from.min(end))) } else { Step::Work(Work::Probe) }
 }
 
-/// Says when the platform is first asked about an action that was accepted at `at`: at its expiry,
-/// or a little later than now if that is earlier.
+/// Returns the time of the first query for an action that was accepted at `at`: its expiry, or a few
+/// seconds after `at` if that is earlier.
 pub(crate) fn first_poll(record: &Record, at: Timestamp) -> Timestamp {
     let early = after(at, FIRST_POLL);
     record.request.expire_after.map_or(early, |expire_after| early.min(expire_after))
 }
 
-/// Says what follows from the platform's word on the action; `polls` were made before, and `since` then
-/// it has answered all of them.
+/// Decides what follows from the answer to a query. `polls` queries were made before; the platform
+/// has answered every one since `since`.
 pub(crate) fn probed(
     record: &Record,
     seen: Result<Option<Seen>, ApiError>,
@@ -72,15 +73,15 @@ pub(crate) fn probed(
 ) -> Verdict {
     match seen {
         Ok(Some(seen)) if seen.is_completed() || seen.status == INVALID => {
-            Verdict::moved(over(Some(seen.status), now))
+            Verdict::moved(ended(Some(seen.status), now))
         }
         Ok(seen) => {
             let (end, next) =
                 (grace::end(record, since.unwrap_or(now)), interval(record, polls, now));
             match record.settings.delay_results {
                 Some(_) => Verdict::paused(Pause::For(next)),
-                None if now >= end => Verdict::moved(over(seen.map(|seen| seen.status), now)),
-                // The last question comes at the end of the grace period, not after it.
+                None if now >= end => Verdict::moved(ended(seen.map(|seen| seen.status), now)),
+                // The last query comes at the end of the grace period, not after it.
                 None => Verdict::paused(Pause::For(next.min(elapsed(now, end)))),
             }
         }
@@ -88,8 +89,8 @@ pub(crate) fn probed(
     }
 }
 
-/// Returns how long to wait after a question that was not answered: after the expiry, a quarter of the
-/// time since then.
+/// Returns the wait after a query that was not answered: after the expiry, a quarter of the time
+/// since then.
 fn unanswered(record: &Record, polls: u32, now: Timestamp) -> Duration {
     match record.request.expire_after {
         Some(expired) if now >= expired => {
@@ -104,15 +105,15 @@ fn interval(record: &Record, polls: u32, now: Timestamp) -> Duration {
         return grace::POLL;
     }
     let (first, longest) = EARLY_POLL;
-    // At about a quarter of the time that has passed, so that results are late by no more than that
-    // at the most, and an action of five minutes costs the API some twenty questions.
+    // Intervals are about a quarter of the elapsed time: results are late by at most that, and an
+    // action of five minutes costs the API about twenty queries.
     let grown = (0..polls.min(17)).fold(first, |span, _| span * 5 / 4);
     let until_expiry =
         record.request.expire_after.map_or(longest, |expire_after| elapsed(now, expire_after));
     grown.min(longest).min(until_expiry.max(grace::POLL))
 }
 
-fn over(status: Option<String>, now: Timestamp) -> Move {
+fn ended(status: Option<String>, now: Timestamp) -> Move {
     Move::changing(Transition::Collected, move |record| {
         record.collected = Some(now);
         if status.as_deref() == Some(INVALID) {
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_as_the_job_asks() {
+    fn waits_as_the_settings_say() {
         // early, delay, now, not before → step
         for (early, delay, now, not_before, expected) in [
             (false, None, 10, 0, "wait 300"),
@@ -166,7 +167,7 @@ mod tests {
             (false, None, 301, 302, "wait 302"),
             (false, None, 315, 400, "wait 400"),
             (false, None, 999, 400, "Probe"),
-            // Nothing was heard for as long as a fetch is tried.
+            // The platform did not answer for as long as `giveup`.
             (false, None, 1300, 1400, "Collected"),
             (false, Some(30), 300, 0, "wait 330"),
             (false, Some(30), 330, 0, "Collected"),
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_question_is_not_later_than_the_expiry() {
+    fn first_query_is_not_later_than_the_expiry() {
         let record = inflight(true, None);
         for (accepted, first) in [(0, 5), (294, 299), (297, 300)] {
             assert_eq!(first_poll(&record, at(accepted)), at(first), "{accepted}");
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn sendonly_is_over_at_once_and_what_was_never_accepted_is_misplaced() {
+    fn sendonly_ends_at_once_and_unaccepted_run_is_misplaced() {
         let mut send_only = inflight(false, None);
         send_only.settings.send_only = true;
         assert_eq!(shown(&decide(&send_only, at(0), at(0), GIVEUP)), "SentOnly");
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn asks_more_and_more_seldom_and_again_often_when_the_time_has_come() {
+    fn query_interval_grows_and_is_short_near_the_expiry() {
         let record = inflight(true, None);
         let spans: Vec<u128> =
             (0..20).map(|n| interval(&record, n, at(0)).as_millis() / 100).collect();
@@ -214,15 +215,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_completed_is_asked_for_until_the_grace_period_ends() {
-        // Since when there have been answers, now, delay → the next question after so many ms, or over.
+    fn unfinished_action_is_queried_until_the_grace_period_ends() {
+        // Answers since, now, delay → milliseconds until the next query, or the final status.
         for (since, now, delay, expected) in [
             (0, 300, None, "2000"),
             (0, 314, None, "1000"),
-            (0, 315, None, "over inflight"),
+            (0, 315, None, "ended inflight"),
             (600, 600, None, "2000"),
             (600, 614, None, "1000"),
-            (600, 615, None, "over inflight"),
+            (600, 615, None, "ended inflight"),
             (0, 315, Some(600), "2000"),
         ] {
             let record = inflight(true, delay);
@@ -232,7 +233,7 @@ mod tests {
                 (Some(moved), _) => {
                     let mut record = record;
                     moved.edit.unwrap()(&mut record);
-                    format!("over {}", record.status.unwrap())
+                    format!("ended {}", record.status.unwrap())
                 }
                 (None, Pause::For(span)) => span.as_millis().to_string(),
                 (None, pause) => format!("{pause:?}"),
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_platform_that_does_not_answer_is_asked_more_and_more_seldom() {
+    fn silent_platform_is_queried_less_and_less_often() {
         let record = inflight(false, None);
         for (now, seconds) in [(300, 2), (308, 2), (340, 10), (9000, 60)] {
             let refused = ApiError::FormTooLong { bytes: 0, limit: 0 };

@@ -1,50 +1,50 @@
-//! `command/returned`: every plugin gets the results, independently of the others.
+//! `command/returned`: runs every plugin with the results, independently of the others.
 //!
-//! **Invariant.** At least once: a crash between a plugin's exit and the note of
-//! it runs the plugin again, with the same ids in its environment. The note of the
-//! last plugin and the move to `command/done` are one write, so that a run in
-//! `command/returned` of which nothing is owed was put there by a person.
+//! **Invariant.** Delivery is at least once: a crash between a plugin's exit and the record of it
+//! runs the plugin again, with the same ids in its environment. Recording the last plugin and moving
+//! the run to `command/done` are one write. Therefore, if a run in `command/returned` owes nothing,
+//! the operator put it there.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::fetch::unanswered;
-use super::{Move, Past, Pause, Verdict};
+use super::{Move, PastAttempts, Pause, Verdict};
 use crate::chain::{Chain, excerpt};
 use crate::clock::after;
 use crate::names::PluginName;
-use crate::plugin::run::{Ended, Outcome};
+use crate::plugin::run::{PluginExit, PluginOutcome};
 use crate::spool::{DeliveryState, Record, Transition};
 
-/// How much of a plugin's words goes into the record, in bytes.
+/// Maximum length of a plugin's output in the record, in bytes.
 const WORDS_BYTES_MAX: usize = 400;
 
-/// What is to be done with a run in `command/returned`.
+/// What to do with a run in `command/returned`.
 #[derive(Debug)]
-pub(crate) enum Plan {
-    /// It cannot be there; the reason says why.
+pub(crate) enum DeliveryPlan {
+    /// The run cannot be there; contains the reason.
     Reject(String),
     Move(Move),
-    /// These plugins are due, in their order; others at the time, if any.
+    /// These plugins are due, in this order; others are due at the time, if any.
     Start(Vec<PluginName>, Option<Timestamp>),
 }
 
-/// Says what is to be done with a run in `command/returned`. `past` returns the attempts that were
-/// made with a plugin, `None` while it runs.
+/// Decides what to do with a run in `command/returned`. `past` returns the attempts made with a
+/// plugin, or `None` while the plugin runs.
 pub(crate) fn decide(
     record: &Record,
     now: Timestamp,
     giveup: Duration,
-    past: impl Fn(&PluginName) -> Option<Past>,
-) -> Plan {
+    past: impl Fn(&PluginName) -> Option<PastAttempts>,
+) -> DeliveryPlan {
     let Some(fetched) = record.fetched else {
-        return Plan::Reject(
+        return DeliveryPlan::Reject(
             "its results are not on disk: move it to command/ready to fetch them".to_owned(),
         );
     };
     if !is_owed(record) {
-        return Plan::Move(finish_or_retry(record, now));
+        return DeliveryPlan::Move(finish_or_retry(record, now));
     }
     let limit = after(fetched, giveup);
     let mut due = Vec::new();
@@ -52,19 +52,27 @@ pub(crate) fn decide(
     for delivery in record.plugins.iter().filter(|d| d.state == DeliveryState::Owed) {
         match past(&delivery.plugin) {
             None => {}
-            Some(past) if past.is_hopeless(now, limit) => {
-                return Plan::Move(settled(record, &delivery.plugin, DeliveryState::GivenUp, None));
+            Some(past) if past.should_give_up(now, limit) => {
+                return DeliveryPlan::Move(settled(
+                    record,
+                    &delivery.plugin,
+                    DeliveryState::GivenUp,
+                    None,
+                ));
             }
-            Some(Past { not_before, .. }) if not_before <= now => due.push(delivery.plugin.clone()),
-            Some(Past { not_before: at, .. }) => {
+            Some(PastAttempts { not_before, .. }) if not_before <= now => {
+                due.push(delivery.plugin.clone())
+            }
+            Some(PastAttempts { not_before: at, .. }) => {
                 next = Some(next.map_or(at, |other| other.min(at)));
             }
         }
     }
-    Plan::Start(due, next)
+    DeliveryPlan::Start(due, next)
 }
 
-/// Nothing is owed: there is no plugin, or a person put the run back, to have what was given up tried again.
+/// Returns the move for a run that owes nothing. If plugins were given up, the operator put the run
+/// back to have them tried again.
 fn finish_or_retry(record: &Record, now: Timestamp) -> Move {
     if record.plugins.iter().all(|delivery| delivery.state != DeliveryState::GivenUp) {
         return Move::unchanged(Transition::Finished);
@@ -78,17 +86,17 @@ fn finish_or_retry(record: &Record, now: Timestamp) -> Move {
     })
 }
 
-/// Says what follows from the end of a plugin.
-pub(crate) fn ended(record: &Record, plugin: &PluginName, ended: &Ended) -> Verdict {
+/// Decides what follows from the end of a plugin.
+pub(crate) fn ended(record: &Record, plugin: &PluginName, ended: &PluginExit) -> Verdict {
     let why = match &ended.outcome {
-        Outcome::Delivered => {
+        PluginOutcome::Delivered => {
             return Verdict::moved(settled(record, plugin, DeliveryState::Delivered, None));
         }
-        // It is run again at the next start.
-        Outcome::Stopped => return Verdict::paused(Pause::None),
-        Outcome::TryLater => "it asked to be run again later".to_owned(),
-        Outcome::Failed { why } => Chain(why).to_string(),
-        Outcome::TimedOut => "it took too long and was killed".to_owned(),
+        // It runs again at the next start.
+        PluginOutcome::Stopped => return Verdict::paused(Pause::None),
+        PluginOutcome::TryLater => "it asked to be run again later".to_owned(),
+        PluginOutcome::Failed { why } => Chain(why).to_string(),
+        PluginOutcome::TimedOut => "it took too long and was killed".to_owned(),
     };
     let words = ended.output.lines().next_back().unwrap_or_default();
     let words = excerpt(words, WORDS_BYTES_MAX);
@@ -100,20 +108,21 @@ pub(crate) fn ended(record: &Record, plugin: &PluginName, ended: &Ended) -> Verd
     failed(error)
 }
 
-/// Says what follows where a plugin could not even be started.
+/// Decides what follows if a plugin could not be started.
 pub(crate) fn failed(error: String) -> Verdict {
     let noted =
         Move::changing(Transition::Delivered, move |record| record.error = Some(error.clone()));
     Verdict::noted(noted, Pause::Run(None))
 }
 
-/// Returns the event that ends with `record`: the run is finished once nothing is owed. The engine asks when it
-/// writes, because outcomes of several plugins may be held, and each is decided upon while the others are owed.
+/// Returns the transition to `record`'s new state: the run is finished once nothing is owed. The engine
+/// decides this when it writes, because several plugins may have ended while writing was impossible,
+/// and each outcome was decided while the other plugins were still owed.
 pub(crate) fn transition(record: &Record) -> Transition {
     if is_owed(record) { Transition::Delivered } else { Transition::Finished }
 }
 
-/// The move that notes what became of a plugin: the last one finishes the run.
+/// Returns the move that records the final state of a plugin; the last plugin finishes the run.
 fn settled(
     record: &Record,
     plugin: &PluginName,
@@ -131,7 +140,7 @@ fn settled(
             delivery.state = state;
         }
         match state {
-            // Other plugins may have errors of their own, which stand until they are settled too.
+            // Errors of other plugins stay in the record until those plugins are delivered too.
             DeliveryState::Delivered
                 if record.plugins.iter().all(|d| d.state == DeliveryState::Delivered) =>
             {
@@ -172,14 +181,14 @@ mod tests {
         record
     }
 
-    fn shown(plan: Plan, mut record: Record) -> String {
+    fn shown(plan: DeliveryPlan, mut record: Record) -> String {
         match plan {
-            Plan::Reject(_) => "reject".to_owned(),
-            Plan::Start(due, next) => {
+            DeliveryPlan::Reject(_) => "reject".to_owned(),
+            DeliveryPlan::Start(due, next) => {
                 let due: Vec<_> = due.iter().map(PluginName::as_str).collect();
                 format!("{due:?} {:?}", next.map(|at_| at_.as_second() - at(0).as_second()))
             }
-            Plan::Move(moved) => {
+            DeliveryPlan::Move(moved) => {
                 let transition = moved.transition;
                 if let Some(edit) = moved.edit {
                     edit(&mut record);
@@ -191,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn each_plugin_is_tried_by_itself() {
+    fn plugins_are_tried_independently() {
         use DeliveryState::{Delivered, GivenUp, Owed};
         let giveup = Duration::from_secs(1000);
         // States, now, when `a` failed last → plan. The results were fetched at 0.
@@ -205,14 +214,14 @@ mod tests {
             (&[Owed, Owed], 1000, Some(999), r#"["a", "b"] None"#),
             (&[Owed, Owed], 1000, Some(1000), "Delivered [GivenUp, Owed]"),
             (&[Owed, GivenUp], 1001, Some(1000), "Finished [GivenUp, GivenUp]"),
-            // The clock was set back since.
+            // The clock was set back in between.
             (&[Owed, Delivered], 999, Some(1000), r#"["a"] None"#),
             (&[Delivered, GivenUp], 1, None, "Delivered [Delivered, Owed]"),
         ] {
             let record = returned(states);
             let plan = decide(&record, at(now), giveup, |plugin| {
-                let of_a = Past { not_before: at(0), failed: failed.map(at) };
-                let of_b = Past { not_before: at(7), failed: None };
+                let of_a = PastAttempts { not_before: at(0), failed: failed.map(at) };
+                let of_b = PastAttempts { not_before: at(7), failed: None };
                 Some(if plugin.as_str() == "a" { of_a } else { of_b })
             });
             assert_eq!(shown(plan, record), expected, "{states:?} {now} {failed:?}");
@@ -220,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plugin_that_runs_is_left_alone_and_results_must_be_there() {
+    fn running_plugin_is_left_alone_and_missing_results_are_rejected() {
         let mut record = returned(&[DeliveryState::Owed]);
         let giveup = Duration::from_secs(10);
         let plan = decide(&record, at(20), giveup, |_| None);
@@ -230,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_plugin_finishes_the_run() {
+    fn last_plugin_finishes_the_run() {
         use DeliveryState::{Delivered, Owed};
         let took = Duration::ZERO;
         for (states, expected) in [
@@ -238,17 +247,23 @@ mod tests {
             (&[Owed, Delivered], "Finished [Delivered, Delivered]"),
         ] {
             let record = returned(states);
-            let done = Ended { outcome: Outcome::Delivered, output: String::new(), lines: 0, took };
+            let done = PluginExit {
+                outcome: PluginOutcome::Delivered,
+                output: String::new(),
+                lines: 0,
+                took,
+            };
             let verdict = ended(&record, &"a".parse().unwrap(), &done);
-            assert_eq!(shown(Plan::Move(verdict.moved.unwrap()), record), expected);
+            assert_eq!(shown(DeliveryPlan::Move(verdict.moved.unwrap()), record), expected);
         }
     }
 
     #[test]
-    fn a_failure_is_noted_with_the_plugins_last_words() {
+    fn failure_is_recorded_with_the_last_line_of_output() {
         let record = returned(&[DeliveryState::Owed]);
         let output = "one\ntwo\u{1b}[2J\n".to_owned();
-        let late = Ended { outcome: Outcome::TryLater, output, lines: 2, took: Duration::ZERO };
+        let late =
+            PluginExit { outcome: PluginOutcome::TryLater, output, lines: 2, took: Duration::ZERO };
         let verdict = ended(&record, &"a".parse().unwrap(), &late);
         let mut noted = record;
         (verdict.moved.unwrap().edit.unwrap())(&mut noted);

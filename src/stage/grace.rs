@@ -1,8 +1,8 @@
-//! The grace period: how long commands may still change after their action has expired.
+//! The grace period: the time for which commands may still change after their action has expired.
 //!
-//! The platform marks what was not answered as expired a few seconds late, and not at all while its
+//! The platform marks unanswered commands as expired a few seconds late, and not at all while its
 //! API or its database is down. The period therefore begins at the expiry or when the platform
-//! answers again, whichever is later. Commands that change after it are counted as not final.
+//! answers again, whichever is later. Commands that change after the period are counted as not final.
 
 use std::time::Duration;
 
@@ -14,31 +14,27 @@ use crate::clock::after;
 use crate::names::ActionId;
 use crate::spool::Record;
 
-/// Length of the grace period.
 const GRACE: Duration = Duration::from_secs(15);
-/// Interval between two questions about an action that has expired.
+/// Interval between queries for an expired action.
 pub(super) const POLL: Duration = Duration::from_secs(2);
 
-/// Returns the end of the grace period of an action, `since` when the platform has answered every
-/// question about it.
+/// Returns the end of the grace period of an action; the platform has answered every query since
+/// `since`.
 pub(super) fn end(record: &Record, since: Timestamp) -> Timestamp {
     after(record.request.expire_after.map_or(since, |expired| expired.max(since)), GRACE)
 }
 
-/// Returns whether complete results are read again, because commands may still change. They are not if
+/// Returns whether complete results are read again because commands may still change. They are not if
 /// the grace period ended while the action was in flight and the API has answered since, nor before
-/// the expiry, when a person asked for them.
+/// the expiry, when the operator asked for them.
 pub(super) fn applies(record: &Record, summary: &Summary, now: Timestamp) -> bool {
     let was_waited_for = record.status.is_some() && record.error.is_none();
     let is_expired = record.request.expire_after.is_some_and(|expired| now >= expired);
     summary.not_final > 0 && is_expired && !was_waited_for
 }
 
-/// Asks the platform about an action.
-///
-/// # Errors
-/// It does not answer, or its database does not: it then calls every action unknown, and only a search
-/// fails.
+/// Queries the status of an action. While the platform's database is down, it reports every action as
+/// unknown; only a search fails then, so that an unknown action is confirmed by a search.
 pub(crate) fn probe(api: &dyn Api, id: ActionId) -> Result<Option<Seen>, ApiError> {
     let seen = api.action(id)?;
     if seen.is_none() {
@@ -57,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn the_period_begins_when_the_platform_answers_again() {
+    fn period_begins_when_the_platform_answers_again() {
         let mut record = record("job.20261122T120000Z");
         record.request.expire_after = Some(at(300));
         for (since, ends) in [(0, 315), (300, 315), (310, 325), (9000, 9015)] {
@@ -66,11 +62,11 @@ mod tests {
     }
 
     #[test]
-    fn results_are_read_again_only_if_that_may_change_them() {
+    fn results_are_read_again_only_if_they_may_change() {
         let mut record = record("job.20261122T120000Z");
         record.request.expire_after = Some(at(300));
         let (open, closed) = (Summary { not_final: 1, ..Summary::default() }, Summary::default());
-        // Status, error, summary, now → whether.
+        // Status, error, summary, now → whether they are read again.
         for (status, error, summary, now, expected) in [
             (None, None, open, 300, true),
             (None, None, open, 299, false),

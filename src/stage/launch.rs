@@ -1,4 +1,4 @@
-//! `runners/`: a job whose slot is due becomes a run in `action/new`.
+//! `launch`: creates a run in `action/new` for a job whose slot is due.
 
 use std::time::Duration;
 
@@ -9,32 +9,31 @@ use crate::job::Job;
 use crate::names::RunId;
 use crate::spool::{Launch, Origin, Record, Settings};
 
-/// How long a run may wait to be sent, if its job's next slot comes sooner or never.
+/// Minimum time that a run may wait to be sent, if the job sets no deadline.
 const DEADLINE_MIN: Duration = Duration::from_secs(3600);
-/// How long an action is valid, unless its job says otherwise.
+/// Validity of an action that has no job.
 const EXPIRY: Duration = Duration::from_secs(300);
 
-/// What holds for runs unless their job says otherwise.
+/// Settings that apply unless a job overrides them.
 #[derive(Debug, Clone)]
-pub(crate) struct Defaults {
-    /// How long after the expiry results are fetched.
+pub(crate) struct RunDefaults {
+    /// Delay between an action's expiry and the fetch of its results.
     pub(crate) delay_results: Option<Duration>,
-    /// Whether results are taken as soon as all agents have answered.
+    /// Whether results are fetched as soon as all agents have answered.
     pub(crate) early_results: bool,
-    /// How long a plugin may take.
+    /// Time limit of a plugin.
     pub(crate) plugin_timeout: Duration,
-    /// How long a run without a job may wait to be sent.
+    /// Time that a run without a job may wait to be sent.
     pub(crate) deadline: Duration,
 }
 
-impl Defaults {
-    /// Returns the defaults that a runner's configuration sets.
+impl RunDefaults {
     pub(crate) fn new(
         delay_results: Option<Duration>,
         early_results: bool,
         plugin_timeout: Duration,
-    ) -> Defaults {
-        Defaults { delay_results, early_results, plugin_timeout, deadline: DEADLINE_MIN }
+    ) -> RunDefaults {
+        RunDefaults { delay_results, early_results, plugin_timeout, deadline: DEADLINE_MIN }
     }
 
     /// Returns the settings of a run that has no job.
@@ -50,13 +49,13 @@ impl Defaults {
     }
 }
 
-/// Returns the first record of a run of `job`: all that it will ever need is copied in.
+/// Returns the first record of a run of `job`, with a copy of everything that the run will need.
 /// `next` is the job's next slot after this one.
 pub(crate) fn record(
     job: &Job,
     id: RunId,
     origin: Origin,
-    defaults: &Defaults,
+    defaults: &RunDefaults,
     now: Timestamp,
     next: Option<Timestamp>,
 ) -> Record {
@@ -85,7 +84,7 @@ pub(crate) fn record(
     Record::new(launch, now)
 }
 
-/// Returns the name that the actions of a job bear on the platform.
+/// Returns the name that the actions of a job have on the platform.
 pub(crate) fn action_name(job: &str) -> String {
     format!("mig-runner: {job}")
 }

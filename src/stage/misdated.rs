@@ -1,8 +1,9 @@
 //! `action/inflight`: an action that is not valid yet, because the clock was ahead when it was signed.
 //!
-//! Waiting for its end would take as long as the clock was ahead: years, if that was a wrong date. If
-//! the platform's clock was ahead as well, the action may be finished, so the platform is asked. If only
-//! ours was, agents refuse the action until it is valid, and a person has to know.
+//! Waiting for the end of such an action could take years, if the clock had a wrong date. If the
+//! platform's clock was ahead as well, the action may have finished, so the runner queries the
+//! platform. If only the runner's clock was ahead, agents refuse the action until it becomes valid,
+//! and the operator must know.
 
 use std::time::Duration;
 
@@ -13,19 +14,19 @@ use crate::api::{ApiError, Seen};
 use crate::clock::{after, elapsed};
 use crate::spool::Record;
 
-/// How far ahead of the clock an action may begin that was not misdated: clocks differ a little.
+/// Tolerance between clocks: an action that begins later than this was misdated.
 const AHEAD: Duration = Duration::from_secs(300);
-/// How often the platform is asked before the questions come once a minute, about.
+/// Number of queries before they come about once a minute.
 const POLLS_MIN: u32 = 20;
 
-/// Returns whether the runner itself dated an action later than now. An action that was signed elsewhere
-/// may be meant for later.
+/// Returns whether the runner itself dated the action later than now. An action signed by others may
+/// be meant for later.
 fn is_misdated(record: &Record, now: Timestamp) -> bool {
     let from = record.request.valid_from.filter(|_| !record.request.verbatim);
     record.action_id.is_some() && from.is_some_and(|from| from > after(now, AHEAD))
 }
 
-/// Says what is to be done with a run whose action is misdated; nothing if it is not.
+/// Decides what to do with a run whose action is misdated; `None` if it is not.
 pub(crate) fn decide(record: &Record, now: Timestamp, not_before: Timestamp) -> Option<Step> {
     if record.settings.send_only || !is_misdated(record, now) {
         return None;
@@ -33,8 +34,9 @@ pub(crate) fn decide(record: &Record, now: Timestamp, not_before: Timestamp) -> 
     Some(if now < not_before { Step::Wait(Some(not_before)) } else { Step::Work(Work::Probe) })
 }
 
-/// Says what follows from the platform's word on a misdated action after `polls` questions: when it has
-/// had as long as such an action lasts and is not finished, the run is put aside. Only an answer ends it.
+/// Decides what follows from the answer to a query about a misdated action. If the action has had as
+/// much time as it needs and has not finished, the run is rejected; a query without an answer never
+/// rejects it.
 pub(crate) fn probed(
     record: &Record,
     seen: &Result<Option<Seen>, ApiError>,
@@ -77,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_runner_itself_dated_later_than_now_is_misdated() {
+    fn only_actions_dated_by_the_runner_are_misdated() {
         for (from, verbatim, send_only, is_asked) in [
             (-60, false, false, false),
             (300, false, false, false),
@@ -98,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_put_aside_only_by_an_answer_and_only_after_its_whole_period() {
+    fn run_is_rejected_only_by_an_answer_after_its_whole_period() {
         let record = inflight(400_000_000);
         let seen = |status: &str| Ok(Some(Seen { status: status.to_owned(), sent: 0 }));
         let broken = || Err(ApiError::FormTooLong { bytes: 0, limit: 0 });

@@ -1,13 +1,12 @@
-//! The stages: each looks at one run and says what is to be done with it.
+//! The stages: each decides what to do next with a run.
 //!
-//! Deciding and doing are apart. `decide` is a pure function of a record, the
-//! time and what is around the run; the engine does what it says: it waits, gives
-//! work that takes time to a worker, or moves the run. What a worker brings back
-//! goes through a second pure function, which says what follows from it.
+//! Deciding and doing are separate. `decide` is a pure function of the record, the time and the
+//! context of the run. The engine carries the decision out: it waits, gives slow work to a worker, or
+//! moves the run. The worker's outcome goes through a second pure function, which decides what
+//! follows from it.
 //!
-//! **Invariants.** A stage never sleeps and never touches the spool. A worker
-//! gets a copy of the record and hands back an outcome; the engine applies it to
-//! the record that is on disk then.
+//! **Invariants.** A stage never sleeps and never touches the spool. A worker gets a copy of the
+//! record and returns an outcome; the engine applies the outcome to the record that is then on disk.
 
 pub(crate) mod adopt;
 pub(crate) mod archive;
@@ -15,12 +14,12 @@ pub(crate) mod claim;
 pub(crate) mod collect;
 pub(crate) mod deliver;
 pub(crate) mod document;
-mod elsewhere;
 pub(crate) mod fetch;
 pub(crate) mod grace;
 pub(crate) mod launch;
 pub(crate) mod misdated;
 mod pages;
+mod presigned;
 pub(crate) mod prune;
 pub(crate) mod sign;
 pub(crate) mod submit;
@@ -34,16 +33,16 @@ use crate::api::{ApiError, Scope};
 use crate::names::PluginName;
 use crate::spool::{Record, Transition};
 
-/// What a stage wants for a run now.
+/// What a stage decides for a run.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// Nothing before this time; `None`: nothing until something changes.
+    /// Do nothing before this time; `None`: nothing until something changes.
     Wait(Option<Timestamp>),
-    /// Work that takes time.
+    /// Start slow work.
     Work(Work),
-    /// A move or a note in the record.
+    /// Move the run or change its record.
     Move(Move),
-    /// It cannot be where it is; the reason says why, and what to do.
+    /// Reject the run: it cannot be in its folder. The reason includes the remedy.
     Reject(String),
 }
 
@@ -52,29 +51,29 @@ pub(crate) enum Step {
 pub(crate) enum Work {
     /// Date and sign the action.
     Sign {
-        /// When it is valid.
+        /// The action's validity.
         period: sign::Period,
     },
-    /// Post what was signed.
+    /// Post the signed action.
     Post,
-    /// Look on the platform for what was posted.
+    /// Search the platform for the posted action.
     Search,
-    /// Ask the platform how far the action is.
+    /// Query the action's status on the platform.
     Probe,
     Fetch,
-    /// Hand the results to a plugin.
+    /// Run a plugin with the results.
     Deliver(PluginName),
 }
 
-/// A change of the record, for a move; it may be made again where the disk was full the first time.
+/// A change of the record. It may be applied again if the first write failed.
 pub(crate) type Edit = Box<dyn Fn(&mut Record) + Send>;
 
-/// A move, with what it changes in the record and what is done at once afterwards.
+/// A transition, with its change of the record and the work that follows at once.
 pub(crate) struct Move {
     pub(crate) transition: Transition,
-    /// What it changes; `None`: the file is renamed unchanged.
+    /// Changes the record; `None`: the file is renamed unchanged.
     pub(crate) edit: Option<Edit>,
-    /// What follows without another decision.
+    /// Work to start right afterwards, without another decision.
     pub(crate) then: Option<Work>,
 }
 
@@ -88,12 +87,11 @@ impl fmt::Debug for Move {
 }
 
 impl Move {
-    /// Returns a move that changes nothing.
+    /// Returns a move that leaves the record unchanged.
     pub(crate) fn unchanged(transition: Transition) -> Move {
         Move { transition, edit: None, then: None }
     }
 
-    /// Returns a move that changes the record.
     pub(crate) fn changing(
         transition: Transition,
         edit: impl Fn(&mut Record) + Send + 'static,
@@ -101,12 +99,12 @@ impl Move {
         Move { transition, edit: Some(Box::new(edit)), then: None }
     }
 
-    /// Returns a move of a run that cannot go on, with the reason.
+    /// Returns a move of a run that has failed, with the reason.
     pub(crate) fn refused(transition: Transition, reason: String) -> Move {
         Move::changing(transition, move |record| record.reason = Some(reason.clone()))
     }
 
-    /// Adds what follows at once.
+    /// Adds work to start right afterwards.
     pub(crate) fn then(self, work: Work) -> Move {
         Move { then: Some(work), ..self }
     }
@@ -114,72 +112,72 @@ impl Move {
 
 /// The attempts made with a run, or with one of its plugins, since the runner started.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Past {
+pub(crate) struct PastAttempts {
     /// Earliest time for the next attempt.
     pub(crate) not_before: Timestamp,
-    /// When the last attempt that failed ended. `None`: none has failed.
+    /// End of the last failed attempt; `None`: none has failed.
     pub(crate) failed: Option<Timestamp>,
 }
 
-impl Past {
-    /// No attempt was made.
-    pub(crate) const NONE: Past = Past { not_before: Timestamp::MIN, failed: None };
+impl PastAttempts {
+    /// No attempt was made yet.
+    pub(crate) const NONE: PastAttempts = PastAttempts { not_before: Timestamp::MIN, failed: None };
 
-    /// Returns whether the work is given up: its time limit has passed, and an attempt after the limit
-    /// has failed. A machine that was off or suspended meanwhile therefore makes another attempt.
-    pub(crate) fn is_hopeless(self, now: Timestamp, limit: Timestamp) -> bool {
+    /// Returns whether to give up: the time limit has passed, and an attempt after it has failed. A
+    /// machine that was off or suspended meanwhile therefore makes another attempt.
+    pub(crate) fn should_give_up(self, now: Timestamp, limit: Timestamp) -> bool {
         now >= limit && self.failed.is_some_and(|failed| failed >= limit)
     }
 }
 
-/// What follows from an outcome.
+/// What follows from the outcome of work.
 #[derive(Debug)]
 pub(crate) struct Verdict {
     /// The move to make, if any.
     pub(crate) moved: Option<Move>,
-    /// Why the run cannot go on and is put aside, if that is so.
+    /// Why the run is rejected, if it is.
     pub(crate) rejected: Option<String>,
-    /// How long nothing is tried.
+    /// How long to wait before the next attempt.
     pub(crate) pause: Pause,
 }
 
-/// How long nothing is tried after an outcome.
+/// How long to wait after an outcome, and which runs wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pause {
-    /// Not at all: all went well.
+    /// No wait: the work succeeded.
     None,
-    /// This run alone, for as long as this.
+    /// This run waits, exactly this long.
     For(Duration),
-    /// This run alone: it backs off, at least as long as the server asked for.
+    /// This run backs off, at least as long as the server requested.
     Run(Option<Duration>),
-    /// Everything that needs the API: the fault is not this run's.
+    /// All work that needs the API backs off: the fault is not this run's.
     Api(Option<Duration>),
 }
 
 impl Verdict {
-    /// Returns the verdict that all went well.
+    /// Returns the verdict that the work succeeded.
     pub(crate) fn moved(moved: Move) -> Verdict {
         Verdict { moved: Some(moved), rejected: None, pause: Pause::None }
     }
 
-    /// Returns the verdict that a move is made and then waited.
+    /// Returns the verdict to change the record and then wait.
     pub(crate) fn noted(moved: Move, pause: Pause) -> Verdict {
         Verdict { moved: Some(moved), rejected: None, pause }
     }
 
-    /// Returns the verdict that the run cannot go on; the reason says why, and what to do.
+    /// Returns the verdict to reject the run; the reason includes the remedy.
     pub(crate) fn rejected(reason: String) -> Verdict {
         Verdict { moved: None, rejected: Some(reason), pause: Pause::None }
     }
 
-    /// Returns the verdict that nothing has changed and it is tried again.
+    /// Returns the verdict to try again, with an unchanged record.
     pub(crate) fn paused(pause: Pause) -> Verdict {
         Verdict { moved: None, rejected: None, pause }
     }
 }
 
 impl Pause {
-    /// Returns how long to wait after a request that failed.
+    /// Returns the wait after a request that failed.
     pub(crate) fn after(cause: &ApiError) -> Pause {
         match cause.scope() {
             Scope::Request => Pause::Run(cause.retry_after()),

@@ -1,17 +1,16 @@
-//! Reads the commands of an action, page by page, several pages at once.
+//! Reads the commands of an action page by page, several pages at once.
 //!
-//! The API computes all of a page before it sends its first byte, so a second
-//! page that is asked for meanwhile comes almost free. The document has them in
-//! page order: the page whose turn it is goes straight into the part. Of one that
-//! is early, what its commands add up to waits in memory, and they themselves as
-//! far as they are few; the rest of them in a file beside the part.
+//! The API computes a whole page before it sends the first byte, so a second page requested
+//! meanwhile costs almost no time. Each page is requested by a lane, one of several threads. The
+//! document contains the pages in order: the page whose turn it is goes straight into the partial
+//! document. A page that arrives before its turn waits: its facts in memory, its commands in memory
+//! too if they are few, or else in a file beside the partial document.
 //!
-//! The first answer tells how many commands there are. From then on the pages are
-//! planned, and nobody asks for the one after the last: it costs the API as much
-//! as any other.
+//! The first answer says how many commands there are. From then on the pages are planned, and the
+//! one after the last is never requested: it costs the API as much as any other.
 //!
-//! **Invariant.** The part is at every moment the beginning of the document, so
-//! that whatever ends a read, the next one goes on where the part ends.
+//! **Invariant.** The partial document is always the beginning of the document, so that the next read
+//! can resume at its end, whatever ended the previous read.
 
 mod early;
 
@@ -23,90 +22,89 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use super::document::{Part, Tally};
+use super::document::{CommandFacts, PartialDocument};
 use super::fetch::FetchError;
 use crate::api::{Api, ApiError, Page};
 use crate::clock::{Clock, elapsed};
 use crate::disk::{Disk, DiskError};
 use crate::names::ActionId;
 use crate::wake::Stop;
-use early::Early;
+use early::EarlyPage;
 
-/// How long a page may take before smaller ones are asked for.
+/// Duration of a request from which smaller pages are requested.
 const SLOW_SPAN: Duration = Duration::from_secs(10);
-/// The fewest commands that slowness alone makes us ask for: every request has a price of its own.
+/// Minimum page size that slow answers lead to, because every request has a fixed cost.
 const PAGE_SIZE_MIN: u32 = 25;
-/// The most pages that are ever asked for at once.
+/// Maximum number of pages requested at once.
 const LANES_MAX: u32 = 8;
 
-/// What a read needs.
+/// Reads the pages of one action.
 #[derive(Debug)]
-pub(super) struct Reader<'a> {
+pub(super) struct PageReader<'a> {
     pub(super) api: &'a dyn Api,
     pub(super) disk: &'a Disk,
     pub(super) clock: &'a dyn Clock,
     /// Ends the read at the next command.
     pub(super) stop: &'a Stop,
     pub(super) id: ActionId,
-    /// Its name, which every command must bear.
+    /// The name that every command's action must have.
     pub(super) action_name: &'a str,
-    /// How many pages are asked for at once.
+    /// Number of pages requested at once.
     pub(super) pages: u32,
 }
 
-/// Where a read came to its end.
+/// The state in which a read ended.
 #[derive(Debug)]
-pub(super) struct End {
-    /// The part, as far as it goes.
-    pub(super) part: Part,
-    /// How many commands the action has.
+pub(super) struct ReadEnd {
+    pub(super) part: PartialDocument,
+    /// Number of commands that the action has.
     pub(super) sent: u64,
-    /// How many commands are to be asked for at once from now on.
+    /// Number of commands to request at once from now on.
     pub(super) page_size: u32,
-    /// Why it ended too early, if it did.
+    /// The error that ended the read early.
     pub(super) failure: Option<FetchError>,
 }
 
-/// What the lanes of a read share. Only the lane whose page has its turn uses the part.
+/// State shared by the lanes. Only the lane whose page has its turn uses the part.
 struct Shared {
-    part: Mutex<Part>,
-    state: Mutex<State>,
+    part: Mutex<PartialDocument>,
+    state: Mutex<ReadState>,
     changed: Condvar,
     path: PathBuf,
 }
 
-struct State {
-    /// The number and the offset of the page that is asked for next.
+struct ReadState {
+    /// Number and offset of the page to be requested next.
     next: (u64, u64),
-    /// The number of the page that goes into the part.
+    /// Number of the page whose turn it is to go into the part.
     turn: u64,
     size: u32,
-    /// 0 as long as nobody said.
+    /// 0 until an answer says how many commands there are.
     sent: u64,
     is_over: bool,
     failure: Option<(u64, FetchError)>,
 }
 
-/// A page that is asked for.
+/// A page to be requested.
 #[derive(Debug, Clone, Copy)]
-struct Span {
+struct PageRange {
     number: u64,
     from: u64,
     size: u32,
 }
 
-impl Span {
+impl PageRange {
     fn end(self) -> u64 {
         self.from.saturating_add(u64::from(self.size))
     }
 }
 
-impl Reader<'_> {
-    /// Reads all pages from the offset `from` on into `part`, `page_size` commands each.
-    pub(super) fn read(&self, part: Part, from: u64, page_size: u32) -> End {
+impl PageReader<'_> {
+    /// Reads all pages from the offset `from` on into `part`, `page_size` commands at a time.
+    pub(super) fn read(&self, part: PartialDocument, from: u64, page_size: u32) -> ReadEnd {
         let shared = Shared::new(part, from, page_size);
         if shared.state().sent == 0 {
-            // The first answer tells how many pages there are.
+            // The first answer says how many pages there are.
             self.serve_next(&shared, 0);
         }
         thread::scope(|scope| {
@@ -114,7 +112,7 @@ impl Reader<'_> {
                 let (named, shared) = (thread::Builder::new().name("page".to_owned()), &shared);
                 let lane = move || while self.serve_next(shared, lane) {};
                 if named.spawn_scoped(scope, lane).is_err() {
-                    // With fewer lanes it only takes longer.
+                    // Fewer lanes only take longer.
                     break;
                 }
             }
@@ -123,14 +121,14 @@ impl Reader<'_> {
         shared.end()
     }
 
-    /// Reads the next page, if there is one; tells whether there was.
+    /// Reads the next page; returns whether there was one.
     fn serve_next(&self, shared: &Shared, lane: u32) -> bool {
         let Some(page) = shared.take() else { return false };
         let mut early = None;
         let served = match self.read_page(shared, lane, page, &mut early) {
             Ok((offset, is_last)) => self.hand_in(shared, page, early.as_mut(), offset, is_last),
             Err(error) => {
-                // From now on no page after it is begun; what came of it need not come again.
+                // Later pages are not begun; what this page has read is kept.
                 shared.fail(page, error);
                 self.salvage(shared, page, early.as_mut())
             }
@@ -142,25 +140,25 @@ impl Reader<'_> {
         true
     }
 
-    /// Moves what came of a page that failed into the part, when it is its turn.
+    /// Moves the commands of a failed page into the part when its turn comes.
     fn salvage(
         &self,
         shared: &Shared,
-        page: Span,
-        early: Option<&mut Early>,
+        page: PageRange,
+        early: Option<&mut EarlyPage>,
     ) -> Result<(), FetchError> {
         let Some(early) = early else { return Ok(()) };
         shared.wait_for_turn(page)?;
         Ok(early.drain(self.disk, &mut shared.part())?)
     }
 
-    /// Reads a page; returns the offset after it, and whether there was nothing more.
+    /// Reads a page; returns the offset after it, and whether the API had nothing more.
     fn read_page(
         &self,
         shared: &Shared,
         lane: u32,
-        page: Span,
-        early: &mut Option<Early>,
+        page: PageRange,
+        early: &mut Option<EarlyPage>,
     ) -> Result<(u64, bool), FetchError> {
         let mut offset = page.from;
         loop {
@@ -186,46 +184,46 @@ impl Reader<'_> {
             let Page { items, sent } = answer?;
             offset = offset.saturating_add(items);
             let sent = shared.learn(sent);
-            // Some servers give less than they are asked for: what is left is asked for again.
+            // Some servers send less than requested: request the rest again.
             if items == 0 || offset >= page.end().min(sent) {
                 return Ok((offset, items == 0));
             }
         }
     }
 
-    /// Takes a command: into the part if the page has its turn, else into the file where it waits.
+    /// Stores a command: in the part if the page has its turn, else with the early page.
     fn add(
         &self,
         shared: &Shared,
         lane: u32,
-        page: Span,
+        page: PageRange,
         command: &RawValue,
-        early: &mut Option<Early>,
+        early: &mut Option<EarlyPage>,
     ) -> Result<(), FetchError> {
         if self.stop.asked() {
             return Err(FetchError::Stopped);
         }
-        let tally = Tally::of(command.get(), self.action_name)?;
+        let facts = CommandFacts::of(command.get(), self.action_name)?;
         if shared.has_turn(page)? {
             let mut part = shared.part();
             if let Some(early) = early {
                 early.drain(self.disk, &mut part)?;
             }
-            return Ok(part.add(&tally, command.get())?);
+            return Ok(part.add(&facts, command.get())?);
         }
         let early = match early {
             Some(early) => early,
-            None => early.insert(Early::new(early_path(&shared.path, lane))),
+            None => early.insert(EarlyPage::new(early_path(&shared.path, lane))),
         };
-        Ok(early.push(self.disk, tally, command.get())?)
+        Ok(early.push(self.disk, facts, command.get())?)
     }
 
-    /// Waits for the page's turn and ends it: what it holds is durable then.
+    /// Waits for the page's turn, stores its commands durably and passes the turn on.
     fn hand_in(
         &self,
         shared: &Shared,
-        page: Span,
-        early: Option<&mut Early>,
+        page: PageRange,
+        early: Option<&mut EarlyPage>,
         offset: u64,
         is_last: bool,
     ) -> Result<(), FetchError> {
@@ -248,64 +246,62 @@ impl Reader<'_> {
 }
 
 impl Shared {
-    fn new(part: Part, from: u64, size: u32) -> Shared {
+    fn new(part: PartialDocument, from: u64, size: u32) -> Shared {
         let (sent, path) = (part.sent(), part.path().to_owned());
         let is_over = sent > 0 && part.len() >= sent;
-        let state = State { next: (0, from), turn: 0, size, sent, is_over, failure: None };
+        let state = ReadState { next: (0, from), turn: 0, size, sent, is_over, failure: None };
         let (part, state) = (Mutex::new(part), Mutex::new(state));
         Shared { part, state, changed: Condvar::new(), path }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ReadState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn part(&self) -> MutexGuard<'_, Part> {
+    fn part(&self) -> MutexGuard<'_, PartialDocument> {
         self.part.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns how many lanes are of use.
+    /// Returns the number of lanes that the remaining pages can keep busy, at most `most`.
     fn lanes(&self, most: u32) -> u32 {
         let state = self.state();
         let left = state.sent.saturating_sub(state.next.1).div_ceil(u64::from(state.size.max(1)));
         most.min(u32::try_from(left).unwrap_or(most))
     }
 
-    /// Returns the next page to be asked for.
-    fn take(&self) -> Option<Span> {
+    /// Returns the next page to be requested.
+    fn take(&self) -> Option<PageRange> {
         let mut state = self.state();
         let (number, from) = state.next;
         let is_planned = state.sent == 0 || from < state.sent;
         if state.is_over || state.failure.is_some() || !is_planned {
             return None;
         }
-        let page = Span { number, from, size: state.size };
+        let page = PageRange { number, from, size: state.size };
         state.next = (number.saturating_add(1), page.end());
         Some(page)
     }
 
-    /// Notes how many commands an answer says that there are; returns the most that any said.
+    /// Stores the number of commands that an answer reported; returns the largest number so far.
     fn learn(&self, sent: Option<u64>) -> u64 {
         let mut state = self.state();
         state.sent = state.sent.max(sent.unwrap_or(0));
         state.sent
     }
 
-    /// Notes that pages of this size take too long.
+    /// Halves the page size because pages of `size` take too long.
     fn slow_down(&self, size: u32) {
         let mut state = self.state();
         state.size = state.size.min((size / 2).max(PAGE_SIZE_MIN.min(size)));
     }
 
-    /// Tells whether it is the page's turn to go into the part.
-    ///
-    /// # Errors
-    /// It will never be: a page before it failed.
-    fn has_turn(&self, page: Span) -> Result<bool, FetchError> {
+    /// Returns whether it is the page's turn to go into the part; `Stopped` if an earlier page failed
+    /// and the turn will never come.
+    fn has_turn(&self, page: PageRange) -> Result<bool, FetchError> {
         self.state().has_turn(page)
     }
 
-    fn wait_for_turn(&self, page: Span) -> Result<(), FetchError> {
+    fn wait_for_turn(&self, page: PageRange) -> Result<(), FetchError> {
         let mut state = self.state();
         while !state.has_turn(page)? {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -313,9 +309,9 @@ impl Shared {
         Ok(())
     }
 
-    /// Notes why a page failed; of several the first in the document counts, because those after it
-    /// may have failed because of it.
-    fn fail(&self, page: Span, error: FetchError) {
+    /// Stores the error of a page. Of several errors, the one of the earliest page counts, because
+    /// later ones may follow from it.
+    fn fail(&self, page: PageRange, error: FetchError) {
         let mut state = self.state();
         if state.failure.as_ref().is_none_or(|(failed, _)| page.number < *failed) {
             state.failure = Some((page.number, error));
@@ -323,19 +319,19 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    fn end(self) -> End {
+    fn end(self) -> ReadEnd {
         let mut part = self.part.into_inner().unwrap_or_else(PoisonError::into_inner);
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let failure = state.failure.map(|(_, error)| error);
-        // What came before the failure need not come again; that it came is no reason to lose sight of it.
+        // Commands read before the failure are kept, and an error of that must not hide the failure.
         let kept = if failure.is_some() { part.sync().map_err(FetchError::from) } else { Ok(()) };
         let sent = state.sent.max(part.len());
-        End { part, sent, page_size: state.size, failure: failure.or(kept.err()) }
+        ReadEnd { part, sent, page_size: state.size, failure: failure.or(kept.err()) }
     }
 }
 
-impl State {
-    fn has_turn(&self, page: Span) -> Result<bool, FetchError> {
+impl ReadState {
+    fn has_turn(&self, page: PageRange) -> Result<bool, FetchError> {
         match &self.failure {
             Some((failed, _)) if *failed < page.number => Err(FetchError::Stopped),
             _ => Ok(self.turn == page.number),
@@ -347,7 +343,7 @@ fn early_path(part: &Path, lane: u32) -> PathBuf {
     part.with_extension(format!("part-{lane}"))
 }
 
-/// Removes the pages that a crash left waiting beside a part: they are asked for again.
+/// Removes the early pages that a crash left beside a part: they are requested again.
 pub(super) fn sweep(disk: &Disk, part: &Path) -> Result<(), DiskError> {
     for lane in 0..LANES_MAX {
         let path = early_path(part, lane);

@@ -1,9 +1,9 @@
-//! What is finished and has been kept for long enough.
+//! Which finished things have been kept for long enough.
 //!
-//! Who is due is found by names alone, which tell when something began: it cannot
-//! have ended before. Of those few it is then asked when their file last changed.
+//! Candidates are found by names alone: a name contains the time at which a thing began, and it
+//! cannot have ended earlier. Only the candidates' files are then checked for their last change.
 //!
-//! **Invariant.** Nothing goes that is younger than a day, whatever is configured.
+//! **Invariant.** Nothing younger than a day is removed, whatever is configured.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use jiff::Timestamp;
 use crate::clock::{before, elapsed};
 use crate::config::duration::Keep;
 
-/// How old everything becomes at the least, and by how much a clock has to jump to be distrusted.
+/// Minimum age of everything that is removed, and size of a clock jump that suspends pruning.
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
-/// How long nothing is removed after the clock jumped.
+/// Time during which nothing is removed after a clock jump.
 const DISTRUST_SPAN: Duration = Duration::from_secs(3600);
 
-/// Returns before when a thing must have changed last to be removed; `None`: nothing is removed.
+/// Returns the time since which a thing must be unchanged to be removed; `None`: nothing is removed.
 pub(crate) fn cutoff(keep: Keep, now: Timestamp) -> Option<Timestamp> {
     match keep {
         Keep::All => None,
@@ -27,8 +27,8 @@ pub(crate) fn cutoff(keep: Keep, now: Timestamp) -> Option<Timestamp> {
     }
 }
 
-/// Returns the things that are due to be removed, the oldest first: `at` tells the earliest time at
-/// which one can have ended, and `group` among which a number is kept.
+/// Returns the things to remove, the oldest first. `at` returns the earliest time at which a thing can
+/// have ended; `group` returns the group within which a number of things is kept.
 pub(crate) fn due<T>(
     mut things: Vec<T>,
     keep: Keep,
@@ -40,7 +40,7 @@ pub(crate) fn due<T>(
     things.sort_by_cached_key(&at);
     if let Keep::Count(number) = keep {
         let mut left: HashMap<String, u32> = HashMap::new();
-        // From the newest on: the first ones of each group are kept.
+        // From the newest to the oldest: the first ones of each group are kept.
         things = things
             .into_iter()
             .rev()
@@ -58,15 +58,15 @@ pub(crate) fn due<T>(
     things
 }
 
-/// Watches the wall clock: what is old by a clock that has just jumped may not be old at all.
+/// Detects jumps of the wall clock: by a clock that has just jumped, ages cannot be trusted.
 #[derive(Debug, Default)]
-pub(crate) struct Trust {
+pub(crate) struct ClockTrust {
     last: Option<(Timestamp, Duration)>,
     from: Duration,
 }
 
-impl Trust {
-    /// Notes the time; `running` is how long this process has been running, by a clock that nobody sets.
+impl ClockTrust {
+    /// Records the time; `running` is the process's run time by a clock that cannot be set.
     pub(crate) fn note(&mut self, now: Timestamp, running: Duration) {
         if let Some((then, run)) = self.last.replace((now, running)) {
             let passed = running.saturating_sub(run);
@@ -78,12 +78,12 @@ impl Trust {
         }
     }
 
-    /// Trusts the clock no more for a while.
+    /// Distrusts the clock for [`DISTRUST_SPAN`].
     pub(crate) fn suspend(&mut self, running: Duration) {
         self.from = running.saturating_add(DISTRUST_SPAN);
     }
 
-    /// Tells whether the clock can be believed.
+    /// Returns whether the clock is trusted.
     pub(crate) fn holds(&self, running: Duration) -> bool {
         running >= self.from
     }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_go_first_and_the_newest_of_each_group_stay() {
+    fn oldest_are_removed_and_newest_of_each_group_are_kept() {
         let things = vec![("a", 5), ("b", 1), ("a", 3), ("a", 8), ("b", 9), ("a", 9)];
         for (keep, expected) in [
             (Keep::All, vec![]),
@@ -113,26 +113,26 @@ mod tests {
             (Keep::For(Duration::ZERO), vec![("b", 1), ("a", 3), ("a", 5), ("a", 8)]),
             (Keep::Count(0), vec![("b", 1), ("a", 3), ("a", 5), ("a", 8)]),
         ] {
-            // At 10: what is of 9 is a day old and not older.
+            // At day 10, things of day 9 are exactly a day old, and kept.
             let due = due(things.clone(), keep, at(10), |(_, day)| at(*day), |(name, _)| *name);
             assert_eq!(due, expected, "{keep:?}");
         }
     }
 
     #[test]
-    fn a_clock_that_jumped_is_not_believed_for_an_hour() {
+    fn clock_is_distrusted_for_an_hour_after_a_jump() {
         let run = |seconds| Duration::from_secs(seconds);
         for (jump, holds) in [(0, true), (1, true), (2, false), (-1, true), (-2, false)] {
-            let mut trust = Trust::default();
+            let mut trust = ClockTrust::default();
             trust.note(at(0), run(10));
             trust.note(at(jump), run(20));
             assert_eq!(trust.holds(run(20)), holds, "{jump}");
             assert_eq!(trust.holds(run(3619)), holds, "{jump}");
             assert!(trust.holds(run(3620)));
         }
-        let mut slept = Trust::default();
+        let mut slept = ClockTrust::default();
         slept.note(at(0), run(0));
         slept.note(at(9), run(9 * 86_400));
-        assert!(slept.holds(run(9 * 86_400)), "time that passed is no jump");
+        assert!(slept.holds(run(9 * 86_400)), "elapsed time is not a jump");
     }
 }

@@ -1,20 +1,20 @@
-//! The worker's side of `action/new`: dates and signs what will be posted.
+//! Dating and signing an action, done by a worker right before the POST.
 //!
-//! Dates are set right before signing, when a worker is free, so that a run that
-//! had to wait does not lose part of its period.
+//! Dates are set when a worker is free, so that a run that had to wait does not lose part of its
+//! validity.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::submit::{VALID_SINCE, whole_seconds};
-use super::{Move, Pause, Verdict, Work, elsewhere};
+use super::{Move, Pause, Verdict, Work, presigned};
 use crate::action::{Action, CheckError, ParseError, SignError, Signer};
 use crate::chain::Chain;
 use crate::clock::{after, before};
 use crate::spool::{Fate, Record, Transition};
 
-/// When an action is valid, in whole seconds.
+/// The validity of an action, in whole seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Period {
     pub(crate) from: Timestamp,
@@ -22,51 +22,43 @@ pub(crate) struct Period {
 }
 
 impl Period {
-    /// Returns the period of an action that is signed at `now` and is valid for `expiry` from then on.
+    /// Returns the period of an action that is signed at `now` and valid for `expiry` from then on.
     pub(crate) fn starting(now: Timestamp, expiry: Duration) -> Period {
         let (from, until) = (before(now, VALID_SINCE), after(now, expiry));
         Period { from: whole_seconds(from), until: whole_seconds(until) }
     }
 }
 
-/// What will be posted.
+/// A signed action, ready to be posted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Signed {
     /// The exact JSON text.
     pub(crate) posted: String,
-    /// The signatures in it.
     pub(crate) signatures: Vec<String>,
-    /// From when the action is valid.
     pub(crate) valid_from: Timestamp,
-    /// Until when the action is valid.
     pub(crate) expire_after: Timestamp,
 }
 
-/// Why nothing was signed.
+/// Why an action was not signed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SigningError {
-    /// The job's action is none.
     #[error("the action cannot be read")]
     Parse(#[source] ParseError),
-    /// The platform could not take the action.
+    /// The platform would not accept the action.
     #[error("the action cannot be sent")]
     Check(#[source] CheckError),
-    /// The key did not sign.
     #[error("cannot sign the action")]
     Key(#[source] SignError),
-    /// The platform refuses a signature that was made elsewhere.
+    /// The platform refuses a signature that the runner cannot replace.
     #[error(
         "the platform cannot verify a signature that this runner did not make, so those who signed the action \
          must sign it again: {0}"
     )]
-    Elsewhere(String),
+    Presigned(String),
 }
 
-/// Dates and signs the action of a run, valid in `period`; one that came with its signatures is
-/// taken as it is. `expand` gives the target that a macro stands for.
-///
-/// # Errors
-/// See [`SigningError`].
+/// Dates and signs the action of a run, valid in `period`. An action that came with signatures is
+/// taken as it is. `expand` returns the target that a macro stands for.
 pub(crate) fn sign(
     record: &Record,
     period: Period,
@@ -76,7 +68,7 @@ pub(crate) fn sign(
     let mut action =
         Action::parse(record.request.template.as_bytes()).map_err(SigningError::Parse)?;
     if record.request.verbatim {
-        return elsewhere::signed(record, &action, signer);
+        return presigned::signed(record, &action, signer);
     }
     if let Some(target) = expand(&action.target) {
         action.set_target(&target);
@@ -92,7 +84,7 @@ pub(crate) fn sign(
     })
 }
 
-/// Says what follows from signing: the request becomes durable, and only then is it posted.
+/// Decides what follows from signing: the request becomes durable, and only then is it posted.
 pub(crate) fn signed(signed: Result<Signed, SigningError>) -> Verdict {
     match signed {
         Ok(signed) => {
@@ -110,7 +102,7 @@ pub(crate) fn signed(signed: Result<Signed, SigningError>) -> Verdict {
             Verdict::moved(Move::changing(Transition::Signed, note).then(Work::Post))
         }
         Err(
-            error @ (SigningError::Parse(_) | SigningError::Check(_) | SigningError::Elsewhere(_)),
+            error @ (SigningError::Parse(_) | SigningError::Check(_) | SigningError::Presigned(_)),
         ) => Verdict::moved(Move::refused(Transition::Refused, Chain(&error).to_string())),
         Err(error @ SigningError::Key(_)) => {
             let text = Chain(&error).to_string();

@@ -1,10 +1,9 @@
-//! `action/new`: sends what is to be sent, once.
+//! `action/new`: sends each run once.
 //!
-//! **Invariants.** What is posted and its signature are durable in the record
-//! before the POST. From then on the platform may have the action, and the run is
-//! neither posted nor signed again before it is known that it has not: because
-//! nothing was sent, because the API said so, or because a search that was made
-//! late enough did not find it.
+//! **Invariants.** The posted text and its signature are durable in the record before the POST. From
+//! then on the platform may have the action. The run is neither posted nor signed again until it is
+//! known that the platform does not have it: because no byte was sent, because the API said so, or
+//! because a search that was made late enough did not find it.
 
 use std::time::Duration;
 
@@ -18,57 +17,57 @@ use crate::clock::{after, before};
 use crate::names::{ActionId, RunId};
 use crate::spool::{DeliveryState, Fate, Record, Transition};
 
-/// How far back an action is valid, for agents whose clocks are behind.
+/// How far before its signing an action becomes valid, for agents whose clocks are behind.
 pub(crate) const VALID_SINCE: Duration = Duration::from_secs(60);
-/// How long after its expiry the platform can no longer run an action.
-const RUN_OUT: Duration = Duration::from_secs(60);
+/// Delay after an action's expiry from which the platform can no longer run it.
+const EXPIRY_SLACK: Duration = Duration::from_secs(60);
 
-/// How long until it is looked again whether the disk has room.
-const ROOM_LOOK: Duration = Duration::from_secs(30);
+/// Interval between checks whether the disk has room again.
+const ROOM_CHECK: Duration = Duration::from_secs(30);
 
-/// Whether the job of a run lets it be sent.
+/// Whether the job of a run allows the run to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum JobState {
-    /// It does, or the run has no job.
+    /// The run may be sent, or has no job.
     Ready,
     Paused,
-    /// It is not there.
+    /// The job does not exist.
     Gone,
 }
 
-/// What is context a run that is to be sent.
+/// Everything outside its record that decides how a run in `action/new` continues.
 #[derive(Debug, Clone)]
 pub(crate) struct SubmitContext {
     pub(crate) now: Timestamp,
-    /// How long an unanswered POST may still take effect.
+    /// Time for which an unanswered POST may still take effect.
     pub(crate) settle: Duration,
-    /// When the last POST ended, or the runner began.
+    /// End of the last POST, or start of the runner.
     pub(crate) ended: Timestamp,
-    /// Before when nothing is tried.
+    /// Earliest time for the next attempt.
     pub(crate) not_before: Timestamp,
-    /// Whether a person put it back who had called it off.
+    /// Whether the operator put the run back after having called it off.
     pub(crate) put_back: bool,
-    /// Whether the job lets it be sent.
     pub(crate) job: JobState,
-    /// Whether the disk has room for what follows.
+    /// Whether the disk has room for the results.
     pub(crate) room: bool,
-    /// A newer run of the same job that waits as well.
+    /// A newer run of the same job that also waits to be sent.
     pub(crate) newer: Option<RunId>,
 }
 
-/// Returns when a search that does not find the action proves that it is not there.
+/// Returns the time from which a search that does not find the action proves that the platform does
+/// not have it.
 fn conclusive(record: &Record, context: &SubmitContext) -> Timestamp {
     let settled = after(context.ended, context.settle);
     match record.request.expire_after {
-        Some(expire_after) => settled.min(after(expire_after, RUN_OUT)),
+        Some(expire_after) => settled.min(after(expire_after, EXPIRY_SLACK)),
         None => settled,
     }
 }
 
-/// Says what is to be done with a run in `action/new`.
+/// Decides what to do with a run in `action/new`.
 pub(crate) fn decide(record: &Record, context: &SubmitContext) -> Step {
     if record.action_id.is_some() {
-        // Put back by hand: it was accepted once and is never posted again.
+        // The operator put it back: it was accepted once and is never posted again.
         return Step::Move(Move::changing(Transition::Accepted, |record| record.reason = None));
     }
     if record.reason.is_some() || record.superseded.is_some() || context.put_back {
@@ -87,14 +86,14 @@ pub(crate) fn decide(record: &Record, context: &SubmitContext) -> Step {
 fn decide_to_send(record: &Record, context: &SubmitContext) -> Step {
     let deadline = record.settings.deadline;
     if let Some(newer) = &context.newer {
-        // Before its deadline is looked at: by default that is the very slot of the newer run.
+        // Before the deadline is checked: by default, it is the very slot of the newer run.
         return Step::Move(superseded(newer.clone(), context.now));
     }
     if context.now >= deadline {
         let cause = match (&record.error, context.job) {
             (Some(error), _) => error.clone(),
             (None, JobState::Paused) => "its job was paused".to_owned(),
-            (None, JobState::Gone) => "its job was not there".to_owned(),
+            (None, JobState::Gone) => "its job did not exist".to_owned(),
             (None, JobState::Ready) => "it could not be sent in time".to_owned(),
         };
         let reason = format!("its deadline {deadline} passed: {cause}");
@@ -107,17 +106,17 @@ fn decide_to_send(record: &Record, context: &SubmitContext) -> Step {
         return Step::Wait(Some(context.not_before.min(deadline)));
     }
     if !context.room {
-        return Step::Wait(Some(after(context.now, ROOM_LOOK).min(deadline)));
+        return Step::Wait(Some(after(context.now, ROOM_CHECK).min(deadline)));
     }
     if is_fresh(record, context.now) {
-        // What was signed still serves; only that it may arrive now must be durable first.
+        // The signed text is still good; only the fact that it may now arrive must be durable first.
         let note = |record: &mut Record| record.request.fate = Fate::Unknown;
         return Step::Move(Move::changing(Transition::Signed, note).then(Work::Post));
     }
     Step::Work(Work::Sign { period: Period::starting(context.now, record.settings.expiry) })
 }
 
-/// Tells whether the signed text can be posted again: less than half of its period has passed.
+/// Returns whether the signed text can be posted again: less than half of its period has passed.
 fn is_fresh(record: &Record, now: Timestamp) -> bool {
     let request = &record.request;
     let (Some(_), Some(from), Some(until)) =
@@ -125,9 +124,9 @@ fn is_fresh(record: &Record, now: Timestamp) -> bool {
     else {
         return false;
     };
-    // Counted from the end: how far back an action begins depends on others of its name.
+    // Measured from the end, because other actions of the same name can move the beginning back.
     let half = VALID_SINCE.saturating_add(record.settings.expiry) / 2;
-    // One that begins later than now was dated by a clock that was ahead.
+    // An action that begins later than now was dated by a clock that was ahead.
     request.fate == Fate::Refused && from <= now && now < before(until, half)
 }
 
@@ -135,13 +134,13 @@ fn is_fresh(record: &Record, now: Timestamp) -> bool {
 fn superseded(newer: RunId, now: Timestamp) -> Move {
     Move::changing(Transition::Superseded, move |record| {
         record.superseded = Some(newer.clone());
-        // Nothing is fetched, so nothing is left to collect.
+        // There are no results, so collecting is finished.
         record.collected = Some(now);
         record.skip_deliveries();
     })
 }
 
-/// Begins anew with a run that a person put back.
+/// Resets a run that the operator put back.
 fn renew(record: &mut Record, now: Timestamp) {
     let span = crate::clock::elapsed(record.entered, record.settings.deadline);
     record.settings.deadline = after(now, span);
@@ -159,12 +158,12 @@ fn renew(record: &mut Record, now: Timestamp) {
     }
 }
 
-/// Cuts a time to whole seconds: searches by time are then exact.
+/// Truncates a time to whole seconds, so that searches by time are exact.
 pub(crate) fn whole_seconds(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
-/// Says what follows from the answer to a POST.
+/// Decides what follows from the answer to a POST.
 pub(crate) fn posted(posted: Posted) -> Verdict {
     match posted {
         Posted::Accepted { id, action } => Verdict::moved(accepted(id, action)),
@@ -175,17 +174,18 @@ pub(crate) fn posted(posted: Posted) -> Verdict {
                 record.reason = Some(reason.clone());
             }))
         }
-        // A new signature has a new time of creation, and so another number.
+        // A new signature has another creation time, and therefore another RSA number.
         Posted::Refused { cause, next: next @ (Next::DateAnew | Next::SignAnew) } => {
             let error = text(&cause);
             let moved = Move::changing(Transition::Noted, move |record| {
                 note(record, Fate::Refused, &error);
-                // The signed text is of no more use, unless it was signed elsewhere, with dates that cannot be changed.
+                // The signed text is useless now, unless others signed it with dates that the runner
+                // cannot change.
                 if next == Next::SignAnew || !record.request.verbatim {
                     record.request.posted = None;
                 }
             });
-            // Not at once: where the clocks differ by more than the period, the next one is refused too.
+            // Not at once: if the clocks differ by more than the period, the next one is refused too.
             Verdict::noted(moved, Pause::Run(None))
         }
         Posted::Refused { cause, next: Next::BackOff } => {
@@ -198,7 +198,7 @@ pub(crate) fn posted(posted: Posted) -> Verdict {
     }
 }
 
-/// Says what follows from a search that began at `began`.
+/// Decides what follows from a search that began at `began`.
 pub(crate) fn searched(
     record: &Record,
     found: Result<Found, ApiError>,

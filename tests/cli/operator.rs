@@ -125,7 +125,7 @@ fn check_tells_every_fault_by_the_file_that_has_it() {
         "  FAULT cannot read actions: cannot connect",
         "authorized-keys\n  FAULT there is no plugin report.sh",
         &format!("{job}\n  FAULT "),
-        "  FAULT action/new/setuid.20261122T120000Z.json: it is no JSON object",
+        "  FAULT action/new/setuid.20261122T120000Z.json: it is not a JSON object",
     ] {
         assert!(said.out.contains(fault), "no {fault:?} in {said:?}");
     }
@@ -147,7 +147,7 @@ fn a_dead_letter_of_results_is_fetched_anew_once_it_is_repaired() {
     home.write(&format!("runner/spool/action/invalid/{dead}"), "{");
     for arguments in [["retry", &dead], ["retry", "--all"]] {
         let said = home.with_config(&arguments);
-        fails(&said, 66, &[&dead, "it is no JSON object", "command/ready"]);
+        fails(&said, 66, &[&dead, "it is not a JSON object", "command/ready"]);
     }
     home.write(&format!("runner/spool/action/invalid/{dead}"), &sent);
     let said = good(home.with_config(&["retry", "--all", "--job", "setuid"]));

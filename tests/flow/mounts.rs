@@ -51,7 +51,7 @@ fn a_lock_file_that_is_removed_is_locked_anew() {
     rig.point_at(&rig.address.clone());
     let runner = rig.runner();
     fs::remove_file(rig.home("spool/.lock")).unwrap();
-    runner.wait_said("the lock file was gone or another one, and is locked anew", &[]);
+    runner.wait_said("lock file was missing or replaced; locked a new one", &[]);
     let (exit, messages) = end(rig.start_runner("runner.cfg"));
     assert_eq!(exit, 75, "{messages}");
     runner.stop(Signal::TERM);

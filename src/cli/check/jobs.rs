@@ -28,7 +28,7 @@ pub(super) fn check(
         return Ok(());
     }
     let mut jobs = installation.jobs(zone)?;
-    let looked = jobs.look(now).map(drop).map_err(Failure::Disk);
+    let looked = jobs.scan(now).map(drop).map_err(Failure::Disk);
     findings.need(installation.runners().display(), looked);
     if let Some(error) = unknown
         && jobs.iter().any(|job| job.config.timezone.is_none())

@@ -12,16 +12,16 @@ use serde::Serialize;
 use super::Hand;
 use crate::chain::Chain;
 use crate::names::{PluginName, RunId};
-use crate::spool::{Again, Attempt, Folder, RetryReport};
+use crate::spool::{Folder, RetryAttempt, RetryReport, RetryTime};
 
 /// What is tried again.
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
     /// The API, the network or the key, while they do not serve.
-    pub(super) api: Option<Again>,
+    pub(super) api: Option<RetryTime>,
     /// Why it is not known what is tried again.
     pub(super) unknown: Option<String>,
-    runs: HashMap<RunId, Vec<Attempt>>,
+    runs: HashMap<RunId, Vec<RetryAttempt>>,
 }
 
 /// When what failed of a run is tried again.
@@ -44,7 +44,7 @@ pub(super) struct PluginAttempt {
     pub(super) plugin: PluginName,
     /// How often it failed in a row, and when it is tried again.
     #[serde(flatten)]
-    pub(super) again: Again,
+    pub(super) again: RetryTime,
 }
 
 /// What a run needs for its next attempt.
@@ -72,7 +72,7 @@ impl Attempts {
 
     /// Returns what a retry report tells.
     pub(super) fn of(retry_report: RetryReport) -> Attempts {
-        let mut runs: HashMap<RunId, Vec<Attempt>> = HashMap::new();
+        let mut runs: HashMap<RunId, Vec<RetryAttempt>> = HashMap::new();
         for attempt in retry_report.attempts {
             runs.entry(attempt.run.clone()).or_default().push(attempt);
         }
@@ -87,7 +87,9 @@ impl Attempts {
         }
         let told = self.runs.get(run).into_iter().flatten();
         // One that has moved on since is tried there for the first time.
-        for Attempt { plugin, again, .. } in told.filter(|attempt| attempt.folder == folder) {
+        for RetryAttempt { plugin, retry: again, .. } in
+            told.filter(|attempt| attempt.folder == folder)
+        {
             found.add(*again);
             if let Some(plugin) = plugin.clone() {
                 found.plugins.push(PluginAttempt { plugin, again: *again });
@@ -105,7 +107,7 @@ impl Attempts {
 }
 
 impl RunAttempts {
-    fn add(&mut self, again: Again) {
+    fn add(&mut self, again: RetryTime) {
         self.failures = self.failures.max(Some(again.failures));
         let next = self.next_attempt.unwrap_or(again.next_attempt);
         self.next_attempt = Some(next.min(again.next_attempt));
@@ -118,7 +120,7 @@ impl RunAttempts {
             return Some(format!("waits for the API, which is tried {}", Next(next_attempt, now)));
         }
         if self.plugins.is_empty() {
-            return Some(tried(Again { failures, next_attempt }, now));
+            return Some(tried(RetryTime { failures, next_attempt }, now));
         }
         let plugins = self.plugins.iter();
         let told = plugins.map(|each| format!("{} {}", each.plugin, tried(each.again, now)));
@@ -127,7 +129,7 @@ impl RunAttempts {
 }
 
 /// Says how often something was tried, and when it is again.
-pub(super) fn tried(Again { failures, next_attempt }: Again, now: Timestamp) -> String {
+pub(super) fn tried(RetryTime { failures, next_attempt }: RetryTime, now: Timestamp) -> String {
     let next = Next(next_attempt, now);
     match failures {
         1 => format!("tried once, {next}"),
@@ -156,12 +158,12 @@ mod tests {
     }
 
     fn attempts(api: Option<i64>, waiting: &[(Option<&str>, u32, i64)]) -> Attempts {
-        let again = |failures, second| Again { failures, next_attempt: at(second) };
-        let attempt = |(plugin, failures, second): &(Option<&str>, u32, i64)| Attempt {
+        let again = |failures, second| RetryTime { failures, next_attempt: at(second) };
+        let attempt = |(plugin, failures, second): &(Option<&str>, u32, i64)| RetryAttempt {
             folder: Folder::Returned,
             run: "job.20261122T120000Z".parse().unwrap(),
             plugin: plugin.map(|plugin| plugin.parse().unwrap()),
-            again: again(*failures, *second),
+            retry: again(*failures, *second),
         };
         let api = api.map(|second| again(3, second));
         RetryReport::new(api, waiting.iter().map(attempt).collect(), 0)

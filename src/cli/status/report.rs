@@ -16,9 +16,9 @@ use crate::cli::installation::machine_zone;
 use crate::clock::after;
 use crate::daemon::has_room;
 use crate::invocation::Program;
-use crate::job::scan::Jobs;
+use crate::job::folders::Jobs;
 use crate::names::RunId;
-use crate::spool::{Again, Folder};
+use crate::spool::{Folder, RetryTime};
 
 /// How exactly the kernel tells when a process started.
 const START_SPAN: Duration = Duration::from_secs(2);
@@ -43,7 +43,7 @@ pub(super) struct Report {
     pub(super) config_changed: bool,
     pub(super) directory: String,
     /// When the API, the network or the key are tried again, while they do not serve.
-    pub(super) api: Option<Again>,
+    pub(super) api: Option<RetryTime>,
     /// Why it is not known what is tried again, if something is.
     pub(super) attempts_unknown: Option<String>,
     /// What needs a person.
@@ -82,7 +82,7 @@ impl Report {
         let hand = Hand::look(installation)?;
         let mut jobs = installation.jobs(machine_zone().0)?;
         // What changed is of no interest: nothing was known before.
-        drop(jobs.look(now)?);
+        drop(jobs.scan(now)?);
         let process = hand.disk.holder(&hand.layout.lock())?;
         let mut report = Report::of(&hand, &jobs, Attempts::read(&hand, process), now)?;
         let since = process.and_then(|process| hand.disk.started(process));

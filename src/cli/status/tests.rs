@@ -11,7 +11,7 @@ use super::given_up::RECORDS_MAX;
 use super::*;
 use crate::disk::counting::CountingFs;
 use crate::disk::{Disk, HAND_PREFIX, guard};
-use crate::job::scan::Jobs;
+use crate::job::folders::Jobs;
 use crate::spool::testing::{record, spool};
 use crate::spool::{Folder, Layout};
 use crate::testing::{make_private, write_private};
@@ -40,7 +40,7 @@ fn of_what_is_over_the_last_run_of_each_job_and_the_newest_finished_are_read() {
     let disk = Disk::new(Arc::clone(&fs) as Arc<_>, layout.scratch(), HAND_PREFIX);
     let runners = folder.path().join("runners");
     let mut jobs = Jobs::new(disk.clone(), runners, guard::user(), TimeZone::UTC);
-    drop(jobs.look(now).unwrap());
+    drop(jobs.scan(now).unwrap());
     fs.reset();
     let hand = Hand { layout: &layout, disk, owner: guard::user() };
     let report = Report::of(&hand, &jobs, Attempts::default(), now).unwrap();

@@ -9,10 +9,10 @@ use jiff::tz::TimeZone;
 
 use super::*;
 use crate::config::runner::RunnerConfig;
-use crate::job::scan::Jobs;
+use crate::job::folders::Jobs;
 use crate::names::RunId;
 use crate::plugin::Plugins;
-use crate::plugin::run::{Delivery, Limits, OUTPUT_BYTES_MAX, Outcome, run};
+use crate::plugin::run::{OUTPUT_BYTES_MAX, PluginCall, PluginLimits, PluginOutcome, run};
 use crate::wake::Stop;
 
 /// Returns every file below `folder` with its permissions, and every folder without a file.
@@ -75,7 +75,7 @@ fn what_is_laid_out_is_read_without_a_fault_and_every_job_is_paused() {
     let disk = Disk::new(Arc::new(RealFs), folder.join(SCRATCH), HAND_PREFIX);
     let user = rustix::process::geteuid().as_raw();
     let mut jobs = Jobs::new(disk, folder.join("runners"), user, TimeZone::UTC);
-    jobs.look(Timestamp::UNIX_EPOCH).unwrap();
+    jobs.scan(Timestamp::UNIX_EPOCH).unwrap();
     assert!(jobs.rejections().next().is_none(), "{jobs:?}");
     let names: Vec<_> = jobs.iter().map(|job| job.name.as_str()).collect();
     assert_eq!(names, ["authorized-keys", "setuid", "world-writable"]);
@@ -112,7 +112,7 @@ fn an_empty_folder_becomes_private() {
 }
 
 /// Runs the sample plugin on `results` and returns what it says and its report.
-fn report(results: &str) -> (Outcome, String, String) {
+fn report(results: &str) -> (PluginOutcome, String, String) {
     let (_guard, folder) = new();
     let document = folder.join("results.json");
     fs::write(&document, results).unwrap();
@@ -125,7 +125,7 @@ fn report(results: &str) -> (Outcome, String, String) {
     fs::rename(plugin.with_extension("copy"), &plugin).unwrap();
     let executable = Plugins::new(folder.join("plugins")).find(&name).unwrap();
     let id: RunId = "setuid.20261122T120010Z".parse().unwrap();
-    let delivery = Delivery {
+    let delivery = PluginCall {
         job: &"setuid".parse().unwrap(),
         plugin: &name,
         run: &id,
@@ -133,8 +133,10 @@ fn report(results: &str) -> (Outcome, String, String) {
         attempt: 1,
         results: &document,
     };
-    let limits =
-        Limits { timeout: std::time::Duration::from_secs(60), output_bytes_max: OUTPUT_BYTES_MAX };
+    let limits = PluginLimits {
+        timeout: std::time::Duration::from_secs(60),
+        output_bytes_max: OUTPUT_BYTES_MAX,
+    };
     let ended = run(&executable, &delivery, &limits, &Stop::new());
     let report = folder.join("reports").join(format!("{id}.txt"));
     let report = if report.exists() { fs::read_to_string(report).unwrap() } else { String::new() };
@@ -145,7 +147,7 @@ fn report(results: &str) -> (Outcome, String, String) {
 fn the_sample_plugin_reports_a_recorded_run() {
     let recorded = include_str!("../../../tests/data/plugin/results.json");
     let (outcome, output, report) = report(recorded);
-    assert!(matches!(outcome, Outcome::Delivered), "{outcome:?}: {output}");
+    assert!(matches!(outcome, PluginOutcome::Delivered), "{outcome:?}: {output}");
     assert!(report.starts_with("\nvm\n  -rw-r--r--        1349  /"), "{report}");
     assert!(report.contains("  /etc/passwd\n"), "{report}");
     assert!(report.ends_with("1 files found on 1 of 1 agents, 0 without an answer\n"), "{report}");
@@ -164,7 +166,7 @@ fn the_sample_plugin_takes_what_agents_may_say() {
          "status":"success","agent":{"name":"three"}}
         ],"name":"setuid","plugin":"report.sh"}"#;
     let (outcome, output, report) = report(results);
-    assert!(matches!(outcome, Outcome::Delivered), "{outcome:?}: {output}");
+    assert!(matches!(outcome, PluginOutcome::Delivered), "{outcome:?}: {output}");
     assert_eq!(
         report,
         format!(
@@ -181,7 +183,7 @@ fn the_sample_plugin_takes_what_agents_may_say() {
 fn the_sample_plugin_refuses_what_is_not_whole() {
     for results in ["", "{", r#"{"commands":[{"status":"success""#] {
         let (outcome, output, report) = report(results);
-        assert!(matches!(outcome, Outcome::Failed { .. }), "{results}: {outcome:?}");
+        assert!(matches!(outcome, PluginOutcome::Failed { .. }), "{results}: {outcome:?}");
         assert!(output.contains("not whole"), "{output}");
         assert_eq!(report, "");
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::disk::model::{Fuse, ModelFs};
 use crate::disk::read;
 use crate::names::{PluginName, RunId};
-use crate::plugin::run::{Delivery, Ended, Limits, Outcome};
+use crate::plugin::run::{PluginCall, PluginExit, PluginLimits, PluginOutcome};
 use crate::plugin::{Deliver, PluginError};
 use crate::wake::Stop;
 
@@ -26,25 +26,25 @@ pub(super) struct Recorder {
 impl Deliver for Recorder {
     fn deliver(
         &self,
-        delivery: &Delivery<'_>,
-        _limits: &Limits,
+        delivery: &PluginCall<'_>,
+        _limits: &PluginLimits,
         _stop: &Stop,
-    ) -> Result<Ended, PluginError> {
+    ) -> Result<PluginExit, PluginError> {
         let (output, took) = (String::new(), Duration::ZERO);
-        let ended = |outcome| Ok(Ended { outcome, output, lines: 0, took });
+        let ended = |outcome| Ok(PluginExit { outcome, output, lines: 0, took });
         let fs = self.fs.as_ref().unwrap();
         let document = read(fs, delivery.results, BYTES_MAX);
         let (true, Ok(document)) = (self.fuse.exchange(), document) else {
-            return ended(Outcome::Stopped);
+            return ended(PluginOutcome::Stopped);
         };
         let name = delivery.plugin.to_string();
         let mut failures = self.failures.lock().unwrap();
         if let Some(left) = failures.get_mut(&name).filter(|left| **left > 0) {
             *left -= 1;
-            return ended(Outcome::TryLater);
+            return ended(PluginOutcome::TryLater);
         }
         self.got.lock().unwrap().push((name, delivery.run.to_string(), document));
-        ended(if self.fuse.exchange() { Outcome::Delivered } else { Outcome::Stopped })
+        ended(if self.fuse.exchange() { PluginOutcome::Delivered } else { PluginOutcome::Stopped })
     }
 }
 

@@ -24,7 +24,7 @@ use crate::daemon::testing::{PATIENCE, Place, Platform, SETTLE, keep_all};
 use crate::disk::model::{Fuse, ModelFs, Now};
 use crate::disk::{Fs, Kind, read};
 use crate::plugin::Deliver;
-use crate::spool::record::{Content, classify};
+use crate::spool::record::{FileContent, classify};
 use crate::spool::{DeliveryState, Folder, Record};
 use crate::stage::prune::DAY;
 use crate::wake::Stop;
@@ -287,7 +287,7 @@ impl World {
             let path = home("spool").join(folder.path()).join(&name);
             let bytes = read(&self.fs, &path, BYTES_MAX).map_err(|error| error.to_string())?;
             match classify(&bytes) {
-                Content::Record(record) => Ok(*record),
+                FileContent::Record(record) => Ok(*record),
                 other => Err(format!("{folder} {name}: {other:?}")),
             }
         };

@@ -21,12 +21,12 @@ use crate::clock::testing::TestClock;
 use crate::config::duration::Keep;
 use crate::config::runner::RetentionSettings;
 use crate::disk::{Disk, Fs, RealFs, guard};
-use crate::job::scan::Jobs;
+use crate::job::folders::Jobs;
 use crate::metrics::Metrics;
 use crate::names::RunId;
 use crate::plugin::{Deliver, Plugins};
 use crate::spool::{Family, Folder, Record, Spool, SpoolError};
-use crate::stage::launch::Defaults;
+use crate::stage::launch::RunDefaults;
 use crate::testing::{make_private, retried, write_private};
 use crate::wake::Stop;
 
@@ -76,7 +76,7 @@ impl Place<'_> {
             settle: self.settle,
             fetch_giveup: Duration::from_secs(7 * 86_400),
             delivery_giveup: Duration::from_secs(5 * 86_400),
-            defaults: Defaults::new(None, false, Duration::from_secs(10)),
+            defaults: RunDefaults::new(None, false, Duration::from_secs(10)),
             parallel: 2,
             plugins: 4,
             retention: self.retention,

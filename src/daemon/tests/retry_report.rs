@@ -70,7 +70,7 @@ fn a_plugin_that_fails_is_told_once_for_each_attempt() {
     let [attempt] = &first.attempts[..] else { panic!("{first:?}") };
     assert_eq!((attempt.folder, attempt.run.as_str()), (Folder::Returned, ID));
     assert_eq!(attempt.plugin.as_ref().unwrap().as_str(), "fails");
-    assert_eq!((attempt.again.failures, attempt.again.next_attempt), (1, at("12:01:21")));
+    assert_eq!((attempt.retry.failures, attempt.retry.next_attempt), (1, at("12:01:21")));
     assert_eq!((first.api, first.more, first.process), (None, 0, std::process::id()));
     // What has not changed is not written.
     let inode = |rig: &Rig| rig.path(FILE).metadata().unwrap().ino();
@@ -82,7 +82,7 @@ fn a_plugin_that_fails_is_told_once_for_each_attempt() {
     assert_eq!(inode(&rig), old);
     rig.at("2026-11-22T12:01:30Z");
     rig.tell();
-    assert_eq!(told(&rig).unwrap().attempts[0].again.failures, 2);
+    assert_eq!(told(&rig).unwrap().attempts[0].retry.failures, 2);
     rig.plugin("fails", "exit 0");
     rig.at("2026-11-22T12:01:40Z");
     rig.tell();
@@ -97,7 +97,7 @@ fn nothing_is_told_any_more_after_an_ordered_stop() {
     rig.at("2026-11-22T12:01:00Z");
     rig.tell();
     let [attempt] = &told(&rig).unwrap().attempts[..] else { panic!() };
-    assert_eq!((attempt.folder, attempt.again.failures), (Folder::New, 1));
+    assert_eq!((attempt.folder, attempt.retry.failures), (Folder::New, 1));
     rig.stop();
     assert!(!rig.path(FILE).exists());
 }

@@ -1,4 +1,4 @@
-//! What follows from an attempt to fetch results.
+//! Decides what follows from an attempt to fetch results.
 
 use std::time::Duration;
 
@@ -9,19 +9,23 @@ use crate::spool::{Record, Transition};
 use crate::stage::document::DocumentError;
 use crate::stage::{Move, Pause, Verdict, grace};
 
-/// How long is waited before commands that are missing are asked for again, the first time and the
-/// second; after that the document is finished without them.
-const AGAIN: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
-/// How much of the platform's word is shown, in bytes.
+/// Delays before missing commands are requested a second and a third time; after that the document
+/// is finished without them.
+const RETRY_DELAYS: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
+/// Maximum length of a status in an error text, in bytes.
 const STATUS_BYTES_MAX: usize = 40;
 
-/// Returns how long to wait before commands that are missing are asked for again; `None`: they are not.
-pub(super) fn pause_of(asked: u32) -> Option<Duration> {
-    AGAIN.get(usize::try_from(asked).ok()?).copied()
+/// Returns the delay before missing commands are requested again; `None`: they are not.
+pub(super) fn pause_of(missing_attempts: u32) -> Option<Duration> {
+    RETRY_DELAYS.get(usize::try_from(missing_attempts).ok()?).copied()
 }
 
-/// Says what follows from a fetch; `asked` is how often some commands were missing before.
-pub(crate) fn fetched(fetched: Result<Fetched, FetchError>, asked: u32, now: Timestamp) -> Verdict {
+/// Decides what follows from a fetch; commands were missing in `missing_attempts` earlier attempts.
+pub(crate) fn fetched(
+    fetched: Result<Fetched, FetchError>,
+    missing_attempts: u32,
+    now: Timestamp,
+) -> Verdict {
     match fetched {
         Ok(Fetched { document, summary, status }) => {
             Verdict::moved(Move::changing(Transition::Fetched, move |record| {
@@ -32,8 +36,8 @@ pub(crate) fn fetched(fetched: Result<Fetched, FetchError>, asked: u32, now: Tim
                 record.error = unanswered(record);
             }))
         }
-        Err(error @ FetchError::Document(DocumentError::Stranger { .. })) => {
-            // The next attempt would fail in the same way; the pages that were fetched stay.
+        Err(error @ FetchError::Document(DocumentError::OtherAction { .. })) => {
+            // The next attempt would fail in the same way; the fetched pages stay.
             Verdict::rejected(format!(
                 "{}; to fetch anew, move it to command/ready under its own name",
                 crate::chain::Chain(&error)
@@ -44,7 +48,9 @@ pub(crate) fn fetched(fetched: Result<Fetched, FetchError>, asked: u32, now: Tim
         Err(error) => {
             let pause = match &error {
                 FetchError::Api(cause) => Pause::after(cause),
-                FetchError::Missing { .. } => Pause::For(pause_of(asked).unwrap_or_default()),
+                FetchError::Missing { .. } => {
+                    Pause::For(pause_of(missing_attempts).unwrap_or_default())
+                }
                 FetchError::NoAction
                 | FetchError::Document(_)
                 | FetchError::Crowded(_)
@@ -60,7 +66,7 @@ pub(crate) fn fetched(fetched: Result<Fetched, FetchError>, asked: u32, now: Tim
     }
 }
 
-/// Says why there is no result at all, if a fetched run has none.
+/// Returns why there are no results, if no agent was sent the action.
 pub(in crate::stage) fn unanswered(record: &Record) -> Option<String> {
     record.summary.filter(|summary| summary.sent == 0)?;
     Some(match record.status.as_deref() {

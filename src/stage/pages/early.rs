@@ -1,61 +1,65 @@
-//! What waits of a page that came before its turn.
+//! The commands of a page that arrived before its turn.
 //!
-//! What its commands add up to waits in memory, and they themselves as far as they
-//! are few: those need not be written twice. The others wait in a file beside the
-//! part; it need not outlive a crash, after which the page is asked for again.
+//! The facts of all commands wait in memory, and so do the commands if they are few, which saves
+//! writing them twice. Other commands wait in a file beside the partial document. The file need not
+//! survive a crash, after which the page is requested again.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 
 use crate::action::document;
 use crate::disk::{Context, Disk, DiskError};
-use crate::stage::document::{Lines, Part, Tally};
+use crate::stage::document::{CommandFacts, CommandFile, PartialDocument};
 
-/// How much waits in memory, in bytes; one command more at the most. Most pages of the usual size fit.
+/// Size limit of the commands in memory, in bytes; can be exceeded by one command. Most pages fit.
 const MEMORY_BYTES: usize = 2 << 20;
 
-/// The commands of an early page, and what they add up to.
+/// The commands of an early page.
 #[derive(Debug)]
-pub(super) struct Early {
-    tallies: Vec<Tally>,
-    /// The first commands, if they are too many for memory.
-    file: Option<Lines>,
-    /// The others, one a line.
+pub(super) struct EarlyPage {
+    facts: Vec<CommandFacts>,
+    /// The first commands, if memory cannot hold all.
+    file: Option<CommandFile>,
+    /// The other commands, one per line.
     lines: Vec<u8>,
     path: PathBuf,
 }
 
-impl Early {
-    /// Returns what waits before anything came; what is too much waits in a file at `path`.
-    pub(super) fn new(path: PathBuf) -> Early {
-        Early { tallies: Vec::new(), file: None, lines: Vec::new(), path }
+impl EarlyPage {
+    /// Returns an empty page, which uses a file at `path` if it becomes too large for memory.
+    pub(super) fn new(path: PathBuf) -> EarlyPage {
+        EarlyPage { facts: Vec::new(), file: None, lines: Vec::new(), path }
     }
 
     pub(super) fn push(
         &mut self,
         disk: &Disk,
-        tally: Tally,
+        facts: CommandFacts,
         command: &str,
     ) -> Result<(), DiskError> {
-        self.tallies.push(tally);
+        self.facts.push(facts);
         document::push_line(0, command, &mut self.lines);
         if self.lines.len() < MEMORY_BYTES {
             return Ok(());
         }
         let file = match &mut self.file {
             Some(file) => file,
-            None => self.file.insert(Lines::begin(disk, &self.path)?),
+            None => self.file.insert(CommandFile::begin(disk, &self.path)?),
         };
         let written = file.append(&self.lines);
         self.lines.clear();
-        // One command of an unusual size does not stay in memory.
+        // Release the memory that an unusually large command needed.
         self.lines.shrink_to(MEMORY_BYTES);
         written
     }
 
-    /// Moves what waits into the part, in the order in which it came.
-    pub(super) fn drain(&mut self, disk: &Disk, part: &mut Part) -> Result<(), DiskError> {
-        if self.tallies.is_empty() {
+    /// Moves all commands into the part, in the order in which they arrived.
+    pub(super) fn drain(
+        &mut self,
+        disk: &Disk,
+        part: &mut PartialDocument,
+    ) -> Result<(), DiskError> {
+        if self.facts.is_empty() {
             return Ok(());
         }
         if self.file.is_some() {
@@ -64,21 +68,21 @@ impl Early {
         } else {
             self.add_to(part, self.lines.as_slice())?;
         }
-        self.tallies.clear();
+        self.facts.clear();
         Ok(())
     }
 
-    fn add_to(&self, part: &mut Part, mut lines: impl BufRead) -> Result<(), DiskError> {
+    fn add_to(&self, part: &mut PartialDocument, mut lines: impl BufRead) -> Result<(), DiskError> {
         let mut line = String::new();
-        for tally in &self.tallies {
+        for facts in &self.facts {
             line.clear();
             lines.read_line(&mut line).context("read", &self.path)?;
-            part.add(tally, &line)?;
+            part.add(facts, &line)?;
         }
         Ok(())
     }
 
-    /// Removes the file, if there is one.
+    /// Removes the file, if any.
     pub(super) fn remove(self, disk: &Disk) -> Result<(), DiskError> {
         self.file.map_or(Ok(()), |file| disk.unlink(file.path()))
     }
@@ -93,21 +97,21 @@ mod tests {
 
     const HEAD: &str = "{\"action\":{},\"commands\":[\n";
 
-    /// Lets commands of `bytes` each wait, drains them and returns the part's text, and whether there
-    /// was a file meanwhile.
+    /// Stores commands of `bytes` each in an early page and drains it. Returns the text of the part,
+    /// and whether the early page used a file.
     fn wait(bytes: usize, count: u64) -> (String, bool) {
         let folder = tempfile::tempdir().unwrap();
         let disk = Disk::new(Arc::new(RealFs), folder.path().join("unused"), HAND_PREFIX);
         let (path, file) = (folder.path().join(".7.part"), folder.path().join(".7.part-1"));
-        let mut part = Part::open(&disk, &path, HEAD).unwrap();
-        let mut early = Early::new(file.clone());
+        let mut part = PartialDocument::open(&disk, &path, HEAD).unwrap();
+        let mut early = EarlyPage::new(file.clone());
         for id in 1..=count {
             let command = command(id, bytes);
-            early.push(&disk, Tally::of(&command, "a").unwrap(), &command).unwrap();
+            early.push(&disk, CommandFacts::of(&command, "a").unwrap(), &command).unwrap();
         }
         let was_file = file.exists();
         early.drain(&disk, &mut part).unwrap();
-        // There is nothing left to drain.
+        // A second drain has nothing to do.
         early.drain(&disk, &mut part).unwrap();
         early.remove(&disk).unwrap();
         part.sync().unwrap();
@@ -122,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn few_wait_in_memory_and_many_in_a_file() {
+    fn few_commands_wait_in_memory_and_many_in_a_file() {
         for (bytes, count, wanted) in [(10, 3, false), (MEMORY_BYTES, 1, true), (900_000, 5, true)]
         {
             let (text, was_file) = wait(bytes, count);

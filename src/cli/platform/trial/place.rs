@@ -179,7 +179,7 @@ mod tests {
     use super::*;
     use crate::cli::installation::Installation;
     use crate::clock::{Clock, SystemClock};
-    use crate::job::scan::Jobs;
+    use crate::job::folders::Jobs;
     use crate::platform::config::StandaloneConfig;
 
     fn kept(name: &str) -> (tempfile::TempDir, Place) {
@@ -199,7 +199,7 @@ mod tests {
             crate::disk::guard::user(),
             TimeZone::UTC,
         );
-        let _changes = jobs.look(SystemClock.now()).unwrap();
+        let _changes = jobs.scan(SystemClock.now()).unwrap();
         let running: Vec<_> = jobs.iter().filter(|job| !job.config.paused).collect();
         assert_eq!(running.len(), 1);
         assert_eq!(running[0].name.as_str(), JOB);

@@ -1,17 +1,17 @@
-//! With signatures that a signer which knows some keys pads.
+//! Tests with a signer that pads the signatures of known keys.
 
 use super::*;
 use crate::action::{SignError, Signature};
 use crate::spool::testing::record;
 use crate::stage::sign;
 
-/// A signer that pads what begins with `known`, and guesses at all else.
+/// Pads signatures that begin with `known`, and guesses for all others.
 #[derive(Debug)]
 struct Padding;
 
 impl Signer for Padding {
     fn sign(&self, _: &[u8]) -> Result<Signature, SignError> {
-        panic!("an action that came with its signatures is not signed")
+        panic!("an action that came with signatures must not be signed")
     }
 
     fn fingerprint(&self) -> &'static str {
@@ -26,7 +26,7 @@ impl Signer for Padding {
     }
 }
 
-/// Returns the record of an action that came with signatures, which are written like this.
+/// Returns the record of an action with these signatures, which are JSON strings.
 fn signed_record(signatures: &str) -> Record {
     let mut record = record("job.20261122T120100Z");
     record.request.template = format!(
@@ -42,14 +42,14 @@ fn made(record: &Record) -> Result<Signed, SigningError> {
     sign::sign(record, sign::Period { from: nowhere, until: nowhere }, &Padding, &|_| None)
 }
 
-/// Notes in the record that the platform refused what was made for it.
+/// Records that the platform refused the signed action.
 fn refuse(record: &mut Record, made: Signed) {
     record.request.signatures.extend(made.signatures);
     record.error = Some("RSA verification failure".to_owned());
 }
 
 #[test]
-fn a_known_signature_is_padded_and_no_other_byte_changes() {
+fn known_signature_is_padded_and_no_other_byte_changes() {
     let record = signed_record(r#""known=AAAA", "other=AAAA""#);
     let made = made(&record).unwrap();
     assert_eq!(made.signatures, ["known/pad=AAAA", "other=AAAA"]);
@@ -58,7 +58,7 @@ fn a_known_signature_is_padded_and_no_other_byte_changes() {
 }
 
 #[test]
-fn an_action_without_a_short_signature_is_posted_as_it_is() {
+fn action_without_a_short_signature_is_posted_unchanged() {
     for signatures in [r#""known/pad=AAAA""#, r#""other=AAAA""#] {
         let record = signed_record(signatures);
         assert_eq!(made(&record).unwrap().posted, record.request.template);
@@ -66,7 +66,7 @@ fn an_action_without_a_short_signature_is_posted_as_it_is() {
 }
 
 #[test]
-fn a_signature_with_escapes_is_padded_too() {
+fn signature_with_escapes_is_padded() {
     let record = signed_record(r#""known\u003dAAAA""#);
     let made = made(&record).unwrap();
     let read = |text: &str| Action::parse(text.as_bytes()).unwrap();
@@ -77,7 +77,7 @@ fn a_signature_with_escapes_is_padded_too() {
 }
 
 #[test]
-fn an_unknown_signature_is_guessed_at_after_it_was_refused_and_then_given_up() {
+fn refused_unknown_signature_is_padded_once_and_then_given_up() {
     let mut record = signed_record(r#""other=AAAA", "known=AAAA""#);
     let first = made(&record).unwrap();
     assert_eq!(first.signatures, ["other=AAAA", "known/pad=AAAA"]);
@@ -88,16 +88,16 @@ fn an_unknown_signature_is_guessed_at_after_it_was_refused_and_then_given_up() {
     let error = made(&record).unwrap_err();
     assert!(error.to_string().contains("must sign it again"), "{error}");
     assert!(sign::signed(Err(error)).moved.is_some());
-    // A person puts it back: it is tried as at first.
+    // The operator puts it back: it is tried as at first.
     record.error = None;
     assert_eq!(made(&record).unwrap().signatures, ["other=AAAA", "known/pad=AAAA"]);
 }
 
 #[test]
-fn what_may_have_arrived_is_no_refusal() {
+fn unknown_outcome_is_not_a_refusal() {
     let mut record = signed_record(r#""other=AAAA""#);
     let first = made(&record).unwrap();
-    // The connection broke: the text is kept.
+    // The connection broke, so the text was kept.
     record.request.posted = Some(first.posted.clone());
     refuse(&mut record, first.clone());
     assert_eq!(made(&record).unwrap(), first);

@@ -1,8 +1,7 @@
-//! What is in a folder: runs, and what is none.
+//! An entry of a folder: a run, or a file that is not one.
 //!
-//! **Failure.** A file that cannot be a record is no error: it is seen as
-//! [`Seen::Damaged`], with the reason. An error means that the disk did not
-//! answer; nothing is concluded from it.
+//! **Failure.** A file that is not a valid record is not an error but [`Seen::Damaged`], with the
+//! reason. An error means that the disk did not answer; the caller must conclude nothing from it.
 
 use std::ffi::OsStr;
 
@@ -12,9 +11,9 @@ use crate::disk::Stamp;
 use crate::names::RunId;
 use jiff::Timestamp;
 
-/// A run, where it was found. A move consumes it.
+/// A run, in the folder in which it was found. A move consumes it.
 #[derive(Debug)]
-#[must_use = "a run that is dropped stays in its folder until the next look"]
+#[must_use = "a run that is dropped stays in its folder until the next scan"]
 pub(crate) struct Run {
     pub(super) folder: Folder,
     pub(super) record: Record,
@@ -22,63 +21,60 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Returns a run that has been moved away from `folder` meanwhile, as it was there: an action
-    /// that was accepted in between must not be forgotten.
+    /// Returns a run as it was in `folder` before another process moved it away, so that an action
+    /// accepted meanwhile can still be recorded.
     pub(crate) fn departed(folder: Folder, record: Record) -> Run {
         let stamp = Stamp { inode: 0, size: 0, changed: Timestamp::UNIX_EPOCH };
         Run { folder, record, stamp }
     }
 
-    /// Returns the folder it is in.
     pub(crate) fn folder(&self) -> Folder {
         self.folder
     }
 
-    /// Returns what is known of it.
     pub(crate) fn record(&self) -> &Record {
         &self.record
     }
 
-    /// Returns what is known of it, alone.
     pub(crate) fn into_record(self) -> Record {
         self.record
     }
 
-    /// Returns what tells this state of its file from a later one.
+    /// Returns the stamp of the file, which changes whenever the file does.
     pub(crate) fn stamp(&self) -> Stamp {
         self.stamp
     }
 }
 
-/// What stands under a name.
+/// What a name in a folder refers to.
 #[derive(Debug)]
 pub(crate) enum Seen {
-    /// Nothing: it moved on.
+    /// No file: it was moved on.
     Gone,
     Run(Box<Run>),
-    /// A plain MIG action.
+    /// A plain MIG action, not yet a run.
     Action {
         text: String,
     },
     /// A record that a later version of this program wrote.
     Newer(u64),
-    /// A file that root put there and the runner cannot read, to be left alone until its owner changes.
+    /// A file of root's that the runner cannot read; left alone until its owner changes.
     Unreadable {
-        /// Why, and what to do.
+        /// Includes the remedy.
         reason: String,
     },
-    /// A file of somebody else's, to be left alone.
+    /// Not a file of the runner's; left alone.
     Foreign,
-    /// What should be a record and is none.
+    /// A file that should be a record but is not valid.
     Damaged {
-        /// Why it is none.
+        /// Why it is not valid.
         reason: String,
-        /// When the file last changed.
+        /// Time of the file's last change.
         changed: Timestamp,
     },
 }
 
-/// Returns the id that a file's name tells.
+/// Returns the run id in a file name.
 pub(crate) fn run_id(name: &OsStr) -> Option<RunId> {
     name.to_str()?.strip_suffix(".json")?.parse().ok()
 }
@@ -93,7 +89,7 @@ mod tests {
     const ID: &str = "job.20261122T120000Z";
 
     #[test]
-    fn a_copy_under_another_name_is_no_run() {
+    fn copy_under_another_name_is_damaged() {
         let (_folder, spool) = spool();
         let bytes = record(ID).to_bytes().unwrap();
         let name = "job.20261122T130000Z.json";
@@ -106,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_damaged_and_what_is_not_ours_is_left() {
+    fn folders_and_links_are_damaged_and_foreign_files_are_left_alone() {
         let (_folder, spool) = spool();
         let new = spool.layout.folder(Folder::New);
         std::fs::create_dir(new.join("folder.json")).unwrap();

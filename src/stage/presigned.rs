@@ -1,21 +1,22 @@
-//! Actions that came with their signatures: posted as they are, but for the padding of the signatures.
+//! Actions that came with signatures: posted unchanged, except that short signatures are padded.
 //!
-//! The runner cannot sign such an action again, because the signature has to be that of the person who made
-//! it. It can only pad the number of a short signature (see [`Signer::padded`]), which changes no
-//! byte that was signed.
+//! The runner cannot sign such an action again, because the signature must be that of the
+//! investigator who made it. It can only pad the number of a short signature (see
+//! [`Signer::padded`]), which changes no signed byte.
 //!
-//! A signature of a key that is not known is posted unchanged first, since padding by a guess could make a
-//! good signature bad. If the platform then refuses the action for an RSA number, the guess is posted. If
-//! that is refused as well, only the signers can help.
+//! A signature of an unknown key is posted unchanged at first, since padding it by a guess could make
+//! a good signature bad. If the platform then refuses the action for an RSA number, the guess is
+//! posted. If that is refused as well, only the signers can help.
 
 use super::sign::{Signed, SigningError};
 use crate::action::{Action, Signer, Unknown};
 use crate::spool::Record;
 
-/// Returns what is posted for an action that came with its signatures.
+/// Returns what to post for an action that came with signatures.
 ///
 /// # Errors
-/// The length of a key cannot be read, or all that can be posted was refused.
+/// `Key` if the length of a key cannot be read, `Presigned` if everything that can be posted was
+/// refused.
 pub(super) fn signed(
     record: &Record,
     action: &Action,
@@ -29,7 +30,7 @@ pub(super) fn signed(
     if let Some(error) = refused
         && signatures.iter().all(|signature| record.request.signatures.contains(signature))
     {
-        return Err(SigningError::Elsewhere(error.to_owned()));
+        return Err(SigningError::Presigned(error.to_owned()));
     }
     Ok(Signed {
         posted: text(&record.request.template, action, &padded),
@@ -39,8 +40,8 @@ pub(super) fn signed(
     })
 }
 
-/// Returns the error with which the platform refused what was posted; `None` if nothing was refused, or if a
-/// person has put the run back since.
+/// Returns the error with which the platform refused the posted text; `None` if nothing was refused,
+/// or if the operator has put the run back since.
 fn refused(record: &Record) -> Option<&str> {
     let request = &record.request;
     // After any other outcome the text is kept, to be posted again.
@@ -48,7 +49,8 @@ fn refused(record: &Record) -> Option<&str> {
     record.error.as_deref().filter(|_| is_refused)
 }
 
-/// Returns the text of `action`, which is `template`, with the signatures of `padded` in it.
+/// Returns the text of `action`, which is `template`, with the signatures replaced by those of
+/// `padded`.
 fn text(template: &str, action: &Action, padded: &Action) -> String {
     let pairs = action.signatures.iter().flatten().zip(padded.signatures.iter().flatten());
     let mut text = template.to_owned();
@@ -58,7 +60,7 @@ fn text(template: &str, action: &Action, padded: &Action) -> String {
     }
     match Action::parse(text.as_bytes()) {
         Ok(read) if read == *padded => text,
-        // The template writes the signatures with escapes. The platform reads the same from its own form.
+        // The template contains escapes in its signatures. The platform reads both forms alike.
         _ => padded.to_json(),
     }
 }
