@@ -6,6 +6,7 @@
 use std::fmt;
 
 use super::Action;
+use crate::go::json;
 
 /// The longest name and target, in characters, as the platform's tables have it.
 const TEXT_CHARS_MAX: usize = 2048;
@@ -74,7 +75,7 @@ impl Action {
         if self.operations.is_none() {
             flaws.push(Flaw::Missing("operations"));
         }
-        let chars = super::go_json::write(&self.signatures).chars().count();
+        let chars = json::to_string(&self.signatures).chars().count();
         if chars > SIGNATURES_CHARS_MAX {
             flaws.push(Flaw::Signatures { chars });
         }

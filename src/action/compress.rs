@@ -10,7 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::{Operation, Value};
+use super::Operation;
+use crate::go::json::CanonicalJson;
 
 /// Compresses the parameters if the operation wants it and they are not compressed yet.
 pub(super) fn compress(operation: &mut Operation) {
@@ -19,9 +20,9 @@ pub(super) fn compress(operation: &mut Operation) {
     }
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     // Writing to memory does not fail; if it did, the parameters would go as they are.
-    let written = encoder.write_all(operation.parameters.as_json().as_bytes());
+    let written = encoder.write_all(operation.parameters.as_str().as_bytes());
     if let Ok(bytes) = written.and_then(|()| encoder.finish()) {
-        operation.parameters = Value::string(&STANDARD.encode(bytes));
+        operation.parameters = CanonicalJson::string(&STANDARD.encode(bytes));
         operation.is_compressed = true;
     }
 }

@@ -4,7 +4,7 @@
 //! through as the API sent them, one a line, so that a document that was cut
 //! short can be continued at its last whole line and never is in memory whole.
 
-use super::go_json;
+use crate::go::json;
 
 /// Returns the document's first line; `action` is the JSON of the action as the API returned it.
 pub(crate) fn head(action: &str) -> String {
@@ -26,8 +26,8 @@ pub(crate) fn push_line(index: usize, command: &str, out: &mut Vec<u8>) {
 pub(crate) fn tail(job: &str, plugin: &str) -> String {
     let mut tail = String::from("]");
     for (key, text) in [("name", job), ("plugin", plugin)] {
-        go_json::write_key(key, &mut tail);
-        go_json::append(&text.to_owned(), &mut tail);
+        json::append_key(key, &mut tail);
+        json::append(&text.to_owned(), &mut tail);
     }
     tail.push('}');
     tail

@@ -1,6 +1,6 @@
 //! MIG's actions: what the platform runs, and the text that is signed.
 //!
-//! An action is read and written as Go does it ([`go_json`]), because agents
+//! An action is read and written as Go does it ([`json`]), because agents
 //! check the signature over text that they make themselves from what they
 //! received. There is no I/O here, and no key: what signs is passed in.
 
@@ -9,26 +9,23 @@ mod compress;
 pub(crate) mod document;
 mod finding;
 mod glance;
-mod go_json;
 mod parts;
 mod result;
 pub(crate) mod sign;
-mod time;
 
 pub(crate) use check::CheckError;
 pub(crate) use finding::{Finding, findings};
-pub(crate) use go_json::{ParseError, Value};
 #[cfg(feature = "platform")]
 pub(crate) use parts::Permissions;
 pub(crate) use parts::{Counters, Description, Investigator, Operation, Threat};
 pub(crate) use result::{Command, CommandError, CommandStatus, Summary};
 pub(crate) use sign::{SignError, SignVerdict, Signature, Signer, Unknown};
-pub(crate) use time::Time;
 
 use jiff::Timestamp;
 
+use crate::go::json::{self, ParseError, go_struct};
+use crate::go::time::Time;
 use crate::names::ActionId;
-use go_json::go_struct;
 
 /// The version of the syntax that the platform takes.
 const SYNTAX_VERSION: u16 = 2;
@@ -97,7 +94,7 @@ impl Action {
     /// # Errors
     /// Go would refuse the text, or a key is given twice.
     pub(crate) fn parse(text: &[u8]) -> Result<Action, ParseError> {
-        go_json::read(text)
+        json::parse(text)
     }
 
     /// Returns the text that is signed: no JSON, and no line feed at its end.
@@ -110,14 +107,14 @@ impl Action {
             self.valid_from.unix(),
             self.expire_after.unix(),
         );
-        go_json::append(&self.operations, &mut text);
+        json::append(&self.operations, &mut text);
         text.push(';');
         text
     }
 
     /// Returns the JSON that is posted.
     pub(crate) fn to_json(&self) -> String {
-        go_json::write(self)
+        json::to_string(self)
     }
 
     /// Returns the id that the platform gave; `None` if it gave none.

@@ -4,15 +4,15 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::go_json::{Bytes, Value, go_struct};
-use super::time::Time;
+use crate::go::json::{Bytes, CanonicalJson, go_struct};
+use crate::go::time::Time;
 
 /// What one module of the agents is to do.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Operation {
     pub(crate) module: String,
     /// What the module takes; base64 of gzip if they are compressed.
-    pub(crate) parameters: Value,
+    pub(crate) parameters: CanonicalJson,
     /// Whether the parameters are compressed.
     pub(crate) is_compressed: bool,
     /// Whether they are to be compressed before they are signed.
@@ -129,7 +129,7 @@ impl fmt::Debug for Investigator {
 impl Investigator {
     /// Returns the JSON that the platform answers with.
     pub(crate) fn to_json(&self) -> String {
-        super::go_json::write(self)
+        crate::go::json::to_string(self)
     }
 }
 
@@ -204,7 +204,7 @@ go_struct!(Permissions as "InvestigatorPerms" {
 #[cfg(feature = "platform")]
 impl Permissions {
     /// Reads permissions as the platform does.
-    pub(crate) fn parse(text: &[u8]) -> Result<Permissions, super::ParseError> {
-        super::go_json::read(text)
+    pub(crate) fn parse(text: &[u8]) -> Result<Permissions, crate::go::json::ParseError> {
+        crate::go::json::parse(text)
     }
 }

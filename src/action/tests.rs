@@ -8,9 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use serde::Deserialize;
 
-use super::go_json::Fault;
 use super::sign::testing::FixedSigner;
 use super::*;
+use crate::go::json::{CanonicalJson, GoStruct, JsonFault};
 
 /// A recording: an action file and what Go makes of it.
 #[derive(Deserialize)]
@@ -41,7 +41,7 @@ fn check(vector: &Vector) -> Result<(), String> {
     let parsed = Action::parse(&bytes);
     if vector.anomaly.is_some() {
         return match parsed {
-            Err(error) if matches!(error.fault(), Fault::Duplicate { .. }) => Ok(()),
+            Err(error) if matches!(error.fault(), JsonFault::Duplicate { .. }) => Ok(()),
             other => Err(format!("a duplicate key is not refused: {other:?}")),
         };
     }
@@ -93,7 +93,7 @@ fn at(text: &str) -> Timestamp {
 
 /// Decompresses the parameters of an operation, as an agent does.
 fn plain(operation: &Operation) -> String {
-    let text: String = serde_json::from_str(operation.parameters.as_json()).unwrap();
+    let text: String = serde_json::from_str(operation.parameters.as_str()).unwrap();
     let bytes = STANDARD.decode(text).unwrap();
     let mut plain = String::new();
     flate2::read::GzDecoder::new(bytes.as_slice()).read_to_string(&mut plain).unwrap();
@@ -116,8 +116,8 @@ fn an_action_is_dated_in_whole_seconds_and_signed() {
     let operations = action.operations.clone().unwrap();
     assert!(operations[0].is_compressed && operations[0].want_compressed);
     assert_eq!(plain(&operations[0]), r#"{"x":"\u003c"}"#);
-    assert_eq!(operations[1].parameters.as_json(), "\"H4sI\"");
-    assert_eq!(operations[2].parameters.as_json(), "1");
+    assert_eq!(operations[1].parameters.as_str(), "\"H4sI\"");
+    assert_eq!(operations[2].parameters.as_str(), "1");
 
     let signature = action.sign_with(&FixedSigner("YQ==abcd")).unwrap();
     assert_eq!(action.signatures, Some(vec![signature.as_str().to_owned()]));
@@ -129,7 +129,7 @@ fn an_action_is_dated_in_whole_seconds_and_signed() {
 fn what_the_original_compressed_reads_the_same() {
     // Recorded from the original: a ping, compressed by Go.
     let operation = Operation {
-        parameters: Value::string(
+        parameters: CanonicalJson::string(
             "H4sIAAAAAAAA/wTAMQrFIAyA4bv8s4i6PMhtHtYhUBNp41R6934P3bcFUhPHuEPtH+qGUNsvl1xyJbEuD+9+Imifi0ToHL4Dae8XAAD//+FAGbpDAAAA",
         ),
         is_compressed: true,
@@ -191,7 +191,7 @@ fn action_file() -> impl Strategy<Value = String> {
         Just(r#"[{"module":"m","parameters":{"b":1e30,"a":"<"},"is_compressed":true}]"#.to_owned()),
         Just(r#"{"level":"x","revision":1.5,"sent":3}"#.to_owned()),
     ];
-    let mut keys: Vec<&str> = <Action as go_json::GoStruct>::KEYS.to_vec();
+    let mut keys: Vec<&str> = <Action as GoStruct>::KEYS.to_vec();
     keys.extend(["NAME", "Target", "unknown"]);
     let member = (proptest::sample::select(keys), value).prop_map(|(k, v)| format!("\"{k}\":{v}"));
     proptest::collection::vec(member, 0..6).prop_map(|members| format!("{{{}}}", members.join(",")))

@@ -297,8 +297,8 @@ impl Section<'_> {
     ) -> bool {
         let is_inside = range.contains(&span);
         if !is_inside {
-            let (least, most) = (duration::shown(*range.start()), duration::shown(*range.end()));
-            self.fault(line, format!("{key} is {least} to {most}, not {}", duration::shown(span)));
+            let (least, most) = (duration::format(*range.start()), duration::format(*range.end()));
+            self.fault(line, format!("{key} is {least} to {most}, not {}", duration::format(span)));
         }
         is_inside
     }
