@@ -73,8 +73,8 @@ impl Tally {
     /// # Errors
     /// It is no command, or one of another action.
     pub(crate) fn of(command: &str, action_name: &str) -> Result<Tally, DocumentError> {
-        let command =
-            Command::glance(command).map_err(|source| DocumentError::NoCommand { source })?;
+        let command = Command::parse_for_summary(command)
+            .map_err(|source| DocumentError::NoCommand { source })?;
         if command.action_name != action_name {
             let (found, wanted) = (command.action_name, action_name.to_owned());
             return Err(DocumentError::Stranger { found, wanted });
@@ -262,7 +262,7 @@ impl Kept {
 fn whole_command(line: &[u8], first: bool) -> Option<Command> {
     let line = line.strip_suffix(b"\n")?;
     let line = if first { line } else { line.strip_prefix(b",")? };
-    Command::glance(std::str::from_utf8(line).ok()?).ok()
+    Command::parse_for_summary(std::str::from_utf8(line).ok()?).ok()
 }
 
 #[cfg(test)]
