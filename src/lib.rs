@@ -117,6 +117,7 @@ mod daemon;
 mod data;
 mod disk;
 mod exit;
+mod go;
 mod invocation;
 mod job;
 mod logging;

@@ -1,20 +1,21 @@
-//! What can be known about an action before it is sent.
+//! Checks an action before it is sent.
 //!
-//! The platform finds these faults too, but it answers every one of them with
-//! a 500, some of them only after it has begun to store the action.
+//! The platform finds these faults too, but it answers each of them with a 500, some of them only
+//! after it has begun to store the action.
 
 use std::fmt;
 
 use super::Action;
+use crate::go::json;
 
-/// The longest name and target, in characters, as the platform's tables have it.
+/// Size limit, in characters, of name and target in the platform's tables.
 const TEXT_CHARS_MAX: usize = 2048;
-/// The longest list of signatures, as JSON, in characters.
+/// Size limit, in characters, of the list of signatures as JSON.
 const SIGNATURES_CHARS_MAX: usize = 4096;
 
-/// All that is wrong with an action.
+/// All faults of an action.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) struct CheckError(Vec<Flaw>);
+pub(crate) struct CheckError(Vec<ActionFault>);
 
 impl fmt::Display for CheckError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,57 +29,48 @@ impl fmt::Display for CheckError {
     }
 }
 
-/// One thing that is wrong with an action.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Flaw {
-    /// A field is missing.
+pub(crate) enum ActionFault {
     #[error("the action has no {0}: add \"{0}\"")]
     Missing(&'static str),
-    /// A text does not fit into the platform's tables.
-    #[error("the action's {field} has {chars} characters: the platform stores {TEXT_CHARS_MAX}")]
-    Long {
-        field: &'static str,
-        /// How long it is.
-        chars: usize,
-    },
-    /// A text has a character that the platform's database cannot store.
+    #[error(
+        "the action's {field} has {chars} characters: the platform stores at most {TEXT_CHARS_MAX}"
+    )]
+    TooLong { field: &'static str, chars: usize },
+    /// A text contains a character that the platform's database cannot store.
     #[error("the action's {0} contains a NUL character, which the platform cannot store")]
     Nul(&'static str),
-    /// The signatures do not fit into the platform's tables.
     #[error(
-        "the action's signatures have {chars} characters as JSON: the platform stores {SIGNATURES_CHARS_MAX}"
+        "the action's signatures have {chars} characters as JSON: the platform stores at most {SIGNATURES_CHARS_MAX}"
     )]
-    Signatures {
-        /// How long they are.
-        chars: usize,
-    },
+    Signatures { chars: usize },
 }
 
 impl Action {
-    /// Checks that the platform can take the action once it is dated and signed.
+    /// Checks that the platform can accept the action once it is dated and signed.
     ///
     /// # Errors
     /// Everything that is missing or too long.
     pub(crate) fn check(&self) -> Result<(), CheckError> {
-        let mut flaws = Vec::new();
+        let mut faults = Vec::new();
         for (field, text) in [("name", &self.name), ("target", &self.target)] {
             let chars = text.chars().count();
             if text.is_empty() {
-                flaws.push(Flaw::Missing(field));
+                faults.push(ActionFault::Missing(field));
             } else if chars > TEXT_CHARS_MAX {
-                flaws.push(Flaw::Long { field, chars });
+                faults.push(ActionFault::TooLong { field, chars });
             } else if text.contains('\0') {
-                flaws.push(Flaw::Nul(field));
+                faults.push(ActionFault::Nul(field));
             }
         }
         if self.operations.is_none() {
-            flaws.push(Flaw::Missing("operations"));
+            faults.push(ActionFault::Missing("operations"));
         }
-        let chars = super::go_json::write(&self.signatures).chars().count();
+        let chars = json::to_string(&self.signatures).chars().count();
         if chars > SIGNATURES_CHARS_MAX {
-            flaws.push(Flaw::Signatures { chars });
+            faults.push(ActionFault::Signatures { chars });
         }
-        if flaws.is_empty() { Ok(()) } else { Err(CheckError(flaws)) }
+        if faults.is_empty() { Ok(()) } else { Err(CheckError(faults)) }
     }
 }
 
@@ -86,7 +78,7 @@ impl Action {
 mod tests {
     use super::*;
 
-    fn flaws(action: &Action) -> String {
+    fn faults(action: &Action) -> String {
         action.check().err().map_or(String::new(), |error| error.to_string())
     }
 
@@ -95,28 +87,28 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_missing_is_told_at_once() {
+    fn all_missing_fields_are_reported_at_once() {
         assert_eq!(action().check(), Ok(()));
         assert_eq!(
-            flaws(&Action::default()),
+            faults(&Action::default()),
             "the action has no name: add \"name\"; the action has no target: add \"target\"; \
              the action has no operations: add \"operations\""
         );
     }
 
     #[test]
-    fn lengths_count_characters() {
+    fn lengths_are_counted_in_characters() {
         let name = "é".repeat(2048);
         assert_eq!(Action { name: name.clone(), ..action() }.check(), Ok(()));
         let long = Action { name: name + "x", target: "a\0".to_owned(), ..action() };
         assert_eq!(
-            flaws(&long),
-            "the action's name has 2049 characters: the platform stores 2048; \
+            faults(&long),
+            "the action's name has 2049 characters: the platform stores at most 2048; \
              the action's target contains a NUL character, which the platform cannot store"
         );
         let fits = Action { signatures: Some(vec!["x".repeat(4092)]), ..action() };
         assert_eq!(fits.check(), Ok(()));
         let signed = Action { signatures: Some(vec!["x".repeat(4093)]), ..action() };
-        assert!(flaws(&signed).contains("4097 characters"));
+        assert!(faults(&signed).contains("4097 characters"));
     }
 }

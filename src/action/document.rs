@@ -1,33 +1,33 @@
-//! The results document, in the original's form, written from its beginning to its end.
+//! The results document, in the original's format, written from beginning to end.
 //!
-//! `{"action":…,"commands":[…],"name":JOB,"plugin":NAME}`. Commands pass
-//! through as the API sent them, one a line, so that a document that was cut
-//! short can be continued at its last whole line and never is in memory whole.
+//! `{"action":…,"commands":[…],"name":JOB,"plugin":NAME}`. Commands are copied as the API sent
+//! them, one per line. So an interrupted document can be continued after its last complete line,
+//! and the document is never in memory as a whole.
 
-use super::go_json;
+use crate::go::json;
 
 /// Returns the document's first line; `action` is the JSON of the action as the API returned it.
 pub(crate) fn head(action: &str) -> String {
     format!("{{\"action\":{action},\"commands\":[\n")
 }
 
-/// Appends the line of a command to `out`; `index` counts the commands of the document from zero.
+/// Appends the line of a command to `out`; `index` counts the document's commands from zero.
 pub(crate) fn push_line(index: usize, command: &str, out: &mut Vec<u8>) {
     if index > 0 {
         out.push(b',');
     }
-    // Between the tokens of JSON a line end is a blank, and within them there is none.
+    // Between JSON tokens a line break is white space, and within tokens it cannot occur.
     let is_end = |byte| matches!(byte, b'\n' | b'\r');
     out.extend(command.trim().bytes().map(|byte| if is_end(byte) { b' ' } else { byte }));
     out.push(b'\n');
 }
 
-/// Returns the document's end; `plugin` is empty if the job has none.
+/// Returns the document's end; `plugin` is empty if the job has no plugin.
 pub(crate) fn tail(job: &str, plugin: &str) -> String {
     let mut tail = String::from("]");
     for (key, text) in [("name", job), ("plugin", plugin)] {
-        go_json::write_key(key, &mut tail);
-        go_json::append(&text.to_owned(), &mut tail);
+        json::append_key(key, &mut tail);
+        json::append(&text.to_owned(), &mut tail);
     }
     tail.push('}');
     tail
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn head_lines_and_tail_are_one_document() {
+    fn head_lines_and_tail_form_one_document() {
         let mut lines = Vec::new();
         push_line(0, "{\"id\":1,\n \"x\":2}", &mut lines);
         push_line(1, "{\"id\":2}\n", &mut lines);

@@ -1,12 +1,10 @@
-//! What a command found, one finding at a time and in words.
+//! The findings of a command, one by one, described in words.
 //!
-//! Each module has its own form for what it found. That of the file module is
-//! known: a label, and for each file its path, mode, size and hash. Every other one
-//! is taken as it is: what it groups things by is the label, what it says of a
-//! thing are words.
+//! Each module reports findings in its own form. The form of the file module is known: a label, and
+//! for each file its path, mode, size and hash. The form of any other module is interpreted
+//! generically: what it groups findings by becomes the label, and the rest is shown as `key=value`.
 //!
-//! **Invariant.** What an agent sent is not trusted: what does not have the form
-//! expected is shown as it is.
+//! **Invariant.** An agent's data is not trusted: data of an unexpected form is shown unchanged.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,25 +12,23 @@ use serde_json::value::RawValue;
 
 use super::result::lenient;
 
-/// The module whose findings are files.
 const FILE_MODULE: &str = "file";
-/// What is said of a finding without any more to it.
-const NO_MORE: &str = "found";
+/// The description of a finding without details.
+const NO_DETAILS: &str = "found";
 
-/// A thing that an operation found on an agent.
+/// Something that an operation found on an agent.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Finding {
-    /// The module that found it; empty if the command does not tell.
+    /// The module that found it; empty if the command does not name it.
     pub(crate) module: String,
-    /// What was searched for; empty if the module has but one thing to search for.
+    /// What was searched for; empty if the module searches for only one thing.
     pub(crate) label: String,
-    /// What was found, in words.
+    /// The finding in words.
     pub(crate) what: String,
-    /// What was found, as the module told it.
+    /// The finding as the module reported it.
     pub(crate) element: Value,
 }
 
-/// The fields of a command that tell what was found.
 #[derive(Deserialize)]
 struct RawCommand<'a> {
     #[serde(borrow, default)]
@@ -61,9 +57,11 @@ struct RawResult<'a> {
     elements: Option<&'a RawValue>,
 }
 
-/// Returns what a command found, as the API returns commands; nothing if it is none.
+/// Returns the findings in the JSON of a command; empty if it is not a command.
 pub(crate) fn findings(command: &str) -> Vec<Finding> {
-    let Ok(command) = serde_json::from_str::<RawCommand<'_>>(command) else { return Vec::new() };
+    let Ok(command) = serde_json::from_str::<RawCommand<'_>>(command) else {
+        return Vec::new();
+    };
     let action: RawAction<'_> = lenient(command.action);
     let operations: Vec<Option<&RawValue>> = lenient(action.operations);
     let results: Vec<Option<&RawValue>> = lenient(command.results);
@@ -79,14 +77,15 @@ pub(crate) fn findings(command: &str) -> Vec<Finding> {
         let before = found.len();
         collect(&module, "", elements, &mut found);
         if found.len() == before {
-            let (label, what) = (String::new(), NO_MORE.to_owned());
+            let (label, what) = (String::new(), NO_DETAILS.to_owned());
             found.push(Finding { module, label, what, element: Value::Null });
         }
     }
     found
 }
 
-/// Adds the things in a module's elements: lists hold them, and what holds nothing but lists is a label.
+/// Collects the findings in a module's elements: lists contain them, and the keys of an object that
+/// contains only lists and objects are labels.
 fn collect(module: &str, label: &str, elements: Value, found: &mut Vec<Finding>) {
     match elements {
         Value::Null => {}
@@ -96,10 +95,11 @@ fn collect(module: &str, label: &str, elements: Value, found: &mut Vec<Finding>)
                 collect(module, &label, group, found);
             }
         }
-        Value::Array(things) => {
-            found.extend(things.into_iter().filter_map(|thing| finding(module, label, thing)));
+        Value::Array(findings) => {
+            found
+                .extend(findings.into_iter().filter_map(|element| finding(module, label, element)));
         }
-        thing => found.extend(finding(module, label, thing)),
+        element => found.extend(finding(module, label, element)),
     }
 }
 
@@ -113,7 +113,7 @@ fn finding(module: &str, label: &str, element: Value) -> Option<Finding> {
     Some(Finding { module: module.to_owned(), label: label.to_owned(), what, element })
 }
 
-/// Returns what the file module says of a file; nothing for its way to say that there is none.
+/// Describes a file of the file module; `None` for the module's notation for "not found".
 fn file(element: &Value) -> Option<String> {
     let path = element.get("file")?.as_str().filter(|path| !path.is_empty())?;
     let info = element.get("fileinfo").unwrap_or(&Value::Null);
@@ -131,14 +131,14 @@ fn file(element: &Value) -> Option<String> {
     Some(text)
 }
 
-/// Returns a thing in words: `key=value` for each of its parts.
+/// Describes a finding with `key=value` for each of its fields.
 fn words(element: &Value) -> String {
     match element {
         Value::Object(parts) => {
-            let told = parts.iter().filter(|(_, value)| !value.is_null());
+            let present = parts.iter().filter(|(_, value)| !value.is_null());
             let text: Vec<String> =
-                told.map(|(key, value)| format!("{key}={}", word(value))).collect();
-            if text.is_empty() { NO_MORE.to_owned() } else { text.join(" ") }
+                present.map(|(key, value)| format!("{key}={}", word(value))).collect();
+            if text.is_empty() { NO_DETAILS.to_owned() } else { text.join(" ") }
         }
         other => word(other),
     }
@@ -165,14 +165,14 @@ mod tests {
             .collect()
     }
 
-    /// Returns what was found according to a recorded answer of a real agent.
+    /// Returns the findings in a recorded result of a real agent.
     fn recorded(module: &str, recording: &str) -> Vec<[String; 3]> {
         let recording: Value = serde_json::from_str(recording).unwrap();
         command(module, &recording["results"][0].to_string())
     }
 
     #[test]
-    fn files_are_told_with_mode_size_and_hash() {
+    fn files_are_described_with_mode_size_and_hash() {
         let found = recorded(
             "file",
             include_str!("../../tests/data/modules/file/decompress-returnsha256.json"),
@@ -180,13 +180,13 @@ mod tests {
         let hash = "4fdbc441ea7b546100e086ac1e4fc5ae6749b7314311c99db05be450eca12996";
         let plain = format!("/tmp/migtree/gz/plain.txt  -rw-r--r--  17 bytes  sha256 {hash}");
         assert_eq!(found[0], ["file".to_owned(), "s1".to_owned(), plain]);
-        // What the module says of a search without a file is no finding.
+        // The module's notation for "not found" is not a finding.
         let none = include_str!("../../tests/data/modules/file/name-notfound.json");
         assert_eq!(recorded("file", none), [[""; 3]; 0]);
     }
 
     #[test]
-    fn what_other_modules_group_by_is_the_label() {
+    fn groups_of_other_modules_are_labels() {
         let netstat = r#"{"foundanything":true,"elements":{"localip":{"::1":[{"localaddr":"::1","port":7}],"::2":null},"localmac":{}}}"#;
         let found = command("netstat", netstat);
         assert_eq!(found, [["netstat", "localip ::1", "localaddr=::1 port=7"]]);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_of_another_form_is_shown_as_it_is() {
+    fn findings_of_unexpected_form_are_shown_unchanged() {
         for (elements, what) in [
             (r#"{"s1":[{"file":7,"mode":"x"}]}"#, None),
             (r#"{"s1":[{"name":"x"}]}"#, Some("name=x")),

@@ -1,74 +1,65 @@
-//! MIG's actions: what the platform runs, and the text that is signed.
+//! MIG actions and the commands that result from them, without I/O.
 //!
-//! An action is read and written as Go does it ([`go_json`]), because agents
-//! check the signature over text that they make themselves from what they
-//! received. There is no I/O here, and no key: what signs is passed in.
+//! An action is parsed and written as Go does it ([`json`]), because agents verify the signature
+//! over text that they generate from the action that they receive. Keys are not handled here:
+//! callers pass in a [`Signer`].
 
 mod check;
-mod compress;
 pub(crate) mod document;
+mod fast;
 mod finding;
-mod glance;
-mod go_json;
 mod parts;
 mod result;
 pub(crate) mod sign;
-mod time;
 
 pub(crate) use check::CheckError;
 pub(crate) use finding::{Finding, findings};
-pub(crate) use go_json::{ParseError, Value};
 #[cfg(feature = "platform")]
 pub(crate) use parts::Permissions;
 pub(crate) use parts::{Counters, Description, Investigator, Operation, Threat};
 pub(crate) use result::{Command, CommandError, CommandStatus, Summary};
 pub(crate) use sign::{SignError, SignVerdict, Signature, Signer, Unknown};
-pub(crate) use time::Time;
 
 use jiff::Timestamp;
 
+use crate::go::json::{self, ParseError, go_struct};
+use crate::go::time::Time;
 use crate::names::ActionId;
-use go_json::go_struct;
 
-/// The version of the syntax that the platform takes.
+/// The version of the syntax that the platform accepts.
 const SYNTAX_VERSION: u16 = 2;
 
 /// An action, with every field that the platform knows.
 ///
-/// Its zero value is what Go makes of `null`.
+/// The default is what Go makes of `null`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Action {
-    /// The id that the platform gave; zero before that. A float in Go, too.
+    /// The id assigned by the platform, or zero. A float in Go, too.
     pub(crate) id: f64,
-    /// The name, shown in lists and part of what is signed.
+    /// The name, which is part of the signed text.
     pub(crate) name: String,
-    /// Which agents are asked: a condition in SQL.
+    /// An SQL condition that selects the agents.
     pub(crate) target: String,
-    /// Who wrote the action.
     pub(crate) description: Description,
-    /// What the action looks for.
     pub(crate) threat: Threat,
-    /// From when on agents run it.
+    /// Start of the period in which agents run it.
     pub(crate) valid_from: Time,
-    /// When agents stop running it.
+    /// End of the period in which agents run it.
     pub(crate) expire_after: Time,
-    /// What agents do; `None` is `null`, which the platform refuses.
+    /// What agents do; `None` is `null`, which the platform rejects.
     pub(crate) operations: Option<Vec<Operation>>,
-    /// The signatures so far.
     pub(crate) signatures: Option<Vec<String>>,
-    /// Who signed, as the platform tells.
+    /// The signers, as reported by the platform.
     pub(crate) investigators: Option<Vec<Investigator>>,
-    /// How far the platform is with it.
+    /// The platform's status of the action.
     pub(crate) status: String,
-    /// When the platform began.
+    /// When the platform started to process it.
     pub(crate) start_time: Time,
-    /// When the platform was done.
+    /// When the platform finished it.
     pub(crate) finish_time: Time,
-    /// When the platform last changed something.
     pub(crate) last_update_time: Time,
-    /// How many commands are in which state.
+    /// The number of commands by state.
     pub(crate) counters: Counters,
-    /// The version of the syntax.
     pub(crate) syntax_version: u16,
 }
 
@@ -92,17 +83,18 @@ go_struct!(Action as "Action" {
 });
 
 impl Action {
-    /// Reads an action file.
+    /// Parses an action file.
     ///
     /// # Errors
-    /// Go would refuse the text, or a key is given twice.
+    /// Go would reject the text, or a key is duplicated.
     pub(crate) fn parse(text: &[u8]) -> Result<Action, ParseError> {
-        go_json::read(text)
+        json::parse(text)
     }
 
-    /// Returns the text that is signed: no JSON, and no line feed at its end.
+    /// Returns the text that is signed, which is not JSON and has no trailing line feed.
     pub(crate) fn signed_text(&self) -> String {
-        // Upstream prints the second number with the verb for text, and Go says so in its own way.
+        // Upstream formats the second number with the verb for strings, so Go inserts its error
+        // notation.
         let mut text = format!(
             "name={};target={};validfrom={};expireafter=%!s(int64={});operations=",
             self.name,
@@ -110,27 +102,25 @@ impl Action {
             self.valid_from.unix(),
             self.expire_after.unix(),
         );
-        go_json::append(&self.operations, &mut text);
+        json::append(&self.operations, &mut text);
         text.push(';');
         text
     }
 
-    /// Returns the JSON that is posted.
     pub(crate) fn to_json(&self) -> String {
-        go_json::write(self)
+        json::to_string(self)
     }
 
-    /// Returns the id that the platform gave; `None` if it gave none.
+    /// Returns the id assigned by the platform, if there is one.
     pub(crate) fn action_id(&self) -> Option<ActionId> {
         action_id(self.id)
     }
 
-    /// Makes the action ready to be signed for one run: its name, its period in
-    /// whole seconds, the version of its syntax, and its operations compressed
-    /// where they ask for it.
+    /// Prepares the action for signing in one run: sets its name, its period in whole seconds and
+    /// the version of its syntax, and compresses the operations that request it.
     ///
-    /// Signatures over what it was before are dropped: the platform checks every
-    /// one and would refuse the action for them.
+    /// Earlier signatures are dropped: they do not match the new text, and the platform verifies
+    /// every signature and would reject the action.
     pub(crate) fn dated(&mut self, name: &str, valid_from: Timestamp, expire_after: Timestamp) {
         name.clone_into(&mut self.name);
         self.valid_from = Time::from(valid_from).whole_second();
@@ -138,29 +128,29 @@ impl Action {
         self.syntax_version = SYNTAX_VERSION;
         self.signatures = None;
         for operation in self.operations.iter_mut().flatten() {
-            compress::compress(operation);
+            operation.compress();
         }
     }
 
-    /// Replaces the target, where it is the name of a macro.
+    /// Replaces the target, if it is the name of a macro.
     pub(crate) fn set_target(&mut self, target: &str) {
         target.clone_into(&mut self.target);
     }
 
-    /// Signs the action and adds the signature to those it has.
+    /// Signs the action and adds the signature to its signatures.
     ///
     /// # Errors
-    /// Nothing was signed; the action is as before.
+    /// Signing failed; the action is unchanged.
     pub(crate) fn sign_with(&mut self, signer: &dyn Signer) -> Result<Signature, SignError> {
         let signature = signer.sign(self.signed_text().as_bytes())?;
         self.signatures.get_or_insert_default().push(signature.as_str().to_owned());
         Ok(signature)
     }
 
-    /// Pads the signatures that the action has; see [`Signer::padded`].
+    /// Pads the signatures of the action; see [`Signer::padded`].
     ///
     /// # Errors
-    /// The length of a key could not be read; the action is as before.
+    /// The length of a key could not be read; the action is unchanged.
     pub(crate) fn pad_with(
         &mut self,
         signer: &dyn Signer,
@@ -179,9 +169,9 @@ impl Action {
     }
 }
 
-/// Reads an id, a float in Go, as the whole number that it is.
+/// Converts an id, a float in Go, to a whole number; `None` if it is not a positive whole number.
 fn action_id(id: f64) -> Option<ActionId> {
-    // Display writes a whole float without a point, and whatever is none does not parse.
+    // Display writes whole floats without a point; others do not parse as integers.
     format!("{id}").parse().ok().filter(|id| *id > 0).map(ActionId)
 }
 

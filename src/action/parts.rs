@@ -1,21 +1,25 @@
-//! The parts of an action, each with the fields and the order that Go gives it.
+//! The parts of an action, each with its fields in Go's order.
 
 use std::fmt;
+use std::io::Write;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 
-use super::go_json::{Bytes, Value, go_struct};
-use super::time::Time;
+use crate::go::json::{Bytes, CanonicalJson, go_struct};
+use crate::go::time::Time;
 
-/// What one module of the agents is to do.
+/// A request to one module of the agents.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Operation {
     pub(crate) module: String,
-    /// What the module takes; base64 of gzip if they are compressed.
-    pub(crate) parameters: Value,
-    /// Whether the parameters are compressed.
+    /// The module's parameters; base64 of gzip if they are compressed.
+    pub(crate) parameters: CanonicalJson,
     pub(crate) is_compressed: bool,
-    /// Whether they are to be compressed before they are signed.
+    /// Whether to compress the parameters before signing.
     pub(crate) want_compressed: bool,
 }
 
@@ -26,14 +30,31 @@ go_struct!(Operation as "Operation" {
     want_compressed: "want_compressed" omitempty,
 });
 
-/// Who wrote an action.
+impl Operation {
+    /// Compresses the parameters if the operation requests it and they are not compressed yet:
+    /// gzip in base64 replaces them.
+    ///
+    /// The bytes differ from those of Go's compressor, the content does not. The compressed form is
+    /// signed, so agents agree with us whichever compressor made it.
+    pub(super) fn compress(&mut self) {
+        if !self.want_compressed || self.is_compressed {
+            return;
+        }
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        // Writing to memory does not fail; if it did, the parameters would be sent uncompressed.
+        let written = encoder.write_all(self.parameters.as_str().as_bytes());
+        if let Ok(bytes) = written.and_then(|()| encoder.finish()) {
+            self.parameters = CanonicalJson::string(&STANDARD.encode(bytes));
+            self.is_compressed = true;
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Description {
     pub(crate) author: String,
     pub(crate) email: String,
-    /// Where there is more to read.
     pub(crate) url: String,
-    /// A number that rises.
     pub(crate) revision: f64,
 }
 
@@ -44,12 +65,9 @@ go_struct!(Description as "Description" {
     revision: "revision" omitempty,
 });
 
-/// What an action looks for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Threat {
-    /// Where the threat is described.
     pub(crate) reference: String,
-    /// How bad it is.
     pub(crate) level: String,
     pub(crate) family: String,
     pub(crate) kind: String,
@@ -62,25 +80,18 @@ go_struct!(Threat as "Threat" {
     kind: "type" omitempty,
 });
 
-/// How many of an action's commands are in which state.
+/// The number of an action's commands by state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Counters {
-    /// All that were sent.
     pub(crate) sent: i64,
-    /// Those that are over.
+    /// Finished, in any way.
     pub(crate) done: i64,
-    /// Those that are not over.
     pub(crate) inflight: i64,
-    /// Those that an agent ran.
     pub(crate) success: i64,
-    /// Those that were called off.
     pub(crate) cancelled: i64,
-    /// Those that no agent answered.
     pub(crate) expired: i64,
-    /// Those that an agent could not run.
     pub(crate) failed: i64,
-    /// Those that ran too long.
     pub(crate) timeout: i64,
 }
 
@@ -95,31 +106,26 @@ go_struct!(Counters as "ActionCounters" {
     timeout: "timeout" omitempty,
 });
 
-/// Who may run what on the platform.
+/// A user of the platform with permissions.
 #[derive(Clone, PartialEq, Default)]
 pub(crate) struct Investigator {
-    /// The id that the platform gave.
     pub(crate) id: f64,
     pub(crate) name: String,
-    /// The fingerprint of the investigator's key.
     pub(crate) fingerprint: String,
     pub(crate) public_key: Bytes,
-    /// A private key: only the platform's own investigators have one.
+    /// Only the platform's own investigators have one.
     pub(crate) private_key: Bytes,
-    /// An API key, when one was just made.
+    /// An API key, only when it has just been created.
     pub(crate) api_key: String,
-    /// Whether the investigator is active.
+    /// `active` or `disabled`.
     pub(crate) status: String,
-    /// When the investigator was added.
     pub(crate) created_at: Time,
-    /// When the investigator was last changed.
     pub(crate) last_modified: Time,
-    /// What the investigator may do.
     pub(crate) permissions: Permissions,
 }
 
 impl fmt::Debug for Investigator {
-    // Not derived: it may hold keys.
+    // Not derived, because the value may contain keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Investigator({:?}, {:?})", self.name, self.fingerprint)
     }
@@ -127,9 +133,9 @@ impl fmt::Debug for Investigator {
 
 #[cfg(feature = "platform")]
 impl Investigator {
-    /// Returns the JSON that the platform answers with.
+    /// Returns the JSON in the platform's responses.
     pub(crate) fn to_json(&self) -> String {
-        super::go_json::write(self)
+        crate::go::json::to_string(self)
     }
 }
 
@@ -146,10 +152,9 @@ go_struct!(Investigator as "Investigator" {
     permissions: "permissions",
 });
 
-/// Defines permissions, each a key of its own.
+/// Defines the permissions, each with its own key.
 macro_rules! permissions {
     ($($field:ident: $doc:literal),* $(,)?) => {
-        /// What an investigator may do.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
         pub(crate) struct Permissions {
             $(#[doc = $doc] pub(crate) $field: bool,)*
@@ -203,8 +208,8 @@ go_struct!(Permissions as "InvestigatorPerms" {
 
 #[cfg(feature = "platform")]
 impl Permissions {
-    /// Reads permissions as the platform does.
-    pub(crate) fn parse(text: &[u8]) -> Result<Permissions, super::ParseError> {
-        super::go_json::read(text)
+    /// Parses permissions as the platform does.
+    pub(crate) fn parse(text: &[u8]) -> Result<Permissions, crate::go::json::ParseError> {
+        crate::go::json::parse(text)
     }
 }

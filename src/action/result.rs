@@ -1,8 +1,8 @@
-//! What is read of a command, and what a run comes to.
+//! Commands, as far as the runner reads them, and the summary of a run.
 //!
-//! Commands are stored as the API sent them; of each only this much is read,
-//! and nothing in it is trusted: what is missing or of another type is taken as
-//! empty, except the id, without which a command cannot be told from another.
+//! Commands are stored as the API sent them. Only the fields here are read, and they are not
+//! trusted: a field that is missing or has another type counts as empty, except the id, without
+//! which commands could not be distinguished.
 
 use std::fmt;
 
@@ -12,69 +12,56 @@ use serde_json::value::RawValue;
 use super::{Counters, action_id};
 use crate::names::ActionId;
 
-/// One agent's answer, or the lack of one.
+/// An action as sent to one agent, with the agent's answer if there is one.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Command {
-    /// The id that the platform gave.
     pub(crate) id: u64,
-    /// How far it is.
     pub(crate) status: CommandStatus,
-    /// The id of the action that it belongs to.
     pub(crate) action_id: Option<ActionId>,
-    /// The name of the action that it belongs to.
     pub(crate) action_name: String,
-    /// How many commands of the action are in which state.
+    /// The number of the action's commands by state.
     pub(crate) counters: Counters,
-    /// The name of the agent.
     pub(crate) agent: String,
-    /// A result for each operation.
+    /// One result for each operation.
     pub(crate) results: Vec<OperationResult>,
 }
 
-/// What one operation found on one agent.
+/// The result of one operation on one agent.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct OperationResult {
-    /// Whether it found what it looked for.
     pub(crate) found_anything: bool,
-    /// Whether the module did its work.
+    /// Whether the module completed its work.
     pub(crate) success: bool,
-    /// What it found: JSON in the module's own form, empty if there is none.
+    /// The findings: JSON in the module's own form, or empty.
     pub(crate) elements: String,
     pub(crate) errors: Vec<String>,
 }
 
-/// A text that is no command.
+/// A text that is not a command.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
-    /// It is no JSON.
-    #[error("a command is no object of JSON")]
+    #[error("a command is not a JSON object")]
     Json(#[source] serde_json::Error),
-    /// It has no id.
     #[error("a command has no id")]
     NoId,
 }
 
-/// How far a command is.
+/// The status of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum CommandStatus {
-    /// On its way, or with an agent that has not answered.
+    /// Sent to an agent that has not answered.
     Sent,
-    /// The agent ran it.
     Success,
-    /// The agent could not run it.
     Failed,
-    /// It ran too long.
     Timeout,
-    /// It was called off.
     Cancelled,
-    /// No agent answered in time.
+    /// The agent did not answer in time.
     Expired,
-    /// A word that we do not know.
+    /// An unknown status.
     Other(String),
 }
 
 impl CommandStatus {
-    /// Returns the platform's word.
     pub(crate) fn as_str(&self) -> &str {
         match self {
             CommandStatus::Sent => "sent",
@@ -108,7 +95,7 @@ impl fmt::Display for CommandStatus {
     }
 }
 
-/// The fields of a command that are read, each still as text.
+/// The fields of a command that are read, unparsed.
 #[derive(Deserialize)]
 struct RawCommand<'a> {
     #[serde(borrow, default)]
@@ -123,7 +110,6 @@ struct RawCommand<'a> {
     results: Option<&'a RawValue>,
 }
 
-/// The fields of a command's action or agent.
 #[derive(Deserialize, Default)]
 struct RawNamed<'a> {
     #[serde(borrow, default)]
@@ -134,7 +120,6 @@ struct RawNamed<'a> {
     counters: Option<&'a RawValue>,
 }
 
-/// The fields of a result.
 #[derive(Deserialize, Default)]
 struct RawResult<'a> {
     #[serde(borrow, default)]
@@ -147,16 +132,16 @@ struct RawResult<'a> {
     errors: Option<&'a RawValue>,
 }
 
-/// Reads a value, or takes it as empty.
+/// Parses a value; an invalid or missing one counts as empty.
 pub(super) fn lenient<'a, T: Deserialize<'a> + Default>(raw: Option<&'a RawValue>) -> T {
     raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
 }
 
 impl Command {
-    /// Reads a command as the API returns it.
+    /// Parses a command as the API returns it.
     ///
     /// # Errors
-    /// It is no object, or has no id.
+    /// The text is not an object, or has no id.
     pub(crate) fn parse(text: &str) -> Result<Command, CommandError> {
         let raw: RawCommand<'_> = serde_json::from_str(text).map_err(CommandError::Json)?;
         let id = action_id(lenient(raw.id)).ok_or(CommandError::NoId)?;
@@ -174,12 +159,12 @@ impl Command {
         })
     }
 
-    /// Tells whether any operation found what it looked for.
+    /// Returns whether any operation found what it searched for.
     pub(crate) fn found_anything(&self) -> bool {
         self.results.iter().any(|result| result.found_anything)
     }
 
-    /// Tells whether the agent answered, well or badly.
+    /// Returns whether the agent answered, successfully or not.
     pub(crate) fn is_answered(&self) -> bool {
         match self.status {
             CommandStatus::Success
@@ -190,7 +175,7 @@ impl Command {
         }
     }
 
-    /// Tells whether the agent answered without having done all that was asked.
+    /// Returns whether the agent answered without completing all operations.
     pub(crate) fn is_failed(&self) -> bool {
         let incomplete = self.results.iter().any(|result| !result.success);
         self.is_answered() && (self.status != CommandStatus::Success || incomplete)
@@ -210,22 +195,22 @@ impl OperationResult {
     }
 }
 
-/// What a run comes to, in numbers of commands.
+/// The summary of a run, in numbers of commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Summary {
     pub(crate) sent: u64,
-    /// Answered, well or badly.
+    /// Answered, successfully or not.
     pub(crate) answered: u64,
-    /// In which something was found.
+    /// With findings.
     pub(crate) found: u64,
-    /// Answered without all having been done.
+    /// Answered without completing all operations.
     pub(crate) failed: u64,
-    /// That no agent answered in time.
+    /// Not answered in time.
     pub(crate) expired: u64,
-    /// That were still under way when they were fetched.
+    /// Not finished when they were fetched.
     pub(crate) not_final: u64,
-    /// That the platform counts and did not return.
+    /// Counted by the platform but not returned.
     pub(crate) missing: u64,
 }
 
@@ -240,7 +225,7 @@ impl Summary {
         self.not_final += u64::from(!expired && !command.is_answered());
     }
 
-    /// Adds what other commands came to.
+    /// Adds another summary.
     pub(crate) fn merge(&mut self, other: &Summary) {
         let Summary { sent, answered, found, failed, expired, not_final, missing } = other;
         self.sent += sent;
@@ -252,7 +237,8 @@ impl Summary {
         self.missing += missing;
     }
 
-    /// Compares what was counted with what the platform sent, its own counter.
+    /// Compares the count with the number that the platform reports as sent; the difference is
+    /// missing.
     pub(crate) fn close(&mut self, sent: i64) {
         let sent = u64::try_from(sent).unwrap_or_default();
         let counted = self.sent - self.missing;
@@ -275,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_read() {
+    fn command_is_parsed() {
         let command = command("success", true, true);
         assert_eq!((command.id, command.agent.as_str()), (28_052_718_747_840, "vm"));
         assert_eq!(command.action_id, Some(ActionId(28_052_712_325_147)));
@@ -285,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_of_another_type_is_empty() {
+    fn missing_or_mistyped_fields_are_empty() {
         let odd = r#"{"id":2.8e13,"action":7,"agent":null,"status":[],"results":[null,{"errors":[1,"x"],"success":"yes"}],"more":{}}"#;
         let command = Command::parse(odd).unwrap();
         assert_eq!(command.id, 28_000_000_000_000);
@@ -298,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_counts_and_finds_what_is_missing() {
+    fn summary_counts_commands_and_missing_ones() {
         let mut summary = Summary::default();
         for (status, found, success) in [
             ("success", true, true),

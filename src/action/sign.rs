@@ -1,52 +1,48 @@
-//! What signs, and the form in which signatures travel.
+//! The interface of signers, and signatures in the platform's format.
 //!
-//! The trait is here, below everything that talks to the outside, so that the
-//! API's client and the stages can be given something that signs without
-//! knowing OpenPGP or where the key is.
+//! The trait is in layer 2 so that the API client and the stages can use a signer without knowing
+//! OpenPGP or where the key is.
 
 use std::error::Error;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Makes detached OpenPGP signatures with one key.
+/// Creates detached OpenPGP signatures with one key.
 pub(crate) trait Signer: fmt::Debug + Send + Sync {
-    /// Signs `bytes`, exactly these; returns within a bounded time.
+    /// Signs exactly `bytes`; returns within a bounded time.
     ///
     /// # Errors
     /// [`SignError::verdict`] says whether to try again.
     fn sign(&self, bytes: &[u8]) -> Result<Signature, SignError>;
 
-    /// Returns the fingerprint of the key, in upper-case hexadecimal.
     fn fingerprint(&self) -> &str;
 
-    /// Returns a signature that was made elsewhere with its RSA number as long as its key, which the platform
-    /// demands; `None` if it stays as it is.
+    /// Pads the RSA number of a signature that was created elsewhere to the length of its key, as
+    /// the platform demands. Returns `None` if the signature needs no change.
     ///
     /// # Errors
     /// The length of the key could not be read.
     fn padded(&self, line: &str, unknown: Unknown) -> Result<Option<Signature>, SignError>;
 }
 
-/// What to do with a signature whose key, and so the right length of whose number, is not known.
+/// What to do with a signature whose key is not available, so that the right length is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unknown {
-    /// Keep it as it is: this cannot make a good signature bad.
+    /// Keep the signature: padding to a wrong length would invalidate it.
     Keep,
-    /// Pad it to the next length that keys usually have.
+    /// Pad the signature to the next usual key length.
     Guess,
 }
 
-/// A detached signature in the platform's form: the armor's base64 and its
-/// checksum on one line.
+/// A detached signature in the platform's format: the armor's base64 and its checksum on one line.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Signature(String);
 
-/// A text that cannot be a signature on one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a signature is one line of base64 that ends with its checksum")]
-pub(crate) struct NotASignature;
+#[error("a signature must be one line of base64 that ends with its checksum")]
+pub(crate) struct InvalidSignature;
 
 impl Signature {
     pub(crate) fn as_str(&self) -> &str {
@@ -55,15 +51,15 @@ impl Signature {
 }
 
 impl TryFrom<String> for Signature {
-    type Error = NotASignature;
+    type Error = InvalidSignature;
 
-    fn try_from(line: String) -> Result<Signature, NotASignature> {
-        // No other character can occur, and `;` or a line feed would break the token's header.
+    fn try_from(line: String) -> Result<Signature, InvalidSignature> {
+        // Other characters cannot occur; `;` or a line feed would break the token's header.
         let base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
         if line.contains('=') && line.chars().all(base64) {
             Ok(Signature(line))
         } else {
-            Err(NotASignature)
+            Err(InvalidSignature)
         }
     }
 }
@@ -80,7 +76,7 @@ impl fmt::Display for Signature {
     }
 }
 
-/// Why nothing was signed.
+/// Signing failed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot sign with the key {key}")]
 pub(crate) struct SignError {
@@ -89,17 +85,17 @@ pub(crate) struct SignError {
     source: Box<dyn Error + Send + Sync>,
 }
 
-/// What to do about a signature that could not be made.
+/// What to do after signing failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SignVerdict {
-    /// The engine was away, busy or hung: the same request may succeed later.
+    /// GnuPG was unavailable, busy or hung: the same request may succeed later.
     RetryLater,
-    /// The key or its passphrase is no good: nothing changes until a person does something.
+    /// The key or its passphrase is unusable until the operator intervenes.
     KeyUnusable,
 }
 
 impl SignError {
-    /// Returns the error of the key `key`, with what the engine says as its cause.
+    /// Returns the error for the key `key`, with GnuPG's error as its cause.
     pub(crate) fn new(
         key: impl Into<String>,
         verdict: SignVerdict,
@@ -108,7 +104,6 @@ impl SignError {
         SignError { key: key.into(), verdict, source: source.into() }
     }
 
-    /// Returns what to do next.
     pub(crate) fn verdict(&self) -> SignVerdict {
         self.verdict
     }
@@ -116,15 +111,16 @@ impl SignError {
 
 #[cfg(test)]
 pub(crate) mod testing {
-    //! A signer that needs no key.
+    //! Signers for tests, without a key.
 
     use super::{SignError, Signature, Signer, Unknown};
 
-    /// Signs everything with the same line.
+    /// Returns the same signature for every text.
     #[derive(Debug)]
     pub(crate) struct FixedSigner(pub(crate) &'static str);
 
-    /// Signs like RSA as far as it matters: the same text gives the same signature, another one another.
+    /// Like RSA, returns the same signature for the same text and different ones for different
+    /// texts.
     #[derive(Debug)]
     pub(crate) struct HashSigner;
 
@@ -165,10 +161,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signature_is_one_line_of_base64() {
+    fn signature_is_one_line_of_base64() {
         assert_eq!(Signature::try_from("ab+/==Xy9/".to_owned()).unwrap().as_str(), "ab+/==Xy9/");
         for bad in ["", "abc", "ab;c=", "ab\n=", "ab =", "é="] {
-            assert_eq!(Signature::try_from(bad.to_owned()), Err(NotASignature), "{bad:?}");
+            assert_eq!(Signature::try_from(bad.to_owned()), Err(InvalidSignature), "{bad:?}");
         }
     }
 }

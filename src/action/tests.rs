@@ -1,4 +1,4 @@
-//! The vectors recorded from the platform's own code, and what the runner adds.
+//! Tests with vectors recorded from the platform's own code, and tests of the runner's additions.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -8,26 +8,26 @@ use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use serde::Deserialize;
 
-use super::go_json::Fault;
 use super::sign::testing::FixedSigner;
 use super::*;
+use crate::go::json::{CanonicalJson, GoStruct, JsonFault};
 
-/// A recording: an action file and what Go makes of it.
+/// A recording: an action file and Go's output for it.
 #[derive(Deserialize)]
 struct Vector {
     label: String,
     action: String,
-    /// The file, where it is no text.
+    /// The file in base64, if it is not text.
     action_b64: Option<String>,
     string: String,
     marshalled: String,
-    /// Why Go refuses it.
+    /// Go's error, if it rejects the file.
     error: Option<String>,
-    /// Why it is not to be copied.
+    /// Why the runner deviates from Go here.
     anomaly: Option<String>,
 }
 
-#[expect(clippy::disallowed_methods, reason = "tests read their data as they like")]
+#[expect(clippy::disallowed_methods, reason = "tests read their data")]
 fn vectors() -> Vec<Vector> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/action/action_strings.json");
     let path = std::env::var_os("MIG_TEST_ACTION_VECTORS").map_or(own, PathBuf::from);
@@ -41,19 +41,19 @@ fn check(vector: &Vector) -> Result<(), String> {
     let parsed = Action::parse(&bytes);
     if vector.anomaly.is_some() {
         return match parsed {
-            Err(error) if matches!(error.fault(), Fault::Duplicate { .. }) => Ok(()),
-            other => Err(format!("a duplicate key is not refused: {other:?}")),
+            Err(error) if matches!(error.fault(), JsonFault::Duplicate { .. }) => Ok(()),
+            other => Err(format!("a duplicate key is not rejected: {other:?}")),
         };
     }
     match (&vector.error, parsed) {
         (Some(text), Err(error)) => {
-            let said = error.fault().to_string();
-            let meant = text.strip_prefix("unmarshal: ").unwrap_or(text);
-            // Very long values are shown in part.
-            if said == meant || said.contains('…') {
+            let message = error.fault().to_string();
+            let expected = text.strip_prefix("unmarshal: ").unwrap_or(text);
+            // Very long values are truncated in our message.
+            if message == expected || message.contains('…') {
                 Ok(())
             } else {
-                Err(format!("{said}\n  {meant}"))
+                Err(format!("{message}\n  {expected}"))
             }
         }
         (None, Ok(action)) => {
@@ -68,12 +68,12 @@ fn check(vector: &Vector) -> Result<(), String> {
             if again.as_deref() == Ok(&json) { Ok(()) } else { Err(format!("again: {again:?}")) }
         }
         (Some(text), Ok(_)) => Err(format!("accepted, but Go says {text}")),
-        (None, Err(error)) => Err(format!("refused: {error}")),
+        (None, Err(error)) => Err(format!("rejected: {error}")),
     }
 }
 
 #[test]
-fn every_recorded_action_gives_the_platforms_own_bytes() {
+fn recorded_actions_yield_the_platforms_bytes() {
     let vectors = vectors();
     assert!(!vectors.is_empty());
     let wrong = |vector: &Vector| check(vector).err().map(|why| format!("{}: {why}", vector.label));
@@ -91,9 +91,8 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// Decompresses the parameters of an operation, as an agent does.
 fn plain(operation: &Operation) -> String {
-    let text: String = serde_json::from_str(operation.parameters.as_json()).unwrap();
+    let text: String = serde_json::from_str(operation.parameters.as_str()).unwrap();
     let bytes = STANDARD.decode(text).unwrap();
     let mut plain = String::new();
     flate2::read::GzDecoder::new(bytes.as_slice()).read_to_string(&mut plain).unwrap();
@@ -101,7 +100,7 @@ fn plain(operation: &Operation) -> String {
 }
 
 #[test]
-fn an_action_is_dated_in_whole_seconds_and_signed() {
+fn action_is_dated_in_whole_seconds_and_signed() {
     let file =
         br#"{"name":"n","target":"t","syntaxversion":1,"pgpsignatures":["old"],"operations":[
         {"module":"a","parameters":{"x":"<"},"want_compressed":true},
@@ -116,8 +115,8 @@ fn an_action_is_dated_in_whole_seconds_and_signed() {
     let operations = action.operations.clone().unwrap();
     assert!(operations[0].is_compressed && operations[0].want_compressed);
     assert_eq!(plain(&operations[0]), r#"{"x":"\u003c"}"#);
-    assert_eq!(operations[1].parameters.as_json(), "\"H4sI\"");
-    assert_eq!(operations[2].parameters.as_json(), "1");
+    assert_eq!(operations[1].parameters.as_str(), "\"H4sI\"");
+    assert_eq!(operations[2].parameters.as_str(), "1");
 
     let signature = action.sign_with(&FixedSigner("YQ==abcd")).unwrap();
     assert_eq!(action.signatures, Some(vec![signature.as_str().to_owned()]));
@@ -126,10 +125,9 @@ fn an_action_is_dated_in_whole_seconds_and_signed() {
 }
 
 #[test]
-fn what_the_original_compressed_reads_the_same() {
-    // Recorded from the original: a ping, compressed by Go.
+fn parameters_compressed_by_the_original_are_readable() {
     let operation = Operation {
-        parameters: Value::string(
+        parameters: CanonicalJson::string(
             "H4sIAAAAAAAA/wTAMQrFIAyA4bv8s4i6PMhtHtYhUBNp41R6934P3bcFUhPHuEPtH+qGUNsvl1xyJbEuD+9+Imifi0ToHL4Dae8XAAD//+FAGbpDAAAA",
         ),
         is_compressed: true,
@@ -140,7 +138,7 @@ fn what_the_original_compressed_reads_the_same() {
 }
 
 #[test]
-fn a_key_in_two_spellings_is_refused_where_go_would_mix_the_values() {
+fn key_in_two_spellings_is_rejected_where_go_would_merge() {
     let twice = |first: &str, second: &str| {
         Action::parse(format!("{{{first},{second}}}").as_bytes()).map_err(|error| error.to_string())
     };
@@ -165,8 +163,8 @@ fn ids_are_whole_numbers() {
 }
 
 #[test]
-fn a_large_action_takes_little_time() {
-    // 3 MB of the kinds that cost most: numbers, small objects out of order, escapes.
+fn large_action_is_processed_quickly() {
+    // 3 MB of the most expensive kinds: numbers, small objects out of order, escapes.
     let element = r#"{"b":1.25e-9,"a":["<&>",12345678901234567890]},"#;
     let elements = element.repeat(3_000_000 / element.len());
     let file = format!(
@@ -176,11 +174,11 @@ fn a_large_action_takes_little_time() {
     let action = Action::parse(file.as_bytes()).unwrap();
     let length = action.signed_text().len() + action.to_json().len();
     assert!(length > 2 * file.len());
-    // Generous: this build is not optimised, and shares the machine.
+    // A generous limit: this build is not optimized, and the machine is shared.
     assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
 }
 
-/// An object with keys of an action, in any spelling, and values that fit more often than not.
+/// Generates an object with keys of an action, in any case, and mostly valid values.
 fn action_file() -> impl Strategy<Value = String> {
     let value = prop_oneof![
         Just("null".to_owned()),
@@ -191,7 +189,7 @@ fn action_file() -> impl Strategy<Value = String> {
         Just(r#"[{"module":"m","parameters":{"b":1e30,"a":"<"},"is_compressed":true}]"#.to_owned()),
         Just(r#"{"level":"x","revision":1.5,"sent":3}"#.to_owned()),
     ];
-    let mut keys: Vec<&str> = <Action as go_json::GoStruct>::KEYS.to_vec();
+    let mut keys: Vec<&str> = <Action as GoStruct>::KEYS.to_vec();
     keys.extend(["NAME", "Target", "unknown"]);
     let member = (proptest::sample::select(keys), value).prop_map(|(k, v)| format!("\"{k}\":{v}"));
     proptest::collection::vec(member, 0..6).prop_map(|members| format!("{{{}}}", members.join(",")))
@@ -199,7 +197,7 @@ fn action_file() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn an_action_that_is_written_reads_the_same(file in action_file()) {
+    fn written_action_parses_to_itself(file in action_file()) {
         if let Ok(action) = Action::parse(file.as_bytes()) {
             let again = Action::parse(action.to_json().as_bytes()).unwrap();
             prop_assert_eq!(again.to_json(), action.to_json());
@@ -208,7 +206,7 @@ proptest! {
     }
 
     #[test]
-    fn no_file_is_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+    fn no_bytes_make_the_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
         let _read = Action::parse(&bytes).map(|action| action.signed_text());
     }
 }

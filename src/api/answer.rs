@@ -1,7 +1,7 @@
-//! What came back, before it is judged.
+//! Responses of the API, read from the connection.
 //!
-//! Two kinds of answer are read in two ways: a short one into memory, so that a
-//! judge can look at all of it; a page of results while it arrives.
+//! A short response is read into memory as a whole, so that all of it can be inspected. A page of
+//! results is processed while it arrives.
 
 use std::io::{self, Read};
 use std::time::Duration;
@@ -9,48 +9,48 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::error::{ApiError, Call, Said};
+use super::error::{ApiError, Call, RefusalMessage};
+use super::feed::WireError;
 use super::limit::{Limits, Meter, Metered};
-use super::wire::{Document, Sink, Stop, WireError, walk};
+use super::wire::{Document, Sink, SinkError, walk};
 use crate::chain::excerpt;
 
-/// What the API says where a search has no, or no further, result.
+/// The API's message for a search without results, or without further results.
 const NO_RESULTS: &str = "no results found";
-/// How the API's message ends where one thing was asked for by its id.
+/// The end of the API's message for an object that does not exist.
 const NOT_FOUND: &str = " not found";
-/// What is read of a short answer: an action of 10 MiB, each byte of it escaped.
+/// Limits of a short response: an action of 10 MiB with each byte escaped.
 const SHORT: Limits = Limits { answer_bytes_max: 64 << 20, item_bytes_max: 64 << 20 };
-/// What is read of a page: a command is what an agent found on one machine.
+/// Limits of a page: a command is one agent's findings.
 const PAGE: Limits = Limits { answer_bytes_max: 4 << 30, item_bytes_max: 64 << 20 };
-/// How much of a body is kept for messages, in bytes.
+/// Size limit, in bytes, of the beginning of a body that is kept for messages.
 const HEAD_BYTES_MAX: usize = 1024;
-/// How much is told of what is wrong in a document, in bytes.
+/// Size limit, in bytes, of the description of a fault in a document.
 const WHAT_BYTES_MAX: usize = 160;
 
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
-    /// When to try again, if the answer tells.
+    /// The value of `Retry-After`.
     pub(super) retry_after: Option<Duration>,
-    /// The body; or why it is not whole.
+    /// The body, or the error that left it incomplete.
     pub(super) body: Result<Vec<u8>, ApiError>,
 }
 
-/// An action as the API answers it, as far as we look at it.
+/// The part of an action in a response that the runner uses.
 #[derive(Debug, Deserialize)]
-pub(super) struct Action {
+pub(super) struct ApiAction {
     pub(super) id: u64,
     #[serde(default)]
     pub(super) status: String,
     #[serde(default)]
     pub(super) pgpsignatures: Option<Vec<String>>,
-    /// How many commands it has, by state. An odd value must not hide the rest of the answer.
+    /// The number of commands by state. Untyped, so that an odd value does not invalidate the rest.
     #[serde(default)]
     pub(super) counters: serde_json::Value,
 }
 
 impl Answer {
-    /// Reads a body into memory.
     pub(super) fn read(
         call: &Call,
         status: u16,
@@ -61,12 +61,12 @@ impl Answer {
         let mut bytes = Vec::new();
         let body = match Metered::new(body, &meter).read_to_end(&mut bytes) {
             Ok(_) => Ok(bytes),
-            Err(error) => Err(broken(call, status, &meter, WireError::Read(error))),
+            Err(error) => Err(body_error(call, status, &meter, WireError::Read(error))),
         };
         Answer { status, retry_after, body }
     }
 
-    /// Walks the body of an answer that says success.
+    /// Walks the body of a successful response.
     pub(super) fn walk(
         self,
         call: &Call,
@@ -76,37 +76,36 @@ impl Answer {
         walk_success(call, self.status, self.body?.as_slice(), SHORT, wants, sink).map(drop)
     }
 
-    /// Returns how the body begins, for messages.
+    /// Returns the beginning of the body, for messages.
     pub(super) fn head(&self) -> String {
         self.body.as_ref().map_or(String::new(), |body| head(body))
     }
 
-    /// Tells whether it is the API's word that a search has no result.
+    /// Returns whether the API itself states that the search has no results.
     pub(super) fn is_no_results(&self) -> bool {
         self.status == 404
-            && self.body.as_ref().is_ok_and(|body| said(body) == Said::Api(NO_RESULTS.to_owned()))
+            && self.body.as_ref().is_ok_and(|body| {
+                refusal_message(body) == RefusalMessage::Api(NO_RESULTS.to_owned())
+            })
     }
 
-    /// Tells whether it is the API's word that there is no such thing.
+    /// Returns whether the API itself states that the object does not exist.
     pub(super) fn is_not_found(&self) -> bool {
         self.status == 404
             && self.body.as_ref().is_ok_and(
-                |body| matches!(said(body), Said::Api(message) if message.ends_with(NOT_FOUND)),
+                |body| matches!(refusal_message(body), RefusalMessage::Api(message) if message.ends_with(NOT_FOUND)),
             )
     }
 
-    /// Returns the refusal that it is.
+    /// Converts the response to an error.
     pub(super) fn refusal(self, call: &Call) -> ApiError {
-        let said = self.body.map_or(Said::Lost, |body| said(&body));
+        let said = self.body.map_or(RefusalMessage::Incomplete, |body| refusal_message(&body));
         let Answer { status, retry_after, .. } = self;
         ApiError::Status { call: call.clone(), status, said, retry_after }
     }
 }
 
-/// Walks a page of results while it arrives.
-///
-/// # Errors
-/// As [`walk_success`].
+/// Walks a page of results while it arrives; returns the number of wanted values.
 pub(super) fn walk_page(
     call: &Call,
     body: impl Read,
@@ -116,7 +115,7 @@ pub(super) fn walk_page(
     walk_success(call, 200, body, PAGE, wants, sink).map(|document| document.values)
 }
 
-/// Walks a document that came with a status of success, which must have items and no complaint.
+/// Walks the body of a successful response, which must have items and no error message.
 fn walk_success(
     call: &Call,
     status: u16,
@@ -127,25 +126,25 @@ fn walk_success(
 ) -> Result<Document, ApiError> {
     let meter = Meter::new(limits);
     let document =
-        walk(body, &meter, wants, sink).map_err(|error| broken(call, status, &meter, error))?;
+        walk(body, &meter, wants, sink).map_err(|error| body_error(call, status, &meter, error))?;
     if let Some(message) = document.message {
-        let (call, said) = (call.clone(), Said::Api(message));
+        let (call, said) = (call.clone(), RefusalMessage::Api(message));
         return Err(ApiError::Status { call, status, said, retry_after: None });
     }
     if !document.has_items {
-        return Err(wrong(call, status, "it has no items", meter.head()));
+        return Err(unusable(call, status, "it has no items", meter.head()));
     }
     Ok(Document { message: None, ..document })
 }
 
-/// Returns the error for an answer that is not what it should be.
-pub(super) fn wrong(call: &Call, status: u16, what: &str, head: String) -> ApiError {
+/// Returns the error for a response with unexpected content.
+pub(super) fn unusable(call: &Call, status: u16, what: &str, head: String) -> ApiError {
     let what = excerpt(what, WHAT_BYTES_MAX).into_owned();
     ApiError::Answer { call: call.clone(), status, what, head }
 }
 
-/// Returns the error for a body that could not be walked to its end.
-fn broken(call: &Call, status: u16, meter: &Meter, error: WireError) -> ApiError {
+/// Returns the error for a body that could not be processed to its end.
+fn body_error(call: &Call, status: u16, meter: &Meter, error: WireError) -> ApiError {
     let call = call.clone();
     match (error, meter.exceeded()) {
         (WireError::Sink(source), _) => ApiError::Sink { call, source },
@@ -154,39 +153,39 @@ fn broken(call: &Call, status: u16, meter: &Meter, error: WireError) -> ApiError
             ApiError::Exchange { call, timeout: is_timeout(&error), source: Box::new(error) }
         }
         (WireError::Json(_), _) if meter.head().is_empty() => {
-            wrong(&call, status, "it is empty", String::new())
+            unusable(&call, status, "it is empty", String::new())
         }
-        (WireError::Json(error), _) => wrong(&call, status, &error.to_string(), meter.head()),
+        (WireError::Json(error), _) => unusable(&call, status, &error.to_string(), meter.head()),
     }
 }
 
-/// Tells whether reading a body failed because the time was over.
+/// Returns whether reading a body failed because the time limit was reached.
 fn is_timeout(error: &io::Error) -> bool {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<reqwest::Error>());
     inner.is_some_and(reqwest::Error::is_timeout) || error.kind() == io::ErrorKind::TimedOut
 }
 
-/// Returns how a body begins: more than is ever shown need not be kept.
+/// Returns the beginning of a body.
 fn head(body: &[u8]) -> String {
     String::from_utf8_lossy(body.get(..HEAD_BYTES_MAX).unwrap_or(body)).into_owned()
 }
 
-/// Returns what was said with a refusal.
-fn said(body: &[u8]) -> Said {
-    let complaint = walk(body, &Meter::new(SHORT), |_| false, &mut |_| Ok(()));
-    match complaint.ok().and_then(|document| document.message) {
-        Some(message) => Said::Api(message),
-        None => Said::Other(head(body)),
+/// Returns the message in the body of a refusal.
+fn refusal_message(body: &[u8]) -> RefusalMessage {
+    let walked = walk(body, &Meter::new(SHORT), |_| false, &mut |_| Ok(()));
+    match walked.ok().and_then(|document| document.message) {
+        Some(message) => RefusalMessage::Api(message),
+        None => RefusalMessage::Other(head(body)),
     }
 }
 
-impl From<serde_json::Error> for Stop {
-    fn from(error: serde_json::Error) -> Stop {
-        Stop::Wrong(error)
+impl From<serde_json::Error> for SinkError {
+    fn from(error: serde_json::Error) -> SinkError {
+        SinkError::Invalid(error)
     }
 }
 
-/// Reads an action out of a value of the API.
-pub(super) fn action(value: &RawValue) -> Result<Action, Stop> {
+/// Parses a value as an action.
+pub(super) fn action(value: &RawValue) -> Result<ApiAction, SinkError> {
     Ok(serde_json::from_str(value.get())?)
 }

@@ -1,10 +1,10 @@
-//! The client: requests out, answers in. The only code that opens sockets.
+//! The HTTP client, the only code that opens sockets.
 //!
-//! Every request has a time limit of its own, over all of it, body included: the
-//! library's default would hold each read to the limit, not their sum.
+//! Every request has a time limit of its own, over the whole exchange including the body: the
+//! library's default would apply the limit to each read.
 //!
-//! The names below the base are spelled with care: `action/create/` has a slash at its
-//! end and nothing else has; the API redirects or denies any other spelling.
+//! The spelling of resource names matters: `action/create/` ends with a slash and no other does;
+//! the API redirects or denies any other spelling.
 
 use std::fmt;
 use std::io;
@@ -20,31 +20,32 @@ use serde::de::Error;
 use serde_json::value::RawValue;
 use slog::{Logger, debug};
 
-use super::answer::{Action, Answer, action, walk_page, wrong};
+use super::answer::{Answer, ApiAction, action, unusable, walk_page};
 use super::error::{ApiError, Call};
 use super::proxy::Route;
 use super::settings::{self, HttpSettings, SettingsError};
 use super::skew::{Skew, http_date};
-use super::token::{Authority, Pass};
+use super::token::{AuthHeader, Authorization};
 use super::verdict::{is_ours, judge};
-use super::wire::{Sink, Stop};
+use super::wire::{Sink, SinkError};
 use super::{Api, Dashboard, Found, Page, Posted, Search, Seen, form};
 use crate::action::{Counters, Signature};
 use crate::clock::{Clock, after, before, elapsed};
 use crate::names::ActionId;
 use crate::wake;
 
-/// How many actions the search by signature asks for; so many in the answer, and some may be missing.
+/// Maximum number of actions in the response to a search by signature. With this many, some may be
+/// missing.
 const SEARCH_ROWS: u64 = 1000;
-/// How much wider than an action's period the search is, at either end.
+/// Margin by which the search period exceeds the action's validity period at either end.
 const SEARCH_MARGIN_SPAN: Duration = Duration::from_secs(1);
 
-/// The API at the other end of a connection.
+/// An [`Api`] over HTTP.
 pub(crate) struct Client {
     http: Http,
     route: Route,
     base: Url,
-    authority: Authority,
+    authorization: Authorization,
     call_span: Duration,
     page_span: Duration,
     clock: Arc<dyn Clock>,
@@ -55,13 +56,12 @@ pub(crate) struct Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The base may hold a password.
-        f.debug_struct("Client").field("authority", &self.authority).finish_non_exhaustive()
+        // The base URL may contain a password.
+        f.debug_struct("Client").field("authorization", &self.authorization).finish_non_exhaustive()
     }
 }
 
-/// A request before it is sent.
-struct Ask {
+struct ApiRequest {
     call: Call,
     url: Url,
     form: Option<String>,
@@ -69,10 +69,10 @@ struct Ask {
 }
 
 impl Client {
-    /// Returns a client; nothing is sent yet.
+    /// Returns a client without sending anything.
     ///
     /// # Errors
-    /// The settings are no good.
+    /// The settings are invalid.
     pub(crate) fn new(
         settings: HttpSettings,
         clock: Arc<dyn Clock>,
@@ -85,7 +85,7 @@ impl Client {
             base: settings::base(&settings.url)?,
             call_span: settings.call_span,
             page_span: settings.page_span,
-            authority: Authority::new(settings.credentials)?,
+            authorization: Authorization::new(settings.credentials)?,
             clock,
             skew: Skew::default(),
             stop: wake::Stop::new(),
@@ -93,23 +93,22 @@ impl Client {
         })
     }
 
-    /// Returns the client, which sends no more requests once `stop` was asked for.
+    /// Makes the client send no more requests once `stop` is requested.
     pub(crate) fn stopped_by(self, stop: wake::Stop) -> Client {
         Client { stop, ..self }
     }
 
-    /// Returns how the API is reached.
     pub(crate) fn route(&self) -> &Route {
         &self.route
     }
 
-    /// Returns a request for a resource below the base.
-    fn get(&self, resource: &str, query: &[(&str, &str)]) -> Ask {
+    /// Returns a GET request for a resource below the base URL.
+    fn get(&self, resource: &str, query: &[(&str, &str)]) -> ApiRequest {
         let mut url = self.resource(resource);
         if !query.is_empty() {
             url.set_query(Some(&form::encode(query)));
         }
-        Ask { call: Call::new("GET", &url), url, form: None, span: self.call_span }
+        ApiRequest { call: Call::new("GET", &url), url, form: None, span: self.call_span }
     }
 
     fn resource(&self, resource: &str) -> Url {
@@ -119,90 +118,95 @@ impl Client {
         url
     }
 
-    /// Sends a request, and once more with a fresh token if the first is refused.
+    /// Sends a request, and once more with a fresh token if the first token is refused.
     ///
-    /// A 401 is given before the request is looked at, so the repetition is no second POST.
-    fn send(&self, ask: &Ask) -> Result<Response, ApiError> {
-        let token = |source| ApiError::Token { call: ask.call.clone(), source };
-        let pass = self.authority.pass(self.clock.now()).map_err(token)?;
-        let response = self.send_with(ask, &pass)?;
+    /// The API answers 401 before it processes a request, so the repetition is no second POST.
+    fn send(&self, request: &ApiRequest) -> Result<Response, ApiError> {
+        let token = |source| ApiError::Token { call: request.call.clone(), source };
+        let header = self.authorization.header(self.clock.now()).map_err(token)?;
+        let response = self.send_with(request, &header)?;
         if response.status() != 401 {
             return Ok(response);
         }
-        match self.authority.renewed(&pass, self.clock.now()).map_err(token)? {
-            Some(pass) => self.send_with(ask, &pass),
+        match self.authorization.renewed(&header, self.clock.now()).map_err(token)? {
+            Some(header) => self.send_with(request, &header),
             None => Ok(response),
         }
     }
 
-    fn send_with(&self, ask: &Ask, pass: &Pass) -> Result<Response, ApiError> {
-        // Asked here, because it may have taken a while to sign the token.
+    fn send_with(&self, request: &ApiRequest, header: &AuthHeader) -> Result<Response, ApiError> {
+        // Checked here because signing the token may have taken a while.
         if self.stop.asked() {
-            return Err(ApiError::Stopped { call: ask.call.clone() });
+            return Err(ApiError::Stopped { call: request.call.clone() });
         }
-        let mut request = match &ask.form {
+        let mut sending = match &request.form {
             Some(form) => self
                 .http
-                .post(ask.url.clone())
+                .post(request.url.clone())
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(form.clone()),
-            None => self.http.get(ask.url.clone()),
+            None => self.http.get(request.url.clone()),
         };
-        request = request.header(&pass.name, &pass.value).timeout(ask.span);
+        sending = sending.header(&header.name, &header.value).timeout(request.span);
         let sent = self.clock.now();
-        let response = request.send().map_err(|error| failed(&ask.call, error))?;
+        let response = sending.send().map_err(|error| failed(&request.call, error))?;
         let received = self.clock.now();
         if let Some(theirs) = date(response.headers()) {
-            self.skew.note(sent, received, theirs, &self.log);
+            self.skew.record(sent, received, theirs, &self.log);
         }
-        debug!(self.log, "answered";
-            "call" => %ask.call,
+        debug!(self.log, "API request done";
+            "call" => %request.call,
             "status" => response.status().as_u16(),
             "took_ms" => elapsed(sent, received).as_millis(),
         );
         Ok(response)
     }
 
-    /// Sends a request and reads its answer into memory.
-    fn ask(&self, ask: &Ask) -> Result<Answer, ApiError> {
-        Ok(self.read(ask, self.send(ask)?))
+    /// Sends a request and reads its response into memory.
+    fn fetch(&self, request: &ApiRequest) -> Result<Answer, ApiError> {
+        Ok(self.read(request, self.send(request)?))
     }
 
-    fn read(&self, ask: &Ask, response: Response) -> Answer {
+    fn read(&self, request: &ApiRequest, response: Response) -> Answer {
         let retry_after = retry_after(response.headers(), self.clock.now());
-        Answer::read(&ask.call, response.status().as_u16(), retry_after, response)
+        Answer::read(&request.call, response.status().as_u16(), retry_after, response)
     }
 
-    /// Sends a search and walks its results while they arrive; returns how many there were.
-    fn search(&self, ask: &Ask, wants: fn(&str) -> bool, sink: Sink<'_>) -> Result<u64, ApiError> {
-        let response = self.send(ask)?;
+    /// Sends a search and walks its results while they arrive; returns their number.
+    fn search(
+        &self,
+        request: &ApiRequest,
+        wants: fn(&str) -> bool,
+        sink: Sink<'_>,
+    ) -> Result<u64, ApiError> {
+        let response = self.send(request)?;
         if response.status() == 200 {
-            return walk_page(&ask.call, response, wants, sink);
+            return walk_page(&request.call, response, wants, sink);
         }
-        let answer = self.read(ask, response);
-        if answer.is_no_results() { Ok(0) } else { Err(answer.refusal(&ask.call)) }
+        let answer = self.read(request, response);
+        if answer.is_no_results() { Ok(0) } else { Err(answer.refusal(&request.call)) }
     }
 
-    fn post_once(&self, ask: &mut Ask, action_json: &str) -> Result<Answer, ApiError> {
+    fn post_once(&self, request: &mut ApiRequest, action_json: &str) -> Result<Answer, ApiError> {
         let bytes = form::form_bytes(action_json);
         if bytes > form::FORM_BYTES_MAX {
             return Err(ApiError::FormTooLong { bytes, limit: form::FORM_BYTES_MAX });
         }
-        ask.form = Some(form::action_form(action_json));
-        self.ask(ask)
+        request.form = Some(form::action_form(action_json));
+        self.fetch(request)
     }
 }
 
 impl Api for Client {
     fn post(&self, action_json: &str, signatures: &[Signature]) -> Posted {
-        let mut ask = self.get("action/create/", &[]);
-        ask.call = Call::new("POST", &ask.url);
-        let outcome = self.post_once(&mut ask, action_json);
-        judge(&ask.call, outcome, signatures)
+        let mut request = self.get("action/create/", &[]);
+        request.call = Call::new("POST", &request.url);
+        let outcome = self.post_once(&mut request, action_json);
+        judge(&request.call, outcome, signatures)
     }
 
     fn find(&self, search: &Search<'_>) -> Result<Found, ApiError> {
-        let mut ask = self.get(
+        let mut request = self.get(
             "search",
             &[
                 ("type", "action"),
@@ -212,12 +216,13 @@ impl Api for Client {
                 ("before", &seconds(after(search.expire_after, SEARCH_MARGIN_SPAN))),
             ],
         );
-        ask.span = self.page_span;
+        request.span = self.page_span;
         let mut found: Option<(ActionId, Box<RawValue>)> = None;
-        let rows = self.search(&ask, |name| name == "action", &mut |value| {
+        let rows = self.search(&request, |name| name == "action", &mut |value| {
             let seen = action(value)?;
             let id = ActionId(seen.id);
-            // Of several with our signature the first that was made is the one that was asked for.
+            // Of several actions with our signature, the one that was inserted first is the one
+            // requested.
             let is_first = found.as_ref().is_none_or(|(first, _)| id < *first);
             if is_ours(&seen, search.signatures) && !search.taken.contains(&id) && is_first {
                 found = Some((id, value.to_owned()));
@@ -232,17 +237,17 @@ impl Api for Client {
     }
 
     fn action(&self, id: ActionId) -> Result<Option<Seen>, ApiError> {
-        let ask = self.get("action", &[("actionid", &id.to_string())]);
-        let answer = self.ask(&ask)?;
+        let request = self.get("action", &[("actionid", &id.to_string())]);
+        let answer = self.fetch(&request)?;
         if answer.is_not_found() {
             return Ok(None);
         }
         if answer.status != 200 {
-            return Err(answer.refusal(&ask.call));
+            return Err(answer.refusal(&request.call));
         }
         let (mut seen, head) = (None, answer.head());
-        answer.walk(&ask.call, |name| name == "action", &mut |value| {
-            let Action { id: theirs, status, counters, .. } = action(value)?;
+        answer.walk(&request.call, |name| name == "action", &mut |value| {
+            let ApiAction { id: theirs, status, counters, .. } = action(value)?;
             if theirs == id.0 {
                 let sent = counters.get("sent").and_then(serde_json::Value::as_u64);
                 let sent = sent.unwrap_or_default();
@@ -252,7 +257,7 @@ impl Api for Client {
         })?;
         match seen {
             Some(seen) => Ok(Some(seen)),
-            None => Err(wrong(&ask.call, 200, "the action is not in it", head)),
+            None => Err(unusable(&request.call, 200, "it does not contain the action", head)),
         }
     }
 
@@ -263,7 +268,7 @@ impl Api for Client {
         limit: u32,
         sink: &mut dyn FnMut(&RawValue) -> io::Result<()>,
     ) -> Result<Page, ApiError> {
-        let mut ask = self.get(
+        let mut request = self.get(
             "search",
             &[
                 ("type", "command"),
@@ -272,29 +277,31 @@ impl Api for Client {
                 ("actionid", &id.to_string()),
             ],
         );
-        ask.span = self.page_span;
-        let mut first: Option<First> = None;
-        let items = self.search(&ask, |name| name == "command", &mut |value| {
+        request.span = self.page_span;
+        let mut first: Option<FirstCommand> = None;
+        let items = self.search(&request, |name| name == "command", &mut |value| {
             if !value.get().starts_with('{') {
-                return Err(Stop::Wrong(serde_json::Error::custom("a command is no object")));
+                return Err(SinkError::Invalid(serde_json::Error::custom(
+                    "a command is not an object",
+                )));
             }
             if first.is_none() {
                 first = Some(serde_json::from_str(value.get())?);
             }
-            sink(value).map_err(Stop::Failed)
+            sink(value).map_err(SinkError::Failed)
         })?;
         let sent = first.and_then(|first| u64::try_from(first.action.counters.sent).ok());
         Ok(Page { items, sent: sent.filter(|&sent| sent > 0) })
     }
 
     fn dashboard(&self) -> Result<Dashboard, ApiError> {
-        let ask = self.get("dashboard", &[]);
-        let answer = self.ask(&ask)?;
+        let request = self.get("dashboard", &[]);
+        let answer = self.fetch(&request)?;
         if answer.status != 200 {
-            return Err(answer.refusal(&ask.call));
+            return Err(answer.refusal(&request.call));
         }
         let mut agents_online = None;
-        answer.walk(&ask.call, |name| name == "online agents", &mut |value| {
+        answer.walk(&request.call, |name| name == "online agents", &mut |value| {
             agents_online = Some(serde_json::from_str(value.get())?);
             Ok(())
         })?;
@@ -306,23 +313,22 @@ impl Api for Client {
     }
 }
 
-/// What the first command of a page tells of its action.
+/// The part of a page's first command that counts its action's commands.
 #[derive(Debug, Deserialize)]
-struct First {
+struct FirstCommand {
     #[serde(default)]
-    action: Whole,
+    action: ActionCounters,
 }
 
-/// The action that a command belongs to.
 #[derive(Debug, Default, Deserialize)]
-struct Whole {
+struct ActionCounters {
     #[serde(default)]
     counters: Counters,
 }
 
-/// Returns the error for a request that has no answer.
+/// Returns the error for a request without a response.
 fn failed(call: &Call, error: reqwest::Error) -> ApiError {
-    // The URL is in the call, without its secrets.
+    // The call contains the URL, without its secrets.
     let (call, source) = (call.clone(), error.without_url());
     if source.is_builder() {
         ApiError::Request { call, source }
@@ -333,12 +339,12 @@ fn failed(call: &Call, error: reqwest::Error) -> ApiError {
     }
 }
 
-/// Returns `text` as a pattern that only it matches, whatever its case.
+/// Returns an SQL pattern that matches only `text`, in any case.
 fn like(text: &str) -> String {
     text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
 }
 
-/// Returns a time in whole seconds, as RFC 3339.
+/// Formats a time as RFC 3339 with whole seconds.
 fn seconds(at: Timestamp) -> String {
     Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
 }
@@ -347,7 +353,7 @@ fn date(headers: &HeaderMap) -> Option<Timestamp> {
     http_date(headers.get(DATE)?.to_str().ok()?)
 }
 
-/// Reads `Retry-After`, which is a number of seconds or a date by the server's clock.
+/// Parses `Retry-After`, which is a number of seconds or a date of the server's clock.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {

@@ -1,7 +1,7 @@
-//! What went wrong between us and the API, and how far it reaches.
+//! Errors of requests to the API, and how many other requests they affect.
 //!
-//! **Invariant.** No secret is in an error: an URL is kept without its user and
-//! password, and no header is kept at all. What the API said is escaped and cut.
+//! **Invariant.** Errors contain no secrets: a URL is kept without user and password, and headers
+//! are not kept. The API's messages are escaped and truncated.
 
 use std::error::Error;
 use std::fmt;
@@ -13,12 +13,12 @@ use reqwest::Url;
 use super::token::TokenError;
 use crate::chain::excerpt;
 
-/// How much of what the API says is shown, in bytes.
+/// Size limit, in bytes, of an API message in an error.
 const SAID_BYTES_MAX: usize = 512;
-/// How much of an URL is shown, in bytes.
+/// Size limit, in bytes, of a URL in an error.
 const URL_BYTES_MAX: usize = 300;
 
-/// A request, as it is named in messages.
+/// A request's method and URL, for messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Call {
     method: &'static str,
@@ -26,10 +26,10 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Names a request; what is secret in the URL is left out.
+    /// Describes a request, without the secrets of its URL.
     pub(super) fn new(method: &'static str, url: &Url) -> Call {
         let mut url = url.clone();
-        // Both fail only for an URL that cannot hold a user or a password.
+        // Both fail only for a URL that cannot hold a user or a password.
         if url.set_username("").is_err() || url.set_password(None).is_err() {
             url.set_query(None);
         }
@@ -43,78 +43,70 @@ impl fmt::Display for Call {
     }
 }
 
-/// How far a fault reaches.
+/// Which requests a fault affects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// This request: others may well succeed.
+    /// Only this request: others may succeed.
     Request,
-    /// The API, the network or the key: no request can succeed.
+    /// All requests: the API, the network or the key is at fault.
     Api,
 }
 
-/// Why a request has no answer that can be used.
+/// A request without a usable response.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
-    /// There is no token; nothing was sent.
-    #[error("cannot make the token for {call}")]
+    /// The token could not be created; nothing was sent.
+    #[error("cannot create the token for {call}")]
     Token { call: Call, source: TokenError },
-    /// A stop was asked for; nothing was sent, or nothing but a request that was answered 401.
+    /// A stop was requested; nothing was sent, or only a request that was answered 401.
     #[error("the runner stopped before {call}")]
     Stopped { call: Call },
-    /// The request could not be made; nothing was sent.
-    #[error("cannot make {call}")]
+    /// The request could not be built; nothing was sent.
+    #[error("cannot build the request {call}")]
     Request { call: Call, source: reqwest::Error },
-    /// The action is bigger than the API reads; nothing was sent.
+    /// The action is larger than the API accepts; nothing was sent.
     #[error(
-        "the action is {bytes} bytes as a form and the API reads {limit}: ask for its operations to be compressed, or split it"
+        "the action is {bytes} bytes as a form and the API accepts {limit}: set want_compressed in its operations, or split it"
     )]
-    FormTooLong {
-        bytes: usize,
-        /// The most that the API reads.
-        limit: usize,
-    },
-    /// There is no connection; nothing was sent.
+    FormTooLong { bytes: usize, limit: usize },
+    /// No connection could be established; nothing was sent.
     #[error("cannot connect for {call}")]
     Connect { call: Call, source: reqwest::Error },
-    /// The connection broke, or the time was over, before the answer was whole.
-    #[error("no whole answer to {call}{}", if *timeout { " in time" } else { "" })]
+    /// The connection broke, or the time limit was reached, before the response was complete.
+    #[error("no complete answer to {call}{}", if *timeout { " within the time limit" } else { "" })]
     Exchange {
         call: Call,
-        /// Whether time ran out.
+        /// Whether the time limit was reached.
         timeout: bool,
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The answer is a refusal.
+    /// The response is a refusal.
     #[error("{call} was answered {status}{said}{}", remedy(*status, said))]
     Status {
         call: Call,
         status: u16,
-        said: Said,
-        /// When to try again, if the answer tells.
+        said: RefusalMessage,
+        /// The value of `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// The answer says success and is not what the API says then.
+    /// The status is success, but the body is not what the API sends then.
     #[error("the answer to {call} ({status}) cannot be used: {what}{}", beginning(head))]
     Answer {
         call: Call,
         status: u16,
-        /// What is wrong with it.
+        /// The fault in the body.
         what: String,
         head: String,
     },
-    /// The answer is longer than any that the API should give.
+    /// The response is longer than any that the API should send.
     #[error("the answer to {call} exceeds {limit_bytes} bytes")]
-    TooLong {
-        call: Call,
-        /// The most that is read.
-        limit_bytes: u64,
-    },
-    /// Whoever takes the commands failed; the API is not at fault.
-    #[error("cannot take a command out of the answer to {call}")]
+    TooLong { call: Call, limit_bytes: u64 },
+    /// The sink of the commands failed; the API is not at fault.
+    #[error("cannot process a command in the answer to {call}")]
     Sink { call: Call, source: io::Error },
 }
 
-/// Shows how an answer begins, if it does.
+/// Formats the beginning of a response, if it is not empty.
 fn beginning(head: &str) -> String {
     if head.is_empty() {
         return String::new();
@@ -122,43 +114,47 @@ fn beginning(head: &str) -> String {
     format!("; it begins: {}", excerpt(head, SAID_BYTES_MAX))
 }
 
-/// Returns what to do about a refusal that has one usual reason.
-fn remedy(status: u16, said: &Said) -> &'static str {
+/// Returns the remedy for a refusal with one usual cause.
+fn remedy(status: u16, said: &RefusalMessage) -> &'static str {
     match (status, said) {
-        (_, Said::Api(_)) => "",
+        (_, RefusalMessage::Api(_)) => "",
         (300..=399 | 404 | 405, _) => "; check the url of the API",
-        (403 | 407, _) => "; check what stands in front of the API",
+        (403 | 407, _) => "; check the proxy in front of the API",
         _ => "",
     }
 }
 
-/// What was said with a refusal.
+/// The message in a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Said {
+pub(crate) enum RefusalMessage {
     /// The API's own message.
     Api(String),
-    /// Something that the API does not write: a proxy's page, for instance.
+    /// A body that is not the API's, such as a proxy's error page.
     Other(String),
-    /// Something that did not arrive as a whole.
-    Lost,
+    /// The body did not arrive completely.
+    Incomplete,
 }
 
-impl fmt::Display for Said {
+impl fmt::Display for RefusalMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Said::Api(message) => write!(f, ": {}", excerpt(message, SAID_BYTES_MAX)),
-            Said::Lost => f.write_str(", and the rest did not arrive"),
-            Said::Other(text) if text.trim().is_empty() => f.write_str(" and nothing else"),
-            Said::Other(text) => {
+            RefusalMessage::Api(message) => write!(f, ": {}", excerpt(message, SAID_BYTES_MAX)),
+            RefusalMessage::Incomplete => {
+                f.write_str(", and the rest of the answer did not arrive")
+            }
+            RefusalMessage::Other(text) if text.trim().is_empty() => {
+                f.write_str(" with an empty body")
+            }
+            RefusalMessage::Other(text) => {
                 let text = excerpt(text.trim(), SAID_BYTES_MAX);
-                write!(f, " without a message of the API: {text}")
+                write!(f, " with a body that is not the API's: {text}")
             }
         }
     }
 }
 
 impl ApiError {
-    /// Tells how far the fault reaches: whether other requests are worth a try.
+    /// Returns whether the fault affects only this request or all of them.
     pub(crate) fn scope(&self) -> Scope {
         match self {
             ApiError::FormTooLong { .. }
@@ -166,7 +162,7 @@ impl ApiError {
             | ApiError::TooLong { .. }
             | ApiError::Stopped { .. }
             | ApiError::Sink { .. } => Scope::Request,
-            // A page that takes long to compute says nothing of others.
+            // A page that takes too long to compute says nothing about other requests.
             ApiError::Exchange { timeout: true, call, .. } if call.method == "GET" => {
                 Scope::Request
             }
@@ -174,14 +170,16 @@ impl ApiError {
             | ApiError::Request { .. }
             | ApiError::Connect { .. }
             | ApiError::Exchange { .. } => Scope::Api,
-            // The API gives 500 for whatever it dislikes in a request, and means only that.
+            // The API answers 500 to anything it rejects in a request, and means only this request.
             ApiError::Status { status: 400 | 413 | 422, .. }
-            | ApiError::Status { status: 404 | 500, said: Said::Api(_), .. } => Scope::Request,
+            | ApiError::Status { status: 404 | 500, said: RefusalMessage::Api(_), .. } => {
+                Scope::Request
+            }
             ApiError::Status { .. } => Scope::Api,
         }
     }
 
-    /// Tells whether it is certain that no byte of the request was sent.
+    /// Returns whether it is certain that no byte of the request was sent.
     pub(super) fn is_unsent(&self) -> bool {
         matches!(
             self,
@@ -193,16 +191,16 @@ impl ApiError {
         )
     }
 
-    /// Tells whether the time ran out before the answer was whole; a smaller page may succeed.
+    /// Returns whether the time limit was reached; a smaller page may succeed.
     pub(crate) fn is_timeout(&self) -> bool {
-        // 504 is what a proxy says for an API that took too long.
+        // A proxy answers 504 if the API takes too long.
         matches!(
             self,
             ApiError::Exchange { timeout: true, .. } | ApiError::Status { status: 504, .. }
         )
     }
 
-    /// Returns how long the answer asks us to wait.
+    /// Returns the delay that the response demands.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             ApiError::Status { retry_after, .. } => *retry_after,

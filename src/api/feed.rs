@@ -1,49 +1,57 @@
-//! JSON values taken one by one from a stream.
+//! JSON values parsed one by one from a stream.
 //!
-//! A parser that reads a stream takes it byte by byte; one that reads memory takes
-//! it several times as fast. So what arrives is kept until a value is whole, and
-//! the value is parsed where it lies.
+//! serde_json's parser is several times faster on memory than on a stream, which it reads byte by
+//! byte. So the feed buffers the stream until a value is complete, and parses the value in its
+//! buffer.
 //!
-//! **Invariant.** What is kept is one value and what was read with it: the meter
-//! refuses a value beyond its limit. A value that is not whole is looked at again
-//! only when twice as much has come, so a long one costs no more for each byte.
+//! **Invariant.** The buffer holds one value and the bytes that were read along with it: the meter
+//! refuses a value beyond its limit. An incomplete value is parsed again only when the buffer has
+//! doubled, so the cost per byte does not depend on the length of a value.
 
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 
 use serde::de::{Error as _, IgnoredAny};
 use serde_json::de::SliceRead;
 use serde_json::{Deserializer, Error};
 
 use super::limit::{Meter, Metered};
-use super::wire::WireError;
 
-/// What parses a value where it lies.
+/// A document that could not be read to its end.
+#[derive(Debug)]
+pub(super) enum WireError {
+    /// It is not a document of the API.
+    Json(serde_json::Error),
+    /// The connection broke, or a limit was exceeded.
+    Read(io::Error),
+    Sink(io::Error),
+}
+
+/// A parser of the buffer.
 pub(super) type Parser<'b> = Deserializer<SliceRead<'b>>;
 
-/// How much is read from the connection at once, in bytes.
+/// Size, in bytes, of a read from the connection.
 const READ_BYTES: usize = 64 << 10;
 
-/// What has arrived of a stream and was not taken yet.
+/// A buffered stream of JSON.
 #[derive(Debug)]
 pub(super) struct Feed<'m, R> {
     reader: Metered<'m, R>,
     meter: &'m Meter,
     bytes: Vec<u8>,
-    /// Where in `bytes` what was not taken begins and ends.
+    /// The range of `bytes` that is not consumed.
     begin: usize,
     end: usize,
-    /// Whether there is no more to come.
-    is_over: bool,
+    is_ended: bool,
 }
 
 impl<'m, R: Read> Feed<'m, R> {
-    /// Returns the feed of a stream that `meter` watches.
+    /// Returns a feed that reads `reader` through `meter`.
     pub(super) fn new(reader: R, meter: &'m Meter) -> Feed<'m, R> {
         let (bytes, reader) = (vec![0; READ_BYTES], Metered::new(reader, meter));
-        Feed { reader, meter, bytes, begin: 0, end: 0, is_over: false }
+        Feed { reader, meter, bytes, begin: 0, end: 0, is_ended: false }
     }
 
-    /// Takes the byte after white space if it is `wanted`; tells whether it was.
+    /// Skips white space and consumes the next byte if it is `wanted`; returns whether it was.
     pub(super) fn takes(&mut self, wanted: u8) -> Result<bool, WireError> {
         let is_it = self.peek()? == Some(wanted);
         if is_it {
@@ -52,7 +60,8 @@ impl<'m, R: Read> Feed<'m, R> {
         Ok(is_it)
     }
 
-    /// Takes the byte after white space, which must be `wanted`, as a part of `what`.
+    /// Skips white space and consumes the next byte, which must be `wanted`; `what` describes the
+    /// expected syntax in the error.
     pub(super) fn expect(&mut self, wanted: u8, what: &str) -> Result<(), WireError> {
         match self.takes(wanted)? {
             true => Ok(()),
@@ -60,7 +69,8 @@ impl<'m, R: Read> Feed<'m, R> {
         }
     }
 
-    /// Takes a value as `parse` reads it, which is asked anew as long as the value is not whole.
+    /// Consumes a value that `parse` parses. `parse` is called again whenever the value turns out
+    /// to be incomplete.
     pub(super) fn value<T>(
         &mut self,
         mut parse: impl FnMut(&mut Parser<'_>) -> Result<T, Error>,
@@ -72,19 +82,19 @@ impl<'m, R: Read> Feed<'m, R> {
             let parsed = parse(&mut parser);
             let length = parser.into_iter::<IgnoredAny>().byte_offset();
             match parsed {
-                // The end of a number is known only by what follows.
-                Ok(value) if self.is_over || length < rest.len() || is_closed(rest) => {
+                // The end of a number is known only from the byte that follows.
+                Ok(value) if self.is_ended || length < rest.len() || is_closed(rest) => {
                     self.begin += length;
-                    self.meter.item_done(self.rest().len());
+                    self.meter.start_item(self.rest().len());
                     return Ok(value);
                 }
-                Err(error) if self.is_over || !error.is_eof() => return Err(error.into()),
+                Err(error) if self.is_ended || !error.is_eof() => return Err(error.into()),
                 Ok(_) | Err(_) => self.fill()?,
             }
         }
     }
 
-    /// Reads to the end, before which there may be nothing but white space.
+    /// Checks that only white space follows, up to the end of the stream.
     pub(super) fn finish(&mut self) -> Result<(), WireError> {
         match self.peek()? {
             None => Ok(()),
@@ -92,10 +102,10 @@ impl<'m, R: Read> Feed<'m, R> {
         }
     }
 
-    /// Returns the error that something else stands where `what` should be, or nothing at all.
+    /// Returns the error for a byte other than `what`, or for the end of the stream.
     fn unexpected(&self, what: &str) -> WireError {
         if self.rest().is_empty() {
-            return ended();
+            return premature_end();
         }
         Error::custom(format_args!("expected {what}")).into()
     }
@@ -104,7 +114,7 @@ impl<'m, R: Read> Feed<'m, R> {
         self.bytes.get(self.begin..self.end).unwrap_or_default()
     }
 
-    /// Returns the next byte that is no white space, if there is one.
+    /// Skips white space and returns the next byte, if there is one.
     fn peek(&mut self) -> Result<Option<u8>, WireError> {
         loop {
             let space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
@@ -112,29 +122,30 @@ impl<'m, R: Read> Feed<'m, R> {
             let blank = rest.iter().take_while(|byte| space(byte)).count();
             let next = rest.get(blank).copied();
             self.begin += blank;
-            if next.is_some() || self.is_over {
+            if next.is_some() || self.is_ended {
                 return Ok(next);
             }
             self.fill()?;
         }
     }
 
-    /// Reads until there is twice as much as there was, or no more.
+    /// Reads until the unconsumed bytes have doubled, or the stream ends.
     fn fill(&mut self) -> Result<(), WireError> {
         self.bytes.copy_within(self.begin..self.end, 0);
         (self.begin, self.end) = (0, self.end - self.begin);
         let wanted = self.end.saturating_mul(2).max(1);
-        // The meter refuses what is beyond its limit, not what would fit into it.
+        // Enough room for one byte beyond the limit, so that the meter, not the buffer, enforces
+        // it.
         let room = wanted.max(READ_BYTES).min(self.meter.item_room().saturating_add(self.end));
         if room > self.bytes.len() {
             self.bytes.resize(room, 0);
         }
-        while self.end < wanted.min(room) && !self.is_over {
+        while self.end < wanted.min(room) && !self.is_ended {
             let free = self.bytes.get_mut(self.end..room).unwrap_or_default();
             match self.reader.read(free) {
                 Ok(count) => {
                     self.end += count;
-                    self.is_over = count == 0;
+                    self.is_ended = count == 0;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(WireError::Read(error)),
@@ -144,13 +155,13 @@ impl<'m, R: Read> Feed<'m, R> {
     }
 }
 
-/// Tells whether a value that ends where its text does shows its own end.
+/// Returns whether a value that ends with the buffer is certainly complete.
 fn is_closed(value: &[u8]) -> bool {
     value.ends_with(b"}") || value.ends_with(b"]") || value.ends_with(b"\"")
 }
 
-/// Returns the parser's own error for a text that ends too early.
-fn ended() -> WireError {
+/// Returns the parser's own error for a premature end.
+fn premature_end() -> WireError {
     match serde_json::from_str::<IgnoredAny>("") {
         Err(error) => error.into(),
         Ok(_) => Error::custom("it ends early").into(),

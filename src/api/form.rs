@@ -1,12 +1,12 @@
-//! Forms and queries, encoded as Go does it.
+//! Forms and queries, encoded as by Go's `url.QueryEscape`.
 //!
-//! Letters, digits and `-_.~` stand for themselves, a blank is `+`, every other
-//! byte is `%` and two capital digits. The URL standard's form encoding, which
-//! HTTP libraries bring along, differs in `~` and `*`.
+//! Letters, digits and `-_.~` are literal, a blank is `+`, and every other byte is `%` and two
+//! upper-case digits. The form encoding of the URL standard, which HTTP libraries use, differs in
+//! `~` and `*`.
 
-/// The longest form that the API reads, in bytes.
+/// Size limit, in bytes, of a form that the API accepts.
 pub(crate) const FORM_BYTES_MAX: usize = 10 << 20;
-/// The one field of the form that posts an action.
+/// The only field of the form that posts an action.
 const ACTION_FIELD: &str = "action";
 
 /// Returns the form that posts an action.
@@ -14,13 +14,12 @@ pub(super) fn action_form(action_json: &str) -> String {
     encode(&[(ACTION_FIELD, action_json)])
 }
 
-/// Returns how long the form that posts an action is, in bytes; see [`FORM_BYTES_MAX`].
+/// Returns the size, in bytes, of the form that posts an action; see [`FORM_BYTES_MAX`].
 pub(crate) fn form_bytes(action_json: &str) -> usize {
-    let escaped = action_json.bytes().filter(|&byte| !stands(byte) && byte != b' ').count();
+    let escaped = action_json.bytes().filter(|&byte| !is_literal(byte) && byte != b' ').count();
     ACTION_FIELD.len() + 1 + action_json.len() + 2 * escaped
 }
 
-/// Returns `pairs` as `a=b&c=d`, in their order.
 pub(super) fn encode(pairs: &[(&str, &str)]) -> String {
     let mut text = String::new();
     for (name, value) in pairs {
@@ -34,8 +33,7 @@ pub(super) fn encode(pairs: &[(&str, &str)]) -> String {
     text
 }
 
-/// Tells whether a byte stands for itself.
-fn stands(byte: u8) -> bool {
+fn is_literal(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~')
 }
 
@@ -44,7 +42,7 @@ fn escape_into(text: &mut String, value: &str) {
     for byte in value.bytes() {
         match byte {
             b' ' => text.push('+'),
-            byte if stands(byte) => text.push(char::from(byte)),
+            byte if is_literal(byte) => text.push(char::from(byte)),
             byte => {
                 text.push('%');
                 text.push(digit(byte >> 4));
@@ -54,7 +52,7 @@ fn escape_into(text: &mut String, value: &str) {
     }
 }
 
-/// Returns the capital hexadecimal digit of a number below 16.
+/// Returns the upper-case hexadecimal digit of a number below 16.
 fn digit(value: u8) -> char {
     char::from(if value < 10 { b'0' + value } else { b'A' + value - 10 })
 }
@@ -64,8 +62,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn encodes_as_go_does() {
-        // What Go's url.QueryEscape gives.
+    fn forms_are_encoded_as_by_go() {
+        // The output of Go's url.QueryEscape.
         assert_eq!(
             encode(&[("a", "a b~*-_.!'()é\n\"\\%+/")]),
             "a=a+b~%2A-_.%21%27%28%29%C3%A9%0A%22%5C%25%2B%2F"
@@ -75,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_is_known_without_encoding() {
+    fn form_bytes_equals_the_encoded_length() {
         for json in ["", "{}", "{\"name\": \"a b ü\"}"] {
             assert_eq!(form_bytes(json), action_form(json).len());
         }

@@ -1,25 +1,22 @@
-//! An answer that is read no further than its limits.
+//! Size limits of responses.
 //!
-//! **Invariant.** Between two calls of [`Meter::item_done`] at most
-//! `item_bytes_max` bytes pass, so what a parser holds of an item is bounded
-//! whatever the other side sends.
+//! **Invariant.** At most `item_bytes_max` bytes are read between two calls of
+//! [`Meter::start_item`], so the memory that a parser needs for an item is bounded whatever the
+//! server sends.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read};
 
-/// How much of the beginning is kept for messages, in bytes.
+/// Size limit, in bytes, of the beginning of a response that is kept for messages.
 const HEAD_BYTES_MAX: usize = 256;
 
-/// How much of an answer is read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// The most for the whole answer.
     pub(super) answer_bytes_max: u64,
-    /// The most for one of its items.
     pub(super) item_bytes_max: u64,
 }
 
-/// What has passed of an answer.
+/// Counts the bytes read of a response.
 #[derive(Debug)]
 pub(super) struct Meter {
     limits: Limits,
@@ -30,7 +27,6 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// Returns a meter through which nothing has passed.
     pub(super) fn new(limits: Limits) -> Meter {
         Meter {
             limits,
@@ -41,29 +37,29 @@ impl Meter {
         }
     }
 
-    /// Begins a new item, of which `bytes` have passed: the parser let go of the last one.
-    pub(super) fn item_done(&self, bytes: usize) {
+    /// Starts a new item of which `bytes` are already read, because the parser has released the
+    /// last one.
+    pub(super) fn start_item(&self, bytes: usize) {
         self.item_bytes.set(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 
-    /// Returns how many bytes it takes to exceed the limit of this item.
+    /// Returns the number of bytes that exceeds the limit of this item.
     pub(super) fn item_room(&self) -> usize {
         let room = self.limits.item_bytes_max.saturating_sub(self.item_bytes.get());
         usize::try_from(room).unwrap_or(usize::MAX).saturating_add(1)
     }
 
-    /// Returns the limit that was exceeded, if one was.
     pub(super) fn exceeded(&self) -> Option<u64> {
         self.exceeded.get()
     }
 
-    /// Returns how the answer begins.
+    /// Returns the beginning of the response.
     pub(super) fn head(&self) -> String {
         String::from_utf8_lossy(&self.head.borrow()).into_owned()
     }
 
-    /// Counts bytes that pass; fails once they are too many.
-    fn pass(&self, bytes: &[u8]) -> io::Result<()> {
+    /// Counts bytes; fails once they exceed a limit.
+    fn count(&self, bytes: &[u8]) -> io::Result<()> {
         let mut head = self.head.borrow_mut();
         let room = HEAD_BYTES_MAX.saturating_sub(head.len());
         head.extend(bytes.iter().take(room));
@@ -82,7 +78,7 @@ impl Meter {
     }
 }
 
-/// A reader that a meter watches.
+/// A reader whose bytes a meter counts.
 #[derive(Debug)]
 pub(super) struct Metered<'m, R> {
     inner: R,
@@ -90,7 +86,6 @@ pub(super) struct Metered<'m, R> {
 }
 
 impl<'m, R: Read> Metered<'m, R> {
-    /// Returns `inner`, watched by `meter`.
     pub(super) fn new(inner: R, meter: &'m Meter) -> Metered<'m, R> {
         Metered { inner, meter }
     }
@@ -99,7 +94,7 @@ impl<'m, R: Read> Metered<'m, R> {
 impl<R: Read> Read for Metered<'_, R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buf)?;
-        self.meter.pass(buf.get(..count).unwrap_or_default())?;
+        self.meter.count(buf.get(..count).unwrap_or_default())?;
         Ok(count)
     }
 }
@@ -111,7 +106,7 @@ mod tests {
     const LIMITS: Limits = Limits { answer_bytes_max: 10, item_bytes_max: 4 };
 
     #[test]
-    fn an_item_may_not_exceed_its_limit() {
+    fn an_item_beyond_its_limit_is_refused() {
         let meter = Meter::new(LIMITS);
         let mut reader = Metered::new(&b"12345"[..], &meter);
         assert_eq!(reader.read(&mut [0; 4]).unwrap(), 4);
@@ -120,12 +115,12 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_may_not_exceed_its_limit_in_however_many_items() {
+    fn a_response_beyond_its_limit_is_refused() {
         let meter = Meter::new(LIMITS);
         let mut reader = Metered::new(io::repeat(b'x'), &meter);
         let mut reads = 0;
         while reader.read(&mut [0; 2]).is_ok() {
-            meter.item_done(0);
+            meter.start_item(0);
             reads += 1;
         }
         assert_eq!((reads, meter.exceeded()), (5, Some(10)));

@@ -1,17 +1,16 @@
-//! The API of the platform: what is asked of it, and what its answers mean.
+//! The client of the MIG API: requests, responses and what they mean.
 //!
-//! The stages see the trait [`Api`] and nothing of HTTP. An answer is judged in
-//! one place ([`verdict`]), because the API's own status codes say little: it
-//! answers 500 to every action that it refuses, 401 when its database is away,
-//! and a 500 may still have put the action on the fleet.
+//! The stages use the trait [`Api`] and do not see HTTP. One function, in [`verdict`], interprets
+//! the response to a POST, because the API's status codes say little: it answers 500 to every
+//! action that it refuses and 401 while its database is down, and a 500 may still have put the
+//! action on the fleet.
 //!
-//! **Invariants.** Only [`client`] opens sockets. No request is sent twice
-//! behind the caller's back, except once with a fresh token after a 401, which
-//! is known to have done nothing. Redirects are never followed. Every call ends
-//! within its time limit and every answer is bounded, in memory too: a page of
-//! results is handed on command by command.
+//! **Invariants.** Only [`client`] opens sockets. No request is repeated without the caller's
+//! knowledge, except once with a fresh token after a 401, which is known to have had no effect.
+//! Redirects are never followed. Every call ends within its time limit and every response is
+//! bounded, in memory too: a page of results is passed on command by command.
 //!
-//! **Failure.** Whatever the other side sends is an [`ApiError`], never a panic.
+//! **Failure.** Whatever the server sends results in an [`ApiError`], never in a panic.
 
 mod answer;
 pub(crate) mod backoff;
@@ -48,36 +47,37 @@ pub(crate) use form::{FORM_BYTES_MAX, form_bytes};
 pub(crate) use proxy::Route;
 pub(crate) use settings::{Credentials, HttpSettings, SettingsError};
 
-/// The API, as the stages see it.
 pub(crate) trait Api: Debug + Send + Sync {
-    /// Posts a signed action. The answer must carry one of `signatures`, which are the run's.
+    /// Posts a signed action. The response must carry one of `signatures`, which are those of the
+    /// run.
     fn post(&self, action_json: &str, signatures: &[Signature]) -> Posted;
 
-    /// Looks for an action by its signatures, after a POST of which the outcome is unknown.
+    /// Searches for an action by its signatures, after a POST with unknown outcome.
     ///
-    /// One that bears them is found however full the answer is; that there is none is believed
-    /// of an answer only that had room for more.
+    /// An action with one of the signatures is found even in a truncated response. Its absence is
+    /// established only by a response that was not truncated.
     ///
     /// # Errors
     /// The outcome is as unknown as before.
     fn find(&self, search: &Search<'_>) -> Result<Found, ApiError>;
 
-    /// Returns what the API knows of an action; `None` if it says that there is no such action.
+    /// Returns the state of an action, or `None` if the API answers that there is no such action.
     ///
-    /// An API without authentication says so of every action while its database is away.
+    /// While its database is down, an API without authentication answers this for every action.
     ///
     /// # Errors
-    /// There was no answer, or another one.
+    /// The API did not answer, or answered something else.
     fn action(&self, id: ActionId) -> Result<Option<Seen>, ApiError>;
 
-    /// Reads a page of an action's commands and hands each to `sink`, byte for byte as it was sent.
+    /// Reads a page of an action's commands and passes each to `sink`, byte for byte as it was
+    /// sent.
     ///
-    /// A page with no command is the normal end. A command is one JSON object, which may hold line
+    /// A page without commands is the normal end. A command is one JSON object, which may have line
     /// feeds between its tokens, though the real API sends none.
     ///
     /// # Errors
-    /// [`ApiError::Sink`] if `sink` failed; else the page is not whole, and what `sink` took of it
-    /// will come again.
+    /// [`ApiError::Sink`] if `sink` failed. After any other error the page is incomplete, and the
+    /// commands that `sink` received are sent again with the next attempt.
     fn commands(
         &self,
         id: ActionId,
@@ -86,114 +86,104 @@ pub(crate) trait Api: Debug + Send + Sync {
         sink: &mut dyn FnMut(&RawValue) -> io::Result<()>,
     ) -> Result<Page, ApiError>;
 
-    /// Asks for the dashboard, which needs the API, its database and our key to work.
-    ///
-    /// # Errors
-    /// One of them does not.
+    /// Requests the dashboard, which works only if the API, its database and our key do.
     fn dashboard(&self) -> Result<Dashboard, ApiError>;
 
-    /// Returns how far this machine's clock was ahead of the API's at the last answer.
+    /// Returns how far this machine's clock was ahead of the API's at the last response with a
+    /// date.
     fn skew(&self) -> Option<SignedDuration>;
 }
 
-/// What became of a POST.
+/// The outcome of a POST.
 #[derive(Debug)]
 #[must_use = "a run whose outcome is forgotten may be posted twice"]
 pub(crate) enum Posted {
-    /// The API has it.
     Accepted {
-        /// The id that the API gave it.
         id: ActionId,
-        /// The action as the API answered it.
+        /// The action as the API returned it.
         action: Box<RawValue>,
     },
-    /// It is known that the API does not have it.
-    Refused {
-        cause: ApiError,
-        /// What to do with the run.
-        next: Next,
-    },
-    /// The API may have it: to be looked for before it is posted or signed again.
+    /// The API certainly did not insert the action.
+    Refused { cause: ApiError, next: Next },
+    /// The API may have inserted the action: the run is searched for before it is posted or signed
+    /// again.
     Unknown {
-        /// What came instead of an answer.
+        /// The error that occurred instead of a response.
         cause: ApiError,
     },
 }
 
-/// What to do with a run that the API refused.
+/// The next step for a run that the API refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Nothing helps: the action itself is refused.
+    /// The action itself is refused; the run becomes a dead letter.
     Invalid,
-    /// Its period is over: it is dated and signed anew.
+    /// The action's validity period has ended: date and sign the run again.
     DateAnew,
-    /// Its signature is good but its RSA number is not of the length that the platform demands: it is signed
-    /// anew.
+    /// The signature is correct, but its RSA number does not have the length that the platform
+    /// demands: sign the run again.
     SignAnew,
-    /// This run is tried later; the others are not concerned.
+    /// Retry this run later; other runs are not affected.
     BackOff,
-    /// Every run is tried later: the API, the network or the key is at fault.
+    /// Retry every run later: the API, the network or the key is at fault.
     BackOffAll,
 }
 
-/// What tells a run's action from all others, for [`Api::find`].
+/// The properties that identify a run's action, for [`Api::find`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Search<'a> {
-    /// The action's name, exactly.
     pub(crate) name: &'a str,
-    /// The start of its period, in whole seconds.
+    /// Start of the validity period, in whole seconds.
     pub(crate) valid_from: Timestamp,
-    /// The end of its period, in whole seconds.
+    /// End of the validity period, in whole seconds.
     pub(crate) expire_after: Timestamp,
     /// Every signature ever made for the run.
     pub(crate) signatures: &'a [Signature],
-    /// Actions of other runs, which are never adopted.
+    /// Actions that belong to other runs.
     pub(crate) taken: &'a BTreeSet<ActionId>,
 }
 
-/// What a search by signature found.
+/// The result of a search by signature.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// The action, to be adopted.
     Action {
         id: ActionId,
-        /// The action as the API answered it.
+        /// The action as the API returned it.
         action: Box<RawValue>,
     },
-    /// The API answered, and has no such action.
+    /// The API has no such action.
     None,
-    /// The answer was full without it: as unknown as before.
+    /// The response was truncated and does not contain the action: as unknown as before.
     TooMany,
 }
 
-/// What the API knows of an action.
+/// The state of an action, as the API reports it.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    /// Its status: `pending`, `scheduled`, `preparing`, `inflight`, `completed`, `invalid` …
+    /// `pending`, `scheduled`, `preparing`, `inflight`, `completed`, `invalid` …
     pub(crate) status: String,
-    /// How many commands it has; 0 if it has none, or the API does not count them.
+    /// The number of its commands; 0 also if the API does not report it.
     pub(crate) sent: u64,
 }
 
 impl Seen {
-    /// Tells whether every command of the action is done.
+    /// Returns whether every command of the action is done.
     pub(crate) fn is_completed(&self) -> bool {
         self.status == "completed"
     }
 }
 
-/// A page of results that was read to its end.
+/// Statistics of a page of results that was read completely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Page {
-    /// How many commands it held.
+    /// The number of commands on the page.
     pub(crate) items: u64,
-    /// How many commands the action has in all, as its first command says.
+    /// The number of commands of the action, as stated in the first command.
     pub(crate) sent: Option<u64>,
 }
 
-/// What the dashboard says, as far as it is of use.
+/// The part of the dashboard that the runner uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Dashboard {
-    /// How many agents are online.
     pub(crate) agents_online: Option<u64>,
 }

@@ -1,10 +1,10 @@
-//! Which proxy, if any, is between the client and the API.
+//! Selects the proxy, if any, between the client and the API.
 //!
-//! The rules are those of Go's HTTP client, because the original runner's users have its variables
-//! in their environment. The HTTP library has rules of its own, which differ: it ignores a value
-//! that it does not understand and connects directly, and its `no_proxy` knows no ports. So
-//! [`decide`] makes the decision, once for each client, and the library only gets the result. A
-//! value that cannot be used is an error if it would be needed.
+//! The rules are those of Go's HTTP client, because users of the original have its variables in
+//! their environment. The HTTP library's own rules differ: it ignores a value that it cannot parse
+//! and connects directly, and its `no_proxy` does not support ports. So [`decide`] makes the
+//! decision, once for each client, and the library receives only the result. An invalid value is an
+//! error if it would be needed.
 
 mod exception;
 #[cfg(test)]
@@ -16,10 +16,10 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-/// The longest user name or password: SOCKS has one byte for the length.
+/// Size limit, in bytes, of a user name or password: SOCKS encodes the length in one byte.
 const CREDENTIAL_BYTES_MAX: usize = 255;
 
-/// What the environment says about proxies.
+/// The environment variables about proxies.
 #[derive(Default)]
 pub(crate) struct Variables {
     /// The proxy for an API whose URL begins with `http://`.
@@ -28,17 +28,17 @@ pub(crate) struct Variables {
     pub(crate) https: Option<Variable>,
     /// The proxy for a scheme without a proxy of its own.
     pub(crate) all: Option<Variable>,
-    /// The hosts that are connected to directly.
+    /// The hosts to connect to directly.
     pub(crate) no: Option<Variable>,
-    /// Whether `REQUEST_METHOD` is set, as for a CGI program, whose clients can set `HTTP_PROXY`.
+    /// Whether `REQUEST_METHOD` is set. It is set for CGI programs, whose clients can set
+    /// `HTTP_PROXY`.
     pub(crate) is_cgi: bool,
 }
 
-/// A variable that is set.
 pub(crate) struct Variable {
-    /// Its name, of which there is one in upper case and one in lower case.
+    /// The name that is set, in upper or lower case.
     pub(crate) name: &'static str,
-    /// Its value, which may hold a password.
+    /// The value, which may contain a password.
     pub(crate) value: OsString,
 }
 
@@ -50,64 +50,57 @@ impl fmt::Debug for Variables {
     }
 }
 
-/// Why the proxy that is configured cannot be used. No text holds any of the value: it may be a
+/// A configured proxy that cannot be used. No message contains the value, which may contain a
 /// password.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProxyError {
-    /// The value begins with a scheme that is not supported.
     #[error(
         "{variable} names a proxy of an unknown kind: write http://, https://, socks5:// or socks5h:// before its host, or add the API's host to no_proxy"
     )]
     Scheme { variable: &'static str },
-    /// The value is not the URL of a proxy.
     #[error(
         "{variable} is not the URL of a proxy: write SCHEME://HOST:PORT or SCHEME://USER:PASSWORD@HOST:PORT, with %XX for a special character in user and password"
     )]
     Form {
         variable: &'static str,
-        /// What is wrong with it, if a parser said so.
+        /// The error of the URL parser, if it found the fault.
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
-    /// A request to a CGI program may have set the variable.
+    /// The variable may have been set by a client of a CGI program.
     #[error(
         "{variable} is not used because REQUEST_METHOD is set, as for a CGI program, whose clients can set HTTP_PROXY: unset REQUEST_METHOD or {variable}"
     )]
     Cgi { variable: &'static str },
-    /// The list of exceptions is not text.
     #[error("{variable} is not UTF-8 text: correct or unset it")]
     NotText { variable: &'static str },
 }
 
-/// How the API is reached.
+/// The way in which the client connects to the API.
 #[derive(Debug)]
 pub(crate) enum Route {
-    /// Directly, because no variable names a proxy for it.
     Direct,
-    /// Directly, although a variable names a proxy.
     Excepted {
-        /// The variable that names it.
+        /// The variable that names the proxy.
         variable: &'static str,
-        /// Why it is not used.
         why: Exception,
     },
     Through(Proxy),
 }
 
-/// Why a proxy is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exception {
-    /// No proxy can reach this host as it reaches itself.
+    /// The API is on this host, which a proxy could not reach by the same name.
     ThisHost,
-    /// The API's host is in the list of exceptions, which this variable holds.
+    /// The variable that lists the API's host as an exception.
     Listed(&'static str),
 }
 
 pub(crate) struct Proxy {
-    /// The variable that names it.
+    /// The variable that names the proxy.
     pub(crate) variable: &'static str,
-    /// Its URL without user and password, with its port.
+    /// The URL with port, but without user and password.
     pub(crate) shown: String,
-    /// Its URL, as the HTTP library understands it.
+    /// The URL in the HTTP library's form.
     url: Url,
 }
 
@@ -120,31 +113,31 @@ impl fmt::Debug for Proxy {
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Route::Direct => f.write_str("connected to directly"),
+            Route::Direct => f.write_str("connected directly"),
             Route::Excepted { variable, why: Exception::ThisHost } => {
-                write!(f, "connected to directly in spite of {variable}: it is on this host")
+                write!(f, "connected directly despite {variable}: it is on this host")
             }
             Route::Excepted { variable, why: Exception::Listed(no) } => {
-                write!(f, "connected to directly in spite of {variable}: {no} lists it")
+                write!(f, "connected directly despite {variable}: {no} lists it")
             }
             Route::Through(proxy) => {
-                write!(f, "connected to through the proxy {} of {}", proxy.shown, proxy.variable)
+                write!(f, "connected through the proxy {} of {}", proxy.shown, proxy.variable)
             }
         }
     }
 }
 
 impl Proxy {
-    /// Returns the proxy for the HTTP library.
-    pub(super) fn of_library(&self) -> Result<reqwest::Proxy, reqwest::Error> {
+    /// Converts the proxy to the HTTP library's type.
+    pub(super) fn to_reqwest(&self) -> Result<reqwest::Proxy, reqwest::Error> {
         reqwest::Proxy::all(self.url.clone())
     }
 }
 
-/// Decides how an API is reached.
+/// Decides how to connect to an API.
 ///
 /// # Errors
-/// A proxy is needed, and the variable that names it cannot be used.
+/// A proxy is needed, and the variable that names it is invalid.
 pub(super) fn decide(api: &Url, variables: &Variables) -> Result<Route, ProxyError> {
     let own = if api.scheme() == "https" { &variables.https } else { &variables.http };
     let Some(named) = own.as_ref().or(variables.all.as_ref()) else { return Ok(Route::Direct) };
@@ -160,7 +153,7 @@ pub(super) fn decide(api: &Url, variables: &Variables) -> Result<Route, ProxyErr
     parse(named).map(Route::Through)
 }
 
-/// Returns why the API is reached directly whatever proxy there is.
+/// Returns the reason to bypass any proxy, if there is one.
 fn exempted(api: &Url, list: Option<&Variable>) -> Result<Option<Exception>, ProxyError> {
     let host = api.host_str().unwrap_or_default();
     let address = address_of(host);
@@ -174,14 +167,14 @@ fn exempted(api: &Url, list: Option<&Variable>) -> Result<Option<Exception>, Pro
     Ok(is_listed.then_some(Exception::Listed(name)))
 }
 
-/// Returns the address in the host of a URL; `None` if the host is a name.
+/// Parses the host of a URL as an address; `None` if the host is a name.
 fn address_of(host: &str) -> Option<IpAddr> {
     let address: IpAddr = host.trim_matches(['[', ']']).parse().ok()?;
-    // An IPv4 address that is written as an IPv6 one is the same host.
+    // An IPv4 address in IPv6 notation is the same host.
     Some(address.to_canonical())
 }
 
-/// Reads the URL of a proxy; without a scheme it is `http`.
+/// Parses the URL of a proxy; the default scheme is `http`.
 fn parse(named: &Variable) -> Result<Proxy, ProxyError> {
     let variable = named.name;
     let wrong = || ProxyError::Form { variable, source: None };
@@ -190,14 +183,14 @@ fn parse(named: &Variable) -> Result<Proxy, ProxyError> {
     let (scheme, default_port) = match scheme.to_ascii_lowercase().as_str() {
         "http" => ("http", 80),
         "https" => ("https", 443),
-        // Go leaves the names to the proxy for either; to the library that is `socks5h`.
+        // Go lets the proxy resolve names for both schemes; in the library, only `socks5h` does.
         "socks5" | "socks5h" => ("socks5h", 1080),
         _ => return Err(ProxyError::Scheme { variable }),
     };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at_checked(end).ok_or_else(wrong)?;
-    // The parser drops blanks and takes a backslash for a slash; an @ that comes later belongs to a
-    // password with a slash, whose beginning would be taken for a host.
+    // The URL parser drops white space and treats a backslash as a slash. An @ after the authority
+    // belongs to a password with a slash, whose beginning would be parsed as a host.
     let is_odd = |c: char| c.is_whitespace() || c.is_control() || c == '\\';
     if authority.contains(is_odd) || tail.contains('@') {
         return Err(wrong());
@@ -205,7 +198,7 @@ fn parse(named: &Variable) -> Result<Proxy, ProxyError> {
     let read = |scheme: &str| Url::parse(&format!("{scheme}://{authority}/"));
     let faulty = |source| ProxyError::Form { variable, source: Some(Box::new(source) as Box<_>) };
     let url = read("http").map_err(faulty)?;
-    // A parsed URL hides the default port of its scheme, so it is parsed with two schemes.
+    // A parsed URL omits the default port of its scheme, so it is parsed with two schemes.
     let other = read("https").map_err(faulty)?;
     let port = url.port().or(other.port()).unwrap_or(default_port);
     let host = url.host_str().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What the client has to know, and what can be wrong with it.
+//! The settings of the HTTP client and their validation.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -19,87 +19,69 @@ use crate::config::secret::Secret;
 use crate::disk::DiskError;
 use crate::disk::input::Input;
 
-/// The longest certificate or key file, in bytes; the system's whole bundle is a quarter of it.
+/// Size limit, in bytes, of a certificate or key file; the system's whole bundle is a quarter of
+/// it.
 const PEM_BYTES_MAX: u64 = 1 << 20;
-/// How long an idle connection is kept: less than what servers and proxies allow it.
+/// Time limit for idle connections, shorter than those of servers and proxies.
 const IDLE_SPAN: Duration = Duration::from_secs(30);
-/// How long a page of results may take: the API computes all of it before its first byte.
+/// Time limit for a page of results: the API computes all of it before it sends the first byte.
 const PAGE_SPAN: Duration = Duration::from_secs(300);
-/// How a key in the one form that is read begins.
+/// The first line of a key in the only supported form.
 const KEY_BEGIN: &[u8] = b"-----BEGIN PRIVATE KEY-----";
-/// What we call ourselves.
 const USER_AGENT: &str = concat!("mig-runner/", env!("CARGO_PKG_VERSION"));
 
-/// Why there is no client.
+/// The client cannot be created with these settings.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingsError {
-    /// The URL is none.
-    #[error("the API's url cannot be read: it should be like https://mig.example.net/api/v1/")]
-    Url {
-        /// What is wrong with it.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The URL is none of an API.
-    #[error("the API's url should begin with https:// or http://, name a host, and have no ? or #")]
+    #[error("invalid url of the API: write it as https://mig.example.net/api/v1/")]
+    Url { source: Box<dyn std::error::Error + Send + Sync> },
+    /// The URL is valid, but not that of an API.
+    #[error(
+        "invalid url of the API: it must begin with https:// or http://, name a host, and contain no ? or #"
+    )]
     UrlForm,
-    /// The API key cannot be sent.
-    #[error("the API key has a character that cannot stand in a header")]
+    #[error("the API key contains a character that a header cannot contain")]
     ApiKey,
-    /// A certificate or key cannot be read.
+    /// A certificate or key file cannot be read.
     #[error(transparent)]
     Read(#[from] DiskError),
-    /// A file with certificates has none.
-    #[error("{} holds no certificate in PEM form", path.display())]
+    #[error("{} contains no certificate in PEM form", path.display())]
     NoCertificate { path: PathBuf },
-    /// A file with certificates cannot be used.
-    #[error("cannot use the certificates of {}", path.display())]
-    Certificate {
-        path: PathBuf,
-        /// What is wrong with it.
-        source: reqwest::Error,
-    },
-    /// Our own certificate or its key cannot be used.
+    #[error("cannot use the certificates in {}", path.display())]
+    Certificate { path: PathBuf, source: reqwest::Error },
+    /// The client certificate or its key cannot be used.
     #[error(
         "cannot use the client certificate {} with the key {}: both must be in PEM form, the key as PKCS#8 without a passphrase (`openssl pkcs8 -topk8 -nocrypt`)",
         certificate.display(), key.display()
     )]
-    Identity {
-        certificate: PathBuf,
-        key: PathBuf,
-        /// What is wrong with them.
-        source: reqwest::Error,
-    },
-    /// The proxy that the environment names cannot be used.
+    Identity { certificate: PathBuf, key: PathBuf, source: reqwest::Error },
     #[error(transparent)]
     Proxy(#[from] ProxyError),
-    /// The HTTP library refuses the settings.
+    /// The HTTP library rejects the settings.
     #[error("cannot set up the HTTP client")]
     Client { source: reqwest::Error },
 }
 
-/// What the client has to know.
 #[derive(Debug)]
 pub(crate) struct HttpSettings {
-    /// Where the API is, up to and with its version: `https://HOST/api/v1/`.
+    /// The base URL of the API including its version: `https://HOST/api/v1/`.
     pub(crate) url: String,
-    /// What authorises our requests.
     pub(crate) credentials: Credentials,
-    /// Which certificates of the API are good.
     pub(crate) certificates: Certificates,
-    /// Our own certificate, if the API asks for one.
+    /// The client certificate, if the API requests one.
     pub(crate) identity: Option<ClientIdentity>,
     /// What the environment says about proxies.
     pub(crate) proxies: Variables,
-    /// How long connecting may take.
+    /// Time limit for connecting.
     pub(crate) connect_span: Duration,
-    /// How long a call may take as a whole.
+    /// Time limit for a whole call.
     pub(crate) call_span: Duration,
-    /// How long a page of results may take as a whole.
+    /// Time limit for a whole call that returns a page of results.
     pub(crate) page_span: Duration,
 }
 
 impl HttpSettings {
-    /// Reads the files that the configuration names, and puts it together.
+    /// Creates the settings from the configuration, reading the files that it names.
     ///
     /// # Errors
     /// A file cannot be read.
@@ -134,26 +116,25 @@ impl HttpSettings {
     }
 }
 
-/// What authorises our requests.
+/// The source of the authorization of requests.
 #[derive(Debug)]
 pub(crate) enum Credentials {
-    /// Tokens that this signs.
+    /// Tokens signed by this signer.
     Signer(Arc<dyn Signer>),
     ApiKey(Secret),
 }
 
-/// Which certificates of the API are good.
+/// The server certificates that the client accepts.
 #[derive(Debug)]
 pub(crate) enum Certificates {
-    /// Those that the system trusts.
     System,
-    /// Those that the system trusts, and those that this file's vouch for.
+    /// Those that the system trusts, and those issued by a certificate of this file.
     With(Pem),
-    /// Any: whoever is in between can read and change everything. The caller says so aloud.
+    /// Any certificate. An attacker on the network can then read and change all traffic, so the
+    /// caller logs a warning.
     Unchecked,
 }
 
-/// Our own certificate and its key.
 #[derive(Debug)]
 pub(crate) struct ClientIdentity {
     /// The certificate, and those between it and its root.
@@ -175,17 +156,18 @@ impl fmt::Debug for Pem {
 }
 
 impl Pem {
-    /// Reads a file or a pipe; links are followed, because certificates are often kept behind one.
+    /// Reads a file or a pipe. Symbolic links are followed, because certificates are often behind
+    /// one.
     ///
     /// # Errors
-    /// The file cannot be read, or is longer than any such file.
+    /// The file cannot be read, or exceeds the size limit.
     pub(crate) fn read(path: &Path) -> Result<Pem, DiskError> {
         let bytes = Zeroizing::new(Input::read(path, PEM_BYTES_MAX)?.bytes);
         Ok(Pem { path: path.to_owned(), bytes })
     }
 }
 
-/// Returns the API's URL, with one slash at its end, so that names can be joined to it.
+/// Parses the API's base URL and makes it end with one slash, so that names can be appended.
 pub(super) fn base(url: &str) -> Result<Url, SettingsError> {
     let base = format!("{}/", url.trim().trim_end_matches('/'));
     let base = Url::parse(&base).map_err(|source| SettingsError::Url { source: source.into() })?;
@@ -197,24 +179,24 @@ pub(super) fn base(url: &str) -> Result<Url, SettingsError> {
     }
 }
 
-/// Returns the HTTP client for the settings, and how it reaches the API.
+/// Creates the HTTP client for the settings and decides on the route to the API.
 pub(super) fn http(settings: &HttpSettings) -> Result<(Client, Route), SettingsError> {
     let client = |source| SettingsError::Client { source };
     let route = proxy::decide(&base(&settings.url)?, &settings.proxies)?;
     let mut builder = Client::builder()
         .user_agent(USER_AGENT)
-        // A redirected POST would become a GET, and a token go where nobody meant it to.
+        // A redirected POST would become a GET, and the token could be sent to another server.
         .redirect(Policy::none())
-        // A request that was sent is never sent again without our knowing.
+        // The library must not repeat requests by itself.
         .retry(retry::never())
         .connect_timeout(settings.connect_span)
         .timeout(settings.call_span)
         .pool_idle_timeout(IDLE_SPAN)
         .referer(false)
-        // The library would read the variables again, by rules of its own.
+        // The library would evaluate the proxy variables again, by rules of its own.
         .no_proxy();
     if let Route::Through(proxy) = &route {
-        builder = builder.proxy(proxy.of_library().map_err(client)?);
+        builder = builder.proxy(proxy.to_reqwest().map_err(client)?);
     }
     builder = trusting(builder, &settings.certificates)?;
     if let Some(ClientIdentity { certificate, key }) = &settings.identity {
@@ -228,7 +210,7 @@ pub(super) fn http(settings: &HttpSettings) -> Result<(Client, Route), SettingsE
     Ok((builder.build().map_err(client)?, route))
 }
 
-/// Returns where the key begins, in a file that may hold its certificate as well.
+/// Returns the key in a file that may contain its certificate as well.
 fn key_of(pem: &[u8]) -> &[u8] {
     let begin = pem.windows(KEY_BEGIN.len()).position(|window| window == KEY_BEGIN);
     begin.and_then(|begin| pem.get(begin..)).unwrap_or(pem)
@@ -247,7 +229,7 @@ fn trusting(
             let path = || path.clone();
             let roots = Certificate::from_pem_bundle(bytes)
                 .map_err(|source| SettingsError::Certificate { path: path(), source })?;
-            // Of a file without certificates the library makes an empty list.
+            // The library returns an empty list for a file without certificates.
             if roots.is_empty() {
                 return Err(SettingsError::NoCertificate { path: path() });
             }
@@ -264,7 +246,7 @@ mod tests {
     use crate::disk::{Fs, RealFs};
 
     #[test]
-    fn a_base_ends_with_one_slash() {
+    fn base_url_ends_with_one_slash() {
         for url in ["http://h/api/v1", "http://h/api/v1/", " http://h/api/v1// "] {
             assert_eq!(base(url).unwrap().as_str(), "http://h/api/v1/");
         }
@@ -272,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_configuration_becomes_settings() {
+    fn settings_are_read_from_the_configuration() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let mut file = RealFs.create(&path("ca.pem")).unwrap();
@@ -297,20 +279,20 @@ mod tests {
         assert!(matches!(read(&all).unwrap().certificates, Certificates::Unchecked));
         let missing = read(&ca.replace("ca.pem", "none.pem")).unwrap_err();
         assert!(missing.to_string().contains("none.pem"), "{missing}");
-        // One file may hold both the certificate and its key.
+        // One file may contain both the certificate and its key.
         let both = read(&ca.replace("cacert", "clientcert")).unwrap().identity.unwrap();
         assert_eq!(both.certificate.path, both.key.path);
     }
 
     #[test]
-    fn a_key_may_stand_behind_its_certificate() {
+    fn key_may_follow_its_certificate() {
         let both = b"-----BEGIN CERTIFICATE-----\nx\n-----BEGIN PRIVATE KEY-----\ny";
         assert_eq!(key_of(both), b"-----BEGIN PRIVATE KEY-----\ny");
         assert_eq!(key_of(b"nothing"), b"nothing");
     }
 
     #[test]
-    fn what_is_no_url_of_an_api_is_refused() {
+    fn invalid_api_url_is_rejected() {
         for bad in ["", "h/api", "ftp://h/", "http://", "http://h/?a=b", "http://h/#x", "mailto:a"]
         {
             assert!(base(bad).is_err(), "{bad:?}");

@@ -1,7 +1,9 @@
-//! How far this machine's clock is from the API's, by the `Date` of each answer.
+//! Measures the difference between this machine's clock and the API's, by the `Date` of each
+//! response.
 //!
-//! Tokens fail beyond ten minutes, and an action's period is dated by our clock
-//! but ends by the agents': it is worth knowing long before anything fails.
+//! Tokens are refused if the clocks differ by more than ten minutes, and an action is dated by our
+//! clock but expires by the agents' clocks, so a difference should be known long before anything
+//! fails.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,15 +11,16 @@ use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::{SignedDuration, Timestamp};
 use slog::{Logger, error, info};
 
-/// What is still taken for right: a `Date` has whole seconds, and answers travel.
+/// Tolerated difference: a `Date` has whole seconds, and responses take time.
 const SKEW_SPAN_MAX: SignedDuration = SignedDuration::from_secs(30);
 
-/// Reads a date as HTTP writes it.
+/// Parses the date format of HTTP.
 pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     DateTimeParser::new().parse_timestamp(text.trim()).ok()
 }
 
-/// Returns how far our clock is ahead of one that showed `theirs` at some time between `sent` and `received`.
+/// Returns how far our clock is ahead of one that showed `theirs` at some time between `sent` and
+/// `received`.
 fn ahead(sent: Timestamp, received: Timestamp, theirs: Timestamp) -> SignedDuration {
     if theirs < sent {
         sent.duration_since(theirs)
@@ -28,18 +31,18 @@ fn ahead(sent: Timestamp, received: Timestamp, theirs: Timestamp) -> SignedDurat
     }
 }
 
-/// The last difference that was seen.
+/// The last measured difference.
 #[derive(Debug, Default)]
 pub(super) struct Skew(Mutex<Option<SignedDuration>>);
 
 impl Skew {
-    /// Returns how far our clock was ahead at the last answer with a date.
+    /// Returns how far our clock was ahead at the last response with a date.
     pub(super) fn last(&self) -> Option<SignedDuration> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of an answer's date; says so when the clocks begin or cease to differ.
-    pub(super) fn note(
+    /// Records the date of a response; logs when the clocks begin or cease to differ.
+    pub(super) fn record(
         &self,
         sent: Timestamp,
         received: Timestamp,
@@ -52,9 +55,9 @@ impl Skew {
         *last = Some(now);
         match (was_far, is_far(now)) {
             (false, true) => {
-                error!(log, "this clock differs from the API's"; "ahead_s" => now.as_secs());
+                error!(log, "clock differs from the API's"; "ahead_s" => now.as_secs());
             }
-            (true, false) => info!(log, "this clock agrees with the API's again"),
+            (true, false) => info!(log, "clock agrees with the API's again"),
             (true, true) | (false, false) => {}
         }
     }
@@ -73,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_the_dates_of_http() {
+    fn http_dates_are_parsed() {
         let noon = Some(at("2026-11-22T00:59:26Z"));
         assert_eq!(http_date("Sun, 22 Nov 2026 00:59:26 GMT"), noon);
         assert_eq!(http_date(" Sun, 22 Nov 2026 00:59:26 GMT "), noon);
@@ -83,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_took_long_is_no_difference() {
+    fn slow_response_is_not_a_clock_difference() {
         let (sent, received) = (at("2026-11-22T12:00:00.9Z"), at("2026-11-22T12:04:00Z"));
         let ahead = |theirs| ahead(sent, received, at(theirs)).as_millis();
         assert_eq!(ahead("2026-11-22T12:02:00Z"), 0);
@@ -93,13 +96,13 @@ mod tests {
     }
 
     #[test]
-    fn keeps_the_last() {
+    fn last_difference_is_kept() {
         let (skew, log) = (Skew::default(), Logger::root(slog::Discard, slog::o!()));
         assert_eq!(skew.last(), None);
         let now = at("2026-11-22T12:00:00Z");
-        skew.note(now, now, at("2026-11-22T11:59:00Z"), &log);
+        skew.record(now, now, at("2026-11-22T11:59:00Z"), &log);
         assert_eq!(skew.last(), Some(SignedDuration::from_secs(60)));
-        skew.note(now, now, now, &log);
+        skew.record(now, now, now, &log);
         assert_eq!(skew.last(), Some(SignedDuration::ZERO));
     }
 }

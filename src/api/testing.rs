@@ -1,4 +1,4 @@
-//! A server on loopback that says what a test tells it to, and the recorded exchanges.
+//! A test server on loopback whose replies a test sets, and recorded exchanges with the real API.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::action::{SignError, Signature, Signer, Unknown};
 
-/// Signs everything with the same line.
+/// Returns the same signature for every text.
 #[derive(Debug)]
 pub(crate) struct FixedSigner(pub(crate) &'static str);
 
@@ -31,23 +31,22 @@ impl Signer for FixedSigner {
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
-pub(crate) struct Request {
+pub(crate) struct ReceivedRequest {
     pub(crate) method: String,
     /// The path and the query.
     pub(crate) target: String,
-    /// The headers, names in lower case.
+    /// The headers, with names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
 }
 
-impl Request {
+impl ReceivedRequest {
     /// Returns the value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// What a server answers.
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
     Whole {
@@ -55,16 +54,15 @@ pub(crate) enum Reply {
         headers: Vec<(String, String)>,
         body: Vec<u8>,
     },
-    /// These bytes, and the end of the connection.
+    /// Sends these bytes and closes the connection.
     Raw(Vec<u8>),
-    /// These bytes, and then this one again and again until the client goes.
+    /// Sends these bytes, and then this byte repeatedly until the client closes the connection.
     Drip(Vec<u8>, u8),
-    /// The same, as fast as the client takes it.
+    /// The same, as fast as the client reads.
     Flood(Vec<u8>, Vec<u8>),
 }
 
 impl Reply {
-    /// Returns an answer in JSON.
     pub(crate) fn json(status: u16, body: impl Into<Vec<u8>>) -> Reply {
         let headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
         Reply::Whole { status, headers, body: body.into() }
@@ -78,7 +76,7 @@ impl Reply {
     }
 }
 
-/// A server that answers until it is dropped.
+/// A server that runs until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
@@ -86,21 +84,21 @@ pub(crate) struct Server {
     accepting: Option<JoinHandle<()>>,
 }
 
-/// What a prompted server says.
+/// Sets the reply of a server.
 #[derive(Debug, Clone)]
-pub(crate) struct Prompt(Arc<Mutex<Reply>>);
+pub(crate) struct ReplySetter(Arc<Mutex<Reply>>);
 
-impl Prompt {
+impl ReplySetter {
     pub(crate) fn set(&self, reply: Reply) {
         *self.0.lock().unwrap() = reply;
     }
 }
 
-type Answerer = Box<dyn FnMut(&Request) -> Reply + Send>;
+type Answerer = Box<dyn FnMut(&ReceivedRequest) -> Reply + Send>;
 
 struct State {
     answerer: Mutex<Answerer>,
-    requests: Mutex<Vec<Request>>,
+    requests: Mutex<Vec<ReceivedRequest>>,
     connections: Mutex<Vec<TcpStream>>,
     stopped: Mutex<bool>,
 }
@@ -112,8 +110,10 @@ impl std::fmt::Debug for State {
 }
 
 impl Server {
-    /// Starts a server that answers as `answerer` says.
-    pub(crate) fn start(answerer: impl FnMut(&Request) -> Reply + Send + 'static) -> Server {
+    /// Starts a server that sends the replies that `answerer` returns.
+    pub(crate) fn start(
+        answerer: impl FnMut(&ReceivedRequest) -> Reply + Send + 'static,
+    ) -> Server {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(State {
@@ -138,29 +138,28 @@ impl Server {
         Server { address, state, accepting: Some(accepting) }
     }
 
-    /// Starts a server that always gives the same answer.
+    /// Starts a server that always sends the same reply.
     pub(crate) fn always(reply: Reply) -> Server {
         Server::start(move |_| reply.clone())
     }
 
-    /// Starts a server that gives the answer that was set last.
-    pub(crate) fn prompted() -> (Server, Prompt) {
-        let prompt = Prompt(Arc::new(Mutex::new(Reply::json(501, "{}"))));
-        let shared = prompt.clone();
-        (Server::start(move |_| shared.0.lock().unwrap().clone()), prompt)
+    /// Starts a server that sends the reply that was set last.
+    pub(crate) fn with_reply_setter() -> (Server, ReplySetter) {
+        let setter = ReplySetter(Arc::new(Mutex::new(Reply::json(501, "{}"))));
+        let shared = setter.clone();
+        (Server::start(move |_| shared.0.lock().unwrap().clone()), setter)
     }
 
-    /// Returns the base URL of its API.
     pub(crate) fn url(&self) -> String {
         format!("http://{}/api/v1/", self.address)
     }
 
-    /// Returns the requests that came so far.
-    pub(crate) fn requests(&self) -> Vec<Request> {
+    /// Returns the requests received so far.
+    pub(crate) fn requests(&self) -> Vec<ReceivedRequest> {
         self.state.requests.lock().unwrap().clone()
     }
 
-    /// Returns how many connections were made.
+    /// Returns the number of connections accepted so far.
     pub(crate) fn connections(&self) -> usize {
         self.state.connections.lock().unwrap().len()
     }
@@ -169,11 +168,10 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         *self.state.stopped.lock().unwrap() = true;
-        // Wakes the acceptor, so that it sees the stop.
         drop(TcpStream::connect(self.address));
         self.accepting.take().unwrap().join().unwrap();
         for connection in self.state.connections.lock().unwrap().drain(..) {
-            // A client that has gone already is no fault.
+            // The client may have closed the connection already.
             connection.shutdown(Shutdown::Both).ok();
         }
     }
@@ -193,8 +191,7 @@ impl State {
     }
 }
 
-/// Reads a request; `None` at the end of the connection.
-fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
+fn read_request(reader: &mut BufReader<TcpStream>) -> Option<ReceivedRequest> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|&count| count > 0)?;
     let mut words = line.split_whitespace().map(str::to_owned);
@@ -206,7 +203,7 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
         let Some((name, value)) = line.trim_end().split_once(':') else { break };
         headers.push((name.to_lowercase(), value.trim().to_owned()));
     }
-    let mut request = Request { method, target, headers, body: String::new() };
+    let mut request = ReceivedRequest { method, target, headers, body: String::new() };
     let length = request.header("content-length").map_or(0, |text| text.parse().unwrap());
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
@@ -214,7 +211,7 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     Some(request)
 }
 
-/// Writes an answer; tells whether the connection can be used again.
+/// Writes a reply; returns whether the connection can be reused.
 fn write_reply(stream: &mut TcpStream, reply: Reply) -> bool {
     match reply {
         Reply::Whole { status, headers, body } => {
@@ -232,7 +229,7 @@ fn write_reply(stream: &mut TcpStream, reply: Reply) -> bool {
         Reply::Drip(bytes, drop) => {
             stream.write_all(&bytes).ok();
             stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-            // Waits for the client to go, and drips as often as that wait ends without it.
+            // Sends the byte each time the wait for the client's end times out.
             while !matches!(stream.read(&mut [0]), Ok(0)) && stream.write_all(&[drop]).is_ok() {}
             false
         }
@@ -246,7 +243,7 @@ fn write_reply(stream: &mut TcpStream, reply: Reply) -> bool {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Exchange {
-    /// The file it is in and its place there.
+    /// Its file and its index there.
     pub(crate) name: String,
     pub(crate) method: String,
     /// The path and the query.
@@ -262,7 +259,7 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Returns the answer, as the server gave it.
+    /// Returns the recorded reply.
     pub(crate) fn reply(&self) -> Reply {
         let framing = ["content-length", "transfer-encoding"];
         let kept = |(name, _): &&(String, String)| !framing.contains(&&*name.to_lowercase());
@@ -275,19 +272,18 @@ impl Exchange {
         pairs(self.target.split_once('?').map_or("", |(_, query)| query))
     }
 
-    /// Tells whether the exchange is about `resource` below the base, spelled rightly.
+    /// Returns whether the exchange requests `resource` below the base URL, in its exact spelling.
     pub(crate) fn is_about(&self, method: &str, resource: &str) -> bool {
         let path = self.target.split('?').next().unwrap();
         self.method == method && path.strip_prefix("/api/v1/") == Some(resource)
     }
 
-    /// Returns the action that was posted, as text, if the form has one.
+    /// Returns the posted action, if the form has one.
     pub(crate) fn posted(&self) -> Option<String> {
         pairs(&self.form).into_iter().find(|(name, _)| name == "action").map(|(_, json)| json)
     }
 }
 
-/// Splits a form or a query and decodes it.
 pub(crate) fn pairs(form: &str) -> Vec<(String, String)> {
     let decode = |text: &str| {
         let (mut bytes, mut rest) = (Vec::new(), text.bytes());
@@ -325,7 +321,7 @@ pub(crate) fn recorded(prefix: &str) -> Vec<Exchange> {
     names.iter().flat_map(|name| exchanges(&folder, name)).collect()
 }
 
-#[expect(clippy::disallowed_methods, reason = "a recording is no file of the runner's")]
+#[expect(clippy::disallowed_methods, reason = "recordings are test data")]
 fn exchanges(folder: &std::path::Path, name: &str) -> Vec<Exchange> {
     let text = std::fs::read_to_string(folder.join(name)).unwrap();
     let Value::Array(list) = serde_json::from_str(&text).unwrap() else { panic!("{name}") };

@@ -1,50 +1,50 @@
-//! What an answer to a POST means: the one place that decides it.
+//! Interprets the response to a POST.
 //!
-//! An action may reach the fleet once at the most, so the question is never
-//! whether the API *seems* to have refused, only whether it is *certain* that
-//! it did not insert the action. It is certain in three cases: no byte of the
-//! request was sent; the status is one that is given before the action is
-//! looked at; or the API says with a 500 what it says before inserting. All
-//! else is unknown, and the run is looked for by its signatures.
+//! An action must reach the fleet at most once. So the question is never whether the API *seems* to
+//! have refused the action, only whether it *certainly* did not insert it. That is certain in three
+//! cases: no byte of the request was sent; the status is one that the API returns before it
+//! processes the action; or the API returns a 500 with a message that it gives only before
+//! inserting. In all other cases the outcome is unknown, and the run is searched for by its
+//! signatures.
 //!
-//! **Invariant.** [`judge`] is pure. A message that the API can give both before
-//! and after it inserts is not in [`BEFORE_INSERTING`].
+//! **Invariant.** [`judge`] is pure. A message that the API can give both before and after
+//! inserting is not in [`BEFORE_INSERTING`].
 
-use super::answer::{Action, Answer, action, wrong};
-use super::error::{ApiError, Call, Said};
+use super::answer::{Answer, ApiAction, action, unusable};
+use super::error::{ApiError, Call, RefusalMessage};
 use super::{Next, Posted};
 use crate::action::Signature;
 use crate::names::ActionId;
 
-/// How a message of the API is recognised.
+/// A pattern for a message of the API.
 #[derive(Debug, Clone, Copy)]
 enum Message {
     Is(&'static str),
-    /// It begins so; what follows names the detail.
-    Begins(&'static str),
+    /// The beginning of a message whose end varies.
+    StartsWith(&'static str),
 }
 
-/// How our own platform begins its answer (503) to a request that it could not judge and of which it has
-/// kept nothing.
+/// Beginning of the message with which our own platform answers (503) a request that it could not
+/// judge and of which it stored nothing.
 pub(crate) const UNJUDGED: &str = "the request was not judged: ";
 
-/// What the API says, with status 500, before it has inserted anything, and what
-/// to do then. The first that fits counts.
+/// The messages that the API gives, with status 500, before it has inserted anything, and the next
+/// step for each. The first match counts.
 ///
-/// The same complaints about a signature without `VerifySignatures() -> ` in
-/// front come from storing the signatures, when the action is already there.
+/// Complaints about a signature without `VerifySignatures() -> ` in front come from storing the
+/// signatures, when the action is already inserted.
 const BEFORE_INSERTING: [(Message, Next); 22] = [
-    // Our own platform lacked something for a moment.
-    (Message::Begins(UNJUDGED), Next::BackOff),
+    // Our own platform temporarily lacked a resource.
+    (Message::StartsWith(UNJUDGED), Next::BackOff),
     // The form.
-    (Message::Begins("invalid URL escape "), Next::Invalid),
+    (Message::StartsWith("invalid URL escape "), Next::Invalid),
     (Message::Is("http: POST too large"), Next::Invalid),
     // The JSON.
     (Message::Is("unexpected end of JSON input"), Next::Invalid),
-    (Message::Begins("invalid character "), Next::Invalid),
-    (Message::Begins("json: cannot unmarshal "), Next::Invalid),
-    (Message::Begins("parsing time "), Next::Invalid),
-    // The action. The fourth word is the API's own spelling.
+    (Message::StartsWith("invalid character "), Next::Invalid),
+    (Message::StartsWith("json: cannot unmarshal "), Next::Invalid),
+    (Message::StartsWith("parsing time "), Next::Invalid),
+    // The action. "wring" is the API's own spelling.
     (Message::Is("action name is empty"), Next::Invalid),
     (Message::Is("action target is empty"), Next::Invalid),
     (Message::Is("wring syntax version, expected 2"), Next::Invalid),
@@ -52,23 +52,23 @@ const BEFORE_INSERTING: [(Message, Next); 22] = [
     (Message::Is("action expireafter is in the past"), Next::DateAnew),
     (Message::Is("action operations is empty"), Next::Invalid),
     (Message::Is("action pgpsignatures is empty"), Next::Invalid),
-    // The signatures. The API knows a new investigator's key only after five minutes.
+    // The signatures. The API learns a new investigator's key only after up to five minutes.
     (Message::Is("VerifySignatures() -> openpgp: signature made by unknown entity"), Next::BackOff),
     (
         Message::Is("VerifySignatures() -> openpgp: invalid signature: RSA verification failure"),
         Next::SignAnew,
     ),
-    // Any other text after this is not a verdict on a signature: the signature was not judged.
-    (Message::Begins("VerifySignatures() -> openpgp: "), Next::Invalid),
-    (Message::Begins("VerifySignatures() -> illegal base64 data "), Next::Invalid),
+    // Texts after `VerifySignatures() -> ` that are not listed here do not judge the signature.
+    (Message::StartsWith("VerifySignatures() -> openpgp: "), Next::Invalid),
+    (Message::StartsWith("VerifySignatures() -> illegal base64 data "), Next::Invalid),
     (Message::Is("VerifySignatures() -> EOF"), Next::Invalid),
     (Message::Is("VerifySignatures() -> unexpected EOF"), Next::Invalid),
-    // The insertion itself: the database took none of it.
-    (Message::Begins("Failed to store action: 'pq: value too long for type "), Next::Invalid),
-    (Message::Begins("Failed to store action: 'pq: invalid byte sequence for "), Next::Invalid),
+    // The insertion itself, which the database rejected as a whole.
+    (Message::StartsWith("Failed to store action: 'pq: value too long for type "), Next::Invalid),
+    (Message::StartsWith("Failed to store action: 'pq: invalid byte sequence for "), Next::Invalid),
 ];
 
-/// Decides what became of a POST: from the answer, or from why there is none.
+/// Determines the outcome of a POST from its response or error.
 pub(super) fn judge(
     call: &Call,
     outcome: Result<Answer, ApiError>,
@@ -86,19 +86,19 @@ pub(super) fn judge(
         Err(cause) => return Posted::Unknown { cause },
     };
     let cause = answer.refusal(call);
-    match certain(&cause) {
+    match certain_refusal(&cause) {
         Some(next) => Posted::Refused { cause, next },
         None => Posted::Unknown { cause },
     }
 }
 
-/// Returns what to do after a refusal that is certain; `None` if it is not.
-fn certain(refusal: &ApiError) -> Option<Next> {
+/// Returns the next step after a refusal if the refusal is certain.
+fn certain_refusal(refusal: &ApiError) -> Option<Next> {
     let ApiError::Status { status, said, .. } = refusal else { return None };
     match (status, said) {
         (400 | 413 | 422, _) => Some(Next::Invalid),
         (401 | 404 | 405, _) => Some(Next::BackOffAll),
-        (500..=599, Said::Api(message)) => before_inserting(message),
+        (500..=599, RefusalMessage::Api(message)) => before_inserting(message),
         _ => None,
     }
 }
@@ -106,12 +106,12 @@ fn certain(refusal: &ApiError) -> Option<Next> {
 fn before_inserting(said: &str) -> Option<Next> {
     let fits = |message: &Message| match message {
         Message::Is(text) => said == *text,
-        Message::Begins(text) => said.starts_with(text),
+        Message::StartsWith(text) => said.starts_with(text),
     };
     BEFORE_INSERTING.iter().find(|(message, _)| fits(message)).map(|(_, next)| *next)
 }
 
-/// Decides about a 202: it counts only with an id and one of our signatures.
+/// Interprets a 202, which counts only with an id and one of our signatures.
 fn accepted(call: &Call, answer: Answer, signatures: &[Signature]) -> Posted {
     let (mut posted, head) = (None, answer.head());
     let walked = answer.walk(call, |_| true, &mut |value| {
@@ -126,15 +126,15 @@ fn accepted(call: &Call, answer: Answer, signatures: &[Signature]) -> Posted {
     match (walked, posted) {
         (Ok(()), Some((id, action))) => Posted::Accepted { id, action },
         (Ok(()), None) => {
-            let what = "no action with an id and our signature is in it";
-            Posted::Unknown { cause: wrong(call, 202, what, head) }
+            let what = "it contains no action with an id and one of our signatures";
+            Posted::Unknown { cause: unusable(call, 202, what, head) }
         }
         (Err(cause), _) => Posted::Unknown { cause },
     }
 }
 
-/// Tells whether an action has an id and bears one of the signatures.
-pub(super) fn is_ours(seen: &Action, signatures: &[Signature]) -> bool {
+/// Returns whether an action has an id and one of the signatures.
+pub(super) fn is_ours(seen: &ApiAction, signatures: &[Signature]) -> bool {
     let theirs = seen.pgpsignatures.as_deref().unwrap_or_default();
     seen.id > 0 && signatures.iter().any(|ours| theirs.iter().any(|line| line == ours.as_str()))
 }
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_before_inserting_is_certain() {
+    fn messages_before_inserting_are_certain_refusals() {
         for (text, next) in [
             ("action expireafter is in the past", Next::DateAnew),
             ("VerifySignatures() -> openpgp: signature made by unknown entity", Next::BackOff),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_said_after_inserting_is_not() {
+    fn messages_possible_after_inserting_are_uncertain() {
         for text in [
             "openpgp: signature made by unknown entity",
             "openpgp: invalid signature: RSA verification failure",
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_api_itself_is_believed() {
+    fn messages_of_other_servers_are_uncertain() {
         let text = "action name is empty";
         for body in [text.to_owned(), format!(r#"{{"error":{text:?}}}"#), message(text) + "x"] {
             assert_eq!(judged(500, &body), Err(Scope::Api), "{body}");
@@ -210,10 +210,10 @@ mod tests {
     }
 
     #[test]
-    fn a_status_that_decides_needs_no_body() {
+    fn decisive_status_needs_no_body() {
         let call = Call::new("POST", &Url::parse("http://h/").unwrap());
         let cut = |status| {
-            let body = Err(wrong(&call, status, "cut", String::new()));
+            let body = Err(unusable(&call, status, "cut", String::new()));
             judge(&call, Ok(Answer { status, retry_after: None, body }), &[])
         };
         assert!(matches!(cut(422), Posted::Refused { next: Next::Invalid, .. }));

@@ -1,14 +1,13 @@
-//! The API's documents, read as they arrive.
+//! The API's documents, processed while they arrive.
 //!
-//! Every answer is a `collection` of `items`, each with `data` entries of a
-//! `name` and a `value`; what the API has to complain about is in `error`. The
-//! walk hands each value of the wanted name to a sink, as raw JSON, byte for
-//! byte: nothing is lost by parsing and writing it again, neither numbers that
-//! no float holds, nor unknown fields, nor lone surrogates.
+//! Every response is a `collection` of `items`, each with `data` entries that have a `name` and a
+//! `value`; an error message is in `error`. [`walk`] passes each value with a wanted name to a
+//! sink, as raw JSON, byte for byte. So nothing is lost by parsing and rewriting it: neither
+//! numbers that no float can represent, nor unknown fields, nor lone surrogates.
 //!
-//! **Invariant.** No more than one item is in memory, however long the answer, and
-//! the [`Feed`]'s buffer; [`Meter`] bounds it. What is not wanted is skipped without
-//! recursion, so depth is no danger.
+//! **Invariant.** At most one item and the buffer of the [`Feed`] are in memory, however long the
+//! response is; [`Meter`] limits both. Unwanted values are skipped without recursion, so deep
+//! nesting does no harm.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -17,46 +16,37 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::feed::{Feed, Parser};
+use super::feed::{Feed, Parser, WireError};
 use super::limit::Meter;
 
-/// What takes the wanted values.
-pub(super) type Sink<'s> = &'s mut dyn FnMut(&RawValue) -> Result<(), Stop>;
+/// Receives the wanted values.
+pub(super) type Sink<'s> = &'s mut dyn FnMut(&RawValue) -> Result<(), SinkError>;
 
-/// Why a sink wants no more.
+/// The reason why a sink stopped the walk.
 #[derive(Debug)]
-pub(super) enum Stop {
-    /// It failed; the document is not at fault.
+pub(super) enum SinkError {
+    /// The sink failed; the document is not at fault.
     Failed(io::Error),
-    /// The value is not what it should be.
-    Wrong(serde_json::Error),
+    /// The value does not have the expected form.
+    Invalid(serde_json::Error),
 }
 
-/// Why a document could not be read to its end.
-#[derive(Debug)]
-pub(super) enum WireError {
-    /// It is no document of the API.
-    Json(serde_json::Error),
-    /// It could not be read: the connection broke, or a limit was exceeded.
-    Read(io::Error),
-    Sink(io::Error),
-}
-
-/// What a document says beside its wanted values.
+/// The content of a document beside its wanted values.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Document {
-    /// Whether it has a list of items, be it empty.
+    /// Whether it has a list of items, even an empty one.
     pub(super) has_items: bool,
-    /// How many wanted values it held.
+    /// The number of wanted values.
     pub(super) values: u64,
-    /// What the API complains about.
+    /// The API's error message.
     pub(super) message: Option<String>,
 }
 
-/// Walks a document and hands each value whose name `wants` to `sink`.
+/// Walks a document and passes each value for whose name `wants` returns true to `sink`.
 ///
 /// # Errors
-/// The document is cut, no document of the API, or beyond its limits; or the sink failed.
+/// The document is truncated, is not a document of the API or exceeds its limits, or the sink
+/// failed.
 pub(super) fn walk<R: Read>(
     reader: R,
     meter: &Meter,
@@ -64,32 +54,32 @@ pub(super) fn walk<R: Read>(
     sink: Sink<'_>,
 ) -> Result<Document, WireError> {
     let mut walk =
-        Walk { feed: Feed::new(reader, meter), wants, sink, document: Document::default() };
-    let mut is_found = false;
+        Walker { feed: Feed::new(reader, meter), wants, sink, document: Document::default() };
+    let mut has_collection = false;
     walk.object("an object with a collection", |walk, key| match key {
         Key::Collection => {
-            is_found = true;
+            has_collection = true;
             walk.collection()
         }
         _ => walk.skip(),
     })?;
-    // To the very end: only then can the connection be used again.
+    // Read to the very end, so that the connection can be reused.
     walk.feed.finish()?;
-    if is_found {
+    if has_collection {
         Ok(walk.document)
     } else {
         Err(serde_json::Error::custom("no collection").into())
     }
 }
 
-struct Walk<'w, R> {
+struct Walker<'w, R> {
     feed: Feed<'w, R>,
     wants: fn(&str) -> bool,
     sink: Sink<'w>,
     document: Document,
 }
 
-/// The keys that lead to a value; all others are skipped.
+/// The keys that lead to a value.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Key {
@@ -103,14 +93,14 @@ enum Key {
     Other,
 }
 
-/// The error object, empty where there is none.
+/// The error object, which is empty if there is no error.
 #[derive(Debug, Deserialize)]
-struct Complaint {
+struct ErrorObject {
     message: Option<String>,
 }
 
-impl<R: Read> Walk<'_, R> {
-    /// Walks an object; `member` takes the value of each key.
+impl<R: Read> Walker<'_, R> {
+    /// Walks an object; `member` must consume the value of each key.
     fn object(
         &mut self,
         what: &str,
@@ -138,8 +128,8 @@ impl<R: Read> Walk<'_, R> {
                 Ok(())
             }
             Key::Error => {
-                let complaint = walk.feed.value(|error| Complaint::deserialize(error))?;
-                walk.document.message = complaint.message.filter(|text| !text.is_empty());
+                let error = walk.feed.value(|error| ErrorObject::deserialize(error))?;
+                walk.document.message = error.message.filter(|text| !text.is_empty());
                 Ok(())
             }
             _ => walk.skip(),
@@ -151,11 +141,11 @@ impl<R: Read> Walk<'_, R> {
         if self.feed.takes(b']')? {
             return Ok(());
         }
-        let Walk { feed, wants, sink, document } = self;
+        let Walker { feed, wants, sink, document } = self;
         loop {
-            // An item is an object, which shows its own end: its values are handed over once.
+            // An item is an object, whose end is certain, so its values reach the sink only once.
             document.values +=
-                feed.value(|item| Ok(hand_over(&values_of(item, *wants)?, *sink)))??;
+                feed.value(|item| Ok(pass_on(&values_of(item, *wants)?, *sink)))??;
             if !feed.takes(b',')? {
                 return feed.expect(b']', "`,` or `]`");
             }
@@ -168,18 +158,18 @@ impl<R: Read> Walk<'_, R> {
     }
 }
 
-/// Returns the values of an item whose name `wants`.
+/// Returns the values of an item for whose names `wants` returns true.
 fn values_of<'b>(
     item: &mut Parser<'b>,
     wants: fn(&str) -> bool,
 ) -> serde_json::Result<Vec<&'b RawValue>> {
     let mut values = Vec::new();
-    Place { wants, values: &mut values, level: Level::Item }.deserialize(item)?;
+    ItemVisitor { wants, values: &mut values, level: Level::Item }.deserialize(item)?;
     Ok(values)
 }
 
-/// Gives each value to `sink`; returns how many there were.
-fn hand_over(values: &[&RawValue], sink: Sink<'_>) -> Result<u64, WireError> {
+/// Passes each value to `sink`; returns their number.
+fn pass_on(values: &[&RawValue], sink: Sink<'_>) -> Result<u64, WireError> {
     let mut count = 0;
     for value in values {
         sink(value)?;
@@ -188,7 +178,7 @@ fn hand_over(values: &[&RawValue], sink: Sink<'_>) -> Result<u64, WireError> {
     Ok(count)
 }
 
-/// Where in an item the walk is.
+/// The level within an item.
 #[derive(Debug, Clone, Copy)]
 enum Level {
     Item,
@@ -196,19 +186,19 @@ enum Level {
     Entry,
 }
 
-struct Place<'p, 'de> {
+struct ItemVisitor<'p, 'de> {
     wants: fn(&str) -> bool,
     values: &'p mut Vec<&'de RawValue>,
     level: Level,
 }
 
-impl<'de> Place<'_, 'de> {
-    fn at(&mut self, level: Level) -> Place<'_, 'de> {
-        Place { wants: self.wants, values: self.values, level }
+impl<'de> ItemVisitor<'_, 'de> {
+    fn at(&mut self, level: Level) -> ItemVisitor<'_, 'de> {
+        ItemVisitor { wants: self.wants, values: self.values, level }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Place<'_, 'de> {
+impl<'de> DeserializeSeed<'de> for ItemVisitor<'_, 'de> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -219,7 +209,7 @@ impl<'de> DeserializeSeed<'de> for Place<'_, 'de> {
     }
 }
 
-impl<'de> Visitor<'de> for Place<'_, 'de> {
+impl<'de> Visitor<'de> for ItemVisitor<'_, 'de> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -249,8 +239,8 @@ impl<'de> Visitor<'de> for Place<'_, 'de> {
     }
 }
 
-impl<'de> Place<'_, 'de> {
-    /// Reads a name and a value, in whichever order they come.
+impl<'de> ItemVisitor<'_, 'de> {
+    /// Parses an entry; name and value may be in either order.
     fn entry<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let (mut wanted, mut value) = (None, None);
         while let Some(key) = map.next_key::<Key>()? {
@@ -267,11 +257,11 @@ impl<'de> Place<'_, 'de> {
     }
 }
 
-impl From<Stop> for WireError {
-    fn from(stop: Stop) -> WireError {
+impl From<SinkError> for WireError {
+    fn from(stop: SinkError) -> WireError {
         match stop {
-            Stop::Failed(error) => WireError::Sink(error),
-            Stop::Wrong(error) => WireError::Json(error),
+            SinkError::Failed(error) => WireError::Sink(error),
+            SinkError::Invalid(error) => WireError::Json(error),
         }
     }
 }
@@ -283,7 +273,7 @@ mod tests {
 
     const LIMITS: Limits = Limits { answer_bytes_max: 1 << 30, item_bytes_max: 1 << 20 };
 
-    /// Walks `text` followed by as many `more` as are asked for.
+    /// Walks `text` followed by `times` repetitions of `more`.
     fn read(text: &str, more: &str, times: usize) -> (Result<Document, WireError>, Meter, usize) {
         let meter = Meter::new(LIMITS);
         let repeated = Repeated { unit: more.as_bytes(), at: 0, left: times };
@@ -317,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_wanted_values_and_the_complaint() {
+    fn wanted_values_and_error_message_are_found() {
         let text = r#"{"collection":{"version":"1.0","error":{"code":"1","message":"oh"},"items":[
             {"href":"h","data":[{"name":"x","value":1},{"name":"y","value":[2]},{"value":{"a":3},"name":"x"}]},
             {"data":[{"name":"x"},{"value":4},{"name":"z","value":5,"name":"x"}]}, {"href":"h"}]}}"#;
@@ -333,16 +323,16 @@ mod tests {
     }
 
     #[test]
-    fn many_items_pass_one_by_one() {
+    fn items_are_processed_one_by_one() {
         let item = format!(r#",{{"data":[{{"name":"x","value":"{}"}}]}}"#, "v".repeat(1000));
         let (document, meter, longest) = read(r#"{"collection":{"items":[{}"#, &item, 5000);
-        // Five times the limit of an item went by; only the end is missing.
+        // The items exceed the limit of one item five times; only the end is missing.
         assert!(matches!(document, Err(WireError::Json(error)) if error.is_eof()));
         assert_eq!((meter.exceeded(), longest), (None, 1002));
     }
 
     #[test]
-    fn nothing_without_end_is_kept() {
+    fn endless_values_are_refused() {
         for begin in [
             r#"{"collection":{"items":[{"data":[{"name":"x","value":{"id":""#,
             r#"{"collection":{"items":[{"data":[{"name":""#,

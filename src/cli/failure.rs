@@ -6,13 +6,14 @@ mod shortage;
 use std::io;
 use std::path::PathBuf;
 
-use crate::action::{ParseError, SignError};
+use crate::action::SignError;
 use crate::api::SettingsError;
 use crate::chain::Chain;
 use crate::config::fault::ConfigError;
 use crate::daemon::DaemonError;
 use crate::disk::DiskError;
 use crate::disk::guard::Distrust;
+use crate::go::json::ParseError;
 use crate::invocation::Program;
 use crate::logging::LogError;
 use crate::names::NameError;

@@ -89,7 +89,7 @@ impl Installation {
             read => read.map_err(Failure::ConfigFile)?,
         };
         let config = RunnerConfig::parse(&text.bytes, file)?;
-        if matches!(config.client.passphrase, Some(PassphraseSource::Here(_))) {
+        if matches!(config.client.passphrase, Some(PassphraseSource::Inline(_))) {
             text.check_secret()?;
         }
         let directory = absolute(&config.directory)?;

@@ -60,7 +60,7 @@ fn home(client: &ClientConfig, path: &Path) -> Result<PathBuf, Failure> {
 /// Returns the passphrase from the first place that has one.
 fn passphrase(settings: Option<&ClientSettings>) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
     let source = settings.and_then(|settings| settings.passphrase.as_ref());
-    if let Some(PassphraseSource::Here(secret)) = source {
+    if let Some(PassphraseSource::Inline(secret)) = source {
         return Ok(Some(Zeroizing::new(secret.expose().as_bytes().to_vec())));
     }
     if let Some(passphrase) = env::passphrase() {

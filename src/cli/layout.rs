@@ -1,17 +1,15 @@
 //! Text laid out for a terminal of 80 columns.
 
+use std::time::Duration;
+
+use crate::config::duration::format_rounded;
+
 /// How wide it is.
 const COLUMNS: usize = 80;
 
-/// Returns a span in its two largest units.
+/// Formats a duration with its two largest units.
 pub(crate) fn span(seconds: u64) -> String {
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m{}s", seconds % 60),
-        (0, _, _) => format!("{hours}h{}m", minutes % 60),
-        _ => format!("{days}d{}h", hours % 24),
-    }
+    format_rounded(Duration::from_secs(seconds))
 }
 
 /// Returns the words of a text. A text between backticks is one word: it may be a command, which

@@ -1,7 +1,7 @@
-//! `.migrc`: where the platform is, and who speaks to it.
+//! `.migrc`: how to reach the platform, and which key signs.
 //!
-//! The file is the one of MIG's own clients. What they have no key for and an
-//! installation may need are `cacert`, `clientcert` and `clientkey`.
+//! MIG's own clients use the same file. The keys `cacert`, `clientcert` and `clientkey` are
+//! additions.
 
 use std::path::{Path, PathBuf};
 
@@ -9,55 +9,52 @@ use super::fault::ConfigError;
 use super::reader::{Located, Reader, Section};
 use super::secret::Secret;
 
-/// How the platform is reached, and who signs.
+/// The settings of `.migrc`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ClientConfig {
-    /// `[api]`.
     pub(crate) api: ApiSettings,
-    /// `[gpg]`.
     pub(crate) gpg: GpgSettings,
-    /// `[targets]`.
+    /// The macros of `[targets]`.
     pub(crate) macros: Vec<TargetMacro>,
 }
 
-/// `[api]`: how the platform is reached.
+/// `[api]`: how to reach the platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ApiSettings {
-    /// The base URL, http or https; it ends in `/`.
+    /// The base URL, with scheme http or https and a trailing `/`.
     pub(crate) url: String,
-    /// Whether any certificate is believed.
+    /// Whether to accept any server certificate.
     pub(crate) skip_verify: bool,
-    /// A file of certificates to believe beside the system's.
+    /// A file of trusted certificates in addition to the system's.
     pub(crate) ca_cert: Option<PathBuf>,
-    /// A file with our certificate.
+    /// A file with the client certificate.
     pub(crate) client_cert: Option<PathBuf>,
-    /// The file with its key, if it is another one.
+    /// The file with its key, if it is a different one.
     pub(crate) client_key: Option<PathBuf>,
 }
 
-/// `[gpg]`: who signs.
+/// `[gpg]`: the signing key.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct GpgSettings {
-    /// The GnuPG home; `None` means the one that GnuPG would use.
+    /// The GnuPG home; `None` means GnuPG's default.
     pub(crate) home: Option<PathBuf>,
-    /// The fingerprint of the key, upper case, without blanks.
+    /// The fingerprint or long id of the key, in upper case, without blanks.
     pub(crate) key_id: String,
-    /// A server of keys; nothing is fetched from it.
+    /// A key server, which the runner does not use.
     pub(crate) keyserver: Option<String>,
-    /// The API key that is sent in place of a signed token.
+    /// The API key to send instead of a signed token.
     pub(crate) api_key: Option<Secret>,
 }
 
-/// A name for a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TargetMacro {
-    /// What stands for it in an action.
+    /// The name to write in an action.
     pub(crate) name: String,
     pub(crate) target: String,
 }
 
 impl ClientConfig {
-    /// Reads the text of `file`.
+    /// Parses the text of `file`.
     pub(crate) fn parse(text: &[u8], file: &Path) -> Result<ClientConfig, ConfigError> {
         let mut reader = Reader::new(text);
         let api = reader.section("api", ApiSettings::read);
@@ -70,7 +67,8 @@ impl ClientConfig {
         reader.finish(file, config)
     }
 
-    /// Returns the target that `target` stands for: itself, if it is no macro's name.
+    /// Returns the target that a macro stands for, or `target` itself if it is not the name of a
+    /// macro.
     pub(crate) fn expand<'a>(&'a self, target: &'a str) -> &'a str {
         let found = self.macros.iter().rfind(|known| known.name == target);
         found.map_or(target, |known| &known.target)
@@ -81,7 +79,7 @@ impl ApiSettings {
     fn read(section: &mut Section<'_>) -> Option<ApiSettings> {
         let url = section.required("url", "https://mig.example.net/api/v1/");
         let url = url.and_then(|url| {
-            // Not by `parsed`, which shows what it refuses.
+            // Not checked by `parsed`, whose message shows the invalid value.
             if url.value.contains('@') {
                 section.fault(url.line, USER_IN_URL.to_owned());
                 return None;
@@ -112,13 +110,14 @@ impl GpgSettings {
     }
 }
 
-const USER_IN_URL: &str = "url holds a @: a name and password there would be logged, remove them";
+const USER_IN_URL: &str =
+    "url contains an @: remove the user name and password, which would be logged";
 
-/// Only what tells a typing mistake from an address; the client knows what a URL is.
+/// Checks only for typing mistakes; the HTTP client validates the URL.
 fn parse_url(text: &str) -> Result<String, &'static str> {
     let scheme = text.get(..text.find("://").ok_or("write it with http:// or https://")?);
     if !scheme.is_some_and(|scheme| ["http", "https"].contains(&scheme.to_lowercase().as_str())) {
-        return Err("only http:// and https:// are spoken");
+        return Err("only http:// and https:// are supported");
     }
     let rest = text.split_once("://").map_or("", |(_, rest)| rest);
     let host = rest.split('/').next().unwrap_or_default();
@@ -126,15 +125,15 @@ fn parse_url(text: &str) -> Result<String, &'static str> {
         return Err("the host is missing");
     }
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Err("a blank is in it");
+        return Err("it contains white space");
     }
     if text.contains(['?', '#']) {
-        return Err("write it without ? and #");
+        return Err("remove ? and #");
     }
     Ok(if text.ends_with('/') { text.to_owned() } else { format!("{text}/") })
 }
 
-/// A fingerprint, or the long id of a key: short ones can be forged.
+/// Parses a fingerprint or the long id of a key. Short ids can be forged.
 fn parse_key_id(text: &str) -> Result<String, &'static str> {
     let digits = text.strip_prefix("0x").unwrap_or(text).replace(' ', "").to_uppercase();
     let is_hexadecimal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());

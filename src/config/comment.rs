@@ -1,7 +1,7 @@
-//! A `#` that begins a comment, but may have been meant as a part of the value.
+//! Detects a `#` that starts a comment but may have been meant as part of the value.
 
-/// Returns what the comment hides that begins in a value of `text` on `line`, from 1, if it directly
-/// follows a letter or a digit outside quotes, as in `schedule = 0 9 * * FRI#3`.
+/// Returns the comment in the value that starts on `line` (from 1) of `text`, if its `#` directly
+/// follows a letter or digit outside quotes, as in `schedule = 0 9 * * FRI#3`.
 pub(crate) fn hidden_by_hash(text: &str, line: u32) -> Option<&str> {
     let line = usize::try_from(line).ok()?.checked_sub(1)?;
     for line in text.split('\n').skip(line) {
@@ -21,7 +21,7 @@ pub(crate) fn hidden_by_hash(text: &str, line: u32) -> Option<&str> {
             }
             last = c;
         }
-        // A backslash at its end continues a value on the next line.
+        // A trailing backslash continues the value on the next line.
         if !line.trim_end_matches('\r').ends_with('\\') {
             return None;
         }
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_hash_that_follows_a_word_outside_quotes_may_be_a_mistake() {
+    fn only_an_unquoted_hash_after_a_word_is_suspicious() {
         for (line, hidden) in [
             ("schedule = 0 9 * * FRI#3", Some("#3")),
             ("schedule = 0 9 * * 5#3 2027\r", Some("#3 2027")),

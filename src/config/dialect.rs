@@ -1,65 +1,63 @@
-//! The git-config dialect: a file's text to its entries, each with its line.
+//! The git-config dialect: parses a file's text into entries with their lines.
 //!
-//! configparser alone cannot read it: it looks for comments inside quotes, keeps
-//! quotes and escapes, lets the last of a repeated key win, and forgets lines. So
-//! the characters are read by `scan`, and configparser is given headers and
-//! keys in a plain form that it can read. What it does: sections that are opened
-//! twice become one, letter case is set aside. Each key is numbered, so that
-//! repetitions survive; each value stays with us, for configparser does not wipe
-//! what it held and a value may be a passphrase.
+//! configparser alone cannot parse it: it finds comments inside quotes, keeps quotes and escapes,
+//! keeps only the last of several equal keys, and forgets lines. So `scan` reads the characters,
+//! and configparser receives only headers and keys, in a plain form. It merges sections that occur
+//! more than once and ignores letter case. Each key carries a number, so that repetitions are
+//! preserved. Values are kept here: configparser does not wipe its memory, and a value may be a
+//! passphrase.
 
 use std::collections::HashMap;
 use std::mem;
 
 use configparser::ini::{Ini, IniDefault};
 
-use super::fault::Fault;
+use super::fault::ConfigFault;
 use super::scan::{Item, scan};
 
-pub(crate) use super::scan::Value;
+pub(crate) use super::scan::EntryValue;
 
-/// What separates a key from its number: a control character, in no identifier.
+/// Separator between a key and its number: a control character, which no identifier contains.
 const MARK: char = '\u{1f}';
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Header {
-    /// The name, in lower case.
+    /// In lower case.
     pub(crate) name: String,
-    /// Whether it names a subsection, as in `[name "subsection"]`.
+    /// Whether it has a subsection, as in `[name "subsection"]`.
     pub(crate) has_subsection: bool,
-    /// Its line, from 1.
+    /// From 1.
     pub(crate) line: u32,
 }
 
-/// A key of a section, with its value.
+/// A key of a section with its value.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
-    /// The section, in lower case.
+    /// In lower case.
     pub(crate) section: String,
-    /// The key, in lower case.
+    /// In lower case.
     pub(crate) key: String,
-    /// What it is set to.
-    pub(crate) value: Value,
-    /// The line on which the key stands, from 1.
+    pub(crate) value: EntryValue,
+    /// The line of the key, from 1.
     pub(crate) line: u32,
 }
 
-/// A file that was read as far as it can be.
+/// The content of a file, as far as it is valid.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Document {
-    /// All headers, in the order of the file.
+    /// In file order.
     pub(crate) headers: Vec<Header>,
-    /// All entries of sections without subsection, in the order of the file.
+    /// The entries of sections without subsection, in file order.
     pub(crate) entries: Vec<Entry>,
-    /// All that cannot be read, in the order of the file.
-    pub(crate) faults: Vec<Fault>,
+    /// In file order.
+    pub(crate) faults: Vec<ConfigFault>,
     left_out: LeftOut,
 }
 
-/// What stands in the file and is in no entry, because of a fault that is told.
+/// Parts of the file that are missing from the entries because of a reported fault.
 #[derive(Debug, PartialEq, Eq)]
 enum LeftOut {
-    /// Keys without a header that can be read, in lower case.
+    /// Keys without a valid header, in lower case.
     Keys(Vec<String>),
     Everything,
 }
@@ -71,7 +69,7 @@ impl Default for LeftOut {
 }
 
 impl Document {
-    /// Tells whether a key may be among those that could not be read.
+    /// Returns whether a key may be in a part that could not be parsed.
     pub(crate) fn may_hide(&self, key: &str) -> bool {
         match &self.left_out {
             LeftOut::Keys(keys) => keys.iter().any(|left_out| left_out == key),
@@ -80,7 +78,7 @@ impl Document {
     }
 }
 
-/// Reads a text; what is wrong with it is in the answer.
+/// Parses a text; the result includes its faults.
 pub(crate) fn read(bytes: &[u8]) -> Document {
     let text = match checked(bytes) {
         Ok(text) => text,
@@ -90,77 +88,81 @@ pub(crate) fn read(bytes: &[u8]) -> Document {
         }
     };
     let (items, faults) = scan(text.strip_prefix('\u{feff}').unwrap_or(text));
-    let mut gathered = Gathered { faults, ..Gathered::default() };
+    let mut collector = Collector { faults, ..Collector::default() };
     for item in items {
-        gathered.add(item);
+        collector.add(item);
     }
-    gathered.document()
+    collector.document()
 }
 
-/// Text is UTF-8 without NUL; in what is none, nothing else is looked for.
-fn checked(bytes: &[u8]) -> Result<&str, Fault> {
+/// Checks that the text is UTF-8 without NUL. If it is not, no further faults are reported.
+fn checked(bytes: &[u8]) -> Result<&str, ConfigFault> {
     let line = |end: usize| {
         let newlines = bytes.iter().take(end).filter(|byte| **byte == b'\n').count();
         Some(u32::try_from(newlines + 1).unwrap_or(u32::MAX))
     };
-    let text = std::str::from_utf8(bytes).map_err(|error| Fault {
+    let text = std::str::from_utf8(bytes).map_err(|error| ConfigFault {
         line: line(error.valid_up_to()),
-        text: "this is not UTF-8: save the file in that encoding".to_owned(),
+        text: "the file is not UTF-8: save it in that encoding".to_owned(),
     })?;
     match text.find('\0') {
-        Some(at) => Err(Fault { line: line(at), text: "a NUL character: remove it".to_owned() }),
+        Some(at) => Err(ConfigFault {
+            line: line(at),
+            text: "the line contains a NUL character: remove it".to_owned(),
+        }),
         None => Ok(text),
     }
 }
 
-/// What has been read so far: the plain text for configparser, and what is not in it.
+/// The parsed content so far: the plain text for configparser, and what is kept out of it.
 #[derive(Default)]
-struct Gathered {
+struct Collector {
     plain: String,
     headers: Vec<Header>,
-    /// Value and line of each key, by its number.
-    values: Vec<(Value, u32)>,
-    faults: Vec<Fault>,
-    section: Section,
+    /// The value and line of each key, by its number.
+    values: Vec<(EntryValue, u32)>,
+    faults: Vec<ConfigFault>,
+    section: CurrentSection,
     left_out: Vec<String>,
 }
 
-/// The section that a key belongs to.
+/// The state of the current section.
 #[derive(Default)]
-enum Section {
+enum CurrentSection {
     #[default]
     None,
     Open,
-    /// Its header cannot be read, which is reported; one fault for each of its keys would not help.
+    /// Its header is invalid and reported; reporting each of its keys would not help.
     Broken,
-    /// Its header names a subsection, which is for the reader to judge.
+    /// Its header has a subsection, which the reader reports.
     Skipped,
 }
 
-impl Gathered {
+impl Collector {
     fn add(&mut self, item: Item) {
         match item {
-            Item::BrokenHeader => self.section = Section::Broken,
+            Item::BrokenHeader => self.section = CurrentSection::Broken,
             Item::Header(header) => {
                 let name = header.name.to_lowercase();
                 let (has_subsection, line) = (header.has_subsection, header.line);
-                self.section = if has_subsection { Section::Skipped } else { Section::Open };
+                self.section =
+                    if has_subsection { CurrentSection::Skipped } else { CurrentSection::Open };
                 if !has_subsection {
                     self.plain.push_str(&format!("[{name}]\n"));
                 }
                 self.headers.push(Header { name, has_subsection, line });
             }
             Item::Variable(variable) => match self.section {
-                Section::Skipped => {}
-                Section::Broken => self.left_out.push(variable.key.to_lowercase()),
-                Section::None => {
+                CurrentSection::Skipped => {}
+                CurrentSection::Broken => self.left_out.push(variable.key.to_lowercase()),
+                CurrentSection::None => {
                     self.left_out.push(variable.key.to_lowercase());
-                    self.faults.push(Fault {
+                    self.faults.push(ConfigFault {
                         line: Some(variable.line),
-                        text: format!("{} stands before any [section]", variable.key),
+                        text: format!("{} comes before any [section]", variable.key),
                     });
                 }
-                Section::Open => {
+                CurrentSection::Open => {
                     let number = self.values.len();
                     self.plain.push_str(&format!("{}{MARK}{number}\n", variable.key));
                     self.values.push((variable.value, variable.line));
@@ -173,9 +175,9 @@ impl Gathered {
         let mut ini = Ini::new_from_defaults(plain_form());
         let sections = match ini.read(self.plain) {
             Ok(sections) => sections,
-            // It reads whatever we write; if not, then no setting is used.
+            // configparser accepts everything written here; if not, no setting is used.
             Err(text) => {
-                self.faults.push(Fault { line: None, text });
+                self.faults.push(ConfigFault { line: None, text });
                 HashMap::new()
             }
         };
@@ -190,7 +192,7 @@ impl Gathered {
                     entries.push(Entry {
                         section,
                         key,
-                        value: mem::replace(value, Value::Broken),
+                        value: mem::replace(value, EntryValue::Broken),
                         line: *line,
                     });
                 }
@@ -207,7 +209,7 @@ impl Gathered {
     }
 }
 
-/// Headers and bare keys, nothing else.
+/// Returns configparser's settings for headers and bare keys only.
 fn plain_form() -> IniDefault {
     let mut form = IniDefault::default();
     form.default_section = MARK.to_string();

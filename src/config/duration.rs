@@ -1,81 +1,67 @@
-//! Spans of time as Go writes them, and days: `30s`, `1h30m`, `1.5h`, `3d`.
+//! Durations in configuration files, options and messages: Go's syntax plus days, as in `3d`.
 //!
-//! humantime knows the units; which of them are meant, and how a fraction is
-//! written, is decided here. It would also read months and years, whose length
-//! nobody agrees on, and `1M` as one month where somebody meant a minute.
+//! Months and years are not accepted: their length is ambiguous, and `1M` could be meant as a
+//! minute. humantime formats the durations that operators read.
 
 use std::time::Duration;
+
+use crate::go::duration::{DurationFault, Units, parse_unsigned};
+
+const DAY_SECONDS: u64 = 86_400;
 
 /// How many results or entries to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keep {
-    /// All of them, for ever.
     All,
-    /// Those that are not older than this.
+    /// Those that are at most this old.
     For(Duration),
-    /// The newest, this many.
+    /// The newest, up to this number.
     Count(u32),
 }
 
-/// Why a text is no span of time.
+/// Why a text is not a duration, or not a valid value for a retention key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DurationError {
-    /// A number has no unit, or something else is not as it should be.
+    /// A number has no unit, or the text is malformed.
     #[error("write a duration such as 30s, 5m, 1h30m or 3d")]
     Form,
-    /// It is none of the ways to say how much to keep.
+    /// The value is not an age, a number or `keep`.
     #[error("write keep, a number, or an age such as 90d")]
     Keep,
-    /// The unit is none of ours.
-    #[error("{0} is no unit of time: known are ns, us, ms, s, m, h and d")]
+    #[error("unknown unit {0}: write ns, us, ms, s, m, h or d")]
     Unit(String),
-    /// It lies in the past.
     #[error("a duration cannot be negative")]
     Negative,
-    /// It does not fit.
     #[error("this duration is too long")]
-    Long,
+    TooLong,
 }
 
-/// Reads a span of time.
+impl From<DurationFault> for DurationError {
+    fn from(fault: DurationFault) -> DurationError {
+        match fault {
+            DurationFault::Form | DurationFault::NoUnit => DurationError::Form,
+            DurationFault::UnknownUnit(unit) => DurationError::Unit(unit),
+            DurationFault::TooLong => DurationError::TooLong,
+        }
+    }
+}
+
+/// Parses a duration such as `1h30m` or `3d`.
 pub(crate) fn parse(text: &str) -> Result<Duration, DurationError> {
     if text.starts_with('-') {
         return Err(DurationError::Negative);
     }
-    let mut rest = text.strip_prefix('+').unwrap_or(text);
-    if rest == "0" {
-        return Ok(Duration::ZERO);
-    }
-    if rest.is_empty() {
-        return Err(DurationError::Form);
-    }
-    let mut sum = Duration::ZERO;
-    while !rest.is_empty() {
-        let whole = digits(&mut rest);
-        let fraction = match rest.strip_prefix('.') {
-            Some(after) => {
-                rest = after;
-                digits(&mut rest)
-            }
-            None => "",
-        };
-        if whole.is_empty() && fraction.is_empty() {
-            return Err(DurationError::Form);
-        }
-        let unit = unit(&mut rest)?;
-        let part = part(whole, fraction, &unit)?;
-        sum = sum.checked_add(part).ok_or(DurationError::Long)?;
-    }
-    Ok(sum)
+    let unsigned = text.strip_prefix('+').unwrap_or(text);
+    Ok(parse_unsigned(unsigned, Units::GoAndDays)?)
 }
 
-/// Reads `keep`, a number, or an age.
+/// Parses `keep`, a number, or an age.
 pub(crate) fn parse_keep(text: &str) -> Result<Keep, DurationError> {
     if text == "keep" {
         return Ok(Keep::All);
     }
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return text.parse().map(Keep::Count).map_err(|_| DurationError::Long);
+        return text.parse().map(Keep::Count).map_err(|_| DurationError::TooLong);
     }
     match parse(text) {
         Err(DurationError::Form) => Err(DurationError::Keep),
@@ -83,67 +69,29 @@ pub(crate) fn parse_keep(text: &str) -> Result<Keep, DurationError> {
     }
 }
 
-/// Returns a span as one would write it.
-pub(crate) fn shown(span: Duration) -> String {
-    let mut text = String::new();
-    let mut rest = span.as_nanos();
-    for (unit, nanoseconds) in [
-        ("d", 86_400_000_000_000),
-        ("h", 3_600_000_000_000),
-        ("m", 60_000_000_000),
-        ("s", 1_000_000_000),
-        ("ms", 1_000_000),
-        ("us", 1_000),
-        ("ns", 1),
-    ] {
-        if rest >= nanoseconds {
-            text.push_str(&format!("{}{unit}", rest / nanoseconds));
-            rest %= nanoseconds;
-        }
-    }
-    if text.is_empty() { "0s".to_owned() } else { text }
-}
-
-/// Takes the digits at the beginning of `rest`.
-fn digits<'a>(rest: &mut &'a str) -> &'a str {
-    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-    let (digits, after) = rest.split_at(end);
-    *rest = after;
-    digits
-}
-
-/// Takes the unit at the beginning of `rest`, in humantime's spelling.
-fn unit(rest: &mut &str) -> Result<String, DurationError> {
-    let end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-    let (unit, after) = rest.split_at(end);
-    *rest = after;
-    match unit {
-        "" => Err(DurationError::Form),
-        // Both letters that look like a µ: the sign and the Greek one.
-        "us" | "\u{b5}s" | "\u{3bc}s" => Ok("us".to_owned()),
-        "ns" | "ms" | "s" | "m" | "h" | "d" => Ok(unit.to_owned()),
-        other => Err(DurationError::Unit(other.to_owned())),
+/// Formats a duration for operators, in a form that [`parse`] accepts: `1d2h`, `1m30s`, `0s`.
+pub(crate) fn format(span: Duration) -> String {
+    let (days, seconds) = (span.as_secs() / DAY_SECONDS, span.as_secs() % DAY_SECONDS);
+    let rest = Duration::new(seconds, span.subsec_nanos());
+    // humantime would write months and years of average length, and blanks between the units.
+    let rest_text = || humantime::format_duration(rest).to_string().replace(' ', "");
+    match (days, rest.is_zero()) {
+        (0, _) => rest_text(),
+        (days, true) => format!("{days}d"),
+        (days, false) => format!("{days}d{}", rest_text()),
     }
 }
 
-fn part(whole: &str, fraction: &str, unit: &str) -> Result<Duration, DurationError> {
-    let span = |number: &str| {
-        humantime::parse_duration(&format!("{number}{unit}")).map_err(|_| DurationError::Long)
+/// Formats a duration with its two largest units at most, such as `1d2h` or `1m30s`.
+pub(crate) fn format_rounded(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let unit = match seconds {
+        0..3_600 => 1,
+        3_600..DAY_SECONDS => 60,
+        _ => 3_600,
     };
-    let whole = span(if whole.is_empty() { "0" } else { whole })?;
-    // humantime refuses a fraction that is no whole number of its next unit, 0.001h say.
-    let one = span("1")?.as_nanos();
-    let (mut nanoseconds, mut scale) = (0, 1);
-    for digit in fraction.bytes().take(FRACTION_DIGITS_MAX) {
-        scale *= 10;
-        nanoseconds = nanoseconds * 10 + u128::from(digit - b'0');
-    }
-    let nanoseconds = u64::try_from(nanoseconds * one / scale).map_err(|_| DurationError::Long)?;
-    whole.checked_add(Duration::from_nanos(nanoseconds)).ok_or(DurationError::Long)
+    format(Duration::from_secs(seconds - seconds % unit))
 }
-
-/// More digits than these make no nanosecond of a day.
-const FRACTION_DIGITS_MAX: usize = 18;
 
 #[cfg(test)]
 mod tests {
@@ -152,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_go_reads_and_days() {
+    fn go_durations_and_days_are_accepted() {
         let seconds = Duration::from_secs;
         for (text, expected) in [
             ("0", seconds(0)),
@@ -172,13 +120,15 @@ mod tests {
             ("1us1\u{b5}s1\u{3bc}s", Duration::from_micros(3)),
             ("1.0000000019s", Duration::new(1, 1)),
             ("7ns", Duration::from_nanos(7)),
+            ("18446744073709551615s", seconds(u64::MAX)),
+            ("0000000000000000000000001s", seconds(1)),
         ] {
             assert_eq!(parse(text), Ok(expected), "{text}");
         }
     }
 
     #[test]
-    fn refuses_what_is_none() {
+    fn other_texts_are_rejected() {
         for text in ["", " ", "60", "s", ".", ".s", "1e3s", "30s ", "1h 30m", "1h30", "+", "+-1s"] {
             assert_eq!(
                 parse(text).unwrap_err(),
@@ -196,12 +146,13 @@ mod tests {
             assert!(matches!(parse(text), Err(DurationError::Unit(_))), "{text}");
         }
         assert_eq!(parse("-1s"), Err(DurationError::Negative));
-        assert_eq!(parse("99999999999999999999h"), Err(DurationError::Long));
-        assert_eq!(parse("18446744073709551615s1s"), Err(DurationError::Long));
+        for long in ["99999999999999999999h", "99999999999999999999ns", "18446744073709551615s1s"] {
+            assert_eq!(parse(long), Err(DurationError::TooLong), "{long}");
+        }
     }
 
     #[test]
-    fn keeps_all_an_age_or_a_number() {
+    fn retention_is_all_an_age_or_a_number() {
         assert_eq!(parse_keep("keep"), Ok(Keep::All));
         assert_eq!(parse_keep("100"), Ok(Keep::Count(100)));
         assert_eq!(parse_keep("30d"), Ok(Keep::For(Duration::from_secs(2_592_000))));
@@ -210,17 +161,36 @@ mod tests {
         }
     }
 
+    #[test]
+    fn durations_are_formatted_in_days_and_smaller_units() {
+        for (seconds, exact, rounded) in [
+            (0, "0s", "0s"),
+            (60, "1m", "1m"),
+            (75, "1m15s", "1m15s"),
+            (3_700, "1h1m40s", "1h1m"),
+            (90_061, "1d1h1m1s", "1d1h"),
+            (365 * DAY_SECONDS, "365d", "365d"),
+        ] {
+            let span = Duration::from_secs(seconds);
+            assert_eq!((format(span).as_str(), format_rounded(span).as_str()), (exact, rounded));
+        }
+        assert_eq!(format(Duration::from_millis(1_500)), "1s500ms");
+    }
+
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused(text in "[0-9.smhdnuµ+ -]{0,30}|.{0,20}") {
+        fn no_text_makes_the_parser_panic(text in "[0-9.smhdnuµ+ -]{0,30}|.{0,20}") {
             parse(&text).ok();
         }
 
         #[test]
-        fn what_is_printed_is_read(seconds in 0..4_000_000_000_u64, nanoseconds in 0..1_000_000_000_u32) {
+        fn a_formatted_duration_parses_to_itself(
+            seconds in 0..4_000_000_000_u64,
+            nanoseconds in 0..1_000_000_000_u32,
+        ) {
             let span = Duration::new(seconds, nanoseconds);
             prop_assert_eq!(parse(&format!("{seconds}.{nanoseconds:09}s")), Ok(span));
-            prop_assert_eq!(parse(&shown(span)), Ok(span));
+            prop_assert_eq!(parse(&format(span)), Ok(span));
         }
     }
 }

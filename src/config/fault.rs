@@ -1,34 +1,32 @@
-//! What is wrong with a configuration file: each fault with its line.
+//! Faults of a configuration file, each with its line.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::chain::escape;
 
-/// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fault {
-    /// The line, from 1; `None` if it is about the file as a whole.
+pub(crate) struct ConfigFault {
+    /// The line, from 1; `None` for a fault of the file as a whole.
     pub(crate) line: Option<u32>,
-    /// What is wrong, and what to write instead.
+    /// The fault and its remedy.
     pub(crate) text: String,
 }
 
-/// A file whose settings cannot be used: all its faults, in the order of the lines.
+/// An invalid file, with all its faults in order of lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ConfigError {
     file: PathBuf,
-    faults: Vec<Fault>,
+    faults: Vec<ConfigFault>,
 }
 
 impl ConfigError {
-    /// Returns the error of a file with these faults.
-    pub(crate) fn new(file: &Path, mut faults: Vec<Fault>) -> ConfigError {
+    pub(crate) fn new(file: &Path, mut faults: Vec<ConfigFault>) -> ConfigError {
         faults.sort_by_key(|fault| fault.line);
         ConfigError { file: file.to_owned(), faults }
     }
 
-    /// Returns each fault as a line to print: `FILE:LINE: text`.
+    /// Formats each fault as a line: `FILE:LINE: text`.
     pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
         self.faults.iter().map(|fault| {
             let file = self.file.to_string_lossy();
@@ -41,7 +39,7 @@ impl ConfigError {
     }
 }
 
-/// All faults on one line, for a log; to print them one a line there is [`ConfigError::lines`].
+/// Writes all faults on one line, for logs; [`ConfigError::lines`] has one line per fault.
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, line) in self.lines().enumerate() {
@@ -61,8 +59,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faults_are_told_in_the_order_of_lines() {
-        let fault = |line, text: &str| Fault { line, text: text.to_owned() };
+    fn faults_are_sorted_by_line() {
+        let fault = |line, text: &str| ConfigFault { line, text: text.to_owned() };
         let faults = vec![fault(Some(7), "b\nad"), fault(Some(2), "wrong"), fault(None, "empty")];
         let error = ConfigError::new(Path::new("/etc/mig/runner.cfg"), faults);
         let lines: Vec<_> = error.lines().collect();

@@ -1,97 +1,93 @@
-//! `entity.cfg`: when a job runs and what becomes of its results.
+//! `entity.cfg`: when a job runs and what happens to its results.
 //!
-//! Schedule and time zone stay text here: what they mean is known where jobs are
-//! loaded, which is asked for it while the file is read.
+//! Schedule and time zone remain text here. The loader of jobs interprets them, through a function
+//! that is called while the file is parsed.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
 use super::duration::Keep;
-use super::fault::{ConfigError, Fault};
+use super::fault::{ConfigError, ConfigFault};
 use super::reader::{Located, Reader, Section};
 use super::runner::{AGE_SPAN, TIMEOUT_SPAN, WAIT_SPAN};
 use crate::names::PluginName;
 
 const DAY_SECONDS: u64 = 86_400;
-/// How long an action runs if the job does not say.
+/// Default validity period of an action.
 const EXPIRY_DEFAULT_SPAN: Duration = Duration::from_secs(300);
-/// Bounds of how long an action runs: the platform counts whole seconds.
+/// Bounds of the validity period: the platform counts whole seconds.
 const EXPIRY_SPAN: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(365 * DAY_SECONDS);
-/// Bounds of the delay that spreads a slot over hosts.
+/// Bounds of `splay`.
 const SPLAY_SPAN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(7 * DAY_SECONDS);
-/// Bounds of how long a run may wait to be sent.
+/// Bounds of `deadline`.
 const DEADLINE_SPAN: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(365 * DAY_SECONDS);
 
-/// The settings of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct JobConfig {
     pub(crate) schedule: Located<String>,
-    /// The zone of the schedule; `None` means the machine's.
+    /// `None` means the machine's time zone.
     pub(crate) timezone: Option<Located<String>>,
-    /// The plugins that take its results, each once, in the order of the file.
+    /// The plugins that process the results, without repetitions, in file order.
     pub(crate) plugins: Vec<PluginName>,
-    /// How long its action runs.
+    /// The validity period of the action.
     pub(crate) expiry: Duration,
-    /// Whether nothing is collected after the action was sent.
+    /// Whether to send the action without collecting results.
     pub(crate) send_only: bool,
-    /// The longest delay of a slot on this host.
+    /// Maximum delay of a run after its slot on this host.
     pub(crate) splay: Duration,
-    /// What becomes of a slot that passed while nobody looked.
     pub(crate) missed: Missed,
-    /// What becomes of a slot while an earlier run is under way.
     pub(crate) overlap: Overlap,
-    /// Whether its slots pass without a run.
+    /// Whether to skip all slots.
     pub(crate) paused: bool,
-    /// How long a run may wait to be sent; `None`: until the next slot.
+    /// Maximum time that a run waits to be sent; `None` means until the next slot.
     pub(crate) deadline: Option<Duration>,
-    /// Whether results are collected before expiry; `None`: as the runner's configuration says.
+    /// Whether to collect results before expiry; `None` means as in `runner.cfg`.
     pub(crate) early_results: Option<bool>,
-    /// How long to wait after expiry; `None`: as the runner's configuration says.
+    /// Delay between expiry and fetching; `None` means as in `runner.cfg`.
     pub(crate) delay_results: Option<Duration>,
-    /// How long a plugin may run; `None`: as the runner's configuration says.
+    /// Time limit of plugins; `None` means as in `runner.cfg`.
     pub(crate) plugin_timeout: Option<Duration>,
-    /// Which results are kept; `None`: as the runner's configuration says.
+    /// Which results to keep; `None` means as in `runner.cfg`.
     pub(crate) keep_results: Option<Keep>,
 }
 
-/// What becomes of a slot that passed while nobody looked.
+/// What to do with a slot that passed while the daemon was not running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Missed {
     Skip,
-    /// The last of them runs at once.
+    /// Run the last of them immediately.
     Once,
 }
 
-/// What becomes of a slot while an earlier run is under way.
+/// What to do with a slot while an earlier run of the job is unfinished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Overlap {
-    /// It runs beside the earlier one.
+    /// Run it concurrently.
     Allow,
-    /// It is left out.
     Skip,
 }
 
 impl JobConfig {
-    /// Reads the text of `file`; `understand` tells what its schedule and zone mean, so that what is
-    /// wrong with them is told together with all else that is wrong.
+    /// Parses the text of `file`. `interpret` interprets the schedule and time zone, so that their
+    /// faults are reported together with all others.
     pub(crate) fn parse<T>(
         text: &[u8],
         file: &Path,
-        understand: impl FnOnce(&JobConfig) -> Result<T, Vec<Fault>>,
+        interpret: impl FnOnce(&JobConfig) -> Result<T, Vec<ConfigFault>>,
     ) -> Result<(JobConfig, T), ConfigError> {
         let mut reader = Reader::new(text);
         let config = reader.section("configuration", JobConfig::read);
-        let understood = config.and_then(|config| match understand(&config) {
+        let interpreted = config.and_then(|config| match interpret(&config) {
             Ok(meaning) => Some((config, meaning)),
             Err(faults) => {
-                reader.refuse(faults);
+                reader.add_faults(faults);
                 None
             }
         });
-        reader.finish(file, understood)
+        reader.finish(file, interpreted)
     }
 
     fn read(section: &mut Section<'_>) -> Option<JobConfig> {
@@ -103,7 +99,7 @@ impl JobConfig {
             }
         }
         let has_schedule = schedule.is_some();
-        // Built even without one: a key that is not asked for would be called unknown.
+        // Built even without a schedule: keys that are not queried would be reported as unknown.
         let config = JobConfig {
             schedule: schedule.unwrap_or_default(),
             timezone: section.text("timezone"),

@@ -1,7 +1,7 @@
-//! `[logging]`: where log records go, which, and in what form.
+//! `[logging]`: the destination, level and format of log records.
 //!
-//! Modes, levels and the meaning of `maxfilesize` are the original's. It ignored
-//! `facility` and said daemon; here daemon is the default.
+//! Modes, levels and the meaning of `maxfilesize` are those of the original. It ignored `facility`
+//! and always used `daemon`, which is the default here.
 
 use std::path::PathBuf;
 
@@ -9,76 +9,58 @@ use slog::Level;
 
 use super::reader::Section;
 
-/// Where log records go, which, and in what form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LoggingConfig {
     pub(crate) target: LogTarget,
-    /// The least important level that is logged.
     pub(crate) level: Level,
-    /// How they are written.
     pub(crate) format: LogFormat,
 }
 
-/// Where log records go.
+/// The destination of log records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LogTarget {
     Stdout,
-    /// To a file, which makes room at `bytes_max` (never, if `None`).
     File {
         path: PathBuf,
-        /// The size at which a new one is begun.
+        /// Size at which the file is rotated; `None` means never.
         bytes_max: Option<u64>,
     },
     Syslog {
         server: SyslogServer,
-        /// Whom the records are from.
         facility: Facility,
     },
 }
 
-/// How a syslog server is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SyslogServer {
     Local,
-    Udp {
-        /// Its name or address.
-        host: String,
-        port: u16,
-    },
-    Tcp {
-        /// Its name or address.
-        host: String,
-        port: u16,
-    },
+    Udp { host: String, port: u16 },
+    Tcp { host: String, port: u16 },
 }
 
-/// How a log record is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LogFormat {
-    /// A line for people.
+    /// A line of plain text.
     Text,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Whom a record of syslog is from.
+/// A syslog facility.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Facility(u8);
 
 impl Facility {
-    /// Returns the number of the syslog protocol.
+    /// Returns the facility's number in the syslog protocol.
     pub(crate) fn number(self) -> u8 {
         self.0
     }
 }
 
-/// What mig-runner is, and what the original always says.
 const DAEMON: Facility = Facility(3);
 
-/// The port on which syslog servers listen.
 const SYSLOG_PORT: u16 = 514;
 
-/// syslog's facilities, as in its protocol.
 const FACILITIES: [(&str, Facility); 20] = [
     ("kern", Facility(0)),
     ("user", Facility(1)),
@@ -102,7 +84,7 @@ const FACILITIES: [(&str, Facility); 20] = [
     ("local7", Facility(23)),
 ];
 
-/// The original's levels, then slog's names for the same and one more.
+/// The original's levels, followed by slog's own names and one additional level.
 const LEVELS: [(&str, Level); 12] = [
     ("emerg", Level::Critical),
     ("alert", Level::Critical),
@@ -163,7 +145,8 @@ pub(super) fn read(section: &mut Section<'_>) -> LoggingConfig {
     }
 }
 
-/// Without a protocol it is this machine's syslog, unless a host is named.
+/// Parses the syslog server. The default without `protocol` is the local syslog, or UDP if `host`
+/// is set.
 fn server(section: &mut Section<'_>, mode: Option<Mode>) -> Option<SyslogServer> {
     let protocol = section.choice(
         "protocol",
@@ -206,13 +189,13 @@ mod tests {
     }
 
     #[test]
-    fn without_any_key_it_is_standard_output() {
+    fn default_is_standard_output() {
         let (target, level, format) = (LogTarget::Stdout, Level::Info, LogFormat::Text);
         assert_eq!(config(""), Ok(LoggingConfig { target, level, format }));
     }
 
     #[test]
-    fn a_file_makes_room_at_a_size_or_never() {
+    fn file_is_rotated_at_a_size_or_never() {
         let target = |keys| config(keys).unwrap().target;
         let file = |bytes_max| LogTarget::File { path: "/l".into(), bytes_max };
         assert_eq!(target("mode = file\nfile = /l\nmaxfilesize = 10"), file(Some(10)));

@@ -1,13 +1,13 @@
-//! Configuration files: text in, checked settings or all faults of the file out.
+//! Configuration files: parses a text into validated settings, or reports all its faults.
 //!
-//! Three steps, as in a compiler: [`dialect`] knows what a line is, [`reader`]
-//! what a value is, and [`runner`], [`client`] and [`job`] which settings there
-//! are, their defaults and bounds. Only the last hand out their types.
+//! There are three levels, as in a compiler: [`dialect`] knows the syntax of lines, [`reader`] the
+//! syntax of values, and [`runner`], [`client`] and [`job`] the settings, their defaults and
+//! bounds. Only the last level returns its own types.
 //!
-//! **Invariants.** Nothing here reads or writes a file: the caller does, and gives
-//! the path for the messages. Every fault of a file is reported, not the first. What
-//! was read is wiped from memory, since any value may be a passphrase; only what is
-//! asked for as plain text is copied out of it.
+//! **Invariants.** Nothing here reads or writes files: the caller reads them, and passes the path
+//! for messages. All faults of a file are reported, not only the first. The text of values is wiped
+//! from memory, since any value may be a passphrase; only values requested as plain text are
+//! copied.
 
 pub(crate) mod client;
 pub(crate) mod comment;

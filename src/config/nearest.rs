@@ -1,17 +1,17 @@
-//! The known name that somebody may have meant.
+//! Suggests the known name closest to a misspelt one.
 
-/// Returns a remark for a message about `name`, which is none of `known`: the one
-/// that was probably meant, or else all that there are.
-pub(crate) fn remark<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+/// Returns a hint for a message about the unknown `name`: the closest of the `known` names, or all
+/// of them if none is close.
+pub(crate) fn hint<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
     let joined = |text: &str| text.replace(['_', '-'], "");
     let name = &joined(name);
     let near = known
         .clone()
         .map(|candidate| (joined(candidate), candidate))
-        .map(|(joined, candidate)| (kinship(name, &joined), distance(name, &joined), candidate))
-        .filter(|(kinship, distance, candidate)| {
-            *kinship < Kinship::Letters
-                || *distance <= candidate.chars().count().div_ceil(LETTERS_PER_SLIP)
+        .map(|(joined, candidate)| (similarity(name, &joined), distance(name, &joined), candidate))
+        .filter(|(similarity, distance, candidate)| {
+            *similarity < Similarity::Letters
+                || *distance <= candidate.chars().count().div_ceil(LETTERS_PER_EDIT)
         })
         .min();
     match near {
@@ -20,34 +20,34 @@ pub(crate) fn remark<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clon
     }
 }
 
-/// Of so many letters one may be wrong.
-const LETTERS_PER_SLIP: usize = 3;
+/// A known name is close if at most one letter in this many differs.
+const LETTERS_PER_EDIT: usize = 3;
 
-/// What two names have in common, what tells most first.
+/// The similarity of two names, closest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kinship {
-    /// All but one letter.
-    Slip,
-    /// One is a part of the other.
-    Part,
+enum Similarity {
+    /// At most one letter differs.
+    OneLetter,
+    /// One contains the other.
+    Contained,
     Letters,
 }
 
-fn kinship(name: &str, candidate: &str) -> Kinship {
+fn similarity(name: &str, candidate: &str) -> Similarity {
     if distance(name, candidate) <= 1 {
-        Kinship::Slip
+        Similarity::OneLetter
     } else if is_inside(name, candidate) {
-        Kinship::Part
+        Similarity::Contained
     } else {
-        Kinship::Letters
+        Similarity::Letters
     }
 }
 
 fn is_inside(name: &str, candidate: &str) -> bool {
-    name.contains(candidate) || (name.len() > LETTERS_PER_SLIP && candidate.contains(name))
+    name.contains(candidate) || (name.len() > LETTERS_PER_EDIT && candidate.contains(name))
 }
 
-/// The number of letters to insert, remove or replace to get from one to the other.
+/// Returns the number of letters to insert, remove or replace to get from one name to the other.
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.chars().count()).collect();
     for (i, a) in one.chars().enumerate() {
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_letters() {
+    fn distance_counts_edits() {
         for (one, other, expected) in
             [("", "", 0), ("a", "", 1), ("", "ab", 2), ("kitten", "sitting", 3), ("ä", "a", 1)]
         {
@@ -80,19 +80,19 @@ mod tests {
     }
 
     #[test]
-    fn names_what_was_meant() {
+    fn closest_name_is_suggested() {
         let known = ["schedule", "plugin", "expiry", "directory", "timezone", "plugintimeout"];
-        let remark = |name| remark(name, known.iter().copied());
+        let hint = |name| hint(name, known.iter().copied());
         let all = "known: schedule, plugin, expiry, directory, timezone, plugintimeout";
-        assert_eq!(remark("timeout"), "did you mean plugintimeout?");
-        assert_eq!(remark("shedule"), "did you mean schedule?");
-        assert_eq!(remark("plug_in-timeout"), "did you mean plugintimeout?");
-        assert_eq!(remark("plugins"), "did you mean plugin?");
-        assert_eq!(remark("rundirectory"), "did you mean directory?");
-        assert_eq!(remark("plugntimeout"), "did you mean plugintimeout?");
+        assert_eq!(hint("timeout"), "did you mean plugintimeout?");
+        assert_eq!(hint("shedule"), "did you mean schedule?");
+        assert_eq!(hint("plug_in-timeout"), "did you mean plugintimeout?");
+        assert_eq!(hint("plugins"), "did you mean plugin?");
+        assert_eq!(hint("rundirectory"), "did you mean directory?");
+        assert_eq!(hint("plugntimeout"), "did you mean plugintimeout?");
         let known = ["directory", "checkdirectory"].into_iter();
-        assert_eq!(super::remark("chekdirectory", known), "did you mean checkdirectory?");
-        assert_eq!(remark("foo"), all);
-        assert_eq!(remark(""), all);
+        assert_eq!(super::hint("chekdirectory", known), "did you mean checkdirectory?");
+        assert_eq!(hint("foo"), all);
+        assert_eq!(hint(""), all);
     }
 }

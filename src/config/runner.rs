@@ -1,4 +1,4 @@
-//! `runner.cfg`: every setting of the daemon, its default and its bounds.
+//! `runner.cfg`: the settings of the daemon, their defaults and bounds.
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -11,87 +11,82 @@ use super::reader::{Reader, Section};
 use super::secret::Secret;
 
 const DAY_SECONDS: u64 = 86_400;
-/// Bounds of the time that one call or one plugin may take.
+/// Bounds of the time limit of a call or a plugin.
 pub(super) const TIMEOUT_SPAN: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(DAY_SECONDS);
-/// Bounds of the time after which something is given up, or waited for.
+/// Bounds of `giveup` and `delayresults`.
 pub(super) const WAIT_SPAN: RangeInclusive<Duration> =
     Duration::ZERO..=Duration::from_secs(365 * DAY_SECONDS);
-/// Bounds of the time that an unanswered POST may still take effect.
+/// Bounds of `settle`.
 const SETTLE_SPAN: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(DAY_SECONDS);
-/// Bounds of the age up to which something is kept.
+/// Bounds of an age in a retention setting.
 pub(super) const AGE_SPAN: RangeInclusive<Duration> =
     Duration::ZERO..=Duration::from_secs(36_500 * DAY_SECONDS);
 
-/// The settings of the daemon.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RunnerConfig {
-    /// The runner's folder, as written: a relative one is relative to the working directory.
+    /// The runner's folder, unresolved: a relative path is relative to the working directory.
     pub(crate) directory: PathBuf,
-    /// How long it is at most between two full scans.
+    /// Maximum time between two full scans.
     pub(crate) check_span: Duration,
     pub(crate) spool: PathBuf,
-    /// Where log records go.
     pub(crate) logging: LoggingConfig,
-    /// How the API is used.
     pub(crate) client: ClientSettings,
-    /// How plugins are run.
     pub(crate) plugins: PluginSettings,
-    /// How long what is finished is kept.
     pub(crate) retention: RetentionSettings,
-    /// Where metrics are written, if anywhere.
+    /// The file for metrics.
     pub(crate) metrics: Option<PathBuf>,
 }
 
-/// `[client]`: how the API is used.
+/// `[client]`: use of the API.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ClientSettings {
-    /// The client's configuration; `None` means `$HOME/.migrc`.
+    /// The path of `.migrc`; `None` means `$HOME/.migrc`.
     pub(crate) path: Option<PathBuf>,
-    /// Where the passphrase of the key is written, if here.
+    /// The passphrase of the key, if it is configured here.
     pub(crate) passphrase: Option<PassphraseSource>,
-    /// How long to wait after expiry before results are fetched; `None`: as soon as the platform says so.
+    /// Delay between expiry and fetching; `None` means when the platform reports completion.
     pub(crate) delay_results: Option<Duration>,
-    /// Whether results are collected before expiry if all agents have answered.
+    /// Whether to collect results before expiry if all agents have answered.
     pub(crate) early_results: bool,
-    /// How long a call may take.
+    /// Time limit of a call.
     pub(crate) timeout: Duration,
-    /// How long connecting may take.
+    /// Time limit of connecting.
     pub(crate) connect_timeout: Duration,
-    /// How long an unanswered POST may still take effect.
+    /// Time during which an unanswered POST may still take effect.
     pub(crate) settle: Duration,
-    /// How long a fetch is tried.
+    /// Time after which failing fetches are given up.
     pub(crate) giveup: Duration,
-    /// How many results are asked for at once.
+    /// Number of results in a page.
     pub(crate) page_size: u32,
-    /// How many pages of a run are asked for at once.
+    /// Number of pages of a run that are requested concurrently.
     pub(crate) pages: u32,
-    /// How many runs are posted or fetched at once.
+    /// Number of runs that are posted, or fetched, concurrently.
     pub(crate) parallel: u32,
 }
 
-/// Where the passphrase of the key comes from.
+/// The source of the key's passphrase.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum PassphraseSource {
-    /// It is in the configuration.
-    Here(Secret),
-    /// It is the first line of this file.
+    /// The passphrase itself.
+    Inline(Secret),
+    /// A file whose first line is the passphrase.
     File(PathBuf),
 }
 
-/// `[plugins]`: how plugins are run.
+/// `[plugins]`: execution of plugins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PluginSettings {
-    /// How long one may run.
+    /// Time limit of a plugin.
     pub(crate) timeout: Duration,
-    /// How many run at once.
+    /// Number of plugins that run concurrently.
     pub(crate) parallel: u32,
-    /// How long a delivery is tried.
+    /// Time after which a failing delivery is given up.
     pub(crate) giveup: Duration,
 }
 
-/// `[retention]`: how long what is finished is kept.
+/// `[retention]`: which finished runs, dead letters and results to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RetentionSettings {
     pub(crate) done: Keep,
@@ -100,7 +95,7 @@ pub(crate) struct RetentionSettings {
 }
 
 impl RunnerConfig {
-    /// Reads the text of `file`.
+    /// Parses the text of `file`.
     pub(crate) fn parse(text: &[u8], file: &Path) -> Result<RunnerConfig, ConfigError> {
         let mut reader = Reader::new(text);
         let (directory, check_span, spool) = reader.section("runner", |runner| {
@@ -141,7 +136,7 @@ impl ClientSettings {
                 section.fault(file.line, text.to_owned());
                 None
             }
-            (Some(secret), None) => Some(PassphraseSource::Here(secret.value)),
+            (Some(secret), None) => Some(PassphraseSource::Inline(secret.value)),
             (None, file) => file.map(|file| PassphraseSource::File(file.value.into())),
         };
         let path = section.path("clientconfpath").filter(|path| path != Path::new("default"));

@@ -1,60 +1,52 @@
-//! The characters of a git-config file: headers, variables, quotes, escapes, comments.
+//! The scanner of git-config files: headers, variables, quotes, escapes, comments.
 //!
-//! The grammar is that of the reader that the original uses, whose words for the
-//! same thing these are. Unlike it, this one goes on after a fault with the next
-//! line, so that a person sees them all.
+//! The grammar and its terms are those of the parser that the original uses. Unlike it, this
+//! scanner continues with the next line after a fault, so that all faults are reported.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
-use super::fault::Fault;
+use super::fault::ConfigFault;
 use super::secret::Secret;
 
-/// `[name]` or `[name "subsection"]`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Header {
-    /// The name as written.
     pub(super) name: String,
-    /// Whether a subsection is named.
     pub(super) has_subsection: bool,
-    /// The line of the file.
     pub(super) line: u32,
 }
 
-/// `key = value`, or a bare `key`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Variable {
-    /// The name as written.
     pub(super) key: String,
-    /// What it is set to.
-    pub(super) value: Value,
-    /// The line of the file on which it begins.
+    pub(super) value: EntryValue,
+    /// The line on which it begins.
     pub(super) line: u32,
 }
 
-/// What a key is set to.
+/// The value of a key.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Value {
-    /// Nothing: a key without `=`.
+pub(crate) enum EntryValue {
+    /// A key without `=`.
     Bare,
-    /// This text, without quotes and escapes.
+    /// The text, without quotes and escapes.
     Text(Secret),
-    /// Something that cannot be read; the fault is reported.
+    /// An invalid value, whose fault is reported.
     Broken,
 }
 
-/// What a file is made of.
+/// An element of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Item {
     Header(Header),
-    /// A section begins whose header cannot be read: what is in it belongs to nobody.
+    /// The invalid header of a section, whose variables are ignored.
     BrokenHeader,
-    /// A variable of the section that began last.
+    /// A variable of the preceding header's section.
     Variable(Variable),
 }
 
-/// Returns what the text is made of, and what cannot be read.
-pub(super) fn scan(text: &str) -> (Vec<Item>, Vec<Fault>) {
+/// Returns the elements of a text and its faults.
+pub(super) fn scan(text: &str) -> (Vec<Item>, Vec<ConfigFault>) {
     let mut scanner = Scanner { rest: text.chars().peekable(), line: 1 };
     let (mut items, mut faults) = (Vec::new(), Vec::new());
     loop {
@@ -70,11 +62,13 @@ pub(super) fn scan(text: &str) -> (Vec<Item>, Vec<Fault>) {
             c if is_letter(c) => scanner.variable(),
             c => (
                 None,
-                Some(format!("a line cannot begin with {c:?}: write [section] or key = value")),
+                Some(format!(
+                    "unexpected {c:?} at the beginning of a line: write [section] or key = value"
+                )),
             ),
         };
         items.extend(item);
-        faults.extend(fault.map(|text| Fault { line: Some(line), text }));
+        faults.extend(fault.map(|text| ConfigFault { line: Some(line), text }));
         scanner.skip_line();
     }
 }
@@ -97,7 +91,7 @@ impl Scanner<'_> {
         c
     }
 
-    /// Takes `c` if it is next.
+    /// Consumes `c` if it is next; returns whether it was.
     fn take(&mut self, c: char) -> bool {
         let found = self.peek() == Some(c);
         if found {
@@ -112,19 +106,19 @@ impl Scanner<'_> {
         }
     }
 
-    /// Goes to the beginning of the next line.
+    /// Moves to the beginning of the next line.
     fn skip_line(&mut self) {
         while self.next().is_some_and(|c| c != '\n') {}
     }
 
-    /// Tells whether nothing but a comment is left of the line.
+    /// Returns whether only a comment remains on the line.
     fn at_end(&mut self) -> bool {
         self.skip_blanks();
         self.peek().is_none_or(|c| matches!(c, '\n' | ';' | '#'))
     }
 
-    /// Takes a name. The original refuses the underscore; here it makes a name that
-    /// is not known, so that the known one can be suggested.
+    /// Consumes a name. The original rejects underscores; here they make an unknown name, so that
+    /// the known one can be suggested.
     fn identifier(&mut self) -> String {
         let mut name = String::new();
         while let Some(c) =
@@ -140,7 +134,7 @@ impl Scanner<'_> {
         self.take('[');
         self.skip_blanks();
         if !self.peek().is_some_and(is_letter) {
-            return Err("a section's name is missing: write [section], without quotes".to_owned());
+            return Err("the section name is missing: write [section], without quotes".to_owned());
         }
         let name = self.identifier();
         self.skip_blanks();
@@ -150,7 +144,7 @@ impl Scanner<'_> {
             self.skip_blanks();
         }
         if !self.take(']') {
-            return Err(format!("the header [{name} lacks its ]"));
+            return Err(format!("the header [{name} has no closing ]"));
         }
         if !self.at_end() {
             return Err(format!("only a comment may follow [{name}]: move the rest to a new line"));
@@ -158,14 +152,14 @@ impl Scanner<'_> {
         Ok(Header { name, has_subsection, line })
     }
 
-    /// Takes a quoted subsection; what it says is of no use.
+    /// Consumes a quoted subsection and ignores its content.
     fn subsection(&mut self) -> Result<(), String> {
         self.take('"');
         let mut is_empty = true;
         loop {
             match self.peek() {
                 None | Some('\n') => return Err(UNTERMINATED.to_owned()),
-                Some('"') if is_empty => return Err("a subsection's name is empty".to_owned()),
+                Some('"') if is_empty => return Err("the subsection name is empty".to_owned()),
                 Some('"') => {
                     self.take('"');
                     return Ok(());
@@ -186,22 +180,24 @@ impl Scanner<'_> {
         let line = self.line;
         let key = self.identifier();
         let (value, fault) = if self.at_end() {
-            (Value::Bare, None)
+            (EntryValue::Bare, None)
         } else if !self.take('=') {
-            (Value::Broken, Some(format!("a = is missing after {key}")))
+            (EntryValue::Broken, Some(format!("missing = after {key}")))
         } else {
             self.skip_blanks();
-            self.value()
-                .map_or_else(|text| (Value::Broken, Some(text)), |value| (Value::Text(value), None))
+            self.value().map_or_else(
+                |text| (EntryValue::Broken, Some(text)),
+                |value| (EntryValue::Text(value), None),
+            )
         };
         (Some(Item::Variable(Variable { key, value, line })), fault)
     }
 
-    /// Takes a value up to the end of the line or a comment. Its faults do not show
-    /// it: it may be a passphrase.
+    /// Consumes a value up to the end of the line or a comment. Messages do not show the value,
+    /// which may be a passphrase.
     fn value(&mut self) -> Result<Secret, String> {
         let mut value = Secret::default();
-        // Blanks at the end count only inside quotes.
+        // Trailing blanks count only inside quotes.
         let mut bytes = 0;
         let mut is_quoted = false;
         while let Some(c) = self.peek() {
@@ -223,7 +219,7 @@ impl Scanner<'_> {
                     self.next();
                     is_quoted = !is_quoted;
                 }
-                // As in the original, a carriage return is never part of a value.
+                // As in the original, carriage returns are never part of a value.
                 '\r' => {
                     self.next();
                 }
@@ -243,7 +239,7 @@ impl Scanner<'_> {
         Ok(value)
     }
 
-    /// Takes what follows a backslash in quotes.
+    /// Consumes the character after a backslash in quotes.
     fn escape(&mut self) -> Result<char, String> {
         match self.rest.next_if(|c| matches!(c, '\\' | '"' | 'n' | 't')) {
             Some('n') => Ok('\n'),
@@ -254,11 +250,11 @@ impl Scanner<'_> {
     }
 }
 
-const UNTERMINATED: &str = "a quote is not closed on its line";
+const UNTERMINATED: &str = "missing closing quote on this line";
 const ESCAPE: &str =
-    r#"an unknown escape: in quotes write \\ for a backslash; known are \" \\ \n \t"#;
+    r#"unknown escape: in quotes write \\ for a backslash; valid escapes are \" \\ \n \t"#;
 const CONTINUATION: &str =
-    r#"a backslash outside quotes: put the value in double quotes and write \\ for a backslash"#;
+    r#"backslash outside quotes: put the value in double quotes and write \\ for a backslash"#;
 
 fn is_letter(c: char) -> bool {
     c.is_alphabetic()

@@ -1,20 +1,20 @@
-//! A text that leaves no copy behind.
+//! Secrets that leave no copy in memory.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A text that is wiped when it is dropped and that no log can show.
+/// A text that is wiped when it is dropped and that logs cannot show.
 #[derive(Default, PartialEq, Eq)]
 pub(crate) struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Returns the text itself. Whoever asks must neither show nor keep it.
+    /// Returns the text. Callers must neither show nor store it.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Adds a character. A text that outgrows its place is wiped there.
+    /// Adds a character. When the buffer grows, the old one is wiped.
     pub(super) fn push(&mut self, c: char) {
         if self.0.capacity() - self.0.len() < c.len_utf8() {
             let mut larger = Zeroizing::new(String::with_capacity(2 * self.0.capacity() + 64));
@@ -24,12 +24,11 @@ impl Secret {
         self.0.push(c);
     }
 
-    /// Cuts the text to `bytes`.
+    /// Truncates the text to `bytes`.
     pub(super) fn truncate(&mut self, bytes: usize) {
         self.0.truncate(bytes);
     }
 
-    /// Returns another copy, which is wiped like this one.
     pub(crate) fn duplicate(&self) -> Secret {
         Secret(self.0.clone())
     }
@@ -52,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_not_shown() {
+    fn secret_is_not_shown() {
         let secret = Secret::from("hunter2".to_owned());
         assert_eq!(
             format!("{secret:?} {:#?}", Some(&secret)),
@@ -62,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn it_grows_and_is_cut() {
+    fn secret_grows_and_is_truncated() {
         let mut secret = Secret::default();
         let text = "pässphrase ".repeat(40);
         text.chars().for_each(|c| secret.push(c));

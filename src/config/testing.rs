@@ -1,5 +1,4 @@
-//! Files to be read or refused: `NAME.cfg`, and beside one that is refused
-//! `NAME.txt` with all that is said about it.
+//! Sample files: `NAME.cfg`, and for invalid files `NAME.txt` with all messages.
 
 use std::path::Path;
 
@@ -7,8 +6,8 @@ use proptest::prelude::*;
 
 use super::fault::ConfigError;
 
-/// Reads every file of a folder of `tests/data/config` and compares what is said about it.
-#[expect(clippy::disallowed_methods, reason = "the data of a test is read as it is")]
+/// Parses every file in a folder of `tests/data/config` and compares the messages.
+#[expect(clippy::disallowed_methods, reason = "tests read their data")]
 pub(super) fn read_all<T>(folder: &str, parse: impl Fn(&[u8], &Path) -> Result<T, ConfigError>) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/config").join(folder);
     let mut count = 0;
@@ -19,15 +18,15 @@ pub(super) fn read_all<T>(folder: &str, parse: impl Fn(&[u8], &Path) -> Result<T
         }
         count += 1;
         let parsed = parse(&std::fs::read(&path).unwrap(), Path::new("FILE"));
-        let said: String =
+        let messages: String =
             parsed.err().iter().flat_map(ConfigError::lines).map(|line| line + "\n").collect();
         let expected = std::fs::read_to_string(path.with_extension("txt")).unwrap_or_default();
-        assert_eq!(said, expected, "{}", path.display());
+        assert_eq!(messages, expected, "{}", path.display());
     }
     assert!(count > 0, "nothing in {}", folder.display());
 }
 
-/// Returns files of lines that may mean something: the given headers and keys, with values of all sorts.
+/// Generates files from the given headers and keys, with values of all sorts.
 pub(super) fn any_file(words: &'static str) -> impl Strategy<Value = String> {
     let words: Vec<&str> = words.split(' ').collect();
     let value = "|[a-z]{1,6}|-?[0-9]{1,20}[smhd]?|\"[^\n]{0,12}\"?|[^\n]{0,12}";
@@ -38,8 +37,8 @@ pub(super) fn any_file(words: &'static str) -> impl Strategy<Value = String> {
     proptest::collection::vec(line, 0..12).prop_map(|lines| lines.join("\n"))
 }
 
-/// Checks that a file is read, or refused with a reason on a line of its own.
-pub(super) fn is_told<T>(parsed: &Result<T, ConfigError>) -> bool {
+/// Returns whether a file was accepted, or rejected with messages of one line each.
+pub(super) fn is_reported<T>(parsed: &Result<T, ConfigError>) -> bool {
     parsed.as_ref().err().is_none_or(|error| {
         let lines: Vec<_> = error.lines().collect();
         !lines.is_empty()

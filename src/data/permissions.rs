@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::chain::excerpt;
-use crate::config::nearest::remark;
+use crate::config::nearest::hint;
 
 /// The names of the permissions, in the order of their bits.
 const NAMES: [&str; 19] = [
@@ -63,7 +63,7 @@ pub(crate) struct Permissions(i64);
 
 /// A name that is no permission's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{name}\" is no permission: {}", remark(name, words()))]
+#[error("\"{name}\" is no permission: {}", hint(name, words()))]
 pub(crate) struct PermissionError {
     name: String,
 }

@@ -18,7 +18,7 @@ use super::{Job, JobError, Rejection, Stamps};
 use crate::action::Action;
 use crate::chain::{escape, excerpt};
 use crate::config::comment::hidden_by_hash;
-use crate::config::fault::Fault;
+use crate::config::fault::ConfigFault;
 use crate::config::job::JobConfig;
 use crate::config::reader::Located;
 use crate::disk::leftover::is_folder_of_system;
@@ -203,8 +203,8 @@ impl Loader {
     }
 
     /// Returns when the job runs, or the faults of its schedule and its time zone.
-    fn timing(&self, config: &JobConfig, now: Timestamp) -> Result<(Cron, TimeZone), Vec<Fault>> {
-        let fault = |place: &Located<String>, error: &ScheduleError| Fault {
+    fn timing(&self, config: &JobConfig, now: Timestamp) -> Result<(Cron, TimeZone), Vec<ConfigFault>> {
+        let fault = |place: &Located<String>, error: &ScheduleError| ConfigFault {
             line: Some(place.line),
             text: error.to_string(),
         };

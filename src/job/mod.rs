@@ -27,12 +27,13 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use crate::action::{CheckError, ParseError};
+use crate::action::CheckError;
 use crate::chain::{Chain, escape};
 use crate::config::fault::ConfigError;
 use crate::config::job::JobConfig;
 use crate::disk::guard::Distrust;
 use crate::disk::{DiskError, Stamp};
+use crate::go::json::ParseError;
 use crate::names::{JobName, NameError};
 use crate::schedule::Cron;
 

@@ -5,10 +5,12 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::action::Counters as Counted;
-use crate::action::{Action, Investigator, ParseError, Permissions, Time};
+use crate::action::{Action, Investigator, Permissions};
 use crate::data::{
     ActionRow, AgentRow, CommandRow, CommandStatus, Counters, Id, InvestigatorRow, Odd,
 };
+use crate::go::json::ParseError;
+use crate::go::time::Time;
 
 /// Why a row cannot be shown.
 #[derive(Debug, thiserror::Error)]

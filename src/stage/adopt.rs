@@ -10,8 +10,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::launch::RunDefaults;
-use crate::action::{Action, ParseError};
+use crate::action::Action;
 use crate::clock::after;
+use crate::go::json::ParseError;
 use crate::names::{JobName, NameError, PluginName, RunId};
 use crate::spool::{Fate, Launch, Origin, Record};
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::launch::RunDefaults;
-use crate::action::{Action, CheckError, ParseError};
+use crate::action::{Action, CheckError};
 use crate::clock::after;
+use crate::go::json::ParseError;
 use crate::names::{JobName, RunId};
 use crate::spool::{Launch, Origin, Record};
 

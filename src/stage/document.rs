@@ -61,7 +61,7 @@ impl CommandFacts {
     /// Reads the facts of a command; fails if it is not a command of the action named `action_name`.
     pub(crate) fn of(command: &str, action_name: &str) -> Result<CommandFacts, DocumentError> {
         let command =
-            Command::glance(command).map_err(|source| DocumentError::NotACommand { source })?;
+            Command::parse_for_summary(command).map_err(|source| DocumentError::NotACommand { source })?;
         if command.action_name != action_name {
             let (found, wanted) = (command.action_name, action_name.to_owned());
             return Err(DocumentError::OtherAction { found, wanted });
@@ -254,7 +254,7 @@ impl CompleteLines {
 fn whole_command(line: &[u8], first: bool) -> Option<Command> {
     let line = line.strip_suffix(b"\n")?;
     let line = if first { line } else { line.strip_prefix(b",")? };
-    Command::glance(std::str::from_utf8(line).ok()?).ok()
+    Command::parse_for_summary(std::str::from_utf8(line).ok()?).ok()
 }
 
 #[cfg(test)]

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 
 use super::submit::{VALID_SINCE, whole_seconds};
 use super::{Move, Pause, Verdict, Work, presigned};
-use crate::action::{Action, CheckError, ParseError, SignError, Signer};
+use crate::action::{Action, CheckError, SignError, Signer};
 use crate::chain::Chain;
 use crate::clock::{after, before};
+use crate::go::json::ParseError;
 use crate::spool::{Fate, Record, Transition};
 
 /// The validity of an action, in whole seconds.

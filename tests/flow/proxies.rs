@@ -41,7 +41,7 @@ fn a_run_reaches_an_api_behind_a_proxy_and_check_names_the_proxy() {
     let through = [("http_proxy", value.as_str())];
     let (exit, text) = said(command(&rig, &["check"], &through));
     assert_eq!(exit, 0, "{text}");
-    let told = format!("connected to through the proxy http://{} of", proxy.address);
+    let told = format!("connected through the proxy http://{} of", proxy.address);
     assert!(text.contains(&told), "{text}");
     let runner = Process::start(command(&rig, &[], &through), &rig.path("logs"), "runner");
     let shown = format!("http://{}", proxy.address);

@@ -10,7 +10,6 @@
 
 mod deadline;
 mod file;
-mod go_duration;
 mod go_regex;
 pub(crate) mod message;
 #[cfg(test)]

@@ -1,18 +1,18 @@
-//! `no_proxy`: the hosts that are connected to directly, by the rules of Go's HTTP client.
+//! `no_proxy`: the hosts to connect to directly, by the rules of Go's HTTP client.
 //!
-//! The list is separated by commas. An entry is `*`, a network in CIDR notation, an address, or a
-//! domain; address and domain may have a port. `foo.com` is the domain and all below it, `.foo.com`
-//! and `*.foo.com` only what is below it. An entry of another form matches nothing. No name is
-//! looked up.
+//! Entries are separated by commas. An entry is `*`, a network in CIDR notation, an address or a
+//! domain; addresses and domains may have a port. `foo.com` matches the domain and its subdomains,
+//! `.foo.com` and `*.foo.com` only the subdomains. An entry of any other form matches nothing.
+//! Names are not resolved.
 
 use std::net::IpAddr;
 
 use reqwest::Url;
 
-/// How many bits of an IPv6 address come before an IPv4 address that is written in it.
+/// Number of bits before the IPv4 address in an IPv4-mapped IPv6 address.
 const MAPPED_BITS: u8 = 96;
 
-/// Returns whether the list has a host; `address` is its address, if it is one and not a name.
+/// Returns whether the list contains a host; `address` is the host's address unless it is a name.
 pub(super) fn is_listed(list: &str, host: &str, address: Option<IpAddr>, port: u16) -> bool {
     let host = host.trim_matches(['[', ']']);
     list.split(',').any(|entry| matches(&entry.trim().to_lowercase(), host, address, port))
@@ -34,7 +34,7 @@ fn matches(entry: &str, host: &str, address: Option<IpAddr>, port: u16) -> bool 
     is_port && is_host
 }
 
-/// Splits a port from an entry; an IPv6 address with a port is in brackets.
+/// Splits the port off an entry; an IPv6 address with a port is in brackets.
 fn split_port(entry: &str) -> (&str, &str) {
     let bracketed = entry.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     match (bracketed, entry.rsplit_once(':')) {
@@ -48,7 +48,6 @@ fn split_port(entry: &str) -> (&str, &str) {
     }
 }
 
-/// Returns whether a host is in the domain of an entry.
 fn is_in_domain(entry: &str, host: &str) -> bool {
     let entry = match entry.strip_prefix('*') {
         Some(below) if below.starts_with('.') => below,
@@ -67,13 +66,13 @@ fn is_in_domain(entry: &str, host: &str) -> bool {
     }
 }
 
-/// Returns a name as it is in a URL: one with other letters is encoded.
+/// Returns a name as in a URL, where international names are encoded in ASCII.
 fn ascii(name: &str) -> String {
     let encoded = || Url::parse(&format!("http://{name}/")).ok()?.host_str().map(str::to_owned);
     if name.is_ascii() { None } else { encoded() }.unwrap_or_else(|| name.to_owned())
 }
 
-/// The addresses that begin alike.
+/// A network in CIDR notation.
 #[derive(Debug)]
 struct Network {
     base: IpAddr,

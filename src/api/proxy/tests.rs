@@ -1,4 +1,4 @@
-//! The decision, by vectors that were derived from the documentation of Go's `httpproxy`.
+//! Tests of the decision, with vectors derived from the documentation of Go's `httpproxy`.
 
 use std::os::unix::ffi::OsStringExt;
 
@@ -12,8 +12,8 @@ fn url(url: &str) -> Url {
     Url::parse(url).unwrap()
 }
 
-/// Returns the proxy of an API on an outside host, as it is shown and as the library gets it, or
-/// why there is none.
+/// Returns the proxy for an API on another host, as displayed and as passed to the library, or the
+/// reason why no proxy is used.
 fn proxy(value: &str) -> Result<(String, String), String> {
     let variables = Variables { https: set("https_proxy", value), ..Variables::default() };
     match decide(&url("https://mig.example.net/api/v1/"), &variables) {
@@ -24,8 +24,8 @@ fn proxy(value: &str) -> Result<(String, String), String> {
 }
 
 #[test]
-fn every_form_of_a_proxy_is_understood() {
-    for (value, shown, of_library) in [
+fn every_form_of_a_proxy_url_is_accepted() {
+    for (value, shown, to_reqwest) in [
         ("proxy", "http://proxy:80", "http://proxy/"),
         (
             "proxy.corp.example:3128",
@@ -58,15 +58,15 @@ fn every_form_of_a_proxy_is_understood() {
             "http://xn--bcher-kva.example:1/",
         ),
     ] {
-        assert_eq!(proxy(value), Ok((shown.to_owned(), of_library.to_owned())), "{value}");
+        assert_eq!(proxy(value), Ok((shown.to_owned(), to_reqwest.to_owned())), "{value}");
     }
 }
 
 #[test]
-fn what_is_no_proxy_is_an_error_without_its_value() {
+fn invalid_proxy_is_an_error_that_hides_its_value() {
     let unknown = "https_proxy names a proxy of an unknown kind: write http://";
     let form = "https_proxy is not the URL of a proxy: write SCHEME://HOST:PORT";
-    for (value, told) in [
+    for (value, message) in [
         ("socks4://hunter2@proxy:1080", unknown),
         ("socks://hunter2@proxy", unknown),
         ("ftp://hunter2@proxy", unknown),
@@ -90,7 +90,7 @@ fn what_is_no_proxy_is_an_error_without_its_value() {
         ("user hunter2", form),
     ] {
         let error = proxy(value).unwrap_err();
-        assert!(error.starts_with(told), "{value}: {error}");
+        assert!(error.starts_with(message), "{value}: {error}");
         assert!(!error.contains("hunter"), "{value}: {error}");
     }
     let long = format!("socks5://u:{}@proxy", "x".repeat(256));
@@ -102,8 +102,8 @@ fn what_is_no_proxy_is_an_error_without_its_value() {
 }
 
 #[test]
-fn a_blank_value_is_none() {
-    assert_eq!(proxy(" "), Err("connected to directly".to_owned()));
+fn blank_value_means_no_proxy() {
+    assert_eq!(proxy(" "), Err("connected directly".to_owned()));
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn each_scheme_of_the_api_has_its_variable() {
 }
 
 #[test]
-fn the_variable_that_a_client_of_a_web_server_can_set_is_refused() {
+fn http_proxy_is_refused_in_a_cgi_environment() {
     let variables = |is_cgi| Variables {
         http: set("HTTP_PROXY", "http://proxy"),
         https: set("HTTPS_PROXY", "http://proxy"),
@@ -135,14 +135,14 @@ fn the_variable_that_a_client_of_a_web_server_can_set_is_refused() {
     assert!(matches!(decide(&http, &variables(false)), Ok(Route::Through(_))));
     let error = decide(&http, &variables(true)).unwrap_err().to_string();
     assert!(error.contains("unset REQUEST_METHOD or HTTP_PROXY"), "{error}");
-    // Only the owner of the environment can set this one.
+    // Clients of a CGI program cannot set this variable.
     assert!(matches!(decide(&https, &variables(true)), Ok(Route::Through(_))));
     let all = Variables { http: None, all: set("ALL_PROXY", "proxy"), ..variables(true) };
     assert!(matches!(decide(&http, &all), Ok(Route::Through(_))));
 }
 
 #[test]
-fn a_proxy_that_is_not_needed_may_be_anything() {
+fn invalid_proxy_that_is_not_needed_is_ignored() {
     let broken = |no| Variables {
         http: set("http_proxy", "ftp://p"),
         no,
@@ -150,21 +150,15 @@ fn a_proxy_that_is_not_needed_may_be_anything() {
         ..Variables::default()
     };
     let route = decide(&url("http://127.0.0.1/"), &broken(None)).unwrap();
-    assert_eq!(
-        route.to_string(),
-        "connected to directly in spite of http_proxy: it is on this host"
-    );
+    assert_eq!(route.to_string(), "connected directly despite http_proxy: it is on this host");
     let route = decide(&url("http://h/"), &broken(set("NO_PROXY", "h"))).unwrap();
-    assert_eq!(
-        route.to_string(),
-        "connected to directly in spite of http_proxy: NO_PROXY lists it"
-    );
+    assert_eq!(route.to_string(), "connected directly despite http_proxy: NO_PROXY lists it");
     assert!(matches!(decide(&url("https://h/"), &broken(None)), Ok(Route::Direct)));
     assert!(decide(&url("http://h/"), &broken(set("NO_PROXY", "other"))).is_err());
 }
 
 #[test]
-fn no_proxy_is_between_us_and_this_host() {
+fn this_host_is_never_reached_through_a_proxy() {
     for (api, is_here) in [
         ("http://127.0.0.1:80", true),
         ("http://127.9.9.9", true),
@@ -185,7 +179,7 @@ fn no_proxy_is_between_us_and_this_host() {
     }
 }
 
-/// Lists of exceptions with URLs that they have and URLs that they have not.
+/// Lists of exceptions, with URLs that they contain and URLs that they do not contain.
 const LISTS: [(&str, &[&str], &[&str]); 22] = [
     ("", &[], &["http://a.b", "http://10.0.0.1"]),
     ("*", &["http://a.b", "https://10.0.0.1:8443", "http://[2001:db8::1]"], &[]),
@@ -244,7 +238,7 @@ const LISTS: [(&str, &[&str], &[&str]); 22] = [
 ];
 
 #[test]
-fn the_list_of_exceptions_is_read_as_go_reads_it() {
+fn exceptions_match_as_in_go() {
     for (list, has, has_not) in LISTS {
         let cases = has.iter().map(|api| (api, true)).chain(has_not.iter().map(|api| (api, false)));
         for (api, wanted) in cases {

@@ -1,4 +1,4 @@
-//! Servers that are broken, or mean harm.
+//! Tests with servers that are broken or malicious.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use reqwest::Url;
 use serde_json::value::RawValue;
 
-use super::{client, client_with, fetch, outcome, prompted, settings, signature, signatures};
+use super::{
+    client, client_with, fetch, outcome, settable_server, settings, signature, signatures,
+};
 use crate::api::answer::{Answer, walk_page};
 use crate::api::error::Call;
 use crate::api::testing::{Reply, Server, recorded};
@@ -14,7 +16,7 @@ use crate::api::verdict::judge;
 use crate::api::{Api, ApiError, Client, HttpSettings, Posted, Scope};
 use crate::names::ActionId;
 
-/// How many mutated bodies are read.
+/// Number of damaged bodies in the test.
 const MUTATIONS: u32 = 10_000;
 
 fn page(client: &Client) -> ApiError {
@@ -26,8 +28,8 @@ fn head(length: usize) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_no_document_is_an_error_with_an_excerpt() {
-    let (_server, prompt, client) = prompted();
+fn invalid_document_is_an_error_with_an_excerpt() {
+    let (_server, setter, client) = settable_server();
     let long = format!("<html>{}", "x".repeat(100_000));
     for (body, shown) in [
         ("", "it is empty"),
@@ -43,12 +45,12 @@ fn what_is_no_document_is_an_error_with_an_excerpt() {
         (r#"{"collection":{"items":[5]}}"#, "an item"),
         (r#"{"collection":{"items":[{"data":7}]}}"#, "a list of data"),
         (r#"{"collection":{"items":[{"data":[{"name":7}]}]}}"#, "a string"),
-        (r#"{"collection":{"items":[{"data":[{"name":"command","value":7}]}]}}"#, "no object"),
-        (r#"{"collection":{"items":[{"data":[{"name":"command","value":[]}]}]}}"#, "no object"),
+        (r#"{"collection":{"items":[{"data":[{"name":"command","value":7}]}]}}"#, "not an object"),
+        (r#"{"collection":{"items":[{"data":[{"name":"command","value":[]}]}]}}"#, "not an object"),
         (r#"{"collection":{"items":[]},"#, "EOF"),
         (r#"{"collection":{"items":[]}} {}"#, "trailing"),
     ] {
-        prompt.set(Reply::json(200, body));
+        setter.set(Reply::json(200, body));
         let error = page(&client);
         let text = error.to_string();
         assert!(matches!(error, ApiError::Answer { .. }), "{error:?}");
@@ -59,38 +61,38 @@ fn what_is_no_document_is_an_error_with_an_excerpt() {
 }
 
 #[test]
-fn a_complaint_with_a_200_is_a_complaint() {
+fn error_message_with_a_200_is_an_error() {
     let body = r#"{"collection":{"items":[],"error":{"message":"out of\norder"}}}"#;
     let text = page(&client(&Server::always(Reply::json(200, body)))).to_string();
     assert!(text.ends_with(r"was answered 200: out of\norder"), "{text}");
 }
 
 #[test]
-fn an_answer_that_is_cut_is_no_answer() {
-    let (server, prompt, client) = prompted();
+fn truncated_response_is_an_error() {
+    let (server, setter, client) = settable_server();
     let whole = r#"{"collection":{"items":[{"data":[{"name":"command","value":{"id":1}}]}]}}"#;
     for cut in [0, 1, 40, whole.len() - 1] {
         let mut bytes = head(whole.len());
         bytes.extend_from_slice(&whole.as_bytes()[..cut]);
-        prompt.set(Reply::Raw(bytes));
+        setter.set(Reply::Raw(bytes));
         let error = page(&client);
         assert!(matches!(error, ApiError::Exchange { timeout: false, .. }), "{cut}: {error:?}");
         assert!(!error.is_timeout());
     }
-    // Cut before and within the head.
+    // Truncated before and within the head.
     for head in ["", "HTTP/1.1 20", "HTTP/1.1 200 OK\r\nConte", "garbage\r\n\r\n"] {
-        prompt.set(Reply::Raw(head.into()));
+        setter.set(Reply::Raw(head.into()));
         let error = page(&client);
         assert!(matches!(error, ApiError::Exchange { .. }), "{head:?}: {error:?}");
         let before = server.requests().len();
         let posted = client.post("{}", &[signature("s=")]);
         assert_eq!(outcome(&posted), "unknown, Api", "{head:?}");
-        assert_eq!(server.requests().len(), before + 1, "a POST is never sent again");
+        assert_eq!(server.requests().len(), before + 1, "a POST is never repeated");
     }
 }
 
 #[test]
-fn every_call_ends_in_time_however_slowly_the_answer_drips() {
+fn slow_response_ends_at_the_time_limit() {
     let span = Duration::from_millis(400);
     let dripping = [
         Reply::Drip(b"HTTP/1.1 200 OK\r\nX-Slow: ".to_vec(), b'x'),
@@ -110,7 +112,7 @@ fn every_call_ends_in_time_however_slowly_the_answer_drips() {
 }
 
 #[test]
-fn an_answer_without_end_is_left() {
+fn endless_response_is_abandoned() {
     let begin = r#"{"collection":{"items":[{"data":[{"name":"command","value":{"id":""#;
     let flood = |status: u16| {
         let head = format!("HTTP/1.1 {status} X\r\nConnection: close\r\n\r\n{begin}");
@@ -126,7 +128,7 @@ fn an_answer_without_end_is_left() {
 }
 
 #[test]
-fn depth_is_no_danger() {
+fn deeply_nested_response_is_processed() {
     let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
     let command = format!(r#"{{"id":1,"results":{deep}}}"#);
     let body = format!(
@@ -138,9 +140,8 @@ fn depth_is_no_danger() {
 }
 
 #[test]
-fn a_command_passes_byte_for_byte() {
+fn commands_are_passed_on_byte_for_byte() {
     let command = r#"{"id" : 28052743520493,"n":1e400,"m":-0,"big":123456789012345678901234567890,"s":"\ud800 \u003c\/","new":{"b":1,"a":2,"a":3}}"#;
-    // The name may come after the value.
     let body = format!(
         r#"{{"collection":{{"items":[{{"href":"x","data":[{{"value": {command} ,"name":"command"}}]}}]}}}}"#
     );
@@ -150,7 +151,7 @@ fn a_command_passes_byte_for_byte() {
 }
 
 #[test]
-fn a_sink_that_fails_is_not_the_apis_fault() {
+fn sink_failure_is_not_an_api_fault() {
     let exchange = &recorded("09-search-command-all")[0];
     let server = Server::always(exchange.reply());
     let mut taken = 0;
@@ -162,7 +163,7 @@ fn a_sink_that_fails_is_not_the_apis_fault() {
     assert_eq!((source.kind(), taken), (io::ErrorKind::StorageFull, 3));
 }
 
-/// Numbers that look random and are the same at every run.
+/// A reproducible pseudo-random number generator.
 struct Numbers(u64);
 
 impl Numbers {
@@ -174,7 +175,7 @@ impl Numbers {
     }
 }
 
-/// Damages a body in one of the ways in which bodies are damaged.
+/// Damages a body in a random way.
 fn damage(body: &mut Vec<u8>, numbers: &mut Numbers) {
     let (at, other) = (numbers.below(body.len()), numbers.below(body.len()));
     match numbers.below(6) {
@@ -191,7 +192,7 @@ fn damage(body: &mut Vec<u8>, numbers: &mut Numbers) {
 }
 
 #[test]
-fn no_damaged_answer_does_harm() {
+fn damaged_responses_are_handled() {
     let call = Call::new("GET", &Url::parse("http://h/").unwrap());
     let exchanges: Vec<_> =
         recorded("").into_iter().filter(|exchange| !exchange.body.is_empty()).collect();
@@ -222,7 +223,7 @@ fn no_damaged_answer_does_harm() {
             assert!(id.0 > 0 && theirs.iter().any(|line| ours.contains(line)));
         }
     }
-    // Most damage is noticed, some is harmless: both were seen.
+    // Most damage is detected, and some is harmless: both occurred.
     assert!(pages > 100 && pages < MUTATIONS / 2, "{pages}");
     assert!(accepted > 10, "{accepted}");
 }

@@ -1,4 +1,4 @@
-//! The client against servers that say what a test tells them to.
+//! Tests of the client against servers whose replies the tests set.
 
 mod hostile;
 mod proxied;
@@ -16,13 +16,12 @@ use serde_json::value::RawValue;
 
 use super::proxy::Variables;
 use super::settings::Certificates;
-use super::testing::{FixedSigner, Prompt, Server};
+use super::testing::{FixedSigner, ReplySetter, Server};
 use super::{Api, ApiError, Client, Credentials, HttpSettings, Page, Posted, Search};
 use crate::action::Signature;
 use crate::clock::SystemClock;
 use crate::names::ActionId;
 
-/// Long enough for loopback on a busy machine.
 const PATIENT: Duration = Duration::from_secs(60);
 
 fn settings(url: &str) -> HttpSettings {
@@ -47,25 +46,26 @@ fn client(server: &Server) -> Client {
     client_with(settings(&server.url()))
 }
 
-/// Returns a server, what sets its answers, and a client; one for many answers, as a client is dear.
-fn prompted() -> (Server, Prompt, Client) {
-    let (server, prompt) = Server::prompted();
+/// Returns a server, the setter of its replies, and a client. Tests reuse one client for many
+/// replies, because creating a client is expensive.
+fn settable_server() -> (Server, ReplySetter, Client) {
+    let (server, setter) = Server::with_reply_setter();
     let client = client(&server);
-    (server, prompt, client)
+    (server, setter, client)
 }
 
 fn signature(line: &str) -> Signature {
     Signature::try_from(line.to_owned()).unwrap()
 }
 
-/// Returns the signatures in an action, in the form of the client.
+/// Returns the signatures in an action.
 fn signatures(action_json: &str) -> Vec<Signature> {
     let action: serde_json::Value = serde_json::from_str(action_json).unwrap_or_default();
     let lines = action["pgpsignatures"].as_array().cloned().unwrap_or_default();
     lines.iter().filter_map(|line| line.as_str()?.to_owned().try_into().ok()).collect()
 }
 
-/// Fetches a page and keeps its commands.
+/// Fetches a page and collects its commands.
 fn fetch(
     client: &Client,
     id: u64,
@@ -80,7 +80,6 @@ fn fetch(
     (commands, page)
 }
 
-/// A search for an action of this name with this signature.
 fn search<'a>(
     name: &'a str,
     signatures: &'a [Signature],
@@ -91,7 +90,7 @@ fn search<'a>(
     Search { name, valid_from, expire_after, signatures, taken }
 }
 
-/// Says shortly what became of a POST.
+/// Summarizes the outcome of a POST.
 fn outcome(posted: &Posted) -> String {
     match posted {
         Posted::Accepted { id, .. } => format!("accepted {id}"),

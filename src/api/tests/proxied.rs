@@ -1,7 +1,7 @@
-//! The client through proxies on loopback: HTTP, a CONNECT tunnel, and SOCKS 5.
+//! Tests of the client through proxies on loopback: HTTP, a CONNECT tunnel, and SOCKS 5.
 //!
-//! The API has a name that no name service knows. So each test also shows that the client neither
-//! looks the name up nor connects directly.
+//! No name service knows the API's name. So each test also shows that the client neither resolves
+//! the name nor connects directly.
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
@@ -16,31 +16,31 @@ use crate::api::settings::Certificates;
 use crate::api::testing::Reply;
 use crate::api::{Api, ApiError, HttpSettings, Route};
 
-/// An API that only a proxy can find.
+/// The URL of an API that only a proxy can reach.
 const API: &str = "http://mig.invalid/api/v1/";
 const DASHBOARD: &str =
     r#"{"collection":{"items":[{"data":[{"name":"online agents","value":6}]}]}}"#;
 
-/// A proxy that connects everybody to one address, and remembers what it was asked.
+/// A proxy that connects every client to one address, and records the requests.
 struct Proxy {
     address: String,
-    asked: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Proxy {
-    /// Starts a proxy; `serve` reads what a client asks and answers it.
+    /// Starts a proxy; `serve` reads and answers a client's request.
     fn start(upstream: String, serve: Serve) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let notes = Arc::clone(&asked);
-        // The thread ends with the tests: it owns nothing that must be closed.
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let notes = Arc::clone(&requests);
+        // The thread ends with the test process; it owns nothing that must be closed.
         thread::spawn(move || {
             for client in listener.incoming() {
                 let (mut client, notes, upstream) =
                     (client.unwrap(), Arc::clone(&notes), upstream.clone());
                 thread::spawn(move || {
-                    let Asked { note, pass_on } = serve(&mut client)?;
+                    let ProxyRequest { note, pass_on } = serve(&mut client)?;
                     notes.lock().unwrap().push(note);
                     let mut server = TcpStream::connect(upstream)?;
                     server.write_all(&pass_on)?;
@@ -55,21 +55,21 @@ impl Proxy {
                 });
             }
         });
-        Proxy { address, asked }
+        Proxy { address, requests }
     }
 
-    fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+    fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
     }
 }
 
-/// Reads what a client asks a proxy, and answers it.
-type Serve = fn(&mut TcpStream) -> io::Result<Asked>;
+/// Reads and answers a client's request to the proxy.
+type Serve = fn(&mut TcpStream) -> io::Result<ProxyRequest>;
 
-/// What a client asked a proxy.
-struct Asked {
+/// A client's request to a proxy.
+struct ProxyRequest {
     note: String,
-    /// What the server is to get first.
+    /// The bytes to send to the server first.
     pass_on: Vec<u8>,
 }
 
@@ -92,16 +92,16 @@ fn text(client: &mut TcpStream) -> io::Result<String> {
     Ok(String::from_utf8(take(client, length.into())?).unwrap())
 }
 
-/// Notes the first line and the credentials; the server gets all of it.
-fn http(client: &mut TcpStream) -> io::Result<Asked> {
+/// Records the first line and the credentials; passes everything on to the server.
+fn http(client: &mut TcpStream) -> io::Result<ProxyRequest> {
     let head = head(client)?;
-    Ok(Asked { note: note(&head), pass_on: head.into_bytes() })
+    Ok(ProxyRequest { note: note(&head), pass_on: head.into_bytes() })
 }
 
-fn connect(client: &mut TcpStream) -> io::Result<Asked> {
+fn connect(client: &mut TcpStream) -> io::Result<ProxyRequest> {
     let head = head(client)?;
     client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
-    Ok(Asked { note: note(&head), pass_on: Vec::new() })
+    Ok(ProxyRequest { note: note(&head), pass_on: Vec::new() })
 }
 
 fn note(head: &str) -> String {
@@ -110,8 +110,8 @@ fn note(head: &str) -> String {
     format!("{} {}", head.lines().next().unwrap(), pass.map_or("-", |(_, pass)| pass))
 }
 
-/// Speaks SOCKS 5 as in RFC 1928 and RFC 1929.
-fn socks(client: &mut TcpStream) -> io::Result<Asked> {
+/// Implements SOCKS 5 as in RFC 1928 and RFC 1929.
+fn socks(client: &mut TcpStream) -> io::Result<ProxyRequest> {
     assert_eq!(take(client, 1)?, [5]);
     let methods = text(client)?;
     let mut note = String::new();
@@ -123,16 +123,16 @@ fn socks(client: &mut TcpStream) -> io::Result<Asked> {
     } else {
         client.write_all(&[5, 0])?;
     }
-    // Version, CONNECT, reserved, and the address is a name.
+    // Version, CONNECT, reserved, and the address type of a name.
     assert_eq!(take(client, 4)?, [5, 1, 0, 3]);
     let name = text(client)?;
     let port = take(client, 2)?;
     client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])?;
     note += &format!("{name}:{}", u16::from_be_bytes([port[0], port[1]]));
-    Ok(Asked { note, pass_on: Vec::new() })
+    Ok(ProxyRequest { note, pass_on: Vec::new() })
 }
 
-/// Returns what the environment says if this one variable is set.
+/// Returns an environment with only this variable.
 fn set(name: &'static str, value: impl AsRef<OsStr>) -> Variables {
     let variable = Some(Variable { name, value: value.as_ref().to_owned() });
     match name {
@@ -142,7 +142,7 @@ fn set(name: &'static str, value: impl AsRef<OsStr>) -> Variables {
     }
 }
 
-/// Asks the API for its dashboard, through what `proxies` says.
+/// Requests the dashboard through a proxy.
 fn ask(url: &str, proxies: Variables, certificates: Certificates) -> Result<Option<u64>, ApiError> {
     let client = client_with(HttpSettings { proxies, certificates, ..settings(url) });
     assert!(matches!(client.route(), Route::Through(_)));
@@ -156,20 +156,20 @@ fn server() -> (Server, String) {
 }
 
 #[test]
-fn a_proxy_gets_the_whole_url_and_the_credentials() {
+fn proxy_receives_the_full_url_and_the_credentials() {
     let (_server, address) = server();
     let proxy = Proxy::start(address, http);
     let proxies = set("http_proxy", format!("us%20er:p@ss%2F@{}", proxy.address));
     assert_eq!(ask(API, proxies, Certificates::System).unwrap(), Some(6));
     // "us er:p@ss/"
     assert_eq!(
-        proxy.asked(),
+        proxy.requests(),
         ["GET http://mig.invalid/api/v1/dashboard HTTP/1.1 Basic dXMgZXI6cEBzcy8="]
     );
 }
 
 #[test]
-fn a_socks_proxy_gets_the_name_and_the_credentials() {
+fn socks_proxy_receives_the_name_and_the_credentials() {
     for (scheme, credentials, noted) in [
         ("socks5", "", "mig.invalid:80"),
         ("socks5h", "", "mig.invalid:80"),
@@ -179,15 +179,15 @@ fn a_socks_proxy_gets_the_name_and_the_credentials() {
         let proxy = Proxy::start(address, socks);
         let proxies = set("all_proxy", format!("{scheme}://{credentials}{}", proxy.address));
         assert_eq!(ask(API, proxies, Certificates::System).unwrap(), Some(6), "{scheme}");
-        assert_eq!(proxy.asked(), [noted], "{scheme}");
+        assert_eq!(proxy.requests(), [noted], "{scheme}");
     }
 }
 
 #[test]
-fn https_goes_through_a_tunnel_and_the_certificate_is_the_apis() {
+fn https_uses_a_tunnel_and_checks_the_apis_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let Some(tls) = start(folder.path(), "") else {
-        return crate::testing::skip("there is no openssl");
+        return crate::testing::skip("openssl is not installed");
     };
     let address = tls.url.split('/').nth(2).unwrap().to_owned();
     let trusted = || Certificates::With(pem(folder.path(), "server.pem"));
@@ -200,7 +200,7 @@ fn https_goes_through_a_tunnel_and_the_certificate_is_the_apis() {
         let proxy = Proxy::start(address.clone(), serve);
         let value = format!("{scheme}://u:p@{}", proxy.address);
         assert_eq!(ask(api, set("https_proxy", &value), trusted()).unwrap(), Some(6), "{scheme}");
-        assert_eq!(proxy.asked(), [noted], "{scheme}");
+        assert_eq!(proxy.requests(), [noted], "{scheme}");
         let other = api.replace("mig.", "other.");
         let error = ask(&other, set("https_proxy", &value), trusted()).unwrap_err();
         assert!(matches!(error, ApiError::Connect { .. }), "{scheme}: {error:?}");
@@ -208,16 +208,16 @@ fn https_goes_through_a_tunnel_and_the_certificate_is_the_apis() {
 }
 
 #[test]
-fn a_proxy_that_is_away_is_no_reason_to_connect_directly() {
+fn unreachable_proxy_is_an_error() {
     let (server, address) = server();
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for scheme in ["http", "https", "socks5"] {
         let proxies = set("http_proxy", format!("{scheme}://user:hunter2@{gone}"));
-        // The API is on this host, under a name of which nothing says so.
+        // The API is on this host, under an address that the client does not recognize as such.
         let url = server.url().replace(&address, &address.replace("127.0.0.1", "0.0.0.0"));
         let error = ask(&url, proxies, Certificates::System).unwrap_err();
         assert!(matches!(error, ApiError::Connect { .. }), "{scheme}: {error:?}");
-        let told = crate::chain::Chain(&error).to_string();
-        assert!(!told.contains("hunter2"), "{told}");
+        let message = crate::chain::Chain(&error).to_string();
+        assert!(!message.contains("hunter2"), "{message}");
     }
 }

@@ -1,15 +1,16 @@
-//! Every recorded answer of the real API, and what the client makes of it.
+//! Tests of the client with every recorded response of the real API.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{fetch, outcome, prompted, search, signature, signatures};
+use super::{fetch, outcome, search, settable_server, signature, signatures};
 use crate::api::testing::{Exchange, recorded};
 use crate::api::{Api, ApiError, Found, Scope};
 use crate::names::ActionId;
 
-/// What a refusal means, by the beginning of the recording's name; the first that fits counts.
+/// The expected interpretation of each refusal, by the beginning of the recording's name. The first
+/// match counts.
 const REFUSALS: [(&str, &str); 17] = [
     ("03-invalid-sig-unknown-key", "BackOff"),
     ("03-invalid-", "Invalid"),
@@ -35,7 +36,7 @@ fn body(exchange: &Exchange) -> Value {
     serde_json::from_str(&exchange.body).unwrap_or_default()
 }
 
-/// Returns the values of a name in an answer.
+/// Returns the values with a name in a response.
 fn values(exchange: &Exchange, name: &str) -> Vec<Value> {
     let body = body(exchange);
     let items = body["collection"]["items"].as_array().cloned().unwrap_or_default();
@@ -47,7 +48,7 @@ fn message(exchange: &Exchange) -> String {
     body(exchange)["collection"]["error"]["message"].as_str().unwrap_or_default().to_owned()
 }
 
-/// Tells whether an error shows the status of an answer and the beginning of its message.
+/// Returns whether an error contains the status of a response and the beginning of its message.
 fn shows(error: &ApiError, exchange: &Exchange) -> bool {
     let text = error.to_string();
     let message: String = message(exchange).chars().take(60).collect();
@@ -55,12 +56,12 @@ fn shows(error: &ApiError, exchange: &Exchange) -> bool {
 }
 
 #[test]
-fn every_answer_to_a_post() {
-    let (_server, prompt, client) = prompted();
+fn every_response_to_a_post_is_interpreted() {
+    let (_server, setter, client) = settable_server();
     let mut judged = 0;
     let posts = recorded("").into_iter().filter(|exchange| exchange.method == "POST");
     for exchange in posts.filter(|exchange| exchange.target.contains("action/create")) {
-        prompt.set(exchange.reply());
+        setter.set(exchange.reply());
         let posted = exchange.posted().unwrap_or_default();
         let got = outcome(&client.post(&posted, &signatures(&posted)));
         let wanted = if exchange.status == 202 {
@@ -77,8 +78,8 @@ fn every_answer_to_a_post() {
 }
 
 #[test]
-fn every_search_for_commands() {
-    let (_server, prompt, client) = prompted();
+fn every_search_for_commands_is_processed() {
+    let (_server, setter, client) = settable_server();
     let mut seen = 0;
     for exchange in recorded("").iter().filter(|exchange| exchange.is_about("GET", "search")) {
         let query = exchange.query();
@@ -86,7 +87,7 @@ fn every_search_for_commands() {
         if field("type").is_none_or(|kind| kind != "command") {
             continue;
         }
-        prompt.set(exchange.reply());
+        setter.set(exchange.reply());
         let (commands, page) = fetch(&client, 1, 0, 250);
         seen += 1;
         let wanted = values(exchange, "command");
@@ -101,7 +102,7 @@ fn every_search_for_commands() {
                 let first = wanted.first().map(|command| &command["action"]["counters"]["sent"]);
                 assert_eq!(page.sent, first.and_then(Value::as_u64), "{}", exchange.name);
             }
-            // The API answers a limit that is no number with 200 and nothing.
+            // The API answers a limit that is not a number with 200 and an empty body.
             Err(error) if exchange.status == 200 => {
                 assert!(exchange.body.is_empty(), "{}: {error}", exchange.name);
             }
@@ -112,11 +113,11 @@ fn every_search_for_commands() {
 }
 
 #[test]
-fn every_look_at_an_action() {
-    let (_server, prompt, client) = prompted();
+fn every_action_query_is_processed() {
+    let (_server, setter, client) = settable_server();
     let (mut seen, mut counted) = (0, 0);
     for exchange in recorded("").iter().filter(|exchange| exchange.is_about("GET", "action")) {
-        prompt.set(exchange.reply());
+        setter.set(exchange.reply());
         let wanted = values(exchange, "action").pop().unwrap_or_default();
         let id = ActionId(wanted["id"].as_u64().unwrap_or(1));
         seen += 1;
@@ -135,11 +136,11 @@ fn every_look_at_an_action() {
 }
 
 #[test]
-fn every_search_for_actions_by_each_signature_in_it() {
-    let (_server, prompt, client) = prompted();
+fn actions_are_found_by_each_of_their_signatures() {
+    let (_server, setter, client) = settable_server();
     let mut found = 0;
     for exchange in recorded("10-search-action").iter().filter(|exchange| exchange.status == 200) {
-        prompt.set(exchange.reply());
+        setter.set(exchange.reply());
         let none = BTreeSet::new();
         for action in values(exchange, "action") {
             let ours = signatures(&action.to_string());
@@ -159,10 +160,10 @@ fn every_search_for_actions_by_each_signature_in_it() {
 }
 
 #[test]
-fn what_does_not_answer_a_search_for_actions() {
-    let (_server, prompt, client) = prompted();
+fn responses_to_other_searches_contain_no_action() {
+    let (_server, setter, client) = settable_server();
     for exchange in recorded("").iter().filter(|exchange| exchange.is_about("GET", "search")) {
-        prompt.set(exchange.reply());
+        setter.set(exchange.reply());
         let (ours, none) = ([signature("other=")], BTreeSet::new());
         match client.find(&search("x", &ours, &none)) {
             Ok(Found::None) => {
@@ -180,10 +181,10 @@ fn what_does_not_answer_a_search_for_actions() {
 }
 
 #[test]
-fn every_dashboard() {
-    let (_server, prompt, client) = prompted();
+fn every_dashboard_is_parsed() {
+    let (_server, setter, client) = settable_server();
     for exchange in recorded("").iter().filter(|exchange| exchange.is_about("GET", "dashboard")) {
-        prompt.set(exchange.reply());
+        setter.set(exchange.reply());
         match client.dashboard() {
             Ok(dashboard) => {
                 let wanted = values(exchange, "online agents").pop().unwrap();

@@ -1,22 +1,22 @@
-//! Whole recordings played again: the client asks what the original asked, in the same order.
+//! Replays whole recordings: the client sends the requests of the original, in the same order.
 //!
-//! An exchange is chosen by method, path and query, with times and ids set
-//! aside, and forms are compared without signatures and dates: first come,
-//! first served. A request that has no exchange fails the test.
+//! An exchange is selected by method, path and query, ignoring times and ids; forms are compared
+//! without signatures and dates. Of several matches, the first is used. A request without a
+//! matching exchange fails the test.
 
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
 use super::{client_with, fetch, outcome, settings, signatures};
-use crate::api::testing::{Exchange, Reply, Request, Server, pairs, recorded};
+use crate::api::testing::{Exchange, ReceivedRequest, Reply, Server, pairs, recorded};
 use crate::api::{Api, Client, Credentials};
 use crate::names::ActionId;
 
-/// What of a query changes from run to run.
+/// Query parameters that differ between runs.
 const CHANGING: [&str; 3] = ["actionid", "after", "before"];
 
-/// What identifies a request, whenever and for whichever action it is made.
+/// Returns what identifies a request, independent of its time and its action.
 fn key(method: &str, target: &str, form: &str) -> (String, String, Vec<(String, String)>, Value) {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut query = pairs(query);
@@ -31,10 +31,10 @@ fn key(method: &str, target: &str, form: &str) -> (String, String, Vec<(String, 
     (method.to_owned(), path.to_owned(), query, action)
 }
 
-/// Returns a server that plays `exchanges`, and the list of what it could not place.
-fn replay(exchanges: Vec<Exchange>) -> (Server, Arc<Mutex<Vec<Request>>>) {
-    let misplaced = Arc::new(Mutex::new(Vec::new()));
-    let (mut left, missed) = (exchanges, Arc::clone(&misplaced));
+/// Returns a server that replays `exchanges`, and the list of requests without a matching exchange.
+fn replay(exchanges: Vec<Exchange>) -> (Server, Arc<Mutex<Vec<ReceivedRequest>>>) {
+    let unmatched = Arc::new(Mutex::new(Vec::new()));
+    let (mut left, missed) = (exchanges, Arc::clone(&unmatched));
     let server = Server::start(move |request| {
         let wanted = key(&request.method, &request.target, &request.body);
         let place = left
@@ -48,11 +48,11 @@ fn replay(exchanges: Vec<Exchange>) -> (Server, Arc<Mutex<Vec<Request>>>) {
             }
         }
     });
-    (server, misplaced)
+    (server, unmatched)
 }
 
-/// Asks what a recorded request asked, if the client ever asks that; says what came of it.
-fn ask(client: &Client, exchange: &Exchange) -> Option<String> {
+/// Repeats a recorded request if it is one that the client sends; returns the result.
+fn repeat(client: &Client, exchange: &Exchange) -> Option<String> {
     let query = exchange.query();
     let field = |name| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let number = |name| field(name).and_then(|text| text.parse::<u64>().ok());
@@ -73,13 +73,13 @@ fn ask(client: &Client, exchange: &Exchange) -> Option<String> {
     Some(page.map_or_else(|error| format!("{:?}", error.scope()), |page| page.items.to_string()))
 }
 
-/// Plays a recording; returns what came of each request.
-fn play(name: &str, credentials: Credentials) -> Vec<String> {
+/// Replays a recording; returns the result of each request.
+fn replay_recording(name: &str, credentials: Credentials) -> Vec<String> {
     let exchanges = recorded(name);
-    let (server, misplaced) = replay(exchanges.clone());
+    let (server, unmatched) = replay(exchanges.clone());
     let client = client_with(super::HttpSettings { credentials, ..settings(&server.url()) });
-    let outcomes = exchanges.iter().filter_map(|exchange| ask(&client, exchange)).collect();
-    assert!(misplaced.lock().unwrap().is_empty(), "{:?}", misplaced.lock().unwrap());
+    let outcomes = exchanges.iter().filter_map(|exchange| repeat(&client, exchange)).collect();
+    assert!(unmatched.lock().unwrap().is_empty(), "{:?}", unmatched.lock().unwrap());
     outcomes
 }
 
@@ -88,42 +88,47 @@ fn signer() -> Credentials {
 }
 
 #[test]
-fn a_normal_run() {
-    let outcomes = play("runner-run", signer());
+fn normal_run_is_replayed() {
+    let outcomes = replay_recording("runner-run", signer());
     assert_eq!(outcomes[..3], ["accepted 28052712325147", "1", "0"]);
     assert_eq!(outcomes.iter().filter(|outcome| outcome.starts_with("accepted")).count(), 4);
 }
 
 #[test]
-fn an_api_key() {
+fn api_key_run_is_replayed() {
     let key = Credentials::ApiKey("key".to_owned().into());
-    assert!(play("runner-apikey", key).iter().all(|outcome| outcome.starts_with("accepted")));
+    assert!(
+        replay_recording("runner-apikey", key)
+            .iter()
+            .all(|outcome| outcome.starts_with("accepted"))
+    );
 }
 
 #[test]
-fn failures_among_successes() {
-    let outcomes = play("runner-failures", signer());
+fn run_with_failures_is_replayed() {
+    let outcomes = replay_recording("runner-failures", signer());
     let count = |wanted: &str| outcomes.iter().filter(|outcome| *outcome == wanted).count();
     assert_eq!((count("DateAnew"), count("Invalid")), (3, 3));
 }
 
 #[test]
-fn a_refused_token_is_tried_once_more() {
+fn refused_token_is_renewed_once() {
     let exchanges = recorded("fail-401-retry");
-    let (server, misplaced) = replay(exchanges.clone());
+    let (server, unmatched) = replay(exchanges.clone());
     let posted = exchanges[0].posted().unwrap();
     let client = client_with(settings(&server.url()));
     assert_eq!(outcome(&client.post(&posted, &signatures(&posted))), "BackOffAll");
-    assert!(misplaced.lock().unwrap().is_empty());
+    assert!(unmatched.lock().unwrap().is_empty());
     let requests = server.requests();
-    let token = |request: &Request| request.header("x-pgpauthorization").unwrap().to_owned();
+    let token =
+        |request: &ReceivedRequest| request.header("x-pgpauthorization").unwrap().to_owned();
     assert_eq!(requests.len(), 2);
     assert_ne!(token(&requests[0]), token(&requests[1]));
     assert_eq!(requests[0].body, requests[1].body);
 }
 
 #[test]
-fn the_other_recordings() {
+fn other_recordings_are_replayed() {
     for name in [
         "02-",
         "09-multi-agent-action-poll",
@@ -137,7 +142,7 @@ fn the_other_recordings() {
         "fail-resume",
         "runner-compressed",
     ] {
-        let outcomes = play(name, signer());
+        let outcomes = replay_recording(name, signer());
         assert!(!outcomes.is_empty(), "{name}");
         assert!(!outcomes.iter().any(|outcome| outcome.starts_with("unknown")), "{name}");
     }

@@ -1,10 +1,12 @@
-//! What is asked, to the letter, and what is made of the headers of an answer.
+//! Tests of the exact requests, and of the headers of responses.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{PATIENT, client, client_with, fetch, outcome, prompted, search, settings, signature};
+use super::{
+    PATIENT, client, client_with, fetch, outcome, search, settable_server, settings, signature,
+};
 use crate::action::sign::testing::FixedSigner;
 use crate::action::{SignError, Signature, Signer, Unknown};
 use crate::api::testing::{Reply, Server, pairs};
@@ -21,7 +23,7 @@ fn accepted(line: &str) -> String {
 }
 
 #[test]
-fn a_post_is_a_form_at_the_address_with_the_slash() {
+fn post_sends_a_form_to_the_url_with_trailing_slash() {
     let server = Server::always(Reply::json(202, accepted("a+/=")));
     let json = r#"{"name":"mig-runner: ~*é","pgpsignatures":["a+/="]}"#;
     let posted = client(&server).post(json, &[signature("x="), signature("a+/=")]);
@@ -41,7 +43,7 @@ fn a_post_is_a_form_at_the_address_with_the_slash() {
     assert!(parts[1].len() == 20 && parts[1].ends_with('Z'), "{token}");
 }
 
-/// A signer during whose work a stop is asked for.
+/// A signer that requests a stop while it signs.
 #[derive(Debug)]
 struct Interrupted(Stop);
 
@@ -61,7 +63,7 @@ impl Signer for Interrupted {
 }
 
 #[test]
-fn a_stop_that_comes_while_the_token_is_made_keeps_the_request_from_being_sent() {
+fn stop_while_signing_the_token_prevents_the_request() {
     let server = Server::always(Reply::json(202, accepted("a+/=")));
     let stop = Stop::new();
     let credentials = Credentials::Signer(Arc::new(Interrupted(stop.clone())));
@@ -74,7 +76,7 @@ fn a_stop_that_comes_while_the_token_is_made_keeps_the_request_from_being_sent()
 }
 
 #[test]
-fn a_stop_that_comes_with_a_401_keeps_the_request_from_being_repeated() {
+fn stop_during_a_401_prevents_the_repetition() {
     let stop = Stop::new();
     let asker = stop.clone();
     let server = Server::start(move |_| {
@@ -92,7 +94,7 @@ fn a_stop_that_comes_with_a_401_keeps_the_request_from_being_repeated() {
 }
 
 #[test]
-fn the_search_by_signature_names_the_action_exactly() {
+fn search_by_signature_matches_the_exact_name() {
     let server = Server::always(Reply::json(404, NO_RESULTS));
     let (ours, none) = ([signature("s=")], BTreeSet::new());
     let found = client(&server).find(&search(r"100%_\ job", &ours, &none)).unwrap();
@@ -111,7 +113,7 @@ fn the_search_by_signature_names_the_action_exactly() {
 }
 
 #[test]
-fn a_full_answer_without_ours_is_no_answer() {
+fn truncated_search_result_is_inconclusive() {
     let row = |id: u64, line: &str| {
         format!(
             r#"{{"data":[{{"name":"action","value":{{"id":{id},"pgpsignatures":["{line}"]}}}}]}}"#
@@ -134,7 +136,7 @@ fn a_full_answer_without_ours_is_no_answer() {
 }
 
 #[test]
-fn a_page_is_asked_for_as_the_original_does() {
+fn page_request_is_that_of_the_original() {
     let server = Server::always(Reply::json(404, NO_RESULTS));
     let (commands, page) = fetch(&client(&server), 28052712325147, 37, 250);
     assert!(commands.is_empty() && page.unwrap().items == 0);
@@ -143,7 +145,7 @@ fn a_page_is_asked_for_as_the_original_does() {
 }
 
 #[test]
-fn one_connection_and_one_token_serve_many_requests() {
+fn connection_and_token_are_reused() {
     let server = Server::always(Reply::json(404, NO_RESULTS));
     let client = client(&server);
     for offset in 0..20 {
@@ -156,7 +158,7 @@ fn one_connection_and_one_token_serve_many_requests() {
 }
 
 #[test]
-fn an_api_key_is_not_tried_twice() {
+fn refused_api_key_is_not_sent_twice() {
     let server = Server::always(Reply::json(401, "{}"));
     let credentials = Credentials::ApiKey("k3y".to_owned().into());
     let client = client_with(HttpSettings { credentials, ..settings(&server.url()) });
@@ -167,7 +169,7 @@ fn an_api_key_is_not_tried_twice() {
 }
 
 #[test]
-fn a_fresh_token_that_is_taken_ends_it_well() {
+fn fresh_token_after_a_401_is_sent_once() {
     let short = r#"{"collection":{"error":{"code":"1","message":"Authorization verification failed with error 'verifySignedToken() -> GetFingerprintFromSignature() -> openpgp: invalid signature: RSA verification failure'"}}}"#;
     for refusal in ["{}", short] {
         let mut refuse = true;
@@ -183,7 +185,7 @@ fn a_fresh_token_that_is_taken_ends_it_well() {
 }
 
 #[test]
-fn what_the_api_would_not_read_is_not_sent() {
+fn oversized_form_is_not_sent() {
     let server = Server::always(Reply::json(202, accepted("s=")));
     let long = "x".repeat(FORM_BYTES_MAX);
     let posted = client(&server).post(&long, &[signature("s=")]);
@@ -194,26 +196,26 @@ fn what_the_api_would_not_read_is_not_sent() {
 }
 
 #[test]
-fn a_redirect_is_not_followed() {
-    let (server, prompt, client) = prompted();
+fn redirects_are_not_followed() {
+    let (server, setter, client) = settable_server();
     for status in [301, 302, 303, 307, 308] {
-        prompt.set(Reply::json(status, "").with("Location", "/elsewhere"));
+        setter.set(Reply::json(status, "").with("Location", "/elsewhere"));
         let posted = client.post("{}", &[signature("s=")]);
         assert_eq!(outcome(&posted), "unknown, Api", "{status}");
     }
     assert_eq!(server.requests().len(), 5);
     let error = fetch(&client, 1, 0, 250).1.unwrap_err();
     assert!(
-        error.to_string().ends_with("308 and nothing else; check the url of the API"),
+        error.to_string().ends_with("308 with an empty body; check the url of the API"),
         "{error}"
     );
 }
 
 #[test]
-fn a_202_counts_with_an_id_and_our_signature_only() {
-    let (_server, prompt, client) = prompted();
+fn accepted_needs_an_id_and_our_signature() {
+    let (_server, setter, client) = settable_server();
     let without = |body: String| {
-        prompt.set(Reply::json(202, body));
+        setter.set(Reply::json(202, body));
         outcome(&client.post("{}", &[signature("s=")]))
     };
     assert_eq!(without(accepted("s=")), "accepted 7");
@@ -221,15 +223,15 @@ fn a_202_counts_with_an_id_and_our_signature_only() {
     assert_eq!(without(accepted("s=").replace(r#""id":7"#, r#""id":0"#)), "unknown, Request");
     assert_eq!(without(accepted("s=").replace(r#""id":7,"#, "")), "unknown, Request");
     for status in [200, 201, 203, 204] {
-        prompt.set(Reply::json(status, accepted("s=")));
+        setter.set(Reply::json(status, accepted("s=")));
         let posted = client.post("{}", &[signature("s=")]);
         assert!(outcome(&posted).starts_with("unknown"), "{status}");
     }
 }
 
 #[test]
-fn a_proxy_that_refuses_is_not_the_api() {
-    let (_server, prompt, client) = prompted();
+fn refusals_by_a_proxy_are_interpreted_by_status() {
+    let (_server, setter, client) = settable_server();
     let page = "<html><head><title>502 Bad Gateway</title></head>";
     for (status, wanted) in [
         (400, "Invalid"),
@@ -246,34 +248,34 @@ fn a_proxy_that_refuses_is_not_the_api() {
         (503, "unknown, Api"),
         (504, "unknown, Api"),
     ] {
-        prompt.set(Reply::json(status, page));
+        setter.set(Reply::json(status, page));
         let posted = client.post("{}", &[signature("s=")]);
         assert_eq!(outcome(&posted), wanted, "{status}");
     }
 }
 
 #[test]
-fn the_time_to_wait_is_told_in_seconds_or_as_a_date() {
-    let (_server, prompt, client) = prompted();
-    let told = |value: &str| {
+fn retry_after_is_seconds_or_a_date() {
+    let (_server, setter, client) = settable_server();
+    let retry_after = |value: &str| {
         let reply = Reply::json(503, "")
             .with("Date", "Sun, 22 Nov 2026 12:00:00 GMT")
             .with("Retry-After", value);
-        prompt.set(reply);
+        setter.set(reply);
         let Posted::Unknown { cause } = client.post("{}", &[signature("s=")]) else {
             panic!("{value}")
         };
         cause.retry_after()
     };
-    assert_eq!(told("120"), Some(Duration::from_secs(120)));
-    assert_eq!(told("Sun, 22 Nov 2026 12:00:30 GMT"), Some(Duration::from_secs(30)));
-    assert_eq!(told("Sun, 22 Nov 2026 11:00:00 GMT"), Some(Duration::ZERO));
-    assert_eq!(told("soon"), None);
-    assert_eq!(told("-5"), None);
+    assert_eq!(retry_after("120"), Some(Duration::from_secs(120)));
+    assert_eq!(retry_after("Sun, 22 Nov 2026 12:00:30 GMT"), Some(Duration::from_secs(30)));
+    assert_eq!(retry_after("Sun, 22 Nov 2026 11:00:00 GMT"), Some(Duration::ZERO));
+    assert_eq!(retry_after("soon"), None);
+    assert_eq!(retry_after("-5"), None);
 }
 
 #[test]
-fn the_clocks_are_compared_at_each_answer() {
+fn clocks_are_compared_at_each_response() {
     let dated = |date: &str| Reply::json(404, NO_RESULTS).with("Date", date);
     let server = Server::always(dated("Sun, 06 Nov 1994 08:49:37 GMT"));
     let client = client(&server);
@@ -283,8 +285,8 @@ fn the_clocks_are_compared_at_each_answer() {
 }
 
 #[test]
-fn without_a_connection_nothing_was_sent() {
-    // No server listens on this port, and the system gives it to no test.
+fn failed_connection_sends_nothing() {
+    // No server listens on this port, and the system does not assign it to tests.
     let address = "127.0.0.1:1";
     for url in [format!("http://user:secret@{address}/api/v1"), "http://no.such.invalid/".into()] {
         let posted = client_with(settings(&url)).post("{}", &[signature("s=")]);
@@ -297,7 +299,7 @@ fn without_a_connection_nothing_was_sent() {
 }
 
 #[test]
-fn a_server_that_speaks_no_tls_was_sent_nothing() {
+fn failed_tls_handshake_sends_nothing() {
     let server = Server::always(Reply::Raw(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()));
     let url = server.url().replace("http:", "https:");
     let span = Duration::from_secs(5).min(PATIENT);

@@ -1,7 +1,7 @@
-//! The client against a server with certificates of its own making.
+//! Tests of the client against a server with self-signed certificates.
 //!
-//! The system's `openssl` makes the certificates and is the server; where it is
-//! not installed there is nothing to test with, and the test says so.
+//! The system's `openssl` creates the certificates and is the server. The tests are skipped where
+//! it is not installed.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -36,24 +36,24 @@ fn openssl(folder: &Path, arguments: &str) -> Command {
     command
 }
 
-/// Makes a certificate that vouches for itself, `NAME.pem`, and its key, `NAME.key`.
-fn make_certificate(folder: &Path, name: &str, extra: &str) {
-    let made = openssl(
+/// Creates a self-signed certificate, `NAME.pem`, and its key, `NAME.key`.
+fn create_certificate(folder: &Path, name: &str, extra: &str) {
+    let command = openssl(
         folder,
         &format!(
             "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -keyout {name}.key -out {name}.pem{extra}"
         ),
     );
-    assert!({ made }.status().unwrap().success());
+    assert!({ command }.status().unwrap().success());
 }
 
-/// Starts a server in `folder`, or returns `None` where there is no `openssl`.
-#[expect(clippy::disallowed_methods, reason = "what the server serves is no file of the runner's")]
+/// Starts a server in `folder`; returns `None` if `openssl` is not installed.
+#[expect(clippy::disallowed_methods, reason = "what test fixtures are not files of the runner")]
 pub(super) fn start(folder: &Path, extra: &str) -> Option<Tls> {
     openssl(folder, "version").status().ok()?;
-    make_certificate(folder, "server", " -addext subjectAltName=IP:127.0.0.1,DNS:mig.invalid");
-    make_certificate(folder, "client", "");
-    make_certificate(folder, "other", "");
+    create_certificate(folder, "server", " -addext subjectAltName=IP:127.0.0.1,DNS:mig.invalid");
+    create_certificate(folder, "client", "");
+    create_certificate(folder, "other", "");
     std::fs::create_dir_all(folder.join("api")).unwrap();
     std::fs::write(folder.join("api/dashboard"), ANSWER).unwrap();
     let serve =
@@ -62,7 +62,7 @@ pub(super) fn start(folder: &Path, extra: &str) -> Option<Tls> {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let port =
         lines.find_map(|line| Some(line.unwrap().strip_prefix("ACCEPT 127.0.0.1:")?.to_owned()));
-    // The server says a line for each request: somebody must hear it.
+    // The server prints a line for each request, which must be read.
     std::thread::spawn(move || lines.for_each(drop));
     Some(Tls { url: format!("https://127.0.0.1:{}/api/", port.unwrap()), child })
 }
@@ -80,7 +80,7 @@ fn dashboard(
 }
 
 #[test]
-fn a_certificate_is_checked_against_the_file_that_is_given() {
+fn server_certificate_is_checked_against_the_ca_file() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let Some(tls) = start(folder, "") else { return eprintln!("no openssl: nothing was tested") };
@@ -97,7 +97,7 @@ fn a_certificate_is_checked_against_the_file_that_is_given() {
 }
 
 #[test]
-fn our_own_certificate_is_shown_to_a_server_that_asks() {
+fn client_certificate_is_sent_on_request() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let ask = " -Verify 1 -verify_return_error -CAfile client.pem";
@@ -113,20 +113,20 @@ fn our_own_certificate_is_shown_to_a_server_that_asks() {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a test breaks files on purpose")]
-fn what_is_no_certificate_is_refused_with_its_path() {
+fn invalid_certificate_is_rejected_with_its_path() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("empty.pem");
     std::fs::write(&path, "nonsense").unwrap();
-    let make = |certificates, identity| {
+    let error_with = |certificates, identity| {
         let settings = HttpSettings { certificates, identity, ..settings("https://h/") };
         crate::api::settings::http(&settings).unwrap_err()
     };
     let read = || Pem::read(&path).unwrap();
-    let error = make(Certificates::With(read()), None);
+    let error = error_with(Certificates::With(read()), None);
     assert!(matches!(error, SettingsError::NoCertificate { .. }), "{error:?}");
     assert!(error.to_string().contains("empty.pem"));
     let identity = ClientIdentity { certificate: read(), key: read() };
-    let error = make(Certificates::System, Some(identity));
+    let error = error_with(Certificates::System, Some(identity));
     assert!(error.to_string().contains("PKCS#8") && error.to_string().contains("empty.pem"));
     assert!(Pem::read(&folder.path().join("none.pem")).is_err());
 }

@@ -82,7 +82,7 @@ fn job_faults(job: &Job, client: Option<&ClientConfig>, plugins: &Plugins) -> Ve
     let bytes = form_bytes(&job.action);
     if bytes > FORM_BYTES_MAX {
         faults.push(format!(
-            "its action is {bytes} bytes as a form and the API reads {FORM_BYTES_MAX}: ask for its operations to be compressed, or split it"
+            "its action is {bytes} bytes as a form and the API accepts {FORM_BYTES_MAX}: set want_compressed in its operations, or split it"
         ));
     }
     faults

@@ -1,8 +1,8 @@
-//! Every key of `.migrc`, and what is no such file.
+//! Tests of every key of `.migrc`, and of invalid files.
 
 use proptest::prelude::*;
 
-use super::super::testing::{any_file, is_told, read_all};
+use super::super::testing::{any_file, is_reported, read_all};
 use super::*;
 
 fn parse(text: &str) -> ClientConfig {
@@ -10,7 +10,7 @@ fn parse(text: &str) -> ClientConfig {
 }
 
 #[test]
-fn files_are_read_or_refused() {
+fn sample_files_are_accepted_or_rejected() {
     read_all("client", ClientConfig::parse);
 }
 
@@ -40,7 +40,7 @@ fn every_key_is_read() {
 }
 
 #[test]
-fn a_target_that_is_a_macro_is_replaced() {
+fn target_macro_is_expanded() {
     let config = parse(include_str!("../../../tests/data/config/client/good-all.cfg"));
     assert_eq!(config.expand("all"), "status='online'");
     assert_eq!(config.expand("linux"), "environment->>'os' = 'linux' OR name ~* '^a:b'");
@@ -49,7 +49,7 @@ fn a_target_that_is_a_macro_is_replaced() {
 }
 
 #[test]
-fn what_is_no_address_is_refused() {
+fn invalid_url_is_rejected() {
     for bad in [
         "localhost",
         "://x",
@@ -71,7 +71,7 @@ const WORDS: &str = "[api] [gpg] [targets] url skipverifycert clientkey clientce
 
 proptest! {
     #[test]
-    fn any_file_is_read_or_refused_with_a_reason(text in any_file(WORDS)) {
-        prop_assert!(is_told(&ClientConfig::parse(text.as_bytes(), Path::new("FILE"))));
+    fn any_file_is_accepted_or_rejected_with_a_reason(text in any_file(WORDS)) {
+        prop_assert!(is_reported(&ClientConfig::parse(text.as_bytes(), Path::new("FILE"))));
     }
 }

@@ -1,21 +1,21 @@
-//! What stands in a line, and what is told of a line that is none.
+//! Tests of valid and invalid lines.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Section, key, value (`None` for a bare key) and line of each entry.
+/// Returns section, key, value (`None` for a bare key) and line of each entry.
 fn entries(text: &str) -> Vec<(String, String, Option<String>, u32)> {
     let document = read(text.as_bytes());
     assert_eq!(document.faults, [], "{text:?}");
-    document.entries.into_iter().map(told).collect()
+    document.entries.into_iter().map(parts).collect()
 }
 
-fn told(entry: Entry) -> (String, String, Option<String>, u32) {
+fn parts(entry: Entry) -> (String, String, Option<String>, u32) {
     let value = match entry.value {
-        Value::Text(text) => Some(text.expose().to_owned()),
-        Value::Bare => None,
-        Value::Broken => panic!("a broken value without a fault"),
+        EntryValue::Text(text) => Some(text.expose().to_owned()),
+        EntryValue::Bare => None,
+        EntryValue::Broken => panic!("an invalid value without a fault"),
     };
     (entry.section, entry.key, value, entry.line)
 }
@@ -29,7 +29,7 @@ fn faults(text: &str) -> Vec<(Option<u32>, String)> {
 }
 
 #[test]
-fn each_entry_has_its_section_and_line() {
+fn entries_have_their_section_and_line() {
     let text = "\u{feff}; head\n[A]\nx = 1 ; c\n\n[b] # c\nY=2\\\n3\n[a]\nX = 4\nz\n";
     let entry = |section: &str, key: &str, value: Option<&str>, line| {
         (section.to_owned(), key.to_owned(), value.map(str::to_owned), line)
@@ -46,7 +46,7 @@ fn each_entry_has_its_section_and_line() {
 }
 
 #[test]
-fn values_may_hold_what_means_something_elsewhere() {
+fn quotes_escapes_and_comments_in_values() {
     for (written, expected) in [
         (r#""a;b#c""#, "a;b#c"),
         (r#"a"b ; c"d  ; comment"#, "ab ; cd"),
@@ -63,7 +63,7 @@ fn values_may_hold_what_means_something_elsewhere() {
 }
 
 #[test]
-fn all_faults_of_a_file_are_found() {
+fn all_faults_of_a_file_are_reported() {
     let text =
         "k = 1\n<x>\n[a\n[b]\n_y = 1\nx = \"1\nx 1\nx = C:\\d\nx = \"\\d\"\n[\"c\"]\n[d \"\"]\n";
     let found = faults(text);
@@ -72,7 +72,7 @@ fn all_faults_of_a_file_are_found() {
 }
 
 #[test]
-fn what_is_no_text_is_refused_with_its_line() {
+fn invalid_text_is_rejected_with_its_line() {
     let fault = |bytes: &[u8]| read(bytes).faults.into_iter().map(|fault| fault.line).collect();
     let lines: Vec<Option<u32>> = fault(b"[a]\n; \xff\n<");
     assert_eq!(lines, [Some(2)]);
@@ -81,7 +81,7 @@ fn what_is_no_text_is_refused_with_its_line() {
 }
 
 #[test]
-fn a_broken_header_owns_its_keys() {
+fn keys_below_an_invalid_header_are_not_reported() {
     let document = read(b"[a]\nx = 1\n[b\ny = 2\n[c \"d\"]\nz = 3\n");
     let keys: Vec<_> = document.entries.iter().map(|entry| entry.key.as_str()).collect();
     assert_eq!(keys, ["x"]);
@@ -89,14 +89,14 @@ fn a_broken_header_owns_its_keys() {
 }
 
 #[test]
-fn no_fault_shows_a_value() {
+fn messages_do_not_show_values() {
     for value in ["\"hunter2", "hunter2\\x", "\"hunter2\\x\"", "\"hunter2\nx\""] {
         let found = faults(&format!("[client]\npassphrase = {value}\n"));
         assert!(!found.is_empty() && !format!("{found:?}").contains("hunter2"), "{found:?}");
     }
 }
 
-/// Writes a value so that it reads as itself.
+/// Quotes a value so that it parses to itself.
 fn quoted(value: &str) -> String {
     let escaped = value.replace('\\', r"\\").replace('"', r#"\""#);
     format!("\"{}\"", escaped.replace('\n', r"\n"))
@@ -104,7 +104,7 @@ fn quoted(value: &str) -> String {
 
 proptest! {
     #[test]
-    fn any_text_is_read_or_refused(text in "(\\[|\\]|\"|\\\\|=|;|#|\n|\r|k|é| |\t|_|-|\u{1f}|\u{feff}){0,60}|(?s).{0,60}") {
+    fn any_text_is_accepted_or_rejected(text in "(\\[|\\]|\"|\\\\|=|;|#|\n|\r|k|é| |\t|_|-|\u{1f}|\u{feff}){0,60}|(?s).{0,60}") {
         let document = read(text.as_bytes());
         let last = u32::try_from(text.matches('\n').count()).unwrap() + 1;
         for line in document.faults.iter().filter_map(|fault| fault.line) {
@@ -117,12 +117,12 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+    fn any_bytes_are_accepted_or_rejected(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
         read(&bytes);
     }
 
     #[test]
-    fn what_is_printed_is_read(
+    fn quoted_values_parse_to_themselves(
         written in proptest::collection::vec(("[a-z][a-z0-9-]{0,8}", "[^\0\r]{0,20}"), 0..8)
     ) {
         let mut text = "[s]\n".to_owned();

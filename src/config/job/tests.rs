@@ -1,11 +1,11 @@
-//! Every key of `entity.cfg`, and what is no such file.
+//! Tests of every key of `entity.cfg`, and of invalid files.
 
 use proptest::prelude::*;
 
-use super::super::testing::{any_file, is_told, read_all};
+use super::super::testing::{any_file, is_reported, read_all};
 use super::*;
 
-/// Reads a file whose schedule nobody looks at.
+/// Parses a file without interpreting its schedule.
 fn read(text: &[u8], file: &Path) -> Result<JobConfig, ConfigError> {
     JobConfig::parse(text, file, |_| Ok(())).map(|(config, ())| config)
 }
@@ -19,12 +19,12 @@ fn located(value: &str, line: u32) -> Located<String> {
 }
 
 #[test]
-fn files_are_read_or_refused() {
+fn sample_files_are_accepted_or_rejected() {
     read_all("job", read);
 }
 
 #[test]
-fn a_schedule_is_enough() {
+fn only_schedule_is_required() {
     let expected = JobConfig {
         schedule: located("0 * * * *", 2),
         timezone: None,
@@ -74,7 +74,7 @@ const WORDS: &str = "[configuration] schedule timezone plugin expiry sendonly sp
 
 proptest! {
     #[test]
-    fn any_file_is_read_or_refused_with_a_reason(text in any_file(WORDS)) {
-        prop_assert!(is_told(&read(text.as_bytes(), Path::new("FILE"))));
+    fn any_file_is_accepted_or_rejected_with_a_reason(text in any_file(WORDS)) {
+        prop_assert!(is_reported(&read(text.as_bytes(), Path::new("FILE"))));
     }
 }

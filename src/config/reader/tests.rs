@@ -1,8 +1,8 @@
-//! What is told of keys that are wrong, missing or unknown.
+//! Tests of invalid, missing and unknown keys.
 
 use super::*;
 
-/// Reads one section `[s]` and returns the lines of what is wrong.
+/// Queries one section `[s]` and returns the messages.
 fn faults<T>(text: &str, read: impl FnOnce(&mut Section<'_>) -> T) -> Vec<String> {
     let mut reader = Reader::new(text.as_bytes());
     reader.section("s", read);
@@ -12,7 +12,7 @@ fn faults<T>(text: &str, read: impl FnOnce(&mut Section<'_>) -> T) -> Vec<String
     }
 }
 
-/// Reads one section `[s]` without a fault.
+/// Queries one section `[s]`, which must be valid.
 fn read<T>(text: &str, read: impl FnOnce(&mut Section<'_>) -> T) -> T {
     let mut reader = Reader::new(text.as_bytes());
     let value = reader.section("s", read);
@@ -20,7 +20,7 @@ fn read<T>(text: &str, read: impl FnOnce(&mut Section<'_>) -> T) -> T {
 }
 
 #[test]
-fn what_was_not_asked_for_is_unknown() {
+fn keys_that_are_not_queried_are_unknown() {
     let text = "[s]\nshedule = x\nplace = y\nfoo = 1\n[t]\nfoo\n[s \"sub\"]\nk = 1\n[zz]\n";
     let mut reader = Reader::new(text.as_bytes());
     reader.section("s", |s| s.text("schedule"));
@@ -40,7 +40,7 @@ fn what_was_not_asked_for_is_unknown() {
 }
 
 #[test]
-fn the_last_text_counts_and_an_empty_one_is_none() {
+fn last_text_counts_and_empty_text_is_unset() {
     assert_eq!(read("[s]\nk = a\nK = b\n", |s| s.text("k")).unwrap().value, "b");
     assert_eq!(read("[s]\nk = a\nk = \n", |s| s.text("k")), None);
     assert_eq!(read("[s]\nk = a\nk =\nk = b\n", |s| s.texts("k")).len(), 2);
@@ -48,22 +48,22 @@ fn the_last_text_counts_and_an_empty_one_is_none() {
 }
 
 #[test]
-fn a_bare_key_empties_a_list() {
+fn bare_key_clears_a_list() {
     let list = read("[s]\nk = a\nk\nk = b\nk =\n", |s| s.list("k"));
     assert_eq!(list.into_iter().map(|found| found.value).collect::<Vec<_>>(), ["b", ""]);
 }
 
 #[test]
-fn what_is_required_is_missed_once() {
-    let missed = |text| faults(text, |s| s.required("k", "x"));
-    assert_eq!(missed(""), ["f: k is missing: write k = x in [s]"]);
-    assert_eq!(missed("\n[s]\n"), ["f:2: k is missing: write k = x in [s]"]);
-    assert_eq!(missed("[s]\nk = \n"), ["f:1: k is missing: write k = x in [s]"]);
-    assert_eq!(missed("[s]\nk x\n"), ["f:2: a = is missing after k"]);
-    assert_eq!(missed("[s]\nk\n"), ["f:2: k needs a value: write k = …"]);
-    // What cannot be read may have held it.
-    assert_eq!(missed("[s\nk = x\n"), ["f:1: the header [s lacks its ]"]);
-    assert_eq!(missed("k = x\n"), ["f:1: k stands before any [section]"]);
+fn missing_required_key_is_reported_once() {
+    let faults_of = |text| faults(text, |s| s.required("k", "x"));
+    assert_eq!(faults_of(""), ["f: k is missing: write k = x in [s]"]);
+    assert_eq!(faults_of("\n[s]\n"), ["f:2: k is missing: write k = x in [s]"]);
+    assert_eq!(faults_of("[s]\nk = \n"), ["f:1: k is missing: write k = x in [s]"]);
+    assert_eq!(faults_of("[s]\nk x\n"), ["f:2: a = is missing after k"]);
+    assert_eq!(faults_of("[s]\nk\n"), ["f:2: k needs a value: write k = …"]);
+    // The key may be in the part that cannot be parsed.
+    assert_eq!(faults_of("[s\nk = x\n"), ["f:1: the header [s has no closing ]"]);
+    assert_eq!(faults_of("k = x\n"), ["f:1: k comes before any [section]"]);
 }
 
 #[test]
@@ -75,44 +75,44 @@ fn numbers_are_bounded() {
     for text in ["", "x", "1.5", "1e3", "0x", "0x+1", "0X1", "- 1", "1_000", "9223372036854775808"]
     {
         let found = faults(&format!("[s]\nk = {text}\n"), |s| s.number("k", 0..=9_u8));
-        assert_eq!(found, [format!("f:2: k is a whole number, not \"{text}\"")]);
+        assert_eq!(found, [format!("f:2: k must be a whole number, not \"{text}\"")]);
     }
     let found = faults("[s]\nk = 10\n", |s| s.number("k", 0..=9_u8));
-    assert_eq!(found, ["f:2: k is 0 to 9, not 10"]);
+    assert_eq!(found, ["f:2: k must be 0 to 9, not 10"]);
     let found = faults("[s]\nk = 300\n", |s| s.number("k", 0..=9_u8));
-    assert_eq!(found, ["f:2: k is 0 to 9, not 300"]);
+    assert_eq!(found, ["f:2: k must be 0 to 9, not 300"]);
 }
 
 #[test]
-fn spans_are_bounded() {
+fn durations_are_bounded() {
     let range = Duration::from_secs(1)..=Duration::from_secs(86_400);
     assert_eq!(read("[s]\nk = 1m\n", |s| s.duration("k", &range)), Some(Duration::from_secs(60)));
     let found = faults("[s]\nk = 25h\n", |s| s.duration("k", &range));
-    assert_eq!(found, ["f:2: k is 1s to 1d, not 1d1h"]);
+    assert_eq!(found, ["f:2: k must be 1s to 1d, not 1d1h"]);
     let found = faults("[s]\nk = 5\n", |s| s.duration("k", &range));
     assert_eq!(found, ["f:2: k = \"5\": write a duration such as 30s, 5m, 1h30m or 3d"]);
     assert_eq!(read("[s]\nk = 0\n", |s| s.keep("k", &range)), Some(Keep::Count(0)));
     let found = faults("[s]\nk = 2d\n", |s| s.keep("k", &range));
-    assert_eq!(found, ["f:2: k is 1s to 1d, not 2d"]);
+    assert_eq!(found, ["f:2: k must be 1s to 1d, not 2d"]);
 }
 
 #[test]
-fn words_are_those_that_are_known() {
+fn unknown_words_are_rejected() {
     let words = [("skip", 1), ("once", 2)];
     assert_eq!(read("[s]\nk = once\n", |s| s.choice("k", &words)), Some(2));
     let found = faults("[s]\nk = \"tw\u{1b}ice\"\n", |s| s.choice("k", &words));
-    assert_eq!(found, ["f:2: k is skip | once, not \"tw\\u{1b}ice\""]);
+    assert_eq!(found, ["f:2: k must be skip | once, not \"tw\\u{1b}ice\""]);
 }
 
 #[test]
-fn an_overridden_flag_is_checked_too() {
+fn overridden_flag_is_validated() {
     assert_eq!(read("[s]\nk\nk = OFF\n", |s| s.flag("k")), Some(false));
     let found = faults("[s]\nk = maybe\nk = on\n", |s| s.flag("k"));
-    assert_eq!(found, ["f:2: k is on or off, not \"maybe\""]);
+    assert_eq!(found, ["f:2: k must be on or off, not \"maybe\""]);
 }
 
 mod vectors {
-    //! What the original's reader makes of a file, recorded: its values and its refusals.
+    //! Recorded results of the original's parser: values and rejections.
 
     use serde::Deserialize;
     use serde_json::{Map, Value};
@@ -140,10 +140,9 @@ mod vectors {
         }
     }
 
-    /// A section and its keys.
     type Known = (&'static str, &'static [&'static str]);
 
-    /// The keys of the original's three files: those of them that were no settings are left out.
+    /// The keys of the original's three files, without keys of its internals.
     const KEYS: [(&str, &[Known]); 3] = [
         ("entity", &[("configuration", &["schedule", "plugin", "expiry", "sendonly"])]),
         (
@@ -187,7 +186,7 @@ mod vectors {
         }
     }
 
-    /// Reads a file as the original would, its own settings only.
+    /// Parses the original's settings of a file.
     fn read(vector: &Vector) -> Result<Map<String, Value>, ConfigError> {
         let (_, sections) = KEYS.iter().find(|(kind, _)| *kind == vector.kind).unwrap();
         let mut reader = Reader::new(&vector.bytes());
@@ -207,26 +206,25 @@ mod vectors {
     fn compare(vector: &Vector) -> Result<(), String> {
         let read = read(vector);
         match (vector.anomaly.as_deref(), &vector.error, read) {
-            // A mark at the beginning is skipped; of what it stood before no values are recorded.
+            // A byte order mark is skipped; no values are recorded for these files.
             (Some("bom"), _, read) => read.map(|_| ()).map_err(|error| error.to_string()),
             (Some("internal-section" | "internal-key"), _, Ok(_)) => {
-                Err("an internal of the original was read".to_owned())
+                Err("an internal key of the original was accepted".to_owned())
             }
             (Some("internal-section" | "internal-key"), _, Err(_)) => Ok(()),
-            // What the original takes and makes no sense of.
+            // Values that the original accepts but cannot use.
             (Some("range"), _, _) => {
                 let config = RunnerConfig::parse(&vector.bytes(), Path::new("FILE"));
-                config.err().map(|_| ()).ok_or_else(|| "out of bounds and read".to_owned())
+                config.err().map(|_| ()).ok_or_else(|| "out of bounds and accepted".to_owned())
             }
-            // The original keeps the last one only.
             (Some("repeated-plugin"), _, Ok(_)) => {
                 let mut reader = Reader::new(&vector.bytes());
                 let plugins = reader.section("configuration", |section| section.texts("plugin"));
-                (plugins.len() > 1).then_some(()).ok_or_else(|| "read as one plugin".to_owned())
+                (plugins.len() > 1).then_some(()).ok_or_else(|| "accepted as one plugin".to_owned())
             }
-            // Of a refused file the values are those read before the fault.
+            // The values recorded for a rejected file are those before the fault.
             (_, Some(_), Err(_)) => Ok(()),
-            (_, Some(error), Ok(_)) => Err(format!("refused by the original: {error}")),
+            (_, Some(error), Ok(_)) => Err(format!("rejected by the original: {error}")),
             (_, None, Err(error)) => Err(error.to_string()),
             (_, None, Ok(values)) => {
                 let differs =
@@ -238,7 +236,7 @@ mod vectors {
         }
     }
 
-    /// An empty list may be recorded as null, and a value that no list holds as itself.
+    /// An empty list may be recorded as null, and a missing key counts as one.
     fn same(recorded: Option<&Value>, read: &Value) -> bool {
         match (recorded, read) {
             (None | Some(Value::Null), Value::Array(list)) => list.is_empty(),

@@ -1,8 +1,8 @@
-//! Every key of `runner.cfg`, and what is no such file.
+//! Tests of every key of `runner.cfg`, and of invalid files.
 
 use proptest::prelude::*;
 
-use super::super::testing::{any_file, is_told, read_all};
+use super::super::testing::{any_file, is_reported, read_all};
 use super::*;
 
 fn parse(text: &str) -> RunnerConfig {
@@ -10,12 +10,12 @@ fn parse(text: &str) -> RunnerConfig {
 }
 
 #[test]
-fn files_are_read_or_refused() {
+fn sample_files_are_accepted_or_rejected() {
     read_all("runner", RunnerConfig::parse);
 }
 
 #[test]
-fn a_directory_is_enough() {
+fn only_directory_is_required() {
     let config = parse("[runner]\ndirectory = ./runner\n");
     assert_eq!(config.directory, Path::new("./runner"));
     assert_eq!(config.spool, Path::new("./runner/spool"));
@@ -74,11 +74,11 @@ fn every_key_is_read() {
 }
 
 #[test]
-fn a_passphrase_is_read_and_not_shown() {
+fn passphrase_is_read_and_not_shown() {
     let text = "[runner]\ndirectory = /x\n[client]\npassphrase = \" hunter2\"\n";
     let config = parse(text);
     let secret = Secret::from(" hunter2".to_owned());
-    assert_eq!(config.client.passphrase, Some(PassphraseSource::Here(secret)));
+    assert_eq!(config.client.passphrase, Some(PassphraseSource::Inline(secret)));
     assert!(!format!("{config:?}").contains("hunter2"));
 }
 
@@ -89,7 +89,7 @@ const WORDS: &str = "[runner] [logging] [client] [plugins] [retention] [metrics]
 
 proptest! {
     #[test]
-    fn any_file_is_read_or_refused_with_a_reason(text in any_file(WORDS)) {
-        prop_assert!(is_told(&RunnerConfig::parse(text.as_bytes(), Path::new("FILE"))));
+    fn any_file_is_accepted_or_rejected_with_a_reason(text in any_file(WORDS)) {
+        prop_assert!(is_reported(&RunnerConfig::parse(text.as_bytes(), Path::new("FILE"))));
     }
 }

@@ -10,11 +10,12 @@ use serde_json::value::RawValue;
 use super::answer::{Item, collection};
 use super::request::Parameters;
 use super::{Answer, Api, Body, Refusal, Request};
-use crate::action::{Action, Time};
+use crate::action::Action;
 use crate::chain::Chain;
 use crate::data::{
     ActionRow, ActionStatus, DataError, Id, NEVER_FINISHED, NEVER_STARTED, Odd, Signed,
 };
+use crate::go::time::Time;
 use crate::pgp::Numbers;
 
 /// The form that carries an action.

@@ -13,9 +13,9 @@ use serde_json::error::Category;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Answer, Api, Body, Request};
-use crate::action::Time;
 use crate::chain::Chain;
 use crate::data::{AgentRow, AgentStatus, DataError, NEVER_FINISHED, Odd};
+use crate::go::time::Time;
 
 /// How many agents may be online or idle; more are not kept.
 const AGENTS_MAX: usize = 1000;

@@ -15,9 +15,9 @@ use super::answer::Item;
 use super::read::{float, whole};
 use super::request::Parameters;
 use super::{Answer, Api, ROOT, Refusal, Request};
-use crate::action::Time;
 use crate::clock::{after, before};
 use crate::data::{AgentRow, Filter, Id, Page};
+use crate::go::time::Time;
 use crate::platform::target::Target;
 use crate::platform::view;
 

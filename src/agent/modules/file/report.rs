@@ -11,13 +11,13 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::super::ModuleResult;
-use super::super::go_duration;
 use super::super::go_regex::as_go_reads;
 use super::check::{Check, Kind};
 use super::clean;
 use super::findings::{FileInfo, Files, Findings};
 use super::request::Request;
 use super::search::Search;
+use crate::go::duration;
 
 /// What was looked at.
 #[derive(Debug, Serialize)]
@@ -237,7 +237,7 @@ pub(super) fn report(
             filescount: findings.files,
             openfailed: findings.unopened,
             totalhits: total,
-            exectime: go_duration::text(took),
+            exectime: duration::text(took),
         })?,
         errors: bounded(findings.errors, searches),
     })

@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde_json::value::to_raw_value;
 
 use super::super::ModuleResult;
-use super::super::go_duration;
 use super::route::RouteError;
 use crate::chain::Chain;
+use crate::go::duration;
 
 /// One hit; what is empty or 0 is not told.
 #[derive(Debug, Default, Serialize)]
@@ -94,7 +94,7 @@ impl Findings {
             elements: to_raw_value(&self.elements)?,
             statistics: to_raw_value(&Statistics {
                 examined: self.examined,
-                exectime: go_duration::text(took),
+                exectime: duration::text(took),
                 totalhits: self.hits,
             })?,
             errors: self.errors,

@@ -26,8 +26,8 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::ModuleResult;
-use super::go_duration;
 use crate::chain::Chain;
+use crate::go::duration;
 use manager::{Limits, Manager, ManagerError};
 use request::Request;
 
@@ -74,7 +74,7 @@ pub(super) fn run(parameters: &RawValue, path: &OsStr) -> Result<ModuleResult, s
         foundanything: elements.as_ref().is_some_and(|found| !found.packages.is_empty()),
         success,
         elements: to_raw_value(&elements)?,
-        statistics: to_raw_value(&Statistics { execruntime: go_duration::text(began.elapsed()) })?,
+        statistics: to_raw_value(&Statistics { execruntime: duration::text(began.elapsed()) })?,
         errors,
     })
 }

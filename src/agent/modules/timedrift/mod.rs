@@ -31,9 +31,9 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::ModuleResult;
-use super::go_duration;
 use crate::chain::Chain;
 use crate::clock::Clock;
+use crate::go::duration;
 use sntp::Reading;
 
 /// The time of a server that has not told any.
@@ -133,7 +133,7 @@ pub(super) fn run(
         ntpstats.append(&mut asked.hosts);
         errors.append(&mut asked.errors);
     }
-    let exectime = go_duration::text(began.elapsed());
+    let exectime = duration::text(began.elapsed());
     Ok(ModuleResult {
         foundanything,
         success,
@@ -163,8 +163,8 @@ fn first_answer(clock: &dyn Clock, sources: &Sources<'_>) -> Outcome {
                 outcome.hosts.push(Asked {
                     host: host.clone(),
                     time: written(reading.time),
-                    latency: go_duration::text(reading.latency),
-                    drift: go_duration::signed_text(reading.drift),
+                    latency: duration::text(reading.latency),
+                    drift: duration::signed_text(reading.drift),
                     reachable: true,
                 });
                 outcome.answer = Some((host, reading));
@@ -188,7 +188,7 @@ fn first_answer(clock: &dyn Clock, sources: &Sources<'_>) -> Outcome {
 
 fn drift_text(host: &str, drift: SignedDuration) -> String {
     let side = if drift.is_negative() { "behind" } else { "ahead of" };
-    let by = go_duration::text(drift.unsigned_abs());
+    let by = duration::text(drift.unsigned_abs());
     format!("Local time is {side} ntp host {host} by {by}")
 }
 

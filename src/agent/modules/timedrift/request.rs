@@ -4,8 +4,8 @@ use jiff::SignedDuration;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::super::go_duration::{self, DurationError};
 use super::super::parameters::{Place, ReadError, Structure, TypeError, parse};
+use crate::go::duration::{self, DurationError};
 
 /// Parameters that make no sense.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,7 @@ pub(super) fn read(parameters: &RawValue) -> Result<Option<SignedDuration>, Requ
     if drift.is_empty() {
         return Ok(None);
     }
-    let tolerance = go_duration::parse(&drift)?;
+    let tolerance = duration::parse(&drift)?;
     if tolerance.is_negative() {
         return Err(RequestError::Negative(drift));
     }

@@ -136,7 +136,7 @@ fn ask(parameters: &Value, port: u16, hosts: &[&str]) -> Value {
 }
 
 fn seconds(text: &str) -> i64 {
-    let nanos = go_duration::parse(text).unwrap().as_nanos();
+    let nanos = duration::parse(text).unwrap().as_nanos();
     i64::try_from((nanos + nanos.signum() * 500_000_000) / 1_000_000_000).unwrap()
 }
 

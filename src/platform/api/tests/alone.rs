@@ -90,7 +90,7 @@ fn an_agent_by_itself_is_as_the_original_shows_it(kind: Kind) {
             // When it was destroyed is not told, and when it was refreshed is, by a search not always.
             agent["destructiontime"] = ZERO.into();
             let refreshed = agent_of(&replay, id).refreshtime;
-            agent["refreshts"] = crate::action::Time::from(refreshed).to_string().into();
+            agent["refreshts"] = crate::go::time::Time::from(refreshed).to_string().into();
             assert_ne!(agent["refreshts"], ZERO);
             let expected =
                 json!({"href": link("agent", id), "data": [{"name": "agent", "value": agent}]});

@@ -1,4 +1,4 @@
-//! A quick look at a command: enough to count it.
+//! Fast parsing of a command, sufficient to count it.
 
 use std::borrow::Cow;
 
@@ -7,56 +7,54 @@ use serde::Deserialize;
 use super::result::{Command, CommandError, CommandStatus, OperationResult};
 use super::{Counters, action_id};
 
-/// A command as the platform writes nearly all of them: read in one pass, without what was found.
+/// A command in the form in which the platform writes nearly all of them, without the findings.
 #[derive(Deserialize)]
-struct Usual<'a> {
+struct CommonCommand<'a> {
     id: f64,
     #[serde(borrow)]
     status: Cow<'a, str>,
     #[serde(borrow)]
-    action: UsualAction<'a>,
-    results: Vec<UsualResult>,
+    action: CommonAction<'a>,
+    results: Vec<CommonResult>,
 }
 
-/// The fields of its action.
 #[derive(Deserialize)]
-struct UsualAction<'a> {
+struct CommonAction<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
     counters: Counters,
 }
 
-/// The fields of its results.
 #[derive(Deserialize)]
-struct UsualResult {
+struct CommonResult {
     foundanything: bool,
     success: bool,
 }
 
 impl Command {
-    /// Reads of a command what a summary needs, and neither the agent nor what was found: one pass
-    /// over the text instead of four, which counts where there are many.
+    /// Parses only what a summary needs of a command, without the agent and the findings. This
+    /// takes one pass over the text instead of four, which matters for large numbers of commands.
     ///
     /// # Errors
     /// As [`Command::parse`].
-    pub(crate) fn glance(text: &str) -> Result<Command, CommandError> {
-        let Ok(usual) = serde_json::from_str::<Usual<'_>>(text) else {
-            // Something is missing or of another type: whatever that means is said in one place.
+    pub(crate) fn parse_for_summary(text: &str) -> Result<Command, CommandError> {
+        let Ok(common) = serde_json::from_str::<CommonCommand<'_>>(text) else {
+            // A field is missing or has another type: `parse` decides what that means.
             return Command::parse(text);
         };
-        let result = |UsualResult { foundanything, success }: &UsualResult| OperationResult {
+        let result = |CommonResult { foundanything, success }: &CommonResult| OperationResult {
             found_anything: *foundanything,
             success: *success,
             ..OperationResult::default()
         };
         Ok(Command {
-            id: action_id(usual.id).ok_or(CommandError::NoId)?.0,
-            status: CommandStatus::from(usual.status.as_ref()),
+            id: action_id(common.id).ok_or(CommandError::NoId)?.0,
+            status: CommandStatus::from(common.status.as_ref()),
             action_id: None,
-            action_name: usual.action.name.into_owned(),
-            counters: usual.action.counters,
+            action_name: common.action.name.into_owned(),
+            counters: common.action.counters,
             agent: String::new(),
-            results: usual.results.iter().map(result).collect(),
+            results: common.results.iter().map(result).collect(),
         })
     }
 }
@@ -67,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_glance_counts_as_a_look_does() {
+    fn fast_and_full_parsing_count_the_same() {
         let counted = |command: Command| {
             let mut summary = Summary::default();
             summary.add(&command);
@@ -83,12 +81,11 @@ mod tests {
             &whole.replace(r#""id":7"#, r#""id":7,"id":8"#),
             r#"{"id":2.8e13,"status":"expired","results":null}"#,
         ] {
-            let (glance, look) = (Command::glance(text), Command::parse(text));
-            match (glance, look) {
-                (Ok(glance), Ok(look)) => assert_eq!(counted(glance), counted(look), "{text}"),
-                (glance, look) => assert!(glance.is_err() && look.is_err(), "{text}"),
+            match (Command::parse_for_summary(text), Command::parse(text)) {
+                (Ok(fast), Ok(full)) => assert_eq!(counted(fast), counted(full), "{text}"),
+                (fast, full) => assert!(fast.is_err() && full.is_err(), "{text}"),
             }
         }
-        assert!(Command::glance(&whole.replace("7", "-7")).is_err());
+        assert!(Command::parse_for_summary(&whole.replace("7", "-7")).is_err());
     }
 }

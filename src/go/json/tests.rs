@@ -1,16 +1,16 @@
-//! What is particular to Go, and what no text may do.
+//! Go's peculiarities, and robustness against arbitrary text.
 
 use proptest::prelude::*;
 
-use super::{Value, read, write};
+use super::{CanonicalJson, parse, to_string};
 
 fn rewritten(text: &str) -> Result<String, String> {
-    let value: Result<Value, _> = read(text.as_bytes());
-    value.map(|value| value.as_json().to_owned()).map_err(|error| error.to_string())
+    let value: Result<CanonicalJson, _> = parse(text.as_bytes());
+    value.map(|value| value.as_str().to_owned()).map_err(|error| error.to_string())
 }
 
 #[test]
-fn members_are_put_in_order_at_every_depth() {
+fn members_are_sorted_at_every_depth() {
     for (text, canonical) in [
         (
             r#"{"b":1,"a":{"d":[{"z":0,"y":{}}],"c":2}}"#,
@@ -26,7 +26,7 @@ fn members_are_put_in_order_at_every_depth() {
 }
 
 #[test]
-fn a_duplicated_key_is_refused_with_its_place() {
+fn a_duplicate_key_is_rejected_with_its_position() {
     for (text, error) in [
         (
             r#"{"a":1,"b":2,"a":3}"#,
@@ -39,15 +39,15 @@ fn a_duplicated_key_is_refused_with_its_place() {
     ] {
         assert_eq!(rewritten(text), Err(error.to_owned()));
     }
-    // A fault of the syntax comes first, as in Go.
+    // As in Go, a syntax error takes precedence.
     assert!(rewritten(r#"{"a":1,"a":2,}"#).unwrap_err().contains("invalid character"));
-    // Two keys that only replacing makes the same.
+    // Two keys that are equal only after replacement are not duplicates.
     assert_eq!(rewritten(r#"{"\ud800":1,"\udc00":2}"#).as_deref(), Ok("{\"\u{fffd}\":2}"));
     assert!(rewritten(r#"{"\ud800":1,"\ud800":2}"#).is_err());
 }
 
 #[test]
-fn faults_have_gos_words() {
+fn error_messages_are_those_of_go() {
     for (text, error) in [
         ("", "line 1, column 1: unexpected end of JSON input"),
         ("[1,]", "line 1, column 4 ([1]): invalid character ']' looking for beginning of value"),
@@ -75,27 +75,28 @@ fn faults_have_gos_words() {
 }
 
 #[test]
-fn nesting_ends_where_go_ends_it() {
+fn nesting_is_limited_as_in_go() {
     let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
     assert_eq!(rewritten(&nested(10_000)), Ok(nested(10_000)));
     assert!(rewritten(&nested(10_001)).unwrap_err().contains("'[' exceeded max depth"));
 }
 
 #[test]
-fn deep_disorder_is_copied_once() {
-    // Moving each object's bytes at its end would take minutes.
+fn deeply_nested_unordered_objects_take_linear_time() {
+    // Reordering each object's bytes at its end would take minutes.
     let (depth, payload) = (9_000, "x".repeat(1 << 20));
     let text = format!("{}\"{payload}\"{}", r#"{"b":"#.repeat(depth), r#","a":1}"#.repeat(depth));
     let canonical = format!("{}\"{payload}\"{}", r#"{"a":1,"b":"#.repeat(depth), "}".repeat(depth));
     assert!(rewritten(&text) == Ok(canonical));
 }
 
-/// Text that is JSON more often than not.
+/// Generates text that is usually valid JSON.
 fn json() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         Just("null".to_owned()),
         Just("true".to_owned()),
-        // Few digits: the judge below does not round the last one of many as it should.
+        // Few digits: serde_json, the reference below, does not always round the last of many
+        // digits correctly.
         any::<i32>().prop_map(|n| format!("{:?}", f64::from(n) / 8.0)),
         "[a-c<é\u{2028}\\\\\"]{0,4}".prop_map(|s| serde_json::to_string(&s).unwrap()),
     ];
@@ -108,7 +109,7 @@ fn json() -> impl Strategy<Value = String> {
     })
 }
 
-/// The value with all its numbers as floats.
+/// Converts all numbers of a value to floats.
 fn floats(value: serde_json::Value) -> serde_json::Value {
     match value {
         serde_json::Value::Number(number) => number.as_f64().into(),
@@ -120,22 +121,22 @@ fn floats(value: serde_json::Value) -> serde_json::Value {
 
 proptest! {
     #[test]
-    fn what_is_written_reads_the_same(text in json()) {
-        if let Ok(value) = read::<Value>(text.as_bytes()) {
-            let (written, meant): (serde_json::Value, serde_json::Value) =
-                (serde_json::from_str(value.as_json()).unwrap(), serde_json::from_str(&text).unwrap());
-            prop_assert_eq!(write(&read::<Value>(value.as_json().as_bytes()).unwrap()), value.as_json());
-            prop_assert_eq!(floats(written), floats(meant));
+    fn canonical_json_is_stable_and_means_the_same(text in json()) {
+        if let Ok(value) = parse::<CanonicalJson>(text.as_bytes()) {
+            let (written, expected): (serde_json::Value, serde_json::Value) =
+                (serde_json::from_str(value.as_str()).unwrap(), serde_json::from_str(&text).unwrap());
+            prop_assert_eq!(to_string(&parse::<CanonicalJson>(value.as_str().as_bytes()).unwrap()), value.as_str());
+            prop_assert_eq!(floats(written), floats(expected));
         }
     }
 
     #[test]
-    fn no_bytes_are_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _read = read::<Value>(&bytes).map_err(|error| error.to_string());
+    fn no_bytes_make_the_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _read = parse::<CanonicalJson>(&bytes).map_err(|error| error.to_string());
     }
 
     #[test]
-    fn nothing_like_json_is_a_panic(text in "[\\[\\]{}:,\"\\\\u0-9a-ftrnlsE.+ -]{0,60}") {
-        let _read = read::<Value>(text.as_bytes()).map_err(|error| error.to_string());
+    fn no_json_like_text_makes_the_parser_panic(text in "[\\[\\]{}:,\"\\\\u0-9a-ftrnlsE.+ -]{0,60}") {
+        let _read = parse::<CanonicalJson>(text.as_bytes()).map_err(|error| error.to_string());
     }
 }

@@ -1,98 +1,48 @@
-//! Spans of time as Go writes and reads them: `1.5µs`, `1m0.000150741s`, `25h1m1s`.
+//! Go's own `ParseDuration` and `Duration.String`, error messages included.
+//!
+//! The agent's modules parse their parameters and report times with these.
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
-const NANOS_PER_MICRO: u128 = 1_000;
-const NANOS_PER_MILLI: u128 = 1_000_000;
-const NANOS_PER_SECOND: u128 = 1_000_000_000;
-const SECONDS_PER_MINUTE: u128 = 60;
-const MINUTES_PER_HOUR: u128 = 60;
+use super::{
+    DurationFault, MINUTES_PER_HOUR, NANOS_PER_MICRO, NANOS_PER_MILLI, NANOS_PER_SECOND,
+    SECONDS_PER_MINUTE, Units, parse_unsigned,
+};
 
-/// The units that are read, with their nanoseconds; the letter for micro has two forms.
-const UNITS: [(&str, u128); 8] = [
-    ("ns", 1),
-    ("us", NANOS_PER_MICRO),
-    ("\u{b5}s", NANOS_PER_MICRO),
-    ("\u{3bc}s", NANOS_PER_MICRO),
-    ("ms", NANOS_PER_MILLI),
-    ("s", NANOS_PER_SECOND),
-    ("m", NANOS_PER_SECOND * SECONDS_PER_MINUTE),
-    ("h", NANOS_PER_SECOND * SECONDS_PER_MINUTE * MINUTES_PER_HOUR),
-];
-/// How many digits after the point count: more are less than a nanosecond of any unit.
-const FRACTION_DIGITS_MAX: usize = 18;
-
-/// A text that is no span of time, in Go's words.
+/// A text that Go does not parse as a duration. The messages are Go's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DurationError {
-    /// It has another form, or is too long a span.
+    /// The text is malformed, or the duration does not fit into 64 bits of nanoseconds.
     #[error("time: invalid duration {}", quote(.0))]
     Invalid(String),
-    /// A number has no unit.
     #[error("time: missing unit in duration {}", quote(.0))]
     NoUnit(String),
-    /// A unit is not known.
     #[error("time: unknown unit {} in duration {}", quote(unit), quote(text))]
     Unit {
         unit: String,
-        /// All of the text.
+        /// The whole text.
         text: String,
     },
 }
 
-/// Reads a span of time.
-///
-/// # Errors
-/// Go refuses it, and the text is Go's.
+/// Parses a duration, which may have a sign.
 pub(crate) fn parse(text: &str) -> Result<SignedDuration, DurationError> {
-    let invalid = || DurationError::Invalid(text.to_owned());
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if unsigned == "0" {
-        return Ok(SignedDuration::ZERO);
-    }
-    let mut rest = unsigned;
-    let mut nanos: u128 = 0;
-    while !rest.is_empty() || unsigned.is_empty() {
-        let (whole, after) = split(rest, |c| !c.is_ascii_digit());
-        let (fraction, after) = match after.strip_prefix('.') {
-            Some(after) => split(after, |c| !c.is_ascii_digit()),
-            None => ("", after),
-        };
-        if whole.is_empty() && fraction.is_empty() {
-            return Err(invalid());
-        }
-        let (unit, after) = split(after, |c| c == '.' || c.is_ascii_digit());
-        if unit.is_empty() {
-            return Err(DurationError::NoUnit(text.to_owned()));
-        }
-        let Some((_, size)) = UNITS.iter().find(|(name, _)| *name == unit) else {
-            return Err(DurationError::Unit { unit: unit.to_owned(), text: text.to_owned() });
-        };
-        let part = in_nanos(whole, fraction, *size).ok_or_else(invalid)?;
-        nanos = nanos.checked_add(part).ok_or_else(invalid)?;
-        rest = after;
-    }
-    let nanos = i128::try_from(nanos).map_err(|_| invalid())?;
+    let magnitude = parse_unsigned(unsigned, Units::Go).map_err(|fault| match fault {
+        DurationFault::Form | DurationFault::TooLong => DurationError::Invalid(text.to_owned()),
+        DurationFault::NoUnit => DurationError::NoUnit(text.to_owned()),
+        DurationFault::UnknownUnit(unit) => DurationError::Unit { unit, text: text.to_owned() },
+    })?;
+    let invalid = || DurationError::Invalid(text.to_owned());
+    let nanos = i128::try_from(magnitude.as_nanos()).map_err(|_| invalid())?;
     let signed = if text.starts_with('-') { -nanos } else { nanos };
     i64::try_from(signed).map(SignedDuration::from_nanos).map_err(|_| invalid())
 }
 
-fn split(text: &str, ends: impl Fn(char) -> bool) -> (&str, &str) {
-    text.split_at_checked(text.find(ends).unwrap_or(text.len())).unwrap_or((text, ""))
-}
-
-fn in_nanos(whole: &str, fraction: &str, unit: u128) -> Option<u128> {
-    let fraction = fraction.get(..FRACTION_DIGITS_MAX).unwrap_or(fraction);
-    let number = |digits: &str| if digits.is_empty() { Some(0) } else { digits.parse().ok() };
-    let (whole, digits): (u128, u128) = (number(whole)?, number(fraction)?);
-    let parts = 10_u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
-    whole.checked_mul(unit)?.checked_add(digits.checked_mul(unit)? / parts)
-}
-
-/// Quotes as Go does in these errors: what is no plain ASCII by its bytes.
+/// Quotes a text as Go does in these errors: bytes outside ASCII as `\xNN`.
 fn quote(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {
@@ -110,13 +60,13 @@ fn quote(text: &str) -> String {
     quoted + "\""
 }
 
-/// Returns the text of a span of time that may go back.
+/// Formats a duration that may be negative.
 pub(crate) fn signed_text(span: SignedDuration) -> String {
     let sign = if span.is_negative() { "-" } else { "" };
     format!("{sign}{}", text(span.unsigned_abs()))
 }
 
-/// Returns the text of a span of time.
+/// Formats a duration.
 pub(crate) fn text(span: Duration) -> String {
     let nanos = span.as_nanos();
     match nanos {
@@ -138,7 +88,7 @@ pub(crate) fn text(span: Duration) -> String {
     }
 }
 
-/// Writes `nanos` in units of `unit` nanoseconds, a power of ten, without needless zeros.
+/// Formats `nanos` in units of `unit` nanoseconds, a power of ten, without trailing zeros.
 fn decimal(nanos: u128, unit: u128) -> String {
     let digits = unit.to_string().len() - 1;
     let text = format!("{}.{:0digits$}", nanos / unit, nanos % unit);
@@ -157,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_are_written_as_by_go() {
+    fn durations_are_formatted_as_by_go() {
         for vector in forms()["duration_string"].as_array().unwrap() {
             let span = SignedDuration::from_nanos(vector["ns"].as_i64().unwrap());
             assert_eq!(signed_text(span), vector["string"].as_str().unwrap());
@@ -165,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_are_read_as_by_go() {
+    fn durations_are_parsed_as_by_go() {
         for vector in forms()["parse_duration"].as_array().unwrap() {
             let text = vector["text"].as_str().unwrap();
             let read = parse(text).map_err(|error| error.to_string());
@@ -178,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_edges_of_spans_are_those_of_go() {
+    fn the_limits_of_durations_are_those_of_go() {
         let nanos = |text: &str| parse(text).map(|span| span.as_nanos()).ok();
         assert_eq!(nanos("-9223372036854775808ns"), Some(i64::MIN.into()));
         assert_eq!(nanos("2562047h47m16.854775807s"), Some(i64::MAX.into()));
@@ -193,13 +143,13 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn what_is_written_reads_the_same(nanos: i64) {
+        fn a_formatted_duration_parses_to_itself(nanos: i64) {
             let span = SignedDuration::from_nanos(nanos);
             proptest::prop_assert_eq!(parse(&signed_text(span)), Ok(span));
         }
 
         #[test]
-        fn no_text_makes_reading_panic(text in "[-+]?[0-9.a-zµ ]{0,40}") {
+        fn no_text_makes_the_parser_panic(text in "[-+]?[0-9.a-zµ ]{0,40}") {
             parse(&text).ok();
         }
     }

@@ -1,13 +1,14 @@
-//! Numbers: every number of the parameters passes through a 64-bit float in Go.
+//! Numbers: Go converts every number of the parameters to a 64-bit float and back.
 //!
-//! Its shortest digits are the ones that Rust prints too; only the form differs.
+//! Go and Rust print the same shortest digits of a float; only the notation differs.
 
 use std::fmt::Write;
 
-/// An integer of no more digits than this is written as it stands: a float holds it exactly.
+/// Integers with at most this number of digits are exact as floats and written unchanged.
 const EXACT_DIGITS_MAX: usize = 15;
 
-/// Appends the number `literal` as Go writes it after having read it; `None` if it is too large for a float.
+/// Appends the number `literal` as Go writes it after parsing it. Returns `None` if it is too large
+/// for a float.
 pub(super) fn canonical(literal: &str, out: &mut String) -> Option<()> {
     let digits = literal.strip_prefix('-').unwrap_or(literal);
     if digits.len() <= EXACT_DIGITS_MAX && digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -18,7 +19,7 @@ pub(super) fn canonical(literal: &str, out: &mut String) -> Option<()> {
     Some(())
 }
 
-/// Reads a number of JSON; `None` if it is too large for a float.
+/// Parses a JSON number. Returns `None` if it is too large for a float.
 pub(super) fn decode(literal: &str) -> Option<f64> {
     literal.parse::<f64>().ok().filter(|number| number.is_finite())
 }
@@ -37,7 +38,7 @@ pub(super) fn encode(number: f64, out: &mut String) {
     } else {
         write!(out, "{number}")
     };
-    debug_assert!(written.is_ok(), "a String takes everything");
+    debug_assert!(written.is_ok(), "writing to a String cannot fail");
 }
 
 #[cfg(test)]
@@ -52,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_gos_form() {
+    fn numbers_are_written_as_by_go() {
         for (literal, text) in [
             ("-0", "-0"),
             ("-0.0", "-0"),
@@ -74,7 +75,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_the_same(number in any::<f64>().prop_filter("JSON has no others", |n| n.is_finite())) {
+        fn a_written_number_parses_to_itself(number in any::<f64>().prop_filter("JSON has only finite numbers", |n| n.is_finite())) {
             let mut out = String::new();
             encode(number, &mut out);
             prop_assert_eq!(decode(&out).map(f64::to_bits), Some(number.to_bits()));

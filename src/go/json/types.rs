@@ -1,4 +1,4 @@
-//! Go's plain types: text, numbers, truth, times, bytes and lists.
+//! [`GoType`] for Go's plain types: strings, numbers, booleans, times, bytes and lists.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::{DecodeError, Engine};
 
 use super::decode::Decoder;
-use super::fault::{Fault, FaultAt};
-use super::scan::Start;
+use super::error::{JsonFault, LocatedFault};
+use super::scan::ValueKind;
 use super::{GoType, number, string};
-use crate::action::time::Time;
+use crate::go::time::Time;
 
-/// Go's standard encoding, which does not look at the bits that are left over at the end.
+/// Go's standard encoding, which ignores unused bits of the last character.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -25,10 +25,10 @@ impl GoType for String {
         "string".to_owned()
     }
 
-    fn decode(&mut self, decoder: &mut Decoder<'_>) -> Result<(), FaultAt> {
-        match decoder.scan.start()? {
-            Start::String => *self = string::decode(decoder.scan.string()?.raw).0.into_owned(),
-            Start::Null => decoder.scan.word(Start::Null)?,
+    fn decode(&mut self, decoder: &mut Decoder<'_>) -> Result<(), LocatedFault> {
+        match decoder.scan.start_value()? {
+            ValueKind::String => *self = string::decode(decoder.scan.string()?.raw).0.into_owned(),
+            ValueKind::Null => decoder.scan.word(ValueKind::Null)?,
             other => decoder.mismatch::<String>(other)?,
         }
         Ok(())
@@ -48,13 +48,13 @@ impl GoType for bool {
         "bool".to_owned()
     }
 
-    fn decode(&mut self, decoder: &mut Decoder<'_>) -> Result<(), FaultAt> {
-        match decoder.scan.start()? {
-            start @ (Start::True | Start::False) => {
-                decoder.scan.word(start)?;
-                *self = start == Start::True;
+    fn decode(&mut self, decoder: &mut Decoder<'_>) -> Result<(), LocatedFault> {
+        match decoder.scan.start_value()? {
+            kind @ (ValueKind::True | ValueKind::False) => {
+                decoder.scan.word(kind)?;
+                *self = kind == ValueKind::True;
             }
-            Start::Null => decoder.scan.word(Start::Null)?,
+            ValueKind::Null => decoder.scan.word(ValueKind::Null)?,
             other => decoder.mismatch::<bool>(other)?,
         }
         Ok(())
@@ -69,7 +69,7 @@ impl GoType for bool {
     }
 }
 
-/// The types that are numbers: how Go calls each, how it is read and when it is left out.
+/// Implements [`GoType`] for number types, given Go's name and how to parse and write each.
 macro_rules! go_number {
     ($($type:ty as $name:literal: $read:expr, $write:expr;)*) => {$(
         impl GoType for $type {
@@ -77,18 +77,18 @@ macro_rules! go_number {
                 $name.to_owned()
             }
 
-            fn decode(&mut self, decoder: &mut Decoder<'_>) -> Result<(), FaultAt> {
-                match decoder.scan.start()? {
-                    Start::Number => {
+            fn decode(&mut self, decoder: &mut Decoder<'_>) -> Result<(), LocatedFault> {
+                match decoder.scan.start_value()? {
+                    ValueKind::Number => {
                         let at = decoder.scan.at();
                         let literal = decoder.scan.number()?;
                         let read: fn(&str) -> Option<$type> = $read;
                         match read(literal) {
                             Some(number) => *self = number,
-                            None => decoder.note_number(at, literal, $name),
+                            None => decoder.record_number(at, literal, $name),
                         }
                     }
-                    Start::Null => decoder.scan.word(Start::Null)?,
+                    ValueKind::Null => decoder.scan.word(ValueKind::Null)?,
                     other => decoder.mismatch::<$type>(other)?,
                 }
                 Ok(())
@@ -113,7 +113,7 @@ go_number! {
     u8 as "uint8": unsigned, |number, out| out.push_str(&number.to_string());
 }
 
-/// Reads an integer without a sign: Go takes none, not even that of `-0`.
+/// Parses an unsigned integer. Go accepts no sign, not even that of `-0`.
 fn unsigned<T: std::str::FromStr>(literal: &str) -> Option<T> {
     literal.parse().ok().filter(|_| !literal.starts_with('-'))
 }
@@ -123,18 +123,18 @@ impl GoType for Time {
         "time.Time".to_owned()
     }
 
-    fn decode(&mut self, decoder: &mut Decoder<'_>) -> Result<(), FaultAt> {
-        let start = decoder.scan.start()?;
-        if start == Start::Null {
-            return decoder.scan.word(Start::Null);
+    fn decode(&mut self, decoder: &mut Decoder<'_>) -> Result<(), LocatedFault> {
+        let kind = decoder.scan.start_value()?;
+        if kind == ValueKind::Null {
+            return decoder.scan.word(ValueKind::Null);
         }
-        // The bracket of an object or array is taken already.
-        let opened = usize::from(matches!(start, Start::Object | Start::Array));
+        // The opening bracket of an object or array is already consumed.
+        let opened = usize::from(matches!(kind, ValueKind::Object | ValueKind::Array));
         let at = decoder.scan.at() - opened;
-        decoder.skip_rest(start)?;
+        decoder.skip_rest(kind)?;
         match Time::from_json(decoder.scan.since(at)) {
             Ok(time) => *self = time,
-            Err(error) => decoder.note(FaultAt { at, fault: Fault::Time(error) }),
+            Err(error) => decoder.record(LocatedFault { at, fault: JsonFault::Time(error) }),
         }
         Ok(())
     }
@@ -150,19 +150,19 @@ impl GoType for Time {
     }
 }
 
-/// A list; `None` is what Go calls nil and writes as `null`.
+/// A list; `None` is Go's nil slice, written as `null`.
 impl<T: GoType> GoType for Option<Vec<T>> {
-    const MIXES: bool = true;
+    const MERGES: bool = true;
 
     fn go_type() -> String {
         format!("[]{}", T::go_type())
     }
 
-    fn decode(&mut self, decoder: &mut Decoder<'_>) -> Result<(), FaultAt> {
-        match decoder.scan.start()? {
-            Start::Array => *self = Some(decoder.list()?),
-            Start::Null => {
-                decoder.scan.word(Start::Null)?;
+    fn decode(&mut self, decoder: &mut Decoder<'_>) -> Result<(), LocatedFault> {
+        match decoder.scan.start_value()? {
+            ValueKind::Array => *self = Some(decoder.list()?),
+            ValueKind::Null => {
+                decoder.scan.word(ValueKind::Null)?;
                 *self = None;
             }
             other => decoder.mismatch::<Self>(other)?,
@@ -187,7 +187,7 @@ impl<T: GoType> GoType for Option<Vec<T>> {
     }
 }
 
-/// Bytes, written in base64. They may be a key, so they are never shown.
+/// Bytes, written in base64. They may be a key, so `Debug` does not show them.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Bytes(Vec<u8>);
 
@@ -208,12 +208,12 @@ impl GoType for Bytes {
         "[]uint8".to_owned()
     }
 
-    fn decode(&mut self, decoder: &mut Decoder<'_>) -> Result<(), FaultAt> {
-        let start = decoder.scan.start()?;
+    fn decode(&mut self, decoder: &mut Decoder<'_>) -> Result<(), LocatedFault> {
+        let kind = decoder.scan.start_value()?;
         let at = decoder.scan.at();
-        match start {
-            Start::String => {
-                // Go reads over line ends inside base64.
+        match kind {
+            ValueKind::String => {
+                // Go ignores line breaks inside base64.
                 let text: Vec<u8> =
                     string::decode(decoder.scan.string()?.raw).0.into_owned().into();
                 let text: Vec<u8> =
@@ -221,14 +221,14 @@ impl GoType for Bytes {
                 match BASE64.decode(&text) {
                     Ok(bytes) => self.0 = bytes,
                     Err(error) => {
-                        let fault = Fault::Base64(bad_byte(&error, text.len()));
-                        decoder.note(FaultAt { at, fault });
+                        let fault = JsonFault::Base64(bad_byte(&error, text.len()));
+                        decoder.record(LocatedFault { at, fault });
                     }
                 }
             }
-            Start::Array => self.0 = decoder.list()?,
-            Start::Null => {
-                decoder.scan.word(Start::Null)?;
+            ValueKind::Array => self.0 = decoder.list()?,
+            ValueKind::Null => {
+                decoder.scan.word(ValueKind::Null)?;
                 self.0.clear();
             }
             other => decoder.mismatch::<Bytes>(other)?,

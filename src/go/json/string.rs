@@ -1,13 +1,13 @@
-//! Strings: what Go makes of one that it reads, and how it writes one.
+//! JSON strings as Go decodes and encodes them.
 //!
-//! What is no Unicode, bytes and lone surrogates alike, becomes U+FFFD when it
-//! is read, one for each byte or escape, so that what is written is always valid.
+//! Go replaces each invalid byte and each lone surrogate escape with U+FFFD when decoding, so that
+//! the encoded text is always valid Unicode.
 
 use std::borrow::Cow;
 
 const REPLACEMENT: char = '\u{fffd}';
 
-/// Returns the text that a raw string stands for, and whether anything in it had to be replaced.
+/// Decodes a raw string; also returns whether anything in it was replaced with U+FFFD.
 pub(super) fn decode(raw: &[u8]) -> (Cow<'_, str>, bool) {
     if !raw.contains(&b'\\')
         && let Ok(text) = std::str::from_utf8(raw)
@@ -29,19 +29,19 @@ pub(super) fn decode(raw: &[u8]) -> (Cow<'_, str>, bool) {
     (Cow::Owned(text), replaced)
 }
 
-/// Appends bytes as text; tells whether any was no UTF-8.
+/// Appends bytes as text; returns whether any were invalid UTF-8.
 fn push_bytes(text: &mut String, bytes: &[u8]) -> bool {
     let mut replaced = false;
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
-        // Go replaces each byte, not each run of bytes that belong together.
+        // Go replaces each invalid byte, not each invalid sequence.
         text.extend(chunk.invalid().iter().map(|_| REPLACEMENT));
         replaced |= !chunk.invalid().is_empty();
     }
     replaced
 }
 
-/// Takes an escape from the front; `None` for half of a surrogate pair.
+/// Splits off the leading escape and decodes it; `None` for a lone surrogate.
 fn unescape(escape: &[u8]) -> (Option<char>, &[u8]) {
     if let Some((unit, rest)) = code_unit(escape) {
         return match (unit, code_unit(rest)) {
@@ -64,14 +64,14 @@ fn unescape(escape: &[u8]) -> (Option<char>, &[u8]) {
     (Some(c), rest)
 }
 
-/// Takes `\uXXXX` from the front.
+/// Splits off a leading `\uXXXX`.
 fn code_unit(escape: &[u8]) -> Option<(u32, &[u8])> {
     let (digits, rest) = escape.strip_prefix(b"\\u")?.split_at_checked(4)?;
     let digits = std::str::from_utf8(digits).ok()?;
     Some((u32::from_str_radix(digits, 16).ok()?, rest))
 }
 
-/// Appends `text` as a string of JSON as Go 1.19 writes it, safe inside HTML.
+/// Appends `text` as a JSON string as Go 1.19 writes it, safe inside HTML.
 pub(super) fn encode(text: &str, out: &mut String) {
     out.push('"');
     let mut rest = text;
@@ -113,7 +113,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn half_a_pair_is_replaced_and_a_pair_is_not() {
+    fn lone_surrogates_are_replaced_and_pairs_are_not() {
         for (raw, text) in [
             (r"\ud83d\ude00", "😀"),
             (r"\ud83d\ud83d\ude00", "\u{fffd}😀"),
@@ -126,14 +126,14 @@ mod tests {
     }
 
     #[test]
-    fn each_byte_that_is_no_unicode_is_replaced() {
+    fn each_invalid_byte_is_replaced() {
         assert_eq!(decode(b"\xe2\x82(\xed\xa0\x80").0, "\u{fffd}\u{fffd}(\u{fffd}\u{fffd}\u{fffd}");
         assert!(decode(b"\xff\\n").1 && !decode(b"\\ufffd").1);
     }
 
     proptest! {
         #[test]
-        fn what_is_written_reads_the_same(text in any::<String>()) {
+        fn an_encoded_string_decodes_to_itself(text in any::<String>()) {
             let mut out = String::new();
             encode(&text, &mut out);
             prop_assert_eq!(decode(&out.as_bytes()[1..out.len() - 1]).0, text);

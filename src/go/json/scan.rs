@@ -1,15 +1,14 @@
-//! The syntax of JSON, exactly as strict as Go's scanner.
+//! A JSON scanner, exactly as strict as Go's.
 //!
-//! The scanner hands out one token at a time and keeps no tree. It calls no
-//! function of its own again for what is nested, so a hostile text cannot
-//! exhaust the stack; nesting is counted and ends where Go ends it.
+//! The scanner returns one token at a time and builds no tree. It does not recurse into nested
+//! values, so a hostile text cannot exhaust the stack. It limits nesting to the depth that Go
+//! allows.
 
-use super::fault::{Fault, FaultAt};
+use super::error::{JsonFault, LocatedFault};
 
-/// How deep values may be nested, as in Go.
+/// Maximum nesting depth, as in Go.
 const DEPTH_MAX: usize = 10_000;
 
-/// A position in a text.
 #[derive(Debug)]
 pub(super) struct Scanner<'a> {
     text: &'a [u8],
@@ -17,9 +16,9 @@ pub(super) struct Scanner<'a> {
     depth: usize,
 }
 
-/// What a value begins with. The opening bracket is taken, the rest of the value is not.
+/// The kind of a value, known from its first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Start {
+pub(super) enum ValueKind {
     Object,
     Array,
     String,
@@ -29,18 +28,18 @@ pub(super) enum Start {
     Null,
 }
 
-/// Whether an element would be the first of its object or array.
+/// Whether a member would be the first of its object or array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum Member {
     First,
     Later,
 }
 
-/// A string as it stands between its quotes, escapes and all.
+/// The text between the quotes of a string, with its escapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RawString<'a> {
     pub(super) raw: &'a [u8],
-    /// The offset of its first quote.
+    /// The offset of its opening quote.
     pub(super) at: usize,
 }
 
@@ -54,40 +53,41 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
-    /// Returns the text from `start` up to where the scanner is.
+    /// Returns the text from `start` to the current position.
     pub(super) fn since(&self, start: usize) -> &'a [u8] {
         self.text.get(start..self.at).unwrap_or_default()
     }
 
-    /// Returns the whole text.
     pub(super) fn text(&self) -> &'a [u8] {
         self.text
     }
 
-    /// Goes to the next value and tells what it is.
-    pub(super) fn start(&mut self) -> Result<Start, FaultAt> {
+    /// Moves to the next value and returns its kind. The opening bracket of an object or array is
+    /// consumed, nothing else of the value is.
+    pub(super) fn start_value(&mut self) -> Result<ValueKind, LocatedFault> {
         match self.next_byte()? {
-            b'{' => self.open(Start::Object),
-            b'[' => self.open(Start::Array),
-            b'"' => Ok(Start::String),
-            b'-' | b'0'..=b'9' => Ok(Start::Number),
-            b't' => Ok(Start::True),
-            b'f' => Ok(Start::False),
-            b'n' => Ok(Start::Null),
+            b'{' => self.open(ValueKind::Object),
+            b'[' => self.open(ValueKind::Array),
+            b'"' => Ok(ValueKind::String),
+            b'-' | b'0'..=b'9' => Ok(ValueKind::Number),
+            b't' => Ok(ValueKind::True),
+            b'f' => Ok(ValueKind::False),
+            b'n' => Ok(ValueKind::Null),
             _ => Err(self.invalid("looking for beginning of value")),
         }
     }
 
-    /// Takes the next key of an object and its colon; `None` at the object's end, which is taken.
-    pub(super) fn key(&mut self, turn: Turn) -> Result<Option<RawString<'a>>, FaultAt> {
-        match (self.next_byte()?, turn) {
+    /// Consumes the next key of an object and its colon. Consumes the closing brace and returns
+    /// `None` at the object's end.
+    pub(super) fn key(&mut self, member: Member) -> Result<Option<RawString<'a>>, LocatedFault> {
+        match (self.next_byte()?, member) {
             (b'}', _) => {
                 self.close();
                 return Ok(None);
             }
-            (b',', Turn::Later) => self.at += 1,
-            (_, Turn::Later) => return Err(self.invalid("after object key:value pair")),
-            (_, Turn::First) => {}
+            (b',', Member::Later) => self.at += 1,
+            (_, Member::Later) => return Err(self.invalid("after object key:value pair")),
+            (_, Member::First) => {}
         }
         if self.next_byte()? != b'"' {
             return Err(self.invalid("looking for beginning of object key string"));
@@ -100,24 +100,24 @@ impl<'a> Scanner<'a> {
         Ok(Some(key))
     }
 
-    /// Tells whether an array has a further element; its end is taken.
-    pub(super) fn element(&mut self, turn: Turn) -> Result<bool, FaultAt> {
-        match (self.next_byte()?, turn) {
+    /// Returns whether an array has another element; consumes the closing bracket if not.
+    pub(super) fn has_element(&mut self, member: Member) -> Result<bool, LocatedFault> {
+        match (self.next_byte()?, member) {
             (b']', _) => {
                 self.close();
                 Ok(false)
             }
-            (b',', Turn::Later) => {
+            (b',', Member::Later) => {
                 self.at += 1;
                 Ok(true)
             }
-            (_, Turn::Later) => Err(self.invalid("after array element")),
-            (_, Turn::First) => Ok(true),
+            (_, Member::Later) => Err(self.invalid("after array element")),
+            (_, Member::First) => Ok(true),
         }
     }
 
-    /// Takes the string that begins here.
-    pub(super) fn string(&mut self) -> Result<RawString<'a>, FaultAt> {
+    /// Consumes the string at the current position.
+    pub(super) fn string(&mut self) -> Result<RawString<'a>, LocatedFault> {
         let at = self.at;
         self.at += 1;
         loop {
@@ -133,7 +133,7 @@ impl<'a> Scanner<'a> {
         Ok(RawString { raw, at })
     }
 
-    fn escape(&mut self) -> Result<(), FaultAt> {
+    fn escape(&mut self) -> Result<(), LocatedFault> {
         self.at += 1;
         match self.byte()? {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
@@ -151,8 +151,8 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Takes the number that begins here.
-    pub(super) fn number(&mut self) -> Result<&'a str, FaultAt> {
+    /// Consumes the number at the current position.
+    pub(super) fn number(&mut self) -> Result<&'a str, LocatedFault> {
         let start = self.at;
         if self.byte()? == b'-' {
             self.at += 1;
@@ -176,7 +176,7 @@ impl<'a> Scanner<'a> {
         Ok(std::str::from_utf8(self.since(start)).unwrap_or_default())
     }
 
-    fn digits(&mut self, context: &'static str) -> Result<(), FaultAt> {
+    fn digits(&mut self, context: &'static str) -> Result<(), LocatedFault> {
         if !self.byte()?.is_ascii_digit() {
             return Err(self.invalid(context));
         }
@@ -186,15 +186,15 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Takes the word that begins here.
-    pub(super) fn word(&mut self, word: Start) -> Result<(), FaultAt> {
+    /// Consumes `true`, `false` or `null` at the current position.
+    pub(super) fn word(&mut self, word: ValueKind) -> Result<(), LocatedFault> {
         let letters: &[(u8, &'static str)] = match word {
-            Start::True => &[
+            ValueKind::True => &[
                 (b'r', "in literal true (expecting 'r')"),
                 (b'u', "in literal true (expecting 'u')"),
                 (b'e', "in literal true (expecting 'e')"),
             ],
-            Start::False => &[
+            ValueKind::False => &[
                 (b'a', "in literal false (expecting 'a')"),
                 (b'l', "in literal false (expecting 'l')"),
                 (b's', "in literal false (expecting 's')"),
@@ -216,8 +216,8 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Makes sure that only blanks are left.
-    pub(super) fn end(&mut self) -> Result<(), FaultAt> {
+    /// Checks that only white space follows.
+    pub(super) fn end(&mut self) -> Result<(), LocatedFault> {
         self.skip_blanks();
         match self.peek() {
             None => Ok(()),
@@ -225,13 +225,13 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn open(&mut self, start: Start) -> Result<Start, FaultAt> {
+    fn open(&mut self, kind: ValueKind) -> Result<ValueKind, LocatedFault> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
             return Err(self.invalid("exceeded max depth"));
         }
         self.at += 1;
-        Ok(start)
+        Ok(kind)
     }
 
     fn close(&mut self) {
@@ -239,7 +239,7 @@ impl<'a> Scanner<'a> {
         self.at += 1;
     }
 
-    fn next_byte(&mut self) -> Result<u8, FaultAt> {
+    fn next_byte(&mut self) -> Result<u8, LocatedFault> {
         self.skip_blanks();
         self.byte()
     }
@@ -254,15 +254,15 @@ impl<'a> Scanner<'a> {
         self.text.get(self.at).copied()
     }
 
-    fn byte(&self) -> Result<u8, FaultAt> {
-        self.peek().ok_or(FaultAt { at: self.at, fault: Fault::End })
+    fn byte(&self) -> Result<u8, LocatedFault> {
+        self.peek().ok_or(LocatedFault { at: self.at, fault: JsonFault::End })
     }
 
-    fn invalid(&self, context: &'static str) -> FaultAt {
+    fn invalid(&self, context: &'static str) -> LocatedFault {
         let fault = match self.peek() {
-            Some(byte) => Fault::Character { byte, context },
-            None => Fault::End,
+            Some(byte) => JsonFault::Character { byte, context },
+            None => JsonFault::End,
         };
-        FaultAt { at: self.at, fault }
+        LocatedFault { at: self.at, fault }
     }
 }

@@ -1,10 +1,9 @@
-//! Times in the way Go reads and writes them in JSON.
+//! Times as Go reads and writes them in JSON.
 //!
-//! Go 1.19, with which the platform is built, reads RFC 3339 leniently: an hour
-//! of one digit, a comma before the fraction, offsets up to `+99:99`. What it
-//! accepts is accepted here, since the platform would run such an action.
-//! [`jiff::Timestamp`] ends a day before the year 10000 and knows no offset, so
-//! a time keeps what was on the clock and the offset apart.
+//! Go 1.19, with which the platform is built, parses RFC 3339 leniently: it accepts an hour of one
+//! digit, a comma before the fraction, and offsets up to `+99:99`. This parser accepts the same,
+//! since the platform would run such an action. [`jiff::Timestamp`] ends a day before the year
+//! 10000 and has no offset, so [`Time`] stores the local time and the offset separately.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,46 +12,45 @@ use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 
-/// The layout in Go's error texts.
+/// The layout in Go's error messages.
 const LAYOUT: &str = "2006-01-02T15:04:05Z07:00";
-/// How much of a text that is no time is shown, in bytes.
+/// Size limit, in bytes, of an invalid text in an error message.
 const SHOWN_BYTES_MAX: usize = 200;
-/// Digits of a fraction that count; further ones are dropped.
+/// Digits of a fraction that count; the rest is dropped.
 const FRACTION_DIGITS_MAX: usize = 9;
 
-/// A time of the years 0 to 9999 with the offset in which it was written.
+/// A time in the years 0 to 9999 with its UTC offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Time {
     local: DateTime,
     offset_seconds: i32,
 }
 
-/// Why a text is no time, in Go's words.
+/// A text that Go does not parse as a time. The messages are Go's; texts in them are quoted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TimeError {
-    /// A part is missing or is not what it should be.
+    /// A part is missing or malformed.
     #[error("parsing time {value} as {layout}: cannot parse {rest} as {part}")]
     Form {
-        /// The whole text, quoted.
+        /// The whole text.
         value: String,
         layout: String,
-        /// What stands where the part should be, quoted.
+        /// The text at the position of the part.
         rest: String,
-        /// The part, as the layout writes it, quoted.
+        /// The part, as the layout writes it.
         part: String,
     },
-    /// A part has a value that no time has.
     #[error("parsing time {value}: {part} out of range")]
     Range {
-        /// The whole text, quoted.
+        /// The whole text.
         value: String,
         /// The name of the part.
         part: &'static str,
     },
-    /// Something follows the time.
+    /// Text follows the time.
     #[error("parsing time {value}: extra text: {rest}")]
     Extra {
-        /// The whole text, quoted.
+        /// The whole text.
         value: String,
         rest: String,
     },
@@ -63,9 +61,9 @@ impl Time {
     pub(crate) const ZERO: Time =
         Time { local: DateTime::constant(1, 1, 1, 0, 0, 0, 0), offset_seconds: 0 };
 
-    /// Reads a JSON value as Go's `Time.UnmarshalJSON` does: the raw text, its quotes included.
-    pub(super) fn from_json(raw: &[u8]) -> Result<Time, TimeError> {
-        Parser { value: raw, rest: raw, quote: "\"" }.time()
+    /// Parses a raw JSON value, quotes included, as Go's `Time.UnmarshalJSON` does.
+    pub(crate) fn from_json(raw: &[u8]) -> Result<Time, TimeError> {
+        TimeParser { value: raw, rest: raw, quote: "\"" }.time()
     }
 
     /// Returns the time as Unix seconds, rounded down.
@@ -75,13 +73,13 @@ impl Time {
         seconds - i64::from(self.offset_seconds)
     }
 
-    /// Returns the time as a timestamp; what is beyond the last timestamp becomes the last one.
+    /// Returns the time as a timestamp, limited to the range of timestamps.
     pub(crate) fn timestamp(self) -> Timestamp {
         let end = if self.unix() < 0 { Timestamp::MIN } else { Timestamp::MAX };
         Timestamp::new(self.unix(), self.local.subsec_nanosecond()).unwrap_or(end)
     }
 
-    /// Returns the time with its fraction dropped.
+    /// Returns the time without its fraction of a second.
     pub(crate) fn whole_second(self) -> Time {
         let fraction = SignedDuration::from_nanos(i64::from(self.local.subsec_nanosecond()));
         Time { local: self.local.saturating_sub(fraction), ..self }
@@ -104,12 +102,12 @@ impl FromStr for Time {
     type Err = TimeError;
 
     fn from_str(text: &str) -> Result<Time, TimeError> {
-        Parser { value: text.as_bytes(), rest: text.as_bytes(), quote: "" }.time()
+        TimeParser { value: text.as_bytes(), rest: text.as_bytes(), quote: "" }.time()
     }
 }
 
 impl fmt::Display for Time {
-    /// Writes Go's `RFC3339Nano`: no zeros at the end of a fraction, `Z` for no offset.
+    /// Writes Go's `RFC3339Nano`: no trailing zeros in a fraction, `Z` for offset zero.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (date, time) = (self.local.date(), self.local.time());
         write!(f, "{:04}-{:02}-{:02}T", date.year(), date.month(), date.day())?;
@@ -127,15 +125,15 @@ impl fmt::Display for Time {
     }
 }
 
-/// What is left of a text while its parts are taken from the front.
-struct Parser<'a> {
+/// A parser that consumes the parts of a time one by one.
+struct TimeParser<'a> {
     value: &'a [u8],
     rest: &'a [u8],
-    /// What stands around the time.
+    /// The character around the time, or nothing.
     quote: &'static str,
 }
 
-impl Parser<'_> {
+impl TimeParser<'_> {
     fn time(mut self) -> Result<Time, TimeError> {
         self.literal(self.quote)?;
         let year = self.year()?;
@@ -155,7 +153,7 @@ impl Parser<'_> {
         if !self.rest.is_empty() {
             return Err(TimeError::Extra { value: quoted(self.value), rest: quoted(self.rest) });
         }
-        // Only the day can still be wrong: the month may not have it.
+        // Only the day can still be out of range, in a short month.
         DateTime::new(year, month, day, hour, minute, second, nanoseconds)
             .map(|local| Time { local, offset_seconds })
             .map_err(|_| self.out_of_range("day"))
@@ -163,7 +161,7 @@ impl Parser<'_> {
 
     fn literal(&mut self, text: &'static str) -> Result<(), TimeError> {
         let rest = self.rest.strip_prefix(text.as_bytes());
-        self.rest = rest.ok_or_else(|| self.no(text))?;
+        self.rest = rest.ok_or_else(|| self.malformed(text))?;
         Ok(())
     }
 
@@ -173,7 +171,7 @@ impl Parser<'_> {
             let year = std::str::from_utf8(digits).ok()?.parse().ok()?;
             all.then_some((year, rest))
         });
-        let (year, rest) = year.ok_or_else(|| self.no("2006"))?;
+        let (year, rest) = year.ok_or_else(|| self.malformed("2006"))?;
         self.rest = rest;
         Ok(year)
     }
@@ -190,7 +188,7 @@ impl Parser<'_> {
                 (digit(*a) * 10 + digit(*b), rest)
             }
             ([a @ b'0'..=b'9', rest @ ..], Digits::OneOrTwo) => (digit(*a), rest),
-            _ => return Err(self.no(part)),
+            _ => return Err(self.malformed(part)),
         };
         if !range.contains(&number) {
             return Err(self.out_of_range(name));
@@ -199,7 +197,7 @@ impl Parser<'_> {
         Ok(number)
     }
 
-    /// Takes a fraction if there is one.
+    /// Consumes an optional fraction and returns it in nanoseconds.
     fn fraction(&mut self) -> i32 {
         let [b'.' | b',', rest @ ..] = self.rest else { return 0 };
         let count = rest.iter().take_while(|b| b.is_ascii_digit()).count();
@@ -216,18 +214,18 @@ impl Parser<'_> {
         let (offset_seconds, rest) = match self.rest {
             [b'Z', rest @ ..] => (0, rest),
             [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2, rest @ ..] => {
-                let hours = signed(*h1, *h2).ok_or_else(|| self.no("Z07:00"))?;
-                let minutes = signed(*m1, *m2).ok_or_else(|| self.no("Z07:00"))?;
+                let hours = signed(*h1, *h2).ok_or_else(|| self.malformed("Z07:00"))?;
+                let minutes = signed(*m1, *m2).ok_or_else(|| self.malformed("Z07:00"))?;
                 let seconds = (hours * 60 + minutes) * 60;
                 (if *sign == b'-' { -seconds } else { seconds }, rest)
             }
-            _ => return Err(self.no("Z07:00")),
+            _ => return Err(self.malformed("Z07:00")),
         };
         self.rest = rest;
         Ok(offset_seconds)
     }
 
-    fn no(&self, part: &str) -> TimeError {
+    fn malformed(&self, part: &str) -> TimeError {
         TimeError::Form {
             value: quoted(self.value),
             layout: quoted(format!("{0}{LAYOUT}{0}", self.quote).as_bytes()),
@@ -241,7 +239,6 @@ impl Parser<'_> {
     }
 }
 
-/// How many digits a number has.
 #[derive(Clone, Copy)]
 enum Digits {
     OneOrTwo,
@@ -252,7 +249,8 @@ fn digit(byte: u8) -> i8 {
     i8::try_from(byte.saturating_sub(b'0')).unwrap_or_default()
 }
 
-/// Two characters of an offset: digits, or (Go 1.19 forgets to forbid it) a sign and a digit.
+/// Parses two characters of an offset: two digits, or a sign and a digit, which Go 1.19 fails to
+/// reject.
 fn signed(a: u8, b: u8) -> Option<i32> {
     let number = std::str::from_utf8(&[a, b]).ok()?.parse::<i32>().ok()?;
     b.is_ascii_digit().then_some(number)
@@ -282,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_go_reads() {
+    fn texts_that_go_accepts_are_parsed() {
         for (text, unix, printed) in [
             ("2016-01-02T3:04:05Z", 1_451_703_845, "2016-01-02T03:04:05Z"),
             ("2016-01-02T03:04:05,5Z", 1_451_703_845, "2016-01-02T03:04:05.5Z"),
@@ -303,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_go_refuses_in_its_words() {
+    fn texts_that_go_rejects_are_rejected_with_its_message() {
         for (text, error) in [
             ("2015-02-29T00:00:00Z", r#"parsing time "2015-02-29T00:00:00Z": day out of range"#),
             ("2016-01-02T24:00:00Z", r#"parsing time "2016-01-02T24:00:00Z": hour out of range"#),
@@ -326,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn timestamps_go_there_and_back() {
+    fn timestamps_survive_conversion() {
         let at: Timestamp = "2026-11-22T01:11:50.22265753Z".parse().unwrap();
         assert_eq!(Time::from(at).to_string(), "2026-11-22T01:11:50.22265753Z");
         assert_eq!(Time::from(at).timestamp(), at);
@@ -340,19 +338,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_reads_the_same(seconds in -62_000_000_000_i64..253_000_000_000, nanos in 0..1_000_000_000_i32) {
+        fn a_printed_time_parses_to_itself(seconds in -62_000_000_000_i64..253_000_000_000, nanos in 0..1_000_000_000_i32) {
             let time = Time::from(Timestamp::new(seconds, nanos).unwrap());
             prop_assert_eq!(read(&time.to_string()), time);
             prop_assert_eq!(time.unix(), seconds);
         }
 
         #[test]
-        fn no_text_is_a_panic(raw in proptest::collection::vec(any::<u8>(), 0..40)) {
+        fn no_bytes_make_the_parser_panic(raw in proptest::collection::vec(any::<u8>(), 0..40)) {
             let _read = Time::from_json(&raw);
         }
 
         #[test]
-        fn nothing_like_a_time_is_a_panic(text in "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{1,2}:[0-9]{2}:[0-9]{2}[.,]?[0-9]{0,12}[Z+-][0-9+-]{0,2}:?[0-9+-]{0,2}") {
+        fn no_time_like_text_makes_the_parser_panic(text in "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{1,2}:[0-9]{2}:[0-9]{2}[.,]?[0-9]{0,12}[Z+-][0-9+-]{0,2}:?[0-9+-]{0,2}") {
             if let Ok(time) = text.parse::<Time>() {
                 let _read = (time.unix(), time.timestamp(), time.to_string());
             }
