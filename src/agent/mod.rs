@@ -39,7 +39,8 @@ use modules::{ModuleError, ModuleResult, message};
 use crate::chain::Chain;
 use crate::clock::{Clock, elapsed};
 use crate::data::{
-    ActionRow, AgentRow, AgentStatus, CommandStatus, DataError, Id, Ids, NEVER_FINISHED, Odd, Store,
+    ActionRow, AgentRow, AgentStatus, CommandStatus, DataError, Id, Ids, InvalidColumns,
+    NEVER_FINISHED, Store,
 };
 use crate::disk::{Disk, DiskError};
 use crate::pgp::Numbers;
@@ -183,7 +184,7 @@ impl Tools {
             environment: serde_json::to_string(&Environment::of_this_host(&self.disk)?)?,
             tags: "{}".to_owned(),
             loadername: String::new(),
-            odd: Odd::default(),
+            invalid: InvalidColumns::default(),
         };
         self.store.upsert_agent(&row)?;
         slog::info!(self.log, "agent registered"; "agent" => row.id.number(), "name" => &row.name);

@@ -6,7 +6,7 @@ impl crate::platform::target::AgentRow for AgentRow {
     fn value(&self, column: crate::platform::target::Column) -> crate::platform::target::Value {
         use crate::platform::target::{Column, Value};
         // A condition on what cannot be read is unknown.
-        if self.odd.has_lost(column.name()) {
+        if self.invalid.is_unreadable(column.name()) {
             return Value::Null;
         }
         let text = |text: &str| Value::Text(text.to_owned());

@@ -138,6 +138,6 @@ pub(crate) fn postgres_credentials() -> crate::data::Credentials {
     crate::data::Credentials {
         password: password.map(Secret::from),
         file: read("PGPASSFILE").map(PathBuf::from),
-        usual_file: home().map(|home| home.join(".pgpass")),
+        default_file: home().map(|home| home.join(".pgpass")),
     }
 }

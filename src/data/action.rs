@@ -1,38 +1,44 @@
-//! The table `actions`, with the signatures that each came with.
+//! The tables `actions` and `signatures`.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
 
-use super::database::{Value, query};
-use super::filter::{Filter, Page};
-use super::{CommandStatus, DataError, Id, Odd, Row, Store};
+use super::command::CommandStatus;
+use super::database::query;
+use super::error::DataError;
+use super::filter::{SearchFilter, SearchPage};
+use super::id::Id;
+use super::invalid::InvalidColumns;
+use super::row::Row;
+use super::store::Store;
+use super::value::SqlValue;
 
-/// The time that stands for "not yet" where the platform keeps a start: 11:11:11 on 11 January of the year 9.
+/// The platform's value for a start that has not happened: 11:11:11 on 11 January of the year 9.
 pub(crate) const NEVER_STARTED: Timestamp = Timestamp::constant(-61_882_231_728, -999_999_989);
-/// The time that stands for "not yet" where the platform keeps an end: the same in the year 9998.
+/// The platform's value for an end that has not happened: the same moment of the year 9998.
 pub(crate) const NEVER_FINISHED: Timestamp = Timestamp::constant(253_340_133_071, 11);
 
-/// How far an action is.
+/// The status of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ActionStatus {
-    /// Accepted, not looked at yet.
+    /// Accepted, not yet taken up by the scheduler.
     Pending,
     /// Taken up by the scheduler.
     Scheduled,
-    /// Its agents are being found.
+    /// The scheduler is finding its agents.
     Preparing,
     /// Sent to its agents.
     Inflight,
-    /// Every command of it is done.
+    /// All of its commands are done.
     Completed,
-    /// It will never be sent.
+    /// Rejected or expired: it will never be sent.
     Invalid,
 }
 
 impl ActionStatus {
-    /// Every status, in the order in which an action has them.
+    /// All statuses, in the order in which an action passes through them.
     pub(crate) const ALL: [ActionStatus; 6] = [
         ActionStatus::Pending,
         ActionStatus::Scheduled,
@@ -42,7 +48,7 @@ impl ActionStatus {
         ActionStatus::Invalid,
     ];
 
-    /// Returns the status as the platform writes it.
+    /// Returns the platform's word for the status.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             ActionStatus::Pending => "pending",
@@ -65,62 +71,61 @@ impl fmt::Display for ActionStatus {
 pub(crate) struct ActionRow {
     pub(crate) id: Id,
     pub(crate) name: String,
-    /// The condition that selects its agents.
+    /// The SQL condition that selects its agents.
     pub(crate) target: String,
-    /// Who wrote it, as JSON.
+    /// Its author and purpose, as JSON.
     pub(crate) description: String,
-    /// What it is about, as JSON.
+    /// The threat that it looks for, as JSON.
     pub(crate) threat: String,
-    /// What is to be done, as JSON.
+    /// The modules to run and their parameters, as JSON.
     pub(crate) operations: String,
-    /// When it may begin.
+    /// The earliest time at which it may be sent.
     pub(crate) validfrom: Timestamp,
     pub(crate) expireafter: Timestamp,
-    /// When it was sent.
+    /// When the scheduler sent it.
     pub(crate) starttime: Option<Timestamp>,
-    /// When its last command was done.
+    /// When its last command finished.
     pub(crate) finishtime: Option<Timestamp>,
-    /// When anything of it changed last.
+    /// When its row last changed.
     pub(crate) lastupdatetime: Option<Timestamp>,
-    /// How far it is; a word of [`ActionStatus`], or another of a real platform.
+    /// A word of [`ActionStatus`], or another one written by an original platform.
     pub(crate) status: String,
-    /// The version of its form.
+    /// The version of the action format.
     pub(crate) syntaxversion: i64,
-    /// Its signatures, as a JSON list of texts.
+    /// Its signatures, as a JSON list of strings.
     pub(crate) pgpsignatures: String,
-    /// Which columns cannot be read.
-    pub(crate) odd: Odd,
+    pub(crate) invalid: InvalidColumns,
 }
 
-/// Who signed an action, and how.
+/// The signature of an investigator on an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Signed {
+pub(crate) struct ActionSignature {
     pub(crate) investigator: Id,
     pub(crate) signature: String,
 }
 
-/// How many commands of an action have which status.
+/// The number of commands of an action with each status.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Counters(BTreeMap<String, i64>);
+pub(crate) struct CommandCounts(BTreeMap<String, i64>);
 
-impl Counters {
-    /// Returns how many commands have this status.
+impl CommandCounts {
+    /// Returns the number of commands with this status.
     pub(crate) fn of(&self, status: CommandStatus) -> i64 {
         self.0.get(status.as_str()).copied().unwrap_or(0)
     }
 
-    /// Returns each status that any command has, and how many have it.
+    /// Returns each status of at least one command, with the number of commands that have it.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, i64)> {
         self.0.iter().map(|(status, count)| (status.as_str(), *count))
     }
 
-    /// Returns how many commands there are.
+    /// Returns the number of all commands.
     pub(crate) fn all(&self) -> i64 {
         self.0.values().sum()
     }
 }
 
-/// Reads a row with all columns, in the order of the table.
+/// Reads a row with all columns of the table, in the table's order.
 pub(super) fn read(mut row: Row) -> ActionRow {
     ActionRow {
         id: row.read_id("id"),
@@ -137,18 +142,18 @@ pub(super) fn read(mut row: Row) -> ActionRow {
         status: row.read_word("status", &ActionStatus::ALL.map(ActionStatus::as_str)),
         syntaxversion: row.read_number("syntaxversion"),
         pgpsignatures: row.read_json("pgpsignatures"),
-        odd: row.into_odd(),
+        invalid: row.into_invalid(),
     }
 }
 
 impl Store {
-    /// Keeps a new action with its signatures, all or nothing.
+    /// Inserts an action and its signatures, all or nothing.
     pub(crate) fn insert_action(
         &self,
         action: &ActionRow,
-        signed: &[Signed],
+        signatures: &[ActionSignature],
     ) -> Result<(), DataError> {
-        let values: [Value; 14] = [
+        let values: [SqlValue; 14] = [
             action.id.into(),
             action.name.as_str().into(),
             action.target.as_str().into(),
@@ -166,55 +171,55 @@ impl Store {
         ];
         self.transaction(|database| {
             database.run(&query!("insert_action"), &values)?;
-            for one in signed {
-                let values =
-                    [action.id.into(), one.investigator.into(), one.signature.as_str().into()];
+            for signature in signatures {
+                let values = [
+                    action.id.into(),
+                    signature.investigator.into(),
+                    signature.signature.as_str().into(),
+                ];
                 database.run(&query!("insert_signature"), &values)?;
             }
             Ok(())
         })
     }
 
-    /// Returns the action with this id.
     pub(crate) fn action(&self, id: Id) -> Result<Option<ActionRow>, DataError> {
         self.one(&query!("action"), &[id.into()], read)
     }
 
-    /// Returns the actions that nobody took up yet and that may begin at `now`, those that expired among them.
+    /// Returns the pending actions that may begin at `now`, including those that have expired.
     pub(crate) fn pending_actions(&self, now: Timestamp) -> Result<Vec<ActionRow>, DataError> {
         self.all(&query!("pending_actions"), &[now.into()], read)
     }
 
-    /// Returns the actions that were taken up and are not over.
+    /// Returns the actions that the scheduler has taken up and that have not finished.
     pub(crate) fn unfinished_actions(&self) -> Result<Vec<ActionRow>, DataError> {
         self.all(&query!("unfinished_actions"), &[], read)
     }
 
-    /// Returns the `count` actions that were sent last.
+    /// Returns the `count` actions that were sent most recently.
     pub(crate) fn recent_actions(&self, count: i64) -> Result<Vec<ActionRow>, DataError> {
         self.all(&query!("recent_actions"), &[count.into()], read)
     }
 
-    /// Returns a page of the actions that a filter selects, the latest first.
+    /// Returns a page of the actions that match a filter, newest first.
     pub(crate) fn search_actions(
         &self,
-        filter: &Filter,
-        page: Page,
+        filter: &SearchFilter,
+        page: SearchPage,
     ) -> Result<Vec<ActionRow>, DataError> {
-        let (query, values) =
-            filter.of_actions(&query!("search_actions"), page, self.database().dialect());
-        self.all(&query, &values, read)
+        let restrict = |condition: &mut _| filter.restrict_actions(condition);
+        self.search(&query!("search_actions"), page, restrict, read)
     }
 
-    /// Returns how many commands of an action have which status, as of now.
-    pub(crate) fn counters(&self, id: Id) -> Result<Counters, DataError> {
+    /// Returns the current number of commands of an action with each status.
+    pub(crate) fn command_counts(&self, id: Id) -> Result<CommandCounts, DataError> {
         let counts = self.all(&query!("counters"), &[id.into()], |mut row| {
             (row.read_text("status"), row.read_number("count"))
         })?;
-        Ok(Counters(counts.into_iter().collect()))
+        Ok(CommandCounts(counts.into_iter().collect()))
     }
 
-    /// Notes how far an action is.
     pub(crate) fn set_action_status(
         &self,
         id: Id,
@@ -225,18 +230,23 @@ impl Store {
         self.run(&query!("set_action_status"), &values).map(drop)
     }
 
-    /// Notes that an action will never be sent.
+    /// Marks an action as one that will never be sent.
     pub(crate) fn invalidate_action(&self, id: Id, now: Timestamp) -> Result<(), DataError> {
         self.run(&query!("invalidate_action"), &[id.into(), now.into()]).map(drop)
     }
 
-    /// Forgets at most `count` actions that were over before `end`, with their commands and
-    /// signatures; returns how many.
-    pub(crate) fn forget_actions(&self, end: Timestamp, count: i64) -> Result<usize, DataError> {
-        let over =
-            self.all(&query!("over_actions"), &[end.into(), count.into()], |mut row| row.value())?;
+    /// Deletes at most `count` actions that finished or became invalid before `end`, with their
+    /// commands and signatures; returns the number of deleted actions.
+    pub(crate) fn delete_finished_actions(
+        &self,
+        end: Timestamp,
+        count: i64,
+    ) -> Result<usize, DataError> {
+        let values = [end.into(), count.into()];
+        // The ids as the database returned them: a row with an unreadable id is deleted as well.
+        let finished = self.all(&query!("finished_actions"), &values, |mut row| row.value())?;
         self.transaction(|database| {
-            for action in &over {
+            for action in &finished {
                 for query in [
                     query!("delete_commands"),
                     query!("delete_signatures"),
@@ -245,11 +255,11 @@ impl Store {
                     database.run(&query, std::slice::from_ref(action))?;
                 }
             }
-            Ok(over.len())
+            Ok(finished.len())
         })
     }
 
-    /// Notes that all commands of an action are done.
+    /// Marks an action as completed: all of its commands are done.
     pub(crate) fn complete_action(&self, id: Id, now: Timestamp) -> Result<(), DataError> {
         self.run(&query!("complete_action"), &[id.into(), now.into()]).map(drop)
     }

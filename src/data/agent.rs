@@ -1,24 +1,29 @@
-//! The table `agents`: who can be asked.
+//! The table `agents`.
 
 use jiff::Timestamp;
 
-use super::database::{Value, query};
-use super::filter::{Filter, Page};
-use super::{DataError, Id, Odd, Row, Store};
+use super::database::query;
+use super::error::DataError;
+use super::filter::{SearchFilter, SearchPage};
+use super::id::Id;
+use super::invalid::InvalidColumns;
+use super::row::Row;
+use super::store::Store;
+use super::value::SqlValue;
 
-/// How an agent is.
+/// The status that the scheduler gives an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AgentStatus {
-    /// It was heard lately.
+    /// Its heartbeats arrive.
     Online,
-    /// It was not heard for some heartbeats.
+    /// It missed some heartbeats.
     Idle,
-    /// It was not heard for so long that nobody waits for it.
+    /// It has been silent for so long that it gets no commands.
     Offline,
 }
 
 impl AgentStatus {
-    /// Returns the status as the platform writes it.
+    /// Returns the platform's word for the status.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             AgentStatus::Online => "online",
@@ -33,33 +38,32 @@ pub(crate) struct AgentRow {
     pub(crate) id: Id,
     /// The name of its host.
     pub(crate) name: String,
-    /// Where its commands are sent: one a host.
+    /// The queue that its commands are sent to. Each host has one.
     pub(crate) queueloc: String,
     pub(crate) mode: String,
     pub(crate) version: String,
     pub(crate) pid: i64,
     pub(crate) starttime: Timestamp,
-    /// When it was destroyed.
+    /// When it was removed from its host.
     pub(crate) destructiontime: Option<Timestamp>,
-    /// When it was heard last.
+    /// When its last heartbeat arrived.
     pub(crate) heartbeattime: Timestamp,
-    /// When its environment was looked at last.
+    /// When it last read its environment.
     pub(crate) refreshtime: Timestamp,
     pub(crate) status: String,
-    /// What its host is like, as JSON.
+    /// The properties of its host, as JSON.
     pub(crate) environment: String,
-    /// What its owner calls it, as JSON.
+    /// The tags that its owner gave it, as JSON.
     pub(crate) tags: String,
-    /// The loader that put it there.
+    /// The loader that installed it.
     pub(crate) loadername: String,
-    /// Which columns cannot be read.
-    pub(crate) odd: Odd,
+    pub(crate) invalid: InvalidColumns,
 }
 
-/// Every status that the platform's programs give an agent.
+/// All statuses that the original's programs give an agent.
 const STATUSES: [&str; 5] = ["online", "idle", "offline", "upgraded", "destroyed"];
 
-/// Reads a row with all columns, in the order of the table.
+/// Reads a row with all columns of the table, in the table's order.
 pub(super) fn read(mut row: Row) -> AgentRow {
     AgentRow {
         id: row.read_id("id"),
@@ -76,14 +80,14 @@ pub(super) fn read(mut row: Row) -> AgentRow {
         environment: row.read_json("environment"),
         tags: row.read_json("tags"),
         loadername: row.read_optional_text("loadername"),
-        odd: row.into_odd(),
+        invalid: row.into_invalid(),
     }
 }
 
 impl Store {
-    /// Notes that an agent was heard: keeps it, or what is new about it.
+    /// Stores a heartbeat: inserts the agent, or updates its row.
     pub(crate) fn upsert_agent(&self, agent: &AgentRow) -> Result<(), DataError> {
-        let values: [Value; 14] = [
+        let values: [SqlValue; 14] = [
             agent.id.into(),
             agent.name.as_str().into(),
             agent.queueloc.as_str().into(),
@@ -102,53 +106,51 @@ impl Store {
         self.run(&query!("upsert_agent"), &values).map(drop)
     }
 
-    /// Notes that agents that were online and not heard since `since` are idle.
-    pub(crate) fn silence_agents(&self, since: Timestamp) -> Result<(), DataError> {
+    /// Marks online agents without a heartbeat since `since` as idle.
+    pub(crate) fn mark_agents_idle(&self, since: Timestamp) -> Result<(), DataError> {
         let values =
             [AgentStatus::Online.as_str().into(), since.into(), AgentStatus::Idle.as_str().into()];
-        self.run(&query!("silence_agents"), &values).map(drop)
+        self.run(&query!("mark_agents_idle"), &values).map(drop)
     }
 
-    /// Notes that agents that were not heard since `since` are offline.
-    pub(crate) fn retire_agents(&self, since: Timestamp) -> Result<(), DataError> {
+    /// Marks agents without a heartbeat since `since` as offline.
+    pub(crate) fn mark_agents_offline(&self, since: Timestamp) -> Result<(), DataError> {
         let values = [since.into(), AgentStatus::Offline.as_str().into()];
-        self.run(&query!("retire_agents"), &values).map(drop)
+        self.run(&query!("mark_agents_offline"), &values).map(drop)
     }
 
-    /// Returns how many places have agents, but none that is online or idle.
+    /// Returns the number of queues with agents of which none is online or idle.
     pub(crate) fn disappeared_endpoints(&self) -> Result<i64, DataError> {
         let count =
             self.one(&query!("disappeared_endpoints"), &[], |mut row| row.read_number("count"))?;
         Ok(count.unwrap_or(0))
     }
 
-    /// Returns the agent with this id.
     pub(crate) fn agent(&self, id: Id) -> Result<Option<AgentRow>, DataError> {
         self.one(&query!("agent"), &[id.into()], read)
     }
 
-    /// Returns the agent that was heard last from this place. One whose id cannot be read is none:
-    /// nothing can be noted about it.
+    /// Returns the agent of this queue with the latest heartbeat. An agent whose id cannot be read
+    /// is ignored, because nothing can be stored about it.
     pub(crate) fn agent_at(&self, queueloc: &str) -> Result<Option<AgentRow>, DataError> {
         let found = self.one(&query!("agent_by_queueloc"), &[queueloc.into()], read)?;
-        Ok(found.filter(|agent| !agent.odd.has_lost("id")))
+        Ok(found.filter(|agent| !agent.invalid.is_unreadable("id")))
     }
 
-    /// Returns the agents that are online or idle, of each place the one that was heard last.
+    /// Returns the online and idle agents, for each queue the one with the latest heartbeat.
     pub(crate) fn live_agents(&self) -> Result<Vec<AgentRow>, DataError> {
         let mut agents = self.all(&query!("live_agents"), &[], read)?;
         agents.dedup_by(|later, earlier| later.queueloc == earlier.queueloc);
         Ok(agents)
     }
 
-    /// Returns a page of the agents that a filter selects, the one heard last first.
+    /// Returns a page of the agents that match a filter, latest heartbeat first.
     pub(crate) fn search_agents(
         &self,
-        filter: &Filter,
-        page: Page,
+        filter: &SearchFilter,
+        page: SearchPage,
     ) -> Result<Vec<AgentRow>, DataError> {
-        let (query, values) =
-            filter.of_agents(&query!("search_agents"), page, self.database().dialect());
-        self.all(&query, &values, read)
+        let restrict = |condition: &mut _| filter.restrict_agents(condition);
+        self.search(&query!("search_agents"), page, restrict, read)
     }
 }

@@ -1,29 +1,34 @@
-//! The table `commands`: what each agent was sent, and what it answered.
+//! The table `commands`: the commands sent to agents, and the agents' answers.
 
 use std::fmt;
 
 use jiff::Timestamp;
 
+use super::action::NEVER_FINISHED;
 use super::database::query;
-use super::filter::{Filter, Page};
-use super::{DataError, Id, NEVER_FINISHED, Odd, Row, Store};
+use super::error::DataError;
+use super::filter::{SearchFilter, SearchPage};
+use super::id::Id;
+use super::invalid::InvalidColumns;
+use super::row::Row;
+use super::store::Store;
 
-/// How far a command is.
+/// The status of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CommandStatus {
     Sent,
     Success,
-    /// An operation could not be done.
+    /// An operation failed.
     Failed,
-    /// An operation took too long.
+    /// An operation exceeded its time limit.
     Timeout,
     Cancelled,
-    /// Not answered in time.
+    /// The agent did not answer in time.
     Expired,
 }
 
 impl CommandStatus {
-    /// Every status, in the order in which the platform counts them.
+    /// All statuses, in the platform's order.
     pub(crate) const ALL: [CommandStatus; 6] = [
         CommandStatus::Sent,
         CommandStatus::Success,
@@ -33,7 +38,7 @@ impl CommandStatus {
         CommandStatus::Timeout,
     ];
 
-    /// Returns the status as the platform writes it.
+    /// Returns the platform's word for the status.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             CommandStatus::Sent => "sent",
@@ -45,7 +50,7 @@ impl CommandStatus {
         }
     }
 
-    /// Returns the status that is written like this.
+    /// Returns the status for one of the platform's words.
     pub(crate) fn parse(text: &str) -> Option<CommandStatus> {
         CommandStatus::ALL.into_iter().find(|status| status.as_str() == text)
     }
@@ -60,20 +65,17 @@ impl fmt::Display for CommandStatus {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct CommandRow {
     pub(crate) id: Id,
-    /// The number of its action.
     pub(crate) action: Id,
-    /// The number of its agent.
     pub(crate) agent: Id,
-    /// How far it is; a word of [`CommandStatus`].
+    /// A word of [`CommandStatus`], or an unknown one.
     pub(crate) status: String,
-    /// A result for each operation, as a JSON list; empty ones as long as it is not done.
+    /// A result for each operation, as a JSON list; a placeholder until the agent answers.
     pub(crate) results: String,
-    /// When it was sent.
+    /// When the scheduler sent it.
     pub(crate) starttime: Timestamp,
-    /// When it was done.
+    /// When the answer was stored.
     pub(crate) finishtime: Option<Timestamp>,
-    /// Which columns cannot be read.
-    pub(crate) odd: Odd,
+    pub(crate) invalid: InvalidColumns,
 }
 
 fn read(mut row: Row) -> CommandRow {
@@ -85,7 +87,7 @@ fn read(mut row: Row) -> CommandRow {
         results: row.read_json("results"),
         starttime: row.read_time("starttime"),
         finishtime: row.read_optional_time("finishtime"),
-        odd: row.into_odd(),
+        invalid: row.into_invalid(),
     }
 }
 
@@ -95,8 +97,8 @@ pub(super) fn read_status(row: &mut Row) -> String {
 }
 
 impl Store {
-    /// Notes that an action is sent, a command to each of these agents, all or nothing;
-    /// `results` is what stands in for the results until they come.
+    /// Inserts a command for each agent, as pairs of command and agent, and marks the action as
+    /// sent, all or nothing. `results` is the placeholder stored until the answers arrive.
     pub(crate) fn begin_action(
         &self,
         action: Id,
@@ -120,7 +122,7 @@ impl Store {
         })
     }
 
-    /// Notes a command's answer; returns whether it was the first.
+    /// Stores the answer to a command; returns false if it had been answered before.
     pub(crate) fn finish_command(
         &self,
         id: Id,
@@ -132,24 +134,21 @@ impl Store {
         Ok(self.run(&query!("finish_command"), &values)? > 0)
     }
 
-    /// Returns the command with this id.
     pub(crate) fn command(&self, id: Id) -> Result<Option<CommandRow>, DataError> {
         self.one(&query!("command"), &[id.into()], read)
     }
 
-    /// Returns the commands of an action.
     pub(crate) fn commands_of(&self, action: Id) -> Result<Vec<CommandRow>, DataError> {
         self.all(&query!("commands_of_action"), &[action.into()], read)
     }
 
-    /// Returns a page of the commands that a filter selects, the latest first.
+    /// Returns a page of the commands that match a filter, newest first.
     pub(crate) fn search_commands(
         &self,
-        filter: &Filter,
-        page: Page,
+        filter: &SearchFilter,
+        page: SearchPage,
     ) -> Result<Vec<CommandRow>, DataError> {
-        let (query, values) =
-            filter.of_commands(&query!("search_commands"), page, self.database().dialect());
-        self.all(&query, &values, read)
+        let restrict = |condition: &mut _| filter.restrict_commands(condition);
+        self.search(&query!("search_commands"), page, restrict, read)
     }
 }

@@ -1,36 +1,41 @@
-//! What a search asks for, and the condition that it becomes.
+//! Search parameters, and the SQL condition built from them.
 //!
-//! **Invariant.** What comes from outside is a value of a query, never a part of its
-//! text: the text is put together from the pieces in this file alone.
+//! **Invariant.** Text from a request becomes a query parameter, never part of the query's text:
+//! the text consists only of the pieces in this file.
 
 use jiff::Timestamp;
 
-use super::Id;
-use super::database::{Dialect, Query, Value};
+use super::database::{Dialect, Query};
+use super::error::DataError;
+use super::id::Id;
+use super::row::Row;
+use super::store::Store;
+use super::value::SqlValue;
 
-/// Which part of an answer is wanted.
+/// The part of a search's rows to return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Page {
-    /// How many rows at most.
+pub(crate) struct SearchPage {
+    /// Maximum number of rows.
     pub(crate) limit: i64,
-    /// How many rows before them are left out.
+    /// Number of rows to skip.
     pub(crate) offset: i64,
 }
 
-/// What a row must be like; each field that is set must hold. Texts are patterns with `%` and `_`.
+/// The conditions of a search. A row must satisfy each field that is set. Texts are patterns with
+/// the wildcards `%` and `_`.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Filter {
+pub(crate) struct SearchFilter {
     pub(crate) action: Option<Id>,
     pub(crate) action_name: Option<String>,
     pub(crate) agent: Option<Id>,
     pub(crate) agent_name: Option<String>,
     pub(crate) agent_version: Option<String>,
     pub(crate) command: Option<Id>,
-    /// The number of an investigator who signed the action.
+    /// An investigator who signed the action.
     pub(crate) investigator: Option<Id>,
     /// The name of an investigator who signed the action.
     pub(crate) investigator_name: Option<String>,
-    /// The status of the command, the action or the agent.
+    /// The status of the rows searched for: commands, actions, agents or investigators.
     pub(crate) status: Option<String>,
     pub(crate) threat_family: Option<String>,
     /// Whether a result of the command found anything.
@@ -41,11 +46,11 @@ pub(crate) struct Filter {
     pub(crate) before: Option<Timestamp>,
 }
 
-/// A condition that is being put together.
-struct Condition {
+/// A condition under construction, with the values of its parameters.
+pub(super) struct Condition {
     dialect: Dialect,
     parts: Vec<String>,
-    values: Vec<Value>,
+    values: Vec<SqlValue>,
 }
 
 impl Condition {
@@ -53,21 +58,21 @@ impl Condition {
         Condition { dialect, parts: Vec::new(), values: Vec::new() }
     }
 
-    /// Adds a value; returns how the text refers to it.
-    fn value(&mut self, value: impl Into<Value>) -> String {
+    /// Adds a parameter; returns its placeholder in the text.
+    fn value(&mut self, value: impl Into<SqlValue>) -> String {
         self.values.push(value.into());
         format!("${}", self.values.len())
     }
 
-    /// Adds `column operator value`, where there is a value.
-    fn compare(&mut self, column: &str, operator: &str, value: Option<impl Into<Value>>) {
+    /// Adds `column operator value` if a value is given.
+    fn compare(&mut self, column: &str, operator: &str, value: Option<impl Into<SqlValue>>) {
         if let Some(value) = value {
             let value = self.value(value);
             self.parts.push(format!("{column} {operator} {value}"));
         }
     }
 
-    /// Adds that a column holds an id, where there is one.
+    /// Adds that a column equals an id, if one is given.
     fn id(&mut self, column: &str, id: Option<Id>) {
         if let Some(id) = id {
             let value = self.value(id);
@@ -75,7 +80,7 @@ impl Condition {
         }
     }
 
-    /// Adds that a column is like a pattern, where there is one.
+    /// Adds that a column matches a pattern, if one is given.
     fn like(&mut self, column: &str, pattern: Option<&String>) {
         if let Some(pattern) = pattern {
             let value = self.value(pattern.as_str());
@@ -84,7 +89,14 @@ impl Condition {
         }
     }
 
-    /// Adds a condition on other tables: all of `inner` in one row of what `from` selects.
+    /// Adds that a column lies in a period, whose ends are optional.
+    fn period(&mut self, columns: [&str; 2], filter: &SearchFilter) {
+        self.compare(columns[0], ">=", filter.after);
+        self.compare(columns[1], "<=", filter.before);
+    }
+
+    /// Adds a condition on other tables: one row of those selected by `from` satisfies everything
+    /// that `inner` adds.
     fn exists(&mut self, from: &str, inner: impl FnOnce(&mut Condition)) {
         let outer = std::mem::take(&mut self.parts);
         inner(self);
@@ -94,8 +106,8 @@ impl Condition {
         }
     }
 
-    /// Returns the query with the condition in its place.
-    fn finish(mut self, query: &Query, page: Page) -> (Query, Vec<Value>) {
+    /// Returns the query with the condition and the page filled in.
+    fn finish(mut self, query: &Query, page: SearchPage) -> (Query, Vec<SqlValue>) {
         let condition =
             if self.parts.is_empty() { "1 = 1".to_owned() } else { self.parts.join(" and ") };
         let limit = self.value(page.limit);
@@ -109,90 +121,70 @@ impl Condition {
     }
 }
 
-impl Filter {
-    /// Returns the query for actions.
-    pub(super) fn of_actions(
+impl Store {
+    /// Returns a page of the rows of `query` that satisfy what `restrict` adds to the condition.
+    pub(super) fn search<T>(
         &self,
         query: &Query,
-        page: Page,
-        dialect: Dialect,
-    ) -> (Query, Vec<Value>) {
-        let mut condition = Condition::new(dialect);
-        self.action(&mut condition);
+        page: SearchPage,
+        restrict: impl FnOnce(&mut Condition),
+        read: fn(Row) -> T,
+    ) -> Result<Vec<T>, DataError> {
+        let mut condition = Condition::new(self.database().dialect());
+        restrict(&mut condition);
+        let (query, values) = condition.finish(query, page);
+        self.all(&query, &values, read)
+    }
+}
+
+impl SearchFilter {
+    pub(super) fn restrict_actions(&self, condition: &mut Condition) {
+        self.match_action(condition);
         condition.like("actions.status", self.status.as_ref());
-        condition.compare("actions.validfrom", ">=", self.after);
-        condition.compare("actions.expireafter", "<=", self.before);
+        condition.period(["actions.validfrom", "actions.expireafter"], self);
         condition.exists(
             "commands inner join agents on agents.id = commands.agentid where commands.actionid = actions.id",
             |inner| {
                 inner.id("commands.id", self.command);
-                self.agent(inner);
-                self.found(inner);
+                self.match_agent(inner);
+                self.match_found(inner);
             },
         );
-        condition.finish(query, page)
     }
 
-    /// Returns the query for commands.
-    pub(super) fn of_commands(
-        &self,
-        query: &Query,
-        page: Page,
-        dialect: Dialect,
-    ) -> (Query, Vec<Value>) {
-        let mut condition = Condition::new(dialect);
-        self.action(&mut condition);
-        self.agent(&mut condition);
+    pub(super) fn restrict_commands(&self, condition: &mut Condition) {
+        self.match_action(condition);
+        self.match_agent(condition);
         condition.id("commands.id", self.command);
         condition.like("commands.status", self.status.as_ref());
-        condition.compare("commands.starttime", ">=", self.after);
-        condition.compare("commands.starttime", "<=", self.before);
-        self.found(&mut condition);
-        condition.finish(query, page)
+        condition.period(["commands.starttime"; 2], self);
+        self.match_found(condition);
     }
 
-    /// Returns the query for agents.
-    pub(super) fn of_agents(
-        &self,
-        query: &Query,
-        page: Page,
-        dialect: Dialect,
-    ) -> (Query, Vec<Value>) {
-        let mut condition = Condition::new(dialect);
-        self.agent(&mut condition);
+    pub(super) fn restrict_agents(&self, condition: &mut Condition) {
+        self.match_agent(condition);
         condition.like("agents.status", self.status.as_ref());
-        condition.compare("agents.heartbeattime", ">=", self.after);
-        condition.compare("agents.heartbeattime", "<=", self.before);
+        condition.period(["agents.heartbeattime"; 2], self);
         condition.exists(
             "commands inner join actions on actions.id = commands.actionid where commands.agentid = agents.id",
             |inner| {
                 inner.id("commands.id", self.command);
-                self.action(inner);
+                self.match_action(inner);
             },
         );
-        condition.finish(query, page)
     }
 
-    /// Returns the query for investigators.
-    pub(super) fn of_investigators(
-        &self,
-        query: &Query,
-        page: Page,
-        dialect: Dialect,
-    ) -> (Query, Vec<Value>) {
-        let mut condition = Condition::new(dialect);
+    pub(super) fn restrict_investigators(&self, condition: &mut Condition) {
         condition.id("investigators.id", self.investigator);
         condition.like("investigators.name", self.investigator_name.as_ref());
         condition.like("investigators.status", self.status.as_ref());
-        condition.compare("investigators.lastmodified", ">=", self.after);
-        condition.compare("investigators.lastmodified", "<=", self.before);
-        condition.finish(query, page)
+        condition.period(["investigators.lastmodified"; 2], self);
     }
 
-    fn action(&self, condition: &mut Condition) {
+    fn match_action(&self, condition: &mut Condition) {
         condition.id("actions.id", self.action);
         condition.like("actions.name", self.action_name.as_ref());
-        condition.like(condition.dialect.family, self.threat_family.as_ref());
+        condition.like(condition.dialect.threat_family, self.threat_family.as_ref());
         condition.exists(
             "investigators inner join signatures on signatures.investigatorid = investigators.id \
              where signatures.actionid = actions.id",
@@ -203,16 +195,16 @@ impl Filter {
         );
     }
 
-    fn agent(&self, condition: &mut Condition) {
+    fn match_agent(&self, condition: &mut Condition) {
         condition.id("agents.id", self.agent);
         condition.like("agents.name", self.agent_name.as_ref());
         condition.like("agents.version", self.agent_version.as_ref());
     }
 
-    fn found(&self, condition: &mut Condition) {
+    fn match_found(&self, condition: &mut Condition) {
         if let Some(found) = self.found {
             condition.parts.push("commands.status = 'success'".to_owned());
-            condition.parts.push((condition.dialect.found)(found).to_owned());
+            condition.parts.push((condition.dialect.found_anything)(found).to_owned());
         }
     }
 }

@@ -1,140 +1,149 @@
-//! The agents as administrators ask for them: all, silent ones, places that have two.
+//! Lists of agents for administrators: all, silent hosts, duplicate agents, agents of a target.
 
 use jiff::Timestamp;
 
 use super::agent::{self, AgentRow};
 use super::database::{Dialect, Query, query};
-use super::pages::{Fetched, Pages, after};
-use super::{Odd, Row, Store};
+use super::invalid::InvalidColumns;
+use super::pages::{FetchedPage, Pages, after};
+use super::row::Row;
+use super::store::Store;
 
-/// How many agents with all that is known of them are in memory at a time.
+/// Number of agents, with all of their columns, fetched at a time.
 const AGENTS_MAX: i64 = 500;
-/// How many names or places are in memory at a time: few enough pages, since each looks at the whole table.
+/// Number of hosts or queues fetched at a time. Each page scans the whole table, so pages are
+/// large.
 const NAMES_MAX: i64 = 50_000;
 
-/// The column of a row of `agents` that has the place, counted from 0.
-const PLACE: usize = 2;
-/// Where a page of agents begins that is in the order of their places.
-const AFTER_PLACE: &str = "agents.queueloc > $2";
+/// The number of the column `queueloc` in a row of `agents`, counted from 0.
+const QUEUELOC: usize = 2;
+/// The condition that begins a page of agents ordered by queue.
+const AFTER_QUEUE: &str = "agents.queueloc > $2";
 
-/// A host that was heard and has fallen silent.
+/// A host that sent heartbeats and has fallen silent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Silent {
+pub(crate) struct SilentHost {
     pub(crate) name: String,
-    /// When it was heard last; none if that cannot be read of any of its agents.
+    /// The latest heartbeat; `None` if no heartbeat of its agents can be read.
     pub(crate) heartbeat: Option<Timestamp>,
-    /// Which columns cannot be read, of it or of one of its agents.
-    pub(crate) odd: Odd,
+    /// The invalid columns of the host or of one of its agents.
+    pub(crate) invalid: InvalidColumns,
 }
 
-/// A place from which more than one agent is heard.
+/// A queue that several agents use at the same time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Double {
+pub(crate) struct DuplicateAgents {
     pub(crate) count: i64,
     pub(crate) queueloc: String,
-    /// The name of the host, the first one if the agents differ in it.
+    /// The name of the host; the first in order if the agents have different names.
     pub(crate) name: String,
-    /// When one of them was heard last; none if that cannot be read of any.
+    /// The latest heartbeat; `None` if no heartbeat of the agents can be read.
     pub(crate) heartbeat: Option<Timestamp>,
-    /// Which columns cannot be read, of one of them.
-    pub(crate) odd: Odd,
+    /// The invalid columns of one of the agents.
+    pub(crate) invalid: InvalidColumns,
 }
 
-fn read_silent(mut row: Row) -> Silent {
+fn read_silent_host(mut row: Row) -> SilentHost {
     let name = row.read_name("name");
     let heartbeat = read_heartbeat(&mut row);
-    Silent { name, heartbeat, odd: row.into_odd() }
+    SilentHost { name, heartbeat, invalid: row.into_invalid() }
 }
 
-fn read_double(mut row: Row) -> Double {
+fn read_duplicate_agents(mut row: Row) -> DuplicateAgents {
     let (count, queueloc) = (row.read_number("count"), row.read_name("queueloc"));
     let name = row.read_name("name");
     let heartbeat = read_heartbeat(&mut row);
-    Double { count, queueloc, name, heartbeat, odd: row.into_odd() }
+    DuplicateAgents { count, queueloc, name, heartbeat, invalid: row.into_invalid() }
 }
 
-/// Takes the latest heartbeat that can be read, how many cannot be, and one of those.
+/// Takes three columns: the latest readable heartbeat, the number of unreadable ones, and one of
+/// these.
 fn read_heartbeat(row: &mut Row) -> Option<Timestamp> {
     let heartbeat = row.read_optional_time("heartbeattime");
-    row.read_lost("heartbeattime", heartbeat.is_none());
+    row.read_unreadable_agents("heartbeattime", heartbeat.is_none());
     heartbeat
 }
 
-/// Returns the page without all but the first agent of each place; it is in the order of places.
-fn of_each_place(mut page: Fetched<AgentRow>) -> Fetched<AgentRow> {
+/// Keeps only the first agent of each queue in a page ordered by queue.
+fn first_of_each_queue(mut page: FetchedPage<AgentRow>) -> FetchedPage<AgentRow> {
     page.rows.dedup_by(|later, earlier| later.queueloc == earlier.queueloc);
     page
 }
 
 impl Store {
-    /// Returns the hosts that were heard since `seen` and not since `silent`, by name. A host of
-    /// whose heartbeat cannot be read is one of them, unless another of its agents was heard.
-    pub(crate) fn silent(&self, seen: Timestamp, silent: Timestamp) -> Pages<'_, Silent> {
+    /// Returns the hosts with a heartbeat since `seen` and none since `silent`, by name. A host
+    /// with an unreadable heartbeat is included unless another of its agents sent one since
+    /// `silent`.
+    pub(crate) fn silent_hosts(&self, seen: Timestamp, silent: Timestamp) -> Pages<'_, SilentHost> {
         Pages::new(move |last| {
-            let query = self.listed(&query!("agents_offline"), after(last, "name > $4"));
+            let query = self.agent_query(&query!("silent_hosts"), after(last, "name > $4"));
             let mut values = vec![seen.into(), silent.into(), NAMES_MAX.into()];
             values.extend_from_slice(last);
-            self.page(&query, &values, NAMES_MAX, &[0], read_silent)
+            self.page(&query, &values, NAMES_MAX, &[0], read_silent_host)
         })
     }
 
-    /// Returns the places from which more than one agent was heard since `seen`, those with most first. An
-    /// agent whose heartbeat cannot be read counts.
-    pub(crate) fn doubles(&self, seen: Timestamp) -> Pages<'_, Double> {
+    /// Returns the queues of which more than one agent sent a heartbeat since `seen`, those with
+    /// most agents first. Agents with an unreadable heartbeat count.
+    pub(crate) fn duplicate_agents(&self, seen: Timestamp) -> Pages<'_, DuplicateAgents> {
         const AFTER: &str = "(count(*) < $3 or (count(*) = $3 and queueloc > $4))";
         Pages::new(move |last| {
-            let query = self.listed(&query!("agents_double"), after(last, AFTER));
+            let query = self.agent_query(&query!("duplicate_agents"), after(last, AFTER));
             let mut values = vec![seen.into(), NAMES_MAX.into()];
             values.extend_from_slice(last);
-            self.page(&query, &values, NAMES_MAX, &[0, 1], read_double)
+            self.page(&query, &values, NAMES_MAX, &[0, 1], read_duplicate_agents)
         })
     }
 
-    /// Returns all agents, those that were registered first first.
+    /// Returns all agents in the order of their ids, which is that of their registration.
     pub(crate) fn agents(&self) -> Pages<'_, AgentRow> {
         Pages::new(move |last| {
-            let query = self.listed(&query!("agents_after"), after(last, "agents.id > $2"));
+            let query = self.agent_query(&query!("agents_after"), after(last, "agents.id > $2"));
             let mut values = vec![AGENTS_MAX.into()];
             values.extend_from_slice(last);
             self.page(&query, &values, AGENTS_MAX, &[0], agent::read)
         })
     }
 
-    /// Returns the agents that are online or idle, of each place the one that was heard last, by place.
+    /// Returns the online and idle agents, for each queue the one with the latest heartbeat, by
+    /// queue.
     pub(crate) fn reachable_agents(&self) -> Pages<'_, AgentRow> {
         Pages::new(move |last| {
-            let query = self.listed(&query!("live_agents_after"), after(last, AFTER_PLACE));
+            let query = self.agent_query(&query!("live_agents_after"), after(last, AFTER_QUEUE));
             let mut values = vec![AGENTS_MAX.into()];
             values.extend_from_slice(last);
-            self.page(&query, &values, AGENTS_MAX, &[PLACE], agent::read).map(of_each_place)
+            let page = self.page(&query, &values, AGENTS_MAX, &[QUEUELOC], agent::read);
+            page.map(first_of_each_queue)
         })
     }
 
-    /// Returns a query with the condition where a page begins.
-    fn listed(&self, query: &Query, after: &str) -> Query {
-        let Dialect { heard, unheard, .. } = self.database().dialect();
+    /// Fills in the condition that begins a page and the conditions on heartbeats.
+    fn agent_query(&self, query: &Query, after: &str) -> Query {
+        let Dialect { readable_heartbeat, unreadable_heartbeat, .. } = self.database().dialect();
         let text = query.text.replace("{after}", after);
-        let text = text.replace("{unheard}", unheard).replace("{heard}", heard);
+        let text = text.replace("{unreadable}", unreadable_heartbeat);
+        let text = text.replace("{readable}", readable_heartbeat);
         Query { name: query.name, text: text.into() }
     }
 
-    /// Tells whether the database itself evaluates targets, as a role that can only read.
+    /// Returns whether the database itself evaluates targets, as a role that can only read.
     pub(crate) fn evaluates_targets(&self) -> bool {
         self.database().dialect().has_roles
     }
 
-    /// Returns those of [`Store::reachable_agents`] for which `target`, a condition in the database's
-    /// SQL, is true; only where [`Store::evaluates_targets`].
+    /// Returns those of [`Store::reachable_agents`] for which the SQL condition `target` is true.
+    /// Requires [`Store::evaluates_targets`].
     pub(crate) fn targeted_agents(&self, target: &str) -> Pages<'_, AgentRow> {
         let target = target.to_owned();
         Pages::new(move |last| {
             let Query { name, text } =
-                self.listed(&query!("targeted_agents_after"), after(last, AFTER_PLACE));
+                self.agent_query(&query!("targeted_agents_after"), after(last, AFTER_QUEUE));
             let query = Query { name, text: text.replace("{target}", &target).into() };
             let mut values = vec![AGENTS_MAX.into()];
             values.extend_from_slice(last);
-            let rows = self.reading_as_target(|database| database.rows(&query, &values))?;
-            Ok(of_each_place(Fetched::new(rows, AGENTS_MAX, &[PLACE], agent::read)))
+            let rows = self.target_transaction(|database| database.rows(&query, &values))?;
+            let page = FetchedPage::new(rows, AGENTS_MAX, &[QUEUELOC], agent::read);
+            Ok(first_of_each_queue(page))
         })
     }
 }
@@ -142,22 +151,22 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::testing::{Kind, Tables, on_each_database};
+    use crate::data::testing::{DatabaseKind, Tables, on_each_database};
     use crate::data::tests::{agent, time};
 
     on_each_database!(
-        silent_is_who_was_heard_and_is_not_by_any_agent,
-        double_is_a_place_with_more_than_one_agent,
-        more_agents_than_a_page_come_each_once
+        host_is_silent_if_none_of_its_agents_is_heard,
+        queue_with_more_than_one_agent_is_listed,
+        each_agent_is_listed_once_across_pages
     );
 
-    /// A store with agents of which each has a number, a name, a place and the minutes since it was heard.
-    fn heard(kind: Kind, agents: &[(i64, &str, &str, i64)]) -> (Tables, Store) {
+    /// Returns a store with agents, each given as id, host, queue, and minutes since its heartbeat.
+    fn with_agents(kind: DatabaseKind, agents: &[(i64, &str, &str, i64)]) -> (Tables, Store) {
         let tables = Tables::new(kind);
         let store = tables.open().unwrap();
-        for (number, name, place, minutes) in agents {
+        for (number, name, queueloc, minutes) in agents {
             let mut agent = agent(*number);
-            (agent.name, agent.queueloc) = ((*name).to_owned(), (*place).to_owned());
+            (agent.name, agent.queueloc) = ((*name).to_owned(), (*queueloc).to_owned());
             agent.heartbeattime = minutes_ago(*minutes);
             store.upsert_agent(&agent).unwrap();
         }
@@ -168,9 +177,9 @@ mod tests {
         time("2026-11-22T12:00:00Z") - jiff::SignedDuration::from_mins(minutes)
     }
 
-    fn silent_is_who_was_heard_and_is_not_by_any_agent(kind: Kind) {
+    fn host_is_silent_if_none_of_its_agents_is_heard(kind: DatabaseKind) {
         const DAY: i64 = 24 * 60;
-        let (_tables, store) = heard(
+        let (_tables, store) = with_agents(
             kind,
             &[
                 (1, "b-silent", "q1", 6),
@@ -182,16 +191,16 @@ mod tests {
                 (7, "a-silent", "q7", 40 * DAY),
             ],
         );
-        let silent: Result<Vec<Silent>, _> =
-            store.silent(minutes_ago(30 * DAY), minutes_ago(5)).collect();
+        let silent: Result<Vec<SilentHost>, _> =
+            store.silent_hosts(minutes_ago(30 * DAY), minutes_ago(5)).collect();
         let silent = silent.unwrap();
-        let names: Vec<&str> = silent.iter().map(|one| one.name.as_str()).collect();
+        let names: Vec<&str> = silent.iter().map(|host| host.name.as_str()).collect();
         assert_eq!(names, ["a-silent", "b-silent"]);
         assert_eq!(silent[1].heartbeat, Some(minutes_ago(6)));
     }
 
-    fn double_is_a_place_with_more_than_one_agent(kind: Kind) {
-        let (_tables, store) = heard(
+    fn queue_with_more_than_one_agent_is_listed(kind: DatabaseKind) {
+        let (_tables, store) = with_agents(
             kind,
             &[
                 (1, "b", "two", 1),
@@ -205,23 +214,24 @@ mod tests {
                 (9, "e", "also-two", 1),
             ],
         );
-        let doubles: Result<Vec<Double>, _> = store.doubles(minutes_ago(10)).collect();
-        let doubles = doubles.unwrap();
-        let told: Vec<(i64, &str, &str)> = doubles
+        let duplicates: Result<Vec<DuplicateAgents>, _> =
+            store.duplicate_agents(minutes_ago(10)).collect();
+        let duplicates = duplicates.unwrap();
+        let listed: Vec<(i64, &str, &str)> = duplicates
             .iter()
             .map(|one| (one.count, one.queueloc.as_str(), one.name.as_str()))
             .collect();
-        assert_eq!(told, [(3, "three", "c"), (2, "also-two", "e"), (2, "two", "a")]);
+        assert_eq!(listed, [(3, "three", "c"), (2, "also-two", "e"), (2, "two", "a")]);
     }
 
-    fn more_agents_than_a_page_come_each_once(kind: Kind) {
+    fn each_agent_is_listed_once_across_pages(kind: DatabaseKind) {
         let agents = AGENTS_MAX + 7;
         let tables = Tables::new(kind);
         let store = tables.open().unwrap();
         for number in 1..=agents {
             let mut agent = agent(number);
             if number % 2 == 0 {
-                // Every other place has a second agent, which was heard earlier.
+                // Every other queue has a second agent, with an earlier heartbeat.
                 agent.queueloc = format!("linux.{}", number - 1);
                 agent.heartbeattime = minutes_ago(1);
             }
@@ -231,8 +241,9 @@ mod tests {
             store.agents().map(|agent| agent.map(|agent| agent.id.number())).collect();
         assert_eq!(ids.unwrap(), (1..=agents).collect::<Vec<i64>>());
         let reachable: Result<Vec<AgentRow>, _> = store.reachable_agents().collect();
-        let mut odd: Vec<i64> = reachable.unwrap().iter().map(|agent| agent.id.number()).collect();
-        odd.sort_unstable();
-        assert_eq!(odd, (1..=agents).step_by(2).collect::<Vec<i64>>());
+        let mut first: Vec<i64> =
+            reachable.unwrap().iter().map(|agent| agent.id.number()).collect();
+        first.sort_unstable();
+        assert_eq!(first, (1..=agents).step_by(2).collect::<Vec<i64>>());
     }
 }

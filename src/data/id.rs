@@ -1,12 +1,12 @@
-//! The numbers of actions, commands and agents.
+//! The ids of actions, commands and agents.
 //!
-//! They are made as the platform makes them: the seconds since 29 April 2013 in
-//! the high bits, and one more for each further id of the process. They fit a double
-//! exactly, which is how the platform's own programs hold them.
+//! Ids are generated as the original platform does it: the high bits hold the seconds since
+//! 29 April 2013 at the start of the process, and each further id of the process is one higher. All
+//! ids are below 2^53, so that a double holds them exactly: the original's programs store them in
+//! doubles.
 //!
-//! **Invariant.** No id is given twice, not even after a restart within the same
-//! second or with a clock that went back: counting begins above the highest id
-//! in the database.
+//! **Invariant.** No id is used twice, not even after a restart within the same second or after
+//! the clock went back: the counter starts above the highest id in the database.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -14,18 +14,17 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Where the seconds of an id begin: 29 April 2013, 18:00:00 UTC.
+/// The epoch of the seconds in an id: 29 April 2013, 18:00:00 UTC.
 const EPOCH_SECONDS: i64 = 1_367_258_400;
-/// How far the seconds are shifted to make room for the ids of one second.
+/// Number of bits below the seconds, which count the ids of one second.
 const SECOND_BITS: u32 = 16;
 
-/// The number of an action, a command, an agent or an investigator.
+/// The id of an action, a command, an agent or an investigator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Id(i64);
 
 impl Id {
-    /// Returns the id with this number.
     pub(crate) const fn new(number: i64) -> Id {
         Id(number)
     }
@@ -34,7 +33,7 @@ impl Id {
         self.0
     }
 
-    /// Returns its number as the platform's programs hold it; exact, as all ids are below 2^53.
+    /// Returns the id as a double; exact, because all ids are below 2^53.
     pub(crate) fn float(self) -> f64 {
         let high = i32::try_from(self.0 >> 32).unwrap_or(i32::MAX);
         let low = u32::try_from(self.0 & 0xffff_ffff).unwrap_or(u32::MAX);
@@ -48,19 +47,18 @@ impl fmt::Display for Id {
     }
 }
 
-/// Gives out ids, each once.
+/// Generates unique ids.
 #[derive(Debug)]
 pub(crate) struct Ids(AtomicI64);
 
 impl Ids {
-    /// Returns a source of ids that are later than `highest` and not older than `now`.
+    /// Returns a generator of ids above `highest` and not older than `now`.
     pub(crate) fn new(now: Timestamp, highest: Id) -> Ids {
         let seconds = now.as_second().saturating_sub(EPOCH_SECONDS).max(0);
         let first = seconds.saturating_mul(1 << SECOND_BITS);
         Ids(AtomicI64::new(first.max(highest.0)))
     }
 
-    /// Returns an id that was never given before.
     pub(crate) fn next(&self) -> Id {
         Id(self.0.fetch_add(1, Ordering::Relaxed).saturating_add(1))
     }
@@ -71,8 +69,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_holds_the_second_in_which_it_was_made() {
-        // An id of a real platform, and the second in which that platform was started.
+    fn id_holds_the_second_of_its_creation() {
+        // An id of an original platform, and the second in which that platform was started.
         let started: Timestamp = "2026-11-22T00:53:40Z".parse().unwrap();
         let recorded = Id::new(28_052_712_325_126);
         let first = Ids::new(started, Id::new(0)).next();
@@ -80,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn no_id_comes_twice_though_the_clock_went_back() {
+    fn ids_stay_unique_when_the_clock_goes_back() {
         let now: Timestamp = "2026-11-22T00:53:21Z".parse().unwrap();
         let highest = Ids::new(now, Id::new(0)).next();
         let earlier = Ids::new("2020-01-01T00:00:00Z".parse().unwrap(), highest);

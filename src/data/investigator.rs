@@ -1,32 +1,37 @@
-//! The table `investigators`: who may sign and ask, and for what.
+//! The table `investigators`: the users who may sign actions and use the API.
 //!
-//! The column with private keys is the real scheduler's own and is never read.
+//! The column with private keys belongs to the original's scheduler and is never read.
 
 use jiff::Timestamp;
 
 use super::database::query;
-use super::filter::{Filter, Page};
-use super::{DataError, Id, Odd, Permissions, Row, Store};
+use super::error::DataError;
+use super::filter::{SearchFilter, SearchPage};
+use super::id::Id;
+use super::invalid::InvalidColumns;
+use super::permissions::Permissions;
+use super::row::Row;
+use super::store::Store;
 
-/// The name of the scheduler's own investigator, whose key ends agents that are one too many.
+/// The name of the scheduler's own investigator, whose key signs the actions that end duplicate
+/// agents.
 pub(crate) const SCHEDULER: &str = "migscheduler";
 
-/// How an armored key begins.
+/// The first line of an armored public key.
 const ARMOR: &[u8] = b"-----BEGIN PGP PUBLIC KEY BLOCK-----";
-/// Every status of an investigator.
 const STATUSES: [InvestigatorStatus; 2] =
     [InvestigatorStatus::Active, InvestigatorStatus::Disabled];
 
-/// Whether an investigator counts.
+/// Whether an investigator has any rights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InvestigatorStatus {
-    /// What this one signs counts.
+    /// Signatures of this investigator are accepted.
     Active,
     Disabled,
 }
 
 impl InvestigatorStatus {
-    /// Returns the status as the platform writes it.
+    /// Returns the platform's word for the status.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             InvestigatorStatus::Active => "active",
@@ -39,22 +44,19 @@ impl InvestigatorStatus {
 pub(crate) struct InvestigatorRow {
     pub(crate) id: Id,
     pub(crate) name: String,
-    /// The key's fingerprint, in upper case.
+    /// The fingerprint of the key, in upper case.
     pub(crate) fingerprint: String,
     pub(crate) publickey: Vec<u8>,
     /// `active` or `disabled`.
     pub(crate) status: String,
-    /// When this became known.
     pub(crate) createdat: Timestamp,
-    /// When this was changed last.
     pub(crate) lastmodified: Timestamp,
     pub(crate) permissions: Permissions,
-    /// Which columns cannot be read.
-    pub(crate) odd: Odd,
+    pub(crate) invalid: InvalidColumns,
 }
 
 impl InvestigatorRow {
-    /// Tells whether what this investigator signs counts.
+    /// Returns whether signatures of this investigator are accepted.
     pub(crate) fn is_active(&self) -> bool {
         self.status == InvestigatorStatus::Active.as_str()
     }
@@ -65,15 +67,15 @@ fn read(mut row: Row) -> InvestigatorRow {
     let fingerprint = row.read_optional_text("pgpfingerprint").to_ascii_uppercase();
     let publickey = row.read_bytes("publickey");
     if !publickey.is_empty() && !publickey.trim_ascii_start().starts_with(ARMOR) {
-        row.note("publickey", format!("no armored key: {} bytes", publickey.len()));
+        row.note_implausible("publickey", format!("not an armored key: {} bytes", publickey.len()));
     }
     let status = row.read_word("status", &STATUSES.map(InvestigatorStatus::as_str));
     let (createdat, lastmodified) = (row.read_time("createdat"), row.read_time("lastmodified"));
     let permissions = Permissions::new(row.read_number("permissions"));
     if permissions.has_unknown() {
-        row.note("permissions", permissions.bits().to_string());
+        row.note_implausible("permissions", permissions.bits().to_string());
     }
-    let odd = row.into_odd();
+    let invalid = row.into_invalid();
     InvestigatorRow {
         id,
         name,
@@ -83,12 +85,15 @@ fn read(mut row: Row) -> InvestigatorRow {
         createdat,
         lastmodified,
         permissions,
-        odd,
+        invalid,
     }
 }
 
 impl Store {
-    /// Keeps a new, active investigator; `Duplicate` if the key is known. An empty `publickey` is none.
+    /// Inserts an active investigator. An empty `publickey` is stored as NULL.
+    ///
+    /// # Errors
+    /// `Duplicate` if an investigator with this fingerprint exists.
     pub(crate) fn insert_investigator(
         &self,
         name: &str,
@@ -107,7 +112,7 @@ impl Store {
         self.run(&query!("insert_investigator"), &values).map(drop)
     }
 
-    /// Returns the investigator whose key has this fingerprint, in any case.
+    /// Returns the investigator whose key has this fingerprint; case is ignored.
     pub(crate) fn investigator(
         &self,
         fingerprint: &str,
@@ -115,32 +120,30 @@ impl Store {
         self.one(&query!("investigator_by_fingerprint"), &[fingerprint.into()], read)
     }
 
-    /// Returns the investigator with this id.
     pub(crate) fn investigator_of(&self, id: Id) -> Result<Option<InvestigatorRow>, DataError> {
         self.one(&query!("investigator"), &[id.into()], read)
     }
 
-    /// Returns a page of the investigators that a filter selects, the first added first.
+    /// Returns a page of the investigators that match a filter, in the order of their ids.
     pub(crate) fn search_investigators(
         &self,
-        filter: &Filter,
-        page: Page,
+        filter: &SearchFilter,
+        page: SearchPage,
     ) -> Result<Vec<InvestigatorRow>, DataError> {
-        let query = query!("search_investigators");
-        let (query, values) = filter.of_investigators(&query, page, self.database().dialect());
-        self.all(&query, &values, read)
+        let restrict = |condition: &mut _| filter.restrict_investigators(condition);
+        self.search(&query!("search_investigators"), page, restrict, read)
     }
 
     pub(crate) fn investigators(&self) -> Result<Vec<InvestigatorRow>, DataError> {
         self.all(&query!("investigators"), &[], read)
     }
 
-    /// Returns those who signed an action.
+    /// Returns the investigators who signed an action.
     pub(crate) fn signers(&self, action: Id) -> Result<Vec<InvestigatorRow>, DataError> {
         self.all(&query!("signers"), &[action.into()], read)
     }
 
-    /// Returns the investigators with this name, which need not be one.
+    /// Returns the investigators with this name. Names need not be unique.
     pub(crate) fn investigators_named(
         &self,
         name: &str,
@@ -148,7 +151,7 @@ impl Store {
         self.all(&query!("investigators_by_name"), &[name.into()], read)
     }
 
-    /// Notes whether an investigator counts; tells whether that is new.
+    /// Sets the status of an investigator; returns whether that changed it.
     pub(crate) fn set_investigator_status(
         &self,
         id: Id,
@@ -159,8 +162,8 @@ impl Store {
         Ok(self.run(&query!("set_investigator_status"), &values)? > 0)
     }
 
-    /// Sets what an investigator may do; returns whether it was done. With `from` it is done only if these
-    /// are the permissions that the investigator has.
+    /// Replaces the permissions of an investigator; returns whether a row changed. If `from` is
+    /// given, they are replaced only if the current permissions are `from`.
     pub(crate) fn set_permissions(
         &self,
         id: Id,
@@ -173,7 +176,7 @@ impl Store {
         Ok(self.run(&query!("set_permissions"), &values)? > 0)
     }
 
-    /// Gives an investigator whose key was not there the key; tells whether it was not.
+    /// Stores the public key of an investigator who has none; returns whether a row changed.
     pub(crate) fn set_investigator_key(
         &self,
         id: Id,

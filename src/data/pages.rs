@@ -1,55 +1,59 @@
-//! Rows, page by page: of a table may be read more than fits into memory.
+//! Rows read page by page: a table may have more rows than fit into memory.
 //!
-//! A page begins after the last row of the one before, by the key that the rows
-//! are ordered by. So what is added or goes meanwhile shifts no row past the
-//! reader, and no transaction is held open while somebody reads.
+//! A page begins after the last row of the previous page, by the key that the rows are ordered by.
+//! Rows that are added or deleted meanwhile therefore make the reader skip or repeat no other row,
+//! and no transaction stays open between pages.
 
-use super::database::Value;
-use super::{DataError, Row};
+use super::error::DataError;
+use super::row::Row;
+use super::value::SqlValue;
 
-/// What returns a page: the first one, or that after a row with these values in its key.
-type Fetch<'a, T> = Box<dyn FnMut(&[Value]) -> Result<Fetched<T>, DataError> + 'a>;
+/// Fetches a page: the first one, or the one after the row with these values in its key.
+type Fetch<'a, T> = Box<dyn FnMut(&[SqlValue]) -> Result<FetchedPage<T>, DataError> + 'a>;
 
-/// A page of rows.
 #[derive(Debug)]
-pub(super) struct Fetched<T> {
+pub(super) struct FetchedPage<T> {
     pub(super) rows: Vec<T>,
-    /// The key of the last row, as the database gave it: an odd key leads on as well as any.
-    last: Vec<Value>,
-    /// Whether no row comes after them.
+    /// The key of the last row, as the database returned it: an invalid value works as well.
+    last: Vec<SqlValue>,
+    /// Whether no further page exists.
     is_last: bool,
 }
 
-impl<T> Fetched<T> {
-    /// Returns a page of which `limit` rows were asked for: one that has fewer is the last. The
-    /// columns `key` are what the rows are ordered by.
-    pub(super) fn new(rows: Vec<Row>, limit: i64, key: &[usize], read: fn(Row) -> T) -> Fetched<T> {
+impl<T> FetchedPage<T> {
+    /// Returns a page for which at most `limit` rows were requested: a page with fewer rows is the
+    /// last. The rows are ordered by the columns `key`.
+    pub(super) fn new(
+        rows: Vec<Row>,
+        limit: i64,
+        key: &[usize],
+        read: fn(Row) -> T,
+    ) -> FetchedPage<T> {
         let is_last = i64::try_from(rows.len()).is_ok_and(|count| count < limit);
         let last = rows.last().map(|row| row.key(key)).unwrap_or_default();
-        Fetched { rows: rows.into_iter().map(read).collect(), last, is_last }
+        FetchedPage { rows: rows.into_iter().map(read).collect(), last, is_last }
     }
 }
 
-/// Returns the condition that `{after}` stands for in a query: none on the first page.
-pub(super) fn after<'a>(last: &[Value], condition: &'a str) -> &'a str {
+/// Returns the text for `{after}` in a query: no restriction on the first page.
+pub(super) fn after<'a>(last: &[SqlValue], condition: &'a str) -> &'a str {
     if last.is_empty() { "1 = 1" } else { condition }
 }
 
-/// The rows of a query, of which a page is in memory at a time.
+/// An iterator over the rows of a query, which holds one page in memory at a time.
 pub(crate) struct Pages<'a, T> {
     fetch: Fetch<'a, T>,
     page: std::vec::IntoIter<T>,
-    last: Vec<Value>,
-    is_over: bool,
+    last: Vec<SqlValue>,
+    is_finished: bool,
 }
 
 impl<'a, T> Pages<'a, T> {
-    /// Returns the rows that `fetch` returns in pages: the first ones, then those after a row.
     pub(super) fn new(
-        fetch: impl FnMut(&[Value]) -> Result<Fetched<T>, DataError> + 'a,
+        fetch: impl FnMut(&[SqlValue]) -> Result<FetchedPage<T>, DataError> + 'a,
     ) -> Pages<'a, T> {
         let page = Vec::new().into_iter();
-        Pages { fetch: Box::new(fetch), page, last: Vec::new(), is_over: false }
+        Pages { fetch: Box::new(fetch), page, last: Vec::new(), is_finished: false }
     }
 }
 
@@ -57,15 +61,15 @@ impl<T> Iterator for Pages<'_, T> {
     type Item = Result<T, DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.page.len() == 0 && !self.is_over {
+        if self.page.len() == 0 && !self.is_finished {
             match (self.fetch)(&self.last) {
-                Ok(Fetched { rows, last, is_last }) => {
-                    self.is_over = is_last || rows.is_empty();
+                Ok(FetchedPage { rows, last, is_last }) => {
+                    self.is_finished = is_last || rows.is_empty();
                     self.last = last;
                     self.page = rows.into_iter();
                 }
                 Err(error) => {
-                    self.is_over = true;
+                    self.is_finished = true;
                     return Some(Err(error));
                 }
             }
@@ -76,7 +80,7 @@ impl<T> Iterator for Pages<'_, T> {
 
 impl<T> std::fmt::Debug for Pages<'_, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pages").field("is_over", &self.is_over).finish_non_exhaustive()
+        f.debug_struct("Pages").field("is_finished", &self.is_finished).finish_non_exhaustive()
     }
 }
 
@@ -84,20 +88,20 @@ impl<T> std::fmt::Debug for Pages<'_, T> {
 mod tests {
     use super::*;
 
-    /// Returns a page of rows that have a number each.
-    fn numbers(numbers: impl Iterator<Item = i64>, limit: i64) -> Fetched<i64> {
+    /// Returns a page of rows with one number each.
+    fn numbers(numbers: impl Iterator<Item = i64>, limit: i64) -> FetchedPage<i64> {
         let rows = numbers.map(|number| Row::new("q", vec![number.into()])).collect();
-        Fetched::new(rows, limit, &[0], |mut row| row.read_number("n"))
+        FetchedPage::new(rows, limit, &[0], |mut row| row.read_number("n"))
     }
 
     #[test]
-    fn every_row_comes_once_and_none_is_looked_for_after_the_last() {
+    fn every_row_comes_once_and_the_last_page_ends_the_reading() {
         for rows in [0, 1, 3, 9, 10] {
             let mut fetched = 0;
-            let pages = Pages::new(|last: &[Value]| {
+            let pages = Pages::new(|last: &[SqlValue]| {
                 fetched += 1;
                 let first = match last {
-                    [Value::Number(last)] => last + 1,
+                    [SqlValue::Number(last)] => last + 1,
                     _ => 0,
                 };
                 Ok(numbers((first..rows).take(3), 3))
@@ -109,8 +113,8 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_ends_them() {
-        let mut pages = Pages::new(|last: &[Value]| match last {
+    fn error_ends_the_rows() {
+        let mut pages = Pages::new(|last: &[SqlValue]| match last {
             [] => Ok(numbers([1].into_iter(), 1)),
             _ => Err(DataError::Duplicate { query: "q" }),
         });

@@ -1,50 +1,52 @@
-//! Where a role's password comes from if the configuration has none.
+//! The password of a database role, if the configuration has none.
 //!
-//! First `PGPASSWORD`, then the file that `PGPASSFILE` names, else `.pgpass` in the user's
-//! home: as with every program that talks to PostgreSQL. A line of the file is
-//! `HOST:PORT:NAME:USER:PASSWORD`, where `*` is anything and `\` takes the next character as it is;
-//! the first line that fits counts.
+//! It is taken from `PGPASSWORD`, else from the file named by `PGPASSFILE`, else from `.pgpass` in
+//! the user's home, as in every PostgreSQL client. A line of the file is
+//! `HOST:PORT:NAME:USER:PASSWORD`, where `*` matches anything and `\` escapes the next character.
+//! The first matching line applies.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::{DataError, Server};
+use super::error::DataError;
+use super::server::DatabaseServer;
 use crate::config::secret::Secret;
 use crate::disk::Disk;
 use crate::disk::guard::{self, Distrust};
 
-/// The longest file of passwords that is read.
+/// Size limit of a password file, in bytes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
-/// How a file calls this host's own socket.
-const HERE: &str = "localhost";
+/// The host that a password file uses for Unix sockets.
+const SOCKET_HOST: &str = "localhost";
 
-/// What the environment says about passwords; only the command line reads it.
+/// The password settings of the environment, which only the command line reads.
 #[derive(Debug, Default)]
 pub(crate) struct Credentials {
     /// `PGPASSWORD`.
     pub(crate) password: Option<Secret>,
-    /// `PGPASSFILE`, which must be there.
+    /// `PGPASSFILE`; the file must exist.
     pub(crate) file: Option<PathBuf>,
-    /// `.pgpass` in the user's home, which may be there.
-    pub(crate) usual_file: Option<PathBuf>,
+    /// `.pgpass` in the user's home; the file is optional.
+    pub(crate) default_file: Option<PathBuf>,
 }
 
-impl Server {
-    /// Returns the server with the password that the environment has for it, unless it has one.
+impl DatabaseServer {
+    /// Adds the password that the environment has for this server, unless a password is set.
     ///
     /// # Errors
-    /// The file is not there, can be read by others, or has another form.
+    /// The file named by `PGPASSFILE` is missing, other users can read the file, or a line has
+    /// another form.
     pub(crate) fn with_credentials(
         mut self,
         disk: &Disk,
         credentials: &Credentials,
-    ) -> Result<Server, DataError> {
+    ) -> Result<DatabaseServer, DataError> {
         if self.password.is_some() {
             return Ok(self);
         }
-        let found = match (&credentials.password, &credentials.file, &credentials.usual_file) {
+        let found = match (&credentials.password, &credentials.file, &credentials.default_file) {
             (Some(password), _, _) => Some(password.duplicate()),
             (None, Some(file), _) => self.password_in(disk, file)?,
             (None, None, Some(file)) if disk.find(file)?.is_some() => {
@@ -59,44 +61,50 @@ impl Server {
     fn password_in(&self, disk: &Disk, path: &Path) -> Result<Option<Secret>, DataError> {
         let mut input = disk.input(path, FILE_BYTES_MAX)?;
         let text = Zeroizing::new(std::mem::take(&mut input.bytes));
-        let user = input.owner().map_or_else(guard::user, super::user);
+        let user = input.owner().map_or_else(guard::user, trusted_owner);
         match input.secret(disk, user)? {
             Some(Distrust::Readable { path }) => return Err(DataError::Permissions { path }),
             Some(fault) => return Err(DataError::Distrusted { fault }),
             None => {}
         }
         for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
-            let wrong = || DataError::Passwords { path: path.to_owned(), line: at + 1 };
-            let line = std::str::from_utf8(line).map_err(|_| wrong())?;
+            let invalid = || DataError::Passwords { path: path.to_owned(), line: at + 1 };
+            let line = std::str::from_utf8(line).map_err(|_| invalid())?;
             let line = line.strip_suffix('\r').unwrap_or(line);
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let fields = fields(line).ok_or_else(wrong)?;
-            if let Some(password) = self.fitting(&fields) {
+            let fields = fields(line).ok_or_else(invalid)?;
+            if let Some(password) = self.matching_password(&fields) {
                 return Ok(Some(password));
             }
         }
         Ok(None)
     }
 
-    /// Returns the password of a line that is about this server and role.
-    fn fitting(&self, fields: &[Zeroizing<String>; 5]) -> Option<Secret> {
+    /// Returns the password of a line if the line is for this server and role.
+    fn matching_password(&self, fields: &[Zeroizing<String>; 5]) -> Option<Secret> {
         let [host, port, dbname, user, password] = fields;
-        let own = if self.is_socket() { HERE } else { &self.host };
-        let is = |field: &str, own: &str| field == "*" || field == own;
-        let fits = (is(host, own) || **host == self.host)
-            && is(port, &self.port.to_string())
-            && is(dbname, &self.dbname)
-            && is(user, &self.user);
-        fits.then(|| Secret::from(String::clone(password)))
+        let own_host = if self.is_socket() { SOCKET_HOST } else { &self.host };
+        let matches = |field: &str, own: &str| field == "*" || field == own;
+        let is_match = (matches(host, own_host) || **host == self.host)
+            && matches(port, &self.port.to_string())
+            && matches(dbname, &self.dbname)
+            && matches(user, &self.user);
+        is_match.then(|| Secret::from(String::clone(password)))
     }
 }
 
-/// Splits a line at its colons; the last field has all the rest.
+/// Returns the user who may own a file with secrets: this process's user, or any `owner` for root,
+/// which may read the files of all users.
+pub(super) fn trusted_owner(owner: u32) -> u32 {
+    if guard::user() == 0 { owner } else { guard::user() }
+}
+
+/// Splits a line at its colons; the last field contains the rest of the line.
 fn fields(line: &str) -> Option<[Zeroizing<String>; 5]> {
     let mut fields: [Zeroizing<String>; 5] = Default::default();
-    // Long enough from the start, so that no part of a password stays where it was before.
+    // Reserved in advance: a reallocation would leave part of a password in freed memory.
     fields.iter_mut().for_each(|field| field.reserve(line.len()));
     let mut at = 0;
     let mut characters = line.chars();
@@ -115,8 +123,8 @@ mod tests {
     use super::*;
     use crate::disk::{HAND_PREFIX, RealFs};
 
-    fn server() -> Server {
-        Server::parse("postgres://bob@db.example.com:6000/mig").unwrap()
+    fn server() -> DatabaseServer {
+        DatabaseServer::parse("postgres://bob@db.example.com:6000/mig").unwrap()
     }
 
     fn found(credentials: &Credentials) -> Result<Option<String>, DataError> {
@@ -136,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_line_that_fits_counts() {
+    fn first_matching_line_applies() {
         let text = "# mine\n\ndb.example.com:5432:mig:bob:wrong\n*:*:mig:eve:wrong\n\
                     db.example.com:6000:*:bob:pass\\:wo\\\\rd:x\n*:*:*:*:late\n";
         assert_eq!(in_file(text, 0o600).unwrap().as_deref(), Some("pass:wo\\rd:x"));
@@ -144,19 +152,19 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_comes_first_and_no_file_is_no_error() {
+    fn variable_precedes_files_and_pgpass_is_optional() {
         let password = Some(Secret::from("x".to_owned()));
         let file = Some(PathBuf::from("/nonexistent"));
-        let credentials = Credentials { password, file: file.clone(), usual_file: None };
+        let credentials = Credentials { password, file: file.clone(), default_file: None };
         assert_eq!(found(&credentials).unwrap().as_deref(), Some("x"));
-        let usual = Credentials { usual_file: file.clone(), ..Credentials::default() };
-        assert_eq!(found(&usual).unwrap(), None);
+        let default = Credentials { default_file: file.clone(), ..Credentials::default() };
+        assert_eq!(found(&default).unwrap(), None);
         let named = Credentials { file, ..Credentials::default() };
         assert!(matches!(found(&named), Err(DataError::File { .. })));
     }
 
     #[test]
-    fn a_file_behind_a_link_is_judged_by_its_target_and_the_folder_of_the_link() {
+    fn linked_file_needs_safe_target_and_safe_folder_of_the_link() {
         use std::os::unix::fs::{PermissionsExt, symlink};
         let folder = crate::testing::private_folder();
         let open = folder.path().join("open");
@@ -164,10 +172,10 @@ mod tests {
         crate::testing::write_private(&folder.path().join("kept"), "*:*:*:*:x\n");
         symlink("../kept", open.join("pgpass")).unwrap();
         let file = Some(open.join("pgpass"));
-        for usual in [false, true] {
-            let (file, usual_file) =
-                if usual { (None, file.clone()) } else { (file.clone(), None) };
-            let credentials = Credentials { password: None, file, usual_file };
+        for is_default in [false, true] {
+            let (file, default_file) =
+                if is_default { (None, file.clone()) } else { (file.clone(), None) };
+            let credentials = Credentials { password: None, file, default_file };
             assert_eq!(found(&credentials).unwrap().as_deref(), Some("x"));
         }
         std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o707)).unwrap();
@@ -176,11 +184,11 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_others_can_read_or_of_another_form_is_refused() {
+    fn readable_or_malformed_file_is_rejected() {
         let error = in_file("*:*:*:*:x\n", 0o640).unwrap_err();
         assert!(error.to_string().contains("chmod 600"), "{error}");
         let error = in_file("*:*:*:*:x\nhunter2\n", 0o600);
-        assert_eq!(error.unwrap(), Some("x".to_owned()), "what comes later is not looked at");
+        assert_eq!(error.unwrap(), Some("x".to_owned()), "later lines are not parsed");
         let error = in_file("# x\nhunter2\n", 0o600).unwrap_err().to_string();
         assert!(error.contains("pgpass:2: a line is HOST"), "{error}");
     }

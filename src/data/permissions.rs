@@ -1,4 +1,4 @@
-//! What an investigator may do, as the platform keeps it: a bit for each thing.
+//! The permissions of an investigator: one bit for each, as in the original platform.
 
 use std::fmt;
 use std::str::FromStr;
@@ -28,7 +28,7 @@ const NAMES: [&str; 19] = [
     "investigator_create",
     "investigator_update",
 ];
-/// The sets that the platform's own console gives, by the words for them here.
+/// The sets of permissions that the original's console knows, by the names used here.
 const SETS: [(&str, i64); 5] = [
     ("default", 0x3f),
     ("loaders", 0x7c0),
@@ -36,14 +36,14 @@ const SETS: [(&str, i64); 5] = [
     ("admin", 0x70000),
     ("all", 0x7_ffff),
 ];
-/// The bits of all permissions.
+/// All bits that have a name.
 const ALL: i64 = (1 << NAMES.len()) - 1;
 /// The word for no permission.
 const NONE: &str = "none";
-/// How much of an unknown name an error shows.
+/// Maximum length of an unknown name in an error, in bytes.
 const SHOWN_BYTES_MAX: usize = 40;
 
-/// Something that the API does only for those who may.
+/// A permission that this platform's API checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Permission {
     Search,
@@ -57,27 +57,26 @@ pub(crate) enum Permission {
     InvestigatorUpdate,
 }
 
-/// What an investigator may do: a bit for each thing, as the platform keeps them.
+/// The permissions of an investigator, as bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Permissions(i64);
 
-/// A name that is no permission's.
+/// An unknown name in a list of permissions.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{name}\" is no permission: {}", hint(name, words()))]
+#[error("\"{name}\" is not a permission: {}", hint(name, words()))]
 pub(crate) struct PermissionError {
     name: String,
 }
 
-/// Returns every word that a list of permissions may have.
+/// Returns every word that is allowed in a list of permissions.
 fn words() -> impl Iterator<Item = &'static str> + Clone {
     NAMES.into_iter().chain(SETS.into_iter().map(|(name, _)| name)).chain([NONE])
 }
 
 impl Permissions {
-    /// All that a runner needs, which is the platform's default set.
+    /// The permissions that a runner needs; also the platform's default set.
     pub(crate) const RUNNER: Permissions = Permissions(63);
 
-    /// Returns the permissions that have these bits.
     pub(crate) const fn new(bits: i64) -> Permissions {
         Permissions(bits)
     }
@@ -86,27 +85,26 @@ impl Permissions {
         self.0
     }
 
-    /// Returns these permissions and `others`.
+    /// Returns the union of these permissions and `others`.
     pub(crate) const fn with(self, others: Permissions) -> Permissions {
         Permissions(self.0 | others.0)
     }
 
-    /// Returns these permissions but for `others`.
+    /// Returns these permissions without `others`.
     pub(crate) const fn without(self, others: Permissions) -> Permissions {
         Permissions(self.0 & !others.0)
     }
 
-    /// Returns the permissions that are among these and among `others`.
+    /// Returns the permissions that both sets contain.
     pub(crate) const fn common(self, others: Permissions) -> Permissions {
         Permissions(self.0 & others.0)
     }
 
-    /// Returns whether there are bits without a name; a negative number has them.
+    /// Returns whether bits without a name are set; that includes the sign of a negative number.
     pub(crate) const fn has_unknown(self) -> bool {
         self.0 & !ALL != 0
     }
 
-    /// Tells whether this is permitted.
     pub(crate) fn allow(self, permission: Permission) -> bool {
         let bit = match permission {
             Permission::Search => 1,
@@ -122,13 +120,13 @@ impl Permissions {
         self.0 & bit != 0
     }
 
-    /// Returns the names of what is permitted; bits without a name are left out.
+    /// Returns the names of the permissions; bits without a name are left out.
     pub(crate) fn names(self) -> Vec<&'static str> {
-        let has = |place: &usize| {
-            let bit = u32::try_from(*place).ok().and_then(|place| 1_i64.checked_shl(place));
-            bit.is_some_and(|bit| self.0 & bit != 0)
+        let has = |bit: &usize| {
+            let mask = u32::try_from(*bit).ok().and_then(|bit| 1_i64.checked_shl(bit));
+            mask.is_some_and(|mask| self.0 & mask != 0)
         };
-        NAMES.iter().enumerate().filter(|(place, _)| has(place)).map(|(_, name)| *name).collect()
+        NAMES.iter().enumerate().filter(|(bit, _)| has(bit)).map(|(_, name)| *name).collect()
     }
 }
 
@@ -149,10 +147,10 @@ impl FromStr for Permissions {
         for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
             let set = SETS.iter().find(|(set, _)| *set == name).map(|(_, bits)| *bits);
             let single = || {
-                let place = NAMES.iter().position(|known| *known == name)?;
-                1_i64.checked_shl(u32::try_from(place).ok()?)
+                let bit = NAMES.iter().position(|known| *known == name)?;
+                1_i64.checked_shl(u32::try_from(bit).ok()?)
             };
-            // `none` says in so many words what an empty list would.
+            // An explicit name for the empty list.
             let none = (name == NONE).then_some(0);
             bits |= set.or_else(single).or(none).ok_or_else(|| PermissionError {
                 name: excerpt(name, SHOWN_BYTES_MAX).into_owned(),
@@ -167,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn permissions_are_added_and_removed_by_bits() {
+    fn permissions_are_combined_by_bits() {
         let of = |text: &str| text.parse::<Permissions>().unwrap();
         assert_eq!(of("search,agent").with(of("agent,command")), of("search,command,agent"));
         assert_eq!(of("default").without(of("default")), of("none"));
@@ -177,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn names_stand_for_bits_and_bits_for_names() {
+    fn names_and_bits_convert_both_ways() {
         for (text, bits) in [
             ("default", 63),
             ("search,action,action_create,command,agent,dashboard", 63),
@@ -196,7 +194,7 @@ mod tests {
         }
         assert_eq!(Permissions::RUNNER, "default".parse().unwrap());
         let error = "search,serach".parse::<Permissions>().unwrap_err().to_string();
-        assert_eq!(error, "\"serach\" is no permission: did you mean search?");
+        assert_eq!(error, "\"serach\" is not a permission: did you mean search?");
         for (name, near) in [
             ("investigator_creat", "investigator_create"),
             ("action-create", "action_create"),

@@ -1,13 +1,14 @@
--- The tables of MIG, named and typed as the platform has them: a database made by this file and one
--- made by the platform are the same to the programs of both. It can be run again: what is there stays.
+-- The tables of MIG, with the names and types of the original platform: its programs and ours can use a
+-- database created by either. The file can be run again: existing tables and roles stay unchanged.
 --
--- This is PostgreSQL's SQL. SQLite gets the part above the roles, with three changes, made line by line
--- in schema/mod.rs: it has no sequences, counts by itself where a table is told to, and has its own now().
--- In SQLite a time is text in UTC with six decimals, 2026-11-22T00:59:27.656479Z: it sorts as the time
--- does and is what PostgreSQL reads as a timestamptz. An id is a whole number in both.
+-- The SQL is PostgreSQL's. SQLite gets the part before the roles, with three changes that schema/text.rs
+-- makes line by line: there are no sequences, SQLite itself counts the ids of such tables, and it has
+-- another expression for now(). In SQLite a time is text in UTC with six decimals,
+-- 2026-11-22T00:59:27.656479Z: it sorts by time, and PostgreSQL can parse it as a timestamptz. An id is a
+-- whole number in both.
 --
--- Every column is one line, every index one statement of one line: schema/parse.rs reads them, to tell
--- how a database differs.
+-- Every column is one line, and every index is a statement of one line: schema/parse.rs parses them to
+-- compare a database with this file.
 
 create table if not exists actions (
     id             numeric not null primary key,
@@ -73,8 +74,8 @@ create table if not exists commands (
 create index if not exists commands_agentid on commands (agentid desc);
 create index if not exists commands_actionid on commands (actionid desc);
 
--- The defaults of status and times are ours: they let an investigator be added by name and fingerprint
--- alone, who may then do nothing until permissions are given.
+-- The original has no defaults for the status and the times. With these, an investigator can be inserted by
+-- name and fingerprint alone, and has no permissions until they are granted.
 create sequence if not exists investigators_id_seq;
 create table if not exists investigators (
     id             numeric not null primary key default nextval('investigators_id_seq'),
@@ -100,7 +101,7 @@ create unique index if not exists signatures_actionid_investigatorid_idx on sign
 create index if not exists signatures_actionid_idx on signatures (actionid);
 create index if not exists signatures_investigatorid_idx on signatures (investigatorid);
 
--- What follows is for the platform's loaders and its lists of who may run what. We use none of it.
+-- The following tables are used only by the original's loaders and by its permissions for modules.
 
 create table if not exists modules (
     id   numeric not null primary key,
@@ -164,8 +165,8 @@ create unique index if not exists loaders_loaderkey_idx on loaders (loaderkey);
 create unique index if not exists loaders_keyprefix_idx on loaders (keyprefix);
 create unique index if not exists loaders_queueloc_idx on loaders (queueloc);
 
--- Roles. Those that are there stay as they are; new ones have no password, and nobody can log in as
--- them over the network until they are given one, for example with \password in psql.
+-- Roles. Existing ones stay unchanged. New ones have no password and cannot log in over the network until
+-- they are given one, for example with \password in psql.
 
 do $$
 declare
@@ -179,11 +180,11 @@ begin
         begin
             execute format('create role %I nosuperuser nocreatedb nocreaterole %s', role.name, role.login);
         exception when duplicate_object or unique_violation then
-            -- Roles belong to the whole server: somebody made it meanwhile, beside another database.
+            -- Roles belong to the whole server: another session has just created it for another database.
             null;
         end;
     end loop;
-    -- Everybody may connect and use the schema, unless somebody has taken that right from all.
+    -- All roles may connect by default. This restores the privilege where an administrator has revoked it.
     execute format('grant connect on database %I to migadmin, migscheduler, migapi', current_database());
 end
 $$;
@@ -206,7 +207,7 @@ alter sequence investigators_id_seq owner to migadmin;
 alter sequence loaders_id_seq owner to migadmin;
 alter sequence manifests_id_seq owner to migadmin;
 
--- The scheduler reads everything, its own private key too, and keeps what happens.
+-- The scheduler reads everything, including its own private key, and writes the state of agents and actions.
 grant select on all tables in schema public to migscheduler;
 grant insert, update on actions, agents, agents_stats, commands, signatures to migscheduler;
 grant insert on investigators to migscheduler;
@@ -224,8 +225,8 @@ grant update (status) on manifests to migapi;
 grant delete on manifestsig to migapi;
 grant usage on investigators_id_seq, loaders_id_seq, manifests_id_seq to migapi;
 
--- Targets are conditions that somebody else wrote. They are evaluated as a role that can only read, and
--- neither keys nor passwords.
+-- Targets are SQL conditions written by investigators. They are evaluated as a role that cannot write and
+-- cannot read keys or passwords.
 grant select on actions, agents, agtmodreq, commands, invagtmodperm, modules, signatures to migreadonly;
 grant select (id, name, pgpfingerprint, publickey, status, createdat, lastmodified) on investigators to migreadonly;
 grant select (id, loadername, env, tags, expectenv, queueloc) on loaders to migreadonly;

@@ -1,10 +1,10 @@
 //! The tables in an SQLite file.
 //!
-//! **Invariant.** A commit that has returned is on the disk: write-ahead log with
-//! `synchronous = FULL`. The file is private to its owner; SQLite gives its log
-//! and index the permissions of the file itself.
+//! **Invariant.** A commit that has returned is on the disk: the file uses a write-ahead log with
+//! `synchronous = FULL`. The file is private to its owner; SQLite gives its log and its index the
+//! permissions of the file.
 
-mod look;
+pub(super) mod read_only;
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,28 +13,30 @@ use jiff::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, ToSql, TransactionBehavior, ffi, types::ToSqlOutput};
 
-use super::database::{Access, Database, Dialect, Query, Value, query};
-use super::schema::{self, Schema};
-use super::{DataError, Row};
-use crate::disk::Disk;
+use super::database::{Database, Dialect, Query, TransactionMode, query};
+use super::error::DataError;
+use super::row::Row;
+use super::schema::tables::Schema;
+use super::schema::text;
+use super::value::SqlValue;
 
-/// How long another connection may hold the file before a statement gives up.
+/// Maximum time to wait for a lock of another connection.
 const BUSY_SPAN: Duration = Duration::from_secs(10);
-/// The version of the tables that this program makes, kept in the file's header.
+/// The version of the tables that this program creates, stored in the file's header.
 const VERSION: i64 = 2;
-/// How a time is written: sorts as text, and is what PostgreSQL reads too.
+/// The format of times, which sort as text and which PostgreSQL can parse too.
 const TIME_FORMAT: &str = "%Y-%m-%dT%H:%M:%S.%6fZ";
 
 /// A connection to an SQLite file.
 #[derive(Debug)]
 pub(super) struct Sqlite {
     connection: Connection,
-    /// Whether writing is forbidden until the transaction ends.
-    is_reading: bool,
+    /// Whether the current transaction forbids writing.
+    is_read_only: bool,
 }
 
 impl Sqlite {
-    /// Opens the file at `path`, which exists, and makes the tables that it lacks.
+    /// Opens the existing file at `path`, and creates missing tables.
     pub(super) fn open(path: &Path) -> Result<Sqlite, DataError> {
         let fail = |source| cannot_open(path, source);
         let mut connection = Connection::open(path).map_err(fail)?;
@@ -42,28 +44,23 @@ impl Sqlite {
         for (name, value) in [
             ("journal_mode", "wal"),
             ("synchronous", "full"),
-            // What refers to a table goes by its name while tables are made again.
+            // References must stay bound to the table's name while a table is created anew.
             ("foreign_keys", "off"),
             ("legacy_alter_table", "on"),
         ] {
             connection.pragma_update(None, name, value).map_err(fail)?;
         }
         check_version(&connection, path)?;
-        make_tables(&mut connection).map_err(fail)?;
+        create_tables(&mut connection).map_err(fail)?;
         connection.pragma_update(None, "foreign_keys", "on").map_err(fail)?;
-        Ok(Sqlite { connection, is_reading: false })
+        Ok(Sqlite { connection, is_read_only: false })
     }
 
-    /// Opens the file at `path`, which exists, for reading only: it stays as it is.
-    pub(super) fn look(disk: &Disk, path: &Path) -> Result<Sqlite, DataError> {
-        look::open(disk, path)
-    }
-
-    /// Permits writing again after a transaction that could only read.
-    fn permit(&mut self) -> Result<(), DataError> {
-        if self.is_reading {
+    /// Allows writing again after a read-only transaction.
+    fn allow_writes(&mut self) -> Result<(), DataError> {
+        if self.is_read_only {
             self.simple("pragma query_only = off")?;
-            self.is_reading = false;
+            self.is_read_only = false;
         }
         Ok(())
     }
@@ -73,15 +70,15 @@ impl Sqlite {
     }
 }
 
-/// Makes the tables that are missing, or that an earlier version made differently.
-fn make_tables(connection: &mut Connection) -> rusqlite::Result<()> {
+/// Creates missing tables, and migrates those of an earlier version.
+fn create_tables(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let tables = schema::for_sqlite();
+    let tables = text::for_sqlite();
     match version {
         1 => {
-            let mend = query!("mend_investigators").text.replace("{tables}", &tables);
-            transaction.execute_batch(&mend)?;
+            let migrate = query!("migrate_investigators").text.replace("{tables}", &tables);
+            transaction.execute_batch(&migrate)?;
         }
         _ => transaction.execute_batch(&tables)?,
     }
@@ -89,7 +86,6 @@ fn make_tables(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// Returns the failure to open a file.
 fn cannot_open(path: &Path, source: rusqlite::Error) -> DataError {
     let path = path.to_owned();
     match source.sqlite_error_code() {
@@ -98,7 +94,7 @@ fn cannot_open(path: &Path, source: rusqlite::Error) -> DataError {
     }
 }
 
-/// Refuses a file that a later version of this program made.
+/// Rejects a file that a later version of this program created.
 fn check_version(connection: &Connection, path: &Path) -> Result<(), DataError> {
     let version: i64 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
@@ -109,49 +105,48 @@ fn check_version(connection: &Connection, path: &Path) -> Result<(), DataError> 
     }
 }
 
-impl ToSql for Value {
+impl ToSql for SqlValue {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(match self {
-            Value::Null => ToSqlOutput::Borrowed(ValueRef::Null),
-            Value::Number(number) => ToSqlOutput::Borrowed(ValueRef::Integer(*number)),
-            Value::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
-            Value::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
-            Value::Time(time) => ToSqlOutput::Owned(written(*time).into()),
-            Value::Garbled(bytes) => ToSqlOutput::Borrowed(ValueRef::Text(bytes)),
-            // The column that it is compared with makes a number of it again.
-            Value::Other(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+            SqlValue::Null => ToSqlOutput::Borrowed(ValueRef::Null),
+            SqlValue::Number(number) => ToSqlOutput::Borrowed(ValueRef::Integer(*number)),
+            SqlValue::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+            SqlValue::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
+            SqlValue::Time(time) => ToSqlOutput::Owned(time_text(*time).into()),
+            SqlValue::NotUtf8(bytes) => ToSqlOutput::Borrowed(ValueRef::Text(bytes)),
+            // The affinity of the compared column converts the text to a number again.
+            SqlValue::Other(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
         })
     }
 }
 
-/// Returns a time as it stands in the file.
-fn written(time: Timestamp) -> String {
+/// Returns a time in the format of the file.
+fn time_text(time: Timestamp) -> String {
     time.strftime(TIME_FORMAT).to_string()
 }
 
-/// Returns a value as it was found in the file.
-fn read(value: ValueRef<'_>) -> Value {
+fn read(value: ValueRef<'_>) -> SqlValue {
     match value {
-        ValueRef::Null => Value::Null,
-        ValueRef::Integer(number) => Value::Number(number),
+        ValueRef::Null => SqlValue::Null,
+        ValueRef::Integer(number) => SqlValue::Number(number),
         ValueRef::Text(text) => match std::str::from_utf8(text) {
-            Ok(text) => Value::Text(text.to_owned()),
-            Err(_) => Value::Garbled(text.to_owned()),
+            Ok(text) => SqlValue::Text(text.to_owned()),
+            Err(_) => SqlValue::NotUtf8(text.to_owned()),
         },
-        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_owned()),
-        // None of our columns should hold one. The largest are written so that they can be read back.
-        ValueRef::Real(f64::INFINITY) => Value::Other("9e999".to_owned()),
-        ValueRef::Real(f64::NEG_INFINITY) => Value::Other("-9e999".to_owned()),
-        ValueRef::Real(real) => Value::Other(real.to_string()),
+        ValueRef::Blob(bytes) => SqlValue::Bytes(bytes.to_owned()),
+        // No column should hold a real number. Infinity is written so that SQLite can parse it.
+        ValueRef::Real(f64::INFINITY) => SqlValue::Other("9e999".to_owned()),
+        ValueRef::Real(f64::NEG_INFINITY) => SqlValue::Other("-9e999".to_owned()),
+        ValueRef::Real(real) => SqlValue::Other(real.to_string()),
     }
 }
 
-/// Returns the text of a query as SQLite takes it: `?1` where it says `$1`.
+/// Returns the text of a query with SQLite's placeholders: `?1` instead of `$1`.
 fn native(query: &Query) -> String {
     let mut text = String::with_capacity(query.text.len());
     let mut rest = query.text.chars().peekable();
     while let Some(c) = rest.next() {
-        // A `$` before anything else belongs to a path in JSON.
+        // A `$` before anything but a digit belongs to a JSON path.
         let number = c == '$' && rest.peek().is_some_and(char::is_ascii_digit);
         text.push(if number { '?' } else { c });
     }
@@ -175,21 +170,21 @@ fn failed(query: &'static str, error: rusqlite::Error) -> DataError {
 }
 
 impl Database for Sqlite {
-    fn run(&mut self, query: &Query, values: &[Value]) -> Result<u64, DataError> {
+    fn run(&mut self, query: &Query, values: &[SqlValue]) -> Result<u64, DataError> {
         let fail = |error| failed(query.name, error);
         let mut statement = self.connection.prepare_cached(&native(query)).map_err(fail)?;
         let changed = statement.execute(rusqlite::params_from_iter(values)).map_err(fail)?;
         Ok(u64::try_from(changed).unwrap_or(u64::MAX))
     }
 
-    fn rows(&mut self, query: &Query, values: &[Value]) -> Result<Vec<Row>, DataError> {
+    fn rows(&mut self, query: &Query, values: &[SqlValue]) -> Result<Vec<Row>, DataError> {
         let fail = |error| failed(query.name, error);
         let mut statement = self.connection.prepare_cached(&native(query)).map_err(fail)?;
         let columns = statement.column_count();
         let mut found = statement.query(rusqlite::params_from_iter(values)).map_err(fail)?;
         let mut rows = Vec::new();
         while let Some(row) = found.next().map_err(fail)? {
-            let values: Result<Vec<Value>, _> =
+            let values: Result<Vec<SqlValue>, _> =
                 (0..columns).map(|column| row.get_ref(column).map(read)).collect();
             rows.push(Row::new(query.name, values.map_err(fail)?));
         }
@@ -200,16 +195,16 @@ impl Database for Sqlite {
         self.connection.execute_batch(text).map_err(|error| failed(name, error))
     }
 
-    fn begin(&mut self, access: Access) -> Result<(), DataError> {
+    fn begin(&mut self, mode: TransactionMode) -> Result<(), DataError> {
         if !self.connection.is_autocommit() {
             self.rollback()?;
         }
-        match access {
-            // Taken at once, so that a transaction never fails for a lock in the middle.
-            Access::Write => self.simple("begin immediate"),
-            Access::Read | Access::ReadAsTarget => {
+        match mode {
+            // Locks at once, so that a transaction never fails at a lock halfway through.
+            TransactionMode::Write => self.simple("begin immediate"),
+            TransactionMode::Read | TransactionMode::ReadAsTarget => {
                 self.simple("begin")?;
-                self.is_reading = true;
+                self.is_read_only = true;
                 self.simple("pragma query_only = on")
             }
         }
@@ -217,28 +212,28 @@ impl Database for Sqlite {
 
     fn commit(&mut self) -> Result<(), DataError> {
         self.simple("commit")?;
-        self.permit()
+        self.allow_writes()
     }
 
     fn rollback(&mut self) -> Result<(), DataError> {
-        // SQLite has ended the transaction itself if the disk is full or fails.
+        // SQLite itself rolls back a transaction when the disk is full or fails.
         let ended = match self.connection.is_autocommit() {
             true => Ok(()),
             false => self.simple("rollback"),
         };
-        // Whatever became of it, the next one may write.
-        let permitted = self.permit();
-        ended.and(permitted)
+        // Even if the rollback failed, the next transaction may write.
+        let allowed = self.allow_writes();
+        ended.and(allowed)
     }
 
     fn dialect(&self) -> Dialect {
         Dialect {
             like: "like",
-            found,
-            heard: HEARD,
-            unheard: "({heard} is not true)",
-            family: "case when json_valid(actions.threat) then actions.threat end ->> 'family'",
-            tables: schema::for_sqlite,
+            found_anything,
+            readable_heartbeat: READABLE_HEARTBEAT,
+            unreadable_heartbeat: "({readable} is not true)",
+            threat_family: "case when json_valid(actions.threat) then actions.threat end ->> 'family'",
+            create_tables: text::for_sqlite,
             has_roles: false,
         }
     }
@@ -250,11 +245,11 @@ impl Database for Sqlite {
     }
 }
 
-/// The form of a time in the file, and that there is such a day.
-const HEARD: &str = "(typeof(heartbeattime) = 'text' and heartbeattime >= '0001' and heartbeattime glob '*Z' \
+/// True if the heartbeat has the format of a time and its date exists.
+const READABLE_HEARTBEAT: &str = "(typeof(heartbeattime) = 'text' and heartbeattime >= '0001' and heartbeattime glob '*Z' \
     and substr(heartbeattime, 11, 1) = 'T' and date(heartbeattime) = substr(heartbeattime, 1, 10))";
 
-fn found(flag: bool) -> &'static str {
+fn found_anything(flag: bool) -> &'static str {
     match flag {
         true => {
             "exists (select 1 from json_each(case when json_valid(commands.results) then commands.results end) as result
@@ -272,16 +267,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_written_so_that_they_sort() {
+    fn times_sort_as_text() {
         let texts = ["0001-01-01T00:00:00Z", "0009-01-11T11:11:11Z", "2026-11-22T00:59:27.656479Z"];
-        let written: Vec<_> = texts.iter().map(|text| written(text.parse().unwrap())).collect();
+        let written: Vec<_> = texts.iter().map(|text| time_text(text.parse().unwrap())).collect();
         assert_eq!(written[0], "0001-01-01T00:00:00.000000Z");
         assert_eq!(written[2], "2026-11-22T00:59:27.656479Z");
         assert!(written.is_sorted());
     }
 
     #[test]
-    fn a_file_of_the_first_version_is_mended_and_loses_nothing() {
+    fn file_of_version_1_is_migrated_without_loss() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mig.db");
         let old = Sqlite::open(&path).unwrap().connection;
@@ -300,20 +295,20 @@ mod tests {
         )
         .unwrap();
         drop(old);
-        let mended = Sqlite::open(&path).unwrap().connection;
-        mended
+        let migrated = Sqlite::open(&path).unwrap().connection;
+        migrated
             .execute("insert into investigators (name, pgpfingerprint) values ('eve', 'E6')", [])
             .unwrap();
         let text = "select group_concat(id || name || status) from investigators order by id";
-        let all: String = mended.query_row(text, [], |row| row.get(0)).unwrap();
+        let all: String = migrated.query_row(text, [], |row| row.get(0)).unwrap();
         assert_eq!(all, "7bobactive,8eveactive");
-        mended.execute("insert into signatures values (1, 8, 's')", []).unwrap();
-        assert!(mended.execute("insert into signatures values (1, 9, 's')", []).is_err());
-        assert!(mended.execute("delete from investigators where id = 7", []).is_err());
+        migrated.execute("insert into signatures values (1, 8, 's')", []).unwrap();
+        assert!(migrated.execute("insert into signatures values (1, 9, 's')", []).is_err());
+        assert!(migrated.execute("delete from investigators where id = 7", []).is_err());
     }
 
     #[test]
-    fn a_file_of_a_later_version_is_refused() {
+    fn file_of_a_later_version_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mig.db");
         Sqlite::open(&path).unwrap().connection.pragma_update(None, "user_version", 3).unwrap();

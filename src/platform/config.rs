@@ -41,7 +41,7 @@ pub(crate) struct StandaloneConfig {
     /// The keyring, and the database if it is a file.
     pub(crate) data: PathBuf,
     /// The database, if it is on a server.
-    pub(crate) postgres: Option<data::Server>,
+    pub(crate) postgres: Option<data::DatabaseServer>,
     /// How often the agent is heard.
     pub(crate) heartbeat: Duration,
     /// After what silence an agent is offline.
@@ -78,7 +78,7 @@ impl StandaloneConfig {
         // Everything that it must say is missing in a file without that section, and that is right.
         let is_served = reader.has_section("postgres");
         let postgres = reader.section("postgres", |section| match is_served {
-            true => data::Server::read(section).map(Some),
+            true => data::DatabaseServer::from_section(section).map(Some),
             false => Some(None),
         });
         let settings = listen.zip(postgres).map(|(listen, postgres)| StandaloneConfig {

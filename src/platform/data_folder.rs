@@ -32,7 +32,7 @@ impl Data {
     /// are in the folder too, unless they are on a server.
     pub(crate) fn open(
         folder: &Path,
-        server: Option<&data::Server>,
+        server: Option<&data::DatabaseServer>,
     ) -> Result<Data, PlatformError> {
         let disk = Disk::new(Arc::new(RealFs), folder.join(SCRATCH), DAEMON_PREFIX);
         let home = folder.join("gnupg");
@@ -52,7 +52,7 @@ impl Data {
             Some(store) => store,
             None => Store::open(&disk, &folder.join("mig.db"))?,
         };
-        store.make_ready()?;
+        store.create_or_check_tables()?;
         Ok(Data { store: Arc::new(store), home, disk })
     }
 

@@ -195,8 +195,8 @@ impl Scheduler {
     pub(crate) fn collect(&mut self) {
         let now = self.clock.now();
         let since = before(now, self.rules.heartbeat.saturating_mul(HEARTBEATS_MISSED_MAX));
-        let silenced = self.store.silence_agents(since);
-        let retired = self.store.retire_agents(before(now, self.rules.silence));
+        let silenced = self.store.mark_agents_idle(since);
+        let retired = self.store.mark_agents_offline(before(now, self.rules.silence));
         if let Err(error) = silenced.and(retired) {
             slog::error!(self.log, "agents cannot be looked at"; "error" => %Chain(&error));
         }
@@ -253,7 +253,7 @@ impl Scheduler {
 
     fn action_text(&self, action: &ActionRow) -> Result<String, ScheduleError> {
         let signers = self.store.signers(action.id)?;
-        Ok(view::action(action, &signers, &self.store.counters(action.id)?).to_json())
+        Ok(view::action(action, &signers, &self.store.command_counts(action.id)?).to_json())
     }
 
     fn command_text(
@@ -262,7 +262,8 @@ impl Scheduler {
         action: &ActionRow,
     ) -> Result<String, ScheduleError> {
         let agent = self.store.agent(command.agent)?.ok_or(ScheduleError::Unknown)?;
-        let (signers, counters) = (self.store.signers(action.id)?, self.store.counters(action.id)?);
+        let (signers, counters) =
+            (self.store.signers(action.id)?, self.store.command_counts(action.id)?);
         let command = view::command(command, action, &signers, &counters, &agent)?;
         Ok(serde_json::to_string(&command)?)
     }

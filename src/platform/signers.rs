@@ -214,7 +214,7 @@ mod tests {
     use crate::action::Signer;
     use crate::clock::{Clock, SystemClock};
     use crate::data::Permissions;
-    use crate::data::testing::{Kind, Tables};
+    use crate::data::testing::{DatabaseKind as Kind, Tables};
     use crate::pgp::testing::Home;
     use crate::pgp::{Keyring, PublicKey, export};
     use crate::platform::testing::SmallDisk;

@@ -18,7 +18,7 @@ use crate::action::{Action, Signer};
 use crate::clock::SystemClock;
 use crate::clock::testing::TestClock;
 use crate::data::Permissions;
-use crate::data::testing::{Kind, Tables, on_each_database};
+use crate::data::testing::{DatabaseKind as Kind, Tables, on_each_database};
 use crate::pgp::{NewKey, end_agent, export, generate};
 use crate::testing::retried;
 

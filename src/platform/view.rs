@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 use crate::action::Counters as Counted;
 use crate::action::{Action, Investigator, Permissions};
 use crate::data::{
-    ActionRow, AgentRow, CommandRow, CommandStatus, Counters, Id, InvestigatorRow, Odd,
+    ActionRow, AgentRow, CommandCounts, CommandRow, CommandStatus, Id, InvalidColumns,
+    InvestigatorRow,
 };
 use crate::go::json::ParseError;
 use crate::go::time::Time;
@@ -20,7 +21,7 @@ pub(crate) enum ViewError {
     Action { id: crate::data::Id, source: ParseError },
     /// What was posted of an action cannot be read.
     #[error("action {id} in the database has columns that cannot be read: {odd}")]
-    Odd { id: crate::data::Id, odd: Odd },
+    Odd { id: crate::data::Id, odd: InvalidColumns },
     /// A column holds no JSON.
     #[error("a column of the database holds no JSON")]
     Json {
@@ -47,8 +48,8 @@ pub(crate) const SIGNED: [&str; 9] = [
 /// # Errors
 /// A part of what was posted cannot be read.
 pub(crate) fn posted(row: &ActionRow, signers: &[InvestigatorRow]) -> Result<Action, ViewError> {
-    if row.odd.has_lost_any(&SIGNED) {
-        return Err(ViewError::Odd { id: row.id, odd: row.odd.clone() });
+    if row.invalid.is_any_unreadable(&SIGNED) {
+        return Err(ViewError::Odd { id: row.id, odd: row.invalid.clone() });
     }
     let text = format!(
         r#"{{"description":{},"threat":{},"operations":{},"pgpsignatures":{}}}"#,
@@ -76,7 +77,7 @@ fn readable(row: &ActionRow, signers: &[InvestigatorRow]) -> Action {
 }
 
 fn shown(row: &ActionRow, signers: &[InvestigatorRow], parts: Action) -> Action {
-    let time = |column, time: Timestamp| told(&row.odd, column, Some(time));
+    let time = |column, time: Timestamp| told(&row.invalid, column, Some(time));
     Action {
         id: row.id.float(),
         name: row.name.clone(),
@@ -90,13 +91,17 @@ fn shown(row: &ActionRow, signers: &[InvestigatorRow], parts: Action) -> Action 
 }
 
 /// Returns a time, or the one that stands for none: a column may have none, or cannot be read.
-fn told(odd: &Odd, column: &str, time: Option<Timestamp>) -> Time {
-    time.filter(|_| !odd.has_lost(column)).map_or(Time::ZERO, Time::from)
+fn told(odd: &InvalidColumns, column: &str, time: Option<Timestamp>) -> Time {
+    time.filter(|_| !odd.is_unreadable(column)).map_or(Time::ZERO, Time::from)
 }
 
 /// Returns an action with how far it is.
-pub(crate) fn action(row: &ActionRow, signers: &[InvestigatorRow], counters: &Counters) -> Action {
-    let time = |column, time| told(&row.odd, column, time);
+pub(crate) fn action(
+    row: &ActionRow,
+    signers: &[InvestigatorRow],
+    counters: &CommandCounts,
+) -> Action {
+    let time = |column, time| told(&row.invalid, column, time);
     Action {
         status: row.status.clone(),
         start_time: time("starttime", row.starttime),
@@ -108,11 +113,11 @@ pub(crate) fn action(row: &ActionRow, signers: &[InvestigatorRow], counters: &Co
 }
 
 /// Returns what is kept of an action that is over: no operations, no signatures.
-pub(crate) fn summary(row: &ActionRow, counters: &Counters) -> Action {
+pub(crate) fn summary(row: &ActionRow, counters: &CommandCounts) -> Action {
     Action { operations: None, signatures: None, ..action(row, &[], counters) }
 }
 
-fn counted(counters: &Counters) -> Counted {
+fn counted(counters: &CommandCounts) -> Counted {
     let of = |status| counters.of(status);
     let (sent, inflight) = (counters.all(), of(CommandStatus::Sent));
     Counted {
@@ -134,8 +139,8 @@ pub(crate) fn investigator(row: &InvestigatorRow) -> Investigator {
         name: row.name.clone(),
         fingerprint: row.fingerprint.clone(),
         status: row.status.clone(),
-        created_at: told(&row.odd, "createdat", Some(row.createdat)),
-        last_modified: told(&row.odd, "lastmodified", Some(row.lastmodified)),
+        created_at: told(&row.invalid, "createdat", Some(row.createdat)),
+        last_modified: told(&row.invalid, "lastmodified", Some(row.lastmodified)),
         permissions: permissions(row.permissions),
         ..Investigator::default()
     }
@@ -225,7 +230,7 @@ fn is_zero(number: &i64) -> bool {
 
 /// Returns an agent with all that is known of it.
 pub(crate) fn agent(row: &AgentRow) -> Result<Agent, ViewError> {
-    let time = |column, time| told(&row.odd, column, time).to_string();
+    let time = |column, time| told(&row.invalid, column, time).to_string();
     Ok(Agent {
         queueloc: row.queueloc.clone(),
         mode: row.mode.clone(),
@@ -294,7 +299,7 @@ pub(crate) fn command(
     row: &CommandRow,
     action: &ActionRow,
     signers: &[InvestigatorRow],
-    counters: &Counters,
+    counters: &CommandCounts,
     agent: &AgentRow,
 ) -> Result<Command, ViewError> {
     let action = Action { counters: counted(counters), ..readable(action, signers) };
@@ -304,8 +309,8 @@ pub(crate) fn command(
         agent: commanded(agent)?,
         status: row.status.clone(),
         results: RawValue::from_string(row.results.clone())?,
-        starttime: told(&row.odd, "starttime", Some(row.starttime)).to_string(),
-        finishtime: told(&row.odd, "finishtime", row.finishtime).to_string(),
+        starttime: told(&row.invalid, "starttime", Some(row.starttime)).to_string(),
+        finishtime: told(&row.invalid, "finishtime", row.finishtime).to_string(),
     })
 }
 
@@ -323,7 +328,7 @@ pub(crate) fn command_alone(
         tags: None,
         ..commanded(agent)?
     };
-    Ok(Command { agent: told, ..command(row, action, &[], &Counters::default(), agent)? })
+    Ok(Command { agent: told, ..command(row, action, &[], &CommandCounts::default(), agent)? })
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! `actions` and `commands`: what was run, and who answered.
+//! `actions` and `commands`: lists of actions, and the answers to one of them.
 
-use super::{Admin, Kind, ago, fails, on_each_database};
+use super::{Admin, DatabaseKind, ago, fails, on_each_database};
 
 on_each_database!(
-    what_was_run_and_who_answered_is_told,
-    only_as_many_as_are_asked_for,
-    an_age_counts_from_the_start_of_an_action,
+    actions_and_answers_are_listed,
+    list_is_limited_and_filtered_by_status,
+    age_counts_from_the_start_of_an_action,
 );
 
 fn action(admin: &Admin, id: i64, name: &str, status: &str) {
@@ -18,7 +18,7 @@ fn action(admin: &Admin, id: i64, name: &str, status: &str) {
     ));
 }
 
-/// Adds a command and what it found.
+/// Inserts a command with its results.
 fn command(admin: &Admin, id: i64, agent: i64, status: &str, results: &str) {
     let begin = ago(7);
     let end = if status == "sent" { "9998-01-11T11:11:11.000000Z".to_owned() } else { ago(6) };
@@ -28,7 +28,7 @@ fn command(admin: &Admin, id: i64, agent: i64, status: &str, results: &str) {
     ));
 }
 
-fn what_was_run_and_who_answered_is_told(kind: Kind) {
+fn actions_and_answers_are_listed(kind: DatabaseKind) {
     let admin = Admin::new(kind);
     action(&admin, 28_052_712_325_200, "an older one", "completed");
     action(&admin, 28_052_712_325_240, "mig-runner: setuid", "inflight");
@@ -44,13 +44,13 @@ fn what_was_run_and_who_answered_is_told(kind: Kind) {
          insert into signatures (actionid, investigatorid, pgpsignature) values (28052712325240, 1, 's')",
     );
     assert_eq!(
-        admin.good(&["actions"]),
+        admin.output(&["actions"]),
         "| action         | status    | age    | done      | name\n\
          | 28052712325240 | inflight  | 7m0s   | 3/4       | mig-runner: setuid\n\
          | 28052712325200 | completed | 7m0s   | 0/0       | an older one\n"
             .replace("7m0s", &age_of_first(&admin))
     );
-    let told = admin.good(&["commands", "28052712325240"]);
+    let output = admin.output(&["commands", "28052712325240"]);
     for line in [
         "action 28052712325240\n",
         "\n  name       mig-runner: setuid\n",
@@ -62,9 +62,9 @@ fn what_was_run_and_who_answered_is_told(kind: Kind) {
         "\n| success   | 1m0s   | yes   | web1\n| success   | 1m0s   | no    | web2\n",
         "\n| failed    | 1m0s   | -     | web3\n| sent      | -      | -     | web4\n",
     ] {
-        assert!(told.contains(line), "no {line:?} in {told}");
+        assert!(output.contains(line), "no {line:?} in {output}");
     }
-    assert!(told.lines().all(|line| line.chars().count() <= 80), "{told}");
+    assert!(output.lines().all(|line| line.chars().count() <= 80), "{output}");
     let whole = admin.json(&["commands", "--json", "28052712325240"]);
     assert_eq!(whole["counters"]["success"], 2);
     assert_eq!(whole["operations"][0]["module"], "file");
@@ -81,14 +81,14 @@ fn what_was_run_and_who_answered_is_told(kind: Kind) {
     fails(&admin.run(&["commands", "seven"]), 64, &["seven"]);
 }
 
-/// Returns how old the first action is by now: some seconds may have passed.
+/// Returns the age of the first action in the list, which grows while the test runs.
 fn age_of_first(admin: &Admin) -> String {
-    let told = admin.good(&["actions", "-n", "1"]);
-    let line = told.lines().nth(1).unwrap();
+    let output = admin.output(&["actions", "-n", "1"]);
+    let line = output.lines().nth(1).unwrap();
     line.split('|').nth(3).unwrap().trim().to_owned()
 }
 
-fn only_as_many_as_are_asked_for(kind: Kind) {
+fn list_is_limited_and_filtered_by_status(kind: DatabaseKind) {
     let admin = Admin::new(kind);
     for id in 1..=25 {
         action(&admin, id, "n", if id % 5 == 0 { "invalid" } else { "completed" });
@@ -105,13 +105,13 @@ fn only_as_many_as_are_asked_for(kind: Kind) {
     fails(&admin.run(&["actions", "--status", "done"]), 64, &["pending, scheduled"]);
 }
 
-/// Clients let an action be valid from a minute before they send it.
-fn an_age_counts_from_the_start_of_an_action(kind: Kind) {
+/// Clients date an action back by a minute when they send it.
+fn age_counts_from_the_start_of_an_action(kind: DatabaseKind) {
     let admin = Admin::new(kind);
     action(&admin, 1, "n", "inflight");
     admin.sql(&format!("update actions set validfrom = '{}', starttime = '{}'", ago(8), ago(6)));
     assert!(age_of_first(&admin).starts_with("6m"), "{}", age_of_first(&admin));
-    // One that was not taken up has the start that stands for none.
+    // An action that was not taken up has the special start that means "not started".
     admin.sql("update actions set status = 'pending', starttime = '0009-01-11T11:11:11.000000Z'");
     assert!(age_of_first(&admin).starts_with("7m"), "{}", age_of_first(&admin));
 }

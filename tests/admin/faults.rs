@@ -1,10 +1,10 @@
-//! What is wrong is told in one clear line, and nothing is half done.
+//! Errors: each is one clear line, and nothing is half done.
 
-use super::{Admin, Kind, PROGRAM, fails};
+use super::{Admin, DatabaseKind, PROGRAM, fails};
 use crate::cluster::Cluster;
 use crate::home::{Home, Said};
 
-/// Every command that does something.
+/// All commands with a help text.
 const COMMANDS: [&[&str]; 18] = [
     &["schema", "print"],
     &["schema", "init"],
@@ -27,7 +27,7 @@ const COMMANDS: [&[&str]; 18] = [
 ];
 
 #[test]
-fn help_needs_nothing_has_an_example_and_fits() {
+fn help_has_an_example_and_fits_80_columns() {
     let home = Home::new();
     for command in COMMANDS {
         let arguments = [command, &["--help"]].concat();
@@ -49,7 +49,7 @@ fn help_needs_nothing_has_an_example_and_fits() {
 }
 
 #[test]
-fn without_a_place_it_says_how_to_name_one() {
+fn missing_or_invalid_database_option_is_explained() {
     let home = Home::new();
     let run = |arguments: &[&str]| Said::by(&mut home.command_of(PROGRAM, arguments));
     if !std::path::Path::new("/etc/mig/standalone.cfg").exists() {
@@ -68,15 +68,15 @@ fn without_a_place_it_says_how_to_name_one() {
     let said = run(&["-c", "bad.cfg", "agents"]);
     assert_eq!(said.exit, 78, "{said:?}");
     assert!(said.err.contains("bad.cfg:3: sslmode is disable | require"), "{said:?}");
-    home.write("mig.db", "no database, but long enough to be looked at as one, if anybody did\n");
+    home.write("mig.db", "not a database, but longer than the header of an SQLite database file\n");
     fails(&run(&["-d", "sqlite:mig.db", "agents"]), 74, &["mig.db"]);
     home.chmod("mig.db", 0o644);
     fails(&run(&["-d", "sqlite:mig.db", "agents"]), 77, &["chmod 600"]);
 }
 
 #[test]
-fn the_configuration_of_the_real_scheduler_is_understood() {
-    let admin = Admin::new(Kind::Server);
+fn configuration_of_the_original_scheduler_is_accepted() {
+    let admin = Admin::new(DatabaseKind::Server);
     admin.agent(1, "web1", "linux.web1", "online", 1);
     let section = admin.database.as_ref().unwrap().section();
     let text = format!(
@@ -95,8 +95,8 @@ fn the_configuration_of_the_real_scheduler_is_understood() {
 }
 
 #[test]
-fn a_server_that_is_away_or_refuses_is_named() {
-    let admin = Admin::new(Kind::Server);
+fn unreachable_server_is_named() {
+    let admin = Admin::new(DatabaseKind::Server);
     let cluster = Cluster::shared();
     let port = cluster.port();
     let (folder, user) = (cluster.folder().display(), crate::cluster::USER);
@@ -105,7 +105,7 @@ fn a_server_that_is_away_or_refuses_is_named() {
     fails(&away, 69, &["u@127.0.0.1:1/mig", "refused"]);
     let missing = at(format!("postgres://{user}@/none?host={folder}&port={port}"), &["actions"]);
     fails(&missing, 69, &["none", "createdb"]);
-    // Over TCP a password is wanted.
+    // The server requires a password over TCP.
     let url = format!("postgres://{user}@127.0.0.1:{port}/postgres");
     fails(&at(url.clone(), &["agents"]), 69, &["password"]);
     let with = |variable: &str, value: &str| {
@@ -113,7 +113,11 @@ fn a_server_that_is_away_or_refuses_is_named() {
         Said::by(command.env(variable, value))
     };
     fails(&with("PGPASSWORD", "wrong"), 69, &["password"]);
-    assert_eq!(with("PGPASSWORD", crate::cluster::PASSWORD).exit, 1, "let in, and no tables");
+    assert_eq!(
+        with("PGPASSWORD", crate::cluster::PASSWORD).exit,
+        1,
+        "logged in; the tables are missing"
+    );
     let line = format!("127.0.0.1:{port}:*:{user}:{}\n", crate::cluster::PASSWORD);
     admin.home.write("passwords", &line);
     assert_eq!(with("PGPASSFILE", "passwords").exit, 1);
@@ -124,11 +128,11 @@ fn a_server_that_is_away_or_refuses_is_named() {
 }
 
 #[test]
-fn a_database_without_tables_or_roles_says_what_makes_them() {
-    let admin = Admin::vacant(Kind::Server);
+fn missing_tables_or_roles_are_reported_with_the_remedy() {
+    let admin = Admin::without_tables(DatabaseKind::Server);
     fails(&admin.run(&["agents"]), 69, &["schema check"]);
     fails(&admin.run(&["investigator", "list"]), 69, &["investigators"]);
-    admin.good(&["schema", "init", "--roles"]);
+    admin.output(&["schema", "init", "--roles"]);
     admin.sql(
         "do $$ begin create role plain login; exception when duplicate_object then end $$;
          grant select on agents to plain",
@@ -136,7 +140,7 @@ fn a_database_without_tables_or_roles_says_what_makes_them() {
     let section = admin.database.as_ref().unwrap().section();
     admin.home.write("plain.cfg", &section.replace(crate::cluster::USER, "plain"));
     let target = ["-c", "plain.cfg", "agents", "--target", "true"];
-    fails(&admin.run_with(&target), 77, &["migreadonly", "grant migreadonly to"]);
+    fails(&admin.run_with(&target), 77, &["migreadonly", "grant migreadonly to ROLE"]);
     let add = ["-c", "plain.cfg", "investigator", "disable", "Bob"];
     fails(&admin.run_with(&add), 69, &["permission denied"]);
 }

@@ -1,11 +1,11 @@
-//! `agents`: all, by target, those gone silent, doubles.
+//! `agents`: all agents, those of a target, silent hosts, duplicate agents.
 
 use serde_json::Value;
 
 use super::tables::psql;
-use super::{Admin, Kind, fails, on_each_database};
+use super::{Admin, DatabaseKind, fails, on_each_database};
 
-/// The query of the document for offline agents, with the `SELECT` that it lost.
+/// The query for offline agents in MIG's documentation, with the `SELECT` that is missing there.
 const OFFLINE: &str = "SELECT DISTINCT(name) FROM agents
 WHERE name IN (
         SELECT DISTINCT(name) FROM agents
@@ -14,20 +14,20 @@ WHERE name IN (
         SELECT DISTINCT(name) FROM agents
         WHERE heartbeattime >= NOW() - interval '5 minutes'
 ) ORDER BY name;";
-/// The query of the document for double agents.
+/// The query for duplicate agents in MIG's documentation.
 const DOUBLE: &str = "SELECT COUNT(queueloc), queueloc FROM agents
 WHERE heartbeattime >= NOW() - INTERVAL '10 minutes'
 GROUP BY queueloc HAVING COUNT(queueloc) > 1
 ORDER BY count(queueloc) DESC;";
 
 on_each_database!(
-    offline_and_double_agents_are_told_in_the_documents_table,
-    a_target_selects_whom_an_action_would_be_sent_to,
-    monitors_are_told_by_the_exit_status,
+    offline_and_duplicate_agents_are_listed_as_documented,
+    target_selects_the_agents_of_an_action,
+    exit_status_shows_whether_any_agent_is_listed,
 );
 
-/// A fleet with every case of the two queries.
-fn fleet(kind: Kind) -> Admin {
+/// Returns agents for every case of the two queries.
+fn fleet(kind: DatabaseKind) -> Admin {
     const DAY: i64 = 24 * 60;
     let admin = Admin::new(kind);
     for (id, name, queueloc, status, minutes) in [
@@ -50,13 +50,13 @@ fn fleet(kind: Kind) -> Admin {
     admin
 }
 
-fn offline_and_double_agents_are_told_in_the_documents_table(kind: Kind) {
+fn offline_and_duplicate_agents_are_listed_as_documented(kind: DatabaseKind) {
     let admin = fleet(kind);
     assert_eq!(
-        admin.good(&["agents", "offline"]),
+        admin.output(&["agents", "offline"]),
         "| silent |             name\n| 3d0h   | asleep\n| 1h1m   | silent\n"
     );
-    let double = admin.good(&["agents", "double"]);
+    let double = admin.output(&["agents", "double"]);
     assert_eq!(
         double,
         "| count  |             name\n| 3      | linux.h | thrice\n| 2      | linux.g | twice\n"
@@ -82,42 +82,42 @@ fn offline_and_double_agents_are_told_in_the_documents_table(kind: Kind) {
 }
 
 #[test]
-fn the_documents_queries_typed_into_psql_give_the_same_rows() {
-    let admin = fleet(Kind::Server);
+fn documented_queries_in_psql_return_the_same_rows() {
+    let admin = fleet(DatabaseKind::Server);
     let lines = |text: &str| text.lines().map(ToOwned::to_owned).collect::<Vec<String>>();
     let offline = admin.json(&["agents", "offline", "--json"]);
-    let told: Vec<String> = offline
+    let listed: Vec<String> = offline
         .as_array()
         .unwrap()
         .iter()
         .map(|row| row["name"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(told, lines(&psql(&admin, OFFLINE)));
-    assert_eq!(told, ["asleep", "silent"]);
+    assert_eq!(listed, lines(&psql(&admin, OFFLINE)));
+    assert_eq!(listed, ["asleep", "silent"]);
     let double = admin.json(&["agents", "double", "--json"]);
-    let told: Vec<String> = double
+    let listed: Vec<String> = double
         .as_array()
         .unwrap()
         .iter()
         .map(|row| format!("{}|{}", row["count"], row["queueloc"].as_str().unwrap()))
         .collect();
-    assert_eq!(told, lines(&psql(&admin, DOUBLE)));
-    assert_eq!(told, ["3|linux.h", "2|linux.g"]);
+    assert_eq!(listed, lines(&psql(&admin, DOUBLE)));
+    assert_eq!(listed, ["3|linux.h", "2|linux.g"]);
 }
 
-fn a_target_selects_whom_an_action_would_be_sent_to(kind: Kind) {
+fn target_selects_the_agents_of_an_action(kind: DatabaseKind) {
     let admin = fleet(kind);
     let selected = |target: &str| {
         let list = admin.json(&["agents", "--json", "--target", target]);
         let ids = list.as_array().unwrap().iter().map(|agent| agent["id"].as_i64().unwrap());
         ids.collect::<Vec<i64>>()
     };
-    // Of each place the agent that was heard last, and nobody who is offline.
+    // The agent with the latest heartbeat of each queue, and no offline agent.
     assert_eq!(selected("name LIKE '%'").len(), 6);
     assert_eq!(selected("name='twice'"), [7]);
     assert_eq!(selected("status='idle' AND environment->>'os'='linux'"), [2]);
     assert_eq!(selected("name='gone'"), [0; 0]);
-    let all = admin.good(&["agents"]);
+    let all = admin.output(&["agents"]);
     assert_eq!(all.lines().count(), 14, "{all}");
     assert!(all.contains("| idle      | 1h1m   | 20251122-0.9e7e4f52.lab | silent\n"), "{all}");
     assert!(all.lines().all(|line| line.chars().count() <= 80), "{all}");
@@ -130,12 +130,12 @@ fn a_target_selects_whom_an_action_would_be_sent_to(kind: Kind) {
     ] {
         fails(&admin.run(&["agents", "--target", hostile]), 65, &["cannot use this target"]);
     }
-    assert_eq!(admin.good(&["agents"]).lines().count(), 14);
+    assert_eq!(admin.output(&["agents"]).lines().count(), 14);
 }
 
 #[test]
-fn a_target_is_evaluated_by_a_role_that_cannot_write() {
-    let admin = fleet(Kind::Server);
+fn target_is_evaluated_by_a_role_that_cannot_write() {
+    let admin = fleet(DatabaseKind::Server);
     admin.sql(
         "create function wipe() returns boolean language sql as \
          'delete from agents returning true'",
@@ -150,11 +150,11 @@ fn a_target_is_evaluated_by_a_role_that_cannot_write() {
             .len(),
         1
     );
-    // A comment at its end hides nothing.
+    // A comment at the end of a target hides no other part of the query.
     assert_eq!(admin.json(&["agents", "--json", "--target", "id = 1 -- or all"])[0]["id"], 1);
 }
 
-fn monitors_are_told_by_the_exit_status(kind: Kind) {
+fn exit_status_shows_whether_any_agent_is_listed(kind: DatabaseKind) {
     let admin = fleet(kind);
     for (arguments, exit) in [
         (&["agents", "offline"][..], 0),

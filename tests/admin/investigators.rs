@@ -1,18 +1,18 @@
-//! `investigator`: added with a key that is looked at, shown, disabled, given an API key.
+//! `investigator`: adding, showing, disabling, API keys, permissions, access lists.
 
-use super::{Admin, Kind, fails, on_each_database};
+use super::{Admin, DatabaseKind, fails, on_each_database};
 use crate::home::{Said, names};
 
 on_each_database!(
-    an_investigator_is_added_shown_and_disabled,
-    a_key_that_the_platform_cannot_verify_is_refused,
-    a_fingerprint_is_enough_and_the_key_may_follow,
-    an_api_key_is_shown_once_and_kept_as_the_platform_keeps_it,
-    agents_want_the_signatures_of_the_active_ones,
+    investigator_is_added_shown_and_disabled,
+    key_that_the_platform_cannot_verify_is_rejected,
+    fingerprint_suffices_and_the_key_may_follow,
+    api_key_is_shown_once,
+    access_list_contains_active_investigators,
     permissions_are_set_added_and_removed,
 );
 
-/// Writes the public key of somebody new to a file; returns its fingerprint.
+/// Creates a key and writes its public part to a file; returns its fingerprint.
 fn key(admin: &Admin, file: &str, algorithm: &str, expires: &str) -> String {
     let owner = format!("{file} <{file}@localhost>");
     std::fs::create_dir_all(admin.home.path("g")).unwrap();
@@ -27,18 +27,18 @@ fn key(admin: &Admin, file: &str, algorithm: &str, expires: &str) -> String {
     line.split(':').nth(9).unwrap().to_owned()
 }
 
-fn an_investigator_is_added_shown_and_disabled(kind: Kind) {
+fn investigator_is_added_shown_and_disabled(kind: DatabaseKind) {
     let admin = Admin::new(kind);
     let bob = key(&admin, "bob.asc", "rsa2048", "never");
-    let added = admin.good(&["investigator", "add", "Bob Kelso", "--key", "bob.asc"]);
+    let added = admin.output(&["investigator", "add", "Bob Kelso", "--key", "bob.asc"]);
     assert_eq!(
         added,
         format!(
-            "added Bob Kelso (1) with the key {bob} for: search, action, action_create, command, \
-             agent, dashboard\n"
+            "added Bob Kelso (1) with the key {bob}, permissions: search, action, action_create, \
+             command, agent, dashboard\n"
         )
     );
-    let listed = admin.good(&["investigator", "list"]);
+    let listed = admin.output(&["investigator", "list"]);
     assert_eq!(
         listed,
         format!(
@@ -47,7 +47,7 @@ fn an_investigator_is_added_shown_and_disabled(kind: Kind) {
         )
     );
     for who in ["Bob Kelso", "1", &bob, &bob.to_lowercase()] {
-        let shown = admin.good(&["investigator", "show", who]);
+        let shown = admin.output(&["investigator", "show", who]);
         assert!(shown.starts_with("investigator 1\n  name         Bob Kelso\n"), "{shown}");
         assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     }
@@ -55,13 +55,13 @@ fn an_investigator_is_added_shown_and_disabled(kind: Kind) {
     assert_eq!(shown["publickey"], admin.home.read("bob.asc"));
     assert!(shown.get("privatekey").is_none());
 
-    assert_eq!(admin.good(&["investigator", "disable", "1"]), "Bob Kelso (1) is now disabled\n");
+    assert_eq!(admin.output(&["investigator", "disable", "1"]), "Bob Kelso (1) is now disabled\n");
     assert_eq!(
-        admin.good(&["investigator", "disable", &bob]),
+        admin.output(&["investigator", "disable", &bob]),
         "Bob Kelso (1) is already disabled\n"
     );
     assert_eq!(
-        admin.good(&["investigator", "enable", "Bob Kelso"]),
+        admin.output(&["investigator", "enable", "Bob Kelso"]),
         "Bob Kelso (1) is now active\n"
     );
 
@@ -70,17 +70,17 @@ fn an_investigator_is_added_shown_and_disabled(kind: Kind) {
     fails(&admin.run(&["investigator", "show", "Eve"]), 66, &["no investigator Eve"]);
     let other = key(&admin, "other.asc", "rsa2048", "never");
     let limited = ["--key", "other.asc", "--permissions", "search,admin"];
-    let added = admin.good(&[&["investigator", "add", "Bob Kelso"], &limited[..]].concat());
+    let added = admin.output(&[&["investigator", "add", "Bob Kelso"], &limited[..]].concat());
     assert!(added.starts_with(&format!("added Bob Kelso (2) with the key {other}")), "{added}");
-    assert!(
-        added.ends_with("for: search, investigator, investigator_create, investigator_update\n")
-    );
+    assert!(added.ends_with(
+        "permissions: search, investigator, investigator_create, investigator_update\n"
+    ));
     fails(&admin.run(&["investigator", "disable", "Bob Kelso"]), 65, &["2 investigators", "1, 2"]);
     admin.sql("update investigators set name = 'migscheduler' where id = 2");
     fails(&admin.run(&["investigator", "disable", "2"]), 65, &["the scheduler's own"]);
 }
 
-fn a_key_that_the_platform_cannot_verify_is_refused(kind: Kind) {
+fn key_that_the_platform_cannot_verify_is_rejected(kind: DatabaseKind) {
     let admin = Admin::new(kind);
     let add = |file: &str| admin.run(&["investigator", "add", "Eve", "--key", file]);
     key(&admin, "ed25519.asc", "ed25519", "never");
@@ -88,7 +88,7 @@ fn a_key_that_the_platform_cannot_verify_is_refused(kind: Kind) {
     key(&admin, "expired.asc", "rsa2048", "seconds=1");
     let is_expired = |said: &Said| said.err.contains("is expired");
     let begun = std::time::Instant::now();
-    // Its second ends when it ends.
+    // The key expires after a second, but GnuPG may notice later.
     let said = loop {
         let said = add("expired.asc");
         if is_expired(&said) {
@@ -118,34 +118,37 @@ fn a_key_that_the_platform_cannot_verify_is_refused(kind: Kind) {
     fails(
         &admin.run(&["investigator", "add", "Eve", "--key", "rsa.asc", "--permissions", "root"]),
         64,
-        &["\"root\" is no permission"],
+        &["\"root\" is not a permission"],
     );
     fails(&admin.run(&["investigator", "add", "17", "--key", "rsa.asc"]), 65, &["a number"]);
     fails(&admin.run(&["investigator", "add", "Eve"]), 64, &["required"]);
     assert_eq!(admin.json(&["investigator", "list", "--json"]), serde_json::json!([]));
 }
 
-fn a_fingerprint_is_enough_and_the_key_may_follow(kind: Kind) {
+fn fingerprint_suffices_and_the_key_may_follow(kind: DatabaseKind) {
     let admin = Admin::new(kind);
     let bob = key(&admin, "bob.asc", "rsa2048", "never");
     let spaced = format!("{} {}", &bob[..20], &bob[20..]);
-    let added = admin.good(&["investigator", "add", "Bob", "--fingerprint", &spaced]);
-    assert!(added.starts_with(&format!("added Bob (1) with the key {bob} for: ")), "{added}");
+    let added = admin.output(&["investigator", "add", "Bob", "--fingerprint", &spaced]);
+    assert!(
+        added.starts_with(&format!("added Bob (1) with the key {bob}, permissions: ")),
+        "{added}"
+    );
     let shown = admin.json(&["investigator", "show", "--json", "Bob"]);
     assert_eq!(shown["publickey"], admin.home.read("bob.asc"));
 
-    let nobody = "E60892BB9BD89A69F759A1A0A3D652173B763E8F";
-    let said = admin.run(&["investigator", "add", "Ann", "--fingerprint", nobody]);
+    let unknown = "E60892BB9BD89A69F759A1A0A3D652173B763E8F";
+    let said = admin.run(&["investigator", "add", "Ann", "--fingerprint", unknown]);
     assert_eq!(said.exit, 0, "{said:?}");
     assert!(
-        said.out.contains("by the fingerprint") && said.out.contains(" alone for: search"),
+        said.out.contains("with only the fingerprint") && said.out.contains("permissions: search"),
         "{said:?}"
     );
-    assert!(said.err.contains("add it again with --key"), "{said:?}");
+    assert!(said.err.contains("again with --key"), "{said:?}");
     fails(
-        &admin.run(&["investigator", "add", "Ann", "--fingerprint", nobody]),
+        &admin.run(&["investigator", "add", "Ann", "--fingerprint", unknown]),
         65,
-        &["Ann (2) has the key"],
+        &["Ann (2) already has the key"],
     );
     fails(
         &admin.run(&["investigator", "add", "Ann", "--fingerprint", "E608"]),
@@ -156,8 +159,8 @@ fn a_fingerprint_is_enough_and_the_key_may_follow(kind: Kind) {
         "delete from investigators where id = 1; \
          update investigators set pgpfingerprint = '{bob}' where id = 2"
     ));
-    let given = admin.good(&["investigator", "add", "Ann", "--key", "bob.asc"]);
-    assert_eq!(given, format!("Ann (2) is there already, and now has the key {bob}\n"));
+    let given = admin.output(&["investigator", "add", "Ann", "--key", "bob.asc"]);
+    assert_eq!(given, format!("added the key {bob} to the existing investigator Ann (2)\n"));
     assert_eq!(
         admin.json(&["investigator", "show", "--json", "Ann"])["publickey"],
         admin.home.read("bob.asc")
@@ -165,8 +168,8 @@ fn a_fingerprint_is_enough_and_the_key_may_follow(kind: Kind) {
 }
 
 #[test]
-fn a_key_is_read_where_there_is_no_gnupg_home() {
-    let admin = Admin::new(Kind::File);
+fn key_is_checked_without_a_gnupg_home() {
+    let admin = Admin::new(DatabaseKind::File);
     let bob = key(&admin, "bob.asc", "rsa2048", "never");
     std::fs::create_dir(admin.home.path("t")).unwrap();
     let add = ["-c", "a.cfg", "investigator", "add", "Bob", "--key", "bob.asc"];
@@ -177,31 +180,31 @@ fn a_key_is_read_where_there_is_no_gnupg_home() {
     assert_eq!(names(&admin.home.path("t")), [""; 0]);
 }
 
-fn an_api_key_is_shown_once_and_kept_as_the_platform_keeps_it(kind: Kind) {
+fn api_key_is_shown_once(kind: DatabaseKind) {
     let admin = Admin::new(kind);
     admin.sql("insert into investigators (name, pgpfingerprint) values ('Bob', 'AB')");
-    assert!(admin.good(&["investigator", "show", "Bob"]).contains("\n  API key      none\n"));
+    assert!(admin.output(&["investigator", "show", "Bob"]).contains("\n  API key      none\n"));
     let said = admin.run(&["investigator", "apikey", "Bob"]);
     assert_eq!(said.exit, 0, "{said:?}");
     let key = said.out.trim_end();
     assert!(key.len() == 32 && key.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{said:?}");
-    assert!(!said.err.contains(key) && said.err.contains("shown this once"), "{said:?}");
-    let shown = admin.good(&["investigator", "show", "--json", "Bob"]);
+    assert!(!said.err.contains(key) && said.err.contains("shown only once"), "{said:?}");
+    let shown = admin.output(&["investigator", "show", "--json", "Bob"]);
     assert!(!shown.contains(key), "{shown}");
-    assert!(admin.good(&["investigator", "show", "Bob"]).contains("\n  API key      there\n"));
-    assert_ne!(admin.good(&["investigator", "apikey", "Bob"]).trim_end(), key);
+    assert!(admin.output(&["investigator", "show", "Bob"]).contains("\n  API key      stored\n"));
+    assert_ne!(admin.output(&["investigator", "apikey", "Bob"]).trim_end(), key);
     fails(&admin.run(&["investigator", "apikey", "Eve"]), 66, &["Eve"]);
 }
 
-fn agents_want_the_signatures_of_the_active_ones(kind: Kind) {
+fn access_list_contains_active_investigators(kind: DatabaseKind) {
     let admin = Admin::new(kind);
     admin.sql(
         "insert into investigators (name, pgpfingerprint) values ('migscheduler', 'F1');
          insert into investigators (name, pgpfingerprint) values ('Bob', 'F2');
          insert into investigators (name, pgpfingerprint) values ('Ann', 'F3')",
     );
-    admin.good(&["investigator", "disable", "Ann"]);
-    let acl = admin.good(&["investigator", "acl"]);
+    admin.output(&["investigator", "disable", "Ann"]);
+    let acl = admin.output(&["investigator", "acl"]);
     assert_eq!(
         acl,
         r#"{
@@ -234,7 +237,7 @@ fn agents_want_the_signatures_of_the_active_ones(kind: Kind) {
     fails(&admin.run(&["investigator", "acl", "--minimumweight", "0"]), 64, &["0"]);
 }
 
-fn permissions_are_set_added_and_removed(kind: Kind) {
+fn permissions_are_set_added_and_removed(kind: DatabaseKind) {
     let admin = Admin::new(kind);
     admin.sql(
         "insert into investigators (name, pgpfingerprint, permissions) values ('Bob', 'F1', 1)",
@@ -244,7 +247,7 @@ fn permissions_are_set_added_and_removed(kind: Kind) {
     let said = permit(&["Bob", "--add", "agent, command", "--remove", "search"]);
     assert_eq!(said.out, "Bob (1) had: search; now has: command, agent\n", "{said:?}");
     let said = permit(&["1", "--remove", "search,loaders"]);
-    assert_eq!(said.out, "Bob (1) already had: command, agent\n", "{said:?}");
+    assert_eq!(said.out, "Bob (1) already has: command, agent\n", "{said:?}");
     let said = permit(&["F1", "--set", "none"]);
     assert_eq!(said.exit, 66, "a fingerprint has 40 digits: {said:?}");
     let said = permit(&["Bob", "--set", "default"]);
@@ -259,7 +262,7 @@ fn permissions_are_set_added_and_removed(kind: Kind) {
     fails(
         &permit(&["Bob", "--add", "admin", "--remove", "investigator"]),
         64,
-        &["both have: investigator"],
+        &["both contain: investigator"],
     );
     fails(&permit(&["Eve", "--add", "agent"]), 66, &["no investigator Eve"]);
 
@@ -268,16 +271,16 @@ fn permissions_are_set_added_and_removed(kind: Kind) {
     let said = permit(&["Bob", "--add", "agent"]);
     assert_eq!(
         said.out,
-        "Bob (1) had: search (the number 524289); now has: search, agent (the number 524305)\n"
+        "Bob (1) had: search (number 524289); now has: search, agent (number 524305)\n"
     );
     admin.sql("update investigators set permissions = -1 where id = 1");
     let said = permit(&["Bob", "--set", "search"]);
-    assert!(said.out.ends_with(" (the number -1); now has: search\n"), "{said:?}");
-    if kind == Kind::File {
+    assert!(said.out.ends_with(" (number -1); now has: search\n"), "{said:?}");
+    if kind == DatabaseKind::File {
         admin.sql("update investigators set permissions = 'many' where id = 1");
         fails(&permit(&["Bob", "--add", "agent"]), 65, &["cannot be read: use --set"]);
         let said = permit(&["Bob", "--set", "agent"]);
-        assert_eq!(said.out, "Bob (1) had: what cannot be read; now has: agent\n", "{said:?}");
+        assert_eq!(said.out, "Bob (1) had: an unreadable value; now has: agent\n", "{said:?}");
     }
     admin.sql("update investigators set name = 'migscheduler' where id = 1");
     fails(&permit(&["1", "--add", "agent"]), 65, &["the scheduler's own"]);

@@ -1,21 +1,21 @@
-//! A database on a medium that cannot be written, and one that another process has locked.
+//! A database on a read-only medium, and one that another process has locked.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Admin, Kind, PROGRAM, fails};
+use super::{Admin, DatabaseKind, PROGRAM, fails};
 use crate::home::Said;
 
-/// Returns a database with an agent, in the folder `db` of its home.
+/// Creates a database with one agent in the folder `db`.
 fn filled() -> (Admin, PathBuf) {
-    let admin = Admin::new(Kind::File);
+    let admin = Admin::new(DatabaseKind::File);
     admin.agent(1, "alive", "linux.a", "online", 1);
     let folder = admin.home.path("db");
     std::fs::create_dir(&folder).unwrap();
     std::fs::rename(admin.home.path("mig.db"), folder.join("mig.db")).unwrap();
     let names = names(&folder);
-    assert_eq!(names, ["mig.db"], "nothing is left in a log");
+    assert_eq!(names, ["mig.db"], "the log has been merged");
     (admin, folder)
 }
 
@@ -35,47 +35,47 @@ fn is_root() -> bool {
     std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0
 }
 
-/// Runs a command on the database as a user to whom permissions apply.
-fn bound(admin: &Admin, arguments: &[&str]) -> Said {
+/// Runs a command on the database as a user who is run_without_root_rights by file permissions.
+fn run_without_root_rights(admin: &Admin, arguments: &[&str]) -> Said {
     let arguments = [&["-d", "sqlite:db/mig.db"], arguments].concat();
     if !is_root() {
         return admin.run_with(&arguments);
     }
-    // Root without its capabilities.
+    // As root without its capabilities.
     let line = ["--inh-caps=-all", "--bounding-set=-all", PROGRAM];
     Said::by(&mut admin.home.command_of("setpriv", &[&line[..], &arguments].concat()))
 }
 
 #[test]
-fn a_database_in_a_folder_that_cannot_be_written_is_read() {
+fn database_in_a_read_only_folder_is_read() {
     let (admin, folder) = filled();
     chmod(&folder, 0o500);
-    let said = bound(&admin, &["agents"]);
+    let said = run_without_root_rights(&admin, &["agents"]);
     assert!(said.exit == 0 && said.out.ends_with("| alive\n"), "{said:?}");
-    let said = bound(&admin, &["agents", "offline", "--fail-if-any"]);
+    let said = run_without_root_rights(&admin, &["agents", "offline", "--fail-if-any"]);
     assert_eq!(said.exit, 0, "{said:?}");
-    assert_eq!(bound(&admin, &["schema", "check"]).exit, 0);
+    assert_eq!(run_without_root_rights(&admin, &["schema", "check"]).exit, 0);
     assert_eq!(names(&folder), ["mig.db"]);
-    // An empty log, such as a backup may have, has nothing to read.
+    // A backup may contain an empty log, which has nothing to merge.
     chmod(&folder, 0o700);
     std::fs::write(folder.join("mig.db-wal"), "").unwrap();
     chmod(&folder, 0o500);
-    let said = bound(&admin, &["agents"]);
+    let said = run_without_root_rights(&admin, &["agents"]);
     assert!(said.exit == 0 && said.out.ends_with("| alive\n"), "{said:?}");
-    let said = bound(&admin, &["investigator", "disable", "1"]);
+    let said = run_without_root_rights(&admin, &["investigator", "disable", "1"]);
     fails(&said, 74, &["db/mig.db"]);
     chmod(&folder, 0o700);
 }
 
 #[test]
-fn a_file_that_cannot_be_written_is_read() {
+fn read_only_file_is_read() {
     let (admin, folder) = filled();
     chmod(&folder.join("mig.db"), 0o400);
-    let said = bound(&admin, &["agents"]);
+    let said = run_without_root_rights(&admin, &["agents"]);
     assert!(said.exit == 0 && said.out.ends_with("| alive\n"), "{said:?}");
 }
 
-/// Adds an agent whose row is in the log alone, as in a copy of a database at work.
+/// Inserts an agent whose row is only in the log, as in a copy of a database in use.
 fn log_an_agent(folder: &Path, with_index: bool) {
     let work = folder.join("mig.db");
     let open = rusqlite::Connection::open(&work).unwrap();
@@ -98,31 +98,31 @@ fn log_an_agent(folder: &Path, with_index: bool) {
 }
 
 #[test]
-fn a_log_that_cannot_be_read_is_named() {
+fn log_that_cannot_be_read_is_named() {
     let (admin, folder) = filled();
     log_an_agent(&folder, false);
     chmod(&folder, 0o500);
-    let said = bound(&admin, &["agents"]);
-    fails(&said, 74, &["where nothing can be written", "db/mig.db-wal holds changes", "copy both"]);
+    let said = run_without_root_rights(&admin, &["agents"]);
+    fails(&said, 74, &["in a read-only place", "db/mig.db-wal holds changes", "copy both"]);
     chmod(&folder, 0o700);
-    let said = bound(&admin, &["agents"]);
+    let said = run_without_root_rights(&admin, &["agents"]);
     assert!(said.exit == 0 && said.out.contains("| logged\n"), "{said:?}");
 }
 
 #[test]
-fn a_log_with_its_index_is_read_where_no_file_can_be_made() {
+fn log_with_its_index_is_read_in_a_read_only_folder() {
     let (admin, folder) = filled();
     log_an_agent(&folder, true);
     chmod(&folder, 0o500);
-    let said = bound(&admin, &["agents"]);
+    let said = run_without_root_rights(&admin, &["agents"]);
     assert!(said.exit == 0 && said.out.contains("| logged\n"), "{said:?}");
     chmod(&folder, 0o700);
 }
 
 #[test]
-fn a_database_on_a_read_only_file_system_is_read_as_root() {
+fn database_on_a_read_only_file_system_is_read_as_root() {
     if !is_root() {
-        eprintln!("skipped: needs root: it mounts a file system");
+        eprintln!("skipped: needs root to mount a file system");
         return;
     }
     let (admin, folder) = filled();
@@ -133,7 +133,7 @@ fn a_database_on_a_read_only_file_system_is_read_as_root() {
         Said::by(&mut admin.home.command_of("unshare", &["-m", "sh", "-c", &script]))
     };
     if !Command::new("unshare").args(["-m", "true"]).status().unwrap().success() {
-        eprintln!("skipped: this root may not mount");
+        eprintln!("skipped: this root user may not mount");
         return;
     }
     let said = on_read_only("agents");
@@ -143,10 +143,10 @@ fn a_database_on_a_read_only_file_system_is_read_as_root() {
 }
 
 #[test]
-fn a_database_that_is_locked_says_so() {
+fn locked_database_is_reported() {
     let (admin, folder) = filled();
     let owner = rusqlite::Connection::open(folder.join("mig.db")).unwrap();
     owner.execute_batch("pragma locking_mode = exclusive; begin exclusive").unwrap();
-    let said = bound(&admin, &["agents"]);
+    let said = run_without_root_rights(&admin, &["agents"]);
     fails(&said, 75, &["db/mig.db is locked by another process", "try again"]);
 }

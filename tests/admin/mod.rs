@@ -1,14 +1,14 @@
-//! What the tests of `mig-data` stand on: a home, and a database of either sort.
+//! Tests of `mig-data`, each on a PostgreSQL database and on an SQLite file.
 
 #![cfg(test)]
-#![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
+#![expect(clippy::disallowed_methods, reason = "the tests prepare files and databases directly")]
 
 mod commands;
 mod faults;
 mod fleet;
+mod invalid;
 mod investigators;
 mod media;
-mod odd;
 #[cfg(feature = "platform")]
 mod platform;
 mod tables;
@@ -17,57 +17,56 @@ use std::process::Command;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::cluster::Database;
+use super::cluster::TestDatabase;
 use super::home::{Home, Said};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mig-data");
 
-/// Makes two tests of each function that takes a [`Kind`]: one for each database.
+/// Turns each function that takes a [`DatabaseKind`] into two tests, one for each database.
 macro_rules! on_each_database {
     ($($test:ident),+ $(,)?) => {
         mod file {
             $(#[test]
             fn $test() {
-                super::$test($crate::admin::Kind::File);
+                super::$test($crate::admin::DatabaseKind::File);
             })+
         }
         mod server {
             $(#[test]
             fn $test() {
-                super::$test($crate::admin::Kind::Server);
+                super::$test($crate::admin::DatabaseKind::Server);
             })+
         }
     };
 }
 use on_each_database;
 
-/// A sort of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum DatabaseKind {
     File,
     Server,
 }
 
-/// A home with the configuration `a.cfg` of a database.
+/// A home folder with the configuration `a.cfg`, and the database that it names.
 struct Admin {
     home: Home,
-    database: Option<Database>,
+    database: Option<TestDatabase>,
 }
 
 impl Admin {
-    /// Returns a database without tables.
-    fn vacant(kind: Kind) -> Admin {
+    /// Creates a database without tables.
+    fn without_tables(kind: DatabaseKind) -> Admin {
         let home = Home::new();
-        let database = (kind == Kind::Server).then(Database::new);
-        let section = database.as_ref().map(Database::section).unwrap_or_default();
+        let database = (kind == DatabaseKind::Server).then(TestDatabase::new);
+        let section = database.as_ref().map(TestDatabase::section).unwrap_or_default();
         home.write("a.cfg", &format!("{section}[directories]\ndata = .\n"));
         Admin { home, database }
     }
 
-    /// Returns a database with tables and, if it is a server's, roles.
-    fn new(kind: Kind) -> Admin {
-        let admin = Admin::vacant(kind);
-        admin.good(&["schema", "init", "--roles"]);
+    /// Creates a database with tables and, on a server, roles.
+    fn new(kind: DatabaseKind) -> Admin {
+        let admin = Admin::without_tables(kind);
+        admin.output(&["schema", "init", "--roles"]);
         admin
     }
 
@@ -76,7 +75,7 @@ impl Admin {
         self.run_with(&[&["-c", "a.cfg"], arguments].concat())
     }
 
-    /// Runs a command that says itself where the database is.
+    /// Runs a command whose arguments name the database.
     fn run_with(&self, arguments: &[&str]) -> Said {
         Said::by(&mut self.command(arguments))
     }
@@ -87,22 +86,22 @@ impl Admin {
         command
     }
 
-    /// Returns what a command answered that did what it was asked.
+    /// Runs a command that must succeed; returns its output.
     #[track_caller]
-    fn good(&self, arguments: &[&str]) -> String {
+    fn output(&self, arguments: &[&str]) -> String {
         let said = self.run(arguments);
         assert_eq!(said.exit, 0, "{arguments:?}: {said:?}");
         said.out
     }
 
-    /// Returns the JSON that a command answered.
+    /// Runs a command that must succeed; returns its output parsed as JSON.
     #[track_caller]
     fn json(&self, arguments: &[&str]) -> serde_json::Value {
-        let text = self.good(arguments);
+        let text = self.output(arguments);
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
-    /// Runs statements on the database, as an administrator did before there was `mig-data`.
+    /// Runs statements on a separate connection, as an administrator would without `mig-data`.
     fn sql(&self, text: &str) {
         match &self.database {
             Some(database) => database.connect().batch_execute(text).unwrap(),
@@ -113,25 +112,25 @@ impl Admin {
         }
     }
 
-    /// Adds an agent: its number, its host, its place, its status, and how many minutes ago it was heard.
+    /// Inserts an agent with the last heartbeat some minutes ago.
     fn agent(&self, id: i64, name: &str, queueloc: &str, status: &str, minutes: i64) {
-        let heard = ago(minutes);
+        let heartbeat = ago(minutes);
         self.sql(&format!(
             "insert into agents (id, name, queueloc, mode, version, pid, starttime, heartbeattime, \
              refreshtime, status, environment, tags) values ({id}, '{name}', '{queueloc}', 'daemon', \
-             '20251122-0.9e7e4f52.lab', 7, '{heard}', '{heard}', '{heard}', '{status}', \
+             '20251122-0.9e7e4f52.lab', 7, '{heartbeat}', '{heartbeat}', '{heartbeat}', '{status}', \
              '{{\"os\":\"linux\"}}', '{{}}')"
         ));
     }
 }
 
-/// Returns the time so many minutes ago, as both databases read it.
+/// Returns the time some minutes ago, in a format that both databases accept.
 fn ago(minutes: i64) -> String {
     let time = Timestamp::now() - SignedDuration::from_mins(minutes);
     time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }
 
-/// Checks that a command failed with one line that has each of `texts`.
+/// Checks that a command failed with one line that contains each of `texts`.
 #[track_caller]
 fn fails(said: &Said, exit: i32, texts: &[&str]) {
     assert_eq!(said.exit, exit, "{said:?}");

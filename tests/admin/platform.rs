@@ -1,4 +1,4 @@
-//! `mig-data` beside a platform that runs.
+//! `mig-data` on a running platform.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -14,8 +14,8 @@ fn run(rig: &Rig, arguments: &[&str]) -> Said {
     Said::by(command.current_dir(rig.path("")))
 }
 
-/// Asks the platform's API with a key; returns the status line.
-fn ask(rig: &Rig, key: &str) -> String {
+/// Sends a request with an API key; returns the status line.
+fn request_status(rig: &Rig, key: &str) -> String {
     let mut connection = TcpStream::connect(&rig.address).unwrap();
     let request = format!(
         "GET /api/v1/dashboard HTTP/1.1\r\nHost: {}\r\nX-MIGAPIKEY: {key}\r\nConnection: close\r\n\r\n",
@@ -28,9 +28,9 @@ fn ask(rig: &Rig, key: &str) -> String {
 }
 
 #[test]
-fn an_administrator_works_on_a_platform_that_runs() {
+fn administrator_changes_a_running_platform() {
     let rig = Rig::new();
-    // On a server a target is asked with the rights of a role.
+    // On a server, targets are evaluated as a role.
     assert_eq!(run(&rig, &["schema", "init", "--roles"]).exit, 0);
     let listed = run(&rig, &["agents"]);
     assert_eq!(listed.exit, 0, "{listed:?}");
@@ -38,29 +38,29 @@ fn an_administrator_works_on_a_platform_that_runs() {
     let online: serde_json::Value = serde_json::from_str(&online.out).unwrap();
     assert_eq!(online.as_array().unwrap().len(), 1);
 
-    assert!(ask(&rig, "0123456789abcdefghijABCDEFGHIJKL").contains(" 401 "));
+    assert!(request_status(&rig, "0123456789abcdefghijABCDEFGHIJKL").contains(" 401 "));
     let said = run(&rig, &["investigator", "apikey", "runner"]);
     assert_eq!(said.exit, 0, "{said:?}");
     let key = said.out.trim_end();
-    assert!(ask(&rig, key).contains(" 200 "), "{}", ask(&rig, key));
+    assert!(request_status(&rig, key).contains(" 200 "), "{}", request_status(&rig, key));
     assert_eq!(
         run(&rig, &["investigator", "disable", "runner"]).out,
         "runner (1) is now disabled\n"
     );
-    assert!(ask(&rig, key).contains(" 401 "));
+    assert!(request_status(&rig, key).contains(" 401 "));
     assert_eq!(run(&rig, &["investigator", "enable", "runner"]).exit, 0);
-    assert!(ask(&rig, key).contains(" 200 "));
+    assert!(request_status(&rig, key).contains(" 200 "));
 
     let spool = run(&rig, &["spool", "--fail-if-any"]);
     assert_eq!(spool.exit, 0, "{spool:?}");
-    assert!(spool.out.starts_with("A mig-standalone works in "), "{spool:?}");
+    assert!(spool.out.starts_with("Spool of mig-standalone (process "), "{spool:?}");
     assert!(spool.out.contains("\n  command/ready         0\n"), "{spool:?}");
     let checked = run(&rig, &["schema", "check"]);
     assert_eq!(checked.exit, 0, "{checked:?}");
 }
 
 #[test]
-fn a_runners_spool_is_told_from_the_schedulers() {
+fn spool_of_a_runner_is_rejected() {
     let rig = Rig::new();
     std::fs::create_dir_all(rig.path("r/action/inflight")).unwrap();
     std::fs::write(rig.path("r/.lock"), "mig-runner 1\n").unwrap();
@@ -69,9 +69,16 @@ fn a_runners_spool_is_told_from_the_schedulers() {
         65,
         &["r is a runner's spool", "mig-runner -c FILE status`"],
     );
-    fails(&run(&rig, &["spool", "none"]), 66, &["none is no scheduler's spool", "not there"]);
-    let told = run(&rig, &["spool", "--json"]);
-    let told: serde_json::Value = serde_json::from_str(&told.out).unwrap();
-    assert_eq!((&told["of"], &told["stuck"]), (&"mig-standalone".into(), &serde_json::json!([])));
-    assert_eq!(told["folders"].as_array().unwrap().len(), 8);
+    fails(
+        &run(&rig, &["spool", "none"]),
+        66,
+        &["none is not a scheduler's spool", "does not exist"],
+    );
+    let report = run(&rig, &["spool", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&report.out).unwrap();
+    assert_eq!(
+        (&report["of"], &report["stuck"]),
+        (&"mig-standalone".into(), &serde_json::json!([]))
+    );
+    assert_eq!(report["folders"].as_array().unwrap().len(), 8);
 }

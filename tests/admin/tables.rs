@@ -1,34 +1,34 @@
-//! `schema`, and what the seed's own SQL does.
+//! `schema`, and the SQL statements of MIG's documentation.
 
 use std::process::{Command, Stdio};
 
-use super::{Admin, Kind, fails, on_each_database};
+use super::{Admin, DatabaseKind, fails, on_each_database};
 
 on_each_database!(
-    tables_are_made_once_and_compared,
-    what_differs_is_told_and_mended,
-    the_documents_insert_works_as_it_is_printed,
+    tables_are_created_once_and_checked,
+    differences_are_reported_and_resolved,
+    documented_insert_works_unchanged,
 );
 
-fn tables_are_made_once_and_compared(kind: Kind) {
-    let admin = Admin::vacant(kind);
-    if kind == Kind::Server {
+fn tables_are_created_once_and_checked(kind: DatabaseKind) {
+    let admin = Admin::without_tables(kind);
+    if kind == DatabaseKind::Server {
         let said = admin.run(&["schema", "check"]);
         assert_eq!(said.exit, 1, "{said:?}");
         assert!(said.out.contains("table investigators is missing\n"), "{said:?}");
     } else {
         fails(&admin.run(&["schema", "check"]), 66, &["mig.db", "mig-data -c a.cfg schema init`"]);
     }
-    let made = admin.good(&["schema", "init", "--roles"]);
-    assert!(made.starts_with("the tables and roles of MIG are in "), "{made}");
-    assert!(made.ends_with(": what was missing was made\n") && made.lines().count() == 1, "{made}");
-    let again = admin.good(&["schema", "init", "--roles"]);
-    assert!(again.ends_with(": nothing was missing\n"), "{again}");
-    let checked = admin.good(&["schema", "check", "--roles"]);
-    assert!(checked.ends_with(" are the platform's\n"), "{checked}");
+    let created = admin.output(&["schema", "init", "--roles"]);
+    assert!(created.starts_with("created the missing tables and roles in "), "{created}");
+    assert_eq!(created.lines().count(), 1, "{created}");
+    let again = admin.output(&["schema", "init", "--roles"]);
+    assert!(again.ends_with(" already has all tables and roles\n"), "{again}");
+    let checked = admin.output(&["schema", "check", "--roles"]);
+    assert!(checked.ends_with(" match the platform's\n"), "{checked}");
 }
 
-fn what_differs_is_told_and_mended(kind: Kind) {
+fn differences_are_reported_and_resolved(kind: DatabaseKind) {
     let admin = Admin::new(kind);
     admin.sql("drop index agents_status_idx; drop table signatures");
     let said = admin.run(&["schema", "check"]);
@@ -36,36 +36,36 @@ fn what_differs_is_told_and_mended(kind: Kind) {
         (said.exit, said.out.as_str()),
         (1, "an index on agents (status) is missing\ntable signatures is missing\n")
     );
-    // To tell it has changed nothing.
+    // The check has not changed anything.
     assert_eq!(admin.run(&["schema", "check"]).exit, 1);
-    admin.good(&["schema", "init"]);
-    admin.good(&["schema", "check"]);
+    admin.output(&["schema", "init"]);
+    admin.output(&["schema", "check"]);
 }
 
-fn the_documents_insert_works_as_it_is_printed(kind: Kind) {
+fn documented_insert_works_unchanged(kind: DatabaseKind) {
     let admin = Admin::new(kind);
     let insert = "INSERT INTO investigators (name, pgpfingerprint)\n\
                   VALUES ('Bob Kelso', 'E608......');\n";
     match kind {
-        Kind::File => admin.sql(insert),
-        Kind::Server => assert_eq!(psql(&admin, insert), "INSERT 0 1\n"),
+        DatabaseKind::File => admin.sql(insert),
+        DatabaseKind::Server => assert_eq!(psql(&admin, insert), "INSERT 0 1\n"),
     }
     let bob = admin.json(&["investigator", "show", "--json", "Bob Kelso"]);
     assert_eq!((&bob["status"], &bob["pgpfingerprint"]), (&"active".into(), &"E608......".into()));
     assert_eq!(bob["permissions"], serde_json::json!([]));
-    admin.good(&["schema", "check"]);
+    admin.output(&["schema", "check"]);
 }
 
 #[test]
-fn the_printed_schema_is_what_psql_takes() {
-    let admin = Admin::vacant(Kind::Server);
-    let printed = admin.good(&["schema", "print"]);
+fn psql_accepts_the_printed_schema() {
+    let admin = Admin::without_tables(DatabaseKind::Server);
+    let printed = admin.output(&["schema", "print"]);
     psql(&admin, &printed);
-    admin.good(&["schema", "check", "--roles"]);
+    admin.output(&["schema", "check", "--roles"]);
     psql(&admin, &printed);
 }
 
-/// Types a text into `psql`; returns what it answers.
+/// Runs SQL in `psql`; returns its output.
 pub(super) fn psql(admin: &Admin, text: &str) -> String {
     let section = admin.database.as_ref().unwrap().section();
     let value = |key: &str| {

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Instant;
 
-use crate::cluster::Database;
+use crate::cluster::TestDatabase;
 use crate::{Bench, Row, TIMES, median};
 
 /// How long either may take.
@@ -52,7 +52,7 @@ const WORDS: [(&str, &str); 3] = [
 /// Measures the whole command, and shows the server's plan of its query.
 pub(crate) fn agents(_bench: &Bench) -> Vec<Row> {
     let home = tempfile::tempdir().expect("a folder");
-    let database = Database::new();
+    let database = TestDatabase::new();
     let config = home.path().join("a.cfg");
     std::fs::write(&config, database.section()).expect("a configuration");
     let run = |arguments: &[&str]| {

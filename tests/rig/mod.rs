@@ -49,7 +49,7 @@ pub(crate) struct Rig {
     pub(crate) address: String,
     folder: tempfile::TempDir,
     /// The platform's tables, if they are on a server.
-    server: Option<cluster::Database>,
+    server: Option<cluster::TestDatabase>,
     /// How many seconds there are between two scans: so many that tests rest on what is watched.
     check: u32,
     /// What the runner's configuration says of the log.
@@ -84,15 +84,15 @@ impl Rig {
     /// Lays out an installation and starts its platform.
     pub(crate) fn new() -> Rig {
         let is_served = std::env::var(VARIABLE.0).is_ok_and(|value| value == VARIABLE.1);
-        Rig::with(is_served.then(cluster::Database::new))
+        Rig::with(is_served.then(cluster::TestDatabase::new))
     }
 
     /// Lays out an installation with its tables on a server, and starts its platform.
     pub(crate) fn on_postgres() -> Rig {
-        Rig::with(Some(cluster::Database::new()))
+        Rig::with(Some(cluster::TestDatabase::new()))
     }
 
-    fn with(server: Option<cluster::Database>) -> Rig {
+    fn with(server: Option<cluster::TestDatabase>) -> Rig {
         // The sockets of GnuPG's agent must fit into 108 bytes.
         let folder = tempfile::Builder::new().prefix("mig").tempdir_in("/tmp").unwrap();
         let key = Key::generate(&folder.path().join("g"), "Rig <rig@localhost>");

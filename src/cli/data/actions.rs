@@ -1,4 +1,4 @@
-//! `actions` and `commands`: what was run, and who answered.
+//! `actions` and `commands`: lists of actions, and the answers to one of them.
 
 use std::time::Duration;
 
@@ -7,52 +7,52 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::failure::DataFailure;
-use super::investigator::called;
-use super::listing::{Line, Listing, UNREADABLE, marked, or_mark};
-use super::place::Source;
+use super::investigator::label;
+use super::listing::{Listing, TableRow, UNREADABLE, marked, or_mark};
+use super::place::DataSource;
 use crate::chain::excerpt;
 use crate::cli::failure::Failure;
 use crate::cli::layout::{span, wrapped};
 use crate::cli::output;
 use crate::clock::{Clock, SystemClock, after, elapsed};
 use crate::data::{
-    ActionRow, ActionStatus, Answer, CommandStatus, Counters, Id, InvestigatorRow, NEVER_FINISHED,
-    NEVER_STARTED, Odd, Store,
+    ActionRow, ActionStatus, AgentAnswer, CommandCounts, CommandStatus, Id, InvalidColumns,
+    InvestigatorRow, NEVER_FINISHED, NEVER_STARTED, Store,
 };
 use crate::exit::Exit;
 
-/// How many actions are shown unless the command line says otherwise.
+/// Default number of actions in the list.
 const COUNT_DEFAULT: usize = 20;
-/// How far every client of MIG dates an action back when it sends it.
+/// Time by which every MIG client dates an action back when it sends it.
 const CLIENTS_MARGIN: Duration = Duration::from_secs(60);
-/// How much of a name or a target is shown to people.
+/// Maximum length of a name or target in the text output, in bytes.
 const SHOWN_BYTES_MAX: usize = 400;
 
-/// Show what was run, the latest first
+/// List actions, newest first
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   mig-data actions -n 5
   mig-data actions --status inflight --json")]
 pub(super) struct Actions {
-    /// How many
+    /// Maximum number of actions
     #[arg(short, value_name = "N", default_value_t = COUNT_DEFAULT)]
     n: usize,
-    /// Only those with this status
+    /// Only actions with this status
     #[arg(long, value_name = "STATUS", value_parser = status)]
     status: Option<ActionStatus>,
-    /// As a JSON list, with all that is known
+    /// Print a JSON list with all columns
     #[arg(long)]
     json: bool,
 }
 
-/// Show an action, its counters, and who answered
+/// Show an action, its signers, and the answer of each agent
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  mig-data commands 28052712325240")]
 pub(super) struct Commands {
-    /// The action's number
+    /// Number of the action
     #[arg(value_name = "ID")]
     id: String,
-    /// As one JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -60,24 +60,23 @@ pub(super) struct Commands {
 fn status(text: &str) -> Result<ActionStatus, String> {
     let known = ActionStatus::ALL.into_iter().find(|status| status.as_str() == text);
     known.ok_or_else(|| {
-        format!("an action is {}", ActionStatus::ALL.map(ActionStatus::as_str).join(", "))
+        format!("use one of {}", ActionStatus::ALL.map(ActionStatus::as_str).join(", "))
     })
 }
 
 impl Actions {
-    /// Tells them.
-    pub(super) fn run(&self, source: &Source) -> Result<Exit, Failure> {
+    pub(super) fn run(&self, source: &DataSource) -> Result<Exit, Failure> {
         let (store, now) = (source.read()?, SystemClock.now());
         let head = "| action         | status    | age    | done      | name";
         let mut listing = Listing::new(self.json, head);
         for action in store.actions(self.status).take(self.n) {
             let action = action?;
-            // Nothing belongs to an action whose number cannot be read.
-            let counters = match action.odd.has_lost("id") {
-                true => Counters::default(),
-                false => store.counters(action.id)?,
+            // The commands of an action are found by its id, which may be unreadable.
+            let counts = match action.invalid.is_unreadable("id") {
+                true => CommandCounts::default(),
+                false => store.command_counts(action.id)?,
             };
-            listing.row(&Shown::of(action, &counters, now))?;
+            listing.row(&ShownAction::new(action, &counts, now))?;
         }
         listing.end()?;
         Ok(Exit::Done)
@@ -85,53 +84,52 @@ impl Actions {
 }
 
 impl Commands {
-    /// Tells them.
-    pub(super) fn run(&self, source: &Source) -> Result<Exit, Failure> {
+    pub(super) fn run(&self, source: &DataSource) -> Result<Exit, Failure> {
         let id = number(&self.id)?;
         let (store, now) = (source.read()?, SystemClock.now());
         let action = store.action(id)?.ok_or(DataFailure::NoAction { id })?;
-        let (counters, signers) = (store.counters(id)?, store.signers(id)?);
-        let shown = Shown::of(action, &counters, now);
+        let (counts, signers) = (store.command_counts(id)?, store.signers(id)?);
+        let shown = ShownAction::new(action, &counts, now);
         if self.json {
-            return whole(&store, id, &shown);
+            return print_json(&store, id, &shown);
         }
-        for line in page(&shown, &signers) {
+        for line in detail_lines(&shown, &signers) {
             output::answer(line)?;
         }
         output::answer("")?;
         let mut listing = Listing::new(false, "| status    | took   | found | agent");
         for answer in store.answers(id) {
-            listing.row(&Answered::of(answer?))?;
+            listing.row(&ShownAnswer::new(answer?))?;
         }
         listing.end()?;
         Ok(Exit::Done)
     }
 }
 
-/// Writes an action with all of its answers as one JSON object.
-fn whole(store: &Store, id: Id, action: &Shown) -> Result<Exit, Failure> {
+/// Prints an action with all of its answers as one JSON object.
+fn print_json(store: &Store, id: Id, action: &ShownAction) -> Result<Exit, Failure> {
     let text = serde_json::to_string(action).map_err(Failure::Encode)?;
-    // The answers may be too many for one text.
+    // The answers are appended one by one: there may be too many for memory.
     let open = text.strip_suffix('}').unwrap_or(&text);
     output::raw(&format!("{open},\"commands\":"))?;
     let mut listing = Listing::new(true, "");
     for answer in store.answers(id) {
-        listing.row(&Answered::of(answer?))?;
+        listing.row(&ShownAnswer::new(answer?))?;
     }
     listing.end()?;
     output::raw("}\n")?;
     Ok(Exit::Done)
 }
 
-/// Returns what people are told of an action before its answers.
-fn page(shown: &Shown, signers: &[InvestigatorRow]) -> Vec<String> {
-    let or_never = |name: &str, time: Option<Timestamp>| match shown.odd.has_lost(name) {
+/// Returns the text lines about an action that precede its answers.
+fn detail_lines(shown: &ShownAction, signers: &[InvestigatorRow]) -> Vec<String> {
+    let or_never = |name: &str, time: Option<Timestamp>| match shown.invalid.is_unreadable(name) {
         true => UNREADABLE.to_owned(),
         false => time.map_or("-".to_owned(), |time| time.to_string()),
     };
     let or_unreadable =
         |time: Option<Timestamp>| time.map_or(UNREADABLE.to_owned(), |time| time.to_string());
-    let signed: Vec<String> = signers.iter().map(called).collect();
+    let signed: Vec<String> = signers.iter().map(label).collect();
     let text = |text: Option<&String>| excerpt(or_mark(text), SHOWN_BYTES_MAX).into_owned();
     let (from, until) = (or_unreadable(shown.validfrom), or_unreadable(shown.expireafter));
     let rows = [
@@ -142,22 +140,22 @@ fn page(shown: &Shown, signers: &[InvestigatorRow]) -> Vec<String> {
         ("valid", format!("{from} to {until}")),
         ("started", or_never("starttime", shown.starttime)),
         ("finished", or_never("finishtime", shown.finishtime)),
-        ("commands", counted(&shown.counters)),
+        ("commands", count_text(&shown.counters)),
     ];
-    let mark = (!shown.odd.is_empty()).then(|| ("! odd", shown.odd.to_string()));
-    let mut lines = vec![format!("action {}", number_or_mark(shown.id))];
+    let mark = (!shown.invalid.is_empty()).then(|| ("! invalid", shown.invalid.to_string()));
+    let mut lines = vec![format!("action {}", id_or_mark(shown.id))];
     for (key, value) in rows.into_iter().chain(mark) {
         lines.extend(wrapped(&value, &format!("  {key:<10} "), &" ".repeat(13)));
     }
     lines
 }
 
-fn number_or_mark(id: Option<i64>) -> String {
+fn id_or_mark(id: Option<i64>) -> String {
     id.map_or(UNREADABLE.to_owned(), |id| id.to_string())
 }
 
-/// Returns how many commands have which status, in words.
-fn counted(counters: &[(String, i64)]) -> String {
+/// Returns the number of all commands and of those with each status, as text.
+fn count_text(counters: &[(String, i64)]) -> String {
     let all: i64 = counters.iter().map(|(_, count)| count).sum();
     let parts = counters.iter().filter(|(_, count)| *count > 0);
     let parts: Vec<String> = parts
@@ -169,15 +167,16 @@ fn counted(counters: &[(String, i64)]) -> String {
     if parts.is_empty() { "0".to_owned() } else { format!("{all}: {}", parts.join(", ")) }
 }
 
-/// Reads the number of an action.
 fn number(text: &str) -> Result<Id, DataFailure> {
-    let wrong = |_| DataFailure::ActionNumber { text: excerpt(text, SHOWN_BYTES_MAX).into_owned() };
-    text.parse().map(Id::new).map_err(wrong)
+    let invalid =
+        |_| DataFailure::ActionNumber { text: excerpt(text, SHOWN_BYTES_MAX).into_owned() };
+    text.parse().map(Id::new).map_err(invalid)
 }
 
-/// An action, as it is shown; values that cannot be read are missing.
+/// An action in the output. Unreadable values are `None`. The fields are the keys of the JSON
+/// output.
 #[derive(Debug, Serialize)]
-struct Shown {
+struct ShownAction {
     id: Option<i64>,
     name: Option<String>,
     target: Option<String>,
@@ -189,8 +188,8 @@ struct Shown {
     operations: Option<Box<RawValue>>,
     #[serde(serialize_with = "by_status")]
     counters: Vec<(String, i64)>,
-    #[serde(skip_serializing_if = "Odd::is_empty")]
-    odd: Odd,
+    #[serde(rename = "odd", skip_serializing_if = "InvalidColumns::is_empty")]
+    invalid: InvalidColumns,
     #[serde(skip)]
     age: String,
 }
@@ -202,53 +201,54 @@ fn by_status<S: serde::Serializer>(
     serializer.collect_map(counters.iter().map(|(status, count)| (status, count)))
 }
 
-impl Shown {
-    fn of(action: ActionRow, counters: &Counters, now: Timestamp) -> Shown {
-        let odd = action.odd;
-        let operations = odd.readable("operations", action.operations);
-        let starttime = odd.readable("starttime", real(action.starttime)).flatten();
-        let finishtime = odd.readable("finishtime", real(action.finishtime)).flatten();
-        let validfrom = odd.readable("validfrom", action.validfrom);
-        Shown {
-            id: odd.readable("id", action.id.number()),
-            name: odd.readable("name", action.name),
-            target: odd.readable("target", action.target),
-            status: odd.readable("status", action.status),
+impl ShownAction {
+    fn new(action: ActionRow, counts: &CommandCounts, now: Timestamp) -> ShownAction {
+        let invalid = action.invalid;
+        let operations = invalid.readable("operations", action.operations);
+        let starttime = invalid.readable("starttime", actual_time(action.starttime)).flatten();
+        let finishtime = invalid.readable("finishtime", actual_time(action.finishtime)).flatten();
+        let validfrom = invalid.readable("validfrom", action.validfrom);
+        ShownAction {
+            id: invalid.readable("id", action.id.number()),
+            name: invalid.readable("name", action.name),
+            target: invalid.readable("target", action.target),
+            status: invalid.readable("status", action.status),
             validfrom,
-            expireafter: odd.readable("expireafter", action.expireafter),
+            expireafter: invalid.readable("expireafter", action.expireafter),
             starttime,
             finishtime,
             operations: operations.and_then(|text| RawValue::from_string(text).ok()),
-            counters: by_each_status(counters),
-            odd,
-            age: begun(starttime, validfrom)
-                .map_or(UNREADABLE.to_owned(), |begun| span(elapsed(begun, now).as_secs())),
+            counters: counts_by_status(counts),
+            invalid,
+            age: start(starttime, validfrom)
+                .map_or(UNREADABLE.to_owned(), |start| span(elapsed(start, now).as_secs())),
         }
     }
 }
 
-/// Returns when an action began: when the scheduler took it up. Of one that was not taken up only its
-/// validity is known, which clients let begin some time before they send it.
-fn begun(starttime: Option<Timestamp>, validfrom: Option<Timestamp>) -> Option<Timestamp> {
+/// Returns the time from which the age of an action counts: when the scheduler took it up. Of an
+/// action that was not taken up only the validity is known, which clients let begin some time
+/// before they send it.
+fn start(starttime: Option<Timestamp>, validfrom: Option<Timestamp>) -> Option<Timestamp> {
     starttime.or_else(|| validfrom.map(|from| after(from, CLIENTS_MARGIN)))
 }
 
-/// Returns how many commands have each status: the known ones in order, then any others.
-fn by_each_status(counters: &Counters) -> Vec<(String, i64)> {
-    let known = CommandStatus::ALL.map(|status| (status.as_str().to_owned(), counters.of(status)));
+/// Returns the number of commands with each status: the known ones in order, then all others.
+fn counts_by_status(counts: &CommandCounts) -> Vec<(String, i64)> {
+    let known = CommandStatus::ALL.map(|status| (status.as_str().to_owned(), counts.of(status)));
     let is_other = |status: &str| CommandStatus::parse(status).is_none();
-    let others = counters.iter().filter(|(status, _)| is_other(status));
+    let others = counts.iter().filter(|(status, _)| is_other(status));
     known.into_iter().chain(others.map(|(status, count)| (status.to_owned(), count))).collect()
 }
 
-/// Returns a time unless it is one that stands for none.
-fn real(time: Option<Timestamp>) -> Option<Timestamp> {
-    // Databases keep the marks without their nanoseconds.
+/// Returns a time, or `None` if it stands for something that has not happened.
+fn actual_time(time: Option<Timestamp>) -> Option<Timestamp> {
+    // Databases do not store the nanoseconds of the two special times.
     let is = |time: Timestamp, mark: Timestamp| time.as_second().abs_diff(mark.as_second()) <= 1;
     time.filter(|time| !is(*time, NEVER_STARTED) && !is(*time, NEVER_FINISHED))
 }
 
-impl Line for Shown {
+impl TableRow for ShownAction {
     fn line(&self) -> String {
         let all: i64 = self.counters.iter().map(|(_, count)| count).sum();
         let sent: i64 = self
@@ -262,15 +262,16 @@ impl Line for Shown {
             None => UNREADABLE.to_owned(),
         };
         let name = excerpt(or_mark(self.name.as_ref()), SHOWN_BYTES_MAX);
-        let (id, status) = (number_or_mark(self.id), or_mark(self.status.as_ref()));
+        let (id, status) = (id_or_mark(self.id), or_mark(self.status.as_ref()));
         let line = format!("| {id:<14} | {status:<9} | {:<6} | {done:<9} | {name}", self.age);
-        marked(line, &self.odd)
+        marked(line, &self.invalid)
     }
 }
 
-/// A command, as it is shown; values that cannot be read are missing.
+/// The answer of an agent in the output. Unreadable values are `None`. The fields are the keys of
+/// the JSON output.
 #[derive(Debug, Serialize)]
-struct Answered {
+struct ShownAnswer {
     id: Option<i64>,
     status: Option<String>,
     found: bool,
@@ -279,30 +280,31 @@ struct Answered {
     queueloc: Option<String>,
     starttime: Option<Timestamp>,
     finishtime: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Odd::is_empty")]
-    odd: Odd,
+    #[serde(rename = "odd", skip_serializing_if = "InvalidColumns::is_empty")]
+    invalid: InvalidColumns,
 }
 
-impl Answered {
-    fn of(answer: Answer) -> Answered {
-        let odd = answer.odd;
-        Answered {
-            id: odd.readable("id", answer.command.number()),
-            status: odd.readable("status", answer.status),
+impl ShownAnswer {
+    fn new(answer: AgentAnswer) -> ShownAnswer {
+        let invalid = answer.invalid;
+        let finishtime = actual_time(answer.finishtime);
+        ShownAnswer {
+            id: invalid.readable("id", answer.command.number()),
+            status: invalid.readable("status", answer.status),
             found: answer.found,
-            agentid: odd.readable("agentid", answer.agent.number()),
-            agent: odd.readable("agent", answer.name),
-            queueloc: odd.readable("queueloc", answer.queueloc),
-            starttime: odd.readable("starttime", answer.starttime),
-            finishtime: odd.readable("finishtime", real(answer.finishtime)).flatten(),
-            odd,
+            agentid: invalid.readable("agentid", answer.agent.number()),
+            agent: invalid.readable("agent", answer.name),
+            queueloc: invalid.readable("queueloc", answer.queueloc),
+            starttime: invalid.readable("starttime", answer.starttime),
+            finishtime: invalid.readable("finishtime", finishtime).flatten(),
+            invalid,
         }
     }
 }
 
-impl Line for Answered {
+impl TableRow for ShownAnswer {
     fn line(&self) -> String {
-        let is_unreadable = self.odd.has_lost_any(&["starttime", "finishtime"]);
+        let is_unreadable = self.invalid.is_any_unreadable(&["starttime", "finishtime"]);
         let took = match (self.starttime, self.finishtime) {
             _ if is_unreadable => UNREADABLE.to_owned(),
             (Some(start), Some(finish)) => span(elapsed(start, finish).as_secs()),
@@ -315,6 +317,6 @@ impl Line for Answered {
             _ => "-",
         };
         let agent = or_mark(self.agent.as_ref());
-        marked(format!("| {status:<9} | {took:<6} | {found:<5} | {agent}"), &self.odd)
+        marked(format!("| {status:<9} | {took:<6} | {found:<5} | {agent}"), &self.invalid)
     }
 }

@@ -1,4 +1,4 @@
-//! `agents`: which there are, which fell silent, which places have two.
+//! `agents`: lists of all agents, silent hosts, and duplicate agents.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::failure::DataFailure;
-use super::listing::{Form, Line, UNREADABLE, marked, or_mark};
-use super::place::Source;
+use super::listing::{ListOptions, TableRow, UNREADABLE, marked, or_mark};
+use super::place::DataSource;
 use super::target;
 use crate::cli::failure::Failure;
 use crate::cli::layout::span;
 use crate::clock::{Clock, SystemClock, before, elapsed};
 use crate::config::duration;
-use crate::data::{AgentRow, Double, Odd, Silent};
+use crate::data::{AgentRow, DuplicateAgents, InvalidColumns, SilentHost};
 use crate::exit::Exit;
 
-/// Show the agents: all, by target, those gone silent, doubles
+/// List agents: all, of a target, silent hosts, duplicate agents
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
@@ -26,95 +26,94 @@ use crate::exit::Exit;
   mig-data agents double --fail-if-any")]
 pub(super) struct Agents {
     #[command(subcommand)]
-    which: Option<Which>,
-    /// Those that an action with this target would be sent to
+    list: Option<AgentList>,
+    /// Only the agents that this target selects
     #[arg(long, value_name = "SQL")]
     target: Option<String>,
     #[command(flatten)]
-    form: Form,
+    options: ListOptions,
 }
 
-/// Which agents.
 #[derive(Debug, clap::Subcommand)]
-enum Which {
+enum AgentList {
     Offline(Offline),
     Double(Doubles),
 }
 
-/// Show the hosts that were heard lately and have fallen silent
+/// List hosts that sent heartbeats and have fallen silent
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  mig-data agents offline --seen 7d --silent 1h")]
 struct Offline {
-    /// How far back a host must have been heard
+    /// Include hosts heard within this time
     #[arg(long, value_name = "SPAN", default_value = "30d", value_parser = duration::parse)]
     seen: Duration,
-    /// How long it must have been silent
+    /// Minimum time without a heartbeat
     #[arg(long, value_name = "SPAN", default_value = "5m", value_parser = duration::parse)]
     silent: Duration,
     #[command(flatten)]
-    form: Form,
+    options: ListOptions,
 }
 
-/// Show the places from which more than one agent is heard
+/// List queues that more than one agent uses
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  mig-data agents double --fail-if-any")]
 struct Doubles {
-    /// How far back it must have been heard
+    /// Count agents heard within this time
     #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = duration::parse)]
     window: Duration,
     #[command(flatten)]
-    form: Form,
+    options: ListOptions,
 }
 
 impl Agents {
-    /// Tells them.
-    pub(super) fn run(&self, source: &Source) -> Result<Exit, Failure> {
+    pub(super) fn run(&self, source: &DataSource) -> Result<Exit, Failure> {
         let now = SystemClock.now();
-        match &self.which {
-            Some(Which::Offline(offline)) => offline.run(source, now),
-            Some(Which::Double(doubles)) => doubles.run(source, now),
-            None => self.list(source, now),
+        match &self.list {
+            Some(AgentList::Offline(offline)) => offline.run(source, now),
+            Some(AgentList::Double(doubles)) => doubles.run(source, now),
+            None => self.list_all(source, now),
         }
     }
 
-    fn list(&self, source: &Source, now: Timestamp) -> Result<Exit, Failure> {
+    fn list_all(&self, source: &DataSource, now: Timestamp) -> Result<Exit, Failure> {
         let store = source.read()?;
-        let shown = |agent| Shown::of(agent, now);
+        let shown = |agent| ShownAgent::new(agent, now);
         let head = "| status    | silent | version                 | name";
         match &self.target {
-            None => self.form.tell(head, store.agents().map(|agent| agent.map(shown))),
+            None => self.options.print(head, store.agents().map(|agent| agent.map(shown))),
             Some(target) => {
                 let selected = target::select(&store, target)?;
-                self.form.tell(head, selected.map(|agent| agent.map(shown)))
+                self.options.print(head, selected.map(|agent| agent.map(shown)))
             }
         }
     }
 }
 
 impl Offline {
-    fn run(&self, source: &Source, now: Timestamp) -> Result<Exit, Failure> {
+    fn run(&self, source: &DataSource, now: Timestamp) -> Result<Exit, Failure> {
         if self.silent >= self.seen {
             return Err(DataFailure::Spans.into());
         }
         let store = source.read()?;
-        let silent = store.silent(before(now, self.seen), before(now, self.silent));
-        let rows = silent.map(|row| row.map(|silent| Gone::of(silent, now)));
-        self.form.tell("| silent |             name", rows)
+        let silent = store.silent_hosts(before(now, self.seen), before(now, self.silent));
+        let rows = silent.map(|row| row.map(|host| ShownHost::new(host, now)));
+        self.options.print("| silent |             name", rows)
     }
 }
 
 impl Doubles {
-    fn run(&self, source: &Source, now: Timestamp) -> Result<Exit, Failure> {
+    fn run(&self, source: &DataSource, now: Timestamp) -> Result<Exit, Failure> {
         let store = source.read()?;
-        let doubles = store.doubles(before(now, self.window));
-        let rows = doubles.map(|row| row.map(Twice::of));
-        self.form.tell("| count  |             name", rows)
+        let duplicates = store.duplicate_agents(before(now, self.window));
+        let rows = duplicates.map(|row| row.map(ShownDuplicates::new));
+        self.options.print("| count  |             name", rows)
     }
 }
 
-/// An agent, as it is shown; values that cannot be read are missing.
+/// An agent in the output. Unreadable values are `None`. The fields are the keys of the JSON
+/// output.
 #[derive(Debug, Serialize)]
-struct Shown {
+struct ShownAgent {
     id: Option<i64>,
     name: Option<String>,
     queueloc: Option<String>,
@@ -126,96 +125,100 @@ struct Shown {
     status: Option<String>,
     environment: Option<Box<RawValue>>,
     tags: Option<Box<RawValue>>,
-    #[serde(skip_serializing_if = "Odd::is_empty")]
-    odd: Odd,
+    #[serde(rename = "odd", skip_serializing_if = "InvalidColumns::is_empty")]
+    invalid: InvalidColumns,
     #[serde(skip)]
     silent: String,
 }
 
-impl Shown {
-    fn of(agent: AgentRow, now: Timestamp) -> Shown {
-        let odd = agent.odd;
-        let json =
-            |name, text| odd.readable(name, text).and_then(|text| RawValue::from_string(text).ok());
-        let heartbeattime = odd.readable("heartbeattime", agent.heartbeattime);
-        Shown {
-            id: odd.readable("id", agent.id.number()),
+impl ShownAgent {
+    fn new(agent: AgentRow, now: Timestamp) -> ShownAgent {
+        let invalid = agent.invalid;
+        let json = |name, text| {
+            invalid.readable(name, text).and_then(|text| RawValue::from_string(text).ok())
+        };
+        let heartbeattime = invalid.readable("heartbeattime", agent.heartbeattime);
+        ShownAgent {
+            id: invalid.readable("id", agent.id.number()),
             environment: json("environment", agent.environment),
             tags: json("tags", agent.tags),
             silent: age(heartbeattime, now),
-            name: odd.readable("name", agent.name),
-            queueloc: odd.readable("queueloc", agent.queueloc),
-            mode: odd.readable("mode", agent.mode),
-            version: odd.readable("version", agent.version),
-            pid: odd.readable("pid", agent.pid),
-            starttime: odd.readable("starttime", agent.starttime),
+            name: invalid.readable("name", agent.name),
+            queueloc: invalid.readable("queueloc", agent.queueloc),
+            mode: invalid.readable("mode", agent.mode),
+            version: invalid.readable("version", agent.version),
+            pid: invalid.readable("pid", agent.pid),
+            starttime: invalid.readable("starttime", agent.starttime),
             heartbeattime,
-            status: odd.readable("status", agent.status),
-            odd,
+            status: invalid.readable("status", agent.status),
+            invalid,
         }
     }
 }
 
-impl Line for Shown {
+impl TableRow for ShownAgent {
     fn line(&self) -> String {
         let status = or_mark(self.status.as_ref());
         let (version, name) = (or_mark(self.version.as_ref()), or_mark(self.name.as_ref()));
         let line = format!("| {status:<9} | {:<6} | {version:<23} | {name}", self.silent);
-        marked(line, &self.odd)
+        marked(line, &self.invalid)
     }
 }
 
-/// A host that fell silent.
+/// A silent host in the output. The fields are the keys of the JSON output.
 #[derive(Debug, Serialize)]
-struct Gone {
+struct ShownHost {
     name: Option<String>,
     heartbeattime: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Odd::is_empty")]
-    odd: Odd,
+    #[serde(rename = "odd", skip_serializing_if = "InvalidColumns::is_empty")]
+    invalid: InvalidColumns,
     #[serde(skip)]
     silent: String,
 }
 
-impl Gone {
-    fn of(Silent { name, heartbeat, odd }: Silent, now: Timestamp) -> Gone {
+impl ShownHost {
+    fn new(SilentHost { name, heartbeat, invalid }: SilentHost, now: Timestamp) -> ShownHost {
         let silent = age(heartbeat, now);
-        Gone { name: odd.readable("name", name), heartbeattime: heartbeat, odd, silent }
+        let name = invalid.readable("name", name);
+        ShownHost { name, heartbeattime: heartbeat, invalid, silent }
     }
 }
 
-impl Line for Gone {
+impl TableRow for ShownHost {
     fn line(&self) -> String {
         let line = format!("| {:<6} | {}", self.silent, or_mark(self.name.as_ref()));
-        marked(line, &self.odd)
+        marked(line, &self.invalid)
     }
 }
 
-/// A place with more than one agent.
+/// A queue with several agents in the output. The fields are the keys of the JSON output.
 #[derive(Debug, Serialize)]
-struct Twice {
+struct ShownDuplicates {
     count: i64,
     queueloc: Option<String>,
     name: Option<String>,
     heartbeattime: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Odd::is_empty")]
-    odd: Odd,
+    #[serde(rename = "odd", skip_serializing_if = "InvalidColumns::is_empty")]
+    invalid: InvalidColumns,
 }
 
-impl Twice {
-    fn of(Double { count, queueloc, name, heartbeat, odd }: Double) -> Twice {
-        let queueloc = odd.readable("queueloc", queueloc);
-        Twice { count, queueloc, name: odd.readable("name", name), heartbeattime: heartbeat, odd }
+impl ShownDuplicates {
+    fn new(agents: DuplicateAgents) -> ShownDuplicates {
+        let DuplicateAgents { count, queueloc, name, heartbeat, invalid } = agents;
+        let (queueloc, name) =
+            (invalid.readable("queueloc", queueloc), invalid.readable("name", name));
+        ShownDuplicates { count, queueloc, name, heartbeattime: heartbeat, invalid }
     }
 }
 
-impl Line for Twice {
+impl TableRow for ShownDuplicates {
     fn line(&self) -> String {
         let (queueloc, name) = (or_mark(self.queueloc.as_ref()), or_mark(self.name.as_ref()));
-        marked(format!("| {:<6} | {queueloc} | {name}", self.count), &self.odd)
+        marked(format!("| {:<6} | {queueloc} | {name}", self.count), &self.invalid)
     }
 }
 
-/// Returns how long ago a time is, if it can be read.
+/// Returns the time elapsed since `at`, or the mark for an unreadable value.
 fn age(at: Option<Timestamp>, now: Timestamp) -> String {
     at.map_or(UNREADABLE.to_owned(), |at| span(elapsed(at, now).as_secs()))
 }

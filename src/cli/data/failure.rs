@@ -22,17 +22,17 @@ pub(crate) enum DataFailure {
         path: PathBuf,
     },
     /// There is no database yet.
-    #[error("there is no database at {}: `{}` makes it, as mig-standalone does when it first starts",
+    #[error("there is no database at {}: `{}` creates it, as mig-standalone does at its first start",
         path.display(), Program::Data.command_here(&["schema", "init"]))]
     NoDatabase {
         /// Where it would be.
         path: PathBuf,
     },
     /// The file is another user's, whom alone it lets read it.
-    #[error("the database {} is user {owner}'s: run this command with `sudo -u '#{owner}'`", path.display())]
+    #[error("the database {} belongs to user {owner}: run this command with `sudo -u '#{owner}'`", path.display())]
     Owner { path: PathBuf, owner: u32 },
     /// The text names no database.
-    #[error("\"{text}\" names no database: write {form}")]
+    #[error("\"{text}\" is not a database: write {form}")]
     Url {
         /// The text, safe to show.
         text: String,
@@ -51,7 +51,7 @@ pub(crate) enum DataFailure {
     /// Who evaluates targets over an embedded database is not there.
     #[cfg(not(feature = "platform"))]
     #[error(
-        "targets over an embedded database need the feature `platform`: this program was built without"
+        "targets of an SQLite database need the feature `platform`, without which this program was built"
     )]
     NoTargets,
     /// There is no such action.
@@ -76,20 +76,20 @@ pub(crate) enum DataFailure {
     )]
     NoNumber { name: String },
     /// There are several of one name.
-    #[error("{} investigators are called {name}: name one by its number, {}", ids.len(), numbers(ids))]
+    #[error("{} investigators are named {name}: use the number instead, one of {}", ids.len(), numbers(ids))]
     Several { name: String, ids: Vec<Id> },
     /// Somebody has this key already.
-    #[error("investigator {name} ({id}) has the key {fingerprint} already")]
+    #[error("investigator {name} ({id}) already has the key {fingerprint}")]
     Known { fingerprint: Fingerprint, name: String, id: Id },
     /// Somebody else added this key at the same moment.
-    #[error("an investigator with this key has just been added by somebody else")]
+    #[error("another process has just added an investigator with this key")]
     Raced,
     /// A name cannot be used.
-    #[error("this cannot be an investigator's name: {why}")]
+    #[error("invalid name of an investigator: {why}")]
     Name { why: &'static str },
     /// The text is no fingerprint.
     #[error(
-        "\"{text}\" is no fingerprint: it has 40 hexadecimal digits, as gpg --fingerprint shows them"
+        "\"{text}\" is not a fingerprint: write 40 hexadecimal digits, as gpg --fingerprint shows them"
     )]
     Fingerprint {
         /// The text, safe to show.
@@ -100,22 +100,22 @@ pub(crate) enum DataFailure {
     Key { place: String, source: PublicKeyError },
     /// Without its own investigator the scheduler cannot work.
     #[error(
-        "migscheduler is the scheduler's own investigator, which ends agents that are one too many: it stays as it is"
+        "migscheduler is the scheduler's own investigator, which ends duplicate agents: it cannot be changed"
     )]
     Scheduler,
     /// The same permission is to be given and to be taken.
-    #[error("--add and --remove both have: {both}")]
+    #[error("--add and --remove both contain: {both}")]
     AddedAndRemoved { both: Permissions },
     /// Nothing can be added to permissions that cannot be read.
     #[error("the permissions of {who} in the database cannot be read: use --set")]
     NoPermissions { who: String },
     /// Somebody else changed the permissions at the same moment.
-    #[error(
-        "the permissions of {who} have just been changed by somebody else: look at them, and try again"
-    )]
+    #[error("another process has just changed the permissions of {who}: check them and try again")]
     Changed { who: String },
     /// Nobody could run anything.
-    #[error("no action could have {minimum} signatures: there are {active} active investigators")]
+    #[error(
+        "no action could have {minimum} signatures: the database has {active} active investigators"
+    )]
     Acl {
         /// How many signatures are wanted.
         minimum: u32,
@@ -123,10 +123,10 @@ pub(crate) enum DataFailure {
         active: usize,
     },
     /// There is no spool.
-    #[error("{} is no scheduler's spool: {why}", path.display())]
+    #[error("{} is not a scheduler's spool: {why}", path.display())]
     NoSpool { path: PathBuf, why: &'static str },
     /// The spool is another program's.
-    #[error("{} is a runner's spool: `{}`, with that runner's configuration, shows what is in it",
+    #[error("{} is a runner's spool: `{}`, with that runner's configuration, shows its contents",
         path.display(), Program::Runner.command(&["-c", "FILE", "status"]))]
     RunnerSpool { path: PathBuf },
 }

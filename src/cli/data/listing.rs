@@ -1,43 +1,43 @@
-//! Rows as they come: a line each for people, or a JSON list for programs.
+//! Prints rows one by one: as lines of a table, or as a JSON list.
 
 use serde::Serialize;
 
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::data::Odd;
+use crate::data::InvalidColumns;
 use crate::exit::Exit;
 
-/// What is shown instead of a value that cannot be read.
+/// The text shown for an unreadable value.
 pub(super) const UNREADABLE: &str = "?";
 
-/// Returns a row's line with the mark of an odd row: an exclamation mark, and which columns are odd.
-pub(super) fn marked(line: String, odd: &Odd) -> String {
-    if odd.is_empty() { line } else { format!("{line}  ! {odd}") }
+/// Appends an exclamation mark and the invalid columns, if any, to the line of a row.
+pub(super) fn marked(line: String, invalid: &InvalidColumns) -> String {
+    if invalid.is_empty() { line } else { format!("{line}  ! {invalid}") }
 }
 
-/// Returns a text, or what is shown if it cannot be read.
+/// Returns a text, or [`UNREADABLE`] for `None`.
 pub(super) fn or_mark(text: Option<&String>) -> &str {
     text.map_or(UNREADABLE, String::as_str)
 }
 
-/// A row of a list.
-pub(super) trait Line: Serialize {
-    /// Returns the row as people are shown it.
+/// A row of a list, with its JSON form.
+pub(super) trait TableRow: Serialize {
+    /// Returns the row as a line of the text output.
     fn line(&self) -> String;
 }
 
-/// How a list is told.
+/// The options of commands that print a list.
 #[derive(Debug, Clone, Copy, clap::Args)]
-pub(super) struct Form {
-    /// As a JSON list, with all that is known
+pub(super) struct ListOptions {
+    /// Print a JSON list with all columns
     #[arg(long)]
     json: bool,
-    /// Exit with status 1 if there is any, for monitors
+    /// Exit with status 1 if any row is found, for monitors
     #[arg(long)]
     fail_if_any: bool,
 }
 
-/// A list that is being told.
+/// A list that is being printed.
 #[derive(Debug)]
 pub(super) struct Listing<'a> {
     json: bool,
@@ -46,8 +46,8 @@ pub(super) struct Listing<'a> {
 }
 
 impl<'a> Listing<'a> {
-    /// Returns a list whose lines are headed by `head`. Nothing is written before its first row is
-    /// known: where there is none because something failed, only that is told.
+    /// Creates a list with the header line `head`. The header is printed with the first row, so
+    /// that a query that fails at once prints only its error.
     pub(super) fn new(json: bool, head: &'a str) -> Listing<'a> {
         Listing { json, head, count: 0 }
     }
@@ -60,8 +60,7 @@ impl<'a> Listing<'a> {
         }
     }
 
-    /// Tells a row.
-    pub(super) fn row(&mut self, row: &impl Line) -> Result<(), Failure> {
+    pub(super) fn row(&mut self, row: &impl TableRow) -> Result<(), Failure> {
         self.begin()?;
         let comma = if self.count > 0 { "," } else { "" };
         self.count += 1;
@@ -72,7 +71,7 @@ impl<'a> Listing<'a> {
         output::raw(&format!("{comma}\n{text}"))
     }
 
-    /// Ends the list; returns how many rows there were.
+    /// Ends the list; returns the number of rows.
     pub(super) fn end(self) -> Result<u64, Failure> {
         self.begin()?;
         if self.json {
@@ -82,9 +81,9 @@ impl<'a> Listing<'a> {
     }
 }
 
-impl Form {
-    /// Tells all rows, as they come.
-    pub(super) fn tell<R: Line, E>(
+impl ListOptions {
+    /// Prints all rows as they arrive.
+    pub(super) fn print<R: TableRow, E>(
         self,
         head: &str,
         rows: impl IntoIterator<Item = Result<R, E>>,

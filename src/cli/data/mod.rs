@@ -1,8 +1,9 @@
-//! The command line of `mig-data`: MIG's tables and the scheduler's spool, for those who look after
-//! a platform, the real one or the one for one host.
+//! The command line of `mig-data`, for administrators of a platform, the original one or
+//! `mig-standalone`: the database and the scheduler's spool.
 //!
-//! **Invariants.** A command that only tells opens the database for reading only. One that writes
-//! does it in one transaction and says in one line what it has done. No secret is an argument.
+//! **Invariants.** A command that only shows something opens the database for reading only. A
+//! command that changes something does so in one transaction and reports it in one line. No
+//! argument contains a secret.
 
 mod actions;
 mod agents;
@@ -30,26 +31,25 @@ pub(crate) use failure::DataFailure;
 pub(super) use failure::data as exit;
 use investigator::Investigator;
 pub(super) use investigator::read_key;
-use place::Source;
+use place::DataSource;
 use schema::Schema;
 use spool::Spool;
 
-/// MIG's data: tables, investigators, agents, actions, and the scheduler's spool.
+/// Manage MIG's data: tables, investigators, agents, actions, scheduler's spool
 #[derive(Debug, Parser)]
 #[command(name = "mig-data", version, disable_help_subcommand = true)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 struct Arguments {
-    /// The configuration
+    /// Configuration
     #[arg(short, long, value_name = "FILE", default_value = place::CONFIG_DEFAULT, global = true)]
     config: PathBuf,
-    /// postgres://USER@HOST/NAME or sqlite:FILE instead
+    /// Database: postgres://USER@HOST/NAME or sqlite:FILE
     #[arg(short, long, value_name = "URL", conflicts_with = "config", global = true)]
     database: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
 
-/// What is to be done.
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Schema(Schema),
@@ -72,7 +72,7 @@ pub(crate) fn main() -> ExitCode {
 
 impl Arguments {
     fn run(self) -> Result<Exit, Failure> {
-        let source = Source { config: self.config, database: self.database };
+        let source = DataSource { config: self.config, database: self.database };
         source.name_in_commands();
         match self.command {
             Command::Schema(schema) => schema.run(&source),
@@ -94,7 +94,7 @@ mod tests {
     use crate::cli::{env, manual};
 
     #[test]
-    fn the_command_line_is_sound_and_is_what_the_manual_page_says() {
+    fn command_line_matches_the_manual_page() {
         let page = include_str!("../../../man/mig-data.8");
         Arguments::command().debug_assert();
         manual::check_commands(page, &Arguments::command());

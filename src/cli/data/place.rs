@@ -1,8 +1,9 @@
-//! Where the data are: what the configuration or the command line says of it.
+//! The locations of the database and of the scheduler's spool, from the command line or a
+//! configuration.
 //!
-//! The configuration may be that of any program of a platform: of `mig-standalone`, or of the
-//! real scheduler or API, which tell their database in the same section. Only what says where
-//! the data are is read of it.
+//! The configuration may be that of any program of a platform: `mig-standalone`, or the original's
+//! scheduler or API, which name their database in the same section. All other settings in it are
+//! ignored.
 
 use std::fmt;
 use std::io;
@@ -15,76 +16,74 @@ use crate::cli::failure::Failure;
 use crate::cli::installation::Text;
 use crate::cli::{configure, env};
 use crate::config::reader::Reader;
-use crate::data::{DataError, Server, Store, UrlError};
+use crate::data::{DataError, DatabaseServer, Store, UrlError};
 use crate::disk::{Disk, HAND_PREFIX, RealFs, guard, input};
 use crate::invocation::Program;
 
-/// The platform's configuration, unless the command line says otherwise.
+/// The default configuration file.
 pub(super) const CONFIG_DEFAULT: &str = "/etc/mig/standalone.cfg";
-/// The folder of the data, where the configuration does not name one.
+/// The default of the key `data`.
 const DATA_DEFAULT: &str = "/var/lib/mig-standalone";
-/// The scheduler's spool, where the configuration does not name one.
+/// The default of the key `spool`: the folder of the original's scheduler.
 const SPOOL_DEFAULT: &str = "/var/cache/mig";
-/// The database in the folder of the data.
-const DATABASE: &str = "mig.db";
-/// The largest configuration that is read.
+/// The name of the database file in the folder `data`.
+const DATABASE_NAME: &str = "mig.db";
+/// Size limit of a configuration, in bytes.
 const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
-/// How a database is named on the command line.
-const FORM: &str = "postgres://USER@HOST[:PORT]/NAME or sqlite:FILE";
-/// How much of a wrong text is shown.
+/// The forms of a database on the command line.
+const URL_FORMS: &str = "postgres://USER@HOST[:PORT]/NAME or sqlite:FILE";
+/// Maximum length of an invalid URL in the error, in bytes.
 const SHOWN_BYTES_MAX: usize = 80;
-/// The user id of root.
 const ROOT: u32 = 0;
 
-/// What the command line says of the data's place.
+/// The options that name the database or a configuration.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct DataSource {
     pub(super) config: PathBuf,
     pub(super) database: Option<String>,
 }
 
-/// Where the data are.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum DatabaseLocation {
     File(PathBuf),
-    Server(Box<Server>),
+    Server(Box<DatabaseServer>),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for DatabaseLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::File(path) => path.display().fmt(f),
-            Place::Server(server) => server.fmt(f),
+            DatabaseLocation::File(path) => path.display().fmt(f),
+            DatabaseLocation::Server(server) => server.fmt(f),
         }
     }
 }
 
-/// What a configuration says of the places.
+/// The locations in a configuration.
 #[derive(Debug)]
-struct Places {
-    data: Place,
+struct ConfiguredLocations {
+    database: DatabaseLocation,
     spool: PathBuf,
 }
 
-impl Source {
-    /// Makes the commands in messages name the same database or configuration.
+impl DataSource {
+    /// Makes the commands suggested in messages use the same database or configuration.
     pub(super) fn name_in_commands(&self) {
         match &self.database {
-            // A URL with a password is refused here, so that no message repeats it.
+            // A URL with a password does not parse, so that no message repeats it.
             Some(url) if parse(url).is_ok() => Program::Data.works_on(&["-d", url]),
             Some(_) => {}
             None => configure(&[Program::Data], &self.config, CONFIG_DEFAULT),
         }
     }
 
-    /// Opens the database for reading: what is opened like this stays as it is.
+    /// Opens the database for reading only.
     pub(super) fn read(&self) -> Result<Store, Failure> {
-        match self.place()? {
-            Place::File(path) => {
+        match self.database_location()? {
+            DatabaseLocation::File(path) => {
                 check(&path)?;
-                Ok(Store::look(&disk(), &path)?)
+                Ok(Store::open_read_only(&disk(), &path)?)
             }
-            Place::Server(server) => {
+            DatabaseLocation::Server(server) => {
                 let store = connect(*server)?;
                 store.forbid_writes()?;
                 Ok(store)
@@ -92,51 +91,50 @@ impl Source {
         }
     }
 
-    /// Opens the database for writing; it must be there.
+    /// Opens the database for writing; it must exist.
     pub(super) fn write(&self) -> Result<Store, Failure> {
-        if let Place::File(path) = self.place()? {
+        if let DatabaseLocation::File(path) = self.database_location()? {
             check(&path)?;
         }
-        self.make()
+        self.create()
     }
 
-    /// Tells whether there is a database; that there is a server is taken for granted.
-    pub(super) fn is_made(&self) -> Result<bool, Failure> {
-        match self.place()? {
-            Place::File(path) => Ok(disk().find(&path)?.is_some()),
-            Place::Server(_) => Ok(true),
+    /// Returns whether the database file exists; a database on a server is assumed to exist.
+    pub(super) fn exists(&self) -> Result<bool, Failure> {
+        match self.database_location()? {
+            DatabaseLocation::File(path) => Ok(disk().find(&path)?.is_some()),
+            DatabaseLocation::Server(_) => Ok(true),
         }
     }
 
-    /// Opens the database for writing; a file that is not there is made.
-    pub(super) fn make(&self) -> Result<Store, Failure> {
-        match self.place()? {
-            Place::File(path) => {
-                Ok(Store::open(&Disk::new(Arc::new(RealFs), scratch(&path), HAND_PREFIX), &path)?)
+    /// Opens the database for writing; a missing file is created.
+    pub(super) fn create(&self) -> Result<Store, Failure> {
+        match self.database_location()? {
+            DatabaseLocation::File(path) => {
+                Ok(Store::open(&Disk::new(Arc::new(RealFs), folder_of(&path), HAND_PREFIX), &path)?)
             }
-            Place::Server(server) => connect(*server),
+            DatabaseLocation::Server(server) => connect(*server),
         }
     }
 
-    /// Returns where the data are.
-    pub(super) fn place(&self) -> Result<Place, Failure> {
+    pub(super) fn database_location(&self) -> Result<DatabaseLocation, Failure> {
         match &self.database {
             Some(url) => Ok(parse(url)?),
             None => match self.configured()? {
-                Some(places) => Ok(places.data),
+                Some(locations) => Ok(locations.database),
                 None => Err(DataFailure::Unconfigured { path: self.config.clone() }.into()),
             },
         }
     }
 
-    /// Returns where the scheduler's spool is.
+    /// Returns the folder of the scheduler's spool.
     pub(super) fn spool(&self) -> Result<PathBuf, Failure> {
-        let places = if self.database.is_some() { None } else { self.configured()? };
-        Ok(places.map_or_else(|| SPOOL_DEFAULT.into(), |places| places.spool))
+        let locations = if self.database.is_some() { None } else { self.configured()? };
+        Ok(locations.map_or_else(|| SPOOL_DEFAULT.into(), |locations| locations.spool))
     }
 
-    /// Reads the configuration; there need not be one at the usual place.
-    fn configured(&self) -> Result<Option<Places>, Failure> {
+    /// Reads the configuration; `None` if the default configuration file does not exist.
+    fn configured(&self) -> Result<Option<ConfiguredLocations>, Failure> {
         match Text::read(&self.config, CONFIG_BYTES_MAX) {
             Ok(text) => Ok(Some(read(&text, &self.config)?)),
             Err(error)
@@ -150,8 +148,8 @@ impl Source {
     }
 }
 
-/// Reads what a configuration says of the places.
-fn read(text: &Text, file: &Path) -> Result<Places, Failure> {
+/// Reads the locations from a configuration.
+fn read(text: &Text, file: &Path) -> Result<ConfiguredLocations, Failure> {
     let folder = input::base(file);
     let mut reader = Reader::new(&text.bytes);
     let (data, spool) = reader.section("directories", |section| {
@@ -161,50 +159,53 @@ fn read(text: &Text, file: &Path) -> Result<Places, Failure> {
         (path("data", DATA_DEFAULT), path("spool", SPOOL_DEFAULT))
     });
     let server = match reader.has_section("postgres") {
-        true => reader.section("postgres", Server::read).map(Some),
+        true => reader.section("postgres", DatabaseServer::from_section).map(Some),
         false => Some(None),
     };
     let has_password =
         server.as_ref().is_some_and(|server| server.as_ref().is_some_and(|s| s.password.is_some()));
-    let places = server.map(|server| {
-        let file = Place::File(data.join(DATABASE));
-        Places { data: server.map_or(file, |server| Place::Server(Box::new(server))), spool }
+    let locations = server.map(|server| {
+        let file = DatabaseLocation::File(data.join(DATABASE_NAME));
+        ConfiguredLocations {
+            database: server.map_or(file, |server| DatabaseLocation::Server(Box::new(server))),
+            spool,
+        }
     });
-    let places = reader.finish_part(file, places)?;
+    let locations = reader.finish_part(file, locations)?;
     if has_password {
         text.check_hidden()?;
     }
-    Ok(places)
+    Ok(locations)
 }
 
-/// Connects to a server, with the password that the environment has if the configuration has none.
-fn connect(server: Server) -> Result<Store, Failure> {
+/// Connects to a server, with the password from the environment if the configuration has none.
+fn connect(server: DatabaseServer) -> Result<Store, Failure> {
     let server = server.with_credentials(&disk(), &env::postgres_credentials())?;
     Ok(Store::connect(&disk(), &server)?)
 }
 
-/// Returns the folder of a database, where its file is made.
-fn scratch(path: &Path) -> PathBuf {
+/// Returns the folder of a database file.
+fn folder_of(path: &Path) -> PathBuf {
     path.parent().unwrap_or(Path::new("")).to_owned()
 }
 
-/// Returns the database that a text names.
-fn parse(url: &str) -> Result<Place, DataFailure> {
+/// Parses the option `--database`.
+fn parse(url: &str) -> Result<DatabaseLocation, DataFailure> {
     if let Some(path) = url.strip_prefix("sqlite:").filter(|path| !path.is_empty()) {
-        return Ok(Place::File(path.strip_prefix("//").unwrap_or(path).into()));
+        return Ok(DatabaseLocation::File(path.strip_prefix("//").unwrap_or(path).into()));
     }
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return match Server::parse(url) {
-            Ok(server) => Ok(Place::Server(Box::new(server))),
+        return match DatabaseServer::parse(url) {
+            Ok(server) => Ok(DatabaseLocation::Server(Box::new(server))),
             Err(error @ (UrlError::Form(_) | UrlError::Password)) => {
                 Err(DataFailure::ServerUrl(error))
             }
         };
     }
-    Err(DataFailure::Url { text: excerpt(url, SHOWN_BYTES_MAX).into_owned(), form: FORM })
+    Err(DataFailure::Url { text: excerpt(url, SHOWN_BYTES_MAX).into_owned(), form: URL_FORMS })
 }
 
-/// Checks that there is a file that we can use.
+/// Checks that a database file exists and that this process's user may use it.
 fn check(path: &Path) -> Result<(), Failure> {
     let user = guard::user();
     if input::is_stream(path) {
@@ -219,7 +220,6 @@ fn check(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Returns the disk for a command that a person typed.
 pub(super) fn disk() -> Disk {
     Disk::new(Arc::new(RealFs), PathBuf::new(), HAND_PREFIX)
 }
@@ -229,13 +229,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_database_is_named_by_a_url() {
+    fn database_urls_are_parsed() {
         for (url, path) in [
             ("sqlite:mig.db", "mig.db"),
             ("sqlite:/srv/mig.db", "/srv/mig.db"),
             ("sqlite:///srv/mig.db", "/srv/mig.db"),
         ] {
-            assert_eq!(parse(url).unwrap(), Place::File(path.into()), "{url}");
+            assert_eq!(parse(url).unwrap(), DatabaseLocation::File(path.into()), "{url}");
         }
         let server = parse("postgres://u@h/mig").unwrap();
         assert_eq!(server.to_string(), "u@h:5432/mig");

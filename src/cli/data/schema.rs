@@ -1,83 +1,79 @@
-//! `schema`: the platform's tables, printed, made and compared.
+//! `schema`: prints, creates and checks the platform's tables.
 
-use super::place::Source;
+use super::place::DataSource;
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::data::schema::{self, Extent};
+use crate::data::schema::{self, SchemaScope};
 use crate::exit::Exit;
 
-/// Print the platform's tables, make them, or compare with them
+/// Print, create or check the platform's tables
 #[derive(Debug, clap::Args)]
 pub(super) struct Schema {
     #[command(subcommand)]
-    what: What,
+    command: SchemaCommand,
 }
 
-/// What is to be done.
 #[derive(Debug, clap::Subcommand)]
-enum What {
+enum SchemaCommand {
     Print(Print),
     Init(Init),
     Check(Check),
 }
 
-/// Print the tables, their indexes and the roles as SQL for PostgreSQL
+/// Print the tables, indexes and roles as SQL for PostgreSQL
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  mig-data schema print | psql mig")]
 struct Print {}
 
-/// Make the tables that are missing, all or none; what is there stays
+/// Create missing tables, all or none; existing ones stay unchanged
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   mig-data -d postgres://postgres@localhost/mig schema init --roles")]
 struct Init {
-    /// The platform's roles and their rights, too
+    /// Also create the platform's roles with their privileges
     #[arg(long)]
     roles: bool,
 }
 
-/// Tell how the tables differ from the platform's; status 1 if so
+/// Show how the tables differ from the platform's; status 1 if they do
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  mig-data -c /etc/mig/scheduler.cfg schema check")]
 struct Check {
-    /// The platform's roles and their rights, too
+    /// Also check the platform's roles and their privileges
     #[arg(long)]
     roles: bool,
 }
 
-/// Returns how much of the schema is meant.
-fn extent(roles: bool) -> Extent {
-    if roles { Extent::TablesAndRoles } else { Extent::Tables }
+fn scope(roles: bool) -> SchemaScope {
+    if roles { SchemaScope::TablesAndRoles } else { SchemaScope::Tables }
 }
 
 impl Schema {
-    /// Does it.
-    pub(super) fn run(&self, source: &Source) -> Result<Exit, Failure> {
-        match &self.what {
-            What::Print(Print {}) => {
+    pub(super) fn run(&self, source: &DataSource) -> Result<Exit, Failure> {
+        match &self.command {
+            SchemaCommand::Print(Print {}) => {
                 output::raw(schema::TEXT)?;
                 Ok(Exit::Done)
             }
-            What::Init(init) => init.run(source),
-            What::Check(check) => check.run(source),
+            SchemaCommand::Init(init) => init.run(source),
+            SchemaCommand::Check(check) => check.run(source),
         }
     }
 }
 
 impl Init {
-    fn run(&self, source: &Source) -> Result<Exit, Failure> {
-        let (place, extent) = (source.place()?, extent(self.roles));
-        // A file that is not there is made with all of its tables.
-        let missing = match source.is_made()? {
-            true => source.read()?.schema_differences(extent)?.len(),
+    fn run(&self, source: &DataSource) -> Result<Exit, Failure> {
+        let (location, scope) = (source.database_location()?, scope(self.roles));
+        // Opening a missing file creates it with all tables.
+        let missing = match source.exists()? {
+            true => source.read()?.schema_differences(scope)?.len(),
             false => usize::MAX,
         };
-        let store = source.make()?;
-        store.init_schema(extent)?;
-        let what =
-            if self.roles { "the tables and roles of MIG are" } else { "the tables of MIG are" };
-        let left = store.schema_differences(extent)?;
-        output::answer(format!("{what} in {place}: {}", made(missing, left.len())))?;
+        let store = source.create()?;
+        store.init_schema(scope)?;
+        let what = if self.roles { "tables and roles" } else { "tables" };
+        let left = store.schema_differences(scope)?;
+        output::answer(init_result(what, &location.to_string(), missing, left.len()))?;
         for difference in &left {
             output::message(difference);
         }
@@ -85,24 +81,26 @@ impl Init {
     }
 }
 
-/// Returns what was made, in words.
-fn made(missing: usize, left: usize) -> String {
+/// Returns the message for the differences before and after creating the tables.
+fn init_result(what: &str, location: &str, missing: usize, left: usize) -> String {
     match (missing.saturating_sub(left), left) {
-        (0, 0) => "nothing was missing".to_owned(),
-        (_, 0) => "what was missing was made".to_owned(),
-        (_, left) => format!("{left} differences are left, which only a person can mend"),
+        (0, 0) => format!("{location} already has all {what}"),
+        (_, 0) => format!("created the missing {what} in {location}"),
+        (_, left) => format!(
+            "the {what} in {location} still have {left} differences, which an administrator must resolve"
+        ),
     }
 }
 
 impl Check {
-    fn run(&self, source: &Source) -> Result<Exit, Failure> {
-        let place = source.place()?;
-        let differences = source.read()?.schema_differences(extent(self.roles))?;
+    fn run(&self, source: &DataSource) -> Result<Exit, Failure> {
+        let location = source.database_location()?;
+        let differences = source.read()?.schema_differences(scope(self.roles))?;
         for difference in &differences {
             output::answer(difference)?;
         }
         if differences.is_empty() {
-            output::answer(format!("the tables in {place} are the platform's"))?;
+            output::answer(format!("the tables in {location} match the platform's"))?;
             return Ok(Exit::Done);
         }
         Ok(Exit::Attention)

@@ -1,37 +1,34 @@
-//! `agents --target`: the agents that an action with this target would be sent to.
+//! `agents --target`: the agents that a target selects.
 //!
-//! A target is a condition in SQL, of which nobody knows what it does before it has
-//! been done. The real platform lets the database evaluate it, as a role that can only
-//! read; so it is done here. For an embedded database the platform for one host parses
-//! and evaluates it itself, in the language that its manual describes.
+//! A target is a condition in arbitrary SQL. As in the original platform, a PostgreSQL server
+//! evaluates it as a role that can only read. For an SQLite file, this program parses and evaluates
+//! it as `mig-standalone` does, in the language described in that program's manual.
 
 use super::failure::DataFailure;
 use crate::cli::failure::Failure;
 use crate::data::{AgentRow, DataError, Store};
 
-/// The agents that a target selects.
-type Selected<'a> = Box<dyn Iterator<Item = Result<AgentRow, DataFailure>> + 'a>;
+type SelectedAgents<'a> = Box<dyn Iterator<Item = Result<AgentRow, DataFailure>> + 'a>;
 
-/// Returns the agents that a target selects.
-pub(super) fn select<'a>(store: &'a Store, target: &str) -> Result<Selected<'a>, Failure> {
+/// Returns the online and idle agents that a target selects.
+pub(super) fn select<'a>(store: &'a Store, target: &str) -> Result<SelectedAgents<'a>, Failure> {
     if store.evaluates_targets() {
         let agents = store.targeted_agents(target);
-        return Ok(Box::new(agents.map(|agent| agent.map_err(refused))));
+        return Ok(Box::new(agents.map(|agent| agent.map_err(target_error))));
     }
-    embedded(store, target)
+    select_in_file(store, target)
 }
 
-/// Says of a condition that the database refuses that it is this.
-fn refused(error: DataError) -> DataFailure {
+/// Converts the error of a query with a target: the server rejected the target.
+fn target_error(error: DataError) -> DataFailure {
     match error {
         DataError::Query { source, .. } => DataFailure::Target(source),
         other => other.into(),
     }
 }
 
-/// Returns the agents of an embedded database that a target selects.
 #[cfg(feature = "platform")]
-fn embedded<'a>(store: &'a Store, target: &str) -> Result<Selected<'a>, Failure> {
+fn select_in_file<'a>(store: &'a Store, target: &str) -> Result<SelectedAgents<'a>, Failure> {
     use crate::platform::target::Target;
 
     let target = Target::parse(target).map_err(|error| DataFailure::Target(Box::new(error)))?;
@@ -42,8 +39,8 @@ fn embedded<'a>(store: &'a Store, target: &str) -> Result<Selected<'a>, Failure>
     Ok(Box::new(agents.map(|agent| agent.map_err(DataFailure::from))))
 }
 
-/// Refuses: without the platform for one host nobody here knows the language of targets.
+/// Fails: the evaluation of targets is part of the feature `platform`.
 #[cfg(not(feature = "platform"))]
-fn embedded<'a>(_store: &'a Store, _target: &str) -> Result<Selected<'a>, Failure> {
+fn select_in_file<'a>(_store: &'a Store, _target: &str) -> Result<SelectedAgents<'a>, Failure> {
     Err(DataFailure::NoTargets.into())
 }

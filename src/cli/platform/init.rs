@@ -8,7 +8,7 @@ use crate::cli::data::{self, DataFailure};
 use crate::cli::failure::Failure;
 use crate::cli::{env, output, template};
 use crate::clock::{Clock, SystemClock};
-use crate::data::{Permissions, Server};
+use crate::data::{DatabaseServer, Permissions};
 use crate::disk::input::Input;
 use crate::disk::{Disk, HAND_PREFIX, RealFs};
 use crate::exit::Exit;
@@ -44,7 +44,7 @@ impl Init {
         let key = self.key.as_deref().map(|key| (self.name.as_str(), key));
         let server = match &self.database {
             Some(url) => {
-                let server = Server::parse(url).map_err(DataFailure::ServerUrl)?;
+                let server = DatabaseServer::parse(url).map_err(DataFailure::ServerUrl)?;
                 // There is no configuration yet that names it; a URL with a password was refused.
                 Program::Data.works_on(&["-d", url]);
                 Some(server)
@@ -84,7 +84,7 @@ pub(super) fn config(listen: SocketAddr, folder: &str) -> String {
 fn lay_out(
     folder: &Path,
     key: Option<(&str, &Path)>,
-    server: Option<Server>,
+    server: Option<DatabaseServer>,
     clock: &dyn Clock,
 ) -> Result<Vec<String>, Failure> {
     let disk = Disk::new(Arc::new(RealFs), folder.join("data/.tmp"), HAND_PREFIX);

@@ -1,27 +1,27 @@
-//! Making a connection: time limits, and TLS as `sslmode` wants it.
+//! Opens a connection, with time limits and with TLS according to `sslmode`.
 
 use std::time::Duration;
 
 use native_tls::{Certificate, TlsConnector};
-use postgres::config::SslMode as Wanted;
+use postgres::config::SslMode as ClientSslMode;
 use postgres::{Client, Config, NoTls};
 use postgres_native_tls::MakeTlsConnector;
 
-use super::super::server::{Server, SslMode};
-use super::DataError;
-use super::failure::Failure;
+use super::error::PostgresError;
+use crate::data::error::DataError;
+use crate::data::server::{DatabaseServer, SslMode};
 
-/// How long a server may take to answer the first call.
+/// Time limit for connecting to one address.
 const CONNECT_SPAN: Duration = Duration::from_secs(10);
-/// How long it may leave what we sent without acknowledgement.
+/// Time after which a connection is closed if sent data is not acknowledged.
 const SILENCE_SPAN: Duration = Duration::from_secs(60);
-/// How long a connection is silent before it is probed, and how often it is probed then.
+/// Idle time before a connection is probed, and the interval of the probes.
 const PROBE_SPAN: Duration = Duration::from_secs(15);
 const PROBES_MAX: u32 = 3;
-/// What every connection begins with. A statement may take a minute, wait ten seconds for what
-/// somebody else holds, and leave a transaction open for a minute: a client that hangs blocks no other. A
-/// database without an encoding would refuse every row with a text that is not UTF-8, were it not asked for
-/// the bytes as they are.
+/// The settings of every connection. A statement may run for a minute, wait ten seconds for a lock,
+/// and leave a transaction idle for a minute, so that a client that hangs blocks no other client.
+/// From a database without an encoding, text is requested as raw bytes: otherwise the server would
+/// refuse to send any row with text that is not UTF-8.
 const SETTINGS: &str = "
     set statement_timeout = '60s';
     set lock_timeout = '10s';
@@ -29,24 +29,29 @@ const SETTINGS: &str = "
     set client_min_messages = 'warning';
     select set_config('client_encoding', 'SQL_ASCII', false) where current_setting('server_encoding') = 'SQL_ASCII'";
 
-/// Connects to a server; `certificates`, in PEM, count instead of the system's.
-pub(super) fn connect(server: &Server, certificates: Option<&[u8]>) -> Result<Client, DataError> {
-    let fail = |source: Failure| DataError::Connect {
+/// Connects to a server. `certificates`, in PEM, replace the system's authorities.
+pub(super) fn connect(
+    server: &DatabaseServer,
+    certificates: Option<&[u8]>,
+) -> Result<Client, DataError> {
+    let fail = |source: PostgresError| DataError::Connect {
         server: server.to_string(),
         source: Box::new(source),
     };
     let config = config(server);
     let connected = match server.sslmode {
         SslMode::Disable => config.connect(NoTls),
-        mode => config
-            .connect(tls(mode, certificates).map_err(|error| fail(Failure::Certificates(error)))?),
+        mode => {
+            let tls = tls(mode, certificates);
+            config.connect(tls.map_err(|error| fail(PostgresError::Certificates(error)))?)
+        }
     };
     let mut client = connected.map_err(|error| fail(error.into()))?;
     client.batch_execute(SETTINGS).map_err(|error| fail(error.into()))?;
     Ok(client)
 }
 
-fn config(server: &Server) -> Config {
+fn config(server: &DatabaseServer) -> Config {
     let mut config = Config::new();
     if server.is_socket() {
         config.host_path(&server.host);
@@ -64,9 +69,9 @@ fn config(server: &Server) -> Config {
         .keepalives_interval(PROBE_SPAN)
         .keepalives_retries(PROBES_MAX)
         .ssl_mode(match server.sslmode {
-            SslMode::Disable => Wanted::Disable,
-            // Never `prefer`: who can cut the line could else have it in clear text.
-            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => Wanted::Require,
+            SslMode::Disable => ClientSslMode::Disable,
+            // Never `prefer`: an attacker who can block TLS could force clear text.
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => ClientSslMode::Require,
         });
     if let Some(password) = &server.password {
         config.password(password.expose());
@@ -74,7 +79,7 @@ fn config(server: &Server) -> Config {
     config
 }
 
-/// Returns TLS that checks what `mode` wants checked.
+/// Returns a TLS connector with the checks that `mode` demands.
 fn tls(mode: SslMode, certificates: Option<&[u8]>) -> native_tls::Result<MakeTlsConnector> {
     let mut builder = TlsConnector::builder();
     if let Some(pem) = certificates {
@@ -83,7 +88,7 @@ fn tls(mode: SslMode, certificates: Option<&[u8]>) -> native_tls::Result<MakeTls
             builder.add_root_certificate(certificate);
         }
     }
-    // Whose certificates count is said: then `require` checks them, as everywhere with PostgreSQL.
+    // With explicit authorities, `require` verifies the certificate too, as in every client.
     builder.danger_accept_invalid_certs(mode == SslMode::Require && certificates.is_none());
     builder.danger_accept_invalid_hostnames(mode != SslMode::VerifyFull);
     Ok(MakeTlsConnector::new(builder.build()?))

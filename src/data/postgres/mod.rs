@@ -1,19 +1,19 @@
 //! The tables on a PostgreSQL server.
 //!
-//! One connection, which is made again when it is needed and gone: before a statement or
-//! a transaction, never in the middle of one. What a transaction had done when its
-//! connection went is forgotten by the server, and every later statement of it fails.
+//! The store holds one connection. A lost connection is replaced when it is next needed: before a
+//! statement or a transaction, never in the middle of a transaction. The server discards the
+//! changes of a transaction whose connection is lost, and all later statements of it fail.
 //!
-//! **Invariants.** A commit that reports success was one: what came after a failed
-//! statement is not taken for kept, though the server calls its rollback a success. A
-//! read-only transaction can neither write nor be talked into it. No message has the
-//! password.
+//! **Invariants.** A commit that reports success has committed: the server reports success for a
+//! `commit` after a failed statement although it rolls back, and this is reported as an error. A
+//! read-only transaction cannot write, whatever SQL it runs. No message contains the password.
 //!
-//! **Failure.** Every error names the server or the query and has the server's own words.
-//! After an error at `commit` with the connection gone nobody knows whether it was kept.
+//! **Failure.** Every error names the server or the query and contains the server's message. If
+//! `commit` fails because the connection is lost, the transaction may or may not have been
+//! committed.
 
 mod connect;
-mod failure;
+mod error;
 mod numeric;
 #[cfg(test)]
 mod tests;
@@ -27,43 +27,47 @@ use std::time::Duration;
 use postgres::types::ToSql;
 use postgres::{Client, Statement};
 
-use super::database::{Access, Database, Dialect, Query, Value};
-use super::schema::{self, Schema};
-use super::{DataError, Row, Server};
+use super::database::{Database, Dialect, Query, TransactionMode};
+use super::error::DataError;
+use super::row::Row;
+use super::schema::role_access::TARGET_ROLE;
+use super::schema::tables::Schema;
+use super::schema::{catalogue, text};
+use super::server::DatabaseServer;
+use super::value::SqlValue;
 use crate::clock::{Clock as _, SystemClock};
-use failure::Failure;
+use error::PostgresError;
 
-/// A connection that was idle for this long is asked whether it is still there.
+/// Idle time after which a connection is checked before use.
 const IDLE_SPAN: Duration = Duration::from_secs(1);
-/// How long it may take to answer that.
+/// Time limit of that check.
 const CHECK_SPAN: Duration = Duration::from_secs(10);
 
-/// Returns whether the server refused for a reason that may pass.
-#[cfg(any(test, feature = "platform"))]
+/// Returns whether the error is the server's and may pass.
 pub(super) fn is_temporary(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.downcast_ref::<Failure>().is_some_and(Failure::is_temporary)
+    error.downcast_ref::<PostgresError>().is_some_and(PostgresError::is_temporary)
 }
 
-/// How far a transaction is.
+/// The state of the current transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Transaction {
     None,
-    /// All went well so far.
+    /// No statement of it has failed.
     Open,
-    /// A statement of it failed: nothing of it will be kept.
+    /// A statement of it failed, so that it can only be rolled back.
     Failed,
 }
 
 /// A connection to a server.
 pub(super) struct Postgres {
-    server: Server,
+    server: DatabaseServer,
     certificates: Option<Vec<u8>>,
     client: Option<Client>,
-    /// The statements of `queries/` that this connection knows, by their texts.
+    /// The statements of `queries/` prepared on this connection, by their texts.
     prepared: HashMap<&'static str, Statement>,
     transaction: Transaction,
-    /// How long the machine had been running when the server answered last.
-    heard: Duration,
+    /// The machine's uptime at the last successful statement.
+    last_success: Duration,
 }
 
 impl fmt::Debug for Postgres {
@@ -73,9 +77,9 @@ impl fmt::Debug for Postgres {
 }
 
 impl Postgres {
-    /// Connects to a server; `certificates`, in PEM, count instead of the system's.
+    /// Connects to a server. `certificates`, in PEM, replace the system's authorities.
     pub(super) fn open(
-        server: &Server,
+        server: &DatabaseServer,
         certificates: Option<Vec<u8>>,
     ) -> Result<Postgres, DataError> {
         let mut opened = Postgres {
@@ -84,16 +88,16 @@ impl Postgres {
             client: None,
             prepared: HashMap::new(),
             transaction: Transaction::None,
-            heard: SystemClock.running(),
+            last_success: SystemClock.running(),
         };
         opened.client("connect")?;
         Ok(opened)
     }
 
-    /// Returns the connection; makes it again if it is gone and nothing hangs on it.
+    /// Returns the connection. A lost one is replaced unless a transaction depends on it.
     fn client(&mut self, query: &'static str) -> Result<&mut Client, DataError> {
         let may_reconnect = self.transaction == Transaction::None;
-        if may_reconnect && !self.is_there() {
+        if may_reconnect && !self.is_connected() {
             self.client = None;
             self.prepared.clear();
         }
@@ -101,18 +105,18 @@ impl Postgres {
             Some(client) => client,
             None if may_reconnect => {
                 let client = connect::connect(&self.server, self.certificates.as_deref())?;
-                self.heard = SystemClock.running();
+                self.last_success = SystemClock.running();
                 client
             }
-            None => return Err(self.lost(query, Failure::Gone)),
+            None => return Err(self.lost(query, PostgresError::Gone)),
         };
         Ok(self.client.insert(client))
     }
 
-    /// Tells whether there is a connection; one that was idle is asked.
-    fn is_there(&mut self) -> bool {
-        // A connection does not outlive a long suspension of the machine either.
-        let is_idle = SystemClock.running().saturating_sub(self.heard) > IDLE_SPAN;
+    /// Returns whether the connection works; an idle one is checked with the server.
+    fn is_connected(&mut self) -> bool {
+        // The uptime includes suspension, which connections often do not survive.
+        let is_idle = SystemClock.running().saturating_sub(self.last_success) > IDLE_SPAN;
         match &mut self.client {
             Some(client) if client.is_closed() => false,
             Some(client) if is_idle => client.is_valid(CHECK_SPAN).is_ok(),
@@ -121,22 +125,22 @@ impl Postgres {
         }
     }
 
-    fn lost(&self, query: &'static str, source: Failure) -> DataError {
+    fn lost(&self, query: &'static str, source: PostgresError) -> DataError {
         DataError::Lost { server: self.server.to_string(), query, source: Box::new(source) }
     }
 
-    /// Notes how a statement went.
-    fn noted<T>(
+    /// Updates the state after a statement, and converts its error.
+    fn checked<T>(
         &mut self,
         query: &'static str,
         done: Result<T, postgres::Error>,
     ) -> Result<T, DataError> {
         let error = match done {
             Ok(value) => {
-                self.heard = SystemClock.running();
+                self.last_success = SystemClock.running();
                 return Ok(value);
             }
-            Err(error) => Failure::from(error),
+            Err(error) => PostgresError::from(error),
         };
         if self.transaction == Transaction::Open {
             self.transaction = Transaction::Failed;
@@ -152,9 +156,9 @@ impl Postgres {
         })
     }
 
-    /// Returns the statement of a query; one of `queries/` is prepared once.
+    /// Prepares a query. The queries of `queries/` are prepared once per connection.
     fn statement(&mut self, query: &Query) -> Result<Statement, DataError> {
-        // First of all, as a new connection knows no statement of the old one.
+        // Reconnects first if necessary, because prepared statements belong to a connection.
         self.client(query.name)?;
         let fixed = match query.text {
             Cow::Borrowed(text) => Some(text),
@@ -164,7 +168,7 @@ impl Postgres {
             return Ok(known.clone());
         }
         let prepared = self.client(query.name)?.prepare(&query.text);
-        let statement = self.noted(query.name, prepared)?;
+        let statement = self.checked(query.name, prepared)?;
         if let Some(text) = fixed {
             self.prepared.insert(text, statement.clone());
         }
@@ -173,11 +177,11 @@ impl Postgres {
 
     fn simple(&mut self, statement: &'static str, text: &str) -> Result<(), DataError> {
         let done = self.client(statement)?.batch_execute(text);
-        self.noted(statement, done)
+        self.checked(statement, done)
     }
 
-    /// Ends a transaction, however it went; a connection that is gone has ended it already.
-    fn forget(&mut self) -> Result<(), DataError> {
+    /// Rolls the transaction back. If the connection is lost, the server has done so already.
+    fn roll_back(&mut self) -> Result<(), DataError> {
         let done = match self.client.is_some() {
             true => self.simple("rollback", "rollback"),
             false => Ok(()),
@@ -187,48 +191,50 @@ impl Postgres {
     }
 }
 
-fn parameters(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
+fn parameters(values: &[SqlValue]) -> Vec<&(dyn ToSql + Sync)> {
     values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
 }
 
 impl Database for Postgres {
-    fn run(&mut self, query: &Query, values: &[Value]) -> Result<u64, DataError> {
+    fn run(&mut self, query: &Query, values: &[SqlValue]) -> Result<u64, DataError> {
         let statement = self.statement(query)?;
         let values = parameters(values);
         let done = self.client(query.name)?.execute(&statement, &values);
-        self.noted(query.name, done)
+        self.checked(query.name, done)
     }
 
-    fn rows(&mut self, query: &Query, values: &[Value]) -> Result<Vec<Row>, DataError> {
+    fn rows(&mut self, query: &Query, values: &[SqlValue]) -> Result<Vec<Row>, DataError> {
         let statement = self.statement(query)?;
         let values = parameters(values);
         let found = self.client(query.name)?.query(&statement, &values);
         let read = |row: postgres::Row| {
-            let values: Result<Vec<Value>, _> =
+            let values: Result<Vec<SqlValue>, _> =
                 (0..row.len()).map(|column| row.try_get(column)).collect();
             Ok(Row::new(query.name, values?))
         };
         let rows = found.and_then(|rows| rows.into_iter().map(read).collect());
-        self.noted(query.name, rows)
+        self.checked(query.name, rows)
     }
 
     fn batch(&mut self, name: &'static str, text: &str) -> Result<(), DataError> {
         self.simple(name, text)
     }
 
-    fn begin(&mut self, access: Access) -> Result<(), DataError> {
+    fn begin(&mut self, mode: TransactionMode) -> Result<(), DataError> {
         if self.transaction != Transaction::None {
-            self.forget()?;
+            self.roll_back()?;
         }
-        match access {
-            Access::Write => self.simple("begin", "begin")?,
-            Access::Read | Access::ReadAsTarget => self.simple("begin", "begin read only")?,
+        match mode {
+            TransactionMode::Write => self.simple("begin", "begin")?,
+            TransactionMode::Read | TransactionMode::ReadAsTarget => {
+                self.simple("begin", "begin read only")?;
+            }
         }
         self.transaction = Transaction::Open;
-        if access == Access::ReadAsTarget
-            && let Err(error) = self.simple("set role", "set local role migreadonly")
+        if mode == TransactionMode::ReadAsTarget
+            && let Err(error) = self.simple("set role", &format!("set local role {TARGET_ROLE}"))
         {
-            self.forget().ok();
+            self.roll_back().ok();
             return Err(match error {
                 DataError::Query { source, .. } => DataError::Role { role: TARGET_ROLE, source },
                 other => other,
@@ -239,8 +245,8 @@ impl Database for Postgres {
 
     fn commit(&mut self) -> Result<(), DataError> {
         if self.transaction == Transaction::Failed {
-            self.forget()?;
-            let source = Box::new(Failure::Aborted);
+            self.roll_back()?;
+            let source = Box::new(PostgresError::Aborted);
             return Err(DataError::Query { query: "commit", source });
         }
         let done = self.simple("commit", "commit");
@@ -249,42 +255,39 @@ impl Database for Postgres {
     }
 
     fn rollback(&mut self) -> Result<(), DataError> {
-        self.forget()
+        self.roll_back()
     }
 
     fn dialect(&self) -> Dialect {
         Dialect {
             like: "ilike",
-            found,
-            heard: HEARD,
-            unheard: UNHEARD,
-            family: FAMILY,
-            tables: schema::for_postgres,
+            found_anything,
+            readable_heartbeat: READABLE_HEARTBEAT,
+            unreadable_heartbeat: UNREADABLE_HEARTBEAT,
+            threat_family: THREAT_FAMILY,
+            create_tables: text::for_postgres,
             has_roles: true,
         }
     }
 
     fn schema(&mut self) -> Result<Schema, DataError> {
-        schema::of_postgres(self)
+        catalogue::read(self)
     }
 }
 
-/// The role that targets are evaluated as.
-const TARGET_ROLE: &str = "migreadonly";
-
-/// The times that can be shown: the years from 1 to 9999.
-const HEARD: &str =
+/// The years from 1 to 9999.
+const READABLE_HEARTBEAT: &str =
     "(heartbeattime >= '0001-01-01 00:00:00+00' and heartbeattime < '10000-01-01 00:00:00+00')";
-const UNHEARD: &str = "(heartbeattime < '0001-01-01 00:00:00+00' \
+const UNREADABLE_HEARTBEAT: &str = "(heartbeattime < '0001-01-01 00:00:00+00' \
     or heartbeattime >= '10000-01-01 00:00:00+00' or heartbeattime is null)";
-/// The family of a threat. The server keeps JSON with characters that it can make no text of, and fails
-/// when it meets one: those are made other characters first.
-const FAMILY: &str = "case when cast(actions.threat as text) ~ '\\\\u(0000|[dD][89a-fA-F])'
+/// The server stores JSON with escapes that it cannot convert to text, such as `\u0000`, and fails
+/// when it extracts a value from it. Such escapes are replaced first.
+const THREAT_FAMILY: &str = "case when cast(actions.threat as text) ~ '\\\\u(0000|[dD][89a-fA-F])'
           then cast(replace(cast(actions.threat as text), '\\u', '\\n') as json) else actions.threat end ->> 'family'";
 
-fn found(flag: bool) -> &'static str {
-    // A value that is not a list has no results. An answer may hold characters that the server can make no text
-    // of, such as a file's NUL: they are made other characters first.
+fn found_anything(flag: bool) -> &'static str {
+    // A value that is not a list contains no results. Results may contain escapes that the server
+    // cannot convert to text, such as a NUL read from a file. Such escapes are replaced first.
     match flag {
         true => {
             "exists (select 1 from json_array_elements(case json_typeof(commands.results) when 'array'

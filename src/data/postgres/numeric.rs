@@ -1,26 +1,26 @@
-//! Numbers of the server's type `numeric`, which has more of them than any integer type.
+//! Encoding of the server's type `numeric`, which has a wider range than any integer type.
 //!
-//! MIG's ids are such numbers. The server sends them in digits to the base 10,000 with a
-//! sign and the weight of the first digit.
+//! MIG's ids have this type. On the wire, such a number consists of digits to the base 10,000, with
+//! a sign and the weight of the first digit.
 
-use super::super::database::Value;
+use crate::data::value::SqlValue;
 
-/// The signs, and the numbers that have no digits.
+/// The sign field, which also marks the values without digits.
 const POSITIVE: u16 = 0;
 const NEGATIVE: u16 = 0x4000;
 const NAN: u16 = 0xc000;
 const INFINITY: u16 = 0xd000;
 const NEGATIVE_INFINITY: u16 = 0xf000;
-/// How many bytes stand before the digits.
+/// Number of bytes before the digits.
 const HEAD_BYTES: usize = 8;
 
-/// Returns a number that the server sent: as an integer where it is one, else in words; nothing
-/// if it is damaged.
-pub(super) fn read(raw: &[u8]) -> Option<Value> {
+/// Decodes a number that the server sent: an integer if possible, else text. Returns `None` if it
+/// is damaged.
+pub(super) fn read(raw: &[u8]) -> Option<SqlValue> {
     let (head, digits) = raw.split_at_checked(HEAD_BYTES)?;
     let head: Vec<u16> = words(head).collect();
     let [count, weight, sign, scale] = head.as_slice() else { return None };
-    let other = |text: &str| Some(Value::Other(text.to_owned()));
+    let other = |text: &str| Some(SqlValue::Other(text.to_owned()));
     match *sign {
         NAN => return other("NaN"),
         INFINITY => return other("infinity"),
@@ -51,11 +51,11 @@ pub(super) fn read(raw: &[u8]) -> Option<Value> {
         true => format!("{minus}{whole}"),
         false => format!("{minus}{whole}.{fraction}"),
     };
-    Some(text.parse().map_or(Value::Other(text), Value::Number))
+    Some(text.parse().map_or(SqlValue::Other(text), SqlValue::Number))
 }
 
-/// Returns a number as the server takes it; nothing if the text is not one.
-pub(super) fn written(text: &str) -> Option<Vec<u8>> {
+/// Encodes a number for the server. Returns `None` if the text is not a number.
+pub(super) fn encode(text: &str) -> Option<Vec<u8>> {
     let special = match text {
         "NaN" => Some(NAN),
         "infinity" => Some(INFINITY),
@@ -99,12 +99,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_number_comes_back_as_it_was_written() {
+    fn numbers_survive_encoding_and_decoding() {
         for number in [0, 1, -1, 9_999, 10_000, 28_052_712_325_240, i64::MAX, i64::MIN] {
-            let raw = written(&number.to_string()).unwrap();
-            assert_eq!(read(&raw), Some(Value::Number(number)), "{number}");
+            let raw = encode(&number.to_string()).unwrap();
+            assert_eq!(read(&raw), Some(SqlValue::Number(number)), "{number}");
         }
-        // The longest that the server keeps, and the smallest.
+        // The longest and the smallest number that the server stores.
         let (large, small) =
             (format!("9{}", "0".repeat(131_071)), format!("0.{}7", "0".repeat(16_382)));
         for text in [
@@ -117,10 +117,10 @@ mod tests {
             &large,
             &small,
         ] {
-            let raw = written(text).unwrap();
-            assert_eq!(read(&raw), Some(Value::Other(text.to_owned())), "{text}");
+            let raw = encode(text).unwrap();
+            assert_eq!(read(&raw), Some(SqlValue::Other(text.to_owned())), "{text}");
         }
-        assert_eq!(written("one"), None);
+        assert_eq!(encode("one"), None);
         assert_eq!(read(&[0, 1]), None);
     }
 }

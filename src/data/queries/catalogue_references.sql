@@ -1,4 +1,4 @@
--- Only on PostgreSQL. References of one column; MIG has no others.
+-- Only on PostgreSQL. References of a single column; MIG has no others.
 select cast(tables.relname as text), cast(columns.attname as text), cast(others.relname as text)
 from pg_constraint as rules
 inner join pg_class as tables on tables.oid = rules.conrelid

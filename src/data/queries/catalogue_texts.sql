@@ -1,2 +1,2 @@
--- Only on SQLite. It keeps what it was given.
+-- Only on SQLite, which stores the statements that created tables and indexes.
 select sql from sqlite_master where sql is not null

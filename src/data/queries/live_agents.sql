@@ -1,4 +1,4 @@
--- An agent whose heartbeat is infinite, or is no time, comes after the others of its place.
+-- Within a queue, agents whose heartbeat is infinite or not a time come last.
 select agents.id, agents.name, agents.queueloc, agents.mode, agents.version, agents.pid,
        agents.starttime, agents.destructiontime, agents.heartbeattime, agents.refreshtime, agents.status,
        agents.environment, agents.tags, agents.loadername

@@ -1,6 +1,6 @@
--- As the scheduler looks for the agents of an action: those that are online or idle, of each
--- place the one that was heard last. The index of the places leads to a page; that of the status,
--- which coalesce keeps from being used, would lead to half of the table each time.
+-- The agents to which the scheduler would send an action: those that are online or idle, for each queue the
+-- one with the latest heartbeat. coalesce keeps the index on the status from being used: it would scan half of
+-- the table for each page, while the index on the queue leads directly to the page.
 select agents.id, agents.name, agents.queueloc, agents.mode, agents.version, agents.pid,
        agents.starttime, agents.destructiontime, agents.heartbeattime, agents.refreshtime, agents.status,
        agents.environment, agents.tags, agents.loadername

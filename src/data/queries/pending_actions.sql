@@ -1,4 +1,4 @@
--- Those that may begin now, and those that were never begun and no longer may.
+-- Pending actions whose validity has begun, including those that have expired without being sent.
 select actions.id, actions.name, actions.target, actions.description, actions.threat,
        actions.operations, actions.validfrom, actions.expireafter, actions.starttime, actions.finishtime,
        actions.lastupdatetime, actions.status, actions.syntaxversion, actions.pgpsignatures

@@ -1,4 +1,4 @@
--- The condition is put together from fixed texts, one for each parameter that was given.
+-- The condition is assembled from fixed texts, one for each search parameter given.
 select actions.id, actions.name, actions.target, actions.description, actions.threat,
        actions.operations, actions.validfrom, actions.expireafter, actions.starttime, actions.finishtime,
        actions.lastupdatetime, actions.status, actions.syntaxversion, actions.pgpsignatures

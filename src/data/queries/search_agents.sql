@@ -1,4 +1,4 @@
--- The condition is put together from fixed texts, one for each parameter that was given.
+-- The condition is assembled from fixed texts, one for each search parameter given.
 select agents.id, agents.name, agents.queueloc, agents.mode, agents.version, agents.pid,
        agents.starttime, agents.destructiontime, agents.heartbeattime, agents.refreshtime, agents.status,
        agents.environment, agents.tags, agents.loadername

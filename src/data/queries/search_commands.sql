@@ -1,4 +1,4 @@
--- The condition is put together from fixed texts, one for each parameter that was given.
+-- The condition is assembled from fixed texts, one for each search parameter given.
 select commands.id, commands.actionid, commands.agentid,
        commands.status, commands.results, commands.starttime, commands.finishtime
 from commands

@@ -1,4 +1,4 @@
--- The condition is put together from fixed texts, one for each parameter that was given.
+-- The condition is assembled from fixed texts, one for each search parameter given.
 select investigators.id, investigators.name, coalesce(investigators.pgpfingerprint, ''),
        investigators.publickey, investigators.status, investigators.createdat, investigators.lastmodified,
        investigators.permissions

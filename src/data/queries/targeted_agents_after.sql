@@ -1,5 +1,5 @@
--- As live_agents_after, of those for which a condition holds that somebody else wrote. What it ends
--- with, even a comment, ends at its line.
+-- As live_agents_after, for the agents that satisfy a target. The target stands on lines of its own, so that a
+-- comment at its end cannot hide the rest of the query.
 select agents.id, agents.name, agents.queueloc, agents.mode, agents.version, agents.pid,
        agents.starttime, agents.destructiontime, agents.heartbeattime, agents.refreshtime, agents.status,
        agents.environment, agents.tags, agents.loadername

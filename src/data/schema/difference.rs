@@ -1,103 +1,78 @@
-//! How tables differ from what they should be.
+//! The differences between expected and existing tables or roles.
 
-use super::Table;
+use super::tables::{Schema, Table};
+use super::text::TABLES;
 
-/// How the two sorts of indexes are called.
 const INDEX: &str = "an index";
 const UNIQUE_INDEX: &str = "a unique index";
 
-/// One thing that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Difference {
-    /// A table is missing.
     #[error("table {table} is missing")]
     Table { table: String },
-    /// A column is missing.
-    #[error("column {table}.{column} is missing: it is {expected}")]
-    Column {
-        table: String,
-        column: String,
-        /// What it should be.
-        expected: String,
-    },
-    /// A column holds something else.
-    #[error("column {table}.{column} is {found}, not {expected}")]
-    Kind {
-        table: String,
-        column: String,
-        /// What it should be.
-        expected: String,
-        found: String,
-    },
-    /// No row can be added without a value that nobody knows of.
-    #[error("column {table}.{column} is not known here and must be filled in every row")]
+    #[error("column {table}.{column} is missing (type {expected})")]
+    Column { table: String, column: String, expected: String },
+    #[error("column {table}.{column} has type {found} instead of {expected}")]
+    Kind { table: String, column: String, expected: String, found: String },
+    /// No row can be inserted without a value for this column, which the queries do not know.
+    #[error("column {table}.{column} is unknown, and every new row must fill it")]
     Unknown { table: String, column: String },
-    /// The primary key is missing, or another one.
-    #[error("the primary key of table {table} is missing: it is ({expected})")]
+    #[error("table {table} lacks the primary key ({expected})")]
     Key { table: String, expected: String },
-    /// An index is missing.
     #[error("{kind} on {table} ({columns}) is missing")]
     Index {
         table: String,
         columns: String,
-        /// What sort of index it is.
+        /// `INDEX` or `UNIQUE_INDEX`.
         kind: &'static str,
     },
-    /// A column may hold ids that are none.
-    #[error("column {table}.{column} does not refer to table {to}")]
+    /// The column may contain ids that do not exist.
+    #[error("column {table}.{column} does not reference table {to}")]
     Reference { table: String, column: String, to: String },
-    /// A role is missing.
     #[error("role {role} is missing")]
     Role { role: String },
-    /// A role may not do what it has to.
-    #[error("role {role} may not {right} on {object}")]
+    #[error("role {role} lacks the privilege {right} on {object}")]
     Grant {
         role: String,
-        /// What it may not do.
         right: String,
-        /// On which table or column.
+        /// The table, or the column as `TABLE.COLUMN`.
         object: String,
     },
-    /// A role may not take on another one.
     #[error("role {role} may not act as {other}")]
     Member { role: String, other: String },
-    /// A role is kept from what its rights are for.
+    /// The role cannot use its privileges on tables, or lacks another right.
     #[error("role {role} may not {what}")]
-    Lacks {
-        role: String,
-        /// What it may not do.
-        what: String,
-    },
-    /// A role may do what it must not.
-    #[error("role {role} may {what}, and must not")]
-    Excess {
-        role: String,
-        /// What it may do.
-        what: String,
-    },
-    /// A table belongs to another role.
-    #[error("table {table} belongs to role {owner}, and role {expected} has not its rights")]
-    Owner {
-        table: String,
-        owner: String,
-        /// Whose it should be.
-        expected: &'static str,
-    },
-    /// A role may see a secret.
+    Lacks { role: String, what: String },
+    #[error("role {role} may {what}, but must not")]
+    Excess { role: String, what: String },
+    #[error("table {table} belongs to role {owner}, whose rights role {expected} lacks")]
+    Owner { table: String, owner: String, expected: &'static str },
     #[error("role {role} may read {object}, which is secret")]
     Secret { role: String, object: String },
 }
 
 impl Difference {
-    /// Tells whether it costs nothing but time.
-    pub(super) fn is_slow(&self) -> bool {
+    /// Returns whether an index is missing that only makes queries fast. A missing unique index is
+    /// more serious: without it, duplicate rows can be inserted.
+    pub(super) fn is_missing_index(&self) -> bool {
         matches!(self, Difference::Index { kind: INDEX, .. })
     }
 }
 
+/// Returns how the `found` tables differ from the expected ones.
+pub(super) fn differences(expected: &Schema, found: &Schema) -> Vec<Difference> {
+    let tables = expected.tables.iter().filter(|(name, _)| TABLES.contains(&name.as_str()));
+    tables
+        .flat_map(|(name, expected)| match found.tables.get(name) {
+            Some(found) => expected.differences(name, found),
+            None => vec![Difference::Table { table: name.clone() }],
+        })
+        .collect()
+}
+
 impl Table {
-    /// Returns how `found`, the table `name`, differs from this one.
-    pub(super) fn differences(&self, name: &str, found: &Table) -> Vec<Difference> {
+    /// Returns how `found`, the existing table `name`, differs from this one.
+    fn differences(&self, name: &str, found: &Table) -> Vec<Difference> {
         let table = || name.to_owned();
         let mut differences = Vec::new();
         for (column, wanted) in &self.columns {

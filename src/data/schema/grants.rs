@@ -1,32 +1,32 @@
-//! What the platform's roles may do.
+//! The privileges of the platform's roles.
 //!
-//! The lines `grant …` of `schema.sql` are read, and each right is asked of the server as it
-//! would decide itself: by membership, ownership or grant. What is missing itself is
-//! told as that, not as a right that is missing.
+//! The `grant …` lines of `schema.sql` are parsed, and the server is queried about each privilege,
+//! so that it decides as it would for a statement: by membership, ownership or grant. A missing
+//! table or role is reported as such and not as a missing privilege.
 
-use super::{DataError, Database, Difference, TABLES, reach};
-use crate::data::database::{Query, query};
+use super::difference::Difference;
+use super::role_access::{self, ROLES, TARGET_ROLE, answer};
+use super::text::TABLES;
+use crate::data::database::{Database, query};
+use crate::data::error::DataError;
 
-pub(super) const ROLES: [&str; 4] = ["migadmin", "migscheduler", "migapi", "migreadonly"];
-/// The role that evaluates targets.
-pub(super) const TARGETS: &str = "migreadonly";
-/// The roles that act as it.
-const ACTORS: [&str; 2] = ["migscheduler", "migapi"];
-/// How the schema writes that all tables are meant.
+/// The roles that act as the role that evaluates targets.
+const TARGET_ROLE_USERS: [&str; 2] = ["migscheduler", "migapi"];
+/// The text in `schema.sql` that stands for all tables.
 const EVERY_TABLE: &str = "all tables in schema public";
 
-/// A right that the schema grants.
+/// A privilege that `schema.sql` grants.
 #[derive(Debug, PartialEq, Eq)]
 struct Grant<'a> {
     role: &'a str,
     right: &'a str,
     table: &'a str,
-    /// None for the whole table.
+    /// `None` for the whole table.
     column: Option<&'a str>,
 }
 
-/// Returns what the platform's roles lack, and what they have too much; `roles` is the
-/// part of the schema that makes them.
+/// Returns the rights that the platform's roles lack, and those that they must not have. `roles` is
+/// the part of `schema.sql` about roles.
 pub(super) fn differences(
     database: &mut dyn Database,
     roles: &str,
@@ -37,16 +37,17 @@ pub(super) fn differences(
             differences.push(Difference::Role { role: role.to_owned() });
         }
     }
-    for grant in roles.lines().flat_map(read) {
+    for grant in roles.lines().flat_map(parse_grant) {
         let Grant { role, right, table, column } = grant;
         let (answer, object) = match column {
-            None => {
-                (answer(database, &query!("role_may"), &[role, table, right])?, table.to_owned())
-            }
+            None => (
+                answer(database, &query!("role_table_privilege"), &[role, table, right])?,
+                table.to_owned(),
+            ),
             Some(column) => {
                 let values = [role, table, column, right];
                 let object = format!("{table}.{column}");
-                (answer(database, &query!("role_may_on_column"), &values)?, object)
+                (answer(database, &query!("role_column_privilege"), &values)?, object)
             }
         };
         if answer == Some(false) {
@@ -54,30 +55,20 @@ pub(super) fn differences(
             differences.push(Difference::Grant { role, right, object });
         }
     }
-    differences.extend(reach::secrets(database)?);
-    for role in ACTORS {
-        if answer(database, &query!("role_may_act_as"), &[role, TARGETS])? == Some(false) {
-            let (role, other) = (role.to_owned(), TARGETS.to_owned());
+    differences.extend(role_access::secrets(database)?);
+    for role in TARGET_ROLE_USERS {
+        if answer(database, &query!("role_can_act_as"), &[role, TARGET_ROLE])? == Some(false) {
+            let (role, other) = (role.to_owned(), TARGET_ROLE.to_owned());
             differences.push(Difference::Member { role, other });
         }
     }
-    differences.extend(reach::differences(database)?);
+    differences.extend(role_access::differences(database)?);
     Ok(differences)
 }
 
-/// Returns the server's yes or no; nothing, if what is asked about is not there.
-pub(super) fn answer(
-    database: &mut dyn Database,
-    query: &Query,
-    names: &[&str],
-) -> Result<Option<bool>, DataError> {
-    let values: Vec<_> = names.iter().map(|name| (*name).into()).collect();
-    let row = database.rows(query, &values)?.into_iter().next();
-    row.map(|mut row| Ok(row.number()? != 0)).transpose()
-}
-
-/// Reads a line `grant RIGHTS [(COLUMNS)] on TABLES to ROLES;`; returns the rights on tables that we use.
-fn read(line: &str) -> Vec<Grant<'_>> {
+/// Parses a line `grant RIGHTS [(COLUMNS)] on TABLES to ROLES;`. Only the compared tables are
+/// considered.
+fn parse_grant(line: &str) -> Vec<Grant<'_>> {
     let parts = || {
         let rest = line.strip_prefix("grant ")?.strip_suffix(';')?;
         let (what, rest) = rest.split_once(" on ")?;
@@ -117,33 +108,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn grants_are_read() {
-        let read = |line| {
-            let grants = read(line).into_iter();
+    fn grant_lines_are_parsed() {
+        let parsed = |line| {
+            let grants = parse_grant(line).into_iter();
             let grants = grants.map(|Grant { role, right, table, column }| {
                 format!("{role} {right} {table}.{}", column.unwrap_or("*"))
             });
             grants.collect::<Vec<_>>().join(" ")
         };
         assert_eq!(
-            read("grant insert, update on agents, loaders to a, b;"),
+            parsed("grant insert, update on agents, loaders to a, b;"),
             "a insert agents.* a update agents.* b insert agents.* b update agents.*"
         );
         assert_eq!(
-            read("grant select (id, name) on investigators to a;"),
+            parsed("grant select (id, name) on investigators to a;"),
             "a select investigators.id a select investigators.name"
         );
         assert_eq!(
-            read("grant select on all tables in schema public to a;").matches("a select").count(),
+            parsed("grant select on all tables in schema public to a;").matches("a select").count(),
             6
         );
-        assert_eq!(read("grant usage on loaders_id_seq to a;"), "");
-        assert_eq!(read("grant a to b;"), "");
+        assert_eq!(parsed("grant usage on loaders_id_seq to a;"), "");
+        assert_eq!(parsed("grant a to b;"), "");
     }
 
     #[test]
-    fn every_role_is_granted_something() {
-        let granted: Vec<_> = super::super::roles().lines().flat_map(read).collect();
+    fn every_role_has_a_grant() {
+        let granted: Vec<_> = super::super::text::roles().lines().flat_map(parse_grant).collect();
         for role in ROLES.into_iter().skip(1) {
             assert!(granted.iter().any(|grant| grant.role == role), "{role}");
         }

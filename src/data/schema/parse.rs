@@ -1,19 +1,17 @@
-//! Reads `schema.sql`, and what SQLite keeps of it.
+//! Parses `schema.sql`, and the statements that SQLite stores.
 //!
-//! This is no parser of SQL: it knows the form of that one file, in which a column is a
-//! line and an index a statement of one line. A line that it does not know says nothing.
+//! This is not an SQL parser: it knows only the format of that file, in which each column is one
+//! line and each index is a statement of one line. Other lines are ignored.
 
-use std::fmt;
+use super::tables::{Column, Index, Schema, Table};
 
-use super::{Column, Index, Schema, Table};
-
-/// How a table begins.
+/// The beginning of a table.
 const TABLE: &str = "create table ";
-/// What SQLite leaves out when it keeps the text of a table.
-const CONDITION: &str = "if not exists ";
+/// The text that SQLite omits when it stores a statement.
+const IF_NOT_EXISTS: &str = "if not exists ";
 
 impl Schema {
-    /// Returns the tables of a text of the form of `schema.sql`.
+    /// Parses a text in the format of `schema.sql`.
     pub(in crate::data) fn parse(text: &str) -> Schema {
         let mut schema = Schema::default();
         let mut open: Option<String> = None;
@@ -21,7 +19,7 @@ impl Schema {
             let line = line.trim();
             let lower = line.to_lowercase();
             if let Some(rest) = lower.strip_prefix(TABLE) {
-                let rest = rest.strip_prefix(CONDITION).unwrap_or(rest);
+                let rest = rest.strip_prefix(IF_NOT_EXISTS).unwrap_or(rest);
                 let name = rest.trim_end_matches(['(', ' ']).to_owned();
                 schema.tables.entry(name.clone()).or_default();
                 open = Some(name);
@@ -58,37 +56,30 @@ impl Table {
     }
 }
 
-/// Reads `create [unique] index [if not exists] NAME on TABLE [using btree] (COLUMNS)`, in small
-/// letters; returns the table and the index.
+/// Parses `create [unique] index [if not exists] NAME on TABLE [using btree] (COLUMNS)` in lower
+/// case; returns the table and the index.
 pub(super) fn read_index(line: &str) -> Option<(String, Index)> {
     let rest = line.strip_prefix("create ")?;
     let (is_unique, rest) = match rest.strip_prefix("unique ") {
         Some(rest) => (true, rest),
         None => (false, rest),
     };
-    let (_, place) = rest.strip_prefix("index ")?.split_once(" on ")?;
-    let (table, columns) = place.trim_end_matches(';').split_once(" (")?;
+    let (_, target) = rest.strip_prefix("index ")?.split_once(" on ")?;
+    let (table, columns) = target.trim_end_matches(';').split_once(" (")?;
     let table = table.strip_suffix(" using btree").unwrap_or(table);
     let table = table.rsplit('.').next().unwrap_or(table);
-    // Whatever comes after the columns makes it another index, and so does an expression.
+    // An index with an expression, or with a clause after its columns, is a different index.
     let columns = columns.strip_suffix(')').filter(|columns| !columns.contains(['(', ')']))?;
     Some((table.to_owned(), Index { columns: columns.to_owned(), is_unique }))
 }
 
-impl fmt::Display for Column {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let required = if self.is_required { " not null" } else { "" };
-        write!(f, "{}{required}", self.kind)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{for_postgres, for_sqlite};
+    use super::super::text::{for_postgres, for_sqlite};
     use super::*;
 
     #[test]
-    fn the_schema_is_read_whole() {
+    fn schema_is_parsed_completely() {
         let schema = Schema::parse(&for_postgres());
         assert_eq!(schema.tables.len(), 12);
         let agents = &schema.tables["agents"];
@@ -106,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn sqlite_gets_the_same_tables_but_for_ids_that_it_counts() {
+    fn sqlite_has_the_same_tables_except_for_counted_ids() {
         let (wanted, mut is) = (Schema::parse(&for_postgres()), Schema::parse(&for_sqlite()));
         for table in ["investigators", "manifests", "loaders"] {
             let id = is.tables.get_mut(table).unwrap().columns.get_mut("id").unwrap();
@@ -117,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_is_read_as_the_server_writes_it() {
+    fn index_is_parsed_as_postgres_writes_it() {
         let text = "create unique index a on public.t using btree (x, y desc)";
         let (table, index) = read_index(text).unwrap();
         assert_eq!((table.as_str(), index.columns.as_str()), ("t", "x, y desc"));

@@ -1,16 +1,16 @@
-//! A PostgreSQL server for tests: a real one, in a temporary folder, with databases that come and go.
+//! A PostgreSQL server for tests, in a temporary folder, and databases on it.
 //!
-//! It listens on a socket in its folder and on a free port of loopback. PostgreSQL refuses to
-//! be run by root: then it runs as `postgres` or `nobody`.
+//! It listens on a socket in its folder and on a free port of the loopback interface. PostgreSQL
+//! refuses to run as root: in tests run by root it runs as `postgres` or `nobody`.
 //!
-//! **Invariants.** No server outlives the process that started it, and neither does its folder. The
-//! process ends the shared server before it exits itself, and waits for that. If the process is killed,
-//! a shell ends the server: it waits at the end of a pipe that only this process writes to.
+//! **Invariants.** Neither the server nor its folder outlives the process that started it. The
+//! process stops the shared server before it exits. If the process is killed, a shell stops the
+//! server: the shell reads from a pipe that only this process holds open for writing.
 //!
-//! The integration tests and the benchmarks use this file too, so that it knows nothing of the
-//! crate; who uses it says how a process is started.
+//! The integration tests and the benchmarks include this file too, so it must not use the crate:
+//! the including module provides `start_process`.
 
-#![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
+#![expect(clippy::disallowed_methods, reason = "the tests manage files and processes directly")]
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -27,19 +27,19 @@ use postgres::{Client, Config, NoTls};
 
 use super::start_process;
 
-/// The server's first role, who may do everything.
+/// The superuser of the server.
 pub(crate) const USER: &str = "tester";
-/// That role's password, where one is asked for: over TCP.
+/// The password of that role, required over TCP.
 pub(crate) const PASSWORD: &str = "open sesame";
-/// How long a server may take to start: much longer than it takes on a busy machine.
+/// Time limit for the start of a server, with a large margin for a busy machine.
 const START_SPAN: Duration = Duration::from_secs(120);
-/// How often it is looked at meanwhile.
-const GLANCE: Duration = Duration::from_millis(20);
-/// How many ports are tried: each was free a moment before.
+/// Polling interval while a server starts.
+const POLL_SPAN: Duration = Duration::from_millis(20);
+/// Maximum number of ports tried: another process may take a port that was just free.
 const PORTS_MAX: u32 = 5;
-/// Where Debian keeps the server's programs, below a folder for each version.
+/// Debian's folder of the server's programs, with a subfolder for each version.
 const PROGRAMS: &str = "/usr/lib/postgresql";
-/// Runs a server until the pipe says how to end it, or ends.
+/// Runs a server until the pipe names a signal to stop it with, or is closed.
 const WATCH: &str = r#"
     folder=$1; shift
     "$@" &
@@ -54,10 +54,10 @@ const WATCH: &str = r#"
     fi
 "#;
 
-/// The server that all tests of this process share.
+/// The server shared by all tests of this process.
 static SHARED: OnceLock<Cluster> = OnceLock::new();
 
-/// Ends the shared server when the process exits: a static value is never dropped.
+/// Stops the shared server when the process exits: a static value is never dropped.
 #[dtor::dtor(unsafe)]
 fn end_shared() {
     if let Some(cluster) = SHARED.get() {
@@ -65,7 +65,7 @@ fn end_shared() {
     }
 }
 
-/// A server and the folder that holds all it has.
+/// A running server and its folder.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     folder: PathBuf,
@@ -74,40 +74,40 @@ pub(crate) struct Cluster {
     watch: Mutex<Option<Watch>>,
 }
 
-/// The shell that watches a server, and the pipe that it waits at.
+/// The shell that watches a server, and the pipe that it reads from.
 #[derive(Debug)]
 struct Watch {
     shell: Child,
     pipe: ChildStdin,
 }
 
-/// A database that is dropped with its value.
+/// A database on the shared server that is dropped with its value.
 #[derive(Debug)]
-pub(crate) struct Database {
+pub(crate) struct TestDatabase {
     name: String,
     cluster: &'static Cluster,
 }
 
 impl Cluster {
-    /// Returns the server that all tests of this process share.
+    /// Returns the server shared by all tests of this process.
     pub(crate) fn shared() -> &'static Cluster {
         SHARED.get_or_init(|| Cluster::start(&[]))
     }
 
     /// Starts a server with these settings, each `NAME=VALUE`.
     pub(crate) fn start(settings: &[&str]) -> Cluster {
-        let folder = Cluster::folder_of_its_own();
+        let folder = Cluster::private_folder();
         Cluster::start_in(folder, settings.iter().map(|setting| (*setting).to_owned()).collect())
     }
 
-    /// Starts a server that shows this certificate to who asks for it.
+    /// Starts a server with TLS and this certificate.
     pub(crate) fn protected(certificate: &str, key: &str) -> Cluster {
-        let folder = Cluster::folder_of_its_own();
+        let folder = Cluster::private_folder();
         let own = |name: &str, from: &str| {
             let path = folder.join(name);
             fs::write(&path, fs::read(from).unwrap()).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-            give_away(&path);
+            chown_to_server(&path);
             path.display().to_string()
         };
         let (certificate, key) = (own("crt", certificate), own("key", key));
@@ -119,7 +119,7 @@ impl Cluster {
     fn start_in(folder: PathBuf, settings: Vec<String>) -> Cluster {
         let password = folder.join("password");
         fs::write(&password, PASSWORD).unwrap();
-        give_away(&password);
+        chown_to_server(&password);
         let mut cluster = Cluster { folder, port: 0, settings, watch: Mutex::new(None) };
         let initdb = cluster
             .command("initdb")
@@ -139,13 +139,13 @@ impl Cluster {
         panic!("no server on any of {PORTS_MAX} ports: {}", cluster.log());
     }
 
-    fn folder_of_its_own() -> PathBuf {
+    fn private_folder() -> PathBuf {
         let folder = tempfile::Builder::new().prefix("migpg").tempdir_in("/tmp").unwrap().keep();
-        give_away(&folder);
+        chown_to_server(&folder);
         folder
     }
 
-    /// Starts the server where it was before; tells whether the port was still free.
+    /// Starts the server again in its folder; returns whether the port was still free.
     pub(crate) fn start_again(&mut self) -> bool {
         let mut shell = Command::new("sh");
         shell
@@ -156,7 +156,7 @@ impl Cluster {
             .stdin(Stdio::piped())
             .stdout(File::create(self.folder.join("watch")).unwrap())
             .stderr(File::create(self.folder.join("log")).unwrap())
-            // What is typed at the terminal is for the tests alone.
+            // Signals from the terminal, such as Ctrl-C, must reach only the tests.
             .process_group(0);
         let mut shell = start_process(&mut shell).unwrap();
         let pipe = shell.stdin.take().unwrap();
@@ -172,22 +172,22 @@ impl Cluster {
                 return false;
             }
             assert!(begun.elapsed() < START_SPAN, "no server: {}", self.log());
-            std::thread::sleep(GLANCE);
+            std::thread::sleep(POLL_SPAN);
         }
     }
 
-    /// Ends the server by a signal: `INT` as an administrator does, `QUIT` as a crash.
+    /// Stops the server by a signal: `INT` as an administrator would, `QUIT` like a crash.
     pub(crate) fn stop(&mut self, signal: &str) {
         let Some(Watch { mut shell, mut pipe }) = self.watch() else { return };
-        // A shell that has ended already reads nothing.
+        // Writing fails if the shell has ended already.
         writeln!(pipe, "{signal}").ok();
         shell.wait().unwrap();
     }
 
-    /// Ends the server, if it runs, and removes its folder.
+    /// Stops the server, if it runs, and removes its folder.
     fn end(&self) {
         match self.watch() {
-            // The shell removes the folder when the pipe ends.
+            // The shell removes the folder when the pipe is closed.
             Some(Watch { mut shell, pipe }) => {
                 drop(pipe);
                 shell.wait().unwrap();
@@ -206,12 +206,12 @@ impl Cluster {
         &self.folder
     }
 
-    /// Returns the port that it listens on, and that its socket is named after.
+    /// Returns the TCP port, which is also part of the socket's name.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// Connects to a database as a role, by the socket.
+    /// Connects to a database as a role, through the socket.
     pub(crate) fn connect(&self, database: &str, role: &str) -> Client {
         let mut config = Config::new();
         config.host_path(&self.folder).port(self.port).dbname(database).user(role);
@@ -226,7 +226,7 @@ impl Cluster {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
-    /// Returns the line that starts the server. What it would keep for a power cut it does not keep.
+    /// Returns the command line of the server, with durability switched off for speed.
     fn server_line(&self) -> Vec<String> {
         let mut line = privileges();
         line.extend([program("postgres").to_str().unwrap().to_owned(), "-D".to_owned()]);
@@ -241,7 +241,7 @@ impl Cluster {
         line
     }
 
-    /// Returns a command line of one of the server's programs, as somebody whom it serves.
+    /// Returns a command of one of the server's programs, run as the server's user.
     fn command(&self, name: &str) -> Command {
         let mut line = privileges();
         line.push(program(name).to_str().unwrap().to_owned());
@@ -257,42 +257,42 @@ impl Drop for Cluster {
     }
 }
 
-impl Database {
-    /// Makes an empty database on the shared server.
-    pub(crate) fn new() -> Database {
+impl TestDatabase {
+    /// Creates an empty database on the shared server.
+    pub(crate) fn new() -> TestDatabase {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("test{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let cluster = Cluster::shared();
-        let make = format!("create database {name} strategy file_copy template template0");
-        cluster.connect("postgres", USER).batch_execute(&make).unwrap();
-        Database { name, cluster }
+        let create = format!("create database {name} strategy file_copy template template0");
+        cluster.connect("postgres", USER).batch_execute(&create).unwrap();
+        TestDatabase { name, cluster }
     }
 
-    /// Connects to it beside the program that is tested.
+    /// Opens a connection separate from the tested program's.
     pub(crate) fn connect(&self) -> Client {
         self.cluster.connect(&self.name, USER)
     }
 
-    /// Lets nobody in, and ends the connections that there are; or lets everybody in again.
+    /// Refuses new connections and ends the existing ones, or allows connections again.
     pub(crate) fn close(&self, is_closed: bool) {
-        let Database { name, cluster } = self;
+        let TestDatabase { name, cluster } = self;
         let allow = format!("alter database {name} with allow_connections {}", !is_closed);
         let end = format!(
             "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}' and {is_closed}"
         );
-        // One after the other: the first of them is seen by others only when it is over.
+        // Two statements: other sessions see the first only after it has been committed.
         let mut client = cluster.connect("postgres", USER);
         client.batch_execute(&allow).unwrap();
         client.batch_execute(&end).unwrap();
     }
 
-    /// Returns the URL that leads to it.
+    /// Returns the URL of the database.
     pub(crate) fn url(&self) -> String {
         let folder = self.cluster.folder.display().to_string().replace('/', "%2F");
         format!("postgres://{USER}@{folder}:{}/{}", self.cluster.port, self.name)
     }
 
-    /// Returns the section of a configuration that leads to it.
+    /// Returns the configuration section for the database.
     pub(crate) fn section(&self) -> String {
         format!(
             "[postgres]\nhost = {}\nport = {}\ndbname = {}\nuser = {USER}\n",
@@ -303,10 +303,10 @@ impl Database {
     }
 }
 
-impl Drop for Database {
+impl Drop for TestDatabase {
     fn drop(&mut self) {
-        let forget = format!("drop database {} with (force)", self.name);
-        let done = self.cluster.connect("postgres", USER).batch_execute(&forget);
+        let statement = format!("drop database {} with (force)", self.name);
+        let done = self.cluster.connect("postgres", USER).batch_execute(&statement);
         if !std::thread::panicking() {
             done.unwrap();
         }
@@ -327,17 +327,17 @@ fn program(name: &str) -> PathBuf {
     })
 }
 
-/// Returns what must stand before a command so that root does not run it.
+/// Returns the beginning of a command line that gives up root's privileges.
 fn privileges() -> Vec<String> {
-    let Some((user, group)) = servant() else { return vec!["env".to_owned()] };
+    let Some((user, group)) = server_user() else { return vec!["env".to_owned()] };
     let user = [format!("--reuid={user}"), format!("--regid={group}")];
     let mut line = vec!["setpriv".to_owned(), "--clear-groups".to_owned()];
     line.extend(user);
     line
 }
 
-/// Returns the user and group that a server of root runs as; nothing, if we are not root.
-fn servant() -> Option<(u32, u32)> {
+/// Returns the user and group of the server in tests run by root; `None` in other tests.
+fn server_user() -> Option<(u32, u32)> {
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
         return None;
     }
@@ -352,9 +352,9 @@ fn servant() -> Option<(u32, u32)> {
     )
 }
 
-/// Gives a file to whom the server serves.
-fn give_away(path: &Path) {
-    if let Some((user, group)) = servant() {
+/// Makes the server's user the owner of a file.
+fn chown_to_server(path: &Path) {
+    if let Some((user, group)) = server_user() {
         chown(path, Some(user), Some(group)).unwrap();
     }
 }

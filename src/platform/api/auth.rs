@@ -59,7 +59,7 @@ impl Api {
     /// Returns the active investigator whose API key this is. As on the real platform, an unknown key
     /// and a table that cannot be read have the same answer.
     fn key_owner(&self, key: &str) -> Result<Option<InvestigatorRow>, Refusal> {
-        let Some(key) = ApiKey::sent(key) else { return Ok(None) };
+        let Some(key) = ApiKey::from_client(key) else { return Ok(None) };
         match self.store.investigator_with_key(&key) {
             Err(error) if !error.is_temporary() => {
                 slog::error!(self.log, "cannot look for the owner of an API key"; "error" => %Chain(&error));

@@ -13,7 +13,8 @@ use super::{Answer, Api, Body, Refusal, Request};
 use crate::action::Action;
 use crate::chain::Chain;
 use crate::data::{
-    ActionRow, ActionStatus, DataError, Id, NEVER_FINISHED, NEVER_STARTED, Odd, Signed,
+    ActionRow, ActionSignature, ActionStatus, DataError, Id, InvalidColumns, NEVER_FINISHED,
+    NEVER_STARTED,
 };
 use crate::go::time::Time;
 use crate::pgp::Numbers;
@@ -60,7 +61,7 @@ impl Api {
     }
 
     /// Returns who signed an action, if every signature is one of an active investigator.
-    fn signed(&self, action: &Action) -> Result<Vec<Signed>, Refusal> {
+    fn signed(&self, action: &Action) -> Result<Vec<ActionSignature>, Refusal> {
         let text = action.signed_text();
         let mut signed = Vec::new();
         for signature in action.signatures.iter().flatten() {
@@ -70,7 +71,10 @@ impl Api {
                 true => Refusal::new(500, format!("VerifySignatures() -> {}", Chain(&error))),
                 false => Refusal::unjudged(&error),
             })?;
-            signed.push(Signed { investigator: investigator.id, signature: signature.clone() });
+            signed.push(ActionSignature {
+                investigator: investigator.id,
+                signature: signature.clone(),
+            });
         }
         Ok(signed)
     }
@@ -147,7 +151,7 @@ fn row(action: &Action, id: Id) -> Result<ActionRow, Refusal> {
         status: action.status.clone(),
         syntaxversion: i64::from(action.syntax_version),
         pgpsignatures: parts.pgpsignatures.get().to_owned(),
-        odd: Odd::default(),
+        invalid: InvalidColumns::default(),
     })
 }
 

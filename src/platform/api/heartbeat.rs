@@ -14,7 +14,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Answer, Api, Body, Request};
 use crate::chain::Chain;
-use crate::data::{AgentRow, AgentStatus, DataError, NEVER_FINISHED, Odd};
+use crate::data::{AgentRow, AgentStatus, DataError, InvalidColumns, NEVER_FINISHED};
 use crate::go::time::Time;
 
 /// How many agents may be online or idle; more are not kept.
@@ -187,7 +187,7 @@ impl Heard {
             environment,
             tags,
             loadername: String::new(),
-            odd: Odd::default(),
+            invalid: InvalidColumns::default(),
         })
     }
 

@@ -114,7 +114,7 @@ impl Api {
     /// Returns the entry of an action.
     pub(super) fn action_item(&self, row: &ActionRow) -> Result<Item, Refusal> {
         let signers = self.store.signers(row.id)?;
-        let action: Action = view::action(row, &signers, &self.store.counters(row.id)?);
+        let action: Action = view::action(row, &signers, &self.store.command_counts(row.id)?);
         let value = RawValue::from_string(action.to_json())?;
         Ok(Item::new(self.link("action", row.id), "action", &value)?)
     }
@@ -149,7 +149,8 @@ impl Api {
     /// Returns the entry of a command among others.
     pub(super) fn command_item(&self, row: &CommandRow) -> Result<Item, Refusal> {
         let (action, agent) = self.parts(row)?;
-        let (signers, counters) = (self.store.signers(action.id)?, self.store.counters(action.id)?);
+        let (signers, counters) =
+            (self.store.signers(action.id)?, self.store.command_counts(action.id)?);
         let command = view::command(row, &action, &signers, &counters, &agent)?;
         Ok(Item::new(self.link("command", row.id), "command", &command)?)
     }

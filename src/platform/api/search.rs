@@ -16,7 +16,7 @@ use super::read::{float, whole};
 use super::request::Parameters;
 use super::{Answer, Api, ROOT, Refusal, Request};
 use crate::clock::{after, before};
-use crate::data::{AgentRow, Filter, Id, Page};
+use crate::data::{AgentRow, Id, SearchFilter, SearchPage};
 use crate::go::time::Time;
 use crate::platform::target::Target;
 use crate::platform::view;
@@ -133,11 +133,11 @@ impl Search {
         Ok(number.map(|number| whole(number).unwrap_or(Id::new(0))))
     }
 
-    fn filter(&self) -> Result<Filter, String> {
+    fn filter(&self) -> Result<SearchFilter, String> {
         let (begin, end) = (self.after.timestamp(), self.before.timestamp());
         let first = after(before(self.now, WINDOW_SPAN), MARGIN_SPAN);
         let last = before(after(self.now, WINDOW_SPAN), MARGIN_SPAN);
-        Ok(Filter {
+        Ok(SearchFilter {
             action: self.id("actionid")?,
             action_name: self.text("actionname"),
             agent: self.id("agentid")?,
@@ -155,10 +155,10 @@ impl Search {
     }
 
     /// Returns the page, or the number of the query's value that is no number of rows.
-    fn page(&self, filter: &Filter) -> Result<Page, usize> {
+    fn page(&self, filter: &SearchFilter) -> Result<SearchPage, usize> {
         let place = filter_values(filter) + 1;
         let limit = rows(self.limit).ok_or(place)?;
-        Ok(Page { limit, offset: rows(self.offset).ok_or(place + 1)? })
+        Ok(SearchPage { limit, offset: rows(self.offset).ok_or(place + 1)? })
     }
 
     fn asked(&self) -> Result<Asked, serde_json::Error> {
@@ -193,7 +193,7 @@ impl Search {
 }
 
 /// Returns how many values the original's query would have: an id is a range, two of them.
-fn filter_values(filter: &Filter) -> usize {
+fn filter_values(filter: &SearchFilter) -> usize {
     let ids = [filter.action, filter.agent, filter.command, filter.investigator];
     let texts = [
         &filter.action_name,
@@ -292,8 +292,8 @@ impl Api {
     fn find_agents(
         &self,
         search: &Search,
-        filter: &Filter,
-        page: Page,
+        filter: &SearchFilter,
+        page: SearchPage,
     ) -> Result<Vec<Item>, Refusal> {
         let target = search.parameters.first("target").filter(|target| !target.is_empty());
         let agents: Vec<AgentRow> = match target {

@@ -19,7 +19,7 @@ use recording::Exchange;
 use super::*;
 use crate::clock::testing::TestClock;
 use crate::data::Permissions;
-use crate::data::testing::Kind;
+use crate::data::testing::DatabaseKind as Kind;
 use crate::disk::{Disk, HAND_PREFIX, RealFs};
 use crate::pgp::{self, Verifier};
 

@@ -6,7 +6,7 @@ use super::{ScheduleError, Scheduler};
 use crate::agent::empty_results;
 use crate::chain::Chain;
 use crate::clock::{after, elapsed};
-use crate::data::{ActionRow, ActionStatus, CommandStatus, DataError, Id, Odd};
+use crate::data::{ActionRow, ActionStatus, CommandStatus, DataError, Id, InvalidColumns};
 use crate::platform::spool::{Name, Place};
 use crate::platform::target::{Target, TargetError};
 use crate::platform::view::{self, ViewError};
@@ -15,7 +15,7 @@ use crate::platform::view::{self, ViewError};
 #[derive(Debug, thiserror::Error)]
 enum Invalid {
     #[error("the database has columns of it that cannot be read: {0}")]
-    Odd(Odd),
+    Odd(InvalidColumns),
     #[error("it expired before it could be sent")]
     Expired,
     #[error("its target cannot be used")]
@@ -26,8 +26,8 @@ enum Invalid {
 
 /// Returns why nothing can be done with an action, if its id cannot be read.
 pub(super) fn without_id(action: &ActionRow) -> Option<ScheduleError> {
-    let damage = || ViewError::Odd { id: action.id, odd: action.odd.clone() };
-    action.odd.has_lost("id").then(|| damage().into())
+    let damage = || ViewError::Odd { id: action.id, odd: action.invalid.clone() };
+    action.invalid.is_unreadable("id").then(|| damage().into())
 }
 
 /// Returns until when the target of an action that selects no agent is evaluated again: until half of its
@@ -116,8 +116,8 @@ impl Scheduler {
         action: &ActionRow,
         now: Timestamp,
     ) -> Result<Result<Vec<Id>, Invalid>, DataError> {
-        if action.odd.has_lost_any(&view::SIGNED) {
-            return Ok(Err(Invalid::Odd(action.odd.clone())));
+        if action.invalid.is_any_unreadable(&view::SIGNED) {
+            return Ok(Err(Invalid::Odd(action.invalid.clone())));
         }
         if action.expireafter <= now {
             return Ok(Err(Invalid::Expired));
@@ -128,7 +128,7 @@ impl Scheduler {
         };
         let agents = self.store.live_agents()?;
         // No command can belong to an agent whose id cannot be read.
-        let agents = agents.iter().filter(|agent| !agent.odd.has_lost("id"));
+        let agents = agents.iter().filter(|agent| !agent.invalid.is_unreadable("id"));
         let ids: Vec<Id> =
             agents.filter(|agent| target.matches(*agent)).map(|agent| agent.id).collect();
         Ok(if ids.is_empty() { Err(Invalid::Nobody) } else { Ok(ids) })
@@ -136,7 +136,7 @@ impl Scheduler {
 
     /// Completes an action of which every command is done.
     pub(super) fn complete(&mut self, name: Name, now: Timestamp) -> Result<(), ScheduleError> {
-        let counters = self.store.counters(name.action)?;
+        let counters = self.store.command_counts(name.action)?;
         if counters.of(CommandStatus::Sent) > 0 {
             return Ok(());
         }

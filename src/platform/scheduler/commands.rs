@@ -32,7 +32,7 @@ fn answered(
     now: Timestamp,
 ) -> CommandRow {
     let (status, finishtime) = (status.as_str().to_owned(), Some(now));
-    CommandRow { status, results, finishtime, odd: command.odd.clone(), ..*command }
+    CommandRow { status, results, finishtime, invalid: command.invalid.clone(), ..*command }
 }
 
 impl Scheduler {
@@ -42,7 +42,7 @@ impl Scheduler {
             let name = Name::command(action.id, command.id);
             let has = |place| self.spool.has(place, name);
             if command.status == CommandStatus::Sent.as_str()
-                && !command.odd.has_lost("id")
+                && !command.invalid.is_unreadable("id")
                 && !has(Place::CommandInflight)?
                 && !has(Place::CommandReturned)?
             {

@@ -13,7 +13,7 @@ use jiff::SignedDuration;
 use super::tests::{ACTION, action, agent, noon, rules};
 use super::*;
 use crate::clock::testing::TestClock;
-use crate::data::{CommandStatus, Permissions, Signed};
+use crate::data::{ActionSignature, CommandStatus, Permissions};
 use crate::disk::model::{Blow, Fuse, ModelFs, Now};
 use crate::disk::{Disk, RealFs};
 
@@ -39,7 +39,7 @@ impl World {
         let store = Arc::new(Store::open(&disk, &folder.path().join("mig.db")).unwrap());
         store.insert_investigator("bob", "AB", b"key", Permissions::RUNNER, noon()).unwrap();
         store.upsert_agent(&agent()).unwrap();
-        let signed = Signed { investigator: Id::new(1), signature: "s".to_owned() };
+        let signed = ActionSignature { investigator: Id::new(1), signature: "s".to_owned() };
         store.insert_action(&action("status='online'"), &[signed]).unwrap();
         let clock = Arc::new(TestClock::new(noon()));
         let fs = ModelFs::new(Arc::new(Fuse::new()), World::now(&clock));

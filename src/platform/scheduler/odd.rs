@@ -6,7 +6,7 @@ use super::tests::{ACTION, action, agent, noon, rules};
 use super::*;
 use crate::clock::testing::TestClock;
 use crate::data::Permissions;
-use crate::data::testing::{Kind, Tables, on_each_database};
+use crate::data::testing::{DatabaseKind as Kind, Tables, on_each_database};
 use crate::disk::RealFs;
 
 on_each_database!(an_odd_action_becomes_invalid_and_the_others_are_sent);

@@ -47,7 +47,7 @@ impl Scheduler {
     }
 
     fn prune_tables(&self, end: Timestamp) {
-        match self.store.forget_actions(end, ACTIONS_MAX) {
+        match self.store.delete_finished_actions(end, ACTIONS_MAX) {
             Ok(0) => {}
             Ok(actions) => slog::info!(self.log, "old actions removed"; "actions" => actions),
             Err(error) => {

@@ -12,9 +12,10 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::clock::testing::TestClock;
-use crate::data::testing::{Kind, Tables, on_each_database};
+use crate::data::testing::{DatabaseKind as Kind, Tables, on_each_database};
 use crate::data::{
-    AgentRow, CommandStatus, NEVER_FINISHED, NEVER_STARTED, Odd, Permissions, Signed,
+    ActionSignature, AgentRow, CommandStatus, InvalidColumns, NEVER_FINISHED, NEVER_STARTED,
+    Permissions,
 };
 use crate::disk::RealFs;
 use crate::platform::spool::SpoolError;
@@ -44,7 +45,7 @@ impl Rig {
         let (scheduler, work) = scheduler(&tables.folder().join("spool"), &store, &clock);
         store.insert_investigator("bob", "AB", b"key", Permissions::RUNNER, noon()).unwrap();
         store.upsert_agent(&agent()).unwrap();
-        let signed = Signed { investigator: Id::new(1), signature: "s".to_owned() };
+        let signed = ActionSignature { investigator: Id::new(1), signature: "s".to_owned() };
         store.insert_action(&action("status='online'"), &[signed]).unwrap();
         Rig { tables, clock, store, scheduler, work }
     }
@@ -134,7 +135,7 @@ pub(super) fn agent() -> AgentRow {
         environment: "{}".to_owned(),
         tags: "{}".to_owned(),
         loadername: String::new(),
-        odd: Odd::default(),
+        invalid: InvalidColumns::default(),
     }
 }
 
@@ -154,7 +155,7 @@ pub(super) fn action(target: &str) -> ActionRow {
         status: "pending".to_owned(),
         syntaxversion: 2,
         pgpsignatures: "[]".to_owned(),
-        odd: Odd::default(),
+        invalid: InvalidColumns::default(),
     }
 }
 
@@ -297,7 +298,7 @@ fn a_crash_between_two_steps_leaves_nothing_undone(kind: Kind) {
         rig.collect_after(3);
         rig.collect_after(4);
         assert_eq!(rig.places(), ["action/done", "command/done"], "{what}");
-        assert_eq!(rig.store.counters(ACTION).unwrap().all(), 1, "{what}");
+        assert_eq!(rig.store.command_counts(ACTION).unwrap().all(), 1, "{what}");
     }
 }
 
@@ -346,7 +347,7 @@ fn commands_to_others_wait_for_their_end(kind: Kind) {
     rig.collect_after(1);
     assert!(rig.work.try_recv().is_err(), "the other's command was given to this host's agent");
     rig.collect_after(61);
-    let counters = rig.store.counters(ACTION).unwrap();
+    let counters = rig.store.command_counts(ACTION).unwrap();
     let of = |status| counters.of(status);
     assert_eq!((of(CommandStatus::Success), of(CommandStatus::Expired)), (1, 1));
 }

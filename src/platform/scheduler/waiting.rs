@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use super::tests::{ACTION, Rig, action, agent, noon};
 use super::*;
 use crate::data::AgentRow;
-use crate::data::testing::{Kind, on_each_database};
+use crate::data::testing::{DatabaseKind as Kind, on_each_database};
 
 on_each_database!(
     an_action_waits_for_an_agent_until_half_of_its_period_is_over,

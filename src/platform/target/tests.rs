@@ -6,7 +6,7 @@ use proptest::prelude::{ProptestConfig, proptest};
 use serde_json::json;
 
 use super::{AgentRow, Column, Target, TargetError, Value};
-use crate::data::testing::{Kind, Tables};
+use crate::data::testing::{DatabaseKind as Kind, Tables};
 
 #[derive(Debug)]
 struct Agent;

@@ -1,16 +1,16 @@
-//! `investigator acl`: which signatures agents want, as their file `/etc/mig/acl.cfg` says it.
+//! `investigator acl`: the access list of agents, their file `/etc/mig/acl.cfg`.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::cli::data::failure::DataFailure;
-use crate::cli::data::place::Source;
+use crate::cli::data::place::DataSource;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::data::{InvestigatorRow, SCHEDULER};
 use crate::exit::Exit;
 
-/// How much an investigator's signature weighs.
+/// The weight of each signature.
 const WEIGHT: u32 = 1;
 
 /// Print the agents' access list for the active investigators
@@ -19,12 +19,12 @@ const WEIGHT: u32 = 1;
     after_help = "Example:\n  mig-data investigator acl --minimumweight 2 > /etc/mig/acl.cfg"
 )]
 pub(super) struct AclList {
-    /// How many must sign an action together
+    /// Signatures that an action needs
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     minimumweight: u32,
 }
 
-/// An access list: for each module, or for all others, who may run it.
+/// An access list: the rule for a module, and the default rule for all other modules.
 #[derive(Debug, Serialize)]
 struct Acl<'a> {
     default: Rule<'a>,
@@ -45,8 +45,8 @@ struct Entry<'a> {
     weight: u32,
 }
 
-/// Writes investigators by name. Of two with one name the second would replace the first, so that
-/// the number tells them apart.
+/// Writes investigators as a map by name. Investigators with the same name are distinguished by
+/// their numbers, because JSON keys must be unique.
 fn by_name<S: Serializer>(all: &[&InvestigatorRow], serializer: S) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(Some(all.len()))?;
     for one in all {
@@ -58,8 +58,7 @@ fn by_name<S: Serializer>(all: &[&InvestigatorRow], serializer: S) -> Result<S::
 }
 
 impl AclList {
-    /// Prints it.
-    pub(super) fn run(&self, source: &Source) -> Result<Exit, Failure> {
+    pub(super) fn run(&self, source: &DataSource) -> Result<Exit, Failure> {
         let investigators = source.read()?.investigators()?;
         let acl = acl(&investigators, self.minimumweight)?;
         let text = serde_json::to_string_pretty(&acl).map_err(Failure::Encode)?;
@@ -68,8 +67,8 @@ impl AclList {
     }
 }
 
-/// Returns the access list: everything needs `minimum` of the investigators, but the scheduler
-/// alone may end agents that are one too many, and do nothing else.
+/// Returns the access list: each module requires the signatures of `minimum` investigators. Only
+/// the scheduler may run `agentdestroy`, which ends duplicate agents, and it may run nothing else.
 fn acl(investigators: &[InvestigatorRow], minimum: u32) -> Result<Acl<'_>, DataFailure> {
     let active = investigators.iter().filter(|one| one.is_active() && !one.fingerprint.is_empty());
     let (scheduler, people): (Vec<_>, Vec<_>) = active.partition(|one| one.name == SCHEDULER);
@@ -84,7 +83,7 @@ fn acl(investigators: &[InvestigatorRow], minimum: u32) -> Result<Acl<'_>, DataF
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Id, InvestigatorStatus, Odd, Permissions};
+    use crate::data::{Id, InvalidColumns, InvestigatorStatus, Permissions};
 
     fn one(id: i64, name: &str, status: InvestigatorStatus) -> InvestigatorRow {
         let time = "2026-11-22T12:00:00Z".parse().unwrap();
@@ -97,12 +96,12 @@ mod tests {
             createdat: time,
             lastmodified: time,
             permissions: Permissions::RUNNER,
-            odd: Odd::default(),
+            invalid: InvalidColumns::default(),
         }
     }
 
     #[test]
-    fn active_ones_may_run_all_and_the_scheduler_ends_doubles() {
+    fn active_investigators_may_run_all_and_the_scheduler_only_agentdestroy() {
         use InvestigatorStatus::{Active, Disabled};
         let all = [
             one(1, "migscheduler", Active),

@@ -1,41 +1,42 @@
-//! `investigator list` and `show`. Private keys and API keys are never read.
+//! `investigator list` and `show`. Neither shows private keys or API keys.
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Who;
-use crate::cli::data::listing::{Line, Listing, UNREADABLE, marked, or_mark};
-use crate::cli::data::place::Source;
+use super::InvestigatorName;
+use crate::cli::data::listing::{Listing, TableRow, UNREADABLE, marked, or_mark};
+use crate::cli::data::place::DataSource;
 use crate::cli::failure::Failure;
 use crate::cli::layout::wrapped;
 use crate::cli::output;
-use crate::data::{InvestigatorRow, Odd};
+use crate::data::{InvalidColumns, InvestigatorRow};
 use crate::exit::Exit;
 
-/// Show all investigators
+/// List all investigators
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  mig-data investigator list")]
 pub(super) struct List {
-    /// As a JSON list, with all that is known
+    /// Print a JSON list with all columns
     #[arg(long)]
     json: bool,
 }
 
-/// Show one investigator; with --json the public key, too
+/// Show one investigator; --json includes the public key
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   mig-data investigator show --json 'Bob Kelso' | jq -r .publickey")]
 pub(super) struct Show {
     #[command(flatten)]
-    who: Who,
-    /// As one JSON object
+    who: InvestigatorName,
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
-/// An investigator, as shown; values that cannot be read are missing.
+/// An investigator in the output. Unreadable values are `None`. The fields are the keys of the JSON
+/// output.
 #[derive(Debug, Serialize)]
-struct Shown {
+struct ShownInvestigator {
     id: Option<i64>,
     name: Option<String>,
     pgpfingerprint: String,
@@ -47,44 +48,43 @@ struct Shown {
     publickey: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     apikeyset: Option<bool>,
-    #[serde(skip_serializing_if = "Odd::is_empty")]
-    odd: Odd,
+    #[serde(rename = "odd", skip_serializing_if = "InvalidColumns::is_empty")]
+    invalid: InvalidColumns,
 }
 
-impl Shown {
-    fn of(one: &InvestigatorRow) -> Shown {
-        let odd = one.odd.clone();
-        Shown {
-            id: odd.readable("id", one.id.number()),
-            name: odd.readable("name", one.name.clone()),
+impl ShownInvestigator {
+    fn new(one: &InvestigatorRow) -> ShownInvestigator {
+        let invalid = one.invalid.clone();
+        ShownInvestigator {
+            id: invalid.readable("id", one.id.number()),
+            name: invalid.readable("name", one.name.clone()),
             pgpfingerprint: one.fingerprint.clone(),
-            status: odd.readable("status", one.status.clone()),
-            createdat: odd.readable("createdat", one.createdat),
-            lastmodified: odd.readable("lastmodified", one.lastmodified),
-            permissions: odd.readable("permissions", one.permissions.names()),
+            status: invalid.readable("status", one.status.clone()),
+            createdat: invalid.readable("createdat", one.createdat),
+            lastmodified: invalid.readable("lastmodified", one.lastmodified),
+            permissions: invalid.readable("permissions", one.permissions.names()),
             publickey: None,
             apikeyset: None,
-            odd,
+            invalid,
         }
     }
 }
 
-impl Line for Shown {
+impl TableRow for ShownInvestigator {
     fn line(&self) -> String {
         let id = self.id.map_or(UNREADABLE.to_owned(), |id| id.to_string());
         let (status, name) = (or_mark(self.status.as_ref()), or_mark(self.name.as_ref()));
         let line = format!("| {id:<4} | {status:<8} | {:<40} | {name}", self.pgpfingerprint);
-        marked(line, &self.odd)
+        marked(line, &self.invalid)
     }
 }
 
 impl List {
-    /// Shows them.
-    pub(super) fn run(&self, source: &Source) -> Result<Exit, Failure> {
+    pub(super) fn run(&self, source: &DataSource) -> Result<Exit, Failure> {
         let head = format!("| {:<4} | {:<8} | {:<40} | name", "id", "status", "fingerprint");
         let mut listing = Listing::new(self.json, &head);
         for one in source.read()?.investigators()? {
-            listing.row(&Shown::of(&one))?;
+            listing.row(&ShownInvestigator::new(&one))?;
         }
         listing.end()?;
         Ok(Exit::Done)
@@ -92,35 +92,37 @@ impl List {
 }
 
 impl Show {
-    /// Shows the investigator.
-    pub(super) fn run(&self, source: &Source) -> Result<Exit, Failure> {
+    pub(super) fn run(&self, source: &DataSource) -> Result<Exit, Failure> {
         let store = source.read()?;
         let one = self.who.find(&store)?;
         let has_api_key = store.has_api_key(one.id)?;
         if self.json {
             let key = String::from_utf8_lossy(&one.publickey).into_owned();
-            let shown =
-                Shown { publickey: Some(key), apikeyset: Some(has_api_key), ..Shown::of(&one) };
+            let shown = ShownInvestigator {
+                publickey: Some(key),
+                apikeyset: Some(has_api_key),
+                ..ShownInvestigator::new(&one)
+            };
             let text = serde_json::to_string_pretty(&shown).map_err(Failure::Encode)?;
             output::raw(&format!("{text}\n"))?;
             return Ok(Exit::Done);
         }
-        let number = one.odd.readable("id", one.id);
+        let number = one.invalid.readable("id", one.id);
         let number = number.map_or(UNREADABLE.to_owned(), |id| id.to_string());
         output::answer(format!("investigator {number}"))?;
         let has_key =
-            if one.publickey.is_empty() { "none: nothing signed counts" } else { "there" };
-        let or_mark = |name: &str, text: String| match one.odd.has_lost(name) {
+            if one.publickey.is_empty() { "none: signatures are rejected" } else { "stored" };
+        let or_mark = |name: &str, text: String| match one.invalid.is_unreadable(name) {
             true => UNREADABLE.to_owned(),
             false => text,
         };
-        let mark = (!one.odd.is_empty()).then(|| ("! odd", one.odd.to_string()));
+        let mark = (!one.invalid.is_empty()).then(|| ("! invalid", one.invalid.to_string()));
         let rows = [
             ("name", or_mark("name", one.name.clone())),
             ("status", or_mark("status", one.status.clone())),
             ("fingerprint", one.fingerprint.clone()),
             ("public key", has_key.to_owned()),
-            ("API key", if has_api_key { "there" } else { "none" }.to_owned()),
+            ("API key", if has_api_key { "stored" } else { "none" }.to_owned()),
             ("permissions", or_mark("permissions", one.permissions.to_string())),
             ("created", or_mark("createdat", one.createdat.to_string())),
             ("modified", or_mark("lastmodified", one.lastmodified.to_string())),

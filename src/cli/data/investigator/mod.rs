@@ -1,4 +1,4 @@
-//! `investigator`: who may sign actions and ask the API.
+//! `investigator`: the users who may sign actions and use the API.
 
 mod acl;
 mod add;
@@ -7,7 +7,7 @@ mod list;
 mod permit;
 
 use super::failure::DataFailure;
-use super::place::Source;
+use super::place::DataSource;
 use crate::cli::failure::Failure;
 use crate::data::{Id, InvestigatorRow, SCHEDULER, Store};
 use crate::exit::Exit;
@@ -19,16 +19,15 @@ use change::{Disable, Enable, NewApiKey};
 use list::{List, Show};
 use permit::Permit;
 
-/// Add, show and change those who may sign actions and ask the API
+/// Manage the users who may sign actions and use the API
 #[derive(Debug, clap::Args)]
 pub(super) struct Investigator {
     #[command(subcommand)]
-    what: What,
+    command: InvestigatorCommand,
 }
 
-/// What is to be done.
 #[derive(Debug, clap::Subcommand)]
-enum What {
+enum InvestigatorCommand {
     Add(Add),
     List(List),
     Show(Show),
@@ -42,64 +41,67 @@ enum What {
 }
 
 impl Investigator {
-    /// Does it.
-    pub(super) fn run(&self, source: &Source) -> Result<Exit, Failure> {
-        match &self.what {
-            What::Add(add) => add.run(source),
-            What::List(list) => list.run(source),
-            What::Show(show) => show.run(source),
-            What::Disable(disable) => disable.run(source),
-            What::Enable(enable) => enable.run(source),
-            What::Permit(permit) => permit.run(source),
-            What::ApiKey(key) => key.run(source),
-            What::Acl(acl) => acl.run(source),
+    pub(super) fn run(&self, source: &DataSource) -> Result<Exit, Failure> {
+        match &self.command {
+            InvestigatorCommand::Add(add) => add.run(source),
+            InvestigatorCommand::List(list) => list.run(source),
+            InvestigatorCommand::Show(show) => show.run(source),
+            InvestigatorCommand::Disable(disable) => disable.run(source),
+            InvestigatorCommand::Enable(enable) => enable.run(source),
+            InvestigatorCommand::Permit(permit) => permit.run(source),
+            InvestigatorCommand::ApiKey(key) => key.run(source),
+            InvestigatorCommand::Acl(acl) => acl.run(source),
         }
     }
 }
 
-/// Whom a command is about.
+/// The investigator to show or change.
 #[derive(Debug, clap::Args)]
-struct Who {
-    /// The name, the number or the fingerprint
+struct InvestigatorName {
+    /// Name, number or fingerprint
     #[arg(value_name = "INVESTIGATOR")]
-    who: String,
+    text: String,
 }
 
-impl Who {
-    /// Finds the one investigator.
+impl InvestigatorName {
+    /// Finds the investigator.
+    ///
+    /// # Errors
+    /// There is no such investigator, or there are several with this name.
     fn find(&self, store: &Store) -> Result<InvestigatorRow, Failure> {
-        let mut named = store.investigators_named(&self.who)?;
+        let mut named = store.investigators_named(&self.text)?;
         if named.len() > 1 {
             let ids = named.iter().map(|one| one.id).collect();
-            return Err(DataFailure::Several { name: self.who.clone(), ids }.into());
+            return Err(DataFailure::Several { name: self.text.clone(), ids }.into());
         }
         if let Some(one) = named.pop() {
             return Ok(one);
         }
-        let found = match (self.who.parse().map(Id::new), Fingerprint::parse(&self.who)) {
+        let found = match (self.text.parse().map(Id::new), Fingerprint::parse(&self.text)) {
             (Ok(id), _) => store.investigator_of(id)?,
             (_, Some(fingerprint)) => store.investigator(fingerprint.as_str())?,
             _ => None,
         };
-        found.ok_or_else(|| DataFailure::NoInvestigator { who: self.who.clone() }.into())
+        found.ok_or_else(|| DataFailure::NoInvestigator { who: self.text.clone() }.into())
     }
 
-    /// Finds the one investigator, who is to be changed.
+    /// Finds an investigator who may be changed: not the scheduler's own, and with a readable
+    /// number.
     fn find_to_change(&self, store: &Store) -> Result<InvestigatorRow, Failure> {
         let one = self.find(store)?;
         if one.name == SCHEDULER {
             return Err(DataFailure::Scheduler.into());
         }
-        match one.odd.has_lost("id") {
+        match one.invalid.is_unreadable("id") {
             true => Err(DataFailure::NoNumber { name: one.name }.into()),
             false => Ok(one),
         }
     }
 }
 
-/// Returns how an investigator is called in messages.
-pub(super) fn called(one: &InvestigatorRow) -> String {
-    match one.odd.has_lost("id") {
+/// Returns the name and number of an investigator, for messages.
+pub(super) fn label(one: &InvestigatorRow) -> String {
+    match one.invalid.is_unreadable("id") {
         true => format!("{} (?)", one.name),
         false => format!("{} ({})", one.name, one.id),
     }

@@ -1,15 +1,15 @@
-//! `investigator permissions`: what an investigator may ask of the API.
+//! `investigator permissions`: changes the permissions of an investigator for the API.
 
-use super::{Who, called};
+use super::{InvestigatorName, label};
 use crate::cli::data::failure::DataFailure;
-use crate::cli::data::place::Source;
+use crate::cli::data::place::DataSource;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::clock::{Clock, SystemClock};
 use crate::data::{InvestigatorRow, Permissions};
 use crate::exit::Exit;
 
-/// Set, add or remove what an investigator may ask of the API
+/// Set, add or remove permissions for the API
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   mig-data investigator permissions 'Bob Kelso' --add investigator
@@ -17,21 +17,21 @@ use crate::exit::Exit;
 #[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
 pub(super) struct Permit {
     #[command(flatten)]
-    who: Who,
-    /// All that is permitted from now on: names, sets
+    who: InvestigatorName,
+    /// New permissions and sets
     #[arg(long, value_name = "LIST", group = "what", conflicts_with_all = ["add", "remove"])]
     set: Option<Permissions>,
-    /// What is permitted besides
+    /// Permissions to add
     #[arg(long, value_name = "LIST", group = "what")]
     add: Option<Permissions>,
-    /// What is no longer permitted
+    /// Permissions to remove
     #[arg(long, value_name = "LIST", group = "what")]
     remove: Option<Permissions>,
 }
 
 impl Permit {
-    /// Changes the permissions; returns the former ones.
-    pub(super) fn run(&self, source: &Source) -> Result<Exit, Failure> {
+    /// Changes the permissions, and prints the old and the new ones.
+    pub(super) fn run(&self, source: &DataSource) -> Result<Exit, Failure> {
         let (add, remove) = (self.add.unwrap_or_default(), self.remove.unwrap_or_default());
         let both = add.common(remove);
         if !both.names().is_empty() {
@@ -39,39 +39,39 @@ impl Permit {
         }
         let store = source.write()?;
         let one = self.who.find_to_change(&store)?;
-        let is_readable = !one.odd.has_lost("permissions");
+        let is_readable = !one.invalid.is_unreadable("permissions");
         let (wanted, from) = match self.set {
             Some(set) => (set, None),
             None if is_readable => {
                 (one.permissions.with(add).without(remove), Some(one.permissions))
             }
-            None => return Err(DataFailure::NoPermissions { who: called(&one) }.into()),
+            None => return Err(DataFailure::NoPermissions { who: label(&one) }.into()),
         };
         if is_readable && wanted == one.permissions {
-            output::answer(format!("{} already had: {}", called(&one), told(wanted)))?;
+            output::answer(format!("{} already has: {}", label(&one), shown(wanted)))?;
             return Ok(Exit::Done);
         }
         if !store.set_permissions(one.id, wanted, from, SystemClock.now())? {
-            return Err(DataFailure::Changed { who: called(&one) }.into());
+            return Err(DataFailure::Changed { who: label(&one) }.into());
         }
         output::answer(format!(
             "{} had: {}; now has: {}",
-            called(&one),
+            label(&one),
             before(&one, is_readable),
-            told(wanted)
+            shown(wanted)
         ))?;
         Ok(Exit::Done)
     }
 }
 
 fn before(one: &InvestigatorRow, is_readable: bool) -> String {
-    if is_readable { told(one.permissions) } else { "what cannot be read".to_owned() }
+    if is_readable { shown(one.permissions) } else { "an unreadable value".to_owned() }
 }
 
-/// Returns permissions in words, with their number if names do not say all.
-fn told(permissions: Permissions) -> String {
+/// Returns the names of permissions, with their number if bits without a name are set.
+fn shown(permissions: Permissions) -> String {
     match permissions.has_unknown() {
-        true => format!("{permissions} (the number {})", permissions.bits()),
+        true => format!("{permissions} (number {})", permissions.bits()),
         false => permissions.to_string(),
     }
 }

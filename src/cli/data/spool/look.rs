@@ -1,4 +1,4 @@
-//! What is in a scheduler's spool.
+//! The contents of a scheduler's spool.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::no_spool;
-use super::stuck::{self, Stuck};
+use super::stuck::{self, StuckFile};
 use crate::cli::data::failure::DataFailure;
 use crate::cli::failure::Failure;
 use crate::clock::elapsed;
@@ -15,48 +15,45 @@ use crate::disk::leftover::is_leftover;
 use crate::disk::{Disk, Kind};
 use crate::spool::Folder;
 
-/// The file by which a spool tells whose it is.
-const MARK: &str = ".lock";
-/// The most that is read of it.
-const MARK_BYTES_MAX: u64 = 4096;
-/// How the mark of a runner's spool begins.
+/// The lock file, whose text shows which program owns a spool.
+const LOCK: &str = ".lock";
+/// Size limit of the lock file, in bytes.
+const LOCK_BYTES_MAX: u64 = 4096;
+/// The beginning of the lock file of a runner's spool.
 const RUNNER: &[u8] = b"mig-runner ";
-/// How the mark of the platform for one host begins.
+/// The beginning of the lock file of `mig-standalone`'s spool.
 const STANDALONE: &[u8] = b"mig-standalone ";
 
-/// Whose spool it is.
+/// The program that owns a spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Owner {
-    /// The platform for one host.
+pub(super) enum SpoolOwner {
     MigStandalone,
-    /// The real scheduler, which leaves no mark.
+    /// The original's scheduler, which leaves no lock file.
     MigScheduler,
 }
 
-/// What is in a spool.
+/// A report about a spool. The fields are the keys of the JSON output.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct SpoolReport {
     pub(super) spool: PathBuf,
-    pub(super) of: Owner,
-    /// The process that works in it, as far as it can be told.
+    pub(super) of: SpoolOwner,
+    /// The process that holds the lock, if known.
     pub(super) process: Option<u32>,
-    /// What is in each folder.
-    pub(super) folders: Vec<Listing>,
-    /// What does not go on.
-    pub(super) stuck: Vec<Stuck>,
-    /// How many more files were not looked into.
+    pub(super) folders: Vec<FolderListing>,
+    pub(super) stuck: Vec<StuckFile>,
+    /// Number of files that were not checked.
     pub(super) more: usize,
 }
 
-/// What is in a folder.
+/// The files of a folder. The fields are the keys of the JSON output.
 #[derive(Debug, Serialize)]
-pub(super) struct Listing {
+pub(super) struct FolderListing {
     pub(super) folder: &'static str,
     pub(super) entries: usize,
-    /// The one that was written first.
+    /// The file with the earliest modification time.
     pub(super) oldest: Option<String>,
-    /// How long ago it was written, in seconds.
+    /// The age of that file, in seconds.
     pub(super) age_s: Option<u64>,
     #[serde(skip)]
     pub(super) place: Folder,
@@ -64,19 +61,20 @@ pub(super) struct Listing {
     pub(super) names: Vec<String>,
 }
 
-impl Report {
-    /// Reads the names in every folder, and the files that may be stuck.
-    pub(super) fn read(disk: &Disk, root: &Path, now: Timestamp) -> Result<Report, Failure> {
+impl SpoolReport {
+    /// Lists the files of every folder, and checks which are stuck.
+    pub(super) fn read(disk: &Disk, root: &Path, now: Timestamp) -> Result<SpoolReport, Failure> {
         let of = owner(disk, root)?;
         let process = match of {
-            Owner::MigStandalone => disk.holder(&root.join(MARK))?,
-            Owner::MigScheduler => None,
+            SpoolOwner::MigStandalone => disk.holder(&root.join(LOCK))?,
+            SpoolOwner::MigScheduler => None,
         };
         let mut folders = Vec::new();
-        // In the order of the flow: what moves on meanwhile is seen twice, not missed.
+        // In the order of the flow: a file that moves on meanwhile is seen twice rather than
+        // missed.
         for place in Folder::ALL {
             if let Some(names) = names(disk, &root.join(place.path()))? {
-                folders.push(Listing::read(disk, root, place, names, now));
+                folders.push(FolderListing::read(disk, root, place, names, now));
             }
         }
         let is_spool = |place: Folder| folders.iter().any(|listing| listing.place == place);
@@ -84,26 +82,26 @@ impl Report {
             return Err(no_spool(root, "it lacks action/inflight or command/inflight"));
         }
         let (stuck, more) = stuck::find(disk, root, &folders, now);
-        Ok(Report { spool: root.to_owned(), of, process, folders, stuck, more })
+        Ok(SpoolReport { spool: root.to_owned(), of, process, folders, stuck, more })
     }
 }
 
-impl Listing {
+impl FolderListing {
     fn read(
         disk: &Disk,
         root: &Path,
         place: Folder,
         names: Vec<String>,
         now: Timestamp,
-    ) -> Listing {
+    ) -> FolderListing {
         let mut oldest: Option<(Timestamp, &String)> = None;
         for name in &names {
-            // A file that is gone has moved on; one that cannot be looked at is shown as stuck.
+            // A missing file has moved on; one that cannot be inspected is reported as stuck.
             let Ok(Some(meta)) = disk.find(&root.join(place.path()).join(name)) else { continue };
             oldest =
                 Some(oldest.map_or((meta.modified, name), |one| one.min((meta.modified, name))));
         }
-        Listing {
+        FolderListing {
             folder: place.path(),
             entries: names.len(),
             oldest: oldest.map(|(_, name)| name.clone()),
@@ -114,29 +112,28 @@ impl Listing {
     }
 }
 
-/// Tells whose spool it is.
-fn owner(disk: &Disk, root: &Path) -> Result<Owner, Failure> {
-    // A link to the spool is as good as the spool.
+fn owner(disk: &Disk, root: &Path) -> Result<SpoolOwner, Failure> {
+    // `.` follows a symbolic link to the spool.
     match disk.find(&root.join(".")) {
-        Ok(None) => return Err(no_spool(root, "it is not there")),
+        Ok(None) => return Err(no_spool(root, "it does not exist")),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            return Err(no_spool(root, "it is no folder"));
+            return Err(no_spool(root, "it is not a folder"));
         }
         found => drop(found?),
     }
-    for mark in [root.join(MARK), root.join("spool").join(MARK)] {
-        if disk.find(&mark)?.is_some() && disk.read(&mark, MARK_BYTES_MAX)?.starts_with(RUNNER) {
+    for lock in [root.join(LOCK), root.join("spool").join(LOCK)] {
+        if disk.find(&lock)?.is_some() && disk.read(&lock, LOCK_BYTES_MAX)?.starts_with(RUNNER) {
             return Err(DataFailure::RunnerSpool { path: root.to_owned() }.into());
         }
     }
-    let mark = root.join(MARK);
-    let is_ours =
-        disk.find(&mark)?.is_some() && disk.read(&mark, MARK_BYTES_MAX)?.starts_with(STANDALONE);
-    Ok(if is_ours { Owner::MigStandalone } else { Owner::MigScheduler })
+    let lock = root.join(LOCK);
+    let is_standalone =
+        disk.find(&lock)?.is_some() && disk.read(&lock, LOCK_BYTES_MAX)?.starts_with(STANDALONE);
+    Ok(if is_standalone { SpoolOwner::MigStandalone } else { SpoolOwner::MigScheduler })
 }
 
-/// Lists the names in a folder, but those that begin with a dot or were left behind by editors and
-/// file systems; nothing if there is no folder.
+/// Lists the names in a folder, without hidden files and the leftovers of editors and file systems.
+/// Returns `None` if the folder does not exist.
 fn names(disk: &Disk, folder: &Path) -> Result<Option<Vec<String>>, Failure> {
     let is_folder = disk.follow(folder, None)?.is_some_and(|at| at.meta.kind == Kind::Folder);
     if !is_folder {

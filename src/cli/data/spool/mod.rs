@@ -1,8 +1,8 @@
-//! `spool`: what is where in the scheduler's spool, and what is stuck.
+//! `spool`: the files of the scheduler's spool, and the stuck ones among them.
 //!
-//! The real scheduler's spool and that of the platform for one host are laid out alike,
-//! and as the runner's: action and command go from folder to folder. It is read without a
-//! lock, while a scheduler works in it or not: what is gone meanwhile has moved on.
+//! The spool of the original's scheduler and that of `mig-standalone` have the same layout, which
+//! is also the runner's: actions and commands move from folder to folder. It is read without a
+//! lock, even while a scheduler works in it: a file that disappears meanwhile has moved on.
 
 mod entry;
 mod look;
@@ -14,38 +14,37 @@ mod tests;
 use std::path::PathBuf;
 
 use super::failure::DataFailure;
-use super::place::{Source, disk};
+use super::place::{DataSource, disk};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::clock::{Clock, SystemClock};
 use crate::exit::Exit;
-use look::Report;
+use look::SpoolReport;
 
-/// Show the scheduler's spool: how many where, what is stuck
+/// Show the scheduler's spool: files per folder, and stuck files
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   mig-data spool
   mig-data spool --fail-if-any /srv/mig/spool")]
 pub(super) struct Spool {
-    /// The spool [default: that of the configuration, or /var/cache/mig]
+    /// Spool folder [default: that of the configuration, or /var/cache/mig]
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
-    /// As one JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// Exit with status 1 if anything is stuck, for monitors
+    /// Exit with status 1 if any file is stuck, for monitors
     #[arg(long)]
     fail_if_any: bool,
 }
 
 impl Spool {
-    /// Shows it.
-    pub(super) fn run(&self, source: &Source) -> Result<Exit, Failure> {
+    pub(super) fn run(&self, source: &DataSource) -> Result<Exit, Failure> {
         let root = match &self.folder {
             Some(folder) => folder.clone(),
             None => source.spool()?,
         };
-        let report = Report::read(&disk(), &root, SystemClock.now())?;
+        let report = SpoolReport::read(&disk(), &root, SystemClock.now())?;
         if self.json {
             let text = serde_json::to_string_pretty(&report).map_err(Failure::Encode)?;
             output::raw(&format!("{text}\n"))?;
@@ -59,7 +58,7 @@ impl Spool {
     }
 }
 
-/// Returns the failure that a folder is no scheduler's spool.
+/// Returns the error for a folder that is not a scheduler's spool.
 fn no_spool(path: &std::path::Path, why: &'static str) -> Failure {
     DataFailure::NoSpool { path: path.to_owned(), why }.into()
 }

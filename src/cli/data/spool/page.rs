@@ -1,14 +1,13 @@
-//! The page that `spool` shows to people, at most 80 columns wide where words allow it.
+//! The text output of `spool`, at most 80 columns wide unless a single word is longer.
 
-use super::look::{Owner, Report};
+use super::look::{SpoolOwner, SpoolReport};
 use crate::cli::layout::{span, wrapped};
 use crate::cli::output::Style;
 
-/// How many stuck entries are listed.
+/// Maximum number of stuck files that are listed.
 const STUCK_MAX: usize = 20;
 
-/// Returns the lines of the page.
-pub(super) fn lines(report: &Report) -> Vec<(Style, String)> {
+pub(super) fn lines(report: &SpoolReport) -> Vec<(Style, String)> {
     let mut lines: Vec<(Style, String)> = Vec::new();
     let mut add = |style, texts: Vec<String>| {
         lines.extend(texts.into_iter().map(|text| (style, text)));
@@ -30,7 +29,7 @@ pub(super) fn lines(report: &Report) -> Vec<(Style, String)> {
     for stuck in report.stuck.iter().take(STUCK_MAX) {
         add(Style::Plain, vec![format!("  {}  {}", stuck.folder, stuck.name)]);
         add(Style::Plain, wrapped(&stuck.why, "      ", "      "));
-        // Never wrapped: it is there to be copied.
+        // Not wrapped, so that it can be copied.
         add(Style::Plain, stuck.command.iter().map(|command| format!("      {command}")).collect());
     }
     let more = report.stuck.len().saturating_sub(STUCK_MAX);
@@ -38,20 +37,20 @@ pub(super) fn lines(report: &Report) -> Vec<(Style, String)> {
         add(Style::Plain, vec![format!("  and {more} more")]);
     }
     if report.more > 0 {
-        add(Style::Plain, vec![format!("  ({} more files were not looked into)", report.more)]);
+        add(Style::Plain, vec![format!("  ({} more files were not checked)", report.more)]);
     }
     lines
 }
 
-fn head(report: &Report) -> String {
+fn head(report: &SpoolReport) -> String {
     let spool = report.spool.display();
     match (report.of, report.process) {
-        (Owner::MigStandalone, Some(process)) => {
-            format!("A mig-standalone works in {spool} (process {process}).")
+        (SpoolOwner::MigStandalone, Some(process)) => {
+            format!("Spool of mig-standalone (process {process}): {spool}")
         }
-        (Owner::MigStandalone, None) => {
-            format!("The spool of a mig-standalone, which does not run: {spool}")
+        (SpoolOwner::MigStandalone, None) => {
+            format!("Spool of mig-standalone (not running): {spool}")
         }
-        (Owner::MigScheduler, _) => format!("The spool of a scheduler: {spool}"),
+        (SpoolOwner::MigScheduler, _) => format!("Spool of a scheduler: {spool}"),
     }
 }

@@ -1,7 +1,7 @@
-//! What does not go on in a scheduler's spool, and why.
+//! Finds the stuck files of a scheduler's spool, and the reason for each.
 //!
-//! A scheduler looks at its spool every few seconds, and an action ends at its `expireafter`.
-//! So what should have moved on five minutes ago is stuck, whoever the scheduler is.
+//! A scheduler scans its spool every few seconds, and an action ends at its `expireafter`. With any
+//! scheduler, a file that should have moved on five minutes ago is stuck.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::entry::{FAIL, Period, action, is_numbered};
-use super::look::Listing;
+use super::look::FolderListing;
 use crate::chain::Chain;
 use crate::cli::layout::span;
 use crate::clock::elapsed;
@@ -19,80 +19,82 @@ use crate::disk::{Disk, DiskError, Kind};
 use crate::invocation::Program;
 use crate::spool::Folder;
 
-/// How long a step may take.
-const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
-/// How many files of a folder are looked into, the first by name.
+/// Time after which an overdue file counts as stuck.
+const OVERDUE_SPAN: SignedDuration = SignedDuration::from_mins(5);
+/// Maximum number of files of a folder that are checked, in the order of their names.
 const FILES_MAX: usize = 1000;
-/// The most that is read of a file.
+/// Size limit of a file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// Something that does not go on.
+/// A stuck file. The fields are the keys of the JSON output.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Stuck {
-    /// The folder; its path.
+pub(super) struct StuckFile {
+    /// The path of the folder, relative to the spool.
     pub(super) folder: &'static str,
     pub(super) name: String,
-    /// Why, and what helps.
+    /// The reason, and a remedy.
     pub(super) why: String,
-    /// The command that shows more, if there is one.
+    /// A command that shows more about the action.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) command: Option<String>,
 }
 
-/// Finds what is stuck, and tells how many files were not looked into.
+/// Returns the stuck files, and the number of files that were not checked.
 pub(super) fn find(
     disk: &Disk,
     root: &Path,
-    folders: &[Listing],
+    folders: &[FolderListing],
     now: Timestamp,
-) -> (Vec<Stuck>, usize) {
-    let waiting = commands(folders, &[Folder::Ready, Folder::CommandInflight]);
-    let answered = commands(folders, &[Folder::Returned]);
-    let (mut stuck, mut more) = (Vec::new(), 0);
+) -> (Vec<StuckFile>, usize) {
+    let waiting = command_counts(folders, &[Folder::Ready, Folder::CommandInflight]);
+    let answered = command_counts(folders, &[Folder::Returned]);
+    let (mut stuck, mut unchecked) = (Vec::new(), 0);
     for listing in folders.iter().filter(|listing| listing.place.is_active()) {
-        more += listing.names.len().saturating_sub(FILES_MAX);
+        unchecked += listing.names.len().saturating_sub(FILES_MAX);
         for name in listing.names.iter().take(FILES_MAX) {
             let path = root.join(listing.folder).join(name);
-            let mut tell = |Why { text: why, database_knows }: Why| {
+            let mut report = |StuckReason { text: why, database_knows }: StuckReason| {
                 let command = || Program::Data.command_here(&["commands", action(name)]);
                 let command = database_knows.then(command);
-                stuck.push(Stuck { folder: listing.folder, name: name.clone(), why, command });
+                stuck.push(StuckFile { folder: listing.folder, name: name.clone(), why, command });
             };
             if !is_numbered(name) && !name.ends_with(FAIL) {
-                tell("its name is that of no action and no command: remove it".into());
+                report("unknown file name: remove the file".into());
                 continue;
             }
-            // A file that cannot be read does not hide other files.
+            // An unreadable file is reported, and the other files are checked all the same.
             let meta = match disk.find(&path) {
                 Ok(Some(meta)) => meta,
-                // Gone means moved on.
+                // The file has moved on.
                 Ok(None) => continue,
                 Err(error) => {
-                    tell(unreadable(&error));
+                    report(unreadable(&error));
                     continue;
                 }
             };
             let age = SignedDuration::try_from(elapsed(meta.stamp.changed, now));
-            let seen = Seen {
+            let file = CheckedFile {
                 name,
                 age: age.unwrap_or(SignedDuration::MAX),
                 commands: waiting.get(action(name)).copied().unwrap_or(0),
                 answered: answered.get(action(name)).copied().unwrap_or(0),
             };
             let why = match meta.kind {
-                Kind::File => seen.why(listing.place, now, || disk.read(&path, FILE_BYTES_MAX)),
-                Kind::Folder | Kind::Link | Kind::Special => Some("it is no regular file".into()),
+                Kind::File => file.reason(listing.place, now, || disk.read(&path, FILE_BYTES_MAX)),
+                Kind::Folder | Kind::Link | Kind::Special => {
+                    Some("it is not a regular file".into())
+                }
             };
             if let Some(why) = why {
-                tell(why);
+                report(why);
             }
         }
     }
-    (stuck, more)
+    (stuck, unchecked)
 }
 
-/// Returns how many commands of each action have a file in these folders.
-fn commands<'a>(folders: &'a [Listing], places: &[Folder]) -> BTreeMap<&'a str, usize> {
+/// Returns the number of files in these folders for the commands of each action.
+fn command_counts<'a>(folders: &'a [FolderListing], places: &[Folder]) -> BTreeMap<&'a str, usize> {
     let mut counts = BTreeMap::new();
     for listing in folders.iter().filter(|listing| places.contains(&listing.place)) {
         for name in &listing.names {
@@ -102,39 +104,41 @@ fn commands<'a>(folders: &'a [Listing], places: &[Folder]) -> BTreeMap<&'a str, 
     counts
 }
 
-/// A file that was seen in a folder where something is to be done with it.
-struct Seen<'a> {
+/// A file in a folder that the scheduler processes.
+struct CheckedFile<'a> {
     name: &'a str,
-    /// How long it is there.
+    /// Time since the file last changed.
     age: SignedDuration,
-    /// How many commands of its action wait for an answer in the spool.
+    /// Number of commands of its action that wait for an answer in the spool.
     commands: usize,
-    /// How many of them are answered or given up, and not in the database yet, as far as names tell.
+    /// Number of commands of its action that are answered or given up, but not stored in the
+    /// database yet, according to file names.
     answered: usize,
 }
 
-impl Seen<'_> {
-    /// Returns why it is stuck, if it is.
-    fn why(
+impl CheckedFile<'_> {
+    /// Returns why the file is stuck, or `None` if it is not.
+    fn reason(
         &self,
         place: Folder,
         now: Timestamp,
         read: impl FnOnce() -> Result<Vec<u8>, DiskError>,
-    ) -> Option<Why> {
+    ) -> Option<StuckReason> {
         if self.name.ends_with(FAIL) {
-            let why = "the scheduler could not read it: see what it is, then remove it";
+            let why = "the scheduler could not read it: check its contents, then remove it";
             return Some(why.into());
         }
         let since = span(self.age.unsigned_abs().as_secs());
-        let is_late = self.age > PATIENCE;
+        let is_late = self.age > OVERDUE_SPAN;
         match place {
-            // All that is to be known is how long it is there.
+            // The age decides; the contents say nothing more.
             Folder::Ready => {
-                let why = format!("was not given to the agent for {since}: {DEAF}");
+                let why = format!("not fetched by the agent for {since}: {CHECK_SCHEDULER}");
                 return is_late.then(|| why.into());
             }
             Folder::Returned => {
-                let why = format!("its answer is not in the database since {since}: {DEAF}");
+                let why =
+                    format!("answer not stored in the database for {since}: {CHECK_SCHEDULER}");
                 return is_late.then(|| why.into());
             }
             Folder::New | Folder::ActionInflight | Folder::CommandInflight => {}
@@ -155,70 +159,75 @@ impl Seen<'_> {
         }
     }
 
-    /// Returns what is overdue.
-    fn overdue(&self, place: Folder, period: Period, now: Timestamp) -> Option<Why> {
+    /// Returns why the file is stuck according to the period in which its action may run.
+    fn overdue(&self, place: Folder, period: Period, now: Timestamp) -> Option<StuckReason> {
         let (from, until) = (period.from, period.until);
-        let is_over = period.is_long_over(now, PATIENCE);
+        let is_over = period.ended_before(now, OVERDUE_SPAN);
         match place {
             Folder::New if is_over => {
-                Some(format!("it expired at {until} and was never sent: {DEAF}").into())
+                Some(format!("it expired at {until} and was never sent: {CHECK_SCHEDULER}").into())
             }
-            Folder::New if self.age > PATIENCE && from < now => {
+            Folder::New if self.age > OVERDUE_SPAN && from < now => {
                 let since = span(self.age.unsigned_abs().as_secs());
-                Some(format!("is not sent for {since}: {DEAF}").into())
+                Some(format!("waiting to be sent for {since}: {CHECK_SCHEDULER}").into())
             }
             Folder::ActionInflight if is_over => Some(self.unfinished(until)),
             Folder::CommandInflight if is_over => Some(
-                format!("its action expired at {until}, and it was not given up: {DEAF}").into(),
+                format!(
+                    "its action expired at {until}, but the scheduler has not given it up: \
+                     {CHECK_SCHEDULER}"
+                )
+                .into(),
             ),
             _ => None,
         }
     }
 
-    /// Returns what is known of an action that expired and is not over.
-    fn unfinished(&self, until: Timestamp) -> Why {
+    /// Returns the reason for an action that has expired but has not finished.
+    fn unfinished(&self, until: Timestamp) -> StuckReason {
         match (self.commands, self.answered) {
-            // Only the database knows whether there were any, and whether one is still `sent`.
-            (0, 0) => Why {
+            // Only the database shows whether it had commands, and whether one is still `sent`.
+            (0, 0) => StuckReason {
                 text: format!(
-                    "it expired at {until}, and the spool has no command of it; this shows whether \
-                     it had any, and whether one was never answered:"
+                    "it expired at {until}, and the spool has no commands of it; this shows whether \
+                     it had any, and whether any are unanswered:"
                 ),
                 database_knows: true,
             },
-            (0, answered) => {
-                format!("it expired at {until}, and {answered} of its commands are not in the database: {DEAF}")
-                    .into()
-            }
-            (open, _) => {
-                format!("it expired at {until}, and {open} of its commands are not done: {DEAF}").into()
-            }
+            (0, answered) => format!(
+                "it expired at {until}, and {answered} of its commands are not stored in the \
+                 database: {CHECK_SCHEDULER}"
+            )
+            .into(),
+            (open, _) => format!(
+                "it expired at {until}, and {open} of its commands are unfinished: {CHECK_SCHEDULER}"
+            )
+            .into(),
         }
     }
 }
 
-fn unreadable(error: &(dyn std::error::Error + 'static)) -> Why {
+fn unreadable(error: &(dyn std::error::Error + 'static)) -> StuckReason {
     format!("it cannot be read: {}", Chain(error)).into()
 }
 
-/// Why a file is stuck.
-struct Why {
+struct StuckReason {
     text: String,
-    /// Whether the database has more about its action.
+    /// Whether the database can show more about the action.
     database_knows: bool,
 }
 
-impl From<String> for Why {
-    fn from(text: String) -> Why {
-        Why { text, database_knows: false }
+impl From<String> for StuckReason {
+    fn from(text: String) -> StuckReason {
+        StuckReason { text, database_knows: false }
     }
 }
 
-impl From<&str> for Why {
-    fn from(text: &str) -> Why {
+impl From<&str> for StuckReason {
+    fn from(text: &str) -> StuckReason {
         text.to_owned().into()
     }
 }
 
-/// What may be the matter if nothing goes on.
-const DEAF: &str = "the scheduler does not run, or its log tells why";
+/// The remedy for files that the scheduler does not process.
+const CHECK_SCHEDULER: &str = "check that the scheduler runs, and read its log";

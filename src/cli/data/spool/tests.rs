@@ -1,4 +1,4 @@
-//! Spools as schedulers leave them.
+//! Reports about spools with files as schedulers leave them.
 
 #![expect(clippy::disallowed_methods, reason = "tests fill a spool, and age its files")]
 
@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::look::Owner;
+use super::look::SpoolOwner;
 use super::*;
 use crate::disk::{Disk, HAND_PREFIX, RealFs};
 
-/// Makes a spool as the real scheduler has it while an action runs.
-fn real() -> tempfile::TempDir {
+/// Creates the folders of a spool of the original's scheduler.
+fn scheduler_spool() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in ["action/new", "action/inflight", "action/done", "action/invalid"] {
         std::fs::create_dir_all(folder.path().join(name)).unwrap();
@@ -33,13 +33,13 @@ fn action(until: Timestamp) -> String {
     )
 }
 
-fn read(root: &Path, now: Timestamp) -> Result<Report, Failure> {
-    Report::read(&Disk::new(Arc::new(RealFs), root.to_owned(), HAND_PREFIX), root, now)
+fn read(root: &Path, now: Timestamp) -> Result<SpoolReport, Failure> {
+    SpoolReport::read(&Disk::new(Arc::new(RealFs), root.to_owned(), HAND_PREFIX), root, now)
 }
 
 #[test]
-fn a_spool_in_which_all_goes_on_has_nothing_stuck() {
-    let spool = real();
+fn healthy_spool_has_no_stuck_files() {
+    let spool = scheduler_spool();
     let (root, now) = (spool.path(), SystemClock.now());
     let text = action(now + SignedDuration::from_mins(1));
     put(root, "action/inflight/28052712325240.json", &text);
@@ -51,7 +51,7 @@ fn a_spool_in_which_all_goes_on_has_nothing_stuck() {
     }
     put(root, "action/invalid/1795309296123456789.json", "what was sent");
     let report = read(root, now).unwrap();
-    assert_eq!((report.of, report.process), (Owner::MigScheduler, None));
+    assert_eq!((report.of, report.process), (SpoolOwner::MigScheduler, None));
     assert_eq!(report.stuck, []);
     let done = report.folders.iter().find(|listing| listing.folder == "action/done").unwrap();
     assert_eq!((done.entries, done.oldest.is_some()), (2, true));
@@ -62,8 +62,8 @@ fn a_spool_in_which_all_goes_on_has_nothing_stuck() {
 }
 
 #[test]
-fn what_should_have_gone_on_is_told_with_the_reason() {
-    let spool = real();
+fn overdue_files_are_reported_with_the_reason() {
+    let spool = scheduler_spool();
     let root = spool.path();
     let ended = SystemClock.now();
     let text = action(ended);
@@ -81,42 +81,48 @@ fn what_should_have_gone_on_is_told_with_the_reason() {
     put(root, "command/returned/28052718747847", "{}");
     put(root, "command/returned/28052718747848.fail", "{");
     put(root, "command/returned/notes.txt", "");
-    // Six minutes after the last file was written, however long that took.
+    // Six minutes after the last file was written, however long the writing took.
     let later = SystemClock.now() + SignedDuration::from_mins(6);
     let report = read(root, later).unwrap();
-    let told: Vec<(&str, &str, &str)> = report
+    let reported: Vec<(&str, &str, &str)> = report
         .stuck
         .iter()
         .map(|stuck| (stuck.folder, stuck.name.as_str(), stuck.why.as_str()))
         .collect();
     let has = |at: usize, folder: &str, name: &str, why: &str| {
-        let (one, other, text) = told[at];
-        assert!(one == folder && other == name && text.contains(why), "{told:#?}");
+        let (one, other, text) = reported[at];
+        assert!(one == folder && other == name && text.contains(why), "{reported:#?}");
     };
-    has(0, "action/new", "28052712325241.json", "is not sent for 6m");
-    has(1, "action/inflight", "28052712325240.json", "1 of its commands are not done");
-    has(2, "action/inflight", "28052712325242.json", "the spool has no command of it");
+    has(0, "action/new", "28052712325241.json", "waiting to be sent for 6m");
+    has(1, "action/inflight", "28052712325240.json", "1 of its commands are unfinished");
+    has(2, "action/inflight", "28052712325242.json", "the spool has no commands of it");
     let command = report.stuck[2].command.as_deref();
     assert!(command.is_some_and(|line| line.ends_with(" commands 28052712325242")), "{command:?}");
     assert!(page::lines(&report).iter().any(|(_, line)| command == Some(line.trim_start())));
     assert_eq!(report.stuck.iter().filter(|stuck| stuck.command.is_some()).count(), 1);
     has(3, "action/inflight", "28052712325243.json", "it cannot be read: EOF");
-    let why = "1 of its commands are not in the database";
+    let why = "1 of its commands are not stored in the database";
     has(4, "action/inflight", "28052712325244.json", why);
-    has(5, "command/inflight", "28052712325240-28052718749058.json", "was not given up");
-    has(6, "command/returned", "28052712325244-28052718749060.json", "not in the database since");
-    has(7, "command/returned", "28052718747847", "not in the database since 6m");
+    has(5, "command/inflight", "28052712325240-28052718749058.json", "has not given it up");
+    has(
+        6,
+        "command/returned",
+        "28052712325244-28052718749060.json",
+        "not stored in the database for",
+    );
+    has(7, "command/returned", "28052718747847", "not stored in the database for 6m");
     has(8, "command/returned", "28052718747848.fail", "could not read it");
-    has(9, "command/returned", "notes.txt", "no action and no command");
-    assert_eq!(told.len(), 10, "{told:#?}");
-    assert!(told.iter().all(|told| !told.2.contains("commands are done")), "{told:#?}");
-    assert_eq!(read(root, ended).unwrap().stuck.len(), 3, "what is damaged is so at once");
+    has(9, "command/returned", "notes.txt", "unknown file name");
+    assert_eq!(reported.len(), 10, "{reported:#?}");
+    assert!(reported.iter().all(|file| !file.2.contains("commands are done")), "{reported:#?}");
+    assert_eq!(read(root, ended).unwrap().stuck.len(), 3, "damaged files are reported at once");
 }
 
-/// On a real platform the number of an action says when the API was started, which may be weeks ago.
+/// On an original platform, the number of an action shows when the API was started, which may be
+/// weeks ago.
 #[test]
-fn an_age_is_that_of_the_file_and_not_of_its_number() {
-    let spool = real();
+fn age_is_that_of_the_file_not_of_its_number() {
+    let spool = scheduler_spool();
     let root = spool.path();
     // The later number belongs to the older file.
     for (name, minutes) in [("28052712325129.json", 3), ("28052712325236.json", 7)] {
@@ -132,17 +138,17 @@ fn an_age_is_that_of_the_file_and_not_of_its_number() {
     assert_eq!(done.oldest.as_deref(), Some("28052712325236.json"));
     assert!((420..500).contains(&done.age_s.unwrap()), "{done:?}");
     let returned = listing("command/returned");
-    assert_eq!(returned.oldest.as_deref(), Some("notes.txt"), "it is as old as any other file");
+    assert_eq!(returned.oldest.as_deref(), Some("notes.txt"), "unknown files have an age too");
 }
 
-/// A file that cannot be read is shown, and does not hide other files.
+/// An unreadable file is reported, and does not hide other files.
 #[test]
-fn one_odd_file_hides_no_other() {
+fn unreadable_file_does_not_hide_others() {
     use std::os::unix::ffi::OsStrExt;
-    let spool = real();
+    let spool = scheduler_spool();
     let root = spool.path();
     put(root, "action/inflight/1.json", "{");
-    // Larger than any action; no block of it is on the disk.
+    // A sparse file larger than any action.
     let large = std::fs::File::create(root.join("action/inflight/2.json")).unwrap();
     large.set_len(1 << 40).unwrap();
     put(root, "action/inflight/3.json", "\u{0}");
@@ -150,25 +156,21 @@ fn one_odd_file_hides_no_other() {
     std::fs::write(root.join("action/inflight").join(name), "{}").unwrap();
     put(root, "action/inflight/5.json", "{}");
     let report = read(root, SystemClock.now()).unwrap();
-    let told: Vec<(&str, &str)> =
+    let reported: Vec<(&str, &str)> =
         report.stuck.iter().map(|stuck| (stuck.name.as_str(), stuck.why.as_str())).collect();
-    assert_eq!(told.len(), 5, "{told:#?}");
-    let numbers = told.iter().filter(|told| told.1.starts_with("it cannot be read: ")).count();
-    assert_eq!(numbers, 4, "{told:#?}");
-    assert!(
-        told.contains(&(
-            "4\u{fffd}.json",
-            "its name is that of no action and no command: remove it"
-        ))
-    );
+    assert_eq!(reported.len(), 5, "{reported:#?}");
+    let unreadable =
+        reported.iter().filter(|file| file.1.starts_with("it cannot be read: ")).count();
+    assert_eq!(unreadable, 4, "{reported:#?}");
+    assert!(reported.contains(&("4\u{fffd}.json", "unknown file name: remove the file")));
 }
 
 #[test]
-fn a_runners_spool_and_what_is_none_are_told_from_a_schedulers() {
-    let spool = real();
+fn other_folders_are_distinguished_from_a_schedulers_spool() {
+    let spool = scheduler_spool();
     let now = SystemClock.now();
     put(spool.path(), ".lock", "mig-standalone 1\n");
-    assert_eq!(read(spool.path(), now).unwrap().of, Owner::MigStandalone);
+    assert_eq!(read(spool.path(), now).unwrap().of, SpoolOwner::MigStandalone);
     put(spool.path(), ".lock", "mig-runner 1\n");
     let error = read(spool.path(), now).unwrap_err().to_string();
     assert!(error.contains("is a runner's spool: `mig-runner -c FILE status`"), "{error}");
@@ -181,5 +183,5 @@ fn a_runners_spool_and_what_is_none_are_told_from_a_schedulers() {
     let error = read(empty.path(), now).unwrap_err();
     assert_eq!(error.exit(), Exit::NoInput, "{error}");
     let error = read(&empty.path().join("none"), now).unwrap_err().to_string();
-    assert!(error.contains("it is not there"), "{error}");
+    assert!(error.contains("it does not exist"), "{error}");
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::recording::Exchange;
 use super::replay::Replay;
-use crate::data::testing::{Kind, on_each_database};
+use crate::data::testing::{DatabaseKind as Kind, on_each_database};
 use crate::data::{AgentRow, Id};
 
 /// How many recorded searches are gone through.

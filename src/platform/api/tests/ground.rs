@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::data::Store;
-use crate::data::testing::{Kind, Tables};
+use crate::data::testing::{DatabaseKind as Kind, Tables};
 
 /// Runs statements on a connection beside the platform's own.
 type Hand = Box<dyn FnMut(&str)>;

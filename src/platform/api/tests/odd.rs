@@ -1,7 +1,7 @@
 //! A search shows every row that it finds, also beside a damaged one.
 
 use super::*;
-use crate::data::Signed;
+use crate::data::ActionSignature;
 use crate::data::testing::on_each_database;
 
 on_each_database!(an_odd_row_hides_no_other);
@@ -16,7 +16,7 @@ fn an_odd_row_hides_no_other(kind: Kind) {
     for number in [5, 6] {
         rig.api.store.upsert_agent(&crate::data::tests::agent(number)).unwrap();
     }
-    let signed = || Signed { investigator: Id::new(1), signature: "s".to_owned() };
+    let signed = || ActionSignature { investigator: Id::new(1), signature: "s".to_owned() };
     for number in [10, 11] {
         let action = crate::data::tests::action(number);
         rig.api.store.insert_action(&action, &[signed()]).unwrap();

@@ -13,7 +13,7 @@ use super::recording::Exchange;
 use super::world::World;
 use super::{FINGERPRINT, Rig, header};
 use crate::action::{Action, Signer};
-use crate::data::testing::{Kind, on_each_database};
+use crate::data::testing::{DatabaseKind as Kind, on_each_database};
 use crate::pgp::{Keyring, NewKey, end_agent, export, generate};
 use crate::platform::api::Answer;
 use crate::platform::api::request::Parameters;

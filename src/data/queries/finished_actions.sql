@@ -1,4 +1,4 @@
--- Those of which nothing will change any more, and has not for long; a few at a time.
+-- At most $2 actions that completed or became invalid before $1.
 select actions.id
 from actions
 where (actions.status = 'completed' and actions.finishtime < $1)

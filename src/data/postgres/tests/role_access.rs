@@ -1,16 +1,16 @@
-//! Roles that have rights on the tables and are kept from them all the same.
+//! Roles with privileges on tables that they cannot use.
 
 use super::*;
 
-/// A right on a table is worth nothing to a role that cannot get there.
+/// A privilege on a table is useless to a role that cannot reach the table.
 #[test]
-fn what_keeps_a_role_from_its_tables_is_told() {
+fn obstacles_between_roles_and_tables_are_reported() {
     let cluster = Cluster::start(&[]);
     let store = on(&cluster);
-    store.init_schema(Extent::TablesAndRoles).unwrap();
-    assert_eq!(store.schema_differences(Extent::TablesAndRoles).unwrap(), []);
-    let mut beside = cluster.connect("postgres", USER);
-    beside
+    store.init_schema(SchemaScope::TablesAndRoles).unwrap();
+    assert_eq!(store.schema_differences(SchemaScope::TablesAndRoles).unwrap(), []);
+    let mut admin = cluster.connect("postgres", USER);
+    admin
         .batch_execute(
             "revoke usage on investigators_id_seq from migapi;
              alter sequence investigators_id_seq rename to numbers;
@@ -24,10 +24,10 @@ fn what_keeps_a_role_from_its_tables_is_told() {
              alter table agents_stats owner to tester",
         )
         .unwrap();
-    let differences = store.schema_differences(Extent::TablesAndRoles).unwrap();
-    let told: Vec<String> = differences.iter().map(ToString::to_string).collect();
+    let differences = store.schema_differences(SchemaScope::TablesAndRoles).unwrap();
+    let texts: Vec<String> = differences.iter().map(ToString::to_string).collect();
     assert_eq!(
-        told,
+        texts,
         [
             "role migreadonly may read investigators.apikey, which is secret",
             "role migreadonly may read loaders.loaderkey, which is secret",
@@ -36,16 +36,16 @@ fn what_keeps_a_role_from_its_tables_is_told() {
             "role migscheduler may not log in",
             "role migapi may not connect to database postgres",
             "role migreadonly may not use schema public",
-            "role migreadonly may log in, and must not",
+            "role migreadonly may log in, but must not",
             "role migapi may not use sequence numbers",
-            "role migreadonly may delete on agents, and must not",
-            "table agents_stats belongs to role tester, and role migadmin has not its rights",
+            "role migreadonly may delete on agents, but must not",
+            "table agents_stats belongs to role tester, whose rights role migadmin lacks",
         ]
     );
-    // What is missing is granted again; what is too much only a person can take.
-    beside.batch_execute("alter sequence numbers rename to investigators_id_seq").unwrap();
-    store.init_schema(Extent::TablesAndRoles).unwrap();
-    let differences = store.schema_differences(Extent::TablesAndRoles).unwrap();
+    // Missing rights are granted again. Only an administrator can revoke excess rights.
+    admin.batch_execute("alter sequence numbers rename to investigators_id_seq").unwrap();
+    store.init_schema(SchemaScope::TablesAndRoles).unwrap();
+    let differences = store.schema_differences(SchemaScope::TablesAndRoles).unwrap();
     let left: Vec<String> = differences.iter().map(ToString::to_string).collect();
     assert!(
         left.iter().all(|left| left.contains("secret")

@@ -1,5 +1,5 @@
--- What became of an action at each agent, and whether a result of it found anything. An agent whose row
--- somebody has deleted has answered, too.
+-- The answers of all agents to an action, and whether a result found anything. Answers of agents whose row has
+-- been deleted are included.
 select commands.id, commands.status, commands.starttime, commands.finishtime,
        commands.agentid, agents.name, agents.queueloc,
        cast(case when commands.status <> 'success' then 0 when {found} then 1 else 0 end as bigint)

@@ -1,11 +1,12 @@
-//! The tables that a PostgreSQL server has, as its catalogue tells.
+//! The tables in the catalogue of a PostgreSQL server.
 
 use super::parse::read_index;
-use super::{Column, DataError, Database, Schema};
-use crate::data::database::query;
+use super::tables::{Column, Schema};
+use crate::data::database::{Database, query};
+use crate::data::error::DataError;
 
-/// Returns the tables that a role sees in its search path.
-pub(in crate::data) fn of_postgres(database: &mut dyn Database) -> Result<Schema, DataError> {
+/// Returns the tables that are visible in the role's search path.
+pub(in crate::data) fn read(database: &mut dyn Database) -> Result<Schema, DataError> {
     let mut schema = Schema::default();
     for mut row in database.rows(&query!("catalogue_columns"), &[])? {
         let (table, column) = (row.text()?, row.text()?);
@@ -31,7 +32,7 @@ pub(in crate::data) fn of_postgres(database: &mut dyn Database) -> Result<Schema
     Ok(schema)
 }
 
-/// Returns a type as `schema.sql` writes it.
+/// Returns a type's name as `schema.sql` writes it.
 fn short(kind: &str) -> String {
     kind.replace("character varying", "varchar").replace("timestamp with time zone", "timestamptz")
 }

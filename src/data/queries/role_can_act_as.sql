@@ -1,5 +1,5 @@
--- Only on PostgreSQL. No row if one of the two is missing. From version 16 on, a member need not be allowed to act as
--- the other role.
+-- Only on PostgreSQL. Whether a role may act as another role. No row if one of the two is missing. Since version
+-- 16, membership alone is not sufficient.
 select cast(case when cast(current_setting('server_version_num') as integer) >= 160000
                  then pg_has_role(roles.oid, others.oid, 'set')
                  else pg_has_role(roles.oid, others.oid, 'member') end as integer)

@@ -1,5 +1,5 @@
 -- Only on PostgreSQL. The sequences that number the rows of a table, and whether a role may use them. They are
--- found by the table's defaults, whatever they are called. No row if the role or the table is missing.
+-- found through the defaults of the table's columns, whatever their names. No row if the role or the table is missing.
 select cast(sequences.relname as text), cast(has_sequence_privilege(roles.oid, sequences.oid, 'usage') as integer)
 from pg_roles as roles
 inner join pg_attrdef as defaults on defaults.adrelid = to_regclass($2)

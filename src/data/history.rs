@@ -1,39 +1,42 @@
-//! What was run, and what came of it, as administrators ask for it.
+//! Lists of actions and of their answers, for administrators.
 
 use jiff::Timestamp;
 
 use super::action::{self, ActionRow, ActionStatus};
 use super::command::read_status;
-use super::database::{Query, Value, query};
+use super::database::{Query, query};
+use super::id::Id;
+use super::invalid::InvalidColumns;
 use super::pages::{Pages, after};
-use super::{Id, Odd, Row, Store};
+use super::row::Row;
+use super::store::Store;
+use super::value::SqlValue;
 
-/// How many rows are in memory at a time.
+/// Number of rows fetched at a time.
 const ROWS_MAX: i64 = 500;
 
-/// What became of an action at one agent.
+/// The answer of one agent to an action, or the lack of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct AgentAnswer {
     pub(crate) command: Id,
-    /// How far the command is.
+    /// The status of the command.
     pub(crate) status: String,
-    /// When it was sent.
+    /// When the command was sent.
     pub(crate) starttime: Timestamp,
-    /// When it was done.
+    /// When the answer was stored.
     pub(crate) finishtime: Option<Timestamp>,
     pub(crate) agent: Id,
     /// The name of the agent's host.
     pub(crate) name: String,
-    /// Where its commands are sent.
+    /// The agent's queue.
     pub(crate) queueloc: String,
-    /// Whether a result found anything.
+    /// Whether any result found anything.
     pub(crate) found: bool,
-    /// Which columns cannot be read.
-    pub(crate) odd: Odd,
+    pub(crate) invalid: InvalidColumns,
 }
 
-fn read(mut row: Row) -> Answer {
-    Answer {
+fn read(mut row: Row) -> AgentAnswer {
+    AgentAnswer {
         command: row.read_id("id"),
         status: read_status(&mut row),
         starttime: row.read_time("starttime"),
@@ -42,14 +45,14 @@ fn read(mut row: Row) -> Answer {
         name: row.read_name("agent"),
         queueloc: row.read_name("queueloc"),
         found: row.read_number("found") != 0,
-        odd: row.into_odd(),
+        invalid: row.into_invalid(),
     }
 }
 
 impl Store {
-    /// Returns the actions, the latest first; with a status those that have it.
+    /// Returns all actions, or those with a status, newest first.
     pub(crate) fn actions(&self, status: Option<ActionStatus>) -> Pages<'_, ActionRow> {
-        let status: Value = status.map(ActionStatus::as_str).into();
+        let status: SqlValue = status.map(ActionStatus::as_str).into();
         Pages::new(move |last| {
             let Query { name, text } = query!("actions_before");
             let text = text.replace("{after}", after(last, "actions.id < $3"));
@@ -60,13 +63,13 @@ impl Store {
         })
     }
 
-    /// Returns what became of an action at each agent.
-    pub(crate) fn answers(&self, action: Id) -> Pages<'_, Answer> {
+    /// Returns the answers of all agents to an action, in the order of the commands' ids.
+    pub(crate) fn answers(&self, action: Id) -> Pages<'_, AgentAnswer> {
         Pages::new(move |last| {
-            let Query { name, text } = query!("answers_after");
+            let Query { name, text } = query!("agent_answers_after");
             let text = text
                 .replace("{after}", after(last, "commands.id > $3"))
-                .replace("{found}", (self.database().dialect().found)(true));
+                .replace("{found}", (self.database().dialect().found_anything)(true));
             let mut values = vec![action.into(), ROWS_MAX.into()];
             values.extend_from_slice(last);
             let query = Query { name, text: text.into() };
@@ -78,16 +81,16 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::CommandStatus;
-    use crate::data::testing::{Kind, on_each_database};
+    use crate::data::command::CommandStatus;
+    use crate::data::testing::{DatabaseKind, on_each_database};
     use crate::data::tests::{NOON, action, agent, filled, time};
 
     on_each_database!(
-        actions_come_latest_first_and_by_status,
-        an_answer_tells_who_and_whether_anything_was_found
+        actions_are_listed_newest_first_and_by_status,
+        answers_name_the_agent_and_whether_anything_was_found
     );
 
-    fn actions_come_latest_first_and_by_status(kind: Kind) {
+    fn actions_are_listed_newest_first_and_by_status(kind: DatabaseKind) {
         let (_tables, store) = filled(kind);
         store.insert_action(&action(11), &[]).unwrap();
         store.invalidate_action(Id::new(11), time(NOON)).unwrap();
@@ -103,7 +106,7 @@ mod tests {
         assert_eq!(ids(Some(ActionStatus::Completed)), [0; 0]);
     }
 
-    fn an_answer_tells_who_and_whether_anything_was_found(kind: Kind) {
+    fn answers_name_the_agent_and_whether_anything_was_found(kind: DatabaseKind) {
         let (_tables, store) = filled(kind);
         store.upsert_agent(&agent(6)).unwrap();
         store.upsert_agent(&agent(7)).unwrap();
@@ -114,15 +117,15 @@ mod tests {
         store.finish_command(Id::new(20), CommandStatus::Success, found, now).unwrap();
         let none = r#"[{"foundanything":false}]"#;
         store.finish_command(Id::new(21), CommandStatus::Success, none, now).unwrap();
-        let answers: Result<Vec<Answer>, _> = store.answers(Id::new(10)).collect();
-        let told: Vec<_> = answers
+        let answers: Result<Vec<AgentAnswer>, _> = store.answers(Id::new(10)).collect();
+        let listed: Vec<_> = answers
             .unwrap()
             .into_iter()
             .map(|one| (one.command.number(), one.agent.number(), one.status, one.found))
             .collect();
         let status = |status: CommandStatus| status.as_str().to_owned();
         assert_eq!(
-            told,
+            listed,
             [
                 (20, 5, status(CommandStatus::Success), true),
                 (21, 6, status(CommandStatus::Success), false),

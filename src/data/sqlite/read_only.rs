@@ -1,9 +1,9 @@
-//! Opens an SQLite file for reading only, also where nothing can be written.
+//! Opens an SQLite file for reading only, even where nothing can be written.
 //!
-//! SQLite reads a database with a write-ahead log by means of an index beside it, a file that
-//! SQLite makes if it is missing. In a folder that cannot be written, or on a read-only medium,
-//! this fails. If the log has no content, the file itself holds everything, and SQLite reads it
-//! without an index when the file is declared immutable.
+//! To read a database with a write-ahead log, SQLite needs an index file beside it, and creates a
+//! missing one. This fails in a folder that cannot be written or on a read-only medium. If the log
+//! is empty, the database file contains everything, and SQLite reads it without an index if the
+//! file is declared immutable.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -12,21 +12,21 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{BUSY_SPAN, Sqlite, cannot_open, check_version};
-use crate::data::DataError;
+use crate::data::error::DataError;
 use crate::disk::Disk;
 
-/// What stands beside a database and has changes that belong into it: the write-ahead log, and the
-/// journal of a transaction that was cut off.
+/// The suffixes of files with changes that are not in the database yet: the write-ahead log, and
+/// the journal of an interrupted transaction.
 const LOGS: [&str; 2] = ["-wal", "-journal"];
 
-/// Opens the file at `path`, which exists.
-pub(super) fn open(disk: &Disk, path: &Path) -> Result<Sqlite, DataError> {
-    let refused = match attempt(path, Connection::open_with_flags(path, flags())) {
+/// Opens the existing file at `path` without changing it.
+pub(in crate::data) fn open(disk: &Disk, path: &Path) -> Result<Sqlite, DataError> {
+    let error = match ready(path, Connection::open_with_flags(path, flags())) {
         Ok(opened) => return Ok(opened),
-        Err(refused) => refused,
+        Err(error) => error,
     };
-    if !is_for_want_of_writing(&refused) {
-        return Err(refused);
+    if !is_write_failure(&error) {
+        return Err(error);
     }
     for log in LOGS {
         let log = beside(path, log);
@@ -35,37 +35,37 @@ pub(super) fn open(disk: &Disk, path: &Path) -> Result<Sqlite, DataError> {
         }
     }
     let flags = flags() | OpenFlags::SQLITE_OPEN_URI;
-    attempt(path, Connection::open_with_flags(immutable(path), flags))
+    ready(path, Connection::open_with_flags(immutable_uri(path), flags))
 }
 
 fn flags() -> OpenFlags {
     OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX
 }
 
-/// Makes an opened connection ready. What cannot be read fails here: to open reads nothing.
-fn attempt(path: &Path, opened: rusqlite::Result<Connection>) -> Result<Sqlite, DataError> {
+/// Prepares an opened connection. An unreadable file fails here, because opening reads nothing.
+fn ready(path: &Path, opened: rusqlite::Result<Connection>) -> Result<Sqlite, DataError> {
     let connection = opened.map_err(|source| cannot_open(path, source))?;
     connection.busy_timeout(BUSY_SPAN).map_err(|source| cannot_open(path, source))?;
     check_version(&connection, path)?;
-    Ok(Sqlite { connection, is_reading: false })
+    Ok(Sqlite { connection, is_read_only: false })
 }
 
-/// Returns whether the file could not be read because something beside it cannot be written.
-fn is_for_want_of_writing(error: &DataError) -> bool {
+/// Returns whether the file could not be read because a file beside it cannot be written.
+fn is_write_failure(error: &DataError) -> bool {
     let DataError::Open { source, .. } = error else { return false };
     let code = source.downcast_ref().and_then(rusqlite::Error::sqlite_error_code);
     matches!(code, Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied))
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
-    name.push(ending);
+    name.push(suffix);
     name.into()
 }
 
-/// Returns the URI of a file that does not change. Every byte that may mean something in a URI is
-/// written as its number.
-fn immutable(path: &Path) -> String {
+/// Returns the URI that opens a file as immutable. All bytes but letters and digits are
+/// percent-encoded, since they may have a meaning in a URI.
+fn immutable_uri(path: &Path) -> String {
     let mut uri = "file:".to_owned();
     for byte in path.as_os_str().as_bytes() {
         match byte {
@@ -90,13 +90,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_only_looked_at_stays_as_it_is() {
+    fn file_opened_read_only_stays_unchanged() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mig.db");
         drop(Sqlite::open(&path).unwrap());
-        let mut looked = open(&disk(), &path).unwrap();
-        assert!(looked.rows(&query!("investigators"), &[]).unwrap().is_empty());
-        let error = looked.batch("write", "delete from agents").unwrap_err();
+        let mut opened = open(&disk(), &path).unwrap();
+        assert!(opened.rows(&query!("investigators"), &[]).unwrap().is_empty());
+        let error = opened.batch("write", "delete from agents").unwrap_err();
         assert!(matches!(error, DataError::Query { .. }), "{error}");
         let none = folder.path().join("none.db");
         assert!(matches!(open(&disk(), &none), Err(DataError::Open { .. })));
@@ -104,14 +104,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_any_name_is_read_as_one_that_nobody_changes() {
+    fn file_of_any_name_can_be_opened_as_immutable() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["mig.db", "a?b#c%20 d&.db", "//x.db"] {
             let path = folder.path().join(name.trim_start_matches('/'));
             drop(Sqlite::open(&path).unwrap());
             let flags = flags() | OpenFlags::SQLITE_OPEN_URI;
-            let opened = Connection::open_with_flags(immutable(&path), flags);
-            let mut opened = attempt(&path, opened).unwrap();
+            let opened = Connection::open_with_flags(immutable_uri(&path), flags);
+            let mut opened = ready(&path, opened).unwrap();
             assert!(opened.rows(&query!("investigators"), &[]).unwrap().is_empty(), "{name}");
         }
     }

@@ -1,5 +1,5 @@
--- Only on SQLite, in a file of version 1: its investigators must be given an id by whoever adds them.
--- The tables are made again; what refers to them goes by their name.
+-- Only on SQLite, for files of version 1, in which new investigators must be given an id explicitly. The tables
+-- are created anew. References from other tables stay valid, because SQLite stores them by name.
 alter table investigators rename to investigators_1;
 {tables}
 insert into investigators (id, name, pgpfingerprint, publickey, privatekey, status, createdat, lastmodified,

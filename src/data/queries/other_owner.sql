@@ -1,4 +1,4 @@
--- Only on PostgreSQL. The owner of a table, if a role has not the owner's rights. No row if the role or the table is
+-- Only on PostgreSQL. The owner of a table, if a role lacks the owner's rights. No row if the role or the table is
 -- missing.
 select cast(owners.rolname as text)
 from pg_roles as roles
