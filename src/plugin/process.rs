@@ -7,13 +7,12 @@
 use std::io::{self, PipeReader, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Child, ExitStatus};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::tail::Tail;
+use crate::spawn::deadline::Deadline;
 use crate::spawn::strays::{Mark, Strays};
 
 /// How long a plugin that was told to end may take to do so.
@@ -82,7 +81,7 @@ impl Process {
         tail: &mut Tail,
     ) -> io::Result<Option<Told>> {
         let (mut told, mut signal) = (None, None);
-        let mut until = Instant::now().checked_add(timeout);
+        let mut deadline = Deadline::after(timeout);
         loop {
             let mut sources = vec![(Event::Ended, self.handle.as_fd())];
             if told.is_none() {
@@ -91,7 +90,7 @@ impl Process {
             if let Some(output) = &self.output {
                 sources.push((Event::Output, output.as_fd()));
             }
-            let event = wait(&sources, until)?;
+            let event = wait(&sources, deadline)?;
             let (next, span) = match (event, signal) {
                 (Event::Ended, _) => break,
                 (Event::Output, _) => {
@@ -106,7 +105,7 @@ impl Process {
             told = told.or(Some(if event == Event::Stop { Told::Stop } else { Told::Timeout }));
             self.signal_all(next);
             signal = Some(next);
-            until = Instant::now().checked_add(span);
+            deadline = Deadline::after(span);
         }
         self.drain(tail)?;
         Ok(told)
@@ -114,9 +113,9 @@ impl Process {
 
     /// Reads what is left of the output; others may hold it after the plugin's end.
     fn drain(&mut self, tail: &mut Tail) -> io::Result<()> {
-        let until = Instant::now().checked_add(OUTPUT_SPAN);
+        let deadline = Deadline::after(OUTPUT_SPAN);
         while let Some(output) = &self.output {
-            if wait(&[(Event::Output, output.as_fd())], until)? == Event::Time {
+            if wait(&[(Event::Output, output.as_fd())], deadline)? == Event::Time {
                 break;
             }
             self.read(tail)?;
@@ -168,25 +167,14 @@ impl Process {
 
 /// Waits for the first of what may happen. The end of the plugin goes before the
 /// time, which goes before the rest: one that prints without end is on time too.
-fn wait(sources: &[(Event, BorrowedFd<'_>)], until: Option<Instant>) -> io::Result<Event> {
-    loop {
-        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        // What is too long for the system to count is as good as for ever.
-        let span = left.and_then(|left| Timespec::try_from(left).ok());
-        let mut polled: Vec<PollFd<'_>> =
-            sources.iter().map(|(_, fd)| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
-        match poll(&mut polled, span.as_ref()) {
-            Ok(_) => {}
-            Err(Errno::INTR) => continue,
-            Err(error) => return Err(error.into()),
-        }
-        let first = sources.iter().zip(&polled).find(|(_, polled)| !polled.revents().is_empty());
-        match first.map(|((event, _), _)| *event) {
-            Some(Event::Ended) => return Ok(Event::Ended),
-            _ if left == Some(Duration::ZERO) => return Ok(Event::Time),
-            Some(event) => return Ok(event),
-            // Woken early: what is left is waited for.
-            None => {}
-        }
-    }
+fn wait(sources: &[(Event, BorrowedFd<'_>)], deadline: Deadline) -> io::Result<Event> {
+    let had_passed = deadline.has_passed();
+    let descriptors: Vec<BorrowedFd<'_>> = sources.iter().map(|(_, source)| *source).collect();
+    let first = deadline.first_readable(&descriptors)?;
+    let first = first.and_then(|index| sources.get(index)).map(|(event, _)| *event);
+    Ok(match first {
+        Some(Event::Ended) => Event::Ended,
+        Some(event) if !had_passed => event,
+        _ => Event::Time,
+    })
 }
