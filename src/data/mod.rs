@@ -60,7 +60,7 @@ pub(crate) use progress::Answer;
 use row::Row;
 use schema::Difference;
 pub(crate) use server::{Server, UrlError};
-pub(crate) use shortage::{Shortage, shortage};
+pub(crate) use shortage::shortage;
 use sqlite::Sqlite;
 
 use crate::disk::guard::{self, Distrust};

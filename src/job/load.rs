@@ -21,8 +21,9 @@ use crate::config::comment::hidden_by_hash;
 use crate::config::fault::Fault;
 use crate::config::job::JobConfig;
 use crate::config::reader::Located;
+use crate::disk::guard::{self, ROOT};
 use crate::disk::leftover::is_folder_of_system;
-use crate::disk::{Disk, DiskError, Entry, Followed, Kind, Meta, guard};
+use crate::disk::{Disk, DiskError, Entry, Followed, Kind, Meta};
 use crate::names::JobName;
 use crate::schedule::{Cron, ScheduleError, zone};
 
@@ -36,8 +37,6 @@ const CONFIG_BYTES_MAX: u64 = 64 * 1024;
 const ACTION_BYTES_MAX: u64 = 10 * 1024 * 1024;
 /// How much of a comment a warning shows.
 const SHOWN_BYTES_MAX: usize = 60;
-/// The user id of root.
-const ROOT: u32 = 0;
 
 /// What a look at a folder found.
 #[derive(Debug)]

@@ -16,7 +16,8 @@ use crate::cli::installation::Text;
 use crate::cli::{configure, env};
 use crate::config::reader::Reader;
 use crate::data::{DataError, Server, Store, UrlError};
-use crate::disk::{Disk, HAND_PREFIX, RealFs, guard, input};
+use crate::disk::guard::{self, ROOT};
+use crate::disk::{Disk, HAND_PREFIX, RealFs, input};
 use crate::invocation::Program;
 
 /// The platform's configuration, unless the command line says otherwise.
@@ -33,8 +34,6 @@ const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
 const FORM: &str = "postgres://USER@HOST[:PORT]/NAME or sqlite:FILE";
 /// How much of a wrong text is shown.
 const SHOWN_BYTES_MAX: usize = 80;
-/// The user id of root.
-const ROOT: u32 = 0;
 
 /// What the command line says of the data's place.
 #[derive(Debug)]
