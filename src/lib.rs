@@ -75,6 +75,8 @@ mod pgp;
 mod platform;
 mod plugin;
 mod random;
+#[cfg(feature = "platform")]
+mod relay;
 mod schedule;
 mod spawn;
 mod spool;

@@ -13,9 +13,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::action::Action;
 use crate::chain::Chain;
 use crate::data::{DataError, InvestigatorRow, Store};
 use crate::pgp::{Fingerprint, ImportError, Numbers, Verifier, VerifyError};
+use crate::relay::{ActionVerifier, VerificationError};
 
 /// How long a key that was refused is not looked at again, unless it is replaced.
 const REFUSED_SPAN: Duration = Duration::from_secs(60);
@@ -195,6 +197,22 @@ impl Signers {
             }
         }
         Ok(missing)
+    }
+}
+
+impl ActionVerifier for Signers {
+    fn verify(&self, action: &Action) -> Result<(), VerificationError> {
+        let text = action.signed_text();
+        for signature in action.signatures.iter().flatten() {
+            // An earlier release of the API accepted short numbers; such actions are run.
+            self.who_signed(text.as_bytes(), signature, Numbers::Any).map_err(
+                |error| match error.is_verdict() {
+                    true => VerificationError::Refused(error.into()),
+                    false => VerificationError::Unavailable(error.into()),
+                },
+            )?;
+        }
+        Ok(())
     }
 }
 
