@@ -7,6 +7,13 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
+/// Returns an error, then its cause, the cause of that, and so on.
+pub(crate) fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
 /// Shows an error and its causes as `a: b: c`, without control characters.
 pub(crate) struct Chain<'a>(pub(crate) &'a (dyn Error + 'static));
 
@@ -14,15 +21,13 @@ impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut last = self.0.to_string();
         f.write_str(&escape(&last))?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
+        for error in causes(self.0).skip(1) {
             let text = error.to_string();
             // Many crates repeat the text of their cause in their own.
             if !last.ends_with(&text) {
                 write!(f, ": {}", escape(&text))?;
             }
             last = text;
-            cause = error.source();
         }
         Ok(())
     }

@@ -129,6 +129,8 @@ mod pgp;
 mod platform;
 mod plugin;
 mod random;
+#[cfg(feature = "platform")]
+mod relay;
 mod schedule;
 mod spawn;
 mod spool;

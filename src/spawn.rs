@@ -13,6 +13,7 @@
 //! **Failure.** A conversation that hangs delays the first starts after it by
 //! [`YOUTH_SPAN`] at most, and no later one.
 
+pub(crate) mod deadline;
 pub(crate) mod strays;
 
 use std::io;

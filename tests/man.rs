@@ -109,7 +109,9 @@ fn the_readme_has_at_most_160_lines() {
 
 #[test]
 fn links_of_the_readme_and_of_its_pages_lead_to_files() {
-    for page in ["README.md", ".github/CONTRIBUTING.md", ".github/SECURITY.md", ".github/BENCHMARKS.md"] {
+    for page in
+        ["README.md", ".github/CONTRIBUTING.md", ".github/SECURITY.md", ".github/BENCHMARKS.md"]
+    {
         let folder = root().join(page).parent().unwrap().to_owned();
         let text = read(page);
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

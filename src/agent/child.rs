@@ -1,105 +1,120 @@
-//! A module that runs as a child process, and what ends it.
+//! Runs a module as a child process, with limits on its time, memory and output.
 //!
-//! The message waits in memory that is the child's stdin, so that a module that
-//! reads slowly or not at all holds nobody up; its output is read as it comes, up
-//! to a limit. The thread waits in `poll` for the output, the end, the time limit or
-//! a stop, whichever is first.
+//! The message is a file in memory that is the child's stdin, so a module that reads slowly or not
+//! at all blocks no writer. The output is read as it arrives, up to a limit. The worker's thread
+//! waits in `poll` for the first of: output, the child's end, the time limit, a stop.
 //!
-//! **Invariants.** The child has a process group of its own, and nothing of the
-//! group is left when this returns, nor of those that left it while the child ran. It gets a `PATH` and no other variable.
+//! The agent enforces the time limit. The kernel enforces the same limit on processor time, so that
+//! a module cannot run on if the agent is killed. It also limits memory, and writes no core file,
+//! which would contain what the module read from the host's files.
+//!
+//! **Invariants.** The child has its own process group. When [`run`] returns, no process of the
+//! group is left, nor any process that left the group while the child ran. The child's environment
+//! contains `PATH` and no other variable.
 
 use std::fs::File;
-use std::io::{self, PipeReader, Read, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{
+    Pid, PidfdFlags, Resource, Rlimit, Signal, getrlimit, kill_process_group, pidfd_open, prlimit,
+};
 
-use super::limits;
 use crate::spawn;
+use crate::spawn::deadline::Deadline;
 use crate::spawn::strays::Strays;
 use crate::wake::Stop;
 
-/// The most that a module may answer.
+/// Maximum size of a module's output, in bytes.
 const OUTPUT_BYTES_MAX: usize = 64 << 20;
-/// How much of it is read at once.
+/// Maximum number of bytes in one read of the output.
 const READ_BYTES_MAX: usize = 64 << 10;
-/// Where a module finds the host's programs.
+/// Limit on a module's address space, which holds patterns, results and libraries, in bytes.
+pub(super) const MEMORY_BYTES_MAX: u64 = 2 << 30;
+/// The `PATH` of a module, where it finds the host's programs.
 pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// How a module's run ended.
 #[derive(Debug)]
-pub(crate) enum Ended {
+pub(crate) enum ChildEnd {
     Exited {
         status: ExitStatus,
-        /// All that it wrote to stdout.
+        /// Everything that the module wrote to stdout.
         output: Vec<u8>,
     },
-    /// It broke down, or could get no more memory.
+    /// The module crashed or could not allocate memory.
     Aborted,
-    /// The system killed it, as it does where memory or processor time is used up.
+    /// The kernel killed the module, as it does when memory or processor time is used up.
     Killed,
-    /// It took too long and was killed.
+    /// The module reached its time limit and was killed.
     TimedOut,
-    /// It answered more than [`OUTPUT_BYTES_MAX`] and was killed.
-    TooLong,
-    /// The platform stops, and it was killed.
+    /// The module wrote more than [`OUTPUT_BYTES_MAX`] and was killed.
+    OutputTooLong,
+    /// The agent stops, and the module was killed.
     Stopped,
 }
 
-/// What a wait ended with.
+/// What ended a wait.
 #[derive(Debug, PartialEq, Eq)]
-enum Event {
-    Ready,
+enum WaitEnd {
+    Readable,
     Stop,
-    Time,
+    Deadline,
 }
 
-/// Runs `program module NAME` with `message` on its stdin, for `timeout` at most.
+/// What ended the reading of a module's output.
+enum ReadEnd {
+    Exited(Vec<u8>),
+    OutputTooLong,
+    Stop,
+    Deadline,
+}
+
+/// Runs `program module NAME` with `message` on its stdin, for at most `timeout`.
 pub(crate) fn run(
     program: &Path,
     name: &str,
     message: &[u8],
     timeout: Duration,
     stop: &Stop,
-) -> io::Result<Ended> {
-    let until = Instant::now().checked_add(timeout);
-    let line = stop.line()?;
+) -> io::Result<ChildEnd> {
+    let deadline = Deadline::after(timeout);
+    let stop_pipe = stop.line()?;
     if stop.asked() {
-        return Ok(Ended::Stopped);
+        return Ok(ChildEnd::Stopped);
     }
     let mut child = start(program, name, message)?;
     let group = Pid::from_child(&child);
-    let ended = limits::set(group, timeout).and_then(|()| follow(&mut child, group, &line, until));
-    // The child is not reaped yet, so that nobody else can have got its group's number.
-    // Where nobody is left to be killed, there is nothing to do.
+    let ended = set_limits(group, timeout)
+        .and_then(|()| read_output(&mut child, group, stop_pipe.as_fd(), deadline));
+    // The child is not reaped yet, so no other process group can have its number. Killing fails
+    // only if no process is left.
     let mut strays = Strays::default();
     strays.look(group, None);
     kill_process_group(group, Signal::KILL).ok();
     strays.kill(group, None);
     let status = child.wait()?;
     Ok(match ended? {
-        Followed::Ended(output) => ended_by_itself(status, output),
-        Followed::TooLong => Ended::TooLong,
-        Followed::Told(Event::Stop) => Ended::Stopped,
-        Followed::Told(Event::Time | Event::Ready) => Ended::TimedOut,
+        ReadEnd::Exited(output) => exited(status, output),
+        ReadEnd::OutputTooLong => ChildEnd::OutputTooLong,
+        ReadEnd::Stop => ChildEnd::Stopped,
+        ReadEnd::Deadline => ChildEnd::TimedOut,
     })
 }
 
-/// Says how a module ended that we did not end.
-fn ended_by_itself(status: ExitStatus, output: Vec<u8>) -> Ended {
+/// Classifies the end of a module that the agent did not kill.
+fn exited(status: ExitStatus, output: Vec<u8>) -> ChildEnd {
     match status.signal() {
-        Some(signal) if signal == Signal::ABORT.as_raw() => Ended::Aborted,
+        Some(signal) if signal == Signal::ABORT.as_raw() => ChildEnd::Aborted,
         Some(signal) if signal == Signal::KILL.as_raw() || signal == Signal::XCPU.as_raw() => {
-            Ended::Killed
+            ChildEnd::Killed
         }
-        _ => Ended::Exited { status, output },
+        _ => ChildEnd::Exited { status, output },
     }
 }
 
@@ -120,28 +135,37 @@ fn start(program: &Path, name: &str, message: &[u8]) -> io::Result<Child> {
     spawn::start(&mut command)
 }
 
-enum Followed {
-    Ended(Vec<u8>),
-    TooLong,
-    Told(Event),
+/// Limits the process `pid`, and the processes that it starts from now on, to `timeout` of
+/// processor time and to [`MEMORY_BYTES_MAX`].
+fn set_limits(pid: Pid, timeout: Duration) -> io::Result<()> {
+    // The kernel counts whole seconds. One more lets the agent's own limit take effect first.
+    let seconds = timeout.as_secs().saturating_add(1);
+    let limits = [(Resource::As, MEMORY_BYTES_MAX), (Resource::Core, 0), (Resource::Cpu, seconds)];
+    for (resource, limit) in limits {
+        // A stricter limit that is already in force stays.
+        let limit = getrlimit(resource).maximum.map_or(limit, |max| max.min(limit));
+        prlimit(Some(pid), resource, Rlimit { current: Some(limit), maximum: Some(limit) })?;
+    }
+    Ok(())
 }
 
-/// Reads what the child writes until it has ended or must be.
-fn follow(
+/// Reads the child's output until the child exits, a limit is reached or the agent stops.
+fn read_output(
     child: &mut Child,
     group: Pid,
-    line: &PipeReader,
-    until: Option<Instant>,
-) -> io::Result<Followed> {
-    // Opened before the module has done its work, which is lost if there is no descriptor left.
+    stop: BorrowedFd<'_>,
+    deadline: Deadline,
+) -> io::Result<ReadEnd> {
+    // Opened first: without a descriptor for this, the module's work would be lost at its end.
     let handle = pidfd_open(group, PidfdFlags::empty())?;
     let mut output = Vec::new();
     let mut buffer = vec![0; READ_BYTES_MAX];
     if let Some(stdout) = &mut child.stdout {
         loop {
-            match wait(stdout.as_fd(), line, until)? {
-                Event::Ready => {}
-                told => return Ok(Followed::Told(told)),
+            match wait(stdout.as_fd(), stop, deadline)? {
+                WaitEnd::Readable => {}
+                WaitEnd::Stop => return Ok(ReadEnd::Stop),
+                WaitEnd::Deadline => return Ok(ReadEnd::Deadline),
             }
             let size = stdout.read(&mut buffer)?;
             if size == 0 {
@@ -149,54 +173,43 @@ fn follow(
             }
             output.extend_from_slice(buffer.get(..size).unwrap_or_default());
             if output.len() > OUTPUT_BYTES_MAX {
-                return Ok(Followed::TooLong);
+                return Ok(ReadEnd::OutputTooLong);
             }
         }
     }
-    // It may have closed its output and go on.
-    Ok(match wait(handle.as_fd(), line, until)? {
-        Event::Ready => Followed::Ended(output),
-        told => Followed::Told(told),
+    // A module may close its output and continue to run.
+    Ok(match wait(handle.as_fd(), stop, deadline)? {
+        WaitEnd::Readable => ReadEnd::Exited(output),
+        WaitEnd::Stop => ReadEnd::Stop,
+        WaitEnd::Deadline => ReadEnd::Deadline,
     })
 }
 
-/// Waits until `source` can be read, a stop is asked for or the time is over.
-fn wait(source: BorrowedFd<'_>, line: &PipeReader, until: Option<Instant>) -> io::Result<Event> {
-    loop {
-        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        if left == Some(Duration::ZERO) {
-            return Ok(Event::Time);
-        }
-        // What is too long for the system to count is as good as for ever.
-        let span = left.and_then(|left| Timespec::try_from(left).ok());
-        let mut polled =
-            [PollFd::new(line, PollFlags::IN), PollFd::from_borrowed_fd(source, PollFlags::IN)];
-        match poll(&mut polled, span.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let [stop, source] = &polled;
-        if !stop.revents().is_empty() {
-            return Ok(Event::Stop);
-        }
-        if !source.revents().is_empty() {
-            return Ok(Event::Ready);
-        }
+/// Waits until `source` can be read, the agent stops or the time limit is reached.
+fn wait(source: BorrowedFd<'_>, stop: BorrowedFd<'_>, deadline: Deadline) -> io::Result<WaitEnd> {
+    // A module that writes without end is always readable, and must still meet its time limit.
+    if deadline.has_passed() {
+        return Ok(WaitEnd::Deadline);
     }
+    Ok(match deadline.first_readable(&[stop, source])? {
+        Some(0) => WaitEnd::Stop,
+        Some(_) => WaitEnd::Readable,
+        None => WaitEnd::Deadline,
+    })
 }
 
 #[cfg(test)]
 pub(crate) mod testing {
-    //! Programs that stand in for modules.
+    //! Scripts that stand in for modules.
 
     use std::io::Write;
     use std::path::Path;
     use std::process::{Command, Stdio};
 
-    /// Makes `path` a program that runs `script`.
+    /// Writes an executable file that runs `script`.
     pub(crate) fn write_program(path: &Path, script: &str) {
-        // By another process: a file that is open for writing in this one, or in a child
-        // that another test is just starting, cannot be executed.
+        // Another process writes it: a file that is open for writing in this process, or in a
+        // child that another test is just starting, cannot be executed.
         let mut writer = Command::new("sh")
             .args(["-c", "cat > \"$0\" && chmod 700 \"$0\""])
             .arg(path)
@@ -210,25 +223,27 @@ pub(crate) mod testing {
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
 
     const LONG: Duration = Duration::from_secs(60);
 
-    /// Runs `script` as a module would be run.
-    fn run(script: &str, timeout: Duration, stop: &Stop) -> Ended {
+    /// Runs `script` as the agent runs a module.
+    fn run(script: &str, timeout: Duration, stop: &Stop) -> ChildEnd {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("program");
         testing::write_program(&program, script);
         super::run(&program, "file", b"hello\n", timeout, stop).unwrap()
     }
 
-    fn output(ended: Ended) -> (i32, String) {
-        let Ended::Exited { status, output } = ended else { panic!("{ended:?}") };
+    fn output(ended: ChildEnd) -> (i32, String) {
+        let ChildEnd::Exited { status, output } = ended else { panic!("{ended:?}") };
         (status.code().unwrap(), String::from_utf8(output).unwrap())
     }
 
     #[test]
-    fn a_module_gets_its_name_its_message_and_a_bare_environment() {
+    fn module_gets_its_name_its_message_and_only_path() {
         let script =
             "echo \"$1 $2 $(cat) $(env | grep -v -e ^PWD -e ^_ -e ^SHLVL | wc -l)\"; exit 3";
         assert_eq!(
@@ -238,86 +253,85 @@ mod tests {
     }
 
     #[test]
-    fn a_module_that_neither_reads_nor_stays_is_no_error() {
+    fn module_that_ignores_its_message_succeeds() {
         assert_eq!(output(run("exit 0", LONG, &Stop::new())), (0, String::new()));
     }
 
+    /// Checks that a process that was killed is gone, or will be soon.
+    fn assert_ends_soon(pid: Pid) {
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Err(error) => assert_eq!(error, Errno::SRCH),
+            Ok(handle) => assert!(
+                Deadline::after(Duration::from_secs(30)).readable(&handle).unwrap(),
+                "{pid:?} is still running"
+            ),
+        }
+    }
+
     #[test]
-    fn a_module_is_killed_at_its_limit_with_all_that_it_started() {
+    fn module_is_killed_at_its_time_limit_with_its_children() {
         let mark = tempfile::NamedTempFile::new().unwrap();
         let script = format!("sleep 100 & echo $! > {}; wait", mark.path().display());
         let ended = run(&script, Duration::from_secs(2), &Stop::new());
-        assert!(matches!(ended, Ended::TimedOut), "{ended:?}");
+        assert!(matches!(ended, ChildEnd::TimedOut), "{ended:?}");
         let mut pid = String::new();
         mark.reopen().unwrap().read_to_string(&mut pid).unwrap();
         let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
-        // It was killed; that it has gone is a matter of moments.
-        match pidfd_open(pid, PidfdFlags::empty()) {
-            Err(error) => assert_eq!(error, Errno::SRCH),
-            Ok(handle) => {
-                let span = Timespec { tv_sec: 30, tv_nsec: 0 };
-                let ended = poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&span));
-                assert_eq!(ended, Ok(1), "{pid:?} lives on");
-            }
-        }
+        assert_ends_soon(pid);
     }
 
     #[test]
-    fn a_module_is_killed_with_what_has_left_its_group() {
+    fn module_is_killed_with_processes_that_left_its_group() {
         let mark = tempfile::NamedTempFile::new().unwrap();
         let script = format!("setsid sh -c 'echo $$ > {}; exec sleep 600'", mark.path().display());
         let ended = run(&script, Duration::from_secs(2), &Stop::new());
-        assert!(matches!(ended, Ended::TimedOut), "{ended:?}");
+        assert!(matches!(ended, ChildEnd::TimedOut), "{ended:?}");
         let mut pid = String::new();
         mark.reopen().unwrap().read_to_string(&mut pid).unwrap();
         let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
-        if let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) {
-            let span = Timespec { tv_sec: 30, tv_nsec: 0 };
-            let ended = poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&span));
-            assert_eq!(ended, Ok(1), "{pid:?} lives on");
-        }
+        assert_ends_soon(pid);
     }
 
     #[test]
-    fn a_module_that_closes_its_output_and_goes_on_is_killed_too() {
+    fn module_that_closes_its_output_and_runs_on_is_killed() {
         let ended = run("exec >&-; sleep 100", Duration::from_millis(300), &Stop::new());
-        assert!(matches!(ended, Ended::TimedOut), "{ended:?}");
+        assert!(matches!(ended, ChildEnd::TimedOut), "{ended:?}");
     }
 
     #[test]
-    fn a_module_gets_so_much_memory_and_no_more() {
-        // It may begin before its limits are set, so it waits for the last of them.
+    fn memory_and_core_size_of_a_module_are_limited() {
+        // The script may start before its limits are set, so it waits for the last of them.
         let script = "until [ \"$(ulimit -t)\" = 61 ]; do :; done; echo $(ulimit -v) $(ulimit -c)";
-        let told = format!("{} 0\n", limits::MEMORY_BYTES_MAX / 1024);
-        assert_eq!(output(run(script, LONG, &Stop::new())), (0, told));
+        let expected = format!("{} 0\n", MEMORY_BYTES_MAX / 1024);
+        assert_eq!(output(run(script, LONG, &Stop::new())), (0, expected));
     }
 
     #[test]
-    fn a_module_that_breaks_down_is_told_from_one_that_fails() {
-        assert!(matches!(run("kill -ABRT $$", LONG, &Stop::new()), Ended::Aborted));
-        assert!(matches!(run("kill -KILL $$", LONG, &Stop::new()), Ended::Killed));
-        assert!(matches!(run("kill -TERM $$", LONG, &Stop::new()), Ended::Exited { .. }));
+    fn crash_and_kill_differ_from_failure() {
+        assert!(matches!(run("kill -ABRT $$", LONG, &Stop::new()), ChildEnd::Aborted));
+        assert!(matches!(run("kill -KILL $$", LONG, &Stop::new()), ChildEnd::Killed));
+        assert!(matches!(run("kill -TERM $$", LONG, &Stop::new()), ChildEnd::Exited { .. }));
     }
 
     #[test]
-    fn a_module_that_counts_for_ever_is_ended_by_the_system_where_nobody_else_is_left() {
+    fn endless_loop_is_ended_by_the_kernel() {
         let script =
             "until [ \"$(ulimit -t)\" = 61 ]; do :; done; ulimit -t 1; while :; do :; done";
-        assert!(matches!(run(script, LONG, &Stop::new()), Ended::Killed));
+        assert!(matches!(run(script, LONG, &Stop::new()), ChildEnd::Killed));
     }
 
     #[test]
-    fn a_stop_ends_a_module() {
+    fn stop_kills_the_module() {
         let stop = Stop::new();
         stop.ask();
-        assert!(matches!(run("sleep 100", LONG, &stop), Ended::Stopped));
-        // It is not even started.
+        assert!(matches!(run("sleep 100", LONG, &stop), ChildEnd::Stopped));
+        // The program is not started at all.
         let nothing = Path::new("/nonexistent");
-        assert!(matches!(super::run(nothing, "file", b"", LONG, &stop), Ok(Ended::Stopped)));
+        assert!(matches!(super::run(nothing, "file", b"", LONG, &stop), Ok(ChildEnd::Stopped)));
     }
 
     #[test]
-    fn an_endless_answer_is_cut_off() {
-        assert!(matches!(run("exec cat /dev/zero", LONG, &Stop::new()), Ended::TooLong));
+    fn endless_output_is_cut_off() {
+        assert!(matches!(run("exec cat /dev/zero", LONG, &Stop::new()), ChildEnd::OutputTooLong));
     }
 }

@@ -10,8 +10,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::modules;
+use crate::disk::shortage::is_shortage;
 use crate::disk::{Disk, DiskError};
-use crate::platform::shortage::is_shortage;
 
 /// The most that is read of a file that describes the host.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -95,11 +95,11 @@ pub(crate) fn name(disk: &Disk) -> Result<String, DiskError> {
     Ok(if name.is_empty() { "localhost".to_owned() } else { name.to_owned() })
 }
 
-/// Returns where this host's agent is reached.
+/// Returns the queue from which this host's agent takes its commands.
 ///
 /// # Errors
 /// The host is short of something.
-pub(crate) fn place(disk: &Disk) -> Result<String, DiskError> {
+pub(crate) fn queue(disk: &Disk) -> Result<String, DiskError> {
     Ok(format!("{}.{}", std::env::consts::OS, name(disk)?))
 }
 

@@ -24,7 +24,7 @@ use crate::spool::SpoolError;
 #[cfg(feature = "data")]
 use super::data::DataFailure;
 #[cfg(feature = "platform")]
-use super::platform::TrialError;
+use super::platform::{StandaloneError, TrialError};
 use super::template::TemplateError;
 #[cfg(feature = "platform")]
 use crate::agent::module::RunError;
@@ -189,6 +189,9 @@ pub(crate) enum Failure {
     #[cfg(feature = "platform")]
     #[error(transparent)]
     Platform(#[from] PlatformError),
+    #[cfg(feature = "platform")]
+    #[error(transparent)]
+    Standalone(#[from] StandaloneError),
     /// A module cannot be run.
     #[cfg(feature = "platform")]
     #[error(transparent)]

@@ -12,15 +12,14 @@ use std::path::Path;
 
 use super::failure::Failure;
 use super::installation::Installation;
-use crate::disk::{Context, Disk, HAND_PREFIX, guard};
+use crate::disk::guard::{self, ROOT};
+use crate::disk::{Context, Disk, HAND_PREFIX};
 use crate::invocation::Program;
 use crate::names::RunId;
 use crate::spool::{Folder, Layout, View};
 
 /// The longest reason that is read.
 const REASON_BYTES_MAX: u64 = 64 * 1024;
-/// The user id of root.
-const ROOT: u32 = 0;
 
 /// The spool, for a command that a person typed.
 #[derive(Debug)]

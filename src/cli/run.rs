@@ -22,7 +22,7 @@ use crate::config::logging::LogTarget;
 use crate::config::runner::RunnerConfig;
 use crate::daemon::workers::{Expand, WorkerContext};
 use crate::daemon::{Awaited, Calendar, Daemon, Parts, Reopen, Settings, Standby, has_room};
-use crate::disk::guard;
+use crate::disk::guard::{self, ROOT};
 use crate::disk::{Hold, RealFs};
 use crate::exit::Exit;
 use crate::invocation::Program;
@@ -34,9 +34,6 @@ use crate::plugin::Plugins;
 use crate::spool::{Spool, SpoolError};
 use crate::stage::launch::RunDefaults;
 use crate::wake::Stop;
-
-/// The user id of root.
-const ROOT: u32 = 0;
 
 /// Run the daemon: what happens without a command, too
 #[derive(Debug, Default, clap::Args)]

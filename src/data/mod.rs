@@ -57,5 +57,5 @@ pub(crate) use investigator::{InvestigatorRow, InvestigatorStatus, SCHEDULER};
 pub(crate) use password::Credentials;
 pub(crate) use permissions::{Permission, Permissions};
 pub(crate) use server::{DatabaseServer, UrlError};
-pub(crate) use shortage::{Shortage, shortage};
+pub(crate) use shortage::shortage;
 pub(crate) use store::Store;

@@ -5,6 +5,7 @@ use std::error::Error;
 use rusqlite::ErrorCode;
 
 use super::DataError;
+use crate::disk::shortage::Shortage;
 
 impl DataError {
     /// Returns whether the same statement may succeed later: the disk is full, the file is locked, the
@@ -32,17 +33,6 @@ impl DataError {
     }
 }
 
-/// What an embedded database lacked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shortage {
-    /// The disk is full, or fails.
-    Disk,
-    /// There is no memory.
-    Memory,
-    /// Another process holds the file.
-    Busy,
-}
-
 /// Returns what an embedded database lacked, if `error` is its own and says so.
 pub(crate) fn shortage(error: &(dyn Error + 'static)) -> Option<Shortage> {
     if let Some(DataError::Locked { .. }) = error.downcast_ref() {
@@ -50,9 +40,9 @@ pub(crate) fn shortage(error: &(dyn Error + 'static)) -> Option<Shortage> {
     }
     let failure = error.downcast_ref::<rusqlite::Error>()?.sqlite_error()?;
     match failure.code {
-        _ if failure.extended_code == rusqlite::ffi::SQLITE_IOERR_NOMEM => Some(Shortage::Memory),
+        _ if failure.extended_code == rusqlite::ffi::SQLITE_IOERR_NOMEM => Some(Shortage::System),
         ErrorCode::DiskFull | ErrorCode::SystemIoFailure => Some(Shortage::Disk),
-        ErrorCode::OutOfMemory => Some(Shortage::Memory),
+        ErrorCode::OutOfMemory => Some(Shortage::System),
         ErrorCode::DatabaseBusy
         | ErrorCode::DatabaseLocked
         | ErrorCode::FileLockingProtocolFailed => Some(Shortage::Busy),
@@ -134,12 +124,12 @@ mod tests {
 
     #[test]
     fn what_lacks_is_read_from_the_code() {
-        use Shortage::{Busy, Disk, Memory};
+        use Shortage::{Busy, Disk, System};
         for (code, lacks) in [
             (ffi::SQLITE_FULL, Some(Disk)),
             (ffi::SQLITE_IOERR_FSYNC, Some(Disk)),
-            (ffi::SQLITE_IOERR_NOMEM, Some(Memory)),
-            (ffi::SQLITE_NOMEM, Some(Memory)),
+            (ffi::SQLITE_IOERR_NOMEM, Some(System)),
+            (ffi::SQLITE_NOMEM, Some(System)),
             (ffi::SQLITE_BUSY_SNAPSHOT, Some(Busy)),
             (ffi::SQLITE_LOCKED, Some(Busy)),
             (ffi::SQLITE_CONSTRAINT, None),

@@ -14,15 +14,13 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use super::guard::{self, Distrust};
+use super::guard::{self, Distrust, ROOT};
 use super::{Context, Disk, DiskError, Fs, Kind, Meta};
 
 /// How many links a path may pass: as many as Linux allows.
 const LINKS_MAX: usize = 40;
 /// The bit that keeps users from renaming and removing the files of others in a folder.
 const STICKY: u32 = 0o1000;
-/// The user id of root.
-const ROOT: u32 = 0;
 
 /// What a path leads to, all links followed.
 #[derive(Debug)]

@@ -17,6 +17,9 @@ const OTHERS_WRITE: u32 = 0o002;
 /// The bits that let the group or others read, write or enter.
 const FOREIGN_ACCESS: u32 = 0o077;
 
+/// The id of the user root.
+pub(crate) const ROOT: u32 = 0;
+
 /// Why a file or folder is not trusted, with what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Distrust {

@@ -1,27 +1,73 @@
-//! Errors of the system that may pass: it lacks space, memory, descriptors, processes or the like,
-//! and may have them again later.
+//! Distinguishes a temporary shortage of the host from a permanent fault.
+//!
+//! Whether an operation failed because the host lacks space, memory, descriptors, processes or the
+//! like is decided here, for every module: such an operation is repeated, and its failure says
+//! nothing about what was requested.
 
+#[cfg(feature = "platform")]
+use std::error::Error;
 use std::io;
 
 use rustix::io::Errno;
 
+/// What the host, or a database in a file of the host, lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shortage {
+    /// The disk is full or fails.
+    Disk,
+    /// There is too little memory, or there are too few descriptors, processes or locks.
+    System,
+    /// Another process holds the file.
+    #[cfg(feature = "data")]
+    Busy,
+}
+
 /// The errors that may pass, whatever was being done.
-pub(crate) const SHORTAGES: [Errno; 10] = [
-    Errno::NOSPC,
-    Errno::DQUOT,
-    Errno::NOMEM,
-    Errno::MFILE,
-    Errno::NFILE,
-    Errno::AGAIN,
-    Errno::IO,
-    Errno::INTR,
-    Errno::NOBUFS,
-    Errno::NOLCK,
+const SHORTAGES: [(Errno, Shortage); 10] = [
+    (Errno::NOSPC, Shortage::Disk),
+    (Errno::DQUOT, Shortage::Disk),
+    (Errno::IO, Shortage::Disk),
+    (Errno::NOMEM, Shortage::System),
+    (Errno::MFILE, Shortage::System),
+    (Errno::NFILE, Shortage::System),
+    (Errno::AGAIN, Shortage::System),
+    (Errno::INTR, Shortage::System),
+    (Errno::NOBUFS, Shortage::System),
+    (Errno::NOLCK, Shortage::System),
 ];
+
+/// Errors that may pass where a program is started or a file is replaced.
+#[cfg(feature = "platform")]
+const BUSY: [Errno; 2] = [
+    Errno::BUSY,
+    // A package manager is writing the program.
+    Errno::TXTBSY,
+];
+
+/// Returns the system's error numbers for shortages.
+pub(crate) fn errnos() -> impl Iterator<Item = Errno> {
+    SHORTAGES.into_iter().map(|(errno, _)| errno)
+}
+
+/// Returns what the host lacks according to an error number of the system.
+pub(crate) fn of(errno: Errno) -> Option<Shortage> {
+    SHORTAGES.iter().find(|(known, _)| *known == errno).map(|(_, shortage)| *shortage)
+}
 
 /// Returns whether an error of the system may be gone later.
 pub(crate) fn is_passing(error: &io::Error) -> bool {
-    SHORTAGES.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+    Errno::from_io_error(error).and_then(of).is_some()
+}
+
+/// Returns whether an error or one of its causes may be gone later, when a program is started or a
+/// file is read.
+#[cfg(feature = "platform")]
+pub(crate) fn is_shortage(error: &(dyn Error + 'static)) -> bool {
+    let is_busy = |error| Errno::from_io_error(error).is_some_and(|errno| BUSY.contains(&errno));
+    let mut causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| is_passing(error) || is_busy(error))
+    })
 }
 
 #[cfg(test)]
@@ -29,11 +75,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_errors_that_the_system_itself_may_get_over_pass() {
-        assert!(SHORTAGES.iter().all(|errno| is_passing(&io::Error::from(*errno))));
+    fn only_shortages_pass() {
+        assert!(errnos().all(|errno| is_passing(&io::Error::from(errno))));
         for errno in [Errno::NOENT, Errno::ACCESS, Errno::ROFS, Errno::NAMETOOLONG, Errno::LOOP] {
             assert!(!is_passing(&io::Error::from(errno)), "{errno}");
         }
         assert!(!is_passing(&io::Error::other("x")));
+    }
+
+    #[test]
+    #[cfg(feature = "platform")]
+    fn shortage_is_found_among_the_causes() {
+        use std::path::Path;
+
+        use crate::disk::Context;
+        for errno in
+            [Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM, Errno::NOSPC, Errno::TXTBSY]
+        {
+            let error = io::Error::from(errno);
+            assert!(is_shortage(&error), "{errno}");
+            let error = Err::<(), _>(error).context("read", Path::new("/x")).unwrap_err();
+            assert!(is_shortage(&error), "{error:?}");
+        }
+        for errno in [Errno::NOENT, Errno::ACCESS, Errno::NOEXEC] {
+            assert!(!is_shortage(&io::Error::from(errno)), "{errno}");
+        }
     }
 }

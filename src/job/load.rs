@@ -21,8 +21,9 @@ use crate::config::comment::hidden_by_hash;
 use crate::config::fault::ConfigFault;
 use crate::config::job::JobConfig;
 use crate::config::reader::Located;
+use crate::disk::guard::{self, ROOT};
 use crate::disk::leftover::is_folder_of_system;
-use crate::disk::{Disk, DiskError, Entry, Followed, Kind, Meta, guard};
+use crate::disk::{Disk, DiskError, Entry, Followed, Kind, Meta};
 use crate::names::JobName;
 use crate::schedule::{Cron, ScheduleError, zone};
 
@@ -34,7 +35,6 @@ const CONFIG_BYTES_MAX: u64 = 64 * 1024;
 const ACTION_BYTES_MAX: u64 = 10 * 1024 * 1024;
 /// Maximum length of a comment in a warning, in bytes.
 const SHOWN_BYTES_MAX: usize = 60;
-const ROOT: u32 = 0;
 
 /// The result of inspecting a job folder.
 #[derive(Debug)]
@@ -203,7 +203,11 @@ impl Loader {
     }
 
     /// Returns when the job runs, or the faults of its schedule and its time zone.
-    fn timing(&self, config: &JobConfig, now: Timestamp) -> Result<(Cron, TimeZone), Vec<ConfigFault>> {
+    fn timing(
+        &self,
+        config: &JobConfig,
+        now: Timestamp,
+    ) -> Result<(Cron, TimeZone), Vec<ConfigFault>> {
         let fault = |place: &Located<String>, error: &ScheduleError| ConfigFault {
             line: Some(place.line),
             text: error.to_string(),

@@ -7,14 +7,15 @@
 //! An agent takes up to two seconds to go after it has agreed to.
 
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use crate::spawn::deadline::Deadline;
 
 /// How long a process may take to go.
 const GO_SPAN: Duration = Duration::from_secs(10);
@@ -59,9 +60,9 @@ pub(crate) fn end_agent(home: &Path) -> io::Result<()> {
         return Ok(());
     }
     stop_agent(home)?;
-    let begun = Instant::now();
+    let deadline = Deadline::after(GO_SPAN);
     for handle in running {
-        if !is_gone(&handle, GO_SPAN.saturating_sub(begun.elapsed()))? {
+        if !is_gone(&handle, deadline)? {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "gpg-agent does not end"));
         }
     }
@@ -69,17 +70,8 @@ pub(crate) fn end_agent(home: &Path) -> io::Result<()> {
 }
 
 /// Waits until a process is gone; returns whether it is.
-fn is_gone(handle: &OwnedFd, span: Duration) -> io::Result<bool> {
-    let begun = Instant::now();
-    loop {
-        let left = span.saturating_sub(begun.elapsed());
-        let left = Timespec::try_from(left).map_err(io::Error::other)?;
-        match poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&left)) {
-            Err(Errno::INTR) => {}
-            Ok(count) => return Ok(count > 0),
-            Err(error) => return Err(error.into()),
-        }
-    }
+fn is_gone(handle: &OwnedFd, deadline: Deadline) -> io::Result<bool> {
+    Ok(deadline.first_readable(&[handle.as_fd()])?.is_some())
 }
 
 /// Returns the process of `home` that `gpg-connect-agent` finds with these options, if it runs.
@@ -96,7 +88,8 @@ fn process(home: &Path, options: &[&str]) -> io::Result<Option<Pid>> {
     };
     let number = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let handle = number.map(|number| pidfd_open(number, PidfdFlags::empty())).transpose()?;
-    let has_answered = handle.is_some_and(|handle| is_gone(&handle, ANSWER_SPAN).unwrap_or(false));
+    let deadline = Deadline::after(ANSWER_SPAN);
+    let has_answered = handle.is_some_and(|handle| is_gone(&handle, deadline).unwrap_or(false));
     if !has_answered {
         // The process hangs; `stop_agent` below ends it.
         child.kill()?;

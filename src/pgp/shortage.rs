@@ -10,7 +10,7 @@ use std::process::{Child, Stdio};
 
 use super::setup;
 use crate::chain::excerpt;
-use crate::disk::shortage::{SHORTAGES, is_passing};
+use crate::disk::shortage::{errnos, is_passing};
 use crate::disk::{Fs, RealFs};
 use crate::random;
 use crate::spawn;
@@ -70,7 +70,7 @@ fn lacking(said: &str) -> Option<io::Error> {
     if LASTING.iter().any(|lasting| said.contains(lasting)) {
         return None;
     }
-    let named = SHORTAGES.into_iter().map(io::Error::from).find(|error| {
+    let named = errnos().map(io::Error::from).find(|error| {
         let text = error.to_string();
         // Rust adds the number to the system's text.
         let text = text.split(" (os error").next().unwrap_or_default();

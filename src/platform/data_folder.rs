@@ -21,7 +21,7 @@ const KEYRING_OPTIONS: &[u8] = b"no-autostart\n";
 /// What a platform keeps: its tables and its keyring.
 #[derive(Debug)]
 pub(crate) struct Data {
-    pub(super) store: Arc<Store>,
+    pub(crate) store: Arc<Store>,
     /// The home of the keyring.
     pub(super) home: PathBuf,
     pub(super) disk: Disk,

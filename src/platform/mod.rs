@@ -1,28 +1,30 @@
-//! The one-host platform: a MIG for people who have no servers.
+//! The MIG platform of one host: API, scheduler, database and spool in one process.
 //!
-//! It speaks the API of the real one, keeps the same tables, has the scheduler's
-//! spool and one agent, all in one process:
+//! It speaks the API of the original, has the same tables and a spool like the original scheduler's.
+//! It sends commands to agents, and receives their heartbeats and answers, through the
+//! [`relay`](crate::relay). The program that starts the platform connects an agent to it.
 //!
 //! ```text
 //! client ──HTTP──▶ server ──▶ api ──▶ database ◀── scheduler ◀──▶ spool
 //!                                                    │    ▲
-//!                                                    ▼    │
-//!                                                    agent ──▶ child process for each operation
+//!                                           commands ▼    │ heartbeats, answers
+//!                                                    relay
 //! ```
 //!
-//! **Invariants.** What was acknowledged is in the database. One platform uses a
-//! spool, by its lock. No process of a module outlives the platform's stop.
+//! **Invariants.** Everything that the API has acknowledged is in the database. The lock on the spool
+//! keeps a second platform away from it.
 //!
-//! **Failure.** Killed anywhere, it goes on at the next start from database and
-//! spool; a command that was being run is run again, if its action has not expired.
+//! **Failure.** A platform that was killed at any point resumes at its next start from database and
+//! spool. It sends a command that was being run once more, unless its action has expired.
 
+mod agents;
 pub(crate) mod api;
 pub(crate) mod config;
 mod data_folder;
+mod error;
 mod retention;
 pub(crate) mod scheduler;
 mod server;
-pub(crate) mod shortage;
 pub(crate) mod signers;
 pub(crate) mod spool;
 pub(crate) mod target;
@@ -41,219 +43,227 @@ use api::Api;
 use config::StandaloneConfig;
 pub(crate) use data_folder::Data;
 use data_folder::SCRATCH;
-pub(crate) use scheduler::ScheduleError;
-use scheduler::{Event, Rules, Scheduler};
+pub(crate) use error::PlatformError;
+use scheduler::{Event, Scheduler, SchedulerSettings};
 use server::Server;
 use signers::Signers;
 use spool::Spool;
 pub(crate) use spool::SpoolError;
 
-use crate::agent::{Agent, AgentError, Tools, Work, host};
 use crate::clock::Clock;
-use crate::data::{DataError, Ids};
-use crate::disk::guard::{self, Distrust};
-use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Lock, RealFs};
+use crate::data::Ids;
+use crate::disk::guard;
+use crate::disk::{DAEMON_PREFIX, Disk, Lock, RealFs};
 use crate::manager::Pulse;
-use crate::pgp::{Fingerprint, ImportError, VerifyError};
+use crate::relay::{ActionVerifier, CommandSender, Inbox};
 use crate::wake::Stop;
 
-/// Why a platform cannot be started.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum PlatformError {
-    /// The data folder cannot be used.
-    #[error("cannot use the platform's data folder")]
-    Disk(#[from] DiskError),
-    /// Others can change where a link leads, or its target.
-    #[error("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Distrusted {
-        /// What they can change, and what to do.
-        faults: Vec<Distrust>,
-    },
-    /// Another platform uses the data.
-    #[error("another platform uses data folder {}", path.display())]
-    Busy { path: PathBuf },
-    /// The tables cannot be used.
-    #[error("cannot use the platform's database")]
-    Data(#[from] DataError),
-    /// The spool cannot be used.
-    #[error(transparent)]
-    Spool(#[from] SpoolError),
-    /// What a crash left cannot be mended.
-    #[error("cannot go on from spool {}", path.display())]
-    Recover { path: PathBuf, source: ScheduleError },
-    /// The address is taken or not ours.
-    #[error("cannot listen on {address}: choose another one with listen = … in [api]")]
-    Listen { address: SocketAddr, source: io::Error },
-    /// The agent cannot be started.
-    #[error(transparent)]
-    Agent(#[from] AgentError),
-    /// A thread cannot be started, or has broken down.
-    #[error("cannot run the platform's {thread}")]
-    Thread {
-        /// What it is for.
-        thread: &'static str,
-        source: io::Error,
-    },
-    /// GnuPG cannot be used.
-    #[error("cannot use GnuPG with home {}", home.display())]
-    Engine {
-        /// The home of the investigators' keys.
-        home: PathBuf,
-        source: VerifyError,
-    },
-    /// Somebody with this key is known already.
-    #[error("an investigator with the key {fingerprint} is there already")]
-    Known { fingerprint: Fingerprint },
-    /// A process of GnuPG does not end.
-    #[error("cannot end what GnuPG has started for {}: gpgconf --homedir {} --kill all ends it", home.display(), home.display())]
-    Keyring {
-        /// The home of the keyring.
-        home: PathBuf,
-        source: io::Error,
-    },
-    /// The key cannot be used.
-    #[error("cannot use the key of investigator {name}")]
-    Key { name: String, source: ImportError },
-}
-
-/// The threads that do the platform's work.
+/// A platform that holds its locks and its address, but serves nothing yet.
 #[derive(Debug)]
-struct Works {
-    stop: Stop,
-    agent: Agent,
-    scheduler: JoinHandle<()>,
-    events: Sender<Event>,
-}
-
-impl Works {
-    /// Stops them: no more commands, no more modules.
-    fn stop(self) -> Result<(), PlatformError> {
-        // Modules are ended and their commands stay unanswered, so that they are run again.
-        self.stop.ask();
-        // A scheduler that cannot be told has ended already.
-        self.events.send(Event::Stop).ok();
-        let scheduled = self.scheduler.join();
-        self.agent.join();
-        scheduled.map_err(|_| broken("scheduler", io::Error::other("its thread broke down")))
-    }
-}
-
-/// A platform that runs.
-#[derive(Debug)]
-pub(crate) struct Platform {
-    address: SocketAddr,
+pub(crate) struct OpenPlatform {
     data: Data,
-    server: Server,
-    works: Works,
-    _lock: Lock,
+    lock: Lock,
+    spool: Spool,
+    spool_path: PathBuf,
+    settings: SchedulerSettings,
+    signers: Arc<Signers>,
+    ids: Arc<Ids>,
+    clock: Arc<dyn Clock>,
+    local_queue: String,
+    listener: TcpListener,
+    address: SocketAddr,
+    /// The scheduler's inbox: both ends, until the scheduler runs.
+    events: (Sender<Event>, Receiver<Event>),
+    stop: Stop,
+    log: slog::Logger,
 }
 
-impl Platform {
-    /// Starts a platform; `program` is the executable whose `module NAME` runs a module.
-    pub(crate) fn start(
+impl OpenPlatform {
+    /// Opens and locks the platform that `config` describes. `local_queue` is the queue of the agent
+    /// on this host.
+    pub(crate) fn open(
         config: &StandaloneConfig,
-        program: PathBuf,
+        local_queue: String,
         clock: Arc<dyn Clock>,
         log: &slog::Logger,
-    ) -> Result<Platform, PlatformError> {
+    ) -> Result<OpenPlatform, PlatformError> {
         check_links(config)?;
-        // The locks first: nothing is touched that another platform uses.
+        // The locks first: nothing is changed that another platform uses.
         let spool = Spool::open(Arc::new(RealFs), &config.spool)?;
         let data = Data::open(&config.data, config.postgres.as_ref())?;
         let lock = data.lock(&config.data)?;
         let ready = data.verifier().ready();
         ready.map_err(|source| PlatformError::Engine { home: data.home.clone(), source })?;
-        let store = || Arc::clone(&data.store);
-        let child = |stage: &'static str| log.new(slog::o!("stage" => stage));
-        let signers = Arc::new(Signers::new(store(), data.verifier(), child("signers")));
-        let ids = Arc::new(Ids::new(clock.now(), data.store.highest_id()?));
-        let listener = listen(config.listen)?;
-        let address = listener
-            .local_addr()
-            .map_err(|source| PlatformError::Listen { address: config.listen, source })?;
+        let signers_log = log.new(slog::o!("stage" => "signers"));
+        let signers = Signers::new(Arc::clone(&data.store), data.verifier(), signers_log);
+        let ids = Ids::new(clock.now(), data.store.highest_id()?);
+        let (listener, address) = listen(config.listen)?;
         if !address.ip().is_loopback() {
-            slog::warn!(log, "the API can be reached from other hosts, in clear text"; "listen" => %address);
+            slog::warn!(log, "API is reachable from other hosts, without encryption"; "listen" => %address);
         }
-        let place = host::place(&data.disk).map_err(AgentError::from)?;
-        let (work, worker) = channel();
-        let scheduler = Scheduler::new(
+        Ok(OpenPlatform {
+            data,
+            lock,
             spool,
-            store(),
-            Arc::clone(&ids),
-            Arc::clone(&clock),
-            rules(config, &place),
-            work,
+            spool_path: config.spool.clone(),
+            settings: SchedulerSettings {
+                heartbeat_period: config.heartbeat,
+                offline_after: config.silence,
+                retention: config.retention,
+            },
+            signers: Arc::new(signers),
+            ids: Arc::new(ids),
+            clock,
+            local_queue,
+            listener,
+            address,
+            events: channel(),
+            stop: Stop::new(),
+            log: log.clone(),
+        })
+    }
+
+    /// Returns the inbox to which a relay delivers what agents send.
+    pub(crate) fn inbox(&self) -> Arc<dyn Inbox> {
+        Arc::new(self.events.0.clone())
+    }
+
+    /// Returns what verifies actions with the keys of the platform's investigators.
+    pub(crate) fn verifier(&self) -> Arc<dyn ActionVerifier> {
+        Arc::clone(&self.signers) as Arc<dyn ActionVerifier>
+    }
+
+    /// Returns the flag that is set when the platform stops.
+    pub(crate) fn stop_flag(&self) -> Stop {
+        self.stop.clone()
+    }
+
+    /// Starts the scheduler, which sends its commands to `commands`, and the API. Agents whose first
+    /// heartbeat is already in the inbox are registered first, so that the first action finds them.
+    pub(crate) fn start(self, commands: Box<dyn CommandSender>) -> Result<Platform, PlatformError> {
+        let (store, log) = (Arc::clone(&self.data.store), self.log);
+        let child = |stage: &'static str| log.new(slog::o!("stage" => stage));
+        let mut scheduler = Scheduler::new(
+            self.spool,
+            Arc::clone(&store),
+            Arc::clone(&self.ids),
+            Arc::clone(&self.clock),
+            self.settings,
+            commands,
             child("scheduler"),
         );
-        let stop = Stop::new();
-        let scheduler = scheduler.stopped_by(stop.clone());
+        scheduler.stop_on(self.stop.clone());
         scheduler
             .recover()
-            .map_err(|source| PlatformError::Recover { path: config.spool.clone(), source })?;
-        let tools = Tools {
-            program,
-            store: store(),
-            signers: Arc::clone(&signers),
-            clock: Arc::clone(&clock),
-            disk: Disk::new(Arc::new(RealFs), config.data.join(SCRATCH), DAEMON_PREFIX),
-            heartbeat: config.heartbeat,
-            module_timeout: config.module_timeout,
-            stop,
-            log: child("agent"),
+            .map_err(|source| PlatformError::Recover { path: self.spool_path, source })?;
+        let (sender, events) = self.events;
+        scheduler.register_agents(&events).map_err(PlatformError::Register)?;
+        let api = Api {
+            store,
+            signers: self.signers,
+            ids: self.ids,
+            clock: self.clock,
+            local_queue: self.local_queue,
+            base: format!("http://{}", self.address),
+            log: child("api"),
         };
-        let works = set_to_work(scheduler, tools, &ids, worker)?;
-        let base = format!("http://{address}");
-        let api = Api { store: store(), signers, ids, clock, place, base, log: child("api") };
-        let server = match Server::start(listener, api) {
+        let scheduler = SchedulerThread::start(scheduler, sender, events, self.stop)?;
+        let server = match Server::start(self.listener, api) {
             Ok(server) => server,
             Err(source) => {
-                works.stop()?;
+                scheduler.stop()?;
                 return Err(broken("API", source));
             }
         };
-        slog::info!(log, "platform started"; "listen" => %address);
-        Ok(Platform { address, data, server, works, _lock: lock })
+        slog::info!(log, "platform started"; "listen" => %self.address);
+        Ok(Platform { address: self.address, data: self.data, server, scheduler, _lock: self.lock })
+    }
+}
+
+/// The thread in which the scheduler runs.
+#[derive(Debug)]
+struct SchedulerThread {
+    stop: Stop,
+    thread: JoinHandle<()>,
+    events: Sender<Event>,
+}
+
+impl SchedulerThread {
+    fn start(
+        scheduler: Scheduler,
+        sender: Sender<Event>,
+        events: Receiver<Event>,
+        stop: Stop,
+    ) -> Result<SchedulerThread, PlatformError> {
+        let thread = std::thread::Builder::new()
+            .name("scheduler".to_owned())
+            .spawn(move || scheduler.run(&events))
+            .map_err(|source| broken("scheduler", source))?;
+        Ok(SchedulerThread { stop, thread, events: sender })
     }
 
-    /// Returns where the API listens.
+    /// Sets the stop flag, and waits until the scheduler has saved the answers that have arrived.
+    fn stop(self) -> Result<(), PlatformError> {
+        self.stop.ask();
+        // Sending fails only if the scheduler has ended already.
+        self.events.send(Event::Stop).ok();
+        self.thread.join().map_err(|_| broken("scheduler", io::Error::other("its thread panicked")))
+    }
+}
+
+/// A running platform.
+#[derive(Debug)]
+pub(crate) struct Platform {
+    address: SocketAddr,
+    data: Data,
+    server: Server,
+    scheduler: SchedulerThread,
+    _lock: Lock,
+}
+
+impl Platform {
+    /// Returns the address on which the API listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns the API's URL, with the slash at its end that clients want.
+    /// Returns the API's URL, with the final slash that clients expect.
     pub(crate) fn url(&self) -> String {
         format!("http://{}/api/v1/", self.address)
     }
 
-    /// Returns what the platform keeps.
     pub(crate) fn data(&self) -> &Data {
         &self.data
     }
 
-    /// Lets a pulse show that the scheduler goes round, without which nothing else does.
+    /// Makes the scheduler feed the service manager's watchdog: nothing works without the scheduler.
     ///
     /// # Errors
-    /// The scheduler has broken down.
+    /// The scheduler's thread has panicked.
     pub(crate) fn watched_by(&self, pulse: Pulse) -> Result<(), PlatformError> {
-        let told = self.works.events.send(Event::Watched(pulse));
-        told.map_err(|_| broken("scheduler", io::Error::other("its thread broke down")))
+        let sent = self.scheduler.events.send(Event::Watched(pulse));
+        sent.map_err(|_| broken("scheduler", io::Error::other("its thread panicked")))
     }
 
-    /// Stops the platform in order: no more requests, then no more work.
-    pub(crate) fn stop(self) -> Result<(), PlatformError> {
-        // First, because a request may take its time: no more steps of an action, no more modules.
-        self.works.stop.ask();
+    /// Stops the API, then the scheduler. Calls `join_agent` when no more commands are sent, and ends
+    /// GnuPG's processes after that, because the agent uses them.
+    pub(crate) fn stop(self, join_agent: impl FnOnce()) -> Result<(), PlatformError> {
+        // Set before the API is stopped, which may take as long as a request does: the scheduler
+        // begins no more steps, and the agent kills its modules. Their commands stay unanswered, and
+        // are sent again after the next start.
+        self.scheduler.stop.ask();
         let served = self.server.stop().map_err(|source| broken("API", source));
-        let worked = self.works.stop();
-        // A process of GnuPG must not outlive the platform, whatever else failed.
+        let scheduled = self.scheduler.stop();
+        join_agent();
+        // No process of GnuPG may outlive the platform, whatever else has failed.
         let ended = self.data.end_agents();
-        worked?;
+        scheduled?;
         served?;
         ended
     }
 }
 
-/// Refuses folders behind links that others can change.
+/// Rejects folders behind links that other users can change.
 fn check_links(config: &StandaloneConfig) -> Result<(), PlatformError> {
     let disk = Disk::new(Arc::new(RealFs), config.data.join(SCRATCH), DAEMON_PREFIX);
     let mut faults = disk.distrust_of_links(&config.data, guard::user())?;
@@ -261,45 +271,14 @@ fn check_links(config: &StandaloneConfig) -> Result<(), PlatformError> {
     if faults.is_empty() { Ok(()) } else { Err(PlatformError::Distrusted { faults }) }
 }
 
-fn rules(config: &StandaloneConfig, place: &str) -> Rules {
-    Rules {
-        heartbeat: config.heartbeat,
-        silence: config.silence,
-        place: place.to_owned(),
-        retention: config.retention,
-    }
-}
-
 fn broken(thread: &'static str, source: io::Error) -> PlatformError {
     PlatformError::Thread { thread, source }
 }
 
-/// Takes the address, with port 0 a free one.
-fn listen(address: SocketAddr) -> Result<TcpListener, PlatformError> {
-    TcpListener::bind(address).map_err(|source| PlatformError::Listen { address, source })
+/// Binds the address; port 0 selects a free port.
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), PlatformError> {
+    let failed = |source| PlatformError::Listen { address, source };
+    let listener = TcpListener::bind(address).map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
 }
-
-/// Starts the agent, then the scheduler: the first action finds the agent registered.
-fn set_to_work(
-    scheduler: Scheduler,
-    tools: Tools,
-    ids: &Ids,
-    work: Receiver<Work>,
-) -> Result<Works, PlatformError> {
-    let (events, inbox) = channel();
-    let stop = tools.stop.clone();
-    let agent = Agent::start(tools, ids, work, &events)?;
-    let thread = std::thread::Builder::new().name("scheduler".to_owned());
-    match thread.spawn(move || scheduler.run(&inbox)) {
-        Ok(scheduler) => Ok(Works { stop, agent, scheduler, events }),
-        Err(source) => {
-            // The scheduler is gone and with it the agent's work.
-            stop.ask();
-            agent.join();
-            Err(broken("scheduler", source))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,4 +1,4 @@
-//! The scheduler: it takes actions up, sends commands, and collects the answers.
+//! The scheduler: accepts new actions, sends commands to agents, and saves their answers.
 //!
 //! ```text
 //! action/new ──▶ action/inflight ──▶ action/done        pending, scheduled, preparing, inflight, completed
@@ -6,24 +6,26 @@
 //! command/ready ──▶ command/inflight ──▶ command/returned ──▶ command/done
 //! ```
 //!
-//! One run of [`Scheduler::collect`] looks at each folder once and does all that is due.
-//! It remembers nothing but which commands the agent has in hand.
+//! One call of [`Scheduler::collect`] scans each folder once and makes every step that is due. The
+//! only state in memory is what arrived through the relay and is not saved yet, and which commands
+//! an agent has.
 //!
-//! **Invariants.** What a step needs is on the disk before the step that relies on
-//! it: an action is in `new` before the database calls it scheduled, commands are in
-//! the database before they are in `ready`, an answer is in `returned` before the
-//! agent's copy is forgotten. Each step may be repeated. So a scheduler that was
-//! killed anywhere goes on: [`Scheduler::recover`] makes the files again that a row
-//! should have, and the next run does the rest.
+//! **Invariants.** What a step needs is on disk before the step that relies on it: an action is in
+//! `new` before the database marks it scheduled, commands are in the database before they are in
+//! `ready`, an answer is in `returned` before the scheduler removes the command from `inflight`. Each
+//! step may be repeated. Therefore a scheduler that was killed at any point can resume:
+//! [`Scheduler::recover`] creates again the files that the database's rows should have, and the next
+//! scan does the rest.
 //!
-//! An action whose target selects no agent stays in `new` until half of its period has passed: an agent
-//! may be heard again, for instance after a suspend.
+//! An action whose target selects no agent stays in `new` until half of its period has passed: an
+//! agent may come online, for instance after a suspend.
 //!
-//! **Failure.** An entry that cannot be handled is reported once, holds up no other,
-//! and is tried again at the next run.
+//! **Failure.** An entry that cannot be processed is logged once, delays no other entry, and is tried
+//! again at the next scan.
 
 mod actions;
 mod commands;
+mod heartbeats;
 mod prune;
 
 use std::collections::{HashMap, HashSet};
@@ -34,22 +36,22 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::retention::Retention;
-use super::spool::{Name, Place, Spool};
+use super::spool::{EntryName, Spool, SpoolFolder};
 use super::view::{self, ViewError};
-use crate::agent::{Done, Work};
 use crate::chain::Chain;
 use crate::clock::{Clock, before};
 use crate::data::{ActionRow, ActionStatus, CommandRow, DataError, Id, Ids, Store};
 use crate::disk::DiskError;
 use crate::manager::Pulse;
+use crate::relay::{AgentMessage, Answer, CommandSender, Heartbeat, Inbox, RelayClosed};
 use crate::wake::Stop;
 
-/// How often the scheduler looks.
-const PERIOD_SPAN: Duration = Duration::from_secs(1);
-/// How many heartbeats an agent may miss before it is idle.
+/// Time between two scans if no event comes.
+const SCAN_PERIOD: Duration = Duration::from_secs(1);
+/// Number of heartbeats that an agent may miss before its status is idle.
 const HEARTBEATS_MISSED_MAX: u32 = 5;
 
-/// Why an entry was not handled.
+/// Why an entry was not processed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ScheduleError {
     #[error(transparent)]
@@ -59,71 +61,73 @@ pub(crate) enum ScheduleError {
     /// A row is damaged.
     #[error(transparent)]
     View(#[from] ViewError),
-    /// JSON cannot be written, or a file of the spool holds none.
-    #[error("this is not the JSON of a command")]
+    /// JSON cannot be encoded, or a file of the spool is not the JSON of a command.
+    #[error("not the JSON of a command")]
     Json(#[from] serde_json::Error),
-    /// A file has no row.
-    #[error("the database does not know it")]
+    /// The database has no row for a file of the spool.
+    #[error("not in the database")]
     Unknown,
-    /// The file of a command has the status of none.
-    #[error("its status is none of a command that is done")]
+    /// The file of an answered command has another status.
+    #[error("status is not that of an answered command")]
     Status,
 }
 
-/// What wakes the scheduler before its time.
+/// What wakes the scheduler before its next scan.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// The agent is done with a command.
-    Done(Done),
-    /// The service manager wants to see from now on that the scheduler goes round.
+    FromAgent(AgentMessage),
+    /// From now on the scheduler feeds the service manager's watchdog.
     Watched(Pulse),
     Stop,
 }
 
-/// What the scheduler goes by.
+impl Inbox for Sender<Event> {
+    fn deliver(&self, message: AgentMessage) -> Result<(), RelayClosed> {
+        self.send(Event::FromAgent(message)).map_err(|_| RelayClosed)
+    }
+}
+
 #[derive(Debug, Clone)]
-pub(crate) struct Rules {
-    /// How often an agent is heard.
-    pub(crate) heartbeat: Duration,
-    /// After what silence nobody waits for an agent any more.
-    pub(crate) silence: Duration,
-    /// Where the one agent is reached that runs commands.
-    pub(crate) place: String,
-    /// How long what is over is kept.
+pub(crate) struct SchedulerSettings {
+    /// Time between two heartbeats of an agent.
+    pub(crate) heartbeat_period: Duration,
+    /// Time since the last heartbeat after which an agent is offline.
+    pub(crate) offline_after: Duration,
     pub(crate) retention: Retention,
 }
 
-/// What the scheduler works with.
 #[derive(Debug)]
 pub(crate) struct Scheduler {
     spool: Spool,
     store: Arc<Store>,
     ids: Arc<Ids>,
     clock: Arc<dyn Clock>,
-    rules: Rules,
-    work: Sender<Work>,
-    /// When it was last looked for what is kept no longer.
-    pruned: Option<Timestamp>,
-    /// Commands that the agent has and will answer.
-    in_hand: HashSet<Id>,
-    /// Answers that could not be written yet.
-    unwritten: Vec<Done>,
-    /// What was last told of an entry that could not be handled.
-    told: HashMap<Name, String>,
-    /// Asked for when the platform stops.
+    settings: SchedulerSettings,
+    commands: Box<dyn CommandSender>,
+    last_pruned: Option<Timestamp>,
+    /// Commands that an agent has and will answer.
+    sent_commands: HashSet<Id>,
+    /// Answers that are not saved yet.
+    unsaved_answers: Vec<Answer>,
+    /// The latest heartbeat of each agent that is not saved yet, by queue.
+    unsaved_heartbeats: HashMap<String, Heartbeat>,
+    /// The ids of the agents that have sent a heartbeat since the start, by queue.
+    agents: HashMap<String, Id>,
+    /// The error last logged for an entry.
+    logged: HashMap<EntryName, String>,
     stop: Stop,
     log: slog::Logger,
 }
 
 impl Scheduler {
-    /// Returns a scheduler that sends commands to `work`.
+    /// Returns a scheduler that sends its commands to `commands`.
     pub(crate) fn new(
         spool: Spool,
         store: Arc<Store>,
         ids: Arc<Ids>,
         clock: Arc<dyn Clock>,
-        rules: Rules,
-        work: Sender<Work>,
+        settings: SchedulerSettings,
+        commands: Box<dyn CommandSender>,
         log: slog::Logger,
     ) -> Scheduler {
         Scheduler {
@@ -131,58 +135,70 @@ impl Scheduler {
             store,
             ids,
             clock,
-            rules,
-            work,
-            pruned: None,
-            in_hand: HashSet::new(),
-            unwritten: Vec::new(),
-            told: HashMap::new(),
+            settings,
+            commands,
+            last_pruned: None,
+            sent_commands: HashSet::new(),
+            unsaved_answers: Vec::new(),
+            unsaved_heartbeats: HashMap::new(),
+            agents: HashMap::new(),
+            logged: HashMap::new(),
             stop: Stop::new(),
             log,
         }
     }
 
-    /// Returns the scheduler, which begins no more steps once `stop` was asked for.
-    pub(crate) fn stopped_by(self, stop: Stop) -> Scheduler {
-        Scheduler { stop, ..self }
+    /// Makes the scheduler begin no more steps once `stop` is set.
+    pub(crate) fn stop_on(&mut self, stop: Stop) {
+        self.stop = stop;
     }
 
-    /// Works until it is told to stop.
+    /// Runs until the stop flag is set or [`Event::Stop`] arrives.
     pub(crate) fn run(mut self, events: &Receiver<Event>) {
         let mut pulse = None;
         while !self.stop.asked() {
             self.collect();
             let beat = pulse.as_mut().and_then(Pulse::beat);
-            match events.recv_timeout(beat.map_or(PERIOD_SPAN, |beat| beat.min(PERIOD_SPAN))) {
-                Ok(Event::Done(done)) => self.unwritten.push(done),
+            match events.recv_timeout(beat.map_or(SCAN_PERIOD, |beat| beat.min(SCAN_PERIOD))) {
+                Ok(Event::FromAgent(message)) => self.receive(message),
                 Ok(Event::Watched(by)) => pulse = Some(by),
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        // What the agent has answered already is kept.
-        let answered = events.try_iter().filter_map(|event| match event {
-            Event::Done(done) => Some(done),
-            Event::Stop | Event::Watched(_) => None,
-        });
-        self.unwritten.extend(answered);
-        self.write_answers(self.clock.now());
+        // Answers that have arrived are saved.
+        for event in events.try_iter() {
+            if let Event::FromAgent(message) = event {
+                self.receive(message);
+            }
+        }
+        self.save_answers(self.clock.now());
     }
 
-    /// Makes the files that the database's actions and commands should have: some may be
-    /// missing after a crash.
+    fn receive(&mut self, message: AgentMessage) {
+        match message {
+            AgentMessage::Answer(answer) => self.unsaved_answers.push(answer),
+            AgentMessage::Heartbeat(heartbeat) => {
+                self.unsaved_heartbeats.insert(heartbeat.queue.clone(), heartbeat);
+            }
+        }
+    }
+
+    /// Creates the files that the database's actions and commands should have and that a crash may
+    /// have lost.
     pub(crate) fn recover(&self) -> Result<(), ScheduleError> {
         for action in self.store.unfinished_actions()? {
-            let name = Name::action(action.id);
+            let name = EntryName::action(action.id);
             if let Some(damage) = actions::without_id(&action) {
-                slog::error!(self.log, "action cannot be handled"; "error" => %Chain(&damage));
+                slog::error!(self.log, "cannot process action"; "error" => %Chain(&damage));
                 continue;
             }
             let is_begun = action.status == ActionStatus::Inflight.as_str();
-            let has = |place| self.spool.has(place, name);
-            if !has(Place::ActionNew)? && !has(Place::ActionInflight)? {
-                let place = if is_begun { Place::ActionInflight } else { Place::ActionNew };
-                self.spool.create(place, name, &self.action_text(&action)?)?;
+            let has = |folder| self.spool.has(folder, name);
+            if !has(SpoolFolder::ActionNew)? && !has(SpoolFolder::ActionInflight)? {
+                let folder =
+                    if is_begun { SpoolFolder::ActionInflight } else { SpoolFolder::ActionNew };
+                self.spool.create(folder, name, &self.action_text(&action)?)?;
             }
             if is_begun {
                 self.ready(&action)?;
@@ -191,42 +207,47 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Does all that is due.
+    /// Makes every step that is due.
     pub(crate) fn collect(&mut self) {
         let now = self.clock.now();
-        let since = before(now, self.rules.heartbeat.saturating_mul(HEARTBEATS_MISSED_MAX));
-        let silenced = self.store.mark_agents_idle(since);
-        let retired = self.store.mark_agents_offline(before(now, self.rules.silence));
+        self.save_heartbeats();
+        let period = self.settings.heartbeat_period;
+        let idle_since = before(now, period.saturating_mul(HEARTBEATS_MISSED_MAX));
+        let silenced = self.store.mark_agents_idle(idle_since);
+        let retired = self.store.mark_agents_offline(before(now, self.settings.offline_after));
         if let Err(error) = silenced.and(retired) {
-            slog::error!(self.log, "agents cannot be looked at"; "error" => %Chain(&error));
+            slog::error!(self.log, "cannot update status of agents"; "error" => %Chain(&error));
         }
         if !self.stop.asked() {
-            self.take_up(now);
+            self.accept_pending(now);
         }
-        self.each(Place::ActionNew, |scheduler, name| scheduler.send(name, now));
-        self.write_answers(now);
-        self.each(Place::CommandReady, |scheduler, name| {
-            scheduler.spool.shift(name, Place::CommandReady, Place::CommandInflight)?;
-            Ok(())
+        self.each(SpoolFolder::ActionNew, |scheduler, name| scheduler.send(name, now));
+        self.save_answers(now);
+        self.each(SpoolFolder::CommandReady, |scheduler, name| {
+            let (from, to) = (SpoolFolder::CommandReady, SpoolFolder::CommandInflight);
+            Ok(scheduler.spool.shift(name, from, to)?)
         });
-        self.each(Place::CommandInflight, |scheduler, name| scheduler.wait(name, now));
-        self.each(Place::CommandReturned, Scheduler::keep_answer);
-        self.each(Place::ActionInflight, |scheduler, name| scheduler.complete(name, now));
+        self.each(SpoolFolder::CommandInflight, |scheduler, name| {
+            scheduler.send_or_expire(name, now)
+        });
+        self.each(SpoolFolder::CommandReturned, Scheduler::store_answer);
+        self.each(SpoolFolder::ActionInflight, |scheduler, name| scheduler.complete(name, now));
         if !self.stop.asked() {
             self.prune(now);
         }
     }
 
-    /// Does `step` with each entry of a folder until a stop; a failure is logged and does not end the round.
+    /// Calls `step` with each entry of a folder until a stop. A failure is logged and does not end
+    /// the scan.
     fn each(
         &mut self,
-        place: Place,
-        mut step: impl FnMut(&mut Scheduler, Name) -> Result<(), ScheduleError>,
+        folder: SpoolFolder,
+        mut step: impl FnMut(&mut Scheduler, EntryName) -> Result<(), ScheduleError>,
     ) {
-        let names = match self.spool.list(place) {
+        let names = match self.spool.list(folder) {
             Ok(names) => names,
             Err(error) => {
-                slog::error!(self.log, "folder cannot be read"; "folder" => %place, "error" => %Chain(&error));
+                slog::error!(self.log, "cannot read folder"; "folder" => %folder, "error" => %Chain(&error));
                 return;
             }
         };
@@ -235,19 +256,19 @@ impl Scheduler {
                 return;
             }
             match step(self, name) {
-                Ok(()) => drop(self.told.remove(&name)),
-                Err(error) => self.tell(place, name, &error),
+                Ok(()) => drop(self.logged.remove(&name)),
+                Err(error) => self.log_once(folder, name, &error),
             }
         }
     }
 
-    /// Tells what is wrong with an entry, once.
-    fn tell(&mut self, place: Place, name: Name, error: &ScheduleError) {
+    /// Logs an error of an entry, unless it is the last one that was logged for the entry.
+    fn log_once(&mut self, folder: SpoolFolder, name: EntryName, error: &ScheduleError) {
         let text = Chain(error).to_string();
-        if self.told.get(&name) != Some(&text) {
-            slog::error!(self.log, "entry cannot be handled";
-                "folder" => %place, "entry" => %name, "error" => &text);
-            self.told.insert(name, text);
+        if self.logged.get(&name) != Some(&text) {
+            slog::error!(self.log, "cannot process entry";
+                "folder" => %folder, "entry" => %name, "error" => &text);
+            self.logged.insert(name, text);
         }
     }
 
@@ -270,10 +291,12 @@ impl Scheduler {
 }
 
 #[cfg(test)]
-mod ends;
+mod crashes;
 #[cfg(test)]
-mod odd;
+mod damaged_rows;
+#[cfg(test)]
+mod no_agent_yet;
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod waiting;

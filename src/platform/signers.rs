@@ -13,9 +13,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::action::Action;
 use crate::chain::Chain;
 use crate::data::{DataError, InvestigatorRow, Store};
 use crate::pgp::{Fingerprint, ImportError, Numbers, Verifier, VerifyError};
+use crate::relay::{ActionVerifier, VerificationError};
 
 /// How long a key that was refused is not looked at again, unless it is replaced.
 const REFUSED_SPAN: Duration = Duration::from_secs(60);
@@ -198,6 +200,22 @@ impl Signers {
     }
 }
 
+impl ActionVerifier for Signers {
+    fn verify(&self, action: &Action) -> Result<(), VerificationError> {
+        let text = action.signed_text();
+        for signature in action.signatures.iter().flatten() {
+            // An earlier release of the API accepted short numbers; such actions are run.
+            self.who_signed(text.as_bytes(), signature, Numbers::Any).map_err(
+                |error| match error.is_verdict() {
+                    true => VerificationError::Refused(error.into()),
+                    false => VerificationError::Unavailable(error.into()),
+                },
+            )?;
+        }
+        Ok(())
+    }
+}
+
 /// Returns a number that stands for a key's text.
 fn number(key: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -247,15 +265,15 @@ mod tests {
     }
 
     /// A platform's signers with one investigator, whose signature over `text` is known.
-    struct Signed {
+    struct ActionSignature {
         _home: Home,
         _tables: Tables,
         signers: Signers,
         signature: String,
     }
 
-    impl Signed {
-        fn new(keys: &Path) -> Signed {
+    impl ActionSignature {
+        fn new(keys: &Path) -> ActionSignature {
             let home = Home::new();
             let key = home.key("rsa1024", None);
             let armored = export(home.path(), &key).unwrap();
@@ -267,7 +285,7 @@ mod tests {
             store.insert_investigator("bob", key.as_str(), &armored, permissions, now).unwrap();
             let log = slog::Logger::root(slog::Discard, slog::o!());
             let signers = Signers::new(store, Verifier::new(keys), log);
-            Signed { _home: home, _tables: tables, signers, signature }
+            ActionSignature { _home: home, _tables: tables, signers, signature }
         }
 
         fn who(&self) -> Result<String, SignatureError> {
@@ -281,7 +299,7 @@ mod tests {
     fn a_key_that_could_not_be_imported_once_is_imported_later() {
         let keys = Home::new();
         let away = keys.path().with_extension("away");
-        let signed = Signed::new(keys.path());
+        let signed = ActionSignature::new(keys.path());
         std::fs::rename(keys.path(), &away).unwrap();
         let error = signed.who().unwrap_err();
         assert!(!error.is_verdict(), "{error}");
@@ -292,7 +310,7 @@ mod tests {
     #[test]
     fn a_keyring_that_cannot_be_read_once_is_no_verdict() {
         let keys = Home::new();
-        let signed = Signed::new(keys.path());
+        let signed = ActionSignature::new(keys.path());
         assert_eq!(signed.who().unwrap(), "bob");
         let (ring, away) = (keys.path().join("pubring.kbx"), keys.path().join("away"));
         std::fs::rename(&ring, &away).unwrap();
@@ -313,7 +331,7 @@ mod tests {
         for free_kib in (0..=48).step_by(8) {
             let keys = tempfile::tempdir().unwrap();
             let _mount = SmallDisk::mount(keys.path(), 64);
-            let signed = Signed::new(keys.path());
+            let signed = ActionSignature::new(keys.path());
             let fill = keys.path().join("fill");
             std::fs::write(&fill, vec![0; (64 - free_kib) << 10]).unwrap();
             match signed.who() {
@@ -328,7 +346,7 @@ mod tests {
     #[test]
     fn a_key_that_was_replaced_is_imported_again() {
         let keys = Home::new();
-        let signed = Signed::new(keys.path());
+        let signed = ActionSignature::new(keys.path());
         let whole = signed.signers.store.investigators().unwrap().remove(0);
         let change = |key: &[u8]| {
             let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -45,7 +45,7 @@ pub(crate) enum SpoolError {
 
 /// A folder of the spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum SpoolFolder {
     /// Actions that were taken up.
     ActionNew,
     /// Actions that were sent.
@@ -64,33 +64,33 @@ pub(crate) enum Place {
     CommandDone,
 }
 
-impl Place {
-    const ALL: [Place; 8] = [
-        Place::ActionNew,
-        Place::ActionInflight,
-        Place::ActionDone,
-        Place::ActionInvalid,
-        Place::CommandReady,
-        Place::CommandInflight,
-        Place::CommandReturned,
-        Place::CommandDone,
+impl SpoolFolder {
+    const ALL: [SpoolFolder; 8] = [
+        SpoolFolder::ActionNew,
+        SpoolFolder::ActionInflight,
+        SpoolFolder::ActionDone,
+        SpoolFolder::ActionInvalid,
+        SpoolFolder::CommandReady,
+        SpoolFolder::CommandInflight,
+        SpoolFolder::CommandReturned,
+        SpoolFolder::CommandDone,
     ];
 
     fn path(self) -> &'static str {
         match self {
-            Place::ActionNew => "action/new",
-            Place::ActionInflight => "action/inflight",
-            Place::ActionDone => "action/done",
-            Place::ActionInvalid => "action/invalid",
-            Place::CommandReady => "command/ready",
-            Place::CommandInflight => "command/inflight",
-            Place::CommandReturned => "command/returned",
-            Place::CommandDone => "command/done",
+            SpoolFolder::ActionNew => "action/new",
+            SpoolFolder::ActionInflight => "action/inflight",
+            SpoolFolder::ActionDone => "action/done",
+            SpoolFolder::ActionInvalid => "action/invalid",
+            SpoolFolder::CommandReady => "command/ready",
+            SpoolFolder::CommandInflight => "command/inflight",
+            SpoolFolder::CommandReturned => "command/returned",
+            SpoolFolder::CommandDone => "command/done",
         }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SpoolFolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.path())
     }
@@ -98,37 +98,37 @@ impl fmt::Display for Place {
 
 /// What a file of the spool stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Name {
+pub(crate) struct EntryName {
     pub(crate) action: Id,
     /// The command, if it is one.
     pub(crate) command: Option<Id>,
 }
 
-impl Name {
+impl EntryName {
     /// Returns what an action's file is called.
-    pub(crate) fn action(action: Id) -> Name {
-        Name { action, command: None }
+    pub(crate) fn action(action: Id) -> EntryName {
+        EntryName { action, command: None }
     }
 
     /// Returns what a command's file is called.
-    pub(crate) fn command(action: Id, command: Id) -> Name {
-        Name { action, command: Some(command) }
+    pub(crate) fn command(action: Id, command: Id) -> EntryName {
+        EntryName { action, command: Some(command) }
     }
 
-    fn parse(name: &OsStr) -> Option<Name> {
+    fn parse(name: &OsStr) -> Option<EntryName> {
         let name = name.to_str()?;
         let stem = name.strip_suffix(".json")?;
         let id = |text: &str| text.parse().ok().map(Id::new);
         let parsed = match stem.split_once('-') {
-            Some((action, command)) => Name::command(id(action)?, id(command)?),
-            None => Name::action(id(stem)?),
+            Some((action, command)) => EntryName::command(id(action)?, id(command)?),
+            None => EntryName::action(id(stem)?),
         };
         // A sign or a zero in front would make two files of one.
         (parsed.to_string() == name).then_some(parsed)
     }
 }
 
-impl fmt::Display for Name {
+impl fmt::Display for EntryName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.command {
             Some(command) => write!(f, "{}-{command}.json", self.action),
@@ -175,23 +175,28 @@ impl Spool {
         for entry in temporaries.filter(|entry| !is_leftover(&entry.name)) {
             disk.unlink(&scratch.join(entry.name)).map_err(fail)?;
         }
-        for place in Place::ALL {
+        for place in SpoolFolder::ALL {
             disk.make_folders(&root.join(place.path())).map_err(fail)?;
         }
         Ok(Spool { root: root.to_owned(), disk, hold })
     }
 
-    fn path(&self, place: Place, name: Name) -> PathBuf {
+    fn path(&self, place: SpoolFolder, name: EntryName) -> PathBuf {
         self.root.join(place.path()).join(name.to_string())
     }
 
     /// Tells whether a file is in a folder.
-    pub(crate) fn has(&self, place: Place, name: Name) -> Result<bool, DiskError> {
+    pub(crate) fn has(&self, place: SpoolFolder, name: EntryName) -> Result<bool, DiskError> {
         Ok(self.disk.find(&self.path(place, name))?.is_some())
     }
 
     /// Creates a file; tells whether it was not there yet.
-    pub(crate) fn create(&self, place: Place, name: Name, text: &str) -> Result<bool, DiskError> {
+    pub(crate) fn create(
+        &self,
+        place: SpoolFolder,
+        name: EntryName,
+        text: &str,
+    ) -> Result<bool, DiskError> {
         self.hold.check(&self.disk)?;
         match self.disk.create(&self.path(place, name), text.as_bytes()) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
@@ -200,7 +205,12 @@ impl Spool {
     }
 
     /// Moves a file. If both names are taken, a crash came between two steps, and the later one counts.
-    pub(crate) fn shift(&self, name: Name, from: Place, to: Place) -> Result<(), DiskError> {
+    pub(crate) fn shift(
+        &self,
+        name: EntryName,
+        from: SpoolFolder,
+        to: SpoolFolder,
+    ) -> Result<(), DiskError> {
         self.hold.check(&self.disk)?;
         match self.disk.shift(&self.path(from, name), &self.path(to, name)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.remove(from, name),
@@ -209,14 +219,14 @@ impl Spool {
     }
 
     /// Sets a file aside that cannot be read, under a name that no scan takes.
-    pub(crate) fn set_aside(&self, place: Place, name: Name) -> Result<(), DiskError> {
+    pub(crate) fn set_aside(&self, place: SpoolFolder, name: EntryName) -> Result<(), DiskError> {
         self.hold.check(&self.disk)?;
         let path = self.path(place, name);
         self.disk.shift(&path, &path.with_extension(format!("json.{SET_ASIDE}")))
     }
 
     /// Removes a file; that it is not there is no error.
-    pub(crate) fn remove(&self, place: Place, name: Name) -> Result<(), DiskError> {
+    pub(crate) fn remove(&self, place: SpoolFolder, name: EntryName) -> Result<(), DiskError> {
         self.hold.check(&self.disk)?;
         match self.disk.unlink(&self.path(place, name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -226,14 +236,14 @@ impl Spool {
 
     /// Removes the files of a folder that were written before `end`; returns how many. Of
     /// `returned`, those alone that were set aside: the others are still owed.
-    pub(crate) fn prune(&self, place: Place, end: Timestamp) -> Result<usize, DiskError> {
+    pub(crate) fn prune(&self, place: SpoolFolder, end: Timestamp) -> Result<usize, DiskError> {
         self.hold.check(&self.disk)?;
         let folder = self.root.join(place.path());
         let mut removed = 0;
         for entry in self.disk.list(&folder)? {
             let path = folder.join(&entry.name);
-            let is_over = match Name::parse(&entry.name) {
-                Some(_) => place != Place::CommandReturned,
+            let is_over = match EntryName::parse(&entry.name) {
+                Some(_) => place != SpoolFolder::CommandReturned,
                 None => Path::new(&entry.name).extension() == Some(OsStr::new(SET_ASIDE)),
             };
             if is_over && self.disk.find(&path)?.is_some_and(|meta| meta.modified < end) {
@@ -244,16 +254,16 @@ impl Spool {
         Ok(removed)
     }
 
-    pub(crate) fn read(&self, place: Place, name: Name) -> Result<Vec<u8>, DiskError> {
+    pub(crate) fn read(&self, place: SpoolFolder, name: EntryName) -> Result<Vec<u8>, DiskError> {
         self.disk.read(&self.path(place, name), FILE_BYTES_MAX)
     }
 
     /// Returns what the files of a folder stand for; others are left alone.
-    pub(crate) fn list(&self, place: Place) -> Result<Vec<Name>, DiskError> {
+    pub(crate) fn list(&self, place: SpoolFolder) -> Result<Vec<EntryName>, DiskError> {
         self.hold.check(&self.disk)?;
         let entries = self.disk.list(&self.root.join(place.path()))?;
-        let mut names: Vec<Name> =
-            entries.iter().filter_map(|entry| Name::parse(&entry.name)).collect();
+        let mut names: Vec<EntryName> =
+            entries.iter().filter_map(|entry| EntryName::parse(&entry.name)).collect();
         names.sort_by_key(|name| (name.action, name.command));
         Ok(names)
     }
@@ -303,25 +313,25 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (root, away) = (folder.path().join("spool"), folder.path().join("away"));
         let spool = open(&root).unwrap();
-        let name = Name::action(Id::new(7));
-        assert!(spool.create(Place::ActionNew, name, "{}").unwrap());
+        let name = EntryName::action(Id::new(7));
+        assert!(spool.create(SpoolFolder::ActionNew, name, "{}").unwrap());
         RealFs.rename(&root, &away).unwrap();
         let other = open(&root).unwrap();
-        assert!(other.create(Place::ActionNew, name, "other").unwrap());
+        assert!(other.create(SpoolFolder::ActionNew, name, "other").unwrap());
         let is_refused = [
-            spool.list(Place::ActionNew).is_err(),
-            spool.create(Place::CommandReady, name, "{}").is_err(),
-            spool.shift(name, Place::ActionNew, Place::ActionInflight).is_err(),
-            spool.set_aside(Place::ActionNew, name).is_err(),
-            spool.remove(Place::ActionNew, name).is_err(),
-            spool.prune(Place::ActionNew, Timestamp::MAX).is_err(),
+            spool.list(SpoolFolder::ActionNew).is_err(),
+            spool.create(SpoolFolder::CommandReady, name, "{}").is_err(),
+            spool.shift(name, SpoolFolder::ActionNew, SpoolFolder::ActionInflight).is_err(),
+            spool.set_aside(SpoolFolder::ActionNew, name).is_err(),
+            spool.remove(SpoolFolder::ActionNew, name).is_err(),
+            spool.prune(SpoolFolder::ActionNew, Timestamp::MAX).is_err(),
         ];
         assert_eq!(is_refused, [true; 6]);
-        assert_eq!(other.read(Place::ActionNew, name).unwrap(), b"other");
+        assert_eq!(other.read(SpoolFolder::ActionNew, name).unwrap(), b"other");
         drop(other);
         RealFs.rename(&root, &folder.path().join("other")).unwrap();
         RealFs.rename(&away, &root).unwrap();
-        spool.shift(name, Place::ActionNew, Place::ActionInflight).unwrap();
+        spool.shift(name, SpoolFolder::ActionNew, SpoolFolder::ActionInflight).unwrap();
     }
 
     #[test]
@@ -347,7 +357,7 @@ mod tests {
         }
         let spool = open(root).unwrap();
         crate::testing::make_private(&root.join("command/ready/lost+found"));
-        assert_eq!(spool.list(Place::CommandReady).unwrap(), []);
+        assert_eq!(spool.list(SpoolFolder::CommandReady).unwrap(), []);
         drop(spool);
         let open = || open(root);
         let is_locked = |error: &SpoolError| matches!(error, SpoolError::Locked { .. });
@@ -357,9 +367,9 @@ mod tests {
 
     #[test]
     fn names_are_numbers() {
-        let parse = |name: &str| Name::parse(OsStr::new(name));
-        assert_eq!(parse("7.json"), Some(Name::action(Id::new(7))));
-        assert_eq!(parse("7-8.json"), Some(Name::command(Id::new(7), Id::new(8))));
+        let parse = |name: &str| EntryName::parse(OsStr::new(name));
+        assert_eq!(parse("7.json"), Some(EntryName::action(Id::new(7))));
+        assert_eq!(parse("7-8.json"), Some(EntryName::command(Id::new(7), Id::new(8))));
         for bad in
             ["7", ".json", "07.json", "+7.json", "7-.json", "7-8-9.json", "x.json", "7.json.fail"]
         {
@@ -371,12 +381,12 @@ mod tests {
     fn a_file_that_was_moved_twice_is_where_it_was_moved_last() {
         let folder = tempfile::tempdir().unwrap();
         let spool = open(folder.path()).unwrap();
-        let name = Name::action(Id::new(7));
-        assert!(spool.create(Place::ActionNew, name, "new").unwrap());
-        assert!(spool.create(Place::ActionInflight, name, "inflight").unwrap());
-        assert!(!spool.create(Place::ActionInflight, name, "again").unwrap());
-        spool.shift(name, Place::ActionNew, Place::ActionInflight).unwrap();
-        assert!(!spool.has(Place::ActionNew, name).unwrap());
-        assert_eq!(spool.read(Place::ActionInflight, name).unwrap(), b"inflight");
+        let name = EntryName::action(Id::new(7));
+        assert!(spool.create(SpoolFolder::ActionNew, name, "new").unwrap());
+        assert!(spool.create(SpoolFolder::ActionInflight, name, "inflight").unwrap());
+        assert!(!spool.create(SpoolFolder::ActionInflight, name, "again").unwrap());
+        spool.shift(name, SpoolFolder::ActionNew, SpoolFolder::ActionInflight).unwrap();
+        assert!(!spool.has(SpoolFolder::ActionNew, name).unwrap());
+        assert_eq!(spool.read(SpoolFolder::ActionInflight, name).unwrap(), b"inflight");
     }
 }

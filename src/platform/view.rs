@@ -20,8 +20,8 @@ pub(crate) enum ViewError {
     #[error("action {id} in the database is damaged")]
     Action { id: crate::data::Id, source: ParseError },
     /// What was posted of an action cannot be read.
-    #[error("action {id} in the database has columns that cannot be read: {odd}")]
-    Odd { id: crate::data::Id, odd: InvalidColumns },
+    #[error("action {id} in the database has columns that cannot be read: {invalid}")]
+    InvalidColumns { id: crate::data::Id, invalid: InvalidColumns },
     /// A column holds no JSON.
     #[error("a column of the database holds no JSON")]
     Json {
@@ -49,7 +49,7 @@ pub(crate) const SIGNED: [&str; 9] = [
 /// A part of what was posted cannot be read.
 pub(crate) fn posted(row: &ActionRow, signers: &[InvestigatorRow]) -> Result<Action, ViewError> {
     if row.invalid.is_any_unreadable(&SIGNED) {
-        return Err(ViewError::Odd { id: row.id, odd: row.invalid.clone() });
+        return Err(ViewError::InvalidColumns { id: row.id, invalid: row.invalid.clone() });
     }
     let text = format!(
         r#"{{"description":{},"threat":{},"operations":{},"pgpsignatures":{}}}"#,

@@ -6,13 +6,12 @@
 use std::io::{self, PipeReader, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Child, ExitStatus};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::tail::Tail;
+use crate::spawn::deadline::Deadline;
 use crate::spawn::strays::{Mark, Strays};
 
 /// Time that a plugin has to end after SIGTERM.
@@ -81,7 +80,7 @@ impl Process {
         tail: &mut Tail,
     ) -> io::Result<Option<EndReason>> {
         let (mut reason, mut signal) = (None, None);
-        let mut until = Instant::now().checked_add(timeout);
+        let mut deadline = Deadline::after(timeout);
         loop {
             let mut sources = vec![(WaitEvent::Ended, self.handle.as_fd())];
             if reason.is_none() {
@@ -90,7 +89,7 @@ impl Process {
             if let Some(output) = &self.output {
                 sources.push((WaitEvent::Output, output.as_fd()));
             }
-            let event = wait(&sources, until)?;
+            let event = wait(&sources, deadline)?;
             let (next, span) = match (event, signal) {
                 (WaitEvent::Ended, _) => break,
                 (WaitEvent::Output, _) => {
@@ -111,7 +110,7 @@ impl Process {
             }));
             self.signal_all(next);
             signal = Some(next);
-            until = Instant::now().checked_add(span);
+            deadline = Deadline::after(span);
         }
         self.drain(tail)?;
         Ok(reason)
@@ -119,9 +118,9 @@ impl Process {
 
     /// Reads the rest of the output; other processes may hold it open after the plugin's end.
     fn drain(&mut self, tail: &mut Tail) -> io::Result<()> {
-        let until = Instant::now().checked_add(OUTPUT_SPAN);
+        let deadline = Deadline::after(OUTPUT_SPAN);
         while let Some(output) = &self.output {
-            if wait(&[(WaitEvent::Output, output.as_fd())], until)? == WaitEvent::Time {
+            if wait(&[(WaitEvent::Output, output.as_fd())], deadline)? == WaitEvent::Time {
                 break;
             }
             self.read(tail)?;
@@ -174,25 +173,14 @@ impl Process {
 
 /// Waits for the first of several events. The plugin's end takes precedence over the time limit, and
 /// the time limit over output and stop, so that endless output cannot delay it.
-fn wait(sources: &[(WaitEvent, BorrowedFd<'_>)], until: Option<Instant>) -> io::Result<WaitEvent> {
-    loop {
-        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        // A span that is too long for the system means no time limit.
-        let span = left.and_then(|left| Timespec::try_from(left).ok());
-        let mut polled: Vec<PollFd<'_>> =
-            sources.iter().map(|(_, fd)| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
-        match poll(&mut polled, span.as_ref()) {
-            Ok(_) => {}
-            Err(Errno::INTR) => continue,
-            Err(error) => return Err(error.into()),
-        }
-        let first = sources.iter().zip(&polled).find(|(_, polled)| !polled.revents().is_empty());
-        match first.map(|((event, _), _)| *event) {
-            Some(WaitEvent::Ended) => return Ok(WaitEvent::Ended),
-            _ if left == Some(Duration::ZERO) => return Ok(WaitEvent::Time),
-            Some(event) => return Ok(event),
-            // Woken early: wait for the rest of the time.
-            None => {}
-        }
-    }
+fn wait(sources: &[(WaitEvent, BorrowedFd<'_>)], deadline: Deadline) -> io::Result<WaitEvent> {
+    let had_passed = deadline.has_passed();
+    let descriptors: Vec<BorrowedFd<'_>> = sources.iter().map(|(_, source)| *source).collect();
+    let first = deadline.first_readable(&descriptors)?;
+    let first = first.and_then(|index| sources.get(index)).map(|(event, _)| *event);
+    Ok(match first {
+        Some(WaitEvent::Ended) => WaitEvent::Ended,
+        Some(event) if !had_passed => event,
+        _ => WaitEvent::Time,
+    })
 }

@@ -14,14 +14,15 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::deadline::Deadline;
 
 /// The variable that holds the mark.
 const VARIABLE: &str = "MIG_DELIVERY";
@@ -129,12 +130,9 @@ impl Strays {
 
     /// Waits until all have ended, for a span at most.
     fn wait(&self, span: Duration) {
-        let until = Instant::now().checked_add(span);
+        let deadline = Deadline::after(span);
         for handle in &self.found {
-            let left = until.map_or(span, |until| until.saturating_duration_since(Instant::now()));
-            let left = Timespec::try_from(left).ok();
-            // An interrupted wait is a shorter one.
-            poll(&mut [PollFd::new(handle, PollFlags::IN)], left.as_ref()).ok();
+            deadline.first_readable(&[handle.as_fd()]).ok();
         }
     }
 }
@@ -212,6 +210,8 @@ fn read(pid: i32, name: &str) -> Option<Vec<u8>> {
 mod tests {
     use std::io::{BufRead, BufReader};
     use std::process::{Child, Command, Stdio};
+
+    use std::time::Instant;
 
     use super::*;
 

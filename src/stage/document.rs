@@ -60,8 +60,8 @@ pub(crate) fn part_path(document: &Path) -> PathBuf {
 impl CommandFacts {
     /// Reads the facts of a command; fails if it is not a command of the action named `action_name`.
     pub(crate) fn of(command: &str, action_name: &str) -> Result<CommandFacts, DocumentError> {
-        let command =
-            Command::parse_for_summary(command).map_err(|source| DocumentError::NotACommand { source })?;
+        let command = Command::parse_for_summary(command)
+            .map_err(|source| DocumentError::NotACommand { source })?;
         if command.action_name != action_name {
             let (found, wanted) = (command.action_name, action_name.to_owned());
             return Err(DocumentError::OtherAction { found, wanted });

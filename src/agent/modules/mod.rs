@@ -8,7 +8,6 @@
 //! result says `success: false` and why. Only a module that is not there, or a
 //! result that cannot be written, is an error.
 
-mod deadline;
 mod file;
 mod go_regex;
 pub(crate) mod message;

@@ -17,7 +17,8 @@ use crate::cli::installation::Text;
 use crate::cli::{configure, env};
 use crate::config::reader::Reader;
 use crate::data::{DataError, DatabaseServer, Store, UrlError};
-use crate::disk::{Disk, HAND_PREFIX, RealFs, guard, input};
+use crate::disk::guard::{self, ROOT};
+use crate::disk::{Disk, HAND_PREFIX, RealFs, input};
 use crate::invocation::Program;
 
 /// The default configuration file.
@@ -34,7 +35,6 @@ const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
 const URL_FORMS: &str = "postgres://USER@HOST[:PORT]/NAME or sqlite:FILE";
 /// Maximum length of an invalid URL in the error, in bytes.
 const SHOWN_BYTES_MAX: usize = 80;
-const ROOT: u32 = 0;
 
 /// The options that name the database or a configuration.
 #[derive(Debug)]

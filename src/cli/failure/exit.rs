@@ -90,6 +90,8 @@ impl Failure {
             #[cfg(feature = "platform")]
             Failure::Platform(error) => platform::exit(error),
             #[cfg(feature = "platform")]
+            Failure::Standalone(error) => platform::start_exit(error),
+            #[cfg(feature = "platform")]
             Failure::Module(_) => Exit::Data,
             #[cfg(feature = "platform")]
             Failure::Trial(error) => error.exit(),

@@ -6,47 +6,36 @@ use std::io;
 
 use rustix::io::Errno;
 
+use crate::chain::causes;
 #[cfg(feature = "data")]
-use crate::data::{self, Shortage};
+use crate::data;
+use crate::disk::shortage::{self, Shortage};
 use crate::exit::Exit;
 use crate::pgp;
 
 /// Returns how a program ends that failed because of what the system lacks; nothing if no cause of
 /// `error` is of that kind.
 pub(super) fn exit(error: &(dyn Error + 'static)) -> Option<Exit> {
-    let mut next = Some(error);
-    while let Some(cause) = next {
-        let number = match cause.downcast_ref::<io::Error>() {
-            Some(error) => error.raw_os_error(),
-            None => pgp::system_error(cause),
-        };
-        if let Some(exit) = number.and_then(|number| of(Errno::from_raw_os_error(number))) {
-            return Some(exit);
-        }
+    causes(error).find_map(of).map(|lacks| match lacks {
+        Shortage::Disk => Exit::Io,
+        Shortage::System => Exit::System,
         #[cfg(feature = "data")]
-        if let Some(lacks) = data::shortage(cause) {
-            return Some(match lacks {
-                Shortage::Disk => Exit::Io,
-                Shortage::Memory => Exit::System,
-                Shortage::Busy => Exit::Locked,
-            });
-        }
-        next = cause.source();
-    }
-    None
+        Shortage::Busy => Exit::Locked,
+    })
 }
 
-/// Returns how a program ends for an error of the system that may pass.
-fn of(errno: Errno) -> Option<Exit> {
-    match errno {
-        Errno::NOSPC | Errno::DQUOT | Errno::IO | Errno::STALE => Some(Exit::Io),
-        Errno::NOMEM
-        | Errno::MFILE
-        | Errno::NFILE
-        | Errno::AGAIN
-        | Errno::INTR
-        | Errno::NOBUFS
-        | Errno::NOLCK => Some(Exit::System),
-        _ => None,
-    }
+/// Returns what the host lacks according to `cause` itself.
+fn of(cause: &(dyn Error + 'static)) -> Option<Shortage> {
+    let number = match cause.downcast_ref::<io::Error>() {
+        Some(error) => error.raw_os_error(),
+        None => pgp::system_error(cause),
+    };
+    let shortage = number.map(Errno::from_raw_os_error).and_then(|errno| match errno {
+        // A network file system that came back; a program that starts again opens its files anew.
+        Errno::STALE => Some(Shortage::Disk),
+        errno => shortage::of(errno),
+    });
+    #[cfg(feature = "data")]
+    let shortage = shortage.or_else(|| data::shortage(cause));
+    shortage
 }

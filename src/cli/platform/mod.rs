@@ -6,6 +6,7 @@
 mod init;
 mod module;
 mod run;
+mod standalone;
 mod trial;
 
 use std::io;
@@ -24,6 +25,7 @@ use crate::platform::{PlatformError, SpoolError};
 use init::Init;
 use module::Module;
 use run::Run;
+pub(crate) use standalone::StandaloneError;
 use trial::Trial;
 pub(crate) use trial::TrialError;
 
@@ -66,6 +68,14 @@ pub(crate) fn main() -> ExitCode {
     code
 }
 
+/// Returns how a program ends that could not start a platform and its agent.
+pub(super) fn start_exit(error: &StandaloneError) -> Exit {
+    match error {
+        StandaloneError::Platform(error) => exit(error),
+        StandaloneError::Agent(_) => Exit::System,
+    }
+}
+
 /// Returns how a program ends whose platform failed.
 pub(super) fn exit(error: &PlatformError) -> Exit {
     match error {
@@ -83,7 +93,7 @@ pub(super) fn exit(error: &PlatformError) -> Exit {
         PlatformError::Spool(_)
         | PlatformError::Recover { .. }
         | PlatformError::Listen { .. }
-        | PlatformError::Agent(_)
+        | PlatformError::Register(_)
         | PlatformError::Engine { .. }
         | PlatformError::Keyring { .. }
         | PlatformError::Thread { .. } => Exit::System,

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::standalone::Standalone;
 use crate::cli::env;
 use crate::cli::failure::Failure;
 use crate::cli::installation::Text;
@@ -17,7 +18,6 @@ use crate::disk::{Disk, HAND_PREFIX, RealFs};
 use crate::exit::Exit;
 use crate::logging::Log;
 use crate::manager::Manager;
-use crate::platform::Platform;
 use crate::platform::config::{PATH, StandaloneConfig};
 
 /// The longest configuration that is read.
@@ -44,7 +44,7 @@ impl Run {
         // Before anything is started, so that no signal is missed.
         let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(deaf)?;
         let program = super::program()?;
-        let platform = Platform::start(&config, program, clock, &log.root)?;
+        let platform = Standalone::start(&config, program, clock, &log.root)?;
         let manager = Manager::at(env::manager(), &log.root);
         platform.watched_by(manager.pulse())?;
         manager.ready(&format!("the API is at {}", platform.url()));

@@ -131,7 +131,7 @@ impl Api {
     fn hear(&self, request: &Request) -> Result<(), Unheard> {
         let heard = Heard::read(&request.body)?;
         let row = heard.row(self.clock.now())?;
-        if row.queueloc == self.place {
+        if row.queueloc == self.local_queue {
             slog::warn!(self.log, "heartbeat for this host's own agent ignored"; "peer" => %request.peer);
             return Ok(());
         }

@@ -147,8 +147,8 @@ pub(super) struct Api {
     pub(super) ids: Arc<Ids>,
     /// What time it is.
     pub(super) clock: Arc<dyn Clock>,
-    /// Where this host's own agent is reached, which nobody else can take.
-    pub(super) place: String,
+    /// The queue of this host's own agent, for which no other host can send heartbeats.
+    pub(super) local_queue: String,
     /// What every link begins with, as `http://127.0.0.1:1664`.
     pub(super) base: String,
     /// Where errors are told.

@@ -76,7 +76,7 @@ impl Rig {
             signers: Arc::new(Signers::new(store(), Verifier::new(&home), log.clone())),
             ids: Arc::new(Ids::new(begin, Id::new(28_052_900_000_000))),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            place: "linux.this-host".to_owned(),
+            local_queue: "linux.this-host".to_owned(),
             base: "http://127.0.0.1:51664".to_owned(),
             log,
         };
@@ -166,7 +166,7 @@ fn an_agent_that_tells_of_itself_is_kept_as_it_would_be_found() {
 #[test]
 fn nobody_speaks_for_this_host_and_what_no_database_keeps_is_refused() {
     let rig = Rig::new();
-    let own = rig.api.place.as_str();
+    let own = rig.api.local_queue.as_str();
     assert_eq!(post_heartbeat(&rig, |agent| agent["queueLoc"] = own.into()).0, 200);
     for (field, value) in [("name", "a\0b".to_owned()), ("mode", "x".repeat(2049))] {
         let (status, body) = post_heartbeat(&rig, |agent| agent[field] = value.into());

@@ -1,81 +1,81 @@
-//! The steps of actions: taken up, sent to the agents they are for, completed.
+//! The steps of actions: accepted, sent to the agents that their targets select, completed.
 
 use jiff::Timestamp;
 
+use super::commands::empty_results;
 use super::{ScheduleError, Scheduler};
-use crate::agent::empty_results;
 use crate::chain::Chain;
 use crate::clock::{after, elapsed};
 use crate::data::{ActionRow, ActionStatus, CommandStatus, DataError, Id, InvalidColumns};
-use crate::platform::spool::{Name, Place};
+use crate::platform::spool::{EntryName, SpoolFolder};
 use crate::platform::target::{Target, TargetError};
 use crate::platform::view::{self, ViewError};
 
-/// Why an action will not be sent.
+/// Why an action is not sent.
 #[derive(Debug, thiserror::Error)]
-enum Invalid {
-    #[error("the database has columns of it that cannot be read: {0}")]
-    Odd(InvalidColumns),
-    #[error("it expired before it could be sent")]
+enum InvalidAction {
+    #[error("columns in the database cannot be read: {0}")]
+    InvalidColumns(InvalidColumns),
+    #[error("expired before it could be sent")]
     Expired,
-    #[error("its target cannot be used")]
+    #[error("invalid target")]
     Target(#[from] TargetError),
-    #[error("its target selects no agent that is online or idle")]
-    Nobody,
+    #[error("target matches no agent that is online or idle")]
+    NoAgent,
 }
 
-/// Returns why nothing can be done with an action, if its id cannot be read.
+/// Returns the error of an action that cannot be processed because its id cannot be read.
 pub(super) fn without_id(action: &ActionRow) -> Option<ScheduleError> {
-    let damage = || ViewError::Odd { id: action.id, odd: action.invalid.clone() };
+    let damage = || ViewError::InvalidColumns { id: action.id, invalid: action.invalid.clone() };
     action.invalid.is_unreadable("id").then(|| damage().into())
 }
 
-/// Returns until when the target of an action that selects no agent is evaluated again: until half of its
-/// period has passed. The agent of a host that was suspended is heard within that time, and what
-/// the agent then finds can still be waited for.
-fn last_chance(action: &ActionRow) -> Timestamp {
+/// Returns until when the target of an action that selects no agent is evaluated again: until half
+/// of the action's period has passed. By then the agent of a suspended host has sent a heartbeat,
+/// and enough time remains to wait for its results.
+fn wait_end(action: &ActionRow) -> Timestamp {
     after(action.validfrom, elapsed(action.validfrom, action.expireafter) / 2)
 }
 
 impl Scheduler {
-    /// Takes up the actions that were posted and may begin.
-    pub(super) fn take_up(&mut self, now: Timestamp) {
+    /// Creates entries for the actions that were posted and whose period has begun.
+    pub(super) fn accept_pending(&mut self, now: Timestamp) {
         let pending = match self.store.pending_actions(now) {
             Ok(pending) => pending,
             Err(error) => {
-                slog::error!(self.log, "new actions cannot be read"; "error" => %Chain(&error));
+                slog::error!(self.log, "cannot read new actions"; "error" => %Chain(&error));
                 return;
             }
         };
         for action in pending {
-            let name = Name::action(action.id);
+            let name = EntryName::action(action.id);
             if let Some(damage) = without_id(&action) {
-                self.tell(Place::ActionNew, name, &damage);
+                self.log_once(SpoolFolder::ActionNew, name, &damage);
                 continue;
             }
-            let taken = self.action_text(&action).and_then(|text| {
-                self.spool.create(Place::ActionNew, name, &text)?;
+            let accepted = self.action_text(&action).and_then(|text| {
+                self.spool.create(SpoolFolder::ActionNew, name, &text)?;
                 Ok(self.store.set_action_status(action.id, ActionStatus::Scheduled, now)?)
             });
-            if let Err(error) = taken {
-                self.tell(Place::ActionNew, name, &error);
+            if let Err(error) = accepted {
+                self.log_once(SpoolFolder::ActionNew, name, &error);
             }
         }
     }
 
-    /// Sends an action of `new` to the agents that it is for.
-    pub(super) fn send(&mut self, name: Name, now: Timestamp) -> Result<(), ScheduleError> {
+    /// Creates the commands of an action in `new`, one for each agent that its target selects.
+    pub(super) fn send(&mut self, name: EntryName, now: Timestamp) -> Result<(), ScheduleError> {
         let action = self.store.action(name.action)?.ok_or(ScheduleError::Unknown)?;
-        // What is over is not begun again, whoever put its file here.
-        for (over, place) in [
-            (ActionStatus::Invalid, Place::ActionInvalid),
-            (ActionStatus::Completed, Place::ActionDone),
+        // An action that has ended is not sent again, even if an operator moves its file here.
+        for (ended, folder) in [
+            (ActionStatus::Invalid, SpoolFolder::ActionInvalid),
+            (ActionStatus::Completed, SpoolFolder::ActionDone),
         ] {
-            if action.status == over.as_str() {
-                return Ok(self.spool.shift(name, Place::ActionNew, place)?);
+            if action.status == ended.as_str() {
+                return Ok(self.spool.shift(name, SpoolFolder::ActionNew, folder)?);
             }
         }
-        // Otherwise it was sent before a crash, and only its files are missing.
+        // An action that is inflight was sent before a crash, and only its files are missing.
         if action.status != ActionStatus::Inflight.as_str() {
             let is_new = action.status != ActionStatus::Preparing.as_str();
             if is_new {
@@ -83,10 +83,10 @@ impl Scheduler {
             }
             let agents = match self.selected(&action, now)? {
                 Ok(agents) => agents,
-                Err(Invalid::Nobody) if now < last_chance(&action) => {
+                Err(InvalidAction::NoAgent) if now < wait_end(&action) => {
                     if is_new {
                         slog::info!(self.log, "no agent matches yet";
-                            "action" => action.id.number(), "until" => %last_chance(&action));
+                            "action" => action.id.number(), "until" => %wait_end(&action));
                     }
                     return Ok(());
                 }
@@ -94,7 +94,7 @@ impl Scheduler {
                     slog::warn!(self.log, "action is invalid";
                         "action" => action.id.number(), "error" => %Chain(&invalid));
                     self.store.invalidate_action(action.id, now)?;
-                    self.spool.shift(name, Place::ActionNew, Place::ActionInvalid)?;
+                    self.spool.shift(name, SpoolFolder::ActionNew, SpoolFolder::ActionInvalid)?;
                     return Ok(());
                 }
             };
@@ -106,36 +106,40 @@ impl Scheduler {
                 "action" => action.id.number(), "agents" => commands.len());
         }
         self.ready(&action)?;
-        self.spool.shift(name, Place::ActionNew, Place::ActionInflight)?;
+        self.spool.shift(name, SpoolFolder::ActionNew, SpoolFolder::ActionInflight)?;
         Ok(())
     }
 
-    /// Returns the agents that an action is for.
+    /// Returns the agents that an action's target selects.
     fn selected(
         &self,
         action: &ActionRow,
         now: Timestamp,
-    ) -> Result<Result<Vec<Id>, Invalid>, DataError> {
+    ) -> Result<Result<Vec<Id>, InvalidAction>, DataError> {
         if action.invalid.is_any_unreadable(&view::SIGNED) {
-            return Ok(Err(Invalid::Odd(action.invalid.clone())));
+            return Ok(Err(InvalidAction::InvalidColumns(action.invalid.clone())));
         }
         if action.expireafter <= now {
-            return Ok(Err(Invalid::Expired));
+            return Ok(Err(InvalidAction::Expired));
         }
         let target = match Target::parse(&action.target) {
             Ok(target) => target,
             Err(error) => return Ok(Err(error.into())),
         };
         let agents = self.store.live_agents()?;
-        // No command can belong to an agent whose id cannot be read.
+        // A command cannot refer to an agent whose id cannot be read.
         let agents = agents.iter().filter(|agent| !agent.invalid.is_unreadable("id"));
         let ids: Vec<Id> =
             agents.filter(|agent| target.matches(*agent)).map(|agent| agent.id).collect();
-        Ok(if ids.is_empty() { Err(Invalid::Nobody) } else { Ok(ids) })
+        Ok(if ids.is_empty() { Err(InvalidAction::NoAgent) } else { Ok(ids) })
     }
 
-    /// Completes an action of which every command is done.
-    pub(super) fn complete(&mut self, name: Name, now: Timestamp) -> Result<(), ScheduleError> {
+    /// Completes an action if all its commands have ended.
+    pub(super) fn complete(
+        &mut self,
+        name: EntryName,
+        now: Timestamp,
+    ) -> Result<(), ScheduleError> {
         let counters = self.store.command_counts(name.action)?;
         if counters.of(CommandStatus::Sent) > 0 {
             return Ok(());
@@ -143,8 +147,8 @@ impl Scheduler {
         self.store.complete_action(name.action, now)?;
         let action = self.store.action(name.action)?.ok_or(ScheduleError::Unknown)?;
         let text = view::summary(&action, &counters).to_json();
-        self.spool.create(Place::ActionDone, name, &text)?;
-        self.spool.remove(Place::ActionInflight, name)?;
+        self.spool.create(SpoolFolder::ActionDone, name, &text)?;
+        self.spool.remove(SpoolFolder::ActionInflight, name)?;
         slog::info!(self.log, "action completed"; "action" => name.action.number());
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The steps of commands: given to the agent, answered or given up, kept.
+//! The steps of commands: sent to an agent, answered or expired, stored in the database.
 
 use std::time::Duration;
 
@@ -7,24 +7,37 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{ScheduleError, Scheduler};
-use crate::agent::{Done, Work, empty_results};
 use crate::clock::after;
-use crate::data::{ActionRow, CommandRow, CommandStatus};
-use crate::platform::spool::{Name, Place};
+use crate::data::{ActionRow, CommandRow, CommandStatus, Id};
+use crate::platform::spool::{EntryName, SpoolFolder};
+use crate::platform::view;
+use crate::relay::{Answer, Command, Outcome};
 
-/// How long after its end an action waits for an answer that the agent is about to give:
-/// a module that was ended at that moment is told as such.
-const ANSWER_SPAN: Duration = Duration::from_secs(2);
+/// Time that a command gets beyond the end of its action if an agent has it: the agent kills the
+/// module at the end, and its answer says so.
+const ANSWER_DELAY: Duration = Duration::from_secs(2);
 
-/// What the file of a command says of its answer.
+/// The result of an operation until there is another.
+const EMPTY_RESULT: &str =
+    r#"{"foundanything":false,"success":false,"elements":null,"statistics":null,"errors":null}"#;
+
+/// The answer in the file of a command.
 #[derive(Deserialize)]
-struct Returned {
+struct ReturnedCommand {
     status: String,
     results: Box<RawValue>,
     finishtime: Timestamp,
 }
 
-/// Returns a command as it is once it was answered.
+/// Returns the results of a command without an answer: an empty one for each operation of the JSON
+/// list `operations`.
+pub(super) fn empty_results(operations: &str) -> Result<String, serde_json::Error> {
+    let operations: Option<Vec<Box<RawValue>>> = serde_json::from_str(operations)?;
+    let count = operations.map_or(0, |operations| operations.len());
+    Ok(format!("[{}]", vec![EMPTY_RESULT; count].join(",")))
+}
+
+/// Returns the row of a command once it has been answered.
 fn answered(
     command: &CommandRow,
     status: CommandStatus,
@@ -35,115 +48,149 @@ fn answered(
     CommandRow { status, results, finishtime, invalid: command.invalid.clone(), ..*command }
 }
 
+fn status(outcome: Outcome) -> CommandStatus {
+    match outcome {
+        Outcome::Success => CommandStatus::Success,
+        Outcome::Failed => CommandStatus::Failed,
+        Outcome::Timeout => CommandStatus::Timeout,
+    }
+}
+
 impl Scheduler {
-    /// Puts the commands of an action that are not done into `ready`, but those that are further.
+    /// Puts the unanswered commands of an action into `ready`, except those in a later folder.
     pub(super) fn ready(&self, action: &ActionRow) -> Result<(), ScheduleError> {
         for command in self.store.commands_of(action.id)? {
-            let name = Name::command(action.id, command.id);
-            let has = |place| self.spool.has(place, name);
+            let name = EntryName::command(action.id, command.id);
+            let has = |folder| self.spool.has(folder, name);
             if command.status == CommandStatus::Sent.as_str()
                 && !command.invalid.is_unreadable("id")
-                && !has(Place::CommandInflight)?
-                && !has(Place::CommandReturned)?
+                && !has(SpoolFolder::CommandInflight)?
+                && !has(SpoolFolder::CommandReturned)?
             {
-                self.spool.create(
-                    Place::CommandReady,
-                    name,
-                    &self.command_text(&command, action)?,
-                )?;
+                let text = self.command_text(&command, action)?;
+                self.spool.create(SpoolFolder::CommandReady, name, &text)?;
             }
         }
         Ok(())
     }
 
-    /// Gives a command to the agent, or up if it was not answered in time.
-    pub(super) fn wait(&mut self, name: Name, now: Timestamp) -> Result<(), ScheduleError> {
+    /// Sends a command to its agent, unless the agent has it; marks it expired if there is no answer
+    /// in time.
+    pub(super) fn send_or_expire(
+        &mut self,
+        name: EntryName,
+        now: Timestamp,
+    ) -> Result<(), ScheduleError> {
         let Some(id) = name.command else { return Err(ScheduleError::Unknown) };
-        let is_answered = self.spool.has(Place::CommandReturned, name)?
-            || self.unwritten.iter().any(|done| done.command == id);
+        let is_answered = self.spool.has(SpoolFolder::CommandReturned, name)?
+            || self.unsaved_answers.iter().any(|answer| answer.command_id == id.number());
         if is_answered {
             return Ok(());
         }
         let action = self.store.action(name.action)?.ok_or(ScheduleError::Unknown)?;
         let command = self.store.command(id)?.ok_or(ScheduleError::Unknown)?;
-        let is_in_hand = self.in_hand.contains(&id);
-        let patience = if is_in_hand { ANSWER_SPAN } else { Duration::ZERO };
+        let is_sent = self.sent_commands.contains(&id);
+        let delay = if is_sent { ANSWER_DELAY } else { Duration::ZERO };
         if command.status != CommandStatus::Sent.as_str() {
-            self.spool.shift(name, Place::CommandInflight, Place::CommandDone)?;
-        } else if after(action.expireafter, patience) < now {
-            self.in_hand.remove(&id);
+            self.spool.shift(name, SpoolFolder::CommandInflight, SpoolFolder::CommandDone)?;
+        } else if after(action.expireafter, delay) < now {
+            self.sent_commands.remove(&id);
             let results = empty_results(&action.operations)?;
-            self.hand_back(&action, &answered(&command, CommandStatus::Expired, results, now))?;
-        } else if !is_in_hand && self.is_ours(&command)? {
-            // A send that fails means that the agent has stopped, which a restart mends.
-            if self.work.send(Work { command: id, action }).is_ok() {
-                self.in_hand.insert(id);
-            }
+            self.put_returned(&action, &answered(&command, CommandStatus::Expired, results, now))?;
+        } else if !is_sent {
+            self.send_command(&command, &action)?;
         }
         Ok(())
     }
 
-    /// Tells whether a command is for this host's agent. Others ask for none and let theirs expire.
-    fn is_ours(&self, command: &CommandRow) -> Result<bool, ScheduleError> {
+    /// Sends a command to its agent, if the relay reaches the agent. Other agents are known from
+    /// their heartbeats to the API only, and their commands expire.
+    fn send_command(
+        &mut self,
+        command: &CommandRow,
+        action: &ActionRow,
+    ) -> Result<(), ScheduleError> {
         let agent = self.store.agent(command.agent)?.ok_or(ScheduleError::Unknown)?;
-        Ok(agent.queueloc == self.rules.place)
+        if !self.commands.reaches(&agent.queueloc) {
+            return Ok(());
+        }
+        let order = Command {
+            id: command.id.number(),
+            action_id: action.id.number(),
+            action: view::posted(action, &[])?.to_json(),
+        };
+        // Sending fails only if the agent has stopped; the command is sent after a restart.
+        if self.commands.send(&agent.queueloc, order).is_ok() {
+            self.sent_commands.insert(command.id);
+        }
+        Ok(())
     }
 
-    /// Writes the agent's answers to `returned`; those that cannot be written are kept.
-    pub(super) fn write_answers(&mut self, now: Timestamp) {
-        for done in std::mem::take(&mut self.unwritten) {
-            let name = Name::command(done.action, done.command);
-            match self.write_answer(&done, name, now) {
-                Ok(()) => drop(self.in_hand.remove(&done.command)),
+    /// Writes the answers that have arrived to `returned`; keeps those that cannot be written now.
+    pub(super) fn save_answers(&mut self, now: Timestamp) {
+        for answer in std::mem::take(&mut self.unsaved_answers) {
+            let (action, command) = (Id::new(answer.action_id), Id::new(answer.command_id));
+            let name = EntryName::command(action, command);
+            match self.save_answer(&answer, action, command, now) {
+                Ok(()) => drop(self.sent_commands.remove(&command)),
                 Err(error) => {
-                    self.tell(Place::CommandReturned, name, &error);
-                    self.unwritten.push(done);
+                    self.log_once(SpoolFolder::CommandReturned, name, &error);
+                    self.unsaved_answers.push(answer);
                 }
             }
         }
     }
 
-    fn write_answer(&self, done: &Done, name: Name, now: Timestamp) -> Result<(), ScheduleError> {
-        let action = self.store.action(done.action)?.ok_or(ScheduleError::Unknown)?;
-        let command = self.store.command(done.command)?.ok_or(ScheduleError::Unknown)?;
+    fn save_answer(
+        &self,
+        answer: &Answer,
+        action: Id,
+        command: Id,
+        now: Timestamp,
+    ) -> Result<(), ScheduleError> {
+        let name = EntryName::command(action, command);
+        let action = self.store.action(action)?.ok_or(ScheduleError::Unknown)?;
+        let command = self.store.command(command)?.ok_or(ScheduleError::Unknown)?;
         if command.status == CommandStatus::Sent.as_str()
-            && self.spool.has(Place::CommandInflight, name)?
+            && self.spool.has(SpoolFolder::CommandInflight, name)?
         {
-            let command = answered(&command, done.status, done.results.clone(), now);
-            return self.hand_back(&action, &command);
+            let results = answer.results.clone();
+            return self
+                .put_returned(&action, &answered(&command, status(answer.outcome), results, now));
         }
-        slog::warn!(self.log, "answer came too late"; "command" => done.command.number());
+        slog::warn!(self.log, "late answer dropped"; "command" => command.id.number());
         Ok(())
     }
 
-    /// Puts a command that is done into `returned`.
-    fn hand_back(&self, action: &ActionRow, done: &CommandRow) -> Result<(), ScheduleError> {
-        let name = Name::command(action.id, done.id);
-        self.spool.create(Place::CommandReturned, name, &self.command_text(done, action)?)?;
+    /// Creates the file of an answered command in `returned`.
+    fn put_returned(&self, action: &ActionRow, command: &CommandRow) -> Result<(), ScheduleError> {
+        let name = EntryName::command(action.id, command.id);
+        let text = self.command_text(command, action)?;
+        self.spool.create(SpoolFolder::CommandReturned, name, &text)?;
         Ok(())
     }
 
-    /// Puts an answer of `returned` into the database.
-    pub(super) fn keep_answer(&mut self, name: Name) -> Result<(), ScheduleError> {
+    /// Stores an answer of `returned` in the database.
+    pub(super) fn store_answer(&mut self, name: EntryName) -> Result<(), ScheduleError> {
         let Some(command) = name.command else { return Err(ScheduleError::Unknown) };
-        let bytes = self.spool.read(Place::CommandReturned, name)?;
-        let status = |returned: &Returned| {
+        let bytes = self.spool.read(SpoolFolder::CommandReturned, name)?;
+        let status = |returned: &ReturnedCommand| {
             CommandStatus::parse(&returned.status).filter(|status| *status != CommandStatus::Sent)
         };
-        let returned = serde_json::from_slice::<Returned>(&bytes)
+        let returned = serde_json::from_slice::<ReturnedCommand>(&bytes)
             .map_err(ScheduleError::from)
             .and_then(|returned| Ok((status(&returned).ok_or(ScheduleError::Status)?, returned)));
         let (status, returned) = match returned {
             Ok(returned) => returned,
             Err(error) => {
-                // The command is still inflight: it is asked for again, or expires.
-                self.spool.set_aside(Place::CommandReturned, name)?;
+                // The command is still inflight: it is sent again, or expires.
+                self.spool.set_aside(SpoolFolder::CommandReturned, name)?;
                 return Err(error);
             }
         };
         self.store.finish_command(command, status, returned.results.get(), returned.finishtime)?;
-        self.spool.shift(name, Place::CommandReturned, Place::CommandDone)?;
-        self.spool.remove(Place::CommandInflight, name)?;
+        self.spool.shift(name, SpoolFolder::CommandReturned, SpoolFolder::CommandDone)?;
+        self.spool.remove(SpoolFolder::CommandInflight, name)?;
         slog::info!(self.log, "command done"; "action" => name.action.number(),
             "command" => command.number(), "status" => %status);
         Ok(())

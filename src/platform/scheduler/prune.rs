@@ -1,4 +1,4 @@
-//! The step that forgets what has been over for long.
+//! The step that removes expired files and rows.
 
 use std::time::Duration;
 
@@ -7,40 +7,43 @@ use jiff::Timestamp;
 use super::Scheduler;
 use crate::chain::Chain;
 use crate::clock::{before, elapsed};
-use crate::platform::spool::Place;
+use crate::platform::spool::SpoolFolder;
 
-/// How often it is looked for what may go.
-const PRUNE_SPAN: Duration = Duration::from_secs(60);
-/// How many actions go at once, so that nobody waits for the tables for long.
+/// Time between two searches for expired files and rows.
+const PRUNE_PERIOD: Duration = Duration::from_secs(60);
+/// Batch size for deleting actions, to keep table locks short.
 const ACTIONS_MAX: i64 = 200;
 
 impl Scheduler {
-    /// Removes the files and the rows that are older than they are kept, if it is time to look.
+    /// Removes the files and rows that have exceeded their retention, once per [`PRUNE_PERIOD`].
     pub(super) fn prune(&mut self, now: Timestamp) {
-        if self.pruned.is_some_and(|last| elapsed(last, now) < PRUNE_SPAN && last <= now) {
+        if self.last_pruned.is_some_and(|last| elapsed(last, now) < PRUNE_PERIOD && last <= now) {
             return;
         }
-        self.pruned = Some(now);
-        if let Some(age) = self.rules.retention.spool {
+        self.last_pruned = Some(now);
+        if let Some(age) = self.settings.retention.spool {
             self.prune_spool(before(now, age));
         }
-        if let Some(age) = self.rules.retention.actions {
+        if let Some(age) = self.settings.retention.actions {
             self.prune_tables(before(now, age));
         }
     }
 
     fn prune_spool(&self, end: Timestamp) {
-        for place in
-            [Place::ActionDone, Place::ActionInvalid, Place::CommandDone, Place::CommandReturned]
-        {
-            match self.spool.prune(place, end) {
+        for folder in [
+            SpoolFolder::ActionDone,
+            SpoolFolder::ActionInvalid,
+            SpoolFolder::CommandDone,
+            SpoolFolder::CommandReturned,
+        ] {
+            match self.spool.prune(folder, end) {
                 Ok(0) => {}
                 Ok(files) => {
-                    slog::info!(self.log, "old files removed"; "folder" => %place, "files" => files);
+                    slog::info!(self.log, "removed expired files"; "folder" => %folder, "files" => files);
                 }
                 Err(error) => {
-                    slog::error!(self.log, "old files cannot be removed";
-                        "folder" => %place, "error" => %Chain(&error));
+                    slog::error!(self.log, "cannot remove expired files";
+                        "folder" => %folder, "error" => %Chain(&error));
                 }
             }
         }
@@ -49,9 +52,9 @@ impl Scheduler {
     fn prune_tables(&self, end: Timestamp) {
         match self.store.delete_finished_actions(end, ACTIONS_MAX) {
             Ok(0) => {}
-            Ok(actions) => slog::info!(self.log, "old actions removed"; "actions" => actions),
+            Ok(actions) => slog::info!(self.log, "removed expired actions"; "actions" => actions),
             Err(error) => {
-                slog::error!(self.log, "old actions cannot be removed"; "error" => %Chain(&error));
+                slog::error!(self.log, "cannot remove expired actions"; "error" => %Chain(&error));
             }
         }
     }

@@ -5,14 +5,14 @@ use std::cmp::Ordering;
 use serde_json::Value as Json;
 
 use super::like::Pattern;
-use super::{AgentRow, Column, Value};
+use super::{AgentProperties, Column, ColumnValue};
 
 /// An expression whose types were checked when it was read.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Expression {
     /// What the row has in a column.
     Column(Column),
-    Constant(Value),
+    Constant(ColumnValue),
     /// `NOT x`.
     Not(Box<Expression>),
     /// `x AND y AND z`.
@@ -80,7 +80,7 @@ pub(super) enum Step {
 
 impl Expression {
     /// Returns the value for `row`.
-    pub(super) fn value(&self, row: &dyn AgentRow) -> Value {
+    pub(super) fn value(&self, row: &dyn AgentProperties) -> ColumnValue {
         let truth = match self {
             Expression::Column(column) => return row.value(*column),
             Expression::Constant(value) => return value.clone(),
@@ -90,30 +90,30 @@ impl Expression {
             Expression::Not(inner) => inner.truth(row).map(|truth| !truth),
             Expression::All(parts) => every(parts, row),
             Expression::Any(parts) => some(parts, row),
-            Expression::IsNull(inner) => Some(inner.value(row) == Value::Null),
+            Expression::IsNull(inner) => Some(inner.value(row) == ColumnValue::Null),
             Expression::Compare(left, comparison, right) => {
                 compare(&left.value(row), &right.value(row)).map(|order| comparison.holds(order))
             }
             Expression::In(needle, list) => contains(&needle.value(row), list, row),
             Expression::Like(text, pattern) => match text.value(row) {
-                Value::Text(text) => Some(pattern.matches(&text)),
+                ColumnValue::Text(text) => Some(pattern.matches(&text)),
                 _ => None,
             },
         };
-        truth.map_or(Value::Null, Value::Bool)
+        truth.map_or(ColumnValue::Null, ColumnValue::Bool)
     }
 
     /// Returns the truth value for `row`, `None` if it is unknown.
-    fn truth(&self, row: &dyn AgentRow) -> Option<bool> {
+    fn truth(&self, row: &dyn AgentProperties) -> Option<bool> {
         match self.value(row) {
-            Value::Bool(truth) => Some(truth),
+            ColumnValue::Bool(truth) => Some(truth),
             _ => None,
         }
     }
 }
 
 /// False if one part is, else unknown if one part is.
-fn every(parts: &[Expression], row: &dyn AgentRow) -> Option<bool> {
+fn every(parts: &[Expression], row: &dyn AgentProperties) -> Option<bool> {
     let mut answer = Some(true);
     for part in parts {
         match part.truth(row) {
@@ -126,7 +126,7 @@ fn every(parts: &[Expression], row: &dyn AgentRow) -> Option<bool> {
 }
 
 /// True if one part is, else unknown if one part is.
-fn some(parts: &[Expression], row: &dyn AgentRow) -> Option<bool> {
+fn some(parts: &[Expression], row: &dyn AgentProperties) -> Option<bool> {
     let mut answer = Some(false);
     for part in parts {
         match part.truth(row) {
@@ -139,18 +139,18 @@ fn some(parts: &[Expression], row: &dyn AgentRow) -> Option<bool> {
 }
 
 /// Orders two values of one type; nothing is known of null. Text is ordered by its bytes.
-fn compare(left: &Value, right: &Value) -> Option<Ordering> {
+fn compare(left: &ColumnValue, right: &ColumnValue) -> Option<Ordering> {
     match (left, right) {
-        (Value::Text(left), Value::Text(right)) => Some(left.cmp(right)),
-        (Value::Number(left), Value::Number(right)) => left.partial_cmp(right),
-        (Value::Time(left), Value::Time(right)) => Some(left.cmp(right)),
-        (Value::Bool(left), Value::Bool(right)) => Some(left.cmp(right)),
+        (ColumnValue::Text(left), ColumnValue::Text(right)) => Some(left.cmp(right)),
+        (ColumnValue::Number(left), ColumnValue::Number(right)) => left.partial_cmp(right),
+        (ColumnValue::Time(left), ColumnValue::Time(right)) => Some(left.cmp(right)),
+        (ColumnValue::Bool(left), ColumnValue::Bool(right)) => Some(left.cmp(right)),
         _ => None,
     }
 }
 
 /// Whether one of `list` equals `needle`: if none does but one of them is null, nobody knows.
-fn contains(needle: &Value, list: &[Expression], row: &dyn AgentRow) -> Option<bool> {
+fn contains(needle: &ColumnValue, list: &[Expression], row: &dyn AgentProperties) -> Option<bool> {
     let mut answer = Some(false);
     for element in list {
         match compare(needle, &element.value(row)) {
@@ -162,18 +162,18 @@ fn contains(needle: &Value, list: &[Expression], row: &dyn AgentRow) -> Option<b
     answer
 }
 
-fn json_value(document: &Value, path: &[Step], as_text: bool) -> Value {
-    let Value::Json(document) = document else {
-        return Value::Null;
+fn json_value(document: &ColumnValue, path: &[Step], as_text: bool) -> ColumnValue {
+    let ColumnValue::Json(document) = document else {
+        return ColumnValue::Null;
     };
     let Some(found) = path.iter().try_fold(document, |at, step| enter(at, step)) else {
-        return Value::Null;
+        return ColumnValue::Null;
     };
     match found {
-        _ if !as_text => Value::Json(found.clone()),
-        Json::Null => Value::Null,
-        Json::String(text) => Value::Text(text.clone()),
-        other => Value::Text(other.to_string()),
+        _ if !as_text => ColumnValue::Json(found.clone()),
+        Json::Null => ColumnValue::Null,
+        Json::String(text) => ColumnValue::Text(text.clone()),
+        other => ColumnValue::Text(other.to_string()),
     }
 }
 

@@ -4,16 +4,16 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
-use super::{Kind, Value};
+use super::{ColumnKind, ColumnValue};
 
 /// Returns `text` as a value of `kind`, `None` if it is none.
-pub(super) fn read(text: &str, kind: Kind) -> Option<Value> {
+pub(super) fn read(text: &str, kind: ColumnKind) -> Option<ColumnValue> {
     match kind {
-        Kind::Text => Some(Value::Text(text.to_owned())),
-        Kind::Number => number(text).map(Value::Number),
-        Kind::Bool => truth(text).map(Value::Bool),
-        Kind::Time => time(text).map(Value::Time),
-        Kind::Json => serde_json::from_str(text).ok().map(Value::Json),
+        ColumnKind::Text => Some(ColumnValue::Text(text.to_owned())),
+        ColumnKind::Number => number(text).map(ColumnValue::Number),
+        ColumnKind::Bool => truth(text).map(ColumnValue::Bool),
+        ColumnKind::Time => time(text).map(ColumnValue::Time),
+        ColumnKind::Json => serde_json::from_str(text).ok().map(ColumnValue::Json),
     }
 }
 

@@ -102,27 +102,27 @@ impl Column {
     }
 
     /// Returns the type of its values.
-    fn kind(self) -> Kind {
+    fn kind(self) -> ColumnKind {
         match self {
-            Column::Id | Column::Pid => Kind::Number,
+            Column::Id | Column::Pid => ColumnKind::Number,
             Column::StartTime
             | Column::DestructionTime
             | Column::HeartbeatTime
-            | Column::RefreshTime => Kind::Time,
-            Column::Environment | Column::Tags => Kind::Json,
+            | Column::RefreshTime => ColumnKind::Time,
+            Column::Environment | Column::Tags => ColumnKind::Json,
             Column::Name
             | Column::QueueLoc
             | Column::Mode
             | Column::Version
             | Column::Status
-            | Column::LoaderName => Kind::Text,
+            | Column::LoaderName => ColumnKind::Text,
         }
     }
 }
 
 /// A value of SQL.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Value {
+pub(crate) enum ColumnValue {
     Null,
     Bool(bool),
     /// A number. Ids have less than 53 bits, so each is exact.
@@ -135,7 +135,7 @@ pub(crate) enum Value {
 
 /// The type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ColumnKind {
     Bool,
     Number,
     Text,
@@ -144,22 +144,22 @@ pub(crate) enum Kind {
     Json,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ColumnKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Kind::Bool => "a truth value",
-            Kind::Number => "a number",
-            Kind::Text => "a text",
-            Kind::Time => "a time",
-            Kind::Json => "JSON",
+            ColumnKind::Bool => "a truth value",
+            ColumnKind::Number => "a number",
+            ColumnKind::Text => "a text",
+            ColumnKind::Time => "a time",
+            ColumnKind::Json => "JSON",
         })
     }
 }
 
 /// One row of the table `agents`.
-pub(crate) trait AgentRow {
+pub(crate) trait AgentProperties {
     /// Returns what stands in `column`: a value of the column's type, or null.
-    fn value(&self, column: Column) -> Value;
+    fn value(&self, column: Column) -> ColumnValue;
 }
 
 /// Why a target was refused. The texts quote it in excerpts, safe to show.
@@ -185,17 +185,17 @@ pub(crate) enum TargetError {
     Operand {
         operator: String,
         /// What it was used on.
-        kind: Kind,
+        kind: ColumnKind,
     },
     /// It compares values of different types.
     #[error("target cannot compare {0} with {1}")]
-    Types(Kind, Kind),
+    Types(ColumnKind, ColumnKind),
     /// A literal is not what its place asks for.
     #[error("target has {literal}, which is not {kind}")]
     Literal {
         literal: String,
         /// What it should be.
-        kind: Kind,
+        kind: ColumnKind,
     },
     /// A literal is no path into a document, or no pattern.
     #[error("target has a bad {what}: {literal}")]
@@ -223,8 +223,8 @@ impl Target {
     }
 
     /// Tells whether the condition is true of `row`, neither false nor unknown.
-    pub(crate) fn matches(&self, row: &dyn AgentRow) -> bool {
-        self.0.value(row) == Value::Bool(true)
+    pub(crate) fn matches(&self, row: &dyn AgentProperties) -> bool {
+        self.0.value(row) == ColumnValue::Bool(true)
     }
 }
 

@@ -13,7 +13,7 @@ use sqlparser::tokenizer::{Token, Tokenizer};
 use super::expression::{Comparison, Expression, Step};
 use super::like::Pattern;
 use super::refusal::{describe, quote, refuse, refuse_tokens};
-use super::{Column, Kind, TargetError, Value, literal};
+use super::{Column, ColumnKind, ColumnValue, TargetError, literal};
 
 /// How deep expressions may stand within one another; the parser works by recursion.
 const NESTING_MAX: usize = 16;
@@ -22,16 +22,16 @@ const NESTING_MAX: usize = 16;
 #[derive(Debug)]
 struct Typed {
     expression: Expression,
-    kind: Option<Kind>,
+    kind: Option<ColumnKind>,
 }
 
 impl Typed {
-    fn new(expression: Expression, kind: Kind) -> Typed {
+    fn new(expression: Expression, kind: ColumnKind) -> Typed {
         Typed { expression, kind: Some(kind) }
     }
 
     fn truth(expression: Expression) -> Typed {
-        Typed::new(expression, Kind::Bool)
+        Typed::new(expression, ColumnKind::Bool)
     }
 }
 
@@ -52,7 +52,7 @@ pub(super) fn condition(text: &str) -> Result<Expression, TargetError> {
         }
     })?;
     match parser.peek_token().token {
-        Token::EOF => settle(typed(&tree)?, Kind::Bool, "a condition"),
+        Token::EOF => settle(typed(&tree)?, ColumnKind::Bool, "a condition"),
         token => Err(TargetError::Trailing(quote(&token.to_string()))),
     }
 }
@@ -64,7 +64,7 @@ fn typed(tree: &Expr) -> Result<Typed, TargetError> {
         Expr::CompoundIdentifier(names) => column(names),
         Expr::Value(value) => constant(&value.value),
         Expr::UnaryOp { op: UnaryOperator::Not, expr } => {
-            let inner = settle(typed(expr)?, Kind::Bool, "NOT")?;
+            let inner = settle(typed(expr)?, ColumnKind::Bool, "NOT")?;
             Ok(Typed::truth(Expression::Not(Box::new(inner))))
         }
         Expr::UnaryOp { op, expr } => signed(*op, expr),
@@ -113,24 +113,26 @@ fn column(names: &[Ident]) -> Result<Typed, TargetError> {
 fn constant(value: &Literal) -> Result<Typed, TargetError> {
     let untyped = |value| Ok(Typed { expression: Expression::Constant(value), kind: None });
     match value {
-        Literal::Null => untyped(Value::Null),
+        Literal::Null => untyped(ColumnValue::Null),
         Literal::SingleQuotedString(text) | Literal::EscapedStringLiteral(text) => {
-            untyped(Value::Text(text.clone()))
+            untyped(ColumnValue::Text(text.clone()))
         }
-        Literal::DollarQuotedString(text) => untyped(Value::Text(text.value.clone())),
-        Literal::Boolean(truth) => Ok(Typed::truth(Expression::Constant(Value::Bool(*truth)))),
-        Literal::Number(text, false) => Ok(Typed::new(number(text, 1.0)?, Kind::Number)),
+        Literal::DollarQuotedString(text) => untyped(ColumnValue::Text(text.value.clone())),
+        Literal::Boolean(truth) => {
+            Ok(Typed::truth(Expression::Constant(ColumnValue::Bool(*truth))))
+        }
+        Literal::Number(text, false) => Ok(Typed::new(number(text, 1.0)?, ColumnKind::Number)),
         Literal::Placeholder(_) => refuse("a placeholder"),
         other => refuse(quote(&format!("the literal {other}"))),
     }
 }
 
 fn number(text: &str, sign: f64) -> Result<Expression, TargetError> {
-    let number = literal::number(text).ok_or_else(|| misread(text, Kind::Number))?;
-    Ok(Expression::Constant(Value::Number(sign * number)))
+    let number = literal::number(text).ok_or_else(|| misread(text, ColumnKind::Number))?;
+    Ok(Expression::Constant(ColumnValue::Number(sign * number)))
 }
 
-fn misread(literal: &str, kind: Kind) -> TargetError {
+fn misread(literal: &str, kind: ColumnKind) -> TargetError {
     TargetError::Literal { literal: quote(&format!("'{literal}'")), kind }
 }
 
@@ -143,7 +145,7 @@ fn signed(op: UnaryOperator, operand: &Expr) -> Result<Typed, TargetError> {
     };
     match operand {
         Expr::Value(value) => match &value.value {
-            Literal::Number(text, false) => Ok(Typed::new(number(text, sign)?, Kind::Number)),
+            Literal::Number(text, false) => Ok(Typed::new(number(text, sign)?, ColumnKind::Number)),
             _ => refuse(format!("operator {op}")),
         },
         _ => refuse(format!("operator {op}")),
@@ -155,13 +157,13 @@ fn not(inner: Expression, negated: bool) -> Typed {
 }
 
 /// Gives a literal without a type the type `kind`; anything else must have it.
-fn settle(typed: Typed, kind: Kind, operator: &str) -> Result<Expression, TargetError> {
+fn settle(typed: Typed, kind: ColumnKind, operator: &str) -> Result<Expression, TargetError> {
     match (typed.kind, typed.expression) {
         (Some(found), expression) if found == kind => Ok(expression),
         (Some(found), _) => {
             Err(TargetError::Operand { operator: operator.to_owned(), kind: found })
         }
-        (None, Expression::Constant(Value::Text(text))) => {
+        (None, Expression::Constant(ColumnValue::Text(text))) => {
             literal::read(&text, kind).map(Expression::Constant).ok_or_else(|| misread(&text, kind))
         }
         (None, null) => Ok(null),
@@ -180,7 +182,7 @@ fn logic(tree: &Expr, operator: &BinaryOperator) -> Result<Vec<Expression>, Targ
     }
     parts.push(at);
     let name = operator.to_string();
-    parts.into_iter().rev().map(|part| settle(typed(part)?, Kind::Bool, &name)).collect()
+    parts.into_iter().rev().map(|part| settle(typed(part)?, ColumnKind::Bool, &name)).collect()
 }
 
 /// Operators of which PostgreSQL wants no two in a row: it does not know which one comes first.
@@ -225,7 +227,7 @@ fn comparison(left: &Expr, op: &BinaryOperator, right: &Expr) -> Result<Typed, T
         other => return refuse(quote(&format!("operator {other}"))),
     };
     let (left, right) = (operand(left, Rank::Comparison)?, operand(right, Rank::Comparison)?);
-    let kind = left.kind.or(right.kind).unwrap_or(Kind::Text);
+    let kind = left.kind.or(right.kind).unwrap_or(ColumnKind::Text);
     let op = op.to_string();
     let left = Box::new(comparable(left, kind, &op)?);
     let right = Box::new(comparable(right, kind, &op)?);
@@ -233,10 +235,12 @@ fn comparison(left: &Expr, op: &BinaryOperator, right: &Expr) -> Result<Typed, T
 }
 
 /// Makes one side of a comparison of values of `kind`.
-fn comparable(side: Typed, kind: Kind, op: &str) -> Result<Expression, TargetError> {
+fn comparable(side: Typed, kind: ColumnKind, op: &str) -> Result<Expression, TargetError> {
     match side.kind {
         Some(other) if other != kind => Err(TargetError::Types(kind, other)),
-        _ if kind == Kind::Json => Err(TargetError::Operand { operator: op.to_owned(), kind }),
+        _ if kind == ColumnKind::Json => {
+            Err(TargetError::Operand { operator: op.to_owned(), kind })
+        }
         _ => settle(side, kind, op),
     }
 }
@@ -246,7 +250,7 @@ fn among(needle: &Expr, list: &[Expr]) -> Result<Expression, TargetError> {
     let list: Vec<Typed> = list.iter().map(typed).collect::<Result<_, _>>()?;
     // A needle without a type takes the one that the list has.
     let kind = needle.kind.or_else(|| list.iter().find_map(|element| element.kind));
-    let kind = kind.unwrap_or(Kind::Text);
+    let kind = kind.unwrap_or(ColumnKind::Text);
     let list = list.into_iter().map(|element| comparable(element, kind, "IN"));
     Ok(Expression::In(Box::new(comparable(needle, kind, "IN")?), list.collect::<Result<_, _>>()?))
 }
@@ -257,7 +261,7 @@ fn like(
     escape: Option<&Literal>,
     operator: &'static str,
 ) -> Result<Expression, TargetError> {
-    let text = settle(operand(text, Rank::Like)?, Kind::Text, operator)?;
+    let text = settle(operand(text, Rank::Like)?, ColumnKind::Text, operator)?;
     let escape = match escape {
         None => Some('\\'),
         Some(Literal::SingleQuotedString(text)) => {
@@ -270,8 +274,8 @@ fn like(
         }
         Some(other) => return refuse(quote(&format!("ESCAPE {other}"))),
     };
-    match settle(typed(pattern)?, Kind::Text, operator)? {
-        Expression::Constant(Value::Text(pattern)) => {
+    match settle(typed(pattern)?, ColumnKind::Text, operator)? {
+        Expression::Constant(ColumnValue::Text(pattern)) => {
             Pattern::new(&pattern, escape, operator == "ILIKE")
                 .map(|pattern| Expression::Like(Box::new(text), pattern))
                 .ok_or_else(|| TargetError::Form { what: "pattern", literal: quote(&pattern) })
@@ -295,9 +299,9 @@ fn steps(document: &Expr, last: &Expr, as_text: bool) -> Result<Typed, TargetErr
 /// Reads what stands right of an arrow; null leads nowhere.
 fn step(tree: &Expr, operator: &str) -> Result<Option<Step>, TargetError> {
     match typed(tree)?.expression {
-        Expression::Constant(Value::Text(key)) => Ok(Some(Step::Key(key))),
-        Expression::Constant(Value::Null) => Ok(None),
-        Expression::Constant(Value::Number(number)) => match number.to_string().parse() {
+        Expression::Constant(ColumnValue::Text(key)) => Ok(Some(Step::Key(key))),
+        Expression::Constant(ColumnValue::Null) => Ok(None),
+        Expression::Constant(ColumnValue::Number(number)) => match number.to_string().parse() {
             Ok(index) => Ok(Some(Step::Index(index))),
             Err(_) => Err(TargetError::Form { what: "index", literal: number.to_string() }),
         },
@@ -308,12 +312,12 @@ fn step(tree: &Expr, operator: &str) -> Result<Option<Step>, TargetError> {
 /// Reads `document #>> '{key,0}'`.
 fn path(document: &Expr, path: &Expr) -> Result<Typed, TargetError> {
     let path = match typed(path)?.expression {
-        Expression::Constant(Value::Text(text)) => literal::path(&text)
+        Expression::Constant(ColumnValue::Text(text)) => literal::path(&text)
             .ok_or_else(|| TargetError::Form { what: "path", literal: quote(&text) })?
             .into_iter()
             .map(|element| element.map(Step::Either))
             .collect::<Option<Vec<Step>>>(),
-        Expression::Constant(Value::Null) => None,
+        Expression::Constant(ColumnValue::Null) => None,
         _ => return refuse("#>> with a path that is no literal"),
     };
     into_document(document, path, true, "#>>")
@@ -327,17 +331,17 @@ fn into_document(
 ) -> Result<Typed, TargetError> {
     let document = typed(document)?;
     // A literal could be any of several types here, and PostgreSQL refuses it too.
-    if document.kind != Some(Kind::Json) {
-        let kind = document.kind.unwrap_or(Kind::Text);
+    if document.kind != Some(ColumnKind::Json) {
+        let kind = document.kind.unwrap_or(ColumnKind::Text);
         return Err(TargetError::Operand { operator: operator.to_owned(), kind });
     }
-    let kind = if as_text { Kind::Text } else { Kind::Json };
+    let kind = if as_text { ColumnKind::Text } else { ColumnKind::Json };
     let document = Box::new(document.expression);
     Ok(Typed::new(
         match path {
             Some(path) => Expression::Json { document, path, as_text },
             // Where the way is not known, nothing is found.
-            None => Expression::Constant(Value::Null),
+            None => Expression::Constant(ColumnValue::Null),
         },
         kind,
     ))

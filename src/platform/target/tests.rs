@@ -5,32 +5,32 @@
 use proptest::prelude::{ProptestConfig, proptest};
 use serde_json::json;
 
-use super::{AgentRow, Column, Target, TargetError, Value};
+use super::{AgentProperties, Column, ColumnValue, Target, TargetError};
 use crate::data::testing::{DatabaseKind as Kind, Tables};
 
 #[derive(Debug)]
 struct Agent;
 
-impl AgentRow for Agent {
-    fn value(&self, column: Column) -> Value {
-        let text = |text: &str| Value::Text(text.to_owned());
-        let time = |text: &str| Value::Time(text.parse().unwrap());
+impl AgentProperties for Agent {
+    fn value(&self, column: Column) -> ColumnValue {
+        let text = |text: &str| ColumnValue::Text(text.to_owned());
+        let time = |text: &str| ColumnValue::Time(text.parse().unwrap());
         match column {
-            Column::Id => Value::Number(42.0),
+            Column::Id => ColumnValue::Number(42.0),
             Column::Name => text("vm.lab"),
             Column::QueueLoc => text("linux.vm"),
             Column::Mode => text("daemon"),
             Column::Version => text("2019-abc"),
-            Column::Pid => Value::Number(1234.0),
+            Column::Pid => ColumnValue::Number(1234.0),
             Column::StartTime => time("2020-01-02T03:04:05Z"),
-            Column::DestructionTime | Column::LoaderName => Value::Null,
+            Column::DestructionTime | Column::LoaderName => ColumnValue::Null,
             Column::HeartbeatTime | Column::RefreshTime => time("2026-11-22T12:00:00Z"),
             Column::Status => text("online"),
-            Column::Environment => Value::Json(json!({
+            Column::Environment => ColumnValue::Json(json!({
                 "os": "linux", "isproxied": false, "num": 7, "nothing": null,
                 "addresses": ["127.0.0.1/8", "::1/128"], "nested": {"deep": {"n": 1}},
             })),
-            Column::Tags => Value::Json(json!({"operator": "IT", "a b": "c"})),
+            Column::Tags => ColumnValue::Json(json!({"operator": "IT", "a b": "c"})),
         }
     }
 }
@@ -58,7 +58,7 @@ fn postgresql_says_what_the_table_says() {
     tables.open().unwrap();
     let mut server = tables.connect();
     let json = |column| match Agent.value(column) {
-        Value::Json(json) => json.to_string(),
+        ColumnValue::Json(json) => json.to_string(),
         _ => panic!("no JSON"),
     };
     let (environment, tags) = (json(Column::Environment), json(Column::Tags));
@@ -88,13 +88,13 @@ fn conditions_are_what_postgresql_says() {
         let (expected, text) = (expected.as_str(), text.as_str());
         let target = Target::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
         let expected = match expected {
-            "true" => Value::Bool(true),
-            "false" => Value::Bool(false),
-            "unknown" => Value::Null,
+            "true" => ColumnValue::Bool(true),
+            "false" => ColumnValue::Bool(false),
+            "unknown" => ColumnValue::Null,
             other => panic!("{other}"),
         };
         assert_eq!(target.0.value(&Agent), expected, "{text}");
-        assert_eq!(target.matches(&Agent), expected == Value::Bool(true), "{text}");
+        assert_eq!(target.matches(&Agent), expected == ColumnValue::Bool(true), "{text}");
     }
 }
 

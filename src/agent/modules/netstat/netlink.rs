@@ -10,7 +10,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with,
 };
 
-use super::super::deadline::Deadline;
+use crate::spawn::deadline::Deadline;
 
 /// The most that the kernel sends at once.
 const DATAGRAM_BYTES_MAX: usize = 64 << 10;

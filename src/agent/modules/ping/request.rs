@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::super::deadline::Deadline;
 use super::super::parameters::{Place, ReadError, Structure, TypeError, cut, parse};
+use crate::spawn::deadline::Deadline;
 
 /// How many pings are made if nothing is said.
 const COUNT: i64 = 3;

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::super::deadline::Deadline;
 use super::super::go_regex::as_go_reads;
 use super::Package;
+use crate::spawn::deadline::Deadline;
 
 /// How much is read at once.
 const READ_BYTES_MAX: usize = 64 << 10;

@@ -8,10 +8,10 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::time::{Duration, Instant};
 
-use super::super::deadline::Deadline;
 use super::sntp::{self, AnswerError, COOKIE_BYTES, Reading};
 use crate::clock::{self, Clock};
 use crate::random;
+use crate::spawn::deadline::Deadline;
 
 /// The most that is read of an answer; an honest one without extensions is 48 bytes long.
 const ANSWER_BYTES_MAX: usize = 1024;

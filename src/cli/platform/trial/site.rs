@@ -14,6 +14,7 @@ use crate::cli::follow::{Ending, Follower, Step, tell};
 use crate::cli::hand::Hand;
 use crate::cli::installation::Installation;
 use crate::cli::platform::run;
+use crate::cli::platform::standalone::Standalone;
 use crate::cli::{outcome, output, trigger};
 use crate::clock::{Clock, SystemClock};
 use crate::config::logging::LogTarget;
@@ -22,7 +23,6 @@ use crate::invocation::Program;
 use crate::logging::Log;
 use crate::names::{JobName, RunId};
 use crate::pgp::{self, NewKey};
-use crate::platform::Platform;
 use crate::platform::config::StandaloneConfig;
 use crate::spool::Record;
 
@@ -55,7 +55,7 @@ pub(super) struct Site {
     interrupts: Interrupts,
     standalone: PathBuf,
     program: PathBuf,
-    platform: Option<Platform>,
+    platform: Option<Standalone>,
     runner: Option<Runner>,
 }
 
@@ -103,7 +103,7 @@ impl Site {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let target = LogTarget::File { path: self.place.path("platform.log"), bytes_max: None };
         let log = Log::start(&run::logging(target), "mig-standalone", None, Arc::clone(&clock))?;
-        let platform = Platform::start(&config, self.standalone.clone(), clock, &log.root)?;
+        let platform = Standalone::start(&config, self.standalone.clone(), clock, &log.root)?;
         let (address, url) = (platform.address(), platform.url());
         let data = platform.data();
         data.add_investigator("try", &armored, Permissions::RUNNER, &SystemClock)?;
@@ -214,7 +214,7 @@ impl Site {
     /// Ends all that was started and removes what is not to be kept; one that fails stops no other.
     pub(super) fn clear(&mut self) -> Result<(), Failure> {
         let runner = self.runner.take().map_or(Ok(()), Runner::stop);
-        let platform = self.platform.take().map_or(Ok(()), Platform::stop);
+        let platform = self.platform.take().map_or(Ok(()), Standalone::stop);
         let agents = ["gnupg", "platform/data/gnupg"].map(|home| {
             let home = self.place.path(home);
             let failed = |source| TrialError::Process { doing: "end GnuPG's agent", source };

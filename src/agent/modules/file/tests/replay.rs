@@ -101,9 +101,7 @@ fn row(case: &str) -> Option<&'static str> {
             "order of findings"
         }
         "err-bad-sha2-length" | "err-bad-sha3-length" => "hash of wrong length",
-        "decompress-bad-gzip-and-empty" | "decompress-bad-gzip-hash" => {
-            "hash of unreadable file"
-        }
+        "decompress-bad-gzip-and-empty" | "decompress-bad-gzip-hash" => "hash of unreadable file",
         "decompress-returnsha256-bad-gzip" => "hash of unreadable file",
         "decompress-one-byte-file" => "packed file of one byte",
         "inverse-content-and-hash" => "inverted content, and hash",

@@ -93,7 +93,7 @@ fn a_database_on_a_full_disk_refuses_nothing_and_goes_on_as_root() {
     // An answer that does not fit into the tables stays in the spool.
     std::fs::write(&go, "").unwrap();
     let returned = rig.tables.folder().join("spool/command/returned");
-    let (begun, stop) = (Instant::now(), Stop::new());
+    let (begun, stop) = (Instant::now(), crate::wake::Stop::new());
     while std::fs::read_dir(&returned).unwrap().next().is_none() {
         assert!(begun.elapsed() < PATIENCE, "no answer came");
         stop.wait(Duration::from_millis(50));

@@ -15,7 +15,7 @@ fn the_agent_is_heard_at_once_after_the_clock_jumps() {
     // Suspended for an hour, and later set back by two.
     for now in [begin + SignedDuration::from_hours(1), begin - SignedDuration::from_hours(1)] {
         clock.set(now);
-        let (begun, stop) = (Instant::now(), Stop::new());
+        let (begun, stop) = (Instant::now(), crate::wake::Stop::new());
         let store = &rig.platform().data().store;
         let is_heard = || {
             let agents = store.live_agents().unwrap();

@@ -1,22 +1,20 @@
-//! Actions and agents whose rows are damaged do not affect others.
+//! Damaged rows of actions and agents do not affect others.
 
-use std::sync::mpsc::channel;
-
-use super::tests::{ACTION, action, agent, noon, rules};
+use super::testing::{ACTION, TestRelay, action, agent, noon, settings};
 use super::*;
 use crate::clock::testing::TestClock;
 use crate::data::Permissions;
 use crate::data::testing::{DatabaseKind as Kind, Tables, on_each_database};
 use crate::disk::RealFs;
 
-on_each_database!(an_odd_action_becomes_invalid_and_the_others_are_sent);
+on_each_database!(damaged_action_becomes_invalid_and_others_are_sent);
 
-fn an_odd_action_becomes_invalid_and_the_others_are_sent(kind: Kind) {
+fn damaged_action_becomes_invalid_and_others_are_sent(kind: Kind) {
     let tables = Tables::new(kind);
     let store = Arc::new(tables.open().unwrap());
     store.insert_investigator("bob", "AB", b"key", Permissions::RUNNER, noon()).unwrap();
-    for (number, place) in [(5, "linux.host"), (6, "linux.odd"), (7, "linux.lost")] {
-        let (id, queueloc) = (Id::new(number), place.to_owned());
+    for (number, queue) in [(5, "linux.host"), (6, "linux.invalid"), (7, "linux.lost")] {
+        let (id, queueloc) = (Id::new(number), queue.to_owned());
         store.upsert_agent(&crate::data::AgentRow { id, queueloc, ..agent() }).unwrap();
     }
     let odd = Id::new(ACTION.number() - 1);
@@ -46,16 +44,17 @@ fn an_odd_action_becomes_invalid_and_the_others_are_sent(kind: Kind) {
     let spool = Spool::open(Arc::new(RealFs), folder.path()).unwrap();
     let clock = Arc::new(TestClock::new(noon())) as Arc<dyn Clock>;
     let ids = Arc::new(Ids::new(noon(), store.highest_id().unwrap()));
-    let (sender, _work) = channel();
+    let (relay, _commands) = TestRelay::new();
     let log = slog::Logger::root(slog::Discard, slog::o!());
-    let mut scheduler = Scheduler::new(spool, Arc::clone(&store), ids, clock, rules(), sender, log);
+    let mut scheduler =
+        Scheduler::new(spool, Arc::clone(&store), ids, clock, settings(), relay, log);
     scheduler.recover().unwrap();
     scheduler.collect();
     let status = |id| store.action(id).unwrap().unwrap().status;
     assert_eq!((status(ACTION).as_str(), status(odd).as_str()), ("inflight", "invalid"));
-    // Whether the condition holds for the odd agent is unknown, so the agent is not asked.
+    // Whether the condition holds for the damaged agent is unknown, so the agent is not selected.
     assert_eq!(store.commands_of(ACTION).unwrap().len(), 1);
-    // An agent without an id is not this host's agent either.
+    // An agent without a readable id is not found by its queue.
     assert_eq!(store.agent_at("linux.lost").unwrap(), None);
     assert!(!folder.path().join("action/new/0.json").exists());
 }

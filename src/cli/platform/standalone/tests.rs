@@ -15,11 +15,13 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::action::{Action, Signer};
+use crate::agent::child::testing::write_program;
 use crate::clock::SystemClock;
 use crate::clock::testing::TestClock;
 use crate::data::Permissions;
 use crate::data::testing::{DatabaseKind as Kind, Tables, on_each_database};
 use crate::pgp::{NewKey, end_agent, export, generate};
+use crate::platform::SpoolError;
 use crate::testing::retried;
 
 /// How long a test waits for what must come.
@@ -75,7 +77,7 @@ impl Drop for Somebody {
 struct Rig {
     // It ends after the platform that uses it.
     tables: Tables,
-    platform: Option<Platform>,
+    platform: Option<Standalone>,
     /// How long a module may take.
     timeout: &'static str,
     clock: Arc<dyn Clock>,
@@ -98,7 +100,7 @@ impl Rig {
     fn restart(&mut self, script: &str) {
         self.stop();
         let program = self.tables.folder().join("program");
-        crate::agent::child::testing::write_program(&program, script);
+        write_program(&program, script);
         let text = format!(
             "[api]\nlisten = 127.0.0.1:0\n[directories]\nspool = spool\ndata = data\n\
              [agent]\nmoduletimeout = {}\n{}",
@@ -109,10 +111,13 @@ impl Rig {
         let config = StandaloneConfig::parse(text.as_bytes(), &file).unwrap();
         let log = slog::Logger::root(slog::Discard, slog::o!());
         let platform = retried(
-            || Platform::start(&config, program.clone(), Arc::clone(&self.clock), &log),
+            || Standalone::start(&config, program.clone(), Arc::clone(&self.clock), &log),
             |error| {
-                let spool = matches!(error, PlatformError::Spool(SpoolError::Locked { .. }));
-                spool || matches!(error, PlatformError::Busy { .. })
+                let spool = matches!(
+                    error,
+                    StandaloneError::Platform(PlatformError::Spool(SpoolError::Locked { .. }))
+                );
+                spool || matches!(error, StandaloneError::Platform(PlatformError::Busy { .. }))
             },
         );
         self.platform = Some(platform.unwrap());
@@ -124,7 +129,7 @@ impl Rig {
         }
     }
 
-    fn platform(&self) -> &Platform {
+    fn platform(&self) -> &Standalone {
         self.platform.as_ref().unwrap()
     }
 
@@ -136,7 +141,7 @@ impl Rig {
 
     /// Sends a request; returns status and JSON.
     fn send(&self, method: &str, path: &str, token: &str, body: &str) -> (u16, Value) {
-        let mut stream = TcpStream::connect(self.platform().address).unwrap();
+        let mut stream = TcpStream::connect(self.platform().address()).unwrap();
         let kind = "application/x-www-form-urlencoded";
         write!(
             stream,
@@ -167,7 +172,7 @@ impl Rig {
     /// Waits until an action has a status; returns its only command, if it has one.
     fn wait(&self, somebody: &Somebody, id: i64, status: &str) -> Value {
         let (begun, token) = (Instant::now(), somebody.token());
-        let stop = Stop::new();
+        let stop = crate::wake::Stop::new();
         loop {
             let (_, json) = self.send("GET", &format!("action?actionid={id}"), &token, "");
             if value(&json)["status"] == status {
@@ -367,11 +372,14 @@ fn two_platforms_cannot_share_a_spool_and_a_key_is_known_once(kind: Kind) {
     let config =
         StandaloneConfig::parse(b"[directories]\nspool = spool\ndata = other\n", &file).unwrap();
     let log = slog::Logger::root(slog::Discard, slog::o!());
-    let second = Platform::start(&config, PathBuf::new(), Arc::new(SystemClock), &log);
-    assert!(matches!(second, Err(PlatformError::Spool(SpoolError::Locked { .. }))));
+    let second = Standalone::start(&config, PathBuf::new(), Arc::new(SystemClock), &log);
+    assert!(matches!(
+        second,
+        Err(StandaloneError::Platform(PlatformError::Spool(SpoolError::Locked { .. })))
+    ));
     assert!(!rig.tables.folder().join("other").exists());
     let config =
         StandaloneConfig::parse(b"[directories]\nspool = other\ndata = data\n", &file).unwrap();
-    let second = Platform::start(&config, PathBuf::new(), Arc::new(SystemClock), &log);
-    assert!(matches!(second, Err(PlatformError::Busy { .. })));
+    let second = Standalone::start(&config, PathBuf::new(), Arc::new(SystemClock), &log);
+    assert!(matches!(second, Err(StandaloneError::Platform(PlatformError::Busy { .. }))));
 }

@@ -1,30 +1,31 @@
-//! The scheduler is killed, or the power goes, after each change that it makes to the disk;
-//! started again, it brings the action to its end, with one command that is answered once.
+//! Crashes of the scheduler, at each change that it makes to the disk.
 //!
-//! The database is a real one, which keeps what it has committed.
+//! The scheduler is killed, or the power fails, after each change. Started again, it must complete
+//! the action, with one command that is answered once. The database is a real one, which keeps what
+//! it has committed.
 
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::mpsc::channel;
 
 use jiff::SignedDuration;
 
-use super::tests::{ACTION, action, agent, noon, rules};
+use super::testing::{ACTION, TestRelay, action, agent, answer, noon, settings};
 use super::*;
 use crate::clock::testing::TestClock;
-use crate::data::{ActionSignature, CommandStatus, Permissions};
+use crate::data::{ActionSignature, Permissions};
 use crate::disk::model::{Blow, Fuse, ModelFs, Now};
 use crate::disk::{Disk, RealFs};
+use crate::relay::Command;
 
-/// More rounds than any life of an action takes.
+/// Number of scans in which any action completes.
 const ROUNDS: i64 = 10;
-/// Of how many changes that are not durable every combination is tried.
+/// Number of changes that are not durable of which every combination is tried.
 const SUBSETS_OF: usize = 1;
-/// Of how many, if all is to be tried.
+/// The same number for the full test.
 const SUBSETS_OF_FULL: usize = 4;
 
-/// A platform without its API and its agent, and the action that it is to run.
+/// A scheduler's surroundings without API and agent, with one action to run.
 struct World {
     _folder: tempfile::TempDir,
     store: Arc<Store>,
@@ -51,46 +52,45 @@ impl World {
         Arc::new(move || clock.now())
     }
 
-    /// Starts a scheduler and lets it work, the agent answering, until the action is over or
-    /// nothing is carried out any more.
-    fn live(&self) {
-        let Some((mut scheduler, work)) = self.begin() else {
-            assert!(self.fs.fuse().is_dead(), "the spool cannot be used any more");
+    /// Starts a scheduler and runs it, with an agent that answers, until the action is completed or
+    /// the file system is dead.
+    fn run(&self) {
+        let Some((mut scheduler, commands)) = self.start() else {
+            assert!(self.fs.fuse().is_dead(), "the spool cannot be opened");
             return;
         };
-        self.work(&mut scheduler, &work, 0..ROUNDS);
+        self.scan(&mut scheduler, &commands, 0..ROUNDS);
     }
 
-    /// Starts a scheduler; `None` if it cannot use the spool.
-    fn begin(&self) -> Option<(Scheduler, Receiver<Work>)> {
-        let (sender, work) = channel();
+    /// Starts a scheduler; returns `None` if it cannot open the spool.
+    fn start(&self) -> Option<(Scheduler, Receiver<Command>)> {
+        let (relay, commands) = TestRelay::new();
         let spool = Spool::open(Arc::new(self.fs.clone()), Path::new("/spool")).ok()?;
         let ids = Arc::new(Ids::new(noon(), self.store.highest_id().unwrap()));
         let log = slog::Logger::root(slog::Discard, slog::o!());
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let store = Arc::clone(&self.store);
-        let scheduler = Scheduler::new(spool, store, ids, clock, rules(), sender, log);
+        let scheduler = Scheduler::new(spool, store, ids, clock, settings(), relay, log);
         let recovered = scheduler.recover();
         assert!(recovered.is_ok() || self.fs.fuse().is_dead(), "{recovered:?}");
-        Some((scheduler, work))
+        Some((scheduler, commands))
     }
 
-    fn is_over(&self) -> bool {
-        self.status() == "completed" && self.places() == ["action/done", "command/done"]
+    fn is_completed(&self) -> bool {
+        self.status() == "completed" && self.used_folders() == ["action/done", "command/done"]
     }
 
-    /// Lets a scheduler work for some seconds.
-    fn work(&self, scheduler: &mut Scheduler, work: &Receiver<Work>, rounds: Range<i64>) {
+    /// Lets a scheduler scan once a second.
+    fn scan(&self, scheduler: &mut Scheduler, commands: &Receiver<Command>, rounds: Range<i64>) {
         for round in rounds {
             self.clock.set(noon() + SignedDuration::from_secs(round));
             scheduler.collect();
-            if self.is_over() || self.fs.fuse().is_dead() {
+            if self.is_completed() || self.fs.fuse().is_dead() {
                 return;
             }
-            for Work { command, action } in work.try_iter() {
-                let results = "[{\"foundanything\":true}]".to_owned();
-                let status = CommandStatus::Success;
-                scheduler.unwritten.push(Done { command, action: action.id, status, results });
+            for command in commands.try_iter() {
+                let answer = answer(&command, "[{\"foundanything\":true}]");
+                scheduler.receive(AgentMessage::Answer(answer));
             }
         }
     }
@@ -99,9 +99,9 @@ impl World {
         self.store.action(ACTION).unwrap().unwrap().status
     }
 
-    /// Returns the folders that have a file.
-    fn places(&self) -> Vec<&'static str> {
-        let used = |place: &&str| !self.fs.names(&Path::new("/spool").join(place)).is_empty();
+    /// Returns the folders that contain a file.
+    fn used_folders(&self) -> Vec<&'static str> {
+        let used = |folder: &&str| !self.fs.names(&Path::new("/spool").join(folder)).is_empty();
         [
             "action/new",
             "action/inflight",
@@ -117,10 +117,10 @@ impl World {
         .collect()
     }
 
-    /// Checks that the action is over, as it should be.
+    /// Checks that the action is completed and was answered once.
     fn check(&self, when: &str) {
         assert_eq!(self.status(), "completed", "{when}");
-        assert_eq!(self.places(), ["action/done", "command/done"], "{when}");
+        assert_eq!(self.used_folders(), ["action/done", "command/done"], "{when}");
         let commands = self.store.commands_of(ACTION).unwrap();
         assert_eq!(commands.len(), 1, "{when}");
         assert_eq!(commands[0].status, "success", "{when}");
@@ -129,20 +129,20 @@ impl World {
 }
 
 #[test]
-fn a_scheduler_killed_at_any_step_goes_on() {
+fn scheduler_killed_at_any_step_resumes() {
     let world = World::new();
-    world.live();
+    world.run();
     world.check("undisturbed");
     let mut points = 0;
     loop {
         let world = World::new();
         world.fs.fuse().set(Blow::Dead(points));
-        world.live();
+        world.run();
         if !world.fs.fuse().is_dead() {
             break;
         }
         world.fs.fuse().set(Blow::Never);
-        world.live();
+        world.run();
         world.check(&format!("killed after {points} changes"));
         points += 1;
     }
@@ -151,7 +151,7 @@ fn a_scheduler_killed_at_any_step_goes_on() {
 }
 
 #[test]
-fn a_scheduler_goes_on_after_a_cut_of_power_at_any_step() {
+fn scheduler_resumes_after_power_failure_at_any_step() {
     let is_full = std::env::vars().any(|(name, _)| name == "MIG_TEST_FULL");
     let subsets_of = if is_full { SUBSETS_OF_FULL } else { SUBSETS_OF };
     let mut states = 0;
@@ -160,12 +160,12 @@ fn a_scheduler_goes_on_after_a_cut_of_power_at_any_step() {
         loop {
             let mut world = World::new();
             world.fs.fuse().set(Blow::Dead(points));
-            world.live();
+            world.run();
             if !world.fs.fuse().is_dead() {
-                println!("the power went in {states} states of the disk");
+                println!("power failed in {states} states of the disk");
                 return assert!(states > 50, "{states}");
             }
-            // None of the changes is of less weight.
+            // All changes have the same weight.
             let pending = world.fs.pending(Path::new("none")).len();
             let all = (1_u64 << pending.min(subsets_of)) - 1;
             let mut drawn = subset;
@@ -173,12 +173,14 @@ fn a_scheduler_goes_on_after_a_cut_of_power_at_any_step() {
                 drawn += 1;
                 drawn
             };
-            // Beyond those that are tried in every combination the changes are lost.
+            // Changes beyond those of which every combination is tried are lost.
             let kept =
                 |at: usize| subset.checked_shr(u32::try_from(at).unwrap()).unwrap_or(0) & 1 == 1;
             world.fs = world.fs.after_cut(&World::now(&world.clock), kept, draw);
-            world.live();
-            world.check(&format!("power cut after {points} changes, {subset:b} of {pending} left"));
+            world.run();
+            world.check(&format!(
+                "power failed after {points} changes, {subset:b} of {pending} kept"
+            ));
             states += 1;
             if subset == all {
                 break;
@@ -189,7 +191,7 @@ fn a_scheduler_goes_on_after_a_cut_of_power_at_any_step() {
 }
 
 #[test]
-fn a_shortage_at_any_step_ends_nothing() {
+fn shortage_at_any_step_is_temporary() {
     type Blows = fn(usize) -> Blow;
     let blows: [(&str, Blows); 2] = [
         ("no descriptors", |steps| Blow::FailOn(steps, ErrorKind::Other)),
@@ -199,14 +201,14 @@ fn a_shortage_at_any_step_ends_nothing() {
         let mut points = 0;
         loop {
             let world = World::new();
-            let (mut scheduler, work) = world.begin().unwrap();
+            let (mut scheduler, commands) = world.start().unwrap();
             world.fs.fuse().set(blow(points));
-            world.work(&mut scheduler, &work, 0..ROUNDS);
-            let is_over = world.is_over();
+            world.scan(&mut scheduler, &commands, 0..ROUNDS);
+            let is_completed = world.is_completed();
             world.fs.fuse().set(Blow::Never);
-            world.work(&mut scheduler, &work, ROUNDS..2 * ROUNDS);
+            world.scan(&mut scheduler, &commands, ROUNDS..2 * ROUNDS);
             world.check(&format!("{what} after {points} steps"));
-            if is_over {
+            if is_completed {
                 break;
             }
             points += 1;

@@ -1,21 +1,22 @@
-//! Why the agent does not run a command, or has no result of an operation.
+//! Why the agent refuses a command, or has no result of an operation.
+//!
+//! These texts are part of the answer. They are the original's where it has one.
 
 use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use super::again;
-use crate::agent::limits::MEMORY_BYTES_MAX;
-use crate::agent::modules::ModuleError;
-use crate::agent::modules::message::PackError;
-use crate::data::CommandStatus;
-use crate::platform::shortage::is_shortage;
-use crate::platform::signers::SignatureError;
-use crate::platform::view::ViewError;
+use super::child::MEMORY_BYTES_MAX;
+use super::modules::ModuleError;
+use super::modules::message::PackError;
+use super::retry::is_shortage_status;
+use crate::disk::shortage::is_shortage;
+use crate::go::json::ParseError;
+use crate::relay::{Outcome, VerificationError};
 
-/// Why a command was not run at all; the texts are the original's.
+/// Why the agent runs no operation of a command.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refused {
+pub(super) enum CommandRefusal {
     #[error(
         "parseCommands() -> checkActionAuthorization() -> action validation failed: action expireafter is in the past"
     )]
@@ -23,19 +24,19 @@ pub(super) enum Refused {
     #[error("parseCommands() -> checkActionAuthorization() -> action is not signed")]
     Unsigned,
     #[error("parseCommands() -> checkActionAuthorization()")]
-    Signature(#[from] SignatureError),
+    Signature(#[from] VerificationError),
     #[error("parseCommands()")]
-    View(#[from] ViewError),
+    Action(#[from] ParseError),
 }
 
-impl Refused {
-    /// Returns whether the action could not be judged now.
+impl CommandRefusal {
+    /// Returns whether the signatures could not be checked because of a temporary shortage.
     pub(super) fn is_shortage(&self) -> bool {
-        matches!(self, Refused::Signature(error) if !error.is_verdict())
+        matches!(self, CommandRefusal::Signature(VerificationError::Unavailable(_)))
     }
 }
 
-/// Why an operation has no result of its own; the texts are the original's where it has one.
+/// Why the module of an operation returned no result.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OperationError {
     #[error(transparent)]
@@ -49,16 +50,14 @@ pub(super) enum OperationError {
     #[error("runModule() -> the module ended with {0}")]
     Exit(ExitStatus),
     #[error(
-        "runModule() -> the module broke down, or needed more than {} MiB of memory",
+        "runModule() -> the module crashed, or needed more than {} MiB of memory",
         MEMORY_BYTES_MAX >> 20
     )]
     Aborted,
-    #[error(
-        "runModule() -> the module was killed: it took more memory or processor time than it may"
-    )]
+    #[error("runModule() -> the module was killed: it exceeded its memory or processor time limit")]
     Killed,
-    #[error("runModule() -> the module answered too much")]
-    TooLong,
+    #[error("runModule() -> the module's output is too long")]
+    OutputTooLong,
     #[error("the module was ended after {} s", .0.as_secs())]
     Timeout(Duration),
 }
@@ -68,15 +67,15 @@ impl OperationError {
     pub(super) fn is_shortage(&self) -> bool {
         match self {
             OperationError::Start(error) => is_shortage(error),
-            OperationError::Exit(status) => again::is_for_shortage(*status),
+            OperationError::Exit(status) => is_shortage_status(*status),
             _ => false,
         }
     }
 
-    /// Returns the status of a command of which an operation ended like this.
-    pub(super) fn status(&self) -> CommandStatus {
+    /// Returns the outcome of a command of which an operation ended like this.
+    pub(super) fn outcome(&self) -> Outcome {
         match self {
-            OperationError::Timeout(_) => CommandStatus::Timeout,
+            OperationError::Timeout(_) => Outcome::Timeout,
             OperationError::Module(_)
             | OperationError::Message(_)
             | OperationError::Json(_)
@@ -84,7 +83,7 @@ impl OperationError {
             | OperationError::Exit(_)
             | OperationError::Aborted
             | OperationError::Killed
-            | OperationError::TooLong => CommandStatus::Failed,
+            | OperationError::OutputTooLong => Outcome::Failed,
         }
     }
 }
