@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use source::{Import, Source};
 
 /// The modules and their layers: imports go down.
-const LAYERS: [(&str, u8); 31] = [
+const LAYERS: [(&str, u8); 32] = [
     ("bin", 6),
     ("cli", 6),
     ("daemon", 5),
