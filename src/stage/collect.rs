@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::fetch::{INVALID, NO_AGENT};
+use super::fetch::outcome::{INVALID, NO_AGENT};
 use super::{Move, Pause, Step, Verdict, Work, grace};
 use crate::api::{ApiError, Seen};
 use crate::clock::{after, elapsed};

@@ -3,6 +3,7 @@
 //! An interrupted fetch keeps the pages that it has. A document gets its final name only when it is
 //! complete, so an existing document ends the fetch.
 
+pub(super) mod outcome;
 mod verdict;
 
 use std::path::{Path, PathBuf};
@@ -11,26 +12,21 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
-use super::document::{DocumentError, PartialDocument, part_path};
+use super::document::{PartialDocument, part_path};
 use super::pages::{self, PageReader, ReadEnd};
 use super::{Move, PastAttempts, Step, Work, grace};
 use crate::action::{Summary, document};
-use crate::api::{Api, ApiError, Seen};
+use crate::api::{Api, Seen};
 use crate::clock::{Clock, after};
-use crate::disk::{Disk, DiskError, Kind};
+use crate::disk::{Disk, Kind};
 use crate::names::ActionId;
 use crate::spool::{DeliveryState, Record, Transition};
 use crate::wake::Stop;
+use outcome::DOCUMENTS_MAX;
+pub(crate) use outcome::{FetchError, Fetched};
 pub(crate) use verdict::fetched;
 use verdict::pause_of;
 pub(super) use verdict::unanswered;
-
-/// Status that the platform gives to an action without a matching agent.
-pub(super) const INVALID: &str = "invalid";
-/// The same in words for the author of the action.
-pub(super) const NO_AGENT: &str = "no agent matched the target";
-/// Maximum number of documents of one action; there are several if results are fetched anew.
-const DOCUMENTS_MAX: u32 = 1000;
 
 /// Decides what to do with a run in `command/inflight`.
 pub(crate) fn decide(
@@ -150,48 +146,6 @@ pub(crate) struct FetchAttempt {
     pub(crate) fetched: Result<Fetched, FetchError>,
     /// Number of commands that the next attempt requests at once.
     pub(crate) page_size: u32,
-}
-
-/// A complete document.
-#[derive(Debug, Clone)]
-pub(crate) struct Fetched {
-    /// Relative to the runner's directory.
-    pub(crate) document: String,
-    pub(crate) summary: Summary,
-    /// The action's status if no agent was sent the action and the platform reports one.
-    pub(crate) status: Option<String>,
-}
-
-/// Why a fetch did not finish.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum FetchError {
-    #[error("the record has no action id or no action")]
-    NoAction,
-    #[error(transparent)]
-    Api(#[from] ApiError),
-    /// The API sent an unexpected command, or the disk failed.
-    #[error(transparent)]
-    Document(#[from] DocumentError),
-    /// The API returned fewer commands than it counts.
-    #[error("the API returned {found} of {sent} commands")]
-    Missing { found: u64, sent: u64 },
-    /// The results are complete, but commands may still change and the grace period has not ended.
-    #[error("{commands} commands may still change")]
-    NotFinal {
-        commands: u64,
-        /// When the results first were complete.
-        since: Timestamp,
-    },
-    #[error("action {0} has {DOCUMENTS_MAX} documents: remove some")]
-    Crowded(ActionId),
-    #[error("the runner stops")]
-    Stopped,
-}
-
-impl From<DiskError> for FetchError {
-    fn from(source: DiskError) -> FetchError {
-        FetchError::Document(DocumentError::Disk { source })
-    }
 }
 
 impl Fetcher<'_> {

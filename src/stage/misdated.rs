@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::fetch::outcome::INVALID;
 use super::{Step, Verdict, Work};
 use crate::api::{ApiError, Seen};
 use crate::clock::{after, elapsed};
@@ -50,8 +51,7 @@ pub(crate) fn probed(
         return None;
     }
     let seen = seen.as_ref().ok()?;
-    if seen.as_ref().is_some_and(|seen| seen.is_completed() || seen.status == super::fetch::INVALID)
-    {
+    if seen.as_ref().is_some_and(|seen| seen.is_completed() || seen.status == INVALID) {
         return None;
     }
     Some(Verdict::rejected(format!(

@@ -22,6 +22,7 @@ mod pages;
 mod presigned;
 pub(crate) mod prune;
 pub(crate) mod sign;
+pub(crate) mod signed;
 pub(crate) mod submit;
 
 use std::fmt;
@@ -52,7 +53,7 @@ pub(crate) enum Work {
     /// Date and sign the action.
     Sign {
         /// The action's validity.
-        period: sign::Period,
+        period: signed::Period,
     },
     /// Post the signed action.
     Post,

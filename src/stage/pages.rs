@@ -23,7 +23,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use super::document::{CommandFacts, PartialDocument};
-use super::fetch::FetchError;
+use super::fetch::outcome::FetchError;
 use crate::api::{Api, ApiError, Page};
 use crate::clock::{Clock, elapsed};
 use crate::disk::{Disk, DiskError};

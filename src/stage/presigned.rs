@@ -8,7 +8,7 @@
 //! a good signature bad. If the platform then refuses the action for an RSA number, the guess is
 //! posted. If that is refused as well, only the signers can help.
 
-use super::sign::{Signed, SigningError};
+use super::signed::{SignedAction, SigningError};
 use crate::action::{Action, Signer, Unknown};
 use crate::spool::Record;
 
@@ -21,7 +21,7 @@ pub(super) fn signed(
     record: &Record,
     action: &Action,
     signer: &dyn Signer,
-) -> Result<Signed, SigningError> {
+) -> Result<SignedAction, SigningError> {
     let refused = refused(record);
     let mut padded = action.clone();
     let unknown = if refused.is_some() { Unknown::Guess } else { Unknown::Keep };
@@ -32,7 +32,7 @@ pub(super) fn signed(
     {
         return Err(SigningError::Presigned(error.to_owned()));
     }
-    Ok(Signed {
+    Ok(SignedAction {
         posted: text(&record.request.template, action, &padded),
         signatures,
         valid_from: action.valid_from.timestamp(),

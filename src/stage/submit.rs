@@ -10,15 +10,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
-use super::sign::Period;
+use super::signed::{Period, VALID_SINCE};
 use super::{Move, Pause, Step, Verdict, Work};
 use crate::api::{ApiError, Found, Next, Posted};
 use crate::clock::{after, before};
 use crate::names::{ActionId, RunId};
 use crate::spool::{DeliveryState, Fate, Record, Transition};
 
-/// How far before its signing an action becomes valid, for agents whose clocks are behind.
-pub(crate) const VALID_SINCE: Duration = Duration::from_secs(60);
 /// Delay after an action's expiry from which the platform can no longer run it.
 const EXPIRY_SLACK: Duration = Duration::from_secs(60);
 
@@ -156,11 +154,6 @@ fn renew(record: &mut Record, now: Timestamp) {
             record.skip_deliveries();
         }
     }
-}
-
-/// Truncates a time to whole seconds, so that searches by time are exact.
-pub(crate) fn whole_seconds(at: Timestamp) -> Timestamp {
-    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 /// Decides what follows from the answer to a POST.
