@@ -149,8 +149,8 @@ pub(crate) struct FetchAttempt {
 }
 
 impl Fetcher<'_> {
-    /// Fetches the results of a run into its document. Pages that were fetched stay on disk, and the
-    /// next attempt resumes after them.
+    /// Fetches the results of a run into its document. Pages that were fetched stay on disk, and
+    /// the next attempt resumes after them.
     pub(crate) fn fetch(&self, record: &Record, mut progress: FetchProgress) -> FetchAttempt {
         let fetched = self.complete(record, &mut progress);
         FetchAttempt { fetched, page_size: progress.page_size }
@@ -216,7 +216,8 @@ impl Fetcher<'_> {
         Ok(grace::probe(self.api, id)?)
     }
 
-    /// Returns the path of the document: a folder of a job that was removed meanwhile is not created again.
+    /// Returns the path of the document: a folder of a job that was removed meanwhile is not
+    /// created again.
     fn target(&self, record: &Record, document: &Path) -> Result<PathBuf, FetchError> {
         if let Some(job) = record.job() {
             let home = Path::new("runners").join(job.as_str());
@@ -242,8 +243,8 @@ impl Fetcher<'_> {
         }
         let part = PartialDocument::open(self.disk, &part_path(document), head)?;
         pages::sweep(self.disk, part.path())?;
-        // Commands of the same instant have no fixed order: one can move to another page between two
-        // requests. If some are missing, all are read again.
+        // Commands of the same instant have no fixed order: one can move to another page between
+        // two requests. If some are missing, all are read again.
         let from = if progress.missing_attempts == 0 { part.len() } else { 0 };
         let reader = PageReader {
             api: self.api,
@@ -275,8 +276,8 @@ impl Fetcher<'_> {
         Ok((summary, seen))
     }
 
-    /// Removes the partial document if the action is completed or the grace period has ended, so that
-    /// the results are read once more; returns `NotFinal` while the period lasts.
+    /// Removes the partial document if the action is completed or the grace period has ended, so
+    /// that the results are read once more; returns `NotFinal` while the period lasts.
     fn await_final(
         &self,
         record: &Record,

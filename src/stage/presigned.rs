@@ -4,9 +4,9 @@
 //! investigator who made it. It can only pad the number of a short signature (see
 //! [`Signer::padded`]), which changes no signed byte.
 //!
-//! A signature of an unknown key is posted unchanged at first, since padding it by a guess could make
-//! a good signature bad. If the platform then refuses the action for an RSA number, the guess is
-//! posted. If that is refused as well, only the signers can help.
+//! A signature of an unknown key is posted unchanged at first, since padding it by a guess could
+//! make a good signature bad. If the platform then refuses the action for an RSA number, the guess
+//! is posted. If that is refused as well, only the signers can help.
 
 use super::signed::{SignedAction, SigningError};
 use crate::action::{Action, Signer, Unknown};
@@ -40,8 +40,8 @@ pub(super) fn signed(
     })
 }
 
-/// Returns the error with which the platform refused the posted text; `None` if nothing was refused,
-/// or if the operator has put the run back since.
+/// Returns the error with which the platform refused the posted text; `None` if nothing was
+/// refused, or if the operator has put the run back since.
 fn refused(record: &Record) -> Option<&str> {
     let request = &record.request;
     // After any other outcome the text is kept, to be posted again.
