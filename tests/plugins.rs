@@ -1,14 +1,11 @@
-//! The plugins of the template and the manual's examples, run as the runner runs them.
+//! The plugins of the template and the examples in the manual, run as the runner runs them.
 
 #![cfg(test)]
-#![expect(
-    clippy::disallowed_methods,
-    reason = "tests read what plugins wrote, and lay out what they read"
-)]
+#![expect(clippy::disallowed_methods, reason = "tests write and read the files of plugins")]
 
-mod bench;
 mod bulk;
 mod http;
 mod jsonl;
 mod mozdef;
 mod pages;
+mod rig;

@@ -1,10 +1,10 @@
-"""HTTP posts that say what became of them.
+"""HTTP POST requests with a reliable outcome.
 
-Every answer is judged by its status, every request is bounded in time, TLS is
-verified, a redirect is not followed: what was posted somewhere else than where
-it was to go would count as delivered.
+Every answer is judged by its status, every request has a time limit, and TLS
+certificates are verified. Redirects are not followed: events posted to another
+place than the configured one would count as delivered.
 
-This is no plugin itself; mozdef needs it beside it.
+This file is not a plugin; mozdef needs it in the same folder.
 """
 
 import base64
@@ -20,49 +20,49 @@ import urllib.request
 from mig_plugin import Fault, TryLater, excerpt
 
 ANSWER_BYTES_MAX = 1 << 16
-# What one item of a bulk may add to the answer: its error quotes the field that it is about.
+# Additional answer length for each item of a bulk request: an error quotes the field concerned.
 ITEM_BYTES_MAX = 1 << 14
-# The fault of what was posted; something else may be taken.
+# Statuses that refuse this request only; others may be accepted.
 REFUSED = (400, 413, 422)
-# What passes by itself, beside everything from 500 on.
-PASSING = (408, 425, 429)
+# Temporary errors, besides all statuses from 500 on.
+TEMPORARY = (408, 425, 429)
 
 
 def address(text):
     """Parses a URL."""
     url = urllib.parse.urlsplit(text)
-    # What is wrong with a URL is not repeated: it may hold a password.
+    # Error messages do not repeat the URL: it may contain a password.
     if url.scheme not in ("http", "https") or not url.hostname:
-        raise ValueError("this is no URL: write http://HOST:PORT/PATH or https://...")
+        raise ValueError("not a URL: write http://HOST:PORT/PATH or https://...")
     if any(not "!" <= c <= "~" for c in text):
-        raise ValueError("this URL has blanks or other characters that are to be written as %XX")
+        raise ValueError("the URL has blanks or other characters that must be written as %XX")
     try:
         url.port
     except ValueError:
-        raise ValueError("the port of this URL is no number up to 65535") from None
+        raise ValueError("the port of the URL is not a number up to 65535") from None
     return url
 
 
 def proxy_address(text):
-    """Parses the URL of a proxy, which itself is spoken to without TLS."""
+    """Parses the URL of a proxy. The connection to the proxy itself does not use TLS."""
     url = address(text)
     if url.scheme != "http":
-        raise ValueError("this is no proxy: write http://HOST:PORT")
+        raise ValueError("not a proxy: write http://HOST:PORT")
     return url
 
 
 class Refusal(Exception):
-    """What was posted is not what the server takes."""
+    """The server permanently refuses what was posted."""
 
 
 class Connection:
-    """A connection that is kept open from one request to the next."""
+    """A connection that stays open between requests."""
 
     def __init__(self, url, timeout, cacert=None, proxy=None):
         """Prepares a connection; the first request opens it."""
         self._timeout = timeout
         self._url = url
-        # Without user and password: for messages, and for a proxy.
+        # Without user and password: for messages and for the proxy.
         host = url.netloc.rsplit("@", 1)[-1]
         self._shown = "%s://%s%s" % (url.scheme, host, url.path or "/")
         self._target = urllib.parse.urlunsplit(("", "", url.path or "/", url.query, ""))
@@ -85,35 +85,35 @@ class Connection:
             trust = ssl.create_default_context(cafile=cacert)
         except OSError as error:
             raise Fault("cannot read cacert %s: %s" % (cacert, error)) from error
-        made = http.client.HTTPSConnection(
+        connection = http.client.HTTPSConnection(
             server.hostname, port, timeout=self._timeout, context=trust
         )
         if proxy:
-            made.set_tunnel(url.hostname, url.port or 443, pass_on)
-        return made
+            connection.set_tunnel(url.hostname, url.port or 443, pass_on)
+        return connection
 
     def post(self, body):
-        """Posts a body; returns if it was taken."""
+        """Posts a body; returns if the server accepted it."""
         self._post(body, ANSWER_BYTES_MAX)
 
     def post_bulk(self, body, count):
-        """Posts items at once; returns what became of each: None if it was taken, or a Refusal, or
-        a TryLater."""
-        said, is_whole = self._post(body, ANSWER_BYTES_MAX + count * ITEM_BYTES_MAX)
+        """Posts several items at once; returns the outcome of each: None if it was accepted, or
+        a Refusal, or a TryLater."""
+        answer, is_whole = self._post(body, ANSWER_BYTES_MAX + count * ITEM_BYTES_MAX)
         try:
             if not is_whole:
-                raise ValueError("it is cut short or too long")
-            return outcomes(said, count)
+                raise ValueError("the answer is truncated or too long")
+            return outcomes(answer, count)
         except ValueError as error:
-            # What was not taken is lost unless all is posted again.
-            text = "%s does not say what it took: %s" % (self._shown, error)
+            # Items that were not accepted would be lost unless all are posted again.
+            text = "%s did not report which events it accepted: %s" % (self._shown, error)
             raise TryLater(text) from error
 
     def _post(self, body, bytes_max):
-        """Posts a body; returns what is answered if it was taken, and whether that is all of it."""
+        """Posts a body; returns the answer if it was accepted, and whether that is complete."""
         try:
             with limited(self._timeout):
-                status, said, is_whole = self._exchange(body, bytes_max)
+                status, answer, is_whole = self._exchange(body, bytes_max)
         except ssl.SSLCertVerificationError as error:
             raise Fault("%s is not trusted: %s" % (self._shown, error)) from error
         except (OSError, http.client.HTTPException) as error:
@@ -121,11 +121,11 @@ class Connection:
             why = str(error) or type(error).__name__
             raise TryLater("no answer from %s: %s" % (self._shown, why)) from error
         if 200 <= status < 300:
-            return said, is_whole
+            return answer, is_whole
         text = "%s answered %d" % (self._shown, status)
-        said = excerpt(said.decode("utf-8", "replace").strip())
-        text += ": " + said if said else ""
-        if status >= 500 or status in PASSING:
+        answer = excerpt(answer.decode("utf-8", "replace").strip())
+        text += ": " + answer if answer else ""
+        if status >= 500 or status in TEMPORARY:
             raise TryLater(text)
         if status in REFUSED:
             raise Refusal(text)
@@ -135,7 +135,7 @@ class Connection:
         try:
             return self._request(body, bytes_max)
         except (http.client.RemoteDisconnected, ConnectionError):
-            # It was kept open longer than the server wanted; a new one tells for sure.
+            # An open connection may have expired on the server; a new one shows whether it has.
             if not self._is_used:
                 raise
             self.close()
@@ -143,60 +143,60 @@ class Connection:
 
     def _request(self, body, bytes_max):
         self._http.request("POST", self._target, body, self._headers)
-        answer = self._http.getresponse()
-        said = answer.read(bytes_max)
+        response = self._http.getresponse()
+        answer = response.read(bytes_max)
         self._is_used = True
-        # What it announced and did not send; None if it announced nothing.
-        is_whole = not answer.length and len(said) < bytes_max
-        if not answer.isclosed():
+        # `length` is what the server announced and did not send; None if it announced nothing.
+        is_whole = not response.length and len(answer) < bytes_max
+        if not response.isclosed():
             self.close()
-        return answer.status, said, is_whole
+        return response.status, answer, is_whole
 
     def close(self):
-        """Closes it; the next request opens it again."""
+        """Closes the connection; the next request opens it again."""
         self._http.close()
         self._is_used = False
 
 
-def outcomes(said, count):
-    """Returns what became of each item of a bulk, by an answer in the form of Elasticsearch's.
+def outcomes(answer, count):
+    """Returns the outcome of each item of a bulk request, from an answer like Elasticsearch's.
 
-    MozDef itself answers without a word, and then the status was for all. An answer that begins
-    as one for each item, and cannot be read as such, raises ValueError.
+    MozDef itself answers without a body; the status then applies to all items. An answer that
+    begins like one for each item but cannot be read as such raises ValueError.
     """
-    if not said.lstrip().startswith(b"{"):
+    if not answer.lstrip().startswith(b"{"):
         return [None] * count
     try:
-        answer = json.loads(said.decode("utf-8", "replace"))
+        parsed = json.loads(answer.decode("utf-8", "replace"))
     except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-    items = answer.get("items")
-    if items is None and answer.get("errors", False) is False:
+        raise ValueError("the answer is nested too deeply") from error
+    items = parsed.get("items")
+    if items is None and parsed.get("errors", False) is False:
         return [None] * count
     if not isinstance(items, list) or len(items) != count:
-        raise ValueError("it is not about %d items" % count)
+        raise ValueError("the answer does not have %d items" % count)
     return [outcome(item) for item in items]
 
 
 def outcome(item):
-    """Returns what became of one item, as {"index": {"status": 201}}."""
-    told = list(item.values()) if isinstance(item, dict) else []
-    if len(told) != 1 or not isinstance(told[0], dict):
-        raise ValueError("it has an item without a status")
-    status, error = told[0].get("status"), told[0].get("error")
+    """Returns the outcome of one item, such as {"index": {"status": 201}}."""
+    results = list(item.values()) if isinstance(item, dict) else []
+    if len(results) != 1 or not isinstance(results[0], dict):
+        raise ValueError("the answer has an item without a status")
+    status, error = results[0].get("status"), results[0].get("error")
     if type(status) is not int:
-        raise ValueError("it has an item without a status")
+        raise ValueError("the answer has an item without a status")
     if 200 <= status < 300 and not error:
         return None
     reason = error.get("reason", error) if isinstance(error, dict) else error
     text = "item answered %d" % status
     text += ": " + excerpt(str(reason)) if reason else ""
-    is_passing = status >= 500 or status in PASSING
-    return TryLater(text) if is_passing else Refusal(text)
+    is_temporary = status >= 500 or status in TEMPORARY
+    return TryLater(text) if is_temporary else Refusal(text)
 
 
 def credentials(header, url):
-    """Returns the header for the user and password of a URL, if it has any."""
+    """Returns the header with the user and password of a URL, if it has any."""
     if url.username is None:
         return {}
     pair = "%s:%s" % (urllib.parse.unquote(url.username), urllib.parse.unquote(url.password or ""))
@@ -204,19 +204,19 @@ def credentials(header, url):
 
 
 def proxy_of(url):
-    """Returns the proxy that the environment names, for whoever starts this by hand."""
+    """Returns the proxy from the environment, which is set only if the plugin is run by hand."""
     named = urllib.request.getproxies().get(url.scheme)
     if not named or urllib.request.proxy_bypass(url.hostname):
         return None
     try:
         return proxy_address(named if "://" in named else "http://" + named)
     except ValueError as error:
-        raise Fault("the proxy of the environment: %s" % error) from error
+        raise Fault("proxy in the environment: %s" % error) from error
 
 
 @contextlib.contextmanager
 def limited(span):
-    """Ends what takes longer than a span, also if it is the name service or comes byte by byte."""
+    """Limits the time of an operation, including name resolution and answers sent byte by byte."""
 
     def end(_number, _frame):
         raise socket.timeout("timed out after %g s" % span)

@@ -1,9 +1,9 @@
-"""JSON that others wrote: read a value at a time, and written so that everybody reads it.
+"""JSON from other programs, read one value at a time, and written so that all programs read it.
 
-The reader holds one value in memory and finds the end of one that it does not
-understand, however deep or odd it is, so that the next ones can be read.
+The reader holds one value in memory. It finds the end of a value that it cannot
+decode, however deep or odd, so that the values after it can be read.
 
-This is no plugin itself; jsonl and mozdef need it beside them.
+This file is not a plugin; jsonl and mozdef need it in the same folder.
 """
 
 import codecs
@@ -14,14 +14,14 @@ import re
 from mig_plugin import Fault
 
 CHUNK_BYTES = 1 << 20
-# Larger than anything that the platform takes from an agent.
+# Larger than any result that the platform accepts from an agent.
 VALUE_CHARS_MAX = 1 << 28
-# Other programs read JSON that is nested some hundred levels, and index some twenty.
+# Other programs read JSON that is nested some hundred levels deep, and index about twenty.
 DEPTH_MAX = 32
 
 
 def _whole(text):
-    # Nobody downstream counts further, and the time for endless digits grows with their square.
+    # No receiver handles larger numbers, and decoding time grows with the square of the digits.
     return int(text) if len(text) < 20 else text
 
 
@@ -35,7 +35,7 @@ _DECODER = json.JSONDecoder(
 )
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _SCALAR = re.compile(r"[^\s\[\]{},:\"]*")
-# A string, or a bracket; a quote alone begins a string whose end was not read yet.
+# A string or a bracket; a single quote character begins a string whose end was not read yet.
 _TOKEN = re.compile(r'[{}\[\]]|"[^"\\]*(?:\\.[^"\\]*)*"|"', re.DOTALL)
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -43,7 +43,7 @@ _NOT_ASCII = re.compile(r"[^ -~]")
 
 
 def to_json(value):
-    """Returns a value as JSON that every reader takes: a line of ASCII, without half characters."""
+    """Returns a value as JSON for every reader: a line of ASCII without unpaired surrogates."""
     return _NOT_ASCII.sub(_escaped, _ENCODER.encode(value))
 
 
@@ -54,14 +54,14 @@ def _escaped(found):
 
 
 class Unreadable:
-    """A value that stands where one is expected, but cannot be understood."""
+    """A value that cannot be decoded, with the reason."""
 
     def __init__(self, why):
         self.why = why
 
 
 class Reader:
-    """Reads the values of a JSON text one after the other; only one is in memory."""
+    """Reads the values of a JSON text one after the other; only one of them is in memory."""
 
     def __init__(self, file):
         self._file = file
@@ -71,7 +71,7 @@ class Reader:
         self._ended = False
 
     def peek(self):
-        """Returns the next character that is no blank, or nothing at the end."""
+        """Returns the next character that is not white space, or nothing at the end."""
         while True:
             self._at = _BLANKS.match(self._text, self._at).end()
             if self._at < len(self._text):
@@ -80,21 +80,21 @@ class Reader:
                 return ""
 
     def take(self, wanted):
-        """Takes a character that must come next."""
+        """Consumes a character that must come next."""
         found = self.peek()
         if found != wanted:
             what = "%r" % found if found else "its end"
-            raise Fault("the results document is not whole: %s where %r should be" % (what, wanted))
+            raise Fault("the results document is incomplete: %s instead of %r" % (what, wanted))
         self._at += 1
 
     def value(self):
-        """Takes the next value."""
+        """Consumes and returns the next value."""
         self.peek()
         try:
             value, end = _DECODER.raw_decode(self._text, self._at)
         except (ValueError, RecursionError):
             end = len(self._text)
-        # What ends where the text does may go on in what was not read yet.
+        # A value that ends with the buffer may continue in text that was not read yet.
         if end < len(self._text):
             self._at = end
             return value
@@ -105,7 +105,7 @@ class Reader:
             return Unreadable(str(error))
 
     def items(self):
-        """Takes the next array and yields its values."""
+        """Consumes the next array and yields its values."""
         self.take("[")
         while self.peek() != "]":
             yield self.value()
@@ -114,19 +114,19 @@ class Reader:
         self.take("]")
 
     def members(self):
-        """Takes the next object and yields its keys; the caller takes each value."""
+        """Consumes the next object and yields its keys; the caller consumes each value."""
         self.take("{")
         while self.peek() != "}":
             key = self.value()
             if not isinstance(key, str):
-                raise Fault("the results document is not whole: a key is missing")
+                raise Fault("the results document is incomplete: a key is missing")
             yield key
             if self.peek() != "}":
                 self.take(",")
         self.take("}")
 
     def _raw(self):
-        """Takes the text of the next value, however deep, without looking into it."""
+        """Consumes the text of the next value, however deep, without decoding it."""
         length = depth = 0
         if self.peek() not in ("{", "[", '"'):
             while _SCALAR.match(self._text, self._at).end() == len(self._text):
@@ -134,16 +134,16 @@ class Reader:
                     break
             length = _SCALAR.match(self._text, self._at).end() - self._at
             if not length:
-                raise Fault("the results document is not whole: a value is missing")
+                raise Fault("the results document is incomplete: a value is missing")
             return self._cut(length)
         while True:
             token = _TOKEN.search(self._text, self._at + length)
             if token is None or token.group() == '"':
                 length = (token.start() if token else len(self._text)) - self._at
                 if len(self._text) - self._at > VALUE_CHARS_MAX:
-                    raise Fault("the results document holds a value that is too long to be one")
+                    raise Fault("the results document has a value that is too long")
                 if not self._more():
-                    raise Fault("the results document is not whole: it ends within a value")
+                    raise Fault("the results document is incomplete: it ends within a value")
                 continue
             length = token.end() - self._at
             if token.group() in "{[":
@@ -159,11 +159,11 @@ class Reader:
         return text
 
     def _more(self):
-        """Reads on and lets go of what was taken; tells whether there was more to read."""
+        """Reads more text and drops the consumed text; returns whether there may be more."""
         if self._ended:
             return False
         left = self._text[self._at :]
-        # As much again as is there, so that a long value is not looked at too often.
+        # Reads as much as is buffered already, so that long values are scanned few times.
         chunk = self._file.read(max(CHUNK_BYTES, len(left)))
         self._ended = not chunk
         self._text = left + self._decode(chunk, self._ended)

@@ -1,6 +1,6 @@
-"""What a plugin of mig-runner is to the outside: its end, its messages, its settings.
+"""What every plugin of mig-runner needs: exit status, messages, settings.
 
-This is no plugin itself; jsonl and mozdef need it beside them.
+This file is not a plugin; jsonl and mozdef need it in the same folder.
 """
 
 import difflib
@@ -10,24 +10,24 @@ import sys
 
 EXCERPT_CHARS_MAX = 200
 SETTINGS_BYTES_MAX = 1 << 20
-# As in sysexits.h: mig-runner tries again later without calling it a failure.
+# EX_TEMPFAIL of sysexits.h: mig-runner tries again later and does not call it a failure.
 EXIT_TRY_LATER = 75
 
 
 class Fault(Exception):
-    """What keeps a plugin from delivering, in words for whoever reads the log."""
+    """An error that prevents the delivery; the text is for the operator."""
 
     status = 1
 
 
 class TryLater(Fault):
-    """A fault that passes by itself."""
+    """An error that may disappear without a repair."""
 
     status = EXIT_TRY_LATER
 
 
 def run(deliver):
-    """Runs a plugin and returns its exit status; what goes wrong is said on stderr."""
+    """Runs a plugin and returns its exit status; errors are printed on stderr."""
     try:
         deliver()
         return 0
@@ -47,17 +47,17 @@ def say(text):
 
 
 def directory():
-    """Returns the runner's directory: the one that holds the plugins folder."""
+    """Returns the runner's directory, which contains the plugins folder."""
     return os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[0])))
 
 
 def excerpt(text):
-    """Returns the beginning of what somebody else said, safe for a log."""
+    """Returns the beginning of a text from another program, escaped for a log."""
     shown = text[:EXCERPT_CHARS_MAX].encode("unicode_escape").decode("ascii")
     return shown + ("..." if len(text) > EXCERPT_CHARS_MAX else "")
 
 
-# Settings: the git-config dialect of mig-runner's own files
+# Settings, in the git-config dialect of mig-runner's own files
 
 _HEADER = re.compile(r"\[\s*([A-Za-z][A-Za-z0-9-]*)\s*\]\s*(?:[;#].*)?")
 _VARIABLE = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)\s*(?:=(.*)|[;#].*)?", re.DOTALL)
@@ -66,10 +66,10 @@ _ESCAPES = {'"': '"', "\\": "\\", "n": "\n", "t": "\t"}
 
 
 class Settings:
-    """The settings of a file, each with its line."""
+    """The settings in a file, each with its line number."""
 
     def __init__(self, path, known):
-        """Reads a file, which need not be there; `known` has the keys of each section."""
+        """Reads a file, which may be missing; `known` lists the keys of each section."""
         self.path = path
         self._values = {}
         self._faults = []
@@ -84,7 +84,7 @@ class Settings:
                 self._faults.append((number, str(error)))
 
     def get(self, section, key, default, parse=str):
-        """Returns what a key is set to; `parse` raises ValueError for what it does not take."""
+        """Returns the value of a key; `parse` raises ValueError for an invalid value."""
         if (section, key) not in self._values:
             return default
         number, text = self._values[section, key]
@@ -95,7 +95,7 @@ class Settings:
             return default
 
     def check(self):
-        """Raises what is wrong, all of it; to be called when all keys were asked for."""
+        """Raises all faults found; to be called after the last get."""
         if self._faults:
             faults = sorted(self._faults, key=lambda fault: fault[0])
             raise Fault("\n".join("%s:%d: %s" % (self.path, *fault) for fault in faults))
@@ -109,28 +109,28 @@ class Settings:
         except OSError as error:
             raise Fault("cannot read %s: %s" % (self.path, error.strerror)) from error
         if len(data) > SETTINGS_BYTES_MAX:
-            raise Fault("%s is too large for a configuration" % self.path)
+            raise Fault("%s is too large for a configuration file" % self.path)
         try:
             return data.decode("utf-8-sig").split("\n")
         except UnicodeDecodeError as error:
             number = data[: error.start].count(b"\n") + 1
-            raise Fault("%s:%d: this is not UTF-8" % (self.path, number)) from error
+            raise Fault("%s:%d: invalid UTF-8" % (self.path, number)) from error
 
     def _take(self, number, line, section, known):
         if line.startswith("["):
             header = _HEADER.fullmatch(line)
             if not header:
-                raise ValueError("this is no section: write [section]")
+                raise ValueError("not a section: write [section]")
             name = header.group(1).lower()
             if name not in known:
                 self._faults.append((number, _unknown("section", name, known)))
             return name
         variable = _VARIABLE.fullmatch(line)
         if not variable:
-            raise ValueError("this is no setting: write key = value")
+            raise ValueError("not a setting: write key = value")
         key = variable.group(1).lower()
         if section is None:
-            raise ValueError("%s stands before any [section]" % key)
+            raise ValueError("%s is outside any section: write [section] above it" % key)
         if section in known:
             if key not in known[section]:
                 raise ValueError(_unknown("key", key, known[section]))
@@ -171,11 +171,11 @@ def _escaped(found):
 
 
 def choice(*known):
-    """Returns a parser of one of some words."""
+    """Returns a parser that accepts one of several words."""
 
     def parse(text):
         if text.lower() not in known:
-            raise ValueError("%s is none of %s" % (excerpt(text), ", ".join(known)))
+            raise ValueError("%s is not one of %s" % (excerpt(text), ", ".join(known)))
         return text.lower()
 
     return parse
@@ -185,9 +185,9 @@ _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 
 
 def seconds(text):
-    """Parses a duration, as 30s or 1m30s, longer than nothing."""
+    """Parses a duration such as 30s or 1m30s, longer than zero and at most a day."""
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text, re.ASCII)
     total = sum(float(count) * _UNITS[unit] for count, unit in parts)
     if "".join(count + unit for count, unit in parts) != text or not 0 < total <= 86400:
-        raise ValueError("%s is no duration of at most a day: write 30s or 1m30s" % excerpt(text))
+        raise ValueError("%s is not a duration up to a day: write 30s or 1m30s" % excerpt(text))
     return total

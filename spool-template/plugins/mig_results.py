@@ -1,12 +1,12 @@
-"""What was found: the results document of a run, read a command at a time.
+"""The results document of a run, read one command at a time.
 
-A document can be larger than memory: it holds the answer of every agent of a
-fleet. So it is read twice. The first reading makes sure that it is whole before
-anything leaves this machine; the second hands out its commands. Agents are not
-trusted: whatever one of them answers, the answers of the others are delivered,
-and its own is shown as far as it can be read.
+A document can be larger than memory, since it holds the answer of every agent of a
+fleet. Therefore it is read twice: first to make sure that it is complete before
+anything leaves this machine, then to deliver its commands. Agents are not trusted:
+whatever one of them answers, the answers of the others are delivered, and its own
+answer is shown as far as it can be read.
 
-This is no plugin itself; jsonl and mozdef need it beside them.
+This file is not a plugin; jsonl and mozdef need it in the same folder.
 """
 
 import collections
@@ -21,7 +21,7 @@ from mig_plugin import Fault
 
 
 class Document:
-    """A results document that was found to be whole."""
+    """A results document that was read to its end and is complete."""
 
     def __init__(self, file):
         self._file = _seekable(file)
@@ -30,20 +30,20 @@ class Document:
             if key != "commands":
                 members[key] = value
         if not isinstance(members.get("action"), dict):
-            raise Fault("this is no results document: it has no action")
+            raise Fault("stdin is not a results document: it has no action")
         self.action = members["action"]
-        # The runner's own words first: in the document they are an echo.
+        # The runner's environment takes precedence: the document only repeats it.
         self.job = os.environ.get("MIG_JOB") or text_of(members, "name")
         self.run = os.environ.get("MIG_RUN", "")
         attempt = os.environ.get("MIG_ATTEMPT", "")
         self.attempt = int(attempt) if attempt.isdigit() else None
 
     def commands(self):
-        """Yields the commands; one that cannot be read is Unreadable."""
+        """Yields the commands; a command that cannot be read is Unreadable."""
         for key, value in self._read():
             if key == "commands":
                 is_command = isinstance(value, (dict, Unreadable))
-                yield value if is_command else Unreadable("a command that is no object")
+                yield value if is_command else Unreadable("the command is not a JSON object")
 
     def _read(self):
         self._file.seek(0)
@@ -55,15 +55,15 @@ class Document:
                     yield key, command
                 continue
             value = reader.value()
-            # The original writes null where nothing was fetched.
+            # The original writes null if nothing was fetched.
             if key != "commands" or value is not None:
                 yield key, value
         if reader.peek():
-            raise Fault("the results document goes on after its end")
+            raise Fault("the results document has data after its end")
 
 
 def _seekable(file):
-    """Returns the file, or a copy of it if it can only be read once, as a pipe."""
+    """Returns the file, or a copy of it if it can be read only once, like a pipe."""
     if file.isatty():
         raise Fault("a results document is expected on stdin: see --help")
     if file.seekable():
@@ -75,14 +75,14 @@ def _seekable(file):
 
 
 def pick(value, *path):
-    """Returns what stands at a path of keys, or None where there is no such path."""
+    """Returns the value at a path of keys, or None if the path does not exist."""
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     return value
 
 
 def text_of(value, *path):
-    """Returns the text at a path of keys; nothing if there is none."""
+    """Returns the text at a path of keys; an empty one if there is none."""
     found = pick(value, *path)
     return found if isinstance(found, str) else ""
 
@@ -99,46 +99,46 @@ def texts_of(value, *path):
 
 
 def entries_of(value, *path):
-    """Returns the keys and values of the object at a path; none if there is none."""
+    """Returns the keys and values of the object at a path; an empty list if there is none."""
     found = pick(value, *path)
     return list(found.items()) if isinstance(found, dict) else []
 
 
 def number_of(value, *path):
-    """Returns the number at a path of keys, whole if it can be; None if there is none."""
+    """Returns the number at a path of keys, as an int if possible; None if there is none."""
     found = pick(value, *path)
     if isinstance(found, bool) or not isinstance(found, (int, float)):
         return None
     return int(found) if abs(found) < 1e18 and found == int(found) else found
 
 
-# What was found
+# Findings
 
 Finding = collections.namedtuple("Finding", "operation module label subject element")
-Finding.__doc__ = """One thing that an agent found.
+Finding.__doc__ = """A single finding of an agent.
 
-`operation` is the index of the operation that asked for it, `label` what the
-action calls it, `subject` what was searched for, `element` what the module says.
+`operation` is the index of the operation in the action, `label` the action's name
+for the search, `subject` the value searched for, `element` the module's result.
 """
 
 
 def operations(action, command):
-    """Returns what an agent was asked: the command's own copy, or else the action's."""
+    """Returns the operations of a command: its own copy, or else the action's."""
     return items_of(command, "action", "operations") or items_of(action, "operations")
 
 
 def findings(action, command):
-    """Yields what the agent of a command found."""
-    asked = operations(action, command)
+    """Yields the findings of a command."""
+    sent = operations(action, command)
     for index, result in enumerate(items_of(command, "results")):
-        module = text_of(asked[index], "module") if index < len(asked) else ""
+        module = text_of(sent[index], "module") if index < len(sent) else ""
         elements = pick(result, "elements")
         found = _ELEMENTS.get(module, _no_elements)(elements)
         empty = True
         for label, subject, element in found:
             empty = False
             yield Finding(index, module, label, subject, shallow(element))
-        # A module that is not known here, or that speaks in a way that is not.
+        # An unknown module, or a known one with unknown results.
         if empty and pick(result, "foundanything") is True:
             yield Finding(index, module, "", "", shallow(elements))
 
@@ -146,7 +146,7 @@ def findings(action, command):
 def _file_elements(elements):
     for label, entries in entries_of(elements):
         for entry in items_of(entries):
-            # An entry without a file says that nothing was found.
+            # An entry without a file means that nothing was found.
             if text_of(entry, "file"):
                 yield label, "", entry
 
@@ -171,21 +171,21 @@ _ELEMENTS = {"file": _file_elements, "pkg": _pkg_elements, "netstat": _netstat_e
 
 
 def errors(command):
-    """Returns what the modules of a command complain about."""
+    """Returns the errors that the modules of a command report."""
     if isinstance(command, Unreadable):
         return [command.why]
     return [text for result in items_of(command, "results") for text in texts_of(result, "errors")]
 
 
 class Ids:
-    """Gives each event of a command an id that is the same whenever it is delivered.
+    """Creates event ids for a command that are the same in every delivery.
 
-    It is made of what identifies the event: the action, the command, the
-    operation, what was found. What comes more than once is counted.
+    An id depends on the action, the command, the operation and the finding. Events
+    that are equal in all of these are numbered.
     """
 
     def __init__(self, kind, action, command, position):
-        # A command whose id cannot be read is known by its place in the document.
+        # A command whose id cannot be read is identified by its position in the document.
         known = number_of(command, "id")
         self._scope = [kind, number_of(action, "id"), position if known is None else str(known)]
         self._seen = collections.Counter()
@@ -207,7 +207,7 @@ _MOMENT = re.compile(r"(\d{4})-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)
 
 
 def moment(*candidates):
-    """Returns the first that is a real time; the platform writes years 1, 9 and 9998 for none."""
+    """Returns the first real time; the platform writes the years 1, 9 and 9998 for "none"."""
     for text in candidates:
         found = _MOMENT.fullmatch(text)
         if found and 1970 <= int(found.group(1)) < 9000:
@@ -216,7 +216,7 @@ def moment(*candidates):
 
 
 class Summary:
-    """What the commands of a run came to."""
+    """The counters of a run."""
 
     def __init__(self):
         self.commands = self.found = self.findings = self.errors = 0
@@ -231,7 +231,7 @@ class Summary:
         self.errors += bool(errors(command))
 
     def counts(self):
-        """Returns the counters by name, the statuses among them."""
+        """Returns the counters by name, and those of the statuses."""
         return {
             "commands": self.commands,
             "found": self.found,

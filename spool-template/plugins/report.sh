@@ -1,11 +1,11 @@
 #!/bin/sh
-# report.sh: writes what a run found for people to read, and which agents did not
-# answer, to reports/RUN.txt beside the plugins folder.
+# report.sh: writes the findings of a run as text to reports/RUN.txt beside the
+# plugins folder, with the agents that did not answer.
 #
-# An example of a plugin: the results document is on stdin, MIG_RUN and its like
-# say which run it is, exit status 0 says that it was taken. The report appears
-# under its name when it is whole; a repeated delivery writes the same one again.
-# It needs nothing but sh and awk.
+# An example of a plugin: the results document is on stdin, variables such as
+# MIG_RUN identify the run, and exit status 0 means that the results were accepted.
+# The report gets its name only when it is complete; a repeated delivery writes the
+# same report again. Requires only sh and awk.
 
 set -eu
 umask 077
@@ -20,9 +20,9 @@ trap 'rm -f "$report.new"' EXIT
 trap 'exit 1' HUP INT TERM
 
 awk '
-# JSON is read as it comes: strings stand between quotes, all else is structure.
-# depth counts the open objects and arrays; key[d] is where we are in the one at
-# depth d. A command is an object at depth 3, what it found at depth 8:
+# JSON is read as a stream: strings stand between quotes, the rest is structure.
+# depth is the number of open objects and arrays; key[d] is the current key of the
+# one at depth d. A command is an object at depth 3, its findings are at depth 8:
 # commands [ { results [ { elements { LABEL [ { file, fileinfo { ... } } ] } } ] } ]
 {
     pieces = split($0, piece, "\"")
@@ -103,10 +103,10 @@ function end() {
 }
 
 function end_of_finding() {
-    # An entry without a file says that nothing was found.
+    # An entry without a file means that nothing was found.
     if (file != "") {
         line[++lines] = sprintf("  %-11s %10s  %s", info["mode"], info["size"], file)
-        # In a line of its own: both fit on a terminal.
+        # On a line of its own, so that each line fits on a terminal.
         if (info["sha256"] != "")
             line[lines] = line[lines] "\n    sha256 " info["sha256"]
     }
@@ -123,7 +123,7 @@ function end_of_command(    i) {
     for (i = 1; i <= lines; i++)
         print line[i]
     if (found && !lines)
-        print "  found something that is no file: see the results document"
+        print "  found something other than files: see the results document"
     for (i = 1; i <= errors; i++)
         print "  ! " error[i]
     if (lines || found)
@@ -133,8 +133,8 @@ function end_of_command(    i) {
     agent = status = file = ""
 }
 
-# What cannot do any harm on a terminal: control characters stay escaped, as JSON
-# has them, and the few that it allows as they are become question marks.
+# Makes a text safe for a terminal: control characters stay escaped as in JSON, and
+# the few that JSON allows unescaped become question marks.
 function plain(s) {
     gsub(/\\u003c/, "<", s)
     gsub(/\\u003e/, ">", s)
@@ -147,7 +147,7 @@ function plain(s) {
 
 END {
     if (!begun || depth) {
-        print "report.sh: the results document is not whole" > "/dev/stderr"
+        print "report.sh: the results document is incomplete" > "/dev/stderr"
         exit 1
     }
     if (silents) {

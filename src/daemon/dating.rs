@@ -14,8 +14,7 @@ use super::engine::Engine;
 use super::index::Index;
 use crate::clock::before;
 use crate::spool::Record;
-use crate::stage::sign::Period;
-use crate::stage::submit::whole_seconds;
+use crate::stage::signed::{Period, whole_seconds};
 
 /// How long a period is remembered after its end, in case the clock is set back.
 const MEMORY: Duration = Duration::from_secs(3600);

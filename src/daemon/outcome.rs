@@ -15,7 +15,7 @@ use crate::clock::after;
 use crate::plugin::run::PluginExit;
 use crate::spool::{DeliveryState, Fate, Record, Run, Transition};
 use crate::stage::fetch::{FetchAttempt, FetchError};
-use crate::stage::{Pause, Verdict, Work, collect, deliver, fetch, misdated, sign, submit};
+use crate::stage::{Pause, Verdict, Work, collect, deliver, fetch, misdated, signed, submit};
 
 /// How much of the end of a plugin's output goes into the log, in bytes: with its escapes and the rest
 /// of the record it must fit into a message to syslog.
@@ -88,7 +88,7 @@ impl Engine {
             };
         };
         match outcome {
-            Outcome::Signed(signed) => sign::signed(signed),
+            Outcome::Signed(signed) => signed::signed(signed),
             Outcome::Posted(posted) => submit::posted(posted),
             Outcome::Searched(found, began) => self.searched(key, found, began, now),
             Outcome::Probed(seen) => {

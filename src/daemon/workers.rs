@@ -27,7 +27,8 @@ use crate::spool::finished::run_with_action;
 use crate::spool::{Layout, Record};
 use crate::stage::fetch::{FetchAttempt, FetchProgress, Fetcher};
 use crate::stage::prune::DAY;
-use crate::stage::sign::{Signed, SigningError, sign};
+use crate::stage::sign::sign;
+use crate::stage::signed::{SignedAction, SigningError};
 use crate::stage::{Work, grace};
 use crate::wake::Stop;
 
@@ -92,7 +93,7 @@ pub(crate) enum SearchError {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// Of [`Work::Sign`].
-    Signed(Result<Signed, SigningError>),
+    Signed(Result<SignedAction, SigningError>),
     /// Of [`Work::Post`].
     Posted(Posted),
     /// Of [`Work::Search`], with when it began.

@@ -1,8 +1,8 @@
 //! What the state of a job folder means for the job that was installed from it. No I/O.
 //!
-//! A job that is copied in piece by piece, or edited in place, is invalid for a moment. Therefore an
-//! invalid folder is reported only when it has been left alone for [`QUIET_SPAN`], and the job that
-//! was installed from it stays until then.
+//! A job that is copied in piece by piece, or edited in place, is invalid for a moment. Therefore
+//! an invalid folder is reported only when it has been left alone for [`QUIET_SPAN`], and the job
+//! that was installed from it stays until then.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -71,7 +71,8 @@ impl FolderState {
         (!is_temporary).then_some(self.stamps)
     }
 
-    /// Returns when to inspect the folder again to report its fault; `None` if there is none to report.
+    /// Returns when to inspect the folder again to report its fault; `None` if there is none to
+    /// report.
     pub(super) fn next_recheck(&self) -> Option<Timestamp> {
         let fault = self.fault.as_ref().filter(|fault| !fault.is_reported)?;
         Some(after(fault.since, QUIET_SPAN))

@@ -34,8 +34,8 @@ impl Jobs {
         Jobs { loader, states: BTreeMap::new(), skipped: BTreeSet::new() }
     }
 
-    /// Inspects every folder and returns the changes, by name. After an error, because the folder of
-    /// all jobs cannot be listed, the jobs stay as they are.
+    /// Inspects every folder and returns the changes, by name. After an error, because the folder
+    /// of all jobs cannot be listed, the jobs stay as they are.
     pub(crate) fn scan(&mut self, now: Timestamp) -> Result<Vec<Change>, DiskError> {
         let (mut names, skipped) = self.loader.list()?;
         names.sort_unstable();
@@ -50,7 +50,8 @@ impl Jobs {
             names.iter().filter_map(|name| self.inspect(name, now)).collect();
         changes.extend(skipped.iter().filter_map(|name| self.report_skipped(name)));
         if is_first {
-            // A map filled in order has half-empty nodes; one built from an iterator has full nodes.
+            // A map filled in order has half-empty nodes; one built from an iterator has full
+            // nodes.
             self.states = std::mem::take(&mut self.states).into_iter().collect();
         }
         Ok(changes)

@@ -3,8 +3,8 @@
 //! Whoever can write the folder or the files of a job can run actions on the fleet. Therefore all
 //! three must belong to the runner's user or root, and no other user may be able to write them (see
 //! [`guard`]). A link is followed, and its target and the folders above the target are checked like
-//! the job itself. Only the job's own folder is watched: scans find changes of files that links lead
-//! to.
+//! the job itself. Only the job's own folder is watched: scans find changes of files that links
+//! lead to.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -83,8 +83,8 @@ struct FoundPath {
 }
 
 impl Loader {
-    /// Returns a loader of the jobs in `folder`, which must belong to `user` or root. Jobs that set no
-    /// time zone use `zone`.
+    /// Returns a loader of the jobs in `folder`, which must belong to `user` or root. Jobs that set
+    /// no time zone use `zone`.
     pub(super) fn new(disk: Disk, folder: PathBuf, user: u32, zone: TimeZone) -> Loader {
         Loader { disk, folder, user, zone }
     }

@@ -13,9 +13,9 @@
 //! future, and the platform would accept its action. The runner only reads the folder of a job. One
 //! invalid job does not affect any other.
 //!
-//! **Failure.** The faults of a job are a [`Rejection`], addressed to the operator. It stays until a
-//! file of the job changes. Only faults that do not depend on the content of the files (permissions,
-//! a file that is missing or unreadable) are checked again in every scan.
+//! **Failure.** The faults of a job are a [`Rejection`], addressed to the operator. It stays until
+//! a file of the job changes. Only faults that do not depend on the content of the files
+//! (permissions, a file that is missing or unreadable) are checked again in every scan.
 
 pub(crate) mod change;
 pub(crate) mod folders;

@@ -3,13 +3,13 @@
 //! A plugin is looked up each time it is needed, so that plugins can be added, repaired or replaced
 //! while the runner runs.
 //!
-//! **Invariants.** Only a regular file in the plugins folder itself is run; a link in the folder may
-//! lead to another file of the folder, but nowhere else. The folder itself may be a link. File and
-//! folder belong to the runner's user or to root, and no other user can write them, so that no other
-//! user can run code as the runner.
+//! **Invariants.** Only a regular file in the plugins folder itself is run; a link in the folder
+//! may lead to another file of the folder, but nowhere else. The folder itself may be a link. File
+//! and folder belong to the runner's user or to root, and no other user can write them, so that no
+//! other user can run code as the runner.
 //!
-//! **Failure.** Every fault of a plugin is a [`PluginError`]. It concerns only that plugin, and may be
-//! gone at the next attempt.
+//! **Failure.** Every fault of a plugin is a [`PluginError`]. It concerns only that plugin, and may
+//! be gone at the next attempt.
 
 mod process;
 pub(crate) mod run;

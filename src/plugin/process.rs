@@ -1,7 +1,7 @@
 //! A running plugin: its process group, its output, and the wait for its end.
 //!
-//! One thread per plugin waits in `poll` for whatever comes first: the plugin's end, output, the time
-//! limit, or a stop. It needs no second thread, and no periodic checks.
+//! One thread per plugin waits in `poll` for whatever comes first: the plugin's end, output, the
+//! time limit, or a stop. It needs no second thread, and no periodic checks.
 
 use std::io::{self, PipeReader, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -55,8 +55,8 @@ enum WaitEvent {
 }
 
 impl Process {
-    /// Returns the plugin that runs as `child`, the leader of its own process group, with the output
-    /// `output` and with `mark` in its environment.
+    /// Returns the plugin that runs as `child`, the leader of its own process group, with the
+    /// output `output` and with `mark` in its environment.
     pub(super) fn new(mut child: Child, output: PipeReader, mark: Mark) -> io::Result<Process> {
         let group = Pid::from_child(&child);
         match pidfd_open(group, PidfdFlags::empty()) {
@@ -72,7 +72,8 @@ impl Process {
     }
 
     /// Reads the output until the plugin has ended. At the time limit or a stop, the plugin is
-    /// signalled: first SIGTERM, then SIGKILL. Returns early if the plugin does not react to either.
+    /// signalled: first SIGTERM, then SIGKILL. Returns early if the plugin does not react to
+    /// either.
     pub(super) fn follow(
         &mut self,
         stop: &PipeReader,
@@ -140,8 +141,8 @@ impl Process {
         Ok(())
     }
 
-    /// Kills the rest of the plugin's group and returns the exit status; `None` if the plugin cannot
-    /// be killed.
+    /// Kills the rest of the plugin's group and returns the exit status; `None` if the plugin
+    /// cannot be killed.
     pub(super) fn reap(mut self) -> io::Result<Option<ExitStatus>> {
         // Not reaped earlier, so that no other process can have the group's number.
         match &self.strays {
@@ -164,8 +165,8 @@ impl Process {
         self.strays = Some(strays);
     }
 
-    /// Signals the plugin's group. This fails only if no process is left that the runner may signal,
-    /// and then there is nothing to do.
+    /// Signals the plugin's group. This fails only if no process is left that the runner may
+    /// signal, and then there is nothing to do.
     fn signal(&self, signal: Signal) {
         kill_process_group(self.group, signal).ok();
     }

@@ -1,23 +1,24 @@
 //! One run of one plugin, from its start to its end.
 //!
-//! The plugin's stdin is the stored results document itself, opened for reading. Its bytes never pass
-//! through the runner, and a plugin that reads slowly or not at all delays nothing. Stdout and stderr
-//! share one pipe, which the runner empties while keeping only the end, so that endless output never
-//! blocks the plugin.
+//! The plugin's stdin is the stored results document itself, opened for reading. Its bytes never
+//! pass through the runner, and a plugin that reads slowly or not at all delays nothing. Stdout and
+//! stderr share one pipe, which the runner empties while keeping only the end, so that endless
+//! output never blocks the plugin.
 //!
-//! **Environment.** The behaviour of a plugin must not depend on how the runner was started. It gets a
-//! fixed `PATH`, `LANG=C.UTF-8` and the `MIG_` variables of its delivery, and nothing else: no
-//! `HOME`, no proxy, no secret. The time zone is the machine's. The working directory is the plugins
-//! folder.
+//! **Environment.** The behaviour of a plugin must not depend on how the runner was started. It
+//! gets a fixed `PATH`, `LANG=C.UTF-8` and the `MIG_` variables of its delivery, and nothing else:
+//! no `HOME`, no proxy, no secret. The time zone is the machine's. The working directory is the
+//! plugins folder.
 //!
 //! **Processes.** A plugin is the leader of its own process group. At the time limit, or at a stop,
-//! SIGTERM goes to the group, and SIGKILL three seconds later; processes of the plugin that have left
-//! the group get the same signals. When the plugin itself has ended, processes left in its group may
-//! use the output for one more second and are then killed. A process that has left the group on
-//! purpose may continue until the runner stops, as it would under systemd.
+//! SIGTERM goes to the group, and SIGKILL three seconds later; processes of the plugin that have
+//! left the group get the same signals. When the plugin itself has ended, processes left in its
+//! group may use the output for one more second and are then killed. A process that has left the
+//! group on purpose may continue until the runner stops, as it would under systemd.
 //!
-//! **Failure.** Every result is an [`PluginOutcome`]. A plugin that the runner ended has not delivered,
-//! whatever its exit status: it may have exited with 0 because of SIGTERM. It runs again later.
+//! **Failure.** Every result is an [`PluginOutcome`]. A plugin that the runner ended has not
+//! delivered, whatever its exit status: it may have exited with 0 because of SIGTERM. It runs again
+//! later.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -113,7 +114,8 @@ pub(crate) enum RunError {
     Results { path: PathBuf, source: io::Error },
     #[error("cannot start {}", path.display())]
     Start { path: PathBuf, source: io::Error },
-    /// The plugin was killed and still runs: it hangs in the kernel, as on a dead network file system.
+    /// The plugin was killed and still runs: it hangs in the kernel, as on a dead network file
+    /// system.
     #[error("plugin {} cannot be killed", path.display())]
     Hangs { path: PathBuf },
     /// Waiting for the plugin failed; it was killed.

@@ -1,4 +1,5 @@
-//! Entries that the runner did not create: actions put in by hand, and files of the original runner.
+//! Entries that the runner did not create: actions put in by hand, and files of the original
+//! runner.
 
 use std::ffi::OsStr;
 use std::io;

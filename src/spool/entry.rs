@@ -5,11 +5,12 @@
 
 use std::ffi::OsStr;
 
+use jiff::Timestamp;
+
 use super::folder::Folder;
 use super::record::Record;
 use crate::disk::Stamp;
 use crate::names::RunId;
-use jiff::Timestamp;
 
 /// A run, in the folder in which it was found. A move consumes it.
 #[derive(Debug)]

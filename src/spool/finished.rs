@@ -17,7 +17,8 @@ use crate::disk::{Disk, DiskError};
 use crate::names::{ActionId, RunId};
 
 impl View<'_> {
-    /// Calls `each` with every name in a folder that may be an entry, unordered; see [`View::names`].
+    /// Calls `each` with every name in a folder that may be an entry, unordered; see
+    /// [`View::names`].
     pub(crate) fn visit(
         &self,
         folder: Folder,
@@ -72,9 +73,9 @@ impl Spool {
     }
 }
 
-/// Returns a run other than `own`, in `action/done` or `action/invalid`, whose record has the action
-/// id `action`. Reads only files that were written after `since`. After an error it is unknown
-/// whether such a run exists.
+/// Returns a run other than `own`, in `action/done` or `action/invalid`, whose record has the
+/// action id `action`. Reads only files that were written after `since`. After an error it is
+/// unknown whether such a run exists.
 pub(crate) fn run_with_action(
     disk: &Disk,
     layout: &Layout,

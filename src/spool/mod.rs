@@ -13,7 +13,8 @@
 //! **Invariants.**
 //! * The disk is the only truth. Memory holds nothing that a restart could not read back.
 //! * In each family, one file of a run counts. If a crash or a copy leaves several, the one with
-//!   the highest `seq` counts; if `seq` is equal, the one in the later folder ([`Family::folders`]).
+//!   the highest `seq` counts; if `seq` is equal, the one in the later folder
+//!   ([`Family::folders`]).
 //! * Only [`transitions`] moves runs, and it writes only through [`Disk`].
 //! * One process writes: the one that holds the lock. Readers need no lock, and neither do
 //!   operators who rename files, because every visible file is complete at every moment.
@@ -23,77 +24,109 @@
 //!
 //! # Folders
 //!
-//! | folder | what its entries are | they leave when |
-//! | --- | --- | --- |
-//! | `action/new` | runs to be sent | the API accepted the action → `action/inflight`; it was refused, or the deadline passed → `action/invalid`; a newer run of the job took its place → `action/done` |
-//! | `action/inflight` | actions that run on the fleet | the action has ended → `action/done`, after a file was created in `command/ready`; at once if the job is `sendonly` |
-//! | `action/done` | actions that have ended, were sent by a `sendonly` job, or were superseded | retention removes them |
-//! | `action/invalid` | dead letters; the reason is in the record, or in `NAME.reason` beside a file that is not a record | the operator retries them, or retention removes them |
-//! | `command/ready` | runs whose results can be fetched | fetching begins → `command/inflight` |
-//! | `command/inflight` | runs whose results are being fetched, including back-off | the document is complete → `command/returned`; the fetch is given up → `command/done` |
-//! | `command/returned` | runs whose document is stored and owed to plugins | every plugin took it or was given up → `command/done` |
-//! | `command/done` | finished runs | retention removes them |
+//! * `action/new`: runs to be sent. They leave when the API accepts the action (to
+//!   `action/inflight`), when it refuses the action or the deadline passes (to `action/invalid`),
+//!   or when a newer run of the job takes their place (to `action/done`).
+//! * `action/inflight`: actions that run on the fleet. They leave to `action/done`: at once if the
+//!   job is `sendonly`, otherwise when the action has ended and a file exists in `command/ready`.
+//! * `action/done`: actions that have ended, that `sendonly` jobs sent, or that were superseded.
+//!   Retention removes them.
+//! * `action/invalid`: dead letters. The reason is in the record, or in `NAME.reason` beside a file
+//!   that is not a record. The operator retries them, or retention removes them.
+//! * `command/ready`: runs whose results can be fetched. They leave to `command/inflight` when the
+//!   fetch begins.
+//! * `command/inflight`: runs whose results are being fetched, including back-off. They leave to
+//!   `command/returned` when the document is complete, or to `command/done` when the fetch is given
+//!   up.
+//! * `command/returned`: runs whose document is stored and owed to plugins. They leave to
+//!   `command/done` when every plugin has accepted it or was given up.
+//! * `command/done`: finished runs. Retention removes them.
 //!
 //! Names that begin with a dot are not entries:
 //!
-//! | name | content |
-//! | --- | --- |
-//! | `.lock` | marks the folder as a spool; locked by the runner for its whole life and never deleted |
-//! | `.tmp` | files that are being written; locked by the runner while its disk fails, so that `status` reports degraded |
-//! | `.slots` | the last slot of each job ([`slots`]) |
-//! | `.retries` | which failed work is retried and when, for `status` and the operator ([`retry_report`]); earlier versions called it `.agenda` |
+//! * `.lock` marks the folder as a spool. The runner locks it for its whole life and never deletes
+//!   it.
+//! * `.tmp` contains files that are being written. The runner locks it while its disk fails, so
+//!   that `status` reports degraded.
+//! * `.slots` contains the last slot of each job ([`slots`]).
+//! * `.retries` says which failed work is retried and when, for `status` and the operator
+//!   ([`retry_report`]). Earlier versions called it `.agenda`.
 //!
 //! # Commit points
 //!
-//! There are three ways to change a file. Each is committed by the fsync of a folder: if the machine
-//! stops before that fsync, the old state or the new one may come back; after it, only the new one.
+//! There are three ways to change a file. Each is committed by the fsync of a folder: if the
+//! machine stops before that fsync, the old state or the new one may come back; after it, only the
+//! new one.
 //!
 //! * **Create**: write a temporary file in `.tmp`, fsync it, rename it to a free name, fsync the
 //!   folder.
-//! * **Rewrite**: write a temporary file, fsync it, exchange it with the old file, fsync the folder,
-//!   unlink the old file. If another process had put its own file under that name meanwhile, that
-//!   displaced file is kept as a dead letter instead of being unlinked. If a crash comes first, the
-//!   displaced file is still in `.tmp`, and the next start makes it a dead letter.
-//! * **Rename** to a free name, fsync of the new folder.
+//! * **Rewrite**: write a temporary file, fsync it, exchange it with the old file, fsync the
+//!   folder, unlink the old file. If another process had put its own file under that name
+//!   meanwhile, that displaced file is kept as a dead letter instead of being unlinked. If a crash
+//!   comes first, the displaced file is still in `.tmp`, and the next start makes it a dead letter.
+//! * **Rename** to a free name, fsync the new folder.
 //!
 //! A move that changes the record creates the new file first and unlinks the old one afterwards. A
-//! crash in between leaves two files of the run and never none. Unlinks are not fsynced: a lost
+//! crash in between leaves two files of the run, but never none. Unlinks are not fsynced: a lost
 //! unlink brings back only an older file, which does not count.
 //!
 //! # Transitions, and what a crash leaves
 //!
-//! Numbers are the durable operations in order. "Both files" means an older file beside the one that
-//! counts: the runner removes the older one after fsyncing the folder of the one that counts
-//! ([`Spool::settle`], at start and whenever the run is next handled).
+//! Each entry lists the durable operations in order, then what a crash leaves and how the runner
+//! recovers. **Both files** means an older file beside the one that counts: the runner fsyncs the
+//! folder of the one that counts and removes the older one ([`Spool::settle`], at start and
+//! whenever the run is next handled).
 //!
-//! | transition | durable operations | what a crash leaves | recovery |
-//! | --- | --- | --- | --- |
-//! | launch: → `new` | 1 create in `new`; 2 write the slot stamp | before 1: nothing; between 1 and 2: a run without a stamp | before 1: the slot is found due again, unless it is too late for it; between: the run's id counts as the stamp |
-//! | claim: `new` → `new` | 1 rename to the run's id; 2 rewrite as a record | between: a plain action under a run's id | it is rewritten as the record of that run |
-//! | adopt: → `action/inflight` | 1 create in `action/inflight`; 2 unlink the original's file | between: both | the original's file yields the same id again, and only that file is removed |
-//! | Renewed, Noted: `new` | rewrite | the old record or the new one | the stage decides again; a lost note is made again |
-//! | Signed: `new` | 1 rewrite with text, signature and `fate` = `unknown`; then POST | before 1: the action was not sent; after 1: it may have been sent | before 1: it is signed anew; after 1: the platform is searched, and the run is neither posted nor signed until it is known that the platform does not have it |
-//! | Accepted: `new` → `action/inflight` | 1 create in `action/inflight`; 2 unlink in `new` | before 1: as after Signed; between: both files | before 1: the search finds the action; between: the older file is removed |
-//! | Refused: `new` → `invalid` | 1 create in `invalid`; 2 unlink in `new` | before 1: as after Signed; between: both files | as Accepted |
-//! | Superseded: `new` → `action/done` | 1 create in `action/done`, marked as collected; 2 unlink in `new` | before 1: as before; between: both files | before 1: the stage decides again; between: as Accepted |
-//! | SentOnly, Collected: `action/inflight` → `action/done` | 1 create in `command/ready` (not for SentOnly); 2 create in `action/done`; 3 unlink in `action/inflight` | between 1 and 2: a command record of an action that still seems to run; between 2 and 3: both files | between 1 and 2: the run is collected again and keeps its command record; between 2 and 3: as Accepted |
-//! | Marked: `action/done` | 1 create in `command/ready`; 2 rewrite | between: the mark is missing | the run is marked again and keeps its command record |
-//! | Misplaced: → `invalid` | 1 create in `invalid`; 2 unlink | between: both files | as Accepted |
-//! | Begun: `ready` → `command/inflight` | 1 create in `command/inflight` with the document's path; 2 unlink in `ready` | before 1: no path was chosen; between: both files | before 1: a path is chosen anew; between: as Accepted |
-//! | FetchNoted: `command/inflight` | rewrite | the record with or without the note | none needed |
-//! | Fetched: `command/inflight` → `returned` | 1 the document gets its name; 2 create in `returned`; 3 unlink in `command/inflight` | before 1: a partial document; between 1 and 2: a complete document; between 2 and 3: both files | before 1: the fetch resumes after the last complete command; between 1 and 2: an existing document ends the fetch, once its folder is fsynced; between 2 and 3: as Accepted |
-//! | FetchGivenUp: `command/inflight` → `command/done` | 1 create in `command/done`; 2 unlink | between: both files | as Accepted |
-//! | Delivered: `returned` | the plugin exits; rewrite | between: a plugin that took the results but still counts as owed | it runs again, with the same ids |
-//! | Finished: `returned` → `command/done` | create and unlink, or one rename if the record does not change | both files, or one of the two | as Accepted; a lost rename is made again |
-//! | reject: → `invalid` | 1 create `NAME.reason`; 2 rename the file | between: a reason without its file | the file is judged again and finds its reason in place |
+//! * **launch**, to `new`: 1 create in `new`; 2 write the slot stamp. Before 1: nothing; the slot
+//!   is found due again, unless it is too late for it. Between: a run without a stamp; the run's id
+//!   counts as the stamp.
+//! * **claim**, within `new`: 1 rename to the run's id; 2 rewrite as a record. Between: a plain
+//!   action under a run's id; it is rewritten as the record of that run.
+//! * **adopt**, to `action/inflight`: 1 create in `action/inflight`; 2 unlink the original's file.
+//!   Between: both; the original's file yields the same id again, and only that file is removed.
+//! * **Renewed**, **Noted**, within `new`: rewrite. The old record or the new one; the stage
+//!   decides again, and a lost note is made again.
+//! * **Signed**, within `new`: rewrite with text, signature and `fate` = `unknown`; then POST.
+//!   Before the rewrite: the action was not sent; it is signed anew. After it: the action may have
+//!   been sent; the platform is searched, and the run is neither posted nor signed until it is
+//!   known that the platform does not have the action.
+//! * **Accepted**, `new` to `action/inflight`: 1 create in `action/inflight`; 2 unlink in `new`.
+//!   Before 1: as after Signed; the search finds the action. Between: both files.
+//! * **Refused**, `new` to `invalid`: 1 create in `invalid`; 2 unlink in `new`. Before 1: as after
+//!   Signed. Between: both files.
+//! * **Superseded**, `new` to `action/done`: 1 create in `action/done`, marked as collected; 2
+//!   unlink in `new`. Before 1: no change; the stage decides again. Between: both files.
+//! * **SentOnly**, **Collected**, `action/inflight` to `action/done`: 1 create in `command/ready`
+//!   (not for SentOnly); 2 create in `action/done`; 3 unlink in `action/inflight`. Between 1 and 2:
+//!   a command record of an action that still seems to run; the run is collected again and keeps
+//!   its command record. Between 2 and 3: both files.
+//! * **Marked**, within `action/done`: 1 create in `command/ready`; 2 rewrite. Between: the mark is
+//!   missing; the run is marked again and keeps its command record.
+//! * **Misplaced**, to `invalid`: 1 create in `invalid`; 2 unlink. Between: both files.
+//! * **Begun**, `ready` to `command/inflight`: 1 create in `command/inflight` with the document's
+//!   path; 2 unlink in `ready`. Before 1: no path; one is chosen anew. Between: both files.
+//! * **FetchNoted**, within `command/inflight`: rewrite. The record has the note or not; both are
+//!   correct.
+//! * **Fetched**, `command/inflight` to `returned`: 1 the document gets its name; 2 create in
+//!   `returned`; 3 unlink in `command/inflight`. Before 1: a partial document; the fetch resumes
+//!   after its last complete command. Between 1 and 2: a complete document; an existing document
+//!   ends the fetch, once its folder is fsynced. Between 2 and 3: both files.
+//! * **FetchGivenUp**, `command/inflight` to `command/done`: 1 create in `command/done`; 2 unlink.
+//!   Between: both files.
+//! * **Delivered**, within `returned`: the plugin exits; rewrite. Between: a plugin that accepted
+//!   the results but still counts as owed; it runs again, with the same ids.
+//! * **Finished**, `returned` to `command/done`: create and unlink, or one rename if the record
+//!   does not change. Both files, or one of the two; a lost rename is made again.
+//! * **reject**, to `invalid`: 1 create `NAME.reason`; 2 rename the file. Between: a reason without
+//!   its file; the file is judged again and finds its reason in place.
 //!
 //! # Recovery at start
 //!
 //! Visible is not durable: a rename made by a process that died can be seen, and could still be
 //! lost. Therefore [`Spool::open`] works in this order: take the lock; check that only the runner's
 //! user can write the spool and that it is on one device; fsync the folders; empty `.tmp`, keeping
-//! displaced files as dead letters; leave one file of each run in each family. Only then does any
-//! stage act on what the folders show.
+//! displaced files as dead letters; remove a `.agenda` of an earlier version; leave one file of
+//! each run in each family. Only then does any stage act on what the folders show.
 
 mod arrivals;
 mod dead_letters;

@@ -20,7 +20,8 @@ const REASON: &str = ".reason";
 
 impl Spool {
     /// Removes all files of a finished run that did not change since `before`. Returns its last
-    /// record, or `None` if the run is kept. Files left by an error are removed at the next attempt.
+    /// record, or `None` if the run is kept. Files left by an error are removed at the next
+    /// attempt.
     pub(crate) fn remove_finished(
         &self,
         id: &RunId,

@@ -249,8 +249,8 @@ impl Record {
         skip(&mut self.plugins);
     }
 
-    /// Returns the deliveries for display. Records of `sendonly` runs that earlier versions wrote say
-    /// `owed`, although nothing is delivered unless the operator has the results fetched.
+    /// Returns the deliveries for display. Records of `sendonly` runs that earlier versions wrote
+    /// say `owed`, although nothing is delivered unless the operator has the results fetched.
     pub(crate) fn deliveries(&self) -> Vec<Delivery> {
         let mut shown = self.plugins.clone();
         if !self.has_results() {

@@ -18,8 +18,8 @@ use crate::names::RunId;
 const STALE: Duration = Duration::from_secs(86_400);
 
 impl Spool {
-    /// Fsyncs the folders, empties `.tmp`, removes files of earlier versions, and leaves one file of
-    /// each run in each family. `survey` says what the file system supports.
+    /// Fsyncs the folders, empties `.tmp`, removes files of earlier versions, and leaves one file
+    /// of each run in each family. `survey` says what the file system supports.
     pub(super) fn recover(&self, survey: Survey) -> Result<(), SpoolError> {
         let root = self.layout.root().display();
         if !survey.renames {

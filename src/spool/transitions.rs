@@ -229,7 +229,8 @@ impl Spool {
     }
 
     /// Removes the old file of a run that has moved on. Returns `false` if the old name has another
-    /// file: another process may already have moved the new file back there, where it is the only one.
+    /// file: another process may already have moved the new file back there, where it is the only
+    /// one.
     fn remove_old(&self, from: Folder, record: &Record, old: Stamp) -> Result<bool, DiskError> {
         let path = self.layout.run(from, &record.id);
         let found = self.disk.find(&path)?;

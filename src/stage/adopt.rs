@@ -1,7 +1,7 @@
 //! In-flight files of the original runner: `runners/JOB/inflight/ACTIONID.json`.
 //!
-//! The same file always yields the same run id, so that a crash between creating the run and removing
-//! the file adopts nothing twice.
+//! The same file always yields the same run id, so that a crash between creating the run and
+//! removing the file adopts nothing twice.
 
 use std::time::Duration;
 

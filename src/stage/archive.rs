@@ -1,8 +1,8 @@
 //! The results documents on disk: `results/YYYYMMDD/ACTIONID.json` of a job or of the runner's
 //! directory, and a link to each of them in `results/`.
 //!
-//! A document outlives the record of its run. How long it is kept therefore depends on the job as it
-//! is configured now, or on the runner's configuration if the job no longer exists.
+//! A document outlives the record of its run. How long it is kept therefore depends on the job as
+//! it is configured now, or on the runner's configuration if the job no longer exists.
 //!
 //! **Invariant.** Only files with the name of a document are removed, and no document of an
 //! unfinished run.
@@ -50,8 +50,9 @@ struct ArchivedDocument {
 }
 
 impl Archive<'_> {
-    /// Removes the due documents of a folder, the oldest first, with their links, and empty folders of
-    /// past days. Returns the number of removed documents. What an error leaves is removed next time.
+    /// Removes the due documents of a folder, the oldest first, with their links, and empty folders
+    /// of past days. Returns the number of removed documents. What an error leaves is removed next
+    /// time.
     pub(crate) fn prune(&self, results: &ResultsFolder) -> Result<usize, DiskError> {
         let days = self.days(&results.folder)?;
         let mut removed = 0;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::fetch::{INVALID, NO_AGENT};
+use super::fetch::outcome::{INVALID, NO_AGENT};
 use super::{Move, Pause, Step, Verdict, Work, grace};
 use crate::api::{ApiError, Seen};
 use crate::clock::{after, elapsed};
@@ -19,8 +19,8 @@ const FIRST_POLL: Duration = Duration::from_secs(5);
 /// Shortest and longest interval between later queries before the expiry.
 const EARLY_POLL: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_secs(60));
 
-/// Decides what to do with a run in `action/inflight`. A platform that does not answer is awaited no
-/// longer than `giveup`, the time limit of a fetch.
+/// Decides what to do with a run in `action/inflight`. A platform that does not answer is awaited
+/// no longer than `giveup`, the time limit of a fetch.
 pub(crate) fn decide(
     record: &Record,
     now: Timestamp,
@@ -55,8 +55,8 @@ pub(crate) fn decide(
     if now < query_from { Step::Wait(Some(query_from.min(end))) } else { Step::Work(Work::Probe) }
 }
 
-/// Returns the time of the first query for an action that was accepted at `at`: its expiry, or a few
-/// seconds after `at` if that is earlier.
+/// Returns the time of the first query for an action that was accepted at `at`: its expiry, or a
+/// few seconds after `at` if that is earlier.
 pub(crate) fn first_poll(record: &Record, at: Timestamp) -> Timestamp {
     let early = after(at, FIRST_POLL);
     record.request.expire_after.map_or(early, |expire_after| early.min(expire_after))

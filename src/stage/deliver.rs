@@ -1,9 +1,9 @@
 //! `command/returned`: runs every plugin with the results, independently of the others.
 //!
 //! **Invariant.** Delivery is at least once: a crash between a plugin's exit and the record of it
-//! runs the plugin again, with the same ids in its environment. Recording the last plugin and moving
-//! the run to `command/done` are one write. Therefore, if a run in `command/returned` owes nothing,
-//! the operator put it there.
+//! runs the plugin again, with the same ids in its environment. Recording the last plugin and
+//! moving the run to `command/done` are one write. Therefore, if a run in `command/returned` owes
+//! nothing, the operator put it there.
 
 use std::time::Duration;
 
@@ -115,9 +115,9 @@ pub(crate) fn failed(error: String) -> Verdict {
     Verdict::noted(noted, Pause::Run(None))
 }
 
-/// Returns the transition to `record`'s new state: the run is finished once nothing is owed. The engine
-/// decides this when it writes, because several plugins may have ended while writing was impossible,
-/// and each outcome was decided while the other plugins were still owed.
+/// Returns the transition to `record`'s new state: the run is finished once nothing is owed. The
+/// engine decides this when it writes, because several plugins may have ended while writing was
+/// impossible, and each outcome was decided while the other plugins were still owed.
 pub(crate) fn transition(record: &Record) -> Transition {
     if is_owed(record) { Transition::Delivered } else { Transition::Finished }
 }

@@ -16,7 +16,8 @@ use crate::disk::{Context, Disk, DiskError, FsFile};
 
 /// Size from which the buffer is written, in bytes; it can be larger by one command.
 const BUFFER_BYTES: usize = 128 * 1024;
-/// Size limit of a line, in bytes: the largest command accepted from the API, a comma and a newline.
+/// Size limit of a line, in bytes: the largest command accepted from the API, a comma and a
+/// newline.
 const LINE_BYTES_MAX: u64 = (64 << 20) + 2;
 
 /// A results document that is not complete yet.
@@ -58,7 +59,8 @@ pub(crate) fn part_path(document: &Path) -> PathBuf {
 }
 
 impl CommandFacts {
-    /// Reads the facts of a command; fails if it is not a command of the action named `action_name`.
+    /// Reads the facts of a command; fails if it is not a command of the action named
+    /// `action_name`.
     pub(crate) fn of(command: &str, action_name: &str) -> Result<CommandFacts, DocumentError> {
         let command = Command::parse_for_summary(command)
             .map_err(|source| DocumentError::NotACommand { source })?;
@@ -80,7 +82,8 @@ impl From<&Command> for CommandFacts {
 }
 
 impl PartialDocument {
-    /// Opens the partial document at `path` after its last complete command, or begins it with `head`.
+    /// Opens the partial document at `path` after its last complete command, or begins it with
+    /// `head`.
     pub(crate) fn open(disk: &Disk, path: &Path, head: &str) -> Result<PartialDocument, DiskError> {
         let kept = match disk.find(path)? {
             Some(_) => {

@@ -3,6 +3,7 @@
 //! An interrupted fetch keeps the pages that it has. A document gets its final name only when it is
 //! complete, so an existing document ends the fetch.
 
+pub(super) mod outcome;
 mod verdict;
 
 use std::path::{Path, PathBuf};
@@ -11,26 +12,21 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
-use super::document::{DocumentError, PartialDocument, part_path};
+use super::document::{PartialDocument, part_path};
 use super::pages::{self, PageReader, ReadEnd};
 use super::{Move, PastAttempts, Step, Work, grace};
 use crate::action::{Summary, document};
-use crate::api::{Api, ApiError, Seen};
+use crate::api::{Api, Seen};
 use crate::clock::{Clock, after};
-use crate::disk::{Disk, DiskError, Kind};
+use crate::disk::{Disk, Kind};
 use crate::names::ActionId;
 use crate::spool::{DeliveryState, Record, Transition};
 use crate::wake::Stop;
+use outcome::DOCUMENTS_MAX;
+pub(crate) use outcome::{FetchError, Fetched};
 pub(crate) use verdict::fetched;
 use verdict::pause_of;
 pub(super) use verdict::unanswered;
-
-/// Status that the platform gives to an action without a matching agent.
-pub(super) const INVALID: &str = "invalid";
-/// The same in words for the author of the action.
-pub(super) const NO_AGENT: &str = "no agent matched the target";
-/// Maximum number of documents of one action; there are several if results are fetched anew.
-const DOCUMENTS_MAX: u32 = 1000;
 
 /// Decides what to do with a run in `command/inflight`.
 pub(crate) fn decide(
@@ -152,51 +148,9 @@ pub(crate) struct FetchAttempt {
     pub(crate) page_size: u32,
 }
 
-/// A complete document.
-#[derive(Debug, Clone)]
-pub(crate) struct Fetched {
-    /// Relative to the runner's directory.
-    pub(crate) document: String,
-    pub(crate) summary: Summary,
-    /// The action's status if no agent was sent the action and the platform reports one.
-    pub(crate) status: Option<String>,
-}
-
-/// Why a fetch did not finish.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum FetchError {
-    #[error("the record has no action id or no action")]
-    NoAction,
-    #[error(transparent)]
-    Api(#[from] ApiError),
-    /// The API sent an unexpected command, or the disk failed.
-    #[error(transparent)]
-    Document(#[from] DocumentError),
-    /// The API returned fewer commands than it counts.
-    #[error("the API returned {found} of {sent} commands")]
-    Missing { found: u64, sent: u64 },
-    /// The results are complete, but commands may still change and the grace period has not ended.
-    #[error("{commands} commands may still change")]
-    NotFinal {
-        commands: u64,
-        /// When the results first were complete.
-        since: Timestamp,
-    },
-    #[error("action {0} has {DOCUMENTS_MAX} documents: remove some")]
-    Crowded(ActionId),
-    #[error("the runner stops")]
-    Stopped,
-}
-
-impl From<DiskError> for FetchError {
-    fn from(source: DiskError) -> FetchError {
-        FetchError::Document(DocumentError::Disk { source })
-    }
-}
-
 impl Fetcher<'_> {
-    /// Fetches the results of a run into its document. Pages that were fetched stay on disk, and the
-    /// next attempt resumes after them.
+    /// Fetches the results of a run into its document. Pages that were fetched stay on disk, and
+    /// the next attempt resumes after them.
     pub(crate) fn fetch(&self, record: &Record, mut progress: FetchProgress) -> FetchAttempt {
         let fetched = self.complete(record, &mut progress);
         FetchAttempt { fetched, page_size: progress.page_size }
@@ -262,7 +216,8 @@ impl Fetcher<'_> {
         Ok(grace::probe(self.api, id)?)
     }
 
-    /// Returns the path of the document: a folder of a job that was removed meanwhile is not created again.
+    /// Returns the path of the document: a folder of a job that was removed meanwhile is not
+    /// created again.
     fn target(&self, record: &Record, document: &Path) -> Result<PathBuf, FetchError> {
         if let Some(job) = record.job() {
             let home = Path::new("runners").join(job.as_str());
@@ -288,8 +243,8 @@ impl Fetcher<'_> {
         }
         let part = PartialDocument::open(self.disk, &part_path(document), head)?;
         pages::sweep(self.disk, part.path())?;
-        // Commands of the same instant have no fixed order: one can move to another page between two
-        // requests. If some are missing, all are read again.
+        // Commands of the same instant have no fixed order: one can move to another page between
+        // two requests. If some are missing, all are read again.
         let from = if progress.missing_attempts == 0 { part.len() } else { 0 };
         let reader = PageReader {
             api: self.api,
@@ -321,8 +276,8 @@ impl Fetcher<'_> {
         Ok((summary, seen))
     }
 
-    /// Removes the partial document if the action is completed or the grace period has ended, so that
-    /// the results are read once more; returns `NotFinal` while the period lasts.
+    /// Removes the partial document if the action is completed or the grace period has ended, so
+    /// that the results are read once more; returns `NotFinal` while the period lasts.
     fn await_final(
         &self,
         record: &Record,

@@ -2,7 +2,8 @@
 //!
 //! The platform marks unanswered commands as expired a few seconds late, and not at all while its
 //! API or its database is down. The period therefore begins at the expiry or when the platform
-//! answers again, whichever is later. Commands that change after the period are counted as not final.
+//! answers again, whichever is later. Commands that change after the period are counted as not
+//! final.
 
 use std::time::Duration;
 
@@ -24,17 +25,17 @@ pub(super) fn end(record: &Record, since: Timestamp) -> Timestamp {
     after(record.request.expire_after.map_or(since, |expired| expired.max(since)), GRACE)
 }
 
-/// Returns whether complete results are read again because commands may still change. They are not if
-/// the grace period ended while the action was in flight and the API has answered since, nor before
-/// the expiry, when the operator asked for them.
+/// Returns whether complete results are read again because commands may still change. They are not
+/// if the grace period ended while the action was in flight and the API has answered since, nor
+/// before the expiry, when the operator asked for them.
 pub(super) fn applies(record: &Record, summary: &Summary, now: Timestamp) -> bool {
     let was_waited_for = record.status.is_some() && record.error.is_none();
     let is_expired = record.request.expire_after.is_some_and(|expired| now >= expired);
     summary.not_final > 0 && is_expired && !was_waited_for
 }
 
-/// Queries the status of an action. While the platform's database is down, it reports every action as
-/// unknown; only a search fails then, so that an unknown action is confirmed by a search.
+/// Queries the status of an action. While the platform's database is down, it reports every action
+/// as unknown; only a search fails then, so that an unknown action is confirmed by a search.
 pub(crate) fn probe(api: &dyn Api, id: ActionId) -> Result<Option<Seen>, ApiError> {
     let seen = api.action(id)?;
     if seen.is_none() {

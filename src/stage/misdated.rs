@@ -1,4 +1,5 @@
-//! `action/inflight`: an action that is not valid yet, because the clock was ahead when it was signed.
+//! `action/inflight`: an action that is not valid yet, because the clock was ahead when it was
+//! signed.
 //!
 //! Waiting for the end of such an action could take years, if the clock had a wrong date. If the
 //! platform's clock was ahead as well, the action may have finished, so the runner queries the
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::fetch::outcome::INVALID;
 use super::{Step, Verdict, Work};
 use crate::api::{ApiError, Seen};
 use crate::clock::{after, elapsed};
@@ -19,8 +21,8 @@ const AHEAD: Duration = Duration::from_secs(300);
 /// Number of queries before they come about once a minute.
 const POLLS_MIN: u32 = 20;
 
-/// Returns whether the runner itself dated the action later than now. An action signed by others may
-/// be meant for later.
+/// Returns whether the runner itself dated the action later than now. An action signed by others
+/// may be meant for later.
 fn is_misdated(record: &Record, now: Timestamp) -> bool {
     let from = record.request.valid_from.filter(|_| !record.request.verbatim);
     record.action_id.is_some() && from.is_some_and(|from| from > after(now, AHEAD))
@@ -34,9 +36,9 @@ pub(crate) fn decide(record: &Record, now: Timestamp, not_before: Timestamp) -> 
     Some(if now < not_before { Step::Wait(Some(not_before)) } else { Step::Work(Work::Probe) })
 }
 
-/// Decides what follows from the answer to a query about a misdated action. If the action has had as
-/// much time as it needs and has not finished, the run is rejected; a query without an answer never
-/// rejects it.
+/// Decides what follows from the answer to a query about a misdated action. If the action has had
+/// as much time as it needs and has not finished, the run is rejected; a query without an answer
+/// never rejects it.
 pub(crate) fn probed(
     record: &Record,
     seen: &Result<Option<Seen>, ApiError>,
@@ -50,8 +52,7 @@ pub(crate) fn probed(
         return None;
     }
     let seen = seen.as_ref().ok()?;
-    if seen.as_ref().is_some_and(|seen| seen.is_completed() || seen.status == super::fetch::INVALID)
-    {
+    if seen.as_ref().is_some_and(|seen| seen.is_completed() || seen.status == INVALID) {
         return None;
     }
     Some(Verdict::rejected(format!(

@@ -1,12 +1,13 @@
 //! The stages: each decides what to do next with a run.
 //!
 //! Deciding and doing are separate. `decide` is a pure function of the record, the time and the
-//! context of the run. The engine carries the decision out: it waits, gives slow work to a worker, or
-//! moves the run. The worker's outcome goes through a second pure function, which decides what
+//! context of the run. The engine carries the decision out: it waits, gives slow work to a worker,
+//! or moves the run. The worker's outcome goes through a second pure function, which decides what
 //! follows from it.
 //!
 //! **Invariants.** A stage never sleeps and never touches the spool. A worker gets a copy of the
-//! record and returns an outcome; the engine applies the outcome to the record that is then on disk.
+//! record and returns an outcome; the engine applies the outcome to the record that is then on
+//! disk.
 
 pub(crate) mod adopt;
 pub(crate) mod archive;
@@ -22,6 +23,7 @@ mod pages;
 mod presigned;
 pub(crate) mod prune;
 pub(crate) mod sign;
+pub(crate) mod signed;
 pub(crate) mod submit;
 
 use std::fmt;
@@ -52,7 +54,7 @@ pub(crate) enum Work {
     /// Date and sign the action.
     Sign {
         /// The action's validity.
-        period: sign::Period,
+        period: signed::Period,
     },
     /// Post the signed action.
     Post,

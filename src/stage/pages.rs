@@ -9,8 +9,8 @@
 //! The first answer says how many commands there are. From then on the pages are planned, and the
 //! one after the last is never requested: it costs the API as much as any other.
 //!
-//! **Invariant.** The partial document is always the beginning of the document, so that the next read
-//! can resume at its end, whatever ended the previous read.
+//! **Invariant.** The partial document is always the beginning of the document, so that the next
+//! read can resume at its end, whatever ended the previous read.
 
 mod early;
 
@@ -23,7 +23,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use super::document::{CommandFacts, PartialDocument};
-use super::fetch::FetchError;
+use super::fetch::outcome::FetchError;
 use crate::api::{Api, ApiError, Page};
 use crate::clock::{Clock, elapsed};
 use crate::disk::{Disk, DiskError};
@@ -295,8 +295,8 @@ impl Shared {
         state.size = state.size.min((size / 2).max(PAGE_SIZE_MIN.min(size)));
     }
 
-    /// Returns whether it is the page's turn to go into the part; `Stopped` if an earlier page failed
-    /// and the turn will never come.
+    /// Returns whether it is the page's turn to go into the part; `Stopped` if an earlier page
+    /// failed and the turn will never come.
     fn has_turn(&self, page: PageRange) -> Result<bool, FetchError> {
         self.state().has_turn(page)
     }
@@ -323,7 +323,8 @@ impl Shared {
         let mut part = self.part.into_inner().unwrap_or_else(PoisonError::into_inner);
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let failure = state.failure.map(|(_, error)| error);
-        // Commands read before the failure are kept, and an error of that must not hide the failure.
+        // Commands read before the failure are kept, and an error of that must not hide the
+        // failure.
         let kept = if failure.is_some() { part.sync().map_err(FetchError::from) } else { Ok(()) };
         let sent = state.sent.max(part.len());
         ReadEnd { part, sent, page_size: state.size, failure: failure.or(kept.err()) }

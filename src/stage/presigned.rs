@@ -4,11 +4,11 @@
 //! investigator who made it. It can only pad the number of a short signature (see
 //! [`Signer::padded`]), which changes no signed byte.
 //!
-//! A signature of an unknown key is posted unchanged at first, since padding it by a guess could make
-//! a good signature bad. If the platform then refuses the action for an RSA number, the guess is
-//! posted. If that is refused as well, only the signers can help.
+//! A signature of an unknown key is posted unchanged at first, since padding it by a guess could
+//! make a good signature bad. If the platform then refuses the action for an RSA number, the guess
+//! is posted. If that is refused as well, only the signers can help.
 
-use super::sign::{Signed, SigningError};
+use super::signed::{SignedAction, SigningError};
 use crate::action::{Action, Signer, Unknown};
 use crate::spool::Record;
 
@@ -21,7 +21,7 @@ pub(super) fn signed(
     record: &Record,
     action: &Action,
     signer: &dyn Signer,
-) -> Result<Signed, SigningError> {
+) -> Result<SignedAction, SigningError> {
     let refused = refused(record);
     let mut padded = action.clone();
     let unknown = if refused.is_some() { Unknown::Guess } else { Unknown::Keep };
@@ -32,7 +32,7 @@ pub(super) fn signed(
     {
         return Err(SigningError::Presigned(error.to_owned()));
     }
-    Ok(Signed {
+    Ok(SignedAction {
         posted: text(&record.request.template, action, &padded),
         signatures,
         valid_from: action.valid_from.timestamp(),
@@ -40,8 +40,8 @@ pub(super) fn signed(
     })
 }
 
-/// Returns the error with which the platform refused the posted text; `None` if nothing was refused,
-/// or if the operator has put the run back since.
+/// Returns the error with which the platform refused the posted text; `None` if nothing was
+/// refused, or if the operator has put the run back since.
 fn refused(record: &Record) -> Option<&str> {
     let request = &record.request;
     // After any other outcome the text is kept, to be posted again.

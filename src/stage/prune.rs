@@ -18,7 +18,8 @@ pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 /// Time during which nothing is removed after a clock jump.
 const DISTRUST_SPAN: Duration = Duration::from_secs(3600);
 
-/// Returns the time since which a thing must be unchanged to be removed; `None`: nothing is removed.
+/// Returns the time since which a thing must be unchanged to be removed; `None`: nothing is
+/// removed.
 pub(crate) fn cutoff(keep: Keep, now: Timestamp) -> Option<Timestamp> {
     match keep {
         Keep::All => None,
@@ -27,8 +28,8 @@ pub(crate) fn cutoff(keep: Keep, now: Timestamp) -> Option<Timestamp> {
     }
 }
 
-/// Returns the things to remove, the oldest first. `at` returns the earliest time at which a thing can
-/// have ended; `group` returns the group within which a number of things is kept.
+/// Returns the things to remove, the oldest first. `at` returns the earliest time at which a thing
+/// can have ended; `group` returns the group within which a number of things is kept.
 pub(crate) fn due<T>(
     mut things: Vec<T>,
     keep: Keep,

@@ -3,60 +3,10 @@
 //! Dates are set when a worker is free, so that a run that had to wait does not lose part of its
 //! validity.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
-
-use super::submit::{VALID_SINCE, whole_seconds};
-use super::{Move, Pause, Verdict, Work, presigned};
-use crate::action::{Action, CheckError, SignError, Signer};
-use crate::chain::Chain;
-use crate::clock::{after, before};
-use crate::go::json::ParseError;
-use crate::spool::{Fate, Record, Transition};
-
-/// The validity of an action, in whole seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Period {
-    pub(crate) from: Timestamp,
-    pub(crate) until: Timestamp,
-}
-
-impl Period {
-    /// Returns the period of an action that is signed at `now` and valid for `expiry` from then on.
-    pub(crate) fn starting(now: Timestamp, expiry: Duration) -> Period {
-        let (from, until) = (before(now, VALID_SINCE), after(now, expiry));
-        Period { from: whole_seconds(from), until: whole_seconds(until) }
-    }
-}
-
-/// A signed action, ready to be posted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Signed {
-    /// The exact JSON text.
-    pub(crate) posted: String,
-    pub(crate) signatures: Vec<String>,
-    pub(crate) valid_from: Timestamp,
-    pub(crate) expire_after: Timestamp,
-}
-
-/// Why an action was not signed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SigningError {
-    #[error("the action cannot be read")]
-    Parse(#[source] ParseError),
-    /// The platform would not accept the action.
-    #[error("the action cannot be sent")]
-    Check(#[source] CheckError),
-    #[error("cannot sign the action")]
-    Key(#[source] SignError),
-    /// The platform refuses a signature that the runner cannot replace.
-    #[error(
-        "the platform cannot verify a signature that this runner did not make, so those who signed the action \
-         must sign it again: {0}"
-    )]
-    Presigned(String),
-}
+use super::presigned;
+use super::signed::{Period, SignedAction, SigningError};
+use crate::action::{Action, Signer};
+use crate::spool::Record;
 
 /// Dates and signs the action of a run, valid in `period`. An action that came with signatures is
 /// taken as it is. `expand` returns the target that a macro stands for.
@@ -65,7 +15,7 @@ pub(crate) fn sign(
     period: Period,
     signer: &dyn Signer,
     expand: &dyn Fn(&str) -> Option<String>,
-) -> Result<Signed, SigningError> {
+) -> Result<SignedAction, SigningError> {
     let mut action =
         Action::parse(record.request.template.as_bytes()).map_err(SigningError::Parse)?;
     if record.request.verbatim {
@@ -77,39 +27,10 @@ pub(crate) fn sign(
     action.dated(&record.request.action_name, period.from, period.until);
     let signature = action.sign_with(signer).map_err(SigningError::Key)?;
     action.check().map_err(SigningError::Check)?;
-    Ok(Signed {
+    Ok(SignedAction {
         posted: action.to_json(),
         signatures: vec![signature.into()],
         valid_from: period.from,
         expire_after: period.until,
     })
-}
-
-/// Decides what follows from signing: the request becomes durable, and only then is it posted.
-pub(crate) fn signed(signed: Result<Signed, SigningError>) -> Verdict {
-    match signed {
-        Ok(signed) => {
-            let note = move |record: &mut Record| {
-                for signature in &signed.signatures {
-                    if !record.request.signatures.contains(signature) {
-                        record.request.signatures.push(signature.clone());
-                    }
-                }
-                record.request.posted = Some(signed.posted.clone());
-                record.request.valid_from = Some(signed.valid_from);
-                record.request.expire_after = Some(signed.expire_after);
-                record.request.fate = Fate::Unknown;
-            };
-            Verdict::moved(Move::changing(Transition::Signed, note).then(Work::Post))
-        }
-        Err(
-            error @ (SigningError::Parse(_) | SigningError::Check(_) | SigningError::Presigned(_)),
-        ) => Verdict::moved(Move::refused(Transition::Refused, Chain(&error).to_string())),
-        Err(error @ SigningError::Key(_)) => {
-            let text = Chain(&error).to_string();
-            let noted =
-                Move::changing(Transition::Noted, move |record| record.error = Some(text.clone()));
-            Verdict::noted(noted, Pause::Api(None))
-        }
-    }
 }

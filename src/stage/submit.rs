@@ -1,24 +1,22 @@
 //! `action/new`: sends each run once.
 //!
-//! **Invariants.** The posted text and its signature are durable in the record before the POST. From
-//! then on the platform may have the action. The run is neither posted nor signed again until it is
-//! known that the platform does not have it: because no byte was sent, because the API said so, or
-//! because a search that was made late enough did not find it.
+//! **Invariants.** The posted text and its signature are durable in the record before the POST.
+//! From then on the platform may have the action. The run is neither posted nor signed again until
+//! it is known that the platform does not have it: because no byte was sent, because the API said
+//! so, or because a search that was made late enough did not find it.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
-use super::sign::Period;
+use super::signed::{Period, VALID_SINCE};
 use super::{Move, Pause, Step, Verdict, Work};
 use crate::api::{ApiError, Found, Next, Posted};
 use crate::clock::{after, before};
 use crate::names::{ActionId, RunId};
 use crate::spool::{DeliveryState, Fate, Record, Transition};
 
-/// How far before its signing an action becomes valid, for agents whose clocks are behind.
-pub(crate) const VALID_SINCE: Duration = Duration::from_secs(60);
 /// Delay after an action's expiry from which the platform can no longer run it.
 const EXPIRY_SLACK: Duration = Duration::from_secs(60);
 
@@ -109,7 +107,8 @@ fn decide_to_send(record: &Record, context: &SubmitContext) -> Step {
         return Step::Wait(Some(after(context.now, ROOM_CHECK).min(deadline)));
     }
     if is_fresh(record, context.now) {
-        // The signed text is still good; only the fact that it may now arrive must be durable first.
+        // The signed text is still good; only the fact that it may now arrive must be durable
+        // first.
         let note = |record: &mut Record| record.request.fate = Fate::Unknown;
         return Step::Move(Move::changing(Transition::Signed, note).then(Work::Post));
     }
@@ -158,11 +157,6 @@ fn renew(record: &mut Record, now: Timestamp) {
     }
 }
 
-/// Truncates a time to whole seconds, so that searches by time are exact.
-pub(crate) fn whole_seconds(at: Timestamp) -> Timestamp {
-    Timestamp::from_second(at.as_second()).unwrap_or(at)
-}
-
 /// Decides what follows from the answer to a POST.
 pub(crate) fn posted(posted: Posted) -> Verdict {
     match posted {
@@ -179,13 +173,14 @@ pub(crate) fn posted(posted: Posted) -> Verdict {
             let error = text(&cause);
             let moved = Move::changing(Transition::Noted, move |record| {
                 note(record, Fate::Refused, &error);
-                // The signed text is useless now, unless others signed it with dates that the runner
-                // cannot change.
+                // The signed text is useless now, unless others signed it with dates that the
+                // runner cannot change.
                 if next == Next::SignAnew || !record.request.verbatim {
                     record.request.posted = None;
                 }
             });
-            // Not at once: if the clocks differ by more than the period, the next one is refused too.
+            // Not at once: if the clocks differ by more than the period, the next one is refused
+            // too.
             Verdict::noted(moved, Pause::Run(None))
         }
         Posted::Refused { cause, next: Next::BackOff } => {

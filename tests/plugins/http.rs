@@ -1,4 +1,4 @@
-//! A server that keeps what is posted to it and answers as it is told.
+//! A server that records requests and gives prepared answers.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,20 +7,20 @@ use std::thread;
 
 use serde_json::Value;
 
-/// What the server does with a request.
+/// How the server reacts to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// It answers with this status.
+    /// Answers with this status.
     Status(u16),
-    /// It answers 200 with this body.
+    /// Answers 200 with this body.
     Body(String),
-    /// It answers 200, announces so many bytes more than these, and closes.
+    /// Answers 200, announces this many bytes more than the body has, and closes.
     Cut(&'static str, usize),
-    /// It answers 200, does not say that it closes, and closes.
-    TakeAndClose,
-    /// It closes without an answer.
+    /// Answers 200, then closes without announcing it.
+    AcceptAndClose,
+    /// Closes without an answer.
     Close,
-    /// It answers with what is no HTTP.
+    /// Answers with something that is not HTTP.
     Garbage,
     Hang,
 }
@@ -33,14 +33,14 @@ pub(super) struct Post {
 }
 
 impl Post {
-    /// Returns the events of the body, without what a bulk has between them.
+    /// Returns the events in the body, without the lines between them in a bulk request.
     pub(super) fn events(&self) -> Vec<Value> {
         let lines = self.body.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         lines.filter(|line| line.get("index").is_none()).collect()
     }
 }
 
-/// A server on the loopback.
+/// A server on the loopback interface.
 pub(super) struct Server {
     pub(super) port: u16,
     posts: Arc<Mutex<Vec<Post>>>,
@@ -48,7 +48,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts a server that gives these answers in turn, the last one for ever.
+    /// Starts a server that gives these answers in order and then repeats the last one.
     pub(super) fn new(answers: &[Answer]) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -56,7 +56,7 @@ impl Server {
         let server = Server { port, posts, answers: left };
         server.answer(answers);
         let (posts, answers) = (Arc::clone(&server.posts), Arc::clone(&server.answers));
-        // It ends with the test's process; connections that hang are held until then.
+        // Threads end with the test's process, and connections that hang stay open until then.
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let (posts, answers) = (Arc::clone(&posts), Arc::clone(&answers));
@@ -70,7 +70,7 @@ impl Server {
         *self.answers.lock().unwrap() = answers.iter().rev().cloned().collect();
     }
 
-    /// Returns what was posted since this was last asked.
+    /// Returns the requests since the last call.
     pub(super) fn take(&self) -> Vec<Post> {
         std::mem::take(&mut *self.posts.lock().unwrap())
     }
@@ -95,7 +95,7 @@ fn serve(stream: TcpStream, posts: &Mutex<Vec<Post>>, answers: &Mutex<Vec<Answer
             Answer::Cut(body, missing) => {
                 format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len() + missing)
             }
-            Answer::TakeAndClose => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned(),
+            Answer::AcceptAndClose => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned(),
             Answer::Garbage => "no HTTP\r\n\r\n".to_owned(),
             Answer::Close => return,
             Answer::Hang => {
@@ -103,7 +103,7 @@ fn serve(stream: TcpStream, posts: &Mutex<Vec<Post>>, answers: &Mutex<Vec<Answer
                 return;
             }
         };
-        // The plugin may have gone, as when it was told to.
+        // The plugin may have output already.
         stream.write_all(text.as_bytes()).ok();
         if !matches!(answer, Answer::Status(_) | Answer::Body(_)) {
             return;

@@ -1,4 +1,4 @@
-//! jsonl: every event once, a line each, all or none.
+//! jsonl: every event exactly once, one per line, all of a run or none.
 
 use std::collections::HashSet;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::bench::{Bench, answer, command, document, ended, odd_commands, recorded};
+use super::rig::{Rig, answer, command, document, odd_commands, recorded, run_to_end};
 
 fn datasets(events: &[Value]) -> Vec<&str> {
     events.iter().map(|event| event["event"]["dataset"].as_str().unwrap()).collect()
@@ -18,12 +18,12 @@ fn ids(events: &[Value]) -> HashSet<&str> {
 }
 
 #[test]
-fn a_recorded_run_becomes_its_events_and_a_repetition_has_their_ids() {
-    let bench = Bench::new();
-    let ended_ = bench.run("jsonl", recorded("passwd.json"));
-    assert_eq!((ended_.status, ended_.stderr.as_str()), (0, ""));
-    assert!(ended_.stdout.starts_with("1 findings of 1 agents appended to "), "{ended_:?}");
-    let first = bench.events();
+fn repeated_run_yields_events_with_the_same_ids() {
+    let rig = Rig::new();
+    let output = rig.run("jsonl", recorded("passwd.json"));
+    assert_eq!((output.status, output.stderr.as_str()), (0, ""));
+    assert!(output.stdout.starts_with("1 findings of 1 agents appended to "), "{output:?}");
+    let first = rig.events();
     assert_eq!(datasets(&first), ["mig.finding", "mig.run"]);
     let found = &first[0];
     assert_eq!(found["@timestamp"], "2026-11-22T00:56:04.375637Z");
@@ -42,33 +42,34 @@ fn a_recorded_run_becomes_its_events_and_a_repetition_has_their_ids() {
     assert_eq!(found["mig"]["element"]["search"]["contents"][0], "^root:");
     assert_eq!(first[1]["mig"]["summary"]["statuses"], json!({"success": 1}));
 
-    let mut again = bench.command("jsonl", recorded("passwd.json").as_bytes());
-    assert_eq!(ended(again.env("MIG_ATTEMPT", "2")).status, 0);
-    let all = bench.events();
+    let mut again = rig.command("jsonl", recorded("passwd.json").as_bytes());
+    assert_eq!(run_to_end(again.env("MIG_ATTEMPT", "2")).status, 0);
+    let all = rig.events();
     assert_eq!(all.len(), 4);
     assert_eq!(ids(&all[2..]), ids(&first));
     assert_eq!((&all[1]["mig"]["attempt"], &all[3]["mig"]["attempt"]), (&json!(1), &json!(2)));
-    assert_eq!(fs::read_dir(bench.path("plugins")).unwrap().count(), 7, "something was left there");
+    let left = fs::read_dir(rig.path("plugins")).unwrap().count();
+    assert_eq!(left, 7, "a file was left in the plugins folder");
     assert_eq!(
-        fs::metadata(bench.path("findings.jsonl")).unwrap().permissions().mode() & 0o777,
+        fs::metadata(rig.path("findings.jsonl")).unwrap().permissions().mode() & 0o777,
         0o600
     );
 }
 
 #[test]
-fn modules_without_words_of_their_own_are_told_whole() {
-    let bench = Bench::new();
-    assert_eq!(bench.run("jsonl", recorded("compressed.json")).status, 0);
-    let events = bench.events();
+fn element_of_an_unknown_module_is_kept_whole() {
+    let rig = Rig::new();
+    assert_eq!(rig.run("jsonl", recorded("compressed.json")).status, 0);
+    let events = rig.events();
     assert_eq!(events[0]["mig"]["module"], "ping");
     assert_eq!(events[0]["mig"]["element"]["resolvedhost"], "127.0.0.1 (127.0.0.1)");
-    assert_eq!(bench.run("jsonl", recorded("no-commands.json")).status, 0);
-    assert_eq!(datasets(&bench.events()[2..]), ["mig.run"]);
+    assert_eq!(rig.run("jsonl", recorded("no-commands.json")).status, 0);
+    assert_eq!(datasets(&rig.events()[2..]), ["mig.run"]);
 }
 
 #[test]
-fn each_module_is_told_in_the_common_words() {
-    let bench = Bench::new();
+fn elements_become_fields_of_the_common_schema() {
+    let rig = Rig::new();
     let results = json!([
         {"elements": {"l": [{"file": "/a/b", "fileinfo": {"mode": "dugtrwxr-x--T", "size": 1}}]}},
         {"elements": {"packages": [{"name": "n", "version": "1:2", "type": "dpkg", "arch": "amd64"}]}},
@@ -77,8 +78,8 @@ fn each_module_is_told_in_the_common_words() {
             "localmac": {".": [{"localmacaddr": "02:fc:00:00:00:01"}]}}},
     ]);
     let text = document(&[command(1, "success", &results)]);
-    assert_eq!(bench.run("jsonl", text).status, 0);
-    let events = bench.events();
+    assert_eq!(rig.run("jsonl", text).status, 0);
+    let events = rig.events();
     assert_eq!(datasets(&events), [["mig.finding"; 5].as_slice(), &["mig.run"]].concat());
     assert_eq!(
         (&events[0]["file"]["type"], &events[0]["file"]["mode"]),
@@ -91,15 +92,15 @@ fn each_module_is_told_in_the_common_words() {
     assert_eq!(events[2]["source"], json!({"ip": "::1", "port": 22}));
     assert_eq!(events[2]["destination"], json!({"ip": "::2", "port": 4711}));
     assert_eq!(events[2]["mig"]["subject"], "::/0");
-    // What is no address is told in mig.element only: an index would refuse the event.
+    // A text that is not an address is only in mig.element: an index would refuse the event.
     assert_eq!(events[3]["source"], Value::Null);
     assert_eq!(events[3]["mig"]["element"]["localaddr"], "masked");
     assert_eq!(events[4]["source"]["mac"], "02-FC-00-00-00-01");
 }
 
-/// All that the file module was seen to answer: as many findings as there are files in it.
+/// Checks every recorded answer of the file module: one finding for each file.
 #[test]
-fn every_recorded_answer_of_the_file_module_is_told_once() {
+fn every_recorded_file_becomes_one_finding() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/modules/file");
     let (mut commands, mut files) = (Vec::new(), 0);
     for (id, entry) in (1..).zip(fs::read_dir(folder).unwrap()) {
@@ -113,9 +114,9 @@ fn every_recorded_answer_of_the_file_module_is_told_once() {
         commands.push(command(id, case["status"].as_str().unwrap(), &case["results"]));
     }
     assert!(files > 100);
-    let bench = Bench::new();
-    assert_eq!(bench.run("jsonl", document(&commands)).status, 0);
-    let events = bench.events();
+    let rig = Rig::new();
+    assert_eq!(rig.run("jsonl", document(&commands)).status, 0);
+    let events = rig.events();
     let found = datasets(&events).iter().filter(|name| **name == "mig.finding").count();
     assert_eq!(found, files);
     assert_eq!(ids(&events).len(), events.len());
@@ -125,8 +126,8 @@ fn every_recorded_answer_of_the_file_module_is_told_once() {
 }
 
 #[test]
-fn agents_without_a_good_answer_are_told_too() {
-    let bench = Bench::new();
+fn failed_agents_become_events() {
+    let rig = Rig::new();
     let complaint = json!([{"foundanything": false, "elements": {"l": null}, "errors": ["e1"]}]);
     let text = document(&[
         answer(1, &["/a", "/a", "/b"]),
@@ -135,9 +136,9 @@ fn agents_without_a_good_answer_are_told_too() {
         command(4, "failed", &json!([])),
         command(5, "success", &complaint),
     ]);
-    assert_eq!(bench.run("jsonl", &text).status, 0);
-    let events = bench.events();
-    let told: Vec<_> = events
+    assert_eq!(rig.run("jsonl", &text).status, 0);
+    let events = rig.events();
+    let agents: Vec<_> = events
         .iter()
         .filter(|event| event["event"]["dataset"] == "mig.agent")
         .map(|event| {
@@ -146,7 +147,7 @@ fn agents_without_a_good_answer_are_told_too() {
         })
         .collect();
     assert_eq!(
-        told,
+        agents,
         [
             ("expired", "unknown", Value::Null),
             ("failed", "failure", Value::Null),
@@ -161,23 +162,23 @@ fn agents_without_a_good_answer_are_told_too() {
         json!({"commands": 5, "found": 1, "findings": 3, "errors": 1,
                "statuses": {"expired": 1, "failed": 1, "success": 3}})
     );
-    bench.write("jsonl.conf", "[jsonl]\nagents = all\nfile = \"all.jsonl\" ; c\nmode = 0640\n");
-    assert_eq!(bench.run("jsonl", &text).status, 0);
-    let all = fs::read_to_string(bench.path("all.jsonl")).unwrap();
+    rig.write("jsonl.conf", "[jsonl]\nagents = all\nfile = \"all.jsonl\" ; c\nmode = 0640\n");
+    assert_eq!(rig.run("jsonl", &text).status, 0);
+    let all = fs::read_to_string(rig.path("all.jsonl")).unwrap();
     assert_eq!(all.matches("\"mig.agent\"").count(), 5);
-    assert_eq!(fs::metadata(bench.path("all.jsonl")).unwrap().permissions().mode() & 0o777, 0o640);
+    assert_eq!(fs::metadata(rig.path("all.jsonl")).unwrap().permissions().mode() & 0o777, 0o640);
 }
 
 #[test]
-fn what_an_agent_says_spoils_nobody_elses_answer() {
-    let bench = Bench::new();
+fn odd_answers_do_not_affect_other_agents() {
+    let rig = Rig::new();
     let mut commands = odd_commands();
     let odd = commands.len();
     commands.insert(0, answer(1, &["/first"]));
     commands.push(answer(2, &["/last"]));
-    let ended = bench.run("jsonl", document(&commands));
-    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
-    let events = bench.events();
+    let output = rig.run("jsonl", document(&commands));
+    assert_eq!((output.status, output.stderr.as_str()), (0, ""));
+    let events = rig.events();
     let paths: Vec<_> = events.iter().filter_map(|event| event["file"]["path"].as_str()).collect();
     assert!(paths.first() == Some(&"/first") && paths.last() == Some(&"/last"), "{paths:?}");
     assert_eq!(events.last().unwrap()["mig"]["summary"]["commands"], odd + 2);
@@ -185,8 +186,8 @@ fn what_an_agent_says_spoils_nobody_elses_answer() {
 }
 
 #[test]
-fn any_form_of_the_document_is_read() {
-    let bench = Bench::new();
+fn every_form_of_the_document_is_read() {
+    let rig = Rig::new();
     let text = document(&[answer(1, &["/a"]), answer(2, &["/b"])]);
     let value: Value = serde_json::from_str(&text).unwrap();
     let (action, commands) = (&value["action"], &value["commands"]);
@@ -196,84 +197,84 @@ fn any_form_of_the_document_is_read() {
         format!("\u{feff}{{\"commands\":{commands},\"other\":[1,{{}}],\"action\":{action}}}\r\n"),
     ];
     for form in &forms {
-        assert_eq!(bench.run("jsonl", form).status, 0, "{form}");
+        assert_eq!(rig.run("jsonl", form).status, 0, "{form}");
     }
-    assert_eq!(ended(&mut bench.shell_command("cat | ./jsonl", text.as_bytes())).status, 0);
-    let events = bench.events();
+    assert_eq!(run_to_end(&mut rig.shell_command("cat | ./jsonl", text.as_bytes())).status, 0);
+    let events = rig.events();
     assert_eq!(events.len(), 12);
     assert_eq!(ids(&events).len(), 3);
 }
 
 #[test]
-fn nothing_is_told_of_a_document_that_is_not_whole() {
-    let bench = Bench::new();
+fn incomplete_document_yields_no_events() {
+    let rig = Rig::new();
     let text = document(&[answer(1, &["/a"]), answer(2, &["/b"])]);
     let cuts = (0..text.len()).step_by(97).map(|end| text[..end].to_owned());
     let others = ["[]", "{}", "null", "{\"action\":3}", "{\"a\" 1}", "{[1]:2}", "{\"action\":{}}}"];
     for broken in cuts.chain(others.map(str::to_owned)) {
-        let ended = bench.run("jsonl", &broken);
-        assert_eq!(ended.status, 1, "{broken}");
-        assert!(ended.stderr.starts_with("jsonl: th"), "{ended:?}");
-        assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+        let output = rig.run("jsonl", &broken);
+        assert_eq!(output.status, 1, "{broken}");
+        assert!(output.stderr.contains("results document"), "{output:?}");
+        assert_eq!(output.stderr.lines().count(), 1, "{output:?}");
     }
-    assert!(!bench.path("findings.jsonl").exists());
+    assert!(!rig.path("findings.jsonl").exists());
 }
 
 #[test]
-fn a_large_document_takes_little_memory() {
-    let bench = Bench::new();
-    // What is looked at and not told.
+fn large_document_takes_little_memory() {
+    let rig = Rig::new();
+    // Commands that are read without becoming events.
     let padding = json!([{"elements": {}, "statistics": "x".repeat(4000), "foundanything": false}]);
-    let told =
+    let command =
         |id| if id % 2 == 0 { answer(id, &["/a"]) } else { command(id, "success", &padding) };
-    let text = document(&(0..20_000).map(told).collect::<Vec<_>>());
-    // KiB of address space, of which the interpreter takes a third.
+    let text = document(&(0..20_000).map(command).collect::<Vec<_>>());
+    // KiB of address space, a third of which the interpreter takes.
     let script = "ulimit -v 98304 && exec ./jsonl";
-    let ended = ended(&mut bench.shell_command(script, text.as_bytes()));
-    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
-    let events = bench.events();
+    let output = run_to_end(&mut rig.shell_command(script, text.as_bytes()));
+    assert_eq!((output.status, output.stderr.as_str()), (0, ""));
+    let events = rig.events();
     assert_eq!(events.len(), 10_001);
     assert_eq!(ids(&events).len(), 10_001);
 }
 
 #[test]
-fn what_cannot_be_appended_whole_is_not_appended() {
-    let bench = Bench::new();
-    bench.write("findings.jsonl", "{}\n");
+fn failed_append_leaves_the_file_unchanged() {
+    let rig = Rig::new();
+    rig.write("findings.jsonl", "{}\n");
     let padding = "x".repeat(4000);
     let commands: Vec<_> = (0..1000).map(|id| answer(id, &[&padding])).collect();
     let script = "trap '' XFSZ; ulimit -f 4096 && exec ./jsonl";
-    let ended_ = ended(&mut bench.shell_command(script, document(&commands).as_bytes()));
-    assert_eq!(ended_.status, 1, "{ended_:?}");
-    assert!(ended_.stderr.contains("findings.jsonl: File too large"), "{ended_:?}");
-    assert_eq!(fs::read_to_string(bench.path("findings.jsonl")).unwrap(), "{}\n");
-    bench.write("jsonl.conf", "[jsonl]\nfile = /dev/full\n");
-    let ended_ = bench.run("jsonl", document(&[]));
-    assert_eq!(ended_.status, 1);
-    assert!(ended_.stderr.contains("/dev/full is not a regular file"), "{ended_:?}");
+    let output = run_to_end(&mut rig.shell_command(script, document(&commands).as_bytes()));
+    assert_eq!(output.status, 1, "{output:?}");
+    assert!(output.stderr.contains("findings.jsonl: File too large"), "{output:?}");
+    assert_eq!(fs::read_to_string(rig.path("findings.jsonl")).unwrap(), "{}\n");
+    rig.write("jsonl.conf", "[jsonl]\nfile = /dev/full\n");
+    let output = rig.run("jsonl", document(&[]));
+    assert_eq!(output.status, 1);
+    assert!(output.stderr.contains("/dev/full is not a regular file"), "{output:?}");
 }
 
 #[test]
-fn a_torn_line_stays_alone() {
-    let bench = Bench::new();
-    bench.write("findings.jsonl", "{\"torn");
-    assert_eq!(bench.run("jsonl", document(&[])).status, 0);
-    let text = fs::read_to_string(bench.path("findings.jsonl")).unwrap();
+fn incomplete_last_line_is_left_alone() {
+    let rig = Rig::new();
+    rig.write("findings.jsonl", "{\"torn");
+    assert_eq!(rig.run("jsonl", document(&[])).status, 0);
+    let text = fs::read_to_string(rig.path("findings.jsonl")).unwrap();
     assert!(text.starts_with("{\"torn\n{\"@timestamp\""), "{text}");
 }
 
 #[test]
-fn the_lines_of_runs_at_once_do_not_mix() {
-    let bench = Bench::new();
+fn events_of_concurrent_runs_do_not_mix() {
+    let rig = Rig::new();
     let padding = "x".repeat(10_000);
     let commands: Vec<_> = (0..300).map(|id| answer(id, &[&padding])).collect();
     let text = document(&commands);
     let children: Vec<_> =
-        (0..4).map(|_| bench.command("jsonl", text.as_bytes()).spawn().unwrap()).collect();
+        (0..4).map(|_| rig.command("jsonl", text.as_bytes()).spawn().unwrap()).collect();
     for mut child in children {
         assert!(child.wait().unwrap().success());
     }
-    let events = bench.events();
+    let events = rig.events();
     assert_eq!(events.len(), 4 * 301);
     for run in events.chunks(301) {
         assert_eq!(run[300]["event"]["dataset"], "mig.run");
@@ -281,44 +282,44 @@ fn the_lines_of_runs_at_once_do_not_mix() {
 }
 
 #[test]
-fn faults_of_the_settings_are_told_with_their_lines() {
-    let bench = Bench::new();
-    bench.write(
+fn settings_faults_name_their_lines() {
+    let rig = Rig::new();
+    rig.write(
         "jsonl.conf",
         "; c\n[jsonl]\nfiel = \"x\"\nagents = some\nmode = 0777\nfile = \"a\n[other\n[loose]\nx = 1\n",
     );
-    let ended_ = bench.run("jsonl", document(&[]));
-    assert_eq!(ended_.status, 1);
-    let path = bench.path("jsonl.conf").display().to_string();
-    let said: Vec<_> = ended_.stderr.lines().map(|line| line.replace(&path, "FILE")).collect();
+    let output = rig.run("jsonl", document(&[]));
+    assert_eq!(output.status, 1);
+    let path = rig.path("jsonl.conf").display().to_string();
+    let lines: Vec<_> = output.stderr.lines().map(|line| line.replace(&path, "FILE")).collect();
     assert_eq!(
-        said,
+        lines,
         [
             "jsonl: FILE:3: unknown key fiel: did you mean file?",
-            "jsonl: FILE:4: agents: some is none of failed, all",
-            "jsonl: FILE:5: mode: 0777 are no permissions of a log: write 0600, 0640 or 0644",
+            "jsonl: FILE:4: agents: some is not one of failed, all",
+            "jsonl: FILE:5: mode: 0777 is not a mode for a log file: write 0600, 0640 or 0644",
             "jsonl: FILE:6: the closing quote is missing",
-            "jsonl: FILE:7: this is no section: write [section]",
+            "jsonl: FILE:7: not a section: write [section]",
             "jsonl: FILE:8: unknown section loose: did you mean jsonl?",
         ]
     );
-    assert!(!bench.path("findings.jsonl").exists());
+    assert!(!rig.path("findings.jsonl").exists());
 }
 
 #[test]
-fn the_plugins_explain_themselves_and_compile() {
-    let bench = Bench::new();
+fn plugins_have_help_and_compile() {
+    let rig = Rig::new();
     for plugin in ["jsonl", "mozdef"] {
-        let ended_ = ended(&mut bench.shell_command(&format!("./{plugin} --help"), b""));
-        assert_eq!((ended_.status, ended_.stderr.as_str()), (0, ""));
-        assert!(ended_.stdout.contains(&format!("usage: {plugin}")), "{ended_:?}");
-        let ended_ = ended(&mut bench.shell_command(&format!("./{plugin} x"), b""));
-        assert_eq!(ended_.status, 1);
+        let output = run_to_end(&mut rig.shell_command(&format!("./{plugin} --help"), b""));
+        assert_eq!((output.status, output.stderr.as_str()), (0, ""));
+        assert!(output.stdout.contains(&format!("usage: {plugin}")), "{output:?}");
+        let output = run_to_end(&mut rig.shell_command(&format!("./{plugin} x"), b""));
+        assert_eq!(output.status, 1);
     }
-    // Into the one folder that is no part of the template, so that nothing is left elsewhere.
+    // Compiled into a folder outside the template, so that no other file changes.
     let script = "for name in jsonl mozdef *.py; do python3 -W error -c \
         'import py_compile, sys; py_compile.compile(sys.argv[1], \"../compiled\", doraise=True)' \
         $name || exit 1; done";
-    let ended_ = ended(&mut bench.shell_command(script, b""));
-    assert_eq!((ended_.status, ended_.stderr.as_str()), (0, ""));
+    let output = run_to_end(&mut rig.shell_command(script, b""));
+    assert_eq!((output.status, output.stderr.as_str()), (0, ""));
 }

@@ -1,4 +1,4 @@
-//! The manual's pages on plugins and actions: what they show works, what they list is there.
+//! The manual pages about plugins and actions: their examples work, and their lists are complete.
 
 use std::fs;
 use std::path::Path;
@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::bench::{Bench, answer, command, document};
 use super::http::{Answer, Server};
+use super::rig::{Rig, answer, command, document};
 
 const PAGES: [&str; 4] =
     ["mig-action.5", "mig-runner-jsonl.1", "mig-runner-mozdef.1", "mig-runner-plugin.7"];
@@ -44,23 +44,23 @@ fn displays(page: &str) -> Vec<String> {
     displays
 }
 
-/// Returns the display of a page that begins so.
+/// Returns the display of a page that contains `beginning`.
 fn example(page: &str, beginning: &str) -> String {
     let found = displays(page).into_iter().find(|text| text.contains(beginning));
     found.unwrap_or_else(|| panic!("no example {beginning} in {page}"))
 }
 
-/// Lays an example out as a plugin.
-fn lay_out(bench: &Bench, name: &str) {
-    bench.write("example", example("mig-runner-plugin.7", &format!("# {name}: ")));
-    // By another process: what this one wrote may still be open in a child of another test.
+/// Installs an example as a plugin.
+fn install(rig: &Rig, name: &str) {
+    rig.write("example", example("mig-runner-plugin.7", &format!("# {name}: ")));
+    // By another process: a file written by this one may still be open in a child of another test.
     let script = format!("cp example plugins/{name} && chmod 700 plugins/{name}");
-    let laid = Command::new("/bin/sh").args(["-c", &script]).current_dir(bench.path(".")).status();
-    assert!(laid.unwrap().success());
+    let copied = Command::new("/bin/sh").args(["-c", &script]).current_dir(rig.path(".")).status();
+    assert!(copied.unwrap().success());
 }
 
 #[test]
-fn the_pages_are_well_formed() {
+fn pages_are_well_formed() {
     for page in PAGES {
         let lint = Command::new("mandoc")
             .args(["-Tlint", "-W", "warning"])
@@ -75,29 +75,29 @@ fn the_pages_are_well_formed() {
 }
 
 #[test]
-fn the_example_in_sh_keeps_each_document_once() {
-    let bench = Bench::new();
-    lay_out(&bench, "archive");
+fn shell_example_keeps_each_document_once() {
+    let rig = Rig::new();
+    install(&rig, "archive");
     let text = document(&[answer(1, &["/a"])]);
     for _ in 0..2 {
-        let ended = bench.run("archive", &text);
-        assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{ended:?}");
+        let output = rig.run("archive", &text);
+        assert_eq!((output.status, output.stderr.as_str()), (0, ""), "{output:?}");
     }
-    let kept = bench.path("archive/passwd");
+    let kept = rig.path("archive/passwd");
     let names: Vec<_> =
         fs::read_dir(&kept).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["28052712325147.json.gz"]);
     let unpacked = Command::new("gzip").args(["-dc"]).arg(kept.join(&names[0])).output().unwrap();
     assert_eq!(String::from_utf8(unpacked.stdout).unwrap(), text);
-    fs::remove_dir_all(bench.path("archive")).unwrap();
-    bench.write("archive", "in the way");
-    assert_eq!(bench.run("archive", &text).status, 75);
+    fs::remove_dir_all(rig.path("archive")).unwrap();
+    rig.write("archive", "in the way");
+    assert_eq!(rig.run("archive", &text).status, 75);
 }
 
 #[test]
-fn the_example_in_python_tells_a_server() {
-    let bench = Bench::new();
-    lay_out(&bench, "webhook");
+fn python_example_reports_to_a_server() {
+    let rig = Rig::new();
+    install(&rig, "webhook");
     let text = document(&[answer(1, &["/a"]), answer(2, &[]), command(3, "expired", &Value::Null)]);
     for (answer, status) in [
         (Answer::Status(200), 0),
@@ -107,10 +107,10 @@ fn the_example_in_python_tells_a_server() {
         (Answer::Close, 75),
     ] {
         let server = Server::new(std::slice::from_ref(&answer));
-        bench.write("webhook.url", format!("http://127.0.0.1:{}/hook\n", server.port));
-        let ended = bench.run("webhook", &text);
-        assert_eq!(ended.status, status, "{answer:?} {ended:?}");
-        assert_eq!(ended.stderr.lines().count(), usize::from(status != 0), "{ended:?}");
+        rig.write("webhook.url", format!("http://127.0.0.1:{}/hook\n", server.port));
+        let output = rig.run("webhook", &text);
+        assert_eq!(output.status, status, "{answer:?} {output:?}");
+        assert_eq!(output.stderr.lines().count(), usize::from(status != 0), "{output:?}");
         let body: Value = serde_json::from_str(&server.take()[0].body).unwrap();
         assert_eq!(
             body,
@@ -121,7 +121,7 @@ fn the_example_in_python_tells_a_server() {
 }
 
 #[test]
-fn the_actions_of_the_page_are_actions() {
+fn actions_of_the_page_are_valid() {
     let folder = tempfile::tempdir().unwrap();
     let actions: Vec<_> =
         displays("mig-action.5").into_iter().filter(|text| text.starts_with('{')).collect();
@@ -130,17 +130,17 @@ fn the_actions_of_the_page_are_actions() {
         let path = folder.path().join("action.json");
         fs::write(&path, text).unwrap();
         for form in [&[][..], &["--json"]] {
-            let ended = Command::new(env!("CARGO_BIN_EXE_mig-runner"))
+            let output = Command::new(env!("CARGO_BIN_EXE_mig-runner"))
                 .arg("action")
                 .arg(&path)
                 .args(form)
                 .stdin(Stdio::null())
                 .output()
                 .unwrap();
-            let said = String::from_utf8(ended.stderr).unwrap();
-            assert!(ended.status.success(), "{text}: {said}");
-            assert_eq!(said, "", "{text}");
-            assert!(!ended.stdout.is_empty());
+            let messages = String::from_utf8(output.stderr).unwrap();
+            assert!(output.status.success(), "{text}: {messages}");
+            assert_eq!(messages, "", "{text}");
+            assert!(!output.stdout.is_empty());
         }
         let action: Value = serde_json::from_str(text).unwrap();
         for operation in action["operations"].as_array().unwrap() {
@@ -151,7 +151,7 @@ fn the_actions_of_the_page_are_actions() {
 }
 
 #[test]
-fn the_page_lists_the_environment_that_the_runner_gives() {
+fn page_lists_the_whole_environment_of_a_plugin() {
     let (page, code) = (source("man/mig-runner-plugin.7"), source("src/plugin/run.rs"));
     let names = |text: &str, before: &str, after: char| -> Vec<String> {
         let parts = text.split(before).skip(1);
@@ -166,8 +166,8 @@ fn the_page_lists_the_environment_that_the_runner_gives() {
 }
 
 #[test]
-fn the_pages_list_the_settings_that_the_plugins_know() {
-    let bench = Bench::new();
+fn pages_list_all_settings_of_the_plugins() {
+    let rig = Rig::new();
     for (plugin, page) in [("jsonl", "mig-runner-jsonl.1"), ("mozdef", "mig-runner-mozdef.1")] {
         let script = format!(
             "import importlib.machinery as m; \
@@ -175,12 +175,12 @@ fn the_pages_list_the_settings_that_the_plugins_know() {
              print(*sorted(key for keys in known.values() for key in keys))"
         );
         let script = format!("exec python3 -W ignore -B -c \"{script}\"");
-        let said = super::bench::ended(&mut bench.shell_command(&script, b""));
-        assert_eq!((said.status, said.stderr.as_str()), (0, ""));
+        let output = super::rig::run_to_end(&mut rig.shell_command(&script, b""));
+        assert_eq!((output.status, output.stderr.as_str()), (0, ""));
         let page = source(&format!("man/{page}"));
         let mut listed: Vec<_> =
             page.lines().filter_map(|line| line.strip_prefix(".It Cm ")).collect();
         listed.sort_unstable();
-        assert_eq!(listed.join(" "), said.stdout.trim(), "{plugin}");
+        assert_eq!(listed.join(" "), output.stdout.trim(), "{plugin}");
     }
 }

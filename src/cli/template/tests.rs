@@ -62,7 +62,7 @@ fn what_is_laid_out_is_private_and_knows_where_it_is() {
     assert!(FOLDERS.iter().all(|name| folder.join(name).is_dir()));
     assert_eq!(fs::read_dir(folder.join(SCRATCH)).unwrap().count(), 0);
     let config = fs::read_to_string(folder.join("runner.cfg")).unwrap();
-    assert!(config.contains("/a \\\"b\\\\\"   ; holds"), "{config}");
+    assert!(config.contains("/a \\\"b\\\\\"   ; contains"), "{config}");
     assert!(!config.contains(DIRECTORY));
 }
 
@@ -184,7 +184,7 @@ fn the_sample_plugin_refuses_what_is_not_whole() {
     for results in ["", "{", r#"{"commands":[{"status":"success""#] {
         let (outcome, output, report) = report(results);
         assert!(matches!(outcome, PluginOutcome::Failed { .. }), "{results}: {outcome:?}");
-        assert!(output.contains("not whole"), "{output}");
+        assert!(output.contains("incomplete"), "{output}");
         assert_eq!(report, "");
     }
 }

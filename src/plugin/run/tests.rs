@@ -34,8 +34,8 @@ impl Rig {
         rig
     }
 
-    /// Writes a file that no process holds open for writing, as an executable must be: a plugin that
-    /// another test starts at the wrong moment would inherit such a descriptor.
+    /// Writes a file that no process holds open for writing, as an executable must be: a plugin
+    /// that another test starts at the wrong moment would inherit such a descriptor.
     fn put(&self, name: &str, bytes: &[u8], mode: u32) -> PathBuf {
         use std::io::Write;
         let path = self.folder.path().join(name);
@@ -232,7 +232,8 @@ fn process_that_left_the_group_continues_and_causes_no_delay() {
 
 #[test]
 fn processes_outside_the_group_end_with_a_plugin_that_is_ended() {
-    // In its own session; as an orphan in its own session; in its own group, as `timeout` creates it.
+    // In its own session; as an orphan in its own session; in its own group, as `timeout` creates
+    // it.
     let script = "#!/bin/sh\n\
         setsid sh -c 'echo $$ > ../1; exec sleep 600' &\n\
         (setsid sh -c 'echo $$ > ../2; exec sleep 600' &)\n\

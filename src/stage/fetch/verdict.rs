@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{FetchError, Fetched, INVALID, NO_AGENT};
+use super::outcome::{FetchError, Fetched, INVALID, NO_AGENT};
 use crate::spool::{Record, Transition};
 use crate::stage::document::DocumentError;
 use crate::stage::{Move, Pause, Verdict, grace};

@@ -97,8 +97,8 @@ mod tests {
 
     const HEAD: &str = "{\"action\":{},\"commands\":[\n";
 
-    /// Stores commands of `bytes` each in an early page and drains it. Returns the text of the part,
-    /// and whether the early page used a file.
+    /// Stores commands of `bytes` each in an early page and drains it. Returns the text of the
+    /// part, and whether the early page used a file.
     fn wait(bytes: usize, count: u64) -> (String, bool) {
         let folder = tempfile::tempdir().unwrap();
         let disk = Disk::new(Arc::new(RealFs), folder.path().join("unused"), HAND_PREFIX);

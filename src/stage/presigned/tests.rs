@@ -3,7 +3,7 @@
 use super::*;
 use crate::action::{SignError, Signature};
 use crate::spool::testing::record;
-use crate::stage::sign;
+use crate::stage::{sign, signed};
 
 /// Pads signatures that begin with `known`, and guesses for all others.
 #[derive(Debug)]
@@ -37,13 +37,13 @@ fn signed_record(signatures: &str) -> Record {
     record
 }
 
-fn made(record: &Record) -> Result<Signed, SigningError> {
+fn made(record: &Record) -> Result<SignedAction, SigningError> {
     let nowhere = jiff::Timestamp::UNIX_EPOCH;
-    sign::sign(record, sign::Period { from: nowhere, until: nowhere }, &Padding, &|_| None)
+    sign::sign(record, signed::Period { from: nowhere, until: nowhere }, &Padding, &|_| None)
 }
 
 /// Records that the platform refused the signed action.
-fn refuse(record: &mut Record, made: Signed) {
+fn refuse(record: &mut Record, made: SignedAction) {
     record.request.signatures.extend(made.signatures);
     record.error = Some("RSA verification failure".to_owned());
 }
@@ -87,7 +87,7 @@ fn refused_unknown_signature_is_padded_once_and_then_given_up() {
     refuse(&mut record, second);
     let error = made(&record).unwrap_err();
     assert!(error.to_string().contains("must sign it again"), "{error}");
-    assert!(sign::signed(Err(error)).moved.is_some());
+    assert!(signed::signed(Err(error)).moved.is_some());
     // The operator puts it back: it is tried as at first.
     record.error = None;
     assert_eq!(made(&record).unwrap().signatures, ["other=AAAA", "known/pad=AAAA"]);

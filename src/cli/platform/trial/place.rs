@@ -35,8 +35,8 @@ const FILE_BYTES_MAX: u64 = 64 * 1024;
 const CHANGES: [(&str, &str, &str); 4] = [
     (
         "runners/setuid/entity.cfg",
-        "    expiry = \"5m\"               ; agents have that long to answer\n",
-        "    expiry = \"2m\"               ; agents have that long to answer\n",
+        "    expiry = \"5m\"               ; time that agents have to answer\n",
+        "    expiry = \"2m\"               ; time that agents have to answer\n",
     ),
     (
         "runners/setuid/entity.cfg",

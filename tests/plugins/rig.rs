@@ -8,55 +8,53 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-/// Where the runner lets a plugin find its programs.
+/// The `PATH` of a plugin that the runner starts.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// A runner's directory that ends with its test.
-pub(super) struct Bench {
+/// A runner's directory that is removed after its test.
+pub(super) struct Rig {
     folder: tempfile::TempDir,
 }
 
-/// What a plugin left.
+/// The result of a plugin's run.
 #[derive(Debug)]
-pub(super) struct Ended {
+pub(super) struct PluginRun {
     pub(super) status: i32,
     pub(super) stdout: String,
     pub(super) stderr: String,
 }
 
-impl Bench {
+impl Rig {
     /// Returns a directory with a copy of the template's plugins.
-    pub(super) fn new() -> Bench {
+    pub(super) fn new() -> Rig {
         let python = Command::new("python3").arg("--version").env("PATH", PATH).output();
         assert!(
             python.is_ok_and(|python| python.status.success()),
             "python3 is missing: install the package python3, as `.ci/packages test` does"
         );
         let folder = tempfile::tempdir().unwrap();
-        // Copied by another process: what this one wrote may still be open in a child that
-        // another test has just forked, and then cannot be run.
+        // Copied by another process: a file written by this one may still be open in a child that
+        // another test has just forked, and could then not be executed.
         let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("spool-template/plugins");
         let copied = Command::new("cp").arg("-r").args([&template, folder.path()]).status();
         assert!(copied.unwrap().success());
-        Bench { folder }
+        Rig { folder }
     }
 
-    /// Returns the path of a file of the directory.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Writes a file of the directory.
     pub(super) fn write(&self, name: &str, text: impl AsRef<[u8]>) {
         fs::write(self.path(name), text).unwrap();
     }
 
-    /// Returns a plugin's command as the runner gives it: environment, working folder, stdin.
+    /// Returns the command of a plugin as the runner starts it: environment, folder, stdin.
     pub(super) fn command(&self, plugin: &str, document: &[u8]) -> Command {
         self.shell_command(&format!("exec ./{plugin}"), document)
     }
 
-    /// Returns the same, started by a shell.
+    /// Returns the same for a shell script.
     pub(super) fn shell_command(&self, script: &str, document: &[u8]) -> Command {
         let mut results = tempfile::tempfile_in(self.folder.path()).unwrap();
         results.write_all(document).unwrap();
@@ -81,12 +79,11 @@ impl Bench {
         command
     }
 
-    /// Runs a plugin to its end.
-    pub(super) fn run(&self, plugin: &str, document: impl AsRef<[u8]>) -> Ended {
-        ended(&mut self.command(plugin, document.as_ref()))
+    pub(super) fn run(&self, plugin: &str, document: impl AsRef<[u8]>) -> PluginRun {
+        run_to_end(&mut self.command(plugin, document.as_ref()))
     }
 
-    /// Returns the events that jsonl appended; each line must be one.
+    /// Returns the events that jsonl appended; every line must be an event.
     pub(super) fn events(&self) -> Vec<Value> {
         let path = self.path("findings.jsonl");
         let text = if path.exists() { fs::read_to_string(path).unwrap() } else { String::new() };
@@ -96,23 +93,23 @@ impl Bench {
 }
 
 /// Runs a command to its end.
-pub(super) fn ended(command: &mut Command) -> Ended {
+pub(super) fn run_to_end(command: &mut Command) -> PluginRun {
     let output = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ended {
-        status: output.status.code().expect("it was ended by a signal"),
+    PluginRun {
+        status: output.status.code().expect("output by a signal"),
         stdout: text(output.stdout),
         stderr: text(output.stderr),
     }
 }
 
-/// Returns a document of the data folder.
+/// Returns a document from `tests/data/plugins`.
 pub(super) fn recorded(name: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/plugins");
     fs::read_to_string(folder.join(name)).unwrap()
 }
 
-/// Returns a document, one command a line as the runner writes it; each is JSON as an API may send it.
+/// Returns a document with one command per line, as the runner writes it.
 pub(super) fn document(commands: &[String]) -> String {
     let action = json!({
         "id": 42, "name": "mig-runner: passwd", "target": "all",
@@ -141,7 +138,6 @@ pub(super) fn answer(id: u64, files: &[&str]) -> String {
     command(id, "success", &json!([result]))
 }
 
-/// Returns a command with these results.
 pub(super) fn command(id: u64, status: &str, results: &Value) -> String {
     json!({"id": id, "agent": {"name": format!("agent-{id}"), "tags": null}, "status": status,
            "results": results, "starttime": "2026-11-22T00:56:01Z",
@@ -149,7 +145,7 @@ pub(super) fn command(id: u64, status: &str, results: &Value) -> String {
     .to_string()
 }
 
-/// Returns commands that no agent should send, and none may spoil the others.
+/// Returns commands that no agent should send and that must not affect the others.
 pub(super) fn odd_commands() -> Vec<String> {
     let deep = "[".repeat(100_000) + &"]".repeat(100_000);
     let nested = "{\"a\":".repeat(900) + "1" + &"}".repeat(900);
