@@ -1,61 +1,11 @@
 //! The table `commands`: what each agent was sent, and what it answered.
 
-use std::fmt;
-
 use jiff::Timestamp;
 
 use super::database::query;
 use super::filter::{Filter, Page};
 use super::{DataError, Id, NEVER_FINISHED, Odd, Row, Store};
-
-/// How far a command is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CommandStatus {
-    Sent,
-    Success,
-    /// An operation could not be done.
-    Failed,
-    /// An operation took too long.
-    Timeout,
-    Cancelled,
-    /// Not answered in time.
-    Expired,
-}
-
-impl CommandStatus {
-    /// Every status, in the order in which the platform counts them.
-    pub(crate) const ALL: [CommandStatus; 6] = [
-        CommandStatus::Sent,
-        CommandStatus::Success,
-        CommandStatus::Cancelled,
-        CommandStatus::Expired,
-        CommandStatus::Failed,
-        CommandStatus::Timeout,
-    ];
-
-    /// Returns the status as the platform writes it.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            CommandStatus::Sent => "sent",
-            CommandStatus::Success => "success",
-            CommandStatus::Failed => "failed",
-            CommandStatus::Timeout => "timeout",
-            CommandStatus::Cancelled => "cancelled",
-            CommandStatus::Expired => "expired",
-        }
-    }
-
-    /// Returns the status that is written like this.
-    pub(crate) fn parse(text: &str) -> Option<CommandStatus> {
-        CommandStatus::ALL.into_iter().find(|status| status.as_str() == text)
-    }
-}
-
-impl fmt::Display for CommandStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+use crate::action::CommandStatus;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct CommandRow {

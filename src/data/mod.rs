@@ -43,10 +43,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use self::postgres::Postgres;
+pub(crate) use crate::action::CommandStatus;
 pub(crate) use action::{ActionRow, ActionStatus, Counters, NEVER_FINISHED, NEVER_STARTED, Signed};
 pub(crate) use agent::{AgentRow, AgentStatus};
 pub(crate) use apikey::ApiKey;
-pub(crate) use command::{CommandRow, CommandStatus};
+pub(crate) use command::CommandRow;
 use database::{Access, Database, Query, Value, query};
 pub(crate) use filter::{Filter, Page};
 pub(crate) use fleet::{Double, Silent};
