@@ -145,7 +145,7 @@ fn one_fault_hides_no_other() {
     let told = rig.look();
     for (line, begin) in told.iter().zip([
         "a/entity.cfg:2: hour: \"25\" is invalid",
-        "a/entity.cfg:3: \"Mars/Phobos\" is no time zone",
+        "a/entity.cfg:3: unknown time zone \"Mars/Phobos\"",
         "a/entity.cfg:4: expiry = \"5\": write a duration",
         "a/entity.cfg:5: unknown key plugins",
         "a/action.json cannot be read as an action",
