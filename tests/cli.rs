@@ -135,7 +135,7 @@ fn next_shows_times_and_refuses_what_has_none() {
         said,
         "2026-03-28T02:30:00+01:00\n2026-03-29T03:00:00+02:00\n2026-03-30T02:30:00+02:00\n"
     );
-    fails(&home.run(&["next", "--cron", "0 0 31 2 *"]), 65, &["no time after"]);
+    fails(&home.run(&["next", "--cron", "0 0 31 2 *"]), 65, &["never fires after"]);
     fails(&home.run(&["next", "--cron", "5-1 * * * *"]), 65, &["minute", "reversed"]);
     fails(
         &home.run(&["next", "--cron", "@daily", "--timezone", "Mars/Phobos"]),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::result::{Command, CommandError, CommandStatus, OperationResult};
+use super::result::{Command, CommandError, OperationResult, ReportedStatus};
 use super::{Counters, action_id};
 
 /// A command in the form in which the platform writes nearly all of them, without the findings.
@@ -49,7 +49,7 @@ impl Command {
         };
         Ok(Command {
             id: action_id(common.id).ok_or(CommandError::NoId)?.0,
-            status: CommandStatus::from(common.status.as_ref()),
+            status: ReportedStatus::from(common.status.as_ref()),
             action_id: None,
             action_name: common.action.name.into_owned(),
             counters: common.action.counters,

@@ -11,14 +11,17 @@ mod finding;
 mod parts;
 mod result;
 pub(crate) mod sign;
+mod status;
 
 pub(crate) use check::CheckError;
 pub(crate) use finding::{Finding, findings};
 #[cfg(feature = "platform")]
 pub(crate) use parts::Permissions;
 pub(crate) use parts::{Counters, Description, Investigator, Operation, Threat};
-pub(crate) use result::{Command, CommandError, CommandStatus, Summary};
+pub(crate) use result::{Command, CommandError, Summary};
 pub(crate) use sign::{SignError, SignVerdict, Signature, Signer, Unknown};
+#[cfg(feature = "data")]
+pub(crate) use status::CommandStatus;
 
 use jiff::Timestamp;
 

@@ -4,11 +4,10 @@
 //! trusted: a field that is missing or has another type counts as empty, except the id, without
 //! which commands could not be distinguished.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::status::CommandStatus;
 use super::{Counters, action_id};
 use crate::names::ActionId;
 
@@ -16,7 +15,7 @@ use crate::names::ActionId;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Command {
     pub(crate) id: u64,
-    pub(crate) status: CommandStatus,
+    pub(crate) status: ReportedStatus,
     pub(crate) action_id: Option<ActionId>,
     pub(crate) action_name: String,
     /// The number of the action's commands by state.
@@ -46,52 +45,26 @@ pub(crate) enum CommandError {
     NoId,
 }
 
-/// The status of a command.
+/// A command's status as the API reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum CommandStatus {
-    /// Sent to an agent that has not answered.
-    Sent,
-    Success,
-    Failed,
-    Timeout,
-    Cancelled,
-    /// The agent did not answer in time.
-    Expired,
-    /// An unknown status.
+pub(crate) enum ReportedStatus {
+    Known(CommandStatus),
     Other(String),
 }
 
-impl CommandStatus {
+impl ReportedStatus {
     pub(crate) fn as_str(&self) -> &str {
         match self {
-            CommandStatus::Sent => "sent",
-            CommandStatus::Success => "success",
-            CommandStatus::Failed => "failed",
-            CommandStatus::Timeout => "timeout",
-            CommandStatus::Cancelled => "cancelled",
-            CommandStatus::Expired => "expired",
-            CommandStatus::Other(word) => word,
+            ReportedStatus::Known(status) => status.as_str(),
+            ReportedStatus::Other(text) => text,
         }
     }
 }
 
-impl From<&str> for CommandStatus {
-    fn from(word: &str) -> CommandStatus {
-        match word {
-            "sent" => CommandStatus::Sent,
-            "success" => CommandStatus::Success,
-            "failed" => CommandStatus::Failed,
-            "timeout" => CommandStatus::Timeout,
-            "cancelled" => CommandStatus::Cancelled,
-            "expired" => CommandStatus::Expired,
-            other => CommandStatus::Other(other.to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for CommandStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+impl From<&str> for ReportedStatus {
+    fn from(text: &str) -> ReportedStatus {
+        CommandStatus::parse(text)
+            .map_or_else(|| ReportedStatus::Other(text.to_owned()), ReportedStatus::Known)
     }
 }
 
@@ -150,7 +123,7 @@ impl Command {
         let results: Vec<Option<&RawValue>> = lenient(raw.results);
         Ok(Command {
             id: id.0,
-            status: CommandStatus::from(lenient::<String>(raw.status).as_str()),
+            status: ReportedStatus::from(lenient::<String>(raw.status).as_str()),
             action_id: action_id(lenient(action.id)),
             action_name: lenient(action.name),
             counters: lenient(action.counters),
@@ -167,18 +140,21 @@ impl Command {
     /// Returns whether the agent answered, successfully or not.
     pub(crate) fn is_answered(&self) -> bool {
         match self.status {
-            CommandStatus::Success
-            | CommandStatus::Failed
-            | CommandStatus::Timeout
-            | CommandStatus::Cancelled => true,
-            CommandStatus::Sent | CommandStatus::Expired | CommandStatus::Other(_) => false,
+            ReportedStatus::Known(status) => status.is_answered(),
+            ReportedStatus::Other(_) => false,
         }
+    }
+
+    /// Returns whether the agent did not answer in time.
+    pub(crate) fn is_expired(&self) -> bool {
+        self.status == ReportedStatus::Known(CommandStatus::Expired)
     }
 
     /// Returns whether the agent answered without completing all operations.
     pub(crate) fn is_failed(&self) -> bool {
-        let incomplete = self.results.iter().any(|result| !result.success);
-        self.is_answered() && (self.status != CommandStatus::Success || incomplete)
+        let is_success = self.status == ReportedStatus::Known(CommandStatus::Success);
+        let is_incomplete = self.results.iter().any(|result| !result.success);
+        self.is_answered() && (!is_success || is_incomplete)
     }
 }
 
@@ -220,9 +196,8 @@ impl Summary {
         self.answered += u64::from(command.is_answered());
         self.found += u64::from(command.found_anything());
         self.failed += u64::from(command.is_failed());
-        let expired = command.status == CommandStatus::Expired;
-        self.expired += u64::from(expired);
-        self.not_final += u64::from(!expired && !command.is_answered());
+        self.expired += u64::from(command.is_expired());
+        self.not_final += u64::from(!command.is_expired() && !command.is_answered());
     }
 
     /// Adds another summary.

@@ -99,9 +99,9 @@ impl Answer {
 
     /// Converts the response to an error.
     pub(super) fn refusal(self, call: &Call) -> ApiError {
-        let said = self.body.map_or(RefusalMessage::Incomplete, |body| refusal_message(&body));
+        let message = self.body.map_or(RefusalMessage::Incomplete, |body| refusal_message(&body));
         let Answer { status, retry_after, .. } = self;
-        ApiError::Status { call: call.clone(), status, said, retry_after }
+        ApiError::Status { call: call.clone(), status, message, retry_after }
     }
 }
 
@@ -128,8 +128,8 @@ fn walk_success(
     let document =
         walk(body, &meter, wants, sink).map_err(|error| body_error(call, status, &meter, error))?;
     if let Some(message) = document.message {
-        let (call, said) = (call.clone(), RefusalMessage::Api(message));
-        return Err(ApiError::Status { call, status, said, retry_after: None });
+        let (call, message) = (call.clone(), RefusalMessage::Api(message));
+        return Err(ApiError::Status { call, status, message, retry_after: None });
     }
     if !document.has_items {
         return Err(unusable(call, status, "it has no items", meter.head()));

@@ -14,7 +14,7 @@ use super::token::TokenError;
 use crate::chain::excerpt;
 
 /// Size limit, in bytes, of an API message in an error.
-const SAID_BYTES_MAX: usize = 512;
+const MESSAGE_BYTES_MAX: usize = 512;
 /// Size limit, in bytes, of a URL in an error.
 const URL_BYTES_MAX: usize = 300;
 
@@ -81,11 +81,11 @@ pub(crate) enum ApiError {
         source: Box<dyn Error + Send + Sync>,
     },
     /// The response is a refusal.
-    #[error("{call} was answered {status}{said}{}", remedy(*status, said))]
+    #[error("{call} was answered {status}{message}{}", remedy(*status, message))]
     Status {
         call: Call,
         status: u16,
-        said: RefusalMessage,
+        message: RefusalMessage,
         /// The value of `Retry-After`.
         retry_after: Option<Duration>,
     },
@@ -111,12 +111,12 @@ fn beginning(head: &str) -> String {
     if head.is_empty() {
         return String::new();
     }
-    format!("; it begins: {}", excerpt(head, SAID_BYTES_MAX))
+    format!("; it begins: {}", excerpt(head, MESSAGE_BYTES_MAX))
 }
 
 /// Returns the remedy for a refusal with one usual cause.
-fn remedy(status: u16, said: &RefusalMessage) -> &'static str {
-    match (status, said) {
+fn remedy(status: u16, message: &RefusalMessage) -> &'static str {
+    match (status, message) {
         (_, RefusalMessage::Api(_)) => "",
         (300..=399 | 404 | 405, _) => "; check the url of the API",
         (403 | 407, _) => "; check the proxy in front of the API",
@@ -138,7 +138,7 @@ pub(crate) enum RefusalMessage {
 impl fmt::Display for RefusalMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RefusalMessage::Api(message) => write!(f, ": {}", excerpt(message, SAID_BYTES_MAX)),
+            RefusalMessage::Api(message) => write!(f, ": {}", excerpt(message, MESSAGE_BYTES_MAX)),
             RefusalMessage::Incomplete => {
                 f.write_str(", and the rest of the answer did not arrive")
             }
@@ -146,7 +146,7 @@ impl fmt::Display for RefusalMessage {
                 f.write_str(" with an empty body")
             }
             RefusalMessage::Other(text) => {
-                let text = excerpt(text.trim(), SAID_BYTES_MAX);
+                let text = excerpt(text.trim(), MESSAGE_BYTES_MAX);
                 write!(f, " with a body that is not the API's: {text}")
             }
         }
@@ -172,7 +172,7 @@ impl ApiError {
             | ApiError::Exchange { .. } => Scope::Api,
             // The API answers 500 to anything it rejects in a request, and means only this request.
             ApiError::Status { status: 400 | 413 | 422, .. }
-            | ApiError::Status { status: 404 | 500, said: RefusalMessage::Api(_), .. } => {
+            | ApiError::Status { status: 404 | 500, message: RefusalMessage::Api(_), .. } => {
                 Scope::Request
             }
             ApiError::Status { .. } => Scope::Api,

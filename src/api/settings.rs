@@ -70,7 +70,6 @@ pub(crate) struct HttpSettings {
     pub(crate) certificates: Certificates,
     /// The client certificate, if the API requests one.
     pub(crate) identity: Option<ClientIdentity>,
-    /// What the environment says about proxies.
     pub(crate) proxies: Variables,
     /// Time limit for connecting.
     pub(crate) connect_span: Duration,

@@ -29,7 +29,6 @@ impl Signer for FixedSigner {
     }
 }
 
-/// A request as it arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct ReceivedRequest {
     pub(crate) method: String,
@@ -41,7 +40,6 @@ pub(crate) struct ReceivedRequest {
 }
 
 impl ReceivedRequest {
-    /// Returns the value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
@@ -248,13 +246,9 @@ pub(crate) struct Exchange {
     pub(crate) method: String,
     /// The path and the query.
     pub(crate) target: String,
-    /// The form that was sent.
     pub(crate) form: String,
-    /// The status of the answer.
     pub(crate) status: u16,
-    /// The headers of the answer.
     pub(crate) headers: Vec<(String, String)>,
-    /// The body of the answer.
     pub(crate) body: String,
 }
 

@@ -18,7 +18,7 @@ use crate::names::ActionId;
 
 /// A pattern for a message of the API.
 #[derive(Debug, Clone, Copy)]
-enum Message {
+enum Pattern {
     Is(&'static str),
     /// The beginning of a message whose end varies.
     StartsWith(&'static str),
@@ -33,39 +33,39 @@ pub(crate) const UNJUDGED: &str = "the request was not judged: ";
 ///
 /// Complaints about a signature without `VerifySignatures() -> ` in front come from storing the
 /// signatures, when the action is already inserted.
-const BEFORE_INSERTING: [(Message, Next); 22] = [
+const BEFORE_INSERTING: [(Pattern, Next); 22] = [
     // Our own platform temporarily lacked a resource.
-    (Message::StartsWith(UNJUDGED), Next::BackOff),
+    (Pattern::StartsWith(UNJUDGED), Next::BackOff),
     // The form.
-    (Message::StartsWith("invalid URL escape "), Next::Invalid),
-    (Message::Is("http: POST too large"), Next::Invalid),
+    (Pattern::StartsWith("invalid URL escape "), Next::Invalid),
+    (Pattern::Is("http: POST too large"), Next::Invalid),
     // The JSON.
-    (Message::Is("unexpected end of JSON input"), Next::Invalid),
-    (Message::StartsWith("invalid character "), Next::Invalid),
-    (Message::StartsWith("json: cannot unmarshal "), Next::Invalid),
-    (Message::StartsWith("parsing time "), Next::Invalid),
+    (Pattern::Is("unexpected end of JSON input"), Next::Invalid),
+    (Pattern::StartsWith("invalid character "), Next::Invalid),
+    (Pattern::StartsWith("json: cannot unmarshal "), Next::Invalid),
+    (Pattern::StartsWith("parsing time "), Next::Invalid),
     // The action. "wring" is the API's own spelling.
-    (Message::Is("action name is empty"), Next::Invalid),
-    (Message::Is("action target is empty"), Next::Invalid),
-    (Message::Is("wring syntax version, expected 2"), Next::Invalid),
-    (Message::Is("action expireafter is set before action validfrom"), Next::Invalid),
-    (Message::Is("action expireafter is in the past"), Next::DateAnew),
-    (Message::Is("action operations is empty"), Next::Invalid),
-    (Message::Is("action pgpsignatures is empty"), Next::Invalid),
+    (Pattern::Is("action name is empty"), Next::Invalid),
+    (Pattern::Is("action target is empty"), Next::Invalid),
+    (Pattern::Is("wring syntax version, expected 2"), Next::Invalid),
+    (Pattern::Is("action expireafter is set before action validfrom"), Next::Invalid),
+    (Pattern::Is("action expireafter is in the past"), Next::DateAnew),
+    (Pattern::Is("action operations is empty"), Next::Invalid),
+    (Pattern::Is("action pgpsignatures is empty"), Next::Invalid),
     // The signatures. The API learns a new investigator's key only after up to five minutes.
-    (Message::Is("VerifySignatures() -> openpgp: signature made by unknown entity"), Next::BackOff),
+    (Pattern::Is("VerifySignatures() -> openpgp: signature made by unknown entity"), Next::BackOff),
     (
-        Message::Is("VerifySignatures() -> openpgp: invalid signature: RSA verification failure"),
+        Pattern::Is("VerifySignatures() -> openpgp: invalid signature: RSA verification failure"),
         Next::SignAnew,
     ),
     // Texts after `VerifySignatures() -> ` that are not listed here do not judge the signature.
-    (Message::StartsWith("VerifySignatures() -> openpgp: "), Next::Invalid),
-    (Message::StartsWith("VerifySignatures() -> illegal base64 data "), Next::Invalid),
-    (Message::Is("VerifySignatures() -> EOF"), Next::Invalid),
-    (Message::Is("VerifySignatures() -> unexpected EOF"), Next::Invalid),
+    (Pattern::StartsWith("VerifySignatures() -> openpgp: "), Next::Invalid),
+    (Pattern::StartsWith("VerifySignatures() -> illegal base64 data "), Next::Invalid),
+    (Pattern::Is("VerifySignatures() -> EOF"), Next::Invalid),
+    (Pattern::Is("VerifySignatures() -> unexpected EOF"), Next::Invalid),
     // The insertion itself, which the database rejected as a whole.
-    (Message::StartsWith("Failed to store action: 'pq: value too long for type "), Next::Invalid),
-    (Message::StartsWith("Failed to store action: 'pq: invalid byte sequence for "), Next::Invalid),
+    (Pattern::StartsWith("Failed to store action: 'pq: value too long for type "), Next::Invalid),
+    (Pattern::StartsWith("Failed to store action: 'pq: invalid byte sequence for "), Next::Invalid),
 ];
 
 /// Determines the outcome of a POST from its response or error.
@@ -94,8 +94,8 @@ pub(super) fn judge(
 
 /// Returns the next step after a refusal if the refusal is certain.
 fn certain_refusal(refusal: &ApiError) -> Option<Next> {
-    let ApiError::Status { status, said, .. } = refusal else { return None };
-    match (status, said) {
+    let ApiError::Status { status, message, .. } = refusal else { return None };
+    match (status, message) {
         (400 | 413 | 422, _) => Some(Next::Invalid),
         (401 | 404 | 405, _) => Some(Next::BackOffAll),
         (500..=599, RefusalMessage::Api(message)) => before_inserting(message),
@@ -103,12 +103,12 @@ fn certain_refusal(refusal: &ApiError) -> Option<Next> {
     }
 }
 
-fn before_inserting(said: &str) -> Option<Next> {
-    let fits = |message: &Message| match message {
-        Message::Is(text) => said == *text,
-        Message::StartsWith(text) => said.starts_with(text),
+fn before_inserting(message: &str) -> Option<Next> {
+    let matches = |pattern: &Pattern| match pattern {
+        Pattern::Is(text) => message == *text,
+        Pattern::StartsWith(text) => message.starts_with(text),
     };
-    BEFORE_INSERTING.iter().find(|(message, _)| fits(message)).map(|(_, next)| *next)
+    BEFORE_INSERTING.iter().find(|(pattern, _)| matches(pattern)).map(|(_, next)| *next)
 }
 
 /// Interprets a 202, which counts only with an id and one of our signatures.

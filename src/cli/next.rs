@@ -83,7 +83,7 @@ impl Next {
         let mut last = from;
         for _ in 0..self.n {
             let Some(next) = cron.next_after(last, zone) else {
-                output::message(format!("the schedule is finished: it has no time after {last}"));
+                output::message(format!("the schedule is finished: it never fires after {last}"));
                 break;
             };
             output::answer(in_zone(next, zone))?;

@@ -162,7 +162,7 @@ impl Section<'_> {
             .map(|Located { value, line }| Located { value: value.duplicate(), line })
     }
 
-    /// Returns each text of a key that may be repeated, without the empty ones.
+    /// Returns the non-empty texts of a key that may be repeated.
     pub(crate) fn texts(&mut self, key: &'static str) -> Vec<Located<String>> {
         self.report_bare(key);
         self.entries(key)
@@ -172,8 +172,7 @@ impl Section<'_> {
             .collect()
     }
 
-    /// Returns each text of a key that may be repeated, where the bare key empties
-    /// the list, as in git.
+    /// Returns the texts of a key that may be repeated; a bare key clears the list, as in git.
     pub(crate) fn list(&mut self, key: &'static str) -> Vec<Located<String>> {
         self.queried.push(key);
         let mut list = Vec::new();

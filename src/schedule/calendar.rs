@@ -1,14 +1,13 @@
-//! Minute, hour, day of month, month and day of week, matched by saffron.
+//! Matches minute, hour, day of month, month and day of week with saffron.
 //!
-//! saffron numbers the days of the week from 1, knows a special day (`L`,
-//! `15W`, `5#3`) only alone in its field, goes wrong at ranges and steps that
-//! wrap, and at `31W` in a month of 30 days. So it is given no text of a user:
-//! each kind of day becomes a line of its own, with every value written out,
-//! and a time matches if one line has it. That also is the meaning that days
-//! have in cron: restricted both by month and by week, either is enough.
+//! saffron numbers the days of the week from 1, accepts a special day (`L`, `15W`, `5#3`) only as
+//! the only item of its field, and mishandles ranges and steps that wrap and `31W` in a month of 30
+//! days. So it never receives a user's text: each kind of day becomes a rule of its own, with every
+//! value written out, and a time matches if one rule matches. This also implements the meaning of
+//! days in cron: if both day of month and day of week are restricted, either is sufficient.
 //!
-//! **Invariant.** saffron and chrono are known to this file only. What chrono
-//! calls UTC here is a wall clock of no zone.
+//! **Invariant.** Only this file uses saffron and chrono. chrono's UTC stands for a wall clock
+//! without a zone here.
 
 use std::collections::BTreeSet;
 
@@ -21,48 +20,46 @@ use super::wall::Wall;
 
 /// saffron's names of the days of the week, from Sunday.
 const WEEKDAY_NAMES: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
-/// How long each month can be, from January.
+/// Maximum length of each month, from January.
 const MONTH_DAYS_MAX: [u16; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-/// How far midnight is from the last minute of the day, in minutes.
+/// Minutes from midnight to the last minute of the day.
 const LAST_MINUTE: i64 = 24 * 60 - 1;
 
-/// The five middle fields of an expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Calendar {
-    lines: Vec<Line>,
+    rules: Vec<DayRule>,
 }
 
 /// One kind of day, at the hours and minutes of the expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Line {
+struct DayRule {
     cron: saffron::Cron,
-    /// The day of the month without which the month does not count.
+    /// Months without this day do not match.
     day: u32,
 }
 
 impl Calendar {
-    /// Returns the calendar of `fields`.
     pub(super) fn new(fields: &Fields) -> Result<Calendar, ScheduleError> {
         let minutes = all_or_list(&fields.minutes, &field::MINUTE);
         let hours = all_or_list(&fields.hours, &field::HOUR);
-        let lines = day_kinds(fields).into_iter().map(|(days, day)| {
-            let line = format!("{minutes} {hours} {days}");
-            // saffron's error says nothing; the line says all.
-            let Ok(cron) = line.parse() else { return Err(ScheduleError::Calendar(line)) };
-            Ok(Line { cron, day: u32::from(day) })
+        let rules = day_kinds(fields).into_iter().map(|(days, day)| {
+            let rule = format!("{minutes} {hours} {days}");
+            // saffron's error has no details; the rule itself is more useful.
+            let Ok(cron) = rule.parse() else { return Err(ScheduleError::Calendar(rule)) };
+            Ok(DayRule { cron, day: u32::from(day) })
         });
-        Ok(Calendar { lines: lines.collect::<Result<_, _>>()? })
+        Ok(Calendar { rules: rules.collect::<Result<_, _>>()? })
     }
 
-    /// Returns the first matching minute that is not before `minute`, the beginning of one.
+    /// Returns the first matching minute at or after `minute`, which is the beginning of a minute.
     pub(super) fn first_from(&self, minute: Wall) -> Option<Wall> {
         let before = DateTime::from_timestamp(minute.plus(-1).minute().seconds(), 0)?;
-        let first = self.lines.iter().filter_map(|line| line.next_after(before)).min()?;
+        let first = self.rules.iter().filter_map(|rule| rule.next_after(before)).min()?;
         Some(Wall::from_seconds(first.timestamp()))
     }
 }
 
-impl Line {
+impl DayRule {
     fn next_after(&self, minute: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let mut minute = minute;
         loop {
@@ -70,16 +67,16 @@ impl Line {
             if u32::from(found.num_days_in_month()) >= self.day {
                 return Some(found);
             }
-            // `29W` in a February of 28 days. The months are chosen so that this is the only
-            // case, and a leap year ends it.
+            // `29W` in a February of 28 days. The selection of months leaves only this case, and a
+            // leap year ends it.
             let midnight = found.date_naive().and_hms_opt(0, 0, 0)?.and_utc();
             minute = midnight.checked_add_signed(TimeDelta::try_minutes(LAST_MINUTE)?)?;
         }
     }
 }
 
-/// Returns saffron's day, month and weekday for each kind of day that `fields` has, and the day
-/// of the month without which a month does not count.
+/// Returns saffron's day, month and weekday for each kind of day in `fields`, and the day that a
+/// month must have to match.
 fn day_kinds(fields: &Fields) -> Vec<(String, u16)> {
     let months = all_or_list(&fields.months, &field::MONTH);
     if fields.days.is_none() && fields.weekdays.is_none() {
@@ -90,8 +87,8 @@ fn day_kinds(fields: &Fields) -> Vec<(String, u16)> {
         let alone = plain_days(days).into_iter();
         kinds.extend(alone.map(|days| (format!("{days} {months} *"), 1)));
         kinds.extend(days.nearest_workdays.iter().filter_map(|day| {
-            // In a month that never has the day, saffron would find it near the end, or
-            // search for it through all the years that there are.
+            // In a month that never has the day, saffron would find a day near the end, or search
+            // through all years.
             let long = fields.months.iter().copied().filter(|month| month_days_max(*month) >= *day);
             let long: BTreeSet<u16> = long.collect();
             (!long.is_empty()).then(|| (format!("{day}W {} *", list(&long)), *day))

@@ -1,4 +1,4 @@
-//! A schedule: an expression, and when it fires next.
+//! A schedule: an expression, and the next time at which it fires.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,25 +16,21 @@ use super::zone;
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Cron {
     text: String,
-    /// What the text says.
     pub(super) fields: Fields,
     calendar: Calendar,
 }
 
 impl Cron {
-    /// Returns the first slot that is later than `after`, or nothing if there is none any more.
+    /// Returns the first slot later than `after`, or `None` if there is none.
     pub(crate) fn next_after(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let next = zone::first_after(after, zone, self.fields.pace, |from| self.first_from(from));
-        // Whatever may be wrong below: a slot that is not later would fire without end.
+        // A safeguard against faults below: a slot that is not later would fire endlessly.
         next.filter(|next| *next > after)
     }
 
-    /// Refuses a schedule that has no slot later than `now`; to be asked when its job is loaded.
+    /// Rejects a schedule without a slot later than `now`; called when a job is loaded.
     ///
-    /// A schedule that runs out later is no error: it is finished.
-    ///
-    /// # Errors
-    /// There is none: its years have passed, or no year has its days.
+    /// A schedule whose last slot passes later is not an error: it is finished.
     pub(crate) fn check_at(&self, now: Timestamp, zone: &TimeZone) -> Result<(), ScheduleError> {
         match self.next_after(now, zone) {
             Some(_) => Ok(()),
@@ -42,10 +38,10 @@ impl Cron {
         }
     }
 
-    /// Returns the first wall time of the expression that is not before `from`.
+    /// Returns the first wall time of the expression at or after `from`.
     fn first_from(&self, from: Wall) -> Option<Wall> {
         let mut from = from;
-        // Each turn but one moves on to another of the years.
+        // Every iteration but one advances to a later year.
         loop {
             let earliest = u16::try_from(from.year()).unwrap_or_default();
             let year = *self.fields.years.range(earliest..).next()?;

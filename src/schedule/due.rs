@@ -1,18 +1,17 @@
-//! What is to be done about a job now: which slot to launch, which are missed,
-//! when to look again.
+//! Decides what to do about a job now: which slot to launch, which slots are missed, and when to
+//! decide again.
 //!
-//! Pure: the answer follows from the plan, the job's last slot and the time.
-//! Whatever happened in between (a restart, a night in suspend, a clock set
-//! by hand) has no case of its own; it is only a larger or smaller distance
-//! between last slot and now.
+//! The decision is pure: it depends only on the plan, the job's last slot and the time. Events in
+//! between (a restart, a night in suspend, a clock set by hand) are not special cases; they only
+//! change the distance between the last slot and now.
 //!
 //! **Invariants.**
-//! * No slot is launched that is not later than the last one, so a clock that
-//!   is set back launches nothing twice.
-//! * One decision launches one slot at most, and the next decision after a
-//!   launch is not due within a second.
-//! * A decision asks the schedule a hundred times at most: the latest slot of
-//!   a long time is found by halving, not by walking.
+//! * No slot is launched that is not later than the last one, so a clock that is set back launches
+//!   nothing twice.
+//! * One decision launches at most one slot, and the next decision after a launch is at least a
+//!   second later.
+//! * A decision queries the schedule at most a hundred times: the latest slot of a long period is
+//!   found by bisection, not by iteration.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,84 +22,82 @@ use jiff::tz::TimeZone;
 use super::Cron;
 use crate::clock::{after, before, elapsed};
 
-/// How late a slot may be found and still be on time.
+/// Maximum delay of a slot that still counts as on time.
 const LATE_SPAN_MAX: Duration = Duration::from_secs(60);
-/// How far ahead of the clock a last slot may be and still be believed.
+/// Maximum time by which a credible last slot is ahead of the clock.
 const AHEAD_SPAN_MAX: Duration = Duration::from_secs(60 * 60);
-/// How long after a launch the next one of the same job may be.
+/// Minimum time between two launches of a job.
 const LAUNCH_SPAN_MIN: Duration = Duration::from_secs(1);
-/// Slots are whole seconds: two of them are never closer.
+/// Minimum distance of two slots, which are whole seconds.
 const SLOT_SPAN_MIN: Duration = Duration::from_secs(1);
 
-/// What becomes of slots that were found too late.
+/// What to do with slots that were found too late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Missed {
     #[default]
     Skip,
-    /// The latest of them is launched, for all.
+    /// Launch the latest of them once.
     Once,
 }
 
-/// When a job is to run.
+/// When a job runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) cron: Arc<Cron>,
-    /// The zone in which the schedule is meant.
+    /// The time zone of the schedule.
     pub(crate) zone: TimeZone,
-    /// How long after its slot a run begins; the slot stays what it is.
+    /// Delay of a run after its slot; the slot itself is unchanged.
     pub(crate) splay: Duration,
-    /// What becomes of slots that were found too late.
     pub(crate) missed: Missed,
 }
 
-/// What is to be done about a job.
+/// What to do about a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Due {
-    /// The slot to launch now, unless a run of it exists.
+    /// The slot to launch now, unless its run already exists.
     pub(crate) fire: Option<Timestamp>,
-    /// The slots that were found too late; the last of them may be the one in `fire`.
+    /// The missed slots; the last of them may be the one in `fire`.
     pub(crate) missed: Option<MissedSlots>,
-    /// What the last slot becomes, even if it was later; unchanged if nothing.
+    /// The new last slot, even if it is earlier than the old one; `None` leaves it unchanged.
     pub(crate) stamp: Option<Timestamp>,
-    /// The next slot; nothing if the schedule is finished.
+    /// The next slot; `None` if the schedule is finished.
     pub(crate) next: Option<Timestamp>,
-    /// When to decide again: when the next slot is due, but not within a second of a launch.
+    /// When to decide again: when the next slot is due, but at least a second after a launch.
     pub(crate) wake: Option<Timestamp>,
-    /// The last slot was too far ahead of the clock to be believed. It was ignored, and the
-    /// caller logs an error; it must then rely on the ids on disk that no slot runs twice.
+    /// The last slot was too far ahead of the clock to be credible, and was ignored. The caller
+    /// logs an error, and must rely on the ids on disk to prevent a slot from running twice.
     pub(crate) ahead: bool,
 }
 
 /// Slots that were found too late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MissedSlots {
-    /// The earliest of them.
     pub(crate) first: Timestamp,
-    /// The latest of them; the same if there is only one.
+    /// The same as `first` if there is only one.
     pub(crate) last: Timestamp,
 }
 
 impl Plan {
-    /// Decides what to do at `now` about the job whose last slot was `last`; for a job that is
-    /// new, came back or has another schedule, `last` is the time at which that was seen.
+    /// Decides what to do at `now` about a job whose last slot was `last`. For a job that is new,
+    /// has returned or has a new schedule, `last` is the time at which this was noticed.
     pub(crate) fn decide(&self, last: Timestamp, now: Timestamp) -> Due {
-        // A slot is due when this time has reached it. Delaying the clock by the splay keeps
-        // the splay out of all that follows.
+        // A slot is due when this time reaches it. Subtracting the splay here keeps it out of the
+        // following calculations.
         let reached = before(now, self.splay);
         let ahead = last > after(now, AHEAD_SPAN_MAX);
-        // Without a last slot that can be believed, what is on time now is launched and
-        // nothing older is missed.
-        let held = if ahead { before(reached, LATE_SPAN_MAX) } else { last };
+        // Without a credible last slot, a slot that is on time is launched, and older ones are not
+        // missed.
+        let since = if ahead { before(reached, LATE_SPAN_MAX) } else { last };
 
-        let newest = self.latest(held, reached);
+        let newest = self.latest(since, reached);
         let fire = newest.filter(|slot| match self.missed {
             Missed::Skip => elapsed(*slot, reached) <= LATE_SPAN_MAX,
             Missed::Once => true,
         });
-        let next = self.next_after(held.max(reached));
+        let next = self.next_after(since.max(reached));
         Due {
             fire,
-            missed: newest.and_then(|newest| self.missed_slots(held, newest, reached)),
+            missed: newest.and_then(|newest| self.missed_slots(since, newest, reached)),
             stamp: newest.or(ahead.then_some(reached)),
             next,
             wake: next.map(|slot| match fire {
@@ -111,7 +108,7 @@ impl Plan {
         }
     }
 
-    /// Returns when the run of `slot` is to begin.
+    /// Returns when the run of `slot` begins.
     pub(crate) fn due_at(&self, slot: Timestamp) -> Timestamp {
         after(slot, self.splay)
     }
@@ -120,33 +117,34 @@ impl Plan {
         self.cron.next_after(instant, &self.zone)
     }
 
-    /// Returns the slots after `held` that were found too late, of which `newest` is the last or
-    /// the first after them.
+    /// Returns the missed slots after `since`. `newest` is the last of them, or the first slot after
+    /// them.
     fn missed_slots(
         &self,
-        held: Timestamp,
+        since: Timestamp,
         newest: Timestamp,
         reached: Timestamp,
     ) -> Option<MissedSlots> {
         let late = |slot: &Timestamp| elapsed(*slot, reached) > LATE_SPAN_MAX;
-        let first = self.next_after(held).filter(late)?;
+        let first = self.next_after(since).filter(late)?;
         let last = if late(&newest) {
             newest
         } else {
             let too_late = before(before(reached, LATE_SPAN_MAX), Duration::from_nanos(1));
-            self.latest(held, too_late).unwrap_or(first)
+            self.latest(since, too_late).unwrap_or(first)
         };
         Some(MissedSlots { first, last })
     }
 
-    /// Returns the latest slot that is later than `held` and not later than `reached`.
-    fn latest(&self, held: Timestamp, reached: Timestamp) -> Option<Timestamp> {
+    /// Returns the latest slot later than `since` and at or before `reached`.
+    fn latest(&self, since: Timestamp, reached: Timestamp) -> Option<Timestamp> {
         let due = |instant| self.next_after(instant).filter(|slot| *slot <= reached);
-        let mut latest = due(held)?;
-        // Most often it is the only one.
+        let mut latest = due(since)?;
+        // Usually it is the only one.
         let Some(second) = due(latest) else { return Some(latest) };
         latest = second;
-        // There is no slot between `empty` and `reached`; the room before it is halved.
+        // There is no slot between `empty` and `reached`; each iteration halves the period before
+        // it.
         let mut empty = reached;
         loop {
             let room = elapsed(latest, empty);
@@ -176,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_is_on_time_for_a_minute_and_then_missed() {
+    fn slot_is_missed_after_a_minute() {
         let plan = plan("0 * * * *", Missed::Skip);
         let due = plan.decide(at("11:30:00"), at("12:01:00"));
         assert_eq!((due.fire, due.missed), (Some(at("12:00:00")), None));
@@ -187,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_missed_slots_the_latest_stands_for_all() {
+    fn latest_missed_slot_represents_all() {
         let (last, now) = (at("06:30:00"), at("12:30:00"));
         let missed = Some(MissedSlots { first: at("07:00:00"), last: at("12:00:00") });
         let skipped = plan("0 * * * *", Missed::Skip).decide(last, now);
@@ -198,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_on_time_stands_for_the_missed_ones_before_it() {
+    fn slot_on_time_replaces_earlier_missed_slots() {
         let due = plan("0 * * * *", Missed::Once).decide(at("06:30:00"), at("12:00:30"));
         assert_eq!(due.fire, Some(at("12:00:00")));
         let missed = MissedSlots { first: at("07:00:00"), last: at("11:00:00") };
@@ -206,25 +204,25 @@ mod tests {
     }
 
     #[test]
-    fn of_several_slots_on_time_the_last_is_launched() {
+    fn last_of_several_slots_on_time_is_launched() {
         let due = plan("*/10 * * * * * *", Missed::Skip).decide(at("12:00:00"), at("12:00:35"));
         assert_eq!((due.fire, due.missed), (Some(at("12:00:30")), None));
         assert_eq!(due.wake, Some(at("12:00:40")));
     }
 
     #[test]
-    fn nothing_is_launched_that_is_not_later_than_the_last_slot() {
+    fn only_slots_after_the_last_slot_are_launched() {
         let plan = plan("*/5 * * * *", Missed::Once);
         let due = plan.decide(at("12:10:00"), at("12:10:20"));
         assert_eq!((due.fire, due.stamp, due.next), (None, None, Some(at("12:15:00"))));
-        // The clock went back by 40 minutes; the next slot is the first that did not run.
+        // The clock was set back by 40 minutes; the next slot is the first that has not run.
         let due = plan.decide(at("12:10:00"), at("11:30:20"));
         assert_eq!((due.fire, due.stamp, due.next), (None, None, Some(at("12:15:00"))));
         assert!(!due.ahead);
     }
 
     #[test]
-    fn a_last_slot_far_ahead_holds_nothing_back_and_is_put_right() {
+    fn incredible_last_slot_is_ignored_and_corrected() {
         let plan = plan("0 * * * *", Missed::Once);
         let due = plan.decide(at("13:00:30.001"), at("12:00:30"));
         assert!(due.ahead);
@@ -236,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_splay_delays_the_run_and_not_its_slot() {
+    fn splay_delays_the_run_but_not_its_slot() {
         let plan = Plan { splay: Duration::from_secs(600), ..plan("0 * * * *", Missed::Skip) };
         let due = plan.decide(at("11:30:00"), at("12:09:59"));
         assert_eq!(
@@ -248,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_that_ran_out_is_finished() {
+    fn schedule_without_further_slots_is_finished() {
         let plan = plan("0 12 22 11 * 2026", Missed::Skip);
         let due = plan.decide(at("11:00:00"), at("12:00:00"));
         assert_eq!((due.fire, due.next, due.wake), (Some(at("12:00:00")), None, None));

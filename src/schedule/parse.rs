@@ -1,9 +1,9 @@
-//! The language of schedules: text in, sets of values out.
+//! The language of schedules: parses a text into sets of values.
 //!
-//! Five fields are minute, hour, day of month, month and day of week; six have
-//! a year besides, seven a second in front. Everything the original accepts
-//! and gives a meaning is accepted; what it accepts and then trips over
-//! (reversed ranges, surplus fields, text behind a macro) is refused.
+//! Five fields are minute, hour, day of month, month and day of week; six fields add the year at
+//! the end, and seven also add the second in front. Everything that the original accepts and
+//! interprets correctly is accepted; what it accepts but mishandles (reversed ranges, surplus
+//! fields, text after a macro) is rejected.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,10 @@ use super::ScheduleError;
 use super::field::{self, Field, shown};
 use super::zone::Pace;
 
-/// The longest schedule, in bytes: more than every value of every field written out.
+/// Size limit, in bytes, of a schedule: more than every value of every field written out.
 pub(super) const SCHEDULE_BYTES_MAX: usize = 2048;
 
-/// The macros, and what they stand for.
+/// The macros and their expansions.
 const MACROS: [(&str, [&str; 7]); 7] = [
     ("@yearly", ["0", "0", "0", "1", "1", "*", "*"]),
     ("@annually", ["0", "0", "0", "1", "1", "*", "*"]),
@@ -24,37 +24,35 @@ const MACROS: [(&str, [&str; 7]); 7] = [
     ("@midnight", ["0", "0", "0", "*", "*", "*", "*"]),
     ("@hourly", ["0", "0", "*", "*", "*", "*", "*"]),
 ];
-/// The macros as errors list them.
+/// The list of macros in errors.
 pub(super) const MACRO_NAMES: &str =
     "@yearly, @annually, @monthly, @weekly, @daily, @midnight, @hourly";
 
-/// An expression as sets of values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fields {
-    /// Seconds, 0 to 59.
+    /// 0 to 59.
     pub(super) seconds: BTreeSet<u16>,
-    /// Minutes, 0 to 59.
+    /// 0 to 59.
     pub(super) minutes: BTreeSet<u16>,
-    /// Hours, 0 to 23.
+    /// 0 to 23.
     pub(super) hours: BTreeSet<u16>,
-    /// Days of the month, unless the field restricts nothing.
+    /// `None` if every day matches.
     pub(super) days: Option<Days>,
-    /// Months, 1 to 12.
+    /// 1 to 12.
     pub(super) months: BTreeSet<u16>,
-    /// Days of the week, unless the field restricts nothing.
+    /// `None` if every day of the week matches.
     pub(super) weekdays: Option<Weekdays>,
-    /// Years, 1970 to 2099.
+    /// 1970 to 2099.
     pub(super) years: BTreeSet<u16>,
-    /// What the schedule does when the clock changes.
     pub(super) pace: Pace,
 }
 
-/// Days of the month.
+/// The restriction to days of the month.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Days {
-    /// By number, 1 to 31.
+    /// 1 to 31.
     pub(super) numbers: BTreeSet<u16>,
-    /// `L`: the last one.
+    /// `L`: the last day.
     pub(super) last: bool,
     /// `LW`: the last workday.
     pub(super) last_workday: bool,
@@ -62,24 +60,24 @@ pub(super) struct Days {
     pub(super) nearest_workdays: BTreeSet<u16>,
 }
 
-/// Days of the week; Sunday is 0.
+/// The restriction to days of the week; Sunday is 0.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Weekdays {
     /// Every such day.
     pub(super) numbers: BTreeSet<u16>,
-    /// `5L`: the last one of the month.
+    /// `5L`: the last such day of the month.
     pub(super) last: BTreeSet<u16>,
-    /// `5#3`: the day, and which one of the month.
+    /// `5#3`: the day of the week, and its number within the month.
     pub(super) nth: BTreeSet<(u16, u16)>,
 }
 
 impl Fields {
-    /// Returns what `text` says.
+    /// Parses an expression.
     pub(super) fn parse(text: &str) -> Result<Fields, ScheduleError> {
         if text.len() > SCHEDULE_BYTES_MAX {
             return Err(ScheduleError::Long(text.len()));
         }
-        // The blanks of the original: no vertical tab, nothing beyond ASCII.
+        // The white space of the original: ASCII without vertical tab.
         let words: Vec<&str> = text.split_ascii_whitespace().collect();
         match words.as_slice() {
             [first, rest @ ..] if first.starts_with('@') => Fields::from_macro(first, rest),
@@ -123,11 +121,11 @@ impl Fields {
     }
 }
 
-/// Reads a field that has nothing but values; tells besides whether it has a wildcard.
+/// Parses a field without special items; also returns whether it has a wildcard.
 fn plain(field: &Field, text: &str) -> Result<(BTreeSet<u16>, bool), ScheduleError> {
     let content = field.read(text)?;
     match content.special.first() {
-        Some(item) => Err(field.not_understood(item)),
+        Some(item) => Err(field.invalid(item)),
         None => Ok((content.values, content.wildcard)),
     }
 }
@@ -142,7 +140,7 @@ fn days(text: &str) -> Result<Option<Days>, ScheduleError> {
             "lw" => days.last_workday = true,
             other => {
                 let day = other.strip_suffix('w').and_then(|day| field.value(day));
-                days.nearest_workdays.insert(day.ok_or_else(|| field.not_understood(item))?);
+                days.nearest_workdays.insert(day.ok_or_else(|| field.invalid(item))?);
             }
         }
     }
@@ -158,10 +156,10 @@ fn weekdays(text: &str) -> Result<Option<Weekdays>, ScheduleError> {
         if let Some((day, nth)) = text.split_once('#') {
             let nth = (1..).zip(["1", "2", "3", "4", "5"]).find(|(_, text)| *text == nth);
             let both = field.value(day).zip(nth.map(|(nth, _)| nth));
-            weekdays.nth.insert(both.ok_or_else(|| field.not_understood(item))?);
+            weekdays.nth.insert(both.ok_or_else(|| field.invalid(item))?);
         } else {
             let day = text.strip_suffix('l').and_then(|day| field.value(day));
-            weekdays.last.insert(day.ok_or_else(|| field.not_understood(item))?);
+            weekdays.last.insert(day.ok_or_else(|| field.invalid(item))?);
         }
     }
     Ok((!content.any).then_some(weekdays))
@@ -177,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn sunday_stands_at_both_ends_of_a_week() {
+    fn sunday_may_begin_or_end_a_range() {
         for (field, days) in [
             ("0", vec![0]),
             ("7", vec![0]),
@@ -198,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn special_days_may_stand_in_lists() {
+    fn special_days_may_be_in_lists() {
         let fields = Fields::parse("0 0 L,lw,15W,03w,,7 * 5L,fril,MON#2,7#1").unwrap();
         let days = fields.days.unwrap();
         assert!(days.last && days.last_workday);
@@ -210,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wildcard_in_minute_or_hour_means_every_so_often() {
+    fn wildcard_in_minute_or_hour_means_elapsed_time() {
         for text in ["* 2 * * *", "0 * * * *", "5,*/20 2 * * *", "? 2 * * *", "@hourly"] {
             assert_eq!(Fields::parse(text).unwrap().pace, Pace::Elapsed, "{text}");
         }
@@ -220,32 +218,32 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_what_where_and_what_is_allowed() {
-        for (text, said) in [
+    fn errors_name_field_fault_and_valid_items() {
+        for (text, message) in [
             ("", "the schedule has 0 fields; write 5 "),
             ("* * * *", "the schedule has 4 fields; write 5 "),
             ("* * * * * * * *", "the schedule has 8 fields; write 5 "),
-            ("@Daily", "\"@Daily\" is no macro; allowed are @yearly, "),
-            ("@every 5m", "\"@every\" is no macro; allowed are @yearly, "),
-            ("@hourly x y", "\"x y\" stands after @hourly, which is a whole schedule; remove it"),
-            ("0 @daily * * *", "hour: \"@daily\" is not understood; allowed are 0-23, "),
+            ("@Daily", "unknown macro \"@Daily\"; allowed are @yearly, "),
+            ("@every 5m", "unknown macro \"@every\"; allowed are @yearly, "),
+            ("@hourly x y", "\"x y\" follows @hourly, which is a whole schedule; remove it"),
+            ("0 @daily * * *", "hour: \"@daily\" is invalid; allowed are 0-23, "),
             ("5-1 * * * *", "minute: \"5-1\" is a reversed range; write two ranges with "),
             ("0 0 * * 6-0", "day-of-week: \"6-0\" is a reversed range; "),
             ("0 0 * DEC-jan *", "month: \"DEC-jan\" is a reversed range; "),
-            ("0 ,, * * *", "hour: \",,\" holds no value; allowed are 0-23, "),
-            ("*/60 * * * *", "minute: \"*/60\" has a step that is not from 1 to 59"),
-            ("*/0 * * * *", "minute: \"*/0\" has a step that is not from 1 to 59"),
-            ("1-/2 * * * *", "minute: \"1-/2\" is not understood; "),
-            ("*,x * * * *", "minute: \"x\" is not understood; "),
-            ("001 * * * *", "minute: \"001\" is not understood; "),
-            ("0 0 32 * *", "day-of-month: \"32\" is not understood; allowed are 1-31, "),
-            ("0 0 * * 1#6", "day-of-week: \"1#6\" is not understood; "),
-            ("0 0 * * * 2100", "year: \"2100\" is not understood; allowed are 1970-2099, "),
-            ("60 * * * * * *", "second: \"60\" is not understood; allowed are 0-59, "),
-            ("a\u{1b}[2J * * * *", "minute: \"a\\u{1b}[2J\" is not understood; "),
+            ("0 ,, * * *", "hour: \",,\" contains no value; allowed are 0-23, "),
+            ("*/60 * * * *", "minute: \"*/60\" has a step outside 1 to 59"),
+            ("*/0 * * * *", "minute: \"*/0\" has a step outside 1 to 59"),
+            ("1-/2 * * * *", "minute: \"1-/2\" is invalid; "),
+            ("*,x * * * *", "minute: \"x\" is invalid; "),
+            ("001 * * * *", "minute: \"001\" is invalid; "),
+            ("0 0 32 * *", "day-of-month: \"32\" is invalid; allowed are 1-31, "),
+            ("0 0 * * 1#6", "day-of-week: \"1#6\" is invalid; "),
+            ("0 0 * * * 2100", "year: \"2100\" is invalid; allowed are 1970-2099, "),
+            ("60 * * * * * *", "second: \"60\" is invalid; allowed are 0-59, "),
+            ("a\u{1b}[2J * * * *", "minute: \"a\\u{1b}[2J\" is invalid; "),
         ] {
             let error = Fields::parse(text).unwrap_err().to_string();
-            assert!(error.starts_with(said), "{text:?}: {error}");
+            assert!(error.starts_with(message), "{text:?}: {error}");
         }
     }
 

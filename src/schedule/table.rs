@@ -1,31 +1,29 @@
-//! Which job is to be looked at next.
+//! Which job is due next.
 //!
-//! Ten thousand jobs that have nothing to do cost nothing: only those whose
-//! time has come are looked at. A clock that goes back makes every time in
-//! here a guess made by another clock, so then all are looked at once.
+//! Ten thousand idle jobs cost nothing: only those that are due are examined. When the clock is set
+//! back, the times in this table are no longer reliable, so all jobs are due at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-/// Keys, and when to look at them.
+/// Keys and the times at which they are due.
 #[derive(Debug)]
 pub(crate) struct Table<K> {
-    /// When each is due; nothing if only a clock that goes back can change anything.
+    /// When each key is due; `None` if it becomes due only when the clock is set back.
     wakes: BTreeMap<K, Option<Timestamp>>,
-    /// The same by time.
+    /// The same, sorted by time.
     order: BTreeSet<(Timestamp, K)>,
-    /// What the clock showed last.
-    seen: Timestamp,
+    /// The last time passed to [`Table::due`].
+    last_now: Timestamp,
 }
 
 impl<K: Ord + Clone> Table<K> {
-    /// Returns a table without keys.
     pub(crate) fn new() -> Table<K> {
-        Table { wakes: BTreeMap::new(), order: BTreeSet::new(), seen: Timestamp::MIN }
+        Table { wakes: BTreeMap::new(), order: BTreeSet::new(), last_now: Timestamp::MIN }
     }
 
-    /// Notes that `key` is to be looked at when the clock shows `wake`, and not before.
+    /// Makes `key` due at `wake`.
     pub(crate) fn set(&mut self, key: K, wake: Option<Timestamp>) {
         self.remove(&key);
         if let Some(wake) = wake {
@@ -34,23 +32,22 @@ impl<K: Ord + Clone> Table<K> {
         self.wakes.insert(key, wake);
     }
 
-    /// Forgets `key`.
     pub(crate) fn remove(&mut self, key: &K) {
         if let Some(Some(wake)) = self.wakes.remove(key) {
             self.order.remove(&(wake, key.clone()));
         }
     }
 
-    /// Returns when the next key is to be looked at.
+    /// Returns when the next key is due.
     pub(crate) fn next(&self) -> Option<Timestamp> {
         self.order.first().map(|(wake, _)| *wake)
     }
 
-    /// Returns the keys that are to be looked at `now`, the longest due first; each stays
-    /// in the table as it is until it is set again.
+    /// Returns the keys that are due at `now`, the longest due first. Each remains in the table
+    /// until it is set again.
     pub(crate) fn due(&mut self, now: Timestamp) -> Vec<K> {
-        let went_back = now < self.seen;
-        self.seen = now;
+        let went_back = now < self.last_now;
+        self.last_now = now;
         if went_back {
             return self.wakes.keys().cloned().collect();
         }
@@ -76,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_due_when_their_time_has_come() {
+    fn keys_are_due_at_their_time() {
         let mut table = table();
         assert_eq!(table.next(), Some(second(10)));
         assert!(table.due(second(9)).is_empty());
@@ -89,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_goes_back_makes_all_due_once() {
+    fn clock_set_back_makes_all_keys_due_once() {
         let mut table = table();
         assert!(table.due(second(5)).is_empty());
         assert_eq!(table.due(second(4)), ["finished", "late", "soon"]);

@@ -1,8 +1,8 @@
-//! What an expression means, in English.
+//! Describes an expression in English.
 //!
-//! For `check`, where a person compares it with what was meant. It follows
-//! from the values and not from the text, so that it shows what a slip of the
-//! pen really did: `5/20` reads "at minutes 5, 25 and 45 of every hour".
+//! `check` shows the description, so that the operator can compare it with the intention. It is
+//! derived from the values, not from the text, so that it shows the real effect of a mistake:
+//! `5/20` reads "at minutes 5, 25 and 45 of every hour".
 
 use std::collections::BTreeSet;
 
@@ -10,19 +10,19 @@ use super::Cron;
 use super::field::{self, Field};
 use super::parse::{Days, Fields, Weekdays};
 
-/// How many times of day are listed; more are described.
+/// Maximum number of times of day that are listed one by one.
 const TIMES_MAX: usize = 6;
-/// How long a run of values is that is written with its ends only.
+/// Minimum number of consecutive values that are written as a range.
 const RUN_LEN_MIN: u16 = 3;
 
 impl Cron {
-    /// Returns what the schedule means, in English.
+    /// Describes the schedule in English.
     pub(crate) fn in_words(&self) -> String {
         let fields = &self.fields;
         let mut words = time(fields);
         let days = days(fields);
         if !days.is_empty() {
-            // Restricted both by month and by week: either is enough.
+            // If both kinds of day are restricted, either is sufficient.
             words = format!("{words} {}", days.join(" or "));
         } else if restricted(&fields.hours, &field::HOUR).is_some() && words.starts_with("at") {
             words = format!("{words} every day");
@@ -37,7 +37,7 @@ impl Cron {
     }
 }
 
-/// Returns when in a day.
+/// Describes the times of a day.
 fn time(fields: &Fields) -> String {
     let Fields { seconds, minutes, hours, .. } = fields;
     let times = seconds.len() * minutes.len() * hours.len();
@@ -70,7 +70,6 @@ fn time(fields: &Fields) -> String {
     }
 }
 
-/// Returns each time of day, in order.
 fn times_of_day(fields: &Fields) -> Vec<String> {
     let mut times = Vec::new();
     for hour in &fields.hours {
@@ -86,7 +85,7 @@ fn times_of_day(fields: &Fields) -> Vec<String> {
     times
 }
 
-/// Returns each kind of day; none if there is no restriction.
+/// Describes each kind of day; empty if days are not restricted.
 fn days(fields: &Fields) -> Vec<String> {
     let month_days = fields.days.iter().flat_map(month_days);
     month_days.chain(fields.weekdays.iter().flat_map(week_days)).collect()
@@ -126,7 +125,7 @@ fn week_days(weekdays: &Weekdays) -> Vec<String> {
     kinds
 }
 
-/// Returns "every minute" or "every 5 minutes" if that is what `values` are.
+/// Returns "every minute" or "every 5 minutes" if `values` have this form.
 fn every(values: &BTreeSet<u16>, field: &Field) -> Option<String> {
     let all = field.all();
     if *values == all {
@@ -138,12 +137,11 @@ fn every(values: &BTreeSet<u16>, field: &Field) -> Option<String> {
     (whole && *values == stepped).then(|| format!("every {step} {}s", field.name()))
 }
 
-/// Returns the values as a list, or nothing if they are all that there are.
+/// Lists the values, or returns `None` if they are all values of the field.
 fn restricted(values: &BTreeSet<u16>, field: &Field) -> Option<String> {
     (*values != field.all()).then(|| listed(values, field))
 }
 
-/// Returns "minute 5" or "minutes 5 and 10".
 fn counted(values: &BTreeSet<u16>, field: &Field, noun: &str) -> String {
     format!("{} {}", plural(noun, values), listed(values, field))
 }
@@ -188,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn expressions_are_put_in_words() {
+    fn expressions_are_described_in_english() {
         for (text, words) in [
             ("* * * * *", "every minute"),
             ("*/5 * * * *", "every 5 minutes"),

@@ -5,9 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Move, Pause, Verdict, Work};
-use crate::action::{CheckError, ParseError, SignError};
+use crate::action::{CheckError, SignError};
 use crate::chain::Chain;
 use crate::clock::{after, before};
+use crate::go::json::ParseError;
 use crate::spool::{Fate, Record, Transition};
 
 /// How far before its signing an action becomes valid, for agents whose clocks are behind.

@@ -16,7 +16,7 @@ use super::failure::Failure;
 use super::hand::Hand;
 use super::installation::Installation;
 use super::{outcome, output};
-use crate::action::{Command, CommandStatus, Finding, Summary, findings};
+use crate::action::{Command, Finding, Summary, findings};
 use crate::chain::excerpt;
 use crate::clock::{Clock, SystemClock};
 use crate::exit::Exit;
@@ -261,13 +261,17 @@ impl Report<'_> {
 
 /// Returns what is wrong with an answer, in a word.
 fn trouble(command: &Command) -> Option<&'static str> {
-    match &command.status {
-        CommandStatus::Expired => Some("expired"),
-        _ if !command.is_answered() => Some("unanswered"),
-        _ if command.is_failed() => Some("failed"),
-        // It went through, but could not look everywhere.
-        _ if command.results.iter().any(|result| !result.errors.is_empty()) => Some("incomplete"),
-        _ => None,
+    if command.is_expired() {
+        Some("expired")
+    } else if !command.is_answered() {
+        Some("unanswered")
+    } else if command.is_failed() {
+        Some("failed")
+    } else if command.results.iter().any(|result| !result.errors.is_empty()) {
+        // All operations completed, but could not search everywhere.
+        Some("incomplete")
+    } else {
+        None
     }
 }
 

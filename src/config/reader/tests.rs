@@ -59,7 +59,7 @@ fn missing_required_key_is_reported_once() {
     assert_eq!(faults_of(""), ["f: k is missing: write k = x in [s]"]);
     assert_eq!(faults_of("\n[s]\n"), ["f:2: k is missing: write k = x in [s]"]);
     assert_eq!(faults_of("[s]\nk = \n"), ["f:1: k is missing: write k = x in [s]"]);
-    assert_eq!(faults_of("[s]\nk x\n"), ["f:2: a = is missing after k"]);
+    assert_eq!(faults_of("[s]\nk x\n"), ["f:2: missing = after k"]);
     assert_eq!(faults_of("[s]\nk\n"), ["f:2: k needs a value: write k = …"]);
     // The key may be in the part that cannot be parsed.
     assert_eq!(faults_of("[s\nk = x\n"), ["f:1: the header [s has no closing ]"]);

@@ -152,7 +152,7 @@ impl<'d, 'a> Rewriter<'d, 'a> {
                 return Ok(Member::First);
             }
             ValueKind::String => {
-                string::encode(&string::decode(scan.string()?.raw).0, &mut self.out)
+                string::encode(&string::decode(scan.string()?.raw).0, &mut self.out);
             }
             ValueKind::Number => self.number()?,
             ValueKind::True => scan.word(kind).map(|()| self.out.push_str("true"))?,

@@ -144,8 +144,8 @@ fn all_faults_of_a_job_are_reported() {
     rig.job("a", config, "{");
     let lines = rig.scan();
     for (line, begin) in lines.iter().zip([
-        "a/entity.cfg:2: hour: \"25\" is not understood",
-        "a/entity.cfg:3: \"Mars/Phobos\" is no time zone",
+        "a/entity.cfg:2: hour: \"25\" is invalid",
+        "a/entity.cfg:3: unknown time zone \"Mars/Phobos\"",
         "a/entity.cfg:4: expiry = \"5\": write a duration",
         "a/entity.cfg:5: unknown key plugins",
         "a/action.json cannot be read as an action",

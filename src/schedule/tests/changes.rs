@@ -1,7 +1,7 @@
-//! Clocks that change: by law, in four zones, and by hand.
+//! Clock changes: by law, in four zones, and by hand.
 //!
-//! A test clock is driven through each change, a decision every twenty
-//! seconds, and what was launched is compared with what is documented.
+//! A test clock is driven through each change with a decision every twenty seconds, and the
+//! launched slots are compared with the documented ones.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn plan(text: &str, zone: &str, missed: Missed) -> Plan {
     Plan { cron: cron(text).into(), zone: in_zone(zone), splay: Duration::ZERO, missed }
 }
 
-/// A job with a clock, and the runs that it made.
+/// A job with a test clock and the launched runs.
 struct Driven {
     plan: Plan,
     clock: TestClock,
@@ -33,8 +33,9 @@ impl Driven {
         Driven { plan, clock, last: start, runs: Vec::new(), ids: BTreeSet::new() }
     }
 
-    /// Decides once; a slot whose id exists is not launched.
-    fn look(&mut self) -> bool {
+    /// Decides once. A slot whose id exists is not launched. Returns whether the last slot was
+    /// ahead.
+    fn decide(&mut self) -> bool {
         let job: JobName = "job".parse().unwrap();
         let due = self.plan.decide(self.last, self.clock.now());
         self.last = due.stamp.unwrap_or(self.last);
@@ -49,11 +50,11 @@ impl Driven {
     fn drive(&mut self, until: Timestamp) {
         while self.clock.now() < until {
             self.clock.set(self.clock.now() + 20.seconds());
-            self.look();
+            self.decide();
         }
     }
 
-    /// The runs as the wall clock showed them; of many, how many.
+    /// The runs in wall time; only their number if there are many.
     fn shown(&self) -> String {
         if self.runs.len() > 12 {
             return format!("{} runs", self.runs.len());
@@ -66,7 +67,7 @@ impl Driven {
     }
 }
 
-/// Twelve schedules, and the columns of the tables below.
+/// Twelve schedules, in the order of the tables below.
 const SCHEDULES: [&str; 12] = [
     "30 2 * * *",
     "0 2 * * *",
@@ -82,7 +83,7 @@ const SCHEDULES: [&str; 12] = [
     "*/40 30 2 * * * *",
 ];
 
-/// Drives each schedule over six hours from `from` on.
+/// Drives each schedule for six hours from `from`.
 fn check(zone: &str, from: &str, expected: [&str; 12]) {
     for (text, expected) in SCHEDULES.iter().zip(expected) {
         let mut job = Driven::new(plan(text, zone, Missed::Skip), at(from));
@@ -268,7 +269,7 @@ fn sao_paulo_goes_back_at_midnight() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_launches_nothing_twice() {
+fn clock_set_back_launches_nothing_twice() {
     let mut job =
         Driven::new(plan("*/10 * * * *", "UTC", Missed::Once), at("2026-11-22T12:05:00Z"));
     job.drive(at("2026-11-22T13:05:00Z"));
@@ -281,17 +282,17 @@ fn a_clock_that_is_set_back_launches_nothing_twice() {
 }
 
 #[test]
-fn a_clock_that_jumps_to_2038_and_back_stops_no_job() {
+fn clock_jump_to_2038_and_back_stops_no_job() {
     for missed in [Missed::Skip, Missed::Once] {
         for text in SCHEDULES.iter().chain(&["* * * * * * *", "0 * * * * 2026-2030"]) {
             let mut job =
                 Driven::new(plan(text, "Europe/Paris", missed), at("2026-11-22T12:00:00Z"));
             job.clock.set(at("2038-01-19T03:14:08Z"));
-            assert!(!job.look());
+            assert!(!job.decide());
             job.clock.set(at("2026-11-22T12:00:10Z"));
             let stamped = job.last > job.clock.now();
-            assert_eq!(job.look(), stamped, "{text}");
-            assert!(!job.look(), "{text}: said once");
+            assert_eq!(job.decide(), stamped, "{text}");
+            assert!(!job.decide(), "{text}: reported once");
             job.runs.clear();
             job.drive(at("2026-11-22T12:00:10Z") + 30.hours());
             let expected = match *text {
@@ -304,7 +305,7 @@ fn a_clock_that_jumps_to_2038_and_back_stops_no_job() {
 }
 
 #[test]
-fn a_machine_that_slept_wakes_into_the_policy() {
+fn suspended_machine_follows_the_missed_policy() {
     for (missed, expected) in
         [(Missed::Skip, "12:00+00:00"), (Missed::Once, "12:00+00:00 17:00+00:00")]
     {

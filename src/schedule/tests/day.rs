@@ -1,4 +1,4 @@
-//! A day of a thousand jobs, deciding only.
+//! The decisions of a day for a thousand jobs.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -14,7 +14,8 @@ use crate::names::JobName;
 const JOBS: usize = 1_000;
 const DAY: &str = "2026-11-22T00:00:00Z";
 
-/// Runs `plans` for a day, waking only when the table says so; returns the runs and the decisions.
+/// Simulates a day, deciding only when the table has a due job; returns the runs and the number of
+/// decisions.
 fn run_a_day(plans: &[Plan]) -> (BTreeSet<(usize, Timestamp)>, usize) {
     let (start, end) = (at(DAY) - 1.seconds(), at(DAY) + 24.hours());
     let mut last = vec![start; plans.len()];
@@ -39,7 +40,7 @@ fn run_a_day(plans: &[Plan]) -> (BTreeSet<(usize, Timestamp)>, usize) {
 }
 
 #[test]
-fn a_day_of_many_jobs_launches_exactly_the_expected_runs() {
+fn day_of_many_jobs_launches_the_expected_runs() {
     let splay_max = Duration::from_secs(300);
     let plan = |job: usize| {
         let name: JobName = format!("job-{job}").parse().unwrap();
@@ -56,16 +57,16 @@ fn a_day_of_many_jobs_launches_exactly_the_expected_runs() {
     };
     let expected: BTreeSet<_> = (0..JOBS)
         .flat_map(|job| (0..24).map(move |hour| (job, slot(job, hour))))
-        // Its splay carries the last slot of some into the next day.
+        // The splay moves the last slot of some jobs into the next day.
         .filter(|(job, slot)| plans[*job].due_at(*slot) < at(DAY) + 24.hours())
         .collect();
     assert_eq!(runs, expected);
-    // One decision at the start and one a run: idle jobs cost nothing.
+    // One decision at the start and one per run: idle jobs cost nothing.
     assert_eq!(decisions, JOBS + runs.len());
 }
 
 #[test]
-fn a_job_launches_once_a_second_at_most() {
+fn job_launches_at_most_once_per_second() {
     let plan = Plan {
         cron: cron("* * * * * * *").into(),
         zone: in_zone("UTC"),

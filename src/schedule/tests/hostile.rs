@@ -1,4 +1,4 @@
-//! Strings that nobody means well with: no panic, and no call that takes long.
+//! Hostile texts cause no panic and no slow call.
 
 use std::time::{Duration, Instant};
 
@@ -11,12 +11,12 @@ use proptest::test_runner::{Config, TestRunner};
 use super::super::Cron;
 use super::{at, cron, in_zone, random, share};
 
-/// The longest that parsing or one next time may take; more without optimisation.
+/// Time limit of parsing or of one next time; higher without optimization.
 const CALL_SPAN_MAX: Duration = Duration::from_millis(if cfg!(debug_assertions) { 50 } else { 10 });
-/// How often a slow call is tried again before it counts: other work on the machine is slow too.
+/// Number of attempts before a slow call counts: other processes slow the machine down too.
 const TRIES: usize = 5;
 
-/// What hostile texts are made of.
+/// The parts of hostile texts.
 const PIECES: &[&str] = &[
     "*",
     "?",
@@ -76,8 +76,8 @@ fn nonsense() -> impl Strategy<Value = String> {
     vec(field, 0..9).prop_map(|fields| fields.join(" "))
 }
 
-/// A good expression in which something was typed over or left out.
-fn spoilt() -> impl Strategy<Value = String> {
+/// A valid expression with a character replaced or removed.
+fn damaged() -> impl Strategy<Value = String> {
     let typed = select(&["", "-", ",", "/", "#", "W", "L", "9"]);
     (random::expression(), 0..40_usize, typed).prop_map(|(text, at, typed)| {
         let spoil =
@@ -86,13 +86,13 @@ fn spoilt() -> impl Strategy<Value = String> {
     })
 }
 
-/// As much as fits, and more.
+/// Texts around the size limit.
 fn long() -> impl Strategy<Value = String> {
     let piece = select(&["1,", "L,", "1#1,", "* ", "0-59/1,"]);
     (1..4_000_usize, piece).prop_map(|(times, piece)| format!("{} * * * *", piece.repeat(times)))
 }
 
-/// Days that hardly exist.
+/// Days that rarely or never exist.
 fn rare() -> impl Strategy<Value = String> {
     let (months, years) = (select(&["2", "4,6", "2,11"]), select(&["*", "*/2"]));
     (28..=31_u16, select(&["", "W"]), months, years)
@@ -100,11 +100,11 @@ fn rare() -> impl Strategy<Value = String> {
 }
 
 fn hostile() -> impl Strategy<Value = String> {
-    prop_oneof![8 => nonsense(), 8 => spoilt(), 1 => long(), 2 => rare(), 1 => random::expression()]
+    prop_oneof![8 => nonsense(), 8 => damaged(), 1 => long(), 2 => rare(), 1 => random::expression()]
 }
 
-/// Calls `work`; fails if it takes too long however often it is tried.
-fn in_time<T>(told: &str, work: impl Fn() -> T) -> T {
+/// Calls `work`; fails if every attempt takes too long.
+fn in_time<T>(text: &str, work: impl Fn() -> T) -> T {
     for _ in 0..TRIES {
         let start = Instant::now();
         let result = work();
@@ -112,7 +112,7 @@ fn in_time<T>(told: &str, work: impl Fn() -> T) -> T {
             return result;
         }
     }
-    panic!("{told:?} takes longer than {CALL_SPAN_MAX:?}");
+    panic!("{text:?} takes longer than {CALL_SPAN_MAX:?}");
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn no_text_panics_or_takes_long() {
 }
 
 #[test]
-fn what_never_fires_is_known_to_at_once() {
+fn schedule_that_never_fires_is_detected_quickly() {
     for (text, zone) in [
         ("0 0 31 2 *", "UTC"),
         ("0 0 31W 2 *", "UTC"),

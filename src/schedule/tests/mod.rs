@@ -1,7 +1,7 @@
-//! Tests of the whole module: recorded vectors, random expressions, clocks that jump.
+//! Tests of the whole module: recorded vectors, random expressions, clock changes.
 //!
-//! By default the random tests draw a part; with `MIG_TEST_FULL` set they draw
-//! ten times as much. A failure prints the smallest input that fails.
+//! By default the random tests draw a sample; with `MIG_TEST_FULL` set they draw ten times as many.
+//! A failure prints the smallest failing input.
 
 mod changes;
 mod day;
@@ -28,12 +28,12 @@ fn in_zone(name: &str) -> TimeZone {
     zone::find(name).unwrap()
 }
 
-#[expect(clippy::disallowed_methods, reason = "how much to test is told by the environment")]
+#[expect(clippy::disallowed_methods, reason = "the environment sets the extent of the tests")]
 fn from_environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Returns `part`, or `whole` if all is asked for.
+/// Returns `part`, or `whole` if `MIG_TEST_FULL` is set.
 fn share(part: usize, whole: usize) -> usize {
     if from_environment("MIG_TEST_FULL").is_some() { whole } else { part }
 }

@@ -1,6 +1,5 @@
-//! What holds for every expression, zone and instant: the slots are those that
-//! a walk over all minutes finds, no more and no fewer, and a decision takes
-//! the right ones of them.
+//! Properties of every expression, zone and instant: the slots are exactly those found by iterating
+//! over all minutes, and a decision selects the right ones.
 
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use super::super::due::{Missed, Plan};
 use super::reference::Reference;
 use super::{cron, random, share};
 
-/// Runs `test` on random values; a failure prints the smallest that fails.
+/// Runs `test` on random values; a failure prints the smallest failing value.
 fn for_all<S: Strategy>(
     part: usize,
     whole: usize,
@@ -25,8 +24,7 @@ fn for_all<S: Strategy>(
     TestRunner::new(config).run(values, test).unwrap_or_else(|error| panic!("{error}"));
 }
 
-/// An expression, a zone and an instant.
-fn asked() -> impl Strategy<Value = (String, jiff::tz::TimeZone, Timestamp)> {
+fn queries() -> impl Strategy<Value = (String, jiff::tz::TimeZone, Timestamp)> {
     (random::expression(), random::zone()).prop_flat_map(|(text, zone)| {
         let from = random::instant(&zone);
         from.prop_map(move |from| (text.clone(), zone.clone(), from))
@@ -34,9 +32,9 @@ fn asked() -> impl Strategy<Value = (String, jiff::tz::TimeZone, Timestamp)> {
 }
 
 #[test]
-fn slots_are_those_that_a_walk_finds() {
+fn slots_match_the_reference() {
     const SLOTS: usize = 300;
-    for_all(600, 6_000, &asked(), |(text, zone, from)| {
+    for_all(600, 6_000, &queries(), |(text, zone, from)| {
         let cron = cron(&text);
         let until = from + 72.hours();
         let found = Reference::new(&text).slots(&zone, from, until, SLOTS);
@@ -56,8 +54,8 @@ fn slots_are_those_that_a_walk_finds() {
 }
 
 #[test]
-fn a_distant_slot_is_the_first_that_a_walk_finds() {
-    for_all(60, 1_500, &asked(), |(text, zone, from)| {
+fn distant_slot_matches_the_reference() {
+    for_all(60, 1_500, &queries(), |(text, zone, from)| {
         let until = from + (24 * 400).hours();
         let expected = Reference::new(&text).slots(&zone, from, until, 1);
         let next = cron(&text).next_after(from, &zone).filter(|next| *next <= until);
@@ -67,16 +65,16 @@ fn a_distant_slot_is_the_first_that_a_walk_finds() {
 }
 
 #[test]
-fn a_decision_takes_the_right_slots() {
+fn decision_selects_the_right_slots() {
     let past = (0..3 * 86_400_i64, 0..900_u64, any::<bool>());
-    for_all(400, 6_000, &(asked(), past), |((text, zone, last), (past, splay, once))| {
+    for_all(400, 6_000, &(queries(), past), |((text, zone, last), (past, splay, once))| {
         let now = last + past.seconds();
         let (splay, missed) =
             (Duration::from_secs(splay), if once { Missed::Once } else { Missed::Skip });
         let plan = Plan { cron: cron(&text).into(), zone: zone.clone(), splay, missed };
         let due = plan.decide(last, now);
 
-        // Only what is near is asked of the walk: an expression may have a slot a second.
+        // The reference searches only a short period: an expression may have a slot per second.
         let reached = now - SignedDuration::try_from(splay).unwrap();
         let reference = Reference::new(&text);
         let near = last.max(reached - 2.hours());

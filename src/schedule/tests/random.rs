@@ -9,8 +9,8 @@ use proptest::sample::select;
 
 use super::in_zone;
 
-/// Zones whose clocks change in every way there is: by an hour, by half an hour, at midnight, by
-/// a whole day, by decree, and not at all.
+/// Zones with all kinds of clock changes: by an hour, by half an hour, at midnight, by a whole day,
+/// by decree, and none.
 const ZONES: [&str; 12] = [
     "UTC",
     "Europe/Paris",
@@ -28,7 +28,6 @@ const ZONES: [&str; 12] = [
 const MONTHS: [&str; 4] = ["jan", "MAR", "October", "dec"];
 const WEEKDAYS: [&str; 5] = ["SUN", "mon", "Wednesday", "FRI", "sat"];
 
-/// A valid expression of five, six or seven fields.
 pub(super) fn expression() -> impl Strategy<Value = String> {
     let five = (minute(), hour(), day(), month(), weekday());
     let end = prop_oneof![
@@ -48,7 +47,7 @@ pub(super) fn zone() -> impl Strategy<Value = TimeZone> {
     select(&ZONES).prop_map(in_zone)
 }
 
-/// An instant of this century's first half, in two of three cases near a change of the clock.
+/// An instant in the first half of this century, in two of three cases near a clock change.
 pub(super) fn instant(zone: &TimeZone) -> impl Strategy<Value = Timestamp> + use<> {
     let zone = zone.clone();
     let second = 946_684_800_i64..2_366_841_600;
@@ -68,7 +67,7 @@ fn minute() -> impl Strategy<Value = String> {
 }
 
 fn hour() -> impl Strategy<Value = String> {
-    // Most changes are in the small hours.
+    // Most clock changes are in the early hours.
     prop_oneof![2 => Just("*".to_owned()), 2 => numbers(0..=23), 2 => numbers(0..=3)]
 }
 

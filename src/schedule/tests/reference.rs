@@ -1,9 +1,8 @@
-//! A second opinion: the language and the rule for clock changes once more, by
-//! brute force, sharing nothing with the code under test.
+//! A reference implementation of the language and the rule for clock changes, by brute force and
+//! sharing no code with the implementation.
 //!
-//! It walks over instants in quarters of an hour (minutes where the clock
-//! changes), asks the zone for nothing but the offset, and looks at each minute
-//! that the clock shows or skips.
+//! It iterates over instants in quarters of an hour (minutes where the clock changes), uses only
+//! the offset of the zone, and checks each minute that the clock shows or skips.
 
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
@@ -12,7 +11,7 @@ use jiff::{Timestamp, ToSpan};
 const QUARTER: i64 = 15 * 60;
 const DAY: i64 = 24 * 60 * 60;
 
-/// An expression that is known to be valid, as tables of truth and items of text.
+/// A valid expression, as lookup tables and unparsed items.
 #[derive(Debug)]
 pub(super) struct Reference {
     seconds: Vec<bool>,
@@ -62,7 +61,7 @@ impl Reference {
         }
     }
 
-    /// Returns the slots after `from` and up to `until`, the first `limit` of them.
+    /// Returns the slots after `from` and up to `until`, at most `limit`.
     pub(super) fn slots(
         &self,
         zone: &TimeZone,
@@ -71,13 +70,12 @@ impl Reference {
         limit: usize,
     ) -> Vec<Timestamp> {
         let mut slots = Vec::new();
-        // Two days of run-up, to know what the clock has shown already.
+        // Starts two days earlier, to know which wall times the clock has already shown.
         let mut instant = (from.as_second() - 2 * DAY).div_euclid(QUARTER) * QUARTER;
         let mut shown = instant + offset(zone, instant);
         let mut today = (i64::MIN, false);
         while instant <= until.as_second() && slots.len() < limit {
             let wall = instant + offset(zone, instant);
-            // In St John's the clock used to change a minute after midnight.
             let steady = offset(zone, instant + QUARTER - 60) == wall - instant;
             let block = if steady && wall % QUARTER == 0 { QUARTER } else { 60 };
             let mut found = Vec::new();
@@ -181,7 +179,7 @@ fn is_weekday(item: &str, date: Date) -> bool {
     if let Some(weekday) = item.strip_suffix('l') {
         return number(weekday) == day && date.day() + 7 > date.days_in_month();
     }
-    // A Sunday at the end of a range is the seventh day, at its beginning the day before the first.
+    // Sunday at the end of a range is day 7, at the beginning it is day 0.
     let base = item.split('/').next().unwrap();
     let (from, to) = base.split_once('-').unwrap_or((base, base));
     let sunday = |text: &str| text == "7" || text.starts_with("sun");
@@ -208,7 +206,7 @@ fn is_day(item: &str, date: Date) -> bool {
     }
 }
 
-/// The workday of the month of `date` that is nearest to its `day`; none if it has no such day.
+/// Returns the workday nearest to a day of the month; `None` if the month lacks the day.
 fn nearest_workday(month: Date, day: i8) -> Option<Date> {
     let wanted = Date::new(month.year(), month.month(), day).ok()?;
     let is_workday = |date: &Date| date.weekday().to_monday_zero_offset() < 5;

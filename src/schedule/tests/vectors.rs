@@ -1,4 +1,4 @@
-//! What the original runner's library gave, and what is right where it was wrong.
+//! Recorded results of the original's library, and the correct results where it is wrong.
 
 use jiff::{Timestamp, ToSpan};
 use serde::Deserialize;
@@ -28,9 +28,9 @@ struct Rejected {
     expr: String,
 }
 
-/// The vectors of this repository, or those of another file of the same form.
+/// Returns the vectors of this repository, or those of another file in the same format.
 fn vectors() -> Vectors {
-    #[expect(clippy::disallowed_methods, reason = "a file that whoever runs the test names")]
+    #[expect(clippy::disallowed_methods, reason = "the environment names the file")]
     let text = match from_environment("MIG_TEST_CRON_VECTORS") {
         Some(path) => std::fs::read_to_string(path).unwrap(),
         None => include_str!("../../../tests/data/schedule/cron_next.json").to_owned(),
@@ -45,7 +45,7 @@ impl Vector {
         std::iter::successors(next(&self.from), next).take(count).collect()
     }
 
-    /// What is to come: as recorded, as the design says, or as a walk finds it.
+    /// The expected slots: as recorded, as designed, or as found by the reference.
     fn expected(&self) -> Vec<Timestamp> {
         if let Some(design) = &self.design {
             return design.clone();
@@ -60,28 +60,28 @@ impl Vector {
 }
 
 #[test]
-fn every_vector_gives_what_it_should() {
+fn vectors_yield_the_expected_slots() {
     let Vectors { vectors, .. } = vectors();
     let mut checked = 0;
     for vector in &vectors {
-        let told = format!("{:?} in {} from {}", vector.expr, vector.tz, vector.from);
+        let label = format!("{:?} in {} from {}", vector.expr, vector.tz, vector.from);
         let parsed = vector.expr.parse::<Cron>();
         let surplus = vector.expr.split_whitespace().count() > 7
             || (vector.expr.starts_with('@') && vector.expr.contains(' '));
         if surplus || has_reversed_range(&vector.expr) {
-            assert!(vector.anomaly.is_some() && parsed.is_err(), "{told}");
+            assert!(vector.anomaly.is_some() && parsed.is_err(), "{label}");
             continue;
         }
-        let cron = parsed.unwrap_or_else(|error| panic!("{told}: {error}"));
+        let cron = parsed.unwrap_or_else(|error| panic!("{label}: {error}"));
         let expected = vector.expected();
-        assert_eq!(vector.ours(&cron, expected.len().max(1)), expected, "{told}");
+        assert_eq!(vector.ours(&cron, expected.len().max(1)), expected, "{label}");
         checked += 1;
     }
     assert!(checked * 10 > vectors.len() * 9);
 }
 
 #[test]
-fn what_has_no_time_at_all_is_refused_when_it_is_loaded() {
+fn schedule_that_never_fires_is_rejected_at_load() {
     let mut refused = 0;
     for vector in &vectors().vectors {
         let Ok(cron) = vector.expr.parse::<Cron>() else { continue };
@@ -98,13 +98,13 @@ fn what_has_no_time_at_all_is_refused_when_it_is_loaded() {
 }
 
 #[test]
-fn what_the_original_refuses_is_refused() {
+fn expressions_that_the_original_rejects_are_rejected() {
     for rejected in &vectors().rejected {
         assert!(rejected.expr.parse::<Cron>().is_err(), "{:?} is accepted", rejected.expr);
     }
 }
 
-/// Tells whether `text` has a range that ends before it starts, as plain numbers.
+/// Returns whether `text` contains a reversed range of plain numbers.
 fn has_reversed_range(text: &str) -> bool {
     let range = |item: &str| {
         let (from, to) = item.split('/').next()?.split_once('-')?;
