@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::result::{Command, CommandError, CommandStatus, OperationResult};
+use super::result::{Command, CommandError, OperationResult};
+use super::status::ReportedStatus;
 use super::{Counters, action_id};
 
 /// A command as the platform writes nearly all of them: read in one pass, without what was found.
@@ -51,7 +52,7 @@ impl Command {
         };
         Ok(Command {
             id: action_id(usual.id).ok_or(CommandError::NoId)?.0,
-            status: CommandStatus::from(usual.status.as_ref()),
+            status: ReportedStatus::from(usual.status.as_ref()),
             action_id: None,
             action_name: usual.action.name.into_owned(),
             counters: usual.action.counters,

@@ -13,6 +13,7 @@ mod go_json;
 mod parts;
 mod result;
 pub(crate) mod sign;
+mod status;
 mod time;
 
 pub(crate) use check::CheckError;
@@ -21,8 +22,9 @@ pub(crate) use go_json::{ParseError, Value};
 #[cfg(feature = "platform")]
 pub(crate) use parts::Permissions;
 pub(crate) use parts::{Counters, Description, Investigator, Operation, Threat};
-pub(crate) use result::{Command, CommandError, CommandStatus, Summary};
+pub(crate) use result::{Command, CommandError, Summary};
 pub(crate) use sign::{SignError, SignVerdict, Signature, Signer, Unknown};
+pub(crate) use status::CommandStatus;
 pub(crate) use time::Time;
 
 use jiff::Timestamp;

@@ -4,11 +4,10 @@
 //! and nothing in it is trusted: what is missing or of another type is taken as
 //! empty, except the id, without which a command cannot be told from another.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::status::{CommandStatus, ReportedStatus};
 use super::{Counters, action_id};
 use crate::names::ActionId;
 
@@ -18,7 +17,7 @@ pub(crate) struct Command {
     /// The id that the platform gave.
     pub(crate) id: u64,
     /// How far it is.
-    pub(crate) status: CommandStatus,
+    pub(crate) status: ReportedStatus,
     /// The id of the action that it belongs to.
     pub(crate) action_id: Option<ActionId>,
     /// The name of the action that it belongs to.
@@ -52,60 +51,6 @@ pub(crate) enum CommandError {
     /// It has no id.
     #[error("a command has no id")]
     NoId,
-}
-
-/// How far a command is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum CommandStatus {
-    /// On its way, or with an agent that has not answered.
-    Sent,
-    /// The agent ran it.
-    Success,
-    /// The agent could not run it.
-    Failed,
-    /// It ran too long.
-    Timeout,
-    /// It was called off.
-    Cancelled,
-    /// No agent answered in time.
-    Expired,
-    /// A word that we do not know.
-    Other(String),
-}
-
-impl CommandStatus {
-    /// Returns the platform's word.
-    pub(crate) fn as_str(&self) -> &str {
-        match self {
-            CommandStatus::Sent => "sent",
-            CommandStatus::Success => "success",
-            CommandStatus::Failed => "failed",
-            CommandStatus::Timeout => "timeout",
-            CommandStatus::Cancelled => "cancelled",
-            CommandStatus::Expired => "expired",
-            CommandStatus::Other(word) => word,
-        }
-    }
-}
-
-impl From<&str> for CommandStatus {
-    fn from(word: &str) -> CommandStatus {
-        match word {
-            "sent" => CommandStatus::Sent,
-            "success" => CommandStatus::Success,
-            "failed" => CommandStatus::Failed,
-            "timeout" => CommandStatus::Timeout,
-            "cancelled" => CommandStatus::Cancelled,
-            "expired" => CommandStatus::Expired,
-            other => CommandStatus::Other(other.to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for CommandStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// The fields of a command that are read, each still as text.
@@ -165,7 +110,7 @@ impl Command {
         let results: Vec<Option<&RawValue>> = lenient(raw.results);
         Ok(Command {
             id: id.0,
-            status: CommandStatus::from(lenient::<String>(raw.status).as_str()),
+            status: ReportedStatus::from(lenient::<String>(raw.status).as_str()),
             action_id: action_id(lenient(action.id)),
             action_name: lenient(action.name),
             counters: lenient(action.counters),
@@ -182,18 +127,21 @@ impl Command {
     /// Tells whether the agent answered, well or badly.
     pub(crate) fn is_answered(&self) -> bool {
         match self.status {
-            CommandStatus::Success
-            | CommandStatus::Failed
-            | CommandStatus::Timeout
-            | CommandStatus::Cancelled => true,
-            CommandStatus::Sent | CommandStatus::Expired | CommandStatus::Other(_) => false,
+            ReportedStatus::Known(
+                CommandStatus::Success
+                | CommandStatus::Failed
+                | CommandStatus::Timeout
+                | CommandStatus::Cancelled,
+            ) => true,
+            ReportedStatus::Known(CommandStatus::Sent | CommandStatus::Expired)
+            | ReportedStatus::Other(_) => false,
         }
     }
 
     /// Tells whether the agent answered without having done all that was asked.
     pub(crate) fn is_failed(&self) -> bool {
         let incomplete = self.results.iter().any(|result| !result.success);
-        self.is_answered() && (self.status != CommandStatus::Success || incomplete)
+        self.is_answered() && (!self.status.is(CommandStatus::Success) || incomplete)
     }
 }
 
@@ -235,7 +183,7 @@ impl Summary {
         self.answered += u64::from(command.is_answered());
         self.found += u64::from(command.found_anything());
         self.failed += u64::from(command.is_failed());
-        let expired = command.status == CommandStatus::Expired;
+        let expired = command.status.is(CommandStatus::Expired);
         self.expired += u64::from(expired);
         self.not_final += u64::from(!expired && !command.is_answered());
     }

@@ -5,10 +5,10 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use super::again;
+use crate::action::CommandStatus;
 use crate::agent::limits::MEMORY_BYTES_MAX;
 use crate::agent::modules::ModuleError;
 use crate::agent::modules::message::PackError;
-use crate::data::CommandStatus;
 use crate::platform::shortage::is_shortage;
 use crate::platform::signers::SignatureError;
 use crate::platform::view::ViewError;

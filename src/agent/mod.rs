@@ -36,11 +36,11 @@ use child::Ended;
 use host::Environment;
 use modules::{ModuleError, ModuleResult, message};
 
+use crate::action::CommandStatus;
 use crate::chain::Chain;
 use crate::clock::{Clock, elapsed};
 use crate::data::{
-    ActionRow, AgentRow, AgentStatus, CommandStatus, DataError, Id, Ids, InvalidColumns,
-    NEVER_FINISHED, Store,
+    ActionRow, AgentRow, AgentStatus, DataError, Id, Ids, InvalidColumns, NEVER_FINISHED, Store,
 };
 use crate::disk::{Disk, DiskError};
 use crate::pgp::Numbers;

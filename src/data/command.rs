@@ -1,7 +1,5 @@
 //! The table `commands`: the commands sent to agents, and the agents' answers.
 
-use std::fmt;
-
 use jiff::Timestamp;
 
 use super::action::NEVER_FINISHED;
@@ -12,55 +10,7 @@ use super::id::Id;
 use super::invalid::InvalidColumns;
 use super::row::Row;
 use super::store::Store;
-
-/// The status of a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CommandStatus {
-    Sent,
-    Success,
-    /// An operation failed.
-    Failed,
-    /// An operation exceeded its time limit.
-    Timeout,
-    Cancelled,
-    /// The agent did not answer in time.
-    Expired,
-}
-
-impl CommandStatus {
-    /// All statuses, in the platform's order.
-    pub(crate) const ALL: [CommandStatus; 6] = [
-        CommandStatus::Sent,
-        CommandStatus::Success,
-        CommandStatus::Cancelled,
-        CommandStatus::Expired,
-        CommandStatus::Failed,
-        CommandStatus::Timeout,
-    ];
-
-    /// Returns the platform's word for the status.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            CommandStatus::Sent => "sent",
-            CommandStatus::Success => "success",
-            CommandStatus::Failed => "failed",
-            CommandStatus::Timeout => "timeout",
-            CommandStatus::Cancelled => "cancelled",
-            CommandStatus::Expired => "expired",
-        }
-    }
-
-    /// Returns the status for one of the platform's words.
-    pub(crate) fn parse(text: &str) -> Option<CommandStatus> {
-        CommandStatus::ALL.into_iter().find(|status| status.as_str() == text)
-    }
-}
-
-impl fmt::Display for CommandStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+use crate::action::CommandStatus;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct CommandRow {

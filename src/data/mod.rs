@@ -46,7 +46,7 @@ pub(crate) use action::{
 };
 pub(crate) use agent::{AgentRow, AgentStatus};
 pub(crate) use apikey::ApiKey;
-pub(crate) use command::{CommandRow, CommandStatus};
+pub(crate) use command::CommandRow;
 pub(crate) use error::DataError;
 pub(crate) use filter::{SearchFilter, SearchPage};
 pub(crate) use fleet::{DuplicateAgents, SilentHost};

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::schema::SchemaScope;
 use super::testing::{DatabaseKind, Tables, on_each_database};
 use super::*;
+use crate::action::CommandStatus;
 use crate::disk::{Disk, HAND_PREFIX, RealFs};
 
 pub(super) const NOON: &str = "2026-11-22T12:00:00.123456789Z";

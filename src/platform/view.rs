@@ -5,10 +5,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::action::Counters as Counted;
-use crate::action::{Action, Investigator, ParseError, Permissions, Time};
+use crate::action::{Action, CommandStatus, Investigator, ParseError, Permissions, Time};
 use crate::data::{
-    ActionRow, AgentRow, CommandCounts, CommandRow, CommandStatus, Id, InvalidColumns,
-    InvestigatorRow,
+    ActionRow, AgentRow, CommandCounts, CommandRow, Id, InvalidColumns, InvestigatorRow,
 };
 
 /// Why a row cannot be shown.

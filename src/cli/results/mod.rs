@@ -262,7 +262,7 @@ impl Report<'_> {
 /// Returns what is wrong with an answer, in a word.
 fn trouble(command: &Command) -> Option<&'static str> {
     match &command.status {
-        CommandStatus::Expired => Some("expired"),
+        status if status.is(CommandStatus::Expired) => Some("expired"),
         _ if !command.is_answered() => Some("unanswered"),
         _ if command.is_failed() => Some("failed"),
         // It went through, but could not look everywhere.

@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 
 use super::{ScheduleError, Scheduler};
+use crate::action::CommandStatus;
 use crate::agent::empty_results;
 use crate::chain::Chain;
 use crate::clock::{after, elapsed};
-use crate::data::{ActionRow, ActionStatus, CommandStatus, DataError, Id, InvalidColumns};
+use crate::data::{ActionRow, ActionStatus, DataError, Id, InvalidColumns};
 use crate::platform::spool::{Name, Place};
 use crate::platform::target::{Target, TargetError};
 use crate::platform::view::{self, ViewError};

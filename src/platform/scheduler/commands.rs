@@ -7,9 +7,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{ScheduleError, Scheduler};
+use crate::action::CommandStatus;
 use crate::agent::{Done, Work, empty_results};
 use crate::clock::after;
-use crate::data::{ActionRow, CommandRow, CommandStatus};
+use crate::data::{ActionRow, CommandRow};
 use crate::platform::spool::{Name, Place};
 
 /// How long after its end an action waits for an answer that the agent is about to give:

@@ -12,8 +12,9 @@ use jiff::SignedDuration;
 
 use super::tests::{ACTION, action, agent, noon, rules};
 use super::*;
+use crate::action::CommandStatus;
 use crate::clock::testing::TestClock;
-use crate::data::{ActionSignature, CommandStatus, Permissions};
+use crate::data::{ActionSignature, Permissions};
 use crate::disk::model::{Blow, Fuse, ModelFs, Now};
 use crate::disk::{Disk, RealFs};
 

@@ -11,11 +11,11 @@ use std::sync::mpsc::channel;
 use jiff::SignedDuration;
 
 use super::*;
+use crate::action::CommandStatus;
 use crate::clock::testing::TestClock;
 use crate::data::testing::{DatabaseKind as Kind, Tables, on_each_database};
 use crate::data::{
-    ActionSignature, AgentRow, CommandStatus, InvalidColumns, NEVER_FINISHED, NEVER_STARTED,
-    Permissions,
+    ActionSignature, AgentRow, InvalidColumns, NEVER_FINISHED, NEVER_STARTED, Permissions,
 };
 use crate::disk::RealFs;
 use crate::platform::spool::SpoolError;
