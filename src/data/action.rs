@@ -5,7 +5,6 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::command::CommandStatus;
 use super::database::query;
 use super::error::DataError;
 use super::filter::{SearchFilter, SearchPage};
@@ -14,6 +13,7 @@ use super::invalid::InvalidColumns;
 use super::row::Row;
 use super::store::Store;
 use super::value::SqlValue;
+use crate::action::CommandStatus;
 
 /// The platform's value for a start that has not happened: 11:11:11 on 11 January of the year 9.
 pub(crate) const NEVER_STARTED: Timestamp = Timestamp::constant(-61_882_231_728, -999_999_989);

@@ -81,7 +81,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::command::CommandStatus;
+    use crate::action::CommandStatus;
     use crate::data::testing::{DatabaseKind, on_each_database};
     use crate::data::tests::{NOON, action, agent, filled, time};
 

@@ -1,8 +1,8 @@
 //! Rows read page by page: a table may have more rows than fit into memory.
 //!
 //! A page begins after the last row of the previous page, by the key that the rows are ordered by.
-//! Rows that are added or deleted meanwhile therefore make the reader skip or repeat no other row,
-//! and no transaction stays open between pages.
+//! Rows that are added or deleted meanwhile therefore do not make the reader skip or repeat other
+//! rows, and no transaction stays open between pages.
 
 use super::error::DataError;
 use super::row::Row;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::schema::SchemaScope;
 use super::testing::{DatabaseKind, Tables, on_each_database};
 use super::*;
+use crate::action::CommandStatus;
 use crate::disk::{Disk, HAND_PREFIX, RealFs};
 
 pub(super) const NOON: &str = "2026-11-22T12:00:00.123456789Z";
@@ -83,6 +84,7 @@ on_each_database!(
     data_survives_a_restart,
     patterns_ignore_case_and_support_escaped_wildcards,
     each_search_parameter_restricts_the_result,
+    search_matches_rows_of_related_tables,
     pages_of_equal_start_times_do_not_overlap,
     silent_agent_becomes_idle_and_stays_live,
 );
@@ -177,67 +179,78 @@ fn patterns_ignore_case_and_support_escaped_wildcards(kind: DatabaseKind) {
     assert_eq!(found("' or 1 = 1 --"), 0);
 }
 
-fn each_search_parameter_restricts_the_result(kind: DatabaseKind) {
-    let (_tables, store) = filled(kind);
+/// Returns the store of [`filled`] after agent 5 has answered action 10 with a finding.
+fn answered(kind: DatabaseKind) -> (Tables, Store) {
+    let (tables, store) = filled(kind);
     let now = time(NOON);
     store.begin_action(Id::new(10), &[(Id::new(20), Id::new(5))], "[]", now).unwrap();
     let results = r#"[{"foundanything":false},{"foundanything":true}]"#;
     store.finish_command(Id::new(20), CommandStatus::Success, results, now).unwrap();
+    (tables, store)
+}
+
+fn each_search_parameter_restricts_the_result(kind: DatabaseKind) {
+    let (_tables, store) = answered(kind);
+    let any = SearchFilter::default;
     let some = |text: &str| Some(text.to_owned());
     let cases = [
         (
-            SearchFilter { action: Some(Id::new(10)), ..SearchFilter::default() },
-            SearchFilter { action: Some(Id::new(1)), ..SearchFilter::default() },
+            SearchFilter { action: Some(Id::new(10)), ..any() },
+            SearchFilter { action: Some(Id::new(1)), ..any() },
         ),
         (
-            SearchFilter { agent: Some(Id::new(5)), ..SearchFilter::default() },
-            SearchFilter { agent: Some(Id::new(6)), ..SearchFilter::default() },
+            SearchFilter { agent: Some(Id::new(5)), ..any() },
+            SearchFilter { agent: Some(Id::new(6)), ..any() },
         ),
         (
-            SearchFilter { agent_name: some("host%"), ..SearchFilter::default() },
-            SearchFilter { agent_name: some("host"), ..SearchFilter::default() },
+            SearchFilter { agent_name: some("host%"), ..any() },
+            SearchFilter { agent_name: some("host"), ..any() },
         ),
         (
-            SearchFilter { agent_version: some("1"), ..SearchFilter::default() },
-            SearchFilter { agent_version: some("2"), ..SearchFilter::default() },
+            SearchFilter { agent_version: some("1"), ..any() },
+            SearchFilter { agent_version: some("2"), ..any() },
         ),
         (
-            SearchFilter { command: Some(Id::new(20)), ..SearchFilter::default() },
-            SearchFilter { command: Some(Id::new(21)), ..SearchFilter::default() },
+            SearchFilter { command: Some(Id::new(20)), ..any() },
+            SearchFilter { command: Some(Id::new(21)), ..any() },
         ),
         (
-            SearchFilter { investigator: Some(Id::new(1)), ..SearchFilter::default() },
-            SearchFilter { investigator: Some(Id::new(2)), ..SearchFilter::default() },
+            SearchFilter { investigator: Some(Id::new(1)), ..any() },
+            SearchFilter { investigator: Some(Id::new(2)), ..any() },
         ),
         (
-            SearchFilter { investigator_name: some("B_b"), ..SearchFilter::default() },
-            SearchFilter { investigator_name: some("eve"), ..SearchFilter::default() },
+            SearchFilter { investigator_name: some("B_b"), ..any() },
+            SearchFilter { investigator_name: some("eve"), ..any() },
         ),
         (
-            SearchFilter { threat_family: some("Demo"), ..SearchFilter::default() },
-            SearchFilter { threat_family: some("x"), ..SearchFilter::default() },
+            SearchFilter { threat_family: some("Demo"), ..any() },
+            SearchFilter { threat_family: some("x"), ..any() },
         ),
         (
-            SearchFilter { status: some("succ%"), ..SearchFilter::default() },
-            SearchFilter { status: some("sent"), ..SearchFilter::default() },
+            SearchFilter { status: some("succ%"), ..any() },
+            SearchFilter { status: some("sent"), ..any() },
         ),
         (
-            SearchFilter { after: Some(time("2026-11-22T12:00:00Z")), ..SearchFilter::default() },
-            SearchFilter { after: Some(time("2026-11-22T12:00:01Z")), ..SearchFilter::default() },
+            SearchFilter { after: Some(time("2026-11-22T12:00:00Z")), ..any() },
+            SearchFilter { after: Some(time("2026-11-22T12:00:01Z")), ..any() },
         ),
         (
-            SearchFilter { before: Some(time("2026-11-22T12:00:01Z")), ..SearchFilter::default() },
-            SearchFilter { before: Some(time("2026-11-22T12:00:00Z")), ..SearchFilter::default() },
+            SearchFilter { before: Some(time("2026-11-22T12:00:01Z")), ..any() },
+            SearchFilter { before: Some(time("2026-11-22T12:00:00Z")), ..any() },
         ),
         (
-            SearchFilter { found: Some(true), ..SearchFilter::default() },
-            SearchFilter { found: Some(true), status: some("sent"), ..SearchFilter::default() },
+            SearchFilter { found: Some(true), ..any() },
+            SearchFilter { found: Some(true), status: some("sent"), ..any() },
         ),
     ];
     for (hit, miss) in cases {
         assert_eq!(store.search_commands(&hit, ALL).unwrap().len(), 1, "{hit:?}");
         assert_eq!(store.search_commands(&miss, ALL).unwrap().len(), 0, "{miss:?}");
     }
+}
+
+fn search_matches_rows_of_related_tables(kind: DatabaseKind) {
+    let (_tables, store) = answered(kind);
     let of_agent =
         SearchFilter { agent: Some(Id::new(5)), found: Some(true), ..SearchFilter::default() };
     assert_eq!(store.search_actions(&of_agent, ALL).unwrap().len(), 1);

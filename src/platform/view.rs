@@ -7,8 +7,7 @@ use serde_json::value::RawValue;
 use crate::action::Counters as Counted;
 use crate::action::{Action, Investigator, Permissions};
 use crate::data::{
-    ActionRow, AgentRow, CommandCounts, CommandRow, CommandStatus, Id, InvalidColumns,
-    InvestigatorRow,
+    ActionRow, AgentRow, CommandCounts, CommandRow, Id, InvalidColumns, InvestigatorRow,
 };
 use crate::go::json::ParseError;
 use crate::go::time::Time;

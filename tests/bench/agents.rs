@@ -1,4 +1,4 @@
-//! Offline and double agents in a large fleet, on PostgreSQL with the platform's indexes.
+//! Silent hosts and duplicate agents in a large fleet, on PostgreSQL with the platform's indexes.
 
 use std::process::Command;
 use std::time::Instant;
@@ -6,10 +6,10 @@ use std::time::Instant;
 use crate::cluster::TestDatabase;
 use crate::{Bench, Row, TIMES, median};
 
-/// How long either may take.
+/// Time limit of each command.
 const LIMIT_SECONDS: f64 = 1.0;
 /// Fills the table: 100,000 agents over 99,500 hosts. Of each hundred, one is silent for hours,
-/// three for weeks, and one for longer than it is looked back; 500 places have two agents.
+/// three for weeks, and one for longer than the default of --seen; 500 queues have two agents.
 const FLEET: &str = "
     insert into agents (id, name, queueloc, mode, version, pid, starttime, heartbeattime, refreshtime,
                         status, environment, tags)
@@ -22,29 +22,29 @@ const FLEET: &str = "
            now(), 'online', json_build_object('os', 'linux', 'ident', repeat('x', 500)), '{}'
     from generate_series(1, 100000) as n, lateral (select n % 99500 as host) as hosts;
     analyze agents";
-/// What is measured: the command, and the query of its first page with its values.
+/// The measured commands, each with the query of its first page and the parameters of that query.
 const QUERIES: [(&str, &str, &[&str]); 2] = [
     (
         "offline",
-        include_str!("../../src/data/queries/agents_offline.sql"),
+        include_str!("../../src/data/queries/silent_hosts.sql"),
         &["now() - interval '30 days'", "now() - interval '5 minutes'", "50000"],
     ),
     (
         "double",
-        include_str!("../../src/data/queries/agents_double.sql"),
+        include_str!("../../src/data/queries/duplicate_agents.sql"),
         &["now() - interval '10 minutes'", "50000"],
     ),
 ];
-/// What stands in the queries for the server's own words.
+/// The placeholders in the queries, with their values for PostgreSQL.
 const WORDS: [(&str, &str); 3] = [
     ("{after}", "1 = 1"),
     (
-        "{unheard}",
+        "{unreadable}",
         "(heartbeattime < '0001-01-01 00:00:00+00' or heartbeattime >= '10000-01-01 00:00:00+00' \
           or heartbeattime is null)",
     ),
     (
-        "{heard}",
+        "{readable}",
         "(heartbeattime >= '0001-01-01 00:00:00+00' and heartbeattime < '10000-01-01 00:00:00+00')",
     ),
 ];

@@ -10,14 +10,15 @@ use super::failure::DataFailure;
 use super::investigator::label;
 use super::listing::{Listing, TableRow, UNREADABLE, marked, or_mark};
 use super::place::DataSource;
+use crate::action::CommandStatus;
 use crate::chain::excerpt;
 use crate::cli::failure::Failure;
 use crate::cli::layout::{span, wrapped};
 use crate::cli::output;
 use crate::clock::{Clock, SystemClock, after, elapsed};
 use crate::data::{
-    ActionRow, ActionStatus, AgentAnswer, CommandCounts, CommandStatus, Id, InvalidColumns,
-    InvestigatorRow, NEVER_FINISHED, NEVER_STARTED, Store,
+    ActionRow, ActionStatus, AgentAnswer, CommandCounts, Id, InvalidColumns, InvestigatorRow,
+    NEVER_FINISHED, NEVER_STARTED, Store,
 };
 use crate::exit::Exit;
 

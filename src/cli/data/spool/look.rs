@@ -56,7 +56,7 @@ pub(super) struct FolderListing {
     /// The age of that file, in seconds.
     pub(super) age_s: Option<u64>,
     #[serde(skip)]
-    pub(super) place: Folder,
+    pub(super) spool_folder: Folder,
     #[serde(skip)]
     pub(super) names: Vec<String>,
 }
@@ -72,12 +72,14 @@ impl SpoolReport {
         let mut folders = Vec::new();
         // In the order of the flow: a file that moves on meanwhile is seen twice rather than
         // missed.
-        for place in Folder::ALL {
-            if let Some(names) = names(disk, &root.join(place.path()))? {
-                folders.push(FolderListing::read(disk, root, place, names, now));
+        for spool_folder in Folder::ALL {
+            if let Some(names) = names(disk, &root.join(spool_folder.path()))? {
+                folders.push(FolderListing::read(disk, root, spool_folder, names, now));
             }
         }
-        let is_spool = |place: Folder| folders.iter().any(|listing| listing.place == place);
+        let is_spool = |spool_folder: Folder| {
+            folders.iter().any(|listing| listing.spool_folder == spool_folder)
+        };
         if !is_spool(Folder::ActionInflight) || !is_spool(Folder::CommandInflight) {
             return Err(no_spool(root, "it lacks action/inflight or command/inflight"));
         }
@@ -90,23 +92,25 @@ impl FolderListing {
     fn read(
         disk: &Disk,
         root: &Path,
-        place: Folder,
+        spool_folder: Folder,
         names: Vec<String>,
         now: Timestamp,
     ) -> FolderListing {
         let mut oldest: Option<(Timestamp, &String)> = None;
         for name in &names {
             // A missing file has moved on; one that cannot be inspected is reported as stuck.
-            let Ok(Some(meta)) = disk.find(&root.join(place.path()).join(name)) else { continue };
+            let Ok(Some(meta)) = disk.find(&root.join(spool_folder.path()).join(name)) else {
+                continue;
+            };
             oldest =
                 Some(oldest.map_or((meta.modified, name), |one| one.min((meta.modified, name))));
         }
         FolderListing {
-            folder: place.path(),
+            folder: spool_folder.path(),
             entries: names.len(),
             oldest: oldest.map(|(_, name)| name.clone()),
             age_s: oldest.map(|(at, _)| elapsed(at, now).as_secs()),
-            place,
+            spool_folder,
             names,
         }
     }

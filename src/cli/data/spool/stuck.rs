@@ -49,7 +49,7 @@ pub(super) fn find(
     let waiting = command_counts(folders, &[Folder::Ready, Folder::CommandInflight]);
     let answered = command_counts(folders, &[Folder::Returned]);
     let (mut stuck, mut unchecked) = (Vec::new(), 0);
-    for listing in folders.iter().filter(|listing| listing.place.is_active()) {
+    for listing in folders.iter().filter(|listing| listing.spool_folder.is_active()) {
         unchecked += listing.names.len().saturating_sub(FILES_MAX);
         for name in listing.names.iter().take(FILES_MAX) {
             let path = root.join(listing.folder).join(name);
@@ -80,7 +80,9 @@ pub(super) fn find(
                 answered: answered.get(action(name)).copied().unwrap_or(0),
             };
             let why = match meta.kind {
-                Kind::File => file.reason(listing.place, now, || disk.read(&path, FILE_BYTES_MAX)),
+                Kind::File => {
+                    file.reason(listing.spool_folder, now, || disk.read(&path, FILE_BYTES_MAX))
+                }
                 Kind::Folder | Kind::Link | Kind::Special => {
                     Some("it is not a regular file".into())
                 }
@@ -94,9 +96,12 @@ pub(super) fn find(
 }
 
 /// Returns the number of files in these folders for the commands of each action.
-fn command_counts<'a>(folders: &'a [FolderListing], places: &[Folder]) -> BTreeMap<&'a str, usize> {
+fn command_counts<'a>(
+    folders: &'a [FolderListing],
+    spool_folders: &[Folder],
+) -> BTreeMap<&'a str, usize> {
     let mut counts = BTreeMap::new();
-    for listing in folders.iter().filter(|listing| places.contains(&listing.place)) {
+    for listing in folders.iter().filter(|listing| spool_folders.contains(&listing.spool_folder)) {
         for name in &listing.names {
             *counts.entry(action(name)).or_default() += 1;
         }
@@ -120,7 +125,7 @@ impl CheckedFile<'_> {
     /// Returns why the file is stuck, or `None` if it is not.
     fn reason(
         &self,
-        place: Folder,
+        spool_folder: Folder,
         now: Timestamp,
         read: impl FnOnce() -> Result<Vec<u8>, DiskError>,
     ) -> Option<StuckReason> {
@@ -130,7 +135,7 @@ impl CheckedFile<'_> {
         }
         let since = span(self.age.unsigned_abs().as_secs());
         let is_late = self.age > OVERDUE_SPAN;
-        match place {
+        match spool_folder {
             // The age decides; the contents say nothing more.
             Folder::Ready => {
                 let why = format!("not fetched by the agent for {since}: {CHECK_SCHEDULER}");
@@ -149,21 +154,21 @@ impl CheckedFile<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => return Some(unreadable(&error)),
         };
-        let period = match place {
+        let period = match spool_folder {
             Folder::CommandInflight => Period::of_command(&text),
             _ => Period::of_action(&text),
         };
         match period {
             Err(error) => Some(unreadable(&error)),
-            Ok(period) => self.overdue(place, period, now),
+            Ok(period) => self.overdue(spool_folder, period, now),
         }
     }
 
     /// Returns why the file is stuck according to the period in which its action may run.
-    fn overdue(&self, place: Folder, period: Period, now: Timestamp) -> Option<StuckReason> {
+    fn overdue(&self, spool_folder: Folder, period: Period, now: Timestamp) -> Option<StuckReason> {
         let (from, until) = (period.from, period.until);
         let is_over = period.ended_before(now, OVERDUE_SPAN);
-        match place {
+        match spool_folder {
             Folder::New if is_over => {
                 Some(format!("it expired at {until} and was never sent: {CHECK_SCHEDULER}").into())
             }
