@@ -107,8 +107,8 @@ impl OpenPlatform {
             spool,
             spool_path: config.spool.clone(),
             settings: SchedulerSettings {
-                heartbeat_period: config.heartbeat,
-                offline_after: config.silence,
+                heartbeat_period: config.heartbeat_period,
+                offline_after: config.offline_after,
                 retention: config.retention,
             },
             signers: Arc::new(signers),

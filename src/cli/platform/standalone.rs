@@ -49,7 +49,7 @@ impl Standalone {
             verifier: platform.verifier(),
             clock,
             disk,
-            heartbeat_period: config.heartbeat,
+            heartbeat_period: config.heartbeat_period,
             module_timeout: config.module_timeout,
             stop: stop.clone(),
             log: log.new(slog::o!("stage" => "agent")),

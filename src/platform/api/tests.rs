@@ -83,13 +83,13 @@ impl Rig {
         Rig { ground, clock, api, folder }
     }
 
-    fn answer(&self, exchange: &Exchange) -> Answer {
+    fn answer(&self, exchange: &Exchange) -> ApiResponse {
         self.clock.set(exchange.time);
         self.api.answer(&exchange.request())
     }
 }
 
-fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
+fn header<'a>(answer: &'a ApiResponse, name: &str) -> Option<&'a str> {
     answer.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
 }
 
@@ -121,20 +121,20 @@ fn a_body_that_is_too_long_is_told_so() {
     let rig = Rig::new();
     let exchange = Exchange::of("04-client-set-id");
     rig.clock.set(exchange.time);
-    let answer = rig.api.answer(&Request { body: Body::TooLarge, ..exchange.request() });
+    let answer = rig.api.answer(&ApiRequest { body: Body::TooLarge, ..exchange.request() });
     assert!(answer.status == 500 && answer.body.contains("http: POST too large"), "{answer:?}");
 }
 
 #[test]
 fn a_path_that_is_written_differently_is_told_its_own_form() {
-    for (path, clean) in [
+    for (path, expected) in [
         ("/", "/"),
         ("//", "/"),
         ("/api/v1/./search", "/api/v1/search"),
         ("/api/../v1//x/", "/v1/x/"),
         ("/../..", "/"),
     ] {
-        assert_eq!(super::clean(path), clean, "{path}");
+        assert_eq!(super::canonical(path), expected, "{path}");
     }
 }
 

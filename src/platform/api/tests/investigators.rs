@@ -41,7 +41,7 @@ fn rig(kind: Kind, admin: &StandIn, permissions: i64) -> Rig {
 fn ask(rig: &Rig, who: &StandIn, path: &str, (body, kind): (Vec<u8>, String)) -> (u16, Value) {
     let head = format!("1;{};7", rig.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"));
     let signature = who.keyring.sign(format!("{head}\n").as_bytes()).unwrap();
-    let request = Request {
+    let request = ApiRequest {
         method: if body.is_empty() { "GET" } else { "POST" }.to_owned(),
         path: format!("/api/v1/{path}"),
         query: body.is_empty().then(|| "type=action&limit=1&actionname=x".to_owned()),

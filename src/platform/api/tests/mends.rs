@@ -1,7 +1,7 @@
 //! Where ours answers differently by design: one table, in the words of the manual's.
 
 use super::recording::{Exchange, message};
-use crate::platform::api::Answer;
+use crate::platform::api::ApiResponse;
 
 pub(super) struct Mend {
     /// What is asked, what the original does and what ours does, as a row of the manual.
@@ -9,7 +9,7 @@ pub(super) struct Mend {
     /// Tells whether a recorded exchange is a case of it.
     pub(super) is_case: fn(&Exchange) -> bool,
     /// Tells whether ours answered as the row says.
-    pub(super) holds: fn(&Answer) -> bool,
+    pub(super) holds: fn(&ApiResponse) -> bool,
 }
 
 pub(super) const MENDS: [Mend; 4] = [

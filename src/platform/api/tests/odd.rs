@@ -34,7 +34,7 @@ fn an_odd_row_hides_no_other(kind: Kind) {
          update investigators set createdat = {time}, status = 'odd' where id = 1"
     ));
     for kind in ["agent", "action", "command", "investigator"] {
-        let request = Request {
+        let request = ApiRequest {
             method: "GET".to_owned(),
             path: format!("{ROOT}search"),
             query: Some(format!("type={kind}&limit=10")),

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::platform::api::{Body, Request};
+use crate::platform::api::{ApiRequest, Body};
 
 /// A request to a real platform, and its answer.
 #[derive(Debug, Clone)]
@@ -74,13 +74,13 @@ impl Exchange {
     }
 
     /// Returns the request as the API gets it.
-    pub(super) fn request(&self) -> Request {
+    pub(super) fn request(&self) -> ApiRequest {
         let (path, query) = match self.path.split_once('?') {
             Some((path, query)) => (path, Some(query.to_owned())),
             None => (self.path.as_str(), None),
         };
         let lower = |(name, value): &(String, String)| (name.to_lowercase(), value.clone());
-        Request {
+        ApiRequest {
             method: self.method.clone(),
             path: path.to_owned(),
             query,

@@ -15,7 +15,7 @@ use super::{FINGERPRINT, Rig, header};
 use crate::action::{Action, Signer};
 use crate::data::testing::{Kind, on_each_database};
 use crate::pgp::{Keyring, NewKey, end_agent, export, generate};
-use crate::platform::api::Answer;
+use crate::platform::api::ApiResponse;
 use crate::platform::api::request::Parameters;
 
 /// The investigators, as the recorded platform numbered them: one who may do all that a
@@ -95,7 +95,7 @@ impl Replay {
     }
 
     /// Asks what was asked; returns the answer with what stands in for what was recorded replaced by it.
-    fn answer(&mut self, place: usize, exchange: &Exchange) -> Answer {
+    fn answer(&mut self, place: usize, exchange: &Exchange) -> ApiResponse {
         self.world.seed(place, exchange, &mut self.rig.ground);
         let (exchange, signed) = self.signed_anew(exchange);
         let lost = lost_table(&exchange);
@@ -199,7 +199,7 @@ impl Mask {
     }
 
     /// Returns what is different in ours.
-    fn difference(&self, exchange: &Exchange, answer: &Answer) -> Option<String> {
+    fn difference(&self, exchange: &Exchange, answer: &ApiResponse) -> Option<String> {
         let mask = |text| self.masked(exchange, text);
         let (ours, theirs) = (mask(&answer.body), mask(&exchange.answer));
         let same = ["content-type", "location", "cache-control"]

@@ -6,12 +6,12 @@ use crate::platform::api::tests::recording::message;
 
 const REFUSAL: &str = "openpgp: invalid signature: RSA verification failure";
 
-fn request(method: &str, path: &str, token: &str, action: Option<&str>) -> Request {
+fn request(method: &str, path: &str, token: &str, action: Option<&str>) -> ApiRequest {
     let escape = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
     let form = action.map(|action| format!("action={}", escape(action)));
     let headers =
         [("x-pgpauthorization", token), ("content-type", "application/x-www-form-urlencoded")];
-    Request {
+    ApiRequest {
         method: method.to_owned(),
         path: path.to_owned(),
         query: action.is_none().then(|| "type=action".to_owned()),
