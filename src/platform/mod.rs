@@ -236,7 +236,7 @@ impl Platform {
         &self.data
     }
 
-    /// Makes the scheduler feed the service manager's watchdog: nothing works without the scheduler.
+    /// Lets the scheduler feed the service manager's watchdog: nothing works without the scheduler.
     ///
     /// # Errors
     /// The scheduler's thread has panicked.

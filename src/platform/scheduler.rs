@@ -6,7 +6,7 @@
 //! command/ready ──▶ command/inflight ──▶ command/returned ──▶ command/done
 //! ```
 //!
-//! One call of [`Scheduler::collect`] scans each folder once and makes every step that is due. The
+//! One call of [`Scheduler::collect`] scans each folder once and executes every step that is due. The
 //! only state in memory is what arrived through the relay and is not saved yet, and which commands
 //! an agent has.
 //!
@@ -148,7 +148,7 @@ impl Scheduler {
         }
     }
 
-    /// Makes the scheduler begin no more steps once `stop` is set.
+    /// Uses `stop` as the flag that ends the scheduler: it begins no more steps once the flag is set.
     pub(crate) fn stop_on(&mut self, stop: Stop) {
         self.stop = stop;
     }
@@ -207,7 +207,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Makes every step that is due.
+    /// Executes every step that is due.
     pub(crate) fn collect(&mut self) {
         let now = self.clock.now();
         self.save_heartbeats();

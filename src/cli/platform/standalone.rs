@@ -79,7 +79,7 @@ impl Standalone {
         self.platform.data()
     }
 
-    /// Makes the scheduler feed the service manager's watchdog.
+    /// Lets the scheduler feed the service manager's watchdog.
     pub(crate) fn watched_by(&self, pulse: Pulse) -> Result<(), PlatformError> {
         self.platform.watched_by(pulse)
     }

@@ -17,7 +17,7 @@ use crate::relay::{Answer, Command, Outcome};
 /// module at the end, and its answer says so.
 const ANSWER_DELAY: Duration = Duration::from_secs(2);
 
-/// The result of an operation until there is another.
+/// The result of an operation that has not been run.
 const EMPTY_RESULT: &str =
     r#"{"foundanything":false,"success":false,"elements":null,"statistics":null,"errors":null}"#;
 

@@ -1,4 +1,4 @@
-//! Signatures with a short RSA number: good enough for a token, not for an action.
+//! Signatures with a short RSA number, which are valid for a token but not for an action.
 
 use super::*;
 use crate::pgp::testing::short::SHORT;
@@ -22,7 +22,7 @@ fn request(method: &str, path: &str, token: &str, action: Option<&str>) -> ApiRe
 }
 
 #[test]
-fn a_short_number_is_refused_in_an_action_and_taken_in_a_token() {
+fn short_number_is_refused_in_an_action_and_accepted_in_a_token() {
     for short in SHORT {
         let rig = Rig::on(Kind::Sqlite);
         let home = rig.folder.path().join("gnupg");
@@ -40,7 +40,7 @@ fn a_short_number_is_refused_in_an_action_and_taken_in_a_token() {
         let answer = |method: &str, path: &str, action: Option<&str>| {
             rig.api.answer(&request(method, path, &token, action))
         };
-        // Nothing is found, but the token is taken.
+        // Nothing is found, but the token is accepted.
         let highest = rig.api.store.highest_id().unwrap();
         let found = answer("GET", "/api/v1/search", None);
         assert_eq!((found.status, message(&found.body).as_str()), (404, "no results found"));
