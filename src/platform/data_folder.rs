@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::PlatformError;
+use super::error::PlatformError;
 use crate::clock::Clock;
 use crate::data::{self, DataError, Permissions, Store};
 use crate::disk::{DAEMON_PREFIX, Disk, Lock, RealFs};

@@ -189,7 +189,7 @@ impl Scheduler {
     pub(crate) fn recover(&self) -> Result<(), ScheduleError> {
         for action in self.store.unfinished_actions()? {
             let name = EntryName::action(action.id);
-            if let Some(damage) = actions::without_id(&action) {
+            if let Some(damage) = without_id(&action) {
                 slog::error!(self.log, "cannot process action"; "error" => %Chain(&damage));
                 continue;
             }
@@ -287,6 +287,12 @@ impl Scheduler {
         let command = view::command(command, action, &signers, &counters, &agent)?;
         Ok(serde_json::to_string(&command)?)
     }
+}
+
+/// Returns the error of an action that cannot be processed because its id cannot be read.
+fn without_id(action: &ActionRow) -> Option<ScheduleError> {
+    let damage = || ViewError::Unreadable { id: action.id, odd: action.odd.clone() };
+    action.odd.has_lost("id").then(|| damage().into())
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub(crate) enum ViewError {
     Action { id: crate::data::Id, source: ParseError },
     /// Columns of an action cannot be read.
     #[error("action {id} in the database has columns that cannot be read: {odd}")]
-    Odd { id: crate::data::Id, odd: Odd },
+    Unreadable { id: crate::data::Id, odd: Odd },
     #[error("a column of the database does not contain JSON")]
     Json {
         #[from]
@@ -45,7 +45,7 @@ pub(crate) const SIGNED: [&str; 9] = [
 /// A part that was posted cannot be read.
 pub(crate) fn posted(row: &ActionRow, signers: &[InvestigatorRow]) -> Result<Action, ViewError> {
     if row.odd.has_lost_any(&SIGNED) {
-        return Err(ViewError::Odd { id: row.id, odd: row.odd.clone() });
+        return Err(ViewError::Unreadable { id: row.id, odd: row.odd.clone() });
     }
     let text = format!(
         r#"{{"description":{},"threat":{},"operations":{},"pgpsignatures":{}}}"#,

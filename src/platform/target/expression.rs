@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use serde_json::Value as Json;
 
+use super::column::{AgentProperties, Column, ColumnValue};
 use super::like::Pattern;
-use super::{AgentProperties, Column, ColumnValue};
 
 /// An expression whose types were checked when it was parsed.
 #[derive(Debug, Clone, PartialEq)]

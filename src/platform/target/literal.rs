@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
-use super::{ColumnKind, ColumnValue};
+use super::column::{ColumnKind, ColumnValue};
 
 /// Converts `text` to a value of type `kind`, if possible.
 pub(super) fn read(text: &str, kind: ColumnKind) -> Option<ColumnValue> {

@@ -10,10 +10,12 @@ use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, Tokenizer};
 
+use super::column::{Column, ColumnKind, ColumnValue};
+use super::error::TargetError;
 use super::expression::{Comparison, Expression, Step};
 use super::like::Pattern;
+use super::literal;
 use super::refusal::{describe, quote, refuse, refuse_tokens};
-use super::{Column, ColumnKind, ColumnValue, TargetError, literal};
 
 /// Maximum nesting of expressions; the parser is recursive.
 const NESTING_MAX: usize = 16;

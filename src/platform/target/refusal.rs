@@ -6,7 +6,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace, Word};
 
 use crate::chain::excerpt;
 
-use super::TargetError;
+use super::error::TargetError;
 
 /// Maximum size of an excerpt of a target in an error, in bytes.
 const EXCERPT_BYTES_MAX: usize = 80;
