@@ -1,8 +1,8 @@
 //! The properties of the host that the agent reports: its name, its queue and its environment.
 //!
-//! A property that cannot be determined is left empty: an agent that cannot name its distribution is
-//! still useful. A property that cannot be determined *now*, because the host is short of descriptors
-//! or memory, is an error, because targets would not match an empty value.
+//! A property that cannot be determined is left empty: an agent that cannot name its distribution
+//! is still useful. A property that cannot be determined *now*, because the host is short of
+//! descriptors or memory, is an error, because targets would not match an empty value.
 
 use std::net::Ipv4Addr;
 use std::path::Path;

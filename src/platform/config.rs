@@ -96,7 +96,8 @@ impl StandaloneConfig {
     }
 }
 
-/// Returns the address to listen on: a loopback address, unless remote access is explicitly allowed.
+/// Returns the address to listen on: a loopback address, unless remote access is explicitly
+/// allowed.
 fn listen(section: &mut Section<'_>) -> Option<SocketAddr> {
     let is_remote_allowed = section.flag("allowremote").unwrap_or(false);
     let found = section.text("listen");

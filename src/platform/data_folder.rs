@@ -14,8 +14,8 @@ use crate::pgp::{Fingerprint, Verifier, end_agent};
 /// The subfolder in which files are written before they get their names.
 pub(super) const SCRATCH: &str = ".tmp";
 
-/// GnuPG's options for the keyring. Verifying with public keys needs no GnuPG agent, and an agent that
-/// GnuPG starts nevertheless would outlive a platform that is killed.
+/// GnuPG's options for the keyring. Verifying with public keys needs no GnuPG agent, and an agent
+/// that GnuPG starts nevertheless would outlive a platform that is killed.
 const KEYRING_OPTIONS: &[u8] = b"no-autostart\n";
 
 /// A platform's database and keyring.

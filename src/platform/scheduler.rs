@@ -6,22 +6,22 @@
 //! command/ready ──▶ command/inflight ──▶ command/returned ──▶ command/done
 //! ```
 //!
-//! One call of [`Scheduler::collect`] scans each folder once and executes every step that is due. The
-//! only state in memory is what arrived through the relay and is not saved yet, and which commands
-//! an agent has.
+//! One call of [`Scheduler::collect`] scans each folder once and executes every step that is due.
+//! The only state in memory is what arrived through the relay and is not saved yet, and which
+//! commands an agent has.
 //!
 //! **Invariants.** What a step needs is on disk before the step that relies on it: an action is in
 //! `new` before the database marks it scheduled, commands are in the database before they are in
-//! `ready`, an answer is in `returned` before the scheduler removes the command from `inflight`. Each
-//! step may be repeated. Therefore a scheduler that was killed at any point can resume:
-//! [`Scheduler::recover`] creates again the files that the database's rows should have, and the next
-//! scan does the rest.
+//! `ready`, an answer is in `returned` before the scheduler removes the command from `inflight`.
+//! Each step may be repeated. Therefore a scheduler that was killed at any point can resume:
+//! [`Scheduler::recover`] creates again the files that the database's rows should have, and the
+//! next scan does the rest.
 //!
 //! An action whose target selects no agent stays in `new` until half of its period has passed: an
 //! agent may come online, for instance after a suspend.
 //!
-//! **Failure.** An entry that cannot be processed is logged once, delays no other entry, and is tried
-//! again at the next scan.
+//! **Failure.** An entry that cannot be processed is logged once, delays no other entry, and is
+//! tried again at the next scan.
 
 mod actions;
 mod commands;
@@ -148,7 +148,8 @@ impl Scheduler {
         }
     }
 
-    /// Uses `stop` as the flag that ends the scheduler: it begins no more steps once the flag is set.
+    /// Uses `stop` as the flag that ends the scheduler: it begins no more steps once the flag is
+    /// set.
     pub(crate) fn stop_on(&mut self, stop: Stop) {
         self.stop = stop;
     }

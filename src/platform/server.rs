@@ -1,11 +1,11 @@
 //! The HTTP server: a socket, and a thread with an event loop, around the API's functions.
 //!
-//! Only this file uses axum. The server reads a request completely, up to a size limit, passes it to
-//! the API's functions on one of a few threads, and sends what they return. No function of the API
-//! waits for a client, and no client waits for another.
+//! Only this file uses axum. The server reads a request completely, up to a size limit, passes it
+//! to the API's functions on one of a few threads, and sends what they return. No function of the
+//! API waits for a client, and no client waits for another.
 //!
-//! **Stop.** The server accepts no new connection. It finishes the responses in progress, for at most
-//! [`STOP_TIMEOUT`].
+//! **Stop.** The server accepts no new connection. It finishes the responses in progress, for at
+//! most [`STOP_TIMEOUT`].
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

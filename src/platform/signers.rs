@@ -1,12 +1,12 @@
 //! Verification of signatures with the keys of the active investigators.
 //!
-//! The database decides who is an investigator. The GnuPG home only contains the keys, which GnuPG needs
-//! for verifying. A key that was added to the database later is imported when a signature of an unknown
-//! key is found.
+//! The database decides who is an investigator. The GnuPG home only contains the keys, which GnuPG
+//! needs for verifying. A key that was added to the database later is imported when a signature of
+//! an unknown key is found.
 //!
 //! **Failure.** Only a verdict is final. If a key could not be imported for a temporary reason (no
-//! space, no descriptors, GnuPG could not be started), the import is repeated with the next signature
-//! of an unknown key. Until then such a signature counts as unchecked, not as invalid.
+//! space, no descriptors, GnuPG could not be started), the import is repeated with the next
+//! signature of an unknown key. Until then such a signature counts as unchecked, not as invalid.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -114,8 +114,8 @@ impl Signers {
         self.verifier.import(publickey)
     }
 
-    /// Returns the active investigator who has signed `data` with the one-line `signature`. `numbers` says
-    /// whether the RSA number may be short.
+    /// Returns the active investigator who has signed `data` with the one-line `signature`.
+    /// `numbers` says whether the RSA number may be short.
     pub(crate) fn who_signed(
         &self,
         data: &[u8],
@@ -135,8 +135,8 @@ impl Signers {
         active.ok_or(SignatureError::Verify(VerifyError::UnknownEntity))
     }
 
-    /// Imports missing keys, and verifies a signature of an unknown key again if more than `count` keys
-    /// are imported now.
+    /// Imports missing keys, and verifies a signature of an unknown key again if more than `count`
+    /// keys are imported now.
     fn after_import(
         &self,
         count: usize,

@@ -5,9 +5,9 @@
 //! action and command, `ACTIONID-COMMANDID.json`. No file is written in folder: each is created
 //! complete, or moved.
 //!
-//! **Invariants.** Only one scheduler uses a spool: it holds the lock until it ends, and neither reads
-//! nor writes a spool that was replaced. A folder that contains files but not this platform's lock
-//! file is rejected.
+//! **Invariants.** Only one scheduler uses a spool: it holds the lock until it ends, and neither
+//! reads nor writes a spool that was replaced. A folder that contains files but not this platform's
+//! lock file is rejected.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -200,7 +200,8 @@ impl Spool {
         }
     }
 
-    /// Moves a file. If both names exist, a crash came between two steps, and the later folder counts.
+    /// Moves a file. If both names exist, a crash came between two steps, and the later folder
+    /// counts.
     pub(crate) fn shift(
         &self,
         name: EntryName,

@@ -237,8 +237,8 @@ pub(crate) fn agent(row: &AgentRow) -> Result<AgentView, ViewError> {
     })
 }
 
-/// Returns an agent without its refresh time, which the original does not read in a search without a
-/// target.
+/// Returns an agent without its refresh time, which the original does not read in a search without
+/// a target.
 pub(crate) fn agent_without_refresh(row: &AgentRow) -> Result<AgentView, ViewError> {
     Ok(AgentView { refreshts: Time::ZERO.to_string(), ..agent(row)? })
 }
@@ -307,8 +307,8 @@ pub(crate) fn command(
     })
 }
 
-/// Returns a command that was requested by its id. In this case the original's response contains less
-/// of the action than a search, and other columns of the agent.
+/// Returns a command that was requested by its id. In this case the original's response contains
+/// less of the action than a search, and other columns of the agent.
 pub(crate) fn command_alone(
     row: &CommandRow,
     action: &ActionRow,

@@ -19,8 +19,8 @@ use crate::rig::{Rig, wait_until};
 const KILLS: u32 = 30;
 /// The same number for the full test.
 const KILLS_FULL: u32 = 300;
-/// Maximum time from sending an action to the kill, in milliseconds: longer than it takes to accept,
-/// run and answer the action.
+/// Maximum time from sending an action to the kill, in milliseconds: longer than it takes to
+/// accept, run and answer the action.
 const KILL_DELAY_MS_MAX: u64 = 2500;
 
 /// Returns a form with a signed action that finds nothing.

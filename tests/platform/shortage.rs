@@ -1,4 +1,5 @@
-//! The platform runs out of file descriptors temporarily. What it could not check then, it checks later.
+//! The platform runs out of file descriptors temporarily. What it could not check then, it checks
+//! later.
 
 use std::fs;
 use std::io::{Read, Write};

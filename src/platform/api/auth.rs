@@ -1,8 +1,8 @@
 //! Authentication: a token that an investigator has signed, or an API key.
 //!
-//! A token is `1;TIME;NONCE;SIGNATURE`. The signature covers the first three parts and a line feed. A
-//! token may be used repeatedly until it expires. Anyone who intercepts it has its owner's permissions
-//! for that time, so the platform listens on loopback by default.
+//! A token is `1;TIME;NONCE;SIGNATURE`. The signature covers the first three parts and a line feed.
+//! A token may be used repeatedly until it expires. Anyone who intercepts it has its owner's
+//! permissions for that time, so the platform listens on loopback by default.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! `POST heartbeat`: an agent that is not connected to the relay registers itself.
 //!
 //! As in the original, the request needs no authentication; the API listens on loopback by default.
-//! The heartbeat is stored as the agent's row, so that searches and counts include the agent. Commands
-//! reach only this host's own agent, so those to other agents expire, as they do in the original if an
-//! agent does not fetch them.
+//! The heartbeat is stored as the agent's row, so that searches and counts include the agent.
+//! Commands reach only this host's own agent, so those to other agents expire, as they do in the
+//! original if an agent does not fetch them.
 //!
 //! **Invariant.** A request cannot replace the row of this host's own agent.
 

@@ -1,12 +1,12 @@
 //! The API's functions: they take a request and return a response, without a socket.
 //!
 //! Responses are identical to those of the original, including the texts, because its clients match
-//! on them. Where the original fails because of a bug, this API does what was intended; a comment marks
-//! each such place.
+//! on them. Where the original fails because of a bug, this API does what was intended; a comment
+//! marks each such place.
 //!
-//! **Failure.** Only a verdict on a request has the original's status and text. If a request cannot be
-//! checked now (the disk is full, the database is unavailable, GnuPG cannot be started), the response
-//! is 503 and nothing is stored.
+//! **Failure.** Only a verdict on a request has the original's status and text. If a request cannot
+//! be checked now (the disk is full, the database is unavailable, GnuPG cannot be started), the
+//! response is 503 and nothing is stored.
 
 mod auth;
 mod create;

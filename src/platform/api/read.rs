@@ -95,8 +95,8 @@ impl Api {
             Datum::new("idle agents by version", &by_version(&idle))?,
             Datum::new("idle endpoints", &idle.len())?,
         ];
-        // Statistics of a fleet. One host is not a fleet, but other agents may send heartbeats to the
-        // API.
+        // Statistics of a fleet. One host is not a fleet, but other agents may send heartbeats to
+        // the API.
         for (name, count) in [
             ("new endpoints", 0),
             ("endpoints running 2 or more agents", 0),

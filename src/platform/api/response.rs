@@ -158,8 +158,8 @@ pub(super) fn collection(
     Ok(ApiResponse::json(status, escaped(&text)))
 }
 
-/// Escapes the characters that Go escapes in JSON because HTML gives them a meaning. They occur only
-/// in strings.
+/// Escapes the characters that Go escapes in JSON because HTML gives them a meaning. They occur
+/// only in strings.
 fn escaped(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {

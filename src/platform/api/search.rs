@@ -1,9 +1,9 @@
 //! `GET search`: actions, commands, agents or investigators, page by page.
 //!
 //! Every response echoes the search parameters, with defaults filled in: `%` for a text, `∞` for an
-//! id, a window of four and a half years before and after now. A default does not restrict the search.
-//! Where the original responds with an error in its own SQL (a search without any parameter, actions
-//! by status), this API searches.
+//! id, a window of four and a half years before and after now. A default does not restrict the
+//! search. Where the original responds with an error in its own SQL (a search without any
+//! parameter, actions by status), this API searches.
 
 use std::time::Duration;
 
@@ -127,8 +127,8 @@ impl SearchRequest {
         self.parameters.first(name).filter(|text| *text != ANY_TEXT).map(str::to_owned)
     }
 
-    /// Returns an id parameter that restricts the search. A number that cannot be an id becomes 0, which
-    /// no row has.
+    /// Returns an id parameter that restricts the search. A number that cannot be an id becomes 0,
+    /// which no row has.
     fn id(&self, name: &str) -> Result<Option<Id>, String> {
         let given = self.parameters.first(name).filter(|text| *text != ANY_ID);
         let number = given.map(float).transpose()?;
@@ -156,8 +156,8 @@ impl SearchRequest {
         })
     }
 
-    /// Returns the page. The error is the position, in the original's query, of the value that is not a
-    /// valid number of rows.
+    /// Returns the page. The error is the position, in the original's query, of the value that is
+    /// not a valid number of rows.
     fn page(&self, filter: &Filter) -> Result<Page, usize> {
         let position = filter_values(filter) + 1;
         let limit = rows(self.limit).ok_or(position)?;

@@ -74,8 +74,8 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Sends a command to its agent, unless the agent has it; marks it expired if there is no answer
-    /// in time.
+    /// Sends a command to its agent, unless the agent has it; marks it expired if there is no
+    /// answer in time.
     pub(super) fn send_or_expire(
         &mut self,
         name: EntryName,

@@ -16,8 +16,8 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    /// Parses a pattern in which `escape`, if any, makes the next character literal; returns `None` if
-    /// nothing follows an escape.
+    /// Parses a pattern in which `escape`, if any, makes the next character literal; returns `None`
+    /// if nothing follows an escape.
     pub(super) fn new(text: &str, escape: Option<char>, ignores_case: bool) -> Option<Pattern> {
         let mut parts = Vec::new();
         let mut chars = text.chars();

@@ -25,7 +25,8 @@ pub(super) fn number(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| decimal && number.is_finite())
 }
 
-/// Parses a truth value: an unambiguous prefix of `true`, `false`, `yes`, `no`, `on` or `off`, or a digit.
+/// Parses a truth value: an unambiguous prefix of `true`, `false`, `yes`, `no`, `on` or `off`, or a
+/// digit.
 fn truth(text: &str) -> Option<bool> {
     let text = text.trim_ascii().to_ascii_lowercase();
     let begins = |word: &str, least: usize| text.len() >= least && word.starts_with(&text);
@@ -51,8 +52,8 @@ fn time(text: &str) -> Option<Timestamp> {
     zoned.or_else(|| Offset::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok())
 }
 
-/// Parses the path of `#>>`: the elements of an array in braces, such as `{a,"b c",0}`. Returns `None`
-/// if the text is not such an array; an element is `None` if it is null.
+/// Parses the path of `#>>`: the elements of an array in braces, such as `{a,"b c",0}`. Returns
+/// `None` if the text is not such an array; an element is `None` if it is null.
 pub(super) fn path(text: &str) -> Option<Vec<Option<String>>> {
     let mut rest = text.trim_ascii().strip_prefix('{')?.strip_suffix('}')?.trim_ascii();
     let mut path = Vec::new();

@@ -1,9 +1,9 @@
 //! Targets: which agents an action is for, as an SQL condition on the table `agents`.
 //!
 //! The original inserts the text of a target into a query of its own. There a target can be any
-//! expression that PostgreSQL accepts, with all functions and other tables. Here no target reaches a
-//! database: it is parsed into one expression, of which each part must be on a short list, and the
-//! expression is evaluated for one agent at a time.
+//! expression that PostgreSQL accepts, with all functions and other tables. Here no target reaches
+//! a database: it is parsed into one expression, of which each part must be on a short list, and
+//! the expression is evaluated for one agent at a time.
 //!
 //! | file | contents |
 //! | --- | --- |
@@ -15,8 +15,9 @@
 //! | `like` | `LIKE` and `ILIKE` |
 //!
 //! **Invariants.** Logic has three values, and a target selects an agent only if its condition is
-//! *true*. Type errors are found when the target is parsed, not when it is evaluated. A target's length
-//! and nesting are limited, and evaluation takes time in proportion to its length and the row's size.
+//! *true*. Type errors are found when the target is parsed, not when it is evaluated. A target's
+//! length and nesting are limited, and evaluation takes time in proportion to its length and the
+//! row's size.
 
 mod column;
 mod error;

@@ -1,9 +1,9 @@
 //! Parses the text of a target into an [`Expression`].
 //!
-//! sqlparser accepts more than PostgreSQL does, and PostgreSQL more than targets may use. Everything
-//! that is not listed here is refused, so that a new version of the parser adds nothing by itself. Types
-//! are inferred as in PostgreSQL: a string literal or `NULL` has no type of its own and takes that of
-//! the other operand.
+//! sqlparser accepts more than PostgreSQL does, and PostgreSQL more than targets may use.
+//! Everything that is not listed here is refused, so that a new version of the parser adds nothing
+//! by itself. Types are inferred as in PostgreSQL: a string literal or `NULL` has no type of its
+//! own and takes that of the other operand.
 
 use sqlparser::ast::{BinaryOperator, Expr, Ident, UnaryOperator, Value as Literal};
 use sqlparser::dialect::PostgreSqlDialect;
@@ -187,8 +187,8 @@ fn logic(tree: &Expr, operator: &BinaryOperator) -> Result<Vec<Expression>, Targ
     parts.into_iter().rev().map(|part| settle(typed(part)?, ColumnKind::Bool, &name)).collect()
 }
 
-/// Groups of operators of which PostgreSQL accepts no two in a row, because they are not associative.
-/// This also limits the depth of a tree without parentheses.
+/// Groups of operators of which PostgreSQL accepts no two in a row, because they are not
+/// associative. This also limits the depth of a tree without parentheses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rank {
     Comparison,

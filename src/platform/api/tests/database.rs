@@ -1,4 +1,5 @@
-//! A database for replaying recordings, with a second connection through which the tests write rows.
+//! A database for replaying recordings, with a second connection through which the tests write
+//! rows.
 
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! The content of the recorded platform's database at the time of a request.
 //!
 //! It was not recorded, but can be derived from the responses. A resource has the state of the last
-//! response that contains it, or of the first one if that came later and the resource existed already.
-//! The response to the request itself takes precedence. So the database contains the rows that a search
-//! must not find as well as those that it must find.
+//! response that contains it, or of the first one if that came later and the resource existed
+//! already. The response to the request itself takes precedence. So the database contains the rows
+//! that a search must not find as well as those that it must find.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

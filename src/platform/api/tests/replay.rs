@@ -18,8 +18,8 @@ use crate::pgp::{Keyring, NewKey, end_agent, export, generate};
 use crate::platform::api::ApiResponse;
 use crate::platform::api::request::Parameters;
 
-/// The ids of the recorded investigators: one with all permissions that a runner needs, and one who may
-/// only search.
+/// The ids of the recorded investigators: one with all permissions that a runner needs, and one who
+/// may only search.
 const RUNNER: i64 = 1;
 const LIMITED: i64 = 2;
 /// The stored form of an API key of the first, with the salt 000102…0f.
@@ -156,8 +156,8 @@ fn lost_table(exchange: &Exchange) -> Option<&'static str> {
     }
 }
 
-/// Removes from a response what depends on the moment: the number of the operation, the default window
-/// around now, a new action's id, and the text of a failing database.
+/// Removes from a response what depends on the moment: the number of the operation, the default
+/// window around now, a new action's id, and the text of a failing database.
 struct Mask {
     code: Regex,
     /// A parameter of the window, its echo, and its form in the link to the next page.

@@ -1,8 +1,8 @@
 //! Resources that are requested by id.
 //!
-//! No recording contains such a request. But the original builds the response from the same row as an
-//! item of a search, which was recorded, and leaves out other fields. So the expected response is a
-//! recorded item with these differences, field by field. Any other difference fails the test.
+//! No recording contains such a request. But the original builds the response from the same row as
+//! an item of a search, which was recorded, and leaves out other fields. So the expected response
+//! is a recorded item with these differences, field by field. Any other difference fails the test.
 
 use serde_json::{Value, json};
 
@@ -94,7 +94,8 @@ fn single_agent_has_the_original_form(kind: Kind) {
         for (_, value) in exchange.values().iter().filter(|(name, _)| name == "agent") {
             let mut agent: Value = serde_json::from_str(value.get()).unwrap();
             let id = agent["id"].as_i64().unwrap();
-            // The response contains no destruction time, and the refresh time, which a search may omit.
+            // The response contains no destruction time, and the refresh time, which a search may
+            // omit.
             agent["destructiontime"] = ZERO.into();
             let refreshed = agent_of(&replay, id).refreshtime;
             agent["refreshts"] = crate::action::Time::from(refreshed).to_string().into();

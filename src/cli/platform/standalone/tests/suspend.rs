@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Maximum time until the heartbeat after a jump, on a busy machine; less than the heartbeat period.
+/// Maximum time until the heartbeat after a jump, on a busy machine; less than the heartbeat
+/// period.
 const HEARTBEAT_DELAY_MAX: Duration = Duration::from_secs(15);
 
 #[test]
