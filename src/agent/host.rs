@@ -1,8 +1,8 @@
-//! What the agent tells of its host: the environment that targets can ask for.
+//! The properties of the host that the agent reports: its name, its queue and its environment.
 //!
-//! What cannot be found out is left empty: an agent that cannot name its
-//! distribution is still one. What cannot be found out *now*, because the host is short of
-//! descriptors or memory, is an error: targets would not match what is left empty.
+//! A property that cannot be determined is left empty: an agent that cannot name its distribution
+//! is still useful. A property that cannot be determined *now*, because the host is short of
+//! descriptors or memory, is an error, because targets would not match an empty value.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -13,12 +13,12 @@ use super::modules;
 use crate::disk::shortage::is_shortage;
 use crate::disk::{Disk, DiskError};
 
-/// The most that is read of a file that describes the host.
+/// Maximum size of a file that describes the host, in bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
-/// The modules that there may be, in the order in which they are told.
+/// All modules, in the order in which the agent reports them.
 const MODULES: [&str; 5] = ["file", "netstat", "ping", "pkg", "timedrift"];
 
-/// The host, in the form in which an agent registers.
+/// The environment of an agent, which targets can refer to, in the original's form.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Environment {
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -35,20 +35,20 @@ pub(crate) struct Environment {
     modules: Vec<&'static str>,
 }
 
-/// A host in Amazon's cloud; ours is taken for none.
+/// Properties of a host in Amazon's cloud; always empty here.
 #[derive(Debug, Clone, Serialize)]
 struct Aws {}
 
 impl Environment {
-    /// Returns what can be found out about this host.
+    /// Determines the environment of this host.
     ///
     /// # Errors
-    /// The host is short of something.
+    /// The host lacks resources.
     pub(crate) fn of_this_host(disk: &Disk) -> Result<Environment, DiskError> {
         let read = |path: &str| known(text(disk, path)).map(Option::unwrap_or_default);
         let release = match known(text(disk, "/usr/lib/os-release"))? {
             Some(release) => release,
-            // This one is a link on many systems.
+            // This file is a symbolic link on many systems.
             None => known(disk.input(Path::new("/etc/os-release"), FILE_BYTES_MAX))?
                 .map(|input| String::from_utf8_lossy(&input.bytes).into_owned())
                 .unwrap_or_default(),
@@ -73,10 +73,7 @@ impl Environment {
     }
 }
 
-/// Returns what was found, or nothing if it cannot be found on this host.
-///
-/// # Errors
-/// It may be found later.
+/// Turns a permanent failure into `None`; a temporary one stays an error.
 fn known<T>(found: Result<T, DiskError>) -> Result<Option<T>, DiskError> {
     match found {
         Ok(found) => Ok(Some(found)),
@@ -88,7 +85,7 @@ fn known<T>(found: Result<T, DiskError>) -> Result<Option<T>, DiskError> {
 /// Returns the name of this host.
 ///
 /// # Errors
-/// The host is short of something.
+/// The host lacks resources.
 pub(crate) fn name(disk: &Disk) -> Result<String, DiskError> {
     let name = known(text(disk, "/proc/sys/kernel/hostname"))?.unwrap_or_default();
     let name = name.trim();
@@ -98,7 +95,7 @@ pub(crate) fn name(disk: &Disk) -> Result<String, DiskError> {
 /// Returns the queue from which this host's agent takes its commands.
 ///
 /// # Errors
-/// The host is short of something.
+/// The host lacks resources.
 pub(crate) fn queue(disk: &Disk) -> Result<String, DiskError> {
     Ok(format!("{}.{}", std::env::consts::OS, name(disk)?))
 }
@@ -108,7 +105,7 @@ fn text(disk: &Disk, path: &str) -> Result<String, DiskError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Returns the processor as Go calls it, which is what targets are written for.
+/// Returns Go's name of a processor architecture, which targets use.
 fn arch(name: &'static str) -> &'static str {
     match name {
         "x86_64" => "amd64",
@@ -118,13 +115,13 @@ fn arch(name: &'static str) -> &'static str {
     }
 }
 
-/// Returns the distribution's name and version from the text of `os-release`.
+/// Returns the distribution's name and version from the content of `os-release`.
 fn ident(release: &str) -> String {
     let value = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
     value.unwrap_or_default().trim().trim_matches(['"', '\'']).to_owned()
 }
 
-/// Returns the host's own addresses with the size of their network, loopback left out.
+/// Returns the host's addresses with the prefix length of their network, except loopback.
 fn ipv4_addresses(trie: &str, routes: &str) -> Vec<String> {
     let mut addresses: Vec<Ipv4Addr> = Vec::new();
     let mut leaf = None;
@@ -153,7 +150,7 @@ fn ipv4_addresses(trie: &str, routes: &str) -> Vec<String> {
         .collect()
 }
 
-/// Returns network and mask of a route to a network that is directly connected.
+/// Returns network and mask of a route without a gateway.
 fn network(line: &str) -> Option<(u32, u32)> {
     let mut fields = line.split_whitespace();
     let address = |hex: &str| u32::from_str_radix(hex, 16).ok().map(u32::from_be);
@@ -162,7 +159,7 @@ fn network(line: &str) -> Option<(u32, u32)> {
     (address(gateway)? == 0).then_some((address(network)?, address(mask)?))
 }
 
-/// Returns the host's own addresses with the size of their network, loopback left out.
+/// Returns the host's addresses with the prefix length of their network, except loopback.
 fn ipv6_addresses(table: &str) -> Vec<String> {
     let address = |line: &str| {
         let mut fields = line.split_whitespace();
@@ -202,7 +199,7 @@ eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
 
     #[test]
     #[cfg(target_endian = "little")]
-    fn addresses_are_told_with_their_network() {
+    fn addresses_have_the_prefix_length_of_their_network() {
         assert_eq!(ipv4_addresses(TRIE, ROUTES), ["192.0.2.2/24"]);
         assert_eq!(ipv4_addresses(TRIE, ""), ["192.0.2.2/32"]);
         let table = "fe8000000000000000fc00fffe000001 02 40 20 80 eth0\n\
@@ -211,7 +208,7 @@ eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
     }
 
     #[test]
-    fn what_cannot_be_read_now_is_not_taken_for_empty() {
+    fn property_that_cannot_be_read_now_is_an_error() {
         use crate::disk::Context;
         let found = |errno: rustix::io::Errno| {
             let error = std::io::Error::from(errno);
@@ -226,7 +223,7 @@ eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
     }
 
     #[test]
-    fn a_distribution_is_called_by_its_pretty_name() {
+    fn distribution_has_its_pretty_name() {
         let release = "ID=debian\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n";
         assert_eq!(ident(release), "Debian GNU/Linux 12 (bookworm)");
         assert_eq!(ident(""), "");

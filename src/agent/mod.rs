@@ -2,14 +2,14 @@
 //!
 //! It knows the scheduler only through the [`relay`](crate::relay). It trusts no command: like the
 //! agents of a fleet, it checks the signatures and the period of each action itself. Each operation
-//! runs in a child process. A module that hangs is killed at its time limit, and until then occupies
-//! only one of [`WORKERS`] workers.
+//! runs in a child process. A module that hangs is killed at its time limit, and until then
+//! occupies only one of [`WORKERS`] workers.
 //!
 //! **Invariant.** The agent answers every command that it has received, unless it is stopped first.
 //! The scheduler sends an unanswered command again after its restart.
 //!
-//! **Failure.** A temporary shortage of the host (descriptors, processes, memory, space) is never an
-//! answer: the agent repeats the check or the operation until the action expires.
+//! **Failure.** A temporary shortage of the host (descriptors, processes, memory, space) is never
+//! an answer: the agent repeats the check or the operation until the action expires.
 
 pub(crate) mod child;
 mod error;

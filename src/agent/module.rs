@@ -1,31 +1,26 @@
-//! `mig-standalone module NAME`: one message on stdin, one result on stdout.
+//! `mig-standalone module NAME`: reads one message from stdin, writes one result to stdout.
 //!
-//! This is what the agent runs in a child process, and it can be used by hand.
+//! The agent runs this in a child process. Operators can run it too.
 
 use std::io::{self, Read, Write};
 
 use super::modules::message::{self, MessageError};
 use super::modules::{self, ModuleError, Surroundings};
 
-/// The most that is read of a message.
+/// Maximum size of a message, in bytes.
 const MESSAGE_BYTES_MAX: u64 = 64 << 20;
 
-/// Why a module has given no result.
+/// Why a module returned no result.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
-    /// The message cannot be read.
     #[error("cannot read the message on stdin")]
     Read(#[source] io::Error),
-    /// It is too long.
     #[error("the message is longer than {MESSAGE_BYTES_MAX} bytes")]
     Long,
-    /// It is no message.
-    #[error("cannot understand the message on stdin")]
+    #[error("invalid message on stdin")]
     Message(#[from] MessageError),
-    /// The module cannot be run.
     #[error(transparent)]
     Module(#[from] ModuleError),
-    /// The result cannot be written.
     #[error("cannot write the result")]
     Write(#[source] io::Error),
 }

@@ -25,8 +25,8 @@ pub(super) fn is_shortage_status(status: ExitStatus) -> bool {
 }
 
 impl AgentContext {
-    /// Repeats `attempt` while it fails because of a shortage, until `end`, and then returns its last
-    /// error. Returns `None` if the agent stops first.
+    /// Repeats `attempt` while it fails because of a shortage, until `end`, and then returns its
+    /// last error. Returns `None` if the agent stops first.
     pub(super) fn retry_until<T, E: Error + 'static>(
         &self,
         end: Timestamp,

@@ -1,7 +1,7 @@
-//! `standalone.cfg`: where the platform listens, where it keeps what it knows.
+//! The configuration file `standalone.cfg`.
 //!
-//! Relative paths are relative to the folder of the file itself, so that a folder
-//! made by `init` or kept by `try` can be moved and still be started.
+//! Relative paths are relative to the folder of the file itself. A folder that `init` created or
+//! `try` kept can therefore be moved and still be started.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -14,46 +14,46 @@ use crate::config::reader::{Reader, Section};
 use crate::data;
 use crate::disk::input;
 
-/// Where the platform's configuration is if nothing else is said.
+/// Default path of the configuration file.
 pub(crate) const PATH: &str = "/etc/mig/standalone.cfg";
 
 const LISTEN: &str = "127.0.0.1:1664";
 const SPOOL: &str = "/var/cache/mig";
 const DATA: &str = "/var/lib/mig-standalone";
-const HEARTBEAT_SPAN: Duration = Duration::from_secs(30);
-const SILENCE_SPAN: Duration = Duration::from_secs(20 * 60);
-const MODULE_SPAN: Duration = Duration::from_secs(300);
-/// What `heartbeatfreq` may be.
-const HEARTBEAT_SPANS: RangeInclusive<Duration> =
+const HEARTBEAT_PERIOD: Duration = Duration::from_secs(30);
+const OFFLINE_AFTER: Duration = Duration::from_secs(20 * 60);
+const MODULE_TIMEOUT: Duration = Duration::from_secs(300);
+/// Valid range of `heartbeatfreq`.
+const HEARTBEAT_PERIODS: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(3600);
-/// What `timeout` may be.
-const SILENCE_SPANS: RangeInclusive<Duration> =
+/// Valid range of `timeout`.
+const OFFLINE_AFTERS: RangeInclusive<Duration> =
     Duration::from_secs(60)..=Duration::from_secs(86_400);
-/// What `moduletimeout` may be.
-const MODULE_SPANS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);
+/// Valid range of `moduletimeout`.
+const MODULE_TIMEOUTS: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(86_400);
 
 /// The settings of a platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StandaloneConfig {
-    /// Where the API listens; port 0 takes a free one.
+    /// The address on which the API listens; port 0 selects a free port.
     pub(crate) listen: SocketAddr,
     pub(crate) spool: PathBuf,
-    /// The keyring, and the database if it is a file.
+    /// The folder of the keyring, and of the database if it is a file.
     pub(crate) data: PathBuf,
-    /// The database, if it is on a server.
+    /// The database server, if there is one.
     pub(crate) postgres: Option<data::DatabaseServer>,
-    /// How often the agent is heard.
-    pub(crate) heartbeat: Duration,
-    /// After what silence an agent is offline.
-    pub(crate) silence: Duration,
-    /// How long a module may run.
+    /// Time between two heartbeats of an agent.
+    pub(crate) heartbeat_period: Duration,
+    /// Time since the last heartbeat after which an agent is offline.
+    pub(crate) offline_after: Duration,
+    /// Time limit of one module.
     pub(crate) module_timeout: Duration,
-    /// How long what is over is kept.
     pub(crate) retention: Retention,
 }
 
 impl StandaloneConfig {
-    /// Returns the settings in the text of `file`, or all that is wrong with it.
+    /// Parses the text of `file`; the error contains all faults found.
     pub(crate) fn parse(text: &[u8], file: &Path) -> Result<StandaloneConfig, ConfigError> {
         let folder = input::base(file);
         let mut reader = Reader::new(text);
@@ -64,20 +64,21 @@ impl StandaloneConfig {
             };
             (path("spool", SPOOL), path("data", DATA))
         });
-        let (heartbeat, silence, module_timeout) = reader.section("agent", |section| {
-            let heartbeat = section.duration("heartbeatfreq", &HEARTBEAT_SPANS);
-            let silence = section.duration("timeout", &SILENCE_SPANS);
-            let module_timeout = section.duration("moduletimeout", &MODULE_SPANS);
-            (
-                heartbeat.unwrap_or(HEARTBEAT_SPAN),
-                silence.unwrap_or(SILENCE_SPAN),
-                module_timeout.unwrap_or(MODULE_SPAN),
-            )
-        });
+        let (heartbeat_period, offline_after, module_timeout) =
+            reader.section("agent", |section| {
+                let heartbeat_period = section.duration("heartbeatfreq", &HEARTBEAT_PERIODS);
+                let offline_after = section.duration("timeout", &OFFLINE_AFTERS);
+                let module_timeout = section.duration("moduletimeout", &MODULE_TIMEOUTS);
+                (
+                    heartbeat_period.unwrap_or(HEARTBEAT_PERIOD),
+                    offline_after.unwrap_or(OFFLINE_AFTER),
+                    module_timeout.unwrap_or(MODULE_TIMEOUT),
+                )
+            });
         let retention = reader.section("retention", Retention::read);
-        // Everything that it must say is missing in a file without that section, and that is right.
-        let is_served = reader.has_section("postgres");
-        let postgres = reader.section("postgres", |section| match is_served {
+        // The section has required keys, so it is read only if it exists.
+        let has_server = reader.has_section("postgres");
+        let postgres = reader.section("postgres", |section| match has_server {
             true => data::DatabaseServer::from_section(section).map(Some),
             false => Some(None),
         });
@@ -86,8 +87,8 @@ impl StandaloneConfig {
             postgres,
             spool,
             data,
-            heartbeat,
-            silence,
+            heartbeat_period,
+            offline_after,
             module_timeout,
             retention,
         });
@@ -95,19 +96,20 @@ impl StandaloneConfig {
     }
 }
 
-/// Returns where to listen: on this host alone, unless remote access is allowed in so many words.
+/// Returns the address to listen on: a loopback address, unless remote access is explicitly
+/// allowed.
 fn listen(section: &mut Section<'_>) -> Option<SocketAddr> {
     let is_remote_allowed = section.flag("allowremote").unwrap_or(false);
     let found = section.text("listen");
     let Some(found) = found else { return LISTEN.parse().ok() };
     let Ok(address) = found.value.parse::<SocketAddr>() else {
-        let text = "listen is an address and a port, such as 127.0.0.1:1664 or [::1]:1664";
+        let text = "listen must be an address and a port, such as 127.0.0.1:1664 or [::1]:1664";
         section.fault(found.line, text.to_owned());
         return None;
     };
     if !address.ip().is_loopback() && !is_remote_allowed {
         let text = format!(
-            "listen = {address} can be reached from other hosts, in clear text: \
+            "listen = {address} is reachable from other hosts, without encryption: \
              use 127.0.0.1, or add allowremote = on"
         );
         section.fault(found.line, text);
@@ -125,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_file_has_every_default() {
+    fn empty_file_has_all_defaults() {
         let config = parse("").unwrap();
         assert_eq!(config.listen, "127.0.0.1:1664".parse().unwrap());
         assert_eq!(config.spool, Path::new("/var/cache/mig"));
@@ -133,24 +135,24 @@ mod tests {
     }
 
     #[test]
-    fn relative_paths_begin_at_the_file() {
+    fn relative_paths_start_at_the_file() {
         let config = parse("[directories]\nspool = spool\ndata = ../data\n").unwrap();
         assert_eq!(config.spool, Path::new("/srv/mig/spool"));
         assert_eq!(config.data, Path::new("/srv/mig/../data"));
     }
 
     #[test]
-    fn other_hosts_are_let_in_only_if_it_is_said() {
+    fn remote_access_must_be_allowed_explicitly() {
         assert!(parse("[api]\nlisten = [::1]:80\n").is_ok());
         assert!(parse("[api]\nlisten = 0.0.0.0:80\nallowremote = on\n").is_ok());
         let error = parse("[api]\nlisten = 0.0.0.0:80\n").unwrap_err().to_string();
-        assert!(error.contains("standalone.cfg:2: listen = 0.0.0.0:80 can be reached"), "{error}");
+        assert!(error.contains("standalone.cfg:2: listen = 0.0.0.0:80 is reachable"), "{error}");
         let error = parse("[api]\nlisten = localhost\n").unwrap_err().to_string();
         assert!(error.contains("address and a port"), "{error}");
     }
 
     #[test]
-    fn the_tables_are_in_a_file_unless_a_server_is_named() {
+    fn database_is_a_file_unless_a_server_is_configured() {
         assert_eq!(parse("").unwrap().postgres, None);
         let text = "[postgres]\nhost = /run/postgresql\ndbname = mig\nuser = migadmin\n";
         let server = parse(text).unwrap().postgres.unwrap();
@@ -162,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_told() {
+    fn all_faults_are_reported() {
         let error = parse("[agent]\nheartbeatfreq = 0s\nmoduletimeout = x\n[apii]\n").unwrap_err();
         assert_eq!(error.lines().count(), 3, "{error}");
     }

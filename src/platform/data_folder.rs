@@ -1,42 +1,41 @@
-//! The data folder of a platform: its tables, unless they are on a server, and the keyring with the
-//! investigators' keys.
+//! The platform's data folder: the keyring with the investigators' keys, and the database, unless
+//! that is on a server.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::PlatformError;
+use super::error::PlatformError;
 use crate::clock::Clock;
 use crate::data::{self, DataError, Permissions, Store};
 use crate::disk::{DAEMON_PREFIX, Disk, Lock, RealFs};
 use crate::pgp::{Fingerprint, Verifier, end_agent};
 
-/// The folder of the data folder where files are made.
+/// The subfolder in which files are written before they get their names.
 pub(super) const SCRATCH: &str = ".tmp";
 
-/// GnuPG's options in the keyring. Verifying with public keys takes no agent, and one that GnuPG starts all the
-/// same would outlive a platform that is killed.
+/// GnuPG's options for the keyring. Verifying with public keys needs no GnuPG agent, and an agent
+/// that GnuPG starts nevertheless would outlive a platform that is killed.
 const KEYRING_OPTIONS: &[u8] = b"no-autostart\n";
 
-/// What a platform keeps: its tables and its keyring.
+/// A platform's database and keyring.
 #[derive(Debug)]
 pub(crate) struct Data {
     pub(crate) store: Arc<Store>,
-    /// The home of the keyring.
+    /// The GnuPG home that contains the keyring.
     pub(super) home: PathBuf,
     pub(super) disk: Disk,
 }
 
 impl Data {
-    /// Opens the data folder; makes it, private to its owner, if it is not there. The tables
-    /// are in the folder too, unless they are on a server.
+    /// Opens the data folder and the database, and creates what is missing, private to its owner.
     pub(crate) fn open(
         folder: &Path,
         server: Option<&data::DatabaseServer>,
     ) -> Result<Data, PlatformError> {
         let disk = Disk::new(Arc::new(RealFs), folder.join(SCRATCH), DAEMON_PREFIX);
         let home = folder.join("gnupg");
-        // First, so that a server that is away leaves no folder behind.
+        // First: if the server cannot be reached, no folder is created.
         let served = match server {
             Some(server) => Some(Store::connect(&disk, server)?),
             None => None,
@@ -44,7 +43,7 @@ impl Data {
         disk.make_folders(&folder.join(SCRATCH))?;
         disk.make_folder(&home)?;
         let options = home.join("gpg.conf");
-        // The operator's own options stay.
+        // An existing file contains the operator's own options.
         if disk.find(&options)?.is_none() {
             disk.create(&options, KEYRING_OPTIONS)?;
         }
@@ -56,7 +55,7 @@ impl Data {
         Ok(Data { store: Arc::new(store), home, disk })
     }
 
-    /// Keeps other platforms from using the folder as long as the answer lives.
+    /// Locks the folder against other platforms, until the result is dropped.
     pub(super) fn lock(&self, folder: &Path) -> Result<Lock, PlatformError> {
         self.disk.lock(folder).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => PlatformError::Busy { path: folder.to_owned() },
@@ -89,10 +88,7 @@ impl Data {
         }
     }
 
-    /// Ends what GnuPG has started for the keyring.
-    ///
-    /// # Errors
-    /// A process does not end.
+    /// Ends the processes that GnuPG has started for the keyring.
     pub(crate) fn end_agents(&self) -> Result<(), PlatformError> {
         end_agent(&self.home)
             .map_err(|source| PlatformError::Keyring { home: self.home.clone(), source })

@@ -1,7 +1,7 @@
 //! The MIG platform of one host: API, scheduler, database and spool in one process.
 //!
-//! It speaks the API of the original, has the same tables and a spool like the original scheduler's.
-//! It sends commands to agents, and receives their heartbeats and answers, through the
+//! It speaks the API of the original, has the same tables and a spool like the original
+//! scheduler's. It sends commands to agents, and receives their heartbeats and answers, through the
 //! [`relay`](crate::relay). The program that starts the platform connects an agent to it.
 //!
 //! ```text
@@ -11,8 +11,8 @@
 //!                                                    relay
 //! ```
 //!
-//! **Invariants.** Everything that the API has acknowledged is in the database. The lock on the spool
-//! keeps a second platform away from it.
+//! **Invariants.** Everything that the API has acknowledged is in the database. The lock on the
+//! spool keeps a second platform away from it.
 //!
 //! **Failure.** A platform that was killed at any point resumes at its next start from database and
 //! spool. It sends a command that was being run once more, unless its action has expired.
@@ -79,8 +79,8 @@ pub(crate) struct OpenPlatform {
 }
 
 impl OpenPlatform {
-    /// Opens and locks the platform that `config` describes. `local_queue` is the queue of the agent
-    /// on this host.
+    /// Opens and locks the platform that `config` describes. `local_queue` is the queue of the
+    /// agent on this host.
     pub(crate) fn open(
         config: &StandaloneConfig,
         local_queue: String,
@@ -107,8 +107,8 @@ impl OpenPlatform {
             spool,
             spool_path: config.spool.clone(),
             settings: SchedulerSettings {
-                heartbeat_period: config.heartbeat,
-                offline_after: config.silence,
+                heartbeat_period: config.heartbeat_period,
+                offline_after: config.offline_after,
                 retention: config.retention,
             },
             signers: Arc::new(signers),
@@ -138,8 +138,9 @@ impl OpenPlatform {
         self.stop.clone()
     }
 
-    /// Starts the scheduler, which sends its commands to `commands`, and the API. Agents whose first
-    /// heartbeat is already in the inbox are registered first, so that the first action finds them.
+    /// Starts the scheduler, which sends its commands to `commands`, and the API. Agents whose
+    /// first heartbeat is already in the inbox are registered first, so that the first action finds
+    /// them.
     pub(crate) fn start(self, commands: Box<dyn CommandSender>) -> Result<Platform, PlatformError> {
         let (store, log) = (Arc::clone(&self.data.store), self.log);
         let child = |stage: &'static str| log.new(slog::o!("stage" => stage));
@@ -236,7 +237,7 @@ impl Platform {
         &self.data
     }
 
-    /// Makes the scheduler feed the service manager's watchdog: nothing works without the scheduler.
+    /// Lets the scheduler feed the service manager's watchdog: nothing works without the scheduler.
     ///
     /// # Errors
     /// The scheduler's thread has panicked.
@@ -245,12 +246,12 @@ impl Platform {
         sent.map_err(|_| broken("scheduler", io::Error::other("its thread panicked")))
     }
 
-    /// Stops the API, then the scheduler. Calls `join_agent` when no more commands are sent, and ends
-    /// GnuPG's processes after that, because the agent uses them.
+    /// Stops the API, then the scheduler. Calls `join_agent` when no more commands are sent, and
+    /// ends GnuPG's processes after that, because the agent uses them.
     pub(crate) fn stop(self, join_agent: impl FnOnce()) -> Result<(), PlatformError> {
         // Set before the API is stopped, which may take as long as a request does: the scheduler
-        // begins no more steps, and the agent kills its modules. Their commands stay unanswered, and
-        // are sent again after the next start.
+        // begins no more steps, and the agent kills its modules. Their commands stay unanswered,
+        // and are sent again after the next start.
         self.scheduler.stop.ask();
         let served = self.server.stop().map_err(|source| broken("API", source));
         let scheduled = self.scheduler.stop();

@@ -1,8 +1,8 @@
-//! How long the platform keeps what is over: the section `[retention]`.
+//! The section `[retention]`: how long the platform keeps ended actions and their files.
 //!
-//! Files of the spool are copies of what the tables hold, so they go after a month. The
-//! tables are the record of what was found and stay, unless their owner says otherwise:
-//! they may be those of a real platform.
+//! Files of the spool are copies of what the database contains, so the default is a month. The
+//! database is the record of what was found. Its rows are kept unless the configuration says
+//! otherwise: it may be the database of a fleet's platform.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -10,26 +10,26 @@ use std::time::Duration;
 use crate::config::duration::{Keep, parse_keep};
 use crate::config::reader::Section;
 
-/// How long files of the spool stay if nothing is said.
-const SPOOL_SPAN: Duration = Duration::from_secs(30 * 86_400);
-/// What an age may be: nobody wants to lose what was found before it could be fetched.
-const SPANS: RangeInclusive<Duration> =
+/// Default retention of files of the spool.
+const SPOOL_RETENTION: Duration = Duration::from_secs(30 * 86_400);
+/// Valid range of an age: results must not be removed before a client could fetch them.
+const RETENTIONS: RangeInclusive<Duration> =
     Duration::from_secs(3600)..=Duration::from_secs(36_500 * 86_400);
 
-/// How long what is over is kept; `None` is for ever.
+/// Maximum age of files and rows; `None` keeps them permanently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Retention {
-    /// Files of the spool's `done` and `invalid`, and those that were set aside.
+    /// Applies to the files of the spool's `done` and `invalid`, and to those that were set aside.
     pub(crate) spool: Option<Duration>,
-    /// Actions that are completed or invalid, with their commands and signatures.
+    /// Applies to completed and invalid actions, with their commands and signatures.
     pub(crate) actions: Option<Duration>,
 }
 
 impl Retention {
-    /// Reads the section; what is wrong with it is reported there.
+    /// Reads the section; faults are reported to it.
     pub(crate) fn read(section: &mut Section<'_>) -> Retention {
         Retention {
-            spool: age(section, "spool", Some(SPOOL_SPAN)),
+            spool: age(section, "spool", Some(SPOOL_RETENTION)),
             actions: age(section, "actions", None),
         }
     }
@@ -44,7 +44,7 @@ fn age(
     let keep = section.parsed(key, &found, parse_keep)?;
     match keep {
         Keep::All => None,
-        Keep::For(age) if SPANS.contains(&age) => Some(age),
+        Keep::For(age) if RETENTIONS.contains(&age) => Some(age),
         Keep::For(_) | Keep::Count(_) => {
             let text = format!(
                 "{key} = {}: write an age of 1h or more, such as 30d, or keep",
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
     use crate::config::reader::Reader;
 
-    const DAY_SPAN: Duration = Duration::from_secs(86_400);
+    const DAY: Duration = Duration::from_secs(86_400);
 
     fn read(text: &str) -> Result<Retention, String> {
         let mut reader = Reader::new(text.as_bytes());
@@ -72,18 +72,18 @@ mod tests {
     }
 
     #[test]
-    fn tables_stay_unless_an_age_is_given() {
+    fn rows_are_kept_unless_an_age_is_configured() {
         let retention = read("").unwrap();
-        assert_eq!(retention, Retention { spool: Some(30 * DAY_SPAN), actions: None });
+        assert_eq!(retention, Retention { spool: Some(30 * DAY), actions: None });
         let retention = read("[retention]\nspool = keep\nactions = 90d\n").unwrap();
-        assert_eq!(retention, Retention { spool: None, actions: Some(90 * DAY_SPAN) });
+        assert_eq!(retention, Retention { spool: None, actions: Some(90 * DAY) });
     }
 
     #[test]
-    fn what_is_no_age_is_reported() {
+    fn invalid_age_is_reported() {
         for bad in ["spool = 5", "spool = 10m", "actions = soon", "actions = 200000d"] {
-            let told = read(&format!("[retention]\n{bad}\n")).unwrap_err();
-            assert!(told.contains(bad.split(' ').next().unwrap()), "{told}");
+            let error = read(&format!("[retention]\n{bad}\n")).unwrap_err();
+            assert!(error.contains(bad.split(' ').next().unwrap()), "{error}");
         }
     }
 }

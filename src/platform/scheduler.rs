@@ -6,22 +6,22 @@
 //! command/ready ──▶ command/inflight ──▶ command/returned ──▶ command/done
 //! ```
 //!
-//! One call of [`Scheduler::collect`] scans each folder once and makes every step that is due. The
-//! only state in memory is what arrived through the relay and is not saved yet, and which commands
-//! an agent has.
+//! One call of [`Scheduler::collect`] scans each folder once and executes every step that is due.
+//! The only state in memory is what arrived through the relay and is not saved yet, and which
+//! commands an agent has.
 //!
 //! **Invariants.** What a step needs is on disk before the step that relies on it: an action is in
 //! `new` before the database marks it scheduled, commands are in the database before they are in
-//! `ready`, an answer is in `returned` before the scheduler removes the command from `inflight`. Each
-//! step may be repeated. Therefore a scheduler that was killed at any point can resume:
-//! [`Scheduler::recover`] creates again the files that the database's rows should have, and the next
-//! scan does the rest.
+//! `ready`, an answer is in `returned` before the scheduler removes the command from `inflight`.
+//! Each step may be repeated. Therefore a scheduler that was killed at any point can resume:
+//! [`Scheduler::recover`] creates again the files that the database's rows should have, and the
+//! next scan does the rest.
 //!
 //! An action whose target selects no agent stays in `new` until half of its period has passed: an
 //! agent may come online, for instance after a suspend.
 //!
-//! **Failure.** An entry that cannot be processed is logged once, delays no other entry, and is tried
-//! again at the next scan.
+//! **Failure.** An entry that cannot be processed is logged once, delays no other entry, and is
+//! tried again at the next scan.
 
 mod actions;
 mod commands;
@@ -148,7 +148,8 @@ impl Scheduler {
         }
     }
 
-    /// Makes the scheduler begin no more steps once `stop` is set.
+    /// Uses `stop` as the flag that ends the scheduler: it begins no more steps once the flag is
+    /// set.
     pub(crate) fn stop_on(&mut self, stop: Stop) {
         self.stop = stop;
     }
@@ -189,7 +190,7 @@ impl Scheduler {
     pub(crate) fn recover(&self) -> Result<(), ScheduleError> {
         for action in self.store.unfinished_actions()? {
             let name = EntryName::action(action.id);
-            if let Some(damage) = actions::without_id(&action) {
+            if let Some(damage) = without_id(&action) {
                 slog::error!(self.log, "cannot process action"; "error" => %Chain(&damage));
                 continue;
             }
@@ -207,7 +208,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Makes every step that is due.
+    /// Executes every step that is due.
     pub(crate) fn collect(&mut self) {
         let now = self.clock.now();
         self.save_heartbeats();
@@ -288,6 +289,12 @@ impl Scheduler {
         let command = view::command(command, action, &signers, &counters, &agent)?;
         Ok(serde_json::to_string(&command)?)
     }
+}
+
+/// Returns the error of an action that cannot be processed because its id cannot be read.
+fn without_id(action: &ActionRow) -> Option<ScheduleError> {
+    let damage = || ViewError::Unreadable { id: action.id, invalid: action.invalid.clone() };
+    action.invalid.is_unreadable("id").then(|| damage().into())
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! HTTP: a socket, and a thread with an event loop, around the API's functions.
+//! The HTTP server: a socket, and a thread with an event loop, around the API's functions.
 //!
-//! The only place that knows axum. A request is read whole, up to a limit, and
-//! handed to plain functions on one of a few threads; what they return is sent. No
-//! function of the API waits for a client, and no client for another.
+//! Only this file uses axum. The server reads a request completely, up to a size limit, passes it
+//! to the API's functions on one of a few threads, and sends what they return. No function of the
+//! API waits for a client, and no client waits for another.
 //!
-//! **Stop.** No new connection is taken; what was being answered is answered, for
-//! [`STOP_SPAN`] at the most.
+//! **Stop.** The server accepts no new connection. It finishes the responses in progress, for at
+//! most [`STOP_TIMEOUT`].
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -20,17 +20,17 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response, StatusCode};
 use tokio::sync::watch;
 
-use super::api::{Answer, Api, BODY_BYTES_MAX, Body, Request};
+use super::api::{Api, ApiRequest, ApiResponse, BODY_BYTES_MAX, Body};
 
-/// How many requests are answered at once.
+/// Maximum number of requests that are processed at the same time.
 const THREADS_MAX: usize = 4;
-/// How long a stop waits for answers that are under way.
-const STOP_SPAN: Duration = Duration::from_secs(5);
+/// Time that a stop waits for responses in progress.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a thread that answers requests is kept without work: as long as the platform lives.
-const IDLE_SPAN: Duration = Duration::from_secs(100 * 365 * 86_400);
+/// Time after which an idle request thread ends: never, in practice.
+const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(100 * 365 * 86_400);
 
-/// The thread that serves.
+/// A running HTTP server.
 #[derive(Debug)]
 pub(super) struct Server {
     stop: watch::Sender<bool>,
@@ -38,37 +38,37 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Serves `api` on a socket that listens already.
+    /// Serves `api` on a bound socket.
     pub(super) fn start(listener: TcpListener, api: Api) -> io::Result<Server> {
         listener.set_nonblocking(true)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
             .max_blocking_threads(THREADS_MAX)
-            .thread_keep_alive(IDLE_SPAN)
+            .thread_keep_alive(THREAD_KEEP_ALIVE)
             .build()?;
         keep_one_thread(&runtime)?;
         let (stop, stopped) = watch::channel(false);
         let serve = async move { serve(listener, Arc::new(api), stopped).await };
         let thread = std::thread::Builder::new().name("api".to_owned()).spawn(move || {
             let served = runtime.block_on(serve);
-            runtime.shutdown_timeout(STOP_SPAN);
+            runtime.shutdown_timeout(STOP_TIMEOUT);
             served
         })?;
         Ok(Server { stop, thread })
     }
 
-    /// Stops serving; returns when nothing is served any more.
+    /// Stops the server and waits until its thread has ended.
     pub(super) fn stop(self) -> io::Result<()> {
         self.stop.send_replace(true);
-        self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the API's thread broke down")))
+        self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the API's thread panicked")))
     }
 }
 
-/// Starts a thread that answers requests. While there is one, a request waits for it if the system can
-/// start no other; if there were none, the runtime would panic.
+/// Starts a request thread. While there is one, a request waits for it if the system can start no
+/// other thread. Without any, the runtime would panic.
 fn keep_one_thread(runtime: &tokio::runtime::Runtime) -> io::Result<()> {
-    // The runtime does not report that no thread can be started, so that is tried first.
+    // The runtime does not report that it cannot start a thread, so this tries first.
     std::thread::Builder::new().spawn(|| ())?.join().ok();
     runtime.block_on(runtime.spawn_blocking(|| ())).map_err(io::Error::other)
 }
@@ -82,17 +82,18 @@ async fn serve(
     let handle = move |request: axum::http::Request<HttpBody>| respond(Arc::clone(&api), request);
     let service =
         Router::new().fallback(handle).into_make_service_with_connect_info::<SocketAddr>();
-    let asked = |mut stopped: watch::Receiver<bool>| async move {
-        // An error is a sender that is gone, which is a stop too.
-        stopped.wait_for(|asked| *asked).await.ok();
+    let stop_requested = |mut stopped: watch::Receiver<bool>| async move {
+        // An error means that the sender was dropped, which is a stop too.
+        stopped.wait_for(|is_stopped| *is_stopped).await.ok();
     };
-    let served = axum::serve(listener, service).with_graceful_shutdown(asked(stopped.clone()));
+    let served =
+        axum::serve(listener, service).with_graceful_shutdown(stop_requested(stopped.clone()));
     let served = tokio::spawn(served.into_future());
-    asked(stopped).await;
-    match tokio::time::timeout(STOP_SPAN, served).await {
+    stop_requested(stopped).await;
+    match tokio::time::timeout(STOP_TIMEOUT, served).await {
         Ok(Ok(served)) => served,
         Ok(Err(error)) => Err(io::Error::other(error)),
-        // Some client is slower than we wait; the connection is cut.
+        // A client is too slow; its connection is closed.
         Err(_) => Ok(()),
     }
 }
@@ -103,43 +104,43 @@ async fn respond(api: Arc<Api>, request: axum::http::Request<HttpBody>) -> Respo
     let Some(peer) = peer else { return status(StatusCode::INTERNAL_SERVER_ERROR) };
     let body = match to_bytes(body, BODY_BYTES_MAX).await {
         Ok(bytes) => Body::Whole(bytes.into()),
-        // Cut off or too long: nobody hears the answer in the first case.
+        // Incomplete or too long. If it is incomplete, the client is gone.
         Err(_) => Body::TooLarge,
     };
-    let request = plain(&parts, peer, body);
+    let request = api_request(&parts, peer, body);
     match tokio::task::spawn_blocking(move || api.answer(&request)).await {
-        Ok(answer) => sent(answer),
+        Ok(response) => http_response(response),
         Err(_) => status(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }
 
-/// Returns a request as the API's functions take it.
-fn plain(parts: &Parts, peer: SocketAddr, body: Body) -> Request {
-    Request {
+/// Converts a request to the type that the API's functions take.
+fn api_request(parts: &Parts, peer: SocketAddr, body: Body) -> ApiRequest {
+    ApiRequest {
         method: parts.method.as_str().to_owned(),
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().map(str::to_owned),
-        headers: texts(&parts.headers),
+        headers: text_headers(&parts.headers),
         peer: peer.ip(),
         body,
     }
 }
 
-/// Returns the headers that are text.
-fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
+/// Returns the headers whose values are text.
+fn text_headers(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {
         Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
     };
     headers.iter().filter_map(text).collect()
 }
 
-fn sent(answer: Answer) -> Response<HttpBody> {
-    let mut response = Response::builder().status(answer.status);
-    for (name, value) in answer.headers {
-        response = response.header(name, value);
+fn http_response(response: ApiResponse) -> Response<HttpBody> {
+    let mut builder = Response::builder().status(response.status);
+    for (name, value) in response.headers {
+        builder = builder.header(name, value);
     }
-    response
-        .body(HttpBody::from(answer.body))
+    builder
+        .body(HttpBody::from(response.body))
         .unwrap_or_else(|_| status(StatusCode::INTERNAL_SERVER_ERROR))
 }
 

@@ -1,12 +1,12 @@
-//! Who signed: signatures checked against the keys of the active investigators.
+//! Verification of signatures with the keys of the active investigators.
 //!
-//! The database says who is an investigator; the GnuPG home only holds the keys
-//! that verifying takes. A key that the database got since is imported when a
-//! signature is found that no known key made.
+//! The database decides who is an investigator. The GnuPG home only contains the keys, which GnuPG
+//! needs for verifying. A key that was added to the database later is imported when a signature of
+//! an unknown key is found.
 //!
-//! **Failure.** Only a verdict is final. A key that could not be imported for a reason that may pass
-//! (no space, no descriptors, GnuPG could not be started) is imported again with the next signature
-//! of an unknown key, and until then such a signature is not refused but not judged.
+//! **Failure.** Only a verdict is final. If a key could not be imported for a temporary reason (no
+//! space, no descriptors, GnuPG could not be started), the import is repeated with the next
+//! signature of an unknown key. Until then such a signature counts as unchecked, not as invalid.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -19,33 +19,32 @@ use crate::data::{DataError, InvestigatorRow, Store};
 use crate::pgp::{Fingerprint, ImportError, Numbers, Verifier, VerifyError};
 use crate::relay::{ActionVerifier, VerificationError};
 
-/// How long a key that was refused is not looked at again, unless it is replaced.
-const REFUSED_SPAN: Duration = Duration::from_secs(60);
+/// Time before a key that was refused is imported again, unless it is replaced.
+const REFUSED_RETRY_DELAY: Duration = Duration::from_secs(60);
 
 /// Why a signature does not count.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SignatureError {
-    /// It does not hold; the text is that of the platform's OpenPGP library.
+    /// The signature is invalid; the text is that of the original's OpenPGP library.
     #[error(transparent)]
     Verify(#[from] VerifyError),
-    /// It is not known who is an investigator.
     #[error("Error while finding investigator")]
     Data(#[from] DataError),
-    /// An investigator's key, which may have made it, is not imported yet.
+    /// The key of an investigator, who may have signed, is not imported yet.
     #[error("cannot import the key of investigator {name}")]
     Import {
-        /// Whose key it is.
+        /// The name of the investigator.
         name: String,
         source: ImportError,
     },
-    /// GnuPG does not find a key that was imported.
+    /// GnuPG does not find a key that it has imported.
     #[error("GnuPG cannot read its keyring")]
     Keyring,
 }
 
 impl SignatureError {
-    /// Returns whether this is a verdict on the signature. Otherwise the signature may hold: it could
-    /// not be judged.
+    /// Returns whether this is a verdict. Otherwise the signature could not be checked and may be
+    /// valid.
     pub(crate) fn is_verdict(&self) -> bool {
         match self {
             SignatureError::Verify(error) => {
@@ -58,43 +57,44 @@ impl SignatureError {
     }
 }
 
-/// The result of the import of a key; the number stands for the key's text.
+/// The result of importing a key, with a hash of the key's text.
 #[derive(Debug)]
 enum Import {
     Done(u64),
-    /// Signatures cannot be verified with this key.
+    /// GnuPG refused the key at this time.
     Refused(u64, Instant),
 }
 
 impl Import {
-    /// Returns whether a key with this number need not be imported now.
-    fn stands_for(&self, key: u64) -> bool {
+    /// Returns whether the key with this hash need not be imported now.
+    fn is_current(&self, key: u64) -> bool {
         match self {
             Import::Done(known) => *known == key,
-            Import::Refused(known, at) => *known == key && at.elapsed() < REFUSED_SPAN,
+            Import::Refused(known, at) => *known == key && at.elapsed() < REFUSED_RETRY_DELAY,
         }
     }
 }
 
-/// What is known of the imports since the start.
+/// The imports since the start.
 #[derive(Debug, Default)]
 struct Imports {
+    /// The latest import, by fingerprint.
     known: HashMap<String, Import>,
-    /// How many keys were imported.
+    /// The number of successful imports.
     count: usize,
-    /// The last error of a key that is not imported, by the fingerprint.
-    told: HashMap<String, String>,
+    /// The last logged error of a key that is not imported, by fingerprint.
+    logged: HashMap<String, String>,
 }
 
 impl Imports {
-    /// Returns the keys that GnuPG has.
+    /// Returns the keys that GnuPG has imported.
     fn done(&self) -> Vec<Fingerprint> {
         let done = self.known.iter().filter(|(_, import)| matches!(import, Import::Done(_)));
         done.filter_map(|(fingerprint, _)| Fingerprint::parse(fingerprint)).collect()
     }
 }
 
-/// Those who may sign.
+/// The investigators, and the verifier with their keys.
 #[derive(Debug)]
 pub(crate) struct Signers {
     store: Arc<Store>,
@@ -104,18 +104,18 @@ pub(crate) struct Signers {
 }
 
 impl Signers {
-    /// Returns those of `store`, whose keys `verifier` gets as they are needed.
+    /// Returns the signers of `store`, whose keys are imported into `verifier` when needed.
     pub(crate) fn new(store: Arc<Store>, verifier: Verifier, log: slog::Logger) -> Signers {
         Signers { store, verifier, imports: Mutex::default(), log }
     }
 
-    /// Imports the public key of somebody who is to become an investigator.
+    /// Imports the public key of a new investigator.
     pub(crate) fn admit(&self, publickey: &[u8]) -> Result<Fingerprint, ImportError> {
         self.verifier.import(publickey)
     }
 
-    /// Returns the active investigator who signed `data` with the one-line `signature`, whose RSA number is
-    /// one of `numbers`.
+    /// Returns the active investigator who has signed `data` with the one-line `signature`.
+    /// `numbers` says whether the RSA number may be short.
     pub(crate) fn who_signed(
         &self,
         data: &[u8],
@@ -135,7 +135,8 @@ impl Signers {
         active.ok_or(SignatureError::Verify(VerifyError::UnknownEntity))
     }
 
-    /// Verifies a signature of an unknown key again if a key was imported since there were `count`.
+    /// Imports missing keys, and verifies a signature of an unknown key again if more than `count`
+    /// keys are imported now.
     fn after_import(
         &self,
         count: usize,
@@ -145,7 +146,7 @@ impl Signers {
     ) -> Result<Fingerprint, SignatureError> {
         let mut imports = self.imports.lock().unwrap_or_else(PoisonError::into_inner);
         let missing = self.import(&mut imports)?;
-        // Another thread may have imported the key since.
+        // Another thread may have imported the key meanwhile.
         let error = match imports.count > count {
             false => unknown,
             true => match verify() {
@@ -155,7 +156,7 @@ impl Signers {
         };
         match (error, missing) {
             (VerifyError::UnknownEntity, Some(missing)) => Err(missing),
-            // GnuPG takes a keyring that it cannot open for an empty one.
+            // GnuPG treats a keyring that it cannot open as an empty one.
             (VerifyError::UnknownEntity, None)
                 if Verifier::is_said_to_be_by(signature, &imports.done()) =>
             {
@@ -165,29 +166,29 @@ impl Signers {
         }
     }
 
-    /// Imports the keys that are new. One that cannot be imported keeps nobody else out and is
-    /// reported when the reason is new; returns the first whose import may succeed later.
+    /// Imports the keys that are new. A key that cannot be imported does not affect others, and is
+    /// logged when the reason changes. Returns the first error that is temporary.
     fn import(&self, imports: &mut Imports) -> Result<Option<SignatureError>, DataError> {
         let mut missing = None;
         for investigator in self.store.investigators()? {
             let InvestigatorRow { name, fingerprint, publickey, .. } = &investigator;
-            let key = number(publickey);
+            let key = hash(publickey);
             let is_known =
-                imports.known.get(fingerprint).is_some_and(|import| import.stands_for(key));
+                imports.known.get(fingerprint).is_some_and(|import| import.is_current(key));
             if !investigator.is_active() || publickey.is_empty() || is_known {
                 continue;
             }
             let Err(error) = self.verifier.import(publickey) else {
                 imports.count += 1;
                 imports.known.insert(fingerprint.clone(), Import::Done(key));
-                imports.told.remove(fingerprint);
+                imports.logged.remove(fingerprint);
                 continue;
             };
             let text = Chain(&error).to_string();
-            if imports.told.get(fingerprint) != Some(&text) {
-                slog::error!(self.log, "key cannot be used";
+            if imports.logged.get(fingerprint) != Some(&text) {
+                slog::error!(self.log, "cannot use key";
                     "investigator" => name, "error" => &text);
-                imports.told.insert(fingerprint.clone(), text);
+                imports.logged.insert(fingerprint.clone(), text);
             }
             if error.is_verdict() {
                 imports.known.insert(fingerprint.clone(), Import::Refused(key, Instant::now()));
@@ -216,15 +217,14 @@ impl ActionVerifier for Signers {
     }
 }
 
-/// Returns a number that stands for a key's text.
-fn number(key: &[u8]) -> u64 {
+fn hash(key: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
     hasher.finish()
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "the tests take GnuPG's files away")]
+#[expect(clippy::disallowed_methods, reason = "the tests move GnuPG's files away")]
 mod tests {
     use std::path::Path;
 
@@ -239,7 +239,7 @@ mod tests {
     use crate::testing::is_root;
 
     #[test]
-    fn a_damaged_key_in_the_database_is_not_imported() {
+    fn damaged_key_in_the_database_is_not_imported() {
         let (home, keys) = (Home::new(), Home::new());
         let key = home.key("rsa1024", None);
         let armored = export(home.path(), &key).unwrap();
@@ -264,8 +264,8 @@ mod tests {
         assert_eq!(imported(), Some(armored.clone()));
     }
 
-    /// A platform's signers with one investigator, whose signature over `text` is known.
-    struct ActionSignature {
+    /// Signers with one investigator, and the investigator's signature over `text`.
+    struct Signed {
         _home: Home,
         _tables: Tables,
         signers: Signers,
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_could_not_be_imported_once_is_imported_later() {
+    fn failed_import_is_repeated_later() {
         let keys = Home::new();
         let away = keys.path().with_extension("away");
         let signed = ActionSignature::new(keys.path());
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_keyring_that_cannot_be_read_once_is_no_verdict() {
+    fn unreadable_keyring_is_not_a_verdict() {
         let keys = Home::new();
         let signed = ActionSignature::new(keys.path());
         assert_eq!(signed.who().unwrap(), "bob");
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_did_not_fit_on_a_full_disk_is_imported_when_there_is_room_as_root() {
+    fn import_on_a_full_disk_is_repeated_as_root() {
         if !is_root("it mounts a small file system") {
             return;
         }
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_was_replaced_is_imported_again() {
+    fn replaced_key_is_imported_again() {
         let keys = Home::new();
         let signed = ActionSignature::new(keys.path());
         let whole = signed.signers.store.investigators().unwrap().remove(0);

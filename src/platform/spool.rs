@@ -1,14 +1,13 @@
-//! The scheduler's spool: each action and each command is a file, and its folder
-//! tells how far it is.
+//! The scheduler's spool: each action and each command is a file, and its folder shows its state.
 //!
-//! The folders are those of MIG's own document, two of which the real scheduler
-//! lacks (`command/ready`, `command/done`). A file is named for its action,
-//! `ACTIONID.json`, or for action and command, `ACTIONID-COMMANDID.json`. Nothing is
-//! ever written in place: a file is created whole or moved as it is.
+//! The folders are those of MIG's own documentation; the original scheduler lacks two of them
+//! (`command/ready`, `command/done`). A file is named after its action, `ACTIONID.json`, or after
+//! action and command, `ACTIONID-COMMANDID.json`. No file is written in folder: each is created
+//! complete, or moved.
 //!
-//! **Invariant.** One scheduler: the lock is held for life, and a spool that was replaced is neither
-//! read nor written. A folder that has files
-//! but not our lock is somebody else's and is refused.
+//! **Invariants.** Only one scheduler uses a spool: it holds the lock until it ends, and neither
+//! reads nor writes a spool that was replaced. A folder that contains files but not this platform's
+//! lock file is rejected.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -22,23 +21,21 @@ use crate::data::Id;
 use crate::disk::leftover::is_leftover;
 use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Fs, Hold};
 
-/// What the lock file holds: whose spool it is.
+/// The content of the lock file, which identifies a spool of this program.
 const MARK: &[u8] = b"mig-standalone 1\n";
-/// The most that is read of a file.
+/// Maximum size of a file, in bytes.
 const FILE_BYTES_MAX: u64 = 1 << 30;
-/// How the name of a file ends that cannot be read.
+/// Extension of a file that was set aside because it cannot be parsed.
 const SET_ASIDE: &str = "fail";
 
-/// A spool that cannot be used.
+/// Why a spool cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SpoolError {
-    /// Another platform uses it.
     #[error("another platform uses spool {}", path.display())]
     Locked { path: PathBuf },
-    /// It is not ours.
-    #[error("{} is not empty and no spool of this platform: choose another folder", path.display())]
+    /// The folder belongs to another program.
+    #[error("{} is not empty and is not a spool of mig-standalone: choose another folder", path.display())]
     Foreign { path: PathBuf },
-    /// It cannot be read or written.
     #[error("cannot use spool {}", path.display())]
     Disk { path: PathBuf, source: DiskError },
 }
@@ -46,19 +43,19 @@ pub(crate) enum SpoolError {
 /// A folder of the spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SpoolFolder {
-    /// Actions that were taken up.
+    /// Actions that were accepted.
     ActionNew,
     /// Actions that were sent.
     ActionInflight,
-    /// Actions of which every command is done.
+    /// Actions whose commands have all ended.
     ActionDone,
-    /// Actions that will not be sent.
+    /// Actions that cannot be sent.
     ActionInvalid,
-    /// Commands that an agent is to get.
+    /// Commands that were created.
     CommandReady,
-    /// Commands that an agent has.
+    /// Commands that are sent, or will be.
     CommandInflight,
-    /// Commands that were answered, or that nobody answered in time.
+    /// Commands that were answered or have expired.
     CommandReturned,
     /// Commands whose answer is in the database.
     CommandDone,
@@ -96,21 +93,19 @@ impl fmt::Display for SpoolFolder {
     }
 }
 
-/// What a file of the spool stands for.
+/// The action or the command that a file of the spool belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct EntryName {
     pub(crate) action: Id,
-    /// The command, if it is one.
+    /// `None` for an action.
     pub(crate) command: Option<Id>,
 }
 
 impl EntryName {
-    /// Returns what an action's file is called.
     pub(crate) fn action(action: Id) -> EntryName {
         EntryName { action, command: None }
     }
 
-    /// Returns what a command's file is called.
     pub(crate) fn command(action: Id, command: Id) -> EntryName {
         EntryName { action, command: Some(command) }
     }
@@ -123,7 +118,7 @@ impl EntryName {
             Some((action, command)) => EntryName::command(id(action)?, id(command)?),
             None => EntryName::action(id(stem)?),
         };
-        // A sign or a zero in front would make two files of one.
+        // A sign or a leading zero would allow two names for one entry.
         (parsed.to_string() == name).then_some(parsed)
     }
 }
@@ -137,7 +132,7 @@ impl fmt::Display for EntryName {
     }
 }
 
-/// The folders of a scheduler.
+/// The spool of a scheduler, locked.
 #[derive(Debug)]
 pub(crate) struct Spool {
     root: PathBuf,
@@ -146,7 +141,7 @@ pub(crate) struct Spool {
 }
 
 impl Spool {
-    /// Opens the spool at `root`, makes what is missing, and locks it.
+    /// Opens the spool at `root`, creates missing folders, and locks it.
     pub(crate) fn open(fs: Arc<dyn Fs>, root: &Path) -> Result<Spool, SpoolError> {
         let fail = |source: DiskError| match source.kind() {
             io::ErrorKind::WouldBlock => SpoolError::Locked { path: root.to_owned() },
@@ -170,41 +165,43 @@ impl Spool {
         }
         let hold = Hold::take(&disk, &mark).map_err(fail)?;
         disk.make_folder(&scratch).map_err(fail)?;
-        // A file that is still open on a network file system, for one, cannot be removed.
+        // Files that cannot be removed are skipped, such as one that is still open on a network
+        // file system.
         let temporaries = disk.list(&scratch).map_err(fail)?.into_iter();
         for entry in temporaries.filter(|entry| !is_leftover(&entry.name)) {
             disk.unlink(&scratch.join(entry.name)).map_err(fail)?;
         }
-        for place in SpoolFolder::ALL {
-            disk.make_folders(&root.join(place.path())).map_err(fail)?;
+        for folder in SpoolFolder::ALL {
+            disk.make_folders(&root.join(folder.path())).map_err(fail)?;
         }
         Ok(Spool { root: root.to_owned(), disk, hold })
     }
 
-    fn path(&self, place: SpoolFolder, name: EntryName) -> PathBuf {
-        self.root.join(place.path()).join(name.to_string())
+    fn path(&self, folder: SpoolFolder, name: EntryName) -> PathBuf {
+        self.root.join(folder.path()).join(name.to_string())
     }
 
-    /// Tells whether a file is in a folder.
-    pub(crate) fn has(&self, place: SpoolFolder, name: EntryName) -> Result<bool, DiskError> {
-        Ok(self.disk.find(&self.path(place, name))?.is_some())
+    /// Returns whether an entry is in a folder.
+    pub(crate) fn has(&self, folder: SpoolFolder, name: EntryName) -> Result<bool, DiskError> {
+        Ok(self.disk.find(&self.path(folder, name))?.is_some())
     }
 
-    /// Creates a file; tells whether it was not there yet.
+    /// Creates a file; returns `false` if it exists already.
     pub(crate) fn create(
         &self,
-        place: SpoolFolder,
+        folder: SpoolFolder,
         name: EntryName,
         text: &str,
     ) -> Result<bool, DiskError> {
         self.hold.check(&self.disk)?;
-        match self.disk.create(&self.path(place, name), text.as_bytes()) {
+        match self.disk.create(&self.path(folder, name), text.as_bytes()) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             created => created.map(|()| true),
         }
     }
 
-    /// Moves a file. If both names are taken, a crash came between two steps, and the later one counts.
+    /// Moves a file. If both names exist, a crash came between two steps, and the later folder
+    /// counts.
     pub(crate) fn shift(
         &self,
         name: EntryName,
@@ -218,35 +215,35 @@ impl Spool {
         }
     }
 
-    /// Sets a file aside that cannot be read, under a name that no scan takes.
-    pub(crate) fn set_aside(&self, place: SpoolFolder, name: EntryName) -> Result<(), DiskError> {
+    /// Renames a file that cannot be parsed, so that scans ignore it.
+    pub(crate) fn set_aside(&self, folder: SpoolFolder, name: EntryName) -> Result<(), DiskError> {
         self.hold.check(&self.disk)?;
-        let path = self.path(place, name);
+        let path = self.path(folder, name);
         self.disk.shift(&path, &path.with_extension(format!("json.{SET_ASIDE}")))
     }
 
-    /// Removes a file; that it is not there is no error.
-    pub(crate) fn remove(&self, place: SpoolFolder, name: EntryName) -> Result<(), DiskError> {
+    /// Removes a file, if it exists.
+    pub(crate) fn remove(&self, folder: SpoolFolder, name: EntryName) -> Result<(), DiskError> {
         self.hold.check(&self.disk)?;
-        match self.disk.unlink(&self.path(place, name)) {
+        match self.disk.unlink(&self.path(folder, name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             removed => removed,
         }
     }
 
-    /// Removes the files of a folder that were written before `end`; returns how many. Of
-    /// `returned`, those alone that were set aside: the others are still owed.
-    pub(crate) fn prune(&self, place: SpoolFolder, end: Timestamp) -> Result<usize, DiskError> {
+    /// Removes the files of a folder that were written before `end`, and returns their number. In
+    /// `returned`, only files that were set aside: the answers in the others are not stored yet.
+    pub(crate) fn prune(&self, folder: SpoolFolder, end: Timestamp) -> Result<usize, DiskError> {
         self.hold.check(&self.disk)?;
-        let folder = self.root.join(place.path());
+        let path = self.root.join(folder.path());
         let mut removed = 0;
-        for entry in self.disk.list(&folder)? {
-            let path = folder.join(&entry.name);
-            let is_over = match EntryName::parse(&entry.name) {
-                Some(_) => place != SpoolFolder::CommandReturned,
+        for entry in self.disk.list(&path)? {
+            let path = path.join(&entry.name);
+            let is_expired = match EntryName::parse(&entry.name) {
+                Some(_) => folder != SpoolFolder::CommandReturned,
                 None => Path::new(&entry.name).extension() == Some(OsStr::new(SET_ASIDE)),
             };
-            if is_over && self.disk.find(&path)?.is_some_and(|meta| meta.modified < end) {
+            if is_expired && self.disk.find(&path)?.is_some_and(|meta| meta.modified < end) {
                 self.disk.unlink(&path)?;
                 removed += 1;
             }
@@ -254,14 +251,14 @@ impl Spool {
         Ok(removed)
     }
 
-    pub(crate) fn read(&self, place: SpoolFolder, name: EntryName) -> Result<Vec<u8>, DiskError> {
-        self.disk.read(&self.path(place, name), FILE_BYTES_MAX)
+    pub(crate) fn read(&self, folder: SpoolFolder, name: EntryName) -> Result<Vec<u8>, DiskError> {
+        self.disk.read(&self.path(folder, name), FILE_BYTES_MAX)
     }
 
-    /// Returns what the files of a folder stand for; others are left alone.
-    pub(crate) fn list(&self, place: SpoolFolder) -> Result<Vec<EntryName>, DiskError> {
+    /// Returns the entries of a folder, sorted; other files are ignored.
+    pub(crate) fn list(&self, folder: SpoolFolder) -> Result<Vec<EntryName>, DiskError> {
         self.hold.check(&self.disk)?;
-        let entries = self.disk.list(&self.root.join(place.path()))?;
+        let entries = self.disk.list(&self.root.join(folder.path()))?;
         let mut names: Vec<EntryName> =
             entries.iter().filter_map(|entry| EntryName::parse(&entry.name)).collect();
         names.sort_by_key(|name| (name.action, name.command));
@@ -279,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folders_are_those_of_the_document() {
+    fn new_spool_has_the_documented_folders() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("spool");
         let _spool = open(&root).unwrap();
@@ -298,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn two_platforms_cannot_share_a_spool() {
+    fn spool_cannot_be_opened_twice() {
         let folder = tempfile::tempdir().unwrap();
         let spool = open(folder.path()).unwrap();
         assert!(matches!(open(folder.path()), Err(SpoolError::Locked { .. })));
@@ -309,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spool_that_is_replaced_is_left_alone() {
+    fn replaced_spool_is_not_touched() {
         let folder = tempfile::tempdir().unwrap();
         let (root, away) = (folder.path().join("spool"), folder.path().join("away"));
         let spool = open(&root).unwrap();
@@ -335,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_somebody_else_is_refused() {
+    fn folder_of_another_program_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("action")).unwrap();
         assert!(matches!(open(folder.path()), Err(SpoolError::Foreign { .. })));
@@ -346,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn what_file_systems_and_people_leave_behind_is_no_obstacle() {
+    fn leftovers_of_file_systems_and_operators_are_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         for name in ["lost+found", ".snapshots", ".tmp/lost+found"] {
@@ -366,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_numbers() {
+    fn entry_names_are_numbers() {
         let parse = |name: &str| EntryName::parse(OsStr::new(name));
         assert_eq!(parse("7.json"), Some(EntryName::action(Id::new(7))));
         assert_eq!(parse("7-8.json"), Some(EntryName::command(Id::new(7), Id::new(8))));
@@ -378,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_moved_twice_is_where_it_was_moved_last() {
+    fn entry_in_two_folders_counts_in_the_later_one() {
         let folder = tempfile::tempdir().unwrap();
         let spool = open(folder.path()).unwrap();
         let name = EntryName::action(Id::new(7));

@@ -1,14 +1,13 @@
-//! What the tests of the platform share.
+//! A small file system for tests of full disks.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A file system in memory that is soon full; only root can mount it.
+/// A mounted file system of a few KiB in memory; only root can mount it.
 #[derive(Debug)]
 pub(crate) struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// Mounts one of `size_kib` KiB at `path`.
     pub(crate) fn mount(path: &Path, size_kib: u32) -> SmallDisk {
         let options = format!("size={size_kib}k,mode=700");
         let mut mount = Command::new("mount");
@@ -20,7 +19,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // A file that is still open keeps a plain unmount from succeeding.
+        // A plain unmount fails while a file is open.
         let mut unmount = Command::new("umount");
         unmount.arg("--lazy").arg(&self.0).status().unwrap();
     }

@@ -1,35 +1,36 @@
-//! Rows as JSON, in the form that the API and the spool share.
+//! Rows of the database as JSON, in the form that the API and the spool share.
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::action::Counters as Counted;
+use crate::action::Counters as ActionCounters;
 use crate::action::{Action, Investigator, Permissions};
+use crate::go::time::Time;
+use crate::go::json::ParseError;
 use crate::data::{
     ActionRow, AgentRow, CommandCounts, CommandRow, Id, InvalidColumns, InvestigatorRow,
 };
 use crate::go::json::ParseError;
 use crate::go::time::Time;
 
-/// Why a row cannot be shown.
+/// Why a row cannot be converted to JSON.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ViewError {
-    /// An action's columns are not what an action holds.
+    /// A column of an action does not contain that part of an action.
     #[error("action {id} in the database is damaged")]
     Action { id: crate::data::Id, source: ParseError },
-    /// What was posted of an action cannot be read.
+    /// Columns of an action cannot be read.
     #[error("action {id} in the database has columns that cannot be read: {invalid}")]
-    InvalidColumns { id: crate::data::Id, invalid: InvalidColumns },
-    /// A column holds no JSON.
-    #[error("a column of the database holds no JSON")]
+    Unreadable { id: crate::data::Id, invalid: InvalidColumns },
+    #[error("a column of the database does not contain JSON")]
     Json {
         #[from]
         source: serde_json::Error,
     },
 }
 
-/// The columns that hold what the investigators signed, and their signatures.
+/// The columns with the parts of an action that were posted, including the signatures.
 pub(crate) const SIGNED: [&str; 9] = [
     "name",
     "target",
@@ -42,13 +43,13 @@ pub(crate) const SIGNED: [&str; 9] = [
     "pgpsignatures",
 ];
 
-/// Returns an action as it was posted, with who signed it.
+/// Returns an action as it was posted, with its signers.
 ///
 /// # Errors
-/// A part of what was posted cannot be read.
+/// A part that was posted cannot be read.
 pub(crate) fn posted(row: &ActionRow, signers: &[InvestigatorRow]) -> Result<Action, ViewError> {
     if row.invalid.is_any_unreadable(&SIGNED) {
-        return Err(ViewError::InvalidColumns { id: row.id, invalid: row.invalid.clone() });
+        return Err(ViewError::Unreadable { id: row.id, invalid: row.invalid.clone() });
     }
     let text = format!(
         r#"{{"description":{},"threat":{},"operations":{},"pgpsignatures":{}}}"#,
@@ -56,11 +57,11 @@ pub(crate) fn posted(row: &ActionRow, signers: &[InvestigatorRow]) -> Result<Act
     );
     let parts = Action::parse(text.as_bytes())
         .map_err(|source| ViewError::Action { id: row.id, source })?;
-    Ok(shown(row, signers, parts))
+    Ok(with_columns(row, signers, parts))
 }
 
-/// Returns what can be read of an action, with who signed it. A column that cannot be read is as if
-/// nothing had been posted for it: one damaged action must not hide the others of a list.
+/// Returns the readable parts of an action, with its signers. A column that cannot be read is left
+/// empty: one damaged action must not hide the others in a list.
 fn readable(row: &ActionRow, signers: &[InvestigatorRow]) -> Action {
     let part = |name: &str, column: &str| {
         Action::parse(format!(r#"{{"{name}":{column}}}"#).as_bytes()).unwrap_or_default()
@@ -72,11 +73,12 @@ fn readable(row: &ActionRow, signers: &[InvestigatorRow]) -> Action {
         signatures: part("pgpsignatures", &row.pgpsignatures).signatures,
         ..Action::default()
     };
-    shown(row, signers, parts)
+    with_columns(row, signers, parts)
 }
 
-fn shown(row: &ActionRow, signers: &[InvestigatorRow], parts: Action) -> Action {
-    let time = |column, time: Timestamp| told(&row.invalid, column, Some(time));
+/// Completes an action whose other parts are in `parts`.
+fn with_columns(row: &ActionRow, signers: &[InvestigatorRow], parts: Action) -> Action {
+    let time = |column, time: Timestamp| time_or_zero(&row.invalid, column, Some(time));
     Action {
         id: row.id.float(),
         name: row.name.clone(),
@@ -89,37 +91,33 @@ fn shown(row: &ActionRow, signers: &[InvestigatorRow], parts: Action) -> Action 
     }
 }
 
-/// Returns a time, or the one that stands for none: a column may have none, or cannot be read.
-fn told(odd: &InvalidColumns, column: &str, time: Option<Timestamp>) -> Time {
+/// Returns a time; the zero time if the column is empty or cannot be read.
+fn time_or_zero(odd: &InvalidColumns, column: &str, time: Option<Timestamp>) -> Time {
     time.filter(|_| !odd.is_unreadable(column)).map_or(Time::ZERO, Time::from)
 }
 
-/// Returns an action with how far it is.
-pub(crate) fn action(
-    row: &ActionRow,
-    signers: &[InvestigatorRow],
-    counters: &CommandCounts,
-) -> Action {
-    let time = |column, time| told(&row.invalid, column, time);
+/// Returns an action with its state.
+pub(crate) fn action(row: &ActionRow, signers: &[InvestigatorRow], counters: &CommandCounts) -> Action {
+    let time = |column, time| time_or_zero(&row.invalid, column, time);
     Action {
         status: row.status.clone(),
         start_time: time("starttime", row.starttime),
         finish_time: time("finishtime", row.finishtime),
         last_update_time: time("lastupdatetime", row.lastupdatetime),
-        counters: counted(counters),
+        counters: action_counters(counters),
         ..readable(row, signers)
     }
 }
 
-/// Returns what is kept of an action that is over: no operations, no signatures.
+/// Returns a completed action without its operations and signatures.
 pub(crate) fn summary(row: &ActionRow, counters: &CommandCounts) -> Action {
     Action { operations: None, signatures: None, ..action(row, &[], counters) }
 }
 
-fn counted(counters: &CommandCounts) -> Counted {
+fn action_counters(counters: &CommandCounts) -> ActionCounters {
     let of = |status| counters.of(status);
     let (sent, inflight) = (counters.all(), of(CommandStatus::Sent));
-    Counted {
+    ActionCounters {
         sent,
         done: sent.saturating_sub(inflight),
         inflight,
@@ -131,23 +129,23 @@ fn counted(counters: &CommandCounts) -> Counted {
     }
 }
 
-/// Returns an investigator, without the key.
+/// Returns an investigator without the key.
 pub(crate) fn investigator(row: &InvestigatorRow) -> Investigator {
     Investigator {
         id: row.id.float(),
         name: row.name.clone(),
         fingerprint: row.fingerprint.clone(),
         status: row.status.clone(),
-        created_at: told(&row.invalid, "createdat", Some(row.createdat)),
-        last_modified: told(&row.invalid, "lastmodified", Some(row.lastmodified)),
+        created_at: time_or_zero(&row.invalid, "createdat", Some(row.createdat)),
+        last_modified: time_or_zero(&row.invalid, "lastmodified", Some(row.lastmodified)),
         permissions: permissions(row.permissions),
         ..Investigator::default()
     }
 }
 
-/// Returns each permission by its name; the bits are in the order of the platform's table.
+/// Returns the permissions by name; the bits are in the order of the original's table.
 fn permissions(of: crate::data::Permissions) -> Permissions {
-    let bit = |place: u32| of.bits().checked_shr(place).unwrap_or(0) & 1 == 1;
+    let bit = |index: u32| of.bits().checked_shr(index).unwrap_or(0) & 1 == 1;
     Permissions {
         search: bit(0),
         action: bit(1),
@@ -171,7 +169,7 @@ fn permissions(of: crate::data::Permissions) -> Permissions {
     }
 }
 
-/// Returns permissions as they are kept: the inverse of [`permissions`].
+/// Returns permissions as bits: the inverse of [`permissions`].
 pub(crate) fn bits(of: &Permissions) -> crate::data::Permissions {
     let held = [
         of.search,
@@ -198,9 +196,9 @@ pub(crate) fn bits(of: &Permissions) -> crate::data::Permissions {
     crate::data::Permissions::new(bits)
 }
 
-/// An agent, in the platform's form.
+/// An agent, in the original's form.
 #[derive(Debug, Serialize)]
-pub(crate) struct Agent {
+pub(crate) struct AgentView {
     id: i64,
     name: String,
     queueloc: String,
@@ -219,7 +217,7 @@ pub(crate) struct Agent {
     tags: Option<Box<RawValue>>,
 }
 
-/// An environment of which nothing is known, as the platform writes it.
+/// An unknown environment, as the original writes it.
 const NO_ENVIRONMENT: &str = r#"{"isproxied":false,"aws":{}}"#;
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
@@ -227,10 +225,10 @@ fn is_zero(number: &i64) -> bool {
     *number == 0
 }
 
-/// Returns an agent with all that is known of it.
-pub(crate) fn agent(row: &AgentRow) -> Result<Agent, ViewError> {
-    let time = |column, time| told(&row.invalid, column, time).to_string();
-    Ok(Agent {
+/// Returns an agent with all its columns.
+pub(crate) fn agent(row: &AgentRow) -> Result<AgentView, ViewError> {
+    let time = |column, time| time_or_zero(&row.invalid, column, time).to_string();
+    Ok(AgentView {
         queueloc: row.queueloc.clone(),
         mode: row.mode.clone(),
         pid: row.pid,
@@ -243,22 +241,22 @@ pub(crate) fn agent(row: &AgentRow) -> Result<Agent, ViewError> {
     })
 }
 
-/// Returns an agent as a search by its columns tells it: the platform does not read when it was refreshed.
-pub(crate) fn agent_without_refresh(row: &AgentRow) -> Result<Agent, ViewError> {
-    Ok(Agent { refreshts: Time::ZERO.to_string(), ..agent(row)? })
+/// Returns an agent without its refresh time, which the original does not read in a search without
+/// a target.
+pub(crate) fn agent_without_refresh(row: &AgentRow) -> Result<AgentView, ViewError> {
+    Ok(AgentView { refreshts: Time::ZERO.to_string(), ..agent(row)? })
 }
 
-impl Agent {
-    /// Returns the agent's number.
+impl AgentView {
     pub(crate) fn id(&self) -> Id {
         Id::new(self.id)
     }
 }
 
-/// Returns what a command tells of its agent.
-fn commanded(row: &AgentRow) -> Result<Agent, ViewError> {
+/// Returns the agent of a command, with fewer columns.
+fn commanded(row: &AgentRow) -> Result<AgentView, ViewError> {
     let zero = Time::ZERO.to_string();
-    Ok(Agent {
+    Ok(AgentView {
         id: row.id.number(),
         name: row.name.clone(),
         queueloc: String::new(),
@@ -275,18 +273,18 @@ fn commanded(row: &AgentRow) -> Result<Agent, ViewError> {
     })
 }
 
-/// Returns an agent's tags, if it has any to tell.
+/// Returns an agent's tags; `None` for null.
 fn tags(row: &AgentRow) -> Result<Option<Box<RawValue>>, ViewError> {
     let tags = RawValue::from_string(row.tags.clone())?;
     Ok(Some(tags).filter(|tags| tags.get() != "null"))
 }
 
-/// A command, in the platform's form.
+/// A command, in the original's form.
 #[derive(Debug, Serialize)]
-pub(crate) struct Command {
+pub(crate) struct CommandView {
     id: i64,
     action: Box<RawValue>,
-    agent: Agent,
+    agent: AgentView,
     status: String,
     results: Box<RawValue>,
     starttime: String,
@@ -300,34 +298,37 @@ pub(crate) fn command(
     signers: &[InvestigatorRow],
     counters: &CommandCounts,
     agent: &AgentRow,
-) -> Result<Command, ViewError> {
-    let action = Action { counters: counted(counters), ..readable(action, signers) };
-    Ok(Command {
+) -> Result<CommandView, ViewError> {
+    let action = Action { counters: action_counters(counters), ..readable(action, signers) };
+    Ok(CommandView {
         id: row.id.number(),
         action: RawValue::from_string(action.to_json())?,
         agent: commanded(agent)?,
         status: row.status.clone(),
         results: RawValue::from_string(row.results.clone())?,
-        starttime: told(&row.invalid, "starttime", Some(row.starttime)).to_string(),
-        finishtime: told(&row.invalid, "finishtime", row.finishtime).to_string(),
+        starttime: time_or_zero(&row.invalid, "starttime", Some(row.starttime)).to_string(),
+        finishtime: time_or_zero(&row.invalid, "finishtime", row.finishtime).to_string(),
     })
 }
 
-/// Returns a command that was asked for by its number. The platform tells less of its action than in a search,
-/// and of its agent other columns.
+/// Returns a command that was requested by its id. In this case the original's response contains
+/// less of the action than a search, and other columns of the agent.
 pub(crate) fn command_alone(
     row: &CommandRow,
     action: &ActionRow,
     agent: &AgentRow,
-) -> Result<Command, ViewError> {
-    let told = Agent {
+) -> Result<CommandView, ViewError> {
+    let shown_agent = AgentView {
         queueloc: agent.queueloc.clone(),
         mode: agent.mode.clone(),
         environment: RawValue::from_string(NO_ENVIRONMENT.to_owned())?,
         tags: None,
         ..commanded(agent)?
     };
-    Ok(Command { agent: told, ..command(row, action, &[], &CommandCounts::default(), agent)? })
+    Ok(CommandView {
+        agent: shown_agent,
+        ..command(row, action, &[], &CommandCounts::default(), agent)?
+    })
 }
 
 #[cfg(test)]
@@ -335,9 +336,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn permissions_are_kept_as_they_are_shown() {
-        for place in 0..19 {
-            let one = crate::data::Permissions::new(1 << place);
+    fn permissions_survive_conversion_to_bits() {
+        for index in 0..19 {
+            let one = crate::data::Permissions::new(1 << index);
             assert_eq!(bits(&permissions(one)), one, "{one}");
         }
         let all = crate::data::Permissions::new((1 << 19) - 1);

@@ -37,8 +37,8 @@ impl Deadline {
     }
 
     /// Waits until one of `sources` can be read, has failed or has ended, and returns the index of
-    /// the first such source; returns `None` at the deadline. After the deadline, checks the sources
-    /// once without waiting.
+    /// the first such source; returns `None` at the deadline. After the deadline, checks the
+    /// sources once without waiting.
     pub(crate) fn first_readable(self, sources: &[BorrowedFd<'_>]) -> io::Result<Option<usize>> {
         loop {
             let left = self.left();

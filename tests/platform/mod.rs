@@ -1,7 +1,7 @@
-//! The platform by itself: killed at any moment, it loses nothing that it had acknowledged.
+//! The platform without a runner: killed at any moment, it loses nothing that it has acknowledged.
 
 #![cfg(test)]
-#![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
+#![expect(clippy::disallowed_methods, reason = "the tests do what operators and clients do")]
 
 mod shortage;
 
@@ -15,15 +15,15 @@ use serde_json::Value;
 use crate::rig::chance::{Chance, full};
 use crate::rig::{Rig, wait_until};
 
-/// How often the platform is killed.
+/// Number of times that the platform is killed.
 const KILLS: u32 = 30;
-/// How often, if all is to be tried.
+/// The same number for the full test.
 const KILLS_FULL: u32 = 300;
-/// How long it lives at most from the moment when an action is sent to it: longer than it takes to
-/// be taken up, run and answered.
-const LIFE_MS_MAX: u64 = 2500;
+/// Maximum time from sending an action to the kill, in milliseconds: longer than it takes to
+/// accept, run and answer the action.
+const KILL_DELAY_MS_MAX: u64 = 2500;
 
-/// Returns an action that looks for nothing, signed, as a form carries it.
+/// Returns a form with a signed action that finds nothing.
 fn signed_form(rig: &Rig, name: &str) -> String {
     let whole = |time: Timestamp| Timestamp::from_second(time.as_second()).unwrap();
     let begin = whole(Timestamp::now() - SignedDuration::from_secs(60));
@@ -49,7 +49,7 @@ fn token(rig: &Rig) -> String {
     format!("{head};{}", rig.key.sign(&format!("{head}\n")))
 }
 
-/// Sends an action; returns its id if it was acknowledged. The platform may end at any moment.
+/// Sends an action; returns its id if it was acknowledged. The platform may be killed meanwhile.
 fn post(address: &str, token: &str, form: &str) -> Option<i64> {
     let mut stream = TcpStream::connect(address).ok()?;
     let request = format!(
@@ -63,13 +63,13 @@ fn post(address: &str, token: &str, form: &str) -> Option<i64> {
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
     assert!(head.starts_with("HTTP/1.1 202 "), "{answer}");
-    // An answer that was cut off is none.
+    // An incomplete response is not an acknowledgement.
     let body: Value = serde_json::from_str(body).ok()?;
     body["collection"]["items"][0]["data"][0]["value"]["id"].as_i64()
 }
 
 #[test]
-fn a_platform_killed_at_any_moment_loses_nothing_that_it_acknowledged() {
+fn platform_killed_at_any_moment_loses_nothing_acknowledged() {
     let mut chance = Chance::new();
     let mut rig = Rig::new();
     let kills = if full() { KILLS_FULL } else { KILLS };
@@ -78,8 +78,8 @@ fn a_platform_killed_at_any_moment_loses_nothing_that_it_acknowledged() {
         let (address, token) = (rig.address.clone(), token(&rig));
         let form = signed_form(&rig, &format!("kill {kill}"));
         let sender = std::thread::spawn(move || post(&address, &token, &form));
-        // Half of the lives end while the action is being sent or taken up.
-        let limit = if chance.below(2) == 0 { LIFE_MS_MAX / 20 } else { LIFE_MS_MAX };
+        // Half of the kills come while the action is being sent or accepted.
+        let limit = if chance.below(2) == 0 { KILL_DELAY_MS_MAX / 20 } else { KILL_DELAY_MS_MAX };
         std::thread::sleep(Duration::from_millis(chance.below(limit)));
         rig.kill_platform();
         acknowledged.extend(sender.join().unwrap());
@@ -93,16 +93,16 @@ fn a_platform_killed_at_any_moment_loses_nothing_that_it_acknowledged() {
         let (status, commands) = database.outcome(id);
         assert_eq!((status.as_str(), commands), ("completed", vec!["success".to_owned()]), "{id}");
     }
-    // What was not acknowledged is there or not, but whole and over.
+    // An action that was not acknowledged may have been accepted, and then it has ended too.
     wait_until("an empty spool", || {
-        let places = [
+        let folders = [
             "action/new",
             "action/inflight",
             "command/ready",
             "command/inflight",
             "command/returned",
         ];
-        let count = |place: &&str| rig.path("p/spool").join(place).read_dir().unwrap().count();
-        places.iter().map(count).sum::<usize>() == 0
+        let count = |folder: &&str| rig.path("p/spool").join(folder).read_dir().unwrap().count();
+        folders.iter().map(count).sum::<usize>() == 0
     });
 }

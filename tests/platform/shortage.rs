@@ -1,4 +1,5 @@
-//! The platform runs out of file descriptors for a moment: what it could not judge, it judges later.
+//! The platform runs out of file descriptors temporarily. What it could not check then, it checks
+//! later.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -12,12 +13,12 @@ use super::{signed_form, token};
 use crate::rig::lives::NOTE;
 use crate::rig::{Rig, pause, wait_until};
 
-/// How long each shortage lasts.
-const SHORTAGE_SPAN: Duration = Duration::from_millis(700);
-/// A request needs at most this many descriptors beyond those that are always open.
+/// Duration of each shortage.
+const SHORTAGE_TIME: Duration = Duration::from_millis(700);
+/// Maximum number of descriptors that a request needs beyond those that are always open.
 const SPARE_MAX: u64 = 12;
 
-/// Lets the platform open `spare` descriptors beyond those that it has; `None` lifts the limit.
+/// Limits the platform to `spare` descriptors beyond those that are open; `None` removes the limit.
 fn limit(rig: &Rig, spare: Option<u64>) {
     let pid = rig.platform_pid();
     let maximum = getrlimit(Resource::Nofile).maximum;
@@ -26,7 +27,7 @@ fn limit(rig: &Rig, spare: Option<u64>) {
     prlimit(Some(pid), Resource::Nofile, Rlimit { current, maximum }).unwrap();
 }
 
-/// Sends an action; returns status and answer.
+/// Sends an action; returns status and response.
 fn post(address: &str, token: &str, form: &str) -> (u16, Value) {
     let mut stream = TcpStream::connect(address).unwrap();
     let request = format!(
@@ -48,7 +49,7 @@ fn id(answer: &Value) -> i64 {
 }
 
 #[test]
-fn an_action_that_could_not_be_judged_for_want_of_descriptors_is_not_refused() {
+fn action_that_could_not_be_checked_is_not_refused() {
     let mut rig = Rig::new();
     let (mut refused, mut accepted) = (0, Vec::new());
     for spare in 1..=SPARE_MAX {
@@ -62,7 +63,7 @@ fn an_action_that_could_not_be_judged_for_want_of_descriptors_is_not_refused() {
             let (address, token, form) = (address.clone(), token.clone(), form.clone());
             std::thread::spawn(move || post(&address, &token, &form))
         };
-        pause(SHORTAGE_SPAN);
+        pause(SHORTAGE_TIME);
         limit(&rig, None);
         let (mut status, mut answer) = sender.join().unwrap();
         if status != 202 {
@@ -84,7 +85,7 @@ fn an_action_that_could_not_be_judged_for_want_of_descriptors_is_not_refused() {
 }
 
 #[test]
-fn a_command_whose_module_could_not_be_started_is_run_later() {
+fn command_whose_module_could_not_be_started_is_run_later() {
     let rig = Rig::new();
     let (address, token) = (rig.address.clone(), token(&rig));
     let mut accepted = Vec::new();
@@ -93,7 +94,7 @@ fn a_command_whose_module_could_not_be_started_is_run_later() {
         let (status, answer) = post(&address, &token, &form);
         assert_eq!(status, 202, "{answer}");
         limit(&rig, Some(spare / 2));
-        pause(2 * SHORTAGE_SPAN);
+        pause(2 * SHORTAGE_TIME);
         limit(&rig, None);
         accepted.push(id(&answer));
     }
@@ -107,7 +108,7 @@ fn a_command_whose_module_could_not_be_started_is_run_later() {
 }
 
 #[test]
-fn a_shortage_of_the_platform_sends_no_run_to_dead_letters() {
+fn shortage_of_the_platform_makes_no_dead_letters() {
     let mut rig = Rig::new();
     let runner = rig.runner();
     rig.plugin("note", NOTE);
@@ -120,10 +121,10 @@ fn a_shortage_of_the_platform_sends_no_run_to_dead_letters() {
     rig.start_platform();
     limit(&rig, Some(3));
     let runs = jobs.map(|job| rig.trigger(job));
-    runner.wait_for("a request that was not judged", |log| {
+    runner.wait_for("a request that was not checked", |log| {
         log.contains("the request was not judged: ").then_some(())
     });
-    pause(SHORTAGE_SPAN);
+    pause(SHORTAGE_TIME);
     limit(&rig, None);
     wait_until("the delivery of every run", || {
         assert_eq!(rig.entries("action/invalid"), [""; 0]);

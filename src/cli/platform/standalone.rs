@@ -49,7 +49,7 @@ impl Standalone {
             verifier: platform.verifier(),
             clock,
             disk,
-            heartbeat_period: config.heartbeat,
+            heartbeat_period: config.heartbeat_period,
             module_timeout: config.module_timeout,
             stop: stop.clone(),
             log: log.new(slog::o!("stage" => "agent")),
@@ -79,7 +79,7 @@ impl Standalone {
         self.platform.data()
     }
 
-    /// Makes the scheduler feed the service manager's watchdog.
+    /// Lets the scheduler feed the service manager's watchdog.
     pub(crate) fn watched_by(&self, pulse: Pulse) -> Result<(), PlatformError> {
         self.platform.watched_by(pulse)
     }

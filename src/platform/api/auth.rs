@@ -1,12 +1,13 @@
-//! Who asks: the token of an investigator, really verified, or an API key.
+//! Authentication: a token that an investigator has signed, or an API key.
 //!
-//! A token is `1;TIME;NONCE;SIGNATURE`, signed over the three first parts and a
-//! line feed. It may be used until it ages out; who has overheard it has what its
-//! owner may do for that long, which is why the platform listens on loopback.
+//! A token is `1;TIME;NONCE;SIGNATURE`. The signature covers the first three parts and a line feed.
+//! A token may be used repeatedly until it expires. Anyone who intercepts it has its owner's
+//! permissions for that time, so the platform listens on loopback by default.
 
 use std::time::Duration;
 
-use super::{Api, Refusal, Request};
+use super::{Api, ApiRequest, Refusal};
+use crate::go::time::Time;
 use crate::chain::Chain;
 use crate::clock::elapsed;
 use crate::data::{ApiKey, InvestigatorRow};
@@ -14,40 +15,40 @@ use crate::go::time::Time;
 use crate::pgp::Numbers;
 use crate::platform::signers::SignatureError;
 
-/// The header with the token.
+/// The header that contains the token.
 const TOKEN: &str = "x-pgpauthorization";
-/// The header with an API key.
+/// The header that contains an API key.
 const KEY: &str = "x-migapikey";
-/// How far a token's time may be from ours, before or after.
-const TOKEN_SPAN: Duration = Duration::from_secs(600);
-/// The form of a token's time, as Go's errors write it.
+/// Maximum difference between a token's time and now, in both directions.
+const TOKEN_AGE_MAX: Duration = Duration::from_secs(600);
+/// The format of a token's time, as Go's error messages quote it.
 const LAYOUT: &str = "2006-01-02T15:04:05Z";
 
 /// Why a token identifies no investigator.
-enum Unknown {
-    /// It is not good; the text is the original's.
-    Refused(String),
-    /// It could not be judged.
-    Unjudged(SignatureError),
+enum TokenError {
+    /// The token is invalid; the text is the original's.
+    Invalid(String),
+    /// The token could not be checked now.
+    Unchecked(SignatureError),
 }
 
-impl From<String> for Unknown {
-    fn from(text: String) -> Unknown {
-        Unknown::Refused(text)
+impl From<String> for TokenError {
+    fn from(text: String) -> TokenError {
+        TokenError::Invalid(text)
     }
 }
 
 impl Api {
-    /// Returns the active investigator who sent a request.
-    pub(super) fn authenticate(&self, request: &Request) -> Result<InvestigatorRow, Refusal> {
+    /// Returns the active investigator who has sent a request.
+    pub(super) fn authenticate(&self, request: &ApiRequest) -> Result<InvestigatorRow, Refusal> {
         let failed = |text: &str| {
             let text = format!("Authorization verification failed with error '{text}'");
             Refusal::new(401, text)
         };
         match (request.header(TOKEN), request.header(KEY)) {
-            (Some(token), _) => self.bearer(token).map_err(|unknown| match unknown {
-                Unknown::Refused(text) => failed(&format!("verifySignedToken() -> {text}")),
-                Unknown::Unjudged(error) => Refusal::unjudged(&error),
+            (Some(token), _) => self.token_owner(token).map_err(|error| match error {
+                TokenError::Invalid(text) => failed(&format!("verifySignedToken() -> {text}")),
+                TokenError::Unchecked(error) => Refusal::unavailable(&error),
             }),
             (None, Some(key)) => {
                 self.key_owner(key)?.ok_or_else(|| failed("API key authentication failed"))
@@ -56,20 +57,20 @@ impl Api {
         }
     }
 
-    /// Returns the active investigator whose API key this is. As on the real platform, an unknown key
-    /// and a table that cannot be read have the same answer.
+    /// Returns the active investigator with this API key. As in the original, the response does not
+    /// distinguish an unknown key from a table that cannot be read.
     fn key_owner(&self, key: &str) -> Result<Option<InvestigatorRow>, Refusal> {
         let Some(key) = ApiKey::from_client(key) else { return Ok(None) };
         match self.store.investigator_with_key(&key) {
             Err(error) if !error.is_temporary() => {
-                slog::error!(self.log, "cannot look for the owner of an API key"; "error" => %Chain(&error));
+                slog::error!(self.log, "cannot look up API key"; "error" => %Chain(&error));
                 Ok(None)
             }
             found => Ok(found?),
         }
     }
 
-    fn bearer(&self, token: &str) -> Result<InvestigatorRow, Unknown> {
+    fn token_owner(&self, token: &str) -> Result<InvestigatorRow, TokenError> {
         let parts: Vec<&str> = token.split(';').collect();
         let [version, time, nonce, signature] = parts.as_slice() else {
             return Err("invalid token format".to_owned().into());
@@ -79,11 +80,11 @@ impl Api {
         }
         let time = parse_time(time)?;
         let now = self.clock.now();
-        if elapsed(time, now).max(elapsed(now, time)) > TOKEN_SPAN {
+        if elapsed(time, now).max(elapsed(now, time)) > TOKEN_AGE_MAX {
             return Err("token timestamp is not within acceptable time limits".to_owned().into());
         }
         let signed = format!("1;{};{nonce}\n", parts.get(1).copied().unwrap_or_default());
-        // No agent looks at a token, so its number may be short.
+        // No agent verifies a token, so its RSA number may be short.
         let signed = self.signers.who_signed(signed.as_bytes(), signature, Numbers::Any);
         signed.map_err(|error| match error {
             SignatureError::Data(error) if !error.is_temporary() => {
@@ -92,12 +93,12 @@ impl Api {
             error if error.is_verdict() => {
                 format!("GetFingerprintFromSignature() -> {}", Chain(&error)).into()
             }
-            error => Unknown::Unjudged(error),
+            error => TokenError::Unchecked(error),
         })
     }
 }
 
-/// Reads a token's time: UTC, written with a `Z`; the error is in Go's words.
+/// Parses a token's time, which must be UTC with a `Z`; the error text is Go's.
 fn parse_time(text: &str) -> Result<jiff::Timestamp, String> {
     let wrong = |rest: &str, part: &str| {
         format!("parsing time {text:?} as {LAYOUT:?}: cannot parse {rest:?} as {part:?}")
@@ -115,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tokens_time_is_utc() {
+    fn token_time_must_be_utc() {
         assert_eq!(parse_time("2026-11-22T01:01:36Z").unwrap().as_second(), 1_795_309_296);
         assert_eq!(parse_time("2026-11-22T01:01:36.5Z").unwrap().subsec_millisecond(), 500);
         assert_eq!(

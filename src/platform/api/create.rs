@@ -1,16 +1,17 @@
-//! `POST action/create/`: an action is checked, its signatures are, and it is kept.
+//! `POST action/create/`: checks an action and its signatures, and stores it.
 //!
-//! **Invariant.** An action that was accepted is in the database with all its
-//! signatures; one that was refused has left nothing. (The real platform may keep
-//! an action of which it then says that it could not be stored.)
+//! **Invariant.** An action that was accepted is in the database with all its signatures. One that
+//! was refused leaves nothing there. (The original may store an action and then report that it
+//! could not.)
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::answer::{Item, collection};
 use super::request::Parameters;
-use super::{Answer, Api, Body, Refusal, Request};
-use crate::action::Action;
+use super::response::{Item, collection};
+use super::{Api, ApiRequest, ApiResponse, Body, Refusal};
+use crate::action::{Action};
+use crate::go::time::Time;
 use crate::chain::Chain;
 use crate::data::{
     ActionRow, ActionSignature, ActionStatus, DataError, Id, InvalidColumns, NEVER_FINISHED,
@@ -19,18 +20,18 @@ use crate::data::{
 use crate::go::time::Time;
 use crate::pgp::Numbers;
 
-/// The form that carries an action.
+/// The content type of a form with an action.
 const FORM: &str = "application/x-www-form-urlencoded";
-/// The version of an action's form.
+/// The version of the action syntax.
 const SYNTAX_VERSION: u16 = 2;
-/// The longest name and target, in characters.
+/// Maximum length of name and target, in characters.
 const TEXT_CHARS_MAX: usize = 2048;
-/// The longest list of signatures, as JSON, in characters.
+/// Maximum length of the JSON list of signatures, in characters.
 const SIGNATURES_CHARS_MAX: usize = 4096;
 
 impl Api {
-    /// Keeps the action in a request.
-    pub(super) fn create(&self, request: &Request) -> Result<Answer, Refusal> {
+    /// Stores the action in a request.
+    pub(super) fn create(&self, request: &ApiRequest) -> Result<ApiResponse, Refusal> {
         let refuse = |message: String| Refusal::new(500, message);
         let (form, query) = (form(request).map_err(refuse)?, request.parameters());
         let text = form.first("action").or(query.first("action")).unwrap_or_default();
@@ -48,7 +49,7 @@ impl Api {
                     "Failed to store signature: 'pq: duplicate key value violates unique constraint \"{index}\"'"
                 ))
             }
-            // Whether the database kept a commit that failed is unknown.
+            // A commit that failed may have taken effect nevertheless.
             error => Refusal::new(
                 if error.is_temporary() { 503 } else { 500 },
                 format!("Failed to store action: '{}'", Chain(&error)),
@@ -60,16 +61,16 @@ impl Api {
         Ok(collection(202, &format!("{}{}", self.base, request.uri()), &[item], None)?)
     }
 
-    /// Returns who signed an action, if every signature is one of an active investigator.
+    /// Returns the signatures of an action with their investigators, if all are valid.
     fn signed(&self, action: &Action) -> Result<Vec<ActionSignature>, Refusal> {
         let text = action.signed_text();
         let mut signed = Vec::new();
         for signature in action.signatures.iter().flatten() {
-            // An agent of the original refuses a short number, so the action is refused here.
+            // The original's agents refuse a short RSA number, so the action is refused here.
             let signer = self.signers.who_signed(text.as_bytes(), signature, Numbers::Whole);
             let investigator = signer.map_err(|error| match error.is_verdict() {
                 true => Refusal::new(500, format!("VerifySignatures() -> {}", Chain(&error))),
-                false => Refusal::unjudged(&error),
+                false => Refusal::unavailable(&error),
             })?;
             signed.push(ActionSignature {
                 investigator: investigator.id,
@@ -79,7 +80,7 @@ impl Api {
         Ok(signed)
     }
 
-    /// Returns an action as the platform holds it from now on.
+    /// Returns an action in the state of one that was just accepted.
     fn accepted(&self, action: Action) -> Action {
         Action {
             investigators: None,
@@ -93,8 +94,8 @@ impl Api {
     }
 }
 
-/// Returns the form in a request's body.
-pub(super) fn form(request: &Request) -> Result<Parameters, String> {
+/// Parses the form in a request's body.
+pub(super) fn form(request: &ApiRequest) -> Result<Parameters, String> {
     let Body::Whole(body) = &request.body else {
         return Err("http: POST too large".to_owned());
     };
@@ -107,7 +108,7 @@ pub(super) fn form(request: &Request) -> Result<Parameters, String> {
     }
 }
 
-/// Checks an action in the platform's order and words.
+/// Checks an action; order and texts are the original's.
 fn validate(action: &Action, now: Time) -> Result<(), String> {
     let (begin, end) = (action.valid_from.timestamp(), action.expire_after.timestamp());
     let checks = [
@@ -125,7 +126,7 @@ fn validate(action: &Action, now: Time) -> Result<(), String> {
     }
 }
 
-/// The parts of an action that are kept as JSON.
+/// The parts of an action that the database stores as JSON.
 #[derive(Deserialize)]
 struct Parts {
     description: Box<RawValue>,
@@ -155,7 +156,8 @@ fn row(action: &Action, id: Id) -> Result<ActionRow, Refusal> {
     })
 }
 
-/// Checks that every database can keep an action; SQLite would take what PostgreSQL refuses.
+/// Checks that every database can store an action: SQLite would accept values that PostgreSQL
+/// refuses.
 fn storable(row: &ActionRow) -> Result<(), String> {
     let failed = |text: String| Err(format!("Failed to store action: 'pq: {text}'"));
     let texts = [

@@ -1,31 +1,33 @@
-//! `POST heartbeat`: an agent that has no relay says that it is there.
+//! `POST heartbeat`: an agent that is not connected to the relay registers itself.
 //!
-//! The original asks for no proof of who it is, and neither does ours: the API listens on
-//! loopback unless it is told otherwise. What is told is kept as an agent's row, so that it
-//! is found and counted; nobody but this host's own agent runs commands, so those to others
-//! expire, as they do on the original when an agent does not ask for them.
+//! As in the original, the request needs no authentication; the API listens on loopback by default.
+//! The heartbeat is stored as the agent's row, so that searches and counts include the agent.
+//! Commands reach only this host's own agent, so those to other agents expire, as they do in the
+//! original if an agent does not fetch them.
 //!
-//! **Invariant.** This host's own agent cannot be spoken for.
+//! **Invariant.** A request cannot replace the row of this host's own agent.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Answer, Api, Body, Request};
-use crate::chain::Chain;
-use crate::data::{AgentRow, AgentStatus, DataError, InvalidColumns, NEVER_FINISHED};
+use super::{Api, ApiRequest, ApiResponse, Body};
 use crate::go::time::Time;
+use crate::chain::Chain;
+use crate::data::DataError;
+use crate::platform::agents;
+use crate::relay::Heartbeat;
 
-/// How many agents may be online or idle; more are not kept.
+/// Maximum number of agents that are online or idle; further ones are refused.
 const AGENTS_MAX: usize = 1000;
-/// The longest text of an agent, in characters.
+/// Maximum length of an agent's texts, in characters.
 const TEXT_CHARS_MAX: usize = 2048;
 
-/// What an agent tells of itself.
+/// The body of the request.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Heard {
+struct HeartbeatRequest {
     name: String,
     mode: String,
     version: String,
@@ -33,14 +35,14 @@ struct Heard {
     queue_loc: String,
     start_time: Option<String>,
     refresh_time: Option<String>,
-    environment: Environment,
+    environment: RequestEnvironment,
     tags: Vec<Tag>,
 }
 
-/// What an agent tells of its host.
+/// The properties of the agent's host.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Environment {
+struct RequestEnvironment {
     init: String,
     ident: String,
     os: String,
@@ -59,9 +61,9 @@ struct Tag {
     value: String,
 }
 
-/// The same as the table has it.
+/// The properties of a host in the form that the table contains.
 #[derive(Debug, Serialize)]
-struct Kept<'a> {
+struct StoredEnvironment<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     init: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -85,9 +87,9 @@ struct Kept<'a> {
 #[derive(Debug, Serialize)]
 struct Aws {}
 
-/// Why an agent is not kept, in the original's words where it has any.
+/// Why a heartbeat is refused; the texts are the original's where it has one.
 #[derive(Debug, thiserror::Error)]
-enum Unheard {
+enum HeartbeatRefusal {
     #[error("Failed to decode request body: {0}")]
     Body(String),
     #[error("Missing fields in request body: missing field(s): {0}")]
@@ -102,96 +104,98 @@ enum Unheard {
     Json(#[from] serde_json::Error),
 }
 
-impl Unheard {
+impl HeartbeatRefusal {
     fn status(&self) -> u16 {
         match self {
-            Unheard::Body(_) | Unheard::Missing(_) | Unheard::Field { .. } => 400,
-            Unheard::Store(error) if error.is_temporary() => 503,
-            Unheard::Full | Unheard::Store(_) | Unheard::Json(_) => 500,
+            HeartbeatRefusal::Body(_)
+            | HeartbeatRefusal::Missing(_)
+            | HeartbeatRefusal::Field { .. } => 400,
+            HeartbeatRefusal::Store(error) if error.is_temporary() => 503,
+            HeartbeatRefusal::Full | HeartbeatRefusal::Store(_) | HeartbeatRefusal::Json(_) => 500,
         }
     }
 }
 
 #[derive(Debug, Serialize)]
-struct Verdict {
+struct HeartbeatResponse {
     error: Option<String>,
 }
 
 impl Api {
-    /// Keeps an agent that tells of itself.
-    pub(super) fn heard(&self, request: &Request) -> Answer {
-        let (status, error) = match self.hear(request) {
+    /// Stores the heartbeat in a request.
+    pub(super) fn post_heartbeat(&self, request: &ApiRequest) -> ApiResponse {
+        let (status, error) = match self.save_heartbeat(request) {
             Ok(()) => (200, None),
-            Err(unheard) => (unheard.status(), Some(unheard.to_string())),
+            Err(refusal) => (refusal.status(), Some(refusal.to_string())),
         };
-        let body = serde_json::to_string(&Verdict { error }).unwrap_or_default();
-        Answer::plain_json(status, format!("{body}\n"))
+        let body = serde_json::to_string(&HeartbeatResponse { error }).unwrap_or_default();
+        ApiResponse::plain_json(status, format!("{body}\n"))
     }
 
-    fn hear(&self, request: &Request) -> Result<(), Unheard> {
-        let heard = Heard::read(&request.body)?;
-        let row = heard.row(self.clock.now())?;
-        if row.queueloc == self.local_queue {
-            slog::warn!(self.log, "heartbeat for this host's own agent ignored"; "peer" => %request.peer);
+    fn save_heartbeat(&self, request: &ApiRequest) -> Result<(), HeartbeatRefusal> {
+        let heartbeat = HeartbeatRequest::parse(&request.body)?.heartbeat(self.clock.now())?;
+        if heartbeat.queue == self.local_queue {
+            slog::warn!(self.log, "ignored heartbeat in the name of this host's agent"; "peer" => %request.peer);
             return Ok(());
         }
-        let id = match self.store.agent_at(&row.queueloc)? {
+        let id = match self.store.agent_at(&heartbeat.queue)? {
             Some(known) => known.id,
-            None if self.store.live_agents()?.len() >= AGENTS_MAX => return Err(Unheard::Full),
+            None if self.store.live_agents()?.len() >= AGENTS_MAX => {
+                return Err(HeartbeatRefusal::Full);
+            }
             None => self.ids.next(),
         };
-        Ok(self.store.upsert_agent(&AgentRow { id, ..row })?)
+        Ok(self.store.upsert_agent(&agents::row(id, heartbeat))?)
     }
 }
 
-impl Heard {
-    fn read(body: &Body) -> Result<Heard, Unheard> {
+impl HeartbeatRequest {
+    fn parse(body: &Body) -> Result<HeartbeatRequest, HeartbeatRefusal> {
         let Body::Whole(body) = body else {
-            return Err(Unheard::Body("http: request body too large".to_owned()));
+            return Err(HeartbeatRefusal::Body("http: request body too large".to_owned()));
         };
-        let heard: Heard = serde_json::from_slice(body).map_err(|error| {
-            Unheard::Body(match error.classify() {
+        let request: HeartbeatRequest = serde_json::from_slice(body).map_err(|error| {
+            HeartbeatRefusal::Body(match error.classify() {
                 Category::Eof if body.trim_ascii().is_empty() => "EOF".to_owned(),
                 Category::Eof => "unexpected EOF".to_owned(),
                 _ => error.to_string(),
             })
         })?;
         let missing: Vec<&str> = [
-            ("name", heard.name.is_empty()),
-            ("mode", heard.mode.is_empty()),
-            ("version", heard.version.is_empty()),
-            ("pid", heard.pid == 0),
-            ("queueLoc", heard.queue_loc.is_empty()),
+            ("name", request.name.is_empty()),
+            ("mode", request.mode.is_empty()),
+            ("version", request.version.is_empty()),
+            ("pid", request.pid == 0),
+            ("queueLoc", request.queue_loc.is_empty()),
         ]
         .into_iter()
         .filter_map(|(name, is_missing)| is_missing.then_some(name))
         .collect();
-        if missing.is_empty() { Ok(heard) } else { Err(Unheard::Missing(missing.join(", "))) }
+        if missing.is_empty() {
+            Ok(request)
+        } else {
+            Err(HeartbeatRefusal::Missing(missing.join(", ")))
+        }
     }
 
-    /// Returns the agent's row, but for its number.
-    fn row(self, now: Timestamp) -> Result<AgentRow, Unheard> {
-        let (environment, tags) = (self.environment.kept()?, self.tags()?);
-        Ok(AgentRow {
-            id: crate::data::Id::new(0),
+    /// Returns the heartbeat that was received at `now`.
+    fn heartbeat(self, now: Timestamp) -> Result<Heartbeat, HeartbeatRefusal> {
+        let (environment, tags) = (self.environment.stored()?, self.tags()?);
+        Ok(Heartbeat {
             name: storable("name", self.name)?,
-            queueloc: storable("queueLoc", self.queue_loc)?,
+            queue: storable("queueLoc", self.queue_loc)?,
             mode: storable("mode", self.mode)?,
             version: storable("version", self.version)?,
-            pid: self.pid.into(),
-            starttime: time("startTime", self.start_time, now)?,
-            destructiontime: Some(NEVER_FINISHED),
-            heartbeattime: now,
-            refreshtime: time("refreshTime", self.refresh_time, now)?,
-            status: AgentStatus::Online.as_str().to_owned(),
+            pid: self.pid,
+            started: time("startTime", self.start_time, now)?,
+            sent: now,
+            refreshed: time("refreshTime", self.refresh_time, now)?,
             environment,
             tags,
-            loadername: String::new(),
-            invalid: InvalidColumns::default(),
         })
     }
 
-    /// Returns the tags as one object, each under its name.
+    /// Returns the tags as a JSON object.
     fn tags(&self) -> Result<String, serde_json::Error> {
         let mut tags: std::collections::BTreeMap<&str, Box<RawValue>> = Default::default();
         for tag in &self.tags {
@@ -201,9 +205,9 @@ impl Heard {
     }
 }
 
-impl Environment {
-    fn kept(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string(&Kept {
+impl RequestEnvironment {
+    fn stored(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(&StoredEnvironment {
             init: &self.init,
             ident: &self.ident,
             os: &self.os,
@@ -218,18 +222,24 @@ impl Environment {
     }
 }
 
-/// Returns a text that every database can keep.
-fn storable(field: &'static str, text: String) -> Result<String, Unheard> {
+/// Returns a text if every database can store it.
+fn storable(field: &'static str, text: String) -> Result<String, HeartbeatRefusal> {
     if text.contains('\0') || text.chars().count() > TEXT_CHARS_MAX {
         let text = format!("it must have no NUL and at most {TEXT_CHARS_MAX} characters");
-        return Err(Unheard::Field { field, text });
+        return Err(HeartbeatRefusal::Field { field, text });
     }
     Ok(text)
 }
 
-/// Reads a time; one that is not told is now.
-fn time(field: &'static str, told: Option<String>, now: Timestamp) -> Result<Timestamp, Unheard> {
-    let Some(told) = told else { return Ok(now) };
-    let read = told.parse::<Time>();
-    read.map(Time::timestamp).map_err(|error| Unheard::Field { field, text: error.to_string() })
+/// Parses a time; `now` if there is none.
+fn time(
+    field: &'static str,
+    text: Option<String>,
+    now: Timestamp,
+) -> Result<Timestamp, HeartbeatRefusal> {
+    let Some(text) = text else { return Ok(now) };
+    let parsed = text.parse::<Time>();
+    parsed
+        .map(Time::timestamp)
+        .map_err(|error| HeartbeatRefusal::Field { field, text: error.to_string() })
 }

@@ -1,26 +1,26 @@
 //! `POST investigator/create/` and `POST investigator/update/`: add and change investigators.
 //!
-//! As on the original, an investigator who may use either request may give any permission, and the
+//! As in the original, an investigator who may use either request may grant any permission, and the
 //! last administrator cannot give up that permission.
 
 use serde_json::value::RawValue;
 
-use super::answer::{Item, collection};
 use super::create::form;
 use super::multipart::Multipart;
 use super::read::{float, whole};
-use super::{Answer, Api, Body, Refusal, Request};
-use crate::action::{Investigator, Permissions as Shown};
+use super::response::{Item, collection};
+use super::{Api, ApiRequest, ApiResponse, Body, Refusal};
+use crate::action::{Investigator, Permissions as PermissionNames};
 use crate::chain::Chain;
 use crate::data::{DataError, Id, InvestigatorStatus, Permission, Permissions};
 use crate::platform::view;
 
-/// The longest name, in characters: the width of the column.
+/// Maximum length of a name, in characters: the width of the column.
 const NAME_CHARS_MAX: usize = 1024;
 
 impl Api {
     /// Adds an investigator: a form with `name`, `permissions` as JSON and the file `publickey`.
-    pub(super) fn create_investigator(&self, request: &Request) -> Result<Answer, Refusal> {
+    pub(super) fn create_investigator(&self, request: &ApiRequest) -> Result<ApiResponse, Refusal> {
         let refuse = |message: String| Refusal::new(500, message);
         let Body::Whole(body) = &request.body else {
             return Err(refuse("http: POST too large".to_owned()));
@@ -32,17 +32,17 @@ impl Api {
             return Err(refuse("Investigator name must not be empty".to_owned()));
         }
         storable(&name).map_err(refuse)?;
-        let shown = permissions(&form.value("permissions")).map_err(refuse)?;
+        let permissions = parse_permissions(&form.value("permissions")).map_err(refuse)?;
         let key = form.file("publickey").ok_or_else(|| refuse("http: no such file".to_owned()))?;
         if key.is_empty() {
             return Err(refuse("Investigator Public Key must not be empty".to_owned()));
         }
         let fingerprint = self.signers.admit(key).map_err(|error| match error.is_verdict() {
             true => refuse(Chain(&error).to_string()),
-            false => Refusal::unjudged(&error),
+            false => Refusal::unavailable(&error),
         })?;
         let (fingerprint, now) = (fingerprint.as_str(), self.clock.now());
-        let bits = view::bits(&shown);
+        let bits = view::bits(&permissions);
         self.store.insert_investigator(&name, fingerprint, key, bits, now).map_err(|error| {
             match error {
                 DataError::Duplicate { .. } => {
@@ -52,14 +52,14 @@ impl Api {
             }
         })?;
         let row = self.store.investigator(fingerprint)?;
-        let id = row.ok_or_else(|| refuse("the investigator is gone again".to_owned()))?.id;
+        let id = row.ok_or_else(|| refuse("the investigator was removed meanwhile".to_owned()))?.id;
         slog::info!(self.log, "investigator added"; "investigator" => &name, "key" => fingerprint);
         let investigator = Investigator {
             id: id.float(),
             name,
             fingerprint: fingerprint.to_owned(),
             public_key: key.to_owned().into(),
-            permissions: shown,
+            permissions,
             ..Investigator::default()
         };
         self.changed(201, request, id, &investigator)
@@ -67,7 +67,7 @@ impl Api {
 
     /// Changes the status or the permissions of an investigator: a form with `id` and `status` or
     /// `permissions` as JSON.
-    pub(super) fn update_investigator(&self, request: &Request) -> Result<Answer, Refusal> {
+    pub(super) fn update_investigator(&self, request: &ApiRequest) -> Result<ApiResponse, Refusal> {
         let refuse = |message: &str| Refusal::new(500, message);
         let form = form(request).map_err(|error| refuse(&error))?;
         let field = |name| form.first(name).unwrap_or_default();
@@ -75,8 +75,8 @@ impl Api {
             return Err(refuse("Investigator ID must not be empty"));
         }
         let number = float(field("id")).map_err(|error| refuse(&error))?;
-        let (status, shown) = (field("status"), field("permissions"));
-        if status.is_empty() && shown.is_empty() {
+        let (status, permissions) = (field("status"), field("permissions"));
+        if status.is_empty() && permissions.is_empty() {
             return Err(refuse("No updates to the investigator were specified"));
         }
         let unknown = || Refusal::new(404, format!("Investigator ID '{number:.0}' not found"));
@@ -84,11 +84,12 @@ impl Api {
         self.store.investigator_of(id)?.ok_or_else(unknown)?;
         let mut investigator = Investigator { id: id.float(), ..Investigator::default() };
         if status.is_empty() {
-            investigator.permissions = permissions(shown).map_err(|error| refuse(&error))?;
+            investigator.permissions =
+                parse_permissions(permissions).map_err(|error| refuse(&error))?;
             let bits = view::bits(&investigator.permissions);
             self.keep_an_administrator(id, bits)?;
             self.store.set_permissions(id, bits, None, self.clock.now())?;
-            slog::info!(self.log, "investigator's permissions changed";
+            slog::info!(self.log, "permissions of investigator changed";
                 "investigator" => id.number(), "permissions" => %bits);
         } else {
             let known = [InvestigatorStatus::Active, InvestigatorStatus::Disabled]
@@ -97,13 +98,13 @@ impl Api {
                 .ok_or_else(|| refuse(&format!("Invalid investigator status '{status}'")))?;
             self.store.set_investigator_status(id, known, self.clock.now())?;
             status.clone_into(&mut investigator.status);
-            slog::info!(self.log, "investigator's status changed";
+            slog::info!(self.log, "status of investigator changed";
                 "investigator" => id.number(), "status" => status);
         }
         self.changed(200, request, id, &investigator)
     }
 
-    /// Refuses permissions that would leave no investigator who may change investigators.
+    /// Refuses permissions of `id` that would leave no investigator who may change investigators.
     fn keep_an_administrator(&self, id: Id, bits: Permissions) -> Result<(), Refusal> {
         let (read, update) = (Permission::Investigator, Permission::InvestigatorUpdate);
         if bits.allow(read) && bits.allow(update) {
@@ -125,10 +126,10 @@ impl Api {
     fn changed(
         &self,
         status: u16,
-        request: &Request,
+        request: &ApiRequest,
         id: Id,
         investigator: &Investigator,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<ApiResponse, Refusal> {
         let value = RawValue::from_string(investigator.to_json())?;
         let item =
             Item::new(self.link("investigator", id), format!("Investigator ID {id}"), &value)?;
@@ -136,12 +137,12 @@ impl Api {
     }
 }
 
-/// Reads permissions as the original does; the error is in its words.
-fn permissions(text: &str) -> Result<Shown, String> {
-    Shown::parse(text.as_bytes()).map_err(|error| error.fault().to_string())
+/// Parses permissions; the error text is the original's.
+fn parse_permissions(text: &str) -> Result<PermissionNames, String> {
+    PermissionNames::parse(text.as_bytes()).map_err(|error| error.fault().to_string())
 }
 
-/// Checks that every database can keep a name.
+/// Checks that every database can store a name.
 fn storable(name: &str) -> Result<(), String> {
     let failed = |text: &str| Err(format!("Failed to create investigator: 'pq: {text}'"));
     if name.contains('\0') {

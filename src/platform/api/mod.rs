@@ -1,14 +1,13 @@
-//! The API's functions: a request in, an answer out, no socket anywhere.
+//! The API's functions: they take a request and return a response, without a socket.
 //!
-//! What is answered, down to the texts, is what the real platform answers: programs
-//! written for it match on them. Where it would fail for a fault of its own, ours
-//! does what was meant; each such place says so.
+//! Responses are identical to those of the original, including the texts, because its clients match
+//! on them. Where the original fails because of a bug, this API does what was intended; a comment
+//! marks each such place.
 //!
-//! **Failure.** Only a verdict has the original's status and text. A request that could not be judged
-//! (the disk is full, the database is away, GnuPG cannot be started) is answered 503, and nothing of
-//! it is kept.
+//! **Failure.** Only a verdict on a request has the original's status and text. If a request cannot
+//! be checked now (the disk is full, the database is unavailable, GnuPG cannot be started), the
+//! response is 503 and nothing is stored.
 
-mod answer;
 mod auth;
 mod create;
 mod heartbeat;
@@ -16,13 +15,14 @@ mod investigators;
 mod multipart;
 mod read;
 mod request;
+mod response;
 mod search;
 
 use std::sync::Arc;
 
-pub(super) use answer::Answer;
-use answer::{Item, collection};
-pub(super) use request::{BODY_BYTES_MAX, Body, Request};
+pub(super) use request::{ApiRequest, BODY_BYTES_MAX, Body};
+pub(super) use response::ApiResponse;
+use response::{Item, collection};
 
 use super::signers::Signers;
 use super::view::ViewError;
@@ -31,14 +31,13 @@ use crate::chain::Chain;
 use crate::clock::Clock;
 use crate::data::{DataError, Id, Ids, Permission, Store};
 
-/// Where the API begins.
+/// The path prefix of the API.
 const ROOT: &str = "/api/v1/";
 
-/// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
 enum Route<'a> {
-    Heartbeat,
-    Heard,
+    GetHeartbeat,
+    PostHeartbeat,
     Ip,
     PublicKey(&'a str),
     Create,
@@ -53,12 +52,12 @@ enum Route<'a> {
 }
 
 impl Route<'_> {
-    /// Returns what a request asks for, if it is anything.
+    /// Returns the route of a request; `None` if there is no such route.
     fn of<'a>(method: &str, path: &'a str) -> Option<Route<'a>> {
         let name = path.strip_prefix(ROOT)?;
         Some(match (method, name) {
-            ("GET", "heartbeat") => Route::Heartbeat,
-            ("POST", "heartbeat") => Route::Heard,
+            ("GET", "heartbeat") => Route::GetHeartbeat,
+            ("POST", "heartbeat") => Route::PostHeartbeat,
             ("GET", "ip") => Route::Ip,
             ("GET", "action") => Route::Action,
             ("GET", "command") => Route::Command,
@@ -80,10 +79,10 @@ impl Route<'_> {
         })
     }
 
-    /// Returns what one must be permitted to ask for it; `None` if everybody may.
+    /// Returns the permission that a route requires; `None` if it needs no authentication.
     fn permission(&self) -> Option<Permission> {
         match self {
-            Route::Heartbeat | Route::Heard | Route::Ip | Route::PublicKey(_) => None,
+            Route::GetHeartbeat | Route::PostHeartbeat | Route::Ip | Route::PublicKey(_) => None,
             Route::Create => Some(Permission::ActionCreate),
             Route::Action => Some(Permission::Action),
             Route::Command => Some(Permission::Command),
@@ -97,12 +96,12 @@ impl Route<'_> {
     }
 }
 
-/// A request that is not granted.
+/// The error response to a request.
 #[derive(Debug)]
 struct Refusal {
     status: u16,
     message: String,
-    /// What is told beside the message.
+    /// Items that the response contains beside the message.
     items: Vec<Item>,
 }
 
@@ -111,8 +110,8 @@ impl Refusal {
         Refusal { status, message: message.into(), items: Vec::new() }
     }
 
-    /// Returns the answer to a request that cannot be judged now.
-    fn unjudged(error: &(dyn std::error::Error + 'static)) -> Refusal {
+    /// Returns the response to a request that cannot be checked now.
+    fn unavailable(error: &(dyn std::error::Error + 'static)) -> Refusal {
         Refusal::new(503, format!("{UNJUDGED}{}", Chain(error)))
     }
 }
@@ -120,7 +119,7 @@ impl Refusal {
 impl From<DataError> for Refusal {
     fn from(error: DataError) -> Refusal {
         match error.is_temporary() {
-            true => Refusal::unjudged(&error),
+            true => Refusal::unavailable(&error),
             false => Refusal::new(500, Chain(&error).to_string()),
         }
     }
@@ -141,32 +140,28 @@ impl From<serde_json::Error> for Refusal {
 #[derive(Debug)]
 pub(super) struct Api {
     pub(super) store: Arc<Store>,
-    /// Those who may ask.
     pub(super) signers: Arc<Signers>,
-    /// Where ids come from.
     pub(super) ids: Arc<Ids>,
-    /// What time it is.
     pub(super) clock: Arc<dyn Clock>,
     /// The queue of this host's own agent, for which no other host can send heartbeats.
     pub(super) local_queue: String,
-    /// What every link begins with, as `http://127.0.0.1:1664`.
+    /// The start of every link, such as `http://127.0.0.1:1664`.
     pub(super) base: String,
-    /// Where errors are told.
     pub(super) log: slog::Logger,
 }
 
 impl Api {
-    pub(super) fn answer(&self, request: &Request) -> Answer {
-        let clean = clean(&request.path);
-        if clean != request.path {
-            let location = Request { path: clean, ..request.clone() }.uri();
-            return Answer::moved(&location, request.method == "GET");
+    pub(super) fn answer(&self, request: &ApiRequest) -> ApiResponse {
+        let canonical = canonical(&request.path);
+        if canonical != request.path {
+            let location = ApiRequest { path: canonical, ..request.clone() }.uri();
+            return ApiResponse::moved(&location, request.method == "GET");
         }
         let Some(route) = Route::of(&request.method, &request.path) else {
-            return Answer::not_found();
+            return ApiResponse::not_found();
         };
         let operation = self.ids.next();
-        let refusal = match self.granted(&route, request) {
+        let refusal = match self.authorized(&route, request) {
             Ok(answer) => return answer,
             Err(refusal) => refusal,
         };
@@ -176,10 +171,10 @@ impl Api {
         let failure = Some((operation, refusal.message.as_str()));
         let href = format!("{}{}", self.base, request.uri());
         collection(refusal.status, &href, &refusal.items, failure)
-            .unwrap_or_else(|error| Answer::json(500, error.to_string()))
+            .unwrap_or_else(|error| ApiResponse::json(500, error.to_string()))
     }
 
-    fn granted(&self, route: &Route<'_>, request: &Request) -> Result<Answer, Refusal> {
+    fn authorized(&self, route: &Route<'_>, request: &ApiRequest) -> Result<ApiResponse, Refusal> {
         if let Some(permission) = route.permission() {
             let investigator = self.authenticate(request)?;
             if !investigator.permissions.allow(permission) {
@@ -187,9 +182,9 @@ impl Api {
             }
         }
         match route {
-            Route::Heartbeat => self.heartbeat(request),
-            Route::Heard => Ok(self.heard(request)),
-            Route::Ip => Ok(Answer::json(200, request.peer.to_string())),
+            Route::GetHeartbeat => self.get_heartbeat(request),
+            Route::PostHeartbeat => Ok(self.post_heartbeat(request)),
+            Route::Ip => Ok(ApiResponse::json(200, request.peer.to_string())),
             Route::PublicKey(fingerprint) => self.public_key(fingerprint),
             Route::Create => self.create(request),
             Route::Action => self.action(request),
@@ -203,19 +198,19 @@ impl Api {
         }
     }
 
-    /// Returns the answer that all went well and these are the entries.
-    fn found(&self, request: &Request, items: &[Item]) -> Result<Answer, Refusal> {
+    /// Returns a successful response with these items.
+    fn found(&self, request: &ApiRequest, items: &[Item]) -> Result<ApiResponse, Refusal> {
         Ok(collection(200, &format!("{}{}", self.base, request.uri()), items, None)?)
     }
 
-    /// Returns the link to a thing, as `…/action?actionid=7`.
+    /// Returns the link to a resource, such as `…/action?actionid=7`.
     fn link(&self, kind: &str, id: Id) -> String {
         format!("{}{ROOT}{kind}?{kind}id={id}", self.base)
     }
 }
 
-/// Returns a path as it is meant: without empty and dot components, a slash at its end kept.
-fn clean(path: &str) -> String {
+/// Returns the canonical form of a path: without empty and dot components, with its final slash.
+fn canonical(path: &str) -> String {
     let mut components: Vec<&str> = Vec::new();
     for component in path.split('/') {
         match component {

@@ -1,23 +1,21 @@
-//! A form in several parts, as it carries a key (RFC 7578): names, values, files.
-//!
-//! A file counts as a value of its name, too: what is asked for decides how it is read.
+//! A multipart form (RFC 7578), which a client uses to upload a key: names with values or files.
 
-/// How many parts a form may have.
+/// Maximum number of parts of a form.
 const PARTS_MAX: usize = 64;
 
-/// A form that cannot be read; the texts are the original's.
+/// Why a form is invalid; the texts are the original's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum MultipartError {
-    /// It is another kind of form.
+    /// The request has another content type.
     #[error("request Content-Type isn't multipart/form-data")]
     Kind,
-    /// It does not say what separates its parts.
+    /// The content type names no boundary.
     #[error("no multipart boundary param in Content-Type")]
     Boundary,
-    /// Its last part is not ended.
+    /// The last part is incomplete.
     #[error("multipart: NextPart: EOF")]
     End,
-    /// It has too many parts.
+    /// The form has too many parts.
     #[error("multipart: message too large")]
     Parts,
 }
@@ -29,12 +27,12 @@ struct Part<'a> {
     content: &'a [u8],
 }
 
-/// The parts of a form, in their order.
+/// The parts of a form, in order.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Multipart<'a>(Vec<Part<'a>>);
 
 impl<'a> Multipart<'a> {
-    /// Reads a form of this content type.
+    /// Parses a form with this content type.
     pub(super) fn parse(kind: &str, body: &'a [u8]) -> Result<Multipart<'a>, MultipartError> {
         let (kind, parameters) = kind.split_once(';').unwrap_or((kind, ""));
         if !kind.trim().eq_ignore_ascii_case("multipart/form-data") {
@@ -44,16 +42,16 @@ impl<'a> Multipart<'a> {
         if boundary.is_empty() {
             return Err(MultipartError::Boundary);
         }
-        let mark = format!("--{boundary}");
-        // Text before the first mark does not belong to a part.
-        let begin = find(body, mark.as_bytes()).ok_or(MultipartError::End)?;
-        let mut rest = body.get(begin + mark.len()..).unwrap_or_default();
-        let mark = format!("\r\n{mark}");
+        let boundary = format!("--{boundary}");
+        // Text before the first boundary does not belong to a part.
+        let begin = find(body, boundary.as_bytes()).ok_or(MultipartError::End)?;
+        let mut rest = body.get(begin + boundary.len()..).unwrap_or_default();
+        let boundary = format!("\r\n{boundary}");
         let mut parts = Vec::new();
         while !rest.starts_with(b"--") {
-            let end = find(rest, mark.as_bytes()).ok_or(MultipartError::End)?;
+            let end = find(rest, boundary.as_bytes()).ok_or(MultipartError::End)?;
             let (part, next) = rest.split_at(end);
-            rest = next.get(mark.len()..).unwrap_or_default();
+            rest = next.get(boundary.len()..).unwrap_or_default();
             if parts.len() == PARTS_MAX {
                 return Err(MultipartError::Parts);
             }
@@ -62,20 +60,20 @@ impl<'a> Multipart<'a> {
         Ok(Multipart(parts))
     }
 
-    /// Returns the value of this name, or nothing.
+    /// Returns the value with this name; the empty text if there is none.
     pub(super) fn value(&self, name: &str) -> String {
         let part = self.0.iter().find(|part| part.name == name && !part.is_file);
         part.map(|part| String::from_utf8_lossy(part.content).into_owned()).unwrap_or_default()
     }
 
-    /// Returns the file of this name.
+    /// Returns the content of the file with this name.
     pub(super) fn file(&self, name: &str) -> Option<&'a [u8]> {
         let part = self.0.iter().find(|part| part.name == name && part.is_file);
         part.map(|part| part.content)
     }
 }
 
-/// Reads a part: its headers, an empty line, its content. A part without a name is ignored.
+/// Parses a part: its headers, an empty line, its content. A part without a name is ignored.
 fn read(part: &[u8]) -> Option<Part<'_>> {
     let end = find(part, b"\r\n\r\n")?;
     let (head, content) = (part.get(..end)?, part.get(end + 4..)?);
@@ -92,7 +90,7 @@ fn read(part: &[u8]) -> Option<Part<'_>> {
     Some(Part { name, is_file: parameter(parameters, "filename").is_some(), content })
 }
 
-/// Returns a parameter of a header, without its quotation marks.
+/// Returns a parameter of a header, without quotation marks.
 fn parameter<'a>(parameters: &'a str, name: &str) -> Option<&'a str> {
     parameters.split(';').find_map(|parameter| {
         let (known, value) = parameter.split_once('=')?;
@@ -111,7 +109,7 @@ mod tests {
     const KIND: &str = "multipart/form-data; boundary=x7";
 
     #[test]
-    fn values_and_files_are_told_apart() {
+    fn values_and_files_are_distinguished() {
         let body =
             b"before\r\n--x7\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nBob\r\n\
             --x7\r\ncontent-disposition: form-data; name=\"publickey\"; filename=\"k.asc\"\r\n\
@@ -123,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_whole_form_is_refused() {
+    fn incomplete_form_is_rejected() {
         let parse = |kind, body| Multipart::parse(kind, body).unwrap_err();
         assert_eq!(parse("application/json", b""), MultipartError::Kind);
         assert_eq!(parse("multipart/form-data", b""), MultipartError::Boundary);

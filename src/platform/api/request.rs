@@ -1,11 +1,10 @@
-//! A request as the functions that answer it see it, and the text forms in it.
+//! An HTTP request as the API's functions take it, and the parameters in its query or form.
 
 use std::net::IpAddr;
 
-/// The most that a body may hold; a longer one is not read.
+/// Maximum size of a body, in bytes; a longer one is not read.
 pub(crate) const BODY_BYTES_MAX: usize = 10 << 20;
 
-/// What came with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Body {
     Whole(Vec<u8>),
@@ -14,28 +13,27 @@ pub(crate) enum Body {
 }
 
 #[derive(Debug, Clone)]
-pub(crate) struct Request {
+pub(crate) struct ApiRequest {
     /// `GET`, `POST` and so on.
     pub(crate) method: String,
-    /// The path, as it was sent.
+    /// The path, as received.
     pub(crate) path: String,
-    /// What follows the `?`, as it was sent.
+    /// The part after the `?`, as received.
     pub(crate) query: Option<String>,
-    /// The headers; the names are in lower case.
+    /// Names, in lower case, and values.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) peer: IpAddr,
-    /// What came with it.
     pub(crate) body: Body,
 }
 
-impl Request {
-    /// Returns the first header of this name, without blanks around it.
+impl ApiRequest {
+    /// Returns the first header with this name, trimmed.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
         headers.find(|(known, _)| known == name).map(|(_, value)| value.trim())
     }
 
-    /// Returns path and query as they were sent.
+    /// Returns path and query, as received.
     pub(super) fn uri(&self) -> String {
         match &self.query {
             Some(query) => format!("{}?{query}", self.path),
@@ -43,23 +41,23 @@ impl Request {
         }
     }
 
-    /// Returns the parameters of the query; those that cannot be read are left out.
+    /// Returns the parameters of the query; invalid ones are left out.
     pub(super) fn parameters(&self) -> Parameters {
         Parameters::parse(self.query.as_deref().unwrap_or_default()).0
     }
 }
 
-/// Names and values of a query or a form, in their order.
+/// Names and values of a query or a form, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Parameters(Vec<(String, String)>);
 
-/// A form that cannot be read; the text is the original's.
+/// Why a form is invalid; the text is the original's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid URL escape {0:?}")]
 pub(super) struct EscapeError(String);
 
 impl Parameters {
-    /// Reads a query or a form; what is wrong with it is told beside what could be read.
+    /// Parses a query or a form; returns the valid parameters and the first error.
     pub(super) fn parse(text: &str) -> (Parameters, Option<EscapeError>) {
         let (mut pairs, mut fault) = (Vec::new(), None);
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
@@ -72,13 +70,13 @@ impl Parameters {
         (Parameters(pairs), fault)
     }
 
-    /// Returns the first value of this name.
+    /// Returns the first value with this name.
     pub(super) fn first(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// Returns a part of a form as text: `+` is a blank, `%41` is `A`.
+/// Decodes a part of a form: `+` is a space, `%41` is `A`.
 fn unescape(text: &str) -> Result<String, EscapeError> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -102,7 +100,7 @@ fn unescape(text: &str) -> Result<String, EscapeError> {
 }
 
 fn hexadecimal(digits: &str) -> Option<u8> {
-    // A sign would be read too.
+    // Parsing alone would accept a sign.
     let is_number = digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     is_number.then(|| u8::from_str_radix(digits, 16).ok())?
 }
@@ -112,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_are_read_as_a_form() {
+    fn parameters_are_parsed_as_a_form() {
         let (parameters, fault) = Parameters::parse("a=1+2&b=%C3%A9%2B&&c&a=3");
         assert_eq!(fault, None);
         assert_eq!(parameters.first("a"), Some("1 2"));
@@ -122,10 +120,10 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_escape_is_told_and_spoils_nothing_else() {
-        for (text, told) in [("x=%zz&a=1", "%zz"), ("a=1&x=%4", "%4"), ("a=1&x=%+1", "%+1")] {
+    fn invalid_escape_is_reported_and_other_parameters_are_kept() {
+        for (text, escape) in [("x=%zz&a=1", "%zz"), ("a=1&x=%4", "%4"), ("a=1&x=%+1", "%+1")] {
             let (parameters, fault) = Parameters::parse(text);
-            assert_eq!(fault.unwrap().to_string(), format!("invalid URL escape \"{told}\""));
+            assert_eq!(fault.unwrap().to_string(), format!("invalid URL escape \"{escape}\""));
             assert_eq!(parameters.first("a"), Some("1"));
         }
     }

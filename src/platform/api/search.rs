@@ -1,9 +1,9 @@
 //! `GET search`: actions, commands, agents or investigators, page by page.
 //!
-//! What was asked for is told back in every answer, with the defaults for what was
-//! not: `%` for a text, `∞` for an id, a window of four and a half years around
-//! now. A default restricts nothing. Where the original answers with an error of its
-//! own SQL (a search without any parameter, actions by status), ours searches.
+//! Every response echoes the search parameters, with defaults filled in: `%` for a text, `∞` for an
+//! id, a window of four and a half years before and after now. A default does not restrict the
+//! search. Where the original responds with an error in its own SQL (a search without any
+//! parameter, actions by status), this API searches.
 
 use std::time::Duration;
 
@@ -11,30 +11,31 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::answer::Item;
 use super::read::{float, whole};
 use super::request::Parameters;
-use super::{Answer, Api, ROOT, Refusal, Request};
+use super::response::Item;
+use super::{Api, ApiRequest, ApiResponse, ROOT, Refusal};
+use crate::go::time::Time;
 use crate::clock::{after, before};
 use crate::data::{AgentRow, Id, SearchFilter, SearchPage};
 use crate::go::time::Time;
 use crate::platform::target::Target;
 use crate::platform::view;
 
-/// How many rows an answer has if nothing is said.
-const LIMIT: f64 = 100.0;
-/// How far before and after now the default window reaches.
-const WINDOW_SPAN: Duration = Duration::from_secs(1650 * 86_400);
-/// How near to the end of the default window a time restricts nothing.
-const MARGIN_SPAN: Duration = Duration::from_secs(3600);
-/// What stands for any text.
+/// Default number of rows in a response.
+const LIMIT_DEFAULT: f64 = 100.0;
+/// Length of the default window before and after now.
+const WINDOW: Duration = Duration::from_secs(1650 * 86_400);
+/// A time within this distance of the default window's end does not restrict the search.
+const WINDOW_MARGIN: Duration = Duration::from_secs(3600);
+/// Placeholder for any text.
 const ANY_TEXT: &str = "%";
-/// What stands for any id.
+/// Placeholder for any id.
 const ANY_ID: &str = "∞";
 
-/// What is told back of a search; the keys are in the order of the alphabet.
+/// The search parameters that a response echoes, in alphabetical order.
 #[derive(Debug, Serialize)]
-struct Asked {
+struct EchoedParameters {
     actionid: String,
     actionname: String,
     after: String,
@@ -59,7 +60,7 @@ struct Asked {
     r#type: String,
 }
 
-/// Where a page is, and where the next one.
+/// The position of a page, and the link to the next one.
 #[derive(Debug, Serialize)]
 struct Pagination {
     limit: Box<RawValue>,
@@ -67,9 +68,9 @@ struct Pagination {
     next: String,
 }
 
-/// A search that was read.
+/// The parameters of a search.
 #[derive(Debug)]
-struct Search {
+struct SearchRequest {
     parameters: Parameters,
     limit: f64,
     offset: f64,
@@ -79,9 +80,9 @@ struct Search {
     now: Timestamp,
 }
 
-impl Search {
-    /// Reads the parameters; what is wrong with them is told beside what could be read.
-    fn read(parameters: Parameters, now: Timestamp) -> (Search, Option<&'static str>) {
+impl SearchRequest {
+    /// Parses the parameters; returns the valid ones and the first fault.
+    fn parse(parameters: Parameters, now: Timestamp) -> (SearchRequest, Option<&'static str>) {
         let mut fault = None;
         let mut number = |name, default, text| match parameters.first(name).map(float) {
             None => default,
@@ -91,7 +92,7 @@ impl Search {
                 0.0
             }
         };
-        let limit = number("limit", LIMIT, "invalid limit parameter");
+        let limit = number("limit", LIMIT_DEFAULT, "invalid limit parameter");
         let offset = number("offset", 0.0, "invalid offset parameter");
         let mut time = |name, default: Timestamp, text| match parameters.first(name) {
             None => Time::from(default),
@@ -100,8 +101,8 @@ impl Search {
                 Time::ZERO
             }),
         };
-        let begin = time("after", before(now, WINDOW_SPAN), "after date not in RFC3339 format");
-        let end = time("before", after(now, WINDOW_SPAN), "before date not in RFC3339 format");
+        let begin = time("after", before(now, WINDOW), "after date not in RFC3339 format");
+        let end = time("before", after(now, WINDOW), "before date not in RFC3339 format");
         let found = match parameters.first("foundanything").map(str::to_lowercase).as_deref() {
             None => None,
             Some("true") => Some(true),
@@ -114,19 +115,21 @@ impl Search {
         if parameters.first("report").is_some() {
             fault = fault.or(Some("report not implemented"));
         }
-        (Search { parameters, limit, offset, after: begin, before: end, found, now }, fault)
+        let (after, before) = (begin, end);
+        (SearchRequest { parameters, limit, offset, after, before, found, now }, fault)
     }
 
     fn kind(&self) -> &str {
         self.parameters.first("type").unwrap_or("action")
     }
 
-    /// Returns a text that restricts the search.
+    /// Returns a text parameter that restricts the search.
     fn text(&self, name: &str) -> Option<String> {
         self.parameters.first(name).filter(|text| *text != ANY_TEXT).map(str::to_owned)
     }
 
-    /// Returns an id that restricts the search; one that nothing can have is no id of ours.
+    /// Returns an id parameter that restricts the search. A number that cannot be an id becomes 0,
+    /// which no row has.
     fn id(&self, name: &str) -> Result<Option<Id>, String> {
         let given = self.parameters.first(name).filter(|text| *text != ANY_ID);
         let number = given.map(float).transpose()?;
@@ -135,8 +138,8 @@ impl Search {
 
     fn filter(&self) -> Result<SearchFilter, String> {
         let (begin, end) = (self.after.timestamp(), self.before.timestamp());
-        let first = after(before(self.now, WINDOW_SPAN), MARGIN_SPAN);
-        let last = before(after(self.now, WINDOW_SPAN), MARGIN_SPAN);
+        let first = after(before(self.now, WINDOW), WINDOW_MARGIN);
+        let last = before(after(self.now, WINDOW), WINDOW_MARGIN);
         Ok(SearchFilter {
             action: self.id("actionid")?,
             action_name: self.text("actionname"),
@@ -154,18 +157,19 @@ impl Search {
         })
     }
 
-    /// Returns the page, or the number of the query's value that is no number of rows.
+    /// Returns the page. The error is the position, in the original's query, of the value that is
+    /// not a valid number of rows.
     fn page(&self, filter: &SearchFilter) -> Result<SearchPage, usize> {
-        let place = filter_values(filter) + 1;
-        let limit = rows(self.limit).ok_or(place)?;
-        Ok(SearchPage { limit, offset: rows(self.offset).ok_or(place + 1)? })
+        let position = filter_values(filter) + 1;
+        let limit = rows(self.limit).ok_or(position)?;
+        Ok(SearchPage { limit, offset: rows(self.offset).ok_or(position + 1)? })
     }
 
-    fn asked(&self) -> Result<Asked, serde_json::Error> {
+    fn echoed(&self) -> Result<EchoedParameters, serde_json::Error> {
         let text = |name: &str| self.parameters.first(name).unwrap_or(ANY_TEXT).to_owned();
         let id = |name: &str| self.parameters.first(name).unwrap_or(ANY_ID).to_owned();
         let other = |name: &str| self.parameters.first(name).unwrap_or_default().to_owned();
-        Ok(Asked {
+        Ok(EchoedParameters {
             actionid: id("actionid"),
             actionname: text("actionname"),
             after: self.after.to_string(),
@@ -192,7 +196,7 @@ impl Search {
     }
 }
 
-/// Returns how many values the original's query would have: an id is a range, two of them.
+/// Returns the number of values in the original's query: an id is a range and has two.
 fn filter_values(filter: &SearchFilter) -> usize {
     let ids = [filter.action, filter.agent, filter.command, filter.investigator];
     let texts = [
@@ -209,12 +213,12 @@ fn filter_values(filter: &SearchFilter) -> usize {
         + usize::from(filter.before.is_some())
 }
 
-/// Returns a number of rows, without what follows the point.
+/// Truncates a number to a number of rows.
 fn rows(number: f64) -> Option<i64> {
     format!("{:.0}", number.trunc()).parse().ok().filter(|rows| *rows >= 0)
 }
 
-/// Returns a number as Go writes it in JSON: a whole one without a point.
+/// Formats a number as Go writes it in JSON: a whole one without a point.
 fn number(number: f64) -> Result<Box<RawValue>, serde_json::Error> {
     match rows(number) {
         Some(rows) if number.fract() == 0.0 => to_raw_value(&rows),
@@ -226,43 +230,43 @@ fn number(number: f64) -> Result<Box<RawValue>, serde_json::Error> {
 }
 
 impl Api {
-    pub(super) fn search(&self, request: &Request) -> Result<Answer, Refusal> {
-        let (search, fault) = Search::read(request.parameters(), self.clock.now());
+    pub(super) fn search(&self, request: &ApiRequest) -> Result<ApiResponse, Refusal> {
+        let (search, fault) = SearchRequest::parse(request.parameters(), self.clock.now());
         if search.limit.is_nan() || search.offset.is_nan() {
-            // The original cannot write what it was asked, and ends there.
-            return Ok(Answer::empty());
+            // The original cannot encode the echoed parameters, and sends an empty response.
+            return Ok(ApiResponse::empty());
         }
         let href = format!("{}{}", self.base, request.uri());
-        let asked = Item::new(href.clone(), "search parameters", &search.asked()?)?;
+        let echoed = Item::new(href.clone(), "search parameters", &search.echoed()?)?;
         let refuse =
-            |status, message: String, asked| Err(Refusal { status, message, items: vec![asked] });
+            |status, message: String, echoed| Err(Refusal { status, message, items: vec![echoed] });
         if let Some(fault) = fault {
-            return refuse(500, format!("parseSearchParameters()-> {fault}"), asked);
+            return refuse(500, format!("parseSearchParameters()-> {fault}"), echoed);
         }
         let items = match self.find(&search) {
             Ok(items) => items,
-            Err(refusal) => return refuse(refusal.status, refusal.message, asked),
+            Err(refusal) => return refuse(refusal.status, refusal.message, echoed),
         };
         if items.is_empty() {
-            return refuse(404, "no results found".to_owned(), asked);
+            return refuse(404, "no results found".to_owned(), echoed);
         }
         let mut items = items;
         if search.offset > 0.0 {
             items.push(Item::new(href, "pagination", &self.pagination(&search)?)?);
         }
-        items.push(asked);
+        items.push(echoed);
         self.found(request, &items)
     }
 
-    fn find(&self, search: &Search) -> Result<Vec<Item>, Refusal> {
+    fn find(&self, search: &SearchRequest) -> Result<Vec<Item>, Refusal> {
         let kind = search.kind();
         if !matches!(kind, "action" | "command" | "agent" | "investigator") {
             return Err(Refusal::new(500, "search type is invalid"));
         }
         let filter = search.filter().map_err(|error| Refusal::new(500, error))?;
-        let page = search.page(&filter).map_err(|place| {
+        let page = search.page(&filter).map_err(|position| {
             let text = "uint64 values with high bit set are not supported";
-            let text = format!("sql: converting argument ${place} type: {text}");
+            let text = format!("sql: converting argument ${position} type: {text}");
             Refusal::new(500, format!("Error while finding {kind}s: '{text}'"))
         })?;
         match kind {
@@ -288,10 +292,10 @@ impl Api {
         }
     }
 
-    /// Returns agents: those that a target selects, if there is one.
+    /// Returns agents; if there is a target, those that it selects.
     fn find_agents(
         &self,
-        search: &Search,
+        search: &SearchRequest,
         filter: &SearchFilter,
         page: SearchPage,
     ) -> Result<Vec<Item>, Refusal> {
@@ -299,7 +303,7 @@ impl Api {
         let agents: Vec<AgentRow> = match target {
             None => {
                 let agents = self.store.search_agents(filter, page)?;
-                let item = |row| self.agent_entry(&view::agent_without_refresh(row)?);
+                let item = |row| self.agent_view_item(&view::agent_without_refresh(row)?);
                 return agents.iter().map(item).collect();
             }
             Some(text) => {
@@ -316,7 +320,7 @@ impl Api {
         agents.iter().map(|row| self.agent_item(row)).collect()
     }
 
-    fn pagination(&self, search: &Search) -> Result<Pagination, serde_json::Error> {
+    fn pagination(&self, search: &SearchRequest) -> Result<Pagination, serde_json::Error> {
         let seconds = |time: Time| time.whole_second().to_string();
         let mut next = format!(
             "{}{ROOT}search?type={}&after={}&before={}",
@@ -348,7 +352,7 @@ impl Api {
     }
 }
 
-/// Returns a text as a value of a query.
+/// Encodes a text as a value of a query.
 fn escaped(text: &str) -> String {
     let mut value = String::with_capacity(text.len());
     for byte in text.bytes() {

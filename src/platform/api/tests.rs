@@ -1,19 +1,19 @@
-//! The API without a socket, asked what a real platform was asked and more.
+//! The API without a socket, with the recorded requests to a real platform and further ones.
 
-#![expect(clippy::disallowed_methods, reason = "a test takes a folder away")]
+#![expect(clippy::disallowed_methods, reason = "a test moves a folder away")]
 
-mod alone;
-mod ground;
+mod damaged_rows;
+mod database;
+mod differences;
 mod investigators;
-mod mends;
-mod odd;
+mod recorded_state;
 mod recording;
 mod replay;
 mod rows;
-mod short;
-mod world;
+mod short_signatures;
+mod single_resources;
 
-use ground::Ground;
+use database::TestDatabase;
 use recording::Exchange;
 
 use super::*;
@@ -28,14 +28,14 @@ const FINGERPRINT: &str = "2CA9781D5F6BC6C6873ABDF631F89439081B6A31";
 
 /// An API on a database.
 struct Rig {
-    ground: Ground,
+    database: TestDatabase,
     clock: Arc<TestClock>,
     api: Api,
     folder: tempfile::TempDir,
 }
 
 impl Rig {
-    /// Returns an API whose only investigator is that of the recordings.
+    /// Returns an API whose only investigator is the one of the recordings.
     fn new() -> Rig {
         let rig = Rig::on(Kind::Sqlite);
         let key = Exchange::of("01-publickey").answer;
@@ -54,22 +54,22 @@ impl Rig {
         rig
     }
 
-    /// Returns an API that nobody may use.
+    /// Returns an API without investigators.
     fn on(kind: Kind) -> Rig {
         let folder = tempfile::tempdir().unwrap();
         let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), HAND_PREFIX);
         let home = folder.path().join("gnupg");
         disk.make_folder(&home).unwrap();
-        // The recordings' key is younger than the clock of some machines.
+        // The recordings' key is newer than the clock of some machines.
         disk.create(
             &home.join("gpg.conf"),
             b"ignore-time-conflict\nignore-valid-from\nno-autostart\n",
         )
         .unwrap();
-        let ground = Ground::new(kind);
+        let database = TestDatabase::new(kind);
         let begin = "2026-11-22T00:52:55Z".parse().unwrap();
         let log = slog::Logger::root(slog::Discard, slog::o!());
-        let store = || Arc::clone(&ground.store);
+        let store = || Arc::clone(&database.store);
         let clock = Arc::new(TestClock::new(begin));
         let api = Api {
             store: store(),
@@ -80,21 +80,21 @@ impl Rig {
             base: "http://127.0.0.1:51664".to_owned(),
             log,
         };
-        Rig { ground, clock, api, folder }
+        Rig { database, clock, api, folder }
     }
 
-    fn answer(&self, exchange: &Exchange) -> Answer {
+    fn answer(&self, exchange: &Exchange) -> ApiResponse {
         self.clock.set(exchange.time);
         self.api.answer(&exchange.request())
     }
 }
 
-fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
+fn header<'a>(answer: &'a ApiResponse, name: &str) -> Option<&'a str> {
     answer.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
 }
 
 #[test]
-fn an_action_that_two_signatures_of_one_make_impossible_leaves_nothing() {
+fn action_signed_twice_by_one_investigator_is_not_stored() {
     let rig = Rig::new();
     let highest = rig.api.store.highest_id().unwrap();
     assert_eq!(rig.answer(&Exchange::of("03-sig-duplicated")).status, 500);
@@ -102,39 +102,39 @@ fn an_action_that_two_signatures_of_one_make_impossible_leaves_nothing() {
 }
 
 #[test]
-fn a_disabled_investigator_and_one_without_the_right_are_turned_away() {
+fn disabled_or_unprivileged_investigator_is_refused() {
     let mut rig = Rig::new();
     let post = Exchange::of("04-client-set-id");
     assert_eq!(rig.answer(&post).status, 202);
-    rig.ground.run("update investigators set permissions = 59;");
+    rig.database.run("update investigators set permissions = 59;");
     let answer = rig.answer(&post);
     assert_eq!(answer.status, 401);
     assert!(answer.body.contains("Insufficient permissions to access endpoint"), "{}", answer.body);
-    rig.ground.run("update investigators set permissions = 63, status = 'disabled';");
+    rig.database.run("update investigators set permissions = 63, status = 'disabled';");
     let answer = rig.answer(&post);
     assert_eq!(answer.status, 401);
     assert!(answer.body.contains("signature made by unknown entity"), "{}", answer.body);
 }
 
 #[test]
-fn a_body_that_is_too_long_is_told_so() {
+fn body_that_is_too_long_is_refused() {
     let rig = Rig::new();
     let exchange = Exchange::of("04-client-set-id");
     rig.clock.set(exchange.time);
-    let answer = rig.api.answer(&Request { body: Body::TooLarge, ..exchange.request() });
+    let answer = rig.api.answer(&ApiRequest { body: Body::TooLarge, ..exchange.request() });
     assert!(answer.status == 500 && answer.body.contains("http: POST too large"), "{answer:?}");
 }
 
 #[test]
-fn a_path_that_is_written_differently_is_told_its_own_form() {
-    for (path, clean) in [
+fn paths_have_a_canonical_form() {
+    for (path, expected) in [
         ("/", "/"),
         ("//", "/"),
         ("/api/v1/./search", "/api/v1/search"),
         ("/api/../v1//x/", "/v1/x/"),
         ("/../..", "/"),
     ] {
-        assert_eq!(super::clean(path), clean, "{path}");
+        assert_eq!(super::canonical(path), expected, "{path}");
     }
 }
 
@@ -147,14 +147,14 @@ fn post_heartbeat(rig: &Rig, change: impl FnOnce(&mut serde_json::Value)) -> (u1
 }
 
 #[test]
-fn an_agent_that_tells_of_itself_is_kept_as_it_would_be_found() {
+fn heartbeat_is_stored_as_the_original_stores_it() {
     let rig = Rig::new();
     for version in ["ghost-1", "ghost-2"] {
         let (status, body) = post_heartbeat(&rig, |agent| agent["version"] = version.into());
         assert_eq!((status, body.as_str()), (200, "{\"error\":null}\n"));
     }
     let agents = rig.api.store.live_agents().unwrap();
-    assert_eq!(agents.len(), 1, "one a place");
+    assert_eq!(agents.len(), 1, "one row per queue");
     let recorded = Exchange::of("09-search-command-agentname-case").values();
     let recorded: serde_json::Value = serde_json::from_str(recorded[0].1.get()).unwrap();
     let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
@@ -164,7 +164,7 @@ fn an_agent_that_tells_of_itself_is_kept_as_it_would_be_found() {
 }
 
 #[test]
-fn nobody_speaks_for_this_host_and_what_no_database_keeps_is_refused() {
+fn heartbeat_for_the_local_agent_or_with_invalid_text_is_not_stored() {
     let rig = Rig::new();
     let own = rig.api.local_queue.as_str();
     assert_eq!(post_heartbeat(&rig, |agent| agent["queueLoc"] = own.into()).0, 200);
@@ -178,7 +178,7 @@ fn nobody_speaks_for_this_host_and_what_no_database_keeps_is_refused() {
 }
 
 #[test]
-fn investigators_are_found_by_name_and_shown_to_those_who_may() {
+fn investigators_are_found_by_name_and_shown_with_permission() {
     let mut rig = Rig::new();
     let ask = |rig: &Rig, path: &str| {
         let path = format!("/api/v1/{path}");
@@ -189,7 +189,7 @@ fn investigators_are_found_by_name_and_shown_to_those_who_may() {
     assert!(!answer.body.contains("publickey"));
     assert_eq!(ask(&rig, "search?type=investigator&investigatorname=nosuch").status, 404);
     assert_eq!(ask(&rig, "investigator?investigatorid=1").status, 401);
-    rig.ground.run("update investigators set permissions = 65536;");
+    rig.database.run("update investigators set permissions = 65536;");
     let answer = ask(&rig, "investigator?investigatorid=1");
     assert!(
         answer.status == 200 && answer.body.contains("\"publickey\":\"LS0tLS1C"),
@@ -201,7 +201,7 @@ fn investigators_are_found_by_name_and_shown_to_those_who_may() {
 }
 
 #[test]
-fn what_cannot_be_judged_now_is_refused_by_none_of_the_originals_texts() {
+fn request_that_cannot_be_checked_now_gets_status_503() {
     let rig = Rig::new();
     let (home, away) = (rig.folder.path().join("gnupg"), rig.folder.path().join("away"));
     let exchange = Exchange::of("04-client-set-id");

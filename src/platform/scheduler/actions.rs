@@ -3,31 +3,25 @@
 use jiff::Timestamp;
 
 use super::commands::empty_results;
-use super::{ScheduleError, Scheduler};
+use super::{ScheduleError, Scheduler, without_id};
 use crate::chain::Chain;
 use crate::clock::{after, elapsed};
 use crate::data::{ActionRow, ActionStatus, CommandStatus, DataError, Id, InvalidColumns};
 use crate::platform::spool::{EntryName, SpoolFolder};
 use crate::platform::target::{Target, TargetError};
-use crate::platform::view::{self, ViewError};
+use crate::platform::view;
 
 /// Why an action is not sent.
 #[derive(Debug, thiserror::Error)]
 enum InvalidAction {
     #[error("columns in the database cannot be read: {0}")]
-    InvalidColumns(InvalidColumns),
+    Unreadable(InvalidColumns),
     #[error("expired before it could be sent")]
     Expired,
     #[error("invalid target")]
     Target(#[from] TargetError),
     #[error("target matches no agent that is online or idle")]
     NoAgent,
-}
-
-/// Returns the error of an action that cannot be processed because its id cannot be read.
-pub(super) fn without_id(action: &ActionRow) -> Option<ScheduleError> {
-    let damage = || ViewError::InvalidColumns { id: action.id, invalid: action.invalid.clone() };
-    action.invalid.is_unreadable("id").then(|| damage().into())
 }
 
 /// Returns until when the target of an action that selects no agent is evaluated again: until half
@@ -117,7 +111,7 @@ impl Scheduler {
         now: Timestamp,
     ) -> Result<Result<Vec<Id>, InvalidAction>, DataError> {
         if action.invalid.is_any_unreadable(&view::SIGNED) {
-            return Ok(Err(InvalidAction::InvalidColumns(action.invalid.clone())));
+            return Ok(Err(InvalidAction::Unreadable(action.invalid.clone())));
         }
         if action.expireafter <= now {
             return Ok(Err(InvalidAction::Expired));

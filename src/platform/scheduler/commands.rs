@@ -17,7 +17,7 @@ use crate::relay::{Answer, Command, Outcome};
 /// module at the end, and its answer says so.
 const ANSWER_DELAY: Duration = Duration::from_secs(2);
 
-/// The result of an operation until there is another.
+/// The result of an operation that has not been run.
 const EMPTY_RESULT: &str =
     r#"{"foundanything":false,"success":false,"elements":null,"statistics":null,"errors":null}"#;
 
@@ -74,8 +74,8 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Sends a command to its agent, unless the agent has it; marks it expired if there is no answer
-    /// in time.
+    /// Sends a command to its agent, unless the agent has it; marks it expired if there is no
+    /// answer in time.
     pub(super) fn send_or_expire(
         &mut self,
         name: EntryName,

@@ -1,16 +1,16 @@
-//! The part of SQL that targets may use, and its value for one agent.
+//! The part of SQL that targets may use, and its evaluation for one agent.
 
 use std::cmp::Ordering;
 
 use serde_json::Value as Json;
 
+use super::column::{AgentProperties, Column, ColumnValue};
 use super::like::Pattern;
-use super::{AgentProperties, Column, ColumnValue};
 
-/// An expression whose types were checked when it was read.
+/// An expression whose types were checked when it was parsed.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Expression {
-    /// What the row has in a column.
+    /// The row's value in a column.
     Column(Column),
     Constant(ColumnValue),
     /// `NOT x`.
@@ -30,14 +30,13 @@ pub(super) enum Expression {
     /// `x -> 'key'`, `x ->> 0`, `x #>> '{key,0}'`.
     Json {
         document: Box<Expression>,
-        /// The way into it.
+        /// The path into the document.
         path: Vec<Step>,
-        /// Whether the outcome is text rather than JSON.
+        /// Whether the result is text rather than JSON.
         as_text: bool,
     },
 }
 
-/// An operator that compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Comparison {
     /// `=`
@@ -70,11 +69,11 @@ impl Comparison {
 /// One step into a JSON document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
-    /// To the member of an object.
+    /// The member of an object.
     Key(String),
-    /// To an element of an array, from its end if negative.
+    /// An element of an array, counted from its end if negative.
     Index(i64),
-    /// To either, as `#>>` does: a member of this name, or an element of this number.
+    /// Either of them, as in `#>>`: the member with this name, or the element with this number.
     Either(String),
 }
 
@@ -112,33 +111,33 @@ impl Expression {
     }
 }
 
-/// False if one part is, else unknown if one part is.
+/// Returns false if a part is false, otherwise unknown if a part is unknown.
 fn every(parts: &[Expression], row: &dyn AgentProperties) -> Option<bool> {
-    let mut answer = Some(true);
+    let mut truth = Some(true);
     for part in parts {
         match part.truth(row) {
             Some(false) => return Some(false),
             Some(true) => {}
-            None => answer = None,
+            None => truth = None,
         }
     }
-    answer
+    truth
 }
 
-/// True if one part is, else unknown if one part is.
+/// Returns true if a part is true, otherwise unknown if a part is unknown.
 fn some(parts: &[Expression], row: &dyn AgentProperties) -> Option<bool> {
-    let mut answer = Some(false);
+    let mut truth = Some(false);
     for part in parts {
         match part.truth(row) {
             Some(true) => return Some(true),
             Some(false) => {}
-            None => answer = None,
+            None => truth = None,
         }
     }
-    answer
+    truth
 }
 
-/// Orders two values of one type; nothing is known of null. Text is ordered by its bytes.
+/// Orders two values of one type; the order of null is unknown. Text is ordered by its bytes.
 fn compare(left: &ColumnValue, right: &ColumnValue) -> Option<Ordering> {
     match (left, right) {
         (ColumnValue::Text(left), ColumnValue::Text(right)) => Some(left.cmp(right)),
@@ -149,17 +148,17 @@ fn compare(left: &ColumnValue, right: &ColumnValue) -> Option<Ordering> {
     }
 }
 
-/// Whether one of `list` equals `needle`: if none does but one of them is null, nobody knows.
+/// Returns whether an element of `list` equals `needle`: unknown if none does and one is null.
 fn contains(needle: &ColumnValue, list: &[Expression], row: &dyn AgentProperties) -> Option<bool> {
-    let mut answer = Some(false);
+    let mut truth = Some(false);
     for element in list {
         match compare(needle, &element.value(row)) {
             Some(Ordering::Equal) => return Some(true),
             Some(_) => {}
-            None => answer = None,
+            None => truth = None,
         }
     }
-    answer
+    truth
 }
 
 fn json_value(document: &ColumnValue, path: &[Step], as_text: bool) -> ColumnValue {

@@ -16,8 +16,8 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    /// Reads a pattern in which `escape`, if any, makes the next character stand for itself;
-    /// `None` if nothing follows an escape.
+    /// Parses a pattern in which `escape`, if any, makes the next character literal; returns `None`
+    /// if nothing follows an escape.
     pub(super) fn new(text: &str, escape: Option<char>, ignores_case: bool) -> Option<Pattern> {
         let mut parts = Vec::new();
         let mut chars = text.chars();
@@ -32,7 +32,7 @@ impl Pattern {
         Some(Pattern { parts, ignores_case })
     }
 
-    /// Tells whether all of `text` is matched.
+    /// Returns whether the pattern matches the whole text.
     pub(super) fn matches(&self, text: &str) -> bool {
         let text: Vec<char> = if self.ignores_case {
             text.chars().flat_map(char::to_lowercase).collect()
@@ -40,8 +40,8 @@ impl Pattern {
             text.chars().collect()
         };
         let (mut at, mut part) = (0, 0);
-        // Where to go on after a mismatch: the last `%` takes one character more. What
-        // came before it need never be looked at again, so time is at worst quadratic.
+        // Where to continue after a mismatch: the last `%` matches one character more. The parts
+        // before it are never tried again, so the time is at worst quadratic.
         let mut retry: Option<(usize, usize)> = None;
         loop {
             let fits = match (self.parts.get(part), text.get(at)) {

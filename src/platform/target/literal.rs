@@ -1,12 +1,12 @@
-//! What the text of a literal means where a type is asked for, as PostgreSQL reads it.
+//! Conversion of a literal's text to the required type, as PostgreSQL converts it.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
-use super::{ColumnKind, ColumnValue};
+use super::column::{ColumnKind, ColumnValue};
 
-/// Returns `text` as a value of `kind`, `None` if it is none.
+/// Converts `text` to a value of type `kind`, if possible.
 pub(super) fn read(text: &str, kind: ColumnKind) -> Option<ColumnValue> {
     match kind {
         ColumnKind::Text => Some(ColumnValue::Text(text.to_owned())),
@@ -17,15 +17,16 @@ pub(super) fn read(text: &str, kind: ColumnKind) -> Option<ColumnValue> {
     }
 }
 
-/// Reads a decimal number.
+/// Parses a decimal number.
 pub(super) fn number(text: &str) -> Option<f64> {
     let text = text.trim_ascii();
-    // Rust would also take words, such as "inf".
+    // Rust's parser also accepts words, such as "inf".
     let decimal = text.chars().all(|c| matches!(c, '0'..='9' | '.' | 'e' | 'E' | '+' | '-'));
     text.parse().ok().filter(|number: &f64| decimal && number.is_finite())
 }
 
-/// Reads a truth value: any beginning of `true`, `false`, `yes`, `no`, `on`, `off` that is clear, or a digit.
+/// Parses a truth value: an unambiguous prefix of `true`, `false`, `yes`, `no`, `on` or `off`, or a
+/// digit.
 fn truth(text: &str) -> Option<bool> {
     let text = text.trim_ascii().to_ascii_lowercase();
     let begins = |word: &str, least: usize| text.len() >= least && word.starts_with(&text);
@@ -36,7 +37,8 @@ fn truth(text: &str) -> Option<bool> {
     no.then_some(false)
 }
 
-/// Reads a time in ISO form; one without a zone is in UTC. `epoch` and the two infinities are known too.
+/// Parses a time in ISO form, in UTC if it has no zone, or one of the words `epoch`, `infinity` and
+/// `-infinity`.
 fn time(text: &str) -> Option<Timestamp> {
     let text = text.trim_ascii();
     match text.to_ascii_lowercase().as_str() {
@@ -50,8 +52,8 @@ fn time(text: &str) -> Option<Timestamp> {
     zoned.or_else(|| Offset::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok())
 }
 
-/// Reads the path of `#>>`: the elements of an array in braces, such as `{a,"b c",0}`.
-/// The outer `None`: it is no such array; an inner one: the element is null.
+/// Parses the path of `#>>`: the elements of an array in braces, such as `{a,"b c",0}`. Returns
+/// `None` if the text is not such an array; an element is `None` if it is null.
 pub(super) fn path(text: &str) -> Option<Vec<Option<String>>> {
     let mut rest = text.trim_ascii().strip_prefix('{')?.strip_suffix('}')?.trim_ascii();
     let mut path = Vec::new();
@@ -69,7 +71,7 @@ pub(super) fn path(text: &str) -> Option<Vec<Option<String>>> {
     Some(path)
 }
 
-/// Reads up to the closing quote and returns what follows it.
+/// Parses up to the closing quote; returns the element and the rest.
 fn unquote(text: &str) -> Option<(String, &str)> {
     let mut element = String::new();
     let mut chars = text.chars();
@@ -82,7 +84,7 @@ fn unquote(text: &str) -> Option<(String, &str)> {
     }
 }
 
-/// Reads an element without quotes and returns what follows it.
+/// Parses an element without quotes; returns the element and the rest.
 fn bare(text: &str) -> Option<(Option<String>, &str)> {
     let end = text.find(',').unwrap_or(text.len());
     let (element, after) = text.split_at_checked(end)?;

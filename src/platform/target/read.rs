@@ -1,24 +1,26 @@
-//! The text of a target → an [`Expression`], or the name of what it may not use.
+//! Parses the text of a target into an [`Expression`].
 //!
-//! sqlparser reads more than PostgreSQL does, and PostgreSQL more than targets
-//! may use. What is not on the list here is refused, so that a new version of the
-//! parser can add nothing by itself. Types are settled as by PostgreSQL: a string
-//! literal or `NULL` has none of its own and takes that of what it stands beside.
+//! sqlparser accepts more than PostgreSQL does, and PostgreSQL more than targets may use.
+//! Everything that is not listed here is refused, so that a new version of the parser adds nothing
+//! by itself. Types are inferred as in PostgreSQL: a string literal or `NULL` has no type of its
+//! own and takes that of the other operand.
 
 use sqlparser::ast::{BinaryOperator, Expr, Ident, UnaryOperator, Value as Literal};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, Tokenizer};
 
+use super::column::{Column, ColumnKind, ColumnValue};
+use super::error::TargetError;
 use super::expression::{Comparison, Expression, Step};
 use super::like::Pattern;
+use super::literal;
 use super::refusal::{describe, quote, refuse, refuse_tokens};
-use super::{Column, ColumnKind, ColumnValue, TargetError, literal};
 
-/// How deep expressions may stand within one another; the parser works by recursion.
+/// Maximum nesting of expressions; the parser is recursive.
 const NESTING_MAX: usize = 16;
 
-/// An expression with its type; a literal that has none yet is a text or null.
+/// An expression with its type. An expression without a type is a text literal or null.
 #[derive(Debug)]
 struct Typed {
     expression: Expression,
@@ -45,7 +47,7 @@ pub(super) fn condition(text: &str) -> Result<Expression, TargetError> {
         Parser::new(&dialect).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens);
     let tree = parser.parse_expr().map_err(|error| match error {
         ParserError::RecursionLimitExceeded => {
-            TargetError::Syntax(format!("it nests more than {NESTING_MAX} deep"))
+            TargetError::Syntax(format!("nested more than {NESTING_MAX} levels deep"))
         }
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => {
             TargetError::Syntax(quote(&text))
@@ -92,7 +94,7 @@ fn typed(tree: &Expr) -> Result<Typed, TargetError> {
 }
 
 fn column(names: &[Ident]) -> Result<Typed, TargetError> {
-    // Without quotes a name has no case.
+    // A name without quotes is case-insensitive.
     let fold = |name: &Ident| match name.quote_style {
         Some(_) => name.value.clone(),
         None => name.value.to_ascii_lowercase(),
@@ -128,15 +130,15 @@ fn constant(value: &Literal) -> Result<Typed, TargetError> {
 }
 
 fn number(text: &str, sign: f64) -> Result<Expression, TargetError> {
-    let number = literal::number(text).ok_or_else(|| misread(text, ColumnKind::Number))?;
+    let number = literal::number(text).ok_or_else(|| wrong_literal(text, ColumnKind::Number))?;
     Ok(Expression::Constant(ColumnValue::Number(sign * number)))
 }
 
-fn misread(literal: &str, kind: ColumnKind) -> TargetError {
+fn wrong_literal(literal: &str, kind: ColumnKind) -> TargetError {
     TargetError::Literal { literal: quote(&format!("'{literal}'")), kind }
 }
 
-/// Reads a number with a sign.
+/// Parses a number with a sign.
 fn signed(op: UnaryOperator, operand: &Expr) -> Result<Typed, TargetError> {
     let sign = match op {
         UnaryOperator::Minus => -1.0,
@@ -156,21 +158,21 @@ fn not(inner: Expression, negated: bool) -> Typed {
     Typed::truth(if negated { Expression::Not(Box::new(inner)) } else { inner })
 }
 
-/// Gives a literal without a type the type `kind`; anything else must have it.
+/// Converts a literal without a type to `kind`; any other expression must have this type.
 fn settle(typed: Typed, kind: ColumnKind, operator: &str) -> Result<Expression, TargetError> {
     match (typed.kind, typed.expression) {
         (Some(found), expression) if found == kind => Ok(expression),
         (Some(found), _) => {
             Err(TargetError::Operand { operator: operator.to_owned(), kind: found })
         }
-        (None, Expression::Constant(ColumnValue::Text(text))) => {
-            literal::read(&text, kind).map(Expression::Constant).ok_or_else(|| misread(&text, kind))
-        }
+        (None, Expression::Constant(ColumnValue::Text(text))) => literal::read(&text, kind)
+            .map(Expression::Constant)
+            .ok_or_else(|| wrong_literal(&text, kind)),
         (None, null) => Ok(null),
     }
 }
 
-/// Reads `a AND b AND c` or `a OR b OR c` as one, however many they are.
+/// Collects the parts of `a AND b AND c` or `a OR b OR c`, of any number, without recursion.
 fn logic(tree: &Expr, operator: &BinaryOperator) -> Result<Vec<Expression>, TargetError> {
     let mut parts = Vec::new();
     let mut at = tree;
@@ -185,8 +187,8 @@ fn logic(tree: &Expr, operator: &BinaryOperator) -> Result<Vec<Expression>, Targ
     parts.into_iter().rev().map(|part| settle(typed(part)?, ColumnKind::Bool, &name)).collect()
 }
 
-/// Operators of which PostgreSQL wants no two in a row: it does not know which one comes first.
-/// That also bounds how deep a tree can be without parentheses.
+/// Groups of operators of which PostgreSQL accepts no two in a row, because they are not
+/// associative. This also limits the depth of a tree without parentheses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rank {
     Comparison,
@@ -204,7 +206,7 @@ fn rank(tree: &Expr) -> Option<Rank> {
     }
 }
 
-/// Reads an operand of an operator of `of`.
+/// Parses an operand of an operator of the group `of`.
 fn operand(tree: &Expr, of: Rank) -> Result<Typed, TargetError> {
     if rank(tree) == Some(of) {
         return refuse(quote(&format!("{tree} as an operand without parentheses")));
@@ -234,7 +236,7 @@ fn comparison(left: &Expr, op: &BinaryOperator, right: &Expr) -> Result<Typed, T
     Ok(Typed::truth(Expression::Compare(left, comparison, right)))
 }
 
-/// Makes one side of a comparison of values of `kind`.
+/// Converts one side of a comparison of values of type `kind`.
 fn comparable(side: Typed, kind: ColumnKind, op: &str) -> Result<Expression, TargetError> {
     match side.kind {
         Some(other) if other != kind => Err(TargetError::Types(kind, other)),
@@ -248,7 +250,7 @@ fn comparable(side: Typed, kind: ColumnKind, op: &str) -> Result<Expression, Tar
 fn among(needle: &Expr, list: &[Expr]) -> Result<Expression, TargetError> {
     let needle = operand(needle, Rank::Like)?;
     let list: Vec<Typed> = list.iter().map(typed).collect::<Result<_, _>>()?;
-    // A needle without a type takes the one that the list has.
+    // A needle without a type takes that of the list.
     let kind = needle.kind.or_else(|| list.iter().find_map(|element| element.kind));
     let kind = kind.unwrap_or(ColumnKind::Text);
     let list = list.into_iter().map(|element| comparable(element, kind, "IN"));
@@ -281,11 +283,11 @@ fn like(
                 .ok_or_else(|| TargetError::Form { what: "pattern", literal: quote(&pattern) })
         }
         Expression::Constant(null) => Ok(Expression::Constant(null)),
-        _ => refuse(format!("{operator} with a pattern that is no literal")),
+        _ => refuse(format!("{operator} with a pattern that is not a literal")),
     }
 }
 
-/// Reads `document -> 'key' -> 0 ->> 'other'`, however many steps there are.
+/// Parses `document -> 'key' -> 0 ->> 'other'`, with any number of steps, without recursion.
 fn steps(document: &Expr, last: &Expr, as_text: bool) -> Result<Typed, TargetError> {
     let mut path = vec![step(last, if as_text { "->>" } else { "->" })?];
     let mut document = document;
@@ -296,7 +298,7 @@ fn steps(document: &Expr, last: &Expr, as_text: bool) -> Result<Typed, TargetErr
     into_document(document, path.into_iter().rev().collect(), as_text, "->")
 }
 
-/// Reads what stands right of an arrow; null leads nowhere.
+/// Parses the right operand of an arrow; returns `None` for null, which matches nothing.
 fn step(tree: &Expr, operator: &str) -> Result<Option<Step>, TargetError> {
     match typed(tree)?.expression {
         Expression::Constant(ColumnValue::Text(key)) => Ok(Some(Step::Key(key))),
@@ -305,11 +307,11 @@ fn step(tree: &Expr, operator: &str) -> Result<Option<Step>, TargetError> {
             Ok(index) => Ok(Some(Step::Index(index))),
             Err(_) => Err(TargetError::Form { what: "index", literal: number.to_string() }),
         },
-        _ => refuse(format!("{operator} with a key that is no literal")),
+        _ => refuse(format!("{operator} with a key that is not a literal")),
     }
 }
 
-/// Reads `document #>> '{key,0}'`.
+/// Parses `document #>> '{key,0}'`.
 fn path(document: &Expr, path: &Expr) -> Result<Typed, TargetError> {
     let path = match typed(path)?.expression {
         Expression::Constant(ColumnValue::Text(text)) => literal::path(&text)
@@ -318,7 +320,7 @@ fn path(document: &Expr, path: &Expr) -> Result<Typed, TargetError> {
             .map(|element| element.map(Step::Either))
             .collect::<Option<Vec<Step>>>(),
         Expression::Constant(ColumnValue::Null) => None,
-        _ => return refuse("#>> with a path that is no literal"),
+        _ => return refuse("#>> with a path that is not a literal"),
     };
     into_document(document, path, true, "#>>")
 }
@@ -330,7 +332,7 @@ fn into_document(
     operator: &str,
 ) -> Result<Typed, TargetError> {
     let document = typed(document)?;
-    // A literal could be any of several types here, and PostgreSQL refuses it too.
+    // A literal could have several types here, so PostgreSQL refuses it too.
     if document.kind != Some(ColumnKind::Json) {
         let kind = document.kind.unwrap_or(ColumnKind::Text);
         return Err(TargetError::Operand { operator: operator.to_owned(), kind });
@@ -340,7 +342,7 @@ fn into_document(
     Ok(Typed::new(
         match path {
             Some(path) => Expression::Json { document, path, as_text },
-            // Where the way is not known, nothing is found.
+            // A path that contains null matches nothing.
             None => Expression::Constant(ColumnValue::Null),
         },
         kind,

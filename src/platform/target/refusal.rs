@@ -1,4 +1,4 @@
-//! What targets may not use, by name.
+//! Names of the parts of SQL that targets must not use.
 
 use sqlparser::ast::Expr;
 use sqlparser::keywords::Keyword;
@@ -6,22 +6,21 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace, Word};
 
 use crate::chain::excerpt;
 
-use super::TargetError;
+use super::error::TargetError;
 
-/// How much of a target an error quotes.
+/// Maximum size of an excerpt of a target in an error, in bytes.
 const EXCERPT_BYTES_MAX: usize = 80;
 
-/// Refuses `what`.
 pub(super) fn refuse<T>(what: impl Into<String>) -> Result<T, TargetError> {
     Err(TargetError::Refused(what.into()))
 }
 
-/// Returns an excerpt of what a target says, safe to show.
+/// Returns an excerpt of a target that is safe to print.
 pub(super) fn quote(text: &str) -> String {
     excerpt(text, EXCERPT_BYTES_MAX).into_owned()
 }
 
-/// Refuses what the parser would pass over, take for something else, or need much of the stack for.
+/// Refuses tokens that the parser would skip, misinterpret, or need much of the stack for.
 pub(super) fn refuse_tokens(tokens: &[TokenWithSpan]) -> Result<(), TargetError> {
     for token in tokens {
         match &token.token {
@@ -42,7 +41,7 @@ pub(super) fn refuse_tokens(tokens: &[TokenWithSpan]) -> Result<(), TargetError>
     Ok(())
 }
 
-/// Names what is refused.
+/// Returns the name of an expression that is refused.
 pub(super) fn describe(tree: &Expr) -> String {
     let name = match tree {
         Expr::Function(function) => return quote(&format!("function {}", function.name)),

@@ -1,4 +1,4 @@
-//! What targets mean, as PostgreSQL has it, and what they may not say.
+//! Values of targets, compared with PostgreSQL's, and targets that are refused.
 
 #![expect(clippy::disallowed_methods, reason = "tests read their data")]
 
@@ -42,7 +42,7 @@ fn refusal(text: &str) -> String {
     }
 }
 
-/// Returns conditions, each after what it is.
+/// Returns the expected value and the text of each sample condition.
 fn conditions() -> Vec<(String, String)> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/targets.txt");
     let table = std::fs::read_to_string(path).unwrap();
@@ -51,15 +51,14 @@ fn conditions() -> Vec<(String, String)> {
     lines.map(|line| pair(line).unwrap()).collect()
 }
 
-/// Asks a server itself.
 #[test]
-fn postgresql_says_what_the_table_says() {
+fn postgresql_agrees_with_the_table() {
     let tables = Tables::new(Kind::Postgres);
     tables.open().unwrap();
     let mut server = tables.connect();
     let json = |column| match Agent.value(column) {
         ColumnValue::Json(json) => json.to_string(),
-        _ => panic!("no JSON"),
+        _ => panic!("not JSON"),
     };
     let (environment, tags) = (json(Column::Environment), json(Column::Tags));
     let row = format!(
@@ -69,21 +68,21 @@ fn postgresql_says_what_the_table_says() {
          '2026-11-22T12:00:00Z', 'online', '{environment}', '{tags}')"
     );
     server.batch_execute(&row).unwrap();
-    // The test's server knows upper and lower case of ASCII alone.
+    // The test's server knows upper and lower case of ASCII only.
     let ascii = |(_, text): &(String, String)| text.is_ascii() || !text.contains("ILIKE");
     for (expected, text) in conditions().into_iter().filter(ascii) {
-        // As a condition, which makes a truth value of a text.
+        // Used as a condition, so that a text becomes a truth value.
         let query = format!(
             "select case when ({text}) then 'true' when not ({text}) then 'false' else 'unknown' end \
              from agents"
         );
-        let said: String = server.query_one(&query, &[]).expect(&text).get(0);
-        assert_eq!(said, expected, "{text}");
+        let value: String = server.query_one(&query, &[]).expect(&text).get(0);
+        assert_eq!(value, expected, "{text}");
     }
 }
 
 #[test]
-fn conditions_are_what_postgresql_says() {
+fn conditions_have_the_values_of_the_table() {
     for (expected, text) in conditions() {
         let (expected, text) = (expected.as_str(), text.as_str());
         let target = Target::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -99,7 +98,7 @@ fn conditions_are_what_postgresql_says() {
 }
 
 #[test]
-fn what_is_not_on_the_list_is_refused_by_name() {
+fn unlisted_expressions_are_refused_by_name() {
     for (text, name) in [
         ("heartbeattime > NOW()", "function NOW"),
         ("heartbeattime > now() - interval '5 minutes'", "operator -"),
@@ -117,7 +116,7 @@ fn what_is_not_on_the_list_is_refused_by_name() {
         ("name || 'x' = 'y'", "operator ||"),
         ("id + 1 = 43", "operator +"),
         ("-id < 0", "operator -"),
-        // PostgreSQL would take these for two operators; a blank between them helps.
+        // PostgreSQL parses this as two operators; so does sqlparser with a space between them.
         ("id >-1", "operator >-"),
         ("environment @> '{}'", "operator @>"),
         ("environment ? 'os'", "operator ?"),
@@ -140,9 +139,9 @@ fn what_is_not_on_the_list_is_refused_by_name() {
         ("name = /* */ 'x'", "a comment"),
         ("name = 'a' = true", "without parentheses"),
         ("name IS NULL IS NULL", "without parentheses"),
-        ("name LIKE version", "no literal"),
-        ("environment -> name IS NULL", "no literal"),
-        ("environment #>> name IS NULL", "no literal"),
+        ("name LIKE version", "not a literal"),
+        ("environment -> name IS NULL", "not a literal"),
+        ("environment #>> name IS NULL", "not a literal"),
         ("name LIKE 'a' ESCAPE $$a$$", "ESCAPE"),
     ] {
         let error = refusal(text);
@@ -152,19 +151,19 @@ fn what_is_not_on_the_list_is_refused_by_name() {
 }
 
 #[test]
-fn what_is_no_condition_is_refused() {
+fn text_that_is_not_a_condition_is_refused() {
     for (text, part) in [
-        ("", "no condition in SQL"),
-        ("status='online", "no condition in SQL"),
-        ("status='online'; DROP TABLE agents", "goes on after its condition: ;"),
-        ("true) OR (true", "goes on after its condition: )"),
-        ("status='online' name", "goes on after its condition: name"),
-        ("status='online' ORDER BY 1", "goes on after its condition: ORDER"),
-        ("name AS x", "goes on after"),
-        ("*", "no condition in SQL"),
-        ("name ISNULL", "goes on after its condition: ISNULL"),
-        ("nosuch = 1", "names nosuch, which is no column"),
-        ("\"STATUS\" = 'online'", "names \"STATUS\", which is no column"),
+        ("", "not an SQL condition"),
+        ("status='online", "not an SQL condition"),
+        ("status='online'; DROP TABLE agents", "continues after its condition: ;"),
+        ("true) OR (true", "continues after its condition: )"),
+        ("status='online' name", "continues after its condition: name"),
+        ("status='online' ORDER BY 1", "continues after its condition: ORDER"),
+        ("name AS x", "continues after"),
+        ("*", "not an SQL condition"),
+        ("name ISNULL", "continues after its condition: ISNULL"),
+        ("nosuch = 1", "names nosuch, which is not a column"),
+        ("\"STATUS\" = 'online'", "names \"STATUS\", which is not a column"),
         ("investigators.name = 'x'", "names investigators.name"),
         ("status", "cannot use a condition on a text"),
         ("status AND true", "cannot use AND on a text"),
@@ -200,7 +199,7 @@ fn what_is_no_condition_is_refused() {
 }
 
 #[test]
-fn errors_are_short_and_safe_to_show() {
+fn errors_are_short_and_safe_to_print() {
     let error = refusal(&format!("name = 'x' \u{1b}[2J{}", "y".repeat(1000)));
     assert!(error.len() < 200, "{error}");
     assert!(!error.contains('\u{1b}'));
@@ -229,14 +228,14 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
 
     #[test]
-    fn no_text_makes_it_panic(text: String) {
+    fn parser_never_panics_on_text(text: String) {
         if let Ok(target) = Target::parse(&text) {
             target.matches(&Agent);
         }
     }
 
     #[test]
-    fn no_sequence_of_tokens_makes_it_panic(
+    fn parser_never_panics_on_tokens(
         text in "((status|name|id|tags|environment|starttime|NULL|true|'a%'|'\\{a,0\\}'|1|-1|=|<>|<|->|->>|#>>|AND|OR|NOT|IN|IS|LIKE|ILIKE|ESCAPE|\\(|\\)|,) ){0,16}"
     ) {
         if let Ok(target) = Target::parse(&text) {

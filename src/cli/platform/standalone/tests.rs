@@ -1,7 +1,7 @@
-//! Whole platforms, with real keys, driven over HTTP as a client would.
+//! Complete platforms with agents and real keys, used over HTTP like a client does.
 //!
-//! The module is a script here, so that each test says what it answers; the modules
-//! have tests of their own.
+//! A script stands in for the modules, so that each test decides what it returns. The modules have
+//! their own tests.
 
 mod shortage;
 mod suspend;
@@ -24,28 +24,28 @@ use crate::pgp::{NewKey, end_agent, export, generate};
 use crate::platform::SpoolError;
 use crate::testing::retried;
 
-/// How long a test waits for what must come.
+/// Maximum time that a test waits for a status.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// What the module answers in most tests.
+/// The result that the script returns in most tests.
 const FOUND: &str =
     r#"{"foundanything":true,"success":true,"elements":{"s":[]},"statistics":{},"errors":null}"#;
 
-/// An investigator with a key in a home of its own.
-struct Somebody {
+/// An investigator with a key in its own GnuPG home.
+struct TestInvestigator {
     home: tempfile::TempDir,
     keyring: crate::pgp::Keyring,
     armored: Vec<u8>,
 }
 
-impl Somebody {
-    fn new() -> Somebody {
-        // GnuPG's agent has a socket there, whose path must be short.
+impl TestInvestigator {
+    fn new() -> TestInvestigator {
+        // GnuPG's agent creates a socket there, whose path must be short.
         let home = tempfile::Builder::new().prefix("g").tempdir_in("/tmp").unwrap();
         let key = NewKey { owner: "Test <test@localhost>", algorithm: "rsa2048", passphrase: None };
         let fingerprint = generate(home.path(), key).unwrap();
         let armored = export(home.path(), &fingerprint).unwrap();
         let keyring = crate::pgp::Keyring::open(home.path(), fingerprint.as_str(), None).unwrap();
-        Somebody { home, keyring, armored }
+        TestInvestigator { home, keyring, armored }
     }
 
     fn token(&self) -> String {
@@ -55,7 +55,7 @@ impl Somebody {
         format!("{head};{signature}")
     }
 
-    /// Returns a signed action that ends in `seconds`.
+    /// Returns a signed action that expires in `seconds`.
     fn action(&self, target: &str, module: &str, seconds: i64) -> Action {
         let now = SystemClock.now();
         let text = json!({"target": target, "operations": [{"module": module, "parameters": {"searches": {}}}]});
@@ -67,7 +67,7 @@ impl Somebody {
     }
 }
 
-impl Drop for Somebody {
+impl Drop for TestInvestigator {
     fn drop(&mut self) {
         end_agent(self.home.path()).unwrap();
     }
@@ -75,22 +75,22 @@ impl Drop for Somebody {
 
 /// A platform in a temporary folder.
 struct Rig {
-    // It ends after the platform that uses it.
+    // Dropped after the platform, which uses it.
     tables: Tables,
     platform: Option<Standalone>,
-    /// How long a module may take.
+    /// The time limit of a module.
     timeout: &'static str,
     clock: Arc<dyn Clock>,
 }
 
 impl Rig {
-    /// Starts a platform whose module runs `script`.
+    /// Starts a platform with `script` as its modules.
     fn start(kind: Kind, script: &str) -> Rig {
-        Rig::limited(kind, script, "5m")
+        Rig::with_timeout(kind, script, "5m")
     }
 
-    /// Starts a platform whose modules may take no longer than `timeout`.
-    fn limited(kind: Kind, script: &str, timeout: &'static str) -> Rig {
+    /// The same, with `timeout` as the time limit of a module.
+    fn with_timeout(kind: Kind, script: &str, timeout: &'static str) -> Rig {
         let tables = Tables::new(kind);
         let mut rig = Rig { tables, platform: None, timeout, clock: Arc::new(SystemClock) };
         rig.restart(script);
@@ -133,10 +133,10 @@ impl Rig {
         self.platform.as_ref().unwrap()
     }
 
-    fn admit(&self, somebody: &Somebody) {
+    fn add_investigator(&self, investigator: &TestInvestigator) {
         let permissions = Permissions::RUNNER;
         let data = self.platform().data();
-        data.add_investigator("test", &somebody.armored, permissions, &SystemClock).unwrap();
+        data.add_investigator("test", &investigator.armored, permissions, &SystemClock).unwrap();
     }
 
     /// Sends a request; returns status and JSON.
@@ -158,20 +158,20 @@ impl Rig {
     }
 
     /// Posts an action; returns its id.
-    fn post(&self, somebody: &Somebody, action: &Action) -> i64 {
-        let (status, json) = self.try_post(somebody, action);
+    fn post(&self, investigator: &TestInvestigator, action: &Action) -> i64 {
+        let (status, json) = self.try_post(investigator, action);
         assert_eq!(status, 202, "{json}");
         value(&json)["id"].as_i64().unwrap()
     }
 
-    fn try_post(&self, somebody: &Somebody, action: &Action) -> (u16, Value) {
+    fn try_post(&self, investigator: &TestInvestigator, action: &Action) -> (u16, Value) {
         let escaped: String = action.to_json().bytes().map(|byte| format!("%{byte:02x}")).collect();
-        self.send("POST", "action/create/", &somebody.token(), &format!("action={escaped}"))
+        self.send("POST", "action/create/", &investigator.token(), &format!("action={escaped}"))
     }
 
-    /// Waits until an action has a status; returns its only command, if it has one.
-    fn wait(&self, somebody: &Somebody, id: i64, status: &str) -> Value {
-        let (begun, token) = (Instant::now(), somebody.token());
+    /// Waits until an action has a status; returns its only command, or null.
+    fn wait(&self, investigator: &TestInvestigator, id: i64, status: &str) -> Value {
+        let (begun, token) = (Instant::now(), investigator.token());
         let stop = crate::wake::Stop::new();
         loop {
             let (_, json) = self.send("GET", &format!("action?actionid={id}"), &token, "");
@@ -218,141 +218,141 @@ fn message(json: &Value) -> &str {
 }
 
 on_each_database!(
-    a_signed_action_runs_and_its_results_are_found,
-    what_strangers_sign_and_what_was_changed_since_is_refused,
-    a_module_that_hangs_is_ended_and_the_command_says_so,
-    a_module_is_ended_with_its_action,
-    one_bad_operation_does_not_end_the_others,
-    an_action_that_nobody_can_run_is_invalid,
-    a_platform_that_is_stopped_goes_on_where_it_was,
-    what_nobody_answered_in_time_expires,
-    a_damaged_key_is_kept_nowhere,
-    two_platforms_cannot_share_a_spool_and_a_key_is_known_once
+    signed_action_runs_and_its_results_are_found,
+    unknown_signer_and_changed_action_are_refused,
+    module_that_hangs_is_killed_and_reported,
+    module_is_killed_when_its_action_expires,
+    failed_operation_does_not_end_the_others,
+    action_without_matching_agent_is_invalid,
+    stopped_platform_resumes_its_actions,
+    unanswered_command_expires,
+    damaged_key_is_not_stored,
+    spool_data_and_keys_cannot_be_used_twice
 );
 
-fn a_signed_action_runs_and_its_results_are_found(kind: Kind) {
-    let (somebody, rig) =
-        (Somebody::new(), Rig::start(kind, &format!("cat >/dev/null; echo '{FOUND}'")));
-    rig.admit(&somebody);
-    let id = rig.post(&somebody, &somebody.action("status='online'", "file", 60));
-    let command = rig.wait(&somebody, id, "completed");
+fn signed_action_runs_and_its_results_are_found(kind: Kind) {
+    let (investigator, rig) =
+        (TestInvestigator::new(), Rig::start(kind, &format!("cat >/dev/null; echo '{FOUND}'")));
+    rig.add_investigator(&investigator);
+    let id = rig.post(&investigator, &investigator.action("status='online'", "file", 60));
+    let command = rig.wait(&investigator, id, "completed");
     assert_eq!(command["status"], "success");
     assert_eq!(command["results"], serde_json::from_str::<Value>(&format!("[{FOUND}]")).unwrap());
     assert_eq!(command["action"]["counters"], json!({"sent": 1, "done": 1, "success": 1}));
     assert_eq!(command["agent"]["environment"]["os"], "linux");
     assert_eq!(rig.folders(id), ["action/done", "command/done"]);
     let path = format!("command?commandid={}", command["id"]);
-    let (status, json) = rig.send("GET", &path, &somebody.token(), "");
+    let (status, json) = rig.send("GET", &path, &investigator.token(), "");
     assert_eq!((status, &value(&json)["results"]), (200, &command["results"]));
     assert_eq!(value(&json)["agent"]["mode"], "daemon");
     let (_, json) =
-        rig.send("GET", "search?type=agent&target=mode%3D'daemon'", &somebody.token(), "");
+        rig.send("GET", "search?type=agent&target=mode%3D'daemon'", &investigator.token(), "");
     assert_eq!(value(&json)["status"], "online", "{json}");
 }
 
-fn what_strangers_sign_and_what_was_changed_since_is_refused(kind: Kind) {
-    let (somebody, stranger) = (Somebody::new(), Somebody::new());
+fn unknown_signer_and_changed_action_are_refused(kind: Kind) {
+    let (investigator, stranger) = (TestInvestigator::new(), TestInvestigator::new());
     let rig = Rig::start(kind, "exit 1");
-    rig.admit(&somebody);
+    rig.add_investigator(&investigator);
     let action = stranger.action("status='online'", "file", 60);
     let (status, json) = rig.try_post(&stranger, &action);
     assert_eq!(status, 401, "{json}");
-    let (status, json) = rig.try_post(&somebody, &action);
+    let (status, json) = rig.try_post(&investigator, &action);
     assert_eq!(
         (status, message(&json)),
         (500, "VerifySignatures() -> openpgp: signature made by unknown entity")
     );
-    let mut action = somebody.action("status='online'", "file", 60);
+    let mut action = investigator.action("status='online'", "file", 60);
     action.name.push('!');
-    let (status, json) = rig.try_post(&somebody, &action);
+    let (status, json) = rig.try_post(&investigator, &action);
     assert_eq!(
         (status, message(&json)),
         (500, "VerifySignatures() -> openpgp: invalid signature: hash tag doesn't match")
     );
 }
 
-fn a_module_that_hangs_is_ended_and_the_command_says_so(kind: Kind) {
-    let (somebody, rig) = (Somebody::new(), Rig::limited(kind, "sleep 100", "2s"));
-    rig.admit(&somebody);
-    let id = rig.post(&somebody, &somebody.action("status='online'", "file", 60));
-    let command = rig.wait(&somebody, id, "completed");
+fn module_that_hangs_is_killed_and_reported(kind: Kind) {
+    let (investigator, rig) = (TestInvestigator::new(), Rig::with_timeout(kind, "sleep 100", "2s"));
+    rig.add_investigator(&investigator);
+    let id = rig.post(&investigator, &investigator.action("status='online'", "file", 60));
+    let command = rig.wait(&investigator, id, "completed");
     assert_eq!(command["status"], "timeout");
     assert_eq!(command["results"][0]["errors"], json!(["the module was ended after 2 s"]));
 }
 
-fn a_module_is_ended_with_its_action(kind: Kind) {
-    let (somebody, rig) = (Somebody::new(), Rig::start(kind, "sleep 100"));
-    rig.admit(&somebody);
-    let id = rig.post(&somebody, &somebody.action("status='online'", "file", 15));
-    assert_eq!(rig.wait(&somebody, id, "completed")["status"], "timeout");
+fn module_is_killed_when_its_action_expires(kind: Kind) {
+    let (investigator, rig) = (TestInvestigator::new(), Rig::start(kind, "sleep 100"));
+    rig.add_investigator(&investigator);
+    let id = rig.post(&investigator, &investigator.action("status='online'", "file", 15));
+    assert_eq!(rig.wait(&investigator, id, "completed")["status"], "timeout");
 }
 
-fn one_bad_operation_does_not_end_the_others(kind: Kind) {
-    let (somebody, rig) =
-        (Somebody::new(), Rig::start(kind, &format!("cat >/dev/null; echo '{FOUND}'")));
-    rig.admit(&somebody);
-    let mut action = somebody.action("status='online'", "nosuch", 60);
-    let good = somebody.action("status='online'", "file", 60).operations.unwrap();
+fn failed_operation_does_not_end_the_others(kind: Kind) {
+    let (investigator, rig) =
+        (TestInvestigator::new(), Rig::start(kind, &format!("cat >/dev/null; echo '{FOUND}'")));
+    rig.add_investigator(&investigator);
+    let mut action = investigator.action("status='online'", "nosuch", 60);
+    let good = investigator.action("status='online'", "file", 60).operations.unwrap();
     action.operations.as_mut().unwrap().extend(good);
     action.signatures = None;
-    action.sign_with(&somebody.keyring).unwrap();
-    let id = rig.post(&somebody, &action);
-    let command = rig.wait(&somebody, id, "completed");
+    action.sign_with(&investigator.keyring).unwrap();
+    let id = rig.post(&investigator, &action);
+    let command = rig.wait(&investigator, id, "completed");
     assert_eq!(command["status"], "failed");
     assert_eq!(command["results"][0]["errors"], json!(["module 'nosuch' is not available"]));
     assert_eq!(command["results"][1]["foundanything"], true);
 }
 
-fn an_action_that_nobody_can_run_is_invalid(kind: Kind) {
-    let (somebody, rig) = (Somebody::new(), Rig::start(kind, "exit 1"));
-    rig.admit(&somebody);
+fn action_without_matching_agent_is_invalid(kind: Kind) {
+    let (investigator, rig) = (TestInvestigator::new(), Rig::start(kind, "exit 1"));
+    rig.add_investigator(&investigator);
     for target in ["name='nosuch'", "name='nosuch", "1=1; drop table agents"] {
-        let id = rig.post(&somebody, &somebody.action(target, "file", 60));
-        assert_eq!(rig.wait(&somebody, id, "invalid"), Value::Null);
+        let id = rig.post(&investigator, &investigator.action(target, "file", 60));
+        assert_eq!(rig.wait(&investigator, id, "invalid"), Value::Null);
         assert_eq!(rig.folders(id), ["action/invalid"], "{target}");
     }
 }
 
-fn a_platform_that_is_stopped_goes_on_where_it_was(kind: Kind) {
-    let (somebody, mut rig) = (Somebody::new(), Rig::start(kind, "sleep 100"));
-    rig.admit(&somebody);
-    let id = rig.post(&somebody, &somebody.action("status='online'", "file", 3600));
-    rig.wait(&somebody, id, "inflight");
+fn stopped_platform_resumes_its_actions(kind: Kind) {
+    let (investigator, mut rig) = (TestInvestigator::new(), Rig::start(kind, "sleep 100"));
+    rig.add_investigator(&investigator);
+    let id = rig.post(&investigator, &investigator.action("status='online'", "file", 3600));
+    rig.wait(&investigator, id, "inflight");
     rig.restart(&format!("cat >/dev/null; echo '{FOUND}'"));
-    let command = rig.wait(&somebody, id, "completed");
+    let command = rig.wait(&investigator, id, "completed");
     assert_eq!(command["status"], "success", "{command}");
-    // A crash may have cost any of the files: they are made again from the database.
+    // A crash may lose any of the files: they are created again from the database.
     rig.restart("sleep 100");
-    let id = rig.post(&somebody, &somebody.action("status='online'", "file", 3600));
-    rig.wait(&somebody, id, "inflight");
+    let id = rig.post(&investigator, &investigator.action("status='online'", "file", 3600));
+    rig.wait(&investigator, id, "inflight");
     rig.stop();
     std::fs::remove_dir_all(rig.tables.folder().join("spool")).unwrap();
     rig.restart(&format!("cat >/dev/null; echo '{FOUND}'"));
-    let command = rig.wait(&somebody, id, "completed");
+    let command = rig.wait(&investigator, id, "completed");
     assert_eq!(command["status"], "success", "{command}");
     assert_eq!(rig.folders(id), ["action/done", "command/done"]);
 }
 
-fn what_nobody_answered_in_time_expires(kind: Kind) {
-    let (somebody, mut rig) = (Somebody::new(), Rig::start(kind, "sleep 100"));
-    rig.admit(&somebody);
-    let id = rig.post(&somebody, &somebody.action("status='online'", "file", 60));
-    rig.wait(&somebody, id, "inflight");
+fn unanswered_command_expires(kind: Kind) {
+    let (investigator, mut rig) = (TestInvestigator::new(), Rig::start(kind, "sleep 100"));
+    rig.add_investigator(&investigator);
+    let id = rig.post(&investigator, &investigator.action("status='online'", "file", 60));
+    rig.wait(&investigator, id, "inflight");
     rig.clock = Arc::new(TestClock::new(SystemClock.now() + SignedDuration::from_secs(120)));
     rig.restart("exit 1");
-    let command = rig.wait(&somebody, id, "completed");
+    let command = rig.wait(&investigator, id, "completed");
     assert_eq!(command["status"], "expired");
     let empty = json!({"foundanything": false, "success": false, "elements": null, "statistics": null, "errors": null});
     assert_eq!(command["results"], json!([empty]));
 }
 
-fn a_damaged_key_is_kept_nowhere(kind: Kind) {
-    let (somebody, tables) = (Somebody::new(), Tables::new(kind));
+fn damaged_key_is_not_stored(kind: Kind) {
+    let (investigator, tables) = (TestInvestigator::new(), Tables::new(kind));
     let folder = tables.folder().join("data");
     let data = Data::open(&folder, tables.server().as_ref()).unwrap();
     let known = || data.store.investigators().unwrap().len();
     let before = known();
-    let half = &somebody.armored[..somebody.armored.len() / 2];
+    let half = &investigator.armored[..investigator.armored.len() / 2];
     let refused = data.add_investigator("test", half, Permissions::RUNNER, &SystemClock);
     assert!(matches!(refused, Err(PlatformError::Key { .. })), "{refused:?}");
     assert_eq!(known(), before);
@@ -361,12 +361,12 @@ fn a_damaged_key_is_kept_nowhere(kind: Kind) {
     assert_eq!(kept, ["gpg.conf"]);
 }
 
-fn two_platforms_cannot_share_a_spool_and_a_key_is_known_once(kind: Kind) {
-    let (somebody, rig) = (Somebody::new(), Rig::start(kind, "exit 1"));
-    rig.admit(&somebody);
+fn spool_data_and_keys_cannot_be_used_twice(kind: Kind) {
+    let (investigator, rig) = (TestInvestigator::new(), Rig::start(kind, "exit 1"));
+    rig.add_investigator(&investigator);
     let data = rig.platform().data();
     let again =
-        data.add_investigator("again", &somebody.armored, Permissions::RUNNER, &SystemClock);
+        data.add_investigator("again", &investigator.armored, Permissions::RUNNER, &SystemClock);
     assert!(matches!(again, Err(PlatformError::Known { .. })));
     let file = rig.tables.folder().join("standalone.cfg");
     let config =

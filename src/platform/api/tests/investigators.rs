@@ -1,20 +1,20 @@
-//! Investigators are added and changed through the API.
+//! Adding and changing investigators through the API.
 
 use serde_json::{Value, json};
 
 use super::recording::message;
-use super::replay::StandIn;
+use super::replay::TestInvestigator;
 use super::*;
 use crate::action::Signer;
 use crate::data::testing::on_each_database;
 
 on_each_database!(
-    an_investigator_who_was_added_can_ask_at_once_until_disabled,
-    what_is_no_investigator_is_refused_in_the_originals_words,
-    the_last_administrator_stays
+    new_investigator_may_send_requests_until_disabled,
+    invalid_investigator_is_refused_with_the_original_text,
+    last_administrator_cannot_resign
 );
 
-/// Returns a form in parts, with its content type.
+/// Returns a multipart form and its content type.
 fn parts(name: &str, permissions: &str, key: &[u8]) -> (Vec<u8>, String) {
     let value = |name: &str, value: &str| {
         format!("--xyz\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
@@ -26,10 +26,10 @@ fn parts(name: &str, permissions: &str, key: &[u8]) -> (Vec<u8>, String) {
     (body, "multipart/form-data; boundary=xyz".to_owned())
 }
 
-/// Returns an API whose only investigator, somebody with a key of this test, has these permissions.
-fn rig(kind: Kind, admin: &StandIn, permissions: i64) -> Rig {
+/// Returns an API whose only investigator has these permissions.
+fn rig(kind: Kind, admin: &TestInvestigator, permissions: i64) -> Rig {
     let mut rig = Rig::on(kind);
-    rig.ground.run("delete from investigators;");
+    rig.database.run("delete from investigators;");
     let now = rig.clock.now();
     let permissions = Permissions::new(permissions);
     let store = &rig.api.store;
@@ -37,11 +37,16 @@ fn rig(kind: Kind, admin: &StandIn, permissions: i64) -> Rig {
     rig
 }
 
-/// Asks as somebody; returns status and answer.
-fn ask(rig: &Rig, who: &StandIn, path: &str, (body, kind): (Vec<u8>, String)) -> (u16, Value) {
+/// Sends a request of an investigator; returns status and response.
+fn ask(
+    rig: &Rig,
+    sender: &TestInvestigator,
+    path: &str,
+    (body, kind): (Vec<u8>, String),
+) -> (u16, Value) {
     let head = format!("1;{};7", rig.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"));
-    let signature = who.keyring.sign(format!("{head}\n").as_bytes()).unwrap();
-    let request = Request {
+    let signature = sender.keyring.sign(format!("{head}\n").as_bytes()).unwrap();
+    let request = ApiRequest {
         method: if body.is_empty() { "GET" } else { "POST" }.to_owned(),
         path: format!("/api/v1/{path}"),
         query: body.is_empty().then(|| "type=action&limit=1&actionname=x".to_owned()),
@@ -71,8 +76,8 @@ fn datum(answer: &Value) -> &Value {
 /// The permissions to read, add and change investigators.
 const ADMIN: i64 = 65_536 + 131_072 + 262_144;
 
-fn an_investigator_who_was_added_can_ask_at_once_until_disabled(kind: Kind) {
-    let (admin, new) = (StandIn::new(), StandIn::new());
+fn new_investigator_may_send_requests_until_disabled(kind: Kind) {
+    let (admin, new) = (TestInvestigator::new(), TestInvestigator::new());
     let rig = rig(kind, &admin, ADMIN);
     let search = || ask(&rig, &new, "search", (Vec::new(), String::new())).0;
     assert_eq!(search(), 401);
@@ -90,7 +95,7 @@ fn an_investigator_who_was_added_can_ask_at_once_until_disabled(kind: Kind) {
     assert_eq!(datum_of_new["name"], format!("Investigator ID {}", row.id));
     assert_eq!(datum_of_new["value"]["pgpfingerprint"], new.fingerprint);
     assert_eq!(datum_of_new["value"]["permissions"]["action"], true);
-    // Nothing is found; a requester who may not search does not learn that.
+    // Nothing is found. A client that may not search would get another status.
     assert_eq!(search(), 404);
     let id = row.id;
     let update = |form: String| ask(&rig, &admin, "investigator/update/", fields(&form));
@@ -107,16 +112,16 @@ fn an_investigator_who_was_added_can_ask_at_once_until_disabled(kind: Kind) {
     assert_eq!(search(), 404);
     let (status, answer) =
         ask(&rig, &admin, "investigator/create/", parts("Again", "{}", &new.key));
-    let told = "Investigator's PGP Fingerprint already exists in database";
-    assert_eq!((status, text(&answer).as_str()), (500, told));
+    let expected = "Investigator's PGP Fingerprint already exists in database";
+    assert_eq!((status, text(&answer).as_str()), (500, expected));
 }
 
-fn what_is_no_investigator_is_refused_in_the_originals_words(kind: Kind) {
-    let admin = StandIn::new();
+fn invalid_investigator_is_refused_with_the_original_text(kind: Kind) {
+    let admin = TestInvestigator::new();
     let rig = rig(kind, &admin, ADMIN);
     let long = "x".repeat(1025);
     let (_, plain) = fields("");
-    for (form, told) in [
+    for (form, expected) in [
         ((b"name=x".to_vec(), plain), "request Content-Type isn't multipart/form-data"),
         (parts("", "{}", b"x"), "Investigator name must not be empty"),
         (parts("x", "", b"x"), "unexpected end of JSON input"),
@@ -132,26 +137,26 @@ fn what_is_no_investigator_is_refused_in_the_originals_words(kind: Kind) {
         (parts("x", "{}", b"no key"), "it holds no armored public key"),
     ] {
         let (status, answer) = ask(&rig, &admin, "investigator/create/", form);
-        assert!(status == 500 && text(&answer).starts_with(told), "{told}: {answer}");
+        assert!(status == 500 && text(&answer).starts_with(expected), "{expected}: {answer}");
     }
-    for (form, status, told) in [
+    for (form, status, expected) in [
         ("x=1", 500, "Investigator ID must not be empty"),
         ("id=x&status=active", 500, "strconv.ParseFloat: parsing \"x\": invalid syntax"),
         ("id=1", 500, "No updates to the investigator were specified"),
         ("id=99999&status=active", 404, "Investigator ID '99999' not found"),
     ] {
         let (found, answer) = ask(&rig, &admin, "investigator/update/", fields(form));
-        assert_eq!((found, text(&answer).as_str()), (status, told), "{form}");
+        assert_eq!((found, text(&answer).as_str()), (status, expected), "{form}");
     }
     let own = rig.api.store.investigators().unwrap()[0].id;
     let form = fields(&format!("id={own}&status=away"));
     let (_, answer) = ask(&rig, &admin, "investigator/update/", form);
     assert_eq!(text(&answer), "Invalid investigator status 'away'");
-    assert_eq!(rig.api.store.investigators().unwrap().len(), 1, "nobody was added");
+    assert_eq!(rig.api.store.investigators().unwrap().len(), 1, "an investigator was added");
 }
 
-fn the_last_administrator_stays(kind: Kind) {
-    let admin = StandIn::new();
+fn last_administrator_cannot_resign(kind: Kind) {
+    let admin = TestInvestigator::new();
     let mut rig = rig(kind, &admin, ADMIN);
     let own = rig.api.store.investigators().unwrap()[0].id;
     let resign = |rig: &Rig| {
@@ -159,9 +164,9 @@ fn the_last_administrator_stays(kind: Kind) {
         let (status, answer) = ask(rig, &admin, "investigator/update/", form);
         (status, text(&answer))
     };
-    let told = "Failed to update investigator: 'will not remove last admin'".to_owned();
-    assert_eq!(resign(&rig), (500, told));
-    rig.ground.run(
+    let expected = "Failed to update investigator: 'will not remove last admin'".to_owned();
+    assert_eq!(resign(&rig), (500, expected));
+    rig.database.run(
         "insert into investigators (name, pgpfingerprint, status, createdat, lastmodified, permissions)
          values ('other', 'AB', 'active', '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z', 262144);",
     );
@@ -170,8 +175,8 @@ fn the_last_administrator_stays(kind: Kind) {
 }
 
 #[test]
-fn those_who_may_not_add_or_change_investigators_are_turned_away() {
-    let admin = StandIn::new();
+fn adding_and_changing_investigators_require_permissions() {
+    let admin = TestInvestigator::new();
     for (permissions, create, update) in
         [(63 + 65_536, 401, 401), (131_072, 500, 401), (262_144, 401, 500)]
     {
@@ -182,7 +187,7 @@ fn those_who_may_not_add_or_change_investigators_are_turned_away() {
     }
 }
 
-/// Every route of the original, with whether ours has it.
+/// Every route of the original, with whether this API has it.
 const ROUTES: [(&str, &str, bool); 25] = [
     ("POST", "heartbeat", true),
     ("GET", "heartbeat", true),
@@ -212,22 +217,22 @@ const ROUTES: [(&str, &str, bool); 25] = [
 ];
 
 #[test]
-fn every_route_of_the_original_is_there_or_in_the_manual() {
+fn missing_routes_are_in_the_manual() {
     let page = include_str!("../../../../man/mig-standalone.8");
-    for (method, path, is_there) in ROUTES {
+    for (method, path, is_served) in ROUTES {
         let full = format!("/api/v1/{path}");
-        assert_eq!(Route::of(method, &full).is_some(), is_there, "{method} {path}");
+        assert_eq!(Route::of(method, &full).is_some(), is_served, "{method} {path}");
         let family = path.split('/').next().unwrap();
         let row = format!(".It {family} and {family}/... Ta served Ta 404\n");
-        assert!(is_there || page.contains(&row), "{method} {path}");
+        assert!(is_served || page.contains(&row), "{method} {path}");
     }
 }
 
 #[test]
-fn what_a_search_does_not_offer_is_refused_and_in_the_manual() {
+fn missing_searches_are_refused_and_in_the_manual() {
     let rig = Rig::new();
     let page = include_str!("../../../../man/mig-standalone.8");
-    for (query, told, row) in [
+    for (query, expected, row) in [
         ("type=loader&loadername=x", "search type is invalid", "search for loaders"),
         ("type=manifest&manifestname=x", "search type is invalid", "search for manifests"),
         (
@@ -238,7 +243,7 @@ fn what_a_search_does_not_offer_is_refused_and_in_the_manual() {
     ] {
         let path = format!("/api/v1/search?{query}");
         let answer = rig.answer(&Exchange { path, ..Exchange::of("10-search-investigator") });
-        assert_eq!((answer.status, message(&answer.body).as_str()), (500, told), "{query}");
+        assert_eq!((answer.status, message(&answer.body).as_str()), (500, expected), "{query}");
         assert!(page.contains(&format!(".It {row} Ta ")), "{row}");
     }
 }

@@ -1,4 +1,4 @@
-//! What a real platform was asked, when, and what it answered.
+//! Recorded requests to a real platform, with times and responses.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,12 +9,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::platform::api::{Body, Request};
+use crate::platform::api::{ApiRequest, Body};
 
-/// A request to a real platform, and its answer.
+/// A recorded request and its response.
 #[derive(Debug, Clone)]
 pub(super) struct Exchange {
-    /// The recording's name and the place in it, as `11-dashboard[1]`.
+    /// The recording's name and the index in it, such as `11-dashboard[1]`.
     pub(super) label: String,
     pub(super) time: Timestamp,
     pub(super) method: String,
@@ -22,8 +22,8 @@ pub(super) struct Exchange {
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: String,
     pub(super) status: u16,
-    /// The headers of the answer.
-    pub(super) reply_headers: Vec<(String, String)>,
+    pub(super) response_headers: Vec<(String, String)>,
+    /// The body of the response.
     pub(super) answer: String,
 }
 
@@ -55,7 +55,7 @@ struct RawBody {
 }
 
 impl Exchange {
-    /// Returns every exchange of every recording, in the order in which they took place.
+    /// Returns the exchanges of all recordings in chronological order.
     pub(super) fn all() -> Vec<Exchange> {
         let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/http"));
         let mut files: Vec<PathBuf> =
@@ -73,14 +73,14 @@ impl Exchange {
         Exchange::all().into_iter().find(|exchange| exchange.label == label).unwrap()
     }
 
-    /// Returns the request as the API gets it.
-    pub(super) fn request(&self) -> Request {
+    /// Returns the request as the API takes it.
+    pub(super) fn request(&self) -> ApiRequest {
         let (path, query) = match self.path.split_once('?') {
             Some((path, query)) => (path, Some(query.to_owned())),
             None => (self.path.as_str(), None),
         };
         let lower = |(name, value): &(String, String)| (name.to_lowercase(), value.clone());
-        Request {
+        ApiRequest {
             method: self.method.clone(),
             path: path.to_owned(),
             query,
@@ -90,18 +90,17 @@ impl Exchange {
         }
     }
 
-    /// Returns a header of the recorded answer.
-    pub(super) fn answered_header(&self, name: &str) -> Option<&str> {
-        let mut headers = self.reply_headers.iter();
+    pub(super) fn response_header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.response_headers.iter();
         headers.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// Returns what the recorded answer says is wrong.
+    /// Returns the error message of the recorded response.
     pub(super) fn message(&self) -> String {
         message(&self.answer)
     }
 
-    /// Returns the named values of the recorded answer.
+    /// Returns the named values of the recorded response.
     pub(super) fn values(&self) -> Vec<(String, Box<RawValue>)> {
         let answer: Answered = serde_json::from_str(&self.answer).unwrap_or_default();
         let data = answer.collection.items.into_iter().flat_map(|item| item.data);
@@ -109,26 +108,26 @@ impl Exchange {
     }
 }
 
-/// Returns what an answer says is wrong.
+/// Returns the error message of a response.
 pub(super) fn message(answer: &str) -> String {
     let answer: Value = serde_json::from_str(answer).unwrap_or_default();
     answer["collection"]["error"]["message"].as_str().unwrap_or_default().to_owned()
 }
 
-#[expect(clippy::disallowed_methods, reason = "a recording is no file of the platform's")]
+#[expect(clippy::disallowed_methods, reason = "a recording is not a file of the platform")]
 fn read(file: &std::path::Path) -> Vec<Exchange> {
     let text = std::fs::read_to_string(file).unwrap();
     let raw: Vec<Raw> = serde_json::from_str(&text).unwrap();
     let name = file.file_stem().unwrap().to_str().unwrap();
-    let exchange = |(place, raw): (usize, Raw)| Exchange {
-        label: format!("{name}[{place}]"),
+    let exchange = |(index, raw): (usize, Raw)| Exchange {
+        label: format!("{name}[{index}]"),
         time: raw.time,
         method: raw.request.method,
         path: raw.request.path,
         headers: raw.request.headers,
         body: raw.request.body.text,
         status: raw.response.status,
-        reply_headers: raw.response.headers,
+        response_headers: raw.response.headers,
         answer: raw.response.body.text,
     };
     raw.into_iter().enumerate().map(exchange).collect()
@@ -156,16 +155,16 @@ struct AnsweredDatum {
     value: Box<RawValue>,
 }
 
-/// An object of an answer, its fields as they were sent.
+/// An object in a response, with its fields as received.
 #[derive(Debug, Clone)]
-pub(super) struct Thing(BTreeMap<String, Box<RawValue>>);
+pub(super) struct Resource(BTreeMap<String, Box<RawValue>>);
 
-impl Thing {
-    pub(super) fn read(text: &str) -> Thing {
-        Thing(serde_json::from_str(text).unwrap())
+impl Resource {
+    pub(super) fn read(text: &str) -> Resource {
+        Resource(serde_json::from_str(text).unwrap())
     }
 
-    /// Returns a field as it was sent, or `null`.
+    /// Returns a field as received, or `null`.
     pub(super) fn raw(&self, name: &str) -> &str {
         self.0.get(name).map_or("null", |raw| raw.get())
     }
@@ -190,13 +189,13 @@ impl Thing {
         self.text(name).parse().unwrap()
     }
 
-    pub(super) fn thing(&self, name: &str) -> Thing {
-        Thing::read(self.raw(name))
+    pub(super) fn resource(&self, name: &str) -> Resource {
+        Resource::read(self.raw(name))
     }
 
-    pub(super) fn things(&self, name: &str) -> Vec<Thing> {
+    pub(super) fn resources(&self, name: &str) -> Vec<Resource> {
         let list: Option<Vec<Box<RawValue>>> = serde_json::from_str(self.raw(name)).unwrap();
-        list.unwrap_or_default().iter().map(|raw| Thing::read(raw.get())).collect()
+        list.unwrap_or_default().iter().map(|raw| Resource::read(raw.get())).collect()
     }
 
     pub(super) fn has(&self, name: &str) -> bool {

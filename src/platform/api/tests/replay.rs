@@ -1,57 +1,57 @@
-//! Every recorded request, asked of ours: the same answer, byte for byte, but for the ids
-//! and times that an answer takes as it is given, and what [`mends`] lists.
+//! Replays every recorded request. The response must be the same, byte for byte, except for ids and
+//! times that depend on the moment, and for the listed [`differences`].
 //!
-//! Tokens and actions are really verified. One investigator's key was not recorded; a
-//! stand-in of this test's signs anew what that one signed.
+//! Tokens and actions are really verified. The key of one investigator was not recorded. An
+//! investigator of this test replaces that one and signs the requests again.
 
 use std::collections::BTreeMap;
 
 use regex::Regex;
 
-use super::mends;
+use super::differences;
+use super::recorded_state::RecordedState;
 use super::recording::Exchange;
-use super::world::World;
 use super::{FINGERPRINT, Rig, header};
 use crate::action::{Action, Signer};
 use crate::data::testing::{DatabaseKind as Kind, on_each_database};
 use crate::pgp::{Keyring, NewKey, end_agent, export, generate};
-use crate::platform::api::Answer;
+use crate::platform::api::ApiResponse;
 use crate::platform::api::request::Parameters;
 
-/// The investigators, as the recorded platform numbered them: one who may do all that a
-/// runner needs, and one who may only search.
+/// The ids of the recorded investigators: one with all permissions that a runner needs, and one who
+/// may only search.
 const RUNNER: i64 = 1;
 const LIMITED: i64 = 2;
-/// An API key of the first, with the salt 000102…0f as the platform keeps it.
+/// The stored form of an API key of the first, with the salt 000102…0f.
 const API_KEY: &str = "4ebc331355f41c72149beb83b3e9c76b4ded8b4f039e90a5575e96f756f46685";
 
-/// Somebody whose key is known here.
-pub(super) struct StandIn {
+/// An investigator with a new key pair.
+pub(super) struct TestInvestigator {
     home: tempfile::TempDir,
     pub(super) keyring: Keyring,
     pub(super) fingerprint: String,
     pub(super) key: Vec<u8>,
 }
 
-impl StandIn {
-    pub(super) fn new() -> StandIn {
+impl TestInvestigator {
+    pub(super) fn new() -> TestInvestigator {
         // GnuPG's agent has a socket there, whose path must be short.
         let home = tempfile::Builder::new().prefix("g").tempdir_in("/tmp").unwrap();
         let key = NewKey { owner: "Test <test@localhost>", algorithm: "rsa2048", passphrase: None };
         let fingerprint = generate(home.path(), key).unwrap();
         let key = export(home.path(), &fingerprint).unwrap();
         let keyring = Keyring::open(home.path(), fingerprint.as_str(), None).unwrap();
-        StandIn { home, keyring, fingerprint: fingerprint.as_str().to_owned(), key }
+        TestInvestigator { home, keyring, fingerprint: fingerprint.as_str().to_owned(), key }
     }
 }
 
-impl Drop for StandIn {
+impl Drop for TestInvestigator {
     fn drop(&mut self) {
         end_agent(self.home.path()).unwrap();
     }
 }
 
-/// Tells whether a one-line signature names a key as its maker.
+/// Returns whether a one-line signature names a key as its issuer.
 fn is_by(signature: &str, fingerprint: &str) -> bool {
     use base64::Engine;
     let Some((data, _)) = signature.rsplit_once('=') else { return false };
@@ -66,47 +66,48 @@ fn is_by(signature: &str, fingerprint: &str) -> bool {
 /// A replay on a database.
 pub(super) struct Replay {
     pub(super) rig: Rig,
-    pub(super) world: World,
-    absent: String,
-    stand_in: StandIn,
+    pub(super) state: RecordedState,
+    /// The fingerprint of the investigator whose key was not recorded.
+    unrecorded: String,
+    replacement: TestInvestigator,
 }
 
 impl Replay {
     pub(super) fn new(kind: Kind, exchanges: &[Exchange]) -> Replay {
-        let (mut rig, world) = (Rig::on(kind), World::of(exchanges));
-        let stand_in = StandIn::new();
+        let (mut rig, state) = (Rig::on(kind), RecordedState::of(exchanges));
+        let replacement = TestInvestigator::new();
         let recorded = Exchange::of("01-publickey").answer.into_bytes();
         let keys = BTreeMap::from([
             (RUNNER, (FINGERPRINT.to_owned(), recorded)),
-            (LIMITED, (stand_in.fingerprint.clone(), stand_in.key.clone())),
+            (LIMITED, (replacement.fingerprint.clone(), replacement.key.clone())),
         ]);
-        rig.ground.run("delete from investigators;");
-        world.seed_investigators(&keys, &mut rig.ground);
+        rig.database.run("delete from investigators;");
+        state.seed_investigators(&keys, &mut rig.database);
         let key = |text: &str| {
             let digits = (0..text.len()).step_by(2).map(|at| &text[at..at + 2]);
             digits.map(|digits| u8::from_str_radix(digits, 16).unwrap()).collect::<Vec<u8>>()
         };
         let salt: Vec<u8> = (0..16).collect();
-        let (key, salt) = (rig.ground.bytes(&key(API_KEY)), rig.ground.bytes(&salt));
-        rig.ground.run(&format!(
+        let (key, salt) = (rig.database.bytes(&key(API_KEY)), rig.database.bytes(&salt));
+        rig.database.run(&format!(
             "update investigators set apikey = {key}, apisalt = {salt} where id = {RUNNER};"
         ));
-        Replay { absent: world.fingerprint(LIMITED), rig, world, stand_in }
+        Replay { unrecorded: state.fingerprint(LIMITED), rig, state, replacement }
     }
 
-    /// Asks what was asked; returns the answer with what stands in for what was recorded replaced by it.
-    fn answer(&mut self, place: usize, exchange: &Exchange) -> Answer {
-        self.world.seed(place, exchange, &mut self.rig.ground);
+    /// Sends a recorded request; returns the response with the replaced values restored.
+    fn answer(&mut self, index: usize, exchange: &Exchange) -> ApiResponse {
+        self.state.seed(index, exchange, &mut self.rig.database);
         let (exchange, signed) = self.signed_anew(exchange);
         let lost = lost_table(&exchange);
         if let Some(table) = lost {
-            self.rig.ground.run(&format!("alter table {table} rename to lost;"));
+            self.rig.database.run(&format!("alter table {table} rename to lost;"));
         }
         let mut answer = self.rig.answer(&exchange);
         if let Some(table) = lost {
-            self.rig.ground.run(&format!("alter table lost rename to {table};"));
+            self.rig.database.run(&format!("alter table lost rename to {table};"));
         }
-        answer.body = answer.body.replace(&self.stand_in.fingerprint, &self.absent);
+        answer.body = answer.body.replace(&self.replacement.fingerprint, &self.unrecorded);
         for (new, old) in signed {
             answer.body = answer.body.replace(&new, &old);
         }
@@ -118,14 +119,14 @@ impl Replay {
         let mut exchange = exchange.clone();
         let mut signed = Vec::new();
         let mut sign = |old: &str, text: &str| {
-            let new = self.stand_in.keyring.sign(text.as_bytes()).unwrap().to_string();
+            let new = self.replacement.keyring.sign(text.as_bytes()).unwrap().to_string();
             signed.push((new.clone(), old.to_owned()));
             new
         };
         for (name, token) in &mut exchange.headers {
             if name.eq_ignore_ascii_case("X-PGPAUTHORIZATION")
                 && let Some((head, signature)) = token.clone().rsplit_once(';')
-                && is_by(signature, &self.absent)
+                && is_by(signature, &self.unrecorded)
             {
                 *token = format!("{head};{}", sign(signature, &format!("{head}\n")));
             }
@@ -134,7 +135,7 @@ impl Replay {
         let Some(text) = form.first("action") else { return (exchange, signed) };
         let Ok(action) = Action::parse(text.as_bytes()) else { return (exchange, signed) };
         let mut text = text.to_owned();
-        for old in action.signatures.iter().flatten().filter(|old| is_by(old, &self.absent)) {
+        for old in action.signatures.iter().flatten().filter(|old| is_by(old, &self.unrecorded)) {
             text = text.replace(old, &sign(old, &action.signed_text()));
             let escaped: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
             exchange.body = format!("action={escaped}");
@@ -143,7 +144,7 @@ impl Replay {
     }
 }
 
-/// Returns the table that is to be missing, for the database to fail as the recorded one did.
+/// Returns the table to hide so that the database fails as the recorded one did.
 fn lost_table(exchange: &Exchange) -> Option<&'static str> {
     let message = exchange.message();
     if message.contains("dial tcp") || exchange.label.contains("-pgdown-") {
@@ -155,11 +156,11 @@ fn lost_table(exchange: &Exchange) -> Option<&'static str> {
     }
 }
 
-/// Takes from an answer what it takes as it is given: the number of the operation, the default
-/// window around now, a new action's id; and a failing database's own words.
+/// Removes from a response what depends on the moment: the number of the operation, the default
+/// window around now, a new action's id, and the text of a failing database.
 struct Mask {
     code: Regex,
-    /// A parameter of the window, how it is told back and how it stands in the next page's link.
+    /// A parameter of the window, its echo, and its form in the link to the next page.
     window: [(&'static str, Regex, Regex); 2],
     id: Regex,
     reason: Regex,
@@ -169,8 +170,8 @@ impl Mask {
     fn new() -> Mask {
         let regex = |pattern: &str| Regex::new(pattern).unwrap();
         let window = |name| {
-            let (told, next) = (format!(r#""{name}":"[^"]*""#), format!(r#"\\u0026{name}=[^\\]*"#));
-            (name, regex(&told), regex(&next))
+            let (echo, next) = (format!(r#""{name}":"[^"]*""#), format!(r#"\\u0026{name}=[^\\]*"#));
+            (name, regex(&echo), regex(&next))
         };
         Mask {
             code: regex(r#""code":"\d+""#),
@@ -183,9 +184,9 @@ impl Mask {
     fn masked(&self, exchange: &Exchange, text: &str) -> String {
         let mut text = self.code.replace_all(text, "CODE").into_owned();
         let mut mask = |regex: &Regex, by: &str| text = regex.replace_all(&text, by).into_owned();
-        for (name, told, next) in &self.window {
+        for (name, echo, next) in &self.window {
             if !exchange.path.contains(&format!("{name}=")) {
-                mask(told, name);
+                mask(echo, name);
                 mask(next, name);
             }
         }
@@ -198,13 +199,13 @@ impl Mask {
         text
     }
 
-    /// Returns what is different in ours.
-    fn difference(&self, exchange: &Exchange, answer: &Answer) -> Option<String> {
+    /// Returns a description of the difference to the recorded response, if there is one.
+    fn difference(&self, exchange: &Exchange, answer: &ApiResponse) -> Option<String> {
         let mask = |text| self.masked(exchange, text);
         let (ours, theirs) = (mask(&answer.body), mask(&exchange.answer));
         let same = ["content-type", "location", "cache-control"]
             .iter()
-            .all(|name| header(answer, name) == exchange.answered_header(name));
+            .all(|name| header(answer, name) == exchange.response_header(name));
         if answer.status == exchange.status && same && ours == theirs {
             return None;
         }
@@ -226,18 +227,18 @@ impl Mask {
     }
 }
 
-fn the_same_requests_have_the_same_answers(kind: Kind) {
+fn recorded_requests_get_the_recorded_responses(kind: Kind) {
     let exchanges = Exchange::all();
     let mut replay = Replay::new(kind, &exchanges);
     let mask = Mask::new();
-    let (mut agree, mut mended, mut different) = (0, 0, Vec::new());
-    for (place, exchange) in exchanges.iter().enumerate() {
-        let answer = replay.answer(place, exchange);
-        match mends::of(exchange) {
-            Some(mend) if (mend.holds)(&answer) => mended += 1,
-            Some(mend) => different.push(format!(
+    let (mut agree, mut differ, mut different) = (0, 0, Vec::new());
+    for (index, exchange) in exchanges.iter().enumerate() {
+        let answer = replay.answer(index, exchange);
+        match differences::of(exchange) {
+            Some(difference) if (difference.holds)(&answer) => differ += 1,
+            Some(difference) => different.push(format!(
                 "{}: not as {:?}: {} {}",
-                exchange.label, mend.row, answer.status, answer.body
+                exchange.label, difference.row, answer.status, answer.body
             )),
             None => match mask.difference(exchange, &answer) {
                 None => agree += 1,
@@ -246,7 +247,7 @@ fn the_same_requests_have_the_same_answers(kind: Kind) {
         }
     }
     assert!(different.is_empty(), "{} differ:\n{}", different.len(), different.join("\n"));
-    println!("{agree} agree, {mended} differ by design, none otherwise");
+    println!("{agree} agree, {differ} differ by design, none otherwise");
 }
 
-on_each_database!(the_same_requests_have_the_same_answers);
+on_each_database!(recorded_requests_get_the_recorded_responses);

@@ -1,20 +1,20 @@
-//! Things of recorded answers as the rows that they came from, in SQL that every database reads.
+//! SQL statements that insert the rows from which recorded responses were built.
 
 use std::fmt::Write;
 
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde_json::Value;
 
-use super::recording::Thing;
+use super::recording::Resource;
 
-/// The investigator of nearly all recordings.
+/// The investigator in nearly all recordings.
 const RUNNER: i64 = 1;
 
-/// When the environment of an agent was read of which this is not told.
+/// The refresh time of an agent whose recordings do not contain it.
 const REFRESHED: &str = "2026-11-22T00:53:39.877428Z";
 
-/// Returns the row of an action, of which all or only a part was told, with its signatures.
-pub(super) fn action(action: &Thing, is_whole: bool) -> String {
+/// Returns the statements for an action, recorded completely or in part, and its signatures.
+pub(super) fn action(action: &Resource, is_whole: bool) -> String {
     let id = action.id();
     let status = if is_whole { action.text("status") } else { "completed".to_owned() };
     let json = |name| quoted(action.raw(name));
@@ -34,8 +34,9 @@ pub(super) fn action(action: &Thing, is_whole: bool) -> String {
         quoted(&status),
         json("pgpsignatures"),
     );
-    // An action that was just accepted does not say who signed it.
-    let mut signers: Vec<i64> = action.things("investigators").iter().map(Thing::id).collect();
+    // The response to an action that was just accepted does not contain its signers.
+    let mut signers: Vec<i64> =
+        action.resources("investigators").iter().map(Resource::id).collect();
     if signers.is_empty() {
         signers.push(RUNNER);
     }
@@ -45,29 +46,29 @@ pub(super) fn action(action: &Thing, is_whole: bool) -> String {
     sql
 }
 
-/// Returns the row of a command, up to its status, which is the last column.
-pub(super) fn command(command: &Thing) -> String {
+/// Returns the statement for a command, up to the status, which is the last column.
+pub(super) fn command(command: &Resource) -> String {
     format!(
         "insert into commands (id, actionid, agentid, results, starttime, finishtime, status) \
          values ({}, {}, {}, {}, {}, {}, ",
         command.id(),
-        command.thing("action").id(),
-        command.thing("agent").id(),
+        command.resource("action").id(),
+        command.resource("agent").id(),
         quoted(command.raw("results")),
         time(command.time("starttime")),
         time(command.time("finishtime")),
     )
 }
 
-/// Returns the row of an agent, up to its status, which is the last column.
-pub(super) fn agent(agent: &Thing, is_whole: bool) -> String {
+/// Returns the statement for an agent, up to the status, which is the last column.
+pub(super) fn agent(agent: &Resource, is_whole: bool) -> String {
     let id = agent.id();
     let queueloc = if is_whole { agent.text("queueloc") } else { format!("linux.{id}") };
     let at = |name| time(agent.time(name));
-    // The table also has the values that an answer leaves out.
+    // The table also has values that a response omits.
     let mode = if is_whole { agent.text("mode") } else { "daemon".to_owned() };
-    let is_told = agent.time("refreshts").as_second() > 0;
-    let refreshed = if is_told { at("refreshts") } else { time(REFRESHED.parse().unwrap()) };
+    let is_recorded = agent.time("refreshts").as_second() > 0;
+    let refreshed = if is_recorded { at("refreshts") } else { time(REFRESHED.parse().unwrap()) };
     format!(
         "insert into agents (id, name, queueloc, mode, version, pid, starttime, destructiontime, \
          heartbeattime, refreshtime, environment, tags, loadername, status) \
@@ -86,19 +87,19 @@ pub(super) fn agent(agent: &Thing, is_whole: bool) -> String {
     )
 }
 
-/// Returns a text as it stands in a statement.
+/// Formats a text as an SQL literal.
 pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// Returns a time as it stands in a statement: in microseconds, as databases keep it.
+/// Formats a time as an SQL literal, in microseconds, as databases store it.
 pub(super) fn time(time: Timestamp) -> String {
     let round = TimestampRound::new().smallest(Unit::Microsecond).mode(RoundMode::HalfEven);
     let time = time.round(round).unwrap();
     time.strftime("'%Y-%m-%dT%H:%M:%S.%6fZ'").to_string()
 }
 
-/// Returns what an investigator may do as the database has it.
+/// Returns permissions as the bits that the database stores.
 pub(super) fn bits(permissions: &Value) -> i64 {
     let names = [
         "search",
@@ -121,6 +122,6 @@ pub(super) fn bits(permissions: &Value) -> i64 {
         "investigator_create",
         "investigator_update",
     ];
-    let held = |(place, name): (usize, &&str)| (permissions[*name] == true).then_some(1 << place);
+    let held = |(index, name): (usize, &&str)| (permissions[*name] == true).then_some(1 << index);
     names.iter().enumerate().filter_map(held).sum()
 }

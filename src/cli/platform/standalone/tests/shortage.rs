@@ -1,6 +1,6 @@
-//! A temporary shortage of the platform has no lasting effect.
+//! A temporary shortage of the host has no permanent effect.
 
-#![expect(clippy::disallowed_methods, reason = "the tests fill disks and tell modules what to do")]
+#![expect(clippy::disallowed_methods, reason = "the tests fill disks and control modules by files")]
 
 use std::path::Path;
 
@@ -8,19 +8,19 @@ use super::*;
 use crate::platform::testing::SmallDisk;
 use crate::testing::is_root;
 
-/// Larger than what the database can take without growing.
+/// More than the database can store without growing.
 const LARGE_BYTES: usize = 300_000;
-/// The size of the disk that is filled.
+/// Size of the disk that is filled.
 const DISK_KIB: u32 = 4096;
 
 on_each_database!(
-    a_module_that_lacked_something_is_run_again,
-    a_module_that_lacks_something_to_the_end_says_so
+    module_that_met_a_shortage_is_run_again,
+    permanent_shortage_is_reported_at_the_end
 );
 
-fn a_module_that_lacked_something_is_run_again(kind: Kind) {
-    let (somebody, mut rig) = (Somebody::new(), Rig::start(kind, "exit 1"));
-    rig.admit(&somebody);
+fn module_that_met_a_shortage_is_run_again(kind: Kind) {
+    let (investigator, mut rig) = (TestInvestigator::new(), Rig::start(kind, "exit 1"));
+    rig.add_investigator(&investigator);
     for status in [71, 74, 75, 127] {
         let mark = rig.tables.folder().join("mark");
         std::fs::remove_file(&mark).ok();
@@ -28,24 +28,24 @@ fn a_module_that_lacked_something_is_run_again(kind: Kind) {
             "cat >/dev/null; [ -e {mark} ] || {{ : > {mark}; exit {status}; }}; echo '{FOUND}'",
             mark = mark.display()
         ));
-        let id = rig.post(&somebody, &somebody.action("status='online'", "file", 60));
-        let command = rig.wait(&somebody, id, "completed");
+        let id = rig.post(&investigator, &investigator.action("status='online'", "file", 60));
+        let command = rig.wait(&investigator, id, "completed");
         assert!(mark.exists());
         assert_eq!(command["status"], "success", "{status}: {command}");
     }
 }
 
-fn a_module_that_lacks_something_to_the_end_says_so(kind: Kind) {
-    let (somebody, rig) = (Somebody::new(), Rig::start(kind, "exit 75"));
-    rig.admit(&somebody);
-    let id = rig.post(&somebody, &somebody.action("status='online'", "file", 8));
-    let command = rig.wait(&somebody, id, "completed");
+fn permanent_shortage_is_reported_at_the_end(kind: Kind) {
+    let (investigator, rig) = (TestInvestigator::new(), Rig::start(kind, "exit 75"));
+    rig.add_investigator(&investigator);
+    let id = rig.post(&investigator, &investigator.action("status='online'", "file", 8));
+    let command = rig.wait(&investigator, id, "completed");
     assert_eq!(command["status"], "failed", "{command}");
     let text = command["results"][0]["errors"][0].as_str().unwrap();
     assert!(text.contains("the module ended with exit status: 75"), "{text}");
 }
 
-/// Fills a disk to its last byte, until this is dropped.
+/// Fills a disk completely, until dropped.
 struct Filler(PathBuf);
 
 impl Filler {
@@ -66,7 +66,7 @@ impl Drop for Filler {
 }
 
 #[test]
-fn a_database_on_a_full_disk_refuses_nothing_and_goes_on_as_root() {
+fn platform_resumes_after_a_full_disk_as_root() {
     if !is_root("it mounts a small file system") {
         return;
     }
@@ -85,31 +85,31 @@ fn a_database_on_a_full_disk_refuses_nothing_and_goes_on_as_root() {
         go.display(),
         answer.display()
     ));
-    let somebody = Somebody::new();
-    rig.admit(&somebody);
-    let first = rig.post(&somebody, &somebody.action("status='online'", "file", 600));
-    rig.wait(&somebody, first, "inflight");
+    let investigator = TestInvestigator::new();
+    rig.add_investigator(&investigator);
+    let first = rig.post(&investigator, &investigator.action("status='online'", "file", 600));
+    rig.wait(&investigator, first, "inflight");
     let filler = Filler::new(&data);
-    // An answer that does not fit into the tables stays in the spool.
+    // An answer that does not fit into the database stays in the spool.
     std::fs::write(&go, "").unwrap();
     let returned = rig.tables.folder().join("spool/command/returned");
     let (begun, stop) = (Instant::now(), crate::wake::Stop::new());
     while std::fs::read_dir(&returned).unwrap().next().is_none() {
-        assert!(begun.elapsed() < PATIENCE, "no answer came");
+        assert!(begun.elapsed() < PATIENCE, "no answer arrived");
         stop.wait(Duration::from_millis(50));
     }
-    let mut action = somebody.action("status='online'", "file", 600);
+    let mut action = investigator.action("status='online'", "file", 600);
     let parameters = json!({"searches": {}, "large": large});
     let operations = json!({"operations": [{"module": "file", "parameters": parameters}]});
     let parsed = Action::parse(operations.to_string().as_bytes()).unwrap();
     (action.operations, action.signatures) = (parsed.operations, None);
-    action.sign_with(&somebody.keyring).unwrap();
-    let (status, json) = rig.try_post(&somebody, &action);
+    action.sign_with(&investigator.keyring).unwrap();
+    let (status, json) = rig.try_post(&investigator, &action);
     assert_eq!(status, 503, "{json}");
     drop(filler);
-    let second = rig.post(&somebody, &action);
+    let second = rig.post(&investigator, &action);
     for id in [first, second] {
-        let command = rig.wait(&somebody, id, "completed");
+        let command = rig.wait(&investigator, id, "completed");
         assert_eq!(command["status"], "success");
         assert_eq!(command["results"][0]["elements"]["s"][0].as_str().unwrap().len(), LARGE_BYTES);
     }

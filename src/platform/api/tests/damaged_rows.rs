@@ -1,12 +1,12 @@
-//! A search shows every row that it finds, also beside a damaged one.
+//! A search returns every row that it finds, even if another row is damaged.
 
 use super::*;
 use crate::data::ActionSignature;
 use crate::data::testing::on_each_database;
 
-on_each_database!(an_odd_row_hides_no_other);
+on_each_database!(damaged_row_hides_no_other);
 
-fn an_odd_row_hides_no_other(kind: Kind) {
+fn damaged_row_hides_no_other(kind: Kind) {
     let mut rig = Rig::on(kind);
     let now = "2026-11-22T00:52:55Z".parse().unwrap();
     for fingerprint in ["AB", "CD"] {
@@ -27,14 +27,14 @@ fn an_odd_row_hides_no_other(kind: Kind) {
         Kind::Postgres => ("'-infinity'", "null"),
         Kind::Sqlite => ("'then'", "'{'"),
     };
-    rig.ground.run(&format!(
+    rig.database.run(&format!(
         "update agents set refreshtime = {time}, environment = {json} where id = 5; \
          update actions set lastupdatetime = {time}, threat = {json} where id = 10; \
          update commands set starttime = {time}, results = {json} where id = 20; \
          update investigators set createdat = {time}, status = 'odd' where id = 1"
     ));
     for kind in ["agent", "action", "command", "investigator"] {
-        let request = Request {
+        let request = ApiRequest {
             method: "GET".to_owned(),
             path: format!("{ROOT}search"),
             query: Some(format!("type={kind}&limit=10")),
@@ -45,7 +45,7 @@ fn an_odd_row_hides_no_other(kind: Kind) {
         let answer = rig.api.search(&request).map_err(|refusal| refusal.message).unwrap();
         let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
         let items = body["collection"]["items"].as_array().unwrap();
-        // The last item is what was asked for.
+        // The last item contains the search parameters.
         assert_eq!(items.len(), 3, "{kind}: {body:#}");
     }
 }

@@ -1,31 +1,32 @@
-//! Where ours answers differently by design: one table, in the words of the manual's.
+//! The intended differences between the responses of this API and the original's, as a table in the
+//! words of the manual.
 
 use super::recording::{Exchange, message};
-use crate::platform::api::Answer;
+use crate::platform::api::ApiResponse;
 
-pub(super) struct Mend {
-    /// What is asked, what the original does and what ours does, as a row of the manual.
+pub(super) struct Difference {
+    /// The request, the original's behaviour and that of this API, as a row of the manual.
     pub(super) row: [&'static str; 3],
-    /// Tells whether a recorded exchange is a case of it.
+    /// Returns whether the difference applies to a recorded exchange.
     pub(super) is_case: fn(&Exchange) -> bool,
-    /// Tells whether ours answered as the row says.
-    pub(super) holds: fn(&Answer) -> bool,
+    /// Returns whether a response is what the row says.
+    pub(super) holds: fn(&ApiResponse) -> bool,
 }
 
-pub(super) const MENDS: [Mend; 4] = [
-    Mend {
+pub(super) const DIFFERENCES: [Difference; 4] = [
+    Difference {
         row: ["search without a condition", "500, an error in its SQL", "all rows"],
         is_case: |exchange| exchange.message().contains("syntax error at or near \"GROUP\""),
         holds: |answer| answer.status == 200 && answer.body.contains("\"data\""),
     },
-    Mend {
+    Difference {
         row: ["search actions by status", "500, an error in its SQL", "those actions"],
         is_case: |exchange| exchange.message().contains("missing FROM-clause"),
         holds: |answer| {
             answer.status == 200 && answer.body.contains("\"status\":\"completed\",\"starttime\"")
         },
     },
-    Mend {
+    Difference {
         row: ["search by invalid target", "the database's text", "own text"],
         is_case: |exchange| {
             exchange.path.contains("target=")
@@ -37,7 +38,7 @@ pub(super) const MENDS: [Mend; 4] = [
             answer.status == 500 && text.is_some_and(|text| !text.starts_with("pq: "))
         },
     },
-    Mend {
+    Difference {
         row: ["authentication disabled", "all users are allowed", "no such option"],
         is_case: |exchange| {
             exchange.label.contains("-pgdown-noauth-") && !exchange.message().is_empty()
@@ -46,21 +47,21 @@ pub(super) const MENDS: [Mend; 4] = [
     },
 ];
 
-/// Returns the difference that an exchange is a case of.
-pub(super) fn of(exchange: &Exchange) -> Option<&'static Mend> {
-    let mut cases = MENDS.iter().filter(|mend| (mend.is_case)(exchange));
+/// Returns the difference that applies to an exchange.
+pub(super) fn of(exchange: &Exchange) -> Option<&'static Difference> {
+    let mut cases = DIFFERENCES.iter().filter(|difference| (difference.is_case)(exchange));
     let case = cases.next();
-    assert!(cases.next().is_none(), "{} is a case of two", exchange.label);
+    assert!(cases.next().is_none(), "two differences apply to {}", exchange.label);
     case
 }
 
 const PAGE: &str = include_str!("../../../../man/mig-standalone.8");
 
 #[test]
-fn the_manual_lists_the_same_differences() {
+fn manual_lists_the_same_differences() {
     let (_, rows) = PAGE.split_once(".It Em API request ").unwrap();
     let rows = rows.lines().skip(1).take_while(|line| !line.starts_with(".It Em "));
     let described: Vec<Vec<&str>> =
         rows.map(|row| row.strip_prefix(".It ").unwrap().split(" Ta ").collect()).collect();
-    assert_eq!(described, MENDS.map(|mend| mend.row.to_vec()));
+    assert_eq!(described, DIFFERENCES.map(|difference| difference.row.to_vec()));
 }

@@ -1,4 +1,4 @@
-//! Signatures with a short RSA number: good enough for a token, not for an action.
+//! Signatures with a short RSA number, which are valid for a token but not for an action.
 
 use super::*;
 use crate::pgp::testing::short::SHORT;
@@ -6,12 +6,12 @@ use crate::platform::api::tests::recording::message;
 
 const REFUSAL: &str = "openpgp: invalid signature: RSA verification failure";
 
-fn request(method: &str, path: &str, token: &str, action: Option<&str>) -> Request {
+fn request(method: &str, path: &str, token: &str, action: Option<&str>) -> ApiRequest {
     let escape = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
     let form = action.map(|action| format!("action={}", escape(action)));
     let headers =
         [("x-pgpauthorization", token), ("content-type", "application/x-www-form-urlencoded")];
-    Request {
+    ApiRequest {
         method: method.to_owned(),
         path: path.to_owned(),
         query: action.is_none().then(|| "type=action".to_owned()),
@@ -22,7 +22,7 @@ fn request(method: &str, path: &str, token: &str, action: Option<&str>) -> Reque
 }
 
 #[test]
-fn a_short_number_is_refused_in_an_action_and_taken_in_a_token() {
+fn short_number_is_refused_in_an_action_and_accepted_in_a_token() {
     for short in SHORT {
         let rig = Rig::on(Kind::Sqlite);
         let home = rig.folder.path().join("gnupg");
@@ -40,7 +40,7 @@ fn a_short_number_is_refused_in_an_action_and_taken_in_a_token() {
         let answer = |method: &str, path: &str, action: Option<&str>| {
             rig.api.answer(&request(method, path, &token, action))
         };
-        // Nothing is found, but the token is taken.
+        // Nothing is found, but the token is accepted.
         let highest = rig.api.store.highest_id().unwrap();
         let found = answer("GET", "/api/v1/search", None);
         assert_eq!((found.status, message(&found.body).as_str()), (404, "no results found"));

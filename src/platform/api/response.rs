@@ -1,7 +1,7 @@
-//! An answer, and the collection that most answers are.
+//! An HTTP response of the API, and the collection that most responses contain.
 //!
-//! The form is the platform's own kind of Collection+JSON. Its code is no code: it
-//! is the number of the operation in which the error came up.
+//! The form is the original's variant of Collection+JSON. Its `code` is not an error code but the
+//! number of the operation in which the error occurred.
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -12,38 +12,37 @@ const JSON: &str = "application/json";
 const PLAIN: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 
-/// What is sent back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct ApiResponse {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: String,
 }
 
-impl Answer {
-    /// Returns an answer of the API itself.
-    pub(super) fn json(status: u16, body: String) -> Answer {
+impl ApiResponse {
+    /// Returns a response with JSON that must not be cached.
+    pub(super) fn json(status: u16, body: String) -> ApiResponse {
         let headers =
             vec![("cache-control", "no-cache".to_owned()), ("content-type", JSON.to_owned())];
-        Answer { status, headers, body }
+        ApiResponse { status, headers, body }
     }
 
-    /// Returns an answer to an agent, which may be kept on the way.
-    pub(super) fn plain_json(status: u16, body: String) -> Answer {
-        Answer { status, headers: vec![("content-type", JSON.to_owned())], body }
+    /// Returns a response to an agent, without the header that forbids caching.
+    pub(super) fn plain_json(status: u16, body: String) -> ApiResponse {
+        ApiResponse { status, headers: vec![("content-type", JSON.to_owned())], body }
     }
 
-    /// Returns the answer to what is not there.
-    pub(super) fn not_found() -> Answer {
+    /// Returns the response for an unknown path.
+    pub(super) fn not_found() -> ApiResponse {
         let headers = vec![
             ("content-type", PLAIN.to_owned()),
             ("x-content-type-options", "nosniff".to_owned()),
         ];
-        Answer { status: 404, headers, body: "404 page not found\n".to_owned() }
+        ApiResponse { status: 404, headers, body: "404 page not found\n".to_owned() }
     }
 
-    /// Returns the answer to a path that is written differently; a body is for `GET` alone.
-    pub(super) fn moved(location: &str, with_body: bool) -> Answer {
+    /// Returns a redirect to the canonical form of a path; only `GET` gets a body.
+    pub(super) fn moved(location: &str, with_body: bool) -> ApiResponse {
         let mut headers = vec![("location", location.to_owned())];
         let mut body = String::new();
         if with_body {
@@ -52,16 +51,15 @@ impl Answer {
                 location.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&#34;");
             body = format!("<a href=\"{location}\">Moved Permanently</a>.\n\n");
         }
-        Answer { status: 301, headers, body }
+        ApiResponse { status: 301, headers, body }
     }
 
-    /// Returns an answer without a body.
-    pub(super) fn empty() -> Answer {
-        Answer { status: 200, headers: Vec::new(), body: String::new() }
+    pub(super) fn empty() -> ApiResponse {
+        ApiResponse { status: 200, headers: Vec::new(), body: String::new() }
     }
 }
 
-/// An entry of a collection.
+/// An item of a collection.
 #[derive(Debug, Serialize)]
 pub(super) struct Item {
     href: String,
@@ -70,14 +68,14 @@ pub(super) struct Item {
     links: Vec<Link>,
 }
 
-/// Where an entry leads.
+/// A link from an item to another resource.
 #[derive(Debug, Serialize)]
 struct Link {
     rel: &'static str,
     href: String,
 }
 
-/// A named value of an entry.
+/// A named value of an item.
 #[derive(Debug, Serialize)]
 pub(super) struct Datum {
     name: String,
@@ -85,7 +83,6 @@ pub(super) struct Datum {
 }
 
 impl Datum {
-    /// Returns a value with its name.
     pub(super) fn new(
         name: impl Into<String>,
         value: &impl Serialize,
@@ -95,7 +92,7 @@ impl Datum {
 }
 
 impl Item {
-    /// Returns an entry with one value.
+    /// Returns an item with one value.
     pub(super) fn new(
         href: String,
         name: impl Into<String>,
@@ -104,13 +101,13 @@ impl Item {
         Ok(Item::with(href, vec![Datum::new(name, value)?]))
     }
 
-    /// Returns the entry with a link.
+    /// Adds a link.
     pub(super) fn linked(mut self, rel: &'static str, href: String) -> Item {
         self.links.push(Link { rel, href });
         self
     }
 
-    /// Returns an entry with several values.
+    /// Returns an item with several values.
     pub(super) fn with(href: String, data: Vec<Datum>) -> Item {
         Item { href, data, links: Vec::new() }
     }
@@ -128,39 +125,41 @@ struct Collection<'a> {
     #[serde(skip_serializing_if = "<[Item]>::is_empty")]
     items: &'a [Item],
     template: Template,
-    error: Error<'a>,
+    error: CollectionError<'a>,
 }
 
 #[derive(Debug, Serialize)]
 struct Template {}
 
 #[derive(Debug, Default, Serialize)]
-struct Error<'a> {
+struct CollectionError<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
 }
 
-/// Returns an answer that is a collection; `failure` is the operation's number and what went wrong.
+/// Returns a response that contains a collection; `failure` is the operation's number and the error
+/// message.
 pub(super) fn collection(
     status: u16,
     href: &str,
     items: &[Item],
     failure: Option<(Id, &str)>,
-) -> Result<Answer, serde_json::Error> {
+) -> Result<ApiResponse, serde_json::Error> {
     let error = match failure {
         Some((operation, message)) => {
-            Error { code: Some(operation.to_string()), message: Some(message) }
+            CollectionError { code: Some(operation.to_string()), message: Some(message) }
         }
-        None => Error::default(),
+        None => CollectionError::default(),
     };
     let collection = Collection { version: "1.0", href, items, template: Template {}, error };
     let text = serde_json::to_string(&Envelope { collection })?;
-    Ok(Answer::json(status, escaped(&text)))
+    Ok(ApiResponse::json(status, escaped(&text)))
 }
 
-/// Returns JSON as Go writes it: what could be taken for HTML is escaped, and stands in strings alone.
+/// Escapes the characters that Go escapes in JSON because HTML gives them a meaning. They occur
+/// only in strings.
 fn escaped(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {

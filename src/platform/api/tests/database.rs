@@ -1,5 +1,5 @@
-//! A database that recordings are replayed on, and a hand in it: the rows of the moment are
-//! written as an administrator at a prompt would write them.
+//! A database for replaying recordings, with a second connection through which the tests write
+//! rows.
 
 use std::sync::Arc;
 
@@ -7,21 +7,20 @@ use crate::data::Store;
 use crate::data::testing::{DatabaseKind as Kind, Tables};
 
 /// Runs statements on a connection beside the platform's own.
-type Hand = Box<dyn FnMut(&str)>;
+type RunStatements = Box<dyn FnMut(&str)>;
 
-/// A database, and a hand in it.
-pub(super) struct Ground {
+pub(super) struct TestDatabase {
     pub(super) store: Arc<Store>,
-    hand: Hand,
+    run: RunStatements,
     kind: Kind,
     _tables: Tables,
 }
 
-impl Ground {
-    pub(super) fn new(kind: Kind) -> Ground {
+impl TestDatabase {
+    pub(super) fn new(kind: Kind) -> TestDatabase {
         let tables = Tables::new(kind);
         let store = Arc::new(tables.open().unwrap());
-        let hand: Hand = match kind {
+        let run: RunStatements = match kind {
             Kind::Sqlite => {
                 let file = rusqlite::Connection::open(tables.folder().join("mig.db")).unwrap();
                 Box::new(move |statements| file.execute_batch(statements).expect(statements))
@@ -31,14 +30,14 @@ impl Ground {
                 Box::new(move |statements| client.batch_execute(statements).expect(statements))
             }
         };
-        Ground { store, hand, kind, _tables: tables }
+        TestDatabase { store, run, kind, _tables: tables }
     }
 
     pub(super) fn run(&mut self, statements: &str) {
-        (self.hand)(statements);
+        (self.run)(statements);
     }
 
-    /// Returns bytes as they stand in a statement.
+    /// Formats bytes as an SQL literal.
     pub(super) fn bytes(&self, bytes: &[u8]) -> String {
         let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         match self.kind {

@@ -1,0 +1,39 @@
+//! Why a target is invalid.
+
+use super::column::ColumnKind;
+
+/// Maximum length of a target, in characters: the width of the column that stores it.
+pub(super) const TARGET_CHARS_MAX: usize = 2048;
+
+/// Why a target is invalid. The texts quote excerpts of it that are safe to print.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TargetError {
+    #[error("target is longer than {TARGET_CHARS_MAX} characters")]
+    Long,
+    #[error("target is not an SQL condition: {0}")]
+    Syntax(String),
+    #[error("target continues after its condition: {0}")]
+    Trailing(String),
+    #[error("target uses {0}, which is not allowed here")]
+    Refused(String),
+    #[error("target names {0}, which is not a column of agents")]
+    Column(String),
+    #[error("target cannot use {operator} on {kind}")]
+    Operand { operator: String, kind: ColumnKind },
+    #[error("target cannot compare {0} with {1}")]
+    Types(ColumnKind, ColumnKind),
+    /// A literal cannot be converted to the required type.
+    #[error("target has {literal}, which is not {kind}")]
+    Literal {
+        literal: String,
+        /// The required type.
+        kind: ColumnKind,
+    },
+    /// A literal is not a valid path, index, pattern or escape character.
+    #[error("target has a bad {what}: {literal}")]
+    Form {
+        /// What the literal should be.
+        what: &'static str,
+        literal: String,
+    },
+}
