@@ -265,15 +265,15 @@ mod tests {
     }
 
     /// Signers with one investigator, and the investigator's signature over `text`.
-    struct Signed {
+    struct SignedText {
         _home: Home,
         _tables: Tables,
         signers: Signers,
         signature: String,
     }
 
-    impl ActionSignature {
-        fn new(keys: &Path) -> ActionSignature {
+    impl SignedText {
+        fn new(keys: &Path) -> SignedText {
             let home = Home::new();
             let key = home.key("rsa1024", None);
             let armored = export(home.path(), &key).unwrap();
@@ -285,7 +285,7 @@ mod tests {
             store.insert_investigator("bob", key.as_str(), &armored, permissions, now).unwrap();
             let log = slog::Logger::root(slog::Discard, slog::o!());
             let signers = Signers::new(store, Verifier::new(keys), log);
-            ActionSignature { _home: home, _tables: tables, signers, signature }
+            SignedText { _home: home, _tables: tables, signers, signature }
         }
 
         fn who(&self) -> Result<String, SignatureError> {
@@ -299,7 +299,7 @@ mod tests {
     fn failed_import_is_repeated_later() {
         let keys = Home::new();
         let away = keys.path().with_extension("away");
-        let signed = ActionSignature::new(keys.path());
+        let signed = SignedText::new(keys.path());
         std::fs::rename(keys.path(), &away).unwrap();
         let error = signed.who().unwrap_err();
         assert!(!error.is_verdict(), "{error}");
@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn unreadable_keyring_is_not_a_verdict() {
         let keys = Home::new();
-        let signed = ActionSignature::new(keys.path());
+        let signed = SignedText::new(keys.path());
         assert_eq!(signed.who().unwrap(), "bob");
         let (ring, away) = (keys.path().join("pubring.kbx"), keys.path().join("away"));
         std::fs::rename(&ring, &away).unwrap();
@@ -331,7 +331,7 @@ mod tests {
         for free_kib in (0..=48).step_by(8) {
             let keys = tempfile::tempdir().unwrap();
             let _mount = SmallDisk::mount(keys.path(), 64);
-            let signed = ActionSignature::new(keys.path());
+            let signed = SignedText::new(keys.path());
             let fill = keys.path().join("fill");
             std::fs::write(&fill, vec![0; (64 - free_kib) << 10]).unwrap();
             match signed.who() {
@@ -346,7 +346,7 @@ mod tests {
     #[test]
     fn replaced_key_is_imported_again() {
         let keys = Home::new();
-        let signed = ActionSignature::new(keys.path());
+        let signed = SignedText::new(keys.path());
         let whole = signed.signers.store.investigators().unwrap().remove(0);
         let change = |key: &[u8]| {
             let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();

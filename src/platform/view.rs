@@ -5,14 +5,12 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::action::Counters as ActionCounters;
-use crate::action::{Action, Investigator, Permissions};
+use crate::action::{Action, CommandStatus, Investigator, Permissions};
 use crate::go::time::Time;
 use crate::go::json::ParseError;
 use crate::data::{
     ActionRow, AgentRow, CommandCounts, CommandRow, Id, InvalidColumns, InvestigatorRow,
 };
-use crate::go::json::ParseError;
-use crate::go::time::Time;
 
 /// Why a row cannot be converted to JSON.
 #[derive(Debug, thiserror::Error)]

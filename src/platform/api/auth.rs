@@ -11,7 +11,6 @@ use crate::go::time::Time;
 use crate::chain::Chain;
 use crate::clock::elapsed;
 use crate::data::{ApiKey, InvestigatorRow};
-use crate::go::time::Time;
 use crate::pgp::Numbers;
 use crate::platform::signers::SignatureError;
 

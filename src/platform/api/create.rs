@@ -17,7 +17,6 @@ use crate::data::{
     ActionRow, ActionSignature, ActionStatus, DataError, Id, InvalidColumns, NEVER_FINISHED,
     NEVER_STARTED,
 };
-use crate::go::time::Time;
 use crate::pgp::Numbers;
 
 /// The content type of a form with an action.

@@ -12,7 +12,6 @@ use jiff::SignedDuration;
 
 use super::testing::{ACTION, TestRelay, action, agent, answer, noon, settings};
 use super::*;
-use crate::action::CommandStatus;
 use crate::clock::testing::TestClock;
 use crate::data::{ActionSignature, Permissions};
 use crate::disk::model::{Blow, Fuse, ModelFs, Now};
