@@ -227,7 +227,7 @@ fn trigger_puts_a_run_into_the_spool_and_people_steer_it() {
     let status = home.with_config(&["status", "--json"]);
     assert_eq!(status.exit, 1, "{status:?}");
     let report: serde_json::Value = serde_json::from_str(&status.out).unwrap();
-    assert_eq!(report["waiting"][0]["why"], "it was cancelled");
+    assert_eq!(report["waiting"][0]["why"], "cancelled by the operator");
     assert_eq!(report["jobs"][1]["last"]["folder"], "action/invalid");
     fails(&home.with_config(&["cancel", id]), 66, &["action/invalid"]);
 

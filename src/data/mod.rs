@@ -31,7 +31,6 @@ mod progress;
 mod row;
 pub(crate) mod schema;
 mod server;
-#[cfg(any(test, feature = "platform"))]
 mod shortage;
 mod sqlite;
 #[cfg(test)]
@@ -43,25 +42,29 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use self::postgres::Postgres;
-pub(crate) use action::{ActionRow, ActionStatus, Counters, NEVER_FINISHED, NEVER_STARTED, Signed};
-pub(crate) use agent::{AgentRow, AgentStatus};
+pub(crate) use action::{ActionRow, ActionStatus, Counters, NEVER_FINISHED, NEVER_STARTED};
+pub(crate) use agent::AgentRow;
 pub(crate) use apikey::ApiKey;
-pub(crate) use command::{CommandRow, CommandStatus};
+pub(crate) use command::CommandStatus;
 use database::{Access, Database, Query, Value, query};
-pub(crate) use filter::{Filter, Page};
 pub(crate) use fleet::{Double, Silent};
-pub(crate) use id::{Id, Ids};
+pub(crate) use id::Id;
 pub(crate) use investigator::{InvestigatorRow, InvestigatorStatus, SCHEDULER};
 pub(crate) use odd::Odd;
 use pages::Fetched;
 pub(crate) use password::Credentials;
-pub(crate) use permissions::{Permission, Permissions};
+pub(crate) use permissions::Permissions;
 pub(crate) use progress::Answer;
 use row::Row;
 use schema::Difference;
 pub(crate) use server::{Server, UrlError};
 pub(crate) use shortage::{Shortage, shortage};
 use sqlite::Sqlite;
+#[cfg(any(test, feature = "platform"))]
+pub(crate) use {
+    action::Signed, agent::AgentStatus, command::CommandRow, filter::Filter, filter::Page, id::Ids,
+    permissions::Permission,
+};
 
 use crate::disk::guard::{self, Distrust};
 use crate::disk::{Disk, DiskError, Kind, input};

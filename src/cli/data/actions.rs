@@ -7,13 +7,13 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::failure::DataFailure;
-use super::investigator::called;
+use super::investigator::who::called;
 use super::listing::{Line, Listing, UNREADABLE, marked, or_mark};
 use super::place::Source;
 use crate::chain::excerpt;
 use crate::cli::failure::Failure;
-use crate::cli::layout::{span, wrapped};
 use crate::cli::output;
+use crate::cli::text::{duration, wrapped};
 use crate::clock::{Clock, SystemClock, after, elapsed};
 use crate::data::{
     ActionRow, ActionStatus, Answer, CommandStatus, Counters, Id, InvestigatorRow, NEVER_FINISHED,
@@ -110,7 +110,7 @@ impl Commands {
 
 /// Writes an action with all of its answers as one JSON object.
 fn whole(store: &Store, id: Id, action: &Shown) -> Result<Exit, Failure> {
-    let text = serde_json::to_string(action).map_err(Failure::Encode)?;
+    let text = output::json_line(action)?;
     // The answers may be too many for one text.
     let open = text.strip_suffix('}').unwrap_or(&text);
     output::raw(&format!("{open},\"commands\":"))?;
@@ -222,7 +222,7 @@ impl Shown {
             counters: by_each_status(counters),
             odd,
             age: begun(starttime, validfrom)
-                .map_or(UNREADABLE.to_owned(), |begun| span(elapsed(begun, now).as_secs())),
+                .map_or(UNREADABLE.to_owned(), |begun| duration(elapsed(begun, now).as_secs())),
         }
     }
 }
@@ -305,7 +305,7 @@ impl Line for Answered {
         let is_unreadable = self.odd.has_lost_any(&["starttime", "finishtime"]);
         let took = match (self.starttime, self.finishtime) {
             _ if is_unreadable => UNREADABLE.to_owned(),
-            (Some(start), Some(finish)) => span(elapsed(start, finish).as_secs()),
+            (Some(start), Some(finish)) => duration(elapsed(start, finish).as_secs()),
             _ => "-".to_owned(),
         };
         let status = or_mark(self.status.as_ref());

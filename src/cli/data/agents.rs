@@ -11,7 +11,7 @@ use super::listing::{Form, Line, UNREADABLE, marked, or_mark};
 use super::place::Source;
 use super::target;
 use crate::cli::failure::Failure;
-use crate::cli::layout::span;
+use crate::cli::text::duration;
 use crate::clock::{Clock, SystemClock, before, elapsed};
 use crate::config::duration;
 use crate::data::{AgentRow, Double, Odd, Silent};
@@ -217,5 +217,5 @@ impl Line for Twice {
 
 /// Returns how long ago a time is, if it can be read.
 fn age(at: Option<Timestamp>, now: Timestamp) -> String {
-    at.map_or(UNREADABLE.to_owned(), |at| span(elapsed(at, now).as_secs()))
+    at.map_or(UNREADABLE.to_owned(), |at| duration(elapsed(at, now).as_secs()))
 }

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use crate::chain::excerpt;
 use crate::cli::data::failure::DataFailure;
 use crate::cli::failure::Failure;
-use crate::cli::installation::Text;
-use crate::cli::{configure, env};
+use crate::cli::input::{InputError, InputFile};
+use crate::cli::{env, program};
 use crate::config::reader::Reader;
 use crate::data::{DataError, Server, Store, UrlError};
 use crate::disk::{Disk, HAND_PREFIX, RealFs, guard, input};
@@ -73,7 +73,7 @@ impl Source {
             // A URL with a password is refused here, so that no message repeats it.
             Some(url) if parse(url).is_ok() => Program::Data.works_on(&["-d", url]),
             Some(_) => {}
-            None => configure(&[Program::Data], &self.config, CONFIG_DEFAULT),
+            None => program::set_config(&[Program::Data], &self.config, CONFIG_DEFAULT),
         }
     }
 
@@ -137,7 +137,7 @@ impl Source {
 
     /// Reads the configuration; there need not be one at the usual place.
     fn configured(&self) -> Result<Option<Places>, Failure> {
-        match Text::read(&self.config, CONFIG_BYTES_MAX) {
+        match InputFile::read(&self.config, CONFIG_BYTES_MAX) {
             Ok(text) => Ok(Some(read(&text, &self.config)?)),
             Err(error)
                 if error.kind() == io::ErrorKind::NotFound
@@ -145,13 +145,13 @@ impl Source {
             {
                 Ok(None)
             }
-            Err(error) => Err(Failure::ConfigFile(error)),
+            Err(error) => Err(InputError::Config(error).into()),
         }
     }
 }
 
 /// Reads what a configuration says of the places.
-fn read(text: &Text, file: &Path) -> Result<Places, Failure> {
+fn read(text: &InputFile, file: &Path) -> Result<Places, Failure> {
     let folder = input::base(file);
     let mut reader = Reader::new(&text.bytes);
     let (data, spool) = reader.section("directories", |section| {
@@ -172,7 +172,7 @@ fn read(text: &Text, file: &Path) -> Result<Places, Failure> {
     });
     let places = reader.finish_part(file, places)?;
     if has_password {
-        text.check_hidden()?;
+        text.check_secret_unless_root()?;
     }
     Ok(places)
 }

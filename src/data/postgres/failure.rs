@@ -79,7 +79,6 @@ impl Failure {
 
     /// Returns whether the same statement may succeed later: the server is short of something, somebody
     /// holds a lock, or the connection went.
-    #[cfg(any(test, feature = "platform"))]
     pub(super) fn is_temporary(&self) -> bool {
         // Connection, transaction rollback, resources, limits of time and locks, operator, system.
         const CLASSES: [&str; 6] = ["08", "40", "53", "55", "57", "58"];

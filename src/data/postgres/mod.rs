@@ -39,7 +39,6 @@ const IDLE_SPAN: Duration = Duration::from_secs(1);
 const CHECK_SPAN: Duration = Duration::from_secs(10);
 
 /// Returns whether the server refused for a reason that may pass.
-#[cfg(any(test, feature = "platform"))]
 pub(super) fn is_temporary(error: &(dyn std::error::Error + 'static)) -> bool {
     error.downcast_ref::<Failure>().is_some_and(Failure::is_temporary)
 }

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::called;
+use super::who::called;
 use crate::chain::{excerpt, is_unsafe};
 use crate::cli::data::failure::DataFailure;
 use crate::cli::data::place::Source;
 use crate::cli::failure::Failure;
+use crate::cli::input::InputError;
 use crate::cli::{env, output};
 use crate::clock::{Clock, SystemClock};
 use crate::data::{DataError, InvestigatorRow, Permissions, SCHEDULER, Store};
@@ -90,7 +91,7 @@ impl Add {
     /// Reads the key that the command line names.
     fn found(&self) -> Result<Found, Failure> {
         if let Some(file) = &self.key {
-            let armored = Input::read(file, KEY_BYTES_MAX).map_err(Failure::Input)?.bytes;
+            let armored = Input::read(file, KEY_BYTES_MAX).map_err(InputError::Argument)?.bytes;
             let key = read_key(&armored, &file.display().to_string())?;
             return Ok(Found { fingerprint: key.fingerprint, armored });
         }

@@ -1,6 +1,6 @@
 //! `investigator disable`, `enable` and `apikey`.
 
-use super::{Who, called};
+use super::who::{Who, called};
 use crate::cli::data::failure::DataFailure;
 use crate::cli::data::place::Source;
 use crate::cli::failure::Failure;

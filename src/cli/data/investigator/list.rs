@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Who;
+use super::who::Who;
 use crate::cli::data::listing::{Line, Listing, UNREADABLE, marked, or_mark};
 use crate::cli::data::place::Source;
 use crate::cli::failure::Failure;
-use crate::cli::layout::wrapped;
 use crate::cli::output;
+use crate::cli::text::wrapped;
 use crate::data::{InvestigatorRow, Odd};
 use crate::exit::Exit;
 
@@ -101,8 +101,7 @@ impl Show {
             let key = String::from_utf8_lossy(&one.publickey).into_owned();
             let shown =
                 Shown { publickey: Some(key), apikeyset: Some(has_api_key), ..Shown::of(&one) };
-            let text = serde_json::to_string_pretty(&shown).map_err(Failure::Encode)?;
-            output::raw(&format!("{text}\n"))?;
+            output::json_pretty(&shown)?;
             return Ok(Exit::Done);
         }
         let number = one.odd.readable("id", one.id);

@@ -5,15 +5,14 @@ mod add;
 mod change;
 mod list;
 mod permit;
+pub(super) mod who;
 
-use super::failure::DataFailure;
 use super::place::Source;
 use crate::cli::failure::Failure;
-use crate::data::{Id, InvestigatorRow, SCHEDULER, Store};
 use crate::exit::Exit;
-use crate::pgp::Fingerprint;
 use acl::AclList;
 use add::Add;
+#[cfg(feature = "platform")]
 pub(in crate::cli) use add::read_key;
 use change::{Disable, Enable, NewApiKey};
 use list::{List, Show};
@@ -54,53 +53,5 @@ impl Investigator {
             What::ApiKey(key) => key.run(source),
             What::Acl(acl) => acl.run(source),
         }
-    }
-}
-
-/// Whom a command is about.
-#[derive(Debug, clap::Args)]
-struct Who {
-    /// The name, the number or the fingerprint
-    #[arg(value_name = "INVESTIGATOR")]
-    who: String,
-}
-
-impl Who {
-    /// Finds the one investigator.
-    fn find(&self, store: &Store) -> Result<InvestigatorRow, Failure> {
-        let mut named = store.investigators_named(&self.who)?;
-        if named.len() > 1 {
-            let ids = named.iter().map(|one| one.id).collect();
-            return Err(DataFailure::Several { name: self.who.clone(), ids }.into());
-        }
-        if let Some(one) = named.pop() {
-            return Ok(one);
-        }
-        let found = match (self.who.parse().map(Id::new), Fingerprint::parse(&self.who)) {
-            (Ok(id), _) => store.investigator_of(id)?,
-            (_, Some(fingerprint)) => store.investigator(fingerprint.as_str())?,
-            _ => None,
-        };
-        found.ok_or_else(|| DataFailure::NoInvestigator { who: self.who.clone() }.into())
-    }
-
-    /// Finds the one investigator, who is to be changed.
-    fn find_to_change(&self, store: &Store) -> Result<InvestigatorRow, Failure> {
-        let one = self.find(store)?;
-        if one.name == SCHEDULER {
-            return Err(DataFailure::Scheduler.into());
-        }
-        match one.odd.has_lost("id") {
-            true => Err(DataFailure::NoNumber { name: one.name }.into()),
-            false => Ok(one),
-        }
-    }
-}
-
-/// Returns how an investigator is called in messages.
-pub(super) fn called(one: &InvestigatorRow) -> String {
-    match one.odd.has_lost("id") {
-        true => format!("{} (?)", one.name),
-        false => format!("{} ({})", one.name, one.id),
     }
 }

@@ -1,6 +1,6 @@
 //! `investigator permissions`: what an investigator may ask of the API.
 
-use super::{Who, called};
+use super::who::{Who, called};
 use crate::cli::data::failure::DataFailure;
 use crate::cli::data::place::Source;
 use crate::cli::failure::Failure;

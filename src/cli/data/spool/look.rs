@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::no_spool;
+use super::listing::Listing;
 use super::stuck::{self, Stuck};
 use crate::cli::data::failure::DataFailure;
 use crate::cli::failure::Failure;
-use crate::clock::elapsed;
 use crate::disk::leftover::is_leftover;
 use crate::disk::{Disk, Kind};
 use crate::spool::Folder;
@@ -49,21 +48,6 @@ pub(super) struct Report {
     pub(super) more: usize,
 }
 
-/// What is in a folder.
-#[derive(Debug, Serialize)]
-pub(super) struct Listing {
-    pub(super) folder: &'static str,
-    pub(super) entries: usize,
-    /// The one that was written first.
-    pub(super) oldest: Option<String>,
-    /// How long ago it was written, in seconds.
-    pub(super) age_s: Option<u64>,
-    #[serde(skip)]
-    pub(super) place: Folder,
-    #[serde(skip)]
-    pub(super) names: Vec<String>,
-}
-
 impl Report {
     /// Reads the names in every folder, and the files that may be stuck.
     pub(super) fn read(disk: &Disk, root: &Path, now: Timestamp) -> Result<Report, Failure> {
@@ -85,32 +69,6 @@ impl Report {
         }
         let (stuck, more) = stuck::find(disk, root, &folders, now);
         Ok(Report { spool: root.to_owned(), of, process, folders, stuck, more })
-    }
-}
-
-impl Listing {
-    fn read(
-        disk: &Disk,
-        root: &Path,
-        place: Folder,
-        names: Vec<String>,
-        now: Timestamp,
-    ) -> Listing {
-        let mut oldest: Option<(Timestamp, &String)> = None;
-        for name in &names {
-            // A file that is gone has moved on; one that cannot be looked at is shown as stuck.
-            let Ok(Some(meta)) = disk.find(&root.join(place.path()).join(name)) else { continue };
-            oldest =
-                Some(oldest.map_or((meta.modified, name), |one| one.min((meta.modified, name))));
-        }
-        Listing {
-            folder: place.path(),
-            entries: names.len(),
-            oldest: oldest.map(|(_, name)| name.clone()),
-            age_s: oldest.map(|(at, _)| elapsed(at, now).as_secs()),
-            place,
-            names,
-        }
     }
 }
 
@@ -145,4 +103,9 @@ fn names(disk: &Disk, folder: &Path) -> Result<Option<Vec<String>>, Failure> {
     let entries = disk.list(folder)?.into_iter().filter(|entry| !is_leftover(&entry.name));
     let names = entries.map(|entry| entry.name.to_string_lossy().into_owned());
     Ok(Some(names.filter(|name| !name.starts_with('.')).collect()))
+}
+
+/// Returns the failure that a folder is no scheduler's spool.
+fn no_spool(path: &Path, why: &'static str) -> Failure {
+    DataFailure::NoSpool { path: path.to_owned(), why }.into()
 }

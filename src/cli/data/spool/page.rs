@@ -1,8 +1,8 @@
 //! The page that `spool` shows to people, at most 80 columns wide where words allow it.
 
 use super::look::{Owner, Report};
-use crate::cli::layout::{span, wrapped};
 use crate::cli::output::Style;
+use crate::cli::text::{duration, wrapped};
 
 /// How many stuck entries are listed.
 const STUCK_MAX: usize = 20;
@@ -17,7 +17,7 @@ pub(super) fn lines(report: &Report) -> Vec<(Style, String)> {
     add(Style::Plain, vec![String::new()]);
     for listing in &report.folders {
         let oldest = match (&listing.oldest, listing.age_s) {
-            (Some(name), Some(age)) => format!("  {:>6} old: {name}", span(age)),
+            (Some(name), Some(age)) => format!("  {:>6} old: {name}", duration(age)),
             _ => String::new(),
         };
         add(Style::Plain, vec![format!("  {:<16} {:>6}{oldest}", listing.folder, listing.entries)]);

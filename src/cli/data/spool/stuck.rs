@@ -11,9 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::entry::{FAIL, Period, action, is_numbered};
-use super::look::Listing;
+use super::listing::Listing;
 use crate::chain::Chain;
-use crate::cli::layout::span;
+use crate::cli::text::duration;
 use crate::clock::elapsed;
 use crate::disk::{Disk, DiskError, Kind};
 use crate::invocation::Program;
@@ -125,7 +125,7 @@ impl Seen<'_> {
             let why = "the scheduler could not read it: see what it is, then remove it";
             return Some(why.into());
         }
-        let since = span(self.age.unsigned_abs().as_secs());
+        let since = duration(self.age.unsigned_abs().as_secs());
         let is_late = self.age > PATIENCE;
         match place {
             // All that is to be known is how long it is there.
@@ -164,7 +164,7 @@ impl Seen<'_> {
                 Some(format!("it expired at {until} and was never sent: {DEAF}").into())
             }
             Folder::New if self.age > PATIENCE && from < now => {
-                let since = span(self.age.unsigned_abs().as_secs());
+                let since = duration(self.age.unsigned_abs().as_secs());
                 Some(format!("is not sent for {since}: {DEAF}").into())
             }
             Folder::ActionInflight if is_over => Some(self.unfinished(until)),
