@@ -65,8 +65,8 @@ impl Run {
         signals.forever().next();
         // A second signal ends the process at once, as it does without a handler.
         for signal in [SIGTERM, SIGINT] {
-            let asked = Arc::new(AtomicBool::new(true));
-            signal_hook::flag::register_conditional_default(signal, asked).map_err(no_signals)?;
+            let is_set = Arc::new(AtomicBool::new(true));
+            signal_hook::flag::register_conditional_default(signal, is_set).map_err(no_signals)?;
         }
         slog::info!(log.root, "stopping");
         manager.stopping();

@@ -39,7 +39,7 @@ use status::Status;
 use trial::Try;
 use trigger::Trigger;
 
-/// Runs MIG actions on a schedule, collects their results and passes them to plugins.
+/// Runs MIG actions on a schedule and passes their results to plugins.
 #[derive(Debug, Parser)]
 #[command(name = "mig-runner", version, disable_help_subcommand = true)]
 struct Arguments {

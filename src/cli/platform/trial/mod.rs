@@ -61,6 +61,6 @@ signing key. The runner sends its sample job \"setuid\", which looks for set-uid
 and set-gid programs. Nothing is sent to other hosts{}.
 
 ",
-        if folder.is_kept() { "" } else { ", and all files are removed at the end" }
+        if folder.is_kept() { "" } else { ".\nAll files are removed at the end" }
     ))
 }

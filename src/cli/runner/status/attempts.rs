@@ -120,7 +120,7 @@ impl RunAttempts {
         }
         let plugins = self.plugins.iter();
         let described =
-            plugins.map(|each| format!("{} {}", each.plugin, describe(each.again, now)));
+            plugins.map(|each| format!("plugin {} {}", each.plugin, describe(each.again, now)));
         Some(described.collect::<Vec<_>>().join("; "))
     }
 }
@@ -192,7 +192,7 @@ mod tests {
                 &[(Some("mail"), 4, 9), (Some("log"), 1, 8)],
                 Need::Nothing,
                 Some(
-                    "mail failed 4 times, next attempt at :09Z; log failed once, next attempt at :08Z",
+                    "plugin mail failed 4 times, next attempt at :09Z; plugin log failed once, next attempt at :08Z",
                 ),
             ),
         ] {

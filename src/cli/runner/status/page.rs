@@ -89,10 +89,13 @@ impl Page {
     fn head(&mut self, report: &Report) {
         let text = match (report.process, report.since) {
             (Some(process), Some(since)) => {
-                format!("Runner running in {} since {since} (process {process}).", report.directory)
+                format!(
+                    "A runner has been running in {} since {since} (process {process}).",
+                    report.directory
+                )
             }
             (Some(process), None) => {
-                format!("Runner running in {} (process {process}).", report.directory)
+                format!("A runner is running in {} (process {process}).", report.directory)
             }
             (None, _) => format!("No runner is running in {}.", report.directory),
         };
