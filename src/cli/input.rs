@@ -22,7 +22,7 @@ pub(crate) enum InputError {
     Argument(DiskError),
     /// Other users can change files or folders, or read a secret.
     #[error("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Distrusted {
+    UnsafePermissions {
         /// Each fault with its remedy.
         faults: Vec<Distrust>,
     },
@@ -33,14 +33,16 @@ impl Explain for InputError {
         match self {
             InputError::Config(error) => unless_forbidden(error, Exit::Config),
             InputError::Argument(error) => unless_forbidden(error, Exit::NoInput),
-            InputError::Distrusted { .. } => Exit::Permission,
+            InputError::UnsafePermissions { .. } => Exit::Permission,
         }
     }
 
     fn lines(&self) -> Vec<String> {
         match self {
             InputError::Config(_) | InputError::Argument(_) => Vec::new(),
-            InputError::Distrusted { faults } => faults.iter().map(ToString::to_string).collect(),
+            InputError::UnsafePermissions { faults } => {
+                faults.iter().map(ToString::to_string).collect()
+            }
         }
     }
 }
@@ -78,7 +80,7 @@ impl InputFile {
     fn check_secret_of(&self, user: u32) -> Result<(), Failure> {
         let disk = Disk::new(Arc::new(RealFs), Path::new("").to_owned(), HAND_PREFIX);
         match self.input.secret(&disk, user)? {
-            Some(fault) => Err(InputError::Distrusted { faults: vec![fault] }.into()),
+            Some(fault) => Err(InputError::UnsafePermissions { faults: vec![fault] }.into()),
             None => Ok(()),
         }
     }

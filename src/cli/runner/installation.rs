@@ -158,11 +158,11 @@ impl Installation {
     }
 
     /// Returns the folder of all jobs.
-    pub(crate) fn runners(&self) -> PathBuf {
+    pub(super) fn runners(&self) -> PathBuf {
         self.directory.join("runners")
     }
 
-    pub(crate) fn plugins(&self) -> PathBuf {
+    pub(super) fn plugins(&self) -> PathBuf {
         self.directory.join("plugins")
     }
 
@@ -171,13 +171,13 @@ impl Installation {
     }
 
     /// Returns disk access whose temporary files have the prefix of operator commands.
-    pub(crate) fn disk(&self) -> Disk {
+    pub(super) fn disk(&self) -> Disk {
         disk(&self.layout.scratch())
     }
 
     /// Returns the user that the installation belongs to: the owner of the spool, or of the
     /// directory while there is no spool.
-    pub(crate) fn owner(&self) -> Result<u32, DiskError> {
+    pub(super) fn owner(&self) -> Result<u32, DiskError> {
         let disk = self.disk();
         let meta = match disk.find(self.layout.root())? {
             Some(meta) => Some(meta),
@@ -187,13 +187,13 @@ impl Installation {
     }
 
     /// Returns the modification time of the configuration file, if it still exists.
-    pub(crate) fn changed(&self) -> Result<Option<Timestamp>, DiskError> {
+    pub(super) fn changed(&self) -> Result<Option<Timestamp>, DiskError> {
         let Ok(file) = self.file.canonicalize() else { return Ok(None) };
         Ok(self.disk().find(&file)?.map(|meta| meta.modified))
     }
 
     /// Returns an empty job table that, once scanned, holds what the owner's runner would find.
-    pub(crate) fn jobs(&self, zone: TimeZone) -> Result<Jobs, DiskError> {
+    pub(super) fn jobs(&self, zone: TimeZone) -> Result<Jobs, DiskError> {
         Ok(Jobs::new(self.disk(), self.runners(), self.owner()?, zone))
     }
 
@@ -215,12 +215,12 @@ impl Installation {
     }
 
     /// Returns whether a folder exists for a job, with or without faults.
-    pub(crate) fn has_job(&self, name: &JobName) -> Result<bool, DiskError> {
+    pub(super) fn has_job(&self, name: &JobName) -> Result<bool, DiskError> {
         Ok(self.disk().find(&self.runners().join(name.as_str()))?.is_some())
     }
 
     /// Returns the failure for a job that does not exist, which lists the existing jobs.
-    pub(crate) fn no_job(&self, name: &JobName, now: Timestamp) -> Result<Failure, DiskError> {
+    pub(super) fn no_job(&self, name: &JobName, now: Timestamp) -> Result<Failure, DiskError> {
         let mut jobs = self.jobs(machine_zone().0)?;
         // Before the first start of the runner, the folder of jobs may not exist.
         if self.disk().find(&self.runners())?.is_some() {
@@ -236,7 +236,7 @@ impl Installation {
 
     /// Returns where users other than `user` and root could change the directory, its folders, or
     /// the targets of their links.
-    pub(crate) fn distrust(&self, user: u32) -> Result<Vec<Distrust>, DiskError> {
+    pub(super) fn permission_faults(&self, user: u32) -> Result<Vec<Distrust>, DiskError> {
         let disk = self.disk();
         let folders =
             [self.runners(), self.plugins(), self.results(), self.configured_spool.clone()];

@@ -43,7 +43,7 @@ pub(super) struct Next {
     /// Show times after this one (RFC 3339) [default: now]
     #[arg(long, value_name = "TIME", value_parser = time)]
     from: Option<Timestamp>,
-    /// Time zone, an IANA name [default: the job's or the system's]
+    /// IANA time zone [default: the job's or the system's]
     #[arg(long, value_name = "ZONE")]
     timezone: Option<String>,
 }

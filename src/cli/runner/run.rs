@@ -171,9 +171,9 @@ fn build(
     let root = &log.root;
     check_user(installation, &["run"])?;
     let spool = Spool::open(Arc::new(RealFs), installation.layout.root(), root)?;
-    let faults = installation.distrust(guard::user())?;
+    let faults = installation.permission_faults(guard::user())?;
     if !faults.is_empty() {
-        return Err(InputError::Distrusted { faults }.into());
+        return Err(InputError::UnsafePermissions { faults }.into());
     }
     let jobs = lock_jobs(installation, &spool)?;
     let settings = Some(&installation.config.client);

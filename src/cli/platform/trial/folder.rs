@@ -96,7 +96,7 @@ impl TrialFolder {
         self.folder.join(name)
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(super) fn root(&self) -> &Path {
         &self.folder
     }
 
@@ -219,11 +219,11 @@ mod tests {
     fn temporary_folder_is_private_and_removed() {
         use std::os::unix::fs::PermissionsExt;
         let trial = TrialFolder::create(None).unwrap();
-        let mode = fs::metadata(trial.folder()).unwrap().permissions().mode();
+        let mode = fs::metadata(trial.root()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
-        assert!(create_private(trial.folder()).is_err());
+        assert!(create_private(trial.root()).is_err());
         trial.remove().unwrap();
-        assert!(!trial.folder().exists());
+        assert!(!trial.root().exists());
     }
 
     #[test]
@@ -231,7 +231,7 @@ mod tests {
         let (guard, trial) = kept("x");
         trial.remove().unwrap();
         assert!(trial.path("runner.cfg").exists());
-        let failure = TrialFolder::create(Some(trial.folder())).unwrap_err();
+        let failure = TrialFolder::create(Some(trial.root())).unwrap_err();
         assert_eq!(failure.exit(), crate::exit::Exit::CannotCreate, "{failure}");
         assert!(trial.path("runner.cfg").exists());
         let long = guard.path().join("x".repeat(100));

@@ -100,7 +100,7 @@ impl Session {
 
     /// Starts the platform and the runner, and waits for the end of one run.
     pub(super) fn run(&mut self) -> Result<(), Failure> {
-        print_event(format!("folder    {}", self.folder.folder().display()))?;
+        print_event(format!("folder    {}", self.folder.root().display()))?;
         self.start_platform()?;
         self.start_runner()?;
         let installation = Installation::load(&self.folder.path("runner.cfg"))?;
@@ -175,7 +175,7 @@ impl Session {
     }
 
     fn interrupted(&self, signal: i32) -> Failure {
-        let kept = self.folder.is_kept().then(|| self.folder.folder().to_owned());
+        let kept = self.folder.is_kept().then(|| self.folder.root().to_owned());
         TrialError::Interrupted { signal, kept }.into()
     }
 
@@ -207,7 +207,7 @@ impl Session {
     fn show_report(&self, record: &Record) -> Result<(), Failure> {
         output::raw("\nThe plugin report.sh received the results and wrote this report:\n\n")?;
         let report = Path::new("reports").join(format!("{}.txt", record.id));
-        report::show(self.folder.disk(), &self.folder.folder().join(report))?;
+        report::show(self.folder.disk(), &self.folder.root().join(report))?;
         let is_complete =
             |summary: &Summary| summary.answered == summary.sent && summary.failed == 0;
         let has_answer = record.summary.as_ref().is_some_and(is_complete);
@@ -237,7 +237,7 @@ impl Session {
             hints.extend(lines.into_iter().skip(skipped).map(str::to_owned));
         }
         if self.folder.is_kept() {
-            hints.push(format!("the files are in {}", self.folder.folder().display()));
+            hints.push(format!("the files are in {}", self.folder.root().display()));
         }
         failure.with_hints(hints)
     }
@@ -275,7 +275,7 @@ have ended, and the folder was removed.
             let init = Program::Runner.command(&["init", "DIR"]);
             return output::answer(format!("To create a runner's directory:  {init}"));
         }
-        let folder = self.folder.folder().display();
+        let folder = self.folder.root().display();
         output::answer("")?;
         output::answer(format!("All processes have ended. Their files are in {folder}:"))?;
         output::raw(

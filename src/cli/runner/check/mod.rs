@@ -159,7 +159,7 @@ fn check_permissions(installation: &Installation, findings: &mut Findings) -> Re
         );
         findings.note(&directory, text);
     }
-    let faults = installation.distrust(owner)?;
+    let faults = installation.permission_faults(owner)?;
     for fault in &faults {
         findings.fault(&directory, Exit::Permission, fault);
     }

@@ -43,7 +43,7 @@ pub(super) struct RunAttempts {
 pub(super) struct PluginAttempt {
     pub(super) plugin: PluginName,
     #[serde(flatten)]
-    pub(super) again: Again,
+    pub(super) retry: Again,
 }
 
 /// What the next attempt of a run depends on.
@@ -84,11 +84,11 @@ impl Attempts {
             return found;
         }
         let reported = self.runs.get(run).into_iter().flatten();
-        // Failures in an earlier folder do not count: there the run has succeeded.
+        // Failures reported for another folder do not count: the run has moved on since.
         for Attempt { plugin, again, .. } in reported.filter(|attempt| attempt.folder == folder) {
             found.add(*again);
             if let Some(plugin) = plugin.clone() {
-                found.plugins.push(PluginAttempt { plugin, again: *again });
+                found.plugins.push(PluginAttempt { plugin, retry: *again });
             }
         }
         if let (Some(api), Need::Api) = (self.api, need) {
@@ -103,10 +103,10 @@ impl Attempts {
 }
 
 impl RunAttempts {
-    fn add(&mut self, again: Again) {
-        self.failures = self.failures.max(Some(again.failures));
-        let next = self.next_attempt.unwrap_or(again.next_attempt);
-        self.next_attempt = Some(next.min(again.next_attempt));
+    fn add(&mut self, retry: Again) {
+        self.failures = self.failures.max(Some(retry.failures));
+        let next = self.next_attempt.unwrap_or(retry.next_attempt);
+        self.next_attempt = Some(next.min(retry.next_attempt));
     }
 
     /// Describes the failures and the next attempt; `None` if nothing failed.
@@ -120,7 +120,7 @@ impl RunAttempts {
         }
         let plugins = self.plugins.iter();
         let described =
-            plugins.map(|each| format!("plugin {} {}", each.plugin, describe(each.again, now)));
+            plugins.map(|each| format!("plugin {} {}", each.plugin, describe(each.retry, now)));
         Some(described.collect::<Vec<_>>().join("; "))
     }
 }
