@@ -1,8 +1,8 @@
 //! Commands that messages suggest can be copied into a shell and run.
 //!
 //! The programs are in a folder outside the `PATH`, and are called by a relative path that needs
-//! quotes. Each suggested command is run by a shell in the same working directory. The suggestions of
-//! `try` are tested with `try`.
+//! quotes. Each suggested command is run by a shell in the same working directory. The suggestions
+//! of `try` are tested with `try`.
 
 #![cfg(test)]
 
@@ -34,7 +34,8 @@ fn run_line(home: &Home, line: &str, seconds: u32) -> Said {
     Said::by(&mut home.command_of("/bin/sh", &["-c", &format!("timeout {seconds} {line}")]))
 }
 
-/// Returns the commands in a text that call our programs. Each ends with its line or with a backtick.
+/// Returns the commands in a text that call our programs. Each ends with its line or with a
+/// backtick.
 fn commands(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for line in text.lines() {
@@ -46,8 +47,8 @@ fn commands(text: &str) -> Vec<String> {
     found
 }
 
-/// Runs a command, and checks that its messages suggest exactly the `expected` commands, and that each
-/// of these is found by a shell and has a valid command line.
+/// Runs a command, and checks that its messages suggest exactly the `expected` commands, and that
+/// each of these is found by a shell and has a valid command line.
 #[track_caller]
 fn check(home: &Home, typed: &str, expected: &[&str]) {
     let said = run_line(home, &format!("{TYPED}{typed}"), 60);

@@ -1,9 +1,9 @@
 //! Transcripts: sessions of shell commands with their complete expected output.
 //!
-//! Each file of `tests/data/transcripts` is a session in an empty home. A line that starts with `$` is
-//! typed into a shell; `>` marks its stdout, `!` its stderr, and `=` its exit status unless that is 0.
-//! `#` starts a comment. `{home}` stands for the home; the other placeholders stand for text that
-//! differs each time: see [`PLACEHOLDERS`].
+//! Each file of `tests/data/transcripts` is a session in an empty home. A line that starts with `$`
+//! is typed into a shell; `>` marks its stdout, `!` its stderr, and `=` its exit status unless that
+//! is 0. `#` starts a comment. `{home}` stands for the home; the other placeholders stand for text
+//! that differs each time: see [`PLACEHOLDERS`].
 
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "tests read files directly")]
@@ -35,7 +35,8 @@ fn matches(line: &str, expected: &str) -> bool {
     (1..=longest).rev().any(|end| matches(&rest[end..], &expected[at + word.len()..]))
 }
 
-/// Runs a line in a shell with the programs in its `PATH`; returns its output as lines of a transcript.
+/// Runs a line in a shell with the programs in its `PATH`; returns its output as lines of a
+/// transcript.
 fn output_of(home: &Home, typed: &str) -> Vec<String> {
     let programs = Path::new(env!("CARGO_BIN_EXE_mig-runner")).parent().unwrap();
     // With a fixed umask, the modes of files do not depend on the user who runs the tests.

@@ -1,7 +1,8 @@
 //! `mig-runner try` with the installed programs.
 //!
-//! Each test has its own home and its own folder for temporary files, in which it finds what a trial
-//! left behind. The configured proxy does not exist, which shows that requests to this host bypass it.
+//! Each test has its own home and its own folder for temporary files, in which it finds what a
+//! trial left behind. The configured proxy does not exist, which shows that requests to this host
+//! bypass it.
 
 #![cfg(test)]
 
@@ -66,8 +67,8 @@ impl User {
         self.start("sh", &["-c", &script, folder.to_str().unwrap()])
     }
 
-    /// Checks that the home and the temporary folder are empty, and that no process uses the temporary
-    /// folder or `folder`.
+    /// Checks that the home and the temporary folder are empty, and that no process uses the
+    /// temporary folder or `folder`.
     fn check_cleaned_up(&self, folder: Option<&Path>) {
         let left = std::fs::read_dir(self.temporary.path()).unwrap().count();
         assert_eq!(left, 0, "files are left in {}", self.temporary.path().display());

@@ -11,6 +11,9 @@ use crate::disk::input::Input;
 use crate::disk::{Disk, DiskError, HAND_PREFIX, RealFs};
 use crate::exit::Exit;
 
+/// The user id of root.
+pub(super) const ROOT: u32 = 0;
+
 /// An input file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InputError {
@@ -73,7 +76,7 @@ impl InputFile {
     /// As [`InputFile::check_secret`], but root may use a file that only its owner can read.
     #[cfg(feature = "data")]
     pub(crate) fn check_secret_unless_root(&self) -> Result<(), Failure> {
-        let owner = self.input.owner().filter(|_| guard::user() == 0);
+        let owner = self.input.owner().filter(|_| guard::user() == ROOT);
         self.check_secret_of(owner.unwrap_or_else(guard::user))
     }
 

@@ -1,4 +1,5 @@
-//! Runs without results in the output of the commands: superseded runs, and those of `sendonly` jobs.
+//! Runs without results in the output of the commands: superseded runs, and those of `sendonly`
+//! jobs.
 
 #![expect(clippy::disallowed_methods, reason = "tests change files directly")]
 

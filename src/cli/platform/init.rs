@@ -46,8 +46,8 @@ impl Init {
         let server = match &self.database {
             Some(url) => {
                 let server = Server::parse(url).map_err(DataFailure::ServerUrl)?;
-                // Suggested commands name the URL, because no configuration does yet. It contains no
-                // password: such a URL was refused.
+                // Suggested commands name the URL, because no configuration does yet. It contains
+                // no password: such a URL was refused.
                 Program::Data.works_on(&["-d", url]);
                 Some(server)
             }

@@ -1,5 +1,5 @@
-//! `module NAME`: runs one module. The platform's agent uses it as a child process; it can also be run
-//! by hand.
+//! `module NAME`: runs one module. The platform's agent uses it as a child process; it can also be
+//! run by hand.
 
 use std::io;
 

@@ -283,8 +283,8 @@ fn absolute(path: &Path) -> Result<PathBuf, SystemError> {
         .map_err(|source| SystemError { doing: "find the working directory", source })
 }
 
-/// Returns the absolute path of the spool. If the configuration places it below the directory, it is
-/// below the resolved directory.
+/// Returns the absolute path of the spool. If the configuration places it below the directory, it
+/// is below the resolved directory.
 fn configured_spool(config: &RunnerConfig, directory: &Path) -> Result<PathBuf, SystemError> {
     match config.spool.strip_prefix(&config.directory) {
         Ok(below) => Ok(directory.join(below)),

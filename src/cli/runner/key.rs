@@ -1,8 +1,8 @@
 //! The signing key and its passphrase.
 //!
 //! The passphrase comes from the first of these sources that has one: the configuration,
-//! `$MIGPGPPASSPHRASE`, the first line of `passphrasefile`, and the first line of the credential that
-//! systemd provides to the service.
+//! `$MIGPGPPASSPHRASE`, the first line of `passphrasefile`, and the first line of the credential
+//! that systemd provides to the service.
 //!
 //! **Invariants.** A passphrase file that other users can read is refused. Every copy of a
 //! passphrase made here is wiped from memory.

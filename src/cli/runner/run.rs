@@ -1,7 +1,7 @@
 //! `run`: builds the daemon from the configuration and runs it.
 //!
-//! The order matters: the configuration is checked first; then the spool is locked, so that a second
-//! runner changes nothing; then the key is opened, before the daemon starts any work.
+//! The order matters: the configuration is checked first; then the spool is locked, so that a
+//! second runner changes nothing; then the key is opened, before the daemon starts any work.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::action::Signer;
 use crate::api::{Client, Credentials, HttpSettings, Route, SettingsError};
 use crate::chain::Chain;
 use crate::cli::failure::{Explain, Failure};
-use crate::cli::input::InputError;
+use crate::cli::input::{InputError, ROOT};
 use crate::cli::{env, output};
 use crate::clock::{Clock, SystemClock};
 use crate::config::client::ClientConfig;
@@ -36,9 +36,6 @@ use crate::plugin::Plugins;
 use crate::spool::{Spool, SpoolError};
 use crate::stage::launch::Defaults;
 use crate::wake::Stop;
-
-/// The user id of root.
-const ROOT: u32 = 0;
 
 /// The daemon must not run here.
 #[derive(Debug, thiserror::Error)]
@@ -127,8 +124,8 @@ fn stand_by(
     manager: &Manager,
 ) -> Result<Option<Daemon>, Failure> {
     check_user(installation, &["run", "--standby"])?;
-    // Report now what would make the takeover fail. A key that is unavailable because of a temporary
-    // shortage may be available by then.
+    // Report now what would make the takeover fail. A key that is unavailable because of a
+    // temporary shortage may be available by then.
     let settings = Some(&installation.config.client);
     let (client, path) = installation::client(settings)?;
     if let Err(failure) = key::open(settings, &client, &path)

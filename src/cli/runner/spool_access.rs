@@ -3,8 +3,8 @@
 //! The commands need no lock and work whether or not the runner is running, because every file
 //! appears or moves by a single rename.
 //!
-//! **Invariant.** Every file created here belongs to the spool's owner, even if root creates it: the
-//! runner could not read a private file of root.
+//! **Invariant.** Every file created here belongs to the spool's owner, even if root creates it:
+//! the runner could not read a private file of root.
 
 use std::ffi::OsStr;
 use std::io;
@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::installation::Installation;
 use crate::cli::failure::{Explain, Failure};
+use crate::cli::input::ROOT;
 use crate::disk::{Context, Disk, HAND_PREFIX, guard};
 use crate::exit::Exit;
 use crate::invocation::Program;
@@ -21,8 +22,6 @@ use crate::spool::{Folder, Layout, SpoolError, View};
 
 /// Size limit of a `.reason` file, in bytes.
 const REASON_BYTES_MAX: u64 = 64 * 1024;
-/// The user id of root.
-const ROOT: u32 = 0;
 
 #[derive(Debug, thiserror::Error)]
 enum SpoolAccessError {
@@ -94,8 +93,8 @@ impl<'a> SpoolAccess<'a> {
         Ok(SpoolAccess { layout, disk, owner: installation.owner()? })
     }
 
-    /// Opens the spool for writing. `arguments` are those of the command, without the configuration:
-    /// the error for a user who may not write names the command to run instead.
+    /// Opens the spool for writing. `arguments` are those of the command, without the
+    /// configuration: the error for a user who may not write names the command to run instead.
     pub(crate) fn for_writing(
         installation: &'a Installation,
         arguments: &[&str],

@@ -1,11 +1,11 @@
 //! The template of a runner's directory, `spool-template/`, compiled into the program.
 //!
 //! **Invariants.** Everything is created private: folders and plugins with mode 0700, other files
-//! with mode 0600, including the modules that plugins import. Every job of the template is paused, so
-//! that a new installation sends nothing to a fleet until the operator enables a job.
+//! with mode 0600, including the modules that plugins import. Every job of the template is paused,
+//! so that a new installation sends nothing to a fleet until the operator enables a job.
 //!
-//! **Failure.** Nothing is created over existing files. A directory whose creation failed is left as
-//! it is; it holds nothing of value, and can be removed.
+//! **Failure.** Nothing is created over existing files. A directory whose creation failed is left
+//! as it is; it holds nothing of value, and can be removed.
 
 use std::fs::{self, Permissions};
 use std::io;

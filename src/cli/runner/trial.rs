@@ -1,7 +1,7 @@
 //! `try`: runs `mig-standalone try`, which demonstrates a platform and a job on this host.
 //!
-//! The platform is a separate program, so that the runner needs no web server and no database. It is
-//! installed beside this program and replaces this process.
+//! The platform is a separate program, so that the runner needs no web server and no database. It
+//! is installed beside this program and replaces this process.
 //!
 //! The file is not called `try.rs` because `try` is a keyword.
 

@@ -75,8 +75,8 @@ impl Trigger {
     }
 }
 
-/// Creates a run of a job in `action/new`. `follow` is called with its id before its file exists, so
-/// that a follower misses no move.
+/// Creates a run of a job in `action/new`. `follow` is called with its id before its file exists,
+/// so that a follower misses no move.
 pub(crate) fn create_run<F>(
     job: &Job,
     installation: &Installation,

@@ -158,7 +158,8 @@ fn temporary() -> Result<PathBuf, Failure> {
     Ok(folder)
 }
 
-/// Creates a folder, private to its owner. Fails if it exists, because it may belong to another user.
+/// Creates a folder, private to its owner. Fails if it exists, because it may belong to another
+/// user.
 fn create_private(folder: &Path) -> Result<(), DiskError> {
     use crate::disk::Context;
     use std::os::unix::fs::DirBuilderExt;

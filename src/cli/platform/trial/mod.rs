@@ -1,8 +1,8 @@
 //! `try`: runs a platform and a runner on this host, and one run of the sample job through them.
 //!
 //! The platform runs in this process; the runner is the installed program, in a child process. The
-//! output therefore shows what a real installation does. The run is created and followed by the code
-//! of `mig-runner trigger --wait`.
+//! output therefore shows what a real installation does. The run is created and followed by the
+//! code of `mig-runner trigger --wait`.
 //!
 //! **Invariants.** The platform listens on loopback only. All files are in one folder. However the
 //! trial ends, the runner, the platform and GnuPG's agents have ended before this process.

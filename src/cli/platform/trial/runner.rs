@@ -80,8 +80,8 @@ fn spawn(program: &Path, config: &Path, log: &Path) -> io::Result<Runner> {
         .arg("run")
         // The trial's key has no passphrase; one for another key must not reach the runner.
         .env_remove("MIGPGPPASSPHRASE")
-        // In its own process group: a signal from the keyboard goes to the trial only, which then stops
-        // the runner.
+        // In its own process group: a signal from the keyboard goes to the trial only, which then
+        // stops the runner.
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)

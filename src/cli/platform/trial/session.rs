@@ -60,8 +60,8 @@ pub(super) struct Interrupts {
 }
 
 impl Interrupts {
-    /// Catches the signals from now on. Signals after the first one are ignored: the cleanup has its
-    /// own time limits.
+    /// Catches the signals from now on. Signals after the first one are ignored: the cleanup has
+    /// its own time limits.
     pub(super) fn catch() -> Result<Interrupts, SystemError> {
         match Signals::new([SIGINT, SIGTERM, SIGHUP]) {
             Ok(signals) => Ok(Interrupts { signals, first: None }),
@@ -219,7 +219,8 @@ impl Session {
         Ok(())
     }
 
-    /// Adds the end of the runner's log to a failure. If a signal has arrived, returns that as the cause.
+    /// Adds the end of the runner's log to a failure. If a signal has arrived, returns that as the
+    /// cause.
     pub(super) fn explain(&mut self, failure: Failure) -> Failure {
         if failure.signal().is_some() {
             return failure;
@@ -242,8 +243,8 @@ impl Session {
         failure.with_hints(hints)
     }
 
-    /// Stops all processes, and removes the folder unless it is kept. If one step fails, the others are
-    /// still tried.
+    /// Stops all processes, and removes the folder unless it is kept. If one step fails, the others
+    /// are still tried.
     pub(super) fn clean_up(&mut self) -> Result<(), Failure> {
         let runner = self.runner.take().map_or(Ok(()), Runner::stop);
         let platform = self.platform.take().map_or(Ok(()), Platform::stop);

@@ -27,7 +27,8 @@ use crate::logging;
 use crate::names::ActionId;
 use findings::Findings;
 
-/// Maximum difference between this clock and the API's, in seconds. Beyond it, tokens may be rejected.
+/// Maximum difference between this clock and the API's, in seconds. Beyond it, tokens may be
+/// rejected.
 const SKEW_SECONDS_MAX: i64 = 30;
 /// The id of an action that no platform has: real ids are derived from the time.
 const NO_ACTION: ActionId = ActionId(1);
@@ -130,8 +131,8 @@ fn check_api(api: &Client, url: &str, findings: &mut Findings) {
     findings.note(url, "not checked: whether the key may send actions");
 }
 
-/// Checks that the log and the metrics can be written: the only faults that a configuration can have
-/// after it has been parsed.
+/// Checks that the log and the metrics can be written: the only faults that a configuration can
+/// have after it has been parsed.
 fn check_outputs(installation: &Installation, findings: &mut Findings) {
     let (of, config) = (installation.file.display(), &installation.config);
     let log = findings.need(&of, logging::check(&config.logging));

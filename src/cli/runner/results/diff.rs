@@ -1,7 +1,7 @@
 //! Compares the findings of a run with those of the previous run.
 //!
-//! Only a hash of each finding is kept in memory. If an agent did not answer this time, its previous
-//! findings are neither gone nor unchanged, but unknown.
+//! Only a hash of each finding is kept in memory. If an agent did not answer this time, its
+//! previous findings are neither gone nor unchanged, but unknown.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -33,9 +33,9 @@ impl Change {
 }
 
 /// Compares two runs in three passes: [`Diff::add_old`] for each finding of the previous run,
-/// [`Diff::compare_new`] for each finding of this run, and [`Diff::compare_old`] for each finding of
-/// the previous run again. Before the second pass, [`Diff::add_command`] is called for each command
-/// of this run.
+/// [`Diff::compare_new`] for each finding of this run, and [`Diff::compare_old`] for each finding
+/// of the previous run again. Before the second pass, [`Diff::add_command`] is called for each
+/// command of this run.
 #[derive(Debug, Default)]
 pub(super) struct Diff {
     hasher: RandomState,

@@ -169,8 +169,8 @@ impl Report<'_> {
         read(self.spool, &self.path, each)
     }
 
-    /// Prints each finding as `how` decides. Returns the counts, and whether some agents failed, had
-    /// errors or did not answer.
+    /// Prints each finding as `how` decides. Returns the counts, and whether some agents failed,
+    /// had errors or did not answer.
     fn print_findings(
         &self,
         how: &mut dyn FnMut(&str, &Finding) -> Show,

@@ -1,9 +1,9 @@
 //! `status`: the jobs, the contents of the spool, and what each run is waiting for.
 //!
 //! It takes no lock and works with or without a running runner. To stay fast with any number of
-//! finished runs, it reads only the file names of `done` folders, the record of each job's last run,
-//! and the newest finished records, in which it looks for given-up and superseded runs. Retry times
-//! come from the retry report of a running runner.
+//! finished runs, it reads only the file names of `done` folders, the record of each job's last
+//! run, and the newest finished records, in which it looks for given-up and superseded runs. Retry
+//! times come from the retry report of a running runner.
 
 mod attempts;
 mod entries;

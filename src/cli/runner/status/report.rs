@@ -77,8 +77,8 @@ impl Report {
             _ => false,
         };
         (report.process, report.since) = (process, since);
-        // A runner whose disk operations fail also locks the scratch folder, because on a full disk it
-        // could not write a file.
+        // A runner whose disk operations fail also locks the scratch folder, because on a full disk
+        // it could not write a file.
         report.degraded =
             process.is_some() && spool.disk.holder(&spool.layout.scratch())? == process;
         if report.degraded {

@@ -8,8 +8,8 @@ use crate::cli::failure::Failure;
 use crate::names::{JobName, RunId};
 use crate::spool::{Family, Folder, View};
 
-/// Counts the superseded runs of each job among the newest runs in `action/done` that have no command
-/// record.
+/// Counts the superseded runs of each job among the newest runs in `action/done` that have no
+/// command record.
 pub(super) fn read(
     entries: &Entries,
     view: &View<'_>,

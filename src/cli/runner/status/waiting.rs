@@ -26,8 +26,8 @@ pub(super) struct WaitingEntry {
     pub(super) attempts: RunAttempts,
 }
 
-/// Returns the unfinished runs and dead letters, and the number of those that were not read. `paused`
-/// has an entry for each existing job.
+/// Returns the unfinished runs and dead letters, and the number of those that were not read.
+/// `paused` has an entry for each existing job.
 pub(super) fn read(
     entries: &Entries,
     spool: &SpoolAccess<'_>,
