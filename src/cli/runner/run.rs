@@ -147,7 +147,7 @@ fn stand_by(
             (_, Some(RunError::JobsLocked { path })) => path.clone(),
             _ => return Err(failure),
         };
-        info!(log.root, "standing by: another runner is running"; "locked" => %locked.display());
+        info!(log.root, "standing by: another runner is running"; "path" => %locked.display());
         // Waiting is this service's task, so it has started.
         manager.ready("standing by: another runner is running");
         if standby.wait(locked, &mut pulse)? == Awaited::Stopped {
