@@ -114,6 +114,10 @@ mod clock;
 mod config;
 mod daemon;
 #[cfg(feature = "data")]
+#[cfg_attr(
+    not(any(test, feature = "platform")),
+    expect(dead_code, reason = "only the platform uses all of it")
+)]
 mod data;
 mod disk;
 mod exit;
@@ -145,7 +149,7 @@ use std::process::ExitCode;
 /// Runs `mig-runner` with the arguments of this process.
 #[must_use]
 pub fn mig_runner() -> ExitCode {
-    cli::main()
+    cli::runner::main()
 }
 
 /// Runs `mig-standalone` with the arguments of this process.

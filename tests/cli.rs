@@ -1,4 +1,4 @@
-//! The commands, as a person types them: what they answer, and the one clear line for what is wrong.
+//! The commands of the runner: their output, and their messages for errors.
 
 #![cfg(test)]
 
@@ -30,7 +30,7 @@ const COMMANDS: [&str; 12] = [
     "try",
 ];
 
-/// Checks that a command failed with one line that has each of `texts`.
+/// Checks that a command failed with one message that contains each of `texts`.
 #[track_caller]
 fn fails(said: &Said, exit: i32, texts: &[&str]) {
     assert_eq!(said.exit, exit, "{said:?}");
@@ -43,7 +43,7 @@ fn fails(said: &Said, exit: i32, texts: &[&str]) {
     assert_eq!(messages, 1, "{said:?}");
 }
 
-/// Checks that a command was all right.
+/// Checks that a command succeeded, and returns its output.
 #[track_caller]
 fn good(said: Said) -> String {
     assert_eq!(said.exit, 0, "{said:?}");
@@ -51,7 +51,7 @@ fn good(said: Said) -> String {
 }
 
 #[test]
-fn help_and_version_need_nothing() {
+fn help_and_version_need_no_configuration() {
     let home = Home::new();
     for arguments in [["-V"], ["--version"]] {
         assert_eq!(
@@ -68,13 +68,13 @@ fn help_and_version_need_nothing() {
         assert!(own.contains("Usage: mig-runner"), "{own}");
         assert!(own.contains(&format!("\n  mig-runner {command}")), "no example in {own}");
     }
-    // Even with a configuration that is none.
+    // Even if the configuration is invalid.
     home.write("bad.cfg", "[");
     good(home.run(&["-c", "bad.cfg", "--help"]));
 }
 
 #[test]
-fn without_a_configuration_it_says_what_to_do() {
+fn missing_configuration_suggests_first_steps() {
     let home = Home::new();
     if std::path::Path::new("/etc/mig/runner.cfg").exists() {
         return;
@@ -86,7 +86,7 @@ fn without_a_configuration_it_says_what_to_do() {
 }
 
 #[test]
-fn a_bad_configuration_is_told_line_by_line() {
+fn configuration_faults_name_their_lines() {
     let home = Home::new();
     home.write("runner.cfg", "[runner]\ndirectory = x\ncheckdirectory = soon\n[clients]\n");
     let said = home.run(&["-c", "runner.cfg"]);
@@ -106,7 +106,7 @@ fn a_bad_configuration_is_told_line_by_line() {
 }
 
 #[test]
-fn secrets_that_others_can_read_are_refused() {
+fn secrets_readable_by_others_are_refused() {
     let home = Home::new();
     home.write("runner.cfg", "[runner]\ndirectory = .\n[client]\npassphrase = s3cret\n");
     home.chmod("runner.cfg", 0o644);
@@ -116,7 +116,7 @@ fn secrets_that_others_can_read_are_refused() {
 }
 
 #[test]
-fn init_lays_out_a_private_directory_and_never_over_another() {
+fn init_creates_private_directory_once() {
     let home = Home::new();
     let said = good(home.run(&["init", "runner"]));
     assert!(said.contains("mig-runner -c") && said.contains(".migrc"), "{said}");
@@ -126,11 +126,11 @@ fn init_lays_out_a_private_directory_and_never_over_another() {
 }
 
 #[test]
-fn next_shows_times_and_refuses_what_has_none() {
+fn next_shows_times_and_rejects_schedules_without_any() {
     let home = Home::new();
     let paris = ["--timezone", "Europe/Paris", "--from", "2026-03-27T12:00:00Z", "-n", "3"];
     let said = good(home.run(&[&["next", "--cron", "30 2 * * *"], &paris[..]].concat()));
-    // 02:30 is skipped on the 29th: the time is at the end of the gap.
+    // 02:30 does not exist on the 29th: the time moves to the end of the gap.
     assert_eq!(
         said,
         "2026-03-28T02:30:00+01:00\n2026-03-29T03:00:00+02:00\n2026-03-30T02:30:00+02:00\n"
@@ -144,11 +144,11 @@ fn next_shows_times_and_refuses_what_has_none() {
     );
     let last = home.run(&["next", "--cron", "0 0 1 1 * 2027", "--from", "2026-01-01T00:00:00Z"]);
     assert_eq!((last.exit, last.out.as_str()), (0, "2027-01-01T00:00:00Z\n"));
-    assert!(last.err.contains("finished"), "{last:?}");
+    assert!(last.err.contains("the schedule has no time after"), "{last:?}");
 }
 
 #[test]
-fn action_prints_what_is_signed() {
+fn action_prints_signed_text() {
     let home = Home::new();
     home.write(
         "a.json",
@@ -169,7 +169,7 @@ fn action_prints_what_is_signed() {
 }
 
 #[test]
-fn a_start_without_its_key_is_refused_with_the_reason() {
+fn start_without_key_is_refused() {
     let home = Home::new();
     assert_eq!(home.run(&["init", "runner"]).exit, 0);
     fails(&home.with_config(&[]), 78, &["clientconfpath", ".migrc"]);
@@ -181,7 +181,7 @@ fn a_start_without_its_key_is_refused_with_the_reason() {
 }
 
 #[test]
-fn what_others_can_write_is_refused_with_the_chmod() {
+fn folders_writable_by_others_are_refused() {
     let home = Home::installed();
     for folder in ["runner/runners", "runner/plugins", "runner/spool/action/new", "runner"] {
         home.chmod(folder, 0o707);
@@ -191,26 +191,26 @@ fn what_others_can_write_is_refused_with_the_chmod() {
 }
 
 #[test]
-fn a_directory_has_one_runner() {
+fn second_runner_is_refused() {
     let mut home = Home::installed();
     let log = home.start(&["-c", "runner/runner.cfg"]);
     log.until("ready");
     fails(&home.with_config(&["run"]), 75, &["another runner", "spool"]);
-    // With another spool it would launch the same jobs a second time.
+    // Even with a different spool, it would launch the same jobs a second time.
     let config = home.read("runner/runner.cfg");
     let other =
         config.replace("[runner]", &format!("[runner]\nspool = {}", home.path("s").display()));
     home.write("other.cfg", &other);
     fails(&home.run(&["-c", "other.cfg", "run"]), 75, &["another runner", "runners"]);
-    assert!(home.with_config(&["status"]).out.starts_with("A runner works in "));
+    assert!(home.with_config(&["status"]).out.starts_with("A runner has been running in "));
 }
 
 #[test]
-fn trigger_puts_a_run_into_the_spool_and_people_steer_it() {
+fn run_is_triggered_cancelled_and_retried() {
     let home = Home::installed();
     let said = home.with_config(&["trigger", "setuid"]);
     assert_eq!(said.exit, 0, "{said:?}");
-    // The sample jobs are paused, and nobody runs.
+    // The sample jobs are paused, and no runner is running.
     assert!(said.err.contains("paused") && said.err.contains("no runner"), "{said:?}");
     let id = said.out.trim();
     let file = format!("runner/spool/action/new/{id}.json");
@@ -227,7 +227,7 @@ fn trigger_puts_a_run_into_the_spool_and_people_steer_it() {
     let status = home.with_config(&["status", "--json"]);
     assert_eq!(status.exit, 1, "{status:?}");
     let report: serde_json::Value = serde_json::from_str(&status.out).unwrap();
-    assert_eq!(report["waiting"][0]["why"], "it was cancelled");
+    assert_eq!(report["waiting"][0]["why"], "cancelled by the operator");
     assert_eq!(report["jobs"][1]["last"]["folder"], "action/invalid");
     fails(&home.with_config(&["cancel", id]), 66, &["action/invalid"]);
 
@@ -237,7 +237,7 @@ fn trigger_puts_a_run_into_the_spool_and_people_steer_it() {
 }
 
 #[test]
-fn a_run_is_followed_on_its_way() {
+fn trigger_wait_prints_moves() {
     let mut home = Home::installed();
     let lines = home.start(&["-c", "runner/runner.cfg", "trigger", "--wait", "setuid"]);
     let id = lines.until("setuid.");
@@ -247,7 +247,7 @@ fn a_run_is_followed_on_its_way() {
 }
 
 #[test]
-fn a_job_that_is_wrong_or_missing_is_told() {
+fn faulty_or_missing_job_is_reported() {
     let home = Home::installed();
     fails(&home.with_config(&["trigger", "nosuch"]), 66, &["nosuch", "setuid"]);
     home.write("runner/runners/bad/entity.cfg", "[configuration]\nplugin = report.sh\n");
@@ -260,7 +260,7 @@ fn a_job_that_is_wrong_or_missing_is_told() {
 }
 
 #[test]
-fn an_answer_that_nobody_reads_is_no_failure() {
+fn closed_stdout_is_not_an_error() {
     let home = Home::new();
     let mut command = home.command(&["next", "--cron", "* * * * *", "-n", "100000"]);
     let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();

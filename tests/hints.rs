@@ -1,8 +1,8 @@
-//! Commands in messages can be typed where they are printed.
+//! Commands that messages suggest can be copied into a shell and run.
 //!
-//! The programs are in a folder that is not in the `PATH`, and are called by a relative path that a
-//! shell needs quoted. Each command that a message names is typed into a shell in the same folder.
-//! `try` has tests of its own for its last lines.
+//! The programs are in a folder outside the `PATH`, and are called by a relative path that needs
+//! quotes. Each suggested command is run by a shell in the same working directory. The suggestions
+//! of `try` are tested with `try`.
 
 #![cfg(test)]
 
@@ -10,10 +10,10 @@ use std::path::Path;
 
 use super::home::{Home, Said};
 
-/// How the runner is typed, up to the part of its name that differs between programs.
+/// The path of the programs as it is typed, up to the part that differs between programs.
 const TYPED: &str = "'my programs/mig-";
-/// What stands for something in a command, and something that can be typed instead.
-const PLACES: [(&str, &str); 5] = [
+/// Placeholders in suggested commands, with a value for each.
+const PLACEHOLDERS: [(&str, &str); 5] = [
     ("DIR", "another"),
     ("FILE", "runner/runner.cfg"),
     ("RUN", "setuid.20310101T000000Z"),
@@ -21,7 +21,7 @@ const PLACES: [(&str, &str); 5] = [
     ("DATA", "none"),
 ];
 
-/// Returns a home with an installed runner and the folder of the programs.
+/// Returns a home with an installed runner and a link to the folder of the programs.
 fn home() -> Home {
     let home = Home::installed();
     let programs = Path::new(env!("CARGO_BIN_EXE_mig-runner")).parent().unwrap();
@@ -29,12 +29,13 @@ fn home() -> Home {
     home
 }
 
-/// Types a line into a shell; what has not ended after so many seconds is ended.
-fn type_in(home: &Home, line: &str, seconds: u32) -> Said {
+/// Runs a line in a shell, for at most `seconds`.
+fn run_line(home: &Home, line: &str, seconds: u32) -> Said {
     Said::by(&mut home.command_of("/bin/sh", &["-c", &format!("timeout {seconds} {line}")]))
 }
 
-/// Returns the commands of ours in a text: each ends with its line or with a backtick.
+/// Returns the commands in a text that call our programs. Each ends with its line or with a
+/// backtick.
 fn commands(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for line in text.lines() {
@@ -46,28 +47,28 @@ fn commands(text: &str) -> Vec<String> {
     found
 }
 
-/// Types a program's command, and checks that its messages name these commands and no other, and
-/// that a shell finds each and it is understood.
+/// Runs a command, and checks that its messages suggest exactly the `expected` commands, and that
+/// each of these is found by a shell and has a valid command line.
 #[track_caller]
 fn check(home: &Home, typed: &str, expected: &[&str]) {
-    let said = type_in(home, &format!("{TYPED}{typed}"), 60);
-    let named = commands(&format!("{}\n{}", said.out, said.err));
+    let said = run_line(home, &format!("{TYPED}{typed}"), 60);
+    let suggested = commands(&format!("{}\n{}", said.out, said.err));
     let expected: Vec<String> = expected.iter().map(|rest| format!("{TYPED}{rest}")).collect();
-    assert_eq!(named, expected, "{said:?}");
-    for command in named {
-        let command = PLACES.iter().fold(command, |line, (place, text)| line.replace(place, text));
-        // A daemon goes on until it is ended.
-        let said = type_in(home, &command, 2);
-        // 126 and 127: the shell did not find it. 64: the command line is wrong.
+    assert_eq!(suggested, expected, "{said:?}");
+    for command in suggested {
+        let command =
+            PLACEHOLDERS.iter().fold(command, |line, (name, value)| line.replace(name, value));
+        // A daemon runs until it is killed.
+        let said = run_line(home, &command, 2);
+        // 126 and 127: the shell cannot find or run it. 64: the command line is invalid.
         assert!(![126, 127, 64].contains(&said.exit), "{command}: {said:?}");
     }
 }
 
 #[test]
-fn a_newcomer_can_type_what_the_runner_says() {
+fn hints_for_first_use_of_runner_work() {
     let home = home();
     if !Path::new("/etc/mig/runner.cfg").exists() {
-        // `try` has a platform to start, if there is one.
         let ways = ["runner' try", "runner' init DIR", "runner' -c FILE"];
         check(&home, "runner'", &ways);
         check(&home, "runner' status", &ways);
@@ -76,13 +77,13 @@ fn a_newcomer_can_type_what_the_runner_says() {
     let next = [format!("runner' -c '{config}' check"), format!("runner' -c '{config}' run")];
     check(&home, "runner' init 'a b'", &next.each_ref().map(String::as_str));
     home.write("bad.cfg", "[runner]\ndirectory = not there\n");
-    let place = home.path("not there");
-    let init = format!("runner' init '{}'", place.display());
+    let folder = home.path("not there");
+    let init = format!("runner' init '{}'", folder.display());
     check(&home, "runner' -c bad.cfg", &[&init]);
 }
 
 #[test]
-fn an_operator_can_type_what_the_runner_says() {
+fn hints_of_runner_work() {
     let mut home = home();
     home.start(&["-c", "runner/runner.cfg"]).until("ready");
     let run = "runner' -c runner/runner.cfg run";
@@ -94,13 +95,13 @@ fn an_operator_can_type_what_the_runner_says() {
     check(&home, "runner' -c runner/runner.cfg status", &[retry]);
     let status = "runner' -c runner/runner.cfg status";
     check(&home, "runner' check --offline -c runner/runner.cfg", &[status]);
-    let json = type_in(&home, &format!("{TYPED}{status} --json"), 60);
+    let json = run_line(&home, &format!("{TYPED}{status} --json"), 60);
     let report: serde_json::Value = serde_json::from_str(&json.out).unwrap();
     assert_eq!(commands(report["attention"][0].as_str().unwrap()), [format!("{TYPED}{retry}")]);
 }
 
 #[test]
-fn programs_that_a_shell_finds_by_name_are_named_plainly() {
+fn hints_use_plain_name_of_program_in_path() {
     let home = home();
     let folder = Path::new(env!("CARGO_BIN_EXE_mig-runner")).parent().unwrap();
     for line in ["mig-runner init new1", "'my programs/mig-runner' init new2"] {
@@ -113,7 +114,7 @@ fn programs_that_a_shell_finds_by_name_are_named_plainly() {
 
 #[cfg(feature = "data")]
 #[test]
-fn an_administrator_can_type_what_the_data_say() {
+fn hints_of_data_tool_work() {
     let home = home();
     if !Path::new("/etc/mig/standalone.cfg").exists() {
         let ways = [
@@ -138,7 +139,7 @@ fn an_administrator_can_type_what_the_data_say() {
 
 #[cfg(feature = "platform")]
 #[test]
-fn an_operator_can_type_what_the_platform_says() {
+fn hints_of_platform_work() {
     let home = home();
     check(&home, "standalone' init mig", &["standalone' -c mig/standalone.cfg"]);
     if !Path::new("/etc/mig/standalone.cfg").exists() {

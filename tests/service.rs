@@ -129,7 +129,7 @@ fn who_stands_by_is_ready_alive_and_says_when_it_takes_over() {
     let first = rig.runner();
     let manager = Manager::new(&rig, "notify");
     let second = start(&rig, &manager, &["run", "--standby"]);
-    assert_eq!(manager.news(), "READY=1\nSTATUS=standing by: another runner works");
+    assert_eq!(manager.news(), "READY=1\nSTATUS=standing by: another runner is running");
     manager.feel_pulse(3);
     first.kill();
     assert_eq!(manager.news(), "READY=1\nSTATUS=0 jobs; nothing waits");

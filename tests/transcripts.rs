@@ -1,22 +1,21 @@
-//! Transcripts: what a person types, and all that is answered, line by line.
+//! Transcripts: sessions of shell commands with their complete expected output.
 //!
-//! A file of `tests/data/transcripts` is a session in an empty home. What stands after `$` is typed
-//! into a shell; `>` comes on stdout, `!` on stderr, and `=` is the exit status where it is not 0.
-//! `#` says what is shown. `{home}` is the home, and other words in braces stand for what differs each
-//! time: see [`WORDS`].
+//! Each file of `tests/data/transcripts` is a session in an empty home. A line that starts with `$`
+//! is typed into a shell; `>` marks its stdout, `!` its stderr, and `=` its exit status unless that
+//! is 0. `#` starts a comment. `{home}` stands for the home; the other placeholders stand for text
+//! that differs each time: see [`PLACEHOLDERS`].
 
 #![cfg(test)]
-#![expect(clippy::disallowed_methods, reason = "tests read files as people do")]
+#![expect(clippy::disallowed_methods, reason = "tests read files directly")]
 
 use std::path::Path;
 
 use super::home::{Home, Said};
 
-/// A word that may stand for something, and what that is made of.
-type Word = (&'static str, fn(char) -> bool);
+/// A placeholder, and the characters that it matches.
+type Placeholder = (&'static str, fn(char) -> bool);
 
-/// What may stand for something.
-const WORDS: [Word; 5] = [
+const PLACEHOLDERS: [Placeholder; 5] = [
     ("{key}", |letter| letter.is_ascii_hexdigit()),
     ("{mark}", |letter| letter.is_ascii_lowercase()),
     ("{number}", |letter| letter.is_ascii_digit()),
@@ -24,38 +23,39 @@ const WORDS: [Word; 5] = [
     ("{version}", |letter| letter.is_ascii_digit() || letter == '.'),
 ];
 
-/// Tells whether a line is as the transcript has it.
-fn is_like(line: &str, expected: &str) -> bool {
-    let places = WORDS.iter().filter_map(|word| Some((expected.find(word.0)?, word)));
-    let Some((at, (word, is_part))) = places.min_by_key(|place| place.0) else {
+/// Returns whether a line matches a line of a transcript.
+fn matches(line: &str, expected: &str) -> bool {
+    let found = PLACEHOLDERS.iter().filter_map(|word| Some((expected.find(word.0)?, word)));
+    let Some((at, (word, is_part))) = found.min_by_key(|found| found.0) else {
         return line == expected;
     };
     let Some(rest) = line.strip_prefix(&expected[..at]) else { return false };
-    // All of these characters are of one byte.
+    // All of these characters are ASCII, so every cut is valid.
     let longest = rest.find(|letter| !is_part(letter)).unwrap_or(rest.len());
-    (1..=longest).rev().any(|end| is_like(&rest[end..], &expected[at + word.len()..]))
+    (1..=longest).rev().any(|end| matches(&rest[end..], &expected[at + word.len()..]))
 }
 
-/// Types a line into a shell that finds the programs; returns the lines that a transcript would have.
-fn answered(home: &Home, typed: &str) -> Vec<String> {
+/// Runs a line in a shell with the programs in its `PATH`; returns its output as lines of a
+/// transcript.
+fn output_of(home: &Home, typed: &str) -> Vec<String> {
     let programs = Path::new(env!("CARGO_BIN_EXE_mig-runner")).parent().unwrap();
-    // The files that a session makes have the same modes for every user.
+    // With a fixed umask, the modes of files do not depend on the user who runs the tests.
     let mut shell = home.command_of("/bin/sh", &["-c", &format!("umask 022\n{typed}")]);
-    let said = Said::by(shell.env("PATH", format!("{}:/usr/bin:/bin", programs.display())));
+    let output = Said::by(shell.env("PATH", format!("{}:/usr/bin:/bin", programs.display())));
     let folder = home.path("").display().to_string();
     let marked = |mark: &'static str, text: &str| -> Vec<String> {
         let text = text.replace(folder.trim_end_matches('/'), "{home}");
         text.lines().map(|line| format!("{mark} {line}").trim_end().to_owned()).collect()
     };
-    let mut lines = [marked(">", &said.out), marked("!", &said.err)].concat();
-    if said.exit != 0 {
-        lines.push(format!("= {}", said.exit));
+    let mut lines = [marked(">", &output.out), marked("!", &output.err)].concat();
+    if output.exit != 0 {
+        lines.push(format!("= {}", output.exit));
     }
     lines
 }
 
-/// Goes through a session, and checks that all is answered as the file has it.
-fn play(home: &Home, name: &str) {
+/// Runs a session, and checks its output.
+fn run(home: &Home, name: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/transcripts").join(name);
     let text = std::fs::read_to_string(&path).unwrap();
     let mut is_same = true;
@@ -74,22 +74,22 @@ fn play(home: &Home, name: &str) {
         while let Some(line) = lines.next_if(|line| line.starts_with(['>', '!', '='])) {
             expected.push(line);
         }
-        let answered = answered(home, typed);
-        let is_answered = answered.len() == expected.len()
-            && answered.iter().zip(&expected).all(|(line, expected)| is_like(line, expected));
-        is_same &= is_answered;
+        let actual = output_of(home, typed);
+        let is_expected = actual.len() == expected.len()
+            && actual.iter().zip(&expected).all(|(line, expected)| matches(line, expected));
+        is_same &= is_expected;
         for line in
-            if is_answered { expected.iter().map(ToString::to_string).collect() } else { answered }
+            if is_expected { expected.iter().map(ToString::to_string).collect() } else { actual }
         {
             session.push_str(&format!("{line}\n"));
         }
     }
-    assert!(is_same, "{} is not what is answered now:\n{session}", path.display());
+    assert!(is_same, "{} differs from the actual session:\n{session}", path.display());
 }
 
 #[test]
-fn a_word_stands_for_what_differs_and_for_nothing_else() {
-    for (line, expected, is_so) in [
+fn placeholders_match_only_their_characters() {
+    for (line, expected, does_match) in [
         ("plain", "plain", true),
         ("plain", "plainer", false),
         ("at 2026-11-22T12:00:00Z.", "at {time}", true),
@@ -101,41 +101,41 @@ fn a_word_stands_for_what_differs_and_for_nothing_else() {
         ("7 and 8", "{number} and {number}", true),
         ("7 and 8.", "{number} and {number}", false),
     ] {
-        assert_eq!(is_like(line, expected), is_so, "{line:?} {expected:?}");
+        assert_eq!(matches(line, expected), does_match, "{line:?} {expected:?}");
     }
 }
 
 #[test]
-fn the_help_of_the_runner() {
-    play(&Home::new(), "runner-help.txt");
+fn runner_help() {
+    run(&Home::new(), "runner-help.txt");
 }
 
 #[test]
-fn a_newcomer_who_has_configured_nothing() {
+fn programs_without_configuration() {
     let is_used = Path::new("/etc/mig").exists();
     if !is_used && cfg!(feature = "platform") {
-        play(&Home::new(), "unconfigured.txt");
+        run(&Home::new(), "unconfigured.txt");
     }
 }
 
 #[test]
-fn an_operator_of_the_runner() {
-    play(&Home::new(), "runner-files.txt");
+fn runner_without_installation() {
+    run(&Home::new(), "runner-files.txt");
 }
 
 #[test]
-fn an_operator_of_an_installed_runner() {
-    play(&Home::installed(), "runner.txt");
+fn installed_runner() {
+    run(&Home::installed(), "runner.txt");
 }
 
 #[cfg(feature = "platform")]
 #[test]
-fn an_operator_of_the_platform() {
-    play(&Home::new(), "standalone.txt");
+fn platform_session() {
+    run(&Home::new(), "standalone.txt");
 }
 
 #[cfg(feature = "data")]
 #[test]
-fn an_administrator_of_the_data() {
-    play(&Home::new(), "data.txt");
+fn data_session() {
+    run(&Home::new(), "data.txt");
 }

@@ -1,8 +1,8 @@
-//! `mig-runner try`: the real programs, as a newcomer starts them.
+//! `mig-runner try` with the installed programs.
 //!
-//! Each test has a home and a folder for temporary files of its own, so that it can
-//! tell what a trial has left behind. A proxy that nobody runs is configured: what
-//! goes to this host goes to no proxy.
+//! Each test has its own home and its own folder for temporary files, in which it finds what a
+//! trial left behind. The configured proxy does not exist, which shows that requests to this host
+//! bypass it.
 
 #![cfg(test)]
 
@@ -17,11 +17,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-/// How long a test waits for what must come; a trial takes less than a minute by its own promise.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Time limit for everything that a test waits for.
+const TIMEOUT: Duration = Duration::from_secs(60);
 const RUNNER: &str = env!("CARGO_BIN_EXE_mig-runner");
 const STANDALONE: &str = env!("CARGO_BIN_EXE_mig-standalone");
-/// The folders of a spool, as the seed of the project draws them.
+/// The folders of a spool, sorted.
 const FOLDERS: [&str; 10] = [
     "action",
     "action/done",
@@ -35,19 +35,19 @@ const FOLDERS: [&str; 10] = [
     "command/returned",
 ];
 
-/// A user who has nothing yet.
-struct Newcomer {
+/// A user with an empty home.
+struct User {
     home: tempfile::TempDir,
     temporary: tempfile::TempDir,
 }
 
-impl Newcomer {
-    fn new() -> Newcomer {
+impl User {
+    fn new() -> User {
         let folder = || tempfile::Builder::new().prefix("t").tempdir_in("/tmp").unwrap();
-        Newcomer { home: folder(), temporary: folder() }
+        User { home: folder(), temporary: folder() }
     }
 
-    /// Starts a program, with what every user has in the environment and no more.
+    /// Starts a program with a minimal environment.
     fn start(&self, program: &str, arguments: &[&str]) -> Program {
         let mut command = Command::new(program);
         command
@@ -60,17 +60,18 @@ impl Newcomer {
         Program::start(command)
     }
 
-    /// Types a line into a shell that works in `folder`, with what every user has in the environment.
-    fn type_in(&self, folder: &Path, line: &str) -> Program {
-        // The shell becomes the program, so that a signal reaches it.
+    /// Runs a line in a shell whose working directory is `folder`, with a minimal environment.
+    fn run_line(&self, folder: &Path, line: &str) -> Program {
+        // With exec, so that a signal to the shell reaches the program.
         let script = format!("cd \"$0\" && exec {line}");
         self.start("sh", &["-c", &script, folder.to_str().unwrap()])
     }
 
-    /// Checks that no process has to do with the temporary folder or `folder`, and that nothing is in the former.
-    fn check_that_nothing_is_left(&self, folder: Option<&Path>) {
+    /// Checks that the home and the temporary folder are empty, and that no process uses the
+    /// temporary folder or `folder`.
+    fn check_cleaned_up(&self, folder: Option<&Path>) {
         let left = std::fs::read_dir(self.temporary.path()).unwrap().count();
-        assert_eq!(left, 0, "something is left in {}", self.temporary.path().display());
+        assert_eq!(left, 0, "files are left in {}", self.temporary.path().display());
         assert_eq!(std::fs::read_dir(self.home.path()).unwrap().count(), 0);
         for folder in folder.into_iter().chain([self.temporary.path()]) {
             assert_eq!(processes(folder), Vec::<String>::new());
@@ -78,12 +79,12 @@ impl Newcomer {
     }
 }
 
-/// Returns the command lines of all processes that name a folder, there or in their environment.
+/// Returns the command lines of all processes with a folder in their arguments or environment.
 fn processes(folder: &Path) -> Vec<String> {
     let folder = folder.to_str().unwrap();
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        // A process may end while it is looked at; those of others keep their environment to themselves.
+        // Fails for processes that have ended, and for the environment of other users' processes.
         let read = |name: &str| {
             let mut bytes = Vec::new();
             if let Ok(mut file) = std::fs::File::open(entry.path().join(name)) {
@@ -99,11 +100,11 @@ fn processes(folder: &Path) -> Vec<String> {
     found
 }
 
-/// A program that runs, line by line.
+/// A running program and its output.
 struct Program {
     child: Child,
     lines: Receiver<String>,
-    /// What it has said so far.
+    /// The lines received so far.
     said: Vec<String>,
 }
 
@@ -117,7 +118,7 @@ impl Program {
             .stderr(writer)
             .spawn()
             .unwrap();
-        // It holds the writing ends, which must not outlive the program.
+        // Closes our copies of the pipe's writing end: the output ends with the program.
         drop(command);
         let (sender, lines) = channel();
         std::thread::spawn(move || {
@@ -130,11 +131,11 @@ impl Program {
         Program { child, lines, said: Vec::new() }
     }
 
-    /// Waits for a line with `text` in it.
+    /// Waits for a line that contains `text`.
     fn wait_for(&mut self, text: &str) {
-        let begun = Instant::now();
+        let started = Instant::now();
         while !self.said.last().is_some_and(|line| line.contains(text)) {
-            let left = PATIENCE.saturating_sub(begun.elapsed());
+            let left = TIMEOUT.saturating_sub(started.elapsed());
             match self.lines.recv_timeout(left) {
                 Ok(line) => self.said.push(line),
                 Err(error) => panic!("no \"{text}\" ({error}) after:\n{}", self.said.join("\n")),
@@ -142,13 +143,13 @@ impl Program {
         }
     }
 
-    /// Waits for the end; returns how it was, and all that was said.
+    /// Waits for the end of the program; returns its status and its output.
     fn end(mut self) -> (ExitStatus, Vec<String>) {
-        let begun = Instant::now();
-        while let Ok(line) = self.lines.recv_timeout(PATIENCE.saturating_sub(begun.elapsed())) {
+        let started = Instant::now();
+        while let Ok(line) = self.lines.recv_timeout(TIMEOUT.saturating_sub(started.elapsed())) {
             self.said.push(line);
         }
-        assert!(begun.elapsed() < PATIENCE, "no end after:\n{}", self.said.join("\n"));
+        assert!(started.elapsed() < TIMEOUT, "no end after:\n{}", self.said.join("\n"));
         (self.child.wait().unwrap(), std::mem::take(&mut self.said))
     }
 
@@ -158,7 +159,7 @@ impl Program {
 }
 
 impl Drop for Program {
-    /// Ends what a test that failed has left.
+    /// Stops a program that a failed test left running.
     fn drop(&mut self) {
         if self.child.try_wait().unwrap().is_none() {
             kill_process_group(self.pid(), Signal::TERM).unwrap();
@@ -167,33 +168,33 @@ impl Drop for Program {
     }
 }
 
-/// Returns a folder in which the programs were built: they are in `target`, which is not in the PATH.
+/// Returns a folder with the programs in `target`, which is not in the `PATH`.
 fn built() -> tempfile::TempDir {
-    let place = tempfile::Builder::new().prefix("k").tempdir_in("/tmp").unwrap();
+    let folder = tempfile::Builder::new().prefix("k").tempdir_in("/tmp").unwrap();
     let programs = Path::new(RUNNER).parent().unwrap();
-    std::os::unix::fs::symlink(programs, place.path().join("target")).unwrap();
-    place
+    std::os::unix::fs::symlink(programs, folder.path().join("target")).unwrap();
+    folder
 }
 
-/// Returns the folders of a family that a run came into, in that order.
+/// Returns the folders of a family that a run entered, in order.
 fn moves(said: &[String], family: &str) -> Vec<String> {
     let targets = said.iter().filter_map(|line| line.split_once("→ ")?.1.split("  ").next());
     let of_family = targets.filter_map(|folder| folder.strip_prefix(family));
     of_family.map(|folder| folder.trim_start_matches('/').to_owned()).collect()
 }
 
-/// Returns what a command writes, and nothing if it fails.
+/// Returns the output of a command.
 fn output(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap();
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Returns the SHA-256 of a file as the system's own program has it.
+/// Returns the SHA-256 of a file, computed by `sha256sum`.
 fn sha256(path: &str) -> String {
     output("sha256sum", &["--", path]).trim_start_matches('\\')[..64].to_owned()
 }
 
-/// Makes a file that the sample job must find.
+/// Creates a file that the sample job must find.
 fn make_setuid(folder: &Path) -> PathBuf {
     let path = folder.join("suspicious");
     std::fs::File::create(&path).unwrap();
@@ -201,7 +202,7 @@ fn make_setuid(folder: &Path) -> PathBuf {
     path
 }
 
-/// Returns the files of a report, each with its SHA-256.
+/// Returns the files in a report, each with its SHA-256.
 fn reported(report: &str) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     let mut file = None;
@@ -222,10 +223,10 @@ fn read(path: &Path) -> String {
 }
 
 #[test]
-fn a_newcomer_sees_a_run_from_the_job_to_the_plugin_and_nothing_is_left() {
-    let newcomer = Newcomer::new();
-    let place = built();
-    let (status, said) = newcomer.type_in(place.path(), "target/mig-runner try").end();
+fn trial_shows_complete_run_and_cleans_up() {
+    let user = User::new();
+    let folder = built();
+    let (status, said) = user.run_line(folder.path(), "target/mig-runner try").end();
     assert!(status.success(), "{status}:\n{}", said.join("\n"));
     assert_eq!(moves(&said, "action"), ["new", "inflight", "done"]);
     assert_eq!(moves(&said, "command"), ["ready", "inflight", "returned", "done"]);
@@ -233,43 +234,43 @@ fn a_newcomer_sees_a_run_from_the_job_to_the_plugin_and_nothing_is_left() {
     for line in said.iter().filter(|line| !line.contains('→')) {
         assert!(line.chars().count() <= 80, "too wide: {line}");
     }
-    newcomer.check_that_nothing_is_left(None);
+    user.check_cleaned_up(None);
 
-    // The last two lines name commands that work in this folder.
+    // The commands in the last two lines work in this folder.
     let [keep, init] = said.last_chunk().unwrap();
     assert!(keep.ends_with("  target/mig-runner try --keep DIR"), "{said:?}");
     let init = init.split_once(":  ").unwrap().1.replace("DIR", "mine");
-    let (status, said) = newcomer.type_in(place.path(), &init).end();
-    assert!(status.success() && place.path().join("mine/runner.cfg").exists(), "{said:?}");
+    let (status, said) = user.run_line(folder.path(), &init).end();
+    assert!(status.success() && folder.path().join("mine/runner.cfg").exists(), "{said:?}");
 }
 
 #[test]
-fn whoever_stops_it_gets_everything_cleared_away() {
+fn signals_stop_trial_and_clean_up() {
     for (mark, signal) in
         [("→ action/inflight", Signal::INT), ("key  ", Signal::TERM), ("folder  ", Signal::HUP)]
     {
-        let newcomer = Newcomer::new();
-        let mut program = newcomer.start(RUNNER, &["try"]);
+        let user = User::new();
+        let mut program = user.start(RUNNER, &["try"]);
         program.wait_for(mark);
         kill_process(program.pid(), signal).unwrap();
         let (status, said) = program.end();
         assert_eq!(status.signal(), Some(signal.as_raw()), "{status}:\n{}", said.join("\n"));
-        newcomer.check_that_nothing_is_left(None);
+        user.check_cleaned_up(None);
     }
 }
 
 #[test]
-fn what_is_kept_can_be_started_again_by_typing_the_last_lines() {
-    let newcomer = Newcomer::new();
-    let place = built();
-    let suspicious = make_setuid(place.path());
-    let folder = place.path().join("it's a trial");
+fn kept_trial_can_be_started_again() {
+    let user = User::new();
+    let parent = built();
+    let suspicious = make_setuid(parent.path());
+    let folder = parent.path().join("it's a trial");
     let typed = r"target/mig-runner try --keep it\'s\ a\ trial";
-    let (status, said) = newcomer.type_in(place.path(), typed).end();
+    let (status, said) = user.run_line(parent.path(), typed).end();
     assert!(status.success(), "{status}:\n{}", said.join("\n"));
-    newcomer.check_that_nothing_is_left(Some(&folder));
+    user.check_cleaned_up(Some(&folder));
 
-    // What was found is what this host's own programs find.
+    // The findings match those of this host's own programs.
     let report = only_entry(&folder.join("reports"));
     let found = reported(&read(&report));
     assert!(found.contains_key(suspicious.to_str().unwrap()), "{found:?}");
@@ -284,15 +285,15 @@ fn what_is_kept_can_be_started_again_by_typing_the_last_lines() {
         assert!(found.contains_key(file), "{file} is not in {found:?}");
     }
 
-    // The last three lines, each by a shell of its own.
+    // The commands in the last three lines, each in its own shell.
     let [platform, runner, again] = said.last_chunk().unwrap();
     assert!(platform.starts_with("target/mig-standalone -c ") && platform.ends_with(" run"));
     assert!(runner.starts_with("target/mig-runner -c '"), "{runner}");
-    let mut platform = newcomer.type_in(place.path(), platform);
+    let mut platform = user.run_line(parent.path(), platform);
     platform.wait_for("platform started");
-    let mut runner = newcomer.type_in(place.path(), runner);
+    let mut runner = user.run_line(parent.path(), runner);
     runner.wait_for("ready");
-    let (status, said) = newcomer.type_in(place.path(), again).end();
+    let (status, said) = user.run_line(parent.path(), again).end();
     assert!(status.success(), "{status}:\n{}", said.join("\n"));
     assert_eq!(moves(&said, "action"), ["new", "inflight", "done"]);
     assert_eq!(moves(&said, "command"), ["ready", "inflight", "returned", "done"]);
@@ -302,7 +303,7 @@ fn what_is_kept_can_be_started_again_by_typing_the_last_lines() {
         kill_process_group(program.pid(), Signal::TERM).unwrap();
         program.end();
     }
-    // A runner leaves its agent to its user, here the test.
+    // The runner does not stop the GnuPG agent of its user, here the test.
     let home = folder.join("gnupg");
     output("gpgconf", &["--homedir", home.to_str().unwrap(), "--kill", "gpg-agent"]);
 }
@@ -314,7 +315,7 @@ fn only_entry(folder: &Path) -> PathBuf {
     entries[0].clone()
 }
 
-/// Returns the folders that `tree` would show.
+/// Returns all folders below `root` that are not hidden, sorted.
 fn folders(root: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut left = vec![root.to_owned()];
@@ -333,60 +334,61 @@ fn folders(root: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_folder_that_holds_something_is_refused() {
-    let newcomer = Newcomer::new();
-    let place = tempfile::tempdir().unwrap();
-    std::fs::File::create(place.path().join("mine")).unwrap();
-    let keep = ["try", "--keep", place.path().to_str().unwrap()];
-    let (status, said) = newcomer.start(RUNNER, &keep).end();
+fn folder_that_is_not_empty_is_refused() {
+    let user = User::new();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::File::create(folder.path().join("mine")).unwrap();
+    let keep = ["try", "--keep", folder.path().to_str().unwrap()];
+    let (status, said) = user.start(RUNNER, &keep).end();
     assert_eq!(status.code(), Some(73), "{said:?}");
     assert!(said.last().unwrap().contains("is not empty"), "{said:?}");
-    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
-    newcomer.check_that_nothing_is_left(None);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    user.check_cleaned_up(None);
 }
 
-/// Makes `folder` one where programs are installed, with a copy of this one.
+/// Copies a program into `folder`; returns the path of the copy.
 fn install(program: &str, folder: &Path) -> String {
-    let place = folder.join(Path::new(program).file_name().unwrap());
-    let copy = format!("cp -l {program} {0} 2>/dev/null || cp {program} {0}", place.display());
+    let target = folder.join(Path::new(program).file_name().unwrap());
+    let copy = format!("cp -l {program} {0} 2>/dev/null || cp {program} {0}", target.display());
     assert!(Command::new("sh").args(["-c", &copy]).status().unwrap().success());
-    place.to_str().unwrap().to_owned()
+    target.to_str().unwrap().to_owned()
 }
 
 #[test]
-fn a_runner_without_a_platform_says_what_to_install() {
-    let newcomer = Newcomer::new();
-    let place = tempfile::tempdir().unwrap();
-    let alone = install(RUNNER, place.path());
-    let (status, said) = newcomer.start(&alone, &["try"]).end();
+fn runner_without_platform_names_package() {
+    let user = User::new();
+    let folder = tempfile::tempdir().unwrap();
+    let alone = install(RUNNER, folder.path());
+    let (status, said) = user.start(&alone, &["try"]).end();
     assert_eq!(status.code(), Some(69), "{said:?}");
-    assert!(said[0].contains("install mig-standalone"), "{said:?}");
+    assert!(said[0].contains("install the package mig-standalone"), "{said:?}");
 }
 
 #[test]
-fn a_platform_without_a_runner_says_so_before_anything_is_made() {
-    let newcomer = Newcomer::new();
-    let place = tempfile::tempdir().unwrap();
-    let alone = install(STANDALONE, place.path());
-    let (status, said) = newcomer.start(&alone, &["try"]).end();
+fn platform_without_runner_creates_nothing() {
+    let user = User::new();
+    let folder = tempfile::tempdir().unwrap();
+    let alone = install(STANDALONE, folder.path());
+    let (status, said) = user.start(&alone, &["try"]).end();
     assert_eq!((status.code(), said.len()), (Some(69), 1), "{said:?}");
-    assert!(said[0].contains("belong into one folder"), "{said:?}");
-    newcomer.check_that_nothing_is_left(None);
+    assert!(said[0].contains("in the same folder"), "{said:?}");
+    user.check_cleaned_up(None);
 }
 
 #[test]
-fn a_runner_that_fails_is_told_with_the_end_of_its_log() {
-    let newcomer = Newcomer::new();
-    let place = tempfile::tempdir().unwrap();
-    let platform = install(STANDALONE, place.path());
-    // By another process: a file that is open for writing in this one cannot be run.
+fn failure_of_runner_is_reported_with_its_log() {
+    let user = User::new();
+    let folder = tempfile::tempdir().unwrap();
+    let platform = install(STANDALONE, folder.path());
+    // Written by another process: a file that is open for writing in this one cannot be executed.
     let script = "printf '#!/bin/sh\\necho it hurts\\nexit 3\\n' > $0 && chmod 700 $0";
-    let runner = place.path().join("mig-runner");
+    let runner = folder.path().join("mig-runner");
     assert!(Command::new("sh").args(["-c", script]).arg(&runner).status().unwrap().success());
-    let (status, said) = newcomer.start(&platform, &["try"]).end();
+    let (status, said) = user.start(&platform, &["try"]).end();
     assert_eq!(status.code(), Some(69), "{said:?}");
-    let told = said.iter().position(|line| line.contains("the runner ended by itself")).unwrap();
-    assert!(said[told].starts_with("mig-standalone: "), "{said:?}");
-    assert!(said[told + 1..].contains(&"  it hurts".to_owned()), "{said:?}");
-    newcomer.check_that_nothing_is_left(None);
+    let message =
+        said.iter().position(|line| line.contains("the runner ended unexpectedly")).unwrap();
+    assert!(said[message].starts_with("mig-standalone: "), "{said:?}");
+    assert!(said[message + 1..].contains(&"  it hurts".to_owned()), "{said:?}");
+    user.check_cleaned_up(None);
 }

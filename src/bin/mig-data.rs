@@ -1,4 +1,4 @@
-//! MIG's data, for those who look after a platform.
+//! `mig-data`: administers the data of a MIG platform.
 
 use std::process::ExitCode;
 

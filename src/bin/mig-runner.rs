@@ -1,4 +1,4 @@
-//! Runs MIG actions on a schedule and hands their results to plugins.
+//! `mig-runner`: runs MIG actions on a schedule and passes their results to plugins.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! A MIG platform for one host.
+//! `mig-standalone`: a MIG platform for one host.
 
 use std::process::ExitCode;
 

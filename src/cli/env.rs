@@ -1,6 +1,6 @@
-//! What the environment says: the only code that reads it.
+//! Environment variables: the only code that reads them.
 //!
-//! `TZ` is read where it has always been read, by the time zone database.
+//! The one exception is `TZ`, which the time zone library reads itself.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
@@ -14,8 +14,8 @@ use crate::api::proxy::{Variable, Variables};
 use crate::config::secret::Secret;
 use crate::manager::Address;
 
-/// Every variable that this program reads itself, as the manual lists them.
-pub(crate) const VARIABLES: [&str; 20] = [
+/// Every variable that `mig-runner` reads; its manual page lists them.
+pub(super) const VARIABLES: [&str; 20] = [
     "HOME",
     "PATH",
     "TMPDIR",
@@ -38,7 +38,7 @@ pub(crate) const VARIABLES: [&str; 20] = [
     "REQUEST_METHOD",
 ];
 
-/// Every variable that `mig-data` reads itself, as its manual lists them.
+/// Every variable that `mig-data` reads; its manual page lists them.
 #[cfg(feature = "data")]
 pub(crate) const DATA_VARIABLES: [&str; 7] =
     ["PGPASSWORD", "PGPASSFILE", "HOME", "PATH", "GNUPGHOME", "TMPDIR", "NO_COLOR"];
@@ -55,53 +55,52 @@ fn read(name: &str) -> Option<OsString> {
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn variable(name: &str) -> Option<OsString> {
-    // As everywhere, a variable that is empty is as good as none.
+    // By convention, an empty variable counts as unset.
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// Returns the user's home.
 pub(crate) fn home() -> Option<PathBuf> {
     read("HOME").map(PathBuf::from)
 }
 
-/// Returns the folders in which a shell looks for programs.
+/// Returns `PATH`.
 pub(crate) fn search_path() -> Option<OsString> {
     read("PATH")
 }
 
-/// Returns where the user wants temporary folders to be.
+/// Returns the folder for temporary files, if the user has set one.
 #[cfg(feature = "data")]
 pub(crate) fn temporary() -> Option<PathBuf> {
     read("TMPDIR").map(PathBuf::from)
 }
 
-/// Returns the GnuPG home that GnuPG itself would use.
+/// Returns the GnuPG home that GnuPG uses by default.
 pub(crate) fn gnupg_home() -> Option<PathBuf> {
     read("GNUPGHOME").map(PathBuf::from).or_else(|| home().map(|home| home.join(".gnupg")))
 }
 
-/// Returns the passphrase of the key.
+/// Returns the passphrase of the signing key.
 pub(crate) fn passphrase() -> Option<Zeroizing<Vec<u8>>> {
     read("MIGPGPPASSPHRASE").map(|text| Zeroizing::new(text.into_vec()))
 }
 
-/// Returns the folder in which systemd puts the service's credentials.
+/// Returns the folder of the service's systemd credentials.
 pub(crate) fn credentials() -> Option<PathBuf> {
     read("CREDENTIALS_DIRECTORY").map(PathBuf::from)
 }
 
-/// Returns which stream of the process is systemd's journal.
+/// Returns the device and inode of the stream that is connected to the systemd journal.
 pub(crate) fn journal_stream() -> Option<String> {
     read("JOURNAL_STREAM").and_then(|stream| stream.into_string().ok())
 }
 
-/// Returns where the service manager that started us listens, if one does.
+/// Returns the notification socket of the service manager, and its watchdog timeout.
 pub(crate) fn manager() -> Option<Address> {
     let socket = read("NOTIFY_SOCKET")?;
-    // Another process may be the one that is watched, and we have inherited what it was told.
-    let is_meant =
+    // The variables may have been inherited from another process, which is the one that is watched.
+    let is_for_us =
         read("WATCHDOG_PID").is_none_or(|pid| number(&pid) == Some(std::process::id().into()));
-    let silence_max = read("WATCHDOG_USEC").filter(|_| is_meant).and_then(|span| number(&span));
+    let silence_max = read("WATCHDOG_USEC").filter(|_| is_for_us).and_then(|span| number(&span));
     let silence_max = silence_max.filter(|micros| *micros > 0).map(Duration::from_micros);
     Some(Address { socket, silence_max })
 }
@@ -110,8 +109,7 @@ fn number(text: &OsStr) -> Option<u64> {
     text.to_str()?.parse().ok()
 }
 
-/// Returns what the environment says about proxies. Of two spellings that are both set the one in
-/// upper case counts, as in Go.
+/// Returns the proxy variables. If both spellings of a name are set, upper case wins, as in Go.
 pub(crate) fn proxies() -> Variables {
     let first = |names: [&'static str; 2]| {
         names.into_iter().find_map(|name| Some(Variable { name, value: read(name)? }))
@@ -125,13 +123,13 @@ pub(crate) fn proxies() -> Variables {
     }
 }
 
-/// Tells whether the user minds colours, as <https://no-color.org> has it.
+/// Returns whether colours are disabled, see <https://no-color.org>.
 pub(crate) fn no_color() -> bool {
     read("NO_COLOR").is_some()
 }
 
-/// Returns what the environment says about the passwords of PostgreSQL's servers. One that is no
-/// text is passed over: no server has such a password.
+/// Returns the sources of passwords for PostgreSQL servers. A `PGPASSWORD` that is not UTF-8 is
+/// ignored: no server has such a password.
 #[cfg(feature = "data")]
 pub(crate) fn postgres_credentials() -> crate::data::Credentials {
     let password = read("PGPASSWORD").and_then(|password| password.into_string().ok());

@@ -12,7 +12,6 @@ use super::row::Row;
 use super::store::Store;
 use crate::action::CommandStatus;
 
-
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct CommandRow {
     pub(crate) id: Id,

@@ -41,13 +41,13 @@ pub(crate) mod testing;
 pub(crate) mod tests;
 mod value;
 
+pub(crate) use crate::action::CommandStatus;
 pub(crate) use action::{
     ActionRow, ActionSignature, ActionStatus, CommandCounts, NEVER_FINISHED, NEVER_STARTED,
 };
 pub(crate) use agent::{AgentRow, AgentStatus};
 pub(crate) use apikey::ApiKey;
 pub(crate) use command::CommandRow;
-pub(crate) use crate::action::CommandStatus;
 pub(crate) use error::DataError;
 pub(crate) use filter::{SearchFilter, SearchPage};
 pub(crate) use fleet::{DuplicateAgents, SilentHost};

@@ -6,11 +6,11 @@ use serde_json::value::RawValue;
 
 use crate::action::Counters as ActionCounters;
 use crate::action::{Action, CommandStatus, Investigator, Permissions};
-use crate::go::time::Time;
-use crate::go::json::ParseError;
 use crate::data::{
     ActionRow, AgentRow, CommandCounts, CommandRow, Id, InvalidColumns, InvestigatorRow,
 };
+use crate::go::json::ParseError;
+use crate::go::time::Time;
 
 /// Why a row cannot be converted to JSON.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +95,11 @@ fn time_or_zero(odd: &InvalidColumns, column: &str, time: Option<Timestamp>) -> 
 }
 
 /// Returns an action with its state.
-pub(crate) fn action(row: &ActionRow, signers: &[InvestigatorRow], counters: &CommandCounts) -> Action {
+pub(crate) fn action(
+    row: &ActionRow,
+    signers: &[InvestigatorRow],
+    counters: &CommandCounts,
+) -> Action {
     let time = |column, time| time_or_zero(&row.invalid, column, time);
     Action {
         status: row.status.clone(),

@@ -1,9 +1,9 @@
-//! Faults of GnuPG's configuration: each command has a message for them.
+//! Faults in GnuPG's configuration are reported by every command that uses the key.
 
 use super::super::home::Home;
 
 #[test]
-fn a_fault_of_gpg_conf_has_a_message_of_its_own_in_each_command() {
+fn every_command_reports_faults_of_gpg_conf() {
     let home = Home::installed();
     home.write("action.json", r#"{"name":"x","target":"status='online'","operations":[]}"#);
     let file = home.path("g/gpg.conf").display().to_string();
@@ -17,7 +17,7 @@ fn a_fault_of_gpg_conf_has_a_message_of_its_own_in_each_command() {
             vec!["-c", "runner/runner.cfg", "check", "--offline"],
             vec!["action", "--json", "--sign", "action.json"],
         ];
-        // Nothing is signed before the first request.
+        // A start does not notice this fault: it signs nothing before the first request.
         if option != "local-user nobody" {
             commands.push(vec!["-c", "runner/runner.cfg", "run"]);
         }

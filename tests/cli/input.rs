@@ -1,6 +1,6 @@
-//! Where files may come from: links, pipes, standard input; and who must not be able to change them.
+//! Input files may be links, pipes or standard input, and must not be writable by other users.
 
-#![expect(clippy::disallowed_methods, reason = "tests do what people do")]
+#![expect(clippy::disallowed_methods, reason = "tests write files directly")]
 
 use std::io::Write;
 use std::os::unix::fs::symlink;
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use super::super::home::{Home, Said};
 use super::{fails, good};
 
-/// Runs a command line of bash, in which `$RUNNER`, `$DATA` and `$STANDALONE` are the programs.
+/// Runs a line in bash; `$RUNNER`, `$DATA` and `$STANDALONE` are the programs.
 fn bash(home: &Home, line: &str, stdin: &str) -> Said {
     let mut command = home.command_of("/bin/bash", &["-c", line]);
     command.env("RUNNER", env!("CARGO_BIN_EXE_mig-runner"));
@@ -22,7 +22,7 @@ fn bash(home: &Home, line: &str, stdin: &str) -> Said {
 fn feed(command: &mut Command, stdin: &str) -> Said {
     let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().unwrap();
-    // A program that reads nothing has closed the pipe.
+    // Fails if the program reads no input and has closed the pipe.
     child.stdin.take().unwrap().write_all(stdin.as_bytes()).ok();
     let output = child.wait_with_output().unwrap();
     Said {
@@ -33,7 +33,7 @@ fn feed(command: &mut Command, stdin: &str) -> Said {
 }
 
 #[test]
-fn a_configuration_may_be_a_link_a_pipe_or_standard_input() {
+fn configuration_may_be_link_pipe_or_stdin() {
     let home = Home::installed();
     let config = home.read("runner/runner.cfg");
     let expected =
@@ -46,7 +46,7 @@ fn a_configuration_may_be_a_link_a_pipe_or_standard_input() {
         let said = bash(&home, &format!("\"$RUNNER\" -c {source} {next}"), &config);
         assert_eq!((said.exit, &said.out), (0, &expected), "{source}: {said:?}");
     }
-    // What is read of a pipe has an end, although the pipe has none.
+    // Reading stops at the size limit, even if the pipe never ends.
     let said = bash(&home, &format!("\"$RUNNER\" -c <(yes '; more') {next}"), "");
     fails(&said, 78, &["cannot read /dev/fd/", "over 1048576 bytes"]);
     let said = bash(&home, &format!("\"$RUNNER\" -c runner {next}"), "");
@@ -57,7 +57,7 @@ fn a_configuration_may_be_a_link_a_pipe_or_standard_input() {
 }
 
 #[test]
-fn an_action_and_a_passphrase_may_come_from_a_pipe() {
+fn action_and_passphrase_may_come_from_pipe() {
     let home = Home::installed();
     home.chmod("", 0o700);
     let action = home.read("runner/runners/setuid/action.json");
@@ -73,9 +73,9 @@ fn an_action_and_a_passphrase_may_come_from_a_pipe() {
     for file in ["link", "/dev/stdin"] {
         home.write("p.cfg", &with(&home.path(file).display().to_string()));
         let said = bash(&home, "\"$RUNNER\" -c p.cfg check --offline", "right\n");
-        assert!(said.exit == 0 && said.out.contains(" signs\n"), "{file}: {said:?}");
+        assert!(said.exit == 0 && said.out.contains(" can sign\n"), "{file}: {said:?}");
     }
-    // The folder that holds a link decides where it leads.
+    // Users who can write to the folder of a link can change its target.
     std::fs::create_dir(home.path("open")).unwrap();
     home.chmod("open", 0o777);
     symlink("../secret", home.path("open/link")).unwrap();
@@ -86,7 +86,7 @@ fn an_action_and_a_passphrase_may_come_from_a_pipe() {
 }
 
 #[test]
-fn folders_behind_links_are_judged_by_their_targets() {
+fn permissions_of_link_targets_are_checked() {
     let home = Home::installed();
     home.chmod("", 0o700);
     std::fs::create_dir(home.path("kept")).unwrap();
@@ -124,7 +124,7 @@ fn folders_behind_links_are_judged_by_their_targets() {
 
 #[cfg(feature = "data")]
 #[test]
-fn keys_and_databases_may_be_behind_links_and_keys_in_pipes() {
+fn keys_and_databases_may_be_links_and_keys_pipes() {
     let home = Home::new();
     home.chmod("", 0o700);
     let fingerprint = home.key();
@@ -149,10 +149,10 @@ fn keys_and_databases_may_be_behind_links_and_keys_in_pipes() {
         assert!(said.exit == 0 && said.out.contains(&fingerprint), "{source}: {said:?}");
         let listed = bash(&home, &format!("\"$DATA\" -d sqlite:{added} investigator list"), "");
         assert!(listed.out.contains("Bob"), "{listed:?}");
-        // Nothing is written beside the link: what SQLite makes belongs to the file.
+        // SQLite creates its files beside the database, not beside the link.
         assert!(!home.path(&format!("l{number}-wal")).exists());
     }
-    // Relative paths in a pipe begin at the working directory.
+    // Relative paths in a configuration from a pipe are relative to the working directory.
     good(bash(&home, "mkdir -m 700 data && \"$DATA\" -c a.cfg schema init", ""));
     for source in ["link.cfg", "<(cat a.cfg)", "-", "/dev/stdin"] {
         let line = format!("\"$DATA\" -c {source} investigator list");
@@ -171,7 +171,7 @@ fn keys_and_databases_may_be_behind_links_and_keys_in_pipes() {
 }
 
 #[test]
-fn what_is_left_behind_is_not_in_the_way_of_init() {
+fn init_ignores_files_left_by_other_tools() {
     let home = Home::new();
     for (program, folder) in
         [(env!("CARGO_BIN_EXE_mig-runner"), "r"), (env!("CARGO_BIN_EXE_mig-standalone"), "p")]
@@ -195,7 +195,7 @@ fn what_is_left_behind_is_not_in_the_way_of_init() {
 
 #[cfg(feature = "platform")]
 #[test]
-fn a_platform_behind_links_that_others_can_change_is_not_started() {
+fn platform_with_unsafe_links_does_not_start() {
     let home = Home::new();
     home.chmod("", 0o700);
     for name in ["open", "open/data", "open/spool"] {

@@ -1,4 +1,4 @@
-//! Messages that say what is so: no warning that cannot apply, and a remedy that helps.
+//! Messages are accurate: no warning without cause, and remedies that work.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::chown;
@@ -8,11 +8,11 @@ use std::process::{Child, Command, Stdio};
 use super::super::home::{Home, Said};
 use super::good;
 
-/// A user who is not root.
+/// The user id of the unprivileged user `nobody`.
 const NOBODY: u32 = 65534;
 
 #[test]
-fn certificates_are_warned_of_only_where_there_are_any() {
+fn certificate_warning_appears_only_with_tls() {
     let home = Home::installed();
     let config = home.read(".migrc");
     let warning = "certificates are not checked";
@@ -29,7 +29,7 @@ fn certificates_are_warned_of_only_where_there_are_any() {
 }
 
 #[test]
-fn a_hash_that_cuts_a_schedule_short_is_told_with_the_remedy() {
+fn comment_in_schedule_is_reported_with_remedy() {
     let mut home = Home::installed();
     let file = "runner/runners/setuid/entity.cfg";
     home.write(file, "[configuration]\nschedule = 0 9 * * FRI#3\npaused = true\n");
@@ -42,7 +42,7 @@ fn a_hash_that_cuts_a_schedule_short_is_told_with_the_remedy() {
     let line = home.start(&["-c", "runner/runner.cfg"]).until("schedule may not be what was meant");
     assert!(line.contains("WARNING") && line.contains("job: setuid"), "{line}");
     assert!(line.contains(warning), "{line}");
-    // With the quotes it is the third Friday, and there is no warning.
+    // In quotes the value means the third Friday, and there is no warning.
     home.write(file, "[configuration]\nschedule = \"0 9 * * FRI#3\"\npaused = true\n");
     let checked = good(home.with_config(&["check", "--offline"]));
     assert!(!checked.contains("is a comment"), "{checked}");
@@ -50,10 +50,10 @@ fn a_hash_that_cuts_a_schedule_short_is_told_with_the_remedy() {
     assert!(times.starts_with("2026-01-16T09:00:00"), "{times}");
 }
 
-/// Ends a process with the test.
-struct Ended(Child);
+/// Kills a process when the test ends.
+struct KillOnDrop(Child);
 
-impl Drop for Ended {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         self.0.kill().ok();
         self.0.wait().ok();
@@ -61,12 +61,12 @@ impl Drop for Ended {
 }
 
 #[test]
-fn what_only_root_can_read_waits_with_the_command_that_helps_as_root() {
+fn files_of_root_are_reported_with_chown_command() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
     let home = Home::installed();
-    // A process of the key's agent as root would be in the way.
+    // The key's agent runs as root and would block access to the key.
     let mut gpgconf = Command::new("gpgconf");
     gpgconf.arg("--homedir").arg(home.path("g")).args(["--kill", "all"]);
     assert!(gpgconf.status().unwrap().success());
@@ -78,7 +78,7 @@ fn what_only_root_can_read_waits_with_the_command_that_helps_as_root() {
         command
     };
     if Said::by(&mut as_nobody(&["--version"])).exit != 0 {
-        // The program itself may be where only root can look.
+        // The program itself is in a folder that only root can access.
         return;
     }
     let config = ["-c", "runner/runner.cfg"];
@@ -93,13 +93,13 @@ fn what_only_root_can_read_waits_with_the_command_that_helps_as_root() {
 
     let mut runner = as_nobody(&config).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(runner.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let _runner = Ended(runner);
-    let told = lines.find(|line| line.contains("urgent.json")).unwrap();
-    assert!(told.contains("WARNING entry waits until the runner may read it"), "{told}");
-    assert!(told.contains(&remedy), "{told}");
+    let _runner = KillOnDrop(runner);
+    let warning = lines.find(|line| line.contains("urgent.json")).unwrap();
+    assert!(warning.contains("WARNING entry waits until the runner may read it"), "{warning}");
+    assert!(warning.contains(&remedy), "{warning}");
     let done = Command::new("chown").arg(NOBODY.to_string()).arg(&path).status().unwrap();
     assert!(done.success());
-    // No disk is in trouble.
+    // The run is not treated as a disk failure.
     let next = lines.find(|line| line.contains("action was put in by hand")).unwrap();
     assert!(next.contains("urgent.json"), "{next}");
 

@@ -1,27 +1,30 @@
-//! What an operator asks: does it run, what waits, what is wrong, and what does Prometheus see.
+//! `status`, `check`, `retry`, `run --standby` and metrics, as an operator uses them.
 
-#![expect(clippy::disallowed_methods, reason = "tests look behind the program's back")]
+#![expect(clippy::disallowed_methods, reason = "tests change files directly")]
 
 use std::time::{Duration, Instant};
 
 use super::super::home::{Home, Said, names};
 use super::{fails, good};
 
-/// How long a test waits for a file.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Time limit for the metrics file.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[test]
-fn status_tells_what_waits_for_what() {
+fn status_shows_runs_and_their_outcome() {
     let mut home = Home::installed();
     let id = good_id(&home.with_config(&["trigger", "setuid"]));
     let file = format!("runner/spool/action/new/{id}.json");
     let status = home.with_config(&["status"]);
-    assert!(status.out.contains("setuid is paused: waits until the pause ends"), "{status:?}");
-    assert!(status.out.contains(": waits to be sent\n"), "{status:?}");
-    // A pipe gets no colours.
+    assert!(
+        status.out.contains("job setuid is paused; waiting for the pause to end"),
+        "{status:?}"
+    );
+    assert!(status.out.contains(": waiting to be sent\n"), "{status:?}");
+    // No colours without a terminal.
     assert!(!status.out.contains('\u{1b}'), "{status:?}");
 
-    // The same run, a hundred seconds later and with its plugin given up.
+    // The same run after it has ended, with its plugin given up.
     let mut record: serde_json::Value = serde_json::from_str(&home.read(&file)).unwrap();
     record["plugins"] = serde_json::json!([{"plugin": "report.sh", "state": "givenup"}]);
     record["summary"] = serde_json::json!({"sent": 2, "answered": 1, "expired": 1});
@@ -32,7 +35,7 @@ fn status_tells_what_waits_for_what() {
     let status = home.with_config(&["status"]);
     assert_eq!(status.exit, 1, "{status:?}");
     for text in [
-        "Needs a person\n  job setuid: plugin report.sh was given up for",
+        "Needs attention\n  job setuid: gave up delivering setuid.",
         ": given up in ",
         "        sent 2, answered 1, found 0, expired 1\n        plugin report.sh: given up\n",
         "exit status 1\n",
@@ -41,7 +44,7 @@ fn status_tells_what_waits_for_what() {
     }
     let retry = format!("mig-runner -c runner/runner.cfg retry {id}`");
     assert!(status.out.contains(&retry), "{}", status.out);
-    // A command stays whole, however long the path of the program is.
+    // A command is never wrapped, however long the path of the program is.
     let mut others = status.out.lines().filter(|line| !line.contains(&retry));
     assert!(others.all(|line| line.chars().count() <= 80), "{}", status.out);
 
@@ -50,17 +53,17 @@ fn status_tells_what_waits_for_what() {
     };
     assert_eq!(report(&home)["since"], serde_json::Value::Null);
     home.start(&["-c", "runner/runner.cfg"]).until("ready");
-    let told = report(&home);
-    assert!(told["since"].is_string() && told["config_changed"] == false, "{told}");
+    let running = report(&home);
+    assert!(running["since"].is_string() && running["config_changed"] == false, "{running}");
     let later = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1 << 32);
     std::fs::File::open(home.path("runner/runner.cfg")).unwrap().set_modified(later).unwrap();
     assert_eq!(report(&home)["config_changed"], true);
     let status = home.with_config(&["status"]);
-    assert!(status.out.contains("was changed since: the runner goes on"), "{status:?}");
+    assert!(status.out.contains("has changed since then: restart"), "{status:?}");
 }
 
 #[test]
-fn what_was_given_up_needs_a_person_until_it_is_retried_or_removed() {
+fn given_up_runs_need_attention_until_retried_or_removed() {
     let home = Home::installed();
     let id = good_id(&home.with_config(&["trigger", "setuid"]));
     let mut record: serde_json::Value =
@@ -73,7 +76,7 @@ fn what_was_given_up_needs_a_person_until_it_is_retried_or_removed() {
     let summary = serde_json::json!({"sent": 2, "answered": 2});
     record["collected"] = "2026-01-01T00:00:00Z".into();
     for (id, job, state, summary) in [
-        // Later runs of the job went well, and the other job is gone.
+        // A later run of the first job succeeded; the other job was removed.
         ("setuid.20260101T000000Z", "setuid", "givenup", &summary),
         ("setuid.20260102T000000Z", "setuid", "delivered", &summary),
         ("gone.20260101T120000Z", "gone", "owed", &serde_json::Value::Null),
@@ -84,17 +87,17 @@ fn what_was_given_up_needs_a_person_until_it_is_retried_or_removed() {
         record["summary"] = summary.clone();
         home.write(&format!("runner/spool/command/done/{id}.json"), &record.to_string());
     }
-    let told = report(1);
+    let status = report(1);
     let given_up = serde_json::json!([
         {"run": "gone.20260101T120000Z", "results": true, "plugins": []},
         {"run": "setuid.20260101T000000Z", "results": false, "plugins": ["report.sh"]},
     ]);
-    assert_eq!(told["given_up"], given_up);
-    let attention = told["attention"][0].as_str().unwrap();
-    let named = "2 finished runs were given up: gone.20260101T120000Z, setuid.20260101T000000Z; `";
-    assert!(attention.contains(named) && told["attention"][1].is_null(), "{told}");
+    assert_eq!(status["given_up"], given_up);
+    let attention = status["attention"][0].as_str().unwrap();
+    let named = "2 finished runs: gone.20260101T120000Z, setuid.20260101T000000Z; retry with `";
+    assert!(attention.contains(named) && status["attention"][1].is_null(), "{status}");
     let page = home.with_config(&["status"]).out;
-    // A command stays whole, however long the path of the program is.
+    // A command is never wrapped, however long the path of the program is.
     let retry = "mig-runner -c runner/runner.cfg retry RUN`";
     assert!(page.contains(retry), "{page}");
     let mut others = page.lines().filter(|line| !line.contains(retry));
@@ -108,13 +111,13 @@ fn what_was_given_up_needs_a_person_until_it_is_retried_or_removed() {
 }
 
 #[test]
-fn check_tells_every_fault_by_the_file_that_has_it() {
+fn check_groups_every_fault_by_file() {
     let home = Home::installed();
     let said = home.with_config(&["check", "--offline"]);
     assert_eq!(said.exit, 0, "{said:?}");
     let job = home.path("runner/runners/setuid").canonicalize().unwrap().display().to_string();
     assert!(said.out.contains(&format!("{job}\n  ok    at 04:15 every day, paused\n")), "{said:?}");
-    assert!(said.out.contains("  note  was not asked\n"), "{said:?}");
+    assert!(said.out.contains("  note  skipped (--offline)\n"), "{said:?}");
 
     home.write("runner/runners/setuid/action.json", r#"{"name":"n"}"#);
     std::fs::remove_file(home.path("runner/plugins/report.sh")).unwrap();
@@ -139,7 +142,7 @@ fn check_tells_every_fault_by_the_file_that_has_it() {
 }
 
 #[test]
-fn a_dead_letter_of_results_is_fetched_anew_once_it_is_repaired() {
+fn repaired_command_dead_letter_is_fetched_anew() {
     let home = Home::installed();
     let id = good_id(&home.with_config(&["trigger", "setuid"]));
     let sent = home.read(&format!("runner/spool/action/new/{id}.json"));
@@ -156,30 +159,30 @@ fn a_dead_letter_of_results_is_fetched_anew_once_it_is_repaired() {
 }
 
 #[test]
-fn completions_are_sound_in_each_shell_that_is_there() {
+fn completions_are_valid_in_each_installed_shell() {
     let home = Home::new();
     for shell in ["bash", "zsh", "fish"] {
         let script = good(home.run(&["completions", shell]));
         assert!(script.contains("mig-runner") && script.contains("standby"), "{script}");
         home.write("script", &script);
         let parsed = std::process::Command::new(shell).arg("-n").arg(home.path("script")).status();
-        // Not every machine has every shell.
+        // The shell may not be installed.
         assert!(parsed.map_or(true, |status| status.success()), "{shell}");
     }
     fails(&home.run(&["completions", "tcsh"]), 64, &["tcsh"]);
 }
 
 #[test]
-fn one_that_stands_by_takes_over() {
+fn standby_runner_takes_over() {
     let mut home = Home::installed();
     let first = home.start(&["-c", "runner/runner.cfg"]);
     first.until("ready");
     let second = home.start(&["-c", "runner/runner.cfg", "run", "--standby"]);
-    second.until("standing by: another runner works");
+    second.until("standing by: another runner is running");
     home.kill_first();
     second.until("taking over");
     second.until("ready");
-    // What could not take over says so at once.
+    // A standby runner that could not take over fails at once.
     home.client("0123456789ABCDEF0123456789ABCDEF01234567", "http://127.0.0.1:9/");
     fails(&home.with_config(&["run", "--standby"]), 78, &["no secret key"]);
 }
@@ -191,7 +194,7 @@ fn good_id(said: &Said) -> String {
 }
 
 #[test]
-fn metrics_are_there_from_the_start_for_all_to_read() {
+fn metrics_are_written_at_start() {
     let mut home = Home::installed();
     let config = home.read("runner/runner.cfg");
     let file = home.path("runner.prom");
@@ -200,7 +203,7 @@ fn metrics_are_there_from_the_start_for_all_to_read() {
         &format!("{config}\n[metrics]\ntextfile = {}\n", file.display()),
     );
     home.start(&["-c", "runner/runner.cfg"]).until("ready");
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TIMEOUT;
     while !file.exists() && Instant::now() < end {
         std::thread::yield_now();
     }

@@ -1,6 +1,6 @@
-//! Processes of GnuPG: none of those that a platform has started outlives it.
+//! GnuPG agents that a platform started do not outlive it.
 
-#![expect(clippy::disallowed_methods, reason = "tests look behind the program's back")]
+#![expect(clippy::disallowed_methods, reason = "tests read /proc and files directly")]
 
 use std::fs;
 use std::path::Path;
@@ -9,11 +9,11 @@ use std::process::Command;
 use super::super::home::Home;
 use super::super::rig::Rig;
 
-/// Returns the command lines of the processes that name this folder.
+/// Returns the command lines of the processes that contain this folder.
 fn processes(folder: &Path) -> Vec<String> {
     let folder = folder.to_str().unwrap();
     let lines = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
-        // It may have ended meanwhile.
+        // Fails for a process that has ended.
         let line = fs::read(entry.path().join("cmdline")).ok()?;
         Some(String::from_utf8_lossy(&line).replace('\0', " "))
     });
@@ -21,7 +21,7 @@ fn processes(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn what_lays_out_a_platform_leaves_nothing_running() {
+fn init_leaves_no_processes() {
     let home = Home::new();
     home.key();
     let key = home.gpg(&["--armor", "--export"]).stdout;
@@ -33,12 +33,12 @@ fn what_lays_out_a_platform_leaves_nothing_running() {
         assert_eq!(init.status().unwrap().code(), Some(exit), "{folder}");
         assert_eq!(processes(&home.path(folder)), [""; 0]);
     }
-    // The agent of the person's own home goes on.
+    // The agent of the user's own home keeps running.
     assert_eq!(processes(&home.path("g")).len(), 1);
 }
 
 #[test]
-fn a_platform_leaves_nothing_running_that_it_or_gnupg_started() {
+fn stopped_platform_leaves_no_processes() {
     let mut rig = Rig::new();
     let folder = rig.path("p");
     let run = |rig: &Rig| {
@@ -53,7 +53,7 @@ fn a_platform_leaves_nothing_running_that_it_or_gnupg_started() {
     assert_eq!(processes(&folder), [""; 0]);
     rig.start_platform();
     run(&rig);
-    // As an earlier release, or an operator's own configuration, lets GnuPG start one.
+    // Start an agent, as an earlier release or a GnuPG configuration of the operator may do.
     let keyring = folder.join("data/gnupg");
     let mut agent = Command::new("gpg-connect-agent");
     assert!(agent.arg("--homedir").arg(&keyring).arg("/bye").status().unwrap().success());

@@ -1,4 +1,4 @@
-//! `results`: findings, those who did not answer, and what changed since the run before.
+//! `results`: findings, agents without an answer, and changes since the previous run.
 
 use super::super::home::Home;
 use super::{fails, good};
@@ -58,7 +58,7 @@ fn home() -> Home {
 }
 
 #[test]
-fn findings_come_first_then_who_did_not_answer() {
+fn findings_come_before_failed_agents() {
     let home = home();
     let said = good(home.with_config(&["results", "setuid"]));
     let path = home.path("runner/runners/setuid/results/20261122/200.json");
@@ -67,7 +67,7 @@ fn findings_come_first_then_who_did_not_answer() {
         "web1  file  s1  /tmp/y  urwxr-xr-x  7 bytes",
         "web2  failed  no\\nsuch path",
         "web3  expired  did not answer in time",
-        "web4  unanswered  had not answered when results were fetched (sent)",
+        "web4  unanswered  did not answer before the results were fetched (sent)",
         "web5  incomplete  /proc/1: permission denied",
         "action 200: sent 5, answered 3, found 1, failed 1, expired 1, not final 1",
         &format!("results: {}", path.canonicalize().unwrap().display()),
@@ -79,7 +79,7 @@ fn findings_come_first_then_who_did_not_answer() {
 }
 
 #[test]
-fn json_is_one_object_a_line() {
+fn json_output_has_one_object_per_line() {
     let home = home();
     let said = good(home.with_config(&["results", "setuid", "--json"]));
     let lines: Vec<serde_json::Value> =
@@ -98,7 +98,7 @@ fn json_is_one_object_a_line() {
 }
 
 #[test]
-fn a_diff_tells_what_is_new_and_gone_since_the_run_before() {
+fn diff_shows_changes_since_previous_run() {
     let home = home();
     let said = good(home.with_config(&["results", "setuid", "--diff"]));
     let lines: Vec<&str> = said.lines().collect();
@@ -114,12 +114,12 @@ fn a_diff_tells_what_is_new_and_gone_since_the_run_before() {
     assert!(json.contains(r#""change":"unchanged""#), "{json}");
 
     let first = home.with_config(&["results", "setuid", "100", "--diff"]);
-    assert!(first.err.contains("no results of a run before"), "{first:?}");
+    assert!(first.err.contains("no previous run has results"), "{first:?}");
     assert!(first.out.contains("new 4, gone 0, unchanged 0"), "{first:?}");
 }
 
 #[test]
-fn a_job_that_is_gone_still_has_its_later_results() {
+fn removed_job_keeps_its_later_results() {
     let home = home();
     home.write(
         "runner/results/20261123/300.json",
@@ -131,26 +131,26 @@ fn a_job_that_is_gone_still_has_its_later_results() {
         said.contains("web1  file  s1  /a  -  7 bytes") && said.contains("action 300"),
         "{said}"
     );
-    // Another job's are not taken for them.
+    // The documents of another job are not used.
     assert!(good(home.with_config(&["results", "setuid"])).contains("action 200"));
 }
 
 #[test]
-fn what_has_no_results_is_told() {
+fn missing_results_are_reported_with_reason() {
     let home = home();
     fails(&home.with_config(&["results", "nosuch"]), 66, &["no job nosuch", "setuid"]);
     fails(&home.with_config(&["results", "setuid", "7"]), 66, &["of 7", "no such action"]);
     fails(&home.with_config(&["results", "setuid", "yesterday"]), 66, &["ends with its slot"]);
     let other = "other.20261122T041500Z";
-    fails(&home.with_config(&["results", "setuid", other]), 66, &["no run of setuid"]);
+    fails(&home.with_config(&["results", "setuid", other]), 66, &["not a run of setuid"]);
     let pruned = "setuid.20261122T041500Z";
-    fails(&home.with_config(&["results", "setuid", pruned]), 66, &["record is gone", "200"]);
+    fails(&home.with_config(&["results", "setuid", pruned]), 66, &["record was removed", "200"]);
     let waiting = home.with_config(&["trigger", "setuid"]).out;
     fails(&home.with_config(&["results", "setuid", waiting.trim()]), 66, &["it is in action/new"]);
     home.write("runner/runners/setuid/results/20261124/400.json", "{\"commands\":[{\"id\":1}");
     fails(
         &home.with_config(&["results", "setuid"]),
         65,
-        &["400.json is no results document", "EOF"],
+        &["400.json is not a valid results document", "EOF"],
     );
 }

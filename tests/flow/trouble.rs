@@ -164,9 +164,9 @@ fn status_tells_what_is_tried_again_and_when() {
     let page = status(&rig, &[]);
     let words = page.split_whitespace().collect::<Vec<_>>().join(" ");
     for text in [
-        "Not over The API or the key does not serve: tried ",
-        "; waits for the API, which is tried again ",
-        "not today; fails tried ",
+        "Unfinished API or signing key unavailable: failed ",
+        "; waiting for the API, next attempt at ",
+        "not today; plugin fails failed ",
     ] {
         assert!(words.contains(text), "no {text:?} in {page}");
     }
@@ -178,11 +178,11 @@ fn status_tells_what_is_tried_again_and_when() {
         rig.wait_done(run);
     }
     wait_until("nothing to be tried again", || !retry_report.exists());
-    assert!(!status(&rig, &[]).contains("does not serve"));
+    assert!(!status(&rig, &[]).contains("key unavailable"));
     // What somebody else puts there says nothing, and harms nothing.
     write(&retry_report, "{");
     let page = status(&rig, &[]);
-    assert!(page.contains("  When what failed is tried again is not known: "), "{page}");
+    assert!(page.contains("  retry times unknown: "), "{page}");
     runner.stop(Signal::TERM);
 }
 
@@ -192,7 +192,7 @@ fn nobody_tries_again_what_a_runner_leaves_until_one_starts() {
     rig.job("job", &format!("{NEVER}\nexpiry = 2s"));
     rig.kill_platform();
     let retry_report = rig.home("spool/.retries");
-    let told = |runs: &Rig| status(runs, &[]).contains("does not serve: tried");
+    let told = |runs: &Rig| status(runs, &[]).contains("key unavailable: failed");
     for is_killed in [true, false] {
         let runner = rig.runner();
         rig.trigger("job");
@@ -205,6 +205,9 @@ fn nobody_tries_again_what_a_runner_leaves_until_one_starts() {
             assert!(!retry_report.exists());
         }
         let page = status(&rig, &[]);
-        assert!(!told(&rig) && page.contains("\nWhat waits goes on when one starts.\n"), "{page}");
+        assert!(
+            !told(&rig) && page.contains("\nUnfinished runs continue when it is started.\n"),
+            "{page}"
+        );
     }
 }

@@ -7,14 +7,14 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::failure::DataFailure;
-use super::investigator::label;
+use super::investigator::who::label;
 use super::listing::{Listing, TableRow, UNREADABLE, marked, or_mark};
 use super::place::DataSource;
 use crate::action::CommandStatus;
 use crate::chain::excerpt;
 use crate::cli::failure::Failure;
-use crate::cli::layout::{span, wrapped};
 use crate::cli::output;
+use crate::cli::text::{duration, wrapped};
 use crate::clock::{Clock, SystemClock, after, elapsed};
 use crate::data::{
     ActionRow, ActionStatus, AgentAnswer, CommandCounts, Id, InvalidColumns, InvestigatorRow,
@@ -109,7 +109,7 @@ impl Commands {
 
 /// Prints an action with all of its answers as one JSON object.
 fn print_json(store: &Store, id: Id, action: &ShownAction) -> Result<Exit, Failure> {
-    let text = serde_json::to_string(action).map_err(Failure::Encode)?;
+    let text = output::json_line(action)?;
     // The answers are appended one by one: there may be too many for memory.
     let open = text.strip_suffix('}').unwrap_or(&text);
     output::raw(&format!("{open},\"commands\":"))?;
@@ -222,7 +222,7 @@ impl ShownAction {
             counters: counts_by_status(counts),
             invalid,
             age: start(starttime, validfrom)
-                .map_or(UNREADABLE.to_owned(), |start| span(elapsed(start, now).as_secs())),
+                .map_or(UNREADABLE.to_owned(), |start| duration(elapsed(start, now).as_secs())),
         }
     }
 }
@@ -308,7 +308,7 @@ impl TableRow for ShownAnswer {
         let is_unreadable = self.invalid.is_any_unreadable(&["starttime", "finishtime"]);
         let took = match (self.starttime, self.finishtime) {
             _ if is_unreadable => UNREADABLE.to_owned(),
-            (Some(start), Some(finish)) => span(elapsed(start, finish).as_secs()),
+            (Some(start), Some(finish)) => duration(elapsed(start, finish).as_secs()),
             _ => "-".to_owned(),
         };
         let status = or_mark(self.status.as_ref());

@@ -11,7 +11,7 @@ use super::listing::{ListOptions, TableRow, UNREADABLE, marked, or_mark};
 use super::place::DataSource;
 use super::target;
 use crate::cli::failure::Failure;
-use crate::cli::layout::span;
+use crate::cli::text::duration;
 use crate::clock::{Clock, SystemClock, before, elapsed};
 use crate::config::duration;
 use crate::data::{AgentRow, DuplicateAgents, InvalidColumns, SilentHost};
@@ -220,5 +220,5 @@ impl TableRow for ShownDuplicates {
 
 /// Returns the time elapsed since `at`, or the mark for an unreadable value.
 fn age(at: Option<Timestamp>, now: Timestamp) -> String {
-    at.map_or(UNREADABLE.to_owned(), |at| span(elapsed(at, now).as_secs()))
+    at.map_or(UNREADABLE.to_owned(), |at| duration(elapsed(at, now).as_secs()))
 }

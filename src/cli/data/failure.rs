@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::cli::failure::{Failure, disk};
+use crate::cli::failure::Explain;
 use crate::data::{DataError, Id, Permissions, UrlError};
 use crate::disk::DiskError;
 use crate::exit::Exit;
@@ -135,9 +135,8 @@ fn numbers(ids: &[Id]) -> String {
     ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-impl DataFailure {
-    /// Returns what else would help.
-    pub(crate) fn hints(&self) -> Vec<String> {
+impl Explain for DataFailure {
+    fn hints(&self) -> Vec<String> {
         match self {
             DataFailure::Unconfigured { .. } => [
                 ("for a configuration elsewhere:", ["-c", "FILE", "COMMAND"]),
@@ -150,10 +149,9 @@ impl DataFailure {
         }
     }
 
-    /// Returns how the program ends.
-    pub(crate) fn exit(&self) -> Exit {
+    fn exit(&self) -> Exit {
         match self {
-            DataFailure::Data(error) => data(error),
+            DataFailure::Data(error) => error.exit(),
             DataFailure::Unconfigured { .. } => Exit::Config,
             #[cfg(not(feature = "platform"))]
             DataFailure::NoTargets => Exit::Unavailable,
@@ -180,33 +178,34 @@ impl DataFailure {
             | DataFailure::Acl { .. }
             | DataFailure::RunnerSpool { .. } => Exit::Data,
             DataFailure::Key { source: PublicKeyError::Engine(_), .. } => Exit::System,
-            DataFailure::Key { source: PublicKeyError::Folder(error), .. } => disk(error),
+            DataFailure::Key { source: PublicKeyError::Folder(error), .. } => error.exit(),
             DataFailure::Key { .. } => Exit::Data,
         }
     }
 }
 
-/// Returns how a program ends whose database failed.
-pub(crate) fn data(error: &DataError) -> Exit {
-    match error {
-        // The folder of a file that is to be made is not there.
-        DataError::File { source } if source.kind() == io::ErrorKind::NotFound => {
-            Exit::CannotCreate
+impl Explain for DataError {
+    fn exit(&self) -> Exit {
+        match self {
+            // The folder of a file that is to be made is not there.
+            DataError::File { source } if source.kind() == io::ErrorKind::NotFound => {
+                Exit::CannotCreate
+            }
+            DataError::File { source } => source.exit(),
+            DataError::NotFile { .. } => Exit::NoInput,
+            DataError::Permissions { .. } | DataError::Distrusted { .. } => Exit::Permission,
+            DataError::Open { .. } | DataError::Unmerged { .. } => Exit::Io,
+            DataError::Version { .. } => Exit::Config,
+            DataError::Locked { .. } => Exit::Locked,
+            DataError::Role { .. } if self.is_temporary() => Exit::Unavailable,
+            DataError::Connect { .. } | DataError::Lost { .. } | DataError::Query { .. } => {
+                Exit::Unavailable
+            }
+            DataError::Role { .. } => Exit::Permission,
+            DataError::Passwords { .. } | DataError::Schema { .. } => Exit::Config,
+            DataError::Chance { .. } => Exit::System,
+            DataError::Duplicate { .. } | DataError::Column { .. } => Exit::Data,
         }
-        DataError::File { source } => disk(source),
-        DataError::NotFile { .. } => Exit::NoInput,
-        DataError::Permissions { .. } | DataError::Distrusted { .. } => Exit::Permission,
-        DataError::Open { .. } | DataError::Unmerged { .. } => Exit::Io,
-        DataError::Version { .. } => Exit::Config,
-        DataError::Locked { .. } => Exit::Locked,
-        DataError::Role { .. } if error.is_temporary() => Exit::Unavailable,
-        DataError::Connect { .. } | DataError::Lost { .. } | DataError::Query { .. } => {
-            Exit::Unavailable
-        }
-        DataError::Role { .. } => Exit::Permission,
-        DataError::Passwords { .. } | DataError::Schema { .. } => Exit::Config,
-        DataError::Chance { .. } => Exit::System,
-        DataError::Duplicate { .. } | DataError::Column { .. } => Exit::Data,
     }
 }
 
@@ -216,15 +215,10 @@ impl From<DiskError> for DataFailure {
     }
 }
 
-impl From<DataError> for Failure {
-    fn from(error: DataError) -> Failure {
-        DataFailure::from(error).into()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::failure::Failure;
 
     fn exit(failure: impl Into<Failure>) -> Exit {
         failure.into().exit()

@@ -67,7 +67,7 @@ impl<'a> Listing<'a> {
         if !self.json {
             return output::answer(row.line());
         }
-        let text = serde_json::to_string(row).map_err(Failure::Encode)?;
+        let text = output::json_line(row)?;
         output::raw(&format!("{comma}\n{text}"))
     }
 

@@ -7,7 +7,6 @@
 
 mod actions;
 mod agents;
-mod completions;
 mod failure;
 mod investigator;
 mod listing;
@@ -19,17 +18,19 @@ mod target;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
+use super::completions::Completions;
 use super::failure::Failure;
+use super::program;
 use crate::exit::Exit;
 use crate::invocation::Program;
 use actions::{Actions, Commands};
 use agents::Agents;
-use completions::Completions;
-pub(crate) use failure::DataFailure;
-pub(super) use failure::data as exit;
+#[cfg(feature = "platform")]
+pub(super) use failure::DataFailure;
 use investigator::Investigator;
+#[cfg(feature = "platform")]
 pub(super) use investigator::read_key;
 use place::DataSource;
 use schema::Schema;
@@ -58,15 +59,17 @@ enum Command {
     Actions(Actions),
     Commands(Commands),
     Spool(Spool),
+    #[command(after_help = "Example:
+  mig-data completions zsh > /usr/local/share/zsh/site-functions/_mig-data")]
     Completions(Completions),
 }
 
 /// Runs `mig-data` with the arguments of this process.
 pub(crate) fn main() -> ExitCode {
-    super::begin(Program::Data);
-    super::end(match Arguments::try_parse() {
+    program::begin(Program::Data);
+    program::end(match Arguments::try_parse() {
         Ok(arguments) => arguments.run(),
-        Err(error) => super::refuse(&error),
+        Err(error) => program::answer_without_command(&error),
     })
 }
 
@@ -81,15 +84,13 @@ impl Arguments {
             Command::Actions(actions) => actions.run(&source),
             Command::Commands(commands) => commands.run(&source),
             Command::Spool(spool) => spool.run(&source),
-            Command::Completions(completions) => completions.run(),
+            Command::Completions(completions) => completions.run(Arguments::command()),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
     use crate::cli::{env, manual};
 

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use crate::chain::excerpt;
 use crate::cli::data::failure::DataFailure;
 use crate::cli::failure::Failure;
-use crate::cli::installation::Text;
-use crate::cli::{configure, env};
+use crate::cli::input::{InputError, InputFile};
+use crate::cli::{env, program};
 use crate::config::reader::Reader;
 use crate::data::{DataError, DatabaseServer, Store, UrlError};
 use crate::disk::guard::{self, ROOT};
@@ -72,7 +72,7 @@ impl DataSource {
             // A URL with a password does not parse, so that no message repeats it.
             Some(url) if parse(url).is_ok() => Program::Data.works_on(&["-d", url]),
             Some(_) => {}
-            None => configure(&[Program::Data], &self.config, CONFIG_DEFAULT),
+            None => program::set_config(&[Program::Data], &self.config, CONFIG_DEFAULT),
         }
     }
 
@@ -135,7 +135,7 @@ impl DataSource {
 
     /// Reads the configuration; `None` if the default configuration file does not exist.
     fn configured(&self) -> Result<Option<ConfiguredLocations>, Failure> {
-        match Text::read(&self.config, CONFIG_BYTES_MAX) {
+        match InputFile::read(&self.config, CONFIG_BYTES_MAX) {
             Ok(text) => Ok(Some(read(&text, &self.config)?)),
             Err(error)
                 if error.kind() == io::ErrorKind::NotFound
@@ -143,13 +143,13 @@ impl DataSource {
             {
                 Ok(None)
             }
-            Err(error) => Err(Failure::ConfigFile(error)),
+            Err(error) => Err(InputError::Config(error).into()),
         }
     }
 }
 
 /// Reads the locations from a configuration.
-fn read(text: &Text, file: &Path) -> Result<ConfiguredLocations, Failure> {
+fn read(text: &InputFile, file: &Path) -> Result<ConfiguredLocations, Failure> {
     let folder = input::base(file);
     let mut reader = Reader::new(&text.bytes);
     let (data, spool) = reader.section("directories", |section| {
@@ -173,7 +173,7 @@ fn read(text: &Text, file: &Path) -> Result<ConfiguredLocations, Failure> {
     });
     let locations = reader.finish_part(file, locations)?;
     if has_password {
-        text.check_hidden()?;
+        text.check_secret_unless_root()?;
     }
     Ok(locations)
 }

@@ -1,7 +1,7 @@
-//! `run`: the platform, until a signal stops it.
+//! `run`: runs the platform until a signal stops it.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -9,41 +9,55 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::standalone::Standalone;
-use crate::cli::env;
-use crate::cli::failure::Failure;
-use crate::cli::installation::Text;
+use crate::cli::failure::{Explain, Failure, SystemError};
+use crate::cli::input::{InputError, InputFile};
+use crate::cli::{env, program};
 use crate::clock::{Clock, SystemClock};
 use crate::config::logging::{LogFormat, LogTarget, LoggingConfig};
 use crate::disk::{Disk, HAND_PREFIX, RealFs};
 use crate::exit::Exit;
+use crate::invocation::Program;
 use crate::logging::Log;
 use crate::manager::Manager;
 use crate::platform::config::{PATH, StandaloneConfig};
 
-/// The longest configuration that is read.
+/// Size limit of the configuration, in bytes.
 const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Run the platform: what happens without a command, too
+#[derive(Debug, thiserror::Error)]
+#[error("there is no configuration at {}", path.display())]
+struct Unconfigured {
+    path: PathBuf,
+}
+
+impl Explain for Unconfigured {
+    fn exit(&self) -> Exit {
+        Exit::Config
+    }
+
+    fn hints(&self) -> Vec<String> {
+        program::first_steps(Program::Standalone, "platform")
+    }
+}
+
+/// Run the platform (default)
 #[derive(Debug, Default, clap::Args)]
-pub(crate) struct Run {}
+pub(super) struct Run {}
 
 impl Run {
-    /// Runs the platform that is configured in `file` until it is told to stop.
-    ///
-    /// # Errors
-    /// It could not begin, or could not stop in order.
+    /// Runs the platform that `file` configures until a signal stops it.
     pub(super) fn run(&self, file: &Path) -> Result<Exit, Failure> {
         let config = read(file)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = Log::start(
-            &logging(LogTarget::Stdout),
+            &logging_config(LogTarget::Stdout),
             "mig-standalone",
             env::journal_stream().as_deref(),
             Arc::clone(&clock),
         )?;
         // Before anything is started, so that no signal is missed.
-        let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(deaf)?;
-        let program = super::program()?;
+        let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(no_signals)?;
+        let program = program::own_executable()?;
         let platform = Standalone::start(&config, program, clock, &log.root)?;
         let manager = Manager::at(env::manager(), &log.root);
         platform.watched_by(manager.pulse())?;
@@ -51,36 +65,36 @@ impl Run {
         signals.forever().next();
         // A second signal ends the process at once, as it does without a handler.
         for signal in [SIGTERM, SIGINT] {
-            let asked = Arc::new(AtomicBool::new(true));
-            signal_hook::flag::register_conditional_default(signal, asked).map_err(deaf)?;
+            let is_set = Arc::new(AtomicBool::new(true));
+            signal_hook::flag::register_conditional_default(signal, is_set).map_err(no_signals)?;
         }
-        slog::info!(log.root, "platform stops");
+        slog::info!(log.root, "stopping");
         manager.stopping();
         platform.stop()?;
         Ok(Exit::Done)
     }
 }
 
-/// Returns how a platform keeps its log.
-pub(super) fn logging(target: LogTarget) -> LoggingConfig {
+/// Returns the logging settings of a platform.
+pub(super) fn logging_config(target: LogTarget) -> LoggingConfig {
     LoggingConfig { target, level: slog::Level::Info, format: LogFormat::Text }
 }
 
-fn deaf(source: io::Error) -> Failure {
-    Failure::System { doing: "wait for signals", source }
+fn no_signals(source: io::Error) -> SystemError {
+    SystemError { doing: "wait for signals", source }
 }
 
 fn read(file: &Path) -> Result<StandaloneConfig, Failure> {
-    let text = match Text::read(file, CONFIG_BYTES_MAX) {
+    let text = match InputFile::read(file, CONFIG_BYTES_MAX) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && file == Path::new(PATH) => {
-            return Err(Failure::NoPlatform { path: file.to_owned() });
+            return Err(Unconfigured { path: file.to_owned() }.into());
         }
-        read => read.map_err(Failure::ConfigFile)?,
+        read => read.map_err(InputError::Config)?,
     };
     let mut config = StandaloneConfig::parse(&text.bytes, file)?;
     if let Some(server) = config.postgres {
         if server.password.is_some() {
-            text.check_hidden()?;
+            text.check_secret_unless_root()?;
         }
         let disk = Disk::new(Arc::new(RealFs), config.data.clone(), HAND_PREFIX);
         config.postgres = Some(server.with_credentials(&disk, &env::postgres_credentials())?);
@@ -93,21 +107,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_fault_of_a_configuration_is_told() {
+    fn every_fault_of_a_configuration_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("standalone.cfg");
         let failure = read(&file).unwrap_err();
         assert_eq!(failure.exit(), Exit::Config);
         assert!(failure.lines()[0].contains("standalone.cfg"), "{failure}");
-        #[expect(clippy::disallowed_methods, reason = "what a person would write")]
+        #[expect(clippy::disallowed_methods, reason = "tests write a configuration directly")]
         std::fs::write(&file, "[api]\nlisten = x\nport = 1\n").unwrap();
         let failure = read(&file).unwrap_err();
         assert_eq!((failure.exit(), failure.lines().len()), (Exit::Config, 2), "{failure}");
     }
 
     #[test]
-    fn who_has_no_platform_yet_is_told_how_to_get_one() {
-        let failure = Failure::NoPlatform { path: PATH.into() };
+    fn missing_default_configuration_suggests_init() {
+        let failure = Failure::from(Unconfigured { path: PATH.into() });
         assert_eq!(failure.exit(), Exit::Config);
         assert!(failure.hints().iter().any(|hint| hint.contains("mig-standalone init")));
     }

@@ -7,10 +7,10 @@
 use std::time::Duration;
 
 use super::{Api, ApiRequest, Refusal};
-use crate::go::time::Time;
 use crate::chain::Chain;
 use crate::clock::elapsed;
 use crate::data::{ApiKey, InvestigatorRow};
+use crate::go::time::Time;
 use crate::pgp::Numbers;
 use crate::platform::signers::SignatureError;
 

@@ -10,13 +10,13 @@ use serde_json::value::RawValue;
 use super::request::Parameters;
 use super::response::{Item, collection};
 use super::{Api, ApiRequest, ApiResponse, Body, Refusal};
-use crate::action::{Action};
-use crate::go::time::Time;
+use crate::action::Action;
 use crate::chain::Chain;
 use crate::data::{
     ActionRow, ActionSignature, ActionStatus, DataError, Id, InvalidColumns, NEVER_FINISHED,
     NEVER_STARTED,
 };
+use crate::go::time::Time;
 use crate::pgp::Numbers;
 
 /// The content type of a form with an action.

@@ -13,9 +13,9 @@ use serde_json::error::Category;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Api, ApiRequest, ApiResponse, Body};
-use crate::go::time::Time;
 use crate::chain::Chain;
 use crate::data::DataError;
+use crate::go::time::Time;
 use crate::platform::agents;
 use crate::relay::Heartbeat;
 

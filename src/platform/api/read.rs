@@ -146,7 +146,8 @@ impl Api {
     /// Returns the item of a command in the result of a search.
     pub(super) fn command_item(&self, row: &CommandRow) -> Result<Item, Refusal> {
         let (action, agent) = self.action_and_agent(row)?;
-        let (signers, counters) = (self.store.signers(action.id)?, self.store.command_counts(action.id)?);
+        let (signers, counters) =
+            (self.store.signers(action.id)?, self.store.command_counts(action.id)?);
         let command = view::command(row, &action, &signers, &counters, &agent)?;
         Ok(Item::new(self.link("command", row.id), "command", &command)?)
     }

@@ -15,9 +15,9 @@ use super::read::{float, whole};
 use super::request::Parameters;
 use super::response::Item;
 use super::{Api, ApiRequest, ApiResponse, ROOT, Refusal};
-use crate::go::time::Time;
 use crate::clock::{after, before};
 use crate::data::{AgentRow, Id, SearchFilter, SearchPage};
+use crate::go::time::Time;
 use crate::platform::target::Target;
 use crate::platform::view;
 

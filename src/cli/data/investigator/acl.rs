@@ -61,8 +61,7 @@ impl AclList {
     pub(super) fn run(&self, source: &DataSource) -> Result<Exit, Failure> {
         let investigators = source.read()?.investigators()?;
         let acl = acl(&investigators, self.minimumweight)?;
-        let text = serde_json::to_string_pretty(&acl).map_err(Failure::Encode)?;
-        output::raw(&format!("{text}\n"))?;
+        output::json_pretty(&acl)?;
         Ok(Exit::Done)
     }
 }

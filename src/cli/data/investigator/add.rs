@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::label;
+use super::who::label;
 use crate::chain::{excerpt, is_unsafe};
 use crate::cli::data::failure::DataFailure;
 use crate::cli::data::place::DataSource;
 use crate::cli::failure::Failure;
+use crate::cli::input::InputError;
 use crate::cli::{env, output};
 use crate::clock::{Clock, SystemClock};
 use crate::data::{DataError, InvestigatorRow, Permissions, SCHEDULER, Store};
@@ -86,7 +87,7 @@ impl Add {
 
     fn given_key(&self) -> Result<GivenKey, Failure> {
         if let Some(file) = &self.key {
-            let armored = Input::read(file, KEY_BYTES_MAX).map_err(Failure::Input)?.bytes;
+            let armored = Input::read(file, KEY_BYTES_MAX).map_err(InputError::Argument)?.bytes;
             let key = read_key(&armored, &file.display().to_string())?;
             return Ok(GivenKey { fingerprint: key.fingerprint, armored });
         }

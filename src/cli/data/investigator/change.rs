@@ -1,6 +1,6 @@
 //! `investigator disable`, `enable` and `apikey`.
 
-use super::{InvestigatorName, label};
+use super::who::{InvestigatorName, label};
 use crate::cli::data::failure::DataFailure;
 use crate::cli::data::place::DataSource;
 use crate::cli::failure::Failure;

@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::InvestigatorName;
+use super::who::InvestigatorName;
 use crate::cli::data::listing::{Listing, TableRow, UNREADABLE, marked, or_mark};
 use crate::cli::data::place::DataSource;
 use crate::cli::failure::Failure;
-use crate::cli::layout::wrapped;
 use crate::cli::output;
+use crate::cli::text::wrapped;
 use crate::data::{InvalidColumns, InvestigatorRow};
 use crate::exit::Exit;
 
@@ -103,8 +103,7 @@ impl Show {
                 apikeyset: Some(has_api_key),
                 ..ShownInvestigator::new(&one)
             };
-            let text = serde_json::to_string_pretty(&shown).map_err(Failure::Encode)?;
-            output::raw(&format!("{text}\n"))?;
+            output::json_pretty(&shown)?;
             return Ok(Exit::Done);
         }
         let number = one.invalid.readable("id", one.id);

@@ -5,15 +5,14 @@ mod add;
 mod change;
 mod list;
 mod permit;
+pub(super) mod who;
 
-use super::failure::DataFailure;
 use super::place::DataSource;
 use crate::cli::failure::Failure;
-use crate::data::{Id, InvestigatorRow, SCHEDULER, Store};
 use crate::exit::Exit;
-use crate::pgp::Fingerprint;
 use acl::AclList;
 use add::Add;
+#[cfg(feature = "platform")]
 pub(in crate::cli) use add::read_key;
 use change::{Disable, Enable, NewApiKey};
 use list::{List, Show};
@@ -52,57 +51,5 @@ impl Investigator {
             InvestigatorCommand::ApiKey(key) => key.run(source),
             InvestigatorCommand::Acl(acl) => acl.run(source),
         }
-    }
-}
-
-/// The investigator to show or change.
-#[derive(Debug, clap::Args)]
-struct InvestigatorName {
-    /// Name, number or fingerprint
-    #[arg(value_name = "INVESTIGATOR")]
-    text: String,
-}
-
-impl InvestigatorName {
-    /// Finds the investigator.
-    ///
-    /// # Errors
-    /// There is no such investigator, or there are several with this name.
-    fn find(&self, store: &Store) -> Result<InvestigatorRow, Failure> {
-        let mut named = store.investigators_named(&self.text)?;
-        if named.len() > 1 {
-            let ids = named.iter().map(|one| one.id).collect();
-            return Err(DataFailure::Several { name: self.text.clone(), ids }.into());
-        }
-        if let Some(one) = named.pop() {
-            return Ok(one);
-        }
-        let found = match (self.text.parse().map(Id::new), Fingerprint::parse(&self.text)) {
-            (Ok(id), _) => store.investigator_of(id)?,
-            (_, Some(fingerprint)) => store.investigator(fingerprint.as_str())?,
-            _ => None,
-        };
-        found.ok_or_else(|| DataFailure::NoInvestigator { who: self.text.clone() }.into())
-    }
-
-    /// Finds an investigator who may be changed: not the scheduler's own, and with a readable
-    /// number.
-    fn find_to_change(&self, store: &Store) -> Result<InvestigatorRow, Failure> {
-        let one = self.find(store)?;
-        if one.name == SCHEDULER {
-            return Err(DataFailure::Scheduler.into());
-        }
-        match one.invalid.is_unreadable("id") {
-            true => Err(DataFailure::NoNumber { name: one.name }.into()),
-            false => Ok(one),
-        }
-    }
-}
-
-/// Returns the name and number of an investigator, for messages.
-pub(super) fn label(one: &InvestigatorRow) -> String {
-    match one.invalid.is_unreadable("id") {
-        true => format!("{} (?)", one.name),
-        false => format!("{} ({})", one.name, one.id),
     }
 }

@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::no_spool;
+use super::listing::FolderListing;
 use super::stuck::{self, StuckFile};
 use crate::cli::data::failure::DataFailure;
 use crate::cli::failure::Failure;
-use crate::clock::elapsed;
 use crate::disk::leftover::is_leftover;
 use crate::disk::{Disk, Kind};
 use crate::spool::Folder;
@@ -46,21 +45,6 @@ pub(super) struct SpoolReport {
     pub(super) more: usize,
 }
 
-/// The files of a folder. The fields are the keys of the JSON output.
-#[derive(Debug, Serialize)]
-pub(super) struct FolderListing {
-    pub(super) folder: &'static str,
-    pub(super) entries: usize,
-    /// The file with the earliest modification time.
-    pub(super) oldest: Option<String>,
-    /// The age of that file, in seconds.
-    pub(super) age_s: Option<u64>,
-    #[serde(skip)]
-    pub(super) spool_folder: Folder,
-    #[serde(skip)]
-    pub(super) names: Vec<String>,
-}
-
 impl SpoolReport {
     /// Lists the files of every folder, and checks which are stuck.
     pub(super) fn read(disk: &Disk, root: &Path, now: Timestamp) -> Result<SpoolReport, Failure> {
@@ -85,34 +69,6 @@ impl SpoolReport {
         }
         let (stuck, more) = stuck::find(disk, root, &folders, now);
         Ok(SpoolReport { spool: root.to_owned(), of, process, folders, stuck, more })
-    }
-}
-
-impl FolderListing {
-    fn read(
-        disk: &Disk,
-        root: &Path,
-        spool_folder: Folder,
-        names: Vec<String>,
-        now: Timestamp,
-    ) -> FolderListing {
-        let mut oldest: Option<(Timestamp, &String)> = None;
-        for name in &names {
-            // A missing file has moved on; one that cannot be inspected is reported as stuck.
-            let Ok(Some(meta)) = disk.find(&root.join(spool_folder.path()).join(name)) else {
-                continue;
-            };
-            oldest =
-                Some(oldest.map_or((meta.modified, name), |one| one.min((meta.modified, name))));
-        }
-        FolderListing {
-            folder: spool_folder.path(),
-            entries: names.len(),
-            oldest: oldest.map(|(_, name)| name.clone()),
-            age_s: oldest.map(|(at, _)| elapsed(at, now).as_secs()),
-            spool_folder,
-            names,
-        }
     }
 }
 
@@ -146,4 +102,9 @@ fn names(disk: &Disk, folder: &Path) -> Result<Option<Vec<String>>, Failure> {
     let entries = disk.list(folder)?.into_iter().filter(|entry| !is_leftover(&entry.name));
     let names = entries.map(|entry| entry.name.to_string_lossy().into_owned());
     Ok(Some(names.filter(|name| !name.starts_with('.')).collect()))
+}
+
+/// Returns the failure that a folder is no scheduler's spool.
+fn no_spool(path: &Path, why: &'static str) -> Failure {
+    DataFailure::NoSpool { path: path.to_owned(), why }.into()
 }

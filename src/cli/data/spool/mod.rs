@@ -5,6 +5,7 @@
 //! lock, even while a scheduler works in it: a file that disappears meanwhile has moved on.
 
 mod entry;
+mod listing;
 mod look;
 mod page;
 mod stuck;
@@ -13,7 +14,6 @@ mod tests;
 
 use std::path::PathBuf;
 
-use super::failure::DataFailure;
 use super::place::{DataSource, disk};
 use crate::cli::failure::Failure;
 use crate::cli::output;
@@ -46,8 +46,7 @@ impl Spool {
         };
         let report = SpoolReport::read(&disk(), &root, SystemClock.now())?;
         if self.json {
-            let text = serde_json::to_string_pretty(&report).map_err(Failure::Encode)?;
-            output::raw(&format!("{text}\n"))?;
+            output::json_pretty(&report)?;
         } else {
             for (style, line) in page::lines(&report) {
                 output::styled(style, line)?;
@@ -56,9 +55,4 @@ impl Spool {
         let is_stuck = !report.stuck.is_empty();
         Ok(if is_stuck && self.fail_if_any { Exit::Attention } else { Exit::Done })
     }
-}
-
-/// Returns the error for a folder that is not a scheduler's spool.
-fn no_spool(path: &std::path::Path, why: &'static str) -> Failure {
-    DataFailure::NoSpool { path: path.to_owned(), why }.into()
 }

@@ -1,8 +1,8 @@
 //! The text output of `spool`, at most 80 columns wide unless a single word is longer.
 
 use super::look::{SpoolOwner, SpoolReport};
-use crate::cli::layout::{span, wrapped};
 use crate::cli::output::Style;
+use crate::cli::text::{duration, wrapped};
 
 /// Maximum number of stuck files that are listed.
 const STUCK_MAX: usize = 20;
@@ -16,7 +16,7 @@ pub(super) fn lines(report: &SpoolReport) -> Vec<(Style, String)> {
     add(Style::Plain, vec![String::new()]);
     for listing in &report.folders {
         let oldest = match (&listing.oldest, listing.age_s) {
-            (Some(name), Some(age)) => format!("  {:>6} old: {name}", span(age)),
+            (Some(name), Some(age)) => format!("  {:>6} old: {name}", duration(age)),
             _ => String::new(),
         };
         add(Style::Plain, vec![format!("  {:<16} {:>6}{oldest}", listing.folder, listing.entries)]);

@@ -11,9 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::entry::{FAIL, Period, action, is_numbered};
-use super::look::FolderListing;
+use super::listing::FolderListing;
 use crate::chain::Chain;
-use crate::cli::layout::span;
+use crate::cli::text::duration;
 use crate::clock::elapsed;
 use crate::disk::{Disk, DiskError, Kind};
 use crate::invocation::Program;
@@ -133,7 +133,7 @@ impl CheckedFile<'_> {
             let why = "the scheduler could not read it: check its contents, then remove it";
             return Some(why.into());
         }
-        let since = span(self.age.unsigned_abs().as_secs());
+        let since = duration(self.age.unsigned_abs().as_secs());
         let is_late = self.age > OVERDUE_SPAN;
         match spool_folder {
             // The age decides; the contents say nothing more.
@@ -173,7 +173,7 @@ impl CheckedFile<'_> {
                 Some(format!("it expired at {until} and was never sent: {CHECK_SCHEDULER}").into())
             }
             Folder::New if self.age > OVERDUE_SPAN && from < now => {
-                let since = span(self.age.unsigned_abs().as_secs());
+                let since = duration(self.age.unsigned_abs().as_secs());
                 Some(format!("waiting to be sent for {since}: {CHECK_SCHEDULER}").into())
             }
             Folder::ActionInflight if is_over => Some(self.unfinished(until)),

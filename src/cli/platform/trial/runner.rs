@@ -1,7 +1,8 @@
-//! The real runner, as a child process.
+//! The installed runner, as a child process.
 //!
-//! A thread waits for its end, so that all others can wait for that like for any
-//! other news. Signals go by a handle, not by a number: they cannot hit a stranger.
+//! A thread waits for the child and reports its end through a channel, so that the caller can wait
+//! with a timeout. Signals are sent through a pidfd, so that they cannot reach another process that
+//! has been given the same process id.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -15,57 +16,58 @@ use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::TrialError;
+use super::error::TrialError;
 use crate::cli::failure::Failure;
+use crate::cli::program::own_executable;
 use crate::invocation::Program;
 use crate::spawn;
 
-/// How long the runner may take to stop: the step in hand, and plugins that must be killed.
-const STOP_SPAN: Duration = Duration::from_secs(20);
+/// Time limit for a stop of the runner: it finishes the current step, and may have to kill plugins.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The runner, until it is waited for.
+/// A started runner that has not been waited for.
 #[derive(Debug)]
 pub(super) struct Runner {
     handle: OwnedFd,
     ended: Receiver<io::Result<ExitStatus>>,
 }
 
-/// Returns the runner's executable, which is beside this one.
+/// Returns the path of the runner's executable, in the folder of this one.
 pub(super) fn program() -> Result<PathBuf, Failure> {
-    let path = crate::cli::platform::program()?.with_file_name(Program::Runner.name());
+    let path = own_executable()?.with_file_name(Program::Runner.name());
     if path.is_file() { Ok(path) } else { Err(TrialError::NoRunner { path }.into()) }
 }
 
 impl Runner {
-    /// Starts `program` with the configuration `config`; all that it says goes to the end of `log`.
+    /// Starts `program` with the configuration `config`; its output is appended to `log`.
     pub(super) fn start(program: &Path, config: &Path, log: &Path) -> Result<Runner, TrialError> {
         let failed = |source| TrialError::Process { doing: "start the runner", source };
         spawn(program, config, log).map_err(failed)
     }
 
-    /// Returns how the runner has ended, if it has; waits for that for `span` at the most.
-    pub(super) fn ended(&self, span: Duration) -> Result<Option<ExitStatus>, TrialError> {
-        match self.ended.recv_timeout(span) {
+    /// Waits at most `timeout` for the end of the runner, and returns its status if it has ended.
+    pub(super) fn wait(&self, timeout: Duration) -> Result<Option<ExitStatus>, TrialError> {
+        match self.ended.recv_timeout(timeout) {
             Ok(status) => {
                 let failed = |source| TrialError::Process { doing: "wait for the runner", source };
                 status.map(Some).map_err(failed)
             }
             Err(RecvTimeoutError::Timeout) => Ok(None),
-            // It was told once, and that is over.
+            // The status has been received before.
             Err(RecvTimeoutError::Disconnected) => Ok(Some(ExitStatus::default())),
         }
     }
 
-    /// Tells the runner to stop, and waits until it has.
+    /// Stops the runner, and waits for its end.
     pub(super) fn stop(self) -> Result<(), TrialError> {
         for signal in [Signal::TERM, Signal::KILL] {
-            // It fails only for a process that has ended, and then there is nothing to do.
+            // Fails only if the process has ended.
             pidfd_send_signal(&self.handle, signal).ok();
-            if self.ended(STOP_SPAN)?.is_some() {
+            if self.wait(STOP_TIMEOUT)?.is_some() {
                 return Ok(());
             }
         }
-        Err(TrialError::Late { what: "the end of the runner".to_owned(), span: STOP_SPAN })
+        Err(TrialError::Timeout { what: "the end of the runner".to_owned(), timeout: STOP_TIMEOUT })
     }
 }
 
@@ -76,15 +78,16 @@ fn spawn(program: &Path, config: &Path, log: &Path) -> io::Result<Runner> {
         .arg("-c")
         .arg(config)
         .arg("run")
-        // The key has none, and whatever it is for is not the runner's business.
+        // The trial's key has no passphrase; one for another key must not reach the runner.
         .env_remove("MIGPGPPASSPHRASE")
-        // A signal from the keyboard is for the trial, which then stops its runner in order.
+        // In its own process group: a signal from the keyboard goes to the trial only, which then
+        // stops the runner.
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log);
     let mut child = spawn::start(&mut command)?;
-    // Nobody waits for it yet, so the number is its own.
+    // The child has not been waited for yet, so its process id cannot have been reused.
     let handle = match pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
         Ok(handle) => handle,
         Err(error) => {
@@ -95,7 +98,7 @@ fn spawn(program: &Path, config: &Path, log: &Path) -> io::Result<Runner> {
     };
     let (sender, ended) = channel();
     let wait = move || {
-        // Who does not listen any more has given it up.
+        // Fails only if the receiver was dropped.
         sender.send(child.wait()).ok();
     };
     let thread = std::thread::Builder::new().name("runner".to_owned()).spawn(wait);
@@ -110,13 +113,13 @@ fn spawn(program: &Path, config: &Path, log: &Path) -> io::Result<Runner> {
 mod tests {
     use super::*;
 
-    /// Runs `script` as the runner would be run.
+    /// Starts `script` in place of the runner.
     fn start(script: &str) -> (tempfile::TempDir, Runner) {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("script");
-        #[expect(clippy::disallowed_methods, reason = "what a person would write")]
+        #[expect(clippy::disallowed_methods, reason = "tests write a script directly")]
         std::fs::write(&config, script).unwrap();
-        // `sh -c FILE run` reads its script from nowhere else than the argument.
+        // The command is `sh -c SCRIPT run`.
         let program = folder.path().join("program");
         let link = std::os::unix::fs::symlink("/bin/sh", &program);
         link.unwrap();
@@ -125,23 +128,23 @@ mod tests {
     }
 
     #[test]
-    fn a_runner_that_ends_by_itself_is_noticed_and_its_log_kept() {
-        let (folder, runner) = start("echo said; echo told >&2; exit 3");
-        let status = runner.ended(Duration::from_secs(60)).unwrap().unwrap();
+    fn end_of_runner_is_noticed_and_output_logged() {
+        let (folder, runner) = start("echo out; echo err >&2; exit 3");
+        let status = runner.wait(Duration::from_secs(60)).unwrap().unwrap();
         assert_eq!(status.code(), Some(3));
         let log = crate::disk::read(&crate::disk::RealFs, &folder.path().join("log"), 99).unwrap();
-        assert_eq!(log, b"said\ntold\n");
+        assert_eq!(log, b"out\nerr\n");
         runner.stop().unwrap();
     }
 
     #[test]
-    fn a_runner_is_told_to_stop() {
+    fn runner_is_stopped_by_signal() {
         let (folder, runner) =
             start("trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.1; done");
         let log = folder.path().join("log");
         let read = || crate::disk::read(&crate::disk::RealFs, &log, 99).unwrap();
         while read() != b"ready\n" {
-            assert!(runner.ended(Duration::from_millis(10)).unwrap().is_none());
+            assert!(runner.wait(Duration::from_millis(10)).unwrap().is_none());
         }
         runner.stop().unwrap();
         assert_eq!(read(), b"ready\nbye\n");

@@ -1,0 +1,90 @@
+//! Files that an operator names, which may hold secrets: configurations, actions, passphrases.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::failure::{Explain, Failure};
+use crate::disk::guard::{self, Distrust};
+use crate::disk::input::Input;
+use crate::disk::{Disk, DiskError, HAND_PREFIX, RealFs};
+use crate::exit::Exit;
+
+/// The user id of root.
+pub(super) const ROOT: u32 = 0;
+
+/// An input file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InputError {
+    /// A file that the program needs to start, such as its configuration.
+    #[error(transparent)]
+    Config(DiskError),
+    /// A file named on the command line.
+    #[error(transparent)]
+    Argument(DiskError),
+    /// Other users can change files or folders, or read a secret.
+    #[error("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    UnsafePermissions {
+        /// Each fault with its remedy.
+        faults: Vec<Distrust>,
+    },
+}
+
+impl Explain for InputError {
+    fn exit(&self) -> Exit {
+        match self {
+            InputError::Config(error) => unless_forbidden(error, Exit::Config),
+            InputError::Argument(error) => unless_forbidden(error, Exit::NoInput),
+            InputError::UnsafePermissions { .. } => Exit::Permission,
+        }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        match self {
+            InputError::Config(_) | InputError::Argument(_) => Vec::new(),
+            InputError::UnsafePermissions { faults } => {
+                faults.iter().map(ToString::to_string).collect()
+            }
+        }
+    }
+}
+
+/// Returns `exit` for a file or folder that the program needs, unless access to it was denied.
+pub(crate) fn unless_forbidden(error: &DiskError, exit: Exit) -> Exit {
+    if error.exit() == Exit::Permission { Exit::Permission } else { exit }
+}
+
+/// The contents of a file, wiped from memory when dropped.
+pub(crate) struct InputFile {
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
+    input: Input,
+}
+
+impl InputFile {
+    /// Reads a file or a pipe. Links are followed, because configurations are often links.
+    pub(crate) fn read(path: &Path, bytes_max: u64) -> Result<InputFile, DiskError> {
+        let mut input = Input::read(path, bytes_max)?;
+        Ok(InputFile { bytes: Zeroizing::new(std::mem::take(&mut input.bytes)), input })
+    }
+
+    /// Fails if a user other than this process's and root can read the file, which holds a secret.
+    pub(crate) fn check_secret(&self) -> Result<(), Failure> {
+        self.check_secret_of(guard::user())
+    }
+
+    /// As [`InputFile::check_secret`], but root may use a file that only its owner can read.
+    #[cfg(feature = "data")]
+    pub(crate) fn check_secret_unless_root(&self) -> Result<(), Failure> {
+        let owner = self.input.owner().filter(|_| guard::user() == ROOT);
+        self.check_secret_of(owner.unwrap_or_else(guard::user))
+    }
+
+    fn check_secret_of(&self, user: u32) -> Result<(), Failure> {
+        let disk = Disk::new(Arc::new(RealFs), Path::new("").to_owned(), HAND_PREFIX);
+        match self.input.secret(&disk, user)? {
+            Some(fault) => Err(InputError::UnsafePermissions { faults: vec![fault] }.into()),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What every program does before and after its command.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+
+use super::failure::{Failure, SystemError};
+use super::{env, output};
+use crate::disk::guard;
+use crate::exit::Exit;
+use crate::invocation::{self, Program, Start};
+
+/// Prepares the process for any command of `program`.
+pub(super) fn begin(program: Program) {
+    // Without the path of this executable, messages name the other programs as this one was called.
+    let file = std::env::current_exe().ok();
+    let typed = std::env::args_os().next();
+    invocation::begin(program, &Start { typed, file, search: env::search_path() });
+    // Every file that is created, logs and documents included, is private to its owner.
+    guard::keep_private();
+}
+
+/// Makes the commands that messages suggest for `programs` name the configuration, unless it is the
+/// default.
+pub(super) fn set_config(programs: &[Program], config: &Path, default: &str) {
+    if config != Path::new(default) {
+        for program in programs {
+            program.works_on(&["-c", &config.to_string_lossy()]);
+        }
+    }
+}
+
+/// Prints what failed, and returns the exit status.
+pub(super) fn end(done: Result<Exit, Failure>) -> ExitCode {
+    let exit = done.unwrap_or_else(|failure| {
+        for line in failure.lines() {
+            output::message(line);
+        }
+        output::hint(&failure.hints());
+        failure.exit()
+    });
+    exit.into()
+}
+
+/// Prints help or the version if the command line asks for it; otherwise reports its errors.
+pub(super) fn answer_without_command(error: &clap::Error) -> Result<Exit, Failure> {
+    let text = error.render().to_string();
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        output::raw(&text)?;
+        return Ok(Exit::Done);
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        output::message("a command is missing");
+        let choice = text.lines().skip_while(|line| !line.starts_with("Usage:"));
+        let choice = choice.take_while(|line| *line != "Options:");
+        output::hint(
+            &choice.filter(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>(),
+        );
+        return Ok(Exit::Usage);
+    }
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    output::message(lines.next().unwrap_or_default());
+    output::hint(&lines.map(|line| line.trim().to_owned()).collect::<Vec<_>>());
+    Ok(Exit::Usage)
+}
+
+/// Returns hints for the first use of a program without a configuration; `thing` is what its `init`
+/// creates.
+pub(super) fn first_steps(program: Program, thing: &str) -> Vec<String> {
+    let ways = [
+        ("to see it work on this host:".to_owned(), program.command(&["try"])),
+        (format!("to create a {thing} of your own:"), program.command(&["init", "DIR"])),
+        ("to use a configuration elsewhere:".to_owned(), program.command(&["-c", "FILE"])),
+    ];
+    let width = ways.iter().map(|(purpose, _)| purpose.len()).max().unwrap_or_default();
+    ways.iter().map(|(purpose, command)| format!("{purpose:width$}  {command}")).collect()
+}
+
+/// Returns the path of this process's executable.
+pub(super) fn own_executable() -> Result<PathBuf, SystemError> {
+    std::env::current_exe()
+        .map_err(|source| SystemError { doing: "find this program's own file", source })
+}

@@ -1,0 +1,303 @@
+//! An installation of the runner: its configuration, with every path resolved.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::cli::failure::{Explain, Failure, SystemError};
+use crate::cli::input::{InputError, InputFile, unless_forbidden};
+use crate::cli::{env, program};
+use crate::config::client::ClientConfig;
+use crate::config::runner::{ClientSettings, PassphraseSource, RunnerConfig};
+use crate::disk::guard::{self, Distrust};
+use crate::disk::{Context, Disk, DiskError, HAND_PREFIX, RealFs};
+use crate::exit::Exit;
+use crate::invocation::Program;
+use crate::job::Job;
+use crate::job::folders::Jobs;
+use crate::names::JobName;
+use crate::schedule::{ScheduleError, zone};
+use crate::spool::Layout;
+
+/// The configuration file, unless the command line names another one.
+pub(crate) const CONFIG_DEFAULT: &str = "/etc/mig/runner.cfg";
+/// Size limit of a configuration file, in bytes.
+const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
+/// The client configuration in a user's home.
+const CLIENT_FILE: &str = ".migrc";
+
+/// An installation or one of its jobs cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InstallationError {
+    #[error("there is no configuration at {}", path.display())]
+    Unconfigured { path: PathBuf },
+    #[error(
+        "cannot read the client configuration, which names the API and the signing key (clientconfpath in [client])"
+    )]
+    ClientFile(#[source] DiskError),
+    #[error("cannot find .migrc: HOME is not set; set clientconfpath in [client]")]
+    NoHome,
+    #[error("the runner's directory {} does not exist: create it with `{}`, or correct `directory` in {}",
+        path.display(), Program::Runner.command(&["init", &path.to_string_lossy()]), config.display())]
+    NoDirectory {
+        path: PathBuf,
+        /// The configuration that names it.
+        config: PathBuf,
+    },
+    #[error("the {} {} is not a folder: correct `{}` in {}", what.0, path.display(), what.1, config.display())]
+    NotFolder {
+        /// The folder's role, and the configuration key that names it.
+        what: (&'static str, &'static str),
+        path: PathBuf,
+        config: PathBuf,
+    },
+    #[error("there is no job {name} in {}{}", folder.display(), others(jobs))]
+    NoJob {
+        name: String,
+        folder: PathBuf,
+        /// The jobs that exist.
+        jobs: Vec<String>,
+    },
+    #[error("{}", lines.join("; "))]
+    BadJob {
+        /// The faults of the job.
+        lines: Vec<String>,
+    },
+}
+
+fn others(jobs: &[String]) -> String {
+    if jobs.is_empty() { String::new() } else { format!(" (jobs: {})", jobs.join(", ")) }
+}
+
+impl Explain for InstallationError {
+    fn exit(&self) -> Exit {
+        match self {
+            InstallationError::Unconfigured { .. }
+            | InstallationError::NoHome
+            | InstallationError::NoDirectory { .. }
+            | InstallationError::NotFolder { .. } => Exit::Config,
+            InstallationError::ClientFile(error) => unless_forbidden(error, Exit::Config),
+            InstallationError::NoJob { .. } => Exit::NoInput,
+            InstallationError::BadJob { .. } => Exit::Data,
+        }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        match self {
+            InstallationError::BadJob { lines } => lines.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            InstallationError::Unconfigured { .. } => {
+                program::first_steps(Program::Runner, "directory")
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Installation {
+    /// The configuration file.
+    pub(crate) file: PathBuf,
+    pub(crate) config: RunnerConfig,
+    /// The runner's directory, absolute, with all links followed.
+    pub(crate) directory: PathBuf,
+    /// The paths of the spool, absolute, with all links followed.
+    pub(crate) layout: Layout,
+    /// The spool as the configuration names it, which may be a link.
+    configured_spool: PathBuf,
+}
+
+impl Installation {
+    /// Reads the configuration `file`.
+    ///
+    /// # Errors
+    /// `InstallationError::Unconfigured` if `file` is the default and does not exist.
+    pub(crate) fn load(file: &Path) -> Result<Installation, Failure> {
+        let text = match InputFile::read(file, CONFIG_BYTES_MAX) {
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound && file == Path::new(CONFIG_DEFAULT) =>
+            {
+                return Err(InstallationError::Unconfigured { path: file.to_owned() }.into());
+            }
+            read => read.map_err(InputError::Config)?,
+        };
+        let config = RunnerConfig::parse(&text.bytes, file)?;
+        if matches!(config.client.passphrase, Some(PassphraseSource::Inline(_))) {
+            text.check_secret()?;
+        }
+        let directory = absolute(&config.directory)?;
+        // Resolve links: permissions are checked up to this path, not above a link.
+        let directory = match directory.canonicalize() {
+            Ok(found) if !found.is_dir() => {
+                let what = ("runner's directory", "directory");
+                let config = file.to_owned();
+                return Err(InstallationError::NotFolder { what, path: directory, config }.into());
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let config = file.to_owned();
+                return Err(InstallationError::NoDirectory { path: directory, config }.into());
+            }
+            found => found.context("find", &directory)?,
+        };
+        let configured_spool = configured_spool(&config, &directory)?;
+        let spool = resolved(&configured_spool)?;
+        if spool.metadata().is_ok_and(|meta| !meta.is_dir()) {
+            let (what, config) = (("spool", "spool"), file.to_owned());
+            return Err(InstallationError::NotFolder { what, path: spool, config }.into());
+        }
+        let (file, layout) = (file.to_owned(), Layout::new(spool));
+        Ok(Installation { file, config, directory, layout, configured_spool })
+    }
+
+    /// Returns the folder of all jobs.
+    pub(super) fn runners(&self) -> PathBuf {
+        self.directory.join("runners")
+    }
+
+    pub(super) fn plugins(&self) -> PathBuf {
+        self.directory.join("plugins")
+    }
+
+    fn results(&self) -> PathBuf {
+        self.directory.join("results")
+    }
+
+    /// Returns disk access whose temporary files have the prefix of operator commands.
+    pub(super) fn disk(&self) -> Disk {
+        disk(&self.layout.scratch())
+    }
+
+    /// Returns the user that the installation belongs to: the owner of the spool, or of the
+    /// directory while there is no spool.
+    pub(super) fn owner(&self) -> Result<u32, DiskError> {
+        let disk = self.disk();
+        let meta = match disk.find(self.layout.root())? {
+            Some(meta) => Some(meta),
+            None => disk.find(&self.directory)?,
+        };
+        Ok(meta.map_or_else(guard::user, |meta| meta.owner))
+    }
+
+    /// Returns the modification time of the configuration file, if it still exists.
+    pub(super) fn changed(&self) -> Result<Option<Timestamp>, DiskError> {
+        let Ok(file) = self.file.canonicalize() else { return Ok(None) };
+        Ok(self.disk().find(&file)?.map(|meta| meta.modified))
+    }
+
+    /// Returns an empty job table that, once scanned, holds what the owner's runner would find.
+    pub(super) fn jobs(&self, zone: TimeZone) -> Result<Jobs, DiskError> {
+        Ok(Jobs::new(self.disk(), self.runners(), self.owner()?, zone))
+    }
+
+    /// Returns one job.
+    ///
+    /// # Errors
+    /// `InstallationError::NoJob` if it does not exist, `BadJob` if its files have faults.
+    pub(crate) fn job(&self, name: &JobName, now: Timestamp) -> Result<Arc<Job>, Failure> {
+        let mut jobs = self.jobs(machine_zone().0)?;
+        // The changes are of no interest: the table was empty before.
+        let _changes = jobs.scan_path(&self.runners().join(name.as_str()), now)?;
+        if let Some(job) = jobs.get(name) {
+            return Ok(Arc::clone(job));
+        }
+        if let Some(rejection) = jobs.rejections().next() {
+            return Err(InstallationError::BadJob { lines: rejection.lines() }.into());
+        }
+        Err(self.no_job(name, now)?)
+    }
+
+    /// Returns whether a folder exists for a job, with or without faults.
+    pub(super) fn has_job(&self, name: &JobName) -> Result<bool, DiskError> {
+        Ok(self.disk().find(&self.runners().join(name.as_str()))?.is_some())
+    }
+
+    /// Returns the failure for a job that does not exist, which lists the existing jobs.
+    pub(super) fn no_job(&self, name: &JobName, now: Timestamp) -> Result<Failure, DiskError> {
+        let mut jobs = self.jobs(machine_zone().0)?;
+        // Before the first start of the runner, the folder of jobs may not exist.
+        if self.disk().find(&self.runners())?.is_some() {
+            let _changes = jobs.scan(now)?;
+        }
+        Ok(InstallationError::NoJob {
+            name: name.to_string(),
+            folder: self.runners(),
+            jobs: jobs.iter().map(|job| job.name.to_string()).collect(),
+        }
+        .into())
+    }
+
+    /// Returns where users other than `user` and root could change the directory, its folders, or
+    /// the targets of their links.
+    pub(super) fn permission_faults(&self, user: u32) -> Result<Vec<Distrust>, DiskError> {
+        let disk = self.disk();
+        let folders =
+            [self.runners(), self.plugins(), self.results(), self.configured_spool.clone()];
+        let mut faults = Vec::new();
+        for folder in folders {
+            for fault in guard::trust_up_to(&disk, &folder, &self.directory, user)? {
+                if !faults.contains(&fault) {
+                    faults.push(fault);
+                }
+            }
+        }
+        Ok(faults)
+    }
+}
+
+/// Reads the configuration of the MIG clients, at the path that `settings` names or in the user's
+/// home, and returns it with its path.
+pub(super) fn client(
+    settings: Option<&ClientSettings>,
+) -> Result<(ClientConfig, PathBuf), Failure> {
+    let path = match settings.and_then(|settings| settings.path.as_ref()) {
+        Some(path) => path.clone(),
+        None => env::home().ok_or(InstallationError::NoHome)?.join(CLIENT_FILE),
+    };
+    let text = InputFile::read(&path, CONFIG_BYTES_MAX).map_err(InstallationError::ClientFile)?;
+    let client = ClientConfig::parse(&text.bytes, &path)?;
+    if client.gpg.api_key.is_some() {
+        text.check_secret()?;
+    }
+    Ok((client, path))
+}
+
+/// Returns the machine's time zone. If it cannot be determined, returns UTC, as the C library does,
+/// and the error.
+pub(super) fn machine_zone() -> (TimeZone, Option<ScheduleError>) {
+    match zone::machine() {
+        Ok(zone) => (zone, None),
+        Err(error) => (TimeZone::UTC, Some(error)),
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, SystemError> {
+    std::path::absolute(path)
+        .map_err(|source| SystemError { doing: "find the working directory", source })
+}
+
+/// Returns the absolute path of the spool. If the configuration places it below the directory, it
+/// is below the resolved directory.
+fn configured_spool(config: &RunnerConfig, directory: &Path) -> Result<PathBuf, SystemError> {
+    match config.spool.strip_prefix(&config.directory) {
+        Ok(below) => Ok(directory.join(below)),
+        Err(_) => absolute(&config.spool),
+    }
+}
+
+/// Returns a path with all links followed, or unchanged if it does not exist.
+fn resolved(path: &Path) -> Result<PathBuf, DiskError> {
+    let found = disk(Path::new("")).follow(path, None)?;
+    Ok(found.map_or_else(|| path.to_owned(), |found| found.path))
+}
+
+fn disk(scratch: &Path) -> Disk {
+    Disk::new(Arc::new(RealFs), scratch.to_owned(), HAND_PREFIX)
+}

@@ -1,0 +1,122 @@
+//! The signing key and its passphrase.
+//!
+//! The passphrase comes from the first of these sources that has one: the configuration,
+//! `$MIGPGPPASSPHRASE`, the first line of `passphrasefile`, and the first line of the credential
+//! that systemd provides to the service.
+//!
+//! **Invariants.** A passphrase file that other users can read is refused. Every copy of a
+//! passphrase made here is wiped from memory.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::cli::env;
+use crate::cli::failure::{Explain, Failure};
+use crate::cli::input::{InputError, InputFile};
+use crate::config::client::ClientConfig;
+use crate::config::runner::{ClientSettings, PassphraseSource};
+use crate::exit::Exit;
+use crate::pgp::{KeyError, Keyring, LateKeyring};
+
+/// Size limit of a passphrase file, in bytes.
+const PASSPHRASE_BYTES_MAX: u64 = 64 * 1024;
+/// The name of the passphrase among the service's credentials.
+const CREDENTIAL: &str = "mig-runner.passphrase";
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot find the signing key: HOME is not set; set home in [gpg] of {}", path.display())]
+struct NoGnupgHome {
+    path: PathBuf,
+}
+
+impl Explain for NoGnupgHome {
+    fn exit(&self) -> Exit {
+        Exit::Config
+    }
+}
+
+impl Explain for KeyError {
+    fn exit(&self) -> Exit {
+        match self {
+            // Failures of GnuPG itself may be temporary; the service manager should restart us.
+            KeyError::Short { .. } | KeyError::Hung { .. } | KeyError::Engine { .. } => {
+                Exit::System
+            }
+            KeyError::Setup(fault) if fault.is_passing() => Exit::System,
+            _ => Exit::Config,
+        }
+    }
+}
+
+/// Opens the key that the client configuration names; `path` is the file of that configuration.
+///
+/// # Errors
+/// A `KeyError` if the key does not exist or cannot be used.
+pub(super) fn open(
+    settings: Option<&ClientSettings>,
+    client: &ClientConfig,
+    path: &Path,
+) -> Result<Keyring, Failure> {
+    let (home, passphrase) = (home(client, path)?, passphrase(settings)?);
+    Ok(Keyring::open(&home, &client.gpg.key_id, passphrase)?)
+}
+
+/// Returns a keyring that opens the key of [`open`] only when something is to be signed.
+pub(super) fn later(
+    settings: Option<&ClientSettings>,
+    client: &ClientConfig,
+    path: &Path,
+) -> Result<LateKeyring, Failure> {
+    let (home, passphrase) = (home(client, path)?, passphrase(settings)?);
+    Ok(LateKeyring::new(&home, &client.gpg.key_id, passphrase))
+}
+
+fn home(client: &ClientConfig, path: &Path) -> Result<PathBuf, NoGnupgHome> {
+    match &client.gpg.home {
+        Some(home) => Ok(home.clone()),
+        None => env::gnupg_home().ok_or_else(|| NoGnupgHome { path: path.to_owned() }),
+    }
+}
+
+fn passphrase(settings: Option<&ClientSettings>) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+    let source = settings.and_then(|settings| settings.passphrase.as_ref());
+    if let Some(PassphraseSource::Inline(secret)) = source {
+        return Ok(Some(Zeroizing::new(secret.expose().as_bytes().to_vec())));
+    }
+    if let Some(passphrase) = env::passphrase() {
+        return Ok(Some(passphrase));
+    }
+    if let Some(PassphraseSource::File(path)) = source {
+        let text = InputFile::read(path, PASSPHRASE_BYTES_MAX).map_err(InputError::Config)?;
+        text.check_secret()?;
+        return Ok(Some(first_line(&text.bytes)));
+    }
+    let Some(folder) = env::credentials() else { return Ok(None) };
+    // Its permissions are not checked: systemd controls who can read it, and sets its own modes.
+    match InputFile::read(&folder.join(CREDENTIAL), PASSPHRASE_BYTES_MAX) {
+        Ok(text) => Ok(Some(first_line(&text.bytes))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(InputError::Config(error).into()),
+    }
+}
+
+fn first_line(text: &[u8]) -> Zeroizing<Vec<u8>> {
+    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    Zeroizing::new(line.strip_suffix(b"\r").unwrap_or(line).to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passphrase_is_first_line_without_its_end() {
+        for (text, line) in
+            [("a b \n", "a b "), ("a\r\nb", "a"), ("a", "a"), ("", ""), ("\n\n", "")]
+        {
+            assert_eq!(first_line(text.as_bytes()).as_slice(), line.as_bytes(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! `run`: builds the daemon from the configuration and runs it.
+//!
+//! The order matters: the configuration is checked first; then the spool is locked, so that a
+//! second runner changes nothing; then the key is opened, before the daemon starts any work.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use slog::{Logger, crit, error, info, o, warn};
+
+use super::installation::{self, Installation, machine_zone};
+use super::key;
+use crate::action::Signer;
+use crate::api::{Client, Credentials, HttpSettings, Route, SettingsError};
+use crate::chain::Chain;
+use crate::cli::failure::{Explain, Failure};
+use crate::cli::input::{InputError, ROOT};
+use crate::cli::{env, output};
+use crate::clock::{Clock, SystemClock};
+use crate::config::client::ClientConfig;
+use crate::config::logging::LogTarget;
+use crate::config::runner::RunnerConfig;
+use crate::daemon::workers::{Expand, WorkerContext};
+use crate::daemon::{
+    Awaited, Calendar, Daemon, DaemonError, Parts, Reopen, Settings, Standby, has_room,
+};
+use crate::disk::guard;
+use crate::disk::{Hold, RealFs};
+use crate::exit::Exit;
+use crate::invocation::Program;
+use crate::job::folders::Jobs;
+use crate::logging::Log;
+use crate::manager::Manager;
+use crate::pgp::KeyError;
+use crate::plugin::Plugins;
+use crate::spool::{Spool, SpoolError};
+use crate::stage::launch::RunDefaults;
+use crate::wake::Stop;
+
+/// The daemon must not run here.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error("another runner uses the jobs in {}: stop it first", path.display())]
+    JobsLocked {
+        /// The folder of all jobs.
+        path: PathBuf,
+    },
+    // What this user creates there, the owner's runner could not use.
+    #[error("the runner of {} runs as user {owner}: run `sudo -u '#{owner}' {command}`", directory.display())]
+    WrongUser { directory: PathBuf, owner: u32, command: String },
+}
+
+impl Explain for RunError {
+    fn exit(&self) -> Exit {
+        match self {
+            RunError::JobsLocked { .. } => Exit::Locked,
+            RunError::WrongUser { .. } => Exit::Permission,
+        }
+    }
+}
+
+impl Explain for DaemonError {
+    fn exit(&self) -> Exit {
+        match self {
+            DaemonError::Spool { source } | DaemonError::Lost { source } => source.exit(),
+            DaemonError::JobsHeld { .. } => Exit::Locked,
+            DaemonError::Signals { .. } => Exit::System,
+        }
+    }
+}
+
+impl Explain for SettingsError {
+    fn exit(&self) -> Exit {
+        Exit::Config
+    }
+}
+
+/// Run the daemon (default)
+#[derive(Debug, Default, clap::Args)]
+#[command(after_help = "Examples:\n  mig-runner run\n  mig-runner run --standby")]
+pub(super) struct Run {
+    /// While another runner is running here, wait; then take over
+    #[arg(long)]
+    standby: bool,
+}
+
+impl Run {
+    /// Runs the daemon until a signal stops it.
+    pub(super) fn run(&self, installation: &Installation) -> Result<Exit, Failure> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let journal = env::journal_stream();
+        let logging = &installation.config.logging;
+        let log = Log::start(logging, "mig-runner", journal.as_deref(), Arc::clone(&clock))?;
+        let log = Arc::new(log);
+        info!(log.root, "starting"; "version" => env!("CARGO_PKG_VERSION"),
+        "config" => %installation.file.display(),
+        "directory" => %installation.directory.display());
+        let manager = Manager::at(env::manager(), &log.root);
+        let built = if self.standby {
+            stand_by(installation, &clock, &log, &manager)
+        } else {
+            build(installation, &clock, &log, Stop::new()).map(Some)
+        };
+        let ran = built.and_then(|daemon| match daemon {
+            Some(daemon) => Ok(daemon.managed(manager).run()?),
+            None => Ok(()),
+        });
+        if let Err(failure) = &ran
+            && !matches!(logging.target, LogTarget::Stdout)
+        {
+            // The message goes to stderr; readers of the log alone must see it as well.
+            crit!(log.root, "cannot run"; "error" => Chain(failure.error()));
+        }
+        ran.map(|()| Exit::Done)
+    }
+}
+
+/// Waits until no other runner is running, then builds the daemon. Returns `None` if a signal ended
+/// the wait.
+fn stand_by(
+    installation: &Installation,
+    clock: &Arc<dyn Clock>,
+    log: &Arc<Log>,
+    manager: &Manager,
+) -> Result<Option<Daemon>, Failure> {
+    check_user(installation, &["run", "--standby"])?;
+    // Report now what would make the takeover fail. A key that is unavailable because of a
+    // temporary shortage may be available by then.
+    let settings = Some(&installation.config.client);
+    let (client, path) = installation::client(settings)?;
+    if let Err(failure) = key::open(settings, &client, &path)
+        && !matches!(failure.downcast_ref(), Some(KeyError::Short { .. }))
+    {
+        return Err(failure);
+    }
+    let stop = Stop::new();
+    let standby = Standby::begin(reopen(Arc::clone(log)), stop.clone())?;
+    let mut pulse = manager.pulse();
+    loop {
+        // A signal that arrives from now on stops the daemon that is built here.
+        let failure = match build(installation, clock, log, stop.clone()) {
+            Err(failure) => failure,
+            built => return built.map(Some),
+        };
+        let locked = match (failure.downcast_ref(), failure.downcast_ref()) {
+            (Some(SpoolError::Locked { .. }), _) => installation.layout.lock(),
+            (_, Some(RunError::JobsLocked { path })) => path.clone(),
+            _ => return Err(failure),
+        };
+        info!(log.root, "standing by: another runner is running"; "path" => %locked.display());
+        // Waiting is this service's task, so it has started.
+        manager.ready("standing by: another runner is running");
+        if standby.wait(locked, &mut pulse)? == Awaited::Stopped {
+            info!(log.root, "stopped");
+            return Ok(None);
+        }
+        info!(log.root, "the other runner has ended; taking over");
+    }
+}
+
+/// Locks the spool and the jobs, opens the key and builds the daemon.
+fn build(
+    installation: &Installation,
+    clock: &Arc<dyn Clock>,
+    log: &Arc<Log>,
+    stop: Stop,
+) -> Result<Daemon, Failure> {
+    let root = &log.root;
+    check_user(installation, &["run"])?;
+    let spool = Spool::open(Arc::new(RealFs), installation.layout.root(), root)?;
+    let faults = installation.permission_faults(guard::user())?;
+    if !faults.is_empty() {
+        return Err(InputError::UnsafePermissions { faults }.into());
+    }
+    let jobs = lock_jobs(installation, &spool)?;
+    let settings = Some(&installation.config.client);
+    let (client, path) = installation::client(settings)?;
+    let signer = open_key(installation, &spool, &client, &path, root)?;
+    let api = connect(installation, &client, &signer, clock, root)?;
+    let context = WorkerContext {
+        api: Arc::new(api.stopped_by(stop.clone())),
+        signer,
+        expand: expand(client),
+        plugins: Arc::new(Plugins::new(installation.plugins())),
+        disk: spool.disk().clone(),
+        directory: installation.directory.clone(),
+        spool: spool.layout().clone(),
+        page_size: installation.config.client.page_size,
+        pages: installation.config.client.pages,
+        clock: Arc::clone(clock),
+        stop,
+    };
+    let parts = Parts {
+        settings: engine_settings(&installation.config, installation.directory.clone()),
+        calendar: calendar(installation, &spool, root),
+        spool,
+        clock: Arc::clone(clock),
+        log: root.clone(),
+    };
+    let daemon = Daemon::new(parts, context, reopen(Arc::clone(log))).holding(jobs);
+    Ok(match &installation.config.metrics {
+        Some(path) => daemon.measured(path.clone()),
+        None => daemon,
+    })
+}
+
+/// Opens the key, or, while the disk is full, returns a keyring that opens it later.
+fn open_key(
+    installation: &Installation,
+    spool: &Spool,
+    client: &ClientConfig,
+    path: &Path,
+    log: &Logger,
+) -> Result<Arc<dyn Signer>, Failure> {
+    let settings = Some(&installation.config.client);
+    let failure = match key::open(settings, client, path) {
+        Ok(keyring) => {
+            info!(log, "found key"; "key" => keyring.fingerprint());
+            return Ok(Arc::new(keyring));
+        }
+        Err(failure) => failure,
+    };
+    match failure.downcast_ref() {
+        // The runner's own files may have filled the disk, and only a running runner removes them.
+        Some(KeyError::Short { .. }) if is_full(spool) => {
+            error!(log, "cannot use the key yet; removing expired files first";
+                "error" => Chain(failure.error()));
+            Ok(Arc::new(key::later(settings, client, path)?))
+        }
+        _ => Err(failure),
+    }
+}
+
+/// Returns whether the disk of the spool is known to be full.
+fn is_full(spool: &Spool) -> bool {
+    spool.disk().space(spool.layout().root()).is_ok_and(|space| !has_room(space))
+}
+
+/// Refuses to run as a user other than the owner of the installation, before anything is created.
+/// `arguments` are what the user typed, without the configuration.
+fn check_user(installation: &Installation, arguments: &[&str]) -> Result<(), Failure> {
+    let (owner, user) = (installation.owner()?, guard::user());
+    // Files of root may be meant for another user; if that user cannot use them, opening fails.
+    if owner == user || owner == ROOT {
+        return Ok(());
+    }
+    let command = Program::Runner.command_here(arguments);
+    let directory = installation.directory.clone();
+    Err(RunError::WrongUser { directory, owner, command }.into())
+}
+
+/// Creates the folders of jobs and plugins if they are missing, and locks the jobs: another runner
+/// with a different spool would launch every slot a second time.
+fn lock_jobs(installation: &Installation, spool: &Spool) -> Result<Hold, Failure> {
+    let (disk, runners) = (spool.disk(), installation.runners());
+    disk.make_folders(&runners)?;
+    disk.make_folders(&installation.plugins())?;
+    Hold::take(disk, &runners).map_err(|error| match error.kind() {
+        std::io::ErrorKind::WouldBlock => RunError::JobsLocked { path: runners }.into(),
+        _ => error.into(),
+    })
+}
+
+/// Returns the API client, after warning about insecure settings.
+pub(super) fn connect(
+    installation: &Installation,
+    client: &ClientConfig,
+    signer: &Arc<dyn Signer>,
+    clock: &Arc<dyn Clock>,
+    log: &Logger,
+) -> Result<Client, Failure> {
+    if client.api.skip_verify && !is_clear_text(&client.api.url) {
+        warn!(log, "certificates are not checked"; "url" => &client.api.url);
+        output::message(
+            "certificates are not checked (skipverifycert): anyone on the network path can read and change the traffic",
+        );
+    }
+    let credentials = match &client.gpg.api_key {
+        Some(key) => Credentials::ApiKey(key.duplicate()),
+        None => Credentials::Signer(Arc::clone(signer)),
+    };
+    let settings = &installation.config.client;
+    let http = HttpSettings::read(&client.api, settings, credentials, env::proxies())?;
+    let api = Client::new(http, Arc::clone(clock), log.new(o!("part" => "api")))?;
+    if let Route::Through(proxy) = api.route() {
+        info!(log, "using a proxy"; "proxy" => &proxy.shown, "variable" => proxy.variable);
+    }
+    Ok(api)
+}
+
+/// Returns whether the API is used without TLS, so that there are no certificates to check.
+fn is_clear_text(url: &str) -> bool {
+    url.trim().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"))
+}
+
+fn calendar(installation: &Installation, spool: &Spool, log: &Logger) -> Calendar {
+    let (zone, unknown) = machine_zone();
+    if let Some(error) = unknown {
+        warn!(log, "cannot find the system time zone; using UTC for schedules without a timezone"; "error" => Chain(&error));
+    }
+    let jobs = Jobs::new(spool.disk().clone(), installation.runners(), guard::user(), zone);
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    Calendar::new(jobs, host)
+}
+
+fn engine_settings(config: &RunnerConfig, directory: PathBuf) -> Settings {
+    let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    Settings {
+        directory,
+        check_span: config.check_span,
+        settle: config.client.settle,
+        fetch_giveup: config.client.giveup,
+        delivery_giveup: config.plugins.giveup,
+        defaults: defaults(config),
+        parallel: count(config.client.parallel),
+        plugins: count(config.plugins.parallel),
+        retention: config.retention,
+    }
+}
+
+/// Returns the settings for runs whose job does not override them.
+pub(super) fn defaults(config: &RunnerConfig) -> RunDefaults {
+    let client = &config.client;
+    RunDefaults::new(client.delay_results, client.early_results, config.plugins.timeout)
+}
+
+fn expand(client: ClientConfig) -> Expand {
+    Box::new(move |target| {
+        let expanded = client.expand(target);
+        (expanded != target).then(|| expanded.to_owned())
+    })
+}
+
+fn reopen(log: Arc<Log>) -> Reopen {
+    Reopen(Box::new(move || {
+        if let Err(error) = log.reopen() {
+            error!(log.root, "cannot reopen the log"; "error" => Chain(&error));
+        }
+    }))
+}

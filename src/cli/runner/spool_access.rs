@@ -1,0 +1,164 @@
+//! Access to the spool for operator commands, which create or rename whole files.
+//!
+//! The commands need no lock and work whether or not the runner is running, because every file
+//! appears or moves by a single rename.
+//!
+//! **Invariant.** Every file created here belongs to the spool's owner, even if root creates it:
+//! the runner could not read a private file of root.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+
+use super::installation::Installation;
+use crate::cli::failure::{Explain, Failure};
+use crate::cli::input::ROOT;
+use crate::disk::{Context, Disk, HAND_PREFIX, guard};
+use crate::exit::Exit;
+use crate::invocation::Program;
+use crate::names::RunId;
+use crate::spool::{Folder, Layout, SpoolError, View};
+
+/// Size limit of a `.reason` file, in bytes.
+const REASON_BYTES_MAX: u64 = 64 * 1024;
+
+#[derive(Debug, thiserror::Error)]
+enum SpoolAccessError {
+    #[error("there is no spool at {}: the runner creates it when it first starts", path.display())]
+    NoSpool { path: PathBuf },
+    #[error("only user {owner} and root can change the spool {}: run `sudo -u '#{owner}' {command}`", spool.display())]
+    NotOwner { spool: PathBuf, owner: u32, command: String },
+    #[error("cannot change the owner of {} to user {owner}", path.display())]
+    Chown { path: PathBuf, owner: u32, source: io::Error },
+}
+
+impl Explain for SpoolAccessError {
+    fn exit(&self) -> Exit {
+        match self {
+            SpoolAccessError::NoSpool { .. } => Exit::NoInput,
+            SpoolAccessError::NotOwner { .. } => Exit::Permission,
+            SpoolAccessError::Chown { .. } => Exit::CannotCreate,
+        }
+    }
+}
+
+impl Explain for SpoolError {
+    fn exit(&self) -> Exit {
+        match self {
+            SpoolError::Disk { source } => source.exit(),
+            SpoolError::Locked { .. } => Exit::Locked,
+            SpoolError::NotASpool { .. }
+            | SpoolError::Newer { .. }
+            | SpoolError::Devices { .. }
+            | SpoolError::Link { .. } => Exit::Config,
+            SpoolError::Unsafe { .. } => Exit::Permission,
+            SpoolError::Replaced { .. }
+            | SpoolError::Gone { .. }
+            | SpoolError::Taken { .. }
+            | SpoolError::Crowded { .. } => Exit::Io,
+            SpoolError::NoTransition { .. }
+            | SpoolError::Encode { .. }
+            | SpoolError::RetryReport { .. } => Exit::Software,
+        }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        match self {
+            SpoolError::Unsafe { faults } => faults.clone(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct SpoolAccess<'a> {
+    pub(crate) layout: &'a Layout,
+    pub(crate) disk: Disk,
+    /// The user that the spool belongs to.
+    pub(crate) owner: u32,
+}
+
+impl<'a> SpoolAccess<'a> {
+    /// Opens the spool for reading.
+    ///
+    /// # Errors
+    /// The spool does not exist, or cannot be read.
+    pub(crate) fn for_reading(installation: &'a Installation) -> Result<SpoolAccess<'a>, Failure> {
+        let (layout, disk) = (&installation.layout, installation.disk());
+        let spool = disk.find(layout.root())?;
+        if spool.is_none() || disk.find(&layout.scratch())?.is_none() {
+            return Err(SpoolAccessError::NoSpool { path: layout.root().to_owned() }.into());
+        }
+        Ok(SpoolAccess { layout, disk, owner: installation.owner()? })
+    }
+
+    /// Opens the spool for writing. `arguments` are those of the command, without the
+    /// configuration: the error for a user who may not write names the command to run instead.
+    pub(crate) fn for_writing(
+        installation: &'a Installation,
+        arguments: &[&str],
+    ) -> Result<SpoolAccess<'a>, Failure> {
+        let (owner, user) = (installation.owner()?, guard::user());
+        // Checked first: another user may not even be able to see whether there is a spool.
+        if user != owner && user != ROOT {
+            let command = Program::Runner.command_here(arguments);
+            let spool = installation.layout.root().to_owned();
+            return Err(SpoolAccessError::NotOwner { spool, owner, command }.into());
+        }
+        SpoolAccess::for_reading(installation)
+    }
+
+    pub(crate) fn view(&self) -> View<'_> {
+        View::new(self.layout, &self.disk, self.owner)
+    }
+
+    /// Creates a complete, durable file in a folder.
+    pub(super) fn create(&self, folder: Folder, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+        let path = self.layout.folder(folder).join(name);
+        if guard::user() == self.owner {
+            return Ok(self.disk.create(&path, bytes)?);
+        }
+        // The file must belong to the owner before it appears in the folder.
+        let temporary = self.layout.scratch().join(format!("{HAND_PREFIX}-{name}"));
+        let created = self
+            .create_for_owner(&temporary, bytes)
+            .and_then(|()| Ok(self.disk.shift(&temporary, &path)?));
+        if created.is_err() {
+            // If this fails too, a file stays in the scratch folder, where it does no harm.
+            self.disk.unlink(&temporary).ok();
+        }
+        created
+    }
+
+    fn create_for_owner(&self, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+        let mut file = self.disk.begin(path)?;
+        file.append(bytes).and_then(|()| file.sync()).context("write", path)?;
+        let owner = self.owner;
+        chown(path, Some(owner), None).map_err(|source| SpoolAccessError::Chown {
+            path: path.to_owned(),
+            owner,
+            source,
+        })?;
+        Ok(())
+    }
+
+    /// Moves a file unchanged from one folder to another, where its name is `new_name`.
+    pub(super) fn shift(
+        &self,
+        name: &OsStr,
+        from: Folder,
+        to: Folder,
+        new_name: &OsStr,
+    ) -> Result<(), Failure> {
+        let from = self.layout.folder(from).join(name);
+        Ok(self.disk.shift(&from, &self.layout.folder(to).join(new_name))?)
+    }
+
+    /// Returns the contents of the `.reason` file beside a dead letter, if it can be read.
+    pub(super) fn reason(&self, id: &RunId) -> Option<String> {
+        let note = self.layout.folder(Folder::Invalid).join(format!("{}.reason", id.file_name()));
+        let bytes = self.disk.read(&note, REASON_BYTES_MAX).ok()?;
+        Some(String::from_utf8_lossy(&bytes).trim().to_owned())
+    }
+}

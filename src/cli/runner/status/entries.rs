@@ -1,0 +1,110 @@
+//! The entries of each folder of the spool, read from the file names alone: there may be any number
+//! of finished runs.
+
+use std::collections::{BTreeMap, HashSet};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::cli::failure::Failure;
+use crate::clock::elapsed;
+use crate::names::RunId;
+use crate::spool::{Family, Folder, View};
+
+/// The largest number of finished runs that are read, the newest first.
+pub(super) const RECORDS_MAX: usize = 2000;
+/// The largest number of bytes that are read of them: a record contains its action, which may be
+/// large.
+pub(super) const READ_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// The contents of each folder, in the order of the flow.
+#[derive(Debug)]
+pub(super) struct Entries(pub(super) Vec<Listing>);
+
+/// The contents of one folder.
+#[derive(Debug)]
+pub(super) struct Listing {
+    pub(super) folder: Folder,
+    /// The runs, ordered by slot.
+    pub(super) runs: Vec<RunId>,
+    /// Names of files that are not runs.
+    pub(super) others: Vec<String>,
+}
+
+impl Entries {
+    pub(super) fn read(view: &View<'_>) -> Result<Entries, Failure> {
+        let mut found = Vec::new();
+        // In the order of the flow: a run that moves meanwhile is found twice rather than missed.
+        for folder in Folder::ALL {
+            let (mut runs, mut others) = (Vec::new(), Vec::new());
+            for name in view.names(folder)? {
+                match crate::spool::run_id(&name) {
+                    Some(id) => runs.push(id),
+                    None => others.push(name.to_string_lossy().into_owned()),
+                }
+            }
+            runs.sort_by_cached_key(RunId::slot);
+            found.push(Listing { folder, runs, others });
+        }
+        let mut entries = Entries(found);
+        entries.remove_duplicates();
+        Ok(entries)
+    }
+
+    /// Keeps only the entry furthest along the flow of a run that was found twice.
+    fn remove_duplicates(&mut self) {
+        for family in [Family::Action, Family::Command] {
+            let mut seen = HashSet::new();
+            for folder in family.folders().into_iter().rev() {
+                for listing in self.0.iter_mut().filter(|listing| listing.folder == folder) {
+                    listing.runs.retain(|id| seen.insert(id.clone()));
+                }
+            }
+        }
+    }
+
+    /// Returns the last run of each job, by the stem of its id.
+    pub(super) fn last_runs(&self) -> BTreeMap<&str, &RunId> {
+        let mut last: BTreeMap<&str, (Timestamp, &RunId)> = BTreeMap::new();
+        for id in self.0.iter().flat_map(|listing| &listing.runs) {
+            let slot = id.slot();
+            let known = last.entry(id.stem()).or_insert((slot, id));
+            if slot > known.0 {
+                *known = (slot, id);
+            }
+        }
+        last.into_iter().map(|(stem, (_, id))| (stem, id)).collect()
+    }
+
+    pub(super) fn count(&self, folder: Folder) -> usize {
+        self.0.iter().find(|listing| listing.folder == folder).map_or(0, Listing::len)
+    }
+}
+
+impl Listing {
+    fn len(&self) -> usize {
+        self.runs.len() + self.others.len()
+    }
+
+    pub(super) fn report(&self, now: Timestamp) -> FolderReport {
+        let oldest = self.runs.first();
+        FolderReport {
+            folder: self.folder,
+            entries: self.len(),
+            oldest: oldest.cloned(),
+            age_s: oldest.map(|run| elapsed(run.slot(), now).as_secs()),
+        }
+    }
+}
+
+/// A folder of the spool.
+#[derive(Debug, Serialize)]
+pub(super) struct FolderReport {
+    pub(super) folder: Folder,
+    /// The number of entries.
+    pub(super) entries: usize,
+    /// The run with the earliest slot.
+    pub(super) oldest: Option<RunId>,
+    /// The age of that slot, in seconds.
+    pub(super) age_s: Option<u64>,
+}

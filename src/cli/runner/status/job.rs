@@ -1,0 +1,146 @@
+//! The status of a job: its schedule, its next slot and its last run.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::action::Summary;
+use crate::cli::failure::Failure;
+use crate::cli::runner::next::in_zone;
+use crate::cli::runner::outcome;
+use crate::clock::elapsed;
+use crate::invocation::Program;
+use crate::job::Job;
+use crate::names::{JobName, RunId};
+use crate::spool::{Delivery, DeliveryState, Family, Folder, Record, Run, View};
+
+#[derive(Debug, Serialize)]
+pub(super) struct JobReport {
+    pub(super) name: JobName,
+    pub(super) schedule: String,
+    pub(super) paused: bool,
+    /// The next slot, in the job's time zone; `None` if the schedule has ended.
+    pub(super) next: Option<String>,
+    pub(super) last: Option<LastRun>,
+    /// The number of superseded runs.
+    pub(super) superseded: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct LastRun {
+    pub(super) run: RunId,
+    /// The slot, in the job's time zone.
+    pub(super) slot: String,
+    pub(super) folder: Folder,
+    /// The state, in words.
+    pub(super) outcome: &'static str,
+    /// Time from the launch of the run to its end, in seconds.
+    pub(super) took_s: Option<u64>,
+    pub(super) summary: Option<Summary>,
+    pub(super) plugins: Vec<Delivery>,
+    /// The path of the results document, relative to the runner's directory.
+    pub(super) document: Option<String>,
+    pub(super) error: Option<String>,
+    /// The newer run that superseded it.
+    pub(super) superseded: Option<RunId>,
+}
+
+impl JobReport {
+    pub(super) fn read(
+        job: &Job,
+        last: Option<&RunId>,
+        view: &View<'_>,
+        now: Timestamp,
+    ) -> Result<JobReport, Failure> {
+        let last = match last {
+            None => None,
+            Some(id) => {
+                let run = match view.counting(id, Family::Command)? {
+                    None => view.counting(id, Family::Action)?,
+                    some => some,
+                };
+                run.map(|run| LastRun::of(run, job))
+            }
+        };
+        let next = job.schedule.next_after(now, &job.zone).map(|next| in_zone(next, &job.zone));
+        Ok(JobReport {
+            name: job.name.clone(),
+            schedule: job.schedule.to_string(),
+            paused: job.config.paused,
+            next,
+            last,
+            superseded: 0,
+        })
+    }
+
+    /// Returns messages for the operator about what was given up of the last run.
+    pub(super) fn attention(&self) -> Vec<String> {
+        let Some(last) = self.last.as_ref().filter(|last| last.folder == Folder::CommandDone)
+        else {
+            return Vec::new();
+        };
+        let mut given_up = Vec::new();
+        if last.summary.is_none() {
+            given_up.push(format!("gave up fetching the results of {}", last.run));
+        }
+        for delivery in last.plugins.iter().filter(|d| d.state == DeliveryState::GivenUp) {
+            given_up.push(format!("gave up delivering {} to plugin {}", last.run, delivery.plugin));
+        }
+        let retry = Program::Runner.command_here(&["retry", last.run.as_str()]);
+        let messages = given_up.into_iter().map(|what| {
+            format!(
+                "job {}: {what}; retry with `{retry}`, or remove its file from command/done to \
+                 accept the loss",
+                self.name
+            )
+        });
+        messages.collect()
+    }
+}
+
+impl LastRun {
+    fn of(run: Run, job: &Job) -> LastRun {
+        let (folder, ended) = (run.folder(), run.stamp().changed);
+        let record = run.into_record();
+        let has_ended = match folder {
+            Folder::CommandDone | Folder::ActionDone => true,
+            Folder::New
+            | Folder::Invalid
+            | Folder::ActionInflight
+            | Folder::Ready
+            | Folder::CommandInflight
+            | Folder::Returned => false,
+        };
+        LastRun {
+            slot: in_zone(record.slot, &job.zone),
+            outcome: state_word(folder, &record),
+            // The states of deliveries are in the command record: without it they are unknown.
+            plugins: match folder {
+                Folder::ActionDone if record.has_results() => Vec::new(),
+                _ => record.deliveries(),
+            },
+            // The file was created by the last step of the run.
+            took_s: has_ended.then(|| elapsed(record.entered, ended).as_secs()),
+            run: record.id,
+            folder,
+            summary: record.summary,
+            document: record.document,
+            error: record.reason.or(record.error),
+            superseded: record.superseded,
+        }
+    }
+}
+
+fn state_word(folder: Folder, record: &Record) -> &'static str {
+    match folder {
+        Folder::New => "waiting to be sent",
+        Folder::Invalid => "dead letter",
+        Folder::ActionInflight => "running on the fleet",
+        Folder::ActionDone if record.superseded.is_some() => "superseded",
+        Folder::ActionDone if !record.has_results() => "sent",
+        Folder::ActionDone => "action ended",
+        Folder::Ready | Folder::CommandInflight => "fetching results",
+        Folder::Returned => "results fetched, deliveries owed",
+        Folder::CommandDone if outcome::has_given_up(record) => "given up",
+        Folder::CommandDone => "done",
+    }
+}

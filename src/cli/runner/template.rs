@@ -1,0 +1,164 @@
+//! The template of a runner's directory, `spool-template/`, compiled into the program.
+//!
+//! **Invariants.** Everything is created private: folders and plugins with mode 0700, other files
+//! with mode 0600, including the modules that plugins import. Every job of the template is paused,
+//! so that a new installation sends nothing to a fleet until the operator enables a job.
+//!
+//! **Failure.** Nothing is created over existing files. A directory whose creation failed is left
+//! as it is; it holds nothing of value, and can be removed.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::cli::failure::Explain;
+use crate::cli::input::unless_forbidden;
+use crate::disk::leftover::is_leftover;
+use crate::disk::{Disk, DiskError, HAND_PREFIX, RealFs};
+use crate::exit::Exit;
+use crate::spool::Layout;
+
+const SPOOL: &str = "spool";
+const SCRATCH: &str = "spool/.tmp";
+/// The directory in the template's `runner.cfg`, which is replaced by the new one.
+const DIRECTORY: &str = "\"/var/lib/mig-runner\"";
+/// The mode of folders and plugins.
+const PRIVATE: u32 = 0o700;
+
+/// The empty folders of the template; in git each holds a dot file.
+const FOLDERS: [&str; 8] = [
+    "spool/action/new",
+    "spool/action/inflight",
+    "spool/action/done",
+    "spool/action/invalid",
+    "spool/command/ready",
+    "spool/command/inflight",
+    "spool/command/returned",
+    "spool/command/done",
+];
+
+/// A file of the template: path, mode, text.
+type Sample = (&'static str, u32, &'static str);
+
+macro_rules! sample {
+    ($path:literal, $mode:literal) => {
+        ($path, $mode, include_str!(concat!("../../../spool-template/", $path)))
+    };
+}
+
+const TEMPLATE: [Sample; 14] = [
+    sample!("runner.cfg", 0o600),
+    sample!("plugins/report.sh", 0o700),
+    sample!("plugins/jsonl", 0o700),
+    sample!("plugins/mozdef", 0o700),
+    // Modules that the plugins import: not plugins themselves, so not executable.
+    sample!("plugins/mig_http.py", 0o600),
+    sample!("plugins/mig_json.py", 0o600),
+    sample!("plugins/mig_plugin.py", 0o600),
+    sample!("plugins/mig_results.py", 0o600),
+    sample!("runners/setuid/entity.cfg", 0o600),
+    sample!("runners/setuid/action.json", 0o600),
+    sample!("runners/world-writable/entity.cfg", 0o600),
+    sample!("runners/world-writable/action.json", 0o600),
+    sample!("runners/authorized-keys/entity.cfg", 0o600),
+    sample!("runners/authorized-keys/action.json", 0o600),
+];
+
+/// A runner's directory cannot be created.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TemplateError {
+    #[error("{} is not empty: name a new or empty folder", path.display())]
+    NotEmpty { path: PathBuf },
+    #[error("{} is not a folder: name a new or empty folder", path.display())]
+    NotFolder { path: PathBuf },
+    #[error("a configuration cannot contain the path {}: name another folder", path.display())]
+    Name { path: PathBuf },
+    #[error("cannot find the absolute path of {}", path.display())]
+    Absolute { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error("cannot change the permissions of {}", path.display())]
+    Permissions { path: PathBuf, source: io::Error },
+}
+
+impl Explain for TemplateError {
+    fn exit(&self) -> Exit {
+        match self {
+            TemplateError::Disk(error) => unless_forbidden(error, Exit::CannotCreate),
+            TemplateError::Absolute { .. } => Exit::System,
+            TemplateError::NotEmpty { .. }
+            | TemplateError::NotFolder { .. }
+            | TemplateError::Name { .. }
+            | TemplateError::Permissions { .. } => Exit::CannotCreate,
+        }
+    }
+}
+
+/// Creates a runner's directory in a new or empty folder, and returns its absolute path.
+pub(crate) fn create(folder: &Path) -> Result<PathBuf, TemplateError> {
+    let failed = |source| TemplateError::Absolute { path: folder.to_owned(), source };
+    let folder = std::path::absolute(folder).map_err(failed)?;
+    let quoted = quoted(&folder)?;
+    let disk = Disk::new(Arc::new(RealFs), folder.join(SCRATCH), HAND_PREFIX);
+    make_empty(&disk, &folder)?;
+    for name in FOLDERS.iter().chain([&SCRATCH]) {
+        disk.make_folders(&folder.join(name))?;
+    }
+    // Lets a run be triggered before the runner first starts.
+    crate::spool::mark_as_spool(&disk, &Layout::new(folder.join(SPOOL)))?;
+    for (name, mode, text) in TEMPLATE {
+        let path = folder.join(name);
+        disk.make_folders(path.parent().unwrap_or(&folder))?;
+        disk.create(&path, text.replace(DIRECTORY, &quoted).as_bytes())?;
+        set_mode(&path, mode)?;
+    }
+    Ok(folder)
+}
+
+/// Creates the folder, or checks that it is empty and makes it private.
+fn make_empty(disk: &Disk, folder: &Path) -> Result<(), TemplateError> {
+    if exists_empty(disk, folder)? {
+        set_mode(folder, PRIVATE)
+    } else {
+        Ok(disk.make_folders(folder)?)
+    }
+}
+
+/// Returns whether an empty folder exists. Files that file systems, editors and package managers
+/// leave behind are ignored.
+///
+/// # Errors
+/// The path exists but is not an empty folder, or cannot be read.
+pub(crate) fn exists_empty(disk: &Disk, folder: &Path) -> Result<bool, TemplateError> {
+    match disk.list(folder) {
+        Ok(entries) if entries.iter().all(|entry| is_leftover(&entry.name)) => Ok(true),
+        Ok(_) => Err(TemplateError::NotEmpty { path: folder.to_owned() }),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound => Ok(false),
+            io::ErrorKind::NotADirectory => {
+                Err(TemplateError::NotFolder { path: folder.to_owned() })
+            }
+            _ => Err(error.into()),
+        },
+    }
+}
+
+/// Returns a path as a quoted value of a configuration.
+pub(crate) fn quoted(path: &Path) -> Result<String, TemplateError> {
+    match path.to_str() {
+        Some(text) if !text.contains(char::is_control) => {
+            Ok(format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")))
+        }
+        _ => Err(TemplateError::Name { path: path.to_owned() }),
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) -> Result<(), TemplateError> {
+    fs::set_permissions(path, Permissions::from_mode(mode))
+        .map_err(|source| TemplateError::Permissions { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests;
