@@ -64,11 +64,14 @@ mod daemon;
 mod data;
 mod disk;
 mod exit;
+mod go;
 mod invocation;
 mod job;
 mod logging;
 mod manager;
 mod metrics;
+#[cfg(feature = "platform")]
+mod modules;
 mod names;
 mod pgp;
 #[cfg(feature = "platform")]

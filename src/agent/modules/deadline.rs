@@ -1,4 +1,4 @@
-//! The point in time at which a wait ends.
+//! The time at which a wait ends.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -7,22 +7,22 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-/// When a wait ends; one that the system cannot count to is never.
+/// The end of a wait; `None` for a time beyond the system's range, which is never reached.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline(Option<Instant>);
 
 impl Deadline {
-    /// Returns the deadline that is `span` from now.
+    /// Returns the deadline `span` from now.
     pub(crate) fn after(span: Duration) -> Deadline {
         Deadline(Instant::now().checked_add(span))
     }
 
-    /// Returns how much time is left; `None` for ever.
+    /// Returns the remaining time; `None` for no limit.
     pub(crate) fn left(self) -> Option<Duration> {
         self.0.map(|until| until.saturating_duration_since(Instant::now()))
     }
 
-    /// Waits until `source` can be read, or has failed or ended; false if it is too late.
+    /// Waits until `source` is readable, has failed or has ended. Returns false at the deadline.
     pub(crate) fn readable(self, source: impl AsFd) -> io::Result<bool> {
         loop {
             let left = self.left();
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wait_ends_when_there_is_something_or_at_its_deadline() {
+    fn wait_ends_when_readable_or_at_the_deadline() {
         let (reader, mut writer) = io::pipe().unwrap();
         assert!(!Deadline::after(Duration::ZERO).readable(&reader).unwrap());
         assert!(!Deadline::after(Duration::from_millis(1)).readable(&reader).unwrap());
