@@ -127,6 +127,8 @@ mod job;
 mod logging;
 mod manager;
 mod metrics;
+#[cfg(feature = "platform")]
+mod modules;
 mod names;
 mod pgp;
 #[cfg(feature = "platform")]

@@ -8,4 +8,6 @@
 
 pub(crate) mod duration;
 pub(crate) mod json;
+#[cfg(feature = "platform")]
+pub(crate) mod regexp;
 pub(crate) mod time;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use source::{Import, Source};
 
 /// The modules and their layers: imports go down.
-const LAYERS: [(&str, u8); 32] = [
+const LAYERS: [(&str, u8); 33] = [
     ("bin", 6),
     ("cli", 6),
     ("daemon", 5),
@@ -31,6 +31,7 @@ const LAYERS: [(&str, u8); 32] = [
     ("metrics", 3),
     ("manager", 3),
     ("data", 3),
+    ("modules", 2),
     ("config", 2),
     ("schedule", 2),
     ("action", 2),
@@ -70,7 +71,7 @@ const PINS: [(&str, &[&str]); 34] = [
     ("pbkdf2", &["data/apikey"]),
     ("postgres", &["data/postgres"]),
     ("postgres_native_tls", &["data/postgres"]),
-    ("regex", &["agent"]),
+    ("regex", &["go/regexp", "platform"]),
     ("reqwest", &["api"]),
     ("rusqlite", &["data"]),
     ("rustix", &[]),

@@ -1,17 +1,17 @@
-//! A network of its own for tests: the one that the recordings were made in.
+//! A network for tests, like the one in which the recordings were made.
 //!
 //! | | |
 //! | --- | --- |
 //! | lo | 127.0.0.1, ::1 |
 //! | m0 | 02:00:5e:10:00:01, 198.51.100.1/24, 2001:db8::1/64 |
 //! | m1, its peer | 02:00:5e:10:00:02, no address |
-//! | neighbours on m0 | 198.51.100.7 02:00:5e:aa:bb:cc, 198.51.100.8 02:00:5e:dd:ee:ff; nobody is there |
+//! | neighbours on m0 | 198.51.100.7 02:00:5e:aa:bb:cc, 198.51.100.8 02:00:5e:dd:ee:ff; both unreachable |
 //! | TCP listens | 127.0.0.1:7001, `[::1]:7002`, `[::]:7004`, and 127.0.0.1:7099 in a second network |
 //! | UDP | 127.0.0.1:7003 silent, 127.0.0.1:7005 and `[::1]:7006` answer |
 //! | TCP connections | from 127.0.0.1:41001, `[::1]:41002`, and 127.0.0.1:41004 to 7004 |
 //!
-//! On Linux a thread has its own network, so that other tests are not disturbed. This takes
-//! root, `unshare` and `ip`.
+//! On Linux a thread can have its own network, so that tests do not affect each other. Creating one
+//! takes root, `unshare` and `ip`.
 
 use std::fs::File;
 use std::io::Read;
@@ -26,23 +26,23 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::testing::{is_root, skip};
 
-/// A network with nothing in it, and the process that keeps it.
+/// An empty network namespace, and the process that keeps it.
 struct Namespace {
     holder: Child,
     file: File,
 }
 
 impl Namespace {
-    /// Makes a network; `None` where that is not possible.
+    /// Creates a namespace; returns `None` if that is not possible.
     fn new() -> Option<Namespace> {
         let mut holder = Command::new("unshare");
         holder.args(["-n", "sh", "-c", "ip link set lo up && echo && exec cat"]);
         holder.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut holder = crate::spawn::start(&mut holder).ok()?;
         let mut ready = [0];
-        let told = holder.stdout.as_mut().unwrap().read_exact(&mut ready);
+        let started = holder.stdout.as_mut().unwrap().read_exact(&mut ready);
         let file = File::open(format!("/proc/{}/ns/net", holder.id()));
-        match (told, file) {
+        match (started, file) {
             (Ok(()), Ok(file)) => Some(Namespace { holder, file }),
             _ => {
                 holder.kill().ok();
@@ -80,17 +80,17 @@ pub(super) struct Network {
 }
 
 impl Network {
-    /// Makes the network. Where that is not possible, reports that the test is skipped.
+    /// Creates the network. If that is not possible, reports that the test is skipped.
     pub(super) fn new() -> Option<Network> {
-        if !is_root("only root can make a network and enter it") {
+        if !is_root("only root can create a network and enter it") {
             return None;
         }
         let (Some(first), Some(second)) = (Namespace::new(), Namespace::new()) else {
-            skip("this system allows no network namespace, or lacks unshare or ip");
+            skip("this system does not allow network namespaces, or lacks unshare or ip");
             return None;
         };
         let (mut sockets, echoes) = first.enter(|| {
-            lay_out();
+            configure();
             (connections(), echoes())
         });
         sockets.push(second.enter(|| listener("127.0.0.1:7099", false)));
@@ -103,7 +103,7 @@ impl Network {
         self.first.enter(test)
     }
 
-    /// Returns the processes that are in the network and in the second one.
+    /// Returns the processes in the network and in the second network.
     pub(super) fn processes(&self) -> [u32; 2] {
         [self.first.holder.id(), self.second.holder.id()]
     }
@@ -118,8 +118,8 @@ impl Drop for Network {
     }
 }
 
-/// Gives the network of this thread its links, addresses and neighbours.
-fn lay_out() {
+/// Adds links, addresses and neighbours to the network of this thread.
+fn configure() {
     let ip = |arguments: &str| {
         let status = Command::new("ip").args(arguments.split(' ')).status().unwrap();
         assert!(status.success(), "ip {arguments}");
@@ -152,7 +152,7 @@ fn listener(address: &str, both: bool) -> OwnedFd {
     socket
 }
 
-/// Returns listeners and connections, both ends of each.
+/// Returns listeners, and both ends of each connection.
 fn connections() -> Vec<OwnedFd> {
     let listeners = [
         listener("127.0.0.1:7001", false),
@@ -174,7 +174,7 @@ fn connections() -> Vec<OwnedFd> {
     sockets
 }
 
-/// Starts the servers that answer with what they got, until that is nothing.
+/// Starts the servers that return each packet, until they receive an empty one.
 fn echoes() -> Vec<(UdpSocket, JoinHandle<()>)> {
     let start = |address: &str| {
         let socket = UdpSocket::from(bound(address, SocketType::DGRAM, false));

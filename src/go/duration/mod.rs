@@ -9,7 +9,7 @@ mod exact;
 use std::time::Duration;
 
 #[cfg(feature = "platform")]
-pub(crate) use exact::{DurationError, parse, signed_text, text};
+pub(crate) use exact::{parse, signed_text, text};
 
 const NANOS_PER_MICRO: u128 = 1_000;
 const NANOS_PER_MILLI: u128 = 1_000_000;

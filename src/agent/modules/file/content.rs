@@ -1,126 +1,110 @@
-//! The filter `contents`: expressions that lines of a file match.
+//! The filter `contents`: expressions matched against the lines of a file.
 //!
-//! A line ends at `\n`; one `\r` before it belongs to the end. The last line
-//! counts without an end as well. A line is held in memory while it is matched, up
-//! to a limit; of a longer one nothing is known, and what depends on it is not
-//! answered but reported.
+//! A line ends at `\n`; one `\r` before it belongs to the line end. The last line counts even without
+//! a line end. A line is held in memory while it is matched, up to a limit. A longer line is not
+//! matched; if the result of a test depends on it, the test fails and the line is reported.
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use super::super::go_regex::GoRegex;
+use crate::modules::file::LineTest;
 
-/// The longest line that is matched.
+/// Maximum length of a line that is matched, in bytes.
 pub(super) const LINE_BYTES_MAX: usize = 8 << 20;
 
-/// What is asked of the lines of a file.
-#[derive(Debug)]
-pub(super) struct LineTest {
-    pub(super) regex: GoRegex,
-    /// Whether it was written with `!`: no line may match.
-    pub(super) inverse: bool,
-    /// Whether the answer is turned round.
-    pub(super) mismatch: bool,
-}
-
-/// How lines are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Quantity {
-    /// One line that matches is enough.
+pub(super) enum LineQuantifier {
+    /// One matching line is enough.
     Any,
-    /// Every line must match, and there must be one.
+    /// Every line must match, and there must be at least one.
     Every,
 }
 
-/// When reading can end.
+/// When to stop reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Until {
-    /// Each test has an answer.
-    EachAnswered,
-    /// One test has failed.
+pub(super) enum StopCondition {
+    AllDecided,
     OneFailed,
 }
 
-/// The answers to several tests.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Answers {
-    /// For each test whether it holds; false where it is not known.
-    pub(super) holds: Vec<bool>,
-    /// The number of the first line that was too long, if an answer depended on it.
-    pub(super) blind_at: Option<u64>,
+pub(super) struct LineResults {
+    /// For each test whether the file passes it; false if that is unknown.
+    pub(super) passed: Vec<bool>,
+    /// The number of the first line that was too long, if a result depends on it.
+    pub(super) unknown_at: Option<u64>,
 }
 
-/// What the lines so far say of one test.
+/// The state of one test after some lines.
 #[derive(Debug)]
-struct Tally<'a> {
+struct LineTestState<'a> {
     test: &'a LineTest,
-    quantity: Quantity,
-    /// Whether a line settled it: with `Any` one that matches, with `Every` one that does not do as it must.
-    settled: bool,
+    quantifier: LineQuantifier,
+    /// Whether no later line can change the result: with `Any` a line matched, with `Every` a line
+    /// failed.
+    is_decided: bool,
 }
 
-impl Tally<'_> {
-    fn see(&mut self, line: &[u8]) {
-        let matches = self.test.regex.is_match(line);
-        self.settled |= match self.quantity {
-            Quantity::Any => matches,
-            Quantity::Every => matches == self.test.inverse,
+impl LineTestState<'_> {
+    fn add(&mut self, line: &[u8]) {
+        let matches = self.test.regexp.is_match(line);
+        self.is_decided |= match self.quantifier {
+            LineQuantifier::Any => matches,
+            LineQuantifier::Every => matches == self.test.inverse,
         };
     }
 
-    /// Whether it holds if no other line follows `lines`.
-    fn holds(&self, lines: u64) -> bool {
-        match self.quantity {
-            Quantity::Any => self.settled != (self.test.inverse ^ self.test.mismatch),
-            Quantity::Every => lines > 0 && self.settled == self.test.mismatch,
+    /// Returns whether the file passes if it has only the first `lines` lines.
+    fn passes(&self, lines: u64) -> bool {
+        match self.quantifier {
+            LineQuantifier::Any => self.is_decided != (self.test.inverse ^ self.test.mismatch),
+            LineQuantifier::Every => lines > 0 && self.is_decided == self.test.mismatch,
         }
+    }
+
+    fn has_failed(&self, lines: u64) -> bool {
+        self.is_decided && !self.passes(lines)
     }
 }
 
-/// Reads `source` by lines until all that was asked is known.
+/// Reads `source` line by line until the results are known.
 pub(super) fn scan(
     source: impl Read,
     tests: &[&LineTest],
-    quantity: Quantity,
-    until: Until,
-) -> io::Result<Answers> {
-    let mut tallies: Vec<Tally<'_>> =
-        tests.iter().map(|test| Tally { test, quantity, settled: false }).collect();
+    quantifier: LineQuantifier,
+    stop: StopCondition,
+) -> io::Result<LineResults> {
+    let start = |test| LineTestState { test, quantifier, is_decided: false };
+    let mut states: Vec<LineTestState<'_>> = tests.iter().copied().map(start).collect();
     let mut lines = Lines { source: BufReader::new(source), line: Vec::new() };
     let (mut count, mut long_at) = (0, None);
     while let Some(line) = lines.next()? {
         count += 1;
         match line {
-            Line::Whole => {
-                let open = tallies.iter_mut().filter(|tally| !tally.settled);
-                open.for_each(|tally| tally.see(&lines.line));
+            LineRead::Whole => {
+                let open = states.iter_mut().filter(|state| !state.is_decided);
+                open.for_each(|state| state.add(&lines.line));
             }
-            Line::Long => long_at = long_at.or(Some(count)),
+            LineRead::TooLong => long_at = long_at.or(Some(count)),
         }
-        let over = match until {
-            Until::EachAnswered => tallies.iter().all(|tally| tally.settled),
-            Until::OneFailed => {
-                tallies.iter().all(|tally| tally.settled)
-                    || tallies.iter().any(|tally| tally.settled && !tally.holds(count))
-            }
-        };
-        if over {
+        let one_failed = || states.iter().any(|state| state.has_failed(count));
+        if states.iter().all(|state| state.is_decided)
+            || stop == StopCondition::OneFailed && one_failed()
+        {
             break;
         }
     }
-    let known = |tally: &Tally<'_>| tally.settled || long_at.is_none();
-    let failed = |tally: &Tally<'_>| tally.settled && !tally.holds(count);
-    // Where one failure decides, nothing depends on the others.
-    let decided = until == Until::OneFailed && tallies.iter().any(failed);
-    let blind = !decided && tallies.iter().any(|tally| !known(tally));
-    let holds = tallies.iter().map(|tally| known(tally) && tally.holds(count)).collect();
-    Ok(Answers { holds, blind_at: long_at.filter(|_| blind) })
+    let is_known = |state: &LineTestState<'_>| state.is_decided || long_at.is_none();
+    // If one failure decides, no result depends on the other tests.
+    let is_settled = stop == StopCondition::OneFailed && states.iter().any(|s| s.has_failed(count));
+    let is_unknown = !is_settled && states.iter().any(|state| !is_known(state));
+    let passed = states.iter().map(|state| is_known(state) && state.passes(count)).collect();
+    Ok(LineResults { passed, unknown_at: long_at.filter(|_| is_unknown) })
 }
 
-/// Whether a line is at hand.
-enum Line {
+enum LineRead {
     Whole,
-    /// It was too long, and was passed over.
-    Long,
+    /// The line was skipped.
+    TooLong,
 }
 
 struct Lines<R> {
@@ -129,90 +113,94 @@ struct Lines<R> {
 }
 
 impl<R: Read> Lines<R> {
-    /// Reads a line without its end; `None` at the end of the source.
-    fn next(&mut self) -> io::Result<Option<Line>> {
+    /// Reads a line without its line end; `None` at the end of the source.
+    fn next(&mut self) -> io::Result<Option<LineRead>> {
         self.line.clear();
-        // Room for the two bytes of its end.
+        // Two bytes more, for the line end.
         let limit = u64::try_from(LINE_BYTES_MAX + 2).unwrap_or(u64::MAX);
         if self.source.by_ref().take(limit).read_until(b'\n', &mut self.line)? == 0 {
             return Ok(None);
         }
-        let ended = self.line.pop_if(|last| *last == b'\n').is_some();
+        let has_end = self.line.pop_if(|last| *last == b'\n').is_some();
         self.line.pop_if(|last| *last == b'\r');
         if self.line.len() <= LINE_BYTES_MAX {
-            return Ok(Some(Line::Whole));
+            return Ok(Some(LineRead::Whole));
         }
-        if !ended {
+        if !has_end {
             self.source.skip_until(b'\n')?;
         }
-        Ok(Some(Line::Long))
+        Ok(Some(LineRead::TooLong))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::go::regexp::Regexp;
 
     fn test(pattern: &str, inverse: bool, mismatch: bool) -> LineTest {
-        LineTest { regex: GoRegex::new(pattern).unwrap(), inverse, mismatch }
+        LineTest { regexp: Regexp::new(pattern).unwrap(), inverse, mismatch }
     }
 
-    fn holds(text: &[u8], test: &LineTest, quantity: Quantity) -> bool {
-        let answers = scan(text, &[test], quantity, Until::EachAnswered).unwrap();
-        assert_eq!(answers.blind_at, None);
-        answers.holds[0]
+    fn passes(text: &[u8], test: &LineTest, quantifier: LineQuantifier) -> bool {
+        let results = scan(text, &[test], quantifier, StopCondition::AllDecided).unwrap();
+        assert_eq!(results.unknown_at, None);
+        results.passed[0]
     }
 
     #[test]
     fn lines_end_as_in_go() {
+        let beta = test("^beta$", false, false);
         for text in ["beta", "a\nbeta\r\n", "a\nbeta\r", "beta\nb"] {
-            assert!(
-                holds(text.as_bytes(), &test("^beta$", false, false), Quantity::Any),
-                "{text:?}"
-            );
+            assert!(passes(text.as_bytes(), &beta, LineQuantifier::Any), "{text:?}");
         }
-        assert!(
-            !holds(b"a\n", &test("^$", false, false), Quantity::Any),
-            "no line after the last end"
-        );
-        assert!(holds(b"\n", &test("^$", false, false), Quantity::Any));
-        assert!(holds(b"a\r\r\n", &test("^a\\r$", false, false), Quantity::Any), "one return goes");
+        let empty = test("^$", false, false);
+        assert!(!passes(b"a\n", &empty, LineQuantifier::Any), "no line after the last line end");
+        assert!(passes(b"\n", &empty, LineQuantifier::Any));
+        let returned = test("^a\\r$", false, false);
+        assert!(passes(b"a\r\r\n", &returned, LineQuantifier::Any), "only one \\r is removed");
     }
 
-    /// Any or every; plain, `!`, mismatch, both; for lines that match, do not, some of each, none at all.
+    /// The columns: all lines match, none matches, one of two matches, there are no lines.
     #[test]
-    fn all_ways_to_ask() {
+    fn quantifier_and_inversions_can_be_combined() {
         let texts: [&[u8]; 4] = [b"x\nx\n", b"y\n", b"x\ny\n", b""];
-        for (quantity, inverse, mismatch, expected) in [
-            (Quantity::Any, false, false, [true, false, true, false]),
-            (Quantity::Any, true, false, [false, true, false, true]),
-            (Quantity::Any, false, true, [false, true, false, true]),
-            (Quantity::Any, true, true, [true, false, true, false]),
-            (Quantity::Every, false, false, [true, false, false, false]),
-            (Quantity::Every, true, false, [false, true, false, false]),
-            (Quantity::Every, false, true, [false, true, true, false]),
-            (Quantity::Every, true, true, [true, false, true, false]),
+        for (quantifier, inverse, mismatch, expected) in [
+            (LineQuantifier::Any, false, false, [true, false, true, false]),
+            (LineQuantifier::Any, true, false, [false, true, false, true]),
+            (LineQuantifier::Any, false, true, [false, true, false, true]),
+            (LineQuantifier::Any, true, true, [true, false, true, false]),
+            (LineQuantifier::Every, false, false, [true, false, false, false]),
+            (LineQuantifier::Every, true, false, [false, true, false, false]),
+            (LineQuantifier::Every, false, true, [false, true, true, false]),
+            (LineQuantifier::Every, true, true, [true, false, true, false]),
         ] {
-            let found = texts.map(|text| holds(text, &test("x", inverse, mismatch), quantity));
-            assert_eq!(found, expected, "{quantity:?} {inverse} {mismatch}");
+            let found = texts.map(|text| passes(text, &test("x", inverse, mismatch), quantifier));
+            assert_eq!(found, expected, "{quantifier:?} {inverse} {mismatch}");
         }
     }
 
     #[test]
-    fn a_long_line_is_matched_and_one_too_long_reported() {
+    fn long_line_is_matched_and_longer_one_is_reported() {
         let mut text = vec![b'x'; LINE_BYTES_MAX];
         text.extend(b"\nneedle\n");
-        assert!(holds(&text, &test("^x*$", false, false), Quantity::Any));
-        assert!(!holds(&text, &test("^y", false, false), Quantity::Any));
+        assert!(passes(&text, &test("^x*$", false, false), LineQuantifier::Any));
+        assert!(!passes(&text, &test("^y", false, false), LineQuantifier::Any));
         text.insert(0, b'x');
-        let ask = |test: &LineTest, until| scan(text.as_slice(), &[test], Quantity::Any, until);
-        let found = ask(&test("^needle$", false, false), Until::EachAnswered).unwrap();
-        assert_eq!(found, Answers { holds: vec![true], blind_at: None });
+        let scan = |test: &LineTest, stop| {
+            scan(text.as_slice(), &[test], LineQuantifier::Any, stop).unwrap()
+        };
+        let found = scan(&test("^needle$", false, false), StopCondition::AllDecided);
+        assert_eq!(found, LineResults { passed: vec![true], unknown_at: None });
         for inverse in [false, true] {
-            let found = ask(&test("^y", inverse, false), Until::EachAnswered).unwrap();
-            assert_eq!(found, Answers { holds: vec![false], blind_at: Some(1) }, "{inverse}");
+            let found = scan(&test("^y", inverse, false), StopCondition::AllDecided);
+            assert_eq!(
+                found,
+                LineResults { passed: vec![false], unknown_at: Some(1) },
+                "{inverse}"
+            );
         }
-        let found = ask(&test("^needle$", true, false), Until::OneFailed).unwrap();
-        assert_eq!(found, Answers { holds: vec![false], blind_at: None });
+        let found = scan(&test("^needle$", true, false), StopCondition::OneFailed);
+        assert_eq!(found, LineResults { passed: vec![false], unknown_at: None });
     }
 }

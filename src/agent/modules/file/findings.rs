@@ -1,70 +1,71 @@
-//! What has been found so far: hits, counts and errors.
+//! Hits, counts and errors of a run.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 
-use super::search::Search;
+use serde::Serialize;
 
-/// What is told of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use crate::chain::Chain;
+use crate::modules::file::Search;
+
+/// The properties of a file that the result lists, in the original's form.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(super) struct FileInfo {
-    /// Its size in bytes.
+    /// In bytes.
     pub(super) size: u64,
-    /// Its mode, as Go writes it.
     pub(super) mode: String,
-    /// When it was changed, as Go writes it.
-    pub(super) modified: String,
-    /// Its SHA-256, if that was asked for and could be had.
+    pub(super) lastmodified: String,
+    /// `None` if it is not requested or cannot be computed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sha256: Option<String>,
 }
 
-/// Files by the bytes of their path, which is the order in which they are told.
-pub(super) type Files = BTreeMap<Vec<u8>, FileInfo>;
+/// Files by the bytes of their paths, which is the order in which the result lists them.
+pub(super) type FoundFiles = BTreeMap<Vec<u8>, FileInfo>;
 
 /// The hits of one search.
 #[derive(Debug)]
-pub(super) struct Hits {
-    /// For each filter the files that pass it; for a search that wants all at once just one set.
-    pub(super) sets: Vec<Files>,
+pub(super) struct SearchHits {
+    /// For each filter the files that pass it; a single set for a search with `matchall`.
+    pub(super) sets: Vec<FoundFiles>,
 }
 
-impl Hits {
-    /// Returns how many hits there are.
+impl SearchHits {
     pub(super) fn count(&self) -> usize {
         self.sets.iter().map(BTreeMap::len).sum()
     }
 }
 
-/// What has been found.
 #[derive(Debug)]
-pub(super) struct Findings {
+pub(super) struct FileFindings {
     /// The hits of each search, in the order of the searches.
-    pub(super) hits: Vec<Hits>,
-    /// How many files were looked at.
+    pub(super) hits: Vec<SearchHits>,
+    /// Number of files checked.
     pub(super) files: u64,
-    /// How many could not be opened.
+    /// Number of files and folders that could not be opened.
     pub(super) unopened: u64,
     pub(super) errors: Vec<String>,
 }
 
-impl Findings {
-    /// Returns what is found before anything was looked at.
-    pub(super) fn new(searches: &[Search]) -> Findings {
-        let sets = |search: &Search| {
-            let count = if search.request.options.matchall { 1 } else { search.checks.len() };
-            Hits { sets: vec![Files::new(); count] }
+impl FileFindings {
+    /// Returns findings without any hit.
+    pub(super) fn new(searches: &[Search]) -> FileFindings {
+        let no_hits = |search: &Search| {
+            let count = if search.parameters.options.matchall { 1 } else { search.filters.len() };
+            SearchHits { sets: vec![FoundFiles::new(); count] }
         };
-        let hits = searches.iter().map(sets).collect();
-        Findings { hits, files: 0, unopened: 0, errors: Vec::new() }
+        let hits = searches.iter().map(no_hits).collect();
+        FileFindings { hits, files: 0, unopened: 0, errors: Vec::new() }
     }
 
-    /// Notes that something could not be opened, and why.
-    pub(super) fn unopened(&mut self, error: String) {
+    /// Counts a file or folder that could not be opened.
+    pub(super) fn add_unopened(&mut self, error: &(dyn Error + 'static)) {
         self.unopened += 1;
-        self.errors.push(error);
+        self.errors.push(Chain(error).to_string());
     }
 
-    /// Returns how many hits there are in all.
+    /// Returns the number of hits of all searches.
     pub(super) fn total(&self) -> usize {
-        self.hits.iter().map(Hits::count).sum()
+        self.hits.iter().map(SearchHits::count).sum()
     }
 }

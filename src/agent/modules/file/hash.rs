@@ -1,4 +1,4 @@
-//! Hashes of what is in a file, several in one pass.
+//! Hashes of a file's content, several in one pass.
 
 use std::io::{self, Read};
 
@@ -8,56 +8,31 @@ use sha2::digest::DynDigest;
 use sha2::{Sha256, Sha384, Sha512};
 use sha3::{Sha3_224, Sha3_256, Sha3_384, Sha3_512};
 
-/// How much is read at once.
+use crate::modules::file::HashAlgorithm;
+
+/// Size of the read buffer, in bytes.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// A way to hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Algorithm {
-    /// MD5.
-    Md5,
-    /// SHA-1.
-    Sha1,
-    /// SHA-2 of 256 bits.
-    Sha2With256,
-    /// SHA-2 of 384 bits.
-    Sha2With384,
-    /// SHA-2 of 512 bits.
-    Sha2With512,
-    /// SHA-3 of 224 bits.
-    Sha3With224,
-    /// SHA-3 of 256 bits.
-    Sha3With256,
-    /// SHA-3 of 384 bits.
-    Sha3With384,
-    /// SHA-3 of 512 bits.
-    Sha3With512,
-}
-
-impl Algorithm {
-    /// Returns how many hexadecimal digits a hash has.
-    pub(super) fn digits(self) -> usize {
-        self.begin().output_size() * 2
-    }
-
-    fn begin(self) -> Box<dyn DynDigest> {
-        match self {
-            Algorithm::Md5 => Box::new(Md5::default()),
-            Algorithm::Sha1 => Box::new(Sha1::default()),
-            Algorithm::Sha2With256 => Box::new(Sha256::default()),
-            Algorithm::Sha2With384 => Box::new(Sha384::default()),
-            Algorithm::Sha2With512 => Box::new(Sha512::default()),
-            Algorithm::Sha3With224 => Box::new(Sha3_224::default()),
-            Algorithm::Sha3With256 => Box::new(Sha3_256::default()),
-            Algorithm::Sha3With384 => Box::new(Sha3_384::default()),
-            Algorithm::Sha3With512 => Box::new(Sha3_512::default()),
-        }
+fn hasher(algorithm: HashAlgorithm) -> Box<dyn DynDigest> {
+    match algorithm {
+        HashAlgorithm::Md5 => Box::new(Md5::default()),
+        HashAlgorithm::Sha1 => Box::new(Sha1::default()),
+        HashAlgorithm::Sha2With256 => Box::new(Sha256::default()),
+        HashAlgorithm::Sha2With384 => Box::new(Sha384::default()),
+        HashAlgorithm::Sha2With512 => Box::new(Sha512::default()),
+        HashAlgorithm::Sha3With224 => Box::new(Sha3_224::default()),
+        HashAlgorithm::Sha3With256 => Box::new(Sha3_256::default()),
+        HashAlgorithm::Sha3With384 => Box::new(Sha3_384::default()),
+        HashAlgorithm::Sha3With512 => Box::new(Sha3_512::default()),
     }
 }
 
-/// Returns the hashes of `source`, each in upper-case hexadecimal digits.
-pub(super) fn digests(mut source: impl Read, algorithms: &[Algorithm]) -> io::Result<Vec<String>> {
-    let mut hashers: Vec<_> = algorithms.iter().map(|algorithm| algorithm.begin()).collect();
+/// Returns the hashes of `source`, in upper-case hexadecimal digits.
+pub(super) fn digests(
+    mut source: impl Read,
+    algorithms: &[HashAlgorithm],
+) -> io::Result<Vec<String>> {
+    let mut hashers: Vec<_> = algorithms.iter().map(|algorithm| hasher(*algorithm)).collect();
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         let count = match source.read(&mut buffer) {
@@ -74,4 +49,27 @@ pub(super) fn digests(mut source: impl Read, algorithms: &[Algorithm]) -> io::Re
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_have_the_number_of_digits_that_parameters_must_have() {
+        for algorithm in [
+            HashAlgorithm::Md5,
+            HashAlgorithm::Sha1,
+            HashAlgorithm::Sha2With256,
+            HashAlgorithm::Sha2With384,
+            HashAlgorithm::Sha2With512,
+            HashAlgorithm::Sha3With224,
+            HashAlgorithm::Sha3With256,
+            HashAlgorithm::Sha3With384,
+            HashAlgorithm::Sha3With512,
+        ] {
+            let digests = digests(&b""[..], &[algorithm]).unwrap();
+            assert_eq!(digests[0].len(), algorithm.digits(), "{algorithm:?}");
+        }
+    }
 }

@@ -1,40 +1,30 @@
-//! The module `file`: files by name, size, mode, age, content and hash.
+//! The module `file`: finds files by name, size, mode, age, content and hash.
 //!
 //! | file | does |
 //! | --- | --- |
-//! | `request` | what was asked, from the JSON of the parameters |
-//! | `search`, `check`, `bound`, `size`, `age` | makes it ready, or says in the original's words what makes no sense |
-//! | `walk`, `link`, `clean` | comes to each file once, with the searches that are for it |
-//! | `judge`, `source`, `content`, `hash`, `mode` | whether a file is what a search is for |
-//! | `findings`, `report` | what was found, and the result in the original's form |
+//! | `walk`, `link` | visits each file once, with the searches that apply to it |
+//! | `evaluate`, `source`, `content`, `hash`, `mode` | checks whether a file passes the filters of a search |
+//! | `findings`, `report` | collects hits, and builds the result in the original's form |
 //!
-//! **Invariants.** Nothing is written. No symbolic link to a folder is followed, and
-//! nothing is opened that could make us wait. Memory grows with the hits, the errors
-//! and the names of one folder, not with what files hold. Hits are told by path.
+//! **Invariants.** The module writes nothing. It never follows a symbolic link to a folder, and opens
+//! nothing that could block. Memory grows with the hits, the errors and the names in one folder, not
+//! with the contents of files. The result lists hits by path.
 //!
-//! **Failure.** Parameters that make no sense end the run with `success: false`.
-//! What cannot be read is told in `errors` and is no hit of any filter that would
-//! have had to read it, not even of an inverse one: of what is not known nothing
-//! is said.
+//! **Failure.** Invalid parameters end the run with `success: false`. A file that cannot be read is
+//! reported in `errors` and passes no filter that would have to read it, not even an inverse one:
+//! nothing is claimed about unknown content.
 //!
-//! Where the original has a defect, the sane thing is done: each search has its own
-//! depth, limit, scope and unpacking; a path that fails is told once; lines longer
-//! than 64 KiB are matched; a hash that cannot be had costs that hash, not the result.
+//! Where the original has a defect, the intended behaviour is implemented: each search has its own
+//! depth, limit, scope and unpacking; a path that fails is reported once; lines longer than 64 KiB are
+//! matched; a hash that cannot be computed is one error and does not lose the result.
 
-mod age;
-mod bound;
-mod check;
-mod clean;
 mod content;
+mod evaluate;
 mod findings;
 mod hash;
-mod judge;
 mod link;
 mod mode;
 mod report;
-mod request;
-mod search;
-mod size;
 mod source;
 mod walk;
 
@@ -44,7 +34,7 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use super::ModuleResult;
-use super::parameters::parse;
+use crate::modules::file;
 
 /// Runs the module at the time `now`.
 ///
@@ -55,13 +45,9 @@ pub(super) fn run(
     now: Timestamp,
 ) -> Result<ModuleResult, serde_json::Error> {
     let began = Instant::now();
-    let requests = match parse(parameters, request::read) {
-        Ok(requests) => requests,
-        Err(error) => return report::refusal(error.to_string()),
-    };
-    match search::prepare(requests, now) {
+    match file::read(parameters, now) {
         Ok(searches) => report::report(&searches, walk::walk(&searches), began.elapsed()),
-        Err(error) => report::refusal(error.to_string()),
+        Err(error) => report::rejection(&error),
     }
 }
 

@@ -1,11 +1,11 @@
-//! Modes as Go writes them: letters for what is special, then nine permissions.
+//! File modes as Go writes them: letters for type and special bits, then nine permission letters.
 
 use rustix::fs::{FileType, Mode, RawMode};
 
-/// Returns the text of a mode as `stat` has it: `-rw-r--r--`, `urwxr-xr-x`, `dtrwxrwxrwx`.
+/// Returns the text of an `st_mode`: `-rw-r--r--`, `urwxr-xr-x`, `dtrwxrwxrwx`.
 ///
-/// Unlike in `ls`, each special bit has a letter of its own in front, so that the
-/// length varies; a single hyphen stands there only if there is no letter at all.
+/// Unlike in `ls`, each special bit has its own letter in front, so the length varies; a hyphen stands
+/// there only if there is no such letter.
 pub(super) fn text(mode: RawMode) -> String {
     let bits = Mode::from_raw_mode(mode);
     let mut text = String::with_capacity(12);
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modes_are_written_as_by_go() {
+    fn modes_are_written_as_in_go() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/modules/go-forms.json");
         let forms: serde_json::Value =
             serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();

@@ -1,8 +1,7 @@
-//! What is in a file: its bytes, or what they unpack to.
+//! The content of a file: its bytes, or what they unpack to.
 //!
-//! A file is opened without waiting for anybody, so that a pipe put in its place
-//! cannot hold the search up, and read in pieces, so that memory does not grow
-//! with it.
+//! Files are opened without blocking, so that a pipe that replaces a file cannot hang the search, and
+//! read in pieces, so that memory does not grow with their size.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Chain, Cursor, Read};
@@ -12,41 +11,32 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 use rustix::fs::OFlags;
 
-use super::super::reason::reason;
-
 /// The first two bytes of every gzip stream.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// What was being done with a file, as Go calls it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Doing {
-    Open,
-    Read,
-    Unpack,
-}
-
-/// A file that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{} {}: {}", match doing { Doing::Open => "open", Doing::Read => "read", Doing::Unpack => "unpack" }, path.display(), reason(source))]
-pub(super) struct SourceError {
-    doing: Doing,
-    path: PathBuf,
-    source: io::Error,
+pub(super) enum SourceError {
+    #[error("cannot open {}", path.display())]
+    Open { path: PathBuf, source: io::Error },
+    #[error("cannot read {}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot unpack {}", path.display())]
+    Unpack { path: PathBuf, source: io::Error },
 }
 
 impl SourceError {
-    /// Tells whether the file could not be opened as what it was to be.
-    pub(super) fn is_open(&self) -> bool {
-        matches!(self.doing, Doing::Open | Doing::Unpack)
+    /// Returns whether statistics count the file as one that could not be opened.
+    pub(super) fn counts_as_unopened(&self) -> bool {
+        matches!(self, SourceError::Open { .. } | SourceError::Unpack { .. })
     }
 }
 
 /// Whether a path may be a symbolic link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Links {
-    /// It is read as what it leads to.
+    /// Read the link's target.
     Follow,
-    /// It was none when it was looked at, and must not have become one.
+    /// Fail: the path was not a link when it was listed, and must not have become one.
     Refuse,
 }
 
@@ -54,61 +44,69 @@ pub(super) enum Links {
 #[derive(Debug)]
 pub(super) struct Source {
     path: PathBuf,
-    bytes: Bytes,
+    bytes: SourceBytes,
 }
 
-/// The first bytes of a file, which were read to know it, and the rest.
-type Whole = Chain<Cursor<Vec<u8>>, File>;
+/// The bytes of a file: the first ones, which were read to detect its format, and the rest.
+type FileBytes = Chain<Cursor<Vec<u8>>, File>;
 
 #[derive(Debug)]
-enum Bytes {
-    Plain(Whole),
-    Packed(Box<MultiGzDecoder<BufReader<Whole>>>),
+enum SourceBytes {
+    Plain(FileBytes),
+    Packed(Box<MultiGzDecoder<BufReader<FileBytes>>>),
 }
 
 impl Source {
-    /// Opens a file; with `unpack`, one that begins as gzip does is unpacked.
+    /// Opens a file. With `unpack`, a file that begins like gzip is unpacked.
     pub(super) fn open(path: &Path, links: Links, unpack: bool) -> Result<Source, SourceError> {
-        let failed = |doing| move |source| SourceError { doing, path: path.to_owned(), source };
-        let file = open(path, links).map_err(failed(Doing::Open))?;
+        let path = path.to_owned();
+        let file = match open(&path, links) {
+            Ok(file) => file,
+            Err(source) => return Err(SourceError::Open { path, source }),
+        };
         let mut head = Vec::new();
         if unpack {
             let wanted = u64::try_from(GZIP_MAGIC.len()).unwrap_or_default();
-            (&file).take(wanted).read_to_end(&mut head).map_err(failed(Doing::Read))?;
+            if let Err(source) = (&file).take(wanted).read_to_end(&mut head) {
+                return Err(SourceError::Read { path, source });
+            }
         }
-        let packed = head == GZIP_MAGIC;
+        let is_packed = head == GZIP_MAGIC;
         let whole = Cursor::new(head).chain(file);
-        let bytes = if packed {
-            Bytes::Packed(Box::new(MultiGzDecoder::new(BufReader::new(whole))))
+        let bytes = if is_packed {
+            SourceBytes::Packed(Box::new(MultiGzDecoder::new(BufReader::new(whole))))
         } else {
-            Bytes::Plain(whole)
+            SourceBytes::Plain(whole)
         };
-        Ok(Source { path: path.to_owned(), bytes })
+        Ok(Source { path, bytes })
     }
 
-    /// Reads what is packed to its end: only there it is known to be whole.
+    /// Reads packed data to its end: only then it is known to be undamaged.
     pub(super) fn finish(&mut self) -> io::Result<()> {
-        if let Bytes::Packed(bytes) = &mut self.bytes {
+        if let SourceBytes::Packed(bytes) = &mut self.bytes {
             io::copy(bytes, &mut io::sink())?;
         }
         Ok(())
     }
 
-    /// Names an error of reading from here.
+    /// Returns the error for a failed read of this source.
     pub(super) fn error(&self, source: io::Error) -> SourceError {
-        let doing = match self.bytes {
-            Bytes::Packed(_) if source.raw_os_error().is_none() => Doing::Unpack,
-            _ => Doing::Read,
-        };
-        SourceError { doing, path: self.path.clone(), source }
+        let path = self.path.clone();
+        match self.bytes {
+            // Errors of the system have a number; those of the decoder do not.
+            SourceBytes::Packed(_) if source.raw_os_error().is_none() => {
+                SourceError::Unpack { path, source }
+            }
+            _ => SourceError::Read { path, source },
+        }
     }
 }
 
 impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.bytes {
-            Bytes::Plain(bytes) => bytes.read(buffer),
-            Bytes::Packed(bytes) => bytes.read(buffer),
+            SourceBytes::Plain(bytes) => bytes.read(buffer),
+            SourceBytes::Packed(bytes) => bytes.read(buffer),
         }
     }
 }

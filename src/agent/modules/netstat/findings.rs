@@ -1,4 +1,4 @@
-//! What was found, and the result in the original's form.
+//! Hits, and the result in the original's form.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use super::route::RouteError;
 use crate::chain::Chain;
 use crate::go::duration;
 
-/// One hit; what is empty or 0 is not told.
+/// One hit. Fields that are empty or 0 are omitted.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Element {
+pub(super) struct NetstatElement {
     /// The hardware address of a link.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) localmacaddr: String,
@@ -42,57 +42,56 @@ fn is_zero(port: &u16) -> bool {
 }
 
 #[derive(Debug, Serialize)]
-struct Statistics {
+struct NetstatStatistics {
     examined: usize,
     exectime: String,
     totalhits: usize,
 }
 
-/// What has been found so far.
 #[derive(Debug, Default)]
-pub(super) struct Findings {
-    /// By kind of search, then by what was searched; null for nothing.
-    elements: BTreeMap<&'static str, BTreeMap<String, Option<Vec<Element>>>>,
-    /// How often something was compared.
+pub(super) struct NetstatFindings {
+    /// Hits by kind of search, then by search term; `None` for a term without hits.
+    elements: BTreeMap<&'static str, BTreeMap<String, Option<Vec<NetstatElement>>>>,
+    /// Number of comparisons.
     examined: usize,
     hits: usize,
     pub(super) errors: Vec<String>,
 }
 
-impl Findings {
-    /// Returns what could be had, and notes why it could not.
-    pub(super) fn noted<T>(&mut self, had: Result<Vec<T>, RouteError>) -> Vec<T> {
-        had.unwrap_or_else(|error| {
+impl NetstatFindings {
+    /// Returns the rows of a table; if it cannot be read, reports the error and returns none.
+    pub(super) fn or_report<T>(&mut self, rows: Result<Vec<T>, RouteError>) -> Vec<T> {
+        rows.unwrap_or_else(|error| {
             self.errors.push(Chain(&error).to_string());
             Vec::new()
         })
     }
 
-    /// Looks through `table` for the search `text`, unless that was made before.
+    /// Searches `table` for the term `text`, unless it was searched before.
     pub(super) fn search<'a, T: 'a>(
         &mut self,
         kind: &'static str,
         text: &str,
         table: impl IntoIterator<Item = &'a T>,
-        element: impl Fn(&T) -> Option<Element>,
+        element: impl Fn(&T) -> Option<NetstatElement>,
     ) {
         let of_kind = self.elements.entry(kind).or_default();
         if of_kind.contains_key(text) {
             return;
         }
         let examined = table.into_iter().inspect(|_| self.examined += 1);
-        let found: Vec<Element> = examined.filter_map(element).collect();
+        let found: Vec<NetstatElement> = examined.filter_map(element).collect();
         self.hits += found.len();
         of_kind.insert(text.to_owned(), Some(found).filter(|found| !found.is_empty()));
     }
 
-    /// Returns the result after a search of this length.
+    /// Returns the result of a run that took this long.
     pub(super) fn result(self, took: Duration) -> Result<ModuleResult, serde_json::Error> {
         Ok(ModuleResult {
             foundanything: self.hits > 0,
             success: true,
             elements: to_raw_value(&self.elements)?,
-            statistics: to_raw_value(&Statistics {
+            statistics: to_raw_value(&NetstatStatistics {
                 examined: self.examined,
                 exectime: duration::text(took),
                 totalhits: self.hits,

@@ -2,25 +2,22 @@
 //!
 //! | file | does |
 //! | --- | --- |
-//! | `request`, `range` | what was asked, or in the original's words what makes no sense |
-//! | `spaces` | the network namespaces that are looked at |
-//! | `socket`, `neighbour` | the tables of the kernel that are text |
-//! | `route` | links, addresses and IPv6 neighbours, for which there is no such table |
-//! | `netlink` | the conversation by which those are had |
-//! | `findings` | what was found, and the result in the original's form |
+//! | `spaces` | lists the network namespaces to search |
+//! | `socket`, `neighbour` | read the kernel's tables in `/proc` |
+//! | `route` | reads links, addresses and IPv6 neighbours, which have no such table |
+//! | `netlink` | sends the requests of `route` to the kernel |
+//! | `findings` | collects hits, and builds the result in the original's form |
 //!
-//! **Invariants.** Each table is read once, so that all searches see one state of it. A port
-//! counts as listening only if something can come in on it: TCP in the state LISTEN, UDP
-//! without a peer. Addresses are compared as addresses, hardware addresses in any case, and
-//! one that is empty never matches.
+//! **Invariants.** Each table is read once, so that all searches see the same state of it. A port counts
+//! as listening only if it accepts traffic from new peers: TCP in the state LISTEN, UDP without a peer.
+//! Addresses are compared by value, hardware addresses in any case. An empty hardware address never
+//! matches.
 //!
-//! **Failure.** A table that cannot be read is told in `errors`; the others are searched.
+//! **Failure.** A table that cannot be read is reported in `errors`; the others are searched.
 
 mod findings;
 mod neighbour;
 mod netlink;
-mod range;
-mod request;
 mod route;
 mod socket;
 mod spaces;
@@ -32,83 +29,81 @@ use std::time::Instant;
 use serde_json::value::RawValue;
 
 use super::ModuleResult;
-use super::go_regex::GoRegex;
 use crate::chain::Chain;
-use findings::{Element, Findings};
-use neighbour::Neighbour;
-use range::Range;
-use request::{Asked, Request};
+use crate::go::regexp::Regexp;
+use crate::modules::netstat::{self, AddressRange, NetstatSearch, SearchTerm};
+use findings::{NetstatElement, NetstatFindings};
+use route::Neighbour;
 use socket::Socket;
-use spaces::Space;
+use spaces::NetworkSpace;
 
-/// Where the kernel's tables are.
+/// The folder of the kernel's tables.
 pub(super) const PROC: &str = "/proc";
 
-/// Runs the module over the tables below `proc`.
+/// Runs the module with the tables below `proc`.
 ///
 /// # Errors
 /// The result cannot be written as JSON.
 pub(super) fn run(parameters: &RawValue, proc: &Path) -> Result<ModuleResult, serde_json::Error> {
     let began = Instant::now();
-    let request = match request::read(parameters) {
-        Ok(request) => request,
-        Err(error) => return Ok(ModuleResult::failed(error.to_string())),
+    let search = match netstat::read(parameters) {
+        Ok(search) => search,
+        Err(error) => return Ok(ModuleResult::failed(Chain(&error).to_string())),
     };
-    let mut findings = Findings::default();
-    search_links(&request.localmac, &mut findings);
-    search_addresses(&request.localip, &mut findings);
-    if request.is_about_spaces() {
-        let spaces = if request.namespaces {
+    let mut findings = NetstatFindings::default();
+    search_links(&search.localmac, &mut findings);
+    search_addresses(&search.localip, &mut findings);
+    if search.reads_namespace_tables() {
+        let spaces = if search.namespaces {
             let (spaces, errors) = spaces::all(proc);
             findings.errors.extend(errors.iter().map(|error| Chain(error).to_string()));
             spaces
         } else {
             vec![spaces::own(proc)]
         };
-        search_neighbours(&request, &spaces, &mut findings);
-        search_sockets(&request, &spaces, &mut findings);
+        search_neighbours(&search, &spaces, &mut findings);
+        search_sockets(&search, &spaces, &mut findings);
     }
     findings.result(began.elapsed())
 }
 
-fn search_links(asked: &[Asked<GoRegex>], findings: &mut Findings) {
-    if asked.is_empty() {
+fn search_links(terms: &[SearchTerm<Regexp>], findings: &mut NetstatFindings) {
+    if terms.is_empty() {
         return;
     }
-    let links = findings.noted(route::links());
-    for Asked { text, wanted } in asked {
+    let links = findings.or_report(route::links());
+    for SearchTerm { text, value } in terms {
         findings.search("localmac", text, &links, |link| {
-            let mac = link.mac.as_ref().filter(|mac| wanted.is_match(mac.as_bytes()))?;
-            Some(Element { localmacaddr: mac.clone(), ..Element::default() })
+            let mac = link.mac.as_ref().filter(|mac| value.is_match(mac.as_bytes()))?;
+            Some(NetstatElement { localmacaddr: mac.clone(), ..NetstatElement::default() })
         });
     }
 }
 
-fn search_addresses(asked: &[Asked<Range>], findings: &mut Findings) {
-    if asked.is_empty() {
+fn search_addresses(terms: &[SearchTerm<AddressRange>], findings: &mut NetstatFindings) {
+    if terms.is_empty() {
         return;
     }
-    let addresses = findings.noted(route::addresses());
-    for Asked { text, wanted } in asked {
+    let addresses = findings.or_report(route::addresses());
+    for SearchTerm { text, value } in terms {
         findings.search("localip", text, &addresses, |address| {
-            wanted
-                .contains(*address)
-                .then(|| Element { localaddr: address.to_string(), ..Element::default() })
+            let localaddr = value.contains(*address).then(|| address.to_string())?;
+            Some(NetstatElement { localaddr, ..NetstatElement::default() })
         });
     }
 }
 
-/// Returns what `read` gives of all namespaces, each with the name of its own.
-fn of_all<'a, T, E: Error + 'static>(
-    spaces: &'a [Space],
-    read: impl Fn(&Space) -> (Vec<T>, Vec<E>),
-    findings: &mut Findings,
-) -> Vec<(&'a Space, T)> {
+/// Reads a table of all namespaces, and returns each row with its namespace.
+fn read_all<'a, T, E: Error + 'static>(
+    spaces: &'a [NetworkSpace],
+    read: impl Fn(&NetworkSpace) -> (Vec<T>, Vec<E>),
+    findings: &mut NetstatFindings,
+) -> Vec<(&'a NetworkSpace, T)> {
     let mut all = Vec::new();
     for space in spaces {
-        let (some, errors) = read(space);
-        all.extend(some.into_iter().map(|one| (space, one)));
-        // As for a process that ended before its namespace was found.
+        let (rows, errors) = read(space);
+        all.extend(rows.into_iter().map(|row| (space, row)));
+        // As if the process had ended before its namespace was listed.
         if !errors.is_empty() && space.has_ended() {
             continue;
         }
@@ -117,56 +112,60 @@ fn of_all<'a, T, E: Error + 'static>(
     all
 }
 
-fn search_neighbours(request: &Request, spaces: &[Space], findings: &mut Findings) {
-    if request.neighbormac.is_empty() && request.neighborip.is_empty() {
+fn search_neighbours(
+    search: &NetstatSearch,
+    spaces: &[NetworkSpace],
+    findings: &mut NetstatFindings,
+) {
+    if search.neighbormac.is_empty() && search.neighborip.is_empty() {
         return;
     }
-    let neighbours = of_all(spaces, neighbour::list, findings);
-    let element = |space: &Space, neighbour: &Neighbour| Element {
+    let neighbours = read_all(spaces, neighbour::list, findings);
+    let element = |space: &NetworkSpace, neighbour: &Neighbour| NetstatElement {
         remotemacaddr: neighbour.mac.clone().unwrap_or_default(),
         remoteaddr: neighbour.address.to_string(),
         namespace: space.name.clone(),
-        ..Element::default()
+        ..NetstatElement::default()
     };
-    for Asked { text, wanted } in &request.neighbormac {
+    for SearchTerm { text, value } in &search.neighbormac {
         findings.search("neighbormac", text, &neighbours, |(space, neighbour)| {
-            let matches = |mac: &String| wanted.is_match(mac.as_bytes());
+            let matches = |mac: &String| value.is_match(mac.as_bytes());
             neighbour.mac.as_ref().is_some_and(matches).then(|| element(space, neighbour))
         });
     }
-    for Asked { text, wanted } in &request.neighborip {
+    for SearchTerm { text, value } in &search.neighborip {
         findings.search("neighborip", text, &neighbours, |(space, neighbour)| {
-            wanted.contains(neighbour.address).then(|| element(space, neighbour))
+            value.contains(neighbour.address).then(|| element(space, neighbour))
         });
     }
 }
 
-fn search_sockets(request: &Request, spaces: &[Space], findings: &mut Findings) {
-    if request.connectedip.is_empty() && request.listeningport.is_empty() {
+fn search_sockets(search: &NetstatSearch, spaces: &[NetworkSpace], findings: &mut NetstatFindings) {
+    if search.connectedip.is_empty() && search.listeningport.is_empty() {
         return;
     }
-    let sockets = of_all(spaces, socket::list, findings);
-    let element = |space: &Space, socket: &Socket| Element {
+    let sockets = read_all(spaces, socket::list, findings);
+    let element = |space: &NetworkSpace, socket: &Socket| NetstatElement {
         localaddr: socket.local.ip().to_string(),
         localport: socket.local.port(),
         namespace: space.name.clone(),
-        ..Element::default()
+        ..NetstatElement::default()
     };
-    for Asked { text, wanted } in &request.connectedip {
-        // Only a socket of IPv6 can have a peer of either kind.
-        let able = sockets.iter().filter(|(_, socket)| socket.is_v6 || wanted.is_v4);
+    for SearchTerm { text, value } in &search.connectedip {
+        // Only IPv6 sockets can have peers of both versions.
+        let able = sockets.iter().filter(|(_, socket)| socket.is_v6 || value.is_v4);
         findings.search("connectedip", text, able, |(space, socket)| {
             let (address, port) = (socket.remote.ip(), socket.remote.port());
-            wanted.contains(address).then(|| Element {
+            value.contains(address).then(|| NetstatElement {
                 remoteaddr: address.to_string(),
                 remoteport: port,
                 ..element(space, socket)
             })
         });
     }
-    for Asked { text, wanted } in &request.listeningport {
+    for SearchTerm { text, value } in &search.listeningport {
         findings.search("listeningport", text, &sockets, |(space, socket)| {
-            let listens = socket.is_listening && socket.local.port() == *wanted;
+            let listens = socket.is_listening && socket.local.port() == *value;
             listens.then(|| element(space, socket))
         });
     }

@@ -1,13 +1,11 @@
-//! Links, addresses and IPv6 neighbours, as the kernel tells them by rtnetlink.
+//! Links, addresses and IPv6 neighbours, read from the kernel by rtnetlink.
 //!
-//! `/proc` has no table of these, and what `/sys` shows are the links of the namespace that
-//! it was mounted in.
+//! `/proc` has no table of these, and `/sys` shows the links of the namespace in which it was mounted.
 
 use std::io;
 use std::net::IpAddr;
 
-use super::neighbour::Neighbour;
-use super::netlink::{self, Entry, u16_at};
+use super::netlink::{self, NetlinkEntry, u16_at};
 
 const GET_LINK: u16 = 18;
 const GET_ADDRESS: u16 = 22;
@@ -17,9 +15,9 @@ const LINK_BYTES: usize = 16;
 const ADDRESS_BYTES: usize = 8;
 const NEIGHBOUR_BYTES: usize = 12;
 
-/// All families of addresses.
-const ANY: u8 = 0;
-const INET6: u8 = 10;
+/// Address families, where 0 stands for all.
+const ANY_FAMILY: u8 = 0;
+const INET6_FAMILY: u8 = 10;
 
 const LINK_MAC: u16 = 1;
 const ADDRESS_ADDRESS: u16 = 1;
@@ -27,29 +25,35 @@ const ADDRESS_LOCAL: u16 = 2;
 const NEIGHBOUR_ADDRESS: u16 = 1;
 const NEIGHBOUR_MAC: u16 = 2;
 
-/// Where the state of a neighbour stands.
+/// Offset of a neighbour's state, in bytes.
 const STATE_AT: usize = 8;
-/// The state of what is no neighbour but has a fixed address, as a group has.
+/// The state of an entry that is not a neighbour, such as a multicast group.
 const NO_ARP: u16 = 0x40;
 
-/// What the kernel does not tell.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot ask the kernel for {what}")]
+#[error("cannot read {what} from the kernel")]
 pub(super) struct RouteError {
     what: &'static str,
     source: io::Error,
 }
 
-/// A link, which others call an interface.
+/// A network interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Link {
-    /// Its hardware address, in lower case.
+    /// The hardware address, in lower case.
+    pub(super) mac: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Neighbour {
+    pub(super) address: IpAddr,
+    /// The hardware address, in lower case.
     pub(super) mac: Option<String>,
 }
 
 /// Returns the links of this thread's namespace.
 pub(super) fn links() -> Result<Vec<Link>, RouteError> {
-    ask("links", GET_LINK, ANY, LINK_BYTES, |entry| {
+    list("links", GET_LINK, ANY_FAMILY, LINK_BYTES, |entry| {
         let (_, attributes) = entry.split(LINK_BYTES)?;
         Some(Link { mac: attributes.get(LINK_MAC).and_then(mac) })
     })
@@ -57,16 +61,16 @@ pub(super) fn links() -> Result<Vec<Link>, RouteError> {
 
 /// Returns the addresses of this thread's namespace.
 pub(super) fn addresses() -> Result<Vec<IpAddr>, RouteError> {
-    ask("addresses", GET_ADDRESS, ANY, ADDRESS_BYTES, |entry| {
+    list("addresses", GET_ADDRESS, ANY_FAMILY, ADDRESS_BYTES, |entry| {
         let (_, attributes) = entry.split(ADDRESS_BYTES)?;
-        // On a link with two ends the other address is that of the other end.
+        // On a point-to-point link, the other attribute is the peer's address.
         ip(attributes.get(ADDRESS_LOCAL).or_else(|| attributes.get(ADDRESS_ADDRESS))?)
     })
 }
 
 /// Returns the IPv6 neighbours of this thread's namespace.
 pub(super) fn neighbours() -> Result<Vec<Neighbour>, RouteError> {
-    ask("IPv6 neighbours", GET_NEIGHBOUR, INET6, NEIGHBOUR_BYTES, |entry| {
+    list("IPv6 neighbours", GET_NEIGHBOUR, INET6_FAMILY, NEIGHBOUR_BYTES, |entry| {
         let (fixed, attributes) = entry.split(NEIGHBOUR_BYTES)?;
         if u16_at(fixed, STATE_AT)? & NO_ARP != 0 {
             return None;
@@ -76,26 +80,26 @@ pub(super) fn neighbours() -> Result<Vec<Neighbour>, RouteError> {
     })
 }
 
-fn ask<T>(
+fn list<T>(
     what: &'static str,
     kind: u16,
     family: u8,
     fixed_bytes: usize,
-    read: impl Fn(&Entry) -> Option<T>,
+    read: impl Fn(&NetlinkEntry) -> Option<T>,
 ) -> Result<Vec<T>, RouteError> {
-    // The first byte is the family; nothing else of the fixed part means anything in a question.
+    // The first byte is the family; requests do not use the rest of the fixed part.
     let mut fixed = vec![family];
     fixed.resize(fixed_bytes, 0);
     let entries = netlink::list(kind, &fixed).map_err(|source| RouteError { what, source })?;
     Ok(entries.iter().filter_map(read).collect())
 }
 
-/// Returns the text of a hardware address. All zeros are none, and neither are the addresses
-/// of IP that tunnels have in their place.
+/// Returns the text of a hardware address; `None` for all zeros, and for the IP addresses that tunnels
+/// have in its place.
 fn mac(bytes: &[u8]) -> Option<String> {
-    let is_none = bytes.iter().all(|byte| *byte == 0) || ip(bytes).is_some();
+    let is_absent = bytes.iter().all(|byte| *byte == 0) || ip(bytes).is_some();
     let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    (!is_none).then(|| digits.join(":"))
+    (!is_absent).then(|| digits.join(":"))
 }
 
 fn ip(bytes: &[u8]) -> Option<IpAddr> {
@@ -108,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hardware_addresses_are_of_any_length_but_not_empty() {
+    fn hardware_addresses_have_any_length() {
         assert_eq!(mac(&[2, 0, 0x5e, 0xaa, 0, 1]).as_deref(), Some("02:00:5e:aa:00:01"));
         assert_eq!(mac(&[1; 20]).map(|mac| mac.len()), Some(59));
         for none in [&[][..], &[0; 6], &[127, 0, 0, 1], &[1; 16]] {

@@ -1,6 +1,6 @@
-//! Network namespaces: each has links, addresses, neighbours and sockets of its own.
+//! Network namespaces: each has its own links, addresses, neighbours and sockets.
 //!
-//! A namespace is seen through any process that is in it.
+//! A namespace is accessed through a process that is in it.
 
 use std::collections::BTreeMap;
 use std::fs::{File, read_dir, read_link};
@@ -10,71 +10,68 @@ use std::path::{Path, PathBuf};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-/// What the own namespace is called where no others are looked at.
+/// The name of this thread's namespace in a search of that namespace only.
 const OWN_NAME: &str = "default";
-/// The thread that asks, which may be in another namespace than the rest of its process.
+/// The folder of this thread, which may be in another namespace than the rest of its process.
 const OWN_THREAD: &str = "thread-self";
 
-/// A namespace that cannot be looked at.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SpaceError {
-    /// The processes cannot be listed.
     #[error("cannot list the processes in {}", path.display())]
     List { path: PathBuf, source: io::Error },
-    /// The namespaces of some processes are not told to us: that takes the privilege to trace them.
-    #[error("cannot tell the network namespaces of other users' processes: {count} of them")]
+    /// Reading another user's namespace takes the privilege to trace that user's processes.
+    #[error("cannot read the network namespaces of {count} processes of other users")]
     Denied { count: usize },
 }
 
 #[derive(Debug)]
-pub(super) struct Space {
-    /// What it is called.
+pub(super) struct NetworkSpace {
     pub(super) name: String,
-    /// The folder of a process that is in it.
+    /// The folder of a process in the namespace.
     process: PathBuf,
-    /// Whether this thread is in it.
+    /// Whether this thread is in the namespace.
     is_own: bool,
 }
 
-impl Space {
-    /// Returns the folder of its tables.
+impl NetworkSpace {
+    /// Returns the folder of the namespace's tables.
     pub(super) fn tables(&self) -> PathBuf {
         self.process.join("net")
     }
 
-    /// Returns whether the process through which the namespace is seen has ended.
+    /// Returns whether the process through which the namespace is accessed has ended.
     pub(super) fn has_ended(&self) -> bool {
-        // A zombie still has its folder, but no namespace.
+        // A zombie still has a folder, but no namespace.
         !self.is_own && read_link(self.process.join("ns/net")).is_err()
     }
 
     /// Runs `task` in this namespace.
     ///
     /// # Errors
-    /// It cannot be entered: that takes the privilege to administer the system.
+    /// The namespace cannot be entered, which takes the privilege to administer the system.
     pub(super) fn enter<T: Send>(&self, task: impl FnOnce() -> T + Send) -> io::Result<T> {
         if self.is_own {
             return Ok(task());
         }
         let file = File::open(self.process.join("ns/net"))?;
-        // Of a thread that has gone there nothing is left to be undone.
+        // On a thread of its own, so that this thread never has to return.
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().spawn_scoped(scope, move || {
                 move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?;
                 Ok(task())
             })?;
-            thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread broke down")))
+            thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread panicked")))
         })
     }
 }
 
 /// Returns the namespace that this thread is in.
-pub(super) fn own(proc: &Path) -> Space {
-    Space { name: OWN_NAME.to_owned(), process: proc.join(OWN_THREAD), is_own: true }
+pub(super) fn own(proc: &Path) -> NetworkSpace {
+    NetworkSpace { name: OWN_NAME.to_owned(), process: proc.join(OWN_THREAD), is_own: true }
 }
 
-/// Returns all namespaces that a process is in, by name, and why there may be more.
-pub(super) fn all(proc: &Path) -> (Vec<Space>, Vec<SpaceError>) {
+/// Returns the namespaces of all processes, by name, and errors if there may be more.
+pub(super) fn all(proc: &Path) -> (Vec<NetworkSpace>, Vec<SpaceError>) {
     let processes = match processes(proc) {
         Ok(processes) => processes,
         Err(source) => {
@@ -89,13 +86,13 @@ pub(super) fn all(proc: &Path) -> (Vec<Space>, Vec<SpaceError>) {
             Ok(name) => {
                 let is_own = process == own;
                 let name = name.to_string_lossy().into_owned();
-                spaces.entry(name.clone()).or_insert(Space { name, process, is_own });
+                spaces.entry(name.clone()).or_insert(NetworkSpace { name, process, is_own });
             }
-            // Of one that has just ended the system says so as well.
+            // The system also denies access to a process that has just ended.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied && process.exists() => {
                 denied += 1;
             }
-            // It has ended in the meantime, or has no namespace any more.
+            // The process has ended in the meantime, or no longer has a namespace.
             Err(_) => {}
         }
     }

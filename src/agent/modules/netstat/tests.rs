@@ -1,6 +1,6 @@
-//! The module in the network of the recordings, over its tables, and over this host's.
+//! The module in the network of the recordings, with its recorded tables, and on this host.
 
-#![expect(clippy::disallowed_methods, reason = "tests make and read files of their own")]
+#![expect(clippy::disallowed_methods, reason = "tests create and read their own files")]
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -11,9 +11,10 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use super::super::namespace::Network;
+use super::super::testing::{self, reword};
 use super::*;
 
-fn ask(parameters: &Value, proc: &Path) -> Value {
+fn run_with(parameters: &Value, proc: &Path) -> Value {
     let parameters: Box<RawValue> = serde_json::from_str(&parameters.to_string()).unwrap();
     let mut result = serde_json::to_value(run(&parameters, proc).unwrap()).unwrap();
     if let Some(took) = result["statistics"].get_mut("exectime") {
@@ -22,21 +23,18 @@ fn ask(parameters: &Value, proc: &Path) -> Value {
     result
 }
 
-fn ask_host(parameters: &Value) -> Value {
-    ask(parameters, Path::new(PROC))
+fn run_here(parameters: &Value) -> Value {
+    run_with(parameters, Path::new(PROC))
 }
 
 fn recordings() -> Vec<(String, Value)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/modules/netstat");
-    let read = |path| {
-        let mut recording: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let mut recordings = testing::recordings("netstat");
+    for (_, recording) in &mut recordings {
         if let Some(took) = recording["results"][0]["statistics"].get_mut("exectime") {
             took.take();
         }
-        (recording["case"].as_str().unwrap().to_owned(), recording)
-    };
-    let entries = std::fs::read_dir(folder).unwrap();
-    entries.map(|entry| read(entry.unwrap().path())).collect()
+    }
+    recordings
 }
 
 fn elements(result: &mut Value) -> impl Iterator<Item = &mut Vec<Value>> {
@@ -45,20 +43,20 @@ fn elements(result: &mut Value) -> impl Iterator<Item = &mut Vec<Value>> {
     texts.filter_map(Value::as_array_mut)
 }
 
-/// Sorts: the order of a table is the kernel's affair.
+/// Sorts lists, because the kernel does not define the order of its tables.
 fn comparable(mut result: Value) -> Value {
     elements(&mut result).for_each(|found| found.sort_by_key(Value::to_string));
     result
 }
 
-/// Turns what the original answers into what is sane.
-fn mend(case: &str, expected: &mut Value) {
+/// Corrects a recorded result where the original has a defect, and replaces the wording of errors.
+fn correct(case: &str, expected: &mut Value) {
     match case {
-        // What has no address matches nothing.
+        // A link without a hardware address does not match.
         "localmac-any-matches-loopback" => {
             expected["elements"]["localmac"][".*"].as_array_mut().unwrap().remove(0);
         }
-        // A connection's port is not one that listens.
+        // The port of a connection is not listening.
         "listeningport-client-port" => {
             expected["elements"]["listeningport"]["41001"] = Value::Null;
             expected["foundanything"] = json!(false);
@@ -71,18 +69,19 @@ fn mend(case: &str, expected: &mut Value) {
         }
         "listeningport-notfound" => {
             *expected = json!({"foundanything": false, "success": false, "elements": null,
-                "statistics": null, "errors": ["port out of range. must be between 1 and 65535"]});
+                "statistics": null, "errors": ["invalid port"]});
         }
         _ => {}
     }
-    // Hits are counted.
+    reword("netstat", case, &mut expected["errors"]);
+    // The original does not count all hits.
     let hits: usize = elements(expected).map(|found| found.len()).sum();
     if expected["statistics"].is_object() {
         expected["statistics"]["totalhits"] = json!(hits);
     }
 }
 
-/// Names the namespace of the recordings by that of `process`, and leaves no other.
+/// Keeps only hits in the namespace of `process`, under the name that it has in the recordings.
 fn only_in(process: u32, result: &mut Value) {
     let name = std::fs::read_link(format!("/proc/{process}/ns/net")).unwrap();
     for found in elements(result) {
@@ -93,16 +92,15 @@ fn only_in(process: u32, result: &mut Value) {
             element["namespace"] = json!("net:[4026532179]");
         }
     }
-    // The other namespaces of this host have more to be looked at, and to be found.
+    // They also count the other namespaces of this host.
     result["statistics"].take();
-    forgive(result);
+    remove_denied(result);
 }
 
-/// Takes out that some processes are hidden: even root may be denied one that it did not start.
-fn forgive(result: &mut Value) {
-    let denied = "cannot tell the network namespaces of other users' processes: ";
+/// Removes the error for processes that cannot be read: some may deny access even to root.
+fn remove_denied(result: &mut Value) {
     if let Some(errors) = result["errors"].as_array_mut() {
-        errors.retain(|error| !error.as_str().unwrap().starts_with(denied));
+        errors.retain(|error| !error.as_str().unwrap().ends_with("processes of other users"));
         if errors.is_empty() {
             result["errors"] = Value::Null;
         }
@@ -110,16 +108,16 @@ fn forgive(result: &mut Value) {
 }
 
 #[test]
-fn every_recording_is_answered_alike_as_root() {
+fn results_equal_the_recordings_as_root() {
     let Some(network) = Network::new() else { return };
     let [process, _] = network.processes();
     let recordings = recordings();
     for (case, recording) in &recordings {
         let mut expected = recording["results"][0].clone();
-        mend(case, &mut expected);
-        let mut found = network.enter(|| ask_host(&recording["parameters"]));
+        correct(case, &mut expected);
+        let mut found = network.enter(|| run_here(&recording["parameters"]));
         if case == "api-localip-loopback" {
-            // It was recorded on a host with another number of addresses.
+            // The recording host had another number of addresses.
             found["statistics"]["examined"] = json!(15);
         }
         if recording["parameters"]["namespaces"] == true {
@@ -131,10 +129,10 @@ fn every_recording_is_answered_alike_as_root() {
     assert_eq!(recordings.len(), 30);
 }
 
-/// The recordings of sockets, over the tables of the network that they were made in.
+/// With the tables of the network in which the recordings were made.
 #[test]
 #[cfg(target_endian = "little")]
-fn recordings_of_sockets_are_answered_alike_over_recorded_tables() {
+fn results_with_recorded_tables_equal_the_recordings() {
     let proc = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/modules/netstat-proc");
     let mut replayed = 0;
     for (case, recording) in recordings() {
@@ -142,8 +140,8 @@ fn recordings_of_sockets_are_answered_alike_over_recorded_tables() {
             && recording["parameters"]["namespaces"].is_null()
         {
             let mut expected = recording["results"][0].clone();
-            mend(&case, &mut expected);
-            let found = ask(&recording["parameters"], &proc);
+            correct(&case, &mut expected);
+            let found = run_with(&recording["parameters"], &proc);
             assert_eq!(comparable(found), comparable(expected), "{case}");
             replayed += 1;
         }
@@ -152,7 +150,7 @@ fn recordings_of_sockets_are_answered_alike_over_recorded_tables() {
 }
 
 #[test]
-fn a_second_namespace_is_looked_at_too_as_root() {
+fn second_namespace_is_searched_as_root() {
     let Some(network) = Network::new() else { return };
     let [_, second] = network.processes();
     let name = std::fs::read_link(format!("/proc/{second}/ns/net")).unwrap();
@@ -172,10 +170,10 @@ fn a_second_namespace_is_looked_at_too_as_root() {
     for namespaces in [true, false] {
         let parameters = json!({"listeningport": ["7099"], "neighborip": ["2001:db8:2::/64"],
             "neighbormac": ["^02:00:5E:00:00:22$"], "namespaces": namespaces});
-        let mut result = ask_host(&parameters);
-        forgive(&mut result);
+        let mut result = run_here(&parameters);
+        remove_denied(&mut result);
         assert_eq!(result["errors"], Value::Null);
-        // Other tests have networks with the same listeners at the same time.
+        // Other tests may have networks with the same listeners at the same time.
         for found in elements(&mut result) {
             found.retain(|element| element["namespace"] == name.to_str().unwrap());
         }
@@ -195,14 +193,14 @@ fn a_second_namespace_is_looked_at_too_as_root() {
     }
 }
 
-/// Listens in a network of its own until its input ends.
+/// A program that listens until its input ends.
 const LISTEN: &str = "import socket, sys
 s = socket.create_server(('0.0.0.0', 7098))
 print(flush=True)
 sys.stdin.read()";
 
 #[test]
-fn a_namespace_of_another_process_of_this_user_is_looked_at() {
+fn namespace_of_another_process_of_this_user_is_searched() {
     let mut holder = Command::new("unshare");
     holder.args(["--user", "--map-root-user", "--net", "python3", "-c", LISTEN]);
     holder.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -210,33 +208,33 @@ fn a_namespace_of_another_process_of_this_user_is_looked_at() {
     let is_ready = holder.stdout.as_mut().unwrap().read_exact(&mut [0]).is_ok();
     if is_ready {
         let name = std::fs::read_link(format!("/proc/{}/ns/net", holder.id())).unwrap();
-        let ask = |namespaces: bool| {
-            let result = ask_host(&json!({"listeningport": ["7098"], "namespaces": namespaces}));
+        let listeners = |namespaces: bool| {
+            let result = run_here(&json!({"listeningport": ["7098"], "namespaces": namespaces}));
             result["elements"]["listeningport"]["7098"].clone()
         };
         let listener = json!([{"localaddr": "0.0.0.0", "localport": 7098,
             "namespace": name.to_str().unwrap()}]);
-        assert_eq!((ask(true), ask(false)), (listener, Value::Null));
+        assert_eq!((listeners(true), listeners(false)), (listener, Value::Null));
     } else {
-        crate::testing::skip("this system allows ordinary users no namespaces");
+        crate::testing::skip("this system does not allow namespaces to unprivileged users");
     }
     drop(holder.stdin.take());
     holder.wait().unwrap();
 }
 
 #[test]
-fn neighbours_of_both_kinds_are_found_and_only_neighbours_as_root() {
+fn ipv4_and_ipv6_neighbours_are_found_as_root() {
     let Some(network) = Network::new() else { return };
     let result = network.enter(|| {
         let status = Command::new("ip")
             .args("neigh add 2001:db8::9 lladdr 02:00:5e:00:00:09 dev m0 nud permanent".split(' '))
             .status();
         assert!(status.unwrap().success());
-        ask_host(&json!({"neighborip": ["::/0", "2001:db8:0::9"], "neighbormac": ["."]}))
+        run_here(&json!({"neighborip": ["::/0", "2001:db8:0::9"], "neighbormac": ["."]}))
     });
     let neighbour = json!([{"remotemacaddr": "02:00:5e:00:00:09", "remoteaddr": "2001:db8::9",
         "namespace": "default"}]);
-    // Groups are in the kernel's table too, but nobody's neighbours.
+    // Multicast groups are in the kernel's table too, but are not neighbours.
     assert_eq!(result["elements"]["neighborip"]["::/0"], neighbour);
     assert_eq!(result["elements"]["neighborip"]["2001:db8:0::9"], neighbour);
     assert_eq!(result["elements"]["neighbormac"]["."].as_array().unwrap().len(), 3);
@@ -244,26 +242,27 @@ fn neighbours_of_both_kinds_are_found_and_only_neighbours_as_root() {
 }
 
 #[test]
-fn tables_that_are_missing_or_damaged_are_told() {
+fn missing_and_damaged_tables_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let tables = folder.path().join("thread-self/net");
     std::fs::create_dir_all(&tables).unwrap();
     std::fs::write(tables.join("tcp"), "heading\n  0: nonsense\n").unwrap();
-    let result = ask(&json!({"listeningport": ["1"], "neighborip": ["192.0.2.1"]}), folder.path());
+    let result =
+        run_with(&json!({"listeningport": ["1"], "neighborip": ["192.0.2.1"]}), folder.path());
     let shown = tables.display();
     assert_eq!(result["success"], true);
     assert_eq!(
         result["errors"],
         json!([
             format!("cannot read {shown}/arp: No such file or directory (os error 2)"),
-            format!("cannot understand line 2 of {shown}/tcp"),
+            format!("unexpected format in line 2 of {shown}/tcp"),
             format!("cannot read {shown}/udp: No such file or directory (os error 2)"),
         ])
     );
 }
 
-/// Returns what this host's own tool says, word by word; `None` if it is not there.
-fn told(program: &str, arguments: &[&str]) -> Option<Vec<Vec<String>>> {
+/// Returns the output of a tool of this host, by lines and words; `None` if it is not installed.
+fn tool_output(program: &str, arguments: &[&str]) -> Option<Vec<Vec<String>>> {
     let Ok(output) = Command::new(program).args(arguments).output() else {
         crate::testing::skip(format_args!("this host has no {program}"));
         return None;
@@ -273,20 +272,20 @@ fn told(program: &str, arguments: &[&str]) -> Option<Vec<Vec<String>>> {
 }
 
 #[test]
-fn this_host_has_the_addresses_and_links_that_its_own_tool_lists() {
-    let result = ask_host(&json!({"localip": ["0.0.0.0/0", "::/0"], "localmac": ["."]}));
+fn addresses_and_links_are_those_that_ip_lists() {
+    let result = run_here(&json!({"localip": ["0.0.0.0/0", "::/0"], "localmac": ["."]}));
     let field = |kind: &str, text: &str, name: &str| -> BTreeSet<String> {
         let found = result["elements"][kind][text].as_array().cloned().unwrap_or_default();
         found.iter().map(|element| element[name].as_str().unwrap().to_owned()).collect()
     };
-    if let Some(lines) = told("ip", &["-o", "addr"]) {
+    if let Some(lines) = tool_output("ip", &["-o", "addr"]) {
         let addresses: BTreeSet<String> =
             lines.iter().map(|words| words[3].split('/').next().unwrap().to_owned()).collect();
         let mut found = field("localip", "0.0.0.0/0", "localaddr");
         found.append(&mut field("localip", "::/0", "localaddr"));
         assert_eq!(found, addresses);
     }
-    if let Some(lines) = told("ip", &["-o", "link"]) {
+    if let Some(lines) = tool_output("ip", &["-o", "link"]) {
         let after = |words: &[String]| {
             let at = words.iter().position(|word| word == "link/ether")?;
             Some(words[at + 1].clone())
@@ -297,7 +296,7 @@ fn this_host_has_the_addresses_and_links_that_its_own_tool_lists() {
 }
 
 #[test]
-fn this_host_has_the_listeners_and_connections_that_its_own_tool_lists() {
+fn listeners_and_connections_are_those_that_ss_lists() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -305,7 +304,7 @@ fn this_host_has_the_listeners_and_connections_that_its_own_tool_lists() {
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
     let udp_port = udp.local_addr().unwrap().port();
     let ports: Vec<String> = [port, client_port, udp_port].map(|port| port.to_string()).into();
-    let result = ask_host(&json!({"listeningport": ports, "connectedip": ["127.0.0.1"]}));
+    let result = run_here(&json!({"listeningport": ports, "connectedip": ["127.0.0.1"]}));
     let listening = &result["elements"]["listeningport"];
     for (port, text) in [(port, &ports[0]), (udp_port, &ports[2])] {
         let expected = json!([{"localaddr": "127.0.0.1", "localport": port,
@@ -317,16 +316,16 @@ fn this_host_has_the_listeners_and_connections_that_its_own_tool_lists() {
         "remoteaddr": "127.0.0.1", "remoteport": port, "namespace": "default"});
     let connected = result["elements"]["connectedip"]["127.0.0.1"].as_array().unwrap();
     assert!(connected.contains(&connection));
-    let Some(lines) = told("ss", &["-Hltn", &format!("sport = :{port}")]) else { return };
+    let Some(lines) = tool_output("ss", &["-Hltn", &format!("sport = :{port}")]) else { return };
     assert_eq!(lines.len(), 1);
     assert_eq!(lines[0][3], format!("127.0.0.1:{port}"));
 }
 
 #[test]
-fn neighbours_are_those_that_this_host_s_own_tool_lists() {
-    let Some(lines) = told("ip", &["neigh"]) else { return };
+fn neighbours_are_those_that_ip_lists() {
+    let Some(lines) = tool_output("ip", &["neigh"]) else { return };
     let listed: BTreeSet<IpAddr> = lines.iter().map(|words| words[0].parse().unwrap()).collect();
-    let result = ask_host(&json!({"neighborip": ["0.0.0.0/0", "::/0"]}));
+    let result = run_here(&json!({"neighborip": ["0.0.0.0/0", "::/0"]}));
     let found: BTreeSet<IpAddr> = ["0.0.0.0/0", "::/0"]
         .iter()
         .flat_map(|text| {
@@ -334,17 +333,17 @@ fn neighbours_are_those_that_this_host_s_own_tool_lists() {
         })
         .map(|element| element["remoteaddr"].as_str().unwrap().parse().unwrap())
         .collect();
-    // The tool leaves out some states, and a neighbour may come or go between the two looks.
+    // The tool omits some states, and a neighbour may appear or disappear between the two listings.
     assert!(listed.difference(&found).count() <= 1, "{listed:?} {found:?}");
 }
 
 #[test]
-fn only_what_is_asked_is_answered() {
+fn result_has_only_the_requested_searches() {
     let nothing = PathBuf::from("/nosuch");
-    let result = ask(&Value::Null, &nothing);
+    let result = run_with(&Value::Null, &nothing);
     assert_eq!(result["elements"], json!({}));
     assert_eq!((&result["success"], &result["errors"]), (&json!(true), &Value::Null));
-    // A search that is made twice is told once.
-    let result = ask_host(&json!({"localip": ["127.0.0.1", "127.0.0.1"]}));
+    // A repeated search term is searched once.
+    let result = run_here(&json!({"localip": ["127.0.0.1", "127.0.0.1"]}));
     assert_eq!(result["statistics"]["totalhits"], 1);
 }

@@ -2,22 +2,19 @@
 //!
 //! | file | does |
 //! | --- | --- |
-//! | `request` | what was asked, or in the original's words what makes no sense |
-//! | `tcp`, `udp`, `icmp` | one ping each |
-//! | `echo` | the packets of ICMP |
+//! | `ports`, `icmp` | send a single ping by TCP, UDP or ICMP |
+//! | `echo` | builds and checks the packets of ICMP echo |
 //!
-//! The name is resolved once, so that what is told is what was pinged.
+//! The destination is resolved once, so that the result names the address that was pinged.
 //!
-//! **Failure.** A ping that fails is told in its place, and the next one is made. The
-//! numbers for that are the original's: -1 is refused, 9999999 is no answer in time, 0 is
-//! other trouble, which `failures` tells of. Silence after UDP counts as found: the port
-//! is open, or somebody drops what comes.
+//! **Failure.** A failed ping takes its place in `latencies`, and the next one follows. The numbers are
+//! the original's: -1 for a refusal, 9999999 for no answer in time, 0 for another error, which
+//! `failures` explains. Silence after a UDP packet counts as found: the port is open, or a firewall
+//! drops the packets.
 
 mod echo;
 mod icmp;
-mod request;
-mod tcp;
-mod udp;
+mod ports;
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -27,60 +24,51 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::ModuleResult;
-use super::reason::reason;
-use request::{Protocol, Request};
+use crate::chain::Chain;
+use crate::modules::ping::{self, PingProtocol, PingRequest, PingTimeout};
+use crate::spawn::deadline::Deadline;
 
-/// What each ping carries, where it carries anything.
+/// The payload of UDP packets; ICMP packets repeat it.
 const PAYLOAD: &[u8] = b"Ping!Ping!Ping!";
-/// How long it is quiet between two pings.
-const PAUSE_SPAN: Duration = Duration::from_millis(100);
-/// What is told of a ping that is not answered in time.
+/// Pause between two pings.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The result of a ping without an answer in time.
 const TIMED_OUT: i32 = 9_999_999;
-/// What is told of a ping that is refused.
+/// The result of a refused ping.
 const REFUSED: i32 = -1;
 
-/// What came of a ping.
 #[derive(Debug)]
-enum Outcome {
-    /// An answer, after this time.
+enum PingOutcome {
+    /// The answer came after this time.
     Answered(Duration),
-    /// Nobody is there, and that was said.
+    /// The host reported that nothing listens on the port.
     Refused,
-    /// Nothing came in time.
     TimedOut,
-    /// It could not be made.
-    Failed(Fault),
 }
 
-/// A ping that could not be made; the texts are those of the original.
+/// A ping that could not be made.
 #[derive(Debug, thiserror::Error)]
-#[error("{doing}: {call}: {}", reason(source))]
-struct Fault {
-    /// What was being done.
-    doing: &'static str,
-    /// The call that failed.
-    call: String,
-    source: io::Error,
+enum PingError {
+    #[error("cannot open socket")]
+    Open(#[source] io::Error),
+    #[error("cannot connect")]
+    Connect(#[source] io::Error),
+    #[error("cannot send")]
+    Send(#[source] io::Error),
+    #[error("cannot receive")]
+    Receive(#[source] io::Error),
 }
 
-impl Fault {
-    /// Returns what makes a fault of an error of the call `call`.
-    fn when(doing: &'static str, call: String) -> impl FnOnce(io::Error) -> Fault {
-        move |source| Fault { doing, call, source }
-    }
-}
-
-/// A destination that is nowhere; the texts are the original's.
 #[derive(Debug, thiserror::Error)]
 enum ResolveError {
-    #[error("FQDN does not resolve to any known ip")]
-    NoAddress,
-    #[error("destination IP is invalid: {0}")]
-    Invalid(String),
+    #[error("destination {0:?} has no address")]
+    NoAddress(String),
+    #[error("cannot resolve destination {destination:?}")]
+    Resolve { destination: String, source: io::Error },
 }
 
 #[derive(Debug, Serialize)]
-struct Elements<'a> {
+struct PingElements<'a> {
     latencies: Option<Vec<Latency>>,
     protocol: &'a str,
     resolvedhost: String,
@@ -99,29 +87,29 @@ enum Latency {
 /// # Errors
 /// The result cannot be written as JSON.
 pub(super) fn run(parameters: &RawValue) -> Result<ModuleResult, serde_json::Error> {
-    let request = match request::read(parameters) {
+    let request = match ping::read(parameters) {
         Ok(request) => request,
-        Err(error) => return Ok(ModuleResult::failed(error.to_string())),
+        Err(error) => return Ok(ModuleResult::failed(Chain(&error).to_string())),
     };
     let address = match resolve(&request.destination) {
         Ok(address) => address,
-        Err(error) => return Ok(ModuleResult::failed(error.to_string())),
+        Err(error) => return Ok(ModuleResult::failed(Chain(&error).to_string())),
     };
-    let mut pings = Pings::default();
+    let mut results = PingResults::default();
     for number in 1..=request.count {
         if number > 1 {
             pause();
         }
-        pings.add(number, request.protocol, ping(&request, address, number));
+        results.add(number, request.protocol, send_ping(&request, address, number));
     }
-    let elements = Elements {
-        latencies: Some(pings.latencies).filter(|latencies| !latencies.is_empty()),
+    let elements = PingElements {
+        latencies: Some(results.latencies).filter(|latencies| !latencies.is_empty()),
         protocol: request.protocol.name(),
-        resolvedhost: resolved(&request, address),
-        failures: Some(pings.failures).filter(|failures| !failures.is_empty()),
+        resolvedhost: resolved_host(&request, address),
+        failures: Some(results.failures).filter(|failures| !failures.is_empty()),
     };
     Ok(ModuleResult {
-        foundanything: pings.found,
+        foundanything: results.found,
         success: true,
         elements: to_raw_value(&elements)?,
         statistics: RawValue::NULL.to_owned(),
@@ -129,71 +117,86 @@ pub(super) fn run(parameters: &RawValue) -> Result<ModuleResult, serde_json::Err
     })
 }
 
-/// Returns the first address of a name, or the address that it is. One of IPv4 goes before
-/// the others, as in Go, whatever order the system's resolver prefers.
+/// Returns the first IPv4 address of a name, or its first address if it has none. Go also prefers
+/// IPv4, whatever the order of the system's resolver.
 fn resolve(destination: &str) -> Result<SocketAddr, ResolveError> {
-    let addresses: Vec<SocketAddr> = (destination, 0)
-        .to_socket_addrs()
-        .map_err(|_| ResolveError::Invalid(destination.to_owned()))?
-        .collect();
+    let addresses = (destination, 0).to_socket_addrs();
+    let addresses: Vec<SocketAddr> = match addresses {
+        Ok(addresses) => addresses.collect(),
+        Err(source) => {
+            return Err(ResolveError::Resolve { destination: destination.to_owned(), source });
+        }
+    };
     let first = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
-    first.copied().ok_or(ResolveError::NoAddress)
+    first.copied().ok_or_else(|| ResolveError::NoAddress(destination.to_owned()))
 }
 
-/// Returns what was asked for and what that is.
-fn resolved(request: &Request, address: SocketAddr) -> String {
+/// Returns the destination with the address that it was resolved to.
+fn resolved_host(request: &PingRequest, address: SocketAddr) -> String {
     let (destination, ip) = (&request.destination, address.ip());
     match request.protocol {
-        Protocol::Icmp => format!("{destination} ({ip})"),
-        Protocol::Tcp | Protocol::Udp if destination.contains(':') => {
+        PingProtocol::Icmp => format!("{destination} ({ip})"),
+        PingProtocol::Tcp | PingProtocol::Udp if destination.contains(':') => {
             format!("[{destination}]:{} ({ip})", request.port)
         }
-        Protocol::Tcp | Protocol::Udp => format!("{destination}:{} ({ip})", request.port),
+        PingProtocol::Tcp | PingProtocol::Udp => {
+            format!("{destination}:{} ({ip})", request.port)
+        }
     }
 }
 
-fn ping(request: &Request, mut address: SocketAddr, number: i64) -> Outcome {
-    let outcome = match request.protocol {
-        Protocol::Tcp => {
+fn send_ping(
+    request: &PingRequest,
+    mut address: SocketAddr,
+    number: i64,
+) -> Result<PingOutcome, PingError> {
+    match request.protocol {
+        PingProtocol::Tcp => {
             address.set_port(request.port);
-            tcp::ping(address, request.timeout)
+            ports::ping_tcp(address, request.timeout)
         }
-        Protocol::Udp => {
+        PingProtocol::Udp => {
             address.set_port(request.port);
-            udp::ping(address, request.timeout)
+            ports::ping_udp(address, request.timeout)
         }
-        Protocol::Icmp => icmp::ping(address, request.timeout, number),
-    };
-    outcome.unwrap_or_else(Outcome::Failed)
+        PingProtocol::Icmp => icmp::ping(address, request.timeout, number),
+    }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a module has no stop to wait for: it is killed")]
+/// Returns the deadline for the answer to a packet that is sent now.
+fn deadline(timeout: PingTimeout) -> Deadline {
+    match timeout {
+        PingTimeout::Zero => Deadline::after(Duration::ZERO),
+        PingTimeout::After(span) => Deadline::after(span),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the agent stops a module by killing it")]
 fn pause() {
-    std::thread::sleep(PAUSE_SPAN);
+    std::thread::sleep(PAUSE);
 }
 
-/// What came of all pings.
 #[derive(Debug, Default)]
-struct Pings {
+struct PingResults {
     found: bool,
     latencies: Vec<Latency>,
     failures: Vec<String>,
 }
 
-impl Pings {
-    fn add(&mut self, number: i64, protocol: Protocol, outcome: Outcome) {
-        self.latencies.push(match outcome {
-            Outcome::Answered(latency) => {
+impl PingResults {
+    fn add(&mut self, number: i64, protocol: PingProtocol, result: Result<PingOutcome, PingError>) {
+        self.latencies.push(match result {
+            Ok(PingOutcome::Answered(latency)) => {
                 self.found = true;
                 Latency::Milliseconds(latency.as_secs_f64() * 1000.0)
             }
-            Outcome::Refused => Latency::Code(REFUSED),
-            Outcome::TimedOut => {
-                self.found |= protocol == Protocol::Udp;
+            Ok(PingOutcome::Refused) => Latency::Code(REFUSED),
+            Ok(PingOutcome::TimedOut) => {
+                self.found |= protocol == PingProtocol::Udp;
                 Latency::Code(TIMED_OUT)
             }
-            Outcome::Failed(fault) => {
-                self.failures.push(format!("ping #{number} failed with error: {fault}"));
+            Err(error) => {
+                self.failures.push(format!("ping {number}: {}", Chain(&error)));
                 Latency::Code(0)
             }
         });

@@ -1,35 +1,41 @@
-//! The module over a network of its own where that can be made, and over the loopback.
+//! The module in a network for tests, if one can be created, and on the loopback.
 
-#![expect(clippy::disallowed_methods, reason = "tests read files of their own")]
+#![expect(clippy::disallowed_methods, reason = "tests change the settings of their own network")]
 
 use std::net::{TcpListener, UdpSocket};
-use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::super::namespace::Network;
+use super::super::testing::{self, reword};
 use super::*;
 
-fn ask(parameters: &Value) -> Value {
+fn run_with(parameters: &Value) -> Value {
     let parameters: Box<RawValue> = serde_json::from_str(&parameters.to_string()).unwrap();
     serde_json::to_value(run(&parameters).unwrap()).unwrap()
 }
 
 fn recordings() -> Vec<(String, Value)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/modules/ping");
-    let read = |path| {
-        let text = std::fs::read_to_string(path).unwrap();
-        // No resolver is asked for a name with a NUL.
+    let mut recordings = testing::recordings("ping");
+    for (_, recording) in &mut recordings {
+        let text = recording.to_string();
+        // A name with a NUL is invalid, so no resolver is queried.
         let text = text.replace("no-such-host.invalid", "no-such-host\\u0000");
-        let recording: Value = serde_json::from_str(&text).unwrap();
-        (recording["case"].as_str().unwrap().to_owned(), recording)
-    };
-    let entries = std::fs::read_dir(folder).unwrap();
-    entries.map(|entry| read(entry.unwrap().path())).collect()
+        *recording = serde_json::from_str(&text).unwrap();
+    }
+    recordings
 }
 
-/// Puts the word "ms" for each time, for it is another one at each run.
+/// Replaces each latency, which differs between runs, by the word "ms", and removes the reason of the
+/// resolver.
 fn comparable(mut result: Value) -> Value {
+    for error in result["errors"].as_array_mut().into_iter().flatten() {
+        if let Some((text, _)) = error.as_str().unwrap().split_once("\": ")
+            && text.starts_with("cannot resolve")
+        {
+            *error = json!(format!("{text}\""));
+        }
+    }
     let latencies = result["elements"].get_mut("latencies").and_then(Value::as_array_mut);
     for latency in latencies.into_iter().flatten() {
         if latency.as_f64().is_some_and(|ms| ms > 0.0 && ms < 5000.0) {
@@ -39,15 +45,15 @@ fn comparable(mut result: Value) -> Value {
     result
 }
 
-/// Turns what the original answers into what is sane.
-fn mend(case: &str, expected: &mut Value) {
+/// Corrects a recorded result where the original has a defect, and replaces the wording of errors.
+fn correct(case: &str, expected: &mut Value) {
     let pinged = |found: bool, host: &str, protocol: &str, latencies: Value| {
         json!({"foundanything": found, "success": true, "statistics": null, "errors": null,
             "elements": {"latencies": latencies, "protocol": protocol, "resolvedhost": host,
                 "failures": null}})
     };
     match case {
-        // A connection that is not made is an answer like others.
+        // A refused connection is a result like others.
         "tcp-refused" => {
             *expected = pinged(false, "127.0.0.1:9 (127.0.0.1)", "tcp", json!([-1, -1]));
         }
@@ -58,11 +64,11 @@ fn mend(case: &str, expected: &mut Value) {
             let host = "198.51.100.7:80 (198.51.100.7)";
             *expected = pinged(false, host, "tcp", json!([9_999_999]));
         }
-        // Without a port it is 80.
+        // The default port is 80.
         "tcp-no-port" => {
             *expected = pinged(false, "127.0.0.1:80 (127.0.0.1)", "tcp", json!([-1]));
         }
-        // Addresses of IPv6 are written in brackets before a port.
+        // IPv6 addresses are in brackets before a port.
         "tcp-ipv6-literal" => {
             *expected = pinged(true, "[::1]:7002 (::1)", "tcp", json!(["ms"]));
         }
@@ -71,12 +77,16 @@ fn mend(case: &str, expected: &mut Value) {
         }
         _ => {}
     }
+    reword("ping", case, &mut expected["errors"]);
+    if let Some(failures) = expected["elements"].get_mut("failures") {
+        reword("ping failures", case, failures);
+    }
 }
 
 #[test]
-fn every_recording_is_answered_alike_as_root() {
+fn results_equal_the_recordings_as_root() {
     let Some(network) = Network::new() else { return };
-    // It was recorded with this port open.
+    // The port that was open during the recording.
     let recorded = "51664";
     let recordings = recordings();
     for (case, recording) in &recordings {
@@ -86,20 +96,20 @@ fn every_recording_is_answered_alike_as_root() {
                 serde_json::from_str(&recording.to_string().replace(recorded, "7001")).unwrap();
         }
         let mut expected = recording["results"][0].clone();
-        mend(case, &mut expected);
-        let found = network.enter(|| ask(&recording["parameters"]));
+        correct(case, &mut expected);
+        let found = network.enter(|| run_with(&recording["parameters"]));
         assert_eq!(comparable(found), comparable(expected), "{case}");
     }
     assert_eq!(recordings.len(), 29);
 }
 
 #[test]
-fn echoes_need_no_raw_socket_where_the_system_allows_it_as_root() {
+fn echo_sockets_are_used_if_the_system_allows_them_as_root() {
     let Some(network) = Network::new() else { return };
     network.enter(|| {
         std::fs::write("/proc/sys/net/ipv4/ping_group_range", "0 2147483647").unwrap();
         for (destination, found) in [("127.0.0.1", true), ("::1", true), ("198.51.100.7", false)] {
-            let result = ask(&json!({"destination": destination, "protocol": "icmp",
+            let result = run_with(&json!({"destination": destination, "protocol": "icmp",
                 "count": 1, "timeout": 1}));
             assert_eq!(result["foundanything"], found, "{result}");
             assert_eq!(result["elements"]["failures"], Value::Null, "{result}");
@@ -107,27 +117,28 @@ fn echoes_need_no_raw_socket_where_the_system_allows_it_as_root() {
     });
 }
 
-/// What of the recordings needs no network but the loopback.
 #[test]
-fn bad_parameters_are_refused_in_the_words_of_the_original() {
-    let mut refused = 0;
+fn invalid_parameters_are_rejected_as_in_the_recordings() {
+    let mut rejected = 0;
     for (case, recording) in recordings() {
         if case.contains("err-") {
-            assert_eq!(ask(&recording["parameters"]), recording["results"][0], "{case}");
-            refused += 1;
+            let mut expected = recording["results"][0].clone();
+            correct(&case, &mut expected);
+            assert_eq!(comparable(run_with(&recording["parameters"])), expected, "{case}");
+            rejected += 1;
         }
     }
-    assert_eq!(refused, 8);
+    assert_eq!(rejected, 8);
 }
 
 #[test]
-fn a_port_answers_refuses_or_keeps_silent() {
+fn answers_refusals_and_silence_are_distinguished() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let open = listener.local_addr().unwrap().port();
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let mut parameters = json!({"destination": "127.0.0.1", "protocol": "tcp",
         "destinationport": open, "count": 2, "timeout": 1});
-    let result = comparable(ask(&parameters));
+    let result = comparable(run_with(&parameters));
     assert_eq!(result["elements"]["latencies"], json!(["ms", "ms"]));
     drop(listener);
     let result = refused(&parameters);
@@ -136,7 +147,7 @@ fn a_port_answers_refuses_or_keeps_silent() {
     parameters["protocol"] = json!("udp");
     parameters["count"] = json!(1);
     parameters["destinationport"] = json!(silent.local_addr().unwrap().port());
-    let result = ask(&parameters);
+    let result = run_with(&parameters);
     assert_eq!(result["elements"]["latencies"], json!([9_999_999]));
     assert_eq!(result["foundanything"], true);
     let mut packet = [0; 100];
@@ -147,12 +158,12 @@ fn a_port_answers_refuses_or_keeps_silent() {
     assert_eq!(refused(&parameters)["elements"]["latencies"], json!([-1]));
 }
 
-/// Pings a port that was closed until it is: a process that another test has just forked
-/// holds it open too, until it becomes a program.
+/// Pings a port that this test has closed, until it is closed in all processes: one that another test has
+/// just forked keeps it open until it executes its program.
 fn refused(parameters: &Value) -> Value {
     let begun = std::time::Instant::now();
     loop {
-        let result = ask(parameters);
+        let result = run_with(parameters);
         let latencies = result["elements"]["latencies"].as_array().unwrap();
         if latencies.iter().all(|latency| *latency == -1) || begun.elapsed().as_secs() > 30 {
             return result;
@@ -161,27 +172,25 @@ fn refused(parameters: &Value) -> Value {
 }
 
 #[test]
-fn an_echo_is_answered_where_echoes_are_allowed() {
-    let result = ask(&json!({"destination": "127.0.0.1", "protocol": "icmp", "count": 2}));
+fn loopback_answers_echoes_if_the_system_allows_them() {
+    let result = run_with(&json!({"destination": "127.0.0.1", "protocol": "icmp", "count": 2}));
     match result["elements"]["failures"][0].as_str() {
         None => {
             assert_eq!(comparable(result)["elements"]["latencies"], json!(["ms", "ms"]));
         }
-        // Neither of the two ways is open to everybody.
+        // Unprivileged users may have access to neither kind of socket.
         Some(failure) => {
-            let denied =
-                "ping #1 failed with error: Dial failed: dial ip4:icmp 127.0.0.1: socket: ";
-            assert!(failure.starts_with(denied), "{failure}");
+            assert!(failure.starts_with("ping 1: cannot open socket: "), "{failure}");
             assert!(!rustix::process::geteuid().is_root());
         }
     }
 }
 
 #[test]
-fn a_negative_timeout_is_over_at_once() {
+fn negative_timeout_expires_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let result = ask(&json!({"destination": "127.0.0.1", "protocol": "tcp",
+    let result = run_with(&json!({"destination": "127.0.0.1", "protocol": "tcp",
         "destinationport": port, "count": 1, "timeout": -1}));
     assert_eq!(result["elements"]["latencies"], json!([9_999_999]));
 }

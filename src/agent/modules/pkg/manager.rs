@@ -1,8 +1,7 @@
-//! A package manager's program, run to list what is installed.
+//! Runs a package manager to list the installed packages.
 //!
-//! It stays in the module's process group, so that whatever ends the module ends it too.
-//! What it has to say on its standard error goes to the module's: who runs the module by
-//! hand reads it there.
+//! It stays in the module's process group, so that it is killed with the module. It inherits the
+//! module's standard error, so that an operator who runs the module by hand sees its messages.
 
 use std::ffi::OsStr;
 use std::io::{self, Read};
@@ -11,78 +10,68 @@ use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::super::go_regex::as_go_reads;
 use super::Package;
+use crate::go::regexp::decode_utf8;
 use crate::spawn::deadline::Deadline;
 
-/// How much is read at once.
+/// Size of the read buffer, in bytes.
 const READ_BYTES_MAX: usize = 64 << 10;
 
-/// What a package manager may take.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    /// How long it may run.
-    pub(super) span: Duration,
-    /// How much it may answer.
+pub(super) struct ManagerLimits {
+    pub(super) timeout: Duration,
+    /// Maximum size of the list, in bytes.
     pub(super) bytes_max: usize,
 }
 
-/// A package manager that has not listed all.
+/// Why a list may be incomplete.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ManagerError {
-    /// It is not there.
     #[error("{program} is not in PATH")]
     Missing { program: &'static str },
-    /// It cannot be run.
     #[error("cannot run {program}")]
     Run { program: &'static str, source: io::Error },
-    /// It took too long.
-    #[error("{program} was ended after {} s", span.as_secs())]
-    TimedOut {
-        program: &'static str,
-        /// How long it ran.
-        span: Duration,
-    },
-    /// It answered too much.
-    #[error("{program} was ended after an answer of {bytes} bytes")]
-    TooLong {
-        program: &'static str,
-        /// How much it may answer.
-        bytes: usize,
-    },
-    /// It says that it has failed.
-    #[error("{program} ended with {status}")]
+    #[error("{program} exceeded the time limit of {} s and was killed", timeout.as_secs())]
+    TimedOut { program: &'static str, timeout: Duration },
+    #[error("{program} exceeded the output limit of {bytes_max} bytes and was killed")]
+    TooLong { program: &'static str, bytes_max: usize },
+    #[error("{program} failed: {status}")]
     Failed { program: &'static str, status: ExitStatus },
 }
 
 #[derive(Debug)]
 pub(super) struct Manager {
     pub(super) program: &'static str,
-    /// What makes it list its packages.
+    /// The arguments with which it lists its packages.
     pub(super) arguments: &'static [&'static str],
-    /// Reads a line of the list; `None` for one that is no installed package.
-    pub(super) package: fn(&str) -> Option<Package>,
+    /// Parses a line of the list; returns `None` if it does not describe an installed package.
+    pub(super) parse: fn(&str) -> Option<Package>,
 }
 
 impl Manager {
-    /// Returns the packages that it lists as installed, and whether these are all. A program that
-    /// fails at one damaged entry has listed the others.
+    /// Returns the installed packages that it lists, and an error if the list may be incomplete: a
+    /// program that fails at a damaged entry has listed the entries before it.
     pub(super) fn list(
         &self,
         path: &OsStr,
-        limits: Limits,
+        limits: ManagerLimits,
     ) -> (Vec<Package>, Result<(), ManagerError>) {
         let mut list = Vec::new();
         let ended = self.read(path, limits, &mut list);
         if ended.is_err() {
-            // The last line may be half of one.
+            // The last line may be incomplete.
             list.truncate(list.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
         }
-        (as_go_reads(&list).lines().filter_map(self.package).collect(), ended)
+        (decode_utf8(&list).lines().filter_map(self.parse).collect(), ended)
     }
 
-    /// Runs the program and appends what it writes to `list`.
-    fn read(&self, path: &OsStr, limits: Limits, list: &mut Vec<u8>) -> Result<(), ManagerError> {
+    /// Runs the program and appends its output to `list`.
+    fn read(
+        &self,
+        path: &OsStr,
+        limits: ManagerLimits,
+        list: &mut Vec<u8>,
+    ) -> Result<(), ManagerError> {
         let program = self.program;
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => ManagerError::Missing { program },
@@ -93,42 +82,48 @@ impl Manager {
             .env_clear()
             .env("PATH", path)
             .env("LC_ALL", "C")
-            // Some cut their lines to the width of a terminal that is not there.
+            // Some truncate lines to the width of a terminal.
             .env("COLUMNS", "10000")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .map_err(failed)?;
-        let answered = answer(&mut child, limits, list);
-        // It is not reaped yet, so that nobody else can have got its number; if it has
-        // ended there is nothing to be killed.
+        let output = read_output(&mut child, limits, list);
+        // The child is not reaped yet, so no other process can have its id. A child that has ended is
+        // not affected.
         child.kill().ok();
         let status = child.wait().map_err(failed)?;
-        match answered.map_err(failed)? {
-            Answered::Whole if !status.success() => Err(ManagerError::Failed { program, status }),
-            Answered::Whole => Ok(()),
-            Answered::TimedOut => Err(ManagerError::TimedOut { program, span: limits.span }),
-            Answered::TooLong => Err(ManagerError::TooLong { program, bytes: limits.bytes_max }),
+        match output.map_err(failed)? {
+            OutputEnd::Whole if !status.success() => Err(ManagerError::Failed { program, status }),
+            OutputEnd::Whole => Ok(()),
+            OutputEnd::TimedOut => Err(ManagerError::TimedOut { program, timeout: limits.timeout }),
+            OutputEnd::TooLong => {
+                Err(ManagerError::TooLong { program, bytes_max: limits.bytes_max })
+            }
         }
     }
 }
 
-/// How much of its answer a program gave.
-enum Answered {
+/// How reading a program's output ended.
+enum OutputEnd {
     Whole,
     TimedOut,
     TooLong,
 }
 
-/// Appends what `child` writes to `list` until it has ended or must be.
-fn answer(child: &mut Child, limits: Limits, list: &mut Vec<u8>) -> io::Result<Answered> {
-    let deadline = Deadline::after(limits.span);
+/// Appends the output of `child` to `list` until `child` has ended or exceeds a limit.
+fn read_output(
+    child: &mut Child,
+    limits: ManagerLimits,
+    list: &mut Vec<u8>,
+) -> io::Result<OutputEnd> {
+    let deadline = Deadline::after(limits.timeout);
     let handle = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
     if let Some(stdout) = &mut child.stdout {
         let mut buffer = vec![0; READ_BYTES_MAX];
         loop {
             if !deadline.readable(&*stdout)? {
-                return Ok(Answered::TimedOut);
+                return Ok(OutputEnd::TimedOut);
             }
             let size = stdout.read(&mut buffer)?;
             if size == 0 {
@@ -136,10 +131,10 @@ fn answer(child: &mut Child, limits: Limits, list: &mut Vec<u8>) -> io::Result<A
             }
             list.extend_from_slice(buffer.get(..size).unwrap_or_default());
             if list.len() > limits.bytes_max {
-                return Ok(Answered::TooLong);
+                return Ok(OutputEnd::TooLong);
             }
         }
     }
-    // It may have closed its output and go on.
-    Ok(if deadline.readable(handle)? { Answered::Whole } else { Answered::TimedOut })
+    // The program may have closed its output and continue to run.
+    Ok(if deadline.readable(handle)? { OutputEnd::Whole } else { OutputEnd::TimedOut })
 }

@@ -2,22 +2,19 @@
 //!
 //! | file | does |
 //! | --- | --- |
-//! | `request` | what was asked, or in the original's words what makes no sense |
-//! | `dpkg`, `rpm` | how each package manager is asked, and what a line of its answer says |
-//! | `manager` | runs one, within limits |
+//! | `listing` | how to make each package manager list its packages, and how to parse its output |
+//! | `manager` | runs a package manager, within limits |
 //!
-//! **Invariants.** A package is told once, under the first pattern that it matches. The
-//! package managers get a `PATH`, a locale, a width, and no other variable.
+//! **Invariants.** A package is listed once, under the first pattern that it matches. Package managers
+//! get `PATH`, a locale and a width, and no other environment variable.
 //!
-//! **Failure.** A package manager that is not there is passed over. One that fails is reported
-//! in `errors`, beside the packages that it had listed by then; so is that there is none at all.
-//! The original is silent about both, and leaves out packages that are on hold, to be removed
-//! or not configured though their files are there.
+//! **Failure.** A package manager that is not installed is skipped. One that fails is reported in
+//! `errors`, beside the packages that it had listed by then; so is a host without any package manager.
+//! The original reports neither, and omits packages that are on hold, to be removed or not configured
+//! although their files are installed.
 
-mod dpkg;
+mod listing;
 mod manager;
-mod request;
-mod rpm;
 
 use std::ffi::OsStr;
 use std::time::{Duration, Instant};
@@ -28,15 +25,17 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::ModuleResult;
 use crate::chain::Chain;
 use crate::go::duration;
-use manager::{Limits, Manager, ManagerError};
-use request::Request;
+use crate::modules::pkg::{self, PkgSearch};
+use manager::{Manager, ManagerError, ManagerLimits};
 
-/// What a package manager may take. A `rpm` that waits for its database waits for ever.
-const LIMITS: Limits = Limits { span: Duration::from_secs(120), bytes_max: 64 << 20 };
+/// Limits for a package manager. Without a time limit, an `rpm` that waits for its database would wait
+/// forever.
+const LIMITS: ManagerLimits =
+    ManagerLimits { timeout: Duration::from_secs(120), bytes_max: 64 << 20 };
 
-/// The package managers in the order in which they are asked; of those that read one
-/// database only the first that is there.
-const MANAGERS: [&[Manager]; 2] = [&[rpm::RPM], &[dpkg::DPKG_QUERY, dpkg::DPKG]];
+/// The package managers in the order in which they are run. Of those that read the same database, only
+/// the first that is installed is run.
+const MANAGERS: [&[Manager]; 2] = [&[listing::RPM], &[listing::DPKG_QUERY, listing::DPKG]];
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Package {
@@ -48,41 +47,42 @@ struct Package {
 }
 
 #[derive(Debug, Serialize)]
-struct Elements {
+struct PkgElements {
     packages: Vec<Package>,
 }
 
 #[derive(Debug, Serialize)]
-struct Statistics {
+struct PkgStatistics {
     execruntime: String,
 }
 
-/// Runs the module with the programs that are found by `path`.
+/// Runs the module with the programs found in `path`.
 ///
 /// # Errors
 /// The result cannot be written as JSON.
 pub(super) fn run(parameters: &RawValue, path: &OsStr) -> Result<ModuleResult, serde_json::Error> {
     let began = Instant::now();
-    let (elements, success, errors) = match request::read(parameters) {
-        Ok(request) => {
+    let (elements, success, errors) = match pkg::read(parameters) {
+        Ok(search) => {
             let (packages, errors) = installed(path, LIMITS);
-            (Some(Elements { packages: request.choose(packages) }), true, errors)
+            (Some(PkgElements { packages: select(&search, packages) }), true, errors)
         }
-        Err(error) => (None, false, vec![error.to_string()]),
+        Err(error) => (None, false, vec![Chain(&error).to_string()]),
     };
+    let execruntime = duration::text(began.elapsed());
     Ok(ModuleResult {
         foundanything: elements.as_ref().is_some_and(|found| !found.packages.is_empty()),
         success,
         elements: to_raw_value(&elements)?,
-        statistics: to_raw_value(&Statistics { execruntime: duration::text(began.elapsed()) })?,
+        statistics: to_raw_value(&PkgStatistics { execruntime })?,
         errors,
     })
 }
 
-/// Returns all packages that are installed, and why some cannot be told.
-fn installed(path: &OsStr, limits: Limits) -> (Vec<Package>, Vec<String>) {
+/// Returns all installed packages, and errors if some may be missing.
+fn installed(path: &OsStr, limits: ManagerLimits) -> (Vec<Package>, Vec<String>) {
     let (mut packages, mut errors) = (Vec::new(), Vec::new());
-    let mut asked = false;
+    let mut found_any = false;
     for managers in MANAGERS {
         for manager in managers {
             let (listed, ended) = manager.list(path, limits);
@@ -92,32 +92,29 @@ fn installed(path: &OsStr, limits: Limits) -> (Vec<Package>, Vec<String>) {
                 Err(error) => errors.push(Chain(&error).to_string()),
                 Ok(()) => {}
             }
-            asked = true;
+            found_any = true;
             break;
         }
     }
-    if !asked {
-        errors
-            .push("no package manager is found: neither rpm nor dpkg-query is in PATH".to_owned());
+    if !found_any {
+        errors.push("no package manager: neither rpm nor dpkg-query is in PATH".to_owned());
     }
     (packages, errors)
 }
 
-impl Request {
-    /// Returns the packages that are wanted: by pattern, then as they are listed.
-    fn choose(&self, packages: Vec<Package>) -> Vec<Package> {
-        let mut left: Vec<Option<Package>> = packages.into_iter().map(Some).collect();
-        let mut chosen = Vec::new();
-        for pattern in &self.names {
-            for package in &mut left {
-                let wanted = |package: &mut Package| {
-                    pattern.is_match(package.name.as_bytes()) && self.is_version(&package.version)
-                };
-                chosen.extend(package.take_if(wanted));
-            }
+/// Returns the packages that match, by expression, then in the order of the list.
+fn select(search: &PkgSearch, packages: Vec<Package>) -> Vec<Package> {
+    let mut left: Vec<Option<Package>> = packages.into_iter().map(Some).collect();
+    let mut selected = Vec::new();
+    for name in &search.names {
+        for package in &mut left {
+            let matches = |package: &mut Package| {
+                name.is_match(package.name.as_bytes()) && search.accepts_version(&package.version)
+            };
+            selected.extend(package.take_if(matches));
         }
-        chosen
     }
+    selected
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! The module over stand-ins for the package managers, and over this host's own.
+//! The module with scripts in place of the package managers, and with this host's package manager.
 
-#![expect(clippy::disallowed_methods, reason = "tests make and read files of their own")]
+#![expect(clippy::disallowed_methods, reason = "tests create and read their own files")]
 
 use std::ffi::OsString;
 use std::os::unix::fs::symlink;
@@ -10,10 +10,11 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::super::testing::{self, reword};
 use super::*;
 use crate::agent::child::testing::write_program;
 
-/// What the recordings' `rpm -qa` lists.
+/// The output of `rpm -qa` in the recordings.
 const RPM_LIST: &str = "\
 kernel 5.14.0-70.el9 x86_64
 kernel 5.14.0-162.el9 x86_64
@@ -22,7 +23,7 @@ gpg-pubkey fd431d51-4ae0493b (none)
 toofew 1.0
 ";
 
-/// The packages of the recordings' dpkg: state, name, version and architecture.
+/// The packages of dpkg in the recordings: state, name, version and architecture.
 const DPKG_LIST: [(&str, &str, &str, &str); 13] = [
     ("ii", "alpha", "1.0-1", "amd64"),
     ("ii", "beta:amd64", "2:2.0~rc1+dfsg-3", "amd64"),
@@ -52,7 +53,7 @@ fn status(state: &str) -> &'static str {
     }
 }
 
-/// A folder of programs that is all there is in `PATH`.
+/// A folder of programs, which is the whole `PATH`.
 struct Programs(TempDir);
 
 impl Programs {
@@ -74,7 +75,7 @@ impl Programs {
     fn with_dpkg_query(self, exit: i32) -> Programs {
         let mut list = String::new();
         for (state, name, version, arch) in DPKG_LIST {
-            // An architecture that is missing is missing from its line.
+            // The line of a package without architecture ends before it.
             let tail = if arch.is_empty() { String::new() } else { format!("\t{arch}") };
             list += &format!("{}\t{name}\t{version}{tail}\n", status(state));
         }
@@ -87,7 +88,7 @@ impl Programs {
         for (state, name, version, arch) in DPKG_LIST {
             list += &format!("{state:<4}{name:<14} {version:<18} {arch:<12} package\n");
         }
-        // Without an architecture the word that follows would be taken for it.
+        // Without an architecture, the next word would be read in its place.
         let list = list.replace("6.0                             package", "6.0");
         self.with("dpkg", &format!("[ \"$*\" = -l ] || exit 9\ncat <<'E'\n{list}E"))
     }
@@ -97,7 +98,7 @@ impl Programs {
     }
 }
 
-fn answer(parameters: &Value, path: &OsStr) -> Value {
+fn run_with(parameters: &Value, path: &OsStr) -> Value {
     let parameters: Box<RawValue> = serde_json::from_str(&parameters.to_string()).unwrap();
     let mut result = serde_json::to_value(run(&parameters, path).unwrap()).unwrap();
     assert!(result["statistics"]["execruntime"].take().as_str().unwrap().ends_with('s'));
@@ -105,21 +106,18 @@ fn answer(parameters: &Value, path: &OsStr) -> Value {
 }
 
 fn recordings() -> impl Iterator<Item = (String, Value)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/modules/pkg");
-    std::fs::read_dir(folder).unwrap().map(|entry| {
-        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
-        let mut recording: Value = serde_json::from_slice(&bytes).unwrap();
+    testing::recordings("pkg").into_iter().map(|(case, mut recording)| {
         recording["results"][0]["statistics"]["execruntime"].take();
-        (recording["case"].as_str().unwrap().to_owned(), recording)
+        (case, recording)
     })
 }
 
-/// Turns what the original answers into what is sane.
-fn mend(case: &str, expected: &mut Value) {
+/// Corrects a recorded result where the original has a defect.
+fn correct(case: &str, expected: &mut Value) {
     let package =
         |name, version| json!({"name": name, "version": version, "type": "dpkg", "arch": "amd64"});
     match case {
-        // What is on hold, to be removed, to be installed again or not configured is installed.
+        // Packages on hold, to be removed, to be reinstalled or not configured are installed.
         "stub-both" | "stub-dpkg-only" => {
             let packages = expected["elements"]["packages"].as_array_mut().unwrap();
             let held = packages.iter().position(|package| package["name"] == "nodesc").unwrap();
@@ -129,22 +127,21 @@ fn mend(case: &str, expected: &mut Value) {
             packages.push(package("leaving", "7.0"));
         }
         "stub-dpkg-fails" => {
-            // What it listed before it failed is listed.
+            // Packages that were listed before the failure are in the result.
             let whole = recordings().find(|(case, _)| case == "stub-dpkg-only").unwrap().1;
             *expected = whole["results"][0].clone();
-            mend("stub-dpkg-only", expected);
-            expected["errors"] = json!(["dpkg-query ended with exit status: 2"]);
+            correct("stub-dpkg-only", expected);
+            expected["errors"] = json!(["failed"]);
         }
         "stub-none" => {
-            expected["errors"] =
-                json!(["no package manager is found: neither rpm nor dpkg-query is in PATH"]);
+            expected["errors"] = json!(["none"]);
         }
         _ => {}
     }
 }
 
 #[test]
-fn every_recording_of_the_stand_ins_is_answered_alike() {
+fn results_with_scripts_equal_the_recordings() {
     let mut replayed = 0;
     for (case, recording) in recordings() {
         let programs = match case.as_str() {
@@ -157,16 +154,17 @@ fn every_recording_of_the_stand_ins_is_answered_alike() {
             _ => continue,
         };
         let mut expected = recording["results"][0].clone();
-        mend(&case, &mut expected);
-        assert_eq!(answer(&recording["parameters"], &programs.path()), expected, "{case}");
+        correct(&case, &mut expected);
+        reword("pkg", &case, &mut expected["errors"]);
+        assert_eq!(run_with(&recording["parameters"], &programs.path()), expected, "{case}");
         replayed += 1;
     }
     assert_eq!(replayed, 10);
 }
 
-/// The recordings that are of a real host, over a host that has exactly the packages they tell of.
+/// Recordings of a real host, with a script that lists exactly the packages in them.
 #[test]
-fn every_recording_of_a_host_is_answered_alike() {
+fn results_of_a_host_equal_the_recordings() {
     let hosts: Vec<_> = recordings()
         .filter(|(case, _)| !case.starts_with("stub-") && !case.starts_with("err-"))
         .collect();
@@ -185,32 +183,32 @@ fn every_recording_of_a_host_is_answered_alike() {
             }
         }
     }
-    // As dpkg does, by name.
+    // By name, as dpkg lists them.
     let mut lines: Vec<&str> = list.lines().collect();
     lines.sort_by_key(|line| line.split('\t').nth(1));
     let programs =
         Programs::new().with("dpkg-query", &format!("cat <<'E'\n{}\nE", lines.join("\n")));
     for (case, recording) in &hosts {
-        let found = answer(&recording["parameters"], &programs.path());
+        let found = run_with(&recording["parameters"], &programs.path());
         assert_eq!(found, recording["results"][0], "{case}");
     }
     assert_eq!(hosts.len(), 9);
 }
 
 #[test]
-fn a_list_for_people_says_the_same() {
+fn dpkg_lists_the_packages_that_dpkg_query_lists() {
     let all = json!({"pkgmatch": {"matches": ["."]}});
-    let better = answer(&all, &Programs::new().with_dpkg_query(0).path());
+    let better = run_with(&all, &Programs::new().with_dpkg_query(0).path());
     assert_eq!(better["elements"]["packages"].as_array().unwrap().len(), 10);
-    assert_eq!(answer(&all, &Programs::new().with_dpkg().path()), better);
-    // Where there is a better one it is not asked.
-    assert_eq!(answer(&all, &Programs::new().with_dpkg().with_dpkg_query(0).path()), better);
+    assert_eq!(run_with(&all, &Programs::new().with_dpkg().path()), better);
+    // It is not run if dpkg-query is installed.
+    assert_eq!(run_with(&all, &Programs::new().with_dpkg().with_dpkg_query(0).path()), better);
 }
 
 #[test]
-fn a_package_is_told_once() {
+fn package_is_listed_once() {
     let programs = Programs::new().with_rpm();
-    let result = answer(&json!({"pkgmatch": {"matches": ["^gpg", "p", ""]}}), &programs.path());
+    let result = run_with(&json!({"pkgmatch": {"matches": ["^gpg", "p", ""]}}), &programs.path());
     let packages = result["elements"]["packages"].as_array().unwrap();
     let names: Vec<&str> =
         packages.iter().map(|package| package["name"].as_str().unwrap()).collect();
@@ -218,37 +216,43 @@ fn a_package_is_told_once() {
 }
 
 #[test]
-fn a_package_manager_that_hangs_or_does_not_end_is_ended() {
-    let limits = Limits { span: Duration::from_millis(300), bytes_max: 1 << 20 };
+fn package_manager_is_killed_at_its_limits() {
+    let limits = ManagerLimits { timeout: Duration::from_millis(300), bytes_max: 1 << 20 };
     let sleep = Programs::new().with("rpm", "exec /bin/sleep 100");
-    assert_eq!(installed(&sleep.path(), limits).1, ["rpm was ended after 0 s"]);
+    assert_eq!(
+        installed(&sleep.path(), limits).1,
+        ["rpm exceeded the time limit of 0 s and was killed"]
+    );
     let closed = Programs::new().with("rpm", "exec >&-; exec /bin/sleep 100");
-    assert_eq!(installed(&closed.path(), limits).1, ["rpm was ended after 0 s"]);
-    let limits = Limits { span: Duration::from_secs(60), bytes_max: 1 << 20 };
+    assert_eq!(
+        installed(&closed.path(), limits).1,
+        ["rpm exceeded the time limit of 0 s and was killed"]
+    );
+    let limits = ManagerLimits { timeout: Duration::from_secs(60), bytes_max: 1 << 20 };
     let endless = Programs::new().with("rpm", "exec cat /dev/zero");
-    let told = ["rpm was ended after an answer of 1048576 bytes"];
-    assert_eq!(installed(&endless.path(), limits).1, told);
+    let error = ["rpm exceeded the output limit of 1048576 bytes and was killed"];
+    assert_eq!(installed(&endless.path(), limits).1, error);
 }
 
 #[test]
-fn a_package_manager_that_fails_half_way_has_listed_what_it_listed() {
-    let limits = Limits { span: Duration::from_secs(60), bytes_max: 1 << 20 };
+fn packages_listed_before_a_failure_are_kept() {
+    let limits = ManagerLimits { timeout: Duration::from_secs(60), bytes_max: 1 << 20 };
     let begun = "echo alpha 1 all; echo beta 2 all; printf 'gam'";
-    for (then, told) in [
-        ("exit 1", "rpm ended with exit status: 1"),
-        ("kill -9 $$", "rpm ended with signal: 9 (SIGKILL)"),
-        ("exec cat /dev/zero", "rpm was ended after an answer of 1048576 bytes"),
+    for (then, error) in [
+        ("exit 1", "rpm failed: exit status: 1"),
+        ("kill -9 $$", "rpm failed: signal: 9 (SIGKILL)"),
+        ("exec cat /dev/zero", "rpm exceeded the output limit of 1048576 bytes and was killed"),
     ] {
         let programs = Programs::new().with("rpm", &format!("{begun}; {then}"));
         let (packages, errors) = installed(&programs.path(), limits);
         let names: Vec<&str> = packages.iter().map(|package| package.name.as_str()).collect();
-        assert_eq!((names, errors), (vec!["alpha", "beta"], vec![told.to_owned()]), "{then}");
+        assert_eq!((names, errors), (vec!["alpha", "beta"], vec![error.to_owned()]), "{then}");
     }
 }
 
-/// Every state that dpkg has, in a database of its own that dpkg's own programs read.
+/// With a database of dpkg that has packages in every state.
 #[test]
-fn a_database_with_every_state_is_listed_alike_by_both_programs() {
+fn both_dpkg_programs_list_the_same_states() {
     if ["dpkg", "dpkg-query"].iter().any(|name| !Path::new("/usr/bin").join(name).exists()) {
         return crate::testing::skip("this host has no dpkg");
     }
@@ -283,9 +287,9 @@ fn a_database_with_every_state_is_listed_alike_by_both_programs() {
     for program in ["dpkg-query", "dpkg"] {
         let real = format!("exec /usr/bin/{program} --admindir={} \"$@\"", folder.path().display());
         let programs = Programs::new().with(program, &real);
-        // `dpkg` starts `dpkg-query`, which must not be found in its place.
+        // `dpkg` starts `dpkg-query`, which must be this host's.
         let path = OsString::from(format!("{}:/usr/bin", programs.0.path().display()));
-        let manager = if program == "dpkg" { dpkg::DPKG } else { dpkg::DPKG_QUERY };
+        let manager = if program == "dpkg" { listing::DPKG } else { listing::DPKG_QUERY };
         let (packages, ended) = manager.list(&path, LIMITS);
         assert!(ended.is_ok(), "{ended:?}");
         let mut names: Vec<&str> = packages.iter().map(|package| package.name.as_str()).collect();
@@ -295,7 +299,7 @@ fn a_database_with_every_state_is_listed_alike_by_both_programs() {
 }
 
 #[test]
-fn a_package_manager_has_a_bare_environment() {
+fn package_manager_gets_a_minimal_environment() {
     let script = "echo $(/usr/bin/env | /usr/bin/sort | /usr/bin/cut -d= -f1) | \
                   /usr/bin/tr ' ' - | while read a; do echo $a 1 all; done";
     let programs = Programs::new().with("rpm", script);
@@ -306,7 +310,7 @@ fn a_package_manager_has_a_bare_environment() {
 }
 
 #[test]
-fn a_program_that_cannot_be_run_is_told() {
+fn program_that_cannot_be_run_is_reported() {
     let programs = Programs::new();
     std::fs::write(programs.0.path().join("rpm"), "no program").unwrap();
     let (packages, errors) = installed(&programs.path(), LIMITS);
@@ -316,7 +320,7 @@ fn a_program_that_cannot_be_run_is_told() {
 }
 
 #[test]
-fn this_host_has_the_packages_that_its_own_tool_lists() {
+fn packages_are_those_that_dpkg_lists() {
     let path = OsString::from("/usr/sbin:/usr/bin:/sbin:/bin");
     let Ok(output) = Command::new("dpkg").arg("-l").env("COLUMNS", "1000").output() else {
         crate::testing::skip("this host has no dpkg");
@@ -330,7 +334,7 @@ fn this_host_has_the_packages_that_its_own_tool_lists() {
         .filter(|words| words[0].chars().nth(1).is_some_and(|state| "iUFWt".contains(state)))
         .map(|words| format!("{} {} {}", words[1], words[2], words[3]))
         .collect();
-    let result = answer(&json!({"pkgmatch": {"matches": [""]}}), &path);
+    let result = run_with(&json!({"pkgmatch": {"matches": [""]}}), &path);
     let packages = result["elements"]["packages"].as_array().unwrap();
     let field = |package: &Value, name: &str| package[name].as_str().unwrap().to_owned();
     let mut found: Vec<String> = packages

@@ -1,24 +1,22 @@
-//! The module `timedrift`: what this host's clock says, and how far it is off.
+//! The module `timedrift`: the time of this host's clock, and its difference from an NTP server's.
 //!
 //! | file | does |
 //! | --- | --- |
-//! | `request` | what was asked, or in the original's words what makes no sense |
-//! | `servers` | which NTP servers are asked, from `ntp.conf` and from a list for need |
-//! | `ask` | asks one of them |
-//! | `sntp` | what is sent, and whether an answer can be believed |
+//! | `servers` | lists the NTP servers to query, from `ntp.conf` and from a list of public ones |
+//! | `query` | queries one server |
+//! | `sntp` | builds and checks the packets |
 //!
-//! The servers are asked one after the other, and the first that answers counts. Its time
-//! is corrected for half of the way there and back.
+//! The servers are queried one after the other, and the first valid answer counts. Its time is
+//! corrected for half of the round trip.
 //!
-//! **Invariants.** A clock is only called right when a server said so. An answer counts if it
-//! is one to our question, from a server that itself knows the time.
+//! **Invariants.** The clock is only reported as correct after a server confirmed it. An answer is valid
+//! if it belongs to our query and comes from a synchronised server.
 //!
-//! **Failure.** Where no server answers, `success` is false, nothing is said of the clock, and
-//! `errors` tells of each server why. A missing `ntp.conf` is no failure. A tolerance below
-//! zero is refused; one of zero is passed by a clock that is right to the nanosecond only.
+//! **Failure.** If no server answers, `success` is false, the result says nothing about the clock, and
+//! `errors` has the reason for each server. A missing `ntp.conf` is not an error. A negative tolerance
+//! is rejected; only a clock that is exact to the nanosecond is within a tolerance of zero.
 
-mod ask;
-mod request;
+mod query;
 mod servers;
 mod sntp;
 
@@ -34,28 +32,27 @@ use super::ModuleResult;
 use crate::chain::Chain;
 use crate::clock::Clock;
 use crate::go::duration;
-use sntp::Reading;
+use crate::modules::timedrift;
+use sntp::ClockReading;
 
-/// The time of a server that has not told any.
+/// The time that the result shows for a server without a valid answer.
 const NO_TIME: &str = "0001-01-01T00:00:00Z";
 
-/// Where the time is to be had.
+/// The NTP servers to query.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sources<'a> {
-    /// The NTP daemon's configuration.
+pub(super) struct TimeSources<'a> {
+    /// The path of the NTP daemon's configuration.
     conf: &'a Path,
-    /// The servers that are asked after those.
+    /// The servers to query after those in the configuration.
     backups: &'a [&'a str],
-    /// The port on which all of them are asked.
     port: u16,
-    /// How long an answer is waited for.
-    patience: Duration,
+    /// Time limit for each server.
+    timeout: Duration,
 }
 
-impl Sources<'static> {
-    /// Returns the sources of every host.
-    pub(super) fn of_this_host() -> Sources<'static> {
-        Sources {
+impl TimeSources<'static> {
+    pub(super) fn of_this_host() -> TimeSources<'static> {
+        TimeSources {
             conf: Path::new("/etc/ntp.conf"),
             backups: &[
                 "time.nist.gov",
@@ -65,13 +62,13 @@ impl Sources<'static> {
                 "3.pool.ntp.org",
             ],
             port: 123,
-            patience: Duration::from_secs(5),
+            timeout: Duration::from_secs(5),
         }
     }
 }
 
 #[derive(Debug, Serialize)]
-struct Elements {
+struct TimedriftElements {
     hascheckeddrift: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     iswithindrift: bool,
@@ -81,20 +78,36 @@ struct Elements {
 }
 
 #[derive(Debug, Serialize)]
-struct Statistics {
+struct TimedriftStatistics {
     exectime: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    ntpstats: Vec<Asked>,
+    ntpstats: Vec<QueriedServer>,
 }
 
-/// A server that was asked.
 #[derive(Debug, Serialize)]
-struct Asked {
+struct QueriedServer {
     host: String,
     time: String,
     latency: String,
     drift: String,
     reachable: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum DriftError {
+    #[error("drift {0:?} is not a duration such as 500ms or 1m30s")]
+    Invalid(String),
+    #[error("drift {0:?} is negative")]
+    Negative(String),
+}
+
+/// Reads the tolerance.
+fn tolerance(drift: &str) -> Result<SignedDuration, DriftError> {
+    let tolerance = duration::parse(drift).map_err(|_| DriftError::Invalid(drift.to_owned()))?;
+    if tolerance.is_negative() {
+        return Err(DriftError::Negative(drift.to_owned()));
+    }
+    Ok(tolerance)
 }
 
 /// Runs the module.
@@ -104,24 +117,28 @@ struct Asked {
 pub(super) fn run(
     parameters: &RawValue,
     clock: &dyn Clock,
-    sources: &Sources<'_>,
+    sources: &TimeSources<'_>,
 ) -> Result<ModuleResult, serde_json::Error> {
     let began = Instant::now();
-    let tolerance = match request::read(parameters) {
-        Ok(tolerance) => tolerance,
-        Err(error) => return Ok(ModuleResult::failed(error.to_string())),
+    let drift = match timedrift::read(parameters) {
+        Ok(drift) => drift,
+        Err(error) => return Ok(ModuleResult::failed(Chain(&error).to_string())),
     };
-    let mut elements = Elements {
+    let tolerance = match drift.as_deref().map(tolerance).transpose() {
+        Ok(tolerance) => tolerance,
+        Err(error) => return Ok(ModuleResult::failed(Chain(&error).to_string())),
+    };
+    let mut elements = TimedriftElements {
         hascheckeddrift: false,
         iswithindrift: false,
         drifts: Vec::new(),
-        localtime: written(clock.now()),
+        localtime: time_text(clock.now()),
     };
     let mut ntpstats = Vec::new();
     let (mut foundanything, mut success, mut errors) = (true, true, Vec::new());
     if let Some(tolerance) = tolerance {
-        let mut asked = first_answer(clock, sources);
-        if let Some((host, reading)) = &asked.answer {
+        let mut queried = query_servers(clock, sources);
+        if let Some((host, reading)) = &queried.answer {
             elements.hascheckeddrift = true;
             elements.iswithindrift = reading.drift.abs() <= tolerance;
             if !elements.iswithindrift {
@@ -130,49 +147,50 @@ pub(super) fn run(
         }
         foundanything = !elements.drifts.is_empty();
         success = elements.hascheckeddrift;
-        ntpstats.append(&mut asked.hosts);
-        errors.append(&mut asked.errors);
+        ntpstats.append(&mut queried.servers);
+        errors.append(&mut queried.errors);
     }
     let exectime = duration::text(began.elapsed());
     Ok(ModuleResult {
         foundanything,
         success,
         elements: to_raw_value(&elements)?,
-        statistics: to_raw_value(&Statistics { exectime, ntpstats })?,
+        statistics: to_raw_value(&TimedriftStatistics { exectime, ntpstats })?,
         errors,
     })
 }
 
-/// What came of asking.
 #[derive(Debug, Default)]
-struct Outcome {
-    hosts: Vec<Asked>,
-    answer: Option<(String, Reading)>,
+struct QueryResults {
+    servers: Vec<QueriedServer>,
+    /// The first valid answer, with the name of its server.
+    answer: Option<(String, ClockReading)>,
     errors: Vec<String>,
 }
 
-/// Asks one server after the other until one answers.
-fn first_answer(clock: &dyn Clock, sources: &Sources<'_>) -> Outcome {
-    let mut outcome = Outcome::default();
+/// Queries one server after the other until one gives a valid answer. If one does, the failures of
+/// those before it are not errors.
+fn query_servers(clock: &dyn Clock, sources: &TimeSources<'_>) -> QueryResults {
+    let mut results = QueryResults::default();
     let (hosts, error) = servers::list(sources.conf, sources.backups);
-    outcome.errors.extend(error.map(|error| error.to_string()));
-    let mut silent = Vec::new();
+    results.errors.extend(error.map(|error| Chain(&error).to_string()));
+    let mut failures = Vec::new();
     for host in hosts {
-        match ask::ask(&host, sources.port, sources.patience, clock) {
+        match query::query(&host, sources.port, sources.timeout, clock) {
             Ok(reading) => {
-                outcome.hosts.push(Asked {
+                results.servers.push(QueriedServer {
                     host: host.clone(),
-                    time: written(reading.time),
+                    time: time_text(reading.time),
                     latency: duration::text(reading.latency),
                     drift: duration::signed_text(reading.drift),
                     reachable: true,
                 });
-                outcome.answer = Some((host, reading));
-                return outcome;
+                results.answer = Some((host, reading));
+                return results;
             }
             Err(error) => {
-                silent.push(format!("no time from ntp host {host}: {}", Chain(&error)));
-                outcome.hosts.push(Asked {
+                failures.push(format!("NTP server {host}: {}", Chain(&error)));
+                results.servers.push(QueriedServer {
                     host,
                     time: NO_TIME.to_owned(),
                     latency: String::new(),
@@ -182,8 +200,8 @@ fn first_answer(clock: &dyn Clock, sources: &Sources<'_>) -> Outcome {
             }
         }
     }
-    outcome.errors.append(&mut silent);
-    outcome
+    results.errors.append(&mut failures);
+    results
 }
 
 fn drift_text(host: &str, drift: SignedDuration) -> String {
@@ -192,12 +210,12 @@ fn drift_text(host: &str, drift: SignedDuration) -> String {
     format!("Local time is {side} ntp host {host} by {by}")
 }
 
-/// Writes a time as Go does by RFC 3339, in this host's zone.
-fn written(at: Timestamp) -> String {
-    written_in(at, TimeZone::system())
+/// Returns a time in this host's zone, in RFC 3339 form as Go writes it.
+fn time_text(at: Timestamp) -> String {
+    time_text_in(at, TimeZone::system())
 }
 
-fn written_in(at: Timestamp, zone: TimeZone) -> String {
+fn time_text_in(at: Timestamp, zone: TimeZone) -> String {
     let at = at.to_zoned(zone);
     let zone = if at.offset().is_zero() { "Z" } else { "%:z" };
     at.strftime(&format!("%Y-%m-%dT%H:%M:%S%.f{zone}")).to_string()

@@ -1,25 +1,23 @@
-//! Which NTP servers are asked.
+//! The list of NTP servers to query.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::super::go_regex::as_go_reads;
-use super::super::reason::reason;
+use crate::go::regexp::decode_utf8;
 
-/// The most that is read of a configuration.
+/// Maximum number of bytes read from a configuration.
 const CONF_BYTES_MAX: u64 = 1 << 20;
 
-/// A configuration that cannot be read; the text is the original's.
 #[derive(Debug, thiserror::Error)]
-#[error("Using backup NTP hosts. Failed to read {path} with error 'open {path}: {}'", reason(source), path = path.display())]
+#[error("using only public NTP servers: cannot read {}", path.display())]
 pub(super) struct ConfError {
     path: PathBuf,
     source: io::Error,
 }
 
-/// Returns the servers of the configuration at `path`, then `backups`; and why it cannot be
-/// read, if it is there.
+/// Returns the servers of the configuration at `path`, then `backups`, and an error if a configuration
+/// exists and cannot be read.
 pub(super) fn list(path: &Path, backups: &[&str]) -> (Vec<String>, Option<ConfError>) {
     let (mut hosts, error) = match read(path) {
         Ok(text) => (text.lines().filter_map(server).map(str::to_owned).collect(), None),
@@ -33,16 +31,16 @@ pub(super) fn list(path: &Path, backups: &[&str]) -> (Vec<String>, Option<ConfEr
 fn read(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
     File::open(path)?.take(CONF_BYTES_MAX).read_to_end(&mut bytes)?;
-    Ok(as_go_reads(&bytes).into_owned())
+    Ok(decode_utf8(&bytes).into_owned())
 }
 
-/// Returns the server that a line names.
+/// Returns the server that a line configures.
 fn server(line: &str) -> Option<&str> {
     let mut words = line.split_whitespace();
     if words.next() != Some("server") {
         return None;
     }
-    // Before the server may stand which IP version it is to be asked by.
+    // Options for the IP version can precede the server.
     words.find(|word| !matches!(*word, "-4" | "-6"))
 }
 
@@ -53,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn servers_come_from_their_lines_and_from_nowhere_else() {
+    fn servers_are_read_from_server_lines_only() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         let text = "# server a\nserver b iburst\n\tserver  c#\npool d\npeer e\nserver\nservers f\n\
                     server -6 ::1\nserver \u{e9}\n";
@@ -64,18 +62,14 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_may_be_missing_but_not_unreadable() {
+    fn missing_configuration_is_not_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let (hosts, error) = list(&folder.path().join("ntp.conf"), &["z"]);
         assert!(hosts == ["z"] && error.is_none());
         let (hosts, error) = list(folder.path(), &["z"]);
         let path = folder.path().display();
         assert_eq!(hosts, ["z"]);
-        assert_eq!(
-            error.unwrap().to_string(),
-            format!(
-                "Using backup NTP hosts. Failed to read {path} with error 'open {path}: is a directory'"
-            )
-        );
+        let expected = format!("using only public NTP servers: cannot read {path}");
+        assert_eq!(error.unwrap().to_string(), expected);
     }
 }

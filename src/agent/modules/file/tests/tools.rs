@@ -1,4 +1,4 @@
-//! The module against the host's own tools, over the same tree.
+//! The module compared with the host's tools, on the same tree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -11,13 +11,13 @@ use super::tree::Tree;
 use crate::clock::{Clock, SystemClock};
 use crate::testing::is_root;
 
-/// The parts of the tree without links and without names that are no text: tools judge a
-/// link by itself, the module by what it leads to.
+/// The parts of the tree without links and names in invalid UTF-8. Tools examine a link itself, the
+/// module its target.
 const PARTS: [&str; 7] = ["plain", "sizes", "modes", "mtimes", "many", "deep", "long"];
 
-/// How many different sums are looked for.
+/// Number of different hashes to search for.
 const SUMS: usize = 3;
-/// Those of them with small files that their owner can read.
+/// The parts with small files that their owner can read.
 const READABLE: [&str; 3] = ["plain", "many", "deep"];
 /// The part with files that only root can read.
 const UNREADABLE: [&str; 1] = ["modes"];
@@ -28,7 +28,7 @@ struct Host {
 }
 
 impl Host {
-    /// Returns a host whose tools look at these parts of the tree.
+    /// Returns a host on which these parts of the tree are searched.
     fn new(parts: &'static [&'static str]) -> Host {
         Host { tree: Tree::new(), parts }
     }
@@ -37,7 +37,7 @@ impl Host {
         self.parts.iter().map(|part| self.tree.root.join(part)).collect()
     }
 
-    /// Returns the entries that the module has for a search.
+    /// Returns the module's entries for a search.
     fn entries(&self, mut search: Value) -> Vec<Value> {
         search["paths"] = json!(self.parts());
         search["options"]["matchall"] = json!(true);
@@ -48,15 +48,15 @@ impl Host {
         result["elements"]["s"].as_array().unwrap().clone()
     }
 
-    /// Returns the files that the module finds.
+    /// Returns the files found by the module.
     fn found(&self, search: Value) -> BTreeSet<String> {
         let entries = self.entries(search);
         let files = entries.iter().map(|entry| entry["file"].as_str().unwrap().to_owned());
         files.filter(|file| !file.is_empty()).collect()
     }
 
-    /// Returns the lines that a tool writes, given the parts of the tree after `before`.
-    fn told(&self, tool: &str, before: &[&str], after: &[&str]) -> BTreeSet<String> {
+    /// Returns the output lines of a tool that gets the parts of the tree after `before`.
+    fn tool_lines(&self, tool: &str, before: &[&str], after: &[&str]) -> BTreeSet<String> {
         let mut command = Command::new(tool);
         command.args(before).args(self.parts()).args(after).env("LC_ALL", "C");
         let output = command.output().unwrap_or_else(|error| panic!("{tool}: {error}"));
@@ -65,12 +65,12 @@ impl Host {
 
     fn find(&self, conditions: &[&str]) -> BTreeSet<String> {
         let conditions: Vec<&str> = [conditions, &["-type", "f"]].concat();
-        self.told("find", &[], &conditions)
+        self.tool_lines("find", &[], &conditions)
     }
 }
 
 #[test]
-fn find_finds_the_same_files() {
+fn files_are_those_that_find_lists() {
     let host = Host::new(&PARTS);
     let cases: [(Value, &[&str]); 10] = [
         (json!({"names": ["."]}), &[]),
@@ -85,10 +85,10 @@ fn find_finds_the_same_files() {
         (json!({"names": ["."], "options": {"maxdepth": 2}}), &["-maxdepth", "2"]),
     ];
     for (search, conditions) in cases {
-        let told = host.find(conditions);
-        assert!(!told.is_empty(), "{conditions:?} tells nothing");
-        assert!(conditions.is_empty() || told.len() < host.find(&[]).len(), "{conditions:?}");
-        assert_eq!(host.found(search.clone()), told, "{search}");
+        let listed = host.find(conditions);
+        assert!(!listed.is_empty(), "{conditions:?} finds nothing");
+        assert!(conditions.is_empty() || listed.len() < host.find(&[]).len(), "{conditions:?}");
+        assert_eq!(host.found(search.clone()), listed, "{search}");
     }
 }
 
@@ -96,27 +96,27 @@ fn grep_agrees(parts: &'static [&'static str]) {
     let host = Host::new(parts);
     for pattern in ["a", "^root", "[0-9]+$", "nosuchtext"] {
         let found = host.found(json!({"contents": [pattern]}));
-        let told = host.told("grep", &["-rlEa", "--devices=skip", "-e", pattern], &[]);
-        assert_eq!(found, told, "{pattern}");
+        let listed = host.tool_lines("grep", &["-rlEa", "--devices=skip", "-e", pattern], &[]);
+        assert_eq!(found, listed, "{pattern}");
         let found = host.found(json!({"contents": [format!("!{pattern}")]}));
-        let told = host.told("grep", &["-rLEa", "--devices=skip", "-e", pattern], &[]);
-        assert_eq!(found, told, "!{pattern}");
+        let listed = host.tool_lines("grep", &["-rLEa", "--devices=skip", "-e", pattern], &[]);
+        assert_eq!(found, listed, "!{pattern}");
     }
 }
 
 #[test]
-fn grep_finds_the_same_lines() {
+fn content_hits_are_those_of_grep() {
     grep_agrees(&READABLE);
 }
 
 #[test]
-fn grep_finds_the_same_lines_as_root() {
+fn content_hits_are_those_of_grep_as_root() {
     if is_root("only root can read files of mode 0000") {
         grep_agrees(&UNREADABLE);
     }
 }
 
-/// Returns the sums that a tool has of all files, by file.
+/// Returns the hashes that a tool computes for all files, by file.
 fn sums(host: &Host, tool: &[&str]) -> BTreeMap<String, String> {
     let (program, arguments) = tool.split_first().unwrap();
     let files = host.find(&[]);
@@ -130,12 +130,12 @@ fn sums(host: &Host, tool: &[&str]) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn sums_are_those_of_the_host() {
+fn hashes_are_those_of_the_host_s_tools() {
     sums_agree(&READABLE);
 }
 
 #[test]
-fn sums_are_those_of_the_host_as_root() {
+fn hashes_are_those_of_the_host_s_tools_as_root() {
     if is_root("only root can read files of mode 0000") {
         sums_agree(&UNREADABLE);
     }

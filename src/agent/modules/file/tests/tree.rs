@@ -1,4 +1,4 @@
-//! The tree that the recordings were made on, made anew in a temporary folder.
+//! The tree with which the recordings were made, created in a temporary folder.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, makedev, mknodat, utimensat};
 use tempfile::TempDir;
 
-/// A tree, removed with this value.
+/// A tree that is removed when this value is dropped.
 #[derive(Debug)]
 pub(super) struct Tree {
     _folder: TempDir,
@@ -21,15 +21,15 @@ pub(super) struct Tree {
 impl Tree {
     pub(super) fn new() -> Tree {
         let folder = tempfile::tempdir().unwrap();
-        // Others must be able to look into it as well.
+        // Readable for other users, as whom some tests run.
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         let root = fs::canonicalize(folder.path()).unwrap().join("t");
-        // Not what the umask would make of it.
-        let make = |path: &Path| {
+        // With permissions that do not depend on the umask.
+        let create = |path: &Path| {
             fs::create_dir(path).unwrap();
             fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
         };
-        make(&root);
+        create(&root);
         for name in [
             "plain",
             "sizes",
@@ -53,7 +53,7 @@ impl Tree {
             "deep/d1/d2/d3/d4/d5",
             "deep-er",
         ] {
-            make(&root.join(name));
+            create(&root.join(name));
         }
         plain(&root);
         sized(&root);
@@ -119,7 +119,7 @@ fn sized(root: &Path) {
 
 fn packed(root: &Path) {
     let text = b"alpha\nbeta\ngamma\n";
-    // Fixed bytes: each packer makes others.
+    // Fixed bytes, because packers differ.
     let a = unhex("1f8b08000000000002ff4bcc29c848e44a4a2d49e44a4fcccd4de4020083bb9ead11000000");
     let two = unhex(concat!(
         "1f8b08000000000002ff4bcc29c848e40200ec6e609f06000000",
@@ -201,7 +201,7 @@ fn links(root: &Path) {
     write(root, "links/real.txt", b"real\n");
 }
 
-/// Makes a pipe, a socket and, as root, a device.
+/// Creates a pipe, a socket and, as root, a device.
 fn special(root: &Path) {
     write(root, "special/reg", b"regular\n");
     let folder = root.join("special");
@@ -211,8 +211,8 @@ fn special(root: &Path) {
     fs::set_permissions(folder.join("sock"), Permissions::from_mode(0o755)).unwrap();
     let device = folder.join("null");
     let mode = Mode::from_raw_mode(0o666);
-    let made = mknodat(CWD, &device, FileType::CharacterDevice, mode, makedev(1, 3));
-    if made.is_ok() {
+    let created = mknodat(CWD, &device, FileType::CharacterDevice, mode, makedev(1, 3));
+    if created.is_ok() {
         fs::set_permissions(&device, Permissions::from_mode(0o666)).unwrap();
     }
 }
@@ -252,7 +252,7 @@ fn times(root: &Path) {
     touch_all(root);
 }
 
-/// Gives the time of the recordings to all but what has one of its own, folders last.
+/// Sets the time of the recordings on all files that have no time of their own, folders last.
 fn touch_all(folder: &Path) {
     for entry in fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();

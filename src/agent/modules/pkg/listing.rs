@@ -1,27 +1,33 @@
-//! The packages of dpkg.
+//! How rpm and dpkg list their packages.
 //!
-//! A package counts as installed if all of its files are on the disk, whatever is wanted of it and
-//! whether or not its scripts have run: a package on hold and one whose configuration failed can be
-//! used, and attacked, as any other. Which states these are is in dpkg(1). A package that is
-//! `half-installed` is not listed: which of its files exist, and of which version, is unknown.
-//! The original reads `dpkg -l`, whose lines are made for people; that is read here too, but only
-//! where there is nothing better.
+//! A package of dpkg counts as installed if all of its files are on the disk, whatever its selection
+//! state and whether or not its scripts have run: a package on hold and one whose configuration failed
+//! can be used, and attacked, like any other. dpkg(1) explains the states. A package that is
+//! `half-installed` is not listed: it is unknown which of its files exist, and of which version.
+//! The original parses `dpkg -l`, whose output is made for operators; so does this file, but only if
+//! `dpkg-query` is not installed.
 
 use super::Package;
 use super::manager::Manager;
 
-/// The program that is made for being read.
+pub(super) const RPM: Manager = Manager {
+    program: "rpm",
+    arguments: &["-qa", "--queryformat", "%{NAME} %{EVR} %{ARCH}\n"],
+    parse: parse_rpm,
+};
+
+/// Lists packages of dpkg in a format made for programs.
 pub(super) const DPKG_QUERY: Manager = Manager {
     program: "dpkg-query",
     arguments: &["-W", "-f", "${Status}\\t${binary:Package}\\t${Version}\\t${Architecture}\\n"],
-    package: queried,
+    parse: parse_dpkg_query,
 };
 
-/// The program that is made for people.
-pub(super) const DPKG: Manager = Manager { program: "dpkg", arguments: &["-l"], package: listed };
+/// Lists packages of dpkg in a table made for operators.
+pub(super) const DPKG: Manager = Manager { program: "dpkg", arguments: &["-l"], parse: parse_dpkg };
 
-/// The states in which a package has its files on the disk: the third word of its status, and the
-/// second letter of a line for people.
+/// The states in which all files of a package are on the disk: the third word of the status, and the
+/// second letter in the table for operators.
 const STATES: [(&str, char); 5] = [
     ("installed", 'i'),
     ("unpacked", 'U'),
@@ -30,31 +36,32 @@ const STATES: [(&str, char); 5] = [
     ("triggers-pending", 't'),
 ];
 
-fn queried(line: &str) -> Option<Package> {
+fn parse_rpm(line: &str) -> Option<Package> {
+    let mut words = line.split_whitespace();
+    let (name, version, arch) = (words.next()?, words.next()?, words.next()?);
+    Some(package("rpm", name, version, arch))
+}
+
+fn parse_dpkg_query(line: &str) -> Option<Package> {
     let mut fields = line.split('\t');
     let state = fields.next()?.split(' ').nth(2)?;
     let installed = STATES.iter().any(|(word, _)| *word == state);
     let (name, version, arch) = (fields.next()?, fields.next()?, fields.next()?);
-    installed.then(|| package(name, version, arch))
+    installed.then(|| package("dpkg", name, version, arch))
 }
 
-/// Reads `ii  NAME VERSION ARCH …`: what is wanted, the state, and perhaps an error.
-fn listed(line: &str) -> Option<Package> {
+/// Reads `ii  NAME VERSION ARCH …`, which begins with selection state, state and perhaps error flag.
+fn parse_dpkg(line: &str) -> Option<Package> {
     let mut words = line.split_whitespace();
     let state = words.next()?;
     let (name, version, arch) = (words.next()?, words.next()?, words.next()?);
     let letter = state.chars().nth(1)?;
     let installed = matches!(state.len(), 2 | 3) && STATES.iter().any(|(_, own)| *own == letter);
-    installed.then(|| package(name, version, arch))
+    installed.then(|| package("dpkg", name, version, arch))
 }
 
-fn package(name: &str, version: &str, arch: &str) -> Package {
-    Package {
-        name: name.to_owned(),
-        version: version.to_owned(),
-        kind: "dpkg",
-        arch: arch.to_owned(),
-    }
+fn package(kind: &'static str, name: &str, version: &str, arch: &str) -> Package {
+    Package { name: name.to_owned(), version: version.to_owned(), kind, arch: arch.to_owned() }
 }
 
 #[cfg(test)]
@@ -62,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_package_is_installed_whatever_is_wanted_of_it() {
+    fn state_decides_whether_a_package_is_installed() {
         for (status, state, installed) in [
             ("install ok installed", "ii", true),
             ("hold ok installed", "hi", true),
@@ -85,16 +92,16 @@ mod tests {
             ("install reinstreq half-installed", "iHR", false),
             ("install ok of-another-kind", "iX", false),
         ] {
-            let expected = installed.then(|| package("a:amd64", "1:2-3", "amd64"));
+            let expected = installed.then(|| package("dpkg", "a:amd64", "1:2-3", "amd64"));
             let line = format!("{status}\ta:amd64\t1:2-3\tamd64");
-            assert_eq!(queried(&line), expected, "{status}");
+            assert_eq!(parse_dpkg_query(&line), expected, "{status}");
             let line = format!("{state}  a:amd64   1:2-3  amd64   a package");
-            assert_eq!(listed(&line), expected, "{state}");
+            assert_eq!(parse_dpkg(&line), expected, "{state}");
         }
     }
 
     #[test]
-    fn headings_and_broken_lines_are_no_packages() {
+    fn headings_and_incomplete_lines_are_skipped() {
         for line in [
             "||/ Name           Version            Architecture Description",
             "+++-==============-==================-============-=================",
@@ -103,8 +110,8 @@ mod tests {
             "ii  short          6.0",
             "",
         ] {
-            assert_eq!(listed(line), None, "{line}");
-            assert_eq!(queried(line), None, "{line}");
+            assert_eq!(parse_dpkg(line), None, "{line}");
+            assert_eq!(parse_dpkg_query(line), None, "{line}");
         }
     }
 }
