@@ -61,7 +61,7 @@ pub(crate) fn decide(
                 ));
             }
             Some(PastAttempts { not_before, .. }) if not_before <= now => {
-                due.push(delivery.plugin.clone())
+                due.push(delivery.plugin.clone());
             }
             Some(PastAttempts { not_before: at, .. }) => {
                 next = Some(next.map_or(at, |other| other.min(at)));

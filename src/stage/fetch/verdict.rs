@@ -59,7 +59,7 @@ pub(crate) fn fetched(
             };
             let text = crate::chain::Chain(&error).to_string();
             let noted = Move::changing(Transition::FetchNoted, move |record| {
-                record.error = Some(text.clone())
+                record.error = Some(text.clone());
             });
             Verdict::noted(noted, pause)
         }

@@ -175,7 +175,7 @@ impl Scratch {
             PartialDocument::open(&self.disk, &self.folder.path().join(".7.part"), HEAD).unwrap();
         let from = part.len();
         let reader = PageReader {
-            api: api,
+            api,
             disk: &self.disk,
             clock: &api.clock,
             stop: &api.stop,
