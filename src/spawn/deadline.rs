@@ -4,7 +4,9 @@
 //! call and waits only for the time that is left.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+#[cfg(any(test, feature = "platform"))]
+use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

@@ -64,7 +64,7 @@ impl World {
 
     /// Starts a scheduler; returns `None` if it cannot open the spool.
     fn start(&self) -> Option<(Scheduler, Receiver<Command>)> {
-        let (relay, commands) = TestRelay::new();
+        let (relay, commands) = TestRelay::with_commands();
         let spool = Spool::open(Arc::new(self.fs.clone()), Path::new("/spool")).ok()?;
         let ids = Arc::new(Ids::new(noon(), self.store.highest_id().unwrap()));
         let log = slog::Logger::root(slog::Discard, slog::o!());

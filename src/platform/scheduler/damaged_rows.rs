@@ -44,7 +44,7 @@ fn damaged_action_becomes_invalid_and_others_are_sent(kind: Kind) {
     let spool = Spool::open(Arc::new(RealFs), folder.path()).unwrap();
     let clock = Arc::new(TestClock::new(noon())) as Arc<dyn Clock>;
     let ids = Arc::new(Ids::new(noon(), store.highest_id().unwrap()));
-    let (relay, _commands) = TestRelay::new();
+    let (relay, _commands) = TestRelay::with_commands();
     let log = slog::Logger::root(slog::Discard, slog::o!());
     let mut scheduler =
         Scheduler::new(spool, Arc::clone(&store), ids, clock, settings(), relay, log);

@@ -95,7 +95,8 @@ impl Rig {
 pub(super) struct TestRelay(Sender<Command>);
 
 impl TestRelay {
-    pub(super) fn new() -> (Box<dyn CommandSender>, Receiver<Command>) {
+    /// Returns a relay and the commands that are sent to it.
+    pub(super) fn with_commands() -> (Box<dyn CommandSender>, Receiver<Command>) {
         let (sender, commands) = channel();
         (Box::new(TestRelay(sender)), commands)
     }
@@ -125,7 +126,7 @@ pub(super) fn scheduler(
 ) -> (Scheduler, Receiver<Command>) {
     let open = || Spool::open(Arc::new(RealFs), root);
     let spool = retried(open, |error| matches!(error, SpoolError::Locked { .. })).unwrap();
-    let (relay, commands) = TestRelay::new();
+    let (relay, commands) = TestRelay::with_commands();
     let ids = Arc::new(Ids::new(noon(), Id::new(100)));
     let log = slog::Logger::root(slog::Discard, slog::o!());
     let clock = Arc::clone(clock) as Arc<dyn Clock>;
