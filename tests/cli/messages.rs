@@ -39,7 +39,7 @@ fn a_hash_that_cuts_a_schedule_short_is_told_with_the_remedy() {
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words(&checked).contains(warning), "{checked}");
     assert!(home.with_config(&["next", "setuid"]).err.contains(warning));
-    let line = home.start(&["-c", "runner/runner.cfg"]).until("schedule may not be what was meant");
+    let line = home.start(&["-c", "runner/runner.cfg"]).until("unusual schedule");
     assert!(line.contains("WARNING") && line.contains("job: setuid"), "{line}");
     assert!(line.contains(warning), "{line}");
     // With the quotes it is the third Friday, and there is no warning.
@@ -95,12 +95,12 @@ fn what_only_root_can_read_waits_with_the_command_that_helps_as_root() {
     let mut lines = BufReader::new(runner.stdout.take().unwrap()).lines().map(Result::unwrap);
     let _runner = Ended(runner);
     let told = lines.find(|line| line.contains("urgent.json")).unwrap();
-    assert!(told.contains("WARNING entry waits until the runner may read it"), "{told}");
+    assert!(told.contains("WARNING cannot read entry, waiting for permission"), "{told}");
     assert!(told.contains(&remedy), "{told}");
     let done = Command::new("chown").arg(NOBODY.to_string()).arg(&path).status().unwrap();
     assert!(done.success());
     // No disk is in trouble.
-    let next = lines.find(|line| line.contains("action was put in by hand")).unwrap();
+    let next = lines.find(|line| line.contains("picked up action file")).unwrap();
     assert!(next.contains("urgent.json"), "{next}");
 
     // Configurations, jobs and plugins of root are reported in the same way.

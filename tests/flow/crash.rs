@@ -57,7 +57,7 @@ fn runners_that_are_killed_again_and_again_lose_nothing_and_repeat_no_action() {
         let runner = rig.runner();
         let run = rig.trigger(job);
         // Killed wherever it happens to be with this one, and with those before.
-        runner.wait_said("work done", &[("run", &run)]);
+        runner.wait_said("work finished", &[("run", &run)]);
         runner.kill();
         runs.push(run);
     }
@@ -93,7 +93,7 @@ fn what_the_original_left_in_flight_is_fetched_once() {
     write(&inflight.join(format!("{id}.json")), file.to_string());
     write(&inflight.join("1.json"), "{\"action\":{\"id\":");
     let runner = rig.runner();
-    runner.wait_said("adopted an action of the original runner", &[("run", &run)]);
+    runner.wait_said("adopted in-flight action of the original runner", &[("run", &run)]);
     let document = rig.wait_done(&run);
     assert_eq!(document["action"]["id"], id);
     assert_eq!(document["commands"].as_array().unwrap().len(), 1);

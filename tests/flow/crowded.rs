@@ -148,7 +148,7 @@ fn a_disk_full_of_old_documents_is_cleared_at_start_and_the_key_is_found_again()
     assert!(!crowded.trigger().status.success(), "the disk is full");
     let runner = crowded.start();
     crowded.wait_logged("cannot use the key yet, what is old is removed first");
-    crowded.wait_logged("removed what was old");
+    crowded.wait_logged("removed expired files");
     crowded.check_run();
     runner.stop(Signal::TERM);
     crowded.end_agent();

@@ -52,7 +52,7 @@ fn two_jobs_run_at_every_slot_and_a_broken_one_is_reported_once() {
         }
         assert!(slots.iter().all(|slot| slot.as_second() % 2 == 0), "{job}: {slots:?}");
     }
-    let bad = runner.said("job is not usable", &[]);
+    let bad = runner.said("invalid job", &[]);
     assert_eq!(bad.len(), 1, "{bad:?}");
     let error = bad[0]["error"].as_str().unwrap();
     assert!(error.contains("broken/entity.cfg:3: "), "{error}");
@@ -83,11 +83,11 @@ fn a_job_that_is_copied_in_piece_by_piece_is_enabled_when_it_is_whole() {
     let incomplete = rig.home("runners/half");
     make_folder(&incomplete);
     write(&incomplete.join("entity.cfg"), format!("[configuration]\n{NEVER}\n"));
-    let report = runner.wait_said("job is not usable", &[("job", "half")]);
+    let report = runner.wait_said("invalid job", &[("job", "half")]);
     assert!(report["error"].as_str().unwrap().contains("half/action.json"), "{report}");
     fs::copy(folder.join("action.json"), incomplete.join("action.json")).unwrap();
     runner.wait_said("job added", &[("job", "half")]);
-    assert_eq!(runner.said("job is not usable", &[]).len(), 1);
+    assert_eq!(runner.said("invalid job", &[]).len(), 1);
     assert_eq!(runner.said("job added", &[]).len(), 2);
 }
 
@@ -127,7 +127,7 @@ fn a_job_follows_its_files() {
     rig.job("job", NEVER);
     runner.wait_said_times(2, "job added", &[("job", "job")]);
     wait_changes(&runner, 3);
-    assert_eq!(runner.said("job is not usable", &[]).len(), 0);
+    assert_eq!(runner.said("invalid job", &[]).len(), 0);
 }
 
 #[test]
@@ -143,6 +143,6 @@ fn a_job_that_is_removed_in_flight_is_finished_and_not_made_again() {
     assert_eq!(document["name"], "job");
     assert!(!rig.home("runners/job").exists());
     assert!(rig.left("notes").starts_with(&format!("job {run} ")), "{}", rig.left("notes"));
-    let gone = "job is gone, its results were stored all the same";
+    let gone = "results belong to a removed job";
     assert_eq!(runner.said(gone, &[("run", &run)]).len(), 1);
 }

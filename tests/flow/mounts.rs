@@ -65,7 +65,7 @@ fn jobs_that_are_replaced_are_locked_anew() {
     let runner = rig.runner();
     fs::rename(rig.home("runners"), rig.home("runners.old")).unwrap();
     make_folder(&rig.home("runners"));
-    runner.wait_said("the folder of all jobs was replaced, and is locked anew", &[]);
+    runner.wait_said("jobs folder was replaced; locked the new one", &[]);
     rig.job("job", &format!("{NEVER}\nexpiry = 2s"));
     runner.wait_said("job added", &[("job", "job")]);
     // Another runner with a spool of its own would launch every slot a second time.

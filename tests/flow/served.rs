@@ -30,7 +30,7 @@ fn a_server_that_goes_delays_runs_and_loses_none() {
     let runner = rig.runner();
     rig.close_database(true);
     let fired = rig.trigger("job");
-    runner.wait_said("action not sent yet", &[("run", &fired)]);
+    runner.wait_said("action not posted yet", &[("run", &fired)]);
     rig.close_database(false);
     wait_until("the agent's answer", || rig.database().is_completed("mig-runner: job"));
     // Again, when its results are to be fetched.

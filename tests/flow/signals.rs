@@ -31,7 +31,7 @@ fn a_runner_that_waits_stops_at_once() {
     rig.kill_platform();
     let runner = rig.runner();
     let waiting = rig.trigger("job");
-    runner.wait_said("action not sent yet", &[("run", &waiting), ("fate", "refused")]);
+    runner.wait_said("action not posted yet", &[("run", &waiting), ("fate", "refused")]);
     runner.stop(Signal::INT);
     let left = [format!("action/new {waiting}"), format!("action/inflight {inflight}")];
     assert_eq!(rig.spool(), left);
@@ -149,17 +149,17 @@ fn a_hangup_tries_at_once_what_waits_and_opens_the_log_anew() {
     let run = rig.trigger("job");
     // By now the next attempt is seconds away.
     wait_until("some attempts", || {
-        fs::read_to_string(&log).unwrap().matches("action not sent yet").count() >= 3
+        fs::read_to_string(&log).unwrap().matches("action not posted yet").count() >= 3
     });
     rig.start_platform();
     fs::rename(&log, rig.path("runner.log.1")).unwrap();
     runner.signal(Signal::HUP);
     rig.wait_done(&run);
     wait_until("a new log", || {
-        fs::read_to_string(&log).is_ok_and(|text| text.contains("plugin ended"))
+        fs::read_to_string(&log).is_ok_and(|text| text.contains("plugin finished"))
     });
     let old = fs::read_to_string(rig.path("runner.log.1")).unwrap();
-    assert!(!old.contains("plugin ended"), "{old}");
+    assert!(!old.contains("plugin finished"), "{old}");
     assert_eq!(rig.left("notes").lines().count(), 1);
     runner.stop(Signal::TERM);
 }

@@ -30,7 +30,7 @@ fn what_plugins_left_behind_ends_with_the_runner() {
     wait_until("both plugins", || {
         rig.home("plugins/busy").exists() && rig.home("plugins/pid.done.2").exists()
     });
-    runner.wait_said("plugin ended", &[("plugin", "done"), ("outcome", "delivered")]);
+    runner.wait_said("plugin finished", &[("plugin", "done"), ("outcome", "delivered")]);
     let names = ["pid.done.1", "pid.done.2", "pid.busy.1", "pid.busy.2"];
     for name in names {
         assert!(lives(&rig, name), "{name} has left the group and goes on");

@@ -44,7 +44,7 @@ fn an_api_that_is_down_delays_runs_and_loses_none() {
     rig.kill_platform();
     let runner = rig.runner();
     let fired = rig.trigger("job");
-    runner.wait_said("action not sent yet", &[("run", &fired), ("fate", "refused")]);
+    runner.wait_said("action not posted yet", &[("run", &fired), ("fate", "refused")]);
     rig.start_platform();
     wait_until("the agent's answer", || rig.database().is_completed("mig-runner: job"));
     // Again, when its results are to be fetched.
@@ -55,7 +55,7 @@ fn an_api_that_is_down_delays_runs_and_loses_none() {
     rig.start_platform();
     let document = rig.wait_done(&fired);
     assert_eq!(document["commands"].as_array().unwrap().len(), 1, "{document}");
-    runner.wait_said("the API serves again", &[]);
+    runner.wait_said("API available again, resuming work", &[]);
     assert_eq!(rig.database().names(), ["mig-runner: job"]);
     assert_eq!(rig.left("notes").lines().count(), 1);
 }
@@ -83,7 +83,7 @@ fn runs_wait_for_a_key_until_the_platform_knows_it() {
     rig.point_at(&rig.address.clone());
     let runner = rig.runner();
     let run = rig.trigger("job");
-    let said = runner.wait_said("action not sent yet", &[("run", &run), ("fate", "refused")]);
+    let said = runner.wait_said("action not posted yet", &[("run", &run), ("fate", "refused")]);
     assert!(said["error"].as_str().unwrap().contains("answered 401"), "{said}");
     rig.database().insert_investigator("other", rig.key.fingerprint(), &rig.key.export());
     rig.wait_done(&run);
@@ -137,7 +137,7 @@ fn status_tells_what_is_tried_again_and_when() {
     let runner = rig.runner();
     assert!(!retry_report.exists());
     let owed = rig.trigger("job");
-    runner.wait_said_times(2, "plugin ended", &[("run", &owed), ("plugin", "fails")]);
+    runner.wait_said_times(2, "plugin finished", &[("run", &owed), ("plugin", "fails")]);
     rig.kill_platform();
     let unsent = rig.trigger("job");
     let entry_of = |report: &Value, run: &str| -> Value {

@@ -49,7 +49,7 @@ fn a_spool_on_a_full_disk_loses_nothing_and_catches_up_by_itself() {
     disk.fill();
     let place = |folder: &str| disk.path(folder).join(&file);
     fs::rename(place("action/inflight"), place("action/done")).unwrap();
-    let failed = runner.wait_said("cannot look at entry", &[("error", "No space left")]);
+    let failed = runner.wait_said("cannot process entry", &[("error", "No space left")]);
     assert!(failed["folder"].as_str().unwrap().contains(&file), "{failed}");
     let report = wait("a degraded runner", || {
         Some(status(&rig, &disk)).filter(|report| report["degraded"] == true)
@@ -62,10 +62,10 @@ fn a_spool_on_a_full_disk_loses_nothing_and_catches_up_by_itself() {
 
     fs::remove_file(disk.path(FILLER)).unwrap();
     wait_until("the end of the run", || is_in("command/done"));
-    runner.wait_said("the disk does again what it is asked", &[]);
+    runner.wait_said("disk errors cleared", &[]);
     wait_until("a runner at ease", || status(&rig, &disk)["degraded"] == false);
     // It scans every second, and tells of it every half minute at the most.
-    assert!(runner.said("cannot look at entry", &[]).len() <= 3);
+    assert!(runner.said("cannot process entry", &[]).len() <= 3);
     runner.stop(Signal::TERM);
     assert_eq!(disk.entries(".tmp"), [""; 0]);
     assert_eq!(rig.database().names(), ["mig-runner: job"]);

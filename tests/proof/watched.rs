@@ -21,12 +21,12 @@ fn where_nothing_can_be_watched_scans_alone_carry_on() {
     let mut lives = Lives::new(&rig);
     let refuse = "inject=inotify_init1:error=EMFILE";
     let mut runner = rig.traced(&["-e", "trace=inotify_init1", "-e", refuse]);
-    let said = runner.wait_said("cannot watch, changes are found by scans alone", &[]);
+    let said = runner.wait_said("cannot watch for changes, relying on periodic scans", &[]);
     assert!(said["error"].as_str().unwrap().contains("max_user_instances"), "{said}");
     runner.wait_said("ready", &[]);
     let run = rig.trigger("job");
     assert_eq!(lives.live(&run, &mut runner), End::Over);
-    assert_eq!(runner.said("cannot watch, changes are found by scans alone", &[]).len(), 1);
+    assert_eq!(runner.said("cannot watch for changes, relying on periodic scans", &[]).len(), 1);
     drop(runner);
     lives.recover(&run, "unwatched");
     lives.tally.close("no watches");

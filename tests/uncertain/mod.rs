@@ -81,7 +81,7 @@ fn whatever_is_answered_the_platform_has_one_action() {
     for ((job, _), run) in TRICKS.iter().zip(&runs) {
         check_once(&rig, job, run);
         // It was uncertain: else this test shows nothing.
-        runner.wait_said("action not sent yet", &[("run", run), ("fate", "unknown")]);
+        runner.wait_said("action not posted yet", &[("run", run), ("fate", "unknown")]);
     }
 }
 
@@ -98,7 +98,7 @@ fn a_runner_that_was_killed_before_the_answer_finds_its_action() {
     wait_until("an action without an answer", || {
         rig.database().names().contains(&"mig-runner: held".to_owned())
     });
-    runner.wait_said("action not sent yet", &[("run", &late), ("fate", "unknown")]);
+    runner.wait_said("action not posted yet", &[("run", &late), ("fate", "unknown")]);
     runner.kill();
     assert_eq!(rig.wait_in("action/new", &held)["request"]["fate"], "unknown");
     let _runner = rig.runner();
@@ -116,7 +116,7 @@ fn a_run_that_is_taken_away_and_put_back_while_it_is_posted_is_posted_once() {
     let run = rig.trigger("job");
     proxy.wait_played();
     rig.mv(&run, "action/new", "action/invalid");
-    runner.wait_said("entry was moved away by hand", &[("run", &run)]);
+    runner.wait_said("entry was moved by another process", &[("run", &run)]);
     rig.mv(&run, "action/invalid", "action/new");
     rig.hurry(&run, "mig-runner: job");
     check_once(&rig, "job", &run);
@@ -128,7 +128,7 @@ fn a_run_that_is_taken_away_and_put_back_while_it_is_posted_is_posted_once() {
     let run = rig.trigger("gone");
     proxy.wait_played();
     rig.mv(&run, "action/new", "action/invalid");
-    let warning = "action was accepted though its entry was moved away";
+    let warning = "action was accepted although its entry was moved";
     runner.wait_said(warning, &[("run", &run)]);
     rig.hurry(&run, "mig-runner: gone");
     check_once(&rig, "gone", &run);

@@ -18,8 +18,8 @@ use crate::clock::Clock;
 use crate::clock::testing::TestClock;
 use crate::config::duration::Keep;
 use crate::config::runner::RetentionSettings;
-use crate::daemon::Event;
 use crate::daemon::engine::Engine;
+use crate::daemon::events::Event;
 use crate::daemon::testing::{PATIENCE, Place, Platform, SETTLE, keep_all};
 use crate::disk::model::{Fuse, ModelFs, Now};
 use crate::disk::{Fs, Kind, read};
@@ -152,7 +152,7 @@ impl World {
         };
         let begun = place.engine().map_err(|error| crate::chain::Chain(&error).to_string());
         let begun = begun.and_then(|(mut engine, sender, events)| {
-            let begun = engine.begin();
+            let begun = engine.start();
             self.engine = Some((engine, sender, events));
             begun.map_err(|error| crate::chain::Chain(&error).to_string())
         });
@@ -182,17 +182,19 @@ impl World {
     fn settle(&mut self) {
         let now = self.clock.now();
         let Some((engine, _, events)) = self.engine.as_mut() else { return };
-        engine.look_everywhere(now);
+        engine.scan_everything(now);
         for _ in 0..TURNS_MAX {
-            if self.fs.fuse().is_dead() && engine.is_quiet() {
+            if self.fs.fuse().is_dead() && engine.is_idle() {
                 return;
             }
             engine.launch_due(now);
-            engine.look_at_young(now);
-            let next = engine.turn();
-            if !engine.is_quiet() {
-                let Event::Done(done) = events.recv_timeout(PATIENCE).unwrap() else { continue };
-                engine.done(*done);
+            engine.recheck_young_files(now);
+            let next = engine.process_due();
+            if !engine.is_idle() {
+                let event = events.recv_timeout(PATIENCE).unwrap();
+                if matches!(event, Event::TaskFinished(_)) {
+                    engine.handle(event);
+                }
             } else if next.is_none_or(|next| next > now) {
                 return;
             }
@@ -203,7 +205,7 @@ impl World {
     /// Does what a hangup asks for.
     pub(super) fn reload(&mut self) {
         if let Some((engine, ..)) = self.engine.as_mut() {
-            engine.try_all_now();
+            engine.retry_now();
         }
         self.settle();
     }
@@ -225,8 +227,8 @@ impl World {
             if self.fs.fuse().is_dead() {
                 return;
             }
-            if let Ok(Event::Planned(plan)) = events.recv_timeout(GLANCE) {
-                engine.planned(plan);
+            if let Ok(event @ Event::RemovalPlanned(_)) = events.recv_timeout(GLANCE) {
+                engine.handle(event);
             }
         }
     }

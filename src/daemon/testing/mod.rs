@@ -10,10 +10,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use slog::{Discard, Logger, o};
 
-use super::calendar::Calendar;
 use super::engine::Engine;
+use super::events::Event;
+use super::job_calendar::JobCalendar;
 use super::workers::{WorkerContext, Workers};
-use super::{Event, Parts, Settings};
+use super::{Parts, Settings};
 use crate::action::Signer;
 use crate::action::sign::testing::HashSigner;
 use crate::api::Api;
@@ -22,7 +23,6 @@ use crate::config::duration::Keep;
 use crate::config::runner::RetentionSettings;
 use crate::disk::{Disk, Fs, RealFs, guard};
 use crate::job::scan::Jobs;
-use crate::metrics::Metrics;
 use crate::names::RunId;
 use crate::plugin::{Deliver, Plugins};
 use crate::spool::{Family, Folder, Record, Spool, SpoolError};
@@ -96,21 +96,9 @@ impl Place<'_> {
         };
         let (sender, events) = channel();
         let workers = Workers::new(Arc::new(context), sender.clone(), 2, 4);
-        let calendar = Calendar::new(jobs, "host".to_owned());
+        let calendar = JobCalendar::new(jobs, "host".to_owned());
         let parts = Parts { settings, spool, calendar, clock: self.clock, log };
         Ok((Engine::new(parts, workers), sender, events))
-    }
-}
-
-/// Lets an engine take an event, as the daemon does.
-fn hear(engine: &mut Engine, event: Event) {
-    match event {
-        Event::Hint(hint) => engine.hear(&hint),
-        Event::Done(done) => engine.done(*done),
-        Event::Planned(plan) => engine.planned(plan),
-        Event::Reviewed(found) => engine.reviewed(found),
-        Event::Counted(finished) => engine.counted(finished),
-        Event::Stop | Event::Reload => {}
     }
 }
 
@@ -183,7 +171,7 @@ impl Rig {
     /// Starts an engine that watches its folders, as the daemon's does, with threads of its own.
     pub(crate) fn start_watching(&mut self) {
         self.start_with(Engine::watch);
-        self.hear_until(|engine| engine.review.is_settled());
+        self.hear_until(|engine| engine.scan().has_reviewed_done());
     }
 
     fn start_with(&mut self, prepare: impl FnOnce(&mut Engine, Sender<Event>)) {
@@ -202,7 +190,7 @@ impl Rig {
         let (mut engine, sender, events) = context.engine().unwrap();
         prepare(&mut engine, sender.clone());
         self.sender = Some(sender);
-        engine.begin().unwrap();
+        engine.start().unwrap();
         self.engine = Some((engine, events));
     }
 
@@ -213,11 +201,10 @@ impl Rig {
 
     /// Lets the engine count its work from now on, with what the spool tells of the past.
     pub(crate) fn measure(&mut self) {
-        use crate::clock::Clock;
-        let metrics = Metrics::new(self.path("metrics"), self.clock.now());
+        let path = self.path("metrics");
         let engine = &mut self.engine.as_mut().unwrap().0;
-        engine.metrics = Some(metrics);
-        engine.measure_past();
+        engine.enable_metrics(path);
+        engine.read_last_successes();
     }
 
     /// Returns the metrics as the engine writes them.
@@ -243,7 +230,7 @@ impl Rig {
     /// Lets the engine end in order.
     pub(crate) fn stop(&mut self) {
         let (mut engine, _events) = self.engine.take().unwrap();
-        engine.write_held();
+        engine.record_pending();
         engine.remove_retry_report();
     }
 
@@ -268,7 +255,7 @@ impl Rig {
         use crate::clock::Clock;
         let now = self.clock.now();
         let (engine, _) = self.engine.as_mut().unwrap();
-        engine.look_everywhere(now);
+        engine.scan_everything(now);
         self.work();
     }
 
@@ -284,10 +271,10 @@ impl Rig {
         let (engine, events) = self.engine.as_mut().unwrap();
         loop {
             engine.launch_due(now);
-            engine.look_at_young(now);
-            let next = engine.turn();
-            if !engine.is_quiet() {
-                hear(engine, events.recv_timeout(PATIENCE).unwrap());
+            engine.recheck_young_files(now);
+            let next = engine.process_due();
+            if !engine.is_idle() {
+                engine.handle(events.recv_timeout(PATIENCE).unwrap());
             } else if next.is_none_or(|next| next > now) || self.stopper.asked() {
                 return;
             }
@@ -298,7 +285,7 @@ impl Rig {
     pub(crate) fn hear_until(&mut self, holds: impl Fn(&Engine) -> bool) {
         while !holds(self.engine()) {
             let (engine, events) = self.engine.as_mut().unwrap();
-            hear(engine, events.recv_timeout(PATIENCE).expect("nothing more happens"));
+            engine.handle(events.recv_timeout(PATIENCE).expect("nothing more happens"));
             self.work();
         }
     }
@@ -307,12 +294,12 @@ impl Rig {
     pub(crate) fn look(&mut self) {
         use crate::clock::Clock;
         let now = self.clock.now();
-        self.engine.as_mut().unwrap().0.look_everywhere(now);
+        self.engine.as_mut().unwrap().0.scan_everything(now);
     }
 
     /// Lets the engine hear a hint.
     pub(crate) fn hear(&mut self, hint: crate::wake::Hint) {
-        hear(&mut self.engine.as_mut().unwrap().0, Event::Hint(hint));
+        self.engine.as_mut().unwrap().0.handle(Event::Hint(hint));
     }
 
     /// Lets the engine write metrics now, without what the spool tells of the past.
@@ -320,7 +307,7 @@ impl Rig {
         use crate::clock::Clock;
         let (now, path) = (self.clock.now(), self.path("metrics"));
         let (engine, _) = self.engine.as_mut().unwrap();
-        engine.metrics = Some(crate::metrics::Metrics::new(path, now));
+        engine.enable_metrics(path);
         engine.write_metrics(now);
     }
 
@@ -331,8 +318,10 @@ impl Rig {
         let (engine, events) = self.engine.as_mut().unwrap();
         let sender = self.sender.as_ref().unwrap();
         while engine.prune(now, sender).is_none_or(|next| next <= now) {
-            if let Ok(Event::Planned(plan)) = events.recv_timeout(Duration::from_millis(1)) {
-                engine.planned(plan);
+            if let Ok(event @ Event::RemovalPlanned(_)) =
+                events.recv_timeout(Duration::from_millis(1))
+            {
+                engine.handle(event);
             }
         }
     }
@@ -361,7 +350,7 @@ impl Rig {
         let (engine, _) = self.engine.as_ref().unwrap();
         let id: RunId = id.parse().unwrap();
         assert!(matches!(folder.family(), Family::Action | Family::Command));
-        engine.parts.spool.take(folder, &id).unwrap().unwrap().into_record()
+        engine.parts().spool.take(folder, &id).unwrap().unwrap().into_record()
     }
 
     /// Moves a run's file as a person would.

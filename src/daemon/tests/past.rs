@@ -63,7 +63,7 @@ fn scan_costs(count: u32) -> (usize, usize, usize) {
     rig.fs = Arc::clone(&fs) as Arc<dyn Fs>;
     rig.start_watching();
     rig.write_new_metrics();
-    rig.hear_until(|engine| engine.tally.level(Folder::CommandDone).flatten().is_some());
+    rig.hear_until(|engine| engine.has_counted(Folder::CommandDone));
     fs.reset();
     rig.pass(10);
     rig.write_new_metrics();
@@ -94,7 +94,7 @@ fn what_a_person_puts_into_action_done_is_collected_at_once_or_at_the_next_scan(
         let away = rig.path("away.json");
         std::fs::rename(from, &away).unwrap();
         rig.pass(1);
-        assert_eq!(rig.engine().index.iter().count(), 0);
+        assert_eq!(rig.engine().index().iter().count(), 0);
         std::fs::rename(&away, to).unwrap();
         if is_watched {
             let finished = rig.path("spool/command/done").join(format!("{id}.json"));
@@ -121,7 +121,7 @@ fn the_engine_does_not_read_what_it_moved_to_action_done_itself() {
     let mark = watched.join("last.txt");
     std::fs::write(&mark, "").unwrap();
     // The event of the move came before the one of this file.
-    rig.hear_until(|engine| engine.unindexed.len() > 0);
+    rig.hear_until(|engine| engine.scan().unindexed() > 0);
     assert_eq!(fs.reads(), 0);
 }
 

@@ -4,7 +4,6 @@ use std::fs::{File, FileTimes};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::pruning::Pruning;
 use super::super::testing::Rig;
 use crate::clock::{Clock as _, SystemClock, after};
 use crate::config::duration::Keep;
@@ -180,18 +179,5 @@ fn a_start_on_a_full_disk_removes_what_is_old_at_once() {
             let is_kept = kept.rig.spool().contains(&format!("command/done {id}"));
             assert_eq!(is_kept, !is_full, "{keep:?} {free:?}");
         }
-    }
-}
-
-#[test]
-fn a_disk_that_becomes_full_is_not_looked_through_again_and_again() {
-    let mut pruning = Pruning::new();
-    pruning.hasten();
-    assert_eq!(pruning.next, Duration::ZERO);
-    pruning.last = Some(Duration::from_secs(100));
-    pruning.next = Duration::from_secs(3700);
-    for _ in 0..2 {
-        pruning.hasten();
-        assert_eq!(pruning.next, Duration::from_secs(160));
     }
 }

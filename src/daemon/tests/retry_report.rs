@@ -13,7 +13,7 @@ use crate::spool::{Folder, RetryReport};
 const FILE: &str = "spool/.retries";
 
 fn told(rig: &Rig) -> Option<RetryReport> {
-    rig.engine().parts.spool.view().retry_report().unwrap()
+    rig.engine().parts().spool.view().retry_report().unwrap()
 }
 
 fn at(time: &str) -> Timestamp {
@@ -22,7 +22,7 @@ fn at(time: &str) -> Timestamp {
 
 /// Tells whether a runner shows that its disk is in trouble.
 fn is_degraded(rig: &Rig) -> bool {
-    let spool = &rig.engine().parts.spool;
+    let spool = &rig.engine().parts().spool;
     spool.disk().holder(&spool.layout().scratch()).unwrap().is_some()
 }
 

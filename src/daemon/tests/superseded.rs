@@ -14,7 +14,7 @@ fn a_superseded_run_counts_as_finished_before_the_next_count() {
     rig.job("job", "schedule = \"* * * * *\"");
     rig.start_watching();
     rig.write_new_metrics();
-    rig.hear_until(|engine| engine.tally.level(Folder::ActionDone).flatten().is_some());
+    rig.hear_until(|engine| engine.has_counted(Folder::ActionDone));
     rig.platform.expect(&[Mood::Away; 100]);
     rig.at("2026-11-22T12:01:00Z");
     rig.at("2026-11-22T12:02:00Z");

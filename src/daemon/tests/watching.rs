@@ -38,9 +38,9 @@ fn what_changed_before_watching_was_restored_is_seen_by_the_same_look() {
         write_private(&config, &format!("[configuration]\n{new}\n"));
     });
     let job = "job".parse().unwrap();
-    assert_eq!(rig.engine().parts.calendar.state(&job), crate::stage::submit::JobState::Ready);
+    assert_eq!(rig.engine().parts().calendar.state(&job), crate::stage::submit::JobState::Ready);
     rig.look();
-    assert_eq!(rig.engine().parts.calendar.state(&job), crate::stage::submit::JobState::Paused);
+    assert_eq!(rig.engine().parts().calendar.state(&job), crate::stage::submit::JobState::Paused);
 }
 
 #[test]
@@ -51,12 +51,12 @@ fn folders_that_were_away_are_watched_again_and_what_is_in_them_is_seen() {
     // The jobs' folder is removed, and cannot be watched when the event comes.
     fs::rename(rig.path("runners"), rig.path("old")).unwrap();
     let runners = rig.path("runners");
-    rig.hear_until(|engine| !engine.is_watched(&runners));
+    rig.hear_until(|engine| !engine.scan().is_watched(&runners));
     make_private(&rig.path("runners"));
     rig.look();
     // From here on nothing is looked at but where hints lead.
     rig.job("other", NEVER);
-    rig.hear_until(|engine| engine.parts.calendar.count() == (1, 0));
+    rig.hear_until(|engine| engine.parts().calendar.count() == (1, 0));
     // The spool is replaced by a copy, which causes no event in a watched folder.
     for family in ["action", "command"] {
         let (here, away) = (rig.path("spool").join(family), rig.path(family));
@@ -65,7 +65,7 @@ fn folders_that_were_away_are_watched_again_and_what_is_in_them_is_seen() {
     }
     rig.look();
     drop_in(&rig, "spool/action/new/mine.json");
-    rig.hear_until(|engine| engine.index.iter().count() == 1);
+    rig.hear_until(|engine| engine.index().iter().count() == 1);
 }
 
 #[test]
@@ -75,8 +75,8 @@ fn events_that_were_lost_lead_to_a_look_at_everything() {
     rig.job("job", NEVER);
     drop_in(&rig, "spool/action/new/mine.json");
     rig.hear(Hint::Everything);
-    assert_eq!(rig.engine().parts.calendar.count(), (1, 0));
-    assert_eq!(rig.engine().index.iter().count(), 1);
+    assert_eq!(rig.engine().parts().calendar.count(), (1, 0));
+    assert_eq!(rig.engine().index().iter().count(), 1);
 }
 
 #[test]
@@ -90,20 +90,20 @@ fn watches_are_had_as_soon_as_the_system_gives_them() {
     let mut rig = Rig::new(NOW);
     rig.job("job", NEVER);
     rig.start_watching();
-    assert!(!rig.engine().is_watched(&rig.path("runners")));
+    assert!(!rig.engine().scan().is_watched(&rig.path("runners")));
     // Without watches all is found by scans, also what a person puts into `action/done`.
     drop_in(&rig, "spool/action/new/first.json");
     rig.look();
-    assert_eq!(rig.engine().index.iter().count(), 1);
+    assert_eq!(rig.engine().index().iter().count(), 1);
     fs::write(INSTANCES, "100").unwrap();
     rig.look();
-    assert!(rig.engine().is_watched(&rig.path("runners")));
+    assert!(rig.engine().scan().is_watched(&rig.path("runners")));
     drop_in(&rig, "spool/action/new/second.json");
-    rig.hear_until(|engine| engine.index.iter().count() == 2);
+    rig.hear_until(|engine| engine.index().iter().count() == 2);
     rig.job("job", &format!("{NEVER}\npaused = true"));
     let job = "job".parse().unwrap();
     rig.hear_until(|engine| {
-        engine.parts.calendar.state(&job) == crate::stage::submit::JobState::Paused
+        engine.parts().calendar.state(&job) == crate::stage::submit::JobState::Paused
     });
 }
 

@@ -1,4 +1,4 @@
-//! Which finished runs are due to be removed, found without keeping the names of all others.
+//! Finds the finished runs that have expired, without keeping the names of all others in memory.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
@@ -16,25 +16,25 @@ const FINISHED: [Folder; 2] = [Folder::ActionDone, Folder::CommandDone];
 /// Runs in the order of their slots.
 type Ordered = BTreeSet<(Timestamp, RunId)>;
 
-/// The runs that are due.
+/// The expired runs.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Oldest {
+pub(super) struct ExpiredRuns {
     /// Their ids, the oldest first.
     pub(super) runs: Vec<RunId>,
-    /// Whether there are more.
+    /// Whether more runs have expired.
     pub(super) is_cut: bool,
 }
 
-/// Returns the oldest finished runs that are due, `count_max` of them at the most. A run in `open` is
-/// not finished, and one whose file has changed lately is not due.
-pub(super) fn oldest(
+/// Returns the oldest expired runs, at most `count_max`. The runs in `unfinished` have not expired, nor have
+/// those whose files have changed since the cutoff.
+pub(super) fn expired_runs(
     view: &View<'_>,
     keep: Keep,
     now: Timestamp,
-    open: &BTreeSet<RunId>,
+    unfinished: &BTreeSet<RunId>,
     count_max: usize,
-) -> Result<Oldest, SpoolError> {
-    let Some(before) = cutoff(keep, now) else { return Ok(Oldest::default()) };
+) -> Result<ExpiredRuns, SpoolError> {
+    let Some(before) = cutoff(keep, now) else { return Ok(ExpiredRuns::default()) };
     let kept = match keep {
         Keep::Count(number) => newest(view, usize::try_from(number).unwrap_or(usize::MAX))?,
         Keep::All | Keep::For(_) => HashMap::new(),
@@ -46,7 +46,7 @@ pub(super) fn oldest(
             let entry = (id.slot(), id);
             let (slot, id) = &entry;
             let is_kept = kept.get(id.stem()).is_some_and(|newest| newest.contains(&entry));
-            if *slot >= before || is_kept || open.contains(id) || due.contains(&entry) {
+            if *slot >= before || is_kept || unfinished.contains(id) || due.contains(&entry) {
                 return;
             }
             match view.stamp(folder, OsStr::new(&id.file_name())) {
@@ -63,16 +63,16 @@ pub(super) fn oldest(
         })?;
     }
     let runs = due.into_iter().map(|(_, id)| id).collect();
-    failed.map_or(Ok(Oldest { runs, is_cut }), Err)
+    failed.map_or(Ok(ExpiredRuns { runs, is_cut }), Err)
 }
 
-/// The newest runs of a job.
+/// The newest runs of a job, which are kept.
 #[derive(Debug, Default)]
 struct Newest {
-    /// Those whose results were fetched.
+    /// Runs whose results were fetched.
     fetched: Ordered,
-    /// Those without results, as superseded ones. After an outage they must not take the places of those
-    /// with results.
+    /// Runs without results, such as superseded ones. They are counted separately, so that after an outage
+    /// they do not take the places of runs with results.
     unfetched: Ordered,
 }
 
@@ -82,7 +82,7 @@ impl Newest {
     }
 }
 
-/// Returns the newest runs of each job, which are kept: so many with results and so many without.
+/// Returns the newest runs of each job: at most `number` with results and as many without.
 fn newest(view: &View<'_>, number: usize) -> Result<HashMap<String, Newest>, SpoolError> {
     let (mut kept, mut failed) = (HashMap::<String, Newest>::new(), None);
     view.visit_ids(Folder::CommandDone, &mut |id| {
@@ -111,7 +111,7 @@ fn keep_newest(newest: &mut Ordered, id: RunId, number: usize) {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::disallowed_methods, reason = "tests put files where they want")]
+    #![expect(clippy::disallowed_methods, reason = "tests write files directly")]
 
     use super::*;
     use crate::clock::{Clock as _, SystemClock, after};
@@ -119,14 +119,14 @@ mod tests {
     use crate::stage::prune::{DAY, due};
 
     #[test]
-    fn it_is_what_all_names_together_would_give() {
+    fn expired_runs_are_the_same_as_computed_from_all_names() {
         let (_folder, spool) = spool();
         let mut ids = Vec::new();
         for (job, days) in [("a", 1..9), ("b", 4..8), ("c", 9..10)] {
             for day in days {
                 let record = record(&format!("{job}.2026010{day}T120000Z"));
                 for (at, folder) in FINISHED.into_iter().enumerate() {
-                    // Some have a file in one of the folders only.
+                    // Some runs have a file in only one of the folders.
                     if day % 3 != at {
                         let path = spool.layout().run(folder, &record.id);
                         std::fs::write(path, record.to_bytes().unwrap()).unwrap();
@@ -145,17 +145,18 @@ mod tests {
             let grouped = ids.iter().map(|id| (group(id), id.clone())).collect();
             let expected = due(grouped, keep, now, |(_, id)| id.slot(), |(group, _)| group);
             let expected: Vec<RunId> = expected.into_iter().map(|(_, id)| id).collect();
-            let all = oldest(&view, keep, now, &BTreeSet::new(), 100).unwrap();
+            let all = expired_runs(&view, keep, now, &BTreeSet::new(), 100).unwrap();
             assert_eq!((&all.runs, all.is_cut), (&expected, false), "{keep:?}");
-            let some = oldest(&view, keep, now, &BTreeSet::new(), 3).unwrap();
+            let some = expired_runs(&view, keep, now, &BTreeSet::new(), 3).unwrap();
             assert_eq!(some.runs, expected[..expected.len().min(3)], "{keep:?}");
             assert_eq!(some.is_cut, expected.len() > 3, "{keep:?}");
         }
-        let open = BTreeSet::from([ids[0].clone()]);
-        let first = oldest(&view, Keep::For(DAY), now, &open, 1).unwrap();
+        let unfinished = BTreeSet::from([ids[0].clone()]);
+        let first = expired_runs(&view, Keep::For(DAY), now, &unfinished, 1).unwrap();
         assert_eq!(first.runs, [ids[1].clone()]);
         // The files have just been written.
-        let young = oldest(&view, Keep::For(DAY), SystemClock.now(), &BTreeSet::new(), 9).unwrap();
-        assert_eq!(young, Oldest::default());
+        let now = SystemClock.now();
+        let young = expired_runs(&view, Keep::For(DAY), now, &BTreeSet::new(), 9).unwrap();
+        assert_eq!(young, ExpiredRuns::default());
     }
 }

@@ -1,4 +1,4 @@
-//! The jobs and their slots: what the log says of them, and which are due.
+//! The job calendar: the jobs in force, the slots that are due, and the log messages about both.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,38 +24,39 @@ use crate::stage::submit::JobState;
 
 /// The jobs in force, and when each is due.
 #[derive(Debug)]
-pub(crate) struct Calendar {
+pub(crate) struct JobCalendar {
     jobs: Jobs,
     host: String,
-    plans: BTreeMap<JobName, Slots>,
+    schedules: BTreeMap<JobName, JobSchedule>,
     table: Table<JobName>,
 }
 
-/// The schedule of a job, and how far it has come.
+/// The schedule of a job, and its last slot.
 #[derive(Debug)]
-struct Slots {
+struct JobSchedule {
     plan: Plan,
-    stamp: SlotStamp,
+    last: SlotStamp,
 }
 
-/// A slot that is to be launched.
+/// A slot that is due.
 #[derive(Debug)]
-pub(crate) struct Slot {
-    pub(crate) job: Arc<Job>,
-    /// Its slot; `None` if it only passes.
-    pub(crate) fire: Option<Timestamp>,
-    pub(crate) next: Option<Timestamp>,
+pub(super) struct Slot {
+    pub(super) job: Arc<Job>,
+    /// The slot to launch; `None` if slots have passed and none is to be launched.
+    pub(super) fire: Option<Timestamp>,
+    /// The job's next slot.
+    pub(super) next: Option<Timestamp>,
 }
 
-impl Calendar {
-    /// Returns a calendar of `jobs`, none of which is known yet, on the machine named `host`.
-    pub(crate) fn new(jobs: Jobs, host: String) -> Calendar {
-        Calendar { jobs, host, plans: BTreeMap::new(), table: Table::new() }
+impl JobCalendar {
+    /// Returns a calendar that has not read any job yet, for the machine named `host`.
+    pub(crate) fn new(jobs: Jobs, host: String) -> JobCalendar {
+        JobCalendar { jobs, host, schedules: BTreeMap::new(), table: Table::new() }
     }
 
-    /// Reads all jobs at start: what was stamped before goes on from there, the stamps of jobs
-    /// that are gone are forgotten.
-    pub(crate) fn begin(
+    /// Reads all jobs at start. A job whose last slot is recorded continues from there; the records of
+    /// jobs that no longer exist are removed.
+    pub(super) fn start(
         &mut self,
         spool: &Spool,
         now: Timestamp,
@@ -69,9 +70,9 @@ impl Calendar {
             spool.forget_slot(&job)?;
         }
         for change in changes {
-            tell(&change, log);
+            log_change(&change, log);
             if let Change::Added(job) = change {
-                let plan = identity(&job);
+                let plan = schedule_identity(&job);
                 let known = spool.last_slot(&job.name)?.filter(|stamp| stamp.plan == plan);
                 let slot = match known {
                     Some(stamp) => {
@@ -82,13 +83,13 @@ impl Calendar {
                 self.install(&job, SlotStamp { slot, plan }, spool, log);
             }
         }
-        // Filled in order, the nodes of the map are half empty; made at once, they are full.
-        self.plans = std::mem::take(&mut self.plans).into_iter().collect();
+        // A map that is filled in order has half-empty nodes; one that is built at once has full nodes.
+        self.schedules = std::mem::take(&mut self.schedules).into_iter().collect();
         Ok(())
     }
 
-    /// Looks at every job, or only at the one that a path leads into.
-    pub(crate) fn look(
+    /// Scans all jobs, or only the job that `path` leads into.
+    pub(super) fn scan(
         &mut self,
         path: Option<&Path>,
         spool: &Spool,
@@ -99,33 +100,38 @@ impl Calendar {
             Some(path) => self.jobs.look_into(path, now)?,
             None => self.jobs.look(now)?,
         };
-        self.follow(&changes, spool, now, log);
+        self.apply(&changes, spool, now, log);
         Ok(changes)
     }
 
-    /// Looks again at folders that were incomplete or wrong.
-    pub(crate) fn look_at_bad(
+    /// Scans again the job folders that were incomplete or invalid.
+    pub(super) fn rescan_rejected(
         &mut self,
         spool: &Spool,
         now: Timestamp,
         log: &Logger,
     ) -> Vec<Change> {
         let changes = self.jobs.look_at_bad(now);
-        self.follow(&changes, spool, now, log);
+        self.apply(&changes, spool, now, log);
         changes
     }
 
-    fn follow(&mut self, changes: &[Change], spool: &Spool, now: Timestamp, log: &Logger) {
+    fn apply(&mut self, changes: &[Change], spool: &Spool, now: Timestamp, log: &Logger) {
         for change in changes {
-            tell(change, log);
+            log_change(change, log);
             match change {
                 Change::Added(job) => {
-                    self.install(job, SlotStamp { slot: now, plan: identity(job) }, spool, log);
+                    self.install(
+                        job,
+                        SlotStamp { slot: now, plan: schedule_identity(job) },
+                        spool,
+                        log,
+                    );
                 }
                 Change::Changed { new, .. } => {
-                    let plan = identity(new);
-                    let old = self.plans.get(&new.name).map(|slots| slots.stamp.clone());
-                    // Another action on the same schedule goes on where it was.
+                    let plan = schedule_identity(new);
+                    let old = self.schedules.get(&new.name).map(|known| known.last.clone());
+                    // If only the action has changed, the schedule continues after its last slot.
                     let slot = old.filter(|old| old.plan == plan).map_or(now, |old| old.slot);
                     self.install(new, SlotStamp { slot, plan }, spool, log);
                 }
@@ -137,11 +143,11 @@ impl Calendar {
         }
     }
 
-    fn install(&mut self, job: &Job, stamp: SlotStamp, spool: &Spool, log: &Logger) {
-        // At a start it is there already, for ten thousand jobs as well.
-        let is_written = matches!(spool.last_slot(&job.name), Ok(Some(old)) if old == stamp);
-        if !is_written && let Err(error) = spool.stamp_slot(&job.name, &stamp) {
-            error!(log, "cannot write down last slot"; "job" => %job.name, "error" => Chain(&error));
+    fn install(&mut self, job: &Job, last: SlotStamp, spool: &Spool, log: &Logger) {
+        // At start, the records of all jobs usually exist; they are not written again.
+        let is_recorded = matches!(spool.last_slot(&job.name), Ok(Some(old)) if old == last);
+        if !is_recorded && let Err(error) = spool.stamp_slot(&job.name, &last) {
+            error!(log, "cannot record last slot"; "job" => %job.name, "error" => Chain(&error));
         }
         let plan = Plan {
             cron: Arc::clone(&job.schedule),
@@ -152,52 +158,53 @@ impl Calendar {
                 Missed::Once => due::Missed::Once,
             },
         };
-        // It is decided upon at once: a slot may have been missed.
+        // Due at once: a slot may have been missed.
         self.table.set(job.name.clone(), Some(Timestamp::MIN));
-        self.plans.insert(job.name.clone(), Slots { plan, stamp });
+        self.schedules.insert(job.name.clone(), JobSchedule { plan, last });
     }
 
     fn remove(&mut self, job: &JobName, spool: &Spool, log: &Logger) {
-        self.plans.remove(job);
+        self.schedules.remove(job);
         self.table.remove(job);
         if let Err(error) = spool.forget_slot(job) {
-            error!(log, "cannot forget last slot"; "job" => %job, "error" => Chain(&error));
+            error!(log, "cannot remove record of last slot"; "job" => %job, "error" => Chain(&error));
         }
     }
 
-    /// Returns the slots that are due, each passed with this call but for those that [`Calendar::passed`] is told of.
-    pub(crate) fn due(&mut self, now: Timestamp, log: &Logger) -> Vec<Slot> {
+    /// Returns the slots that are due, at most one for each job, and moves each job on to its next slot in
+    /// memory. [`JobCalendar::record_slot`] does so on disk.
+    pub(super) fn due(&mut self, now: Timestamp, log: &Logger) -> Vec<Slot> {
         let mut slots = Vec::new();
         for name in self.table.due(now) {
-            let (Some(known), Some(job)) = (self.plans.get(&name), self.jobs.get(&name)) else {
+            let (Some(known), Some(job)) = (self.schedules.get(&name), self.jobs.get(&name)) else {
                 continue;
             };
-            let due = known.plan.decide(known.stamp.slot, now);
-            report(&job.name, job.config.paused, &due, log);
+            let due = known.plan.decide(known.last.slot, now);
+            log_due(&job.name, job.config.paused, &due, log);
             self.table.set(name, due.wake);
             let fire = due.fire.filter(|_| !job.config.paused);
             if fire.is_some() || due.stamp.is_some() {
                 slots.push(Slot { job: Arc::clone(job), fire, next: due.next });
             }
-            if let (Some(stamp), Some(slots)) = (due.stamp, self.plans.get_mut(&job.name)) {
-                slots.stamp.slot = stamp;
+            if let (Some(slot), Some(known)) = (due.stamp, self.schedules.get_mut(&job.name)) {
+                known.last.slot = slot;
             }
         }
         slots
     }
 
-    /// Writes down that the slots of a job have passed up to its last one.
-    pub(crate) fn passed(&self, job: &JobName, spool: &Spool) -> Result<(), SpoolError> {
-        self.plans.get(job).map_or(Ok(()), |slots| spool.stamp_slot(job, &slots.stamp))
+    /// Records the last slot of a job in the spool.
+    pub(super) fn record_slot(&self, job: &JobName, spool: &Spool) -> Result<(), SpoolError> {
+        self.schedules.get(job).map_or(Ok(()), |known| spool.stamp_slot(job, &known.last))
     }
 
-    /// Returns when something is due or to be looked at.
-    pub(crate) fn next(&self) -> Option<Timestamp> {
+    /// Returns when the next slot is due or a rejected job folder is scanned again.
+    pub(super) fn next(&self) -> Option<Timestamp> {
         [self.table.next(), self.jobs.wake()].into_iter().flatten().min()
     }
 
-    /// Tells whether a job lets its runs be sent.
-    pub(crate) fn state(&self, job: &JobName) -> JobState {
+    /// Returns whether the runs of a job may be sent.
+    pub(super) fn state(&self, job: &JobName) -> JobState {
         match self.jobs.get(job) {
             None => JobState::Gone,
             Some(job) if job.config.paused => JobState::Paused,
@@ -205,28 +212,29 @@ impl Calendar {
         }
     }
 
-    /// Tells whether there is such a job.
-    pub(crate) fn has(&self, job: &JobName) -> bool {
+    /// Returns whether the job exists.
+    pub(super) fn has(&self, job: &JobName) -> bool {
         self.jobs.get(job).is_some()
     }
 
-    /// Returns the names of the folders in which there is a job, or could be one.
-    pub(crate) fn folders(&self) -> impl Iterator<Item = &std::ffi::OsStr> {
+    /// Returns the names of all folders in the jobs folder, complete jobs or not.
+    pub(super) fn folders(&self) -> impl Iterator<Item = &std::ffi::OsStr> {
         self.jobs.folders()
     }
 
-    /// Tells whether there is such a folder.
-    pub(crate) fn has_folder(&self, name: &std::ffi::OsStr) -> bool {
+    /// Returns whether a folder of that name exists in the jobs folder.
+    pub(super) fn has_folder(&self, name: &std::ffi::OsStr) -> bool {
         self.jobs.has_folder(name)
     }
 
     /// Returns a job's last slot.
-    pub(crate) fn last_slot(&self, job: &JobName) -> Option<Timestamp> {
-        self.plans.get(job).map(|slots| slots.stamp.slot)
+    pub(super) fn last_slot(&self, job: &JobName) -> Option<Timestamp> {
+        self.schedules.get(job).map(|known| known.last.slot)
     }
 
-    /// Returns where results are and how long they are kept there, `keep` if the job does not say.
-    pub(crate) fn shelves(&self, keep: Keep) -> Vec<Shelf> {
+    /// Returns the folders of results and how long results are kept in each: `keep` unless the job says
+    /// otherwise.
+    pub(super) fn shelves(&self, keep: Keep) -> Vec<Shelf> {
         let of_jobs = self.jobs.iter().map(|job| Shelf {
             folder: Path::new("runners").join(job.name.as_str()).join("results"),
             keep: job.config.keep_results.unwrap_or(keep),
@@ -235,52 +243,53 @@ impl Calendar {
         of_jobs.chain([others]).collect()
     }
 
-    /// Returns how many jobs there are, and how many folders in which one is wrong.
-    pub(crate) fn count(&self) -> (usize, usize) {
+    /// Returns the number of jobs, and the number of job folders with errors.
+    pub(super) fn count(&self) -> (usize, usize) {
         (self.jobs.iter().count(), self.jobs.rejections().count())
     }
 
     /// Returns the names of all jobs.
-    pub(crate) fn names(&self) -> Vec<JobName> {
+    pub(super) fn names(&self) -> Vec<JobName> {
         self.jobs.iter().map(|job| job.name.clone()).collect()
     }
 }
 
-/// Tells whether a slot is left out because an earlier run of the job is not over.
-pub(crate) fn overlaps(job: &Job, has_open: impl FnOnce() -> bool) -> bool {
+/// Returns whether a slot is skipped because an earlier run of the job is still in progress.
+pub(super) fn overlaps(job: &Job, has_open: impl FnOnce() -> bool) -> bool {
     job.config.overlap == Overlap::Skip && has_open()
 }
 
-/// What makes two schedules the same: the slots that they give.
-fn identity(job: &Job) -> String {
+/// Returns a text that is the same for two schedules with the same slots.
+fn schedule_identity(job: &Job) -> String {
     let zone = job.zone.iana_name().unwrap_or("local");
     format!("{} {zone}", job.schedule)
 }
 
-pub(super) fn report(name: &JobName, paused: bool, due: &Due, log: &Logger) {
-    // The slots of a paused job pass, they are not missed.
+/// Logs missed slots and other findings about the slots of a job.
+pub(super) fn log_due(name: &JobName, paused: bool, due: &Due, log: &Logger) {
+    // A paused job does not miss its slots.
     let missed = due.missed.as_ref().filter(|_| !paused);
     if let Some(missed) = missed.filter(|missed| missed.first == missed.last) {
-        warn!(log, "slot was missed"; "job" => %name, "slot" => %missed.first,
+        warn!(log, "missed slot"; "job" => %name, "slot" => %missed.first,
             "launched" => due.fire.is_some());
     } else if let Some(missed) = missed {
-        warn!(log, "slots were missed"; "job" => %name, "first" => %missed.first,
+        warn!(log, "missed slots"; "job" => %name, "first" => %missed.first,
             "last" => %missed.last, "launched" => due.fire.is_some());
     }
     if due.ahead {
-        error!(log, "last slot is ahead of the clock and holds nothing back: was the clock set back?";
+        error!(log, "ignoring last slot, it is in the future: was the clock set back?";
             "job" => %name);
     }
     if due.next.is_none() {
-        info!(log, "schedule is finished"; "job" => %name);
+        info!(log, "schedule has no more slots"; "job" => %name);
     }
 }
 
-fn tell(change: &Change, log: &Logger) {
+fn log_change(change: &Change, log: &Logger) {
     if let Change::Added(job) | Change::Changed { new: job, .. } = change
         && let Some(warning) = &job.warning
     {
-        warn!(log, "schedule may not be what was meant"; "job" => %job.name, "warning" => warning);
+        warn!(log, "unusual schedule"; "job" => %job.name, "warning" => warning);
     }
     match change {
         Change::Added(job) => {
@@ -294,7 +303,7 @@ fn tell(change: &Change, log: &Logger) {
         }
         Change::Removed(job) => info!(log, "job removed"; "job" => %job.name),
         Change::Skipped(path) => {
-            info!(log, "skipped, a job is a folder with entity.cfg and action.json";
+            info!(log, "ignoring path: a job is a folder with entity.cfg and action.json";
                 "path" => %path.display());
         }
         Change::Broken { rejection, old } => {
@@ -302,7 +311,7 @@ fn tell(change: &Change, log: &Logger) {
                 info!(log, "old job configuration removed"; "job" => %job.name);
             }
             for fault in &rejection.faults {
-                error!(log, "job is not usable"; "job" => %rejection.folder.to_string_lossy(),
+                error!(log, "invalid job"; "job" => %rejection.folder.to_string_lossy(),
                     "error" => Chain(fault));
             }
         }
