@@ -32,7 +32,7 @@ pub(super) struct TrackedRun {
     due: Option<Timestamp>,
 }
 
-/// What was tried with a run since the start; none of it is on disk.
+/// The attempts made with a run since the start. They are not stored on disk.
 #[derive(Debug, Clone)]
 pub(super) struct Attempts {
     /// A worker has the run, or an outcome of it is pending.
@@ -60,7 +60,7 @@ pub(super) struct Attempts {
     pub(super) plugins: BTreeMap<PluginName, PluginAttempts>,
 }
 
-/// What was tried with a plugin of a run since the start.
+/// The attempts made with a plugin of a run since the start.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PluginAttempts {
     pub(super) busy: bool,
@@ -186,7 +186,7 @@ pub(super) struct Index {
     /// The attempts of runs whose entries the operator removed and may put back: a POST may be under
     /// way, or take effect later.
     away: BTreeMap<Key, Attempts>,
-    /// How often a run was processed because it was due.
+    /// Number of times a run was processed because it was due.
     #[cfg(test)]
     processed: u64,
 }
@@ -319,8 +319,9 @@ impl Index {
     }
 
     /// Returns whether a worker has a run or an outcome of it is pending.
-    pub(super) fn is_busy(&mut self, key: &Key) -> bool {
-        self.attempts_mut(key).is_some_and(|attempts| attempts.busy)
+    pub(super) fn is_busy(&self, key: &Key) -> bool {
+        let attempts = self.runs.get(key).map(|run| &run.attempts).or_else(|| self.away.get(key));
+        attempts.is_some_and(|attempts| attempts.busy)
     }
 
     pub(super) fn set_busy(&mut self, key: &Key, busy: bool) {
@@ -385,7 +386,6 @@ impl Index {
             .any(|(_, run)| run.facts.job() == Some(job))
     }
 
-    /// Returns how often a run was processed because it was due.
     #[cfg(test)]
     pub(super) fn processed(&self) -> u64 {
         self.processed

@@ -232,8 +232,7 @@ impl JobCalendar {
         self.schedules.get(job).map(|known| known.last.slot)
     }
 
-    /// Returns the folders of results and how long results are kept in each: `keep` unless the job says
-    /// otherwise.
+    /// Returns the folders of results with the retention of each: `keep` unless the job overrides it.
     pub(super) fn shelves(&self, keep: Keep) -> Vec<Shelf> {
         let of_jobs = self.jobs.iter().map(|job| Shelf {
             folder: Path::new("runners").join(job.name.as_str()).join("results"),

@@ -140,12 +140,12 @@ impl fmt::Display for RunCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemon::testing::{Mood, Rig};
+    use crate::daemon::testing::{PostReply, Rig};
     use crate::manager::testing::Listener;
 
     fn rig() -> Rig {
         let mut rig = Rig::new("2026-11-22T12:00:30Z");
-        rig.job("job", "schedule = \"* * * * *\"\nexpiry = 20s");
+        rig.write_job("job", "schedule = \"* * * * *\"\nexpiry = 20s");
         rig.start();
         rig
     }
@@ -159,14 +159,14 @@ mod tests {
         assert_eq!(listener.heard(), ["READY=1\nSTATUS=1 job; idle"]);
         assert_eq!(notifier.turn(|| rig.engine().status()), None);
         assert!(listener.heard().is_empty());
-        rig.platform.expect(&[Mood::Away]);
-        rig.at("2026-11-22T12:01:00Z");
+        rig.platform.script_replies(&[PostReply::Unavailable]);
+        rig.run_at("2026-11-22T12:01:00Z");
         assert_eq!(notifier.turn(|| rig.engine().status()), None);
         let heard = listener.heard();
         let status = "STATUS=1 job; 1 to send; degraded: API or signing key unavailable";
         assert_eq!(heard, [status]);
         // A change within a second of the last notification is sent when the second has passed.
-        rig.at("2026-11-22T12:01:05Z");
+        rig.run_at("2026-11-22T12:01:05Z");
         assert!(notifier.turn(|| rig.engine().status()).unwrap() <= STATUS_SPAN);
         assert!(listener.heard().is_empty());
         notifier.not_before = Instant::now();

@@ -43,7 +43,7 @@ const RUNS_MAX: usize = 10_000;
 /// that is never set.
 #[derive(Debug)]
 pub(super) struct Pruner {
-    /// How long the machine had been running when the engine started.
+    /// The running time of the machine when the engine started.
     started: Duration,
     /// When the next search is due.
     next_search: Duration,
@@ -55,7 +55,7 @@ pub(super) struct Pruner {
     removed: Removed,
 }
 
-/// What a search found, and what it removed itself.
+/// The result of a search.
 #[derive(Debug, Default)]
 pub(crate) struct RemovalPlan {
     runs: VecDeque<RunId>,
@@ -77,7 +77,7 @@ struct Removed {
     dead_letters: usize,
 }
 
-/// What a turn of the pruner has come to.
+/// The result of a turn.
 #[derive(Debug)]
 pub(super) struct PrunerTurn {
     /// When the next turn is due; `None`: when the search has ended, which is an event.
@@ -102,7 +102,7 @@ struct Search {
 }
 
 impl Pruner {
-    /// Returns a pruner that has not searched yet. `started` states how long the machine has been running.
+    /// Returns a pruner that has not searched yet. `started` is the running time of the machine.
     pub(super) fn new(started: Duration) -> Pruner {
         Pruner {
             started,
@@ -300,8 +300,8 @@ impl Search {
 
     /// Removes expired documents, and finds expired runs and dead letters.
     fn run(&self) -> Result<RemovalPlan, SpoolError> {
-        // A move that is not synced may be undone by a power cut. What is removed below must not be the
-        // only other trace of such a run.
+        // A power cut may undo a move that is not synced. The files removed below must not be the only
+        // other trace of such a run.
         for folder in Folder::ALL {
             self.disk.sync_folder(&self.layout.folder(folder))?;
         }

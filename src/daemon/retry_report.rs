@@ -1,4 +1,4 @@
-//! Writes the retry report: which runs failed and when each is retried, which no file of a run says.
+//! Writes the retry report: the runs that failed, and when each is retried. No record contains this.
 //!
 //! The operator and `mig-runner status` read the report. It costs nothing while nothing fails: only a
 //! failure makes the reporter go through the index, and from then on at most every two seconds, until
@@ -158,7 +158,7 @@ fn report(sources: RetrySources<'_>) -> Option<RetryReport> {
     RetryReport::new(api, retries.into_iter().map(attempt).collect(), more)
 }
 
-/// Returns how often a run failed in a row in its folder, not counting its plugins.
+/// Returns the number of failures in a row of a run in its folder, not counting its plugins.
 fn failures(run: &TrackedRun) -> u32 {
     let attempts = &run.attempts;
     match run.folder {

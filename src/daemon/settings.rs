@@ -19,7 +19,7 @@ pub(crate) struct Settings {
     pub(crate) directory: PathBuf,
     /// Time between two full scans.
     pub(crate) check_span: Duration,
-    /// How long an unanswered POST may still take effect on the platform.
+    /// Time during which an unanswered POST may still take effect on the platform.
     pub(crate) settle: Duration,
     /// Time limit for fetching the results of a run.
     pub(crate) fetch_giveup: Duration,
@@ -31,7 +31,7 @@ pub(crate) struct Settings {
     pub(crate) parallel: usize,
     /// Maximum number of plugins that run at the same time.
     pub(crate) plugins: usize,
-    /// How long finished runs, dead letters and results are kept.
+    /// Retention of finished runs, dead letters and results.
     pub(crate) retention: RetentionSettings,
 }
 

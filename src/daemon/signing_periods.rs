@@ -17,10 +17,10 @@ use crate::spool::Record;
 use crate::stage::sign::Period;
 use crate::stage::submit::whole_seconds;
 
-/// How long a period is remembered after its end, in case the clock is set back.
+/// Time for which a period is remembered after its end, in case the clock is set back.
 const MEMORY: Duration = Duration::from_secs(3600);
-/// How much further back the period starts of an action signed in the second in which the runner started:
-/// an earlier runner may have signed in that second too, and its runs may have left the spool.
+/// Actions signed in the second in which the runner started have a period that starts earlier by this
+/// time: an earlier runner may have signed in that second too, and its runs may have left the spool.
 const START_MARGIN: Duration = Duration::from_secs(120);
 
 /// The periods of the actions that were signed since the start.

@@ -132,6 +132,7 @@ impl Engine {
         self.retry_pending(now);
     }
 
+    /// Makes a move of a run that was just read, and starts the work that follows from it.
     fn follow(
         &mut self,
         key: &Key,

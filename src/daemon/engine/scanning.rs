@@ -68,7 +68,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Scans what a hint names.
+    /// Scans the path of a hint, or everything.
     pub(super) fn follow_hint(&mut self, hint: &Hint) {
         match hint {
             Hint::Path(path) => {

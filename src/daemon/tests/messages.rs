@@ -1,4 +1,4 @@
-//! The text of log messages: no empty values, no duplicate keys, nothing impossible.
+//! The texts of log messages: no empty values, no duplicate keys.
 
 use jiff::Timestamp;
 
@@ -9,7 +9,7 @@ use crate::spool::{Fate, Transition};
 use crate::testing::Logged;
 
 #[test]
-fn a_cause_that_is_not_known_is_no_empty_value() {
+fn missing_error_is_logged_as_unknown() {
     let logged = Logged::default();
     let mut record = crate::spool::testing::record("job.20261122T120000Z");
     let run = "run: job.20261122T120000Z";
@@ -48,12 +48,12 @@ fn a_cause_that_is_not_known_is_no_empty_value() {
 }
 
 #[test]
-fn one_slot_that_was_missed_is_told_once() {
+fn single_missed_slot_is_logged_without_a_range() {
     let logged = Logged::default();
     let name = "job".parse().unwrap();
     let at = |text: &str| -> Timestamp { text.parse().unwrap() };
     let (first, last) = (at("2026-11-22T10:00:00Z"), at("2026-11-22T11:00:00Z"));
-    let told = |first, last| {
+    let log_missed = |first, last| {
         let missed = Some(MissedSlots { first, last });
         let (stamp, next) = (None, Some(last));
         let due = Due { fire: None, missed, stamp, next, wake: None, ahead: false };
@@ -61,11 +61,11 @@ fn one_slot_that_was_missed_is_told_once() {
         logged.take()
     };
     assert_eq!(
-        told(first, first),
+        log_missed(first, first),
         ["missed slot, job: job, slot: 2026-11-22T10:00:00Z, launched: false"]
     );
     assert_eq!(
-        told(first, last),
+        log_missed(first, last),
         ["missed slots, job: job, first: 2026-11-22T10:00:00Z, last: 2026-11-22T11:00:00Z, \
           launched: false"]
     );
