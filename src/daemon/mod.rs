@@ -59,7 +59,7 @@ use events::Event;
 pub(crate) use job_calendar::JobCalendar;
 use locks::{LockState, Locks};
 use notifier::ServiceNotifier;
-pub(crate) use settings::{Parts, Settings};
+pub(crate) use settings::{Parts, Reopen, Settings};
 pub(crate) use standby::{Awaited, Standby};
 use workers::{WorkerContext, Workers};
 
@@ -86,15 +86,6 @@ pub(crate) struct Daemon {
     check_span: Duration,
     notifier: ServiceNotifier,
     locks: Locks,
-}
-
-/// Reopens the log.
-pub(crate) struct Reopen(pub(crate) Box<dyn Fn() + Send>);
-
-impl std::fmt::Debug for Reopen {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Reopen")
-    }
 }
 
 impl Daemon {

@@ -1,4 +1,4 @@
-//! What the engine is built from: its settings and the services it uses.
+//! What the daemon is built from: settings, and the services that it uses.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,5 +49,14 @@ impl Settings {
     /// Returns the folder that holds one folder per job.
     pub(super) fn runners(&self) -> PathBuf {
         self.directory.join("runners")
+    }
+}
+
+/// Reopens the log.
+pub(crate) struct Reopen(pub(crate) Box<dyn Fn() + Send>);
+
+impl std::fmt::Debug for Reopen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reopen")
     }
 }

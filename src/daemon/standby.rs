@@ -10,7 +10,8 @@ use std::thread;
 
 use super::error::DaemonError;
 use super::events::Event;
-use super::{Reopen, signals};
+use super::settings::Reopen;
+use super::signals;
 use crate::disk::{Context, wait_until_free};
 use crate::manager::Pulse;
 use crate::spool::SpoolError;

@@ -116,9 +116,8 @@ fn job_follows_changes_of_its_files() {
     write(&folder.join("action.json"), action("/elsewhere").to_string());
     wait_changes(&runner, 3);
     let run = rig.trigger("job");
-    let posted = wait("the new action", || {
-        rig.database().actions("mig-runner: job").first().copied()
-    });
+    let posted =
+        wait("the new action", || rig.database().actions("mig-runner: job").first().copied());
     assert!(rig.database().operations(posted).contains("/elsewhere"), "{run}");
     // The action is rewritten with the same text.
     write(&folder.join("action.json"), action("/elsewhere").to_string());

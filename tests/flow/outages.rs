@@ -205,6 +205,9 @@ fn status_shows_no_retries_without_a_running_runner() {
             assert!(!retry_report.exists());
         }
         let page = status(&rig, &[]);
-        assert!(!shows_retry(&rig) && page.contains("\nWhat waits goes on when one starts.\n"), "{page}");
+        assert!(
+            !shows_retry(&rig) && page.contains("\nWhat waits goes on when one starts.\n"),
+            "{page}"
+        );
     }
 }

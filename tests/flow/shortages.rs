@@ -213,7 +213,8 @@ fn lack_of_processes_is_a_temporary_failure_without_a_panic() {
             let output = with_processes(limit, &program(limit)).output().unwrap();
             let status = output.status.code();
             // 124: the program ran until the time limit.
-            let is_expected = status.is_some_and(|status| [0, 69, 71, 74, 75, 124].contains(&status));
+            let is_expected =
+                status.is_some_and(|status| [0, 69, 71, 74, 75, 124].contains(&status));
             assert!(is_expected, "with {limit} processes: {output:?}");
             let said = String::from_utf8_lossy(&output.stderr);
             assert!(!said.contains("panicked") && !said.contains("no secret key"), "{said}");

@@ -88,7 +88,8 @@ fn platform_has_one_action_whatever_the_answer() {
 fn runner_killed_before_the_answer_finds_its_action() {
     let mut rig = rig();
     rig.configure(SETTLE);
-    let _proxy = start_proxy(&rig, &[("held", Trick::AnswerHeld(HELD)), ("late", Trick::Late(LATE))]);
+    let _proxy =
+        start_proxy(&rig, &[("held", Trick::AnswerHeld(HELD)), ("late", Trick::Late(LATE))]);
     let runner = rig.runner();
     for job in ["held", "late"] {
         rig.job(job, JOB);
