@@ -6,9 +6,9 @@ use crate::names::ActionId;
 use crate::spool::{Family, SpoolError};
 use crate::stage::fetch;
 
-/// Returns whether an action that was found belongs to another run: an unfinished run has it, or its
-/// results were fetched for another run, which may be finished or removed. Results of this run mean only
-/// that a crash left an older duplicate of its entry, which the search is for.
+/// Returns whether an action that was found belongs to another run: an unfinished run has it, or
+/// its results were fetched for another run, which may be finished or removed. Results of this run
+/// mean only that a crash left an older duplicate of its entry, whose search this is.
 pub(super) fn belongs_to_other(
     key: &Key,
     action: ActionId,

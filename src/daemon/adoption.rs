@@ -1,5 +1,5 @@
-//! Runs from files of other sources: action files that the operator puts into `action/new`, and actions
-//! that the original runner left in flight.
+//! Runs from files of other sources: action files that the operator puts into `action/new`, and
+//! actions that the original runner left in flight.
 
 use std::ffi::OsStr;
 use std::io::ErrorKind;
@@ -19,8 +19,8 @@ use crate::stage::{adopt, claim};
 /// Size limit for an in-flight file of the original runner, in bytes.
 const ORIGINAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// Turns an action file in `action/new` into a run; returns `None` if the file was rejected. The caller
-/// has made the file's name durable.
+/// Turns an action file in `action/new` into a run; returns `None` if the file was rejected. The
+/// caller has made the file's name durable.
 pub(super) fn claim_action(
     parts: &Parts,
     name: &OsStr,
@@ -58,7 +58,8 @@ pub(super) fn claim_action(
     }
 }
 
-/// Adopts the actions that the original runner left in flight in a job's folder; returns the new runs.
+/// Adopts the actions that the original runner left in flight in a job's folder; returns the new
+/// runs.
 pub(super) fn adopt_inflight(parts: &Parts, job: &JobName, now: Timestamp) -> Vec<Run> {
     let folder = parts.settings.runners().join(job.as_str()).join("inflight");
     let disk = parts.spool.disk();

@@ -1,7 +1,7 @@
 //! The circuit breaker for the API: stops all requests while the fault is not a single run's.
 //!
-//! When the API, the network or the signing key fails, every run would fail in the same way. The runs
-//! wait, and one of them, the probe, retries until it succeeds.
+//! When the API, the network or the signing key fails, every run would fail in the same way. The
+//! runs wait, and one of them, the probe, retries until it succeeds.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -56,7 +56,8 @@ impl CircuitBreaker {
         std::mem::take(&mut self.failures) > 0
     }
 
-    /// Refuses requests after a failure, for the delay that `backoff` returns for the number of failures.
+    /// Refuses requests after a failure, for the delay that `backoff` returns for the number of
+    /// failures.
     pub(super) fn trip(&mut self, now: Timestamp, backoff: impl FnOnce(u32) -> Duration) {
         self.failures = self.failures.saturating_add(1);
         self.not_before = after(now, backoff(self.failures));

@@ -1,11 +1,11 @@
 //! Disk errors: logged at growing intervals, and shown to `mig-runner status`.
 //!
-//! A full disk fails in many places at once, and again at every attempt. Each kind of error is logged
-//! when it first occurs and then at growing intervals, however often it occurs.
+//! A full disk fails in many places at once, and again at every attempt. Each kind of error is
+//! logged when it first occurs and then at growing intervals, however often it occurs.
 //!
-//! `status` learns of the errors from a lock on the scratch folder. A file would not do, because a disk
-//! that fails may not accept one; a lock needs no space, every user can see it, and it ends with the
-//! process.
+//! `status` learns of the errors from a lock on the scratch folder. A file would not do, because a
+//! disk that fails may not accept one; a lock needs no space, every user can see it, and it ends
+//! with the process.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -107,8 +107,8 @@ impl DiskErrors {
         }
     }
 
-    /// Records a failed operation. If it is to be logged now, returns the number of errors of its kind
-    /// that were suppressed before it.
+    /// Records a failed operation. If it is to be logged now, returns the number of errors of its
+    /// kind that were suppressed before it.
     fn record(
         &mut self,
         operation: &'static str,
@@ -149,8 +149,8 @@ impl DiskErrors {
         self.failing.iter().filter_map(slot).collect()
     }
 
-    /// Forgets errors about runs that no longer exist, and about entries, which the next scan checks
-    /// again.
+    /// Forgets errors about runs that no longer exist, and about entries, which the next scan
+    /// checks again.
     pub(super) fn forget_stale(&mut self, index: &Index) {
         self.failing.retain(|subject| match subject {
             Subject::Entry(..) => false,

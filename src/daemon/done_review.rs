@@ -1,9 +1,10 @@
-//! The review of `action/done`: finds runs that the operator moved there to collect their results now.
+//! The review of `action/done`: finds runs that the operator moved there to collect their results
+//! now.
 //!
-//! The folder holds every finished run, so a scan that listed it would cost more each day. It is watched
-//! instead. The whole folder is reviewed at start, after events were lost and on SIGHUP, in a thread of
-//! its own. If the folder cannot be watched, a scan starts a review when the folder has changed since the
-//! last one; that review reads only files that have changed since then.
+//! The folder holds every finished run, so a scan that listed it would cost more each day. It is
+//! watched instead. The whole folder is reviewed at start, after events were lost and on SIGHUP, in
+//! a thread of its own. If the folder cannot be watched, a scan starts a review when the folder has
+//! changed since the last one; that review reads only files that have changed since then.
 //!
 //! **Failure.** A review that failed is repeated at the next scan.
 
@@ -95,8 +96,8 @@ impl DoneReview {
         own.is_some() && own == stamp
     }
 
-    /// Starts a review if a change in the folder may have been missed. The result arrives as an event;
-    /// without `events`, or if no review can be started, it is returned.
+    /// Starts a review if a change in the folder may have been missed. The result arrives as an
+    /// event; without `events`, or if no review can be started, it is returned.
     pub(super) fn start(
         &mut self,
         spool: &Spool,

@@ -25,8 +25,8 @@ pub(super) struct ExpiredRuns {
     pub(super) is_cut: bool,
 }
 
-/// Returns the oldest expired runs, at most `count_max`. The runs in `unfinished` have not expired, nor have
-/// those whose files have changed since the cutoff.
+/// Returns the oldest expired runs, at most `count_max`. The runs in `unfinished` have not expired,
+/// nor have those whose files have changed since the cutoff.
 pub(super) fn expired_runs(
     view: &View<'_>,
     keep: Keep,
@@ -71,8 +71,8 @@ pub(super) fn expired_runs(
 struct Newest {
     /// Runs whose results were fetched.
     fetched: Ordered,
-    /// Runs without results, such as superseded ones. They are counted separately, so that after an outage
-    /// they do not take the places of runs with results.
+    /// Runs without results, such as superseded ones. They are counted separately, so that after an
+    /// outage they do not take the places of runs with results.
     unfetched: Ordered,
 }
 

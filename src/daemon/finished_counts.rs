@@ -1,7 +1,7 @@
 //! The numbers of finished runs, for the metrics, without listing their folders each time.
 //!
-//! A thread of its own counts them at start, once an hour and after expired runs were removed. Between
-//! two counts, the engine adds the runs that it moves there itself.
+//! A thread of its own counts them at start, once an hour and after expired runs were removed.
+//! Between two counts, the engine adds the runs that it moves there itself.
 
 use std::sync::mpsc::Sender;
 use std::thread;
@@ -76,8 +76,8 @@ pub(super) struct FinishedCounter {
 }
 
 impl FinishedCounter {
-    /// Returns the count of a folder of finished runs, `Some(None)` before the first count, and `None`
-    /// for any other folder.
+    /// Returns the count of a folder of finished runs, `Some(None)` before the first count, and
+    /// `None` for any other folder.
     pub(super) fn count(&self, folder: Folder) -> Option<Option<RunCount>> {
         match folder {
             Folder::ActionDone => Some(self.counts.map(|counts| counts.action)),
@@ -111,8 +111,8 @@ impl FinishedCounter {
         self.last_count = None;
     }
 
-    /// Starts a count if one is due. The result arrives as an event; without `events`, it is stored at
-    /// once.
+    /// Starts a count if one is due. The result arrives as an event; without `events`, it is stored
+    /// at once.
     pub(super) fn start_if_due(
         &mut self,
         spool: &Spool,

@@ -1,8 +1,8 @@
 //! The index: what the engine remembers of the runs that are not finished.
 //!
-//! **Invariant.** Everything here can be read back after a restart, except attempts and delays: after a
-//! restart, a run may be tried at once. The engine reads a run's file again before it acts on it; the
-//! index only says when that is worthwhile.
+//! **Invariant.** Everything here can be read back after a restart, except attempts and delays:
+//! after a restart, a run may be tried at once. The engine reads a run's file again before it acts
+//! on it; the index only says when that is worthwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -47,8 +47,9 @@ pub(super) struct Attempts {
     pub(super) not_before: Timestamp,
     /// When the last failed attempt ended. `None`: none has failed since the start.
     pub(super) failed: Option<Timestamp>,
-    /// For an action: since when the platform has answered every status query. For a fetch: when the
-    /// results were complete except for commands that may still change, if nothing has failed since.
+    /// For an action: since when the platform has answered every status query. For a fetch: when
+    /// the results were complete except for commands that may still change, if nothing has failed
+    /// since.
     pub(super) answering: Option<Timestamp>,
     /// The operator moved the run away and back, which its record does not show.
     pub(super) put_back: bool,
@@ -73,14 +74,12 @@ pub(super) struct PluginAttempts {
 }
 
 impl PluginAttempts {
-    /// Returns the attempts in the form that the stages use.
     pub(super) fn past(&self) -> Past {
         Past { not_before: self.not_before, failed: self.failed }
     }
 }
 
 impl Attempts {
-    /// Returns the attempts in the form that the stages use.
     pub(super) fn past(&self) -> Past {
         Past { not_before: self.not_before, failed: self.failed }
     }
@@ -139,8 +138,8 @@ impl Attempts {
         }
     }
 
-    /// Records when an attempt failed: nothing is given up before an attempt has failed after its time
-    /// limit.
+    /// Records when an attempt failed: nothing is given up before an attempt has failed after its
+    /// time limit.
     pub(super) fn note_failure(&mut self, work: &Work, pause: Pause, now: Timestamp) {
         match (work, pause) {
             // Missing commands are requested again; after that, the fetch ends by itself.
@@ -183,8 +182,8 @@ pub(super) struct Index {
     started: Timestamp,
     runs: BTreeMap<Key, TrackedRun>,
     due: BTreeSet<(Timestamp, Key)>,
-    /// The attempts of runs whose entries the operator removed and may put back: a POST may be under
-    /// way, or take effect later.
+    /// The attempts of runs whose entries the operator removed and may put back: a POST may be
+    /// under way, or take effect later.
     away: BTreeMap<Key, Attempts>,
     /// Number of times a run was processed because it was due.
     #[cfg(test)]
@@ -204,7 +203,8 @@ impl Index {
         }
     }
 
-    /// Adds a run that was just read, and makes it due at `now`. Attempts in the same folder are kept.
+    /// Adds a run that was just read, and makes it due at `now`. Attempts in the same folder are
+    /// kept.
     pub(super) fn put(&mut self, run: Run, now: Timestamp) -> Key {
         let key = (run.folder().family(), run.record().id.clone());
         let (folder, stamp) = (run.folder(), run.stamp());
@@ -236,8 +236,8 @@ impl Index {
         }
     }
 
-    /// Forgets the attempts of removed runs once no work is under way for them and an unanswered POST
-    /// can no longer take effect. If such a run comes back, it starts afresh.
+    /// Forgets the attempts of removed runs once no work is under way for them and an unanswered
+    /// POST can no longer take effect. If such a run comes back, it starts afresh.
     pub(super) fn forget_away(&mut self, now: Timestamp, settle: Duration) {
         self.away.retain(|_, attempts| attempts.busy || now < after(attempts.ended, settle));
     }
@@ -349,7 +349,8 @@ impl Index {
         if from >= last {
             return None;
         }
-        // The ids of a job sort by slot; ids of jobs whose names start with this name may lie between.
+        // The ids of a job sort by slot; ids of jobs whose names start with this name may lie
+        // between.
         let mut newest_first = self.runs.range(from..=last).rev().filter(|((_, other), run)| {
             other != id
                 && run.folder == Folder::New
@@ -359,8 +360,7 @@ impl Index {
         newest_first.next().map(|((_, other), _)| other.clone())
     }
 
-    /// Returns the actions of other runs with this action name: only actions of the same name can have
-    /// the same signature.
+    /// Returns the actions of other runs with this name: only those can have the same signature.
     pub(super) fn action_ids(&self, key: &Key, action_name: &str) -> BTreeSet<ActionId> {
         let others = self
             .runs

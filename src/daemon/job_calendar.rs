@@ -54,8 +54,8 @@ impl JobCalendar {
         JobCalendar { jobs, host, schedules: BTreeMap::new(), table: Table::new() }
     }
 
-    /// Reads all jobs at start. A job whose last slot is recorded continues from there; the records of
-    /// jobs that no longer exist are removed.
+    /// Reads all jobs at start. A job whose last slot is recorded continues from there; the records
+    /// of jobs that no longer exist are removed.
     pub(super) fn start(
         &mut self,
         spool: &Spool,
@@ -83,7 +83,8 @@ impl JobCalendar {
                 self.install(&job, SlotStamp { slot, plan }, spool, log);
             }
         }
-        // A map that is filled in order has half-empty nodes; one that is built at once has full nodes.
+        // A map that is filled in order has half-empty nodes; one that is built at once has full
+        // nodes.
         self.schedules = std::mem::take(&mut self.schedules).into_iter().collect();
         Ok(())
     }
@@ -171,8 +172,8 @@ impl JobCalendar {
         }
     }
 
-    /// Returns the slots that are due, at most one for each job, and moves each job on to its next slot in
-    /// memory. [`JobCalendar::record_slot`] does so on disk.
+    /// Returns the slots that are due, at most one for each job, and moves each job on to its next
+    /// slot in memory. [`JobCalendar::record_slot`] does so on disk.
     pub(super) fn due(&mut self, now: Timestamp, log: &Logger) -> Vec<Slot> {
         let mut slots = Vec::new();
         for name in self.table.due(now) {
@@ -232,7 +233,8 @@ impl JobCalendar {
         self.schedules.get(job).map(|known| known.last.slot)
     }
 
-    /// Returns the folders of results with the retention of each: `keep` unless the job overrides it.
+    /// Returns the folders of results with the retention of each: `keep` unless the job overrides
+    /// it.
     pub(super) fn shelves(&self, keep: Keep) -> Vec<Shelf> {
         let of_jobs = self.jobs.iter().map(|job| Shelf {
             folder: Path::new("runners").join(job.name.as_str()).join("results"),

@@ -47,8 +47,8 @@ impl JobScan<'_> {
         }
     }
 
-    /// Watches the folders of new jobs, of all or of the one that `path` leads into, and scans them: a
-    /// change between the last scan and the new watch has caused no event.
+    /// Watches the folders of new jobs, of all or of the one that `path` leads into, and scans
+    /// them: a change between the last scan and the new watch has caused no event.
     pub(super) fn watch_new(&mut self, path: Option<&Path>, now: Timestamp) {
         for folder in self.watches.watch_jobs(&self.parts.calendar, path) {
             self.scan(Some(&folder), now);

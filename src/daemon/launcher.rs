@@ -1,7 +1,7 @@
 //! Launches runs when the slots of their jobs are due.
 //!
-//! **Failure.** A slot that cannot be launched is retried until it succeeds, until the job's next slot is
-//! due, or until the job is removed or paused.
+//! **Failure.** A slot that cannot be launched is retried until it succeeds, until the job's next
+//! slot is due, or until the job is removed or paused.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -38,8 +38,8 @@ pub(super) struct LaunchLog<'a> {
 }
 
 impl Launcher {
-    /// Launches every slot that is due, and those that could not be launched before; returns the new
-    /// runs.
+    /// Launches every slot that is due, and those that could not be launched before; returns the
+    /// new runs.
     pub(super) fn launch_due(
         &mut self,
         parts: &mut Parts,

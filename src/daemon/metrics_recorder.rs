@@ -181,8 +181,8 @@ impl MetricsRecorder {
     }
 }
 
-/// Returns the last run of each job in `command/done`, and any later one in `action/done`: the runs of
-/// `sendonly` jobs end there.
+/// Returns the last run of each job in `command/done`, and any later one in `action/done`: the runs
+/// of `sendonly` jobs end there.
 fn last_finished(spool: &Spool) -> Result<Vec<Run>, SpoolError> {
     let (mut fetched, mut later) = (LastRuns::new(), LastRuns::new());
     spool.visit_ids(Folder::CommandDone, &mut |id| note_last(&mut fetched, id))?;
@@ -214,8 +214,8 @@ fn note_last(last: &mut LastRuns, id: RunId) {
     }
 }
 
-/// Returns whether a run is finished and every plugin got its results. A `sendonly` run has no plugins:
-/// it succeeds when the API accepts its action.
+/// Returns whether a run is finished and every plugin got its results. A `sendonly` run has no
+/// plugins: it succeeds when the API accepts its action.
 fn is_success(run: &Run) -> bool {
     let record = run.record();
     match run.folder() {

@@ -1,11 +1,12 @@
 //! The daemon: the engine's loop, the events that wake it, and an orderly stop.
 //!
-//! One thread, the engine's, makes every move. It waits on one channel, which carries hints, finished work
-//! and signals, and on the clock. Correctness rests on the full scans at start, after lost events and every
-//! `checkdirectory` seconds; hints only make the daemon react sooner.
+//! One thread, the engine's, makes every move. It waits on one channel, which carries hints,
+//! finished work and signals, and on the clock. Correctness rests on the full scans at start, after
+//! lost events and every `checkdirectory` seconds; hints only make the daemon react sooner.
 //!
-//! **Failure.** The daemon ends only for faults that it cannot repair while running: its spool was replaced,
-//! or another runner has locked its spool or its jobs. Any other fault concerns a single entry, or passes.
+//! **Failure.** The daemon ends only for faults that it cannot repair while running: its spool was
+//! replaced, or another runner has locked its spool or its jobs. Any other fault concerns a single
+//! entry, or passes.
 
 mod action_search;
 mod adoption;

@@ -10,8 +10,8 @@ use crate::names::{PluginName, RunId};
 use crate::plugin::run::Ended;
 use crate::spool::{DeliveryState, Fate, Record, Transition};
 
-/// Size limit for the part of a plugin's output that is logged, in bytes: with its escapes and the rest of
-/// the message it must fit into one syslog message.
+/// Size limit for the part of a plugin's output that is logged, in bytes: with its escapes and the
+/// rest of the message it must fit into one syslog message.
 const OUTPUT_BYTES_MAX: usize = 6 * 1024;
 
 /// Logs a move that the operator should know about.

@@ -1,7 +1,7 @@
 //! Status and watchdog notifications for the service manager.
 //!
-//! **Invariant.** Only the engine's loop sends them, once a turn: a loop that hangs sends nothing, and
-//! the manager restarts the service.
+//! **Invariant.** Only the engine's loop sends them, once a turn: a loop that hangs sends nothing,
+//! and the manager restarts the service.
 
 use std::fmt;
 use std::time::{Duration, Instant};

@@ -1,7 +1,8 @@
-//! Pending outcomes: results of work that the disk refused to record, kept in memory and written later.
+//! Pending outcomes: results of work that the disk refused to record, kept in memory and written
+//! later.
 //!
-//! **Invariant.** A pending outcome exists nowhere else. It is lost only with the process, and the next
-//! start then finds out on the platform what happened.
+//! **Invariant.** A pending outcome exists nowhere else. It is lost only with the process, and the
+//! next start then finds out on the platform what happened.
 
 use jiff::Timestamp;
 

@@ -1,7 +1,9 @@
-//! Retention: removes finished runs, dead letters and results after the time for which they are kept.
+//! Retention: removes finished runs, dead letters and results after the time for which they are
+//! kept.
 //!
-//! A thread of its own reads names, and removes documents, which no other part of the runner needs then.
-//! The engine removes runs and dead letters, a few in each turn, so that moves never wait for a big spool.
+//! A thread of its own reads names, and removes documents, which no other part of the runner needs
+//! then. The engine removes runs and dead letters, a few in each turn, so that moves never wait for
+//! a big spool.
 //!
 //! **Failure.** A file that cannot be removed stays until the next time, and the failure is logged.
 
@@ -29,8 +31,8 @@ use crate::stage::archive::{Archive, Shelf};
 use crate::stage::document::part_path;
 use crate::stage::prune::{DAY, Trust, cutoff, due};
 
-/// Delay after the start before the first search, unless the disk is nearly full; and the minimum time
-/// between two searches.
+/// Delay after the start before the first search, unless the disk is nearly full; and the minimum
+/// time between two searches.
 const SEARCH_SPAN_MIN: Duration = Duration::from_secs(60);
 /// Time between two searches.
 const SEARCH_SPAN: Duration = Duration::from_secs(3600);
@@ -39,8 +41,8 @@ const BATCH: usize = 32;
 /// Maximum number of runs removed between two searches.
 const RUNS_MAX: usize = 10_000;
 
-/// Searches for expired files and removes them. Its times are measured from the engine's start, by a clock
-/// that is never set.
+/// Searches for expired files and removes them. Its times are measured from the engine's start, by
+/// a clock that is never set.
 #[derive(Debug)]
 pub(super) struct Pruner {
     /// The running time of the machine when the engine started.
@@ -122,8 +124,8 @@ impl Pruner {
         self.next_search = self.next_search.min(soon);
     }
 
-    /// Distrusts the clock at start if it is far from the time at which the spool last changed: it may
-    /// have jumped while no runner was watching it.
+    /// Distrusts the clock at start if it is far from the time at which the spool last changed: it
+    /// may have jumped while no runner was watching it.
     pub(super) fn check_clock_at_start(
         &mut self,
         spool: &Spool,
@@ -184,8 +186,8 @@ impl Pruner {
         self.plan = plan;
     }
 
-    /// Removes the next files of the plan; returns whether that completed a plan of which files were
-    /// removed.
+    /// Removes the next files of the plan; returns whether that completed a plan of which files
+    /// were removed.
     fn remove_batch(&mut self, parts: &Parts, index: &Index) -> bool {
         for _ in 0..BATCH {
             let plan = &mut self.plan;
@@ -253,8 +255,8 @@ fn remove_dead_letter(
     parts.spool.discard_letter(name, before)
 }
 
-/// Returns whether only the entry itself keeps its slot from being launched again: the last slot that is
-/// recorded for its job is an earlier one.
+/// Returns whether only the entry itself keeps its slot from being launched again: the last slot
+/// that is recorded for its job is an earlier one.
 fn is_only_record_of_slot(id: &RunId, parts: &Parts) -> bool {
     let job = id.stem().parse::<JobName>();
     let last = job.ok().and_then(|job| parts.calendar.last_slot(&job));
@@ -300,8 +302,8 @@ impl Search {
 
     /// Removes expired documents, and finds expired runs and dead letters.
     fn run(&self) -> Result<RemovalPlan, SpoolError> {
-        // A power cut may undo a move that is not synced. The files removed below must not be the only
-        // other trace of such a run.
+        // A power cut may undo a move that is not synced. The files removed below must not be the
+        // only other trace of such a run.
         for folder in Folder::ALL {
             self.disk.sync_folder(&self.layout.folder(folder))?;
         }
@@ -334,8 +336,8 @@ impl Search {
         removed
     }
 
-    /// Returns the names of expired dead letters. Their names may state any time: the time of the last
-    /// change of the file counts.
+    /// Returns the names of expired dead letters. Their names may state any time: the time of the
+    /// last change of the file counts.
     fn dead_letters(&self) -> Result<Vec<OsString>, SpoolError> {
         let folder = self.layout.folder(Folder::Invalid);
         let mut letters = Vec::new();

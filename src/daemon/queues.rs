@@ -1,7 +1,7 @@
 //! The queues of runs that wait for a worker, one for each pool.
 //!
-//! The jobs take turns, and the runs of one job go in order of arrival. A job with a thousand waiting
-//! runs therefore delays another job no longer than a job with a single run does.
+//! The jobs take turns, and the runs of one job go in order of arrival. A job with a thousand
+//! waiting runs therefore delays another job no longer than a job with a single run does.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -61,7 +61,8 @@ impl Queue {
         }
     }
 
-    /// Removes and returns the next run; the next turn of its owner comes after those of all others.
+    /// Removes and returns the next run; the next turn of its owner comes after those of all
+    /// others.
     pub(super) fn pop(&mut self) -> Option<Key> {
         let owner = self.turns.pop_front()?;
         let runs = self.runs.get_mut(&owner)?;

@@ -1,8 +1,9 @@
-//! Writes the retry report: the runs that failed, and when each is retried. No record contains this.
+//! Writes the retry report: the runs that failed, and when each is retried. No record contains
+//! this.
 //!
-//! The operator and `mig-runner status` read the report. It costs nothing while nothing fails: only a
-//! failure makes the reporter go through the index, and from then on at most every two seconds, until
-//! no retry is waiting.
+//! The operator and `mig-runner status` read the report. It costs nothing while nothing fails: only
+//! a failure makes the reporter go through the index, and from then on at most every two seconds,
+//! until no retry is waiting.
 //!
 //! **Failure.** A report that cannot be written is logged like other disk errors, and retried.
 
@@ -60,8 +61,8 @@ impl RetryReporter {
         self.is_stale = true;
     }
 
-    /// Writes the report if it may have changed and an update is due; returns when the next one is due,
-    /// if something is waiting for it.
+    /// Writes the report if it may have changed and an update is due; returns when the next one is
+    /// due, if something is waiting for it.
     pub(super) fn update(
         &mut self,
         sources: RetrySources<'_>,
@@ -179,7 +180,8 @@ fn deliveries<'a>(key: &'a Key, run: &'a TrackedRun) -> impl Iterator<Item = Ret
     })
 }
 
-/// Returns a retry with its time rounded up to a whole second, so that the report is never too early.
+/// Returns a retry with its time rounded up to a whole second, so that the report is never too
+/// early.
 fn again(failures: u32, at: Timestamp) -> Again {
     let second = at.as_second().saturating_add(i64::from(at.subsec_nanosecond() > 0));
     Again { failures, next_attempt: Timestamp::from_second(second).unwrap_or(at) }

@@ -16,8 +16,8 @@ use crate::wake::Stop;
 #[error("cannot install signal handlers")]
 pub(crate) struct SignalError(#[source] io::Error);
 
-/// Starts a thread that sends an event to the engine for each signal. It also sets `stop` at once, so that
-/// workers in the middle of their work begin no new step.
+/// Starts a thread that sends an event to the engine for each signal. It also sets `stop` at once,
+/// so that workers in the middle of their work begin no new step.
 pub(super) fn listen(events: Sender<Event>, stop: Stop) -> Result<(), SignalError> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(SignalError)?;
     let forward = move || {

@@ -1,10 +1,10 @@
-//! Assigns the validity periods of actions: each period ends `expiry` from now, and no two actions of the
-//! same name have the same period.
+//! Assigns the validity periods of actions: each period ends `expiry` from now, and no two actions
+//! of the same name have the same period.
 //!
-//! RSA signatures are deterministic, so two actions with the same name and period would have the same
-//! signature, and a search could not distinguish them. Actions that are signed in the same second
-//! therefore start in different seconds. Only the start moves, always further back: the platform and its
-//! agents check only that it has passed.
+//! RSA signatures are deterministic, so two actions with the same name and period would have the
+//! same signature, and a search could not distinguish them. Actions that are signed in the same
+//! second therefore start in different seconds. Only the start moves, always further back: the
+//! platform and its agents check only that it has passed.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,8 +19,9 @@ use crate::stage::submit::whole_seconds;
 
 /// Time for which a period is remembered after its end, in case the clock is set back.
 const MEMORY: Duration = Duration::from_secs(3600);
-/// Actions signed in the second in which the runner started have a period that starts earlier by this
-/// time: an earlier runner may have signed in that second too, and its runs may have left the spool.
+/// Actions signed in the second in which the runner started have a period that starts earlier by
+/// this time: an earlier runner may have signed in that second too, and its runs may have left the
+/// spool.
 const START_MARGIN: Duration = Duration::from_secs(120);
 
 /// The periods of the actions that were signed since the start.

@@ -1,8 +1,8 @@
 //! Standby: waits until the active runner has ended.
 //!
-//! The standby runner waits for the lock itself, so that the kernel wakes it when the holder ends, however
-//! it ends. It releases the lock at once: the start that follows takes the lock like any other start, and
-//! may find that another standby runner was faster.
+//! The standby runner waits for the lock itself, so that the kernel wakes it when the holder ends,
+//! however it ends. It releases the lock at once: the start that follows takes the lock like any
+//! other start, and may find that another standby runner was faster.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};

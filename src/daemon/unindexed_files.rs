@@ -72,7 +72,8 @@ impl UnindexedFiles {
         self.young.iter().map(|(at, ..)| *at).min()
     }
 
-    /// Limits the wait for young files to the usual time, counted from `now`: the clock was set back.
+    /// Limits the wait for young files to the usual time, counted from `now`: the clock was set
+    /// back.
     pub(super) fn limit_waits(&mut self, now: Timestamp) {
         let latest = after(now, claim::WRITING);
         self.young.iter_mut().for_each(|(at, ..)| *at = latest.min(*at));

@@ -3,8 +3,8 @@
 //! **Invariant.** Watches are restored before a full scan, never after: the scan finds what changed
 //! while a folder was not watched, and later changes cause events.
 //!
-//! **Failure.** Folders that cannot be watched are covered by the periodic scans alone, which is logged
-//! once. Each scan tries again to watch them.
+//! **Failure.** Folders that cannot be watched are covered by the periodic scans alone, which is
+//! logged once. Each scan tries again to watch them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -69,8 +69,8 @@ impl Watches {
         }
     }
 
-    /// Sets the watches that are missing; returns whether `action/done` is newly watched. The caller
-    /// scans everything afterwards.
+    /// Sets the watches that are missing; returns whether `action/done` is newly watched. The
+    /// caller scans everything afterwards.
     pub(super) fn restore(
         &mut self,
         spool: &Spool,
@@ -98,8 +98,8 @@ impl Watches {
             .map(|folder| layout.folder(folder))
             .chain([self.runners.clone()])
             .collect();
-        // A folder that was replaced is no longer watched. If its parent was moved away, there was no
-        // event.
+        // A folder that was replaced is no longer watched. If its parent was moved away, there was
+        // no event.
         folders.retain(|folder| {
             let identity = identity(disk, folder);
             identity.is_none() || identity.as_ref() != self.fixed.get(folder)
@@ -128,8 +128,8 @@ impl Watches {
         }
     }
 
-    /// Watches the folders of all jobs, or of the job that `path` leads into, including jobs that are
-    /// not complete yet; returns those that were not watched before.
+    /// Watches the folders of all jobs, or of the job that `path` leads into, including jobs that
+    /// are not complete yet; returns those that were not watched before.
     pub(super) fn watch_jobs(
         &mut self,
         calendar: &JobCalendar,

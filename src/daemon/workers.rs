@@ -1,8 +1,8 @@
 //! The workers: threads that do the slow work on copies of records.
 //!
 //! Each task runs in a thread of its own, and each pool has a maximum number of threads. A worker
-//! changes neither the spool nor the index (a search reads the finished runs); it returns its outcome
-//! to the engine as an event.
+//! changes neither the spool nor the index (a search reads the finished runs); it returns its
+//! outcome to the engine as an event.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -114,8 +114,8 @@ pub(crate) struct FinishedTask {
 }
 
 impl TaskOutcome {
-    /// Returns [`TaskOutcome::Stopped`] instead if the API or a fetch says that a stop prevented the
-    /// work.
+    /// Returns [`TaskOutcome::Stopped`] instead if the API or a fetch says that a stop prevented
+    /// the work.
     fn or_stopped(self) -> TaskOutcome {
         let is_stopped = match &self {
             TaskOutcome::Posted(Posted::Refused { cause, .. })
@@ -234,11 +234,12 @@ impl WorkerContext {
         }
     }
 
-    /// Returns whether a finished run has an action. This is queried only for an action that was found,
-    /// which seldom belongs to another run; so nothing about finished runs needs to stay in memory.
+    /// Returns whether a finished run has an action. This is queried only for an action that was
+    /// found, which seldom belongs to another run; so nothing about finished runs needs to stay in
+    /// memory.
     fn is_held(&self, record: &Record, action: ActionId) -> Result<bool, SearchError> {
-        // The record of a run whose action we signed was written after the action's first valid time.
-        // An action that was signed elsewhere may have any dates.
+        // The record of a run whose action we signed was written after the action's first valid
+        // time. An action that was signed elsewhere may have any dates.
         let since = record.request.valid_from.filter(|_| !record.request.verbatim);
         let since = since.map(|since| before(since, SKEW));
         Ok(holder(&self.disk, &self.spool, action, &record.id, since)?.is_some())

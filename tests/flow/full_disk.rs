@@ -1,4 +1,5 @@
-//! A disk that the runner's own expired files have filled: a start removes them, and the runner works.
+//! A disk that the runner's own expired files have filled: a start removes them, and the runner
+//! works.
 
 #![expect(clippy::disallowed_methods, reason = "tests change files as the operator does")]
 
@@ -98,11 +99,12 @@ impl SmallInstallation {
         wait_until("the end of the agent", || agents.iter().all(has_ended));
     }
 
-    /// Adds a new job, removes the metrics, and fills the disk to its last file with expired documents.
+    /// Adds a new job, removes the metrics, and fills the disk to its last file with expired
+    /// documents.
     ///
-    /// A start creates the slot records of new jobs, the metrics and perhaps the retry report; it continues
-    /// if it cannot. GnuPG creates locks and the sockets of its agent; if it cannot, the runner looks for the
-    /// key again later. The lock of the spool was created with the spool.
+    /// A start creates the slot records of new jobs, the metrics and perhaps the retry report; it
+    /// continues if it cannot. GnuPG creates locks and the sockets of its agent; if it cannot, the
+    /// runner looks for the key again later. The lock of the spool was created with the spool.
     fn fill(&self) {
         let new = self.disk.path("d/runners/new");
         make_folder(&new);

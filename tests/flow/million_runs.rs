@@ -18,8 +18,8 @@ const MANY: usize = 1_000_000;
 const NAMES_MAX: usize = 30_000;
 /// Maximum additional memory of the runner. The names of the runs alone take more than 60 MiB.
 const MORE_KIB_MAX: u64 = 16 * 1024;
-/// Maximum processor time, in hundredths of a second, that an idle runner uses in [`SAMPLE_SPAN`] while it
-/// scans each second. Listing the names once takes longer than that.
+/// Maximum processor time, in hundredths of a second, that an idle runner uses in [`SAMPLE_SPAN`]
+/// while it scans each second. Listing the names once takes longer than that.
 const IDLE_MAX: u64 = 10;
 const SAMPLE_SPAN: Duration = Duration::from_secs(3);
 

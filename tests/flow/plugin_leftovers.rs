@@ -9,7 +9,8 @@ use rustix::process::Signal;
 use super::NEVER;
 use crate::rig::{Rig, wait_until};
 
-/// Leaves two processes in sessions of their own: one with a parent, one without. Both end on SIGTERM.
+/// Leaves two processes in sessions of their own: one with a parent, one without. Both end on
+/// SIGTERM.
 const LEAVE: &str = "setsid sh -c 'echo $$ > pid.$MIG_PLUGIN.1; exec sleep 600' > /dev/null 2>&1 &\n\
     (setsid sh -c 'echo $$ > pid.$MIG_PLUGIN.2; exec sleep 600' > /dev/null 2>&1 &)\n\
     until test -s pid.$MIG_PLUGIN.1 && test -s pid.$MIG_PLUGIN.2; do sleep 0.01; done";

@@ -61,7 +61,8 @@ fn invalid_proxy_is_a_configuration_error() {
         ("all_proxy", "http://user:12/hunter2@proxy:1", "is not the URL of a proxy: write"),
     ];
     for (name, value, message) in cases {
-        // 0.0.0.0 reaches this host, but does not count as local: a direct connection would find the platform.
+        // 0.0.0.0 reaches this host, but does not count as local: a direct connection would find
+        // the platform.
         rig.point_at(&rig.address.replace("127.0.0.1", "0.0.0.0"));
         for arguments in [&[][..], &["check"]] {
             let started = command(&rig, arguments, &[(name, value)]);

@@ -1,4 +1,5 @@
-//! The spool or the jobs folder is replaced, moved away or mounted over while the runner is running.
+//! The spool or the jobs folder is replaced, moved away or mounted over while the runner is
+//! running.
 
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "tests change files as the operator does")]

@@ -1,4 +1,5 @@
-//! Actions signed elsewhere with an RSA number that GnuPG wrote shorter than the key: the platform rejects them.
+//! Actions signed elsewhere with an RSA number that GnuPG wrote shorter than the key: the platform
+//! rejects them.
 
 #![expect(clippy::disallowed_methods, reason = "tests change files as the operator does")]
 
@@ -35,7 +36,8 @@ fn short_signature_made_elsewhere_is_padded() {
     let proxy = Proxy::start(&rig, &[]);
     rig.point_at(&proxy.address);
     let _runner = rig.runner();
-    // The first key is in the keyring of the runner. The signature of the second is padded after a rejection.
+    // The first key is in the keyring of the runner. The signature of the second is padded after a
+    // rejection.
     for (name, bytes, is_known, posts) in [("rsa2048", 256, true, 1), ("rsa3072", 384, false, 3)] {
         let (action, signature, key) = recorded(name);
         assert!(is_short(&signature));

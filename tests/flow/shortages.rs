@@ -1,4 +1,5 @@
-//! Temporary shortages of disk space, descriptors and processes: a start that fails may be repeated.
+//! Temporary shortages of disk space, descriptors and processes: a start that fails may be
+//! repeated.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -10,8 +11,8 @@ use crate::rig::Rig;
 
 /// The exit statuses of temporary failures.
 const TEMPORARY: [i32; 3] = [71, 74, 75];
-/// A shell script: mounts a small disk over the folder `$1`, copies its files there, fills the disk, and
-/// executes the remaining arguments.
+/// A shell script: mounts a small disk over the folder `$1`, copies its files there, fills the
+/// disk, and executes the remaining arguments.
 const FILLED: &str = "
 set -e
 place=$1; shift

@@ -20,8 +20,8 @@ const CALLS: [(&str, &[&str]); 5] = [
 ];
 /// Number of calls of a kind to try, unless everything is tried.
 const QUICK_POINTS: u64 = 2;
-/// Maximum number of calls of a kind to try. Of more calls, a random part is tried, because most of them
-/// open libraries and write the log.
+/// Maximum number of calls of a kind to try. Of more calls, a random part is tried, because most of
+/// them open libraries and write the log.
 const POINTS_MAX: u64 = 60;
 /// The calls with which a worker writes a document.
 const WORKERS_CALLS: [&str; 6] = ["renameat2", "unlink", "fsync", "symlink", "openat", "write"];

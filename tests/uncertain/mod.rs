@@ -1,5 +1,5 @@
-//! Answers that do not show whether the platform has the action. In the end, the platform has it once, the
-//! runner knows its id, and its results are delivered.
+//! Answers that do not show whether the platform has the action. In the end, the platform has it
+//! once, the runner knows its id, and its results are delivered.
 
 #![cfg(test)]
 

@@ -57,7 +57,8 @@ impl Engine {
                 {
                     self.make(&key, &moved, now);
                     if self.index.get(&key).is_none_or(|run| !run.attempts.busy) {
-                        // The run was moved away or could not be moved: another one may be the probe.
+                        // The run was moved away or could not be moved: another one may be the
+                        // probe.
                         self.release_probe(&key, now);
                     }
                 }

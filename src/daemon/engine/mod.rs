@@ -1,12 +1,12 @@
 //! The engine: the only thread that moves runs.
 //!
-//! The engine waits until a run is due, a hint arrives or a worker finishes. It asks the stage that is
-//! responsible for the run's folder for the next step, and carries it out: it moves the run, queues it for
-//! a worker, or waits. While a worker has a run, the engine leaves that run alone.
+//! The engine waits until a run is due, a hint arrives or a worker finishes. It asks the stage that
+//! is responsible for the run's folder for the next step, and carries it out: it moves the run,
+//! queues it for a worker, or waits. While a worker has a run, the engine leaves that run alone.
 //!
-//! **Failure.** If the disk refuses an operation, the entry stays where it is, and the engine retries after
-//! a growing delay. An outcome of a worker that cannot be recorded becomes a pending outcome and is written
-//! later: an action that the API has accepted is never posted again.
+//! **Failure.** If the disk refuses an operation, the entry stays where it is, and the engine
+//! retries after a growing delay. An outcome of a worker that cannot be recorded becomes a pending
+//! outcome and is written later: an action that the API has accepted is never posted again.
 
 mod dispatch;
 #[cfg(test)]
@@ -218,15 +218,16 @@ impl Engine {
         })
     }
 
-    /// Reads the file of a run that counts. If the run is not where the index says, updates the index and
-    /// returns `None`.
+    /// Reads the file of a run that counts. If the run is not where the index says, updates the
+    /// index and returns `None`.
     fn read_run(&mut self, key: &Key) -> Result<Option<Run>, SpoolError> {
         let run = self.parts.spool.settle(&key.1, key.0)?;
         let expected = self.index.get(key).map(|run| run.folder);
         match run {
             Some(run) if Some(run.folder()) == expected => Ok(Some(run)),
             Some(run) => {
-                // Another process has moved it, possibly before any scan saw it in the earlier folder.
+                // Another process has moved it, possibly before any scan saw it in the earlier
+                // folder.
                 self.run_found(run)?;
                 Ok(None)
             }

@@ -1,7 +1,7 @@
 //! Makes moves: those that a stage decided on, and those that follow from the outcome of a worker.
 //!
-//! **Failure.** If the disk refuses a move that a stage decided on, the stage decides again later. An
-//! outcome of a worker exists nowhere else: it is kept as a pending outcome and written later.
+//! **Failure.** If the disk refuses a move that a stage decided on, the stage decides again later.
+//! An outcome of a worker exists nowhere else: it is kept as a pending outcome and written later.
 
 use std::time::Duration;
 
@@ -123,8 +123,8 @@ impl Engine {
         }
     }
 
-    /// Retries the pending outcomes for the last time, before the runner stops. A signature is dropped: no
-    /// POST follows, and its record would say that one may have.
+    /// Retries the pending outcomes for the last time, before the runner stops. A signature is
+    /// dropped: no POST follows, and its record would say that one may have.
     pub(in crate::daemon) fn record_pending(&mut self) {
         let now = self.parts.clock.now();
         self.pending.drop_preparations();
@@ -204,7 +204,8 @@ impl Engine {
         }
     }
 
-    /// Fetches the results of a run now: the operator moved it to `action/done` before its action ended.
+    /// Fetches the results of a run now: the operator moved it to `action/done` before its action
+    /// ended.
     pub(super) fn collect_now(&mut self, run: Run) -> Result<(), SpoolError> {
         let now = self.parts.clock.now();
         let mark = |record: &mut Record| {

@@ -60,8 +60,9 @@ impl Engine {
         }
     }
 
-    /// Leaves work to the next start because the runner is stopping. Work that has not begun has changed
-    /// nothing, with one exception: before a POST, the record says that the action may have been posted.
+    /// Leaves work to the next start because the runner is stopping. Work that has not begun has
+    /// changed nothing, with one exception: before a POST, the record says that the action may have
+    /// been posted.
     fn postpone(&mut self, key: &Key, work: &Work, record: Record, now: Timestamp) {
         debug!(self.parts.log, "work postponed to the next start"; "run" => %key.1);
         if *work != Work::Post {

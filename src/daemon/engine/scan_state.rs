@@ -45,8 +45,8 @@ impl ScanState {
         self.done_review.expect(id, stamp);
     }
 
-    /// Makes another process's rename as durable as the engine's own before anything irreversible follows.
-    /// For names that were listed together, once is enough.
+    /// Makes another process's rename as durable as the engine's own before anything irreversible
+    /// follows. For names that were listed together, once is enough.
     pub(super) fn secure(&mut self, spool: &Spool, folder: Folder) -> Result<(), SpoolError> {
         if self.listed == Some((folder, true)) {
             return Ok(());

@@ -1,7 +1,7 @@
 //! Scans of the spool and the jobs: the paths that hints name, and periodically everything.
 //!
-//! **Invariant.** A file is read again only if its inode, size or time of change has changed, so that the
-//! engine's own moves and reads cause no further work.
+//! **Invariant.** A file is read again only if its inode, size or time of change has changed, so
+//! that the engine's own moves and reads cause no further work.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -95,7 +95,8 @@ impl Engine {
     /// Scans all jobs and the whole spool.
     pub(in crate::daemon) fn scan_everything(&mut self, now: Timestamp) {
         if now < self.scan.last {
-            // Delays that were set by the earlier clock would last until that time is reached again.
+            // Delays that were set by the earlier clock would last until that time is reached
+            // again.
             warn!(self.parts.log, "clock was set back, retrying everything now";
                 "from" => %self.scan.last);
             self.retry_now();
@@ -139,8 +140,8 @@ impl Engine {
         self.job_scan().rescan_rejected(now);
     }
 
-    /// Scans every name in the folders that a stage acts on, and starts a review of `action/done` if a
-    /// change there may have been missed.
+    /// Scans every name in the folders that a stage acts on, and starts a review of `action/done`
+    /// if a change there may have been missed.
     fn scan_spool(&mut self) {
         let now = self.parts.clock.now();
         self.parts.spool.disk().mend_suspects();
@@ -359,9 +360,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Returns whether the operator moved a run out of `action/new` and back, of which its record says
-    /// nothing. A run that is there when the runner starts may have been there all along, and one that has
-    /// just entered was launched.
+    /// Returns whether the operator moved a run out of `action/new` and back, of which its record
+    /// says nothing. A run that is there when the runner starts may have been there all along, and
+    /// one that has just entered was launched.
     fn is_put_back(&self, key: &Key, run: &Run) -> bool {
         let waited = elapsed(run.record().entered, self.parts.clock.now());
         self.scan.has_started

@@ -1,5 +1,5 @@
-//! Files are damaged and removed: no other file is affected, damaged files are kept with their reasons,
-//! and nothing is posted twice.
+//! Files are damaged and removed: no other file is affected, damaged files are kept with their
+//! reasons, and nothing is posted twice.
 
 use std::path::Path;
 
@@ -37,8 +37,8 @@ fn until(folder: Folder) -> Execution {
     panic!("no run was ever in {folder}")
 }
 
-/// Starts the runner on the damaged files, and checks that it posts nothing twice and still finishes
-/// another run.
+/// Starts the runner on the damaged files, and checks that it posts nothing twice and still
+/// finishes another run.
 fn checked(mut execution: Execution, what: &str) -> Simulation {
     let text = br#"{"name":"other","target":"status='online'","operations":[{"module":"file","parameters":{}}]}"#;
     execution.simulation.fs.put(&home(&format!("spool/action/new/{OTHER}.json")), text);

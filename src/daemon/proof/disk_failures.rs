@@ -9,7 +9,8 @@ use super::scenario_list::ALL;
 use super::seeded_random::{SeededRandom, is_full_proof};
 use crate::disk::model::Blow;
 
-/// How the disk fails: full, another error (such as no free descriptors), over quota, no permission.
+/// How the disk fails: full, another error (such as no free descriptors), over quota, no
+/// permission.
 const KINDS: [ErrorKind; 4] = [
     ErrorKind::StorageFull,
     ErrorKind::Other,
@@ -21,8 +22,8 @@ const QUICK_ONE_IN: u64 = 40;
 /// More calls than any scenario has.
 const CALLS_MAX: usize = 3000;
 
-/// Executes a scenario while the disk fails as `blow` says, and checks the end after the failure; `None`
-/// if the scenario has fewer calls.
+/// Executes a scenario while the disk fails as `blow` says, and checks the end after the failure;
+/// `None` if the scenario has fewer calls.
 fn fail(mut execution: Execution, blow: Blow) -> Option<Result<(), String>> {
     // The failure comes after the start: a disk that fails at the start ends the program.
     execution.simulation.start();
@@ -62,8 +63,8 @@ fn fail_each(
     result
 }
 
-/// Makes the disk fail for a while in every scenario in which nothing but time passes: other steps would
-/// lead to other ends.
+/// Makes the disk fail for a while in every scenario in which nothing but time passes: other steps
+/// would lead to other ends.
 fn fail_unattended(
     scenario: &Scenario,
     random: &SeededRandom,

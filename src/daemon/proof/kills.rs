@@ -9,8 +9,8 @@ use super::seeded_random::{SeededRandom, is_full_proof};
 /// Unless everything is tried, one in this number of operations of a scenario is tried.
 const QUICK_ONE_IN: u64 = 4;
 
-/// Kills the runner after a number of operations, starts it again, and checks the end; `None` if there are
-/// fewer operations.
+/// Kills the runner after a number of operations, starts it again, and checks the end; `None` if
+/// there are fewer operations.
 pub(super) fn kill_after(execution: Execution, operations: usize) -> Option<Result<(), String>> {
     let mut execution = crashed_after(execution, operations)?;
     execution.resume();

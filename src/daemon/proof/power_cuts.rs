@@ -1,8 +1,8 @@
 //! Cuts the power at each operation: what was not synced is lost, in every combination.
 //!
-//! A state that was tried once is not tried again. It need not be: the next operation yields again all
-//! combinations that lack the change of that operation. Changes of the scratch folder alone, which the
-//! next start sweeps, survive at random.
+//! A state that was tried once is not tried again. It need not be: the next operation yields again
+//! all combinations that lack the change of that operation. Changes of the scratch folder alone,
+//! which the next start sweeps, survive at random.
 
 use std::collections::HashSet;
 use std::num::NonZero;
@@ -95,8 +95,8 @@ pub(super) fn crashed_after(mut execution: Execution, operations: usize) -> Opti
     })
 }
 
-/// Kills the runner while a run is in `folder` and its last changes may not be durable, starts a second
-/// one, which acts on what it reads, kills that one too, and then cuts the power.
+/// Kills the runner while a run is in `folder` and its last changes may not be durable, starts a
+/// second one, which acts on what it reads, kills that one too, and then cuts the power.
 pub(super) fn cut_after_second_crash(
     folder: &str,
     begin: impl Fn() -> Execution,

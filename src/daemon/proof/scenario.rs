@@ -1,8 +1,8 @@
 //! Scenarios: what happens to a run, and the states in which it may end.
 //!
-//! A scenario that is interrupted anywhere and then resumed ends like one that is not: one action on the
-//! platform, the results stored, the plugins served, the files of the run where they belong. Where an
-//! interruption may lead to another end, the scenario names each of them.
+//! A scenario that is interrupted anywhere and then resumed ends like one that is not: one action
+//! on the platform, the results stored, the plugins served, the files of the run where they belong.
+//! Where an interruption may lead to another end, the scenario names each of them.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -129,7 +129,8 @@ impl Execution {
         Execution { simulation, scenario: self.scenario, next: self.next }
     }
 
-    /// Starts the runner and executes the remaining steps, until the end or until the runner is dead.
+    /// Starts the runner and executes the remaining steps, until the end or until the runner is
+    /// dead.
     pub(super) fn resume(&mut self) {
         self.simulation.start();
         if !self.is_dead() {
@@ -188,8 +189,8 @@ impl Execution {
         }
     }
 
-    /// Checks that the scenario has come to an allowed end. If `is_swept`, files that the next start
-    /// removes are faults too.
+    /// Checks that the scenario has come to an allowed end. If `is_swept`, files that the next
+    /// start removes are faults too.
     pub(super) fn check(&self, is_swept: bool) -> Result<(), String> {
         self.check_ends(self.scenario.ends, is_swept)
     }

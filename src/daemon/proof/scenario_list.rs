@@ -30,7 +30,8 @@ const FINISHED: &[&str] = &[run!("action/done"), run!("command/done")];
 const LAUNCH: ScenarioStep = At("2026-11-22T12:01:00Z");
 const EXPIRED: ScenarioStep = At("2026-11-22T12:01:20Z");
 const ONCE: &[AllowedEnd] = &[end(1, FINISHED)];
-/// If a crash interrupts the POST, a search finds out later that it was not received, and it is repeated.
+/// If a crash interrupts the POST, a search finds out later that it was not received, and it is
+/// repeated.
 const REJECTED_OR_ONCE: &[AllowedEnd] = &[end(0, &[run!("action/invalid")]), end(1, FINISHED)];
 
 pub(super) const ALL: &[Scenario] = &[
@@ -327,8 +328,8 @@ pub(super) const ALL: &[Scenario] = &[
         "plugin = p",
         |_| (),
         &[LAUNCH, EXPIRED, Remove(Folder::CommandDone), Remove(Folder::ActionDone), Pass(5)],
-        // A file that is removed without a sync may exist again after a power cut, and a run that was not
-        // finished by then was not removed.
+        // A file that is removed without a sync may exist again after a power cut, and a run that
+        // was not finished by then was not removed.
         &[
             end(1, &[]),
             end(1, FINISHED),
@@ -341,8 +342,8 @@ pub(super) const ALL: &[Scenario] = &[
         "schedule = \"1,2 12 22 11 *\"",
         |s| s.fs.set_space(FULL),
         &[LAUNCH, At("2026-11-22T12:02:00Z"), Do(|s| s.fs.set_space(ROOMY)), Pass(60)],
-        // A slot that could not be launched is replaced by the next one. If the query of the free space
-        // fails, both are sent.
+        // A slot that could not be launched is replaced by the next one. If the query of the free
+        // space fails, both are sent.
         &[
             end(1, &[run!("action/done"), LATER_DONE, LATER_FINISHED]),
             end(1, &[LATER_DONE, LATER_FINISHED]),

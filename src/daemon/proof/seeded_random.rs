@@ -6,7 +6,8 @@ use std::cell::Cell;
 pub(super) struct SeededRandom(Cell<u64>);
 
 impl SeededRandom {
-    /// Returns a generator with the seed in `MIG_TEST_SEED`, or else with a new seed; prints the seed.
+    /// Returns a generator with the seed in `MIG_TEST_SEED`, or else with a new seed; prints the
+    /// seed.
     pub(super) fn new() -> SeededRandom {
         let given = std::env::vars().find(|(name, _)| name == "MIG_TEST_SEED");
         let seed = given.and_then(|(_, seed)| seed.parse().ok());

@@ -1,5 +1,6 @@
-//! A simulated host: a runner on a file system in memory, with a simulated platform and plugins. All of
-//! it can be stopped at any operation, copied in the state after a power cut, and started again.
+//! A simulated host: a runner on a file system in memory, with a simulated platform and plugins.
+//! All of it can be stopped at any operation, copied in the state after a power cut, and started
+//! again.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::ErrorKind;
@@ -62,8 +63,8 @@ fn now_of(clock: &Arc<TestClock>) -> Now {
 }
 
 impl Simulation {
-    /// Returns a host whose clock shows `now`, with an empty jobs folder, on a file system that `change`
-    /// has changed.
+    /// Returns a host whose clock shows `now`, with an empty jobs folder, on a file system that
+    /// `change` has changed.
     pub(super) fn new(now: &str, change: impl FnOnce(ModelFs) -> ModelFs) -> Simulation {
         let clock = Arc::new(TestClock::new(now.parse().unwrap()));
         let fs = change(ModelFs::new(Arc::new(Fuse::new()), now_of(&clock)));
@@ -232,8 +233,8 @@ impl Simulation {
         }
     }
 
-    /// Returns a hash of everything that decides about the further course. The scratch folder does not, as
-    /// the next start sweeps it.
+    /// Returns a hash of everything that decides about the further course. The scratch folder does
+    /// not, as the next start sweeps it.
     pub(super) fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.fs.digest(&home(SCRATCH), &mut hasher);
@@ -295,8 +296,8 @@ impl Simulation {
         files.map(record).collect()
     }
 
-    /// Returns the faults that no scenario may lead to. If `is_swept`, temporary files, which the next
-    /// start removes, are faults too.
+    /// Returns the faults that no scenario may lead to. If `is_swept`, temporary files, which the
+    /// next start removes, are faults too.
     pub(super) fn faults(&self, is_swept: bool) -> Vec<String> {
         let mut faults = Vec::new();
         for record in self.records(Folder::CommandDone) {

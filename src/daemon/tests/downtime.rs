@@ -1,4 +1,5 @@
-//! A runner that was down for longer than a time limit: every stage makes an attempt before it gives up.
+//! A runner that was down for longer than a time limit: every stage makes an attempt before it
+//! gives up.
 #![expect(clippy::disallowed_methods, reason = "tests read and write files as plugins do")]
 
 use super::super::testing::{PostReply, Rig};
@@ -120,7 +121,8 @@ fn attempt_before_a_suspend_does_not_count_after_it() {
 fn unposted_run_is_rejected_at_its_deadline_without_an_attempt() {
     for now in RESTARTS {
         let mut rig = rig("");
-        // Another run finds the API unavailable, and trips the circuit breaker for half a second or more.
+        // Another run finds the API unavailable, and trips the circuit breaker for half a second or
+        // more.
         rig.platform.script_replies(&[PostReply::Unavailable]);
         let action = r#"{"name":"a","target":"t","operations":[]}"#;
         write_private(&rig.path("spool/action/new/a.json"), action);

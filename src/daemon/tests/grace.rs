@@ -6,8 +6,8 @@ use super::super::testing::{Outage, Rig};
 use super::{ID, rig};
 use crate::spool::Folder;
 
-/// Returns a rig whose run was posted at 12:01:00 and expires at 12:01:20, with three agents of which
-/// one has not answered.
+/// Returns a rig whose run was posted at 12:01:00 and expires at 12:01:20, with three agents of
+/// which one has not answered.
 fn posted(config: &str) -> Rig {
     let mut rig = rig(config);
     rig.platform.set_agents(3, false);

@@ -13,7 +13,8 @@ use crate::spool::Folder;
 use crate::stage::prune::DAY;
 use crate::testing::write_private;
 
-/// A rig whose clock starts at the machine's own time, because the times of files follow that clock.
+/// A rig whose clock starts at the machine's own time, because the times of files follow that
+/// clock.
 struct RetentionRig {
     rig: Rig,
 }

@@ -1,4 +1,5 @@
-//! Validity periods of actions with the same name: each ends as configured, and no signature occurs twice.
+//! Validity periods of actions with the same name: each ends as configured, and no signature occurs
+//! twice.
 #![expect(clippy::disallowed_methods, reason = "tests change files as the operator does")]
 
 use std::collections::BTreeSet;

@@ -1,4 +1,5 @@
-//! Runs that are superseded by a newer run of their job before they are sent, and runs past their deadline.
+//! Runs that are superseded by a newer run of their job before they are sent, and runs past their
+//! deadline.
 
 use super::super::testing::{PostReply, Rig};
 use super::{ID, rig};

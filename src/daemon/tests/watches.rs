@@ -32,7 +32,8 @@ fn change_before_watches_are_restored_is_seen_by_the_same_scan() {
     rig.fs = Arc::clone(&fs) as Arc<dyn Fs>;
     rig.write_job("job", NEVER);
     rig.start_watching();
-    // The scan creates the spool's folder again and sets all watches again; the job changes just before.
+    // The scan creates the spool's folder again and sets all watches again; the job changes just
+    // before.
     fs::remove_dir_all(rig.path("spool/action/new")).unwrap();
     let (config, new) = (rig.path("runners/job/entity.cfg"), format!("{NEVER}\npaused = true"));
     fs.when_a_folder_is_made(move || {
