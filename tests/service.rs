@@ -85,7 +85,7 @@ fn a_manager_hears_when_a_runner_is_ready_reloads_and_stops() {
     rig.job("job", "schedule = \"0 0 1 1 *\"\nexpiry = 10m");
     let manager = Manager::new(&rig, "notify");
     let runner = start(&rig, &manager, &[]);
-    assert_eq!(manager.news(), "READY=1\nSTATUS=1 job; nothing waits");
+    assert_eq!(manager.news(), "READY=1\nSTATUS=1 job; idle");
     manager.feel_pulse(3);
     rig.trigger("job");
     while manager.news() != "STATUS=1 job; 1 on the fleet" {}
@@ -132,7 +132,7 @@ fn who_stands_by_is_ready_alive_and_says_when_it_takes_over() {
     assert_eq!(manager.news(), "READY=1\nSTATUS=standing by: another runner is running");
     manager.feel_pulse(3);
     first.kill();
-    assert_eq!(manager.news(), "READY=1\nSTATUS=0 jobs; nothing waits");
+    assert_eq!(manager.news(), "READY=1\nSTATUS=0 jobs; idle");
     manager.feel_pulse(2);
     second.stop(Signal::TERM);
 }

@@ -1,99 +1,98 @@
-//! What the engine remembers of the runs that are not finished.
+//! The index: what the engine remembers of the runs that are not finished.
 //!
-//! **Invariant.** Nothing here that a restart could not read back, but for
-//! attempts and pauses: a restart may try at once. Before the engine acts on a
-//! run it reads it again; what is remembered only says when that is worth while.
+//! **Invariant.** Everything here can be read back after a restart, except attempts and delays:
+//! after a restart, a run may be tried at once. The engine reads a run's file again before it acts
+//! on it; the index only says when that is worthwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::api::backoff;
 use crate::clock::after;
 use crate::disk::Stamp;
 use crate::names::{ActionId, JobName, PluginName, RunId};
 use crate::spool::{Family, Fate, Folder, Origin, Record, Run};
-use crate::stage::PastAttempts;
+use crate::stage::{PastAttempts, Pause, Work};
 
 /// A run in one of its two families.
 pub(crate) type Key = (Family, RunId);
 
-/// What is remembered of a run.
+/// A run that is not finished.
 #[derive(Debug)]
-pub(crate) struct Live {
-    pub(crate) folder: Folder,
-    /// Which state of its file that was.
-    pub(crate) stamp: Stamp,
-    /// Its record, without the long texts.
-    pub(crate) facts: Record,
-    /// Its attempts, which a restart forgets.
-    pub(crate) tries: Tries,
-    /// When it is looked at again.
+pub(super) struct TrackedRun {
+    pub(super) folder: Folder,
+    /// The state of the file when it was last read.
+    pub(super) stamp: Stamp,
+    /// The record, without its long texts.
+    pub(super) facts: Record,
+    pub(super) attempts: Attempts,
+    /// When the engine processes the run again.
     due: Option<Timestamp>,
 }
 
-/// What was tried, and before when nothing more is.
+/// The attempts made with a run since the start. They are not stored on disk.
 #[derive(Debug, Clone)]
-pub(crate) struct Tries {
-    /// A worker has it.
-    pub(crate) busy: bool,
-    /// How often it failed in a row.
-    pub(crate) failures: u32,
-    /// How often the platform was asked how far it is, or for commands that were missing.
-    pub(crate) polls: u32,
-    /// How many results are asked for at once, if that was found out.
-    pub(crate) page_size: Option<u32>,
-    /// Before when nothing is tried.
-    pub(crate) not_before: Timestamp,
-    /// When the last attempt that failed ended. `None`: none has failed since the start.
-    pub(crate) failed: Option<Timestamp>,
-    /// Of an action: since when the platform has answered every question about it. Of a fetch: when
-    /// its results were complete but for commands that may still change, if no fault came since.
-    pub(crate) answering: Option<Timestamp>,
-    /// A person put it back who had called it off, which its record does not tell.
-    pub(crate) put_back: bool,
-    /// When the last POST ended, or the runner began.
-    pub(crate) ended: Timestamp,
-    /// Actions with its signature that are another run's.
-    pub(crate) others: BTreeSet<ActionId>,
-    /// The plugins of the run that were tried.
-    pub(crate) plugins: BTreeMap<PluginName, PluginTries>,
+pub(super) struct Attempts {
+    /// A worker has the run, or an outcome of it is pending.
+    pub(super) busy: bool,
+    /// Failures in a row.
+    pub(super) failures: u32,
+    /// Number of status queries for the action, or of fetches with missing commands.
+    pub(super) polls: u32,
+    /// Number of commands requested at once, if an earlier fetch reduced it.
+    pub(super) page_size: Option<u32>,
+    /// Earliest time for the next attempt.
+    pub(super) not_before: Timestamp,
+    /// When the last failed attempt ended. `None`: none has failed since the start.
+    pub(super) failed: Option<Timestamp>,
+    /// For an action: since when the platform has answered every status query. For a fetch: when
+    /// the results were complete except for commands that may still change, if nothing has failed
+    /// since.
+    pub(super) answering: Option<Timestamp>,
+    /// The operator moved the run away and back, which its record does not show.
+    pub(super) put_back: bool,
+    /// When the last POST ended, or the runner started.
+    pub(super) ended: Timestamp,
+    /// Actions with the run's signature that belong to other runs.
+    pub(super) others: BTreeSet<ActionId>,
+    /// The plugins that were tried.
+    pub(super) plugins: BTreeMap<PluginName, PluginAttempts>,
 }
 
-/// What was tried with a plugin.
+/// The attempts made with a plugin of a run since the start.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct PluginTries {
-    pub(crate) busy: bool,
-    /// How often it failed in a row.
-    pub(crate) failures: u32,
-    /// Before when it is not tried again.
-    pub(crate) not_before: Timestamp,
-    /// When the last attempt that failed ended. `None`: none has failed since the start.
-    pub(crate) failed: Option<Timestamp>,
+pub(super) struct PluginAttempts {
+    pub(super) busy: bool,
+    /// Failures in a row.
+    pub(super) failures: u32,
+    /// Earliest time for the next attempt.
+    pub(super) not_before: Timestamp,
+    /// When the last failed attempt ended. `None`: none has failed since the start.
+    pub(super) failed: Option<Timestamp>,
 }
 
-impl PluginTries {
-    /// Returns the attempts that were made with the plugin.
-    pub(crate) fn past(&self) -> PastAttempts {
+impl PluginAttempts {
+    pub(super) fn past(&self) -> PastAttempts {
         PastAttempts { not_before: self.not_before, failed: self.failed }
     }
 }
 
-impl Tries {
-    /// Returns the attempts that were made with the run.
-    pub(crate) fn past(&self) -> PastAttempts {
+impl Attempts {
+    pub(super) fn past(&self) -> PastAttempts {
         PastAttempts { not_before: self.not_before, failed: self.failed }
     }
 
-    /// Returns what still counts when a run was moved to another folder: what is under way, and when
-    /// the last POST ended.
-    fn elsewhere(self, began: Timestamp) -> Tries {
-        Tries { busy: self.busy, ended: self.ended, ..Tries::new(began) }
+    /// Returns what still counts after the run was moved to another folder: whether it is busy, and
+    /// when the last POST ended.
+    fn carried_over(self, started: Timestamp) -> Attempts {
+        Attempts { busy: self.busy, ended: self.ended, ..Attempts::none(started) }
     }
 
-    /// Returns the state of a run of which nothing was tried since `began`.
-    fn new(began: Timestamp) -> Tries {
-        Tries {
+    /// Returns the state of a run with which nothing was tried since `started`.
+    fn none(started: Timestamp) -> Attempts {
+        Attempts {
             busy: false,
             failures: 0,
             polls: 0,
@@ -102,73 +101,154 @@ impl Tries {
             failed: None,
             answering: None,
             put_back: false,
-            ended: began,
+            ended: started,
             others: BTreeSet::new(),
             plugins: BTreeMap::new(),
+        }
+    }
+
+    /// Marks the run, or a plugin of it, as busy; returns the number of the attempt, from 1.
+    pub(super) fn begin(&mut self, work: &Work) -> u32 {
+        let (busy, failures) = match work {
+            Work::Deliver(plugin) => {
+                let plugin = self.plugins.entry(plugin.clone()).or_default();
+                (&mut plugin.busy, plugin.failures)
+            }
+            Work::Sign { .. } | Work::Post | Work::Search | Work::Probe | Work::Fetch => {
+                (&mut self.busy, self.failures)
+            }
+        };
+        *busy = true;
+        failures.saturating_add(1)
+    }
+
+    /// Marks the run, or a plugin of it, as no longer busy.
+    pub(super) fn end(&mut self, work: &Work) {
+        match work {
+            Work::Deliver(plugin) => {
+                if let Some(plugin) = self.plugins.get_mut(plugin) {
+                    plugin.busy = false;
+                }
+            }
+            Work::Probe => {
+                self.polls = self.polls.saturating_add(1);
+                self.busy = false;
+            }
+            Work::Sign { .. } | Work::Post | Work::Search | Work::Fetch => self.busy = false,
+        }
+    }
+
+    /// Records when an attempt failed: nothing is given up before an attempt has failed after its
+    /// time limit.
+    pub(super) fn note_failure(&mut self, work: &Work, pause: Pause, now: Timestamp) {
+        match (work, pause) {
+            // Missing commands are requested again; after that, the fetch ends by itself.
+            (_, Pause::None | Pause::For(_)) => {}
+            (Work::Deliver(plugin), _) => {
+                self.plugins.entry(plugin.clone()).or_default().failed = Some(now);
+            }
+            _ => self.failed = Some(now),
+        }
+    }
+
+    /// Sets the earliest time for the next attempt.
+    pub(super) fn pause(&mut self, pause: Pause, now: Timestamp) {
+        self.not_before = match pause {
+            Pause::None => {
+                self.failures = 0;
+                now
+            }
+            Pause::For(span) => after(now, span),
+            Pause::Run(retry_after) | Pause::Api(retry_after) => {
+                self.failures = self.failures.saturating_add(1);
+                after(now, backoff::delay(self.failures, crate::random::jitter(), retry_after))
+            }
+        };
+    }
+
+    /// Delays the next attempt with a plugin after a failure.
+    pub(super) fn pause_plugin(&mut self, plugin: &PluginName, now: Timestamp) {
+        if let Some(plugin) = self.plugins.get_mut(plugin) {
+            plugin.failures = plugin.failures.saturating_add(1);
+            let delay = backoff::delay(plugin.failures, crate::random::jitter(), None);
+            plugin.not_before = after(now, delay);
         }
     }
 }
 
 /// The runs that are not finished, and when each is due.
-#[derive(Debug, Default)]
-pub(crate) struct Index {
-    runs: BTreeMap<Key, Live>,
+#[derive(Debug)]
+pub(super) struct Index {
+    started: Timestamp,
+    runs: BTreeMap<Key, TrackedRun>,
     due: BTreeSet<(Timestamp, Key)>,
-    /// What was tried with runs whose entry a person took away and may put back: a POST may be
+    /// The attempts of runs whose entries the operator removed and may put back: a POST may be
     /// under way, or take effect later.
-    away: BTreeMap<Key, Tries>,
-    /// How often a run was looked at because it was due.
+    away: BTreeMap<Key, Attempts>,
+    /// Number of times a run was processed because it was due.
     #[cfg(test)]
-    looks: u64,
+    processed: u64,
 }
 
 impl Index {
-    /// Remembers a run as it was just found, due at once; what was tried with it in the same folder
-    /// is kept. `now` is when that is.
-    pub(crate) fn put(&mut self, run: Run, now: Timestamp, began: Timestamp) -> Key {
+    /// Returns an empty index of an engine that started at this time.
+    pub(super) fn new(started: Timestamp) -> Index {
+        Index {
+            started,
+            runs: BTreeMap::new(),
+            due: BTreeSet::new(),
+            away: BTreeMap::new(),
+            #[cfg(test)]
+            processed: 0,
+        }
+    }
+
+    /// Adds a run that was just read, and makes it due at `now`. Attempts in the same folder are
+    /// kept.
+    pub(super) fn put(&mut self, run: Run, now: Timestamp) -> Key {
         let key = (run.folder().family(), run.record().id.clone());
         let (folder, stamp) = (run.folder(), run.stamp());
-        let mut tries = match self.take(&key) {
-            Some(old) if old.folder == folder => old.tries,
-            Some(old) => old.tries.elsewhere(began),
-            None => {
-                self.away.remove(&key).map_or_else(|| Tries::new(began), |t| t.elsewhere(began))
-            }
+        let mut attempts = match self.take(&key) {
+            Some(old) if old.folder == folder => old.attempts,
+            Some(old) => old.attempts.carried_over(self.started),
+            None => self.away.remove(&key).map_or_else(
+                || Attempts::none(self.started),
+                |attempts| attempts.carried_over(self.started),
+            ),
         };
-        // Written anew, its record tells that it was put back.
-        tries.put_back = false;
+        // Once the record is rewritten, it shows that the run was put back.
+        attempts.put_back = false;
         if run.record().reason.is_some() {
-            // Put back by hand: it is tried at once.
-            (tries.failures, tries.not_before, tries.failed) = (0, Timestamp::MIN, None);
+            // The operator moved a dead letter back: it is tried at once.
+            (attempts.failures, attempts.not_before, attempts.failed) = (0, Timestamp::MIN, None);
         }
         let facts = run.into_record().facts();
-        self.runs.insert(key.clone(), Live { folder, stamp, facts, tries, due: None });
+        self.runs.insert(key.clone(), TrackedRun { folder, stamp, facts, attempts, due: None });
         self.schedule(&key, Some(now));
         key
     }
 
-    /// Forgets a run; what must be known of it should it come back is kept.
-    pub(crate) fn forget(&mut self, key: &Key) {
-        let Some(live) = self.take(key) else { return };
-        if live.tries.busy || live.facts.request.fate == Fate::Unknown {
-            self.away.insert(key.clone(), live.tries);
+    /// Removes a run. Its attempts are kept if they still count when the run comes back.
+    pub(super) fn forget(&mut self, key: &Key) {
+        let Some(run) = self.take(key) else { return };
+        if run.attempts.busy || run.facts.request.fate == Fate::Unknown {
+            self.away.insert(key.clone(), run.attempts);
         }
     }
 
-    /// Forgets what was tried with runs whose entries are away, once nothing is under way for them and
-    /// an unanswered POST can have no effect any more: if such a run comes back, it begins anew.
-    pub(crate) fn forget_away(&mut self, now: Timestamp, settle: Duration) {
-        self.away.retain(|_, tries| tries.busy || now < after(tries.ended, settle));
+    /// Forgets the attempts of removed runs once no work is under way for them and an unanswered
+    /// POST can no longer take effect. If such a run comes back, it starts afresh.
+    pub(super) fn forget_away(&mut self, now: Timestamp, settle: Duration) {
+        self.away.retain(|_, attempts| attempts.busy || now < after(attempts.ended, settle));
     }
 
-    /// Makes what was to happen at some time happen at `now`, and what has ended later than `now` end
-    /// then: the clock was ahead.
-    pub(crate) fn hurry(&mut self, now: Timestamp) {
+    /// Makes every run due at `now`, and moves times after `now` back to it: the clock was ahead.
+    pub(super) fn retry_at(&mut self, now: Timestamp) {
         let away = self.away.values_mut();
-        for tries in self.runs.values_mut().map(|live| &mut live.tries).chain(away) {
-            tries.not_before = now;
-            tries.ended = tries.ended.min(now);
-            tries.plugins.values_mut().for_each(|plugin| plugin.not_before = now);
+        for attempts in self.runs.values_mut().map(|run| &mut run.attempts).chain(away) {
+            attempts.not_before = now;
+            attempts.ended = attempts.ended.min(now);
+            attempts.plugins.values_mut().for_each(|plugin| plugin.not_before = now);
         }
         let keys: Vec<Key> = self.runs.keys().cloned().collect();
         for key in keys {
@@ -176,72 +256,91 @@ impl Index {
         }
     }
 
-    fn take(&mut self, key: &Key) -> Option<Live> {
-        let live = self.runs.remove(key)?;
-        if let Some(due) = live.due {
+    fn take(&mut self, key: &Key) -> Option<TrackedRun> {
+        let run = self.runs.remove(key)?;
+        if let Some(due) = run.due {
             self.due.remove(&(due, key.clone()));
         }
-        Some(live)
+        Some(run)
     }
 
-    /// Sets when a run is looked at again; `None`: when something changes.
-    pub(crate) fn schedule(&mut self, key: &Key, at: Option<Timestamp>) {
-        let Some(live) = self.runs.get_mut(key) else { return };
-        if let Some(due) = live.due.take() {
+    /// Sets when a run is processed again; `None`: when something changes.
+    pub(super) fn schedule(&mut self, key: &Key, at: Option<Timestamp>) {
+        let Some(run) = self.runs.get_mut(key) else { return };
+        if let Some(due) = run.due.take() {
             self.due.remove(&(due, key.clone()));
         }
-        live.due = at;
+        run.due = at;
         if let Some(at) = at {
             self.due.insert((at, key.clone()));
         }
     }
 
-    /// Returns a run that is due, and makes it due no more.
-    pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<Key> {
+    /// Makes the runs in `action/new` due at `now`, except those that a worker has.
+    pub(super) fn schedule_new(&mut self, now: Timestamp) {
+        let is_waiting = |run: &TrackedRun| run.folder == Folder::New && !run.attempts.busy;
+        let waiting = self.runs.iter().filter(|(_, run)| is_waiting(run));
+        let waiting: Vec<Key> = waiting.map(|(key, _)| key.clone()).collect();
+        for key in waiting {
+            self.schedule(&key, Some(now));
+        }
+    }
+
+    /// Removes and returns the next run that is due.
+    pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<Key> {
         let (at, _) = self.due.first()?;
         if *at > now {
             return None;
         }
         let (_, key) = self.due.pop_first()?;
         #[cfg(test)]
-        (self.looks += 1);
-        if let Some(live) = self.runs.get_mut(&key) {
-            live.due = None;
+        (self.processed += 1);
+        if let Some(run) = self.runs.get_mut(&key) {
+            run.due = None;
         }
         Some(key)
     }
 
     /// Returns when the next run is due.
-    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// Returns what is remembered of a run.
-    pub(crate) fn get(&self, key: &Key) -> Option<&Live> {
+    pub(super) fn get(&self, key: &Key) -> Option<&TrackedRun> {
         self.runs.get(key)
     }
 
-    /// Returns what was tried with a run, also while its entry is away, to change it.
-    pub(crate) fn tries(&mut self, key: &Key) -> Option<&mut Tries> {
+    /// Returns the attempts of a run, also of one whose entry was removed.
+    pub(super) fn attempts_mut(&mut self, key: &Key) -> Option<&mut Attempts> {
         match self.runs.get_mut(key) {
-            Some(live) => Some(&mut live.tries),
+            Some(run) => Some(&mut run.attempts),
             None => self.away.get_mut(key),
         }
     }
 
-    /// Returns the keys of all runs that are remembered.
-    #[cfg(test)]
-    pub(crate) fn keys(&self) -> Vec<Key> {
-        self.runs.keys().cloned().collect()
+    /// Returns whether a worker has a run or an outcome of it is pending.
+    pub(super) fn is_busy(&self, key: &Key) -> bool {
+        let attempts = self.runs.get(key).map(|run| &run.attempts).or_else(|| self.away.get(key));
+        attempts.is_some_and(|attempts| attempts.busy)
     }
 
-    /// Returns every run that is remembered.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Key, &Live)> {
+    pub(super) fn set_busy(&mut self, key: &Key, busy: bool) {
+        if let Some(attempts) = self.attempts_mut(key) {
+            attempts.busy = busy;
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Key, &TrackedRun)> {
         self.runs.iter()
     }
 
-    /// Returns the newest scheduled run of the same job that waits to be sent, if it is newer than `id`.
-    pub(crate) fn newer(&self, id: &RunId, facts: &Record) -> Option<RunId> {
+    #[cfg(test)]
+    pub(super) fn keys(&self) -> Vec<Key> {
+        self.runs.keys().cloned().collect()
+    }
+
+    /// Returns the newest scheduled run of the same job in `action/new`, if it is newer than `id`.
+    pub(super) fn newer(&self, id: &RunId, facts: &Record) -> Option<RunId> {
         if facts.origin != Origin::Schedule {
             return None;
         }
@@ -250,45 +349,33 @@ impl Index {
         if from >= last {
             return None;
         }
-        // The ids of a job sort by slot; those of a job whose name continues ours may lie between.
-        let mut newest_first = self.runs.range(from..=last).rev().filter(|((_, other), live)| {
+        // The ids of a job sort by slot; ids of jobs whose names start with this name may lie
+        // between.
+        let mut newest_first = self.runs.range(from..=last).rev().filter(|((_, other), run)| {
             other != id
-                && live.folder == Folder::New
-                && live.facts.origin == Origin::Schedule
-                && live.facts.name == facts.name
+                && run.folder == Folder::New
+                && run.facts.origin == Origin::Schedule
+                && run.facts.name == facts.name
         });
         newest_first.next().map(|((_, other), _)| other.clone())
     }
 
-    /// Returns the actions of this name that runs other than this one hold: only one of the same name
-    /// can have the same signature.
-    pub(crate) fn action_ids(&self, key: &Key, action_name: &str) -> BTreeSet<ActionId> {
-        let others = self.runs.iter().filter(|((_, id), live)| {
-            *id != key.1 && live.facts.request.action_name == action_name
-        });
-        others.filter_map(|(_, live)| live.facts.action_id).collect()
+    /// Returns the actions of other runs with this name: only those can have the same signature.
+    pub(super) fn action_ids(&self, key: &Key, action_name: &str) -> BTreeSet<ActionId> {
+        let others = self
+            .runs
+            .iter()
+            .filter(|((_, id), run)| *id != key.1 && run.facts.request.action_name == action_name);
+        others.filter_map(|(_, run)| run.facts.action_id).collect()
     }
 
-    /// Returns whether a run other than this one holds an action.
-    pub(crate) fn is_held(&self, key: &Key, action: ActionId) -> bool {
-        self.runs.iter().any(|((_, id), live)| *id != key.1 && live.facts.action_id == Some(action))
+    /// Returns whether another run has this action.
+    pub(super) fn is_held(&self, key: &Key, action: ActionId) -> bool {
+        self.runs.iter().any(|((_, id), run)| *id != key.1 && run.facts.action_id == Some(action))
     }
 
-    /// Returns how often a run was looked at because it was due.
-    #[cfg(test)]
-    pub(crate) fn looks(&self) -> u64 {
-        self.looks
-    }
-
-    /// Returns how many runs are remembered, also of those whose entries are away, and how many
-    /// signatures.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.runs.len() + self.due.len() + self.away.len()
-    }
-
-    /// Tells whether another run of the job is not over: it waits to be sent or runs on the fleet.
-    pub(crate) fn has_open(&self, job: &JobName) -> bool {
+    /// Returns whether a run of the job waits to be sent or is running on the fleet.
+    pub(super) fn has_open(&self, job: &JobName) -> bool {
         let first = (Family::Action, RunId::of_slot(job, Timestamp::MIN));
         // Ids begin with the name of their job.
         self.runs
@@ -296,6 +383,17 @@ impl Index {
             .take_while(|((family, id), _)| {
                 *family == Family::Action && id.as_str().starts_with(job.as_str())
             })
-            .any(|(_, live)| live.facts.job() == Some(job))
+            .any(|(_, run)| run.facts.job() == Some(job))
+    }
+
+    #[cfg(test)]
+    pub(super) fn processed(&self) -> u64 {
+        self.processed
+    }
+
+    /// Returns the number of remembered runs and due times, including those of removed runs.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.runs.len() + self.due.len() + self.away.len()
     }
 }

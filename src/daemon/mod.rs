@@ -1,127 +1,78 @@
-//! The daemon: the engine's loop, what wakes it, and an ordered stop.
+//! The daemon: the engine's loop, the events that wake it, and an orderly stop.
 //!
-//! One thread, the engine's, makes every move. It waits on one channel, through
-//! which come hints, finished work and signals, and on the clock. Full scans at
-//! start, after lost events and every `checkdirectory` seconds are what
-//! correctness rests on; hints only make it quick.
+//! One thread, the engine's, makes every move. It waits on one channel, which carries hints,
+//! finished work and signals, and on the clock. Correctness rests on the full scans at start, after
+//! lost events and every `checkdirectory` seconds; hints only make the daemon react sooner.
 //!
-//! **Failure.** Only what cannot be mended while running ends the daemon: a spool
-//! that is not ours, another runner. All else concerns one entry, or passes.
+//! **Failure.** The daemon ends only for faults that it cannot repair while running: its spool was
+//! replaced, or another runner has locked its spool or its jobs. Any other fault concerns a single
+//! entry, or passes.
 
-mod calendar;
+mod action_search;
+mod adoption;
 mod circuit_breaker;
-mod claiming;
-mod dating;
-mod delivering;
+mod disk_errors;
+mod disk_space;
+mod done_review;
 mod engine;
-mod holding;
+mod error;
+mod events;
+mod expired_runs;
+mod finished_counts;
 mod index;
-mod launching;
-mod measuring;
-mod moves;
-mod notifying;
-mod oldest;
-mod outcome;
+mod job_calendar;
+mod job_scan;
+mod launcher;
+mod locks;
+mod metrics_recorder;
+mod move_log;
+mod notifier;
+mod pending_outcomes;
 #[cfg(test)]
 mod proof;
-mod pruning;
-mod queue;
+mod pruner;
+mod queues;
 mod retry_report;
-mod review;
-mod room;
-mod scan;
-mod searching;
+mod settings;
 mod signals;
+mod signing_periods;
 mod standby;
-mod stopping;
-mod tally;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
-mod trouble;
-mod watching;
+mod unindexed_files;
+mod watches;
 pub(crate) mod workers;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use slog::{Logger, info, warn};
 
-pub(crate) use calendar::Calendar;
+pub(crate) use disk_space::has_room;
 use engine::Engine;
-use notifying::ServiceNotifier;
-pub(crate) use room::has_room;
-pub(crate) use signals::SignalError;
+pub(crate) use error::DaemonError;
+use events::Event;
+pub(crate) use job_calendar::JobCalendar;
+use locks::{LockState, Locks};
+use notifier::ServiceNotifier;
+pub(crate) use settings::{Parts, Reopen, Settings};
 pub(crate) use standby::{Awaited, Standby};
-use workers::{Done, WorkerContext, Workers};
+use workers::{WorkerContext, Workers};
 
-use crate::clock::{Clock, after};
-use crate::config::runner::RetentionSettings;
+use crate::clock::{Clock, after, elapsed};
 use crate::disk::Hold;
 use crate::manager::Manager;
-use crate::metrics::Metrics;
-use crate::spool::{Spool, SpoolError};
-use crate::stage::launch::RunDefaults;
 use crate::wake::{Hint, Stop};
 
-/// How long a stop waits for what is under way: plugins have three seconds from TERM to KILL.
+/// Maximum time between two turns of the loop, so that a change of the clock is noticed.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+/// Time limit for a stop to wait for workers: plugins have three seconds between TERM and KILL.
 const STOP_SPAN: Duration = Duration::from_millis(4500);
-
-/// What comes through the engine's one door.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// It is worth looking somewhere.
-    Hint(Hint),
-    /// A worker is back.
-    Done(Box<Done>),
-    /// What is old was looked for.
-    Planned(pruning::Plan),
-    /// `action/done` was reviewed.
-    Reviewed(Result<review::Found, SpoolError>),
-    /// The finished runs were counted.
-    Counted(Result<tally::Finished, SpoolError>),
-    /// The daemon shall end.
-    Stop,
-    /// The log is to be reopened, and all looked at again.
-    Reload,
-}
-
-/// What the engine needs to know of the configuration.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    /// The runner's directory, in full.
-    pub(crate) directory: PathBuf,
-    /// How long between two full scans.
-    pub(crate) check_span: Duration,
-    /// How long an unanswered POST may still take effect.
-    pub(crate) settle: Duration,
-    /// How long a fetch is tried.
-    pub(crate) fetch_giveup: Duration,
-    /// How long a delivery is tried.
-    pub(crate) delivery_giveup: Duration,
-    /// What holds for runs unless their job says otherwise.
-    pub(crate) defaults: RunDefaults,
-    /// How many workers talk to the API, in each of its two ways.
-    pub(crate) parallel: usize,
-    /// How many plugins run at once.
-    pub(crate) plugins: usize,
-    /// How long what is finished is kept.
-    pub(crate) retention: RetentionSettings,
-}
-
-/// What the engine works with.
-#[derive(Debug)]
-pub(crate) struct Parts {
-    pub(crate) settings: Settings,
-    pub(crate) spool: Spool,
-    pub(crate) calendar: Calendar,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) log: Logger,
-}
 
 /// The daemon, ready to run.
 #[derive(Debug)]
@@ -134,21 +85,12 @@ pub(crate) struct Daemon {
     clock: Arc<dyn Clock>,
     log: Logger,
     check_span: Duration,
-    notifying: ServiceNotifier,
-    /// The lock of the folder of all jobs.
-    jobs: Option<Hold>,
-}
-
-pub(crate) struct Reopen(pub(crate) Box<dyn Fn() + Send>);
-
-impl std::fmt::Debug for Reopen {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Reopen")
-    }
+    notifier: ServiceNotifier,
+    locks: Locks,
 }
 
 impl Daemon {
-    /// Puts a daemon together.
+    /// Returns a daemon that has not started yet.
     pub(crate) fn new(parts: Parts, context: WorkerContext, reopen: Reopen) -> Daemon {
         let (sender, events) = channel();
         let (stop, clock, log) =
@@ -157,55 +99,51 @@ impl Daemon {
         let (parallel, plugins) = (parts.settings.parallel, parts.settings.plugins);
         let workers = Workers::new(Arc::new(context), sender.clone(), parallel, plugins);
         let engine = Engine::new(parts, workers);
-        let notifying = ServiceNotifier::new(Manager::nobody());
-        Daemon {
-            engine,
-            events,
-            sender,
-            stop,
-            reopen,
-            clock,
-            log,
-            check_span,
-            notifying,
-            jobs: None,
-        }
+        let notifier = ServiceNotifier::new(Manager::nobody());
+        let locks = Locks::default();
+        Daemon { engine, events, sender, stop, reopen, clock, log, check_span, notifier, locks }
     }
 
-    /// Has metrics written to a file.
+    /// Writes metrics to a file.
     pub(crate) fn measured(mut self, path: PathBuf) -> Daemon {
-        self.engine.metrics = Some(Metrics::new(path, self.clock.now()));
+        self.engine.enable_metrics(path);
         self
     }
 
-    /// Has a service manager told how it goes.
+    /// Notifies a service manager.
     pub(crate) fn managed(self, manager: Manager) -> Daemon {
-        Daemon { notifying: ServiceNotifier::new(manager), ..self }
+        Daemon { notifier: ServiceNotifier::new(manager), ..self }
     }
 
-    /// Runs until it is told to stop.
+    /// Takes over the lock on the jobs folder.
+    pub(crate) fn holding(mut self, jobs: Hold) -> Daemon {
+        self.locks.hold_jobs(jobs);
+        self
+    }
+
+    /// Runs until a stop is requested.
     ///
     /// # Errors
-    /// It could not begin, or its spool was replaced.
+    /// The daemon cannot start, or its spool or jobs were replaced.
     pub(crate) fn run(mut self) -> Result<(), DaemonError> {
         signals::listen(self.sender.clone(), self.stop.clone())?;
         self.engine.watch(self.sender.clone());
-        self.engine.begin()?;
-        self.engine.measure_past();
+        self.engine.start()?;
+        self.engine.read_last_successes();
         info!(self.log, "ready");
-        self.notifying.ready(&self.engine);
+        self.notifier.ready(|| self.engine.status());
         let mut next_scan = after(self.clock.now(), self.check_span);
         while !self.stop.asked() {
-            self.keep_hold()?;
+            self.check_locks()?;
             let now = self.clock.now();
-            // A clock that was set back must not put the next scan off.
+            // The second condition: a clock that was set back must not delay the next scan.
             if now >= next_scan || after(now, self.check_span) < next_scan {
-                self.engine.look_everywhere(now);
+                self.engine.scan_everything(now);
                 next_scan = after(now, self.check_span);
             }
             let until = self.turn(now).map_or(next_scan, |until| until.min(next_scan));
-            let span_max = self.notifying.turn(&self.engine);
-            let Some(first) = self.engine.wait(&self.events, until, span_max) else { continue };
+            let wait_max = self.notifier.turn(|| self.engine.status());
+            let Some(first) = self.wait(until, wait_max) else { continue };
             let rest: Vec<Event> = self.events.try_iter().collect();
             for event in std::iter::once(first).chain(rest) {
                 self.handle(event);
@@ -215,87 +153,104 @@ impl Daemon {
         Ok(())
     }
 
-    /// Does all that is due; returns when something is due again.
+    /// Does everything that is due; returns when something is due again.
     fn turn(&mut self, now: Timestamp) -> Option<Timestamp> {
         self.engine.launch_due(now);
-        self.engine.look_at_young(now);
-        self.engine.look_at_bad_jobs(now);
-        let due = self.engine.turn();
-        let told = self.engine.write_retry_report(now);
-        let pruned = self.engine.prune(now, &self.sender);
-        let metrics = self.engine.write_metrics(now);
-        [due, told, pruned, metrics, self.engine.next_young(), self.engine.parts.calendar.next()]
-            .into_iter()
-            .flatten()
-            .min()
+        self.engine.recheck_young_files(now);
+        self.engine.rescan_rejected_jobs(now);
+        let next = [
+            self.engine.process_due(),
+            self.engine.write_retry_report(now),
+            self.engine.prune(now, &self.sender),
+            self.engine.write_metrics(now),
+            self.engine.next_recheck(),
+            self.engine.next_job_event(),
+        ];
+        next.into_iter().flatten().min()
     }
 
-    /// Handles an event; during a stop only what workers bring back counts.
+    /// Waits for an event until `until`, but no longer than `wait_max`.
+    fn wait(&self, until: Timestamp, wait_max: Option<Duration>) -> Option<Event> {
+        let wait_max = wait_max.map_or(WAIT_MAX, |wait_max| wait_max.min(WAIT_MAX));
+        let span = elapsed(self.clock.now(), until).min(wait_max);
+        self.events.recv_timeout(span).ok()
+    }
+
+    /// Handles an event. During a stop, only finished work counts.
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Done(done) => self.engine.done(*done),
             Event::Stop => self.stop.ask(),
+            Event::TaskFinished(_) => self.engine.handle(event),
             _ if self.stop.asked() => {}
-            Event::Hint(hint) => self.engine.hear(&hint),
-            Event::Planned(plan) => self.engine.planned(plan),
-            Event::Reviewed(found) => self.engine.reviewed(found),
-            Event::Counted(finished) => self.engine.counted(finished),
             Event::Reload => {
-                self.notifying.reloading();
+                self.notifier.reloading();
                 (self.reopen.0)();
-                info!(self.log, "reloading: the log is reopened, all that waits is tried");
-                self.engine.try_all_now();
-                self.engine.review.renew();
-                self.engine.look_everywhere(self.clock.now());
-                self.notifying.ready(&self.engine);
+                info!(self.log, "reloading: log reopened, retrying everything now");
+                self.engine.reload();
+                self.notifier.ready(|| self.engine.status());
+            }
+            event => self.engine.handle(event),
+        }
+    }
+
+    /// Checks that the spool and the jobs are still this runner's.
+    ///
+    /// # Errors
+    /// The spool was replaced, or another runner has locked it or the jobs.
+    fn check_locks(&mut self) -> Result<(), DaemonError> {
+        match self.locks.check(self.engine.spool_mut(), &self.log) {
+            LockState::Held => Ok(()),
+            LockState::JobsReplaced => {
+                self.engine.handle(Event::Hint(Hint::Everything));
+                Ok(())
+            }
+            LockState::SpoolLost(source) => {
+                self.abandon();
+                Err(DaemonError::Lost { source })
+            }
+            LockState::JobsLost(path) => {
+                self.stop.ask();
+                self.finish();
+                Err(DaemonError::JobsHeld { path })
             }
         }
     }
 
-    /// Waits for what is under way as long as a stop may take; the rest is settled at the next start.
+    /// Waits for the workers as long as a stop may take; the next start resumes the rest.
     fn finish(&mut self) {
         info!(self.log, "stopping");
-        self.notifying.stopping();
-        let begun = std::time::Instant::now();
-        while !self.engine.is_quiet() {
-            let Some(left) = STOP_SPAN.checked_sub(begun.elapsed()) else { break };
-            match self.events.recv_timeout(left) {
-                Ok(event) => self.handle(event),
-                Err(_) => break,
-            }
+        self.notifier.stopping();
+        self.await_workers(Daemon::handle);
+        if !self.engine.is_idle() {
+            warn!(self.log, "stop timeout reached, the next start resumes unfinished work");
         }
-        if !self.engine.is_quiet() {
-            warn!(self.log, "work under way is left to the next start");
-        }
-        self.engine.write_held();
-        self.engine.workers.end_strays();
+        self.engine.record_pending();
+        self.engine.workers_mut().end_leftovers();
         self.engine.remove_retry_report();
         info!(self.log, "stopped");
     }
-}
 
-/// Why the daemon could not begin, or go on.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum DaemonError {
-    /// The spool could not be read.
-    #[error("cannot begin")]
-    Spool {
-        #[from]
-        source: SpoolError,
-    },
-    /// The spool is no longer this runner's.
-    #[error("cannot go on")]
-    Lost { source: SpoolError },
-    /// Another runner has locked the folder that is in the place of the jobs.
-    #[error("another runner uses the jobs in {}: stop it first", path.display())]
-    JobsHeld {
-        /// The folder of all jobs.
-        path: PathBuf,
-    },
-    /// Signals could not be caught.
-    #[error(transparent)]
-    Signals {
-        #[from]
-        source: SignalError,
-    },
+    /// Ends the workers without recording their outcomes.
+    fn abandon(&mut self) {
+        self.notifier.stopping();
+        self.stop.ask();
+        self.await_workers(|daemon, event| {
+            if let Event::TaskFinished(finished) = event {
+                daemon.engine.workers_mut().ended(&finished.task.work);
+            }
+        });
+        self.engine.workers_mut().end_leftovers();
+    }
+
+    /// Handles events until all workers are idle or the time limit for a stop has passed.
+    fn await_workers(&mut self, handle: impl Fn(&mut Daemon, Event)) {
+        let begun = Instant::now();
+        while !self.engine.is_idle() {
+            let Some(left) = STOP_SPAN.checked_sub(begun.elapsed()) else { break };
+            match self.events.recv_timeout(left) {
+                Ok(event) => handle(self, event),
+                Err(_) => break,
+            }
+        }
+    }
 }

@@ -1,167 +1,187 @@
-//! What is tried again and when, told to people and to `status`: what no file of a run says.
+//! Writes the retry report: the runs that failed, and when each is retried. No record contains
+//! this.
 //!
-//! It costs nothing while nothing fails: only a failure makes the engine look
-//! through its runs, and from then on at most every two seconds, until nothing
-//! waits any more.
+//! The operator and `mig-runner status` read the report. It costs nothing while nothing fails: only
+//! a failure makes the reporter go through the index, and from then on at most every two seconds,
+//! until no retry is waiting.
 //!
-//! **Failure.** That it cannot be told is told like other troubles of the disk,
-//! and stops nobody.
+//! **Failure.** A report that cannot be written is logged like other disk errors, and retried.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::circuit_breaker::CircuitBreaker;
-use super::engine::Engine;
-use super::index::{Index, Key, Live};
-use super::moves::PendingOutcome;
-use super::trouble::Place;
+use super::disk_errors::{DiskErrors, Subject};
+use super::index::{Index, Key, TrackedRun};
+use super::pending_outcomes::{PendingOutcome, PendingOutcomes};
 use crate::clock::after;
 use crate::names::PluginName;
 use crate::spool::retry_report::ATTEMPTS_MAX;
-use crate::spool::{DeliveryState, Folder, RetryAttempt, RetryReport, RetryTime};
+use crate::spool::{DeliveryState, Folder, RetryAttempt, RetryReport, RetryTime, Spool};
 
-/// How long it is at least from one look to the next.
-const LOOK_SPAN: Duration = Duration::from_secs(2);
-/// How long it is until what could not be told is tried to be told again.
+/// Minimum time between two passes through the index.
+const UPDATE_SPAN: Duration = Duration::from_secs(2);
+/// Delay before retrying a failed write of the report.
 const RETRY_SPAN: Duration = Duration::from_secs(30);
 
-/// What was told last, and whether there may be more to tell.
+/// Where the engine keeps what failed and is retried.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RetrySources<'a> {
+    pub(super) index: &'a Index,
+    pub(super) pending: &'a PendingOutcomes,
+    pub(super) breaker: &'a CircuitBreaker,
+}
+
+/// Keeps the report file up to date.
 #[derive(Debug)]
 pub(super) struct RetryReporter {
-    told: Option<RetryReport>,
-    /// Whether that is so on disk: a runner before this one may have left something else there.
-    is_sure: bool,
-    /// Something failed since the last look.
+    last_written: Option<RetryReport>,
+    /// Whether the file is as `last_written` says: an earlier runner may have left another one.
+    is_on_disk: bool,
+    /// Whether something has failed since the last update.
     is_stale: bool,
-    /// Before when nothing is looked for.
+    /// Earliest time for the next update.
     not_before: Timestamp,
 }
 
-impl Default for RetryReporter {
-    fn default() -> RetryReporter {
-        RetryReporter { told: None, is_sure: false, is_stale: true, not_before: Timestamp::MIN }
-    }
-}
-
 impl RetryReporter {
-    /// Notes that something failed.
-    pub(super) fn failed(&mut self) {
+    /// Returns a reporter that has written nothing yet.
+    pub(super) fn new() -> RetryReporter {
+        RetryReporter {
+            last_written: None,
+            is_on_disk: false,
+            is_stale: true,
+            not_before: Timestamp::MIN,
+        }
+    }
+
+    /// Records that something has failed.
+    pub(super) fn note_failure(&mut self) {
         self.is_stale = true;
     }
 
-    /// Returns until when the next look has to wait, also after the clock was set back.
-    fn wait(&self, now: Timestamp) -> Option<Timestamp> {
-        let is_early = now < self.not_before && self.not_before <= after(now, RETRY_SPAN);
-        is_early.then_some(self.not_before)
-    }
-}
-
-impl Engine {
-    /// Tells what is tried again if that may have changed and it is time; returns when it is.
-    pub(super) fn write_retry_report(&mut self, now: Timestamp) -> Option<Timestamp> {
-        if !self.retry_reporter.is_stale && self.retry_reporter.told.is_none() {
+    /// Writes the report if it may have changed and an update is due; returns when the next one is
+    /// due, if something is waiting for it.
+    pub(super) fn update(
+        &mut self,
+        sources: RetrySources<'_>,
+        spool: &Spool,
+        errors: &mut DiskErrors,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        if !self.is_stale && self.last_written.is_none() {
             return None;
         }
-        if let Some(until) = self.retry_reporter.wait(now) {
-            return Some(until);
+        if self.must_wait(now) {
+            return Some(self.not_before);
         }
-        let retry_report = plan(&self.index, &self.pending, &self.breaker);
-        (self.retry_reporter.is_stale, self.retry_reporter.not_before) =
-            (false, after(now, LOOK_SPAN));
-        if retry_report == self.retry_reporter.told && self.retry_reporter.is_sure {
+        let report = report(sources);
+        (self.is_stale, self.not_before) = (false, after(now, UPDATE_SPAN));
+        if report == self.last_written && self.is_on_disk {
             return None;
         }
-        let told = self.publish_retry_report(retry_report);
-        // It may be the only trouble, and the next turn far off.
-        self.show_troubles();
-        if told {
+        self.write(report, spool, errors, now);
+        if self.is_on_disk {
             return None;
         }
-        (self.retry_reporter.is_stale, self.retry_reporter.not_before) =
-            (true, after(now, RETRY_SPAN));
-        Some(self.retry_reporter.not_before)
+        (self.is_stale, self.not_before) = (true, after(now, RETRY_SPAN));
+        Some(self.not_before)
     }
 
-    /// Tells nothing any more: nobody tries again what a runner that ends leaves.
-    pub(super) fn remove_retry_report(&mut self) {
-        if self.retry_reporter.told.is_some() || !self.retry_reporter.is_sure {
-            self.publish_retry_report(None);
+    /// Removes the report: a runner that has stopped retries nothing.
+    pub(super) fn remove(&mut self, spool: &Spool, errors: &mut DiskErrors, now: Timestamp) {
+        if self.last_written.is_some() || !self.is_on_disk {
+            self.write(None, spool, errors, now);
         }
     }
 
-    /// Writes or removes the file; tells whether that was done.
-    fn publish_retry_report(&mut self, retry_report: Option<RetryReport>) -> bool {
-        let told = self.parts.spool.write_retry_report(retry_report.as_ref());
-        self.retry_reporter.is_sure = told.is_ok();
-        match told {
+    /// Returns whether it is too early for an update. A clock that was set back causes no wait.
+    fn must_wait(&self, now: Timestamp) -> bool {
+        now < self.not_before && self.not_before <= after(now, RETRY_SPAN)
+    }
+
+    /// Writes or removes the file.
+    fn write(
+        &mut self,
+        report: Option<RetryReport>,
+        spool: &Spool,
+        errors: &mut DiskErrors,
+        now: Timestamp,
+    ) {
+        let written = spool.write_retry_report(report.as_ref());
+        self.is_on_disk = written.is_ok();
+        match written {
             Ok(()) => {
-                self.retry_reporter.told = retry_report;
-                self.troubles.over(&Place::RetryReport);
+                self.last_written = report;
+                errors.clear(&Subject::RetryReport);
             }
             Err(error) => {
-                self.troubled("cannot tell what is tried again", Place::RetryReport, &error)
+                errors.report("cannot write retry report", Subject::RetryReport, &error, now);
             }
         }
-        self.retry_reporter.is_sure
     }
 }
 
-/// What waits, while it is sorted.
-type Waiting<'a> = (Timestamp, &'a Key, Option<&'a PluginName>, Folder, u32);
+/// A retry, in the order in which the report lists them.
+type Retry<'a> = (Timestamp, &'a Key, Option<&'a PluginName>, Folder, u32);
 
-/// Returns what failed and is tried again, the earliest first; nothing if nothing failed.
-fn plan(index: &Index, held: &[PendingOutcome], breaker: &CircuitBreaker) -> Option<RetryReport> {
-    let mut waiting: Vec<Waiting<'_>> = Vec::new();
-    for (key, live) in index.iter() {
-        let failures = failures(live);
+/// Returns what failed and is retried, the earliest first; `None` if nothing failed.
+fn report(sources: RetrySources<'_>) -> Option<RetryReport> {
+    let RetrySources { index, pending, breaker } = sources;
+    let mut retries: Vec<Retry<'_>> = Vec::new();
+    for (key, run) in index.iter() {
+        let failures = failures(run);
         if failures > 0 {
-            waiting.push((live.tries.not_before, key, None, live.folder, failures));
+            retries.push((run.attempts.not_before, key, None, run.folder, failures));
         }
-        waiting.extend(deliveries(key, live));
+        retries.extend(deliveries(key, run));
     }
-    for PendingOutcome { key, at, failures, .. } in held {
-        if let Some(live) = index.get(key) {
-            waiting.push((*at, key, None, live.folder, *failures));
+    for PendingOutcome { key, next_attempt, failures, .. } in pending.iter() {
+        if let Some(run) = index.get(key) {
+            retries.push((*next_attempt, key, None, run.folder, *failures));
         }
     }
-    let more = waiting.len().saturating_sub(ATTEMPTS_MAX);
+    let more = retries.len().saturating_sub(ATTEMPTS_MAX);
     if more > 0 {
-        // Of a hundred thousand, all but the first need no order.
-        waiting.select_nth_unstable(ATTEMPTS_MAX);
-        waiting.truncate(ATTEMPTS_MAX);
+        // Of a hundred thousand retries, only those that are listed need to be sorted.
+        retries.select_nth_unstable(ATTEMPTS_MAX);
+        retries.truncate(ATTEMPTS_MAX);
     }
-    waiting.sort_unstable();
-    let api = (breaker.failures() > 0).then(|| again(breaker.failures(), breaker.not_before()));
-    let attempt = |(at, key, plugin, folder, failures): Waiting<'_>| RetryAttempt {
+    retries.sort_unstable();
+    let api = breaker.is_tripped().then(|| again(breaker.failures(), breaker.not_before()));
+    let attempt = |(at, key, plugin, folder, failures): Retry<'_>| RetryAttempt {
         folder,
         run: key.1.clone(),
         plugin: plugin.cloned(),
         retry: again(failures, at),
     };
-    RetryReport::new(api, waiting.into_iter().map(attempt).collect(), more)
+    RetryReport::new(api, retries.into_iter().map(attempt).collect(), more)
 }
 
-/// Returns how often a run failed in a row where it is, its plugins aside.
-fn failures(live: &Live) -> u32 {
-    let tries = &live.tries;
-    match live.folder {
-        // There, it counts how often commands were missing.
-        Folder::CommandInflight => tries.failures.saturating_add(tries.polls),
-        _ => tries.failures,
+/// Returns the number of failures in a row of a run in its folder, not counting its plugins.
+fn failures(run: &TrackedRun) -> u32 {
+    let attempts = &run.attempts;
+    match run.folder {
+        // Here, polls counts the fetches with missing commands.
+        Folder::CommandInflight => attempts.failures.saturating_add(attempts.polls),
+        _ => attempts.failures,
     }
 }
 
-/// Returns what plugins of a run wait for that failed.
-fn deliveries<'a>(key: &'a Key, live: &'a Live) -> impl Iterator<Item = Waiting<'a>> {
-    let owed = live.facts.plugins.iter().filter(|delivery| delivery.state == DeliveryState::Owed);
-    owed.filter(|_| live.folder == Folder::Returned).filter_map(move |delivery| {
-        let tries = live.tries.plugins.get(&delivery.plugin).filter(|tries| tries.failures > 0)?;
-        Some((tries.not_before, key, Some(&delivery.plugin), live.folder, tries.failures))
+/// Returns the retries of plugins of a run.
+fn deliveries<'a>(key: &'a Key, run: &'a TrackedRun) -> impl Iterator<Item = Retry<'a>> {
+    let owed = run.facts.plugins.iter().filter(|delivery| delivery.state == DeliveryState::Owed);
+    owed.filter(|_| run.folder == Folder::Returned).filter_map(move |delivery| {
+        let attempts = run.attempts.plugins.get(&delivery.plugin)?;
+        let retry =
+            (attempts.not_before, key, Some(&delivery.plugin), run.folder, attempts.failures);
+        (attempts.failures > 0).then_some(retry)
     })
 }
 
-/// Returns an attempt; times are whole seconds for people, and not earlier than it is tried.
+/// Returns a retry with its time rounded up to a whole second, so that the report is never too
+/// early.
 fn again(failures: u32, at: Timestamp) -> RetryTime {
     let second = at.as_second().saturating_add(i64::from(at.subsec_nanosecond() > 0));
     RetryTime { failures, next_attempt: Timestamp::from_second(second).unwrap_or(at) }
@@ -179,32 +199,37 @@ mod tests {
     }
 
     fn put(index: &mut Index, folder: Folder, record: Record) -> Key {
-        index.put(Run::departed(folder, record), at(0), at(0))
+        index.put(Run::departed(folder, record), at(0))
+    }
+
+    fn report_of(index: &Index) -> RetryReport {
+        let (pending, breaker) = (PendingOutcomes::default(), CircuitBreaker::default());
+        report(RetrySources { index, pending: &pending, breaker: &breaker }).unwrap()
     }
 
     #[test]
-    fn it_is_bounded_and_the_earliest_come_first() {
-        let mut index = Index::default();
+    fn report_is_bounded_and_lists_earliest_retries_first() {
+        let mut index = Index::new(at(0));
         let count = u32::try_from(ATTEMPTS_MAX).unwrap() + 50;
         for number in 0..count {
             let key = put(&mut index, Folder::New, record(&format!("j{number}.20261122T120000Z")));
-            let tries = index.tries(&key).unwrap();
-            (tries.failures, tries.not_before) = (number % 7, at(count - number));
+            let attempts = index.attempts_mut(&key).unwrap();
+            (attempts.failures, attempts.not_before) = (number % 7, at(count - number));
         }
-        let told = plan(&index, &[], &CircuitBreaker::default()).unwrap();
-        assert_eq!((told.attempts.len(), told.api), (ATTEMPTS_MAX - 100, None));
+        let report = report_of(&index);
+        assert_eq!((report.attempts.len(), report.api), (ATTEMPTS_MAX - 100, None));
         for key in index.keys() {
-            index.tries(&key).unwrap().failures += 1;
+            index.attempts_mut(&key).unwrap().failures += 1;
         }
-        let told = plan(&index, &[], &CircuitBreaker::default()).unwrap();
-        assert_eq!((told.attempts.len(), told.more), (ATTEMPTS_MAX, 50));
-        let order = told.attempts.iter().map(|attempt| attempt.retry.next_attempt);
+        let report = report_of(&index);
+        assert_eq!((report.attempts.len(), report.more), (ATTEMPTS_MAX, 50));
+        let order = report.attempts.iter().map(|attempt| attempt.retry.next_attempt);
         assert!(order.eq((1..).map(at).take(ATTEMPTS_MAX)));
     }
 
     #[test]
-    fn only_what_is_owed_or_missing_is_tried_again() {
-        let mut index = Index::default();
+    fn report_lists_owed_deliveries_and_missing_commands() {
+        let mut index = Index::new(at(0));
         let mut returned = record("job.20261122T120000Z");
         let states = [DeliveryState::Delivered, DeliveryState::Owed, DeliveryState::Owed];
         for (name, state) in ["taken", "fails", "runs"].iter().zip(states) {
@@ -214,26 +239,26 @@ mod tests {
             returned.plugins.iter().map(|delivery| delivery.plugin.clone()).collect();
         let key = put(&mut index, Folder::Returned, returned);
         for (plugin, failures) in plugins.into_iter().zip([1, 2, 0]) {
-            let tries = index.tries(&key).unwrap().plugins.entry(plugin).or_default();
-            (tries.failures, tries.not_before) = (failures, at(5));
+            let attempts = index.attempts_mut(&key).unwrap().plugins.entry(plugin).or_default();
+            (attempts.failures, attempts.not_before) = (failures, at(5));
         }
         let key = put(&mut index, Folder::CommandInflight, record("job.20261122T110000Z"));
-        index.tries(&key).unwrap().polls = 1;
-        // How often the platform was asked how far an action is.
+        index.attempts_mut(&key).unwrap().polls = 1;
+        // Status queries of an action are not failures.
         let key = put(&mut index, Folder::ActionInflight, record("job.20261122T130000Z"));
-        index.tries(&key).unwrap().polls = 1;
-        let told = plan(&index, &[], &CircuitBreaker::default()).unwrap();
-        let told: Vec<_> = told
+        index.attempts_mut(&key).unwrap().polls = 1;
+        let report = report_of(&index);
+        let listed: Vec<_> = report
             .attempts
             .iter()
             .map(|a| (a.folder, a.plugin.as_ref().map(PluginName::as_str), a.retry.failures))
             .collect();
         let expected = [(Folder::CommandInflight, None, 1), (Folder::Returned, Some("fails"), 2)];
-        assert_eq!(told, expected);
+        assert_eq!(listed, expected);
     }
 
     #[test]
-    fn a_time_is_not_told_too_early() {
+    fn time_of_retry_is_rounded_up() {
         let half = after(at(4), Duration::from_millis(500));
         assert_eq!(again(1, half).next_attempt, at(5));
         assert_eq!(again(1, at(5)).next_attempt, at(5));

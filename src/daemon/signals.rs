@@ -1,4 +1,4 @@
-//! Signals: TERM and INT stop, a second one ends at once, HUP reloads.
+//! Signals: TERM and INT stop the daemon, a second one ends it at once, HUP reloads.
 
 use std::io;
 use std::sync::mpsc::Sender;
@@ -8,33 +8,33 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
-use super::Event;
+use super::events::Event;
 use crate::wake::Stop;
 
-/// Signals cannot be caught.
+/// The signal handlers cannot be installed.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot catch signals")]
+#[error("cannot install signal handlers")]
 pub(crate) struct SignalError(#[source] io::Error);
 
-/// Sends what signals ask for to the engine, from a thread of its own. A stop is asked for at once,
+/// Starts a thread that sends an event to the engine for each signal. It also sets `stop` at once,
 /// so that workers in the middle of their work begin no new step.
 pub(super) fn listen(events: Sender<Event>, stop: Stop) -> Result<(), SignalError> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(SignalError)?;
-    let hear = move || {
-        let mut asked = false;
+    let forward = move || {
+        let mut is_stopping = false;
         for signal in signals.forever() {
             if signal == SIGHUP {
                 events.send(Event::Reload).ok();
-            } else if asked {
-                // The second one: whoever sends it does not want to wait. What is under way is
-                // settled at the next start.
+            } else if is_stopping {
+                // The sender of a second signal does not want to wait. The next start resumes the
+                // unfinished work.
                 emulate_default_handler(signal).ok();
             } else {
-                asked = true;
+                is_stopping = true;
                 stop.ask();
                 events.send(Event::Stop).ok();
             }
         }
     };
-    thread::Builder::new().name("signals".to_owned()).spawn(hear).map(drop).map_err(SignalError)
+    thread::Builder::new().name("signals".to_owned()).spawn(forward).map(drop).map_err(SignalError)
 }

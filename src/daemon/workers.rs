@@ -1,9 +1,8 @@
-//! The workers: what takes time is done beside the engine, on copies.
+//! The workers: threads that do the slow work on copies of records.
 //!
-//! Each piece of work has a thread of its own for as long as it takes, and each
-//! kind of work has a number of them that is never exceeded. A worker touches
-//! neither the spool nor the index, though a search reads the finished runs; what it brings back
-//! is an event.
+//! Each task runs in a thread of its own, and each pool has a maximum number of threads. A worker
+//! changes neither the spool nor the index (a search reads the finished runs); it returns its
+//! outcome to the engine as an event.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -14,10 +13,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Event;
+use super::events::Event;
 use super::index::Key;
 use crate::action::{Signature, Signer};
-use crate::api::{Api, ApiError, Found, Posted, Search, Seen};
+use crate::api::{Api, ApiError, Found, Posted, Scope, Search, Seen};
 use crate::clock::{Clock, before};
 use crate::disk::{Disk, DiskError};
 use crate::names::{ActionId, PluginName};
@@ -25,78 +24,77 @@ use crate::plugin::run::{OUTPUT_BYTES_MAX, PluginCall, PluginExit, PluginLimits}
 use crate::plugin::{Deliver, PluginError};
 use crate::spool::finished::run_with_action;
 use crate::spool::{Layout, Record};
-use crate::stage::fetch::{FetchAttempt, FetchProgress, Fetcher};
+use crate::stage::fetch::{FetchAttempt, FetchError, FetchProgress, Fetcher};
 use crate::stage::prune::DAY;
 use crate::stage::sign::sign;
 use crate::stage::signed::{SignedAction, SigningError};
 use crate::stage::{Work, grace};
 use crate::wake::Stop;
 
-/// How far a clock may have been set back while a run was under way.
+/// How far the clock may have been set back while a run was under way.
 const SKEW: Duration = DAY;
 
-/// Gives the target that a macro stands for.
+/// Returns the target that a macro stands for.
 pub(crate) type Expand = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// What the workers work with.
+/// The services that the workers use.
 pub(crate) struct WorkerContext {
     pub(crate) api: Arc<dyn Api>,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) expand: Expand,
     pub(crate) plugins: Arc<dyn Deliver>,
-    /// The disk, for documents.
+    /// The disk to which documents are written.
     pub(crate) disk: Disk,
     pub(crate) directory: PathBuf,
-    /// Where the spool is, to be read.
+    /// The paths of the spool, for reading.
     pub(crate) spool: Layout,
-    /// How many commands are asked for at once, as long as that is not too slow.
+    /// Number of commands requested at once, unless that proves too slow.
     pub(crate) page_size: u32,
-    /// How many pages of a run are asked for at once.
+    /// Number of pages of a run requested in parallel.
     pub(crate) pages: u32,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Ends what takes long.
+    /// Interrupts long operations when the runner stops.
     pub(crate) stop: Stop,
 }
 
-/// A piece of work.
+/// A piece of work for one run.
 #[derive(Debug)]
 pub(crate) struct Task {
-    pub(crate) key: Key,
-    /// What is to be done.
-    pub(crate) work: Work,
+    pub(super) key: Key,
+    pub(super) work: Work,
     /// The record, as it was when the work began.
-    pub(crate) record: Record,
+    pub(super) record: Record,
     /// The number of this attempt, from 1.
-    pub(crate) attempt: u32,
-    /// How often the platform was asked before.
-    pub(crate) polls: u32,
-    /// How many commands the last attempt came to ask for at once.
-    pub(crate) page_size: Option<u32>,
-    /// When the results were complete but for commands that may still change.
-    pub(crate) since: Option<Timestamp>,
-    /// The actions that runs which are not over hold, and those known to be another run's.
-    pub(crate) taken: BTreeSet<ActionId>,
+    pub(super) attempt: u32,
+    /// Number of earlier status queries, or of fetches with missing commands.
+    pub(super) polls: u32,
+    /// Number of commands requested at once, if an earlier fetch reduced it.
+    pub(super) page_size: Option<u32>,
+    /// When the results were complete except for commands that may still change.
+    pub(super) since: Option<Timestamp>,
+    /// Actions that belong to other runs: a search must not return them.
+    pub(super) taken: BTreeSet<ActionId>,
 }
 
-/// Why a search has no result.
+/// Why a search for an action failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SearchError {
-    /// The API did not answer the question.
+    /// The API did not answer.
     #[error(transparent)]
     Api(#[from] ApiError),
-    /// The runs that are over could not be read.
-    #[error("cannot find out whose action was found")]
+    /// The finished runs cannot be read.
+    #[error("cannot determine which run the action belongs to")]
     Disk(#[from] DiskError),
 }
 
-/// What a worker brings back.
+/// The outcome of a task.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum TaskOutcome {
     /// Of [`Work::Sign`].
     Signed(Result<SignedAction, SigningError>),
     /// Of [`Work::Post`].
     Posted(Posted),
-    /// Of [`Work::Search`], with when it began.
+    /// Of [`Work::Search`], with the time at which the search began.
     Searched(Result<Found, SearchError>, Timestamp),
     /// Of [`Work::Probe`].
     Probed(Result<Option<Seen>, ApiError>),
@@ -104,36 +102,86 @@ pub(crate) enum Outcome {
     Fetched(FetchAttempt),
     /// Of [`Work::Deliver`].
     Delivered(PluginName, Result<PluginExit, PluginError>),
-    /// Of any work: a stop was asked for before it began, or before it could be completed.
+    /// Of any work: the runner stopped before the work began, or before it was complete.
     Stopped,
 }
 
-/// A piece of work that is done.
+/// A task that a worker has finished.
 #[derive(Debug)]
-pub(crate) struct Done {
-    pub(crate) task: Task,
-    /// What came of it.
-    pub(crate) outcome: Outcome,
-    /// How long it took.
-    pub(crate) took: Duration,
+pub(crate) struct FinishedTask {
+    pub(super) task: Task,
+    pub(super) outcome: TaskOutcome,
+    pub(super) took: Duration,
+}
+
+impl TaskOutcome {
+    /// Returns [`TaskOutcome::Stopped`] instead if the API or a fetch says that a stop prevented
+    /// the work.
+    fn or_stopped(self) -> TaskOutcome {
+        let is_stopped = match &self {
+            TaskOutcome::Posted(Posted::Refused { cause, .. })
+            | TaskOutcome::Searched(Err(SearchError::Api(cause)), _)
+            | TaskOutcome::Probed(Err(cause))
+            | TaskOutcome::Fetched(FetchAttempt { fetched: Err(FetchError::Api(cause)), .. }) => {
+                matches!(cause, ApiError::Stopped { .. })
+            }
+            TaskOutcome::Fetched(FetchAttempt { fetched: Err(FetchError::Stopped), .. }) => true,
+            _ => false,
+        };
+        if is_stopped { TaskOutcome::Stopped } else { self }
+    }
+
+    /// Returns whether the outcome shows that the API answers.
+    pub(super) fn shows_api_up(&self) -> bool {
+        let answers = |error: &ApiError| error.scope() == Scope::Request;
+        match self {
+            TaskOutcome::Posted(Posted::Accepted { .. }) => true,
+            TaskOutcome::Posted(Posted::Refused { cause, .. } | Posted::Unknown { cause }) => {
+                answers(cause)
+            }
+            TaskOutcome::Searched(Err(SearchError::Api(error)), _) => answers(error),
+            TaskOutcome::Searched(..) => true,
+            TaskOutcome::Probed(seen) => seen.as_ref().err().is_none_or(answers),
+            TaskOutcome::Fetched(FetchAttempt { fetched, .. }) => match fetched {
+                Err(FetchError::Api(error)) => answers(error),
+                fetched => matches!(
+                    fetched,
+                    Ok(_) | Err(FetchError::Missing { .. } | FetchError::NotFinal { .. })
+                ),
+            },
+            TaskOutcome::Signed(_) | TaskOutcome::Delivered(..) | TaskOutcome::Stopped => false,
+        }
+    }
+}
+
+/// Returns the name of a kind of work in metrics and log.
+pub(super) fn work_name(work: &Work) -> &'static str {
+    match work {
+        Work::Sign { .. } => "sign",
+        Work::Post => "post",
+        Work::Search => "search",
+        Work::Probe => "probe",
+        Work::Fetch => "fetch",
+        Work::Deliver(_) => "deliver",
+    }
 }
 
 impl WorkerContext {
-    fn work(&self, task: &Task) -> Outcome {
+    fn work(&self, task: &Task) -> TaskOutcome {
         if self.stop.asked() {
-            return Outcome::Stopped;
+            return TaskOutcome::Stopped;
         }
         let record = &task.record;
         match &task.work {
             Work::Sign { period } => {
-                Outcome::Signed(sign(record, *period, self.signer.as_ref(), &self.expand))
+                TaskOutcome::Signed(sign(record, *period, self.signer.as_ref(), &self.expand))
             }
-            Work::Post => Outcome::Posted(self.post(record)),
+            Work::Post => TaskOutcome::Posted(self.post(record)),
             Work::Search => {
                 let began = self.clock.now();
-                Outcome::Searched(self.search(task), began)
+                TaskOutcome::Searched(self.search(task), began)
             }
-            Work::Probe => Outcome::Probed(match record.action_id {
+            Work::Probe => TaskOutcome::Probed(match record.action_id {
                 Some(id) => grace::probe(self.api.as_ref(), id),
                 None => Ok(None),
             }),
@@ -151,9 +199,11 @@ impl WorkerContext {
                     page_size: task.page_size.unwrap_or(self.page_size),
                     not_final: task.since,
                 };
-                Outcome::Fetched(fetcher.fetch(record, past))
+                TaskOutcome::Fetched(fetcher.fetch(record, past))
             }
-            Work::Deliver(plugin) => Outcome::Delivered(plugin.clone(), self.deliver(task, plugin)),
+            Work::Deliver(plugin) => {
+                TaskOutcome::Delivered(plugin.clone(), self.deliver(task, plugin))
+            }
         }
     }
 
@@ -166,7 +216,7 @@ impl WorkerContext {
         let request = &task.record.request;
         let (Some(valid_from), Some(expire_after)) = (request.valid_from, request.expire_after)
         else {
-            // Nothing was ever signed for it, so nothing can be there.
+            // Nothing was ever signed for the run, so the platform cannot have an action of it.
             return Ok(Found::None);
         };
         let (signatures, mut taken) = (signatures(&task.record), task.taken.clone());
@@ -185,11 +235,12 @@ impl WorkerContext {
         }
     }
 
-    /// Returns whether a run that is over holds an action. It is asked only for an action that was found, which
-    /// is seldom another run's: so nothing need be remembered of the runs that are over.
+    /// Returns whether a finished run has an action. This is queried only for an action that was
+    /// found, which seldom belongs to another run; so nothing about finished runs needs to stay in
+    /// memory.
     fn is_held(&self, record: &Record, action: ActionId) -> Result<bool, SearchError> {
-        // What holds an action that we signed was written later than that was dated. An action that
-        // somebody else signed may be dated as they like.
+        // The record of a run whose action we signed was written after the action's first valid
+        // time. An action that was signed elsewhere may have any dates.
         let since = record.request.valid_from.filter(|_| !record.request.verbatim);
         let since = since.map(|since| before(since, SKEW));
         Ok(run_with_action(&self.disk, &self.spool, action, &record.id, since)?.is_some())
@@ -215,17 +266,18 @@ impl WorkerContext {
 }
 
 fn signatures(record: &Record) -> Vec<Signature> {
-    // What is no signature cannot have been accepted as one either.
+    // The platform cannot have accepted an invalid signature.
     record.request.signatures.iter().filter_map(|s| s.clone().try_into().ok()).collect()
 }
 
-/// Kinds of work that do not get in each other's way.
+/// Kinds of work that do not delay each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pool {
-    /// Short exchanges with the API, and signatures.
+    /// Short requests to the API, and signatures.
     Submit,
-    /// Results, which take long.
+    /// Fetches of results, which take long.
     Fetch,
+    /// Plugins.
     Deliver,
 }
 
@@ -248,7 +300,7 @@ impl Pool {
     }
 }
 
-/// The workers of each pool: how many there may be, and how many are at work.
+/// The workers of each pool: the maximum number of threads, and the number that are running.
 #[derive(Debug)]
 pub(crate) struct Workers {
     context: Arc<WorkerContext>,
@@ -258,8 +310,8 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    /// Returns workers of whom at most `parallel` talk to the API in each of its two ways, and
-    /// `plugins` run a plugin.
+    /// Returns idle workers: at most `parallel` for each of the pools that use the API, and at most
+    /// `plugins` that run a plugin.
     pub(crate) fn new(
         context: Arc<WorkerContext>,
         events: Sender<Event>,
@@ -269,7 +321,7 @@ impl Workers {
         Workers { context, events, limits: [parallel, parallel, plugins], busy: [0; 3] }
     }
 
-    /// Tells whether the pool takes work.
+    /// Returns whether the pool has a free worker.
     pub(crate) fn is_free(&self, pool: Pool) -> bool {
         let [submit, fetch, deliver] = self.limits;
         let [submits, fetches, deliveries] = self.busy;
@@ -280,20 +332,20 @@ impl Workers {
         }
     }
 
-    /// Returns whether a stop was asked for, after which no work begins.
+    /// Returns whether a stop was requested; no work begins after that.
     pub(crate) fn are_stopping(&self) -> bool {
         self.context.stop.asked()
     }
 
-    /// Tells whether nobody is at work.
+    /// Returns whether all workers are idle.
     pub(crate) fn are_idle(&self) -> bool {
         self.busy == [0; 3]
     }
 
-    /// Begins a piece of work.
+    /// Starts a worker.
     ///
     /// # Errors
-    /// The system gives no thread; nothing was begun.
+    /// The system cannot start a thread; no work was done.
     pub(crate) fn begin(&mut self, task: Task) -> io::Result<()> {
         let pool = Pool::of(&task.work);
         let (context, events) = (Arc::clone(&self.context), self.events.clone());
@@ -301,20 +353,20 @@ impl Workers {
         std::thread::Builder::new().name(name).spawn(move || {
             let began = std::time::Instant::now();
             let outcome = context.work(&task).or_stopped();
-            let done = Done { task, outcome, took: began.elapsed() };
-            // The engine has gone only when the process is about to.
-            events.send(Event::Done(Box::new(done))).ok();
+            let finished = FinishedTask { task, outcome, took: began.elapsed() };
+            // The receiver is dropped only when the process is about to end.
+            events.send(Event::TaskFinished(Box::new(finished))).ok();
         })?;
         *self.count(pool) += 1;
         Ok(())
     }
 
-    /// Ends the processes that plugins have left behind, because the runner stops.
-    pub(crate) fn end_strays(&self) {
+    /// Ends the processes that plugins have left behind: the runner is stopping.
+    pub(crate) fn end_leftovers(&self) {
         self.context.plugins.end_leftovers();
     }
 
-    /// Notes that a piece of work is done.
+    /// Records that a worker has finished.
     pub(crate) fn ended(&mut self, work: &Work) {
         let count = self.count(Pool::of(work));
         *count = count.saturating_sub(1);

@@ -195,7 +195,7 @@ pub(crate) fn early(bench: &Bench) -> Vec<Row> {
         thread::sleep(Duration::from_secs(seconds));
         let completed = Timestamp::now();
         bench.server.state().status = "completed";
-        runner.wait_for("plugin ended", 1);
+        runner.wait_for("plugin finished", 1);
         let started = std::fs::read_to_string(home.path("plugins/started")).expect("it started");
         let started: f64 = started.trim().parse().expect("a time");
         times.push(started - completed.as_nanosecond() as f64 / 1e9);

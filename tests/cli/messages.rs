@@ -39,7 +39,7 @@ fn comment_in_schedule_is_reported_with_remedy() {
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words(&checked).contains(warning), "{checked}");
     assert!(home.with_config(&["next", "setuid"]).err.contains(warning));
-    let line = home.start(&["-c", "runner/runner.cfg"]).until("schedule may not be what was meant");
+    let line = home.start(&["-c", "runner/runner.cfg"]).until("unusual schedule");
     assert!(line.contains("WARNING") && line.contains("job: setuid"), "{line}");
     assert!(line.contains(warning), "{line}");
     // In quotes the value means the third Friday, and there is no warning.
@@ -95,12 +95,12 @@ fn files_of_root_are_reported_with_chown_command() {
     let mut lines = BufReader::new(runner.stdout.take().unwrap()).lines().map(Result::unwrap);
     let _runner = KillOnDrop(runner);
     let warning = lines.find(|line| line.contains("urgent.json")).unwrap();
-    assert!(warning.contains("WARNING entry waits until the runner may read it"), "{warning}");
+    assert!(warning.contains("WARNING cannot read entry, waiting for permission"), "{warning}");
     assert!(warning.contains(&remedy), "{warning}");
     let done = Command::new("chown").arg(NOBODY.to_string()).arg(&path).status().unwrap();
     assert!(done.success());
     // The run is not treated as a disk failure.
-    let next = lines.find(|line| line.contains("action was put in by hand")).unwrap();
+    let next = lines.find(|line| line.contains("picked up action file")).unwrap();
     assert!(next.contains("urgent.json"), "{next}");
 
     // Configurations, jobs and plugins of root are reported in the same way.

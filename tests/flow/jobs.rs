@@ -1,6 +1,6 @@
-//! Jobs that come, change and go, and their slots.
+//! Jobs that are added, changed and removed, and their slots.
 
-#![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
+#![expect(clippy::disallowed_methods, reason = "tests change files as the operator does")]
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -13,7 +13,7 @@ use super::{NEVER, NOTE};
 use crate::rig::process::Process;
 use crate::rig::{Rig, action, make_folder, wait, wait_until, write};
 
-/// Returns the slots of a job whose runs are in the action folders.
+/// Returns the slots of the runs of a job in the `action` folders.
 fn slots(rig: &Rig, job: &str) -> Vec<Timestamp> {
     let mut slots: Vec<Timestamp> = ["new", "inflight", "done", "invalid"]
         .iter()
@@ -25,13 +25,13 @@ fn slots(rig: &Rig, job: &str) -> Vec<Timestamp> {
         })
         .collect();
     slots.sort();
-    // A run that moved while the folders were read was seen twice.
+    // A run that moved while the folders were read is listed twice.
     slots.dedup();
     slots
 }
 
 #[test]
-fn two_jobs_run_at_every_slot_and_a_broken_one_is_reported_once() {
+fn two_jobs_run_at_every_slot_and_an_invalid_job_is_reported_once() {
     let mut rig = Rig::new();
     rig.scan_every(1);
     rig.plugin("note", NOTE);
@@ -41,7 +41,7 @@ fn two_jobs_run_at_every_slot_and_a_broken_one_is_reported_once() {
     rig.job("broken", "expiry = 3s\nschedule = \"5-1 * * * *\"");
     let runner = rig.runner();
     for job in ["one", "two"] {
-        // Results are fetched though launches never cease.
+        // Results are fetched although runs are launched all the time.
         wait_until("three deliveries", || {
             rig.left("notes").lines().filter(|line| line.starts_with(job)).count() >= 3
         });
@@ -52,11 +52,11 @@ fn two_jobs_run_at_every_slot_and_a_broken_one_is_reported_once() {
         }
         assert!(slots.iter().all(|slot| slot.as_second() % 2 == 0), "{job}: {slots:?}");
     }
-    let bad = runner.said("job is not usable", &[]);
+    let bad = runner.said("invalid job", &[]);
     assert_eq!(bad.len(), 1, "{bad:?}");
     let error = bad[0]["error"].as_str().unwrap();
     assert!(error.contains("broken/entity.cfg:3: "), "{error}");
-    // Each slot led to one action, each action to one delivery.
+    // Each run was delivered once.
     let notes = rig.left("notes");
     let mut runs: Vec<&str> = notes.lines().map(|line| line.split(' ').nth(1).unwrap()).collect();
     runs.sort_unstable();
@@ -66,7 +66,7 @@ fn two_jobs_run_at_every_slot_and_a_broken_one_is_reported_once() {
 }
 
 #[test]
-fn a_job_that_is_copied_in_piece_by_piece_is_enabled_when_it_is_whole() {
+fn job_is_added_when_its_files_are_complete() {
     let rig = Rig::new();
     let runner = rig.runner();
     let folder = rig.home("runners/job");
@@ -79,19 +79,19 @@ fn a_job_that_is_copied_in_piece_by_piece_is_enabled_when_it_is_whole() {
     file.write_all(tail.as_bytes()).unwrap();
     drop(file);
     runner.wait_said("job added", &[("job", "job")]);
-    // One that stays incomplete is reported when it was left alone, once.
+    // A job that stays incomplete is reported once, when it no longer changes.
     let incomplete = rig.home("runners/half");
     make_folder(&incomplete);
     write(&incomplete.join("entity.cfg"), format!("[configuration]\n{NEVER}\n"));
-    let report = runner.wait_said("job is not usable", &[("job", "half")]);
+    let report = runner.wait_said("invalid job", &[("job", "half")]);
     assert!(report["error"].as_str().unwrap().contains("half/action.json"), "{report}");
     fs::copy(folder.join("action.json"), incomplete.join("action.json")).unwrap();
     runner.wait_said("job added", &[("job", "half")]);
-    assert_eq!(runner.said("job is not usable", &[]).len(), 1);
+    assert_eq!(runner.said("invalid job", &[]).len(), 1);
     assert_eq!(runner.said("job added", &[]).len(), 2);
 }
 
-/// Waits until a job was changed so often.
+/// Waits until the job has changed `times` times.
 fn wait_changes(runner: &Process, times: usize) {
     runner.wait_said_times(times, "new job configuration installed", &[("job", "job")]);
     assert_eq!(runner.said("new job configuration installed", &[]).len(), times);
@@ -99,39 +99,38 @@ fn wait_changes(runner: &Process, times: usize) {
 }
 
 #[test]
-fn a_job_follows_its_files() {
+fn job_follows_changes_of_its_files() {
     let rig = Rig::new();
     let runner = rig.runner();
     rig.job("job", NEVER);
     let added = runner.wait_said("job added", &[("job", "job")]);
     assert_eq!(added["schedule"], "0 0 1 1 *");
     let folder = rig.home("runners/job");
-    // Written anew, in place and by a rename.
+    // The configuration is rewritten in place, and then by a rename.
     write(&folder.join("entity.cfg"), "[configuration]\nschedule = \"0 0 2 1 *\"\n");
     wait_changes(&runner, 1);
     write(&folder.join(".entity.cfg.swp"), "[configuration]\nschedule = \"0 0 3 1 *\"\n");
     fs::rename(folder.join(".entity.cfg.swp"), folder.join("entity.cfg")).unwrap();
     wait_changes(&runner, 2);
-    // The action alone.
+    // Only the action changes.
     write(&folder.join("action.json"), action("/elsewhere").to_string());
     wait_changes(&runner, 3);
     let run = rig.trigger("job");
-    let posted = wait("the action that is in force", || {
-        rig.database().actions("mig-runner: job").first().copied()
-    });
+    let posted =
+        wait("the new action", || rig.database().actions("mig-runner: job").first().copied());
     assert!(rig.database().operations(posted).contains("/elsewhere"), "{run}");
-    // Touched, and the same.
+    // The action is rewritten with the same text.
     write(&folder.join("action.json"), action("/elsewhere").to_string());
     fs::remove_dir_all(&folder).unwrap();
     runner.wait_said("job removed", &[("job", "job")]);
     rig.job("job", NEVER);
     runner.wait_said_times(2, "job added", &[("job", "job")]);
     wait_changes(&runner, 3);
-    assert_eq!(runner.said("job is not usable", &[]).len(), 0);
+    assert_eq!(runner.said("invalid job", &[]).len(), 0);
 }
 
 #[test]
-fn a_job_that_is_removed_in_flight_is_finished_and_not_made_again() {
+fn run_of_a_removed_job_finishes_without_restoring_the_job() {
     let rig = Rig::new();
     rig.plugin("note", NOTE);
     let runner = rig.runner();
@@ -143,6 +142,6 @@ fn a_job_that_is_removed_in_flight_is_finished_and_not_made_again() {
     assert_eq!(document["name"], "job");
     assert!(!rig.home("runners/job").exists());
     assert!(rig.left("notes").starts_with(&format!("job {run} ")), "{}", rig.left("notes"));
-    let gone = "job is gone, its results were stored all the same";
-    assert_eq!(runner.said(gone, &[("run", &run)]).len(), 1);
+    let message = "results belong to a removed job";
+    assert_eq!(runner.said(message, &[("run", &run)]).len(), 1);
 }

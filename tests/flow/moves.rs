@@ -1,6 +1,6 @@
-//! What people may do with `mv` and `rm` while the runner runs; it sees it by what it watches.
+//! Moves and removals by the operator while the runner is running, found by its watches.
 
-#![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
+#![expect(clippy::disallowed_methods, reason = "tests change files as the operator does")]
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use super::{NEVER, NOTE};
 use crate::rig::{Rig, wait_until};
 
-/// A rig whose job has a plugin, and that much time for its action.
+/// Returns a rig whose job has a plugin and this expiry.
 fn rig(expiry: &str) -> Rig {
     let rig = Rig::new();
     rig.plugin("note", NOTE);
@@ -18,14 +18,14 @@ fn rig(expiry: &str) -> Rig {
 }
 
 #[test]
-fn what_is_taken_out_of_new_is_not_sent_until_it_is_put_back() {
+fn run_taken_out_of_new_is_not_sent_until_it_is_put_back() {
     let mut rig = rig("2s");
-    // The run may be taken out while it is posted: then a search finds out whether it was received.
+    // If the run is taken out during its POST, a search finds out whether it was received.
     rig.configure("settle = 1s");
     rig.kill_platform();
     let runner = rig.runner();
     let runs = [rig.trigger("job"), rig.trigger("job")];
-    runner.wait_said("action not sent yet", &[("fate", "refused")]);
+    runner.wait_said("action not posted yet", &[("fate", "refused")]);
     rig.mv(&runs[0], "action/new", "action/invalid");
     fs::remove_file(rig.entry("action/new", &runs[1])).unwrap();
     rig.start_platform();
@@ -40,7 +40,7 @@ fn what_is_taken_out_of_new_is_not_sent_until_it_is_put_back() {
 }
 
 #[test]
-fn what_is_moved_to_done_is_fetched_now() {
+fn results_of_a_run_moved_to_done_are_fetched_now() {
     let rig = rig("1h");
     let runner = rig.runner();
     let run = rig.trigger("job");
@@ -48,7 +48,7 @@ fn what_is_moved_to_done_is_fetched_now() {
     let document = rig.wait_done(&run);
     assert_eq!(document["commands"].as_array().unwrap().len(), 1);
     rig.wait_at_rest(&run);
-    // Anew, into a document of its own, and to every plugin again.
+    // Fetched again, into a new document, and delivered to every plugin again.
     rig.mv(&run, "command/done", "command/ready");
     wait_until("another delivery", || rig.left("notes").lines().count() == 2);
     rig.wait_at_rest(&run);
@@ -56,7 +56,7 @@ fn what_is_moved_to_done_is_fetched_now() {
     let first = fs::canonicalize(first).unwrap();
     let folder = fs::read_dir(first.parent().unwrap()).unwrap();
     assert_eq!(folder.count(), 2);
-    // Forgotten.
+    // Removed: the run is not repeated.
     fs::remove_file(rig.entry("command/done", &run)).unwrap();
     fs::remove_file(rig.entry("action/done", &run)).unwrap();
     runner.stop(Signal::TERM);
@@ -68,14 +68,14 @@ fn what_is_moved_to_done_is_fetched_now() {
 }
 
 #[test]
-fn what_lacks_what_its_folder_needs_is_rejected_with_what_to_do() {
+fn run_in_the_wrong_folder_is_rejected_with_a_remedy() {
     let rig = rig("2s");
     let runner = rig.runner();
     let run = rig.trigger("job");
     rig.wait_done(&run);
     rig.wait_at_rest(&run);
     rig.mv(&run, "command/done", "command/returned");
-    // Nothing is owed: it is finished once more.
+    // No delivery is owed: the run is finished again.
     rig.wait_in("command/done", &run);
     // A run that was never accepted.
     rig.job("paused", &format!("{NEVER}\npaused = true"));
@@ -90,7 +90,7 @@ fn what_lacks_what_its_folder_needs_is_rejected_with_what_to_do() {
 }
 
 #[test]
-fn a_copy_of_a_run_is_no_run() {
+fn copy_of_a_run_is_rejected() {
     let rig = rig("1h");
     let runner = rig.runner();
     let run = rig.trigger("job");
@@ -104,6 +104,6 @@ fn a_copy_of_a_run_is_no_run() {
         fs::read_to_string(&reason).is_ok_and(|text| text.contains(&format!("a copy of {run}")))
     });
     // The reason is written before the copy is moved.
-    wait_until("the run alone", || rig.entries("action/inflight") == [run.as_str()]);
+    wait_until("only the run", || rig.entries("action/inflight") == [run.as_str()]);
     assert_eq!(rig.database().names(), ["mig-runner: job"]);
 }

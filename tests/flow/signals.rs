@@ -1,6 +1,6 @@
-//! Signals: an ordered stop from every state, and a reload.
+//! Signals: an orderly stop from every state, and a reload.
 
-#![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
+#![expect(clippy::disallowed_methods, reason = "tests change files as the operator does")]
 
 use std::fs;
 use std::process::Command;
@@ -12,33 +12,33 @@ use super::{NEVER, NOTE};
 use crate::rig::proxy::{Proxy, Trick};
 use crate::rig::{Rig, wait_until};
 
-/// Much longer than a stop may take.
+/// Delay of an answer, much longer than a stop may take.
 const HELD: Duration = Duration::from_secs(30);
 
 #[test]
-fn a_runner_that_waits_stops_at_once() {
+fn waiting_runner_stops_at_once() {
     let mut rig = Rig::new();
     rig.job("job", &format!("{NEVER}\nexpiry = 10m"));
     for signal in [Signal::TERM, Signal::INT] {
         rig.runner().stop(signal);
     }
-    // An action runs on the fleet.
+    // An action is running on the fleet.
     let runner = rig.runner();
     let inflight = rig.trigger("job");
     rig.wait_in("action/inflight", &inflight);
     runner.stop(Signal::TERM);
-    // Nobody listens: it backs off.
+    // The platform is down, and the runner backs off.
     rig.kill_platform();
     let runner = rig.runner();
     let waiting = rig.trigger("job");
-    runner.wait_said("action not sent yet", &[("run", &waiting), ("fate", "refused")]);
+    runner.wait_said("action not posted yet", &[("run", &waiting), ("fate", "refused")]);
     runner.stop(Signal::INT);
     let left = [format!("action/new {waiting}"), format!("action/inflight {inflight}")];
     assert_eq!(rig.spool(), left);
 }
 
 #[test]
-fn a_plugin_that_does_not_want_to_end_holds_no_stop_up() {
+fn plugin_that_ignores_sigterm_does_not_delay_a_stop() {
     let rig = Rig::new();
     rig.plugin("slow", "if mkdir first; then trap '' TERM; echo $$ > pid; sleep 600; fi");
     rig.job("job", &format!("{NEVER}\nexpiry = 2s\nplugin = slow"));
@@ -54,7 +54,7 @@ fn a_plugin_that_does_not_want_to_end_holds_no_stop_up() {
 }
 
 #[test]
-fn a_request_without_an_answer_holds_no_stop_up() {
+fn unanswered_request_does_not_delay_a_stop() {
     let rig = Rig::new();
     rig.plugin("note", NOTE);
     rig.job("job", &format!("{NEVER}\nplugin = note"));
@@ -75,16 +75,16 @@ fn a_request_without_an_answer_holds_no_stop_up() {
     rig.check_clean();
 }
 
-/// Returns the process of the key's agent.
-fn agent(rig: &Rig) -> Pid {
-    let mut asked = Command::new("gpg-connect-agent");
-    asked.arg("--homedir").arg(rig.key.home()).args(["getinfo pid", "/bye"]);
-    let told = String::from_utf8(asked.output().unwrap().stdout).unwrap();
-    let pid = told.lines().next().unwrap().strip_prefix("D ").unwrap().parse().unwrap();
+/// Returns the process of the GnuPG agent.
+fn agent_pid(rig: &Rig) -> Pid {
+    let mut command = Command::new("gpg-connect-agent");
+    command.arg("--homedir").arg(rig.key.home()).args(["getinfo pid", "/bye"]);
+    let answer = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    let pid = answer.lines().next().unwrap().strip_prefix("D ").unwrap().parse().unwrap();
     Pid::from_raw(pid).unwrap()
 }
 
-/// Returns whether the runner waits for GnuPG, which waits for the agent.
+/// Returns whether the runner is waiting for GnuPG, which is waiting for the agent.
 fn is_signing(rig: &Rig) -> bool {
     let home = rig.key.home().to_str().unwrap();
     fs::read_dir("/proc").unwrap().flatten().any(|process| {
@@ -94,36 +94,36 @@ fn is_signing(rig: &Rig) -> bool {
     })
 }
 
-/// A key's agent that hangs; it goes on when this is dropped.
-struct Hanging(Pid);
+/// A suspended GnuPG agent, which continues when this value is dropped.
+struct SuspendedAgent(Pid);
 
-impl Hanging {
-    fn new(rig: &Rig) -> Hanging {
-        let hanging = Hanging(agent(rig));
-        // The agent sends itself SIGCONT to wake its threads: it may have gone on at once.
-        let stat = format!("/proc/{}/stat", hanging.0.as_raw_nonzero());
+impl SuspendedAgent {
+    fn new(rig: &Rig) -> SuspendedAgent {
+        let agent = SuspendedAgent(agent_pid(rig));
+        // The agent sends itself SIGCONT to wake its threads, and may have continued at once.
+        let stat = format!("/proc/{}/stat", agent.0.as_raw_nonzero());
         while !fs::read_to_string(&stat).unwrap().contains(") T ") {
-            kill_process(hanging.0, Signal::STOP).unwrap();
+            kill_process(agent.0, Signal::STOP).unwrap();
             std::thread::yield_now();
         }
-        hanging
+        agent
     }
 }
 
-impl Drop for Hanging {
+impl Drop for SuspendedAgent {
     fn drop(&mut self) {
         kill_process(self.0, Signal::CONT).unwrap();
     }
 }
 
 #[test]
-fn a_signature_that_arrives_during_a_stop_is_not_posted() {
+fn signature_made_during_a_stop_is_not_posted() {
     let rig = Rig::new();
     rig.job("job", NEVER);
     let runner = rig.runner();
-    let agent = Hanging::new(&rig);
+    let agent = SuspendedAgent::new(&rig);
     let run = rig.trigger("job");
-    wait_until("a signature that is under way", || is_signing(&rig));
+    wait_until("a signature under way", || is_signing(&rig));
     runner.signal(Signal::TERM);
     runner.wait_said("stopping", &[]);
     drop(agent);
@@ -137,7 +137,7 @@ fn a_signature_that_arrives_during_a_stop_is_not_posted() {
 }
 
 #[test]
-fn a_hangup_tries_at_once_what_waits_and_opens_the_log_anew() {
+fn sighup_retries_everything_and_reopens_the_log() {
     let mut rig = Rig::new();
     rig.plugin("note", NOTE);
     rig.job("job", &format!("{NEVER}\nexpiry = 2s\nplugin = note"));
@@ -147,19 +147,19 @@ fn a_hangup_tries_at_once_what_waits_and_opens_the_log_anew() {
     wait_until("a log", || fs::read_to_string(&log).is_ok_and(|text| text.contains("ready")));
     rig.kill_platform();
     let run = rig.trigger("job");
-    // By now the next attempt is seconds away.
+    // The next attempt is seconds away.
     wait_until("some attempts", || {
-        fs::read_to_string(&log).unwrap().matches("action not sent yet").count() >= 3
+        fs::read_to_string(&log).unwrap().matches("action not posted yet").count() >= 3
     });
     rig.start_platform();
     fs::rename(&log, rig.path("runner.log.1")).unwrap();
     runner.signal(Signal::HUP);
     rig.wait_done(&run);
     wait_until("a new log", || {
-        fs::read_to_string(&log).is_ok_and(|text| text.contains("plugin ended"))
+        fs::read_to_string(&log).is_ok_and(|text| text.contains("plugin finished"))
     });
     let old = fs::read_to_string(rig.path("runner.log.1")).unwrap();
-    assert!(!old.contains("plugin ended"), "{old}");
+    assert!(!old.contains("plugin finished"), "{old}");
     assert_eq!(rig.left("notes").lines().count(), 1);
     runner.stop(Signal::TERM);
 }

@@ -1,18 +1,13 @@
-//! The proof from outside: whatever is done to the real runner, the platform has one action a run, its
-//! results are stored, and its plugin got them.
+//! The proof with the real runner: whatever is done to it, the platform has one action for each
+//! run, the results are stored, and the plugin received them.
 //!
-//! `MIG_TEST_SEED` gives the draws of an earlier run again, `MIG_TEST_FULL` tries everything and prints
-//! a row of a table for each test: what was tried, how often, runs lost, runs posted twice.
+//! `MIG_TEST_SEED` repeats the random choices of an earlier run. `MIG_TEST_FULL` tries everything,
+//! and prints a table row for each test: what was tried, how often, runs lost, runs posted twice.
 
 #![cfg(test)]
 
-/// What is no file stands where files should be.
-mod damage;
-/// The runner is killed at its system calls.
-mod injected;
-/// The runner is killed at any moment.
-mod killed;
-/// The spool's disk is full for a while.
-mod small;
-/// Events are lost, or cannot be had.
-mod watched;
+mod full_disk;
+mod killed_at_calls;
+mod killed_at_random;
+mod lost_events;
+mod pipes;

@@ -1,10 +1,9 @@
-//! Answers that leave open whether the platform has the action: in the end it has it once,
-//! the runner knows which one it is, and its results are delivered.
+//! Answers that do not show whether the platform has the action. In the end, the platform has it
+//! once, the runner knows its id, and its results are delivered.
 
 #![cfg(test)]
 
-/// Forty runs of one job within seconds.
-mod many;
+mod forty_runs;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,16 +13,16 @@ use rustix::process::Signal;
 use crate::rig::proxy::{Proxy, Trick};
 use crate::rig::{Rig, wait_until};
 
-/// How long an unanswered POST may take effect, for the runners here.
+/// The configured time during which an unanswered POST may still take effect.
 const SETTLE: &str = "settle = 5s";
-/// Later than an answer may be, and earlier than the runner stops to wait for its effect.
+/// A delay longer than the time limit for an answer, and shorter than the settle time.
 const LATE: Duration = Duration::from_secs(3);
-/// Much later than an answer may be.
+/// A delay much longer than the time limit for an answer.
 const HELD: Duration = Duration::from_secs(20);
-/// Long enough for an action to be sent after the platform had settled.
+/// The configuration of a job whose action can still be sent after the settle time.
 const JOB: &str = "schedule = \"0 0 1 1 *\"\nexpiry = 40s\nearlyresults = on\nplugin = note";
 
-/// What happens to the POST of each job.
+/// How the proxy treats the POST of each job.
 const TRICKS: [(&str, Trick); 9] = [
     ("created", Trick::Refused("Failed to store signature: 'pq: the database is shutting down'")),
     ("panicked", Trick::Refused("runtime error: invalid memory address")),
@@ -42,9 +41,9 @@ fn rig() -> Rig {
     rig
 }
 
-/// Puts a proxy in front of the platform that plays these tricks on the POSTs of these jobs.
-fn tricked(rig: &Rig, tricks: &[(&str, Trick)]) -> Proxy {
-    // The action's name, as a form has it.
+/// Starts a proxy in front of the platform that plays these tricks on the POSTs of these jobs.
+fn start_proxy(rig: &Rig, tricks: &[(&str, Trick)]) -> Proxy {
+    // The name of the action in the encoding of a form.
     let texts: Vec<(String, Trick)> =
         tricks.iter().map(|(job, trick)| (format!("mig-runner%3A+{job}%22"), *trick)).collect();
     let tricks: Vec<(&str, Trick)> =
@@ -67,12 +66,12 @@ fn check_once(rig: &Rig, job: &str, run: &str) {
 }
 
 #[test]
-fn whatever_is_answered_the_platform_has_one_action() {
+fn platform_has_one_action_whatever_the_answer() {
     let mut rig = rig();
     rig.configure(SETTLE);
     rig.configure("timeout = 2s");
     rig.configure("parallel = 4");
-    let _proxy = tricked(&rig, &TRICKS);
+    let _proxy = start_proxy(&rig, &TRICKS);
     let runner = rig.runner();
     for (job, _) in TRICKS {
         rig.job(job, JOB);
@@ -80,16 +79,17 @@ fn whatever_is_answered_the_platform_has_one_action() {
     let runs = TRICKS.map(|(job, _)| rig.trigger(job));
     for ((job, _), run) in TRICKS.iter().zip(&runs) {
         check_once(&rig, job, run);
-        // It was uncertain: else this test shows nothing.
-        runner.wait_said("action not sent yet", &[("run", run), ("fate", "unknown")]);
+        // Without an unknown outcome, this test would show nothing.
+        runner.wait_said("action not posted yet", &[("run", run), ("fate", "unknown")]);
     }
 }
 
 #[test]
-fn a_runner_that_was_killed_before_the_answer_finds_its_action() {
+fn runner_killed_before_the_answer_finds_its_action() {
     let mut rig = rig();
     rig.configure(SETTLE);
-    let _proxy = tricked(&rig, &[("held", Trick::AnswerHeld(HELD)), ("late", Trick::Late(LATE))]);
+    let _proxy =
+        start_proxy(&rig, &[("held", Trick::AnswerHeld(HELD)), ("late", Trick::Late(LATE))]);
     let runner = rig.runner();
     for job in ["held", "late"] {
         rig.job(job, JOB);
@@ -98,7 +98,7 @@ fn a_runner_that_was_killed_before_the_answer_finds_its_action() {
     wait_until("an action without an answer", || {
         rig.database().names().contains(&"mig-runner: held".to_owned())
     });
-    runner.wait_said("action not sent yet", &[("run", &late), ("fate", "unknown")]);
+    runner.wait_said("action not posted yet", &[("run", &late), ("fate", "unknown")]);
     runner.kill();
     assert_eq!(rig.wait_in("action/new", &held)["request"]["fate"], "unknown");
     let _runner = rig.runner();
@@ -107,28 +107,28 @@ fn a_runner_that_was_killed_before_the_answer_finds_its_action() {
 }
 
 #[test]
-fn a_run_that_is_taken_away_and_put_back_while_it_is_posted_is_posted_once() {
+fn run_moved_away_and_back_during_its_post_is_posted_once() {
     let mut rig = rig();
     rig.configure("settle = 1s");
     rig.job("job", JOB);
-    let proxy = tricked(&rig, &[("job", Trick::Slow(LATE))]);
+    let proxy = start_proxy(&rig, &[("job", Trick::Slow(LATE))]);
     let runner = rig.runner();
     let run = rig.trigger("job");
     proxy.wait_played();
     rig.mv(&run, "action/new", "action/invalid");
-    runner.wait_said("entry was moved away by hand", &[("run", &run)]);
+    runner.wait_said("entry was moved by another process", &[("run", &run)]);
     rig.mv(&run, "action/invalid", "action/new");
     rig.hurry(&run, "mig-runner: job");
     check_once(&rig, "job", &run);
-    // Taken away for good: what was accepted goes on all the same.
+    // Moved away permanently: an accepted action continues nevertheless.
     rig.job("gone", JOB);
-    let proxy = tricked(&rig, &[("gone", Trick::Slow(LATE))]);
+    let proxy = start_proxy(&rig, &[("gone", Trick::Slow(LATE))]);
     runner.stop(Signal::TERM);
     let runner = rig.runner();
     let run = rig.trigger("gone");
     proxy.wait_played();
     rig.mv(&run, "action/new", "action/invalid");
-    let warning = "action was accepted though its entry was moved away";
+    let warning = "action was accepted although its entry was moved";
     runner.wait_said(warning, &[("run", &run)]);
     rig.hurry(&run, "mig-runner: gone");
     check_once(&rig, "gone", &run);
@@ -136,13 +136,13 @@ fn a_run_that_is_taken_away_and_put_back_while_it_is_posted_is_posted_once() {
 }
 
 #[test]
-fn a_search_that_fails_says_nothing_about_the_action() {
+fn failed_search_does_not_count_as_an_answer() {
     let mut rig = rig();
     rig.configure("timeout = 2s");
     rig.job("job", JOB);
     let search = "type=action&";
     let tricks = [
-        // The page of the search has a time limit of its own, which is longer.
+        // The search has a longer time limit of its own.
         (search, Trick::BadGateway),
         (search, Trick::Refused("Error while searching for actions: 'EOF'")),
         (search, Trick::AnswerCut),
@@ -155,7 +155,7 @@ fn a_search_that_fails_says_nothing_about_the_action() {
 }
 
 #[test]
-fn results_that_arrive_broken_are_fetched_again() {
+fn broken_results_are_fetched_again() {
     let rig = rig();
     rig.job("job", &JOB.replace("40s", "2s"));
     let page = "type=command&";
@@ -175,11 +175,11 @@ fn results_that_arrive_broken_are_fetched_again() {
 }
 
 #[test]
-fn a_fetch_that_is_killed_half_way_goes_on_without_what_it_has() {
+fn interrupted_fetch_continues_with_the_next_page() {
     let mut rig = rig();
     rig.configure("pagesize = 5\npages = 1");
     rig.job("job", &JOB.replace("earlyresults = on\n", ""));
-    // The third page is on its way when the runner dies.
+    // The runner is killed while the third page is on its way.
     let proxy = Proxy::start(&rig, &[("offset=10", Trick::AnswerHeld(HELD))]);
     rig.point_at(&proxy.address);
     let runner = rig.runner();

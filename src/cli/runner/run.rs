@@ -22,7 +22,7 @@ use crate::config::logging::LogTarget;
 use crate::config::runner::RunnerConfig;
 use crate::daemon::workers::{Expand, WorkerContext};
 use crate::daemon::{
-    Awaited, Calendar, Daemon, DaemonError, Parts, Reopen, Settings, Standby, has_room,
+    Awaited, Daemon, DaemonError, JobCalendar, Parts, Reopen, Settings, Standby, has_room,
 };
 use crate::disk::guard;
 use crate::disk::{Hold, RealFs};
@@ -293,14 +293,14 @@ fn is_clear_text(url: &str) -> bool {
     url.trim().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"))
 }
 
-fn calendar(installation: &Installation, spool: &Spool, log: &Logger) -> Calendar {
+fn calendar(installation: &Installation, spool: &Spool, log: &Logger) -> JobCalendar {
     let (zone, unknown) = machine_zone();
     if let Some(error) = unknown {
         warn!(log, "cannot find the system time zone; using UTC for schedules without a timezone"; "error" => Chain(&error));
     }
     let jobs = Jobs::new(spool.disk().clone(), installation.runners(), guard::user(), zone);
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    Calendar::new(jobs, host)
+    JobCalendar::new(jobs, host)
 }
 
 fn engine_settings(config: &RunnerConfig, directory: PathBuf) -> Settings {

@@ -1,18 +1,19 @@
-//! The proof: whatever is stopped, cut off or broken at whatever step, no run is lost, none is sent
-//! twice, no result is lost, and each plugin gets each result at least once.
+//! The proof: whatever is killed, cut off or broken at whatever operation, no run is lost, none is
+//! posted twice, no result is lost, and each plugin gets each result at least once.
 //!
-//! Each scenario is played once to count its steps, and then again and again,
-//! with an end at each of them. `MIG_TEST_SEED` gives the draws of an earlier run
-//! again. `MIG_TEST_FULL` leaves little to chance, and prints a row of a table for each kind of proof.
+//! Each scenario is executed once to count its operations, and then again and again, interrupted at
+//! each of them. An operation is a change of the disk or a message to or from the platform or a
+//! plugin. `MIG_TEST_SEED` repeats the random choices of an earlier run. `MIG_TEST_FULL` tries
+//! nearly everything instead of a random part, and prints a table row for each kind of proof.
 
-mod broken;
-mod chance;
-mod damage;
-mod failing;
-mod kill;
-mod lives;
-mod power;
-mod recorder;
+mod damaged_files;
+mod disk_failures;
+mod kills;
+mod missing_safeguards;
+mod power_cuts;
+mod proof_result;
+mod recording_plugins;
 mod scenario;
-mod tally;
-mod world;
+mod scenario_list;
+mod seeded_random;
+mod simulation;

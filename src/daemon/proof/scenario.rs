@@ -1,13 +1,12 @@
-//! What is played: lives of a run, each with all that may be seen in the end.
+//! Scenarios: what happens to a run, and the states in which it may end.
 //!
-//! A life that is interrupted anywhere and goes on ends as one that is not: one
-//! action on the platform, the results stored, the plugins served, the files of
-//! the run where they belong. Where an interruption may lead elsewhere, each end
-//! is named.
+//! A scenario that is interrupted anywhere and then resumed ends like one that is not: one action
+//! on the platform, the results stored, the plugins served, the files of the run where they belong.
+//! Where an interruption may lead to another end, the scenario names each of them.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::world::World;
+use super::simulation::Simulation;
 use crate::clock::Clock;
 use crate::disk::model::ModelFs;
 use crate::spool::Folder;
@@ -16,128 +15,133 @@ use crate::spool::Folder;
 const BEGIN: &str = "2026-11-22T12:00:30Z";
 /// The only slot of the job.
 const SCHEDULE: &str = "schedule = \"1 12 22 11 *\"";
-/// What a fault says in which a run has more than one action.
-pub(super) const TWICE: &str = "posted twice";
+/// The text in a fault that says that a run has more than one action.
+pub(super) const POSTED_TWICE: &str = "posted twice";
 
 /// A step of a scenario.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Beat {
+pub(super) enum ScenarioStep {
     /// The clock is set.
     At(&'static str),
-    /// Time passes, in seconds.
+    /// Seconds pass.
     Pass(u64),
-    /// A person moves the run.
+    /// The operator moves the run.
     Move(Folder, Folder),
-    /// A person removes the run.
+    /// The operator removes the run.
     Remove(Folder),
-    Do(fn(&World)),
+    /// Something else changes.
+    Do(fn(&Simulation)),
     /// The runner is stopped and started.
     Restart,
-    /// The runner gets a hangup.
+    /// The runner receives SIGHUP.
     Reload,
-    /// The runner looks for what is old.
+    /// The runner removes expired files.
     Prune,
 }
 
-/// What there may be in the end.
+use ScenarioStep::{At, Do, Move, Pass, Prune, Reload, Remove, Restart};
+
+/// A state in which a scenario may end.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct End {
-    /// How many actions the platform has.
+pub(super) struct AllowedEnd {
+    /// Number of actions on the platform.
     pub(super) actions: usize,
-    /// Where the runs are.
+    /// The entries of the spool, as `FOLDER NAME`.
     pub(super) spool: &'static [&'static str],
 }
 
-/// A life of a run.
+/// What happens to a run.
 #[derive(Clone, Copy)]
 pub(super) struct Scenario {
     pub(super) name: &'static str,
+    /// The configuration of the job.
     config: &'static str,
-    setup: fn(&mut World),
-    beats: &'static [Beat],
-    ends: &'static [End],
+    setup: fn(&mut Simulation),
+    steps: &'static [ScenarioStep],
+    /// The end without an interruption, and then any other allowed ends.
+    ends: &'static [AllowedEnd],
 }
 
-use Beat::{At, Do, Move, Pass, Prune, Reload, Remove, Restart};
-
-pub(super) const fn end(actions: usize, spool: &'static [&'static str]) -> End {
-    End { actions, spool }
+pub(super) const fn end(actions: usize, spool: &'static [&'static str]) -> AllowedEnd {
+    AllowedEnd { actions, spool }
 }
 
-pub(super) const fn life(
+pub(super) const fn scenario(
     name: &'static str,
     config: &'static str,
-    setup: fn(&mut World),
-    beats: &'static [Beat],
-    ends: &'static [End],
+    setup: fn(&mut Simulation),
+    steps: &'static [ScenarioStep],
+    ends: &'static [AllowedEnd],
 ) -> Scenario {
-    Scenario { name, config, setup, beats, ends }
+    Scenario { name, config, setup, steps, ends }
 }
 
-/// A scenario that is being played.
-pub(super) struct Play {
-    pub(super) world: World,
+/// An execution of a scenario.
+pub(super) struct Execution {
+    pub(super) simulation: Simulation,
     scenario: Scenario,
+    /// The number of the next step.
     next: usize,
 }
 
 impl Scenario {
-    /// Tells whether the runner is restarted in it.
+    /// Returns whether the runner is restarted in the scenario.
     pub(super) fn restarts(&self) -> bool {
-        self.beats.iter().any(|beat| matches!(beat, Restart))
+        self.steps.iter().any(|step| matches!(step, Restart))
     }
 
-    /// Tells whether a person removes a run in it, of which a part of its results may stay.
+    /// Returns whether the operator removes a run, so that a part of its results may be left.
     fn removes(&self) -> bool {
-        self.beats.iter().any(|beat| matches!(beat, Remove(_)))
+        self.steps.iter().any(|step| matches!(step, Remove(_)))
     }
 
-    /// Tells whether nobody does anything in it.
-    pub(super) fn is_left_alone(&self) -> bool {
-        self.beats.iter().all(|beat| matches!(beat, At(_) | Pass(_)))
+    /// Returns whether nothing but time passes in the scenario.
+    pub(super) fn is_unattended(&self) -> bool {
+        self.steps.iter().all(|step| matches!(step, At(_) | Pass(_)))
     }
 
-    /// Returns the scenario before its first step.
-    pub(super) fn begin(&self) -> Play {
+    /// Returns an execution before the first step.
+    pub(super) fn begin(&self) -> Execution {
         self.begin_on(|fs| fs)
     }
 
-    /// Returns the scenario before its first step, on a file system that `change` makes another one.
-    pub(super) fn begin_on(&self, change: impl FnOnce(ModelFs) -> ModelFs) -> Play {
-        let mut world = World::new(BEGIN, change);
-        world.job(&format!("{SCHEDULE}\nexpiry = 20s\n{}", self.config));
-        world.platform.answer(3, true);
-        (self.setup)(&mut world);
-        world.fs.sync_all();
-        Play { world, scenario: *self, next: 0 }
+    /// Returns an execution before the first step, on a file system that `change` has changed.
+    pub(super) fn begin_on(&self, change: impl FnOnce(ModelFs) -> ModelFs) -> Execution {
+        let mut simulation = Simulation::new(BEGIN, change);
+        simulation.write_job(&format!("{SCHEDULE}\nexpiry = 20s\n{}", self.config));
+        simulation.platform.set_agents(3, true);
+        (self.setup)(&mut simulation);
+        simulation.fs.sync_all();
+        Execution { simulation, scenario: *self, next: 0 }
     }
 }
 
-impl Play {
-    /// Returns a number that is another one where what comes next may be another thing.
+impl Execution {
+    /// Returns a hash of everything that decides about the further course.
     pub(super) fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (self.scenario.name, self.next, self.world.digest()).hash(&mut hasher);
+        (self.scenario.name, self.next, self.simulation.digest()).hash(&mut hasher);
         hasher.finish()
     }
 
-    /// Returns the play as it goes on in another world.
-    pub(super) fn within(&self, world: World) -> Play {
-        Play { world, scenario: self.scenario, next: self.next }
+    /// Returns an execution that continues from here in another simulation.
+    pub(super) fn within(&self, simulation: Simulation) -> Execution {
+        Execution { simulation, scenario: self.scenario, next: self.next }
     }
 
-    /// Starts the runner and plays on, to the end or until the runner is dead.
-    pub(super) fn go_on(&mut self) {
-        self.world.start();
+    /// Starts the runner and executes the remaining steps, until the end or until the runner is
+    /// dead.
+    pub(super) fn resume(&mut self) {
+        self.simulation.start();
         if !self.is_dead() {
-            self.go_on_without_start();
+            self.resume_without_start();
         }
     }
 
-    /// Plays on, to the end or until the runner is dead.
-    pub(super) fn go_on_without_start(&mut self) {
-        while let Some(beat) = self.scenario.beats.get(self.next) {
-            self.beat(*beat);
+    /// Executes the remaining steps, until the end or until the runner is dead.
+    pub(super) fn resume_without_start(&mut self) {
+        while let Some(step) = self.scenario.steps.get(self.next) {
+            self.execute(*step);
             if self.is_dead() {
                 return;
             }
@@ -146,75 +150,76 @@ impl Play {
     }
 
     pub(super) fn is_dead(&self) -> bool {
-        self.world.fs.fuse().is_dead()
+        self.simulation.fs.fuse().is_dead()
     }
 
-    fn beat(&mut self, beat: Beat) {
-        let world = &mut self.world;
-        match beat {
-            At(time) => world.at(time),
-            Pass(seconds) => world.pass(seconds),
-            Move(from, to) => world.mv(from, to),
-            Remove(folder) => world.rm(folder),
-            Do(something) => something(world),
-            Restart => drop(world.start()),
-            Reload => world.reload(),
-            Prune => world.prune(),
+    fn execute(&mut self, step: ScenarioStep) {
+        let simulation = &mut self.simulation;
+        match step {
+            At(time) => simulation.run_at(time),
+            Pass(seconds) => simulation.advance(seconds),
+            Move(from, to) => simulation.move_run(from, to),
+            Remove(folder) => simulation.remove_run(folder),
+            Do(change) => change(simulation),
+            Restart => drop(simulation.start()),
+            Reload => simulation.reload(),
+            Prune => simulation.prune(),
         }
-        if let Move(..) | Remove(_) | Do(_) = beat {
-            world.pass(0);
+        if let Move(..) | Remove(_) | Do(_) = step {
+            simulation.advance(0);
         }
     }
 
-    /// Lets time pass until nothing more can happen, and says what is wrong then.
+    /// Starts the runner, lets time pass until nothing more can happen, and checks the end.
     pub(super) fn finish(&mut self) -> Result<(), String> {
-        if !self.world.start() {
-            return Err(format!("it cannot be started: {:?}", self.world.refusal));
+        if !self.simulation.start() {
+            return Err(format!("the runner cannot start: {:?}", self.simulation.start_error));
         }
         self.wait();
-        self.verdict(true)
+        self.check(true)
     }
 
     /// Lets time pass until nothing more can happen.
     pub(super) fn wait(&mut self) {
         for seconds in [1, 5, 20, 60, 130, 400, 400, 86_400] {
-            self.world.pass(seconds);
+            self.simulation.advance(seconds);
         }
-        if self.scenario.beats.iter().any(|beat| matches!(beat, Prune)) {
-            self.world.prune();
+        if self.scenario.steps.iter().any(|step| matches!(step, Prune)) {
+            self.simulation.prune();
         }
     }
 
-    /// Says what is wrong with what has come of the scenario; `tidy`: also that something is left
-    /// which the next start removes.
-    pub(super) fn verdict(&self, tidy: bool) -> Result<(), String> {
-        self.verdict_of(self.scenario.ends, tidy)
+    /// Checks that the scenario has come to an allowed end. If `is_swept`, files that the next
+    /// start removes are faults too.
+    pub(super) fn check(&self, is_swept: bool) -> Result<(), String> {
+        self.check_ends(self.scenario.ends, is_swept)
     }
 
-    /// Says what is wrong with what has come of the scenario, if nothing interrupted it.
-    pub(super) fn undisturbed(&self) -> Result<(), String> {
-        self.verdict_of(&self.scenario.ends[..1], true)
+    /// Checks that the scenario has come to the end that it has without an interruption.
+    pub(super) fn check_uninterrupted(&self) -> Result<(), String> {
+        self.check_ends(&self.scenario.ends[..1], true)
     }
 
-    fn verdict_of(&self, ends: &[End], tidy: bool) -> Result<(), String> {
-        let (actions, spool) = (self.world.platform.actions().len(), self.world.spool());
-        let mut faults = self.world.faults(tidy);
-        if tidy && !self.scenario.removes() {
-            faults.extend(self.world.parts());
+    fn check_ends(&self, ends: &[AllowedEnd], is_swept: bool) -> Result<(), String> {
+        let actions = self.simulation.platform.action_names().len();
+        let spool = self.simulation.spool();
+        let mut faults = self.simulation.faults(is_swept);
+        if is_swept && !self.scenario.removes() {
+            faults.extend(self.simulation.part_files());
         }
-        let fits = |end: &End| end.actions == actions && end.spool == spool;
-        if !ends.iter().any(fits) {
+        let matches = |end: &AllowedEnd| end.actions == actions && end.spool == spool;
+        if !ends.iter().any(matches) {
             faults.push(format!("{actions} actions, {spool:?}"));
         }
         // Whatever happened, no run has two actions.
         let most = self.scenario.ends.iter().map(|end| end.actions).max().unwrap_or_default();
         if actions > most {
-            faults.push(format!("{TWICE}: {actions} actions"));
+            faults.push(format!("{POSTED_TWICE}: {actions} actions"));
         }
         if faults.is_empty() {
             return Ok(());
         }
-        let (name, next, now) = (self.scenario.name, self.next, self.world.clock.now());
+        let (name, next, now) = (self.scenario.name, self.next, self.simulation.clock.now());
         Err(format!("{name} (step {next}, {now}): {}", faults.join("; ")))
     }
 }

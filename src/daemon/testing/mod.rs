@@ -1,5 +1,5 @@
-//! A daemon in a temporary folder, with a platform that does what a test says.
-#![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
+//! A test rig: an engine in a temporary folder, with a simulated platform that a test controls.
+#![expect(clippy::disallowed_methods, reason = "tests change files as the operator does")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,19 +10,20 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use slog::{Discard, Logger, o};
 
-use super::calendar::Calendar;
 use super::engine::Engine;
+use super::events::Event;
+use super::job_calendar::JobCalendar;
 use super::workers::{WorkerContext, Workers};
-use super::{Event, Parts, Settings};
+use super::{Parts, Settings};
 use crate::action::Signer;
 use crate::action::sign::testing::HashSigner;
 use crate::api::Api;
+use crate::clock::Clock as _;
 use crate::clock::testing::TestClock;
 use crate::config::duration::Keep;
 use crate::config::runner::RetentionSettings;
 use crate::disk::{Disk, Fs, RealFs, guard};
 use crate::job::folders::Jobs;
-use crate::metrics::Metrics;
 use crate::names::RunId;
 use crate::plugin::{Deliver, Plugins};
 use crate::spool::{Family, Folder, Record, Spool, SpoolError};
@@ -32,16 +33,16 @@ use crate::wake::Stop;
 
 mod platform;
 
-pub(crate) use platform::{Mood, Outage, Platform};
+pub(crate) use platform::{Outage, Platform, PostReply};
 
-/// How long a test waits for a worker.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Time limit for a worker in tests.
+pub(crate) const WORKER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long an unanswered POST may still take effect.
+/// Time during which an unanswered POST may still take effect on the platform, in tests.
 pub(crate) const SETTLE: Duration = Duration::from_secs(120);
 
-/// What an engine works with and in.
-pub(crate) struct Place<'a> {
+/// Builds an engine for a test.
+pub(crate) struct EngineBuilder<'a> {
     pub(crate) fs: Arc<dyn Fs>,
     pub(crate) directory: &'a Path,
     pub(crate) clock: Arc<TestClock>,
@@ -53,14 +54,14 @@ pub(crate) struct Place<'a> {
     pub(crate) retention: RetentionSettings,
 }
 
-/// Returns the settings with which everything is kept.
+/// Returns the retention settings that keep everything.
 pub(crate) fn keep_all() -> RetentionSettings {
     RetentionSettings { done: Keep::All, invalid: Keep::All, results: Keep::All }
 }
 
-impl Place<'_> {
-    /// Returns an engine that has looked at nothing yet, and what comes through its door.
-    pub(crate) fn engine(self) -> Result<(Engine, Sender<Event>, Receiver<Event>), SpoolError> {
+impl EngineBuilder<'_> {
+    /// Returns an engine that has not read anything yet, and both ends of its channel.
+    pub(crate) fn build(self) -> Result<(Engine, Sender<Event>, Receiver<Event>), SpoolError> {
         let log = Logger::root(Discard, o!());
         let root = self.directory.join("spool");
         let spool = retried(
@@ -96,43 +97,31 @@ impl Place<'_> {
         };
         let (sender, events) = channel();
         let workers = Workers::new(Arc::new(context), sender.clone(), 2, 4);
-        let calendar = Calendar::new(jobs, "host".to_owned());
+        let calendar = JobCalendar::new(jobs, "host".to_owned());
         let parts = Parts { settings, spool, calendar, clock: self.clock, log };
         Ok((Engine::new(parts, workers), sender, events))
     }
 }
 
-/// Lets an engine take an event, as the daemon does.
-fn hear(engine: &mut Engine, event: Event) {
-    match event {
-        Event::Hint(hint) => engine.hear(&hint),
-        Event::Done(done) => engine.done(*done),
-        Event::Planned(plan) => engine.planned(plan),
-        Event::Reviewed(found) => engine.reviewed(found),
-        Event::Counted(finished) => engine.counted(finished),
-        Event::Stop | Event::Reload => {}
-    }
-}
-
-/// A runner's directory, its engine, and the clock that both follow.
+/// A runner's directory, its engine, and the clock of both.
 pub(crate) struct Rig {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) platform: Arc<Platform>,
-    /// How long the next engine keeps what is finished.
+    /// The retention settings of the next engine.
     pub(crate) retention: RetentionSettings,
-    /// What the next engine signs with.
+    /// The signer of the next engine.
     pub(crate) signer: Arc<dyn Signer>,
-    /// Asks the next engine to stop.
-    pub(crate) stopper: Stop,
-    /// The file system that the next engine works on.
+    /// Stops the next engine when it is set.
+    pub(crate) stop_flag: Stop,
+    /// The file system of the next engine.
     pub(crate) fs: Arc<dyn Fs>,
     sender: Option<Sender<Event>>,
     engine: Option<(Engine, Receiver<Event>)>,
 }
 
 impl Rig {
-    /// Returns a rig whose clock shows `now`, with an empty directory and no engine yet.
+    /// Returns a rig whose clock shows `now`, with an empty directory and without an engine.
     pub(crate) fn new(now: &str) -> Rig {
         let folder = tempfile::tempdir().unwrap();
         for name in ["runners", "plugins"] {
@@ -146,20 +135,20 @@ impl Rig {
             platform,
             retention: keep_all(),
             signer: Arc::new(HashSigner),
-            stopper: Stop::new(),
+            stop_flag: Stop::new(),
             fs: Arc::new(RealFs),
             sender: None,
             engine: None,
         }
     }
 
-    /// Returns the path of a part of the directory.
+    /// Returns a path in the directory.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Puts a job into the directory.
-    pub(crate) fn job(&self, name: &str, config: &str) {
+    /// Creates a job, or replaces its files.
+    pub(crate) fn write_job(&self, name: &str, config: &str) {
         let folder = self.path("runners").join(name);
         make_private(&folder);
         write_private(&folder.join("entity.cfg"), &format!("[configuration]\n{config}\n"));
@@ -167,177 +156,170 @@ impl Rig {
         write_private(&folder.join("action.json"), action);
     }
 
-    /// Puts a plugin into the directory: a shell script.
-    pub(crate) fn plugin(&self, name: &str, script: &str) {
+    /// Creates a plugin from a shell script.
+    pub(crate) fn write_plugin(&self, name: &str, script: &str) {
         use std::os::unix::fs::PermissionsExt;
         let path = self.path("plugins").join(name);
         write_private(&path, &format!("#!/bin/sh\n{script}\n"));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
     }
 
-    /// Starts an engine, or another one after a crash.
+    /// Starts an engine without watches; it replaces an earlier one as after a crash.
     pub(crate) fn start(&mut self) {
         self.start_with(|_, _| ());
     }
 
-    /// Starts an engine that watches its folders, as the daemon's does, with threads of its own.
+    /// Starts an engine with watches and threads of its own, as the daemon does.
     pub(crate) fn start_watching(&mut self) {
         self.start_with(Engine::watch);
-        self.hear_until(|engine| engine.review.is_settled());
+        self.run_until(|engine| engine.scan().has_reviewed_done());
     }
 
     fn start_with(&mut self, prepare: impl FnOnce(&mut Engine, Sender<Event>)) {
         self.engine = None;
-        let context = Place {
+        let builder = EngineBuilder {
             fs: Arc::clone(&self.fs),
             directory: self.folder.path(),
             clock: self.clock.clone(),
             platform: Arc::clone(&self.platform) as Arc<dyn Api>,
             plugins: Arc::new(Plugins::new(self.path("plugins"))),
             signer: Arc::clone(&self.signer),
-            stop: self.stopper.clone(),
+            stop: self.stop_flag.clone(),
             settle: SETTLE,
             retention: self.retention,
         };
-        let (mut engine, sender, events) = context.engine().unwrap();
+        let (mut engine, sender, events) = builder.build().unwrap();
         prepare(&mut engine, sender.clone());
         self.sender = Some(sender);
-        engine.begin().unwrap();
+        engine.start().unwrap();
         self.engine = Some((engine, events));
     }
 
-    /// Returns the engine that was started.
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine.as_ref().unwrap().0
     }
 
-    /// Lets the engine count its work from now on, with what the spool tells of the past.
-    pub(crate) fn measure(&mut self) {
-        use crate::clock::Clock;
-        let metrics = Metrics::new(self.path("metrics"), self.clock.now());
+    /// Makes the engine record metrics, including the last successes in the spool.
+    pub(crate) fn enable_metrics(&mut self) {
+        let path = self.path("metrics");
         let engine = &mut self.engine.as_mut().unwrap().0;
-        engine.metrics = Some(metrics);
-        engine.measure_past();
+        engine.enable_metrics(path);
+        engine.read_last_successes();
     }
 
-    /// Returns the metrics as the engine writes them.
+    /// Makes the engine write the metrics, and returns them.
     pub(crate) fn metrics(&mut self) -> String {
-        use crate::clock::Clock;
         let now = self.clock.now();
         self.engine.as_mut().unwrap().0.write_metrics(now);
         std::fs::read_to_string(self.path("metrics")).unwrap()
     }
 
-    /// Drops the engine as a crash would.
+    /// Ends the engine as a crash would.
     pub(crate) fn crash(&mut self) {
         self.engine = None;
     }
 
-    /// Lets the engine tell what it tries again; returns when there may be more to tell.
-    pub(crate) fn tell(&mut self) -> Option<Timestamp> {
-        use crate::clock::Clock;
+    /// Makes the engine write the retry report if it is due; returns when it is due again.
+    pub(crate) fn write_retry_report(&mut self) -> Option<Timestamp> {
         let now = self.clock.now();
         self.engine.as_mut().unwrap().0.write_retry_report(now)
     }
 
-    /// Lets the engine end in order.
+    /// Stops the engine in an orderly way.
     pub(crate) fn stop(&mut self) {
         let (mut engine, _events) = self.engine.take().unwrap();
-        engine.write_held();
+        engine.record_pending();
         engine.remove_retry_report();
     }
 
-    /// Sets the clock of a machine on which no engine runs.
-    pub(crate) fn clock_to(&self, now: &str) {
+    /// Sets the clock without running the engine.
+    pub(crate) fn set_clock(&self, now: &str) {
         self.clock.set(now.parse().unwrap());
     }
 
-    /// Sets the clock and lets the engine do all that is due then, until nobody is at work.
-    pub(crate) fn at(&mut self, now: &str) {
+    /// Sets the clock, and runs the engine until nothing is due and all workers are idle.
+    pub(crate) fn run_at(&mut self, now: &str) {
         self.clock.set(now.parse().unwrap());
-        self.settle();
+        self.scan_and_run();
     }
 
-    /// Moves the clock ahead.
-    pub(crate) fn pass(&mut self, seconds: u64) {
+    /// Moves the clock ahead, and runs the engine as [`Rig::run_at`] does.
+    pub(crate) fn advance(&mut self, seconds: u64) {
         self.clock.pass(Duration::from_secs(seconds));
-        self.settle();
+        self.scan_and_run();
     }
 
-    fn settle(&mut self) {
-        use crate::clock::Clock;
+    fn scan_and_run(&mut self) {
         let now = self.clock.now();
         let (engine, _) = self.engine.as_mut().unwrap();
-        engine.look_everywhere(now);
-        self.work();
+        engine.scan_everything(now);
+        self.run();
     }
 
-    /// Sets the clock and lets the engine do what is due then, before it looks at anything.
-    pub(crate) fn work_at(&mut self, now: &str) {
+    /// Sets the clock, and runs the engine before it scans anything.
+    pub(crate) fn run_without_scan_at(&mut self, now: &str) {
         self.clock.set(now.parse().unwrap());
-        self.work();
+        self.run();
     }
 
-    fn work(&mut self) {
-        use crate::clock::Clock;
+    fn run(&mut self) {
         let now = self.clock.now();
         let (engine, events) = self.engine.as_mut().unwrap();
         loop {
             engine.launch_due(now);
-            engine.look_at_young(now);
-            let next = engine.turn();
-            if !engine.is_quiet() {
-                hear(engine, events.recv_timeout(PATIENCE).unwrap());
-            } else if next.is_none_or(|next| next > now) || self.stopper.asked() {
+            engine.recheck_young_files(now);
+            let next = engine.process_due();
+            if !engine.is_idle() {
+                engine.handle(events.recv_timeout(WORKER_TIMEOUT).unwrap());
+            } else if next.is_none_or(|next| next > now) || self.stop_flag.asked() {
                 return;
             }
         }
     }
 
-    /// Lets the engine follow what it hears, and do what is due, until something holds.
-    pub(crate) fn hear_until(&mut self, holds: impl Fn(&Engine) -> bool) {
-        while !holds(self.engine()) {
+    /// Runs the engine on the events that it receives, until a condition holds.
+    pub(crate) fn run_until(&mut self, condition: impl Fn(&Engine) -> bool) {
+        while !condition(self.engine()) {
             let (engine, events) = self.engine.as_mut().unwrap();
-            hear(engine, events.recv_timeout(PATIENCE).expect("nothing more happens"));
-            self.work();
+            engine.handle(events.recv_timeout(WORKER_TIMEOUT).expect("no event arrived"));
+            self.run();
         }
     }
 
-    /// Lets the engine look at everything.
-    pub(crate) fn look(&mut self) {
-        use crate::clock::Clock;
+    /// Makes the engine scan everything.
+    pub(crate) fn scan(&mut self) {
         let now = self.clock.now();
-        self.engine.as_mut().unwrap().0.look_everywhere(now);
+        self.engine.as_mut().unwrap().0.scan_everything(now);
     }
 
-    /// Lets the engine hear a hint.
-    pub(crate) fn hear(&mut self, hint: crate::wake::Hint) {
-        hear(&mut self.engine.as_mut().unwrap().0, Event::Hint(hint));
+    /// Sends a hint to the engine.
+    pub(crate) fn send_hint(&mut self, hint: crate::wake::Hint) {
+        self.engine.as_mut().unwrap().0.handle(Event::Hint(hint));
     }
 
-    /// Lets the engine write metrics now, without what the spool tells of the past.
+    /// Makes the engine write new metrics now, without the last successes in the spool.
     pub(crate) fn write_new_metrics(&mut self) {
-        use crate::clock::Clock;
         let (now, path) = (self.clock.now(), self.path("metrics"));
         let (engine, _) = self.engine.as_mut().unwrap();
-        engine.metrics = Some(crate::metrics::Metrics::new(path, now));
+        engine.enable_metrics(path);
         engine.write_metrics(now);
     }
 
-    /// Lets the engine remove what is old.
+    /// Makes the engine remove expired files.
     pub(crate) fn prune(&mut self) {
-        use crate::clock::Clock;
         let now = self.clock.now();
         let (engine, events) = self.engine.as_mut().unwrap();
         let sender = self.sender.as_ref().unwrap();
         while engine.prune(now, sender).is_none_or(|next| next <= now) {
-            if let Ok(Event::Planned(plan)) = events.recv_timeout(Duration::from_millis(1)) {
-                engine.planned(plan);
+            if let Ok(event @ Event::RemovalPlanned(_)) =
+                events.recv_timeout(Duration::from_millis(1))
+            {
+                engine.handle(event);
             }
         }
     }
 
-    /// Returns where the runs are, as `folder run`, by folder.
+    /// Lists the entries of the spool as `FOLDER NAME`, by folder.
     pub(crate) fn spool(&self) -> Vec<String> {
         let mut found = Vec::new();
         for folder in Folder::ALL {
@@ -356,16 +338,15 @@ impl Rig {
         found
     }
 
-    /// Reads the record of a run.
     pub(crate) fn record(&self, folder: Folder, id: &str) -> Record {
         let (engine, _) = self.engine.as_ref().unwrap();
         let id: RunId = id.parse().unwrap();
         assert!(matches!(folder.family(), Family::Action | Family::Command));
-        engine.parts.spool.take(folder, &id).unwrap().unwrap().into_record()
+        engine.parts().spool.take(folder, &id).unwrap().unwrap().into_record()
     }
 
-    /// Moves a run's file as a person would.
-    pub(crate) fn mv(&self, id: &str, from: Folder, to: Folder) {
+    /// Moves the file of a run as the operator does.
+    pub(crate) fn move_run(&self, id: &str, from: Folder, to: Folder) {
         let path =
             |folder: Folder| self.path("spool").join(folder.path()).join(format!("{id}.json"));
         std::fs::rename(path(from), path(to)).unwrap();

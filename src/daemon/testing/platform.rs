@@ -1,4 +1,4 @@
-//! A platform in memory, which does with the next POST what a test says.
+//! A simulated platform in memory, whose replies a test controls.
 
 use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
@@ -16,164 +16,168 @@ use crate::names::ActionId;
 use crate::pgp::testing::short::is_short;
 use crate::wake::Stop;
 
-/// What the platform does with the next POST.
+/// How the platform replies to a POST.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mood {
-    /// Takes it, and says so.
+pub(crate) enum PostReply {
     Accept,
-    /// Takes it, and the answer is lost.
-    Lose,
-    /// Does not take it, and the connection breaks.
-    Drop,
-    Away,
-    /// Refuses it for good.
-    Refuse,
-    /// Calls its period over.
-    CallLate,
-    /// Refuses the length of its signature's number.
-    CallShort,
-    /// Says nothing, and takes it when [`Platform::arrive`] is called.
-    Late,
+    /// Accepts the action; the answer is lost.
+    LoseAnswer,
+    /// Breaks the connection without accepting the action.
+    DropConnection,
+    /// The API is unavailable.
+    Unavailable,
+    /// Rejects the action permanently.
+    Reject,
+    /// Rejects the action because its validity period has passed.
+    RejectAsExpired,
+    /// Rejects the length of a number in the signature.
+    RejectSignatureLength,
+    /// Does not answer, and accepts the action when [`Platform::accept_late_posts`] is called.
+    AcceptLater,
 }
 
-/// A platform in memory.
+/// A simulated platform.
 #[derive(Debug, Default)]
 pub(crate) struct Platform {
     state: Mutex<State>,
     fuse: Arc<Fuse>,
-    /// Names of the actions that were posted, and ids of those whose commands were asked for.
-    asked: Mutex<Vec<String>>,
+    /// The names of posted actions, and the ids of actions whose commands were requested.
+    requests: Mutex<Vec<String>>,
 }
 
 #[derive(Debug, Clone, Default)]
 struct State {
-    moods: VecDeque<Mood>,
+    /// The replies to the next POSTs.
+    replies: VecDeque<PostReply>,
     actions: Vec<(ActionId, String, Vec<Signature>)>,
     posts: usize,
     agents: u64,
     status: String,
-    strange: bool,
+    returns_wrong_action: bool,
+    /// For each of the next pages, the agent whose command is left out.
     hidden: Vec<u64>,
     offsets: Vec<u64>,
     late: Vec<(String, Vec<Signature>)>,
-    mute: bool,
-    blind: bool,
+    fails_fetches: bool,
+    finds_nothing: bool,
     stop: Option<Stop>,
-    held: u64,
-    empty: usize,
-    untold: bool,
+    /// Number of agents that have not answered.
+    unanswered: u64,
+    /// Number of pages that are returned empty.
+    empty_pages: usize,
+    omits_counters: bool,
     outage: Option<Outage>,
 }
 
-/// What does not serve, for reading.
+/// A part of the platform that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outage {
-    /// The API: no question is answered.
+    /// The API: it answers no request.
     Api,
-    /// Its database: every action is unknown, and a search fails.
+    /// The database: every action is unknown, and requests for commands fail.
     Database,
 }
 
 impl Platform {
-    /// Returns the same platform as another one, whose steps `fuse` counts.
-    pub(crate) fn fork(&self, fuse: Arc<Fuse>) -> Platform {
+    /// Returns a copy of the platform, whose requests `fuse` counts.
+    pub(crate) fn copy(&self, fuse: Arc<Fuse>) -> Platform {
         let state = Mutex::new(self.state.lock().unwrap().clone());
-        Platform { state, fuse, asked: Mutex::default() }
+        Platform { state, fuse, requests: Mutex::default() }
     }
 
-    /// Feeds to `hasher` all that it knows.
+    /// Feeds the state of the platform to `hasher`.
     pub(crate) fn digest(&self, hasher: &mut impl Hasher) {
         format!("{:?}", self.state.lock().unwrap()).hash(hasher);
     }
 
-    /// Takes the actions that were under way.
-    pub(crate) fn arrive(&self) {
+    /// Accepts the actions that were posted with [`PostReply::AcceptLater`].
+    pub(crate) fn accept_late_posts(&self) {
         let mut state = self.state.lock().unwrap();
         for (text, signatures) in std::mem::take(&mut state.late) {
-            state.take(&text, &signatures);
+            state.accept(&text, &signatures);
         }
     }
 
-    /// Sets whether it gives no results.
-    pub(crate) fn mute(&self, mute: bool) {
-        self.state.lock().unwrap().mute = mute;
+    /// Sets whether requests for commands fail.
+    pub(crate) fn fail_fetches(&self, mute: bool) {
+        self.state.lock().unwrap().fails_fetches = mute;
     }
 
-    /// Makes the next POST ask for a stop.
+    /// Requests a stop of the runner at the next POST.
     pub(crate) fn stop_at_post(&self, stop: &Stop) {
         self.state.lock().unwrap().stop = Some(stop.clone());
     }
 
-    /// Sets how many agents have not answered yet: their commands are still `sent`.
-    pub(crate) fn hold(&self, agents: u64) {
-        self.state.lock().unwrap().held = agents;
+    /// Sets the number of agents that have not answered yet: their commands are still `sent`.
+    pub(crate) fn set_unanswered(&self, agents: u64) {
+        self.state.lock().unwrap().unanswered = agents;
     }
 
-    /// Makes the next pages empty, whatever the action has.
-    pub(crate) fn empty(&self, pages: usize) {
-        self.state.lock().unwrap().empty = pages;
+    /// Makes the next pages empty, whatever commands the action has.
+    pub(crate) fn return_empty_pages(&self, pages: usize) {
+        self.state.lock().unwrap().empty_pages = pages;
     }
 
-    /// Makes commands leave out how many there are.
-    pub(crate) fn untold(&self) {
-        self.state.lock().unwrap().untold = true;
+    /// Makes commands omit the number of commands of their action.
+    pub(crate) fn omit_counters(&self) {
+        self.state.lock().unwrap().omits_counters = true;
     }
 
-    /// Sets what does not serve.
-    pub(crate) fn fail(&self, outage: Option<Outage>) {
+    /// Sets the part of the platform that fails.
+    pub(crate) fn set_outage(&self, outage: Option<Outage>) {
         self.state.lock().unwrap().outage = outage;
     }
 
-    /// Makes it find no action by its signatures.
-    pub(crate) fn blind(&self) {
-        self.state.lock().unwrap().blind = true;
+    /// Makes searches by signature find nothing.
+    pub(crate) fn find_nothing(&self) {
+        self.state.lock().unwrap().finds_nothing = true;
     }
 
-    /// Says what happens to the next POSTs; after them all are accepted.
-    pub(crate) fn expect(&self, moods: &[Mood]) {
-        self.state.lock().unwrap().moods.extend(moods);
+    /// Adds replies for the next POSTs. After them, all POSTs are accepted.
+    pub(crate) fn script_replies(&self, replies: &[PostReply]) {
+        self.state.lock().unwrap().replies.extend(replies);
     }
 
-    /// Takes all POSTs from now on, whatever was to happen to them.
-    pub(crate) fn recover(&self) {
-        self.state.lock().unwrap().moods.clear();
+    /// Drops the scripted replies: all POSTs are accepted from now on.
+    pub(crate) fn accept_all(&self) {
+        self.state.lock().unwrap().replies.clear();
     }
 
-    /// Sets how many agents answer each action, and whether they have.
-    pub(crate) fn answer(&self, agents: u64, completed: bool) {
+    /// Sets the number of agents that answer each action, and whether all have answered.
+    pub(crate) fn set_agents(&self, agents: u64, completed: bool) {
         let mut state = self.state.lock().unwrap();
         state.agents = agents;
         state.status = if completed { "completed" } else { "inflight" }.to_owned();
     }
 
-    /// Sets how the platform calls each action from now on.
-    pub(crate) fn call(&self, status: &str) {
+    /// Sets the status of each action.
+    pub(crate) fn set_status(&self, status: &str) {
         self.state.lock().unwrap().status = status.to_owned();
     }
 
-    /// Says whether the commands are those of another action.
-    pub(crate) fn confuse(&self, strange: bool) {
-        self.state.lock().unwrap().strange = strange;
+    /// Sets whether the platform returns the commands of another action.
+    pub(crate) fn return_wrong_action(&self, is_wrong: bool) {
+        self.state.lock().unwrap().returns_wrong_action = is_wrong;
     }
 
-    /// Says for each of the next pages which agent's command it leaves out.
-    pub(crate) fn hide(&self, agents: &[u64]) {
+    /// Sets for each of the next pages the agent whose command is left out.
+    pub(crate) fn hide_commands(&self, agents: &[u64]) {
         self.state.lock().unwrap().hidden = agents.to_vec();
     }
 
-    /// Returns the offsets of the pages that were asked for.
-    pub(crate) fn offsets(&self) -> Vec<u64> {
+    /// Returns the offsets of the pages that were requested.
+    pub(crate) fn requested_offsets(&self) -> Vec<u64> {
         self.state.lock().unwrap().offsets.clone()
     }
 
-    /// Returns what was asked of it: the names of the actions that were posted, and the ids of those
-    /// whose commands were asked for.
-    pub(crate) fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+    /// Returns the names of posted actions and the ids of actions whose commands were requested, in
+    /// order.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
     }
 
-    /// Returns the names of the actions that the platform has.
-    pub(crate) fn actions(&self) -> Vec<String> {
+    /// Returns the names of the accepted actions.
+    pub(crate) fn action_names(&self) -> Vec<String> {
         let state = self.state.lock().unwrap();
         state
             .actions
@@ -182,26 +186,27 @@ impl Platform {
             .collect()
     }
 
-    /// Returns the actions that the platform has, as they were posted.
-    pub(crate) fn texts(&self) -> Vec<String> {
+    /// Returns the accepted actions as they were posted.
+    pub(crate) fn action_texts(&self) -> Vec<String> {
         self.state.lock().unwrap().actions.iter().map(|(_, text, _)| text.clone()).collect()
     }
 
-    /// Returns how often something was posted.
-    pub(crate) fn posts(&self) -> usize {
+    /// Returns the number of POSTs.
+    pub(crate) fn post_count(&self) -> usize {
         self.state.lock().unwrap().posts
     }
 }
 
 impl State {
-    fn take(&mut self, text: &str, signatures: &[Signature]) {
+    /// Accepts an action.
+    fn accept(&mut self, text: &str, signatures: &[Signature]) {
         let id = ActionId(1000 + self.actions.len() as u64);
         self.actions.push((id, text.to_owned(), signatures.to_vec()));
     }
 }
 
-/// Returns whether a search by name and period returns this action.
-fn lies_within(text: &str, search: &Search<'_>) -> bool {
+/// Returns whether an action matches the name and period of a search.
+fn matches(text: &str, search: &Search<'_>) -> bool {
     let action = Action::parse(text.as_bytes()).unwrap();
     let margin = Duration::from_secs(1);
     action.name == search.name
@@ -219,37 +224,41 @@ impl Api for Platform {
             return Posted::Unknown { cause: broken() };
         }
         let name = Action::parse(action_json.as_bytes()).unwrap().name;
-        self.asked.lock().unwrap().push(name);
+        self.requests.lock().unwrap().push(name);
         let mut state = self.state.lock().unwrap();
         state.posts += 1;
         if let Some(stop) = state.stop.take() {
             stop.ask();
         }
-        let mut mood = state.moods.pop_front().unwrap_or(Mood::Accept);
-        // As the original does, also where a test expects nothing of the kind.
-        if mood == Mood::Accept && signatures.iter().any(|line| is_short(line.as_str())) {
-            mood = Mood::CallShort;
+        let mut reply = state.replies.pop_front().unwrap_or(PostReply::Accept);
+        // As the original does, whatever the test scripts.
+        if reply == PostReply::Accept && signatures.iter().any(|line| is_short(line.as_str())) {
+            reply = PostReply::RejectSignatureLength;
         }
-        if matches!(mood, Mood::Accept | Mood::Lose) {
-            state.take(action_json, signatures);
+        if matches!(reply, PostReply::Accept | PostReply::LoseAnswer) {
+            state.accept(action_json, signatures);
         }
-        if mood == Mood::Late {
+        if reply == PostReply::AcceptLater {
             state.late.push((action_json.to_owned(), signatures.to_vec()));
         }
         if !self.fuse.exchange() {
             return Posted::Unknown { cause: broken() };
         }
-        match mood {
-            Mood::Accept => {
+        match reply {
+            PostReply::Accept => {
                 let (id, text, _) = state.actions.last().unwrap();
                 let action = RawValue::from_string(text.clone()).unwrap();
                 Posted::Accepted { id: *id, action }
             }
-            Mood::Lose | Mood::Drop | Mood::Late => Posted::Unknown { cause: broken() },
-            Mood::Away => Posted::Refused { cause: broken(), next: Next::BackOffAll },
-            Mood::Refuse => Posted::Refused { cause: broken(), next: Next::Invalid },
-            Mood::CallLate => Posted::Refused { cause: broken(), next: Next::DateAnew },
-            Mood::CallShort => Posted::Refused { cause: broken(), next: Next::SignAnew },
+            PostReply::LoseAnswer | PostReply::DropConnection | PostReply::AcceptLater => {
+                Posted::Unknown { cause: broken() }
+            }
+            PostReply::Unavailable => Posted::Refused { cause: broken(), next: Next::BackOffAll },
+            PostReply::Reject => Posted::Refused { cause: broken(), next: Next::Invalid },
+            PostReply::RejectAsExpired => Posted::Refused { cause: broken(), next: Next::DateAnew },
+            PostReply::RejectSignatureLength => {
+                Posted::Refused { cause: broken(), next: Next::SignAnew }
+            }
         }
     }
 
@@ -259,8 +268,8 @@ impl Api for Platform {
         }
         let state = self.state.lock().unwrap();
         let found = state.actions.iter().find(|(id, text, signatures)| {
-            !state.blind
-                && lies_within(text, search)
+            !state.finds_nothing
+                && matches(text, search)
                 && !search.taken.contains(id)
                 && signatures.iter().any(|s| search.signatures.contains(s))
         });
@@ -280,9 +289,8 @@ impl Api for Platform {
         if state.outage == Some(Outage::Api) {
             return Err(broken());
         }
-        let is_there =
-            state.outage.is_none() && state.actions.iter().any(|(other, ..)| *other == id);
-        Ok(is_there.then(|| Seen { status: state.status.clone(), sent: state.agents }))
+        let exists = state.outage.is_none() && state.actions.iter().any(|(other, ..)| *other == id);
+        Ok(exists.then(|| Seen { status: state.status.clone(), sent: state.agents }))
     }
 
     fn commands(
@@ -295,14 +303,14 @@ impl Api for Platform {
         if !self.fuse.exchange() {
             return Err(broken());
         }
-        self.asked.lock().unwrap().push(id.to_string());
+        self.requests.lock().unwrap().push(id.to_string());
         let mut state = self.state.lock().unwrap();
-        if state.mute || state.outage.is_some() {
+        if state.fails_fetches || state.outage.is_some() {
             return Err(broken());
         }
         state.offsets.push(offset);
-        if state.empty > 0 {
-            state.empty -= 1;
+        if state.empty_pages > 0 {
+            state.empty_pages -= 1;
             return Ok(Page { items: 0, sent: None });
         }
         let hidden = if state.hidden.is_empty() { None } else { Some(state.hidden.remove(0)) };
@@ -310,12 +318,12 @@ impl Api for Platform {
             return Ok(Page { items: 0, sent: None });
         };
         let mut name = Action::parse(text.as_bytes()).unwrap().name;
-        if state.strange {
+        if state.returns_wrong_action {
             name = "another".to_owned();
         }
         let last = state.agents.min(offset + u64::from(limit));
         for agent in (offset..last).filter(|agent| Some(*agent) != hidden) {
-            let (status, results) = if agent < state.held {
+            let (status, results) = if agent < state.unanswered {
                 ("sent", json!([]))
             } else {
                 (
@@ -323,13 +331,14 @@ impl Api for Platform {
                     json!([{"foundanything": true, "success": true, "elements": {}, "errors": null}]),
                 )
             };
-            let counters = if state.untold { json!({}) } else { json!({"sent": state.agents}) };
+            let counters =
+                if state.omits_counters { json!({}) } else { json!({"sent": state.agents}) };
             let command = json!({"id": 7000 + agent, "action": {"name": name, "counters": counters},
                 "agent": {"name": format!("agent{agent}")}, "status": status, "results": results});
             sink(&RawValue::from_string(command.to_string()).unwrap()).map_err(|_| broken())?;
         }
         let items = last.saturating_sub(offset);
-        Ok(Page { items, sent: Some(state.agents).filter(|_| items > 0 && !state.untold) })
+        Ok(Page { items, sent: Some(state.agents).filter(|_| items > 0 && !state.omits_counters) })
     }
 
     fn dashboard(&self) -> Result<Dashboard, ApiError> {

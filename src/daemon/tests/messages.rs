@@ -1,15 +1,15 @@
-//! The text of log messages: no empty values, no duplicate keys, nothing impossible.
+//! The texts of log messages: no empty values, no duplicate keys.
 
 use jiff::Timestamp;
 
-use crate::daemon::calendar;
-use crate::daemon::outcome::tell;
+use crate::daemon::job_calendar;
+use crate::daemon::move_log::log_transition;
 use crate::schedule::due::{Due, MissedSlots};
 use crate::spool::{Fate, Transition};
 use crate::testing::Logged;
 
 #[test]
-fn a_cause_that_is_not_known_is_no_empty_value() {
+fn missing_error_is_logged_as_unknown() {
     let logged = Logged::default();
     let mut record = crate::spool::testing::record("job.20261122T120000Z");
     let run = "run: job.20261122T120000Z";
@@ -17,60 +17,56 @@ fn a_cause_that_is_not_known_is_no_empty_value() {
         (
             Transition::Noted,
             Fate::Refused,
-            format!("the platform does not have the action, it will be sent, {run}"),
+            format!("action not found on the platform, posting it again, {run}"),
         ),
         (
             Transition::Noted,
             Fate::Unknown,
-            format!("action not sent yet, {run}, fate: unknown, error: no cause is known"),
+            format!("action not posted yet, {run}, fate: unknown, error: unknown"),
         ),
-        (
-            Transition::Refused,
-            Fate::Refused,
-            format!("run refused, {run}, reason: no cause is known"),
-        ),
+        (Transition::Refused, Fate::Refused, format!("run rejected, {run}, reason: unknown")),
         (
             Transition::FetchNoted,
             Fate::Accepted,
-            format!("results not fetched yet, {run}, error: no cause is known"),
+            format!("results not fetched yet, {run}, error: unknown"),
         ),
         (
             Transition::FetchGivenUp,
             Fate::Accepted,
-            format!("results given up, {run}, error: no cause is known"),
+            format!("giving up on results, {run}, error: unknown"),
         ),
     ] {
         record.request.fate = fate;
-        tell(&logged.logger(), &record, transition);
+        log_transition(&logged.logger(), &record, transition);
         assert_eq!(logged.take(), [expected]);
     }
     record.request.fate = Fate::Refused;
     record.error = Some("no route".to_owned());
-    tell(&logged.logger(), &record, Transition::Noted);
-    let expected = format!("action not sent yet, {run}, fate: refused, error: no route");
+    log_transition(&logged.logger(), &record, Transition::Noted);
+    let expected = format!("action not posted yet, {run}, fate: refused, error: no route");
     assert_eq!(logged.take(), [expected]);
 }
 
 #[test]
-fn one_slot_that_was_missed_is_told_once() {
+fn single_missed_slot_is_logged_without_a_range() {
     let logged = Logged::default();
     let name = "job".parse().unwrap();
     let at = |text: &str| -> Timestamp { text.parse().unwrap() };
     let (first, last) = (at("2026-11-22T10:00:00Z"), at("2026-11-22T11:00:00Z"));
-    let told = |first, last| {
+    let log_missed = |first, last| {
         let missed = Some(MissedSlots { first, last });
         let (stamp, next) = (None, Some(last));
         let due = Due { fire: None, missed, stamp, next, wake: None, ahead: false };
-        calendar::report(&name, false, &due, &logged.logger());
+        job_calendar::log_due(&name, false, &due, &logged.logger());
         logged.take()
     };
     assert_eq!(
-        told(first, first),
-        ["slot was missed, job: job, slot: 2026-11-22T10:00:00Z, launched: false"]
+        log_missed(first, first),
+        ["missed slot, job: job, slot: 2026-11-22T10:00:00Z, launched: false"]
     );
     assert_eq!(
-        told(first, last),
-        ["slots were missed, job: job, first: 2026-11-22T10:00:00Z, last: 2026-11-22T11:00:00Z, \
+        log_missed(first, last),
+        ["missed slots, job: job, first: 2026-11-22T10:00:00Z, last: 2026-11-22T11:00:00Z, \
           launched: false"]
     );
 }

@@ -1,5 +1,5 @@
-//! What is told of what is tried again: only while something waits for it.
-#![expect(clippy::disallowed_methods, reason = "tests look behind the runner's back")]
+//! The retry report, which exists only while a retry is waiting.
+#![expect(clippy::disallowed_methods, reason = "tests inspect and replace the file")]
 
 use std::os::unix::fs::MetadataExt;
 
@@ -7,119 +7,119 @@ use jiff::Timestamp;
 
 use super::{ID, rig};
 use crate::clock::Clock;
-use crate::daemon::testing::{Mood, Rig};
+use crate::daemon::testing::{PostReply, Rig};
 use crate::spool::{Folder, RetryReport};
 
 const FILE: &str = "spool/.retries";
 
-fn told(rig: &Rig) -> Option<RetryReport> {
-    rig.engine().parts.spool.view().retry_report().unwrap()
+fn report(rig: &Rig) -> Option<RetryReport> {
+    rig.engine().parts().spool.view().retry_report().unwrap()
 }
 
 fn at(time: &str) -> Timestamp {
     format!("2026-11-22T{time}Z").parse().unwrap()
 }
 
-/// Tells whether a runner shows that its disk is in trouble.
+/// Returns whether the engine shows `status` that its disk fails.
 fn is_degraded(rig: &Rig) -> bool {
-    let spool = &rig.engine().parts.spool;
+    let spool = &rig.engine().parts().spool;
     spool.disk().holder(&spool.layout().scratch()).unwrap().is_some()
 }
 
 #[test]
-fn an_api_that_is_away_is_told_until_it_serves_again() {
+fn unavailable_api_is_reported_until_it_is_available_again() {
     let mut rig = rig("");
-    std::fs::write(rig.path(FILE), "left by one that was killed").unwrap();
-    rig.at("2026-11-22T12:00:50Z");
-    assert_eq!(rig.tell(), None);
+    std::fs::write(rig.path(FILE), "left by a runner that was killed").unwrap();
+    rig.run_at("2026-11-22T12:00:50Z");
+    assert_eq!(rig.write_retry_report(), None);
     assert!(!rig.path(FILE).exists());
-    rig.platform.expect(&[Mood::Away, Mood::Away]);
-    rig.at("2026-11-22T12:01:00Z");
-    rig.tell();
-    let api = told(&rig).unwrap().api.unwrap();
+    rig.platform.script_replies(&[PostReply::Unavailable, PostReply::Unavailable]);
+    rig.run_at("2026-11-22T12:01:00Z");
+    rig.write_retry_report();
+    let api = report(&rig).unwrap().api.unwrap();
     assert_eq!(api.failures, 1);
     assert_eq!(api.next_attempt, at("12:01:01"));
-    assert_eq!(told(&rig).unwrap().attempts, []);
-    // It fails again too soon to be told at once.
-    rig.at("2026-11-22T12:01:01Z");
-    assert_eq!(rig.tell(), Some(at("12:01:02")));
-    assert_eq!(told(&rig).unwrap().api, Some(api));
-    rig.clock_to("2026-11-22T12:01:02Z");
-    assert_eq!(rig.tell(), None);
-    let again = told(&rig).unwrap();
+    assert_eq!(report(&rig).unwrap().attempts, []);
+    // The next failure is too soon for an update.
+    rig.run_at("2026-11-22T12:01:01Z");
+    assert_eq!(rig.write_retry_report(), Some(at("12:01:02")));
+    assert_eq!(report(&rig).unwrap().api, Some(api));
+    rig.set_clock("2026-11-22T12:01:02Z");
+    assert_eq!(rig.write_retry_report(), None);
+    let again = report(&rig).unwrap();
     assert_eq!(again.api.unwrap().next_attempt, at("12:01:02"));
-    rig.at("2026-11-22T12:01:09Z");
+    rig.run_at("2026-11-22T12:01:09Z");
     assert_eq!(rig.spool(), [format!("action/inflight {ID}")]);
-    assert_eq!(rig.tell(), None);
+    assert_eq!(rig.write_retry_report(), None);
     assert!(!rig.path(FILE).exists());
 }
 
 #[test]
-fn a_plugin_that_fails_is_told_once_for_each_attempt() {
+fn failing_plugin_is_reported_once_for_each_attempt() {
     let mut rig = rig("plugin = fails\nplugin = works");
-    rig.plugin("fails", "exit 1");
-    rig.plugin("works", "cat > /dev/null");
-    rig.platform.answer(1, true);
-    rig.at("2026-11-22T12:01:00Z");
-    rig.tell();
+    rig.write_plugin("fails", "exit 1");
+    rig.write_plugin("works", "cat > /dev/null");
+    rig.platform.set_agents(1, true);
+    rig.run_at("2026-11-22T12:01:00Z");
+    rig.write_retry_report();
     assert!(!rig.path(FILE).exists());
-    rig.job("job", "schedule = \"0 0 1 1 *\"");
-    rig.at("2026-11-22T12:01:20Z");
-    rig.tell();
-    let first = told(&rig).unwrap();
+    rig.write_job("job", "schedule = \"0 0 1 1 *\"");
+    rig.run_at("2026-11-22T12:01:20Z");
+    rig.write_retry_report();
+    let first = report(&rig).unwrap();
     let [attempt] = &first.attempts[..] else { panic!("{first:?}") };
     assert_eq!((attempt.folder, attempt.run.as_str()), (Folder::Returned, ID));
     assert_eq!(attempt.plugin.as_ref().unwrap().as_str(), "fails");
     assert_eq!((attempt.retry.failures, attempt.retry.next_attempt), (1, at("12:01:21")));
     assert_eq!((first.api, first.more, first.process), (None, 0, std::process::id()));
-    // What has not changed is not written.
+    // An unchanged report is not written again.
     let inode = |rig: &Rig| rig.path(FILE).metadata().unwrap().ino();
     let old = inode(&rig);
     for second in 20..25 {
-        rig.clock_to(&format!("2026-11-22T12:01:{second}Z"));
-        rig.tell();
+        rig.set_clock(&format!("2026-11-22T12:01:{second}Z"));
+        rig.write_retry_report();
     }
     assert_eq!(inode(&rig), old);
-    rig.at("2026-11-22T12:01:30Z");
-    rig.tell();
-    assert_eq!(told(&rig).unwrap().attempts[0].retry.failures, 2);
-    rig.plugin("fails", "exit 0");
-    rig.at("2026-11-22T12:01:40Z");
-    rig.tell();
+    rig.run_at("2026-11-22T12:01:30Z");
+    rig.write_retry_report();
+    assert_eq!(report(&rig).unwrap().attempts[0].retry.failures, 2);
+    rig.write_plugin("fails", "exit 0");
+    rig.run_at("2026-11-22T12:01:40Z");
+    rig.write_retry_report();
     assert_eq!(rig.spool(), [format!("action/done {ID}"), format!("command/done {ID}")]);
     assert!(!rig.path(FILE).exists());
 }
 
 #[test]
-fn nothing_is_told_any_more_after_an_ordered_stop() {
+fn retry_report_is_removed_on_stop() {
     let mut rig = rig("");
-    rig.platform.expect(&[Mood::Drop]);
-    rig.at("2026-11-22T12:01:00Z");
-    rig.tell();
-    let [attempt] = &told(&rig).unwrap().attempts[..] else { panic!() };
+    rig.platform.script_replies(&[PostReply::DropConnection]);
+    rig.run_at("2026-11-22T12:01:00Z");
+    rig.write_retry_report();
+    let [attempt] = &report(&rig).unwrap().attempts[..] else { panic!() };
     assert_eq!((attempt.folder, attempt.retry.failures), (Folder::New, 1));
     rig.stop();
     assert!(!rig.path(FILE).exists());
 }
 
 #[test]
-fn a_disk_that_does_not_take_it_is_in_trouble_until_it_does() {
+fn report_that_cannot_be_written_is_a_disk_error_until_it_is_written() {
     let mut rig = rig("");
-    rig.at("2026-11-22T12:00:59Z");
-    assert_eq!(rig.tell(), None);
+    rig.run_at("2026-11-22T12:00:59Z");
+    assert_eq!(rig.write_retry_report(), None);
     std::fs::create_dir(rig.path(FILE)).unwrap();
-    rig.platform.expect(&[Mood::Away]);
-    rig.at("2026-11-22T12:01:00Z");
-    rig.clock_to("2026-11-22T12:01:01Z");
-    assert_eq!(rig.tell(), Some(at("12:01:31")));
+    rig.platform.script_replies(&[PostReply::Unavailable]);
+    rig.run_at("2026-11-22T12:01:00Z");
+    rig.set_clock("2026-11-22T12:01:01Z");
+    assert_eq!(rig.write_retry_report(), Some(at("12:01:31")));
     assert!(is_degraded(&rig));
     std::fs::remove_dir(rig.path(FILE)).unwrap();
-    rig.clock_to("2026-11-22T12:01:30Z");
-    assert_eq!(rig.tell(), Some(at("12:01:31")));
-    // Not even a clock that was set back puts it off.
-    rig.clock_to("2026-11-22T11:00:00Z");
-    assert_eq!(rig.tell(), None);
-    assert_eq!(told(&rig).unwrap().api.unwrap().failures, 1);
+    rig.set_clock("2026-11-22T12:01:30Z");
+    assert_eq!(rig.write_retry_report(), Some(at("12:01:31")));
+    // A clock that was set back does not delay it.
+    rig.set_clock("2026-11-22T11:00:00Z");
+    assert_eq!(rig.write_retry_report(), None);
+    assert_eq!(report(&rig).unwrap().api.unwrap().failures, 1);
     assert!(!is_degraded(&rig));
     assert_eq!(rig.clock.now(), at("11:00:00"));
 }

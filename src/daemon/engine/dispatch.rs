@@ -1,0 +1,166 @@
+//! Dispatch: queues runs for the workers, and starts workers while any are free.
+
+use jiff::Timestamp;
+use slog::error;
+
+use super::Engine;
+use crate::chain::Chain;
+use crate::daemon::disk_errors::Subject;
+use crate::daemon::index::Key;
+use crate::daemon::queues::Owner;
+use crate::daemon::workers::{Pool, Task};
+use crate::spool::Record;
+use crate::stage::{Step, Work, deliver};
+
+impl Engine {
+    /// Queues a run for a worker, unless its work needs the API and the circuit breaker is tripped.
+    pub(super) fn queue(&mut self, key: &Key, work: &Work, now: Timestamp) {
+        let pool = Pool::of(work);
+        if pool == Pool::Deliver {
+            // A plugin with a later retry time becomes due while others are running.
+            let (_, next) = self.due_deliveries(key, now);
+            self.index.schedule(key, next);
+        } else if *work != Work::Probe
+            // Status queries have intervals of their own, and a run continues without an answer.
+            && let Err(until) = self.breaker.pass(key, now)
+        {
+            return self.index.schedule(key, until);
+        }
+        let owner = self.owner(key);
+        self.queues.of(pool).push(key, owner);
+    }
+
+    /// Returns whose turn in a queue a run uses.
+    fn owner(&self, key: &Key) -> Owner {
+        self.index.get(key).and_then(|run| run.facts.job().cloned())
+    }
+
+    /// Starts queued work while workers are free. The step of each run is decided again.
+    pub(super) fn serve_queue(&mut self, pool: Pool, now: Timestamp) {
+        while self.workers.is_free(pool) && !self.is_stopping() {
+            let Some(key) = self.queues.of(pool).pop() else { break };
+            let Some(run) = self.index.get(&key).filter(|run| !run.attempts.busy) else {
+                self.release_probe(&key, now);
+                continue;
+            };
+            match self.decide(&key, run, now) {
+                Ok(Step::Work(work)) if Pool::of(&work) == pool => {
+                    let has_started = self.start_work(&key, work, now);
+                    if has_started && pool == Pool::Deliver && self.due_deliveries(&key, now).0 > 0
+                    {
+                        let owner = self.owner(&key);
+                        self.queues.of(pool).push_first(&key, owner);
+                    }
+                }
+                Ok(Step::Move(moved))
+                    if moved.then.as_ref().is_some_and(|work| Pool::of(work) == pool) =>
+                {
+                    self.make(&key, &moved, now);
+                    if self.index.get(&key).is_none_or(|run| !run.attempts.busy) {
+                        // The run was moved away or could not be moved: another one may be the
+                        // probe.
+                        self.release_probe(&key, now);
+                    }
+                }
+                _ => {
+                    self.release_probe(&key, now);
+                    self.process(&key, now);
+                }
+            }
+        }
+    }
+
+    /// Starts work on the record that is on disk now; returns whether a worker has started.
+    fn start_work(&mut self, key: &Key, work: Work, now: Timestamp) -> bool {
+        match self.read_run(key) {
+            Ok(Some(run)) => self.start_work_with(key, work, run.into_record(), now),
+            Ok(None) => {
+                self.release_probe(key, now);
+                false
+            }
+            Err(error) => {
+                self.errors.report("cannot read entry", Subject::Run(key.1.clone()), &error, now);
+                self.release_probe(key, now);
+                self.put_off(key, now);
+                false
+            }
+        }
+    }
+
+    /// Starts work on a record; returns whether a worker has started.
+    pub(super) fn start_work_with(
+        &mut self,
+        key: &Key,
+        work: Work,
+        record: Record,
+        now: Timestamp,
+    ) -> bool {
+        if self.is_stopping() && work != Work::Post {
+            return false;
+        }
+        let work = match work {
+            // The period must start now, and not when the step was decided.
+            Work::Sign { .. } => {
+                let now = self.parts.clock.now();
+                Work::Sign { period: self.periods.assign(&record, &self.index, now) }
+            }
+            other => other,
+        };
+        let actions = match work {
+            Work::Search => self.index.action_ids(key, &record.request.action_name),
+            // Only a search could find the action of another run.
+            _ => [].into(),
+        };
+        let Some(attempts) = self.index.attempts_mut(key) else { return false };
+        let task = Task {
+            key: key.clone(),
+            attempt: attempts.begin(&work),
+            work: work.clone(),
+            record,
+            polls: attempts.polls,
+            page_size: attempts.page_size,
+            since: attempts.answering,
+            taken: attempts.others.iter().copied().chain(actions).collect(),
+        };
+        if let Err(error) = self.workers.begin(task) {
+            error!(self.parts.log, "cannot start worker"; "run" => %key.1,
+                "error" => Chain(&error));
+            self.end_attempt(key, &work);
+            self.release_probe(key, now);
+            self.put_off(key, now);
+            return false;
+        }
+        true
+    }
+
+    /// Marks a run, or a plugin of it, as no longer busy.
+    pub(super) fn end_attempt(&mut self, key: &Key, work: &Work) {
+        if let Some(attempts) = self.index.attempts_mut(key) {
+            attempts.end(work);
+        }
+    }
+
+    /// Returns the number of plugins of a run that are due, and when the next one is.
+    fn due_deliveries(&self, key: &Key, now: Timestamp) -> (usize, Option<Timestamp>) {
+        match self.index.get(key).map(|run| self.plan_deliveries(run, now)) {
+            Some(deliver::DeliveryPlan::Start(due, next)) => (due.len(), next),
+            Some(deliver::DeliveryPlan::Reject(_) | deliver::DeliveryPlan::Move(_)) | None => {
+                (0, None)
+            }
+        }
+    }
+
+    /// Lets another run be the circuit breaker's probe if this one was and sent no request.
+    pub(super) fn release_probe(&mut self, key: &Key, now: Timestamp) {
+        if self.breaker.release_probe(key) {
+            self.schedule_waiting(now);
+        }
+    }
+
+    /// Schedules the runs that wait for the circuit breaker.
+    pub(super) fn schedule_waiting(&mut self, now: Timestamp) {
+        for key in self.breaker.take_waiting() {
+            self.index.schedule(&key, Some(now));
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! The job calendar: the jobs in force, the slots that are due, and the log messages about both.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use slog::{Logger, error, info, warn};
+
+use crate::chain::Chain;
+use crate::config::duration::Keep;
+use crate::config::job::{Missed, Overlap};
+use crate::disk::DiskError;
+use crate::job::Job;
+use crate::job::change::Change;
+use crate::job::folders::Jobs;
+use crate::names::JobName;
+use crate::schedule::due::{self, Due, Plan};
+use crate::schedule::splay;
+use crate::schedule::table::Table;
+use crate::spool::{SlotStamp, Spool, SpoolError};
+use crate::stage::archive::ResultsFolder;
+use crate::stage::submit::JobState;
+
+/// The jobs in force, and when each is due.
+#[derive(Debug)]
+pub(crate) struct JobCalendar {
+    jobs: Jobs,
+    host: String,
+    schedules: BTreeMap<JobName, JobSchedule>,
+    table: Table<JobName>,
+}
+
+/// The schedule of a job, and its last slot.
+#[derive(Debug)]
+struct JobSchedule {
+    plan: Plan,
+    last: SlotStamp,
+}
+
+/// A slot that is due.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) job: Arc<Job>,
+    /// The slot to launch; `None` if slots have passed and none is to be launched.
+    pub(super) fire: Option<Timestamp>,
+    /// The job's next slot.
+    pub(super) next: Option<Timestamp>,
+}
+
+impl JobCalendar {
+    /// Returns a calendar that has not read any job yet, for the machine named `host`.
+    pub(crate) fn new(jobs: Jobs, host: String) -> JobCalendar {
+        JobCalendar { jobs, host, schedules: BTreeMap::new(), table: Table::new() }
+    }
+
+    /// Reads all jobs at start. A job whose last slot is recorded continues from there; the records
+    /// of jobs that no longer exist are removed.
+    pub(super) fn start(
+        &mut self,
+        spool: &Spool,
+        now: Timestamp,
+        log: &Logger,
+    ) -> Result<(), SpoolError> {
+        let on_disk = spool.slots_on_disk()?;
+        let changes = self.jobs.scan(now)?;
+        let mut stamped = spool.stamped_jobs()?;
+        stamped.retain(|job| self.jobs.get(job).is_none());
+        for job in stamped {
+            spool.forget_slot(&job)?;
+        }
+        for change in changes {
+            log_change(&change, log);
+            if let Change::Added(job) = change {
+                let plan = schedule_identity(&job);
+                let known = spool.last_slot(&job.name)?.filter(|stamp| stamp.plan == plan);
+                let slot = match known {
+                    Some(stamp) => {
+                        on_disk.get(&job.name).copied().map_or(stamp.slot, |s| s.max(stamp.slot))
+                    }
+                    None => now,
+                };
+                self.install(&job, SlotStamp { slot, plan }, spool, log);
+            }
+        }
+        // A map that is filled in order has half-empty nodes; one that is built at once has full
+        // nodes.
+        self.schedules = std::mem::take(&mut self.schedules).into_iter().collect();
+        Ok(())
+    }
+
+    /// Scans all jobs, or only the job that `path` leads into.
+    pub(super) fn scan(
+        &mut self,
+        path: Option<&Path>,
+        spool: &Spool,
+        now: Timestamp,
+        log: &Logger,
+    ) -> Result<Vec<Change>, DiskError> {
+        let changes = match path {
+            Some(path) => self.jobs.scan_path(path, now)?,
+            None => self.jobs.scan(now)?,
+        };
+        self.apply(&changes, spool, now, log);
+        Ok(changes)
+    }
+
+    /// Scans again the job folders that were incomplete or invalid.
+    pub(super) fn rescan_rejected(
+        &mut self,
+        spool: &Spool,
+        now: Timestamp,
+        log: &Logger,
+    ) -> Vec<Change> {
+        let changes = self.jobs.recheck_invalid(now);
+        self.apply(&changes, spool, now, log);
+        changes
+    }
+
+    fn apply(&mut self, changes: &[Change], spool: &Spool, now: Timestamp, log: &Logger) {
+        for change in changes {
+            log_change(change, log);
+            match change {
+                Change::Added(job) => {
+                    self.install(
+                        job,
+                        SlotStamp { slot: now, plan: schedule_identity(job) },
+                        spool,
+                        log,
+                    );
+                }
+                Change::Changed { new, .. } => {
+                    let plan = schedule_identity(new);
+                    let old = self.schedules.get(&new.name).map(|known| known.last.clone());
+                    // If only the action has changed, the schedule continues after its last slot.
+                    let slot = old.filter(|old| old.plan == plan).map_or(now, |old| old.slot);
+                    self.install(new, SlotStamp { slot, plan }, spool, log);
+                }
+                Change::Removed(job) | Change::Broken { old: Some(job), .. } => {
+                    self.remove(&job.name, spool, log);
+                }
+                Change::Broken { old: None, .. } | Change::Skipped(_) => {}
+            }
+        }
+    }
+
+    fn install(&mut self, job: &Job, last: SlotStamp, spool: &Spool, log: &Logger) {
+        // At start, the records of all jobs usually exist; they are not written again.
+        let is_recorded = matches!(spool.last_slot(&job.name), Ok(Some(old)) if old == last);
+        if !is_recorded && let Err(error) = spool.stamp_slot(&job.name, &last) {
+            error!(log, "cannot record last slot"; "job" => %job.name, "error" => Chain(&error));
+        }
+        let plan = Plan {
+            cron: Arc::clone(&job.schedule),
+            zone: job.zone.clone(),
+            splay: splay::delay(&job.name, &self.host, job.config.splay),
+            missed: match job.config.missed {
+                Missed::Skip => due::Missed::Skip,
+                Missed::Once => due::Missed::Once,
+            },
+        };
+        // Due at once: a slot may have been missed.
+        self.table.set(job.name.clone(), Some(Timestamp::MIN));
+        self.schedules.insert(job.name.clone(), JobSchedule { plan, last });
+    }
+
+    fn remove(&mut self, job: &JobName, spool: &Spool, log: &Logger) {
+        self.schedules.remove(job);
+        self.table.remove(job);
+        if let Err(error) = spool.forget_slot(job) {
+            error!(log, "cannot remove record of last slot"; "job" => %job, "error" => Chain(&error));
+        }
+    }
+
+    /// Returns the slots that are due, at most one for each job, and moves each job on to its next
+    /// slot in memory. [`JobCalendar::record_slot`] does so on disk.
+    pub(super) fn due(&mut self, now: Timestamp, log: &Logger) -> Vec<Slot> {
+        let mut slots = Vec::new();
+        for name in self.table.due(now) {
+            let (Some(known), Some(job)) = (self.schedules.get(&name), self.jobs.get(&name)) else {
+                continue;
+            };
+            let due = known.plan.decide(known.last.slot, now);
+            log_due(&job.name, job.config.paused, &due, log);
+            self.table.set(name, due.wake);
+            let fire = due.fire.filter(|_| !job.config.paused);
+            if fire.is_some() || due.stamp.is_some() {
+                slots.push(Slot { job: Arc::clone(job), fire, next: due.next });
+            }
+            if let (Some(slot), Some(known)) = (due.stamp, self.schedules.get_mut(&job.name)) {
+                known.last.slot = slot;
+            }
+        }
+        slots
+    }
+
+    /// Records the last slot of a job in the spool.
+    pub(super) fn record_slot(&self, job: &JobName, spool: &Spool) -> Result<(), SpoolError> {
+        self.schedules.get(job).map_or(Ok(()), |known| spool.stamp_slot(job, &known.last))
+    }
+
+    /// Returns when the next slot is due or a rejected job folder is scanned again.
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        [self.table.next(), self.jobs.next_recheck()].into_iter().flatten().min()
+    }
+
+    /// Returns whether the runs of a job may be sent.
+    pub(super) fn state(&self, job: &JobName) -> JobState {
+        match self.jobs.get(job) {
+            None => JobState::Gone,
+            Some(job) if job.config.paused => JobState::Paused,
+            Some(_) => JobState::Ready,
+        }
+    }
+
+    /// Returns whether the job exists.
+    pub(super) fn has(&self, job: &JobName) -> bool {
+        self.jobs.get(job).is_some()
+    }
+
+    /// Returns the names of all folders in the jobs folder, complete jobs or not.
+    pub(super) fn folders(&self) -> impl Iterator<Item = &std::ffi::OsStr> {
+        self.jobs.folders()
+    }
+
+    /// Returns whether a folder of that name exists in the jobs folder.
+    pub(super) fn has_folder(&self, name: &std::ffi::OsStr) -> bool {
+        self.jobs.has_folder(name)
+    }
+
+    /// Returns a job's last slot.
+    pub(super) fn last_slot(&self, job: &JobName) -> Option<Timestamp> {
+        self.schedules.get(job).map(|known| known.last.slot)
+    }
+
+    /// Returns the folders of results with the retention of each: `keep` unless the job overrides
+    /// it.
+    pub(super) fn shelves(&self, keep: Keep) -> Vec<ResultsFolder> {
+        let of_jobs = self.jobs.iter().map(|job| ResultsFolder {
+            folder: Path::new("runners").join(job.name.as_str()).join("results"),
+            keep: job.config.keep_results.unwrap_or(keep),
+        });
+        let others = ResultsFolder { folder: "results".into(), keep };
+        of_jobs.chain([others]).collect()
+    }
+
+    /// Returns the number of jobs, and the number of job folders with errors.
+    pub(super) fn count(&self) -> (usize, usize) {
+        (self.jobs.iter().count(), self.jobs.rejections().count())
+    }
+
+    /// Returns the names of all jobs.
+    pub(super) fn names(&self) -> Vec<JobName> {
+        self.jobs.iter().map(|job| job.name.clone()).collect()
+    }
+}
+
+/// Returns whether a slot is skipped because an earlier run of the job is still in progress.
+pub(super) fn overlaps(job: &Job, has_open: impl FnOnce() -> bool) -> bool {
+    job.config.overlap == Overlap::Skip && has_open()
+}
+
+/// Returns a text that is the same for two schedules with the same slots.
+fn schedule_identity(job: &Job) -> String {
+    let zone = job.zone.iana_name().unwrap_or("local");
+    format!("{} {zone}", job.schedule)
+}
+
+/// Logs missed slots and other findings about the slots of a job.
+pub(super) fn log_due(name: &JobName, paused: bool, due: &Due, log: &Logger) {
+    // A paused job does not miss its slots.
+    let missed = due.missed.as_ref().filter(|_| !paused);
+    if let Some(missed) = missed.filter(|missed| missed.first == missed.last) {
+        warn!(log, "missed slot"; "job" => %name, "slot" => %missed.first,
+            "launched" => due.fire.is_some());
+    } else if let Some(missed) = missed {
+        warn!(log, "missed slots"; "job" => %name, "first" => %missed.first,
+            "last" => %missed.last, "launched" => due.fire.is_some());
+    }
+    if due.ahead {
+        error!(log, "ignoring last slot, it is in the future: was the clock set back?";
+            "job" => %name);
+    }
+    if due.next.is_none() {
+        info!(log, "schedule has no more slots"; "job" => %name);
+    }
+}
+
+fn log_change(change: &Change, log: &Logger) {
+    if let Change::Added(job) | Change::Changed { new: job, .. } = change
+        && let Some(warning) = &job.warning
+    {
+        warn!(log, "unusual schedule"; "job" => %job.name, "warning" => warning);
+    }
+    match change {
+        Change::Added(job) => {
+            info!(log, "job added"; "job" => %job.name, "schedule" => %job.schedule,
+                "paused" => job.config.paused);
+        }
+        Change::Changed { old, new } => {
+            info!(log, "old job configuration removed"; "job" => %old.name);
+            info!(log, "new job configuration installed"; "job" => %new.name,
+                "schedule" => %new.schedule, "paused" => new.config.paused);
+        }
+        Change::Removed(job) => info!(log, "job removed"; "job" => %job.name),
+        Change::Skipped(path) => {
+            info!(log, "ignoring path: a job is a folder with entity.cfg and action.json";
+                "path" => %path.display());
+        }
+        Change::Broken { rejection, old } => {
+            if let Some(job) = old {
+                info!(log, "old job configuration removed"; "job" => %job.name);
+            }
+            for fault in &rejection.faults {
+                error!(log, "invalid job"; "job" => %rejection.folder.to_string_lossy(),
+                    "error" => Chain(fault));
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Launches runs when the slots of their jobs are due.
+//!
+//! **Failure.** A slot that cannot be launched is retried until it succeeds, until the job's next
+//! slot is due, or until the job is removed or paused.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use slog::{Logger, warn};
+
+use super::disk_errors::{DiskErrors, Subject};
+use super::index::Index;
+use super::job_calendar::{JobCalendar, Slot, overlaps};
+use super::metrics_recorder::MetricsRecorder;
+use super::settings::Parts;
+use crate::clock::after;
+use crate::names::{JobName, RunId};
+use crate::spool::{Origin, Run, Spool, SpoolError};
+use crate::stage::launch;
+use crate::stage::submit::JobState;
+
+/// Delay before a failed launch is retried.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Launches slots, and keeps those that could not be launched yet.
+#[derive(Debug, Default)]
+pub(super) struct Launcher {
+    /// Slots that could not be launched, each with the time of the next attempt.
+    failed: BTreeMap<JobName, (Slot, Timestamp)>,
+}
+
+/// Where a launch is recorded, apart from the spool.
+#[derive(Debug)]
+pub(super) struct LaunchLog<'a> {
+    pub(super) errors: &'a mut DiskErrors,
+    pub(super) metrics: &'a mut MetricsRecorder,
+}
+
+impl Launcher {
+    /// Launches every slot that is due, and those that could not be launched before; returns the
+    /// new runs.
+    pub(super) fn launch_due(
+        &mut self,
+        parts: &mut Parts,
+        index: &Index,
+        mut log: LaunchLog<'_>,
+        now: Timestamp,
+    ) -> Vec<Run> {
+        let due = parts.calendar.due(now, &parts.log);
+        let retries =
+            self.failed.keys().filter(|job| due.iter().all(|slot| slot.job.name != **job));
+        let retries: Vec<JobName> = retries.cloned().collect();
+        let mut runs = Vec::new();
+        for name in retries {
+            let Some((slot, at)) = self.failed.remove(&name) else { continue };
+            if at > now {
+                self.failed.insert(name, (slot, at));
+            } else if parts.calendar.state(&name) == JobState::Ready {
+                // The slot was due with the job as it was then. A job that is gone has no slots.
+                runs.extend(self.try_launch(slot, parts, index, &mut log, now));
+            }
+        }
+        for slot in due {
+            self.failed.remove(&slot.job.name);
+            runs.extend(self.try_launch(slot, parts, index, &mut log, now));
+        }
+        runs
+    }
+
+    fn try_launch(
+        &mut self,
+        slot: Slot,
+        parts: &Parts,
+        index: &Index,
+        log: &mut LaunchLog<'_>,
+        now: Timestamp,
+    ) -> Option<Run> {
+        let name = slot.job.name.clone();
+        let launched = match launch(&slot, parts, index, now) {
+            Ok(launched) => launched,
+            Err(error) => {
+                log.errors.report("cannot launch run", Subject::Slot(name.clone()), &error, now);
+                // The slot was found in time; that the disk accepts it late is not the job's fault.
+                self.failed.insert(name, (slot, after(now, RETRY)));
+                return None;
+            }
+        };
+        if launched.is_some() {
+            log.metrics.count_launch(&name);
+        }
+        // Only now: after a crash before this write, the run on disk counts as well.
+        record_slot(name, &parts.calendar, &parts.spool, log.errors, now);
+        launched
+    }
+
+    /// Records again the last slots that could not be recorded.
+    pub(super) fn retry_slots(&self, parts: &Parts, errors: &mut DiskErrors, now: Timestamp) {
+        for job in errors.failing_slots() {
+            // A slot that could not be launched has not passed.
+            if !self.failed.contains_key(&job) {
+                record_slot(job, &parts.calendar, &parts.spool, errors, now);
+            }
+        }
+    }
+
+    /// Makes all retries due at `now`.
+    pub(super) fn retry_at(&mut self, now: Timestamp) {
+        self.failed.values_mut().for_each(|(_, at)| *at = now);
+    }
+
+    /// Returns when the next retry is due.
+    pub(super) fn next_retry(&self) -> Option<Timestamp> {
+        self.failed.values().map(|(_, at)| *at).min()
+    }
+
+    /// Returns whether a slot could not be launched yet.
+    pub(super) fn has_failed(&self) -> bool {
+        !self.failed.is_empty()
+    }
+}
+
+/// Launches a slot; returns the new run, or `None` if the slot needs none.
+fn launch(
+    slot: &Slot,
+    parts: &Parts,
+    index: &Index,
+    now: Timestamp,
+) -> Result<Option<Run>, SpoolError> {
+    let Some(fire) = slot.fire else { return Ok(None) };
+    let job = &slot.job;
+    let id = RunId::of_slot(&job.name, fire);
+    if parts.spool.fired(&id)?.is_some() {
+        return Ok(None);
+    }
+    if overlaps(job, || index.has_open(&job.name)) {
+        log_overlap(&parts.log, &job.name, fire);
+        return Ok(None);
+    }
+    let defaults = &parts.settings.defaults;
+    let record = launch::record(job, id, Origin::Schedule, defaults, now, slot.next);
+    match parts.spool.launch(record) {
+        Ok(run) => Ok(Some(run)),
+        Err(SpoolError::Taken { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn log_overlap(log: &Logger, job: &JobName, slot: Timestamp) {
+    warn!(log, "skipping slot: previous run still in progress"; "job" => %job, "slot" => %slot);
+}
+
+/// Records the last slot of a job in the spool.
+fn record_slot(
+    job: JobName,
+    calendar: &JobCalendar,
+    spool: &Spool,
+    errors: &mut DiskErrors,
+    now: Timestamp,
+) {
+    match calendar.record_slot(&job, spool) {
+        Ok(()) => errors.clear(&Subject::Slot(job)),
+        Err(error) => {
+            errors.report("cannot record last slot", Subject::Slot(job), &error, now);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Files and moves of the operator while the runner is running, and files of the original runner.
+
+use super::super::testing::Rig;
+use super::{ID, rig};
+use crate::clock::{Clock as _, SystemClock};
+use crate::spool::Folder;
+use crate::testing::write_private;
+
+#[test]
+fn action_file_is_sent_once() {
+    let mut rig = Rig::new("2026-11-22T12:00:30Z");
+    rig.start();
+    let action = r#"{"name":"by hand","target":"status='online'","operations":[]}"#;
+    write_private(&rig.path("spool/action/new/mine.json"), action);
+    rig.platform.set_agents(1, true);
+    rig.advance(1);
+    assert_eq!(rig.platform.action_names(), ["by hand"]);
+    rig.advance(400);
+    assert_eq!(rig.platform.post_count(), 1);
+    assert!(rig.path("results/20261122/1000.json").exists());
+    assert!(rig.path("results/1000.json").exists());
+}
+
+#[test]
+fn half_written_file_is_rejected_when_it_no_longer_changes() {
+    let mut rig = Rig::new("2026-11-22T12:00:30Z");
+    rig.start();
+    let path = rig.path("spool/action/new/mine.json");
+    // The file has the machine's time, so the clock is set to that.
+    write_private(&path, "{\"name\":");
+    let now = SystemClock.now();
+    rig.run_at(&now.to_string());
+    assert_eq!(rig.spool(), ["action/new mine"]);
+    rig.run_at(&crate::clock::after(now, std::time::Duration::from_secs(11)).to_string());
+    assert_eq!(rig.spool(), ["action/invalid mine", "action/invalid mine.json.reason"]);
+}
+
+#[test]
+fn moves_by_the_operator_have_the_documented_effect() {
+    let mut rig = rig("");
+    rig.platform.set_agents(2, false);
+    rig.run_at("2026-11-22T12:01:00Z");
+    rig.write_job("job", "schedule = \"0 0 1 1 *\"");
+    // To `action/done`: the results are fetched now.
+    rig.move_run(ID, Folder::ActionInflight, Folder::ActionDone);
+    rig.advance(1);
+    assert_eq!(rig.spool(), [format!("action/done {ID}"), format!("command/done {ID}")]);
+    // To `command/ready`: the results are fetched again, into a new document.
+    rig.move_run(ID, Folder::CommandDone, Folder::Ready);
+    rig.advance(1);
+    assert!(rig.spool().contains(&format!("command/done {ID}")));
+    assert!(rig.path("runners/job/results/20261122/1000-2.json").exists());
+    // Removed: the slot is not launched again.
+    std::fs::remove_file(rig.path(&format!("spool/command/done/{ID}.json"))).unwrap();
+    std::fs::remove_file(rig.path(&format!("spool/action/done/{ID}.json"))).unwrap();
+    rig.advance(1);
+    assert_eq!(rig.spool(), [""; 0]);
+    assert_eq!(rig.platform.post_count(), 1);
+}
+
+#[test]
+fn run_of_a_removed_job_finishes_without_restoring_the_job() {
+    let mut rig = rig("plugin = keep");
+    rig.write_plugin("keep", "cat > received");
+    rig.platform.set_agents(1, true);
+    rig.run_at("2026-11-22T12:01:00Z");
+    std::fs::remove_dir_all(rig.path("runners/job")).unwrap();
+    rig.run_at("2026-11-22T12:01:20Z");
+    assert!(rig.spool().contains(&format!("command/done {ID}")));
+    assert!(!rig.path("runners/job").exists());
+    assert!(rig.path("results/20261122/1000.json").exists());
+    assert!(rig.path("plugins/received").exists());
+}
+
+#[test]
+fn in_flight_action_of_the_original_is_adopted_once() {
+    let mut rig = Rig::new("2026-11-22T01:13:00Z");
+    rig.write_job("job", "schedule = \"0 0 1 1 *\"");
+    let inflight = rig.path("runners/job/inflight");
+    std::fs::create_dir(&inflight).unwrap();
+    let text = include_str!("../../../tests/data/runner/inflight-sample.json");
+    write_private(&inflight.join("28052764426376.json"), text);
+    write_private(&inflight.join("damaged.json"), "{\"action\":");
+    rig.start();
+    assert_eq!(
+        rig.spool(),
+        [
+            "action/inflight job.20261122T011340Z-28052764426376",
+            "action/invalid job.damaged",
+            "action/invalid job.damaged.json.reason"
+        ]
+    );
+    assert_eq!(std::fs::read_dir(&inflight).unwrap().count(), 0);
+}
+
+#[test]
+fn run_moved_just_before_it_was_due_does_not_wait_for_a_scan() {
+    let mut rig = rig("");
+    rig.platform.set_agents(1, true);
+    rig.run_at("2026-11-22T12:01:00Z");
+    rig.write_job("job", "schedule = \"0 0 1 1 *\"");
+    rig.advance(1);
+    rig.move_run(ID, Folder::ActionInflight, Folder::ActionDone);
+    rig.run_without_scan_at("2026-11-22T12:01:20Z");
+    assert_eq!(rig.spool(), [format!("action/done {ID}"), format!("command/done {ID}")]);
+}

@@ -1,0 +1,87 @@
+//! Files in the spool that are not in the index: when each was last read, and which to read again.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+
+use jiff::Timestamp;
+
+use crate::clock::after;
+use crate::disk::Stamp;
+use crate::spool::Folder;
+use crate::stage::claim;
+
+/// The files that are not runs, so that each state of a file is read only once.
+#[derive(Debug, Default)]
+pub(super) struct UnindexedFiles {
+    /// The state in which each file was last read.
+    known: HashMap<(Folder, OsString), Stamp>,
+    /// Files that another process may still be writing, with the time to read them again.
+    young: Vec<(Timestamp, Folder, OsString)>,
+    /// While a young file is read again: the state in which it was first read.
+    rechecked: Option<Stamp>,
+}
+
+impl UnindexedFiles {
+    /// Returns the state in which a file was last read.
+    pub(super) fn stamp(&self, folder: Folder, name: &OsStr) -> Option<Stamp> {
+        self.known.get(&(folder, name.to_owned())).copied()
+    }
+
+    pub(super) fn note(&mut self, folder: Folder, name: &OsStr, stamp: Stamp) {
+        self.known.insert((folder, name.to_owned()), stamp);
+    }
+
+    pub(super) fn forget(&mut self, folder: Folder, name: &OsStr) {
+        self.known.remove(&(folder, name.to_owned()));
+    }
+
+    /// Forgets the files for which `exists` returns `false`.
+    pub(super) fn retain(&mut self, exists: impl Fn(Folder, &OsStr) -> bool) {
+        self.known.retain(|(folder, name), _| exists(*folder, name));
+    }
+
+    /// Schedules a file to be read again at a time, if it may still be being written.
+    pub(super) fn recheck_at(&mut self, time: Timestamp, folder: Folder, name: &OsStr) {
+        self.young.push((time, folder, name.to_owned()));
+    }
+
+    /// Returns the files that are due to be read again.
+    pub(super) fn take_due(&mut self, now: Timestamp) -> Vec<(Folder, OsString)> {
+        let (due, later): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.young).into_iter().partition(|(at, ..)| *at <= now);
+        self.young = later;
+        due.into_iter().map(|(_, folder, name)| (folder, name)).collect()
+    }
+
+    /// Forgets a file that is about to be read again, but for the state in which it was first read.
+    pub(super) fn begin_recheck(&mut self, folder: Folder, name: &OsStr) {
+        self.rechecked = self.known.remove(&(folder, name.to_owned()));
+    }
+
+    pub(super) fn end_recheck(&mut self) {
+        self.rechecked = None;
+    }
+
+    /// Returns whether a file has not changed since it was first read.
+    pub(super) fn is_unchanged(&self, stamp: Option<Stamp>) -> bool {
+        stamp.is_some() && self.rechecked == stamp
+    }
+
+    /// Returns when the next file is due to be read again.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.young.iter().map(|(at, ..)| *at).min()
+    }
+
+    /// Limits the wait for young files to the usual time, counted from `now`: the clock was set
+    /// back.
+    pub(super) fn limit_waits(&mut self, now: Timestamp) {
+        let latest = after(now, claim::WRITING);
+        self.young.iter_mut().for_each(|(at, ..)| *at = latest.min(*at));
+    }
+
+    /// Returns the number of remembered names.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.known.len().saturating_add(self.young.len())
+    }
+}

@@ -1,0 +1,223 @@
+//! The inotify watches: on the folders that a stage acts on, on `action/done`, and on the jobs.
+//!
+//! **Invariant.** Watches are restored before a full scan, never after: the scan finds what changed
+//! while a folder was not watched, and later changes cause events.
+//!
+//! **Failure.** Folders that cannot be watched are covered by the periodic scans alone, which is
+//! logged once. Each scan tries again to watch them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use slog::{Logger, info, warn};
+
+use super::events::Event;
+use super::job_calendar::JobCalendar;
+use crate::chain::Chain;
+use crate::disk::{Disk, Identity};
+use crate::spool::{Folder, Spool};
+use crate::watch::{WatchError, Watcher};
+
+/// Number of folders that are always watched: six of the spool, and the jobs folder.
+const FIXED: usize = 7;
+
+/// The watches, if the system grants any.
+#[derive(Debug)]
+pub(super) struct Watches {
+    log: Logger,
+    /// The jobs folder.
+    runners: PathBuf,
+    /// Time between two full scans, for the log.
+    check_span: Duration,
+    watcher: Option<Watcher>,
+    /// The folders that are always watched, each with its identity when the watch was set.
+    fixed: BTreeMap<PathBuf, Identity>,
+    /// The names of the watched folders in the jobs folder.
+    jobs: BTreeSet<OsString>,
+    /// Whether it was logged that the limit of watches is reached or that inotify is missing.
+    is_limit_logged: bool,
+    /// The folders of which it was logged that they cannot be watched.
+    logged: BTreeSet<PathBuf>,
+}
+
+impl Watches {
+    /// Returns no watches yet; `runners` is the jobs folder.
+    pub(super) fn new(log: Logger, runners: PathBuf, check_span: Duration) -> Watches {
+        Watches {
+            log,
+            runners,
+            check_span,
+            watcher: None,
+            fixed: BTreeMap::new(),
+            jobs: BTreeSet::new(),
+            is_limit_logged: false,
+            logged: BTreeSet::new(),
+        }
+    }
+
+    /// Removes all watches, to have them set again: a folder that was removed and created again is
+    /// another folder.
+    pub(super) fn discard(&mut self) {
+        self.fixed.clear();
+        for name in std::mem::take(&mut self.jobs) {
+            if let Some(watcher) = &mut self.watcher {
+                watcher.unwatch(&self.runners.join(name));
+            }
+        }
+    }
+
+    /// Sets the watches that are missing; returns whether `action/done` is newly watched. The
+    /// caller scans everything afterwards.
+    pub(super) fn restore(
+        &mut self,
+        spool: &Spool,
+        calendar: &JobCalendar,
+        events: &Sender<Event>,
+    ) -> bool {
+        if self.watcher.is_none() {
+            let events = events.clone();
+            let started = Watcher::start(&self.log, move |hint| {
+                events.send(Event::Hint(hint)).ok();
+            });
+            match started {
+                Ok(watcher) => self.watcher = Some(watcher),
+                Err(error) => {
+                    self.log_failure(&error);
+                    return false;
+                }
+            }
+        }
+        let (disk, layout) = (spool.disk(), spool.layout());
+        let is_watched = |folder: &Folder| folder.is_active() || *folder == Folder::ActionDone;
+        let mut folders: Vec<PathBuf> = Folder::ALL
+            .into_iter()
+            .filter(is_watched)
+            .map(|folder| layout.folder(folder))
+            .chain([self.runners.clone()])
+            .collect();
+        // A folder that was replaced is no longer watched. If its parent was moved away, there was
+        // no event.
+        folders.retain(|folder| {
+            let identity = identity(disk, folder);
+            identity.is_none() || identity.as_ref() != self.fixed.get(folder)
+        });
+        let mut is_done_new = false;
+        for folder in folders {
+            let identity = identity(disk, &folder);
+            if let (Ok(()), Some(identity)) = (self.watch(&folder), identity) {
+                is_done_new |= layout.folder(Folder::ActionDone) == folder;
+                self.fixed.insert(folder, identity);
+            }
+        }
+        let _jobs = self.watch_jobs(calendar, None);
+        self.log_restored(calendar);
+        is_done_new
+    }
+
+    /// Logs that all folders are watched again, if it was logged that some are not.
+    fn log_restored(&mut self, calendar: &JobCalendar) {
+        let Some(watcher) = &self.watcher else { return };
+        self.logged.retain(|folder| !watcher.has(folder));
+        let is_complete =
+            self.fixed.len() == FIXED && calendar.folders().count() == self.jobs.len();
+        if is_complete && std::mem::take(&mut self.is_limit_logged) {
+            info!(self.log, "watching all folders again");
+        }
+    }
+
+    /// Watches the folders of all jobs, or of the job that `path` leads into, including jobs that
+    /// are not complete yet; returns those that were not watched before.
+    pub(super) fn watch_jobs(
+        &mut self,
+        calendar: &JobCalendar,
+        path: Option<&Path>,
+    ) -> Vec<PathBuf> {
+        if self.watcher.is_none() {
+            return Vec::new();
+        }
+        let below = match path.map(|path| path.strip_prefix(&self.runners)) {
+            Some(Err(_)) => return Vec::new(),
+            Some(Ok(below)) => below.components().next(),
+            None => None,
+        };
+        let watched = &self.jobs;
+        let differs = |name: &&OsStr| calendar.has_folder(name) != watched.contains(*name);
+        // Of ten thousand jobs hardly any differs; after a change in one folder, only that one can.
+        let differing: BTreeSet<OsString> = match below {
+            Some(name) => {
+                Some(name.as_os_str()).filter(differs).map(OsStr::to_owned).into_iter().collect()
+            }
+            // Usually nothing has changed, which a single comparison of both lists shows.
+            None if calendar.folders().eq(watched.iter().map(OsString::as_os_str)) => {
+                return Vec::new();
+            }
+            None => {
+                let names = calendar.folders().chain(watched.iter().map(OsString::as_os_str));
+                names.filter(differs).map(OsStr::to_owned).collect()
+            }
+        };
+        // Old watches are removed first, to make room for new ones.
+        let (gone, new): (Vec<OsString>, Vec<OsString>) =
+            differing.into_iter().partition(|name| watched.contains(name));
+        for name in gone {
+            self.jobs.remove(&name);
+            if let Some(watcher) = &mut self.watcher {
+                watcher.unwatch(&self.runners.join(&name));
+            }
+        }
+        let mut folders = Vec::new();
+        for name in new {
+            let folder = self.runners.join(&name);
+            match self.watch(&folder) {
+                Ok(()) => {
+                    self.jobs.insert(name);
+                    folders.push(folder);
+                }
+                // Every other folder would fail in the same way.
+                Err(WatchError::Limit { .. }) => break,
+                Err(WatchError::Start { .. } | WatchError::Folder { .. }) => {}
+            }
+        }
+        folders
+    }
+
+    /// Returns whether changes in a folder cause events.
+    pub(super) fn has(&self, folder: &Path) -> bool {
+        self.fixed.contains_key(folder)
+    }
+
+    /// Watches a folder, and logs a failure.
+    fn watch(&mut self, folder: &Path) -> Result<(), WatchError> {
+        let Some(watcher) = &mut self.watcher else { return Ok(()) };
+        let watched = watcher.watch(folder);
+        if let Err(error) = &watched
+            // A folder that has just been removed is not a fault.
+            && !error.is_gone()
+        {
+            self.log_failure(error);
+        }
+        watched
+    }
+
+    /// Logs that a folder, or any folder, cannot be watched: once until it is watched.
+    fn log_failure(&mut self, error: &WatchError) {
+        let is_new = match error {
+            WatchError::Start { .. } | WatchError::Limit { .. } => {
+                !std::mem::replace(&mut self.is_limit_logged, true)
+            }
+            WatchError::Folder { path, .. } => self.logged.insert(path.clone()),
+        };
+        if is_new {
+            warn!(self.log, "cannot watch for changes, relying on periodic scans";
+                "error" => Chain(error), "check_s" => self.check_span.as_secs());
+        }
+    }
+}
+
+/// Returns the identity of a folder, which another folder of the same name does not have.
+fn identity(disk: &Disk, folder: &Path) -> Option<Identity> {
+    disk.identity(folder).ok().flatten()
+}
