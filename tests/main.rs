@@ -19,7 +19,7 @@ mod flow;
 mod hints;
 /// The home of a new user, to type commands in.
 mod home;
-/// The source keeps to its own rules: who imports whom, which crate is used where.
+/// Rules for the structure of the source: layers, import cycles, crates, sizes.
 mod layers;
 /// The manual pages name what the program has, and nothing else.
 mod man;
