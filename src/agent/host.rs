@@ -49,7 +49,7 @@ impl Environment {
         let release = match known(text(disk, "/usr/lib/os-release"))? {
             Some(release) => release,
             // This one is a link on many systems.
-            None => known(disk.input(Path::new("/etc/os-release"), FILE_BYTES_MAX))?
+            None => known(disk.read_input(Path::new("/etc/os-release"), FILE_BYTES_MAX))?
                 .map(|input| String::from_utf8_lossy(&input.bytes).into_owned())
                 .unwrap_or_default(),
         };

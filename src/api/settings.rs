@@ -17,7 +17,7 @@ use crate::config::client::ApiSettings;
 use crate::config::runner::ClientSettings;
 use crate::config::secret::Secret;
 use crate::disk::DiskError;
-use crate::disk::input::Input;
+use crate::disk::input_file::InputFile;
 
 /// The longest certificate or key file, in bytes; the system's whole bundle is a quarter of it.
 const PEM_BYTES_MAX: u64 = 1 << 20;
@@ -180,7 +180,7 @@ impl Pem {
     /// # Errors
     /// The file cannot be read, or is longer than any such file.
     pub(crate) fn read(path: &Path) -> Result<Pem, DiskError> {
-        let bytes = Zeroizing::new(Input::read(path, PEM_BYTES_MAX)?.bytes);
+        let bytes = Zeroizing::new(InputFile::read(path, PEM_BYTES_MAX)?.bytes);
         Ok(Pem { path: path.to_owned(), bytes })
     }
 }

@@ -12,7 +12,7 @@ use crate::chain::Chain;
 use crate::config::fault::ConfigError;
 use crate::daemon::DaemonError;
 use crate::disk::DiskError;
-use crate::disk::guard::Distrust;
+use crate::disk::trust::Distrust;
 use crate::invocation::Program;
 use crate::logging::LogError;
 use crate::names::NameError;

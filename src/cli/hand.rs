@@ -12,7 +12,7 @@ use std::path::Path;
 
 use super::failure::Failure;
 use super::installation::Installation;
-use crate::disk::{Context, Disk, HAND_PREFIX, guard};
+use crate::disk::{COMMAND_PREFIX, Context, Disk, trust};
 use crate::invocation::Program;
 use crate::names::RunId;
 use crate::spool::{Folder, Layout, View};
@@ -55,7 +55,7 @@ impl<'a> Hand<'a> {
         arguments: &[&str],
     ) -> Result<Hand<'a>, Failure> {
         // Where it is may already be more than another user may know.
-        let user = guard::user();
+        let user = trust::own_user();
         let refuse = |owner| {
             let command = Program::Runner.command_here(arguments);
             let spool = installation.layout.root().to_owned();
@@ -76,13 +76,13 @@ impl<'a> Hand<'a> {
     /// Makes a file in a folder, whole and durable.
     pub(crate) fn put(&self, folder: Folder, name: &str, bytes: &[u8]) -> Result<(), Failure> {
         let path = self.layout.folder(folder).join(name);
-        if guard::user() == self.owner {
+        if trust::own_user() == self.owner {
             return Ok(self.disk.create(&path, bytes)?);
         }
         // It must be the owner's before it has its name.
-        let temporary = self.layout.scratch().join(format!("{HAND_PREFIX}-{name}"));
+        let temporary = self.layout.scratch().join(format!("{COMMAND_PREFIX}-{name}"));
         let made =
-            self.give(&temporary, bytes).and_then(|()| Ok(self.disk.shift(&temporary, &path)?));
+            self.give(&temporary, bytes).and_then(|()| Ok(self.disk.rename(&temporary, &path)?));
         if made.is_err() {
             // What could not be made is told; that a rest stays in the scratch folder harms nobody.
             self.disk.unlink(&temporary).ok();
@@ -106,7 +106,7 @@ impl<'a> Hand<'a> {
         becomes: &OsStr,
     ) -> Result<(), Failure> {
         let from = self.layout.folder(from).join(name);
-        Ok(self.disk.shift(&from, &self.layout.folder(to).join(becomes))?)
+        Ok(self.disk.rename(&from, &self.layout.folder(to).join(becomes))?)
     }
 
     /// Returns the reason that stands beside a dead letter, if there is one that can be read.

@@ -12,9 +12,9 @@ use super::env;
 use super::failure::Failure;
 use crate::config::client::ClientConfig;
 use crate::config::runner::{ClientSettings, PassphraseSource, RunnerConfig};
-use crate::disk::guard::{self, Distrust};
-use crate::disk::input::Input;
-use crate::disk::{Context, Disk, DiskError, HAND_PREFIX, RealFs};
+use crate::disk::input_file::InputFile;
+use crate::disk::trust::{self, Distrust};
+use crate::disk::{COMMAND_PREFIX, Context, Disk, DiskError, RealFs};
 use crate::job::Job;
 use crate::job::scan::Jobs;
 use crate::names::JobName;
@@ -44,30 +44,30 @@ pub(crate) struct Installation {
 /// A file that was read, which may hold a secret.
 pub(crate) struct Text {
     pub(crate) bytes: Zeroizing<Vec<u8>>,
-    input: Input,
+    input: InputFile,
 }
 
 impl Text {
     /// Reads a file, or a pipe in its place. Links are followed: configurations are often kept elsewhere.
     pub(crate) fn read(path: &Path, bytes_max: u64) -> Result<Text, DiskError> {
-        let mut input = Input::read(path, bytes_max)?;
+        let mut input = InputFile::read(path, bytes_max)?;
         Ok(Text { bytes: Zeroizing::new(std::mem::take(&mut input.bytes)), input })
     }
 
     /// Refuses a file with a secret that others can read.
     pub(crate) fn check_secret(&self) -> Result<(), Failure> {
-        self.check_hidden_from(guard::user())
+        self.check_hidden_from(trust::own_user())
     }
 
     /// Refuses a file with a secret that others can read; root may use everybody's.
     #[cfg(feature = "data")]
     pub(crate) fn check_hidden(&self) -> Result<(), Failure> {
-        let owner = self.input.owner().filter(|_| guard::user() == 0);
-        self.check_hidden_from(owner.unwrap_or_else(guard::user))
+        let owner = self.input.owner().filter(|_| trust::own_user() == 0);
+        self.check_hidden_from(owner.unwrap_or_else(trust::own_user))
     }
 
     fn check_hidden_from(&self, user: u32) -> Result<(), Failure> {
-        match self.input.secret(&disk(Path::new("")), user)? {
+        match self.input.check_secret(&disk(Path::new("")), user)? {
             Some(fault) => Err(Failure::Distrusted { faults: vec![fault] }),
             None => Ok(()),
         }
@@ -141,7 +141,7 @@ impl Installation {
             Some(meta) => Some(meta),
             None => disk.find(&self.directory)?,
         };
-        Ok(meta.map_or_else(guard::user, |meta| meta.owner))
+        Ok(meta.map_or_else(trust::own_user, |meta| meta.owner))
     }
 
     /// Returns when the configuration was last written, if it is still there.
@@ -196,7 +196,7 @@ impl Installation {
         let disk = self.disk();
         let mut faults = Vec::new();
         for folder in [self.runners(), self.plugins(), self.results(), self.named_spool.clone()] {
-            faults.extend(guard::trust_up_to(&disk, &folder, &self.directory, user)?);
+            faults.extend(trust::check_up_to(&disk, &folder, &self.directory, user)?);
         }
         let mut told = Vec::new();
         for fault in faults {
@@ -253,10 +253,10 @@ fn named_spool(config: &RunnerConfig, directory: &Path) -> Result<PathBuf, Failu
 
 /// Returns a path with all links followed, as it is if there is nothing.
 fn real(path: &Path) -> Result<PathBuf, DiskError> {
-    let found = disk(Path::new("")).follow(path, None)?;
+    let found = disk(Path::new("")).resolve(path, None)?;
     Ok(found.map_or_else(|| path.to_owned(), |found| found.path))
 }
 
 fn disk(scratch: &Path) -> Disk {
-    Disk::new(Arc::new(RealFs), scratch.to_owned(), HAND_PREFIX)
+    Disk::new(Arc::new(RealFs), scratch.to_owned(), COMMAND_PREFIX)
 }

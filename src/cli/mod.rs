@@ -41,7 +41,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use crate::disk::guard;
+use crate::disk::trust;
 use crate::exit::Exit;
 use crate::invocation::{self, Program, Start};
 use action::Action;
@@ -102,7 +102,7 @@ fn begin(program: Program) {
     let typed = std::env::args_os().next();
     invocation::begin(program, &Start { typed, file, search: env::search_path() });
     // Whatever is made, logs and documents included, is for its owner alone.
-    guard::keep_private();
+    trust::set_private_umask();
 }
 
 /// Makes the commands in messages to `programs` name the configuration, unless it is the default.

@@ -22,8 +22,8 @@ use crate::config::logging::LogTarget;
 use crate::config::runner::RunnerConfig;
 use crate::daemon::workers::{Expand, WorkerContext};
 use crate::daemon::{Awaited, Calendar, Daemon, Parts, Reopen, Settings, Standby, has_room};
-use crate::disk::guard;
-use crate::disk::{Hold, RealFs};
+use crate::disk::trust;
+use crate::disk::{PathLock, RealFs};
 use crate::exit::Exit;
 use crate::invocation::Program;
 use crate::job::scan::Jobs;
@@ -128,7 +128,7 @@ fn begin(
     let root = &log.root;
     check_user(installation, &["run"])?;
     let spool = Spool::open(Arc::new(RealFs), installation.layout.root(), root)?;
-    let faults = installation.distrust(guard::user())?;
+    let faults = installation.distrust(trust::own_user())?;
     if !faults.is_empty() {
         return Err(Failure::Distrusted { faults });
     }
@@ -178,13 +178,13 @@ fn begin(
 
 /// Returns whether the disk of the spool has no room, as far as that is known.
 fn is_full(spool: &Spool) -> bool {
-    spool.disk().space(spool.layout().root()).is_ok_and(|space| !has_room(space))
+    spool.disk().free_space(spool.layout().root()).is_ok_and(|space| !has_room(space))
 }
 
 /// Refuses to run as another user than the one whose installation it is, before anything is made;
 /// `arguments` are what the user typed, without the configuration.
 fn check_user(installation: &Installation, arguments: &[&str]) -> Result<(), Failure> {
-    let (owner, user) = (installation.owner()?, guard::user());
+    let (owner, user) = (installation.owner()?, trust::own_user());
     // What root made, others may be meant to use; whether they can is seen soon.
     if owner == user || owner == ROOT {
         return Ok(());
@@ -195,11 +195,11 @@ fn check_user(installation: &Installation, arguments: &[&str]) -> Result<(), Fai
 
 /// Makes the folders of jobs and plugins if they are missing, and holds the jobs for this runner:
 /// another one with a spool of its own would launch every slot a second time.
-fn hold_jobs(installation: &Installation, spool: &Spool) -> Result<Hold, Failure> {
+fn hold_jobs(installation: &Installation, spool: &Spool) -> Result<PathLock, Failure> {
     let (disk, runners) = (spool.disk(), installation.runners());
     disk.make_folders(&runners)?;
     disk.make_folders(&installation.plugins())?;
-    Hold::take(disk, &runners).map_err(|error| match error.kind() {
+    PathLock::acquire(disk, &runners).map_err(|error| match error.kind() {
         std::io::ErrorKind::WouldBlock => Failure::JobsHeld { path: runners },
         _ => Failure::Disk(error),
     })
@@ -241,7 +241,7 @@ fn calendar(installation: &Installation, spool: &Spool, log: &Logger) -> Calenda
     if let Some(error) = unknown {
         warn!(log, "schedules without a timezone are taken as UTC"; "error" => Chain(&error));
     }
-    let jobs = Jobs::new(spool.disk().clone(), installation.runners(), guard::user(), zone);
+    let jobs = Jobs::new(spool.disk().clone(), installation.runners(), trust::own_user(), zone);
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     Calendar::new(jobs, host)
 }

@@ -13,8 +13,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::disk::leftover::is_leftover;
-use crate::disk::{Disk, DiskError, HAND_PREFIX, RealFs};
+use crate::disk::ignored_names::is_ignored;
+use crate::disk::{COMMAND_PREFIX, Disk, DiskError, RealFs};
 use crate::spool::Layout;
 
 /// Where a directory's spool is.
@@ -102,7 +102,7 @@ pub(crate) fn lay_out(folder: &Path) -> Result<PathBuf, TemplateError> {
     let place = |source| TemplateError::Place { path: folder.to_owned(), source };
     let folder = std::path::absolute(folder).map_err(place)?;
     let quoted = quoted(&folder)?;
-    let disk = Disk::new(Arc::new(RealFs), folder.join(SCRATCH), HAND_PREFIX);
+    let disk = Disk::new(Arc::new(RealFs), folder.join(SCRATCH), COMMAND_PREFIX);
     make_empty(&disk, &folder)?;
     for name in FOLDERS.iter().chain([&SCRATCH]) {
         disk.make_folders(&folder.join(name))?;
@@ -130,7 +130,7 @@ fn make_empty(disk: &Disk, folder: &Path) -> Result<(), TemplateError> {
 /// The folder is not empty, is not a folder, or cannot be looked at.
 pub(crate) fn is_there(disk: &Disk, folder: &Path) -> Result<bool, TemplateError> {
     match disk.list(folder) {
-        Ok(entries) if entries.iter().all(|entry| is_leftover(&entry.name)) => Ok(true),
+        Ok(entries) if entries.iter().all(|entry| is_ignored(&entry.name)) => Ok(true),
         Ok(_) => Err(TemplateError::NotEmpty { path: folder.to_owned() }),
         Err(error) => match error.kind() {
             io::ErrorKind::NotFound => Ok(false),

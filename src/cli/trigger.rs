@@ -50,7 +50,7 @@ impl Trigger {
                 job.name, record.settings.deadline
             ));
         }
-        if hand.disk.holder(&installation.layout.lock())?.is_none() {
+        if hand.disk.lock_holder(&installation.layout.lock())?.is_none() {
             output::message("no runner works on this spool: the run waits until one is started");
         }
         match follower {

@@ -10,13 +10,13 @@ use slog::{error, warn};
 
 use super::{Daemon, DaemonError, Event, STOP_SPAN};
 use crate::chain::Chain;
-use crate::disk::{Hold, Named};
+use crate::disk::{PathLock, PathState};
 use crate::spool::SpoolError;
 use crate::wake::Hint;
 
 impl Daemon {
     /// Has the folder of all jobs held for this runner.
-    pub(crate) fn holding(self, jobs: Hold) -> Daemon {
+    pub(crate) fn holding(self, jobs: PathLock) -> Daemon {
         Daemon { jobs: Some(jobs), ..self }
     }
 
@@ -37,11 +37,11 @@ impl Daemon {
         let Some(jobs) = &self.jobs else { return Ok(()) };
         let disk = self.engine.parts.spool.disk();
         // A folder that is missing, as while it is being exchanged, is not in use by another runner.
-        if !matches!(jobs.named(disk), Ok(Named::Other)) {
+        if !matches!(jobs.state(disk), Ok(PathState::Replaced)) {
             return Ok(());
         }
         let path = jobs.path().to_owned();
-        match Hold::take(disk, &path) {
+        match PathLock::acquire(disk, &path) {
             Ok(hold) => {
                 warn!(self.log, "the folder of all jobs was replaced, and is locked anew";
                     "path" => %path.display());

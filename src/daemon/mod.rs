@@ -61,7 +61,7 @@ use workers::{Done, WorkerContext, Workers};
 
 use crate::clock::{Clock, after};
 use crate::config::runner::RetentionSettings;
-use crate::disk::Hold;
+use crate::disk::PathLock;
 use crate::manager::Manager;
 use crate::metrics::Metrics;
 use crate::spool::{Spool, SpoolError};
@@ -136,7 +136,7 @@ pub(crate) struct Daemon {
     check_span: Duration,
     notifying: ServiceNotifier,
     /// The lock of the folder of all jobs.
-    jobs: Option<Hold>,
+    jobs: Option<PathLock>,
 }
 
 pub(crate) struct Reopen(pub(crate) Box<dyn Fn() + Send>);

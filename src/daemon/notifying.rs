@@ -110,7 +110,10 @@ fn degraded(engine: &Engine) -> Vec<&'static str> {
         (engine.breaker.failures() > 0, "the API or the key does not serve"),
         (!engine.room, "the disk is nearly full"),
         (!engine.pending.is_empty(), "the spool cannot be written"),
-        (engine.parts.spool.disk().has_suspects(), "the disk does not keep what is written"),
+        (
+            engine.parts.spool.disk().has_unsynced_folders(),
+            "the disk does not keep what is written",
+        ),
     ];
     faults.into_iter().filter_map(|(is_so, fault)| is_so.then_some(fault)).collect()
 }

@@ -146,7 +146,7 @@ impl Engine {
         let survey = Survey {
             disk: self.parts.spool.disk().clone(),
             layout: self.parts.spool.layout().clone(),
-            owner: crate::disk::guard::user(),
+            owner: crate::disk::trust::own_user(),
             directory: settings.directory.clone(),
             retention: settings.retention,
             shelves: self.parts.calendar.shelves(settings.retention.results),

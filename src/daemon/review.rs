@@ -20,7 +20,7 @@ use super::engine::Engine;
 use super::trouble::Place;
 use crate::chain::Chain;
 use crate::clock::{before, elapsed};
-use crate::disk::{Disk, Stamp, guard};
+use crate::disk::{Disk, Stamp, trust};
 use crate::names::RunId;
 use crate::spool::{Folder, Layout, SpoolError, View, run_id};
 use crate::stage::prune::DAY;
@@ -165,7 +165,7 @@ impl Engine {
 
 /// Finds files in `action/done` that changed after `since` and are not runs that were collected.
 fn find(disk: &Disk, layout: &Layout, since: Option<Timestamp>) -> Result<Found, SpoolError> {
-    let view = View::new(layout, disk, guard::user());
+    let view = View::new(layout, disk, trust::own_user());
     let (mut names, mut is_cut, mut failed) = (Vec::new(), false, None);
     view.visit(Folder::ActionDone, &mut |name| {
         if is_cut || failed.is_some() {

@@ -3,20 +3,20 @@
 use slog::{error, info};
 
 use super::engine::Engine;
-use crate::disk::Space;
+use crate::disk::FreeSpace;
 
 /// How much of the disk's bytes and files must be free for a new action to be posted.
 const ROOM_MIN: f64 = 0.05;
 
 /// Tells whether so much of a disk is free that new actions are posted.
-pub(crate) fn has_room(space: Space) -> bool {
+pub(crate) fn has_room(space: FreeSpace) -> bool {
     space.bytes >= ROOM_MIN && space.files >= ROOM_MIN
 }
 
 impl Engine {
     /// Looks how much of the disk is free.
     pub(super) fn look_for_room(&mut self) {
-        let Ok(space) = self.parts.spool.disk().space(self.parts.spool.layout().root()) else {
+        let Ok(space) = self.parts.spool.disk().free_space(self.parts.spool.layout().root()) else {
             // A disk that does not even answer that is noticed by what is written.
             return;
         };

@@ -17,7 +17,7 @@ use super::trouble::Place;
 use crate::chain::escape;
 use crate::clock::{after, elapsed};
 use crate::disk::Stamp;
-use crate::disk::leftover::is_leftover;
+use crate::disk::ignored_names::is_ignored;
 use crate::spool::look::run_id;
 use crate::spool::{Family, Folder, Record, Run, Seen, SpoolError, Transition};
 use crate::stage::claim;
@@ -114,7 +114,7 @@ impl Engine {
     pub(crate) fn look_at_path(&mut self, path: &Path) -> bool {
         let Some((folder, name)) = self.parts.spool.layout().locate(path) else { return false };
         let name = name.to_owned();
-        let is_hidden = name.as_encoded_bytes().starts_with(b".") || is_leftover(&name);
+        let is_hidden = name.as_encoded_bytes().starts_with(b".") || is_ignored(&name);
         if !is_hidden && !self.is_own_move(folder, &name) {
             self.look(folder, &name);
         }

@@ -13,7 +13,7 @@ use super::Event;
 use super::engine::Engine;
 use crate::chain::Chain;
 use crate::clock::elapsed;
-use crate::disk::{Disk, guard};
+use crate::disk::{Disk, trust};
 use crate::metrics::FolderLevel;
 use crate::names::RunId;
 use crate::spool::{Folder, Layout, Run, SpoolError, View};
@@ -58,7 +58,7 @@ pub(crate) struct Finished {
 
 impl Finished {
     fn count(disk: &Disk, layout: &Layout) -> Result<Finished, SpoolError> {
-        let view = View::new(layout, disk, guard::user());
+        let view = View::new(layout, disk, trust::own_user());
         Ok(Finished {
             action: Level::count(&view, Folder::ActionDone)?,
             command: Level::count(&view, Folder::CommandDone)?,

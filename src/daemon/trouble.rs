@@ -146,7 +146,7 @@ impl Engine {
     /// Tries again what nobody else would soon, and forgets troubles with what is gone and with names
     /// that are about to be looked at again.
     pub(super) fn review_troubles(&mut self) {
-        self.parts.spool.disk().mend_suspects();
+        self.parts.spool.disk().retry_folder_syncs();
         for job in self.troubles.slots() {
             // A slot that could not be launched has not passed.
             if !self.unlaunched.contains_key(&job) {
@@ -182,7 +182,7 @@ impl Engine {
         let is_well = self.troubles.places.is_empty()
             && self.pending.is_empty()
             && self.unlaunched.is_empty()
-            && !disk.has_suspects();
+            && !disk.has_unsynced_folders();
         if !is_well && self.troubles.sign.is_none() {
             // Where even this fails it is tried at the next turn; the log has told why.
             self.troubles.sign = disk.lock(&self.parts.spool.layout().scratch()).ok();

@@ -17,7 +17,7 @@ use slog::{info, warn};
 use super::engine::Engine;
 use super::{DaemonError, Event};
 use crate::chain::Chain;
-use crate::disk::Identity;
+use crate::disk::FileId;
 use crate::spool::{Folder, SpoolError};
 use crate::wake::Hint;
 use crate::watch::{WatchError, Watcher};
@@ -30,7 +30,7 @@ const FIXED: usize = 7;
 pub(crate) struct Watches {
     watcher: Option<Watcher>,
     /// The folders that are always watched, each with what it was then.
-    fixed: BTreeMap<PathBuf, Identity>,
+    fixed: BTreeMap<PathBuf, FileId>,
     /// The names of the jobs' folders that are watched.
     jobs: BTreeSet<OsString>,
     /// Whether the log says that the limit of watches is reached or inotify is missing.
@@ -109,8 +109,8 @@ impl Engine {
     }
 
     /// Returns the identity of a folder, which another folder of the same name does not have.
-    fn identity(&self, folder: &Path) -> Option<Identity> {
-        self.parts.spool.disk().identity(folder).ok().flatten()
+    fn identity(&self, folder: &Path) -> Option<FileId> {
+        self.parts.spool.disk().file_id(folder).ok().flatten()
     }
 
     /// Logs that all folders are watched again.

@@ -63,8 +63,8 @@ pub(crate) use server::{Server, UrlError};
 pub(crate) use shortage::{Shortage, shortage};
 use sqlite::Sqlite;
 
-use crate::disk::guard::{self, Distrust};
-use crate::disk::{Disk, DiskError, Kind, input};
+use crate::disk::trust::{self, Distrust};
+use crate::disk::{Disk, DiskError, FileKind, input_file};
 use crate::invocation::Program;
 
 /// The longest file of certificates that is read.
@@ -202,19 +202,19 @@ fn told(differences: &[Difference]) -> String {
 /// # Errors
 /// It is not a file, others can read or write it, or others can change where a link leads.
 fn private_file(disk: &Disk, path: &Path) -> Result<Option<PathBuf>, DataError> {
-    if input::is_stream(path) {
+    if input_file::is_stream(path) {
         return Err(DataError::NotFile { path: path.to_owned() });
     }
-    let Some(found) = disk.follow(path, None)? else { return Ok(None) };
+    let Some(found) = disk.resolve(path, None)? else { return Ok(None) };
     let file = if found.is_linked() { &found.path } else { path };
-    if found.meta.kind != Kind::File {
+    if found.meta.kind != FileKind::File {
         return Err(DataError::NotFile { path: file.to_owned() });
     }
     if found.meta.mode & 0o077 != 0 {
         return Err(DataError::Permissions { path: file.to_owned() });
     }
     if found.is_linked()
-        && let Some(fault) = found.distrust(disk, user(found.meta.owner))?.into_iter().next()
+        && let Some(fault) = found.check_trust(disk, user(found.meta.owner))?.into_iter().next()
     {
         return Err(DataError::Distrusted { fault });
     }
@@ -223,7 +223,7 @@ fn private_file(disk: &Disk, path: &Path) -> Result<Option<PathBuf>, DataError> 
 
 /// Returns the user who may own what we read: root may read what belongs to `owner`.
 fn user(owner: u32) -> u32 {
-    if guard::user() == 0 { owner } else { guard::user() }
+    if trust::own_user() == 0 { owner } else { trust::own_user() }
 }
 
 #[derive(Debug)]
@@ -251,7 +251,7 @@ impl Store {
     /// Connects to the tables on a server. It makes none: that is [`Store::init_schema`].
     pub(crate) fn connect(disk: &Disk, server: &Server) -> Result<Store, DataError> {
         let certificates = match &server.sslrootcert {
-            Some(path) => Some(disk.input(path, CERTIFICATES_BYTES_MAX)?.bytes),
+            Some(path) => Some(disk.read_input(path, CERTIFICATES_BYTES_MAX)?.bytes),
             None => None,
         };
         Ok(Store(Mutex::new(Box::new(Postgres::open(server, certificates)?))))

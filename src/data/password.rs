@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::{DataError, Server};
 use crate::config::secret::Secret;
 use crate::disk::Disk;
-use crate::disk::guard::{self, Distrust};
+use crate::disk::trust::{self, Distrust};
 
 /// The longest file of passwords that is read.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -57,10 +57,10 @@ impl Server {
     }
 
     fn password_in(&self, disk: &Disk, path: &Path) -> Result<Option<Secret>, DataError> {
-        let mut input = disk.input(path, FILE_BYTES_MAX)?;
+        let mut input = disk.read_input(path, FILE_BYTES_MAX)?;
         let text = Zeroizing::new(std::mem::take(&mut input.bytes));
-        let user = input.owner().map_or_else(guard::user, super::user);
-        match input.secret(disk, user)? {
+        let user = input.owner().map_or_else(trust::own_user, super::user);
+        match input.check_secret(disk, user)? {
             Some(Distrust::Readable { path }) => return Err(DataError::Permissions { path }),
             Some(fault) => return Err(DataError::Distrusted { fault }),
             None => {}
@@ -113,14 +113,14 @@ fn fields(line: &str) -> Option<[Zeroizing<String>; 5]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::{HAND_PREFIX, RealFs};
+    use crate::disk::{COMMAND_PREFIX, RealFs};
 
     fn server() -> Server {
         Server::parse("postgres://bob@db.example.com:6000/mig").unwrap()
     }
 
     fn found(credentials: &Credentials) -> Result<Option<String>, DataError> {
-        let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX);
         let server = server().with_credentials(&disk, credentials)?;
         Ok(server.password.map(|password| password.expose().to_owned()))
     }
@@ -128,7 +128,7 @@ mod tests {
     fn in_file(text: &str, mode: u32) -> Result<Option<String>, DataError> {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
-        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), COMMAND_PREFIX);
         let path = folder.path().join("pgpass");
         disk.create(&path, text.as_bytes()).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();

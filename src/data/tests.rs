@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::testing::{Kind, Tables, on_each_database};
 use super::*;
-use crate::disk::{HAND_PREFIX, RealFs};
+use crate::disk::{COMMAND_PREFIX, RealFs};
 
 pub(super) const NOON: &str = "2026-11-22T12:00:00.123456789Z";
 
@@ -154,7 +154,7 @@ fn a_file_that_others_can_read_or_that_is_no_database_is_refused() {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
     assert!(matches!(tables.open(), Err(DataError::Permissions { .. })));
     let tables = Tables::new(Kind::Sqlite);
-    let disk = Disk::new(Arc::new(RealFs), tables.folder().to_owned(), HAND_PREFIX);
+    let disk = Disk::new(Arc::new(RealFs), tables.folder().to_owned(), COMMAND_PREFIX);
     disk.create(&tables.folder().join("mig.db"), &[b'x'; 4096]).unwrap();
     assert!(matches!(tables.open(), Err(DataError::Open { .. })));
 }

@@ -2,7 +2,7 @@
 //!
 //! Whoever can write a job's folder or files can run actions on the fleet, so all
 //! three must belong to the runner's user or root, and no other user may be able to write
-//! them (see [`guard`]).
+//! them (see [`trust`]).
 //! A link is followed, and its target and the folders above that are judged like the job itself. Only
 //! the folder of the job is watched: a change of a file that a link leads to is found by the scans.
 
@@ -21,8 +21,8 @@ use crate::config::comment::hidden_by_hash;
 use crate::config::fault::Fault;
 use crate::config::job::JobConfig;
 use crate::config::reader::Located;
-use crate::disk::leftover::is_folder_of_system;
-use crate::disk::{Disk, DiskError, Entry, Followed, Kind, Meta, guard};
+use crate::disk::ignored_names::is_system_folder;
+use crate::disk::{Disk, DiskError, Entry, FileKind, Meta, ResolvedPath, trust};
 use crate::names::JobName;
 use crate::schedule::{Cron, ScheduleError, zone};
 
@@ -83,7 +83,7 @@ struct Place {
     path: PathBuf,
     meta: Meta,
     /// How it was found, if by a link.
-    link: Option<Followed>,
+    link: Option<ResolvedPath>,
 }
 
 impl Loader {
@@ -157,8 +157,8 @@ impl Loader {
     /// Returns what is at `path`; only if that is a link, more than one call is needed.
     fn place(&self, path: &Path) -> Result<Option<Place>, DiskError> {
         match self.disk.find(path)? {
-            Some(meta) if meta.kind == Kind::Link => {
-                let found = self.disk.follow(path, Some(&self.folder))?;
+            Some(meta) if meta.kind == FileKind::Link => {
+                let found = self.disk.resolve(path, Some(&self.folder))?;
                 Ok(found.map(|found| {
                     let (path, meta) = (found.path.clone(), found.meta);
                     Place { path, meta, link: Some(found) }
@@ -177,7 +177,7 @@ impl Loader {
         files: &Files,
         now: Timestamp,
     ) -> Result<Job, Vec<JobError>> {
-        let named = self.check(path, folder, Kind::Folder).and_then(|()| job_name(name, path));
+        let named = self.check(path, folder, FileKind::Folder).and_then(|()| job_name(name, path));
         let name = named.map_err(|fault| vec![fault])?;
         let (config_path, action_path) = (path.join(CONFIG_FILE), path.join(ACTION_FILE));
         // Nothing is read before all of it may be used.
@@ -240,16 +240,16 @@ impl Loader {
     /// Returns where a file is, if it may be used.
     fn check_file<'a>(&self, path: &Path, at: Option<&'a Place>) -> Result<&'a Path, JobError> {
         match at {
-            Some(at) => self.check(path, at, Kind::File).map(|()| at.path.as_path()),
+            Some(at) => self.check(path, at, FileKind::File).map(|()| at.path.as_path()),
             None => Err(JobError::Missing { path: path.to_owned() }),
         }
     }
 
     /// Checks that something is what it should be and that nobody else can write it.
-    fn check(&self, path: &Path, at: &Place, kind: Kind) -> Result<(), JobError> {
+    fn check(&self, path: &Path, at: &Place, kind: FileKind) -> Result<(), JobError> {
         let (path, meta, user) = (path.to_owned(), &at.meta, self.user);
         if meta.kind != kind {
-            let is_file = kind == Kind::File;
+            let is_file = kind == FileKind::File;
             return Err(if is_file {
                 JobError::NotFile { path }
             } else {
@@ -257,13 +257,13 @@ impl Loader {
             });
         }
         if let Some(link) = &at.link {
-            let faults = link.distrust(&self.disk, user).map_err(JobError::Disk)?;
+            let faults = link.check_trust(&self.disk, user).map_err(JobError::Disk)?;
             return faults.into_iter().next().map_or(Ok(()), |fault| Err(JobError::Link { fault }));
         }
         if meta.owner != user && meta.owner != ROOT {
             return Err(JobError::Owner { path, owner: meta.owner, user });
         }
-        if guard::others_write(meta) {
+        if trust::others_can_write(meta) {
             return Err(JobError::Writable { path, mode: meta.mode });
         }
         Ok(())
@@ -291,8 +291,8 @@ pub(super) fn is_hidden(name: &OsStr) -> bool {
 
 /// Returns whether an entry of the folder of jobs is skipped as in the original: only folders are jobs.
 /// Where a link leads is not known yet.
-fn is_skipped(name: &OsStr, kind: Kind) -> bool {
-    !matches!(kind, Kind::Folder | Kind::Link) || is_folder_of_system(&name.to_string_lossy())
+fn is_skipped(name: &OsStr, kind: FileKind) -> bool {
+    !matches!(kind, FileKind::Folder | FileKind::Link) || is_system_folder(&name.to_string_lossy())
 }
 
 /// Returns both, or all that is wrong with them.

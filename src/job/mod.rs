@@ -32,7 +32,7 @@ use crate::action::{CheckError, ParseError};
 use crate::chain::{Chain, escape};
 use crate::config::fault::ConfigError;
 use crate::config::job::JobConfig;
-use crate::disk::guard::Distrust;
+use crate::disk::trust::Distrust;
 use crate::disk::{DiskError, Stamp};
 use crate::names::{JobName, NameError};
 use crate::schedule::Cron;

@@ -20,8 +20,8 @@ use std::sync::{Mutex, PoisonError};
 use slog::Level;
 
 use super::{LogError, Sink};
-use crate::disk::check_place;
-use crate::disk::shortage::is_passing;
+use crate::disk::check_writable;
+use crate::disk::transient::is_transient;
 
 #[derive(Debug)]
 pub(super) struct LogFile {
@@ -64,7 +64,7 @@ impl LogFile {
         let open = match open(&path) {
             Ok(open) => open,
             // A runner whose own files fill the disk has to run to remove them.
-            Err(error) if is_passing(&error) => Open::away(error),
+            Err(error) if is_transient(&error) => Open::away(error),
             Err(source) => return Err(LogError::File { path, source }),
         };
         Ok(LogFile { path, bytes_max, open: Mutex::new(open) })
@@ -205,7 +205,7 @@ impl Open {
 /// Checks that a log file could be written, or made.
 pub(super) fn check(path: &Path) -> Result<(), LogError> {
     let checked = match path.metadata() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => check_place(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => check_writable(path),
         // To open another file than a regular one may wait for somebody, or do something.
         Ok(meta) if !meta.is_file() && !meta.is_dir() => Ok(()),
         Ok(_) => OpenOptions::new().append(true).open(path).map(drop),

@@ -16,7 +16,7 @@ use super::engine;
 use super::setup::{self, SetupFault};
 use super::shortage::{self, Look};
 use super::signature::KeyId;
-use crate::disk::shortage::is_passing;
+use crate::disk::transient::is_transient;
 use crate::spawn::converse;
 
 /// The shortest and the longest id of a key, in hexadecimal digits.
@@ -188,7 +188,7 @@ impl KeyError {
     pub(super) fn is_passing(&self) -> bool {
         match self {
             KeyError::Hung { .. } | KeyError::Short { .. } => true,
-            KeyError::Home { source, .. } => is_passing(source),
+            KeyError::Home { source, .. } => is_transient(source),
             KeyError::Setup(fault) => fault.is_passing(),
             KeyError::Engine { source, .. } => !engine::is_final(*source),
             _ => false,
@@ -258,7 +258,7 @@ impl Search {
             }
             // An agent that GnuPG has and cannot start may lack room for its sockets.
             (_, KeyError::Setup(fault)) if fault.is_passing() => {
-                let lacking = shortage::probe(&self.home).err().filter(is_passing);
+                let lacking = shortage::probe(&self.home).err().filter(is_transient);
                 Err(lacking.map_or(KeyError::Setup(fault), |source| self.short(source)))
             }
             (_, error @ KeyError::Setup(_)) => Err(error),

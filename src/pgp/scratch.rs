@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::disk::{Context, Disk, DiskError, Fs, HAND_PREFIX, RealFs};
+use crate::disk::{COMMAND_PREFIX, Context, Disk, DiskError, Fs, RealFs};
 use crate::random;
 
 /// GnuPG's options in such a home. They prevail over those of the whole system, which may have GnuPG leave
@@ -36,7 +36,7 @@ impl Scratch {
         // One that is there already may be another user's.
         RealFs.make_folder(&path).context("make folder", &path)?;
         let scratch = Scratch(path);
-        let disk = Disk::new(Arc::new(RealFs), scratch.0.clone(), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), scratch.0.clone(), COMMAND_PREFIX);
         disk.create(&scratch.0.join("gpg.conf"), CONFIG)?;
         Ok(scratch)
     }

@@ -10,7 +10,7 @@ use std::process::{Child, Stdio};
 
 use super::setup;
 use crate::chain::excerpt;
-use crate::disk::shortage::{SHORTAGES, is_passing};
+use crate::disk::transient::{TRANSIENT_ERRORS, is_transient};
 use crate::disk::{Fs, RealFs};
 use crate::random;
 use crate::spawn;
@@ -61,7 +61,7 @@ pub(super) fn look(home: &Path, id: &str) -> Look {
         return Look::Short(io::Error::other(format!("gpg was ended ({})", output.status)));
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let lacking = lacking(&said).or_else(|| probe(home).err().filter(is_passing));
+    let lacking = lacking(&said).or_else(|| probe(home).err().filter(is_transient));
     lacking.map_or(Look::Missing, Look::Short)
 }
 
@@ -70,7 +70,7 @@ fn lacking(said: &str) -> Option<io::Error> {
     if LASTING.iter().any(|lasting| said.contains(lasting)) {
         return None;
     }
-    let named = SHORTAGES.into_iter().map(io::Error::from).find(|error| {
+    let named = TRANSIENT_ERRORS.into_iter().map(io::Error::from).find(|error| {
         let text = error.to_string();
         // Rust adds the number to the system's text.
         let text = text.split(" (os error").next().unwrap_or_default();

@@ -51,7 +51,7 @@ pub(crate) use spool::SpoolError;
 use crate::agent::{Agent, AgentError, Tools, Work, host};
 use crate::clock::Clock;
 use crate::data::{DataError, Ids};
-use crate::disk::guard::{self, Distrust};
+use crate::disk::trust::{self, Distrust};
 use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Lock, RealFs};
 use crate::manager::Pulse;
 use crate::pgp::{Fingerprint, ImportError, VerifyError};
@@ -256,8 +256,8 @@ impl Platform {
 /// Refuses folders behind links that others can change.
 fn check_links(config: &StandaloneConfig) -> Result<(), PlatformError> {
     let disk = Disk::new(Arc::new(RealFs), config.data.join(SCRATCH), DAEMON_PREFIX);
-    let mut faults = disk.distrust_of_links(&config.data, guard::user())?;
-    faults.extend(disk.distrust_of_links(&config.spool, guard::user())?);
+    let mut faults = disk.check_links(&config.data, trust::own_user())?;
+    faults.extend(disk.check_links(&config.spool, trust::own_user())?);
     if faults.is_empty() { Ok(()) } else { Err(PlatformError::Distrusted { faults }) }
 }
 

@@ -8,7 +8,7 @@ use std::io;
 
 use rustix::io::Errno;
 
-use crate::disk::shortage::is_passing;
+use crate::disk::transient::is_transient;
 
 /// Errors that may pass where a program is started or a file is replaced.
 const BUSY: [Errno; 2] = [
@@ -23,7 +23,7 @@ pub(crate) fn is_shortage(error: &(dyn Error + 'static)) -> bool {
     while let Some(error) = cause {
         if error
             .downcast_ref::<io::Error>()
-            .is_some_and(|error| is_passing(error) || is_busy(error))
+            .is_some_and(|error| is_transient(error) || is_busy(error))
         {
             return true;
         }

@@ -19,8 +19,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::data::Id;
-use crate::disk::leftover::is_leftover;
-use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Fs, Hold};
+use crate::disk::ignored_names::is_ignored;
+use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Fs, PathLock};
 
 /// What the lock file holds: whose spool it is.
 const MARK: &[u8] = b"mig-standalone 1\n";
@@ -142,7 +142,7 @@ impl fmt::Display for Name {
 pub(crate) struct Spool {
     root: PathBuf,
     disk: Disk,
-    hold: Hold,
+    hold: PathLock,
 }
 
 impl Spool {
@@ -158,7 +158,7 @@ impl Spool {
         let mark = root.join(".lock");
         if disk.find(&mark).map_err(fail)?.is_none() {
             let entries = disk.list(root).map_err(fail)?;
-            if entries.iter().any(|entry| entry.name != ".tmp" && !is_leftover(&entry.name)) {
+            if entries.iter().any(|entry| entry.name != ".tmp" && !is_ignored(&entry.name)) {
                 return Err(SpoolError::Foreign { path: root.to_owned() });
             }
             disk.make_folder(&scratch).map_err(fail)?;
@@ -168,11 +168,11 @@ impl Spool {
         if !is_ours {
             return Err(SpoolError::Foreign { path: root.to_owned() });
         }
-        let hold = Hold::take(&disk, &mark).map_err(fail)?;
+        let hold = PathLock::acquire(&disk, &mark).map_err(fail)?;
         disk.make_folder(&scratch).map_err(fail)?;
         // A file that is still open on a network file system, for one, cannot be removed.
         let temporaries = disk.list(&scratch).map_err(fail)?.into_iter();
-        for entry in temporaries.filter(|entry| !is_leftover(&entry.name)) {
+        for entry in temporaries.filter(|entry| !is_ignored(&entry.name)) {
             disk.unlink(&scratch.join(entry.name)).map_err(fail)?;
         }
         for place in Place::ALL {
@@ -202,7 +202,7 @@ impl Spool {
     /// Moves a file. If both names are taken, a crash came between two steps, and the later one counts.
     pub(crate) fn shift(&self, name: Name, from: Place, to: Place) -> Result<(), DiskError> {
         self.hold.check(&self.disk)?;
-        match self.disk.shift(&self.path(from, name), &self.path(to, name)) {
+        match self.disk.rename(&self.path(from, name), &self.path(to, name)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.remove(from, name),
             shifted => shifted,
         }
@@ -212,7 +212,7 @@ impl Spool {
     pub(crate) fn set_aside(&self, place: Place, name: Name) -> Result<(), DiskError> {
         self.hold.check(&self.disk)?;
         let path = self.path(place, name);
-        self.disk.shift(&path, &path.with_extension(format!("json.{SET_ASIDE}")))
+        self.disk.rename(&path, &path.with_extension(format!("json.{SET_ASIDE}")))
     }
 
     /// Removes a file; that it is not there is no error.
@@ -330,7 +330,8 @@ mod tests {
         std::fs::create_dir(folder.path().join("action")).unwrap();
         assert!(matches!(open(folder.path()), Err(SpoolError::Foreign { .. })));
         let folder = tempfile::tempdir().unwrap();
-        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), crate::disk::HAND_PREFIX);
+        let disk =
+            Disk::new(Arc::new(RealFs), folder.path().to_owned(), crate::disk::COMMAND_PREFIX);
         disk.create(&folder.path().join(".lock"), b"mig-runner 1\n").unwrap();
         assert!(matches!(open(folder.path()), Err(SpoolError::Foreign { .. })));
     }

@@ -23,8 +23,8 @@ use std::time::Duration;
 
 use rustix::fs::{Access, AtFlags, CWD};
 
-use crate::disk::guard::{self, Distrust};
-use crate::disk::{Disk, DiskError, Fs, HAND_PREFIX, Kind, Meta, RealFs};
+use crate::disk::trust::{self, Distrust};
+use crate::disk::{COMMAND_PREFIX, Disk, DiskError, FileKind, Fs, Meta, RealFs};
 use crate::names::PluginName;
 use crate::spawn::strays;
 use crate::wake::Stop;
@@ -130,16 +130,17 @@ impl Plugins {
     /// Returns the folder, links followed, after making sure that only the runner's user and root can
     /// change it and where its links lead.
     fn real(&self) -> Result<PathBuf, PluginError> {
-        let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), HAND_PREFIX);
-        let found = disk.follow(&self.folder, self.folder.parent()).map_err(PluginError::Disk)?;
+        let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX);
+        let found = disk.resolve(&self.folder, self.folder.parent()).map_err(PluginError::Disk)?;
         let Some(found) = found else {
             return Err(look(&self.folder, io::ErrorKind::NotFound.into()));
         };
         if !found.is_linked() {
-            guard::trust(&found.path, &found.meta, guard::user()).map_err(PluginError::Distrust)?;
+            trust::check(&found.path, &found.meta, trust::own_user())
+                .map_err(PluginError::Distrust)?;
             return Ok(found.path);
         }
-        let faults = found.distrust(&disk, guard::user()).map_err(PluginError::Disk)?;
+        let faults = found.check_trust(&disk, trust::own_user()).map_err(PluginError::Disk)?;
         match faults.into_iter().next() {
             Some(fault) => Err(PluginError::Distrust(fault)),
             None => Ok(found.path),
@@ -154,19 +155,19 @@ fn look(path: &Path, source: io::Error) -> PluginError {
 /// Makes sure that only the runner's user and root can write what is at `path`.
 fn trusted(path: &Path) -> Result<Meta, PluginError> {
     let meta = RealFs.meta(path).map_err(|error| look(path, error))?;
-    guard::trust(path, &meta, guard::user()).map_err(PluginError::Distrust)?;
+    trust::check(path, &meta, trust::own_user()).map_err(PluginError::Distrust)?;
     Ok(meta)
 }
 
 fn check_file(path: &Path) -> Result<(), PluginError> {
     let meta = trusted(path)?;
-    if meta.kind != Kind::File {
+    if meta.kind != FileKind::File {
         return Err(PluginError::NotFile { path: path.to_owned() });
     }
     // The system is asked, not the mode: it also knows of file systems mounted without exec.
     rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).map_err(|error| {
         let (path, mode, source) = (path.to_owned(), meta.mode, error.into());
-        let remedy = remedy(&path, &meta, guard::user());
+        let remedy = remedy(&path, &meta, trust::own_user());
         PluginError::NotExecutable { path, mode, remedy, source }
     })
 }

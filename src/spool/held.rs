@@ -6,14 +6,14 @@ use std::io;
 use slog::warn;
 
 use super::{Folder, Layout, Spool, SpoolError, found};
-use crate::disk::{Disk, Hold, Identity, Named};
+use crate::disk::{Disk, FileId, PathLock, PathState};
 
 /// What the runner holds.
 #[derive(Debug)]
 pub(super) struct Held {
     /// Which folder the spool is.
-    root: Option<Identity>,
-    mark: Hold,
+    root: Option<FileId>,
+    mark: PathLock,
 }
 
 impl Held {
@@ -23,12 +23,12 @@ impl Held {
     /// Another runner has it, or the disk does not do what it is asked.
     pub(super) fn take(disk: &Disk, layout: &Layout) -> Result<Held, SpoolError> {
         let mark = lock(disk, layout)?;
-        Ok(Held { root: disk.identity(layout.root())?, mark })
+        Ok(Held { root: disk.file_id(layout.root())?, mark })
     }
 }
 
-fn lock(disk: &Disk, layout: &Layout) -> Result<Hold, SpoolError> {
-    Hold::take(disk, &layout.lock()).map_err(|error| match error.kind() {
+fn lock(disk: &Disk, layout: &Layout) -> Result<PathLock, SpoolError> {
+    PathLock::acquire(disk, &layout.lock()).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => SpoolError::Locked { path: layout.root().to_owned() },
         _ => SpoolError::Disk { source: error },
     })
@@ -40,9 +40,9 @@ impl Spool {
     /// # Errors
     /// It is not, or cannot be looked at.
     pub(super) fn check_held(&self) -> Result<(), SpoolError> {
-        match self.held.mark.named(&self.disk)? {
-            Named::Same => Ok(()),
-            Named::Other | Named::Nothing => {
+        match self.held.mark.state(&self.disk)? {
+            PathState::Unchanged => Ok(()),
+            PathState::Replaced | PathState::Missing => {
                 Err(SpoolError::Replaced { path: self.layout.root().to_owned() })
             }
         }
@@ -57,7 +57,7 @@ impl Spool {
         if self.check_held().is_ok() {
             return Ok(());
         }
-        if self.disk.identity(self.layout.root())? != self.held.root {
+        if self.disk.file_id(self.layout.root())? != self.held.root {
             return Err(SpoolError::Replaced { path: self.layout.root().to_owned() });
         }
         found(&self.disk, &self.layout)?;

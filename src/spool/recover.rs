@@ -11,7 +11,7 @@ use slog::warn;
 
 use super::{Family, Folder, Spool, SpoolError};
 use crate::clock;
-use crate::disk::{DAEMON_PREFIX, HAND_PREFIX, Meta, Survey};
+use crate::disk::{COMMAND_PREFIX, DAEMON_PREFIX, FsProbe, Meta};
 use crate::names::RunId;
 
 /// How old a temporary of a command that a person typed is when nobody can be writing it any more.
@@ -20,7 +20,7 @@ const STALE: Duration = Duration::from_secs(86_400);
 impl Spool {
     /// Makes the folders durable, sweeps the scratch folder, and leaves one file a run in each
     /// family. `survey` tells what the file system can do.
-    pub(super) fn recover(&self, survey: Survey) -> Result<(), SpoolError> {
+    pub(super) fn recover(&self, survey: FsProbe) -> Result<(), SpoolError> {
         let root = self.layout.root().display();
         if !survey.renames {
             warn!(self.log, "the file system lacks renameat2: hard links and plain renames are used, \
@@ -56,7 +56,7 @@ impl Spool {
     fn sweep(&self, now: Timestamp) -> Result<(), SpoolError> {
         for entry in self.disk.list(&self.layout.scratch())? {
             let path = self.layout.scratch().join(&entry.name);
-            if let Some(place) = self.disk.displaced(&path)? {
+            if let Some(place) = self.disk.displaced_name(&path)? {
                 // A crash came before it could be put aside.
                 self.reject_displaced(&path, &place)?;
                 continue;
@@ -68,7 +68,7 @@ impl Spool {
                 Ok::<bool, SpoolError>(meta.is_some_and(old))
             };
             if name.starts_with(DAEMON_PREFIX.as_bytes())
-                || (name.starts_with(HAND_PREFIX.as_bytes()) && is_stale()?)
+                || (name.starts_with(COMMAND_PREFIX.as_bytes()) && is_stale()?)
             {
                 self.disk.unlink(&path)?;
             }

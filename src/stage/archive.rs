@@ -18,7 +18,7 @@ use jiff::tz::Offset;
 use super::prune::{DAY, cutoff, due};
 use crate::clock::{after, before};
 use crate::config::duration::Keep;
-use crate::disk::{Disk, DiskError, Kind};
+use crate::disk::{Disk, DiskError, FileKind};
 
 /// How a day is written in the name of its folder.
 const DAY_FORMAT: &str = "%Y%m%d";
@@ -76,12 +76,12 @@ impl Archive<'_> {
     /// Returns the folders of days on a shelf, each with the end of its day.
     fn days(&self, shelf: &Path) -> Result<Vec<(Timestamp, PathBuf)>, DiskError> {
         let path = self.directory.join(shelf);
-        let found = self.disk.follow(&path, Some(self.directory))?;
-        if found.is_none_or(|found| found.meta.kind != Kind::Folder) {
+        let found = self.disk.resolve(&path, Some(self.directory))?;
+        if found.is_none_or(|found| found.meta.kind != FileKind::Folder) {
             return Ok(Vec::new());
         }
         let entries = self.disk.list(&path)?;
-        let folders = entries.into_iter().filter(|entry| entry.kind == Kind::Folder);
+        let folders = entries.into_iter().filter(|entry| entry.kind == FileKind::Folder);
         Ok(folders
             .filter_map(|entry| Some((end_of(&entry.name)?, shelf.join(&entry.name))))
             .collect())
@@ -91,7 +91,7 @@ impl Archive<'_> {
         let mut documents = Vec::new();
         for (end_of_day, day) in days {
             for entry in self.disk.list(&self.directory.join(day))? {
-                if entry.kind == Kind::File && is_document(&entry.name) {
+                if entry.kind == FileKind::File && is_document(&entry.name) {
                     let path = day.join(&entry.name);
                     documents.push(Document { end_of_day: *end_of_day, path });
                 }
@@ -113,7 +113,7 @@ impl Archive<'_> {
         self.disk.unlink(&path)?;
         if let Some(name) = document.file_name() {
             let link = self.directory.join("results").join(name);
-            if self.disk.find(&link)?.is_some_and(|meta| meta.kind == Kind::Link) {
+            if self.disk.find(&link)?.is_some_and(|meta| meta.kind == FileKind::Link) {
                 self.disk.unlink(&link)?;
             }
         }
@@ -149,7 +149,7 @@ mod tests {
 
     use super::*;
     use crate::clock::{Clock, SystemClock};
-    use crate::disk::{HAND_PREFIX, RealFs};
+    use crate::disk::{COMMAND_PREFIX, RealFs};
 
     /// Days of documents: each has one, with a link, and the last also a part.
     const DAYS: [&str; 4] = ["20200101", "20200102", "20200103", "20200104"];
@@ -163,7 +163,7 @@ mod tests {
     impl Rig {
         fn new() -> Rig {
             let folder = tempfile::tempdir().unwrap();
-            let disk = Disk::new(Arc::new(RealFs), folder.path().join("unused"), HAND_PREFIX);
+            let disk = Disk::new(Arc::new(RealFs), folder.path().join("unused"), COMMAND_PREFIX);
             let rig = Rig { folder, disk, needed: BTreeSet::new() };
             for (number, day) in DAYS.iter().enumerate() {
                 let path = rig.path(&format!("runners/j/results/{day}"));

@@ -17,7 +17,7 @@ use super::{Move, Past, Step, Work, grace};
 use crate::action::{Summary, document};
 use crate::api::{Api, ApiError, Seen};
 use crate::clock::{Clock, after};
-use crate::disk::{Disk, DiskError, Kind};
+use crate::disk::{Disk, DiskError, FileKind};
 use crate::names::ActionId;
 use crate::spool::{DeliveryState, Record, Transition};
 use crate::wake::Stop;
@@ -356,7 +356,7 @@ impl Fetcher<'_> {
         let target = match document.strip_prefix("results") {
             Ok(below) => below.to_owned(),
             // From elsewhere, a relative path would lead to another place.
-            Err(_) if self.disk.find(&index)?.is_some_and(|meta| meta.kind == Kind::Link) => {
+            Err(_) if self.disk.find(&index)?.is_some_and(|meta| meta.kind == FileKind::Link) => {
                 self.directory.join(document)
             }
             Err(_) => Path::new("..").join(document),

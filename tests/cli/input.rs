@@ -116,7 +116,7 @@ fn folders_behind_links_are_judged_by_their_targets() {
         std::fs::rename(&kept, &away).unwrap();
         let said = home.with_config(&["run"]);
         let place = kept.parent().unwrap().canonicalize().unwrap().join(name);
-        let lead = format!("the link leads to {}, which is not there", place.display());
+        let lead = format!("the link points to {}, which does not exist", place.display());
         assert!(said.exit != 0 && said.err.contains(&lead), "{name}: {said:?}");
         std::fs::rename(&away, &kept).unwrap();
     }
@@ -214,6 +214,6 @@ fn a_platform_behind_links_that_others_can_change_is_not_started() {
     assert!(said.exit == 77 && said.err.contains(&remedy), "{said:?}");
     std::fs::remove_dir(home.path("open/spool")).unwrap();
     let said = bash(&home, "\"$STANDALONE\" -c p.cfg", "");
-    let lead = format!("the link leads to {}/spool, which is not there", open.display());
+    let lead = format!("the link points to {}/spool, which does not exist", open.display());
     assert!(said.exit != 0 && said.err.contains(&lead), "{said:?}");
 }

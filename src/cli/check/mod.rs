@@ -22,8 +22,8 @@ use crate::api::{Api, ApiError, Client, Route};
 use crate::chain::Chain;
 use crate::clock::{Clock, SystemClock};
 use crate::config::client::ClientConfig;
-use crate::disk::guard::{self, Distrust};
-use crate::disk::{Context, check_place};
+use crate::disk::trust::{self, Distrust};
+use crate::disk::{Context, check_writable};
 use crate::exit::Exit;
 use crate::logging;
 use crate::names::ActionId;
@@ -139,7 +139,7 @@ fn outlets(installation: &Installation, findings: &mut Findings) {
     let (of, config) = (installation.file.display(), &installation.config);
     let log = findings.need(&of, logging::check(&config.logging).map_err(Failure::Log));
     let metrics = match &config.metrics {
-        Some(path) => check_place(path).context("write", path),
+        Some(path) => check_writable(path).context("write", path),
         None => Ok(()),
     };
     match metrics {
@@ -156,12 +156,12 @@ fn outlets(installation: &Installation, findings: &mut Findings) {
 fn folders(installation: &Installation, findings: &mut Findings) -> Result<(), Failure> {
     let owner = installation.owner()?;
     let directory = installation.directory.display();
-    if guard::user() != owner {
+    if trust::own_user() != owner {
         findings.note(
             directory,
             format!(
                 "the runner's user is {owner}, this is {}: files may look different to it",
-                guard::user()
+                trust::own_user()
             ),
         );
     }

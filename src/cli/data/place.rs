@@ -16,7 +16,7 @@ use crate::cli::installation::Text;
 use crate::cli::{configure, env};
 use crate::config::reader::Reader;
 use crate::data::{DataError, Server, Store, UrlError};
-use crate::disk::{Disk, HAND_PREFIX, RealFs, guard, input};
+use crate::disk::{COMMAND_PREFIX, Disk, RealFs, input_file, trust};
 use crate::invocation::Program;
 
 /// The platform's configuration, unless the command line says otherwise.
@@ -111,9 +111,10 @@ impl Source {
     /// Opens the database for writing; a file that is not there is made.
     pub(super) fn make(&self) -> Result<Store, Failure> {
         match self.place()? {
-            Place::File(path) => {
-                Ok(Store::open(&Disk::new(Arc::new(RealFs), scratch(&path), HAND_PREFIX), &path)?)
-            }
+            Place::File(path) => Ok(Store::open(
+                &Disk::new(Arc::new(RealFs), scratch(&path), COMMAND_PREFIX),
+                &path,
+            )?),
             Place::Server(server) => connect(*server),
         }
     }
@@ -152,7 +153,7 @@ impl Source {
 
 /// Reads what a configuration says of the places.
 fn read(text: &Text, file: &Path) -> Result<Places, Failure> {
-    let folder = input::base(file);
+    let folder = input_file::base_folder(file);
     let mut reader = Reader::new(&text.bytes);
     let (data, spool) = reader.section("directories", |section| {
         let mut path = |key, default: &str| {
@@ -206,11 +207,11 @@ fn parse(url: &str) -> Result<Place, DataFailure> {
 
 /// Checks that there is a file that we can use.
 fn check(path: &Path) -> Result<(), Failure> {
-    let user = guard::user();
-    if input::is_stream(path) {
+    let user = trust::own_user();
+    if input_file::is_stream(path) {
         return Err(DataError::NotFile { path: path.to_owned() }.into());
     }
-    match disk().follow(path, None)? {
+    match disk().resolve(path, None)? {
         None => Err(DataFailure::NoDatabase { path: path.to_owned() }.into()),
         Some(found) if found.meta.owner != user && user != ROOT => {
             Err(DataFailure::Owner { path: path.to_owned(), owner: found.meta.owner }.into())
@@ -221,7 +222,7 @@ fn check(path: &Path) -> Result<(), Failure> {
 
 /// Returns the disk for a command that a person typed.
 pub(super) fn disk() -> Disk {
-    Disk::new(Arc::new(RealFs), PathBuf::new(), HAND_PREFIX)
+    Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX)
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use crate::cli::failure::Failure;
 use crate::cli::{env, output, template};
 use crate::clock::{Clock, SystemClock};
 use crate::data::{Permissions, Server};
-use crate::disk::input::Input;
-use crate::disk::{Disk, HAND_PREFIX, RealFs};
+use crate::disk::input_file::InputFile;
+use crate::disk::{COMMAND_PREFIX, Disk, RealFs};
 use crate::exit::Exit;
 use crate::invocation::Program;
 use crate::platform::Data;
@@ -87,7 +87,7 @@ fn lay_out(
     server: Option<Server>,
     clock: &dyn Clock,
 ) -> Result<Vec<String>, Failure> {
-    let disk = Disk::new(Arc::new(RealFs), folder.join("data/.tmp"), HAND_PREFIX);
+    let disk = Disk::new(Arc::new(RealFs), folder.join("data/.tmp"), COMMAND_PREFIX);
     let section = server.as_ref().map(|server| format!("\n{}", server.section()));
     let server = match server {
         Some(server) => Some(server.with_credentials(&disk, &env::postgres_credentials())?),
@@ -97,7 +97,7 @@ fn lay_out(
     // Read first, so that what is no key leaves nothing behind.
     let key = match key {
         Some((name, file)) => {
-            let armored = Input::read(file, KEY_BYTES_MAX).map_err(Failure::Input)?.bytes;
+            let armored = InputFile::read(file, KEY_BYTES_MAX).map_err(Failure::Input)?.bytes;
             data::read_key(&armored, &file.display().to_string())?;
             Some((name, armored))
         }
@@ -135,7 +135,7 @@ mod tests {
         let lines = lay_out(&root, None, None, &SystemClock).unwrap();
         let file = root.join("standalone.cfg");
         assert_eq!(lines, [format!("start it: mig-standalone -c {}", file.display())]);
-        let disk = Disk::new(Arc::new(RealFs), root.clone(), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), root.clone(), COMMAND_PREFIX);
         let text = disk.read(&file, KEY_BYTES_MAX).unwrap();
         let config = StandaloneConfig::parse(&text, &file).unwrap();
         assert_eq!(config.listen, LISTEN);
@@ -153,7 +153,7 @@ mod tests {
     fn a_key_that_is_none_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let (root, key) = (folder.path().join("mig"), folder.path().join("key"));
-        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), COMMAND_PREFIX);
         let missing = lay_out(&root, Some(("x", &key)), None, &SystemClock).unwrap_err();
         assert_eq!(missing.exit(), Exit::NoInput);
         assert!(!root.exists());

@@ -13,7 +13,7 @@ use crate::cli::failure::Failure;
 use crate::cli::installation::Text;
 use crate::clock::{Clock, SystemClock};
 use crate::config::logging::{LogFormat, LogTarget, LoggingConfig};
-use crate::disk::{Disk, HAND_PREFIX, RealFs};
+use crate::disk::{COMMAND_PREFIX, Disk, RealFs};
 use crate::exit::Exit;
 use crate::logging::Log;
 use crate::manager::Manager;
@@ -82,7 +82,7 @@ fn read(file: &Path) -> Result<StandaloneConfig, Failure> {
         if server.password.is_some() {
             text.check_hidden()?;
         }
-        let disk = Disk::new(Arc::new(RealFs), config.data.clone(), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), config.data.clone(), COMMAND_PREFIX);
         config.postgres = Some(server.with_credentials(&disk, &env::postgres_credentials())?);
     }
     Ok(config)

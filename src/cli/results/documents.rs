@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::Failure;
 use super::reading;
 use crate::cli::hand::Hand;
-use crate::disk::Kind;
+use crate::disk::FileKind;
 use crate::names::{ActionId, JobName, NameError, RunId};
 use crate::spool::{Family, Folder, Record};
 
@@ -143,8 +143,8 @@ impl Documents<'_> {
 
     fn below(&self, results: &Path, shared: bool) -> Result<Vec<Document>, Failure> {
         let mut found = Vec::new();
-        for day in self.list(results, Kind::Folder)? {
-            for path in self.list(&day, Kind::File)? {
+        for day in self.list(results, FileKind::Folder)? {
+            for path in self.list(&day, FileKind::File)? {
                 found.extend(Document::at(path, shared));
             }
         }
@@ -152,7 +152,7 @@ impl Documents<'_> {
     }
 
     /// Lists what of a kind is in a folder, none if there is no such folder.
-    fn list(&self, folder: &Path, kind: Kind) -> Result<Vec<PathBuf>, Failure> {
+    fn list(&self, folder: &Path, kind: FileKind) -> Result<Vec<PathBuf>, Failure> {
         let full = self.directory.join(folder);
         if self.hand.disk.find(&full)?.is_none() {
             return Ok(Vec::new());

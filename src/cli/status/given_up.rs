@@ -82,7 +82,7 @@ mod tests {
 
     use super::*;
     use crate::cli::status::Hand;
-    use crate::disk::guard;
+    use crate::disk::trust;
     use crate::spool::testing::{record, spool};
     use crate::spool::{Delivery, Record};
 
@@ -109,7 +109,7 @@ mod tests {
             std::fs::write(path, record.to_bytes().unwrap()).unwrap();
         }
         let disk = spool.disk().clone();
-        let hand = Hand { layout: spool.layout(), disk, owner: guard::user() };
+        let hand = Hand { layout: spool.layout(), disk, owner: trust::own_user() };
         let entries = Entries::read(&hand.view()).unwrap();
         let found = read(&entries, &hand.view()).unwrap();
         let told: Vec<_> = found

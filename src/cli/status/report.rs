@@ -83,9 +83,9 @@ impl Report {
         let mut jobs = installation.jobs(machine_zone().0)?;
         // What changed is of no interest: nothing was known before.
         drop(jobs.look(now)?);
-        let process = hand.disk.holder(&hand.layout.lock())?;
+        let process = hand.disk.lock_holder(&hand.layout.lock())?;
         let mut report = Report::of(&hand, &jobs, Attempts::read(&hand, process), now)?;
-        let since = process.and_then(|process| hand.disk.started(process));
+        let since = process.and_then(|process| hand.disk.process_start(process));
         let changed = installation.changed()?;
         report.config_changed = match (since, changed) {
             (Some(since), Some(changed)) => changed > after(since, START_SPAN),
@@ -93,11 +93,12 @@ impl Report {
         };
         (report.process, report.since) = (process, since);
         // A runner in trouble holds this lock as well: a full disk takes no note of it.
-        report.degraded = process.is_some() && hand.disk.holder(&hand.layout.scratch())? == process;
+        report.degraded =
+            process.is_some() && hand.disk.lock_holder(&hand.layout.scratch())? == process;
         if report.degraded {
             report.attention.push(DEGRADED.to_owned());
         }
-        if !has_room(hand.disk.space(hand.layout.root())?) {
+        if !has_room(hand.disk.free_space(hand.layout.root())?) {
             report.attention.push(NO_ROOM.to_owned());
         }
         report.config = installation.file.display().to_string();

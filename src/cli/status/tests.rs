@@ -10,7 +10,7 @@ use super::attempts::Attempts;
 use super::given_up::RECORDS_MAX;
 use super::*;
 use crate::disk::counting::CountingFs;
-use crate::disk::{Disk, HAND_PREFIX, guard};
+use crate::disk::{COMMAND_PREFIX, Disk, trust};
 use crate::job::scan::Jobs;
 use crate::spool::testing::{record, spool};
 use crate::spool::{Folder, Layout};
@@ -37,12 +37,12 @@ fn of_what_is_over_the_last_run_of_each_job_and_the_newest_finished_are_read() {
     write_private(&job.join("action.json"), action);
 
     let (fs, now) = (Arc::new(CountingFs::default()), SystemClock.now());
-    let disk = Disk::new(Arc::clone(&fs) as Arc<_>, layout.scratch(), HAND_PREFIX);
+    let disk = Disk::new(Arc::clone(&fs) as Arc<_>, layout.scratch(), COMMAND_PREFIX);
     let runners = folder.path().join("runners");
-    let mut jobs = Jobs::new(disk.clone(), runners, guard::user(), TimeZone::UTC);
+    let mut jobs = Jobs::new(disk.clone(), runners, trust::own_user(), TimeZone::UTC);
     drop(jobs.look(now).unwrap());
     fs.reset();
-    let hand = Hand { layout: &layout, disk, owner: guard::user() };
+    let hand = Hand { layout: &layout, disk, owner: trust::own_user() };
     let report = Report::of(&hand, &jobs, Attempts::default(), now).unwrap();
     assert_eq!(report.jobs.len(), 1, "{:?}", report.attention);
     let last = report.jobs[0].last.as_ref().unwrap();

@@ -72,7 +72,7 @@ fn what_is_laid_out_is_read_without_a_fault_and_every_job_is_paused() {
     let file = folder.join("runner.cfg");
     let config = RunnerConfig::parse(&fs::read(&file).unwrap(), &file).unwrap();
     assert_eq!(config.directory, folder);
-    let disk = Disk::new(Arc::new(RealFs), folder.join(SCRATCH), HAND_PREFIX);
+    let disk = Disk::new(Arc::new(RealFs), folder.join(SCRATCH), COMMAND_PREFIX);
     let user = rustix::process::geteuid().as_raw();
     let mut jobs = Jobs::new(disk, folder.join("runners"), user, TimeZone::UTC);
     jobs.look(Timestamp::UNIX_EPOCH).unwrap();

@@ -8,7 +8,7 @@ use super::scenario::Play;
 use super::world::{World, home};
 use crate::daemon::testing::Mood;
 use crate::disk::model::Blow;
-use crate::disk::{Fs, Space, read};
+use crate::disk::{FreeSpace, Fs, read};
 use crate::spool::Folder;
 
 /// What the other run of each test is called.
@@ -171,11 +171,11 @@ fn what_cannot_be_read_or_is_no_file_is_kept_aside() {
 #[test]
 fn nothing_is_posted_while_the_disk_is_nearly_full() {
     let mut play = ALL[0].begin();
-    play.world.fs.set_space(Space { bytes: 0.04, files: 0.5 });
+    play.world.fs.set_free_space(FreeSpace { bytes: 0.04, files: 0.5 });
     play.go_on();
     assert_eq!(play.world.platform.posts(), 0);
     assert_eq!(play.world.spool(), ["action/new job.20261122T120100Z"]);
-    play.world.fs.set_space(Space { bytes: 0.05, files: 0.5 });
+    play.world.fs.set_free_space(FreeSpace { bytes: 0.05, files: 0.5 });
     play.wait();
     assert_eq!(play.verdict(true), Ok(()));
 }

@@ -4,7 +4,7 @@ use super::scenario::Beat::{At, Do, Move, Pass, Prune, Reload, Remove, Restart};
 use super::scenario::{Beat, End, Scenario, end, life};
 use super::world::{JOB, World, home};
 use crate::daemon::testing::Mood;
-use crate::disk::Space;
+use crate::disk::FreeSpace;
 use crate::spool::Folder;
 
 /// The run of that slot.
@@ -17,9 +17,9 @@ macro_rules! run {
     };
 }
 /// A disk that has room.
-const ROOMY: Space = Space { bytes: 0.5, files: 0.5 };
+const ROOMY: FreeSpace = FreeSpace { bytes: 0.5, files: 0.5 };
 /// A disk that is nearly full.
-const FULL: Space = Space { bytes: 0.01, files: 0.5 };
+const FULL: FreeSpace = FreeSpace { bytes: 0.01, files: 0.5 };
 /// The run of a later slot, when its action is over.
 const LATER_DONE: &str = "action/done job.20261122T120200Z";
 /// The same run, when it is finished.
@@ -327,8 +327,8 @@ pub(super) const ALL: &[Scenario] = &[
     life(
         "superseded while the disk was full",
         "schedule = \"1,2 12 22 11 *\"",
-        |w| w.fs.set_space(FULL),
-        &[LAUNCH, At("2026-11-22T12:02:00Z"), Do(|w| w.fs.set_space(ROOMY)), Pass(60)],
+        |w| w.fs.set_free_space(FULL),
+        &[LAUNCH, At("2026-11-22T12:02:00Z"), Do(|w| w.fs.set_free_space(ROOMY)), Pass(60)],
         // A slot that could not be launched gives way to the next one; and where the disk does not say
         // how full it is, both are sent.
         &[

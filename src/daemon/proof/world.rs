@@ -22,7 +22,7 @@ use crate::daemon::Event;
 use crate::daemon::engine::Engine;
 use crate::daemon::testing::{PATIENCE, Place, Platform, SETTLE, keep_all};
 use crate::disk::model::{Fuse, ModelFs, Now};
-use crate::disk::{Fs, Kind, read};
+use crate::disk::{FileKind, Fs, read};
 use crate::plugin::Deliver;
 use crate::spool::record::{Content, classify};
 use crate::spool::{DeliveryState, Folder, Record};
@@ -254,7 +254,7 @@ impl World {
         found
     }
 
-    fn entries(&self, folder: Folder) -> Vec<(String, Kind)> {
+    fn entries(&self, folder: Folder) -> Vec<(String, FileKind)> {
         let listed = self.fs.names(&home("spool").join(folder.path()));
         listed.into_iter().map(|entry| (entry.name.into_string().unwrap(), entry.kind)).collect()
     }
@@ -283,7 +283,7 @@ impl World {
     /// Returns the records in a folder, and why each that is none is none.
     pub(super) fn records(&self, folder: Folder) -> Vec<Result<Record, String>> {
         let files = self.entries(folder).into_iter().filter(|(name, _)| name.ends_with(".json"));
-        let record = |(name, _): (String, Kind)| {
+        let record = |(name, _): (String, FileKind)| {
             let path = home("spool").join(folder.path()).join(&name);
             let bytes = read(&self.fs, &path, BYTES_MAX).map_err(|error| error.to_string())?;
             match classify(&bytes) {
@@ -360,7 +360,7 @@ impl World {
     fn parts_in(&self, folder: &Path, faults: &mut Vec<String>) {
         for entry in self.fs.list(folder).unwrap_or_default() {
             let path = folder.join(&entry.name);
-            if entry.kind == Kind::Folder {
+            if entry.kind == FileKind::Folder {
                 self.parts_in(&path, faults);
             } else if path.extension().is_some_and(|extension| extension == "part") {
                 faults.push(format!("part left: {}", path.display()));

@@ -20,7 +20,7 @@ use crate::api::Api;
 use crate::clock::testing::TestClock;
 use crate::config::duration::Keep;
 use crate::config::runner::RetentionSettings;
-use crate::disk::{Disk, Fs, RealFs, guard};
+use crate::disk::{Disk, Fs, RealFs, trust};
 use crate::job::scan::Jobs;
 use crate::metrics::Metrics;
 use crate::names::RunId;
@@ -69,7 +69,7 @@ impl Place<'_> {
         )?;
         let disk: Disk = spool.disk().clone();
         let runners = self.directory.join("runners");
-        let jobs = Jobs::new(disk.clone(), runners, guard::user(), TimeZone::UTC);
+        let jobs = Jobs::new(disk.clone(), runners, trust::own_user(), TimeZone::UTC);
         let settings = Settings {
             directory: self.directory.to_owned(),
             check_span: Duration::from_secs(30),

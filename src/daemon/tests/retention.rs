@@ -8,7 +8,7 @@ use super::super::pruning::Pruning;
 use super::super::testing::Rig;
 use crate::clock::{Clock as _, SystemClock, after};
 use crate::config::duration::Keep;
-use crate::disk::Space;
+use crate::disk::FreeSpace;
 use crate::disk::counting::CountingFs;
 use crate::spool::Folder;
 use crate::stage::prune::DAY;
@@ -173,7 +173,7 @@ fn a_start_on_a_full_disk_removes_what_is_old_at_once() {
                 File::open(folder).unwrap().set_times(times).unwrap();
             }
             let fs = Arc::new(CountingFs::default());
-            fs.set_space(Space { bytes: free.0, files: free.1 });
+            fs.set_free_space(FreeSpace { bytes: free.0, files: free.1 });
             kept.rig.fs = fs;
             kept.rig.start();
             kept.prune();

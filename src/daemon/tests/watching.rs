@@ -34,7 +34,7 @@ fn what_changed_before_watching_was_restored_is_seen_by_the_same_look() {
     // The spool's folder is made anew, and everything watched again; the job changes just before that.
     fs::remove_dir_all(rig.path("spool/action/new")).unwrap();
     let (config, new) = (rig.path("runners/job/entity.cfg"), format!("{NEVER}\npaused = true"));
-    fs.when_a_folder_is_made(move || {
+    fs.on_next_make_folder(move || {
         write_private(&config, &format!("[configuration]\n{new}\n"));
     });
     let job = "job".parse().unwrap();

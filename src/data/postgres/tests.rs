@@ -14,10 +14,10 @@ use crate::chain::Chain;
 use crate::config::secret::Secret;
 use crate::data::schema::Extent;
 use crate::data::{Id, Permissions, Signed, Store};
-use crate::disk::{Disk, HAND_PREFIX, RealFs};
+use crate::disk::{COMMAND_PREFIX, Disk, RealFs};
 
 fn disk() -> Disk {
-    Disk::new(Arc::new(RealFs), std::path::PathBuf::new(), HAND_PREFIX)
+    Disk::new(Arc::new(RealFs), std::path::PathBuf::new(), COMMAND_PREFIX)
 }
 
 /// Returns where a server of its own is, by the socket.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::schema::Extent;
 use super::{DataError, Server, Store};
 use crate::config::reader::Reader;
-use crate::disk::{Disk, HAND_PREFIX, RealFs};
+use crate::disk::{COMMAND_PREFIX, Disk, RealFs};
 // The server lives as long as the tests: were it to inherit a pipe, so would its end be waited for.
 use crate::spawn::start as start_process;
 use cluster::Database;
@@ -75,7 +75,7 @@ impl Tables {
 
     /// Opens the tables; makes them, if they are missing.
     pub(crate) fn open(&self) -> Result<Store, DataError> {
-        let disk = Disk::new(Arc::new(RealFs), self.folder.path().to_owned(), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), self.folder.path().to_owned(), COMMAND_PREFIX);
         let store = match self.server() {
             Some(server) => Store::connect(&disk, &server)?,
             None => Store::open(&disk, &self.folder.path().join("mig.db"))?,

@@ -116,7 +116,7 @@ fn a_text_that_is_not_utf8_is_shown_with_a_mark() {
     cluster.connect("postgres", USER).batch_execute(&make).unwrap();
     let folder = cluster.folder().display().to_string().replace('/', "%2F");
     let url = format!("postgres://{USER}@{folder}:{}/{name}", cluster.port());
-    let disk = Disk::new(Arc::new(RealFs), std::path::PathBuf::new(), HAND_PREFIX);
+    let disk = Disk::new(Arc::new(RealFs), std::path::PathBuf::new(), COMMAND_PREFIX);
     let store = Store::connect(&disk, &Server::parse(&url).unwrap()).unwrap();
     store.init_schema(schema::Extent::Tables).unwrap();
     for number in [5, 6] {

@@ -89,7 +89,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::disk::{HAND_PREFIX, RealFs};
+    use crate::disk::{COMMAND_PREFIX, RealFs};
 
     const HEAD: &str = "{\"action\":{},\"commands\":[\n";
 
@@ -97,7 +97,7 @@ mod tests {
     /// was a file meanwhile.
     fn wait(bytes: usize, count: u64) -> (String, bool) {
         let folder = tempfile::tempdir().unwrap();
-        let disk = Disk::new(Arc::new(RealFs), folder.path().join("unused"), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), folder.path().join("unused"), COMMAND_PREFIX);
         let (path, file) = (folder.path().join(".7.part"), folder.path().join(".7.part-1"));
         let mut part = Part::open(&disk, &path, HEAD).unwrap();
         let mut early = Early::new(file.clone());

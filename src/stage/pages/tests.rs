@@ -9,7 +9,7 @@ use super::*;
 use crate::action::Signature;
 use crate::api::{Dashboard, Found, Posted, Search, Seen};
 use crate::clock::testing::TestClock;
-use crate::disk::{HAND_PREFIX, RealFs};
+use crate::disk::{COMMAND_PREFIX, RealFs};
 
 const HEAD: &str = "{\"action\":{},\"commands\":[\n";
 /// How long a page waits for another one before the test has failed.
@@ -165,7 +165,7 @@ struct Place {
 impl Place {
     fn new() -> Place {
         let folder = tempfile::tempdir().unwrap();
-        let disk = Disk::new(Arc::new(RealFs), folder.path().join("unused"), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), folder.path().join("unused"), COMMAND_PREFIX);
         Place { folder, disk }
     }
 

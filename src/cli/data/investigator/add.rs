@@ -10,7 +10,7 @@ use crate::cli::failure::Failure;
 use crate::cli::{env, output};
 use crate::clock::{Clock, SystemClock};
 use crate::data::{DataError, InvestigatorRow, Permissions, SCHEDULER, Store};
-use crate::disk::input::Input;
+use crate::disk::input_file::InputFile;
 use crate::exit::Exit;
 use crate::pgp::{Fingerprint, PublicKey};
 
@@ -90,7 +90,7 @@ impl Add {
     /// Reads the key that the command line names.
     fn found(&self) -> Result<Found, Failure> {
         if let Some(file) = &self.key {
-            let armored = Input::read(file, KEY_BYTES_MAX).map_err(Failure::Input)?.bytes;
+            let armored = InputFile::read(file, KEY_BYTES_MAX).map_err(Failure::Input)?.bytes;
             let key = read_key(&armored, &file.display().to_string())?;
             return Ok(Found { fingerprint: key.fingerprint, armored });
         }

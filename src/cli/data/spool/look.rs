@@ -11,8 +11,8 @@ use super::stuck::{self, Stuck};
 use crate::cli::data::failure::DataFailure;
 use crate::cli::failure::Failure;
 use crate::clock::elapsed;
-use crate::disk::leftover::is_leftover;
-use crate::disk::{Disk, Kind};
+use crate::disk::ignored_names::is_ignored;
+use crate::disk::{Disk, FileKind};
 use crate::spool::Folder;
 
 /// The file by which a spool tells whose it is.
@@ -69,7 +69,7 @@ impl Report {
     pub(super) fn read(disk: &Disk, root: &Path, now: Timestamp) -> Result<Report, Failure> {
         let of = owner(disk, root)?;
         let process = match of {
-            Owner::MigStandalone => disk.holder(&root.join(MARK))?,
+            Owner::MigStandalone => disk.lock_holder(&root.join(MARK))?,
             Owner::MigScheduler => None,
         };
         let mut folders = Vec::new();
@@ -138,11 +138,11 @@ fn owner(disk: &Disk, root: &Path) -> Result<Owner, Failure> {
 /// Lists the names in a folder, but those that begin with a dot or were left behind by editors and
 /// file systems; nothing if there is no folder.
 fn names(disk: &Disk, folder: &Path) -> Result<Option<Vec<String>>, Failure> {
-    let is_folder = disk.follow(folder, None)?.is_some_and(|at| at.meta.kind == Kind::Folder);
+    let is_folder = disk.resolve(folder, None)?.is_some_and(|at| at.meta.kind == FileKind::Folder);
     if !is_folder {
         return Ok(None);
     }
-    let entries = disk.list(folder)?.into_iter().filter(|entry| !is_leftover(&entry.name));
+    let entries = disk.list(folder)?.into_iter().filter(|entry| !is_ignored(&entry.name));
     let names = entries.map(|entry| entry.name.to_string_lossy().into_owned());
     Ok(Some(names.filter(|name| !name.starts_with('.')).collect()))
 }

@@ -15,7 +15,7 @@ use super::look::Listing;
 use crate::chain::Chain;
 use crate::cli::layout::span;
 use crate::clock::elapsed;
-use crate::disk::{Disk, DiskError, Kind};
+use crate::disk::{Disk, DiskError, FileKind};
 use crate::invocation::Program;
 use crate::spool::Folder;
 
@@ -80,8 +80,10 @@ pub(super) fn find(
                 answered: answered.get(action(name)).copied().unwrap_or(0),
             };
             let why = match meta.kind {
-                Kind::File => seen.why(listing.place, now, || disk.read(&path, FILE_BYTES_MAX)),
-                Kind::Folder | Kind::Link | Kind::Special => Some("it is no regular file".into()),
+                FileKind::File => seen.why(listing.place, now, || disk.read(&path, FILE_BYTES_MAX)),
+                FileKind::Folder | FileKind::Link | FileKind::Special => {
+                    Some("it is no regular file".into())
+                }
             };
             if let Some(why) = why {
                 tell(why);

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::look::Owner;
 use super::*;
-use crate::disk::{Disk, HAND_PREFIX, RealFs};
+use crate::disk::{COMMAND_PREFIX, Disk, RealFs};
 
 /// Makes a spool as the real scheduler has it while an action runs.
 fn real() -> tempfile::TempDir {
@@ -34,7 +34,7 @@ fn action(until: Timestamp) -> String {
 }
 
 fn read(root: &Path, now: Timestamp) -> Result<Report, Failure> {
-    Report::read(&Disk::new(Arc::new(RealFs), root.to_owned(), HAND_PREFIX), root, now)
+    Report::read(&Disk::new(Arc::new(RealFs), root.to_owned(), COMMAND_PREFIX), root, now)
 }
 
 #[test]

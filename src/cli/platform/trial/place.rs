@@ -18,7 +18,7 @@ use crate::cli::env;
 use crate::cli::failure::Failure;
 use crate::cli::platform::init;
 use crate::cli::template::{self, quoted};
-use crate::disk::{Disk, DiskError, HAND_PREFIX, RealFs};
+use crate::disk::{COMMAND_PREFIX, Disk, DiskError, RealFs};
 use crate::random;
 
 /// The sample job that is run.
@@ -69,7 +69,7 @@ impl Place {
             let bytes_max = FOLDER_BYTES_MAX;
             return Err(TrialError::Long { path: folder, bytes_max }.into());
         }
-        let disk = Disk::new(Arc::new(RealFs), folder.join("spool/.tmp"), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), folder.join("spool/.tmp"), COMMAND_PREFIX);
         let place = Place { folder, is_kept: keep.is_some(), disk };
         place.lay_out().or_else(|failure| place.remove().and(Err(failure)))?;
         Ok(place)
@@ -196,7 +196,7 @@ mod tests {
         let mut jobs = Jobs::new(
             place.disk.clone(),
             place.path("runners"),
-            crate::disk::guard::user(),
+            crate::disk::trust::own_user(),
             TimeZone::UTC,
         );
         let _changes = jobs.look(SystemClock.now()).unwrap();
