@@ -23,7 +23,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::limits;
 use crate::spawn;
-use crate::spawn::strays::Strays;
+use crate::spawn::leftovers::Leftovers;
 use crate::wake::Stop;
 
 /// The most that a module may answer.
@@ -79,10 +79,10 @@ pub(crate) fn run(
     let ended = limits::set(group, timeout).and_then(|()| follow(&mut child, group, &line, until));
     // The child is not reaped yet, so that nobody else can have got its group's number.
     // Where nobody is left to be killed, there is nothing to do.
-    let mut strays = Strays::default();
-    strays.look(group, None);
+    let mut leftovers = Leftovers::default();
+    leftovers.find(group, None);
     kill_process_group(group, Signal::KILL).ok();
-    strays.kill(group, None);
+    leftovers.kill(group, None);
     let status = child.wait()?;
     Ok(match ended? {
         Followed::Ended(output) => ended_by_itself(status, output),

@@ -42,7 +42,7 @@ use crate::data::{
     ActionRow, AgentRow, AgentStatus, CommandStatus, DataError, Id, Ids, NEVER_FINISHED, Odd, Store,
 };
 use crate::disk::{Disk, DiskError};
-use crate::pgp::Numbers;
+use crate::pgp::RsaNumbers;
 use crate::platform::scheduler::Event;
 use crate::platform::signers::Signers;
 use crate::platform::view;
@@ -267,7 +267,7 @@ impl Tools {
         let text = action.signed_text();
         for signature in signatures {
             // An earlier release of the API accepted short numbers; such actions are run.
-            self.signers.who_signed(text.as_bytes(), signature, Numbers::Any)?;
+            self.signers.who_signed(text.as_bytes(), signature, RsaNumbers::AnyLength)?;
         }
         Ok(())
     }

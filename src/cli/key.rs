@@ -17,7 +17,7 @@ use super::failure::Failure;
 use super::installation::Text;
 use crate::config::client::ClientConfig;
 use crate::config::runner::{ClientSettings, PassphraseSource};
-use crate::pgp::{Keyring, LateKeyring};
+use crate::pgp::{DeferredSigner, GpgSigner};
 
 /// The largest file with a passphrase that is read.
 const PASSPHRASE_BYTES_MAX: u64 = 64 * 1024;
@@ -32,9 +32,9 @@ pub(crate) fn open(
     settings: Option<&ClientSettings>,
     client: &ClientConfig,
     path: &Path,
-) -> Result<Keyring, Failure> {
+) -> Result<GpgSigner, Failure> {
     let (home, passphrase) = (home(client, path)?, passphrase(settings)?);
-    Ok(Keyring::open(&home, &client.gpg.key_id, passphrase)?)
+    Ok(GpgSigner::open(&home, &client.gpg.key_id, passphrase)?)
 }
 
 /// Returns the key that [`open`] opens, to be looked for when something is signed.
@@ -45,9 +45,9 @@ pub(crate) fn later(
     settings: Option<&ClientSettings>,
     client: &ClientConfig,
     path: &Path,
-) -> Result<LateKeyring, Failure> {
+) -> Result<DeferredSigner, Failure> {
     let (home, passphrase) = (home(client, path)?, passphrase(settings)?);
-    Ok(LateKeyring::new(&home, &client.gpg.key_id, passphrase))
+    Ok(DeferredSigner::new(&home, &client.gpg.key_id, passphrase))
 }
 
 fn home(client: &ClientConfig, path: &Path) -> Result<PathBuf, Failure> {

@@ -94,7 +94,7 @@ fn take_over(
     let (client, path) = installation::client(settings)?;
     match key::open(settings, &client, &path) {
         // It may pass until it counts.
-        Ok(_) | Err(Failure::Key(KeyError::Short { .. })) => {}
+        Ok(_) | Err(Failure::Key(KeyError::Shortage { .. })) => {}
         Err(failure) => return Err(failure),
     }
     let stop = Stop::new();
@@ -140,7 +140,7 @@ fn begin(
             info!(root, "key found"; "key" => keyring.fingerprint());
             Arc::new(keyring)
         }
-        Err(Failure::Key(short @ KeyError::Short { .. })) if is_full(&spool) => {
+        Err(Failure::Key(short @ KeyError::Shortage { .. })) if is_full(&spool) => {
             // The runner's own files may have filled the disk, and only a running runner removes them.
             error!(root, "cannot use the key yet, what is old is removed first";
                 "error" => Chain(&short));

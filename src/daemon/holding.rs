@@ -74,6 +74,6 @@ impl Daemon {
                 Err(_) => break,
             }
         }
-        self.engine.workers.end_strays();
+        self.engine.workers.end_leftovers();
     }
 }

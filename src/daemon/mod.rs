@@ -268,7 +268,7 @@ impl Daemon {
             warn!(self.log, "work under way is left to the next start");
         }
         self.engine.write_held();
-        self.engine.workers.end_strays();
+        self.engine.workers.end_leftovers();
         self.engine.remove_retry_report();
         info!(self.log, "stopped");
     }

@@ -307,8 +307,8 @@ impl Workers {
     }
 
     /// Ends the processes that plugins have left behind, because the runner stops.
-    pub(crate) fn end_strays(&self) {
-        self.context.plugins.end_strays();
+    pub(crate) fn end_leftovers(&self) {
+        self.context.plugins.end_leftovers();
     }
 
     /// Notes that a piece of work is done.

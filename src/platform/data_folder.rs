@@ -9,7 +9,7 @@ use super::PlatformError;
 use crate::clock::Clock;
 use crate::data::{self, DataError, Permissions, Store};
 use crate::disk::{DAEMON_PREFIX, Disk, Lock, RealFs};
-use crate::pgp::{Fingerprint, Verifier, end_agent};
+use crate::pgp::{Fingerprint, Verifier, end_gpg_agent};
 
 /// The folder of the data folder where files are made.
 pub(super) const SCRATCH: &str = ".tmp";
@@ -94,7 +94,7 @@ impl Data {
     /// # Errors
     /// A process does not end.
     pub(crate) fn end_agents(&self) -> Result<(), PlatformError> {
-        end_agent(&self.home)
+        end_gpg_agent(&self.home)
             .map_err(|source| PlatformError::Keyring { home: self.home.clone(), source })
     }
 

@@ -161,7 +161,7 @@ impl Platform {
         let spool = Spool::open(Arc::new(RealFs), &config.spool)?;
         let data = Data::open(&config.data, config.postgres.as_ref())?;
         let lock = data.lock(&config.data)?;
-        let ready = data.verifier().ready();
+        let ready = data.verifier().check_gnupg();
         ready.map_err(|source| PlatformError::Engine { home: data.home.clone(), source })?;
         let store = || Arc::clone(&data.store);
         let child = |stage: &'static str| log.new(slog::o!("stage" => stage));

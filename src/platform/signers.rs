@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::chain::Chain;
 use crate::data::{DataError, InvestigatorRow, Store};
-use crate::pgp::{Fingerprint, ImportError, Numbers, Verifier, VerifyError};
+use crate::pgp::{Fingerprint, ImportError, RsaNumbers, Verifier, VerifyError};
 
 /// How long a key that was refused is not looked at again, unless it is replaced.
 const REFUSED_SPAN: Duration = Duration::from_secs(60);
@@ -47,7 +47,7 @@ impl SignatureError {
     pub(crate) fn is_verdict(&self) -> bool {
         match self {
             SignatureError::Verify(error) => {
-                !matches!(error, VerifyError::Engine(_) | VerifyError::Setup(_))
+                !matches!(error, VerifyError::GnuPg(_) | VerifyError::Configuration(_))
             }
             SignatureError::Data(_) | SignatureError::Import { .. } | SignatureError::Keyring => {
                 false
@@ -118,7 +118,7 @@ impl Signers {
         &self,
         data: &[u8],
         signature: &str,
-        numbers: Numbers,
+        numbers: RsaNumbers,
     ) -> Result<InvestigatorRow, SignatureError> {
         let count = self.imports.lock().unwrap_or_else(PoisonError::into_inner).count;
         let verify = || self.verifier.verify(data, signature, numbers);
@@ -155,7 +155,7 @@ impl Signers {
             (VerifyError::UnknownEntity, Some(missing)) => Err(missing),
             // GnuPG takes a keyring that it cannot open for an empty one.
             (VerifyError::UnknownEntity, None)
-                if Verifier::is_said_to_be_by(signature, &imports.done()) =>
+                if Verifier::names_issuer(signature, &imports.done()) =>
             {
                 Err(SignatureError::Keyring)
             }
@@ -216,7 +216,7 @@ mod tests {
     use crate::data::Permissions;
     use crate::data::testing::{Kind, Tables};
     use crate::pgp::testing::Home;
-    use crate::pgp::{Keyring, PublicKey, export};
+    use crate::pgp::{GpgSigner, PublicKey, export};
     use crate::platform::testing::SmallDisk;
     use crate::testing::is_root;
 
@@ -225,7 +225,7 @@ mod tests {
         let (home, keys) = (Home::new(), Home::new());
         let key = home.key("rsa1024", None);
         let armored = export(home.path(), &key).unwrap();
-        let keyring = Keyring::open(home.path(), key.as_str(), None).unwrap();
+        let keyring = GpgSigner::open(home.path(), key.as_str(), None).unwrap();
         let signature = keyring.sign(b"text").unwrap();
         let who = |key_in_database: &[u8]| {
             let tables = Tables::new(Kind::Sqlite);
@@ -236,7 +236,7 @@ mod tests {
                 .unwrap();
             let log = slog::Logger::root(slog::Discard, slog::o!());
             let signers = Signers::new(store, Verifier::new(keys.path()), log);
-            signers.who_signed(b"text", signature.as_str(), Numbers::Whole)
+            signers.who_signed(b"text", signature.as_str(), RsaNumbers::FullLength)
         };
         let imported = || PublicKey::export(keys.path(), &key).unwrap();
         let error = who(&armored[..armored.len() / 2]).unwrap_err();
@@ -259,7 +259,7 @@ mod tests {
             let home = Home::new();
             let key = home.key("rsa1024", None);
             let armored = export(home.path(), &key).unwrap();
-            let keyring = Keyring::open(home.path(), key.as_str(), None).unwrap();
+            let keyring = GpgSigner::open(home.path(), key.as_str(), None).unwrap();
             let signature = keyring.sign(b"text").unwrap().to_string();
             let tables = Tables::new(Kind::Sqlite);
             let store = Arc::new(tables.open().unwrap());
@@ -272,7 +272,7 @@ mod tests {
 
         fn who(&self) -> Result<String, SignatureError> {
             self.signers
-                .who_signed(b"text", &self.signature, Numbers::Whole)
+                .who_signed(b"text", &self.signature, RsaNumbers::FullLength)
                 .map(|found| found.name)
         }
     }

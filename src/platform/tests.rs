@@ -19,7 +19,7 @@ use crate::clock::SystemClock;
 use crate::clock::testing::TestClock;
 use crate::data::Permissions;
 use crate::data::testing::{Kind, Tables, on_each_database};
-use crate::pgp::{NewKey, end_agent, export, generate};
+use crate::pgp::{NewKey, end_gpg_agent, export, generate};
 use crate::testing::retried;
 
 /// How long a test waits for what must come.
@@ -31,7 +31,7 @@ const FOUND: &str =
 /// An investigator with a key in a home of its own.
 struct Somebody {
     home: tempfile::TempDir,
-    keyring: crate::pgp::Keyring,
+    keyring: crate::pgp::GpgSigner,
     armored: Vec<u8>,
 }
 
@@ -42,7 +42,7 @@ impl Somebody {
         let key = NewKey { owner: "Test <test@localhost>", algorithm: "rsa2048", passphrase: None };
         let fingerprint = generate(home.path(), key).unwrap();
         let armored = export(home.path(), &fingerprint).unwrap();
-        let keyring = crate::pgp::Keyring::open(home.path(), fingerprint.as_str(), None).unwrap();
+        let keyring = crate::pgp::GpgSigner::open(home.path(), fingerprint.as_str(), None).unwrap();
         Somebody { home, keyring, armored }
     }
 
@@ -67,7 +67,7 @@ impl Somebody {
 
 impl Drop for Somebody {
     fn drop(&mut self) {
-        end_agent(self.home.path()).unwrap();
+        end_gpg_agent(self.home.path()).unwrap();
     }
 }
 

@@ -26,11 +26,11 @@ use rustix::fs::{Access, AtFlags, CWD};
 use crate::disk::trust::{self, Distrust};
 use crate::disk::{COMMAND_PREFIX, Disk, DiskError, FileKind, Fs, Meta, RealFs};
 use crate::names::PluginName;
-use crate::spawn::strays;
+use crate::spawn::leftovers;
 use crate::wake::Stop;
 
 /// Time that processes left behind by plugins have to end when the runner stops.
-const STRAYS_SPAN: Duration = Duration::from_millis(500);
+const LEFTOVERS_SPAN: Duration = Duration::from_millis(500);
 
 /// Why a plugin cannot be run, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -200,7 +200,7 @@ pub(crate) trait Deliver: std::fmt::Debug + Send + Sync {
     ) -> Result<run::Ended, PluginError>;
 
     /// Ends the processes that plugins have left behind, because the runner stops.
-    fn end_strays(&self) {}
+    fn end_leftovers(&self) {}
 }
 
 impl Deliver for Plugins {
@@ -213,8 +213,8 @@ impl Deliver for Plugins {
         Ok(run::run(&self.find(delivery.plugin)?, delivery, limits, stop))
     }
 
-    fn end_strays(&self) {
-        strays::end_own(STRAYS_SPAN);
+    fn end_leftovers(&self) {
+        leftovers::end_own(LEFTOVERS_SPAN);
     }
 }
 

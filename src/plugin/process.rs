@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::tail::Tail;
-use crate::spawn::strays::{Mark, Strays};
+use crate::spawn::leftovers::{Leftovers, ProcessMark};
 
 /// How long a plugin that was told to end may take to do so.
 const TERM_SPAN: Duration = Duration::from_secs(3);
@@ -34,9 +34,9 @@ pub(super) struct Process {
     handle: OwnedFd,
     output: Option<PipeReader>,
     /// What it and all that it starts have in their environment.
-    mark: Mark,
+    mark: ProcessMark,
     /// The processes that left its group; looked for when it has to end.
-    strays: Option<Strays>,
+    leftovers: Option<Leftovers>,
 }
 
 /// Why a plugin was told to end.
@@ -59,11 +59,15 @@ enum Event {
 impl Process {
     /// Returns the plugin that `child` is, leader of its own group, `output` its output and `mark` in
     /// its environment.
-    pub(super) fn new(mut child: Child, output: PipeReader, mark: Mark) -> io::Result<Process> {
+    pub(super) fn new(
+        mut child: Child,
+        output: PipeReader,
+        mark: ProcessMark,
+    ) -> io::Result<Process> {
         let group = Pid::from_child(&child);
         match pidfd_open(group, PidfdFlags::empty()) {
             Ok(handle) => {
-                Ok(Process { child, group, handle, output: Some(output), mark, strays: None })
+                Ok(Process { child, group, handle, output: Some(output), mark, leftovers: None })
             }
             Err(error) => {
                 child.kill()?;
@@ -139,7 +143,7 @@ impl Process {
     /// Ends what is left of the plugin's group and returns its exit status, `None` if it cannot be killed.
     pub(super) fn reap(mut self) -> io::Result<Option<ExitStatus>> {
         // Not reaped before that, so that nobody else can have got the group's number.
-        match &self.strays {
+        match &self.leftovers {
             Some(_) => self.signal_all(Signal::KILL),
             None => self.signal(Signal::KILL),
         }
@@ -149,14 +153,14 @@ impl Process {
     /// Sends a signal to the plugin and all that it started, in its group or not.
     fn signal_all(&mut self, signal: Signal) {
         // Looked for before the signal: whose parent has ended is not a descendant any more.
-        let mut strays = self.strays.take().unwrap_or_default();
-        strays.look(self.group, Some(&self.mark));
+        let mut leftovers = self.leftovers.take().unwrap_or_default();
+        leftovers.find(self.group, Some(&self.mark));
         self.signal(signal);
         match signal {
-            Signal::KILL => strays.kill(self.group, Some(&self.mark)),
-            other => strays.signal(other),
+            Signal::KILL => leftovers.kill(self.group, Some(&self.mark)),
+            other => leftovers.signal(other),
         }
-        self.strays = Some(strays);
+        self.leftovers = Some(leftovers);
     }
 
     /// Sends a signal to the plugin's group. It fails only where

@@ -36,7 +36,7 @@ use super::process::{Process, Told};
 use super::tail::Tail;
 use crate::names::{ActionId, JobName, PluginName, RunId};
 use crate::spawn;
-use crate::spawn::strays::Mark;
+use crate::spawn::leftovers::ProcessMark;
 use crate::wake::Stop;
 
 /// How much of a plugin's output is kept if nothing else is asked for.
@@ -188,7 +188,7 @@ fn start(executable: &Executable, delivery: &Delivery<'_>) -> Result<Process, Ru
         .map_err(|source| RunError::Results { path: delivery.results.to_owned(), source })?;
     let start = || -> io::Result<Process> {
         let (output, writer) = io::pipe()?;
-        let mark = Mark::new();
+        let mark = ProcessMark::new();
         let mut command = Command::new(&executable.path);
         command
             .env_clear()

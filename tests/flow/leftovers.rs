@@ -40,8 +40,8 @@ fn leftovers_in_every_folder_are_no_faults() {
         litter(&rig.home("spool").join(family));
         for folder in std::fs::read_dir(rig.home("spool").join(family)).unwrap() {
             let folder = folder.unwrap();
-            let is_ignored = |name: &str| folder.file_name() == name;
-            if folder.path().is_dir() && !FOLDERS.iter().any(|name| is_ignored(name)) {
+            let is_leftover = |name: &str| folder.file_name() == name;
+            if folder.path().is_dir() && !FOLDERS.iter().any(|name| is_leftover(name)) {
                 litter(&folder.path());
             }
         }

@@ -76,13 +76,13 @@ const PINS: [(&str, &[&str]); 34] = [
     ("reqwest", &["api"]),
     ("rusqlite", &["data"]),
     ("rustix", &[]),
-    ("rustix::event", &["pgp/agent", "plugin", "spawn", "agent", "platform"]),
+    ("rustix::event", &["pgp/gpg_agent", "plugin", "spawn", "agent", "platform"]),
     ("rustix::fs", &["cli", "disk", "plugin", "agent", "platform"]),
     (
         "rustix::io",
         &[
             "disk",
-            "pgp/agent",
+            "pgp/gpg_agent",
             "pgp/shortage",
             "cli/failure/shortage",
             "plugin",
@@ -93,7 +93,7 @@ const PINS: [(&str, &[&str]); 34] = [
     ("rustix::net", &["agent/modules"]),
     (
         "rustix::process",
-        &["cli", "disk", "pgp/agent", "plugin", "spawn", "agent", "platform", "testing"],
+        &["cli", "disk", "pgp/gpg_agent", "plugin", "spawn", "agent", "platform", "testing"],
     ),
     ("rustix::rand", &["random"]),
     ("rustix::system", &["cli", "logging"]),
@@ -108,8 +108,8 @@ const PINS: [(&str, &[&str]); 34] = [
         &[
             "spawn",
             "plugin/run",
-            "pgp/agent",
-            "pgp/setup",
+            "pgp/gpg_agent",
+            "pgp/configuration",
             "pgp/shortage",
             "agent",
             "platform",

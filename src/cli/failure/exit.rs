@@ -40,9 +40,9 @@ impl Failure {
             }
             // What GnuPG itself fails at may pass; the service manager should try again.
             Failure::Key(
-                KeyError::Short { .. } | KeyError::Hung { .. } | KeyError::Engine { .. },
+                KeyError::Shortage { .. } | KeyError::Hung { .. } | KeyError::GnuPg { .. },
             ) => Exit::System,
-            Failure::Key(KeyError::Setup(fault)) if fault.is_passing() => Exit::System,
+            Failure::Key(KeyError::Configuration(fault)) if fault.is_transient() => Exit::System,
             Failure::Key(_) => Exit::Config,
             Failure::Distrusted { .. } | Failure::NotOwner { .. } | Failure::WrongUser { .. } => {
                 Exit::Permission

@@ -125,7 +125,7 @@ fn lay_out(
 mod tests {
     use super::*;
     use crate::pgp::testing::Home;
-    use crate::pgp::{end_agent, export};
+    use crate::pgp::{end_gpg_agent, export};
     use crate::platform::config::StandaloneConfig;
 
     #[test]
@@ -172,6 +172,6 @@ mod tests {
         let key = folder.path().join("whole");
         let lines = lay_out(&root, Some(("x", &key)), None, &SystemClock).unwrap();
         assert_eq!(lines[0], format!("x may run actions with the key {fingerprint}"));
-        end_agent(&root.join("data/gnupg")).unwrap();
+        end_gpg_agent(&root.join("data/gnupg")).unwrap();
     }
 }

@@ -15,7 +15,7 @@ use crate::chain::Chain;
 use crate::data::{
     ActionRow, ActionStatus, DataError, Id, NEVER_FINISHED, NEVER_STARTED, Odd, Signed,
 };
-use crate::pgp::Numbers;
+use crate::pgp::RsaNumbers;
 
 /// The form that carries an action.
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -64,7 +64,8 @@ impl Api {
         let mut signed = Vec::new();
         for signature in action.signatures.iter().flatten() {
             // An agent of the original refuses a short number, so the action is refused here.
-            let signer = self.signers.who_signed(text.as_bytes(), signature, Numbers::Whole);
+            let signer =
+                self.signers.who_signed(text.as_bytes(), signature, RsaNumbers::FullLength);
             let investigator = signer.map_err(|error| match error.is_verdict() {
                 true => Refusal::new(500, format!("VerifySignatures() -> {}", Chain(&error))),
                 false => Refusal::unjudged(&error),

@@ -218,7 +218,7 @@ impl Site {
         let agents = ["gnupg", "platform/data/gnupg"].map(|home| {
             let home = self.place.path(home);
             let failed = |source| TrialError::Process { doing: "end GnuPG's agent", source };
-            if home.is_dir() { pgp::end_agent(&home).map_err(failed) } else { Ok(()) }
+            if home.is_dir() { pgp::end_gpg_agent(&home).map_err(failed) } else { Ok(()) }
         });
         let removed = self.place.remove();
         runner?;

@@ -129,7 +129,7 @@ fn what_is_no_investigator_is_refused_in_the_originals_words(kind: Kind) {
             parts(&long, "{}", b"x"),
             "Failed to create investigator: 'pq: value too long for type character varying(1024)'",
         ),
-        (parts("x", "{}", b"no key"), "it holds no armored public key"),
+        (parts("x", "{}", b"no key"), "it contains no armored public key"),
     ] {
         let (status, answer) = ask(&rig, &admin, "investigator/create/", form);
         assert!(status == 500 && text(&answer).starts_with(told), "{told}: {answer}");
