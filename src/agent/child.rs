@@ -70,7 +70,7 @@ pub(crate) fn run(
     stop: &Stop,
 ) -> io::Result<Ended> {
     let until = Instant::now().checked_add(timeout);
-    let line = stop.line()?;
+    let line = stop.pipe()?;
     if stop.asked() {
         return Ok(Ended::Stopped);
     }

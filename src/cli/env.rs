@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::api::proxy::{Variable, Variables};
 #[cfg(feature = "data")]
 use crate::config::secret::Secret;
-use crate::manager::Address;
+use crate::manager::ManagerAddress;
 
 /// Every variable that this program reads itself, as the manual lists them.
 pub(crate) const VARIABLES: [&str; 20] = [
@@ -96,14 +96,15 @@ pub(crate) fn journal_stream() -> Option<String> {
 }
 
 /// Returns where the service manager that started us listens, if one does.
-pub(crate) fn manager() -> Option<Address> {
+pub(crate) fn manager() -> Option<ManagerAddress> {
     let socket = read("NOTIFY_SOCKET")?;
     // Another process may be the one that is watched, and we have inherited what it was told.
     let is_meant =
         read("WATCHDOG_PID").is_none_or(|pid| number(&pid) == Some(std::process::id().into()));
-    let silence_max = read("WATCHDOG_USEC").filter(|_| is_meant).and_then(|span| number(&span));
-    let silence_max = silence_max.filter(|micros| *micros > 0).map(Duration::from_micros);
-    Some(Address { socket, silence_max })
+    let watchdog_timeout =
+        read("WATCHDOG_USEC").filter(|_| is_meant).and_then(|span| number(&span));
+    let watchdog_timeout = watchdog_timeout.filter(|micros| *micros > 0).map(Duration::from_micros);
+    Some(ManagerAddress { socket, watchdog_timeout })
 }
 
 fn number(text: &OsStr) -> Option<u64> {

@@ -157,7 +157,7 @@ impl Daemon {
         let (parallel, plugins) = (parts.settings.parallel, parts.settings.plugins);
         let workers = Workers::new(Arc::new(context), sender.clone(), parallel, plugins);
         let engine = Engine::new(parts, workers);
-        let notifying = ServiceNotifier::new(Manager::nobody());
+        let notifying = ServiceNotifier::new(Manager::none());
         Daemon {
             engine,
             events,

@@ -31,7 +31,7 @@ impl ServiceNotifier {
 
     /// Tells that the engine works, now or again.
     pub(super) fn ready(&mut self, engine: &Engine) {
-        if self.manager.is_there() {
+        if self.manager.is_present() {
             self.status = condition(engine);
             self.manager.ready(&self.status);
         }
@@ -49,7 +49,7 @@ impl ServiceNotifier {
 
     /// Tells what there is to be told; returns how soon there may be more though nothing happens.
     pub(super) fn turn(&mut self, engine: &Engine) -> Option<Duration> {
-        if !self.manager.is_there() {
+        if !self.manager.is_present() {
             return None;
         }
         let beat = self.pulse.beat();
@@ -137,22 +137,22 @@ mod tests {
         let listener = Listener::new();
         let mut notifying = ServiceNotifier::new(listener.manager(None));
         notifying.ready(rig.engine());
-        assert_eq!(listener.heard(), ["READY=1\nSTATUS=1 job; nothing waits"]);
+        assert_eq!(listener.received(), ["READY=1\nSTATUS=1 job; nothing waits"]);
         assert_eq!(notifying.turn(rig.engine()), None);
-        assert!(listener.heard().is_empty());
+        assert!(listener.received().is_empty());
         rig.platform.expect(&[Mood::Away]);
         rig.at("2026-11-22T12:01:00Z");
         assert_eq!(notifying.turn(rig.engine()), None);
-        let heard = listener.heard();
+        let heard = listener.received();
         let status = "STATUS=1 job; 1 to send; degraded: the API or the key does not serve";
         assert_eq!(heard, [status]);
         // What changes so soon again is told a second later.
         rig.at("2026-11-22T12:01:05Z");
         assert!(notifying.turn(rig.engine()).unwrap() <= STATUS_SPAN);
-        assert!(listener.heard().is_empty());
+        assert!(listener.received().is_empty());
         notifying.not_before = Instant::now();
         assert_eq!(notifying.turn(rig.engine()), None);
-        assert_eq!(listener.heard(), ["STATUS=1 job; 1 on the fleet"]);
+        assert_eq!(listener.received(), ["STATUS=1 job; 1 on the fleet"]);
     }
 
     #[test]
@@ -161,16 +161,16 @@ mod tests {
         let listener = Listener::new();
         let mut notifying = ServiceNotifier::new(listener.manager(Some(Duration::from_nanos(2))));
         notifying.ready(rig.engine());
-        listener.heard();
+        listener.received();
         for _ in 0..3 {
             assert!(notifying.turn(rig.engine()).is_some());
-            assert_eq!(listener.heard(), ["WATCHDOG=1"]);
+            assert_eq!(listener.received(), ["WATCHDOG=1"]);
         }
     }
 
     #[test]
     fn nobody_is_told_nothing() {
-        let mut notifying = ServiceNotifier::new(Manager::nobody());
+        let mut notifying = ServiceNotifier::new(Manager::none());
         notifying.ready(rig().engine());
         assert_eq!(notifying.turn(rig().engine()), None);
         assert!(notifying.status.is_empty());

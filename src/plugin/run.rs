@@ -160,7 +160,7 @@ fn attempt(
         return Ok(Outcome::Stopped);
     }
     let path = || executable.path.clone();
-    let line = stop.line().map_err(|source| RunError::Watch { path: path(), source })?;
+    let line = stop.pipe().map_err(|source| RunError::Watch { path: path(), source })?;
     let mut process = start(executable, delivery)?;
     let told = process.follow(&line, limits.timeout, tail);
     let status = process.reap();
