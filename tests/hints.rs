@@ -8,7 +8,7 @@
 
 use std::path::Path;
 
-use super::home::{Home, Said};
+use super::home::{CommandOutput, Home};
 
 /// How the runner is typed, up to the part of its name that differs between programs.
 const TYPED: &str = "'my programs/mig-";
@@ -30,8 +30,10 @@ fn home() -> Home {
 }
 
 /// Types a line into a shell; what has not ended after so many seconds is ended.
-fn type_in(home: &Home, line: &str, seconds: u32) -> Said {
-    Said::by(&mut home.command_of("/bin/sh", &["-c", &format!("timeout {seconds} {line}")]))
+fn type_in(home: &Home, line: &str, seconds: u32) -> CommandOutput {
+    CommandOutput::of(
+        &mut home.command_of("/bin/sh", &["-c", &format!("timeout {seconds} {line}")]),
+    )
 }
 
 /// Returns the commands of ours in a text: each ends with its line or with a backtick.
@@ -106,7 +108,7 @@ fn programs_that_a_shell_finds_by_name_are_named_plainly() {
     for line in ["mig-runner init new1", "'my programs/mig-runner' init new2"] {
         let mut shell = home.command_of("/bin/sh", &["-c", line]);
         shell.env("PATH", format!("/bin:{}", folder.display()));
-        let said = Said::by(&mut shell);
+        let said = CommandOutput::of(&mut shell);
         assert!(said.out.contains("  3. mig-runner -c "), "{said:?}");
     }
 }

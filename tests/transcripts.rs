@@ -10,7 +10,7 @@
 
 use std::path::Path;
 
-use super::home::{Home, Said};
+use super::home::{CommandOutput, Home};
 
 /// A word that may stand for something, and what that is made of.
 type Word = (&'static str, fn(char) -> bool);
@@ -41,7 +41,8 @@ fn answered(home: &Home, typed: &str) -> Vec<String> {
     let programs = Path::new(env!("CARGO_BIN_EXE_mig-runner")).parent().unwrap();
     // The files that a session makes have the same modes for every user.
     let mut shell = home.command_of("/bin/sh", &["-c", &format!("umask 022\n{typed}")]);
-    let said = Said::by(shell.env("PATH", format!("{}:/usr/bin:/bin", programs.display())));
+    let said =
+        CommandOutput::of(shell.env("PATH", format!("{}:/usr/bin:/bin", programs.display())));
     let folder = home.path("").display().to_string();
     let marked = |mark: &'static str, text: &str| -> Vec<String> {
         let text = text.replace(folder.trim_end_matches('/'), "{home}");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Admin, Kind, PROGRAM, fails};
-use crate::home::Said;
+use crate::home::CommandOutput;
 
 /// Returns a database with an agent, in the folder `db` of its home.
 fn filled() -> (Admin, PathBuf) {
@@ -36,14 +36,14 @@ fn is_root() -> bool {
 }
 
 /// Runs a command on the database as a user to whom permissions apply.
-fn bound(admin: &Admin, arguments: &[&str]) -> Said {
+fn bound(admin: &Admin, arguments: &[&str]) -> CommandOutput {
     let arguments = [&["-d", "sqlite:db/mig.db"], arguments].concat();
     if !is_root() {
         return admin.run_with(&arguments);
     }
     // Root without its capabilities.
     let line = ["--inh-caps=-all", "--bounding-set=-all", PROGRAM];
-    Said::by(&mut admin.home.command_of("setpriv", &[&line[..], &arguments].concat()))
+    CommandOutput::of(&mut admin.home.command_of("setpriv", &[&line[..], &arguments].concat()))
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_database_on_a_read_only_file_system_is_read_as_root() {
         let script = format!(
             "mount --bind db db && mount -o remount,bind,ro db && exec {PROGRAM} -d sqlite:db/mig.db {arguments}"
         );
-        Said::by(&mut admin.home.command_of("unshare", &["-m", "sh", "-c", &script]))
+        CommandOutput::of(&mut admin.home.command_of("unshare", &["-m", "sh", "-c", &script]))
     };
     if !Command::new("unshare").args(["-m", "true"]).status().unwrap().success() {
         eprintln!("skipped: this root may not mount");

@@ -6,11 +6,11 @@ use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
-use super::super::home::{Home, Said};
+use super::super::home::{CommandOutput, Home};
 use super::{fails, good};
 
 /// Runs a command line of bash, in which `$RUNNER`, `$DATA` and `$STANDALONE` are the programs.
-fn bash(home: &Home, line: &str, stdin: &str) -> Said {
+fn bash(home: &Home, line: &str, stdin: &str) -> CommandOutput {
     let mut command = home.command_of("/bin/bash", &["-c", line]);
     command.env("RUNNER", env!("CARGO_BIN_EXE_mig-runner"));
     command.env("DATA", env!("CARGO_BIN_EXE_mig-data"));
@@ -19,13 +19,13 @@ fn bash(home: &Home, line: &str, stdin: &str) -> Said {
 }
 
 /// Runs a command with a pipe as its standard input.
-fn feed(command: &mut Command, stdin: &str) -> Said {
+fn feed(command: &mut Command, stdin: &str) -> CommandOutput {
     let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().unwrap();
     // A program that reads nothing has closed the pipe.
     child.stdin.take().unwrap().write_all(stdin.as_bytes()).ok();
     let output = child.wait_with_output().unwrap();
-    Said {
+    CommandOutput {
         exit: output.status.code().unwrap_or(-1),
         out: String::from_utf8(output.stdout).unwrap(),
         err: String::from_utf8(output.stderr).unwrap(),
@@ -182,7 +182,7 @@ fn what_is_left_behind_is_not_in_the_way_of_init() {
         for name in ["README.md", ".gitkeep", ".bashrc", "runner.cfg.dpkg-old", "x~"] {
             home.write(&format!("{folder}/{name}"), "x");
         }
-        let init = || Said::by(&mut home.command_of(program, &["init", folder]));
+        let init = || CommandOutput::of(&mut home.command_of(program, &["init", folder]));
         home.write(&format!("{folder}/letter"), "x");
         let said = init();
         assert!(said.exit == 73 && said.err.contains("is not empty"), "{said:?}");

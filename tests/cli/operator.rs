@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::home::{Home, Said, names};
+use super::super::home::{CommandOutput, Home, names};
 use super::{fails, good};
 
 /// How long a test waits for a file.
@@ -185,7 +185,7 @@ fn one_that_stands_by_takes_over() {
 }
 
 /// Returns the id that `trigger` printed.
-fn good_id(said: &Said) -> String {
+fn good_id(said: &CommandOutput) -> String {
     assert_eq!(said.exit, 0, "{said:?}");
     said.out.trim().to_owned()
 }

@@ -44,7 +44,7 @@ fn a_platform_leaves_nothing_running_that_it_or_gnupg_started() {
     let run = |rig: &Rig| {
         let _runner = rig.runner();
         let run = rig.trigger("job");
-        rig.hurry(&run, "mig-runner: job");
+        rig.finish_early(&run, "mig-runner: job");
         rig.wait_done(&run);
     };
     rig.job("job", "schedule = \"0 0 1 1 *\"");

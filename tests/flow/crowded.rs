@@ -161,11 +161,9 @@ fn a_log_file_that_cannot_be_made_on_a_full_disk_does_not_end_the_start() {
     crowded.fill();
     let runner = crowded.start();
     // It is made as soon as there is room.
-    crowded.wait_logged("the log file is written again, lines went to stderr meanwhile");
+    crowded.wait_logged("log file is writable again; earlier lines went to stderr");
     let said = runner.messages();
-    for text in
-        ["cannot write the log file, the log goes to stderr", "No space left", "\"starting\""]
-    {
+    for text in ["cannot write log file; logging to stderr", "No space left", "\"starting\""] {
         assert!(said.contains(text), "{text}: {said}");
     }
     crowded.check_run();

@@ -36,7 +36,7 @@ fn an_action_that_is_copied_into_the_spool_is_sent_once() {
     let cp = Command::new("cp").arg(&source).arg(rig.home("spool/action/new/")).status().unwrap();
     assert!(cp.success());
     let run = claimed(&rig, "mine");
-    rig.hurry(&run, "a test");
+    rig.finish_early(&run, "a test");
     let document = rig.wait_done(&run);
     assert_eq!(document["action"]["name"], "a test");
     let day = Timestamp::now().strftime("%Y%m%d").to_string();
@@ -65,7 +65,7 @@ fn a_file_that_is_written_slowly_is_sent_when_it_is_whole() {
     }
     drop(file);
     let run = claimed(&rig, "slow");
-    rig.hurry(&run, "a test");
+    rig.finish_early(&run, "a test");
     rig.wait_done(&run);
     assert_eq!(rig.database().names(), ["a test"]);
     assert_eq!(rig.entries("action/invalid"), [""; 0]);
@@ -98,7 +98,7 @@ fn an_action_that_two_investigators_signed_is_sent_as_it_is() {
     let _runner = rig.runner();
     write(&rig.home("spool/action/new/four-eyes.json"), action.to_string());
     let run = claimed(&rig, "four-eyes");
-    rig.hurry(&run, "four eyes");
+    rig.finish_early(&run, "four eyes");
     let document = rig.wait_done(&run);
     // Not dated and not signed by us.
     for key in ["name", "validfrom", "expireafter", "pgpsignatures"] {
@@ -137,7 +137,7 @@ fn the_document_holds_what_is_on_this_host() {
     rig.job_with("job", &format!("{NEVER}\nplugin = keep"), &action);
     let _runner = rig.runner();
     let run = rig.trigger("job");
-    rig.hurry(&run, "mig-runner: job");
+    rig.finish_early(&run, "mig-runner: job");
     let document = rig.wait_done(&run);
     let found: BTreeMap<String, String> = document["commands"][0]["results"][0]["elements"]["s"]
         .as_array()
@@ -162,6 +162,6 @@ fn the_document_holds_what_is_on_this_host() {
     assert_eq!(listed.len(), 3, "{listed:?}");
     assert_eq!(found, listed);
     let stored = fs::read(rig.home(&format!("results/{}.json", document["action"]["id"]))).unwrap();
-    wait_until("the plugin's copy", || rig.left("kept").as_bytes() == stored);
+    wait_until("the plugin's copy", || rig.plugin_file("kept").as_bytes() == stored);
     assert_eq!((&document["name"], &document["plugin"]), (&json!("job"), &json!("keep")));
 }

@@ -43,7 +43,7 @@ fn two_jobs_run_at_every_slot_and_a_broken_one_is_reported_once() {
     for job in ["one", "two"] {
         // Results are fetched though launches never cease.
         wait_until("three deliveries", || {
-            rig.left("notes").lines().filter(|line| line.starts_with(job)).count() >= 3
+            rig.plugin_file("notes").lines().filter(|line| line.starts_with(job)).count() >= 3
         });
         let slots = slots(&rig, job);
         assert!(slots.len() >= 4, "{slots:?}");
@@ -52,12 +52,12 @@ fn two_jobs_run_at_every_slot_and_a_broken_one_is_reported_once() {
         }
         assert!(slots.iter().all(|slot| slot.as_second() % 2 == 0), "{job}: {slots:?}");
     }
-    let bad = runner.said("job is not usable", &[]);
+    let bad = runner.logged("job is not usable", &[]);
     assert_eq!(bad.len(), 1, "{bad:?}");
     let error = bad[0]["error"].as_str().unwrap();
     assert!(error.contains("broken/entity.cfg:3: "), "{error}");
     // Each slot led to one action, each action to one delivery.
-    let notes = rig.left("notes");
+    let notes = rig.plugin_file("notes");
     let mut runs: Vec<&str> = notes.lines().map(|line| line.split(' ').nth(1).unwrap()).collect();
     runs.sort_unstable();
     let delivered = runs.len();
@@ -78,24 +78,24 @@ fn a_job_that_is_copied_in_piece_by_piece_is_enabled_when_it_is_whole() {
     let mut file = OpenOptions::new().append(true).open(folder.join("action.json")).unwrap();
     file.write_all(tail.as_bytes()).unwrap();
     drop(file);
-    runner.wait_said("job added", &[("job", "job")]);
+    runner.wait_logged("job added", &[("job", "job")]);
     // One that stays incomplete is reported when it was left alone, once.
     let incomplete = rig.home("runners/half");
     make_folder(&incomplete);
     write(&incomplete.join("entity.cfg"), format!("[configuration]\n{NEVER}\n"));
-    let report = runner.wait_said("job is not usable", &[("job", "half")]);
+    let report = runner.wait_logged("job is not usable", &[("job", "half")]);
     assert!(report["error"].as_str().unwrap().contains("half/action.json"), "{report}");
     fs::copy(folder.join("action.json"), incomplete.join("action.json")).unwrap();
-    runner.wait_said("job added", &[("job", "half")]);
-    assert_eq!(runner.said("job is not usable", &[]).len(), 1);
-    assert_eq!(runner.said("job added", &[]).len(), 2);
+    runner.wait_logged("job added", &[("job", "half")]);
+    assert_eq!(runner.logged("job is not usable", &[]).len(), 1);
+    assert_eq!(runner.logged("job added", &[]).len(), 2);
 }
 
 /// Waits until a job was changed so often.
 fn wait_changes(runner: &Process, times: usize) {
-    runner.wait_said_times(times, "new job configuration installed", &[("job", "job")]);
-    assert_eq!(runner.said("new job configuration installed", &[]).len(), times);
-    assert_eq!(runner.said("old job configuration removed", &[]).len(), times);
+    runner.wait_logged_times(times, "new job configuration installed", &[("job", "job")]);
+    assert_eq!(runner.logged("new job configuration installed", &[]).len(), times);
+    assert_eq!(runner.logged("old job configuration removed", &[]).len(), times);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_job_follows_its_files() {
     let rig = Rig::new();
     let runner = rig.runner();
     rig.job("job", NEVER);
-    let added = runner.wait_said("job added", &[("job", "job")]);
+    let added = runner.wait_logged("job added", &[("job", "job")]);
     assert_eq!(added["schedule"], "0 0 1 1 *");
     let folder = rig.home("runners/job");
     // Written anew, in place and by a rename.
@@ -123,11 +123,11 @@ fn a_job_follows_its_files() {
     // Touched, and the same.
     write(&folder.join("action.json"), action("/elsewhere").to_string());
     fs::remove_dir_all(&folder).unwrap();
-    runner.wait_said("job removed", &[("job", "job")]);
+    runner.wait_logged("job removed", &[("job", "job")]);
     rig.job("job", NEVER);
-    runner.wait_said_times(2, "job added", &[("job", "job")]);
+    runner.wait_logged_times(2, "job added", &[("job", "job")]);
     wait_changes(&runner, 3);
-    assert_eq!(runner.said("job is not usable", &[]).len(), 0);
+    assert_eq!(runner.logged("job is not usable", &[]).len(), 0);
 }
 
 #[test]
@@ -142,7 +142,11 @@ fn a_job_that_is_removed_in_flight_is_finished_and_not_made_again() {
     let document = rig.wait_done(&run);
     assert_eq!(document["name"], "job");
     assert!(!rig.home("runners/job").exists());
-    assert!(rig.left("notes").starts_with(&format!("job {run} ")), "{}", rig.left("notes"));
+    assert!(
+        rig.plugin_file("notes").starts_with(&format!("job {run} ")),
+        "{}",
+        rig.plugin_file("notes")
+    );
     let gone = "job is gone, its results were stored all the same";
-    assert_eq!(runner.said(gone, &[("run", &run)]).len(), 1);
+    assert_eq!(runner.logged(gone, &[("run", &run)]).len(), 1);
 }

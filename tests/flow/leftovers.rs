@@ -47,19 +47,19 @@ fn leftovers_in_every_folder_are_no_faults() {
         }
     }
     let id = rig.trigger("job");
-    wait_until("a delivery", || rig.left("notes").contains(&id));
+    wait_until("a delivery", || rig.plugin_file("notes").contains(&id));
     assert!(
-        runner.said("file is no entry and is left alone: entries end in .json", &[]).is_empty()
+        runner.logged("file is no entry and is left alone: entries end in .json", &[]).is_empty()
     );
-    assert!(runner.said("job is not usable", &[]).is_empty());
+    assert!(runner.logged("job is not usable", &[]).is_empty());
     // Every visible one is logged once.
     let skipped = "skipped, a job is a folder with entity.cfg and action.json";
-    assert_eq!(runner.said(skipped, &[]).len(), 7, "{}", runner.messages());
+    assert_eq!(runner.logged(skipped, &[]).len(), 7, "{}", runner.messages());
     runner.signal(Signal::HUP);
     let late = rig.home("runners/late");
     write(&late, "x");
-    runner.wait_said(skipped, &[("path", late.canonicalize().unwrap().to_str().unwrap())]);
-    assert_eq!(runner.said(skipped, &[]).len(), 8);
+    runner.wait_logged(skipped, &[("path", late.canonicalize().unwrap().to_str().unwrap())]);
+    assert_eq!(runner.logged(skipped, &[]).len(), 8);
     // A second start finds the same.
     runner.stop(Signal::TERM);
     let said = rig.mig_runner("runner.cfg", &["check"]).output().unwrap();

@@ -51,7 +51,7 @@ fn a_lock_file_that_is_removed_is_locked_anew() {
     rig.point_at(&rig.address.clone());
     let runner = rig.runner();
     fs::remove_file(rig.home("spool/.lock")).unwrap();
-    runner.wait_said("the lock file was gone or another one, and is locked anew", &[]);
+    runner.wait_logged("the lock file was gone or another one, and is locked anew", &[]);
     let (exit, messages) = end(rig.start_runner("runner.cfg"));
     assert_eq!(exit, 75, "{messages}");
     runner.stop(Signal::TERM);
@@ -65,9 +65,9 @@ fn jobs_that_are_replaced_are_locked_anew() {
     let runner = rig.runner();
     fs::rename(rig.home("runners"), rig.home("runners.old")).unwrap();
     make_folder(&rig.home("runners"));
-    runner.wait_said("the folder of all jobs was replaced, and is locked anew", &[]);
+    runner.wait_logged("the folder of all jobs was replaced, and is locked anew", &[]);
     rig.job("job", &format!("{NEVER}\nexpiry = 2s"));
-    runner.wait_said("job added", &[("job", "job")]);
+    runner.wait_logged("job added", &[("job", "job")]);
     // Another runner with a spool of its own would launch every slot a second time.
     rig.write_config("other.cfg", "d", "spool2");
     let (exit, messages) = end(rig.start_runner("other.cfg"));

@@ -14,7 +14,7 @@ fn the_output_of_a_plugin_is_one_record_with_a_count_and_a_bound() {
     let runner = rig.runner();
     let run = rig.trigger("job");
     rig.wait_done(&run);
-    let record = |plugin: &str| runner.said("plugin output", &[("plugin", plugin)]);
+    let record = |plugin: &str| runner.logged("plugin output", &[("plugin", plugin)]);
     let many = record("many");
     assert_eq!((many.len(), &many[0]["lines"]), (1, &500.into()), "{many:?}");
     let output = many[0]["output"].as_str().unwrap();

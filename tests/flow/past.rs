@@ -10,7 +10,7 @@ use jiff::{Timestamp, ToSpan};
 
 use super::NEVER;
 use crate::rig::process::Process;
-use crate::rig::{Rig, chance, pause, wait_until};
+use crate::rig::{Rig, pause, random, wait_until};
 
 /// How many runs are finished.
 const MANY: usize = 1_000_000;
@@ -38,7 +38,7 @@ fn taken(runner: &Process) -> u64 {
 }
 
 /// Waits until the runner does nothing but scan.
-fn wait_at_rest(runner: &Process) {
+fn wait_only_finished(runner: &Process) {
     wait_until("the runner to rest", || {
         let before = taken(runner);
         pause(GLANCE);
@@ -48,7 +48,7 @@ fn wait_at_rest(runner: &Process) {
 
 #[test]
 fn a_million_finished_runs_cost_neither_memory_nor_time() {
-    if !chance::full() {
+    if !random::full() {
         return;
     }
     let mut rig = Rig::new();
@@ -56,7 +56,7 @@ fn a_million_finished_runs_cost_neither_memory_nor_time() {
     rig.job("job", &format!("{NEVER}\nexpiry = 2s"));
     let runner = rig.runner();
     rig.wait_done(&rig.trigger("job"));
-    wait_at_rest(&runner);
+    wait_only_finished(&runner);
     let without = peak(&runner);
     runner.kill();
 
@@ -82,9 +82,9 @@ fn a_million_finished_runs_cost_neither_memory_nor_time() {
     }
 
     let runner = rig.runner();
-    wait_at_rest(&runner);
+    wait_only_finished(&runner);
     rig.wait_done(&rig.trigger("job"));
-    wait_at_rest(&runner);
+    wait_only_finished(&runner);
     let with = peak(&runner);
     println!("at most {without} KiB without them, {with} KiB with them");
     assert!(with < without + MORE_KIB_MAX, "{with} KiB, and {without} KiB without them");

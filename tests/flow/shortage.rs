@@ -126,7 +126,7 @@ fn a_runner_that_shares_a_disk_without_a_free_file_with_its_key_still_starts_as_
     let rig = Rig::new();
     rig.write_config("shared.cfg", "d", rig.key.home().join("spool").to_str().unwrap());
     let runner = rig.start_runner("shared.cfg");
-    runner.wait_said("ready", &[]);
+    runner.wait_logged("ready", &[]);
     runner.stop(Signal::TERM);
     end_agent(&rig);
     let command = rig.mig_runner("shared.cfg", &["run"]);

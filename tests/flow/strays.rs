@@ -16,7 +16,7 @@ const LEAVE: &str = "setsid sh -c 'echo $$ > pid.$MIG_PLUGIN.1; exec sleep 600' 
 
 /// Returns whether a process that a plugin left is there.
 fn lives(rig: &Rig, name: &str) -> bool {
-    Path::new("/proc").join(rig.left(name).trim()).join("exe").exists()
+    Path::new("/proc").join(rig.plugin_file(name).trim()).join("exe").exists()
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn what_plugins_left_behind_ends_with_the_runner() {
     wait_until("both plugins", || {
         rig.home("plugins/busy").exists() && rig.home("plugins/pid.done.2").exists()
     });
-    runner.wait_said("plugin ended", &[("plugin", "done"), ("outcome", "delivered")]);
+    runner.wait_logged("plugin ended", &[("plugin", "done"), ("outcome", "delivered")]);
     let names = ["pid.done.1", "pid.done.2", "pid.busy.1", "pid.busy.2"];
     for name in names {
         assert!(lives(&rig, name), "{name} has left the group and goes on");

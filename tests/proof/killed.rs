@@ -9,8 +9,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::rig::chance::{Chance, full};
-use crate::rig::lives::{NOTE, Tally};
+use crate::rig::random::{SeededRandom, full};
+use crate::rig::runs::{NOTE, Tally};
 use crate::rig::{Rig, pause, wait_until};
 
 /// How often the runner is killed, and how many jobs run every second meanwhile.
@@ -95,7 +95,7 @@ impl Ledger {
             .iter()
             .filter(|run| !self.over.contains_key(*run) && !self.superseded.contains(*run));
         self.tally.lost.extend(lost.map(|run| format!("{run} is nowhere")));
-        let notes = rig.left("notes");
+        let notes = rig.plugin_file("notes");
         let got: BTreeSet<&str> = notes.lines().collect();
         for (run, action) in &self.over {
             if !got.contains(format!("{run} {action}").as_str()) {
@@ -140,7 +140,7 @@ fn open(rig: &Rig) -> usize {
 #[test]
 fn runners_killed_at_any_moment_lose_nothing_and_send_nothing_twice() {
     let (kills, jobs) = if full() { FULL } else { QUICK };
-    let (mut rig, mut chance, mut ledger) = (Rig::new(), Chance::new(), Ledger::default());
+    let (mut rig, mut chance, mut ledger) = (Rig::new(), SeededRandom::new(), Ledger::default());
     rig.configure("settle = 1s");
     rig.plugin("note", NOTE);
     for job in 0..jobs {
