@@ -34,7 +34,7 @@ pub(crate) enum ConfigurationError {
     Option { home: PathBuf, message: String },
     /// No agent runs, and GnuPG cannot start one.
     #[error(
-        "GnuPG cannot start gpg-agent for the home {} ({message}): install gpg-agent, and look for no-autostart and \
+        "GnuPG cannot start gpg-agent for the home {} ({message}): install gpg-agent, and check for no-autostart and \
          agent-program in gpg.conf of the home", home.display()
     )]
     Agent { home: PathBuf, message: String },

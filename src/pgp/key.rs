@@ -62,9 +62,9 @@ pub(crate) enum KeyError {
     #[error("\"{0}\" is not a key id: [gpg] keyid takes a fingerprint, 40 hexadecimal digits")]
     Id(String),
     /// The home does not exist or cannot be accessed.
-    #[error("cannot look for the key {key} in the GnuPG home {}", home.display())]
+    #[error("cannot look up the key {key} in the GnuPG home {}", home.display())]
     Home { key: String, home: PathBuf, source: std::io::Error },
-    #[error("cannot look for the key {key} in {}: [gpg] home must be a folder", home.display())]
+    #[error("cannot look up the key {key} in {}: [gpg] home must be a folder", home.display())]
     NotFolder { key: String, home: PathBuf },
     /// The path of the home is too long for the agent's sockets.
     #[error(
@@ -104,11 +104,11 @@ pub(crate) enum KeyError {
     Configuration(#[source] ConfigurationError),
     /// The system is short of a resource that GnuPG needs.
     #[error(
-        "cannot look for the key {key} in the GnuPG home {}: GnuPG lacks a system resource, perhaps only temporarily",
+        "cannot look up the key {key} in the GnuPG home {}: GnuPG lacks a system resource, perhaps only temporarily",
         home.display()
     )]
     Shortage { key: String, home: PathBuf, source: std::io::Error },
-    #[error("cannot look for the key {key} in the GnuPG home {}", home.display())]
+    #[error("cannot look up the key {key} in the GnuPG home {}", home.display())]
     GnuPg { key: String, home: PathBuf, source: Error },
 }
 
@@ -230,7 +230,7 @@ impl KeySearch {
         let why = [
             (
                 key.is_revoked(),
-                "is revoked: make a new key, and give the platform the new public key",
+                "is revoked: generate a new key, and give the platform its public key",
             ),
             (key.is_expired(), "is expired: extend it, and give the platform the new public key"),
             (key.is_disabled(), "is disabled: gpg --edit-key with enable makes it usable again"),

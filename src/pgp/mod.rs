@@ -48,6 +48,7 @@ mod signing_error;
 mod verify;
 
 pub(crate) use deferred_signer::DeferredSigner;
+#[cfg(any(test, feature = "data"))]
 pub(crate) use fingerprint::Fingerprint;
 #[cfg(feature = "platform")]
 pub(crate) use generate::GenerateError;

@@ -145,7 +145,7 @@ fn unusable_home_is_rejected_with_the_reason() {
     let missing = home.path().join("missing");
     let error = find(&missing, id, AMPLE).unwrap_err();
     let no_folder = format!(
-        "cannot look for the key {id} in the GnuPG home {path}/missing: No such file or directory (os error 2)"
+        "cannot look up the key {id} in the GnuPG home {path}/missing: No such file or directory (os error 2)"
     );
     assert_eq!(Chain(&error).to_string(), no_folder);
     assert!(
