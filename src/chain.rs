@@ -1,20 +1,20 @@
-//! An error and its causes on one line, and text from elsewhere made safe to show.
+//! Formats an error with its causes on one line, and escapes untrusted text.
 //!
-//! Errors say what failed and with what, never their cause; the causes are put
-//! together here, once, where the error is printed or logged.
+//! The text of an error names the failed operation and its object, never the cause. The texts of the
+//! causes are joined here, once, when the error is printed or logged.
 
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
-/// Returns an error, then its cause, the cause of that, and so on.
+/// Returns the error and its causes, outermost first.
 pub(crate) fn causes<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
 }
 
-/// Shows an error and its causes as `a: b: c`, without control characters.
+/// Displays an error and its causes as `a: b: c`, without control characters.
 pub(crate) struct Chain<'a>(pub(crate) &'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {
@@ -23,7 +23,7 @@ impl fmt::Display for Chain<'_> {
         f.write_str(&escape(&last))?;
         for error in causes(self.0).skip(1) {
             let text = error.to_string();
-            // Many crates repeat the text of their cause in their own.
+            // Many crates include the text of the cause in their own.
             if !last.ends_with(&text) {
                 write!(f, ": {}", escape(&text))?;
             }
@@ -50,8 +50,8 @@ impl slog::Value for Chain<'_> {
     }
 }
 
-/// Returns `text` with each character that could steer a terminal or forge a
-/// line of a log written as `\n`, `\t`, `\u{1b}` and the like.
+/// Escapes each character that could control a terminal or forge a log line, as `\n`, `\t`,
+/// `\u{1b}` and the like.
 pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unsafe) {
         return Cow::Borrowed(text);
@@ -67,8 +67,8 @@ pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Tells control characters, line and paragraph separators, and marks that turn
-/// the direction of writing. All of them are below U+10000.
+/// Returns whether a character is a control character, a line or paragraph separator, or a mark that
+/// changes the direction of text. All of them are below U+10000.
 pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}')
@@ -76,7 +76,8 @@ pub(crate) fn is_unsafe(c: char) -> bool {
         || ('\u{2066}'..='\u{2069}').contains(&c)
 }
 
-/// Returns at most `limit` bytes of `text`, cut between characters, with `…` where it was cut.
+/// Returns at most `limit` bytes of `text`, escaped, truncated between characters and marked with
+/// `…`.
 pub(crate) fn excerpt(text: &str, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit {
         return escape(text);
@@ -96,19 +97,19 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_is_one_line() {
+    fn chain_is_one_line() {
         let error = Outer { source: std::io::Error::other("line\nfeed") };
         assert_eq!(Chain(&error).to_string(), "cannot send action: line\\nfeed");
     }
 
     #[test]
-    fn escapes_what_could_steer_a_terminal() {
+    fn characters_that_control_a_terminal_are_escaped() {
         assert_eq!(escape("a\u{1b}[2Jb\u{9b}\u{202e}"), "a\\u{1b}[2Jb\\u{9b}\\u{202e}");
         assert_eq!(escape("Grüße"), "Grüße");
     }
 
     #[test]
-    fn an_excerpt_is_cut_between_characters() {
+    fn excerpt_is_truncated_between_characters() {
         assert_eq!(excerpt("aé", 2), "a…");
         assert_eq!(excerpt("aé", 3), "aé");
     }

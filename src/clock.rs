@@ -1,21 +1,20 @@
-//! The time, as a value that is passed in.
+//! The clock, which is passed to the code that needs the time.
 //!
-//! Every decision takes `now` as an argument; only this file asks the system. An `Instant` measures
-//! how long a piece of work takes; how much time has passed in the world is asked of [`Clock::running`].
-//! A test sets the clock by hand and drives whole days through a schedule.
+//! Every decision takes `now` as an argument; only this file reads the system clock. Use an
+//! `Instant` to measure the duration of an operation, and [`Clock::running`] to measure elapsed real
+//! time. Tests set the clock and can simulate whole days of a schedule.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 
-/// What time it is.
 pub(crate) trait Clock: std::fmt::Debug + Send + Sync {
     /// Returns the wall-clock time, in UTC.
     fn now(&self) -> Timestamp;
 
-    /// Returns how long ago the machine was started, by a clock that cannot be set. Time during which the
-    /// machine was suspended counts, as it does for [`Clock::now`].
+    /// Returns the time since the machine was booted, by a clock that cannot be set. Like
+    /// [`Clock::now`], it includes the time during which the machine was suspended.
     fn running(&self) -> Duration;
 }
 
@@ -23,30 +22,30 @@ pub(crate) trait Clock: std::fmt::Debug + Send + Sync {
 pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks the system")]
+    #[expect(clippy::disallowed_methods, reason = "this is the implementation of the clock")]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
 
     fn running(&self) -> Duration {
-        // Not `Instant`: it stands still while the machine is suspended.
+        // An `Instant` would not advance while the machine is suspended.
         let time = clock_gettime(ClockId::Boottime);
         let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
         Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
     }
 }
 
-/// Returns the span from `earlier` to `later`, zero if the clock went back between them.
+/// Returns the span from `earlier` to `later`; zero if the clock was set back in between.
 pub(crate) fn elapsed(earlier: Timestamp, later: Timestamp) -> std::time::Duration {
     std::time::Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
 }
 
-/// Returns `at` moved ahead by `by`, or the end of time where that is beyond it.
+/// Returns `at` plus `by`, at most the largest time stamp.
 pub(crate) fn after(at: Timestamp, by: std::time::Duration) -> Timestamp {
     at.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
-/// Returns `at` moved back by `by`, or the beginning of time where that is before it.
+/// Returns `at` minus `by`, at least the smallest time stamp.
 pub(crate) fn before(at: Timestamp, by: std::time::Duration) -> Timestamp {
     at.saturating_sub(by).unwrap_or(Timestamp::MIN)
 }
@@ -56,7 +55,7 @@ mod tests;
 
 #[cfg(test)]
 pub(crate) mod testing {
-    //! A clock that stands still until a test moves it.
+    //! A clock that only tests advance.
 
     use std::sync::Mutex;
     use std::time::Duration;
@@ -65,7 +64,7 @@ pub(crate) mod testing {
 
     use super::Clock;
 
-    /// A clock set by hand.
+    /// A clock that is set by a test.
     #[derive(Debug)]
     pub(crate) struct TestClock(Mutex<(Timestamp, Duration)>);
 
@@ -75,12 +74,12 @@ pub(crate) mod testing {
             TestClock(Mutex::new((at, Duration::ZERO)))
         }
 
-        /// Sets the clock, ahead or back; no time passes.
+        /// Sets the wall clock; no time passes.
         pub(crate) fn set(&self, at: Timestamp) {
             self.0.lock().unwrap().0 = at;
         }
 
-        /// Lets time pass, whether the machine works or is suspended.
+        /// Advances the time, as if the machine were running or suspended.
         pub(crate) fn pass(&self, span: Duration) {
             let mut time = self.0.lock().unwrap();
             *time = (super::after(time.0, span), time.1.saturating_add(span));

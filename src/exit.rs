@@ -1,4 +1,4 @@
-//! How the programs end: sysexits, each with the sentence that the manual prints.
+//! The exit statuses of the programs, from sysexits.h. The manual lists them.
 
 use std::process::ExitCode;
 
@@ -6,17 +6,17 @@ use std::process::ExitCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     Done,
-    /// The answer is that something needs a person.
+    /// The command succeeded and found something that needs the operator.
     Attention,
-    /// The command line is wrong.
+    /// The command line is invalid.
     Usage,
-    /// A job, an action or a schedule is wrong.
+    /// A job, an action or a schedule is invalid.
     Data,
-    /// A file that was named cannot be read.
+    /// A file named by the operator cannot be read.
     NoInput,
-    /// The API cannot be reached, or refuses.
+    /// The API cannot be reached, or rejects the request.
     Unavailable,
-    /// A fault in the program itself.
+    /// An internal error.
     Software,
     /// A system call failed.
     System,
@@ -24,16 +24,16 @@ pub(crate) enum Exit {
     CannotCreate,
     /// Reading or writing failed.
     Io,
-    /// Another runner holds the spool.
+    /// Another runner holds the lock of the spool.
     Locked,
-    /// Permissions forbid it, or are too wide.
+    /// Permission denied, or permissions are too open.
     Permission,
-    /// The configuration is wrong.
+    /// The configuration is invalid.
     Config,
 }
 
 impl Exit {
-    /// Every status, in the order of the numbers.
+    /// All statuses, sorted by number.
     #[cfg(test)]
     pub(crate) const ALL: [Exit; 13] = [
         Exit::Done,
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_status_has_a_number_of_its_own() {
+    fn numbers_of_statuses_are_unique() {
         assert!(Exit::ALL.windows(2).all(|pair| pair[0].number() < pair[1].number()));
     }
 }

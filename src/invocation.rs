@@ -1,11 +1,11 @@
-//! How our programs are called here: a message that names a command names one that can be typed.
+//! Command lines in messages: a message that suggests a command shows one that the user can type.
 //!
-//! A program has its plain name where a shell finds it by that name. Elsewhere it has the path that
-//! the user typed, and the other programs have the same folder. A command for the installation that
-//! this process works on repeats the options that name it, as in `-c FILE`.
+//! If a shell finds a program by its plain name, the command uses that name. Otherwise it uses the
+//! path that the user typed, and the same folder for the other programs. A command for the current
+//! installation repeats the options that select it, as in `-c FILE`.
 //!
-//! **Invariants.** Each main calls [`begin`] before it writes anything. In a process that never
-//! called it, such as a unit test, programs have their plain names. No secret is ever an option.
+//! **Invariants.** Each main calls [`begin`] before it writes any output. In a process that does not
+//! call it, such as a unit test, programs have their plain names. An option never contains a secret.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -20,54 +20,51 @@ pub(crate) enum Program {
     Runner,
     /// The platform for one host.
     Standalone,
-    /// The administration of MIG's data.
+    /// The administration tool for MIG's data.
     Data,
 }
 
-/// The program that this process is.
+/// The program of this process.
 static OWN: OnceLock<Program> = OnceLock::new();
-/// How the runner is called.
-static RUNNER: Called = Called::new();
-/// How the platform is called.
-static STANDALONE: Called = Called::new();
-/// How the administration is called.
-static DATA: Called = Called::new();
+static RUNNER: Invocation = Invocation::new();
+static STANDALONE: Invocation = Invocation::new();
+static DATA: Invocation = Invocation::new();
 
-/// How a program is called.
+/// How to invoke a program.
 #[derive(Debug)]
-struct Called {
-    /// Its plain name, or its path.
+struct Invocation {
+    /// The plain name or the path.
     path: OnceLock<PathBuf>,
-    /// The options that name the installation, as they are typed.
+    /// The options that select the installation, quoted for a shell.
     options: OnceLock<String>,
 }
 
-impl Called {
-    const fn new() -> Called {
-        Called { path: OnceLock::new(), options: OnceLock::new() }
+impl Invocation {
+    const fn new() -> Invocation {
+        Invocation { path: OnceLock::new(), options: OnceLock::new() }
     }
 }
 
 /// How a process was started.
 #[derive(Debug, Default)]
 pub(crate) struct Start {
-    /// The program as the user typed it, which is `argv[0]`.
+    /// The program as the user typed it: `argv[0]`.
     pub(crate) typed: Option<OsString>,
-    /// The executable's own file, all links followed.
+    /// The path of the executable, with all links followed.
     pub(crate) file: Option<PathBuf>,
-    /// The folders in which a shell looks for programs, as in `PATH`.
+    /// The folders in which a shell searches for programs, as in `PATH`.
     pub(crate) search: Option<OsString>,
 }
 
-/// Says which program this process is, and how it was started; the first call counts.
+/// Sets the program of this process and how it was started. Only the first call has an effect.
 pub(crate) fn begin(own: Program, start: &Start) {
     OWN.get_or_init(|| own);
     for program in Program::ALL {
-        program.called().path.get_or_init(|| start.path_of(program, own, identity));
+        program.invocation().path.get_or_init(|| start.path_of(program, own, identity));
     }
 }
 
-/// Returns the program that this process is; the runner if no main has said so.
+/// Returns the program of this process; the runner if [`begin`] was not called.
 pub(crate) fn own() -> Program {
     OWN.get().copied().unwrap_or(Program::Runner)
 }
@@ -75,7 +72,6 @@ pub(crate) fn own() -> Program {
 impl Program {
     const ALL: [Program; 3] = [Program::Runner, Program::Standalone, Program::Data];
 
-    /// Returns the name under which the program is installed.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Program::Runner => "mig-runner",
@@ -84,7 +80,7 @@ impl Program {
         }
     }
 
-    const fn called(self) -> &'static Called {
+    const fn invocation(self) -> &'static Invocation {
         match self {
             Program::Runner => &RUNNER,
             Program::Standalone => &STANDALONE,
@@ -92,26 +88,26 @@ impl Program {
         }
     }
 
-    /// Sets the options that name the installation this process works on, such as `-c FILE`; the
-    /// first call counts. No call is needed for the default installation.
+    /// Sets the options that select the current installation, such as `-c FILE`. Only the first call
+    /// has an effect. The default installation needs no call.
     pub(crate) fn works_on(self, options: &[&str]) {
-        self.called().options.get_or_init(|| line(options));
+        self.invocation().options.get_or_init(|| line(options));
     }
 
-    /// Returns the program's plain name or its path, not quoted.
+    /// Returns the plain name or the path of the program, not quoted.
     pub(crate) fn path(self) -> &'static Path {
-        self.called().path.get().map_or(Path::new(self.name()), PathBuf::as_path)
+        self.invocation().path.get().map_or(Path::new(self.name()), PathBuf::as_path)
     }
 
-    /// Returns the command line that calls the program with these arguments.
+    /// Returns the command line that runs the program with these arguments.
     pub(crate) fn command(self, arguments: &[&str]) -> String {
         join([quote(&self.path().to_string_lossy()), line(arguments)])
     }
 
-    /// Returns the command line that calls the program with these arguments, for the installation
-    /// that this process works on.
+    /// Returns the command line that runs the program with these arguments for the current
+    /// installation.
     pub(crate) fn command_here(self, arguments: &[&str]) -> String {
-        let options = self.called().options.get().cloned().unwrap_or_default();
+        let options = self.invocation().options.get().cloned().unwrap_or_default();
         join([quote(&self.path().to_string_lossy()), options, line(arguments)])
     }
 }
@@ -147,9 +143,9 @@ impl Start {
         let beside = typed.map(|typed| typed.with_file_name(name));
         match (beside, &file) {
             (Some(beside), _) if is_it(&beside) => beside,
-            // What was typed is a link into the folder of the programs.
+            // The user typed a link to the program, which is in another folder.
             (_, Some((_, file))) => file.clone(),
-            // It is not installed.
+            // The other program is not installed.
             (beside, None) => beside.unwrap_or_else(|| name.into()),
         }
     }
@@ -159,13 +155,13 @@ fn has_slash(typed: &OsStr) -> bool {
     typed.as_bytes().contains(&b'/')
 }
 
-/// Returns the device and the inode of a program, if there is one at a path.
+/// Returns the device and the inode of the program at a path; `None` if it is not an executable file.
 fn identity(path: &Path) -> Option<(u64, u64)> {
     let meta = fs::metadata(path).ok()?;
     (meta.is_file() && meta.mode() & 0o111 != 0).then(|| (meta.dev(), meta.ino()))
 }
 
-/// Returns words as a shell reads them.
+/// Quotes words for a shell.
 fn line(words: &[&str]) -> String {
     words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
 }
@@ -175,7 +171,7 @@ fn join<const N: usize>(parts: [String; N]) -> String {
     parts.join(" ")
 }
 
-/// Returns a text as one word for a shell.
+/// Quotes a text as one word for a shell.
 fn quote(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%".contains(c);
     match !text.is_empty() && text.chars().all(is_plain) {
@@ -188,9 +184,9 @@ fn quote(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Returns how a shell in `/home` finds the runner, the platform and the administration, after
-    /// `typed` has started the runner. `PATH` is /bin and the home's folder `links`. `files` has
-    /// every program at every path, as in `/opt/mig-runner=r`.
+    /// Returns the paths of the three programs for a shell in `/home` after `typed` has started the
+    /// runner. `PATH` is `/bin:/home/links`. `files` lists the program at each path, as in
+    /// `/opt/mig-runner=r`.
     fn found(typed: &str, file: &str, files: &str) -> [String; 3] {
         let identity = |path: &Path| {
             let path = Path::new("/home").join(path.strip_prefix(".").unwrap_or(path));
@@ -211,24 +207,24 @@ mod tests {
     const PLAIN: [&str; 3] = ["mig-runner", "mig-standalone", "mig-data"];
 
     #[test]
-    fn programs_in_the_path_have_their_plain_names() {
+    fn programs_in_path_have_their_plain_names() {
         let files = "/bin/mig-runner=r /bin/mig-standalone=s /bin/mig-data=d";
         assert_eq!(found("mig-runner", "/bin/mig-runner", files), PLAIN);
         assert_eq!(found("/bin/mig-runner", "/bin/mig-runner", files), PLAIN);
         assert_eq!(found("../bin/mig-runner", "/bin/mig-runner", files), PLAIN);
-        // Those that are not installed, too.
+        // Programs that are not installed as well.
         assert_eq!(found("mig-runner", "/bin/mig-runner", "/bin/mig-runner=r"), PLAIN);
     }
 
     #[test]
-    fn programs_elsewhere_have_the_folder_that_was_typed() {
+    fn programs_elsewhere_have_the_typed_folder() {
         let files = "/home/t/mig-runner=r /home/t/mig-standalone=s /home/t/mig-data=d \
                      /bin/mig-runner=other /bin/mig-standalone=other";
         for folder in ["t", "./t", "/home/t"] {
             let typed = format!("{folder}/mig-runner");
             let expected = PLAIN.map(|name| format!("{folder}/{name}"));
             assert_eq!(found(&typed, "/home/t/mig-runner", files), expected);
-            // Those that are not installed, too.
+            // Programs that are not installed as well.
             let alone = "/home/t/mig-runner=r";
             assert_eq!(found(&typed, "/home/t/mig-runner", alone), expected);
         }
@@ -239,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_that_a_link_hides_have_the_folder_where_they_are() {
+    fn programs_behind_a_link_have_their_real_folder() {
         let files = "/opt/mig-runner=r /opt/mig-standalone=s /opt/mig-data=d \
                      /home/mr=r /home/links/mig-runner=r";
         let expected = ["mig-runner", "/opt/mig-standalone", "/opt/mig-data"];
@@ -250,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_knows_nothing_of_its_start_uses_plain_names() {
+    fn plain_names_are_used_if_the_start_is_unknown() {
         let path = |program| Start::default().path_of(program, Program::Data, identity);
         assert_eq!(Program::ALL.map(path), PLAIN.map(PathBuf::from));
         assert_eq!(Program::Runner.command(&["init", "a b"]), "mig-runner init 'a b'");
@@ -258,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_can_be_executed() {
+    fn only_executable_files_are_programs() {
         assert!(identity(Path::new("/bin/sh")).is_some());
         for none in ["/bin", "/etc/passwd", "/nosuch"] {
             assert_eq!(identity(Path::new(none)), None, "{none}");
@@ -266,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_one_word_for_a_shell() {
+    fn quoted_text_is_one_word_for_a_shell() {
         for text in ["/usr/bin/x", "/a b/$c", "/it's", "/\"\\;`", "/é", "", "~"] {
             let script = format!("printf %s {}", quote(text));
             let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();

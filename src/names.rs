@@ -1,8 +1,8 @@
-//! The names that become file names: checked once, when they are parsed.
+//! Names that become file names. They are validated once, when they are parsed.
 //!
-//! **Invariant.** A value of these types is one component of a path: not empty,
-//! no `/`, no NUL or other control character, no leading dot, of bounded
-//! length. Nothing else is ever joined to a folder of ours.
+//! **Invariant.** A value of these types is one component of a path: it is not empty, has no `/`, no
+//! NUL or other control character and no leading dot, and its length is limited. No other text is
+//! ever joined to the path of a folder of the runner.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,31 +12,28 @@ use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use serde::{Deserialize, Serialize};
 
-/// The longest name of a job or a plugin, in bytes.
+/// Maximum length of the name of a job or a plugin, in bytes.
 const NAME_BYTES_MAX: usize = 128;
-/// The longest id of a run, in bytes: a job's name, a slot and what tells two of them apart.
+/// Maximum length of the id of a run, in bytes: a job's name, a slot and a mark.
 const RUN_BYTES_MAX: usize = 192;
-/// How a slot is written in an id.
+/// The format of a slot in an id.
 const SLOT_FORMAT: &str = "%Y%m%dT%H%M%SZ";
-/// How long a slot is in an id, in bytes.
+/// The length of a slot in an id, in bytes.
 const SLOT_BYTES: usize = 16;
 
-/// Why a text is no name.
+/// Why a text is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NameError {
     #[error("a {0} may not be empty")]
     Empty(&'static str),
-    /// It would be hidden, or one of `.` and `..`.
+    /// A file with this name would be hidden, or it is `.` or `..`.
     #[error("a {0} may not begin with a dot")]
     Dot(&'static str),
-    /// It holds `/` or a control character.
     #[error("a {0} may not contain a slash or a control character")]
     Character(&'static str),
-    /// It is too long.
     #[error("a {0} may not be longer than {1} bytes")]
     Long(&'static str, usize),
-    /// It lacks the slot that ends an id.
-    #[error("an id of a run ends with its slot, as in JOB.20261122T120000Z")]
+    #[error("the id of a run must end with its slot, as in JOB.20261122T120000Z")]
     Slot,
 }
 
@@ -66,7 +63,7 @@ pub(crate) struct JobName(String);
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct PluginName(String);
 
-/// The id of a run, the same for its whole life.
+/// The id of a run, which never changes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct RunId(String);
@@ -123,30 +120,28 @@ impl RunId {
         RunId(format!("{job}.{}", slot_text(slot)))
     }
 
-    /// Returns an id for a run of `stem` begun at `at` that `mark` tells from all others.
-    ///
-    /// # Errors
-    /// The stem or the mark cannot be part of a file name, or is too long.
+    /// Returns the id of a run of `stem` that began at `at`; `mark` makes it unique.
     pub(crate) fn marked(stem: &str, at: Timestamp, mark: &str) -> Result<RunId, NameError> {
         format!("{stem}.{}-{mark}", slot_text(at)).parse()
     }
 
-    /// Returns what stands before the slot: the job's name, or the stem of a file that was dropped in.
+    /// Returns the part before the slot: the name of the job, or the stem of a file that the operator
+    /// put into the spool.
     pub(crate) fn stem(&self) -> &str {
         split(&self.0).map_or("", |(stem, _, _)| stem)
     }
 
-    /// Returns the slot, or the time at which a run by hand began.
+    /// Returns the slot, or the start time of a run that was not scheduled.
     pub(crate) fn slot(&self) -> Timestamp {
         split(&self.0).map_or(Timestamp::UNIX_EPOCH, |(_, slot, _)| slot)
     }
 
-    /// Tells whether the run was begun by the schedule: such an id has no mark.
+    /// Returns whether the schedule began the run: such an id has no mark.
     pub(crate) fn is_scheduled(&self) -> bool {
         split(&self.0).is_some_and(|(_, _, mark)| mark.is_empty())
     }
 
-    /// Returns the name of the run's file.
+    /// Returns the file name of the run.
     pub(crate) fn file_name(&self) -> String {
         format!("{}.json", self.0)
     }
@@ -154,7 +149,7 @@ impl RunId {
 
 /// Splits an id into stem, slot and mark (without its hyphen).
 fn split(text: &str) -> Option<(&str, Timestamp, &str)> {
-    // The stem may hold dots; the mark has none.
+    // The stem may contain dots; the mark does not.
     let dot = text.rfind('.')?;
     let (stem, rest) = (text.get(..dot)?, text.get(dot + 1..)?);
     let slot = parse_slot(rest.get(..SLOT_BYTES)?)?;
@@ -168,8 +163,8 @@ fn slot_text(slot: Timestamp) -> String {
     Offset::UTC.to_datetime(slot).strftime(SLOT_FORMAT).to_string()
 }
 
-/// Reads a slot: only the form that we write, without a sign, a blank or a missing zero. Listing
-/// a spool reads one a file, so that this takes no general parser of times.
+/// Parses a slot in exactly the form of [`SLOT_FORMAT`], without signs, blanks or missing zeros. A
+/// general parser of times would be too slow, because listing a spool parses one slot per file.
 fn parse_slot(text: &str) -> Option<Timestamp> {
     let digits = |from, to| {
         let part: &str = text.get(from..to)?;
@@ -185,7 +180,7 @@ fn parse_slot(text: &str) -> Option<Timestamp> {
     Offset::UTC.to_timestamp(slot).ok()
 }
 
-/// The id that the platform gave to an action.
+/// The id that the platform assigned to an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct ActionId(pub(crate) u64);
 
@@ -204,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_one_component_of_a_path() {
+    fn names_are_single_path_components() {
         for bad in ["", ".", "..", ".x", "a/b", "a\0b", "a\nb", "/", &"x".repeat(129)] {
             assert!(bad.parse::<JobName>().is_err(), "{bad:?}");
         }
@@ -214,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_tell_their_job_and_slot() {
+    fn id_contains_job_and_slot() {
         let job: JobName = "a.b-c".parse().unwrap();
         let id = RunId::of_slot(&job, at("2026-11-22T12:00:10Z"));
         assert_eq!(id.as_str(), "a.b-c.20261122T120010Z");
@@ -226,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_slot_is_no_id() {
+    fn text_without_a_valid_slot_is_rejected() {
         for bad in [
             "a",
             "a.json",

@@ -1,4 +1,4 @@
-//! Chance, from the system's random source.
+//! Random bytes from the system's random source.
 
 use std::io;
 
@@ -6,13 +6,10 @@ use rustix::rand::{GetRandomFlags, getrandom};
 
 /// The letters of a mark.
 const LETTERS: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
-/// How many letters a mark has.
+/// The number of letters of a mark.
 const MARK_LETTERS: usize = 6;
 
-/// Fills `bytes` with what nobody can guess.
-///
-/// # Errors
-/// The system has no random source.
+/// Fills `bytes` with unpredictable values.
 pub(crate) fn fill(bytes: &mut [u8]) -> io::Result<()> {
     let mut filled = 0;
     while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
@@ -21,10 +18,7 @@ pub(crate) fn fill(bytes: &mut [u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns six letters that tell two runs begun in the same second apart.
-///
-/// # Errors
-/// As [`fill`].
+/// Returns six random letters, which make the id of a run unique within a second.
 pub(crate) fn mark() -> io::Result<String> {
     let mut bytes = [0; MARK_LETTERS];
     fill(&mut bytes)?;
@@ -32,7 +26,8 @@ pub(crate) fn mark() -> io::Result<String> {
     Ok(bytes.into_iter().filter_map(letter).map(char::from).collect())
 }
 
-/// Returns any number; without a random source, always the same: to spread attempts, not to hide anything.
+/// Returns a random number for spreading retries; always 0 if there is no random source. It must not
+/// be used for secrets.
 pub(crate) fn jitter() -> u32 {
     let mut bytes = [0; 4];
     fill(&mut bytes).map_or(0, |()| u32::from_ne_bytes(bytes))

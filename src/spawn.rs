@@ -1,45 +1,44 @@
-//! Starting processes beside a library that starts its own.
+//! Starts processes so that they do not inherit the pipes of GnuPG's library.
 //!
-//! GnuPG's library talks to `gpg` over pipes, and any process that is started
-//! between the making of such a pipe and the library's own fork inherits it. A
-//! plugin that had one would hold up the signature until the plugin ends, which
-//! may be minutes. The two therefore take turns, in the order in which they came,
-//! so that neither is starved: conversations run side by side, and a process is
-//! started when none is young enough to be making its pipes.
+//! The library starts `gpg` and communicates with it over pipes. A process that is started between
+//! the creation of such a pipe and the library's own fork inherits the pipe. A plugin that inherits
+//! one would delay the signature until the plugin ends, which may take minutes. So library calls and
+//! process starts take turns, in order of arrival, so that neither starves: library calls run
+//! concurrently, and a process is started when no call is recent enough to be creating its pipes.
 //!
-//! **Invariant.** Every process that may live for more than a moment is started by
-//! [`start`], and every call of the library is made under [`converse`].
+//! **Invariant.** Every process that may run for more than a moment is started by [`start`], and
+//! every call of the library is made under [`begin_library_call`].
 //!
-//! **Failure.** A conversation that hangs delays the first starts after it by
-//! [`YOUTH_SPAN`] at most, and no later one.
+//! **Failure.** A library call that hangs delays the next start by at most [`PIPE_SPAN`], and no
+//! later one.
 
 pub(crate) mod deadline;
-pub(crate) mod strays;
+pub(crate) mod leftovers;
 
 use std::io;
 use std::process::{Child, Command};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a conversation may be making its pipes, on the busiest machine.
-const YOUTH_SPAN: Duration = Duration::from_secs(5);
+/// Time within which a library call has created its pipes, even on a busy machine.
+const PIPE_SPAN: Duration = Duration::from_secs(5);
 
-static TURNS: Mutex<Turns> = Mutex::new(Turns { last: 0, served: 0, conversations: Vec::new() });
+static TURNS: Mutex<Turns> = Mutex::new(Turns { last: 0, served: 0, calls: Vec::new() });
 static CHANGED: Condvar = Condvar::new();
 
-/// Whose turn it is.
+/// The queue of library calls and process starts.
 #[derive(Debug)]
 struct Turns {
-    /// The number of who came last.
+    /// The last number that was assigned.
     last: u64,
-    /// The number of who had a turn last.
+    /// The last number that had its turn.
     served: u64,
-    /// The number and the beginning of each conversation that goes on.
-    conversations: Vec<(u64, Instant)>,
+    /// The number and the start time of each library call in progress.
+    calls: Vec<(u64, Instant)>,
 }
 
 impl Turns {
-    /// Draws a number and waits until it is called.
+    /// Takes a number and waits for its turn.
     fn wait() -> (MutexGuard<'static, Turns>, u64) {
         let mut turns = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
         turns.last += 1;
@@ -50,52 +49,49 @@ impl Turns {
         (turns, number)
     }
 
-    /// Calls the next number.
+    /// Ends the turn of a number.
     fn done(mut turns: MutexGuard<'static, Turns>, number: u64) {
         turns.served = number;
         drop(turns);
         CHANGED.notify_all();
     }
 
-    /// Returns how long the youngest conversation may still be making its pipes.
-    fn youth(&self) -> Option<Duration> {
-        let youngest = self.conversations.iter().map(|(_, begun)| *begun).max()?;
-        let left = YOUTH_SPAN.saturating_sub(youngest.elapsed());
+    /// Returns the remaining time in which the most recent library call may be creating its pipes.
+    fn pipe_time_left(&self) -> Option<Duration> {
+        let latest = self.calls.iter().map(|(_, begun)| *begun).max()?;
+        let left = PIPE_SPAN.saturating_sub(latest.elapsed());
         (!left.is_zero()).then_some(left)
     }
 }
 
-/// A conversation of GnuPG's library, which ends when this is dropped.
+/// A call of GnuPG's library, which ends when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Conversation(u64);
+pub(crate) struct LibraryCall(u64);
 
-/// Begins a conversation of GnuPG's library.
+/// Begins a call of GnuPG's library.
 ///
-/// A thread that has one must not begin another: a process that waits its turn
-/// between the two would wait for the first.
-pub(crate) fn converse() -> Conversation {
+/// A thread must not begin a second call during the first: a process start that waits between the
+/// two would wait for the first call to end, and the second call for the process start.
+pub(crate) fn begin_library_call() -> LibraryCall {
     let (mut turns, number) = Turns::wait();
-    turns.conversations.push((number, Instant::now()));
+    turns.calls.push((number, Instant::now()));
     Turns::done(turns, number);
-    Conversation(number)
+    LibraryCall(number)
 }
 
-impl Drop for Conversation {
+impl Drop for LibraryCall {
     fn drop(&mut self) {
         let mut turns = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
-        turns.conversations.retain(|(number, _)| *number != self.0);
+        turns.calls.retain(|(number, _)| *number != self.0);
         drop(turns);
         CHANGED.notify_all();
     }
 }
 
-/// Starts a process that inherits nothing but what `command` gives it.
-///
-/// # Errors
-/// It cannot be started.
+/// Starts a process that inherits only what `command` specifies.
 pub(crate) fn start(command: &mut Command) -> io::Result<Child> {
     let (mut turns, number) = Turns::wait();
-    while let Some(left) = turns.youth() {
+    while let Some(left) = turns.pipe_time_left() {
         turns = CHANGED.wait_timeout(turns, left).unwrap_or_else(PoisonError::into_inner).0;
     }
     let child = command.spawn();
@@ -111,7 +107,7 @@ mod tests {
 
     use super::*;
 
-    /// A program that ends at once.
+    /// A program that ends immediately.
     fn program() -> Command {
         let mut command = Command::new("true");
         command.stdin(Stdio::null());
@@ -119,8 +115,8 @@ mod tests {
     }
 
     #[test]
-    fn a_process_starts_between_conversations() {
-        let talk = converse();
+    fn process_starts_between_library_calls() {
+        let call = begin_library_call();
         let (sender, started) = channel();
         let starter = thread::spawn(move || {
             let mut child = start(&mut program()).unwrap();
@@ -129,30 +125,30 @@ mod tests {
         });
         let early = started.recv_timeout(Duration::from_millis(100));
         assert_eq!(early, Err(RecvTimeoutError::Timeout));
-        drop(talk);
-        started.recv_timeout(YOUTH_SPAN).unwrap();
+        drop(call);
+        started.recv_timeout(PIPE_SPAN).unwrap();
         assert!(starter.join().unwrap().success());
     }
 
     #[test]
-    fn a_conversation_that_hangs_delays_a_process_once() {
+    fn hanging_library_call_delays_only_one_start() {
         let begun = Instant::now();
-        let talk = converse();
+        let call = begin_library_call();
         for _ in 0..2 {
             assert!(start(&mut program()).unwrap().wait().unwrap().success());
         }
-        assert!(begun.elapsed() >= YOUTH_SPAN);
-        drop(talk);
+        assert!(begun.elapsed() >= PIPE_SPAN);
+        drop(call);
     }
 
     #[test]
-    fn nobody_is_starved() {
-        let works: Vec<_> = (0..8)
+    fn neither_calls_nor_starts_starve() {
+        let threads: Vec<_> = (0..8)
             .map(|number| {
                 thread::spawn(move || {
                     for _ in 0..20 {
                         if number % 2 == 0 {
-                            drop(converse());
+                            drop(begin_library_call());
                         } else {
                             start(&mut program()).unwrap().wait().unwrap();
                         }
@@ -160,8 +156,8 @@ mod tests {
                 })
             })
             .collect();
-        for work in works {
-            work.join().unwrap();
+        for thread in threads {
+            thread.join().unwrap();
         }
     }
 }

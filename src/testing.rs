@@ -1,6 +1,6 @@
-//! What unit tests share: private files, whatever the umask is, and tests that are skipped.
+//! Helpers for unit tests: private files independent of the umask, skipped tests, retries, a log.
 
-#![expect(clippy::disallowed_methods, reason = "tests prepare files as people do")]
+#![expect(clippy::disallowed_methods, reason = "tests prepare files directly")]
 
 use std::fmt::{self, Display, Write as _};
 use std::fs::{DirBuilder, Permissions};
@@ -12,15 +12,15 @@ use std::time::{Duration, Instant};
 
 use slog::{Drain, KV, Key, Logger, Never, OwnedKVList, Record, Serializer, o};
 
-/// How long a lock may stay with a process that another test has forked.
+/// Maximum time for which a process forked by another test may keep a lock.
 const RETRY_SPAN: Duration = Duration::from_secs(20);
 
-/// Makes a folder, and those above it, that only its owner can use.
+/// Creates a folder that only its owner can use, and the missing folders above it.
 pub(crate) fn make_private(path: &Path) {
     DirBuilder::new().mode(0o700).recursive(true).create(path).unwrap();
 }
 
-/// Returns a folder that only its owner can use, and that ends with the test.
+/// Returns a temporary folder that only its owner can use.
 pub(crate) fn private_folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
@@ -33,8 +33,8 @@ pub(crate) fn write_private(path: &Path, text: &str) {
     std::fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Returns whether this process runs as root. If it does not, reports that the running test is skipped
-/// and why; the name of such a test ends with `_as_root`, so that it can be run as root by that word.
+/// Returns whether this process runs as root; otherwise reports that the current test is skipped and
+/// why. The names of such tests end with `_as_root`, so that they can be selected by that word.
 pub(crate) fn is_root(why: &str) -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {
@@ -43,7 +43,7 @@ pub(crate) fn is_root(why: &str) -> bool {
     is_root
 }
 
-/// Reports that the running test, or a part of it, is skipped.
+/// Reports that the current test, or a part of it, is skipped.
 pub(crate) fn skip(why: impl Display) {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test");
@@ -51,16 +51,16 @@ pub(crate) fn skip(why: impl Display) {
     writeln!(std::io::stderr(), "skipped: {test}: {why}").unwrap();
 }
 
-/// Repeats `attempt` while it fails with an error that passes, for up to 20 seconds. A process that another
-/// test has just forked holds the locks of this one, too, until it becomes another program.
+/// Repeats `attempt` while it fails with a transient error, for up to 20 seconds. A process that
+/// another test has just forked also holds the locks of this process until it executes a program.
 pub(crate) fn retried<T, E>(
     mut attempt: impl FnMut() -> Result<T, E>,
-    passes: impl Fn(&E) -> bool,
+    is_transient: impl Fn(&E) -> bool,
 ) -> Result<T, E> {
     let begun = Instant::now();
     loop {
         match attempt() {
-            Err(error) if passes(&error) && begun.elapsed() < RETRY_SPAN => {
+            Err(error) if is_transient(&error) && begun.elapsed() < RETRY_SPAN => {
                 std::thread::yield_now();
             }
             ended => return ended,
@@ -68,17 +68,16 @@ pub(crate) fn retried<T, E>(
     }
 }
 
-/// What was logged, a record a line: the message, then `, KEY: VALUE` for each value.
+/// A log for tests that stores one line per record: the message, then `, KEY: VALUE` for each value.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Logged(Arc<Mutex<Vec<String>>>);
 
 impl Logged {
-    /// Returns a log that is kept here.
     pub(crate) fn logger(&self) -> Logger {
         Logger::root(self.clone(), o!())
     }
 
-    /// Returns what was logged since this was last asked.
+    /// Returns the lines logged since the last call.
     pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap())
     }
@@ -92,7 +91,7 @@ impl Drain for Logged {
         let mut values = Values(Vec::new());
         record.kv().serialize(record, &mut values).unwrap();
         let mut line = record.msg().to_string();
-        // The last ones come first, as slog keeps them.
+        // slog stores the last values first.
         for value in values.0.iter().rev() {
             write!(line, ", {value}").unwrap();
         }

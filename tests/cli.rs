@@ -13,7 +13,7 @@ mod superseded;
 
 use std::os::unix::fs::MetadataExt;
 
-use super::home::{Home, Said, names};
+use super::home::{CommandOutput, Home, names};
 
 const COMMANDS: [&str; 12] = [
     "run",
@@ -32,7 +32,7 @@ const COMMANDS: [&str; 12] = [
 
 /// Checks that a command failed with one message that contains each of `texts`.
 #[track_caller]
-fn fails(said: &Said, exit: i32, texts: &[&str]) {
+fn fails(said: &CommandOutput, exit: i32, texts: &[&str]) {
     assert_eq!(said.exit, exit, "{said:?}");
     let first = said.err.lines().next().unwrap_or_default();
     assert!(first.starts_with("mig-runner: "), "{said:?}");
@@ -45,7 +45,7 @@ fn fails(said: &Said, exit: i32, texts: &[&str]) {
 
 /// Checks that a command succeeded, and returns its output.
 #[track_caller]
-fn good(said: Said) -> String {
+fn good(said: CommandOutput) -> String {
     assert_eq!(said.exit, 0, "{said:?}");
     said.out
 }

@@ -8,7 +8,7 @@
 
 use std::path::Path;
 
-use super::home::{Home, Said};
+use super::home::{CommandOutput, Home};
 
 /// The path of the programs as it is typed, up to the part that differs between programs.
 const TYPED: &str = "'my programs/mig-";
@@ -30,8 +30,10 @@ fn home() -> Home {
 }
 
 /// Runs a line in a shell, for at most `seconds`.
-fn run_line(home: &Home, line: &str, seconds: u32) -> Said {
-    Said::by(&mut home.command_of("/bin/sh", &["-c", &format!("timeout {seconds} {line}")]))
+fn run_line(home: &Home, line: &str, seconds: u32) -> CommandOutput {
+    CommandOutput::of(
+        &mut home.command_of("/bin/sh", &["-c", &format!("timeout {seconds} {line}")]),
+    )
 }
 
 /// Returns the commands in a text that call our programs. Each ends with its line or with a
@@ -107,7 +109,7 @@ fn hints_use_plain_name_of_program_in_path() {
     for line in ["mig-runner init new1", "'my programs/mig-runner' init new2"] {
         let mut shell = home.command_of("/bin/sh", &["-c", line]);
         shell.env("PATH", format!("/bin:{}", folder.display()));
-        let said = Said::by(&mut shell);
+        let said = CommandOutput::of(&mut shell);
         assert!(said.out.contains("  3. mig-runner -c "), "{said:?}");
     }
 }

@@ -1,7 +1,7 @@
-//! A place to run the programs in: an empty home, a key, a runner's directory, and an end to it all.
+//! A temporary home folder in which tests run the programs, with a key and a runner's directory.
 
 #![cfg(test)]
-#![expect(clippy::disallowed_methods, reason = "tests look behind the program's back")]
+#![expect(clippy::disallowed_methods, reason = "tests access files directly")]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -11,23 +11,23 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// How long a test waits for what should come at once.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Time limit for an expected line of output.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What a command said, and how it ended.
+/// The output and the exit status of a command.
 #[derive(Debug)]
-pub(crate) struct Said {
-    /// Its exit status, -1 if a signal ended it.
+pub(crate) struct CommandOutput {
+    /// The exit status, -1 if a signal ended the command.
     pub(crate) exit: i32,
     pub(crate) out: String,
     pub(crate) err: String,
 }
 
-impl Said {
-    /// Runs a command to its end.
-    pub(crate) fn by(command: &mut Command) -> Said {
+impl CommandOutput {
+    /// Runs a command and waits for its end.
+    pub(crate) fn of(command: &mut Command) -> CommandOutput {
         let Output { status, stdout, stderr } = command.output().unwrap();
-        Said {
+        CommandOutput {
             exit: status.code().unwrap_or(-1),
             out: String::from_utf8(stdout).unwrap(),
             err: String::from_utf8(stderr).unwrap(),
@@ -35,7 +35,7 @@ impl Said {
     }
 }
 
-/// An empty home with what a test puts into it. Processes that it started end with it.
+/// A home folder. Processes that it started are ended with it.
 #[derive(Debug)]
 pub(crate) struct Home {
     folder: tempfile::TempDir,
@@ -43,14 +43,14 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// Returns an empty home; its path is short enough for the sockets of gpg-agent.
+    /// Returns an empty home, with a path that is short enough for the sockets of gpg-agent.
     pub(crate) fn new() -> Home {
         let folder = tempfile::Builder::new().prefix("r").tempdir_in("/tmp").unwrap();
         Home { folder, children: Vec::new() }
     }
 
-    /// Returns a home with a runner's directory as `init` lays it out, a client's configuration
-    /// that names an API nobody serves, and its key.
+    /// Returns a home with a runner's directory as created by `init`, a key, and a client configuration
+    /// with the address of an API that does not exist.
     pub(crate) fn installed() -> Home {
         let rig = Home::new();
         assert_eq!(rig.run(&["init", "runner"]).exit, 0);
@@ -59,12 +59,12 @@ impl Home {
         rig
     }
 
-    /// Returns the path of something in the home.
+    /// Returns a path in the home.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Writes a file, private to its owner, with the folders above it.
+    /// Writes a file that is private to its owner, and creates the folders above it.
     pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -72,7 +72,6 @@ impl Home {
         self.chmod(name, 0o600);
     }
 
-    /// Returns the text of a file.
     pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
@@ -88,7 +87,7 @@ impl Home {
         self.write(".migrc", &text);
     }
 
-    /// Makes a key without a passphrase and returns its fingerprint.
+    /// Generates a key without a passphrase and returns its fingerprint.
     pub(crate) fn key(&self) -> String {
         fs::create_dir_all(self.path("g")).unwrap();
         self.chmod("g", 0o700);
@@ -101,19 +100,19 @@ impl Home {
         line.split(':').nth(9).unwrap().to_owned()
     }
 
-    /// Runs GnuPG on the home's keys.
+    /// Runs GnuPG with the keys of the home.
     pub(crate) fn gpg(&self, arguments: &[&str]) -> Output {
         let mut gpg = Command::new("gpg");
         gpg.args(["--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""]);
         gpg.arg("--homedir").arg(self.path("g")).args(arguments).output().unwrap()
     }
 
-    /// Returns a command of this program with nothing in its environment but the home.
+    /// Returns a command of the runner with a minimal environment.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         self.command_of(env!("CARGO_BIN_EXE_mig-runner"), arguments)
     }
 
-    /// Returns a command of any program, as [`Home::command`].
+    /// Returns a command of any program with a minimal environment.
     pub(crate) fn command_of(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.folder.path()).env_clear();
@@ -121,24 +120,24 @@ impl Home {
         command
     }
 
-    /// Runs a command to its end.
-    pub(crate) fn run(&self, arguments: &[&str]) -> Said {
-        Said::by(&mut self.command(arguments))
+    /// Runs a command and waits for its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> CommandOutput {
+        CommandOutput::of(&mut self.command(arguments))
     }
 
-    /// Runs a command with the installed runner's configuration.
-    pub(crate) fn with_config(&self, arguments: &[&str]) -> Said {
+    /// Runs a command with the configuration of the installed runner.
+    pub(crate) fn with_config(&self, arguments: &[&str]) -> CommandOutput {
         self.run(&[&["-c", "runner/runner.cfg"], arguments].concat())
     }
 
-    /// Kills the command that was started first, as a crash would.
+    /// Kills the command that was started first, to simulate a crash.
     pub(crate) fn kill_first(&mut self) {
         let mut child = self.children.remove(0);
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
-    /// Starts a command that goes on, and returns the lines that it writes.
+    /// Starts a command in the background, and returns the lines that it writes.
     pub(crate) fn start(&mut self, arguments: &[&str]) -> Lines {
         let mut child = self.command(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
@@ -173,14 +172,14 @@ impl Drop for Home {
     }
 }
 
-/// What a command that goes on writes.
+/// The output of a command in the background.
 #[derive(Debug)]
 pub(crate) struct Lines(Receiver<String>);
 
 impl Lines {
     /// Waits for a line that contains `text`, and returns it.
     pub(crate) fn until(&self, text: &str) -> String {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TIMEOUT;
         let mut seen = Vec::new();
         while let Ok(line) = self.0.recv_timeout(end.saturating_duration_since(Instant::now())) {
             if line.contains(text) {

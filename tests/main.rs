@@ -2,51 +2,52 @@
 
 #![cfg(test)]
 
-/// MIG's data, as those look after it who run a platform: `mig-data` on each database.
+/// `mig-data` on each kind of database.
 #[cfg(feature = "data")]
 mod admin;
-/// The commands, as a person types them.
+/// The commands of the runner.
 mod cli;
-/// A PostgreSQL server that ends with the tests.
+/// A PostgreSQL server that is stopped after the tests.
 #[cfg(feature = "data")]
 #[path = "../src/data/testing/cluster.rs"]
-#[expect(dead_code, reason = "some of it is for the unit tests")]
+#[expect(dead_code, reason = "unit tests use other parts of it")]
 mod cluster;
-/// Runs, from a job's folder to its plugins, through everything that can happen on the way.
+/// Complete runs, from the folder of a job to its plugins, with all kinds of disturbances.
 #[cfg(feature = "platform")]
 mod flow;
-/// Commands in messages can be typed where they are printed.
+/// Commands that messages suggest can be run as printed.
 mod hints;
-/// The home of a new user, to type commands in.
+/// A temporary home folder for running commands.
 mod home;
-/// The source keeps to its own rules: who imports whom, which crate is used where.
+/// Rules for the structure of the source: layers, import cycles, crates, sizes.
 mod layers;
-/// The manual pages name what the program has, and nothing else.
+/// The manual pages document exactly what the programs have.
 mod man;
-/// The platform by itself, through kills.
+/// The platform alone, including kills.
 #[cfg(feature = "platform")]
 mod platform;
 /// The plugins of the template, and the examples of the manual.
 mod plugins;
-/// The proof from outside: the real runner is killed, starved and deafened, and loses nothing.
+/// The proof with the real runner: it is killed and deprived of disk space and events, and loses
+/// nothing.
 #[cfg(feature = "platform")]
 mod proof;
-/// What whole runs stand on: a key, a platform and a runner in a folder of their own.
+/// A complete installation for tests: a key, a platform and a runner in a temporary folder.
 #[cfg(feature = "platform")]
 mod rig;
-/// What a service manager hears of the programs, and when it hears no more.
+/// Notifications for the service manager.
 #[cfg(feature = "platform")]
 mod service;
-/// What is typed and all that is answered, word by word.
+/// Transcripts: commands and their exact output.
 mod transcripts;
-/// A whole MIG on this host, as a newcomer starts it.
+/// `mig-standalone trial`, as a new user runs it.
 #[cfg(feature = "platform")]
 mod trial;
-/// Answers that do not say whether the platform has the action: it has it once.
+/// Lost and ambiguous answers: the platform has each action exactly once.
 #[cfg(feature = "platform")]
 mod uncertain;
 
-/// Starts a process as it is: nobody here talks to GnuPG but through programs.
+/// Starts a process directly: these tests do not use GnuPG's library.
 #[cfg(feature = "data")]
 fn start_process(command: &mut std::process::Command) -> std::io::Result<std::process::Child> {
     command.spawn()

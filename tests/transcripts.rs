@@ -10,7 +10,7 @@
 
 use std::path::Path;
 
-use super::home::{Home, Said};
+use super::home::{CommandOutput, Home};
 
 /// A placeholder, and the characters that it matches.
 type Placeholder = (&'static str, fn(char) -> bool);
@@ -41,7 +41,8 @@ fn output_of(home: &Home, typed: &str) -> Vec<String> {
     let programs = Path::new(env!("CARGO_BIN_EXE_mig-runner")).parent().unwrap();
     // With a fixed umask, the modes of files do not depend on the user who runs the tests.
     let mut shell = home.command_of("/bin/sh", &["-c", &format!("umask 022\n{typed}")]);
-    let output = Said::by(shell.env("PATH", format!("{}:/usr/bin:/bin", programs.display())));
+    let output =
+        CommandOutput::of(shell.env("PATH", format!("{}:/usr/bin:/bin", programs.display())));
     let folder = home.path("").display().to_string();
     let marked = |mark: &'static str, text: &str| -> Vec<String> {
         let text = text.replace(folder.trim_end_matches('/'), "{home}");

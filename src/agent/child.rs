@@ -27,7 +27,7 @@ use rustix::process::{
 
 use crate::spawn;
 use crate::spawn::deadline::Deadline;
-use crate::spawn::strays::Strays;
+use crate::spawn::leftovers::Leftovers;
 use crate::wake::Stop;
 
 /// Maximum size of a module's output, in bytes.
@@ -84,7 +84,7 @@ pub(crate) fn run(
     stop: &Stop,
 ) -> io::Result<ChildEnd> {
     let deadline = Deadline::after(timeout);
-    let stop_pipe = stop.line()?;
+    let stop_pipe = stop.pipe()?;
     if stop.asked() {
         return Ok(ChildEnd::Stopped);
     }
@@ -94,10 +94,10 @@ pub(crate) fn run(
         .and_then(|()| read_output(&mut child, group, stop_pipe.as_fd(), deadline));
     // The child is not reaped yet, so no other process group can have its number. Killing fails
     // only if no process is left.
-    let mut strays = Strays::default();
-    strays.look(group, None);
+    let mut leftovers = Leftovers::default();
+    leftovers.find(group, None);
     kill_process_group(group, Signal::KILL).ok();
-    strays.kill(group, None);
+    leftovers.kill(group, None);
     let status = child.wait()?;
     Ok(match ended? {
         ReadEnd::Exited(output) => exited(status, output),

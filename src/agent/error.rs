@@ -10,7 +10,7 @@ use super::child::MEMORY_BYTES_MAX;
 use super::modules::ModuleError;
 use super::modules::message::PackError;
 use super::retry::is_shortage_status;
-use crate::disk::shortage::is_shortage;
+use crate::disk::transient::is_shortage;
 use crate::go::json::ParseError;
 use crate::relay::{Outcome, VerificationError};
 

@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::modules;
-use crate::disk::shortage::is_shortage;
+use crate::disk::transient::is_shortage;
 use crate::disk::{Disk, DiskError};
 
 /// Maximum size of a file that describes the host, in bytes.
@@ -49,7 +49,7 @@ impl Environment {
         let release = match known(text(disk, "/usr/lib/os-release"))? {
             Some(release) => release,
             // This file is a symbolic link on many systems.
-            None => known(disk.input(Path::new("/etc/os-release"), FILE_BYTES_MAX))?
+            None => known(disk.read_input(Path::new("/etc/os-release"), FILE_BYTES_MAX))?
                 .map(|input| String::from_utf8_lossy(&input.bytes).into_owned())
                 .unwrap_or_default(),
         };

@@ -17,7 +17,7 @@ use crate::config::client::ApiSettings;
 use crate::config::runner::ClientSettings;
 use crate::config::secret::Secret;
 use crate::disk::DiskError;
-use crate::disk::input::Input;
+use crate::disk::input_file::InputFile;
 
 /// Size limit, in bytes, of a certificate or key file; the system's whole bundle is a quarter of
 /// it.
@@ -161,7 +161,7 @@ impl Pem {
     /// # Errors
     /// The file cannot be read, or exceeds the size limit.
     pub(crate) fn read(path: &Path) -> Result<Pem, DiskError> {
-        let bytes = Zeroizing::new(Input::read(path, PEM_BYTES_MAX)?.bytes);
+        let bytes = Zeroizing::new(InputFile::read(path, PEM_BYTES_MAX)?.bytes);
         Ok(Pem { path: path.to_owned(), bytes })
     }
 }

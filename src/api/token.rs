@@ -175,7 +175,7 @@ mod tests {
     use crate::action::Unknown;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    /// Numbers its signatures, and checks the text that it signs.
+    /// RsaNumbers its signatures, and checks the text that it signs.
     #[derive(Debug, Default)]
     struct Counting(AtomicU32);
 

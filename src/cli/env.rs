@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::api::proxy::{Variable, Variables};
 #[cfg(feature = "data")]
 use crate::config::secret::Secret;
-use crate::manager::Address;
+use crate::manager::ManagerAddress;
 
 /// Every variable that `mig-runner` reads; its manual page lists them.
 pub(super) const VARIABLES: [&str; 20] = [
@@ -95,14 +95,15 @@ pub(crate) fn journal_stream() -> Option<String> {
 }
 
 /// Returns the notification socket of the service manager, and its watchdog timeout.
-pub(crate) fn manager() -> Option<Address> {
+pub(crate) fn manager() -> Option<ManagerAddress> {
     let socket = read("NOTIFY_SOCKET")?;
     // The variables may have been inherited from another process, which is the one that is watched.
     let is_for_us =
         read("WATCHDOG_PID").is_none_or(|pid| number(&pid) == Some(std::process::id().into()));
-    let silence_max = read("WATCHDOG_USEC").filter(|_| is_for_us).and_then(|span| number(&span));
-    let silence_max = silence_max.filter(|micros| *micros > 0).map(Duration::from_micros);
-    Some(Address { socket, silence_max })
+    let watchdog_timeout =
+        read("WATCHDOG_USEC").filter(|_| is_for_us).and_then(|span| number(&span));
+    let watchdog_timeout = watchdog_timeout.filter(|micros| *micros > 0).map(Duration::from_micros);
+    Some(ManagerAddress { socket, watchdog_timeout })
 }
 
 fn number(text: &OsStr) -> Option<u64> {

@@ -6,13 +6,10 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::failure::{Explain, Failure};
-use crate::disk::guard::{self, Distrust};
-use crate::disk::input::Input;
-use crate::disk::{Disk, DiskError, HAND_PREFIX, RealFs};
+use crate::disk::input_file;
+use crate::disk::trust::{self, Distrust, ROOT};
+use crate::disk::{COMMAND_PREFIX, Disk, DiskError, RealFs};
 use crate::exit::Exit;
-
-/// The user id of root.
-pub(super) const ROOT: u32 = 0;
 
 /// An input file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -58,31 +55,31 @@ pub(crate) fn unless_forbidden(error: &DiskError, exit: Exit) -> Exit {
 /// The contents of a file, wiped from memory when dropped.
 pub(crate) struct InputFile {
     pub(crate) bytes: Zeroizing<Vec<u8>>,
-    input: Input,
+    input: input_file::InputFile,
 }
 
 impl InputFile {
     /// Reads a file or a pipe. Links are followed, because configurations are often links.
     pub(crate) fn read(path: &Path, bytes_max: u64) -> Result<InputFile, DiskError> {
-        let mut input = Input::read(path, bytes_max)?;
+        let mut input = input_file::InputFile::read(path, bytes_max)?;
         Ok(InputFile { bytes: Zeroizing::new(std::mem::take(&mut input.bytes)), input })
     }
 
     /// Fails if a user other than this process's and root can read the file, which holds a secret.
     pub(crate) fn check_secret(&self) -> Result<(), Failure> {
-        self.check_secret_of(guard::user())
+        self.check_secret_of(trust::own_user())
     }
 
     /// As [`InputFile::check_secret`], but root may use a file that only its owner can read.
     #[cfg(feature = "data")]
     pub(crate) fn check_secret_unless_root(&self) -> Result<(), Failure> {
-        let owner = self.input.owner().filter(|_| guard::user() == ROOT);
-        self.check_secret_of(owner.unwrap_or_else(guard::user))
+        let owner = self.input.owner().filter(|_| trust::own_user() == ROOT);
+        self.check_secret_of(owner.unwrap_or_else(trust::own_user))
     }
 
     fn check_secret_of(&self, user: u32) -> Result<(), Failure> {
-        let disk = Disk::new(Arc::new(RealFs), Path::new("").to_owned(), HAND_PREFIX);
-        match self.input.secret(&disk, user)? {
+        let disk = Disk::new(Arc::new(RealFs), Path::new("").to_owned(), COMMAND_PREFIX);
+        match self.input.check_secret(&disk, user)? {
             Some(fault) => Err(InputError::UnsafePermissions { faults: vec![fault] }.into()),
             None => Ok(()),
         }

@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 
 use super::failure::{Failure, SystemError};
 use super::{env, output};
-use crate::disk::guard;
+use crate::disk::trust;
 use crate::exit::Exit;
 use crate::invocation::{self, Program, Start};
 
@@ -18,7 +18,7 @@ pub(super) fn begin(program: Program) {
     let typed = std::env::args_os().next();
     invocation::begin(program, &Start { typed, file, search: env::search_path() });
     // Every file that is created, logs and documents included, is private to its owner.
-    guard::keep_private();
+    trust::set_private_umask();
 }
 
 /// Makes the commands that messages suggest for `programs` name the configuration, unless it is the

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use crate::chain::causes;
 #[cfg(feature = "data")]
 use crate::data;
-use crate::disk::shortage::{self, Shortage};
+use crate::disk::transient::{self, Shortage};
 use crate::exit::Exit;
 use crate::pgp;
 
@@ -34,7 +34,7 @@ fn of(cause: &(dyn Error + 'static)) -> Option<Shortage> {
     let shortage = number.map(Errno::from_raw_os_error).and_then(|errno| match errno {
         // A network file system that came back; a program that starts again opens its files anew.
         Errno::STALE => Some(Shortage::Disk),
-        errno => shortage::of(errno),
+        errno => transient::of(errno),
     });
     #[cfg(feature = "data")]
     let shortage = shortage.or_else(|| data::shortage(cause));

@@ -1,5 +1,5 @@
-//! The clock of the system, compared with what the system itself says.
-#![expect(clippy::disallowed_methods, reason = "tests ask the system in other ways")]
+//! Compares the system clock with `/proc/uptime`.
+#![expect(clippy::disallowed_methods, reason = "tests read the time in other ways")]
 
 use std::process::Command;
 use std::time::Duration;
@@ -7,27 +7,27 @@ use std::time::Duration;
 use super::{Clock as _, SystemClock};
 use crate::testing::skip;
 
-/// The name of the test that is run again where the clocks of the system differ.
-const COMPARISON: &str = "clock::tests::time_passes_as_the_system_says";
-/// For how long the machine of the second test is suspended, in seconds.
+/// The name of the test that is run again in a namespace with other clocks.
+const COMPARISON: &str = "clock::tests::running_time_equals_the_uptime";
+/// The time for which the machine appears to have been suspended, in seconds.
 const SUSPENDED: &str = "864000";
 
-/// Returns for how long the machine has been running, suspended or not.
+/// Returns the time since the boot, including suspended time.
 fn uptime() -> Duration {
     let text = std::fs::read_to_string("/proc/uptime").unwrap();
     Duration::from_secs_f64(text.split(' ').next().unwrap().parse().unwrap())
 }
 
 #[test]
-fn time_passes_as_the_system_says() {
+fn running_time_equals_the_uptime() {
     let (before, running, after) = (uptime(), SystemClock.running(), uptime());
     let grain = Duration::from_millis(20);
     assert!(before <= running + grain && running <= after + grain, "{before:?} {running:?}");
 }
 
 #[test]
-fn time_in_which_the_machine_is_suspended_counts() {
-    // A namespace whose clocks show that the machine was suspended for ten days.
+fn suspended_time_counts() {
+    // In this time namespace the machine appears to have been suspended for ten days.
     let namespace = ["--user", "--map-root-user", "--time", "--boottime", SUSPENDED, "--fork"];
     let begin = || {
         let mut command = Command::new("unshare");
@@ -35,7 +35,7 @@ fn time_in_which_the_machine_is_suspended_counts() {
         command
     };
     if !begin().arg("true").output().is_ok_and(|output| output.status.success()) {
-        return skip("there is no namespace of times");
+        return skip("time namespaces are not available");
     }
     let uptime_there = begin().args(["cat", "/proc/uptime"]).output().unwrap().stdout;
     let uptime_there = String::from_utf8(uptime_there).unwrap();

@@ -169,7 +169,7 @@ impl DiskErrors {
     /// outcomes or launches in memory because the disk refused them.
     pub(super) fn update_marker(&mut self, spool: &Spool, is_work_blocked: bool) {
         let disk = spool.disk();
-        if is_work_blocked || disk.has_suspects() || !self.failing.is_empty() {
+        if is_work_blocked || disk.has_unsynced_folders() || !self.failing.is_empty() {
             if self.marker.is_none() {
                 // If this fails too, the next turn retries it; the error itself is already logged.
                 self.marker = disk.lock(&spool.layout().scratch()).ok();

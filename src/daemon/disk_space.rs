@@ -3,13 +3,13 @@
 use slog::{error, info};
 
 use super::settings::Parts;
-use crate::disk::Space;
+use crate::disk::FreeSpace;
 
 /// Fraction of the disk's bytes and files that must be free for new actions to be posted.
 const FREE_MIN: f64 = 0.05;
 
 /// Returns whether enough of a disk is free for new actions to be posted.
-pub(crate) fn has_room(space: Space) -> bool {
+pub(crate) fn has_room(space: FreeSpace) -> bool {
     space.bytes >= FREE_MIN && space.files >= FREE_MIN
 }
 
@@ -32,7 +32,7 @@ impl DiskSpace {
 
     /// Checks the free space; returns whether the disk has just become nearly full.
     pub(super) fn update(&mut self, parts: &Parts) -> bool {
-        let Ok(space) = parts.spool.disk().space(parts.spool.layout().root()) else {
+        let Ok(space) = parts.spool.disk().free_space(parts.spool.layout().root()) else {
             // If the disk cannot even say this, the next write fails and is reported.
             return false;
         };

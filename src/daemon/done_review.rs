@@ -20,7 +20,7 @@ use slog::{Logger, error};
 use super::events::Event;
 use crate::chain::Chain;
 use crate::clock::{before, elapsed};
-use crate::disk::{Disk, Stamp, guard};
+use crate::disk::{Disk, Stamp, trust};
 use crate::names::RunId;
 use crate::spool::{Folder, Layout, Spool, SpoolError, View, run_id};
 use crate::stage::prune::DAY;
@@ -182,7 +182,7 @@ fn find(
     layout: &Layout,
     since: Option<Timestamp>,
 ) -> Result<UncollectedFiles, SpoolError> {
-    let view = View::new(layout, disk, guard::user());
+    let view = View::new(layout, disk, trust::own_user());
     let (mut names, mut is_cut, mut failed) = (Vec::new(), false, None);
     view.visit(Folder::ActionDone, &mut |name| {
         if is_cut || failed.is_some() {

@@ -13,7 +13,7 @@ use slog::{Logger, error};
 use super::events::Event;
 use crate::chain::Chain;
 use crate::clock::elapsed;
-use crate::disk::{Disk, guard};
+use crate::disk::{Disk, trust};
 use crate::metrics::FolderLevel;
 use crate::names::RunId;
 use crate::spool::{Folder, Layout, Run, Spool, SpoolError, View};
@@ -58,7 +58,7 @@ pub(crate) struct FinishedCounts {
 
 impl FinishedCounts {
     fn read(disk: &Disk, layout: &Layout) -> Result<FinishedCounts, SpoolError> {
-        let view = View::new(layout, disk, guard::user());
+        let view = View::new(layout, disk, trust::own_user());
         Ok(FinishedCounts {
             action: RunCount::read(&view, Folder::ActionDone)?,
             command: RunCount::read(&view, Folder::CommandDone)?,

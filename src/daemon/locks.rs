@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use slog::{Logger, error, warn};
 
 use crate::chain::Chain;
-use crate::disk::{Hold, Named};
+use crate::disk::{PathLock, PathState};
 use crate::spool::{Spool, SpoolError};
 
 /// The result of a check.
@@ -28,12 +28,12 @@ pub(super) enum LockState {
 /// The lock on the jobs folder; the spool keeps its own lock.
 #[derive(Debug, Default)]
 pub(super) struct Locks {
-    jobs: Option<Hold>,
+    jobs: Option<PathLock>,
 }
 
 impl Locks {
     /// Takes over the lock on the jobs folder.
-    pub(super) fn hold_jobs(&mut self, jobs: Hold) {
+    pub(super) fn hold_jobs(&mut self, jobs: PathLock) {
         self.jobs = Some(jobs);
     }
 
@@ -49,11 +49,11 @@ impl Locks {
         }
         let (disk, Some(jobs)) = (spool.disk(), &self.jobs) else { return LockState::Held };
         // No other runner uses a folder that does not exist, such as one that is being exchanged.
-        if !matches!(jobs.named(disk), Ok(Named::Other)) {
+        if !matches!(jobs.state(disk), Ok(PathState::Replaced)) {
             return LockState::Held;
         }
         let path = jobs.path().to_owned();
-        match Hold::take(disk, &path) {
+        match PathLock::acquire(disk, &path) {
             Ok(hold) => {
                 warn!(log, "jobs folder was replaced; locked the new one";
                     "path" => %path.display());

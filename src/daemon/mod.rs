@@ -65,7 +65,7 @@ pub(crate) use standby::{Awaited, Standby};
 use workers::{WorkerContext, Workers};
 
 use crate::clock::{Clock, after, elapsed};
-use crate::disk::Hold;
+use crate::disk::PathLock;
 use crate::manager::Manager;
 use crate::wake::{Hint, Stop};
 
@@ -99,7 +99,7 @@ impl Daemon {
         let (parallel, plugins) = (parts.settings.parallel, parts.settings.plugins);
         let workers = Workers::new(Arc::new(context), sender.clone(), parallel, plugins);
         let engine = Engine::new(parts, workers);
-        let notifier = ServiceNotifier::new(Manager::nobody());
+        let notifier = ServiceNotifier::new(Manager::none());
         let locks = Locks::default();
         Daemon { engine, events, sender, stop, reopen, clock, log, check_span, notifier, locks }
     }
@@ -116,7 +116,7 @@ impl Daemon {
     }
 
     /// Takes over the lock on the jobs folder.
-    pub(crate) fn holding(mut self, jobs: Hold) -> Daemon {
+    pub(crate) fn holding(mut self, jobs: PathLock) -> Daemon {
         self.locks.hold_jobs(jobs);
         self
     }

@@ -33,7 +33,7 @@ impl ServiceNotifier {
 
     /// Reports that the engine is working, after its start or a reload.
     pub(super) fn ready(&mut self, status: impl FnOnce() -> EngineStatus) {
-        if self.manager.is_there() {
+        if self.manager.is_present() {
             self.status = status().to_string();
             self.manager.ready(&self.status);
         }
@@ -51,7 +51,7 @@ impl ServiceNotifier {
 
     /// Sends the notifications that are due; returns the time until the next one may be due.
     pub(super) fn turn(&mut self, status: impl FnOnce() -> EngineStatus) -> Option<Duration> {
-        if !self.manager.is_there() {
+        if !self.manager.is_present() {
             return None;
         }
         let beat = self.pulse.beat();
@@ -156,22 +156,22 @@ mod tests {
         let listener = Listener::new();
         let mut notifier = ServiceNotifier::new(listener.manager(None));
         notifier.ready(|| rig.engine().status());
-        assert_eq!(listener.heard(), ["READY=1\nSTATUS=1 job; idle"]);
+        assert_eq!(listener.received(), ["READY=1\nSTATUS=1 job; idle"]);
         assert_eq!(notifier.turn(|| rig.engine().status()), None);
-        assert!(listener.heard().is_empty());
+        assert!(listener.received().is_empty());
         rig.platform.script_replies(&[PostReply::Unavailable]);
         rig.run_at("2026-11-22T12:01:00Z");
         assert_eq!(notifier.turn(|| rig.engine().status()), None);
-        let heard = listener.heard();
+        let heard = listener.received();
         let status = "STATUS=1 job; 1 to send; degraded: API or signing key unavailable";
         assert_eq!(heard, [status]);
         // A change within a second of the last notification is sent when the second has passed.
         rig.run_at("2026-11-22T12:01:05Z");
         assert!(notifier.turn(|| rig.engine().status()).unwrap() <= STATUS_SPAN);
-        assert!(listener.heard().is_empty());
+        assert!(listener.received().is_empty());
         notifier.not_before = Instant::now();
         assert_eq!(notifier.turn(|| rig.engine().status()), None);
-        assert_eq!(listener.heard(), ["STATUS=1 job; 1 on the fleet"]);
+        assert_eq!(listener.received(), ["STATUS=1 job; 1 on the fleet"]);
     }
 
     #[test]
@@ -180,16 +180,16 @@ mod tests {
         let listener = Listener::new();
         let mut notifier = ServiceNotifier::new(listener.manager(Some(Duration::from_nanos(2))));
         notifier.ready(|| rig.engine().status());
-        listener.heard();
+        listener.received();
         for _ in 0..3 {
             assert!(notifier.turn(|| rig.engine().status()).is_some());
-            assert_eq!(listener.heard(), ["WATCHDOG=1"]);
+            assert_eq!(listener.received(), ["WATCHDOG=1"]);
         }
     }
 
     #[test]
     fn nothing_is_sent_without_a_manager() {
-        let mut notifier = ServiceNotifier::new(Manager::nobody());
+        let mut notifier = ServiceNotifier::new(Manager::none());
         notifier.ready(|| panic!("nothing is sent"));
         assert_eq!(notifier.turn(|| panic!("nothing is sent")), None);
         assert!(notifier.status.is_empty());

@@ -276,7 +276,7 @@ impl Search {
         Search {
             disk: parts.spool.disk().clone(),
             layout: parts.spool.layout().clone(),
-            owner: crate::disk::guard::user(),
+            owner: crate::disk::trust::own_user(),
             directory: settings.directory.clone(),
             retention: settings.retention,
             shelves: parts.calendar.shelves(settings.retention.results),

@@ -17,7 +17,7 @@ use slog::{Logger, info, warn};
 use super::events::Event;
 use super::job_calendar::JobCalendar;
 use crate::chain::Chain;
-use crate::disk::{Disk, Identity};
+use crate::disk::{Disk, FileId};
 use crate::spool::{Folder, Spool};
 use crate::watch::{WatchError, Watcher};
 
@@ -34,7 +34,7 @@ pub(super) struct Watches {
     check_span: Duration,
     watcher: Option<Watcher>,
     /// The folders that are always watched, each with its identity when the watch was set.
-    fixed: BTreeMap<PathBuf, Identity>,
+    fixed: BTreeMap<PathBuf, FileId>,
     /// The names of the watched folders in the jobs folder.
     jobs: BTreeSet<OsString>,
     /// Whether it was logged that the limit of watches is reached or that inotify is missing.
@@ -218,6 +218,6 @@ impl Watches {
 }
 
 /// Returns the identity of a folder, which another folder of the same name does not have.
-fn identity(disk: &Disk, folder: &Path) -> Option<Identity> {
-    disk.identity(folder).ok().flatten()
+fn identity(disk: &Disk, folder: &Path) -> Option<FileId> {
+    disk.file_id(folder).ok().flatten()
 }

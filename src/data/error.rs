@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::schema::difference::Difference;
 use crate::disk::DiskError;
-use crate::disk::guard::Distrust;
+use crate::disk::trust::Distrust;
 use crate::invocation::Program;
 
 /// Maximum number of schema differences that an error lists.

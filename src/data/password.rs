@@ -14,7 +14,7 @@ use super::error::DataError;
 use super::server::DatabaseServer;
 use crate::config::secret::Secret;
 use crate::disk::Disk;
-use crate::disk::guard::{self, Distrust};
+use crate::disk::trust::{self, Distrust};
 
 /// Size limit of a password file, in bytes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -59,10 +59,10 @@ impl DatabaseServer {
     }
 
     fn password_in(&self, disk: &Disk, path: &Path) -> Result<Option<Secret>, DataError> {
-        let mut input = disk.input(path, FILE_BYTES_MAX)?;
+        let mut input = disk.read_input(path, FILE_BYTES_MAX)?;
         let text = Zeroizing::new(std::mem::take(&mut input.bytes));
-        let user = input.owner().map_or_else(guard::user, trusted_owner);
-        match input.secret(disk, user)? {
+        let user = input.owner().map_or_else(trust::own_user, trusted_owner);
+        match input.check_secret(disk, user)? {
             Some(Distrust::Readable { path }) => return Err(DataError::Permissions { path }),
             Some(fault) => return Err(DataError::Distrusted { fault }),
             None => {}
@@ -98,7 +98,7 @@ impl DatabaseServer {
 /// Returns the user who may own a file with secrets: this process's user, or any `owner` for root,
 /// which may read the files of all users.
 pub(super) fn trusted_owner(owner: u32) -> u32 {
-    if guard::user() == 0 { owner } else { guard::user() }
+    if trust::own_user() == 0 { owner } else { trust::own_user() }
 }
 
 /// Splits a line at its colons; the last field contains the rest of the line.
@@ -121,14 +121,14 @@ fn fields(line: &str) -> Option<[Zeroizing<String>; 5]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::{HAND_PREFIX, RealFs};
+    use crate::disk::{COMMAND_PREFIX, RealFs};
 
     fn server() -> DatabaseServer {
         DatabaseServer::parse("postgres://bob@db.example.com:6000/mig").unwrap()
     }
 
     fn found(credentials: &Credentials) -> Result<Option<String>, DataError> {
-        let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX);
         let server = server().with_credentials(&disk, credentials)?;
         Ok(server.password.map(|password| password.expose().to_owned()))
     }
@@ -136,7 +136,7 @@ mod tests {
     fn in_file(text: &str, mode: u32) -> Result<Option<String>, DataError> {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
-        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), COMMAND_PREFIX);
         let path = folder.path().join("pgpass");
         disk.create(&path, text.as_bytes()).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();

@@ -5,7 +5,7 @@ use std::error::Error;
 use rusqlite::ErrorCode;
 
 use super::DataError;
-use crate::disk::shortage::Shortage;
+use crate::disk::transient::Shortage;
 
 impl DataError {
     /// Returns whether the same statement may succeed later: the disk is full, the file is locked, the

@@ -16,7 +16,7 @@ use super::row::Row;
 use super::server::DatabaseServer;
 use super::sqlite::{Sqlite, read_only};
 use super::value::SqlValue;
-use crate::disk::{Disk, Kind, input};
+use crate::disk::{Disk, FileKind, input_file};
 
 /// Size limit of a file of certificates, in bytes.
 const CERTIFICATES_BYTES_MAX: u64 = 1024 * 1024;
@@ -47,7 +47,7 @@ impl Store {
     /// [`Store::init_schema`].
     pub(crate) fn connect(disk: &Disk, server: &DatabaseServer) -> Result<Store, DataError> {
         let certificates = match &server.sslrootcert {
-            Some(path) => Some(disk.input(path, CERTIFICATES_BYTES_MAX)?.bytes),
+            Some(path) => Some(disk.read_input(path, CERTIFICATES_BYTES_MAX)?.bytes),
             None => None,
         };
         Ok(Store(Mutex::new(Box::new(Postgres::open(server, certificates)?))))
@@ -165,12 +165,12 @@ impl Store {
 /// The path is not a regular file, other users may read or write it, or other users can replace a
 /// symbolic link on the path.
 fn private_file(disk: &Disk, path: &Path) -> Result<Option<PathBuf>, DataError> {
-    if input::is_stream(path) {
+    if input_file::is_stream(path) {
         return Err(DataError::NotFile { path: path.to_owned() });
     }
-    let Some(found) = disk.follow(path, None)? else { return Ok(None) };
+    let Some(found) = disk.resolve(path, None)? else { return Ok(None) };
     let file = if found.is_linked() { &found.path } else { path };
-    if found.meta.kind != Kind::File {
+    if found.meta.kind != FileKind::File {
         return Err(DataError::NotFile { path: file.to_owned() });
     }
     if found.meta.mode & 0o077 != 0 {
@@ -178,7 +178,7 @@ fn private_file(disk: &Disk, path: &Path) -> Result<Option<PathBuf>, DataError> 
     }
     if found.is_linked()
         && let Some(fault) =
-            found.distrust(disk, password::trusted_owner(found.meta.owner))?.into_iter().next()
+            found.check_trust(disk, password::trusted_owner(found.meta.owner))?.into_iter().next()
     {
         return Err(DataError::Distrusted { fault });
     }

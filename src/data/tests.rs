@@ -11,7 +11,7 @@ use super::schema::SchemaScope;
 use super::testing::{DatabaseKind, Tables, on_each_database};
 use super::*;
 use crate::action::CommandStatus;
-use crate::disk::{Disk, HAND_PREFIX, RealFs};
+use crate::disk::{COMMAND_PREFIX, Disk, RealFs};
 
 pub(super) const NOON: &str = "2026-11-22T12:00:00.123456789Z";
 
@@ -160,7 +160,7 @@ fn readable_file_and_file_of_another_format_are_rejected() {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
     assert!(matches!(tables.open(), Err(DataError::Permissions { .. })));
     let tables = Tables::new(DatabaseKind::Sqlite);
-    let disk = Disk::new(Arc::new(RealFs), tables.folder().to_owned(), HAND_PREFIX);
+    let disk = Disk::new(Arc::new(RealFs), tables.folder().to_owned(), COMMAND_PREFIX);
     disk.create(&tables.folder().join("mig.db"), &[b'x'; 4096]).unwrap();
     assert!(matches!(tables.open(), Err(DataError::Open { .. })));
 }

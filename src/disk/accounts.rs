@@ -1,11 +1,11 @@
-//! The system's accounts: which groups are private to one user.
+//! The user and group files of the system: which groups are private to one user.
 //!
 //! Debian gives each user a group of the same name and no other members. Write access for that group
-//! gives nobody else write access, so files that a user makes under umask 0002 can be trusted.
+//! gives no other user write access, so files that a user creates under umask 0002 can be trusted.
 //!
-//! **Invariants.** Only `/etc/passwd` and `/etc/group` count. An account from another source, such as
-//! LDAP, has no private group here, because its members cannot be listed reliably. The files are read
-//! again whenever they change, so a new member is noticed at the next check.
+//! **Invariants.** Only `/etc/passwd` and `/etc/group` count. An account from another source, such
+//! as LDAP, has no private group here, because its members cannot be listed reliably. The files
+//! are read again whenever they change, so the next check notices a new member.
 //!
 //! **Failure.** If a file cannot be read, no group is private.
 
@@ -15,17 +15,16 @@ use std::sync::{Mutex, PoisonError};
 use super::real::RealFs;
 use super::{Fs, Stamp, read};
 
-/// The users, one per line: name, password, user id, group id, …
+/// One user per line: name, password, user id, group id, …
 const PASSWD: &str = "/etc/passwd";
-/// The groups, one per line: name, password, group id, members.
+/// One group per line: name, password, group id, members.
 const GROUP: &str = "/etc/group";
-/// The largest file of accounts that is read.
+/// Size limit of either file, in bytes.
 const BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// The accounts that were read last, with the state of the two files at that time.
+/// The accounts as last read, with the stamps of the two files at that time.
 static LAST: Mutex<Option<([Stamp; 2], Accounts)>> = Mutex::new(None);
 
-/// Users and groups of this system.
 #[derive(Debug, Default)]
 struct Accounts {
     users: Vec<User>,
@@ -46,8 +45,8 @@ struct Group {
     members: Vec<String>,
 }
 
-/// Returns whether `group` is the private group of the user `owner` on this system: it has the user's
-/// name, is the user's primary group, and has no other member.
+/// Returns whether `group` is the private group of the user `owner` on this system: it has the
+/// user's name, is the user's primary group, and has no other member.
 pub(super) fn is_private_group(owner: u32, group: u32) -> bool {
     let stamp = |path| RealFs.meta(Path::new(path)).map(|meta| meta.stamp);
     let (Ok(users), Ok(groups)) = (stamp(PASSWD), stamp(GROUP)) else { return false };
@@ -63,7 +62,7 @@ pub(super) fn is_private_group(owner: u32, group: u32) -> bool {
 }
 
 impl Accounts {
-    /// Reads the text of the two files; lines of another form are skipped.
+    /// Parses the two files; lines of another form are skipped.
     fn parse(passwd: &str, group: &str) -> Accounts {
         Accounts {
             users: passwd.lines().filter_map(User::parse).collect(),
@@ -73,7 +72,7 @@ impl Accounts {
 
     fn is_private_group(&self, owner: u32, group: u32) -> bool {
         let Some(user) = self.users.iter().find(|user| user.id == owner) else { return false };
-        // Several names may share an id; the members of each of them can write.
+        // Several group names may share an id; the members of each of them can write.
         let mut groups = self.groups.iter().filter(|known| known.id == group).peekable();
         user.group == group
             && groups.peek().is_some_and(|first| first.name == user.name)
@@ -108,11 +107,11 @@ mod tests {
     const USERS: &str = "root:x:0:0::/root:/bin/sh\nann:x:7:7::/:/bin/sh\nbob:x:8:100::/:/bin/sh\n";
 
     #[test]
-    fn a_group_with_its_owners_name_and_no_other_member_is_private() {
+    fn group_with_the_owners_name_and_no_other_member_is_private() {
         let group = |line: &str| Accounts::parse(USERS, line).is_private_group(7, 7);
         assert!(group("ann:x:7:\n") && group("ann:x:7:ann"));
         assert!(!group("ann:x:7:bob"), "another member");
-        assert!(!group("ann:x:7:ann,bob"), "another member beside the owner");
+        assert!(!group("ann:x:7:ann,bob"), "another member besides the owner");
         assert!(!group("staff:x:7:"), "another name");
         assert!(!group("ann:x:7:\nstaff:x:7:bob"), "a second name with a member");
         assert!(!group(""), "a group that is not in the file");
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_primary_group_of_two_users_is_not_private() {
+    fn primary_group_of_two_users_is_not_private() {
         let users = format!("{USERS}carl:x:9:7::/:/bin/sh\n");
         assert!(!Accounts::parse(&users, "ann:x:7:").is_private_group(7, 7));
         let alias = format!("{USERS}ann2:x:7:7::/:/bin/sh\n");
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_owners_own_group_counts() {
+    fn only_the_owners_primary_group_is_private() {
         let accounts = Accounts::parse(USERS, "root:x:0:\nann:x:7:\nbob:x:8:\nusers:x:100:");
         assert!(accounts.is_private_group(0, 0));
         assert!(!accounts.is_private_group(7, 100) && !accounts.is_private_group(7, 0));
@@ -137,8 +136,8 @@ mod tests {
     }
 
     #[test]
-    fn this_system_has_accounts() {
-        // No system gives this id to a group.
+    fn accounts_of_this_system_are_read() {
+        // This id is reserved on every system.
         assert!(!is_private_group(0, u32::MAX));
         assert!(!LAST.lock().unwrap().as_ref().unwrap().1.users.is_empty());
     }

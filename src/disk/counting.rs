@@ -1,4 +1,4 @@
-//! The machine's file system, with a count of what was asked of it.
+//! The real file system with counters of its calls, for tests.
 
 use std::ffi::OsStr;
 use std::io;
@@ -6,55 +6,55 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Entry, Fs, FsFile, Lock, Meta, RealFs, Space};
+use super::{Entry, FreeSpace, Fs, FsFile, Lock, Meta, RealFs};
 
-/// A file system that counts.
+/// A file system that counts its calls.
 #[derive(Debug, Default)]
 pub(crate) struct CountingFs {
     metas: AtomicUsize,
     reads: AtomicUsize,
     names: AtomicUsize,
-    space: Mutex<Option<Space>>,
-    meanwhile: Meanwhile,
+    space: Mutex<Option<FreeSpace>>,
+    on_make_folder: OnMakeFolder,
 }
 
-/// What happens when a folder is made.
+/// An action to run when the next folder is created.
 #[derive(Default)]
-struct Meanwhile(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+struct OnMakeFolder(Mutex<Option<Box<dyn FnOnce() + Send>>>);
 
-impl std::fmt::Debug for Meanwhile {
+impl std::fmt::Debug for OnMakeFolder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Meanwhile")
+        f.write_str("OnMakeFolder")
     }
 }
 
 impl CountingFs {
-    /// Returns how many names were looked at.
+    /// Returns the number of names whose metadata was read.
     pub(crate) fn metas(&self) -> usize {
         self.metas.load(Ordering::Relaxed)
     }
 
-    /// Returns how many files were read.
+    /// Returns the number of files that were opened for reading.
     pub(crate) fn reads(&self) -> usize {
         self.reads.load(Ordering::Relaxed)
     }
 
-    /// Returns how many names the folders had that were listed.
+    /// Returns the number of names in the folders that were listed.
     pub(crate) fn names(&self) -> usize {
         self.names.load(Ordering::Relaxed)
     }
 
-    /// Says from now on that so much of the disk is free.
-    pub(crate) fn set_space(&self, space: Space) {
+    /// Reports this free space from now on.
+    pub(crate) fn set_free_space(&self, space: FreeSpace) {
         *self.space.lock().unwrap() = Some(space);
     }
 
-    /// Does something when the next folder is made, as somebody else would at that moment.
-    pub(crate) fn when_a_folder_is_made(&self, act: impl FnOnce() + Send + 'static) {
-        *self.meanwhile.0.lock().unwrap() = Some(Box::new(act));
+    /// Runs `act` just before the next folder is created, as another process might.
+    pub(crate) fn on_next_make_folder(&self, act: impl FnOnce() + Send + 'static) {
+        *self.on_make_folder.0.lock().unwrap() = Some(Box::new(act));
     }
 
-    /// Begins to count anew.
+    /// Sets all counters to zero.
     pub(crate) fn reset(&self) {
         self.metas.store(0, Ordering::Relaxed);
         self.reads.store(0, Ordering::Relaxed);
@@ -83,8 +83,8 @@ impl Fs for CountingFs {
         Ok(entries)
     }
 
-    fn visit(&self, path: &Path, each: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
-        RealFs.visit(path, &mut |name| {
+    fn for_each_name(&self, path: &Path, each: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
+        RealFs.for_each_name(path, &mut |name| {
             self.names.fetch_add(1, Ordering::Relaxed);
             each(name);
         })
@@ -110,10 +110,10 @@ impl Fs for CountingFs {
         RealFs.hard_link(from, to)
     }
 
-    fn space(&self, path: &Path) -> io::Result<Space> {
+    fn free_space(&self, path: &Path) -> io::Result<FreeSpace> {
         match *self.space.lock().unwrap() {
             Some(space) => Ok(space),
-            None => RealFs.space(path),
+            None => RealFs.free_space(path),
         }
     }
 
@@ -130,7 +130,7 @@ impl Fs for CountingFs {
     }
 
     fn make_folder(&self, path: &Path) -> io::Result<()> {
-        if let Some(act) = self.meanwhile.0.lock().unwrap().take() {
+        if let Some(act) = self.on_make_folder.0.lock().unwrap().take() {
             act();
         }
         RealFs.make_folder(path)

@@ -1,7 +1,7 @@
-//! The calls to the file system that everything else is made of.
+//! The file system calls that all operations of [`super::Disk`] consist of.
 //!
-//! They stand behind one trait so that a test can put a model in their place: a
-//! file system that forgets what was not synced, or that fails at a given call.
+//! They are a trait so that a test can substitute a model: a file system that forgets what was not
+//! synced, or that fails at a given call.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-/// What kind of thing has a name.
+/// The permission bit that lets the group write.
+pub(super) const GROUP_WRITE: u32 = 0o020;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum FileKind {
     File,
     Folder,
     Link,
@@ -20,7 +22,7 @@ pub(crate) enum Kind {
     Special,
 }
 
-/// What identifies a state of a file: as long as it is the same, so is the content.
+/// Identifies a state of a file: as long as the stamp is the same, so is the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub(crate) inode: u64,
@@ -30,67 +32,64 @@ pub(crate) struct Stamp {
     pub(crate) changed: Timestamp,
 }
 
-/// What is known of a file without opening it; links are not followed.
+/// The metadata of a file; links are not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Meta {
-    pub(crate) kind: Kind,
-    /// Inode, size and time of change.
+    pub(crate) kind: FileKind,
     pub(crate) stamp: Stamp,
     /// When the content was last written.
     pub(crate) modified: Timestamp,
-    /// The number of the device it is on.
     pub(crate) device: u64,
     /// The user id of the owner.
     pub(crate) owner: u32,
     /// The group id of the group.
     pub(crate) group: u32,
     pub(crate) mode: u32,
-    /// Whether an access control list may let more users write. It is looked up only if the group bits
-    /// allow writing; otherwise they mask the list.
+    /// Whether an access control list may let more users write. It is looked up only if the group
+    /// bits allow writing; otherwise they mask the list.
     pub(crate) has_acl: bool,
 }
 
 /// An entry of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
-    /// Its name in the folder.
     pub(crate) name: OsString,
-    pub(crate) kind: Kind,
+    pub(crate) kind: FileKind,
 }
 
-/// A lock that is held as long as this value lives.
+/// A lock that is held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _held: Box<dyn fmt::Debug + Send + Sync>,
 }
 
 impl Lock {
-    /// Returns a lock that ends when `held` is dropped.
+    /// Returns a lock that is released when `held` is dropped.
     pub(super) fn new(held: impl fmt::Debug + Send + Sync + 'static) -> Lock {
         Lock { _held: Box::new(held) }
     }
 }
 
-/// How much of a file system is free, as parts of the whole.
+/// The free parts of a file system, from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Space {
-    /// Of its bytes.
+pub(crate) struct FreeSpace {
+    /// The free part of its bytes.
     pub(crate) bytes: f64,
-    /// Of the files that it can have; all, where it has no such limit.
+    /// The free part of its inodes; 1 if it has no such limit.
     pub(crate) files: f64,
 }
 
-/// A step that the safety of all runs rests on, for the tests that show what happens without it.
+/// A step that the safety of all runs depends on. Tests leave one out to show what breaks.
 #[cfg(test)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Safeguard {
     /// The fsync of a file's content.
     FileSync,
-    /// The fsync of the folder that a new name is in.
+    /// The fsync of the folder of a new name.
     FolderSync,
     /// The fsyncs of all folders at start.
     StartSync,
-    /// The look for the file that counts before something is done with a run.
+    /// The check which file of a run counts, before the run is processed.
     Counting,
 }
 
@@ -100,51 +99,51 @@ pub(crate) trait FsFile: fmt::Debug + Send {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
     /// Makes the content durable.
     fn sync(&mut self) -> io::Result<()>;
-    /// Cuts the content to `size` bytes.
+    /// Truncates the content to `size` bytes.
     fn cut(&mut self, size: u64) -> io::Result<()>;
 }
 
 pub(crate) trait Fs: fmt::Debug + Send + Sync {
-    /// Makes a new file, mode 0600, and opens it for writing; fails if the name is taken.
+    /// Creates a file with mode 0600 and opens it for writing; fails if the name is taken.
     fn create(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
-    /// Opens an existing regular file for writing at its end.
+    /// Opens an existing regular file for appending.
     fn open(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
     /// Opens a regular file for reading; a link is not followed.
     fn reader(&self, path: &Path) -> io::Result<Box<dyn io::Read + Send>>;
-    /// Gives a file or folder another name, which must be free.
+    /// Renames a file or folder to an unused name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Gives a file or folder another name, which stands for it alone from then on.
+    /// Renames a file or folder, replacing a file that has the new name.
     fn replace(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Gives a file one more name, which must be free.
+    /// Gives a file an additional, unused name.
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Exchanges what two names stand for; both must exist.
+    /// Exchanges the files that two existing names refer to.
     fn exchange(&self, one: &Path, other: &Path) -> io::Result<()>;
-    /// Removes a name that is no folder's.
+    /// Removes a name that does not refer to a folder.
     fn unlink(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a folder durable.
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
-    /// Makes a folder, mode 0700; its parent must exist.
+    /// Creates a folder with mode 0700; its parent must exist.
     fn make_folder(&self, path: &Path) -> io::Result<()>;
-    /// Removes a folder, which must be empty.
+    /// Removes an empty folder.
     fn remove_folder(&self, path: &Path) -> io::Result<()>;
-    /// Makes a symbolic link at `path` that says `target`.
+    /// Creates a symbolic link at `path` that points to `target`.
     fn link(&self, target: &Path, path: &Path) -> io::Result<()>;
-    /// Returns the path that a symbolic link says.
+    /// Returns the path that a symbolic link points to.
     fn link_target(&self, path: &Path) -> io::Result<PathBuf>;
     /// Lists a folder, in no order.
     fn list(&self, path: &Path) -> io::Result<Vec<Entry>>;
-    /// Gives each name in a folder to `each`, in no order, without keeping any of them.
-    fn visit(&self, path: &Path, each: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
+    /// Passes each name in a folder to `each`, in no order, without storing them.
+    fn for_each_name(&self, path: &Path, each: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
         self.list(path)?.iter().for_each(|entry| each(&entry.name));
         Ok(())
     }
-    /// Tells what is known of a name; a link is not followed.
+    /// Returns the metadata of a name; a link is not followed.
     fn meta(&self, path: &Path) -> io::Result<Meta>;
-    /// Locks a file or a folder for this process, without waiting; `WouldBlock` if another holds it.
+    /// Locks a file or a folder without waiting; `WouldBlock` if another process holds the lock.
     fn lock(&self, path: &Path) -> io::Result<Lock>;
-    /// Tells how much is free where `path` is.
-    fn space(&self, path: &Path) -> io::Result<Space>;
-    /// Tells whether a safeguard is in force.
+    /// Returns the free parts of the file system that `path` is on.
+    fn free_space(&self, path: &Path) -> io::Result<FreeSpace>;
+    /// Returns whether a safeguard is in force.
     #[cfg(test)]
     fn keeps(&self, _safeguard: Safeguard) -> bool {
         true

@@ -1,4 +1,4 @@
-//! A file for others to read: replaced as a whole, and not kept from anybody.
+//! World-readable files that are replaced atomically, such as metrics.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -9,32 +9,28 @@ use rustix::fs::{Access, access};
 
 use super::{Context, DiskError};
 
-/// Who may read it: everybody.
+/// The mode of such a file.
 const PUBLIC: u32 = 0o644;
 
-/// Replaces a file, or makes it. It is written beside its name, so that nobody sees half of it; it
-/// need not outlive a crash, and so is not synced.
-///
-/// # Errors
-/// It cannot be written; the old one stays as it is.
+/// Creates or replaces a file. The content is written under a temporary name in the same folder, so
+/// that no reader sees half of it. It is not synced and may be lost in a crash. After an error the
+/// old file is unchanged.
 pub(crate) fn publish(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!(".{name}.{}", std::process::id()));
     let replaced = write(&temporary, bytes).and_then(|()| replace(&temporary, path));
     if replaced.is_err() {
-        // What failed is told; the rest of it is overwritten the next time.
+        // The error is returned; the next call replaces a temporary that cannot be removed.
         remove(&temporary).ok();
     }
     replaced.context("write", path)
 }
 
-/// Checks that a file could be made, or replaced as a whole: its folder is there and we may write it.
-///
-/// # Errors
-/// It could not; nothing was tried.
-pub(crate) fn check_place(path: &Path) -> io::Result<()> {
+/// Checks that a file can be created or replaced: its folder exists and this process may write to
+/// it. Nothing is written.
+pub(crate) fn check_writable(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    // A file in the place of the folder has nothing below it.
+    // The final dot makes the check fail if the path of the folder names a file.
     let folder = folder.unwrap_or(Path::new(".")).join(".");
     Ok(access(&folder, Access::WRITE_OK | Access::EXEC_OK)?)
 }
@@ -42,33 +38,33 @@ pub(crate) fn check_place(path: &Path) -> io::Result<()> {
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     match remove(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        // Made anew: a link that somebody put there is not followed.
+        // The file is created anew, so a link that another process put there is not followed.
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(PUBLIC).open(path)?;
-    // What the process makes is private otherwise.
+    // The umask of the process would keep it private.
     file.set_permissions(Permissions::from_mode(PUBLIC))?;
     file.write_all(bytes)
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the disk")]
+#[expect(clippy::disallowed_methods, reason = "this is the implementation of the disk")]
 fn replace(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the disk")]
+#[expect(clippy::disallowed_methods, reason = "this is the implementation of the disk")]
 fn remove(path: &Path) -> io::Result<()> {
     fs::remove_file(path)
 }
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::disallowed_methods, reason = "tests read what was written")]
+    #![expect(clippy::disallowed_methods, reason = "tests read the written files")]
 
     use super::*;
 
     #[test]
-    fn a_file_is_replaced_as_a_whole_and_can_be_read_by_all() {
+    fn file_is_replaced_and_can_be_read_by_all() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.prom");
         for text in ["one", "two"] {
@@ -81,21 +77,21 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_told_from_none_before_anything_is_written() {
+    fn unwritable_path_is_detected_before_anything_is_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.prom");
-        check_place(&path).unwrap();
-        // A bare name belongs to the working directory, which the user of the tests may not write.
+        check_writable(&path).unwrap();
+        // A bare name refers to the working directory, which the tests may be unable to write to.
         let here = std::env::current_dir().unwrap().join("x.prom");
-        assert_eq!(check_place(Path::new("x.prom")).is_ok(), check_place(&here).is_ok());
+        assert_eq!(check_writable(Path::new("x.prom")).is_ok(), check_writable(&here).is_ok());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         fs::write(&path, "").unwrap();
-        check_place(&path).unwrap();
-        for (none, kind) in [
+        check_writable(&path).unwrap();
+        for (path, kind) in [
             (folder.path().join("none/x.prom"), io::ErrorKind::NotFound),
             (path.join("x.prom"), io::ErrorKind::NotADirectory),
         ] {
-            assert_eq!(check_place(&none).unwrap_err().kind(), kind, "{}", none.display());
+            assert_eq!(check_writable(&path).unwrap_err().kind(), kind, "{}", path.display());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The machine's file system.
+//! The file system of this machine.
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -10,30 +10,28 @@ use jiff::Timestamp;
 use rustix::fs::{CWD, OFlags, RenameFlags, lgetxattr, renameat_with, statvfs};
 use rustix::io::Errno;
 
-use super::fs::{Entry, Fs, FsFile, Kind, Lock, Meta, Space, Stamp};
-use super::guard::GROUP_WRITE;
+use super::fs::{Entry, FileKind, FreeSpace, Fs, FsFile, GROUP_WRITE, Lock, Meta, Stamp};
 
-/// Files and folders of this machine.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RealFs;
 
-/// The attribute in which Linux keeps the access control list of a file or folder.
+/// The extended attribute in which Linux stores an access control list.
 const ACL: &str = "system.posix_acl_access";
 
-/// Opened without following a link, and without waiting for the other end of a pipe.
-fn flags() -> i32 {
+/// Returns flags that neither follow a link nor wait for the other end of a pipe.
+fn open_flags() -> i32 {
     (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed()
 }
 
-/// Returns whether a file or folder has an access control list. If this cannot be found out, the answer
-/// is yes, so that the file is not trusted.
+/// Returns whether a file or folder has an access control list. If this cannot be determined, the
+/// answer is yes, so that the file is not trusted.
 fn has_acl(path: &Path) -> bool {
-    // An empty buffer asks for the size alone.
+    // An empty buffer requests only the size.
     let found = lgetxattr(path, ACL, &mut [0_u8; 0]);
     !matches!(found, Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOENT))
 }
 
-fn regular(file: File) -> io::Result<File> {
+fn only_regular(file: File) -> io::Result<File> {
     if file.metadata()?.is_file() {
         return Ok(file);
     }
@@ -61,20 +59,20 @@ impl Fs for RealFs {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        let file = OpenOptions::new().append(true).custom_flags(flags()).open(path)?;
-        Ok(Box::new(regular(file)?))
+        let file = OpenOptions::new().append(true).custom_flags(open_flags()).open(path)?;
+        Ok(Box::new(only_regular(file)?))
     }
 
     fn reader(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
-        let file = OpenOptions::new().read(true).custom_flags(flags()).open(path)?;
-        Ok(Box::new(regular(file)?))
+        let file = OpenOptions::new().read(true).custom_flags(open_flags()).open(path)?;
+        Ok(Box::new(only_regular(file)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         Ok(renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the disk")]
+    #[expect(clippy::disallowed_methods, reason = "this is the implementation of the disk")]
     fn replace(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }
@@ -87,7 +85,7 @@ impl Fs for RealFs {
         Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the disk")]
+    #[expect(clippy::disallowed_methods, reason = "this is the implementation of the disk")]
     fn unlink(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
     }
@@ -121,7 +119,7 @@ impl Fs for RealFs {
         Ok(entries)
     }
 
-    fn visit(&self, path: &Path, each: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
+    fn for_each_name(&self, path: &Path, each: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
         for entry in fs::read_dir(path)? {
             each(&entry?.file_name());
         }
@@ -129,7 +127,7 @@ impl Fs for RealFs {
     }
 
     fn meta(&self, path: &Path) -> io::Result<Meta> {
-        Ok(known(&fs::symlink_metadata(path)?, path))
+        Ok(convert(&fs::symlink_metadata(path)?, path))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Lock> {
@@ -138,17 +136,17 @@ impl Fs for RealFs {
         Ok(Lock::new(file))
     }
 
-    fn space(&self, path: &Path) -> io::Result<Space> {
+    fn free_space(&self, path: &Path) -> io::Result<FreeSpace> {
         let found = statvfs(path)?;
-        Ok(Space {
+        Ok(FreeSpace {
             bytes: part(found.f_bavail, found.f_blocks),
             files: part(found.f_favail, found.f_files),
         })
     }
 }
 
-/// Returns what is known of the file or folder at `path`, whose metadata is `meta`.
-pub(super) fn known(meta: &fs::Metadata, path: &Path) -> Meta {
+/// Converts the metadata of the file or folder at `path`.
+pub(super) fn convert(meta: &fs::Metadata, path: &Path) -> Meta {
     let changed = time(meta.ctime(), meta.ctime_nsec());
     Meta {
         kind: kind(meta.file_type()),
@@ -162,24 +160,24 @@ pub(super) fn known(meta: &fs::Metadata, path: &Path) -> Meta {
     }
 }
 
-/// Returns how large a part of `whole` is `free`; of nothing, all.
-#[expect(clippy::cast_precision_loss, reason = "a few in a thousand do not matter")]
+/// Returns the free part of a whole; 1 if the whole is 0.
+#[expect(clippy::cast_precision_loss, reason = "an approximate value suffices")]
 fn part(free: u64, whole: u64) -> f64 {
     if whole == 0 { 1.0 } else { free as f64 / whole as f64 }
 }
 
-fn kind(kind: fs::FileType) -> Kind {
+fn kind(kind: fs::FileType) -> FileKind {
     if kind.is_file() {
-        Kind::File
+        FileKind::File
     } else if kind.is_dir() {
-        Kind::Folder
+        FileKind::Folder
     } else if kind.is_symlink() {
-        Kind::Link
+        FileKind::Link
     } else {
         debug_assert!(
             kind.is_fifo() || kind.is_socket() || kind.is_block_device() || kind.is_char_device()
         );
-        Kind::Special
+        FileKind::Special
     }
 }
 

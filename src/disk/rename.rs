@@ -1,4 +1,5 @@
-//! Renames that replace nothing and that exchange, and what stands in where they are missing.
+//! Renames that replace nothing or that exchange two files, and their substitutes on file systems
+//! that lack them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,82 +8,85 @@ use jiff::Timestamp;
 
 use super::{Context, Disk, DiskError, parent};
 
-/// What a file system can do, and what time it has.
+/// What a file system supports, and its clock.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Survey {
-    /// Whether it has the renames that replace nothing and that exchange.
+pub(crate) struct FsProbe {
+    /// Whether it supports `RENAME_NOREPLACE` and `RENAME_EXCHANGE`.
     pub(crate) renames: bool,
-    /// Whether that was tried, which takes two files.
+    /// Whether that was tested, which takes two files.
     pub(crate) tried: bool,
-    /// The time that it gives to files now.
+    /// The time that it gives to new files.
     pub(crate) now: Timestamp,
 }
 
-/// Tells whether a rename failed because there is none of its kind.
-fn is_missing(error: &io::Error) -> bool {
+/// Returns whether a rename failed because the file system does not support its kind.
+fn is_unsupported(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
 }
 
-/// Returns whether a disk failed because it is full.
-fn is_full(error: &DiskError) -> bool {
+fn is_disk_full(error: &DiskError) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl Disk {
-    /// Tries in the scratch folder what the file system can do.
-    pub(crate) fn survey(&self) -> Result<Survey, DiskError> {
+    /// Tests in the scratch folder what the file system supports.
+    pub(crate) fn probe(&self) -> Result<FsProbe, DiskError> {
         let (one, other) = match self.two_files() {
-            // The runner's own files may have filled the disk, and it has to run to remove them. Each
-            // rename finds out by itself what is missing, and no file is taken for an old one.
-            Err(error) if is_full(&error) => {
-                return Ok(Survey { renames: true, tried: false, now: Timestamp::UNIX_EPOCH });
+            // The runner's own files may have filled the disk, and the runner must start in order
+            // to remove them. Each rename detects by itself whether it is unsupported, and with
+            // this time no file counts as old.
+            Err(error) if is_disk_full(&error) => {
+                return Ok(FsProbe { renames: true, tried: false, now: Timestamp::UNIX_EPOCH });
             }
             files => files?,
         };
         let now = self.find(&one)?.map_or(Timestamp::UNIX_EPOCH, |meta| meta.modified);
         let replaces_nothing = match self.fs.rename(&one, &other) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(true),
-            Err(error) if is_missing(&error) => Ok(false),
+            Err(error) if is_unsupported(&error) => Ok(false),
             Err(error) => Err(error).context("rename", &one),
             Ok(()) => Ok(false),
         };
         let exchanges = match self.fs.exchange(&one, &other) {
             Ok(()) => Ok(true),
-            Err(error) if is_missing(&error) => Ok(false),
-            // The rename above took the name away.
+            Err(error) if is_unsupported(&error) => Ok(false),
+            // The rename above replaced the other file.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error).context("exchange", &one),
         };
-        self.abandon(&one);
-        self.abandon(&other);
-        Ok(Survey { renames: replaces_nothing? && exchanges?, tried: true, now })
+        self.remove_temporary(&one);
+        self.remove_temporary(&other);
+        Ok(FsProbe { renames: replaces_nothing? && exchanges?, tried: true, now })
     }
 
-    /// Makes two files in the scratch folder.
+    /// Creates two files in the scratch folder.
     fn two_files(&self) -> Result<(PathBuf, PathBuf), DiskError> {
-        let one = self.temporary(b"")?;
-        match self.temporary(b"") {
+        let one = self.write_temporary(b"")?;
+        match self.write_temporary(b"") {
             Ok(other) => Ok((one, other)),
             Err(error) => {
-                self.abandon(&one);
+                self.remove_temporary(&one);
                 Err(error)
             }
         }
     }
 
-    pub(super) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+    /// Renames a file; `AlreadyExists` if the new name is taken.
+    pub(super) fn rename_no_replace(&self, from: &Path, to: &Path) -> io::Result<()> {
         match self.fs.rename(from, to) {
-            Err(error) if is_missing(&error) => {}
+            Err(error) if is_unsupported(&error) => {}
             done => return done,
         }
         match self.fs.hard_link(from, to) {
             // A folder, or a file system without hard links.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied || is_missing(&error) => {
-                self.rename_to_own(from, to)
+            Err(error)
+                if error.kind() == io::ErrorKind::PermissionDenied || is_unsupported(&error) =>
+            {
+                self.rename_if_unused(from, to)
             }
             Err(error) => Err(error),
             Ok(()) => {
-                // Else the old name could be gone for good before the new one is there for good.
+                // The new name must be durable first: a crash could otherwise lose both.
                 if let Some(parent) = parent(to) {
                     self.fs.sync_folder(parent)?;
                 }
@@ -91,10 +95,11 @@ impl Disk {
         }
     }
 
-    /// Renames to a name that nobody else would choose.
-    pub(super) fn rename_to_own(&self, from: &Path, to: &Path) -> io::Result<()> {
+    /// Renames a file to a name that no other process would choose; `AlreadyExists` if it is
+    /// taken. Without support by the file system this checks the name and then renames.
+    pub(super) fn rename_if_unused(&self, from: &Path, to: &Path) -> io::Result<()> {
         match self.fs.rename(from, to) {
-            Err(error) if is_missing(&error) => {}
+            Err(error) if is_unsupported(&error) => {}
             done => return done,
         }
         match self.fs.meta(to) {
@@ -104,20 +109,20 @@ impl Disk {
         }
     }
 
-    /// Exchanges a temporary with the file that it takes the place of.
+    /// Exchanges a temporary file with the file that it replaces.
     pub(super) fn exchange(
         &self,
         temporary: &Path,
         path: &Path,
-        known: Option<u64>,
+        expected: Option<u64>,
     ) -> io::Result<()> {
         match self.fs.exchange(temporary, path) {
-            Err(error) if is_missing(&error) => {}
+            Err(error) if is_unsupported(&error) => {}
             done => return done,
         }
         let found = self.fs.meta(path)?.stamp.inode;
-        if known.is_some_and(|known| known != found) {
-            // Somebody put another file there: the one that is to be rewritten is gone.
+        if expected.is_some_and(|expected| expected != found) {
+            // Another process has put its own file there: the file to be rewritten is gone.
             return Err(io::ErrorKind::NotFound.into());
         }
         self.fs.replace(temporary, path)

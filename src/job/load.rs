@@ -2,7 +2,7 @@
 //!
 //! Whoever can write the folder or the files of a job can run actions on the fleet. Therefore all
 //! three must belong to the runner's user or root, and no other user may be able to write them (see
-//! [`guard`]). A link is followed, and its target and the folders above the target are checked like
+//! [`trust`]). A link is followed, and its target and the folders above the target are checked like
 //! the job itself. Only the job's own folder is watched: scans find changes of files that links
 //! lead to.
 
@@ -21,9 +21,9 @@ use crate::config::comment::hidden_by_hash;
 use crate::config::fault::ConfigFault;
 use crate::config::job::JobConfig;
 use crate::config::reader::Located;
-use crate::disk::guard::{self, ROOT};
-use crate::disk::leftover::is_folder_of_system;
-use crate::disk::{Disk, DiskError, Entry, Followed, Kind, Meta};
+use crate::disk::ignored_names::is_system_folder;
+use crate::disk::trust::{self, ROOT};
+use crate::disk::{Disk, DiskError, Entry, FileKind, Meta, ResolvedPath};
 use crate::names::JobName;
 use crate::schedule::{Cron, ScheduleError, zone};
 
@@ -79,7 +79,7 @@ struct FoundPath {
     path: PathBuf,
     meta: Meta,
     /// How the path was found, if it is a link.
-    link: Option<Followed>,
+    link: Option<ResolvedPath>,
 }
 
 impl Loader {
@@ -151,8 +151,8 @@ impl Loader {
     /// Returns the file or folder at `path`; takes more than one system call only for a link.
     fn resolve(&self, path: &Path) -> Result<Option<FoundPath>, DiskError> {
         match self.disk.find(path)? {
-            Some(meta) if meta.kind == Kind::Link => {
-                let found = self.disk.follow(path, Some(&self.folder))?;
+            Some(meta) if meta.kind == FileKind::Link => {
+                let found = self.disk.resolve(path, Some(&self.folder))?;
                 Ok(found.map(|found| {
                     let (path, meta) = (found.path.clone(), found.meta);
                     FoundPath { path, meta, link: Some(found) }
@@ -171,7 +171,7 @@ impl Loader {
         files: &JobFiles,
         now: Timestamp,
     ) -> Result<Job, Vec<JobError>> {
-        let named = self.check(path, folder, Kind::Folder).and_then(|()| job_name(name, path));
+        let named = self.check(path, folder, FileKind::Folder).and_then(|()| job_name(name, path));
         let name = named.map_err(|fault| vec![fault])?;
         let (config_path, action_path) = (path.join(CONFIG_FILE), path.join(ACTION_FILE));
         // Nothing is read before both files may be used.
@@ -238,16 +238,16 @@ impl Loader {
     /// Returns the real path of a file that may be used.
     fn check_file<'a>(&self, path: &Path, at: Option<&'a FoundPath>) -> Result<&'a Path, JobError> {
         match at {
-            Some(at) => self.check(path, at, Kind::File).map(|()| at.path.as_path()),
+            Some(at) => self.check(path, at, FileKind::File).map(|()| at.path.as_path()),
             None => Err(JobError::Missing { path: path.to_owned() }),
         }
     }
 
     /// Checks the kind of a file or folder, and that only the runner's user and root can write it.
-    fn check(&self, path: &Path, at: &FoundPath, kind: Kind) -> Result<(), JobError> {
+    fn check(&self, path: &Path, at: &FoundPath, kind: FileKind) -> Result<(), JobError> {
         let (path, meta, user) = (path.to_owned(), &at.meta, self.user);
         if meta.kind != kind {
-            let is_file = kind == Kind::File;
+            let is_file = kind == FileKind::File;
             return Err(if is_file {
                 JobError::NotFile { path }
             } else {
@@ -255,13 +255,13 @@ impl Loader {
             });
         }
         if let Some(link) = &at.link {
-            let faults = link.distrust(&self.disk, user).map_err(JobError::Disk)?;
+            let faults = link.check_trust(&self.disk, user).map_err(JobError::Disk)?;
             return faults.into_iter().next().map_or(Ok(()), |fault| Err(JobError::Link { fault }));
         }
         if meta.owner != user && meta.owner != ROOT {
             return Err(JobError::Owner { path, owner: meta.owner, user });
         }
-        if guard::others_write(meta) {
+        if trust::others_can_write(meta) {
             return Err(JobError::Writable { path, mode: meta.mode });
         }
         Ok(())
@@ -289,8 +289,8 @@ pub(super) fn is_hidden(name: &OsStr) -> bool {
 
 /// Returns whether an entry is not a job folder, and skipped as in the original. A link is not
 /// skipped, since its target is not known yet.
-fn is_skipped(name: &OsStr, kind: Kind) -> bool {
-    !matches!(kind, Kind::Folder | Kind::Link) || is_folder_of_system(&name.to_string_lossy())
+fn is_skipped(name: &OsStr, kind: FileKind) -> bool {
+    !matches!(kind, FileKind::Folder | FileKind::Link) || is_system_folder(&name.to_string_lossy())
 }
 
 /// Returns both values, or the errors of both.

@@ -31,7 +31,7 @@ use crate::action::CheckError;
 use crate::chain::{Chain, escape};
 use crate::config::fault::ConfigError;
 use crate::config::job::JobConfig;
-use crate::disk::guard::Distrust;
+use crate::disk::trust::Distrust;
 use crate::disk::{DiskError, Stamp};
 use crate::go::json::ParseError;
 use crate::names::{JobName, NameError};

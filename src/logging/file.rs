@@ -1,152 +1,151 @@
-//! A log file: private to its owner, bounded if asked for, and opened anew on request.
+//! A log file that is private to its owner, optionally limited in size, and reopened on request.
 //!
-//! When the next line would make the file larger than `maxfilesize`, it becomes
-//! `FILE.1`, in the place of an older one, and a new file is begun: never more
-//! than twice that size is used. Who has logrotate leaves `maxfilesize` out and
-//! sends HUP.
+//! When the next line would make the file larger than `maxfilesize`, the file is renamed to `FILE.1`,
+//! replacing an older one, and a new file is created. So the log uses at most twice that size. An
+//! operator who uses logrotate omits `maxfilesize` and sends HUP.
 //!
-//! **Failure.** Where the file cannot be renamed it grows on, and the renaming is
-//! tried again after as much has been written once more. Where the file cannot be
-//! opened or written because the system lacks something, lines go to stderr until
-//! it can: before each line it is tried again. [`LogFile::news`] tells of both.
+//! **Failure.** If the file cannot be renamed, it continues to grow, and the rename is retried after
+//! another `maxfilesize` bytes. If the file cannot be opened or written because of a transient
+//! error, lines go to stderr, and each further line retries the file. [`LogFile::take_event`]
+//! reports when that begins and ends.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use slog::Level;
 
 use super::{LogError, Sink};
-use crate::disk::check_place;
-use crate::disk::shortage::is_passing;
+use crate::disk::check_writable;
+use crate::disk::transient::is_transient;
 
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
     bytes_max: Option<u64>,
-    open: Mutex<Open>,
+    state: Mutex<State>,
 }
 
-/// The file as it is open now.
 #[derive(Debug, Default)]
-struct Open {
-    /// Nothing while it cannot be opened.
+struct State {
+    /// `None` while it cannot be opened.
     file: Option<File>,
-    /// How much is in it: without the need to ask for each line.
+    /// The size of the file, counted here to save a system call per line.
     bytes: u64,
-    /// Whether the last line in it is not whole.
+    /// Whether the last line in the file is incomplete.
     is_torn: bool,
-    /// How many lines went to stderr since the file could be written.
-    away: Option<u64>,
-    /// What nobody was told yet.
-    news: Option<News>,
+    /// The number of lines written to stderr since the file became unwritable; `None` while it is
+    /// writable.
+    stderr_lines: Option<u64>,
+    /// The last event, until it is reported.
+    event: Option<FileEvent>,
 }
 
-/// What became of a log file.
+/// A change in whether the log file can be written.
 #[derive(Debug)]
-pub(super) enum News {
+pub(super) enum FileEvent {
     /// It cannot be written: lines go to stderr.
-    Away(io::Error),
-    /// It can be written again; so many lines went to stderr.
-    Back(u64),
+    Unwritable(io::Error),
+    /// It can be written again, after this many lines went to stderr.
+    Writable(u64),
 }
 
 impl LogFile {
-    /// Opens a log file to write at its end, or makes it.
-    ///
-    /// # Errors
-    /// It cannot be opened, for a reason that does not pass.
+    /// Opens a log file for appending, or creates it. A transient error makes lines go to stderr.
     pub(super) fn open(path: &Path, bytes_max: Option<u64>) -> Result<LogFile, LogError> {
         let path = path.to_owned();
-        let open = match open(&path) {
-            Ok(open) => open,
-            // A runner whose own files fill the disk has to run to remove them.
-            Err(error) if is_passing(&error) => Open::away(error),
+        let state = match open(&path) {
+            Ok(opened) => opened,
+            // A runner whose own files fill the disk must start in order to remove them.
+            Err(error) if is_transient(&error) => State::unwritable(error),
             Err(source) => return Err(LogError::File { path, source }),
         };
-        Ok(LogFile { path, bytes_max, open: Mutex::new(open) })
+        Ok(LogFile { path, bytes_max, state: Mutex::new(state) })
     }
 
-    /// Returns the path of the file.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Opens the file of that name anew. If that fails and the open one has lost its name, lines go to stderr
-    /// until the file can be opened.
+    /// Reopens the file by its name. If that fails and the open file no longer has this name, lines go
+    /// to stderr until the file can be opened.
     pub(super) fn reopen(&self) -> Result<(), LogError> {
         let opened = open(&self.path);
-        let mut now = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         match opened {
             Ok(opened) => {
-                now.take_up(opened);
+                state.switch_to(opened);
                 Ok(())
             }
             Err(source) => {
-                if !now.is_at(&self.path) {
-                    // Nobody looks for lines in a file that was put aside.
+                if !state.is_at(&self.path) {
+                    // The operator would not search a renamed file for new lines.
                     let error = source.raw_os_error().map(io::Error::from_raw_os_error);
                     let error = error.unwrap_or_else(|| source.kind().into());
-                    *now = Open::away(error);
+                    *state = State::unwritable(error);
                 }
                 Err(LogError::File { path: self.path.clone(), source })
             }
         }
     }
 
-    /// Opens the file if it is not open, if that is possible now.
-    pub(super) fn try_again(&self) {
-        let mut now = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.file.is_none()
+    /// Tries to open the file if it is not open.
+    pub(super) fn retry_open(&self) {
+        let mut state = self.lock();
+        if state.file.is_none()
             && let Ok(opened) = open(&self.path)
         {
-            now.take_up(opened);
-            if now.away == Some(0) {
-                // No line has missed it.
-                (now.away, now.news) = (None, None);
+            state.switch_to(opened);
+            if state.stderr_lines == Some(0) {
+                // No line went to stderr, so there is nothing to report.
+                (state.stderr_lines, state.event) = (None, None);
             }
         }
     }
 
-    /// Returns what became of the file since this was asked last.
-    pub(super) fn news(&self) -> Option<News> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).news.take()
+    /// Returns the last event once.
+    pub(super) fn take_event(&self) -> Option<FileEvent> {
+        self.lock().event.take()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a log is no state: nothing depends on it")]
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the log is not part of the state")]
     fn put_aside(&self) -> io::Result<()> {
         let mut old = OsString::from(&self.path);
         old.push(".1");
         std::fs::rename(&self.path, old)
     }
 
-    /// Begins a new file after the old one was put aside.
-    fn rotate(&self, now: &mut Open) -> io::Result<()> {
+    /// Renames the file and creates a new one.
+    fn rotate(&self, state: &mut State) -> io::Result<()> {
         if let Err(error) = self.put_aside() {
-            now.bytes = 0;
+            state.bytes = 0;
             return Err(error);
         }
         match open(&self.path) {
-            Ok(opened) => now.take_up(opened),
-            Err(error) => *now = Open::away(error),
+            Ok(opened) => state.switch_to(opened),
+            Err(error) => *state = State::unwritable(error),
         }
         Ok(())
     }
 }
 
-impl Open {
-    /// Returns what is open where the file cannot be opened.
-    fn away(error: io::Error) -> Open {
-        Open { away: Some(0), news: Some(News::Away(error)), ..Open::default() }
+impl State {
+    fn unwritable(error: io::Error) -> State {
+        let event = Some(FileEvent::Unwritable(error));
+        State { stderr_lines: Some(0), event, ..State::default() }
     }
 
-    /// Goes on with a file that has just been opened.
-    fn take_up(&mut self, opened: Open) {
-        // That it can be opened does not mean that it can be written.
-        *self = Open { away: self.away, news: self.news.take(), ..opened };
+    /// Continues with a file that has just been opened.
+    fn switch_to(&mut self, opened: State) {
+        // A file that can be opened is not necessarily writable.
+        *self = State { stderr_lines: self.stderr_lines, event: self.event.take(), ..opened };
     }
 
     /// Returns whether the open file is the one at `path`.
@@ -156,29 +155,29 @@ impl Open {
         open.is_some() && open == path.metadata().ok().map(identity)
     }
 
-    /// Writes a line, to stderr if the file does not take it.
+    /// Writes a line to the file, or to stderr if that fails.
     fn put(&mut self, line: &str) -> io::Result<()> {
         match self.append(line) {
             Ok(()) => {
-                if let Some(lines) = self.away.take() {
-                    self.news = Some(News::Back(lines));
+                if let Some(lines) = self.stderr_lines.take() {
+                    self.event = Some(FileEvent::Writable(lines));
                 }
                 Ok(())
             }
             Err(error) => {
                 if let Some(error) = error
-                    && self.away.is_none()
+                    && self.stderr_lines.is_none()
                 {
-                    self.news = Some(News::Away(error));
+                    self.event = Some(FileEvent::Unwritable(error));
                 }
-                self.away = Some(self.away.unwrap_or_default().saturating_add(1));
-                // In one piece, so that lines of other processes stay whole.
+                self.stderr_lines = Some(self.stderr_lines.unwrap_or_default().saturating_add(1));
+                // A single write, so that lines of other processes are not interleaved.
                 io::stderr().lock().write_all(line.as_bytes())
             }
         }
     }
 
-    /// Appends a line to the file; fails without an error if none is open.
+    /// Appends a line to the file; returns `Err(None)` if no file is open.
     fn append(&mut self, line: &str) -> Result<(), Option<io::Error>> {
         let Some(file) = &mut self.file else { return Err(None) };
         if self.is_torn {
@@ -202,11 +201,11 @@ impl Open {
     }
 }
 
-/// Checks that a log file could be written, or made.
+/// Checks that a log file can be written or created.
 pub(super) fn check(path: &Path) -> Result<(), LogError> {
     let checked = match path.metadata() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => check_place(path),
-        // To open another file than a regular one may wait for somebody, or do something.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => check_writable(path),
+        // Opening a pipe or a device may block or have side effects.
         Ok(meta) if !meta.is_file() && !meta.is_dir() => Ok(()),
         Ok(_) => OpenOptions::new().append(true).open(path).map(drop),
         Err(error) => Err(error),
@@ -214,27 +213,27 @@ pub(super) fn check(path: &Path) -> Result<(), LogError> {
     checked.map_err(|source| LogError::File { path: path.to_owned(), source })
 }
 
-fn open(path: &Path) -> io::Result<Open> {
+fn open(path: &Path) -> io::Result<State> {
     let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
     let bytes = file.metadata()?.len();
-    Ok(Open { file: Some(file), bytes, ..Open::default() })
+    Ok(State { file: Some(file), bytes, ..State::default() })
 }
 
 impl Sink for LogFile {
     fn write(&self, _: Level, line: &str) -> io::Result<()> {
         let line = format!("{line}\n");
         let bytes = u64::try_from(line.len()).unwrap_or(u64::MAX);
-        let mut now = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_full = self.bytes_max.is_some_and(|max| now.bytes.saturating_add(bytes) > max);
-        let rotated = if is_full && now.bytes > 0 { self.rotate(&mut now) } else { Ok(()) };
-        now.put(&line)?;
+        let mut state = self.lock();
+        let is_full = self.bytes_max.is_some_and(|max| state.bytes.saturating_add(bytes) > max);
+        let rotated = if is_full && state.bytes > 0 { self.rotate(&mut state) } else { Ok(()) };
+        state.put(&line)?;
         rotated
     }
 }
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::disallowed_methods, reason = "tests look behind the disk's back")]
+    #![expect(clippy::disallowed_methods, reason = "tests access files directly")]
 
     use std::fs::{self, read_to_string};
     use std::os::unix::fs::PermissionsExt;
@@ -246,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_file_is_private_and_is_written_on() {
+    fn log_file_is_private_and_appended_to() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         for line in ["one", "two"] {
@@ -257,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_renamed_is_left_alone_after_a_reopening() {
+    fn renamed_file_is_unchanged_after_reopening() {
         let folder = tempfile::tempdir().unwrap();
         let (path, old) = (folder.path().join("log"), folder.path().join("old"));
         let file = LogFile::open(&path, None).unwrap();
@@ -270,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_file_makes_room_and_the_one_before_it_goes() {
+    fn full_file_replaces_the_previous_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let file = LogFile::open(&path, Some(10)).unwrap();
@@ -283,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_renamed_grows_on() {
+    fn file_that_cannot_be_renamed_continues_to_grow() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         fs::create_dir_all(folder.path().join("log.1/x")).unwrap();
@@ -294,62 +293,62 @@ mod tests {
     }
 
     #[test]
-    fn where_no_file_can_be_made_is_said() {
+    fn error_names_the_file_that_cannot_be_created() {
         let error = LogFile::open(Path::new("/nowhere/log"), None).unwrap_err();
         assert_eq!(error.to_string(), "cannot open log file /nowhere/log");
     }
 
     #[test]
-    fn a_line_that_a_full_disk_does_not_take_is_not_lost_and_is_told_of() {
-        // It opens, and takes nothing.
+    fn lines_go_to_stderr_while_the_disk_is_full() {
+        // It can be opened, and every write fails.
         let file = LogFile::open(Path::new("/dev/full"), None).unwrap();
-        assert!(file.news().is_none());
+        assert!(file.take_event().is_none());
         for _ in 0..2 {
             write(&file, "this line goes to stderr");
         }
-        let Some(News::Away(error)) = file.news() else { panic!("{file:?}") };
+        let Some(FileEvent::Unwritable(error)) = file.take_event() else { panic!("{file:?}") };
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         write(&file, "this line goes to stderr, too");
-        assert!(file.news().is_none(), "it is told once");
+        assert!(file.take_event().is_none(), "it is reported once");
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        file.open.lock().unwrap().take_up(open(&path).unwrap());
-        assert!(file.news().is_none());
+        file.lock().switch_to(open(&path).unwrap());
+        assert!(file.take_event().is_none());
         write(&file, "one");
-        assert!(matches!(file.news(), Some(News::Back(3))));
+        assert!(matches!(file.take_event(), Some(FileEvent::Writable(3))));
         assert_eq!(read_to_string(&path).unwrap(), "one\n");
     }
 
     #[test]
-    fn a_file_that_was_renamed_and_cannot_be_made_again_is_left_for_stderr() {
+    fn lines_go_to_stderr_if_a_renamed_file_cannot_be_created_again() {
         let folder = tempfile::tempdir().unwrap();
         let (path, old) = (folder.path().join("d/log"), folder.path().join("e"));
         fs::create_dir(folder.path().join("d")).unwrap();
         let file = LogFile::open(&path, None).unwrap();
-        // Its name leads to it: it is written on.
-        let mut limit = Open::default();
-        assert!(!limit.is_at(&path));
-        limit.take_up(open(&path).unwrap());
-        assert!(limit.is_at(&path));
+        // A file that still has its name is kept.
+        let mut state = State::default();
+        assert!(!state.is_at(&path));
+        state.switch_to(open(&path).unwrap());
+        assert!(state.is_at(&path));
         fs::rename(folder.path().join("d"), &old).unwrap();
         file.reopen().unwrap_err();
-        assert!(matches!(file.news(), Some(News::Away(_))));
+        assert!(matches!(file.take_event(), Some(FileEvent::Unwritable(_))));
         write(&file, "this line goes to stderr");
         fs::rename(&old, folder.path().join("d")).unwrap();
-        file.try_again();
-        assert!(file.news().is_none());
+        file.retry_open();
+        assert!(file.take_event().is_none());
         write(&file, "two");
-        assert!(matches!(file.news(), Some(News::Back(1))));
+        assert!(matches!(file.take_event(), Some(FileEvent::Writable(1))));
         assert_eq!(read_to_string(&path).unwrap(), "two\n");
     }
 
     #[test]
-    fn a_torn_line_is_ended_before_the_next_one() {
+    fn incomplete_line_is_ended_before_the_next_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let file = LogFile::open(&path, None).unwrap();
-        file.open.lock().unwrap().file.as_mut().unwrap().write_all(b"ha").unwrap();
-        file.open.lock().unwrap().is_torn = true;
+        file.lock().file.as_mut().unwrap().write_all(b"ha").unwrap();
+        file.lock().is_torn = true;
         write(&file, "one");
         assert_eq!(read_to_string(&path).unwrap(), "ha\none\n");
     }

@@ -1,9 +1,8 @@
-//! Records for programs: one JSON object a line.
+//! The JSON format: one object per line, for programs.
 //!
-//! `time` (RFC 3339, absent where the log's own is used), `level`, `message`,
-//! then the keys of the record and of its logger. Where a key comes twice, the
-//! record's own counts. Numbers and truth values are written as such, all else
-//! as text.
+//! The keys are `time` (RFC 3339, absent if the receiver adds its own), `level`, `message`, then those
+//! of the record and of its logger. If a key occurs twice, the value of the record is used. Numbers
+//! and booleans are written as such, all other values as strings.
 
 use std::fmt;
 use std::io;
@@ -14,19 +13,18 @@ use serde::ser::SerializeMap;
 use serde_json::Value;
 use slog::{Drain, KV, Key, OwnedKVList, Record, Serializer};
 
-use super::{Sink, Times, VALUE_BYTES_MAX};
+use super::{Sink, TimeStamps, VALUE_BYTES_MAX};
 use crate::chain::is_unsafe;
 
 /// Writes each record as a JSON object.
 #[derive(Debug)]
 pub(super) struct Json {
     sink: Arc<dyn Sink>,
-    times: Times,
+    times: TimeStamps,
 }
 
 impl Json {
-    /// Returns a drain that writes to `sink`.
-    pub(super) fn new(sink: Arc<dyn Sink>, times: Times) -> Json {
+    pub(super) fn new(sink: Arc<dyn Sink>, times: TimeStamps) -> Json {
         Json { sink, times }
     }
 }
@@ -37,7 +35,7 @@ impl Drain for Json {
 
     fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> io::Result<()> {
         let mut fields = Fields::default();
-        // The last ones first, as slog keeps them.
+        // slog stores the last values first.
         record.kv().serialize(record, &mut fields)?;
         values.serialize(record, &mut fields)?;
         fields.put("message", Value::String(cut(&record.msg().to_string())));
@@ -45,12 +43,12 @@ impl Drain for Json {
         if let Some(stamp) = self.times.stamp() {
             fields.put("time", Value::from(stamp));
         }
-        self.sink.write(record.level(), &visible(&serde_json::to_string(&fields)?))
+        self.sink.write(record.level(), &escape_unsafe(&serde_json::to_string(&fields)?))
     }
 }
 
-/// Writes what could steer a terminal as JSON's own escapes: the line says the same.
-fn visible(json: &str) -> String {
+/// Writes characters that could control a terminal as JSON escapes, which mean the same.
+fn escape_unsafe(json: &str) -> String {
     let mut line = String::with_capacity(json.len());
     for c in json.chars() {
         if is_unsafe(c) {
@@ -81,7 +79,7 @@ impl Fields {
     fn put(&mut self, key: &str, value: Value) {
         let ours = matches!(key, "time" | "level" | "message");
         match self.0.iter().position(|(known, _)| known == key) {
-            // What is ours cannot be said by a key of the same name.
+            // A record cannot override one of our own keys.
             Some(at) if ours => {
                 self.0.remove(at);
             }

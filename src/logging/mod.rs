@@ -1,26 +1,25 @@
-//! The log: the root logger that the programs hand down.
+//! Logging: sets up the root logger that the programs pass on.
 //!
-//! A record is a constant phrase with keys. A format makes one line of it, a
-//! sink takes that line where it belongs:
+//! A record is a constant phrase with key-value pairs. A format converts it to one line, and a sink
+//! writes the line:
 //!
 //! | format | sinks |
 //! | --- | --- |
-//! | [`text`], [`json`] | stdout or the journal behind it, [`mod@file`], [`syslog`] |
+//! | [`text`], [`json`] | stdout, the journal that is connected to stdout, [`mod@file`], [`syslog`] |
 //!
-//! Each record is written before the call returns: the last words of a process
-//! that dies are in the log.
+//! Each record is written before the call returns, so the log contains the last records of a
+//! process that dies.
 //!
-//! **Invariants.** A record is one line, whatever its values hold: no control
-//! character of theirs gets through, and none of them can look like a second
-//! record or another key. Time stamps are written once: not where the journal or
-//! syslog sets its own.
+//! **Invariants.** A record is one line, whatever its values contain: control characters in values
+//! are escaped, and no value can look like a second record or another key. A time stamp is written
+//! once: none is written if the journal or syslog adds its own.
 //!
-//! **Failure.** A log that cannot be set up is a [`LogError`], unless its file only lacks
-//! room or another thing that it may have later: then lines go to stderr until the file
-//! can be written. Another line that cannot be written is lost and stops nobody.
+//! **Failure.** A log that cannot be set up is a [`LogError`], with one exception: if the log file
+//! cannot be opened because of a transient error such as a full disk, lines go to stderr until the
+//! file can be written. Other lines that cannot be written are lost without an error.
 
 mod file;
-mod herald;
+mod file_reporter;
 mod json;
 mod peer;
 mod stdout;
@@ -38,46 +37,43 @@ use slog::{Drain, Level, LevelFilter, Logger, o};
 use crate::clock::Clock;
 use crate::config::logging::{LogFormat, LogTarget, LoggingConfig};
 use file::LogFile;
-use herald::Herald;
+use file_reporter::FileReporter;
 use syslog::Syslog;
 
-/// The longest value of a key, in bytes: as much as is kept of a plugin's output.
+/// Maximum length of a value, in bytes, which is also that of the stored output of a plugin.
 const VALUE_BYTES_MAX: usize = 8 * 1024;
 
 /// Why the log cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LogError {
-    /// The log file cannot be written.
     #[error("cannot open log file {}", path.display())]
     File { path: PathBuf, source: io::Error },
-    /// There is no local syslog.
     #[error("cannot reach syslog at {}: without a syslog daemon, set mode = stdout", path.display())]
     Local {
-        /// Where it should listen.
+        /// The socket of the syslog daemon.
         path: &'static std::path::Path,
         source: io::Error,
     },
 }
 
-/// Takes whole lines to where they belong.
+/// The destination of log lines.
 trait Sink: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSafe {
-    /// Writes a line, which has no line feed yet.
+    /// Writes a line; `line` does not end with a line feed.
     fn write(&self, level: Level, line: &str) -> io::Result<()>;
 }
 
-/// The log: its root logger, and what a signal may ask of it.
+/// The root logger, and the log file to be reopened on a signal.
 #[derive(Debug)]
 pub(crate) struct Log {
-    /// The logger from which all others descend.
     pub(crate) root: Logger,
     file: Option<Arc<LogFile>>,
 }
 
 impl Log {
-    /// Sets up the log of `program`, the name by which syslog knows it.
+    /// Sets up the log; `program` is the name that syslog shows.
     ///
-    /// `journal` is what the environment says in `JOURNAL_STREAM`: if it is stdout,
-    /// the journal sets the time stamps.
+    /// `journal` is the value of `JOURNAL_STREAM`: if it identifies stdout, the journal adds the
+    /// time stamps.
     pub(crate) fn start(
         config: &LoggingConfig,
         program: &'static str,
@@ -85,17 +81,17 @@ impl Log {
         clock: Arc<dyn Clock>,
     ) -> Result<Log, LogError> {
         let mut file = None;
-        let mut times = Times::Left;
+        let mut times = TimeStamps::Omitted;
         let sink: Arc<dyn Sink> = match &config.target {
             LogTarget::Stdout if journal.is_some_and(stdout::is_journal) => {
                 Arc::new(stdout::Journal)
             }
             LogTarget::Stdout => {
-                times = Times::Written(clock);
+                times = TimeStamps::Written(clock);
                 Arc::new(stdout::Stdout)
             }
             LogTarget::File { path, bytes_max } => {
-                times = Times::Written(clock);
+                times = TimeStamps::Written(clock);
                 let opened = Arc::new(LogFile::open(path, *bytes_max)?);
                 file = Some(Arc::clone(&opened));
                 opened
@@ -106,25 +102,22 @@ impl Log {
         };
         let root = match config.format {
             LogFormat::Text => {
-                root(Herald::new(text::drain(sink, times), file.clone()), config.level)
+                root(FileReporter::new(text::drain(sink, times), file.clone()), config.level)
             }
             LogFormat::Json => {
-                root(Herald::new(json::Json::new(sink, times), file.clone()), config.level)
+                root(FileReporter::new(json::Json::new(sink, times), file.clone()), config.level)
             }
         };
         Ok(Log { root, file })
     }
 
-    /// Opens the log file anew, after somebody has renamed it; other logs have nothing to open.
+    /// Reopens the log file, which another program may have renamed. Other sinks do nothing.
     pub(crate) fn reopen(&self) -> Result<(), LogError> {
         self.file.as_ref().map_or(Ok(()), |file| file.reopen())
     }
 }
 
-/// Checks that the log could be set up as it is configured; nothing is made, and nothing sent.
-///
-/// # Errors
-/// As for [`Log::start`].
+/// Checks that the configured log can be set up, without creating or sending anything.
 pub(crate) fn check(config: &LoggingConfig) -> Result<(), LogError> {
     match &config.target {
         LogTarget::Stdout => Ok(()),
@@ -133,7 +126,8 @@ pub(crate) fn check(config: &LoggingConfig) -> Result<(), LogError> {
     }
 }
 
-/// A line that cannot be written is lost: the runner has better things to do than its log.
+/// Returns a root logger. A line that cannot be written is lost, because the runner must not depend
+/// on its log.
 fn root<D>(drain: D, level: Level) -> Logger
 where
     D: Drain + Send + Sync + UnwindSafe + RefUnwindSafe + 'static,
@@ -141,29 +135,29 @@ where
     Logger::root(LevelFilter::new(drain, level).ignore_res(), o!())
 }
 
-/// Whether a line says when it was written.
+/// Whether a line has a time stamp.
 #[derive(Debug, Clone)]
-enum Times {
+enum TimeStamps {
     Written(Arc<dyn Clock>),
-    /// Who takes the line sets the time.
-    Left,
+    /// The receiver of the line adds the time.
+    Omitted,
 }
 
-// A clock that panicked half way would still only tell the time.
-impl UnwindSafe for Times {}
-impl RefUnwindSafe for Times {}
+// A clock has no state that a panic could leave inconsistent.
+impl UnwindSafe for TimeStamps {}
+impl RefUnwindSafe for TimeStamps {}
 
-impl Times {
-    /// Returns the time stamp to be written, in the form of RFC 3339.
+impl TimeStamps {
+    /// Returns the time stamp to be written, as in RFC 3339.
     fn stamp(&self) -> Option<String> {
         match self {
-            Times::Written(clock) => Some(format!("{:.3}", clock.now())),
-            Times::Left => None,
+            TimeStamps::Written(clock) => Some(format!("{:.3}", clock.now())),
+            TimeStamps::Omitted => None,
         }
     }
 }
 
-/// Returns the priority of a level as syslog and the journal count it.
+/// Returns the priority of a level, as in syslog and the journal.
 fn severity(level: Level) -> u8 {
     match level {
         Level::Critical => 2,

@@ -1,4 +1,4 @@
-//! The connection to a syslog: a datagram socket of this machine, UDP or TCP.
+//! Connections to a syslog daemon: over a local datagram socket, UDP or TCP.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
@@ -8,32 +8,28 @@ use std::time::Duration;
 
 use crate::config::logging::SyslogServer;
 
-/// Where the machine's own syslog listens.
+/// The socket of the local syslog daemon.
 const LOCAL: &str = "/dev/log";
 
+/// The address of a syslog daemon.
 #[derive(Debug, Clone)]
 pub(super) enum Peer {
-    /// That of this machine.
     Local(&'static Path),
-    /// That of another, over UDP.
     Udp((String, u16)),
-    /// That of another, over TCP.
     Tcp((String, u16)),
 }
 
-/// An open way to a syslog.
+/// An open connection to a syslog daemon.
 #[derive(Debug)]
 pub(super) enum Socket {
-    /// To that of this machine.
     Local(UnixDatagram),
-    /// To another machine, a datagram a message.
+    /// Sends one datagram per message.
     Udp(UdpSocket),
-    /// To another machine, a line a message.
+    /// Sends one line per message.
     Tcp(TcpStream),
 }
 
 impl Peer {
-    /// Returns the syslog that a configuration names.
     pub(super) fn of(server: &SyslogServer) -> Peer {
         match server {
             SyslogServer::Local => Peer::Local(Path::new(LOCAL)),
@@ -42,40 +38,40 @@ impl Peer {
         }
     }
 
-    /// Opens a way to the syslog; neither this nor a message may take longer than `span`.
-    pub(super) fn connect(&self, span: Duration) -> io::Result<Socket> {
+    /// Connects to the daemon; `timeout` limits both connecting and sending.
+    pub(super) fn connect(&self, timeout: Duration) -> io::Result<Socket> {
         match self {
             Peer::Local(path) => {
                 let socket = UnixDatagram::unbound()?;
-                socket.set_write_timeout(Some(span))?;
+                socket.set_write_timeout(Some(timeout))?;
                 socket.connect(path)?;
                 Ok(Socket::Local(socket))
             }
-            Peer::Udp(host) => each(host, |address| {
+            Peer::Udp(host) => connect_any(host, |address| {
                 let any = match address {
                     SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
                     SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
                 };
                 let socket = UdpSocket::bind((any, 0))?;
-                socket.set_write_timeout(Some(span))?;
+                socket.set_write_timeout(Some(timeout))?;
                 socket.connect(address)?;
                 Ok(Socket::Udp(socket))
             }),
-            Peer::Tcp(host) => each(host, |address| {
-                let stream = TcpStream::connect_timeout(&address, span)?;
-                stream.set_write_timeout(Some(span))?;
+            Peer::Tcp(host) => connect_any(host, |address| {
+                let stream = TcpStream::connect_timeout(&address, timeout)?;
+                stream.set_write_timeout(Some(timeout))?;
                 Ok(Socket::Tcp(stream))
             }),
         }
     }
 }
 
-/// Tries the addresses of a host until one of them answers.
-fn each(
+/// Tries the addresses of a host until one of them accepts a connection.
+fn connect_any(
     host: &(String, u16),
     open: impl Fn(SocketAddr) -> io::Result<Socket>,
 ) -> io::Result<Socket> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
     for address in host.to_socket_addrs()? {
         match open(address) {
             Ok(socket) => return Ok(socket),
@@ -86,7 +82,7 @@ fn each(
 }
 
 impl Socket {
-    /// Sends a message, which holds no line feed.
+    /// Sends a message, which must not contain a line feed.
     pub(super) fn send(&mut self, message: &str) -> io::Result<()> {
         match self {
             Socket::Local(socket) => socket.send(message.as_bytes()).map(|_| ()),

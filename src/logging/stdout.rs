@@ -1,4 +1,4 @@
-//! Stdout as a log, and the journal of systemd behind it.
+//! Logging to stdout, and to the systemd journal if stdout is connected to it.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -8,7 +8,7 @@ use slog::Level;
 
 use super::{Sink, severity};
 
-/// Lines as they are.
+/// Writes lines unchanged.
 #[derive(Debug)]
 pub(super) struct Stdout;
 
@@ -18,7 +18,7 @@ impl Sink for Stdout {
     }
 }
 
-/// Lines with the priority before them, which the journal takes off again: see sd-daemon(3).
+/// Prefixes each line with its priority, which the journal removes: see sd-daemon(3).
 #[derive(Debug)]
 pub(super) struct Journal;
 
@@ -29,14 +29,14 @@ impl Sink for Journal {
 }
 
 fn put(line: &str) -> io::Result<()> {
-    // In one piece, so that lines of other processes on the same terminal stay whole.
+    // A single write, so that lines of other processes on the same terminal are not interleaved.
     let mut stdout = io::stdout().lock();
     stdout.write_all(line.as_bytes())?;
     stdout.flush()
 }
 
-/// Tells whether stdout is the stream that `JOURNAL_STREAM` names as `DEVICE:INODE`. The
-/// variable alone says little: it is inherited by those whose stdout was redirected.
+/// Returns whether stdout is the stream that `JOURNAL_STREAM` identifies as `DEVICE:INODE`. The mere
+/// presence of the variable is not enough, because processes with a redirected stdout inherit it.
 pub(super) fn is_journal(stream: &str) -> bool {
     let stdout = io::stdout().as_fd().try_clone_to_owned().map(std::fs::File::from);
     let meta = stdout.and_then(|stdout| stdout.metadata());
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stdout_is_the_journal_only_if_it_is_that_very_stream() {
+    fn stdout_is_the_journal_only_if_device_and_inode_match() {
         let stdout = io::stdout().as_fd().try_clone_to_owned().map(std::fs::File::from);
         let meta = stdout.unwrap().metadata().unwrap();
         assert!(is_journal(&format!("{}:{}", meta.dev(), meta.ino())));

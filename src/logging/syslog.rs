@@ -1,12 +1,12 @@
-//! Syslog: this machine's, or another's over UDP or TCP, in the form of RFC 3164.
+//! Logging to syslog, on this machine or on another one over UDP or TCP, in the format of RFC 3164.
 //!
-//! The time stamp is local time, as that form has it. Over TCP a line feed ends
-//! a message (RFC 6587, 3.4.2).
+//! The time stamp is local time, as the format requires. Over TCP, a line feed ends a message (RFC
+//! 6587, 3.4.2).
 //!
-//! **Failure.** A message that cannot be sent is sent once more over a new
-//! connection. If that fails as well, messages are lost for [`PAUSE_SPAN`] before
-//! the next attempt: a log server that hangs must not slow the runner down. How
-//! many were lost is the first thing that the next connection carries.
+//! **Failure.** A message that cannot be sent is sent once more over a new connection. If that fails
+//! as well, messages are dropped for [`PAUSE_SPAN`] before the next attempt, because a log server
+//! that hangs must not slow the runner down. The first message of the next connection is the number
+//! of lost messages.
 
 use std::io;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -22,11 +22,11 @@ use crate::chain::excerpt;
 use crate::clock::Clock;
 use crate::config::logging::SyslogServer;
 
-/// How long sending or connecting may hold the runner up.
-const SEND_SPAN: Duration = Duration::from_secs(1);
-/// How long a syslog that failed is left alone.
+/// Time limit for sending and for connecting.
+const SEND_TIMEOUT: Duration = Duration::from_secs(1);
+/// Delay before the next attempt after a failure.
 const PAUSE_SPAN: Duration = Duration::from_secs(30);
-/// The longest message, in bytes: what common syslog daemons take.
+/// Maximum length of a message, in bytes, which common syslog daemons accept.
 const MESSAGE_BYTES_MAX: usize = 8 * 1024;
 
 /// Sends each line as a message.
@@ -36,33 +36,32 @@ pub(super) struct Syslog {
     facility: u8,
     peer: Peer,
     clock: Arc<dyn Clock>,
-    link: Mutex<Link>,
+    connection: Mutex<Connection>,
 }
 
-// A clock that panicked half way would still only tell the time.
+// A clock has no state that a panic could leave inconsistent.
 impl UnwindSafe for Syslog {}
 impl RefUnwindSafe for Syslog {}
 
-/// What there is of a connection.
 #[derive(Debug, Default)]
-struct Link {
+struct Connection {
     socket: Option<Socket>,
-    /// Until when nothing is tried.
-    pause: Option<Instant>,
-    /// How many messages were lost since one arrived.
+    /// No attempt is made before this time.
+    retry_at: Option<Instant>,
+    /// The number of messages lost since the last success.
     lost: u64,
 }
 
-/// Checks that a syslog could be used: this machine's must be there, another one may come later.
+/// Checks that syslog can be used: the local daemon must be running; a remote one may start later.
 pub(super) fn check(server: &SyslogServer) -> Result<(), LogError> {
-    reach(&Peer::of(server)).map(drop)
+    connect_local(&Peer::of(server)).map(drop)
 }
 
-/// Returns a way to this machine's syslog; there is none yet to another one.
-fn reach(peer: &Peer) -> Result<Option<Socket>, LogError> {
+/// Connects to the local daemon; returns `None` for a remote one, which is connected to later.
+fn connect_local(peer: &Peer) -> Result<Option<Socket>, LogError> {
     match peer {
         Peer::Local(path) => {
-            let socket = peer.connect(SEND_SPAN);
+            let socket = peer.connect(SEND_TIMEOUT);
             socket.map(Some).map_err(|source| LogError::Local { path, source })
         }
         Peer::Udp(_) | Peer::Tcp(_) => Ok(None),
@@ -70,7 +69,8 @@ fn reach(peer: &Peer) -> Result<Option<Socket>, LogError> {
 }
 
 impl Syslog {
-    /// Returns a sink that sends to a syslog: this machine's must be there, another one may come later.
+    /// Returns a sink for a syslog daemon: the local one must be running; a remote one may start
+    /// later.
     pub(super) fn open(
         program: &'static str,
         server: &SyslogServer,
@@ -78,14 +78,14 @@ impl Syslog {
         clock: Arc<dyn Clock>,
     ) -> Result<Syslog, LogError> {
         let peer = Peer::of(server);
-        let link = Link { socket: reach(&peer)?, ..Link::default() };
-        Ok(Syslog { program, facility, peer, clock, link: Mutex::new(link) })
+        let connection = Connection { socket: connect_local(&peer)?, ..Connection::default() };
+        Ok(Syslog { program, facility, peer, clock, connection: Mutex::new(connection) })
     }
 
     fn message(&self, level: Level, line: &str) -> String {
         let priority = u16::from(self.facility) * 8 + u16::from(severity(level));
         let stamp = self.clock.now().to_zoned(TimeZone::system()).strftime("%b %e %H:%M:%S");
-        // The machine's own syslog knows where it is.
+        // The local daemon adds the host name.
         let host = match &self.peer {
             Peer::Local(_) => String::new(),
             Peer::Udp(_) | Peer::Tcp(_) => {
@@ -97,36 +97,36 @@ impl Syslog {
         excerpt(&message, MESSAGE_BYTES_MAX).into_owned()
     }
 
-    /// Sends a message over the connection that there is, or over a new one.
-    fn send(&self, link: &mut Link, message: &str) -> io::Result<()> {
-        if let Some(socket) = &mut link.socket
+    /// Sends a message over the open connection, or over a new one.
+    fn send(&self, connection: &mut Connection, message: &str) -> io::Result<()> {
+        if let Some(socket) = &mut connection.socket
             && socket.send(message).is_ok()
         {
             return Ok(());
         }
-        let mut socket = self.peer.connect(SEND_SPAN)?;
-        if link.lost > 0 {
-            let told = format!("messages were lost, count: {}", link.lost);
-            socket.send(&self.message(Level::Warning, &told))?;
+        let mut socket = self.peer.connect(SEND_TIMEOUT)?;
+        if connection.lost > 0 {
+            let notice = format!("messages lost, count: {}", connection.lost);
+            socket.send(&self.message(Level::Warning, &notice))?;
         }
         socket.send(message)?;
-        *link = Link { socket: Some(socket), ..Link::default() };
+        *connection = Connection { socket: Some(socket), ..Connection::default() };
         Ok(())
     }
 }
 
 impl Sink for Syslog {
     fn write(&self, level: Level, line: &str) -> io::Result<()> {
-        let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = match link.pause {
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = match connection.retry_at {
             Some(until) if Instant::now() < until => Err(io::ErrorKind::NotConnected.into()),
-            _ => self.send(&mut link, &self.message(level, line)).inspect_err(|_| {
-                link.pause = Instant::now().checked_add(PAUSE_SPAN);
+            _ => self.send(&mut connection, &self.message(level, line)).inspect_err(|_| {
+                connection.retry_at = Instant::now().checked_add(PAUSE_SPAN);
             }),
         };
         if sent.is_err() {
-            link.socket = None;
-            link.lost = link.lost.saturating_add(1);
+            connection.socket = None;
+            connection.lost = connection.lost.saturating_add(1);
         }
         sent
     }

@@ -1,4 +1,4 @@
-//! What a record looks like in the end.
+//! The lines that records are written as.
 
 use std::sync::Mutex;
 
@@ -7,14 +7,14 @@ use slog::{error, info, trace, warn};
 use super::*;
 use crate::clock::testing::TestClock;
 
-/// Keeps lines, or loses them.
+/// Stores lines, or fails to write them.
 #[derive(Debug, Default)]
-struct Kept {
+struct TestSink {
     lines: Mutex<Vec<String>>,
     broken: bool,
 }
 
-impl Sink for Kept {
+impl Sink for TestSink {
     fn write(&self, _: Level, line: &str) -> io::Result<()> {
         if self.broken {
             return Err(io::ErrorKind::StorageFull.into());
@@ -28,25 +28,25 @@ fn clock() -> Arc<TestClock> {
     Arc::new(TestClock::new("2026-11-22T12:00:10.1239Z".parse().unwrap()))
 }
 
-/// Returns the lines, text first, that `write` makes.
-fn lines(times: &Times, write: impl Fn(&Logger)) -> [String; 2] {
+/// Returns the lines that `write` logs, in the text format and in JSON.
+fn lines(times: &TimeStamps, write: impl Fn(&Logger)) -> [String; 2] {
     [LogFormat::Text, LogFormat::Json].map(|format| {
-        let kept = Arc::new(Kept::default());
-        let sink: Arc<dyn Sink> = kept.clone();
+        let sink = Arc::new(TestSink::default());
+        let dyn_sink: Arc<dyn Sink> = sink.clone();
         let log = match format {
-            LogFormat::Text => root(text::drain(sink, times.clone()), Level::Debug),
-            LogFormat::Json => root(json::Json::new(sink, times.clone()), Level::Debug),
+            LogFormat::Text => root(text::drain(dyn_sink, times.clone()), Level::Debug),
+            LogFormat::Json => root(json::Json::new(dyn_sink, times.clone()), Level::Debug),
         };
         write(&log);
-        let lines = kept.lines.lock().unwrap();
+        let lines = sink.lines.lock().unwrap();
         assert!(lines.iter().all(|line| !line.contains('\n')), "{lines:?}");
         lines.join("\n")
     })
 }
 
 #[test]
-fn a_record_is_a_phrase_with_its_keys_in_order() {
-    let [text, json] = lines(&Times::Written(clock()), |log| {
+fn record_is_a_phrase_with_its_keys_in_order() {
+    let [text, json] = lines(&TimeStamps::Written(clock()), |log| {
         let log = log.new(o!("stage" => "submit"));
         info!(log, "action accepted"; "job" => "setuid", "action" => 42_u64, "late" => false);
     });
@@ -61,25 +61,25 @@ fn a_record_is_a_phrase_with_its_keys_in_order() {
 }
 
 #[test]
-fn where_the_log_has_its_own_time_none_is_written() {
-    let [text, json] = lines(&Times::Left, |log| warn!(log, "disk is full"));
+fn no_time_is_written_if_the_receiver_adds_it() {
+    let [text, json] = lines(&TimeStamps::Omitted, |log| warn!(log, "disk is full"));
     assert_eq!(text, "WARNING disk is full");
     assert_eq!(json, r#"{"level":"warning","message":"disk is full"}"#);
 }
 
 #[test]
-fn what_a_value_holds_cannot_forge_a_line_or_a_key_or_steer_a_terminal() {
+fn value_cannot_forge_a_line_or_a_key_or_control_a_terminal() {
     let evil = "a\nERROR b\u{1b}[2J\u{9b}\u{202e}, job: \"x\"";
-    let [text, json] = lines(&Times::Left, |log| error!(log, "said"; "output" => evil));
+    let [text, json] = lines(&TimeStamps::Omitted, |log| error!(log, "said"; "output" => evil));
     assert_eq!(text, r#"ERROR said, output: "a\nERROR b\u{1b}[2J\u{9b}\u{202e}, job: \"x\"""#);
     assert!(!json.chars().any(crate::chain::is_unsafe), "{json}");
     let read: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(read["output"], evil, "escaped, and still the same");
+    assert_eq!(read["output"], evil, "the escapes preserve the value");
 }
 
 #[test]
-fn a_key_cannot_pass_for_one_of_ours_and_the_nearest_one_counts() {
-    let [_, json] = lines(&Times::Left, |log| {
+fn record_cannot_override_own_keys_and_overrides_its_logger() {
+    let [_, json] = lines(&TimeStamps::Omitted, |log| {
         let log = log.new(o!("job" => "outer"));
         info!(log, "true"; "message" => "false", "level" => "none", "job" => "inner");
     });
@@ -87,30 +87,30 @@ fn a_key_cannot_pass_for_one_of_ours_and_the_nearest_one_counts() {
 }
 
 #[test]
-fn values_are_bounded_and_an_empty_one_is_seen() {
+fn values_are_truncated_and_empty_ones_are_quoted() {
     let long = "é".repeat(VALUE_BYTES_MAX);
     let [text, json] =
-        lines(&Times::Left, |log| info!(log, "said"; "output" => &long, "none" => ""));
+        lines(&TimeStamps::Omitted, |log| info!(log, "said"; "output" => &long, "none" => ""));
     assert!(text.ends_with("…, none: \"\""));
     assert!(text.len() < VALUE_BYTES_MAX + 100 && json.len() < VALUE_BYTES_MAX + 100);
 }
 
 #[test]
-fn the_level_decides_what_is_written() {
-    let [text, json] = lines(&Times::Left, |log| trace!(log, "seen"));
+fn records_below_the_level_are_not_written() {
+    let [text, json] = lines(&TimeStamps::Omitted, |log| trace!(log, "seen"));
     assert_eq!((text.as_str(), json.as_str()), ("", ""));
 }
 
 #[test]
-fn a_line_that_cannot_be_written_stops_nobody() {
-    let broken = Arc::new(Kept { broken: true, ..Kept::default() });
-    info!(root(text::drain(broken.clone(), Times::Left), Level::Info), "lost");
-    info!(root(json::Json::new(broken, Times::Left), Level::Info), "lost");
+fn line_that_cannot_be_written_is_lost_without_an_error() {
+    let broken = Arc::new(TestSink { broken: true, ..TestSink::default() });
+    info!(root(text::drain(broken.clone(), TimeStamps::Omitted), Level::Info), "lost");
+    info!(root(json::Json::new(broken, TimeStamps::Omitted), Level::Info), "lost");
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "tests look behind the disk's back")]
-fn a_log_to_a_file_is_set_up_written_and_opened_anew() {
+#[expect(clippy::disallowed_methods, reason = "tests access files directly")]
+fn log_file_is_created_written_and_reopened() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let config = LoggingConfig {
@@ -129,5 +129,5 @@ fn a_log_to_a_file_is_set_up_written_and_opened_anew() {
     std::fs::create_dir(&path).unwrap();
     let error = log.reopen().unwrap_err();
     assert_eq!(error.to_string(), format!("cannot open log file {}", path.display()));
-    info!(log.root, "written on all the same");
+    info!(log.root, "goes to stderr");
 }

@@ -1,7 +1,7 @@
-//! Records for people: `2026-11-22T12:00:10.123Z INFO action accepted, job: setuid, run: …`.
+//! The text format: `2026-11-22T12:00:10.123Z INFO action accepted, job: setuid, run: …`.
 //!
-//! slog-term sets the parts of a line in order and says what each of them is;
-//! here each part is made safe before it is joined to the line.
+//! slog-term writes the parts of a line in order and announces the kind of each part. Here each part
+//! is escaped before it is appended to the line.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use std::sync::Arc;
 use slog::{Drain, OwnedKVList, Record};
 use slog_term::{Decorator, FullFormat, RecordDecorator};
 
-use super::{Sink, Times, VALUE_BYTES_MAX};
+use super::{Sink, TimeStamps, VALUE_BYTES_MAX};
 use crate::chain::excerpt;
 
 /// Returns a drain that writes each record as a line of text.
-pub(super) fn drain(sink: Arc<dyn Sink>, times: Times) -> impl Drain + use<> {
-    FullFormat::new(Lines(sink))
+pub(super) fn drain(sink: Arc<dyn Sink>, times: TimeStamps) -> impl Drain + use<> {
+    FullFormat::new(LineDecorator(sink))
         .use_custom_header_print(move |_, line, record, _| {
             line.start_timestamp()?;
             if let Some(stamp) = times.stamp() {
@@ -30,25 +30,25 @@ pub(super) fn drain(sink: Arc<dyn Sink>, times: Times) -> impl Drain + use<> {
         .build()
 }
 
-/// Gives each record a line of its own.
+/// Writes each record as one line.
 #[derive(Debug)]
-struct Lines(Arc<dyn Sink>);
+struct LineDecorator(Arc<dyn Sink>);
 
-impl Decorator for Lines {
+impl Decorator for LineDecorator {
     fn with_record<F>(&self, record: &Record<'_>, _: &OwnedKVList, write: F) -> io::Result<()>
     where
         F: FnOnce(&mut dyn RecordDecorator) -> io::Result<()>,
     {
-        let mut line = Line::default();
+        let mut line = TextLine::default();
         write(&mut line)?;
         self.0.write(record.level(), line.finish())
     }
 }
 
-/// What the part is that is being written.
+/// The kind of the part that is being written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Part {
-    /// Ours: separators, time stamp, level.
+enum LinePart {
+    /// Separators, time stamp and level.
     #[default]
     Frame,
     /// A phrase or a key.
@@ -56,36 +56,36 @@ enum Part {
     Value,
 }
 
-/// A line that is being put together.
+/// A line that is being built.
 #[derive(Debug, Default)]
-struct Line {
+struct TextLine {
     text: String,
-    part: Part,
-    /// The part as it came.
+    part: LinePart,
+    /// The part as slog-term wrote it.
     raw: Vec<u8>,
 }
 
-impl Line {
-    /// Joins the last part to the line.
+impl TextLine {
+    /// Appends the last part to the line.
     fn finish(&mut self) -> &str {
-        self.begin(Part::Frame);
-        // slog-term ends the line; what ends it here is the sink's to say.
+        self.begin(LinePart::Frame);
+        // slog-term writes the line feed, which is up to the sink here.
         self.text.trim_end_matches('\n')
     }
 
-    fn begin(&mut self, part: Part) {
+    fn begin(&mut self, part: LinePart) {
         let raw = String::from_utf8_lossy(&self.raw);
         match self.part {
-            Part::Frame => self.text.push_str(&raw),
-            Part::Phrase => self.text.push_str(&excerpt(&raw, VALUE_BYTES_MAX)),
-            Part::Value => push_value(&mut self.text, &excerpt(&raw, VALUE_BYTES_MAX)),
+            LinePart::Frame => self.text.push_str(&raw),
+            LinePart::Phrase => self.text.push_str(&excerpt(&raw, VALUE_BYTES_MAX)),
+            LinePart::Value => push_value(&mut self.text, &excerpt(&raw, VALUE_BYTES_MAX)),
         }
         self.raw.clear();
         self.part = part;
     }
 }
 
-/// Adds a value, in quotes if it could be taken for more than one.
+/// Appends a value, in quotes if it could be mistaken for several.
 fn push_value(line: &mut String, value: &str) {
     if !value.is_empty() && !value.contains([',', '"']) {
         line.push_str(value);
@@ -96,7 +96,7 @@ fn push_value(line: &mut String, value: &str) {
     line.push('"');
 }
 
-impl Write for Line {
+impl Write for TextLine {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.raw.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -107,9 +107,9 @@ impl Write for Line {
     }
 }
 
-impl RecordDecorator for Line {
+impl RecordDecorator for TextLine {
     fn reset(&mut self) -> io::Result<()> {
-        self.begin(Part::Frame);
+        self.begin(LinePart::Frame);
         Ok(())
     }
 
@@ -134,17 +134,17 @@ impl RecordDecorator for Line {
     }
 
     fn start_msg(&mut self) -> io::Result<()> {
-        self.begin(Part::Phrase);
+        self.begin(LinePart::Phrase);
         Ok(())
     }
 
     fn start_key(&mut self) -> io::Result<()> {
-        self.begin(Part::Phrase);
+        self.begin(LinePart::Phrase);
         Ok(())
     }
 
     fn start_value(&mut self) -> io::Result<()> {
-        self.begin(Part::Value);
+        self.begin(LinePart::Value);
         Ok(())
     }
 }

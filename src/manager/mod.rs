@@ -1,16 +1,15 @@
-//! The service manager, systemd as a rule: what it is told of the service.
+//! Notifies the service manager, usually systemd, of the state of the service.
 //!
-//! What is said are lines of `sd_notify(3)`: the service is ready, reloads, stops,
-//! and in a few words how it is. That it is alive is said by its [`Pulse`]. Where
-//! no manager listens, nothing is said.
+//! The messages are those of `sd_notify(3)`: the service is ready, reloads or stops, and a short
+//! status text. A [`Pulse`] sends watchdog notifications. Without a service manager, nothing is sent.
 //!
-//! The protocol is spoken here: crates for it read the environment themselves,
-//! which only `cli` does, and wait for a manager that does not listen.
+//! The protocol is implemented here because the crates for it read the environment themselves, which
+//! only `cli` may do, and block if the manager does not read.
 //!
-//! **Failure.** What cannot be said is logged, once in a row. It stops nobody: the
-//! manager draws its own conclusions from silence.
+//! **Failure.** The first of consecutive lost messages is logged. A lost message has no other
+//! effect; the manager decides what missing notifications mean.
 
-mod line;
+mod notify_socket;
 mod pulse;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -22,86 +21,89 @@ use std::time::Duration;
 use slog::{Logger, warn};
 
 use crate::chain::{Chain, excerpt};
-use line::Line;
+use notify_socket::NotifySocket;
 pub(crate) use pulse::Pulse;
 
-/// The longest status: one line on a person's screen.
+/// Maximum length of a status, in bytes: one line on a screen.
 const STATUS_BYTES_MAX: usize = 200;
 
-/// What the environment of the service says of its manager.
+/// How to reach the service manager, from the environment of the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Address {
-    /// Where the manager listens: a path, or a name that begins with `@`.
+pub(crate) struct ManagerAddress {
+    /// The socket of the manager: a path, or an abstract name that begins with `@`.
     pub(crate) socket: OsString,
-    /// After how long a silence the service counts as hung, if that is watched.
-    pub(crate) silence_max: Option<Duration>,
+    /// Without a watchdog notification for this long, the service counts as hung; `None` if the
+    /// manager does not check this.
+    pub(crate) watchdog_timeout: Option<Duration>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Manager {
-    line: Option<Arc<Line>>,
-    silence_max: Option<Duration>,
+    socket: Option<Arc<NotifySocket>>,
+    watchdog_timeout: Option<Duration>,
 }
 
 impl Manager {
-    /// Returns the manager at `address`; without one, nobody, who is told nothing.
-    pub(crate) fn at(address: Option<Address>, log: &Logger) -> Manager {
-        let Some(Address { socket, silence_max }) = address else { return Manager::nobody() };
-        match Line::open(&socket, log.clone()) {
-            Ok(line) => Manager { line: Some(Arc::new(line)), silence_max },
+    /// Returns the manager at `address`; without an address, [`Manager::none`].
+    pub(crate) fn at(address: Option<ManagerAddress>, log: &Logger) -> Manager {
+        let Some(ManagerAddress { socket, watchdog_timeout }) = address else {
+            return Manager::none();
+        };
+        match NotifySocket::open(&socket, log.clone()) {
+            Ok(socket) => Manager { socket: Some(Arc::new(socket)), watchdog_timeout },
             Err(error) => {
-                warn!(log, "cannot reach the service manager";
+                warn!(log, "cannot reach service manager";
                     "socket" => %socket.to_string_lossy(), "error" => Chain(&error));
-                Manager::nobody()
+                Manager::none()
             }
         }
     }
 
-    /// Returns the manager that is not there.
-    pub(crate) fn nobody() -> Manager {
-        Manager { line: None, silence_max: None }
+    /// Returns a manager to which nothing is sent.
+    pub(crate) fn none() -> Manager {
+        Manager { socket: None, watchdog_timeout: None }
     }
 
-    /// Tells whether somebody listens.
-    pub(crate) fn is_there(&self) -> bool {
-        self.line.is_some()
+    /// Returns whether there is a service manager.
+    pub(crate) fn is_present(&self) -> bool {
+        self.socket.is_some()
     }
 
-    /// Returns what shows the manager that a loop goes round.
+    /// Returns a pulse for the main loop.
     pub(crate) fn pulse(&self) -> Pulse {
-        Pulse::new(self.line.clone(), self.silence_max)
+        Pulse::new(self.socket.clone(), self.watchdog_timeout)
     }
 
-    /// Says that the service does its work from now on: after its start, and after a reload.
+    /// Reports that the service is ready, after its start or a reload.
     pub(crate) fn ready(&self, status: &str) {
-        self.say(&format!("READY=1\n{}", told(status)));
+        self.send(&format!("READY=1\n{}", status_line(status)));
     }
 
-    /// Says that what the service stands on is being read again, until it is ready.
+    /// Reports that the service reloads its configuration, until the next [`Manager::ready`].
     pub(crate) fn reloading(&self) {
-        self.say("RELOADING=1");
+        self.send("RELOADING=1");
     }
 
-    /// Says in a few words how the service is.
+    /// Reports a short description of the state of the service.
     pub(crate) fn status(&self, status: &str) {
-        self.say(&told(status));
+        self.send(&status_line(status));
     }
 
-    /// Says that the service is about to end.
+    /// Reports that the service is stopping.
     pub(crate) fn stopping(&self) {
-        self.say(&format!("STOPPING=1\n{}", told("stopping")));
+        self.send(&format!("STOPPING=1\n{}", status_line("stopping")));
     }
 
-    fn say(&self, lines: &str) {
-        if let Some(line) = &self.line {
-            // Whether it was heard changes nothing that is done next.
-            let _heard = line.say(lines);
+    fn send(&self, lines: &str) {
+        if let Some(socket) = &self.socket {
+            // A lost message has been logged and needs no further action.
+            let _received = socket.send(lines);
         }
     }
 }
 
-/// Returns the line that tells a status: one line, whatever the status holds.
-fn told(status: &str) -> String {
+/// Returns a status message, which is one line whatever the status contains.
+fn status_line(status: &str) -> String {
     format!("STATUS={}", excerpt(status, STATUS_BYTES_MAX))
 }
 
@@ -113,39 +115,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_manager_hears_the_life_of_a_service() {
+    fn manager_receives_the_states_of_a_service() {
         let listener = Listener::new();
         let manager = listener.manager(None);
         manager.ready("3 jobs");
         manager.reloading();
         manager.status("a\nREADY=1");
         manager.stopping();
-        let heard = [
+        let expected = [
             "READY=1\nSTATUS=3 jobs",
             "RELOADING=1",
             "STATUS=a\\nREADY=1",
             "STOPPING=1\nSTATUS=stopping",
         ];
-        assert_eq!(listener.heard(), heard);
+        assert_eq!(listener.received(), expected);
     }
 
     #[test]
-    fn a_status_is_short() {
+    fn status_is_truncated() {
         let listener = Listener::new();
         listener.manager(None).status(&"é".repeat(10_000));
-        let heard = listener.heard().remove(0);
-        assert!(heard.len() < STATUS_BYTES_MAX + 20, "{heard}");
+        let message = listener.received().remove(0);
+        assert!(message.len() < STATUS_BYTES_MAX + 20, "{message}");
     }
 
     #[test]
-    fn nobody_is_told_nothing() {
+    fn nothing_is_sent_without_a_manager() {
         let log = Logger::root(Discard, o!());
         let manager = Manager::at(None, &log);
         manager.ready("");
-        assert!(!manager.is_there());
+        assert!(!manager.is_present());
         assert_eq!(manager.pulse().beat(), None);
-        // An address that is none is as good as nobody.
-        let address = Address { socket: "relative".into(), silence_max: None };
-        assert!(!Manager::at(Some(address), &log).is_there());
+        // An invalid address is treated like a missing manager.
+        let address = ManagerAddress { socket: "relative".into(), watchdog_timeout: None };
+        assert!(!Manager::at(Some(address), &log).is_present());
     }
 }

@@ -1,49 +1,51 @@
-//! The pulse of a loop: it shows the service manager that the loop goes round.
+//! Watchdog notifications of a loop: they show the service manager that the loop is running.
 //!
-//! **Invariant.** A beat is made by the loop whose life it shows, in its own thread,
-//! and by nothing else: when the loop hangs, the manager hears no more of it and
-//! ends the service.
+//! **Invariant.** Only the loop itself sends its notifications, from its own thread. When the loop
+//! hangs, the manager receives no more of them and restarts the service.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::line::Line;
+use super::notify_socket::NotifySocket;
 
-/// How many beats a silence that is allowed has room for: one may come late.
+/// Number of notifications per watchdog timeout, so that one of them may be late.
 const BEATS: u32 = 2;
-/// How soon a beat is made again that was not heard, at the most.
-const AGAIN_SPAN: Duration = Duration::from_secs(1);
+/// Maximum delay before a lost notification is sent again.
+const RETRY_SPAN: Duration = Duration::from_secs(1);
 
-/// The pulse of a loop.
+/// Sends the watchdog notifications of a loop, if the service manager wants them.
 #[derive(Debug)]
 pub(crate) struct Pulse(Option<Watched>);
 
-/// The pulse of a loop that is watched.
 #[derive(Debug)]
 struct Watched {
-    line: Arc<Line>,
+    socket: Arc<NotifySocket>,
     period: Duration,
-    /// When the next beat is due.
+    /// When the next notification is due.
     due: Instant,
 }
 
 impl Pulse {
-    /// Returns a pulse for a line whose other end allows a silence this long; it is due at once.
-    pub(super) fn new(line: Option<Arc<Line>>, silence_max: Option<Duration>) -> Pulse {
-        Pulse(line.zip(silence_max).map(|(line, silence_max)| Watched {
-            line,
-            period: silence_max / BEATS,
+    /// Returns a pulse for this watchdog timeout; the first notification is due at once.
+    pub(super) fn new(
+        socket: Option<Arc<NotifySocket>>,
+        watchdog_timeout: Option<Duration>,
+    ) -> Pulse {
+        Pulse(socket.zip(watchdog_timeout).map(|(socket, timeout)| Watched {
+            socket,
+            period: timeout / BEATS,
             due: Instant::now(),
         }))
     }
 
-    /// Makes a beat if one is due; returns how long until the next one is, if anybody watches.
+    /// Sends a notification if one is due; returns the time until the next one, or `None` if the
+    /// service manager does not want any.
     pub(crate) fn beat(&mut self) -> Option<Duration> {
         let watched = self.0.as_mut()?;
         let now = Instant::now();
         if watched.due <= now {
-            let heard = watched.line.say("WATCHDOG=1");
-            let pause = if heard { watched.period } else { watched.period.min(AGAIN_SPAN) };
+            let is_received = watched.socket.send("WATCHDOG=1");
+            let pause = if is_received { watched.period } else { watched.period.min(RETRY_SPAN) };
             watched.due = now.checked_add(pause).unwrap_or(now);
         }
         Some(watched.due.saturating_duration_since(now))
@@ -56,31 +58,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_beat_is_made_when_it_is_due_and_then_half_the_silence_later() {
+    fn notifications_are_sent_twice_per_timeout() {
         let listener = Listener::new();
-        let silence = Duration::from_secs(3600);
-        let mut pulse = listener.manager(Some(silence)).pulse();
+        let timeout = Duration::from_secs(3600);
+        let mut pulse = listener.manager(Some(timeout)).pulse();
         let until = pulse.beat().unwrap();
-        assert!(until <= silence / 2 && until > silence / 3, "{until:?}");
+        assert!(until <= timeout / 2 && until > timeout / 3, "{until:?}");
         assert!(pulse.beat().unwrap() <= until);
-        assert_eq!(listener.heard(), ["WATCHDOG=1"]);
+        assert_eq!(listener.received(), ["WATCHDOG=1"]);
         pulse.0.as_mut().unwrap().due = Instant::now();
         pulse.beat().unwrap();
-        assert_eq!(listener.heard(), ["WATCHDOG=1"]);
+        assert_eq!(listener.received(), ["WATCHDOG=1"]);
     }
 
     #[test]
-    fn a_beat_that_was_not_heard_is_made_again_soon() {
+    fn lost_notification_is_sent_again_soon() {
         let listener = Listener::new();
         let mut pulse = listener.manager(Some(Duration::from_secs(3600))).pulse();
         drop(listener);
-        assert!(pulse.beat().unwrap() <= AGAIN_SPAN);
+        assert!(pulse.beat().unwrap() <= RETRY_SPAN);
     }
 
     #[test]
-    fn nobody_watches_without_a_limit() {
+    fn nothing_is_sent_without_a_timeout() {
         let listener = Listener::new();
         assert_eq!(listener.manager(None).pulse().beat(), None);
-        assert!(listener.heard().is_empty());
+        assert!(listener.received().is_empty());
     }
 }

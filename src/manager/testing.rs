@@ -1,4 +1,4 @@
-//! A service manager that a test asks what it has heard.
+//! A service manager for tests that stores the messages that it receives.
 
 use std::io;
 use std::os::unix::net::UnixDatagram;
@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use slog::{Discard, Logger, o};
 
-use super::{Address, Manager};
+use super::{Manager, ManagerAddress};
 
-/// A socket in a folder of its own.
+/// A socket in a temporary folder.
 #[derive(Debug)]
 pub(crate) struct Listener {
     folder: tempfile::TempDir,
@@ -23,20 +23,20 @@ impl Listener {
         Listener { folder, socket }
     }
 
-    /// Returns what a service knows that is allowed so long a silence.
-    pub(crate) fn manager(&self, silence_max: Option<Duration>) -> Manager {
+    /// Returns this manager with a watchdog timeout.
+    pub(crate) fn manager(&self, watchdog_timeout: Option<Duration>) -> Manager {
         let socket = self.folder.path().join("notify").into_os_string();
-        Manager::at(Some(Address { socket, silence_max }), &Logger::root(Discard, o!()))
+        Manager::at(Some(ManagerAddress { socket, watchdog_timeout }), &Logger::root(Discard, o!()))
     }
 
-    /// Returns what was said since it was last asked.
-    pub(crate) fn heard(&self) -> Vec<String> {
-        let mut heard = Vec::new();
+    /// Returns the messages received since the last call.
+    pub(crate) fn received(&self) -> Vec<String> {
+        let mut received = Vec::new();
         let mut text = [0; 4096];
         loop {
             match self.socket.recv(&mut text) {
-                Ok(length) => heard.push(String::from_utf8(text[..length].to_vec()).unwrap()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return heard,
+                Ok(length) => received.push(String::from_utf8(text[..length].to_vec()).unwrap()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return received,
                 Err(error) => panic!("{error}"),
             }
         }

@@ -1,11 +1,11 @@
-//! Metrics for Prometheus: counted by the daemon, written to a text file for the node exporter.
+//! Metrics for Prometheus: the daemon counts events and writes a text file for the node exporter.
 //!
-//! Counts begin anew with each start, as counters do. Names and units are in
-//! mig-runner(8) and do not change.
+//! Counters begin at zero with each start. Names and units are documented in mig-runner(8) and do
+//! not change.
 //!
-//! **Failure.** A file that cannot be written stops nobody; it is tried again.
+//! **Failure.** If the file cannot be written, the next regular write tries again.
 
-mod form;
+mod exposition;
 #[cfg(test)]
 mod tests;
 
@@ -19,14 +19,14 @@ use crate::action::Summary;
 use crate::clock::{after, elapsed};
 use crate::disk::{DiskError, publish};
 use crate::names::{JobName, PluginName};
-use form::Form;
+use exposition::Exposition;
 
-/// How long it is at least between two writes.
+/// Minimum time between two writes.
 const WRITE_SPAN_MIN: Duration = Duration::from_secs(15);
-/// How long it is at most between two writes: ages grow by themselves.
+/// Maximum time between two writes: ages grow without any event.
 const WRITE_SPAN_MAX: Duration = Duration::from_secs(60);
 
-/// A number of things that took time, and how long they took together.
+/// The number and the total duration of some operations.
 #[derive(Debug, Clone, Copy, Default)]
 struct Durations {
     count: u64,
@@ -40,18 +40,17 @@ impl Durations {
     }
 }
 
-/// What is in a folder of the spool now.
+/// The current content of a folder of the spool.
 #[derive(Debug, Clone)]
 pub(crate) struct FolderLevel {
-    /// The folder's path in the spool.
+    /// The path of the folder in the spool.
     pub(crate) folder: &'static str,
-    /// How many runs are there.
+    /// The number of runs in the folder.
     pub(crate) entries: usize,
-    /// The slot of the oldest.
+    /// The slot of the oldest run.
     pub(crate) oldest: Option<Timestamp>,
 }
 
-/// All that is measured.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     path: PathBuf,
@@ -70,7 +69,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Returns metrics that are written to `path` and begin at `now`.
+    /// Returns metrics that are written to `path`; the counters begin at `now`.
     pub(crate) fn new(path: PathBuf, now: Timestamp) -> Metrics {
         Metrics {
             path,
@@ -79,7 +78,7 @@ impl Metrics {
             changed: true,
             launches: BTreeMap::new(),
             superseded: BTreeMap::new(),
-            // What may happen is there from the start, so that its first time is seen as a change.
+            // Possible outcomes have counters from the start, so that the first one shows as a change.
             posts: ["accepted", "refused", "unknown"].map(|outcome| (outcome, 0)).into(),
             retries: BTreeMap::new(),
             fetches: Durations::default(),
@@ -106,7 +105,7 @@ impl Metrics {
         *self.posts.entry(outcome).or_default() += 1;
     }
 
-    /// Counts work that was done again because it had failed.
+    /// Counts a retry after a failure.
     pub(crate) fn retried(&mut self, work: &'static str) {
         self.changed = true;
         *self.retries.entry(work).or_default() += 1;
@@ -118,7 +117,7 @@ impl Metrics {
         self.fetches.add(took);
     }
 
-    /// Counts a plugin that ran.
+    /// Counts a delivery to a plugin.
     pub(crate) fn delivered(&mut self, plugin: &PluginName, outcome: &'static str, took: Duration) {
         self.changed = true;
         self.deliveries.entry(plugin.to_string()).or_default().add(took);
@@ -143,28 +142,26 @@ impl Metrics {
         }
     }
 
-    /// Notes when a run of a job was finished with nothing given up.
+    /// Records the time at which a run of a job finished without anything being given up.
     pub(crate) fn succeeded(&mut self, job: &JobName, at: Timestamp) {
         self.changed = true;
         let last = self.successes.entry(job.to_string()).or_insert(at);
         *last = at.max(*last);
     }
 
-    /// Returns when the file is to be written next.
+    /// Returns the time of the next write.
     pub(crate) fn due(&self) -> Timestamp {
         let span = if self.changed { WRITE_SPAN_MIN } else { WRITE_SPAN_MAX };
         self.written.map_or(Timestamp::MIN, |written| after(written, span))
     }
 
-    /// Tells whether the file is to be written at `now`, also after the clock was set back.
+    /// Returns whether a write is due at `now`, including after the clock was set back.
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
         now >= self.due() || self.written.is_some_and(|written| now < written)
     }
 
-    /// Writes the file; `folders` is what is in the spool, `api_up` whether the API serves.
-    ///
-    /// # Errors
-    /// It cannot be written; the next time is as far off as after a success.
+    /// Writes the file; `api_up` is whether the last call of the API succeeded. After an error the
+    /// next write is due at the same time as after a success.
     pub(crate) fn write(
         &mut self,
         folders: &[FolderLevel],
@@ -175,81 +172,80 @@ impl Metrics {
         publish(&self.path, self.text(folders, api_up, now).as_bytes())
     }
 
-    /// Returns where the file is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     fn text(&self, folders: &[FolderLevel], api_up: bool, now: Timestamp) -> String {
-        let mut form = Form::default();
+        let mut text = Exposition::default();
         let name = "mig_runner_build_info";
-        form.metric(name, "gauge", "The version that runs; always 1.");
-        form.sample(name, &[("version", env!("CARGO_PKG_VERSION"))], 1);
+        text.metric(name, "gauge", "The version of the runner; always 1.");
+        text.sample(name, &[("version", env!("CARGO_PKG_VERSION"))], 1);
         let name = "mig_runner_start_time_seconds";
-        form.metric(name, "gauge", "When the runner started, in seconds since 1970.");
-        form.sample(name, &[], self.began.as_second());
+        text.metric(name, "gauge", "Time at which the runner started, in seconds since 1970.");
+        text.sample(name, &[], self.began.as_second());
         let name = "mig_runner_api_up";
-        form.metric(name, "gauge", "Whether the API served at the last call: 1, or 0.");
-        form.sample(name, &[], u8::from(api_up));
-        self.spool(&mut form, folders, now);
-        self.work(&mut form);
-        self.outcome(&mut form);
-        form.finish()
+        text.metric(name, "gauge", "Whether the last call of the API succeeded: 1 or 0.");
+        text.sample(name, &[], u8::from(api_up));
+        self.write_spool(&mut text, folders, now);
+        self.write_work(&mut text);
+        self.write_outcomes(&mut text);
+        text.finish()
     }
 
-    fn spool(&self, form: &mut Form, folders: &[FolderLevel], now: Timestamp) {
+    fn write_spool(&self, text: &mut Exposition, folders: &[FolderLevel], now: Timestamp) {
         let name = "mig_runner_spool_entries";
-        form.metric(name, "gauge", "Runs in each folder of the spool.");
+        text.metric(name, "gauge", "Number of runs in each folder of the spool.");
         for level in folders {
-            form.sample(name, &[("folder", level.folder)], level.entries);
+            text.sample(name, &[("folder", level.folder)], level.entries);
         }
         let name = "mig_runner_spool_oldest_age_seconds";
-        form.metric(name, "gauge", "How long the slot of a folder's oldest run is past.");
+        text.metric(name, "gauge", "Age of the slot of the oldest run in each folder.");
         for level in folders {
             let age = level.oldest.map_or(0, |oldest| elapsed(oldest, now).as_secs());
-            form.sample(name, &[("folder", level.folder)], age);
+            text.sample(name, &[("folder", level.folder)], age);
         }
     }
 
-    fn work(&self, form: &mut Form) {
+    fn write_work(&self, text: &mut Exposition) {
         let name = "mig_runner_launches_total";
-        form.metric(name, "counter", "Runs that the schedule began.");
+        text.metric(name, "counter", "Runs launched by the schedule.");
         for (job, count) in &self.launches {
-            form.sample(name, &[("job", job)], count);
+            text.sample(name, &[("job", job)], count);
         }
         let name = "mig_runner_superseded_total";
-        form.metric(name, "counter", "Runs not sent because a newer run of their job was waiting.");
+        text.metric(name, "counter", "Runs not sent because a newer run of their job was waiting.");
         for (job, count) in &self.superseded {
-            form.sample(name, &[("job", job)], count);
+            text.sample(name, &[("job", job)], count);
         }
         let name = "mig_runner_posts_total";
-        form.metric(name, "counter", "Actions posted, by what is known of the outcome.");
+        text.metric(name, "counter", "Actions posted, by outcome.");
         for (outcome, count) in &self.posts {
-            form.sample(name, &[("outcome", outcome)], count);
+            text.sample(name, &[("outcome", outcome)], count);
         }
         let name = "mig_runner_retries_total";
-        form.metric(name, "counter", "Work that was done again because it had failed.");
+        text.metric(name, "counter", "Retries after a failure.");
         for (work, count) in &self.retries {
-            form.sample(name, &[("work", work)], count);
+            text.sample(name, &[("work", work)], count);
         }
         let name = "mig_runner_fetch_duration_seconds";
-        form.metric(name, "summary", "How long attempts to fetch results took.");
-        durations(form, name, &[], self.fetches);
+        text.metric(name, "summary", "Duration of attempts to fetch results.");
+        write_durations(text, name, &[], self.fetches);
     }
 
-    fn outcome(&self, form: &mut Form) {
+    fn write_outcomes(&self, text: &mut Exposition) {
         let name = "mig_runner_delivery_duration_seconds";
-        form.metric(name, "summary", "How long plugins ran.");
+        text.metric(name, "summary", "Duration of plugin runs.");
         for (plugin, took) in &self.deliveries {
-            durations(form, name, &[("plugin", plugin)], *took);
+            write_durations(text, name, &[("plugin", plugin)], *took);
         }
         let name = "mig_runner_deliveries_total";
-        form.metric(name, "counter", "Plugins that ran, by how they ended.");
+        text.metric(name, "counter", "Plugin runs, by outcome.");
         for ((plugin, outcome), count) in &self.delivered {
-            form.sample(name, &[("plugin", plugin), ("outcome", outcome)], count);
+            text.sample(name, &[("plugin", plugin), ("outcome", outcome)], count);
         }
         let name = "mig_runner_results_total";
-        form.metric(name, "counter", "Commands of the runs fetched, by status; some have several.");
+        text.metric(name, "counter", "Commands of the runs fetched, by status; some have several.");
         let Summary { sent, answered, found, failed, expired, not_final, missing } = self.results;
         for (status, count) in [
             ("sent", sent),
@@ -260,21 +256,21 @@ impl Metrics {
             ("not_final", not_final),
             ("missing", missing),
         ] {
-            form.sample(name, &[("status", status)], count);
+            text.sample(name, &[("status", status)], count);
         }
         let name = "mig_runner_last_success_timestamp_seconds";
-        form.metric(
+        text.metric(
             name,
             "gauge",
-            "When a run of the job was last finished, in seconds since 1970.",
+            "Time at which a run of the job last finished, in seconds since 1970.",
         );
         for (job, at) in &self.successes {
-            form.sample(name, &[("job", job)], at.as_second());
+            text.sample(name, &[("job", job)], at.as_second());
         }
     }
 }
 
-fn durations(form: &mut Form, name: &str, labels: &[(&str, &str)], took: Durations) {
-    form.sample(&format!("{name}_sum"), labels, took.sum.as_secs_f64());
-    form.sample(&format!("{name}_count"), labels, took.count);
+fn write_durations(text: &mut Exposition, name: &str, labels: &[(&str, &str)], took: Durations) {
+    text.sample(&format!("{name}_sum"), labels, took.sum.as_secs_f64());
+    text.sample(&format!("{name}_count"), labels, took.count);
 }

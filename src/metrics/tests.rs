@@ -1,6 +1,6 @@
-//! What is written, as Prometheus reads it.
+//! The text that Prometheus reads.
 
-#![expect(clippy::disallowed_methods, reason = "tests read what was written")]
+#![expect(clippy::disallowed_methods, reason = "tests read the written file")]
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -32,7 +32,7 @@ fn sample(path: PathBuf) -> (Metrics, Vec<FolderLevel>) {
 }
 
 #[test]
-fn every_metric_has_its_name_and_unit() {
+fn metrics_have_their_documented_names_and_units() {
     let (metrics, levels) = sample("unused".into());
     let text = metrics.text(&levels, true, at("2026-11-22T12:00:00Z"));
     for line in [
@@ -56,7 +56,7 @@ fn every_metric_has_its_name_and_unit() {
     ] {
         assert!(text.lines().any(|found| found == line), "no {line} in\n{text}");
     }
-    // The manual names each of them.
+    // The manual documents each of them.
     let page = include_str!("../../man/mig-runner.8");
     let named = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     for name in named.filter_map(|line| line.split(' ').next()) {
@@ -65,7 +65,7 @@ fn every_metric_has_its_name_and_unit() {
 }
 
 #[test]
-fn prometheus_reads_it() {
+fn promtool_accepts_the_text() {
     if std::env::var_os("MIG_TEST_FULL").is_none() {
         return;
     }
@@ -81,7 +81,7 @@ fn prometheus_reads_it() {
 }
 
 #[test]
-fn it_is_written_soon_after_a_change_and_once_a_minute() {
+fn file_is_written_soon_after_a_change_and_once_a_minute() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mig-runner.prom");
     let (mut metrics, levels) = sample(path.clone());
@@ -93,6 +93,6 @@ fn it_is_written_soon_after_a_change_and_once_a_minute() {
     metrics.posted("unknown");
     assert_eq!(metrics.due(), at("2026-11-22T12:00:15Z"));
     assert!(!metrics.is_due(at("2026-11-22T12:00:14Z")));
-    // A clock that was set back does not put it off.
+    // A write is due after the clock was set back.
     assert!(metrics.is_due(at("2026-11-22T11:00:00Z")));
 }

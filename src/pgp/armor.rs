@@ -1,46 +1,42 @@
-//! Signatures between GnuPG's armor and the platform's one line.
+//! Converts signatures between GnuPG's armor and the platform's single line.
 //!
-//! The line is the armor's base64 without line ends and, after its last `=`,
-//! the checksum. The platform needs that `=` to find the end of the base64, so a
-//! line always has a checksum, whether the engine wrote one or not.
+//! The line is the base64 of the armor without line breaks and, after its last `=`, the checksum.
+//! The platform needs that `=` to find the end of the base64, so a line always has a checksum,
+//! whether GnuPG wrote one or not.
 
 use base64::engine::general_purpose::STANDARD;
 use base64::{DecodeError, Engine};
 
 use crate::action::Signature;
 
-/// The armor's first line.
 const BEGIN: &str = "-----BEGIN PGP SIGNATURE-----";
-/// The armor's last line.
 const END: &str = "-----END PGP SIGNATURE-----";
-/// How long a checksum is, its `=` included.
+/// The length of a checksum, including its `=`.
 const CHECKSUM_CHARS: usize = 5;
 
-/// Why an armored signature is none.
+/// Why a text is not an armored signature.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ArmorError {
-    /// There is no beginning, no end, or nothing between them.
-    #[error("the engine's signature is not armored")]
+    /// The first line, the last line or the content is missing.
+    #[error("GnuPG's signature is not armored")]
     Form,
-    /// What should be base64 is not.
-    #[error("the engine's signature is not in base64")]
+    #[error("GnuPG's signature is not in base64")]
     Base64(#[source] DecodeError),
-    /// The checksum belongs to something else.
-    #[error("the engine's signature is damaged: its checksum is {found}, not {expected}")]
+    #[error("GnuPG's signature is damaged: its checksum is {found}, not {expected}")]
     Checksum {
-        /// What the armor says.
+        /// The checksum in the armor.
         found: String,
-        /// What the content comes to.
+        /// The checksum of the content.
         expected: String,
     },
 }
 
-/// Why a line is no signature.
+/// Why a line is not a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LineError {
-    /// There is no `=`, so the platform finds nothing at all.
+    /// There is no `=`, so the platform finds no content.
     NoChecksum,
-    /// The byte at this offset is no base64.
+    /// The byte at this offset is not base64.
     Base64(usize),
 }
 
@@ -65,17 +61,17 @@ pub(super) fn from_armor(armored: &str) -> Result<Vec<u8>, ArmorError> {
     }
 }
 
-/// Writes the content of a signature on one line.
+/// Converts the content of a signature to one line.
 pub(super) fn to_line(content: &[u8]) -> Result<Signature, ArmorError> {
     let line = STANDARD.encode(content) + &checksum(content);
     Signature::try_from(line).map_err(|_| ArmorError::Form)
 }
 
-/// Returns the content of a line; its checksum is not looked at, as on the platform.
+/// Returns the content of a line. As on the platform, the checksum is not verified.
 pub(super) fn from_line(line: &str) -> Result<Vec<u8>, LineError> {
     let last = line.rfind('=').ok_or(LineError::NoChecksum)?;
     let (base64, tail) = line.split_at(last);
-    // A last `=` with nothing after it is no checksum but the end of the base64.
+    // A final `=` is not a checksum but padding at the end of the base64.
     let base64 = if is_checksum(tail) { base64 } else { line };
     STANDARD.decode(base64).map_err(|error| {
         LineError::Base64(match error {
@@ -85,12 +81,12 @@ pub(super) fn from_line(line: &str) -> Result<Vec<u8>, LineError> {
     })
 }
 
-/// Tells whether a line has the form of a checksum.
+/// Returns whether a line has the form of a checksum.
 pub(super) fn is_checksum(line: &str) -> bool {
     line.len() == CHECKSUM_CHARS && line.starts_with('=')
 }
 
-/// Returns the checksum of OpenPGP's armor, a CRC of 24 bits, as it is written there.
+/// Returns the checksum of OpenPGP's armor, a 24-bit CRC, in its text form.
 pub(super) fn checksum(content: &[u8]) -> String {
     let mut crc: u32 = 0x00b7_04ce;
     for byte in content {
@@ -127,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn an_armored_signature_becomes_one_line() {
+    fn armored_signature_is_converted_to_one_line() {
         for headers in ["", "Version: GnuPG v2\n", "Version: x\nComment: a: b = c\n"] {
             for checksum in ["=JXKo\n", ""] {
                 assert_eq!(line(&armored(headers, checksum)).unwrap().as_str(), LINE);
@@ -138,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_armor_is_refused() {
+    fn text_without_valid_armor_is_rejected() {
         assert!(matches!(line(&armored("", "=AAAA\n")), Err(ArmorError::Checksum { .. })));
         for bad in ["", "x", BEGIN, &format!("{BEGIN}\n\nAAAA"), &format!("{BEGIN}\nAAAA\n{END}")] {
             assert_eq!(line(bad), Err(ArmorError::Form), "{bad}");
@@ -147,10 +143,10 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_split_at_its_last_equals_sign() {
+    fn line_is_split_at_its_last_equals_sign() {
         let content = from_line(LINE).unwrap();
         assert_eq!(content.len(), 95 + 192);
-        // The platform takes a wrong checksum, and none where padding stands in for it.
+        // The platform accepts a wrong checksum, and a missing one if the base64 has padding.
         assert_eq!(from_line(&LINE.replace("=JXKo", "=AAAA")), Ok(content.clone()));
         assert_eq!(from_line(&LINE.replace("=JXKo", "")), Ok(content));
         assert_eq!(from_line("AAAA"), Err(LineError::NoChecksum));
@@ -160,14 +156,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_content_goes_there_and_back(content in proptest::collection::vec(any::<u8>(), 1..300)) {
+        fn any_content_survives_a_round_trip(content in proptest::collection::vec(any::<u8>(), 1..300)) {
             let base64 = STANDARD.encode(&content);
             let line = line(&format!("{BEGIN}\n\n{base64}\n{END}")).unwrap();
             prop_assert_eq!(from_line(line.as_str()).unwrap(), content);
         }
 
         #[test]
-        fn no_text_is_a_panic(text in any::<String>()) {
+        fn no_text_causes_a_panic(text in any::<String>()) {
             let _read = (line(&text).is_ok(), from_line(&text).is_ok());
         }
     }

@@ -1,10 +1,8 @@
-//! The key that signs: found, and refused early if it is of no use.
+//! Finds the signing key and rejects it early if it cannot be used.
 //!
-//! GnuPG says "End of file" to a key that is not there, a home that does not
-//! exist and a home whose path is too long alike. So the home is looked at
-//! first, and each error says which key was looked for, and where.
+//! GnuPG reports the same "End of file" for a missing key, a missing home and a home whose path is
+//! too long. So the home is checked first, and each error names the key and the home.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
@@ -12,232 +10,160 @@ use std::time::Duration;
 
 use gpgme::{Context, Error, Key, KeyAlgorithm, Subkey};
 
-use super::engine;
-use super::setup::{self, SetupFault};
-use super::shortage::{self, Look};
+use super::configuration::{self, ConfigurationError};
+use super::fingerprint::Fingerprint;
+use super::gnupg;
+use super::shortage::{self, KeyListing};
 use super::signature::KeyId;
-use crate::disk::shortage::is_passing;
-use crate::spawn::converse;
+use crate::disk::transient::is_transient;
+use crate::spawn::begin_library_call;
 
-/// The shortest and the longest id of a key, in hexadecimal digits.
+/// The allowed lengths of a key id, in hexadecimal digits.
 const ID_DIGITS: std::ops::RangeInclusive<usize> = 8..=64;
 
-/// The fault of a key whose secret part is missing.
-const NO_SECRET: &str = "cannot sign: no part of it that may sign has its secret here";
+/// The fault of a key without a usable secret key.
+const NO_SECRET: &str = "cannot sign: no part of it that may sign has its secret key here";
 
-/// A key's fingerprint, in upper-case hexadecimal.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Fingerprint(String);
-
-impl Fingerprint {
-    pub(super) fn new(text: &str) -> Fingerprint {
-        Fingerprint(text.to_ascii_uppercase())
-    }
-
-    /// Returns the fingerprint as text.
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Returns the id of a key of version 4: the last eight bytes.
-    pub(super) fn id(&self) -> Option<KeyId> {
-        let (_, digits) = self.0.split_at_checked(self.0.len().checked_sub(16)?)?;
-        Some(u64::from_str_radix(digits, 16).ok()?.to_be_bytes())
-    }
-}
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// A key or a subkey.
+/// A primary key or a subkey.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Part {
+pub(crate) struct KeyPart {
     pub(crate) fingerprint: Fingerprint,
-    /// The length of its modulus, in bytes.
-    pub(crate) bytes: usize,
+    pub(crate) modulus_bytes: usize,
 }
 
-impl Part {
-    pub(super) fn new(part: &Subkey<'_>) -> Option<Part> {
+impl KeyPart {
+    pub(super) fn new(part: &Subkey<'_>) -> Option<KeyPart> {
         let fingerprint = Fingerprint::new(part.fingerprint().ok()?);
-        Some(Part { fingerprint, bytes: part.length().div_ceil(8) })
+        Some(KeyPart { fingerprint, modulus_bytes: part.length().div_ceil(8) })
     }
 }
 
-/// A key that can sign what the platform verifies.
+/// A key whose signatures the platform can verify.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SecretKey {
-    /// The fingerprint of the key, the one by which the platform knows it.
+    /// The fingerprint of the primary key, by which the platform identifies it.
     pub(crate) fingerprint: Fingerprint,
-    /// The key and its subkeys, any of which GnuPG may sign with.
-    pub(crate) parts: Vec<Part>,
-    /// Whose key it is.
+    /// The primary key and its subkeys. GnuPG may sign with any of them.
+    pub(crate) parts: Vec<KeyPart>,
+    /// The first user id.
     pub(crate) owner: String,
 }
 
 impl SecretKey {
-    /// Returns the length in bytes of the modulus of the part with this id.
-    pub(super) fn bytes(&self, id: &KeyId) -> Option<usize> {
+    pub(super) fn modulus_bytes(&self, id: &KeyId) -> Option<usize> {
         let part = self.parts.iter().find(|part| part.fingerprint.id().as_ref() == Some(id));
-        part.map(|part| part.bytes)
+        part.map(|part| part.modulus_bytes)
     }
 }
 
-/// Why a key is of no use.
+/// Why a key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyError {
-    /// What is configured is no id.
-    #[error("\"{0}\" is no key id: [gpg] keyid takes a fingerprint, 40 hexadecimal digits")]
+    #[error("\"{0}\" is not a key id: [gpg] keyid takes a fingerprint, 40 hexadecimal digits")]
     Id(String),
-    /// The home is not there or cannot be looked at.
-    #[error("cannot look for the key {key} in the GnuPG home {}", home.display())]
-    Home {
-        /// The id that was looked for.
-        key: String,
-        home: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// The home is a file.
-    #[error("cannot look for the key {key} in {}: [gpg] home must be a folder", home.display())]
-    NoFolder {
-        /// The id that was looked for.
-        key: String,
-        home: PathBuf,
-    },
-    /// The agent cannot open its sockets.
+    /// The home does not exist or cannot be accessed.
+    #[error("cannot look up the key {key} in the GnuPG home {}", home.display())]
+    Home { key: String, home: PathBuf, source: std::io::Error },
+    #[error("cannot look up the key {key} in {}: [gpg] home must be a folder", home.display())]
+    NotFolder { key: String, home: PathBuf },
+    /// The path of the home is too long for the agent's sockets.
     #[error(
         "cannot use the key {key} in the GnuPG home {}: its path has {bytes} bytes, too long for the \
-         agent's socket ({} at most): use a symbolic link with a shorter path", home.display(), engine::HOME_BYTES_MAX
+         agent's socket (at most {}): use a symbolic link with a shorter path", home.display(), gnupg::HOME_BYTES_MAX
     )]
     LongHome {
-        /// The id that was looked for.
         key: String,
         home: PathBuf,
         /// How long its path is.
         bytes: usize,
     },
-    /// The home does not have the key.
+    /// The home does not contain the key.
     #[error("no secret key {key} in the GnuPG home {}: gpg --homedir {} -K lists those it has{}", home.display(), home.display(), hint)]
-    NotThere {
-        /// The id that was looked for.
+    NotFound {
         key: String,
         home: PathBuf,
-        /// What else may be the reason.
+        /// Another possible reason.
         hint: &'static str,
     },
-    /// The key is there and cannot be used.
+    /// The key exists and cannot be used.
     #[error("the key {key} in the GnuPG home {} {why}", home.display())]
-    Unusable {
-        /// The id that was looked for.
-        key: String,
-        home: PathBuf,
-        /// What is the matter with it.
-        why: &'static str,
-    },
-    /// The platform's library does not know keys of this type.
+    Unusable { key: String, home: PathBuf, why: &'static str },
+    /// The platform's library does not support keys of this type.
     #[error(
         "the key {key} in the GnuPG home {} is of type {algorithm}, which the platform cannot verify: use an RSA key", home.display()
     )]
-    Type {
-        /// The id that was looked for.
-        key: String,
-        home: PathBuf,
-        algorithm: String,
-    },
+    Type { key: String, home: PathBuf, algorithm: String },
     /// GnuPG did not answer in time.
     #[error(
         "no answer from gpg-agent about the key {key} in the GnuPG home {} in {} s: gpgconf --homedir {} --kill \
-         gpg-agent ends one that hangs", home.display(), deadline.as_secs(), home.display()
+         gpg-agent ends one that hangs", home.display(), timeout.as_secs(), home.display()
     )]
-    Hung {
-        /// The id that was looked for.
-        key: String,
-        home: PathBuf,
-        /// How long it was waited for.
-        deadline: Duration,
-    },
-    /// GnuPG's configuration is at fault.
+    Hung { key: String, home: PathBuf, timeout: Duration },
+    /// GnuPG's configuration has a fault.
     #[error("cannot use the GnuPG home")]
-    Setup(#[source] SetupFault),
-    /// The system lacks something that GnuPG needs to look.
+    Configuration(#[source] ConfigurationError),
+    /// The system is short of a resource that GnuPG needs.
     #[error(
-        "cannot look for the key {key} in the GnuPG home {}: GnuPG does not get what it needs; this may pass", home.display()
+        "cannot look up the key {key} in the GnuPG home {}: GnuPG lacks a system resource, perhaps only temporarily",
+        home.display()
     )]
-    Short {
-        /// The id that was looked for.
-        key: String,
-        home: PathBuf,
-        source: std::io::Error,
-    },
-    /// GnuPG failed in a way of its own.
-    #[error("cannot look for the key {key} in the GnuPG home {}", home.display())]
-    Engine {
-        /// The id that was looked for.
-        key: String,
-        home: PathBuf,
-        source: Error,
-    },
+    Shortage { key: String, home: PathBuf, source: std::io::Error },
+    #[error("cannot look up the key {key} in the GnuPG home {}", home.display())]
+    GnuPg { key: String, home: PathBuf, source: Error },
 }
 
 impl KeyError {
-    /// Tells whether the same look may go well later.
-    pub(super) fn is_passing(&self) -> bool {
+    /// Returns whether a retry may succeed.
+    pub(super) fn is_transient(&self) -> bool {
         match self {
-            KeyError::Hung { .. } | KeyError::Short { .. } => true,
-            KeyError::Home { source, .. } => is_passing(source),
-            KeyError::Setup(fault) => fault.is_passing(),
-            KeyError::Engine { source, .. } => !engine::is_final(*source),
+            KeyError::Hung { .. } | KeyError::Shortage { .. } => true,
+            KeyError::Home { source, .. } => is_transient(source),
+            KeyError::Configuration(fault) => fault.is_transient(),
+            KeyError::GnuPg { source, .. } => !gnupg::is_permanent(*source),
             _ => false,
         }
     }
 }
 
-/// Finds the secret key `id` in the GnuPG home `home` and checks that it is of use.
+/// Finds the secret key `id` in the GnuPG home `home` and checks that it can be used.
 ///
-/// GnuPG asks its agent for the key, and an agent may hang; so the search has
-/// a thread of its own, which is abandoned after the deadline.
-///
-/// # Errors
-/// It is not there, or the platform would not take its signatures.
-pub(crate) fn find(home: &Path, id: &str, deadline: Duration) -> Result<SecretKey, KeyError> {
-    let search = Search::new(home, id)?;
+/// GnuPG queries its agent, and an agent may hang. So the search runs on a thread of its own, which
+/// is abandoned after the time limit.
+pub(crate) fn find(home: &Path, id: &str, timeout: Duration) -> Result<SecretKey, KeyError> {
+    let search = KeySearch::new(home, id)?;
     let (key, home) = (search.id.clone(), search.home.clone());
     let (answer, answers) = mpsc::channel();
     let work = move || answer.send(search.secret_key().map(|(_, key)| key)).is_ok();
     match thread::Builder::new().name("key".to_owned()).spawn(work) {
         Ok(_) => {
-            answers.recv_timeout(deadline).unwrap_or(Err(KeyError::Hung { key, home, deadline }))
+            answers.recv_timeout(timeout).unwrap_or(Err(KeyError::Hung { key, home, timeout }))
         }
         Err(source) => Err(KeyError::Home { key, home, source }),
     }
 }
 
-/// One look for one key.
-pub(super) struct Search {
+/// A search for a key in a home.
+pub(super) struct KeySearch {
     id: String,
     home: PathBuf,
 }
 
-impl Search {
+impl KeySearch {
     /// Checks the id and the home.
-    pub(super) fn new(home: &Path, id: &str) -> Result<Search, KeyError> {
+    pub(super) fn new(home: &Path, id: &str) -> Result<KeySearch, KeyError> {
         let digits: String = id.chars().filter(|c| !c.is_whitespace()).collect();
         let digits = digits.strip_prefix("0x").unwrap_or(&digits).to_ascii_uppercase();
         if !ID_DIGITS.contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(KeyError::Id(id.to_owned()));
         }
-        let search = Search { id: digits, home: home.to_owned() };
+        let search = KeySearch { id: digits, home: home.to_owned() };
         let (key, home) = (search.id.clone(), search.home.clone());
         match search.home.metadata() {
             Ok(meta) if meta.is_dir() => {
-                setup::check_files(&search.home).map_err(KeyError::Setup)?;
+                configuration::check_files(&search.home).map_err(KeyError::Configuration)?;
                 Ok(search)
             }
-            Ok(_) => Err(KeyError::NoFolder { key, home }),
+            Ok(_) => Err(KeyError::NotFolder { key, home }),
             Err(source) => Err(KeyError::Home { key, home, source }),
         }
     }
@@ -248,50 +174,51 @@ impl Search {
             Ok(opened) => return Ok(opened),
             Err(error) => error,
         };
-        let may_be_there =
-            matches!(error, KeyError::NotThere { .. } | KeyError::Unusable { why: NO_SECRET, .. });
-        let look = may_be_there.then(|| shortage::look(&self.home, &self.id));
-        match (look, self.explained(error)) {
-            // What the system says weighs more than the configuration, which may only say that there is no agent.
-            (Some(Look::Short(source)), _) if source.raw_os_error().is_some() => {
-                Err(self.short(source))
+        let may_exist =
+            matches!(error, KeyError::NotFound { .. } | KeyError::Unusable { why: NO_SECRET, .. });
+        let listing = may_exist.then(|| shortage::list_key(&self.home, &self.id));
+        match (listing, self.explained(error)) {
+            // A system error is a better explanation than a fault of the configuration, which may
+            // only mean that no agent runs.
+            (Some(KeyListing::Shortage(source)), _) if source.raw_os_error().is_some() => {
+                Err(self.shortage(source))
             }
-            // An agent that GnuPG has and cannot start may lack room for its sockets.
-            (_, KeyError::Setup(fault)) if fault.is_passing() => {
-                let lacking = shortage::probe(&self.home).err().filter(is_passing);
-                Err(lacking.map_or(KeyError::Setup(fault), |source| self.short(source)))
+            // An agent that cannot be started may lack space for its sockets.
+            (_, KeyError::Configuration(fault)) if fault.is_transient() => {
+                let lacking = shortage::probe(&self.home).err().filter(is_transient);
+                Err(lacking.map_or(KeyError::Configuration(fault), |source| self.shortage(source)))
             }
-            (_, error @ KeyError::Setup(_)) => Err(error),
-            (Some(Look::Short(source)), _) => Err(self.short(source)),
-            // The shortage has ended meanwhile.
-            (Some(Look::Found), KeyError::NotThere { .. }) => self.open(),
+            (_, error @ KeyError::Configuration(_)) => Err(error),
+            (Some(KeyListing::Shortage(source)), _) => Err(self.shortage(source)),
+            // The shortage has ended in the meantime.
+            (Some(KeyListing::Found), KeyError::NotFound { .. }) => self.open(),
             (_, error) => Err(error),
         }
     }
 
-    fn short(&self, source: std::io::Error) -> KeyError {
-        KeyError::Short { key: self.id.clone(), home: self.home.clone(), source }
+    fn shortage(&self, source: std::io::Error) -> KeyError {
+        KeyError::Shortage { key: self.id.clone(), home: self.home.clone(), source }
     }
 
-    /// Returns the fault of the configuration that explains an error, or the error.
+    /// Returns the fault of GnuPG's configuration that explains an error, or the error itself.
     fn explained(&self, error: KeyError) -> KeyError {
         let is_unclear = match &error {
-            KeyError::NotThere { .. } => true,
-            KeyError::Engine { source, .. } => setup::is_unclear(*source),
+            KeyError::NotFound { .. } => true,
+            KeyError::GnuPg { source, .. } => configuration::may_be_cause(*source),
             _ => false,
         };
-        let fault = is_unclear.then(|| setup::fault(&self.home, Some(&self.id))).flatten();
-        fault.map_or(error, KeyError::Setup)
+        let fault = is_unclear.then(|| configuration::fault(&self.home, Some(&self.id))).flatten();
+        fault.map_or(error, KeyError::Configuration)
     }
 
     fn open(&self) -> Result<(Context, SecretKey), KeyError> {
-        let _turn = converse();
-        let mut context = engine::context(&self.home).map_err(|error| self.engine(error))?;
+        let _call = begin_library_call();
+        let mut context = gnupg::context(&self.home).map_err(|error| self.gnupg(error))?;
         let key =
             context.get_secret_key(self.id.as_str()).map_err(|error| self.not_found(error))?;
         let checked = self.check(&key)?;
         context.clear_signers();
-        context.add_signer(&key).map_err(|error| self.engine(error))?;
+        context.add_signer(&key).map_err(|error| self.gnupg(error))?;
         Ok((context, checked))
     }
 
@@ -299,11 +226,11 @@ impl Search {
         let (primary, fingerprint) = key
             .primary_key()
             .and_then(|primary| Some((primary, Fingerprint::new(primary.fingerprint().ok()?))))
-            .ok_or_else(|| self.engine(Error::INV_VALUE))?;
+            .ok_or_else(|| self.gnupg(Error::INV_VALUE))?;
         let why = [
             (
                 key.is_revoked(),
-                "is revoked: make a new key, and give the platform the new public key",
+                "is revoked: generate a new key, and give the platform its public key",
             ),
             (key.is_expired(), "is expired: extend it, and give the platform the new public key"),
             (key.is_disabled(), "is disabled: gpg --edit-key with enable makes it usable again"),
@@ -318,7 +245,7 @@ impl Search {
         }
         let able =
             key.subkeys().filter(|part| part.can_sign() && part.is_secret() && !part.is_bad());
-        // GnuPG signs with the newest part that can.
+        // GnuPG signs with the newest part that can sign.
         let signing =
             able.max_by_key(Subkey::creation_time).ok_or_else(|| self.unusable(NO_SECRET))?;
         for part in [primary, signing] {
@@ -328,7 +255,7 @@ impl Search {
                 return Err(KeyError::Type { key, home, algorithm });
             }
         }
-        let parts = key.subkeys().filter_map(|part| Part::new(&part));
+        let parts = key.subkeys().filter_map(|part| KeyPart::new(&part));
         let owner = key.user_ids().next().and_then(|user| user.id().ok()).unwrap_or_default();
         Ok(SecretKey { fingerprint, parts: parts.collect(), owner: owner.to_owned() })
     }
@@ -337,9 +264,9 @@ impl Search {
         let (key, home) = (self.id.clone(), self.home.clone());
         let bytes = std::path::absolute(&home).unwrap_or_else(|_| home.clone()).as_os_str().len();
         if error.code() != Error::EOF.code() {
-            return KeyError::Engine { key, home, source: error };
+            return KeyError::GnuPg { key, home, source: error };
         }
-        if bytes > engine::HOME_BYTES_MAX {
+        if bytes > gnupg::HOME_BYTES_MAX {
             return KeyError::LongHome { key, home, bytes };
         }
         let old = home.join("secring.gpg").exists() && !home.join(".gpg-v21-migrated").exists();
@@ -348,14 +275,14 @@ impl Search {
         } else {
             ""
         };
-        KeyError::NotThere { key, home, hint }
+        KeyError::NotFound { key, home, hint }
     }
 
     fn unusable(&self, why: &'static str) -> KeyError {
         KeyError::Unusable { key: self.id.clone(), home: self.home.clone(), why }
     }
 
-    fn engine(&self, source: Error) -> KeyError {
-        KeyError::Engine { key: self.id.clone(), home: self.home.clone(), source }
+    fn gnupg(&self, source: Error) -> KeyError {
+        KeyError::GnuPg { key: self.id.clone(), home: self.home.clone(), source }
     }
 }

@@ -1,20 +1,17 @@
-//! An armored public key: its text decoded, or refused with the reason.
+//! Decodes the text of an armored public key, or rejects it with the reason.
 //!
-//! GnuPG's releases differ in what armor they forgive, and the platform's library forgives other things
-//! again. So a text has to be what all of them read in the same way: one block, nothing but blank lines
-//! around it, and a checksum that is right. GnuPG is given the decoded bytes only.
+//! The releases of GnuPG tolerate different faults in the armor, and the platform's library others
+//! again. So a text must have the form that all of them read in the same way: one block, only blank
+//! lines around it, and a correct checksum. GnuPG receives only the decoded bytes.
 //!
-//! White space may end a line, except in the base64, where the platform's library refuses it.
+//! A line may end with white space, except in the base64, where the platform's library rejects it.
 
 use base64::engine::general_purpose::STANDARD;
 use base64::{DecodeError, Engine};
 
 use super::armor::{checksum, is_checksum};
-use super::fault::KeyFault;
+use super::key_text_error::{KEY_TEXT_BYTES_MAX, KeyTextError};
 use super::packet::{PUBLIC_KEY, SECRET_KEY};
-
-/// The longest text of a key.
-pub(super) const BYTES_MAX: usize = 1024 * 1024;
 
 /// The first line of a public key.
 const BEGIN: &[u8] = b"-----BEGIN PGP PUBLIC KEY BLOCK-----";
@@ -26,43 +23,40 @@ const SECRET_BEGIN: &[u8] = b"-----BEGIN PGP PRIVATE KEY BLOCK-----";
 const LINE_BYTES_MAX: usize = 96;
 
 /// Returns the data of the one public key in an armored text.
-///
-/// # Errors
-/// The text is anything else, or it is damaged.
-pub(super) fn decode(armored: &[u8]) -> Result<Vec<u8>, KeyFault> {
-    if armored.len() > BYTES_MAX {
-        return Err(KeyFault::Long);
+pub(super) fn decode(armored: &[u8]) -> Result<Vec<u8>, KeyTextError> {
+    if armored.len() > KEY_TEXT_BYTES_MAX {
+        return Err(KeyTextError::Long);
     }
     if contains(armored, SECRET_BEGIN) {
-        return Err(KeyFault::Secret);
+        return Err(KeyTextError::Secret);
     }
     match armored.split(|byte| *byte == b'\n').filter(|line| contains(line, BEGIN)).count() {
         0 => return Err(no_block(armored)),
         1 => {}
-        count => return Err(KeyFault::Count(count)),
+        count => return Err(KeyTextError::Count(count)),
     }
     let mut lines = Lines { rest: armored, number: 0 };
     while let Some(line) = lines.next() {
         match line.trim_ascii_end() {
             BEGIN => break,
             b"" => {}
-            _ => return Err(KeyFault::Outside(lines.number)),
+            _ => return Err(KeyTextError::Outside(lines.number)),
         }
     }
     headers(&mut lines)?;
     let data = data(&mut lines)?;
     while let Some(line) = lines.next() {
         if !line.trim_ascii_end().is_empty() {
-            return Err(KeyFault::Outside(lines.number));
+            return Err(KeyTextError::Outside(lines.number));
         }
     }
     Ok(data)
 }
 
-/// The lines that are left of a text.
+/// The remaining lines of a text.
 struct Lines<'a> {
     rest: &'a [u8],
-    /// The number of the line that was read last.
+    /// The number of the last line that was read.
     number: usize,
 }
 
@@ -80,48 +74,48 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Says what a text without a key block is.
-fn no_block(text: &[u8]) -> KeyFault {
+/// Returns the fault of a text without a key block.
+fn no_block(text: &[u8]) -> KeyTextError {
     let tag = match text.first() {
         Some(header @ 0xc0..=0xff) => header & 0x3f,
         Some(header @ 0x80..=0xbf) => (header >> 2) & 0xf,
         _ => 0,
     };
     match tag {
-        PUBLIC_KEY => KeyFault::Binary,
-        SECRET_KEY => KeyFault::Secret,
-        _ => KeyFault::None,
+        PUBLIC_KEY => KeyTextError::Binary,
+        SECRET_KEY => KeyTextError::Secret,
+        _ => KeyTextError::None,
     }
 }
 
 /// Reads the headers, such as `Comment: x`, and the blank line after them.
-fn headers(lines: &mut Lines<'_>) -> Result<(), KeyFault> {
+fn headers(lines: &mut Lines<'_>) -> Result<(), KeyTextError> {
     loop {
-        let line = lines.next().ok_or(KeyFault::End)?.trim_ascii_end();
+        let line = lines.next().ok_or(KeyTextError::End)?.trim_ascii_end();
         if line.is_empty() {
             return Ok(());
         }
-        // The platform's library knows a header by this.
+        // The platform's library recognizes a header by this.
         if !contains(line, b": ") {
-            return Err(KeyFault::Header(lines.number));
+            return Err(KeyTextError::Header(lines.number));
         }
     }
 }
 
 /// Reads the base64, the checksum and the last line.
-fn data(lines: &mut Lines<'_>) -> Result<Vec<u8>, KeyFault> {
+fn data(lines: &mut Lines<'_>) -> Result<Vec<u8>, KeyTextError> {
     let (mut base64, mut ends) = (Vec::new(), Vec::new());
     let begin = lines.number + 1;
     let found = loop {
-        let line = lines.next().ok_or(KeyFault::End)?;
+        let line = lines.next().ok_or(KeyTextError::End)?;
         match std::str::from_utf8(line) {
-            // Only the last line begins with this, whole or cut short.
+            // Only the last line begins with this, complete or cut short.
             Ok(line) if line.starts_with('-') => break end(line.as_bytes()).and(Ok(None)),
             Ok(line) if is_checksum(line) => {
                 break end(lines.next().unwrap_or_default()).and(Ok(Some(line)));
             }
             _ if line.is_empty() || line.len() > LINE_BYTES_MAX => {
-                return Err(KeyFault::Base64(lines.number));
+                return Err(KeyTextError::Base64(lines.number));
             }
             _ => {
                 base64.extend_from_slice(line);
@@ -136,20 +130,20 @@ fn data(lines: &mut Lines<'_>) -> Result<Vec<u8>, KeyFault> {
                 base64.len().saturating_sub(1)
             }
         };
-        KeyFault::Base64(begin + ends.iter().take_while(|end| **end <= at).count())
+        KeyTextError::Base64(begin + ends.iter().take_while(|end| **end <= at).count())
     })?;
     let expected = checksum(&content);
     match found {
-        None => Err(KeyFault::NoChecksum),
+        None => Err(KeyTextError::NoChecksum),
         Some(found) if found != expected => {
-            Err(KeyFault::Checksum { found: found.to_owned(), expected })
+            Err(KeyTextError::Checksum { found: found.to_owned(), expected })
         }
         Some(_) => Ok(content),
     }
 }
 
-fn end(line: &[u8]) -> Result<(), KeyFault> {
-    if line.trim_ascii_end() == END { Ok(()) } else { Err(KeyFault::End) }
+fn end(line: &[u8]) -> Result<(), KeyTextError> {
+    if line.trim_ascii_end() == END { Ok(()) } else { Err(KeyTextError::End) }
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
@@ -163,19 +157,19 @@ mod tests {
     use super::super::testing;
     use super::*;
 
-    /// Longer than a line of base64.
+    /// Longer than one line of base64.
     const DATA: [u8; 100] = [7; 100];
 
     fn text() -> String {
         String::from_utf8(testing::armored(&DATA)).unwrap()
     }
 
-    fn fault(text: &str) -> KeyFault {
+    fn fault(text: &str) -> KeyTextError {
         decode(text.as_bytes()).unwrap_err()
     }
 
     #[test]
-    fn each_form_that_all_readers_take_is_decoded() {
+    fn forms_that_all_readers_accept_are_decoded() {
         let text = text();
         let headers = "BLOCK-----\nVersion: GnuPG v2\nComment: a: b = c\n \t\n";
         for good in [
@@ -191,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_has_its_line() {
+    fn faults_name_their_line() {
         let text = text();
         let lines: Vec<&str> = text.lines().collect();
         // BEGIN, blank, three lines of base64, the checksum, END.
@@ -203,59 +197,59 @@ mod tests {
         };
         let without = |at: usize| [&lines[..at - 1], &lines[at..]].concat().join("\n");
         for (bad, expected) in [
-            (String::new(), KeyFault::None),
-            ("no key\n".to_owned(), KeyFault::None),
-            (without(1), KeyFault::None),
-            (with(1, &format!("\u{feff}{}", lines[0])), KeyFault::Outside(1)),
-            (with(1, &format!("> {}", lines[0])), KeyFault::Outside(1)),
-            (format!("pub rsa2048\n{text}"), KeyFault::Outside(1)),
-            (format!("{text}\nx"), KeyFault::Outside(9)),
-            (format!("{text}{text}"), KeyFault::Count(2)),
-            (without(2), KeyFault::Header(2)),
-            (with(2, "Comment:\n"), KeyFault::Header(2)),
-            (with(4, "!"), KeyFault::Base64(4)),
-            (with(4, ""), KeyFault::Base64(4)),
-            (with(4, &format!("{} ", lines[3])), KeyFault::Base64(4)),
-            (with(4, &"A".repeat(97)), KeyFault::Base64(4)),
-            (with(5, "A"), KeyFault::Base64(5)),
-            (with(5, "Bwc"), KeyFault::Base64(5)),
+            (String::new(), KeyTextError::None),
+            ("no key\n".to_owned(), KeyTextError::None),
+            (without(1), KeyTextError::None),
+            (with(1, &format!("\u{feff}{}", lines[0])), KeyTextError::Outside(1)),
+            (with(1, &format!("> {}", lines[0])), KeyTextError::Outside(1)),
+            (format!("pub rsa2048\n{text}"), KeyTextError::Outside(1)),
+            (format!("{text}\nx"), KeyTextError::Outside(9)),
+            (format!("{text}{text}"), KeyTextError::Count(2)),
+            (without(2), KeyTextError::Header(2)),
+            (with(2, "Comment:\n"), KeyTextError::Header(2)),
+            (with(4, "!"), KeyTextError::Base64(4)),
+            (with(4, ""), KeyTextError::Base64(4)),
+            (with(4, &format!("{} ", lines[3])), KeyTextError::Base64(4)),
+            (with(4, &"A".repeat(97)), KeyTextError::Base64(4)),
+            (with(5, "A"), KeyTextError::Base64(5)),
+            (with(5, "Bwc"), KeyTextError::Base64(5)),
             (
                 with(6, "=AAA="),
-                KeyFault::Checksum { found: "=AAA=".to_owned(), expected: checksum(&DATA) },
+                KeyTextError::Checksum { found: "=AAA=".to_owned(), expected: checksum(&DATA) },
             ),
             (
                 with(6, "=twTO"),
-                KeyFault::Checksum { found: "=twTO".to_owned(), expected: checksum(&DATA) },
+                KeyTextError::Checksum { found: "=twTO".to_owned(), expected: checksum(&DATA) },
             ),
-            (without(6), KeyFault::NoChecksum),
-            (with(7, "-----END PGP PUBLIC"), KeyFault::End),
-            (with(7, "x"), KeyFault::End),
-            (without(7), KeyFault::End),
-            (format!("{}\n", lines[0]), KeyFault::End),
-            (text.replace("PUBLIC", "PRIVATE"), KeyFault::Secret),
-            (format!("{text}{}", text.replace("PUBLIC", "PRIVATE")), KeyFault::Secret),
-            (text.clone() + &"\n".repeat(BYTES_MAX), KeyFault::Long),
+            (without(6), KeyTextError::NoChecksum),
+            (with(7, "-----END PGP PUBLIC"), KeyTextError::End),
+            (with(7, "x"), KeyTextError::End),
+            (without(7), KeyTextError::End),
+            (format!("{}\n", lines[0]), KeyTextError::End),
+            (text.replace("PUBLIC", "PRIVATE"), KeyTextError::Secret),
+            (format!("{text}{}", text.replace("PUBLIC", "PRIVATE")), KeyTextError::Secret),
+            (text.clone() + &"\n".repeat(KEY_TEXT_BYTES_MAX), KeyTextError::Long),
         ] {
             assert_eq!(fault(&bad), expected, "{bad:.300}");
         }
     }
 
     #[test]
-    fn the_binary_form_is_told_from_nonsense() {
+    fn binary_form_is_recognized() {
         for (header, expected) in [
-            (0x98, KeyFault::Binary),
-            (0x99, KeyFault::Binary),
-            (0xc6, KeyFault::Binary),
-            (0x95, KeyFault::Secret),
-            (0xc5, KeyFault::Secret),
-            (0xff, KeyFault::None),
+            (0x98, KeyTextError::Binary),
+            (0x99, KeyTextError::Binary),
+            (0xc6, KeyTextError::Binary),
+            (0x95, KeyTextError::Secret),
+            (0xc5, KeyTextError::Secret),
+            (0xff, KeyTextError::None),
         ] {
             assert_eq!(decode(&[header, 0, 0]), Err(expected));
         }
     }
 
     #[test]
-    fn each_cut_and_each_flipped_bit_is_noticed() {
+    fn truncation_and_flipped_bits_are_detected() {
         let text = testing::armored(&DATA);
         for end in 0..text.len() - 1 {
             assert!(decode(&text[..end]).is_err(), "{end}");
@@ -271,12 +265,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_data_goes_there_and_back(data in proptest::collection::vec(any::<u8>(), 1..300)) {
+        fn any_data_survives_a_round_trip(data in proptest::collection::vec(any::<u8>(), 1..300)) {
             prop_assert_eq!(decode(&testing::armored(&data)).unwrap(), data);
         }
 
         #[test]
-        fn no_text_is_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), text in any::<String>()) {
+        fn no_text_causes_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), text in any::<String>()) {
             let _read = (decode(&bytes).is_ok(), decode(text.as_bytes()).is_ok());
             let begun = [BEGIN, b"\n\n", &bytes].concat();
             let _read = decode(&begun).is_ok();

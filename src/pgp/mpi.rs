@@ -1,21 +1,22 @@
-//! The numbers at the end of keys and signatures (RFC 4880, section 3.2, and RFC 6637).
+//! The multiprecision integers at the end of keys and signatures (RFC 4880, section 3.2, and RFC
+//! 6637).
 
-/// A part of a public key.
+/// A field of a key or a signature.
 #[derive(Debug, Clone, Copy)]
-enum Part {
-    /// A number, after its length in bits.
+enum Field {
+    /// A number, preceded by its length in bits.
     Number,
-    /// Bytes, after their number: the name of a curve, or how a key is derived.
+    /// Bytes, preceded by their length: the name of a curve or the parameters of key derivation.
     #[cfg(any(test, feature = "data"))]
     Bytes,
 }
 
-/// Tells whether `bytes` are the numbers of a public key of this algorithm; those of an algorithm that
-/// is not known may be anything.
+/// Returns whether `bytes` are the numbers of a public key of this algorithm. For an unknown
+/// algorithm, any bytes are valid.
 #[cfg(any(test, feature = "data"))]
 pub(super) fn are_of_key(algorithm: u8, bytes: &[u8]) -> bool {
-    use Part::{Bytes, Number};
-    let parts: &[Part] = match algorithm {
+    use Field::{Bytes, Number};
+    let fields: &[Field] = match algorithm {
         // RSA.
         1..=3 => &[Number; 2],
         // Elgamal.
@@ -28,28 +29,28 @@ pub(super) fn are_of_key(algorithm: u8, bytes: &[u8]) -> bool {
         19 | 22 => &[Bytes, Number],
         _ => return true,
     };
-    are(parts, bytes)
+    match_fields(fields, bytes)
 }
 
-/// Tells whether `bytes` are the numbers of a signature of this algorithm; those of an algorithm that
-/// is not known may be anything.
+/// Returns whether `bytes` are the numbers of a signature of this algorithm. For an unknown
+/// algorithm, any bytes are valid.
 pub(super) fn are_of_signature(algorithm: u8, bytes: &[u8]) -> bool {
-    let parts: &[Part] = match algorithm {
-        1 | 3 => &[Part::Number],
-        17 | 19 | 22 => &[Part::Number; 2],
+    let fields: &[Field] = match algorithm {
+        1 | 3 => &[Field::Number],
+        17 | 19 | 22 => &[Field::Number; 2],
         _ => return true,
     };
-    are(parts, bytes)
+    match_fields(fields, bytes)
 }
 
-fn are(parts: &[Part], bytes: &[u8]) -> bool {
-    let rest = parts.iter().try_fold(bytes, |bytes, part| match part {
-        Part::Number => {
+fn match_fields(fields: &[Field], bytes: &[u8]) -> bool {
+    let rest = fields.iter().try_fold(bytes, |bytes, field| match field {
+        Field::Number => {
             let (bits, rest) = bytes.split_first_chunk()?;
             rest.get(usize::from(u16::from_be_bytes(*bits)).div_ceil(8)..)
         }
         #[cfg(any(test, feature = "data"))]
-        Part::Bytes => {
+        Field::Bytes => {
             let (length, rest) = bytes.split_first()?;
             rest.get(usize::from(*length)..)
         }
@@ -62,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_fill_their_place() {
+    fn numbers_must_fill_all_bytes() {
         let number = [0, 9, 1, 0xff];
         let two = number.repeat(2);
         for (is, algorithm, bytes) in [

@@ -1,12 +1,11 @@
-//! OpenPGP packets: bytes divided into tags and bodies (RFC 4880, section 4).
+//! Splits bytes into OpenPGP packets, which have a tag and a body (RFC 4880, section 4).
 //!
-//! Only packets that state their length are read. An indeterminate or a partial length is for streams;
-//! no key and no signature needs one.
+//! Only packets that state their length are supported. Indeterminate and partial lengths are for
+//! streams; keys and signatures do not need them.
 
-/// The largest number of packets in one block.
+/// Maximum number of packets in a block.
 const PACKETS_MAX: usize = 4096;
 
-/// A public key's own packet.
 #[cfg(any(test, feature = "data"))]
 pub(super) const PUBLIC_KEY: u8 = 6;
 pub(super) const SIGNATURE: u8 = 2;
@@ -24,15 +23,14 @@ pub(super) const USER_ATTRIBUTE: u8 = 17;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Packet<'a> {
-    /// What kind of packet it is.
     pub(super) tag: u8,
-    /// Its content, without the header.
+    /// The content, without the header.
     pub(super) body: &'a [u8],
     /// The offset of its header.
     pub(super) at: usize,
 }
 
-/// Why bytes are not whole packets. Each offset is that of a packet's header.
+/// Why bytes are not complete packets. Each offset is that of a packet's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PacketError {
     /// The byte is not the first of a header.
@@ -44,15 +42,11 @@ pub(crate) enum PacketError {
     /// The data ends inside the packet.
     #[error("the packet at byte {0} of its data is cut short")]
     Cut(usize),
-    /// There are more packets than are read.
     #[error("it has over {PACKETS_MAX} packets")]
     Count,
 }
 
 /// Returns the packets that `bytes` consist of; each byte belongs to one of them.
-///
-/// # Errors
-/// The bytes are anything else.
 pub(super) fn packets(bytes: &[u8]) -> Result<Vec<Packet<'_>>, PacketError> {
     let (mut rest, mut packets) = (bytes, Vec::new());
     while !rest.is_empty() {
@@ -66,7 +60,7 @@ pub(super) fn packets(bytes: &[u8]) -> Result<Vec<Packet<'_>>, PacketError> {
     Ok(packets)
 }
 
-/// Divides `bytes`, which begin at the offset `at`, into their first packet and the rest.
+/// Splits `bytes`, which begin at the offset `at`, into the first packet and the rest.
 fn first(bytes: &[u8], at: usize) -> Result<(Packet<'_>, &[u8]), PacketError> {
     let (header, rest) = bytes.split_first().ok_or(PacketError::Cut(at))?;
     let (tag, length) = match header {
@@ -87,9 +81,9 @@ fn first(bytes: &[u8], at: usize) -> Result<(Packet<'_>, &[u8]), PacketError> {
     Ok((Packet { tag, body, at }, rest))
 }
 
-/// What a header states about the length of the body.
+/// The length of a body as stated in its header.
 enum Length<'a> {
-    /// The length, and what follows the header.
+    /// The length, and the bytes after the header.
     Known(usize, &'a [u8]),
     /// It is indeterminate or partial.
     Unknown,
@@ -98,11 +92,11 @@ enum Length<'a> {
 }
 
 impl<'a> Length<'a> {
-    /// Reads a number of so many bytes.
+    /// Reads a number of `count` bytes.
     fn number(bytes: &'a [u8], count: usize) -> Length<'a> {
         let Some((number, rest)) = bytes.split_at_checked(count) else { return Length::Cut };
         let number = number.iter().fold(0_u32, |number, byte| (number << 8) | u32::from(*byte));
-        // A length that no address can have is longer than any data.
+        // A length beyond the address space is longer than any data.
         usize::try_from(number).map_or(Length::Cut, |length| Length::Known(length, rest))
     }
 }
@@ -169,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_states_no_length_is_refused() {
+    fn packet_without_a_length_is_rejected() {
         for partial in 224..=254 {
             assert_eq!(read(&[0xc6, partial, 0, 0]), Err(PacketError::Length(0)));
         }

@@ -1,38 +1,39 @@
-//! Signatures whose RSA number is as long as the key's modulus.
+//! Pads the number of an RSA signature to the length of the key's modulus.
 //!
-//! GnuPG writes the number of an RSA signature without its leading zero bytes, so one signature in 256 has
-//! a number that is shorter than the key. The platform's library demands the full length. Padding adds the
-//! zero bytes again and corrects the length of the packet; nothing that is hashed changes, and GnuPG takes
-//! the padded form as well.
+//! GnuPG writes the number of an RSA signature without its leading zero bytes, so in one signature
+//! of 256 the number is shorter than the key. The platform's library requires the full length.
+//! Padding restores the zero bytes and corrects the length of the packet. It changes no hashed
+//! byte, and GnuPG accepts the padded form as well.
 //!
-//! **Invariant.** A number is only ever made longer, and only by zero bytes at its beginning.
+//! **Invariant.** Padding only makes a number longer, and only by zero bytes at its beginning.
 
 use super::packet::{Packet, SIGNATURE, packets};
-use super::signature::{KeyId, Signature};
+use super::signature::{KeyId, SignaturePacket};
 
-/// Largest length in bytes of a number whose length in bits fits into its two bytes.
+/// Maximum length of a number, in bytes: its length in bits must fit into two bytes.
 const NUMBER_BYTES_MAX: usize = 8191;
-/// GnuPG makes RSA keys only of lengths that are a multiple of this number of bytes.
+/// GnuPG only creates RSA keys whose length in bytes is a multiple of this.
 const KEY_STEP_BYTES: usize = 4;
 
-/// Returns the ids of the keys that made the signatures in `data`; none if `data` is not whole packets.
+/// Returns the ids of the keys that made the signatures in `data`; none if it is not complete packets.
 pub(super) fn issuers(data: &[u8]) -> Vec<KeyId> {
     let packets = packets(data).unwrap_or_default();
     packets.iter().filter_map(|packet| Some(signature(packet)?.issuer)).collect()
 }
 
-/// Returns `data` with each RSA number padded to the length in bytes that `length` gives for the key and
-/// the present length of the number; `None` if nothing is to be padded, or `data` is not whole packets.
+/// Returns `data` with each RSA number padded to the length in bytes that `length` returns for the
+/// key and the current length of the number; `None` if no padding is needed or `data` is not complete
+/// packets.
 pub(super) fn pad(data: &[u8], length: impl Fn(&KeyId, usize) -> Option<usize>) -> Option<Vec<u8>> {
     let packets = packets(data).ok()?;
     let ends = packets.iter().map(|packet| packet.at).skip(1).chain([data.len()]);
     let (mut padded, mut has_changed) = (Vec::new(), false);
     for (packet, end) in packets.iter().zip(ends) {
-        match longer(packet, &length) {
+        match padded_body(packet, &length) {
             Some(body) => {
                 let header = *data.get(packet.at)?;
                 let is_five = data.get(packet.at.checked_add(1)?) == Some(&255);
-                head(header, is_five, body.len(), &mut padded)?;
+                push_header(header, is_five, body.len(), &mut padded)?;
                 padded.extend_from_slice(&body);
                 has_changed = true;
             }
@@ -42,27 +43,27 @@ pub(super) fn pad(data: &[u8], length: impl Fn(&KeyId, usize) -> Option<usize>) 
     has_changed.then_some(padded)
 }
 
-/// Returns the length of the key that probably made a number of `bytes` bytes; `None` if there may be such a
-/// key.
+/// Returns the length of the key that probably made a number of `bytes` bytes; `None` if a key may
+/// have exactly this length.
 pub(super) fn probable(bytes: usize) -> Option<usize> {
     let whole = bytes.checked_next_multiple_of(KEY_STEP_BYTES)?;
     (whole > bytes).then_some(whole)
 }
 
-/// Returns the signature in a packet, if it is one.
-fn signature(packet: &Packet<'_>) -> Option<Signature> {
-    (packet.tag == SIGNATURE).then(|| Signature::read(packet.body).ok())?
+/// Parses a packet as a signature.
+fn signature(packet: &Packet<'_>) -> Option<SignaturePacket> {
+    (packet.tag == SIGNATURE).then(|| SignaturePacket::read(packet.body).ok())?
 }
 
-/// Returns the body of a packet with its number padded; `None` if nothing is to be padded.
-fn longer(
+/// Returns the body of a packet with its number padded; `None` if no padding is needed.
+fn padded_body(
     packet: &Packet<'_>,
     length: &impl Fn(&KeyId, usize) -> Option<usize>,
 ) -> Option<Vec<u8>> {
     let signature = signature(packet).filter(|signature| signature.is_rsa)?;
     let (signed, numbers) =
         packet.body.split_at_checked(packet.body.len().checked_sub(signature.numbers)?)?;
-    // The length in bits stands before the number, which ends the packet.
+    // The last field of the packet is the number, preceded by its length in bits.
     let (_bits, number) = numbers.split_at_checked(2)?;
     let whole = length(&signature.issuer, number.len())?;
     let missing = whole.checked_sub(number.len()).filter(|missing| *missing > 0)?;
@@ -73,9 +74,9 @@ fn longer(
     Some([signed, &bits.to_be_bytes(), &vec![0; missing], number].concat())
 }
 
-/// Appends the header of a packet whose body has this length, in the form of its former header; `is_five`
-/// says that a new header has a length of five bytes.
-fn head(header: u8, is_five: bool, length: usize, out: &mut Vec<u8>) -> Option<()> {
+/// Appends the header of a packet whose body has this length, in the form of its former header.
+/// `is_five` is whether a header of the new form has a length field of five bytes.
+fn push_header(header: u8, is_five: bool, length: usize, out: &mut Vec<u8>) -> Option<()> {
     let long = u32::try_from(length).ok()?;
     let is_new = header & 0x40 != 0;
     if is_new {
@@ -95,7 +96,7 @@ fn head(header: u8, is_five: bool, length: usize, out: &mut Vec<u8>) -> Option<(
         return Some(());
     }
     let [one, two, three, four] = long.to_be_bytes();
-    // A length that no longer fits takes the next longer form.
+    // If the length no longer fits, the next longer form is used.
     let kind = match header & 3 {
         0 if length <= usize::from(u8::MAX) => 0,
         0 | 1 if length <= usize::from(u16::MAX) => 1,
@@ -118,7 +119,7 @@ mod tests {
 
     const ID: KeyId = [1, 2, 3, 4, 5, 6, 7, 8];
 
-    /// Returns the body of a signature whose number has these bytes.
+    /// Returns the body of a signature with this number.
     fn body(algorithm: u8, number: &[u8]) -> Vec<u8> {
         let bits = u16::try_from(number.len() * 8).unwrap().to_be_bytes();
         let area = [&[0, 10, 9, 16][..], &ID].concat();
@@ -133,7 +134,7 @@ mod tests {
         move |id, _| (*id == ID).then_some(whole)
     }
 
-    /// The bytes of a body besides its number.
+    /// The length of a body without its number.
     const REST: usize = 22;
 
     fn header(form: u8, length: usize) -> Vec<u8> {
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_padded_under_every_header() {
+    fn number_is_padded_with_every_form_of_header() {
         // The form of the header before and after, and the length of the padded number.
         for (before, after, whole) in [
             (0, 0, 128),
@@ -177,9 +178,9 @@ mod tests {
     }
 
     #[test]
-    fn several_signatures_are_padded_each_by_its_key() {
+    fn each_signature_is_padded_to_the_length_of_its_key() {
         let (mut other, short) = (packet(&[0xc2, 27], &[7; 5]), packet(&[0x88, 28], &[7; 6]));
-        // Another key made it.
+        // A signature by another key.
         other[10] = 9;
         let foreign = [0xcd, 1, b'x'];
         let data = [&other[..], &foreign, &short, &short].concat();
@@ -189,9 +190,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_short_rsa_number_stays() {
+    fn only_short_rsa_numbers_are_padded() {
         let whole = packet(&[0x88, 30], &[7; 8]);
-        // A number that is whole or longer than the key, an unknown key, a key of no possible length.
+        // A number of full length or longer than the key, an unknown key, a key of impossible length.
         for length in [None, Some(0), Some(7), Some(8), Some(usize::MAX), Some(8192)] {
             assert_eq!(pad(&whole, |_, _| length), None, "{length:?}");
         }
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_of_version_3_is_padded() {
+    fn version_3_signature_is_padded() {
         let v3 = |bits: u8, number: &[u8]| {
             let rest = [&[3, 5, 0, 0, 0, 0, 0][..], &ID, &[1, 8, 9, 9, 0, bits], number].concat();
             [&[0x88, u8::try_from(rest.len()).unwrap()], &rest[..]].concat()
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_of_an_unknown_key_is_a_multiple_of_what_gpg_makes() {
+    fn probable_length_of_a_key_is_a_multiple_of_the_step() {
         for (bytes, whole) in [
             (128, None),
             (127, Some(128)),
@@ -229,7 +230,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_are_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), whole in 0_usize..9000) {
+        fn no_bytes_cause_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), whole in 0_usize..9000) {
             let _padded = pad(&bytes, |_, _| Some(whole));
             let _issuers = issuers(&bytes);
         }

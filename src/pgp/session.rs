@@ -1,4 +1,4 @@
-//! One thread's conversation with GnuPG: the context, the key in it, one retry.
+//! One thread's use of GnuPG: a context, the key in it, and one retry if the agent has ended.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,22 +9,22 @@ use gpgme::results::SigningResult;
 use gpgme::{Context, Error, HashAlgorithm, PassphraseRequest, SignMode};
 use zeroize::Zeroizing;
 
-use super::Fingerprint;
 use super::armor;
-use super::engine;
-use super::key::{KeyError, Search, SecretKey};
+use super::configuration;
+use super::fingerprint::Fingerprint;
+use super::gnupg;
+use super::key::{KeyError, KeySearch, SecretKey};
 use super::padding;
-use super::setup;
-use super::signer::SignFault;
+use super::signing_error::SigningError;
 use crate::action::Signature;
-use crate::spawn::converse;
+use crate::spawn::begin_library_call;
 
 /// A context that signs with one key.
 pub(super) struct Session {
     home: PathBuf,
     key: Fingerprint,
     passphrase: Option<Arc<Zeroizing<Vec<u8>>>>,
-    /// Made at the first signature, and anew after a failure.
+    /// Created with the first signature, and again after a failure.
     ready: Option<(Context, SecretKey)>,
 }
 
@@ -37,92 +37,94 @@ impl Session {
         Session { home: home.to_owned(), key, passphrase, ready: None }
     }
 
-    /// Signs `bytes`; an agent that was ended meanwhile is started again, once.
-    pub(super) fn sign(&mut self, bytes: &[u8]) -> Result<Signature, SignFault> {
+    /// Signs `bytes`. If the agent has ended, GnuPG starts a new one for a single retry.
+    pub(super) fn sign(&mut self, bytes: &[u8]) -> Result<Signature, SigningError> {
         let signed = match self.attempt(bytes) {
-            Err(SignFault::Engine(error) | SignFault::Refused(error))
-                if engine::is_agent_gone(error) =>
+            Err(SigningError::GnuPg(error) | SigningError::Refused(error))
+                if gnupg::is_agent_gone(error) =>
             {
                 self.attempt(bytes)
             }
             other => other,
         };
-        signed.map_err(|fault| self.explained(fault))
+        signed.map_err(|error| self.explained(error))
     }
 
-    /// Returns the fault of the configuration that explains a failure, or the failure.
-    fn explained(&self, fault: SignFault) -> SignFault {
-        let setup = match &fault {
-            SignFault::Engine(error) | SignFault::Refused(error) if setup::is_unclear(*error) => {
-                setup::signing_fault(&self.home, self.key.as_str())
+    /// Returns the fault of GnuPG's configuration that explains an error, or the error itself.
+    fn explained(&self, error: SigningError) -> SigningError {
+        let fault = match &error {
+            SigningError::GnuPg(error) | SigningError::Refused(error)
+                if configuration::may_be_cause(*error) =>
+            {
+                configuration::signing_fault(&self.home, self.key.as_str())
             }
             _ => None,
         };
-        setup.map_or(fault, |setup| SignFault::Key(KeyError::Setup(setup)))
+        fault.map_or(error, |fault| SigningError::Key(KeyError::Configuration(fault)))
     }
 
-    fn attempt(&mut self, bytes: &[u8]) -> Result<Signature, SignFault> {
-        setup::check_files(&self.home).map_err(KeyError::Setup)?;
+    fn attempt(&mut self, bytes: &[u8]) -> Result<Signature, SigningError> {
+        configuration::check_files(&self.home).map_err(KeyError::Configuration)?;
         let (mut context, key) = match self.ready.take() {
             Some(ready) => ready,
-            // The key is checked again: it may have expired, or gone, since.
-            None => Search::new(&self.home, self.key.as_str())?.secret_key()?,
+            // The key may have expired or been removed since the last check.
+            None => KeySearch::new(&self.home, self.key.as_str())?.secret_key()?,
         };
         let mut armored = Vec::new();
         let signed = self.unlock(&mut context, |context| {
             context.sign(SignMode::Detached, bytes, &mut armored)
         })?;
         check(&signed, &key)?;
-        let armored = String::from_utf8(armored).map_err(|_| super::ArmorError::Form)?;
+        let armored = String::from_utf8(armored).map_err(|_| armor::ArmorError::Form)?;
         let content = armor::from_armor(&armored)?;
-        // Of several signatures the library reports only one.
+        // The library reports only one of several signatures.
         let mut issuers = padding::issuers(&content).into_iter();
-        if let Some(other) = issuers.find(|id| key.bytes(id).is_none()) {
-            return Err(SignFault::OtherKey(format!("{:016X}", u64::from_be_bytes(other))));
+        if let Some(other) = issuers.find(|id| key.modulus_bytes(id).is_none()) {
+            return Err(SigningError::OtherKey(format!("{:016X}", u64::from_be_bytes(other))));
         }
-        let padded = padding::pad(&content, |id, _| key.bytes(id));
+        let padded = padding::pad(&content, |id, _| key.modulus_bytes(id));
         let signature = armor::to_line(&padded.unwrap_or(content))?;
         self.ready = Some((context, key));
         Ok(signature)
     }
 
-    /// Does `work` with a context that answers the question for the passphrase.
+    /// Runs `work` with a context that supplies the passphrase.
     fn unlock<T>(
         &self,
         context: &mut Context,
         work: impl FnOnce(&mut Context) -> Result<T, Error>,
-    ) -> Result<T, SignFault> {
-        let asked = Arc::new(AtomicBool::new(false));
-        let (note, passphrase) = (Arc::clone(&asked), self.passphrase.clone());
+    ) -> Result<T, SigningError> {
+        let requested = Arc::new(AtomicBool::new(false));
+        let (flag, passphrase) = (Arc::clone(&requested), self.passphrase.clone());
         let answer = move |request: PassphraseRequest<'_>, out: &mut dyn Write| {
-            note.store(true, Ordering::SeqCst);
+            flag.store(true, Ordering::SeqCst);
             match &passphrase {
-                // Asked again, it was wrong: the same answer would be, too.
+                // A second request means that the passphrase was wrong.
                 Some(passphrase) if !request.prev_attempt_failed => Ok(out.write_all(passphrase)?),
                 _ => Err(Error::CANCELED),
             }
         };
-        let _turn = converse();
+        let _call = begin_library_call();
         context.with_passphrase_provider(answer, work).map_err(|error| {
-            match (asked.load(Ordering::SeqCst), &self.passphrase) {
-                (true, None) => SignFault::NoPassphrase,
-                (true, Some(_)) if engine::is_final(error) => SignFault::Passphrase,
+            match (requested.load(Ordering::SeqCst), &self.passphrase) {
+                (true, None) => SigningError::NoPassphrase,
+                (true, Some(_)) if gnupg::is_permanent(error) => SigningError::Passphrase,
                 (false, _) if error.code() == Error::UNUSABLE_SECKEY.code() => {
-                    SignFault::Refused(error)
+                    SigningError::Refused(error)
                 }
-                _ if engine::is_forbidden(error) => SignFault::Forbidden,
-                _ => SignFault::Engine(error),
+                _ if gnupg::is_forbidden(error) => SigningError::Forbidden,
+                _ => SigningError::GnuPg(error),
             }
         })
     }
 }
 
-/// Checks that GnuPG signed with the key that it was told to, in a way the platform verifies.
-fn check(signed: &SigningResult, key: &SecretKey) -> Result<(), SignFault> {
+/// Checks that GnuPG signed with the requested key and a digest that the platform supports.
+fn check(signed: &SigningResult, key: &SecretKey) -> Result<(), SigningError> {
     for made in signed.new_signatures() {
         let by = Fingerprint::new(made.fingerprint().unwrap_or_default());
         if !key.parts.iter().any(|part| part.fingerprint == by) {
-            return Err(SignFault::OtherKey(by.to_string()));
+            return Err(SigningError::OtherKey(by.to_string()));
         }
         match made.hash_algorithm() {
             HashAlgorithm::Sha1
@@ -130,7 +132,7 @@ fn check(signed: &SigningResult, key: &SecretKey) -> Result<(), SignFault> {
             | HashAlgorithm::Sha256
             | HashAlgorithm::Sha384
             | HashAlgorithm::Sha512 => {}
-            other => return Err(SignFault::Digest(other.to_string())),
+            other => return Err(SigningError::Digest(other.to_string())),
         }
     }
     Ok(())

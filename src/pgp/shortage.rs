@@ -1,91 +1,91 @@
-//! Whether GnuPG failed because the system lacks something that it may have later.
+//! Finds out whether GnuPG failed because of a temporary shortage of a system resource.
 //!
-//! GnuPG's library says that there is no such key also where GnuPG had no room for a lock file, or
-//! could not reach its agent. So a key counts as missing only if GnuPG itself says so: it is asked
-//! once more, and what it prints names the cause.
+//! GnuPG's library also reports a missing key if GnuPG had no space for a lock file or could not
+//! contact its agent. So a key counts as missing only if the program `gpg` does not list it either,
+//! and the output of `gpg` does not name another cause.
 
 use std::io;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
-use super::setup;
+use super::configuration;
 use crate::chain::excerpt;
-use crate::disk::shortage::{errnos, is_passing};
+use crate::disk::transient::{errnos, is_transient};
 use crate::disk::{Fs, RealFs};
 use crate::random;
 use crate::spawn;
 
-/// How much of what GnuPG prints is shown, in bytes.
-const SAID_BYTES_MAX: usize = 300;
-/// How much a lock file and a keyring need at the least, in bytes.
+/// Maximum length of an excerpt of the output of `gpg`, in bytes.
+const EXCERPT_BYTES_MAX: usize = 300;
+/// The content of a probe file: a lock file and a keyring need at least this many bytes.
 const PROBE: [u8; 4096] = [0; 4096];
-/// How many files GnuPG and its agent need at the least: locks and sockets.
+/// Number of probe files: GnuPG and its agent create at least this many locks and sockets.
 const PROBES: usize = 8;
-/// What GnuPG prints for an agent, or a process of its own, that does not run.
-const AWAY: [&str; 4] = [
+/// Messages about a missing agent or another missing process of GnuPG.
+const PROCESS_MISSING: [&str; 4] = [
     "can't connect to the agent",
     "can't connect to the keyboxd",
     "No agent running",
     "out of core",
 ];
-/// What a person has to mend, in what GnuPG prints.
-const LASTING: [&str; 2] = ["Permission denied", "Read-only file system"];
+/// Messages about faults that the operator must correct.
+const PERMANENT: [&str; 2] = ["Permission denied", "Read-only file system"];
 
-/// What came of a look at a key by GnuPG itself.
+/// The outcome of listing a key with `gpg`.
 #[derive(Debug)]
-pub(super) enum Look {
-    /// GnuPG lists the key.
+pub(super) enum KeyListing {
     Found,
-    /// GnuPG does not list the key, for a reason that stays.
+    /// The key is not listed, for a permanent reason.
     Missing,
-    /// GnuPG could not look, because the system lacks something.
-    Short(io::Error),
+    /// `gpg` failed because the system is short of a resource.
+    Shortage(io::Error),
 }
 
-/// Has GnuPG itself look for the secret key `id` in `home`.
+/// Lists the secret key `id` in `home` with the program `gpg`.
 ///
-/// Must not be called during a conversation of GnuPG's library.
-pub(super) fn look(home: &Path, id: &str) -> Look {
-    let mut command = setup::gpg(home);
+/// Must not be called during a call of GnuPG's library.
+pub(super) fn list_key(home: &Path, id: &str) -> KeyListing {
+    let mut command = configuration::gpg(home);
     command.args(["--list-secret-keys", id]).stdin(Stdio::null());
     let output = match spawn::start(&mut command).and_then(Child::wait_with_output) {
         Ok(output) => output,
-        // Who has a library without the program needs another remedy.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Look::Missing,
-        Err(error) => return Look::Short(error),
+        // A library without the program is not a shortage.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return KeyListing::Missing,
+        Err(error) => return KeyListing::Shortage(error),
     };
     if output.status.success() {
-        return Look::Found;
+        return KeyListing::Found;
     }
     if output.status.code().is_none() {
-        return Look::Short(io::Error::other(format!("gpg was ended ({})", output.status)));
+        return KeyListing::Shortage(io::Error::other(format!(
+            "gpg was ended ({})",
+            output.status
+        )));
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let lacking = lacking(&said).or_else(|| probe(home).err().filter(is_passing));
-    lacking.map_or(Look::Missing, Look::Short)
+    let message = String::from_utf8_lossy(&output.stderr);
+    let shortage = parse_shortage(&message).or_else(|| probe(home).err().filter(is_transient));
+    shortage.map_or(KeyListing::Missing, KeyListing::Shortage)
 }
 
-/// Returns what the system lacks according to what GnuPG prints.
-fn lacking(said: &str) -> Option<io::Error> {
-    if LASTING.iter().any(|lasting| said.contains(lasting)) {
+/// Returns the shortage that the output of `gpg` names.
+fn parse_shortage(message: &str) -> Option<io::Error> {
+    if PERMANENT.iter().any(|permanent| message.contains(permanent)) {
         return None;
     }
     let named = errnos().map(io::Error::from).find(|error| {
         let text = error.to_string();
-        // Rust adds the number to the system's text.
+        // Rust appends the error number to the text of the system.
         let text = text.split(" (os error").next().unwrap_or_default();
-        said.contains(text)
+        message.contains(text)
     });
     named.or_else(|| {
-        let line = said.lines().find(|line| AWAY.iter().any(|away| line.contains(away)))?;
-        Some(io::Error::other(excerpt(line, SAID_BYTES_MAX).into_owned()))
+        let is_named = |line: &&str| PROCESS_MISSING.iter().any(|missing| line.contains(missing));
+        let line = message.lines().find(is_named)?;
+        Some(io::Error::other(excerpt(line, EXCERPT_BYTES_MAX).into_owned()))
     })
 }
 
-/// Makes files in `folder` and removes them, as GnuPG does for locks and its agent for sockets.
-///
-/// # Errors
-/// The folder does not take them.
+/// Creates files in `folder` and removes them, as GnuPG does for locks and its agent for sockets.
 pub(super) fn probe(folder: &Path) -> io::Result<()> {
     let mark = random::mark()?;
     let mut made = Vec::new();
@@ -113,9 +113,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_may_pass_is_a_shortage() {
-        let kind =
-            |said: &str| lacking(said).map(|error| (error.raw_os_error(), error.to_string()));
+    fn only_temporary_faults_are_shortages() {
+        let kind = |said: &str| {
+            parse_shortage(said).map(|error| (error.raw_os_error(), error.to_string()))
+        };
         let number = |said: &str| kind(said).and_then(|(number, _)| number);
         for (said, errno) in [
             ("gpg: error writing to '/h/.#lk0x1': No space left on device", Errno::NOSPC),

@@ -1,4 +1,4 @@
-//! A signature packet: who made it (RFC 4880, section 5.2).
+//! Parses signature packets to find out which key made the signature (RFC 4880, section 5.2).
 
 use super::mpi;
 
@@ -7,66 +7,63 @@ const ISSUER: u8 = 16;
 /// The subpacket with the issuer's fingerprint.
 const ISSUER_FINGERPRINT: u8 = 33;
 
-/// A key's id: the last bytes of its fingerprint.
+/// The id of a key: the last bytes of its fingerprint.
 pub(super) type KeyId = [u8; 8];
 
-/// What is read of a signature.
+/// The parsed fields of a signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Signature {
-    /// The key that made it.
+pub(super) struct SignaturePacket {
+    /// The key that made the signature.
     pub(super) issuer: KeyId,
-    /// Whether it is of the type RSA, whose signatures end with one number.
+    /// Whether it is an RSA signature, which ends with one number.
     pub(super) is_rsa: bool,
-    /// Length in bytes of its numbers, each with its length in bits before it.
+    /// The length of its numbers in bytes, including the length fields before them.
     pub(super) numbers: usize,
 }
 
-impl Signature {
-    fn new(issuer: KeyId, algorithm: u8, numbers: &[u8]) -> Signature {
-        Signature { issuer, is_rsa: matches!(algorithm, 1 | 3), numbers: numbers.len() }
+impl SignaturePacket {
+    fn new(issuer: KeyId, algorithm: u8, numbers: &[u8]) -> SignaturePacket {
+        SignaturePacket { issuer, is_rsa: matches!(algorithm, 1 | 3), numbers: numbers.len() }
     }
 }
 
-/// Why the body of a packet is no signature.
+/// Why the body of a packet is not a valid signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SignatureError {
-    /// It is of another version than 3 and 4.
+pub(super) enum SignaturePacketError {
+    /// The version is neither 3 nor 4.
     Version(u8),
-    /// It is cut short, or longer than its content.
+    /// The body is cut short, or longer than its content.
     Form,
-    /// It does not name one key as its issuer, by the id.
+    /// It does not name exactly one key as its issuer by the id.
     Issuer,
 }
 
-impl Signature {
-    /// Reads the body of a signature packet.
-    ///
-    /// # Errors
-    /// It has another form.
-    pub(super) fn read(body: &[u8]) -> Result<Signature, SignatureError> {
+impl SignaturePacket {
+    /// Parses the body of a signature packet.
+    pub(super) fn read(body: &[u8]) -> Result<SignaturePacket, SignaturePacketError> {
         match body {
-            [3, 5, rest @ ..] => old(rest).ok_or(SignatureError::Form),
+            [3, 5, rest @ ..] => version_3(rest).ok_or(SignaturePacketError::Form),
             [4, rest @ ..] => {
-                let (issuers, numbers) = issuers(rest).ok_or(SignatureError::Form)?;
-                let issuer = issuers.one().ok_or(SignatureError::Issuer)?;
+                let (issuers, numbers) = issuers(rest).ok_or(SignaturePacketError::Form)?;
+                let issuer = issuers.only().ok_or(SignaturePacketError::Issuer)?;
                 let [_class, algorithm, ..] = rest else {
-                    return Err(SignatureError::Form);
+                    return Err(SignaturePacketError::Form);
                 };
-                Ok(Signature::new(issuer, *algorithm, numbers))
+                Ok(SignaturePacket::new(issuer, *algorithm, numbers))
             }
-            [3, ..] | [] => Err(SignatureError::Form),
-            [version, ..] => Err(SignatureError::Version(*version)),
+            [3, ..] | [] => Err(SignaturePacketError::Form),
+            [version, ..] => Err(SignaturePacketError::Version(*version)),
         }
     }
 }
 
-/// Reads what follows the version 3 and the length of what is hashed.
-fn old(bytes: &[u8]) -> Option<Signature> {
+/// Parses the bytes after the version 3 and the length of the hashed part.
+fn version_3(bytes: &[u8]) -> Option<SignaturePacket> {
     let (_class_and_time, rest) = bytes.split_at_checked(5)?;
     let (issuer, rest) = rest.split_first_chunk()?;
     let [algorithm, _digest, _, _, numbers @ ..] = rest else { return None };
     let is_whole = mpi::are_of_signature(*algorithm, numbers);
-    is_whole.then(|| Signature::new(*issuer, *algorithm, numbers))
+    is_whole.then(|| SignaturePacket::new(*issuer, *algorithm, numbers))
 }
 
 /// The issuers that a signature names.
@@ -78,15 +75,15 @@ struct Issuers {
 }
 
 impl Issuers {
-    /// Returns the one that all the names agree on. GnuPG 2.2 and the platform's library go by the id, and
-    /// GnuPG 2.4 by the fingerprint.
-    fn one(&self) -> Option<KeyId> {
+    /// Returns the issuer if all ids and fingerprints agree. GnuPG 2.2 and the platform's library
+    /// use the id, and GnuPG 2.4 uses the fingerprint.
+    fn only(&self) -> Option<KeyId> {
         let first = *self.ids.first()?;
         self.ids.iter().chain(&self.fingerprints).all(|id| *id == first).then_some(first)
     }
 }
 
-/// Reads what follows the version 4; returns the issuers and the numbers.
+/// Parses the bytes after the version 4; returns the issuers and the numbers.
 fn issuers(bytes: &[u8]) -> Option<(Issuers, &[u8])> {
     let [_class, algorithm, _digest, rest @ ..] = bytes else { return None };
     let (hashed, rest) = area(rest)?;
@@ -109,13 +106,13 @@ fn issuers(bytes: &[u8]) -> Option<(Issuers, &[u8])> {
     mpi::are_of_signature(*algorithm, numbers).then_some((issuers, numbers))
 }
 
-/// Divides bytes into the subpackets, whose length stands before them, and the rest.
+/// Splits bytes into the subpackets, which are preceded by their length, and the rest.
 fn area(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk()?;
     rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
 }
 
-/// Divides bytes into the type and the body of their first subpacket, and the rest.
+/// Splits bytes into the type and the body of the first subpacket, and the rest.
 fn subpacket(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (length, rest) = match bytes {
         [short @ 0..=191, rest @ ..] => (usize::from(*short), rest),
@@ -130,7 +127,7 @@ fn subpacket(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     };
     let (subpacket, rest) = rest.split_at_checked(length)?;
     let (kind, body) = subpacket.split_first()?;
-    // The highest bit marks what its reader must understand.
+    // The highest bit marks a subpacket that the reader must understand.
     Some((kind & 0x7f, body, rest))
 }
 
@@ -141,7 +138,7 @@ mod tests {
     use super::*;
 
     const ID: KeyId = [1, 2, 3, 4, 5, 6, 7, 8];
-    /// The two bytes of the digest, and a number of nine bits.
+    /// The first two bytes of the digest, and a number of nine bits.
     const TAIL: [u8; 6] = [9, 9, 0, 9, 1, 0xff];
 
     fn signature(hashed: &[u8], unhashed: &[u8]) -> Vec<u8> {
@@ -149,12 +146,12 @@ mod tests {
         [&[4, 0x13, 1, 8][..], &length(hashed), hashed, &length(unhashed), unhashed, &TAIL].concat()
     }
 
-    fn issuer(body: &[u8]) -> Result<KeyId, SignatureError> {
-        Signature::read(body).map(|signature| signature.issuer)
+    fn issuer(body: &[u8]) -> Result<KeyId, SignaturePacketError> {
+        SignaturePacket::read(body).map(|signature| signature.issuer)
     }
 
     #[test]
-    fn the_issuer_is_found_in_each_place() {
+    fn issuer_is_found_in_each_area() {
         let id = [&[9, 16][..], &ID].concat();
         let fingerprint = [&[22, 33 | 0x80, 4][..], &[0; 12], &ID].concat();
         let time = [5, 2, 0, 0, 0, 0];
@@ -164,10 +161,10 @@ mod tests {
             (&time[..], &id[..], Ok(ID)),
             (&id, &time, Ok(ID)),
             (&[&time[..], &fingerprint].concat(), &id, Ok(ID)),
-            (&fingerprint, &[], Err(SignatureError::Issuer)),
-            (&fingerprint, &other, Err(SignatureError::Issuer)),
-            (&time, &both, Err(SignatureError::Issuer)),
-            (&time, &[], Err(SignatureError::Issuer)),
+            (&fingerprint, &[], Err(SignaturePacketError::Issuer)),
+            (&fingerprint, &other, Err(SignaturePacketError::Issuer)),
+            (&time, &both, Err(SignaturePacketError::Issuer)),
+            (&time, &[], Err(SignaturePacketError::Issuer)),
         ] {
             assert_eq!(issuer(&signature(hashed, unhashed)), expected);
         }
@@ -176,25 +173,25 @@ mod tests {
     }
 
     #[test]
-    fn another_form_is_refused() {
+    fn malformed_packets_are_rejected() {
         let whole = signature(&[5, 2, 0, 0, 0, 0], &[&[9, 16][..], &ID].concat());
         for end in 0..whole.len() {
-            assert_eq!(issuer(&whole[..end]), Err(SignatureError::Form), "{end}");
+            assert_eq!(issuer(&whole[..end]), Err(SignaturePacketError::Form), "{end}");
         }
         let long = [&whole[..], &[0]].concat();
         let empty = signature(&[0], &[]);
         let short_id = signature(&[3, 16, 1, 2], &[]);
         for bad in [&long, &empty, &short_id, &signature(&[9, 2], &[])] {
-            assert_eq!(issuer(bad), Err(SignatureError::Form), "{bad:?}");
+            assert_eq!(issuer(bad), Err(SignaturePacketError::Form), "{bad:?}");
         }
-        assert_eq!(issuer(&[5, 0]), Err(SignatureError::Version(5)));
+        assert_eq!(issuer(&[5, 0]), Err(SignaturePacketError::Version(5)));
     }
 
     proptest! {
         #[test]
-        fn no_bytes_are_a_panic(version in 2_u8..6, bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn no_bytes_cause_a_panic(version in 2_u8..6, bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let body = [&[version][..], &bytes].concat();
-            let _read = Signature::read(&body).is_ok();
+            let _read = SignaturePacket::read(&body).is_ok();
         }
     }
 }

@@ -1,14 +1,12 @@
-//! Signing with a deadline, on threads that may be lost.
+//! Signing with a time limit, on threads that may be abandoned.
 //!
-//! A request goes to a thread that owns a context of GnuPG, since contexts stay
-//! on their threads and cannot be interrupted. If the agent hangs, the thread
-//! hangs with it: after the deadline its caller gets an error, the thread is
-//! abandoned and a new one takes its place. It ends by itself when the agent
-//! comes back.
+//! Each request goes to a thread that owns a GnuPG context, because a context cannot leave its
+//! thread and a call cannot be interrupted. If the agent hangs, the thread hangs with it: after the
+//! time limit the caller gets an error, the thread is abandoned, and a new one replaces it. The
+//! abandoned thread ends by itself when the agent responds again.
 //!
-//! **Invariants.** At most [`WORKERS`] requests are under way. At most
-//! [`THREADS_MAX`] threads exist, the abandoned ones included; beyond that
-//! requests fail at once.
+//! **Invariants.** At most [`WORKERS`] requests are in progress. At most [`THREADS_MAX`] threads
+//! exist, including abandoned ones; beyond that, requests fail immediately.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -20,98 +18,29 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::ArmorError;
+use super::foreign;
 use super::key::{KeyError, SecretKey, find};
 use super::session::Session;
-use super::{elsewhere, engine};
-use crate::action::{SignError, SignVerdict, Signature, Signer, Unknown};
+use super::signing_error::SigningError;
+use crate::action::{SignError, Signature, Signer, Unknown};
 
-/// How many signatures are made at once; more do not make it faster.
+/// Maximum number of concurrent signatures; more would not be faster.
 const WORKERS: usize = 2;
-/// How many threads there may be, those that hang included.
+/// Maximum number of threads, including those that hang.
 const THREADS_MAX: usize = 6;
-/// How long a signature may take, smartcards and slow machines included.
-const DEADLINE: Duration = Duration::from_secs(30);
-
-/// What went wrong with a signature.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SignFault {
-    /// The key cannot be used any more.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The passphrase opens nothing.
-    #[error("the passphrase is wrong")]
-    Passphrase,
-    /// There is no passphrase, and one is needed.
-    #[error(
-        "the key needs a passphrase: set passphrase in [client], passphrasefile or $MIGPGPPASSPHRASE"
-    )]
-    NoPassphrase,
-    /// The agent does not let the key be used.
-    #[error(
-        "gpg-agent refuses the key: remove no-allow-loopback-pinentry from the home's gpg-agent.conf if it is there"
-    )]
-    Refused(#[source] gpgme::Error),
-    /// GnuPG may not make signatures here.
-    #[error("GnuPG forbids it in its compliance mode: remove compliance from the home's gpg.conf")]
-    Forbidden,
-    #[error("GnuPG failed")]
-    Engine(#[source] gpgme::Error),
-    /// GnuPG signed with another key.
-    #[error(
-        "GnuPG signed with the key {0}, which is not the configured one: remove local-user from the home's gpg.conf"
-    )]
-    OtherKey(String),
-    /// GnuPG used a digest that the platform does not know.
-    #[error(
-        "GnuPG used the digest {0}, which the platform cannot verify: remove digest-algo and \
-         personal-digest-preferences from the home's gpg.conf"
-    )]
-    Digest(String),
-    /// GnuPG's signature cannot be read.
-    #[error(transparent)]
-    Armor(#[from] ArmorError),
-    /// GnuPG did not answer in time.
-    #[error("no answer from gpg-agent in {} s: gpgconf --kill gpg-agent ends one that hangs", .0.as_secs())]
-    Deadline(Duration),
-    /// Too many earlier requests have not come back.
-    #[error("{0} earlier requests to gpg-agent hang: gpgconf --kill gpg-agent ends one that hangs")]
-    Hung(usize),
-    /// No thread can be started.
-    #[error("cannot start a thread")]
-    Thread(#[source] std::io::Error),
-}
-
-impl SignFault {
-    fn verdict(&self) -> SignVerdict {
-        let passing = match self {
-            SignFault::Key(error) => error.is_passing(),
-            SignFault::Engine(error) => !engine::is_final(*error),
-            SignFault::Armor(_)
-            | SignFault::Deadline(_)
-            | SignFault::Hung(_)
-            | SignFault::Thread(_) => true,
-            SignFault::Passphrase
-            | SignFault::NoPassphrase
-            | SignFault::Refused(_)
-            | SignFault::Forbidden
-            | SignFault::OtherKey(_)
-            | SignFault::Digest(_) => false,
-        };
-        if passing { SignVerdict::RetryLater } else { SignVerdict::KeyUnusable }
-    }
-}
+/// Time limit for a signature, sufficient for smartcards and slow machines.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A key in a GnuPG home, ready to sign.
-pub(crate) struct Keyring {
+pub(crate) struct GpgSigner {
     key: SecretKey,
     home: PathBuf,
     passphrase: Option<Arc<Zeroizing<Vec<u8>>>>,
-    deadline: Duration,
+    timeout: Duration,
     pool: Mutex<Pool>,
-    /// Signalled when a worker is free.
+    /// Signalled when a worker becomes idle.
     freed: Condvar,
-    /// How many threads there are.
+    /// The number of threads, including those that hang.
     threads: Arc<AtomicUsize>,
 }
 
@@ -124,42 +53,39 @@ struct Pool {
 /// A thread that signs.
 struct Worker {
     requests: Sender<Vec<u8>>,
-    answers: Receiver<Result<Signature, SignFault>>,
+    answers: Receiver<Result<Signature, SigningError>>,
 }
 
-impl fmt::Debug for Keyring {
+impl fmt::Debug for GpgSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Keyring({} in {})", self.key.fingerprint, self.home.display())
+        write!(f, "GpgSigner({} in {})", self.key.fingerprint, self.home.display())
     }
 }
 
-impl Keyring {
+impl GpgSigner {
     /// Opens the key `id` in the GnuPG home `home`.
     ///
-    /// The passphrase is tried only when something is signed.
-    ///
-    /// # Errors
-    /// The key is not there, or is of no use.
+    /// The passphrase is not tested before the first signature.
     pub(crate) fn open(
         home: &Path,
         id: &str,
         passphrase: Option<Zeroizing<Vec<u8>>>,
-    ) -> Result<Keyring, KeyError> {
-        Ok(Keyring {
-            key: find(home, id, DEADLINE)?,
+    ) -> Result<GpgSigner, KeyError> {
+        Ok(GpgSigner {
+            key: find(home, id, TIMEOUT)?,
             home: home.to_owned(),
             passphrase: passphrase.map(Arc::new),
-            deadline: DEADLINE,
+            timeout: TIMEOUT,
             pool: Mutex::default(),
             freed: Condvar::new(),
             threads: Arc::default(),
         })
     }
 
-    /// Returns the keyring with another limit to how long a signature may take.
+    /// Returns the signer with another time limit for a signature.
     #[cfg(test)]
-    pub(crate) fn with_deadline(self, deadline: Duration) -> Keyring {
-        Keyring { deadline, ..self }
+    pub(crate) fn with_timeout(self, timeout: Duration) -> GpgSigner {
+        GpgSigner { timeout, ..self }
     }
 
     #[cfg(test)]
@@ -167,15 +93,15 @@ impl Keyring {
         &self.key
     }
 
-    /// Returns the error of this key.
-    fn failed(&self, fault: SignFault) -> SignError {
+    /// Adds the key to an error.
+    fn with_key(&self, error: SigningError) -> SignError {
         let key = format!("{} in the GnuPG home {}", self.key.fingerprint, self.home.display());
-        SignError::new(key, fault.verdict(), fault)
+        SignError::new(key, error.verdict(), error)
     }
 
-    fn sign_in_time(&self, bytes: &[u8]) -> Result<Signature, SignFault> {
-        let end = Instant::now() + self.deadline;
-        let worker = self.take(end)?;
+    fn sign_in_time(&self, bytes: &[u8]) -> Result<Signature, SigningError> {
+        let end = Instant::now() + self.timeout;
+        let worker = self.take_worker(end)?;
         let answer = match worker.requests.send(bytes.to_vec()) {
             Ok(()) => worker.answers.recv_timeout(end.saturating_duration_since(Instant::now())),
             Err(_) => Err(RecvTimeoutError::Disconnected),
@@ -186,42 +112,42 @@ impl Keyring {
             pool.idle.push(worker);
         }
         self.freed.notify_one();
-        answer.unwrap_or(Err(SignFault::Deadline(self.deadline)))
+        answer.unwrap_or(Err(SigningError::Timeout(self.timeout)))
     }
 
-    /// Waits for a worker that is free, or starts one.
-    fn take(&self, end: Instant) -> Result<Worker, SignFault> {
+    /// Waits for an idle worker, or starts one.
+    fn take_worker(&self, end: Instant) -> Result<Worker, SigningError> {
         let mut pool = self.pool();
         while pool.busy >= WORKERS {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(SignFault::Deadline(self.deadline));
+                return Err(SigningError::Timeout(self.timeout));
             }
             let waited = self.freed.wait_timeout(pool, left);
             pool = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         let worker = match pool.idle.pop() {
             Some(worker) => worker,
-            None => self.start(pool.busy)?,
+            None => self.start_worker(pool.busy)?,
         };
         pool.busy += 1;
         Ok(worker)
     }
 
-    /// Starts a worker beside `busy` others.
-    fn start(&self, busy: usize) -> Result<Worker, SignFault> {
-        let alive = Alive::count(&self.threads);
+    /// Starts a worker in addition to `busy` others.
+    fn start_worker(&self, busy: usize) -> Result<Worker, SigningError> {
+        let count = ThreadCount::increment(&self.threads);
         let threads = self.threads.load(Ordering::SeqCst);
         if threads > THREADS_MAX {
-            return Err(SignFault::Hung(threads.saturating_sub(busy + 1)));
+            return Err(SigningError::Hung(threads.saturating_sub(busy + 1)));
         }
         let (requests, requested) = mpsc::channel::<Vec<u8>>();
         let (answer, answers) = mpsc::channel();
         let (home, key) = (self.home.clone(), self.key.fingerprint.clone());
         let passphrase = self.passphrase.clone();
         let work = move || {
-            let _alive = alive;
-            // Made here: it cannot leave its thread.
+            let _count = count;
+            // The context in it cannot move to another thread.
             let mut session = Session::new(&home, key, passphrase);
             for bytes in requested {
                 if answer.send(session.sign(&bytes)).is_err() {
@@ -229,7 +155,7 @@ impl Keyring {
                 }
             }
         };
-        thread::Builder::new().name("sign".to_owned()).spawn(work).map_err(SignFault::Thread)?;
+        thread::Builder::new().name("sign".to_owned()).spawn(work).map_err(SigningError::Thread)?;
         Ok(Worker { requests, answers })
     }
 
@@ -238,14 +164,14 @@ impl Keyring {
     }
 }
 
-impl Signer for Keyring {
+impl Signer for GpgSigner {
     fn sign(&self, bytes: &[u8]) -> Result<Signature, SignError> {
-        self.sign_in_time(bytes).map_err(|fault| self.failed(fault))
+        self.sign_in_time(bytes).map_err(|error| self.with_key(error))
     }
 
     fn padded(&self, line: &str, unknown: Unknown) -> Result<Option<Signature>, SignError> {
-        elsewhere::padded(&self.home, line, unknown, self.deadline)
-            .map_err(|fault| self.failed(fault))
+        foreign::padded(&self.home, line, unknown, self.timeout)
+            .map_err(|error| self.with_key(error))
     }
 
     fn fingerprint(&self) -> &str {
@@ -253,17 +179,17 @@ impl Signer for Keyring {
     }
 }
 
-/// Counts a thread for as long as it lives.
-struct Alive(Arc<AtomicUsize>);
+/// Counts a thread until it is dropped.
+struct ThreadCount(Arc<AtomicUsize>);
 
-impl Alive {
-    fn count(threads: &Arc<AtomicUsize>) -> Alive {
+impl ThreadCount {
+    fn increment(threads: &Arc<AtomicUsize>) -> ThreadCount {
         threads.fetch_add(1, Ordering::SeqCst);
-        Alive(Arc::clone(threads))
+        ThreadCount(Arc::clone(threads))
     }
 }
 
-impl Drop for Alive {
+impl Drop for ThreadCount {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }

@@ -12,7 +12,7 @@ use super::retention::Retention;
 use crate::config::fault::ConfigError;
 use crate::config::reader::{Reader, Section};
 use crate::data;
-use crate::disk::input;
+use crate::disk::input_file;
 
 /// Default path of the configuration file.
 pub(crate) const PATH: &str = "/etc/mig/standalone.cfg";
@@ -55,7 +55,7 @@ pub(crate) struct StandaloneConfig {
 impl StandaloneConfig {
     /// Parses the text of `file`; the error contains all faults found.
     pub(crate) fn parse(text: &[u8], file: &Path) -> Result<StandaloneConfig, ConfigError> {
-        let folder = input::base(file);
+        let folder = input_file::base_folder(file);
         let mut reader = Reader::new(text);
         let listen = reader.section("api", listen);
         let (spool, data) = reader.section("directories", |section| {

@@ -9,7 +9,7 @@ use super::error::PlatformError;
 use crate::clock::Clock;
 use crate::data::{self, DataError, Permissions, Store};
 use crate::disk::{DAEMON_PREFIX, Disk, Lock, RealFs};
-use crate::pgp::{Fingerprint, Verifier, end_agent};
+use crate::pgp::{Fingerprint, Verifier, end_gpg_agent};
 
 /// The subfolder in which files are written before they get their names.
 pub(super) const SCRATCH: &str = ".tmp";
@@ -90,7 +90,7 @@ impl Data {
 
     /// Ends the processes that GnuPG has started for the keyring.
     pub(crate) fn end_agents(&self) -> Result<(), PlatformError> {
-        end_agent(&self.home)
+        end_gpg_agent(&self.home)
             .map_err(|source| PlatformError::Keyring { home: self.home.clone(), source })
     }
 

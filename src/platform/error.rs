@@ -8,7 +8,7 @@ use super::scheduler::ScheduleError;
 use super::spool::SpoolError;
 use crate::data::DataError;
 use crate::disk::DiskError;
-use crate::disk::guard::Distrust;
+use crate::disk::trust::Distrust;
 use crate::pgp::{Fingerprint, ImportError, VerifyError};
 
 #[derive(Debug, thiserror::Error)]

@@ -52,7 +52,7 @@ pub(crate) use spool::SpoolError;
 
 use crate::clock::Clock;
 use crate::data::Ids;
-use crate::disk::guard;
+use crate::disk::trust;
 use crate::disk::{DAEMON_PREFIX, Disk, Lock, RealFs};
 use crate::manager::Pulse;
 use crate::relay::{ActionVerifier, CommandSender, Inbox};
@@ -92,7 +92,7 @@ impl OpenPlatform {
         let spool = Spool::open(Arc::new(RealFs), &config.spool)?;
         let data = Data::open(&config.data, config.postgres.as_ref())?;
         let lock = data.lock(&config.data)?;
-        let ready = data.verifier().ready();
+        let ready = data.verifier().check_gnupg();
         ready.map_err(|source| PlatformError::Engine { home: data.home.clone(), source })?;
         let signers_log = log.new(slog::o!("stage" => "signers"));
         let signers = Signers::new(Arc::clone(&data.store), data.verifier(), signers_log);
@@ -267,8 +267,8 @@ impl Platform {
 /// Rejects folders behind links that other users can change.
 fn check_links(config: &StandaloneConfig) -> Result<(), PlatformError> {
     let disk = Disk::new(Arc::new(RealFs), config.data.join(SCRATCH), DAEMON_PREFIX);
-    let mut faults = disk.distrust_of_links(&config.data, guard::user())?;
-    faults.extend(disk.distrust_of_links(&config.spool, guard::user())?);
+    let mut faults = disk.check_links(&config.data, trust::own_user())?;
+    faults.extend(disk.check_links(&config.spool, trust::own_user())?);
     if faults.is_empty() { Ok(()) } else { Err(PlatformError::Distrusted { faults }) }
 }
 

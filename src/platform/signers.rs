@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use crate::action::Action;
 use crate::chain::Chain;
 use crate::data::{DataError, InvestigatorRow, Store};
-use crate::pgp::{Fingerprint, ImportError, Numbers, Verifier, VerifyError};
+use crate::pgp::{Fingerprint, ImportError, RsaNumbers, Verifier, VerifyError};
 use crate::relay::{ActionVerifier, VerificationError};
 
 /// Time before a key that was refused is imported again, unless it is replaced.
@@ -39,7 +39,7 @@ pub(crate) enum SignatureError {
     },
     /// GnuPG does not find a key that it has imported.
     #[error("GnuPG cannot read its keyring")]
-    Keyring,
+    GpgSigner,
 }
 
 impl SignatureError {
@@ -48,9 +48,9 @@ impl SignatureError {
     pub(crate) fn is_verdict(&self) -> bool {
         match self {
             SignatureError::Verify(error) => {
-                !matches!(error, VerifyError::Engine(_) | VerifyError::Setup(_))
+                !matches!(error, VerifyError::GnuPg(_) | VerifyError::Configuration(_))
             }
-            SignatureError::Data(_) | SignatureError::Import { .. } | SignatureError::Keyring => {
+            SignatureError::Data(_) | SignatureError::Import { .. } | SignatureError::GpgSigner => {
                 false
             }
         }
@@ -120,7 +120,7 @@ impl Signers {
         &self,
         data: &[u8],
         signature: &str,
-        numbers: Numbers,
+        numbers: RsaNumbers,
     ) -> Result<InvestigatorRow, SignatureError> {
         let count = self.imports.lock().unwrap_or_else(PoisonError::into_inner).count;
         let verify = || self.verifier.verify(data, signature, numbers);
@@ -158,9 +158,9 @@ impl Signers {
             (VerifyError::UnknownEntity, Some(missing)) => Err(missing),
             // GnuPG treats a keyring that it cannot open as an empty one.
             (VerifyError::UnknownEntity, None)
-                if Verifier::is_said_to_be_by(signature, &imports.done()) =>
+                if Verifier::names_issuer(signature, &imports.done()) =>
             {
-                Err(SignatureError::Keyring)
+                Err(SignatureError::GpgSigner)
             }
             (error, _) => Err(error.into()),
         }
@@ -206,7 +206,7 @@ impl ActionVerifier for Signers {
         let text = action.signed_text();
         for signature in action.signatures.iter().flatten() {
             // An earlier release of the API accepted short numbers; such actions are run.
-            self.who_signed(text.as_bytes(), signature, Numbers::Any).map_err(
+            self.who_signed(text.as_bytes(), signature, RsaNumbers::AnyLength).map_err(
                 |error| match error.is_verdict() {
                     true => VerificationError::Refused(error.into()),
                     false => VerificationError::Unavailable(error.into()),
@@ -234,7 +234,7 @@ mod tests {
     use crate::data::Permissions;
     use crate::data::testing::{DatabaseKind as Kind, Tables};
     use crate::pgp::testing::Home;
-    use crate::pgp::{Keyring, PublicKey, export};
+    use crate::pgp::{GpgSigner, PublicKey, export};
     use crate::platform::testing::SmallDisk;
     use crate::testing::is_root;
 
@@ -243,7 +243,7 @@ mod tests {
         let (home, keys) = (Home::new(), Home::new());
         let key = home.key("rsa1024", None);
         let armored = export(home.path(), &key).unwrap();
-        let keyring = Keyring::open(home.path(), key.as_str(), None).unwrap();
+        let keyring = GpgSigner::open(home.path(), key.as_str(), None).unwrap();
         let signature = keyring.sign(b"text").unwrap();
         let who = |key_in_database: &[u8]| {
             let tables = Tables::new(Kind::Sqlite);
@@ -254,7 +254,7 @@ mod tests {
                 .unwrap();
             let log = slog::Logger::root(slog::Discard, slog::o!());
             let signers = Signers::new(store, Verifier::new(keys.path()), log);
-            signers.who_signed(b"text", signature.as_str(), Numbers::Whole)
+            signers.who_signed(b"text", signature.as_str(), RsaNumbers::FullLength)
         };
         let imported = || PublicKey::export(keys.path(), &key).unwrap();
         let error = who(&armored[..armored.len() / 2]).unwrap_err();
@@ -277,7 +277,7 @@ mod tests {
             let home = Home::new();
             let key = home.key("rsa1024", None);
             let armored = export(home.path(), &key).unwrap();
-            let keyring = Keyring::open(home.path(), key.as_str(), None).unwrap();
+            let keyring = GpgSigner::open(home.path(), key.as_str(), None).unwrap();
             let signature = keyring.sign(b"text").unwrap().to_string();
             let tables = Tables::new(Kind::Sqlite);
             let store = Arc::new(tables.open().unwrap());
@@ -290,7 +290,7 @@ mod tests {
 
         fn who(&self) -> Result<String, SignatureError> {
             self.signers
-                .who_signed(b"text", &self.signature, Numbers::Whole)
+                .who_signed(b"text", &self.signature, RsaNumbers::FullLength)
                 .map(|found| found.name)
         }
     }

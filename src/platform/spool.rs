@@ -18,8 +18,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::data::Id;
-use crate::disk::leftover::is_leftover;
-use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Fs, Hold};
+use crate::disk::ignored_names::is_ignored;
+use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Fs, PathLock};
 
 /// The content of the lock file, which identifies a spool of this program.
 const MARK: &[u8] = b"mig-standalone 1\n";
@@ -137,7 +137,7 @@ impl fmt::Display for EntryName {
 pub(crate) struct Spool {
     root: PathBuf,
     disk: Disk,
-    hold: Hold,
+    hold: PathLock,
 }
 
 impl Spool {
@@ -153,7 +153,7 @@ impl Spool {
         let mark = root.join(".lock");
         if disk.find(&mark).map_err(fail)?.is_none() {
             let entries = disk.list(root).map_err(fail)?;
-            if entries.iter().any(|entry| entry.name != ".tmp" && !is_leftover(&entry.name)) {
+            if entries.iter().any(|entry| entry.name != ".tmp" && !is_ignored(&entry.name)) {
                 return Err(SpoolError::Foreign { path: root.to_owned() });
             }
             disk.make_folder(&scratch).map_err(fail)?;
@@ -163,12 +163,12 @@ impl Spool {
         if !is_ours {
             return Err(SpoolError::Foreign { path: root.to_owned() });
         }
-        let hold = Hold::take(&disk, &mark).map_err(fail)?;
+        let hold = PathLock::acquire(&disk, &mark).map_err(fail)?;
         disk.make_folder(&scratch).map_err(fail)?;
         // Files that cannot be removed are skipped, such as one that is still open on a network
         // file system.
         let temporaries = disk.list(&scratch).map_err(fail)?.into_iter();
-        for entry in temporaries.filter(|entry| !is_leftover(&entry.name)) {
+        for entry in temporaries.filter(|entry| !is_ignored(&entry.name)) {
             disk.unlink(&scratch.join(entry.name)).map_err(fail)?;
         }
         for folder in SpoolFolder::ALL {
@@ -209,7 +209,7 @@ impl Spool {
         to: SpoolFolder,
     ) -> Result<(), DiskError> {
         self.hold.check(&self.disk)?;
-        match self.disk.shift(&self.path(from, name), &self.path(to, name)) {
+        match self.disk.rename(&self.path(from, name), &self.path(to, name)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.remove(from, name),
             shifted => shifted,
         }
@@ -219,7 +219,7 @@ impl Spool {
     pub(crate) fn set_aside(&self, folder: SpoolFolder, name: EntryName) -> Result<(), DiskError> {
         self.hold.check(&self.disk)?;
         let path = self.path(folder, name);
-        self.disk.shift(&path, &path.with_extension(format!("json.{SET_ASIDE}")))
+        self.disk.rename(&path, &path.with_extension(format!("json.{SET_ASIDE}")))
     }
 
     /// Removes a file, if it exists.
@@ -337,7 +337,8 @@ mod tests {
         std::fs::create_dir(folder.path().join("action")).unwrap();
         assert!(matches!(open(folder.path()), Err(SpoolError::Foreign { .. })));
         let folder = tempfile::tempdir().unwrap();
-        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), crate::disk::HAND_PREFIX);
+        let disk =
+            Disk::new(Arc::new(RealFs), folder.path().to_owned(), crate::disk::COMMAND_PREFIX);
         disk.create(&folder.path().join(".lock"), b"mig-runner 1\n").unwrap();
         assert!(matches!(open(folder.path()), Err(SpoolError::Foreign { .. })));
     }

@@ -23,10 +23,10 @@ use std::time::Duration;
 
 use rustix::fs::{Access, AtFlags, CWD};
 
-use crate::disk::guard::{self, Distrust};
-use crate::disk::{Disk, DiskError, Fs, HAND_PREFIX, Kind, Meta, RealFs};
+use crate::disk::trust::{self, Distrust};
+use crate::disk::{COMMAND_PREFIX, Disk, DiskError, FileKind, Fs, Meta, RealFs};
 use crate::names::PluginName;
-use crate::spawn::strays;
+use crate::spawn::leftovers;
 use crate::wake::Stop;
 
 /// Time that leftover processes of plugins have to end when the runner stops.
@@ -103,16 +103,17 @@ impl Plugins {
     /// Returns the real path of the folder, after checking that only the runner's user and root can
     /// change the folder and the links that lead to it.
     fn real(&self) -> Result<PathBuf, PluginError> {
-        let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), HAND_PREFIX);
-        let found = disk.follow(&self.folder, self.folder.parent()).map_err(PluginError::Disk)?;
+        let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX);
+        let found = disk.resolve(&self.folder, self.folder.parent()).map_err(PluginError::Disk)?;
         let Some(found) = found else {
             return Err(access_error(&self.folder, io::ErrorKind::NotFound.into()));
         };
         if !found.is_linked() {
-            guard::trust(&found.path, &found.meta, guard::user()).map_err(PluginError::Distrust)?;
+            trust::check(&found.path, &found.meta, trust::own_user())
+                .map_err(PluginError::Distrust)?;
             return Ok(found.path);
         }
-        let faults = found.distrust(&disk, guard::user()).map_err(PluginError::Disk)?;
+        let faults = found.check_trust(&disk, trust::own_user()).map_err(PluginError::Disk)?;
         match faults.into_iter().next() {
             Some(fault) => Err(PluginError::Distrust(fault)),
             None => Ok(found.path),
@@ -127,19 +128,19 @@ fn access_error(path: &Path, source: io::Error) -> PluginError {
 /// Checks that only the runner's user and root can write the file at `path`.
 fn trusted(path: &Path) -> Result<Meta, PluginError> {
     let meta = RealFs.meta(path).map_err(|error| access_error(path, error))?;
-    guard::trust(path, &meta, guard::user()).map_err(PluginError::Distrust)?;
+    trust::check(path, &meta, trust::own_user()).map_err(PluginError::Distrust)?;
     Ok(meta)
 }
 
 fn check_file(path: &Path) -> Result<(), PluginError> {
     let meta = trusted(path)?;
-    if meta.kind != Kind::File {
+    if meta.kind != FileKind::File {
         return Err(PluginError::NotFile { path: path.to_owned() });
     }
     // The system call, unlike the mode, also covers file systems mounted with noexec.
     rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).map_err(|error| {
         let (path, mode, source) = (path.to_owned(), meta.mode, error.into());
-        let remedy = remedy(&path, &meta, guard::user());
+        let remedy = remedy(&path, &meta, trust::own_user());
         PluginError::NotExecutable { path, mode, remedy, source }
     })
 }
@@ -183,7 +184,7 @@ impl Deliver for Plugins {
     }
 
     fn end_leftovers(&self) {
-        strays::end_own(LEFTOVERS_SPAN);
+        leftovers::end_own(LEFTOVERS_SPAN);
     }
 }
 

@@ -12,7 +12,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::tail::Tail;
 use crate::spawn::deadline::Deadline;
-use crate::spawn::strays::{Mark, Strays};
+use crate::spawn::leftovers::{Leftovers, ProcessMark};
 
 /// Time that a plugin has to end after SIGTERM.
 const TERM_SPAN: Duration = Duration::from_secs(3);
@@ -32,9 +32,9 @@ pub(super) struct Process {
     handle: OwnedFd,
     output: Option<PipeReader>,
     /// A value in the environment of the plugin and of all processes that it starts.
-    mark: Mark,
+    mark: ProcessMark,
     /// Processes of the plugin outside its group; known once the plugin has been signalled.
-    strays: Option<Strays>,
+    leftovers: Option<Leftovers>,
 }
 
 /// Why the runner ended a plugin.
@@ -57,11 +57,15 @@ enum WaitEvent {
 impl Process {
     /// Returns the plugin that runs as `child`, the leader of its own process group, with the
     /// output `output` and with `mark` in its environment.
-    pub(super) fn new(mut child: Child, output: PipeReader, mark: Mark) -> io::Result<Process> {
+    pub(super) fn new(
+        mut child: Child,
+        output: PipeReader,
+        mark: ProcessMark,
+    ) -> io::Result<Process> {
         let group = Pid::from_child(&child);
         match pidfd_open(group, PidfdFlags::empty()) {
             Ok(handle) => {
-                Ok(Process { child, group, handle, output: Some(output), mark, strays: None })
+                Ok(Process { child, group, handle, output: Some(output), mark, leftovers: None })
             }
             Err(error) => {
                 child.kill()?;
@@ -145,7 +149,7 @@ impl Process {
     /// cannot be killed.
     pub(super) fn reap(mut self) -> io::Result<Option<ExitStatus>> {
         // Not reaped earlier, so that no other process can have the group's number.
-        match &self.strays {
+        match &self.leftovers {
             Some(_) => self.signal_all(Signal::KILL),
             None => self.signal(Signal::KILL),
         }
@@ -155,14 +159,14 @@ impl Process {
     /// Signals the plugin and all processes that it started, in its group or not.
     fn signal_all(&mut self, signal: Signal) {
         // Searched before the signal: a process whose parent has ended is no longer a descendant.
-        let mut strays = self.strays.take().unwrap_or_default();
-        strays.look(self.group, Some(&self.mark));
+        let mut leftovers = self.leftovers.take().unwrap_or_default();
+        leftovers.find(self.group, Some(&self.mark));
         self.signal(signal);
         match signal {
-            Signal::KILL => strays.kill(self.group, Some(&self.mark)),
-            other => strays.signal(other),
+            Signal::KILL => leftovers.kill(self.group, Some(&self.mark)),
+            other => leftovers.signal(other),
         }
-        self.strays = Some(strays);
+        self.leftovers = Some(leftovers);
     }
 
     /// Signals the plugin's group. This fails only if no process is left that the runner may

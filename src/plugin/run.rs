@@ -35,7 +35,7 @@ use super::process::{EndReason, Process};
 use super::tail::Tail;
 use crate::names::{ActionId, JobName, PluginName, RunId};
 use crate::spawn;
-use crate::spawn::strays::Mark;
+use crate::spawn::leftovers::ProcessMark;
 use crate::wake::Stop;
 
 /// Default size of the end of a plugin's output that is kept, in bytes.
@@ -154,7 +154,7 @@ fn attempt(
         return Ok(PluginOutcome::Stopped);
     }
     let path = || executable.path.clone();
-    let line = stop.line().map_err(|source| RunError::Watch { path: path(), source })?;
+    let line = stop.pipe().map_err(|source| RunError::Watch { path: path(), source })?;
     let mut process = start(executable, delivery)?;
     let reason = process.follow(&line, limits.timeout, tail);
     let status = process.reap();
@@ -182,7 +182,7 @@ fn start(executable: &Executable, delivery: &PluginCall<'_>) -> Result<Process, 
         .map_err(|source| RunError::Results { path: delivery.results.to_owned(), source })?;
     let start = || -> io::Result<Process> {
         let (output, writer) = io::pipe()?;
-        let mark = Mark::new();
+        let mark = ProcessMark::new();
         let mut command = Command::new(&executable.path);
         command
             .env_clear()

@@ -16,7 +16,7 @@ impl Spool {
     /// rename, a restart cannot mistake it for another action.
     pub(crate) fn claim(&self, name: &OsStr, id: &RunId) -> Result<(), SpoolError> {
         let from = self.layout.folder(Folder::New).join(name);
-        match self.disk.shift_to_own(&from, &self.layout.run(Folder::New, id)) {
+        match self.disk.rename_to_unique(&from, &self.layout.run(Folder::New, id)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(SpoolError::Gone { id: id.clone(), folder: Folder::New })
             }

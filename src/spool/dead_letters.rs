@@ -86,7 +86,7 @@ impl Spool {
                 created => created?,
             }
             if from != to {
-                match self.disk.shift(from, &to) {
+                match self.disk.rename(from, &to) {
                     Ok(()) => {}
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {

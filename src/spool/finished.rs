@@ -25,7 +25,7 @@ impl View<'_> {
         each: &mut dyn FnMut(&OsStr),
     ) -> Result<(), SpoolError> {
         let path = self.layout.folder(folder);
-        Ok(self.disk.visit(&path, &mut |name| {
+        Ok(self.disk.for_each_name(&path, &mut |name| {
             if is_entry(name) {
                 each(name);
             }
@@ -85,7 +85,7 @@ pub(crate) fn run_with_action(
 ) -> Result<Option<RunId>, DiskError> {
     for folder in [Folder::ActionDone, Folder::Invalid] {
         let mut found = Ok(None);
-        disk.visit(&layout.folder(folder), &mut |name| {
+        disk.for_each_name(&layout.folder(folder), &mut |name| {
             if !matches!(found, Ok(None)) {
                 return;
             }

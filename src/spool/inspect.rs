@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::{Folder, Layout, SpoolError};
-use crate::disk::leftover::is_leftover;
-use crate::disk::{Disk, DiskError, Kind, guard};
+use crate::disk::ignored_names::is_ignored;
+use crate::disk::{Disk, DiskError, FileKind, trust};
 
 /// Checks that only `owner` can write a spool, and that renames within it are atomic.
 ///
@@ -16,7 +16,7 @@ pub(crate) fn inspect(disk: &Disk, layout: &Layout, owner: u32) -> Result<(), Sp
     let mut faults = Vec::new();
     let device = disk.find(&layout.scratch())?.map(|meta| meta.device);
     for folder in Folder::ALL.map(|folder| layout.folder(folder)) {
-        let found = guard::trust_up_to(disk, &folder, layout.root(), owner)?;
+        let found = trust::check_up_to(disk, &folder, layout.root(), owner)?;
         faults.extend(found.iter().map(ToString::to_string));
         if disk.find(&folder)?.is_some_and(|meta| Some(meta.device) != device) {
             return Err(SpoolError::Devices { path: folder });
@@ -35,7 +35,7 @@ pub(super) fn check_links(disk: &Disk, layout: &Layout) -> Result<(), SpoolError
     let own = [layout.scratch(), layout.slots(), layout.lock()];
     let all = families.chain(folders.iter().chain(&own).map(AsRef::as_ref));
     for path in all {
-        if disk.find(path)?.is_some_and(|meta| meta.kind == Kind::Link) {
+        if disk.find(path)?.is_some_and(|meta| meta.kind == FileKind::Link) {
             return Err(SpoolError::Link { path: path.to_owned() });
         }
     }
@@ -52,7 +52,7 @@ pub(super) fn is_vacant(disk: &Disk, layout: &Layout) -> Result<bool, DiskError>
         Ok(entries.iter().all(|entry| {
             let name = entry.name.to_string_lossy();
             let is_allowed = name.starts_with('.') || allowed.contains(&name.as_ref());
-            is_allowed || is_leftover(&entry.name)
+            is_allowed || is_ignored(&entry.name)
         }))
     };
     if !is_empty(layout.root(), &["action", "command"])? {

@@ -9,25 +9,25 @@ use std::io;
 use slog::warn;
 
 use super::{Folder, Layout, Spool, SpoolError, mark_as_spool};
-use crate::disk::{Disk, Hold, Identity, Named};
+use crate::disk::{Disk, FileId, PathLock, PathState};
 
 /// The lock on a spool, with the identity of the locked folder.
 #[derive(Debug)]
 pub(super) struct SpoolLock {
-    root: Option<Identity>,
-    file: Hold,
+    root: Option<FileId>,
+    file: PathLock,
 }
 
 impl SpoolLock {
     /// Locks a folder that is marked as a spool; `Locked` if another runner has the lock.
     pub(super) fn take(disk: &Disk, layout: &Layout) -> Result<SpoolLock, SpoolError> {
         let file = lock(disk, layout)?;
-        Ok(SpoolLock { root: disk.identity(layout.root())?, file })
+        Ok(SpoolLock { root: disk.file_id(layout.root())?, file })
     }
 }
 
-fn lock(disk: &Disk, layout: &Layout) -> Result<Hold, SpoolError> {
-    Hold::take(disk, &layout.lock()).map_err(|error| match error.kind() {
+fn lock(disk: &Disk, layout: &Layout) -> Result<PathLock, SpoolError> {
+    PathLock::acquire(disk, &layout.lock()).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => SpoolError::Locked { path: layout.root().to_owned() },
         _ => SpoolError::Disk { source: error },
     })
@@ -37,9 +37,9 @@ impl Spool {
     /// Checks that the path of the lock file leads to the file that this runner has locked;
     /// `Replaced` if not.
     pub(super) fn check_lock(&self) -> Result<(), SpoolError> {
-        match self.lock.file.named(&self.disk)? {
-            Named::Same => Ok(()),
-            Named::Other | Named::Nothing => {
+        match self.lock.file.state(&self.disk)? {
+            PathState::Unchanged => Ok(()),
+            PathState::Replaced | PathState::Missing => {
                 Err(SpoolError::Replaced { path: self.layout.root().to_owned() })
             }
         }
@@ -54,7 +54,7 @@ impl Spool {
         if self.check_lock().is_ok() {
             return Ok(());
         }
-        if self.disk.identity(self.layout.root())? != self.lock.root {
+        if self.disk.file_id(self.layout.root())? != self.lock.root {
             return Err(SpoolError::Replaced { path: self.layout.root().to_owned() });
         }
         mark_as_spool(&self.disk, &self.layout)?;

@@ -164,7 +164,7 @@ pub(crate) use transitions::Transition;
 pub(crate) use view::View;
 
 use self::lock::SpoolLock;
-use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Fs, guard};
+use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Fs, trust};
 use crate::invocation::Program;
 use crate::names::RunId;
 
@@ -245,11 +245,11 @@ impl Spool {
         let layout = Layout::new(root.to_owned());
         let disk = Disk::new(fs, layout.scratch(), DAEMON_PREFIX);
         let lock = create_and_lock(&disk, &layout)?;
-        let owner = guard::user();
+        let owner = trust::own_user();
         let log = log.new(o!("part" => "spool"));
         let spool = Spool { layout, disk, owner, log, lock };
         inspect(&spool.disk, &spool.layout, spool.owner)?;
-        let survey = spool.disk.survey()?;
+        let survey = spool.disk.probe()?;
         spool.recover(survey)?;
         Ok(spool)
     }

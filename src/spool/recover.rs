@@ -11,7 +11,7 @@ use slog::{info, warn};
 
 use super::{Family, Folder, Spool, SpoolError};
 use crate::clock;
-use crate::disk::{DAEMON_PREFIX, HAND_PREFIX, Kind, Meta, Survey};
+use crate::disk::{COMMAND_PREFIX, DAEMON_PREFIX, FileKind, FsProbe, Meta};
 use crate::names::RunId;
 
 /// Age at which a temporary file of an operator's command counts as abandoned.
@@ -20,7 +20,7 @@ const STALE: Duration = Duration::from_secs(86_400);
 impl Spool {
     /// Fsyncs the folders, empties `.tmp`, removes files of earlier versions, and leaves one file
     /// of each run in each family. `survey` says what the file system supports.
-    pub(super) fn recover(&self, survey: Survey) -> Result<(), SpoolError> {
+    pub(super) fn recover(&self, survey: FsProbe) -> Result<(), SpoolError> {
         let root = self.layout.root().display();
         if !survey.renames {
             warn!(self.log, "file system lacks renameat2; using hard links and plain renames, \
@@ -56,7 +56,7 @@ impl Spool {
     fn sweep(&self, now: Timestamp) -> Result<(), SpoolError> {
         for entry in self.disk.list(&self.layout.scratch())? {
             let path = self.layout.scratch().join(&entry.name);
-            if let Some(place) = self.disk.displaced(&path)? {
+            if let Some(place) = self.disk.displaced_name(&path)? {
                 // A crash came before it could be rejected.
                 self.reject_displaced(&path, &place)?;
                 continue;
@@ -68,7 +68,7 @@ impl Spool {
                 Ok::<bool, SpoolError>(meta.is_some_and(old))
             };
             if name.starts_with(DAEMON_PREFIX.as_bytes())
-                || (name.starts_with(HAND_PREFIX.as_bytes()) && is_stale()?)
+                || (name.starts_with(COMMAND_PREFIX.as_bytes()) && is_stale()?)
             {
                 self.disk.unlink(&path)?;
             }
@@ -80,7 +80,7 @@ impl Spool {
     /// any more.
     fn remove_former_retry_report(&self) -> Result<(), SpoolError> {
         let path = self.layout.former_retry_report();
-        if self.disk.find(&path)?.is_some_and(|meta| meta.kind == Kind::File) {
+        if self.disk.find(&path)?.is_some_and(|meta| meta.kind == FileKind::File) {
             self.disk.unlink(&path)?;
             info!(self.log, "removed retry report of an earlier version"; "path" => %path.display());
         }

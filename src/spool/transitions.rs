@@ -162,7 +162,7 @@ impl Spool {
     ) -> Result<Run, SpoolError> {
         let path = self.layout.run(folder, &record.id);
         match self.disk.rewrite(&path, Some(stamp.inode), &encode(&record)?) {
-            Ok(Rewritten::Known) => self.arrived(folder, record),
+            Ok(Rewritten::Expected) => self.arrived(folder, record),
             Ok(Rewritten::Displaced(displaced)) => {
                 self.reject_displaced(&displaced, record.id.file_name().as_ref())?;
                 self.arrived(folder, record)
@@ -182,7 +182,7 @@ impl Spool {
         let (from, record) = (run.folder, run.record);
         let to = checked(from, transition)?;
         let moved =
-            self.disk.shift(&self.layout.run(from, &record.id), &self.layout.run(to, &record.id));
+            self.disk.rename(&self.layout.run(from, &record.id), &self.layout.run(to, &record.id));
         match moved {
             Ok(()) => {
                 info!(self.log, "run moved"; "run" => %record.id, "from" => %from, "to" => %to);

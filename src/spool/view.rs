@@ -11,8 +11,8 @@ use super::entry::{Run, Seen, run_id};
 use super::folder::{Family, Folder, Layout};
 use super::record::{FileContent, RECORD_BYTES_MAX, classify};
 use super::{Spool, SpoolError};
-use crate::disk::leftover::is_leftover;
-use crate::disk::{Disk, Kind, Meta, Stamp, guard};
+use crate::disk::ignored_names::is_ignored;
+use crate::disk::{Disk, FileKind, Meta, Stamp, trust};
 use crate::names::RunId;
 
 /// A spool for reading.
@@ -66,7 +66,7 @@ impl<'a> View<'a> {
                     return damaged(crate::chain::Chain(&error).to_string());
                 }
                 io::ErrorKind::PermissionDenied if meta.owner != self.owner => {
-                    let reason = guard::unreadable(&path, meta.owner, self.owner);
+                    let reason = trust::unreadable_text(&path, meta.owner, self.owner);
                     return Ok(Seen::Unreadable { reason });
                 }
                 // The file's own mode denies access; any other refusal may be temporary.
@@ -117,7 +117,7 @@ impl<'a> View<'a> {
 
     /// Returns why a file may not be an entry whatever its content.
     fn refusal(&self, meta: &Meta) -> Option<String> {
-        if meta.kind != Kind::File {
+        if meta.kind != FileKind::File {
             return Some("it is not a regular file".to_owned());
         }
         if meta.owner != self.owner && meta.owner != 0 {
@@ -147,7 +147,7 @@ impl<'a> View<'a> {
 /// Returns whether a name in a folder may be that of an entry.
 pub(super) fn is_entry(name: &OsStr) -> bool {
     let bytes = name.as_encoded_bytes();
-    !bytes.starts_with(b".") && !bytes.ends_with(b".reason") && !is_leftover(name)
+    !bytes.starts_with(b".") && !bytes.ends_with(b".reason") && !is_ignored(name)
 }
 
 impl Spool {

@@ -18,7 +18,7 @@ use jiff::tz::Offset;
 use super::prune::{DAY, cutoff, due};
 use crate::clock::{after, before};
 use crate::config::duration::Keep;
-use crate::disk::{Disk, DiskError, Kind};
+use crate::disk::{Disk, DiskError, FileKind};
 
 /// Format of the day in a folder's name.
 const DAY_FORMAT: &str = "%Y%m%d";
@@ -74,12 +74,12 @@ impl Archive<'_> {
     /// Returns the day folders of `results`, each with the end of its day.
     fn days(&self, results: &Path) -> Result<Vec<(Timestamp, PathBuf)>, DiskError> {
         let path = self.directory.join(results);
-        let found = self.disk.follow(&path, Some(self.directory))?;
-        if found.is_none_or(|found| found.meta.kind != Kind::Folder) {
+        let found = self.disk.resolve(&path, Some(self.directory))?;
+        if found.is_none_or(|found| found.meta.kind != FileKind::Folder) {
             return Ok(Vec::new());
         }
         let entries = self.disk.list(&path)?;
-        let folders = entries.into_iter().filter(|entry| entry.kind == Kind::Folder);
+        let folders = entries.into_iter().filter(|entry| entry.kind == FileKind::Folder);
         Ok(folders
             .filter_map(|entry| Some((end_of(&entry.name)?, results.join(&entry.name))))
             .collect())
@@ -89,7 +89,7 @@ impl Archive<'_> {
         let mut documents = Vec::new();
         for (end_of_day, day) in days {
             for entry in self.disk.list(&self.directory.join(day))? {
-                if entry.kind == Kind::File && is_document(&entry.name) {
+                if entry.kind == FileKind::File && is_document(&entry.name) {
                     let path = day.join(&entry.name);
                     documents.push(ArchivedDocument { end_of_day: *end_of_day, path });
                 }
@@ -111,7 +111,7 @@ impl Archive<'_> {
         self.disk.unlink(&path)?;
         if let Some(name) = document.file_name() {
             let link = self.directory.join("results").join(name);
-            if self.disk.find(&link)?.is_some_and(|meta| meta.kind == Kind::Link) {
+            if self.disk.find(&link)?.is_some_and(|meta| meta.kind == FileKind::Link) {
                 self.disk.unlink(&link)?;
             }
         }
@@ -147,7 +147,7 @@ mod tests {
 
     use super::*;
     use crate::clock::{Clock, SystemClock};
-    use crate::disk::{HAND_PREFIX, RealFs};
+    use crate::disk::{COMMAND_PREFIX, RealFs};
 
     /// Days of documents; each day has one document with a link, and the second day a foreign file.
     const DAYS: [&str; 4] = ["20200101", "20200102", "20200103", "20200104"];
@@ -161,7 +161,7 @@ mod tests {
     impl Rig {
         fn new() -> Rig {
             let folder = tempfile::tempdir().unwrap();
-            let disk = Disk::new(Arc::new(RealFs), folder.path().join("unused"), HAND_PREFIX);
+            let disk = Disk::new(Arc::new(RealFs), folder.path().join("unused"), COMMAND_PREFIX);
             let rig = Rig { folder, disk, needed: BTreeSet::new() };
             for (number, day) in DAYS.iter().enumerate() {
                 let path = rig.path(&format!("runners/j/results/{day}"));

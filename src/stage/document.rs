@@ -159,7 +159,7 @@ impl PartialDocument {
     ) -> Result<(), DiskError> {
         self.lines.buffer.extend(tail.as_bytes());
         self.lines.sync()?;
-        disk.shift(&self.lines.path, document)
+        disk.rename(&self.lines.path, document)
     }
 }
 
@@ -267,7 +267,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::disk::{HAND_PREFIX, RealFs};
+    use crate::disk::{COMMAND_PREFIX, RealFs};
 
     const HEAD: &str = "{\"action\":{},\"commands\":[\n";
 
@@ -284,7 +284,7 @@ mod tests {
 
     fn rig() -> (tempfile::TempDir, Disk, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
-        let disk = Disk::new(Arc::new(RealFs), folder.path().join("unused"), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), folder.path().join("unused"), COMMAND_PREFIX);
         let part = folder.path().join(".7.part");
         (folder, disk, part)
     }

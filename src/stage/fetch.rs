@@ -18,7 +18,7 @@ use super::{Move, PastAttempts, Step, Work, grace};
 use crate::action::{Summary, document};
 use crate::api::{Api, Seen};
 use crate::clock::{Clock, after};
-use crate::disk::{Disk, Kind};
+use crate::disk::{Disk, FileKind};
 use crate::names::ActionId;
 use crate::spool::{DeliveryState, Record, Transition};
 use crate::wake::Stop;
@@ -304,7 +304,7 @@ impl Fetcher<'_> {
         let target = match document.strip_prefix("results") {
             Ok(below) => below.to_owned(),
             // If `results` is itself a link, a relative path would lead elsewhere.
-            Err(_) if self.disk.find(&index)?.is_some_and(|meta| meta.kind == Kind::Link) => {
+            Err(_) if self.disk.find(&index)?.is_some_and(|meta| meta.kind == FileKind::Link) => {
                 self.directory.join(document)
             }
             Err(_) => Path::new("..").join(document),

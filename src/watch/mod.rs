@@ -1,16 +1,15 @@
-//! Folders watched by inotify, told on as hints.
+//! Watches folders with inotify and passes changes on as hints.
 //!
-//! A hint says "look there": what is true is on the disk. What matters is
-//! therefore that no change is silent, not that each is told once.
+//! A hint only says where to check; the disk has the actual state. So no change may go unnoticed,
+//! but a change may cause several hints.
 //!
-//! **Invariants.** Reading a file or listing a folder makes no hint, or each look
-//! would cause the next one. Only the folders themselves are watched, never what
-//! is below them: between a new folder and the watch on it, files would be missed.
+//! **Invariants.** Reading a file or listing a folder causes no hint; otherwise each scan would
+//! cause the next one. Only the folders themselves are watched, not the folders below them: files
+//! created between the creation of a folder and its watch would be missed.
 //!
-//! **Failure.** What cannot be watched is a [`WatchError`], and the caller lives
-//! by its scans alone. When events were lost, or a watched folder was removed or
-//! moved away, the hint is [`Hint::Everything`]: whoever hears it looks
-//! everywhere, and watches each of its folders again.
+//! **Failure.** If a folder cannot be watched, a [`WatchError`] is returned and the caller must rely
+//! on its scans. If events were lost, or a watched folder was removed or moved away, the hint is
+//! [`Hint::Everything`]: the receiver must scan all folders and watch each of them again.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -26,19 +25,19 @@ use crate::wake::Hint;
 /// Why a folder is not watched.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WatchError {
-    /// The system gives no inotify instance.
-    #[error("cannot watch folders: is fs.inotify.max_user_instances used up?")]
+    /// The limit of inotify instances may have been reached.
+    #[error("cannot watch folders: has fs.inotify.max_user_instances been reached?")]
     Start { source: notify::Error },
-    /// The user has as many watches as the system allows.
+    /// The limit of watches has been reached.
     #[error("cannot watch {}: raise fs.inotify.max_user_watches", path.display())]
     Limit { path: PathBuf, source: notify::Error },
-    /// The folder is not there, or its file system cannot be watched.
+    /// The folder does not exist, or its file system cannot be watched.
     #[error("cannot watch {}", path.display())]
     Folder { path: PathBuf, source: notify::Error },
 }
 
 impl WatchError {
-    /// Returns whether the folder does not exist any more.
+    /// Returns whether the folder no longer exists.
     pub(crate) fn is_gone(&self) -> bool {
         let WatchError::Folder { source, .. } = self else { return false };
         match &source.kind {
@@ -49,10 +48,10 @@ impl WatchError {
     }
 }
 
-/// The folders that are watched, shared with the thread that hears the events.
+/// The watched folders, shared with the thread that receives the events.
 type Folders = Arc<Mutex<HashSet<PathBuf>>>;
 
-/// Watches folders as long as it lives.
+/// Watches folders until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     inotify: INotifyWatcher,
@@ -60,26 +59,23 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    /// Returns a watcher that gives each hint to `hear`, on a thread of its own:
-    /// `hear` must be quick, or the system's queue of events overflows.
-    ///
-    /// # Errors
-    /// There is no inotify to be had: the caller must scan.
+    /// Returns a watcher that passes each hint to `on_hint` on a thread of its own. `on_hint` must
+    /// return quickly, because otherwise the kernel's queue of events overflows.
     pub(crate) fn start(
         log: &Logger,
-        hear: impl Fn(Hint) + Send + 'static,
+        on_hint: impl Fn(Hint) + Send + 'static,
     ) -> Result<Watcher, WatchError> {
         let folders = Folders::default();
         let (log, known) = (log.clone(), Arc::clone(&folders));
         let handler = move |event: notify::Result<Event>| match event {
-            Ok(event) => hints(&event, &lock(&known)).into_iter().for_each(&hear),
+            Ok(event) => hints(&event, &lock(&known)).into_iter().for_each(&on_hint),
             Err(error) => {
-                warn!(log, "lost events of watched folders"; "error" => Chain(&error));
-                hear(Hint::Everything);
+                warn!(log, "lost inotify events; scanning all folders"; "error" => Chain(&error));
+                on_hint(Hint::Everything);
             }
         };
-        // The library does not report that its thread cannot be started, and would panic later. So a
-        // thread is tried first.
+        // If the library cannot start its thread, it returns no error and panics later. So this starts
+        // a thread first as a test.
         std::thread::Builder::new()
             .spawn(|| ())
             .map_err(|error| WatchError::Start { source: notify::Error::io(error) })?
@@ -90,12 +86,10 @@ impl Watcher {
         Ok(Watcher { inotify, folders })
     }
 
-    /// Watches a folder, not what is below it; done again, it takes up a folder that was made anew.
-    ///
-    /// # Errors
-    /// The folder is not watched: the caller must scan it.
+    /// Watches a folder, without the folders below it. Must be called again for a folder that was
+    /// removed and created again.
     pub(crate) fn watch(&mut self, folder: &Path) -> Result<(), WatchError> {
-        // Known before it is watched: it may be removed at once.
+        // Added before it is watched, because it may be removed immediately.
         lock(&self.folders).insert(folder.to_owned());
         self.inotify.watch(folder, RecursiveMode::NonRecursive).map_err(|source| {
             lock(&self.folders).remove(folder);
@@ -107,15 +101,15 @@ impl Watcher {
         })
     }
 
-    /// Returns whether a folder is watched, as far as is known.
+    /// Returns whether a folder is watched. It may have been removed without the event being read yet.
     pub(crate) fn has(&self, folder: &Path) -> bool {
         lock(&self.folders).contains(folder)
     }
 
-    /// Watches a folder no longer; that it is not watched is no error.
+    /// Stops watching a folder. A folder that is not watched is not an error.
     pub(crate) fn unwatch(&mut self, folder: &Path) {
         lock(&self.folders).remove(folder);
-        // It fails where there is nothing to end: the folder is gone, and its watch with it.
+        // This fails if the folder was removed, because its watch was removed with it.
         self.inotify.unwatch(folder).ok();
     }
 }
@@ -124,38 +118,41 @@ fn lock(folders: &Mutex<HashSet<PathBuf>>) -> MutexGuard<'_, HashSet<PathBuf>> {
     folders.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Tells where an event makes it worth looking.
+/// Converts an event to hints.
 fn hints(event: &Event, folders: &HashSet<PathBuf>) -> Vec<Hint> {
-    let lost = |path: &PathBuf| matches!(news(&event.kind), News::Gone) && folders.contains(path);
-    if event.need_rescan() || event.paths.iter().any(lost) {
+    let is_lost =
+        |path: &PathBuf| matches!(change(&event.kind), Change::Gone) && folders.contains(path);
+    if event.need_rescan() || event.paths.iter().any(is_lost) {
         return vec![Hint::Everything];
     }
-    match news(&event.kind) {
-        News::None => Vec::new(),
-        News::Look | News::Gone => event.paths.iter().cloned().map(Hint::Path).collect(),
+    match change(&event.kind) {
+        Change::None => Vec::new(),
+        Change::New | Change::Gone => event.paths.iter().cloned().map(Hint::Path).collect(),
     }
 }
 
-/// What an event means to somebody who does not read what is being written.
+/// The change that an event reports, ignoring writes in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum News {
-    /// Nothing: somebody looks, or writes and has not finished.
+enum Change {
+    /// No change: another process reads, or writes and has not finished.
     None,
-    /// A name is new or stands for something new.
-    Look,
-    /// A name is gone.
+    /// A name is new, or its file has new content or permissions.
+    New,
+    /// A name no longer exists.
     Gone,
 }
 
-fn news(kind: &EventKind) -> News {
+fn change(kind: &EventKind) -> Change {
     match kind {
-        EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From)) => News::Gone,
-        // Both names of a rename within the folder were told one by one before.
-        EventKind::Modify(ModifyKind::Name(RenameMode::Both) | ModifyKind::Data(_)) => News::None,
+        EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From)) => {
+            Change::Gone
+        }
+        // Separate events have already reported both names of a rename within the folder.
+        EventKind::Modify(ModifyKind::Name(RenameMode::Both) | ModifyKind::Data(_)) => Change::None,
         EventKind::Create(_)
         | EventKind::Modify(_)
-        | EventKind::Access(AccessKind::Close(AccessMode::Write)) => News::Look,
-        EventKind::Access(_) | EventKind::Any | EventKind::Other => News::None,
+        | EventKind::Access(AccessKind::Close(AccessMode::Write)) => Change::New,
+        EventKind::Access(_) | EventKind::Any | EventKind::Other => Change::None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Admin, DatabaseKind, PROGRAM, fails};
 use crate::cluster::Cluster;
-use crate::home::{Home, Said};
+use crate::home::{CommandOutput, Home};
 
 /// All commands with a help text.
 const COMMANDS: [&[&str]; 18] = [
@@ -31,7 +31,7 @@ fn help_has_an_example_and_fits_80_columns() {
     let home = Home::new();
     for command in COMMANDS {
         let arguments = [command, &["--help"]].concat();
-        let said = Said::by(&mut home.command_of(PROGRAM, &arguments));
+        let said = CommandOutput::of(&mut home.command_of(PROGRAM, &arguments));
         assert_eq!(said.exit, 0, "{said:?}");
         let wide = said.out.lines().find(|line| line.chars().count() > 80);
         assert_eq!(wide, None, "{command:?}");
@@ -42,16 +42,16 @@ fn help_has_an_example_and_fits_80_columns() {
             .any(|line| line.starts_with("  mig-data ") && line.contains(&command.join(" ")));
         assert!(command.is_empty() || has_example, "no {example:?} in {}", said.out);
     }
-    let said = Said::by(&mut home.command_of(PROGRAM, &["--version"]));
+    let said = CommandOutput::of(&mut home.command_of(PROGRAM, &["--version"]));
     assert_eq!(said.out, format!("mig-data {}\n", env!("CARGO_PKG_VERSION")));
-    let said = Said::by(&mut home.command_of(PROGRAM, &["completions", "bash"]));
+    let said = CommandOutput::of(&mut home.command_of(PROGRAM, &["completions", "bash"]));
     assert!(said.out.contains("_mig-data()") || said.out.contains("_mig__data"), "{said:?}");
 }
 
 #[test]
 fn missing_or_invalid_database_option_is_explained() {
     let home = Home::new();
-    let run = |arguments: &[&str]| Said::by(&mut home.command_of(PROGRAM, arguments));
+    let run = |arguments: &[&str]| CommandOutput::of(&mut home.command_of(PROGRAM, arguments));
     if !std::path::Path::new("/etc/mig/standalone.cfg").exists() {
         let said = run(&["agents"]);
         fails(&said, 78, &["/etc/mig/standalone.cfg"]);
@@ -110,7 +110,7 @@ fn unreachable_server_is_named() {
     fails(&at(url.clone(), &["agents"]), 69, &["password"]);
     let with = |variable: &str, value: &str| {
         let mut command = admin.command(&["-d", &url, "schema", "check"]);
-        Said::by(command.env(variable, value))
+        CommandOutput::of(command.env(variable, value))
     };
     fails(&with("PGPASSWORD", "wrong"), 69, &["password"]);
     assert_eq!(

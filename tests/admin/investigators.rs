@@ -1,7 +1,7 @@
 //! `investigator`: adding, showing, disabling, API keys, permissions, access lists.
 
 use super::{Admin, DatabaseKind, fails, on_each_database};
-use crate::home::{Said, names};
+use crate::home::{CommandOutput, names};
 
 on_each_database!(
     investigator_is_added_shown_and_disabled,
@@ -86,7 +86,7 @@ fn key_that_the_platform_cannot_verify_is_rejected(kind: DatabaseKind) {
     key(&admin, "ed25519.asc", "ed25519", "never");
     fails(&add("ed25519.asc"), 65, &["ed25519.asc", "use an RSA key"]);
     key(&admin, "expired.asc", "rsa2048", "seconds=1");
-    let is_expired = |said: &Said| said.err.contains("is expired");
+    let is_expired = |said: &CommandOutput| said.err.contains("is expired");
     let begun = std::time::Instant::now();
     // The key expires after a second, but GnuPG may notice later.
     let said = loop {
@@ -174,7 +174,8 @@ fn key_is_checked_without_a_gnupg_home() {
     std::fs::create_dir(admin.home.path("t")).unwrap();
     let add = ["-c", "a.cfg", "investigator", "add", "Bob", "--key", "bob.asc"];
     let mut command = admin.command(&add);
-    let said = Said::by(command.env("GNUPGHOME", "none").env("TMPDIR", admin.home.path("t")));
+    let said =
+        CommandOutput::of(command.env("GNUPGHOME", "none").env("TMPDIR", admin.home.path("t")));
     assert!(said.exit == 0 && said.out.contains(&bob), "{said:?}");
     assert!(!admin.home.path("none").exists());
     assert_eq!(names(&admin.home.path("t")), [""; 0]);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Admin, DatabaseKind, PROGRAM, fails};
-use crate::home::Said;
+use crate::home::CommandOutput;
 
 /// Creates a database with one agent in the folder `db`.
 fn filled() -> (Admin, PathBuf) {
@@ -36,14 +36,14 @@ fn is_root() -> bool {
 }
 
 /// Runs a command on the database as a user who is run_without_root_rights by file permissions.
-fn run_without_root_rights(admin: &Admin, arguments: &[&str]) -> Said {
+fn run_without_root_rights(admin: &Admin, arguments: &[&str]) -> CommandOutput {
     let arguments = [&["-d", "sqlite:db/mig.db"], arguments].concat();
     if !is_root() {
         return admin.run_with(&arguments);
     }
     // As root without its capabilities.
     let line = ["--inh-caps=-all", "--bounding-set=-all", PROGRAM];
-    Said::by(&mut admin.home.command_of("setpriv", &[&line[..], &arguments].concat()))
+    CommandOutput::of(&mut admin.home.command_of("setpriv", &[&line[..], &arguments].concat()))
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn database_on_a_read_only_file_system_is_read_as_root() {
         let script = format!(
             "mount --bind db db && mount -o remount,bind,ro db && exec {PROGRAM} -d sqlite:db/mig.db {arguments}"
         );
-        Said::by(&mut admin.home.command_of("unshare", &["-m", "sh", "-c", &script]))
+        CommandOutput::of(&mut admin.home.command_of("unshare", &["-m", "sh", "-c", &script]))
     };
     if !Command::new("unshare").args(["-m", "true"]).status().unwrap().success() {
         eprintln!("skipped: this root user may not mount");

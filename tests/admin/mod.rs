@@ -18,7 +18,7 @@ use std::process::Command;
 use jiff::{SignedDuration, Timestamp};
 
 use super::cluster::TestDatabase;
-use super::home::{Home, Said};
+use super::home::{CommandOutput, Home};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mig-data");
 
@@ -71,13 +71,13 @@ impl Admin {
     }
 
     /// Runs a command on the database.
-    fn run(&self, arguments: &[&str]) -> Said {
+    fn run(&self, arguments: &[&str]) -> CommandOutput {
         self.run_with(&[&["-c", "a.cfg"], arguments].concat())
     }
 
     /// Runs a command whose arguments name the database.
-    fn run_with(&self, arguments: &[&str]) -> Said {
-        Said::by(&mut self.command(arguments))
+    fn run_with(&self, arguments: &[&str]) -> CommandOutput {
+        CommandOutput::of(&mut self.command(arguments))
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -132,7 +132,7 @@ fn ago(minutes: i64) -> String {
 
 /// Checks that a command failed with one line that contains each of `texts`.
 #[track_caller]
-fn fails(said: &Said, exit: i32, texts: &[&str]) {
+fn fails(said: &CommandOutput, exit: i32, texts: &[&str]) {
     assert_eq!(said.exit, exit, "{said:?}");
     assert_eq!(said.out, "", "{said:?}");
     let first = said.err.lines().next().unwrap_or_default();

@@ -3,15 +3,15 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use super::{Said, fails};
+use super::{CommandOutput, fails};
 use crate::rig::Rig;
 
 /// Runs a command on the rig's platform.
-fn run(rig: &Rig, arguments: &[&str]) -> Said {
+fn run(rig: &Rig, arguments: &[&str]) -> CommandOutput {
     let config = rig.path("p/standalone.cfg");
     let mut command = std::process::Command::new(super::PROGRAM);
     command.arg("-c").arg(config).args(arguments).env_clear().env("HOME", rig.path(""));
-    Said::by(command.current_dir(rig.path("")))
+    CommandOutput::of(command.current_dir(rig.path("")))
 }
 
 /// Sends a request with an API key; returns the status line.

@@ -115,7 +115,7 @@ pub(crate) fn one(bench: &Bench) -> Vec<Row> {
     }
     bench.server.forget();
     let runner = home.start();
-    let signed = runner.said("work: sign", RUNS);
+    let signed = runner.logged("work: sign", RUNS);
     runner.wait_for("action accepted", 1);
     let posts: Vec<Instant> = bench.server.state().posts.iter().map(|(came, _)| *came).collect();
     runner.stop();

@@ -159,11 +159,11 @@ pub(crate) struct Runner {
 impl Runner {
     /// Waits until it has said `text` so often; returns when it did.
     pub(crate) fn wait_for(&self, text: &str, times: usize) -> Vec<Instant> {
-        self.said(text, times).into_iter().map(|(at, _)| at).collect()
+        self.logged(text, times).into_iter().map(|(at, _)| at).collect()
     }
 
     /// Waits until it has said `text` so often; returns when it did, and the whole lines.
-    pub(crate) fn said(&self, text: &str, times: usize) -> Vec<(Instant, String)> {
+    pub(crate) fn logged(&self, text: &str, times: usize) -> Vec<(Instant, String)> {
         let mut found = Vec::new();
         while found.len() < times {
             let (at, line) = self.line(|| format!("{} of {times} × {text}", found.len()));

@@ -6,11 +6,11 @@ use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
-use super::super::home::{Home, Said};
+use super::super::home::{CommandOutput, Home};
 use super::{fails, good};
 
 /// Runs a line in bash; `$RUNNER`, `$DATA` and `$STANDALONE` are the programs.
-fn bash(home: &Home, line: &str, stdin: &str) -> Said {
+fn bash(home: &Home, line: &str, stdin: &str) -> CommandOutput {
     let mut command = home.command_of("/bin/bash", &["-c", line]);
     command.env("RUNNER", env!("CARGO_BIN_EXE_mig-runner"));
     command.env("DATA", env!("CARGO_BIN_EXE_mig-data"));
@@ -19,13 +19,13 @@ fn bash(home: &Home, line: &str, stdin: &str) -> Said {
 }
 
 /// Runs a command with a pipe as its standard input.
-fn feed(command: &mut Command, stdin: &str) -> Said {
+fn feed(command: &mut Command, stdin: &str) -> CommandOutput {
     let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().unwrap();
     // Fails if the program reads no input and has closed the pipe.
     child.stdin.take().unwrap().write_all(stdin.as_bytes()).ok();
     let output = child.wait_with_output().unwrap();
-    Said {
+    CommandOutput {
         exit: output.status.code().unwrap_or(-1),
         out: String::from_utf8(output.stdout).unwrap(),
         err: String::from_utf8(output.stderr).unwrap(),
@@ -116,7 +116,7 @@ fn permissions_of_link_targets_are_checked() {
         std::fs::rename(&kept, &away).unwrap();
         let said = home.with_config(&["run"]);
         let place = kept.parent().unwrap().canonicalize().unwrap().join(name);
-        let lead = format!("the link leads to {}, which is not there", place.display());
+        let lead = format!("the link points to {}, which does not exist", place.display());
         assert!(said.exit != 0 && said.err.contains(&lead), "{name}: {said:?}");
         std::fs::rename(&away, &kept).unwrap();
     }
@@ -182,7 +182,7 @@ fn init_ignores_files_left_by_other_tools() {
         for name in ["README.md", ".gitkeep", ".bashrc", "runner.cfg.dpkg-old", "x~"] {
             home.write(&format!("{folder}/{name}"), "x");
         }
-        let init = || Said::by(&mut home.command_of(program, &["init", folder]));
+        let init = || CommandOutput::of(&mut home.command_of(program, &["init", folder]));
         home.write(&format!("{folder}/letter"), "x");
         let said = init();
         assert!(said.exit == 73 && said.err.contains("is not empty"), "{said:?}");
@@ -214,6 +214,6 @@ fn platform_with_unsafe_links_does_not_start() {
     assert!(said.exit == 77 && said.err.contains(&remedy), "{said:?}");
     std::fs::remove_dir(home.path("open/spool")).unwrap();
     let said = bash(&home, "\"$STANDALONE\" -c p.cfg", "");
-    let lead = format!("the link leads to {}/spool, which is not there", open.display());
+    let lead = format!("the link points to {}/spool, which does not exist", open.display());
     assert!(said.exit != 0 && said.err.contains(&lead), "{said:?}");
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
-use super::super::home::{Home, Said};
+use super::super::home::{CommandOutput, Home};
 use super::good;
 
 /// The user id of the unprivileged user `nobody`.
@@ -77,12 +77,13 @@ fn files_of_root_are_reported_with_chown_command() {
         command.uid(NOBODY).gid(NOBODY);
         command
     };
-    if Said::by(&mut as_nobody(&["--version"])).exit != 0 {
+    if CommandOutput::of(&mut as_nobody(&["--version"])).exit != 0 {
         // The program itself is in a folder that only root can access.
         return;
     }
     let config = ["-c", "runner/runner.cfg"];
-    let check = || Said::by(&mut as_nobody(&[&config[..], &["check", "--offline"]].concat()));
+    let check =
+        || CommandOutput::of(&mut as_nobody(&[&config[..], &["check", "--offline"]].concat()));
     let action = home.read("runner/runners/setuid/action.json");
     home.write("runner/spool/action/new/urgent.json", &action);
     let path = home.path("runner/spool/action/new/urgent.json").canonicalize().unwrap();

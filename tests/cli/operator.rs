@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::home::{Home, Said, names};
+use super::super::home::{CommandOutput, Home, names};
 use super::{fails, good};
 
 /// Time limit for the metrics file.
@@ -188,7 +188,7 @@ fn standby_runner_takes_over() {
 }
 
 /// Returns the id that `trigger` printed.
-fn good_id(said: &Said) -> String {
+fn good_id(said: &CommandOutput) -> String {
     assert_eq!(said.exit, 0, "{said:?}");
     said.out.trim().to_owned()
 }

@@ -44,7 +44,7 @@ fn stopped_platform_leaves_no_processes() {
     let run = |rig: &Rig| {
         let _runner = rig.runner();
         let run = rig.trigger("job");
-        rig.hurry(&run, "mig-runner: job");
+        rig.finish_early(&run, "mig-runner: job");
         rig.wait_done(&run);
     };
     rig.job("job", "schedule = \"0 0 1 1 *\"");

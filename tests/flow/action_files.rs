@@ -36,7 +36,7 @@ fn action_copied_into_the_spool_is_sent_once() {
     let cp = Command::new("cp").arg(&source).arg(rig.home("spool/action/new/")).status().unwrap();
     assert!(cp.success());
     let run = claimed(&rig, "mine");
-    rig.hurry(&run, "a test");
+    rig.finish_early(&run, "a test");
     let document = rig.wait_done(&run);
     assert_eq!(document["action"]["name"], "a test");
     let day = Timestamp::now().strftime("%Y%m%d").to_string();
@@ -65,7 +65,7 @@ fn slowly_written_action_file_is_sent_when_complete() {
     }
     drop(file);
     let run = claimed(&rig, "slow");
-    rig.hurry(&run, "a test");
+    rig.finish_early(&run, "a test");
     rig.wait_done(&run);
     assert_eq!(rig.database().names(), ["a test"]);
     assert_eq!(rig.entries("action/invalid"), [""; 0]);
@@ -98,7 +98,7 @@ fn action_signed_by_two_investigators_is_sent_unchanged() {
     let _runner = rig.runner();
     write(&rig.home("spool/action/new/four-eyes.json"), action.to_string());
     let run = claimed(&rig, "four-eyes");
-    rig.hurry(&run, "four eyes");
+    rig.finish_early(&run, "four eyes");
     let document = rig.wait_done(&run);
     // The runner has changed neither the dates nor the signatures.
     for key in ["name", "validfrom", "expireafter", "pgpsignatures"] {
@@ -137,7 +137,7 @@ fn document_lists_the_matching_files_of_this_host() {
     rig.job_with("job", &format!("{NEVER}\nplugin = keep"), &action);
     let _runner = rig.runner();
     let run = rig.trigger("job");
-    rig.hurry(&run, "mig-runner: job");
+    rig.finish_early(&run, "mig-runner: job");
     let document = rig.wait_done(&run);
     let found: BTreeMap<String, String> = document["commands"][0]["results"][0]["elements"]["s"]
         .as_array()
@@ -162,6 +162,6 @@ fn document_lists_the_matching_files_of_this_host() {
     assert_eq!(listed.len(), 3, "{listed:?}");
     assert_eq!(found, listed);
     let stored = fs::read(rig.home(&format!("results/{}.json", document["action"]["id"]))).unwrap();
-    wait_until("the plugin's copy", || rig.left("kept").as_bytes() == stored);
+    wait_until("the plugin's copy", || rig.plugin_file("kept").as_bytes() == stored);
     assert_eq!((&document["name"], &document["plugin"]), (&json!("job"), &json!("keep")));
 }

@@ -23,8 +23,8 @@ fn runner_killed_with_an_action_in_flight_delivers_its_results_once() {
     let document = rig.wait_done(&run);
     assert_eq!(document["commands"].as_array().unwrap().len(), 1, "{document}");
     assert_eq!(rig.database().names(), ["mig-runner: job"]);
-    assert_eq!(rig.left("notes").lines().count(), 1, "{}", rig.left("notes"));
-    rig.wait_at_rest(&run);
+    assert_eq!(rig.plugin_file("notes").lines().count(), 1, "{}", rig.plugin_file("notes"));
+    rig.wait_only_finished(&run);
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn plugin_interrupted_by_a_crash_is_run_again() {
     runner.kill();
     let _runner = rig.runner();
     rig.wait_done(&run);
-    assert_eq!(rig.left("notes").lines().count(), 2, "{}", rig.left("notes"));
+    assert_eq!(rig.plugin_file("notes").lines().count(), 2, "{}", rig.plugin_file("notes"));
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn repeatedly_killed_runners_lose_nothing_and_repeat_no_action() {
         let runner = rig.runner();
         let run = rig.trigger(job);
         // The runner is killed in any state of this run and of the earlier ones.
-        runner.wait_said("work finished", &[("run", &run)]);
+        runner.wait_logged("work finished", &[("run", &run)]);
         runner.kill();
         runs.push(run);
     }
@@ -93,7 +93,7 @@ fn in_flight_action_of_the_original_is_fetched_once() {
     write(&inflight.join(format!("{id}.json")), file.to_string());
     write(&inflight.join("1.json"), "{\"action\":{\"id\":");
     let runner = rig.runner();
-    runner.wait_said("adopted in-flight action of the original runner", &[("run", &run)]);
+    runner.wait_logged("adopted in-flight action of the original runner", &[("run", &run)]);
     let document = rig.wait_done(&run);
     assert_eq!(document["action"]["id"], id);
     assert_eq!(document["commands"].as_array().unwrap().len(), 1);

@@ -41,24 +41,24 @@ fn foreign_files_in_every_folder_are_ignored() {
         litter(&rig.home("spool").join(family));
         for folder in std::fs::read_dir(rig.home("spool").join(family)).unwrap() {
             let folder = folder.unwrap();
-            let is_leftover = |name: &str| folder.file_name() == name;
-            if folder.path().is_dir() && !FOLDERS.iter().any(|name| is_leftover(name)) {
+            let is_ignored = |name: &str| folder.file_name() == name;
+            if folder.path().is_dir() && !FOLDERS.iter().any(|name| is_ignored(name)) {
                 litter(&folder.path());
             }
         }
     }
     let id = rig.trigger("job");
-    wait_until("a delivery", || rig.left("notes").contains(&id));
-    assert!(runner.said("ignoring file without .json suffix", &[]).is_empty());
-    assert!(runner.said("invalid job", &[]).is_empty());
+    wait_until("a delivery", || rig.plugin_file("notes").contains(&id));
+    assert!(runner.logged("ignoring file without .json suffix", &[]).is_empty());
+    assert!(runner.logged("invalid job", &[]).is_empty());
     // Each one that is not hidden is logged once.
     let skipped = "ignoring path: a job is a folder with entity.cfg and action.json";
-    assert_eq!(runner.said(skipped, &[]).len(), 7, "{}", runner.messages());
+    assert_eq!(runner.logged(skipped, &[]).len(), 7, "{}", runner.messages());
     runner.signal(Signal::HUP);
     let late = rig.home("runners/late");
     write(&late, "x");
-    runner.wait_said(skipped, &[("path", late.canonicalize().unwrap().to_str().unwrap())]);
-    assert_eq!(runner.said(skipped, &[]).len(), 8);
+    runner.wait_logged(skipped, &[("path", late.canonicalize().unwrap().to_str().unwrap())]);
+    assert_eq!(runner.logged(skipped, &[]).len(), 8);
     // A second start ignores them too.
     runner.stop(Signal::TERM);
     let said = rig.mig_runner("runner.cfg", &["check"]).output().unwrap();

@@ -58,7 +58,7 @@ impl SmallInstallation {
         let runner = installation.start();
         installation.wait_logged("\"ready\"");
         runner.stop(Signal::TERM);
-        installation.end_agent();
+        installation.end_gpg_agent();
         Some(installation)
     }
 
@@ -79,7 +79,7 @@ impl SmallInstallation {
         wait_until(text, || self.log().contains(text));
     }
 
-    fn end_agent(&self) {
+    fn end_gpg_agent(&self) {
         let home = self.rig.path("s/g").into_os_string().into_encoded_bytes();
         let is_agent = |process: &PathBuf| {
             let words = fs::read(process.join("cmdline")).unwrap_or_default();
@@ -152,7 +152,7 @@ fn start_on_a_full_disk_removes_expired_documents_and_finds_the_key() {
     installation.wait_logged("removed expired files");
     installation.check_run();
     runner.stop(Signal::TERM);
-    installation.end_agent();
+    installation.end_gpg_agent();
 }
 
 #[test]
@@ -181,5 +181,5 @@ fn runner_starts_on_a_full_disk_without_its_log_file() {
     runner.signal(Signal::HUP);
     installation.wait_logged("reloading");
     runner.stop(Signal::TERM);
-    installation.end_agent();
+    installation.end_gpg_agent();
 }

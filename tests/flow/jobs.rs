@@ -43,7 +43,7 @@ fn two_jobs_run_at_every_slot_and_an_invalid_job_is_reported_once() {
     for job in ["one", "two"] {
         // Results are fetched although runs are launched all the time.
         wait_until("three deliveries", || {
-            rig.left("notes").lines().filter(|line| line.starts_with(job)).count() >= 3
+            rig.plugin_file("notes").lines().filter(|line| line.starts_with(job)).count() >= 3
         });
         let slots = slots(&rig, job);
         assert!(slots.len() >= 4, "{slots:?}");
@@ -52,12 +52,12 @@ fn two_jobs_run_at_every_slot_and_an_invalid_job_is_reported_once() {
         }
         assert!(slots.iter().all(|slot| slot.as_second() % 2 == 0), "{job}: {slots:?}");
     }
-    let bad = runner.said("invalid job", &[]);
+    let bad = runner.logged("invalid job", &[]);
     assert_eq!(bad.len(), 1, "{bad:?}");
     let error = bad[0]["error"].as_str().unwrap();
     assert!(error.contains("broken/entity.cfg:3: "), "{error}");
     // Each run was delivered once.
-    let notes = rig.left("notes");
+    let notes = rig.plugin_file("notes");
     let mut runs: Vec<&str> = notes.lines().map(|line| line.split(' ').nth(1).unwrap()).collect();
     runs.sort_unstable();
     let delivered = runs.len();
@@ -78,24 +78,24 @@ fn job_is_added_when_its_files_are_complete() {
     let mut file = OpenOptions::new().append(true).open(folder.join("action.json")).unwrap();
     file.write_all(tail.as_bytes()).unwrap();
     drop(file);
-    runner.wait_said("job added", &[("job", "job")]);
+    runner.wait_logged("job added", &[("job", "job")]);
     // A job that stays incomplete is reported once, when it no longer changes.
     let incomplete = rig.home("runners/half");
     make_folder(&incomplete);
     write(&incomplete.join("entity.cfg"), format!("[configuration]\n{NEVER}\n"));
-    let report = runner.wait_said("invalid job", &[("job", "half")]);
+    let report = runner.wait_logged("invalid job", &[("job", "half")]);
     assert!(report["error"].as_str().unwrap().contains("half/action.json"), "{report}");
     fs::copy(folder.join("action.json"), incomplete.join("action.json")).unwrap();
-    runner.wait_said("job added", &[("job", "half")]);
-    assert_eq!(runner.said("invalid job", &[]).len(), 1);
-    assert_eq!(runner.said("job added", &[]).len(), 2);
+    runner.wait_logged("job added", &[("job", "half")]);
+    assert_eq!(runner.logged("invalid job", &[]).len(), 1);
+    assert_eq!(runner.logged("job added", &[]).len(), 2);
 }
 
 /// Waits until the job has changed `times` times.
 fn wait_changes(runner: &Process, times: usize) {
-    runner.wait_said_times(times, "new job configuration installed", &[("job", "job")]);
-    assert_eq!(runner.said("new job configuration installed", &[]).len(), times);
-    assert_eq!(runner.said("old job configuration removed", &[]).len(), times);
+    runner.wait_logged_times(times, "new job configuration installed", &[("job", "job")]);
+    assert_eq!(runner.logged("new job configuration installed", &[]).len(), times);
+    assert_eq!(runner.logged("old job configuration removed", &[]).len(), times);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn job_follows_changes_of_its_files() {
     let rig = Rig::new();
     let runner = rig.runner();
     rig.job("job", NEVER);
-    let added = runner.wait_said("job added", &[("job", "job")]);
+    let added = runner.wait_logged("job added", &[("job", "job")]);
     assert_eq!(added["schedule"], "0 0 1 1 *");
     let folder = rig.home("runners/job");
     // The configuration is rewritten in place, and then by a rename.
@@ -122,11 +122,11 @@ fn job_follows_changes_of_its_files() {
     // The action is rewritten with the same text.
     write(&folder.join("action.json"), action("/elsewhere").to_string());
     fs::remove_dir_all(&folder).unwrap();
-    runner.wait_said("job removed", &[("job", "job")]);
+    runner.wait_logged("job removed", &[("job", "job")]);
     rig.job("job", NEVER);
-    runner.wait_said_times(2, "job added", &[("job", "job")]);
+    runner.wait_logged_times(2, "job added", &[("job", "job")]);
     wait_changes(&runner, 3);
-    assert_eq!(runner.said("invalid job", &[]).len(), 0);
+    assert_eq!(runner.logged("invalid job", &[]).len(), 0);
 }
 
 #[test]
@@ -141,7 +141,11 @@ fn run_of_a_removed_job_finishes_without_restoring_the_job() {
     let document = rig.wait_done(&run);
     assert_eq!(document["name"], "job");
     assert!(!rig.home("runners/job").exists());
-    assert!(rig.left("notes").starts_with(&format!("job {run} ")), "{}", rig.left("notes"));
+    assert!(
+        rig.plugin_file("notes").starts_with(&format!("job {run} ")),
+        "{}",
+        rig.plugin_file("notes")
+    );
     let message = "results belong to a removed job";
-    assert_eq!(runner.said(message, &[("run", &run)]).len(), 1);
+    assert_eq!(runner.logged(message, &[("run", &run)]).len(), 1);
 }

@@ -10,7 +10,7 @@ use jiff::{Timestamp, ToSpan};
 
 use super::NEVER;
 use crate::rig::process::Process;
-use crate::rig::{Rig, chance, pause, wait_until};
+use crate::rig::{Rig, pause, random, wait_until};
 
 /// Number of finished runs.
 const MANY: usize = 1_000_000;
@@ -48,7 +48,7 @@ fn wait_until_idle(runner: &Process) {
 
 #[test]
 fn million_finished_runs_cost_neither_memory_nor_time() {
-    if !chance::full() {
+    if !random::full() {
         return;
     }
     let mut rig = Rig::new();

@@ -25,7 +25,7 @@ fn run_taken_out_of_new_is_not_sent_until_it_is_put_back() {
     rig.kill_platform();
     let runner = rig.runner();
     let runs = [rig.trigger("job"), rig.trigger("job")];
-    runner.wait_said("action not posted yet", &[("fate", "refused")]);
+    runner.wait_logged("action not posted yet", &[("fate", "refused")]);
     rig.mv(&runs[0], "action/new", "action/invalid");
     fs::remove_file(rig.entry("action/new", &runs[1])).unwrap();
     rig.start_platform();
@@ -36,7 +36,7 @@ fn run_taken_out_of_new_is_not_sent_until_it_is_put_back() {
     rig.mv(&runs[0], "action/invalid", "action/new");
     rig.wait_done(&runs[0]);
     assert_eq!(rig.database().names().len(), 2);
-    assert_eq!(rig.left("notes").lines().count(), 2);
+    assert_eq!(rig.plugin_file("notes").lines().count(), 2);
 }
 
 #[test]
@@ -44,14 +44,14 @@ fn results_of_a_run_moved_to_done_are_fetched_now() {
     let rig = rig("1h");
     let runner = rig.runner();
     let run = rig.trigger("job");
-    rig.hurry(&run, "mig-runner: job");
+    rig.finish_early(&run, "mig-runner: job");
     let document = rig.wait_done(&run);
     assert_eq!(document["commands"].as_array().unwrap().len(), 1);
-    rig.wait_at_rest(&run);
+    rig.wait_only_finished(&run);
     // Fetched again, into a new document, and delivered to every plugin again.
     rig.mv(&run, "command/done", "command/ready");
-    wait_until("another delivery", || rig.left("notes").lines().count() == 2);
-    rig.wait_at_rest(&run);
+    wait_until("another delivery", || rig.plugin_file("notes").lines().count() == 2);
+    rig.wait_only_finished(&run);
     let first = rig.home(&format!("results/{}.json", document["action"]["id"]));
     let first = fs::canonicalize(first).unwrap();
     let folder = fs::read_dir(first.parent().unwrap()).unwrap();
@@ -73,19 +73,19 @@ fn run_in_the_wrong_folder_is_rejected_with_a_remedy() {
     let runner = rig.runner();
     let run = rig.trigger("job");
     rig.wait_done(&run);
-    rig.wait_at_rest(&run);
+    rig.wait_only_finished(&run);
     rig.mv(&run, "command/done", "command/returned");
     // No delivery is owed: the run is finished again.
     rig.wait_in("command/done", &run);
     // A run that was never accepted.
     rig.job("paused", &format!("{NEVER}\npaused = true"));
-    runner.wait_said("job added", &[("job", "paused")]);
+    runner.wait_logged("job added", &[("job", "paused")]);
     let paused = rig.trigger("paused");
     rig.wait_in("action/new", &paused);
     rig.mv(&paused, "action/new", "action/inflight");
     let rejected = rig.wait_in("action/invalid", &paused);
     assert!(rejected["reason"].as_str().unwrap().contains("action/new"), "{rejected}");
-    assert_eq!(rig.left("notes").lines().count(), 1);
+    assert_eq!(rig.plugin_file("notes").lines().count(), 1);
     assert_eq!(rig.database().names(), ["mig-runner: job"]);
 }
 
@@ -95,7 +95,7 @@ fn copy_of_a_run_is_rejected() {
     let runner = rig.runner();
     let run = rig.trigger("job");
     rig.wait_in("action/inflight", &run);
-    runner.wait_said("action accepted", &[("run", &run)]);
+    runner.wait_logged("action accepted", &[("run", &run)]);
     let copy = "job.20200101T000000Z";
     fs::copy(rig.entry("action/inflight", &run), rig.path("copy")).unwrap();
     fs::rename(rig.path("copy"), rig.entry("action/inflight", copy)).unwrap();

@@ -44,20 +44,20 @@ fn outage_of_the_api_delays_runs_and_loses_none() {
     rig.kill_platform();
     let runner = rig.runner();
     let fired = rig.trigger("job");
-    runner.wait_said("action not posted yet", &[("run", &fired), ("fate", "refused")]);
+    runner.wait_logged("action not posted yet", &[("run", &fired), ("fate", "refused")]);
     rig.start_platform();
     wait_until("the agent's answer", || rig.database().is_completed("mig-runner: job"));
     // A second outage, when the results are to be fetched.
     rig.kill_platform();
-    runner.wait_said("results not fetched yet", &[("run", &fired)]);
+    runner.wait_logged("results not fetched yet", &[("run", &fired)]);
     let record = rig.wait_in("command/inflight", &fired);
     assert!(record["error"].as_str().unwrap().contains("cannot connect"), "{record}");
     rig.start_platform();
     let document = rig.wait_done(&fired);
     assert_eq!(document["commands"].as_array().unwrap().len(), 1, "{document}");
-    runner.wait_said("API available again, resuming work", &[]);
+    runner.wait_logged("API available again, resuming work", &[]);
     assert_eq!(rig.database().names(), ["mig-runner: job"]);
-    assert_eq!(rig.left("notes").lines().count(), 1);
+    assert_eq!(rig.plugin_file("notes").lines().count(), 1);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn runs_wait_until_the_platform_knows_the_key() {
     rig.point_at(&rig.address.clone());
     let runner = rig.runner();
     let run = rig.trigger("job");
-    let said = runner.wait_said("action not posted yet", &[("run", &run), ("fate", "refused")]);
+    let said = runner.wait_logged("action not posted yet", &[("run", &run), ("fate", "refused")]);
     assert!(said["error"].as_str().unwrap().contains("answered 401"), "{said}");
     rig.database().insert_investigator("other", rig.key.fingerprint(), &rig.key.export());
     rig.wait_done(&run);
@@ -102,15 +102,15 @@ fn failing_plugin_is_retried_without_delaying_others() {
     rig.job("job", &format!("{NEVER}\nexpiry = 2s\n{plugins}"));
     let runner = rig.runner();
     let run = rig.trigger("job");
-    wait_until("the plugin that works", || !rig.left("notes").is_empty());
+    wait_until("the plugin that works", || !rig.plugin_file("notes").is_empty());
     rig.wait_in("command/returned", &run);
-    let missing = runner.wait_said("cannot run plugin", &[("run", &run), ("plugin", "later")]);
+    let missing = runner.wait_logged("cannot run plugin", &[("run", &run), ("plugin", "later")]);
     assert!(missing["error"].as_str().unwrap().contains("later"), "{missing}");
-    runner.wait_said("plugin output", &[("plugin", "fails"), ("output", "went wrong")]);
+    runner.wait_logged("plugin output", &[("plugin", "fails"), ("output", "went wrong")]);
     rig.plugin("later", NOTE);
     rig.wait_done(&run);
-    assert_eq!(rig.left("taken"), "done\n");
-    let notes = rig.left("notes");
+    assert_eq!(rig.plugin_file("taken"), "done\n");
+    let notes = rig.plugin_file("notes");
     let attempts: Vec<&str> = notes.lines().map(|line| line.rsplit(' ').next().unwrap()).collect();
     assert_eq!(attempts.len(), 2, "{notes}");
     assert_eq!(attempts[0], "1", "{notes}");
@@ -137,7 +137,7 @@ fn status_shows_retries_and_their_times() {
     let runner = rig.runner();
     assert!(!retry_report.exists());
     let owed = rig.trigger("job");
-    runner.wait_said_times(2, "plugin finished", &[("run", &owed), ("plugin", "fails")]);
+    runner.wait_logged_times(2, "plugin finished", &[("run", &owed), ("plugin", "fails")]);
     rig.kill_platform();
     let unsent = rig.trigger("job");
     let entry_of = |report: &Value, run: &str| -> Value {

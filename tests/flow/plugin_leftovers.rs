@@ -17,7 +17,7 @@ const LEAVE: &str = "setsid sh -c 'echo $$ > pid.$MIG_PLUGIN.1; exec sleep 600' 
 
 /// Returns whether a process that a plugin left behind is running.
 fn is_running(rig: &Rig, name: &str) -> bool {
-    Path::new("/proc").join(rig.left(name).trim()).join("exe").exists()
+    Path::new("/proc").join(rig.plugin_file(name).trim()).join("exe").exists()
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn leftover_processes_of_plugins_end_with_the_runner() {
     wait_until("both plugins", || {
         rig.home("plugins/busy").exists() && rig.home("plugins/pid.done.2").exists()
     });
-    runner.wait_said("plugin finished", &[("plugin", "done"), ("outcome", "delivered")]);
+    runner.wait_logged("plugin finished", &[("plugin", "done"), ("outcome", "delivered")]);
     let names = ["pid.done.1", "pid.done.2", "pid.busy.1", "pid.busy.2"];
     for name in names {
         assert!(is_running(&rig, name), "{name} should be running");

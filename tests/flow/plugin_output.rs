@@ -14,7 +14,7 @@ fn plugin_output_is_one_bounded_log_message_with_a_line_count() {
     let runner = rig.runner();
     let run = rig.trigger("job");
     rig.wait_done(&run);
-    let record = |plugin: &str| runner.said("plugin output", &[("plugin", plugin)]);
+    let record = |plugin: &str| runner.logged("plugin output", &[("plugin", plugin)]);
     let many = record("many");
     assert_eq!((many.len(), &many[0]["lines"]), (1, &500.into()), "{many:?}");
     let output = many[0]["output"].as_str().unwrap();

@@ -13,7 +13,7 @@ fn run_finishes_with_the_tables_on_a_server() {
     let _runner = rig.runner();
     let document = rig.wait_done(&rig.trigger("job"));
     assert_eq!(document["commands"].as_array().unwrap().len(), 1, "{document}");
-    assert_eq!(rig.left("notes").lines().count(), 1);
+    assert_eq!(rig.plugin_file("notes").lines().count(), 1);
     // The whole state of the platform is on the server.
     rig.kill_platform();
     rig.start_platform();
@@ -30,15 +30,15 @@ fn outage_of_the_server_delays_runs_and_loses_none() {
     let runner = rig.runner();
     rig.close_database(true);
     let fired = rig.trigger("job");
-    runner.wait_said("action not posted yet", &[("run", &fired)]);
+    runner.wait_logged("action not posted yet", &[("run", &fired)]);
     rig.close_database(false);
     wait_until("the agent's answer", || rig.database().is_completed("mig-runner: job"));
     // A second outage, when the results are to be fetched.
     rig.close_database(true);
-    runner.wait_said("results not fetched yet", &[("run", &fired)]);
+    runner.wait_logged("results not fetched yet", &[("run", &fired)]);
     rig.close_database(false);
     let document = rig.wait_done(&fired);
     assert_eq!(document["commands"].as_array().unwrap().len(), 1, "{document}");
     assert_eq!(rig.database().names(), ["mig-runner: job"]);
-    assert_eq!(rig.left("notes").lines().count(), 1);
+    assert_eq!(rig.plugin_file("notes").lines().count(), 1);
 }

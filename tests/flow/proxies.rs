@@ -45,11 +45,11 @@ fn runner_uses_the_proxy_and_check_names_it() {
     assert!(text.contains(&message), "{text}");
     let runner = Process::start(command(&rig, &[], &through), &rig.path("logs"), "runner");
     let shown = format!("http://{}", proxy.address);
-    runner.wait_said("using a proxy", &[("proxy", &shown), ("variable", "http_proxy")]);
+    runner.wait_logged("using a proxy", &[("proxy", &shown), ("variable", "http_proxy")]);
     let run = rig.trigger("job");
     rig.wait_done(&run);
     runner.stop(Signal::TERM);
-    assert_eq!(proxy.asked("POST http://mig.invalid/api/v1/action/create/").len(), 1);
+    assert_eq!(proxy.requests("POST http://mig.invalid/api/v1/action/create/").len(), 1);
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn removed_lock_file_is_created_and_locked_again() {
     rig.point_at(&rig.address.clone());
     let runner = rig.runner();
     fs::remove_file(rig.home("spool/.lock")).unwrap();
-    runner.wait_said("lock file was missing or replaced; locked a new one", &[]);
+    runner.wait_logged("lock file was missing or replaced; locked a new one", &[]);
     let (exit, messages) = wait_for_end(rig.start_runner("runner.cfg"));
     assert_eq!(exit, 75, "{messages}");
     runner.stop(Signal::TERM);
@@ -66,9 +66,9 @@ fn replaced_jobs_folder_is_locked_again() {
     let runner = rig.runner();
     fs::rename(rig.home("runners"), rig.home("runners.old")).unwrap();
     make_folder(&rig.home("runners"));
-    runner.wait_said("jobs folder was replaced; locked the new one", &[]);
+    runner.wait_logged("jobs folder was replaced; locked the new one", &[]);
     rig.job("job", &format!("{NEVER}\nexpiry = 2s"));
-    runner.wait_said("job added", &[("job", "job")]);
+    runner.wait_logged("job added", &[("job", "job")]);
     // Another runner with a spool of its own would launch every slot a second time.
     rig.write_config("other.cfg", "d", "spool2");
     let (exit, messages) = wait_for_end(rig.start_runner("other.cfg"));

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::rig::number::{is_short, padded};
-use crate::rig::proxy::{Proxy, Trick};
+use crate::rig::proxy::{Proxy, ProxyFault};
+use crate::rig::rsa_number::{is_short, padded};
 use crate::rig::{Rig, wait, write};
 
 /// Returns a recorded action, its signature and the public key.
@@ -52,7 +52,7 @@ fn short_signature_made_elsewhere_is_padded() {
             assert_eq!(sent[key], action[key], "{key}");
         }
         assert_eq!(sent["pgpsignatures"], Value::from(vec![padded(&signature, bytes)]));
-        assert_eq!(proxy.asked("action/create/").len(), posts, "{name}");
+        assert_eq!(proxy.requests("action/create/").len(), posts, "{name}");
     }
 }
 
@@ -60,14 +60,14 @@ fn short_signature_made_elsewhere_is_padded() {
 fn run_rejected_for_its_signature_length_is_signed_again() {
     let rig = Rig::new();
     let text = "VerifySignatures() -> openpgp: invalid signature: RSA verification failure";
-    let proxy = Proxy::start(&rig, &[("action/create/", Trick::Unasked(text)); 2]);
+    let proxy = Proxy::start(&rig, &[("action/create/", ProxyFault::NotForwarded(text)); 2]);
     rig.point_at(&proxy.address);
     let _runner = rig.runner();
     rig.job("job", "schedule = \"0 0 1 1 *\"");
     let run = rig.trigger("job");
     let record = rig.wait_in("action/inflight", &run);
     assert_eq!(rig.entries("action/invalid"), [""; 0]);
-    assert_eq!(proxy.asked("action/create/").len(), 3);
+    assert_eq!(proxy.requests("action/create/").len(), 3);
     let signatures = record["request"]["signatures"].as_array().unwrap();
     assert!(signatures.len() > 1, "{signatures:?}");
     assert_eq!(rig.database().names(), ["mig-runner: job"]);

@@ -55,7 +55,7 @@ fn can_mount() -> bool {
 }
 
 /// Ends the GnuPG agent, which would otherwise answer without using the full disk.
-fn end_agent(rig: &Rig) {
+fn end_gpg_agent(rig: &Rig) {
     let mut gpgconf = Command::new("gpgconf");
     gpgconf.arg("--homedir").arg(rig.key.home()).args(["--kill", "all"]);
     assert!(gpgconf.status().unwrap().success());
@@ -75,13 +75,13 @@ fn gnupg_home_on_a_full_disk_is_not_a_missing_key_as_root() {
     }
     let rig = Rig::new();
     for fill in ["bytes", "inodes"] {
-        end_agent(&rig);
+        end_gpg_agent(&rig);
         let command = rig.mig_runner("runner.cfg", &["run"]);
         let output = on_full_disk(rig.key.home(), fill, &command);
         check_temporary(&output, "No space left on device");
     }
     // A key that is really missing is still an error of the configuration.
-    end_agent(&rig);
+    end_gpg_agent(&rig);
     std::fs::remove_dir_all(rig.key.home().join("private-keys-v1.d")).unwrap();
     let output = rig.mig_runner("runner.cfg", &["run"]).output().unwrap();
     assert_eq!(output.status.code(), Some(78), "{output:?}");
@@ -128,9 +128,9 @@ fn runner_starts_when_spool_and_key_share_a_disk_without_a_free_file_as_root() {
     let rig = Rig::new();
     rig.write_config("shared.cfg", "d", rig.key.home().join("spool").to_str().unwrap());
     let runner = rig.start_runner("shared.cfg");
-    runner.wait_said("ready", &[]);
+    runner.wait_logged("ready", &[]);
     runner.stop(Signal::TERM);
-    end_agent(&rig);
+    end_gpg_agent(&rig);
     let command = rig.mig_runner("shared.cfg", &["run"]);
     let mut limited = Command::new("timeout");
     limited.args(["--signal=TERM", "10"]).arg(command.get_program()).args(command.get_args());
@@ -210,7 +210,7 @@ fn lack_of_processes_is_a_temporary_failure_without_a_panic() {
     ];
     for program in programs {
         for limit in PROCESSES {
-            end_agent(&rig);
+            end_gpg_agent(&rig);
             let output = with_processes(limit, &program(limit)).output().unwrap();
             let status = output.status.code();
             // 124: the program ran until the time limit.

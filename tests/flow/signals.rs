@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{NEVER, NOTE};
-use crate::rig::proxy::{Proxy, Trick};
+use crate::rig::proxy::{Proxy, ProxyFault};
 use crate::rig::{Rig, wait_until};
 
 /// Delay of an answer, much longer than a stop may take.
@@ -31,7 +31,7 @@ fn waiting_runner_stops_at_once() {
     rig.kill_platform();
     let runner = rig.runner();
     let waiting = rig.trigger("job");
-    runner.wait_said("action not posted yet", &[("run", &waiting), ("fate", "refused")]);
+    runner.wait_logged("action not posted yet", &[("run", &waiting), ("fate", "refused")]);
     runner.stop(Signal::INT);
     let left = [format!("action/new {waiting}"), format!("action/inflight {inflight}")];
     assert_eq!(rig.spool(), left);
@@ -44,9 +44,9 @@ fn plugin_that_ignores_sigterm_does_not_delay_a_stop() {
     rig.job("job", &format!("{NEVER}\nexpiry = 2s\nplugin = slow"));
     let runner = rig.runner();
     let run = rig.trigger("job");
-    wait_until("the plugin", || !rig.left("pid").is_empty());
+    wait_until("the plugin", || !rig.plugin_file("pid").is_empty());
     runner.stop(Signal::TERM);
-    let pid = rig.left("pid").trim().to_owned();
+    let pid = rig.plugin_file("pid").trim().to_owned();
     assert!(!fs::exists(format!("/proc/{pid}")).unwrap());
     assert_eq!(rig.spool(), [format!("action/done {run}"), format!("command/returned {run}")]);
     let _runner = rig.runner();
@@ -58,7 +58,7 @@ fn unanswered_request_does_not_delay_a_stop() {
     let rig = Rig::new();
     rig.plugin("note", NOTE);
     rig.job("job", &format!("{NEVER}\nplugin = note"));
-    let proxy = Proxy::start(&rig, &[("action/create/", Trick::AnswerHeld(HELD))]);
+    let proxy = Proxy::start(&rig, &[("action/create/", ProxyFault::AnswerDelayed(HELD))]);
     rig.point_at(&proxy.address);
     let runner = rig.runner();
     let run = rig.trigger("job");
@@ -67,11 +67,11 @@ fn unanswered_request_does_not_delay_a_stop() {
     });
     runner.stop(Signal::INT);
     let runner = rig.runner();
-    rig.hurry(&run, "mig-runner: job");
+    rig.finish_early(&run, "mig-runner: job");
     rig.wait_done(&run);
     runner.stop(Signal::INT);
     assert_eq!(rig.database().actions("mig-runner: job").len(), 1);
-    assert_eq!(rig.left("notes").lines().count(), 1);
+    assert_eq!(rig.plugin_file("notes").lines().count(), 1);
     rig.check_clean();
 }
 
@@ -125,7 +125,7 @@ fn signature_made_during_a_stop_is_not_posted() {
     let run = rig.trigger("job");
     wait_until("a signature under way", || is_signing(&rig));
     runner.signal(Signal::TERM);
-    runner.wait_said("stopping", &[]);
+    runner.wait_logged("stopping", &[]);
     drop(agent);
     assert!(runner.wait().success());
     assert_eq!(rig.wait_in("action/new", &run)["request"]["fate"], "unsent");
@@ -160,6 +160,6 @@ fn sighup_retries_everything_and_reopens_the_log() {
     });
     let old = fs::read_to_string(rig.path("runner.log.1")).unwrap();
     assert!(!old.contains("plugin finished"), "{old}");
-    assert_eq!(rig.left("notes").lines().count(), 1);
+    assert_eq!(rig.plugin_file("notes").lines().count(), 1);
     runner.stop(Signal::TERM);
 }

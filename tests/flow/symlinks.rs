@@ -41,7 +41,7 @@ fn runner_works_with_symbolic_links() {
 
     let runner = rig.runner();
     let id = rig.trigger("job");
-    wait_until("a delivery", || rig.left("notes").contains(&id));
+    wait_until("a delivery", || rig.plugin_file("notes").contains(&id));
     // The link in `results` leads to the document.
     let index = fs::read_dir(rig.home("results")).unwrap();
     let entries: Vec<_> = index.map(|entry| entry.unwrap().path()).collect();
@@ -49,17 +49,17 @@ fn runner_works_with_symbolic_links() {
     assert!(fs::read_to_string(&entries[0]).unwrap().contains("\"commands\""));
     // Scans are an hour apart: only a watch on the target of the link can find this.
     rig.job("second", NEVER);
-    runner.wait_said("job added", &[("job", "second")]);
+    runner.wait_logged("job added", &[("job", "second")]);
     write(&rig.home("runners/second/entity.cfg"), format!("[configuration]\n{NEVER}\nexpiry = 9s"));
-    runner.wait_said("new job configuration installed", &[("job", "second")]);
+    runner.wait_logged("new job configuration installed", &[("job", "second")]);
     // A job may itself be a link.
     let kept = rig.path("files/third");
     make_folder(&kept);
     write(&kept.join("entity.cfg"), format!("[configuration]\n{NEVER}\n"));
     write(&kept.join("action.json"), action("/nonexistent").to_string());
     symlink(&kept, rig.home("runners/third")).unwrap();
-    runner.wait_said("job added", &[("job", "third")]);
+    runner.wait_logged("job added", &[("job", "third")]);
     write(&kept.join("entity.cfg"), format!("[configuration]\n{NEVER}\nexpiry = 9s"));
-    runner.wait_said("new job configuration installed", &[("job", "third")]);
+    runner.wait_logged("new job configuration installed", &[("job", "third")]);
     runner.stop(Signal::TERM);
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::rig::chance::{Chance, full};
+use crate::rig::random::{SeededRandom, full};
 use crate::rig::{Rig, wait_until};
 
 /// Number of times that the platform is killed.
@@ -70,7 +70,7 @@ fn post(address: &str, token: &str, form: &str) -> Option<i64> {
 
 #[test]
 fn platform_killed_at_any_moment_loses_nothing_acknowledged() {
-    let mut chance = Chance::new();
+    let mut chance = SeededRandom::new();
     let mut rig = Rig::new();
     let kills = if full() { KILLS_FULL } else { KILLS };
     let mut acknowledged = Vec::new();

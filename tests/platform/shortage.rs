@@ -10,7 +10,7 @@ use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit};
 use serde_json::Value;
 
 use super::{signed_form, token};
-use crate::rig::lives::NOTE;
+use crate::rig::runs::NOTE;
 use crate::rig::{Rig, pause, wait_until};
 
 /// Duration of each shortage.
@@ -128,7 +128,7 @@ fn shortage_of_the_platform_makes_no_dead_letters() {
     limit(&rig, None);
     wait_until("the delivery of every run", || {
         assert_eq!(rig.entries("action/invalid"), [""; 0]);
-        let notes = rig.left("notes");
+        let notes = rig.plugin_file("notes");
         runs.iter().all(|run| notes.contains(run))
     });
     for id in rig.database().ids() {

@@ -9,8 +9,8 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::rig::disk::{FILLER, SmallDisk};
-use crate::rig::lives::{JOB, NOTE};
 use crate::rig::process::Process;
+use crate::rig::runs::{JOB, NOTE};
 use crate::rig::{Rig, make_folder, wait, wait_until};
 
 /// The message if no disk can be mounted here.
@@ -36,7 +36,7 @@ fn spool_on_a_full_disk_loses_nothing_and_catches_up() {
     };
     let command = disk.within(&rig.mig_runner("runner.cfg", &[]));
     let runner = Process::start(command, &rig.path("logs"), "runner");
-    runner.wait_said("ready", &[]);
+    runner.wait_logged("ready", &[]);
     let trigger = || disk.within(&rig.mig_runner("runner.cfg", &["trigger", "job"])).output();
     let triggered = trigger().unwrap();
     assert!(triggered.status.success(), "{triggered:?}");
@@ -49,7 +49,7 @@ fn spool_on_a_full_disk_loses_nothing_and_catches_up() {
     disk.fill();
     let place = |folder: &str| disk.path(folder).join(&file);
     fs::rename(place("action/inflight"), place("action/done")).unwrap();
-    let failed = runner.wait_said("cannot process entry", &[("error", "No space left")]);
+    let failed = runner.wait_logged("cannot process entry", &[("error", "No space left")]);
     assert!(failed["folder"].as_str().unwrap().contains(&file), "{failed}");
     let report = wait("a degraded runner", || {
         Some(status(&rig, &disk)).filter(|report| report["degraded"] == true)
@@ -62,12 +62,12 @@ fn spool_on_a_full_disk_loses_nothing_and_catches_up() {
 
     fs::remove_file(disk.path(FILLER)).unwrap();
     wait_until("the end of the run", || is_in("command/done"));
-    runner.wait_said("disk errors cleared", &[]);
+    runner.wait_logged("disk errors cleared", &[]);
     wait_until("a runner without errors", || status(&rig, &disk)["degraded"] == false);
     // The runner scans every second, and logs the error at most every half minute.
-    assert!(runner.said("cannot process entry", &[]).len() <= 3);
+    assert!(runner.logged("cannot process entry", &[]).len() <= 3);
     runner.stop(Signal::TERM);
     assert_eq!(disk.entries(".tmp"), [""; 0]);
     assert_eq!(rig.database().names(), ["mig-runner: job"]);
-    assert_eq!(rig.left("notes").lines().count(), 1);
+    assert_eq!(rig.plugin_file("notes").lines().count(), 1);
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use crate::rig::chance::{Chance, full};
-use crate::rig::lives::{End, Lives};
 use crate::rig::process::Process;
-use crate::rig::proxy::{Proxy, Trick};
+use crate::rig::proxy::{Proxy, ProxyFault};
+use crate::rig::random::{SeededRandom, full};
+use crate::rig::runs::{End, KilledRuns};
 use crate::rig::trace::require_strace;
 use crate::rig::{Rig, wait, wait_until};
 
@@ -36,7 +36,7 @@ fn rig() -> Rig {
 }
 
 /// Returns the numbers of the calls to try, in order: all of `calls`, or a random part.
-fn points(calls: u64, chance: &mut Chance) -> Vec<u64> {
+fn points(calls: u64, chance: &mut SeededRandom) -> Vec<u64> {
     let wanted = if full() { POINTS_MAX } else { QUICK_POINTS };
     if calls <= wanted {
         return (1..=calls).collect();
@@ -48,12 +48,12 @@ fn points(calls: u64, chance: &mut Chance) -> Vec<u64> {
 }
 
 /// Kills the runner at its `when`th call, if it makes that many; then another runner takes over.
-fn kill_at(lives: &mut Lives<'_>, call: &str, when: u64) -> End {
+fn kill_at(lives: &mut KilledRuns<'_>, call: &str, when: u64) -> End {
     let point = format!("{call} {when}");
     let run = lives.rig.trigger("job");
     let inject = format!("inject=?{call}:signal=KILL:when={when}");
     let mut runner = lives.rig.traced(&["-e", &format!("trace=?{call}"), "-e", &inject]);
-    let end = lives.live(&run, &mut runner);
+    let end = lives.wait_end(&run, &mut runner);
     drop(runner);
     lives.recover(&run, &point);
     end
@@ -62,13 +62,13 @@ fn kill_at(lives: &mut Lives<'_>, call: &str, when: u64) -> End {
 #[test]
 fn runner_killed_at_a_system_call_loses_nothing_and_posts_nothing_twice() {
     require_strace();
-    let (rig, mut chance) = (rig(), Chance::new());
-    let mut lives = Lives::new(&rig);
+    let (rig, mut chance) = (rig(), SeededRandom::new());
+    let mut lives = KilledRuns::new(&rig);
     // An uninterrupted run counts the calls.
     let run = rig.trigger("job");
     let all: Vec<&str> = CALLS.iter().flat_map(|(_, calls)| *calls).copied().collect();
     let mut runner = rig.traced(&["-e", &format!("trace=?{}", all.join(",?"))]);
-    assert_eq!(lives.live(&run, &mut runner), End::Over);
+    assert_eq!(lives.wait_end(&run, &mut runner), End::RunFinished);
     drop(runner);
     lives.recover(&run, "uninterrupted");
     let counts = rig.counts();
@@ -77,7 +77,7 @@ fn runner_killed_at_a_system_call_loses_nothing_and_posts_nothing_twice() {
         for call in calls {
             let count = counts.get(*call).copied().unwrap_or_default();
             for when in points(count, &mut chance) {
-                killed += u64::from(kill_at(&mut lives, call, when) == End::Dead);
+                killed += u64::from(kill_at(&mut lives, call, when) == End::RunnerDied);
             }
         }
         println!("{what}: killed at {killed}");
@@ -95,18 +95,18 @@ fn worker_threads(runner: &Process) -> Vec<String> {
 }
 
 /// Kills the runner at the `when`th call of a thread that fetches results.
-fn kill_worker_at(lives: &mut Lives<'_>, proxy: &Proxy, call: &str, when: u64) -> End {
+fn kill_worker_at(lives: &mut KilledRuns<'_>, proxy: &Proxy, call: &str, when: u64) -> End {
     let (rig, point) = (lives.rig, format!("{call} {when} of a worker"));
-    proxy.arm(PAGE, Trick::Gated);
+    proxy.inject(PAGE, ProxyFault::AnswerPaused);
     let mut runner = rig.runner();
     let run = rig.trigger("job");
     rig.wait_in("action/inflight", &run);
     // The results are requested, and the proxy holds the answer until all tracers are ready.
     wait("a page", || {
-        if !proxy.has_caught() {
+        if !proxy.has_paused() {
             lives.collect(&run);
         }
-        proxy.has_caught().then_some(())
+        proxy.has_paused().then_some(())
     });
     let tracers: Vec<Process> = worker_threads(&runner)
         .iter()
@@ -115,8 +115,8 @@ fn kill_worker_at(lives: &mut Lives<'_>, proxy: &Proxy, call: &str, when: u64) -
     wait_until("all tracers", || {
         tracers.iter().all(|tracer| tracer.messages().contains("attached"))
     });
-    proxy.open();
-    let end = lives.live(&run, &mut runner);
+    proxy.release();
+    let end = lives.wait_end(&run, &mut runner);
     drop(tracers);
     drop(runner);
     lives.recover(&run, &point);
@@ -126,10 +126,10 @@ fn kill_worker_at(lives: &mut Lives<'_>, proxy: &Proxy, call: &str, when: u64) -
 #[test]
 fn runner_killed_at_a_system_call_of_a_worker_loses_no_result() {
     require_strace();
-    let (rig, mut chance) = (rig(), Chance::new());
+    let (rig, mut chance) = (rig(), SeededRandom::new());
     let proxy = Proxy::start(&rig, &[]);
     rig.point_at(&proxy.address);
-    let mut lives = Lives::new(&rig);
+    let mut lives = KilledRuns::new(&rig);
     let mut killed: BTreeMap<&str, u64> = BTreeMap::new();
     for call in WORKERS_CALLS {
         // Unless everything is tried, the first or second call of each kind is tried.
@@ -137,8 +137,8 @@ fn runner_killed_at_a_system_call_of_a_worker_loses_no_result() {
             if full() { (1..=POINTS_MAX).collect() } else { vec![1 + chance.below(2)] };
         for when in whens {
             match kill_worker_at(&mut lives, &proxy, call, when) {
-                End::Dead => *killed.entry(call).or_default() += 1,
-                End::Over => break,
+                End::RunnerDied => *killed.entry(call).or_default() += 1,
+                End::RunFinished => break,
             }
         }
     }

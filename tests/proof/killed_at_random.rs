@@ -9,8 +9,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::rig::chance::{Chance, full};
-use crate::rig::lives::{NOTE, Tally};
+use crate::rig::random::{SeededRandom, full};
+use crate::rig::runs::{NOTE, Tally};
 use crate::rig::{Rig, pause, wait_until};
 
 /// Number of kills and of jobs that run every second, unless everything is tried.
@@ -95,7 +95,7 @@ impl SeenRuns {
             .iter()
             .filter(|run| !self.finished.contains_key(*run) && !self.superseded.contains(*run));
         self.tally.lost.extend(lost.map(|run| format!("{run} is nowhere")));
-        let notes = rig.left("notes");
+        let notes = rig.plugin_file("notes");
         let delivered: BTreeSet<&str> = notes.lines().collect();
         for (run, action) in &self.finished {
             if !delivered.contains(format!("{run} {action}").as_str()) {
@@ -140,7 +140,7 @@ fn unfinished(rig: &Rig) -> usize {
 #[test]
 fn runners_killed_at_random_lose_nothing_and_post_nothing_twice() {
     let (kills, jobs) = if full() { FULL } else { QUICK };
-    let (mut rig, mut chance, mut runs) = (Rig::new(), Chance::new(), SeenRuns::default());
+    let (mut rig, mut chance, mut runs) = (Rig::new(), SeededRandom::new(), SeenRuns::default());
     rig.configure("settle = 1s");
     rig.plugin("note", NOTE);
     for job in 0..jobs {

@@ -6,7 +6,7 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use crate::rig::lives::{End, Lives};
+use crate::rig::runs::{End, KilledRuns};
 use crate::rig::trace::require_strace;
 use crate::rig::{Rig, action, wait_until, write};
 
@@ -18,15 +18,15 @@ fn scans_find_everything_without_watches() {
     require_strace();
     let mut rig = Rig::new();
     rig.scan_every(1);
-    let mut lives = Lives::new(&rig);
+    let mut lives = KilledRuns::new(&rig);
     let refuse = "inject=inotify_init1:error=EMFILE";
     let mut runner = rig.traced(&["-e", "trace=inotify_init1", "-e", refuse]);
-    let said = runner.wait_said("cannot watch for changes, relying on periodic scans", &[]);
+    let said = runner.wait_logged("cannot watch for changes, relying on periodic scans", &[]);
     assert!(said["error"].as_str().unwrap().contains("max_user_instances"), "{said}");
-    runner.wait_said("ready", &[]);
+    runner.wait_logged("ready", &[]);
     let run = rig.trigger("job");
-    assert_eq!(lives.live(&run, &mut runner), End::Over);
-    assert_eq!(runner.said("cannot watch for changes, relying on periodic scans", &[]).len(), 1);
+    assert_eq!(lives.wait_end(&run, &mut runner), End::RunFinished);
+    assert_eq!(runner.logged("cannot watch for changes, relying on periodic scans", &[]).len(), 1);
     drop(runner);
     lives.recover(&run, "unwatched");
     lives.tally.close("no watches");

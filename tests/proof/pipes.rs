@@ -4,7 +4,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::rig::lives::{End, Lives};
+use crate::rig::runs::{End, KilledRuns};
 use crate::rig::{Rig, make_folder, wait_until};
 
 fn mkfifo(rig: &Rig, path: &str) {
@@ -15,7 +15,7 @@ fn mkfifo(rig: &Rig, path: &str) {
 #[test]
 fn pipe_in_the_place_of_a_file_does_not_block_the_runner() {
     let rig = Rig::new();
-    let mut lives = Lives::new(&rig);
+    let mut lives = KilledRuns::new(&rig);
     let folders =
         ["action/new", "action/inflight", "command/ready", "command/inflight", "command/returned"];
     for folder in folders {
@@ -33,7 +33,7 @@ fn pipe_in_the_place_of_a_file_does_not_block_the_runner() {
     rig.job("piped", "schedule = \"0 0 1 1 *\"\nplugin = pipe");
     let mut runner = rig.runner();
     let run = rig.trigger("job");
-    assert_eq!(lives.live(&run, &mut runner), End::Over);
+    assert_eq!(lives.wait_end(&run, &mut runner), End::RunFinished);
     wait_until("the pipes among the dead letters", || {
         let letters = rig.entries("action/invalid");
         folders.iter().all(|folder| {
@@ -41,15 +41,15 @@ fn pipe_in_the_place_of_a_file_does_not_block_the_runner() {
             letters.iter().any(|letter| letter.starts_with(&name) && letter.ends_with(".reason"))
         })
     });
-    lives.settle(&run, "pipes");
+    lives.check_and_remove(&run, "pipes");
     // The same while the runner is running.
     mkfifo(&rig, "spool/action/new/late.json");
     wait_until("the pipe among the dead letters", || {
         rig.entries("action/invalid").contains(&"late.json.reason".to_owned())
     });
     let run = rig.trigger("job");
-    assert_eq!(lives.live(&run, &mut runner), End::Over);
-    lives.settle(&run, "pipes");
+    assert_eq!(lives.wait_end(&run, &mut runner), End::RunFinished);
+    lives.check_and_remove(&run, "pipes");
     runner.stop(Signal::TERM);
     lives.tally.close("pipes");
 }

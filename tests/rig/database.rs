@@ -1,7 +1,7 @@
-//! The platform's tables, as somebody sees them who opens the database beside it.
+//! Direct access to the platform's tables, while the platform is running.
 //!
-//! It is a file or on a server. Both are given the same statements, with values written as
-//! literals: these take on the types of the columns that they meet.
+//! The database is a file or on a server. Both receive the same statements, with values written as
+//! literals, which are converted to the types of the columns.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use serde_json::Value;
 
-/// How long the platform may keep the database to itself.
+/// Maximum time for which the platform may lock the database.
 const BUSY_SPAN: Duration = Duration::from_secs(20);
 
 pub(crate) enum Database {
@@ -52,13 +52,12 @@ impl Database {
         Database::File(connection)
     }
 
-    /// Takes a connection to a server.
     pub(crate) fn on(client: postgres::Client) -> Database {
         Database::Server(RefCell::new(client))
     }
 
-    /// Returns a statement with each `$1` replaced by its value.
-    fn written(&self, statement: &str, values: &[Literal<'_>]) -> String {
+    /// Returns a statement in which `$1` and so on are replaced by the values.
+    fn with_values(&self, statement: &str, values: &[Literal<'_>]) -> String {
         let mut text = statement.to_owned();
         for (at, value) in values.iter().enumerate() {
             let literal = match (value, self) {
@@ -71,9 +70,9 @@ impl Database {
         text
     }
 
-    /// Returns the rows of a query, as texts.
+    /// Returns the rows of a query as text.
     fn rows(&self, query: &str, values: &[Literal<'_>]) -> Vec<Vec<String>> {
-        let query = self.written(query, values);
+        let query = self.with_values(query, values);
         match self {
             Database::File(connection) => {
                 let mut statement = connection.prepare(&query).unwrap();
@@ -109,7 +108,7 @@ impl Database {
         self.column(query, values)[0].parse().unwrap()
     }
 
-    /// Returns the ids of the actions with this name, in the order in which they came.
+    /// Returns the ids of the actions with this name, in ascending order.
     pub(crate) fn actions(&self, name: &str) -> Vec<i64> {
         let ids = self.column("select id from actions where name = $1 order by id", &[name.into()]);
         ids.iter().map(|id| id.parse().unwrap()).collect()
@@ -121,29 +120,28 @@ impl Database {
         ids.iter().map(|id| id.parse().unwrap()).collect()
     }
 
-    /// Returns how far an action is.
     pub(crate) fn status(&self, action: i64) -> Option<String> {
         let id = action.to_string();
         self.column("select status from actions where id = $1", &[(&id).into()]).pop()
     }
 
-    /// Returns the names of all actions, in the order in which they came.
+    /// Returns the names of all actions, ordered by id.
     pub(crate) fn names(&self) -> Vec<String> {
         self.column("select name from actions order by id", &[])
     }
 
-    /// Tells whether the agent is registered.
+    /// Returns whether the agent is registered.
     pub(crate) fn has_agent(&self) -> bool {
         self.count("select count(*) from agents", &[]) > 0
     }
 
-    /// Tells whether all agents have answered an action of which there is one.
+    /// Returns whether all agents have answered the only action with this name.
     pub(crate) fn is_completed(&self, name: &str) -> bool {
         let query = "select count(*) from actions where name = $1 and status = 'completed'";
         self.count(query, &[name.into()]) == 1
     }
 
-    /// Returns how many actions are not over.
+    /// Returns the number of unfinished actions.
     pub(crate) fn unfinished(&self) -> i64 {
         self.count("select count(*) from actions where status not in ('completed', 'invalid')", &[])
     }
@@ -162,25 +160,25 @@ impl Database {
         self.column("select operations from actions where id = $1", &[(&id).into()]).remove(0)
     }
 
-    /// Returns the names of those who signed an action, in their order.
+    /// Returns the names of the signers of an action, sorted.
     pub(crate) fn signers(&self, action: i64) -> Vec<String> {
         let query = "select name from signatures join investigators on investigators.id = investigatorid \
                      where actionid = $1 order by name";
         self.column(query, &[(&action.to_string()).into()])
     }
 
-    /// Lets somebody else ask and run actions.
+    /// Adds an investigator with all permissions.
     pub(crate) fn insert_investigator(&self, name: &str, fingerprint: &str, key: &[u8]) {
         let statement = "insert into investigators (name, pgpfingerprint, publickey, permissions) \
                          select $1, $2, $3, max(permissions) from investigators";
         assert_eq!(self.run(statement, &[name.into(), fingerprint.into(), key.into()]), 1);
     }
 
-    /// Adds an action that is over, with the answer of the one agent.
+    /// Adds a completed action with the answer of the only agent.
     pub(crate) fn insert_finished(&self, action: &Value) {
         let id = action["id"].as_i64().unwrap();
         let text = |key: &str| action[key].as_str().unwrap();
-        // Times are kept with six decimals.
+        // Times are stored with six decimals.
         let time = |key: &str| format!("{:.6}", text(key).parse::<Timestamp>().unwrap());
         let statement = "insert into actions (id, name, target, description, threat, operations, \
                          validfrom, expireafter, starttime, finishtime, lastupdatetime, status, \
@@ -205,7 +203,7 @@ impl Database {
         assert_eq!(self.run(statement, &[(&command).into(), (&number).into(), (&begun).into()]), 1);
     }
 
-    /// Adds so many answers to the one that an action has.
+    /// Adds `count` copies of the only answer of an action.
     pub(crate) fn insert_answers(&self, action: i64, count: u64) {
         let statement = "with recursive number (n) as \
                          (select 1 union all select n + 1 from number where n < cast($2 as bigint)) \
@@ -216,15 +214,15 @@ impl Database {
         assert_eq!(self.run(statement, &[(&action).into(), (&number).into()]), count);
     }
 
-    /// Forgets who signed an action of which there is one.
+    /// Removes the signers of the only action with this name.
     pub(crate) fn forget_signers(&self, name: &str) {
         let statement =
             "delete from signatures where actionid = (select id from actions where name = $1)";
         assert_eq!(self.run(statement, &[name.into()]), 1);
     }
 
-    /// Lets nobody else use the tables as long as this connection lives.
-    pub(crate) fn hold(&self) {
+    /// Locks the tables until the connection is closed.
+    pub(crate) fn lock(&self) {
         match self {
             Database::File(connection) => connection.execute_batch("begin exclusive").unwrap(),
             Database::Server(client) => {
@@ -234,9 +232,9 @@ impl Database {
         }
     }
 
-    /// Runs a statement; returns how many rows it changed.
+    /// Runs a statement; returns the number of changed rows.
     pub(crate) fn run(&self, statement: &str, values: &[Literal<'_>]) -> u64 {
-        let statement = self.written(statement, values);
+        let statement = self.with_values(statement, values);
         match self {
             Database::File(connection) => {
                 u64::try_from(connection.execute(&statement, []).unwrap()).unwrap()

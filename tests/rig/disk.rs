@@ -1,4 +1,4 @@
-//! A real disk that is too small.
+//! A real file system that is small, to test a full disk.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
@@ -8,13 +8,14 @@ use std::process::Command;
 use super::Rig;
 use super::process::Process;
 
-/// Mounts the disk, says so, and stays, because the mount goes with the last process that sees it.
+/// Mounts the disk, prints a line and keeps running, because the mount is removed with the last
+/// process in its namespace.
 const MOUNT: &str =
     "mount -t tmpfs -o mode=700,\"$1\" tmpfs \"$0\" && echo mounted && exec sleep 86400";
-/// What takes all the room.
+/// The file that fills the disk.
 pub(crate) const FILLER: &str = "filler";
 
-/// A small disk in a world of its own, in which commands can be run.
+/// A small disk in its own mount namespace, in which commands can be run.
 pub(crate) struct SmallDisk {
     holder: Process,
     place: PathBuf,
@@ -22,7 +23,7 @@ pub(crate) struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Returns a disk at `place` with these options of a tmpfs, if one can be mounted here.
+    /// Mounts a tmpfs of this size at `place`; `None` if this system does not allow it.
     pub(crate) fn mount(rig: &Rig, place: PathBuf, size: &str) -> Option<SmallDisk> {
         let is_root = rustix::process::geteuid().is_root();
         let mut options = vec!["--mount", "--propagation", "private"];
@@ -46,7 +47,7 @@ impl SmallDisk {
         Some(SmallDisk { holder, place, is_root })
     }
 
-    /// Returns a command as it runs where the disk is seen.
+    /// Returns a command that runs in the namespace of the disk.
     pub(crate) fn within(&self, command: &Command) -> Command {
         let mut nsenter = Command::new("nsenter");
         nsenter.args(["--target", &self.holder.pid().as_raw_nonzero().to_string(), "--mount"]);
@@ -63,13 +64,13 @@ impl SmallDisk {
         nsenter
     }
 
-    /// Returns a path on the disk as it is seen from outside.
+    /// Returns a path on the disk as seen from outside its namespace.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         let root = format!("/proc/{}/root", self.holder.pid().as_raw_nonzero());
         Path::new(&root).join(self.place.strip_prefix("/").unwrap()).join(name)
     }
 
-    /// Fills the disk to its last byte.
+    /// Fills the disk completely.
     pub(crate) fn fill(&self) {
         let mut filler = File::create(self.path(FILLER)).unwrap();
         let zeros = [0; 4096];

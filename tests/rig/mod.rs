@@ -1,20 +1,20 @@
-//! A whole installation in a folder of its own: key, platform, runner, and what a person does with them.
+//! A complete installation in a temporary folder: key, platform, runner, and the operator's actions.
 //!
-//! The programs are the real ones. A test waits for a state of the disk or of the log, up to
-//! [`PATIENCE`], and never for a time to pass. When a rig is dropped, every process that it
-//! started has ended, the agents of GnuPG included.
+//! The programs are the real ones. A test waits at most [`TIMEOUT`] for a state of the disk or of the
+//! log, and never for a fixed time. When a rig is dropped, every process that it started is ended,
+//! including the agents of GnuPG.
 
 #![cfg(test)]
-#![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
+#![expect(clippy::disallowed_methods, reason = "tests do what operators do")]
 
-pub(crate) mod chance;
 pub(crate) mod database;
 pub(crate) mod disk;
 pub(crate) mod key;
-pub(crate) mod lives;
-pub(crate) mod number;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod random;
+pub(crate) mod rsa_number;
+pub(crate) mod runs;
 mod spool;
 pub(crate) mod trace;
 
@@ -33,61 +33,62 @@ use database::Database;
 use key::Key;
 use process::Process;
 
-/// How long a test waits for what must happen: much longer than it takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How often it looks meanwhile.
-const GLANCE: Duration = Duration::from_millis(10);
-/// The variable that says where the platforms of all tests have their tables: on a server, if it is this.
-const VARIABLE: (&str, &str) = ("MIG_TEST_DATABASE", "postgres");
+/// Time limit for an expected event, which is ample even on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// Delay between two checks for an event.
+const POLL_SPAN: Duration = Duration::from_millis(10);
+/// The environment variable, and its value that puts the tables of all platforms on a server.
+const DATABASE_VARIABLE: (&str, &str) = ("MIG_TEST_DATABASE", "postgres");
 
 pub(crate) struct Rig {
-    // Processes end before the folder that they work in.
+    // Declared first, so that the processes end before their folder is removed.
     platform: Option<Process>,
-    /// Who may run actions.
+    /// The key of the investigator.
     pub(crate) key: Key,
-    /// Where the platform listens.
+    /// The address of the platform.
     pub(crate) address: String,
     folder: tempfile::TempDir,
-    /// The platform's tables, if they are on a server.
+    /// The platform's database, if it is on a server.
     server: Option<cluster::TestDatabase>,
-    /// How many seconds there are between two scans: so many that tests rest on what is watched.
+    /// The seconds between two scans: long enough that tests depend on watched folders.
     check: u32,
-    /// What the runner's configuration says of the log.
+    /// The `[logging]` section of the runner's configuration.
     logging: String,
-    /// What it says of the client, beside what every rig needs.
+    /// Additional lines of its `[client]` section.
     client: String,
 }
 
-/// Waits until `found` finds something.
+/// Waits until `found` returns a value.
 pub(crate) fn wait<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(found) = found() {
             return found;
         }
-        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
-        std::thread::sleep(GLANCE);
+        assert!(begun.elapsed() < TIMEOUT, "waited in vain for {what}");
+        std::thread::sleep(POLL_SPAN);
     }
 }
 
-/// Waits until `is` is so.
-pub(crate) fn wait_until(what: &str, mut is: impl FnMut() -> bool) {
-    wait(what, || is().then_some(()));
+/// Waits until a condition holds.
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    wait(what, || condition().then_some(()));
 }
 
-/// Lets time pass where that time is what a test is about.
+/// Waits for a fixed time, for tests about that time.
 pub(crate) fn pause(span: Duration) {
     std::thread::sleep(span);
 }
 
 impl Rig {
-    /// Lays out an installation and starts its platform.
+    /// Creates an installation and starts its platform.
     pub(crate) fn new() -> Rig {
-        let is_served = std::env::var(VARIABLE.0).is_ok_and(|value| value == VARIABLE.1);
+        let is_served =
+            std::env::var(DATABASE_VARIABLE.0).is_ok_and(|value| value == DATABASE_VARIABLE.1);
         Rig::with(is_served.then(cluster::TestDatabase::new))
     }
 
-    /// Lays out an installation with its tables on a server, and starts its platform.
+    /// Creates an installation with its database on a server, and starts its platform.
     pub(crate) fn on_postgres() -> Rig {
         Rig::with(Some(cluster::TestDatabase::new()))
     }
@@ -119,18 +120,18 @@ impl Rig {
         assert!(init.status.success(), "{init:?}");
         rig.listen("127.0.0.1:0");
         rig.start_platform();
-        // The port that was free stays the platform's, also when it is started again.
+        // The platform keeps its port when it is started again.
         rig.listen(&rig.address.clone());
         rig.point_at(&rig.address.clone());
         rig
     }
 
-    /// Returns a path in the rig's folder.
+    /// Returns a path in the folder of the rig.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Returns a path in the runner's directory.
+    /// Returns a path in the directory of the runner.
     pub(crate) fn home(&self, name: &str) -> PathBuf {
         self.path("d").join(name)
     }
@@ -142,13 +143,13 @@ impl Rig {
         self.write_config("runner.cfg", "d", "spool");
     }
 
-    /// Lets the runner scan every so many seconds.
+    /// Sets the seconds between two scans of the runner.
     pub(crate) fn scan_every(&mut self, seconds: u32) {
         self.check = seconds;
         self.write_config("runner.cfg", "d", "spool");
     }
 
-    /// Lets the runner write its log to a file.
+    /// Makes the runner log to a file.
     pub(crate) fn log_to_file(&mut self, path: &Path) {
         self.logging = format!("mode = file\nfile = {}\n", path.display());
         self.write_config("runner.cfg", "d", "spool");
@@ -171,7 +172,7 @@ impl Rig {
         write(&self.path(name), &text);
     }
 
-    /// Lets the runner look for the API at this address.
+    /// Sets the address of the API for the runner.
     pub(crate) fn point_at(&self, address: &str) {
         let text = format!(
             "[api]\nurl = http://{address}/api/v1/\n[gpg]\nhome = {}\nkeyid = {}\n",
@@ -192,7 +193,7 @@ impl Rig {
         write(&path, lines.collect::<String>());
     }
 
-    /// Starts the platform, or starts it again at the same address.
+    /// Starts the platform; after the first time, at the same address.
     pub(crate) fn start_platform(&mut self) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mig-standalone"));
         command.arg("-c").arg(self.path("p/standalone.cfg"));
@@ -214,7 +215,7 @@ impl Rig {
         self.platform.as_ref().unwrap().pid()
     }
 
-    /// Stops the platform in order.
+    /// Stops the platform with TERM.
     pub(crate) fn stop_platform(&mut self) {
         self.platform.take().unwrap().stop(Signal::TERM);
     }
@@ -229,7 +230,7 @@ impl Rig {
         }
     }
 
-    /// Returns the platform's tables.
+    /// Returns access to the platform's database.
     pub(crate) fn database(&self) -> Database {
         match &self.server {
             Some(server) => Database::on(server.connect()),
@@ -237,7 +238,7 @@ impl Rig {
         }
     }
 
-    /// Lets nobody use the tables on the server, or everybody again.
+    /// Denies or allows connections to the database on the server.
     pub(crate) fn close_database(&self, is_closed: bool) {
         self.server.as_ref().unwrap().close(is_closed);
     }
@@ -255,7 +256,7 @@ impl Rig {
         Process::start(self.mig_runner(config, &[]), &self.path("logs"), "runner")
     }
 
-    /// Returns a command line of the runner, without anything of the environment that it could mistake for its own.
+    /// Returns a command of the runner, without environment variables that would change its behaviour.
     pub(crate) fn mig_runner(&self, config: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mig-runner"));
         command.arg("-c").arg(self.path(config)).args(arguments);
@@ -263,19 +264,19 @@ impl Rig {
         command
     }
 
-    /// Runs a job now; returns the id of the run.
+    /// Triggers a job; returns the id of the run.
     pub(crate) fn trigger(&self, job: &str) -> String {
         let output = self.mig_runner("runner.cfg", &["trigger", job]).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    /// Moves a job into the directory, whole, with an action that looks for what the rig's folder holds.
+    /// Adds a job atomically, with an action that searches a missing folder.
     pub(crate) fn job(&self, name: &str, config: &str) {
         self.job_with(name, config, &action("/nonexistent"));
     }
 
-    /// Moves a job with this action into the directory, whole.
+    /// Adds a job with this action atomically.
     pub(crate) fn job_with(&self, name: &str, config: &str, action: &Value) {
         let folder = self.path(&format!("new-{name}"));
         make_folder(&folder);
@@ -284,21 +285,21 @@ impl Rig {
         fs::rename(&folder, self.home("runners").join(name)).unwrap();
     }
 
-    /// Puts a plugin into the directory: a shell script, whose working directory is that of plugins.
+    /// Adds a plugin, which is a shell script.
     pub(crate) fn plugin(&self, name: &str, script: &str) {
         let path = self.home("plugins").join(name);
         write(&path, format!("#!/bin/sh\n{script}\n"));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
     }
 
-    /// Returns what a plugin left in its working directory; nothing, if it did not.
-    pub(crate) fn left(&self, name: &str) -> String {
+    /// Returns the content of a file in the working directory of plugins; empty if it does not exist.
+    pub(crate) fn plugin_file(&self, name: &str) -> String {
         fs::read_to_string(self.home("plugins").join(name)).unwrap_or_default()
     }
 }
 
 impl Drop for Rig {
-    /// Ends what the processes left behind that were killed: their plugins work in the rig's folder.
+    /// Ends the plugins of killed runners, whose working directory is in the folder of the rig.
     fn drop(&mut self) {
         self.kill_platform();
         for process in fs::read_dir("/proc").unwrap().flatten() {
@@ -306,14 +307,14 @@ impl Drop for Rig {
             let works_here = fs::read_link(process.path().join("cwd"))
                 .is_ok_and(|folder| folder.starts_with(self.folder.path()));
             if let (Some(pid), true) = (pid.and_then(Pid::from_raw), works_here) {
-                // It may have ended meanwhile.
+                // It may have ended in the meantime.
                 kill_process(pid, Signal::KILL).ok();
             }
         }
     }
 }
 
-/// Returns an action that looks for every file below `path`.
+/// Returns an action that searches all files below `path`.
 pub(crate) fn action(path: &str) -> Value {
     let search = json!({"paths": [path], "names": ["."], "options": {"matchall": true}});
     json!({
@@ -329,7 +330,7 @@ pub(crate) fn write(path: &Path, text: impl AsRef<[u8]>) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Makes a folder that only its owner can enter.
+/// Creates a folder that only its owner can enter.
 pub(crate) fn make_folder(path: &Path) {
     fs::create_dir(path).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();

@@ -1,6 +1,6 @@
-//! A process with a log, in a group of its own, that does not outlive its test.
+//! A process in its own process group, with a log, that is killed at the end of its test.
 
-#![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
+#![expect(clippy::disallowed_methods, reason = "tests do what operators do")]
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
@@ -14,10 +14,10 @@ use serde_json::Value;
 
 use super::{wait, wait_until};
 
-/// How long a process may take from TERM or INT to its end.
+/// Time limit for a process to end after TERM or INT.
 const STOP_SPAN: Duration = Duration::from_secs(5);
 
-/// A process and what it says.
+/// A process and its output.
 pub(crate) struct Process {
     child: Child,
     log: PathBuf,
@@ -25,7 +25,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a process whose log goes to a file of its own in the folder `logs`.
+    /// Starts a process whose output goes to its own files in the folder `logs`.
     pub(crate) fn start(mut command: Command, logs: &Path, name: &str) -> Process {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -41,7 +41,7 @@ impl Process {
         Process { child, log, messages }
     }
 
-    /// Returns what it has written to its standard output.
+    /// Returns its standard output so far.
     pub(crate) fn output(&self) -> String {
         self.text()
     }
@@ -50,20 +50,20 @@ impl Process {
         String::from_utf8(fs::read(&self.log).unwrap()).unwrap()
     }
 
-    /// Returns what it wrote to the standard error.
+    /// Returns its standard error so far.
     pub(crate) fn messages(&self) -> String {
         fs::read_to_string(&self.messages).unwrap()
     }
 
-    /// Waits until `found` finds something in its log.
+    /// Waits until `found` returns a value for its log.
     pub(crate) fn wait_for<T>(&self, what: &str, found: impl Fn(&str) -> Option<T>) -> T {
         wait(what, || found(&self.text()))
     }
 
-    /// Returns the records of its log that have this message and, under these keys, texts that hold these.
-    pub(crate) fn said(&self, message: &str, values: &[(&str, &str)]) -> Vec<Value> {
+    /// Returns the records of its log with this message whose values for these keys contain these texts.
+    pub(crate) fn logged(&self, message: &str, values: &[(&str, &str)]) -> Vec<Value> {
         let text = self.text();
-        // The last line may not be whole yet.
+        // The last line may be incomplete.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         let records = whole.lines().map(|line| {
             serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"))
@@ -77,31 +77,31 @@ impl Process {
         records.filter(is_meant).collect()
     }
 
-    /// Waits until it has said so; returns the first such record.
-    pub(crate) fn wait_said(&self, message: &str, values: &[(&str, &str)]) -> Value {
+    /// Waits for such a record; returns the first one.
+    pub(crate) fn wait_logged(&self, message: &str, values: &[(&str, &str)]) -> Value {
         wait(&format!("the record {message:?} {values:?}"), || {
-            self.said(message, values).into_iter().next()
+            self.logged(message, values).into_iter().next()
         })
     }
 
-    /// Waits until it has said so this often.
-    pub(crate) fn wait_said_times(&self, times: usize, message: &str, values: &[(&str, &str)]) {
+    /// Waits until there are `times` such records.
+    pub(crate) fn wait_logged_times(&self, times: usize, message: &str, values: &[(&str, &str)]) {
         wait_until(&format!("{times} times the record {message:?} {values:?}"), || {
-            self.said(message, values).len() >= times
+            self.logged(message, values).len() >= times
         });
     }
 
-    /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap();
     }
 
-    /// Waits until it is ready; tells whether it came to that. One whose predecessor was killed may find
-    /// the spool locked: what that was about to start holds the lock as well, until it is another program.
+    /// Waits until it is ready or has ended; returns whether it is ready. If the previous runner was
+    /// killed, the spool may still be locked: a process that the runner had just forked holds the lock
+    /// until it executes its program.
     pub(crate) fn is_ready(&mut self) -> bool {
         let is_ready = wait("the record \"ready\"", || {
             let has_ended = self.has_ended();
-            let is_ready = !self.said("ready", &[]).is_empty();
+            let is_ready = !self.logged("ready", &[]).is_empty();
             (is_ready || has_ended).then_some(is_ready)
         });
         assert!(
@@ -112,17 +112,15 @@ impl Process {
         is_ready
     }
 
-    /// Tells whether it has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Waits until it ends.
     pub(crate) fn wait(mut self) -> ExitStatus {
         wait("the end of a process", || self.child.try_wait().unwrap())
     }
 
-    /// Asks it to stop, and checks that it does so in time and in order.
+    /// Stops it with a signal, and checks that it ends in time and successfully.
     pub(crate) fn stop(self, signal: Signal) {
         let begun = Instant::now();
         self.signal(signal);
@@ -131,7 +129,7 @@ impl Process {
         assert!(status.success(), "{status}");
     }
 
-    /// Kills it, and it alone, as the system does when memory is short.
+    /// Kills only this process, as the kernel does when memory is short.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -147,7 +145,7 @@ impl Drop for Process {
         if std::thread::panicking() {
             eprintln!("--- {}\n{}{}", self.log.display(), self.text(), self.messages());
         }
-        // Whatever it started ends with it. Nobody is left in the group of one that has ended.
+        // The processes that it started end as well. If it has ended, its group may be empty.
         kill_process_group(self.pid(), Signal::KILL).ok();
         self.child.wait().unwrap();
     }

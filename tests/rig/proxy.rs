@@ -1,8 +1,8 @@
-//! What stands between a runner and its platform, and plays tricks on the runner.
+//! A proxy between a runner and its platform that injects faults.
 //!
-//! Each connection carries one request. A request in which the text of a trick stands meets
-//! that trick, once; all others are passed on. A token with a short RSA number is refused, as the original
-//! refuses it.
+//! Each connection has one request. A fault has a text: the first request that contains the text
+//! meets the fault; all others are forwarded. A token with a short RSA number is rejected, as in the
+//! original.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -13,117 +13,117 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::database::Database;
-use super::{Rig, number, pause, wait_until};
+use super::{Rig, pause, rsa_number, wait_until};
 
-/// What happens to a request.
+/// A fault that is applied to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trick {
-    /// The platform does as it is asked, and 500 is answered with this message of the API.
+pub(crate) enum ProxyFault {
+    /// The platform executes the request, and the runner gets status 500 with this message of the API.
     Refused(&'static str),
-    /// The same for an action of this name, of which the platform forgets who signed it.
+    /// The same for an action of this name, whose signers are removed from the database.
     RefusedUnsigned(&'static str),
-    /// The platform does as it is asked, and nothing is answered.
+    /// The platform executes the request, and the runner gets no answer.
     AnswerLost,
-    /// The platform does as it is asked, and half of the answer arrives.
+    /// The platform executes the request, and the runner gets half of the answer.
     AnswerCut,
-    /// The platform does as it is asked, and the answer is this late.
-    AnswerHeld(Duration),
-    /// The platform gets it this late, and answers.
-    Slow(Duration),
-    /// Nothing is answered, and the platform gets it this late.
-    Late(Duration),
-    /// The connection breaks before the whole request was read.
+    /// The platform executes the request, and the answer is delayed.
+    AnswerDelayed(Duration),
+    /// The request is delayed, and the platform answers.
+    RequestDelayed(Duration),
+    /// The runner gets no answer, and the platform receives the request later.
+    RequestDelayedAnswerLost(Duration),
+    /// The connection breaks before the whole request has been read.
     RequestCut,
-    /// The platform does as it is asked, and the answer waits until the gate is opened.
-    Gated,
-    /// The platform gets nothing, and 500 is answered with this message of the API.
-    Unasked(&'static str),
-    /// Something in front of the platform answers 502, and the platform gets nothing.
+    /// The platform executes the request, and the answer waits for [`Proxy::release`].
+    AnswerPaused,
+    /// The platform gets no request, and the runner gets status 500 with this message of the API.
+    NotForwarded(&'static str),
+    /// The platform gets no request, and the runner gets status 502 as from a reverse proxy.
     BadGateway,
 }
 
-/// A proxy that runs.
 pub(crate) struct Proxy {
     pub(crate) address: String,
-    desk: Arc<Desk>,
+    shared: Arc<Shared>,
     end: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What every connection knows.
-struct Desk {
+/// The state shared by all connections.
+struct Shared {
     upstream: String,
     database: PathBuf,
-    tricks: Mutex<Vec<(String, Trick)>>,
-    asked: Mutex<Vec<String>>,
-    gate: (Mutex<Gate>, Condvar),
+    faults: Mutex<Vec<(String, ProxyFault)>>,
+    /// The first line of each request.
+    requests: Mutex<Vec<String>>,
+    pause: (Mutex<Pause>, Condvar),
 }
 
-/// Where an answer waits.
+/// The state of a paused answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Gate {
-    Empty,
+enum Pause {
+    NotReached,
     Waiting,
-    Open,
+    Released,
 }
 
 impl Proxy {
-    /// Puts a proxy in front of the platform, with a trick for the next request that holds this text,
-    /// for each of them.
-    pub(crate) fn start(rig: &Rig, tricks: &[(&str, Trick)]) -> Proxy {
+    /// Starts a proxy in front of the platform with these faults, each for the next request that
+    /// contains its text.
+    pub(crate) fn start(rig: &Rig, faults: &[(&str, ProxyFault)]) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let tricks = tricks.iter().map(|(text, trick)| ((*text).to_owned(), *trick)).collect();
-        let desk = Arc::new(Desk {
+        let faults = faults.iter().map(|(text, fault)| ((*text).to_owned(), *fault)).collect();
+        let shared = Arc::new(Shared {
             upstream: rig.address.clone(),
             database: rig.path("p/data/mig.db"),
-            tricks: Mutex::new(tricks),
-            asked: Mutex::default(),
-            gate: (Mutex::new(Gate::Empty), Condvar::new()),
+            faults: Mutex::new(faults),
+            requests: Mutex::default(),
+            pause: (Mutex::new(Pause::NotReached), Condvar::new()),
         });
         let end = Arc::new(AtomicBool::new(false));
-        let (known, ended) = (Arc::clone(&desk), Arc::clone(&end));
+        let (known, ended) = (Arc::clone(&shared), Arc::clone(&end));
         let thread = std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if ended.load(Ordering::Relaxed) {
                     return;
                 }
-                let desk = Arc::clone(&known);
+                let shared = Arc::clone(&known);
                 // A runner that was killed leaves its connections broken.
-                std::thread::spawn(move || desk.serve(stream?));
+                std::thread::spawn(move || shared.serve(stream?));
             }
         });
-        Proxy { address, desk, end, thread: Some(thread) }
+        Proxy { address, shared, end, thread: Some(thread) }
     }
 }
 
 impl Proxy {
-    /// Plays a trick on the next request that holds this text.
-    pub(crate) fn arm(&self, text: &str, trick: Trick) {
-        *self.desk.gate() = Gate::Empty;
-        self.desk.tricks.lock().unwrap().push((text.to_owned(), trick));
+    /// Adds a fault for the next request that contains this text.
+    pub(crate) fn inject(&self, text: &str, fault: ProxyFault) {
+        *self.shared.pause() = Pause::NotReached;
+        self.shared.faults.lock().unwrap().push((text.to_owned(), fault));
     }
 
-    /// Tells whether an answer waits at the gate.
-    pub(crate) fn has_caught(&self) -> bool {
-        *self.desk.gate() == Gate::Waiting
+    /// Returns whether an answer is paused.
+    pub(crate) fn has_paused(&self) -> bool {
+        *self.shared.pause() == Pause::Waiting
     }
 
-    /// Lets the answer that waits go on, or the next one.
-    pub(crate) fn open(&self) {
-        *self.desk.gate() = Gate::Open;
-        self.desk.gate.1.notify_all();
+    /// Releases the paused answer, or the next one.
+    pub(crate) fn release(&self) {
+        *self.shared.pause() = Pause::Released;
+        self.shared.pause.1.notify_all();
     }
 
-    /// Returns the first line of each request that holds this text, in the order in which they came.
-    pub(crate) fn asked(&self, text: &str) -> Vec<String> {
-        let asked = self.desk.asked.lock().unwrap();
-        asked.iter().filter(|line| line.contains(text)).cloned().collect()
+    /// Returns the first line of each request that contains this text, in order of arrival.
+    pub(crate) fn requests(&self, text: &str) -> Vec<String> {
+        let requests = self.shared.requests.lock().unwrap();
+        requests.iter().filter(|line| line.contains(text)).cloned().collect()
     }
 
-    /// Waits until a request has met the last trick.
-    pub(crate) fn wait_played(&self) {
-        wait_until("the last trick", || self.desk.tricks.lock().unwrap().is_empty());
+    /// Waits until all faults have been applied.
+    pub(crate) fn wait_applied(&self) {
+        wait_until("the last fault", || self.shared.faults.lock().unwrap().is_empty());
     }
 }
 
@@ -135,83 +135,83 @@ impl Drop for Proxy {
     }
 }
 
-impl Desk {
+impl Shared {
     fn serve(&self, mut client: TcpStream) -> io::Result<()> {
         let head = read_head(&mut client)?;
         let mut body = vec![0; length(&head)];
         let half = body.len() / 2;
         client.read_exact(&mut body[..half])?;
-        let trick = self.trick(&head, &body[..half]);
-        if trick == Some(Trick::RequestCut) {
+        let fault = self.take_fault(&head, &body[..half]);
+        if fault == Some(ProxyFault::RequestCut) {
             return client.shutdown(Shutdown::Both);
         }
         client.read_exact(&mut body[half..])?;
         if let Some(token) = signature(&head)
-            && number::is_short(token)
+            && rsa_number::is_short(token)
         {
             return client.write_all(&unverified());
         }
-        if let Some(Trick::Late(span)) = trick {
+        if let Some(ProxyFault::RequestDelayedAnswerLost(span)) = fault {
             client.shutdown(Shutdown::Both)?;
             pause(span);
-            return self.pass_on(&head, &body).map(drop);
+            return self.forward(&head, &body).map(drop);
         }
-        if trick == Some(Trick::BadGateway) {
+        if fault == Some(ProxyFault::BadGateway) {
             let page = "<h1>502 Bad Gateway</h1>";
             return client.write_all(&answer("502 Bad Gateway", "text/html", page));
         }
-        if let Some(Trick::Unasked(message)) = trick {
+        if let Some(ProxyFault::NotForwarded(message)) = fault {
             return client.write_all(&refusal(message));
         }
-        if let Some(Trick::Slow(span)) = trick {
+        if let Some(ProxyFault::RequestDelayed(span)) = fault {
             pause(span);
         }
-        let passed = self.pass_on(&head, &body)?;
-        client.write_all(&match trick {
-            Some(Trick::Refused(message)) => refusal(message),
-            Some(Trick::RefusedUnsigned(name)) => {
+        let answer = self.forward(&head, &body)?;
+        client.write_all(&match fault {
+            Some(ProxyFault::Refused(message)) => refusal(message),
+            Some(ProxyFault::RefusedUnsigned(name)) => {
                 Database::open(&self.database).forget_signers(name);
                 refusal("Failed to store signature: 'pq: connection reset by peer'")
             }
-            Some(Trick::AnswerLost) => Vec::new(),
-            Some(Trick::AnswerCut) => passed[..passed.len() / 2].to_vec(),
-            Some(Trick::Gated) => {
-                self.wait_at_gate();
-                passed
+            Some(ProxyFault::AnswerLost) => Vec::new(),
+            Some(ProxyFault::AnswerCut) => answer[..answer.len() / 2].to_vec(),
+            Some(ProxyFault::AnswerPaused) => {
+                self.wait_release();
+                answer
             }
-            Some(Trick::AnswerHeld(span)) => {
+            Some(ProxyFault::AnswerDelayed(span)) => {
                 pause(span);
-                passed
+                answer
             }
-            _ => passed,
+            _ => answer,
         })
     }
 
-    fn gate(&self) -> MutexGuard<'_, Gate> {
-        self.gate.0.lock().unwrap()
+    fn pause(&self) -> MutexGuard<'_, Pause> {
+        self.pause.0.lock().unwrap()
     }
 
-    /// Returns once the gate is open.
-    fn wait_at_gate(&self) {
-        let mut gate = self.gate();
-        if *gate == Gate::Empty {
-            *gate = Gate::Waiting;
+    /// Waits for the release of an answer.
+    fn wait_release(&self) {
+        let mut pause = self.pause();
+        if *pause == Pause::NotReached {
+            *pause = Pause::Waiting;
         }
-        drop(self.gate.1.wait_while(gate, |gate| *gate != Gate::Open).unwrap());
+        drop(self.pause.1.wait_while(pause, |pause| *pause != Pause::Released).unwrap());
     }
 
-    /// Notes a request and returns the trick for it, of which half of the body is enough to tell.
-    fn trick(&self, head: &str, body: &[u8]) -> Option<Trick> {
+    /// Records a request and returns the fault for it; half of the body is sufficient to match.
+    fn take_fault(&self, head: &str, body: &[u8]) -> Option<ProxyFault> {
         let (line, _) = head.split_once('\r')?;
-        self.asked.lock().unwrap().push(line.to_owned());
+        self.requests.lock().unwrap().push(line.to_owned());
         let body = String::from_utf8_lossy(body);
-        let mut tricks = self.tricks.lock().unwrap();
-        let at = tricks.iter().position(|(text, _)| line.contains(text) || body.contains(text))?;
-        Some(tricks.remove(at).1)
+        let mut faults = self.faults.lock().unwrap();
+        let at = faults.iter().position(|(text, _)| line.contains(text) || body.contains(text))?;
+        Some(faults.remove(at).1)
     }
 
-    /// Returns the platform's whole answer, after which it closes.
-    fn pass_on(&self, head: &str, body: &[u8]) -> io::Result<Vec<u8>> {
+    /// Forwards a request; returns the platform's complete answer.
+    fn forward(&self, head: &str, body: &[u8]) -> io::Result<Vec<u8>> {
         let mut platform = TcpStream::connect(&self.upstream)?;
         let lines = head.lines().filter(|line| {
             !line.is_empty() && !line.to_ascii_lowercase().starts_with("connection:")
@@ -252,14 +252,14 @@ fn signature(head: &str) -> Option<&str> {
     tokens.next()?.rsplit(';').next()
 }
 
-/// Returns what the original answers to a token whose number is short, which the rig's platform takes.
+/// Returns the original's answer to a token with a short number.
 fn unverified() -> Vec<u8> {
     let message = "Authorization verification failed with error 'verifySignedToken() -> \
                    GetFingerprintFromSignature() -> openpgp: invalid signature: RSA verification failure'";
     error("401 Unauthorized", message)
 }
 
-/// Returns the API's own way to say 500.
+/// Returns an answer of the API with status 500.
 fn refusal(message: &str) -> Vec<u8> {
     error("500 Internal Server Error", message)
 }

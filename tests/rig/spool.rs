@@ -1,6 +1,6 @@
-//! What is in the spool, and what people do with it.
+//! The content of the spool, and what operators do with it.
 
-#![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
+#![expect(clippy::disallowed_methods, reason = "tests do what operators do")]
 
 use std::fs;
 use std::io::ErrorKind;
@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::{GLANCE, PATIENCE, Rig, wait_until};
+use super::{POLL_SPAN, Rig, TIMEOUT, wait_until};
 
 /// The folders of a spool, in the order in which a run goes through them.
 const FOLDERS: [&str; 8] = [
@@ -25,7 +25,7 @@ const FOLDERS: [&str; 8] = [
 ];
 
 impl Rig {
-    /// Returns the runs, or other entries, in a folder of the spool.
+    /// Returns the entries in a folder of the spool, without `.json`.
     pub(crate) fn entries(&self, folder: &str) -> Vec<String> {
         let entries = match fs::read_dir(self.home("spool").join(folder)) {
             Ok(entries) => entries,
@@ -39,7 +39,7 @@ impl Rig {
         names
     }
 
-    /// Returns everything in the spool, as `folder entry`.
+    /// Returns all entries of the spool, as `folder entry`.
     pub(crate) fn spool(&self) -> Vec<String> {
         let entries = FOLDERS.iter().flat_map(|folder| {
             self.entries(folder).into_iter().map(move |entry| format!("{folder} {entry}"))
@@ -52,20 +52,20 @@ impl Rig {
         let path = self.entry(folder, run);
         let begun = Instant::now();
         loop {
-            // It may move on between two looks, which a test that waits for it must not mind.
+            // The file is read without checking for it first, because it may be moved in between.
             if let Ok(bytes) = fs::read(&path) {
                 return serde_json::from_slice(&bytes).unwrap();
             }
             assert!(
-                begun.elapsed() < PATIENCE,
+                begun.elapsed() < TIMEOUT,
                 "waited in vain for {run} in {folder}: {:#?}",
                 self.spool()
             );
-            std::thread::sleep(GLANCE);
+            std::thread::sleep(POLL_SPAN);
         }
     }
 
-    /// Waits until a run has gone all the way; returns its results document.
+    /// Waits until a run has finished; returns its results document.
     pub(crate) fn wait_done(&self, run: &str) -> Value {
         self.wait_in("command/done", run);
         let record = self.wait_in("action/done", run);
@@ -75,33 +75,33 @@ impl Rig {
         serde_json::from_slice(&fs::read(self.home(document)).unwrap()).unwrap()
     }
 
-    /// Waits until nothing is in the spool but the end of this run: a file is removed from one
-    /// folder after it is in the next.
-    pub(crate) fn wait_at_rest(&self, run: &str) {
+    /// Waits until the spool contains only the finished files of this run. A file is removed from one
+    /// folder after it has been created in the next one.
+    pub(crate) fn wait_only_finished(&self, run: &str) {
         let rest = [format!("action/done {run}"), format!("command/done {run}")];
-        wait_until("a spool at rest", || self.spool() == rest);
+        wait_until("a spool with only finished files", || self.spool() == rest);
     }
 
-    /// Moves a run as a person does.
+    /// Moves a run as an operator does.
     pub(crate) fn mv(&self, run: &str, from: &str, to: &str) {
         fs::rename(self.entry(from, run), self.entry(to, run)).unwrap();
     }
 
-    /// Waits until the agent has answered the one action of this name, and then no longer.
-    pub(crate) fn hurry(&self, run: &str, name: &str) {
+    /// Waits until the agent has answered the only action of this name, and ends the collection early.
+    pub(crate) fn finish_early(&self, run: &str, name: &str) {
         self.wait_in("action/inflight", run);
         wait_until("the agent's answer", || self.database().is_completed(name));
         self.mv(run, "action/inflight", "action/done");
     }
 
-    /// Checks that runners who have ended left nothing half done.
+    /// Checks that runners that have ended left no temporary files.
     pub(crate) fn check_clean(&self) {
         assert_eq!(self.entries(".tmp"), [""; 0]);
         let find = Command::new("find").arg(self.home("")).args(["-name", "*.part*"]).output();
         assert_eq!(String::from_utf8(find.unwrap().stdout).unwrap(), "");
     }
 
-    /// Returns the path of a run's file in a folder of the spool.
+    /// Returns the path of a run in a folder of the spool.
     pub(crate) fn entry(&self, folder: &str, run: &str) -> PathBuf {
         self.home("spool").join(folder).join(format!("{run}.json"))
     }

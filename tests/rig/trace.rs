@@ -1,4 +1,4 @@
-//! A runner under strace, which kills it at a system call or fails the call.
+//! Runs a runner under strace, which kills it at a system call or makes the call fail.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,11 +7,11 @@ use std::process::Command;
 use super::Rig;
 use super::process::Process;
 
-/// What to do where nothing can be traced.
+/// The remedy if strace does not work.
 const REMEDY: &str = "these tests run the runner under strace: install it with `.ci/packages test`, and allow \
                       ptrace (in a container --cap-add=SYS_PTRACE, elsewhere `sysctl kernel.yama.ptrace_scope=1`)";
 
-/// Checks that strace works here: a proof that cannot be carried out has not been carried out.
+/// Panics if strace does not work here, because the proof depends on it.
 pub(crate) fn require_strace() {
     let tried = Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).output();
     match tried {
@@ -21,11 +21,11 @@ pub(crate) fn require_strace() {
     }
 }
 
-/// How often each thread called what, by the name of the call.
+/// The number of calls, by the name of the system call.
 pub(crate) type Counts = BTreeMap<String, u64>;
 
 impl Rig {
-    /// Starts a runner under strace with these options. What it starts itself, GnuPG and plugins, is not traced.
+    /// Starts a runner under strace with these options. GnuPG and plugins are not traced.
     pub(crate) fn traced(&self, options: &[&str]) -> Process {
         let runner = self.mig_runner("runner.cfg", &[]);
         let mut strace = Command::new("strace");
@@ -40,7 +40,7 @@ impl Rig {
         Process::start(strace, &self.path("logs"), "traced")
     }
 
-    /// Traces one thread that runs, and nothing but this call, and tampers with it.
+    /// Tampers with one system call of one running thread.
     pub(crate) fn trace_thread(&self, thread: &str, call: &str, tamper: &str) -> Process {
         let mut strace = Command::new("strace");
         strace.args(["-p", thread, "-o", "/dev/null"]);
@@ -48,8 +48,8 @@ impl Rig {
         Process::start(strace, &self.path("logs"), "tracer")
     }
 
-    /// Returns how often the busiest thread of the last traced runner made each call.
-    #[expect(clippy::disallowed_methods, reason = "tests read what was written")]
+    /// Returns the number of each call by the thread of the last traced runner that made most of them.
+    #[expect(clippy::disallowed_methods, reason = "tests read the written trace")]
     pub(crate) fn counts(&self) -> Counts {
         let text = fs::read_to_string(self.path("trace")).unwrap();
         let mut threads: BTreeMap<(&str, &str), u64> = BTreeMap::new();

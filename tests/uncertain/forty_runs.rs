@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use rustix::process::Signal;
 
 use super::start_proxy;
-use crate::rig::proxy::Trick;
+use crate::rig::proxy::ProxyFault;
 use crate::rig::{Rig, wait_until};
 
 /// Number of runs.
@@ -22,7 +22,7 @@ const EXPIRY: SignedDuration = SignedDuration::from_secs(20);
 fn forty_runs_within_seconds_are_valid_for_the_configured_time() {
     let rig = Rig::new();
     rig.job("many", "schedule = \"0 0 1 1 *\"\nexpiry = 20s\nsendonly = on");
-    let _proxy = start_proxy(&rig, &[("many", Trick::AnswerLost); UNANSWERED]);
+    let _proxy = start_proxy(&rig, &[("many", ProxyFault::AnswerLost); UNANSWERED]);
     rig.runner().stop(Signal::TERM);
     // The runs wait for the runner, which sends all of them just after its start.
     let runs: Vec<String> = (0..RUNS).map(|_| rig.trigger("many")).collect();
@@ -48,6 +48,6 @@ fn forty_runs_within_seconds_are_valid_for_the_configured_time() {
     }
     assert_eq!((ids.len(), signatures.len()), (RUNS, RUNS));
     assert_eq!(rig.database().actions("mig-runner: many").len(), RUNS);
-    assert_eq!(runner.said("action not posted yet", &[("fate", "refused")]).len(), 0);
-    assert_eq!(runner.said("action not posted yet", &[("fate", "unknown")]).len(), UNANSWERED);
+    assert_eq!(runner.logged("action not posted yet", &[("fate", "refused")]).len(), 0);
+    assert_eq!(runner.logged("action not posted yet", &[("fate", "unknown")]).len(), UNANSWERED);
 }

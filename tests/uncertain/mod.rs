@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::rig::proxy::{Proxy, Trick};
+use crate::rig::proxy::{Proxy, ProxyFault};
 use crate::rig::{Rig, wait_until};
 
 /// The configured time during which an unanswered POST may still take effect.
@@ -23,16 +23,19 @@ const HELD: Duration = Duration::from_secs(20);
 const JOB: &str = "schedule = \"0 0 1 1 *\"\nexpiry = 40s\nearlyresults = on\nplugin = note";
 
 /// How the proxy treats the POST of each job.
-const TRICKS: [(&str, Trick); 9] = [
-    ("created", Trick::Refused("Failed to store signature: 'pq: the database is shutting down'")),
-    ("panicked", Trick::Refused("runtime error: invalid memory address")),
-    ("unsigned", Trick::RefusedUnsigned("mig-runner: unsigned")),
-    ("answer-lost", Trick::AnswerLost),
-    ("answer-cut", Trick::AnswerCut),
-    ("answer-held", Trick::AnswerHeld(HELD)),
-    ("late", Trick::Late(LATE)),
-    ("request-cut", Trick::RequestCut),
-    ("bad-gateway", Trick::BadGateway),
+const TRICKS: [(&str, ProxyFault); 9] = [
+    (
+        "created",
+        ProxyFault::Refused("Failed to store signature: 'pq: the database is shutting down'"),
+    ),
+    ("panicked", ProxyFault::Refused("runtime error: invalid memory address")),
+    ("unsigned", ProxyFault::RefusedUnsigned("mig-runner: unsigned")),
+    ("answer-lost", ProxyFault::AnswerLost),
+    ("answer-cut", ProxyFault::AnswerCut),
+    ("answer-held", ProxyFault::AnswerDelayed(HELD)),
+    ("late", ProxyFault::RequestDelayedAnswerLost(LATE)),
+    ("request-cut", ProxyFault::RequestCut),
+    ("bad-gateway", ProxyFault::BadGateway),
 ];
 
 fn rig() -> Rig {
@@ -42,11 +45,11 @@ fn rig() -> Rig {
 }
 
 /// Starts a proxy in front of the platform that plays these tricks on the POSTs of these jobs.
-fn start_proxy(rig: &Rig, tricks: &[(&str, Trick)]) -> Proxy {
+fn start_proxy(rig: &Rig, tricks: &[(&str, ProxyFault)]) -> Proxy {
     // The name of the action in the encoding of a form.
-    let texts: Vec<(String, Trick)> =
+    let texts: Vec<(String, ProxyFault)> =
         tricks.iter().map(|(job, trick)| (format!("mig-runner%3A+{job}%22"), *trick)).collect();
-    let tricks: Vec<(&str, Trick)> =
+    let tricks: Vec<(&str, ProxyFault)> =
         texts.iter().map(|(text, trick)| (text.as_str(), *trick)).collect();
     let proxy = Proxy::start(rig, &tricks);
     rig.point_at(&proxy.address);
@@ -61,7 +64,7 @@ fn check_once(rig: &Rig, job: &str, run: &str) {
     assert_eq!(document["action"]["id"], actions[0], "{job}");
     assert_eq!(document["commands"].as_array().unwrap().len(), 1, "{job}: {document}");
     let note = format!("{job} {}", actions[0]);
-    let notes = rig.left("notes");
+    let notes = rig.plugin_file("notes");
     assert_eq!(notes.lines().filter(|line| **line == note).count(), 1, "{job}: {notes}");
 }
 
@@ -80,7 +83,7 @@ fn platform_has_one_action_whatever_the_answer() {
     for ((job, _), run) in TRICKS.iter().zip(&runs) {
         check_once(&rig, job, run);
         // Without an unknown outcome, this test would show nothing.
-        runner.wait_said("action not posted yet", &[("run", run), ("fate", "unknown")]);
+        runner.wait_logged("action not posted yet", &[("run", run), ("fate", "unknown")]);
     }
 }
 
@@ -88,8 +91,13 @@ fn platform_has_one_action_whatever_the_answer() {
 fn runner_killed_before_the_answer_finds_its_action() {
     let mut rig = rig();
     rig.configure(SETTLE);
-    let _proxy =
-        start_proxy(&rig, &[("held", Trick::AnswerHeld(HELD)), ("late", Trick::Late(LATE))]);
+    let _proxy = start_proxy(
+        &rig,
+        &[
+            ("held", ProxyFault::AnswerDelayed(HELD)),
+            ("late", ProxyFault::RequestDelayedAnswerLost(LATE)),
+        ],
+    );
     let runner = rig.runner();
     for job in ["held", "late"] {
         rig.job(job, JOB);
@@ -98,7 +106,7 @@ fn runner_killed_before_the_answer_finds_its_action() {
     wait_until("an action without an answer", || {
         rig.database().names().contains(&"mig-runner: held".to_owned())
     });
-    runner.wait_said("action not posted yet", &[("run", &late), ("fate", "unknown")]);
+    runner.wait_logged("action not posted yet", &[("run", &late), ("fate", "unknown")]);
     runner.kill();
     assert_eq!(rig.wait_in("action/new", &held)["request"]["fate"], "unknown");
     let _runner = rig.runner();
@@ -111,26 +119,26 @@ fn run_moved_away_and_back_during_its_post_is_posted_once() {
     let mut rig = rig();
     rig.configure("settle = 1s");
     rig.job("job", JOB);
-    let proxy = start_proxy(&rig, &[("job", Trick::Slow(LATE))]);
+    let proxy = start_proxy(&rig, &[("job", ProxyFault::RequestDelayed(LATE))]);
     let runner = rig.runner();
     let run = rig.trigger("job");
-    proxy.wait_played();
+    proxy.wait_applied();
     rig.mv(&run, "action/new", "action/invalid");
-    runner.wait_said("entry was moved by another process", &[("run", &run)]);
+    runner.wait_logged("entry was moved by another process", &[("run", &run)]);
     rig.mv(&run, "action/invalid", "action/new");
-    rig.hurry(&run, "mig-runner: job");
+    rig.finish_early(&run, "mig-runner: job");
     check_once(&rig, "job", &run);
     // Moved away permanently: an accepted action continues nevertheless.
     rig.job("gone", JOB);
-    let proxy = start_proxy(&rig, &[("gone", Trick::Slow(LATE))]);
+    let proxy = start_proxy(&rig, &[("gone", ProxyFault::RequestDelayed(LATE))]);
     runner.stop(Signal::TERM);
     let runner = rig.runner();
     let run = rig.trigger("gone");
-    proxy.wait_played();
+    proxy.wait_applied();
     rig.mv(&run, "action/new", "action/invalid");
     let warning = "action was accepted although its entry was moved";
-    runner.wait_said(warning, &[("run", &run)]);
-    rig.hurry(&run, "mig-runner: gone");
+    runner.wait_logged(warning, &[("run", &run)]);
+    rig.finish_early(&run, "mig-runner: gone");
     check_once(&rig, "gone", &run);
     assert_eq!(rig.entries("action/invalid"), [""; 0]);
 }
@@ -143,10 +151,10 @@ fn failed_search_does_not_count_as_an_answer() {
     let search = "type=action&";
     let tricks = [
         // The search has a longer time limit of its own.
-        (search, Trick::BadGateway),
-        (search, Trick::Refused("Error while searching for actions: 'EOF'")),
-        (search, Trick::AnswerCut),
-        ("mig-runner%3A+job%22", Trick::AnswerLost),
+        (search, ProxyFault::BadGateway),
+        (search, ProxyFault::Refused("Error while searching for actions: 'EOF'")),
+        (search, ProxyFault::AnswerCut),
+        ("mig-runner%3A+job%22", ProxyFault::AnswerLost),
     ];
     let proxy = Proxy::start(&rig, &tricks);
     rig.point_at(&proxy.address);
@@ -160,16 +168,16 @@ fn broken_results_are_fetched_again() {
     rig.job("job", &JOB.replace("40s", "2s"));
     let page = "type=command&";
     let tricks = [
-        (page, Trick::AnswerCut),
-        (page, Trick::Refused("runtime error: invalid memory address")),
-        (page, Trick::AnswerLost),
+        (page, ProxyFault::AnswerCut),
+        (page, ProxyFault::Refused("runtime error: invalid memory address")),
+        (page, ProxyFault::AnswerLost),
     ];
     let proxy = Proxy::start(&rig, &tricks);
     rig.point_at(&proxy.address);
     let runner = rig.runner();
     let run = rig.trigger("job");
     check_once(&rig, "job", &run);
-    assert!(runner.said("results not fetched yet", &[("run", &run)]).len() >= 3);
+    assert!(runner.logged("results not fetched yet", &[("run", &run)]).len() >= 3);
     runner.stop(Signal::TERM);
     rig.check_clean();
 }
@@ -180,15 +188,15 @@ fn interrupted_fetch_continues_with_the_next_page() {
     rig.configure("pagesize = 5\npages = 1");
     rig.job("job", &JOB.replace("earlyresults = on\n", ""));
     // The runner is killed while the third page is on its way.
-    let proxy = Proxy::start(&rig, &[("offset=10", Trick::AnswerHeld(HELD))]);
+    let proxy = Proxy::start(&rig, &[("offset=10", ProxyFault::AnswerDelayed(HELD))]);
     rig.point_at(&proxy.address);
     let runner = rig.runner();
     let run = rig.trigger("job");
     let name = "mig-runner: job";
     wait_until("the agent's answer", || rig.database().is_completed(name));
     rig.database().insert_answers(rig.database().actions(name)[0], 20);
-    rig.hurry(&run, name);
-    proxy.wait_played();
+    rig.finish_early(&run, name);
+    proxy.wait_applied();
     runner.kill();
     let _runner = rig.runner();
     let document = rig.wait_done(&run);
@@ -196,7 +204,7 @@ fn interrupted_fetch_continues_with_the_next_page() {
     let ids: BTreeSet<i64> =
         commands.iter().map(|command| command["id"].as_i64().unwrap()).collect();
     assert_eq!((commands.len(), ids.len()), (21, 21));
-    let asked = proxy.asked("type=command&");
+    let asked = proxy.requests("type=command&");
     let offset = |line: &String| {
         let (_, rest) = line.split_once("offset=").unwrap();
         rest.split(['&', ' ']).next().unwrap().parse::<u32>().unwrap()

@@ -164,9 +164,9 @@ fn sink_failure_is_not_an_api_fault() {
 }
 
 /// A reproducible pseudo-random number generator.
-struct Numbers(u64);
+struct RsaNumbers(u64);
 
-impl Numbers {
+impl RsaNumbers {
     fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -176,7 +176,7 @@ impl Numbers {
 }
 
 /// Damages a body in a random way.
-fn damage(body: &mut Vec<u8>, numbers: &mut Numbers) {
+fn damage(body: &mut Vec<u8>, numbers: &mut RsaNumbers) {
     let (at, other) = (numbers.below(body.len()), numbers.below(body.len()));
     match numbers.below(6) {
         0 => body.truncate(at),
@@ -196,7 +196,7 @@ fn damaged_responses_are_handled() {
     let call = Call::new("GET", &Url::parse("http://h/").unwrap());
     let exchanges: Vec<_> =
         recorded("").into_iter().filter(|exchange| !exchange.body.is_empty()).collect();
-    let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
+    let mut numbers = RsaNumbers(0x2545_f491_4f6c_dd1d);
     let (mut pages, mut accepted) = (0_u32, 0_u32);
     for _ in 0..MUTATIONS {
         let exchange = &exchanges[numbers.below(exchanges.len())];

@@ -177,7 +177,7 @@ impl Explain for DataFailure {
             | DataFailure::Scheduler
             | DataFailure::Acl { .. }
             | DataFailure::RunnerSpool { .. } => Exit::Data,
-            DataFailure::Key { source: PublicKeyError::Engine(_), .. } => Exit::System,
+            DataFailure::Key { source: PublicKeyError::GnuPg(_), .. } => Exit::System,
             DataFailure::Key { source: PublicKeyError::Folder(error), .. } => error.exit(),
             DataFailure::Key { .. } => Exit::Data,
         }
@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn a_key_that_could_not_be_looked_at_is_not_refused() {
         let key = |source| DataFailure::Key { place: "FILE".to_owned(), source };
-        let engine = || PublicKeyError::Engine(gpgme::Error::NOT_PROCESSED);
+        let engine = || PublicKeyError::GnuPg(gpgme::Error::NOT_PROCESSED);
         assert_eq!(exit(key(engine())), Exit::System);
         assert_eq!(exit(key(PublicKeyError::SelfSignature)), Exit::Data);
         #[cfg(feature = "platform")]
@@ -266,7 +266,7 @@ mod tests {
             for (source, expected) in [
                 (ImportError::Key(engine()), Exit::System),
                 (
-                    ImportError::Engine { home: home(), source: gpgme::Error::NOT_PROCESSED },
+                    ImportError::GnuPg { home: home(), source: gpgme::Error::NOT_PROCESSED },
                     Exit::System,
                 ),
                 (ImportError::Key(PublicKeyError::SelfSignature), Exit::Data),

@@ -17,8 +17,8 @@ use crate::cli::input::{InputError, InputFile};
 use crate::cli::{env, program};
 use crate::config::reader::Reader;
 use crate::data::{DataError, DatabaseServer, Store, UrlError};
-use crate::disk::guard::{self, ROOT};
-use crate::disk::{Disk, HAND_PREFIX, RealFs, input};
+use crate::disk::trust::{self, ROOT};
+use crate::disk::{COMMAND_PREFIX, Disk, RealFs, input_file};
 use crate::invocation::Program;
 
 /// The default configuration file.
@@ -110,9 +110,10 @@ impl DataSource {
     /// Opens the database for writing; a missing file is created.
     pub(super) fn create(&self) -> Result<Store, Failure> {
         match self.database_location()? {
-            DatabaseLocation::File(path) => {
-                Ok(Store::open(&Disk::new(Arc::new(RealFs), folder_of(&path), HAND_PREFIX), &path)?)
-            }
+            DatabaseLocation::File(path) => Ok(Store::open(
+                &Disk::new(Arc::new(RealFs), folder_of(&path), COMMAND_PREFIX),
+                &path,
+            )?),
             DatabaseLocation::Server(server) => connect(*server),
         }
     }
@@ -150,7 +151,7 @@ impl DataSource {
 
 /// Reads the locations from a configuration.
 fn read(text: &InputFile, file: &Path) -> Result<ConfiguredLocations, Failure> {
-    let folder = input::base(file);
+    let folder = input_file::base_folder(file);
     let mut reader = Reader::new(&text.bytes);
     let (data, spool) = reader.section("directories", |section| {
         let mut path = |key, default: &str| {
@@ -207,11 +208,11 @@ fn parse(url: &str) -> Result<DatabaseLocation, DataFailure> {
 
 /// Checks that a database file exists and that this process's user may use it.
 fn check(path: &Path) -> Result<(), Failure> {
-    let user = guard::user();
-    if input::is_stream(path) {
+    let user = trust::own_user();
+    if input_file::is_stream(path) {
         return Err(DataError::NotFile { path: path.to_owned() }.into());
     }
-    match disk().follow(path, None)? {
+    match disk().resolve(path, None)? {
         None => Err(DataFailure::NoDatabase { path: path.to_owned() }.into()),
         Some(found) if found.meta.owner != user && user != ROOT => {
             Err(DataFailure::Owner { path: path.to_owned(), owner: found.meta.owner }.into())
@@ -221,7 +222,7 @@ fn check(path: &Path) -> Result<(), Failure> {
 }
 
 pub(super) fn disk() -> Disk {
-    Disk::new(Arc::new(RealFs), PathBuf::new(), HAND_PREFIX)
+    Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX)
 }
 
 #[cfg(test)]

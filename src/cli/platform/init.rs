@@ -11,8 +11,8 @@ use crate::cli::runner::template;
 use crate::cli::{env, output};
 use crate::clock::{Clock, SystemClock};
 use crate::data::{DatabaseServer, Permissions};
-use crate::disk::input::Input;
-use crate::disk::{Disk, HAND_PREFIX, RealFs};
+use crate::disk::input_file::InputFile;
+use crate::disk::{COMMAND_PREFIX, Disk, RealFs};
 use crate::exit::Exit;
 use crate::invocation::Program;
 use crate::platform::Data;
@@ -89,7 +89,7 @@ fn create(
     server: Option<DatabaseServer>,
     clock: &dyn Clock,
 ) -> Result<Vec<String>, Failure> {
-    let disk = Disk::new(Arc::new(RealFs), folder.join("data/.tmp"), HAND_PREFIX);
+    let disk = Disk::new(Arc::new(RealFs), folder.join("data/.tmp"), COMMAND_PREFIX);
     let section = server.as_ref().map(|server| format!("\n{}", server.section()));
     let server = match server {
         Some(server) => Some(server.with_credentials(&disk, &env::postgres_credentials())?),
@@ -99,7 +99,7 @@ fn create(
     // Read the key first, so that an invalid key leaves nothing behind.
     let key = match key {
         Some((name, file)) => {
-            let armored = Input::read(file, KEY_BYTES_MAX).map_err(InputError::Argument)?.bytes;
+            let armored = InputFile::read(file, KEY_BYTES_MAX).map_err(InputError::Argument)?.bytes;
             read_key(&armored, &file.display().to_string())?;
             Some((name, armored))
         }
@@ -127,7 +127,7 @@ fn create(
 mod tests {
     use super::*;
     use crate::pgp::testing::Home;
-    use crate::pgp::{end_agent, export};
+    use crate::pgp::{end_gpg_agent, export};
     use crate::platform::config::StandaloneConfig;
 
     #[test]
@@ -137,7 +137,7 @@ mod tests {
         let lines = create(&root, None, None, &SystemClock).unwrap();
         let file = root.join("standalone.cfg");
         assert_eq!(lines, [format!("start it: mig-standalone -c {}", file.display())]);
-        let disk = Disk::new(Arc::new(RealFs), root.clone(), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), root.clone(), COMMAND_PREFIX);
         let text = disk.read(&file, KEY_BYTES_MAX).unwrap();
         let config = StandaloneConfig::parse(&text, &file).unwrap();
         assert_eq!(config.listen, LISTEN);
@@ -155,7 +155,7 @@ mod tests {
     fn invalid_key_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let (root, key) = (folder.path().join("mig"), folder.path().join("key"));
-        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), COMMAND_PREFIX);
         let missing = create(&root, Some(("x", &key)), None, &SystemClock).unwrap_err();
         assert_eq!(missing.exit(), Exit::NoInput);
         assert!(!root.exists());
@@ -174,6 +174,6 @@ mod tests {
         let key = folder.path().join("whole");
         let lines = create(&root, Some(("x", &key)), None, &SystemClock).unwrap();
         assert_eq!(lines[0], format!("x may run actions with the key {fingerprint}"));
-        end_agent(&root.join("data/gnupg")).unwrap();
+        end_gpg_agent(&root.join("data/gnupg")).unwrap();
     }
 }

@@ -14,7 +14,7 @@ use crate::cli::input::{InputError, InputFile};
 use crate::cli::{env, program};
 use crate::clock::{Clock, SystemClock};
 use crate::config::logging::{LogFormat, LogTarget, LoggingConfig};
-use crate::disk::{Disk, HAND_PREFIX, RealFs};
+use crate::disk::{COMMAND_PREFIX, Disk, RealFs};
 use crate::exit::Exit;
 use crate::invocation::Program;
 use crate::logging::Log;
@@ -96,7 +96,7 @@ fn read(file: &Path) -> Result<StandaloneConfig, Failure> {
         if server.password.is_some() {
             text.check_secret_unless_root()?;
         }
-        let disk = Disk::new(Arc::new(RealFs), config.data.clone(), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), config.data.clone(), COMMAND_PREFIX);
         config.postgres = Some(server.with_credentials(&disk, &env::postgres_credentials())?);
     }
     Ok(config)

@@ -12,8 +12,8 @@ use crate::cli::input::{InputError, InputFile, unless_forbidden};
 use crate::cli::{env, program};
 use crate::config::client::ClientConfig;
 use crate::config::runner::{ClientSettings, PassphraseSource, RunnerConfig};
-use crate::disk::guard::{self, Distrust};
-use crate::disk::{Context, Disk, DiskError, HAND_PREFIX, RealFs};
+use crate::disk::trust::{self, Distrust};
+use crate::disk::{COMMAND_PREFIX, Context, Disk, DiskError, RealFs};
 use crate::exit::Exit;
 use crate::invocation::Program;
 use crate::job::Job;
@@ -183,7 +183,7 @@ impl Installation {
             Some(meta) => Some(meta),
             None => disk.find(&self.directory)?,
         };
-        Ok(meta.map_or_else(guard::user, |meta| meta.owner))
+        Ok(meta.map_or_else(trust::own_user, |meta| meta.owner))
     }
 
     /// Returns the modification time of the configuration file, if it still exists.
@@ -242,7 +242,7 @@ impl Installation {
             [self.runners(), self.plugins(), self.results(), self.configured_spool.clone()];
         let mut faults = Vec::new();
         for folder in folders {
-            for fault in guard::trust_up_to(&disk, &folder, &self.directory, user)? {
+            for fault in trust::check_up_to(&disk, &folder, &self.directory, user)? {
                 if !faults.contains(&fault) {
                     faults.push(fault);
                 }
@@ -294,10 +294,10 @@ fn configured_spool(config: &RunnerConfig, directory: &Path) -> Result<PathBuf, 
 
 /// Returns a path with all links followed, or unchanged if it does not exist.
 fn resolved(path: &Path) -> Result<PathBuf, DiskError> {
-    let found = disk(Path::new("")).follow(path, None)?;
+    let found = disk(Path::new("")).resolve(path, None)?;
     Ok(found.map_or_else(|| path.to_owned(), |found| found.path))
 }
 
 fn disk(scratch: &Path) -> Disk {
-    Disk::new(Arc::new(RealFs), scratch.to_owned(), HAND_PREFIX)
+    Disk::new(Arc::new(RealFs), scratch.to_owned(), COMMAND_PREFIX)
 }

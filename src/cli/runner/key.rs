@@ -18,7 +18,7 @@ use crate::cli::input::{InputError, InputFile};
 use crate::config::client::ClientConfig;
 use crate::config::runner::{ClientSettings, PassphraseSource};
 use crate::exit::Exit;
-use crate::pgp::{KeyError, Keyring, LateKeyring};
+use crate::pgp::{DeferredSigner, GpgSigner, KeyError};
 
 /// Size limit of a passphrase file, in bytes.
 const PASSPHRASE_BYTES_MAX: u64 = 64 * 1024;
@@ -41,10 +41,10 @@ impl Explain for KeyError {
     fn exit(&self) -> Exit {
         match self {
             // Failures of GnuPG itself may be temporary; the service manager should restart us.
-            KeyError::Short { .. } | KeyError::Hung { .. } | KeyError::Engine { .. } => {
+            KeyError::Shortage { .. } | KeyError::Hung { .. } | KeyError::GnuPg { .. } => {
                 Exit::System
             }
-            KeyError::Setup(fault) if fault.is_passing() => Exit::System,
+            KeyError::Configuration(fault) if fault.is_transient() => Exit::System,
             _ => Exit::Config,
         }
     }
@@ -58,9 +58,9 @@ pub(super) fn open(
     settings: Option<&ClientSettings>,
     client: &ClientConfig,
     path: &Path,
-) -> Result<Keyring, Failure> {
+) -> Result<GpgSigner, Failure> {
     let (home, passphrase) = (home(client, path)?, passphrase(settings)?);
-    Ok(Keyring::open(&home, &client.gpg.key_id, passphrase)?)
+    Ok(GpgSigner::open(&home, &client.gpg.key_id, passphrase)?)
 }
 
 /// Returns a keyring that opens the key of [`open`] only when something is to be signed.
@@ -68,9 +68,9 @@ pub(super) fn later(
     settings: Option<&ClientSettings>,
     client: &ClientConfig,
     path: &Path,
-) -> Result<LateKeyring, Failure> {
+) -> Result<DeferredSigner, Failure> {
     let (home, passphrase) = (home(client, path)?, passphrase(settings)?);
-    Ok(LateKeyring::new(&home, &client.gpg.key_id, passphrase))
+    Ok(DeferredSigner::new(&home, &client.gpg.key_id, passphrase))
 }
 
 fn home(client: &ClientConfig, path: &Path) -> Result<PathBuf, NoGnupgHome> {

@@ -14,7 +14,7 @@ use crate::action::Signer;
 use crate::api::{Client, Credentials, HttpSettings, Route, SettingsError};
 use crate::chain::Chain;
 use crate::cli::failure::{Explain, Failure};
-use crate::cli::input::{InputError, ROOT};
+use crate::cli::input::InputError;
 use crate::cli::{env, output};
 use crate::clock::{Clock, SystemClock};
 use crate::config::client::ClientConfig;
@@ -24,8 +24,8 @@ use crate::daemon::workers::{Expand, WorkerContext};
 use crate::daemon::{
     Awaited, Daemon, DaemonError, JobCalendar, Parts, Reopen, Settings, Standby, has_room,
 };
-use crate::disk::guard;
-use crate::disk::{Hold, RealFs};
+use crate::disk::trust::{self, ROOT};
+use crate::disk::{PathLock, RealFs};
 use crate::exit::Exit;
 use crate::invocation::Program;
 use crate::job::folders::Jobs;
@@ -129,7 +129,7 @@ fn stand_by(
     let settings = Some(&installation.config.client);
     let (client, path) = installation::client(settings)?;
     if let Err(failure) = key::open(settings, &client, &path)
-        && !matches!(failure.downcast_ref(), Some(KeyError::Short { .. }))
+        && !matches!(failure.downcast_ref(), Some(KeyError::Shortage { .. }))
     {
         return Err(failure);
     }
@@ -168,7 +168,7 @@ fn build(
     let root = &log.root;
     check_user(installation, &["run"])?;
     let spool = Spool::open(Arc::new(RealFs), installation.layout.root(), root)?;
-    let faults = installation.permission_faults(guard::user())?;
+    let faults = installation.permission_faults(trust::own_user())?;
     if !faults.is_empty() {
         return Err(InputError::UnsafePermissions { faults }.into());
     }
@@ -222,7 +222,7 @@ fn open_key(
     };
     match failure.downcast_ref() {
         // The runner's own files may have filled the disk, and only a running runner removes them.
-        Some(KeyError::Short { .. }) if is_full(spool) => {
+        Some(KeyError::Shortage { .. }) if is_full(spool) => {
             error!(log, "cannot use the key yet; removing expired files first";
                 "error" => Chain(failure.error()));
             Ok(Arc::new(key::later(settings, client, path)?))
@@ -233,13 +233,13 @@ fn open_key(
 
 /// Returns whether the disk of the spool is known to be full.
 fn is_full(spool: &Spool) -> bool {
-    spool.disk().space(spool.layout().root()).is_ok_and(|space| !has_room(space))
+    spool.disk().free_space(spool.layout().root()).is_ok_and(|space| !has_room(space))
 }
 
 /// Refuses to run as a user other than the owner of the installation, before anything is created.
 /// `arguments` are what the user typed, without the configuration.
 fn check_user(installation: &Installation, arguments: &[&str]) -> Result<(), Failure> {
-    let (owner, user) = (installation.owner()?, guard::user());
+    let (owner, user) = (installation.owner()?, trust::own_user());
     // Files of root may be meant for another user; if that user cannot use them, opening fails.
     if owner == user || owner == ROOT {
         return Ok(());
@@ -251,11 +251,11 @@ fn check_user(installation: &Installation, arguments: &[&str]) -> Result<(), Fai
 
 /// Creates the folders of jobs and plugins if they are missing, and locks the jobs: another runner
 /// with a different spool would launch every slot a second time.
-fn lock_jobs(installation: &Installation, spool: &Spool) -> Result<Hold, Failure> {
+fn lock_jobs(installation: &Installation, spool: &Spool) -> Result<PathLock, Failure> {
     let (disk, runners) = (spool.disk(), installation.runners());
     disk.make_folders(&runners)?;
     disk.make_folders(&installation.plugins())?;
-    Hold::take(disk, &runners).map_err(|error| match error.kind() {
+    PathLock::acquire(disk, &runners).map_err(|error| match error.kind() {
         std::io::ErrorKind::WouldBlock => RunError::JobsLocked { path: runners }.into(),
         _ => error.into(),
     })
@@ -298,7 +298,7 @@ fn calendar(installation: &Installation, spool: &Spool, log: &Logger) -> JobCale
     if let Some(error) = unknown {
         warn!(log, "cannot find the system time zone; using UTC for schedules without a timezone"; "error" => Chain(&error));
     }
-    let jobs = Jobs::new(spool.disk().clone(), installation.runners(), guard::user(), zone);
+    let jobs = Jobs::new(spool.disk().clone(), installation.runners(), trust::own_user(), zone);
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     JobCalendar::new(jobs, host)
 }

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 use super::installation::Installation;
 use crate::cli::failure::{Explain, Failure};
-use crate::cli::input::ROOT;
-use crate::disk::{Context, Disk, HAND_PREFIX, guard};
+use crate::disk::trust::ROOT;
+use crate::disk::{COMMAND_PREFIX, Context, Disk, trust};
 use crate::exit::Exit;
 use crate::invocation::Program;
 use crate::names::RunId;
@@ -99,7 +99,7 @@ impl<'a> SpoolAccess<'a> {
         installation: &'a Installation,
         arguments: &[&str],
     ) -> Result<SpoolAccess<'a>, Failure> {
-        let (owner, user) = (installation.owner()?, guard::user());
+        let (owner, user) = (installation.owner()?, trust::own_user());
         // Checked first: another user may not even be able to see whether there is a spool.
         if user != owner && user != ROOT {
             let command = Program::Runner.command_here(arguments);
@@ -116,14 +116,14 @@ impl<'a> SpoolAccess<'a> {
     /// Creates a complete, durable file in a folder.
     pub(super) fn create(&self, folder: Folder, name: &str, bytes: &[u8]) -> Result<(), Failure> {
         let path = self.layout.folder(folder).join(name);
-        if guard::user() == self.owner {
+        if trust::own_user() == self.owner {
             return Ok(self.disk.create(&path, bytes)?);
         }
         // The file must belong to the owner before it appears in the folder.
-        let temporary = self.layout.scratch().join(format!("{HAND_PREFIX}-{name}"));
+        let temporary = self.layout.scratch().join(format!("{COMMAND_PREFIX}-{name}"));
         let created = self
             .create_for_owner(&temporary, bytes)
-            .and_then(|()| Ok(self.disk.shift(&temporary, &path)?));
+            .and_then(|()| Ok(self.disk.rename(&temporary, &path)?));
         if created.is_err() {
             // If this fails too, a file stays in the scratch folder, where it does no harm.
             self.disk.unlink(&temporary).ok();
@@ -152,7 +152,7 @@ impl<'a> SpoolAccess<'a> {
         new_name: &OsStr,
     ) -> Result<(), Failure> {
         let from = self.layout.folder(from).join(name);
-        Ok(self.disk.shift(&from, &self.layout.folder(to).join(new_name))?)
+        Ok(self.disk.rename(&from, &self.layout.folder(to).join(new_name))?)
     }
 
     /// Returns the contents of the `.reason` file beside a dead letter, if it can be read.

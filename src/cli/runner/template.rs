@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use crate::cli::failure::Explain;
 use crate::cli::input::unless_forbidden;
-use crate::disk::leftover::is_leftover;
-use crate::disk::{Disk, DiskError, HAND_PREFIX, RealFs};
+use crate::disk::ignored_names::is_ignored;
+use crate::disk::{COMMAND_PREFIX, Disk, DiskError, RealFs};
 use crate::exit::Exit;
 use crate::spool::Layout;
 
@@ -101,7 +101,7 @@ pub(crate) fn create(folder: &Path) -> Result<PathBuf, TemplateError> {
     let failed = |source| TemplateError::Absolute { path: folder.to_owned(), source };
     let folder = std::path::absolute(folder).map_err(failed)?;
     let quoted = quoted(&folder)?;
-    let disk = Disk::new(Arc::new(RealFs), folder.join(SCRATCH), HAND_PREFIX);
+    let disk = Disk::new(Arc::new(RealFs), folder.join(SCRATCH), COMMAND_PREFIX);
     make_empty(&disk, &folder)?;
     for name in FOLDERS.iter().chain([&SCRATCH]) {
         disk.make_folders(&folder.join(name))?;
@@ -133,7 +133,7 @@ fn make_empty(disk: &Disk, folder: &Path) -> Result<(), TemplateError> {
 /// The path exists but is not an empty folder, or cannot be read.
 pub(crate) fn exists_empty(disk: &Disk, folder: &Path) -> Result<bool, TemplateError> {
     match disk.list(folder) {
-        Ok(entries) if entries.iter().all(|entry| is_leftover(&entry.name)) => Ok(true),
+        Ok(entries) if entries.iter().all(|entry| is_ignored(&entry.name)) => Ok(true),
         Ok(_) => Err(TemplateError::NotEmpty { path: folder.to_owned() }),
         Err(error) => match error.kind() {
             io::ErrorKind::NotFound => Ok(false),

@@ -65,7 +65,7 @@ impl Trigger {
                 job.name, record.settings.deadline
             ));
         }
-        if spool.disk.holder(&installation.layout.lock())?.is_none() {
+        if spool.disk.lock_holder(&installation.layout.lock())?.is_none() {
             output::message("no runner is running: the run waits until one is started");
         }
         match follower {

@@ -314,7 +314,7 @@ impl Engine {
             (self.breaker.is_tripped(), "API or signing key unavailable"),
             (!self.disk_space.has_room(), "disk nearly full"),
             (!self.pending.is_empty(), "cannot write to the spool"),
-            (self.parts.spool.disk().has_suspects(), "disk loses written data"),
+            (self.parts.spool.disk().has_unsynced_folders(), "disk loses written data"),
         ];
         EngineStatus {
             jobs,

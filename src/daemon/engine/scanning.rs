@@ -23,7 +23,7 @@ use crate::daemon::index::Key;
 use crate::daemon::job_scan::JobScan;
 use crate::daemon::settings::Parts;
 use crate::disk::Stamp;
-use crate::disk::leftover::is_leftover;
+use crate::disk::ignored_names::is_ignored;
 use crate::spool::run_id;
 use crate::spool::{Family, Folder, Run, Seen, SpoolError};
 use crate::stage::claim;
@@ -144,7 +144,7 @@ impl Engine {
     /// if a change there may have been missed.
     fn scan_spool(&mut self) {
         let now = self.parts.clock.now();
-        self.parts.spool.disk().mend_suspects();
+        self.parts.spool.disk().retry_folder_syncs();
         self.launcher.retry_slots(&self.parts, &mut self.errors, now);
         self.errors.forget_stale(&self.index);
         for folder in Folder::ALL.into_iter().filter(|folder| folder.is_active()) {
@@ -211,7 +211,7 @@ impl Engine {
     fn scan_spool_path(&mut self, path: &Path) -> bool {
         let Some((folder, name)) = self.parts.spool.layout().locate(path) else { return false };
         let name = name.to_owned();
-        let is_hidden = name.as_encoded_bytes().starts_with(b".") || is_leftover(&name);
+        let is_hidden = name.as_encoded_bytes().starts_with(b".") || is_ignored(&name);
         if !is_hidden && !self.is_own_move(folder, &name) {
             self.scan_name(folder, &name);
         }

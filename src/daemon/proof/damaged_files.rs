@@ -8,7 +8,7 @@ use super::scenario::Execution;
 use super::scenario_list::ALL;
 use super::simulation::{Simulation, home};
 use crate::daemon::testing::PostReply;
-use crate::disk::{Fs, Space, read};
+use crate::disk::{FreeSpace, Fs, read};
 use crate::spool::Folder;
 
 /// The id of the other run in each test.
@@ -175,11 +175,11 @@ fn unreadable_or_special_file_is_a_dead_letter() {
 #[test]
 fn nothing_is_posted_while_the_disk_is_nearly_full() {
     let mut execution = ALL[0].begin();
-    execution.simulation.fs.set_space(Space { bytes: 0.04, files: 0.5 });
+    execution.simulation.fs.set_free_space(FreeSpace { bytes: 0.04, files: 0.5 });
     execution.resume();
     assert_eq!(execution.simulation.platform.post_count(), 0);
     assert_eq!(execution.simulation.spool(), ["action/new job.20261122T120100Z"]);
-    execution.simulation.fs.set_space(Space { bytes: 0.05, files: 0.5 });
+    execution.simulation.fs.set_free_space(FreeSpace { bytes: 0.05, files: 0.5 });
     execution.wait();
     assert_eq!(execution.check(true), Ok(()));
 }

@@ -4,7 +4,7 @@ use super::scenario::ScenarioStep::{At, Do, Move, Pass, Prune, Reload, Remove, R
 use super::scenario::{AllowedEnd, Scenario, ScenarioStep, end, scenario};
 use super::simulation::{JOB, Simulation, home};
 use crate::daemon::testing::PostReply;
-use crate::disk::Space;
+use crate::disk::FreeSpace;
 use crate::spool::Folder;
 
 /// The run of the first slot, in a folder.
@@ -17,9 +17,9 @@ macro_rules! run {
     };
 }
 /// Free space of a disk with room.
-const ROOMY: Space = Space { bytes: 0.5, files: 0.5 };
+const ROOMY: FreeSpace = FreeSpace { bytes: 0.5, files: 0.5 };
 /// Free space of a disk that is nearly full.
-const FULL: Space = Space { bytes: 0.01, files: 0.5 };
+const FULL: FreeSpace = FreeSpace { bytes: 0.01, files: 0.5 };
 /// The run of a later slot, when its action has ended.
 const LATER_DONE: &str = "action/done job.20261122T120200Z";
 /// The same run, when its deliveries are complete.
@@ -340,8 +340,8 @@ pub(super) const ALL: &[Scenario] = &[
     scenario(
         "superseded while the disk was full",
         "schedule = \"1,2 12 22 11 *\"",
-        |s| s.fs.set_space(FULL),
-        &[LAUNCH, At("2026-11-22T12:02:00Z"), Do(|s| s.fs.set_space(ROOMY)), Pass(60)],
+        |s| s.fs.set_free_space(FULL),
+        &[LAUNCH, At("2026-11-22T12:02:00Z"), Do(|s| s.fs.set_free_space(ROOMY)), Pass(60)],
         // A slot that could not be launched is replaced by the next one. If the query of the free
         // space fails, both are sent.
         &[

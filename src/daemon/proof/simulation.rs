@@ -23,7 +23,7 @@ use crate::daemon::engine::Engine;
 use crate::daemon::events::Event;
 use crate::daemon::testing::{EngineBuilder, Platform, SETTLE, WORKER_TIMEOUT, keep_all};
 use crate::disk::model::{Fuse, ModelFs, Now};
-use crate::disk::{Fs, Kind, read};
+use crate::disk::{FileKind, Fs, read};
 use crate::plugin::Deliver;
 use crate::spool::record::{FileContent, classify};
 use crate::spool::{DeliveryState, Folder, Record};
@@ -256,7 +256,7 @@ impl Simulation {
         found
     }
 
-    fn entries(&self, folder: Folder) -> Vec<(String, Kind)> {
+    fn entries(&self, folder: Folder) -> Vec<(String, FileKind)> {
         let listed = self.fs.names(&home("spool").join(folder.path()));
         listed.into_iter().map(|entry| (entry.name.into_string().unwrap(), entry.kind)).collect()
     }
@@ -285,7 +285,7 @@ impl Simulation {
     /// Returns the records in a folder, and an error for each file that is not a valid record.
     pub(super) fn records(&self, folder: Folder) -> Vec<Result<Record, String>> {
         let files = self.entries(folder).into_iter().filter(|(name, _)| name.ends_with(".json"));
-        let record = |(name, _): (String, Kind)| {
+        let record = |(name, _): (String, FileKind)| {
             let path = home("spool").join(folder.path()).join(&name);
             let bytes = read(&self.fs, &path, BYTES_MAX).map_err(|error| error.to_string())?;
             match classify(&bytes) {
@@ -362,7 +362,7 @@ impl Simulation {
     fn part_files_in(&self, folder: &Path, faults: &mut Vec<String>) {
         for entry in self.fs.list(folder).unwrap_or_default() {
             let path = folder.join(&entry.name);
-            if entry.kind == Kind::Folder {
+            if entry.kind == FileKind::Folder {
                 self.part_files_in(&path, faults);
             } else if path.extension().is_some_and(|extension| extension == "part") {
                 faults.push(format!("part left: {}", path.display()));

@@ -22,7 +22,7 @@ use crate::clock::Clock as _;
 use crate::clock::testing::TestClock;
 use crate::config::duration::Keep;
 use crate::config::runner::RetentionSettings;
-use crate::disk::{Disk, Fs, RealFs, guard};
+use crate::disk::{Disk, Fs, RealFs, trust};
 use crate::job::folders::Jobs;
 use crate::names::RunId;
 use crate::plugin::{Deliver, Plugins};
@@ -70,7 +70,7 @@ impl EngineBuilder<'_> {
         )?;
         let disk: Disk = spool.disk().clone();
         let runners = self.directory.join("runners");
-        let jobs = Jobs::new(disk.clone(), runners, guard::user(), TimeZone::UTC);
+        let jobs = Jobs::new(disk.clone(), runners, trust::own_user(), TimeZone::UTC);
         let settings = Settings {
             directory: self.directory.to_owned(),
             check_span: Duration::from_secs(30),

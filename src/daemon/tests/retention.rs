@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::super::testing::Rig;
 use crate::clock::{Clock as _, SystemClock, after};
 use crate::config::duration::Keep;
-use crate::disk::Space;
+use crate::disk::FreeSpace;
 use crate::disk::counting::CountingFs;
 use crate::spool::Folder;
 use crate::stage::prune::DAY;
@@ -175,7 +175,7 @@ fn start_on_a_full_disk_removes_expired_files_at_once() {
                 File::open(folder).unwrap().set_times(times).unwrap();
             }
             let fs = Arc::new(CountingFs::default());
-            fs.set_space(Space { bytes: free.0, files: free.1 });
+            fs.set_free_space(FreeSpace { bytes: free.0, files: free.1 });
             retention.rig.fs = fs;
             retention.rig.start();
             retention.prune();

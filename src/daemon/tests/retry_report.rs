@@ -23,7 +23,7 @@ fn at(time: &str) -> Timestamp {
 /// Returns whether the engine shows `status` that its disk fails.
 fn is_degraded(rig: &Rig) -> bool {
     let spool = &rig.engine().parts().spool;
-    spool.disk().holder(&spool.layout().scratch()).unwrap().is_some()
+    spool.disk().lock_holder(&spool.layout().scratch()).unwrap().is_some()
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn change_before_watches_are_restored_is_seen_by_the_same_scan() {
     // before.
     fs::remove_dir_all(rig.path("spool/action/new")).unwrap();
     let (config, new) = (rig.path("runners/job/entity.cfg"), format!("{NEVER}\npaused = true"));
-    fs.when_a_folder_is_made(move || {
+    fs.on_next_make_folder(move || {
         write_private(&config, &format!("[configuration]\n{new}\n"));
     });
     let job = "job".parse().unwrap();

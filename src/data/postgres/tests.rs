@@ -14,10 +14,10 @@ use crate::data::testing::cluster::{Cluster, PASSWORD, USER};
 use crate::data::testing::{DatabaseKind, Tables};
 use crate::data::tests::{NOON, action, agent, time};
 use crate::data::{ActionSignature, Id, Permissions, Store};
-use crate::disk::{Disk, HAND_PREFIX, RealFs};
+use crate::disk::{COMMAND_PREFIX, Disk, RealFs};
 
 fn disk() -> Disk {
-    Disk::new(Arc::new(RealFs), std::path::PathBuf::new(), HAND_PREFIX)
+    Disk::new(Arc::new(RealFs), std::path::PathBuf::new(), COMMAND_PREFIX)
 }
 
 /// Returns the address of a separate server, by its socket.

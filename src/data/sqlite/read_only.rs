@@ -83,10 +83,10 @@ mod tests {
 
     use super::*;
     use crate::data::database::{Database, query};
-    use crate::disk::{HAND_PREFIX, RealFs};
+    use crate::disk::{COMMAND_PREFIX, RealFs};
 
     fn disk() -> Disk {
-        Disk::new(Arc::new(RealFs), PathBuf::new(), HAND_PREFIX)
+        Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX)
     }
 
     #[test]

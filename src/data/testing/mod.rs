@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::schema::SchemaScope;
 use super::{DataError, DatabaseServer, Store};
 use crate::config::reader::Reader;
-use crate::disk::{Disk, HAND_PREFIX, RealFs};
+use crate::disk::{COMMAND_PREFIX, Disk, RealFs};
 // The server runs as long as the tests. If it inherited a pipe, the pipe's reader would wait for
 // it.
 use crate::spawn::start as start_process;
@@ -76,7 +76,7 @@ impl Tables {
 
     /// Opens the database and creates missing tables.
     pub(crate) fn open(&self) -> Result<Store, DataError> {
-        let disk = Disk::new(Arc::new(RealFs), self.folder.path().to_owned(), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), self.folder.path().to_owned(), COMMAND_PREFIX);
         let store = match self.server() {
             Some(server) => Store::connect(&disk, &server)?,
             None => Store::open(&disk, &self.folder.path().join("mig.db"))?,

@@ -117,7 +117,7 @@ fn text_that_is_not_utf8_is_marked_invalid() {
     cluster.connect("postgres", USER).batch_execute(&create).unwrap();
     let folder = cluster.folder().display().to_string().replace('/', "%2F");
     let url = format!("postgres://{USER}@{folder}:{}/{name}", cluster.port());
-    let disk = Disk::new(Arc::new(RealFs), std::path::PathBuf::new(), HAND_PREFIX);
+    let disk = Disk::new(Arc::new(RealFs), std::path::PathBuf::new(), COMMAND_PREFIX);
     let store = Store::connect(&disk, &DatabaseServer::parse(&url).unwrap()).unwrap();
     store.init_schema(SchemaScope::Tables).unwrap();
     for number in [5, 6] {

@@ -1,4 +1,4 @@
-//! The calls of the model: what [`Fs`] asks for, on the tree.
+//! The file system calls of the model.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex};
 
 use super::tree::{Body, Inode, Tree};
 use super::{ModelFs, lock};
-use crate::disk::fs::{Entry, Fs, FsFile, Kind, Lock, Meta, Safeguard, Space, Stamp};
-use crate::disk::guard;
+use crate::disk::fs::{Entry, FileKind, FreeSpace, Fs, FsFile, Lock, Meta, Safeguard, Stamp};
+use crate::disk::trust;
 
-/// The device that everything is on.
+/// The device of all files.
 const DEVICE: u64 = 7;
 
-/// A file that is written.
+/// A file that is open for writing.
 #[derive(Debug)]
 struct ModelFile {
     fs: ModelFs,
@@ -59,14 +59,14 @@ impl FsFile for ModelFile {
     }
 }
 
-/// A lock that ends with its value.
+/// A lock that is released when it is dropped.
 #[derive(Debug)]
-struct Held {
+struct ModelLock {
     locks: Arc<Mutex<BTreeSet<Inode>>>,
     inode: Inode,
 }
 
-impl Drop for Held {
+impl Drop for ModelLock {
     fn drop(&mut self) {
         lock(&self.locks).remove(&self.inode);
     }
@@ -76,7 +76,7 @@ impl Fs for ModelFs {
     fn create(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
         let now = self.now();
         let mut tree = self.change()?;
-        let (folder, name) = tree.place(path)?;
+        let (folder, name) = tree.locate(path)?;
         if tree.get(folder, &name).is_some() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -87,12 +87,12 @@ impl Fs for ModelFs {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        let inode = self.look()?.find(path)?;
+        let inode = self.read()?.find(path)?;
         Ok(Box::new(ModelFile { fs: self.clone(), inode }))
     }
 
     fn reader(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
-        let tree = self.look()?;
+        let tree = self.read()?;
         let node = &tree.nodes[&tree.find(path)?];
         match &node.body {
             Body::File { .. } if node.mode & 0o400 == 0 => {
@@ -121,7 +121,7 @@ impl Fs for ModelFs {
         let now = self.now();
         let mut tree = self.change()?;
         let (first, second) = (tree.find(one)?, tree.find(other)?);
-        let ((here, name), (there, other_name)) = (tree.place(one)?, tree.place(other)?);
+        let ((here, name), (there, other_name)) = (tree.locate(one)?, tree.locate(other)?);
         for inode in [first, second] {
             tree.nodes.get_mut(&inode).unwrap().changed = now;
         }
@@ -135,7 +135,7 @@ impl Fs for ModelFs {
         if matches!(tree.nodes[&inode].body, Body::Folder) {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
-        let (folder, name) = tree.place(to)?;
+        let (folder, name) = tree.locate(to)?;
         if tree.get(folder, &name).is_some() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -149,7 +149,7 @@ impl Fs for ModelFs {
         if matches!(tree.nodes[&inode].body, Body::Folder) {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        let (folder, name) = tree.place(path)?;
+        let (folder, name) = tree.locate(path)?;
         tree.change(&[(folder, &name, None)], self.now());
         Ok(())
     }
@@ -167,7 +167,7 @@ impl Fs for ModelFs {
     fn make_folder(&self, path: &Path) -> io::Result<()> {
         let now = self.now();
         let mut tree = self.change()?;
-        let (folder, name) = tree.place(path)?;
+        let (folder, name) = tree.locate(path)?;
         if tree.get(folder, &name).is_some() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -182,7 +182,7 @@ impl Fs for ModelFs {
         if tree.names(inode).next().is_some() {
             return Err(io::ErrorKind::DirectoryNotEmpty.into());
         }
-        let (folder, name) = tree.place(path)?;
+        let (folder, name) = tree.locate(path)?;
         tree.change(&[(folder, &name, None)], self.now());
         Ok(())
     }
@@ -190,7 +190,7 @@ impl Fs for ModelFs {
     fn link(&self, _target: &Path, path: &Path) -> io::Result<()> {
         let now = self.now();
         let mut tree = self.change()?;
-        let (folder, name) = tree.place(path)?;
+        let (folder, name) = tree.locate(path)?;
         if tree.get(folder, &name).is_some() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -199,19 +199,19 @@ impl Fs for ModelFs {
         Ok(())
     }
 
-    /// The model does not keep what a link says: nothing of the runner's own follows one.
+    /// The model does not store the target of a link, because the spool has no links.
     fn link_target(&self, _path: &Path) -> io::Result<PathBuf> {
         Err(io::ErrorKind::InvalidInput.into())
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
-        let tree = self.look()?;
+        let tree = self.read()?;
         let folder = tree.find(path)?;
         Ok(entries(&tree, folder))
     }
 
     fn meta(&self, path: &Path) -> io::Result<Meta> {
-        let tree = self.look()?;
+        let tree = self.read()?;
         let inode = tree.find(path)?;
         let node = &tree.nodes[&inode];
         let size = match &node.body {
@@ -223,7 +223,7 @@ impl Fs for ModelFs {
             stamp: Stamp { inode, size, changed: node.changed },
             modified: node.modified,
             device: DEVICE,
-            owner: guard::user(),
+            owner: trust::own_user(),
             group: u32::MAX,
             mode: node.mode,
             has_acl: false,
@@ -231,15 +231,15 @@ impl Fs for ModelFs {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Lock> {
-        let inode = self.look()?.find(path)?;
+        let inode = self.read()?.find(path)?;
         if !lock(&self.shared.locks).insert(inode) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        Ok(Lock::new(Held { locks: Arc::clone(&self.shared.locks), inode }))
+        Ok(Lock::new(ModelLock { locks: Arc::clone(&self.shared.locks), inode }))
     }
 
-    fn space(&self, _path: &Path) -> io::Result<Space> {
-        drop(self.look()?);
+    fn free_space(&self, _path: &Path) -> io::Result<FreeSpace> {
+        drop(self.read()?);
         Ok(*lock(&self.shared.space))
     }
 
@@ -248,7 +248,6 @@ impl Fs for ModelFs {
     }
 }
 
-/// Returns the entries of a folder.
 pub(super) fn entries(tree: &Tree, folder: Inode) -> Vec<Entry> {
     let entry = |(name, inode): (&OsString, Inode)| Entry {
         name: name.clone(),
@@ -257,11 +256,11 @@ pub(super) fn entries(tree: &Tree, folder: Inode) -> Vec<Entry> {
     tree.names(folder).map(entry).collect()
 }
 
-fn kind(body: &Body) -> Kind {
+fn kind(body: &Body) -> FileKind {
     match body {
-        Body::File { .. } => Kind::File,
-        Body::Folder => Kind::Folder,
-        Body::Link => Kind::Link,
-        Body::Pipe => Kind::Special,
+        Body::File { .. } => FileKind::File,
+        Body::Folder => FileKind::Folder,
+        Body::Link => FileKind::Link,
+        Body::Pipe => FileKind::Special,
     }
 }

@@ -1,35 +1,35 @@
-//! When the power goes, or a call fails: steps are counted over everything that can be interrupted.
+//! Fault injection: a fuse counts the steps of a scenario and makes one of them fail.
 //!
-//! A test runs a scenario once to learn how many steps it has, and then again for
-//! each of them, with a fuse that blows there.
+//! A test runs a scenario once to count its steps, and then once for each step with a fuse that
+//! blows there, as if the power failed or the call returned an error.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What a step does if it is carried out.
+/// The kind of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// It looks at something: nobody can tell whether it was interrupted.
+    /// It only reads, so an interruption leaves no trace.
     Look,
-    /// It changes something, here or on the platform.
+    /// It changes the disk or the platform.
     Change,
 }
 
-/// What happens when the steps are used up.
+/// When the fuse blows, and what happens then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Blow {
     Never,
-    /// After this many changes nothing is carried out any more: the process is dead.
+    /// After this many changes nothing is executed any more: the process is dead.
     Dead(usize),
-    /// After this many steps of any kind one fails.
+    /// After this many steps of any kind, one fails.
     Fail(usize, io::ErrorKind),
-    /// After this many steps of any kind all fail, until the fuse is replaced.
+    /// After this many steps of any kind, all fail until the fuse is replaced.
     FailOn(usize, io::ErrorKind),
-    /// After this many changes each one fails, until the fuse is replaced: one can only look.
+    /// After this many changes, every change fails until the fuse is replaced; reading still works.
     Full(usize, io::ErrorKind),
 }
 
-/// Counts steps, and ends them.
+/// Counts steps and refuses them once it has blown.
 #[derive(Debug)]
 pub(crate) struct Fuse(Mutex<State>);
 
@@ -53,15 +53,12 @@ impl Fuse {
         Fuse(Mutex::new(State { blow: Blow::Never, steps: 0, changes: 0, failed: 0 }))
     }
 
-    /// Puts another fuse in, and begins to count anew.
+    /// Replaces the fuse and resets the counters.
     pub(crate) fn set(&self, blow: Blow) {
         *self.state() = State { blow, steps: 0, changes: 0, failed: 0 };
     }
 
-    /// Counts a step of the file system.
-    ///
-    /// # Errors
-    /// It is not carried out.
+    /// Counts a step of the file system; returns an error if it must not be executed.
     pub(crate) fn step(&self, step: Step) -> io::Result<()> {
         let mut state = self.state();
         let (steps, changes) = (state.steps, state.changes);
@@ -89,7 +86,7 @@ impl Fuse {
         }
     }
 
-    /// Counts a step of the platform, which a full disk does not hinder; tells whether it is carried out.
+    /// Counts a step of the platform, which works on a full disk; returns whether to execute it.
     pub(crate) fn exchange(&self) -> bool {
         let blow = self.state().blow;
         if !matches!(blow, Blow::Dead(_)) {
@@ -98,12 +95,12 @@ impl Fuse {
         self.step(Step::Change).is_ok()
     }
 
-    /// Tells whether a step was refused.
+    /// Returns whether a step was refused.
     pub(crate) fn is_blown(&self) -> bool {
         self.state().failed > 0
     }
 
-    /// Tells whether nothing will be carried out any more.
+    /// Returns whether no further step will be executed.
     pub(crate) fn is_dead(&self) -> bool {
         let state = self.state();
         matches!(state.blow, Blow::Dead(_)) && state.failed > 0

@@ -1,9 +1,9 @@
-//! A file system in memory that forgets what was not synced, and that fails where a test wants it to.
+//! A file system in memory that forgets what was not synced, and that fails at the steps that a test
+//! chooses.
 //!
-//! Each change of names is atomic. After a cut of power those that were not
-//! fsynced have happened or not, in any combination; data that were not fsynced
-//! are absent, zeros, cut or whole. What survives the death of the process alone
-//! is everything.
+//! Each change of names is atomic. After a power cut, changes that were not fsynced have happened
+//! or not, in any combination, and data that was not fsynced is missing, zeros, truncated or
+//! complete. If only the process dies, everything survives.
 
 mod calls;
 mod fuse;
@@ -22,12 +22,12 @@ use jiff::Timestamp;
 pub(crate) use fuse::{Blow, Fuse, Step};
 use tree::{Body, Inode, Torn, Tree};
 
-use super::fs::{Entry, Safeguard, Space};
+use super::fs::{Entry, FreeSpace, Safeguard};
 
-/// Tells the time of the files.
+/// The clock of the files.
 pub(crate) type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// A file system in memory; a clone is the same one.
+/// A file system in memory; clones share its content.
 #[derive(Clone)]
 pub(crate) struct ModelFs {
     shared: Arc<Shared>,
@@ -41,7 +41,7 @@ struct Shared {
     ticks: Mutex<u32>,
     left_out: Option<Safeguard>,
     old_kernel: bool,
-    space: Mutex<Space>,
+    space: Mutex<FreeSpace>,
 }
 
 impl std::fmt::Debug for ModelFs {
@@ -55,8 +55,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl ModelFs {
-    /// Returns an empty file system whose files have the times that `now` tells, and whose steps
-    /// `fuse` counts.
+    /// Returns an empty file system with `now` as its clock; `fuse` counts its steps.
     pub(crate) fn new(fuse: Arc<Fuse>, now: Now) -> ModelFs {
         let tree = Tree::new(now());
         ModelFs::of(Shared {
@@ -67,7 +66,7 @@ impl ModelFs {
             ticks: Mutex::new(0),
             left_out: None,
             old_kernel: false,
-            space: Mutex::new(Space { bytes: 0.5, files: 0.5 }),
+            space: Mutex::new(FreeSpace { bytes: 0.5, files: 0.5 }),
         })
     }
 
@@ -75,12 +74,12 @@ impl ModelFs {
         ModelFs { shared: Arc::new(shared) }
     }
 
-    /// Returns this file system as another one, without a safeguard of those who use it.
+    /// Returns a copy of this file system that disables a safeguard of its users.
     pub(crate) fn without(&self, safeguard: Safeguard) -> ModelFs {
         ModelFs::of(Shared { left_out: Some(safeguard), ..self.copy(self.tree().clone()) })
     }
 
-    /// Returns this file system as another one, which knows only plain renames and hard links.
+    /// Returns a copy of this file system that supports only plain renames and hard links.
     pub(crate) fn with_old_kernel(&self) -> ModelFs {
         ModelFs::of(Shared { old_kernel: true, ..self.copy(self.tree().clone()) })
     }
@@ -99,38 +98,37 @@ impl ModelFs {
         }
     }
 
-    /// Returns what counts the steps.
     pub(crate) fn fuse(&self) -> &Arc<Fuse> {
         &self.shared.fuse
     }
 
-    /// Sets how much is free.
-    pub(crate) fn set_space(&self, space: Space) {
+    pub(crate) fn set_free_space(&self, space: FreeSpace) {
         *lock(&self.shared.space) = space;
     }
 
-    /// Makes everything durable, as time does.
+    /// Makes everything durable, as an operating system eventually does.
     pub(crate) fn sync_all(&self) {
         self.tree().sync_all();
     }
 
-    /// Tells of each change of names that is not durable whether it concerns more than the folder `minor`.
+    /// Returns, for each change of names that is not durable, whether it affects more than the folder
+    /// `minor`.
     pub(crate) fn pending(&self, minor: &Path) -> Vec<bool> {
         let tree = self.tree();
         let minor = tree.find(minor).ok();
         tree.pending(minor)
     }
 
-    /// Feeds to `hasher` all that can be seen except what is in the folder `minor`.
+    /// Hashes all visible files except those in the folder `minor`.
     pub(crate) fn digest(&self, minor: &Path, hasher: &mut impl Hasher) {
         let tree = self.tree();
         let minor = tree.find(minor).ok();
         tree.digest(minor, hasher);
     }
 
-    /// Returns what is left after the power went: of the changes of names that are not durable the
-    /// one with number N survives if `kept(N)` says so, and `draw` gives numbers that say what is left
-    /// of unsynced data. Times go by `now`.
+    /// Returns the state after a power cut. Of the changes of names that are not durable, number N
+    /// survives if `kept(N)`; numbers from `draw` decide what remains of unsynced data. The clock of
+    /// the returned file system is `now`.
     pub(crate) fn after_cut(
         &self,
         now: &Now,
@@ -147,7 +145,7 @@ impl ModelFs {
         ModelFs::of(Shared { now: Arc::clone(now), ..self.copy(tree) })
     }
 
-    /// Writes a file as somebody does who cares for nothing: in place, and durable.
+    /// Writes a file in place and durably, without a step being counted.
     pub(crate) fn put(&self, path: &Path, bytes: &[u8]) {
         let now = self.now();
         let mut tree = self.tree();
@@ -156,7 +154,7 @@ impl ModelFs {
         }
         let data = bytes.to_vec();
         let body = Body::File { durable: data.clone(), data, synced: true };
-        let (folder, name) = tree.place(path).unwrap();
+        let (folder, name) = tree.locate(path).unwrap();
         match tree.get(folder, &name) {
             Some(inode) => {
                 let node = tree.nodes.get_mut(&inode).unwrap();
@@ -170,17 +168,17 @@ impl ModelFs {
         tree.sync_folder(folder);
     }
 
-    /// Makes a folder as somebody does, with those above it.
+    /// Creates a folder and those above it, without a step being counted.
     pub(crate) fn put_folder(&self, path: &Path) {
         let now = self.now();
         put_folders(&mut self.tree(), path, now);
     }
 
-    /// Makes a named pipe, as somebody does.
+    /// Creates a named pipe, without a step being counted.
     pub(crate) fn put_pipe(&self, path: &Path) {
         let now = self.now();
         let mut tree = self.tree();
-        let (folder, name) = tree.place(path).unwrap();
+        let (folder, name) = tree.locate(path).unwrap();
         let inode = tree.add(Body::Pipe, 0o600, now);
         tree.change(&[(folder, &name, Some(inode))], now);
     }
@@ -198,7 +196,7 @@ impl ModelFs {
         lock(&self.shared.tree)
     }
 
-    /// Every change has a time of its own, as on a file system with fine times.
+    /// Returns a different time for each change, as a file system with nanosecond times does.
     fn now(&self) -> Timestamp {
         let mut ticks = lock(&self.shared.ticks);
         *ticks += 1;
@@ -210,26 +208,26 @@ impl ModelFs {
         Ok(self.tree())
     }
 
-    fn look(&self) -> io::Result<MutexGuard<'_, Tree>> {
+    fn read(&self) -> io::Result<MutexGuard<'_, Tree>> {
         self.shared.fuse.step(Step::Look)?;
         Ok(self.tree())
     }
 
-    /// Moves a file as a person does, whose commands do not fail; what is there is replaced.
+    /// Moves a file, replacing an existing one, without a step being counted.
     pub(crate) fn mv(&self, from: &Path, to: &Path) {
         self.rename_in(&mut self.tree(), from, to, true).unwrap();
     }
 
-    /// Lists a folder as a person does; one that is not there is empty.
+    /// Lists a folder without a step being counted; a missing folder is empty.
     pub(crate) fn names(&self, path: &Path) -> Vec<Entry> {
         let tree = self.tree();
         tree.find(path).map(|folder| calls::entries(&tree, folder)).unwrap_or_default()
     }
 
-    /// Removes a file as a person does.
+    /// Removes a file without a step being counted.
     pub(crate) fn rm(&self, path: &Path) {
         let mut tree = self.tree();
-        let (folder, name) = tree.place(path).unwrap();
+        let (folder, name) = tree.locate(path).unwrap();
         tree.change(&[(folder, &name, None)], self.now());
     }
 
@@ -241,7 +239,7 @@ impl ModelFs {
     fn rename_in(&self, tree: &mut Tree, from: &Path, to: &Path, replace: bool) -> io::Result<()> {
         let now = self.now();
         let inode = tree.find(from)?;
-        let ((old, old_name), (new, new_name)) = (tree.place(from)?, tree.place(to)?);
+        let ((old, old_name), (new, new_name)) = (tree.locate(from)?, tree.locate(to)?);
         if tree.get(new, &new_name).is_some() && !replace {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -258,7 +256,7 @@ fn put_folders(tree: &mut Tree, path: &Path, now: Timestamp) {
         return;
     }
     put_folders(tree, path.parent().unwrap(), now);
-    let (folder, name) = tree.place(path).unwrap();
+    let (folder, name) = tree.locate(path).unwrap();
     let inode = tree.add(Body::Folder, 0o700, now);
     tree.change(&[(folder, &name, Some(inode))], now);
     tree.sync_folder(folder);

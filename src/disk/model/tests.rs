@@ -1,7 +1,7 @@
-//! The model itself: what survives, and what may not.
+//! Which states the model can be in after a power cut.
 
 use super::*;
-use crate::disk::{Disk, Fs, HAND_PREFIX};
+use crate::disk::{COMMAND_PREFIX, Disk, Fs};
 
 fn fs() -> ModelFs {
     let fs = ModelFs::new(Arc::new(Fuse::new()), Arc::new(|| Timestamp::UNIX_EPOCH));
@@ -11,7 +11,7 @@ fn fs() -> ModelFs {
     fs
 }
 
-/// Returns what the names in `/a` and `/b` stand for after each possible cut.
+/// Returns the possible contents of `/a` and `/b` after a power cut.
 fn cuts(fs: &ModelFs) -> Vec<String> {
     let now: Now = Arc::new(|| Timestamp::UNIX_EPOCH);
     let mut seen = Vec::new();
@@ -36,7 +36,7 @@ fn cuts(fs: &ModelFs) -> Vec<String> {
 }
 
 #[test]
-fn what_is_not_synced_is_lost_in_every_way() {
+fn unsynced_changes_may_be_lost_in_every_way() {
     let fs = fs();
     fs.create(Path::new("/a/x")).unwrap().append(b"data").unwrap();
     assert_eq!(cuts(&fs), ["", "/a/x=", "/a/x=0000", "/a/x=da", "/a/x=data"]);
@@ -47,7 +47,7 @@ fn what_is_not_synced_is_lost_in_every_way() {
 }
 
 #[test]
-fn a_rename_loses_no_file_and_may_leave_two_names() {
+fn rename_loses_no_file_and_may_leave_two_names() {
     let fs = fs();
     fs.put(Path::new("/a/x"), b"1");
     fs.rename(Path::new("/a/x"), Path::new("/b/x")).unwrap();
@@ -59,8 +59,8 @@ fn a_rename_loses_no_file_and_may_leave_two_names() {
 }
 
 #[test]
-fn each_operation_of_the_disk_is_durable_when_it_returns_and_whole_before() {
-    // operation, what can be there at any moment of it, what is there in the end
+fn disk_operations_are_atomic_and_durable_when_they_return() {
+    // An operation, the states allowed while it runs, and the final state.
     type Case = (fn(&Disk), &'static [&'static str], &'static str);
     let cases: [Case; 3] = [
         (
@@ -74,7 +74,7 @@ fn each_operation_of_the_disk_is_durable_when_it_returns_and_whole_before() {
             "/a/x=22",
         ),
         (
-            |disk| drop(disk.shift(Path::new("/a/x"), Path::new("/b/x"))),
+            |disk| drop(disk.rename(Path::new("/a/x"), Path::new("/b/x"))),
             &["/a/x=1", "/b/x=1", "/a/x=1 /b/x=1"],
             "/b/x=1",
         ),
@@ -86,7 +86,7 @@ fn each_operation_of_the_disk_is_durable_when_it_returns_and_whole_before() {
                 let fs = if old_kernel { fs.with_old_kernel() } else { fs };
                 fs.put(Path::new("/a/x"), b"1");
                 fs.sync_all();
-                let disk = Disk::new(Arc::new(fs.clone()), "/tmp".into(), HAND_PREFIX);
+                let disk = Disk::new(Arc::new(fs.clone()), "/tmp".into(), COMMAND_PREFIX);
                 fs.fuse().set(Blow::Dead(steps));
                 operation(&disk);
                 let cuts = cuts(&fs_alive(&fs));
@@ -103,7 +103,7 @@ fn each_operation_of_the_disk_is_durable_when_it_returns_and_whole_before() {
     }
 }
 
-/// The same file system in the hands of a new process.
+/// Returns the same file system as a new process sees it.
 fn fs_alive(fs: &ModelFs) -> ModelFs {
     ModelFs::of(fs.copy(fs.tree().clone()))
 }

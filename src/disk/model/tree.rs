@@ -1,12 +1,11 @@
-//! What the model knows: what can be seen, and what of it is durable.
+//! The state of the model: what is visible, and which part of it is durable.
 //!
-//! **Names.** Each change of names is atomic and stands in a list until a folder
-//! that it concerns is synced. A rename between two folders is durable in the new
-//! one when that is synced; its other half may still be lost, and then the file
-//! has two names. A name is never removed for good before the one that replaces it
-//! is there.
+//! **Names.** Each change of names is atomic and stays in a list until a folder that it affects is
+//! synced. A rename between two folders becomes durable in the new folder when that is synced; the
+//! removal from the old folder may still be lost, and then the file has two names. The removal of a
+//! name never becomes durable before the name that replaces it.
 //!
-//! **Data.** What was not synced since it was written can be lost, wholly or in part.
+//! **Data.** Data that was not synced after it was written can be lost, wholly or in part.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -20,7 +19,7 @@ use jiff::Timestamp;
 pub(super) type Inode = u64;
 const ROOT: Inode = 1;
 
-/// What a node is, with what was written into it and how much of that is durable.
+/// The kind of a node, and for a file its visible and its durable content.
 #[derive(Debug, Clone)]
 pub(super) enum Body {
     File { data: Vec<u8>, durable: Vec<u8>, synced: bool },
@@ -29,7 +28,6 @@ pub(super) enum Body {
     Pipe,
 }
 
-/// A file, folder or link.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
     pub(super) body: Body,
@@ -38,17 +36,17 @@ pub(super) struct Node {
     pub(super) modified: Timestamp,
 }
 
-/// A name that stands for something else than before.
+/// The change of one name.
 #[derive(Debug, Clone)]
 struct Effect {
     folder: Inode,
     name: OsString,
+    /// The node that it refers to now; `None` if it was removed.
     to: Option<Inode>,
 }
 
 type Names = BTreeMap<(Inode, OsString), Inode>;
 
-/// The whole file system.
 #[derive(Debug, Clone)]
 pub(super) struct Tree {
     pub(super) nodes: BTreeMap<Inode, Node>,
@@ -58,16 +56,15 @@ pub(super) struct Tree {
     next: Inode,
 }
 
-/// What becomes of data that were not synced.
+/// What remains of unsynced data after a power cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Torn {
-    /// They are as they were when last synced.
+    /// The state at the last sync.
     Absent,
-    /// They have their length and no content.
+    /// The right length, filled with zeros.
     Zeros,
-    /// The first half is there.
+    /// The first half of the new data.
     Half,
-    /// They are all there.
     Whole,
 }
 
@@ -83,8 +80,8 @@ impl Tree {
         }
     }
 
-    /// Returns the folder that `path` is in, and its name there.
-    pub(super) fn place(&self, path: &Path) -> io::Result<(Inode, OsString)> {
+    /// Returns the folder of `path` and its name there.
+    pub(super) fn locate(&self, path: &Path) -> io::Result<(Inode, OsString)> {
         let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         let folder = self.find(parent)?;
@@ -131,7 +128,8 @@ impl Tree {
         inode
     }
 
-    /// Changes names, all at once; their folders count as modified `now`. What is added comes before what is removed.
+    /// Changes names atomically and sets the modification time of their folders to `now`. Additions
+    /// must come before removals.
     pub(super) fn change(&mut self, effects: &[(Inode, &OsStr, Option<Inode>)], now: Timestamp) {
         for (folder, ..) in effects {
             self.nodes.get_mut(folder).unwrap().modified = now;
@@ -174,14 +172,15 @@ impl Tree {
         }
     }
 
-    /// Tells of each change of names that is not durable whether it concerns more than one folder.
+    /// Returns, for each change of names that is not durable, whether it affects more than the folder
+    /// `minor`.
     pub(super) fn pending(&self, minor: Option<Inode>) -> Vec<bool> {
         let is_minor = |effect: &Effect| Some(effect.folder) == minor;
         self.pending.iter().map(|effects| !effects.iter().all(is_minor)).collect()
     }
 
-    /// Feeds to `hasher` what can be seen except what is in one folder: names, content, permissions,
-    /// and times to the second.
+    /// Hashes all visible files except those in the folder `minor`: names, content, permissions, and
+    /// times to the second.
     pub(super) fn digest(&self, minor: Option<Inode>, hasher: &mut impl Hasher) {
         for ((folder, name), inode) in &self.visible {
             if Some(*folder) == minor {
@@ -195,8 +194,8 @@ impl Tree {
         }
     }
 
-    /// Returns what is left after the power went: of the changes that are not durable those that
-    /// `kept` tells, of unsynced data what `torn` tells.
+    /// Returns the state after a power cut. `kept` decides which of the changes that are not durable
+    /// survive, and `torn` what remains of unsynced data.
     pub(super) fn after_cut(
         &self,
         mut kept: impl FnMut(usize) -> bool,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::*;
 use crate::clock::after;
 use crate::disk::counting::CountingFs;
-use crate::disk::{HAND_PREFIX, RealFs};
+use crate::disk::{COMMAND_PREFIX, RealFs};
 
 const CONFIG: &str = "[configuration]\nschedule = \"0 * * * *\"\n";
 const ACTION: &str = r#"{"name":"n","target":"t","operations":[]}"#;
@@ -33,7 +33,7 @@ impl Rig {
     fn of_user(user: u32) -> Rig {
         let folder = crate::testing::private_folder();
         let calls = Arc::new(CountingFs::default());
-        let disk = Disk::new(calls.clone(), folder.path().join("unused"), HAND_PREFIX);
+        let disk = Disk::new(calls.clone(), folder.path().join("unused"), COMMAND_PREFIX);
         let jobs = Jobs::new(disk, folder.path().to_owned(), user, TimeZone::UTC);
         Rig { folder, jobs, calls }
     }
@@ -66,7 +66,7 @@ impl Rig {
     fn touched(&self, job: &str) -> Timestamp {
         let path = self.path(job);
         let files = [path.join("entity.cfg"), path.join("action.json"), path];
-        let disk = Disk::new(Arc::new(RealFs), self.path("unused"), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), self.path("unused"), COMMAND_PREFIX);
         let changed = |path: &PathBuf| Some(disk.find(path).ok()??.stamp.changed);
         files.iter().filter_map(changed).max().unwrap()
     }

@@ -1,6 +1,6 @@
-//! Damaged keys, made of real ones, and tables of the verdicts on them.
+//! Keys that are damaged on purpose, and tables of the expected verdicts on them.
 
-#![expect(clippy::disallowed_methods, reason = "tests prepare GnuPG's homes behind its back")]
+#![expect(clippy::disallowed_methods, reason = "tests edit the files of GnuPG homes")]
 
 use std::io::Write;
 use std::path::Path;
@@ -8,13 +8,13 @@ use std::process::{Command, Stdio};
 
 use super::super::Fingerprint;
 use super::super::packet::{Packet, packets};
-use super::super::public::PublicKey;
+use super::super::public_key::PublicKey;
 use super::{Home, armored};
 
-/// The verdict on a key that is taken.
-pub(in crate::pgp) const TAKEN: &str = "taken";
+/// The verdict on a key that is accepted.
+pub(in crate::pgp) const ACCEPTED: &str = "accepted";
 
-/// A packet of a key, header and all.
+/// A packet of a key, including its header.
 #[derive(Debug, Clone)]
 pub(in crate::pgp) struct Piece {
     pub(in crate::pgp) tag: u8,
@@ -22,7 +22,7 @@ pub(in crate::pgp) struct Piece {
 }
 
 impl Piece {
-    /// Returns a packet with a header of the new form.
+    /// Returns a packet with a header of the new format.
     pub(in crate::pgp) fn new(tag: u8, body: &[u8]) -> Piece {
         let length = u32::try_from(body.len()).unwrap().to_be_bytes();
         Piece { tag, bytes: [&[0xc0 | tag, 255][..], &length, body].concat() }
@@ -32,7 +32,7 @@ impl Piece {
         packets(&self.bytes).unwrap()[0].body
     }
 
-    /// Returns the packet with a bit flipped in the byte that is so many before its end.
+    /// Returns the packet with a bit flipped in the byte `before_end` bytes before its end.
     pub(in crate::pgp) fn flipped(&self, before_end: usize) -> Piece {
         let mut piece = self.clone();
         let at = piece.bytes.len() - before_end;
@@ -55,18 +55,18 @@ pub(in crate::pgp) fn data(pieces: &[Piece]) -> Vec<u8> {
     pieces.iter().flat_map(|piece| piece.bytes.clone()).collect()
 }
 
-/// Returns the verdict on a text; checks that nothing is left behind.
+/// Returns the verdict on a text; checks that no temporary files remain.
 pub(in crate::pgp) fn verdict(text: &[u8]) -> String {
     let parent = tempfile::tempdir().unwrap();
     let verdict = match PublicKey::read(parent.path(), text) {
-        Ok(_) => TAKEN.to_owned(),
+        Ok(_) => ACCEPTED.to_owned(),
         Err(error) => error.to_string(),
     };
     assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0);
     verdict
 }
 
-/// Keys and the verdicts on them.
+/// Keys and the expected verdicts on them.
 #[derive(Default)]
 pub(in crate::pgp) struct Table(Vec<(String, Vec<u8>, &'static str)>);
 
@@ -75,12 +75,12 @@ impl Table {
         self.0.push((name.to_owned(), text.to_vec(), verdict));
     }
 
-    /// Adds a key, armored with the right checksum.
+    /// Adds a key, armored with a correct checksum.
     pub(in crate::pgp) fn key(&mut self, name: &str, pieces: &[Piece], verdict: &'static str) {
         self.text(name, &armored(&data(pieces)), verdict);
     }
 
-    /// Adds a key in which the packet `at` is another one.
+    /// Adds a key in which packet number `at` is replaced.
     pub(in crate::pgp) fn with(
         &mut self,
         name: &str,
@@ -107,7 +107,7 @@ impl Table {
     }
 }
 
-/// Runs `gpg` with what is typed into it.
+/// Runs `gpg` with `typed` as the input of its commands.
 pub(in crate::pgp) fn gpg(home: &Path, args: &[&str], typed: &[u8]) -> Vec<u8> {
     let mut command = Command::new("gpg");
     command.arg("--homedir").arg(home).args(["--no-tty", "--quiet", "--command-fd", "0"]);
@@ -116,19 +116,19 @@ pub(in crate::pgp) fn gpg(home: &Path, args: &[&str], typed: &[u8]) -> Vec<u8> {
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(typed).unwrap();
     let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "gpg {args:?}: {said}");
+    let messages = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "gpg {args:?}: {messages}");
     output.stdout
 }
 
-/// A key in a home of its own.
+/// A key in its own home.
 pub(in crate::pgp) struct Sample {
     pub(in crate::pgp) home: Home,
     pub(in crate::pgp) key: Fingerprint,
 }
 
 impl Sample {
-    /// Makes a key of a type, with GnuPG configured like this.
+    /// Generates a key with this content of gpg.conf.
     pub(in crate::pgp) fn new(algorithm: &str, config: &str) -> Sample {
         let home = Home::new();
         std::fs::write(home.path().join("gpg.conf"), config).unwrap();
@@ -146,7 +146,7 @@ impl Sample {
         pieces(&gpg(self.home.path(), &["--export", self.key.as_str()], b""))
     }
 
-    /// Adds a photo, as small as can be.
+    /// Adds a minimal photo.
     pub(in crate::pgp) fn with_photo(&self) -> Vec<Piece> {
         let photo = self.home.path().join("photo.jpg");
         let head = [0xff, 0xd8, 0xff, 0xe0, 0, 16];
@@ -156,7 +156,7 @@ impl Sample {
         self.edited(&["--photo-viewer", "true"], &typed)
     }
 
-    /// Edits the key by what is typed; returns its packets.
+    /// Edits the key with the commands `typed`; returns its packets.
     pub(in crate::pgp) fn edited(&self, options: &[&str], typed: &str) -> Vec<Piece> {
         let args = [options, &["--edit-key", self.key.as_str()]].concat();
         gpg(self.home.path(), &args, typed.as_bytes());
@@ -176,7 +176,7 @@ impl Sample {
     }
 }
 
-/// Returns where the packets of a tag are.
-pub(in crate::pgp) fn places(pieces: &[Piece], tag: u8) -> Vec<usize> {
+/// Returns the indexes of the packets with a tag.
+pub(in crate::pgp) fn positions(pieces: &[Piece], tag: u8) -> Vec<usize> {
     (0..pieces.len()).filter(|at| pieces[*at].tag == tag).collect()
 }

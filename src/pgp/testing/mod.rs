@@ -1,4 +1,4 @@
-//! A GnuPG home that ends with its test, agent and all.
+//! A GnuPG home that is deleted with its test, for which its agent is ended first.
 
 pub(super) mod damage;
 pub(crate) mod short;
@@ -13,19 +13,18 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use super::armor::checksum;
-use super::{Fingerprint, NewKey, end_agent, engine, generate};
-use crate::spawn::converse;
+use super::{Fingerprint, NewKey, end_gpg_agent, generate, gnupg};
+use crate::spawn::begin_library_call;
 
 const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 const END: &str = "-----END PGP PUBLIC KEY BLOCK-----";
 
-/// A home with a path short enough for the agent's sockets.
+/// A home with a path that is short enough for the agent's sockets.
 pub(crate) struct Home(TempDir);
 
 impl Home {
-    /// Returns an empty home.
     pub(crate) fn new() -> Home {
-        // GnuPG wants nobody else to enter it.
+        // GnuPG requires that no other user can enter it.
         let owner_only = Permissions::from_mode(0o700);
         let builder =
             tempfile::Builder::new().prefix("g").permissions(owner_only).tempdir_in("/tmp");
@@ -36,7 +35,7 @@ impl Home {
         self.0.path()
     }
 
-    /// Makes a key of the type `algorithm`.
+    /// Generates a key of the type `algorithm`.
     pub(crate) fn key(&self, algorithm: &str, passphrase: Option<&str>) -> Fingerprint {
         let passphrase = passphrase.map(secret);
         generate(self.path(), NewKey { owner: "Test <test@localhost>", algorithm, passphrase })
@@ -46,11 +45,11 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        end_agent(self.path()).unwrap();
+        end_gpg_agent(self.path()).unwrap();
     }
 }
 
-/// Returns data as an armored public key.
+/// Armors data as a public key.
 pub(super) fn armored(data: &[u8]) -> Vec<u8> {
     let base64 = STANDARD.encode(data).into_bytes();
     let lines: Vec<&[u8]> = base64.chunks(64).collect();
@@ -58,10 +57,10 @@ pub(super) fn armored(data: &[u8]) -> Vec<u8> {
     [begin.as_bytes(), &lines.join(&b'\n'), end.as_bytes()].concat()
 }
 
-/// Imports a key into a home without a check.
+/// Imports a key into a home without checking it.
 pub(crate) fn import(home: &Path, armored: &[u8]) {
-    let _turn = converse();
-    engine::import(home, armored).unwrap().unwrap();
+    let _call = begin_library_call();
+    gnupg::import(home, armored).unwrap().unwrap();
 }
 
 pub(crate) fn secret(text: &str) -> Zeroizing<Vec<u8>> {

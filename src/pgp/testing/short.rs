@@ -1,10 +1,11 @@
-//! A token and an action with a short RSA number, of a key of each length, made by GnuPG 2.2.40.
+//! Recorded signatures with a short RSA number: a token and an action for each key length, made by
+//! GnuPG 2.2.40.
 
 use super::super::{armor, padding};
 use crate::action::{Action, Signature};
 
-/// What was signed with one key, at the same time.
-pub(crate) struct Short {
+/// A token and an action that were signed with one key at the same time.
+pub(crate) struct ShortSignatures {
     /// The length of the key, in bytes.
     pub(crate) bytes: usize,
     /// The public key, armored.
@@ -15,15 +16,15 @@ pub(crate) struct Short {
     pub(crate) action: &'static str,
 }
 
-pub(crate) const SHORT: [Short; 2] = [
-    Short {
+pub(crate) const SHORT: [ShortSignatures; 2] = [
+    ShortSignatures {
         bytes: 256,
         public: include_bytes!("../../../tests/data/short/rsa2048/public.asc"),
         secret: include_bytes!("../../../tests/data/short/rsa2048/secret.asc"),
         token: include_str!("../../../tests/data/short/rsa2048/token"),
         action: include_str!("../../../tests/data/short/rsa2048/action.json"),
     },
-    Short {
+    ShortSignatures {
         bytes: 384,
         public: include_bytes!("../../../tests/data/short/rsa3072/public.asc"),
         secret: include_bytes!("../../../tests/data/short/rsa3072/secret.asc"),
@@ -32,11 +33,11 @@ pub(crate) const SHORT: [Short; 2] = [
     },
 ];
 
-/// GnuPG's option that lets every signature be made at the time of these.
+/// The option of GnuPG that sets the time of new signatures to that of the recorded ones.
 pub(crate) const CLOCK: &str = "faked-system-time 20261130T040000!\n";
 
-impl Short {
-    /// Returns the text of the token that was signed, and its signature.
+impl ShortSignatures {
+    /// Returns the signed text of the token, and its signature.
     pub(crate) fn token(&self) -> (String, &'static str) {
         let (claim, signature) = self.token.trim_end().rsplit_once(';').unwrap();
         (format!("{claim}\n"), signature)
@@ -48,7 +49,7 @@ impl Short {
         action.signatures.unwrap().remove(0)
     }
 
-    /// Returns the text of the action that was signed.
+    /// Returns the signed text of the action.
     pub(crate) fn signed_text(&self) -> String {
         Action::parse(self.action.as_bytes()).unwrap().signed_text()
     }
@@ -60,7 +61,7 @@ impl Short {
     }
 }
 
-/// Returns whether a line is a signature whose number has a length that no usual RSA key has.
+/// Returns whether a line is a signature with a number of a length that no common RSA key has.
 pub(crate) fn is_short(line: &str) -> bool {
     armor::from_line(line)
         .is_ok_and(|content| padding::pad(&content, |_, bytes| padding::probable(bytes)).is_some())

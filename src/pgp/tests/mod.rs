@@ -1,9 +1,9 @@
-//! With the real GnuPG, in homes of their own.
+//! Tests with the real GnuPG, in temporary homes.
 
-#![expect(clippy::disallowed_methods, reason = "tests prepare GnuPG's homes behind its back")]
+#![expect(clippy::disallowed_methods, reason = "tests edit the files of GnuPG homes")]
 
+mod configuration;
 mod damage;
-mod setup;
 mod short;
 
 use std::path::Path;
@@ -12,19 +12,19 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::agent::stop_agent;
+use super::gpg_agent::stop_agent;
 use super::key::find;
 use super::testing::{Home, secret};
 use super::*;
 use crate::action::{SignError, SignVerdict, Signer};
 use crate::chain::Chain;
 
-/// More than anything here takes.
-const LONG: Duration = Duration::from_secs(60);
+/// More time than any operation in these tests takes.
+const AMPLE: Duration = Duration::from_secs(60);
 const TEXT: &[u8] = b"name=n;target=t;operations=[];";
 
-/// Runs a tool of GnuPG on a home.
-fn tool(home: &Path, program: &str, args: &[&str]) -> Output {
+/// Runs a program of GnuPG on a home.
+fn run_tool(home: &Path, program: &str, args: &[&str]) -> Output {
     let output = Command::new(program).arg("--homedir").arg(home).args(args).output().unwrap();
     assert!(
         output.status.success(),
@@ -34,7 +34,7 @@ fn tool(home: &Path, program: &str, args: &[&str]) -> Output {
     output
 }
 
-/// Makes a key with `gpg` itself, for what our own function does not make.
+/// Generates a key with `gpg`, of a kind that [`generate`] does not create.
 fn quick_key(
     home: &Path,
     before: &[&str],
@@ -43,29 +43,29 @@ fn quick_key(
     expiry: &str,
 ) -> Fingerprint {
     let options = ["--batch", "--quiet", "--passphrase", "", "--status-fd", "1"];
-    // The usage serves as the owner: GnuPG wants each key to have another.
+    // The usage is part of the user id, because GnuPG requires a different one for each key.
     let command = ["--quick-gen-key", &format!("{algorithm} {usage}"), algorithm, usage, expiry];
-    let output = tool(home, "gpg", &[before, &options, &command].concat());
+    let output = run_tool(home, "gpg", &[before, &options, &command].concat());
     let status = String::from_utf8(output.stdout).unwrap();
     let fingerprint = status.lines().find(|line| line.contains("KEY_CREATED")).unwrap();
     Fingerprint::new(fingerprint.rsplit(' ').next().unwrap())
 }
 
-fn refusal(home: &Path, id: &str) -> String {
-    find(home, id, LONG).unwrap_err().to_string()
+fn find_error(home: &Path, id: &str) -> String {
+    find(home, id, AMPLE).unwrap_err().to_string()
 }
 
-fn told(error: &SignError) -> String {
+fn text(error: &SignError) -> String {
     Chain(error).to_string()
 }
 
 #[test]
-fn a_signature_verifies_here_and_with_gpg() {
+fn signature_verifies_here_and_with_gpg() {
     let home = Home::new();
     let key = home.key("rsa2048", None);
-    // What a user may have in the configuration adds headers to the armor.
+    // These options, which users may have set, add headers to the armor.
     std::fs::write(home.path().join("gpg.conf"), "emit-version\ncomment a: b = c\n").unwrap();
-    let keyring = Keyring::open(home.path(), &key.as_str().to_lowercase(), None).unwrap();
+    let keyring = GpgSigner::open(home.path(), &key.as_str().to_lowercase(), None).unwrap();
     assert_eq!(
         (keyring.fingerprint(), keyring.key().owner.as_str()),
         (key.as_str(), "Test <test@localhost>")
@@ -75,66 +75,66 @@ fn a_signature_verifies_here_and_with_gpg() {
     let other = Home::new();
     let verifier = Verifier::new(other.path());
     assert_eq!(verifier.import(&export(home.path(), &key).unwrap()).unwrap(), key);
-    assert_eq!(verifier.verify(TEXT, signature.as_str(), Numbers::Whole).unwrap(), key);
+    assert_eq!(verifier.verify(TEXT, signature.as_str(), RsaNumbers::FullLength).unwrap(), key);
 
     let files = [other.path().join("sig"), other.path().join("data")];
     std::fs::write(&files[0], armor::from_line(signature.as_str()).unwrap()).unwrap();
     std::fs::write(&files[1], TEXT).unwrap();
     let paths = files.each_ref().map(|file| file.to_str().unwrap());
-    tool(other.path(), "gpg", &["--verify", paths[0], paths[1]]);
+    run_tool(other.path(), "gpg", &["--verify", paths[0], paths[1]]);
 }
 
 #[test]
-fn what_does_not_verify_is_told_in_the_platforms_words() {
+fn verification_errors_have_the_texts_of_the_original() {
     let home = Home::new();
     let key = home.key("rsa1024", None);
-    let line = Keyring::open(home.path(), key.as_str(), None).unwrap().sign(TEXT).unwrap();
+    let line = GpgSigner::open(home.path(), key.as_str(), None).unwrap().sign(TEXT).unwrap();
     let line = line.as_str();
     let own = Verifier::new(home.path());
     let empty = Home::new();
-    let stranger = Verifier::new(empty.path());
-    let said = |verifier: &Verifier, data: &[u8], line: &str| {
-        verifier.verify(data, line, Numbers::Whole).unwrap_err().to_string()
+    let without_keys = Verifier::new(empty.path());
+    let error = |verifier: &Verifier, data: &[u8], line: &str| {
+        verifier.verify(data, line, RsaNumbers::FullLength).unwrap_err().to_string()
     };
-    assert_eq!(said(&own, b"other", line), "openpgp: invalid signature: hash tag doesn't match");
-    assert_eq!(said(&stranger, TEXT, line), "openpgp: signature made by unknown entity");
-    assert_eq!(said(&own, TEXT, ""), "EOF");
-    assert_eq!(said(&own, TEXT, "AAAA"), "EOF");
-    assert_eq!(said(&own, TEXT, "!!!notbase64!!!=AAAA"), "illegal base64 data at input byte 0");
+    assert_eq!(error(&own, b"other", line), "openpgp: invalid signature: hash tag doesn't match");
+    assert_eq!(error(&without_keys, TEXT, line), "openpgp: signature made by unknown entity");
+    assert_eq!(error(&own, TEXT, ""), "EOF");
+    assert_eq!(error(&own, TEXT, "AAAA"), "EOF");
+    assert_eq!(error(&own, TEXT, "!!!notbase64!!!=AAAA"), "illegal base64 data at input byte 0");
     let no_packet = "openpgp: invalid data: tag byte does not have MSB set";
-    assert_eq!(said(&own, TEXT, "AAAA=BBBB"), no_packet);
-    assert_eq!(said(&own, TEXT, "wsBcBA===AAAA"), no_packet);
+    assert_eq!(error(&own, TEXT, "AAAA=BBBB"), no_packet);
+    assert_eq!(error(&own, TEXT, "wsBcBA===AAAA"), no_packet);
     assert!(matches!(own.import(b"no key"), Err(ImportError::Key(_))));
 }
 
 #[test]
-fn a_passphrase_opens_the_key_and_a_wrong_one_does_not() {
+fn wrong_or_missing_passphrase_makes_the_key_unusable() {
     let home = Home::new();
     let key = home.key("rsa1024", Some("open sesame"));
     let sign = |passphrase: Option<&str>| {
-        // The agent forgets: else it would remember the passphrase that made the key.
+        // A new agent does not remember the passphrase from the generation of the key.
         stop_agent(home.path()).unwrap();
-        Keyring::open(home.path(), key.as_str(), passphrase.map(secret)).unwrap().sign(TEXT)
+        GpgSigner::open(home.path(), key.as_str(), passphrase.map(secret)).unwrap().sign(TEXT)
     };
     let wrong = sign(Some("close")).unwrap_err();
     assert_eq!(wrong.verdict(), SignVerdict::KeyUnusable);
-    assert!(told(&wrong).ends_with(": the passphrase is wrong"), "{}", told(&wrong));
+    assert!(text(&wrong).ends_with(": the passphrase is wrong"), "{}", text(&wrong));
     let none = sign(None).unwrap_err();
     assert_eq!(none.verdict(), SignVerdict::KeyUnusable);
-    assert!(told(&none).contains("the key needs a passphrase"), "{}", told(&none));
+    assert!(text(&none).contains("the key needs a passphrase"), "{}", text(&none));
     assert!(
-        told(&none).contains(key.as_str()) && told(&none).contains(home.path().to_str().unwrap())
+        text(&none).contains(key.as_str()) && text(&none).contains(home.path().to_str().unwrap())
     );
     sign(Some("open sesame")).unwrap();
 }
 
 #[test]
-fn a_home_of_no_use_is_refused_with_the_reason() {
+fn unusable_home_is_rejected_with_the_reason() {
     let home = Home::new();
     let (id, path) =
         ("0123456789ABCDEF0123456789ABCDEF01234567", home.path().display().to_string());
     assert_eq!(
-        refusal(home.path(), "0x0123 4567 89ab cdef 0123 4567 89ab cdef 0123 4567"),
+        find_error(home.path(), "0x0123 4567 89ab cdef 0123 4567 89ab cdef 0123 4567"),
         format!(
             "no secret key {id} in the GnuPG home {path}: gpg --homedir {path} -K lists those it has"
         )
@@ -143,33 +143,35 @@ fn a_home_of_no_use_is_refused_with_the_reason() {
     std::fs::write(home.path().join("file"), "").unwrap();
     std::fs::remove_file(home.path().join(".gpg-v21-migrated")).unwrap_or_default();
     let missing = home.path().join("missing");
-    let error = find(&missing, id, LONG).unwrap_err();
+    let error = find(&missing, id, AMPLE).unwrap_err();
     let no_folder = format!(
-        "cannot look for the key {id} in the GnuPG home {path}/missing: No such file or directory (os error 2)"
+        "cannot look up the key {id} in the GnuPG home {path}/missing: No such file or directory (os error 2)"
     );
     assert_eq!(Chain(&error).to_string(), no_folder);
-    assert!(refusal(&home.path().join("file"), id).ends_with("/file: [gpg] home must be a folder"));
+    assert!(
+        find_error(&home.path().join("file"), id).ends_with("/file: [gpg] home must be a folder")
+    );
     for bad in ["", "x", "runner@localhost", "0123"] {
-        assert!(refusal(home.path(), bad).contains("is no key id"), "{bad}");
+        assert!(find_error(home.path(), bad).contains("is not a key id"), "{bad}");
     }
 }
 
 #[test]
-fn a_home_with_a_long_path_is_refused_with_the_reason() {
+fn home_with_a_long_path_is_rejected_with_the_reason() {
     let home = Home::new();
     let key = home.key("rsa1024", None);
     stop_agent(home.path()).unwrap();
-    let long = home.path().join("h".repeat(engine::HOME_BYTES_MAX));
+    let long = home.path().join("h".repeat(gnupg::HOME_BYTES_MAX));
     std::os::unix::fs::symlink(home.path(), &long).unwrap();
-    let said = match Keyring::open(&long, key.as_str(), None) {
+    let said = match GpgSigner::open(&long, key.as_str(), None) {
         Err(error) => error.to_string(),
-        Ok(keyring) => told(&keyring.sign(TEXT).unwrap_err()),
+        Ok(keyring) => text(&keyring.sign(TEXT).unwrap_err()),
     };
     assert!(said.contains("too long for the agent's socket"), "{said}");
 }
 
 #[test]
-fn a_key_of_no_use_is_refused_with_the_reason() {
+fn unusable_key_is_rejected_with_the_reason() {
     let home = Home::new();
     let path = home.path();
     let past = ["--faked-system-time", "20200101T000000"];
@@ -181,19 +183,19 @@ fn a_key_of_no_use_is_refused_with_the_reason() {
             "is of type ed25519, which the platform cannot verify",
         ),
     ] {
-        let said = refusal(path, key.as_str());
-        assert!(said.contains(reason) && said.contains(key.as_str()), "{said}");
+        let text = find_error(path, key.as_str());
+        assert!(text.contains(reason) && text.contains(key.as_str()), "{text}");
     }
     let revoked = home.key("rsa1024", None);
     let certificate = path.join(format!("openpgp-revocs.d/{revoked}.rev"));
     let text = std::fs::read_to_string(&certificate).unwrap().replace(":-----BEGIN", "-----BEGIN");
     std::fs::write(&certificate, text).unwrap();
-    tool(path, "gpg", &["--batch", "--quiet", "--import", certificate.to_str().unwrap()]);
-    assert!(refusal(path, revoked.as_str()).contains("is revoked"));
+    run_tool(path, "gpg", &["--batch", "--quiet", "--import", certificate.to_str().unwrap()]);
+    assert!(find_error(path, revoked.as_str()).contains("is revoked"));
 }
 
 #[test]
-fn a_subkey_signs_for_its_key() {
+fn subkey_signs_for_its_key() {
     let home = Home::new();
     let key = home.key("rsa1024", None);
     let add = [
@@ -206,21 +208,23 @@ fn a_subkey_signs_for_its_key() {
         "sign",
         "never",
     ];
-    tool(home.path(), "gpg", &add);
-    let keyring = Keyring::open(home.path(), key.as_str(), None).unwrap();
+    run_tool(home.path(), "gpg", &add);
+    let keyring = GpgSigner::open(home.path(), key.as_str(), None).unwrap();
     assert_eq!(keyring.key().parts.len(), 2);
     let signature = keyring.sign(TEXT).unwrap();
     assert_eq!(
-        Verifier::new(home.path()).verify(TEXT, signature.as_str(), Numbers::Whole).unwrap(),
+        Verifier::new(home.path())
+            .verify(TEXT, signature.as_str(), RsaNumbers::FullLength)
+            .unwrap(),
         key
     );
 }
 
 #[test]
-fn an_agent_that_was_ended_is_started_again() {
+fn ended_agent_is_started_again() {
     let home = Home::new();
     let key = home.key("rsa1024", None);
-    let keyring = Keyring::open(home.path(), key.as_str(), None).unwrap();
+    let keyring = GpgSigner::open(home.path(), key.as_str(), None).unwrap();
     for _ in 0..3 {
         keyring.sign(TEXT).unwrap();
         stop_agent(home.path()).unwrap();
@@ -229,10 +233,10 @@ fn an_agent_that_was_ended_is_started_again() {
 }
 
 #[test]
-fn many_may_sign_at_once() {
+fn several_threads_can_sign_at_once() {
     let home = Home::new();
     let key = home.key("rsa1024", None);
-    let keyring = Keyring::open(home.path(), key.as_str(), None).unwrap();
+    let keyring = GpgSigner::open(home.path(), key.as_str(), None).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..5 {
             scope.spawn(|| keyring.sign(TEXT).unwrap());
@@ -241,18 +245,18 @@ fn many_may_sign_at_once() {
 }
 
 #[test]
-fn an_agent_that_hangs_stops_nobody() {
+fn hanging_agent_blocks_no_caller() {
     let home = Home::new();
     let key = home.key("rsa1024", None);
-    let pid = tool(home.path(), "gpg-connect-agent", &["getinfo pid", "/bye"]).stdout;
+    let pid = run_tool(home.path(), "gpg-connect-agent", &["getinfo pid", "/bye"]).stdout;
     let pid = String::from_utf8(pid).unwrap();
     let pid = pid.lines().next().unwrap().strip_prefix("D ").unwrap().parse().unwrap();
     let signal = |signal| kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
 
-    let keyring = Keyring::open(home.path(), key.as_str(), None).unwrap();
+    let keyring = GpgSigner::open(home.path(), key.as_str(), None).unwrap();
     keyring.sign(TEXT).unwrap();
-    let keyring = keyring.with_deadline(Duration::from_millis(100));
-    // The agent sends itself SIGCONT to wake its threads: it may have gone on at once.
+    let keyring = keyring.with_timeout(Duration::from_millis(100));
+    // The agent sends itself SIGCONT to wake its threads, so it may have continued at once.
     let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     while !state().contains(") T ") {
         signal(Signal::STOP);
@@ -265,15 +269,15 @@ fn an_agent_that_hangs_stops_nobody() {
     signal(Signal::CONT);
     assert!(matches!(found, Err(KeyError::Hung { .. })), "{found:?}");
     assert!(errors.iter().all(|error| error.verdict() == SignVerdict::RetryLater));
-    assert!(told(&errors[0]).contains("no answer from gpg-agent"), "{}", told(&errors[0]));
+    assert!(text(&errors[0]).contains("no answer from gpg-agent"), "{}", text(&errors[0]));
     assert!(
-        told(&errors[7]).contains("6 earlier requests to gpg-agent hang"),
+        text(&errors[7]).contains("6 earlier requests to gpg-agent hang"),
         "{}",
-        told(&errors[7])
+        text(&errors[7])
     );
     assert!(elapsed < Duration::from_secs(5), "{elapsed:?}");
-    // The agent is back, the threads that hung end, and there is room again.
-    let keyring = keyring.with_deadline(Duration::from_secs(20));
+    // The agent continues, so the hanging threads end and new ones can be started.
+    let keyring = keyring.with_timeout(Duration::from_secs(20));
     let end = Instant::now() + Duration::from_secs(20);
     while keyring.sign(TEXT).is_err() {
         assert!(Instant::now() < end, "signing does not recover");
@@ -282,26 +286,26 @@ fn an_agent_that_hangs_stops_nobody() {
 }
 
 #[test]
-fn a_digest_that_the_platform_does_not_know_is_refused() {
+fn digest_unsupported_by_the_platform_is_rejected() {
     let home = Home::new();
     let key = home.key("rsa1024", None);
     let sign = |digest: &str| {
         std::fs::write(home.path().join("gpg.conf"), format!("digest-algo {digest}\n")).unwrap();
-        Keyring::open(home.path(), key.as_str(), None).unwrap().sign(TEXT)
+        GpgSigner::open(home.path(), key.as_str(), None).unwrap().sign(TEXT)
     };
     sign("SHA256").unwrap();
     let error = sign("RIPEMD160").unwrap_err();
     assert_eq!(error.verdict(), SignVerdict::KeyUnusable);
-    assert!(told(&error).contains("the digest RIPEMD160"), "{}", told(&error));
+    assert!(text(&error).contains("the digest RIPEMD160"), "{}", text(&error));
 }
 
 #[test]
-fn an_agent_that_forbids_loopback_is_named() {
+fn agent_that_forbids_loopback_is_reported_with_the_remedy() {
     let home = Home::new();
     let key = home.key("rsa1024", Some("open sesame"));
     stop_agent(home.path()).unwrap();
     std::fs::write(home.path().join("gpg-agent.conf"), "no-allow-loopback-pinentry\n").unwrap();
-    let keyring = Keyring::open(home.path(), key.as_str(), Some(secret("open sesame"))).unwrap();
+    let keyring = GpgSigner::open(home.path(), key.as_str(), Some(secret("open sesame"))).unwrap();
     let error = keyring.sign(TEXT).unwrap_err();
-    assert!(told(&error).contains("no-allow-loopback-pinentry"), "{}", told(&error));
+    assert!(text(&error).contains("no-allow-loopback-pinentry"), "{}", text(&error));
 }

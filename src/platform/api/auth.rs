@@ -11,7 +11,7 @@ use crate::chain::Chain;
 use crate::clock::elapsed;
 use crate::data::{ApiKey, InvestigatorRow};
 use crate::go::time::Time;
-use crate::pgp::Numbers;
+use crate::pgp::RsaNumbers;
 use crate::platform::signers::SignatureError;
 
 /// The header that contains the token.
@@ -84,7 +84,7 @@ impl Api {
         }
         let signed = format!("1;{};{nonce}\n", parts.get(1).copied().unwrap_or_default());
         // No agent verifies a token, so its RSA number may be short.
-        let signed = self.signers.who_signed(signed.as_bytes(), signature, Numbers::Any);
+        let signed = self.signers.who_signed(signed.as_bytes(), signature, RsaNumbers::AnyLength);
         signed.map_err(|error| match error {
             SignatureError::Data(error) if !error.is_temporary() => {
                 format!("Error while finding investigator: '{}'", Chain(&error)).into()

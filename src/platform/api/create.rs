@@ -17,7 +17,7 @@ use crate::data::{
     NEVER_STARTED,
 };
 use crate::go::time::Time;
-use crate::pgp::Numbers;
+use crate::pgp::RsaNumbers;
 
 /// The content type of a form with an action.
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -66,7 +66,8 @@ impl Api {
         let mut signed = Vec::new();
         for signature in action.signatures.iter().flatten() {
             // The original's agents refuse a short RSA number, so the action is refused here.
-            let signer = self.signers.who_signed(text.as_bytes(), signature, Numbers::Whole);
+            let signer =
+                self.signers.who_signed(text.as_bytes(), signature, RsaNumbers::FullLength);
             let investigator = signer.map_err(|error| match error.is_verdict() {
                 true => Refusal::new(500, format!("VerifySignatures() -> {}", Chain(&error))),
                 false => Refusal::unavailable(&error),

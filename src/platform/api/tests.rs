@@ -20,7 +20,7 @@ use super::*;
 use crate::clock::testing::TestClock;
 use crate::data::Permissions;
 use crate::data::testing::DatabaseKind as Kind;
-use crate::disk::{Disk, HAND_PREFIX, RealFs};
+use crate::disk::{COMMAND_PREFIX, Disk, RealFs};
 use crate::pgp::{self, Verifier};
 
 /// The key of the recordings' investigator.
@@ -57,7 +57,7 @@ impl Rig {
     /// Returns an API without investigators.
     fn on(kind: Kind) -> Rig {
         let folder = tempfile::tempdir().unwrap();
-        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), COMMAND_PREFIX);
         let home = folder.path().join("gnupg");
         disk.make_folder(&home).unwrap();
         // The recordings' key is newer than the clock of some machines.

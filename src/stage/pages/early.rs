@@ -93,7 +93,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::disk::{HAND_PREFIX, RealFs};
+    use crate::disk::{COMMAND_PREFIX, RealFs};
 
     const HEAD: &str = "{\"action\":{},\"commands\":[\n";
 
@@ -101,7 +101,7 @@ mod tests {
     /// part, and whether the early page used a file.
     fn wait(bytes: usize, count: u64) -> (String, bool) {
         let folder = tempfile::tempdir().unwrap();
-        let disk = Disk::new(Arc::new(RealFs), folder.path().join("unused"), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), folder.path().join("unused"), COMMAND_PREFIX);
         let (path, file) = (folder.path().join(".7.part"), folder.path().join(".7.part-1"));
         let mut part = PartialDocument::open(&disk, &path, HEAD).unwrap();
         let mut early = EarlyPage::new(file.clone());

@@ -9,7 +9,7 @@ use super::*;
 use crate::action::Signature;
 use crate::api::{Dashboard, Found, Posted, Search, Seen};
 use crate::clock::testing::TestClock;
-use crate::disk::{HAND_PREFIX, RealFs};
+use crate::disk::{COMMAND_PREFIX, RealFs};
 
 const HEAD: &str = "{\"action\":{},\"commands\":[\n";
 /// Time after which a test fails if the page that it waits for did not arrive.
@@ -165,7 +165,7 @@ struct Scratch {
 impl Scratch {
     fn new() -> Scratch {
         let folder = tempfile::tempdir().unwrap();
-        let disk = Disk::new(Arc::new(RealFs), folder.path().join("unused"), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), folder.path().join("unused"), COMMAND_PREFIX);
         Scratch { folder, disk }
     }
 

@@ -1,6 +1,6 @@
 //! Requests to the kernel by netlink, RFC 3549, that are answered with a list.
 //!
-//! Numbers are in the processor's byte order. All parts begin at multiples of four bytes.
+//! RsaNumbers are in the processor's byte order. All parts begin at multiples of four bytes.
 
 use std::io;
 use std::time::Duration;

@@ -11,7 +11,7 @@ use crate::cli::input::InputError;
 use crate::cli::{env, output};
 use crate::clock::{Clock, SystemClock};
 use crate::data::{DataError, InvestigatorRow, Permissions, SCHEDULER, Store};
-use crate::disk::input::Input;
+use crate::disk::input_file::InputFile;
 use crate::exit::Exit;
 use crate::pgp::{Fingerprint, PublicKey};
 
@@ -87,7 +87,7 @@ impl Add {
 
     fn given_key(&self) -> Result<GivenKey, Failure> {
         if let Some(file) = &self.key {
-            let armored = Input::read(file, KEY_BYTES_MAX).map_err(InputError::Argument)?.bytes;
+            let armored = InputFile::read(file, KEY_BYTES_MAX).map_err(InputError::Argument)?.bytes;
             let key = read_key(&armored, &file.display().to_string())?;
             return Ok(GivenKey { fingerprint: key.fingerprint, armored });
         }

@@ -10,8 +10,8 @@ use super::listing::FolderListing;
 use super::stuck::{self, StuckFile};
 use crate::cli::data::failure::DataFailure;
 use crate::cli::failure::Failure;
-use crate::disk::leftover::is_leftover;
-use crate::disk::{Disk, Kind};
+use crate::disk::ignored_names::is_ignored;
+use crate::disk::{Disk, FileKind};
 use crate::spool::Folder;
 
 /// The lock file, whose text shows which program owns a spool.
@@ -50,7 +50,7 @@ impl SpoolReport {
     pub(super) fn read(disk: &Disk, root: &Path, now: Timestamp) -> Result<SpoolReport, Failure> {
         let of = owner(disk, root)?;
         let process = match of {
-            SpoolOwner::MigStandalone => disk.holder(&root.join(LOCK))?,
+            SpoolOwner::MigStandalone => disk.lock_holder(&root.join(LOCK))?,
             SpoolOwner::MigScheduler => None,
         };
         let mut folders = Vec::new();
@@ -95,11 +95,11 @@ fn owner(disk: &Disk, root: &Path) -> Result<SpoolOwner, Failure> {
 /// Lists the names in a folder, without hidden files and the leftovers of editors and file systems.
 /// Returns `None` if the folder does not exist.
 fn names(disk: &Disk, folder: &Path) -> Result<Option<Vec<String>>, Failure> {
-    let is_folder = disk.follow(folder, None)?.is_some_and(|at| at.meta.kind == Kind::Folder);
+    let is_folder = disk.resolve(folder, None)?.is_some_and(|at| at.meta.kind == FileKind::Folder);
     if !is_folder {
         return Ok(None);
     }
-    let entries = disk.list(folder)?.into_iter().filter(|entry| !is_leftover(&entry.name));
+    let entries = disk.list(folder)?.into_iter().filter(|entry| !is_ignored(&entry.name));
     let names = entries.map(|entry| entry.name.to_string_lossy().into_owned());
     Ok(Some(names.filter(|name| !name.starts_with('.')).collect()))
 }

@@ -15,7 +15,7 @@ use super::listing::FolderListing;
 use crate::chain::Chain;
 use crate::cli::text::duration;
 use crate::clock::elapsed;
-use crate::disk::{Disk, DiskError, Kind};
+use crate::disk::{Disk, DiskError, FileKind};
 use crate::invocation::Program;
 use crate::spool::Folder;
 
@@ -80,10 +80,10 @@ pub(super) fn find(
                 answered: answered.get(action(name)).copied().unwrap_or(0),
             };
             let why = match meta.kind {
-                Kind::File => {
+                FileKind::File => {
                     file.reason(listing.spool_folder, now, || disk.read(&path, FILE_BYTES_MAX))
                 }
-                Kind::Folder | Kind::Link | Kind::Special => {
+                FileKind::Folder | FileKind::Link | FileKind::Special => {
                     Some("it is not a regular file".into())
                 }
             };

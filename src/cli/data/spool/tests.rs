@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::look::SpoolOwner;
 use super::*;
-use crate::disk::{Disk, HAND_PREFIX, RealFs};
+use crate::disk::{COMMAND_PREFIX, Disk, RealFs};
 
 /// Creates the folders of a spool of the original's scheduler.
 fn scheduler_spool() -> tempfile::TempDir {
@@ -34,7 +34,7 @@ fn action(until: Timestamp) -> String {
 }
 
 fn read(root: &Path, now: Timestamp) -> Result<SpoolReport, Failure> {
-    SpoolReport::read(&Disk::new(Arc::new(RealFs), root.to_owned(), HAND_PREFIX), root, now)
+    SpoolReport::read(&Disk::new(Arc::new(RealFs), root.to_owned(), COMMAND_PREFIX), root, now)
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::clock::SystemClock;
 use crate::clock::testing::TestClock;
 use crate::data::Permissions;
 use crate::data::testing::{DatabaseKind as Kind, Tables, on_each_database};
-use crate::pgp::{NewKey, end_agent, export, generate};
+use crate::pgp::{NewKey, end_gpg_agent, export, generate};
 use crate::platform::SpoolError;
 use crate::testing::retried;
 
@@ -33,7 +33,7 @@ const FOUND: &str =
 /// An investigator with a key in its own GnuPG home.
 struct TestInvestigator {
     home: tempfile::TempDir,
-    keyring: crate::pgp::Keyring,
+    keyring: crate::pgp::GpgSigner,
     armored: Vec<u8>,
 }
 
@@ -44,7 +44,7 @@ impl TestInvestigator {
         let key = NewKey { owner: "Test <test@localhost>", algorithm: "rsa2048", passphrase: None };
         let fingerprint = generate(home.path(), key).unwrap();
         let armored = export(home.path(), &fingerprint).unwrap();
-        let keyring = crate::pgp::Keyring::open(home.path(), fingerprint.as_str(), None).unwrap();
+        let keyring = crate::pgp::GpgSigner::open(home.path(), fingerprint.as_str(), None).unwrap();
         TestInvestigator { home, keyring, armored }
     }
 
@@ -69,7 +69,7 @@ impl TestInvestigator {
 
 impl Drop for TestInvestigator {
     fn drop(&mut self) {
-        end_agent(self.home.path()).unwrap();
+        end_gpg_agent(self.home.path()).unwrap();
     }
 }
 

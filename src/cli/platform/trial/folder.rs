@@ -18,7 +18,7 @@ use crate::cli::env;
 use crate::cli::failure::{Failure, SystemError};
 use crate::cli::platform::init;
 use crate::cli::runner::template::{self, quoted};
-use crate::disk::{Disk, DiskError, HAND_PREFIX, RealFs};
+use crate::disk::{COMMAND_PREFIX, Disk, DiskError, RealFs};
 use crate::random;
 
 pub(super) const JOB: &str = "setuid";
@@ -65,7 +65,7 @@ impl TrialFolder {
             let bytes_max = FOLDER_BYTES_MAX;
             return Err(TrialError::LongPath { path: folder, bytes_max }.into());
         }
-        let disk = Disk::new(Arc::new(RealFs), folder.join("spool/.tmp"), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), folder.join("spool/.tmp"), COMMAND_PREFIX);
         let trial = TrialFolder { folder, is_kept: keep.is_some(), disk };
         trial.fill().or_else(|failure| trial.remove().and(Err(failure)))?;
         Ok(trial)
@@ -190,7 +190,7 @@ mod tests {
         let mut jobs = Jobs::new(
             trial.disk.clone(),
             trial.path("runners"),
-            crate::disk::guard::user(),
+            crate::disk::trust::own_user(),
             TimeZone::UTC,
         );
         let _changes = jobs.scan(SystemClock.now()).unwrap();

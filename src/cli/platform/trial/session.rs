@@ -251,7 +251,7 @@ impl Session {
         let agents = ["gnupg", "platform/data/gnupg"].map(|home| {
             let home = self.folder.path(home);
             let failed = |source| TrialError::Process { doing: "end GnuPG's agent", source };
-            if home.is_dir() { pgp::end_agent(&home).map_err(failed) } else { Ok(()) }
+            if home.is_dir() { pgp::end_gpg_agent(&home).map_err(failed) } else { Ok(()) }
         });
         let removed = self.folder.remove();
         runner?;

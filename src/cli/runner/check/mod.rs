@@ -20,8 +20,8 @@ use crate::chain::Chain;
 use crate::cli::failure::Failure;
 use crate::clock::{Clock, SystemClock};
 use crate::config::client::ClientConfig;
-use crate::disk::guard;
-use crate::disk::{Context, check_place};
+use crate::disk::trust;
+use crate::disk::{Context, check_writable};
 use crate::exit::Exit;
 use crate::logging;
 use crate::names::ActionId;
@@ -137,7 +137,7 @@ fn check_outputs(installation: &Installation, findings: &mut Findings) {
     let (of, config) = (installation.file.display(), &installation.config);
     let log = findings.need(&of, logging::check(&config.logging));
     let metrics = match &config.metrics {
-        Some(path) => check_place(path).context("write", path),
+        Some(path) => check_writable(path).context("write", path),
         None => Ok(()),
     };
     match metrics {
@@ -152,7 +152,7 @@ fn check_outputs(installation: &Installation, findings: &mut Findings) {
 
 /// Checks that no other user can write to the folders of the installation.
 fn check_permissions(installation: &Installation, findings: &mut Findings) -> Result<(), Failure> {
-    let (owner, user) = (installation.owner()?, guard::user());
+    let (owner, user) = (installation.owner()?, trust::own_user());
     let directory = installation.directory.display();
     if user != owner {
         let text = format!(

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::reading::{self, InvalidDocument};
 use crate::cli::failure::{Explain, Failure};
 use crate::cli::runner::spool_access::SpoolAccess;
-use crate::disk::Kind;
+use crate::disk::FileKind;
 use crate::exit::Exit;
 use crate::names::{ActionId, JobName, NameError, RunId};
 use crate::spool::{Family, Folder, Record};
@@ -165,8 +165,8 @@ impl Documents<'_> {
 
     fn below(&self, results: &Path, shared: bool) -> Result<Vec<Document>, Failure> {
         let mut found = Vec::new();
-        for day in self.list(results, Kind::Folder)? {
-            for path in self.list(&day, Kind::File)? {
+        for day in self.list(results, FileKind::Folder)? {
+            for path in self.list(&day, FileKind::File)? {
                 found.extend(Document::at(path, shared));
             }
         }
@@ -174,7 +174,7 @@ impl Documents<'_> {
     }
 
     /// Returns the entries of one kind in a folder, or none if the folder does not exist.
-    fn list(&self, folder: &Path, kind: Kind) -> Result<Vec<PathBuf>, Failure> {
+    fn list(&self, folder: &Path, kind: FileKind) -> Result<Vec<PathBuf>, Failure> {
         let full = self.directory.join(folder);
         if self.spool.disk.find(&full)?.is_none() {
             return Ok(Vec::new());

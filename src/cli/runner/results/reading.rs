@@ -125,11 +125,11 @@ mod tests {
 
     use super::*;
     use crate::cli::runner::installation::InstallationError;
-    use crate::disk::{HAND_PREFIX, RealFs};
+    use crate::disk::{COMMAND_PREFIX, RealFs};
 
     fn commands(text: &str) -> Result<(Vec<String>, Option<String>), Failure> {
         let folder = tempfile::tempdir().unwrap();
-        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), COMMAND_PREFIX);
         let path = folder.path().join("7.json");
         std::fs::write(&path, text).unwrap();
         let mut found = Vec::new();
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn reading_stops_when_a_command_fails() {
         let folder = tempfile::tempdir().unwrap();
-        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), COMMAND_PREFIX);
         let path = folder.path().join("7.json");
         std::fs::write(&path, r#"{"commands":[1,2,3]}"#).unwrap();
         let mut count = 0;

@@ -68,9 +68,9 @@ impl Report {
         let mut jobs = installation.jobs(machine_zone().0)?;
         // The changes are of no interest: the table was empty before.
         drop(jobs.scan(now)?);
-        let process = spool.disk.holder(&spool.layout.lock())?;
+        let process = spool.disk.lock_holder(&spool.layout.lock())?;
         let mut report = Report::of(&spool, &jobs, Attempts::read(&spool, process), now)?;
-        let since = process.and_then(|process| spool.disk.started(process));
+        let since = process.and_then(|process| spool.disk.process_start(process));
         let changed = installation.changed()?;
         report.config_changed = match (since, changed) {
             (Some(since), Some(changed)) => changed > after(since, START_PRECISION),
@@ -80,11 +80,11 @@ impl Report {
         // A runner whose disk operations fail also locks the scratch folder, because on a full disk
         // it could not write a file.
         report.degraded =
-            process.is_some() && spool.disk.holder(&spool.layout.scratch())? == process;
+            process.is_some() && spool.disk.lock_holder(&spool.layout.scratch())? == process;
         if report.degraded {
             report.attention.push(DEGRADED.to_owned());
         }
-        if !has_room(spool.disk.space(spool.layout.root())?) {
+        if !has_room(spool.disk.free_space(spool.layout.root())?) {
             report.attention.push(NO_ROOM.to_owned());
         }
         report.config = installation.file.display().to_string();

@@ -11,7 +11,7 @@ use super::entries::RECORDS_MAX;
 use super::*;
 use crate::cli::runner::spool_access::SpoolAccess;
 use crate::disk::counting::CountingFs;
-use crate::disk::{Disk, HAND_PREFIX, guard};
+use crate::disk::{COMMAND_PREFIX, Disk, trust};
 use crate::job::folders::Jobs;
 use crate::spool::testing::{record, spool};
 use crate::spool::{Folder, Layout};
@@ -38,12 +38,12 @@ fn only_last_and_newest_finished_records_are_read() {
     write_private(&job.join("action.json"), action);
 
     let (fs, now) = (Arc::new(CountingFs::default()), SystemClock.now());
-    let disk = Disk::new(Arc::clone(&fs) as Arc<_>, layout.scratch(), HAND_PREFIX);
+    let disk = Disk::new(Arc::clone(&fs) as Arc<_>, layout.scratch(), COMMAND_PREFIX);
     let runners = folder.path().join("runners");
-    let mut jobs = Jobs::new(disk.clone(), runners, guard::user(), TimeZone::UTC);
+    let mut jobs = Jobs::new(disk.clone(), runners, trust::own_user(), TimeZone::UTC);
     drop(jobs.scan(now).unwrap());
     fs.reset();
-    let spool = SpoolAccess { layout: &layout, disk, owner: guard::user() };
+    let spool = SpoolAccess { layout: &layout, disk, owner: trust::own_user() };
     let report = Report::of(&spool, &jobs, Attempts::default(), now).unwrap();
     assert_eq!(report.jobs.len(), 1, "{:?}", report.attention);
     let last = report.jobs[0].last.as_ref().unwrap();

@@ -72,7 +72,7 @@ fn created_jobs_are_valid_and_paused() {
     let file = folder.join("runner.cfg");
     let config = RunnerConfig::parse(&fs::read(&file).unwrap(), &file).unwrap();
     assert_eq!(config.directory, folder);
-    let disk = Disk::new(Arc::new(RealFs), folder.join(SCRATCH), HAND_PREFIX);
+    let disk = Disk::new(Arc::new(RealFs), folder.join(SCRATCH), COMMAND_PREFIX);
     let user = rustix::process::geteuid().as_raw();
     let mut jobs = Jobs::new(disk, folder.join("runners"), user, TimeZone::UTC);
     jobs.scan(Timestamp::UNIX_EPOCH).unwrap();

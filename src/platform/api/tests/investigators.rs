@@ -134,7 +134,7 @@ fn invalid_investigator_is_refused_with_the_original_text(kind: Kind) {
             parts(&long, "{}", b"x"),
             "Failed to create investigator: 'pq: value too long for type character varying(1024)'",
         ),
-        (parts("x", "{}", b"no key"), "it holds no armored public key"),
+        (parts("x", "{}", b"no key"), "it contains no armored public key"),
     ] {
         let (status, answer) = ask(&rig, &admin, "investigator/create/", form);
         assert!(status == 500 && text(&answer).starts_with(expected), "{expected}: {answer}");

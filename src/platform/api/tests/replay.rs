@@ -14,7 +14,7 @@ use super::recording::Exchange;
 use super::{FINGERPRINT, Rig, header};
 use crate::action::{Action, Signer};
 use crate::data::testing::{DatabaseKind as Kind, on_each_database};
-use crate::pgp::{Keyring, NewKey, end_agent, export, generate};
+use crate::pgp::{GpgSigner, NewKey, end_gpg_agent, export, generate};
 use crate::platform::api::ApiResponse;
 use crate::platform::api::request::Parameters;
 
@@ -28,7 +28,7 @@ const API_KEY: &str = "4ebc331355f41c72149beb83b3e9c76b4ded8b4f039e90a5575e96f75
 /// An investigator with a new key pair.
 pub(super) struct TestInvestigator {
     home: tempfile::TempDir,
-    pub(super) keyring: Keyring,
+    pub(super) keyring: GpgSigner,
     pub(super) fingerprint: String,
     pub(super) key: Vec<u8>,
 }
@@ -40,14 +40,14 @@ impl TestInvestigator {
         let key = NewKey { owner: "Test <test@localhost>", algorithm: "rsa2048", passphrase: None };
         let fingerprint = generate(home.path(), key).unwrap();
         let key = export(home.path(), &fingerprint).unwrap();
-        let keyring = Keyring::open(home.path(), fingerprint.as_str(), None).unwrap();
+        let keyring = GpgSigner::open(home.path(), fingerprint.as_str(), None).unwrap();
         TestInvestigator { home, keyring, fingerprint: fingerprint.as_str().to_owned(), key }
     }
 }
 
 impl Drop for TestInvestigator {
     fn drop(&mut self) {
-        end_agent(self.home.path()).unwrap();
+        end_gpg_agent(self.home.path()).unwrap();
     }
 }
 

@@ -28,7 +28,8 @@ fn short_number_is_refused_in_an_action_and_accepted_in_a_token() {
         let home = rig.folder.path().join("gnupg");
         pgp::testing::import(&home, short.public);
         let (text, line) = short.token();
-        let key = Verifier::new(&home).verify(text.as_bytes(), line, pgp::Numbers::Any).unwrap();
+        let key =
+            Verifier::new(&home).verify(text.as_bytes(), line, pgp::RsaNumbers::AnyLength).unwrap();
         let now = "2026-11-30T04:00:00Z".parse().unwrap();
         let permissions = Permissions::RUNNER;
         rig.api

@@ -1,4 +1,4 @@
-//! The way to GnuPG: contexts of a home, and what its errors mean.
+//! Access to GnuPG's library: contexts for a home, and the meaning of its errors.
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
@@ -7,66 +7,65 @@ use std::path::Path;
 use gpgme::{Context, Error, PinentryMode, Protocol};
 
 #[cfg(any(test, feature = "data"))]
-use super::Fingerprint;
+use super::fingerprint::Fingerprint;
 
-/// The longest path of a home in which the agent can open its sockets, in bytes.
+/// The longest path of a home in which the agent can create its sockets, in bytes.
 ///
-/// Measured with GnuPG 2.2: its longest socket, `S.gpg-agent.browser`, still fits.
+/// Measured with GnuPG 2.2, whose longest socket name is `S.gpg-agent.browser`.
 pub(super) const HOME_BYTES_MAX: usize = 86;
 
-/// Returns a context of GnuPG with its home at `home`; it never asks anybody anything.
+/// Returns a GnuPG context for the home `home` that never prompts a user.
 pub(super) fn context(home: &Path) -> Result<Context, Error> {
     let mut context = Context::from_protocol(Protocol::OpenPgp)?;
     let home = CString::new(home.as_os_str().as_bytes()).map_err(|_| Error::INV_VALUE)?;
     context.set_engine_home_dir(home)?;
     context.set_armor(true);
-    // No look into networks or lists of revocations: only what is in the home.
+    // Use only the home: no network and no lists of revocations.
     context.set_offline(true);
     context.set_pinentry_mode(PinentryMode::Loopback)?;
     Ok(context)
 }
 
-/// Imports a key into a home; returns its fingerprint, or nothing if GnuPG refuses the key.
+/// Imports a key into a home; returns its fingerprint, or `None` if GnuPG rejects the key.
 ///
-/// # Errors
-/// GnuPG failed. It reports no error when it cannot write its keyring (no space is left, for
-/// instance): then it has considered no key.
+/// GnuPG reports no error when it cannot write its keyring, for instance on a full disk. In that
+/// case it has considered no key, and this returns an error.
 #[cfg(any(test, feature = "data"))]
 pub(super) fn import(home: &Path, key: &[u8]) -> Result<Option<Fingerprint>, Error> {
     let result = context(home)?.import(key)?;
-    let mut taken = None;
+    let mut imported = None;
     for import in result.imports() {
         import.result()?;
-        taken = import.fingerprint().ok().map(Fingerprint::new);
+        imported = import.fingerprint().ok().map(Fingerprint::new);
     }
-    match taken {
+    match imported {
         None if result.considered() == 0 => Err(Error::NOT_PROCESSED),
-        taken => Ok(taken),
+        imported => Ok(imported),
     }
 }
 
-/// Returns the number of the system's error that an error of GnuPG stands for, if it is one.
+/// Returns the system error number that an error of GnuPG contains; `None` if there is none.
 pub(crate) fn system_error(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     let error = error.downcast_ref::<Error>()?;
     Some(error.to_errno()).filter(|number| *number != 0)
 }
 
-/// Tells whether an error is what a dead agent looks like; the next call starts a new one.
+/// Returns whether an error means that the agent has ended. The next call starts a new one.
 pub(super) fn is_agent_gone(error: Error) -> bool {
     [Error::EOF, Error::UNUSABLE_SECKEY, Error::NO_AGENT]
         .iter()
         .any(|gone| gone.code() == error.code())
 }
 
-/// Returns whether an error means that GnuPG's compliance mode allows neither this key nor this machine: the
-/// type of the key has been checked before.
+/// Returns whether an error means that GnuPG's compliance mode does not allow this key or this
+/// machine. The type of the key has been checked before.
 pub(super) fn is_forbidden(error: Error) -> bool {
     [Error::FORBIDDEN, Error::PUBKEY_ALGO].iter().any(|forbidden| forbidden.code() == error.code())
 }
 
-/// Tells whether an error will not go away by itself.
-pub(super) fn is_final(error: Error) -> bool {
-    let last = [
+/// Returns whether an error persists until the operator acts.
+pub(super) fn is_permanent(error: Error) -> bool {
+    let permanent = [
         Error::BAD_PASSPHRASE,
         Error::CANCELED,
         Error::NO_PASSPHRASE,
@@ -74,5 +73,5 @@ pub(super) fn is_final(error: Error) -> bool {
         Error::NO_SECKEY,
         Error::UNUSABLE_SECKEY,
     ];
-    last.iter().any(|last| last.code() == error.code())
+    permanent.iter().any(|known| known.code() == error.code())
 }

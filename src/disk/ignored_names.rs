@@ -1,12 +1,12 @@
-//! Names that file systems, editors, package managers and people leave behind in any folder.
+//! Names of files that file systems, editors, package managers and users leave in any folder.
 //!
-//! They are never an entry of a spool, a job or the content of a folder that must be empty. The manual
-//! (mig-runner(8), "Files that are ignored") has the same list.
+//! Such a file is never an entry of a spool or a job, and a folder that must be empty may contain
+//! it. The manual has the same list (mig-runner(8), "Files that are ignored").
 
 use std::ffi::OsStr;
 
-/// Folders that the file system, a storage system or a desktop makes in a folder by itself.
-const FOLDERS: [&str; 18] = [
+/// Folders that a file system, a storage system or a desktop creates by itself.
+const SYSTEM_FOLDERS: [&str; 18] = [
     "lost+found",
     ".snapshot",
     ".snapshots",
@@ -26,7 +26,7 @@ const FOLDERS: [&str; 18] = [
     ".stfolder",
     ".stversions",
 ];
-/// Files with a name of their own: of a file system, a desktop, a version control system, an editor.
+/// Files with a fixed name, of a file system, a desktop, a version control system or an editor.
 const FILES: [&str; 17] = [
     ".DS_Store",
     "Thumbs.db",
@@ -46,7 +46,7 @@ const FILES: [&str; 17] = [
     "4913",
     "nohup.out",
 ];
-/// What the home of a new user has, and what a runner's user needs there.
+/// Files in the home folder of a new user, and files that the runner's user needs there.
 const HOME: [&str; 9] = [
     ".bashrc",
     ".bash_logout",
@@ -58,10 +58,10 @@ const HOME: [&str; 9] = [
     ".gnupg",
     ".migrc",
 ];
-/// How names begin of files that were removed while they were open, of trash and of metadata.
-const BEGINNINGS: [&str; 6] = [".nfs", ".fuse_hidden", ".Trash-", "._", ".#", ".~lock."];
-/// How names end of copies that editors and package managers keep.
-const ENDINGS: [&str; 22] = [
+/// Prefixes of files that were removed while they were open, of trash and of metadata.
+const PREFIXES: [&str; 6] = [".nfs", ".fuse_hidden", ".Trash-", "._", ".#", ".~lock."];
+/// Suffixes of copies that editors and package managers keep.
+const SUFFIXES: [&str; 22] = [
     "~",
     ".bak",
     ".orig",
@@ -85,44 +85,45 @@ const ENDINGS: [&str; 22] = [
     ".pacorig",
     ".apk-new",
 ];
-/// The ending of an entry of a spool and of an action: a name that has it is never a leftover, unless
-/// it is hidden.
-const ENTRY: &str = ".json";
+/// The suffix of spool entries and actions. A name with this suffix is not ignored unless it is
+/// hidden.
+const ENTRY_SUFFIX: &str = ".json";
 
-/// Returns whether a name is that of a file or folder that was left behind.
-pub(crate) fn is_leftover(name: &OsStr) -> bool {
+/// Returns whether a file or folder with this name is ignored.
+pub(crate) fn is_ignored(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     let is_hidden = name.starts_with('.');
-    if name.ends_with(ENTRY) && !is_hidden {
+    if name.ends_with(ENTRY_SUFFIX) && !is_hidden {
         return false;
     }
     let is_named = |names: &[&str]| names.contains(&name.as_ref());
-    // An editor's copy that it saves automatically.
-    let is_saved = name.len() > 2 && name.starts_with('#') && name.ends_with('#');
-    is_folder_of_system(name.as_ref())
+    // An editor's automatic copy.
+    let is_autosave = name.len() > 2 && name.starts_with('#') && name.ends_with('#');
+    is_system_folder(name.as_ref())
         || is_named(&FILES)
         || is_named(&HOME)
-        || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
-        || ENDINGS.iter().any(|ending| name.ends_with(ending))
-        || is_saved
+        || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
+        || is_autosave
         || is_hidden && is_swap(&name)
         || is_readme(&name)
 }
 
-/// Returns whether a folder of this name is made by a file system or a program, and so is not a job.
-pub(crate) fn is_folder_of_system(name: &str) -> bool {
-    FOLDERS.contains(&name)
+/// Returns whether a folder with this name was created by a file system or a program and thus is
+/// not a job.
+pub(crate) fn is_system_folder(name: &str) -> bool {
+    SYSTEM_FOLDERS.contains(&name)
 }
 
-/// Returns whether a name ends like a swap file of vi: `.swp`, then `.swo` and so on.
+/// Returns whether a name has the suffix of a swap file of vi: `.swp`, `.swo` and so on.
 fn is_swap(name: &str) -> bool {
-    let Some((_, ending)) = name.rsplit_once('.') else { return false };
-    ending.len() == 3
-        && ending.starts_with("sw")
-        && ending.ends_with(|c: char| c.is_ascii_lowercase())
+    let Some((_, suffix)) = name.rsplit_once('.') else { return false };
+    suffix.len() == 3
+        && suffix.starts_with("sw")
+        && suffix.ends_with(|c: char| c.is_ascii_lowercase())
 }
 
-/// Returns whether a file explains its folder: `README`, in any case and with any ending.
+/// Returns whether a name is `README`, in any case and with any suffix.
 fn is_readme(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default();
     stem.eq_ignore_ascii_case("readme")
@@ -133,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_behind_is_told_from_what_is_put_there() {
+    fn only_names_in_the_list_are_ignored() {
         for name in [
             "lost+found",
             ".snapshot",
@@ -163,7 +164,7 @@ mod tests {
             "x.pacnew",
             ".x.json.swp",
         ] {
-            assert!(is_leftover(name.as_ref()), "{name}");
+            assert!(is_ignored(name.as_ref()), "{name}");
         }
         for name in [
             "x.json",
@@ -185,7 +186,7 @@ mod tests {
             ".hidden",
             "nfs",
         ] {
-            assert!(!is_leftover(name.as_ref()), "{name}");
+            assert!(!is_ignored(name.as_ref()), "{name}");
         }
     }
 }

@@ -1,26 +1,26 @@
-//! Faults of GnuPG's configuration: each is reported as what it is, with what to do about it.
+//! Faults of GnuPG's configuration are reported with their remedy.
 
 use super::*;
-use crate::pgp::setup::SetupFault;
+use crate::pgp::configuration::ConfigurationError;
 
-/// Returns the messages for a home with this gpg.conf when the key is looked for or signs.
-fn said(home: &Home, key: &Fingerprint, config: &str) -> (String, bool) {
+/// Returns the error of opening the key or signing with this gpg.conf, and whether it is transient.
+fn error(home: &Home, key: &Fingerprint, config: &str) -> (String, bool) {
     stop_agent(home.path()).unwrap();
     std::fs::write(home.path().join("gpg.conf"), format!("{config}\n")).unwrap();
-    match Keyring::open(home.path(), key.as_str(), None) {
+    match GpgSigner::open(home.path(), key.as_str(), None) {
         Err(error) => {
-            let is_passing = error.is_passing();
-            (Chain(&error).to_string(), is_passing)
+            let is_transient = error.is_transient();
+            (Chain(&error).to_string(), is_transient)
         }
         Ok(keyring) => {
             let error = keyring.sign(TEXT).unwrap_err();
-            (told(&error), error.verdict() == SignVerdict::RetryLater)
+            (text(&error), error.verdict() == SignVerdict::RetryLater)
         }
     }
 }
 
 #[test]
-fn a_fault_of_gpg_conf_is_named_with_its_remedy() {
+fn fault_of_gpg_conf_is_reported_with_the_remedy() {
     let home = Home::new();
     let key = home.key("rsa1024", None);
     let other = quick_key(home.path(), &[], "rsa1024", "sign", "never");
@@ -34,14 +34,14 @@ fn a_fault_of_gpg_conf_is_named_with_its_remedy() {
         ("charset foo", "'foo' is not a valid character set"),
     ];
     for (option, words) in options {
-        let (said, is_passing) = said(&home, &key, option);
-        for part in ["GnuPG refuses an option of its configuration", words, file.as_str()] {
+        let (said, is_transient) = error(&home, &key, option);
+        for part in ["GnuPG rejects an option of its configuration", words, file.as_str()] {
             assert!(said.contains(part), "{option}: {said}");
         }
-        assert!(!said.contains("no secret key") && !is_passing, "{option}: {said}");
+        assert!(!said.contains("no secret key") && !is_transient, "{option}: {said}");
     }
     let forbidden = "GnuPG forbids it in its compliance mode: remove compliance";
-    for (config, expected, is_passing) in [
+    for (config, expected, is_transient) in [
         (
             "local-user nobody".to_owned(),
             "the key \"nobody\" as well, and cannot: remove local-user nobody from",
@@ -58,9 +58,9 @@ fn a_fault_of_gpg_conf_is_named_with_its_remedy() {
         ("weak-digest SHA512".to_owned(), "weak-digest in the home's gpg.conf", false),
         ("compliance de-vs".to_owned(), forbidden, false),
     ] {
-        let (said, passing) = said(&home, &key, &config);
+        let (said, found) = error(&home, &key, &config);
         assert!(said.contains(expected), "{config}: {said}");
-        assert_eq!(passing, is_passing, "{config}: {said}");
+        assert_eq!(found, is_transient, "{config}: {said}");
         assert!(!said.contains("no secret key"), "{config}: {said}");
         assert!(!said.contains("no-allow-loopback-pinentry"), "{config}: {said}");
     }
@@ -68,10 +68,10 @@ fn a_fault_of_gpg_conf_is_named_with_its_remedy() {
 }
 
 #[test]
-fn a_configuration_that_breaks_while_a_key_is_in_use_is_named() {
+fn fault_that_appears_while_a_key_is_in_use_is_reported() {
     let home = Home::new();
     let key = home.key("rsa1024", None);
-    let keyring = Keyring::open(home.path(), key.as_str(), None).unwrap();
+    let keyring = GpgSigner::open(home.path(), key.as_str(), None).unwrap();
     keyring.sign(TEXT).unwrap();
     for (config, expected) in [
         ("digest-algo FOO", "selected digest algorithm is invalid"),
@@ -80,7 +80,7 @@ fn a_configuration_that_breaks_while_a_key_is_in_use_is_named() {
         std::fs::write(home.path().join("gpg.conf"), format!("{config}\n")).unwrap();
         for _ in 0..2 {
             let error = keyring.sign(TEXT).unwrap_err();
-            assert!(told(&error).contains(expected), "{}", told(&error));
+            assert!(text(&error).contains(expected), "{}", text(&error));
         }
     }
     std::fs::write(home.path().join("gpg.conf"), "").unwrap();
@@ -88,10 +88,10 @@ fn a_configuration_that_breaks_while_a_key_is_in_use_is_named() {
 }
 
 #[test]
-fn a_folder_in_the_place_of_a_configuration_is_not_read_for_ever() {
+fn folder_in_place_of_a_configuration_file_is_reported() {
     let home = Home::new();
     let key = home.key("rsa1024", None);
-    let keyring = Keyring::open(home.path(), key.as_str(), None).unwrap();
+    let keyring = GpgSigner::open(home.path(), key.as_str(), None).unwrap();
     let verifier = Verifier::new(home.path());
     let line = keyring.sign(TEXT).unwrap();
     for name in ["gpg.conf", "gpg-agent.conf", "common.conf"] {
@@ -99,38 +99,45 @@ fn a_folder_in_the_place_of_a_configuration_is_not_read_for_ever() {
         std::fs::create_dir(&path).unwrap();
         let expected =
             format!("GnuPG cannot read {}, which is not a file: remove it", path.display());
-        let error = Keyring::open(home.path(), key.as_str(), None).unwrap_err();
+        let error = GpgSigner::open(home.path(), key.as_str(), None).unwrap_err();
         assert!(Chain(&error).to_string().ends_with(&expected), "{}", Chain(&error));
         let error = keyring.sign(TEXT).unwrap_err();
-        assert!(told(&error).ends_with(&expected), "{}", told(&error));
-        let error = verifier.verify(TEXT, line.as_str(), Numbers::Whole).unwrap_err();
+        assert!(text(&error).ends_with(&expected), "{}", text(&error));
+        let error = verifier.verify(TEXT, line.as_str(), RsaNumbers::FullLength).unwrap_err();
         assert!(Chain(&error).to_string().ends_with(&expected), "{}", Chain(&error));
         std::fs::remove_dir(&path).unwrap();
     }
 }
 
 #[test]
-fn a_platform_with_a_broken_configuration_calls_no_signature_bad() {
+fn signature_is_not_called_bad_because_of_the_configuration() {
     let home = Home::new();
     let key = home.key("rsa1024", None);
     let armored = export(home.path(), &key).unwrap();
-    let line = Keyring::open(home.path(), key.as_str(), None).unwrap().sign(TEXT).unwrap();
+    let line = GpgSigner::open(home.path(), key.as_str(), None).unwrap().sign(TEXT).unwrap();
     let platform = Home::new();
     let verifier = Verifier::new(platform.path());
     let file = platform.path().join("gpg.conf");
     std::fs::write(&file, "digest-algo FOO\n").unwrap();
     let error = verifier.import(&armored).unwrap_err();
-    assert!(matches!(error, ImportError::Setup(SetupFault::Option { .. })), "{}", Chain(&error));
-    std::fs::remove_file(&file).unwrap();
-    verifier.import(&armored).unwrap();
-    std::fs::write(&file, "digest-algo FOO\n").unwrap();
-    let error = verifier.verify(TEXT, line.as_str(), Numbers::Whole).unwrap_err();
     assert!(
-        matches!(error, crate::pgp::verify::VerifyError::Setup(SetupFault::Option { .. })),
+        matches!(error, ImportError::Configuration(ConfigurationError::Option { .. })),
         "{}",
         Chain(&error)
     );
     std::fs::remove_file(&file).unwrap();
-    let error = verifier.verify(TEXT, "wsBcBA===AAAA", Numbers::Whole).unwrap_err();
+    verifier.import(&armored).unwrap();
+    std::fs::write(&file, "digest-algo FOO\n").unwrap();
+    let error = verifier.verify(TEXT, line.as_str(), RsaNumbers::FullLength).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            crate::pgp::verify::VerifyError::Configuration(ConfigurationError::Option { .. })
+        ),
+        "{}",
+        Chain(&error)
+    );
+    std::fs::remove_file(&file).unwrap();
+    let error = verifier.verify(TEXT, "wsBcBA===AAAA", RsaNumbers::FullLength).unwrap_err();
     assert!(matches!(error, crate::pgp::verify::VerifyError::NoSignature), "{error}");
 }

@@ -17,13 +17,13 @@ pub(crate) enum Shortage {
     Disk,
     /// There is too little memory, or there are too few descriptors, processes or locks.
     System,
-    /// Another process holds the file.
+    /// Another process has locked the file.
     #[cfg(feature = "data")]
     Busy,
 }
 
-/// The errors that may pass, whatever was being done.
-const SHORTAGES: [(Errno, Shortage); 10] = [
+/// Errors of the system that can be temporary, whatever the operation.
+const TRANSIENT_ERRORS: [(Errno, Shortage); 10] = [
     (Errno::NOSPC, Shortage::Disk),
     (Errno::DQUOT, Shortage::Disk),
     (Errno::IO, Shortage::Disk),
@@ -36,7 +36,7 @@ const SHORTAGES: [(Errno, Shortage); 10] = [
     (Errno::NOLCK, Shortage::System),
 ];
 
-/// Errors that may pass where a program is started or a file is replaced.
+/// Errors that can be temporary when a program is started or a file is replaced.
 #[cfg(feature = "platform")]
 const BUSY: [Errno; 2] = [
     Errno::BUSY,
@@ -46,27 +46,27 @@ const BUSY: [Errno; 2] = [
 
 /// Returns the system's error numbers for shortages.
 pub(crate) fn errnos() -> impl Iterator<Item = Errno> {
-    SHORTAGES.into_iter().map(|(errno, _)| errno)
+    TRANSIENT_ERRORS.into_iter().map(|(errno, _)| errno)
 }
 
 /// Returns what the host lacks according to an error number of the system.
 pub(crate) fn of(errno: Errno) -> Option<Shortage> {
-    SHORTAGES.iter().find(|(known, _)| *known == errno).map(|(_, shortage)| *shortage)
+    TRANSIENT_ERRORS.iter().find(|(known, _)| *known == errno).map(|(_, shortage)| *shortage)
 }
 
-/// Returns whether an error of the system may be gone later.
-pub(crate) fn is_passing(error: &io::Error) -> bool {
+/// Returns whether an error of the system can be temporary.
+pub(crate) fn is_transient(error: &io::Error) -> bool {
     Errno::from_io_error(error).and_then(of).is_some()
 }
 
-/// Returns whether an error or one of its causes may be gone later, when a program is started or a
+/// Returns whether an error or one of its causes can be temporary, when a program is started or a
 /// file is read.
 #[cfg(feature = "platform")]
 pub(crate) fn is_shortage(error: &(dyn Error + 'static)) -> bool {
     let is_busy = |error| Errno::from_io_error(error).is_some_and(|errno| BUSY.contains(&errno));
     let mut causes = std::iter::successors(Some(error), |&error| error.source());
     causes.any(|cause| {
-        cause.downcast_ref::<io::Error>().is_some_and(|error| is_passing(error) || is_busy(error))
+        cause.downcast_ref::<io::Error>().is_some_and(|error| is_transient(error) || is_busy(error))
     })
 }
 
@@ -75,12 +75,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_shortages_pass() {
-        assert!(errnos().all(|errno| is_passing(&io::Error::from(errno))));
+    fn only_shortages_are_transient() {
+        assert!(errnos().all(|errno| is_transient(&io::Error::from(errno))));
         for errno in [Errno::NOENT, Errno::ACCESS, Errno::ROFS, Errno::NAMETOOLONG, Errno::LOOP] {
-            assert!(!is_passing(&io::Error::from(errno)), "{errno}");
+            assert!(!is_transient(&io::Error::from(errno)), "{errno}");
         }
-        assert!(!is_passing(&io::Error::other("x")));
+        assert!(!is_transient(&io::Error::other("x")));
     }
 
     #[test]

@@ -1,15 +1,16 @@
-//! Finds and ends processes that left the process group of the one that we started.
+//! Finds and ends leftover processes: descendants of a started process that left its process group.
 //!
-//! A signal to a process group does not reach a process that has made itself a session or a group of
-//! its own, as `setsid` and `timeout` do. Such a process is found in two ways: it descends from the
-//! process that we started, or it has inherited the [`Mark`] in its environment. The mark also finds
-//! a process whose parent has ended.
+//! A signal to a process group does not reach a process that has created its own session or group,
+//! as `setsid` and `timeout` do. Such a process is found in two ways: it descends from the started
+//! process, or it has inherited the [`ProcessMark`] in its environment. The mark also finds a
+//! process whose parent has ended.
 //!
-//! Being the reaper of orphans would find them without a mark, but GnuPG's library leaves orphans
-//! too, and its agent serves other programs: neither may be ended, or waited for, by us.
+//! A subreaper (`PR_SET_CHILD_SUBREAPER`) would need no mark. But it would also adopt the orphans of
+//! GnuPG's library and its agent, which serves other programs; this process must neither end those
+//! nor wait for them.
 //!
-//! **Failure.** A process that has another user, or that cleared its environment after its parent had
-//! ended, is not found.
+//! **Failure.** A process of another user is not found, nor is one that cleared its environment
+//! after its parent had ended.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -24,24 +25,24 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::deadline::Deadline;
 
-/// The variable that holds the mark.
+/// The environment variable with the mark.
 const VARIABLE: &str = "MIG_DELIVERY";
-/// The most that is read of a file of a process: a mark stands near the beginning of its environment.
+/// Size limit of a file in `/proc/PID`, in bytes. The mark is near the beginning of an environment.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
-/// Where the time at which a process started stands in its state, after its name.
-const STARTED: usize = 19;
-/// How often processes are looked for, if there are new ones each time.
+/// The index of the start time in `/proc/PID/stat`, counted after the name of the program.
+const START_TIME: usize = 19;
+/// Maximum number of searches, if each of them finds new processes.
 const ROUNDS_MAX: u32 = 10;
 
-/// What a process and all that it starts have in their environment.
+/// A value in the environment of a process that its descendants inherit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mark(String);
+pub(crate) struct ProcessMark(String);
 
-impl Mark {
+impl ProcessMark {
     /// Returns a mark that no other process has.
-    pub(crate) fn new() -> Mark {
+    pub(crate) fn new() -> ProcessMark {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        Mark(format!("{}{}", own(), NUMBER.fetch_add(1, Ordering::Relaxed)))
+        ProcessMark(format!("{}{}", own(), NUMBER.fetch_add(1, Ordering::Relaxed)))
     }
 
     /// Returns the value of the variable.
@@ -50,8 +51,8 @@ impl Mark {
     }
 }
 
-/// Returns what all marks of this process begin with: its number, and when it started, because
-/// numbers come again.
+/// Returns the prefix of all marks of this process: its process id and, because ids are reused, its
+/// start time.
 fn own() -> &'static str {
     static OWN: OnceLock<String> = OnceLock::new();
     OWN.get_or_init(|| {
@@ -59,35 +60,35 @@ fn own() -> &'static str {
         let stat = i32::try_from(pid).ok().and_then(|pid| read(pid, "stat")).unwrap_or_default();
         let text = String::from_utf8_lossy(&stat);
         let words = text.rsplit_once(')').map(|(_, rest)| rest.split_whitespace());
-        let started = words.and_then(|mut words| words.nth(STARTED)).unwrap_or("0");
+        let started = words.and_then(|mut words| words.nth(START_TIME)).unwrap_or("0");
         format!("{pid}-{started}-")
     })
 }
 
-/// Processes that were found, each by a handle that never becomes another process's.
+/// Leftover processes, each with a handle that never refers to another process.
 #[derive(Debug, Default)]
-pub(crate) struct Strays {
+pub(crate) struct Leftovers {
     found: Vec<OwnedFd>,
     known: BTreeSet<i32>,
 }
 
-impl Strays {
-    /// Adds the descendants of `root` and all with its mark, without `root`; returns whether there are
-    /// any that were not known.
-    pub(crate) fn look(&mut self, root: Pid, mark: Option<&Mark>) -> bool {
+impl Leftovers {
+    /// Adds the descendants of `root` and all processes with its mark, except `root` itself; returns
+    /// whether any of them are new.
+    pub(crate) fn find(&mut self, root: Pid, mark: Option<&ProcessMark>) -> bool {
         let entry = mark.map(|mark| format!("{VARIABLE}={}", mark.0));
         let is_marked =
             |variable: &[u8]| entry.as_ref().is_some_and(|entry| variable == entry.as_bytes());
-        self.take(Some(root.as_raw_nonzero().get()), &is_marked)
+        self.add(Some(root.as_raw_nonzero().get()), &is_marked)
     }
 
-    /// Adds what has any mark of this process.
-    fn look_for_own(&mut self) -> bool {
+    /// Adds the processes with any mark of this process; returns whether any of them are new.
+    fn find_own(&mut self) -> bool {
         let begin = format!("{VARIABLE}={}", own());
-        self.take(None, &|variable: &[u8]| variable.starts_with(begin.as_bytes()))
+        self.add(None, &|variable: &[u8]| variable.starts_with(begin.as_bytes()))
     }
 
-    fn take(&mut self, root: Option<i32>, is_marked: &dyn Fn(&[u8]) -> bool) -> bool {
+    fn add(&mut self, root: Option<i32>, is_marked: &dyn Fn(&[u8]) -> bool) -> bool {
         let is_other =
             |pid: &i32| Some(*pid) != root && !self.known.contains(pid) && !is_self(*pid);
         let open = |pid| {
@@ -99,7 +100,7 @@ impl Strays {
         if opened.is_empty() {
             return false;
         }
-        // A number may have become another process's before it was opened.
+        // A process id may have been reused before its handle was opened.
         let members = members(root, is_marked);
         opened.retain(|(pid, _)| members.contains(pid));
         let is_new = !opened.is_empty();
@@ -110,25 +111,25 @@ impl Strays {
         is_new
     }
 
-    /// Sends a signal to all. It fails for those that have ended, or that are not ours to end.
+    /// Sends a signal to all. Processes that have ended or belong to another user are skipped.
     pub(crate) fn signal(&self, signal: Signal) {
         for handle in &self.found {
             pidfd_send_signal(handle, signal).ok();
         }
     }
 
-    /// Kills all, and what they start meanwhile.
-    pub(crate) fn kill(&mut self, root: Pid, mark: Option<&Mark>) {
+    /// Kills all, and the processes that they start in the meantime.
+    pub(crate) fn kill(&mut self, root: Pid, mark: Option<&ProcessMark>) {
         self.signal(Signal::KILL);
         for _ in 0..ROUNDS_MAX {
-            if !self.look(root, mark) {
+            if !self.find(root, mark) {
                 break;
             }
             self.signal(Signal::KILL);
         }
     }
 
-    /// Waits until all have ended, for a span at most.
+    /// Waits until all have ended, but at most for `span`.
     fn wait(&self, span: Duration) {
         let deadline = Deadline::after(span);
         for handle in &self.found {
@@ -137,18 +138,18 @@ impl Strays {
     }
 }
 
-/// Ends all processes that have a mark of this one: each gets SIGTERM, and SIGKILL if it has not
-/// ended within `span`.
+/// Ends all processes that have a mark of this process: each gets SIGTERM, and SIGKILL if it has
+/// not ended within `span`.
 pub(crate) fn end_own(span: Duration) {
-    let mut strays = Strays::default();
-    if !strays.look_for_own() {
+    let mut leftovers = Leftovers::default();
+    if !leftovers.find_own() {
         return;
     }
-    strays.signal(Signal::TERM);
-    strays.wait(span);
+    leftovers.signal(Signal::TERM);
+    leftovers.wait(span);
     for _ in 0..ROUNDS_MAX {
-        strays.signal(Signal::KILL);
-        if !strays.look_for_own() {
+        leftovers.signal(Signal::KILL);
+        if !leftovers.find_own() {
             break;
         }
     }
@@ -158,12 +159,12 @@ fn is_self(pid: i32) -> bool {
     u32::try_from(pid) == Ok(std::process::id())
 }
 
-/// Returns the descendants of `root` and all processes that are marked.
+/// Returns the descendants of `root` and all marked processes with their descendants.
 fn members(root: Option<i32>, is_marked: &dyn Fn(&[u8]) -> bool) -> BTreeSet<i32> {
     let mut parents = Vec::new();
     let mut members = BTreeSet::new();
-    for pid in numbers() {
-        // A process that ends meanwhile needs no signal.
+    for pid in process_ids() {
+        // A process that has ended needs no signal.
         let Some(parent) = parent(pid) else { continue };
         parents.push((pid, parent));
         let environment = read(pid, "environ").unwrap_or_default();
@@ -182,17 +183,17 @@ fn members(root: Option<i32>, is_marked: &dyn Fn(&[u8]) -> bool) -> BTreeSet<i32
     }
 }
 
-/// Returns the numbers of all processes that this one can see.
-fn numbers() -> Vec<i32> {
+/// Returns the ids of all visible processes.
+fn process_ids() -> Vec<i32> {
     let Ok(entries) = PathBuf::from("/proc").read_dir() else { return Vec::new() };
     entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// Returns the parent of a process that has not ended.
+/// Returns the parent of a process; `None` if it has ended.
 fn parent(pid: i32) -> Option<i32> {
     let bytes = read(pid, "stat")?;
     let text = String::from_utf8_lossy(&bytes);
-    // The second word is the program's name, which may hold anything, in parentheses.
+    // The second field is the name of the program in parentheses, which may contain anything.
     let mut words = text.rsplit_once(')')?.1.split_whitespace();
     let state = words.next()?;
     let parent = words.next()?.parse().ok()?;
@@ -215,8 +216,8 @@ mod tests {
 
     use super::*;
 
-    /// Starts a script with a mark; returns it with the processes that it names, one a line.
-    fn start(script: &str, mark: &Mark, count: usize) -> (Child, Vec<i32>) {
+    /// Starts a script with a mark; returns it with the process ids that it prints, one per line.
+    fn start(script: &str, mark: &ProcessMark, count: usize) -> (Child, Vec<i32>) {
         let mut command = Command::new("sh");
         command.args(["-c", script]).env(VARIABLE, mark.value()).stdout(Stdio::piped());
         let mut child = crate::spawn::start(&mut command).unwrap();
@@ -237,53 +238,53 @@ mod tests {
     }
 
     #[test]
-    fn all_that_descends_or_is_marked_is_found_and_nothing_else() {
-        let (mark, other) = (Mark::new(), Mark::new());
+    fn only_descendants_and_marked_processes_are_found() {
+        let (mark, other) = (ProcessMark::new(), ProcessMark::new());
         assert_ne!(mark, other);
-        // A session of its own, an orphan in one, and one that has cleared its environment.
+        // A process in its own session, an orphan in one, and one that has cleared its environment.
         let script = "setsid sh -c 'echo $$; exec sleep 600' & \
             (setsid sh -c 'echo $$; exec sleep 600' &) ; \
             env -i setsid /bin/sh -c 'echo $$; exec /bin/sleep 600' & wait";
         let (mut child, named) = start(script, &mark, 3);
-        let (mut stranger, spared) = start("echo $$; exec sleep 600", &other, 1);
+        let (mut unrelated, spared) = start("echo $$; exec sleep 600", &other, 1);
         let root = Pid::from_child(&child);
-        let mut strays = Strays::default();
-        assert!(strays.look(root, Some(&mark)));
-        assert!(named.iter().all(|pid| strays.known.contains(pid)), "{named:?} {strays:?}");
-        assert!(!strays.known.contains(&spared[0]));
-        assert!(!strays.known.contains(&root.as_raw_nonzero().get()));
-        assert!(!strays.look(root, Some(&mark)), "all are known");
+        let mut leftovers = Leftovers::default();
+        assert!(leftovers.find(root, Some(&mark)));
+        assert!(named.iter().all(|pid| leftovers.known.contains(pid)), "{named:?} {leftovers:?}");
+        assert!(!leftovers.known.contains(&spared[0]));
+        assert!(!leftovers.known.contains(&root.as_raw_nonzero().get()));
+        assert!(!leftovers.find(root, Some(&mark)), "all are known");
         child.kill().unwrap();
         child.wait().unwrap();
-        strays.kill(root, Some(&mark));
+        leftovers.kill(root, Some(&mark));
         for pid in named {
-            assert!(ends(pid), "{pid} lives on");
+            assert!(ends(pid), "{pid} is still running");
         }
         assert!(parent(spared[0]).is_some());
-        stranger.kill().unwrap();
-        stranger.wait().unwrap();
+        unrelated.kill().unwrap();
+        unrelated.wait().unwrap();
     }
 
     #[test]
     fn without_a_mark_only_descendants_are_found() {
         let (mut child, named) =
-            start("setsid sh -c 'echo $$; exec sleep 600' & wait", &Mark::new(), 1);
+            start("setsid sh -c 'echo $$; exec sleep 600' & wait", &ProcessMark::new(), 1);
         let root = Pid::from_child(&child);
-        let mut strays = Strays::default();
-        assert!(strays.look(root, None));
-        assert!(strays.known.contains(&named[0]));
-        strays.kill(root, None);
+        let mut leftovers = Leftovers::default();
+        assert!(leftovers.find(root, None));
+        assert!(leftovers.known.contains(&named[0]));
+        leftovers.kill(root, None);
         assert!(ends(named[0]));
         child.wait().unwrap();
     }
 
     #[test]
-    fn the_parent_of_a_process_is_told_until_it_has_ended() {
+    fn parent_of_a_process_is_found_until_it_has_ended() {
         let mut child = Command::new("sleep").arg("600").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         assert_eq!(parent(pid), i32::try_from(std::process::id()).ok());
         child.kill().unwrap();
-        assert!(ends(pid), "a zombie has ended");
+        assert!(ends(pid), "a zombie counts as ended");
         child.wait().unwrap();
         assert_eq!(parent(pid), None);
     }

@@ -1,7 +1,7 @@
-//! One run after the other through runners that die, seen from outside: what the platform has, what is
-//! stored, what the plugin got.
+//! Executes runs one after another with runners that are killed, and checks from outside that each
+//! run was posted once, its results are stored and its plugin received them.
 
-#![expect(clippy::disallowed_methods, reason = "tests do by hand what people do")]
+#![expect(clippy::disallowed_methods, reason = "tests do what operators do")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,21 +13,19 @@ use serde_json::Value;
 use super::process::Process;
 use super::{Rig, wait};
 
-/// A configuration of a job that is triggered, and whose plugin notes what it gets.
+/// The configuration of a job that must be triggered and has the plugin [`NOTE`].
 pub(crate) const JOB: &str = "schedule = \"0 0 1 1 *\"\nexpiry = 30m\nplugin = note";
-/// That plugin: it notes each delivery, as `RUN ACTION`.
+/// A plugin that appends each delivery to the file `notes`, as `RUN ACTION`.
 pub(crate) const NOTE: &str = "cat > /dev/null; echo $MIG_RUN $MIG_ACTION_ID >> notes";
 
-/// What became of a run, or of its runner.
+/// What [`KilledRuns::wait_end`] waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The run is over.
-    Over,
-    /// The runner is dead.
-    Dead,
+    RunFinished,
+    RunnerDied,
 }
 
-/// What was tried, and what was wrong.
+/// The number of tested points, and the faults found.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) points: usize,
@@ -36,53 +34,53 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Prints the counts, as a row of a table, and fails if something was wrong.
+    /// Prints the counts as a row of a table, and fails if there is a fault.
     pub(crate) fn close(self, what: &str) {
         let row =
             format!("| {what} | {} | {} | {} |", self.points, self.lost.len(), self.twice.len());
         println!("{row}");
-        if super::chance::full() {
-            // Also where the test runner keeps what tests print to itself.
+        if super::random::full() {
+            // The test runner captures stdout, so the row also goes to stderr.
             writeln!(std::io::stderr(), "{row}").unwrap();
         }
         assert!(self.lost.is_empty(), "lost: {:#?}", self.lost);
         assert!(self.twice.is_empty(), "posted twice: {:#?}", self.twice);
-        assert!(self.points > 0, "nothing was tried");
+        assert!(self.points > 0, "no point was tested");
     }
 }
 
-/// Lives of runs, one after the other, and what the platform had before.
-pub(crate) struct Lives<'a> {
+/// Runs whose runners are killed, and the actions that the platform had before.
+pub(crate) struct KilledRuns<'a> {
     pub(crate) rig: &'a Rig,
     known: BTreeSet<i64>,
     pub(crate) tally: Tally,
 }
 
-impl<'a> Lives<'a> {
-    /// Returns lives of which none has begun; the rig gets their job.
-    pub(crate) fn new(rig: &'a Rig) -> Lives<'a> {
+impl<'a> KilledRuns<'a> {
+    /// Adds the job of the runs to the rig.
+    pub(crate) fn new(rig: &'a Rig) -> KilledRuns<'a> {
         rig.plugin("note", NOTE);
         rig.job("job", JOB);
-        // The first one makes the spool.
+        // The first runner creates the spool.
         rig.runner().stop(Signal::TERM);
-        Lives { rig, known: BTreeSet::new(), tally: Tally::default() }
+        KilledRuns { rig, known: BTreeSet::new(), tally: Tally::default() }
     }
 
-    /// Waits until a run is over or its runner dead; does not wait for the end of its action once the
-    /// agent has answered.
-    pub(crate) fn live(&self, run: &str, runner: &mut Process) -> End {
+    /// Waits until a run has finished or its runner has died. Once the agent has answered, it does not
+    /// wait for the action to expire.
+    pub(crate) fn wait_end(&self, run: &str, runner: &mut Process) -> End {
         wait(&format!("the end of {run} or of its runner"), || {
             self.collect(run);
             let spool = self.rig.spool();
             let places = spool.iter().filter_map(|entry| entry.strip_suffix(run));
             if places.eq(["action/done ", "command/done "]) {
-                return Some(End::Over);
+                return Some(End::RunFinished);
             }
-            runner.has_ended().then_some(End::Dead)
+            runner.has_ended().then_some(End::RunnerDied)
         })
     }
 
-    /// Does not wait for the end of the action of a run, if the agent has answered.
+    /// Ends the collection of a run early, if the agent has answered.
     pub(crate) fn collect(&self, run: &str) {
         let inflight = self.rig.entry("action/inflight", run);
         if let Some(action) = fs::read(&inflight).ok().and_then(|bytes| action_of(&bytes))
@@ -93,17 +91,17 @@ impl<'a> Lives<'a> {
         }
     }
 
-    /// Starts a runner after the one that died, waits until the run is over, and notes what is wrong.
+    /// Starts a new runner, waits until the run has finished, and records faults.
     pub(crate) fn recover(&mut self, run: &str, point: &str) {
         let mut runner = self.rig.runner();
-        assert_eq!(self.live(run, &mut runner), End::Over, "{point}");
+        assert_eq!(self.wait_end(run, &mut runner), End::RunFinished, "{point}");
         runner.stop(Signal::TERM);
         self.rig.check_clean();
-        self.settle(run, point);
+        self.check_and_remove(run, point);
     }
 
-    /// Notes what is wrong with a run that is over, and forgets it.
-    pub(crate) fn settle(&mut self, run: &str, point: &str) {
+    /// Records the faults of a finished run, and removes the run.
+    pub(crate) fn check_and_remove(&mut self, run: &str, point: &str) {
         let (rig, tally) = (self.rig, &mut self.tally);
         tally.points += 1;
         let record = rig.wait_in("command/done", run);
@@ -114,8 +112,8 @@ impl<'a> Lives<'a> {
             tally.lost.push(format!("{point}: the results of {run}: {record}"));
         }
         let note = format!("{run} {}", record["actionid"]);
-        if !rig.left("notes").lines().any(|line| line == note) {
-            tally.lost.push(format!("{point}: the plugin did not get {run}: {record}"));
+        if !rig.plugin_file("notes").lines().any(|line| line == note) {
+            tally.lost.push(format!("{point}: the plugin did not receive {run}: {record}"));
         }
         let actions = rig.database().actions("mig-runner: job");
         let new: Vec<i64> = actions.into_iter().filter(|id| self.known.insert(*id)).collect();
@@ -128,7 +126,7 @@ impl<'a> Lives<'a> {
     }
 }
 
-/// Returns the action of a record.
+/// Returns the id of the action in a record.
 fn action_of(bytes: &[u8]) -> Option<i64> {
     let record: Value = serde_json::from_slice(bytes).ok()?;
     record["actionid"].as_i64()

@@ -1,10 +1,10 @@
-//! Ending the processes that GnuPG started for a home.
+//! Ends the processes that GnuPG started for a home.
 //!
-//! GnuPG leaves an agent running for every home it has used, and may leave others. A program that owns a home
-//! ends them with its own work, so that nothing outlives it. They are never ended for the home of a person,
-//! whose other programs use them as well.
+//! GnuPG leaves an agent running for every home that it has used, and sometimes other processes. A
+//! program that owns a home ends them before it exits, so that none outlives it. They are never
+//! ended for a user's own home, because other programs of the user need them.
 //!
-//! An agent takes up to two seconds to go after it has agreed to.
+//! An agent takes up to two seconds to end after it has acknowledged the request.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,18 +17,15 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::spawn::deadline::Deadline;
 
-/// How long a process may take to go.
-const GO_SPAN: Duration = Duration::from_secs(10);
-/// How long a process may take to say its number.
+/// Time limit for a process to end.
+const END_SPAN: Duration = Duration::from_secs(10);
+/// Time limit for a process to report its process id.
 const ANSWER_SPAN: Duration = Duration::from_secs(5);
-/// The options of `gpg-connect-agent` for the processes that go by themselves: the agent, and in newer releases
-/// the one with the keys and the one for networks. That for smartcards goes with the agent.
+/// The options of `gpg-connect-agent` for each independent process: the agent, and in newer releases
+/// the key daemon and the network daemon. The smartcard daemon ends with the agent.
 const PROCESSES: [&[&str]; 3] = [&[], &["--keyboxd"], &["--dirmngr"]];
 
-/// Tells the processes of `home` to end, if they run.
-///
-/// # Errors
-/// GnuPG's `gpgconf` is not there or fails.
+/// Requests the processes of `home` to end, if they run.
 pub(super) fn stop_agent(home: &Path) -> io::Result<()> {
     let status = Command::new("gpgconf")
         .arg("--homedir")
@@ -41,17 +38,14 @@ pub(super) fn stop_agent(home: &Path) -> io::Result<()> {
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("gpgconf: {status}"))) }
 }
 
-/// Ends the processes of `home`, if they run, and waits until they are gone.
-///
-/// # Errors
-/// As [`stop_agent`], or a process does not go.
-pub(crate) fn end_agent(home: &Path) -> io::Result<()> {
+/// Ends the processes of `home`, if they run, and waits for their end.
+pub(crate) fn end_gpg_agent(home: &Path) -> io::Result<()> {
     let mut running = Vec::new();
     for options in PROCESSES {
         let Some(process) = process(home, options)? else { continue };
         match pidfd_open(process, PidfdFlags::empty()) {
             Ok(handle) => running.push(handle),
-            // It has gone by itself.
+            // It has ended by itself.
             Err(Errno::SRCH) => {}
             Err(error) => return Err(error.into()),
         }
@@ -60,21 +54,22 @@ pub(crate) fn end_agent(home: &Path) -> io::Result<()> {
         return Ok(());
     }
     stop_agent(home)?;
-    let deadline = Deadline::after(GO_SPAN);
+    let deadline = Deadline::after(END_SPAN);
     for handle in running {
-        if !is_gone(&handle, deadline)? {
+        if !has_ended(&handle, deadline)? {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "gpg-agent does not end"));
         }
     }
     Ok(())
 }
 
-/// Waits until a process is gone; returns whether it is.
-fn is_gone(handle: &OwnedFd, deadline: Deadline) -> io::Result<bool> {
+/// Waits for the end of a process; returns whether it has ended.
+fn has_ended(handle: &OwnedFd, deadline: Deadline) -> io::Result<bool> {
     Ok(deadline.first_readable(&[handle.as_fd()])?.is_some())
 }
 
-/// Returns the process of `home` that `gpg-connect-agent` finds with these options, if it runs.
+/// Returns the process of `home` that `gpg-connect-agent` finds with these options; `None` if it
+/// does not run.
 fn process(home: &Path, options: &[&str]) -> io::Result<Option<Pid>> {
     let mut command = Command::new("gpg-connect-agent");
     command.arg("--homedir").arg(home).args(options);
@@ -82,21 +77,21 @@ fn process(home: &Path, options: &[&str]) -> io::Result<Option<Pid>> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = match command.spawn() {
         Ok(child) => child,
-        // Without it GnuPG has started nothing either.
+        // Without this program, GnuPG has started no process either.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
     let number = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let handle = number.map(|number| pidfd_open(number, PidfdFlags::empty())).transpose()?;
     let deadline = Deadline::after(ANSWER_SPAN);
-    let has_answered = handle.is_some_and(|handle| is_gone(&handle, deadline).unwrap_or(false));
+    let has_answered = handle.is_some_and(|handle| has_ended(&handle, deadline).unwrap_or(false));
     if !has_answered {
-        // The process hangs; `stop_agent` below ends it.
+        // The agent hangs; `stop_agent` below ends it.
         child.kill()?;
     }
     let mut answer = String::new();
-    if let Some(said) = child.stdout.take() {
-        said.take(4096).read_to_string(&mut answer)?;
+    if let Some(output) = child.stdout.take() {
+        output.take(4096).read_to_string(&mut answer)?;
     }
     child.wait()?;
     if !has_answered {

@@ -1,12 +1,12 @@
-//! The RSA number of a signature, which GnuPG writes without its leading zero bytes.
+//! The RSA number of a signature, which GnuPG writes without leading zero bytes.
 //!
-//! The original refuses a number that is shorter than the key, in tokens and actions alike. The platform of
-//! these tests takes one in a token, so the tests look at tokens themselves.
+//! The original rejects a number that is shorter than the key, both in tokens and in actions. The
+//! platform of these tests accepts one in a token, so the tests check tokens themselves.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// The lengths of the numbers of usual keys, in bytes.
+/// The lengths of the numbers of common keys, in bytes.
 const USUAL: [usize; 4] = [128, 256, 384, 512];
 
 /// Returns the packet in a signature on one line, without its checksum.
@@ -16,8 +16,8 @@ fn packet(line: &str) -> Vec<u8> {
     STANDARD.decode(base64).unwrap()
 }
 
-/// Returns where the length in bits of the number stands, in a signature packet as GnuPG writes it.
-fn place(packet: &[u8]) -> usize {
+/// Returns the offset of the number, including its length field, in a signature packet of GnuPG.
+fn offset(packet: &[u8]) -> usize {
     let two = |at: usize| usize::from(packet[at]) << 8 | usize::from(packet[at + 1]);
     let body = match packet[0] {
         0x88 => 2,
@@ -29,16 +29,16 @@ fn place(packet: &[u8]) -> usize {
     unhashed + 2 + two(unhashed) + 2
 }
 
-/// Returns whether the number of a signature is shorter than those of usual keys.
+/// Returns whether the number of a signature has a length that no common key has.
 pub(crate) fn is_short(line: &str) -> bool {
     let packet = packet(line);
-    !USUAL.contains(&(packet.len() - place(&packet) - 2))
+    !USUAL.contains(&(packet.len() - offset(&packet) - 2))
 }
 
-/// Returns a signature with its number padded to so many bytes.
+/// Returns a signature with its number padded to `bytes` bytes.
 pub(crate) fn padded(line: &str, bytes: usize) -> String {
     let packet = packet(line);
-    let at = place(&packet);
+    let at = offset(&packet);
     let (body, number) = (3 - usize::from(packet[0] == 0x88), &packet[at + 2..]);
     let bits = u16::try_from(bytes * 8).unwrap().to_be_bytes();
     let body = [&packet[body..at], &bits, &vec![0; bytes - number.len()], number].concat();

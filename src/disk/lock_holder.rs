@@ -1,4 +1,7 @@
-//! Who holds a lock, without trying to take it: a reader must not be in a starting runner's way.
+//! Finds the process that holds a lock.
+//!
+//! It does so without trying to acquire the lock: a reader such as `status` must not make a
+//! starting runner fail.
 
 use std::fs::File;
 use std::io;
@@ -10,119 +13,119 @@ use rustix::fs::{AtFlags, CWD, StatxFlags, major, minor, statx};
 
 use super::{Disk, DiskError, Meta};
 
-/// The ticks of a second in `/proc/PID/stat`: Linux has shown as many everywhere for long.
-const TICKS: i64 = 100;
-/// The most that is read of a process's or the machine's state.
+/// Ticks per second in `/proc/PID/stat`: Linux uses this value on all architectures.
+const TICKS_PER_SECOND: i64 = 100;
+/// Size limit of `/proc/PID/stat` and `/proc/stat`, in bytes.
 const STAT_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// Where Linux tells all locks.
+/// The file in which Linux lists all locks.
 const LOCKS: &str = "/proc/locks";
-/// The most that is read of it.
+/// Size limit of that file, in bytes.
 const LOCKS_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// The file in which Linux lists all mounts that this process can see.
+/// The file in which Linux lists all mounts that are visible to this process.
 const MOUNTS: &str = "/proc/self/mountinfo";
-/// The most that is read of it.
+/// Size limit of that file, in bytes.
 const MOUNTS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// A device, as its major and minor number.
+/// The major and minor number of a device.
 type Device = (u32, u32);
 
 impl Disk {
-    /// Returns the process that holds the lock of a file, if one does that this process can see.
-    pub(crate) fn holder(&self, path: &Path) -> Result<Option<u32>, DiskError> {
+    /// Returns the process that holds the lock of a file; `None` if no visible process does.
+    pub(crate) fn lock_holder(&self, path: &Path) -> Result<Option<u32>, DiskError> {
         let Some(meta) = self.find(path)? else { return Ok(None) };
         let locks = self.read(Path::new(LOCKS), LOCKS_BYTES_MAX)?;
         let own = (major(meta.device), minor(meta.device));
-        let mounted = self.mounted(path);
+        let mounted = self.mount_device(path);
         let locks = String::from_utf8_lossy(&locks);
         let mut same = locks
             .lines()
-            .filter_map(held)
+            .filter_map(parse_lock)
             .filter(|lock| lock.inode == meta.stamp.inode && is_device(lock.device, own, mounted));
         Ok(same.find(|lock| has_open(lock.process, &meta)).map(|lock| lock.process))
     }
 
-    /// Returns the device of the mount that a path is on, if that is known. It is the one that
-    /// locks are listed with; the files of btrfs and of overlay file systems have others.
-    fn mounted(&self, path: &Path) -> Option<Device> {
+    /// Returns the device of the mount that a path is on, if it is known. Locks are listed with this
+    /// device; the metadata of files on btrfs and overlay file systems shows other devices.
+    fn mount_device(&self, path: &Path) -> Option<Device> {
         let found = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::MNT_ID).ok()?;
         // Kernels before 5.8 do not report it.
         if found.stx_mask & StatxFlags::MNT_ID.bits() == 0 {
             return None;
         }
         let mounts = self.read(Path::new(MOUNTS), MOUNTS_BYTES_MAX).ok()?;
-        mount_device(&String::from_utf8_lossy(&mounts), found.stx_mnt_id)
+        parse_mount_device(&String::from_utf8_lossy(&mounts), found.stx_mnt_id)
     }
 
-    /// Returns when a process started, to about a second, if that can be told.
-    pub(crate) fn started(&self, process: u32) -> Option<Timestamp> {
+    /// Returns the start time of a process, accurate to about a second; `None` if it is not visible.
+    pub(crate) fn process_start(&self, process: u32) -> Option<Timestamp> {
         let read = |path: String| {
-            // One that has just ended, or is hidden, is as good as one that tells nothing.
+            // The process may have just ended, or `/proc` may hide it.
             let bytes = self.read(Path::new(&path), STAT_BYTES_MAX).ok()?;
             Some(String::from_utf8_lossy(&bytes).into_owned())
         };
         let (own, machine) = (read(format!("/proc/{process}/stat"))?, read("/proc/stat".into())?);
-        // The second word is the program's name, which may hold anything, in parentheses.
+        // The second field is the name of the program in parentheses, which may contain anything.
         let ticks: i64 = own.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
         let boot = machine.lines().find_map(|line| line.strip_prefix("btime "))?;
-        Timestamp::from_second(boot.trim().parse::<i64>().ok()?.checked_add(ticks / TICKS)?).ok()
+        Timestamp::from_second(
+            boot.trim().parse::<i64>().ok()?.checked_add(ticks / TICKS_PER_SECOND)?,
+        )
+        .ok()
     }
 }
 
-/// Waits until nobody holds the lock of a file or folder, for as long as it takes.
-///
-/// # Errors
-/// It cannot be opened, or its file system has no locks.
+/// Waits until the lock on a file or folder is free, without a time limit.
 pub(crate) fn wait_until_free(path: &Path) -> io::Result<()> {
-    // Had for a moment, and gone again with the file.
+    // The lock is released when the file is closed at the end of this statement.
     fs2::FileExt::lock_exclusive(&File::open(path)?)
 }
 
-/// An exclusive lock.
+/// An exclusive lock in the list of the kernel.
 #[derive(Debug, PartialEq, Eq)]
-struct Listed {
+struct ListedLock {
     process: u32,
     device: Device,
     inode: u64,
 }
 
-/// Returns the exclusive lock that a line describes.
+/// Parses a line of `/proc/locks`; `None` if it is not a held exclusive lock.
 ///
 /// A line is `NUMBER: FLOCK ADVISORY WRITE PROCESS MAJOR:MINOR:INODE START END`.
-fn held(line: &str) -> Option<Listed> {
+fn parse_lock(line: &str) -> Option<ListedLock> {
     let mut words = line.split_whitespace().skip(1);
     if words.next()? != "FLOCK" || words.next().is_none() || words.next()? != "WRITE" {
         return None;
     }
     let process = words.next()?.parse().ok()?;
-    let mut place = words.next()?.split(':');
-    let mut number = || u32::from_str_radix(place.next()?, 16).ok();
+    let mut file = words.next()?.split(':');
+    let mut number = || u32::from_str_radix(file.next()?, 16).ok();
     let device = (number()?, number()?);
-    Some(Listed { process, device, inode: place.next()?.parse().ok()? })
+    Some(ListedLock { process, device, inode: file.next()?.parse().ok()? })
 }
 
 /// Returns the device of a mount.
 ///
-/// A line is `MOUNT PARENT MAJOR:MINOR ROOT PLACE …`.
-fn mount_device(mounts: &str, mount: u64) -> Option<Device> {
+/// A line is `MOUNT PARENT MAJOR:MINOR ROOT MOUNT_POINT …`.
+fn parse_mount_device(mounts: &str, mount: u64) -> Option<Device> {
     let mount = mount.to_string();
     let line = mounts.lines().find(|line| line.split(' ').next() == Some(&mount))?;
     let (major, minor) = line.split(' ').nth(2)?.split_once(':')?;
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
-/// Returns whether a lock that is listed with a device may be one of a file; `own` is the device
-/// that the file is shown with, and `mounted` the one of its mount.
+/// Returns whether a lock listed with a device may belong to a file; `own` is the device in the
+/// file's metadata, and `mounted` the device of its mount.
 fn is_device(listed: Device, own: Device, mounted: Option<Device>) -> bool {
     match mounted {
         Some(mounted) => listed == mounted,
-        // Devices of major number 0 are made up, and some file systems make up two for one file.
+        // Devices with major number 0 are virtual, and some file systems use two for one file.
         None => listed == own || (listed.0 == 0 && own.0 == 0),
     }
 }
 
-/// Returns whether a process has a file open. The subvolumes of btrfs share a device and count their
-/// inodes each for itself. What a process has open is shown to its user and to root; if it is not
-/// shown, it may be the file.
+/// Returns whether a process may have a file open. This is checked because the subvolumes of btrfs
+/// share a device and each of them numbers its own inodes. Only root and the user of a process can
+/// see its open files; if they are not visible, the answer is yes.
 fn has_open(process: u32, file: &Meta) -> bool {
     let folder = PathBuf::from(format!("/proc/{process}/fd"));
     let Ok(descriptors) = folder.read_dir() else { return true };
@@ -140,24 +143,24 @@ mod tests {
     use crate::disk::{DAEMON_PREFIX, RealFs};
 
     #[test]
-    fn the_holder_of_a_lock_is_told_and_the_lock_left_alone() {
+    fn holder_of_a_lock_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), DAEMON_PREFIX);
         let path = folder.path().join("lock");
-        assert_eq!(disk.holder(&path).unwrap(), None);
+        assert_eq!(disk.lock_holder(&path).unwrap(), None);
         disk.create(&path, b"").unwrap();
-        assert_eq!(disk.holder(&path).unwrap(), None);
+        assert_eq!(disk.lock_holder(&path).unwrap(), None);
         let lock = disk.lock(&path).unwrap();
-        assert_eq!(disk.holder(&path).unwrap(), Some(std::process::id()));
+        assert_eq!(disk.lock_holder(&path).unwrap(), Some(std::process::id()));
         drop(lock);
-        let holder = || disk.holder(&path).unwrap().map_or(Ok(()), Err);
+        let holder = || disk.lock_holder(&path).unwrap().map_or(Ok(()), Err);
         assert_eq!(crate::testing::retried(holder, |_| true), Ok(()));
     }
 
     #[test]
-    fn only_whole_lines_of_exclusive_locks_count() {
-        let lock = Listed { process: 123, device: (0xfe, 0x1a), inode: 77 };
-        assert_eq!(held("1: FLOCK  ADVISORY  WRITE 123 fe:1a:77 0 EOF"), Some(lock));
+    fn only_complete_lines_of_exclusive_locks_are_parsed() {
+        let lock = ListedLock { process: 123, device: (0xfe, 0x1a), inode: 77 };
+        assert_eq!(parse_lock("1: FLOCK  ADVISORY  WRITE 123 fe:1a:77 0 EOF"), Some(lock));
         for line in [
             "1: FLOCK  ADVISORY  READ 123 fe:1a:77 0 EOF",
             "1: POSIX  ADVISORY  WRITE 123 fe:1a:77 0 EOF",
@@ -167,21 +170,21 @@ mod tests {
             "1: FLOCK  ADVISORY  WRITE 123 fe:1a",
             "",
         ] {
-            assert_eq!(held(line), None, "{line}");
+            assert_eq!(parse_lock(line), None, "{line}");
         }
     }
 
     #[test]
-    fn a_lock_is_of_the_device_that_its_file_is_mounted_from() {
+    fn lock_is_matched_by_the_device_of_the_mount() {
         let mounts = "22 27 0:21 / /proc rw,relatime - proc proc rw\n\
             2 1 0:39 /@home /a\\040b rw - btrfs /dev/vda rw\n\
             27 1 254:0 / / rw - ext4 /dev/root rw\n";
         for (mount, device) in
             [(22, Some((0, 21))), (2, Some((0, 39))), (27, Some((254, 0))), (7, None)]
         {
-            assert_eq!(mount_device(mounts, mount), device, "{mount}");
+            assert_eq!(parse_mount_device(mounts, mount), device, "{mount}");
         }
-        // On btrfs the file is shown with the device of its subvolume.
+        // On btrfs the metadata of a file shows the device of its subvolume.
         for (listed, own, mounted, is) in [
             ((254, 0), (254, 0), Some((254, 0)), true),
             ((254, 0), (254, 1), Some((254, 1)), false),
@@ -196,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_has_open_what_it_has_open() {
+    fn open_files_of_a_process_are_found() {
         let folder = tempfile::tempdir().unwrap();
         let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), DAEMON_PREFIX);
         let path = folder.path().join("file");
@@ -206,24 +209,23 @@ mod tests {
         assert!(has_open(std::process::id(), &meta));
         drop(open);
         assert!(!has_open(std::process::id(), &meta));
-        // A process that has ended shows nothing.
+        // The open files of a process that has ended are not visible.
         assert!(has_open(u32::MAX, &meta));
-        let mounted = disk.mounted(&path);
-        assert!(mounted.is_some());
+        assert!(disk.mount_device(&path).is_some());
     }
 
     #[test]
-    fn a_process_tells_when_it_started() {
+    fn start_time_of_a_process_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), DAEMON_PREFIX);
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let started = disk.started(child.id());
+        let started = disk.process_start(child.id());
         disk.create(&folder.path().join("now"), b"").unwrap();
         let now = disk.find(&folder.path().join("now")).unwrap().unwrap().modified;
         child.kill().unwrap();
         child.wait().unwrap();
         let age = now.duration_since(started.unwrap()).as_secs();
         assert!((-2..=5).contains(&age), "{age}");
-        assert_eq!(disk.started(u32::MAX), None);
+        assert_eq!(disk.process_start(u32::MAX), None);
     }
 }

@@ -1,12 +1,12 @@
-//! The text form of Prometheus: what a metric is for, of which type it is, its samples.
+//! The text exposition format of Prometheus: the purpose, type and samples of each metric.
 
 use std::fmt::Display;
 
-/// A text in that form, while it grows.
+/// A text in that format, under construction.
 #[derive(Debug, Default)]
-pub(super) struct Form(String);
+pub(super) struct Exposition(String);
 
-impl Form {
+impl Exposition {
     pub(super) fn metric(&mut self, name: &str, kind: &str, help: &str) {
         self.0.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
     }
@@ -27,7 +27,7 @@ impl Form {
     }
 }
 
-/// Returns the value of a label as the form has it.
+/// Escapes the value of a label.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
@@ -37,12 +37,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_of_labels_are_escaped() {
-        let mut form = Form::default();
-        form.metric("m_total", "counter", "Things.");
-        form.sample("m_total", &[("job", "a\"b\\c"), ("x", "")], 1.5);
-        form.sample("m_total", &[], 0);
+    fn label_values_are_escaped() {
+        let mut text = Exposition::default();
+        text.metric("m_total", "counter", "Things.");
+        text.sample("m_total", &[("job", "a\"b\\c"), ("x", "")], 1.5);
+        text.sample("m_total", &[], 0);
         let expected = "# HELP m_total Things.\n# TYPE m_total counter\nm_total{job=\"a\\\"b\\\\c\",x=\"\"} 1.5\nm_total 0\n";
-        assert_eq!(form.finish(), expected);
+        assert_eq!(text.finish(), expected);
     }
 }

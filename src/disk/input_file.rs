@@ -1,8 +1,8 @@
-//! Files that people name on the command line or in a configuration, read once as a whole.
+//! Files that the operator names on the command line or in a configuration, read once as a whole.
 //!
-//! Links are followed. A pipe can be named as well: `<(COMMAND)` of the shell (`/dev/fd/63`), a named
-//! pipe, `/dev/stdin`, and `-` for standard input. What is read is bounded, whatever its source.
-//! Folders and block devices are refused.
+//! Links are followed. The name may also refer to a pipe: `<(COMMAND)` of the shell (`/dev/fd/63`),
+//! a named pipe, `/dev/stdin`, and `-` for standard input. A size limit applies to every source.
+//! Folders and block devices are rejected.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -12,73 +12,72 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use super::guard::{self, Distrust};
-use super::real::known;
-use super::{Context, Disk, DiskError, Kind, Meta, RealFs};
+use super::real::convert;
+use super::trust::{self, Distrust};
+use super::{Context, Disk, DiskError, FileKind, Meta, RealFs};
 
-/// The names of standard input. It is not opened again: that would fail for a socket and for a file of
-/// the user who called sudo.
+/// The names of standard input. It is not opened again by such a name, which would fail for a
+/// socket and for a file of the user who called sudo.
 const STDIN: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
-/// Where the system keeps names that stand for open files and devices, not for files in a folder.
+/// Folders whose names refer to open files and devices.
 #[cfg(any(test, feature = "data"))]
-const NOT_FOLDERS: [&str; 2] = ["/dev", "/proc"];
+const STREAM_FOLDERS: [&str; 2] = ["/dev", "/proc"];
 
-pub(crate) struct Input {
+pub(crate) struct InputFile {
     pub(crate) bytes: Vec<u8>,
-    /// Who owns the source and can read it; `None` for standard input and devices, which keep nothing.
+    /// The metadata of the source; `None` for standard input and devices, which store nothing.
     meta: Option<Meta>,
-    /// The source as it was named.
+    /// The path as the operator gave it.
     named: PathBuf,
-    /// The source, all links followed.
+    /// The path with all links followed.
     real: PathBuf,
 }
 
-impl Input {
+impl InputFile {
     /// Reads `path`; `FileTooLarge` if it has more than `limit` bytes.
-    ///
-    /// # Errors
-    /// It cannot be read, or is a folder or a block device.
-    pub(crate) fn read(path: &Path, limit: u64) -> Result<Input, DiskError> {
+    pub(crate) fn read(path: &Path, limit: u64) -> Result<InputFile, DiskError> {
         let is_stdin = is_stdin(path);
-        let read = || -> io::Result<Input> {
+        let read = || -> io::Result<InputFile> {
             let file = if is_stdin { stdin()? } else { open(path)? };
             let found = file.metadata()?;
             let kind = found.file_type();
             if kind.is_dir() || kind.is_block_device() {
-                return Err(refused(kind));
+                return Err(wrong_kind(kind));
             }
-            // Standard input has a name only if it is a file.
-            let place = if is_stdin { Path::new("/proc/self/fd/0") } else { path };
-            let real = if kind.is_file() { place.canonicalize()? } else { path.to_owned() };
-            let is_kept = kind.is_file() || kind.is_fifo() && !is_stdin;
-            let meta = is_kept.then(|| known(&found, &real));
+            // Standard input has a real path only if it is a file.
+            let link = if is_stdin { Path::new("/proc/self/fd/0") } else { path };
+            let real = if kind.is_file() { link.canonicalize()? } else { path.to_owned() };
+            let is_stored = kind.is_file() || kind.is_fifo() && !is_stdin;
+            let meta = is_stored.then(|| convert(&found, &real));
             let mut bytes = Vec::new();
             file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
             if u64::try_from(bytes.len()).is_ok_and(|size| size <= limit) {
-                return Ok(Input { bytes, meta, named: path.to_owned(), real });
+                return Ok(InputFile { bytes, meta, named: path.to_owned(), real });
             }
             Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("over {limit} bytes")))
         };
         let real = || path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        read().map_err(|error| guard::explain(&RealFs, &real(), error)).context("read", path)
+        read().map_err(|error| trust::explain(&RealFs, &real(), error)).context("read", path)
     }
 
-    /// Returns who other than `user` and root can read the source, or change a link that leads to it.
-    ///
-    /// # Errors
-    /// A folder cannot be looked at.
-    pub(crate) fn secret(&self, disk: &Disk, user: u32) -> Result<Option<Distrust>, DiskError> {
+    /// Checks that only `user` and root can read the source and change the links that lead to it;
+    /// returns the first fault.
+    pub(crate) fn check_secret(
+        &self,
+        disk: &Disk,
+        user: u32,
+    ) -> Result<Option<Distrust>, DiskError> {
         let Some(meta) = &self.meta else { return Ok(None) };
-        if let Err(fault) = guard::secret(&self.real, meta, user) {
+        if let Err(fault) = trust::check_secret(&self.real, meta, user) {
             return Ok(Some(fault));
         }
-        if meta.kind != Kind::File || is_stdin(&self.named) {
+        if meta.kind != FileKind::File || is_stdin(&self.named) {
             return Ok(None);
         }
-        Ok(disk.distrust_of_links(&self.named, user)?.into_iter().next())
+        Ok(disk.check_links(&self.named, user)?.into_iter().next())
     }
 
-    /// Returns the owner of the source, if it is kept in a file.
+    /// Returns the owner of the source; `None` for standard input and devices.
     #[cfg(feature = "data")]
     pub(crate) fn owner(&self) -> Option<u32> {
         self.meta.map(|meta| meta.owner)
@@ -87,30 +86,30 @@ impl Input {
 
 #[cfg(feature = "data")]
 impl Disk {
-    /// As [`Input::read`], for those who have a disk.
-    pub(crate) fn input(&self, path: &Path, limit: u64) -> Result<Input, DiskError> {
-        Input::read(path, limit)
+    /// Does the same as [`InputFile::read`].
+    pub(crate) fn read_input(&self, path: &Path, limit: u64) -> Result<InputFile, DiskError> {
+        InputFile::read(path, limit)
     }
 }
 
-/// Returns the folder at which relative paths in a file begin: its own, or the working directory if
-/// the file is a pipe or another device.
+/// Returns the folder that relative paths in a file refer to: the folder of the file, or the
+/// working directory if the file is a pipe or another device.
 #[cfg(any(test, feature = "data"))]
-pub(crate) fn base(file: &Path) -> &Path {
+pub(crate) fn base_folder(file: &Path) -> &Path {
     match is_stream(file) {
         true => Path::new(""),
         false => file.parent().unwrap_or(Path::new("")),
     }
 }
 
-/// Returns whether a name stands for an open file or a device, not for a file in a folder.
+/// Returns whether a name refers to an open file or a device.
 #[cfg(any(test, feature = "data"))]
 pub(crate) fn is_stream(path: &Path) -> bool {
-    NOT_FOLDERS.iter().any(|folder| path.starts_with(folder))
+    STREAM_FOLDERS.iter().any(|folder| path.starts_with(folder))
 }
 
-/// Returns whether a name stands for standard input.
-pub(crate) fn is_stdin(path: &Path) -> bool {
+/// Returns whether a name refers to standard input.
+fn is_stdin(path: &Path) -> bool {
     STDIN.iter().any(|name| path == Path::new(name))
 }
 
@@ -121,15 +120,16 @@ fn stdin() -> io::Result<File> {
 fn open(path: &Path) -> io::Result<File> {
     let kind = fs::metadata(path)?.file_type();
     if kind.is_dir() || kind.is_block_device() {
-        return Err(refused(kind));
+        return Err(wrong_kind(kind));
     }
-    // A pipe or a terminal is waited for; a file that has just become one is not.
+    // Opening a pipe or a terminal waits for the other end; opening a file must not wait, even if
+    // it has just been replaced by a pipe.
     let flags = if kind.is_file() { OFlags::NONBLOCK } else { OFlags::empty() };
     let flags = (flags | OFlags::NOCTTY | OFlags::CLOEXEC).bits().cast_signed();
     OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
-fn refused(kind: fs::FileType) -> io::Error {
+fn wrong_kind(kind: fs::FileType) -> io::Error {
     match kind.is_dir() {
         true => io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"),
         false => io::Error::new(io::ErrorKind::InvalidInput, "it is a block device"),
@@ -144,15 +144,15 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::disk::HAND_PREFIX;
+    use crate::disk::COMMAND_PREFIX;
     use crate::testing::write_private;
 
     fn bytes(path: &Path) -> Result<Vec<u8>, io::ErrorKind> {
-        Input::read(path, 9).map(|input| input.bytes).map_err(|error| error.kind())
+        InputFile::read(path, 9).map(|input| input.bytes).map_err(|error| error.kind())
     }
 
     #[test]
-    fn files_links_and_pipes_are_read_and_bounded() {
+    fn files_links_and_pipes_are_read_up_to_the_limit() {
         let folder = tempfile::tempdir().unwrap();
         let (file, link) = (folder.path().join("file"), folder.path().join("link"));
         write_private(&file, "nine char");
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(bytes(&link), Err(io::ErrorKind::FileTooLarge));
         let (reader, mut writer) = io::pipe().unwrap();
         let path = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
-        // The writer is still there: more than is allowed is refused without waiting for its end.
+        // The writer is still open: too much input is rejected without waiting for its end.
         writer.write_all(b"over nine!").unwrap();
         assert_eq!(bytes(&path), Err(io::ErrorKind::FileTooLarge));
         writer.write_all(b"in time").unwrap();
@@ -175,22 +175,22 @@ mod tests {
     }
 
     #[test]
-    fn a_named_pipe_is_waited_for() {
+    fn reading_waits_for_the_writer_of_a_named_pipe() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pipe");
         let mode = rustix::fs::Mode::from_raw_mode(0o600);
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
         let named = path.clone();
-        let reader = std::thread::spawn(move || Input::read(&named, 9).unwrap());
+        let reader = std::thread::spawn(move || InputFile::read(&named, 9).unwrap());
         OpenOptions::new().write(true).open(&path).unwrap().write_all(b"late").unwrap();
         let input = reader.join().unwrap();
         assert_eq!(input.bytes, b"late");
-        let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), HAND_PREFIX);
-        assert_eq!(input.secret(&disk, guard::user()).unwrap(), None);
+        let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX);
+        assert_eq!(input.check_secret(&disk, trust::own_user()).unwrap(), None);
     }
 
     #[test]
-    fn a_secret_behind_a_link_is_judged_with_the_folder_of_the_link() {
+    fn folder_of_a_link_to_a_secret_is_checked() {
         use std::os::unix::fs::PermissionsExt;
         let folder = crate::testing::private_folder();
         let real = folder.path().canonicalize().unwrap();
@@ -199,11 +199,12 @@ mod tests {
         fs::create_dir(&open).unwrap();
         let link = open.join("link");
         symlink(&file, &link).unwrap();
-        let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX);
         let mode = |path: &Path, mode| {
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         };
-        let fault = || Input::read(&link, 9).unwrap().secret(&disk, guard::user()).unwrap();
+        let fault =
+            || InputFile::read(&link, 9).unwrap().check_secret(&disk, trust::own_user()).unwrap();
         mode(&open, 0o700);
         assert_eq!(fault(), None);
         mode(&open, 0o707);
@@ -214,10 +215,10 @@ mod tests {
     }
 
     #[test]
-    fn relative_paths_begin_at_a_folder() {
-        assert_eq!(base(Path::new("/etc/mig/x.cfg")), Path::new("/etc/mig"));
+    fn relative_paths_refer_to_the_folder_of_the_file() {
+        assert_eq!(base_folder(Path::new("/etc/mig/x.cfg")), Path::new("/etc/mig"));
         for pipe in ["-", "/dev/stdin", "/dev/fd/63", "/proc/self/fd/9", "x.cfg"] {
-            assert_eq!(base(Path::new(pipe)), Path::new(""), "{pipe}");
+            assert_eq!(base_folder(Path::new(pipe)), Path::new(""), "{pipe}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Links on the real file system: where they lead, and who could change that.
+//! Symbolic links on the real file system: their targets, and who can change them.
 
 use std::error::Error;
 use std::fs::Permissions;
@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::sync::Arc;
 
 use super::*;
-use crate::disk::{HAND_PREFIX, RealFs};
+use crate::disk::{COMMAND_PREFIX, RealFs};
 use crate::testing::{is_root, make_private, private_folder, write_private};
 
 struct Rig {
@@ -15,10 +15,10 @@ struct Rig {
 }
 
 impl Rig {
-    /// Returns two folders, `home`, which is trusted, and `else`, which is not known.
+    /// Returns two folders: `home`, which is trusted, and `else`, which is outside.
     fn new() -> Rig {
         let folder = private_folder();
-        let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), HAND_PREFIX);
+        let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX);
         let rig = Rig { folder, disk };
         make_private(&rig.path("home/in"));
         make_private(&rig.path("else/jobs"));
@@ -37,26 +37,26 @@ impl Rig {
         std::fs::set_permissions(self.path(name), Permissions::from_mode(mode)).unwrap();
     }
 
-    /// Returns where a name leads and what is wrong with that, both without the test's own folder.
-    fn follow(&self, name: &str) -> Result<(String, Vec<String>), String> {
+    /// Returns the target of a name and the faults found, both without the test's own folder.
+    fn resolve(&self, name: &str) -> Result<(String, Vec<String>), String> {
         let short = |text: String| text.replace(&format!("{}/", self.path("").display()), "");
         let short = |text: String| short(text).replace(&self.path("").display().to_string(), "");
-        let found = self.disk.follow(&self.path(name), Some(&self.path("home")));
+        let found = self.disk.resolve(&self.path(name), Some(&self.path("home")));
         let found =
             found.map_err(|error| short(format!("{error}: {}", error.source().unwrap())))?;
         let Some(found) = found else { return Ok((String::new(), Vec::new())) };
-        let faults = found.distrust(&self.disk, guard::user()).unwrap();
+        let faults = found.check_trust(&self.disk, trust::own_user()).unwrap();
         let faults = faults.into_iter().map(|fault| short(fault.to_string())).collect();
         Ok((short(found.path.display().to_string()), faults))
     }
 
     fn faults(&self, name: &str) -> Vec<String> {
-        self.follow(name).unwrap().1
+        self.resolve(name).unwrap().1
     }
 }
 
 #[test]
-fn a_link_leads_to_its_target_whatever_its_own_mode_is() {
+fn links_are_resolved_whatever_their_own_mode_is() {
     let rig = Rig::new();
     write_private(&rig.path("else/jobs/a"), "x");
     rig.link("../else/jobs", "home/relative");
@@ -71,33 +71,36 @@ fn a_link_leads_to_its_target_whatever_its_own_mode_is() {
         ("home/in", "home/in"),
         ("home/in/none", ""),
     ] {
-        assert_eq!(rig.follow(name).unwrap(), (real.to_owned(), Vec::new()), "{name}");
+        assert_eq!(rig.resolve(name).unwrap(), (real.to_owned(), Vec::new()), "{name}");
     }
 }
 
 #[test]
-fn links_that_lead_nowhere_or_in_circles_are_errors() {
+fn dangling_and_circular_links_are_errors() {
     let rig = Rig::new();
     rig.link("../else/gone", "home/gone");
     rig.link("loop", "home/loop");
-    let told = rig.follow("home/gone").unwrap_err();
-    assert_eq!(told, "cannot follow home/gone: the link leads to else/gone, which is not there");
-    assert!(rig.follow("home/loop").unwrap_err().ends_with("it passes too many links"));
+    let error = rig.resolve("home/gone").unwrap_err();
+    assert_eq!(
+        error,
+        "cannot resolve home/gone: the link points to else/gone, which does not exist"
+    );
+    assert!(rig.resolve("home/loop").unwrap_err().ends_with("too many symbolic links"));
 }
 
 #[test]
-fn the_target_its_parents_and_the_folder_of_the_link_are_judged() {
+fn target_its_parents_and_folder_of_the_link_are_checked() {
     let rig = Rig::new();
     rig.link("../else/jobs", "home/jobs");
     let writable =
         |path: &str| vec![format!("{path} can be written by others: run `chmod go-w {path}`")];
     for wide in ["else/jobs", "else", "home"] {
         rig.chmod(wide, 0o757);
-        let told = rig.faults("home/jobs");
-        assert_eq!(told, writable(wide).iter().map(|t| t.replace("//", "/")).collect::<Vec<_>>());
+        let faults = rig.faults("home/jobs");
+        assert_eq!(faults, writable(wide).iter().map(|t| t.replace("//", "/")).collect::<Vec<_>>());
         rig.chmod(wide, 0o700);
     }
-    // Folders that the link does not pass do not matter.
+    // Folders that are not on the way do not matter.
     rig.chmod("home/in", 0o757);
     assert_eq!(rig.faults("home/jobs"), [""; 0]);
     // A folder with the sticky bit does not matter, unless it is the target.
@@ -106,34 +109,34 @@ fn the_target_its_parents_and_the_folder_of_the_link_are_judged() {
     rig.chmod("else/jobs", 0o1777);
     assert_eq!(rig.faults("home/jobs"), writable("else/jobs"));
     rig.chmod("else/jobs", 0o700);
-    // Within the trusted folder it does: what is missing there could be made by others.
+    // In the trusted folder it does matter: others could create files that are missing there.
     rig.chmod("home", 0o1777);
     assert_eq!(rig.faults("home/jobs"), writable("home"));
 }
 
 #[test]
-fn a_link_in_the_middle_is_judged_like_one_at_the_end() {
+fn link_in_the_middle_of_a_path_is_checked() {
     let rig = Rig::new();
     make_private(&rig.path("else/open/hop"));
     rig.link("../else/open/hop/jobs", "home/jobs");
     rig.link("../../jobs", "else/open/hop/jobs");
-    assert_eq!(rig.follow("home/jobs").unwrap(), ("else/jobs".to_owned(), Vec::new()));
+    assert_eq!(rig.resolve("home/jobs").unwrap(), ("else/jobs".to_owned(), Vec::new()));
     rig.chmod("else/open", 0o707);
     assert_eq!(rig.faults("home/jobs").len(), 1);
 }
 
 #[test]
-fn a_link_of_another_user_is_not_trusted_as_root() {
-    if !is_root("only root can give a link to another user") {
+fn link_of_another_user_is_not_trusted_as_root() {
+    if !is_root("only root can change the owner of a link") {
         return;
     }
     let rig = Rig::new();
     rig.link("../else/jobs", "home/jobs");
     std::os::unix::fs::lchown(rig.path("home/jobs"), Some(65534), None).unwrap();
-    let told = rig.faults("home/jobs");
-    assert_eq!(told, ["the link home/jobs belongs to user 65534: run `chown -h 0 home/jobs`"]);
+    let faults = rig.faults("home/jobs");
+    assert_eq!(faults, ["the link home/jobs belongs to user 65534: run `chown -h 0 home/jobs`"]);
     std::os::unix::fs::lchown(rig.path("home/jobs"), Some(0), None).unwrap();
     chown(rig.path("else/jobs"), Some(65534), None).unwrap();
-    let told = rig.faults("home/jobs");
-    assert_eq!(told, ["else/jobs belongs to user 65534: run `chown 0 else/jobs`"]);
+    let faults = rig.faults("home/jobs");
+    assert_eq!(faults, ["else/jobs belongs to user 65534: run `chown 0 else/jobs`"]);
 }

@@ -1,0 +1,200 @@
+//! Resolves symbolic links one by one and checks the ownership of every name on the way.
+//!
+//! The operator may replace a file or folder by a link to another place. A link is trusted under
+//! the same rule as a file: the target, the folders above it and the folder that contains the link
+//! must belong to the runner's user or to root, and no other user may be able to write to them. The
+//! mode of a link has no meaning: it is always 0777.
+//!
+//! Folders above `top`, the folder that the caller trusts, are not checked. A link that leads out
+//! of `top` is checked up to the root of the file system. There, a folder with the sticky bit (such
+//! as `/tmp`) may be writable by others, because they can neither rename nor remove files that
+//! belong to another user.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use super::trust::{self, Distrust, ROOT};
+use super::{Context, Disk, DiskError, FileKind, Fs, Meta};
+
+/// Maximum number of links on a path, as in Linux.
+const LINKS_MAX: usize = 40;
+/// The permission bit that keeps users from renaming and removing the files of others in a folder.
+const STICKY: u32 = 0o1000;
+
+/// A path with all links followed.
+#[derive(Debug)]
+pub(crate) struct ResolvedPath {
+    /// The path, without any link below `top`.
+    pub(crate) path: PathBuf,
+    pub(crate) meta: Meta,
+    top: Option<PathBuf>,
+    links: Vec<(PathBuf, Meta)>,
+}
+
+/// The state of resolving a path.
+struct Resolver<'a> {
+    fs: &'a dyn Fs,
+    path: PathBuf,
+    meta: Option<Meta>,
+    links: Vec<(PathBuf, Meta)>,
+}
+
+impl Disk {
+    /// Resolves `path`; `None` if it does not exist. The folders above `top` are not checked.
+    ///
+    /// # Errors
+    /// A link is dangling, there are too many links, or a file or folder cannot be accessed.
+    pub(crate) fn resolve(
+        &self,
+        path: &Path,
+        top: Option<&Path>,
+    ) -> Result<Option<ResolvedPath>, DiskError> {
+        resolve(self.fs.as_ref(), path, top)
+    }
+
+    /// Checks who can change the links on a path or their targets. A path without links is not
+    /// checked.
+    pub(crate) fn check_links(&self, path: &Path, user: u32) -> Result<Vec<Distrust>, DiskError> {
+        match self.resolve(path, None)? {
+            Some(found) if found.is_linked() => found.check_trust(self, user),
+            _ => Ok(Vec::new()),
+        }
+    }
+}
+
+fn resolve(
+    fs: &dyn Fs,
+    path: &Path,
+    top: Option<&Path>,
+) -> Result<Option<ResolvedPath>, DiskError> {
+    let absolute = |path: &Path| std::path::absolute(path).context("resolve", path);
+    let named = absolute(path)?;
+    let mut resolver = Resolver { fs, path: PathBuf::from("/"), meta: None, links: Vec::new() };
+    let (mut below, mut top) = (named.as_path(), top.map(absolute).transpose()?);
+    if let Some(above) = &mut top
+        && let Ok(rest) = named.strip_prefix(&above)
+    {
+        if !resolver.advance(above).context("resolve", path)? {
+            return Ok(None);
+        }
+        resolver.links.clear();
+        (below, *above) = (rest, resolver.path.clone());
+    }
+    if !resolver.advance(below).context("resolve", path)? {
+        return Ok(None);
+    }
+    let meta = match resolver.meta {
+        Some(meta) => meta,
+        None => fs.meta(&resolver.path).context("access", path)?,
+    };
+    Ok(Some(ResolvedPath { path: resolver.path, meta, top, links: resolver.links }))
+}
+
+impl Resolver<'_> {
+    /// Resolves `path` from the current position; returns whether all of it exists.
+    fn advance(&mut self, path: &Path) -> io::Result<bool> {
+        let mut ahead: VecDeque<OsString> = VecDeque::new();
+        self.push_front(path, &mut ahead);
+        while let Some(name) = ahead.pop_front() {
+            if name == ".." {
+                self.path.pop();
+                self.meta = None;
+                continue;
+            }
+            let next = self.path.join(&name);
+            let meta = match self.fs.meta(&next) {
+                Ok(meta) => meta,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return self.check_missing(&next).map(|()| false);
+                }
+                Err(error) => return Err(error),
+            };
+            if meta.kind == FileKind::Link {
+                if self.links.len() >= LINKS_MAX {
+                    return Err(io::Error::other("too many symbolic links"));
+                }
+                let target = self.fs.link_target(&next)?;
+                self.links.push((next, meta));
+                self.push_front(&target, &mut ahead);
+            } else {
+                (self.path, self.meta) = (next, Some(meta));
+            }
+        }
+        Ok(true)
+    }
+
+    /// Puts the names of a path in front of the names that remain to be resolved.
+    fn push_front(&mut self, path: &Path, ahead: &mut VecDeque<OsString>) {
+        for component in path.components().rev() {
+            match component {
+                Component::Normal(name) => ahead.push_front(name.to_owned()),
+                Component::ParentDir => ahead.push_front("..".into()),
+                Component::RootDir => (self.path, self.meta) = (PathBuf::from("/"), None),
+                Component::CurDir | Component::Prefix(_) => {}
+            }
+        }
+    }
+
+    /// Returns an error for a missing name if a link points to it.
+    fn check_missing(&self, path: &Path) -> io::Result<()> {
+        if self.links.is_empty() {
+            return Ok(());
+        }
+        let text = format!("the link points to {}, which does not exist", path.display());
+        Err(io::Error::new(io::ErrorKind::NotFound, text))
+    }
+}
+
+impl ResolvedPath {
+    /// Returns whether there is a link on the path below `top`.
+    pub(crate) fn is_linked(&self) -> bool {
+        !self.links.is_empty()
+    }
+
+    /// Checks that only `user` and root can change the target and the links on the way; returns the
+    /// faults.
+    pub(crate) fn check_trust(&self, disk: &Disk, user: u32) -> Result<Vec<Distrust>, DiskError> {
+        let mut faults = Vec::new();
+        for (link, meta) in &self.links {
+            if meta.owner != user && meta.owner != ROOT {
+                let path = link.clone();
+                faults.push(Distrust::Link { path, owner: meta.owner, trusted: user });
+            }
+            if let Some(folder) = link.parent() {
+                self.check_folders(disk, folder, user, &mut faults)?;
+            }
+        }
+        faults.extend(trust::check(&self.path, &self.meta, user).err());
+        if let Some(above) = self.path.parent().filter(|_| Some(&self.path) != self.top.as_ref()) {
+            self.check_folders(disk, above, user, &mut faults)?;
+        }
+        Ok(faults)
+    }
+
+    /// Checks a folder and those above it.
+    fn check_folders(
+        &self,
+        disk: &Disk,
+        folder: &Path,
+        user: u32,
+        faults: &mut Vec<Distrust>,
+    ) -> Result<(), DiskError> {
+        let is_below_top = |path: &Path| self.top.as_ref().is_some_and(|top| path.starts_with(top));
+        let is_inside = is_below_top(folder);
+        let checked = folder.ancestors().take_while(|at| !is_inside || is_below_top(at));
+        for folder in checked {
+            let Some(meta) = disk.find(folder)? else { continue };
+            let is_sticky = !is_inside && meta.mode & STICKY != 0;
+            let fault = trust::check(folder, &meta, user).err();
+            let fault =
+                fault.filter(|fault| !is_sticky || !matches!(fault, Distrust::Writable { .. }));
+            faults.extend(fault.filter(|fault| !faults.contains(fault)));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

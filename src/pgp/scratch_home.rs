@@ -1,0 +1,51 @@
+//! A temporary GnuPG home for checking a key.
+//!
+//! GnuPG checks the signatures of a key only when it imports the key. So a key is first imported
+//! into a home that is then deleted.
+//!
+//! Unless forbidden, some releases accept a user id without a valid self-signature, and start an
+//! agent, which would outlive the home. The configuration of the home forbids both.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::disk::{COMMAND_PREFIX, Context, Disk, DiskError, Fs, RealFs};
+use crate::random;
+
+/// GnuPG's options in such a home. They override those of the whole system, which may make GnuPG
+/// drop more than the invalid parts.
+const CONFIG: &[u8] = b"no-allow-non-selfsigned-uid
+no-autostart
+import-options no-import-clean,no-import-minimal
+export-options no-export-clean,no-export-minimal,export-attributes
+";
+
+/// A home that is deleted when it is dropped.
+#[derive(Debug)]
+pub(super) struct ScratchHome(PathBuf);
+
+impl ScratchHome {
+    /// Creates a home in the folder `parent`, private to its owner.
+    pub(super) fn create(parent: &Path) -> Result<ScratchHome, DiskError> {
+        let mark = random::mark().context("name a folder in", parent)?;
+        let path = parent.join(format!(".mig-key-{mark}"));
+        // An existing folder is an error, because it may belong to another user.
+        RealFs.make_folder(&path).context("create folder", &path)?;
+        let scratch = ScratchHome(path);
+        let disk = Disk::new(Arc::new(RealFs), scratch.0.clone(), COMMAND_PREFIX);
+        disk.create(&scratch.0.join("gpg.conf"), CONFIG)?;
+        Ok(scratch)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for ScratchHome {
+    fn drop(&mut self) {
+        // A home that cannot be deleted contains only a public key.
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
