@@ -170,7 +170,7 @@ fn default_sslmode(host: &str) -> SslMode {
 
 fn parse_sslmode(word: &str) -> Result<SslMode, UrlError> {
     let known = SSL_MODES.iter().find(|(known, _)| *known == word);
-    let invalid = UrlError::Form("sslmode is disable | require | verify-ca | verify-full");
+    let invalid = UrlError::Form("sslmode must be disable | require | verify-ca | verify-full");
     known.map(|(_, mode)| *mode).ok_or(invalid)
 }
 
@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(error.lines().count(), 6, "{error}");
         let error = error.to_string();
         assert!(
-            error.contains("sslmode is disable | require | verify-ca | verify-full"),
+            error.contains("sslmode must be disable | require | verify-ca | verify-full"),
             "{error}"
         );
     }

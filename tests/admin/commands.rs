@@ -48,7 +48,7 @@ fn actions_and_answers_are_listed(kind: DatabaseKind) {
         "| action         | status    | age    | done      | name\n\
          | 28052712325240 | inflight  | 7m0s   | 3/4       | mig-runner: setuid\n\
          | 28052712325200 | completed | 7m0s   | 0/0       | an older one\n"
-            .replace("7m0s", &age_of_first(&admin))
+            .replace("7m0s", &format!("{:<4}", age_of_first(&admin)))
     );
     let output = admin.output(&["commands", "28052712325240"]);
     for line in [
@@ -59,8 +59,8 @@ fn actions_and_answers_are_listed(kind: DatabaseKind) {
         "\n  finished   -\n",
         "\n  commands   4: 1 sent, 2 success, 1 failed\n",
         "\n\n| status    | took   | found | agent\n",
-        "\n| success   | 1m0s   | yes   | web1\n| success   | 1m0s   | no    | web2\n",
-        "\n| failed    | 1m0s   | -     | web3\n| sent      | -      | -     | web4\n",
+        "\n| success   | 1m     | yes   | web1\n| success   | 1m     | no    | web2\n",
+        "\n| failed    | 1m     | -     | web3\n| sent      | -      | -     | web4\n",
     ] {
         assert!(output.contains(line), "no {line:?} in {output}");
     }

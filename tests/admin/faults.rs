@@ -67,7 +67,7 @@ fn missing_or_invalid_database_option_is_explained() {
     home.write("bad.cfg", "[postgres]\nhost = h\nsslmode = perhaps\n");
     let said = run(&["-c", "bad.cfg", "agents"]);
     assert_eq!(said.exit, 78, "{said:?}");
-    assert!(said.err.contains("bad.cfg:3: sslmode is disable | require"), "{said:?}");
+    assert!(said.err.contains("bad.cfg:3: sslmode must be disable | require"), "{said:?}");
     home.write("mig.db", "not a database, but longer than the header of an SQLite database file\n");
     fails(&run(&["-d", "sqlite:mig.db", "agents"]), 74, &["mig.db"]);
     home.chmod("mig.db", 0o644);

@@ -54,7 +54,7 @@ fn offline_and_duplicate_agents_are_listed_as_documented(kind: DatabaseKind) {
     let admin = fleet(kind);
     assert_eq!(
         admin.output(&["agents", "offline"]),
-        "| silent |             name\n| 3d0h   | asleep\n| 1h1m   | silent\n"
+        "| silent |             name\n| 3d     | asleep\n| 1h1m   | silent\n"
     );
     let double = admin.output(&["agents", "double"]);
     assert_eq!(

@@ -248,17 +248,17 @@ fn invalid_answer_is_shown_and_marked(kind: DatabaseKind) {
     }
     let output = admin.output(&["commands", "1"]);
     let line = |name: &str| output.lines().find(|line| line.contains(name)).unwrap_or(&output);
-    assert_eq!(line("| host1"), "| success   | 1m0s   | yes   | host1");
-    assert_eq!(line("| host2"), "| success   | 1m0s   | no    | host2");
+    assert_eq!(line("| host1"), "| success   | 1m     | yes   | host1");
+    assert_eq!(line("| host2"), "| success   | 1m     | no    | host2");
     let mark = format!("| success   | ?      | yes   | host3  ! starttime: {}", times[0].1);
     assert_eq!(line("| host3"), mark);
-    assert_eq!(line("| host4"), "| vanished  | 1m0s   | -     | host4  ! status: \"vanished\"");
+    assert_eq!(line("| host4"), "| vanished  | 1m     | -     | host4  ! status: \"vanished\"");
     assert!(output.contains("\n  commands   6: 5 success, 1 vanished\n"), "{output}");
     match kind {
-        DatabaseKind::Server => assert_eq!(line("| host5"), "| success   | 1m0s   | yes   | host5"),
+        DatabaseKind::Server => assert_eq!(line("| host5"), "| success   | 1m     | yes   | host5"),
         DatabaseKind::File => {
-            assert_eq!(line("| host5"), "| success   | 1m0s   | no    | host5");
-            let gone = "| success   | 1m0s   | yes   | ?  ! agent: NULL, queueloc: NULL\n";
+            assert_eq!(line("| host5"), "| success   | 1m     | no    | host5");
+            let gone = "| success   | 1m     | yes   | ?  ! agent: NULL, queueloc: NULL\n";
             assert!(output.ends_with(gone), "{output}");
         }
     }

@@ -167,7 +167,7 @@ fn keys_and_databases_may_be_links_and_keys_pipes() {
     }
     // A database must be a file.
     let said = bash(&home, "\"$DATA\" -d sqlite:/dev/stdin investigator list", "");
-    assert!(said.err.contains("/dev/stdin is no regular file"), "{said:?}");
+    assert!(said.err.contains("/dev/stdin is not a regular file"), "{said:?}");
 }
 
 #[test]

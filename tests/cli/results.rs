@@ -140,7 +140,7 @@ fn missing_results_are_reported_with_reason() {
     let home = home();
     fails(&home.with_config(&["results", "nosuch"]), 66, &["no job nosuch", "setuid"]);
     fails(&home.with_config(&["results", "setuid", "7"]), 66, &["of 7", "no such action"]);
-    fails(&home.with_config(&["results", "setuid", "yesterday"]), 66, &["ends with its slot"]);
+    fails(&home.with_config(&["results", "setuid", "yesterday"]), 66, &["must end with its slot"]);
     let other = "other.20261122T041500Z";
     fails(&home.with_config(&["results", "setuid", other]), 66, &["not a run of setuid"]);
     let pruned = "setuid.20261122T041500Z";

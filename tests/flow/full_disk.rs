@@ -162,10 +162,10 @@ fn runner_starts_on_a_full_disk_without_its_log_file() {
     installation.fill();
     let runner = installation.start();
     // The file is created as soon as there is room.
-    installation.wait_logged("the log file is written again, lines went to stderr meanwhile");
+    installation.wait_logged("log file is writable again; earlier lines went to stderr");
     let messages = runner.messages();
     for text in
-        ["cannot write the log file, the log goes to stderr", "No space left", "\"starting\""]
+        ["cannot write log file; logging to stderr", "No space left", "\"starting\""]
     {
         assert!(messages.contains(text), "{text}: {messages}");
     }

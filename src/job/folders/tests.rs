@@ -323,7 +323,7 @@ fn links_to_nothing_folders_and_bad_names_are_refused() {
     let changes = rig.jobs.scan(after(rig.later(), LATER_SPAN)).unwrap();
     assert_eq!(
         rig.show(&changes),
-        ["cannot follow dangling: the link leads to .b, which is not there"]
+        ["cannot resolve dangling: the link points to .b, which does not exist"]
     );
     assert_eq!(rig.scan(), [""; 0]);
 }

@@ -93,23 +93,6 @@ struct QueriedServer {
     reachable: bool,
 }
 
-#[derive(Debug, thiserror::Error)]
-enum DriftError {
-    #[error("drift {0:?} is not a duration such as 500ms or 1m30s")]
-    Invalid(String),
-    #[error("drift {0:?} is negative")]
-    Negative(String),
-}
-
-/// Reads the tolerance.
-fn tolerance(drift: &str) -> Result<SignedDuration, DriftError> {
-    let tolerance = duration::parse(drift).map_err(|_| DriftError::Invalid(drift.to_owned()))?;
-    if tolerance.is_negative() {
-        return Err(DriftError::Negative(drift.to_owned()));
-    }
-    Ok(tolerance)
-}
-
 /// Runs the module.
 ///
 /// # Errors
@@ -120,11 +103,7 @@ pub(super) fn run(
     sources: &TimeSources<'_>,
 ) -> Result<ModuleResult, serde_json::Error> {
     let began = Instant::now();
-    let drift = match timedrift::read(parameters) {
-        Ok(drift) => drift,
-        Err(error) => return Ok(ModuleResult::failed(Chain(&error).to_string())),
-    };
-    let tolerance = match drift.as_deref().map(tolerance).transpose() {
+    let tolerance = match timedrift::read(parameters) {
         Ok(tolerance) => tolerance,
         Err(error) => return Ok(ModuleResult::failed(Chain(&error).to_string())),
     };
