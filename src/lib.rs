@@ -23,8 +23,8 @@
 //!                       command/done
 //! ```
 //!
-//! [`stage`] decides what to do with a run, [`daemon`] does it, [`spool`] makes every move durable.
-//! The states, the commit points and what a crash leaves are described in [`spool`].
+//! `stage` decides what to do with a run, `daemon` does it, `spool` makes every move durable.
+//! The states, the commit points and what a crash leaves are described in `spool`.
 //!
 //! # The platform
 //!

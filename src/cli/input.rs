@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::failure::{Explain, Failure};
 use crate::disk::input_file;
-use crate::disk::trust::{self, Distrust, ROOT};
+use crate::disk::trust::{self, Distrust};
 use crate::disk::{COMMAND_PREFIX, Disk, DiskError, RealFs};
 use crate::exit::Exit;
 
@@ -73,7 +73,7 @@ impl InputFile {
     /// As [`InputFile::check_secret`], but root may use a file that only its owner can read.
     #[cfg(feature = "data")]
     pub(crate) fn check_secret_unless_root(&self) -> Result<(), Failure> {
-        let owner = self.input.owner().filter(|_| trust::own_user() == ROOT);
+        let owner = self.input.owner().filter(|_| trust::own_user() == trust::ROOT);
         self.check_secret_of(owner.unwrap_or_else(trust::own_user))
     }
 

@@ -41,22 +41,22 @@ pub(crate) mod testing;
 pub(crate) mod tests;
 mod value;
 
-pub(crate) use crate::action::CommandStatus;
-pub(crate) use action::{
-    ActionRow, ActionSignature, ActionStatus, CommandCounts, NEVER_FINISHED, NEVER_STARTED,
-};
-pub(crate) use agent::{AgentRow, AgentStatus};
+pub(crate) use action::{ActionRow, ActionStatus, CommandCounts, NEVER_FINISHED, NEVER_STARTED};
+pub(crate) use agent::AgentRow;
 pub(crate) use apikey::ApiKey;
-pub(crate) use command::CommandRow;
 pub(crate) use error::DataError;
-pub(crate) use filter::{SearchFilter, SearchPage};
 pub(crate) use fleet::{DuplicateAgents, SilentHost};
 pub(crate) use history::AgentAnswer;
-pub(crate) use id::{Id, Ids};
+pub(crate) use id::Id;
 pub(crate) use invalid::InvalidColumns;
 pub(crate) use investigator::{InvestigatorRow, InvestigatorStatus, SCHEDULER};
 pub(crate) use password::Credentials;
-pub(crate) use permissions::{Permission, Permissions};
+pub(crate) use permissions::Permissions;
 pub(crate) use server::{DatabaseServer, UrlError};
 pub(crate) use shortage::shortage;
 pub(crate) use store::Store;
+#[cfg(any(test, feature = "platform"))]
+pub(crate) use {
+    action::ActionSignature, agent::AgentStatus, command::CommandRow, filter::SearchFilter,
+    filter::SearchPage, id::Ids, permissions::Permission,
+};

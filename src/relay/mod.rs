@@ -3,7 +3,7 @@
 //! The platform and the agents know only this interface, not each other. The messages carry the
 //! same content as those of the original, which sends them through a message broker: a command
 //! names its action, an answer repeats the number of its command, a heartbeat describes the agent.
-//! The only transport so far is [`in_process`], to the agent of the one-host platform.
+//! The only transport so far is [`in_process()`], to the agent of the one-host platform.
 //!
 //! ```text
 //! scheduler ──CommandSender──▶ transport ──AgentRelay──▶ agent

@@ -164,9 +164,7 @@ fn runner_starts_on_a_full_disk_without_its_log_file() {
     // The file is created as soon as there is room.
     installation.wait_logged("log file is writable again; earlier lines went to stderr");
     let messages = runner.messages();
-    for text in
-        ["cannot write log file; logging to stderr", "No space left", "\"starting\""]
-    {
+    for text in ["cannot write log file; logging to stderr", "No space left", "\"starting\""] {
         assert!(messages.contains(text), "{text}: {messages}");
     }
     installation.check_run();

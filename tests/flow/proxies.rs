@@ -78,7 +78,7 @@ fn invalid_proxy_is_a_configuration_error() {
         let listed = [(name, value), ("no_proxy", "0.0.0.0/8")];
         let (exit, text) = run(command(&rig, &["check"], &listed));
         assert_eq!(exit, 0, "{text}");
-        assert!(text.contains(&format!("in spite of {name}: no_proxy")), "{text}");
+        assert!(text.contains(&format!("despite {name}: no_proxy")), "{text}");
         rig.point_at(&rig.address);
         let (exit, text) = run(command(&rig, &["check"], &[(name, value)]));
         assert_eq!(exit, 0, "{text}");

@@ -128,8 +128,8 @@ fn file_system_with_the_same_inodes_is_another_spool_as_root() {
         .unwrap();
     let read = |name: &str| fs::read_to_string(rig.path(name)).unwrap_or_default();
     assert!(done.status.success(), "{done:?} {} {}", read("a.err"), read("b.err"));
-    assert!(!read("a.status").contains("No runner works"), "{}", read("a.status"));
-    assert!(read("b.status").contains("No runner works"), "{}", read("b.status"));
+    assert!(!read("a.status").contains("No runner is running"), "{}", read("a.status"));
+    assert!(read("b.status").contains("No runner is running"), "{}", read("b.status"));
     assert_eq!(read("exit").trim(), "74", "{}", read("a.err"));
     assert!(read("a.err").contains("another file system is mounted over it"), "{}", read("a.err"));
 }

@@ -74,7 +74,7 @@ impl Source {
         let modules = module_path(&name);
         let tokens = tokens(text);
         let tests = test_ranges(&tokens);
-        let is_test = tests.iter().any(|range| *range == (0..tokens.len()));
+        let is_test = tests.contains(&(0..tokens.len()));
         let mut reader = Reader { tokens: &tokens, at: 0, modules, open: Vec::new(), tests };
         let Found { imports, public, children, words } = reader.file();
         Source { name, imports, public, children, words, is_test }

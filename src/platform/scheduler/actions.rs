@@ -4,9 +4,10 @@ use jiff::Timestamp;
 
 use super::commands::empty_results;
 use super::{ScheduleError, Scheduler, without_id};
+use crate::action::CommandStatus;
 use crate::chain::Chain;
 use crate::clock::{after, elapsed};
-use crate::data::{ActionRow, ActionStatus, CommandStatus, DataError, Id, InvalidColumns};
+use crate::data::{ActionRow, ActionStatus, DataError, Id, InvalidColumns};
 use crate::platform::spool::{EntryName, SpoolFolder};
 use crate::platform::target::{Target, TargetError};
 use crate::platform::view;

@@ -7,8 +7,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{ScheduleError, Scheduler};
+use crate::action::CommandStatus;
 use crate::clock::after;
-use crate::data::{ActionRow, CommandRow, CommandStatus, Id};
+use crate::data::{ActionRow, CommandRow, Id};
 use crate::platform::spool::{EntryName, SpoolFolder};
 use crate::platform::view;
 use crate::relay::{Answer, Command, Outcome};

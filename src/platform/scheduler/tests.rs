@@ -12,8 +12,9 @@ use jiff::SignedDuration;
 use super::commands::empty_results;
 use super::testing::{ACTION, Rig, action, agent, answer, noon, scheduler};
 use super::*;
+use crate::action::CommandStatus;
+use crate::data::AgentRow;
 use crate::data::testing::{DatabaseKind as Kind, on_each_database};
-use crate::data::{AgentRow, CommandStatus};
 
 on_each_database!(
     action_passes_through_its_folders,
