@@ -42,10 +42,13 @@ impl AgentContext {
             if delay == DELAY_MIN {
                 slog::warn!(self.log, "host lacks resources; retrying"; "error" => %Chain(&error));
             }
-            if self.stop.wait(delay.min(elapsed(self.clock.now(), end))) {
+            let left = elapsed(self.clock.now(), end);
+            if self.stop.wait(delay.min(left)) {
                 return None;
             }
-            if elapsed(self.clock.now(), end).is_zero() {
+            // The clock can be slightly before `end` here. An attempt in the last instant would only
+            // hide the shortage behind a timeout.
+            if left <= delay {
                 return Some(Err(error));
             }
             delay = delay.saturating_mul(2).min(DELAY_MAX);
