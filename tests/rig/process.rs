@@ -105,7 +105,7 @@ impl Process {
             (is_ready || has_ended).then_some(is_ready)
         });
         assert!(
-            is_ready || self.messages().contains("another runner holds"),
+            is_ready || self.messages().contains("another runner has locked"),
             "{}",
             self.messages()
         );
