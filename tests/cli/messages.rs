@@ -61,7 +61,7 @@ impl Drop for KillOnDrop {
 }
 
 #[test]
-fn files_of_root_are_reported_with_chown_command() {
+fn files_of_root_are_reported_with_chown_command_as_root() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
