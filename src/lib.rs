@@ -121,6 +121,8 @@ mod daemon;
 mod data;
 mod disk;
 mod exit;
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 mod go;
 mod invocation;
 mod job;
@@ -166,4 +168,11 @@ pub fn mig_standalone() -> ExitCode {
 #[must_use]
 pub fn mig_data() -> ExitCode {
     cli::data::main()
+}
+
+/// Returns the fuzz target of that name. Only builds for fuzzing contain it.
+#[cfg(fuzzing)]
+#[must_use]
+pub fn fuzz_target(name: &str) -> Option<fn(&[u8])> {
+    fuzzing::target(name)
 }

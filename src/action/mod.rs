@@ -8,6 +8,8 @@ mod check;
 pub(crate) mod document;
 mod fast;
 mod finding;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod parts;
 mod result;
 pub(crate) mod sign;

@@ -18,6 +18,8 @@ mod client;
 mod error;
 mod feed;
 mod form;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod limit;
 pub(crate) mod proxy;
 mod settings;

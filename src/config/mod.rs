@@ -14,6 +14,8 @@ pub(crate) mod comment;
 pub(crate) mod dialect;
 pub(crate) mod duration;
 pub(crate) mod fault;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub(crate) mod job;
 pub(crate) mod logging;
 pub(crate) mod nearest;

@@ -134,6 +134,8 @@ mod duplicates;
 pub(crate) mod entry;
 pub(crate) mod finished;
 pub(crate) mod folder;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod inspect;
 mod lock;
 mod prune;

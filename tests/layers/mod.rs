@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use source::{Import, Source};
 
 /// The modules and their layers. A module imports only from lower layers.
-const LAYERS: [(&str, u8); 33] = [
+const LAYERS: [(&str, u8); 34] = [
     ("bin", 7),
     ("cli", 7),
     ("daemon", 6),
@@ -54,8 +54,10 @@ const LAYERS: [(&str, u8); 33] = [
     ("invocation", 1),
     // Unit tests of every layer use it.
     ("testing", 0),
+    // The table of the fuzz targets, which are in every layer.
+    ("fuzzing", 8),
     // The root of the crate imports every module and is imported by none.
-    ("lib", 8),
+    ("lib", 9),
 ];
 
 /// Crates, or parts of them, and the only modules that may use them. The longest match applies.

@@ -39,6 +39,9 @@ use status::Status;
 use trial::Try;
 use trigger::Trigger;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use results::fuzz::results as fuzz_results;
+
 /// Runs MIG actions on a schedule and passes their results to plugins.
 #[derive(Debug, Parser)]
 #[command(name = "mig-runner", version, disable_help_subcommand = true)]

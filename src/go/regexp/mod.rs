@@ -12,6 +12,8 @@
 //! U+FFFD, as in Go.
 
 mod class;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod names;
 mod translate;
 

@@ -6,6 +6,8 @@
 
 mod diff;
 mod documents;
+#[cfg(any(test, fuzzing))]
+pub(in crate::cli::runner) mod fuzz;
 mod reading;
 
 use std::path::{Path, PathBuf};

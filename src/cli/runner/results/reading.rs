@@ -5,7 +5,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Deserializer as _;
@@ -38,7 +38,15 @@ type Each<'a> = &'a mut dyn FnMut(&str) -> Result<(), Failure>;
 /// # Errors
 /// `InvalidDocument` if the file is not a complete document; failures of `each` are passed on.
 pub(super) fn read(disk: &Disk, path: &Path, each: Each<'_>) -> Result<Option<String>, Failure> {
-    let reader = BufReader::new(disk.reader(path)?);
+    read_from(BufReader::new(disk.reader(path)?), path, each)
+}
+
+/// As [`read`], from the content of the document at `path`.
+pub(super) fn read_from(
+    reader: impl Read,
+    path: &Path,
+    each: Each<'_>,
+) -> Result<Option<String>, Failure> {
     let mut json = serde_json::Deserializer::from_reader(reader);
     let (mut name, mut failed) = (None, None);
     let document = Document { each, name: &mut name, failed: &mut failed };

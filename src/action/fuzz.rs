@@ -1,0 +1,26 @@
+//! Fuzz target for Go's JSON, by way of the largest type that is read with it.
+
+use serde::de::IgnoredAny;
+
+use super::Action;
+
+/// Parses `bytes` as an action. What is written must be JSON and read back as the same action;
+/// otherwise the platform would verify a signature of another text.
+pub(crate) fn json(bytes: &[u8]) {
+    let action = match Action::parse(bytes) {
+        Ok(action) => action,
+        Err(error) => {
+            assert!(!error.to_string().is_empty(), "an error without a text");
+            return;
+        }
+    };
+    let written = action.to_json();
+    let valid = serde_json::from_str::<IgnoredAny>(&written);
+    assert!(valid.is_ok(), "wrote invalid JSON: {valid:?}: {written}");
+    let read = Action::parse(written.as_bytes());
+    assert!(read.is_ok(), "cannot read what was written: {read:?}: {written}");
+    if let Ok(read) = read {
+        assert_eq!(read.to_json(), written, "reads back as another action");
+        assert_eq!(read.signed_text(), action.signed_text(), "the signed text changed");
+    }
+}

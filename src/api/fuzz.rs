@@ -1,0 +1,45 @@
+//! Fuzz target for the reader of the API's documents.
+
+use std::io::{self, Read};
+
+use serde::de::IgnoredAny;
+
+use super::limit::{Limits, Meter};
+use super::wire::{Document, walk};
+
+const LIMITS: Limits = Limits { answer_bytes_max: 1 << 20, item_bytes_max: 1 << 12 };
+
+/// Reads `bytes` as a response. Where the network splits a response must make no difference, and
+/// whatever is accepted must be JSON.
+pub(crate) fn page(bytes: &[u8]) {
+    let whole = read(bytes);
+    assert_eq!(whole, read(Pieces { bytes, size: 1 }), "depends on how the response is split");
+    if whole.is_some() {
+        let json = serde_json::from_slice::<IgnoredAny>(bytes);
+        assert!(json.is_ok(), "accepted although it is not JSON: {json:?}");
+    }
+}
+
+/// Returns the document and its wanted values, or `None` if it was refused.
+fn read(reader: impl Read) -> Option<(Document, Vec<String>)> {
+    let mut values = Vec::new();
+    let wants = |name: &str| name == "command" || name == "action";
+    let read = walk(reader, &Meter::new(LIMITS), wants, &mut |value| {
+        values.push(value.get().to_owned());
+        Ok(())
+    });
+    Some((read.ok()?, values))
+}
+
+/// Returns at most `size` bytes at each read.
+struct Pieces<'b> {
+    bytes: &'b [u8],
+    size: usize,
+}
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let size = self.size.min(buf.len());
+        self.bytes.read(buf.get_mut(..size).unwrap_or_default())
+    }
+}
