@@ -23,7 +23,7 @@ use exposition::Exposition;
 
 /// Minimum time between two writes.
 const WRITE_SPAN_MIN: Duration = Duration::from_secs(15);
-/// Maximum time between two writes: ages grow without any event.
+/// Maximum time between two writes, because ages grow even if nothing happens.
 const WRITE_SPAN_MAX: Duration = Duration::from_secs(60);
 
 /// The number and the total duration of some operations.
@@ -78,7 +78,7 @@ impl Metrics {
             changed: true,
             launches: BTreeMap::new(),
             superseded: BTreeMap::new(),
-            // Possible outcomes have counters from the start, so that the first one shows as a change.
+            // All outcomes have counters from the start, so that the first POST shows as a change.
             posts: ["accepted", "refused", "unknown"].map(|outcome| (outcome, 0)).into(),
             retries: BTreeMap::new(),
             fetches: Durations::default(),
