@@ -103,7 +103,7 @@ mod tests {
         assert!(replaced(spool.ensure_locked()));
         assert!(replaced(spool.launch(record("a.20261122T041500Z")).map(drop)));
         let run = other.launch(record("b.20261122T041500Z")).unwrap();
-        let moved = spool.follow(run, super::super::Transition::Refused, |_| {});
+        let moved = spool.apply(run, super::super::Transition::Refused, |_| {});
         assert!(replaced(moved.map(drop)));
         drop(other);
         // The original spool is back.
