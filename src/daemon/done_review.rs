@@ -27,7 +27,7 @@ use crate::stage::prune::DAY;
 
 /// Maximum number of names that one review returns; the next review returns the rest.
 const FOUND_MAX: usize = 1000;
-/// Maximum number of the engine's own moves that are remembered until their events arrive.
+/// Maximum number of the engine's own moves that are remembered.
 const OWN_MOVES_MAX: usize = 1024;
 /// Resolution of a folder's time of change: a later change within this time may not change it.
 const MTIME_RESOLUTION: Duration = Duration::from_secs(2);

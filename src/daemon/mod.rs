@@ -198,7 +198,7 @@ impl Daemon {
         self.events.recv_timeout(span).ok()
     }
 
-    /// Handles an event. During a stop, only finished work counts.
+    /// Handles an event. During a stop, only finished tasks are handled.
     fn handle(&mut self, event: Event) {
         match event {
             Event::Stop => self.stop.request(),

@@ -72,7 +72,7 @@ pub(crate) struct RemovalPlan {
     is_cut: bool,
 }
 
-/// The number of files that the engine has removed.
+/// The numbers of runs and dead letters that the engine has removed.
 #[derive(Debug, Default)]
 struct Removed {
     runs: usize,

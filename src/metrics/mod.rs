@@ -160,7 +160,7 @@ impl Metrics {
         now >= self.due() || self.written.is_some_and(|written| now < written)
     }
 
-    /// Writes the file; `api_up` is whether the last call of the API succeeded. After an error the
+    /// Writes the file; `api_up` is whether API, network and key were available at the last call. After an error the
     /// next write is due at the same time as after a success.
     pub(crate) fn write(
         &mut self,
@@ -185,7 +185,11 @@ impl Metrics {
         text.metric(name, "gauge", "Time at which the runner started, in seconds since 1970.");
         text.sample(name, &[], self.began.as_second());
         let name = "mig_runner_api_up";
-        text.metric(name, "gauge", "Whether the last call of the API succeeded: 1 or 0.");
+        text.metric(
+            name,
+            "gauge",
+            "Whether API, network and key were available at the last call: 1 or 0.",
+        );
         text.sample(name, &[], u8::from(api_up));
         self.write_spool(&mut text, folders, now);
         self.write_work(&mut text);
@@ -262,7 +266,7 @@ impl Metrics {
         text.metric(
             name,
             "gauge",
-            "Time at which a run of the job last finished, in seconds since 1970.",
+            "Time at which a run of the job last succeeded, in seconds since 1970.",
         );
         for (job, at) in &self.successes {
             text.sample(name, &[("job", job)], at.as_second());

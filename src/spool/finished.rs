@@ -149,9 +149,9 @@ mod tests {
     #[test]
     fn finished_run_with_an_action_id_is_found() {
         let (_folder, spool) = spool();
-        let mut over = record("job.20261122T120000Z");
-        over.action_id = Some(ActionId(7));
-        let run = spool.adopt(over.clone()).unwrap();
+        let mut finished = record("job.20261122T120000Z");
+        finished.action_id = Some(ActionId(7));
+        let run = spool.adopt(finished.clone()).unwrap();
         let run = spool.apply_unchanged(run, Transition::SentOnly).unwrap();
         let mut letter = record("job.20261122T130000Z");
         letter.action_id = Some(ActionId(8));
@@ -164,12 +164,12 @@ mod tests {
         let other: RunId = "job.20261122T160000Z".parse().unwrap();
         let (changed, second) = (run.stamp().changed, std::time::Duration::from_secs(1));
         for (action, own, since, expected) in [
-            (7, &other, None, Some(&over.id)),
-            (7, &over.id, None, None),
+            (7, &other, None, Some(&finished.id)),
+            (7, &finished.id, None, None),
             (8, &other, None, Some(&letter.id)),
             (8, &letter.id, None, None),
             (9, &other, None, None),
-            (7, &other, Some(crate::clock::before(changed, second)), Some(&over.id)),
+            (7, &other, Some(crate::clock::before(changed, second)), Some(&finished.id)),
             (7, &other, Some(crate::clock::after(changed, second)), None),
         ] {
             let found =

@@ -37,7 +37,7 @@ impl Engine {
         }
         let is_postponed = match outcome {
             TaskOutcome::Stopped => true,
-            // A signature is of no use without a POST.
+            // Without a POST, a signature is useless.
             TaskOutcome::Signed(_) => self.is_stopping(),
             _ => false,
         };
