@@ -121,7 +121,7 @@ impl Attempts {
                 self.busy = false;
             }
             TaskKind::Sign { .. } | TaskKind::Post | TaskKind::Search | TaskKind::Fetch => {
-                self.busy = false
+                self.busy = false;
             }
         }
     }
