@@ -160,8 +160,8 @@ impl Metrics {
         now >= self.due() || self.written.is_some_and(|written| now < written)
     }
 
-    /// Writes the file; `api_up` is whether API, network and key were available at the last call. After an error the
-    /// next write is due at the same time as after a success.
+    /// Writes the file; `api_up` is whether API, network and key were available at the last call.
+    /// After an error the next write is due at the same time as after a success.
     pub(crate) fn write(
         &mut self,
         folders: &[FolderLevel],

@@ -2,7 +2,9 @@
 //!
 //! A lock belongs to a file, not to its name. If another file system is mounted over the spool, or
 //! the spool is moved away, the runner still has a lock, but on a file that no path leads to.
-//! Therefore every write first checks that the path still leads to the locked file.
+//! Therefore the daemon checks in each turn of its loop that the path still leads to the locked
+//! file, and the spool checks it before it creates a run or applies a transition that changes the
+//! record.
 
 use std::io;
 

@@ -117,7 +117,8 @@ pub(crate) fn failed(error: String) -> Verdict {
 
 /// Returns the transition to `record`'s new state: the run is finished once no delivery is owed.
 /// The engine decides this when it writes the record, because several plugins may have ended while
-/// writing was impossible. Each outcome was then decided while the other deliveries were still owed.
+/// writing was impossible. Each outcome was then decided while the other deliveries were still
+/// owed.
 pub(crate) fn transition(record: &Record) -> Transition {
     if is_owed(record) { Transition::Delivered } else { Transition::Finished }
 }
