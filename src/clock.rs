@@ -1,8 +1,8 @@
 //! The clock, which is passed to the code that needs the time.
 //!
 //! Every decision takes `now` as an argument; only this file reads the system clock. Use an
-//! `Instant` to measure the duration of an operation, and [`Clock::running`] to measure elapsed real
-//! time. Tests set the clock and can simulate whole days of a schedule.
+//! `Instant` to measure the duration of an operation, and [`Clock::running`] to measure elapsed
+//! real time. Tests set the clock and can simulate whole days of a schedule.
 
 use std::time::Duration;
 
@@ -36,17 +36,17 @@ impl Clock for SystemClock {
 }
 
 /// Returns the span from `earlier` to `later`; zero if the clock was set back in between.
-pub(crate) fn elapsed(earlier: Timestamp, later: Timestamp) -> std::time::Duration {
-    std::time::Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
+pub(crate) fn elapsed(earlier: Timestamp, later: Timestamp) -> Duration {
+    Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
 }
 
 /// Returns `at` plus `by`, at most the largest time stamp.
-pub(crate) fn after(at: Timestamp, by: std::time::Duration) -> Timestamp {
+pub(crate) fn after(at: Timestamp, by: Duration) -> Timestamp {
     at.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
 /// Returns `at` minus `by`, at least the smallest time stamp.
-pub(crate) fn before(at: Timestamp, by: std::time::Duration) -> Timestamp {
+pub(crate) fn before(at: Timestamp, by: Duration) -> Timestamp {
     at.saturating_sub(by).unwrap_or(Timestamp::MIN)
 }
 

@@ -31,7 +31,7 @@ impl Stop {
     }
 
     /// Requests a stop and wakes all waiting threads.
-    pub(crate) fn ask(&self) {
+    pub(crate) fn request(&self) {
         *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.0.1.notify_all();
         let mut pipe = self.0.2.lock().unwrap_or_else(PoisonError::into_inner);
@@ -40,7 +40,8 @@ impl Stop {
         }
     }
 
-    /// Returns the reading end of a pipe that hangs up when a stop is requested, for use with `poll`.
+    /// Returns the reading end of a pipe that hangs up when a stop is requested, for use with
+    /// `poll`.
     pub(crate) fn pipe(&self) -> io::Result<Arc<PipeReader>> {
         let mut pipe = self.0.2.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((reader, _)) = pipe.as_ref() {
@@ -48,22 +49,22 @@ impl Stop {
         }
         let (reader, writer) = io::pipe()?;
         let reader = Arc::new(reader);
-        // `ask` sets the flag before it takes the lock of the pipe, which is held here. So either the
-        // flag is already visible, or `ask` will find the writer and close it.
-        *pipe = Some((Arc::clone(&reader), (!self.asked()).then_some(writer)));
+        // `request` sets the flag before it takes the lock of the pipe, which is held here. So
+        // either the flag is already visible, or `request` will find the writer and close it.
+        *pipe = Some((Arc::clone(&reader), (!self.is_requested()).then_some(writer)));
         Ok(reader)
     }
 
     /// Returns whether a stop was requested.
-    pub(crate) fn asked(&self) -> bool {
+    pub(crate) fn is_requested(&self) -> bool {
         *self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for a stop request, but at most for `span`; returns whether there was one.
     #[cfg(any(test, feature = "platform"))]
     pub(crate) fn wait(&self, span: Duration) -> bool {
-        let asked = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.0.1.wait_timeout_while(asked, span, |asked| !*asked);
+        let flag = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.0.1.wait_timeout_while(flag, span, |is_set| !*is_set);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
@@ -75,9 +76,9 @@ mod tests {
     #[test]
     fn stop_ends_a_wait() {
         let stop = Stop::new();
-        let asker = stop.clone();
+        let requester = stop.clone();
         let waiter = std::thread::spawn(move || stop.wait(Duration::from_secs(600)));
-        asker.ask();
+        requester.request();
         assert!(waiter.join().unwrap());
     }
 
@@ -87,11 +88,11 @@ mod tests {
         for before in [true, false] {
             let stop = Stop::new();
             if before {
-                stop.ask();
+                stop.request();
             }
             let pipe = stop.pipe().unwrap();
             let reader = std::thread::spawn(move || (&*pipe).read(&mut [0]).unwrap());
-            stop.ask();
+            stop.request();
             assert_eq!(reader.join().unwrap(), 0);
         }
     }

@@ -85,7 +85,7 @@ pub(crate) fn run(
 ) -> io::Result<ChildEnd> {
     let deadline = Deadline::after(timeout);
     let stop_pipe = stop.pipe()?;
-    if stop.asked() {
+    if stop.is_requested() {
         return Ok(ChildEnd::Stopped);
     }
     let mut child = start(program, name, message)?;
@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn stop_kills_the_module() {
         let stop = Stop::new();
-        stop.ask();
+        stop.request();
         assert!(matches!(run("sleep 100", LONG, &stop), ChildEnd::Stopped));
         // The program is not started at all.
         let nothing = Path::new("/nonexistent");

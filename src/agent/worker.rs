@@ -33,7 +33,7 @@ impl AgentContext {
     /// Runs commands until a stop.
     pub(super) fn run_commands(&self) {
         while let Some(command) = self.relay.next_command() {
-            if self.stop.asked() {
+            if self.stop.is_requested() {
                 return;
             }
             if let Some(answer) = self.answer(&command)

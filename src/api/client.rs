@@ -136,7 +136,7 @@ impl Client {
 
     fn send_with(&self, request: &ApiRequest, header: &AuthHeader) -> Result<Response, ApiError> {
         // Checked here because signing the token may have taken a while.
-        if self.stop.asked() {
+        if self.stop.is_requested() {
             return Err(ApiError::Stopped { call: request.call.clone() });
         }
         let mut sending = match &request.form {

@@ -1,4 +1,4 @@
-//! Searches for an action whose POST was not answered: which run does a found action belong to?
+//! Determines which run an action belongs to that a search found after an unanswered POST.
 
 use super::index::{Index, Key};
 use super::settings::Parts;
@@ -6,9 +6,9 @@ use crate::names::ActionId;
 use crate::spool::{Family, SpoolError};
 use crate::stage::fetch;
 
-/// Returns whether an action that was found belongs to another run: an unfinished run has it, or
-/// its results were fetched for another run, which may be finished or removed. Results of this run
-/// mean only that a crash left an older duplicate of its entry, whose search this is.
+/// Returns whether an action that a search found belongs to another run: an unfinished run has it,
+/// or its results were fetched for another run, which may be finished or removed. If they were
+/// fetched for this run, a crash left an older duplicate of its entry, and the search is for that.
 pub(super) fn belongs_to_other(
     key: &Key,
     action: ActionId,

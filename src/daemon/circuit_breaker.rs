@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::index::Key;
 use crate::clock::after;
 
-/// Lets requests through, or, once tripped, only those of the probe.
+/// Lets all requests through, or, while tripped, only those of the probe.
 #[derive(Debug, Default)]
 pub(super) struct CircuitBreaker {
     /// Failures in a row; 0 unless tripped.
@@ -23,10 +23,11 @@ pub(super) struct CircuitBreaker {
 }
 
 impl CircuitBreaker {
-    /// Asks whether a run may use the API at `now`. A refused run is remembered.
+    /// Checks whether a run may use the API at `now`, and remembers a run that may not.
     ///
     /// # Errors
-    /// It may not; holds when to ask again, `None` for as soon as the breaker is reset.
+    /// The run may not use the API. Contains the time of the next check; `None`: when the breaker
+    /// is reset or its probe is released.
     pub(super) fn pass(&mut self, key: &Key, now: Timestamp) -> Result<(), Option<Timestamp>> {
         let passed = self.try_pass(key, now);
         if passed.is_err() {
@@ -64,7 +65,8 @@ impl CircuitBreaker {
         self.probe = None;
     }
 
-    /// Lets another run be the probe if this one was and sent no request; returns whether it was.
+    /// Lets another run be the probe, if this run was the probe and sent no request; returns
+    /// whether it was.
     #[must_use = "the waiting runs must be scheduled"]
     pub(super) fn release_probe(&mut self, key: &Key) -> bool {
         self.probe.take_if(|probe| probe == key).is_some()

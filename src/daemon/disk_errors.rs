@@ -3,8 +3,8 @@
 //! A full disk fails in many places at once, and again at every attempt. Each kind of error is
 //! logged when it first occurs and then at growing intervals, however often it occurs.
 //!
-//! `status` learns of the errors from a lock on the scratch folder. A file would not do, because a
-//! disk that fails may not accept one; a lock needs no space, every user can see it, and it ends
+//! A lock on the scratch folder shows `status` that there are errors. A file would not do, because
+//! a disk that fails may not accept one. A lock needs no space, every user can see it, and it ends
 //! with the process.
 
 use std::collections::{BTreeSet, HashMap};
@@ -27,7 +27,7 @@ const LOG_INTERVAL_MIN: Duration = Duration::from_secs(30);
 /// Maximum delay between two log messages about a continuing error.
 const LOG_INTERVAL_MAX: Duration = Duration::from_secs(3600);
 
-/// What an operation that failed was about.
+/// The object of a failed operation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Subject {
     Spool,
@@ -43,13 +43,14 @@ pub(super) enum Subject {
 }
 
 impl Subject {
-    /// Returns the key under which the log shows the subject.
+    /// Returns the key of the subject in log messages.
     fn key(&self) -> &'static str {
         match self {
-            Subject::Spool | Subject::Folder(_) | Subject::Entry(..) => "folder",
+            Subject::Spool | Subject::Folder(_) | Subject::Jobs => "folder",
+            Subject::Entry(..) => "entry",
             Subject::RetryReport => "file",
             Subject::Run(_) => "run",
-            Subject::Jobs | Subject::Slot(_) => "job",
+            Subject::Slot(_) => "job",
         }
     }
 }
@@ -61,7 +62,7 @@ impl fmt::Display for Subject {
             Subject::Folder(folder) => folder.fmt(f),
             Subject::Entry(folder, name) => write!(f, "{folder}/{}", escape(name)),
             Subject::Run(run) => run.fmt(f),
-            Subject::Jobs => f.write_str("all"),
+            Subject::Jobs => f.write_str("runners"),
             Subject::Slot(job) => job.fmt(f),
             Subject::RetryReport => f.write_str(".retries"),
         }

@@ -33,7 +33,7 @@ impl DiskSpace {
     /// Checks the free space; returns whether the disk has just become nearly full.
     pub(super) fn update(&mut self, parts: &Parts) -> bool {
         let Ok(space) = parts.spool.disk().free_space(parts.spool.layout().root()) else {
-            // If the disk cannot even say this, the next write fails and is reported.
+            // If the disk cannot report its free space, the next write fails and is logged.
             return false;
         };
         let had_room = std::mem::replace(&mut self.has_room, has_room(space));
@@ -41,11 +41,11 @@ impl DiskSpace {
             let percent = |part: f64| format!("{:.1} %", part * 100.0);
             let (bytes, files) = (percent(space.bytes), percent(space.files));
             if self.has_room {
-                info!(parts.log, "disk space available again, resuming posts";
-                    "bytes" => bytes, "files" => files);
+                info!(parts.log, "disk space available again; resuming posts";
+                    "free_bytes" => bytes, "free_files" => files);
             } else {
-                error!(parts.log, "disk nearly full, not posting new actions";
-                    "bytes" => bytes, "files" => files);
+                error!(parts.log, "disk nearly full; not posting new actions";
+                    "free_bytes" => bytes, "free_files" => files);
             }
         }
         had_room && !self.has_room

@@ -17,7 +17,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use slog::{Logger, error};
 
-use super::events::Event;
+use super::Event;
 use crate::chain::Chain;
 use crate::clock::{before, elapsed};
 use crate::disk::{Disk, Stamp, trust};
@@ -27,9 +27,9 @@ use crate::stage::prune::DAY;
 
 /// Maximum number of names that one review returns; the next review returns the rest.
 const FOUND_MAX: usize = 1000;
-/// Maximum number of the engine's own moves that are remembered until their events arrive.
+/// Maximum number of the engine's own moves that are remembered.
 const OWN_MOVES_MAX: usize = 1024;
-/// Resolution of a folder's time of change: a later change within this time may leave it as it is.
+/// Resolution of a folder's time of change: a later change within this time may not change it.
 const MTIME_RESOLUTION: Duration = Duration::from_secs(2);
 /// Maximum difference between the clocks of the file system and of this machine.
 const SKEW: Duration = DAY;
@@ -44,7 +44,7 @@ pub(super) struct DoneReview {
     reviewed: Option<FolderState>,
     /// The same for the review that is under way.
     begun: Option<FolderState>,
-    /// Runs that the engine moved there; events for their files are ignored.
+    /// Runs that the engine moved to `action/done`; events for their files are ignored.
     own_moves: BTreeMap<RunId, Stamp>,
 }
 
@@ -81,8 +81,8 @@ impl DoneReview {
         self.own_moves.clear();
     }
 
-    /// Records a move by the engine itself, whose event is to be ignored.
-    pub(super) fn expect(&mut self, id: &RunId, stamp: Stamp) {
+    /// Records a move by the engine itself, so that its event is ignored.
+    pub(super) fn expect_own_move(&mut self, id: &RunId, stamp: Stamp) {
         if self.own_moves.len() >= OWN_MOVES_MAX {
             // The events of the forgotten moves then cost one read of a file each.
             self.own_moves.clear();
@@ -90,7 +90,7 @@ impl DoneReview {
         self.own_moves.insert(id.clone(), stamp);
     }
 
-    /// Returns whether the engine itself moved this file there.
+    /// Returns whether the engine itself moved this file to `action/done`.
     pub(super) fn is_own_move(&self, name: &OsStr, stamp: Option<Stamp>) -> bool {
         let own = run_id(name).and_then(|id| self.own_moves.get(&id).copied());
         own.is_some() && own == stamp

@@ -25,8 +25,8 @@ pub(super) struct ExpiredRuns {
     pub(super) is_cut: bool,
 }
 
-/// Returns the oldest expired runs, at most `count_max`. The runs in `unfinished` have not expired,
-/// nor have those whose files have changed since the cutoff.
+/// Returns the oldest expired runs, at most `count_max`. Runs in `unfinished`, and runs whose files
+/// have changed since the cutoff, have not expired.
 pub(super) fn expired_runs(
     view: &View<'_>,
     keep: Keep,

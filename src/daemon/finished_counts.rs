@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use slog::{Logger, error};
 
-use super::events::Event;
+use super::Event;
 use crate::chain::Chain;
 use crate::clock::elapsed;
 use crate::disk::{Disk, trust};

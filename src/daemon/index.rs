@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::backoff;
+use super::attempts::Attempts;
 use crate::clock::after;
 use crate::disk::Stamp;
-use crate::names::{ActionId, JobName, PluginName, RunId};
+use crate::names::{ActionId, JobName, RunId};
 use crate::spool::{Family, Fate, Folder, Origin, Record, Run};
-use crate::stage::{PastAttempts, Pause, Work};
 
 /// A run in one of its two families.
 pub(crate) type Key = (Family, RunId);
@@ -30,150 +29,6 @@ pub(super) struct TrackedRun {
     pub(super) attempts: Attempts,
     /// When the engine processes the run again.
     due: Option<Timestamp>,
-}
-
-/// The attempts made with a run since the start. They are not stored on disk.
-#[derive(Debug, Clone)]
-pub(super) struct Attempts {
-    /// A worker has the run, or an outcome of it is pending.
-    pub(super) busy: bool,
-    /// Failures in a row.
-    pub(super) failures: u32,
-    /// Number of status queries for the action, or of fetches with missing commands.
-    pub(super) polls: u32,
-    /// Number of commands requested at once, if an earlier fetch reduced it.
-    pub(super) page_size: Option<u32>,
-    /// Earliest time for the next attempt.
-    pub(super) not_before: Timestamp,
-    /// When the last failed attempt ended. `None`: none has failed since the start.
-    pub(super) failed: Option<Timestamp>,
-    /// For an action: since when the platform has answered every status query. For a fetch: when
-    /// the results were complete except for commands that may still change, if nothing has failed
-    /// since.
-    pub(super) answering: Option<Timestamp>,
-    /// The operator moved the run away and back, which its record does not show.
-    pub(super) put_back: bool,
-    /// When the last POST ended, or the runner started.
-    pub(super) ended: Timestamp,
-    /// Actions with the run's signature that belong to other runs.
-    pub(super) others: BTreeSet<ActionId>,
-    /// The plugins that were tried.
-    pub(super) plugins: BTreeMap<PluginName, PluginAttempts>,
-}
-
-/// The attempts made with a plugin of a run since the start.
-#[derive(Debug, Clone, Default)]
-pub(super) struct PluginAttempts {
-    pub(super) busy: bool,
-    /// Failures in a row.
-    pub(super) failures: u32,
-    /// Earliest time for the next attempt.
-    pub(super) not_before: Timestamp,
-    /// When the last failed attempt ended. `None`: none has failed since the start.
-    pub(super) failed: Option<Timestamp>,
-}
-
-impl PluginAttempts {
-    pub(super) fn past(&self) -> PastAttempts {
-        PastAttempts { not_before: self.not_before, failed: self.failed }
-    }
-}
-
-impl Attempts {
-    pub(super) fn past(&self) -> PastAttempts {
-        PastAttempts { not_before: self.not_before, failed: self.failed }
-    }
-
-    /// Returns what still counts after the run was moved to another folder: whether it is busy, and
-    /// when the last POST ended.
-    fn carried_over(self, started: Timestamp) -> Attempts {
-        Attempts { busy: self.busy, ended: self.ended, ..Attempts::none(started) }
-    }
-
-    /// Returns the state of a run with which nothing was tried since `started`.
-    fn none(started: Timestamp) -> Attempts {
-        Attempts {
-            busy: false,
-            failures: 0,
-            polls: 0,
-            page_size: None,
-            not_before: Timestamp::MIN,
-            failed: None,
-            answering: None,
-            put_back: false,
-            ended: started,
-            others: BTreeSet::new(),
-            plugins: BTreeMap::new(),
-        }
-    }
-
-    /// Marks the run, or a plugin of it, as busy; returns the number of the attempt, from 1.
-    pub(super) fn begin(&mut self, work: &Work) -> u32 {
-        let (busy, failures) = match work {
-            Work::Deliver(plugin) => {
-                let plugin = self.plugins.entry(plugin.clone()).or_default();
-                (&mut plugin.busy, plugin.failures)
-            }
-            Work::Sign { .. } | Work::Post | Work::Search | Work::Probe | Work::Fetch => {
-                (&mut self.busy, self.failures)
-            }
-        };
-        *busy = true;
-        failures.saturating_add(1)
-    }
-
-    /// Marks the run, or a plugin of it, as no longer busy.
-    pub(super) fn end(&mut self, work: &Work) {
-        match work {
-            Work::Deliver(plugin) => {
-                if let Some(plugin) = self.plugins.get_mut(plugin) {
-                    plugin.busy = false;
-                }
-            }
-            Work::Probe => {
-                self.polls = self.polls.saturating_add(1);
-                self.busy = false;
-            }
-            Work::Sign { .. } | Work::Post | Work::Search | Work::Fetch => self.busy = false,
-        }
-    }
-
-    /// Records when an attempt failed: nothing is given up before an attempt has failed after its
-    /// time limit.
-    pub(super) fn note_failure(&mut self, work: &Work, pause: Pause, now: Timestamp) {
-        match (work, pause) {
-            // Missing commands are requested again; after that, the fetch ends by itself.
-            (_, Pause::None | Pause::For(_)) => {}
-            (Work::Deliver(plugin), _) => {
-                self.plugins.entry(plugin.clone()).or_default().failed = Some(now);
-            }
-            _ => self.failed = Some(now),
-        }
-    }
-
-    /// Sets the earliest time for the next attempt.
-    pub(super) fn pause(&mut self, pause: Pause, now: Timestamp) {
-        self.not_before = match pause {
-            Pause::None => {
-                self.failures = 0;
-                now
-            }
-            Pause::For(span) => after(now, span),
-            Pause::Run(retry_after) | Pause::Api(retry_after) => {
-                self.failures = self.failures.saturating_add(1);
-                after(now, backoff::delay(self.failures, crate::random::jitter(), retry_after))
-            }
-        };
-    }
-
-    /// Delays the next attempt with a plugin after a failure.
-    pub(super) fn pause_plugin(&mut self, plugin: &PluginName, now: Timestamp) {
-        if let Some(plugin) = self.plugins.get_mut(plugin) {
-            plugin.failures = plugin.failures.saturating_add(1);
-            let delay = backoff::delay(plugin.failures, crate::random::jitter(), None);
-            plugin.not_before = after(now, delay);
-        }
-    }
 }
 
 /// The runs that are not finished, and when each is due.
@@ -219,7 +74,7 @@ impl Index {
         // Once the record is rewritten, it shows that the run was put back.
         attempts.put_back = false;
         if run.record().reason.is_some() {
-            // The operator moved a dead letter back: it is tried at once.
+            // The operator put back a run that was rejected or given up: it is tried at once.
             (attempts.failures, attempts.not_before, attempts.failed) = (0, Timestamp::MIN, None);
         }
         let facts = run.into_record().facts();
@@ -239,15 +94,16 @@ impl Index {
     /// Forgets the attempts of removed runs once no work is under way for them and an unanswered
     /// POST can no longer take effect. If such a run comes back, it starts afresh.
     pub(super) fn forget_away(&mut self, now: Timestamp, settle: Duration) {
-        self.away.retain(|_, attempts| attempts.busy || now < after(attempts.ended, settle));
+        self.away.retain(|_, attempts| attempts.busy || now < after(attempts.post_ended, settle));
     }
 
-    /// Makes every run due at `now`, and moves times after `now` back to it: the clock was ahead.
+    /// Makes every run due at `now`. A POST that ended later than `now`, by a clock that was ahead,
+    /// counts as having ended at `now`.
     pub(super) fn retry_at(&mut self, now: Timestamp) {
         let away = self.away.values_mut();
         for attempts in self.runs.values_mut().map(|run| &mut run.attempts).chain(away) {
             attempts.not_before = now;
-            attempts.ended = attempts.ended.min(now);
+            attempts.post_ended = attempts.post_ended.min(now);
             attempts.plugins.values_mut().for_each(|plugin| plugin.not_before = now);
         }
         let keys: Vec<Key> = self.runs.keys().cloned().collect();
@@ -264,7 +120,7 @@ impl Index {
         Some(run)
     }
 
-    /// Sets when a run is processed again; `None`: when something changes.
+    /// Sets when a run is processed again; `None`: not before something changes.
     pub(super) fn schedule(&mut self, key: &Key, at: Option<Timestamp>) {
         let Some(run) = self.runs.get_mut(key) else { return };
         if let Some(due) = run.due.take() {
@@ -360,7 +216,8 @@ impl Index {
         newest_first.next().map(|((_, other), _)| other.clone())
     }
 
-    /// Returns the actions of other runs with this name: only those can have the same signature.
+    /// Returns the actions of other runs with this action name: only those can have the same
+    /// signature.
     pub(super) fn action_ids(&self, key: &Key, action_name: &str) -> BTreeSet<ActionId> {
         let others = self
             .runs

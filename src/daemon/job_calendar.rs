@@ -83,8 +83,8 @@ impl JobCalendar {
                 self.install(&job, SlotStamp { slot, plan }, spool, log);
             }
         }
-        // A map that is filled in order has half-empty nodes; one that is built at once has full
-        // nodes.
+        // To save memory: a map that is filled in order has half-empty nodes; one that is built at
+        // once has full nodes.
         self.schedules = std::mem::take(&mut self.schedules).into_iter().collect();
         Ok(())
     }
@@ -233,9 +233,9 @@ impl JobCalendar {
         self.schedules.get(job).map(|known| known.last.slot)
     }
 
-    /// Returns the folders of results with the retention of each: `keep` unless the job overrides
+    /// Returns the folders of results, each with its retention: `keep`, unless the job overrides
     /// it.
-    pub(super) fn shelves(&self, keep: Keep) -> Vec<ResultsFolder> {
+    pub(super) fn results_folders(&self, keep: Keep) -> Vec<ResultsFolder> {
         let of_jobs = self.jobs.iter().map(|job| ResultsFolder {
             folder: Path::new("runners").join(job.name.as_str()).join("results"),
             keep: job.config.keep_results.unwrap_or(keep),
@@ -266,7 +266,7 @@ fn schedule_identity(job: &Job) -> String {
     format!("{} {zone}", job.schedule)
 }
 
-/// Logs missed slots and other findings about the slots of a job.
+/// Logs missed slots, a last slot in the future, and the end of a schedule.
 pub(super) fn log_due(name: &JobName, paused: bool, due: &Due, log: &Logger) {
     // A paused job does not miss its slots.
     let missed = due.missed.as_ref().filter(|_| !paused);
@@ -278,7 +278,7 @@ pub(super) fn log_due(name: &JobName, paused: bool, due: &Due, log: &Logger) {
             "last" => %missed.last, "launched" => due.fire.is_some());
     }
     if due.ahead {
-        error!(log, "ignoring last slot, it is in the future: was the clock set back?";
+        error!(log, "ignoring last slot in the future: the clock may have been set back";
             "job" => %name);
     }
     if due.next.is_none() {

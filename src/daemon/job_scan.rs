@@ -1,4 +1,4 @@
-//! Scans of the jobs: reads changed jobs into the calendar, and follows the changes.
+//! Scans of the jobs: reads changed jobs into the calendar, and acts on the changes.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ impl JobScan<'_> {
         match calendar.scan(path, spool, now, log) {
             Ok(changes) => {
                 self.errors.clear(&Subject::Jobs);
-                self.follow(&changes, path, now);
+                self.act_on(&changes, path, now);
             }
             Err(error) => {
                 let error = SpoolError::from(error);
@@ -43,7 +43,7 @@ impl JobScan<'_> {
         let changes = calendar.rescan_rejected(spool, now, log);
         // This runs in every turn, so the watches are compared only after a change.
         if !changes.is_empty() {
-            self.follow(&changes, None, now);
+            self.act_on(&changes, None, now);
         }
     }
 
@@ -55,7 +55,7 @@ impl JobScan<'_> {
         }
     }
 
-    fn follow(&mut self, changes: &[Change], path: Option<&Path>, now: Timestamp) {
+    fn act_on(&mut self, changes: &[Change], path: Option<&Path>, now: Timestamp) {
         for change in changes {
             match change {
                 Change::Removed(job) | Change::Broken { old: Some(job), .. } => {

@@ -30,9 +30,9 @@ pub(super) struct Launcher {
     failed: BTreeMap<JobName, (Slot, Timestamp)>,
 }
 
-/// Where a launch is recorded, apart from the spool.
+/// The parts of the engine that record launches, apart from the spool.
 #[derive(Debug)]
-pub(super) struct LaunchLog<'a> {
+pub(super) struct LaunchRecorders<'a> {
     pub(super) errors: &'a mut DiskErrors,
     pub(super) metrics: &'a mut MetricsRecorder,
 }
@@ -44,7 +44,7 @@ impl Launcher {
         &mut self,
         parts: &mut Parts,
         index: &Index,
-        mut log: LaunchLog<'_>,
+        mut recorders: LaunchRecorders<'_>,
         now: Timestamp,
     ) -> Vec<Run> {
         let due = parts.calendar.due(now, &parts.log);
@@ -57,13 +57,14 @@ impl Launcher {
             if at > now {
                 self.failed.insert(name, (slot, at));
             } else if parts.calendar.state(&name) == JobState::Ready {
-                // The slot was due with the job as it was then. A job that is gone has no slots.
-                runs.extend(self.try_launch(slot, parts, index, &mut log, now));
+                // The job is launched as it was when the slot was due. The slot of a job that is
+                // gone or paused is dropped.
+                runs.extend(self.try_launch(slot, parts, index, &mut recorders, now));
             }
         }
         for slot in due {
             self.failed.remove(&slot.job.name);
-            runs.extend(self.try_launch(slot, parts, index, &mut log, now));
+            runs.extend(self.try_launch(slot, parts, index, &mut recorders, now));
         }
         runs
     }
@@ -73,31 +74,32 @@ impl Launcher {
         slot: Slot,
         parts: &Parts,
         index: &Index,
-        log: &mut LaunchLog<'_>,
+        recorders: &mut LaunchRecorders<'_>,
         now: Timestamp,
     ) -> Option<Run> {
         let name = slot.job.name.clone();
         let launched = match launch(&slot, parts, index, now) {
             Ok(launched) => launched,
             Err(error) => {
-                log.errors.report("cannot launch run", Subject::Slot(name.clone()), &error, now);
-                // The slot was found in time; that the disk accepts it late is not the job's fault.
+                let subject = Subject::Slot(name.clone());
+                recorders.errors.report("cannot launch run", subject, &error, now);
+                // The retry does not count as late: the slot was found in time.
                 self.failed.insert(name, (slot, after(now, RETRY)));
                 return None;
             }
         };
         if launched.is_some() {
-            log.metrics.count_launch(&name);
+            recorders.metrics.count_launch(&name);
         }
-        // Only now: after a crash before this write, the run on disk counts as well.
-        record_slot(name, &parts.calendar, &parts.spool, log.errors, now);
+        // After the launch: if a crash prevents this write, the run on disk counts as the record.
+        record_slot(name, &parts.calendar, &parts.spool, recorders.errors, now);
         launched
     }
 
-    /// Records again the last slots that could not be recorded.
+    /// Tries again to record the last slots that could not be recorded.
     pub(super) fn retry_slots(&self, parts: &Parts, errors: &mut DiskErrors, now: Timestamp) {
         for job in errors.failing_slots() {
-            // A slot that could not be launched has not passed.
+            // A slot that could not be launched yet is recorded after its launch.
             if !self.failed.contains_key(&job) {
                 record_slot(job, &parts.calendar, &parts.spool, errors, now);
             }
@@ -120,7 +122,7 @@ impl Launcher {
     }
 }
 
-/// Launches a slot; returns the new run, or `None` if the slot needs none.
+/// Launches a slot; returns the new run, or `None` if there is nothing to launch.
 fn launch(
     slot: &Slot,
     parts: &Parts,

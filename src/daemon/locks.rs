@@ -1,8 +1,8 @@
 //! Checks that the spool and the jobs folder are still those that this runner has locked.
 //!
-//! **Failure.** A replaced spool ends the daemon at once: nothing that it could still write would
-//! reach the runs that it knows. The effect is that of a crash, and the next start with the real
-//! spool finds out what became of the runs.
+//! **Failure.** A replaced spool ends the daemon at once, because nothing that it could still write
+//! would reach the runs that it knows. This is like a crash: the next start with the real spool
+//! recovers the runs.
 
 use std::path::PathBuf;
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use slog::{Logger, error, warn};
 
-use super::events::Event;
+use super::Event;
 use super::finished_counts::{FinishedCounter, FinishedCounts, RunCount};
-use super::workers::{Task, TaskOutcome, work_name};
+use super::workers::{Task, TaskOutcome, kind_name};
 use crate::api::Posted;
 use crate::chain::Chain;
 use crate::metrics::{FolderLevel, Metrics};
@@ -49,7 +49,7 @@ impl MetricsRecorder {
     pub(super) fn count_task(&mut self, task: &Task, outcome: &TaskOutcome, took: Duration) {
         let Some(metrics) = &mut self.metrics else { return };
         if task.attempt > 1 {
-            metrics.retried(work_name(&task.work));
+            metrics.retried(kind_name(&task.kind));
         }
         match outcome {
             TaskOutcome::Posted(Posted::Accepted { .. }) => metrics.posted("accepted"),
@@ -71,7 +71,7 @@ impl MetricsRecorder {
             }
             TaskOutcome::Signed(_)
             | TaskOutcome::Searched(..)
-            | TaskOutcome::Probed(_)
+            | TaskOutcome::StatusQueried(_)
             | TaskOutcome::Stopped => {}
         }
     }
@@ -105,7 +105,8 @@ impl MetricsRecorder {
         }
     }
 
-    /// Reads when each job last succeeded, as far as its last finished run shows.
+    /// Reads when each job last succeeded. Only the last finished runs are read; if they did not
+    /// succeed, the time stays unknown.
     pub(super) fn read_last_successes(&mut self, spool: &Spool) {
         let Some(metrics) = &mut self.metrics else { return };
         match last_finished(spool) {
@@ -117,7 +118,7 @@ impl MetricsRecorder {
                 }
             }
             Err(error) => {
-                error!(self.log, "cannot read finished runs"; "error" => Chain(&error));
+                error!(self.log, "cannot read last finished runs"; "error" => Chain(&error));
             }
         }
     }
@@ -194,7 +195,7 @@ fn last_finished(spool: &Spool) -> Result<Vec<Run>, SpoolError> {
     let mut runs = Vec::new();
     for (folder, last) in [(Folder::CommandDone, fetched), (Folder::ActionDone, later)] {
         for id in last.into_values() {
-            runs.extend(spool.take(folder, &id)?);
+            runs.extend(spool.read_run(folder, &id)?);
         }
     }
     Ok(runs)

@@ -10,13 +10,13 @@
 
 mod action_search;
 mod adoption;
+mod attempts;
 mod circuit_breaker;
 mod disk_errors;
 mod disk_space;
 mod done_review;
 mod engine;
 mod error;
-mod events;
 mod expired_runs;
 mod finished_counts;
 mod index;
@@ -54,25 +54,47 @@ use jiff::Timestamp;
 use slog::{Logger, info, warn};
 
 pub(crate) use disk_space::has_room;
+use done_review::UncollectedFiles;
 use engine::Engine;
 pub(crate) use error::DaemonError;
-use events::Event;
+use finished_counts::FinishedCounts;
 pub(crate) use job_calendar::JobCalendar;
 use locks::{LockState, Locks};
 use notifier::ServiceNotifier;
+use pruner::RemovalPlan;
 pub(crate) use settings::{Parts, Reopen, Settings};
 pub(crate) use standby::{Awaited, Standby};
-use workers::{WorkerContext, Workers};
+use workers::{FinishedTask, WorkerContext, Workers};
 
 use crate::clock::{Clock, after, elapsed};
 use crate::disk::PathLock;
 use crate::manager::Manager;
+use crate::spool::SpoolError;
 use crate::wake::{Hint, Stop};
 
 /// Maximum time between two turns of the loop, so that a change of the clock is noticed.
 const WAIT_MAX: Duration = Duration::from_secs(60);
-/// Time limit for a stop to wait for workers: plugins have three seconds between TERM and KILL.
+/// Maximum time that a stop waits for workers: plugins have three seconds between TERM and KILL.
 const STOP_SPAN: Duration = Duration::from_millis(4500);
+
+/// An event that another thread sends to the engine's loop.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// Something may have changed: scan a path, or everything.
+    Hint(Hint),
+    /// A worker has finished a task.
+    TaskFinished(Box<FinishedTask>),
+    /// The search for expired files has ended.
+    RemovalPlanned(RemovalPlan),
+    /// The review of `action/done` has ended.
+    DoneReviewed(Result<UncollectedFiles, SpoolError>),
+    /// The finished runs have been counted.
+    FinishedCounted(Result<FinishedCounts, SpoolError>),
+    /// SIGTERM or SIGINT was received.
+    Stop,
+    /// SIGHUP was received: reopen the log, and scan and retry everything.
+    Reload,
+}
 
 /// The daemon, ready to run.
 #[derive(Debug)]
@@ -105,18 +127,18 @@ impl Daemon {
     }
 
     /// Writes metrics to a file.
-    pub(crate) fn measured(mut self, path: PathBuf) -> Daemon {
+    pub(crate) fn with_metrics(mut self, path: PathBuf) -> Daemon {
         self.engine.enable_metrics(path);
         self
     }
 
     /// Notifies a service manager.
-    pub(crate) fn managed(self, manager: Manager) -> Daemon {
+    pub(crate) fn with_manager(self, manager: Manager) -> Daemon {
         Daemon { notifier: ServiceNotifier::new(manager), ..self }
     }
 
-    /// Takes over the lock on the jobs folder.
-    pub(crate) fn holding(mut self, jobs: PathLock) -> Daemon {
+    /// Keeps the lock on the jobs folder, and checks it while running.
+    pub(crate) fn with_jobs_lock(mut self, jobs: PathLock) -> Daemon {
         self.locks.hold_jobs(jobs);
         self
     }
@@ -133,7 +155,7 @@ impl Daemon {
         info!(self.log, "ready");
         self.notifier.ready(|| self.engine.status());
         let mut next_scan = after(self.clock.now(), self.check_span);
-        while !self.stop.asked() {
+        while !self.stop.is_requested() {
             self.check_locks()?;
             let now = self.clock.now();
             // The second condition: a clock that was set back must not delay the next scan.
@@ -176,16 +198,16 @@ impl Daemon {
         self.events.recv_timeout(span).ok()
     }
 
-    /// Handles an event. During a stop, only finished work counts.
+    /// Handles an event. During a stop, only finished tasks are handled.
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Stop => self.stop.ask(),
+            Event::Stop => self.stop.request(),
             Event::TaskFinished(_) => self.engine.handle(event),
-            _ if self.stop.asked() => {}
+            _ if self.stop.is_requested() => {}
             Event::Reload => {
                 self.notifier.reloading();
                 (self.reopen.0)();
-                info!(self.log, "reloading: log reopened, retrying everything now");
+                info!(self.log, "reloading; retrying everything now");
                 self.engine.reload();
                 self.notifier.ready(|| self.engine.status());
             }
@@ -209,20 +231,20 @@ impl Daemon {
                 Err(DaemonError::Lost { source })
             }
             LockState::JobsLost(path) => {
-                self.stop.ask();
+                self.stop.request();
                 self.finish();
                 Err(DaemonError::JobsHeld { path })
             }
         }
     }
 
-    /// Waits for the workers as long as a stop may take; the next start resumes the rest.
+    /// Waits for the workers within the time limit for a stop; the next start resumes the rest.
     fn finish(&mut self) {
         info!(self.log, "stopping");
         self.notifier.stopping();
         self.await_workers(Daemon::handle);
         if !self.engine.is_idle() {
-            warn!(self.log, "stop timeout reached, the next start resumes unfinished work");
+            warn!(self.log, "stop timeout exceeded; the next start resumes unfinished work");
         }
         self.engine.record_pending();
         self.engine.workers_mut().end_leftovers();
@@ -233,10 +255,10 @@ impl Daemon {
     /// Ends the workers without recording their outcomes.
     fn abandon(&mut self) {
         self.notifier.stopping();
-        self.stop.ask();
+        self.stop.request();
         self.await_workers(|daemon, event| {
             if let Event::TaskFinished(finished) = event {
-                daemon.engine.workers_mut().ended(&finished.task.work);
+                daemon.engine.workers_mut().ended(&finished.task.kind);
             }
         });
         self.engine.workers_mut().end_leftovers();

@@ -35,7 +35,7 @@ fn log_results(log: &Logger, record: &Record, calendar: &JobCalendar) {
         "sent" => summary.sent, "answered" => summary.answered, "found" => summary.found,
         "failed" => summary.failed, "expired" => summary.expired);
     if summary.sent == 0 {
-        warn!(log, "action was sent to no agent"; "run" => %record.id,
+        warn!(log, "action was not sent to any agent"; "run" => %record.id,
             "reason" => shown(record.error.as_deref()).as_ref());
     }
     if summary.missing > 0 || summary.not_final > 0 {
@@ -55,21 +55,21 @@ pub(super) fn log_transition(log: &Logger, record: &Record, transition: Transiti
             "action" => record.action_id.map(|id| id.0)),
         Transition::Refused => warn!(log, "run rejected"; "run" => %record.id,
             "reason" => shown(record.reason.as_deref()).as_ref()),
-        Transition::Superseded => info!(log, "run superseded, not posting its action";
+        Transition::Superseded => info!(log, "run superseded; not posting its action";
             "run" => %record.id, "by" => record.superseded.as_ref().map(ToString::to_string)),
         Transition::Noted if record.error.is_none() && record.request.fate == Fate::Refused => {
-            info!(log, "action not found on the platform, posting it again"; "run" => %record.id);
+            info!(log, "action not found on platform; posting it again"; "run" => %record.id);
         }
-        Transition::Noted => warn!(log, "action not posted yet"; "run" => %record.id,
+        Transition::Noted => warn!(log, "action not accepted yet"; "run" => %record.id,
             "fate" => record.request.fate.word(), "error" => error.as_ref()),
         Transition::FetchNoted => warn!(log, "results not fetched yet"; "run" => %record.id,
             "error" => error.as_ref()),
-        Transition::FetchGivenUp => error!(log, "giving up on results"; "run" => %record.id,
+        Transition::FetchGivenUp => error!(log, "giving up on fetch"; "run" => %record.id,
             "error" => error.as_ref()),
         Transition::Delivered | Transition::Finished => {
             for delivery in &record.plugins {
                 if delivery.state == DeliveryState::GivenUp {
-                    error!(log, "giving up on plugin"; "run" => %record.id,
+                    error!(log, "giving up on delivery"; "run" => %record.id,
                         "plugin" => %delivery.plugin, "error" => error.as_ref());
                 }
             }
@@ -97,7 +97,7 @@ pub(super) fn log_plugin(log: &Logger, run: &RunId, plugin: &PluginName, ended: 
     }
 }
 
-/// Returns a text for the log, or a substitute if it is missing.
+/// Returns an escaped text for the log, or `unknown` if there is none.
 fn shown(text: Option<&str>) -> Cow<'_, str> {
     text.map_or(Cow::Borrowed("unknown"), escape)
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::index::Index;
-use crate::manager::{Manager, Pulse};
+use crate::manager::{Manager, Watchdog};
 use crate::spool::Folder;
 
 /// Minimum time between two status notifications.
@@ -17,7 +17,7 @@ const STATUS_SPAN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct ServiceNotifier {
     manager: Manager,
-    pulse: Pulse,
+    watchdog: Watchdog,
     /// The last status that was sent.
     status: String,
     /// Earliest time for the next status notification.
@@ -27,8 +27,8 @@ pub(super) struct ServiceNotifier {
 impl ServiceNotifier {
     /// Returns a notifier that has sent nothing to `manager` yet.
     pub(super) fn new(manager: Manager) -> ServiceNotifier {
-        let pulse = manager.pulse();
-        ServiceNotifier { manager, pulse, status: String::new(), not_before: Instant::now() }
+        let watchdog = manager.watchdog();
+        ServiceNotifier { manager, watchdog, status: String::new(), not_before: Instant::now() }
     }
 
     /// Reports that the engine is working, after its start or a reload.
@@ -54,12 +54,12 @@ impl ServiceNotifier {
         if !self.manager.is_present() {
             return None;
         }
-        let beat = self.pulse.beat();
+        let feed_in = self.watchdog.feed();
         let now = Instant::now();
         let wait = self.not_before.saturating_duration_since(now);
         if !wait.is_zero() {
             // The next notification reports what has just happened.
-            return Some(beat.map_or(wait, |beat| beat.min(wait)));
+            return Some(feed_in.map_or(wait, |feed_in| feed_in.min(wait)));
         }
         let status = status().to_string();
         if status != self.status {
@@ -67,11 +67,11 @@ impl ServiceNotifier {
             self.status = status;
             self.not_before = now.checked_add(STATUS_SPAN).unwrap_or(now);
         }
-        beat
+        feed_in
     }
 }
 
-/// The state of the engine, displayed in a few words: `3 jobs; 1 to send, 2 on the fleet`.
+/// The state of the engine, displayed as a short text: `3 jobs; 1 to send, 2 on the fleet`.
 #[derive(Debug)]
 pub(super) struct EngineStatus {
     pub(super) jobs: usize,

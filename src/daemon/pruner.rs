@@ -17,7 +17,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use slog::{Logger, debug, error, info, warn};
 
-use super::events::Event;
+use super::Event;
 use super::expired_runs::{ExpiredRuns, expired_runs};
 use super::index::Index;
 use super::settings::Parts;
@@ -72,7 +72,7 @@ pub(crate) struct RemovalPlan {
     is_cut: bool,
 }
 
-/// The number of files that the engine has removed.
+/// The numbers of runs and dead letters that the engine has removed.
 #[derive(Debug, Default)]
 struct Removed {
     runs: usize,
@@ -82,7 +82,7 @@ struct Removed {
 /// The result of a turn.
 #[derive(Debug)]
 pub(super) struct PrunerTurn {
-    /// When the next turn is due; `None`: when the search has ended, which is an event.
+    /// When the next turn is due; `None`: when the search ends, which is an event.
     pub(super) next: Option<Timestamp>,
     /// Whether this turn completed the removal of a plan.
     pub(super) has_completed: bool,
@@ -95,7 +95,7 @@ struct Search {
     owner: u32,
     directory: PathBuf,
     retention: RetentionSettings,
-    shelves: Vec<ResultsFolder>,
+    results: Vec<ResultsFolder>,
     /// Documents of unfinished runs.
     needed: BTreeSet<String>,
     unfinished: BTreeSet<RunId>,
@@ -125,7 +125,7 @@ impl Pruner {
     }
 
     /// Distrusts the clock at start if it is far from the time at which the spool last changed: it
-    /// may have jumped while no runner was watching it.
+    /// may have jumped while no runner was running.
     pub(super) fn check_clock_at_start(
         &mut self,
         spool: &Spool,
@@ -159,7 +159,7 @@ impl Pruner {
         if running >= self.next_search && !self.is_searching {
             self.next_search = running.saturating_add(SEARCH_SPAN);
             self.last_search = Some(running);
-            if self.trust.holds(running) {
+            if self.trust.is_trusted(running) {
                 let started = Search::new(parts, index, now).start(events.clone());
                 self.is_searching = started.is_ok();
                 if let Err(error) = started {
@@ -167,7 +167,7 @@ impl Pruner {
                     self.next_search = running.saturating_add(SEARCH_SPAN_MIN);
                 }
             } else {
-                warn!(parts.log, "clock has jumped, not removing expired files");
+                warn!(parts.log, "clock has jumped; not removing expired files");
             }
         }
         let next = after(now, self.next_search.saturating_sub(running));
@@ -211,7 +211,8 @@ impl Pruner {
             info!(parts.log, "removed expired files"; "runs" => removed.runs,
                 "dead_letters" => removed.dead_letters, "documents" => plan.documents);
             if plan.is_cut && removed.runs > 0 {
-                // The other expired runs are removed at once, and not an hour later.
+                // The next search starts at once, not an hour later, to find the other expired
+                // runs.
                 self.next_search = Duration::ZERO;
             }
         }
@@ -233,7 +234,7 @@ fn remove_run(
         return Ok(false);
     }
     let Some(record) = parts.spool.remove_finished(id, before)? else { return Ok(false) };
-    // The pages that were fetched before the fetch was given up are of no use now.
+    // The pages that were fetched before the fetch was given up are no longer needed.
     if let Some(document) = &record.document {
         let part = part_path(&parts.settings.directory.join(document));
         let disk = parts.spool.disk();
@@ -255,8 +256,8 @@ fn remove_dead_letter(
     parts.spool.remove_dead_letter(name, before)
 }
 
-/// Returns whether only the entry itself keeps its slot from being launched again: the last slot
-/// that is recorded for its job is an earlier one.
+/// Returns whether only the entry itself prevents its slot from being launched again, because the
+/// recorded last slot of its job is earlier.
 fn is_only_record_of_slot(id: &RunId, parts: &Parts) -> bool {
     let job = id.stem().parse::<JobName>();
     let last = job.ok().and_then(|job| parts.calendar.last_slot(&job));
@@ -279,7 +280,7 @@ impl Search {
             owner: crate::disk::trust::own_user(),
             directory: settings.directory.clone(),
             retention: settings.retention,
-            shelves: parts.calendar.shelves(settings.retention.results),
+            results: parts.calendar.results_folders(settings.retention.results),
             needed: needed.collect(),
             unfinished: index.iter().map(|((_, id), _)| id.clone()).collect(),
             now,
@@ -326,18 +327,18 @@ impl Search {
         let (disk, directory) = (&self.disk, self.directory.as_path());
         let archive = Archive { disk, directory, needed: &self.needed, now: self.now };
         let mut removed = 0;
-        for shelf in &self.shelves {
-            match archive.prune(shelf) {
+        for results in &self.results {
+            match archive.prune(results) {
                 Ok(count) => removed += count,
                 Err(error) => error!(self.log, "cannot remove expired results";
-                    "path" => %shelf.folder.display(), "error" => Chain(&error)),
+                    "path" => %results.folder.display(), "error" => Chain(&error)),
             }
         }
         removed
     }
 
-    /// Returns the names of expired dead letters. Their names may state any time: the time of the
-    /// last change of the file counts.
+    /// Returns the names of expired dead letters. Their age is that of the file's last change,
+    /// because their names may contain any time.
     fn dead_letters(&self) -> Result<Vec<OsString>, SpoolError> {
         let folder = self.layout.folder(Folder::Invalid);
         let mut letters = Vec::new();

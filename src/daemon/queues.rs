@@ -54,7 +54,7 @@ impl Queue {
         }
     }
 
-    /// Adds a run that needs a further worker before the other runs of its owner.
+    /// Adds a run that needs another worker, ahead of the other runs of its owner.
     pub(super) fn push_first(&mut self, key: &Key, owner: Owner) {
         if self.members.insert(key.clone()) {
             self.runs_of(owner).push_front(key.clone());

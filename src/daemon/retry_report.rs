@@ -1,5 +1,5 @@
-//! Writes the retry report: the runs that failed, and when each is retried. No record contains
-//! this.
+//! Writes the retry report: the runs that failed, and when each is retried. The records of the runs
+//! do not contain this.
 //!
 //! The operator and `mig-runner status` read the report. It costs nothing while nothing fails: only
 //! a failure makes the reporter go through the index, and from then on at most every two seconds,
@@ -149,24 +149,19 @@ fn report(sources: RetrySources<'_>) -> Option<RetryReport> {
         retries.truncate(ATTEMPTS_MAX);
     }
     retries.sort_unstable();
-    let api = breaker.is_tripped().then(|| again(breaker.failures(), breaker.not_before()));
+    let api = breaker.is_tripped().then(|| retry_time(breaker.failures(), breaker.not_before()));
     let attempt = |(at, key, plugin, folder, failures): Retry<'_>| RetryAttempt {
         folder,
         run: key.1.clone(),
         plugin: plugin.cloned(),
-        retry: again(failures, at),
+        retry: retry_time(failures, at),
     };
     RetryReport::new(api, retries.into_iter().map(attempt).collect(), more)
 }
 
-/// Returns the number of failures in a row of a run in its folder, not counting its plugins.
+/// Returns the number of failures in a row of a run, not counting those of its plugins.
 fn failures(run: &TrackedRun) -> u32 {
-    let attempts = &run.attempts;
-    match run.folder {
-        // Here, polls counts the fetches with missing commands.
-        Folder::CommandInflight => attempts.failures.saturating_add(attempts.polls),
-        _ => attempts.failures,
-    }
+    run.attempts.failures.saturating_add(run.attempts.missing_fetches)
 }
 
 /// Returns the retries of plugins of a run.
@@ -180,9 +175,9 @@ fn deliveries<'a>(key: &'a Key, run: &'a TrackedRun) -> impl Iterator<Item = Ret
     })
 }
 
-/// Returns a retry with its time rounded up to a whole second, so that the report is never too
-/// early.
-fn again(failures: u32, at: Timestamp) -> RetryTime {
+/// Returns the number of failures and the time of the next attempt, rounded up to a whole second so
+/// that the report never states a time that is too early.
+fn retry_time(failures: u32, at: Timestamp) -> RetryTime {
     let second = at.as_second().saturating_add(i64::from(at.subsec_nanosecond() > 0));
     RetryTime { failures, next_attempt: Timestamp::from_second(second).unwrap_or(at) }
 }
@@ -243,7 +238,7 @@ mod tests {
             (attempts.failures, attempts.not_before) = (failures, at(5));
         }
         let key = put(&mut index, Folder::CommandInflight, record("job.20261122T110000Z"));
-        index.attempts_mut(&key).unwrap().polls = 1;
+        index.attempts_mut(&key).unwrap().missing_fetches = 1;
         // Status queries of an action are not failures.
         let key = put(&mut index, Folder::ActionInflight, record("job.20261122T130000Z"));
         index.attempts_mut(&key).unwrap().polls = 1;
@@ -260,7 +255,7 @@ mod tests {
     #[test]
     fn time_of_retry_is_rounded_up() {
         let half = after(at(4), Duration::from_millis(500));
-        assert_eq!(again(1, half).next_attempt, at(5));
-        assert_eq!(again(1, at(5)).next_attempt, at(5));
+        assert_eq!(retry_time(1, half).next_attempt, at(5));
+        assert_eq!(retry_time(1, at(5)).next_attempt, at(5));
     }
 }

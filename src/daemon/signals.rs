@@ -8,7 +8,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
-use super::events::Event;
+use super::Event;
 use crate::wake::Stop;
 
 /// The signal handlers cannot be installed.
@@ -26,12 +26,11 @@ pub(super) fn listen(events: Sender<Event>, stop: Stop) -> Result<(), SignalErro
             if signal == SIGHUP {
                 events.send(Event::Reload).ok();
             } else if is_stopping {
-                // The sender of a second signal does not want to wait. The next start resumes the
-                // unfinished work.
+                // A second signal ends the process at once. The next start resumes unfinished work.
                 emulate_default_handler(signal).ok();
             } else {
                 is_stopping = true;
-                stop.ask();
+                stop.request();
                 events.send(Event::Stop).ok();
             }
         }

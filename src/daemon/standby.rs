@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 
+use super::Event;
 use super::error::DaemonError;
-use super::events::Event;
 use super::settings::Reopen;
 use super::signals;
 use crate::disk::{Context, wait_until_free};
-use crate::manager::Pulse;
+use crate::manager::Watchdog;
 use crate::spool::SpoolError;
 use crate::wake::{Hint, Stop};
 
@@ -43,9 +43,13 @@ impl Standby {
         Ok(Standby { events, sender, stop, reopen })
     }
 
-    /// Waits until the lock on a file or folder is free, feeding `pulse` meanwhile.
-    pub(crate) fn wait(&self, path: PathBuf, pulse: &mut Pulse) -> Result<Awaited, DaemonError> {
-        if self.stop.asked() {
+    /// Waits until the lock on a file or folder is free, feeding the watchdog meanwhile.
+    pub(crate) fn wait(
+        &self,
+        path: PathBuf,
+        watchdog: &mut Watchdog,
+    ) -> Result<Awaited, DaemonError> {
+        if self.stop.is_requested() {
             return Ok(Awaited::Stopped);
         }
         let disk = |error| DaemonError::Spool { source: SpoolError::Disk { source: error } };
@@ -62,7 +66,7 @@ impl Standby {
             .context("wait for", &locked)
             .map_err(disk)?;
         loop {
-            match self.next_event(pulse) {
+            match self.next_event(watchdog) {
                 Event::Hint(_) => {
                     let freed = waiting.join().unwrap_or(Ok(()));
                     return freed
@@ -80,17 +84,17 @@ impl Standby {
         }
     }
 
-    /// Waits for the next event, feeding `pulse` meanwhile.
-    fn next_event(&self, pulse: &mut Pulse) -> Event {
+    /// Waits for the next event, feeding the watchdog meanwhile.
+    fn next_event(&self, watchdog: &mut Watchdog) -> Event {
         loop {
-            let received = match pulse.beat() {
+            let received = match watchdog.feed() {
                 Some(span) => self.events.recv_timeout(span),
                 None => self.events.recv().map_err(RecvTimeoutError::from),
             };
             match received {
                 Ok(event) => return event,
                 Err(RecvTimeoutError::Timeout) => {}
-                // Impossible, because `self` holds a sender; without events, the wait must end.
+                // Cannot happen, because `self` holds a sender.
                 Err(RecvTimeoutError::Disconnected) => return Event::Stop,
             }
         }

@@ -1,4 +1,5 @@
-//! Files in the spool that are not in the index: when each was last read, and which to read again.
+//! Files in the spool that are not in the index: the state in which each was last read, and which
+//! of them to read again.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -40,7 +41,7 @@ impl UnindexedFiles {
         self.known.retain(|(folder, name), _| exists(*folder, name));
     }
 
-    /// Schedules a file to be read again at a time, if it may still be being written.
+    /// Schedules a file that another process may still be writing to be read again at `time`.
     pub(super) fn recheck_at(&mut self, time: Timestamp, folder: Folder, name: &OsStr) {
         self.young.push((time, folder, name.to_owned()));
     }
@@ -53,7 +54,8 @@ impl UnindexedFiles {
         due.into_iter().map(|(_, folder, name)| (folder, name)).collect()
     }
 
-    /// Forgets a file that is about to be read again, but for the state in which it was first read.
+    /// Forgets a file that is about to be read again, except for the state in which it was first
+    /// read.
     pub(super) fn begin_recheck(&mut self, folder: Folder, name: &OsStr) {
         self.rechecked = self.known.remove(&(folder, name.to_owned()));
     }
@@ -75,7 +77,7 @@ impl UnindexedFiles {
     /// Limits the wait for young files to the usual time, counted from `now`: the clock was set
     /// back.
     pub(super) fn limit_waits(&mut self, now: Timestamp) {
-        let latest = after(now, claim::WRITING);
+        let latest = after(now, claim::WRITE_SPAN);
         self.young.iter_mut().for_each(|(at, ..)| *at = latest.min(*at));
     }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use slog::{Logger, info, warn};
 
-use super::events::Event;
+use super::Event;
 use super::job_calendar::JobCalendar;
 use crate::chain::Chain;
 use crate::disk::{Disk, FileId};
@@ -37,9 +37,9 @@ pub(super) struct Watches {
     fixed: BTreeMap<PathBuf, FileId>,
     /// The names of the watched folders in the jobs folder.
     jobs: BTreeSet<OsString>,
-    /// Whether it was logged that the limit of watches is reached or that inotify is missing.
+    /// Whether it was logged that the limit of watches is reached or that inotify is unavailable.
     is_limit_logged: bool,
-    /// The folders of which it was logged that they cannot be watched.
+    /// The folders for which a failure was logged.
     logged: BTreeSet<PathBuf>,
 }
 
@@ -58,8 +58,8 @@ impl Watches {
         }
     }
 
-    /// Removes all watches, to have them set again: a folder that was removed and created again is
-    /// another folder.
+    /// Forgets all watches, so that the next restore sets each of them again: a folder that was
+    /// removed and created again is another folder.
     pub(super) fn discard(&mut self) {
         self.fixed.clear();
         for name in std::mem::take(&mut self.jobs) {
@@ -145,7 +145,7 @@ impl Watches {
         };
         let watched = &self.jobs;
         let differs = |name: &&OsStr| calendar.has_folder(name) != watched.contains(*name);
-        // Of ten thousand jobs hardly any differs; after a change in one folder, only that one can.
+        // Of ten thousand jobs, hardly any differ. After a change in one folder, only that one can.
         let differing: BTreeSet<OsString> = match below {
             Some(name) => {
                 Some(name.as_os_str()).filter(differs).map(OsStr::to_owned).into_iter().collect()
@@ -184,7 +184,7 @@ impl Watches {
         folders
     }
 
-    /// Returns whether changes in a folder cause events.
+    /// Returns whether one of the folders that are always watched is watched now.
     pub(super) fn has(&self, folder: &Path) -> bool {
         self.fixed.contains_key(folder)
     }
@@ -202,7 +202,7 @@ impl Watches {
         watched
     }
 
-    /// Logs that a folder, or any folder, cannot be watched: once until it is watched.
+    /// Logs that a folder or all folders cannot be watched, once until they are watched again.
     fn log_failure(&mut self, error: &WatchError) {
         let is_new = match error {
             WatchError::Start { .. } | WatchError::Limit { .. } => {
@@ -211,8 +211,8 @@ impl Watches {
             WatchError::Folder { path, .. } => self.logged.insert(path.clone()),
         };
         if is_new {
-            warn!(self.log, "cannot watch for changes, relying on periodic scans";
-                "error" => Chain(error), "check_s" => self.check_span.as_secs());
+            warn!(self.log, "cannot watch for changes; relying on periodic scans";
+                "error" => Chain(error), "scan_interval_s" => self.check_span.as_secs());
         }
     }
 }

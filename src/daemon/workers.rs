@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::events::Event;
+use super::Event;
 use super::index::Key;
 use crate::action::{Signature, Signer};
 use crate::api::{Api, ApiError, Found, Posted, Scope, Search, Seen};
@@ -28,13 +28,13 @@ use crate::stage::fetch::{FetchAttempt, FetchError, FetchProgress, Fetcher};
 use crate::stage::prune::DAY;
 use crate::stage::sign::sign;
 use crate::stage::signed::{SignedAction, SigningError};
-use crate::stage::{Work, grace};
+use crate::stage::{TaskKind, grace};
 use crate::wake::Stop;
 
-/// How far the clock may have been set back while a run was under way.
+/// Maximum time by which the clock may have been set back while a run was under way.
 const SKEW: Duration = DAY;
 
-/// Returns the target that a macro stands for.
+/// Returns the target that a macro stands for; `None` if the target is not a macro.
 pub(crate) type Expand = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// The services that the workers use.
@@ -57,21 +57,21 @@ pub(crate) struct WorkerContext {
     pub(crate) stop: Stop,
 }
 
-/// A piece of work for one run.
+/// A task for one run.
 #[derive(Debug)]
 pub(crate) struct Task {
     pub(super) key: Key,
-    pub(super) work: Work,
+    pub(super) kind: TaskKind,
     /// The record, as it was when the work began.
     pub(super) record: Record,
     /// The number of this attempt, from 1.
     pub(super) attempt: u32,
-    /// Number of earlier status queries, or of fetches with missing commands.
-    pub(super) polls: u32,
+    /// Number of earlier fetches with missing commands.
+    pub(super) missing_fetches: u32,
     /// Number of commands requested at once, if an earlier fetch reduced it.
     pub(super) page_size: Option<u32>,
-    /// When the results were complete except for commands that may still change.
-    pub(super) since: Option<Timestamp>,
+    /// When the results first were complete except for commands that may still change.
+    pub(super) not_final: Option<Timestamp>,
     /// Actions that belong to other runs: a search must not return them.
     pub(super) taken: BTreeSet<ActionId>,
 }
@@ -90,19 +90,19 @@ pub(crate) enum SearchError {
 /// The outcome of a task.
 #[derive(Debug)]
 pub(crate) enum TaskOutcome {
-    /// Of [`Work::Sign`].
+    /// Of [`TaskKind::Sign`].
     Signed(Result<SignedAction, SigningError>),
-    /// Of [`Work::Post`].
+    /// Of [`TaskKind::Post`].
     Posted(Posted),
-    /// Of [`Work::Search`], with the time at which the search began.
+    /// Of [`TaskKind::Search`], with the time at which the search began.
     Searched(Result<Found, SearchError>, Timestamp),
-    /// Of [`Work::Probe`].
-    Probed(Result<Option<Seen>, ApiError>),
-    /// Of [`Work::Fetch`].
+    /// Of [`TaskKind::QueryStatus`].
+    StatusQueried(Result<Option<Seen>, ApiError>),
+    /// Of [`TaskKind::Fetch`].
     Fetched(FetchAttempt),
-    /// Of [`Work::Deliver`].
+    /// Of [`TaskKind::Deliver`].
     Delivered(PluginName, Result<PluginExit, PluginError>),
-    /// Of any work: the runner stopped before the work began, or before it was complete.
+    /// Of any kind: the runner stopped before the task began, or before it was complete.
     Stopped,
 }
 
@@ -115,13 +115,13 @@ pub(crate) struct FinishedTask {
 }
 
 impl TaskOutcome {
-    /// Returns [`TaskOutcome::Stopped`] instead if the API or a fetch says that a stop prevented
-    /// the work.
+    /// Returns [`TaskOutcome::Stopped`] if the API client or the fetch failed only because of a
+    /// stop, and otherwise the outcome itself.
     fn or_stopped(self) -> TaskOutcome {
         let is_stopped = match &self {
             TaskOutcome::Posted(Posted::Refused { cause, .. })
             | TaskOutcome::Searched(Err(SearchError::Api(cause)), _)
-            | TaskOutcome::Probed(Err(cause))
+            | TaskOutcome::StatusQueried(Err(cause))
             | TaskOutcome::Fetched(FetchAttempt { fetched: Err(FetchError::Api(cause)), .. }) => {
                 matches!(cause, ApiError::Stopped { .. })
             }
@@ -141,7 +141,7 @@ impl TaskOutcome {
             }
             TaskOutcome::Searched(Err(SearchError::Api(error)), _) => answers(error),
             TaskOutcome::Searched(..) => true,
-            TaskOutcome::Probed(seen) => seen.as_ref().err().is_none_or(answers),
+            TaskOutcome::StatusQueried(seen) => seen.as_ref().err().is_none_or(answers),
             TaskOutcome::Fetched(FetchAttempt { fetched, .. }) => match fetched {
                 Err(FetchError::Api(error)) => answers(error),
                 fetched => matches!(
@@ -154,38 +154,39 @@ impl TaskOutcome {
     }
 }
 
-/// Returns the name of a kind of work in metrics and log.
-pub(super) fn work_name(work: &Work) -> &'static str {
-    match work {
-        Work::Sign { .. } => "sign",
-        Work::Post => "post",
-        Work::Search => "search",
-        Work::Probe => "probe",
-        Work::Fetch => "fetch",
-        Work::Deliver(_) => "deliver",
+/// Returns the name of a kind of task in metrics and log.
+pub(super) fn kind_name(kind: &TaskKind) -> &'static str {
+    match kind {
+        TaskKind::Sign { .. } => "sign",
+        TaskKind::Post => "post",
+        TaskKind::Search => "search",
+        // The name that the manual documents.
+        TaskKind::QueryStatus => "probe",
+        TaskKind::Fetch => "fetch",
+        TaskKind::Deliver(_) => "deliver",
     }
 }
 
 impl WorkerContext {
-    fn work(&self, task: &Task) -> TaskOutcome {
-        if self.stop.asked() {
+    fn perform(&self, task: &Task) -> TaskOutcome {
+        if self.stop.is_requested() {
             return TaskOutcome::Stopped;
         }
         let record = &task.record;
-        match &task.work {
-            Work::Sign { period } => {
+        match &task.kind {
+            TaskKind::Sign { period } => {
                 TaskOutcome::Signed(sign(record, *period, self.signer.as_ref(), &self.expand))
             }
-            Work::Post => TaskOutcome::Posted(self.post(record)),
-            Work::Search => {
+            TaskKind::Post => TaskOutcome::Posted(self.post(record)),
+            TaskKind::Search => {
                 let began = self.clock.now();
                 TaskOutcome::Searched(self.search(task), began)
             }
-            Work::Probe => TaskOutcome::Probed(match record.action_id {
-                Some(id) => grace::probe(self.api.as_ref(), id),
+            TaskKind::QueryStatus => TaskOutcome::StatusQueried(match record.action_id {
+                Some(id) => grace::query_status(self.api.as_ref(), id),
                 None => Ok(None),
             }),
-            Work::Fetch => {
+            TaskKind::Fetch => {
                 let fetcher = Fetcher {
                     api: self.api.as_ref(),
                     disk: &self.disk,
@@ -195,13 +196,13 @@ impl WorkerContext {
                     stop: &self.stop,
                 };
                 let past = FetchProgress {
-                    missing_attempts: task.polls,
+                    missing_attempts: task.missing_fetches,
                     page_size: task.page_size.unwrap_or(self.page_size),
-                    not_final: task.since,
+                    not_final: task.not_final,
                 };
                 TaskOutcome::Fetched(fetcher.fetch(record, past))
             }
-            Work::Deliver(plugin) => {
+            TaskKind::Deliver(plugin) => {
                 TaskOutcome::Delivered(plugin.clone(), self.deliver(task, plugin))
             }
         }
@@ -235,9 +236,9 @@ impl WorkerContext {
         }
     }
 
-    /// Returns whether a finished run has an action. This is queried only for an action that was
-    /// found, which seldom belongs to another run; so nothing about finished runs needs to stay in
-    /// memory.
+    /// Returns whether another run that is finished or a dead letter has an action. The search
+    /// checks this only for an action that it found, which seldom belongs to another run; so
+    /// nothing about finished runs needs to stay in memory.
     fn is_held(&self, record: &Record, action: ActionId) -> Result<bool, SearchError> {
         // The record of a run whose action we signed was written after the action's first valid
         // time. An action that was signed elsewhere may have any dates.
@@ -270,7 +271,7 @@ fn signatures(record: &Record) -> Vec<Signature> {
     record.request.signatures.iter().filter_map(|s| s.clone().try_into().ok()).collect()
 }
 
-/// Kinds of work that do not delay each other.
+/// Groups of tasks that do not delay each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pool {
     /// Short requests to the API, and signatures.
@@ -282,12 +283,14 @@ pub(crate) enum Pool {
 }
 
 impl Pool {
-    /// Returns the pool that a piece of work belongs to.
-    pub(crate) const fn of(work: &Work) -> Pool {
-        match work {
-            Work::Sign { .. } | Work::Post | Work::Search | Work::Probe => Pool::Submit,
-            Work::Fetch => Pool::Fetch,
-            Work::Deliver(_) => Pool::Deliver,
+    /// Returns the pool that a kind of task belongs to.
+    pub(crate) const fn of(kind: &TaskKind) -> Pool {
+        match kind {
+            TaskKind::Sign { .. } | TaskKind::Post | TaskKind::Search | TaskKind::QueryStatus => {
+                Pool::Submit
+            }
+            TaskKind::Fetch => Pool::Fetch,
+            TaskKind::Deliver(_) => Pool::Deliver,
         }
     }
 
@@ -334,7 +337,7 @@ impl Workers {
 
     /// Returns whether a stop was requested; no work begins after that.
     pub(crate) fn are_stopping(&self) -> bool {
-        self.context.stop.asked()
+        self.context.stop.is_requested()
     }
 
     /// Returns whether all workers are idle.
@@ -347,12 +350,12 @@ impl Workers {
     /// # Errors
     /// The system cannot start a thread; no work was done.
     pub(crate) fn begin(&mut self, task: Task) -> io::Result<()> {
-        let pool = Pool::of(&task.work);
+        let pool = Pool::of(&task.kind);
         let (context, events) = (Arc::clone(&self.context), self.events.clone());
         let name = format!("{} {}", pool.name(), task.record.name);
         std::thread::Builder::new().name(name).spawn(move || {
             let began = std::time::Instant::now();
-            let outcome = context.work(&task).or_stopped();
+            let outcome = context.perform(&task).or_stopped();
             let finished = FinishedTask { task, outcome, took: began.elapsed() };
             // The receiver is dropped only when the process is about to end.
             events.send(Event::TaskFinished(Box::new(finished))).ok();
@@ -361,14 +364,14 @@ impl Workers {
         Ok(())
     }
 
-    /// Ends the processes that plugins have left behind: the runner is stopping.
+    /// Ends the processes that plugins have left behind, because the runner is stopping.
     pub(crate) fn end_leftovers(&self) {
         self.context.plugins.end_leftovers();
     }
 
-    /// Records that a worker has finished.
-    pub(crate) fn ended(&mut self, work: &Work) {
-        let count = self.count(Pool::of(work));
+    /// Records that a worker has finished a task.
+    pub(crate) fn ended(&mut self, kind: &TaskKind) {
+        let count = self.count(Pool::of(kind));
         *count = count.saturating_sub(1);
     }
 

@@ -1,4 +1,4 @@
-//! What the state of a job folder means for the job that was installed from it. No I/O.
+//! Decides what the state of a job folder means for the job that was installed from it. No I/O.
 //!
 //! A job that is copied in piece by piece, or edited in place, is invalid for a moment. Therefore
 //! an invalid folder is reported only when it has been left alone for [`QUIET_SPAN`], and the job
@@ -81,7 +81,7 @@ impl FolderState {
     /// Reports the fault if the folder has been left alone for long enough.
     fn report_if_due(&mut self, now: Timestamp) -> Option<Change> {
         let fault = self.fault.as_mut().filter(|fault| !fault.is_reported)?;
-        // If the clock was set back, start the span anew: it may take long to catch up.
+        // If the clock was set back, the span starts anew, because `since` may be far ahead.
         fault.since = fault.since.min(now);
         if elapsed(fault.since, now) < QUIET_SPAN {
             return None;

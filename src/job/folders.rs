@@ -1,7 +1,8 @@
 //! All job folders, and when to inspect which of them.
 //!
-//! Correctness rests on scans of all folders. An inspection of one folder after an event only saves
-//! time. Both do the same to a folder. Inspecting an unchanged folder takes two system calls.
+//! Correctness rests on scans of all folders. An inspection of one folder after an event only finds
+//! a change earlier. Both inspect a folder in the same way. Inspecting an unchanged folder takes
+//! two system calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -50,8 +51,8 @@ impl Jobs {
             names.iter().filter_map(|name| self.inspect(name, now)).collect();
         changes.extend(skipped.iter().filter_map(|name| self.report_skipped(name)));
         if is_first {
-            // A map filled in order has half-empty nodes; one built from an iterator has full
-            // nodes.
+            // To save memory: a map filled in order has half-empty nodes; one built from an
+            // iterator has full nodes.
             self.states = std::mem::take(&mut self.states).into_iter().collect();
         }
         Ok(changes)

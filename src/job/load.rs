@@ -1,4 +1,4 @@
-//! One job folder: who may write it, whether it changed, what its files say.
+//! One job folder: who can write it, whether it changed, what its files contain.
 //!
 //! Whoever can write the folder or the files of a job can run actions on the fleet. Therefore all
 //! three must belong to the runner's user or root, and no other user may be able to write them (see
@@ -113,8 +113,8 @@ impl Loader {
         };
         let stamps = files.stamps();
         let is_whole = stamps.config.is_some() && stamps.action.is_some();
-        // Two system calls as long as nothing changes. If another folder took the place of this
-        // one, its files have other inode numbers.
+        // While nothing changes, an inspection takes two system calls. If another folder has
+        // replaced this one, its files have other inode numbers.
         if is_whole && last == Some(stamps) {
             return Inspection::Unchanged;
         }
@@ -174,7 +174,7 @@ impl Loader {
         let named = self.check(path, folder, FileKind::Folder).and_then(|()| job_name(name, path));
         let name = named.map_err(|fault| vec![fault])?;
         let (config_path, action_path) = (path.join(CONFIG_FILE), path.join(ACTION_FILE));
-        // Nothing is read before both files may be used.
+        // No file is read before both files are known to be trustworthy.
         let config = self.check_file(&config_path, files.config.as_ref());
         let action = self.check_file(&action_path, files.action.as_ref());
         let (config, action) = both(config, action)?;
@@ -194,15 +194,15 @@ impl Loader {
             let (path, line) = (path.display(), schedule.line);
             let (hidden, value) = (excerpt(hidden, SHOWN_BYTES_MAX), escape(&schedule.value));
             format!(
-                "{path}:{line}: {hidden} is a comment, so that the schedule is {value}: if it \
-                 belongs to the schedule, put the value in double quotes"
+                "{path}:{line}: {hidden} is a comment, so the schedule is {value}: if it belongs \
+                 to the schedule, put the value in double quotes"
             )
         });
         let (config, timing) = parsed;
         Ok((config, timing, warning))
     }
 
-    /// Returns when the job runs, or the faults of its schedule and its time zone.
+    /// Returns the schedule and the time zone, or the faults of both.
     fn timing(
         &self,
         config: &JobConfig,
@@ -235,7 +235,7 @@ impl Loader {
         Ok(String::from_utf8(text).unwrap_or_else(|_| action.to_json()).into())
     }
 
-    /// Returns the real path of a file that may be used.
+    /// Checks a file; returns its path after following links.
     fn check_file<'a>(&self, path: &Path, at: Option<&'a FoundPath>) -> Result<&'a Path, JobError> {
         match at {
             Some(at) => self.check(path, at, FileKind::File).map(|()| at.path.as_path()),
@@ -287,8 +287,8 @@ pub(super) fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
 }
 
-/// Returns whether an entry is not a job folder, and skipped as in the original. A link is not
-/// skipped, since its target is not known yet.
+/// Returns whether an entry is not a job folder and is skipped, as in the original. A link is not
+/// skipped, because its target is not known yet.
 fn is_skipped(name: &OsStr, kind: FileKind) -> bool {
     !matches!(kind, FileKind::Folder | FileKind::Link) || is_system_folder(&name.to_string_lossy())
 }

@@ -1,11 +1,11 @@
-//! Jobs: the folders of `runners/`, read into what the stages work with.
+//! Jobs: the folders of `runners/`, read and validated.
 //!
-//! A job is a folder with two files, `entity.cfg` and `action.json`. The operator enables it by
-//! putting it there and disables it by taking it away, at any time.
+//! A job is a folder with two files, `entity.cfg` and `action.json`. The operator enables a job by
+//! putting its folder there and disables it by moving the folder away, at any time.
 //!
 //! | file | content |
 //! | --- | --- |
-//! | `load` | one folder: who may write it, whether it changed, what its files say |
+//! | `load` | one folder: who can write it, whether it changed, what its files contain |
 //! | `change` | what the state of a folder means for the job that was installed from it |
 //! | `folders` | all folders, and when to inspect which of them |
 //!
@@ -13,9 +13,10 @@
 //! future, and the platform would accept its action. The runner only reads the folder of a job. One
 //! invalid job does not affect any other.
 //!
-//! **Failure.** The faults of a job are a [`Rejection`], addressed to the operator. It stays until
-//! a file of the job changes. Only faults that do not depend on the content of the files
-//! (permissions, a file that is missing or unreadable) are checked again in every scan.
+//! **Failure.** The faults of a job are returned as a [`Rejection`], whose texts are for the
+//! operator. It stays until a file of the job changes. Only faults that do not depend on the
+//! content of the files (permissions, a file that is missing or unreadable) are checked again in
+//! every scan.
 
 pub(crate) mod change;
 pub(crate) mod folders;
@@ -43,7 +44,7 @@ pub(crate) struct Job {
     /// Also the name of its folder.
     pub(crate) name: JobName,
     pub(crate) config: JobConfig,
-    /// Shared with the daemon's plan of slots.
+    /// Shared with the daemon's calendar of slots.
     pub(crate) schedule: Arc<Cron>,
     /// The time zone of its schedule.
     pub(crate) zone: TimeZone,
@@ -81,7 +82,7 @@ pub(crate) enum JobError {
     )]
     NotFolder { path: PathBuf },
     /// A folder or a special file has the name of a job's file.
-    #[error("{} is not a regular file: put the job's file itself there", path.display())]
+    #[error("{} is not a regular file: replace it with the job's file", path.display())]
     NotFile { path: PathBuf },
     /// The folder or a file is a link, and other users can change the link or its target.
     #[error(transparent)]
@@ -128,7 +129,7 @@ impl Rejection {
         escape(&self.folder.to_string_lossy()).into_owned()
     }
 
-    /// Returns whether a fault may disappear although no file changes.
+    /// Returns whether a fault may disappear without a change of the files' content.
     fn is_temporary(&self) -> bool {
         self.faults.iter().any(|fault| match fault {
             JobError::Config(_) | JobError::Action { .. } | JobError::Refused { .. } => false,

@@ -1,13 +1,13 @@
 //! A log file that is private to its owner, optionally limited in size, and reopened on request.
 //!
-//! When the next line would make the file larger than `maxfilesize`, the file is renamed to `FILE.1`,
-//! replacing an older one, and a new file is created. So the log uses at most twice that size. An
-//! operator who uses logrotate omits `maxfilesize` and sends HUP.
+//! When the next line would make the file larger than `maxfilesize`, the file is renamed to
+//! `FILE.1`, replacing an older one, and a new file is created. So the log uses at most twice that
+//! size. An operator who uses logrotate omits `maxfilesize` and sends HUP.
 //!
-//! **Failure.** If the file cannot be renamed, it continues to grow, and the rename is retried after
-//! another `maxfilesize` bytes. If the file cannot be opened or written because of a transient
-//! error, lines go to stderr, and each further line retries the file. [`LogFile::take_event`]
-//! reports when that begins and ends.
+//! **Failure.** If the file cannot be renamed, it continues to grow, and the rename is retried
+//! after another `maxfilesize` bytes. If the file cannot be opened or written because of a
+//! transient error, lines go to stderr, and each further line retries the file.
+//! [`LogFile::take_event`] reports when that begins and ends.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -70,8 +70,8 @@ impl LogFile {
         &self.path
     }
 
-    /// Reopens the file by its name. If that fails and the open file no longer has this name, lines go
-    /// to stderr until the file can be opened.
+    /// Reopens the file by its name. If that fails and the open file no longer has this name, lines
+    /// go to stderr until the file can be opened.
     pub(super) fn reopen(&self) -> Result<(), LogError> {
         let opened = open(&self.path);
         let mut state = self.lock();
@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn lines_go_to_stderr_while_the_disk_is_full() {
-        // It can be opened, and every write fails.
+        // This file can be opened, but every write fails.
         let file = LogFile::open(Path::new("/dev/full"), None).unwrap();
         assert!(file.take_event().is_none());
         for _ in 0..2 {

@@ -1,4 +1,5 @@
-//! Reports in the log itself, before the next record, that the log file became unwritable or writable.
+//! Reports in the log itself, before the next record, that the log file became unwritable or
+//! writable.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! The JSON format: one object per line, for programs.
 //!
-//! The keys are `time` (RFC 3339, absent if the receiver adds its own), `level`, `message`, then those
-//! of the record and of its logger. If a key occurs twice, the value of the record is used. Numbers
-//! and booleans are written as such, all other values as strings.
+//! The keys are `time` (RFC 3339, absent if the receiver adds its own), `level`, `message`, then
+//! those of the record and of its logger. If a key occurs twice, the value of the record is used.
+//! Numbers and booleans are written as such, all other values as strings.
 
 use std::fmt;
 use std::io;

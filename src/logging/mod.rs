@@ -5,7 +5,7 @@
 //!
 //! | format | sinks |
 //! | --- | --- |
-//! | [`text`], [`json`] | stdout, the journal that is connected to stdout, [`mod@file`], [`syslog`] |
+//! | [`text`], [`json`] | stdout, the journal behind stdout, [`mod@file`], [`syslog`] |
 //!
 //! Each record is written before the call returns, so the log contains the last records of a
 //! process that dies.

@@ -35,8 +35,9 @@ fn put(line: &str) -> io::Result<()> {
     stdout.flush()
 }
 
-/// Returns whether stdout is the stream that `JOURNAL_STREAM` identifies as `DEVICE:INODE`. The mere
-/// presence of the variable is not enough, because processes with a redirected stdout inherit it.
+/// Returns whether stdout is the stream that `JOURNAL_STREAM` identifies as `DEVICE:INODE`. The
+/// mere presence of the variable is not enough, because processes with a redirected stdout inherit
+/// it.
 pub(super) fn is_journal(stream: &str) -> bool {
     let stdout = io::stdout().as_fd().try_clone_to_owned().map(std::fs::File::from);
     let meta = stdout.and_then(|stdout| stdout.metadata());

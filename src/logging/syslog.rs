@@ -3,10 +3,10 @@
 //! The time stamp is local time, as the format requires. Over TCP, a line feed ends a message (RFC
 //! 6587, 3.4.2).
 //!
-//! **Failure.** A message that cannot be sent is sent once more over a new connection. If that fails
-//! as well, messages are dropped for [`PAUSE_SPAN`] before the next attempt, because a log server
-//! that hangs must not slow the runner down. The first message of the next connection is the number
-//! of lost messages.
+//! **Failure.** A message that cannot be sent is sent once more over a new connection. If that
+//! fails as well, messages are dropped for [`PAUSE_SPAN`] before the next attempt, because a log
+//! server that hangs must not slow the runner down. The first message of the next connection
+//! reports the number of lost messages.
 
 use std::io;
 use std::panic::{RefUnwindSafe, UnwindSafe};

@@ -1,7 +1,7 @@
-//! The text format: `2026-11-22T12:00:10.123Z INFO action accepted, job: setuid, run: …`.
+//! The text format: `2026-11-22T12:00:10.123Z INFO action accepted, run: …, action: …`.
 //!
-//! slog-term writes the parts of a line in order and announces the kind of each part. Here each part
-//! is escaped before it is appended to the line.
+//! slog-term writes the parts of a line in order and announces the kind of each part. Here each
+//! part is escaped before it is appended to the line.
 
 use std::io::{self, Write};
 use std::sync::Arc;

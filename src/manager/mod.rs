@@ -1,18 +1,19 @@
 //! Notifies the service manager, usually systemd, of the state of the service.
 //!
 //! The messages are those of `sd_notify(3)`: the service is ready, reloads or stops, and a short
-//! status text. A [`Pulse`] sends watchdog notifications. Without a service manager, nothing is sent.
+//! status text. A loop that feeds a [`Watchdog`] shows that it is running. Without a service
+//! manager, nothing is sent.
 //!
-//! The protocol is implemented here because the crates for it read the environment themselves, which
-//! only `cli` may do, and block if the manager does not read.
+//! The protocol is implemented here because the crates for it read the environment themselves,
+//! which only `cli` may do, and block if the manager does not read.
 //!
 //! **Failure.** The first of consecutive lost messages is logged. A lost message has no other
 //! effect; the manager decides what missing notifications mean.
 
 mod notify_socket;
-mod pulse;
 #[cfg(test)]
 pub(crate) mod testing;
+mod watchdog;
 
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use slog::{Logger, warn};
 
 use crate::chain::{Chain, excerpt};
 use notify_socket::NotifySocket;
-pub(crate) use pulse::Pulse;
+pub(crate) use watchdog::Watchdog;
 
 /// Maximum length of a status, in bytes: one line on a screen.
 const STATUS_BYTES_MAX: usize = 200;
@@ -69,9 +70,9 @@ impl Manager {
         self.socket.is_some()
     }
 
-    /// Returns a pulse for the main loop.
-    pub(crate) fn pulse(&self) -> Pulse {
-        Pulse::new(self.socket.clone(), self.watchdog_timeout)
+    /// Returns the watchdog that the main loop feeds.
+    pub(crate) fn watchdog(&self) -> Watchdog {
+        Watchdog::new(self.socket.clone(), self.watchdog_timeout)
     }
 
     /// Reports that the service is ready, after its start or a reload.
@@ -145,7 +146,7 @@ mod tests {
         let manager = Manager::at(None, &log);
         manager.ready("");
         assert!(!manager.is_present());
-        assert_eq!(manager.pulse().beat(), None);
+        assert_eq!(manager.watchdog().feed(), None);
         // An invalid address is treated like a missing manager.
         let address = ManagerAddress { socket: "relative".into(), watchdog_timeout: None };
         assert!(!Manager::at(Some(address), &log).is_present());

@@ -23,7 +23,7 @@ use exposition::Exposition;
 
 /// Minimum time between two writes.
 const WRITE_SPAN_MIN: Duration = Duration::from_secs(15);
-/// Maximum time between two writes: ages grow without any event.
+/// Maximum time between two writes, because ages grow even if nothing happens.
 const WRITE_SPAN_MAX: Duration = Duration::from_secs(60);
 
 /// The number and the total duration of some operations.
@@ -78,7 +78,7 @@ impl Metrics {
             changed: true,
             launches: BTreeMap::new(),
             superseded: BTreeMap::new(),
-            // Possible outcomes have counters from the start, so that the first one shows as a change.
+            // All outcomes have counters from the start, so that the first POST shows as a change.
             posts: ["accepted", "refused", "unknown"].map(|outcome| (outcome, 0)).into(),
             retries: BTreeMap::new(),
             fetches: Durations::default(),
@@ -160,8 +160,8 @@ impl Metrics {
         now >= self.due() || self.written.is_some_and(|written| now < written)
     }
 
-    /// Writes the file; `api_up` is whether the last call of the API succeeded. After an error the
-    /// next write is due at the same time as after a success.
+    /// Writes the file; `api_up` is whether API, network and key were available at the last call.
+    /// After an error the next write is due at the same time as after a success.
     pub(crate) fn write(
         &mut self,
         folders: &[FolderLevel],
@@ -185,7 +185,11 @@ impl Metrics {
         text.metric(name, "gauge", "Time at which the runner started, in seconds since 1970.");
         text.sample(name, &[], self.began.as_second());
         let name = "mig_runner_api_up";
-        text.metric(name, "gauge", "Whether the last call of the API succeeded: 1 or 0.");
+        text.metric(
+            name,
+            "gauge",
+            "Whether API, network and key were available at the last call: 1 or 0.",
+        );
         text.sample(name, &[], u8::from(api_up));
         self.write_spool(&mut text, folders, now);
         self.write_work(&mut text);
@@ -262,7 +266,7 @@ impl Metrics {
         text.metric(
             name,
             "gauge",
-            "Time at which a run of the job last finished, in seconds since 1970.",
+            "Time at which a run of the job last succeeded, in seconds since 1970.",
         );
         for (job, at) in &self.successes {
             text.sample(name, &[("job", job)], at.as_second());

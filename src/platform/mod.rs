@@ -54,7 +54,7 @@ use crate::clock::Clock;
 use crate::data::Ids;
 use crate::disk::trust;
 use crate::disk::{DAEMON_PREFIX, Disk, Lock, RealFs};
-use crate::manager::Pulse;
+use crate::manager::Watchdog;
 use crate::relay::{ActionVerifier, CommandSender, Inbox};
 use crate::wake::Stop;
 
@@ -205,7 +205,7 @@ impl SchedulerThread {
 
     /// Sets the stop flag, and waits until the scheduler has saved the answers that have arrived.
     fn stop(self) -> Result<(), PlatformError> {
-        self.stop.ask();
+        self.stop.request();
         // Sending fails only if the scheduler has ended already.
         self.events.send(Event::Stop).ok();
         self.thread.join().map_err(|_| broken("scheduler", io::Error::other("its thread panicked")))
@@ -241,8 +241,8 @@ impl Platform {
     ///
     /// # Errors
     /// The scheduler's thread has panicked.
-    pub(crate) fn watched_by(&self, pulse: Pulse) -> Result<(), PlatformError> {
-        let sent = self.scheduler.events.send(Event::Watched(pulse));
+    pub(crate) fn watched_by(&self, watchdog: Watchdog) -> Result<(), PlatformError> {
+        let sent = self.scheduler.events.send(Event::Watched(watchdog));
         sent.map_err(|_| broken("scheduler", io::Error::other("its thread panicked")))
     }
 
@@ -252,7 +252,7 @@ impl Platform {
         // Set before the API is stopped, which may take as long as a request does: the scheduler
         // begins no more steps, and the agent kills its modules. Their commands stay unanswered,
         // and are sent again after the next start.
-        self.scheduler.stop.ask();
+        self.scheduler.stop.request();
         let served = self.server.stop().map_err(|source| broken("API", source));
         let scheduled = self.scheduler.stop();
         join_agent();

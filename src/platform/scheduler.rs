@@ -42,7 +42,7 @@ use crate::chain::Chain;
 use crate::clock::{Clock, before};
 use crate::data::{ActionRow, ActionStatus, CommandRow, DataError, Id, Ids, Store};
 use crate::disk::DiskError;
-use crate::manager::Pulse;
+use crate::manager::Watchdog;
 use crate::relay::{AgentMessage, Answer, CommandSender, Heartbeat, Inbox, RelayClosed};
 use crate::wake::Stop;
 
@@ -77,7 +77,7 @@ pub(crate) enum ScheduleError {
 pub(crate) enum Event {
     FromAgent(AgentMessage),
     /// From now on the scheduler feeds the service manager's watchdog.
-    Watched(Pulse),
+    Watched(Watchdog),
     Stop,
 }
 
@@ -156,13 +156,14 @@ impl Scheduler {
 
     /// Runs until the stop flag is set or [`Event::Stop`] arrives.
     pub(crate) fn run(mut self, events: &Receiver<Event>) {
-        let mut pulse = None;
-        while !self.stop.asked() {
+        let mut watchdog = None;
+        while !self.stop.is_requested() {
             self.collect();
-            let beat = pulse.as_mut().and_then(Pulse::beat);
-            match events.recv_timeout(beat.map_or(SCAN_PERIOD, |beat| beat.min(SCAN_PERIOD))) {
+            let feed_in = watchdog.as_mut().and_then(Watchdog::feed);
+            let wait = feed_in.map_or(SCAN_PERIOD, |feed_in| feed_in.min(SCAN_PERIOD));
+            match events.recv_timeout(wait) {
                 Ok(Event::FromAgent(message)) => self.receive(message),
-                Ok(Event::Watched(by)) => pulse = Some(by),
+                Ok(Event::Watched(by)) => watchdog = Some(by),
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -219,7 +220,7 @@ impl Scheduler {
         if let Err(error) = silenced.and(retired) {
             slog::error!(self.log, "cannot update status of agents"; "error" => %Chain(&error));
         }
-        if !self.stop.asked() {
+        if !self.stop.is_requested() {
             self.accept_pending(now);
         }
         self.each(SpoolFolder::ActionNew, |scheduler, name| scheduler.send(name, now));
@@ -233,7 +234,7 @@ impl Scheduler {
         });
         self.each(SpoolFolder::CommandReturned, Scheduler::store_answer);
         self.each(SpoolFolder::ActionInflight, |scheduler, name| scheduler.complete(name, now));
-        if !self.stop.asked() {
+        if !self.stop.is_requested() {
             self.prune(now);
         }
     }
@@ -253,7 +254,7 @@ impl Scheduler {
             }
         };
         for name in names {
-            if self.stop.asked() {
+            if self.stop.is_requested() {
                 return;
             }
             match step(self, name) {

@@ -150,7 +150,7 @@ fn attempt(
     stop: &Stop,
     tail: &mut Tail,
 ) -> Result<PluginOutcome, RunError> {
-    if stop.asked() {
+    if stop.is_requested() {
         return Ok(PluginOutcome::Stopped);
     }
     let path = || executable.path.clone();

@@ -1,5 +1,5 @@
-//! Entries that the runner did not create: actions put in by hand, and files of the original
-//! runner.
+//! Entries that the runner did not create: actions that the operator put into `action/new`, and
+//! files of the original runner.
 
 use std::ffi::OsStr;
 use std::io;
@@ -29,7 +29,7 @@ impl Spool {
         self.rewrite(Folder::New, record, stamp)
     }
 
-    /// Keeps a copy of a file of the original runner that cannot be adopted, as a dead letter.
+    /// Keeps, as a dead letter, a copy of a file of the original runner that cannot be adopted.
     pub(crate) fn reject_action(
         &self,
         job: &JobName,

@@ -17,6 +17,9 @@ use crate::names::RunId;
 
 /// Maximum number of dead letters with the same name.
 const SAME_NAME_MAX: u32 = 1000;
+/// Added to a run's id in the name of a file that must not be mistaken for the run's own. Earlier
+/// versions wrote `.double`. No code parses either suffix.
+const DUPLICATE: &str = ".duplicate";
 
 impl Spool {
     /// Moves a file that is not a valid entry to `action/invalid`, with the reason beside it.
@@ -45,7 +48,7 @@ impl Spool {
         self.reject_file(&self.layout.run(folder, id), OsStr::new(&name), DUPLICATE, reason)
     }
 
-    /// Moves a file in `.tmp` that had displaced the file of a run to `action/invalid`.
+    /// Moves a displaced file from `.tmp` to `action/invalid`; `name` is the name that it had.
     pub(super) fn reject_displaced(
         &self,
         displaced: &Path,
@@ -55,8 +58,8 @@ impl Spool {
         self.reject_file(displaced, name, DUPLICATE, reason)
     }
 
-    /// Returns whether the run has another file in the family, so that this one may not keep its
-    /// name.
+    /// Returns whether the run has another file in the family, so that this one must not keep its
+    /// name in `action/invalid`.
     fn is_duplicate(&self, folder: Folder, name: &OsStr) -> Result<bool, SpoolError> {
         let Some(id) = run_id(name) else { return Ok(false) };
         Ok(self.holders(&id, folder.family())?.iter().any(|holder| *holder != folder))
@@ -100,7 +103,7 @@ impl Spool {
                 warn!(self.log, "dead letter is not a valid run"; "path" => %to.display(),
                     "reason" => reason.as_ref());
             } else {
-                warn!(self.log, "moved to dead letters"; "path" => %from.display(),
+                warn!(self.log, "file moved to dead letters"; "path" => %from.display(),
                     "to" => %to.display(), "reason" => reason.as_ref());
             }
             return Ok(());
@@ -108,10 +111,6 @@ impl Spool {
         Err(SpoolError::Crowded { name: name.to_owned() })
     }
 }
-
-/// Added to a run's id in the name of a file that must not be taken for the run's own. Earlier
-/// versions wrote `.double`. No code parses either suffix.
-const DUPLICATE: &str = ".duplicate";
 
 #[cfg(test)]
 mod tests {
@@ -129,7 +128,8 @@ mod tests {
         {
             let path = spool.layout.folder(folder).join("x.json");
             std::fs::write(&path, "{").unwrap();
-            let Seen::Damaged { reason, .. } = spool.see(folder, "x.json".as_ref()).unwrap() else {
+            let Seen::Damaged { reason, .. } = spool.read_entry(folder, "x.json".as_ref()).unwrap()
+            else {
                 panic!("not damaged")
             };
             spool.reject(folder, "x.json".as_ref(), &reason).unwrap();
@@ -160,7 +160,7 @@ mod tests {
                     "dead letter is not a valid run, path: {folder}/action-invalid.json, reason: it is bad"
                 ),
                 format!(
-                    "moved to dead letters, path: {new}/action-new.json, \
+                    "file moved to dead letters, path: {new}/action-new.json, \
                      to: {folder}/action-new.json, reason: it is bad"
                 ),
             ]

@@ -14,6 +14,7 @@ use slog::{info, warn};
 
 use super::entry::{Run, Seen};
 use super::folder::{Family, Folder};
+use super::transitions::encode;
 use super::{Spool, SpoolError};
 use crate::names::RunId;
 
@@ -24,11 +25,11 @@ impl Spool {
         #[cfg(test)]
         if !self.disk.keeps(crate::disk::Safeguard::Counting) {
             let first = self.holders(id, family)?.into_iter().next();
-            return first.map_or(Ok(None), |folder| self.take(folder, id));
+            return first.map_or(Ok(None), |folder| self.read_run(folder, id));
         }
         let (mut runs, mut damaged) = (Vec::new(), Vec::new());
         for folder in self.holders(id, family)? {
-            match self.see(folder, OsStr::new(&id.file_name()))? {
+            match self.read_entry(folder, OsStr::new(&id.file_name()))? {
                 Seen::Run(run) => runs.push(*run),
                 Seen::Damaged { reason, .. } => damaged.push((folder, reason)),
                 Seen::Newer(version) => {
@@ -44,7 +45,8 @@ impl Spool {
                 Seen::Gone | Seen::Action { .. } | Seen::Foreign => {}
             }
         }
-        // Folders come in counting order, and `max_by_key` returns the last of equal elements.
+        // The runs are in the order of `Family::folders`, and of equal elements `max_by_key`
+        // returns the last one.
         let Some(best) = (0..runs.len()).max_by_key(|at| runs.get(*at).map(|run| run.record.seq))
         else {
             // Damaged files are rejected when their folder is scanned.
@@ -55,7 +57,8 @@ impl Spool {
             self.remove_duplicate(loser, &winner)?;
         }
         for (folder, reason) in damaged {
-            // A dead letter is in its place already; a file in `new` may still be being written.
+            // A dead letter is in its folder already, and a file in `new` may still be being
+            // written.
             if !matches!(folder, Folder::Invalid | Folder::New) {
                 self.reject_duplicate(folder, id, &reason)?;
             }
@@ -66,7 +69,7 @@ impl Spool {
     /// Removes a file of a run in favour of the one that counts. If both have the same `seq` but
     /// different content, the loser is kept as a dead letter.
     fn remove_duplicate(&self, loser: &Run, winner: &Run) -> Result<(), SpoolError> {
-        let differs = || Ok::<bool, SpoolError>(bytes(loser)? != bytes(winner)?);
+        let differs = || Ok::<bool, SpoolError>(encode(&loser.record)? != encode(&winner.record)?);
         if loser.record.seq == winner.record.seq && differs()? {
             let reason = format!("another file of this run, in {}, is used instead", winner.folder);
             return self.reject_duplicate(loser.folder, &loser.record.id, &reason);
@@ -78,10 +81,6 @@ impl Spool {
             "from" => %loser.folder, "kept" => %winner.folder);
         Ok(())
     }
-}
-
-fn bytes(run: &Run) -> Result<Vec<u8>, SpoolError> {
-    run.record.to_bytes().map_err(|source| SpoolError::Encode { id: run.record.id.clone(), source })
 }
 
 #[cfg(test)]

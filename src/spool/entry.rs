@@ -50,7 +50,7 @@ impl Run {
 /// What a name in a folder refers to.
 #[derive(Debug)]
 pub(crate) enum Seen {
-    /// No file: it was moved on.
+    /// No file: it was moved or removed.
     Gone,
     Run(Box<Run>),
     /// A plain MIG action, not yet a run.
@@ -64,7 +64,7 @@ pub(crate) enum Seen {
         /// Includes the remedy.
         reason: String,
     },
-    /// Not a file of the runner's; left alone.
+    /// A file without the suffix `.json`, which is not the runner's; left alone.
     Foreign,
     /// A file that should be a record but is not valid.
     Damaged {
@@ -95,7 +95,7 @@ mod tests {
         let bytes = record(ID).to_bytes().unwrap();
         let name = "job.20261122T130000Z.json";
         std::fs::write(spool.layout.folder(Folder::New).join(name), bytes).unwrap();
-        let seen = spool.see(Folder::New, name.as_ref()).unwrap();
+        let seen = spool.read_entry(Folder::New, name.as_ref()).unwrap();
         assert!(
             matches!(seen, Seen::Damaged { ref reason, .. } if reason.contains(ID)),
             "{seen:?}"
@@ -110,10 +110,13 @@ mod tests {
         std::os::unix::fs::symlink("/etc/passwd", new.join("link.json")).unwrap();
         std::fs::write(new.join("notes.txt"), "").unwrap();
         for name in ["folder.json", "link.json"] {
-            let seen = spool.see(Folder::New, name.as_ref()).unwrap();
+            let seen = spool.read_entry(Folder::New, name.as_ref()).unwrap();
             assert!(matches!(seen, Seen::Damaged { .. }), "{seen:?}");
             spool.reject(Folder::New, name.as_ref(), "no file").unwrap();
         }
-        assert!(matches!(spool.see(Folder::New, "notes.txt".as_ref()).unwrap(), Seen::Foreign));
+        assert!(matches!(
+            spool.read_entry(Folder::New, "notes.txt".as_ref()).unwrap(),
+            Seen::Foreign
+        ));
     }
 }

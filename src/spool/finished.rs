@@ -41,8 +41,8 @@ impl View<'_> {
         self.visit(folder, &mut |name| run_id(name).into_iter().for_each(&mut *each))
     }
 
-    /// Returns whether the file of this name in `action/done` is a run with no work left: its
-    /// results were collected, or are not wanted.
+    /// Returns whether the file of this name in `action/done` is a run that needs no more work: its
+    /// results were collected or are not wanted.
     pub(crate) fn is_collected(&self, name: &OsStr) -> Result<bool, SpoolError> {
         let Some(id) = run_id(name) else { return Ok(false) };
         // Usually a command record exists, and the action record need not be read.
@@ -51,7 +51,7 @@ impl View<'_> {
                 return Ok(true);
             }
         }
-        match self.see(Folder::ActionDone, name)? {
+        match self.read_entry(Folder::ActionDone, name)? {
             Seen::Run(run) => Ok(run.record().collected.is_some()),
             Seen::Gone => Ok(true),
             Seen::Action { .. }
@@ -149,10 +149,10 @@ mod tests {
     #[test]
     fn finished_run_with_an_action_id_is_found() {
         let (_folder, spool) = spool();
-        let mut over = record("job.20261122T120000Z");
-        over.action_id = Some(ActionId(7));
-        let run = spool.adopt(over.clone()).unwrap();
-        let run = spool.pass(run, Transition::SentOnly).unwrap();
+        let mut finished = record("job.20261122T120000Z");
+        finished.action_id = Some(ActionId(7));
+        let run = spool.adopt(finished.clone()).unwrap();
+        let run = spool.apply_unchanged(run, Transition::SentOnly).unwrap();
         let mut letter = record("job.20261122T130000Z");
         letter.action_id = Some(ActionId(8));
         let invalid = spool.layout.folder(Folder::Invalid);
@@ -164,12 +164,12 @@ mod tests {
         let other: RunId = "job.20261122T160000Z".parse().unwrap();
         let (changed, second) = (run.stamp().changed, std::time::Duration::from_secs(1));
         for (action, own, since, expected) in [
-            (7, &other, None, Some(&over.id)),
-            (7, &over.id, None, None),
+            (7, &other, None, Some(&finished.id)),
+            (7, &finished.id, None, None),
             (8, &other, None, Some(&letter.id)),
             (8, &letter.id, None, None),
             (9, &other, None, None),
-            (7, &other, Some(crate::clock::before(changed, second)), Some(&over.id)),
+            (7, &other, Some(crate::clock::before(changed, second)), Some(&finished.id)),
             (7, &other, Some(crate::clock::after(changed, second)), None),
         ] {
             let found =

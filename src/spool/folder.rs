@@ -169,7 +169,7 @@ impl Layout {
         self.0.join(".retries")
     }
 
-    /// Returns the name that earlier versions gave the retry report.
+    /// Returns the path that the retry report had in earlier versions.
     pub(super) fn former_retry_report(&self) -> PathBuf {
         self.0.join(".agenda")
     }

@@ -1,4 +1,5 @@
-//! Whether a folder can be a spool: empty at first, on one device, and writable only by its owner.
+//! Checks whether a folder can be a spool: empty at first, on one device, and writable only by its
+//! owner.
 
 use std::path::Path;
 
@@ -42,7 +43,8 @@ pub(super) fn check_links(disk: &Disk, layout: &Layout) -> Result<(), SpoolError
     Ok(())
 }
 
-/// Returns whether a folder can become a spool: it is missing, or has only the folders of a spool.
+/// Returns whether a folder can become a spool: it does not exist, or has no content except the
+/// empty folders of a spool, dot files, and files of editors and file systems.
 pub(super) fn is_vacant(disk: &Disk, layout: &Layout) -> Result<bool, DiskError> {
     let is_empty = |folder: &Path, allowed: &[&str]| -> Result<bool, DiskError> {
         if disk.find(folder)?.is_none() {

@@ -2,7 +2,9 @@
 //!
 //! A lock belongs to a file, not to its name. If another file system is mounted over the spool, or
 //! the spool is moved away, the runner still has a lock, but on a file that no path leads to.
-//! Therefore every write first checks that the path still leads to the locked file.
+//! Therefore the daemon checks in each turn of its loop that the path still leads to the locked
+//! file, and the spool checks it before it creates a run or applies a transition that changes the
+//! record.
 
 use std::io;
 
@@ -103,7 +105,7 @@ mod tests {
         assert!(replaced(spool.ensure_locked()));
         assert!(replaced(spool.launch(record("a.20261122T041500Z")).map(drop)));
         let run = other.launch(record("b.20261122T041500Z")).unwrap();
-        let moved = spool.follow(run, super::super::Transition::Refused, |_| {});
+        let moved = spool.apply(run, super::super::Transition::Refused, |_| {});
         assert!(replaced(moved.map(drop)));
         drop(other);
         // The original spool is back.

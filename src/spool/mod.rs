@@ -62,8 +62,9 @@
 //!   folder.
 //! * **Rewrite**: write a temporary file, fsync it, exchange it with the old file, fsync the
 //!   folder, unlink the old file. If another process had put its own file under that name
-//!   meanwhile, that displaced file is kept as a dead letter instead of being unlinked. If a crash
-//!   comes first, the displaced file is still in `.tmp`, and the next start makes it a dead letter.
+//!   meanwhile, that displaced file is kept as a dead letter instead of being unlinked. After a
+//!   crash in between, the displaced file is still in `.tmp`, and the next start makes it a dead
+//!   letter.
 //! * **Rename** to a free name, fsync the new folder.
 //!
 //! A move that changes the record creates the new file first and unlinks the old one afterwards. A
@@ -78,7 +79,7 @@
 //! whenever the run is next handled).
 //!
 //! * **launch**, to `new`: 1 create in `new`; 2 write the slot stamp. Before 1: nothing; the slot
-//!   is found due again, unless it is too late for it. Between: a run without a stamp; the run's id
+//!   is found due again, or missed if it is too late. Between: a run without a stamp; the run's id
 //!   counts as the stamp.
 //! * **claim**, within `new`: 1 rename to the run's id; 2 rewrite as a record. Between: a plain
 //!   action under a run's id; it is rewritten as the record of that run.
@@ -118,7 +119,7 @@
 //! * **Finished**, `returned` to `command/done`: create and unlink, or one rename if the record
 //!   does not change. Both files, or one of the two; a lost rename is made again.
 //! * **reject**, to `invalid`: 1 create `NAME.reason`; 2 rename the file. Between: a reason without
-//!   its file; the file is judged again and finds its reason in place.
+//!   its file; the file is examined again and finds its reason in place.
 //!
 //! # Recovery at start
 //!
@@ -170,7 +171,7 @@ use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Fs, trust};
 use crate::invocation::Program;
 use crate::names::RunId;
 
-/// Content of the lock file: marks the folder as a spool, and names its format.
+/// Content of the lock file: marks the folder as a spool, and states its format.
 const MARK: &[u8] = b"mig-runner 1\n";
 
 /// The spool, locked for writing.
@@ -251,8 +252,8 @@ impl Spool {
         let log = log.new(o!("part" => "spool"));
         let spool = Spool { layout, disk, owner, log, lock };
         inspect(&spool.disk, &spool.layout, spool.owner)?;
-        let survey = spool.disk.probe()?;
-        spool.recover(survey)?;
+        let probe = spool.disk.probe()?;
+        spool.recover(probe)?;
         Ok(spool)
     }
 

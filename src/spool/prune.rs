@@ -19,9 +19,9 @@ use crate::names::RunId;
 const REASON: &str = ".reason";
 
 impl Spool {
-    /// Removes all files of a finished run that did not change since `before`. Returns its last
-    /// record, or `None` if the run is kept. Files left by an error are removed at the next
-    /// attempt.
+    /// Removes all files of a finished run, unless one of them changed since `before`. Returns the
+    /// run's last record, or `None` if the run is kept. Files left after an error are removed by
+    /// the next attempt.
     pub(crate) fn remove_finished(
         &self,
         id: &RunId,
@@ -40,7 +40,7 @@ impl Spool {
                 continue;
             }
             // A file that is not a readable record must not be removed.
-            let Seen::Run(run) = self.see(finished, OsStr::new(&id.file_name()))? else {
+            let Seen::Run(run) = self.read_entry(finished, OsStr::new(&id.file_name()))? else {
                 return Ok(None);
             };
             if run.stamp().changed >= before {

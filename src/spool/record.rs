@@ -35,7 +35,7 @@ pub(crate) struct Record {
     pub(crate) action: Option<Box<RawValue>>,
     /// The job's name, or the stem of a dropped file; `name` in the results document.
     pub(crate) name: JobName,
-    /// The first plugin, empty if there is none; `plugin` in the results document.
+    /// The first plugin, or empty without plugins; `plugin` in the results document.
     pub(crate) plugin: String,
     pub(crate) origin: Origin,
     /// The time for which the run was launched, in UTC.
@@ -48,7 +48,8 @@ pub(crate) struct Record {
     pub(crate) request: Submission,
     #[serde(rename = "actionid")]
     pub(crate) action_id: Option<ActionId>,
-    /// When the action was found to have ended, or its results were found not to be wanted.
+    /// When the runner found that the action had ended or that its results are not wanted; after
+    /// the operator put the run back, when its fetch began again.
     pub(crate) collected: Option<Timestamp>,
     /// The last status of the action on the platform: `completed`, `invalid`, …
     pub(crate) status: Option<String>,
@@ -69,11 +70,11 @@ pub(crate) struct Record {
     pub(crate) superseded: Option<RunId>,
 }
 
-/// How a run came into being.
+/// What created a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Origin {
-    /// The schedule: its slot was due.
+    /// The schedule: a slot was due.
     Schedule,
     /// The command `trigger`.
     Trigger,
@@ -270,7 +271,7 @@ impl Record {
     /// Returns the content of the record's file.
     ///
     /// # Errors
-    /// No case is known in which encoding fails.
+    /// Only a bug could cause one: every record can be encoded.
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
         let mut bytes = serde_json::to_vec(self)?;
         bytes.push(b'\n');

@@ -1,6 +1,6 @@
 //! Recovery at start, before anything else.
 //!
-//! Visible is not durable: what a crashed system shows may still be lost, so the folders are
+//! Visible is not durable: what the folders show after a crash may still be lost, so they are
 //! fsynced before anything is concluded from them.
 
 use std::collections::BTreeSet;
@@ -14,23 +14,24 @@ use crate::clock;
 use crate::disk::{COMMAND_PREFIX, DAEMON_PREFIX, FileKind, FsProbe, Meta};
 use crate::names::RunId;
 
-/// Age at which a temporary file of an operator's command counts as abandoned.
+/// Age at which a temporary file of a command such as `trigger` counts as abandoned.
 const STALE: Duration = Duration::from_secs(86_400);
 
 impl Spool {
     /// Fsyncs the folders, empties `.tmp`, removes files of earlier versions, and leaves one file
-    /// of each run in each family. `survey` says what the file system supports.
-    pub(super) fn recover(&self, survey: FsProbe) -> Result<(), SpoolError> {
+    /// of each run in each family. `probe` says what the file system supports.
+    pub(super) fn recover(&self, probe: FsProbe) -> Result<(), SpoolError> {
         let root = self.layout.root().display();
-        if !survey.renames {
+        if !probe.renames {
             warn!(self.log, "file system lacks renameat2; using hard links and plain renames, \
                 so concurrent changes by other processes can be lost"; "path" => %root);
         }
-        if !survey.tried {
-            warn!(self.log, "disk is full; pruning continues as usual"; "path" => %root);
+        if !probe.tried {
+            warn!(self.log, "disk is full; starting anyway to remove expired files";
+                "path" => %root);
         }
         self.sync_folders()?;
-        self.sweep(survey.now)?;
+        self.sweep(probe.now)?;
         self.remove_former_retry_report()?;
         for family in [Family::Action, Family::Command] {
             for id in self.duplicates(family)? {
@@ -57,7 +58,7 @@ impl Spool {
         for entry in self.disk.list(&self.layout.scratch())? {
             let path = self.layout.scratch().join(&entry.name);
             if let Some(place) = self.disk.displaced_name(&path)? {
-                // A crash came before it could be rejected.
+                // A crash happened before it could be rejected.
                 self.reject_displaced(&path, &place)?;
                 continue;
             }
@@ -76,8 +77,8 @@ impl Spool {
         Ok(())
     }
 
-    /// Removes the retry report under the name that earlier versions gave it: no runner updates it
-    /// any more.
+    /// Removes the retry report under the name that earlier versions gave it, because this version
+    /// does not update it.
     fn remove_former_retry_report(&self) -> Result<(), SpoolError> {
         let path = self.layout.former_retry_report();
         if self.disk.find(&path)?.is_some_and(|meta| meta.kind == FileKind::File) {

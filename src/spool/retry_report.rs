@@ -43,7 +43,7 @@ pub(crate) struct RetryReport {
 pub(crate) struct RetryTime {
     /// Number of consecutive failures.
     pub(crate) failures: u32,
-    /// In the past if the attempt is under way or waits for its turn.
+    /// This time is in the past if the attempt is under way or waits for its turn.
     pub(crate) next_attempt: Timestamp,
 }
 

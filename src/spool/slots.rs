@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::{Folder, Spool, SpoolError};
 use crate::names::{JobName, RunId};
 
-/// Size limit of a stamp, in bytes: a time in RFC 3339 and the longest plan.
+/// Size limit of a stamp, in bytes: a time in RFC 3339 and the longest schedule.
 const STAMP_BYTES_MAX: u64 = 16 * 1024;
 
 /// The stored last slot of a job.
@@ -18,7 +18,7 @@ const STAMP_BYTES_MAX: u64 = 16 * 1024;
 pub(crate) struct SlotStamp {
     /// The last slot, or the time at which the job was first seen.
     pub(crate) slot: Timestamp,
-    /// The schedule that the slot belongs to, as written in the job file.
+    /// The schedule that the slot belongs to: the cron expression and the time zone.
     pub(crate) plan: String,
 }
 
@@ -74,8 +74,8 @@ impl Spool {
         Ok(slots)
     }
 
-    /// Returns the last folder of the action family that has a run of this id; `None` if its slot
-    /// has not fired.
+    /// Returns the folder of the action family that has the run of this id, the last one if there
+    /// are several; `None` if its slot has not fired.
     pub(crate) fn fired(&self, id: &RunId) -> Result<Option<Folder>, SpoolError> {
         Ok(self.holders(id, super::Family::Action)?.into_iter().next_back())
     }

@@ -19,11 +19,11 @@ use crate::disk::{DiskError, Rewritten, Stamp};
 /// An event that moves a run to another folder or changes its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transition {
-    /// The operator put the run back; it is tried again.
+    /// The operator put the run back, so it is tried again.
     Renewed,
     /// The action was signed; the request to be posted is durable.
     Signed,
-    /// The last POST failed, or knowledge of it changed.
+    /// Signing or a POST failed, or it became known that the platform does not have the action.
     Noted,
     /// The API accepted the action.
     Accepted,
@@ -35,26 +35,27 @@ pub(crate) enum Transition {
     SentOnly,
     /// The action has ended, and its command record exists.
     Collected,
-    /// An entry that the operator moved to `action/done` got its command record and its mark.
+    /// An entry that the operator moved to `action/done` got its command record, and is marked as
+    /// collected.
     Marked,
     /// The record lacks what its folder needs.
     Misplaced,
     /// Fetching begins.
     Begun,
-    /// Knowledge of the fetch changed.
+    /// An attempt to fetch failed, or the operator put the run back.
     FetchNoted,
     /// The results are on disk.
     Fetched,
     /// The results could not be fetched within the time limit.
     FetchGivenUp,
-    /// A plugin accepted the results, or was given up.
+    /// A plugin accepted the results, failed or was given up, or the operator put the run back.
     Delivered,
     /// No delivery is owed any more.
     Finished,
 }
 
 impl Transition {
-    /// Returns the folders in which the event may find a run, and the folder in which it leaves it.
+    /// Returns the folders in which the transition may begin, and the folder in which it ends.
     const fn ends(self) -> (&'static [Folder], Folder) {
         match self {
             Transition::Renewed | Transition::Signed | Transition::Noted => {
@@ -81,10 +82,8 @@ impl Transition {
             Transition::Finished => (&[Folder::Returned], Folder::CommandDone),
         }
     }
-}
 
-impl Transition {
-    /// Returns whether the event may find a run in this folder.
+    /// Returns whether the transition may begin in this folder.
     pub(crate) fn begins_in(self, folder: Folder) -> bool {
         self.ends().0.contains(&folder)
     }
@@ -135,7 +134,7 @@ impl Spool {
     /// # Errors
     /// `Gone` if another process moved the run away from a folder in which it should stay, `Taken`
     /// if the target name exists. In both cases the next scan finds the run where it is.
-    pub(crate) fn follow(
+    pub(crate) fn apply(
         &self,
         run: Run,
         transition: Transition,
@@ -177,8 +176,12 @@ impl Spool {
     /// Moves a run as `transition` says, with an unchanged record: one rename.
     ///
     /// # Errors
-    /// As [`Spool::follow`].
-    pub(crate) fn pass(&self, run: Run, transition: Transition) -> Result<Run, SpoolError> {
+    /// As [`Spool::apply`].
+    pub(crate) fn apply_unchanged(
+        &self,
+        run: Run,
+        transition: Transition,
+    ) -> Result<Run, SpoolError> {
         let (from, record) = (run.folder, run.record);
         let to = checked(from, transition)?;
         let moved =
@@ -198,6 +201,7 @@ impl Spool {
         }
     }
 
+    /// Creates the new file of a run in the folder `to`, then removes its old file.
     fn advance(
         &self,
         from: Folder,
@@ -217,20 +221,20 @@ impl Spool {
         match self.remove_old(from, &record, old) {
             Ok(true) => {}
             Ok(false) => {
-                warn!(self.log, "entry was moved by hand during its transition";
+                warn!(self.log, "entry was moved by another process during its transition";
                     "run" => %record.id, "from" => %from, "to" => %to);
             }
             Err(error) => {
-                warn!(self.log, "cannot remove older duplicate; retrying at next start";
+                warn!(self.log, "cannot remove older duplicate; retrying later";
                     "run" => %record.id, "error" => Chain(&error));
             }
         }
         self.arrived(to, record)
     }
 
-    /// Removes the old file of a run that has moved on. Returns `false` if the old name has another
-    /// file: another process may already have moved the new file back there, where it is the only
-    /// one.
+    /// Removes the old file of a run that has moved on. Returns `false` if the old name is gone or
+    /// has another file: another process may already have moved the new file back there, where it
+    /// is the only one.
     fn remove_old(&self, from: Folder, record: &Record, old: Stamp) -> Result<bool, DiskError> {
         let path = self.layout.run(from, &record.id);
         let found = self.disk.find(&path)?;
@@ -243,7 +247,7 @@ impl Spool {
         }
     }
 
-    /// Returns the run as it now is in its folder, or `Gone` if it was moved on meanwhile.
+    /// Returns the run as it now is in its folder, or `Gone` if it was moved meanwhile.
     pub(super) fn arrived(&self, folder: Folder, record: Record) -> Result<Run, SpoolError> {
         match self.disk.find(&self.layout.run(folder, &record.id)) {
             Ok(Some(meta)) => Ok(Run { folder, record, stamp: meta.stamp }),
@@ -275,19 +279,19 @@ mod tests {
     fn run_passes_through_its_folders() {
         let (_folder, spool) = spool();
         let run = spool.launch(record(ID)).unwrap();
-        let run = spool.follow(run, Transition::Signed, |r| r.error = None).unwrap();
+        let run = spool.apply(run, Transition::Signed, |r| r.error = None).unwrap();
         let run =
-            spool.follow(run, Transition::Accepted, |r| r.action_id = Some(ActionId(7))).unwrap();
+            spool.apply(run, Transition::Accepted, |r| r.action_id = Some(ActionId(7))).unwrap();
         assert_eq!((run.folder(), run.record().seq), (Folder::ActionInflight, 3));
         let id = run.record().id.clone();
         assert_eq!(spool.holders(&id, Family::Action).unwrap(), [Folder::ActionInflight]);
         spool.make_ready(run.record().clone()).unwrap();
         spool.make_ready(run.record().clone()).unwrap();
-        drop(spool.follow(run, Transition::Collected, |_| ()).unwrap());
-        let run = spool.take(Folder::Ready, &id).unwrap().unwrap();
-        let run = spool.pass(run, Transition::Begun).unwrap();
-        let run = spool.follow(run, Transition::Fetched, |_| ()).unwrap();
-        drop(spool.pass(run, Transition::Finished).unwrap());
+        drop(spool.apply(run, Transition::Collected, |_| ()).unwrap());
+        let run = spool.read_run(Folder::Ready, &id).unwrap().unwrap();
+        let run = spool.apply_unchanged(run, Transition::Begun).unwrap();
+        let run = spool.apply(run, Transition::Fetched, |_| ()).unwrap();
+        drop(spool.apply_unchanged(run, Transition::Finished).unwrap());
         assert_eq!(spool.holders(&id, Family::Command).unwrap(), [Folder::CommandDone]);
         assert_eq!(spool.holders(&id, Family::Action).unwrap(), [Folder::ActionDone]);
     }
@@ -296,7 +300,7 @@ mod tests {
     fn transition_from_a_wrong_folder_is_refused() {
         let (_folder, spool) = spool();
         let run = spool.launch(record(ID)).unwrap();
-        let error = spool.follow(run, Transition::Collected, |_| ()).unwrap_err();
+        let error = spool.apply(run, Transition::Collected, |_| ()).unwrap_err();
         assert!(matches!(error, SpoolError::NoTransition { .. }), "{error}");
     }
 
@@ -317,7 +321,7 @@ mod tests {
         // Put there during the move.
         std::fs::write(&other, encode(run.record()).unwrap()).unwrap();
         std::fs::rename(&other, &path).unwrap();
-        drop(spool.follow(run, Transition::Accepted, |_| ()).unwrap());
+        drop(spool.apply(run, Transition::Accepted, |_| ()).unwrap());
         let both = [Folder::New, Folder::ActionInflight];
         assert_eq!(spool.holders(&id, Family::Action).unwrap(), both);
         let counts = spool.settle(&id, Family::Action).unwrap().unwrap();
@@ -331,7 +335,7 @@ mod tests {
             let run = spool.launch(record(ID)).unwrap();
             let id = run.record().id.clone();
             spool.disk.unlink(&spool.layout.run(Folder::New, &id)).unwrap();
-            assert_eq!(spool.follow(run, transition, |_| ()).is_ok(), kept, "{transition:?}");
+            assert_eq!(spool.apply(run, transition, |_| ()).is_ok(), kept, "{transition:?}");
         }
     }
 }

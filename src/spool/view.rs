@@ -1,8 +1,8 @@
 //! Read access to a spool, which needs no lock.
 //!
-//! Every visible file is complete, so a reader has to expect only one thing: an entry may move on
-//! during the reading. A reader of several folders reads them in the order of
-//! [`Folder::ALL`](super::Folder::ALL) and treats "gone" as "moved on".
+//! Every visible file is complete. The only thing that can happen to a reader is that an entry
+//! moves to another folder meanwhile. A reader of several folders therefore reads them in the order
+//! of [`Folder::ALL`](super::Folder::ALL), and takes a missing entry for one that has moved on.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -30,7 +30,7 @@ impl<'a> View<'a> {
     }
 
     /// Lists the names in a folder that may be entries. Dot files, reasons of dead letters and
-    /// leftovers of editors and file systems are not.
+    /// files of editors and file systems are not.
     pub(crate) fn names(&self, folder: Folder) -> Result<Vec<OsString>, SpoolError> {
         let entries = self.disk.list(&self.layout.folder(folder))?;
         Ok(entries.into_iter().map(|entry| entry.name).filter(|name| is_entry(name)).collect())
@@ -48,7 +48,7 @@ impl<'a> View<'a> {
     }
 
     /// Reads the entry of this name.
-    pub(crate) fn see(&self, folder: Folder, name: &OsStr) -> Result<Seen, SpoolError> {
+    pub(crate) fn read_entry(&self, folder: Folder, name: &OsStr) -> Result<Seen, SpoolError> {
         let path = self.layout.folder(folder).join(name);
         let Some(meta) = self.disk.find(&path)? else { return Ok(Seen::Gone) };
         if !name.as_encoded_bytes().ends_with(b".json") {
@@ -91,8 +91,8 @@ impl<'a> View<'a> {
     }
 
     /// Reads a run; `None` if there is no valid record of it.
-    pub(crate) fn take(&self, folder: Folder, id: &RunId) -> Result<Option<Run>, SpoolError> {
-        match self.see(folder, OsStr::new(&id.file_name()))? {
+    pub(crate) fn read_run(&self, folder: Folder, id: &RunId) -> Result<Option<Run>, SpoolError> {
+        match self.read_entry(folder, OsStr::new(&id.file_name()))? {
             Seen::Run(run) => Ok(Some(*run)),
             Seen::Gone
             | Seen::Action { .. }
@@ -115,7 +115,7 @@ impl<'a> View<'a> {
         Ok(holders)
     }
 
-    /// Returns why a file may not be an entry whatever its content.
+    /// Returns why a file cannot be an entry, whatever its content.
     fn refusal(&self, meta: &Meta) -> Option<String> {
         if meta.kind != FileKind::File {
             return Some("it is not a regular file".to_owned());
@@ -134,7 +134,7 @@ impl<'a> View<'a> {
     pub(crate) fn counting(&self, id: &RunId, family: Family) -> Result<Option<Run>, SpoolError> {
         let mut best: Option<Run> = None;
         for folder in self.holders(id, family)? {
-            if let Some(run) = self.take(folder, id)?
+            if let Some(run) = self.read_run(folder, id)?
                 && best.as_ref().is_none_or(|best| run.record().seq >= best.record().seq)
             {
                 best = Some(run);
@@ -167,12 +167,12 @@ impl Spool {
         self.view().stamp(folder, name)
     }
 
-    pub(crate) fn see(&self, folder: Folder, name: &OsStr) -> Result<Seen, SpoolError> {
-        self.view().see(folder, name)
+    pub(crate) fn read_entry(&self, folder: Folder, name: &OsStr) -> Result<Seen, SpoolError> {
+        self.view().read_entry(folder, name)
     }
 
-    pub(crate) fn take(&self, folder: Folder, id: &RunId) -> Result<Option<Run>, SpoolError> {
-        self.view().take(folder, id)
+    pub(crate) fn read_run(&self, folder: Folder, id: &RunId) -> Result<Option<Run>, SpoolError> {
+        self.view().read_run(folder, id)
     }
 
     pub(crate) fn holders(&self, id: &RunId, family: Family) -> Result<Vec<Folder>, SpoolError> {

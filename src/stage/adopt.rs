@@ -1,7 +1,7 @@
 //! In-flight files of the original runner: `runners/JOB/inflight/ACTIONID.json`.
 //!
-//! The same file always yields the same run id, so that a crash between creating the run and
-//! removing the file adopts nothing twice.
+//! The same file always yields the same run id, so that no action is adopted twice after a crash
+//! between creating the run and removing the file.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::go::json::ParseError;
 use crate::names::{JobName, NameError, PluginName, RunId};
 use crate::spool::{Fate, Launch, Origin, Record};
 
-/// How far before its launch the original runner dates an action.
+/// Time from the start of an action's validity to its launch by the original runner.
 const VALID_SINCE: Duration = Duration::from_secs(60);
 
 /// Why a file of the original runner is not adopted.

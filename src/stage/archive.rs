@@ -50,9 +50,9 @@ struct ArchivedDocument {
 }
 
 impl Archive<'_> {
-    /// Removes the due documents of a folder, the oldest first, with their links, and empty folders
-    /// of past days. Returns the number of removed documents. What an error leaves is removed next
-    /// time.
+    /// Removes the expired documents of a folder, the oldest first, with their links, and the empty
+    /// folders of past days. Returns the number of removed documents. Files left after an error are
+    /// removed by the next call.
     pub(crate) fn prune(&self, results: &ResultsFolder) -> Result<usize, DiskError> {
         let days = self.days(&results.folder)?;
         let mut removed = 0;

@@ -1,4 +1,4 @@
-//! A plain MIG action put into `action/new` by hand: it becomes a run and is sent once.
+//! A plain MIG action that the operator put into `action/new`: it becomes a run and is sent once.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use crate::go::json::ParseError;
 use crate::names::{JobName, RunId};
 use crate::spool::{Launch, Origin, Record};
 
-/// Time during which a file that does not parse may still be being written.
-pub(crate) const WRITING: Duration = Duration::from_secs(10);
+/// Time after its last change during which a file that does not parse may still be being written.
+pub(crate) const WRITE_SPAN: Duration = Duration::from_secs(10);
 /// Stem of the run id if the file name cannot be used.
 const STEM: &str = "action";
 

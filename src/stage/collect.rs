@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::fetch::outcome::{INVALID, NO_AGENT};
-use super::{Move, Pause, Step, Verdict, Work, grace};
+use super::{Move, Pause, Step, TaskKind, Verdict, grace};
 use crate::api::{ApiError, Seen};
 use crate::clock::{after, elapsed};
 use crate::spool::{Record, Transition};
@@ -19,8 +19,8 @@ const FIRST_POLL: Duration = Duration::from_secs(5);
 /// Shortest and longest interval between later queries before the expiry.
 const EARLY_POLL: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_secs(60));
 
-/// Decides what to do with a run in `action/inflight`. A platform that does not answer is awaited
-/// no longer than `giveup`, the time limit of a fetch.
+/// Decides what to do with a run in `action/inflight`. The wait for a platform that does not answer
+/// is limited to `giveup`, the time limit of a fetch.
 pub(crate) fn decide(
     record: &Record,
     now: Timestamp,
@@ -36,8 +36,8 @@ pub(crate) fn decide(
     let (Some(_), Some(expire_after)) = (record.action_id, record.request.expire_after) else {
         return Step::Move(Move::refused(
             Transition::Misplaced,
-            "it was never accepted: an action is in action/inflight once the API has given it an \
-             id; move it to action/new to send it"
+            "it was never accepted: only actions that have an id from the API belong in \
+             action/inflight; move it to action/new to send it"
                 .to_owned(),
         ));
     };
@@ -52,7 +52,11 @@ pub(crate) fn decide(
         (false, None) => not_before.max(expire_after),
         (false, Some(_)) => return Step::Wait(Some(end)),
     };
-    if now < query_from { Step::Wait(Some(query_from.min(end))) } else { Step::Work(Work::Probe) }
+    if now < query_from {
+        Step::Wait(Some(query_from.min(end)))
+    } else {
+        Step::Start(TaskKind::QueryStatus)
+    }
 }
 
 /// Returns the time of the first query for an action that was accepted at `at`: its expiry, or a
@@ -62,9 +66,9 @@ pub(crate) fn first_poll(record: &Record, at: Timestamp) -> Timestamp {
     record.request.expire_after.map_or(early, |expire_after| early.min(expire_after))
 }
 
-/// Decides what follows from the answer to a query. `polls` queries were made before; the platform
-/// has answered every one since `since`.
-pub(crate) fn probed(
+/// Decides what follows from the answer to a query. `polls` is the number of earlier queries; since
+/// `since`, the platform has answered every one.
+pub(crate) fn status_queried(
     record: &Record,
     seen: Result<Option<Seen>, ApiError>,
     polls: u32,
@@ -152,7 +156,7 @@ mod tests {
         match step {
             Step::Wait(Some(until)) => format!("wait {}", until.as_second() - at(0).as_second()),
             Step::Wait(None) => "wait".to_owned(),
-            Step::Work(work) => format!("{work:?}"),
+            Step::Start(work) => format!("{work:?}"),
             Step::Move(moved) => format!("{:?}", moved.transition),
             Step::Reject(reason) => reason.clone(),
         }
@@ -163,18 +167,18 @@ mod tests {
         // early, delay, now, not before → step
         for (early, delay, now, not_before, expected) in [
             (false, None, 10, 0, "wait 300"),
-            (false, None, 300, 0, "Probe"),
+            (false, None, 300, 0, "QueryStatus"),
             (false, None, 301, 302, "wait 302"),
             (false, None, 315, 400, "wait 400"),
-            (false, None, 999, 400, "Probe"),
+            (false, None, 999, 400, "QueryStatus"),
             // The platform did not answer for as long as `giveup`.
             (false, None, 1300, 1400, "Collected"),
             (false, Some(30), 300, 0, "wait 330"),
             (false, Some(30), 330, 0, "Collected"),
             (false, Some(0), 300, 0, "Collected"),
             (true, None, 3, 5, "wait 5"),
-            (true, None, 5, 5, "Probe"),
-            (true, Some(30), 5, 5, "Probe"),
+            (true, None, 5, 5, "QueryStatus"),
+            (true, Some(30), 5, 5, "QueryStatus"),
             (true, Some(30), 329, 400, "wait 330"),
         ] {
             let step = decide(&inflight(early, delay), at(now), at(not_before), GIVEUP);
@@ -228,7 +232,7 @@ mod tests {
         ] {
             let record = inflight(true, delay);
             let seen = Ok(Some(Seen { status: "inflight".to_owned(), sent: 0 }));
-            let verdict = probed(&record, seen, 3, Some(at(since)), at(now));
+            let verdict = status_queried(&record, seen, 3, Some(at(since)), at(now));
             let shown = match (verdict.moved, verdict.pause) {
                 (Some(moved), _) => {
                     let mut record = record;
@@ -247,7 +251,7 @@ mod tests {
         let record = inflight(false, None);
         for (now, seconds) in [(300, 2), (308, 2), (340, 10), (9000, 60)] {
             let refused = ApiError::FormTooLong { bytes: 0, limit: 0 };
-            let verdict = probed(&record, Err(refused), 9, None, at(now));
+            let verdict = status_queried(&record, Err(refused), 9, None, at(now));
             assert!(verdict.moved.is_none());
             assert_eq!(verdict.pause, Pause::For(Duration::from_secs(seconds)), "{now}");
         }

@@ -17,8 +17,8 @@ use crate::names::PluginName;
 use crate::plugin::run::{PluginExit, PluginOutcome};
 use crate::spool::{DeliveryState, Record, Transition};
 
-/// Maximum length of a plugin's output in the record, in bytes.
-const WORDS_BYTES_MAX: usize = 400;
+/// Size limit of the last line of a plugin's output in the record, in bytes.
+const OUTPUT_BYTES_MAX: usize = 400;
 
 /// What to do with a run in `command/returned`.
 #[derive(Debug)]
@@ -96,14 +96,14 @@ pub(crate) fn ended(record: &Record, plugin: &PluginName, ended: &PluginExit) ->
         PluginOutcome::Stopped => return Verdict::paused(Pause::None),
         PluginOutcome::TryLater => "it asked to be run again later".to_owned(),
         PluginOutcome::Failed { why } => Chain(why).to_string(),
-        PluginOutcome::TimedOut => "it took too long and was killed".to_owned(),
+        PluginOutcome::TimedOut => "it exceeded its time limit and was killed".to_owned(),
     };
-    let words = ended.output.lines().next_back().unwrap_or_default();
-    let words = excerpt(words, WORDS_BYTES_MAX);
-    let error = if words.is_empty() {
+    let last_line = ended.output.lines().next_back().unwrap_or_default();
+    let last_line = excerpt(last_line, OUTPUT_BYTES_MAX);
+    let error = if last_line.is_empty() {
         format!("plugin {plugin}: {why}")
     } else {
-        format!("plugin {plugin}: {why}: {words}")
+        format!("plugin {plugin}: {why}: {last_line}")
     };
     failed(error)
 }
@@ -115,9 +115,10 @@ pub(crate) fn failed(error: String) -> Verdict {
     Verdict::noted(noted, Pause::Run(None))
 }
 
-/// Returns the transition to `record`'s new state: the run is finished once nothing is owed. The
-/// engine decides this when it writes, because several plugins may have ended while writing was
-/// impossible, and each outcome was decided while the other plugins were still owed.
+/// Returns the transition to `record`'s new state: the run is finished once no delivery is owed.
+/// The engine decides this when it writes the record, because several plugins may have ended while
+/// writing was impossible. Each outcome was then decided while the other deliveries were still
+/// owed.
 pub(crate) fn transition(record: &Record) -> Transition {
     if is_owed(record) { Transition::Delivered } else { Transition::Finished }
 }

@@ -37,7 +37,7 @@ pub(crate) struct CommandFacts {
     sent: u64,
 }
 
-/// Why a command does not go into a document.
+/// Why a command is not added to a document.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DocumentError {
     #[error(transparent)]

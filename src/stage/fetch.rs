@@ -14,7 +14,7 @@ use jiff::tz::Offset;
 
 use super::document::{PartialDocument, part_path};
 use super::pages::{self, PageReader, ReadEnd};
-use super::{Move, PastAttempts, Step, Work, grace};
+use super::{Move, PastAttempts, Step, TaskKind, grace};
 use crate::action::{Summary, document};
 use crate::api::{Api, Seen};
 use crate::clock::{Clock, after};
@@ -56,7 +56,7 @@ pub(crate) fn decide(
     }
     match past.not_before {
         later if now < later => Step::Wait(Some(later)),
-        _ => Step::Work(Work::Fetch),
+        _ => Step::Start(TaskKind::Fetch),
     }
 }
 
@@ -117,7 +117,7 @@ pub(crate) fn link_of(directory: &Path, id: ActionId) -> PathBuf {
     directory.join("results").join(format!("{id}.json"))
 }
 
-/// Writes documents; contains everything that a worker needs for it.
+/// Fetches results into documents.
 #[derive(Debug)]
 pub(crate) struct Fetcher<'a> {
     pub(crate) api: &'a dyn Api,
@@ -126,7 +126,7 @@ pub(crate) struct Fetcher<'a> {
     pub(crate) clock: &'a dyn Clock,
     /// Number of pages requested at once.
     pub(crate) pages: u32,
-    /// Ends the fetch at the next command.
+    /// Ends the fetch at the next command when it is set.
     pub(crate) stop: &'a Stop,
 }
 
@@ -196,27 +196,27 @@ impl Fetcher<'_> {
         }
         let part = part_path(document);
         if self.disk.find(&part)?.is_some() {
-            // Without a rename that replaces nothing, the file has two names for a moment.
+            // On a file system without renameat2, the file has two names for a moment.
             self.disk.unlink(&part)?;
         }
         let mut summary = PartialDocument::summary_of(self.disk, document, head)?;
-        let seen = if summary.sent == 0 { self.probe(id)? } else { None };
+        let seen = if summary.sent == 0 { self.query_status(id)? } else { None };
         if let Some(seen) = &seen {
             summary.close(i64::try_from(seen.sent).unwrap_or(i64::MAX));
         }
         Ok((summary, seen))
     }
 
-    /// Queries the action's status, if its commands do not say how many there are.
-    fn probe(&self, id: ActionId) -> Result<Option<Seen>, FetchError> {
-        if self.stop.asked() {
+    /// Queries the action's status, because no command states how many commands there are.
+    fn query_status(&self, id: ActionId) -> Result<Option<Seen>, FetchError> {
+        if self.stop.is_requested() {
             // The fetched pages stay; the next start makes this query.
             return Err(FetchError::Stopped);
         }
-        Ok(grace::probe(self.api, id)?)
+        Ok(grace::query_status(self.api, id)?)
     }
 
-    /// Returns the path of the document: a folder of a job that was removed meanwhile is not
+    /// Returns the path of the document. If the job was removed meanwhile, its folder is not
     /// created again.
     fn target(&self, record: &Record, document: &Path) -> Result<PathBuf, FetchError> {
         if let Some(job) = record.job() {
@@ -261,8 +261,8 @@ impl Fetcher<'_> {
         if let Some(failure) = failure {
             return Err(failure);
         }
-        // If no command says how many there are, as after an empty first page, query the action.
-        let seen = if part.sent() == 0 { self.probe(id)? } else { None };
+        // Without commands, as after an empty first page, only the action states their number.
+        let seen = if part.sent() == 0 { self.query_status(id)? } else { None };
         let sent = seen.as_ref().map_or(sent, |seen| seen.sent.max(sent));
         let found = part.len();
         if found < sent && pause_of(progress.missing_attempts).is_some() {
@@ -285,7 +285,8 @@ impl Fetcher<'_> {
         document: &Path,
         since: Timestamp,
     ) -> Result<(), FetchError> {
-        let is_completed = grace::probe(self.api, id)?.is_some_and(|seen| seen.is_completed());
+        let is_completed =
+            grace::query_status(self.api, id)?.is_some_and(|seen| seen.is_completed());
         if !is_completed && self.clock.now() < grace::end(record, since) {
             return Err(FetchError::NotFinal { commands: 0, since });
         }
@@ -296,7 +297,7 @@ impl Fetcher<'_> {
         Ok(())
     }
 
-    /// Creates `results/ACTIONID.json`, a link in the index of all documents by action id.
+    /// Creates the link `results/ACTIONID.json`: the links there are the index of all documents.
     fn link(&self, document: &Path) -> Result<(), FetchError> {
         let index = self.directory.join("results");
         self.disk.make_folders(&index)?;

@@ -26,17 +26,18 @@ pub(super) fn end(record: &Record, since: Timestamp) -> Timestamp {
 }
 
 /// Returns whether complete results are read again because commands may still change. They are not
-/// if the grace period ended while the action was in flight and the API has answered since, nor
-/// before the expiry, when the operator asked for them.
+/// read again if the grace period ended while the action was in flight and the API has answered
+/// since, nor before the expiry, when the operator requested the results so far.
 pub(super) fn applies(record: &Record, summary: &Summary, now: Timestamp) -> bool {
     let was_waited_for = record.status.is_some() && record.error.is_none();
     let is_expired = record.request.expire_after.is_some_and(|expired| now >= expired);
     summary.not_final > 0 && is_expired && !was_waited_for
 }
 
-/// Queries the status of an action. While the platform's database is down, it reports every action
-/// as unknown; only a search fails then, so that an unknown action is confirmed by a search.
-pub(crate) fn probe(api: &dyn Api, id: ActionId) -> Result<Option<Seen>, ApiError> {
+/// Queries the status of an action. While the platform's database is down, the platform reports
+/// every action as unknown, and only searches fail. An unknown action is therefore confirmed by a
+/// search.
+pub(crate) fn query_status(api: &dyn Api, id: ActionId) -> Result<Option<Seen>, ApiError> {
     let seen = api.action(id)?;
     if seen.is_none() {
         api.commands(id, 0, 1, &mut |_| Ok(()))?;

@@ -11,14 +11,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::fetch::outcome::INVALID;
-use super::{Step, Verdict, Work};
+use super::{Step, TaskKind, Verdict};
 use crate::api::{ApiError, Seen};
 use crate::clock::{after, elapsed};
 use crate::spool::Record;
 
-/// Tolerance between clocks: an action that begins later than this was misdated.
+/// Tolerance between clocks: an action that becomes valid later than this was misdated.
 const AHEAD: Duration = Duration::from_secs(300);
-/// Number of queries before they come about once a minute.
+/// Number of queries after which the interval between them is about a minute.
 const POLLS_MIN: u32 = 20;
 
 /// Returns whether the runner itself dated the action later than now. An action signed by others
@@ -33,13 +33,17 @@ pub(crate) fn decide(record: &Record, now: Timestamp, not_before: Timestamp) -> 
     if record.settings.send_only || !is_misdated(record, now) {
         return None;
     }
-    Some(if now < not_before { Step::Wait(Some(not_before)) } else { Step::Work(Work::Probe) })
+    Some(if now < not_before {
+        Step::Wait(Some(not_before))
+    } else {
+        Step::Start(TaskKind::QueryStatus)
+    })
 }
 
-/// Decides what follows from the answer to a query about a misdated action. If the action has had
-/// as much time as it needs and has not finished, the run is rejected; a query without an answer
-/// never rejects it.
-pub(crate) fn probed(
+/// Decides what follows from the answer to a query about a misdated action. If the queries have
+/// lasted as long as the action's period and the action has not finished, the run is rejected. A
+/// query without an answer never rejects it.
+pub(crate) fn status_queried(
     record: &Record,
     seen: &Result<Option<Seen>, ApiError>,
     polls: u32,
@@ -81,7 +85,7 @@ mod tests {
 
     #[test]
     fn only_actions_dated_by_the_runner_are_misdated() {
-        for (from, verbatim, send_only, is_asked) in [
+        for (from, verbatim, send_only, is_queried) in [
             (-60, false, false, false),
             (300, false, false, false),
             (301, false, false, true),
@@ -93,8 +97,12 @@ mod tests {
             record.request.verbatim = verbatim;
             record.settings.send_only = send_only;
             let step = decide(&record, at(0), at(0));
-            assert_eq!(matches!(step, Some(Step::Work(Work::Probe))), is_asked, "{from}");
-            assert_eq!(step.is_none(), !is_asked, "{from}");
+            assert_eq!(
+                matches!(step, Some(Step::Start(TaskKind::QueryStatus))),
+                is_queried,
+                "{from}"
+            );
+            assert_eq!(step.is_none(), !is_queried, "{from}");
         }
         let step = decide(&inflight(400_000_000), at(0), at(5));
         assert!(matches!(step, Some(Step::Wait(Some(until))) if until == at(5)));
@@ -113,13 +121,13 @@ mod tests {
             (seen("invalid"), 26, false),
             (broken(), 1000, false),
         ] {
-            let verdict = probed(&record, &seen, polls, at(0));
+            let verdict = status_queried(&record, &seen, polls, at(0));
             assert_eq!(
                 verdict.is_some_and(|verdict| verdict.rejected.is_some()),
                 is_over,
                 "{seen:?}"
             );
         }
-        assert!(probed(&inflight(0), &seen("pending"), 1000, at(0)).is_none());
+        assert!(status_queried(&inflight(0), &seen("pending"), 1000, at(0)).is_none());
     }
 }

@@ -1,9 +1,8 @@
 //! The stages: each decides what to do next with a run.
 //!
 //! Deciding and doing are separate. `decide` is a pure function of the record, the time and the
-//! context of the run. The engine carries the decision out: it waits, gives slow work to a worker,
-//! or moves the run. The worker's outcome goes through a second pure function, which decides what
-//! follows from it.
+//! context of the run. The engine carries the decision out: it waits, gives a task to a worker, or
+//! moves the run. A second pure function decides what follows from the worker's outcome.
 //!
 //! **Invariants.** A stage never sleeps and never touches the spool. A worker gets a copy of the
 //! record and returns an outcome; the engine applies the outcome to the record that is then on
@@ -40,17 +39,17 @@ use crate::spool::{Record, Transition};
 pub(crate) enum Step {
     /// Do nothing before this time; `None`: nothing until something changes.
     Wait(Option<Timestamp>),
-    /// Start slow work.
-    Work(Work),
+    /// Start a task of a worker.
+    Start(TaskKind),
     /// Move the run or change its record.
     Move(Move),
-    /// Reject the run: it cannot be in its folder. The reason includes the remedy.
+    /// Reject the run, because its record does not fit its folder. The reason includes the remedy.
     Reject(String),
 }
 
-/// Work that a worker does with a copy of the record.
+/// A kind of task, which a worker performs with a copy of the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Work {
+pub(crate) enum TaskKind {
     /// Date and sign the action.
     Sign {
         /// The action's validity.
@@ -61,7 +60,7 @@ pub(crate) enum Work {
     /// Search the platform for the posted action.
     Search,
     /// Query the action's status on the platform.
-    Probe,
+    QueryStatus,
     Fetch,
     /// Run a plugin with the results.
     Deliver(PluginName),
@@ -70,13 +69,13 @@ pub(crate) enum Work {
 /// A change of the record. It may be applied again if the first write failed.
 pub(crate) type Edit = Box<dyn Fn(&mut Record) + Send>;
 
-/// A transition, with its change of the record and the work that follows at once.
+/// A transition, with its change of the record and the task that follows at once.
 pub(crate) struct Move {
     pub(crate) transition: Transition,
     /// Changes the record; `None`: the file is renamed unchanged.
     pub(crate) edit: Option<Edit>,
-    /// Work to start right afterwards, without another decision.
-    pub(crate) then: Option<Work>,
+    /// The task to start right afterwards, without another decision.
+    pub(crate) then: Option<TaskKind>,
 }
 
 impl fmt::Debug for Move {
@@ -106,9 +105,9 @@ impl Move {
         Move::changing(transition, move |record| record.reason = Some(reason.clone()))
     }
 
-    /// Adds work to start right afterwards.
-    pub(crate) fn then(self, work: Work) -> Move {
-        Move { then: Some(work), ..self }
+    /// Adds a task to start right afterwards.
+    pub(crate) fn then(self, kind: TaskKind) -> Move {
+        Move { then: Some(kind), ..self }
     }
 }
 
@@ -132,7 +131,7 @@ impl PastAttempts {
     }
 }
 
-/// What follows from the outcome of work.
+/// What follows from the outcome of a task.
 #[derive(Debug)]
 pub(crate) struct Verdict {
     /// The move to make, if any.
@@ -146,7 +145,7 @@ pub(crate) struct Verdict {
 /// How long to wait after an outcome, and which runs wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pause {
-    /// No wait: the work succeeded.
+    /// No wait: the task succeeded.
     None,
     /// This run waits, exactly this long.
     For(Duration),
@@ -157,7 +156,7 @@ pub(crate) enum Pause {
 }
 
 impl Verdict {
-    /// Returns the verdict that the work succeeded.
+    /// Returns the verdict that the task succeeded and leads to this move.
     pub(crate) fn moved(moved: Move) -> Verdict {
         Verdict { moved: Some(moved), rejected: None, pause: Pause::None }
     }

@@ -31,7 +31,7 @@ use crate::names::ActionId;
 use crate::wake::Stop;
 use early::EarlyPage;
 
-/// Duration of a request from which smaller pages are requested.
+/// Duration of a request above which smaller pages are requested.
 const SLOW_SPAN: Duration = Duration::from_secs(10);
 /// Minimum page size that slow answers lead to, because every request has a fixed cost.
 const PAGE_SIZE_MIN: u32 = 25;
@@ -44,7 +44,7 @@ pub(super) struct PageReader<'a> {
     pub(super) api: &'a dyn Api,
     pub(super) disk: &'a Disk,
     pub(super) clock: &'a dyn Clock,
-    /// Ends the read at the next command.
+    /// Ends the read at the next command when it is set.
     pub(super) stop: &'a Stop,
     pub(super) id: ActionId,
     /// The name that every command's action must have.
@@ -65,7 +65,8 @@ pub(super) struct ReadEnd {
     pub(super) failure: Option<FetchError>,
 }
 
-/// State shared by the lanes. Only the lane whose page has its turn uses the part.
+/// State shared by the lanes. Only the lane whose page has its turn uses the part, the partial
+/// document.
 struct Shared {
     part: Mutex<PartialDocument>,
     state: Mutex<ReadState>,
@@ -81,7 +82,7 @@ struct ReadState {
     size: u32,
     /// 0 until an answer says how many commands there are.
     sent: u64,
-    is_over: bool,
+    has_ended: bool,
     failure: Option<(u64, FetchError)>,
 }
 
@@ -126,7 +127,9 @@ impl PageReader<'_> {
         let Some(page) = shared.take() else { return false };
         let mut early = None;
         let served = match self.read_page(shared, lane, page, &mut early) {
-            Ok((offset, is_last)) => self.hand_in(shared, page, early.as_mut(), offset, is_last),
+            Ok((offset, is_last)) => {
+                self.store_in_turn(shared, page, early.as_mut(), offset, is_last)
+            }
             Err(error) => {
                 // Later pages are not begun; what this page has read is kept.
                 shared.fail(page, error);
@@ -162,7 +165,7 @@ impl PageReader<'_> {
     ) -> Result<(u64, bool), FetchError> {
         let mut offset = page.from;
         loop {
-            if self.stop.asked() {
+            if self.stop.is_requested() {
                 return Err(FetchError::Stopped);
             }
             let limit = u32::try_from(page.end().saturating_sub(offset)).unwrap_or(page.size);
@@ -171,7 +174,7 @@ impl PageReader<'_> {
             let answer = self.api.commands(self.id, offset, limit, &mut |command| {
                 self.add(shared, lane, page, command, early).map_err(|error| {
                     refused = Some(error);
-                    io::Error::other("the document does not take the command")
+                    io::Error::other("the command was not stored")
                 })
             });
             let timed_out = answer.as_ref().is_err_and(ApiError::is_timeout);
@@ -200,7 +203,7 @@ impl PageReader<'_> {
         command: &RawValue,
         early: &mut Option<EarlyPage>,
     ) -> Result<(), FetchError> {
-        if self.stop.asked() {
+        if self.stop.is_requested() {
             return Err(FetchError::Stopped);
         }
         let facts = CommandFacts::of(command.get(), self.action_name)?;
@@ -219,7 +222,7 @@ impl PageReader<'_> {
     }
 
     /// Waits for the page's turn, stores its commands durably and passes the turn on.
-    fn hand_in(
+    fn store_in_turn(
         &self,
         shared: &Shared,
         page: PageRange,
@@ -239,7 +242,7 @@ impl PageReader<'_> {
         if state.sent == 0 {
             state.next.1 = offset;
         }
-        state.is_over |= is_last || is_complete(state.sent);
+        state.has_ended |= is_last || is_complete(state.sent);
         shared.changed.notify_all();
         Ok(())
     }
@@ -248,8 +251,8 @@ impl PageReader<'_> {
 impl Shared {
     fn new(part: PartialDocument, from: u64, size: u32) -> Shared {
         let (sent, path) = (part.sent(), part.path().to_owned());
-        let is_over = sent > 0 && part.len() >= sent;
-        let state = ReadState { next: (0, from), turn: 0, size, sent, is_over, failure: None };
+        let has_ended = sent > 0 && part.len() >= sent;
+        let state = ReadState { next: (0, from), turn: 0, size, sent, has_ended, failure: None };
         let (part, state) = (Mutex::new(part), Mutex::new(state));
         Shared { part, state, changed: Condvar::new(), path }
     }
@@ -274,7 +277,7 @@ impl Shared {
         let mut state = self.state();
         let (number, from) = state.next;
         let is_planned = state.sent == 0 || from < state.sent;
-        if state.is_over || state.failure.is_some() || !is_planned {
+        if state.has_ended || state.failure.is_some() || !is_planned {
             return None;
         }
         let page = PageRange { number, from, size: state.size };

@@ -5,8 +5,8 @@
 //! [`Signer::padded`]), which changes no signed byte.
 //!
 //! A signature of an unknown key is posted unchanged at first, since padding it by a guess could
-//! make a good signature bad. If the platform then refuses the action for an RSA number, the guess
-//! is posted. If that is refused as well, only the signers can help.
+//! make a good signature bad. If the platform then refuses the action because of an RSA number, the
+//! guess is posted. If that is refused as well, the signers must sign the action again.
 
 use super::signed::{SignedAction, SigningError};
 use crate::action::{Action, Signer, Unknown};

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Move, Pause, Verdict, Work};
+use super::{Move, Pause, TaskKind, Verdict};
 use crate::action::{CheckError, SignError};
 use crate::chain::Chain;
 use crate::clock::{after, before};
 use crate::go::json::ParseError;
 use crate::spool::{Fate, Record, Transition};
 
-/// How far before its signing an action becomes valid, for agents whose clocks are behind.
+/// Time from the start of an action's validity to its signing, for agents whose clocks are behind.
 pub(crate) const VALID_SINCE: Duration = Duration::from_secs(60);
 
 /// The validity of an action, in whole seconds.
@@ -77,7 +77,7 @@ pub(crate) fn signed(signed: Result<SignedAction, SigningError>) -> Verdict {
                 record.request.expire_after = Some(signed.expire_after);
                 record.request.fate = Fate::Unknown;
             };
-            Verdict::moved(Move::changing(Transition::Signed, note).then(Work::Post))
+            Verdict::moved(Move::changing(Transition::Signed, note).then(TaskKind::Post))
         }
         Err(
             error @ (SigningError::Parse(_) | SigningError::Check(_) | SigningError::Presigned(_)),

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use super::signed::{Period, VALID_SINCE};
-use super::{Move, Pause, Step, Verdict, Work};
+use super::{Move, Pause, Step, TaskKind, Verdict};
 use crate::api::{ApiError, Found, Next, Posted};
 use crate::clock::{after, before};
 use crate::names::{ActionId, RunId};
@@ -20,7 +20,7 @@ use crate::spool::{DeliveryState, Fate, Record, Transition};
 /// Delay after an action's expiry from which the platform can no longer run it.
 const EXPIRY_SLACK: Duration = Duration::from_secs(60);
 
-/// Interval between checks whether the disk has room again.
+/// Interval between checks of the free disk space.
 const ROOM_CHECK: Duration = Duration::from_secs(30);
 
 /// Whether the job of a run allows the run to be sent.
@@ -39,11 +39,11 @@ pub(crate) struct SubmitContext {
     pub(crate) now: Timestamp,
     /// Time for which an unanswered POST may still take effect.
     pub(crate) settle: Duration,
-    /// End of the last POST, or start of the runner.
-    pub(crate) ended: Timestamp,
+    /// When the last POST ended; without one, when the runner started.
+    pub(crate) post_ended: Timestamp,
     /// Earliest time for the next attempt.
     pub(crate) not_before: Timestamp,
-    /// Whether the operator put the run back after having called it off.
+    /// Whether the operator put the run back after cancelling it.
     pub(crate) put_back: bool,
     pub(crate) job: JobState,
     /// Whether the disk has room for the results.
@@ -55,7 +55,7 @@ pub(crate) struct SubmitContext {
 /// Returns the time from which a search that does not find the action proves that the platform does
 /// not have it.
 fn conclusive(record: &Record, context: &SubmitContext) -> Timestamp {
-    let settled = after(context.ended, context.settle);
+    let settled = after(context.post_ended, context.settle);
     match record.request.expire_after {
         Some(expire_after) => settled.min(after(expire_after, EXPIRY_SLACK)),
         None => settled,
@@ -76,7 +76,7 @@ pub(crate) fn decide(record: &Record, context: &SubmitContext) -> Step {
         Fate::Unknown | Fate::Accepted if context.now < context.not_before => {
             Step::Wait(Some(context.not_before))
         }
-        Fate::Unknown | Fate::Accepted => Step::Work(Work::Search),
+        Fate::Unknown | Fate::Accepted => Step::Start(TaskKind::Search),
         Fate::Unsent | Fate::Refused => decide_to_send(record, context),
     }
 }
@@ -84,7 +84,7 @@ pub(crate) fn decide(record: &Record, context: &SubmitContext) -> Step {
 fn decide_to_send(record: &Record, context: &SubmitContext) -> Step {
     let deadline = record.settings.deadline;
     if let Some(newer) = &context.newer {
-        // Before the deadline is checked: by default, it is the very slot of the newer run.
+        // Before the deadline is checked: by default, it can be the slot of the newer run itself.
         return Step::Move(superseded(newer.clone(), context.now));
     }
     if context.now >= deadline {
@@ -110,9 +110,9 @@ fn decide_to_send(record: &Record, context: &SubmitContext) -> Step {
         // The signed text is still good; only the fact that it may now arrive must be durable
         // first.
         let note = |record: &mut Record| record.request.fate = Fate::Unknown;
-        return Step::Move(Move::changing(Transition::Signed, note).then(Work::Post));
+        return Step::Move(Move::changing(Transition::Signed, note).then(TaskKind::Post));
     }
-    Step::Work(Work::Sign { period: Period::starting(context.now, record.settings.expiry) })
+    Step::Start(TaskKind::Sign { period: Period::starting(context.now, record.settings.expiry) })
 }
 
 /// Returns whether the signed text can be posted again: less than half of its period has passed.
@@ -123,9 +123,9 @@ fn is_fresh(record: &Record, now: Timestamp) -> bool {
     else {
         return false;
     };
-    // Measured from the end, because other actions of the same name can move the beginning back.
+    // Measured from the end: the start is moved back if another action has the same name and end.
     let half = VALID_SINCE.saturating_add(record.settings.expiry) / 2;
-    // An action that begins later than now was dated by a clock that was ahead.
+    // An action that is not valid yet was dated by a clock that was ahead.
     request.fate == Fate::Refused && from <= now && now < before(until, half)
 }
 

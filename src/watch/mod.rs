@@ -7,9 +7,9 @@
 //! cause the next one. Only the folders themselves are watched, not the folders below them: files
 //! created between the creation of a folder and its watch would be missed.
 //!
-//! **Failure.** If a folder cannot be watched, a [`WatchError`] is returned and the caller must rely
-//! on its scans. If events were lost, or a watched folder was removed or moved away, the hint is
-//! [`Hint::Everything`]: the receiver must scan all folders and watch each of them again.
+//! **Failure.** If a folder cannot be watched, a [`WatchError`] is returned and the caller must
+//! rely on its scans. If events were lost, or a watched folder was removed or moved away, the hint
+//! is [`Hint::Everything`]: the receiver must scan all folders and watch each of them again.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -74,8 +74,8 @@ impl Watcher {
                 on_hint(Hint::Everything);
             }
         };
-        // If the library cannot start its thread, it returns no error and panics later. So this starts
-        // a thread first as a test.
+        // If the library cannot start its thread, it returns no error and panics later. Therefore
+        // test first whether a thread can be started.
         std::thread::Builder::new()
             .spawn(|| ())
             .map_err(|error| WatchError::Start { source: notify::Error::io(error) })?
@@ -101,7 +101,8 @@ impl Watcher {
         })
     }
 
-    /// Returns whether a folder is watched. It may have been removed without the event being read yet.
+    /// Returns whether a folder is watched. It may have been removed without the event being read
+    /// yet.
     pub(crate) fn has(&self, folder: &Path) -> bool {
         lock(&self.folders).contains(folder)
     }
@@ -120,20 +121,21 @@ fn lock(folders: &Mutex<HashSet<PathBuf>>) -> MutexGuard<'_, HashSet<PathBuf>> {
 
 /// Converts an event to hints.
 fn hints(event: &Event, folders: &HashSet<PathBuf>) -> Vec<Hint> {
-    let is_lost =
-        |path: &PathBuf| matches!(change(&event.kind), Change::Gone) && folders.contains(path);
+    let is_lost = |path: &PathBuf| {
+        matches!(name_change(&event.kind), NameChange::Gone) && folders.contains(path)
+    };
     if event.need_rescan() || event.paths.iter().any(is_lost) {
         return vec![Hint::Everything];
     }
-    match change(&event.kind) {
-        Change::None => Vec::new(),
-        Change::New | Change::Gone => event.paths.iter().cloned().map(Hint::Path).collect(),
+    match name_change(&event.kind) {
+        NameChange::None => Vec::new(),
+        NameChange::New | NameChange::Gone => event.paths.iter().cloned().map(Hint::Path).collect(),
     }
 }
 
-/// The change that an event reports, ignoring writes in progress.
+/// The change of a name that an event reports, ignoring writes in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Change {
+enum NameChange {
     /// No change: another process reads, or writes and has not finished.
     None,
     /// A name is new, or its file has new content or permissions.
@@ -142,17 +144,19 @@ enum Change {
     Gone,
 }
 
-fn change(kind: &EventKind) -> Change {
+fn name_change(kind: &EventKind) -> NameChange {
     match kind {
         EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From)) => {
-            Change::Gone
+            NameChange::Gone
         }
         // Separate events have already reported both names of a rename within the folder.
-        EventKind::Modify(ModifyKind::Name(RenameMode::Both) | ModifyKind::Data(_)) => Change::None,
+        EventKind::Modify(ModifyKind::Name(RenameMode::Both) | ModifyKind::Data(_)) => {
+            NameChange::None
+        }
         EventKind::Create(_)
         | EventKind::Modify(_)
-        | EventKind::Access(AccessKind::Close(AccessMode::Write)) => Change::New,
-        EventKind::Access(_) | EventKind::Any | EventKind::Other => Change::None,
+        | EventKind::Access(AccessKind::Close(AccessMode::Write)) => NameChange::New,
+        EventKind::Access(_) | EventKind::Any | EventKind::Other => NameChange::None,
     }
 }
 

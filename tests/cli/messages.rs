@@ -33,8 +33,8 @@ fn comment_in_schedule_is_reported_with_remedy() {
     let mut home = Home::installed();
     let file = "runner/runners/setuid/entity.cfg";
     home.write(file, "[configuration]\nschedule = 0 9 * * FRI#3\npaused = true\n");
-    let warning = "entity.cfg:2: #3 is a comment, so that the schedule is 0 9 * * FRI: if it \
-                   belongs to the schedule, put the value in double quotes";
+    let warning = "entity.cfg:2: #3 is a comment, so the schedule is 0 9 * * FRI: if it belongs \
+                   to the schedule, put the value in double quotes";
     let checked = good(home.with_config(&["check", "--offline"]));
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words(&checked).contains(warning), "{checked}");
@@ -96,7 +96,7 @@ fn files_of_root_are_reported_with_chown_command_as_root() {
     let mut lines = BufReader::new(runner.stdout.take().unwrap()).lines().map(Result::unwrap);
     let _runner = KillOnDrop(runner);
     let warning = lines.find(|line| line.contains("urgent.json")).unwrap();
-    assert!(warning.contains("WARNING cannot read entry, waiting for permission"), "{warning}");
+    assert!(warning.contains("WARNING ignoring unreadable entry"), "{warning}");
     assert!(warning.contains(&remedy), "{warning}");
     let done = Command::new("chown").arg(NOBODY.to_string()).arg(&path).status().unwrap();
     assert!(done.success());

@@ -57,7 +57,7 @@ fn repeatedly_killed_runners_lose_nothing_and_repeat_no_action() {
         let runner = rig.runner();
         let run = rig.trigger(job);
         // The runner is killed in any state of this run and of the earlier ones.
-        runner.wait_logged("work finished", &[("run", &run)]);
+        runner.wait_logged("task finished", &[("run", &run)]);
         runner.kill();
         runs.push(run);
     }

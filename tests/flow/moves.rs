@@ -25,7 +25,7 @@ fn run_taken_out_of_new_is_not_sent_until_it_is_put_back() {
     rig.kill_platform();
     let runner = rig.runner();
     let runs = [rig.trigger("job"), rig.trigger("job")];
-    runner.wait_logged("action not posted yet", &[("fate", "refused")]);
+    runner.wait_logged("action not accepted yet", &[("fate", "refused")]);
     rig.mv(&runs[0], "action/new", "action/invalid");
     fs::remove_file(rig.entry("action/new", &runs[1])).unwrap();
     rig.start_platform();

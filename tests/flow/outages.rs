@@ -44,7 +44,7 @@ fn outage_of_the_api_delays_runs_and_loses_none() {
     rig.kill_platform();
     let runner = rig.runner();
     let fired = rig.trigger("job");
-    runner.wait_logged("action not posted yet", &[("run", &fired), ("fate", "refused")]);
+    runner.wait_logged("action not accepted yet", &[("run", &fired), ("fate", "refused")]);
     rig.start_platform();
     wait_until("the agent's answer", || rig.database().is_completed("mig-runner: job"));
     // A second outage, when the results are to be fetched.
@@ -55,7 +55,7 @@ fn outage_of_the_api_delays_runs_and_loses_none() {
     rig.start_platform();
     let document = rig.wait_done(&fired);
     assert_eq!(document["commands"].as_array().unwrap().len(), 1, "{document}");
-    runner.wait_logged("API available again, resuming work", &[]);
+    runner.wait_logged("API available again; resuming work", &[]);
     assert_eq!(rig.database().names(), ["mig-runner: job"]);
     assert_eq!(rig.plugin_file("notes").lines().count(), 1);
 }
@@ -83,7 +83,7 @@ fn runs_wait_until_the_platform_knows_the_key() {
     rig.point_at(&rig.address.clone());
     let runner = rig.runner();
     let run = rig.trigger("job");
-    let said = runner.wait_logged("action not posted yet", &[("run", &run), ("fate", "refused")]);
+    let said = runner.wait_logged("action not accepted yet", &[("run", &run), ("fate", "refused")]);
     assert!(said["error"].as_str().unwrap().contains("answered 401"), "{said}");
     rig.database().insert_investigator("other", rig.key.fingerprint(), &rig.key.export());
     rig.wait_done(&run);

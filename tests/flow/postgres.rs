@@ -30,7 +30,7 @@ fn outage_of_the_server_delays_runs_and_loses_none() {
     let runner = rig.runner();
     rig.close_database(true);
     let fired = rig.trigger("job");
-    runner.wait_logged("action not posted yet", &[("run", &fired)]);
+    runner.wait_logged("action not accepted yet", &[("run", &fired)]);
     rig.close_database(false);
     wait_until("the agent's answer", || rig.database().is_completed("mig-runner: job"));
     // A second outage, when the results are to be fetched.

@@ -31,7 +31,7 @@ fn waiting_runner_stops_at_once() {
     rig.kill_platform();
     let runner = rig.runner();
     let waiting = rig.trigger("job");
-    runner.wait_logged("action not posted yet", &[("run", &waiting), ("fate", "refused")]);
+    runner.wait_logged("action not accepted yet", &[("run", &waiting), ("fate", "refused")]);
     runner.stop(Signal::INT);
     let left = [format!("action/new {waiting}"), format!("action/inflight {inflight}")];
     assert_eq!(rig.spool(), left);
@@ -149,7 +149,7 @@ fn sighup_retries_everything_and_reopens_the_log() {
     let run = rig.trigger("job");
     // The next attempt is seconds away.
     wait_until("some attempts", || {
-        fs::read_to_string(&log).unwrap().matches("action not posted yet").count() >= 3
+        fs::read_to_string(&log).unwrap().matches("action not accepted yet").count() >= 3
     });
     rig.start_platform();
     fs::rename(&log, rig.path("runner.log.1")).unwrap();

@@ -50,7 +50,7 @@ fn spool_on_a_full_disk_loses_nothing_and_catches_up() {
     let place = |folder: &str| disk.path(folder).join(&file);
     fs::rename(place("action/inflight"), place("action/done")).unwrap();
     let failed = runner.wait_logged("cannot process entry", &[("error", "No space left")]);
-    assert!(failed["folder"].as_str().unwrap().contains(&file), "{failed}");
+    assert!(failed["entry"].as_str().unwrap().contains(&file), "{failed}");
     let report = wait("a degraded runner", || {
         Some(status(&rig, &disk)).filter(|report| report["degraded"] == true)
     });

@@ -21,12 +21,12 @@ fn scans_find_everything_without_watches() {
     let mut lives = KilledRuns::new(&rig);
     let refuse = "inject=inotify_init1:error=EMFILE";
     let mut runner = rig.traced(&["-e", "trace=inotify_init1", "-e", refuse]);
-    let said = runner.wait_logged("cannot watch for changes, relying on periodic scans", &[]);
+    let said = runner.wait_logged("cannot watch for changes; relying on periodic scans", &[]);
     assert!(said["error"].as_str().unwrap().contains("max_user_instances"), "{said}");
     runner.wait_logged("ready", &[]);
     let run = rig.trigger("job");
     assert_eq!(lives.wait_end(&run, &mut runner), End::RunFinished);
-    assert_eq!(runner.logged("cannot watch for changes, relying on periodic scans", &[]).len(), 1);
+    assert_eq!(runner.logged("cannot watch for changes; relying on periodic scans", &[]).len(), 1);
     drop(runner);
     lives.recover(&run, "unwatched");
     lives.tally.close("no watches");

@@ -48,6 +48,6 @@ fn forty_runs_within_seconds_are_valid_for_the_configured_time() {
     }
     assert_eq!((ids.len(), signatures.len()), (RUNS, RUNS));
     assert_eq!(rig.database().actions("mig-runner: many").len(), RUNS);
-    assert_eq!(runner.logged("action not posted yet", &[("fate", "refused")]).len(), 0);
-    assert_eq!(runner.logged("action not posted yet", &[("fate", "unknown")]).len(), UNANSWERED);
+    assert_eq!(runner.logged("action not accepted yet", &[("fate", "refused")]).len(), 0);
+    assert_eq!(runner.logged("action not accepted yet", &[("fate", "unknown")]).len(), UNANSWERED);
 }

@@ -83,7 +83,7 @@ fn platform_has_one_action_whatever_the_answer() {
     for ((job, _), run) in TRICKS.iter().zip(&runs) {
         check_once(&rig, job, run);
         // Without an unknown outcome, this test would show nothing.
-        runner.wait_logged("action not posted yet", &[("run", run), ("fate", "unknown")]);
+        runner.wait_logged("action not accepted yet", &[("run", run), ("fate", "unknown")]);
     }
 }
 
@@ -106,7 +106,7 @@ fn runner_killed_before_the_answer_finds_its_action() {
     wait_until("an action without an answer", || {
         rig.database().names().contains(&"mig-runner: held".to_owned())
     });
-    runner.wait_logged("action not posted yet", &[("run", &late), ("fate", "unknown")]);
+    runner.wait_logged("action not accepted yet", &[("run", &late), ("fate", "unknown")]);
     runner.kill();
     assert_eq!(rig.wait_in("action/new", &held)["request"]["fate"], "unknown");
     let _runner = rig.runner();

@@ -49,7 +49,7 @@ struct Interrupted(Stop);
 
 impl Signer for Interrupted {
     fn sign(&self, bytes: &[u8]) -> Result<Signature, SignError> {
-        self.0.ask();
+        self.0.request();
         FixedSigner("sig=").sign(bytes)
     }
 
@@ -78,9 +78,9 @@ fn stop_while_signing_the_token_prevents_the_request() {
 #[test]
 fn stop_during_a_401_prevents_the_repetition() {
     let stop = Stop::new();
-    let asker = stop.clone();
+    let requester = stop.clone();
     let server = Server::start(move |_| {
-        asker.ask();
+        requester.request();
         Reply::json(401, "{}")
     });
     let client = client(&server).stopped_by(stop);

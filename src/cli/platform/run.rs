@@ -60,7 +60,7 @@ impl Run {
         let program = program::own_executable()?;
         let platform = Standalone::start(&config, program, clock, &log.root)?;
         let manager = Manager::at(env::manager(), &log.root);
-        platform.watched_by(manager.pulse())?;
+        platform.watched_by(manager.watchdog())?;
         manager.ready(&format!("the API is at {}", platform.url()));
         signals.forever().next();
         // A second signal ends the process at once, as it does without a handler.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::agent::{Agent, AgentContext, AgentError, host};
 use crate::clock::Clock;
 use crate::disk::{DAEMON_PREFIX, Disk, RealFs};
-use crate::manager::Pulse;
+use crate::manager::Watchdog;
 use crate::platform::config::StandaloneConfig;
 use crate::platform::{Data, OpenPlatform, Platform, PlatformError};
 use crate::relay::in_process;
@@ -58,7 +58,7 @@ impl Standalone {
             Ok(platform) => Ok(Standalone { platform, agent }),
             Err(error) => {
                 // The scheduler's end of the relay is closed already, so the workers end.
-                stop.ask();
+                stop.request();
                 agent.join();
                 Err(error.into())
             }
@@ -80,8 +80,8 @@ impl Standalone {
     }
 
     /// Lets the scheduler feed the service manager's watchdog.
-    pub(crate) fn watched_by(&self, pulse: Pulse) -> Result<(), PlatformError> {
-        self.platform.watched_by(pulse)
+    pub(crate) fn watched_by(&self, watchdog: Watchdog) -> Result<(), PlatformError> {
+        self.platform.watched_by(watchdog)
     }
 
     /// Stops the API, the scheduler and the agent, in this order.

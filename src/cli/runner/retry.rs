@@ -154,14 +154,14 @@ impl Cancel {
 /// Returns the move that returns a run to the flow, if it can be retried.
 fn retry_move(view: &View<'_>, run: &str) -> Result<Option<RetryMove>, Failure> {
     if let Ok(id) = run.parse::<RunId>()
-        && let Some(found) = view.take(Folder::CommandDone, &id)?
+        && let Some(found) = view.read_run(Folder::CommandDone, &id)?
         && let Some(to) = resume_folder(found.record())
     {
         let (name, from) = (OsString::from(id.file_name()), Folder::CommandDone);
         return Ok(Some(RetryMove { name: name.clone(), from, to, new_name: name }));
     }
     if let Ok(id) = run.parse::<RunId>()
-        && let Some(found) = view.take(Folder::ActionDone, &id)?
+        && let Some(found) = view.read_run(Folder::ActionDone, &id)?
         && found.record().superseded.is_some()
     {
         let (name, from) = (OsString::from(id.file_name()), Folder::ActionDone);

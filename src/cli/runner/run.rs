@@ -102,7 +102,7 @@ impl Run {
             build(installation, &clock, &log, Stop::new()).map(Some)
         };
         let ran = built.and_then(|daemon| match daemon {
-            Some(daemon) => Ok(daemon.managed(manager).run()?),
+            Some(daemon) => Ok(daemon.with_manager(manager).run()?),
             None => Ok(()),
         });
         if let Err(failure) = &ran
@@ -135,7 +135,7 @@ fn stand_by(
     }
     let stop = Stop::new();
     let standby = Standby::begin(reopen(Arc::clone(log)), stop.clone())?;
-    let mut pulse = manager.pulse();
+    let mut watchdog = manager.watchdog();
     loop {
         // A signal that arrives from now on stops the daemon that is built here.
         let failure = match build(installation, clock, log, stop.clone()) {
@@ -150,7 +150,7 @@ fn stand_by(
         info!(log.root, "standing by: another runner is running"; "path" => %locked.display());
         // Waiting is this service's task, so it has started.
         manager.ready("standing by: another runner is running");
-        if standby.wait(locked, &mut pulse)? == Awaited::Stopped {
+        if standby.wait(locked, &mut watchdog)? == Awaited::Stopped {
             info!(log.root, "stopped");
             return Ok(None);
         }
@@ -197,9 +197,9 @@ fn build(
         clock: Arc::clone(clock),
         log: root.clone(),
     };
-    let daemon = Daemon::new(parts, context, reopen(Arc::clone(log))).holding(jobs);
+    let daemon = Daemon::new(parts, context, reopen(Arc::clone(log))).with_jobs_lock(jobs);
     Ok(match &installation.config.metrics {
-        Some(path) => daemon.measured(path.clone()),
+        Some(path) => daemon.with_metrics(path.clone()),
         None => daemon,
     })
 }

@@ -1,4 +1,4 @@
-//! Dispatch: queues runs for the workers, and starts workers while any are free.
+//! Dispatch: queues runs for the workers, and starts queued tasks while workers are free.
 
 use jiff::Timestamp;
 use slog::error;
@@ -10,17 +10,17 @@ use crate::daemon::index::Key;
 use crate::daemon::queues::Owner;
 use crate::daemon::workers::{Pool, Task};
 use crate::spool::Record;
-use crate::stage::{Step, Work, deliver};
+use crate::stage::{Step, TaskKind, deliver};
 
 impl Engine {
-    /// Queues a run for a worker, unless its work needs the API and the circuit breaker is tripped.
-    pub(super) fn queue(&mut self, key: &Key, work: &Work, now: Timestamp) {
-        let pool = Pool::of(work);
+    /// Queues a run for a worker, unless its task needs the API and the circuit breaker is tripped.
+    pub(super) fn queue(&mut self, key: &Key, kind: &TaskKind, now: Timestamp) {
+        let pool = Pool::of(kind);
         if pool == Pool::Deliver {
             // A plugin with a later retry time becomes due while others are running.
             let (_, next) = self.due_deliveries(key, now);
             self.index.schedule(key, next);
-        } else if *work != Work::Probe
+        } else if *kind != TaskKind::QueryStatus
             // Status queries have intervals of their own, and a run continues without an answer.
             && let Err(until) = self.breaker.pass(key, now)
         {
@@ -30,12 +30,12 @@ impl Engine {
         self.queues.of(pool).push(key, owner);
     }
 
-    /// Returns whose turn in a queue a run uses.
+    /// Returns the owner of a run, whose turn in a queue it uses.
     fn owner(&self, key: &Key) -> Owner {
         self.index.get(key).and_then(|run| run.facts.job().cloned())
     }
 
-    /// Starts queued work while workers are free. The step of each run is decided again.
+    /// Starts queued tasks while workers are free. The step of each run is decided again.
     pub(super) fn serve_queue(&mut self, pool: Pool, now: Timestamp) {
         while self.workers.is_free(pool) && !self.is_stopping() {
             let Some(key) = self.queues.of(pool).pop() else { break };
@@ -44,8 +44,8 @@ impl Engine {
                 continue;
             };
             match self.decide(&key, run, now) {
-                Ok(Step::Work(work)) if Pool::of(&work) == pool => {
-                    let has_started = self.start_work(&key, work, now);
+                Ok(Step::Start(kind)) if Pool::of(&kind) == pool => {
+                    let has_started = self.start_task(&key, kind, now);
                     if has_started && pool == Pool::Deliver && self.due_deliveries(&key, now).0 > 0
                     {
                         let owner = self.owner(&key);
@@ -53,12 +53,11 @@ impl Engine {
                     }
                 }
                 Ok(Step::Move(moved))
-                    if moved.then.as_ref().is_some_and(|work| Pool::of(work) == pool) =>
+                    if moved.then.as_ref().is_some_and(|kind| Pool::of(kind) == pool) =>
                 {
                     self.make(&key, &moved, now);
                     if self.index.get(&key).is_none_or(|run| !run.attempts.busy) {
-                        // The run was moved away or could not be moved: another one may be the
-                        // probe.
+                        // The run is elsewhere or could not be moved: another one may be the probe.
                         self.release_probe(&key, now);
                     }
                 }
@@ -70,10 +69,10 @@ impl Engine {
         }
     }
 
-    /// Starts work on the record that is on disk now; returns whether a worker has started.
-    fn start_work(&mut self, key: &Key, work: Work, now: Timestamp) -> bool {
+    /// Starts a task on the record that is on disk now; returns whether a worker has started.
+    fn start_task(&mut self, key: &Key, kind: TaskKind, now: Timestamp) -> bool {
         match self.read_run(key) {
-            Ok(Some(run)) => self.start_work_with(key, work, run.into_record(), now),
+            Ok(Some(run)) => self.start_task_with(key, kind, run.into_record(), now),
             Ok(None) => {
                 self.release_probe(key, now);
                 false
@@ -87,45 +86,45 @@ impl Engine {
         }
     }
 
-    /// Starts work on a record; returns whether a worker has started.
-    pub(super) fn start_work_with(
+    /// Starts a task on a record; returns whether a worker has started.
+    pub(super) fn start_task_with(
         &mut self,
         key: &Key,
-        work: Work,
+        kind: TaskKind,
         record: Record,
         now: Timestamp,
     ) -> bool {
-        if self.is_stopping() && work != Work::Post {
+        if self.is_stopping() && kind != TaskKind::Post {
             return false;
         }
-        let work = match work {
-            // The period must start now, and not when the step was decided.
-            Work::Sign { .. } => {
+        let kind = match kind {
+            // The period starts now, not when the step was decided.
+            TaskKind::Sign { .. } => {
                 let now = self.parts.clock.now();
-                Work::Sign { period: self.periods.assign(&record, &self.index, now) }
+                TaskKind::Sign { period: self.periods.assign(&record, &self.index, now) }
             }
             other => other,
         };
-        let actions = match work {
-            Work::Search => self.index.action_ids(key, &record.request.action_name),
-            // Only a search could find the action of another run.
+        let actions = match kind {
+            TaskKind::Search => self.index.action_ids(key, &record.request.action_name),
+            // Only a search can find actions of other runs.
             _ => [].into(),
         };
         let Some(attempts) = self.index.attempts_mut(key) else { return false };
         let task = Task {
             key: key.clone(),
-            attempt: attempts.begin(&work),
-            work: work.clone(),
+            attempt: attempts.begin(&kind),
+            kind: kind.clone(),
             record,
-            polls: attempts.polls,
+            missing_fetches: attempts.missing_fetches,
             page_size: attempts.page_size,
-            since: attempts.answering,
+            not_final: attempts.not_final,
             taken: attempts.others.iter().copied().chain(actions).collect(),
         };
         if let Err(error) = self.workers.begin(task) {
             error!(self.parts.log, "cannot start worker"; "run" => %key.1,
                 "error" => Chain(&error));
-            self.end_attempt(key, &work);
+            self.end_attempt(key, &kind);
             self.release_probe(key, now);
             self.put_off(key, now);
             return false;
@@ -134,9 +133,9 @@ impl Engine {
     }
 
     /// Marks a run, or a plugin of it, as no longer busy.
-    pub(super) fn end_attempt(&mut self, key: &Key, work: &Work) {
+    pub(super) fn end_attempt(&mut self, key: &Key, kind: &TaskKind) {
         if let Some(attempts) = self.index.attempts_mut(key) {
-            attempts.end(work);
+            attempts.end(kind);
         }
     }
 
@@ -150,7 +149,8 @@ impl Engine {
         }
     }
 
-    /// Lets another run be the circuit breaker's probe if this one was and sent no request.
+    /// Lets another run be the circuit breaker's probe, if this run was the probe and sent no
+    /// request.
     pub(super) fn release_probe(&mut self, key: &Key, now: Timestamp) {
         if self.breaker.release_probe(key) {
             self.schedule_waiting(now);

@@ -23,12 +23,12 @@ use jiff::Timestamp;
 use slog::error;
 
 use self::scan_state::ScanState;
+use super::Event;
 use super::circuit_breaker::CircuitBreaker;
 use super::disk_errors::{DiskErrors, Subject};
 use super::disk_space::DiskSpace;
-use super::events::Event;
 use super::index::{Index, Key, TrackedRun};
-use super::launcher::{LaunchLog, Launcher};
+use super::launcher::{LaunchRecorders, Launcher};
 use super::metrics_recorder::MetricsRecorder;
 use super::notifier::{EngineStatus, RunCounts};
 use super::pending_outcomes::PendingOutcomes;
@@ -41,7 +41,7 @@ use super::workers::{Pool, Workers};
 use crate::chain::Chain;
 use crate::spool::{Folder, Run, Spool, SpoolError};
 use crate::stage::submit::{JobState, SubmitContext};
-use crate::stage::{Move, PastAttempts, Step, Work, collect, deliver, fetch, misdated, submit};
+use crate::stage::{Move, PastAttempts, Step, TaskKind, collect, deliver, fetch, misdated, submit};
 
 /// The state of the engine.
 #[derive(Debug)]
@@ -60,7 +60,8 @@ pub(super) struct Engine {
     retry_reporter: RetryReporter,
     metrics: MetricsRecorder,
     scan: ScanState,
-    /// For the engine's own threads; without it, the engine does their work itself.
+    /// Where the engine's own threads send their results; without it, the engine does their work
+    /// itself.
     events: Option<Sender<Event>>,
 }
 
@@ -112,8 +113,8 @@ impl Engine {
 
     /// Launches the slots that are due.
     pub(super) fn launch_due(&mut self, now: Timestamp) {
-        let log = LaunchLog { errors: &mut self.errors, metrics: &mut self.metrics };
-        for run in self.launcher.launch_due(&mut self.parts, &self.index, log, now) {
+        let recorders = LaunchRecorders { errors: &mut self.errors, metrics: &mut self.metrics };
+        for run in self.launcher.launch_due(&mut self.parts, &self.index, recorders, now) {
             self.track(run);
         }
     }
@@ -144,9 +145,9 @@ impl Engine {
         let Some(run) = self.index.get(key).filter(|run| !run.attempts.busy) else { return };
         match self.decide(key, run, now) {
             Ok(Step::Wait(until)) => self.index.schedule(key, until),
-            // A move that is followed by work waits for a worker like the work itself.
-            Ok(Step::Work(work) | Step::Move(Move { then: Some(work), .. })) => {
-                self.queue(key, &work, now);
+            // A move that is followed by a task waits for a worker like the task itself.
+            Ok(Step::Start(kind) | Step::Move(Move { then: Some(kind), .. })) => {
+                self.queue(key, &kind, now);
             }
             Ok(Step::Move(moved)) => self.make(key, &moved, now),
             Ok(Step::Reject(reason)) => self.reject(key, &reason, now),
@@ -184,7 +185,7 @@ impl Engine {
                 deliver::DeliveryPlan::Reject(reason) => Step::Reject(reason),
                 deliver::DeliveryPlan::Move(moved) => Step::Move(moved),
                 deliver::DeliveryPlan::Start(due, next) => match due.into_iter().next() {
-                    Some(plugin) => Step::Work(Work::Deliver(plugin)),
+                    Some(plugin) => Step::Start(TaskKind::Deliver(plugin)),
                     None => Step::Wait(next),
                 },
             },
@@ -200,7 +201,7 @@ impl Engine {
         SubmitContext {
             now,
             settle: self.parts.settings.settle,
-            ended: run.attempts.ended,
+            post_ended: run.attempts.post_ended,
             not_before: run.attempts.not_before,
             put_back: run.attempts.put_back,
             job,
@@ -218,7 +219,7 @@ impl Engine {
         })
     }
 
-    /// Reads the file of a run that counts. If the run is not where the index says, updates the
+    /// Reads a run from the file that counts. If the run is not where the index says, updates the
     /// index and returns `None`.
     fn read_run(&mut self, key: &Key) -> Result<Option<Run>, SpoolError> {
         let run = self.parts.spool.settle(&key.1, key.0)?;
@@ -226,8 +227,8 @@ impl Engine {
         match run {
             Some(run) if Some(run.folder()) == expected => Ok(Some(run)),
             Some(run) => {
-                // Another process has moved it, possibly before any scan saw it in the earlier
-                // folder.
+                // Another process has moved it, possibly before any scan saw it in the folder that
+                // the index says.
                 self.run_found(run)?;
                 Ok(None)
             }
@@ -252,7 +253,7 @@ impl Engine {
         }
     }
 
-    /// Retries everything now, whatever its delay.
+    /// Makes everything that waits for a retry due now.
     pub(super) fn retry_now(&mut self) {
         let now = self.parts.clock.now();
         self.breaker.reset();
@@ -265,7 +266,7 @@ impl Engine {
 
     fn check_disk_space(&mut self) {
         if self.disk_space.update(&self.parts) {
-            // Expired files may be what fills it.
+            // Expired files may be filling the disk.
             self.pruner.search_soon();
         }
     }
@@ -301,7 +302,7 @@ impl Engine {
         self.metrics.write(&self.parts.spool, is_api_up, now, self.events.as_ref())
     }
 
-    /// Shows `status` whether the disk fails.
+    /// Updates the marker that shows `mig-runner status` whether the disk fails.
     fn update_error_marker(&mut self) {
         let is_work_blocked = !self.pending.is_empty() || self.launcher.has_failed();
         self.errors.update_marker(&self.parts.spool, is_work_blocked);
@@ -314,7 +315,7 @@ impl Engine {
             (self.breaker.is_tripped(), "API or signing key unavailable"),
             (!self.disk_space.has_room(), "disk nearly full"),
             (!self.pending.is_empty(), "cannot write to the spool"),
-            (self.parts.spool.disk().has_unsynced_folders(), "disk loses written data"),
+            (self.parts.spool.disk().has_unsynced_folders(), "disk cannot sync"),
         ];
         EngineStatus {
             jobs,
@@ -322,7 +323,7 @@ impl Engine {
             runs: RunCounts::of(&self.index),
             faults: faults
                 .into_iter()
-                .filter_map(|(is_so, fault)| is_so.then_some(fault))
+                .filter_map(|(is_present, fault)| is_present.then_some(fault))
                 .collect(),
         }
     }

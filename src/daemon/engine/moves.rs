@@ -19,14 +19,14 @@ use crate::daemon::pending_outcomes::PendingOutcome;
 use crate::spool::{Folder, Record, Run, SpoolError, Transition};
 use crate::stage::{Move, collect, deliver};
 
-/// The log message for an outcome that becomes or stays pending.
-const NOT_RECORDED: &str = "cannot record outcome, keeping it in memory";
+/// Log message for an outcome that becomes or stays pending.
+const NOT_RECORDED: &str = "cannot record outcome; keeping it in memory";
 
 impl Engine {
     /// Makes a move that a stage decided on.
     pub(super) fn make(&mut self, key: &Key, moved: &Move, now: Timestamp) {
         let made = match self.read_run(key) {
-            Ok(Some(run)) => self.follow(key, run, moved, now),
+            Ok(Some(run)) => self.apply(key, run, moved, now),
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
@@ -63,7 +63,7 @@ impl Engine {
         if let Some(run) = self.read_run(key)?
             && moved.transition.begins_in(run.folder())
         {
-            return self.follow(key, run, moved, now);
+            return self.apply(key, run, moved, now);
         }
         if moved.transition == Transition::Accepted && self.is_recorded(key, moved, record)? {
             // The move was made, and only an fsync after it failed.
@@ -74,10 +74,10 @@ impl Engine {
                 "run" => %key.1, "outcome" => ?moved.transition);
             return Ok(());
         }
-        // Whatever the operator did with the entry meanwhile, the action is running on the fleet.
+        // Whatever the operator did with the entry meanwhile, the action runs on the fleet.
         warn!(self.parts.log, "action was accepted although its entry was moved"; "run" => %key.1);
         let run = Run::departed(Folder::New, record.clone());
-        self.follow(key, run, moved, now)?;
+        self.apply(key, run, moved, now)?;
         self.parts.spool.settle(&key.1, key.0).map(drop)
     }
 
@@ -99,7 +99,7 @@ impl Engine {
                 continue;
             }
             let subject = Subject::Run(pending.key.1.clone());
-            // The move may start the next piece of work, which then has the run.
+            // The move may start the next task, which makes the run busy again.
             self.index.set_busy(&pending.key, false);
             match self.try_outcome(&pending.key, &pending.moved, &pending.record, now) {
                 Ok(()) => {
@@ -132,8 +132,8 @@ impl Engine {
         self.retry_pending(now);
     }
 
-    /// Makes a move of a run that was just read, and starts the work that follows from it.
-    fn follow(
+    /// Makes a move of a run that was just read, and starts the task that follows it.
+    fn apply(
         &mut self,
         key: &Key,
         run: Run,
@@ -160,8 +160,8 @@ impl Engine {
             (transition, _) => transition,
         };
         let run = match moved.edit {
-            Some(_) => spool.follow(run, transition, edit)?,
-            None => spool.pass(run, transition)?,
+            Some(_) => spool.apply(run, transition, edit)?,
+            None => spool.apply_unchanged(run, transition)?,
         };
         log_move(&self.parts.log, run.record(), transition, &self.parts.calendar);
         self.metrics.count_move(&run, transition, now);
@@ -176,13 +176,13 @@ impl Engine {
             self.track(run);
         }
         if moved.transition == Transition::Collected
-            && let Some(run) = self.parts.spool.take(Folder::Ready, &key.1)?
+            && let Some(run) = self.parts.spool.read_run(Folder::Ready, &key.1)?
         {
             self.track(run);
         }
-        if let (Some(work), Some(record)) = (moved.then.clone(), record) {
+        if let (Some(kind), Some(record)) = (moved.then.clone(), record) {
             self.index.schedule(key, None);
-            self.start_work_with(key, work, record, now);
+            self.start_task_with(key, kind, record, now);
         }
         Ok(())
     }
@@ -204,8 +204,8 @@ impl Engine {
         }
     }
 
-    /// Fetches the results of a run now: the operator moved it to `action/done` before its action
-    /// ended.
+    /// Has the results of a run fetched now: the operator moved it to `action/done` before its
+    /// action ended.
     pub(super) fn collect_now(&mut self, run: Run) -> Result<(), SpoolError> {
         let now = self.parts.clock.now();
         let mark = |record: &mut Record| {
@@ -224,11 +224,11 @@ impl Engine {
             mark(&mut record);
             self.parts.spool.make_ready(record)?;
         }
-        let marked = self.parts.spool.follow(run, Transition::Marked, mark)?;
+        let marked = self.parts.spool.apply(run, Transition::Marked, mark)?;
         if self.events.is_some() {
             self.scan.expect_own_move(&id, marked.stamp());
         }
-        match self.parts.spool.take(Folder::Ready, &id)? {
+        match self.parts.spool.read_run(Folder::Ready, &id)? {
             Some(run) => self.run_found(run),
             None => Ok(()),
         }

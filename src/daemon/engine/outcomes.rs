@@ -9,12 +9,14 @@ use crate::chain::Chain;
 use crate::daemon::action_search::belongs_to_other;
 use crate::daemon::index::Key;
 use crate::daemon::move_log::log_plugin;
-use crate::daemon::workers::{FinishedTask, Pool, SearchError, TaskOutcome, work_name};
+use crate::daemon::workers::{FinishedTask, Pool, SearchError, TaskOutcome, kind_name};
 use crate::spool::{Fate, Record, Transition};
 use crate::stage::fetch::{FetchAttempt, FetchError};
-use crate::stage::{Move, Pause, Verdict, Work, collect, deliver, fetch, misdated, signed, submit};
+use crate::stage::{
+    Move, Pause, TaskKind, Verdict, collect, deliver, fetch, misdated, signed, submit,
+};
 
-/// The error in the record of a run that a stop has kept from being posted.
+/// Error in the record of a run that was not posted because the runner stopped.
 const NOT_POSTED: &str = "the runner stopped before the action was posted";
 
 impl Engine {
@@ -23,32 +25,32 @@ impl Engine {
         let FinishedTask { task, outcome, took } = finished;
         let now = self.parts.clock.now();
         self.metrics.count_task(&task, &outcome, took);
-        let (key, work) = (task.key, task.work);
-        self.workers.ended(&work);
-        self.end_attempt(&key, &work);
-        debug!(self.parts.log, "work finished"; "run" => %key.1, "work" => work_name(&work),
+        let (key, kind) = (task.key, task.kind);
+        self.workers.ended(&kind);
+        self.end_attempt(&key, &kind);
+        debug!(self.parts.log, "task finished"; "run" => %key.1, "task" => kind_name(&kind),
             "took_ms" => u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
-        if work == Work::Post
+        if kind == TaskKind::Post
             && let Some(attempts) = self.index.attempts_mut(&key)
         {
-            attempts.ended = now;
+            attempts.post_ended = now;
         }
         let is_postponed = match outcome {
             TaskOutcome::Stopped => true,
-            // A signature is of no use without a POST.
+            // Without a POST, a signature is useless.
             TaskOutcome::Signed(_) => self.is_stopping(),
             _ => false,
         };
         if is_postponed {
-            return self.postpone(&key, &work, task.record, now);
+            return self.postpone(&key, &kind, task.record, now);
         }
         let is_api_up = outcome.shows_api_up();
         let verdict = self.verdict(&key, outcome, now);
         if is_api_up && self.breaker.reset() {
-            info!(self.parts.log, "API available again, resuming work");
+            info!(self.parts.log, "API available again; resuming work");
             self.schedule_waiting(now);
         }
-        self.note_pause(&key, &work, verdict.pause, now);
+        self.note_pause(&key, &kind, verdict.pause, now);
         if let Some(moved) = verdict.moved {
             self.make_or_keep(&key, moved, task.record, now);
         }
@@ -60,12 +62,13 @@ impl Engine {
         }
     }
 
-    /// Leaves work to the next start because the runner is stopping. Work that has not begun has
-    /// changed nothing, with one exception: before a POST, the record says that the action may have
-    /// been posted.
-    fn postpone(&mut self, key: &Key, work: &Work, record: Record, now: Timestamp) {
-        debug!(self.parts.log, "work postponed to the next start"; "run" => %key.1);
-        if *work != Work::Post {
+    /// Leaves a task to the next start because the runner is stopping. A task that did not begin
+    /// has changed nothing, with one exception: before a POST, the record says that the action may
+    /// have been posted.
+    fn postpone(&mut self, key: &Key, kind: &TaskKind, record: Record, now: Timestamp) {
+        debug!(self.parts.log, "task postponed to next start"; "run" => %key.1,
+            "task" => kind_name(kind));
+        if *kind != TaskKind::Post {
             return;
         }
         let note = |record: &mut Record| {
@@ -95,7 +98,7 @@ impl Engine {
                 submit::searched(&run.facts, Err(error), began, &context)
             }
             TaskOutcome::Searched(Ok(found), began) => self.search_verdict(key, found, began, now),
-            TaskOutcome::Probed(seen) => self.probe_verdict(key, seen, now),
+            TaskOutcome::StatusQueried(seen) => self.status_verdict(key, seen, now),
             TaskOutcome::Fetched(attempt) => self.fetch_verdict(key, attempt, now),
             TaskOutcome::Delivered(plugin, Ok(ended)) => {
                 log_plugin(&self.parts.log, &key.1, &plugin, &ended);
@@ -138,7 +141,7 @@ impl Engine {
         submit::searched(&run.facts, Ok(found), began, &context)
     }
 
-    /// Returns what follows where the disk cannot show which run an action belongs to.
+    /// Logs that the disk cannot show which run an action belongs to; returns the verdict to retry.
     fn ownership_unknown(&self, key: &Key, error: &(dyn std::error::Error + 'static)) -> Verdict {
         error!(self.parts.log, "cannot determine which run the action belongs to";
             "run" => %key.1, "error" => Chain(error));
@@ -146,7 +149,7 @@ impl Engine {
     }
 
     /// Returns what follows from a status query for an action.
-    fn probe_verdict(
+    fn status_verdict(
         &mut self,
         key: &Key,
         seen: Result<Option<Seen>, ApiError>,
@@ -157,7 +160,7 @@ impl Engine {
             let is_expired = run.facts.request.expire_after.is_some_and(|expired| now >= expired);
             if is_expired && run.attempts.failures == 0 {
                 // The results wait for the answer. This is logged once, not for each query.
-                warn!(self.parts.log, "cannot query action status, results are waiting for it";
+                warn!(self.parts.log, "cannot query action status; results are waiting for it";
                     "run" => %key.1, "error" => Chain(error));
             } else {
                 debug!(self.parts.log, "cannot query action status"; "run" => %key.1,
@@ -165,11 +168,11 @@ impl Engine {
             }
         }
         let (polls, since) = (run.attempts.polls, run.attempts.answering.unwrap_or(now));
-        let since = seen.is_ok().then_some(since);
-        let verdict = misdated::probed(&run.facts, &seen, polls, now)
-            .unwrap_or_else(|| collect::probed(&run.facts, seen, polls, since, now));
+        let answering = seen.is_ok().then_some(since);
+        let verdict = misdated::status_queried(&run.facts, &seen, polls, now)
+            .unwrap_or_else(|| collect::status_queried(&run.facts, seen, polls, answering, now));
         if let Some(attempts) = self.index.attempts_mut(key) {
-            attempts.answering = since;
+            attempts.answering = answering;
         }
         verdict
     }
@@ -180,19 +183,21 @@ impl Engine {
         let Some(attempts) = self.index.attempts_mut(key) else {
             return Verdict::paused(Pause::None);
         };
-        let polls = attempts.polls;
+        let missing_fetches = attempts.missing_fetches;
         attempts.page_size = Some(page_size);
         match &fetched {
-            Err(FetchError::Missing { .. }) => attempts.polls = polls.saturating_add(1),
-            Err(FetchError::NotFinal { since, .. }) => attempts.answering = Some(*since),
-            _ => attempts.answering = None,
+            Err(FetchError::Missing { .. }) => {
+                attempts.missing_fetches = missing_fetches.saturating_add(1);
+            }
+            Err(FetchError::NotFinal { since, .. }) => attempts.not_final = Some(*since),
+            _ => attempts.not_final = None,
         }
-        fetch::fetched(fetched, polls, now)
+        fetch::fetched(fetched, missing_fetches, now)
     }
 
     /// Delays the next attempt with a run, and trips the circuit breaker, as the outcome demands.
-    fn note_pause(&mut self, key: &Key, work: &Work, pause: Pause, now: Timestamp) {
-        if *work == Work::Probe {
+    fn note_pause(&mut self, key: &Key, kind: &TaskKind, pause: Pause, now: Timestamp) {
+        if *kind == TaskKind::QueryStatus {
             // The query is repeated in any case. The retry report shows how often it failed.
             let Some(attempts) = self.index.attempts_mut(key) else { return };
             let is_answered = attempts.answering.is_some();
@@ -203,23 +208,23 @@ impl Engine {
         } else if pause != Pause::None {
             self.retry_reporter.note_failure();
             if let Some(attempts) = self.index.attempts_mut(key) {
-                attempts.note_failure(work, pause, now);
+                attempts.note_failure(kind, pause, now);
             }
         }
-        if let (Pause::Api(retry_after), true) = (pause, Pool::of(work) != Pool::Deliver) {
+        if let (Pause::Api(retry_after), true) = (pause, Pool::of(kind) != Pool::Deliver) {
             self.breaker.trip(now, |failures| {
                 backoff::delay(failures, crate::random::jitter(), retry_after)
             });
-            error!(self.parts.log, "API or signing key unavailable, pausing all API work";
+            error!(self.parts.log, "API or signing key unavailable; pausing all API work";
                 "run" => %key.1, "failures" => self.breaker.failures());
-            // When the run is due, it asks the breaker again.
+            // When the run is processed again, the circuit breaker says how long it waits.
             return self.index.schedule(key, Some(now));
         }
-        if matches!(work, Work::Sign { .. }) && pause == Pause::None {
+        if matches!(kind, TaskKind::Sign { .. }) && pause == Pause::None {
             // The POST follows at once; the number of its earlier failures still counts.
             return;
         }
-        if let (Work::Deliver(plugin), Some(attempts)) = (work, self.index.attempts_mut(key)) {
+        if let (TaskKind::Deliver(plugin), Some(attempts)) = (kind, self.index.attempts_mut(key)) {
             attempts.pause_plugin(plugin, now);
             return self.index.schedule(key, Some(now));
         }

@@ -1,4 +1,4 @@
-//! What the scans know about files that are not in the index.
+//! The state that scans keep between them: watches, and files that are not in the index.
 
 #[cfg(test)]
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::disk::Stamp;
 use crate::names::RunId;
 use crate::spool::{Folder, Spool, SpoolError};
 
-/// The state that the scans keep between them.
+/// The state that scans keep between them.
 #[derive(Debug)]
 pub(in crate::daemon) struct ScanState {
     /// Whether everything has been scanned once.
@@ -23,7 +23,7 @@ pub(in crate::daemon) struct ScanState {
     pub(super) unindexed: UnindexedFiles,
     pub(super) done_review: DoneReview,
     pub(super) watches: Watches,
-    /// The folder whose names are being scanned, and whether its renames are durable.
+    /// The folder whose names are being scanned, and whether it was fsynced since they were listed.
     pub(super) listed: Option<(Folder, bool)>,
 }
 
@@ -40,14 +40,14 @@ impl ScanState {
         }
     }
 
-    /// Records that the engine moved a run to `action/done`, so that the event of it is ignored.
+    /// Records that the engine moved a run to `action/done`, so that its event is ignored.
     pub(super) fn expect_own_move(&mut self, id: &RunId, stamp: Stamp) {
-        self.done_review.expect(id, stamp);
+        self.done_review.expect_own_move(id, stamp);
     }
 
-    /// Makes another process's rename as durable as the engine's own before anything irreversible
-    /// follows. For names that were listed together, once is enough.
-    pub(super) fn secure(&mut self, spool: &Spool, folder: Folder) -> Result<(), SpoolError> {
+    /// Makes another process's rename as durable as the engine's own, before anything irreversible
+    /// follows. One fsync suffices for all names that were listed together.
+    pub(super) fn make_durable(&mut self, spool: &Spool, folder: Folder) -> Result<(), SpoolError> {
         if self.listed == Some((folder, true)) {
             return Ok(());
         }

@@ -14,11 +14,11 @@ use slog::{info, warn};
 use super::Engine;
 use crate::chain::escape;
 use crate::clock::{after, elapsed};
+use crate::daemon::Event;
 use crate::daemon::adoption::{adopt_inflight, claim_action};
 use crate::daemon::disk_errors::Subject;
 use crate::daemon::done_review::UncollectedFiles;
 use crate::daemon::error::DaemonError;
-use crate::daemon::events::Event;
 use crate::daemon::index::Key;
 use crate::daemon::job_scan::JobScan;
 use crate::daemon::settings::Parts;
@@ -31,7 +31,7 @@ use crate::wake::Hint;
 
 /// Maximum time until the runner first sees a run that has entered `action/new`.
 const DISCOVERY_SPAN_MAX: Duration = Duration::from_secs(60);
-/// The log message for a folder that cannot be listed.
+/// Log message for a folder that cannot be listed.
 const NOT_LISTED: &str = "cannot read spool folder";
 
 impl Engine {
@@ -95,9 +95,8 @@ impl Engine {
     /// Scans all jobs and the whole spool.
     pub(in crate::daemon) fn scan_everything(&mut self, now: Timestamp) {
         if now < self.scan.last {
-            // Delays that were set by the earlier clock would last until that time is reached
-            // again.
-            warn!(self.parts.log, "clock was set back, retrying everything now";
+            // Delays that were set before would last until the clock reaches the old time again.
+            warn!(self.parts.log, "clock was set back; retrying everything now";
                 "from" => %self.scan.last);
             self.retry_now();
         }
@@ -257,11 +256,12 @@ impl Engine {
         if stamp.is_some() && stamp == self.known_stamp(folder, name) {
             return Ok(());
         }
-        let seen = self.parts.spool.see(folder, name)?;
+        let seen = self.parts.spool.read_entry(folder, name)?;
         if let Some(stamp) = stamp.filter(|_| !matches!(seen, Seen::Run(_))) {
             self.scan.unindexed.note(folder, name, stamp);
         }
-        let (log, escaped) = (&self.parts.log, escape(&name.to_string_lossy()).into_owned());
+        let log = &self.parts.log;
+        let entry = format!("{folder}/{}", escape(&name.to_string_lossy()));
         match seen {
             Seen::Gone => self.run_gone(folder, name)?,
             Seen::Run(run) => self.run_found(*run)?,
@@ -271,21 +271,19 @@ impl Engine {
                 }
             }
             Seen::Newer(version) => {
-                warn!(log, "ignoring entry of a newer version"; "folder" => %folder,
-                    "version" => version, "name" => escaped);
+                warn!(log, "ignoring entry of a newer version"; "entry" => entry,
+                    "version" => version);
             }
             Seen::Unreadable { reason } => {
-                warn!(log, "cannot read entry, waiting for permission"; "folder" => %folder,
-                    "name" => escaped, "reason" => reason);
+                warn!(log, "ignoring unreadable entry"; "entry" => entry, "reason" => reason);
             }
             Seen::Foreign => {
-                warn!(log, "ignoring file without .json suffix"; "folder" => %folder,
-                    "name" => escaped);
+                warn!(log, "ignoring file without .json suffix"; "entry" => entry);
             }
             Seen::Damaged { reason, changed } => {
                 let now = self.parts.clock.now();
                 // A file that was dated in the future does not wait longer than others.
-                let complete = after(changed.min(now), claim::WRITING);
+                let complete = after(changed.min(now), claim::WRITE_SPAN);
                 if folder == Folder::New
                     && now < complete
                     && !self.scan.unindexed.is_unchanged(stamp)
@@ -308,17 +306,17 @@ impl Engine {
         }
     }
 
-    /// Makes a run of an action file that the operator put into `action/new`.
+    /// Turns an action file that the operator put into `action/new` into a run.
     fn claim(&mut self, name: &OsStr, text: String, stamp: Stamp) -> Result<(), SpoolError> {
         let now = self.parts.clock.now();
-        self.scan.secure(&self.parts.spool, Folder::New)?;
+        self.scan.make_durable(&self.parts.spool, Folder::New)?;
         if let Some(run) = claim_action(&self.parts, name, text, stamp, now)? {
             self.track(run);
         }
         Ok(())
     }
 
-    /// Handles a name that is gone: the run is in another folder, or was removed.
+    /// Handles a name that no longer exists: the run is in another folder, or was removed.
     fn run_gone(&mut self, folder: Folder, name: &OsStr) -> Result<(), SpoolError> {
         self.scan.unindexed.forget(folder, name);
         let Some(id) = run_id(name) else { return Ok(()) };
@@ -335,7 +333,7 @@ impl Engine {
         }
     }
 
-    /// Handles a run that is in another folder than before, or is new.
+    /// Handles a run that is new, or in another folder than before.
     pub(super) fn run_found(&mut self, run: Run) -> Result<(), SpoolError> {
         let (folder, id) = (run.folder(), run.record().id.clone());
         let run = if self.parts.spool.holders(&id, folder.family())?.len() > 1 {
@@ -346,7 +344,7 @@ impl Engine {
         } else {
             run
         };
-        self.scan.secure(&self.parts.spool, run.folder())?;
+        self.scan.make_durable(&self.parts.spool, run.folder())?;
         if run.folder() == Folder::ActionDone && run.record().collected.is_none() {
             return self.collect_now(run);
         }
@@ -360,9 +358,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Returns whether the operator moved a run out of `action/new` and back, of which its record
-    /// says nothing. A run that is there when the runner starts may have been there all along, and
-    /// one that has just entered was launched.
+    /// Returns whether the operator moved a run out of `action/new` and back, which its record does
+    /// not show. A run that is there when the runner starts may have been there all along, and one
+    /// that has just entered the folder was launched.
     fn is_put_back(&self, key: &Key, run: &Run) -> bool {
         let waited = elapsed(run.record().entered, self.parts.clock.now());
         self.scan.has_started

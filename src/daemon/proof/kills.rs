@@ -62,7 +62,7 @@ fn runner_killed_at_any_operation_loses_nothing_and_posts_nothing_twice() {
 }
 
 #[test]
-fn the_same_holds_without_renames_that_exchange() {
+fn runner_killed_on_a_file_system_without_renameat2_loses_nothing() {
     let mut result = ProofResult::new("kills on a file system without renameat2");
     for_all_scenarios(&mut result, &SeededRandom::new(), kill_all_on_old_kernel);
     result.report();

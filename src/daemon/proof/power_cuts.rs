@@ -1,8 +1,8 @@
 //! Cuts the power at each operation: what was not synced is lost, in every combination.
 //!
-//! A state that was tried once is not tried again. It need not be: the next operation yields again
-//! all combinations that lack the change of that operation. Changes of the scratch folder alone,
-//! which the next start sweeps, survive at random.
+//! A state that was tried is not tried again: the states after an operation include again all those
+//! that lack the change of that operation. Changes of the scratch folder, which the next start
+//! empties, survive at random.
 
 use std::collections::HashSet;
 use std::num::NonZero;
@@ -28,7 +28,7 @@ const QUICK_ONE_IN: u64 = 9;
 const OPERATIONS_MAX: usize = 2000;
 /// Maximum number of operations of the runner that starts after a crash.
 const SECOND_OPERATIONS_MAX: usize = 64;
-/// Unless everything is tried, one in this number of them is tried.
+/// Unless everything is tried, one in this number of these operations is tried.
 const QUICK_SECOND_ONE_IN: u64 = 5;
 
 /// Power cuts, and their result.

@@ -90,7 +90,7 @@ impl Scenario {
         self.steps.iter().any(|step| matches!(step, Restart))
     }
 
-    /// Returns whether the operator removes a run, so that a part of its results may be left.
+    /// Returns whether the operator removes a run, so that part of its results may be left behind.
     fn removes(&self) -> bool {
         self.steps.iter().any(|step| matches!(step, Remove(_)))
     }
@@ -117,7 +117,7 @@ impl Scenario {
 }
 
 impl Execution {
-    /// Returns a hash of everything that decides about the further course.
+    /// Returns a hash of everything that determines how the execution continues.
     pub(super) fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         (self.scenario.name, self.next, self.simulation.digest()).hash(&mut hasher);

@@ -19,8 +19,8 @@ use crate::clock::Clock;
 use crate::clock::testing::TestClock;
 use crate::config::duration::Keep;
 use crate::config::runner::RetentionSettings;
+use crate::daemon::Event;
 use crate::daemon::engine::Engine;
-use crate::daemon::events::Event;
 use crate::daemon::testing::{EngineBuilder, Platform, SETTLE, WORKER_TIMEOUT, keep_all};
 use crate::disk::model::{Fuse, ModelFs, Now};
 use crate::disk::{FileKind, Fs, read};
@@ -233,8 +233,8 @@ impl Simulation {
         }
     }
 
-    /// Returns a hash of everything that decides about the further course. The scratch folder does
-    /// not, as the next start sweeps it.
+    /// Returns a hash of everything that determines what happens next. The scratch folder does not,
+    /// because the next start empties it.
     pub(super) fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.fs.digest(&home(SCRATCH), &mut hasher);
@@ -308,7 +308,7 @@ impl Simulation {
         }
         let scratch = self.fs.list(&home(SCRATCH)).unwrap_or_default();
         for entry in scratch.into_iter().filter(|_| is_swept) {
-            faults.push(format!("temporary left: {}", entry.name.display()));
+            faults.push(format!("temporary file left: {}", entry.name.display()));
         }
         if self.is_degraded() {
             faults.push("degraded although nothing fails".to_owned());
@@ -365,7 +365,7 @@ impl Simulation {
             if entry.kind == FileKind::Folder {
                 self.part_files_in(&path, faults);
             } else if path.extension().is_some_and(|extension| extension == "part") {
-                faults.push(format!("part left: {}", path.display()));
+                faults.push(format!("partial document left: {}", path.display()));
             }
         }
     }

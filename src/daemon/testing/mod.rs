@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use slog::{Discard, Logger, o};
 
+use super::Event;
 use super::engine::Engine;
-use super::events::Event;
 use super::job_calendar::JobCalendar;
 use super::workers::{WorkerContext, Workers};
 use super::{Parts, Settings};
@@ -271,7 +271,7 @@ impl Rig {
             let next = engine.process_due();
             if !engine.is_idle() {
                 engine.handle(events.recv_timeout(WORKER_TIMEOUT).unwrap());
-            } else if next.is_none_or(|next| next > now) || self.stop_flag.asked() {
+            } else if next.is_none_or(|next| next > now) || self.stop_flag.is_requested() {
                 return;
             }
         }
@@ -342,7 +342,7 @@ impl Rig {
         let (engine, _) = self.engine.as_ref().unwrap();
         let id: RunId = id.parse().unwrap();
         assert!(matches!(folder.family(), Family::Action | Family::Command));
-        engine.parts().spool.take(folder, &id).unwrap().unwrap().into_record()
+        engine.parts().spool.read_run(folder, &id).unwrap().unwrap().into_record()
     }
 
     /// Moves the file of a run as the operator does.

@@ -99,8 +99,8 @@ impl Platform {
     }
 
     /// Sets whether requests for commands fail.
-    pub(crate) fn fail_fetches(&self, mute: bool) {
-        self.state.lock().unwrap().fails_fetches = mute;
+    pub(crate) fn fail_fetches(&self, fail: bool) {
+        self.state.lock().unwrap().fails_fetches = fail;
     }
 
     /// Requests a stop of the runner at the next POST.
@@ -228,7 +228,7 @@ impl Api for Platform {
         let mut state = self.state.lock().unwrap();
         state.posts += 1;
         if let Some(stop) = state.stop.take() {
-            stop.ask();
+            stop.request();
         }
         let mut reply = state.replies.pop_front().unwrap_or(PostReply::Accept);
         // As the original does, whatever the test scripts.

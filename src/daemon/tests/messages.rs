@@ -17,12 +17,12 @@ fn missing_error_is_logged_as_unknown() {
         (
             Transition::Noted,
             Fate::Refused,
-            format!("action not found on the platform, posting it again, {run}"),
+            format!("action not found on platform; posting it again, {run}"),
         ),
         (
             Transition::Noted,
             Fate::Unknown,
-            format!("action not posted yet, {run}, fate: unknown, error: unknown"),
+            format!("action not accepted yet, {run}, fate: unknown, error: unknown"),
         ),
         (Transition::Refused, Fate::Refused, format!("run rejected, {run}, reason: unknown")),
         (
@@ -33,7 +33,7 @@ fn missing_error_is_logged_as_unknown() {
         (
             Transition::FetchGivenUp,
             Fate::Accepted,
-            format!("giving up on results, {run}, error: unknown"),
+            format!("giving up on fetch, {run}, error: unknown"),
         ),
     ] {
         record.request.fate = fate;
@@ -43,7 +43,7 @@ fn missing_error_is_logged_as_unknown() {
     record.request.fate = Fate::Refused;
     record.error = Some("no route".to_owned());
     log_transition(&logged.logger(), &record, Transition::Noted);
-    let expected = format!("action not posted yet, {run}, fate: refused, error: no route");
+    let expected = format!("action not accepted yet, {run}, fate: refused, error: no route");
     assert_eq!(logged.take(), [expected]);
 }
 

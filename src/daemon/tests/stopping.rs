@@ -62,7 +62,7 @@ fn fates(rig: &Rig) -> Vec<Fate> {
 fn signature_made_during_a_stop_is_not_posted() {
     let mut rig = Rig::new("2026-11-22T12:00:30Z");
     let stop = rig.stop_flag.clone();
-    rig.signer = Arc::new(HookedSigner(move || stop.ask()));
+    rig.signer = Arc::new(HookedSigner(move || stop.request()));
     rig.start();
     drop_in(&rig, 3);
     rig.run_at("2026-11-22T12:00:40Z");
@@ -86,7 +86,7 @@ fn signature_that_was_not_recorded_before_a_stop_is_not_posted() {
     rig.start();
     drop_in(&rig, 1);
     rig.run_at("2026-11-22T12:00:40Z");
-    rig.stop_flag.ask();
+    rig.stop_flag.request();
     std::fs::remove_file(rig.path("spool/.tmp")).unwrap();
     std::fs::rename(rig.path("away"), rig.path("spool/.tmp")).unwrap();
     restart(&mut rig);
@@ -123,7 +123,7 @@ fn no_fetch_begins_after_a_stop() {
     rig.start();
     drop_in(&rig, 1);
     rig.run_at("2026-11-22T12:00:40Z");
-    rig.stop_flag.ask();
+    rig.stop_flag.request();
     // The action has expired; its results are not fetched.
     rig.run_at("2026-11-22T12:06:00Z");
     assert!(rig.spool().iter().all(|entry| entry.starts_with("action/inflight ")));

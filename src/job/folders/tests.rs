@@ -314,8 +314,8 @@ fn links_to_nothing_folders_and_bad_names_are_refused() {
         [
             "invalid\\u{1b}name cannot be a job: rename it: a job name may not contain a slash or a control character".to_owned(),
             "skipped link".to_owned(),
-            "linked/entity.cfg is not a regular file: put the job's file itself there".to_owned(),
-            "linked/action.json is not a regular file: put the job's file itself there".to_owned(),
+            "linked/entity.cfg is not a regular file: replace it with the job's file".to_owned(),
+            "linked/action.json is not a regular file: replace it with the job's file".to_owned(),
             "skipped readme".to_owned(),
         ]
     );

@@ -36,7 +36,7 @@ fn stop_saves_arrived_answers_and_begins_nothing(kind: Kind) {
     let mut rig = Rig::new(kind);
     let stop = Stop::new();
     rig.scheduler.stop = stop.clone();
-    stop.ask();
+    stop.request();
     rig.collect_after(0);
     assert_eq!((rig.used_folders(), rig.status().as_str()), (Vec::new(), "pending"));
     let mut rig = rig.restart();

@@ -191,7 +191,7 @@ fn stop_ends_a_running_plugin_and_prevents_a_new_one() {
     let (stop, began) = (rig.stop.clone(), rig.pipe("began"));
     let stopper = std::thread::spawn(move || {
         fs::read(began).unwrap();
-        stop.ask();
+        stop.request();
     });
     let ended = rig.run(AMPLE);
     stopper.join().unwrap();
@@ -248,7 +248,7 @@ fn processes_outside_the_group_end_with_a_plugin_that_is_ended() {
             let (stop, began) = (rig.stop.clone(), rig.pipe("began"));
             let stopper = std::thread::spawn(move || {
                 fs::read(began).unwrap();
-                stop.ask();
+                stop.request();
             });
             let ended = rig.run(AMPLE);
             assert!(matches!(ended.outcome, PluginOutcome::Stopped), "{ended:?}");

@@ -10,9 +10,10 @@ use crate::stage::document::DocumentError;
 
 /// Status that the platform gives to an action without a matching agent.
 pub(in crate::stage) const INVALID: &str = "invalid";
-/// The same in words for the author of the action.
+/// What that status means, for the author of the action.
 pub(in crate::stage) const NO_AGENT: &str = "no agent matched the target";
-/// Maximum number of documents of one action; there are several if results are fetched anew.
+/// Maximum number of documents of one action. An action has several if its results are fetched
+/// anew.
 pub(super) const DOCUMENTS_MAX: u32 = 1000;
 
 /// A complete document.
@@ -47,7 +48,7 @@ pub(crate) enum FetchError {
     },
     #[error("action {0} has {DOCUMENTS_MAX} documents: remove some")]
     Crowded(ActionId),
-    #[error("the runner stops")]
+    #[error("the runner is stopping")]
     Stopped,
 }
 

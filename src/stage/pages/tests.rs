@@ -110,7 +110,7 @@ impl Api for FakeApi {
         for id in offset..end {
             match quirk {
                 Some(Quirk::Broken(count)) if id == offset + count => return Err(broken),
-                Some(Quirk::Stop(count)) if id == offset + count => self.stop.ask(),
+                Some(Quirk::Stop(count)) if id == offset + count => self.stop.request(),
                 _ => {}
             }
             let sent = if self.reports_total { self.total } else { 0 };
@@ -124,7 +124,7 @@ impl Api for FakeApi {
         if let Some(Quirk::Stop(count)) = quirk
             && offset + count >= end
         {
-            self.stop.ask();
+            self.stop.request();
         }
         self.given.lock().unwrap().push(offset);
         self.changed.notify_all();

@@ -19,7 +19,7 @@ pub(super) fn check(installation: &Installation, findings: &mut Findings) -> Res
     for folder in Folder::ALL.into_iter().filter(|folder| folder.is_active()) {
         for name in view.names(folder)? {
             let path = format!("{folder}/{}", name.to_string_lossy());
-            let seen = view.see(folder, &name)?;
+            let seen = view.read_entry(folder, &name)?;
             runs += usize::from(!matches!(seen, Seen::Foreign));
             match seen {
                 Seen::Run(_) | Seen::Action { .. } | Seen::Gone => {}

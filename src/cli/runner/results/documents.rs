@@ -106,7 +106,7 @@ impl Documents<'_> {
             for id in view.ids(folder)? {
                 let may_match = id.stem() == self.job.as_str() && day(&id) == document.day;
                 if may_match
-                    && let Some(run) = view.take(folder, &id)?
+                    && let Some(run) = view.read_run(folder, &id)?
                     && run.record().document.as_deref() == document.path.to_str()
                 {
                     return Ok(Some(run.into_record()));

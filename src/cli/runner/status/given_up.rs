@@ -32,7 +32,7 @@ pub(super) fn read(entries: &Entries, view: &View<'_>) -> Result<Vec<GivenUp>, F
     let finished = entries.0.iter().filter(|listing| listing.folder == Folder::CommandDone);
     for id in finished.flat_map(|listing| listing.runs.iter().rev()).take(RECORDS_MAX) {
         // A file that is not a record, or a run that has been retried meanwhile, is skipped.
-        let Some(run) = view.take(Folder::CommandDone, id)? else { continue };
+        let Some(run) = view.read_run(Folder::CommandDone, id)? else { continue };
         let record = run.record();
         if outcome::has_given_up(record) {
             let lost = record.plugins.iter().filter(|d| d.state == DeliveryState::GivenUp);

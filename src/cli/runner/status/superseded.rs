@@ -22,7 +22,7 @@ pub(super) fn read(
     let candidates = done.flat_map(|listing| listing.runs.iter().rev());
     let (mut found, mut bytes) = (BTreeMap::new(), 0_u64);
     for id in candidates.filter(|id| !fetched.contains(id)).take(RECORDS_MAX) {
-        let Some(run) = view.take(Folder::ActionDone, id)? else { continue };
+        let Some(run) = view.read_run(Folder::ActionDone, id)? else { continue };
         bytes = bytes.saturating_add(run.stamp().size);
         let record = run.into_record();
         if record.superseded.is_some() {

@@ -43,7 +43,7 @@ pub(super) fn read(
         }
         more += runs.len().saturating_sub(RECORDS_MAX);
         for id in runs.iter().take(RECORDS_MAX) {
-            let run = view.take(folder, id)?;
+            let run = view.read_run(folder, id)?;
             // `None` for a file that is not a record, or a run that has moved on.
             let record = run.as_ref().map(Run::record);
             let why = record.and_then(|record| why(folder, record, paused, now));

@@ -1,4 +1,4 @@
-//! Watchdog notifications of a loop: they show the service manager that the loop is running.
+//! The watchdog of the service manager: a loop sends notifications to show that it is running.
 //!
 //! **Invariant.** Only the loop itself sends its notifications, from its own thread. When the loop
 //! hangs, the manager receives no more of them and restarts the service.
@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use super::notify_socket::NotifySocket;
 
-/// Number of notifications per watchdog timeout, so that one of them may be late.
-const BEATS: u32 = 2;
+/// Number of notifications in each watchdog timeout: one of them may be late.
+const FEEDS_PER_TIMEOUT: u32 = 2;
 /// Maximum delay before a lost notification is sent again.
 const RETRY_SPAN: Duration = Duration::from_secs(1);
 
-/// Sends the watchdog notifications of a loop, if the service manager wants them.
+/// Sends the watchdog notifications of a loop, if the service manager expects any.
 #[derive(Debug)]
-pub(crate) struct Pulse(Option<Watched>);
+pub(crate) struct Watchdog(Option<Watched>);
 
 #[derive(Debug)]
 struct Watched {
@@ -25,22 +25,22 @@ struct Watched {
     due: Instant,
 }
 
-impl Pulse {
-    /// Returns a pulse for this watchdog timeout; the first notification is due at once.
+impl Watchdog {
+    /// Returns a watchdog with this timeout; the first notification is due at once.
     pub(super) fn new(
         socket: Option<Arc<NotifySocket>>,
         watchdog_timeout: Option<Duration>,
-    ) -> Pulse {
-        Pulse(socket.zip(watchdog_timeout).map(|(socket, timeout)| Watched {
+    ) -> Watchdog {
+        Watchdog(socket.zip(watchdog_timeout).map(|(socket, timeout)| Watched {
             socket,
-            period: timeout / BEATS,
+            period: timeout / FEEDS_PER_TIMEOUT,
             due: Instant::now(),
         }))
     }
 
     /// Sends a notification if one is due; returns the time until the next one, or `None` if the
-    /// service manager does not want any.
-    pub(crate) fn beat(&mut self) -> Option<Duration> {
+    /// service manager does not expect any.
+    pub(crate) fn feed(&mut self) -> Option<Duration> {
         let watched = self.0.as_mut()?;
         let now = Instant::now();
         if watched.due <= now {
@@ -61,28 +61,28 @@ mod tests {
     fn notifications_are_sent_twice_per_timeout() {
         let listener = Listener::new();
         let timeout = Duration::from_secs(3600);
-        let mut pulse = listener.manager(Some(timeout)).pulse();
-        let until = pulse.beat().unwrap();
+        let mut watchdog = listener.manager(Some(timeout)).watchdog();
+        let until = watchdog.feed().unwrap();
         assert!(until <= timeout / 2 && until > timeout / 3, "{until:?}");
-        assert!(pulse.beat().unwrap() <= until);
+        assert!(watchdog.feed().unwrap() <= until);
         assert_eq!(listener.received(), ["WATCHDOG=1"]);
-        pulse.0.as_mut().unwrap().due = Instant::now();
-        pulse.beat().unwrap();
+        watchdog.0.as_mut().unwrap().due = Instant::now();
+        watchdog.feed().unwrap();
         assert_eq!(listener.received(), ["WATCHDOG=1"]);
     }
 
     #[test]
     fn lost_notification_is_sent_again_soon() {
         let listener = Listener::new();
-        let mut pulse = listener.manager(Some(Duration::from_secs(3600))).pulse();
+        let mut watchdog = listener.manager(Some(Duration::from_secs(3600))).watchdog();
         drop(listener);
-        assert!(pulse.beat().unwrap() <= RETRY_SPAN);
+        assert!(watchdog.feed().unwrap() <= RETRY_SPAN);
     }
 
     #[test]
     fn nothing_is_sent_without_a_timeout() {
         let listener = Listener::new();
-        assert_eq!(listener.manager(None).pulse().beat(), None);
+        assert_eq!(listener.manager(None).watchdog().feed(), None);
         assert!(listener.received().is_empty());
     }
 }
