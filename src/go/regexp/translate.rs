@@ -23,7 +23,7 @@ pub(super) fn translate(pattern: &str) -> Result<String, String> {
     Ok(translator.output)
 }
 
-/// The part of a pattern that is still to be read.
+/// The part of a pattern that has not been read yet.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Rest<'a>(pub(super) &'a str);
 
@@ -73,7 +73,7 @@ struct Translator<'a> {
     last: u32,
     /// Highest such product in the earlier atoms of the innermost group.
     earlier: u32,
-    /// Highest such products in the groups around it.
+    /// Highest such product in each enclosing group, the outermost first.
     outer: Vec<u32>,
 }
 
