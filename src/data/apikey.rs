@@ -104,7 +104,7 @@ impl Store {
         key: &ApiKey,
         now: Timestamp,
     ) -> Result<bool, DataError> {
-        let stored = key.to_stored().map_err(|source| DataError::Chance { source })?;
+        let stored = key.to_stored().map_err(|source| DataError::Random { source })?;
         let (hash, salt) = (stored.hash.as_slice().into(), stored.salt.as_slice().into());
         let values = [investigator.into(), hash, salt, now.into()];
         Ok(self.run(&query!("set_api_key"), &values)? > 0)

@@ -13,7 +13,7 @@ use super::permissions::Permissions;
 use super::row::Row;
 use super::store::Store;
 
-/// The name of the scheduler's own investigator, whose key signs the actions that end duplicate
+/// The name of the scheduler's own investigator, whose key signs the actions that stop duplicate
 /// agents.
 pub(crate) const SCHEDULER: &str = "migscheduler";
 

@@ -133,7 +133,7 @@ fn first_answer_to_a_command_is_final(kind: DatabaseKind) {
     assert_eq!((counts.all(), counts.of(CommandStatus::Expired)), (1, 1));
 }
 
-fn one_impossible_command_prevents_all(kind: DatabaseKind) {
+fn one_invalid_command_prevents_all(kind: DatabaseKind) {
     let (_tables, store) = filled(kind);
     let commands = [(Id::new(20), Id::new(5)), (Id::new(21), Id::new(6))];
     assert!(store.begin_action(Id::new(10), &commands, "[]", time(NOON)).is_err());
