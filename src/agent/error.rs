@@ -1,6 +1,6 @@
-//! Why the agent refuses a command, or has no result of an operation.
+//! Why the agent refuses a command, or has no result for an operation.
 //!
-//! These texts are part of the answer. They are the original's where it has one.
+//! These texts are part of the answer. Where the original has a text for an error, it is used here.
 
 use std::io;
 use std::process::ExitStatus;
@@ -58,7 +58,7 @@ pub(super) enum OperationError {
     Killed,
     #[error("runModule() -> the module's output is too long")]
     OutputTooLong,
-    #[error("the module was ended after {} s", .0.as_secs())]
+    #[error("the module was killed after {} s", .0.as_secs())]
     Timeout(Duration),
 }
 
@@ -72,7 +72,7 @@ impl OperationError {
         }
     }
 
-    /// Returns the outcome of a command of which an operation ended like this.
+    /// Returns the outcome of a command of which an operation failed with this error.
     pub(super) fn outcome(&self) -> Outcome {
         match self {
             OperationError::Timeout(_) => Outcome::Timeout,

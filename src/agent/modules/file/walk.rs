@@ -234,7 +234,7 @@ impl<'a> Walk<'a> {
             }
             for error in evaluation.errors {
                 let text = Chain(&error as &(dyn Error + 'static)).to_string();
-                // An error that several searches have is reported once.
+                // An error that several searches have in common is reported once.
                 if reported.contains(&text) {
                     continue;
                 }

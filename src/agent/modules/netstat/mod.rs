@@ -103,7 +103,7 @@ fn read_all<'a, T, E: Error + 'static>(
     for space in spaces {
         let (rows, errors) = read(space);
         all.extend(rows.into_iter().map(|row| (space, row)));
-        // As if the process had ended before its namespace was listed.
+        // The process has ended: its namespace is left out, as if it had never been listed.
         if !errors.is_empty() && space.has_ended() {
             continue;
         }

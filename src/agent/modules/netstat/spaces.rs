@@ -54,7 +54,7 @@ impl NetworkSpace {
             return Ok(task());
         }
         let file = File::open(self.process.join("ns/net"))?;
-        // On a thread of its own, so that this thread never has to return.
+        // On a separate thread, so that this thread does not change its namespace.
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().spawn_scoped(scope, move || {
                 move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?;

@@ -46,7 +46,7 @@ enum PingOutcome {
     TimedOut,
 }
 
-/// A ping that could not be made.
+/// Why a ping could not be sent, or its answer not received.
 #[derive(Debug, thiserror::Error)]
 enum PingError {
     #[error("cannot open socket")]

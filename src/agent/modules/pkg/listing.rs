@@ -4,7 +4,7 @@
 //! state and whether or not its scripts have run: a package on hold and one whose configuration failed
 //! can be used, and attacked, like any other. dpkg(1) explains the states. A package that is
 //! `half-installed` is not listed: it is unknown which of its files exist, and of which version.
-//! The original parses `dpkg -l`, whose output is made for operators; so does this file, but only if
+//! The original parses `dpkg -l`, whose output is made for operators. This file uses `dpkg -l` only if
 //! `dpkg-query` is not installed.
 
 use super::Package;

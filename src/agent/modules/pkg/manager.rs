@@ -24,7 +24,7 @@ pub(super) struct ManagerLimits {
     pub(super) bytes_max: usize,
 }
 
-/// Why a list may be incomplete.
+/// Why the list of packages may be incomplete.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ManagerError {
     #[error("{program} is not in PATH")]
