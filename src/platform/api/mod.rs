@@ -4,9 +4,9 @@
 //! on them. Where the original fails because of a bug, this API does what was intended; a comment
 //! marks each such place.
 //!
-//! **Failure.** Only a verdict on a request has the original's status and text. If a request cannot
-//! be checked now (the disk is full, the database is unavailable, GnuPG cannot be started), the
-//! response is 503 and nothing is stored.
+//! **Failure.** A response has the original's status and text only if the request could be checked.
+//! If it cannot be checked now (the disk is full, the database is unavailable, GnuPG cannot be
+//! started), the response is 503 and nothing is stored.
 
 mod auth;
 mod create;
@@ -101,7 +101,7 @@ impl Route<'_> {
 struct Refusal {
     status: u16,
     message: String,
-    /// Items that the response contains beside the message.
+    /// Items that the response contains in addition to the message.
     items: Vec<Item>,
 }
 
