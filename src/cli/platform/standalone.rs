@@ -57,7 +57,7 @@ impl Standalone {
         match platform.start(Box::new(commands)) {
             Ok(platform) => Ok(Standalone { platform, agent }),
             Err(error) => {
-                // The scheduler's end of the relay is closed already, so the workers end.
+                // The scheduler's end of the relay is closed already, so the workers stop.
                 stop.ask();
                 agent.join();
                 Err(error.into())

@@ -147,7 +147,7 @@ fn check_name(name: &str) -> Result<(), DataFailure> {
     } else if name.chars().count() > NAME_CHARS_MAX {
         "it has more than 1024 characters"
     } else if name.bytes().all(|byte| byte.is_ascii_digit()) {
-        "it is a number, which commands take for the number of an investigator"
+        "it is a number, which commands would interpret as the number of an investigator"
     } else if name == SCHEDULER {
         "it is reserved for the scheduler's own investigator"
     } else {

@@ -6,8 +6,8 @@
 
 mod entry;
 mod listing;
-mod look;
 mod page;
+mod report;
 mod stuck;
 #[cfg(test)]
 mod tests;
@@ -19,7 +19,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::clock::{Clock, SystemClock};
 use crate::exit::Exit;
-use look::SpoolReport;
+use report::SpoolReport;
 
 /// Show the scheduler's spool: files per folder, and stuck files
 #[derive(Debug, clap::Args)]

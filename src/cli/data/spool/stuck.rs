@@ -19,7 +19,7 @@ use crate::disk::{Disk, DiskError, FileKind};
 use crate::invocation::Program;
 use crate::spool::Folder;
 
-/// Time after which an overdue file counts as stuck.
+/// Time after which a file that should have moved counts as stuck.
 const OVERDUE_SPAN: SignedDuration = SignedDuration::from_mins(5);
 /// Maximum number of files of a folder that are checked, in the order of their names.
 const FILES_MAX: usize = 1000;
@@ -62,7 +62,7 @@ pub(super) fn find(
                 report("unknown file name: remove the file".into());
                 continue;
             }
-            // An unreadable file is reported, and the other files are checked all the same.
+            // An unreadable file is reported, and does not prevent the check of other files.
             let meta = match disk.find(&path) {
                 Ok(Some(meta)) => meta,
                 // The file has moved on.
@@ -116,7 +116,7 @@ struct CheckedFile<'a> {
     age: SignedDuration,
     /// Number of commands of its action that wait for an answer in the spool.
     commands: usize,
-    /// Number of commands of its action that are answered or given up, but not stored in the
+    /// Number of commands of its action that are answered or have expired, but are not stored in the
     /// database yet, according to file names.
     answered: usize,
 }
