@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::child::MEMORY_BYTES_MAX;
 use super::modules::ModuleError;
-use super::modules::message::PackError;
+use super::modules::message::UnpackError;
 use super::retry::is_shortage_status;
 use crate::disk::transient::is_shortage;
 use crate::go::json::ParseError;
@@ -42,7 +42,7 @@ pub(super) enum OperationError {
     #[error(transparent)]
     Module(#[from] ModuleError),
     #[error("runModule() -> Failed to make modules.Message")]
-    Message(#[from] PackError),
+    Message(#[from] UnpackError),
     #[error("runModule()")]
     Json(#[from] serde_json::Error),
     #[error("runModule() -> cannot run the module")]

@@ -131,7 +131,7 @@ impl Store {
         let owners: Vec<Id> =
             keys.iter().filter(|(_, stored)| stored.matches(key)).map(|(id, _)| *id).collect();
         let Some(owner) = owners.first() else { return Ok(None) };
-        let investigator = self.investigator_of(*owner)?;
+        let investigator = self.investigator_by_id(*owner)?;
         Ok(investigator.filter(InvestigatorRow::is_active))
     }
 }

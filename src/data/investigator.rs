@@ -120,7 +120,7 @@ impl Store {
         self.one(&query!("investigator_by_fingerprint"), &[fingerprint.into()], read)
     }
 
-    pub(crate) fn investigator_of(&self, id: Id) -> Result<Option<InvestigatorRow>, DataError> {
+    pub(crate) fn investigator_by_id(&self, id: Id) -> Result<Option<InvestigatorRow>, DataError> {
         self.one(&query!("investigator"), &[id.into()], read)
     }
 

@@ -105,7 +105,7 @@ impl Permissions {
         self.0 & !ALL != 0
     }
 
-    pub(crate) fn allow(self, permission: Permission) -> bool {
+    pub(crate) fn allows(self, permission: Permission) -> bool {
         let bit = match permission {
             Permission::Search => 1,
             Permission::Action => 2,

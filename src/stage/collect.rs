@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::fetch::outcome::{INVALID, NO_AGENT};
 use super::{Move, Pause, Step, Verdict, Work, grace};
-use crate::api::{ApiError, Seen};
+use crate::api::{ActionState, ApiError};
 use crate::clock::{after, elapsed};
 use crate::spool::{Record, Transition};
 
@@ -66,7 +66,7 @@ pub(crate) fn first_poll(record: &Record, at: Timestamp) -> Timestamp {
 /// has answered every one since `since`.
 pub(crate) fn probed(
     record: &Record,
-    seen: Result<Option<Seen>, ApiError>,
+    seen: Result<Option<ActionState>, ApiError>,
     polls: u32,
     since: Option<Timestamp>,
     now: Timestamp,
@@ -227,7 +227,7 @@ mod tests {
             (0, 315, Some(600), "2000"),
         ] {
             let record = inflight(true, delay);
-            let seen = Ok(Some(Seen { status: "inflight".to_owned(), sent: 0 }));
+            let seen = Ok(Some(ActionState { status: "inflight".to_owned(), sent: 0 }));
             let verdict = probed(&record, seen, 3, Some(at(since)), at(now));
             let shown = match (verdict.moved, verdict.pause) {
                 (Some(moved), _) => {

@@ -23,7 +23,7 @@ const PARAMETERS: &str = "parameters";
 
 /// Why compressed parameters cannot be unpacked.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum PackError {
+pub(crate) enum UnpackError {
     #[error("compressed parameters are not a string")]
     NotText,
     #[error("compressed parameters are not base64")]
@@ -63,35 +63,38 @@ struct IncomingMessage {
 }
 
 /// Returns the parameters of an operation as JSON, unpacked if `compressed`.
-pub(crate) fn unpack(parameters: &RawValue, compressed: bool) -> Result<Box<RawValue>, PackError> {
+pub(crate) fn unpack(
+    parameters: &RawValue,
+    compressed: bool,
+) -> Result<Box<RawValue>, UnpackError> {
     if !compressed {
         return Ok(parameters.to_owned());
     }
-    let text: String = serde_json::from_str(parameters.get()).map_err(|_| PackError::NotText)?;
+    let text: String = serde_json::from_str(parameters.get()).map_err(|_| UnpackError::NotText)?;
     // Go's decoder skips line breaks.
     let text: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
-    let packed = STANDARD.decode(text).map_err(PackError::Base64)?;
+    let packed = STANDARD.decode(text).map_err(UnpackError::Base64)?;
     if packed.len() < GZIP_HEADER_BYTES {
-        return Err(PackError::Short);
+        return Err(UnpackError::Short);
     }
     if !packed.starts_with(&GZIP_MAGIC) {
-        return Err(PackError::NotGzip);
+        return Err(UnpackError::NotGzip);
     }
     let json = gunzip(&packed, PARAMETERS_BYTES_MAX)?;
-    serde_json::from_slice(&json).map_err(PackError::NotJson)
+    serde_json::from_slice(&json).map_err(UnpackError::NotJson)
 }
 
-fn gunzip(packed: &[u8], limit: u64) -> Result<Vec<u8>, PackError> {
+fn gunzip(packed: &[u8], limit: u64) -> Result<Vec<u8>, UnpackError> {
     let mut bytes = Vec::new();
     let mut unpacked = MultiGzDecoder::new(packed).take(limit.saturating_add(1));
     unpacked.read_to_end(&mut bytes).map_err(|error| match error.kind() {
-        std::io::ErrorKind::UnexpectedEof => PackError::Short,
-        _ => PackError::Damaged(error),
+        std::io::ErrorKind::UnexpectedEof => UnpackError::Short,
+        _ => UnpackError::Damaged(error),
     })?;
     if u64::try_from(bytes.len()).is_ok_and(|size| size <= limit) {
         return Ok(bytes);
     }
-    Err(PackError::TooBig)
+    Err(UnpackError::TooBig)
 }
 
 /// Returns the message that passes `parameters` to a module.
@@ -167,6 +170,6 @@ mod tests {
         std::io::Write::write_all(&mut packed, &[b' '; 4096]).unwrap();
         let packed = packed.finish().unwrap();
         assert_eq!(gunzip(&packed, 4096).unwrap().len(), 4096);
-        assert!(matches!(gunzip(&packed, 4095), Err(PackError::TooBig)));
+        assert!(matches!(gunzip(&packed, 4095), Err(UnpackError::TooBig)));
     }
 }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::failure::DataFailure;
 use super::investigator::who::label;
 use super::listing::{Listing, TableRow, UNREADABLE, marked, or_mark};
-use super::place::DataSource;
+use super::source::DataSource;
 use crate::action::CommandStatus;
 use crate::chain::excerpt;
 use crate::cli::failure::Failure;

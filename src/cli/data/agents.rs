@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::failure::DataFailure;
 use super::listing::{ListOptions, TableRow, UNREADABLE, marked, or_mark};
-use super::place::DataSource;
+use super::source::DataSource;
 use super::target;
 use crate::cli::failure::Failure;
 use crate::cli::text::duration;

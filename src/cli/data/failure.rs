@@ -185,7 +185,7 @@ impl Explain for DataError {
             }
             DataError::Role { .. } => Exit::Permission,
             DataError::Passwords { .. } | DataError::Schema { .. } => Exit::Config,
-            DataError::Chance { .. } => Exit::System,
+            DataError::Random { .. } => Exit::System,
             DataError::Duplicate { .. } | DataError::Column { .. } => Exit::Data,
         }
     }

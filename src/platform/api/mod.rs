@@ -177,7 +177,7 @@ impl Api {
     fn authorized(&self, route: &Route<'_>, request: &ApiRequest) -> Result<ApiResponse, Refusal> {
         if let Some(permission) = route.permission() {
             let investigator = self.authenticate(request)?;
-            if !investigator.permissions.allow(permission) {
+            if !investigator.permissions.allows(permission) {
                 return Err(Refusal::new(401, "Insufficient permissions to access endpoint"));
             }
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::who::label;
 use crate::chain::{excerpt, is_unsafe};
 use crate::cli::data::failure::DataFailure;
-use crate::cli::data::place::DataSource;
+use crate::cli::data::source::DataSource;
 use crate::cli::failure::Failure;
 use crate::cli::input::InputError;
 use crate::cli::{env, output};
@@ -41,7 +41,7 @@ pub(super) struct Add {
     /// Fingerprint of a key in the GnuPG home
     #[arg(long, value_name = "FP", group = "which")]
     fingerprint: Option<String>,
-    /// Permissions and sets
+    /// Permissions, or names of sets
     #[arg(long, value_name = "LIST", default_value = "default")]
     permissions: Permissions,
 }

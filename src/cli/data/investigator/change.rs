@@ -2,7 +2,7 @@
 
 use super::who::{InvestigatorName, label};
 use crate::cli::data::failure::DataFailure;
-use crate::cli::data::place::DataSource;
+use crate::cli::data::source::DataSource;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::clock::{Clock, SystemClock};

@@ -14,7 +14,7 @@ mod tests;
 
 use std::path::PathBuf;
 
-use super::place::{DataSource, disk};
+use super::source::{DataSource, disk};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::clock::{Clock, SystemClock};
