@@ -108,7 +108,7 @@ impl Run {
         if let Err(failure) = &ran
             && !matches!(logging.target, LogTarget::Stdout)
         {
-            // The message goes to stderr; readers of the log alone must see it as well.
+            // The message goes to stderr; it must appear in the log as well.
             crit!(log.root, "cannot run"; "error" => Chain(failure.error()));
         }
         ran.map(|()| Exit::Done)

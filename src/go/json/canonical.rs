@@ -1,7 +1,7 @@
 //! A value of any type, kept as the JSON that Go writes for it.
 //!
-//! An operation's parameters have whatever form its module takes; the runner only passes them on
-//! and signs them. So no tree is built: the text is rewritten in Go's form while it is parsed.
+//! The form of an operation's parameters depends on its module; the runner only signs them and
+//! passes them on. So no tree is built: the text is rewritten in Go's form while it is parsed.
 //! Objects whose keys are not in Go's order are recorded, and a second pass puts them in order. It
 //! copies every byte once, however deeply the objects are nested.
 

@@ -47,7 +47,7 @@ impl Api {
                     "Failed to store signature: 'pq: duplicate key value violates unique constraint \"{index}\"'"
                 ))
             }
-            // A commit that failed may have taken effect nevertheless.
+            // A commit that failed may still have taken effect.
             error => Refusal::new(
                 if error.is_temporary() { 503 } else { 500 },
                 format!("Failed to store action: '{}'", Chain(&error)),

@@ -9,7 +9,8 @@
 //! get `PATH`, a locale and a width, and no other environment variable.
 //!
 //! **Failure.** A package manager that is not installed is skipped. One that fails is reported in
-//! `errors`, beside the packages that it had listed by then; so is a host without any package manager.
+//! `errors`, and the packages that it listed before are kept. A host without any package manager is
+//! reported too.
 //! The original reports neither, and omits packages that are on hold, to be removed or not configured
 //! although their files are installed.
 

@@ -136,7 +136,7 @@ impl CheckedFile<'_> {
         let since = duration(self.age.unsigned_abs().as_secs());
         let is_late = self.age > OVERDUE_SPAN;
         match spool_folder {
-            // The age decides; the contents say nothing more.
+            // The age alone decides, so the contents are not read.
             Folder::Ready => {
                 let why = format!("not fetched by the agent for {since}: {CHECK_SCHEDULER}");
                 return is_late.then(|| why.into());

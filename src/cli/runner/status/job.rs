@@ -192,3 +192,28 @@ impl RunState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::RunState;
+
+    #[test]
+    fn json_words_of_outcomes_are_fixed_and_in_the_manual() {
+        let manual = include_str!("../../../../man/mig-runner.8");
+        for (state, word) in [
+            (RunState::Unsent, "waits to be sent"),
+            (RunState::DeadLetter, "dead letter"),
+            (RunState::OnFleet, "runs on the fleet"),
+            (RunState::Superseded, "superseded"),
+            (RunState::SentOnly, "sent"),
+            (RunState::ActionEnded, "its action is over"),
+            (RunState::Fetching, "results are being fetched"),
+            (RunState::Delivering, "results are there, plugins are owed"),
+            (RunState::GivenUp, "given up"),
+            (RunState::Done, "done"),
+        ] {
+            assert_eq!(serde_json::to_value(state).unwrap(), word);
+            assert!(manual.contains(&format!(".Dq {word}\n")), "{word}");
+        }
+    }
+}
