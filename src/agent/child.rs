@@ -156,7 +156,8 @@ fn read_output(
     stop: BorrowedFd<'_>,
     deadline: Deadline,
 ) -> io::Result<ReadEnd> {
-    // Opened before the module works: if no descriptor is available, no results are lost.
+    // Opened before the output is read: if no descriptor is available, this fails before the module
+    // has done its work.
     let handle = pidfd_open(group, PidfdFlags::empty())?;
     let mut output = Vec::new();
     let mut buffer = vec![0; READ_BYTES_MAX];
@@ -268,8 +269,8 @@ mod tests {
         }
     }
 
-    /// Runs a script as a module that reaches its time limit, and checks that the process whose id the
-    /// script writes to a file is killed too. `script` takes the path of that file.
+    /// Runs a script as a module that reaches its time limit, and checks that the process whose id
+    /// the script writes to a file is killed too. `script` takes the path of that file.
     fn assert_killed_at_time_limit(script: impl FnOnce(&str) -> String) {
         let pid_file = tempfile::NamedTempFile::new().unwrap();
         let script = script(pid_file.path().to_str().unwrap());

@@ -46,8 +46,8 @@ impl AgentContext {
             if self.stop.wait(delay.min(left)) {
                 return None;
             }
-            // The clock can be slightly before `end` here. An attempt in the last instant would only
-            // hide the shortage behind a timeout.
+            // The clock can be slightly before `end` here. An attempt in the last instant would
+            // only hide the shortage behind a timeout.
             if left <= delay {
                 return Some(Err(error));
             }

@@ -20,7 +20,8 @@ pub(crate) trait Explain: Error + 'static {
     /// Returns the exit status, unless a cause is a temporary shortage (see [`shortage`]).
     fn exit(&self) -> Exit;
 
-    /// Returns one message for each fault. If it is empty, the error and its causes are the message.
+    /// Returns one message for each fault. If it is empty, the error and its causes are the
+    /// message.
     fn lines(&self) -> Vec<String> {
         Vec::new()
     }

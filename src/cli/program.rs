@@ -13,8 +13,8 @@ use crate::invocation::{self, Program, Start};
 
 /// Prepares the process for any command of `program`.
 pub(super) fn begin(program: Program) {
-    // If the path of this executable is unknown, messages name the other programs in the way in which
-    // this one was called.
+    // If the path of this executable is unknown, messages name the other programs in the way in
+    // which this one was called.
     let file = std::env::current_exe().ok();
     let typed = std::env::args_os().next();
     invocation::begin(program, &Start { typed, file, search: env::search_path() });

@@ -89,8 +89,8 @@ impl Condition {
         }
     }
 
-    /// Adds the condition that two columns lie in the period of `filter`, whose ends are optional: the
-    /// first column after its beginning, the second before its end.
+    /// Adds the condition that two columns lie in the period of `filter`, whose ends are optional:
+    /// the first column after its beginning, the second before its end.
     fn period(&mut self, columns: [&str; 2], filter: &SearchFilter) {
         self.compare(columns[0], ">=", filter.after);
         self.compare(columns[1], "<=", filter.before);

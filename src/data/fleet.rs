@@ -83,8 +83,8 @@ impl Store {
         })
     }
 
-    /// Returns the queues of which more than one agent sent a heartbeat since `seen`, those with the
-    /// most agents first. Agents with an unreadable heartbeat count.
+    /// Returns the queues of which more than one agent sent a heartbeat since `seen`, those with
+    /// the most agents first. Agents with an unreadable heartbeat count.
     pub(crate) fn duplicate_agents(&self, seen: Timestamp) -> Pages<'_, DuplicateAgents> {
         const AFTER: &str = "(count(*) < $3 or (count(*) = $3 and queueloc > $4))";
         Pages::new(move |last| {

@@ -8,9 +8,9 @@ use super::DataError;
 use crate::disk::transient::Shortage;
 
 impl DataError {
-    /// Returns whether the same statement may succeed later, for example because the disk is full, the
-    /// file is locked, or the server cannot be reached. Such an error does not mean that the request
-    /// was invalid.
+    /// Returns whether the same statement may succeed later, for example because the disk is full,
+    /// the file is locked, or the server cannot be reached. Such an error does not mean that the
+    /// request was invalid.
     pub(crate) fn is_temporary(&self) -> bool {
         match self {
             DataError::File { .. }

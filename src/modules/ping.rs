@@ -44,8 +44,8 @@ pub(crate) enum PingParameterError {
 /// Time limit for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PingTimeout {
-    /// An answer counts only if it has already arrived; a TCP connection is limited only by the system.
-    /// The original treats every timeout between 0 and 1 second this way.
+    /// An answer counts only if it has already arrived; a TCP connection is limited only by the
+    /// system. The original treats every timeout between 0 and 1 second this way.
     Zero,
     After(Duration),
 }
@@ -97,8 +97,8 @@ pub(crate) fn read(parameters: &RawValue) -> Result<PingRequest, PingParameterEr
     Ok(PingRequest { destination, protocol, port, count: or_default(count, COUNT), timeout })
 }
 
-/// Replaces exactly 0, which also stands for an absent number. Like the original, it truncates a number
-/// between 0 and 1 to 0 and does not replace it.
+/// Replaces exactly 0, which also stands for an absent number. Like the original, it truncates a
+/// number between 0 and 1 to 0 and does not replace it.
 fn or_default(number: f64, default: i64) -> i64 {
     if number == 0.0 { default } else { truncate(number) }
 }

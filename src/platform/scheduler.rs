@@ -7,8 +7,8 @@
 //! ```
 //!
 //! One call of [`Scheduler::collect`] scans each folder once and executes every step that is due.
-//! The only state in memory is the set of commands that agents have, and the messages from the relay
-//! that are not saved yet.
+//! The only state in memory is the set of commands that agents have, and the messages from the
+//! relay that are not saved yet.
 //!
 //! **Invariants.** What a step needs is on disk before the step that relies on it: an action is in
 //! `new` before the database marks it scheduled, commands are in the database before they are in

@@ -43,8 +43,8 @@ pub(crate) enum SignatureError {
 }
 
 impl SignatureError {
-    /// Returns whether the signature was checked and found invalid. Otherwise it could not be checked,
-    /// and may be valid.
+    /// Returns whether the signature was checked and found invalid. Otherwise it could not be
+    /// checked, and may be valid.
     pub(crate) fn is_verdict(&self) -> bool {
         match self {
             SignatureError::Verify(error) => {

@@ -165,8 +165,8 @@ impl Spool {
         }
         let hold = PathLock::acquire(&disk, &mark).map_err(fail)?;
         disk.make_folder(&scratch).map_err(fail)?;
-        // Ignored names are skipped: on a network file system, a removed file that is still open has
-        // such a name, and cannot be removed.
+        // Ignored names are skipped: on a network file system, a removed file that is still open
+        // has such a name, and cannot be removed.
         let temporaries = disk.list(&scratch).map_err(fail)?.into_iter();
         for entry in temporaries.filter(|entry| !is_ignored(&entry.name)) {
             disk.unlink(&scratch.join(entry.name)).map_err(fail)?;

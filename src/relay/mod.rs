@@ -110,8 +110,8 @@ pub(crate) trait Inbox: Debug + Send + Sync {
 
 /// An agent's end of the relay.
 pub(crate) trait AgentRelay: Debug + Send + Sync {
-    /// Waits for the next command; returns `None` when the scheduler has stopped. Several threads may
-    /// wait at the same time; each command goes to one of them.
+    /// Waits for the next command; returns `None` when the scheduler has stopped. Several threads
+    /// may wait at the same time; each command goes to one of them.
     fn next_command(&self) -> Option<Command>;
 
     fn send(&self, message: AgentMessage) -> Result<(), RelayClosed>;

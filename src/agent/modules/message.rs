@@ -1,8 +1,9 @@
-//! The line by which the agent passes parameters to a module: `{"class":"parameters","parameters":…}`.
+//! The line by which the agent passes parameters to a module:
+//! `{"class":"parameters","parameters":…}`.
 //!
-//! The parameters of an operation may be compressed: base64 of gzip of their JSON. The agent unpacks
-//! them here, so that modules only receive JSON. Compressed parameters are untrusted, so there is a
-//! limit on their unpacked size.
+//! The parameters of an operation may be compressed: base64 of gzip of their JSON. The agent
+//! unpacks them here, so that modules only receive JSON. Compressed parameters are untrusted, so
+//! there is a limit on their unpacked size.
 
 use std::io::Read;
 
@@ -100,8 +101,8 @@ fn gunzip(packed: &[u8], limit: u64) -> Result<Vec<u8>, UnpackError> {
 /// Returns the message that passes `parameters` to a module.
 pub(crate) fn write(parameters: &RawValue) -> Result<Vec<u8>, serde_json::Error> {
     let mut line = serde_json::to_vec(&OutgoingMessage { class: PARAMETERS, parameters })?;
-    // Line breaks between tokens are white space to JSON, but would end the message. Those in strings
-    // are escaped, so that each raw one can be replaced.
+    // Line breaks between tokens are white space to JSON, but would end the message. Those in
+    // strings are escaped, so that each raw one can be replaced.
     line.iter_mut().filter(|byte| matches!(**byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
     line.push(b'\n');
     Ok(line)

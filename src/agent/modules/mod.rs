@@ -1,11 +1,11 @@
 //! The agent's modules: each searches one kind of thing on this host.
 //!
 //! A module takes its parameters as JSON and returns one result. The agent runs each in a child
-//! process, with a [`message`] on its stdin, so a module may take a long time. It keeps no state and
-//! writes nothing, so it can be killed at any moment. [`crate::modules`] reads the parameters.
+//! process, with a [`message`] on its stdin, so a module may take a long time. It keeps no state
+//! and writes nothing, so it can be killed at any moment. [`crate::modules`] reads the parameters.
 //!
-//! **Failure.** Invalid parameters are not an error of the run: the result has `success: false` and the
-//! reason. Only an unknown module, or a result that cannot be written, is an error.
+//! **Failure.** Invalid parameters are not an error of the run: the result has `success: false` and
+//! the reason. Only an unknown module, or a result that cannot be written, is an error.
 
 mod file;
 pub(crate) mod message;
@@ -93,8 +93,8 @@ pub(crate) fn is_available(name: &str) -> bool {
     NAMES.contains(&name)
 }
 
-/// Runs the module `name` with its parameters. Invalid parameters are not an error: the result reports
-/// them.
+/// Runs the module `name` with its parameters. Invalid parameters are not an error: the result
+/// reports them.
 pub(crate) fn run(
     name: &str,
     parameters: &RawValue,

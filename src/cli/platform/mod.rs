@@ -81,8 +81,8 @@ impl Explain for PlatformError {
             PlatformError::Busy { .. } | PlatformError::Spool(SpoolError::Locked { .. }) => {
                 Exit::Locked
             }
-            // The key could not be checked: the error is temporary, or caused by the configuration of
-            // GnuPG.
+            // The key could not be checked: the error is temporary, or caused by the configuration
+            // of GnuPG.
             PlatformError::Key { source, .. } if !source.is_verdict() => Exit::System,
             PlatformError::Known { .. } | PlatformError::Key { .. } => Exit::Data,
             // The parent of a folder to be created does not exist.

@@ -192,7 +192,8 @@ impl Installation {
         Ok(self.disk().find(&file)?.map(|meta| meta.modified))
     }
 
-    /// Returns an empty job table. A scan fills it with the jobs that the owner's runner would find.
+    /// Returns an empty job table. A scan fills it with the jobs that the owner's runner would
+    /// find.
     pub(super) fn jobs(&self, zone: TimeZone) -> Result<Jobs, DiskError> {
         Ok(Jobs::new(self.disk(), self.runners(), self.owner()?, zone))
     }
@@ -234,8 +235,8 @@ impl Installation {
         .into())
     }
 
-    /// Returns the files and folders that users other than `user` and root could change: the directory,
-    /// its folders, and the targets of their links.
+    /// Returns the files and folders that users other than `user` and root could change: the
+    /// directory, its folders, and the targets of their links.
     pub(super) fn permission_faults(&self, user: u32) -> Result<Vec<Distrust>, DiskError> {
         let disk = self.disk();
         let folders =

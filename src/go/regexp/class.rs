@@ -24,8 +24,8 @@ const PERL_SETS: [(&str, &str); 6] = [
 const POSIX_SETS: &str =
     "alnum alpha ascii blank cntrl digit graph lower print punct space upper word xdigit";
 
-/// Returns the characters from `first` to `last` in a form that is valid within brackets. If `first`
-/// equals `last`, the form is valid outside brackets too.
+/// Returns the characters from `first` to `last` in a form that is valid within brackets. If
+/// `first` equals `last`, the form is valid outside brackets too.
 pub(super) fn range(first: u32, last: u32) -> String {
     let first = if SURROGATES.contains(&first) { SURROGATES.end } else { first };
     let last = if SURROGATES.contains(&last) { SURROGATES.start - 1 } else { last };

@@ -7,9 +7,9 @@
 //! and leaves to the crate what both reject, such as a group that is not closed. Callers only need
 //! to know whether a text matches, so groups become non-capturing and greediness is dropped.
 //!
-//! **Invariants.** A pattern is accepted exactly if Go 1.19 accepts it, except that the crate limits
-//! nesting and memory more tightly. Text is bytes: each byte that is not valid UTF-8 counts as one
-//! U+FFFD, as in Go.
+//! **Invariants.** A pattern is accepted exactly if Go 1.19 accepts it, except that the crate
+//! limits nesting and memory more tightly. Text is bytes: each byte that is not valid UTF-8 counts
+//! as one U+FFFD, as in Go.
 
 mod class;
 mod names;

@@ -178,7 +178,8 @@ impl Filter {
                 Ok(filter(FilterTest::Name(Regexp::new(pattern)?), inverse ^ mismatch))
             }
             FilterKind::Mode => {
-                // The original validates the value without its exclamation mark, and matches with it.
+                // The original validates the value without its exclamation mark, and matches with
+                // it.
                 Regexp::new(pattern)?;
                 Ok(filter(FilterTest::Mode(Regexp::new(value)?), mismatch))
             }

@@ -89,8 +89,8 @@ fn null_if_empty<S: Serializer>(names: &[String], serializer: S) -> Result<S::Ok
 }
 
 impl SearchParameters {
-    /// Returns a search with a single filter value. Without `matchall`, each filter counts as a search
-    /// of its own, and results repeat it in this form.
+    /// Returns a search with a single filter value. Without `matchall`, each filter counts as a
+    /// search of its own, and results repeat it in this form.
     pub(crate) fn of_filter(kind: FilterKind, value: &str, paths: Vec<String>) -> SearchParameters {
         let mut search = SearchParameters { paths, ..SearchParameters::default() };
         let values = match kind {
@@ -136,7 +136,8 @@ pub(super) fn read(
     Ok(searches.into_iter().map(|(label, search)| (label, search.map(cleaned))).collect())
 }
 
-/// Returns the shortest equivalent of `path`, without reading the file system, as Go's `Clean` does.
+/// Returns the shortest equivalent of `path`, without reading the file system, as Go's `Clean`
+/// does.
 fn clean(path: &str) -> String {
     let is_absolute = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();

@@ -88,8 +88,8 @@ fn terms<T>(
     texts.into_iter().map(term).collect()
 }
 
-/// Compiles a pattern for hardware addresses, which match in any case. The pattern is first compiled
-/// as written, so that an error shows it unchanged.
+/// Compiles a pattern for hardware addresses, which match in any case. The pattern is first
+/// compiled as written, so that an error shows it unchanged.
 fn mac(pattern: &str) -> Result<Regexp, NetstatParameterError> {
     Regexp::new(pattern)?;
     Ok(Regexp::new(&format!("(?i){pattern}"))?)

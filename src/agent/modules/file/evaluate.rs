@@ -190,7 +190,8 @@ impl Evaluator<'_> {
         let mut passed = Vec::with_capacity(filters.len());
         for filter in filters {
             passed.push(passes(filter).unwrap_or_else(|error| {
-                // All such filters fail because the metadata cannot be read, which is reported once.
+                // All such filters fail because the metadata cannot be read, which is reported
+                // once.
                 if !errors.iter().any(|error| matches!(error, EvaluateError::Metadata { .. })) {
                     errors.push(error);
                 }

@@ -1,7 +1,7 @@
 //! The content of a file, unpacked on request.
 //!
-//! Files are opened without blocking, so that a pipe that replaces a file cannot hang the search, and
-//! read in pieces, so that memory does not grow with their size.
+//! Files are opened without blocking, so that a pipe that replaces a file cannot hang the search,
+//! and read in pieces, so that memory does not grow with their size.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Chain, Cursor, Read};

@@ -1,9 +1,9 @@
 //! The walk over all paths of the searches.
 //!
 //! All searches walk together, so that a folder is listed and a file counted once, however many
-//! searches cover it. Each folder has the searches that are active in it, with its level for each: a
-//! search becomes active at its own path, at level 1, and ends at its maximum depth. Within a folder,
-//! files come first, then folders, by name.
+//! searches cover it. Each folder has the searches that are active in it, with its level for each:
+//! a search becomes active at its own path, at level 1, and ends at its maximum depth. Within a
+//! folder, files come first, then folders, by name.
 //!
 //! Symbolic links to folders are never followed, so the walk ends. A link to a file stands for the
 //! file: within a folder it is listed under the link's name, as a search path under the target's.

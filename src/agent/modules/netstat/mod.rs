@@ -8,10 +8,10 @@
 //! | `netlink` | sends the requests of `route` to the kernel |
 //! | `findings` | collects hits, and builds the result in the original's form |
 //!
-//! **Invariants.** Each table is read once, so that all searches see the same state of it. A port counts
-//! as listening only if it accepts traffic from new peers: TCP in the state LISTEN, UDP without a peer.
-//! Addresses are compared by value, hardware addresses in any case. An empty hardware address never
-//! matches.
+//! **Invariants.** Each table is read once, so that all searches see the same state of it. A port
+//! counts as listening only if it accepts traffic from new peers: TCP in the state LISTEN, UDP
+//! without a peer. Addresses are compared by value, hardware addresses in any case. An empty
+//! hardware address never matches.
 //!
 //! **Failure.** A table that cannot be read is reported in `errors`; the others are searched.
 

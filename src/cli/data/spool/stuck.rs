@@ -116,8 +116,8 @@ struct CheckedFile<'a> {
     age: SignedDuration,
     /// Number of commands of its action that wait for an answer in the spool.
     commands: usize,
-    /// Number of commands of its action that are answered or have expired, but are not stored in the
-    /// database yet, according to file names.
+    /// Number of commands of its action that are answered or have expired, but are not stored in
+    /// the database yet, according to file names.
     answered: usize,
 }
 

@@ -13,8 +13,8 @@ use crate::spool::{Family, Folder, View};
 
 /// Maximum number of finished runs that are read, the newest first.
 pub(super) const RECORDS_MAX: usize = 2000;
-/// Maximum number of bytes that are read from their records: a record contains its action, which may
-/// be large.
+/// Maximum number of bytes that are read from their records: a record contains its action, which
+/// may be large.
 pub(super) const READ_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// The contents of each folder, in the order of the flow.

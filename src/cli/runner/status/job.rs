@@ -118,7 +118,8 @@ impl JobReport {
         })
     }
 
-    /// Returns messages for the operator about results or deliveries of the last run that were given up.
+    /// Returns messages for the operator about results or deliveries of the last run that were
+    /// given up.
     pub(super) fn attention(&self) -> Vec<String> {
         let Some(last) = self.last.as_ref().filter(|last| last.folder == Folder::CommandDone)
         else {
