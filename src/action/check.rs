@@ -1,7 +1,7 @@
 //! Checks an action before it is sent.
 //!
-//! The platform finds these faults too, but it answers each of them with a 500, some of them only
-//! after it has begun to store the action.
+//! The platform finds these faults too, but responds to each of them with status 500, in some cases
+//! only after it has begun to store the action.
 
 use std::fmt;
 
@@ -19,11 +19,11 @@ pub(crate) struct CheckError(Vec<ActionFault>);
 
 impl fmt::Display for CheckError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, flaw) in self.0.iter().enumerate() {
+        for (index, fault) in self.0.iter().enumerate() {
             if index > 0 {
                 f.write_str("; ")?;
             }
-            write!(f, "{flaw}")?;
+            write!(f, "{fault}")?;
         }
         Ok(())
     }
@@ -50,7 +50,7 @@ impl Action {
     /// Checks that the platform can accept the action once it is dated and signed.
     ///
     /// # Errors
-    /// Everything that is missing or too long.
+    /// All faults: fields that are missing, too long, or contain a character that cannot be stored.
     pub(crate) fn check(&self) -> Result<(), CheckError> {
         let mut faults = Vec::new();
         for (field, text) in [("name", &self.name), ("target", &self.target)] {

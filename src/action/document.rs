@@ -17,8 +17,8 @@ pub(crate) fn push_line(index: usize, command: &str, out: &mut Vec<u8>) {
         out.push(b',');
     }
     // Between JSON tokens a line break is white space, and within tokens it cannot occur.
-    let is_end = |byte| matches!(byte, b'\n' | b'\r');
-    out.extend(command.trim().bytes().map(|byte| if is_end(byte) { b' ' } else { byte }));
+    let is_line_break = |byte| matches!(byte, b'\n' | b'\r');
+    out.extend(command.trim().bytes().map(|byte| if is_line_break(byte) { b' ' } else { byte }));
     out.push(b'\n');
 }
 

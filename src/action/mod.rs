@@ -1,7 +1,7 @@
 //! MIG actions and the commands that result from them, without I/O.
 //!
-//! An action is parsed and written as Go does it ([`json`]), because agents verify the signature
-//! over text that they generate from the action that they receive. Keys are not handled here:
+//! An action is parsed and written as Go does ([`json`]), because agents verify the signature over
+//! text that they generate from the action that they receive. Keys are not handled here:
 //! callers pass in a [`Signer`].
 
 mod check;
@@ -21,7 +21,7 @@ pub(crate) use finding::{Finding, findings};
 pub(crate) use parts::Permissions;
 pub(crate) use parts::{Counters, Description, Investigator, Operation, Threat};
 pub(crate) use result::{Command, CommandError, Summary};
-pub(crate) use sign::{SignError, SignVerdict, Signature, Signer, Unknown};
+pub(crate) use sign::{SignError, SignVerdict, Signature, Signer, UnknownKey};
 #[cfg(feature = "data")]
 pub(crate) use status::CommandStatus;
 
@@ -36,10 +36,10 @@ const SYNTAX_VERSION: u16 = 2;
 
 /// An action, with every field that the platform knows.
 ///
-/// The default is what Go makes of `null`.
+/// The default is what Go decodes from `null`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Action {
-    /// The id assigned by the platform, or zero. A float in Go, too.
+    /// The id assigned by the platform, or zero. It is a float because it is one in Go.
     pub(crate) id: f64,
     /// The name, which is part of the signed text.
     pub(crate) name: String,
@@ -98,7 +98,7 @@ impl Action {
 
     /// Returns the text that is signed, which is not JSON and has no trailing line feed.
     pub(crate) fn signed_text(&self) -> String {
-        // Upstream formats the second number with the verb for strings, so Go inserts its error
+        // The original formats the second number with the verb for strings, so Go inserts its error
         // notation.
         let mut text = format!(
             "name={};target={};validfrom={};expireafter=%!s(int64={});operations=",
@@ -159,7 +159,7 @@ impl Action {
     pub(crate) fn pad_with(
         &mut self,
         signer: &dyn Signer,
-        unknown: Unknown,
+        unknown: UnknownKey,
     ) -> Result<(), SignError> {
         let mut padded = self.signatures.clone().unwrap_or_default();
         for line in &mut padded {

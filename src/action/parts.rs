@@ -34,8 +34,8 @@ impl Operation {
     /// Compresses the parameters if the operation requests it and they are not compressed yet:
     /// gzip in base64 replaces them.
     ///
-    /// The bytes differ from those of Go's compressor, the content does not. The compressed form is
-    /// signed, so agents agree with us whichever compressor made it.
+    /// The compressed bytes differ from those of Go's compressor. This does no harm, because the
+    /// signature covers the compressed form, which agents receive unchanged.
     pub(super) fn compress(&mut self) {
         if !self.want_compressed || self.is_compressed {
             return;

@@ -23,12 +23,12 @@ pub(crate) trait Signer: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// The length of the key could not be read.
-    fn padded(&self, line: &str, unknown: Unknown) -> Result<Option<Signature>, SignError>;
+    fn padded(&self, line: &str, unknown: UnknownKey) -> Result<Option<Signature>, SignError>;
 }
 
 /// What to do with a signature whose key is not available, so that the right length is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unknown {
+pub(crate) enum UnknownKey {
     /// Keep the signature: padding to a wrong length would invalidate it.
     Keep,
     /// Pad the signature to the next usual key length.
@@ -113,7 +113,7 @@ impl SignError {
 pub(crate) mod testing {
     //! Signers for tests, without a key.
 
-    use super::{SignError, Signature, Signer, Unknown};
+    use super::{SignError, Signature, Signer, UnknownKey};
 
     /// Returns the same signature for every text.
     #[derive(Debug)]
@@ -136,7 +136,7 @@ pub(crate) mod testing {
             "0000000000000000000000000000000000000000"
         }
 
-        fn padded(&self, _: &str, _: Unknown) -> Result<Option<Signature>, SignError> {
+        fn padded(&self, _: &str, _: UnknownKey) -> Result<Option<Signature>, SignError> {
             Ok(None)
         }
     }
@@ -150,7 +150,7 @@ pub(crate) mod testing {
             "0000000000000000000000000000000000000000"
         }
 
-        fn padded(&self, _: &str, _: Unknown) -> Result<Option<Signature>, SignError> {
+        fn padded(&self, _: &str, _: UnknownKey) -> Result<Option<Signature>, SignError> {
             Ok(None)
         }
     }

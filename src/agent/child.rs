@@ -5,7 +5,7 @@
 //! waits in `poll` for the first of: output, the child's end, the time limit, a stop.
 //!
 //! The agent enforces the time limit. The kernel enforces the same limit on processor time, so that
-//! a module cannot run on if the agent is killed. It also limits memory, and writes no core file,
+//! a module stops even if the agent is killed. It also limits memory, and writes no core file,
 //! which would contain what the module read from the host's files.
 //!
 //! **Invariants.** The child has its own process group. When [`run`] returns, no process of the
@@ -55,7 +55,7 @@ pub(crate) enum ChildEnd {
     TimedOut,
     /// The module wrote more than [`OUTPUT_BYTES_MAX`] and was killed.
     OutputTooLong,
-    /// The agent stops, and the module was killed.
+    /// The agent is stopping, and the module was killed.
     Stopped,
 }
 
@@ -156,7 +156,8 @@ fn read_output(
     stop: BorrowedFd<'_>,
     deadline: Deadline,
 ) -> io::Result<ReadEnd> {
-    // Opened first: without a descriptor for this, the module's work would be lost at its end.
+    // Opened before the output is read: if no descriptor is available, this fails before the module
+    // has done its work.
     let handle = pidfd_open(group, PidfdFlags::empty())?;
     let mut output = Vec::new();
     let mut buffer = vec![0; READ_BYTES_MAX];
@@ -268,32 +269,32 @@ mod tests {
         }
     }
 
-    #[test]
-    fn module_is_killed_at_its_time_limit_with_its_children() {
-        let mark = tempfile::NamedTempFile::new().unwrap();
-        let script = format!("sleep 100 & echo $! > {}; wait", mark.path().display());
+    /// Runs a script as a module that reaches its time limit, and checks that the process whose id
+    /// the script writes to a file is killed too. `script` takes the path of that file.
+    fn assert_killed_at_time_limit(script: impl FnOnce(&str) -> String) {
+        let pid_file = tempfile::NamedTempFile::new().unwrap();
+        let script = script(pid_file.path().to_str().unwrap());
         let ended = run(&script, Duration::from_secs(2), &Stop::new());
         assert!(matches!(ended, ChildEnd::TimedOut), "{ended:?}");
         let mut pid = String::new();
-        mark.reopen().unwrap().read_to_string(&mut pid).unwrap();
-        let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
-        assert_ends_soon(pid);
+        pid_file.reopen().unwrap().read_to_string(&mut pid).unwrap();
+        assert_ends_soon(Pid::from_raw(pid.trim().parse().unwrap()).unwrap());
+    }
+
+    #[test]
+    fn module_is_killed_at_its_time_limit_with_its_children() {
+        assert_killed_at_time_limit(|pid_file| format!("sleep 100 & echo $! > {pid_file}; wait"));
     }
 
     #[test]
     fn module_is_killed_with_processes_that_left_its_group() {
-        let mark = tempfile::NamedTempFile::new().unwrap();
-        let script = format!("setsid sh -c 'echo $$ > {}; exec sleep 600'", mark.path().display());
-        let ended = run(&script, Duration::from_secs(2), &Stop::new());
-        assert!(matches!(ended, ChildEnd::TimedOut), "{ended:?}");
-        let mut pid = String::new();
-        mark.reopen().unwrap().read_to_string(&mut pid).unwrap();
-        let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
-        assert_ends_soon(pid);
+        assert_killed_at_time_limit(|pid_file| {
+            format!("setsid sh -c 'echo $$ > {pid_file}; exec sleep 600'")
+        });
     }
 
     #[test]
-    fn module_that_closes_its_output_and_runs_on_is_killed() {
+    fn module_that_closes_its_output_is_killed_at_its_time_limit() {
         let ended = run("exec >&-; sleep 100", Duration::from_millis(300), &Stop::new());
         assert!(matches!(ended, ChildEnd::TimedOut), "{ended:?}");
     }

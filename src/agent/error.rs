@@ -1,6 +1,6 @@
-//! Why the agent refuses a command, or has no result of an operation.
+//! Why the agent refuses a command, or has no result for an operation.
 //!
-//! These texts are part of the answer. They are the original's where it has one.
+//! These texts are part of the answer. Where the original has a text for an error, it is used here.
 
 use std::io;
 use std::process::ExitStatus;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::child::MEMORY_BYTES_MAX;
 use super::modules::ModuleError;
-use super::modules::message::PackError;
+use super::modules::message::UnpackError;
 use super::retry::is_shortage_status;
 use crate::disk::transient::is_shortage;
 use crate::go::json::ParseError;
@@ -42,7 +42,7 @@ pub(super) enum OperationError {
     #[error(transparent)]
     Module(#[from] ModuleError),
     #[error("runModule() -> Failed to make modules.Message")]
-    Message(#[from] PackError),
+    Message(#[from] UnpackError),
     #[error("runModule()")]
     Json(#[from] serde_json::Error),
     #[error("runModule() -> cannot run the module")]
@@ -58,7 +58,7 @@ pub(super) enum OperationError {
     Killed,
     #[error("runModule() -> the module's output is too long")]
     OutputTooLong,
-    #[error("the module was ended after {} s", .0.as_secs())]
+    #[error("the module was killed after {} s", .0.as_secs())]
     Timeout(Duration),
 }
 
@@ -72,7 +72,7 @@ impl OperationError {
         }
     }
 
-    /// Returns the outcome of a command of which an operation ended like this.
+    /// Returns the outcome of a command of which an operation failed with this error.
     pub(super) fn outcome(&self) -> Outcome {
         match self {
             OperationError::Timeout(_) => Outcome::Timeout,

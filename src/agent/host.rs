@@ -15,8 +15,6 @@ use crate::disk::{Disk, DiskError};
 
 /// Maximum size of a file that describes the host, in bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
-/// All modules, in the order in which the agent reports them.
-const MODULES: [&str; 5] = ["file", "netstat", "ping", "pkg", "timedrift"];
 
 /// The environment of an agent, which targets can refer to, in the original's form.
 #[derive(Debug, Clone, Serialize)]
@@ -68,7 +66,7 @@ impl Environment {
             addresses,
             publicip: "127.0.0.1",
             aws: Aws {},
-            modules: MODULES.into_iter().filter(|name| modules::is_available(name)).collect(),
+            modules: modules::NAMES.to_vec(),
         })
     }
 }

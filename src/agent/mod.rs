@@ -1,4 +1,4 @@
-//! The agent: runs on its host the modules that commands ask for, and sends heartbeats.
+//! The agent: runs the modules that commands request on its host, and sends heartbeats.
 //!
 //! It knows the scheduler only through the [`relay`](crate::relay). It trusts no command: like the
 //! agents of a fleet, it checks the signatures and the period of each action itself. Each operation
@@ -34,7 +34,7 @@ use crate::wake::Stop;
 /// Number of commands that run at the same time.
 const WORKERS: usize = 4;
 
-/// What the agent is given by the program that starts it.
+/// What the agent receives from the program that starts it.
 #[derive(Debug)]
 pub(crate) struct AgentContext {
     /// The program whose `module NAME` runs a module.

@@ -5,7 +5,7 @@
 use std::io::{self, Read, Write};
 
 use super::modules::message::{self, MessageError};
-use super::modules::{self, ModuleError, Surroundings};
+use super::modules::{self, ModuleContext, ModuleError};
 
 /// Maximum size of a message, in bytes.
 const MESSAGE_BYTES_MAX: u64 = 64 << 20;
@@ -30,7 +30,7 @@ pub(crate) fn run(
     name: &str,
     input: impl Read,
     mut output: impl Write,
-    around: Surroundings<'_>,
+    context: ModuleContext<'_>,
 ) -> Result<(), RunError> {
     if !modules::is_available(name) {
         return Err(ModuleError::Unknown(name.to_owned()).into());
@@ -41,7 +41,7 @@ pub(crate) fn run(
     if u64::try_from(line.len()).is_ok_and(|size| size > MESSAGE_BYTES_MAX) {
         return Err(RunError::Long);
     }
-    let result = modules::run(name, &message::read(&line)?, around)?;
+    let result = modules::run(name, &message::read(&line)?, context)?;
     let written = serde_json::to_writer(&mut output, &result).map_err(io::Error::from);
     written.and_then(|()| output.write_all(b"\n")).map_err(RunError::Write)
 }

@@ -18,7 +18,7 @@ const DELAY_MAX: Duration = Duration::from_secs(5);
 /// Exit status of a program that the system started but whose libraries it could not load.
 const NOT_LOADED: i32 = 127;
 
-/// Returns whether a module's exit status says that the host was short of something.
+/// Returns whether a module's exit status means that the host lacked a resource.
 pub(super) fn is_shortage_status(status: ExitStatus) -> bool {
     let shortages = [Exit::System, Exit::Io, Exit::Locked].map(|exit| i32::from(exit.number()));
     status.code().is_some_and(|code| code == NOT_LOADED || shortages.contains(&code))
@@ -46,8 +46,8 @@ impl AgentContext {
             if self.stop.wait(delay.min(left)) {
                 return None;
             }
-            // The clock can be slightly before `end` here. An attempt in the last instant would only
-            // hide the shortage behind a timeout.
+            // The clock can be slightly before `end` here. An attempt in the last instant would
+            // only hide the shortage behind a timeout.
             if left <= delay {
                 return Some(Err(error));
             }

@@ -28,7 +28,7 @@ use super::skew::{Skew, http_date};
 use super::token::{AuthHeader, Authorization};
 use super::verdict::{is_ours, judge};
 use super::wire::{Sink, SinkError};
-use super::{Api, Dashboard, Found, Page, Posted, Search, Seen, form};
+use super::{ActionState, Api, Dashboard, Found, Page, Posted, Search, form};
 use crate::action::{Counters, Signature};
 use crate::clock::{Clock, after, before, elapsed};
 use crate::names::ActionId;
@@ -236,7 +236,7 @@ impl Api for Client {
         })
     }
 
-    fn action(&self, id: ActionId) -> Result<Option<Seen>, ApiError> {
+    fn action(&self, id: ActionId) -> Result<Option<ActionState>, ApiError> {
         let request = self.get("action", &[("actionid", &id.to_string())]);
         let answer = self.fetch(&request)?;
         if answer.is_not_found() {
@@ -251,7 +251,7 @@ impl Api for Client {
             if theirs == id.0 {
                 let sent = counters.get("sent").and_then(serde_json::Value::as_u64);
                 let sent = sent.unwrap_or_default();
-                seen = Some(Seen { status, sent });
+                seen = Some(ActionState { status, sent });
             }
             Ok(())
         })?;

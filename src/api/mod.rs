@@ -69,7 +69,7 @@ pub(crate) trait Api: Debug + Send + Sync {
     ///
     /// # Errors
     /// The API did not answer, or answered something else.
-    fn action(&self, id: ActionId) -> Result<Option<Seen>, ApiError>;
+    fn action(&self, id: ActionId) -> Result<Option<ActionState>, ApiError>;
 
     /// Reads a page of an action's commands and passes each to `sink`, byte for byte as it was
     /// sent.
@@ -161,14 +161,14 @@ pub(crate) enum Found {
 
 /// The state of an action, as the API reports it.
 #[derive(Debug)]
-pub(crate) struct Seen {
+pub(crate) struct ActionState {
     /// `pending`, `scheduled`, `preparing`, `inflight`, `completed`, `invalid` …
     pub(crate) status: String,
     /// The number of its commands; 0 also if the API does not report it.
     pub(crate) sent: u64,
 }
 
-impl Seen {
+impl ActionState {
     /// Returns whether every command of the action is done.
     pub(crate) fn is_completed(&self) -> bool {
         self.status == "completed"

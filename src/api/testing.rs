@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::action::{SignError, Signature, Signer, Unknown};
+use crate::action::{SignError, Signature, Signer, UnknownKey};
 
 /// Returns the same signature for every text.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl Signer for FixedSigner {
         "0000000000000000000000000000000000000000"
     }
 
-    fn padded(&self, _: &str, _: Unknown) -> Result<Option<Signature>, SignError> {
+    fn padded(&self, _: &str, _: UnknownKey) -> Result<Option<Signature>, SignError> {
         Ok(None)
     }
 }

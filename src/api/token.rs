@@ -172,10 +172,10 @@ fn nonce() -> Result<u64, TokenError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::action::Unknown;
+    use crate::action::UnknownKey;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    /// RsaNumbers its signatures, and checks the text that it signs.
+    /// Numbers its signatures, and checks the text that it signs.
     #[derive(Debug, Default)]
     struct Counting(AtomicU32);
 
@@ -192,7 +192,7 @@ mod tests {
             "0"
         }
 
-        fn padded(&self, _: &str, _: Unknown) -> Result<Option<Signature>, SignError> {
+        fn padded(&self, _: &str, _: UnknownKey) -> Result<Option<Signature>, SignError> {
             Ok(None)
         }
     }

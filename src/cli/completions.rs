@@ -36,8 +36,8 @@ impl Completions {
         generate(shell, &mut command, &name, &mut script);
         let mut script = String::from_utf8_lossy(&script).into_owned();
         if shell == clap_complete::Shell::Bash {
-            // In its case labels alone, the generator takes the hyphen of the program's name for a
-            // subcommand separator; without this, no subcommand would be completed.
+            // In case labels, the generator treats the hyphen in the program's name as a separator
+            // of subcommands. Without this replacement, no subcommand would be completed.
             let (label, root) = (name.replace('-', "__subcmd__"), name.replace('-', "__"));
             script = script.replace(&label, &root);
         }

@@ -74,7 +74,7 @@ pub(crate) fn temporary() -> Option<PathBuf> {
     read("TMPDIR").map(PathBuf::from)
 }
 
-/// Returns the GnuPG home that GnuPG uses by default.
+/// Returns the home that GnuPG uses by default.
 pub(crate) fn gnupg_home() -> Option<PathBuf> {
     read("GNUPGHOME").map(PathBuf::from).or_else(|| home().map(|home| home.join(".gnupg")))
 }
@@ -97,7 +97,7 @@ pub(crate) fn journal_stream() -> Option<String> {
 /// Returns the notification socket of the service manager, and its watchdog timeout.
 pub(crate) fn manager() -> Option<ManagerAddress> {
     let socket = read("NOTIFY_SOCKET")?;
-    // The variables may have been inherited from another process, which is the one that is watched.
+    // The watchdog variables may have been inherited, and apply to another process then.
     let is_for_us =
         read("WATCHDOG_PID").is_none_or(|pid| number(&pid) == Some(std::process::id().into()));
     let watchdog_timeout =

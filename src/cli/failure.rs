@@ -1,8 +1,8 @@
 //! The failure of a command: its messages, its hints and the exit status that follows.
 //!
 //! A [`Failure`] boxes any error that implements [`Explain`]. Every module implements the trait for
-//! its own errors and for those of the lower layers that only it meets, so that this file knows no
-//! error of any program. The errors that all programs meet are at the end of this file.
+//! its own errors, and for errors of lower layers that occur only in it. So this file contains no
+//! error of a single program, only those that occur in all programs.
 
 use std::error::Error;
 use std::fmt;
@@ -20,7 +20,8 @@ pub(crate) trait Explain: Error + 'static {
     /// Returns the exit status, unless a cause is a temporary shortage (see [`shortage`]).
     fn exit(&self) -> Exit;
 
-    /// Returns one message for each fault. Empty: the error and its causes are the only message.
+    /// Returns one message for each fault. If it is empty, the error and its causes are the
+    /// message.
     fn lines(&self) -> Vec<String> {
         Vec::new()
     }
@@ -107,7 +108,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The system refused an elementary request.
+/// A basic operation of the system failed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {doing}")]
 pub(crate) struct SystemError {

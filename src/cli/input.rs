@@ -47,7 +47,7 @@ impl Explain for InputError {
     }
 }
 
-/// Returns `exit` for a file or folder that the program needs, unless access to it was denied.
+/// Returns `exit`, or the status for missing permissions if access to the file was denied.
 pub(crate) fn unless_forbidden(error: &DiskError, exit: Exit) -> Exit {
     if error.exit() == Exit::Permission { Exit::Permission } else { exit }
 }

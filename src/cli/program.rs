@@ -1,4 +1,4 @@
-//! What every program does before and after its command.
+//! The start and the end that all programs share.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,7 +13,8 @@ use crate::invocation::{self, Program, Start};
 
 /// Prepares the process for any command of `program`.
 pub(super) fn begin(program: Program) {
-    // Without the path of this executable, messages name the other programs as this one was called.
+    // If the path of this executable is unknown, messages name the other programs in the way in
+    // which this one was called.
     let file = std::env::current_exe().ok();
     let typed = std::env::args_os().next();
     invocation::begin(program, &Start { typed, file, search: env::search_path() });
@@ -43,7 +44,7 @@ pub(super) fn end(done: Result<Exit, Failure>) -> ExitCode {
     exit.into()
 }
 
-/// Prints help or the version if the command line asks for it; otherwise reports its errors.
+/// Prints help or the version if the command line requests it; otherwise reports its errors.
 pub(super) fn answer_without_command(error: &clap::Error) -> Result<Exit, Failure> {
     let text = error.render().to_string();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {

@@ -17,7 +17,7 @@ use crate::pgp;
 
 /// Returns the exit status for the first cause of `error` that is a temporary shortage.
 pub(super) fn exit(error: &(dyn Error + 'static)) -> Option<Exit> {
-    causes(error).find_map(of).map(|lacks| match lacks {
+    causes(error).find_map(of).map(|shortage| match shortage {
         Shortage::Disk => Exit::Io,
         Shortage::System => Exit::System,
         #[cfg(feature = "data")]
@@ -25,14 +25,14 @@ pub(super) fn exit(error: &(dyn Error + 'static)) -> Option<Exit> {
     })
 }
 
-/// Returns what the host lacks according to `cause` itself.
+/// Returns the shortage that `cause` itself reports, if any.
 fn of(cause: &(dyn Error + 'static)) -> Option<Shortage> {
     let number = match cause.downcast_ref::<io::Error>() {
         Some(error) => error.raw_os_error(),
         None => pgp::system_error(cause),
     };
     let shortage = number.map(Errno::from_raw_os_error).and_then(|errno| match errno {
-        // A network file system that came back; a program that starts again opens its files anew.
+        // A file on a network file system that was unavailable; a restart opens the files again.
         Errno::STALE => Some(Shortage::Disk),
         errno => transient::of(errno),
     });

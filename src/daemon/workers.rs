@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::Event;
 use super::index::Key;
 use crate::action::{Signature, Signer};
-use crate::api::{Api, ApiError, Found, Posted, Scope, Search, Seen};
+use crate::api::{ActionState, Api, ApiError, Found, Posted, Scope, Search};
 use crate::clock::{Clock, before};
 use crate::disk::{Disk, DiskError};
 use crate::names::{ActionId, PluginName};
@@ -97,7 +97,7 @@ pub(crate) enum TaskOutcome {
     /// Of [`TaskKind::Search`], with the time at which the search began.
     Searched(Result<Found, SearchError>, Timestamp),
     /// Of [`TaskKind::QueryStatus`].
-    StatusQueried(Result<Option<Seen>, ApiError>),
+    StatusQueried(Result<Option<ActionState>, ApiError>),
     /// Of [`TaskKind::Fetch`].
     Fetched(FetchAttempt),
     /// Of [`TaskKind::Deliver`].

@@ -75,7 +75,7 @@ pub(crate) struct ActionRow {
     pub(crate) target: String,
     /// Its author and purpose, as JSON.
     pub(crate) description: String,
-    /// The threat that it looks for, as JSON.
+    /// The threat that it searches for, as JSON.
     pub(crate) threat: String,
     /// The modules to run and their parameters, as JSON.
     pub(crate) operations: String,

@@ -119,7 +119,7 @@ impl Store {
         self.run(&query!("mark_agents_offline"), &values).map(drop)
     }
 
-    /// Returns the number of queues with agents of which none is online or idle.
+    /// Returns the number of queues that have agents but no online or idle one.
     pub(crate) fn disappeared_endpoints(&self) -> Result<i64, DataError> {
         let count =
             self.one(&query!("disappeared_endpoints"), &[], |mut row| row.read_number("count"))?;

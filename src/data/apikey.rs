@@ -104,7 +104,7 @@ impl Store {
         key: &ApiKey,
         now: Timestamp,
     ) -> Result<bool, DataError> {
-        let stored = key.to_stored().map_err(|source| DataError::Chance { source })?;
+        let stored = key.to_stored().map_err(|source| DataError::Random { source })?;
         let (hash, salt) = (stored.hash.as_slice().into(), stored.salt.as_slice().into());
         let values = [investigator.into(), hash, salt, now.into()];
         Ok(self.run(&query!("set_api_key"), &values)? > 0)
@@ -131,7 +131,7 @@ impl Store {
         let owners: Vec<Id> =
             keys.iter().filter(|(_, stored)| stored.matches(key)).map(|(id, _)| *id).collect();
         let Some(owner) = owners.first() else { return Ok(None) };
-        let investigator = self.investigator_of(*owner)?;
+        let investigator = self.investigator_by_id(*owner)?;
         Ok(investigator.filter(InvestigatorRow::is_active))
     }
 }

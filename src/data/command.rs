@@ -47,8 +47,8 @@ pub(super) fn read_status(row: &mut Row) -> String {
 }
 
 impl Store {
-    /// Inserts a command for each agent, as pairs of command and agent, and marks the action as
-    /// sent, all or nothing. `results` is the placeholder stored until the answers arrive.
+    /// Inserts commands, given as pairs of command id and agent id, and marks their action as sent,
+    /// all or nothing. `results` is the placeholder stored until the answers arrive.
     pub(crate) fn begin_action(
         &self,
         action: Id,

@@ -36,14 +36,14 @@ pub(crate) enum DataError {
     Locked { path: PathBuf },
     /// Changes are in a log that SQLite can read only where it can write files.
     #[error(
-        "cannot read {} in a read-only place: {} holds changes that are not in it yet; copy both \
-         to a folder that you can write to, and name the copy", path.display(), log.display()
+        "cannot read {} in a folder without write access: {} holds changes that are not in it yet; \
+         copy both files to a writable folder and use the copy", path.display(), log.display()
     )]
     Unmerged { path: PathBuf, log: PathBuf },
     /// The server cannot be reached, or refuses the connection.
     #[error("cannot use database {server}")]
     Connect { server: String, source: Box<dyn Error + Send + Sync> },
-    #[error("lost database {server} in query {query}")]
+    #[error("lost the connection to database {server} in query {query}")]
     Lost { server: String, query: &'static str, source: Box<dyn Error + Send + Sync> },
     /// The role that evaluates targets does not exist, or the current role may not act as it.
     #[error(
@@ -58,12 +58,12 @@ pub(crate) enum DataError {
         first_differences(differences)
     )]
     Schema { differences: Vec<Difference> },
-    /// A line of a password file has another form. Lines count from 1.
-    #[error("{}:{line}: a line is HOST:PORT:NAME:USER:PASSWORD", path.display())]
+    /// A line of a password file is malformed. Lines count from 1.
+    #[error("{}:{line}: a line must be HOST:PORT:NAME:USER:PASSWORD", path.display())]
     Passwords { path: PathBuf, line: usize },
     /// The system's random source failed.
     #[error("cannot generate random bytes")]
-    Chance { source: io::Error },
+    Random { source: io::Error },
     /// A later version of this program created the tables.
     #[error(
         "{} has tables of version {version}, which this program does not know: use a later release of it",
@@ -73,7 +73,7 @@ pub(crate) enum DataError {
     #[error("cannot run query {query}")]
     Query { query: &'static str, source: Box<dyn Error + Send + Sync> },
     /// A row with this key exists already.
-    #[error("query {query} would repeat a key")]
+    #[error("query {query} would insert a duplicate key")]
     Duplicate { query: &'static str },
     /// A computed column has another type than the query promises. Columns count from 1.
     #[error("column {column} of query {query} is not {wanted}")]

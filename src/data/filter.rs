@@ -72,7 +72,7 @@ impl Condition {
         }
     }
 
-    /// Adds that a column equals an id, if one is given.
+    /// Adds the condition that a column equals an id, if one is given.
     fn id(&mut self, column: &str, id: Option<Id>) {
         if let Some(id) = id {
             let value = self.value(id);
@@ -80,7 +80,7 @@ impl Condition {
         }
     }
 
-    /// Adds that a column matches a pattern, if one is given.
+    /// Adds the condition that a column matches a pattern, if one is given.
     fn like(&mut self, column: &str, pattern: Option<&String>) {
         if let Some(pattern) = pattern {
             let value = self.value(pattern.as_str());
@@ -89,7 +89,8 @@ impl Condition {
         }
     }
 
-    /// Adds that a column lies in a period, whose ends are optional.
+    /// Adds the condition that two columns lie in the period of `filter`, whose ends are optional:
+    /// the first column after its beginning, the second before its end.
     fn period(&mut self, columns: [&str; 2], filter: &SearchFilter) {
         self.compare(columns[0], ">=", filter.after);
         self.compare(columns[1], "<=", filter.before);

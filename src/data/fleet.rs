@@ -84,7 +84,7 @@ impl Store {
     }
 
     /// Returns the queues of which more than one agent sent a heartbeat since `seen`, those with
-    /// most agents first. Agents with an unreadable heartbeat count.
+    /// the most agents first. Agents with an unreadable heartbeat count.
     pub(crate) fn duplicate_agents(&self, seen: Timestamp) -> Pages<'_, DuplicateAgents> {
         const AFTER: &str = "(count(*) < $3 or (count(*) = $3 and queueloc > $4))";
         Pages::new(move |last| {
@@ -155,7 +155,7 @@ mod tests {
     use crate::data::tests::{agent, time};
 
     on_each_database!(
-        host_is_silent_if_none_of_its_agents_is_heard,
+        host_without_a_recent_heartbeat_is_silent,
         queue_with_more_than_one_agent_is_listed,
         each_agent_is_listed_once_across_pages
     );
@@ -177,7 +177,7 @@ mod tests {
         time("2026-11-22T12:00:00Z") - jiff::SignedDuration::from_mins(minutes)
     }
 
-    fn host_is_silent_if_none_of_its_agents_is_heard(kind: DatabaseKind) {
+    fn host_without_a_recent_heartbeat_is_silent(kind: DatabaseKind) {
         const DAY: i64 = 24 * 60;
         let (_tables, store) = with_agents(
             kind,

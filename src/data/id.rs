@@ -1,6 +1,6 @@
 //! The ids of actions, commands and agents.
 //!
-//! Ids are generated as the original platform does it: the high bits hold the seconds since
+//! Ids are generated as the original platform does: the high bits hold the seconds since
 //! 29 April 2013 at the start of the process, and each further id of the process is one higher. All
 //! ids are below 2^53, so that a double holds them exactly: the original's programs store them in
 //! doubles.

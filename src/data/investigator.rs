@@ -13,7 +13,7 @@ use super::permissions::Permissions;
 use super::row::Row;
 use super::store::Store;
 
-/// The name of the scheduler's own investigator, whose key signs the actions that end duplicate
+/// The name of the scheduler's own investigator, whose key signs the actions that stop duplicate
 /// agents.
 pub(crate) const SCHEDULER: &str = "migscheduler";
 
@@ -120,7 +120,7 @@ impl Store {
         self.one(&query!("investigator_by_fingerprint"), &[fingerprint.into()], read)
     }
 
-    pub(crate) fn investigator_of(&self, id: Id) -> Result<Option<InvestigatorRow>, DataError> {
+    pub(crate) fn investigator_by_id(&self, id: Id) -> Result<Option<InvestigatorRow>, DataError> {
         self.one(&query!("investigator"), &[id.into()], read)
     }
 

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn every_row_comes_once_and_the_last_page_ends_the_reading() {
+    fn every_row_is_returned_once_until_the_last_page() {
         for rows in [0, 1, 3, 9, 10] {
             let mut fetched = 0;
             let pages = Pages::new(|last: &[SqlValue]| {

@@ -36,8 +36,8 @@ impl DatabaseServer {
     /// Adds the password that the environment has for this server, unless a password is set.
     ///
     /// # Errors
-    /// The file named by `PGPASSFILE` is missing, other users can read the file, or a line has
-    /// another form.
+    /// The file named by `PGPASSFILE` is missing, other users can read the file, or a line is
+    /// malformed.
     pub(crate) fn with_credentials(
         mut self,
         disk: &Disk,
@@ -190,6 +190,6 @@ mod tests {
         let error = in_file("*:*:*:*:x\nhunter2\n", 0o600);
         assert_eq!(error.unwrap(), Some("x".to_owned()), "later lines are not parsed");
         let error = in_file("# x\nhunter2\n", 0o600).unwrap_err().to_string();
-        assert!(error.contains("pgpass:2: a line is HOST"), "{error}");
+        assert!(error.contains("pgpass:2: a line must be HOST"), "{error}");
     }
 }

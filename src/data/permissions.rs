@@ -74,7 +74,7 @@ fn words() -> impl Iterator<Item = &'static str> + Clone {
 }
 
 impl Permissions {
-    /// The permissions that a runner needs; also the platform's default set.
+    /// The permissions that a runner needs, which are also the set `default`.
     pub(crate) const RUNNER: Permissions = Permissions(63);
 
     pub(crate) const fn new(bits: i64) -> Permissions {
@@ -105,7 +105,7 @@ impl Permissions {
         self.0 & !ALL != 0
     }
 
-    pub(crate) fn allow(self, permission: Permission) -> bool {
+    pub(crate) fn allows(self, permission: Permission) -> bool {
         let bit = match permission {
             Permission::Search => 1,
             Permission::Action => 2,

@@ -160,7 +160,7 @@ impl Row {
         }
     }
 
-    /// Takes the next column, which should hold bytes or NULL; the substitute is no bytes.
+    /// Takes the next column, which should hold bytes or NULL; the substitute is empty.
     pub(super) fn read_bytes(&mut self, column: &'static str) -> Vec<u8> {
         match self.value() {
             SqlValue::Bytes(bytes) | SqlValue::NotUtf8(bytes) => bytes,

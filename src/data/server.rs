@@ -51,7 +51,9 @@ pub(crate) struct DatabaseServer {
 /// The reason why a text is not the URL of a PostgreSQL database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UrlError {
-    #[error("a database is postgres://USER@HOST[:PORT]/NAME[?sslmode=…&sslrootcert=…]: {0}")]
+    #[error(
+        "invalid database URL: {0}; the form is postgres://USER@HOST[:PORT]/NAME[?sslmode=…&sslrootcert=…]"
+    )]
     Form(&'static str),
     #[error(
         "a password in a URL can be read by every user of this host: \
@@ -90,7 +92,7 @@ impl DatabaseServer {
     /// `host=`, is the folder of a Unix socket.
     pub(crate) fn parse(url: &str) -> Result<DatabaseServer, UrlError> {
         let rest = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"));
-        let rest = rest.ok_or(UrlError::Form("it begins with postgres://"))?;
+        let rest = rest.ok_or(UrlError::Form("it must begin with postgres://"))?;
         let (location, parameters) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, dbname) = location
             .split_once('/')
@@ -125,7 +127,7 @@ impl DatabaseServer {
             }
         }
         if [&server.host, &server.dbname, &server.user].into_iter().any(String::is_empty) {
-            return Err(UrlError::Form("user, host and name are all required"));
+            return Err(UrlError::Form("user, host and database name are required"));
         }
         server.sslmode = sslmode.unwrap_or_else(|| default_sslmode(&server.host));
         Ok(server)
@@ -153,7 +155,7 @@ impl DatabaseServer {
     }
 }
 
-/// Returns a text quoted for a configuration file, with any characters escaped.
+/// Quotes a text for a configuration file, and escapes its special characters.
 fn quoted(text: &str) -> String {
     let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     format!("\"{text}\"")
@@ -187,12 +189,17 @@ fn host_and_port(text: &str) -> Result<(&str, u16), UrlError> {
 }
 
 fn parse_port(text: &str) -> Result<u16, UrlError> {
-    text.parse().ok().filter(|port| *port > 0).ok_or(UrlError::Form("the port is 1 to 65535"))
+    text.parse()
+        .ok()
+        .filter(|port| *port > 0)
+        .ok_or(UrlError::Form("the port must be from 1 to 65535"))
 }
 
 /// Decodes the percent-encoding of a part of a URL.
 fn percent_decoded(text: &str) -> Result<String, UrlError> {
-    let invalid = UrlError::Form("% is followed by two hexadecimal digits, and stands for UTF-8");
+    let invalid = UrlError::Form(
+        "% must be followed by two hexadecimal digits, and the decoded text must be UTF-8",
+    );
     let mut parts = text.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
     for part in parts {

@@ -8,15 +8,16 @@ use super::DataError;
 use crate::disk::transient::Shortage;
 
 impl DataError {
-    /// Returns whether the same statement may succeed later: the disk is full, the file is locked, the
-    /// server is away. Such an error says nothing about what was asked.
+    /// Returns whether the same statement may succeed later, for example because the disk is full,
+    /// the file is locked, or the server cannot be reached. Such an error does not mean that the
+    /// request was invalid.
     pub(crate) fn is_temporary(&self) -> bool {
         match self {
             DataError::File { .. }
             | DataError::Connect { .. }
             | DataError::Lost { .. }
             | DataError::Locked { .. }
-            | DataError::Chance { .. } => true,
+            | DataError::Random { .. } => true,
             DataError::Open { source, .. }
             | DataError::Role { source, .. }
             | DataError::Query { source, .. } => is_shortage(source.as_ref()),
@@ -33,7 +34,7 @@ impl DataError {
     }
 }
 
-/// Returns what an embedded database lacked, if `error` is its own and says so.
+/// Returns the resource that SQLite lacked, if `error` is SQLite's and reports a shortage.
 pub(crate) fn shortage(error: &(dyn Error + 'static)) -> Option<Shortage> {
     if let Some(DataError::Locked { .. }) = error.downcast_ref() {
         return Some(Shortage::Busy);
@@ -52,13 +53,13 @@ pub(crate) fn shortage(error: &(dyn Error + 'static)) -> Option<Shortage> {
 
 fn is_shortage(error: &(dyn Error + 'static)) -> bool {
     match error.downcast_ref::<rusqlite::Error>() {
-        Some(error) => error.sqlite_error_code().is_some_and(is_of_the_moment),
+        Some(error) => error.sqlite_error_code().is_some_and(depends_on_host),
         None => super::postgres::is_temporary(error),
     }
 }
 
-/// Returns whether SQLite gives this code for the state of the host and not for the statement.
-fn is_of_the_moment(code: ErrorCode) -> bool {
+/// Returns whether this code of SQLite is about the state of the host and not about the statement.
+fn depends_on_host(code: ErrorCode) -> bool {
     matches!(
         code,
         ErrorCode::DiskFull
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_host_lacks_is_told_from_what_the_statement_is() {
+    fn temporary_errors_are_distinguished_by_code() {
         for code in [
             ffi::SQLITE_FULL,
             ffi::SQLITE_BUSY,
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_another_connection_holds_is_a_shortage() {
+    fn file_locked_by_another_connection_is_a_shortage() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mig.db");
         let holder = rusqlite::Connection::open(&path).unwrap();
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lacks_is_read_from_the_code() {
+    fn kind_of_shortage_follows_from_the_code() {
         use Shortage::{Busy, Disk, System};
         for (code, lacks) in [
             (ffi::SQLITE_FULL, Some(Disk)),

@@ -44,7 +44,7 @@ impl Sqlite {
         for (name, value) in [
             ("journal_mode", "wal"),
             ("synchronous", "full"),
-            // References must stay bound to the table's name while a table is created anew.
+            // References must stay bound to the table's name while a table is recreated.
             ("foreign_keys", "off"),
             ("legacy_alter_table", "on"),
         ] {

@@ -80,7 +80,7 @@ on_each_database!(
     action_is_stored_with_microseconds,
     action_with_a_duplicate_signature_is_not_inserted,
     first_answer_to_a_command_is_final,
-    one_impossible_command_prevents_all,
+    one_invalid_command_prevents_all,
     data_survives_a_restart,
     patterns_ignore_case_and_support_escaped_wildcards,
     each_search_parameter_restricts_the_result,
@@ -133,7 +133,7 @@ fn first_answer_to_a_command_is_final(kind: DatabaseKind) {
     assert_eq!((counts.all(), counts.of(CommandStatus::Expired)), (1, 1));
 }
 
-fn one_impossible_command_prevents_all(kind: DatabaseKind) {
+fn one_invalid_command_prevents_all(kind: DatabaseKind) {
     let (_tables, store) = filled(kind);
     let commands = [(Id::new(20), Id::new(5)), (Id::new(21), Id::new(6))];
     assert!(store.begin_action(Id::new(10), &commands, "[]", time(NOON)).is_err());

@@ -16,7 +16,7 @@ pub(crate) struct ParameterError(#[source] serde_json::Error);
 
 /// Reads the parameters of a module. All fields of `T` must have defaults.
 pub(super) fn read<T: DeserializeOwned>(parameters: &RawValue) -> Result<T, ParameterError> {
-    // By way of a value, so that errors do not name a line and column.
+    // Decoded to a `Value` first, so that errors do not contain a line and column.
     let value: Value = serde_json::from_str(parameters.get()).map_err(ParameterError)?;
     fields(value).map_err(ParameterError)
 }
@@ -29,7 +29,7 @@ pub(super) fn fields<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     let is_exact = |(name, _): &(String, Value)| !name.bytes().any(|b| b.is_ascii_uppercase());
     let (mut fields, others): (Map<_, _>, Map<_, _>) = members.into_iter().partition(is_exact);
     for (name, value) in others {
-        // Of several spellings the exact one counts.
+        // Among several spellings of a name, the exact one takes precedence.
         fields.entry(name.to_ascii_lowercase()).or_insert(value);
     }
     fields.retain(|_, value| !value.is_null());
@@ -40,7 +40,7 @@ pub(super) fn fields<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     }
     let object = Value::Object(fields);
     T::deserialize(&object).map_err(|error| {
-        // serde does not name the field, so each one is tried by itself.
+        // serde does not name the faulty field, so each field is deserialized alone to find it.
         let is_faulty = |(name, value): &(&String, &Value)| {
             let alone = Map::from_iter([((*name).clone(), (*value).clone())]);
             T::deserialize(&Value::Object(alone)).is_err()

@@ -1,4 +1,4 @@
-//! The module `ping`: its destination, protocol and limits, validated.
+//! Parameters of the module `ping`: validated destination, protocol and limits.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use serde_json::value::RawValue;
 
 use super::parameters::{self, ParameterError, truncate};
 
-/// Number of pings by default.
+/// Default number of pings.
 const COUNT: i64 = 3;
-/// Time limit for an answer by default, in seconds.
+/// Default time limit for an answer, in seconds.
 const TIMEOUT_SECONDS: i64 = 5;
-/// Port by default; the original documents it and uses 0.
+/// Default port. The original documents this default but uses port 0.
 const PORT: u16 = 80;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +44,8 @@ pub(crate) enum PingParameterError {
 /// Time limit for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PingTimeout {
-    /// An answer counts only if it is there at once, but TCP connections have no limit of ours. The
-    /// original does so for every timeout from 0 to less than a second.
+    /// An answer counts only if it has already arrived; a TCP connection is limited only by the
+    /// system. The original treats every timeout between 0 and 1 second this way.
     Zero,
     After(Duration),
 }
@@ -57,7 +57,7 @@ pub(crate) struct PingRequest {
     pub(crate) protocol: PingProtocol,
     /// Not used for ICMP.
     pub(crate) port: u16,
-    /// Number of pings; below 1 for none.
+    /// Number of pings. If it is below 1, none is sent.
     pub(crate) count: i64,
     pub(crate) timeout: PingTimeout,
 }
@@ -97,8 +97,8 @@ pub(crate) fn read(parameters: &RawValue) -> Result<PingRequest, PingParameterEr
     Ok(PingRequest { destination, protocol, port, count: or_default(count, COUNT), timeout })
 }
 
-/// Replaces exactly 0, which also stands for an absent number. Like the original, it truncates a number
-/// between 0 and 1 to 0 and does not replace it.
+/// Replaces exactly 0, which also stands for an absent number. Like the original, it truncates a
+/// number between 0 and 1 to 0 and does not replace it.
 fn or_default(number: f64, default: i64) -> i64 {
     if number == 0.0 { default } else { truncate(number) }
 }

@@ -1,4 +1,4 @@
-//! The module `pkg`: its expressions for names and versions, compiled.
+//! Parameters of the module `pkg`: compiled expressions for names and versions.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -18,7 +18,7 @@ pub(crate) enum PkgParameterError {
 
 #[derive(Debug)]
 pub(crate) struct PkgSearch {
-    /// Expressions for names, of which one must match.
+    /// Expressions for names; at least one must match.
     pub(crate) names: Vec<Regexp>,
     /// An expression for the version, and whether it is inverted.
     version: Option<(Regexp, bool)>,
@@ -53,7 +53,7 @@ pub(crate) fn read(parameters: &RawValue) -> Result<PkgSearch, PkgParameterError
         return Err(PkgParameterError::NoMatches);
     }
     let names = matches.iter().map(|name| Regexp::new(name)).collect::<Result<_, _>>()?;
-    // An exclamation mark alone is an expression.
+    // An exclamation mark alone is an expression, not an inversion.
     let (pattern, inverse) = match vermatch.strip_prefix('!') {
         Some(rest) if !rest.is_empty() => (rest, true),
         _ => (vermatch.as_str(), false),

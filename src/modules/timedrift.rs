@@ -1,4 +1,4 @@
-//! The module `timedrift`: the tolerance with which the clock is compared.
+//! Parameters of the module `timedrift`: the tolerated difference of the clock.
 
 use jiff::SignedDuration;
 use serde::Deserialize;

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use zeroize::Zeroizing;
 
 use super::signer::GpgSigner;
-use crate::action::{SignError, SignVerdict, Signature, Signer, Unknown};
+use crate::action::{SignError, SignVerdict, Signature, Signer, UnknownKey};
 
 /// A key in a GnuPG home that may not have been found yet.
 pub(crate) struct DeferredSigner {
@@ -60,7 +60,7 @@ impl Signer for DeferredSigner {
         self.signer.get().map_or(&self.id, Signer::fingerprint)
     }
 
-    fn padded(&self, line: &str, unknown: Unknown) -> Result<Option<Signature>, SignError> {
+    fn padded(&self, line: &str, unknown: UnknownKey) -> Result<Option<Signature>, SignError> {
         self.signer()?.padded(line, unknown)
     }
 }

@@ -16,7 +16,7 @@ use super::key::KeyPart;
 use super::signature::KeyId;
 use super::signing_error::SigningError;
 use super::{armor, gnupg, padding};
-use crate::action::{Signature, Unknown};
+use crate::action::{Signature, UnknownKey};
 use crate::spawn::begin_library_call;
 
 /// Returns a signature on one line with its RSA numbers padded; `None` if no padding is needed or
@@ -24,7 +24,7 @@ use crate::spawn::begin_library_call;
 pub(super) fn padded(
     home: &Path,
     line: &str,
-    unknown: Unknown,
+    unknown: UnknownKey,
     timeout: Duration,
 ) -> Result<Option<Signature>, SigningError> {
     let Ok(content) = armor::from_line(line) else { return Ok(None) };
@@ -35,8 +35,8 @@ pub(super) fn padded(
     let known = lengths_in_time(home, ids, timeout)?;
     let length = |id: &KeyId, bytes: usize| match (known.get(id), unknown) {
         (Some(length), _) => Some(*length),
-        (None, Unknown::Keep) => None,
-        (None, Unknown::Guess) => padding::probable(bytes),
+        (None, UnknownKey::Keep) => None,
+        (None, UnknownKey::Guess) => padding::probable(bytes),
     };
     let padded = padding::pad(&content, length);
     Ok(padded.map(|padded| armor::to_line(&padded)).transpose()?)

@@ -22,7 +22,7 @@ use super::foreign;
 use super::key::{KeyError, SecretKey, find};
 use super::session::Session;
 use super::signing_error::SigningError;
-use crate::action::{SignError, Signature, Signer, Unknown};
+use crate::action::{SignError, Signature, Signer, UnknownKey};
 
 /// Maximum number of concurrent signatures; more would not be faster.
 const WORKERS: usize = 2;
@@ -169,7 +169,7 @@ impl Signer for GpgSigner {
         self.sign_in_time(bytes).map_err(|error| self.with_key(error))
     }
 
-    fn padded(&self, line: &str, unknown: Unknown) -> Result<Option<Signature>, SignError> {
+    fn padded(&self, line: &str, unknown: UnknownKey) -> Result<Option<Signature>, SignError> {
         foreign::padded(&self.home, line, unknown, self.timeout)
             .map_err(|error| self.with_key(error))
     }

@@ -1,7 +1,7 @@
 //! The MIG platform of one host: API, scheduler, database and spool in one process.
 //!
-//! It speaks the API of the original, has the same tables and a spool like the original
-//! scheduler's. It sends commands to agents, and receives their heartbeats and answers, through the
+//! It has the API and the tables of the original, and a spool like that of the original's
+//! scheduler. It sends commands to agents, and receives their heartbeats and answers, through the
 //! [`relay`](crate::relay). The program that starts the platform connects an agent to it.
 //!
 //! ```text
@@ -15,7 +15,7 @@
 //! spool keeps a second platform away from it.
 //!
 //! **Failure.** A platform that was killed at any point resumes at its next start from database and
-//! spool. It sends a command that was being run once more, unless its action has expired.
+//! spool. A command that an agent was running is sent again, unless its action has expired.
 
 mod agents;
 pub(crate) mod api;
@@ -128,7 +128,7 @@ impl OpenPlatform {
         Arc::new(self.events.0.clone())
     }
 
-    /// Returns what verifies actions with the keys of the platform's investigators.
+    /// Returns the verifier of actions, which uses the keys of the platform's investigators.
     pub(crate) fn verifier(&self) -> Arc<dyn ActionVerifier> {
         Arc::clone(&self.signers) as Arc<dyn ActionVerifier>
     }
@@ -264,7 +264,7 @@ impl Platform {
     }
 }
 
-/// Rejects folders behind links that other users can change.
+/// Rejects folders that are reached through links that other users can change.
 fn check_links(config: &StandaloneConfig) -> Result<(), PlatformError> {
     let disk = Disk::new(Arc::new(RealFs), config.data.join(SCRATCH), DAEMON_PREFIX);
     let mut faults = disk.check_links(&config.data, trust::own_user())?;

@@ -7,13 +7,13 @@
 //! ```
 //!
 //! One call of [`Scheduler::collect`] scans each folder once and executes every step that is due.
-//! The only state in memory is what arrived through the relay and is not saved yet, and which
-//! commands an agent has.
+//! The only state in memory is the set of commands that agents have, and the messages from the
+//! relay that are not saved yet.
 //!
 //! **Invariants.** What a step needs is on disk before the step that relies on it: an action is in
 //! `new` before the database marks it scheduled, commands are in the database before they are in
 //! `ready`, an answer is in `returned` before the scheduler removes the command from `inflight`.
-//! Each step may be repeated. Therefore a scheduler that was killed at any point can resume:
+//! Each step can be repeated. Therefore a scheduler that was killed at any point can resume:
 //! [`Scheduler::recover`] creates again the files that the database's rows should have, and the
 //! next scan does the rest.
 //!

@@ -65,8 +65,8 @@ impl Server {
     }
 }
 
-/// Starts a request thread. While there is one, a request waits for it if the system can start no
-/// other thread. Without any, the runtime would panic.
+/// Starts a request thread. As long as it exists, requests wait for it when the system cannot start
+/// another thread. Without any request thread, the runtime would panic.
 fn keep_one_thread(runtime: &tokio::runtime::Runtime) -> io::Result<()> {
     // The runtime does not report that it cannot start a thread, so this tries first.
     std::thread::Builder::new().spawn(|| ())?.join().ok();
@@ -104,7 +104,7 @@ async fn respond(api: Arc<Api>, request: axum::http::Request<HttpBody>) -> Respo
     let Some(peer) = peer else { return status(StatusCode::INTERNAL_SERVER_ERROR) };
     let body = match to_bytes(body, BODY_BYTES_MAX).await {
         Ok(bytes) => Body::Whole(bytes.into()),
-        // Incomplete or too long. If it is incomplete, the client is gone.
+        // The body is too long, or incomplete because the client has disconnected.
         Err(_) => Body::TooLarge,
     };
     let request = api_request(&parts, peer, body);

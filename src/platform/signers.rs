@@ -22,7 +22,7 @@ use crate::relay::{ActionVerifier, VerificationError};
 /// Time before a key that was refused is imported again, unless it is replaced.
 const REFUSED_RETRY_DELAY: Duration = Duration::from_secs(60);
 
-/// Why a signature does not count.
+/// Why a signature is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SignatureError {
     /// The signature is invalid; the text is that of the original's OpenPGP library.
@@ -30,7 +30,7 @@ pub(crate) enum SignatureError {
     Verify(#[from] VerifyError),
     #[error("Error while finding investigator")]
     Data(#[from] DataError),
-    /// The key of an investigator, who may have signed, is not imported yet.
+    /// The key of an investigator is not imported yet. The signature may be made with it.
     #[error("cannot import the key of investigator {name}")]
     Import {
         /// The name of the investigator.
@@ -39,18 +39,18 @@ pub(crate) enum SignatureError {
     },
     /// GnuPG does not find a key that it has imported.
     #[error("GnuPG cannot read its keyring")]
-    GpgSigner,
+    Keyring,
 }
 
 impl SignatureError {
-    /// Returns whether this is a verdict. Otherwise the signature could not be checked and may be
-    /// valid.
+    /// Returns whether the signature was checked and found invalid. Otherwise it could not be
+    /// checked, and may be valid.
     pub(crate) fn is_verdict(&self) -> bool {
         match self {
             SignatureError::Verify(error) => {
                 !matches!(error, VerifyError::GnuPg(_) | VerifyError::Configuration(_))
             }
-            SignatureError::Data(_) | SignatureError::Import { .. } | SignatureError::GpgSigner => {
+            SignatureError::Data(_) | SignatureError::Import { .. } | SignatureError::Keyring => {
                 false
             }
         }
@@ -160,7 +160,7 @@ impl Signers {
             (VerifyError::UnknownEntity, None)
                 if Verifier::names_issuer(signature, &imports.done()) =>
             {
-                Err(SignatureError::GpgSigner)
+                Err(SignatureError::Keyring)
             }
             (error, _) => Err(error.into()),
         }

@@ -2,7 +2,7 @@
 //!
 //! The folders are those of MIG's own documentation; the original scheduler lacks two of them
 //! (`command/ready`, `command/done`). A file is named after its action, `ACTIONID.json`, or after
-//! action and command, `ACTIONID-COMMANDID.json`. No file is written in folder: each is created
+//! action and command, `ACTIONID-COMMANDID.json`. No file is written in place: each is created
 //! complete, or moved.
 //!
 //! **Invariants.** Only one scheduler uses a spool: it holds the lock until it ends, and neither
@@ -165,8 +165,8 @@ impl Spool {
         }
         let hold = PathLock::acquire(&disk, &mark).map_err(fail)?;
         disk.make_folder(&scratch).map_err(fail)?;
-        // Files that cannot be removed are skipped, such as one that is still open on a network
-        // file system.
+        // Ignored names are skipped: on a network file system, a removed file that is still open
+        // has such a name, and cannot be removed.
         let temporaries = disk.list(&scratch).map_err(fail)?.into_iter();
         for entry in temporaries.filter(|entry| !is_ignored(&entry.name)) {
             disk.unlink(&scratch.join(entry.name)).map_err(fail)?;
@@ -200,8 +200,8 @@ impl Spool {
         }
     }
 
-    /// Moves a file. If both names exist, a crash came between two steps, and the later folder
-    /// counts.
+    /// Moves a file. If it exists in both folders, because of a crash between two steps, the one in
+    /// the later folder counts.
     pub(crate) fn shift(
         &self,
         name: EntryName,
@@ -232,7 +232,7 @@ impl Spool {
     }
 
     /// Removes the files of a folder that were written before `end`, and returns their number. In
-    /// `returned`, only files that were set aside: the answers in the others are not stored yet.
+    /// `returned`, removes only files that were set aside: the other answers are not stored yet.
     pub(crate) fn prune(&self, folder: SpoolFolder, end: Timestamp) -> Result<usize, DiskError> {
         self.hold.check(&self.disk)?;
         let path = self.root.join(folder.path());

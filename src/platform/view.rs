@@ -15,7 +15,7 @@ use crate::go::time::Time;
 /// Why a row cannot be converted to JSON.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ViewError {
-    /// A column of an action does not contain that part of an action.
+    /// A column does not contain a valid part of an action.
     #[error("action {id} in the database is damaged")]
     Action { id: crate::data::Id, source: ParseError },
     /// Columns of an action cannot be read.
@@ -90,8 +90,8 @@ fn with_columns(row: &ActionRow, signers: &[InvestigatorRow], parts: Action) -> 
 }
 
 /// Returns a time; the zero time if the column is empty or cannot be read.
-fn time_or_zero(odd: &InvalidColumns, column: &str, time: Option<Timestamp>) -> Time {
-    time.filter(|_| !odd.is_unreadable(column)).map_or(Time::ZERO, Time::from)
+fn time_or_zero(invalid: &InvalidColumns, column: &str, time: Option<Timestamp>) -> Time {
+    time.filter(|_| !invalid.is_unreadable(column)).map_or(Time::ZERO, Time::from)
 }
 
 /// Returns an action with its state.

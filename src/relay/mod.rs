@@ -93,7 +93,7 @@ pub(crate) enum AgentMessage {
 #[error("the other end of the relay has stopped")]
 pub(crate) struct RelayClosed;
 
-/// The scheduler's way to send commands.
+/// The scheduler's interface for sending commands.
 pub(crate) trait CommandSender: Debug + Send {
     /// Returns whether this transport leads to the agent with this queue.
     fn reaches(&self, queue: &str) -> bool;
@@ -110,8 +110,8 @@ pub(crate) trait Inbox: Debug + Send + Sync {
 
 /// An agent's end of the relay.
 pub(crate) trait AgentRelay: Debug + Send + Sync {
-    /// Waits for the next command; returns `None` when the scheduler has stopped. Threads may wait
-    /// side by side, and each command goes to one of them.
+    /// Waits for the next command; returns `None` when the scheduler has stopped. Several threads
+    /// may wait at the same time; each command goes to one of them.
     fn next_command(&self) -> Option<Command>;
 
     fn send(&self, message: AgentMessage) -> Result<(), RelayClosed>;

@@ -1,8 +1,8 @@
 //! Verification of an action's signatures, for agents.
 //!
-//! An agent runs nothing that no investigator has signed. Which keys belong to investigators is
-//! known elsewhere (for the agent of the one-host platform, in the platform's database), so the
-//! agent is given a verifier.
+//! An agent runs only actions that an investigator has signed. It does not know which keys belong
+//! to investigators, so it receives a verifier from the program that starts it. The one-host
+//! platform passes a verifier that reads the platform's database.
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -19,7 +19,7 @@ pub(crate) trait ActionVerifier: Debug + Send + Sync {
 /// Why an action was not verified.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VerificationError {
-    /// A signature does not count.
+    /// A signature is invalid, or its owner is not an active investigator.
     #[error(transparent)]
     Refused(Box<dyn Error + Send + Sync>),
     /// A signature could not be checked now, and may be valid.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::fetch::outcome::{INVALID, NO_AGENT};
 use super::{Move, Pause, Step, TaskKind, Verdict, grace};
-use crate::api::{ApiError, Seen};
+use crate::api::{ActionState, ApiError};
 use crate::clock::{after, elapsed};
 use crate::spool::{Record, Transition};
 
@@ -70,7 +70,7 @@ pub(crate) fn first_poll(record: &Record, at: Timestamp) -> Timestamp {
 /// `since`, the platform has answered every one.
 pub(crate) fn status_queried(
     record: &Record,
-    seen: Result<Option<Seen>, ApiError>,
+    seen: Result<Option<ActionState>, ApiError>,
     polls: u32,
     since: Option<Timestamp>,
     now: Timestamp,
@@ -231,7 +231,7 @@ mod tests {
             (0, 315, Some(600), "2000"),
         ] {
             let record = inflight(true, delay);
-            let seen = Ok(Some(Seen { status: "inflight".to_owned(), sent: 0 }));
+            let seen = Ok(Some(ActionState { status: "inflight".to_owned(), sent: 0 }));
             let verdict = status_queried(&record, seen, 3, Some(at(since)), at(now));
             let shown = match (verdict.moved, verdict.pause) {
                 (Some(moved), _) => {

@@ -16,7 +16,7 @@ use super::document::{PartialDocument, part_path};
 use super::pages::{self, PageReader, ReadEnd};
 use super::{Move, PastAttempts, Step, TaskKind, grace};
 use crate::action::{Summary, document};
-use crate::api::{Api, Seen};
+use crate::api::{ActionState, Api};
 use crate::clock::{Clock, after};
 use crate::disk::{Disk, FileKind};
 use crate::names::ActionId;
@@ -189,7 +189,7 @@ impl Fetcher<'_> {
         document: &Path,
         head: &str,
         id: ActionId,
-    ) -> Result<(Summary, Option<Seen>), FetchError> {
+    ) -> Result<(Summary, Option<ActionState>), FetchError> {
         // The runner may have died before the name was durable.
         if let Some(folder) = document.parent() {
             self.disk.sync_folder(folder)?;
@@ -208,7 +208,7 @@ impl Fetcher<'_> {
     }
 
     /// Queries the action's status, because no command states how many commands there are.
-    fn query_status(&self, id: ActionId) -> Result<Option<Seen>, FetchError> {
+    fn query_status(&self, id: ActionId) -> Result<Option<ActionState>, FetchError> {
         if self.stop.is_requested() {
             // The fetched pages stay; the next start makes this query.
             return Err(FetchError::Stopped);
@@ -237,7 +237,7 @@ impl Fetcher<'_> {
         head: &str,
         document: &Path,
         progress: &mut FetchProgress,
-    ) -> Result<(Summary, Option<Seen>), FetchError> {
+    ) -> Result<(Summary, Option<ActionState>), FetchError> {
         if let Some(folder) = document.parent() {
             self.disk.make_folders(folder)?;
         }

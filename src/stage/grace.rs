@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::action::Summary;
-use crate::api::{Api, ApiError, Seen};
+use crate::api::{ActionState, Api, ApiError};
 use crate::clock::after;
 use crate::names::ActionId;
 use crate::spool::Record;
@@ -37,7 +37,7 @@ pub(super) fn applies(record: &Record, summary: &Summary, now: Timestamp) -> boo
 /// Queries the status of an action. While the platform's database is down, the platform reports
 /// every action as unknown, and only searches fail. An unknown action is therefore confirmed by a
 /// search.
-pub(crate) fn query_status(api: &dyn Api, id: ActionId) -> Result<Option<Seen>, ApiError> {
+pub(crate) fn query_status(api: &dyn Api, id: ActionId) -> Result<Option<ActionState>, ApiError> {
     let seen = api.action(id)?;
     if seen.is_none() {
         api.commands(id, 0, 1, &mut |_| Ok(()))?;

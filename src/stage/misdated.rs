@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::fetch::outcome::INVALID;
 use super::{Step, TaskKind, Verdict};
-use crate::api::{ApiError, Seen};
+use crate::api::{ActionState, ApiError};
 use crate::clock::{after, elapsed};
 use crate::spool::Record;
 
@@ -45,7 +45,7 @@ pub(crate) fn decide(record: &Record, now: Timestamp, not_before: Timestamp) -> 
 /// query without an answer never rejects it.
 pub(crate) fn status_queried(
     record: &Record,
-    seen: &Result<Option<Seen>, ApiError>,
+    seen: &Result<Option<ActionState>, ApiError>,
     polls: u32,
     now: Timestamp,
 ) -> Option<Verdict> {
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn run_is_rejected_only_by_an_answer_after_its_whole_period() {
         let record = inflight(400_000_000);
-        let seen = |status: &str| Ok(Some(Seen { status: status.to_owned(), sent: 0 }));
+        let seen = |status: &str| Ok(Some(ActionState { status: status.to_owned(), sent: 0 }));
         let broken = || Err(ApiError::FormTooLong { bytes: 0, limit: 0 });
         for (seen, polls, is_over) in [
             (seen("pending"), 25, false),

@@ -9,7 +9,7 @@
 //! guess is posted. If that is refused as well, the signers must sign the action again.
 
 use super::signed::{SignedAction, SigningError};
-use crate::action::{Action, Signer, Unknown};
+use crate::action::{Action, Signer, UnknownKey};
 use crate::spool::Record;
 
 /// Returns what to post for an action that came with signatures.
@@ -24,7 +24,7 @@ pub(super) fn signed(
 ) -> Result<SignedAction, SigningError> {
     let refused = refused(record);
     let mut padded = action.clone();
-    let unknown = if refused.is_some() { Unknown::Guess } else { Unknown::Keep };
+    let unknown = if refused.is_some() { UnknownKey::Guess } else { UnknownKey::Keep };
     padded.pad_with(signer, unknown).map_err(SigningError::Key)?;
     let signatures = padded.signatures.clone().unwrap_or_default();
     if let Some(error) = refused

@@ -103,7 +103,11 @@ fn log_that_cannot_be_read_is_named() {
     log_an_agent(&folder, false);
     chmod(&folder, 0o500);
     let said = run_without_root_rights(&admin, &["agents"]);
-    fails(&said, 74, &["in a read-only place", "db/mig.db-wal holds changes", "copy both"]);
+    fails(
+        &said,
+        74,
+        &["in a folder without write access", "db/mig.db-wal holds changes", "copy both"],
+    );
     chmod(&folder, 0o700);
     let said = run_without_root_rights(&admin, &["agents"]);
     assert!(said.exit == 0 && said.out.contains("| logged\n"), "{said:?}");

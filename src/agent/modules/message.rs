@@ -1,8 +1,9 @@
-//! The line by which the agent passes parameters to a module: `{"class":"parameters","parameters":…}`.
+//! The line by which the agent passes parameters to a module:
+//! `{"class":"parameters","parameters":…}`.
 //!
-//! The parameters of an operation may be compressed: base64 of gzip of their JSON. The agent unpacks
-//! them here, so that modules only receive JSON. Compressed parameters are untrusted, so there is a
-//! limit on their unpacked size.
+//! The parameters of an operation may be compressed: base64 of gzip of their JSON. The agent
+//! unpacks them here, so that modules only receive JSON. Compressed parameters are untrusted, so
+//! there is a limit on their unpacked size.
 
 use std::io::Read;
 
@@ -23,7 +24,7 @@ const PARAMETERS: &str = "parameters";
 
 /// Why compressed parameters cannot be unpacked.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum PackError {
+pub(crate) enum UnpackError {
     #[error("compressed parameters are not a string")]
     NotText,
     #[error("compressed parameters are not base64")]
@@ -63,42 +64,45 @@ struct IncomingMessage {
 }
 
 /// Returns the parameters of an operation as JSON, unpacked if `compressed`.
-pub(crate) fn unpack(parameters: &RawValue, compressed: bool) -> Result<Box<RawValue>, PackError> {
+pub(crate) fn unpack(
+    parameters: &RawValue,
+    compressed: bool,
+) -> Result<Box<RawValue>, UnpackError> {
     if !compressed {
         return Ok(parameters.to_owned());
     }
-    let text: String = serde_json::from_str(parameters.get()).map_err(|_| PackError::NotText)?;
+    let text: String = serde_json::from_str(parameters.get()).map_err(|_| UnpackError::NotText)?;
     // Go's decoder skips line breaks.
     let text: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
-    let packed = STANDARD.decode(text).map_err(PackError::Base64)?;
+    let packed = STANDARD.decode(text).map_err(UnpackError::Base64)?;
     if packed.len() < GZIP_HEADER_BYTES {
-        return Err(PackError::Short);
+        return Err(UnpackError::Short);
     }
     if !packed.starts_with(&GZIP_MAGIC) {
-        return Err(PackError::NotGzip);
+        return Err(UnpackError::NotGzip);
     }
     let json = gunzip(&packed, PARAMETERS_BYTES_MAX)?;
-    serde_json::from_slice(&json).map_err(PackError::NotJson)
+    serde_json::from_slice(&json).map_err(UnpackError::NotJson)
 }
 
-fn gunzip(packed: &[u8], limit: u64) -> Result<Vec<u8>, PackError> {
+fn gunzip(packed: &[u8], limit: u64) -> Result<Vec<u8>, UnpackError> {
     let mut bytes = Vec::new();
     let mut unpacked = MultiGzDecoder::new(packed).take(limit.saturating_add(1));
     unpacked.read_to_end(&mut bytes).map_err(|error| match error.kind() {
-        std::io::ErrorKind::UnexpectedEof => PackError::Short,
-        _ => PackError::Damaged(error),
+        std::io::ErrorKind::UnexpectedEof => UnpackError::Short,
+        _ => UnpackError::Damaged(error),
     })?;
     if u64::try_from(bytes.len()).is_ok_and(|size| size <= limit) {
         return Ok(bytes);
     }
-    Err(PackError::TooBig)
+    Err(UnpackError::TooBig)
 }
 
 /// Returns the message that passes `parameters` to a module.
 pub(crate) fn write(parameters: &RawValue) -> Result<Vec<u8>, serde_json::Error> {
     let mut line = serde_json::to_vec(&OutgoingMessage { class: PARAMETERS, parameters })?;
-    // Line breaks between tokens are white space to JSON, but would end the message. Those in strings
-    // are escaped, so that each raw one can be replaced.
+    // Line breaks between tokens are white space to JSON, but would end the message. Those in
+    // strings are escaped, so that each raw one can be replaced.
     line.iter_mut().filter(|byte| matches!(**byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
     line.push(b'\n');
     Ok(line)
@@ -167,6 +171,6 @@ mod tests {
         std::io::Write::write_all(&mut packed, &[b' '; 4096]).unwrap();
         let packed = packed.finish().unwrap();
         assert_eq!(gunzip(&packed, 4096).unwrap().len(), 4096);
-        assert!(matches!(gunzip(&packed, 4095), Err(PackError::TooBig)));
+        assert!(matches!(gunzip(&packed, 4095), Err(UnpackError::TooBig)));
     }
 }

@@ -1,11 +1,11 @@
 //! The agent's modules: each searches one kind of thing on this host.
 //!
 //! A module takes its parameters as JSON and returns one result. The agent runs each in a child
-//! process, with a [`message`] on its stdin, so a module may take long and can be killed at any moment:
-//! it keeps no state and writes nothing. [`crate::modules`] reads the parameters.
+//! process, with a [`message`] on its stdin, so a module may take a long time. It keeps no state
+//! and writes nothing, so it can be killed at any moment. [`crate::modules`] reads the parameters.
 //!
-//! **Failure.** Invalid parameters are not an error of the run: the result has `success: false` and the
-//! reason. Only an unknown module, or a result that cannot be written, is an error.
+//! **Failure.** Invalid parameters are not an error of the run: the result has `success: false` and
+//! the reason. Only an unknown module, or a result that cannot be written, is an error.
 
 mod file;
 pub(crate) mod message;
@@ -31,10 +31,12 @@ const NETSTAT: &str = "netstat";
 const PING: &str = "ping";
 const PKG: &str = "pkg";
 const TIMEDRIFT: &str = "timedrift";
+/// All modules, in the order in which the agent reports them.
+pub(crate) const NAMES: [&str; 5] = [FILE, NETSTAT, PING, PKG, TIMEDRIFT];
 
-/// The parts of the host that a module does not find by itself.
+/// What a module needs besides its parameters.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Surroundings<'a> {
+pub(crate) struct ModuleContext<'a> {
     pub(crate) clock: &'a dyn Clock,
     /// The folders of the host's programs, as in `PATH`.
     pub(crate) path: &'a OsStr,
@@ -55,9 +57,9 @@ pub(crate) struct ModuleResult {
     pub(crate) foundanything: bool,
     /// Whether the module could run with its parameters.
     pub(crate) success: bool,
-    /// The hits, in a form of each module's own.
+    /// The hits, in the module's own form.
     pub(crate) elements: Box<RawValue>,
-    /// The amount of work, in a form of each module's own.
+    /// Counts and times of the run, in the module's own form.
     pub(crate) statistics: Box<RawValue>,
     /// `null` in JSON if there are none.
     #[serde(serialize_with = "null_if_empty", deserialize_with = "empty_if_null")]
@@ -86,26 +88,26 @@ fn empty_if_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Strin
     Ok(Option::<Vec<String>>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Returns whether there is a module of this name; case matters.
+/// Returns whether there is a module with this name; case matters.
 pub(crate) fn is_available(name: &str) -> bool {
-    matches!(name, FILE | NETSTAT | PING | PKG | TIMEDRIFT)
+    NAMES.contains(&name)
 }
 
-/// Runs the module `name` with its parameters. Invalid parameters are not an error: the result reports
-/// them.
+/// Runs the module `name` with its parameters. Invalid parameters are not an error: the result
+/// reports them.
 pub(crate) fn run(
     name: &str,
     parameters: &RawValue,
-    surroundings: Surroundings<'_>,
+    context: ModuleContext<'_>,
 ) -> Result<ModuleResult, ModuleError> {
     let (module, result) = match name {
-        FILE => (FILE, file::run(parameters, surroundings.clock.now())),
+        FILE => (FILE, file::run(parameters, context.clock.now())),
         NETSTAT => (NETSTAT, netstat::run(parameters, Path::new(netstat::PROC))),
         PING => (PING, ping::run(parameters)),
-        PKG => (PKG, pkg::run(parameters, surroundings.path)),
+        PKG => (PKG, pkg::run(parameters, context.path)),
         TIMEDRIFT => {
             let sources = timedrift::TimeSources::of_this_host();
-            (TIMEDRIFT, timedrift::run(parameters, surroundings.clock, &sources))
+            (TIMEDRIFT, timedrift::run(parameters, context.clock, &sources))
         }
         _ => return Err(ModuleError::Unknown(name.to_owned())),
     };
@@ -121,8 +123,8 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
 
-    fn surroundings() -> Surroundings<'static> {
-        Surroundings { clock: &SystemClock, path: OsStr::new("/usr/bin:/bin") }
+    fn context() -> ModuleContext<'static> {
+        ModuleContext { clock: &SystemClock, path: OsStr::new("/usr/bin:/bin") }
     }
 
     /// Runs the operation `index` of a recording as the agent does.
@@ -138,7 +140,7 @@ mod tests {
             }
         };
         let parameters = message::read(&message::write(&parameters).unwrap()).unwrap();
-        run(operation["module"].as_str().unwrap(), &parameters, surroundings())
+        run(operation["module"].as_str().unwrap(), &parameters, context())
             .unwrap_or_else(|error| ModuleResult::failed(error.to_string()))
     }
 

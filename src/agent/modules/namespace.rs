@@ -11,7 +11,7 @@
 //! | TCP connections | from 127.0.0.1:41001, `[::1]:41002`, and 127.0.0.1:41004 to 7004 |
 //!
 //! On Linux a thread can have its own network, so that tests do not affect each other. Creating one
-//! takes root, `unshare` and `ip`.
+//! requires root, `unshare` and `ip`.
 
 use std::fs::File;
 use std::io::Read;

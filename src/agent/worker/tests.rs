@@ -92,7 +92,7 @@ fn run(text: String) -> (Outcome, Value) {
 }
 
 #[test]
-fn operations_run_and_one_that_fails_ends_no_other() {
+fn failed_operation_does_not_end_the_others() {
     let found: Value = serde_json::from_str(FOUND).unwrap();
     assert_eq!(
         run(action("good", &["file"], 60).to_json()),
@@ -128,6 +128,6 @@ fn refused_command_is_answered_with_the_reason() {
 }
 
 #[test]
-fn signature_that_cannot_be_checked_now_is_checked_again() {
+fn signature_is_checked_again_after_a_shortage() {
     assert_eq!(run(action("busy", &["file"], 60).to_json()).0, Outcome::Success);
 }

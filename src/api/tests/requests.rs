@@ -8,7 +8,7 @@ use super::{
     PATIENT, client, client_with, fetch, outcome, search, settable_server, settings, signature,
 };
 use crate::action::sign::testing::FixedSigner;
-use crate::action::{SignError, Signature, Signer, Unknown};
+use crate::action::{SignError, Signature, Signer, UnknownKey};
 use crate::api::testing::{Reply, Server, pairs};
 use crate::api::{Api, ApiError, Credentials, FORM_BYTES_MAX, Found, HttpSettings, Posted, Scope};
 use crate::names::ActionId;
@@ -57,7 +57,7 @@ impl Signer for Interrupted {
         "0"
     }
 
-    fn padded(&self, _: &str, _: Unknown) -> Result<Option<Signature>, SignError> {
+    fn padded(&self, _: &str, _: UnknownKey) -> Result<Option<Signature>, SignError> {
         Ok(None)
     }
 }

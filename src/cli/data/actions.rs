@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::failure::DataFailure;
 use super::investigator::who::label;
 use super::listing::{Listing, TableRow, UNREADABLE, marked, or_mark};
-use super::place::DataSource;
+use super::source::DataSource;
 use crate::action::CommandStatus;
 use crate::chain::excerpt;
 use crate::cli::failure::Failure;
@@ -24,7 +24,7 @@ use crate::exit::Exit;
 
 /// Default number of actions in the list.
 const COUNT_DEFAULT: usize = 20;
-/// Time by which every MIG client dates an action back when it sends it.
+/// Time by which MIG clients backdate the start of an action's period.
 const CLIENTS_MARGIN: Duration = Duration::from_secs(60);
 /// Maximum length of a name or target in the text output, in bytes.
 const SHOWN_BYTES_MAX: usize = 400;
@@ -227,9 +227,9 @@ impl ShownAction {
     }
 }
 
-/// Returns the time from which the age of an action counts: when the scheduler took it up. Of an
-/// action that was not taken up only the validity is known, which clients let begin some time
-/// before they send it.
+/// Returns the time from which the age of an action counts: when the scheduler took it up. For an
+/// action that has not been taken up, only the start of its period is known, which clients backdate
+/// by [`CLIENTS_MARGIN`].
 fn start(starttime: Option<Timestamp>, validfrom: Option<Timestamp>) -> Option<Timestamp> {
     starttime.or_else(|| validfrom.map(|from| after(from, CLIENTS_MARGIN)))
 }

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::failure::DataFailure;
 use super::listing::{ListOptions, TableRow, UNREADABLE, marked, or_mark};
-use super::place::DataSource;
+use super::source::DataSource;
 use super::target;
 use crate::cli::failure::Failure;
 use crate::cli::text::duration;
@@ -44,7 +44,7 @@ enum AgentList {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  mig-data agents offline --seen 7d --silent 1h")]
 struct Offline {
-    /// Include hosts heard within this time
+    /// Maximum time since a host's last heartbeat
     #[arg(long, value_name = "SPAN", default_value = "30d", value_parser = duration::parse)]
     seen: Duration,
     /// Minimum time without a heartbeat
@@ -58,7 +58,7 @@ struct Offline {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  mig-data agents double --fail-if-any")]
 struct Doubles {
-    /// Count agents heard within this time
+    /// Maximum time since an agent's last heartbeat
     #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = duration::parse)]
     window: Duration,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! Why a command of `mig-data` failed, and how the program ends then.
+//! Why a command of `mig-data` failed, and the exit status that follows.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,122 +10,104 @@ use crate::exit::Exit;
 use crate::invocation::Program;
 use crate::pgp::{Fingerprint, PublicKeyError};
 
-/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DataFailure {
     #[error(transparent)]
     Data(#[from] DataError),
-    /// There is no configuration, and nobody named a database.
+    /// The default configuration does not exist, and the command line names no database.
     #[error("there is no configuration at {}", path.display())]
     Unconfigured {
-        /// Where it would be.
+        /// The default path.
         path: PathBuf,
     },
-    /// There is no database yet.
     #[error("there is no database at {}: `{}` creates it, as mig-standalone does at its first start",
         path.display(), Program::Data.command_here(&["schema", "init"]))]
-    NoDatabase {
-        /// Where it would be.
-        path: PathBuf,
-    },
-    /// The file is another user's, whom alone it lets read it.
+    NoDatabase { path: PathBuf },
+    /// The file belongs to another user and is private.
     #[error("the database {} belongs to user {owner}: run this command with `sudo -u '#{owner}'`", path.display())]
     Owner { path: PathBuf, owner: u32 },
-    /// The text names no database.
     #[error("\"{text}\" is not a database: write {form}")]
     Url {
-        /// The text, safe to show.
+        /// The text, safe to print.
         text: String,
-        /// How one is named.
+        /// The accepted forms.
         form: &'static str,
     },
-    /// The URL of a server is none.
     #[error(transparent)]
     ServerUrl(UrlError),
-    /// Nobody can have been silent for longer than it is looked back.
+    /// A host with a heartbeat since `--seen` cannot have been silent for longer than that.
     #[error("--silent must be shorter than --seen")]
     Spans,
-    /// A target cannot be used.
     #[error("cannot use this target")]
     Target(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// Who evaluates targets over an embedded database is not there.
+    /// Only the platform's code can evaluate targets for an SQLite database.
     #[cfg(not(feature = "platform"))]
     #[error(
         "targets of an SQLite database need the feature `platform`, without which this program was built"
     )]
     NoTargets,
-    /// There is no such action.
     #[error("there is no action {id}: `{}` lists them", Program::Data.command_here(&["actions"]))]
     NoAction { id: Id },
-    /// The text is not the number of an action.
     #[error("\"{text}\" is not an action number: `{}` lists them", Program::Data.command_here(&["actions"]))]
     ActionNumber {
-        /// The text, safe to show.
+        /// The text, safe to print.
         text: String,
     },
-    /// There is no such investigator.
     #[error("there is no investigator {who}: `{}` lists them",
         Program::Data.command_here(&["investigator", "list"]))]
     NoInvestigator {
-        /// The number, the fingerprint or the name.
+        /// The name, number or fingerprint on the command line.
         who: String,
     },
-    /// Nothing can be changed without the key of the row.
+    /// A row is changed by its number, so one without a readable number cannot be changed.
     #[error(
         "the number of investigator {name} in the database cannot be read: correct it there first"
     )]
     NoNumber { name: String },
-    /// There are several of one name.
     #[error("{} investigators are named {name}: use the number instead, one of {}", ids.len(), numbers(ids))]
     Several { name: String, ids: Vec<Id> },
-    /// Somebody has this key already.
+    /// The key already belongs to an investigator.
     #[error("investigator {name} ({id}) already has the key {fingerprint}")]
     Known { fingerprint: Fingerprint, name: String, id: Id },
-    /// Somebody else added this key at the same moment.
+    /// The investigator did not exist when it was looked up, but the insertion found a duplicate.
     #[error("another process has just added an investigator with this key")]
     Raced,
-    /// A name cannot be used.
     #[error("invalid name of an investigator: {why}")]
     Name { why: &'static str },
-    /// The text is no fingerprint.
     #[error(
         "\"{text}\" is not a fingerprint: write 40 hexadecimal digits, as gpg --fingerprint shows them"
     )]
     Fingerprint {
-        /// The text, safe to show.
+        /// The text, safe to print.
         text: String,
     },
-    /// A key cannot be used.
     #[error("cannot use the key in {place}")]
     Key { place: String, source: PublicKeyError },
-    /// Without its own investigator the scheduler cannot work.
+    /// The scheduler cannot work without its own investigator.
     #[error(
-        "migscheduler is the scheduler's own investigator, which ends duplicate agents: it cannot be changed"
+        "migscheduler is the scheduler's own investigator, which stops duplicate agents: it cannot be changed"
     )]
     Scheduler,
-    /// The same permission is to be given and to be taken.
     #[error("--add and --remove both contain: {both}")]
     AddedAndRemoved { both: Permissions },
-    /// Nothing can be added to permissions that cannot be read.
+    /// `--add` and `--remove` need the current permissions.
     #[error("the permissions of {who} in the database cannot be read: use --set")]
     NoPermissions { who: String },
-    /// Somebody else changed the permissions at the same moment.
+    /// The permissions changed between reading and writing them.
     #[error("another process has just changed the permissions of {who}: check them and try again")]
     Changed { who: String },
-    /// Nobody could run anything.
+    /// With this access list, agents would refuse every action.
     #[error(
         "no action could have {minimum} signatures: the database has {active} active investigators"
     )]
     Acl {
-        /// How many signatures are wanted.
+        /// Number of signatures that an action would need.
         minimum: u32,
-        /// How many there can be.
+        /// Number of investigators who can sign.
         active: usize,
     },
-    /// There is no spool.
     #[error("{} is not a scheduler's spool: {why}", path.display())]
     NoSpool { path: PathBuf, why: &'static str },
-    /// The spool is another program's.
     #[error("{} is a runner's spool: `{}`, with that runner's configuration, shows its contents",
         path.display(), Program::Runner.command(&["-c", "FILE", "status"]))]
     RunnerSpool { path: PathBuf },
@@ -187,7 +169,7 @@ impl Explain for DataFailure {
 impl Explain for DataError {
     fn exit(&self) -> Exit {
         match self {
-            // The folder of a file that is to be made is not there.
+            // The folder in which the file would be created does not exist.
             DataError::File { source } if source.kind() == io::ErrorKind::NotFound => {
                 Exit::CannotCreate
             }
@@ -203,7 +185,7 @@ impl Explain for DataError {
             }
             DataError::Role { .. } => Exit::Permission,
             DataError::Passwords { .. } | DataError::Schema { .. } => Exit::Config,
-            DataError::Chance { .. } => Exit::System,
+            DataError::Random { .. } => Exit::System,
             DataError::Duplicate { .. } | DataError::Column { .. } => Exit::Data,
         }
     }
@@ -225,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_database_lacks_for_a_while_is_no_fault_of_the_data_or_the_configuration() {
+    fn temporary_shortage_has_its_own_exit_status() {
         use rusqlite::ffi;
         for (code, expected) in [
             (ffi::SQLITE_FULL, Exit::Io),
@@ -251,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_could_not_be_looked_at_is_not_refused() {
+    fn key_that_gnupg_could_not_check_is_not_refused() {
         let key = |source| DataFailure::Key { place: "FILE".to_owned(), source };
         let engine = || PublicKeyError::GnuPg(gpgme::Error::NOT_PROCESSED);
         assert_eq!(exit(key(engine())), Exit::System);

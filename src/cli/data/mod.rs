@@ -10,8 +10,8 @@ mod agents;
 mod failure;
 mod investigator;
 mod listing;
-mod place;
 mod schema;
+mod source;
 mod spool;
 mod target;
 
@@ -32,8 +32,8 @@ pub(super) use failure::DataFailure;
 use investigator::Investigator;
 #[cfg(feature = "platform")]
 pub(super) use investigator::read_key;
-use place::DataSource;
 use schema::Schema;
+use source::DataSource;
 use spool::Spool;
 
 /// Manage MIG's data: tables, investigators, agents, actions, scheduler's spool
@@ -42,7 +42,7 @@ use spool::Spool;
 #[command(subcommand_required = true, arg_required_else_help = true)]
 struct Arguments {
     /// Configuration
-    #[arg(short, long, value_name = "FILE", default_value = place::CONFIG_DEFAULT, global = true)]
+    #[arg(short, long, value_name = "FILE", default_value = source::CONFIG_DEFAULT, global = true)]
     config: PathBuf,
     /// Database: postgres://USER@HOST/NAME or sqlite:FILE
     #[arg(short, long, value_name = "URL", conflicts_with = "config", global = true)]

@@ -1,6 +1,6 @@
 //! `schema`: prints, creates and checks the platform's tables.
 
-use super::place::DataSource;
+use super::source::DataSource;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::data::schema::{self, SchemaScope};

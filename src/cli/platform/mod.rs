@@ -59,8 +59,8 @@ pub(crate) fn main() -> ExitCode {
     };
     let code = program::end(done);
     if let Some(signal) = signal {
-        // All is cleaned up. End by the signal, so that a shell script that runs this program stops
-        // as well.
+        // The cleanup is complete. End by the signal, so that a shell script that runs this program
+        // stops as well.
         emulate_default_handler(signal).ok();
     }
     code
@@ -81,8 +81,8 @@ impl Explain for PlatformError {
             PlatformError::Busy { .. } | PlatformError::Spool(SpoolError::Locked { .. }) => {
                 Exit::Locked
             }
-            // An error that says nothing about the key may be temporary, or is caused by the
-            // configuration of GnuPG.
+            // The key could not be checked: the error is temporary, or caused by the configuration
+            // of GnuPG.
             PlatformError::Key { source, .. } if !source.is_verdict() => Exit::System,
             PlatformError::Known { .. } | PlatformError::Key { .. } => Exit::Data,
             // The parent of a folder to be created does not exist.

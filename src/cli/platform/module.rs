@@ -5,7 +5,7 @@ use std::io;
 
 use crate::agent::child::PATH;
 use crate::agent::module::{self, RunError};
-use crate::agent::modules::Surroundings;
+use crate::agent::modules::ModuleContext;
 use crate::cli::failure::{Explain, Failure};
 use crate::cli::{env, output};
 use crate::clock::SystemClock;
@@ -29,8 +29,8 @@ impl Module {
     pub(super) fn run(&self) -> Result<Exit, Failure> {
         let mut result = Vec::new();
         let path = env::search_path().unwrap_or_else(|| PATH.into());
-        let around = Surroundings { clock: &SystemClock, path: &path };
-        module::run(&self.name, io::stdin().lock(), &mut result, around)?;
+        let context = ModuleContext { clock: &SystemClock, path: &path };
+        module::run(&self.name, io::stdin().lock(), &mut result, context)?;
         output::bytes(&result)?;
         Ok(Exit::Done)
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::installation::{self, Installation, InstallationError};
 use super::key;
-use crate::action::{Action as Document, SignError, SignVerdict, Signer, Unknown};
+use crate::action::{Action as Document, SignError, SignVerdict, Signer, UnknownKey};
 use crate::chain::Chain;
 use crate::cli::failure::{Explain, Failure};
 use crate::cli::input::{InputError, InputFile};
@@ -70,7 +70,7 @@ impl Action {
             action.sign_with(signer.as_ref())?;
             // Signatures that the file already had may lack padding. Those of unknown keys are left
             // alone: a wrong guess would invalidate them.
-            action.pad_with(signer.as_ref(), Unknown::Keep)?;
+            action.pad_with(signer.as_ref(), UnknownKey::Keep)?;
         }
         if let Err(error) = action.check() {
             output::message(format!("the platform would reject this action: {}", Chain(&error)));

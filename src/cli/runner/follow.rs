@@ -24,7 +24,7 @@ use crate::watch::{WatchError, Watcher};
 const WATCHED_INTERVAL: Duration = Duration::from_secs(10);
 /// The same without a watch: short, so that moves are shown promptly.
 const UNWATCHED_INTERVAL: Duration = Duration::from_millis(500);
-/// Maximum delay of hints behind the disk.
+/// Maximum time by which a hint arrives after the change on disk.
 const HINT_DELAY: Duration = Duration::from_millis(50);
 
 /// How a run ended.
@@ -132,7 +132,7 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// Returns the file of the run that counts in the action family, and in the command family.
+    /// Returns the file of the run that counts in each family, action and command.
     fn locate(&self) -> Result<(Option<Run>, Option<Run>), Failure> {
         let view = self.spool.view();
         let action = view.counting(&self.id, Family::Action)?;
@@ -166,7 +166,7 @@ impl<'a> Follower<'a> {
         known.unwrap_or_else(|| "another process or user moved it there".to_owned())
     }
 
-    /// Returns the folder in which a hint saw the run.
+    /// Returns the folder that a hint names, if the hint is about the run.
     fn folder_of(&self, hint: &Hint) -> Option<Folder> {
         let Hint::Path(path) = hint else { return None };
         let (folder, name) = self.spool.layout.locate(path)?;

@@ -134,7 +134,7 @@ impl Installation {
             text.check_secret()?;
         }
         let directory = absolute(&config.directory)?;
-        // Resolve links: permissions are checked up to this path, not above a link.
+        // Resolve links, because permissions are checked only up to this path.
         let directory = match directory.canonicalize() {
             Ok(found) if !found.is_dir() => {
                 let what = ("runner's directory", "directory");
@@ -192,7 +192,8 @@ impl Installation {
         Ok(self.disk().find(&file)?.map(|meta| meta.modified))
     }
 
-    /// Returns an empty job table that, once scanned, holds what the owner's runner would find.
+    /// Returns an empty job table. A scan fills it with the jobs that the owner's runner would
+    /// find.
     pub(super) fn jobs(&self, zone: TimeZone) -> Result<Jobs, DiskError> {
         Ok(Jobs::new(self.disk(), self.runners(), self.owner()?, zone))
     }
@@ -203,7 +204,7 @@ impl Installation {
     /// `InstallationError::NoJob` if it does not exist, `BadJob` if its files have faults.
     pub(crate) fn job(&self, name: &JobName, now: Timestamp) -> Result<Arc<Job>, Failure> {
         let mut jobs = self.jobs(machine_zone().0)?;
-        // The changes are of no interest: the table was empty before.
+        // The changes do not matter, because the table was empty before.
         let _changes = jobs.scan_path(&self.runners().join(name.as_str()), now)?;
         if let Some(job) = jobs.get(name) {
             return Ok(Arc::clone(job));
@@ -234,8 +235,8 @@ impl Installation {
         .into())
     }
 
-    /// Returns where users other than `user` and root could change the directory, its folders, or
-    /// the targets of their links.
+    /// Returns the files and folders that users other than `user` and root could change: the
+    /// directory, its folders, and the targets of their links.
     pub(super) fn permission_faults(&self, user: u32) -> Result<Vec<Distrust>, DiskError> {
         let disk = self.disk();
         let folders =

@@ -1,7 +1,7 @@
 //! `retry` and `cancel`: return a run to the flow, or take it out, by one rename.
 //!
-//! The folder of a run tells the runner what to do with it. These commands find the run and choose
-//! the folder; they do nothing that `mv` could not do.
+//! The folder of a run determines what the runner does with it. These commands find the run and
+//! choose its new folder. Apart from that, they do nothing that `mv` could not do.
 
 use std::ffi::{OsStr, OsString};
 
@@ -56,7 +56,7 @@ impl Retry {
     /// Moves the runs.
     ///
     /// # Errors
-    /// A run cannot be moved; those named before it have been moved.
+    /// A run cannot be moved. The runs before it on the command line have been moved.
     pub(super) fn run(&self, installation: &Installation) -> Result<Exit, Failure> {
         let spool = SpoolAccess::for_writing(installation, &self.arguments())?;
         let mut missing = false;
@@ -187,7 +187,7 @@ fn command_id(name: &OsStr) -> Option<RunId> {
     id.parse().ok().filter(|_| is_ours)
 }
 
-/// Returns the folder in which a given-up run continues; `None` if nothing of it was given up.
+/// Returns the folder in which a run with something given up continues; `None` for any other run.
 fn resume_folder(record: &Record) -> Option<Folder> {
     if record.summary.is_none() {
         return Some(Folder::CommandInflight);
@@ -215,7 +215,7 @@ fn obstacle(
         FileContent::Action(_) => "it is an action, not a record".to_owned(),
     };
     Ok(Some(format!(
-        "{} cannot be retried: {why}; repair it, or copy {} from action/done to command/ready to fetch its results anew",
+        "{} cannot be retried: {why}; repair it, or copy {} from action/done to command/ready to fetch its results again",
         name.display(),
         id.file_name()
     )))
@@ -251,7 +251,8 @@ fn write_reason(spool: &SpoolAccess<'_>, name: &OsStr) {
 fn remove_reason(spool: &SpoolAccess<'_>, folder: Folder, name: &OsStr) {
     let mut note = name.to_owned();
     note.push(".reason");
-    // Most dead letters have none. One that stays is harmless, because its dead letter is gone.
+    // Most dead letters have no such file. One that remains is harmless, because its dead letter is
+    // gone.
     spool.disk.unlink(&spool.layout.folder(folder).join(note)).ok();
 }
 

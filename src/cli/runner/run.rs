@@ -37,7 +37,7 @@ use crate::spool::{Spool, SpoolError};
 use crate::stage::launch::RunDefaults;
 use crate::wake::Stop;
 
-/// The daemon must not run here.
+/// Why the daemon must not run with this installation.
 #[derive(Debug, thiserror::Error)]
 enum RunError {
     #[error("another runner uses the jobs in {}: stop it first", path.display())]
@@ -45,7 +45,7 @@ enum RunError {
         /// The folder of all jobs.
         path: PathBuf,
     },
-    // What this user creates there, the owner's runner could not use.
+    /// The owner's runner could not use files that this user creates.
     #[error("the runner of {} runs as user {owner}: run `sudo -u '#{owner}' {command}`", directory.display())]
     WrongUser { directory: PathBuf, owner: u32, command: String },
 }
@@ -79,7 +79,7 @@ impl Explain for SettingsError {
 #[derive(Debug, Default, clap::Args)]
 #[command(after_help = "Examples:\n  mig-runner run\n  mig-runner run --standby")]
 pub(super) struct Run {
-    /// While another runner is running here, wait; then take over
+    /// Wait while another runner is running, then take over
     #[arg(long)]
     standby: bool,
 }
@@ -108,7 +108,7 @@ impl Run {
         if let Err(failure) = &ran
             && !matches!(logging.target, LogTarget::Stdout)
         {
-            // The message goes to stderr; readers of the log alone must see it as well.
+            // The message goes to stderr; it must appear in the log as well.
             crit!(log.root, "cannot run"; "error" => Chain(failure.error()));
         }
         ran.map(|()| Exit::Done)
@@ -148,7 +148,7 @@ fn stand_by(
             _ => return Err(failure),
         };
         info!(log.root, "standing by: another runner is running"; "path" => %locked.display());
-        // Waiting is this service's task, so it has started.
+        // Waiting is the normal state of a standby, so the service counts as started.
         manager.ready("standing by: another runner is running");
         if standby.wait(locked, &mut watchdog)? == Awaited::Stopped {
             info!(log.root, "stopped");

@@ -125,7 +125,7 @@ impl<'a> SpoolAccess<'a> {
             .create_for_owner(&temporary, bytes)
             .and_then(|()| Ok(self.disk.rename(&temporary, &path)?));
         if created.is_err() {
-            // If this fails too, a file stays in the scratch folder, where it does no harm.
+            // If this fails too, a file remains in the scratch folder, where it does no harm.
             self.disk.unlink(&temporary).ok();
         }
         created

@@ -4,8 +4,8 @@
 //! with mode 0600, including the modules that plugins import. Every job of the template is paused,
 //! so that a new installation sends nothing to a fleet until the operator enables a job.
 //!
-//! **Failure.** Nothing is created over existing files. A directory whose creation failed is left
-//! as it is; it holds nothing of value, and can be removed.
+//! **Failure.** Existing files are never overwritten. A directory whose creation failed is left as
+//! it is; it contains nothing of value, and can be removed.
 
 use std::fs::{self, Permissions};
 use std::io;

@@ -42,7 +42,7 @@ impl Try {
     pub(super) fn run(&self) -> Result<Exit, Failure> {
         let program = own_executable()?.with_file_name(Program::Standalone.name());
         let mut command = Command::new(&program);
-        // Its messages then name commands by the path that the user typed.
+        // So its messages name commands by the path that the user typed.
         command.arg0(Program::Standalone.path()).arg("try");
         if let Some(folder) = &self.keep {
             command.arg("--keep").arg(folder);

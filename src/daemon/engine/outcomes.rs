@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use slog::{debug, error, info, warn};
 
 use super::Engine;
-use crate::api::{ApiError, Found, Seen, backoff};
+use crate::api::{ActionState, ApiError, Found, backoff};
 use crate::chain::Chain;
 use crate::daemon::action_search::belongs_to_other;
 use crate::daemon::index::Key;
@@ -152,7 +152,7 @@ impl Engine {
     fn status_verdict(
         &mut self,
         key: &Key,
-        seen: Result<Option<Seen>, ApiError>,
+        seen: Result<Option<ActionState>, ApiError>,
         now: Timestamp,
     ) -> Verdict {
         let Some(run) = self.index.get(key) else { return Verdict::paused(Pause::None) };

@@ -9,7 +9,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::action::{Action, Signature};
-use crate::api::{Api, ApiError, Dashboard, Found, Next, Page, Posted, Search, Seen};
+use crate::api::{ActionState, Api, ApiError, Dashboard, Found, Next, Page, Posted, Search};
 use crate::clock::{after, before};
 use crate::disk::model::Fuse;
 use crate::names::ActionId;
@@ -281,7 +281,7 @@ impl Api for Platform {
         })
     }
 
-    fn action(&self, id: ActionId) -> Result<Option<Seen>, ApiError> {
+    fn action(&self, id: ActionId) -> Result<Option<ActionState>, ApiError> {
         if !self.fuse.exchange() {
             return Err(broken());
         }
@@ -290,7 +290,7 @@ impl Api for Platform {
             return Err(broken());
         }
         let exists = state.outage.is_none() && state.actions.iter().any(|(other, ..)| *other == id);
-        Ok(exists.then(|| Seen { status: state.status.clone(), sent: state.agents }))
+        Ok(exists.then(|| ActionState { status: state.status.clone(), sent: state.agents }))
     }
 
     fn commands(

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::action::sign::testing::HashSigner;
-use crate::action::{SignError, Signature, Signer, Unknown};
+use crate::action::{SignError, Signature, Signer, UnknownKey};
 use crate::daemon::testing::Rig;
 use crate::spool::{Fate, Folder};
 use crate::testing::write_private;
@@ -31,7 +31,7 @@ impl<F: Fn() + Send + Sync> Signer for HookedSigner<F> {
         HashSigner.fingerprint()
     }
 
-    fn padded(&self, _: &str, _: Unknown) -> Result<Option<Signature>, SignError> {
+    fn padded(&self, _: &str, _: UnknownKey) -> Result<Option<Signature>, SignError> {
         Ok(None)
     }
 }

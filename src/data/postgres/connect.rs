@@ -19,7 +19,7 @@ const SILENCE_SPAN: Duration = Duration::from_secs(60);
 const PROBE_SPAN: Duration = Duration::from_secs(15);
 const PROBES_MAX: u32 = 3;
 /// The settings of every connection. A statement may run for a minute, wait ten seconds for a lock,
-/// and leave a transaction idle for a minute, so that a client that hangs blocks no other client.
+/// and leave a transaction idle for a minute, so that a hung client does not block other clients.
 /// From a database without an encoding, text is requested as raw bytes: otherwise the server would
 /// refuse to send any row with text that is not UTF-8.
 const SETTINGS: &str = "

@@ -68,7 +68,7 @@ impl<'a> FromSql<'a> for SqlValue {
             Type::INT2 => SqlValue::Number(i16::from_sql(ty, raw)?.into()),
             Type::INT4 => SqlValue::Number(i32::from_sql(ty, raw)?.into()),
             Type::INT8 => SqlValue::Number(i64::from_sql(ty, raw)?),
-            Type::NUMERIC => numeric::read(raw).ok_or("a number that is damaged")?,
+            Type::NUMERIC => numeric::read(raw).ok_or("damaged number")?,
             // A database without an encoding accepts text that is not UTF-8.
             Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::JSON => text(raw),
             // The first byte is the version of the format.

@@ -22,7 +22,7 @@ impl Store {
         self.transaction(|database| {
             let tables = (database.dialect().create_tables)();
             if database.dialect().has_roles {
-                // Two processes that create tables at the same time would both find none.
+                // Otherwise two processes could both find no tables, and both create them.
                 database.batch("lock schema", "select pg_advisory_xact_lock(1795309296)")?;
             }
             database.batch("create tables", &tables)?;

@@ -2,9 +2,10 @@
 //!
 //! `schema.sql` is the only definition of the expected tables: it is run to create them and parsed
 //! to compare them. Only what the queries depend on is compared: the six tables that they use. The
-//! tables of the original's loaders and manifests are not compared. Missing defaults are no
-//! difference, because the original's own database has fewer than ours. Neither are additional
-//! columns and indexes, except a column that every new row would have to fill.
+//! tables of the original's loaders and manifests are not compared. A missing default does not
+//! count as a difference, because the original's own database has fewer defaults than `schema.sql`.
+//! Neither does an additional column or index, except a column that every new row would have to
+//! fill.
 
 pub(super) mod catalogue;
 mod check;

@@ -1,4 +1,4 @@
-//! Opens an SQLite file for reading only, even where nothing can be written.
+//! Opens an SQLite file for reading only, even in a folder or on a medium that cannot be written.
 //!
 //! To read a database with a write-ahead log, SQLite needs an index file beside it, and creates a
 //! missing one. This fails in a folder that cannot be written or on a read-only medium. If the log

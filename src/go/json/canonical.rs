@@ -1,7 +1,7 @@
 //! A value of any type, kept as the JSON that Go writes for it.
 //!
-//! An operation's parameters have whatever form its module takes; the runner only passes them on
-//! and signs them. So no tree is built: the text is rewritten in Go's form while it is parsed.
+//! The form of an operation's parameters depends on its module; the runner only signs them and
+//! passes them on. So no tree is built: the text is rewritten in Go's form while it is parsed.
 //! Objects whose keys are not in Go's order are recorded, and a second pass puts them in order. It
 //! copies every byte once, however deeply the objects are nested.
 
@@ -54,7 +54,7 @@ impl GoType for CanonicalJson {
 
     fn decode(&mut self, decoder: &mut Decoder<'_>) -> Result<(), LocatedFault> {
         let kind = decoder.scan.start_value()?;
-        self.0 = Rewriter::new(decoder, RsaNumbers::Floats).run(kind)?;
+        self.0 = Rewriter::new(decoder, NumberHandling::Convert).run(kind)?;
         Ok(())
     }
 
@@ -70,21 +70,21 @@ impl GoType for CanonicalJson {
 impl Decoder<'_> {
     /// Skips the rest of a value whose first byte showed that it is of this kind.
     pub(super) fn skip_rest(&mut self, kind: ValueKind) -> Result<(), LocatedFault> {
-        Rewriter::new(self, RsaNumbers::Skipped).run(kind).map(drop)
+        Rewriter::new(self, NumberHandling::Skip).run(kind).map(drop)
     }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum RsaNumbers {
-    /// RsaNumbers are converted to floats, and must fit.
-    Floats,
-    Skipped,
+enum NumberHandling {
+    /// Convert numbers to floats; a number that does not fit is a fault.
+    Convert,
+    Skip,
 }
 
 /// Rewrites one value in Go's form.
 struct Rewriter<'d, 'a> {
     decoder: &'d mut Decoder<'a>,
-    numbers: RsaNumbers,
+    numbers: NumberHandling,
     out: String,
     open: Vec<OpenContainer>,
     /// The members of all open objects, those of the innermost object last.
@@ -119,7 +119,7 @@ struct UnorderedObject {
 }
 
 impl<'d, 'a> Rewriter<'d, 'a> {
-    fn new(decoder: &'d mut Decoder<'a>, numbers: RsaNumbers) -> Rewriter<'d, 'a> {
+    fn new(decoder: &'d mut Decoder<'a>, numbers: NumberHandling) -> Rewriter<'d, 'a> {
         let (out, open, members, unordered) = Default::default();
         Rewriter { decoder, numbers, out, open, members, unordered }
     }
@@ -165,7 +165,8 @@ impl<'d, 'a> Rewriter<'d, 'a> {
     fn number(&mut self) -> Result<(), LocatedFault> {
         let at = self.decoder.scan.at();
         let literal = self.decoder.scan.number()?;
-        if self.numbers == RsaNumbers::Floats && number::canonical(literal, &mut self.out).is_none()
+        if self.numbers == NumberHandling::Convert
+            && number::canonical(literal, &mut self.out).is_none()
         {
             self.decoder.record_number(at, literal, "float64");
         }

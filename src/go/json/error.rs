@@ -12,7 +12,7 @@ use crate::go::time::TimeError;
 /// Size limit, in bytes, of a path or value in a message.
 const SHOWN_BYTES_MAX: usize = 120;
 
-/// A text that Go would reject, or of which it would ignore a part.
+/// A text that Go would reject or would partly ignore.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {}", .0.position, .0.fault)]
 pub(crate) struct ParseError(Box<Located>);
@@ -84,7 +84,7 @@ pub(crate) struct LocatedFault {
     pub(super) fault: JsonFault,
 }
 
-/// Quotes a byte as Go does: as the character of that number.
+/// Quotes a byte as Go does: as the character with that code.
 fn quoted(byte: u8) -> String {
     match byte {
         b'\'' => r"'\''".to_owned(),

@@ -1,6 +1,6 @@
 //! Go's `encoding/json`, as far as signed text depends on it.
 //!
-//! Agents verify a signature over text that Go makes from the action after parsing it. So an
+//! Agents verify a signature over text that Go generates from the parsed action. So an
 //! action is parsed as Go 1.19 parses it and written as Go writes it, byte for byte:
 //!
 //! * keys match without regard to case, unknown keys are dropped, `null` leaves a field unchanged;

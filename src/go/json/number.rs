@@ -1,4 +1,4 @@
-//! RsaNumbers: Go converts every number of the parameters to a 64-bit float and back.
+//! JSON numbers: Go converts every number in parameters to a 64-bit float and back.
 //!
 //! Go and Rust print the same shortest digits of a float; only the notation differs.
 

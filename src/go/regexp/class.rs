@@ -11,7 +11,7 @@ const RUNE_MAX: u32 = 0x10_ffff;
 const SURROGATES: std::ops::Range<u32> = 0xd800..0xe000;
 /// A class without characters.
 const EMPTY: &str = r"[^\x{0}-\x{10ffff}]";
-/// Escapes for sets, which are ASCII in Go, and those sets.
+/// Escapes, and the sets that they stand for. In Go, the sets contain only ASCII characters.
 const PERL_SETS: [(&str, &str); 6] = [
     (r"\d", "[:digit:]"),
     (r"\D", "[:^digit:]"),
@@ -24,8 +24,8 @@ const PERL_SETS: [(&str, &str); 6] = [
 const POSIX_SETS: &str =
     "alnum alpha ascii blank cntrl digit graph lower print punct space upper word xdigit";
 
-/// Returns the characters from `first` to `last`, in a form that is valid within brackets; a single
-/// character also without.
+/// Returns the characters from `first` to `last` in a form that is valid within brackets. If
+/// `first` equals `last`, the form is valid outside brackets too.
 pub(super) fn range(first: u32, last: u32) -> String {
     let first = if SURROGATES.contains(&first) { SURROGATES.end } else { first };
     let last = if SURROGATES.contains(&last) { SURROGATES.start - 1 } else { last };
@@ -129,8 +129,8 @@ pub(super) fn escape(rest: &mut Rest<'_>) -> Result<u32, String> {
     rune.ok_or_else(|| format!("invalid escape {}", start.get(..read).unwrap_or(start)))
 }
 
-/// Reads up to two more octal digits. A single digit from 1 to 7 would be a reference to a group, which
-/// matching in linear time rules out.
+/// Reads up to two more octal digits. A single digit from 1 to 7 would be a backreference, which an
+/// engine that matches in linear time does not support.
 fn octal(rest: &mut Rest<'_>, first: char) -> Option<u32> {
     let digits = rest.0.chars().take(2).take_while(|c| c.is_digit(8)).count();
     let more = rest.advance(digits);

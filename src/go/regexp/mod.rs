@@ -1,15 +1,15 @@
 //! Regular expressions in Go's dialect, which is RE2's, matched with the crate `regex`.
 //!
 //! Both engines match in linear time and share most of their syntax. [`translate`](mod@translate)
-//! reads a pattern token by token and rewrites what differs: `\d`, `\w`, `\s` and `\b` are ASCII in Go; `\Q…\E` and
-//! octal escapes do not exist in the crate; set operators and nested brackets do not exist in Go.
-//! It rejects what only the crate accepts, such as `a**`, `(?x)` and `\p{greek}`, and leaves to the
-//! crate what both reject, such as a group that is not closed. Callers only ask whether a text
-//! matches, so groups become non-capturing and the translation drops greediness.
+//! reads a pattern token by token and rewrites what differs: `\d`, `\w`, `\s` and `\b` are ASCII in
+//! Go; `\Q…\E` and octal escapes do not exist in the crate; set operators and nested brackets do
+//! not exist in Go. It rejects what only the crate accepts, such as `a**`, `(?x)` and `\p{greek}`,
+//! and leaves to the crate what both reject, such as a group that is not closed. Callers only need
+//! to know whether a text matches, so groups become non-capturing and greediness is dropped.
 //!
-//! **Invariants.** A pattern is accepted exactly if Go 1.19 accepts it, except that the crate limits
-//! nesting and memory more tightly. Text is bytes: each byte that is not valid UTF-8 counts as one
-//! U+FFFD, as in Go.
+//! **Invariants.** A pattern is accepted exactly if Go 1.19 accepts it, except that the crate
+//! limits nesting and memory more tightly. Text is bytes: each byte that is not valid UTF-8 counts
+//! as one U+FFFD, as in Go.
 
 mod class;
 #[cfg(any(test, fuzzing))]

@@ -76,7 +76,7 @@ fn ascii_word_boundary_is_never_within_a_character() {
 }
 
 #[test]
-fn classes_contain_the_characters_that_they_contain_in_go() {
+fn classes_contain_the_same_characters_as_in_go() {
     assert!(matches(r"^[^[:^alpha:]\d-]$", "a"));
     assert!(matches(r"^[a-c-e]{2}$", "-e"));
     assert!(matches(r"^[--/]$", "."));

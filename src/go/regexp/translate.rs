@@ -1,7 +1,8 @@
 //! The translation of a pattern, token by token.
 //!
 //! The output is written while the pattern is read, without recursion, so that no pattern can
-//! exhaust the stack. Literal characters are always written as `\x{…}`, so that none needs an escape.
+//! exhaust the stack. Literal characters are always written as `\x{…}`, so that none needs an
+//! escape.
 
 use std::fmt::Write;
 
@@ -9,8 +10,8 @@ use super::class::{self, range};
 
 /// Maximum count of a repetition, and maximum product of nested counts.
 const REPEAT_MAX: u32 = 1000;
-/// Assertions that are written as escapes, and their translations. The ASCII form of `\B` alone would
-/// also match between the bytes of one character; the Unicode forms never do.
+/// Assertions that are written as escapes, and their translations. The ASCII form of `\B` alone
+/// would also match between the bytes of one character; the Unicode forms never do.
 const ASSERTIONS: [(&str, &str); 4] =
     [(r"\A", r"\A"), (r"\z", r"\z"), (r"\b", r"(?-u:\b)"), (r"\B", r"(?:(?-u:\B)(?:\b|\B))")];
 
@@ -23,7 +24,7 @@ pub(super) fn translate(pattern: &str) -> Result<String, String> {
     Ok(translator.output)
 }
 
-/// The part of a pattern that is still to be read.
+/// The part of a pattern that has not been read yet.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Rest<'a>(pub(super) &'a str);
 
@@ -73,7 +74,7 @@ struct Translator<'a> {
     last: u32,
     /// Highest such product in the earlier atoms of the innermost group.
     earlier: u32,
-    /// Highest such products in the groups around it.
+    /// Highest such product in each enclosing group, the outermost first.
     outer: Vec<u32>,
 }
 
@@ -192,8 +193,8 @@ impl Translator<'_> {
     }
 }
 
-/// Reads `*`, `+`, `?`, `{2}`, `{2,}` or `{2,3}` as its least and highest count. Any other `{` stands
-/// for itself.
+/// Reads `*`, `+`, `?`, `{2}`, `{2,}` or `{2,3}` as its least and highest count. Any other `{`
+/// stands for itself.
 fn repetition(rest: &mut Rest<'_>) -> Option<(u32, Option<u32>)> {
     let (bytes, counts) = match rest.peek()? {
         '*' => (1, (0, None)),
@@ -211,7 +212,8 @@ fn repetition(rest: &mut Rest<'_>) -> Option<(u32, Option<u32>)> {
     Some(counts)
 }
 
-/// Reads a number without leading zeros. One that is too high for its type is over the limit anyway.
+/// Reads a number without leading zeros. One that is too high for its type is over the limit
+/// anyway.
 fn count(digits: &str) -> Option<u32> {
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     let is_padded = digits.len() > 1 && digits.starts_with('0');

@@ -33,7 +33,7 @@ impl FilterKind {
         FilterKind::Sha3,
     ];
 
-    /// Returns its name in the option `mismatch`.
+    /// Returns the name that the option `mismatch` uses for it.
     pub(super) fn name(self) -> &'static str {
         match self {
             FilterKind::Name => "name",
@@ -48,7 +48,7 @@ impl FilterKind {
         }
     }
 
-    /// Returns the algorithms of a kind of hash.
+    /// Returns the hash algorithms of the kind; empty for a kind that is not a hash.
     fn algorithms(self) -> &'static [HashAlgorithm] {
         match self {
             FilterKind::Md5 => &[HashAlgorithm::Md5],
@@ -120,7 +120,7 @@ pub(crate) enum FilterError {
     Hash {
         kind: FilterKind,
         hash: String,
-        /// The numbers of digits that are possible.
+        /// The valid numbers of digits, such as `64 or 96 or 128`.
         digits: String,
     },
 }
@@ -167,7 +167,7 @@ impl Filter {
         if value.is_empty() {
             return Err(FilterError::Empty);
         }
-        // An exclamation mark alone is an expression.
+        // An exclamation mark alone is an expression, not an inversion.
         let (inverse, pattern) = match value.strip_prefix('!') {
             Some(rest) if !rest.is_empty() => (true, rest),
             _ => (false, value),
@@ -178,7 +178,8 @@ impl Filter {
                 Ok(filter(FilterTest::Name(Regexp::new(pattern)?), inverse ^ mismatch))
             }
             FilterKind::Mode => {
-                // The original validates the value without its exclamation mark, and matches with it.
+                // The original validates the value without its exclamation mark, and matches with
+                // it.
                 Regexp::new(pattern)?;
                 Ok(filter(FilterTest::Mode(Regexp::new(value)?), mismatch))
             }
@@ -218,7 +219,8 @@ impl Filter {
         }
     }
 
-    /// Returns whether a file with this hash, in upper-case digits, passes a filter for hashes.
+    /// Returns whether a file with this hash, in upper-case digits, passes the filter; false if the
+    /// filter does not compare hashes.
     pub(crate) fn accepts_hash(&self, digest: &str) -> bool {
         match &self.test {
             FilterTest::Hash(_, wanted) => (wanted == digest) != self.inverse,

@@ -1,4 +1,4 @@
-//! The module `file`: its searches, validated.
+//! Parameters of the module `file`: validated searches.
 
 mod bounds;
 mod filter;
@@ -52,7 +52,7 @@ pub(crate) struct Search {
     pub(crate) errors_max: i64,
 }
 
-/// Reads the parameters at the time `now`, from which ages are counted.
+/// Reads the parameters. Ages are relative to `now`.
 pub(crate) fn read(
     parameters: &RawValue,
     now: Timestamp,

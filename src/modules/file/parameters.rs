@@ -1,6 +1,6 @@
-//! The parameters of the module `file` in the form in which they are written.
+//! The parameters of the module `file`, as an action contains them.
 //!
-//! Results repeat them beside each hit, so they can be serialized as the original does it.
+//! Results repeat them beside each hit, so they are serialized exactly as the original does.
 
 use std::collections::BTreeMap;
 
@@ -54,12 +54,12 @@ pub(crate) struct SearchOptions {
     /// Maximum number of errors in the result; 0 for no limit.
     #[serde(serialize_with = "zero")]
     pub(super) maxerrors: f64,
-    /// Only repeated in the result.
+    /// Has no effect; only repeated in the result.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     remotefs: bool,
     /// Whether a file must pass every filter.
     pub(crate) matchall: bool,
-    /// Whether every line must match, not only one.
+    /// Whether every line of a file must match; otherwise one matching line is enough.
     pub(crate) macroal: bool,
     /// Names of the kinds of filters to invert.
     #[serde(serialize_with = "null_if_empty")]
@@ -67,10 +67,10 @@ pub(crate) struct SearchOptions {
     /// Number of hits after which a search ends; 0 or less for no limit.
     #[serde(serialize_with = "zero")]
     pub(super) matchlimit: f64,
-    /// Only repeated in the result.
+    /// Has no effect; only repeated in the result.
     #[serde(skip_serializing_if = "String::is_empty")]
     debug: String,
-    /// Whether each hit has its SHA-256.
+    /// Whether each hit includes the SHA-256 of the file.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) returnsha256: bool,
     /// Whether files compressed with gzip are unpacked.
@@ -78,7 +78,7 @@ pub(crate) struct SearchOptions {
     pub(crate) decompress: bool,
 }
 
-/// The original always repeats these numbers as 0.
+/// The original always writes these numbers as 0 in results.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn zero<S: Serializer>(_: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u8(0)
@@ -89,8 +89,8 @@ fn null_if_empty<S: Serializer>(names: &[String], serializer: S) -> Result<S::Ok
 }
 
 impl SearchParameters {
-    /// Returns a search for a single filter value, as results repeat it where each filter is a search
-    /// of its own.
+    /// Returns a search with a single filter value. Without `matchall`, each filter counts as a
+    /// search of its own, and results repeat it in this form.
     pub(crate) fn of_filter(kind: FilterKind, value: &str, paths: Vec<String>) -> SearchParameters {
         let mut search = SearchParameters { paths, ..SearchParameters::default() };
         let values = match kind {
@@ -136,7 +136,8 @@ pub(super) fn read(
     Ok(searches.into_iter().map(|(label, search)| (label, search.map(cleaned))).collect())
 }
 
-/// Returns the shortest path that is equivalent to `path` by its text alone, as Go's `Clean` does.
+/// Returns the shortest equivalent of `path`, without reading the file system, as Go's `Clean`
+/// does.
 fn clean(path: &str) -> String {
     let is_absolute = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();

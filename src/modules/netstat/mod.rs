@@ -1,4 +1,4 @@
-//! The module `netstat`: its search terms, validated.
+//! Parameters of the module `netstat`: validated search terms.
 
 mod range;
 
@@ -46,7 +46,7 @@ pub(crate) struct NetstatSearch {
 }
 
 impl NetstatSearch {
-    /// Returns whether it needs tables that each network namespace has for itself.
+    /// Returns whether the search reads tables that exist once per network namespace.
     pub(crate) fn reads_namespace_tables(&self) -> bool {
         !(self.neighbormac.is_empty()
             && self.neighborip.is_empty()
@@ -88,8 +88,8 @@ fn terms<T>(
     texts.into_iter().map(term).collect()
 }
 
-/// Hardware addresses match in any case. The first compilation makes errors show the pattern as it
-/// was written.
+/// Compiles a pattern for hardware addresses, which match in any case. The pattern is first
+/// compiled as written, so that an error shows it unchanged.
 fn mac(pattern: &str) -> Result<Regexp, NetstatParameterError> {
     Regexp::new(pattern)?;
     Ok(Regexp::new(&format!("(?i){pattern}"))?)

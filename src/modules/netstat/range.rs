@@ -2,12 +2,12 @@
 //!
 //! IPv4 addresses in their IPv6 form count as IPv4 addresses.
 
-// Of `core`, because `std::net` is for modules that do I/O.
+// From `core`: only modules that do I/O may import `std::net`.
 use core::net::{IpAddr, Ipv6Addr};
 
-/// The number of bits before an IPv4 address in its IPv6 form.
+/// Number of bits that precede an IPv4 address in its IPv6 form.
 const MAPPED_BITS: u32 = 96;
-/// The number of bits of an IPv6 address.
+/// Number of bits of an IPv6 address.
 const BITS: u32 = 128;
 
 /// All addresses with the same leading bits; those of IPv4 in their IPv6 form.

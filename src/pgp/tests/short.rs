@@ -1,7 +1,7 @@
 //! Signatures with numbers that GnuPG writes shorter than the key: our own, and those of other keys.
 
 use super::*;
-use crate::action::Unknown;
+use crate::action::UnknownKey;
 use crate::pgp::testing::import;
 use crate::pgp::testing::short::{CLOCK, SHORT, is_short};
 
@@ -114,7 +114,7 @@ fn signature_by_another_key_is_padded_if_its_length_is_known_or_guessed() {
     let keyring = GpgSigner::open(own.path(), key.as_str(), None).unwrap();
     let padded = |line: &str, unknown| keyring.padded(line, unknown).unwrap();
     let [known, unknown] = SHORT.each_ref().map(|short| (short.signature(), short));
-    for how in [Unknown::Keep, Unknown::Guess] {
+    for how in [UnknownKey::Keep, UnknownKey::Guess] {
         let whole = known.1.padded(&known.0);
         assert_eq!(padded(&known.0, how), Some(whole.clone()), "{how:?}");
         assert_eq!(padded(whole.as_str(), how), None, "{how:?}");
@@ -122,11 +122,11 @@ fn signature_by_another_key_is_padded_if_its_length_is_known_or_guessed() {
             assert_eq!(padded(none, how), None, "{none}");
         }
     }
-    assert_eq!(padded(&unknown.0, Unknown::Keep), None);
+    assert_eq!(padded(&unknown.0, UnknownKey::Keep), None);
     let whole = unknown.1.padded(&unknown.0);
-    assert_eq!(padded(&unknown.0, Unknown::Guess), Some(whole.clone()));
-    assert_eq!(padded(whole.as_str(), Unknown::Guess), None);
+    assert_eq!(padded(&unknown.0, UnknownKey::Guess), Some(whole.clone()));
+    assert_eq!(padded(whole.as_str(), UnknownKey::Guess), None);
     // The key is imported while the runner is running.
     import(own.path(), unknown.1.public);
-    assert_eq!(padded(&unknown.0, Unknown::Keep), Some(whole));
+    assert_eq!(padded(&unknown.0, UnknownKey::Keep), Some(whole));
 }

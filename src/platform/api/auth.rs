@@ -83,7 +83,7 @@ impl Api {
             return Err("token timestamp is not within acceptable time limits".to_owned().into());
         }
         let signed = format!("1;{};{nonce}\n", parts.get(1).copied().unwrap_or_default());
-        // No agent verifies a token, so its RSA number may be short.
+        // Agents do not verify tokens, so the RSA number may be short.
         let signed = self.signers.who_signed(signed.as_bytes(), signature, RsaNumbers::AnyLength);
         signed.map_err(|error| match error {
             SignatureError::Data(error) if !error.is_temporary() => {

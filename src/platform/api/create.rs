@@ -1,8 +1,7 @@
 //! `POST action/create/`: checks an action and its signatures, and stores it.
 //!
-//! **Invariant.** An action that was accepted is in the database with all its signatures. One that
-//! was refused leaves nothing there. (The original may store an action and then report that it
-//! could not.)
+//! **Invariant.** An accepted action is in the database with all its signatures. A refused action
+//! leaves nothing in it. (The original may store an action and then report that it could not.)
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -48,7 +47,7 @@ impl Api {
                     "Failed to store signature: 'pq: duplicate key value violates unique constraint \"{index}\"'"
                 ))
             }
-            // A commit that failed may have taken effect nevertheless.
+            // A commit that failed may still have taken effect.
             error => Refusal::new(
                 if error.is_temporary() { 503 } else { 500 },
                 format!("Failed to store action: '{}'", Chain(&error)),

@@ -96,7 +96,7 @@ enum HeartbeatRefusal {
     Missing(String),
     #[error("Failed to read field {field}: {text}")]
     Field { field: &'static str, text: String },
-    #[error("this platform holds {AGENTS_MAX} agents already")]
+    #[error("this platform already has {AGENTS_MAX} agents")]
     Full,
     #[error("Failed to store agent: {}", Chain(.0))]
     Store(#[from] DataError),
@@ -135,7 +135,7 @@ impl Api {
     fn save_heartbeat(&self, request: &ApiRequest) -> Result<(), HeartbeatRefusal> {
         let heartbeat = HeartbeatRequest::parse(&request.body)?.heartbeat(self.clock.now())?;
         if heartbeat.queue == self.local_queue {
-            slog::warn!(self.log, "ignored heartbeat in the name of this host's agent"; "peer" => %request.peer);
+            slog::warn!(self.log, "ignored heartbeat with the queue of this host's agent"; "peer" => %request.peer);
             return Ok(());
         }
         let id = match self.store.agent_at(&heartbeat.queue)? {
@@ -225,7 +225,7 @@ impl RequestEnvironment {
 /// Returns a text if every database can store it.
 fn storable(field: &'static str, text: String) -> Result<String, HeartbeatRefusal> {
     if text.contains('\0') || text.chars().count() > TEXT_CHARS_MAX {
-        let text = format!("it must have no NUL and at most {TEXT_CHARS_MAX} characters");
+        let text = format!("it must contain no NUL and have at most {TEXT_CHARS_MAX} characters");
         return Err(HeartbeatRefusal::Field { field, text });
     }
     Ok(text)

@@ -81,7 +81,7 @@ impl Api {
         }
         let unknown = || Refusal::new(404, format!("Investigator ID '{number:.0}' not found"));
         let id = whole(number).ok_or_else(unknown)?;
-        self.store.investigator_of(id)?.ok_or_else(unknown)?;
+        self.store.investigator_by_id(id)?.ok_or_else(unknown)?;
         let mut investigator = Investigator { id: id.float(), ..Investigator::default() };
         if status.is_empty() {
             investigator.permissions =
@@ -107,11 +107,11 @@ impl Api {
     /// Refuses permissions of `id` that would leave no investigator who may change investigators.
     fn keep_an_administrator(&self, id: Id, bits: Permissions) -> Result<(), Refusal> {
         let (read, update) = (Permission::Investigator, Permission::InvestigatorUpdate);
-        if bits.allow(read) && bits.allow(update) {
+        if bits.allows(read) && bits.allows(update) {
             return Ok(());
         }
         let is_admin = |bits: Permissions| {
-            [read, Permission::InvestigatorCreate, update].into_iter().any(|one| bits.allow(one))
+            [read, Permission::InvestigatorCreate, update].into_iter().any(|one| bits.allows(one))
         };
         let others = self.store.investigators()?;
         match others.iter().any(|other| other.id != id && is_admin(other.permissions)) {

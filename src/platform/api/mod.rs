@@ -4,9 +4,9 @@
 //! on them. Where the original fails because of a bug, this API does what was intended; a comment
 //! marks each such place.
 //!
-//! **Failure.** Only a verdict on a request has the original's status and text. If a request cannot
-//! be checked now (the disk is full, the database is unavailable, GnuPG cannot be started), the
-//! response is 503 and nothing is stored.
+//! **Failure.** A response has the original's status and text only if the request could be checked.
+//! If it cannot be checked now (the disk is full, the database is unavailable, GnuPG cannot be
+//! started), the response is 503 and nothing is stored.
 
 mod auth;
 mod create;
@@ -101,7 +101,7 @@ impl Route<'_> {
 struct Refusal {
     status: u16,
     message: String,
-    /// Items that the response contains beside the message.
+    /// Items that the response contains in addition to the message.
     items: Vec<Item>,
 }
 
@@ -177,7 +177,7 @@ impl Api {
     fn authorized(&self, route: &Route<'_>, request: &ApiRequest) -> Result<ApiResponse, Refusal> {
         if let Some(permission) = route.permission() {
             let investigator = self.authenticate(request)?;
-            if !investigator.permissions.allow(permission) {
+            if !investigator.permissions.allows(permission) {
                 return Err(Refusal::new(401, "Insufficient permissions to access endpoint"));
             }
         }

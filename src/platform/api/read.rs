@@ -68,7 +68,7 @@ impl Api {
     /// Returns an investigator with the public key.
     pub(super) fn investigator(&self, request: &ApiRequest) -> Result<ApiResponse, Refusal> {
         let (id, shown) = requested_id(request, "Investigator", "investigatorid")?;
-        let row = id.map(|id| self.store.investigator_of(id)).transpose()?.flatten();
+        let row = id.map(|id| self.store.investigator_by_id(id)).transpose()?.flatten();
         let row =
             row.ok_or_else(|| Refusal::new(404, format!("Investigator ID '{shown}' not found")))?;
         let investigator =

@@ -25,9 +25,9 @@ enum InvalidAction {
     NoAgent,
 }
 
-/// Returns until when the target of an action that selects no agent is evaluated again: until half
-/// of the action's period has passed. By then the agent of a suspended host has sent a heartbeat,
-/// and enough time remains to wait for its results.
+/// Returns the time until which a target that selects no agent is evaluated again: half of the
+/// action's period. By then the agent of a suspended host has sent a heartbeat, and enough time
+/// remains to wait for its results.
 fn wait_end(action: &ActionRow) -> Timestamp {
     after(action.validfrom, elapsed(action.validfrom, action.expireafter) / 2)
 }

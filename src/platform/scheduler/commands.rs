@@ -14,8 +14,8 @@ use crate::platform::spool::{EntryName, SpoolFolder};
 use crate::platform::view;
 use crate::relay::{Answer, Command, Outcome};
 
-/// Time that a command gets beyond the end of its action if an agent has it: the agent kills the
-/// module at the end, and its answer says so.
+/// Extra time after the end of its action for a command that an agent has: the agent kills the
+/// module at the end, and then sends an answer that reports this.
 const ANSWER_DELAY: Duration = Duration::from_secs(2);
 
 /// The result of an operation that has not been run.
@@ -75,8 +75,8 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Sends a command to its agent, unless the agent has it; marks it expired if there is no
-    /// answer in time.
+    /// Sends a command to its agent, unless the agent has it already; marks it expired if there is
+    /// no answer in time.
     pub(super) fn send_or_expire(
         &mut self,
         name: EntryName,

@@ -25,7 +25,7 @@ const SUBSETS_OF: usize = 1;
 /// The same number for the full test.
 const SUBSETS_OF_FULL: usize = 4;
 
-/// A scheduler's surroundings without API and agent, with one action to run.
+/// The database, clock and file system of a scheduler, with one action to run.
 struct World {
     _folder: tempfile::TempDir,
     store: Arc<Store>,

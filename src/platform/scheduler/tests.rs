@@ -22,7 +22,7 @@ on_each_database!(
     action_found_after_its_end_is_invalid,
     command_at_an_agent_expires_shortly_after_its_action,
     command_is_sent_again_after_a_kill_or_expires,
-    crash_between_two_steps_leaves_nothing_undone,
+    crash_between_two_steps_loses_no_work,
     damaged_answer_is_set_aside_and_the_command_expires,
     completed_action_is_not_sent_again,
     foreign_file_is_ignored_and_delays_no_entry,
@@ -114,7 +114,7 @@ fn command_is_sent_again_after_a_kill_or_expires(kind: Kind) {
 }
 
 /// Undoes the step after each step of the scheduler, as a crash between the two does.
-fn crash_between_two_steps_leaves_nothing_undone(kind: Kind) {
+fn crash_between_two_steps_loses_no_work(kind: Kind) {
     let copy = |rig: &Rig, from: &str, to: &str| {
         let (from, to) = (rig.path(from), rig.path(to));
         for file in from.read_dir().unwrap().map(|file| file.unwrap().file_name()) {

@@ -30,7 +30,7 @@ pub(crate) enum TargetError {
         kind: ColumnKind,
     },
     /// A literal is not a valid path, index, pattern or escape character.
-    #[error("target has a bad {what}: {literal}")]
+    #[error("target has an invalid {what}: {literal}")]
     Form {
         /// What the literal should be.
         what: &'static str,

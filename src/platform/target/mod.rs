@@ -1,8 +1,8 @@
 //! Targets: which agents an action is for, as an SQL condition on the table `agents`.
 //!
-//! The original inserts the text of a target into a query of its own. There a target can be any
-//! expression that PostgreSQL accepts, with all functions and other tables. Here no target reaches
-//! a database: it is parsed into one expression, of which each part must be on a short list, and
+//! The original inserts the text of a target into one of its own queries, so a target there can be
+//! any expression that PostgreSQL accepts, with all functions and other tables. Here no target
+//! reaches a database: it is parsed into an expression whose parts must all be on a short list, and
 //! the expression is evaluated for one agent at a time.
 //!
 //! | file | contents |

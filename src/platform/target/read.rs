@@ -187,8 +187,8 @@ fn logic(tree: &Expr, operator: &BinaryOperator) -> Result<Vec<Expression>, Targ
     parts.into_iter().rev().map(|part| settle(typed(part)?, ColumnKind::Bool, &name)).collect()
 }
 
-/// Groups of operators of which PostgreSQL accepts no two in a row, because they are not
-/// associative. This also limits the depth of a tree without parentheses.
+/// Groups of non-associative operators: PostgreSQL does not accept two operators of a group in a
+/// row. This also limits the depth of a tree without parentheses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rank {
     Comparison,

@@ -20,7 +20,7 @@ pub(super) fn quote(text: &str) -> String {
     excerpt(text, EXCERPT_BYTES_MAX).into_owned()
 }
 
-/// Refuses tokens that the parser would skip, misinterpret, or need much of the stack for.
+/// Refuses tokens that the parser would skip or misinterpret, or that would need much of the stack.
 pub(super) fn refuse_tokens(tokens: &[TokenWithSpan]) -> Result<(), TargetError> {
     for token in tokens {
         match &token.token {

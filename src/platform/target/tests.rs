@@ -185,13 +185,13 @@ fn text_that_is_not_a_condition_is_refused() {
         ("starttime > 'yesterday'", "'yesterday', which is not a time"),
         ("starttime > '2020-13-01'", "'2020-13-01', which is not a time"),
         ("'maybe'", "'maybe', which is not a truth value"),
-        ("environment->1.5 IS NULL", "bad index: 1.5"),
-        ("environment #>> 'os' IS NULL", "bad path: os"),
-        ("environment #>> '{os' IS NULL", "bad path: {os"),
-        ("environment #>> '{a,}' IS NULL", "bad path: {a,}"),
-        ("environment #>> '{{a}}' IS NULL", "bad path: {{a}}"),
-        ("name LIKE 'a\\'", "bad pattern: a\\"),
-        ("name LIKE 'a' ESCAPE 'xy'", "bad escape character: xy"),
+        ("environment->1.5 IS NULL", "invalid index: 1.5"),
+        ("environment #>> 'os' IS NULL", "invalid path: os"),
+        ("environment #>> '{os' IS NULL", "invalid path: {os"),
+        ("environment #>> '{a,}' IS NULL", "invalid path: {a,}"),
+        ("environment #>> '{{a}}' IS NULL", "invalid path: {{a}}"),
+        ("name LIKE 'a\\'", "invalid pattern: a\\"),
+        ("name LIKE 'a' ESCAPE 'xy'", "invalid escape character: xy"),
     ] {
         let error = refusal(text);
         assert!(error.contains(part), "{text}: {error}");

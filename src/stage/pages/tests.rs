@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::action::Signature;
-use crate::api::{Dashboard, Found, Posted, Search, Seen};
+use crate::api::{ActionState, Dashboard, Found, Posted, Search};
 use crate::clock::testing::TestClock;
 use crate::disk::{COMMAND_PREFIX, RealFs};
 
@@ -140,7 +140,7 @@ impl Api for FakeApi {
         unreachable!("a fetch searches nothing")
     }
 
-    fn action(&self, _: ActionId) -> Result<Option<Seen>, ApiError> {
+    fn action(&self, _: ActionId) -> Result<Option<ActionState>, ApiError> {
         Ok(None)
     }
 

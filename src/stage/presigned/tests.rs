@@ -18,8 +18,8 @@ impl Signer for Padding {
         "0"
     }
 
-    fn padded(&self, line: &str, unknown: Unknown) -> Result<Option<Signature>, SignError> {
-        let is_to_pad = line.starts_with("known") || unknown == Unknown::Guess;
+    fn padded(&self, line: &str, unknown: UnknownKey) -> Result<Option<Signature>, SignError> {
+        let is_to_pad = line.starts_with("known") || unknown == UnknownKey::Guess;
         let is_padded = line.contains("/pad");
         let padded = format!("{}/pad=AAAA", line.trim_end_matches("=AAAA"));
         Ok((is_to_pad && !is_padded).then(|| Signature::try_from(padded).unwrap()))

@@ -1,8 +1,8 @@
 //! The filter `contents`: expressions matched against the lines of a file.
 //!
-//! A line ends at `\n`; one `\r` before it belongs to the line end. The last line counts even without
-//! a line end. A line is held in memory while it is matched, up to a limit. A longer line is not
-//! matched; if the result of a test depends on it, the test fails and the line is reported.
+//! A line ends at `\n`; one `\r` before it belongs to the line end. The last line counts even
+//! without a line end. A line is held in memory while it is matched, up to a limit. A longer line
+//! is not matched; if the result of a test depends on it, the test fails and the line is reported.
 
 use std::io::{self, BufRead, BufReader, Read};
 

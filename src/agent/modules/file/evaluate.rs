@@ -73,7 +73,7 @@ pub(super) enum EvaluateError {
 }
 
 impl EvaluateError {
-    /// Returns whether statistics count the file as one that could not be opened.
+    /// Returns whether the statistics count the file among those that could not be opened.
     pub(super) fn counts_as_unopened(&self) -> bool {
         match self {
             EvaluateError::Metadata { .. } => true,
@@ -92,7 +92,7 @@ pub(super) struct Evaluation {
     pub(super) passed: Vec<bool>,
     /// The file's properties, if it belongs to one of the sets.
     pub(super) info: Option<FileInfo>,
-    /// The file does not pass filters that could not be evaluated.
+    /// Why filters could not be evaluated. The file does not pass those filters.
     pub(super) errors: Vec<EvaluateError>,
 }
 
@@ -190,7 +190,8 @@ impl Evaluator<'_> {
         let mut passed = Vec::with_capacity(filters.len());
         for filter in filters {
             passed.push(passes(filter).unwrap_or_else(|error| {
-                // They all fail for the same reason, which is reported once.
+                // All such filters fail because the metadata cannot be read, which is reported
+                // once.
                 if !errors.iter().any(|error| matches!(error, EvaluateError::Metadata { .. })) {
                     errors.push(error);
                 }

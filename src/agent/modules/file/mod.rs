@@ -6,17 +6,17 @@
 //! | `evaluate`, `source`, `content`, `hash`, `mode` | checks whether a file passes the filters of a search |
 //! | `findings`, `report` | collects hits, and builds the result in the original's form |
 //!
-//! **Invariants.** The module writes nothing. It never follows a symbolic link to a folder, and opens
-//! nothing that could block. Memory grows with the hits, the errors and the names in one folder, not
-//! with the contents of files. The result lists hits by path.
+//! **Invariants.** The module writes nothing. It never follows a symbolic link to a folder, and
+//! opens nothing that could block. Memory grows with the hits, the errors and the names in one
+//! folder, not with the contents of files. The result lists hits by path.
 //!
 //! **Failure.** Invalid parameters end the run with `success: false`. A file that cannot be read is
 //! reported in `errors` and passes no filter that would have to read it, not even an inverse one:
 //! nothing is claimed about unknown content.
 //!
 //! Where the original has a defect, the intended behaviour is implemented: each search has its own
-//! depth, limit, scope and unpacking; a path that fails is reported once; lines longer than 64 KiB are
-//! matched; a hash that cannot be computed is one error and does not lose the result.
+//! depth, limit, scope and unpacking; a path that fails is reported once; lines longer than 64 KiB
+//! are matched; a hash that cannot be computed is one error and does not lose the result.
 
 mod content;
 mod evaluate;

@@ -26,7 +26,7 @@ struct FileStatistics {
     exectime: String,
 }
 
-/// One hit. An entry with an empty path means that there are none.
+/// One hit. An entry with an empty path means that there are no hits.
 #[derive(Debug, Serialize)]
 struct HitEntry<'a> {
     file: Cow<'a, str>,
@@ -58,7 +58,7 @@ fn entries<'a>(search: &'a Search, sets: &'a [FoundFiles]) -> Option<Vec<HitEntr
     (!entries.is_empty()).then_some(entries)
 }
 
-/// Returns an entry for each file, or a single one without a file if there are none.
+/// Returns an entry for each file; without files, a single entry with an empty path.
 fn entries_of<'a>(
     files: &'a FoundFiles,
     search: impl Fn(Option<&Path>) -> Cow<'a, SearchParameters>,

@@ -1,7 +1,7 @@
-//! The content of a file: its bytes, or what they unpack to.
+//! The content of a file, unpacked on request.
 //!
-//! Files are opened without blocking, so that a pipe that replaces a file cannot hang the search, and
-//! read in pieces, so that memory does not grow with their size.
+//! Files are opened without blocking, so that a pipe that replaces a file cannot hang the search,
+//! and read in pieces, so that memory does not grow with their size.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Chain, Cursor, Read};
@@ -25,7 +25,7 @@ pub(super) enum SourceError {
 }
 
 impl SourceError {
-    /// Returns whether statistics count the file as one that could not be opened.
+    /// Returns whether the statistics count the file among those that could not be opened.
     pub(super) fn counts_as_unopened(&self) -> bool {
         matches!(self, SourceError::Open { .. } | SourceError::Unpack { .. })
     }
@@ -81,7 +81,7 @@ impl Source {
         Ok(Source { path, bytes })
     }
 
-    /// Reads packed data to its end: only then it is known to be undamaged.
+    /// Reads packed data to its end, because only then is it known to be undamaged.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         if let SourceBytes::Packed(bytes) = &mut self.bytes {
             io::copy(bytes, &mut io::sink())?;

@@ -1,9 +1,9 @@
 //! The walk over all paths of the searches.
 //!
 //! All searches walk together, so that a folder is listed and a file counted once, however many
-//! searches cover it. Each folder has the searches that are active in it, with its level for each: a
-//! search becomes active at its own path, at level 1, and ends at its maximum depth. Within a folder,
-//! files come first, then folders, by name.
+//! searches cover it. Each folder has the searches that are active in it, with its level for each:
+//! a search becomes active at its own path, at level 1, and ends at its maximum depth. Within a
+//! folder, files come first, then folders, by name.
 //!
 //! Symbolic links to folders are never followed, so the walk ends. A link to a file stands for the
 //! file: within a folder it is listed under the link's name, as a search path under the target's.
@@ -234,7 +234,7 @@ impl<'a> Walk<'a> {
             }
             for error in evaluation.errors {
                 let text = Chain(&error as &(dyn Error + 'static)).to_string();
-                // An error that several searches have is reported once.
+                // An error that several searches have in common is reported once.
                 if reported.contains(&text) {
                     continue;
                 }

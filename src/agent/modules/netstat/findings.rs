@@ -59,7 +59,7 @@ pub(super) struct NetstatFindings {
 }
 
 impl NetstatFindings {
-    /// Returns the rows of a table; if it cannot be read, reports the error and returns none.
+    /// Returns the rows of a table. If it cannot be read, records the error and returns no rows.
     pub(super) fn or_report<T>(&mut self, rows: Result<Vec<T>, RouteError>) -> Vec<T> {
         rows.unwrap_or_else(|error| {
             self.errors.push(Chain(&error).to_string());

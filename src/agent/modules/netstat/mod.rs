@@ -8,10 +8,10 @@
 //! | `netlink` | sends the requests of `route` to the kernel |
 //! | `findings` | collects hits, and builds the result in the original's form |
 //!
-//! **Invariants.** Each table is read once, so that all searches see the same state of it. A port counts
-//! as listening only if it accepts traffic from new peers: TCP in the state LISTEN, UDP without a peer.
-//! Addresses are compared by value, hardware addresses in any case. An empty hardware address never
-//! matches.
+//! **Invariants.** Each table is read once, so that all searches see the same state of it. A port
+//! counts as listening only if it accepts traffic from new peers: TCP in the state LISTEN, UDP
+//! without a peer. Addresses are compared by value, hardware addresses in any case. An empty
+//! hardware address never matches.
 //!
 //! **Failure.** A table that cannot be read is reported in `errors`; the others are searched.
 
@@ -103,7 +103,7 @@ fn read_all<'a, T, E: Error + 'static>(
     for space in spaces {
         let (rows, errors) = read(space);
         all.extend(rows.into_iter().map(|row| (space, row)));
-        // As if the process had ended before its namespace was listed.
+        // The process has ended: its namespace is left out, as if it had never been listed.
         if !errors.is_empty() && space.has_ended() {
             continue;
         }

@@ -1,7 +1,7 @@
 //! Neighbours: hosts on the same links, with their hardware addresses.
 //!
-//! IPv4 neighbours are in the kernel's table `arp`. One that has not answered has no hardware address;
-//! it is a neighbour all the same, because a process on this host has tried to reach it.
+//! IPv4 neighbours are in the kernel's table `arp`. One that has not answered has no hardware
+//! address; it is still a neighbour, because a process on this host has tried to reach it.
 
 use std::io;
 

@@ -1,6 +1,6 @@
 //! Requests to the kernel by netlink, RFC 3549, that are answered with a list.
 //!
-//! RsaNumbers are in the processor's byte order. All parts begin at multiples of four bytes.
+//! Numbers are in the processor's byte order. All parts begin at multiples of four bytes.
 
 use std::io;
 use std::time::Duration;
@@ -87,7 +87,7 @@ pub(super) fn list(kind: u16, fixed: &[u8]) -> io::Result<Vec<NetlinkEntry>> {
 /// Requests a list once; `None` if the table changed during the answer.
 fn list_once(kind: u16, fixed: &[u8]) -> io::Result<Option<Vec<NetlinkEntry>>> {
     let (family, flags) = (AddressFamily::NETLINK, SocketFlags::CLOEXEC);
-    // Without a protocol: that of routing has the number 0.
+    // The default protocol 0 is NETLINK_ROUTE.
     let socket = socket_with(family, SocketType::RAW, flags, None)?;
     send(&socket, &request(kind, fixed)?, SendFlags::empty())?;
     let mut buffer = vec![0; DATAGRAM_BYTES_MAX];

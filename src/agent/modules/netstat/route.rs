@@ -1,6 +1,7 @@
 //! Links, addresses and IPv6 neighbours, read from the kernel by rtnetlink.
 //!
-//! `/proc` has no table of these, and `/sys` shows the links of the namespace in which it was mounted.
+//! `/proc` has no table of these, and `/sys` shows the links of the namespace in which it was
+//! mounted.
 
 use std::io;
 use std::net::IpAddr;
@@ -94,8 +95,8 @@ fn list<T>(
     Ok(entries.iter().filter_map(read).collect())
 }
 
-/// Returns the text of a hardware address; `None` for all zeros, and for the IP addresses that tunnels
-/// have in its place.
+/// Returns the text of a hardware address; `None` for all zeros, and for the IP addresses that
+/// tunnels have in its place.
 fn mac(bytes: &[u8]) -> Option<String> {
     let is_absent = bytes.iter().all(|byte| *byte == 0) || ip(bytes).is_some();
     let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();

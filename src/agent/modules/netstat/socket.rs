@@ -1,7 +1,7 @@
 //! Sockets, from the kernel's tables `tcp`, `udp`, `tcp6` and `udp6`.
 //!
-//! The tables show an address as the hexadecimal digits of the 32-bit words in the kernel's memory, so
-//! the bytes of each word are in the processor's order.
+//! The tables show an address as the hexadecimal digits of the 32-bit words in the kernel's memory,
+//! so the bytes of each word are in the processor's order.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};

@@ -19,7 +19,7 @@ const OWN_THREAD: &str = "thread-self";
 pub(super) enum SpaceError {
     #[error("cannot list the processes in {}", path.display())]
     List { path: PathBuf, source: io::Error },
-    /// Reading another user's namespace takes the privilege to trace that user's processes.
+    /// Reading another user's namespace requires the privilege to trace that user's processes.
     #[error("cannot read the network namespaces of {count} processes of other users")]
     Denied { count: usize },
 }
@@ -48,13 +48,13 @@ impl NetworkSpace {
     /// Runs `task` in this namespace.
     ///
     /// # Errors
-    /// The namespace cannot be entered, which takes the privilege to administer the system.
+    /// The namespace cannot be entered. Entering requires the privilege to administer the system.
     pub(super) fn enter<T: Send>(&self, task: impl FnOnce() -> T + Send) -> io::Result<T> {
         if self.is_own {
             return Ok(task());
         }
         let file = File::open(self.process.join("ns/net"))?;
-        // On a thread of its own, so that this thread never has to return.
+        // On a separate thread, so that this thread does not change its namespace.
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().spawn_scoped(scope, move || {
                 move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?;

@@ -1,8 +1,9 @@
 //! Pings by ICMP echo.
 //!
 //! Linux has sockets for ICMP echo that need no privilege if its settings allow them to our group.
-//! Otherwise a raw socket is needed, which takes a privilege, and which receives all ICMP packets from
-//! the pinged host: our own requests on the loopback, errors, and answers to other processes.
+//! Otherwise a raw socket is needed, which requires a privilege, and which receives all ICMP
+//! packets from the pinged host: our own requests on the loopback, errors, and answers to other
+//! processes.
 
 use std::io;
 use std::net::SocketAddr;

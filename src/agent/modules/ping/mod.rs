@@ -7,8 +7,8 @@
 //!
 //! The destination is resolved once, so that the result names the address that was pinged.
 //!
-//! **Failure.** A failed ping takes its place in `latencies`, and the next one follows. The numbers are
-//! the original's: -1 for a refusal, 9999999 for no answer in time, 0 for another error, which
+//! **Failure.** A failed ping takes its place in `latencies`, and the next one follows. The numbers
+//! are the original's: -1 for a refusal, 9999999 for no answer in time, 0 for another error, which
 //! `failures` explains. Silence after a UDP packet counts as found: the port is open, or a firewall
 //! drops the packets.
 
@@ -46,7 +46,7 @@ enum PingOutcome {
     TimedOut,
 }
 
-/// A ping that could not be made.
+/// Why a ping could not be sent, or its answer not received.
 #[derive(Debug, thiserror::Error)]
 enum PingError {
     #[error("cannot open socket")]

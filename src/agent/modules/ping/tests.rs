@@ -26,8 +26,8 @@ fn recordings() -> Vec<(String, Value)> {
     recordings
 }
 
-/// Replaces each latency, which differs between runs, by the word "ms", and removes the reason of the
-/// resolver.
+/// Replaces each latency, which differs between runs, by the word "ms", and removes the reason of
+/// the resolver.
 fn comparable(mut result: Value) -> Value {
     for error in result["errors"].as_array_mut().into_iter().flatten() {
         if let Some((text, _)) = error.as_str().unwrap().split_once("\": ")
@@ -158,8 +158,8 @@ fn answers_refusals_and_silence_are_distinguished() {
     assert_eq!(refused(&parameters)["elements"]["latencies"], json!([-1]));
 }
 
-/// Pings a port that this test has closed, until it is closed in all processes: one that another test has
-/// just forked keeps it open until it executes its program.
+/// Pings a port that this test has closed, until it is closed in all processes: one that another
+/// test has just forked keeps it open until it executes its program.
 fn refused(parameters: &Value) -> Value {
     let begun = std::time::Instant::now();
     loop {

@@ -1,11 +1,11 @@
 //! How rpm and dpkg list their packages.
 //!
-//! A package of dpkg counts as installed if all of its files are on the disk, whatever its selection
-//! state and whether or not its scripts have run: a package on hold and one whose configuration failed
-//! can be used, and attacked, like any other. dpkg(1) explains the states. A package that is
-//! `half-installed` is not listed: it is unknown which of its files exist, and of which version.
-//! The original parses `dpkg -l`, whose output is made for operators; so does this file, but only if
-//! `dpkg-query` is not installed.
+//! A package of dpkg counts as installed if all of its files are on the disk, whatever its
+//! selection state and whether or not its scripts have run: a package on hold and one whose
+//! configuration failed can be used, and attacked, like any other. dpkg(1) explains the states. A
+//! package that is `half-installed` is not listed: it is unknown which of its files exist, and of
+//! which version. The original parses `dpkg -l`, whose output is made for operators. This file uses
+//! `dpkg -l` only if `dpkg-query` is not installed.
 
 use super::Package;
 use super::manager::Manager;
@@ -26,8 +26,8 @@ pub(super) const DPKG_QUERY: Manager = Manager {
 /// Lists packages of dpkg in a table made for operators.
 pub(super) const DPKG: Manager = Manager { program: "dpkg", arguments: &["-l"], parse: parse_dpkg };
 
-/// The states in which all files of a package are on the disk: the third word of the status, and the
-/// second letter in the table for operators.
+/// The states in which all files of a package are on the disk: the third word of the status, and
+/// the second letter in the table for operators.
 const STATES: [(&str, char); 5] = [
     ("installed", 'i'),
     ("unpacked", 'U'),
@@ -50,7 +50,8 @@ fn parse_dpkg_query(line: &str) -> Option<Package> {
     installed.then(|| package("dpkg", name, version, arch))
 }
 
-/// Reads `ii  NAME VERSION ARCH …`, which begins with selection state, state and perhaps error flag.
+/// Reads `ii  NAME VERSION ARCH …`, which begins with selection state, state and perhaps error
+/// flag.
 fn parse_dpkg(line: &str) -> Option<Package> {
     let mut words = line.split_whitespace();
     let state = words.next()?;

@@ -24,7 +24,7 @@ pub(super) struct ManagerLimits {
     pub(super) bytes_max: usize,
 }
 
-/// Why a list may be incomplete.
+/// Why the list of packages may be incomplete.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ManagerError {
     #[error("{program} is not in PATH")]
@@ -89,8 +89,8 @@ impl Manager {
             .spawn()
             .map_err(failed)?;
         let output = read_output(&mut child, limits, list);
-        // The child is not reaped yet, so no other process can have its id. A child that has ended is
-        // not affected.
+        // The child is not reaped yet, so no other process can have its id. A child that has ended
+        // is not affected.
         child.kill().ok();
         let status = child.wait().map_err(failed)?;
         match output.map_err(failed)? {

@@ -5,13 +5,13 @@
 //! | `listing` | how to make each package manager list its packages, and how to parse its output |
 //! | `manager` | runs a package manager, within limits |
 //!
-//! **Invariants.** A package is listed once, under the first pattern that it matches. Package managers
-//! get `PATH`, a locale and a width, and no other environment variable.
+//! **Invariants.** A package is listed once, under the first pattern that it matches. Package
+//! managers get `PATH`, a locale and a width, and no other environment variable.
 //!
 //! **Failure.** A package manager that is not installed is skipped. One that fails is reported in
-//! `errors`, beside the packages that it had listed by then; so is a host without any package manager.
-//! The original reports neither, and omits packages that are on hold, to be removed or not configured
-//! although their files are installed.
+//! `errors`, and the packages that it listed before are kept. A host without any package manager is
+//! reported too. The original reports neither, and omits packages that are on hold, to be removed
+//! or not configured although their files are installed.
 
 mod listing;
 mod manager;
@@ -28,13 +28,13 @@ use crate::go::duration;
 use crate::modules::pkg::{self, PkgSearch};
 use manager::{Manager, ManagerError, ManagerLimits};
 
-/// Limits for a package manager. Without a time limit, an `rpm` that waits for its database would wait
-/// forever.
+/// Limits for a package manager. Without a time limit, an `rpm` that waits for its database would
+/// wait forever.
 const LIMITS: ManagerLimits =
     ManagerLimits { timeout: Duration::from_secs(120), bytes_max: 64 << 20 };
 
-/// The package managers in the order in which they are run. Of those that read the same database, only
-/// the first that is installed is run.
+/// The package managers in the order in which they are run. Of those that read the same database,
+/// only the first that is installed is run.
 const MANAGERS: [&[Manager]; 2] = [&[listing::RPM], &[listing::DPKG_QUERY, listing::DPKG]];
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -9,12 +9,13 @@
 //! The servers are queried one after the other, and the first valid answer counts. Its time is
 //! corrected for half of the round trip.
 //!
-//! **Invariants.** The clock is only reported as correct after a server confirmed it. An answer is valid
-//! if it belongs to our query and comes from a synchronised server.
+//! **Invariants.** The clock is reported as correct only after a server has confirmed it. An answer
+//! is valid if it belongs to our query and comes from a synchronised server.
 //!
-//! **Failure.** If no server answers, `success` is false, the result says nothing about the clock, and
-//! `errors` has the reason for each server. A missing `ntp.conf` is not an error. A negative tolerance
-//! is rejected; only a clock that is exact to the nanosecond is within a tolerance of zero.
+//! **Failure.** If no server answers, `success` is false, the result says nothing about the clock,
+//! and `errors` has the reason for each server. A missing `ntp.conf` is not an error. A negative
+//! tolerance is rejected; only a clock that is exact to the nanosecond is within a tolerance of
+//! zero.
 
 mod query;
 mod servers;

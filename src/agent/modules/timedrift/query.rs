@@ -1,8 +1,8 @@
 //! A query to one NTP server.
 //!
 //! In place of our time, the query carries a random number. The server repeats it, so an answer
-//! without it comes from another host and is skipped. The round trip is measured with a clock that is
-//! never set.
+//! without it comes from another host and is skipped. The round trip is measured with a clock that
+//! is never set.
 //!
 //! No crate is used: those for SNTP send the host's time and measure the round trip with the system
 //! clock, which may be set during the query.

@@ -16,8 +16,8 @@ pub(super) struct ConfError {
     source: io::Error,
 }
 
-/// Returns the servers of the configuration at `path`, then `backups`, and an error if a configuration
-/// exists and cannot be read.
+/// Returns the servers of the configuration at `path`, then `backups`, and an error if a
+/// configuration exists and cannot be read.
 pub(super) fn list(path: &Path, backups: &[&str]) -> (Vec<String>, Option<ConfError>) {
     let (mut hosts, error) = match read(path) {
         Ok(text) => (text.lines().filter_map(server).map(str::to_owned).collect(), None),

@@ -1,8 +1,8 @@
 //! The packets of the Simple Network Time Protocol, RFC 4330 and RFC 5905.
 //!
-//! A time in them is the seconds since 1900 and their fraction, 32 bits each. The seconds overflow every
-//! 136 years, next in 2036; of the times that a number can mean, the one nearest to this host's clock
-//! is used.
+//! A time in them is the seconds since 1900 and their fraction, 32 bits each. The seconds overflow
+//! every 136 years, next in 2036; of the times that a number can mean, the one nearest to this
+//! host's clock is used.
 
 use std::time::Duration;
 
@@ -113,7 +113,8 @@ fn u64_at(packet: &[u8], at: usize) -> Option<u64> {
 }
 
 impl ServerAnswer {
-    /// Compares this answer, which arrived at `local` and `latency` after the request, with our clock.
+    /// Compares this answer, which arrived at `local` and `latency` after the request, with our
+    /// clock.
     pub(super) fn compare(&self, local: Timestamp, latency: Duration) -> ClockReading {
         // The time that the server took is not part of the round trip, if it is plausible.
         let held = match self.received {

@@ -4,7 +4,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::cli::data::failure::DataFailure;
-use crate::cli::data::place::DataSource;
+use crate::cli::data::source::DataSource;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::data::{InvestigatorRow, SCHEDULER};
@@ -67,16 +67,16 @@ impl AclList {
 }
 
 /// Returns the access list: each module requires the signatures of `minimum` investigators. Only
-/// the scheduler may run `agentdestroy`, which ends duplicate agents, and it may run nothing else.
+/// the scheduler may run `agentdestroy`, which stops duplicate agents, and it may run nothing else.
 fn acl(investigators: &[InvestigatorRow], minimum: u32) -> Result<Acl<'_>, DataFailure> {
     let active = investigators.iter().filter(|one| one.is_active() && !one.fingerprint.is_empty());
-    let (scheduler, people): (Vec<_>, Vec<_>) = active.partition(|one| one.name == SCHEDULER);
-    if u32::try_from(people.len()).is_ok_and(|active| active < minimum) {
-        return Err(DataFailure::Acl { minimum, active: people.len() });
+    let (scheduler, others): (Vec<_>, Vec<_>) = active.partition(|one| one.name == SCHEDULER);
+    if u32::try_from(others.len()).is_ok_and(|active| active < minimum) {
+        return Err(DataFailure::Acl { minimum, active: others.len() });
     }
     let rule = |minimumweight, investigators| Rule { minimumweight, investigators };
     let agentdestroy = (!scheduler.is_empty()).then(|| rule(WEIGHT, scheduler));
-    Ok(Acl { default: rule(minimum, people), agentdestroy })
+    Ok(Acl { default: rule(minimum, others), agentdestroy })
 }
 
 #[cfg(test)]

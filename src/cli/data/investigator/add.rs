@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::who::label;
 use crate::chain::{excerpt, is_unsafe};
 use crate::cli::data::failure::DataFailure;
-use crate::cli::data::place::DataSource;
+use crate::cli::data::source::DataSource;
 use crate::cli::failure::Failure;
 use crate::cli::input::InputError;
 use crate::cli::{env, output};
@@ -41,7 +41,7 @@ pub(super) struct Add {
     /// Fingerprint of a key in the GnuPG home
     #[arg(long, value_name = "FP", group = "which")]
     fingerprint: Option<String>,
-    /// Permissions and sets
+    /// Permissions, or names of sets
     #[arg(long, value_name = "LIST", default_value = "default")]
     permissions: Permissions,
 }
@@ -147,7 +147,7 @@ fn check_name(name: &str) -> Result<(), DataFailure> {
     } else if name.chars().count() > NAME_CHARS_MAX {
         "it has more than 1024 characters"
     } else if name.bytes().all(|byte| byte.is_ascii_digit()) {
-        "it is a number, which commands take for the number of an investigator"
+        "it is a number, which commands would interpret as the number of an investigator"
     } else if name == SCHEDULER {
         "it is reserved for the scheduler's own investigator"
     } else {

@@ -2,7 +2,7 @@
 
 use super::who::{InvestigatorName, label};
 use crate::cli::data::failure::DataFailure;
-use crate::cli::data::place::DataSource;
+use crate::cli::data::source::DataSource;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::clock::{Clock, SystemClock};
@@ -62,7 +62,7 @@ impl NewApiKey {
     pub(super) fn run(&self, source: &DataSource) -> Result<Exit, Failure> {
         let store = source.write()?;
         let one = self.who.find_to_change(&store)?;
-        let key = ApiKey::generate().map_err(|source| DataError::Chance { source })?;
+        let key = ApiKey::generate().map_err(|source| DataError::Random { source })?;
         if !store.set_api_key(one.id, &key, SystemClock.now())? {
             return Err(DataFailure::NoInvestigator { who: label(&one) }.into());
         }

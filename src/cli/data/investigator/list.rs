@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::who::InvestigatorName;
 use crate::cli::data::listing::{Listing, TableRow, UNREADABLE, marked, or_mark};
-use crate::cli::data::place::DataSource;
+use crate::cli::data::source::DataSource;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::text::wrapped;

@@ -7,7 +7,7 @@ mod list;
 mod permit;
 pub(super) mod who;
 
-use super::place::DataSource;
+use super::source::DataSource;
 use crate::cli::failure::Failure;
 use crate::exit::Exit;
 use acl::AclList;

@@ -2,7 +2,7 @@
 
 use super::who::{InvestigatorName, label};
 use crate::cli::data::failure::DataFailure;
-use crate::cli::data::place::DataSource;
+use crate::cli::data::source::DataSource;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::clock::{Clock, SystemClock};
@@ -18,7 +18,7 @@ use crate::exit::Exit;
 pub(super) struct Permit {
     #[command(flatten)]
     who: InvestigatorName,
-    /// New permissions and sets
+    /// New permissions, or names of sets
     #[arg(long, value_name = "LIST", group = "what", conflicts_with_all = ["add", "remove"])]
     set: Option<Permissions>,
     /// Permissions to add

@@ -28,7 +28,7 @@ impl InvestigatorName {
             return Ok(one);
         }
         let found = match (self.text.parse().map(Id::new), Fingerprint::parse(&self.text)) {
-            (Ok(id), _) => store.investigator_of(id)?,
+            (Ok(id), _) => store.investigator_by_id(id)?,
             (_, Some(fingerprint)) => store.investigator(fingerprint.as_str())?,
             _ => None,
         };

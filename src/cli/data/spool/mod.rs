@@ -6,20 +6,20 @@
 
 mod entry;
 mod listing;
-mod look;
 mod page;
+mod report;
 mod stuck;
 #[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
 
-use super::place::{DataSource, disk};
+use super::source::{DataSource, disk};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::clock::{Clock, SystemClock};
 use crate::exit::Exit;
-use look::SpoolReport;
+use report::SpoolReport;
 
 /// Show the scheduler's spool: files per folder, and stuck files
 #[derive(Debug, clap::Args)]

@@ -1,6 +1,6 @@
 //! The text output of `spool`, at most 80 columns wide unless a single word is longer.
 
-use super::look::{SpoolOwner, SpoolReport};
+use super::report::{SpoolOwner, SpoolReport};
 use crate::cli::output::Style;
 use crate::cli::text::{duration, wrapped};
 

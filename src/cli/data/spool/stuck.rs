@@ -19,7 +19,7 @@ use crate::disk::{Disk, DiskError, FileKind};
 use crate::invocation::Program;
 use crate::spool::Folder;
 
-/// Time after which an overdue file counts as stuck.
+/// Time after which a file that should have moved counts as stuck.
 const OVERDUE_SPAN: SignedDuration = SignedDuration::from_mins(5);
 /// Maximum number of files of a folder that are checked, in the order of their names.
 const FILES_MAX: usize = 1000;
@@ -62,7 +62,7 @@ pub(super) fn find(
                 report("unknown file name: remove the file".into());
                 continue;
             }
-            // An unreadable file is reported, and the other files are checked all the same.
+            // An unreadable file is reported, and does not prevent the check of other files.
             let meta = match disk.find(&path) {
                 Ok(Some(meta)) => meta,
                 // The file has moved on.
@@ -116,8 +116,8 @@ struct CheckedFile<'a> {
     age: SignedDuration,
     /// Number of commands of its action that wait for an answer in the spool.
     commands: usize,
-    /// Number of commands of its action that are answered or given up, but not stored in the
-    /// database yet, according to file names.
+    /// Number of commands of its action that are answered or have expired, but are not stored in
+    /// the database yet, according to file names.
     answered: usize,
 }
 
@@ -136,7 +136,7 @@ impl CheckedFile<'_> {
         let since = duration(self.age.unsigned_abs().as_secs());
         let is_late = self.age > OVERDUE_SPAN;
         match spool_folder {
-            // The age decides; the contents say nothing more.
+            // The age alone decides, so the contents are not read.
             Folder::Ready => {
                 let why = format!("not fetched by the agent for {since}: {CHECK_SCHEDULER}");
                 return is_late.then(|| why.into());

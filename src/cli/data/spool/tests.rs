@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::look::SpoolOwner;
+use super::report::SpoolOwner;
 use super::*;
 use crate::disk::{COMMAND_PREFIX, Disk, RealFs};
 

@@ -277,7 +277,7 @@ fn module_that_hangs_is_killed_and_reported(kind: Kind) {
     let id = rig.post(&investigator, &investigator.action("status='online'", "file", 60));
     let command = rig.wait(&investigator, id, "completed");
     assert_eq!(command["status"], "timeout");
-    assert_eq!(command["results"][0]["errors"], json!(["the module was ended after 2 s"]));
+    assert_eq!(command["results"][0]["errors"], json!(["the module was killed after 2 s"]));
 }
 
 fn module_is_killed_when_its_action_expires(kind: Kind) {

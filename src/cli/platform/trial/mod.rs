@@ -1,4 +1,4 @@
-//! `try`: runs a platform and a runner on this host, and one run of the sample job through them.
+//! `try`: starts a platform and a runner on this host, and follows one run of the sample job.
 //!
 //! The platform runs in this process; the runner is the installed program, in a child process. The
 //! output therefore shows what a real installation does. The run is created and followed by the

@@ -9,7 +9,7 @@ use crate::disk::{Context, Disk};
 
 /// Size limit of a report, in bytes.
 const REPORT_BYTES_MAX: u64 = 1024 * 1024;
-/// The largest number of lines that are shown.
+/// Maximum number of lines that are shown.
 const LINES_MAX: usize = 60;
 /// Number of lines shown from the end of a shortened report: they are its summary.
 const LAST_LINES: usize = 3;

@@ -35,7 +35,7 @@ use crate::spool::Record;
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// Time limit for the start of the runner.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
-/// Time limit for each move of the run: the action's expiry, and some more.
+/// Time limit for each move of the run: the action's period and a margin.
 const MOVE_TIMEOUT: Duration = Duration::from_secs(200);
 /// Interval of the checks for signals and the end of the runner.
 const CHECK_INTERVAL: Duration = Duration::from_millis(200);

@@ -13,9 +13,9 @@ use crate::exit::Exit;
 #[serde(rename_all = "lowercase")]
 enum Level {
     Ok,
-    /// The runner would work in spite of it.
+    /// The runner works in spite of it.
     Note,
-    /// The runner would not start, or not do all of its work.
+    /// The runner cannot start, or cannot do all of its work.
     Fault,
 }
 

@@ -67,8 +67,8 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Returns the faults of a job that are not in its own files, or appear only in the complete
-/// action.
+/// Returns the faults of a job that are not in its own files, or that only the complete action
+/// shows.
 fn job_faults(job: &Job, client: Option<&ClientConfig>, plugins: &Plugins) -> Vec<String> {
     let mut faults = Vec::new();
     for plugin in &job.config.plugins {

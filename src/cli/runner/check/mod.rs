@@ -1,7 +1,7 @@
 //! `check`: finds every fault that can be found without sending an action.
 //!
-//! It uses the code of a start, in the same order, but does not stop at the first fault. It writes
-//! nothing and takes no lock, so it can run at any time.
+//! It makes the same checks as the start of the daemon, in the same order, but does not stop at the
+//! first fault. It writes nothing and takes no lock, so it can run at any time.
 
 mod findings;
 mod jobs;
@@ -131,8 +131,8 @@ fn check_api(api: &Client, url: &str, findings: &mut Findings) {
     findings.note(url, "not checked: whether the key may send actions");
 }
 
-/// Checks that the log and the metrics can be written: the only faults that a configuration can
-/// have after it has been parsed.
+/// Checks that the log and the metrics can be written. These are the only faults of a configuration
+/// that parsing does not find.
 fn check_outputs(installation: &Installation, findings: &mut Findings) {
     let (of, config) = (installation.file.display(), &installation.config);
     let log = findings.need(&of, logging::check(&config.logging));

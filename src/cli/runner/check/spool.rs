@@ -60,7 +60,7 @@ pub(super) fn check(installation: &Installation, findings: &mut Findings) -> Res
     Ok(())
 }
 
-/// Checks the spool as a start does, and returns whether it exists and can be read.
+/// Checks the spool as the daemon does at its start, and returns whether it exists and can be read.
 fn is_usable(installation: &Installation, findings: &mut Findings) -> Result<bool, Failure> {
     let (layout, disk) = (&installation.layout, installation.disk());
     let of = layout.root().display();

@@ -14,10 +14,11 @@ use crate::cli::runner::spool_access::SpoolAccess;
 use crate::names::{PluginName, RunId};
 use crate::spool::{Folder, RetryAttempt, RetryReport, RetryTime};
 
-/// What the runner will retry.
+/// The failed attempts that the runner will repeat.
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
-    /// Set while the API, the network or the key is unavailable.
+    /// The failures and next attempt of the API; set while the API, the network or the key is
+    /// unavailable.
     pub(super) api: Option<RetryTime>,
     /// Why the retry report cannot be read.
     pub(super) unknown: Option<String>,
@@ -46,7 +47,7 @@ pub(super) struct PluginAttempt {
     pub(super) retry: RetryTime,
 }
 
-/// What the next attempt of a run depends on.
+/// The condition for the next attempt of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
     Api,
@@ -56,7 +57,7 @@ pub(super) enum Need {
 }
 
 impl Attempts {
-    /// Reads the retry report of the runner, which is `process`.
+    /// Reads the retry report of the running runner, whose process id is `process`.
     pub(super) fn read(spool: &SpoolAccess<'_>, process: Option<u32>) -> Attempts {
         let Some(process) = process else { return Attempts::default() };
         match spool.view().retry_report() {
@@ -85,12 +86,12 @@ impl Attempts {
         }
         let reported = self.runs.get(run).into_iter().flatten();
         // Failures reported for another folder do not count: the run has moved on since.
-        for RetryAttempt { plugin, retry: again, .. } in
+        for RetryAttempt { plugin, retry, .. } in
             reported.filter(|attempt| attempt.folder == folder)
         {
-            found.add(*again);
+            found.add(*retry);
             if let Some(plugin) = plugin.clone() {
-                found.plugins.push(PluginAttempt { plugin, retry: *again });
+                found.plugins.push(PluginAttempt { plugin, retry: *retry });
             }
         }
         if let (Some(api), Need::Api) = (self.api, need) {

@@ -11,10 +11,10 @@ use crate::clock::elapsed;
 use crate::names::RunId;
 use crate::spool::{Family, Folder, View};
 
-/// The largest number of finished runs that are read, the newest first.
+/// Maximum number of finished runs that are read, the newest first.
 pub(super) const RECORDS_MAX: usize = 2000;
-/// The largest number of bytes that are read of them: a record contains its action, which may be
-/// large.
+/// Maximum number of bytes that are read from their records: a record contains its action, which
+/// may be large.
 pub(super) const READ_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// The contents of each folder, in the order of the flow.

@@ -13,7 +13,7 @@ use crate::invocation::Program;
 use crate::names::{PluginName, RunId};
 use crate::spool::{DeliveryState, Folder, View};
 
-/// The largest number of runs that a message names.
+/// Maximum number of runs that a message names.
 const NAMED_MAX: usize = 3;
 
 /// A finished run whose fetch or deliveries the runner gave up.
@@ -47,8 +47,8 @@ pub(super) fn read(entries: &Entries, view: &View<'_>) -> Result<Vec<GivenUp>, F
     Ok(found)
 }
 
-/// Returns the message for the operator about these runs, except for the last run of each job: its
-/// own report names it.
+/// Returns the message for the operator about these runs. It leaves out the last run of each job,
+/// which the report of that job names.
 pub(super) fn attention(given_up: &[GivenUp], jobs: &[JobReport]) -> Option<String> {
     let last: HashSet<&RunId> =
         jobs.iter().filter_map(|job| Some(&job.last.as_ref()?.run)).collect();

@@ -1,5 +1,7 @@
 //! The status of a job: its schedule, its next slot and its last run.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -31,8 +33,7 @@ pub(super) struct LastRun {
     /// The slot, in the job's time zone.
     pub(super) slot: String,
     pub(super) folder: Folder,
-    /// The state, in words.
-    pub(super) outcome: &'static str,
+    pub(super) outcome: RunState,
     /// Time from the launch of the run to its end, in seconds.
     pub(super) took_s: Option<u64>,
     pub(super) summary: Option<Summary>,
@@ -42,6 +43,51 @@ pub(super) struct LastRun {
     pub(super) error: Option<String>,
     /// The newer run that superseded it.
     pub(super) superseded: Option<RunId>,
+}
+
+/// The state of a run. The serialized words are part of the JSON output, where programs match them,
+/// so they never change; `Display` writes the words for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) enum RunState {
+    #[serde(rename = "waits to be sent")]
+    Unsent,
+    #[serde(rename = "dead letter")]
+    DeadLetter,
+    #[serde(rename = "runs on the fleet")]
+    OnFleet,
+    #[serde(rename = "superseded")]
+    Superseded,
+    /// Sent by a `sendonly` job, which ends the run.
+    #[serde(rename = "sent")]
+    SentOnly,
+    /// The action has ended, but the spool has no command record of the run.
+    #[serde(rename = "its action is over")]
+    ActionEnded,
+    #[serde(rename = "results are being fetched")]
+    Fetching,
+    #[serde(rename = "results are there, plugins are owed")]
+    Delivering,
+    #[serde(rename = "given up")]
+    GivenUp,
+    #[serde(rename = "done")]
+    Done,
+}
+
+impl fmt::Display for RunState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RunState::Unsent => "waiting to be sent",
+            RunState::DeadLetter => "dead letter",
+            RunState::OnFleet => "running on the fleet",
+            RunState::Superseded => "superseded",
+            RunState::SentOnly => "sent",
+            RunState::ActionEnded => "action ended",
+            RunState::Fetching => "fetching results",
+            RunState::Delivering => "results fetched, deliveries owed",
+            RunState::GivenUp => "given up",
+            RunState::Done => "done",
+        })
+    }
 }
 
 impl JobReport {
@@ -72,7 +118,8 @@ impl JobReport {
         })
     }
 
-    /// Returns messages for the operator about what was given up of the last run.
+    /// Returns messages for the operator about results or deliveries of the last run that were
+    /// given up.
     pub(super) fn attention(&self) -> Vec<String> {
         let Some(last) = self.last.as_ref().filter(|last| last.folder == Folder::CommandDone)
         else {
@@ -112,7 +159,7 @@ impl LastRun {
         };
         LastRun {
             slot: in_zone(record.slot, &job.zone),
-            outcome: state_word(folder, &record),
+            outcome: RunState::of(folder, &record),
             // The states of deliveries are in the command record: without it they are unknown.
             plugins: match folder {
                 Folder::ActionDone if record.has_results() => Vec::new(),
@@ -130,17 +177,44 @@ impl LastRun {
     }
 }
 
-fn state_word(folder: Folder, record: &Record) -> &'static str {
-    match folder {
-        Folder::New => "waiting to be sent",
-        Folder::Invalid => "dead letter",
-        Folder::ActionInflight => "running on the fleet",
-        Folder::ActionDone if record.superseded.is_some() => "superseded",
-        Folder::ActionDone if !record.has_results() => "sent",
-        Folder::ActionDone => "action ended",
-        Folder::Ready | Folder::CommandInflight => "fetching results",
-        Folder::Returned => "results fetched, deliveries owed",
-        Folder::CommandDone if outcome::has_given_up(record) => "given up",
-        Folder::CommandDone => "done",
+impl RunState {
+    fn of(folder: Folder, record: &Record) -> RunState {
+        match folder {
+            Folder::New => RunState::Unsent,
+            Folder::Invalid => RunState::DeadLetter,
+            Folder::ActionInflight => RunState::OnFleet,
+            Folder::ActionDone if record.superseded.is_some() => RunState::Superseded,
+            Folder::ActionDone if !record.has_results() => RunState::SentOnly,
+            Folder::ActionDone => RunState::ActionEnded,
+            Folder::Ready | Folder::CommandInflight => RunState::Fetching,
+            Folder::Returned => RunState::Delivering,
+            Folder::CommandDone if outcome::has_given_up(record) => RunState::GivenUp,
+            Folder::CommandDone => RunState::Done,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RunState;
+
+    #[test]
+    fn json_words_of_outcomes_are_fixed_and_in_the_manual() {
+        let manual = include_str!("../../../../man/mig-runner.8");
+        for (state, word) in [
+            (RunState::Unsent, "waits to be sent"),
+            (RunState::DeadLetter, "dead letter"),
+            (RunState::OnFleet, "runs on the fleet"),
+            (RunState::Superseded, "superseded"),
+            (RunState::SentOnly, "sent"),
+            (RunState::ActionEnded, "its action is over"),
+            (RunState::Fetching, "results are being fetched"),
+            (RunState::Delivering, "results are there, plugins are owed"),
+            (RunState::GivenUp, "given up"),
+            (RunState::Done, "done"),
+        ] {
+            assert_eq!(serde_json::to_value(state).unwrap(), word);
+            assert!(manual.contains(&format!(".Dq {word}\n")), "{word}");
+        }
     }
 }

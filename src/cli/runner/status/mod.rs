@@ -2,8 +2,8 @@
 //!
 //! It takes no lock and works with or without a running runner. To stay fast with any number of
 //! finished runs, it reads only the file names of `done` folders, the record of each job's last
-//! run, and the newest finished records, in which it looks for given-up and superseded runs. Retry
-//! times come from the retry report of a running runner.
+//! run, and the newest finished records, to find given-up and superseded runs. Retry times come
+//! from the retry report of a running runner.
 
 mod attempts;
 mod entries;

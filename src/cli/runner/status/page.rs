@@ -9,7 +9,7 @@ use crate::cli::output::Style;
 use crate::cli::runner::outcome;
 use crate::cli::text::{duration, wrapped};
 
-/// The largest number of unfinished entries that are listed.
+/// Maximum number of unfinished entries that are listed.
 const WAITING_MAX: usize = 20;
 /// Length limit of a reason, in bytes.
 const WHY_BYTES_MAX: usize = 400;
@@ -58,8 +58,8 @@ impl Page {
     }
 
     fn unfinished(&mut self, report: &Report) {
-        let api = report.api.map(|again| {
-            format!("API or signing key unavailable: {}", describe(again, report.now))
+        let api = report.api.map(|retry| {
+            format!("API or signing key unavailable: {}", describe(retry, report.now))
         });
         let unknown = report.attempts_unknown.as_ref().map(|why| {
             let why = excerpt(why, WHY_BYTES_MAX);

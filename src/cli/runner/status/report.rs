@@ -41,7 +41,8 @@ pub(super) struct Report {
     /// Whether the configuration was changed after the runner started, and is not in effect yet.
     pub(super) config_changed: bool,
     pub(super) directory: String,
-    /// Set while the API, the network or the key is unavailable.
+    /// The failures and next attempt of the API; set while the API, the network or the key is
+    /// unavailable.
     pub(super) api: Option<RetryTime>,
     /// Why retry times are unknown.
     pub(super) attempts_unknown: Option<String>,
@@ -51,7 +52,7 @@ pub(super) struct Report {
     pub(super) spool: Vec<FolderReport>,
     /// Unfinished runs and dead letters.
     pub(super) waiting: Vec<WaitingEntry>,
-    /// The number of further ones, which were not read.
+    /// The number of further unfinished runs and dead letters, which were not read.
     pub(super) more: usize,
     /// Finished runs whose fetch or deliveries were given up, the newest first.
     pub(super) given_up: Vec<GivenUp>,
@@ -66,7 +67,7 @@ impl Report {
     pub(super) fn read(installation: &Installation, now: Timestamp) -> Result<Report, Failure> {
         let spool = SpoolAccess::for_reading(installation)?;
         let mut jobs = installation.jobs(machine_zone().0)?;
-        // The changes are of no interest: the table was empty before.
+        // The changes do not matter, because the table was empty before.
         drop(jobs.scan(now)?);
         let process = spool.disk.lock_holder(&spool.layout.lock())?;
         let mut report = Report::of(&spool, &jobs, Attempts::read(&spool, process), now)?;
@@ -92,7 +93,7 @@ impl Report {
         Ok(report)
     }
 
-    /// Reads all that depends on the spool and the jobs alone.
+    /// Reads the parts that depend only on the spool, the jobs and the attempts.
     pub(super) fn of(
         spool: &SpoolAccess<'_>,
         jobs: &Jobs,

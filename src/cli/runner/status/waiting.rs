@@ -11,7 +11,7 @@ use crate::cli::failure::Failure;
 use crate::cli::runner::spool_access::SpoolAccess;
 use crate::spool::{DeliveryState, Fate, Folder, Record, Run};
 
-/// The largest number of records that are read of a folder, the oldest first.
+/// Maximum number of records that are read in a folder, the oldest first.
 const RECORDS_MAX: usize = 1000;
 
 /// An unfinished run, or a file that is not a run.

@@ -6,6 +6,7 @@ use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde_json::Value;
 
 use super::recording::Resource;
+use crate::data::Permissions;
 
 /// The investigator in nearly all recordings.
 const RUNNER: i64 = 1;
@@ -101,27 +102,7 @@ pub(super) fn time(time: Timestamp) -> String {
 
 /// Returns permissions as the bits that the database stores.
 pub(super) fn bits(permissions: &Value) -> i64 {
-    let names = [
-        "search",
-        "action",
-        "action_create",
-        "command",
-        "agent",
-        "dashboard",
-        "loader",
-        "loader_status",
-        "loader_expect",
-        "loader_key",
-        "loader_new",
-        "manifest",
-        "manifest_sign",
-        "manifest_new",
-        "manifest_status",
-        "manifest_loaders",
-        "investigator",
-        "investigator_create",
-        "investigator_update",
-    ];
-    let held = |(index, name): (usize, &&str)| (permissions[*name] == true).then_some(1 << index);
-    names.iter().enumerate().filter_map(held).sum()
+    let all: Permissions = "all".parse().unwrap();
+    let held = all.names().into_iter().filter(|name| permissions[*name] == true);
+    held.collect::<Vec<_>>().join(",").parse::<Permissions>().unwrap().bits()
 }

@@ -28,8 +28,8 @@ fn run_on_tree(parameters: &Value, root: &Path) -> Value {
     serde_json::from_str(&result).unwrap()
 }
 
-/// Runs `test` as an unprivileged user: as `nobody` if this process is root, else as its own user. On
-/// Linux a thread can have its own user.
+/// Runs `test` as an unprivileged user: as `nobody` if this process is root, else as its own user.
+/// On Linux a thread can have its own user.
 fn as_ordinary_user<T: Send>(test: impl FnOnce() -> T + Send) -> T {
     let nobody = rustix::fs::Uid::from_raw(65534);
     if !rustix::process::geteuid().is_root() {

@@ -36,8 +36,8 @@ fn comparable(mut result: Value) -> Value {
     result
 }
 
-/// Returns whether only root can replay a recording: it was made by a user who does not own the tree,
-/// or needs the tree's device.
+/// Returns whether only root can replay a recording: it was made by a user who does not own the
+/// tree, or needs the tree's device.
 fn needs_root(case: &str) -> bool {
     case.starts_with("nobody-") || case == "mode-paths-to-special"
 }
@@ -81,7 +81,8 @@ fn results_of_other_users_and_devices_equal_the_recordings_as_root() {
     }
 }
 
-/// Returns the row of the manual's table of differences that describes the difference in a recording.
+/// Returns the row of the manual's table of differences that describes the difference in a
+/// recording.
 fn row(case: &str) -> Option<&'static str> {
     Some(match case {
         "mode-paths-to-special" | "paths-only-missing" | "paths-symlink-dangling" => {
@@ -140,8 +141,8 @@ fn keep(expected: &mut Value, label: &str, holds: impl Fn(&str) -> bool) {
     hits.retain(|hit| holds(hit["file"].as_str().unwrap()));
 }
 
-/// Corrects a recorded result where the original has a defect, and returns whether it does. Each arm is
-/// one deliberate difference.
+/// Corrects a recorded result where the original has a defect, and returns whether it does. Each
+/// arm is one deliberate difference.
 fn correct(case: &str, expected: &mut Value) -> bool {
     correct_errors(case, expected)
         || correct_unpacking(case, expected)

@@ -54,7 +54,7 @@ impl SpoolReport {
             SpoolOwner::MigScheduler => None,
         };
         let mut folders = Vec::new();
-        // In the order of the flow: a file that moves on meanwhile is seen twice rather than
+        // In the order of the flow: a file that moves meanwhile is listed twice rather than
         // missed.
         for spool_folder in Folder::ALL {
             if let Some(names) = names(disk, &root.join(spool_folder.path()))? {
@@ -73,7 +73,7 @@ impl SpoolReport {
 }
 
 fn owner(disk: &Disk, root: &Path) -> Result<SpoolOwner, Failure> {
-    // `.` follows a symbolic link to the spool.
+    // The final `.` makes the path follow a symbolic link to the spool.
     match disk.find(&root.join(".")) {
         Ok(None) => return Err(no_spool(root, "it does not exist")),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
@@ -104,7 +104,7 @@ fn names(disk: &Disk, folder: &Path) -> Result<Option<Vec<String>>, Failure> {
     Ok(Some(names.filter(|name| !name.starts_with('.')).collect()))
 }
 
-/// Returns the failure that a folder is no scheduler's spool.
+/// Returns the failure for a folder that is not a scheduler's spool.
 fn no_spool(path: &Path, why: &'static str) -> Failure {
     DataFailure::NoSpool { path: path.to_owned(), why }.into()
 }
