@@ -117,8 +117,8 @@ impl Plan {
         self.cron.next_after(instant, &self.zone)
     }
 
-    /// Returns the missed slots after `since`. `newest` is the last of them, or the first slot after
-    /// them.
+    /// Returns the missed slots after `since`. `newest` is the last of them, or the first slot
+    /// after them.
     fn missed_slots(
         &self,
         since: Timestamp,
