@@ -31,7 +31,7 @@ static RUNNER: Invocation = Invocation::new();
 static STANDALONE: Invocation = Invocation::new();
 static DATA: Invocation = Invocation::new();
 
-/// How to invoke a program.
+/// The way in which a user can start a program.
 #[derive(Debug)]
 struct Invocation {
     /// The plain name or the path.
@@ -57,7 +57,7 @@ pub(crate) struct Start {
     pub(crate) search: Option<OsString>,
 }
 
-/// Sets the program of this process and how it was started. Only the first call has an effect.
+/// Records the program of this process and how it was started. Only the first call has an effect.
 pub(crate) fn begin(own: Program, start: &Start) {
     OWN.get_or_init(|| own);
     for program in Program::ALL {
@@ -91,7 +91,7 @@ impl Program {
 
     /// Sets the options that select the current installation, such as `-c FILE`. Only the first
     /// call has an effect. The default installation needs no call.
-    pub(crate) fn works_on(self, options: &[&str]) {
+    pub(crate) fn set_options(self, options: &[&str]) {
         self.invocation().options.get_or_init(|| line(options));
     }
 
