@@ -1,7 +1,7 @@
 //! Formats an error with its causes on one line, and escapes untrusted text.
 //!
-//! The text of an error names the failed operation and its object, never the cause. The texts of the
-//! causes are joined here, once, when the error is printed or logged.
+//! The text of an error names the failed operation and its object, never the cause. The texts of
+//! the causes are joined here, once, when the error is printed or logged.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -67,8 +67,8 @@ pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Returns whether a character is a control character, a line or paragraph separator, or a mark that
-/// changes the direction of text. All of them are below U+10000.
+/// Returns whether a character is a control character, a line or paragraph separator, or a mark
+/// that changes the direction of text. All of them are below U+10000.
 pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}')

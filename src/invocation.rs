@@ -4,8 +4,9 @@
 //! path that the user typed, and the same folder for the other programs. A command for the current
 //! installation repeats the options that select it, as in `-c FILE`.
 //!
-//! **Invariants.** Each main calls [`begin`] before it writes any output. In a process that does not
-//! call it, such as a unit test, programs have their plain names. An option never contains a secret.
+//! **Invariants.** Each main calls [`begin`] before it writes any output. In a process that does
+//! not call it, such as a unit test, programs have their plain names. An option never contains a
+//! secret.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -30,7 +31,7 @@ static RUNNER: Invocation = Invocation::new();
 static STANDALONE: Invocation = Invocation::new();
 static DATA: Invocation = Invocation::new();
 
-/// How to invoke a program.
+/// The way in which a user can start a program.
 #[derive(Debug)]
 struct Invocation {
     /// The plain name or the path.
@@ -56,7 +57,7 @@ pub(crate) struct Start {
     pub(crate) search: Option<OsString>,
 }
 
-/// Sets the program of this process and how it was started. Only the first call has an effect.
+/// Records the program of this process and how it was started. Only the first call has an effect.
 pub(crate) fn begin(own: Program, start: &Start) {
     OWN.get_or_init(|| own);
     for program in Program::ALL {
@@ -88,9 +89,9 @@ impl Program {
         }
     }
 
-    /// Sets the options that select the current installation, such as `-c FILE`. Only the first call
-    /// has an effect. The default installation needs no call.
-    pub(crate) fn works_on(self, options: &[&str]) {
+    /// Sets the options that select the current installation, such as `-c FILE`. Only the first
+    /// call has an effect. The default installation needs no call.
+    pub(crate) fn set_options(self, options: &[&str]) {
         self.invocation().options.get_or_init(|| line(options));
     }
 
@@ -155,7 +156,8 @@ fn has_slash(typed: &OsStr) -> bool {
     typed.as_bytes().contains(&b'/')
 }
 
-/// Returns the device and the inode of the program at a path; `None` if it is not an executable file.
+/// Returns the device and the inode of the program at a path; `None` if it is not an executable
+/// file.
 fn identity(path: &Path) -> Option<(u64, u64)> {
     let meta = fs::metadata(path).ok()?;
     (meta.is_file() && meta.mode() & 0o111 != 0).then(|| (meta.dev(), meta.ino()))

@@ -1,8 +1,8 @@
 //! Names that become file names. They are validated once, when they are parsed.
 //!
-//! **Invariant.** A value of these types is one component of a path: it is not empty, has no `/`, no
-//! NUL or other control character and no leading dot, and its length is limited. No other text is
-//! ever joined to the path of a folder of the runner.
+//! **Invariant.** A value of these types is one component of a path: it is not empty, has no `/`,
+//! no NUL or other control character and no leading dot, and its length is limited. No other text
+//! is ever joined to the path of a folder of the runner.
 
 use std::fmt;
 use std::str::FromStr;
@@ -125,8 +125,8 @@ impl RunId {
         format!("{stem}.{}-{mark}", slot_text(at)).parse()
     }
 
-    /// Returns the part before the slot: the name of the job, or the stem of a file that the operator
-    /// put into the spool.
+    /// Returns the part before the slot: the name of the job or, for a file that the operator put
+    /// into the spool, its name without suffix.
     pub(crate) fn stem(&self) -> &str {
         split(&self.0).map_or("", |(stem, _, _)| stem)
     }

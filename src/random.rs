@@ -18,7 +18,7 @@ pub(crate) fn fill(bytes: &mut [u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns six random letters, which make the id of a run unique within a second.
+/// Returns six random letters that make a name unique, such as the id of a run within its second.
 pub(crate) fn mark() -> io::Result<String> {
     let mut bytes = [0; MARK_LETTERS];
     fill(&mut bytes)?;
@@ -26,8 +26,8 @@ pub(crate) fn mark() -> io::Result<String> {
     Ok(bytes.into_iter().filter_map(letter).map(char::from).collect())
 }
 
-/// Returns a random number for spreading retries; always 0 if there is no random source. It must not
-/// be used for secrets.
+/// Returns a random number for spreading retries; always 0 if there is no random source. It must
+/// not be used for secrets.
 pub(crate) fn jitter() -> u32 {
     let mut bytes = [0; 4];
     fill(&mut bytes).map_or(0, |()| u32::from_ne_bytes(bytes))

@@ -2,9 +2,11 @@
 //!
 //! The library starts `gpg` and communicates with it over pipes. A process that is started between
 //! the creation of such a pipe and the library's own fork inherits the pipe. A plugin that inherits
-//! one would delay the signature until the plugin ends, which may take minutes. So library calls and
-//! process starts take turns, in order of arrival, so that neither starves: library calls run
-//! concurrently, and a process is started when no call is recent enough to be creating its pipes.
+//! one would delay the signature until the plugin ends, which may take minutes.
+//!
+//! So library calls and process starts take turns, in order of arrival, so that neither starves.
+//! Library calls run concurrently. A process is started only while no call is so recent that it may
+//! still be creating its pipes.
 //!
 //! **Invariant.** Every process that may run for more than a moment is started by [`start`], and
 //! every call of the library is made under [`begin_library_call`].

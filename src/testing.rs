@@ -33,8 +33,8 @@ pub(crate) fn write_private(path: &Path, text: &str) {
     std::fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Returns whether this process runs as root; otherwise reports that the current test is skipped and
-/// why. The names of such tests end with `_as_root`, so that they can be selected by that word.
+/// Returns whether this process runs as root; otherwise reports that the current test is skipped
+/// and why. The names of such tests end with `_as_root`, so that they can be selected by that word.
 pub(crate) fn is_root(why: &str) -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {
@@ -68,7 +68,8 @@ pub(crate) fn retried<T, E>(
     }
 }
 
-/// A log for tests that stores one line per record: the message, then `, KEY: VALUE` for each value.
+/// A log for tests that stores one line per record: the message, then `, KEY: VALUE` for each
+/// value.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Logged(Arc<Mutex<Vec<String>>>);
 

@@ -1,8 +1,8 @@
 """HTTP POST requests with a reliable outcome.
 
-Every answer is judged by its status, every request has a time limit, and TLS
-certificates are verified. Redirects are not followed: events posted to another
-place than the configured one would count as delivered.
+The status of the answer decides, every request has a time limit, and TLS
+certificates are verified. Redirects are not followed: otherwise, events posted to
+another place than the configured one would count as delivered.
 
 This file is not a plugin; mozdef needs it in the same folder.
 """
@@ -135,7 +135,7 @@ class Connection:
         try:
             return self._request(body, bytes_max)
         except (http.client.RemoteDisconnected, ConnectionError):
-            # An open connection may have expired on the server; a new one shows whether it has.
+            # The server may have closed an idle connection; retry once on a new one.
             if not self._is_used:
                 raise
             self.close()

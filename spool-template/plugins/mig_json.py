@@ -172,7 +172,7 @@ class Reader:
 
 
 def shallow(value):
-    """Returns a value, unless it is nested more deeply than other programs read JSON."""
+    """Returns a value, or a note if it is nested too deeply for other programs."""
     return value if _is_shallow(value, DEPTH_MAX) else "nested too deeply"
 
 

@@ -45,7 +45,8 @@ pub(super) struct ApiAction {
     pub(super) status: String,
     #[serde(default)]
     pub(super) pgpsignatures: Option<Vec<String>>,
-    /// The number of commands by state. Untyped, so that an odd value does not invalidate the rest.
+    /// The number of commands by state. Untyped, so that an unexpected value does not invalidate
+    /// the rest.
     #[serde(default)]
     pub(super) counters: serde_json::Value,
 }

@@ -120,7 +120,7 @@ impl Client {
 
     /// Sends a request, and once more with a fresh token if the first token is refused.
     ///
-    /// The API answers 401 before it processes a request, so the repetition is no second POST.
+    /// The API answers 401 before it processes a request, so an action is not posted twice.
     fn send(&self, request: &ApiRequest) -> Result<Response, ApiError> {
         let token = |source| ApiError::Token { call: request.call.clone(), source };
         let header = self.authorization.header(self.clock.now()).map_err(token)?;
@@ -221,8 +221,7 @@ impl Api for Client {
         let rows = self.search(&request, |name| name == "action", &mut |value| {
             let seen = action(value)?;
             let id = ActionId(seen.id);
-            // Of several actions with our signature, the one that was inserted first is the one
-            // requested.
+            // If several actions have our signature, the one that was inserted first counts.
             let is_first = found.as_ref().is_none_or(|(first, _)| id < *first);
             if is_ours(&seen, search.signatures) && !search.taken.contains(&id) && is_first {
                 found = Some((id, value.to_owned()));

@@ -37,13 +37,13 @@ impl Meter {
         }
     }
 
-    /// Starts a new item of which `bytes` are already read, because the parser has released the
-    /// last one.
+    /// Starts a new item after the parser has released the last one. `bytes` of the new item have
+    /// already been read.
     pub(super) fn start_item(&self, bytes: usize) {
         self.item_bytes.set(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 
-    /// Returns the number of bytes that exceeds the limit of this item.
+    /// Returns the smallest number of further bytes that exceeds the limit of this item.
     pub(super) fn item_room(&self) -> usize {
         let room = self.limits.item_bytes_max.saturating_sub(self.item_bytes.get());
         usize::try_from(room).unwrap_or(usize::MAX).saturating_add(1)

@@ -60,7 +60,7 @@ pub(crate) trait Api: Debug + Send + Sync {
     /// established only by a response that was not truncated.
     ///
     /// # Errors
-    /// The outcome is as unknown as before.
+    /// The outcome of the POST remains unknown.
     fn find(&self, search: &Search<'_>) -> Result<Found, ApiError>;
 
     /// Returns the state of an action, or `None` if the API answers that there is no such action.
@@ -88,7 +88,7 @@ pub(crate) trait Api: Debug + Send + Sync {
         sink: &mut dyn FnMut(&RawValue) -> io::Result<()>,
     ) -> Result<Page, ApiError>;
 
-    /// Requests the dashboard, which works only if the API, its database and our key do.
+    /// Requests the dashboard. This succeeds only if the API, its database and our key work.
     fn dashboard(&self) -> Result<Dashboard, ApiError>;
 
     /// Returns how far this machine's clock was ahead of the API's at the last response with a
@@ -155,7 +155,7 @@ pub(crate) enum Found {
     },
     /// The API has no such action.
     None,
-    /// The response was truncated and does not contain the action: as unknown as before.
+    /// The response was truncated and does not contain the action: its fate remains unknown.
     TooMany,
 }
 

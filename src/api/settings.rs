@@ -136,7 +136,7 @@ pub(crate) enum Certificates {
 
 #[derive(Debug)]
 pub(crate) struct ClientIdentity {
-    /// The certificate, and those between it and its root.
+    /// The certificate, and the intermediate certificates up to its root.
     pub(crate) certificate: Pem,
     /// Its key, as PKCS#8.
     pub(crate) key: Pem,

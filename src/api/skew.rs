@@ -1,9 +1,9 @@
 //! Measures the difference between this machine's clock and the API's, by the `Date` of each
 //! response.
 //!
-//! Tokens are refused if the clocks differ by more than ten minutes, and an action is dated by our
-//! clock but expires by the agents' clocks, so a difference should be known long before anything
-//! fails.
+//! The API refuses tokens if the clocks differ by more than ten minutes. An action is dated by our
+//! clock but expires by the agents' clocks. So the operator should learn of a difference before
+//! anything fails.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -27,7 +27,7 @@ pub(super) fn begin(program: Program) {
 pub(super) fn set_config(programs: &[Program], config: &Path, default: &str) {
     if config != Path::new(default) {
         for program in programs {
-            program.works_on(&["-c", &config.to_string_lossy()]);
+            program.set_options(&["-c", &config.to_string_lossy()]);
         }
     }
 }

@@ -117,7 +117,7 @@ impl Scanner<'_> {
         self.peek().is_none_or(|c| matches!(c, '\n' | ';' | '#'))
     }
 
-    /// Consumes a name. The original rejects underscores; here they make an unknown name, so that
+    /// Consumes a name. The original rejects underscores; here they yield an unknown name, so that
     /// the known one can be suggested.
     fn identifier(&mut self) -> String {
         let mut name = String::new();

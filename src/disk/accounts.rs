@@ -1,7 +1,8 @@
 //! The user and group files of the system: which groups are private to one user.
 //!
-//! Debian gives each user a group of the same name and no other members. Write access for that group
-//! gives no other user write access, so files that a user creates under umask 0002 can be trusted.
+//! Debian gives each user a group of the same name and no other members. Write access for that
+//! group gives no other user write access, so files that a user creates under umask 0002 can be
+//! trusted.
 //!
 //! **Invariants.** Only `/etc/passwd` and `/etc/group` count. An account from another source, such
 //! as LDAP, has no private group here, because its members cannot be listed reliably. The files

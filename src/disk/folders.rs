@@ -1,8 +1,8 @@
 //! Folders: creating, listing and syncing them.
 //!
 //! A folder whose last fsync failed is remembered as unsynced: the names that it shows may never
-//! become durable. The fsync is retried after a new name has been made in the folder, because
-//! only a success after a new change means anything.
+//! become durable. The fsync is retried after a new name has been created in the folder, because
+//! without a new change, a success proves nothing.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Context, Disk, DiskError, Entry, parent};
 
-/// A name that is made in an unsynced folder before its fsync is retried.
+/// A name that is created in an unsynced folder before its fsync is retried.
 const SYNC_PROBE: &str = ".sync";
 
 /// The folders whose last fsync failed; shared by all clones of a disk.
@@ -121,7 +121,7 @@ impl Disk {
         for folder in self.unsynced.all() {
             if self.sync_folder(&folder).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
             {
-                // The folder was removed, and the names that may not have been durable with it.
+                // The folder was removed, together with the names that may not have been durable.
                 self.unsynced.record(&folder, false);
             }
         }

@@ -79,7 +79,7 @@ pub(crate) struct FreeSpace {
     pub(crate) files: f64,
 }
 
-/// A step that the safety of all runs depends on. Tests leave one out to show what breaks.
+/// A safeguard that no run is lost or posted twice. Tests disable one to show what breaks.
 #[cfg(test)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Safeguard {
@@ -89,7 +89,7 @@ pub(crate) enum Safeguard {
     FolderSync,
     /// The fsyncs of all folders at start.
     StartSync,
-    /// The check which file of a run counts, before the run is processed.
+    /// The check of which file of a run counts, before the run is processed.
     Counting,
 }
 

@@ -16,8 +16,8 @@ use super::real::convert;
 use super::trust::{self, Distrust};
 use super::{Context, Disk, DiskError, FileKind, Meta, RealFs};
 
-/// The names of standard input. It is not opened again by such a name, which would fail for a
-/// socket and for a file of the user who called sudo.
+/// The names of standard input, which is read through its open descriptor: opening such a name
+/// would fail for a socket, and for a file of the user who called sudo.
 const STDIN: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
 /// Folders whose names refer to open files and devices.
 #[cfg(any(test, feature = "data"))]
@@ -86,7 +86,7 @@ impl InputFile {
 
 #[cfg(feature = "data")]
 impl Disk {
-    /// Does the same as [`InputFile::read`].
+    /// Same as [`InputFile::read`].
     pub(crate) fn read_input(&self, path: &Path, limit: u64) -> Result<InputFile, DiskError> {
         InputFile::read(path, limit)
     }

@@ -44,8 +44,8 @@ impl Disk {
         Ok(same.find(|lock| has_open(lock.process, &meta)).map(|lock| lock.process))
     }
 
-    /// Returns the device of the mount that a path is on, if it is known. Locks are listed with this
-    /// device; the metadata of files on btrfs and overlay file systems shows other devices.
+    /// Returns the device of the mount that a path is on, if it is known. Locks are listed with
+    /// this device; the metadata of files on btrfs and overlay file systems shows other devices.
     fn mount_device(&self, path: &Path) -> Option<Device> {
         let found = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::MNT_ID).ok()?;
         // Kernels before 5.8 do not report it.
@@ -56,7 +56,8 @@ impl Disk {
         parse_mount_device(&String::from_utf8_lossy(&mounts), found.stx_mnt_id)
     }
 
-    /// Returns the start time of a process, accurate to about a second; `None` if it is not visible.
+    /// Returns the start time of a process, accurate to about a second; `None` if it is not
+    /// visible.
     pub(crate) fn process_start(&self, process: u32) -> Option<Timestamp> {
         let read = |path: String| {
             // The process may have just ended, or `/proc` may hide it.

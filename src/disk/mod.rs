@@ -12,8 +12,8 @@
 //! unlink of the old name replace the first, and a check followed by a plain rename replaces the
 //! second. Changes that other processes make between those two steps can then be lost.
 //!
-//! Files that are only for others to read and may be lost are written by [`publish()`], or by
-//! [`Disk::publish`] if they are private.
+//! Files that may be lost, because they only inform other programs, are written by [`publish()`],
+//! or by [`Disk::publish`] if they are private.
 //!
 //! **Invariants.** A file is never written in place. A name never refers to a half-written file.
 //! A file whose content changes while it moves is created under the new name first and unlinked
@@ -22,7 +22,7 @@
 //! **Failure.** Every error names the path and the operation. After a failed fsync the temporary
 //! file is abandoned, because a second fsync of the same file may report success without having
 //! written anything. For the same reason a folder whose fsync failed counts as unsynced, and
-//! nothing is removed from it, until a name has been made in it and an fsync after that succeeded.
+//! nothing is removed from it, until a new name has been created in it and then an fsync succeeds.
 
 mod accounts;
 #[cfg(test)]

@@ -45,8 +45,7 @@ impl PathLock {
         for _ in 0..ATTEMPTS_MAX {
             let before = disk.file_id(path)?;
             let lock = disk.lock(path)?;
-            // The locked file is the one at the path only if the path referred to the same file
-            // before and after.
+            // The path may have been replaced between the two calls; then another file is locked.
             if let Some(file_id) = disk.file_id(path)?.filter(|after| Some(*after) == before) {
                 return Ok(PathLock { path: path.to_owned(), file_id, _lock: lock });
             }

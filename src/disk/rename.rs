@@ -13,7 +13,7 @@ use super::{Context, Disk, DiskError, parent};
 pub(crate) struct FsProbe {
     /// Whether it supports `RENAME_NOREPLACE` and `RENAME_EXCHANGE`.
     pub(crate) renames: bool,
-    /// Whether that was tested, which takes two files.
+    /// Whether that was tested, which requires two new files.
     pub(crate) tried: bool,
     /// The time that it gives to new files.
     pub(crate) now: Timestamp,

@@ -116,7 +116,7 @@ fn rewrite_keeps_a_displaced_file() {
 
 #[test]
 fn nothing_is_removed_from_a_folder_whose_fsync_failed() {
-    use model::{Blow, ModelFs};
+    use model::{InjectedFault, ModelFs};
     let fs = ModelFs::new(Arc::default(), Arc::new(|| jiff::Timestamp::UNIX_EPOCH));
     for folder in ["/tmp", "/a"] {
         fs.put_folder(Path::new(folder));
@@ -125,11 +125,11 @@ fn nothing_is_removed_from_a_folder_whose_fsync_failed() {
     let (a, b) = (Path::new("/a/a"), Path::new("/a/b"));
     disk.create(a, b"a").unwrap();
     // Create, append, fsync and rename succeed; the fsync of the folder fails.
-    fs.fuse().set(Blow::FailOn(4, io::ErrorKind::StorageFull));
+    fs.faults().set(InjectedFault::AllCalls(4, io::ErrorKind::StorageFull));
     assert!(disk.create(b, b"b").is_err());
     assert_eq!(disk.unsynced.all(), [Path::new("/a")]);
     assert!(disk.unlink(a).is_err());
-    fs.fuse().set(Blow::Never);
+    fs.faults().set(InjectedFault::None);
     assert!(disk.find(a).unwrap().is_some());
     disk.unlink(a).unwrap();
     assert!(!disk.has_unsynced_folders());

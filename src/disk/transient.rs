@@ -1,8 +1,8 @@
 //! Distinguishes a temporary shortage of the host from a permanent fault.
 //!
-//! Whether an operation failed because the host lacks space, memory, descriptors, processes or the
-//! like is decided here, for every module: such an operation is repeated, and its failure says
-//! nothing about what was requested.
+//! This is the one place that decides whether an operation failed because the host lacks space,
+//! memory, descriptors, processes or the like. Callers repeat such an operation, because its
+//! failure says nothing about the request itself.
 
 #[cfg(feature = "platform")]
 use std::error::Error;

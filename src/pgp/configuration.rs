@@ -2,7 +2,7 @@
 //!
 //! If gpg.conf has an invalid option, or there is no agent, the library reports a missing key, "End
 //! of file" or "General error". So after such an error the program `gpg` is run, and its output is
-//! parsed. Only its status lines decide; its messages are shown to the user.
+//! parsed. Only its status lines identify the fault; its messages are shown to the user.
 //!
 //! **Invariant.** This runs only after a failure, and never during a call of the library.
 
@@ -40,7 +40,7 @@ pub(crate) enum ConfigurationError {
     Agent { home: PathBuf, message: String },
     /// The configuration names a further signing key, which cannot sign.
     #[error(
-        "GnuPG is configured to sign with the key \"{name}\" as well, and cannot: remove local-user {name} from {}, or from \
+        "GnuPG is configured to sign with the key \"{name}\" as well, but cannot: remove local-user {name} from {}, or from \
          /etc/gnupg/gpg.conf", home.join("gpg.conf").display()
     )]
     LocalUser { home: PathBuf, name: String },

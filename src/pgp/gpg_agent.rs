@@ -21,8 +21,8 @@ use crate::spawn::deadline::Deadline;
 const END_SPAN: Duration = Duration::from_secs(10);
 /// Time limit for a process to report its process id.
 const ANSWER_SPAN: Duration = Duration::from_secs(5);
-/// The options of `gpg-connect-agent` for each independent process: the agent, and in newer releases
-/// the key daemon and the network daemon. The smartcard daemon ends with the agent.
+/// The options of `gpg-connect-agent` for each independent process: the agent, and in newer
+/// releases the key daemon and the network daemon. The smartcard daemon ends with the agent.
 const PROCESSES: [&[&str]; 3] = [&[], &["--keyboxd"], &["--dirmngr"]];
 
 /// Requests the processes of `home` to end, if they run.

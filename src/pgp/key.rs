@@ -74,11 +74,11 @@ pub(crate) enum KeyError {
     LongHome {
         key: String,
         home: PathBuf,
-        /// How long its path is.
+        /// Length of its path.
         bytes: usize,
     },
     /// The home does not contain the key.
-    #[error("no secret key {key} in the GnuPG home {}: gpg --homedir {} -K lists those it has{}", home.display(), home.display(), hint)]
+    #[error("no secret key {key} in the GnuPG home {}: gpg --homedir {} -K lists its secret keys{}", home.display(), home.display(), hint)]
     NotFound {
         key: String,
         home: PathBuf,
@@ -95,8 +95,8 @@ pub(crate) enum KeyError {
     Type { key: String, home: PathBuf, algorithm: String },
     /// GnuPG did not answer in time.
     #[error(
-        "no answer from gpg-agent about the key {key} in the GnuPG home {} in {} s: gpgconf --homedir {} --kill \
-         gpg-agent ends one that hangs", home.display(), timeout.as_secs(), home.display()
+        "no answer from gpg-agent about the key {key} in the GnuPG home {} in {} s: if it hangs, end it with \
+         gpgconf --homedir {} --kill gpg-agent", home.display(), timeout.as_secs(), home.display()
     )]
     Hung { key: String, home: PathBuf, timeout: Duration },
     /// GnuPG's configuration has a fault.
@@ -233,7 +233,7 @@ impl KeySearch {
                 "is revoked: generate a new key, and give the platform its public key",
             ),
             (key.is_expired(), "is expired: extend it, and give the platform the new public key"),
-            (key.is_disabled(), "is disabled: gpg --edit-key with enable makes it usable again"),
+            (key.is_disabled(), "is disabled: enable it with gpg --edit-key"),
             (
                 key.is_invalid(),
                 "is invalid: either this machine's clock is before the key's creation, or weak-digest in the \

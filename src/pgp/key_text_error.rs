@@ -11,25 +11,25 @@ const EXPORT_AGAIN: &str = "export the key again with gpg --armor --export KEY";
 /// Why a text is not one armored public key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum KeyTextError {
-    #[error("it contains no armored public key: gpg --armor --export KEY writes one")]
+    #[error("it contains no armored public key: create one with gpg --armor --export KEY")]
     None,
     /// It contains a key that must stay with its owner.
-    #[error("it contains a secret key: keep that, and give what gpg --armor --export KEY writes")]
+    #[error("it contains a secret key: use the output of gpg --armor --export KEY instead")]
     Secret,
     /// It contains several keys.
-    #[error("it contains {0} public keys: give one")]
+    #[error("it contains {0} public keys: give exactly one")]
     Count(usize),
     /// It is not armored.
     #[error(
-        "it contains a public key in binary form: gpg --armor --export KEY writes the armored form"
+        "it contains a public key in binary form: create the armored form with gpg --armor --export KEY"
     )]
     Binary,
     #[error(
-        "it has over {KEY_TEXT_BYTES_MAX} bytes: gpg --armor --export-options export-minimal \
-         --export KEY writes fewer"
+        "it is longer than {KEY_TEXT_BYTES_MAX} bytes: create a shorter one with gpg --armor \
+         --export-options export-minimal --export KEY"
     )]
     Long,
-    #[error("its line {0} has text outside of the key block: give the block alone")]
+    #[error("its line {0} has text outside of the key block: remove it")]
     Outside(usize),
     #[error(
         "its line {0} is neither an armor header nor the blank line after them: {EXPORT_AGAIN}"

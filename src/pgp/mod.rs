@@ -11,9 +11,9 @@
 //! rejects a number that is shorter than the key. So every signature is padded to the length of the
 //! key before it is returned ([`padding`]).
 //!
-//! **Digest.** GnuPG chooses the digest, and gpgme has no option for it: SHA-512 by default for RSA,
-//! or the value of `digest-algo` in the home's `gpg.conf`. The platform supports SHA-1 and all of
-//! SHA-2; a signature with any other digest is rejected here rather than by the platform.
+//! **Digest.** GnuPG chooses the digest, and gpgme has no option for it: SHA-512 by default for
+//! RSA, or the value of `digest-algo` in the home's `gpg.conf`. The platform supports SHA-1 and all
+//! of SHA-2; a signature with any other digest is rejected here rather than by the platform.
 
 mod armor;
 mod configuration;

@@ -15,15 +15,16 @@ const NUMBER_BYTES_MAX: usize = 8191;
 /// GnuPG only creates RSA keys whose length in bytes is a multiple of this.
 const KEY_STEP_BYTES: usize = 4;
 
-/// Returns the ids of the keys that made the signatures in `data`; none if it is not complete packets.
+/// Returns the ids of the keys that made the signatures in `data`; none if it is not complete
+/// packets.
 pub(super) fn issuers(data: &[u8]) -> Vec<KeyId> {
     let packets = packets(data).unwrap_or_default();
     packets.iter().filter_map(|packet| Some(signature(packet)?.issuer)).collect()
 }
 
 /// Returns `data` with each RSA number padded to the length in bytes that `length` returns for the
-/// key and the current length of the number; `None` if no padding is needed or `data` is not complete
-/// packets.
+/// key and the current length of the number; `None` if no padding is needed or `data` is not
+/// complete packets.
 pub(super) fn pad(data: &[u8], length: impl Fn(&KeyId, usize) -> Option<usize>) -> Option<Vec<u8>> {
     let packets = packets(data).ok()?;
     let ends = packets.iter().map(|packet| packet.at).skip(1).chain([data.len()]);
@@ -192,7 +193,8 @@ mod tests {
     #[test]
     fn only_short_rsa_numbers_are_padded() {
         let whole = packet(&[0x88, 30], &[7; 8]);
-        // A number of full length or longer than the key, an unknown key, a key of impossible length.
+        // A number of full length or longer than the key, an unknown key, a key of impossible
+        // length.
         for length in [None, Some(0), Some(7), Some(8), Some(usize::MAX), Some(8192)] {
             assert_eq!(pad(&whole, |_, _| length), None, "{length:?}");
         }

@@ -1,9 +1,9 @@
 //! Reads a public key from a text and checks whether the platform can verify signatures with it.
 //!
 //! The verdict is the same with all releases of GnuPG. First the text and its packets are checked
-//! here, more strictly than by GnuPG. Then GnuPG imports the key into a temporary home, because only
-//! an import checks the self-signatures. Parts that GnuPG drops are missing from its export; such a
-//! key is rejected as well, because the platform's own library rejects it.
+//! here, more strictly than by GnuPG. Then GnuPG imports the key into a temporary home, because
+//! only an import checks the self-signatures. Parts that GnuPG drops are missing from its export;
+//! such a key is rejected as well, because the platform's own library rejects it.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -139,8 +139,8 @@ fn count_dropped(
     Ok(given.difference(&kept).count())
 }
 
-/// Returns the number of bad signatures on the user ids of a key. Signatures by other keys cannot be
-/// checked.
+/// Returns the number of bad signatures on the user ids of a key. Signatures by other keys cannot
+/// be checked.
 fn count_bad_signatures(key: &Key) -> usize {
     let is_bad =
         |signature: &UserIdSignature<'_>| signature.status().code() == Error::BAD_SIGNATURE.code();

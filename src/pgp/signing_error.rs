@@ -22,12 +22,12 @@ pub(crate) enum SigningError {
     /// The agent refuses to use the key.
     #[error(
         "gpg-agent refuses the key: remove no-allow-loopback-pinentry from gpg-agent.conf of the GnuPG home, \
-         if it is there"
+         if present"
     )]
     Refused(#[source] gpgme::Error),
     /// GnuPG's compliance mode forbids the signature.
     #[error(
-        "GnuPG forbids it in its compliance mode: remove compliance from gpg.conf of the GnuPG home"
+        "GnuPG's compliance mode forbids the signature: remove compliance from gpg.conf of the GnuPG home"
     )]
     Forbidden,
     #[error("GnuPG failed")]
@@ -48,10 +48,12 @@ pub(crate) enum SigningError {
     #[error(transparent)]
     Armor(#[from] ArmorError),
     /// GnuPG did not answer in time.
-    #[error("no answer from gpg-agent in {} s: gpgconf --kill gpg-agent ends one that hangs", .0.as_secs())]
+    #[error("no answer from gpg-agent in {} s: if it hangs, end it with gpgconf --kill gpg-agent", .0.as_secs())]
     Timeout(Duration),
     /// Too many earlier requests are still unanswered.
-    #[error("{0} earlier requests to gpg-agent hang: gpgconf --kill gpg-agent ends one that hangs")]
+    #[error(
+        "{0} earlier requests to gpg-agent are unanswered: if it hangs, end it with gpgconf --kill gpg-agent"
+    )]
     Hung(usize),
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),

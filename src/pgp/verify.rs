@@ -101,9 +101,9 @@ impl Verifier {
         Verifier { home: home.to_owned() }
     }
 
-    /// Checks that GnuPG is installed and can be started. Its library searches for GnuPG only once in
-    /// a process and remembers a failure, so this is checked at the start of the program, which can
-    /// be repeated.
+    /// Checks that GnuPG is installed and can be started. Its library searches for GnuPG only once
+    /// in a process and remembers a failure, so this is checked at the start of the program, which
+    /// can be repeated.
     #[cfg(feature = "platform")]
     pub(crate) fn check_gnupg(&self) -> Result<(), VerifyError> {
         let _call = begin_library_call();
@@ -114,8 +114,8 @@ impl Verifier {
         }
     }
 
-    /// Adds the public key in an armored text, or updates it. The key is checked before GnuPG imports
-    /// it.
+    /// Adds the public key in an armored text, or updates it. The key is checked before GnuPG
+    /// imports it.
     pub(crate) fn import(&self, armored: &[u8]) -> Result<Fingerprint, ImportError> {
         let key = PublicKey::read(&self.home, armored)?;
         configuration::check_files(&self.home).map_err(ImportError::Configuration)?;
@@ -135,7 +135,8 @@ impl Verifier {
         Err(ImportError::Refused { key: key.fingerprint.clone(), home: self.home.clone() })
     }
 
-    /// Verifies a signature on one line for `data`; returns the fingerprint of the key that made it.
+    /// Verifies a signature on one line for `data`; returns the fingerprint of the key that made
+    /// it.
     pub(crate) fn verify(
         &self,
         data: &[u8],

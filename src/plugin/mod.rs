@@ -5,11 +5,11 @@
 //!
 //! **Invariants.** Only a regular file in the plugins folder itself is run; a link in the folder
 //! may lead to another file of the folder, but nowhere else. The folder itself may be a link. File
-//! and folder belong to the runner's user or to root, and no other user can write them, so that no
-//! other user can run code as the runner.
+//! and folder belong to the runner's user or to root, and no other user can write to them, because
+//! such a user could run code as the runner.
 //!
 //! **Failure.** Every fault of a plugin is a [`PluginError`]. It concerns only that plugin, and may
-//! be gone at the next attempt.
+//! have been corrected by the next attempt.
 
 mod process;
 pub(crate) mod run;
@@ -29,7 +29,7 @@ use crate::names::PluginName;
 use crate::spawn::leftovers;
 use crate::wake::Stop;
 
-/// Time that leftover processes of plugins have to end when the runner stops.
+/// Time that leftover processes of plugins have to end after SIGTERM, when the runner stops.
 const LEFTOVERS_SPAN: Duration = Duration::from_millis(500);
 
 /// Why a plugin cannot be run, with the remedy.
@@ -125,7 +125,7 @@ fn access_error(path: &Path, source: io::Error) -> PluginError {
     PluginError::Access { path: path.to_owned(), source }
 }
 
-/// Checks that only the runner's user and root can write the file at `path`.
+/// Checks that only the runner's user and root can write to the file at `path`.
 fn trusted(path: &Path) -> Result<Meta, PluginError> {
     let meta = RealFs.meta(path).map_err(|error| access_error(path, error))?;
     trust::check(path, &meta, trust::own_user()).map_err(PluginError::Distrust)?;

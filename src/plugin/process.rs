@@ -16,7 +16,7 @@ use crate::spawn::leftovers::{Leftovers, ProcessMark};
 
 /// Time that a plugin has to end after SIGTERM.
 const TERM_SPAN: Duration = Duration::from_secs(3);
-/// Time that a plugin has to end after SIGKILL: one that hangs in the kernel may never end.
+/// Time that a plugin has to end after SIGKILL. A plugin that hangs in the kernel may never end.
 const KILL_SPAN: Duration = Duration::from_secs(5);
 /// Time for which the output is read after the plugin's end, if other processes hold it open.
 const OUTPUT_SPAN: Duration = Duration::from_secs(1);
@@ -148,7 +148,7 @@ impl Process {
     /// Kills the rest of the plugin's group and returns the exit status; `None` if the plugin
     /// cannot be killed.
     pub(super) fn reap(mut self) -> io::Result<Option<ExitStatus>> {
-        // Not reaped earlier, so that no other process can have the group's number.
+        // Until the plugin is reaped, no other process group can get its id.
         match &self.leftovers {
             Some(_) => self.signal_all(Signal::KILL),
             None => self.signal(Signal::KILL),
@@ -170,14 +170,14 @@ impl Process {
     }
 
     /// Signals the plugin's group. This fails only if no process is left that the runner may
-    /// signal, and then there is nothing to do.
+    /// signal, and that is harmless.
     fn signal(&self, signal: Signal) {
         kill_process_group(self.group, signal).ok();
     }
 }
 
-/// Waits for the first of several events. The plugin's end takes precedence over the time limit, and
-/// the time limit over output and stop, so that endless output cannot delay it.
+/// Waits for the first of several events. The plugin's end takes precedence over the time limit,
+/// and the time limit over output and stop, so that endless output cannot delay it.
 fn wait(sources: &[(WaitEvent, BorrowedFd<'_>)], deadline: Deadline) -> io::Result<WaitEvent> {
     let had_passed = deadline.has_passed();
     let descriptors: Vec<BorrowedFd<'_>> = sources.iter().map(|(_, source)| *source).collect();

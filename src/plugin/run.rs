@@ -16,9 +16,9 @@
 //! group may use the output for one more second and are then killed. A process that has left the
 //! group on purpose may continue until the runner stops, as it would under systemd.
 //!
-//! **Failure.** Every result is an [`PluginOutcome`]. A plugin that the runner ended has not
-//! delivered, whatever its exit status: it may have exited with 0 because of SIGTERM. It runs again
-//! later.
+//! **Failure.** Every end, even an error, is a [`PluginOutcome`]. A plugin that the runner ended
+//! has not delivered, whatever its exit status: it may have exited with 0 because of SIGTERM. It
+//! runs again later.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -45,12 +45,12 @@ const TRY_LATER: i32 = 75;
 /// The value of `PATH` in a plugin's environment.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What a plugin is run with.
+/// The input of one run of a plugin.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PluginCall<'a> {
     /// The job that the results belong to.
     pub(crate) job: &'a JobName,
-    /// The plugin's name as the job has it.
+    /// The plugin's name, as in the job's configuration.
     pub(crate) plugin: &'a PluginName,
     pub(crate) run: &'a RunId,
     /// The action's id on the platform.
@@ -71,14 +71,14 @@ pub(crate) struct PluginLimits {
 #[derive(Debug)]
 pub(crate) struct PluginExit {
     pub(crate) outcome: PluginOutcome,
-    /// The end of stdout and stderr as they came: must be escaped for output.
+    /// The end of stdout and stderr, unchanged: must be escaped before it is shown.
     pub(crate) output: String,
     /// Number of lines that the plugin wrote, including those not kept.
     pub(crate) lines: usize,
     pub(crate) took: Duration,
 }
 
-/// What the end of a plugin means for the delivery.
+/// The outcome of a delivery.
 #[derive(Debug)]
 pub(crate) enum PluginOutcome {
     /// The plugin accepted the results.
@@ -128,7 +128,7 @@ pub(crate) enum RunError {
     Signal(i32),
 }
 
-/// Runs a plugin to its end, which comes soon after `limits.timeout` or a stop at the latest.
+/// Runs a plugin until it ends, at the latest soon after `limits.timeout` or a stop.
 pub(crate) fn run(
     executable: &Executable,
     delivery: &PluginCall<'_>,
@@ -154,9 +154,9 @@ fn attempt(
         return Ok(PluginOutcome::Stopped);
     }
     let path = || executable.path.clone();
-    let line = stop.pipe().map_err(|source| RunError::Watch { path: path(), source })?;
+    let stop_pipe = stop.pipe().map_err(|source| RunError::Watch { path: path(), source })?;
     let mut process = start(executable, delivery)?;
-    let reason = process.follow(&line, limits.timeout, tail);
+    let reason = process.follow(&stop_pipe, limits.timeout, tail);
     let status = process.reap();
     match reason.and_then(|reason| Ok((reason, status?))) {
         Ok((_, None)) => Err(RunError::Hangs { path: path() }),
@@ -167,7 +167,7 @@ fn attempt(
     }
 }
 
-/// Returns what the exit status of a plugin means that ended by itself.
+/// Returns the outcome for a plugin that ended by itself.
 fn outcome(status: ExitStatus) -> Result<PluginOutcome, RunError> {
     match status.code() {
         Some(0) => Ok(PluginOutcome::Delivered),

@@ -117,8 +117,8 @@ impl Plan {
         self.cron.next_after(instant, &self.zone)
     }
 
-    /// Returns the missed slots after `since`. `newest` is the last of them, or the first slot after
-    /// them.
+    /// Returns the missed slots after `since`. `newest` is the last of them, or the first slot
+    /// after them.
     fn missed_slots(
         &self,
         since: Timestamp,
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn incredible_last_slot_is_ignored_and_corrected() {
+    fn implausible_last_slot_is_ignored_and_corrected() {
         let plan = plan("0 * * * *", Missed::Once);
         let due = plan.decide(at("13:00:30.001"), at("12:00:30"));
         assert!(due.ahead);

@@ -5,9 +5,9 @@
 //! process, or it has inherited the [`ProcessMark`] in its environment. The mark also finds a
 //! process whose parent has ended.
 //!
-//! A subreaper (`PR_SET_CHILD_SUBREAPER`) would need no mark. But it would also adopt the orphans of
-//! GnuPG's library and its agent, which serves other programs; this process must neither end those
-//! nor wait for them.
+//! A subreaper (`PR_SET_CHILD_SUBREAPER`) would need no mark. But it would also adopt the orphans
+//! of GnuPG's library and its agent, which serves other programs; this process must neither end
+//! those nor wait for them.
 //!
 //! **Failure.** A process of another user is not found, nor is one that cleared its environment
 //! after its parent had ended.
@@ -73,8 +73,8 @@ pub(crate) struct Leftovers {
 }
 
 impl Leftovers {
-    /// Adds the descendants of `root` and all processes with its mark, except `root` itself; returns
-    /// whether any of them are new.
+    /// Adds the descendants of `root` and all processes with its mark, except `root` itself;
+    /// returns whether any of them are new.
     pub(crate) fn find(&mut self, root: Pid, mark: Option<&ProcessMark>) -> bool {
         let entry = mark.map(|mark| format!("{VARIABLE}={}", mark.0));
         let is_marked =

@@ -70,7 +70,7 @@ impl DataSource {
     pub(super) fn name_in_commands(&self) {
         match &self.database {
             // A URL with a password does not parse, so that no message repeats it.
-            Some(url) if parse(url).is_ok() => Program::Data.works_on(&["-d", url]),
+            Some(url) if parse(url).is_ok() => Program::Data.set_options(&["-d", url]),
             Some(_) => {}
             None => program::set_config(&[Program::Data], &self.config, CONFIG_DEFAULT),
         }

@@ -48,7 +48,7 @@ impl Init {
                 let server = DatabaseServer::parse(url).map_err(DataFailure::ServerUrl)?;
                 // Suggested commands name the URL, because no configuration does yet. It contains
                 // no password: such a URL was refused.
-                Program::Data.works_on(&["-d", url]);
+                Program::Data.set_options(&["-d", url]);
                 Some(server)
             }
             None => None,

@@ -14,7 +14,7 @@ use super::scenario::{Execution, Scenario};
 use super::scenario_list::ALL;
 use super::seeded_random::{SeededRandom, is_full_proof};
 use super::simulation::{SCRATCH, home};
-use crate::disk::model::Blow;
+use crate::disk::model::InjectedFault;
 
 /// Maximum number of changes that are not durable for which every combination is tried.
 const ALL_SUBSETS_MAX: usize = 10;
@@ -86,11 +86,11 @@ impl PowerCuts {
 
 /// Executes until the runner is killed after a number of operations; `None` if there are fewer.
 pub(super) fn crashed_after(mut execution: Execution, operations: usize) -> Option<Execution> {
-    execution.simulation.fs.fuse().set(Blow::Dead(operations));
+    execution.simulation.fs.faults().set(InjectedFault::Death(operations));
     execution.resume();
     execution.is_dead().then(|| {
         execution.simulation.kill();
-        execution.simulation.fs.fuse().set(Blow::Never);
+        execution.simulation.fs.faults().set(InjectedFault::None);
         execution
     })
 }

@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::disk::model::{Fuse, ModelFs};
+use crate::disk::model::{FaultInjector, ModelFs};
 use crate::disk::read;
 use crate::names::{PluginName, RunId};
 use crate::plugin::run::{PluginCall, PluginExit, PluginLimits, PluginOutcome};
@@ -18,7 +18,7 @@ const BYTES_MAX: u64 = 1 << 24;
 #[derive(Debug, Default)]
 pub(super) struct RecordingPlugins {
     fs: Option<ModelFs>,
-    fuse: Arc<Fuse>,
+    faults: Arc<FaultInjector>,
     /// The plugin, run and document of each delivery.
     received: Mutex<Vec<(String, String, Vec<u8>)>>,
     /// Remaining number of failures of each plugin.
@@ -36,7 +36,7 @@ impl Deliver for RecordingPlugins {
         let ended = |outcome| Ok(PluginExit { outcome, output, lines: 0, took });
         let fs = self.fs.as_ref().unwrap();
         let document = read(fs, delivery.results, BYTES_MAX);
-        let (true, Ok(document)) = (self.fuse.exchange(), document) else {
+        let (true, Ok(document)) = (self.faults.allows_request(), document) else {
             return ended(PluginOutcome::Stopped);
         };
         let name = delivery.plugin.to_string();
@@ -46,7 +46,11 @@ impl Deliver for RecordingPlugins {
             return ended(PluginOutcome::TryLater);
         }
         self.received.lock().unwrap().push((name, delivery.run.to_string(), document));
-        ended(if self.fuse.exchange() { PluginOutcome::Delivered } else { PluginOutcome::Stopped })
+        ended(if self.faults.allows_request() {
+            PluginOutcome::Delivered
+        } else {
+            PluginOutcome::Stopped
+        })
     }
 }
 
@@ -55,8 +59,8 @@ impl RecordingPlugins {
     pub(super) fn copy(&self, fs: ModelFs) -> RecordingPlugins {
         let received = Mutex::new(self.received.lock().unwrap().clone());
         let failures = Mutex::new(self.failures.lock().unwrap().clone());
-        let fuse = Arc::clone(fs.fuse());
-        RecordingPlugins { fs: Some(fs), fuse, received, failures }
+        let faults = Arc::clone(fs.faults());
+        RecordingPlugins { fs: Some(fs), faults, received, failures }
     }
 
     /// Sets the number of times a plugin fails before it accepts a delivery.

@@ -150,7 +150,7 @@ impl Execution {
     }
 
     pub(super) fn is_dead(&self) -> bool {
-        self.simulation.fs.fuse().is_dead()
+        self.simulation.fs.faults().is_dead()
     }
 
     fn execute(&mut self, step: ScenarioStep) {

@@ -22,7 +22,7 @@ use crate::config::runner::RetentionSettings;
 use crate::daemon::Event;
 use crate::daemon::engine::Engine;
 use crate::daemon::testing::{EngineBuilder, Platform, SETTLE, WORKER_TIMEOUT, keep_all};
-use crate::disk::model::{Fuse, ModelFs, Now};
+use crate::disk::model::{FaultInjector, ModelFs, Now};
 use crate::disk::{FileKind, Fs, read};
 use crate::plugin::Deliver;
 use crate::spool::record::{FileContent, classify};
@@ -67,11 +67,11 @@ impl Simulation {
     /// `change` has changed.
     pub(super) fn new(now: &str, change: impl FnOnce(ModelFs) -> ModelFs) -> Simulation {
         let clock = Arc::new(TestClock::new(now.parse().unwrap()));
-        let fs = change(ModelFs::new(Arc::new(Fuse::new()), now_of(&clock)));
+        let fs = change(ModelFs::new(Arc::new(FaultInjector::new()), now_of(&clock)));
         fs.put_folder(&home("runners"));
-        let fuse = Arc::clone(fs.fuse());
+        let faults = Arc::clone(fs.faults());
         let plugins = RecordingPlugins::default().copy(fs.clone());
-        let platform = Arc::new(Platform::default().copy(fuse));
+        let platform = Arc::new(Platform::default().copy(faults));
         Simulation {
             fs,
             clock,
@@ -92,9 +92,9 @@ impl Simulation {
     ) -> Simulation {
         let clock = Arc::new(TestClock::new(self.clock.now()));
         let fs = self.fs.after_cut(&now_of(&clock), kept, draw);
-        let fuse = Arc::clone(fs.fuse());
+        let faults = Arc::clone(fs.faults());
         let plugins = self.plugins.copy(fs.clone());
-        let platform = Arc::new(self.platform.copy(fuse));
+        let platform = Arc::new(self.platform.copy(faults));
         Simulation {
             fs,
             clock,
@@ -162,7 +162,7 @@ impl Simulation {
 
     /// Ends the engine as a crash would.
     pub(super) fn kill(&mut self) {
-        // Its workers have no further effect: the fuse has blown, or all workers are idle.
+        // Its workers have no further effect: the process is dead, or all workers are idle.
         self.engine = None;
     }
 
@@ -184,7 +184,7 @@ impl Simulation {
         let Some((engine, _, events)) = self.engine.as_mut() else { return };
         engine.scan_everything(now);
         for _ in 0..TURNS_MAX {
-            if self.fs.fuse().is_dead() && engine.is_idle() {
+            if self.fs.faults().is_dead() && engine.is_idle() {
                 return;
             }
             engine.launch_due(now);
@@ -224,7 +224,7 @@ impl Simulation {
         self.clock.set(now);
         let Some((engine, sender, events)) = self.engine.as_mut() else { return };
         while engine.prune(now, sender).is_none_or(|next| next <= now) {
-            if self.fs.fuse().is_dead() {
+            if self.fs.faults().is_dead() {
                 return;
             }
             if let Ok(event @ Event::RemovalPlanned(_)) = events.recv_timeout(SEARCH_WAIT) {

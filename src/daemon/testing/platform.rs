@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::action::{Action, Signature};
 use crate::api::{ActionState, Api, ApiError, Dashboard, Found, Next, Page, Posted, Search};
 use crate::clock::{after, before};
-use crate::disk::model::Fuse;
+use crate::disk::model::FaultInjector;
 use crate::names::ActionId;
 use crate::pgp::testing::short::is_short;
 use crate::wake::Stop;
@@ -40,7 +40,7 @@ pub(crate) enum PostReply {
 #[derive(Debug, Default)]
 pub(crate) struct Platform {
     state: Mutex<State>,
-    fuse: Arc<Fuse>,
+    faults: Arc<FaultInjector>,
     /// The names of posted actions, and the ids of actions whose commands were requested.
     requests: Mutex<Vec<String>>,
 }
@@ -79,10 +79,10 @@ pub(crate) enum Outage {
 }
 
 impl Platform {
-    /// Returns a copy of the platform, whose requests `fuse` counts.
-    pub(crate) fn copy(&self, fuse: Arc<Fuse>) -> Platform {
+    /// Returns a copy of the platform, whose requests `faults` counts.
+    pub(crate) fn copy(&self, faults: Arc<FaultInjector>) -> Platform {
         let state = Mutex::new(self.state.lock().unwrap().clone());
-        Platform { state, fuse, requests: Mutex::default() }
+        Platform { state, faults, requests: Mutex::default() }
     }
 
     /// Feeds the state of the platform to `hasher`.
@@ -220,7 +220,7 @@ fn broken() -> ApiError {
 
 impl Api for Platform {
     fn post(&self, action_json: &str, signatures: &[Signature]) -> Posted {
-        if !self.fuse.exchange() {
+        if !self.faults.allows_request() {
             return Posted::Unknown { cause: broken() };
         }
         let name = Action::parse(action_json.as_bytes()).unwrap().name;
@@ -241,7 +241,7 @@ impl Api for Platform {
         if reply == PostReply::AcceptLater {
             state.late.push((action_json.to_owned(), signatures.to_vec()));
         }
-        if !self.fuse.exchange() {
+        if !self.faults.allows_request() {
             return Posted::Unknown { cause: broken() };
         }
         match reply {
@@ -263,7 +263,7 @@ impl Api for Platform {
     }
 
     fn find(&self, search: &Search<'_>) -> Result<Found, ApiError> {
-        if !self.fuse.exchange() {
+        if !self.faults.allows_request() {
             return Err(broken());
         }
         let state = self.state.lock().unwrap();
@@ -282,7 +282,7 @@ impl Api for Platform {
     }
 
     fn action(&self, id: ActionId) -> Result<Option<ActionState>, ApiError> {
-        if !self.fuse.exchange() {
+        if !self.faults.allows_request() {
             return Err(broken());
         }
         let state = self.state.lock().unwrap();
@@ -300,7 +300,7 @@ impl Api for Platform {
         limit: u32,
         sink: &mut dyn FnMut(&RawValue) -> std::io::Result<()>,
     ) -> Result<Page, ApiError> {
-        if !self.fuse.exchange() {
+        if !self.faults.allows_request() {
             return Err(broken());
         }
         self.requests.lock().unwrap().push(id.to_string());

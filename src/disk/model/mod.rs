@@ -1,12 +1,12 @@
-//! A file system in memory that forgets what was not synced, and that fails at the steps that a test
-//! chooses.
+//! A file system in memory that forgets what was not synced, and that fails at the calls that a
+//! test chooses.
 //!
 //! Each change of names is atomic. After a power cut, changes that were not fsynced have happened
 //! or not, in any combination, and data that was not fsynced is missing, zeros, truncated or
 //! complete. If only the process dies, everything survives.
 
 mod calls;
-mod fuse;
+mod fault_injection;
 mod tests;
 mod tree;
 
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub(crate) use fuse::{Blow, Fuse, Step};
+pub(crate) use fault_injection::{CallKind, FaultInjector, InjectedFault};
 use tree::{Body, Inode, Torn, Tree};
 
 use super::fs::{Entry, FreeSpace, Safeguard};
@@ -36,7 +36,7 @@ pub(crate) struct ModelFs {
 struct Shared {
     tree: Mutex<Tree>,
     locks: Arc<Mutex<BTreeSet<Inode>>>,
-    fuse: Arc<Fuse>,
+    faults: Arc<FaultInjector>,
     now: Now,
     ticks: Mutex<u32>,
     left_out: Option<Safeguard>,
@@ -55,13 +55,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl ModelFs {
-    /// Returns an empty file system with `now` as its clock; `fuse` counts its steps.
-    pub(crate) fn new(fuse: Arc<Fuse>, now: Now) -> ModelFs {
+    /// Returns an empty file system with `now` as its clock; `faults` counts its calls.
+    pub(crate) fn new(faults: Arc<FaultInjector>, now: Now) -> ModelFs {
         let tree = Tree::new(now());
         ModelFs::of(Shared {
             tree: Mutex::new(tree),
             locks: Arc::default(),
-            fuse,
+            faults,
             now,
             ticks: Mutex::new(0),
             left_out: None,
@@ -89,7 +89,7 @@ impl ModelFs {
         Shared {
             tree: Mutex::new(tree),
             locks: Arc::default(),
-            fuse: Arc::new(Fuse::new()),
+            faults: Arc::new(FaultInjector::new()),
             now: Arc::clone(&shared.now),
             ticks: Mutex::new(*lock(&shared.ticks)),
             left_out: shared.left_out,
@@ -98,8 +98,8 @@ impl ModelFs {
         }
     }
 
-    pub(crate) fn fuse(&self) -> &Arc<Fuse> {
-        &self.shared.fuse
+    pub(crate) fn faults(&self) -> &Arc<FaultInjector> {
+        &self.shared.faults
     }
 
     pub(crate) fn set_free_space(&self, space: FreeSpace) {
@@ -111,8 +111,8 @@ impl ModelFs {
         self.tree().sync_all();
     }
 
-    /// Returns, for each change of names that is not durable, whether it affects more than the folder
-    /// `minor`.
+    /// Returns, for each change of names that is not durable, whether it affects more than the
+    /// folder `minor`.
     pub(crate) fn pending(&self, minor: &Path) -> Vec<bool> {
         let tree = self.tree();
         let minor = tree.find(minor).ok();
@@ -127,8 +127,8 @@ impl ModelFs {
     }
 
     /// Returns the state after a power cut. Of the changes of names that are not durable, number N
-    /// survives if `kept(N)`; numbers from `draw` decide what remains of unsynced data. The clock of
-    /// the returned file system is `now`.
+    /// survives if `kept(N)`; numbers from `draw` decide what remains of unsynced data. The clock
+    /// of the returned file system is `now`.
     pub(crate) fn after_cut(
         &self,
         now: &Now,
@@ -145,7 +145,7 @@ impl ModelFs {
         ModelFs::of(Shared { now: Arc::clone(now), ..self.copy(tree) })
     }
 
-    /// Writes a file in place and durably, without a step being counted.
+    /// Writes a file in place and durably, without counting a call.
     pub(crate) fn put(&self, path: &Path, bytes: &[u8]) {
         let now = self.now();
         let mut tree = self.tree();
@@ -168,13 +168,13 @@ impl ModelFs {
         tree.sync_folder(folder);
     }
 
-    /// Creates a folder and those above it, without a step being counted.
+    /// Creates a folder and those above it, without counting a call.
     pub(crate) fn put_folder(&self, path: &Path) {
         let now = self.now();
         put_folders(&mut self.tree(), path, now);
     }
 
-    /// Creates a named pipe, without a step being counted.
+    /// Creates a named pipe, without counting a call.
     pub(crate) fn put_pipe(&self, path: &Path) {
         let now = self.now();
         let mut tree = self.tree();
@@ -204,27 +204,27 @@ impl ModelFs {
     }
 
     fn change(&self) -> io::Result<MutexGuard<'_, Tree>> {
-        self.shared.fuse.step(Step::Change)?;
+        self.shared.faults.count(CallKind::Change)?;
         Ok(self.tree())
     }
 
     fn read(&self) -> io::Result<MutexGuard<'_, Tree>> {
-        self.shared.fuse.step(Step::Look)?;
+        self.shared.faults.count(CallKind::Read)?;
         Ok(self.tree())
     }
 
-    /// Moves a file, replacing an existing one, without a step being counted.
+    /// Moves a file, replacing an existing one, without counting a call.
     pub(crate) fn mv(&self, from: &Path, to: &Path) {
         self.rename_in(&mut self.tree(), from, to, true).unwrap();
     }
 
-    /// Lists a folder without a step being counted; a missing folder is empty.
+    /// Lists a folder without counting a call; a missing folder is empty.
     pub(crate) fn names(&self, path: &Path) -> Vec<Entry> {
         let tree = self.tree();
         tree.find(path).map(|folder| calls::entries(&tree, folder)).unwrap_or_default()
     }
 
-    /// Removes a file without a step being counted.
+    /// Removes a file without counting a call.
     pub(crate) fn rm(&self, path: &Path) {
         let mut tree = self.tree();
         let (folder, name) = tree.locate(path).unwrap();

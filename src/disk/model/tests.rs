@@ -4,7 +4,7 @@ use super::*;
 use crate::disk::{COMMAND_PREFIX, Disk, Fs};
 
 fn fs() -> ModelFs {
-    let fs = ModelFs::new(Arc::new(Fuse::new()), Arc::new(|| Timestamp::UNIX_EPOCH));
+    let fs = ModelFs::new(Arc::new(FaultInjector::new()), Arc::new(|| Timestamp::UNIX_EPOCH));
     for folder in ["/a", "/b", "/tmp"] {
         fs.put_folder(Path::new(folder));
     }
@@ -81,22 +81,22 @@ fn disk_operations_are_atomic_and_durable_when_they_return() {
     ];
     for (at, (operation, allowed, end)) in cases.into_iter().enumerate() {
         for old_kernel in [false, true] {
-            for steps in 0.. {
+            for changes in 0.. {
                 let fs = fs();
                 let fs = if old_kernel { fs.with_old_kernel() } else { fs };
                 fs.put(Path::new("/a/x"), b"1");
                 fs.sync_all();
                 let disk = Disk::new(Arc::new(fs.clone()), "/tmp".into(), COMMAND_PREFIX);
-                fs.fuse().set(Blow::Dead(steps));
+                fs.faults().set(InjectedFault::Death(changes));
                 operation(&disk);
                 let cuts = cuts(&fs_alive(&fs));
-                if !fs.fuse().is_blown() {
+                if !fs.faults().has_failed() {
                     let last = cuts.iter().all(|cut| cut.ends_with(end));
                     assert!(last, "{at} {old_kernel}: {cuts:?}");
                     break;
                 }
                 for cut in &cuts {
-                    assert!(allowed.contains(&cut.as_str()), "{at} {old_kernel} {steps}: {cut}");
+                    assert!(allowed.contains(&cut.as_str()), "{at} {old_kernel} {changes}: {cut}");
                 }
             }
         }

@@ -172,15 +172,15 @@ impl Tree {
         }
     }
 
-    /// Returns, for each change of names that is not durable, whether it affects more than the folder
-    /// `minor`.
+    /// Returns, for each change of names that is not durable, whether it affects more than the
+    /// folder `minor`.
     pub(super) fn pending(&self, minor: Option<Inode>) -> Vec<bool> {
         let is_minor = |effect: &Effect| Some(effect.folder) == minor;
         self.pending.iter().map(|effects| !effects.iter().all(is_minor)).collect()
     }
 
-    /// Hashes all visible files except those in the folder `minor`: names, content, permissions, and
-    /// times to the second.
+    /// Hashes all visible files except those in the folder `minor`: names, content, permissions,
+    /// and times to the second.
     pub(super) fn digest(&self, minor: Option<Inode>, hasher: &mut impl Hasher) {
         for ((folder, name), inode) in &self.visible {
             if Some(*folder) == minor {
@@ -194,8 +194,8 @@ impl Tree {
         }
     }
 
-    /// Returns the state after a power cut. `kept` decides which of the changes that are not durable
-    /// survive, and `torn` what remains of unsynced data.
+    /// Returns the state after a power cut. `kept` decides which of the changes that are not
+    /// durable survive, and `torn` what remains of unsynced data.
     pub(super) fn after_cut(
         &self,
         mut kept: impl FnMut(usize) -> bool,

@@ -40,11 +40,11 @@ fn fault_of_gpg_conf_is_reported_with_the_remedy() {
         }
         assert!(!said.contains("no secret key") && !is_transient, "{option}: {said}");
     }
-    let forbidden = "GnuPG forbids it in its compliance mode: remove compliance";
+    let forbidden = "GnuPG's compliance mode forbids the signature: remove compliance";
     for (config, expected, is_transient) in [
         (
             "local-user nobody".to_owned(),
-            "the key \"nobody\" as well, and cannot: remove local-user nobody from",
+            "the key \"nobody\" as well, but cannot: remove local-user nobody from",
             false,
         ),
         (

@@ -136,7 +136,7 @@ fn unusable_home_is_rejected_with_the_reason() {
     assert_eq!(
         find_error(home.path(), "0x0123 4567 89ab cdef 0123 4567 89ab cdef 0123 4567"),
         format!(
-            "no secret key {id} in the GnuPG home {path}: gpg --homedir {path} -K lists those it has"
+            "no secret key {id} in the GnuPG home {path}: gpg --homedir {path} -K lists its secret keys"
         )
     );
     std::fs::write(home.path().join("secring.gpg"), "").unwrap();
@@ -271,7 +271,7 @@ fn hanging_agent_blocks_no_caller() {
     assert!(errors.iter().all(|error| error.verdict() == SignVerdict::RetryLater));
     assert!(text(&errors[0]).contains("no answer from gpg-agent"), "{}", text(&errors[0]));
     assert!(
-        text(&errors[7]).contains("6 earlier requests to gpg-agent hang"),
+        text(&errors[7]).contains("6 earlier requests to gpg-agent are unanswered"),
         "{}",
         text(&errors[7])
     );

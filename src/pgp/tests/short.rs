@@ -1,4 +1,5 @@
-//! Signatures with numbers that GnuPG writes shorter than the key: our own, and those of other keys.
+//! Signatures with numbers that GnuPG writes shorter than the key: our own, and those of other
+//! keys.
 
 use super::*;
 use crate::action::UnknownKey;

@@ -14,7 +14,7 @@ use super::testing::{ACTION, TestRelay, action, agent, answer, noon, settings};
 use super::*;
 use crate::clock::testing::TestClock;
 use crate::data::{ActionSignature, Permissions};
-use crate::disk::model::{Blow, Fuse, ModelFs, Now};
+use crate::disk::model::{FaultInjector, InjectedFault, ModelFs, Now};
 use crate::disk::{Disk, RealFs};
 use crate::relay::Command;
 
@@ -43,7 +43,7 @@ impl World {
         let signed = ActionSignature { investigator: Id::new(1), signature: "s".to_owned() };
         store.insert_action(&action("status='online'"), &[signed]).unwrap();
         let clock = Arc::new(TestClock::new(noon()));
-        let fs = ModelFs::new(Arc::new(Fuse::new()), World::now(&clock));
+        let fs = ModelFs::new(Arc::new(FaultInjector::new()), World::now(&clock));
         World { _folder: folder, store, clock, fs }
     }
 
@@ -56,7 +56,7 @@ impl World {
     /// the file system is dead.
     fn run(&self) {
         let Some((mut scheduler, commands)) = self.start() else {
-            assert!(self.fs.fuse().is_dead(), "the spool cannot be opened");
+            assert!(self.fs.faults().is_dead(), "the spool cannot be opened");
             return;
         };
         self.scan(&mut scheduler, &commands, 0..ROUNDS);
@@ -72,7 +72,7 @@ impl World {
         let store = Arc::clone(&self.store);
         let scheduler = Scheduler::new(spool, store, ids, clock, settings(), relay, log);
         let recovered = scheduler.recover();
-        assert!(recovered.is_ok() || self.fs.fuse().is_dead(), "{recovered:?}");
+        assert!(recovered.is_ok() || self.fs.faults().is_dead(), "{recovered:?}");
         Some((scheduler, commands))
     }
 
@@ -85,7 +85,7 @@ impl World {
         for round in rounds {
             self.clock.set(noon() + SignedDuration::from_secs(round));
             scheduler.collect();
-            if self.is_completed() || self.fs.fuse().is_dead() {
+            if self.is_completed() || self.fs.faults().is_dead() {
                 return;
             }
             for command in commands.try_iter() {
@@ -136,12 +136,12 @@ fn scheduler_killed_at_any_step_resumes() {
     let mut points = 0;
     loop {
         let world = World::new();
-        world.fs.fuse().set(Blow::Dead(points));
+        world.fs.faults().set(InjectedFault::Death(points));
         world.run();
-        if !world.fs.fuse().is_dead() {
+        if !world.fs.faults().is_dead() {
             break;
         }
-        world.fs.fuse().set(Blow::Never);
+        world.fs.faults().set(InjectedFault::None);
         world.run();
         world.check(&format!("killed after {points} changes"));
         points += 1;
@@ -159,9 +159,9 @@ fn scheduler_resumes_after_power_failure_at_any_step() {
         let mut subset = 0_u64;
         loop {
             let mut world = World::new();
-            world.fs.fuse().set(Blow::Dead(points));
+            world.fs.faults().set(InjectedFault::Death(points));
             world.run();
-            if !world.fs.fuse().is_dead() {
+            if !world.fs.faults().is_dead() {
                 println!("power failed in {states} states of the disk");
                 return assert!(states > 50, "{states}");
             }
@@ -192,20 +192,20 @@ fn scheduler_resumes_after_power_failure_at_any_step() {
 
 #[test]
 fn shortage_at_any_step_is_temporary() {
-    type Blows = fn(usize) -> Blow;
-    let blows: [(&str, Blows); 2] = [
-        ("no descriptors", |steps| Blow::FailOn(steps, ErrorKind::Other)),
-        ("no space", |changes| Blow::Full(changes, ErrorKind::StorageFull)),
+    type FaultAt = fn(usize) -> InjectedFault;
+    let faults: [(&str, FaultAt); 2] = [
+        ("no descriptors", |steps| InjectedFault::AllCalls(steps, ErrorKind::Other)),
+        ("no space", |changes| InjectedFault::AllChanges(changes, ErrorKind::StorageFull)),
     ];
-    for (what, blow) in blows {
+    for (what, fault) in faults {
         let mut points = 0;
         loop {
             let world = World::new();
             let (mut scheduler, commands) = world.start().unwrap();
-            world.fs.fuse().set(blow(points));
+            world.fs.faults().set(fault(points));
             world.scan(&mut scheduler, &commands, 0..ROUNDS);
             let is_completed = world.is_completed();
-            world.fs.fuse().set(Blow::Never);
+            world.fs.faults().set(InjectedFault::None);
             world.scan(&mut scheduler, &commands, ROUNDS..2 * ROUNDS);
             world.check(&format!("{what} after {points} steps"));
             if is_completed {
