@@ -4,7 +4,7 @@
 //! their Go code generates. Wherever the exact bytes, accepted texts or error messages of Go
 //! matter, this module reproduces them; Go 1.19 is the version that the platform is built with.
 //!
-//! **Invariants.** No I/O. Other modules of layer 2 may use this one; it uses none of them.
+//! **Invariants.** No I/O, and no knowledge of MIG.
 
 pub(crate) mod duration;
 pub(crate) mod json;

@@ -91,10 +91,12 @@ impl SmallInstallation {
         let mut gpgconf = Command::new("gpgconf");
         gpgconf.arg("--homedir").arg(self.rig.path("s/g")).args(["--kill", "all"]);
         assert!(self.disk.within(&gpgconf).status().unwrap().success());
-        // Its sockets use files of the disk until it has ended. It may stay as a zombie.
+        // Its sockets use files of the disk until its last thread has ended. It may stay as a zombie,
+        // and is one already while other threads than the first are ending.
         let has_ended = |agent: &PathBuf| {
             let stat = fs::read_to_string(agent.join("stat")).unwrap_or_default();
-            stat.is_empty() || stat.contains(") Z ")
+            let threads = fs::read_dir(agent.join("task")).map_or(0, Iterator::count);
+            stat.is_empty() || stat.contains(") Z ") && threads <= 1
         };
         wait_until("the end of the agent", || agents.iter().all(has_ended));
     }

@@ -76,7 +76,7 @@ fn aligned(size: usize) -> usize {
 
 /// Requests a list with a message of this kind and fixed part.
 pub(super) fn list(kind: u16, fixed: &[u8]) -> io::Result<Vec<NetlinkEntry>> {
-    for _ in 1..ATTEMPTS_MAX {
+    for _ in 0..ATTEMPTS_MAX {
         if let Some(entries) = list_once(kind, fixed)? {
             return Ok(entries);
         }
