@@ -6,11 +6,10 @@
 //!
 //! **Invariant.** An agent's data is not trusted: data of an unexpected form is shown unchanged.
 
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::result::lenient;
+use super::raw::{Field, RawObject, lenient};
 
 const FILE_MODULE: &str = "file";
 /// The description of a finding without details.
@@ -29,51 +28,23 @@ pub(crate) struct Finding {
     pub(crate) element: Value,
 }
 
-#[derive(Deserialize)]
-struct RawCommand<'a> {
-    #[serde(borrow, default)]
-    action: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    results: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize, Default)]
-struct RawAction<'a> {
-    #[serde(borrow, default)]
-    operations: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize, Default)]
-struct RawOperation<'a> {
-    #[serde(borrow, default)]
-    module: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize, Default)]
-struct RawResult<'a> {
-    #[serde(borrow, default)]
-    foundanything: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    elements: Option<&'a RawValue>,
-}
-
 /// Returns the findings in the JSON of a command; empty if it is not a command.
 pub(crate) fn findings(command: &str) -> Vec<Finding> {
-    let Ok(command) = serde_json::from_str::<RawCommand<'_>>(command) else {
+    let Ok(command) = serde_json::from_str::<RawObject<'_>>(command) else {
         return Vec::new();
     };
-    let action: RawAction<'_> = lenient(command.action);
-    let operations: Vec<Option<&RawValue>> = lenient(action.operations);
-    let results: Vec<Option<&RawValue>> = lenient(command.results);
+    let action: RawObject<'_> = command.get(Field::Action);
+    let operations: Vec<Option<&RawValue>> = action.get(Field::Operations);
+    let results: Vec<Option<&RawValue>> = command.get(Field::Results);
     let mut found = Vec::new();
     for (at, result) in results.into_iter().enumerate() {
-        let result: RawResult<'_> = lenient(result);
-        if !lenient::<bool>(result.foundanything) {
+        let result: RawObject<'_> = lenient(result);
+        if !result.get::<bool>(Field::FoundAnything) {
             continue;
         }
-        let operation: RawOperation<'_> = lenient(operations.get(at).copied().flatten());
-        let module: String = lenient(operation.module);
-        let elements: Value = lenient(result.elements);
+        let operation: RawObject<'_> = lenient(operations.get(at).copied().flatten());
+        let module: String = operation.get(Field::Module);
+        let elements: Value = result.get(Field::Elements);
         let before = found.len();
         collect(&module, "", elements, &mut found);
         if found.len() == before {

@@ -11,6 +11,7 @@ mod finding;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod parts;
+mod raw;
 mod result;
 pub(crate) mod sign;
 mod status;

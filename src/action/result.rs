@@ -1,12 +1,13 @@
 //! Commands, as far as the runner reads them, and the summary of a run.
 //!
 //! Commands are stored as the API sent them. Only the fields here are read, and they are not
-//! trusted: a field that is missing or has another type counts as empty, except the id, without
-//! which commands could not be distinguished.
+//! trusted: see [`raw`](super::raw). The id is required, because without it commands could not be
+//! distinguished.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::raw::{Field, RawObject, lenient};
 use super::status::CommandStatus;
 use super::{Counters, action_id};
 use crate::names::ActionId;
@@ -68,66 +69,24 @@ impl From<&str> for ReportedStatus {
     }
 }
 
-/// The fields of a command that are read, unparsed.
-#[derive(Deserialize)]
-struct RawCommand<'a> {
-    #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    status: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    action: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    agent: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    results: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize, Default)]
-struct RawNamed<'a> {
-    #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    counters: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize, Default)]
-struct RawResult<'a> {
-    #[serde(borrow, default)]
-    foundanything: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    success: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    elements: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    errors: Option<&'a RawValue>,
-}
-
-/// Parses a value; an invalid or missing one counts as empty.
-pub(super) fn lenient<'a, T: Deserialize<'a> + Default>(raw: Option<&'a RawValue>) -> T {
-    raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
-}
-
 impl Command {
     /// Parses a command as the API returns it.
     ///
     /// # Errors
     /// The text is not an object, or has no id.
     pub(crate) fn parse(text: &str) -> Result<Command, CommandError> {
-        let raw: RawCommand<'_> = serde_json::from_str(text).map_err(CommandError::Json)?;
-        let id = action_id(lenient(raw.id)).ok_or(CommandError::NoId)?;
-        let action: RawNamed<'_> = lenient(raw.action);
-        let agent: RawNamed<'_> = lenient(raw.agent);
-        let results: Vec<Option<&RawValue>> = lenient(raw.results);
+        let command: RawObject<'_> = serde_json::from_str(text).map_err(CommandError::Json)?;
+        let id = action_id(command.get(Field::Id)).ok_or(CommandError::NoId)?;
+        let action: RawObject<'_> = command.get(Field::Action);
+        let agent: RawObject<'_> = command.get(Field::Agent);
+        let results: Vec<Option<&RawValue>> = command.get(Field::Results);
         Ok(Command {
             id: id.0,
-            status: ReportedStatus::from(lenient::<String>(raw.status).as_str()),
-            action_id: action_id(lenient(action.id)),
-            action_name: lenient(action.name),
-            counters: lenient(action.counters),
-            agent: lenient(agent.name),
+            status: ReportedStatus::from(command.get::<String>(Field::Status).as_str()),
+            action_id: action_id(action.get(Field::Id)),
+            action_name: action.get(Field::Name),
+            counters: action.get(Field::Counters),
+            agent: agent.get(Field::Name),
             results: results.into_iter().map(OperationResult::read).collect(),
         })
     }
@@ -160,12 +119,12 @@ impl Command {
 
 impl OperationResult {
     fn read(raw: Option<&RawValue>) -> OperationResult {
-        let raw: RawResult<'_> = lenient(raw);
-        let errors: Vec<Option<&RawValue>> = lenient(raw.errors);
+        let result: RawObject<'_> = lenient(raw);
+        let errors: Vec<Option<&RawValue>> = result.get(Field::Errors);
         OperationResult {
-            found_anything: lenient(raw.foundanything),
-            success: lenient(raw.success),
-            elements: raw.elements.map_or(String::new(), |raw| raw.get().to_owned()),
+            found_anything: result.get(Field::FoundAnything),
+            success: result.get(Field::Success),
+            elements: result.raw(Field::Elements).map_or(String::new(), |raw| raw.get().to_owned()),
             errors: errors.into_iter().map(lenient).collect(),
         }
     }

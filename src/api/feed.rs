@@ -88,7 +88,11 @@ impl<'m, R: Read> Feed<'m, R> {
                     self.meter.start_item(self.rest().len());
                     return Ok(value);
                 }
-                Err(error) if self.is_ended || !error.is_eof() => return Err(error.into()),
+                // An error at the very end may be due to an incomplete value: the parser reports
+                // half a number, such as `1.`, as an invalid one.
+                Err(error) if self.is_ended || length < rest.len() && !error.is_eof() => {
+                    return Err(error.into());
+                }
                 Ok(_) | Err(_) => self.fill()?,
             }
         }

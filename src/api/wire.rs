@@ -323,6 +323,18 @@ mod tests {
     }
 
     #[test]
+    fn response_may_be_split_anywhere() {
+        let text = r#"{"x":-1.5e-3,"collection":{"items":[{"data":[{"name":"x","value":[-0.5,"\ud800",
+            true]}],"y":2.5E+7}]}}"#;
+        for at in 0..text.len() {
+            let (first, second) = text.as_bytes().split_at(at);
+            let meter = Meter::new(LIMITS);
+            let document = walk(first.chain(second), &meter, |name| name == "x", &mut |_| Ok(()));
+            assert_eq!(document.unwrap().values, 1, "split at byte {at}");
+        }
+    }
+
+    #[test]
     fn items_are_processed_one_by_one() {
         let item = format!(r#",{{"data":[{{"name":"x","value":"{}"}}]}}"#, "v".repeat(1000));
         let (document, meter, longest) = read(r#"{"collection":{"items":[{}"#, &item, 5000);
