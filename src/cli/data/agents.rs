@@ -44,7 +44,7 @@ enum AgentList {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  mig-data agents offline --seen 7d --silent 1h")]
 struct Offline {
-    /// Maximum time since a host's last heartbeat
+    /// Maximum age of a host's last heartbeat
     #[arg(long, value_name = "SPAN", default_value = "30d", value_parser = duration::parse)]
     seen: Duration,
     /// Minimum time without a heartbeat
@@ -58,7 +58,7 @@ struct Offline {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  mig-data agents double --fail-if-any")]
 struct Doubles {
-    /// Maximum time since an agent's last heartbeat
+    /// Maximum age of an agent's last heartbeat
     #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = duration::parse)]
     window: Duration,
     #[command(flatten)]

@@ -29,7 +29,7 @@ pub(super) struct Init {
     /// A new or empty folder
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// Allow the owner of this public key to read data and run actions
+    /// Let this public key's owner read data and run actions
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     /// Name of that investigator

@@ -31,7 +31,7 @@ use trial::Try;
 #[derive(Debug, Parser)]
 #[command(name = "mig-standalone", version, disable_help_subcommand = true)]
 struct Arguments {
-    /// The configuration file
+    /// Configuration file
     #[arg(short, value_name = "FILE", default_value = PATH, global = true)]
     config: PathBuf,
     #[command(subcommand)]

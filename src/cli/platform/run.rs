@@ -42,6 +42,7 @@ impl Explain for Unconfigured {
 
 /// Run the platform (default)
 #[derive(Debug, Default, clap::Args)]
+#[command(after_help = "Example:\n  mig-standalone run -c /srv/mig/standalone.cfg")]
 pub(super) struct Run {}
 
 impl Run {

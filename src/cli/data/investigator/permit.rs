@@ -14,6 +14,7 @@ use crate::exit::Exit;
 #[command(after_help = "Examples:
   mig-data investigator permissions 'Bob Kelso' --add investigator
   mig-data investigator permissions 2 --set default")]
+#[command(override_usage = "mig-data investigator permissions [OPTIONS] <INVESTIGATOR>")]
 #[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
 pub(super) struct Permit {
     #[command(flatten)]
