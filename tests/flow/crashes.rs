@@ -14,7 +14,7 @@ use crate::rig::{Rig, make_folder, wait_until, write};
 fn runner_killed_with_an_action_in_flight_delivers_its_results_once() {
     let rig = Rig::new();
     rig.plugin("note", NOTE);
-    rig.job("job", &format!("{NEVER}\nexpiry = 4s\nplugin = note"));
+    rig.job("job", &format!("{NEVER}\nexpiry = 30s\nearlyresults = on\nplugin = note"));
     let runner = rig.runner();
     let run = rig.trigger("job");
     rig.wait_in("action/inflight", &run);

@@ -9,7 +9,7 @@ use crate::rig::{Rig, wait_until};
 fn run_finishes_with_the_tables_on_a_server() {
     let mut rig = Rig::on_postgres();
     rig.plugin("note", NOTE);
-    rig.job("job", &format!("{NEVER}\nexpiry = 5s\ndelayresults = 0s\nplugin = note"));
+    rig.job("job", &format!("{NEVER}\nexpiry = 30s\nearlyresults = on\nplugin = note"));
     let _runner = rig.runner();
     let document = rig.wait_done(&rig.trigger("job"));
     assert_eq!(document["commands"].as_array().unwrap().len(), 1, "{document}");
