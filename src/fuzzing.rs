@@ -4,8 +4,11 @@
 //! targets under a fuzzer. The unit test replays the files of `tests/data/fuzz`: the inputs with
 //! which a fuzzer starts, and everything that fuzzers have found.
 
+/// Checks a rule of a parser with any bytes.
+type FuzzTarget = fn(&[u8]);
+
 /// The targets by name.
-const TARGETS: &[(&str, fn(&[u8]))] = &[
+const TARGETS: &[(&str, FuzzTarget)] = &[
     ("configuration", crate::config::fuzz::configuration),
     ("json", crate::action::fuzz::json),
     ("page", crate::api::fuzz::page),
@@ -17,7 +20,7 @@ const TARGETS: &[(&str, fn(&[u8]))] = &[
 
 /// Returns the target of that name.
 #[cfg(fuzzing)]
-pub(crate) fn target(name: &str) -> Option<fn(&[u8])> {
+pub(crate) fn target(name: &str) -> Option<FuzzTarget> {
     TARGETS.iter().find(|(other, _)| *other == name).map(|(_, target)| *target)
 }
 
