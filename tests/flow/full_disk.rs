@@ -21,8 +21,9 @@ const AGE: Duration = Duration::from_secs(40 * 86_400);
 
 /// A runner that has everything on one small disk: spool, results, log and GnuPG home.
 struct SmallInstallation {
-    rig: Rig,
+    // Dropped first: after a failure it shows its log, which is in the folder of the rig.
     disk: SmallDisk,
+    rig: Rig,
 }
 
 impl SmallInstallation {
@@ -54,9 +55,10 @@ impl SmallInstallation {
         let migrc = fs::read_to_string(rig.path("migrc")).unwrap();
         let home = |path: &Path| format!("home = {}", path.display());
         write(&rig.path("migrc"), migrc.replace(&home(rig.key.home()), &home(&place.join("g"))));
-        let installation = SmallInstallation { rig, disk };
+        let installation = SmallInstallation { disk, rig };
         let runner = installation.start();
         installation.wait_logged("\"ready\"");
+        wait_until("metrics", || installation.disk.path("metrics.prom").exists());
         runner.stop(Signal::TERM);
         installation.end_gpg_agent();
         Some(installation)
