@@ -56,7 +56,7 @@ fn kill_each(
 #[test]
 fn runner_killed_at_any_operation_loses_nothing_and_posts_nothing_twice() {
     let mut result =
-        ProofResult::new("kills at an operation of the disk or an exchange with the platform");
+        ProofResult::new("kills at an operation of the disk or a request to the platform");
     for_all_scenarios(&mut result, &SeededRandom::new(), kill_all);
     result.report();
 }

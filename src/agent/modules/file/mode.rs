@@ -4,8 +4,8 @@ use rustix::fs::{FileType, Mode, RawMode};
 
 /// Returns the text of an `st_mode`: `-rw-r--r--`, `urwxr-xr-x`, `dtrwxrwxrwx`.
 ///
-/// Unlike in `ls`, each special bit has its own letter in front, so the length varies; a hyphen
-/// stands there only if there is no such letter.
+/// Unlike in `ls`, each special bit adds its own letter before the permissions, so the length
+/// varies. Without such a letter, the text starts with a hyphen.
 pub(super) fn text(mode: RawMode) -> String {
     let bits = Mode::from_raw_mode(mode);
     let mut text = String::with_capacity(12);
