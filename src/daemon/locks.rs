@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use slog::{Logger, error, warn};
 
 use crate::chain::Chain;
-use crate::disk::{PathLock, PathState};
+use crate::disk::{FolderLock, PathState};
 use crate::spool::{Spool, SpoolError};
 
 /// The result of a check.
@@ -28,12 +28,12 @@ pub(super) enum LockState {
 /// The lock on the jobs folder; the spool keeps its own lock.
 #[derive(Debug, Default)]
 pub(super) struct Locks {
-    jobs: Option<PathLock>,
+    jobs: Option<FolderLock>,
 }
 
 impl Locks {
     /// Takes over the lock on the jobs folder.
-    pub(super) fn hold_jobs(&mut self, jobs: PathLock) {
+    pub(super) fn hold_jobs(&mut self, jobs: FolderLock) {
         self.jobs = Some(jobs);
     }
 
@@ -52,8 +52,8 @@ impl Locks {
         if !matches!(jobs.state(disk), Ok(PathState::Replaced)) {
             return LockState::Held;
         }
-        let path = jobs.path().to_owned();
-        match PathLock::acquire(disk, &path) {
+        let path = jobs.folder().to_owned();
+        match FolderLock::acquire(disk, &path) {
             Ok(hold) => {
                 warn!(log, "jobs folder was replaced; locked the new one";
                     "path" => %path.display());

@@ -67,7 +67,7 @@ pub(crate) use standby::{Awaited, Standby};
 use workers::{FinishedTask, WorkerContext, Workers};
 
 use crate::clock::{Clock, after, elapsed};
-use crate::disk::PathLock;
+use crate::disk::FolderLock;
 use crate::manager::Manager;
 use crate::spool::SpoolError;
 use crate::wake::{Hint, Stop};
@@ -138,7 +138,7 @@ impl Daemon {
     }
 
     /// Keeps the lock on the jobs folder, and checks it while running.
-    pub(crate) fn with_jobs_lock(mut self, jobs: PathLock) -> Daemon {
+    pub(crate) fn with_jobs_lock(mut self, jobs: FolderLock) -> Daemon {
         self.locks.hold_jobs(jobs);
         self
     }

@@ -27,6 +27,7 @@
 mod accounts;
 #[cfg(test)]
 pub(crate) mod counting;
+mod folder_lock;
 mod folders;
 pub(crate) mod fs;
 pub(crate) mod ignored_names;
@@ -50,6 +51,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
+pub(crate) use folder_lock::{FolderLock, locked_file};
 use folders::UnsyncedFolders;
 #[cfg(test)]
 pub(crate) use fs::Safeguard;

@@ -53,10 +53,6 @@ impl PathLock {
         Err(io::Error::from(io::ErrorKind::ResourceBusy)).context("lock", path)
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Checks that the path still refers to the locked file.
     #[cfg(any(test, feature = "platform"))]
     pub(crate) fn check(&self, disk: &Disk) -> Result<(), DiskError> {
@@ -109,10 +105,7 @@ mod tests {
         assert_eq!(PathLock::acquire(&disk, &path).unwrap_err().kind(), io::ErrorKind::NotFound);
         disk.create(&path, b"").unwrap();
         let hold = PathLock::acquire(&disk, &path).unwrap();
-        assert_eq!(
-            (hold.path(), hold.state(&disk).unwrap()),
-            (path.as_path(), PathState::Unchanged)
-        );
+        assert_eq!(hold.state(&disk).unwrap(), PathState::Unchanged);
         hold.check(&disk).unwrap();
         assert_eq!(PathLock::acquire(&disk, &path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         // Both exist at once, so that they have different inodes.

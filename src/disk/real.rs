@@ -7,10 +7,11 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt}
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rustix::fs::{CWD, OFlags, RenameFlags, lgetxattr, renameat_with, statvfs};
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags, fchmod, lgetxattr, renameat_with, statvfs};
 use rustix::io::Errno;
 
 use super::fs::{Entry, FileKind, FreeSpace, Fs, FsFile, GROUP_WRITE, Lock, Meta, Stamp};
+use super::trust::own_user;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RealFs;
@@ -132,6 +133,7 @@ impl Fs for RealFs {
 
     fn lock(&self, path: &Path) -> io::Result<Lock> {
         let file = File::open(path)?;
+        make_private(&file)?;
         fs2::FileExt::try_lock_exclusive(&file)?;
         Ok(Lock::new(file))
     }
@@ -143,6 +145,16 @@ impl Fs for RealFs {
             files: part(found.f_favail, found.f_files),
         })
     }
+}
+
+/// Takes other users' access to an own lock file away: each user who can open it could lock it.
+/// Folders keep their modes.
+fn make_private(file: &File) -> io::Result<()> {
+    let meta = file.metadata()?;
+    if meta.is_file() && meta.uid() == own_user() && meta.mode() & 0o077 != 0 {
+        fchmod(file, Mode::RUSR | Mode::WUSR)?;
+    }
+    Ok(())
 }
 
 /// Converts the metadata of the file or folder at `path`.

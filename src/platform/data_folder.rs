@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::error::PlatformError;
 use crate::clock::Clock;
 use crate::data::{self, DataError, Permissions, Store};
-use crate::disk::{DAEMON_PREFIX, Disk, Lock, RealFs};
+use crate::disk::{DAEMON_PREFIX, Disk, FolderLock, RealFs};
 use crate::pgp::{Fingerprint, Verifier, end_gpg_agent};
 
 /// The subfolder in which files are written before they get their names.
@@ -56,8 +56,8 @@ impl Data {
     }
 
     /// Locks the folder against other platforms, until the result is dropped.
-    pub(super) fn lock(&self, folder: &Path) -> Result<Lock, PlatformError> {
-        self.disk.lock(folder).map_err(|error| match error.kind() {
+    pub(super) fn lock(&self, folder: &Path) -> Result<FolderLock, PlatformError> {
+        FolderLock::acquire(&self.disk, folder).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => PlatformError::Busy { path: folder.to_owned() },
             _ => error.into(),
         })

@@ -53,7 +53,7 @@ pub(crate) use spool::SpoolError;
 use crate::clock::Clock;
 use crate::data::Ids;
 use crate::disk::trust;
-use crate::disk::{DAEMON_PREFIX, Disk, Lock, RealFs};
+use crate::disk::{DAEMON_PREFIX, Disk, FolderLock, RealFs};
 use crate::manager::Watchdog;
 use crate::relay::{ActionVerifier, CommandSender, Inbox};
 use crate::wake::Stop;
@@ -62,7 +62,7 @@ use crate::wake::Stop;
 #[derive(Debug)]
 pub(crate) struct OpenPlatform {
     data: Data,
-    lock: Lock,
+    lock: FolderLock,
     spool: Spool,
     spool_path: PathBuf,
     settings: SchedulerSettings,
@@ -219,7 +219,7 @@ pub(crate) struct Platform {
     data: Data,
     server: Server,
     scheduler: SchedulerThread,
-    _lock: Lock,
+    _lock: FolderLock,
 }
 
 impl Platform {

@@ -25,7 +25,7 @@ use crate::daemon::{
     Awaited, Daemon, DaemonError, JobCalendar, Parts, Reopen, Settings, Standby, has_room,
 };
 use crate::disk::trust::{self, ROOT};
-use crate::disk::{PathLock, RealFs};
+use crate::disk::{FolderLock, RealFs, locked_file};
 use crate::exit::Exit;
 use crate::invocation::Program;
 use crate::job::folders::Jobs;
@@ -144,7 +144,7 @@ fn stand_by(
         };
         let locked = match (failure.downcast_ref(), failure.downcast_ref()) {
             (Some(SpoolError::Locked { .. }), _) => installation.layout.lock(),
-            (_, Some(RunError::JobsLocked { path })) => path.clone(),
+            (_, Some(RunError::JobsLocked { path })) => locked_file(&installation.disk(), path)?,
             _ => return Err(failure),
         };
         info!(log.root, "standing by: another runner is running"; "path" => %locked.display());
@@ -251,11 +251,11 @@ fn check_user(installation: &Installation, arguments: &[&str]) -> Result<(), Fai
 
 /// Creates the folders of jobs and plugins if they are missing, and locks the jobs: another runner
 /// with a different spool would launch every slot a second time.
-fn lock_jobs(installation: &Installation, spool: &Spool) -> Result<PathLock, Failure> {
+fn lock_jobs(installation: &Installation, spool: &Spool) -> Result<FolderLock, Failure> {
     let (disk, runners) = (spool.disk(), installation.runners());
     disk.make_folders(&runners)?;
     disk.make_folders(&installation.plugins())?;
-    PathLock::acquire(disk, &runners).map_err(|error| match error.kind() {
+    FolderLock::acquire(disk, &runners).map_err(|error| match error.kind() {
         std::io::ErrorKind::WouldBlock => RunError::JobsLocked { path: runners }.into(),
         _ => error.into(),
     })
