@@ -40,6 +40,11 @@ pub(crate) enum ActionFault {
     /// A text contains a character that the platform's database cannot store.
     #[error("the action's {0} contains a NUL character, which the platform cannot store")]
     Nul(&'static str),
+    /// The signed text could be split into fields in another way.
+    #[error(
+        "the action's {field} contains \"{text}\", so its signature would also be valid for another {field}: remove that text"
+    )]
+    Ambiguous { field: &'static str, text: &'static str },
     #[error(
         "the action's signatures have {chars} characters as JSON: the platform stores at most {SIGNATURES_CHARS_MAX}"
     )]
@@ -50,7 +55,8 @@ impl Action {
     /// Checks that the platform can accept the action once it is dated and signed.
     ///
     /// # Errors
-    /// All faults: fields that are missing, too long, or contain a character that cannot be stored.
+    /// All faults: fields that are missing, too long, or contain a text that cannot be stored or
+    /// makes the signed text ambiguous.
     pub(crate) fn check(&self) -> Result<(), CheckError> {
         let mut faults = Vec::new();
         for (field, text) in [("name", &self.name), ("target", &self.target)] {
@@ -65,6 +71,9 @@ impl Action {
         }
         if self.operations.is_none() {
             faults.push(ActionFault::Missing("operations"));
+        }
+        if let Some((field, text)) = self.ambiguous_field() {
+            faults.push(ActionFault::Ambiguous { field, text });
         }
         let chars = json::to_string(&self.signatures).chars().count();
         if chars > SIGNATURES_CHARS_MAX {
@@ -94,6 +103,21 @@ mod tests {
             "the action has no name: add \"name\"; the action has no target: add \"target\"; \
              the action has no operations: add \"operations\""
         );
+    }
+
+    #[test]
+    fn action_whose_signature_fits_another_action_is_refused() {
+        let split = |name: &str, target: &str| Action {
+            name: name.to_owned(),
+            target: target.to_owned(),
+            ..action()
+        };
+        let (one, other) = (split("n;target=all", "few"), split("n", "all;target=few"));
+        assert_eq!(one.signed_text(), other.signed_text());
+        assert!(faults(&one).contains("name contains \";target=\""), "{}", faults(&one));
+        assert_eq!(faults(&other), "");
+        let target = faults(&split("n", "all;validfrom=1"));
+        assert!(target.contains("target contains \";validfrom=\""), "{target}");
     }
 
     #[test]

@@ -88,6 +88,11 @@ go_struct!(Action as "Action" {
     syntax_version: "syntaxversion" omitempty,
 });
 
+/// The text that follows the name in the signed text.
+const TARGET_KEY: &str = ";target=";
+/// The text that follows the target in the signed text.
+const VALID_FROM_KEY: &str = ";validfrom=";
+
 impl Action {
     /// Parses an action file.
     ///
@@ -98,11 +103,13 @@ impl Action {
     }
 
     /// Returns the text that is signed, which is not JSON and has no trailing line feed.
+    ///
+    /// It can be split into fields in only one way if [`Action::ambiguous_field`] finds none.
     pub(crate) fn signed_text(&self) -> String {
         // The original formats the second number with the verb for strings, so Go inserts its error
         // notation.
         let mut text = format!(
-            "name={};target={};validfrom={};expireafter=%!s(int64={});operations=",
+            "name={}{TARGET_KEY}{}{VALID_FROM_KEY}{};expireafter=%!s(int64={});operations=",
             self.name,
             self.target,
             self.valid_from.unix(),
@@ -111,6 +118,14 @@ impl Action {
         json::append(&self.operations, &mut text);
         text.push(';');
         text
+    }
+
+    /// Returns the field whose value contains the text that ends it in the signed text, and that
+    /// text. The signature of such an action would also be valid for another name or target.
+    pub(crate) fn ambiguous_field(&self) -> Option<(&'static str, &'static str)> {
+        let fields = [("name", &self.name, TARGET_KEY), ("target", &self.target, VALID_FROM_KEY)];
+        let found = fields.into_iter().find(|(_, value, end)| value.contains(end));
+        found.map(|(field, _, end)| (field, end))
     }
 
     pub(crate) fn to_json(&self) -> String {

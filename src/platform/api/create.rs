@@ -107,7 +107,7 @@ pub(super) fn form(request: &ApiRequest) -> Result<Parameters, String> {
     }
 }
 
-/// Checks an action; order and texts are the original's.
+/// Checks an action; order and texts are the original's, as far as it checks the same.
 fn validate(action: &Action, now: Time) -> Result<(), String> {
     let (begin, end) = (action.valid_from.timestamp(), action.expire_after.timestamp());
     let checks = [
@@ -119,8 +119,12 @@ fn validate(action: &Action, now: Time) -> Result<(), String> {
         (end < now.timestamp(), "action expireafter is in the past"),
         (action.signatures.as_ref().is_none_or(Vec::is_empty), "action pgpsignatures is empty"),
     ];
-    match checks.into_iter().find(|(is_wrong, _)| *is_wrong) {
-        Some((_, text)) => Err(text.to_owned()),
+    if let Some((_, text)) = checks.into_iter().find(|(is_wrong, _)| *is_wrong) {
+        return Err(text.to_owned());
+    }
+    // The original accepts such an action.
+    match action.ambiguous_field() {
+        Some((field, text)) => Err(format!("action {field} must not contain {text:?}")),
         None => Ok(()),
     }
 }
@@ -173,4 +177,25 @@ fn storable(row: &ActionRow) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn action_whose_signature_fits_another_action_is_refused() {
+        let text = br#"{"name":"n","target":"t","syntaxversion":2,"operations":[],
+            "validfrom":"2026-11-22T00:00:00Z","expireafter":"2026-11-23T00:00:00Z",
+            "pgpsignatures":["s"]}"#;
+        let action = Action::parse(text).unwrap();
+        let now: Time = "2026-11-22T00:00:00Z".parse().unwrap();
+        assert_eq!(validate(&action, now), Ok(()));
+        let split = Action { name: "n;target=all".to_owned(), ..action.clone() };
+        let refused = "action name must not contain \";target=\"".to_owned();
+        assert_eq!(validate(&split, now), Err(refused));
+        let split = Action { target: "t;validfrom=1".to_owned(), ..action };
+        let refused = "action target must not contain \";validfrom=\"".to_owned();
+        assert_eq!(validate(&split, now), Err(refused));
+    }
 }
