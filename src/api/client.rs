@@ -22,6 +22,7 @@ use slog::{Logger, debug};
 
 use super::answer::{Answer, ApiAction, action, unusable, walk_page};
 use super::error::{ApiError, Call};
+use super::exposure::Exposure;
 use super::proxy::Route;
 use super::settings::{self, HttpSettings, SettingsError};
 use super::skew::{Skew, http_date};
@@ -44,6 +45,7 @@ const SEARCH_MARGIN_SPAN: Duration = Duration::from_secs(1);
 pub(crate) struct Client {
     http: Http,
     route: Route,
+    exposure: Option<Exposure>,
     base: Url,
     authorization: Authorization,
     call_span: Duration,
@@ -79,10 +81,12 @@ impl Client {
         log: Logger,
     ) -> Result<Client, SettingsError> {
         let (http, route) = settings::http(&settings)?;
+        let base = settings::base(&settings.url)?;
         Ok(Client {
             http,
             route,
-            base: settings::base(&settings.url)?,
+            exposure: Exposure::of(&base, &settings.certificates),
+            base,
             call_span: settings.call_span,
             page_span: settings.page_span,
             authorization: Authorization::new(settings.credentials)?,
@@ -100,6 +104,11 @@ impl Client {
 
     pub(crate) fn route(&self) -> &Route {
         &self.route
+    }
+
+    /// Returns why others on the network can read or change the traffic, if they can.
+    pub(crate) fn exposure(&self) -> Option<Exposure> {
+        self.exposure
     }
 
     /// Returns a GET request for a resource below the base URL.

@@ -16,6 +16,7 @@ mod answer;
 pub(crate) mod backoff;
 mod client;
 mod error;
+mod exposure;
 mod feed;
 mod form;
 #[cfg(any(test, fuzzing))]

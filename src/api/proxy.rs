@@ -155,16 +155,22 @@ pub(super) fn decide(api: &Url, variables: &Variables) -> Result<Route, ProxyErr
 
 /// Returns the reason to bypass any proxy, if there is one.
 fn exempted(api: &Url, list: Option<&Variable>) -> Result<Option<Exception>, ProxyError> {
-    let host = api.host_str().unwrap_or_default();
-    let address = address_of(host);
-    if host == "localhost" || address.is_some_and(|address| address.is_loopback()) {
+    if is_this_host(api) {
         return Ok(Some(Exception::ThisHost));
     }
+    let host = api.host_str().unwrap_or_default();
+    let address = address_of(host);
     let Some(Variable { name, value }) = list else { return Ok(None) };
     let list = value.to_str().ok_or(ProxyError::NotText { variable: name })?;
     let port = api.port_or_known_default().unwrap_or_default();
     let is_listed = exception::is_listed(list, host, address, port);
     Ok(is_listed.then_some(Exception::Listed(name)))
+}
+
+/// Returns whether requests to an API do not leave this host.
+pub(super) fn is_this_host(api: &Url) -> bool {
+    let host = api.host_str().unwrap_or_default();
+    host == "localhost" || address_of(host).is_some_and(|address| address.is_loopback())
 }
 
 /// Parses the host of a URL as an address; `None` if the host is a name.

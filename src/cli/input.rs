@@ -1,6 +1,6 @@
 //! Files that an operator names, which may hold secrets: configurations, actions, passphrases.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -8,6 +8,8 @@ use zeroize::Zeroizing;
 use super::failure::{Explain, Failure};
 use crate::disk::input_file;
 use crate::disk::trust::{self, Distrust};
+#[cfg(feature = "data")]
+use crate::disk::trusted_paths::{Content, TrustedPath};
 use crate::disk::{COMMAND_PREFIX, Disk, DiskError, RealFs};
 use crate::exit::Exit;
 
@@ -67,21 +69,25 @@ impl InputFile {
 
     /// Fails if a user other than this process's and root can read the file, which holds a secret.
     pub(crate) fn check_secret(&self) -> Result<(), Failure> {
-        self.check_secret_of(trust::own_user())
+        let fault = self.input.check_secret(&disk(), trust::own_user())?;
+        refuse(fault.into_iter().collect())
     }
 
-    /// As [`InputFile::check_secret`], but root may use a file that only its owner can read.
+    /// Fails if a user other than this process's and root can change the file, or read a secret in
+    /// it. Root may use the file of any user.
     #[cfg(feature = "data")]
-    pub(crate) fn check_secret_unless_root(&self) -> Result<(), Failure> {
+    pub(crate) fn check_trust(&self, content: Content) -> Result<(), Failure> {
         let owner = self.input.owner().filter(|_| trust::own_user() == trust::ROOT);
-        self.check_secret_of(owner.unwrap_or_else(trust::own_user))
+        let path = TrustedPath::new(self.input.named(), content);
+        refuse(path.faults(&disk(), owner.unwrap_or_else(trust::own_user))?)
     }
+}
 
-    fn check_secret_of(&self, user: u32) -> Result<(), Failure> {
-        let disk = Disk::new(Arc::new(RealFs), Path::new("").to_owned(), COMMAND_PREFIX);
-        match self.input.check_secret(&disk, user)? {
-            Some(fault) => Err(InputError::UnsafePermissions { faults: vec![fault] }.into()),
-            None => Ok(()),
-        }
-    }
+/// Fails if there are faults.
+pub(crate) fn refuse(faults: Vec<Distrust>) -> Result<(), Failure> {
+    if faults.is_empty() { Ok(()) } else { Err(InputError::UnsafePermissions { faults }.into()) }
+}
+
+fn disk() -> Disk {
+    Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX)
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::config::reader::{Located, Section};
 use crate::config::secret::Secret;
+use crate::disk::trusted_paths::{Content, TrustedPath};
 
 /// PostgreSQL's default port.
 const PORT: u16 = 5432;
@@ -72,6 +73,11 @@ impl fmt::Display for DatabaseServer {
 }
 
 impl DatabaseServer {
+    /// Returns the file of the certificates that the connection trusts, if there is one.
+    pub(crate) fn trusted_path(&self) -> Option<TrustedPath> {
+        self.sslrootcert.as_ref().map(|path| TrustedPath::new(path, Content::Public))
+    }
+
     /// Reads the section `[postgres]`; `None` if a required key is missing.
     pub(crate) fn from_section(section: &mut Section<'_>) -> Option<DatabaseServer> {
         let host = section.required("host", "127.0.0.1");

@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use super::real::convert;
 use super::trust::{self, Distrust};
 use super::{Context, Disk, DiskError, FileKind, Meta, RealFs};
 
@@ -20,7 +19,6 @@ use super::{Context, Disk, DiskError, FileKind, Meta, RealFs};
 /// would fail for a socket, and for a file of the user who called sudo.
 const STDIN: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
 /// Folders whose names refer to open files and devices.
-#[cfg(any(test, feature = "data"))]
 const STREAM_FOLDERS: [&str; 2] = ["/dev", "/proc"];
 
 pub(crate) struct InputFile {
@@ -48,7 +46,7 @@ impl InputFile {
             let link = if is_stdin { Path::new("/proc/self/fd/0") } else { path };
             let real = if kind.is_file() { link.canonicalize()? } else { path.to_owned() };
             let is_stored = kind.is_file() || kind.is_fifo() && !is_stdin;
-            let meta = is_stored.then(|| convert(&found, &real));
+            let meta = is_stored.then(|| Meta::of(&found, &real));
             let mut bytes = Vec::new();
             file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
             if u64::try_from(bytes.len()).is_ok_and(|size| size <= limit) {
@@ -77,6 +75,12 @@ impl InputFile {
         Ok(disk.check_links(&self.named, user)?.into_iter().next())
     }
 
+    /// Returns the path as the operator gave it.
+    #[cfg(feature = "data")]
+    pub(crate) fn named(&self) -> &Path {
+        &self.named
+    }
+
     /// Returns the owner of the source; `None` for standard input and devices.
     #[cfg(feature = "data")]
     pub(crate) fn owner(&self) -> Option<u32> {
@@ -103,9 +107,8 @@ pub(crate) fn base_folder(file: &Path) -> &Path {
 }
 
 /// Returns whether a name refers to an open file or a device.
-#[cfg(any(test, feature = "data"))]
 pub(crate) fn is_stream(path: &Path) -> bool {
-    STREAM_FOLDERS.iter().any(|folder| path.starts_with(folder))
+    is_stdin(path) || STREAM_FOLDERS.iter().any(|folder| path.starts_with(folder))
 }
 
 /// Returns whether a name refers to standard input.

@@ -45,6 +45,7 @@ mod temporary;
 mod tests;
 pub(crate) mod transient;
 pub(crate) mod trust;
+pub(crate) mod trusted_paths;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -75,6 +76,13 @@ pub(crate) struct DiskError {
 impl DiskError {
     pub(crate) fn kind(&self) -> io::ErrorKind {
         self.source.kind()
+    }
+}
+
+impl From<DiskError> for io::Error {
+    /// Returns the error of the file system.
+    fn from(error: DiskError) -> io::Error {
+        error.source
     }
 }
 

@@ -128,7 +128,7 @@ impl Fs for RealFs {
     }
 
     fn meta(&self, path: &Path) -> io::Result<Meta> {
-        Ok(convert(&fs::symlink_metadata(path)?, path))
+        Ok(Meta::of(&fs::symlink_metadata(path)?, path))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Lock> {
@@ -157,18 +157,20 @@ fn make_private(file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Converts the metadata of the file or folder at `path`.
-pub(super) fn convert(meta: &fs::Metadata, path: &Path) -> Meta {
-    let changed = time(meta.ctime(), meta.ctime_nsec());
-    Meta {
-        kind: kind(meta.file_type()),
-        stamp: Stamp { inode: meta.ino(), size: meta.size(), changed },
-        modified: time(meta.mtime(), meta.mtime_nsec()),
-        device: meta.dev(),
-        owner: meta.uid(),
-        group: meta.gid(),
-        mode: meta.mode() & 0o7777,
-        has_acl: meta.mode() & GROUP_WRITE != 0 && has_acl(path),
+impl Meta {
+    /// Converts the metadata of the file or folder at `path`.
+    pub(crate) fn of(meta: &fs::Metadata, path: &Path) -> Meta {
+        let changed = time(meta.ctime(), meta.ctime_nsec());
+        Meta {
+            kind: kind(meta.file_type()),
+            stamp: Stamp { inode: meta.ino(), size: meta.size(), changed },
+            modified: time(meta.mtime(), meta.mtime_nsec()),
+            device: meta.dev(),
+            owner: meta.uid(),
+            group: meta.gid(),
+            mode: meta.mode() & 0o7777,
+            has_acl: meta.mode() & GROUP_WRITE != 0 && has_acl(path),
+        }
     }
 }
 

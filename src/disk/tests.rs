@@ -163,5 +163,5 @@ fn acl_with_another_user_is_not_mistaken_for_a_private_group() {
     }
     let meta = RealFs.meta(&path).unwrap();
     assert_eq!(meta.mode, 0o660, "the group bits show the mask of the list");
-    assert!(meta.has_acl && trust::others_can_write(&meta));
+    assert!(meta.has_acl && trust::check(&path, &meta, trust::own_user()).is_err());
 }

@@ -1,8 +1,9 @@
 //! Checks who can change or read a file. Only files that no user but the runner's and root can
 //! change are trusted.
 //!
-//! A group may write if it is the owner's private group (see [`accounts`]) and no access control
-//! list adds other users. OpenSSH in Debian applies the same rule to its files.
+//! **Exceptions**, all of them in this file: a group may write if it is the private group (see
+//! [`accounts`]) of the owner or of the runner's user, and no access control list adds other users.
+//! OpenSSH in Debian applies the same rule to its files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,8 @@ use super::{Disk, DiskError, accounts};
 pub(crate) const ROOT: u32 = 0;
 /// The permission bit that lets all users write.
 const OTHERS_WRITE: u32 = 0o002;
+/// The permission bits that give others any access.
+const OTHERS: u32 = 0o007;
 /// The permission bits that give the group or others any access.
 const GROUP_AND_OTHERS: u32 = 0o077;
 
@@ -43,6 +46,9 @@ pub(crate) enum Distrust {
     /// Other users can read a secret.
     #[error("{} contains a secret and can be read by others: run `chmod go= {}`", path.display(), path.display())]
     Readable { path: PathBuf },
+    /// All users can read a private key.
+    #[error("{} contains a private key and can be read by all users: run `chmod o= {}`", path.display(), path.display())]
+    ReadableKey { path: PathBuf },
 }
 
 /// Returns the effective user id of this process. Its files are trusted besides root's.
@@ -63,15 +69,16 @@ pub(crate) fn check(path: &Path, meta: &Meta, user: u32) -> Result<(), Distrust>
         let path = path.to_owned();
         return Err(Distrust::Owner { path, owner: meta.owner, trusted: user });
     }
-    if others_can_write(meta) {
+    if others_can_write(meta, user) {
         return Err(Distrust::Writable { path: path.to_owned() });
     }
     Ok(())
 }
 
-/// Returns whether users other than the owner can write to a file or folder.
-pub(crate) fn others_can_write(meta: &Meta) -> bool {
-    let is_private = || !meta.has_acl && accounts::is_private_group(meta.owner, meta.group);
+/// Returns whether users other than the owner, `user` and root can write to a file or folder.
+fn others_can_write(meta: &Meta, user: u32) -> bool {
+    let is_private_of = |user| accounts::is_private_group(user, meta.group);
+    let is_private = || !meta.has_acl && (is_private_of(meta.owner) || is_private_of(user));
     meta.mode & OTHERS_WRITE != 0 || meta.mode & GROUP_WRITE != 0 && !is_private()
 }
 
@@ -80,6 +87,14 @@ pub(crate) fn check_secret(path: &Path, meta: &Meta, user: u32) -> Result<(), Di
     check(path, meta, user)?;
     if meta.mode & GROUP_AND_OTHERS != 0 {
         return Err(Distrust::Readable { path: path.to_owned() });
+    }
+    Ok(())
+}
+
+/// Checks that only the owner and the group of a file can read it.
+pub(crate) fn check_key(path: &Path, meta: &Meta) -> Result<(), Distrust> {
+    if meta.mode & OTHERS != 0 {
+        return Err(Distrust::ReadableKey { path: path.to_owned() });
     }
     Ok(())
 }
@@ -156,10 +171,10 @@ mod tests {
     fn private_group_may_write_unless_an_acl_adds_users() {
         // In Debian, root has a private group: the same name and no members.
         let private = Meta { group: 0, ..meta(0, 0o775) };
-        assert!(!others_can_write(&private));
-        assert!(others_can_write(&Meta { has_acl: true, ..private }));
-        assert!(others_can_write(&Meta { mode: 0o777, ..private }));
-        assert!(others_can_write(&Meta { group: u32::MAX, ..private }));
+        assert!(!others_can_write(&private, 7));
+        assert!(others_can_write(&Meta { has_acl: true, ..private }, 7));
+        assert!(others_can_write(&Meta { mode: 0o777, ..private }, 7));
+        assert!(others_can_write(&Meta { group: u32::MAX, ..private }, 7));
     }
 
     #[test]

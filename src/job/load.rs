@@ -22,7 +22,7 @@ use crate::config::fault::ConfigFault;
 use crate::config::job::JobConfig;
 use crate::config::reader::Located;
 use crate::disk::ignored_names::is_system_folder;
-use crate::disk::trust::{self, ROOT};
+use crate::disk::trust;
 use crate::disk::{Disk, DiskError, Entry, FileKind, Meta, ResolvedPath};
 use crate::names::JobName;
 use crate::schedule::{Cron, ScheduleError, zone};
@@ -254,17 +254,14 @@ impl Loader {
                 JobError::NotFolder { path }
             });
         }
-        if let Some(link) = &at.link {
-            let faults = link.check_trust(&self.disk, user).map_err(JobError::Disk)?;
-            return faults.into_iter().next().map_or(Ok(()), |fault| Err(JobError::Link { fault }));
-        }
-        if meta.owner != user && meta.owner != ROOT {
-            return Err(JobError::Owner { path, owner: meta.owner, user });
-        }
-        if trust::others_can_write(meta) {
-            return Err(JobError::Writable { path, mode: meta.mode });
-        }
-        Ok(())
+        let fault = match &at.link {
+            Some(link) => {
+                let faults = link.check_trust(&self.disk, user).map_err(JobError::Disk)?;
+                faults.into_iter().next()
+            }
+            None => trust::check(&path, meta, user).err(),
+        };
+        fault.map_or(Ok(()), |fault| Err(JobError::Distrust { fault }))
     }
 }
 

@@ -84,24 +84,13 @@ pub(crate) enum JobError {
     /// A folder or a special file has the name of a job's file.
     #[error("{} is not a regular file: replace it with the job's file", path.display())]
     NotFile { path: PathBuf },
-    /// The folder or a file is a link, and other users can change the link or its target.
+    /// Other users can change the folder, a file or a link to it, and with it what runs on the
+    /// fleet.
     #[error(transparent)]
-    Link { fault: Distrust },
+    Distrust { fault: Distrust },
     /// A file does not exist, perhaps not yet.
     #[error("{} is missing, the job is incomplete: add it, or remove the folder", path.display())]
     Missing { path: PathBuf },
-    /// The folder or file is owned by a user who must not control fleet actions.
-    #[error(
-        "{} belongs to user {owner}, not to the runner or root: run chown {user} {}",
-        path.display(), path.display()
-    )]
-    Owner { path: PathBuf, owner: u32, user: u32 },
-    /// Other users can change the folder or file, and with it what runs on the fleet.
-    #[error(
-        "{} can be written by others (mode {mode:04o}): run chmod go-w {}",
-        path.display(), path.display()
-    )]
-    Writable { path: PathBuf, mode: u32 },
     #[error(transparent)]
     Disk(DiskError),
     /// The settings or the schedule are wrong.
@@ -137,10 +126,8 @@ impl Rejection {
             | JobError::Encoding { .. }
             | JobError::NotFolder { .. }
             | JobError::NotFile { .. }
-            | JobError::Link { .. }
+            | JobError::Distrust { .. }
             | JobError::Missing { .. }
-            | JobError::Owner { .. }
-            | JobError::Writable { .. }
             | JobError::Disk(_) => true,
         })
     }

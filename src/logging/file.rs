@@ -10,16 +10,15 @@
 //! [`LogFile::take_event`] reports when that begins and ends.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use slog::Level;
 
-use super::{LogError, Sink};
-use crate::disk::check_writable;
+use super::{LogError, Sink, log_path};
 use crate::disk::transient::is_transient;
 
 #[derive(Debug)]
@@ -55,8 +54,10 @@ pub(super) enum FileEvent {
 
 impl LogFile {
     /// Opens a log file for appending, or creates it. A transient error makes lines go to stderr.
+    /// A standard stream is not limited in size, because it cannot be renamed.
     pub(super) fn open(path: &Path, bytes_max: Option<u64>) -> Result<LogFile, LogError> {
         let path = path.to_owned();
+        let bytes_max = bytes_max.filter(|_| !log_path::is_stream(&path));
         let state = match open(&path) {
             Ok(opened) => opened,
             // A runner whose own files fill the disk must start in order to remove them.
@@ -203,18 +204,11 @@ impl State {
 
 /// Checks that a log file can be written or created.
 pub(super) fn check(path: &Path) -> Result<(), LogError> {
-    let checked = match path.metadata() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => check_writable(path),
-        // Opening a pipe or a device may block or have side effects.
-        Ok(meta) if !meta.is_file() && !meta.is_dir() => Ok(()),
-        Ok(_) => OpenOptions::new().append(true).open(path).map(drop),
-        Err(error) => Err(error),
-    };
-    checked.map_err(|source| LogError::File { path: path.to_owned(), source })
+    log_path::check(path).map_err(|source| LogError::File { path: path.to_owned(), source })
 }
 
 fn open(path: &Path) -> io::Result<State> {
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    let file = log_path::open(path)?;
     let bytes = file.metadata()?.len();
     Ok(State { file: Some(file), bytes, ..State::default() })
 }
@@ -300,8 +294,12 @@ mod tests {
 
     #[test]
     fn lines_go_to_stderr_while_the_disk_is_full() {
-        // This file can be opened, but every write fails.
-        let file = LogFile::open(Path::new("/dev/full"), None).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let file = LogFile::open(&path, None).unwrap();
+        // Every write to this device fails.
+        let full = File::options().append(true).open("/dev/full").unwrap();
+        file.lock().switch_to(State { file: Some(full), ..State::default() });
         assert!(file.take_event().is_none());
         for _ in 0..2 {
             write(&file, "this line goes to stderr");
@@ -310,8 +308,6 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         write(&file, "this line goes to stderr, too");
         assert!(file.take_event().is_none(), "it is reported once");
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
         file.lock().switch_to(open(&path).unwrap());
         assert!(file.take_event().is_none());
         write(&file, "one");

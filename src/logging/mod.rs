@@ -21,6 +21,7 @@
 mod file;
 mod file_reporter;
 mod json;
+mod log_path;
 mod peer;
 mod stdout;
 mod syslog;

@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::retention::Retention;
+use super::spool::SpoolFolder;
 use crate::config::fault::ConfigError;
 use crate::config::reader::{Reader, Section};
 use crate::data;
 use crate::disk::input_file;
+use crate::disk::trusted_paths::{Content, TrustedPath};
 
 /// Default path of the configuration file.
 pub(crate) const PATH: &str = "/etc/mig/standalone.cfg";
@@ -93,6 +95,16 @@ impl StandaloneConfig {
             retention,
         });
         reader.finish(file, settings)
+    }
+
+    /// Returns the folders that the platform depends on.
+    pub(super) fn trusted_paths(&self) -> Vec<TrustedPath> {
+        let mut paths = vec![TrustedPath::new(&self.data, Content::Tree)];
+        let folders = SpoolFolder::ALL.map(|folder| self.spool.join(folder.path()));
+        paths.extend(folders.map(|folder| TrustedPath::new(folder, Content::Public)));
+        paths.push(TrustedPath::new(&self.spool, Content::Public));
+        paths.extend(self.postgres.as_ref().and_then(data::DatabaseServer::trusted_path));
+        paths
     }
 }
 

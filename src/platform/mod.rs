@@ -53,6 +53,7 @@ pub(crate) use spool::SpoolError;
 use crate::clock::Clock;
 use crate::data::Ids;
 use crate::disk::trust;
+use crate::disk::trusted_paths::faults;
 use crate::disk::{DAEMON_PREFIX, Disk, FolderLock, RealFs};
 use crate::manager::Watchdog;
 use crate::relay::{ActionVerifier, CommandSender, Inbox};
@@ -87,7 +88,7 @@ impl OpenPlatform {
         clock: Arc<dyn Clock>,
         log: &slog::Logger,
     ) -> Result<OpenPlatform, PlatformError> {
-        check_links(config)?;
+        check_trust(config)?;
         // The locks first: nothing is changed that another platform uses.
         let spool = Spool::open(Arc::new(RealFs), &config.spool)?;
         let data = Data::open(&config.data, config.postgres.as_ref())?;
@@ -264,11 +265,10 @@ impl Platform {
     }
 }
 
-/// Rejects folders that are reached through links that other users can change.
-fn check_links(config: &StandaloneConfig) -> Result<(), PlatformError> {
+/// Rejects folders that other users can change.
+fn check_trust(config: &StandaloneConfig) -> Result<(), PlatformError> {
     let disk = Disk::new(Arc::new(RealFs), config.data.join(SCRATCH), DAEMON_PREFIX);
-    let mut faults = disk.check_links(&config.data, trust::own_user())?;
-    faults.extend(disk.check_links(&config.spool, trust::own_user())?);
+    let faults = faults(&disk, &config.trusted_paths(), trust::own_user())?;
     if faults.is_empty() { Ok(()) } else { Err(PlatformError::Distrusted { faults }) }
 }
 

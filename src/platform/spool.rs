@@ -62,7 +62,7 @@ pub(crate) enum SpoolFolder {
 }
 
 impl SpoolFolder {
-    const ALL: [SpoolFolder; 8] = [
+    pub(super) const ALL: [SpoolFolder; 8] = [
         SpoolFolder::ActionNew,
         SpoolFolder::ActionInflight,
         SpoolFolder::ActionDone,
@@ -73,7 +73,7 @@ impl SpoolFolder {
         SpoolFolder::CommandDone,
     ];
 
-    fn path(self) -> &'static str {
+    pub(super) fn path(self) -> &'static str {
         match self {
             SpoolFolder::ActionNew => "action/new",
             SpoolFolder::ActionInflight => "action/inflight",

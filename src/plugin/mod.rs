@@ -24,6 +24,7 @@ use std::time::Duration;
 use rustix::fs::{Access, AtFlags, CWD};
 
 use crate::disk::trust::{self, Distrust};
+use crate::disk::trusted_paths::{Content, TrustedPath};
 use crate::disk::{COMMAND_PREFIX, Disk, DiskError, FileKind, Fs, Meta, RealFs};
 use crate::names::PluginName;
 use crate::spawn::leftovers;
@@ -101,19 +102,14 @@ impl Plugins {
 
 impl Plugins {
     /// Returns the real path of the folder, after checking that only the runner's user and root can
-    /// change the folder and the links that lead to it.
+    /// change anything in it. A plugin may load any file beside it.
     fn real(&self) -> Result<PathBuf, PluginError> {
         let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX);
-        let found = disk.resolve(&self.folder, self.folder.parent()).map_err(PluginError::Disk)?;
-        let Some(found) = found else {
+        let Some(found) = disk.resolve(&self.folder, None).map_err(PluginError::Disk)? else {
             return Err(access_error(&self.folder, io::ErrorKind::NotFound.into()));
         };
-        if !found.is_linked() {
-            trust::check(&found.path, &found.meta, trust::own_user())
-                .map_err(PluginError::Distrust)?;
-            return Ok(found.path);
-        }
-        let faults = found.check_trust(&disk, trust::own_user()).map_err(PluginError::Disk)?;
+        let tree = TrustedPath::new(&self.folder, Content::Tree);
+        let faults = tree.faults(&disk, trust::own_user()).map_err(PluginError::Disk)?;
         match faults.into_iter().next() {
             Some(fault) => Err(PluginError::Distrust(fault)),
             None => Ok(found.path),

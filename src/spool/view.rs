@@ -21,12 +21,20 @@ pub(crate) struct View<'a> {
     pub(super) layout: &'a Layout,
     pub(super) disk: &'a Disk,
     owner: u32,
+    /// Whether a file that cannot be read is [`Seen::Unreadable`] instead of an error.
+    is_report: bool,
 }
 
 impl<'a> View<'a> {
     /// Returns a view of the spool at `layout`, whose entries must belong to `owner` or root.
     pub(crate) fn new(layout: &'a Layout, disk: &'a Disk, owner: u32) -> View<'a> {
-        View { layout, disk, owner }
+        View { layout, disk, owner, is_report: false }
+    }
+
+    /// Returns the view for a report: a file that cannot be read is [`Seen::Unreadable`] instead of
+    /// an error, so that the report contains all other files. Nothing must be concluded from it.
+    pub(crate) fn for_report(self) -> View<'a> {
+        View { is_report: true, ..self }
     }
 
     /// Lists the names in a folder that may be entries. Dot files, reasons of dead letters and
@@ -49,6 +57,15 @@ impl<'a> View<'a> {
 
     /// Reads the entry of this name.
     pub(crate) fn read_entry(&self, folder: Folder, name: &OsStr) -> Result<Seen, SpoolError> {
+        match self.try_read_entry(folder, name) {
+            Err(error) if self.is_report => {
+                Ok(Seen::Unreadable { reason: crate::chain::Chain(&error).to_string() })
+            }
+            read => read,
+        }
+    }
+
+    fn try_read_entry(&self, folder: Folder, name: &OsStr) -> Result<Seen, SpoolError> {
         let path = self.layout.folder(folder).join(name);
         let Some(meta) = self.disk.find(&path)? else { return Ok(Seen::Gone) };
         if !name.as_encoded_bytes().ends_with(b".json") {

@@ -12,20 +12,25 @@ use super::good;
 const NOBODY: u32 = 65534;
 
 #[test]
-fn certificate_warning_appears_only_with_tls() {
-    let home = Home::installed();
+fn exposed_traffic_is_reported() {
+    let mut home = Home::installed();
     let config = home.read(".migrc");
-    let warning = "certificates are not checked";
-    for (url, is_warned) in [
-        ("http://127.0.0.1:9/api/v1/", false),
-        ("HTTP://127.0.0.1:9/api/v1/", false),
-        ("https://127.0.0.1:9/api/v1/", true),
+    let certificates = Some("certificates are not checked (skipverifycert): anyone");
+    let clear_text = Some("requests are not encrypted (http://): anyone");
+    for (url, warning) in [
+        ("http://127.0.0.1:9/api/v1/", None),
+        ("https://127.0.0.1:9/api/v1/", certificates),
+        ("http://192.0.2.1:9/api/v1/", clear_text),
     ] {
         let api = format!("url = {url}\nskipverifycert = true");
         home.write(".migrc", &config.replace("url = http://127.0.0.1:9/api/v1/", &api));
-        let said = home.with_config(&["check", "--offline"]);
-        assert_eq!(said.err.contains(warning), is_warned, "{url}: {said:?}");
+        let checked = good(home.with_config(&["check", "--offline"]));
+        let words = checked.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(words.contains("anyone on the network"), warning.is_some(), "{checked}");
+        assert!(warning.is_none_or(|warning| words.contains(warning)), "{checked}");
     }
+    let line = home.start(&["-c", "runner/runner.cfg"]).until("traffic with the API");
+    assert!(line.contains("WARN") && line.contains("not encrypted"), "{line}");
 }
 
 #[test]

@@ -13,11 +13,12 @@ use std::sync::Arc;
 use crate::chain::excerpt;
 use crate::cli::data::failure::DataFailure;
 use crate::cli::failure::Failure;
-use crate::cli::input::{InputError, InputFile};
+use crate::cli::input::{InputError, InputFile, refuse};
 use crate::cli::{env, program};
 use crate::config::reader::Reader;
 use crate::data::{DataError, DatabaseServer, Store, UrlError};
 use crate::disk::trust::{self, ROOT};
+use crate::disk::trusted_paths::Content;
 use crate::disk::{COMMAND_PREFIX, Disk, RealFs, input_file};
 use crate::invocation::Program;
 
@@ -173,14 +174,15 @@ fn read(text: &InputFile, file: &Path) -> Result<ConfiguredLocations, Failure> {
         }
     });
     let locations = reader.finish_part(file, locations)?;
-    if has_password {
-        text.check_secret_unless_root()?;
-    }
+    text.check_trust(if has_password { Content::Secret } else { Content::Public })?;
     Ok(locations)
 }
 
 /// Connects to a server, with the password from the environment if the configuration has none.
 fn connect(server: DatabaseServer) -> Result<Store, Failure> {
+    if let Some(path) = server.trusted_path() {
+        refuse(path.faults(&disk(), trust::own_user())?)?;
+    }
     let server = server.with_credentials(&disk(), &env::postgres_credentials())?;
     Ok(Store::connect(&disk(), &server)?)
 }
@@ -206,7 +208,8 @@ fn parse(url: &str) -> Result<DatabaseLocation, DataFailure> {
     Err(DataFailure::Url { text: excerpt(url, SHOWN_BYTES_MAX).into_owned(), form: URL_FORMS })
 }
 
-/// Checks that a database file exists and that this process's user may use it.
+/// Checks that a database file exists, that this process's user may use it, and that no other user
+/// can change it.
 fn check(path: &Path) -> Result<(), Failure> {
     let user = trust::own_user();
     if input_file::is_stream(path) {
@@ -217,7 +220,11 @@ fn check(path: &Path) -> Result<(), Failure> {
         Some(found) if found.meta.owner != user && user != ROOT => {
             Err(DataFailure::Owner { path: path.to_owned(), owner: found.meta.owner }.into())
         }
-        Some(_) => Ok(()),
+        Some(found) => {
+            // Root may use the database of any user.
+            let user = if user == ROOT { found.meta.owner } else { user };
+            refuse(found.check_trust(&disk(), user)?)
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::cli::input::{InputError, InputFile};
 use crate::cli::{env, program};
 use crate::clock::{Clock, SystemClock};
 use crate::config::logging::{LogFormat, LogTarget, LoggingConfig};
+use crate::disk::trusted_paths::Content;
 use crate::disk::{COMMAND_PREFIX, Disk, RealFs};
 use crate::exit::Exit;
 use crate::invocation::Program;
@@ -93,10 +94,9 @@ fn read(file: &Path) -> Result<StandaloneConfig, Failure> {
         read => read.map_err(InputError::Config)?,
     };
     let mut config = StandaloneConfig::parse(&text.bytes, file)?;
+    let has_password = config.postgres.as_ref().is_some_and(|server| server.password.is_some());
+    text.check_trust(if has_password { Content::Secret } else { Content::Public })?;
     if let Some(server) = config.postgres {
-        if server.password.is_some() {
-            text.check_secret_unless_root()?;
-        }
         let disk = Disk::new(Arc::new(RealFs), config.data.clone(), COMMAND_PREFIX);
         config.postgres = Some(server.with_credentials(&disk, &env::postgres_credentials())?);
     }

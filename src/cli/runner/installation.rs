@@ -12,7 +12,7 @@ use crate::cli::input::{InputError, InputFile, unless_forbidden};
 use crate::cli::{env, program};
 use crate::config::client::ClientConfig;
 use crate::config::runner::{ClientSettings, PassphraseSource, RunnerConfig};
-use crate::disk::trust::{self, Distrust};
+use crate::disk::trust;
 use crate::disk::{COMMAND_PREFIX, Context, Disk, DiskError, RealFs};
 use crate::exit::Exit;
 use crate::invocation::Program;
@@ -166,7 +166,7 @@ impl Installation {
         self.directory.join("plugins")
     }
 
-    fn results(&self) -> PathBuf {
+    pub(super) fn results(&self) -> PathBuf {
         self.directory.join("results")
     }
 
@@ -235,21 +235,9 @@ impl Installation {
         .into())
     }
 
-    /// Returns the files and folders that users other than `user` and root could change: the
-    /// directory, its folders, and the targets of their links.
-    pub(super) fn permission_faults(&self, user: u32) -> Result<Vec<Distrust>, DiskError> {
-        let disk = self.disk();
-        let folders =
-            [self.runners(), self.plugins(), self.results(), self.configured_spool.clone()];
-        let mut faults = Vec::new();
-        for folder in folders {
-            for fault in trust::check_up_to(&disk, &folder, &self.directory, user)? {
-                if !faults.contains(&fault) {
-                    faults.push(fault);
-                }
-            }
-        }
-        Ok(faults)
+    /// Returns the spool as the configuration names it, which may be a link.
+    pub(super) fn configured_spool(&self) -> &Path {
+        &self.configured_spool
     }
 }
 

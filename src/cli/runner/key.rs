@@ -27,7 +27,7 @@ const CREDENTIAL: &str = "mig-runner.passphrase";
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot find the signing key: HOME is not set; set home in [gpg] of {}", path.display())]
-struct NoGnupgHome {
+pub(super) struct NoGnupgHome {
     path: PathBuf,
 }
 
@@ -73,7 +73,8 @@ pub(super) fn later(
     Ok(DeferredSigner::new(&home, &client.gpg.key_id, passphrase))
 }
 
-fn home(client: &ClientConfig, path: &Path) -> Result<PathBuf, NoGnupgHome> {
+/// Returns the GnuPG home.
+pub(super) fn home(client: &ClientConfig, path: &Path) -> Result<PathBuf, NoGnupgHome> {
     match &client.gpg.home {
         Some(home) => Ok(home.clone()),
         None => env::gnupg_home().ok_or_else(|| NoGnupgHome { path: path.to_owned() }),

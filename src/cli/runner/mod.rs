@@ -16,6 +16,7 @@ mod status;
 pub(super) mod template;
 mod trial;
 pub(super) mod trigger;
+mod trusted;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

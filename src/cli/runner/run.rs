@@ -9,12 +9,11 @@ use std::sync::Arc;
 use slog::{Logger, crit, error, info, o, warn};
 
 use super::installation::{self, Installation, machine_zone};
-use super::key;
+use super::{key, trusted};
 use crate::action::Signer;
 use crate::api::{Client, Credentials, HttpSettings, Route, SettingsError};
 use crate::chain::Chain;
 use crate::cli::failure::{Explain, Failure};
-use crate::cli::input::InputError;
 use crate::cli::{env, output};
 use crate::clock::{Clock, SystemClock};
 use crate::config::client::ClientConfig;
@@ -127,7 +126,7 @@ fn stand_by(
     // Report now what would make the takeover fail. A key that is unavailable because of a
     // temporary shortage may be available by then.
     let settings = Some(&installation.config.client);
-    let (client, path) = installation::client(settings)?;
+    let (client, path) = trusted_client(installation)?;
     if let Err(failure) = key::open(settings, &client, &path)
         && !matches!(failure.downcast_ref(), Some(KeyError::Shortage { .. }))
     {
@@ -168,15 +167,17 @@ fn build(
     let root = &log.root;
     check_user(installation, &["run"])?;
     let spool = Spool::open(Arc::new(RealFs), installation.layout.root(), root)?;
-    let faults = installation.permission_faults(trust::own_user())?;
-    if !faults.is_empty() {
-        return Err(InputError::UnsafePermissions { faults }.into());
-    }
+    let own = trusted::installation_paths(installation);
+    trusted::check(installation, &own, trust::own_user())?;
     let jobs = lock_jobs(installation, &spool)?;
-    let settings = Some(&installation.config.client);
-    let (client, path) = installation::client(settings)?;
+    let (client, path) = trusted_client(installation)?;
     let signer = open_key(installation, &spool, &client, &path, root)?;
     let api = connect(installation, &client, &signer, clock, root)?;
+    if let Some(exposure) = api.exposure() {
+        warn!(root, "traffic with the API is not protected";
+            "url" => &client.api.url, "reason" => %exposure);
+        output::message(exposure);
+    }
     let context = WorkerContext {
         api: Arc::new(api.stopped_by(stop.clone())),
         signer,
@@ -202,6 +203,15 @@ fn build(
         Some(path) => daemon.with_metrics(path.clone()),
         None => daemon,
     })
+}
+
+/// Reads the client configuration, after checking that no other user can change what it names.
+fn trusted_client(installation: &Installation) -> Result<(ClientConfig, PathBuf), Failure> {
+    let settings = &installation.config.client;
+    let (client, path) = installation::client(Some(settings))?;
+    let paths = trusted::client_paths(settings, &client, &path)?;
+    trusted::check(installation, &paths, trust::own_user())?;
+    Ok((client, path))
 }
 
 /// Opens the key, or, while the disk is full, returns a keyring that opens it later.
@@ -261,7 +271,7 @@ fn lock_jobs(installation: &Installation, spool: &Spool) -> Result<FolderLock, F
     })
 }
 
-/// Returns the API client, after warning about insecure settings.
+/// Returns the API client.
 pub(super) fn connect(
     installation: &Installation,
     client: &ClientConfig,
@@ -269,12 +279,6 @@ pub(super) fn connect(
     clock: &Arc<dyn Clock>,
     log: &Logger,
 ) -> Result<Client, Failure> {
-    if client.api.skip_verify && !is_clear_text(&client.api.url) {
-        warn!(log, "certificates are not checked"; "url" => &client.api.url);
-        output::message(
-            "certificates are not checked (skipverifycert): anyone on the network path can read and change the traffic",
-        );
-    }
     let credentials = match &client.gpg.api_key {
         Some(key) => Credentials::ApiKey(key.duplicate()),
         None => Credentials::Signer(Arc::clone(signer)),
@@ -286,11 +290,6 @@ pub(super) fn connect(
         info!(log, "using a proxy"; "proxy" => &proxy.shown, "variable" => proxy.variable);
     }
     Ok(api)
-}
-
-/// Returns whether the API is used without TLS, so that there are no certificates to check.
-fn is_clear_text(url: &str) -> bool {
-    url.trim().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"))
 }
 
 fn calendar(installation: &Installation, spool: &Spool, log: &Logger) -> JobCalendar {

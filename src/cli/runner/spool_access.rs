@@ -113,6 +113,12 @@ impl<'a> SpoolAccess<'a> {
         View::new(self.layout, &self.disk, self.owner)
     }
 
+    /// Returns the view for a report, in which one file that cannot be read does not hide the
+    /// others.
+    pub(super) fn report_view(&self) -> View<'_> {
+        self.view().for_report()
+    }
+
     /// Creates a complete, durable file in a folder.
     pub(super) fn create(&self, folder: Folder, name: &str, bytes: &[u8]) -> Result<(), Failure> {
         let path = self.layout.folder(folder).join(name);

@@ -244,13 +244,12 @@ fn writable_folder_or_file_is_reported_with_the_remedy() {
     let mut rig = Rig::new();
     rig.job("a", CONFIG, ACTION);
     rig.chmod("a", 0o707);
-    let expected = "a can be written by others (mode 0707): run chmod go-w ";
-    assert_eq!(rig.scan(), [format!("{expected}a")]);
+    let expected = "a can be written by others: run `chmod go-w ";
+    assert_eq!(rig.scan(), [format!("{expected}a`")]);
     rig.chmod("a", 0o755);
     assert_eq!(rig.scan(), ["added a"]);
     rig.chmod("a/action.json", 0o666);
-    let expected =
-        "a/action.json can be written by others (mode 0666): run chmod go-w a/action.json";
+    let expected = "a/action.json can be written by others: run `chmod go-w a/action.json`";
     assert_eq!(rig.scan(), [expected]);
     rig.chmod("a/action.json", 0o444);
     assert_eq!(rig.scan(), ["added a"]);
@@ -280,7 +279,7 @@ fn no_other_group_may_write_as_root() {
     rig.job("a", CONFIG, ACTION);
     rig.chmod("a", 0o770);
     chown(rig.path("a"), None, Some(65534)).unwrap();
-    assert_eq!(rig.scan(), ["a can be written by others (mode 0770): run chmod go-w a"]);
+    assert_eq!(rig.scan(), ["a can be written by others: run `chmod go-w a`"]);
 }
 
 #[test]
@@ -293,8 +292,7 @@ fn files_of_other_users_are_refused() {
     if me == 0 {
         chown(rig.path("a"), Some(owner), None).unwrap();
     }
-    let expected =
-        format!("a belongs to user {owner}, not to the runner or root: run chown {user} a");
+    let expected = format!("a belongs to user {owner}: run `chown {user} a`");
     assert_eq!(rig.scan(), [expected]);
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use slog::{Discard, Logger, o};
 
 use super::installation::{self, Installation};
-use super::{key, run};
+use super::{key, run, trusted};
 use crate::action::Signer;
 use crate::api::{Api, ApiError, Client, Route};
 use crate::chain::Chain;
@@ -21,6 +21,7 @@ use crate::cli::failure::Failure;
 use crate::clock::{Clock, SystemClock};
 use crate::config::client::ClientConfig;
 use crate::disk::trust;
+use crate::disk::trusted_paths::faults;
 use crate::disk::{Context, check_writable};
 use crate::exit::Exit;
 use crate::logging;
@@ -54,6 +55,8 @@ impl Check {
         let client = findings.need("client configuration", installation::client(settings));
         if let Some((client, path)) = &client {
             findings.good(path.display(), "client configuration valid");
+            let permissions = check_client_permissions(installation, (client, path), &mut findings);
+            findings.need(path.display(), permissions);
             let key = key::open(settings, client, path);
             if let Some(signer) = findings.need(path.display(), key) {
                 let signer: Arc<dyn Signer> = Arc::new(signer);
@@ -84,6 +87,9 @@ impl Check {
         let url = &client.api.url;
         let connected = run::connect(installation, client, signer, &clock, &log);
         let Some(api) = findings.need(url, connected) else { return };
+        if let Some(exposure) = api.exposure() {
+            findings.note(url, exposure);
+        }
         if !matches!(api.route(), Route::Direct) {
             findings.good(url, api.route());
         }
@@ -160,12 +166,25 @@ fn check_permissions(installation: &Installation, findings: &mut Findings) -> Re
         );
         findings.note(&directory, text);
     }
-    let faults = installation.permission_faults(owner)?;
+    let faults = faults(&installation.disk(), &trusted::installation_paths(installation), owner)?;
     for fault in &faults {
         findings.fault(&directory, Exit::Permission, fault);
     }
     if faults.is_empty() {
         findings.good(&directory, "not writable by other users");
+    }
+    Ok(())
+}
+
+/// Checks that no other user can change the files that the client's configuration names.
+fn check_client_permissions(
+    installation: &Installation,
+    (client, path): (&ClientConfig, &Path),
+    findings: &mut Findings,
+) -> Result<(), Failure> {
+    let paths = trusted::client_paths(&installation.config.client, client, path)?;
+    for fault in faults(&installation.disk(), &paths, installation.owner()?)? {
+        findings.fault(path.display(), Exit::Permission, fault);
     }
     Ok(())
 }

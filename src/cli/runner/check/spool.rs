@@ -14,10 +14,12 @@ pub(super) fn check(installation: &Installation, findings: &mut Findings) -> Res
     }
     let spool = SpoolAccess::for_reading(installation)?;
     let of = spool.layout.root().display();
-    let view = spool.view();
+    let view = spool.report_view();
     let (mut runs, mut sound) = (0_usize, true);
     for folder in Folder::ALL.into_iter().filter(|folder| folder.is_active()) {
-        for name in view.names(folder)? {
+        let names = findings.need(&of, view.names(folder));
+        sound &= names.is_some();
+        for name in names.unwrap_or_default() {
             let path = format!("{folder}/{}", name.to_string_lossy());
             let seen = view.read_entry(folder, &name)?;
             runs += usize::from(!matches!(seen, Seen::Foreign));
@@ -43,7 +45,7 @@ pub(super) fn check(installation: &Installation, findings: &mut Findings) -> Res
             }
         }
     }
-    let dead = view.names(Folder::Invalid)?.len();
+    let dead = findings.need(&of, view.names(Folder::Invalid)).map_or(0, |names| names.len());
     if dead > 0 {
         let status = Program::Runner.command_here(&["status"]);
         let noun = if dead == 1 { "dead letter" } else { "dead letters" };

@@ -101,7 +101,7 @@ impl Documents<'_> {
 
     /// Returns the record of the run that a document belongs to, if it still exists.
     pub(super) fn run(&self, document: &Document) -> Result<Option<Record>, Failure> {
-        let view = self.spool.view();
+        let view = self.spool.report_view();
         for folder in Family::Command.folders() {
             for id in view.ids(folder)? {
                 let may_match = id.stem() == self.job.as_str() && day(&id) == document.day;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cli::failure::Failure;
+use crate::chain::Chain;
 use crate::clock::elapsed;
 use crate::names::RunId;
 use crate::spool::{Family, Folder, View};
@@ -17,9 +17,14 @@ pub(super) const RECORDS_MAX: usize = 2000;
 /// may be large.
 pub(super) const READ_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// The contents of each folder, in the order of the flow.
+/// The contents of the spool.
 #[derive(Debug)]
-pub(super) struct Entries(pub(super) Vec<Listing>);
+pub(super) struct Entries {
+    /// The folders, in the order of the flow.
+    pub(super) listings: Vec<Listing>,
+    /// Why folders cannot be listed.
+    pub(super) faults: Vec<String>,
+}
 
 /// The contents of one folder.
 #[derive(Debug)]
@@ -32,23 +37,27 @@ pub(super) struct Listing {
 }
 
 impl Entries {
-    pub(super) fn read(view: &View<'_>) -> Result<Entries, Failure> {
-        let mut found = Vec::new();
+    pub(super) fn read(view: &View<'_>) -> Entries {
+        let (mut listings, mut faults) = (Vec::new(), Vec::new());
         // In the order of the flow: a run that moves meanwhile is found twice rather than missed.
         for folder in Folder::ALL {
             let (mut runs, mut others) = (Vec::new(), Vec::new());
-            for name in view.names(folder)? {
+            let names = view.names(folder).unwrap_or_else(|error| {
+                faults.push(Chain(&error).to_string());
+                Vec::new()
+            });
+            for name in names {
                 match crate::spool::run_id(&name) {
                     Some(id) => runs.push(id),
                     None => others.push(name.to_string_lossy().into_owned()),
                 }
             }
             runs.sort_by_cached_key(RunId::slot);
-            found.push(Listing { folder, runs, others });
+            listings.push(Listing { folder, runs, others });
         }
-        let mut entries = Entries(found);
+        let mut entries = Entries { listings, faults };
         entries.remove_duplicates();
-        Ok(entries)
+        entries
     }
 
     /// Keeps only the entry furthest along the flow of a run that was found twice.
@@ -56,7 +65,7 @@ impl Entries {
         for family in [Family::Action, Family::Command] {
             let mut seen = HashSet::new();
             for folder in family.folders().into_iter().rev() {
-                for listing in self.0.iter_mut().filter(|listing| listing.folder == folder) {
+                for listing in self.listings.iter_mut().filter(|listing| listing.folder == folder) {
                     listing.runs.retain(|id| seen.insert(id.clone()));
                 }
             }
@@ -66,7 +75,7 @@ impl Entries {
     /// Returns the last run of each job, by the stem of its id.
     pub(super) fn last_runs(&self) -> BTreeMap<&str, &RunId> {
         let mut last: BTreeMap<&str, (Timestamp, &RunId)> = BTreeMap::new();
-        for id in self.0.iter().flat_map(|listing| &listing.runs) {
+        for id in self.listings.iter().flat_map(|listing| &listing.runs) {
             let slot = id.slot();
             let known = last.entry(id.stem()).or_insert((slot, id));
             if slot > known.0 {
@@ -77,7 +86,7 @@ impl Entries {
     }
 
     pub(super) fn count(&self, folder: Folder) -> usize {
-        self.0.iter().find(|listing| listing.folder == folder).map_or(0, Listing::len)
+        self.listings.iter().find(|listing| listing.folder == folder).map_or(0, Listing::len)
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) struct GivenUp {
 /// Returns the given-up runs among the newest finished ones, the newest first.
 pub(super) fn read(entries: &Entries, view: &View<'_>) -> Result<Vec<GivenUp>, Failure> {
     let (mut found, mut bytes) = (Vec::new(), 0_u64);
-    let finished = entries.0.iter().filter(|listing| listing.folder == Folder::CommandDone);
+    let finished = entries.listings.iter().filter(|listing| listing.folder == Folder::CommandDone);
     for id in finished.flat_map(|listing| listing.runs.iter().rev()).take(RECORDS_MAX) {
         // A file that is not a record, or a run that has been retried meanwhile, is skipped.
         let Some(run) = view.read_run(Folder::CommandDone, id)? else { continue };
@@ -108,7 +108,7 @@ mod tests {
         }
         let disk = spool.disk().clone();
         let access = SpoolAccess { layout: spool.layout(), disk, owner: trust::own_user() };
-        let entries = Entries::read(&access.view()).unwrap();
+        let entries = Entries::read(&access.view());
         let found = read(&entries, &access.view()).unwrap();
         let summary: Vec<_> = found
             .iter()

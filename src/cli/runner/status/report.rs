@@ -106,18 +106,19 @@ impl Report {
                 rejection.lines().iter().map(|line| format!("job {}: {line}", rejection.name())),
             );
         }
-        let entries = Entries::read(&spool.view())?;
+        let entries = Entries::read(&spool.report_view());
+        attention.extend(entries.faults.iter().cloned());
         let last = entries.last_runs();
-        let superseded = superseded::read(&entries, &spool.view())?;
+        let superseded = superseded::read(&entries, &spool.report_view())?;
         let mut reports = Vec::new();
         for job in jobs.iter() {
             let last = last.get(job.name.as_str()).copied();
-            let mut report = JobReport::read(job, last, &spool.view(), now)?;
+            let mut report = JobReport::read(job, last, &spool.report_view(), now)?;
             report.superseded = superseded.get(&job.name).copied().unwrap_or_default();
             attention.extend(report.attention());
             reports.push(report);
         }
-        let given_up = given_up::read(&entries, &spool.view())?;
+        let given_up = given_up::read(&entries, &spool.report_view())?;
         attention.extend(given_up::attention(&given_up, &reports));
         let dead = entries.count(Folder::Invalid);
         if dead > 0 {
@@ -141,7 +142,7 @@ impl Report {
             attempts_unknown: attempts.unknown,
             attention,
             jobs: reports,
-            spool: entries.0.iter().map(|listing| listing.report(now)).collect(),
+            spool: entries.listings.iter().map(|listing| listing.report(now)).collect(),
             waiting,
             more,
             given_up,

@@ -14,8 +14,9 @@ pub(super) fn read(
     entries: &Entries,
     view: &View<'_>,
 ) -> Result<BTreeMap<JobName, usize>, Failure> {
-    let of_family =
-        |family: Family| entries.0.iter().filter(move |listing| listing.folder.family() == family);
+    let of_family = |family: Family| {
+        entries.listings.iter().filter(move |listing| listing.folder.family() == family)
+    };
     let fetched: HashSet<&RunId> =
         of_family(Family::Command).flat_map(|listing| &listing.runs).collect();
     let done = of_family(Family::Action).filter(|listing| listing.folder == Folder::ActionDone);

@@ -1,6 +1,7 @@
 //! Unfinished runs and dead letters, with what each is waiting for.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -9,7 +10,7 @@ use super::attempts::{Attempts, Need, RunAttempts};
 use super::entries::{Entries, Listing};
 use crate::cli::failure::Failure;
 use crate::cli::runner::spool_access::SpoolAccess;
-use crate::spool::{DeliveryState, Fate, Folder, Record, Run};
+use crate::spool::{DeliveryState, Fate, Folder, Record, Seen};
 
 /// Maximum number of records that are read in a folder, the oldest first.
 const RECORDS_MAX: usize = 1000;
@@ -35,18 +36,22 @@ pub(super) fn read(
     attempts: &Attempts,
     now: Timestamp,
 ) -> Result<(Vec<WaitingEntry>, usize), Failure> {
-    let (view, mut waiting, mut more) = (spool.view(), Vec::new(), 0);
-    for Listing { folder, runs, others } in &entries.0 {
+    let (view, mut waiting, mut more) = (spool.report_view(), Vec::new(), 0);
+    for Listing { folder, runs, others } in &entries.listings {
         let folder = *folder;
         if !folder.is_active() && folder != Folder::Invalid {
             continue;
         }
         more += runs.len().saturating_sub(RECORDS_MAX);
         for id in runs.iter().take(RECORDS_MAX) {
-            let run = view.read_run(folder, id)?;
+            let seen = view.read_entry(folder, OsStr::new(&id.file_name()))?;
             // `None` for a file that is not a record, or a run that has moved on.
-            let record = run.as_ref().map(Run::record);
-            let why = record.and_then(|record| why(folder, record, paused, now));
+            let record = if let Seen::Run(run) = &seen { Some(run.record()) } else { None };
+            let why = match &seen {
+                Seen::Run(run) => why(folder, run.record(), paused, now),
+                Seen::Unreadable { reason } => Some(format!("cannot be read: {reason}")),
+                _ => None,
+            };
             let why = why.or_else(|| spool.reason(id)).unwrap_or_default();
             let need = record.map_or(Need::Nothing, |record| need(folder, record, paused));
             let attempts = attempts.of_run(folder, id, need);

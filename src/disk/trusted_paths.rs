@@ -1,0 +1,208 @@
+//! The one check of the paths that a program depends on: only its user and root can change them,
+//! and only they can read a secret.
+//!
+//! A path is checked with all its links and with the folders above it, up to the root of the file
+//! system: who can rename a folder can replace everything below it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::input_file::is_stream;
+use super::trust::{self, Distrust};
+use super::{Context, Disk, DiskError, FileKind, ResolvedPath};
+
+/// Maximum number of entries that are checked in a folder and below it.
+const ENTRIES_MAX: usize = 100_000;
+
+/// A path that a program depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TrustedPath {
+    pub(crate) path: PathBuf,
+    pub(crate) content: Content,
+}
+
+/// What a path contains, which decides who may read it and how much is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// A file or folder that other users may read. The entries of a folder are not checked.
+    Public,
+    /// A file that other users may not read.
+    Secret,
+    /// A private key, which a group may read, such as Debian's group ssl-cert.
+    Key,
+    /// A folder with everything below it, which other users may read.
+    Tree,
+}
+
+impl TrustedPath {
+    pub(crate) fn new(path: impl Into<PathBuf>, content: Content) -> TrustedPath {
+        TrustedPath { path: path.into(), content }
+    }
+
+    /// Returns the faults of the path for a program that runs as `user`. A path that does not exist
+    /// has none, and neither has standard input or a device, such as `/dev/fd/3`.
+    ///
+    /// # Errors
+    /// A link is dangling, a file or folder cannot be accessed, or a folder has too many entries.
+    pub(crate) fn faults(&self, disk: &Disk, user: u32) -> Result<Vec<Distrust>, DiskError> {
+        if is_stream(&self.path) {
+            return Ok(Vec::new());
+        }
+        let Some(found) = disk.resolve(&self.path, None)? else { return Ok(Vec::new()) };
+        let mut faults = found.check_trust(disk, user)?;
+        match self.content {
+            Content::Public => {}
+            Content::Secret => {
+                let secret = trust::check_secret(&found.path, &found.meta, user);
+                faults.extend(secret.err().filter(|fault| !faults.contains(fault)));
+            }
+            Content::Key => faults.extend(trust::check_key(&found.path, &found.meta).err()),
+            Content::Tree => check_tree(disk, &found, user, &mut faults)?,
+        }
+        Ok(faults)
+    }
+}
+
+/// Returns the faults of all paths, each once.
+pub(crate) fn faults(
+    disk: &Disk,
+    paths: &[TrustedPath],
+    user: u32,
+) -> Result<Vec<Distrust>, DiskError> {
+    let mut all = Vec::new();
+    for path in paths {
+        for fault in path.faults(disk, user)? {
+            if !all.contains(&fault) {
+                all.push(fault);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Checks all entries below a folder. Links are followed, but not into further folders.
+fn check_tree(
+    disk: &Disk,
+    top: &ResolvedPath,
+    user: u32,
+    faults: &mut Vec<Distrust>,
+) -> Result<(), DiskError> {
+    let mut folders = vec![top.path.clone()];
+    let mut count = 0;
+    while let Some(folder) = folders.pop() {
+        let entries = disk.list(&folder)?;
+        count += entries.len();
+        if count > ENTRIES_MAX {
+            let text = format!("there are over {ENTRIES_MAX} files in it");
+            return Err(io::Error::other(text)).context("check", &top.path);
+        }
+        for entry in entries {
+            let path = folder.join(entry.name);
+            // An entry may have been removed since the folder was listed.
+            let Some(meta) = disk.find(&path)? else { continue };
+            match meta.kind {
+                FileKind::Link => faults.extend(check_link(disk, &path, user)?),
+                FileKind::Folder => {
+                    faults.extend(trust::check(&path, &meta, user).err());
+                    folders.push(path);
+                }
+                FileKind::File | FileKind::Special => {
+                    faults.extend(trust::check(&path, &meta, user).err());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks a link and its target. A link that cannot be followed gives access to nothing.
+fn check_link(disk: &Disk, path: &Path, user: u32) -> Result<Vec<Distrust>, DiskError> {
+    match disk.resolve(path, path.parent()) {
+        Ok(Some(found)) => found.check_trust(disk, user),
+        Ok(None) | Err(_) => Ok(Vec::new()),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tests change files as an operator would")]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::disk::{COMMAND_PREFIX, RealFs};
+    use crate::testing::{private_folder, write_private};
+
+    /// Returns the remedies for the faults of a path, without its folder.
+    fn remedies(folder: &Path, name: &str, content: Content) -> Vec<String> {
+        let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX);
+        let path = TrustedPath::new(folder.join(name), content);
+        let faults = faults(&disk, &[path.clone(), path], trust::own_user()).unwrap();
+        let folder = format!("{}/", folder.canonicalize().unwrap().display());
+        let remedy = |fault: &Distrust| {
+            let text = fault.to_string().replace(&folder, "");
+            text.split('`').nth(1).unwrap().to_owned()
+        };
+        faults.iter().map(remedy).collect()
+    }
+
+    fn chmod(path: &Path, mode: u32) {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn file_and_all_folders_above_it_are_checked() {
+        let folder = private_folder();
+        let above = folder.path().join("above");
+        fs::create_dir(&above).unwrap();
+        let file = above.join("file");
+        write_private(&file, "x");
+        let check = |content| remedies(folder.path(), "above/file", content);
+        assert_eq!(check(Content::Secret), [""; 0]);
+        chmod(&file, 0o644);
+        assert_eq!(check(Content::Public), [""; 0]);
+        assert_eq!(check(Content::Secret), ["chmod go= above/file"]);
+        assert_eq!(check(Content::Key), ["chmod o= above/file"]);
+        chmod(&file, 0o640);
+        assert_eq!(check(Content::Key), [""; 0]);
+        chmod(&file, 0o666);
+        assert_eq!(check(Content::Public), ["chmod go-w above/file"]);
+        chmod(&file, 0o600);
+        chmod(&above, 0o777);
+        assert_eq!(check(Content::Public), ["chmod go-w above"]);
+        chmod(&above, 0o1777);
+        assert_eq!(check(Content::Public), [""; 0], "others cannot rename files of this user");
+        assert_eq!(remedies(folder.path(), "above/none", Content::Secret), [""; 0]);
+    }
+
+    #[test]
+    fn everything_in_a_tree_is_checked() {
+        let folder = private_folder();
+        let tree = folder.path().join("tree");
+        fs::create_dir_all(tree.join("lib")).unwrap();
+        for name in ["plugin", "lib/module", "../target"] {
+            write_private(&tree.join(name), "x");
+        }
+        symlink("../../target", tree.join("lib/link")).unwrap();
+        symlink("nowhere", tree.join("dangling")).unwrap();
+        let check = || remedies(folder.path(), "tree", Content::Tree);
+        assert_eq!(check(), [""; 0]);
+        for (name, remedy) in [
+            ("lib/module", "chmod go-w tree/lib/module"),
+            ("lib", "chmod go-w tree/lib"),
+            ("../target", "chmod go-w target"),
+        ] {
+            chmod(&tree.join(name), 0o702);
+            assert_eq!(check(), [remedy]);
+            chmod(&tree.join(name), 0o700);
+        }
+    }
+
+    #[test]
+    fn devices_and_standard_input_are_not_checked() {
+        for name in ["-", "/dev/stdin", "/dev/fd/0", "/dev/null"] {
+            assert_eq!(remedies(Path::new("/"), name, Content::Secret), [""; 0]);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What the path of a log may name: a regular file that no other user can change, or one of this
+//! process's standard streams.
+//!
+//! Anything else is refused. Opening a named pipe waits for a reader, and the program would not
+//! start. A link, or a file, of another user would send the log to a place that this user chooses.
+
+use std::fs::{File, FileType, Metadata, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::OFlags;
+
+use crate::disk::trust::{self, Distrust};
+use crate::disk::{COMMAND_PREFIX, Disk, Meta, RealFs, check_writable};
+
+/// The names of the standard streams that a log may be written to.
+const STREAMS: [(&str, fn() -> io::Result<OwnedFd>); 2] = [
+    ("/dev/stdout", || io::stdout().as_fd().try_clone_to_owned()),
+    ("/dev/stderr", || io::stderr().as_fd().try_clone_to_owned()),
+];
+
+/// Returns whether a path names a standard stream, which has no name to be renamed or reopened by.
+pub(super) fn is_stream(path: &Path) -> bool {
+    STREAMS.iter().any(|(name, _)| path == Path::new(name))
+}
+
+/// Opens a log file for appending, or creates it, private to its owner.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    if let Some((_, duplicate)) = STREAMS.iter().find(|(name, _)| path == Path::new(name)) {
+        // Opening the name would fail for a socket, such as that of the journal.
+        return duplicate().map(File::from);
+    }
+    let path = real(path)?;
+    // Opening a device can have side effects, so the kind is checked before and after.
+    check_existing(&path)?;
+    // The file may have just been replaced by a pipe, for which this must not wait, or by a link.
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW).bits().cast_signed();
+    let mut options = OpenOptions::new();
+    let file = options.append(true).create(true).mode(0o600).custom_flags(flags).open(&path)?;
+    check_file(&path, &file.metadata()?)?;
+    Ok(file)
+}
+
+/// Checks that a log file can be opened or created, without creating it.
+pub(super) fn check(path: &Path) -> io::Result<()> {
+    if is_stream(path) {
+        return Ok(());
+    }
+    let path = real(path)?;
+    match check_existing(&path)? {
+        true => OpenOptions::new().append(true).open(path).map(drop),
+        false => check_writable(&path),
+    }
+}
+
+/// Checks a log file if it exists; returns whether it does.
+fn check_existing(path: &Path) -> io::Result<bool> {
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        found => check_file(path, &found?).map(|()| true),
+    }
+}
+
+/// Checks the kind of a log file, and that only this process's user and root can change it.
+fn check_file(path: &Path, found: &Metadata) -> io::Result<()> {
+    if let Some(kind) = refused_kind(found.file_type()) {
+        let text = format!("it is a {kind}: name a regular file, /dev/stdout or /dev/stderr");
+        return Err(io::Error::new(ErrorKind::InvalidInput, text));
+    }
+    trust::check(path, &Meta::of(found, path), trust::own_user()).map_err(distrusted)
+}
+
+fn refused_kind(kind: FileType) -> Option<&'static str> {
+    if kind.is_file() {
+        None
+    } else if kind.is_fifo() {
+        Some("named pipe")
+    } else if kind.is_socket() {
+        Some("socket")
+    } else if kind.is_dir() {
+        Some("folder")
+    } else {
+        Some("device")
+    }
+}
+
+/// Returns the path of the log file. If its last component is a link, checks who can change the
+/// link and its target, and returns the target.
+fn real(path: &Path) -> io::Result<PathBuf> {
+    if !path.is_symlink() {
+        return Ok(path.to_owned());
+    }
+    let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX);
+    let Some(found) = disk.resolve(path, None)? else { return Ok(path.to_owned()) };
+    let faults = found.check_trust(&disk, trust::own_user())?;
+    faults.into_iter().next().map_or(Ok(found.path), |fault| Err(distrusted(fault)))
+}
+
+fn distrusted(fault: Distrust) -> io::Error {
+    io::Error::new(ErrorKind::PermissionDenied, fault)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests access files directly")]
+
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::net::UnixListener;
+
+    use rustix::fs::{CWD, FileType as Kind, Mode, mknodat};
+
+    use super::*;
+
+    fn refusal(path: &Path) -> String {
+        let error = open(path).unwrap_err().to_string();
+        assert_eq!(check(path).unwrap_err().to_string(), error);
+        error
+    }
+
+    #[test]
+    fn pipe_socket_device_and_folder_are_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        mknodat(CWD, path("pipe"), Kind::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let _socket = UnixListener::bind(path("socket")).unwrap();
+        symlink(path("pipe"), path("link")).unwrap();
+        for (path, kind) in [
+            (path("pipe"), "named pipe"),
+            (path("link"), "named pipe"),
+            (path("socket"), "socket"),
+            (PathBuf::from("/dev/null"), "device"),
+            (folder.path().to_owned(), "folder"),
+        ] {
+            let refusal = refusal(&path);
+            assert!(refusal.starts_with(&format!("it is a {kind}: name a")), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn file_that_others_can_write_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        fs::write(&path, "").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+        let refusal = refusal(&path);
+        assert!(refusal.ends_with(&format!("run `chmod go-w {}`", path.display())), "{refusal}");
+    }
+
+    #[test]
+    fn link_is_followed_if_no_other_user_can_change_its_target() {
+        let folder = tempfile::tempdir().unwrap();
+        let (inner, link) = (folder.path().join("inner"), folder.path().join("link"));
+        fs::create_dir(&inner).unwrap();
+        fs::write(inner.join("log"), "one\n").unwrap();
+        symlink(inner.join("log"), &link).unwrap();
+        assert_eq!(open(&link).unwrap().metadata().unwrap().len(), 4);
+        fs::set_permissions(&inner, Permissions::from_mode(0o777)).unwrap();
+        let refusal = refusal(&link);
+        assert!(refusal.ends_with(&format!("run `chmod go-w {}`", inner.display())), "{refusal}");
+        // A link to a missing file would create the file wherever the link leads.
+        fs::remove_file(inner.join("log")).unwrap();
+        assert_eq!(open(&link).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn standard_streams_are_not_opened_by_name() {
+        for (name, _) in STREAMS {
+            assert!(is_stream(Path::new(name)));
+            open(Path::new(name)).unwrap();
+            check(Path::new(name)).unwrap();
+        }
+    }
+}
