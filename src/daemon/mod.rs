@@ -178,7 +178,7 @@ impl Daemon {
     /// Does everything that is due; returns when something is due again.
     fn turn(&mut self, now: Timestamp) -> Option<Timestamp> {
         self.engine.launch_due(now);
-        self.engine.recheck_young_files(now);
+        self.engine.recheck_damaged_files(now);
         self.engine.rescan_rejected_jobs(now);
         let next = [
             self.engine.process_due(),

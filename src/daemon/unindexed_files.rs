@@ -1,7 +1,7 @@
 //! Files in the spool that are not in the index: the state in which each was last read, and which
 //! of them to read again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 
 use jiff::Timestamp;
@@ -11,14 +11,18 @@ use crate::disk::Stamp;
 use crate::spool::Folder;
 use crate::stage::claim;
 
+/// Maximum number of damaged files that are read again in one turn of the daemon's loop. Rejecting
+/// a file takes a few milliseconds, during which nothing else is processed.
+const RECHECKS_MAX: usize = 32;
+
 /// The files that are not runs, so that each state of a file is read only once.
 #[derive(Debug, Default)]
 pub(super) struct UnindexedFiles {
     /// The state in which each file was last read.
     known: HashMap<(Folder, OsString), Stamp>,
-    /// Files that another process may still be writing, with the time to read them again.
-    young: Vec<(Timestamp, Folder, OsString)>,
-    /// While a young file is read again: the state in which it was first read.
+    /// Damaged files, with the time to read them again: another process may still be writing them.
+    suspects: BTreeSet<(Timestamp, Folder, OsString)>,
+    /// While a suspect is read again: the state in which it was first read.
     rechecked: Option<Stamp>,
 }
 
@@ -41,17 +45,18 @@ impl UnindexedFiles {
         self.known.retain(|(folder, name), _| exists(*folder, name));
     }
 
-    /// Schedules a file that another process may still be writing to be read again at `time`.
+    /// Schedules a damaged file to be read again at `time`.
     pub(super) fn recheck_at(&mut self, time: Timestamp, folder: Folder, name: &OsStr) {
-        self.young.push((time, folder, name.to_owned()));
+        self.suspects.insert((time, folder, name.to_owned()));
     }
 
-    /// Returns the files that are due to be read again.
+    /// Returns files that are due to be read again, at most [`RECHECKS_MAX`].
     pub(super) fn take_due(&mut self, now: Timestamp) -> Vec<(Folder, OsString)> {
-        let (due, later): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.young).into_iter().partition(|(at, ..)| *at <= now);
-        self.young = later;
-        due.into_iter().map(|(_, folder, name)| (folder, name)).collect()
+        let mut due = Vec::new();
+        while due.len() < RECHECKS_MAX && self.next_due().is_some_and(|at| at <= now) {
+            due.extend(self.suspects.pop_first().map(|(_, folder, name)| (folder, name)));
+        }
+        due
     }
 
     /// Forgets a file that is about to be read again, except for the state in which it was first
@@ -71,19 +76,19 @@ impl UnindexedFiles {
 
     /// Returns when the next file is due to be read again.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
-        self.young.iter().map(|(at, ..)| *at).min()
+        self.suspects.first().map(|(at, ..)| *at)
     }
 
-    /// Limits the wait for young files to the usual time, counted from `now`: the clock was set
-    /// back.
+    /// Limits the wait for suspects to the usual time, counted from `now`: the clock was set back.
     pub(super) fn limit_waits(&mut self, now: Timestamp) {
         let latest = after(now, claim::WRITE_SPAN);
-        self.young.iter_mut().for_each(|(at, ..)| *at = latest.min(*at));
+        let suspects = std::mem::take(&mut self.suspects).into_iter();
+        self.suspects = suspects.map(|(at, folder, name)| (latest.min(at), folder, name)).collect();
     }
 
     /// Returns the number of remembered names.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.known.len().saturating_add(self.young.len())
+        self.known.len().saturating_add(self.suspects.len())
     }
 }

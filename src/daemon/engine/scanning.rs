@@ -224,8 +224,8 @@ impl Engine {
             && stamp().is_ok_and(|stamp| self.scan.done_review.is_own_move(name, stamp))
     }
 
-    /// Reads again the files that another process may still have been writing.
-    pub(in crate::daemon) fn recheck_young_files(&mut self, now: Timestamp) {
+    /// Reads damaged files again, and rejects those that have not changed.
+    pub(in crate::daemon) fn recheck_damaged_files(&mut self, now: Timestamp) {
         for (folder, name) in self.scan.unindexed.take_due(now) {
             self.scan.unindexed.begin_recheck(folder, &name);
             self.scan_name(folder, &name);
@@ -280,18 +280,19 @@ impl Engine {
             Seen::Foreign => {
                 warn!(log, "ignoring file without .json suffix"; "entry" => entry);
             }
-            Seen::Damaged { reason, changed } => {
+            Seen::Damaged { reason, .. } if self.scan.unindexed.is_unchanged(stamp) => {
+                self.parts.spool.reject(folder, name, &reason)?;
+            }
+            Seen::Damaged { changed, .. } => {
                 let now = self.parts.clock.now();
-                // A file that was dated in the future does not wait longer than others.
-                let complete = after(changed.min(now), claim::WRITE_SPAN);
-                if folder == Folder::New
-                    && now < complete
-                    && !self.scan.unindexed.is_unchanged(stamp)
-                {
-                    self.scan.unindexed.recheck_at(complete, folder, name);
-                } else {
-                    self.parts.spool.reject(folder, name, &reason)?;
-                }
+                let due = match folder {
+                    // Another process may still be writing it. A file that was dated in the future
+                    // does not wait longer than others.
+                    Folder::New => after(changed.min(now), claim::WRITE_SPAN).max(now),
+                    // Also not at once: any number of damaged files must not delay runs.
+                    _ => now,
+                };
+                self.scan.unindexed.recheck_at(due, folder, name);
             }
         }
         Ok(())

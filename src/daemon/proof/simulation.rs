@@ -188,14 +188,14 @@ impl Simulation {
                 return;
             }
             engine.launch_due(now);
-            engine.recheck_young_files(now);
+            engine.recheck_damaged_files(now);
             let next = engine.process_due();
             if !engine.is_idle() {
                 let event = events.recv_timeout(WORKER_TIMEOUT).unwrap();
                 if matches!(event, Event::TaskFinished(_)) {
                     engine.handle(event);
                 }
-            } else if next.is_none_or(|next| next > now) {
+            } else if [next, engine.next_recheck()].into_iter().flatten().all(|next| next > now) {
                 return;
             }
         }

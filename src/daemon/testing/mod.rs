@@ -267,11 +267,13 @@ impl Rig {
         let (engine, events) = self.engine.as_mut().unwrap();
         loop {
             engine.launch_due(now);
-            engine.recheck_young_files(now);
+            engine.recheck_damaged_files(now);
             let next = engine.process_due();
             if !engine.is_idle() {
                 engine.handle(events.recv_timeout(WORKER_TIMEOUT).unwrap());
-            } else if next.is_none_or(|next| next > now) || self.stop_flag.is_requested() {
+            } else if self.stop_flag.is_requested()
+                || [next, engine.next_recheck()].into_iter().flatten().all(|next| next > now)
+            {
                 return;
             }
         }

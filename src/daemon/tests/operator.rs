@@ -36,6 +36,28 @@ fn half_written_file_is_rejected_when_it_no_longer_changes() {
 }
 
 #[test]
+fn damaged_files_delay_neither_the_start_nor_a_run() {
+    let mut rig = rig("");
+    rig.run_at("2026-11-22T12:01:00Z");
+    rig.crash();
+    let damaged = |rig: &Rig| {
+        rig.spool().iter().filter(|entry| entry.starts_with("command/inflight ")).count()
+    };
+    for number in 0..100 {
+        let path = format!("spool/command/inflight/poison{number}.20261122T110000Z.json");
+        write_private(&rig.path(&path), "{}");
+    }
+    rig.start();
+    assert_eq!(damaged(&rig), 100, "the start rejects none");
+    assert!(rig.spool().contains(&format!("action/inflight {ID}")));
+    rig.platform.set_agents(1, true);
+    rig.advance(20);
+    assert!(rig.spool().contains(&format!("command/done {ID}")));
+    assert_eq!(damaged(&rig), 0);
+    assert_eq!(rig.spool().iter().filter(|entry| entry.ends_with(".reason")).count(), 100);
+}
+
+#[test]
 fn moves_by_the_operator_have_the_documented_effect() {
     let mut rig = rig("");
     rig.platform.set_agents(2, false);
