@@ -10,6 +10,7 @@ mod operator;
 mod processes;
 mod results;
 mod superseded;
+mod trust;
 
 use std::os::unix::fs::MetadataExt;
 
@@ -175,16 +176,6 @@ fn start_without_key_is_refused() {
     let missing = "0123456789ABCDEF0123456789ABCDEF01234567";
     home.client(missing, "http://127.0.0.1:9/");
     fails(&home.with_config(&[]), 78, &[missing, "no secret key"]);
-}
-
-#[test]
-fn folders_writable_by_others_are_refused() {
-    let home = Home::installed();
-    for folder in ["runner/runners", "runner/plugins", "runner/spool/action/new", "runner"] {
-        home.chmod(folder, 0o707);
-        fails(&home.with_config(&["run"]), 77, &["chmod go-w", folder]);
-        home.chmod(folder, 0o700);
-    }
 }
 
 #[test]

@@ -35,6 +35,7 @@ pub(crate) mod input_file;
 mod lock_holder;
 #[cfg(test)]
 pub(crate) mod model;
+pub(crate) mod output_file;
 mod path_lock;
 mod publish;
 mod real;

@@ -43,12 +43,18 @@ impl TrustedPath {
     /// has none, and neither has standard input or a device, such as `/dev/fd/3`.
     ///
     /// # Errors
-    /// A link is dangling, a file or folder cannot be accessed, or a folder has too many entries.
+    /// A file or folder cannot be accessed, or a folder has too many entries.
     pub(crate) fn faults(&self, disk: &Disk, user: u32) -> Result<Vec<Distrust>, DiskError> {
         if is_stream(&self.path) {
             return Ok(Vec::new());
         }
-        let Some(found) = disk.resolve(&self.path, None)? else { return Ok(Vec::new()) };
+        let found = match disk.resolve(&self.path, None) {
+            Ok(Some(found)) => found,
+            // If a link is dangling, or a part of its target is missing, there is nothing to use.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Ok(None) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
         let mut faults = found.check_trust(disk, user)?;
         match self.content {
             Content::Public => {}

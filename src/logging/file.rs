@@ -18,7 +18,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use slog::Level;
 
-use super::{LogError, Sink, log_path};
+use super::{LogError, Sink};
+use crate::disk::output_file;
 use crate::disk::transient::is_transient;
 
 #[derive(Debug)]
@@ -57,7 +58,7 @@ impl LogFile {
     /// A standard stream is not limited in size, because it cannot be renamed.
     pub(super) fn open(path: &Path, bytes_max: Option<u64>) -> Result<LogFile, LogError> {
         let path = path.to_owned();
-        let bytes_max = bytes_max.filter(|_| !log_path::is_stream(&path));
+        let bytes_max = bytes_max.filter(|_| !output_file::is_stream(&path));
         let state = match open(&path) {
             Ok(opened) => opened,
             // A runner whose own files fill the disk must start in order to remove them.
@@ -204,11 +205,11 @@ impl State {
 
 /// Checks that a log file can be written or created.
 pub(super) fn check(path: &Path) -> Result<(), LogError> {
-    log_path::check(path).map_err(|source| LogError::File { path: path.to_owned(), source })
+    output_file::check(path).map_err(|source| LogError::File { path: path.to_owned(), source })
 }
 
 fn open(path: &Path) -> io::Result<State> {
-    let file = log_path::open(path)?;
+    let file = output_file::open(path)?;
     let bytes = file.metadata()?.len();
     Ok(State { file: Some(file), bytes, ..State::default() })
 }

@@ -21,7 +21,6 @@
 mod file;
 mod file_reporter;
 mod json;
-mod log_path;
 mod peer;
 mod stdout;
 mod syslog;

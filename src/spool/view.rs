@@ -196,3 +196,37 @@ impl Spool {
         self.view().holders(id, family)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::disk::COMMAND_PREFIX;
+    use crate::disk::model::{FaultInjector, InjectedFault, ModelFs};
+
+    #[test]
+    fn report_contains_a_file_that_cannot_be_read() {
+        let faults = Arc::new(FaultInjector::new());
+        let fs = ModelFs::new(Arc::clone(&faults), Arc::new(|| Timestamp::UNIX_EPOCH));
+        let layout = Layout::new(Path::new("/spool").to_owned());
+        let name = OsStr::new("a.20261122T041500Z.json");
+        fs.put(&layout.folder(Folder::New).join(name), b"{}");
+        let disk = Disk::new(Arc::new(fs), layout.scratch(), COMMAND_PREFIX);
+        let view = View::new(&layout, &disk, trust::own_user());
+        let damaged = view.read_entry(Folder::New, name).unwrap();
+        assert!(matches!(damaged, Seen::Damaged { .. }), "{damaged:?}");
+        // The metadata can be read, the content cannot.
+        for calls in 0..2 {
+            let fault = InjectedFault::AllCalls(calls, io::ErrorKind::Other);
+            faults.set(fault);
+            assert!(view.read_entry(Folder::New, name).is_err());
+            faults.set(fault);
+            let seen = view.for_report().read_entry(Folder::New, name).unwrap();
+            assert!(matches!(seen, Seen::Unreadable { .. }), "{seen:?}");
+        }
+    }
+}

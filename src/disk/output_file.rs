@@ -1,5 +1,5 @@
-//! What the path of a log may name: a regular file that no other user can change, or one of this
-//! process's standard streams.
+//! Files that the operator names for a log: a regular file that no other user can change, or one of
+//! this process's standard streams.
 //!
 //! Anything else is refused. Opening a named pipe waits for a reader, and the program would not
 //! start. A link, or a file, of another user would send the log to a place that this user chooses.
@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use rustix::fs::OFlags;
 
-use crate::disk::trust::{self, Distrust};
-use crate::disk::{COMMAND_PREFIX, Disk, Meta, RealFs, check_writable};
+use super::trust::{self, Distrust};
+use super::{COMMAND_PREFIX, Disk, Meta, RealFs, check_writable};
 
 /// The names of the standard streams that a log may be written to.
 const STREAMS: [(&str, fn() -> io::Result<OwnedFd>); 2] = [
@@ -23,12 +23,12 @@ const STREAMS: [(&str, fn() -> io::Result<OwnedFd>); 2] = [
 ];
 
 /// Returns whether a path names a standard stream, which has no name to be renamed or reopened by.
-pub(super) fn is_stream(path: &Path) -> bool {
+pub(crate) fn is_stream(path: &Path) -> bool {
     STREAMS.iter().any(|(name, _)| path == Path::new(name))
 }
 
 /// Opens a log file for appending, or creates it, private to its owner.
-pub(super) fn open(path: &Path) -> io::Result<File> {
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     if let Some((_, duplicate)) = STREAMS.iter().find(|(name, _)| path == Path::new(name)) {
         // Opening the name would fail for a socket, such as that of the journal.
         return duplicate().map(File::from);
@@ -45,7 +45,7 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
 }
 
 /// Checks that a log file can be opened or created, without creating it.
-pub(super) fn check(path: &Path) -> io::Result<()> {
+pub(crate) fn check(path: &Path) -> io::Result<()> {
     if is_stream(path) {
         return Ok(());
     }

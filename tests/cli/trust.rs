@@ -1,0 +1,130 @@
+//! Files that other users can change, or that are not what they should be: the runner refuses them
+//! at its start and in `check`, and names the command that corrects them.
+
+#![expect(clippy::disallowed_methods, reason = "tests access files directly")]
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+use super::super::home::{CommandOutput, Home};
+use super::{fails, good};
+
+/// Returns an installation that uses every kind of file.
+fn installed() -> Home {
+    let home = Home::installed();
+    home.write("ca.pem", "");
+    home.write("client.pem", "");
+    home.write("client.key", "");
+    home.write("secret", "");
+    let path = |name: &str| home.path(name).display().to_string();
+    let client = format!(
+        "skipverifycert = on\ncacert = {}\nclientcert = {}\nclientkey = {}\n[gpg]",
+        path("ca.pem"),
+        path("client.pem"),
+        path("client.key")
+    );
+    home.write(".migrc", &home.read(".migrc").replace("[gpg]", &client));
+    let config = home.read("runner/runner.cfg");
+    let config = format!("{config}\n[client]\npassphrasefile = {}\n", path("secret"));
+    home.write("runner/runner.cfg", &config);
+    home
+}
+
+#[track_caller]
+fn is_refused(home: &Home, remedy: &str) {
+    let checked = home.with_config(&["check", "--offline"]);
+    let text = format!("{}{}", checked.out, checked.err);
+    // The certificates are faults, too.
+    assert!(checked.exit != 0 && text.contains(remedy), "no {remedy} in {checked:?}");
+    fails(&home.with_config(&["run"]), 77, &[remedy]);
+}
+
+#[test]
+fn every_path_that_others_can_write_is_refused() {
+    let home = installed();
+    for name in [
+        "runner",
+        "runner/runners",
+        "runner/plugins",
+        "runner/plugins/mig_json.py",
+        "runner/spool/action/new",
+        "runner/runner.cfg",
+        ".migrc",
+        "secret",
+        "g",
+        "g/pubring.kbx",
+        "ca.pem",
+        "client.pem",
+        "client.key",
+        "",
+    ] {
+        let path = home.path(name);
+        let before = path.metadata().unwrap().permissions().mode() & 0o777;
+        home.chmod(name, before | 0o002);
+        let path = path.canonicalize().unwrap();
+        // A secret is private as well.
+        let remedy = format!("run `chmod go-w {}`", path.display());
+        is_refused(&home, &remedy);
+        home.chmod(name, before);
+    }
+}
+
+#[test]
+fn remedy_in_a_message_works() {
+    let home = installed();
+    for (name, mode, remedy) in [
+        ("runner/runner.cfg", 0o666, "chmod go-w"),
+        ("secret", 0o640, "chmod go="),
+        ("client.key", 0o644, "chmod o="),
+    ] {
+        home.chmod(name, mode);
+        let remedy = format!("{remedy} {}", home.path(name).canonicalize().unwrap().display());
+        is_refused(&home, &format!("run `{remedy}`"));
+        assert!(Command::new("sh").args(["-c", &remedy]).status().unwrap().success());
+    }
+    // Every file is trusted again; the certificate files are empty.
+    let said = home.with_config(&["run"]);
+    assert!(said.exit != 77 && !said.err.contains("chmod"), "{said:?}");
+}
+
+#[test]
+fn log_that_is_a_pipe_or_that_others_can_write_is_refused_at_once() {
+    let home = Home::installed();
+    let config = home.read("runner/runner.cfg");
+    let file = format!("mode = file\nfile = {}", home.path("log").display());
+    home.write("runner/runner.cfg", &config.replace("mode = \"stdout\"", &file));
+    let refused = |said: &CommandOutput, text: &str| {
+        assert!(said.exit == 73, "{said:?}");
+        assert!(format!("{}{}", said.out, said.err).contains(text), "no {text:?} in {said:?}");
+    };
+    mknodat(CWD, home.path("log"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let text = "it is a named pipe: name a regular file, /dev/stdout or /dev/stderr";
+    refused(&home.with_config(&["run"]), text);
+    refused(&home.with_config(&["check", "--offline"]), text);
+    std::fs::remove_file(home.path("log")).unwrap();
+    home.write("log", "");
+    home.chmod("log", 0o666);
+    refused(&home.with_config(&["run"]), "run `chmod go-w ");
+    home.chmod("log", 0o600);
+    good(home.with_config(&["check", "--offline"]));
+}
+
+#[test]
+fn unreadable_folder_of_the_spool_does_not_hide_the_rest() {
+    let mut home = Home::installed();
+    let _log = home.start(&["-c", "runner/runner.cfg"]).until("ready");
+    home.kill_first();
+    home.write("runner/spool/action/inflight/a.20261122T110000Z.json", "{}");
+    let folder = "runner/spool/command/returned";
+    home.chmod(folder, 0o000);
+    // Root can read every folder.
+    let is_root = std::fs::read_dir(home.path(folder)).is_ok();
+    for command in [&["status"][..], &["check", "--offline"]] {
+        let said = home.with_config(command);
+        assert!(said.out.contains("a.20261122T110000Z"), "{said:?}");
+        assert!(is_root || said.out.contains("spool/command/returned"), "{said:?}");
+    }
+    home.chmod(folder, 0o700);
+}
