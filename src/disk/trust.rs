@@ -17,8 +17,8 @@ use super::{Disk, DiskError, accounts};
 pub(crate) const ROOT: u32 = 0;
 /// The permission bit that lets all users write.
 const OTHERS_WRITE: u32 = 0o002;
-/// The permission bits that give others any access.
-const OTHERS: u32 = 0o007;
+/// The permission bit that lets all users read.
+const OTHERS_READ: u32 = 0o004;
 /// The permission bits that give the group or others any access.
 const GROUP_AND_OTHERS: u32 = 0o077;
 
@@ -93,7 +93,7 @@ pub(crate) fn check_secret(path: &Path, meta: &Meta, user: u32) -> Result<(), Di
 
 /// Checks that only the owner and the group of a file can read it.
 pub(crate) fn check_key(path: &Path, meta: &Meta) -> Result<(), Distrust> {
-    if meta.mode & OTHERS != 0 {
+    if meta.mode & OTHERS_READ != 0 {
         return Err(Distrust::ReadableKey { path: path.to_owned() });
     }
     Ok(())

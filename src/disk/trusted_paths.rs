@@ -43,16 +43,21 @@ impl TrustedPath {
     /// has none, and neither has standard input or a device, such as `/dev/fd/3`.
     ///
     /// # Errors
-    /// A file or folder cannot be accessed, or a folder has too many entries.
+    /// The path is a dangling link, a file or folder cannot be accessed, or a folder has too many
+    /// entries.
     pub(crate) fn faults(&self, disk: &Disk, user: u32) -> Result<Vec<Distrust>, DiskError> {
         if is_stream(&self.path) {
             return Ok(Vec::new());
         }
         let found = match disk.resolve(&self.path, None) {
             Ok(Some(found)) => found,
-            // If a link is dangling, or a part of its target is missing, there is nothing to use.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Ok(None) => return Ok(Vec::new()),
+            // The path does not exist below the target of a link.
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound && disk.find(&self.path)?.is_none() =>
+            {
+                return Ok(Vec::new());
+            }
             Err(error) => return Err(error),
         };
         let mut faults = found.check_trust(disk, user)?;
