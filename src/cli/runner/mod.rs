@@ -75,10 +75,11 @@ enum Command {
 
 /// Runs `mig-runner` with the arguments of this process.
 pub(crate) fn main() -> ExitCode {
-    program::begin(Program::Runner);
-    program::end(match Arguments::try_parse() {
-        Ok(arguments) => arguments.run(),
-        Err(error) => program::answer_without_command(&error),
+    program::run(Program::Runner, || {
+        program::end(match Arguments::try_parse() {
+            Ok(arguments) => arguments.run(),
+            Err(error) => program::answer_without_command(&error),
+        })
     })
 }
 

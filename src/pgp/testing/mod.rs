@@ -1,6 +1,7 @@
 //! A GnuPG home that is deleted with its test, for which its agent is ended first.
 
 pub(super) mod damage;
+pub(crate) mod hang;
 pub(crate) mod short;
 
 use std::fs::Permissions;
@@ -13,8 +14,12 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use super::armor::checksum;
-use super::{Fingerprint, NewKey, end_gpg_agent, generate, gnupg};
-use crate::spawn::begin_library_call;
+use super::verify::verify_in;
+use super::{
+    Fingerprint, KeyText, NewKey, OneLineSignature, RsaNumbers, Verifier, VerifyError, end_gpg_agent,
+    generate,
+};
+use crate::testing::{make_private, write_private};
 
 const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 const END: &str = "-----END PGP PUBLIC KEY BLOCK-----";
@@ -59,8 +64,31 @@ pub(super) fn armored(data: &[u8]) -> Vec<u8> {
 
 /// Imports a key into a home without checking it.
 pub(crate) fn import(home: &Path, armored: &[u8]) {
-    let _call = begin_library_call();
-    gnupg::import(home, armored).unwrap().unwrap();
+    damage::gpg(home, &["--batch", "--import"], armored);
+}
+
+/// Creates the home of an investigator's key without checking the key. `config` is its gpg.conf.
+pub(crate) fn import_for(verifier: &Verifier, armored: &[u8], config: &str) {
+    let home = verifier.home(&KeyText::read(armored).unwrap());
+    make_private(&home);
+    write_private(&home.join("gpg.conf"), config);
+    import(&home, armored);
+}
+
+/// Verifies a signature on one line with the keys in a home; returns the fingerprint of the key that
+/// made it.
+pub(crate) fn verify(
+    home: &Path,
+    data: &[u8],
+    line: &str,
+    numbers: RsaNumbers,
+) -> Result<Fingerprint, VerifyError> {
+    let signature = OneLineSignature::parse(line)?;
+    let issuer = format!("{:016X}", u64::from_be_bytes(signature.issuer()));
+    let exported = damage::gpg(home, &["--batch", "--armor", "--export", &issuer], b"");
+    let Ok(key) = KeyText::read(&exported) else { return Err(VerifyError::UnknownEntity) };
+    verify_in(home, &key, data, &signature, numbers)?;
+    Ok(key.fingerprint().unwrap().clone())
 }
 
 pub(crate) fn secret(text: &str) -> Zeroizing<Vec<u8>> {
