@@ -169,11 +169,8 @@ impl Signers {
             self.keys().set_imported(fingerprint, &key, true);
             return Ok(Some(key));
         };
-        let text = Chain(&error).to_string();
-        if self.keys().is_new_fault(fingerprint, &text) {
-            slog::error!(self.log, "cannot use key";
-                "investigator" => &row.name, "error" => &text);
-        }
+        self.keys().set_fault(fingerprint, Chain(&error).to_string());
+        self.log_faults();
         match error.is_verdict() {
             true => {
                 self.keys().set_imported(fingerprint, &key, false);
@@ -191,7 +188,16 @@ impl Signers {
         for key in unused {
             self.remove(Some(&key));
         }
+        self.log_faults();
         Ok(())
+    }
+
+    /// Logs why keys cannot be used, unless it is logged already.
+    fn log_faults(&self) {
+        let faults = self.keys().take_unlogged();
+        for (name, fault) in faults {
+            slog::error!(self.log, "cannot use key"; "investigator" => name, "error" => fault);
+        }
     }
 
     /// Removes the home of a key.
@@ -235,140 +241,4 @@ pub(crate) fn check_number(signatures: &[String]) -> Result<(), SignatureError> 
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "the tests move GnuPG's files away")]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-    use crate::action::Signer;
-    use crate::clock::{Clock, SystemClock};
-    use crate::data::Permissions;
-    use crate::data::testing::{DatabaseKind as Kind, Tables};
-    use crate::pgp::testing::Home;
-    use crate::pgp::{GpgSigner, PublicKey, export};
-    use crate::platform::testing::SmallDisk;
-    use crate::testing::is_root;
-
-    #[test]
-    fn damaged_key_in_the_database_is_not_imported() {
-        let (home, keys) = (Home::new(), Home::new());
-        let key = home.key("rsa1024", None);
-        let armored = export(home.path(), &key).unwrap();
-        let keyring = GpgSigner::open(home.path(), key.as_str(), None).unwrap();
-        let signature = keyring.sign(b"text").unwrap();
-        let who = |key_in_database: &[u8]| {
-            let tables = Tables::new(Kind::Sqlite);
-            let store = Arc::new(tables.open().unwrap());
-            let (permissions, now) = (Permissions::RUNNER, SystemClock.now());
-            store
-                .insert_investigator("bob", key.as_str(), key_in_database, permissions, now)
-                .unwrap();
-            let log = slog::Logger::root(slog::Discard, slog::o!());
-            let signers = Signers::new(store, Verifier::new(keys.path()), log);
-            signers.who_signed(b"text", signature.as_str(), RsaNumbers::FullLength)
-        };
-        let imported = || PublicKey::export(keys.path(), &key).unwrap();
-        let error = who(&armored[..armored.len() / 2]).unwrap_err();
-        assert!(matches!(error, SignatureError::Verify(VerifyError::UnknownEntity)), "{error}");
-        assert_eq!(imported(), None);
-        assert_eq!(who(&armored).unwrap().name, "bob");
-        assert_eq!(imported(), Some(armored.clone()));
-    }
-
-    /// Signers with one investigator, and the investigator's signature over `text`.
-    struct SignedText {
-        _home: Home,
-        _tables: Tables,
-        signers: Signers,
-        signature: String,
-    }
-
-    impl SignedText {
-        fn new(keys: &Path) -> SignedText {
-            let home = Home::new();
-            let key = home.key("rsa1024", None);
-            let armored = export(home.path(), &key).unwrap();
-            let keyring = GpgSigner::open(home.path(), key.as_str(), None).unwrap();
-            let signature = keyring.sign(b"text").unwrap().to_string();
-            let tables = Tables::new(Kind::Sqlite);
-            let store = Arc::new(tables.open().unwrap());
-            let (permissions, now) = (Permissions::RUNNER, SystemClock.now());
-            store.insert_investigator("bob", key.as_str(), &armored, permissions, now).unwrap();
-            let log = slog::Logger::root(slog::Discard, slog::o!());
-            let signers = Signers::new(store, Verifier::new(keys), log);
-            SignedText { _home: home, _tables: tables, signers, signature }
-        }
-
-        fn who(&self) -> Result<String, SignatureError> {
-            self.signers
-                .who_signed(b"text", &self.signature, RsaNumbers::FullLength)
-                .map(|found| found.name)
-        }
-    }
-
-    #[test]
-    fn failed_import_is_repeated_later() {
-        let keys = Home::new();
-        let away = keys.path().with_extension("away");
-        let signed = SignedText::new(keys.path());
-        std::fs::rename(keys.path(), &away).unwrap();
-        let error = signed.who().unwrap_err();
-        assert!(!error.is_verdict(), "{error}");
-        std::fs::rename(&away, keys.path()).unwrap();
-        assert_eq!(signed.who().unwrap(), "bob");
-    }
-
-    #[test]
-    fn unreadable_keyring_is_not_a_verdict() {
-        let keys = Home::new();
-        let signed = SignedText::new(keys.path());
-        assert_eq!(signed.who().unwrap(), "bob");
-        let (ring, away) = (keys.path().join("pubring.kbx"), keys.path().join("away"));
-        std::fs::rename(&ring, &away).unwrap();
-        std::fs::create_dir(&ring).unwrap();
-        let error = signed.who().unwrap_err();
-        assert!(!error.is_verdict(), "{error}");
-        std::fs::remove_dir(&ring).unwrap();
-        std::fs::rename(&away, &ring).unwrap();
-        assert_eq!(signed.who().unwrap(), "bob");
-    }
-
-    #[test]
-    fn import_on_a_full_disk_is_repeated_as_root() {
-        if !is_root("it mounts a small file system") {
-            return;
-        }
-        // From "no room for the folder" to "no room for the last file".
-        for free_kib in (0..=48).step_by(8) {
-            let keys = tempfile::tempdir().unwrap();
-            let _mount = SmallDisk::mount(keys.path(), 64);
-            let signed = SignedText::new(keys.path());
-            let fill = keys.path().join("fill");
-            std::fs::write(&fill, vec![0; (64 - free_kib) << 10]).unwrap();
-            match signed.who() {
-                Ok(name) => assert_eq!(name, "bob"),
-                Err(error) => assert!(!error.is_verdict(), "{free_kib} KiB free: {error:?}"),
-            }
-            std::fs::remove_file(&fill).unwrap();
-            assert_eq!(signed.who().unwrap(), "bob", "{free_kib} KiB were free");
-        }
-    }
-
-    #[test]
-    fn replaced_key_is_imported_again() {
-        let keys = Home::new();
-        let signed = SignedText::new(keys.path());
-        let whole = signed.signers.store.investigators().unwrap().remove(0);
-        let change = |key: &[u8]| {
-            let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-            let path = signed._tables.folder().join("mig.db");
-            let file = rusqlite::Connection::open(path).unwrap();
-            file.execute(&format!("update investigators set publickey = x'{key}'"), []).unwrap();
-        };
-        change(b"no key");
-        let error = signed.who().unwrap_err();
-        assert!(matches!(error, SignatureError::Verify(VerifyError::UnknownEntity)), "{error}");
-        change(&whole.publickey);
-        assert_eq!(signed.who().unwrap(), "bob");
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! A GnuPG home that is deleted with its test, for which its agent is ended first.
 
+pub(crate) mod confusion;
 pub(super) mod damage;
 pub(crate) mod hang;
 pub(crate) mod short;

@@ -27,8 +27,10 @@ struct Known {
     /// The key; `None` if there is none, or its text is damaged.
     key: Option<Arc<KeyText>>,
     import: Import,
-    /// The last logged reason why the key cannot be used.
+    /// The last reason why the key cannot be used.
     fault: Option<String>,
+    /// Whether that reason is still to be logged.
+    is_unlogged: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +43,11 @@ enum Import {
 
 impl Known {
     fn new(row: &InvestigatorRow) -> Known {
-        let key = KeyText::read(&row.publickey).ok();
+        let (key, fault) = match KeyText::read(&row.publickey) {
+            Ok(key) => (Some(key), None),
+            Err(_) if row.publickey.is_empty() => (None, None),
+            Err(error) => (None, Some(error.to_string())),
+        };
         Known {
             name: row.name.clone(),
             is_active: row.is_active(),
@@ -49,7 +55,8 @@ impl Known {
             ids: KeyIds::new(&row.fingerprint, key.as_ref()),
             key: key.map(Arc::new),
             import: Import::Pending,
-            fault: None,
+            is_unlogged: fault.is_some() && row.is_active(),
+            fault,
         }
     }
 
@@ -77,8 +84,10 @@ impl Keys {
         if is_unchanged {
             known.import = Import::Pending;
         } else {
-            let fault = known.fault.take();
-            *known = Known { fault, ..Known::new(row) };
+            let before = known.fault.take();
+            *known = Known::new(row);
+            known.is_unlogged &= known.fault != before;
+            known.fault = known.fault.take().or(before);
         }
         unused
     }
@@ -166,10 +175,22 @@ impl Keys {
         }
     }
 
-    /// Records why a key cannot be used; returns whether that is new.
-    pub(super) fn is_new_fault(&mut self, fingerprint: &str, text: &str) -> bool {
-        let Some(known) = self.0.get_mut(fingerprint) else { return true };
-        known.fault.replace(text.to_owned()).as_deref() != Some(text)
+    /// Records why a key cannot be used.
+    pub(super) fn set_fault(&mut self, fingerprint: &str, text: String) {
+        if let Some(known) = self.0.get_mut(fingerprint) {
+            known.is_unlogged |= known.fault.as_ref() != Some(&text);
+            known.fault = Some(text);
+        }
+    }
+
+    /// Returns the reasons that are still to be logged, with the names of the investigators.
+    pub(super) fn take_unlogged(&mut self) -> Vec<(String, String)> {
+        let unlogged = self.0.values_mut().filter_map(|known| {
+            let is_unlogged = std::mem::take(&mut known.is_unlogged);
+            let fault = known.fault.clone().filter(|_| is_unlogged)?;
+            Some((known.name.clone(), fault))
+        });
+        unlogged.collect()
     }
 }
 
