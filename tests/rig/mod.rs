@@ -7,6 +7,7 @@
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "tests do what operators do")]
 
+pub(crate) mod bomb;
 pub(crate) mod database;
 pub(crate) mod disk;
 pub(crate) mod key;
@@ -208,6 +209,11 @@ impl Rig {
 
     pub(crate) fn kill_platform(&mut self) {
         self.platform = None;
+    }
+
+    /// Kills only the process of the platform, as the kernel does when memory is short.
+    pub(crate) fn kill_platform_alone(&mut self) {
+        self.platform.take().unwrap().kill();
     }
 
     /// Returns the process id of the platform.

@@ -9,7 +9,9 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use rustix::process::{Signal, getpgrp, getpid, kill_current_process_group};
+use rustix::process::{
+    Resource, Rlimit, Signal, getpgrp, getpid, getrlimit, kill_current_process_group, setrlimit,
+};
 
 use super::protocol::{Request, next_request};
 use crate::pgp::calls::Calls;
@@ -25,6 +27,7 @@ pub(crate) fn serve() -> io::Result<()> {
     if socket.local_addr().is_err() || getpgrp() != getpid() {
         return Err(io::Error::other("only the programs of MIG themselves start a worker"));
     }
+    raise_descriptor_limit()?;
     let (sender, requests) = sync_channel(1);
     let reader = BufReader::new(socket.try_clone()?);
     thread::Builder::new().name("requests".to_owned()).spawn(move || {
@@ -33,6 +36,13 @@ pub(crate) fn serve() -> io::Result<()> {
         kill_current_process_group(Signal::KILL).ok();
     })?;
     answer(&requests, socket)
+}
+
+/// Allows as many descriptors as possible. The limit of the parent may have been lower for a moment,
+/// but a worker would keep it.
+fn raise_descriptor_limit() -> io::Result<()> {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
 }
 
 /// Forwards requests until the end of the socket or an invalid request.
