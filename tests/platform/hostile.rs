@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 
 use super::token;
-use crate::rig::bomb::bomb;
+use crate::bomb::bomb;
 use crate::rig::{Rig, wait_until};
 
 /// Maximum time for the response to a valid request during an attack.

@@ -7,7 +7,6 @@
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "tests do what operators do")]
 
-pub(crate) mod bomb;
 pub(crate) mod database;
 pub(crate) mod disk;
 pub(crate) mod key;
