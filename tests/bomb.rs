@@ -11,7 +11,8 @@ const PARTS: usize = 1024;
 pub(crate) fn bomb() -> Vec<u8> {
     // Literal data of indeterminate length: binary, no name, no date.
     let head = [0xaf, b'b', 0, 0, 0, 0, 0];
-    let inner = compressed(&[&deflated(&head)[..], &deflated(&vec![0; PART_BYTES]).repeat(PARTS)].concat());
+    let inner =
+        compressed(&[&deflated(&head)[..], &deflated(&vec![0; PART_BYTES]).repeat(PARTS)].concat());
     let middle = compressed(&deflated(&inner));
     let bomb = compressed(&deflated(&middle));
     assert!(bomb.len() < 2000, "{} bytes", bomb.len());

@@ -17,7 +17,9 @@ use crate::spawn::protect::protect_memory;
 /// has started this one as a worker.
 pub(super) fn run(program: Program, command: impl FnOnce() -> ExitCode) -> ExitCode {
     if let Err(source) = protect_memory() {
-        return end(Err(SystemError { doing: "protect the memory of this process", source }.into()));
+        return end(
+            Err(SystemError { doing: "protect the memory of this process", source }.into()),
+        );
     }
     // Every file that is created, logs and documents included, is private to its owner.
     trust::set_private_umask();
@@ -25,7 +27,9 @@ pub(super) fn run(program: Program, command: impl FnOnce() -> ExitCode) -> ExitC
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_some_and(|first| first == pgp::WORKER_ARGUMENT) {
         let failed = |source| SystemError { doing: "serve as a worker", source };
-        return end(pgp::serve_as_worker().map(|()| Exit::Done).map_err(|error| failed(error).into()));
+        return end(pgp::serve_as_worker()
+            .map(|()| Exit::Done)
+            .map_err(|error| failed(error).into()));
     }
     begin(program);
     command()

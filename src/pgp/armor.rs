@@ -54,7 +54,8 @@ pub(super) fn from_armor(armored: &str) -> Result<Vec<u8>, ArmorError> {
             line => base64.push_str(line),
         }
     }
-    let content = STANDARD.decode(&base64).map_err(|error| ArmorError::Base64(error.to_string()))?;
+    let content =
+        STANDARD.decode(&base64).map_err(|error| ArmorError::Base64(error.to_string()))?;
     let expected = checksum(&content);
     match found {
         Some(found) if found != expected => Err(ArmorError::Checksum { found, expected }),

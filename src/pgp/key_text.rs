@@ -1,5 +1,6 @@
 //! A public key in an armored text, as far as it can be read without GnuPG.
 
+#[cfg(any(test, feature = "platform"))]
 use sha2::{Digest, Sha256};
 
 use super::fingerprint::Fingerprint;
@@ -72,7 +73,7 @@ impl KeyIds {
 
     /// Returns whether a part of this key and a part of another one have the same id.
     pub(crate) fn meet(&self, other: &KeyIds) -> bool {
-        let ids = |key: &KeyIds| [&key.primary.as_slice()[..], &key.subkeys].concat();
+        let ids = |key: &KeyIds| [key.primary.as_slice(), &key.subkeys].concat();
         let others = ids(other);
         ids(self).iter().any(|id| others.contains(id))
     }

@@ -70,7 +70,9 @@ pub(crate) enum KeyTextError {
     #[error("the {what} at byte {at} of its data is malformed: {EXPORT_AGAIN}")]
     Malformed { what: &'static str, at: usize },
     /// A packet is larger than any that GnuPG creates.
-    #[error("the {what} at byte {at} of its data has {limit} bytes or more: remove it from the key")]
+    #[error(
+        "the {what} at byte {at} of its data has {limit} bytes or more: remove it from the key"
+    )]
     Large {
         what: &'static str,
         at: usize,

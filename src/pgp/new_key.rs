@@ -66,11 +66,11 @@ pub(crate) fn generate(home: &Path, key: NewKey<'_>) -> Result<Fingerprint, Gene
 pub(crate) fn export(home: &Path, key: &Fingerprint) -> Result<Vec<u8>, GenerateError> {
     let call = Export { home: home.to_owned(), key: key.clone() };
     let exported = worker::call(call, KEY_TIMEOUT).map_err(GenerateFault::from);
-    let exported = exported.and_then(|exported| Ok(exported?.0)).and_then(|armored| {
-        match armored.is_empty() {
-            true => Err(LibraryError(Error::NO_PUBKEY).into()),
-            false => Ok(armored),
-        }
+    let exported = exported.and_then(|exported| Ok(exported?.0)).and_then(|armored| match armored
+        .is_empty()
+    {
+        true => Err(LibraryError(Error::NO_PUBKEY).into()),
+        false => Ok(armored),
     });
     exported.map_err(|source| GenerateError {
         operation: "export a key",

@@ -40,9 +40,8 @@ pub(super) fn content(line: &str) -> Result<Vec<u8>, OneLineError> {
     }
     let content = armor::from_line(line).map_err(OneLineError::Line)?;
     let packets = packets(&content).map_err(|_| OneLineError::Packets)?;
-    let is_allowed = |packet: &Packet<'_>| {
-        packet.tag == SIGNATURE && packet.body.len() <= PACKET_BYTES_MAX
-    };
+    let is_allowed =
+        |packet: &Packet<'_>| packet.tag == SIGNATURE && packet.body.len() <= PACKET_BYTES_MAX;
     if packets.is_empty() {
         return Err(OneLineError::Packets);
     }

@@ -176,7 +176,11 @@ mod tests {
             (&[&time[..], &fingerprint].concat(), &id, Ok(ID)),
             (&fingerprint, &[], Err(SignaturePacketError::Issuer)),
             (&fingerprint, &other, Err(SignaturePacketError::Issuer)),
-            (&[&fingerprint[..], &other_fingerprint].concat(), &id, Err(SignaturePacketError::Issuer)),
+            (
+                &[&fingerprint[..], &other_fingerprint].concat(),
+                &id,
+                Err(SignaturePacketError::Issuer),
+            ),
             (&[5, 33, 5, 0, 0, 0], &id, Err(SignaturePacketError::Issuer)),
             (&time, &both, Err(SignaturePacketError::Issuer)),
             (&time, &[], Err(SignaturePacketError::Issuer)),

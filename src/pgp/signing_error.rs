@@ -81,9 +81,7 @@ impl SigningError {
         let is_transient = match self {
             SigningError::Key(error) => error.is_transient(),
             SigningError::GnuPg(error) => !gnupg::is_permanent(*error),
-            SigningError::Armor(_)
-            | SigningError::Timeout(_)
-            | SigningError::Worker(_) => true,
+            SigningError::Armor(_) | SigningError::Timeout(_) | SigningError::Worker(_) => true,
             SigningError::Passphrase
             | SigningError::NoPassphrase
             | SigningError::Refused(_)

@@ -18,7 +18,6 @@ use gpgme::Error;
 #[cfg(feature = "platform")]
 use super::calls::CheckEngine;
 use super::calls::CheckSignature;
-#[cfg(feature = "platform")]
 use super::fingerprint::Fingerprint;
 use super::key_text::KeyText;
 use super::key_text_error::KeyTextError;
@@ -155,7 +154,7 @@ impl Verifier {
 
     /// Returns the home of a key. Another text of the same key has another home.
     pub(super) fn home(&self, key: &KeyText) -> PathBuf {
-        let fingerprint = key.fingerprint().map(|known| known.as_str()).unwrap_or_default();
+        let fingerprint = key.fingerprint().map(Fingerprint::as_str).unwrap_or_default();
         self.folder.join(format!("{fingerprint}-{}", key.mark()))
     }
 }

@@ -3,9 +3,7 @@
 
 use std::io;
 
-use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit,
-};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
 /// Disables core files for this process and all that it starts. Forbids other processes of the user
 /// to trace this one, or to read its memory, its environment and its open files through `/proc`.

@@ -14,31 +14,44 @@ use super::super::home::Home;
 use super::super::rig::process::Process;
 use super::super::rig::{Rig, wait_until};
 
-/// A passphrase that occurs nowhere else.
+/// The passphrase of the key of a test.
 const PASSPHRASE: &str = "open-sesame-7f3a91";
+/// A passphrase that only one test uses.
+const UNIQUE: &str = "open-sesame-c40d52";
 /// The user to which nothing belongs.
 const NOBODY: u32 = 65534;
 
-/// Returns the ids of the visible processes with the passphrase in their environment.
-fn processes_with_passphrase() -> Vec<u32> {
+/// Returns the ids of the visible processes with a passphrase in their environment.
+fn processes_with(passphrase: &str) -> Vec<u32> {
     let found = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
         let number = entry.file_name().to_str()?.parse().ok()?;
         let environment = fs::read(entry.path().join("environ")).ok()?;
-        let parts = environment.windows(PASSPHRASE.len());
-        parts.into_iter().any(|part| part == PASSPHRASE.as_bytes()).then_some(number)
+        let mut parts = environment.windows(passphrase.len());
+        parts.any(|part| part == passphrase.as_bytes()).then_some(number)
     });
     found.collect()
 }
 
-/// Returns the environment of the agent of a GnuPG home.
-fn agent_environment(home: &Path) -> String {
+/// Returns the answer of the agent of a GnuPG home to a question.
+fn ask_agent(home: &Path, question: &str) -> String {
     let mut command = Command::new("gpg-connect-agent");
-    command.arg("--homedir").arg(home).args(["--no-autostart", "getinfo pid", "/bye"]);
-    let answer = String::from_utf8(command.output().unwrap().stdout).unwrap();
-    let line = answer.lines().find_map(|line| line.strip_prefix("D "));
-    let pid = line.unwrap_or_else(|| panic!("no agent: {answer}"));
-    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
-    String::from_utf8(environment).unwrap().replace('\0', "\n")
+    command.arg("--homedir").arg(home).args(["--no-autostart", question, "/bye"]);
+    String::from_utf8(command.output().unwrap().stdout).unwrap()
+}
+
+/// Checks that the agent of a GnuPG home runs, and did not get the passphrase in its environment.
+fn assert_agent_has_no_passphrase(home: &Path) {
+    let path = ask_agent(home, "getinfo getenv PATH");
+    assert!(path.starts_with("D /"), "{path}");
+    let passphrase = ask_agent(home, "getinfo getenv MIGPGPPASSPHRASE");
+    assert!(passphrase.starts_with("ERR "), "{passphrase}");
+    let answer = ask_agent(home, "getinfo pid");
+    let pid = answer.lines().find_map(|line| line.strip_prefix("D ")).unwrap();
+    // An agent protects itself, so only root can read this.
+    if let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) {
+        let environment = String::from_utf8(environment).unwrap();
+        assert!(!environment.contains("MIGPGP") && !environment.contains("open-sesame"));
+    }
 }
 
 fn end_agent(home: &Path) {
@@ -75,9 +88,7 @@ fn passphrase_in_the_environment_unlocks_the_key_and_is_not_passed_to_the_agent(
     let signed = sign(Some(PASSPHRASE));
     assert!(signed.status.success(), "{signed:?}");
     assert!(String::from_utf8(signed.stdout).unwrap().contains("pgpsignatures"));
-    let environment = agent_environment(&home.path("g"));
-    assert!(environment.contains("PATH="), "{environment}");
-    assert!(!environment.contains("MIGPGP") && !environment.contains(PASSPHRASE), "{environment}");
+    assert_agent_has_no_passphrase(&home.path("g"));
 }
 
 #[test]
@@ -87,19 +98,18 @@ fn no_child_of_the_runner_gets_the_passphrase() {
     rig.plugin("show", "env > environment; sed 1q > ready; until [ -e go ]; do sleep 0.1; done");
     end_agent(rig.key.home());
     let mut command = rig.mig_runner("runner.cfg", &[]);
-    command.env("MIGPGPPASSPHRASE", PASSPHRASE);
+    command.env("MIGPGPPASSPHRASE", UNIQUE);
     let mut runner = Process::start(command, &rig.path("logs"), "runner");
     assert!(runner.is_ready());
     let run = rig.trigger("job");
     wait_until("the plugin", || !rig.plugin_file("ready").is_empty());
     let shown = rig.plugin_file("environment");
     assert!(shown.contains("MIG_JOB=job") && !shown.contains("PASSPHRASE"), "{shown}");
-    let environment = agent_environment(rig.key.home());
-    assert!(!environment.contains("MIGPGP") && !environment.contains(PASSPHRASE), "{environment}");
-    // Only the runner itself, whose environment root alone can read.
+    assert_agent_has_no_passphrase(rig.key.home());
+    // Only the runner itself has it, and only root can read that. A process has the environment of
+    // its parent for the moment until it executes its program.
     let own = u32::try_from(runner.pid().as_raw_nonzero().get()).unwrap();
-    let found = processes_with_passphrase();
-    assert!(found.iter().all(|pid| *pid == own), "{found:?}, the runner is {own}");
+    wait_until("only the runner", || processes_with(UNIQUE).iter().all(|pid| *pid == own));
     fs::write(rig.home("plugins/go"), "").unwrap();
     rig.wait_done(&run);
 }

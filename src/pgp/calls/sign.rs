@@ -135,7 +135,9 @@ impl Session {
             flag.store(true, Ordering::SeqCst);
             match &passphrase {
                 // A second request means that the passphrase was wrong.
-                Some(passphrase) if !request.prev_attempt_failed => Ok(out.write_all(&passphrase.0)?),
+                Some(passphrase) if !request.prev_attempt_failed => {
+                    Ok(out.write_all(&passphrase.0)?)
+                }
                 _ => Err(Error::CANCELED),
             }
         };

@@ -23,14 +23,19 @@ pub(crate) fn key_that_contains(from: &Home, victim: &Fingerprint) -> (Home, Fin
     fs::write(&config, "").unwrap();
     let secret = gpg(from.path(), &["--batch", "--export-secret-keys", victim.as_str()], b"");
     gpg(attacker.path(), &["--batch", "--import"], &secret);
-    let (created, grip) = (field(attacker.path(), victim, "sec", 5), field(attacker.path(), victim, "grp", 9));
+    let (created, grip) =
+        (field(attacker.path(), victim, "sec", 5), field(attacker.path(), victim, "grp", 9));
     let created = jiff::Timestamp::from_second(created.parse().unwrap()).unwrap();
     // The time of creation is part of a fingerprint.
     let time = format!("{}!", created.strftime("%Y%m%dT%H%M%S"));
     let options = ["--expert", "--faked-system-time", &time, "--edit-key", own.as_str()];
     // 13: an existing key, by its keygrip; s: not for signing; 0: does not expire.
     gpg(attacker.path(), &options, format!("addkey\n13\n{grip}\ns\nq\n0\nsave\n").as_bytes());
-    let listed = gpg(attacker.path(), &["--with-colons", "--with-subkey-fingerprint", "-k", own.as_str()], b"");
+    let listed = gpg(
+        attacker.path(),
+        &["--with-colons", "--with-subkey-fingerprint", "-k", own.as_str()],
+        b"",
+    );
     assert!(String::from_utf8(listed).unwrap().contains(victim.as_str()));
     (attacker, own)
 }

@@ -17,8 +17,8 @@ use zeroize::Zeroizing;
 use super::armor::checksum;
 use super::verify::verify_in;
 use super::{
-    Fingerprint, KeyText, NewKey, OneLineSignature, RsaNumbers, Verifier, VerifyError, end_gpg_agent,
-    generate,
+    Fingerprint, KeyText, NewKey, OneLineSignature, RsaNumbers, Verifier, VerifyError,
+    end_gpg_agent, generate,
 };
 use crate::testing::{make_private, write_private};
 

@@ -1,6 +1,5 @@
 //! The verdicts on damaged keys, which are the same with every release of GnuPG.
 
-use super::super::{KeyText, Verifier};
 use super::super::key_block;
 use super::super::key_packets::KeyPackets;
 use super::super::packet::{PUBLIC_SUBKEY, SECRET_KEY, SIGNATURE, USER_ATTRIBUTE, USER_ID};
@@ -9,6 +8,7 @@ use super::super::testing::damage::{
     ACCEPTED, Piece, Sample, Table, data, gpg, pieces, positions, verdict,
 };
 use super::super::testing::{Home, armored, import};
+use super::super::{KeyText, Verifier};
 
 // Parts of verdicts.
 const SELF_SIGNATURE: &str = "no valid self-signature";

@@ -44,8 +44,7 @@ struct Workers {
 
 impl Pool {
     pub(super) const fn new(arguments: &'static [&'static str]) -> Pool {
-        let workers =
-            Workers { idle: Vec::new(), busy: Vec::new(), starting: 0, is_closed: false };
+        let workers = Workers { idle: Vec::new(), busy: Vec::new(), starting: 0, is_closed: false };
         Pool { arguments, workers: Mutex::new(workers), freed: Condvar::new() }
     }
 

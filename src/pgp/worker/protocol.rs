@@ -5,11 +5,11 @@ use std::io::{self, BufRead, Read};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-#[cfg(any(test, feature = "data"))]
-use crate::pgp::calls::{CheckKey, Export};
+use crate::pgp::calls::{Call, Calls, FindKey, ReadLengths, Sign};
 #[cfg(any(test, feature = "platform"))]
 use crate::pgp::calls::{CheckEngine, CheckSignature, Generate};
-use crate::pgp::calls::{Call, Calls, FindKey, ReadLengths, Sign};
+#[cfg(any(test, feature = "data"))]
+use crate::pgp::calls::{CheckKey, Export};
 use crate::pgp::worker_error::WorkerError;
 
 /// Size limit of a request, in bytes. The largest has the text of an action, and base64 makes it

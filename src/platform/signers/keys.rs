@@ -167,8 +167,7 @@ impl Keys {
         let known = self.0.get_mut(fingerprint);
         let known = known.filter(|known| known.key.as_ref() == Some(key));
         if let Some(known) = known {
-            known.import =
-                if is_done { Import::Done } else { Import::Refused(Instant::now()) };
+            known.import = if is_done { Import::Done } else { Import::Refused(Instant::now()) };
             if is_done {
                 known.fault = None;
             }

@@ -101,7 +101,7 @@ fn damaged_key_in_the_database_is_not_imported() {
     rig.set_key(&bob.armored[..bob.armored.len() / 2]);
     rig.assert_unknown(&bob);
     rig.assert_unknown(&bob);
-    assert_eq!(rig.homes(), [PathBuf::new(); 0]);
+    assert!(rig.homes().is_empty(), "{:?}", rig.homes());
     let [line] = rig.logged.take().try_into().unwrap();
     assert!(line.starts_with("cannot use key, investigator: bob, error: it is cut"), "{line}");
     rig.set_key(&bob.armored);
@@ -142,17 +142,14 @@ fn key_that_contains_the_key_of_another_investigator_is_not_admitted() {
     let rig = Rig::new(keys.path());
     rig.insert("alice", &alice);
     let error = rig.signers.admit(&mallory.armored).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "a part of it has the id of the key of investigator alice"
-    );
+    assert_eq!(error.to_string(), "a part of it has the id of the key of investigator alice");
     rig.signers.admit(&alice.armored).unwrap();
     // Nor the other way round, if the attacker comes first.
     rig.run("delete from investigators");
     rig.insert("mallory", &mallory);
     let error = rig.signers.admit(&alice.armored).unwrap_err();
     assert!(error.to_string().ends_with("investigator mallory"), "{error}");
-    assert_eq!(rig.homes(), [PathBuf::new(); 0]);
+    assert!(rig.homes().is_empty(), "{:?}", rig.homes());
 }
 
 #[test]
@@ -185,12 +182,12 @@ fn key_of_a_disabled_or_removed_investigator_is_removed() {
     let (status, now) = (InvestigatorStatus::Disabled, SystemClock.now());
     rig.signers.store.set_investigator_status(id, status, now).unwrap();
     rig.signers.withdraw(bob.fingerprint.as_str());
-    assert_eq!(rig.homes(), [PathBuf::new(); 0]);
+    assert!(rig.homes().is_empty(), "{:?}", rig.homes());
     rig.run("update investigators set status = 'active'");
     assert_eq!(rig.who(&bob).unwrap(), "bob");
     rig.run("delete from investigators");
     rig.assert_unknown(&bob);
-    assert_eq!(rig.homes(), [PathBuf::new(); 0]);
+    assert!(rig.homes().is_empty(), "{:?}", rig.homes());
 }
 
 #[test]
@@ -232,7 +229,8 @@ fn hanging_gpg_is_not_a_verdict_and_is_killed() {
     let hanging = HangingGpg::new(&rig.homes()[0]);
     let error = rig.who(&bob).unwrap_err();
     let text = Chain(&error).to_string();
-    let expected = "cannot verify a signature: no answer from GnuPG in 10 s; its processes were ended";
+    let expected =
+        "cannot verify a signature: no answer from GnuPG in 10 s; its processes were ended";
     assert_eq!((text.as_str(), error.is_verdict()), (expected, false));
     hanging.assert_ended();
     drop(hanging);
@@ -269,7 +267,7 @@ fn replaced_key_is_imported_again() {
     assert_eq!(rig.who(&bob).unwrap(), "bob");
     rig.set_key(b"no key");
     rig.assert_unknown(&bob);
-    assert_eq!(rig.homes(), [PathBuf::new(); 0]);
+    assert!(rig.homes().is_empty(), "{:?}", rig.homes());
     rig.set_key(&bob.armored);
     assert_eq!(rig.who(&bob).unwrap(), "bob");
 }
@@ -283,5 +281,5 @@ fn action_with_many_signatures_is_refused_unchecked() {
     action.signatures = Some(vec![bob.signature.clone(); SIGNATURES_MAX + 1]);
     let error = rig.signers.verify(&action).unwrap_err();
     assert_eq!(error.to_string(), "the action has more than 64 signatures");
-    assert_eq!(rig.homes(), [PathBuf::new(); 0]);
+    assert!(rig.homes().is_empty(), "{:?}", rig.homes());
 }
