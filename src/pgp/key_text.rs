@@ -8,6 +8,7 @@ use super::key::KeyPart;
 use super::key_block;
 use super::key_packets::KeyPackets;
 use super::key_text_error::KeyTextError;
+#[cfg(feature = "data")]
 use super::signature::KeyId;
 
 /// One public key. Its self-signatures are not checked.
@@ -55,12 +56,14 @@ impl KeyText {
 ///
 /// A signature names the key that made it only by such an id. So no two investigators may have a
 /// part with the same one.
+#[cfg(feature = "data")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KeyIds {
     primary: Option<KeyId>,
     subkeys: Vec<KeyId>,
 }
 
+#[cfg(feature = "data")]
 impl KeyIds {
     /// Returns the ids of the key with this fingerprint, which may be known itself.
     pub(crate) fn new(fingerprint: &str, key: Option<&KeyText>) -> KeyIds {
@@ -79,7 +82,7 @@ impl KeyIds {
     }
 
     /// Returns whether a subkey of this key has the id of another primary key.
-    #[cfg(any(test, feature = "platform"))]
+    #[cfg(feature = "platform")]
     pub(crate) fn claims(&self, other: &KeyIds) -> bool {
         other.primary.is_some_and(|primary| self.subkeys.contains(&primary))
     }

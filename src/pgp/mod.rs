@@ -56,6 +56,10 @@ mod signature;
 mod signer;
 mod signing_error;
 #[cfg(any(test, feature = "platform"))]
+#[cfg_attr(
+    not(feature = "platform"),
+    expect(dead_code, reason = "only the platform uses all of it")
+)]
 mod verify;
 #[cfg(any(test, feature = "platform"))]
 mod verify_error;
@@ -72,7 +76,9 @@ pub(crate) use gnupg::system_error;
 pub(crate) use gpg_agent::end_gpg_agent;
 pub(crate) use key::KeyError;
 #[cfg(feature = "data")]
-pub(crate) use key_text::{KeyIds, KeyText};
+pub(crate) use key_text::KeyIds;
+#[cfg(any(test, feature = "data"))]
+pub(crate) use key_text::KeyText;
 #[cfg(feature = "platform")]
 pub(crate) use new_key::GenerateError;
 #[cfg(any(test, feature = "platform"))]
@@ -84,9 +90,11 @@ pub(crate) use public_key::PublicKey;
 #[cfg(feature = "data")]
 pub(crate) use public_key_error::PublicKeyError;
 pub(crate) use signer::GpgSigner;
-#[cfg(any(test, feature = "platform"))]
-pub(crate) use verify::{ImportError, RsaNumbers, Verifier};
 #[cfg(feature = "platform")]
+pub(crate) use verify::ImportError;
+#[cfg(any(test, feature = "platform"))]
+pub(crate) use verify::{RsaNumbers, Verifier};
+#[cfg(any(test, feature = "platform"))]
 pub(crate) use verify_error::VerifyError;
 pub(crate) use worker::{ARGUMENT as WORKER_ARGUMENT, end_workers, serve as serve_as_worker};
 

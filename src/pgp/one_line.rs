@@ -4,9 +4,9 @@
 //! unpack to gigabytes. So nothing but signature packets reaches it.
 
 use super::armor::{self, LineError};
-#[cfg(any(test, feature = "platform"))]
+#[cfg(feature = "platform")]
 use super::fingerprint::Fingerprint;
-#[cfg(any(test, feature = "platform"))]
+#[cfg(feature = "platform")]
 use super::key::KeyPart;
 use super::packet::{Packet, SIGNATURE, packets};
 #[cfg(any(test, feature = "platform"))]
@@ -80,6 +80,7 @@ impl OneLineSignature {
     }
 
     /// Returns whether the signature names this primary key or subkey as its issuer.
+    #[cfg(feature = "platform")]
     pub(crate) fn names(&self, part: &KeyPart) -> bool {
         part.fingerprint.id() == Some(self.first.issuer)
             && self

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use gpgme::Error;
 
-#[cfg(feature = "platform")]
 use super::calls::CheckEngine;
 use super::calls::CheckSignature;
 use super::fingerprint::Fingerprint;
@@ -71,7 +70,6 @@ impl From<KeyTextError> for ImportError {
 
 impl ImportError {
     /// Returns whether the fault lies with the key. Otherwise a retry may succeed.
-    #[cfg(feature = "platform")]
     pub(crate) fn is_verdict(&self) -> bool {
         match self {
             ImportError::Key(error) => error.is_verdict(),
@@ -97,14 +95,12 @@ impl Verifier {
     }
 
     /// Checks that GnuPG is installed and can be started.
-    #[cfg(feature = "platform")]
     pub(crate) fn check_gnupg(&self) -> Result<(), VerifyError> {
         let checked = worker::call(CheckEngine { home: self.folder.clone() }, VERIFY_TIMEOUT)?;
         checked.map_err(|error| VerifyError::GnuPg(error.0))
     }
 
     /// Removes the homes that an earlier process has left.
-    #[cfg(feature = "platform")]
     pub(crate) fn remove_all(&self) -> Result<(), DiskError> {
         for entry in fs::read_dir(&self.folder).context("list", &self.folder)? {
             let entry = entry.context("list", &self.folder)?;
@@ -116,7 +112,6 @@ impl Verifier {
     }
 
     /// Checks an armored key; returns its fingerprint.
-    #[cfg(feature = "platform")]
     pub(crate) fn check(&self, armored: &[u8]) -> Result<Fingerprint, ImportError> {
         Ok(PublicKey::read(&self.folder, armored)?.fingerprint)
     }
@@ -133,7 +128,6 @@ impl Verifier {
     }
 
     /// Removes the home of a key.
-    #[cfg(feature = "platform")]
     pub(crate) fn remove(&self, key: &KeyText) -> Result<(), DiskError> {
         remove(&self.home(key))
     }
@@ -192,13 +186,11 @@ fn is_short(signature: &OneLineSignature, key: &KeyText) -> bool {
 }
 
 /// Returns whether this is the name of a key's home, or of a temporary one.
-#[cfg(feature = "platform")]
 fn is_home(name: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_hexdigit() || c == '-';
     name.starts_with(scratch_home::PREFIX) || name.len() == NAME_CHARS && name.chars().all(is_plain)
 }
 
-#[cfg(feature = "platform")]
 fn remove(home: &Path) -> Result<(), DiskError> {
     match fs::remove_dir_all(home) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).context("remove", home),

@@ -102,6 +102,7 @@ mod tests {
         manual::check_commands(page, &Arguments::command());
         manual::check_options(page, Arguments::command());
         manual::check_variables(page, &env::DATA_VARIABLES);
+        manual::check_gnupg_variables(page);
         manual::check_exits(page, &Exit::ALL);
     }
 }

@@ -135,6 +135,7 @@ mod tests {
         Arguments::command().debug_assert();
         manual::check_commands(page, &Arguments::command());
         manual::check_options(page, Arguments::command());
+        manual::check_gnupg_variables(page);
     }
 
     #[test]

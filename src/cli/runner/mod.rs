@@ -116,6 +116,7 @@ mod tests {
         manual::check_commands(page, &Arguments::command());
         manual::check_options(page, Arguments::command());
         manual::check_variables(page, &env::VARIABLES);
+        manual::check_gnupg_variables(page);
         manual::check_exits(page, &Exit::ALL);
     }
 }

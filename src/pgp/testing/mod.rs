@@ -1,8 +1,11 @@
 //! A GnuPG home that is deleted with its test, for which its agent is ended first.
 
+#[cfg(feature = "platform")]
 pub(crate) mod confusion;
 pub(super) mod damage;
 pub(crate) mod hang;
+#[cfg(feature = "platform")]
+pub(crate) mod keyring;
 pub(crate) mod short;
 
 use std::fs::Permissions;
@@ -17,10 +20,9 @@ use zeroize::Zeroizing;
 use super::armor::checksum;
 use super::verify::verify_in;
 use super::{
-    Fingerprint, KeyText, NewKey, OneLineSignature, RsaNumbers, Verifier, VerifyError,
-    end_gpg_agent, generate,
+    Fingerprint, KeyText, NewKey, OneLineSignature, RsaNumbers, VerifyError, end_gpg_agent,
+    generate,
 };
-use crate::testing::{make_private, write_private};
 
 const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 const END: &str = "-----END PGP PUBLIC KEY BLOCK-----";
@@ -66,14 +68,6 @@ pub(super) fn armored(data: &[u8]) -> Vec<u8> {
 /// Imports a key into a home without checking it.
 pub(crate) fn import(home: &Path, armored: &[u8]) {
     damage::gpg(home, &["--batch", "--import"], armored);
-}
-
-/// Creates the home of an investigator's key without checking the key. `config` is its gpg.conf.
-pub(crate) fn import_for(verifier: &Verifier, armored: &[u8], config: &str) {
-    let home = verifier.home(&KeyText::read(armored).unwrap());
-    make_private(&home);
-    write_private(&home.join("gpg.conf"), config);
-    import(&home, armored);
 }
 
 /// Verifies a signature on one line with the keys in a home; returns the fingerprint of the key that

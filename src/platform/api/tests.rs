@@ -83,7 +83,7 @@ impl Rig {
     /// Imports a key without checking it, with these options of GnuPG.
     fn import(&self, key: &[u8], options: &str) {
         let verifier = Verifier::new(&self.folder.path().join("gnupg"));
-        pgp::testing::import_for(&verifier, key, options);
+        pgp::testing::keyring::import_for(&verifier, key, options);
     }
 
     fn answer(&self, exchange: &Exchange) -> ApiResponse {
