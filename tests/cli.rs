@@ -9,6 +9,8 @@ mod operator;
 #[cfg(feature = "platform")]
 mod processes;
 mod results;
+#[cfg(feature = "platform")]
+mod secrets;
 mod superseded;
 mod trust;
 

@@ -5,6 +5,9 @@
 /// `mig-data` on each kind of database.
 #[cfg(feature = "data")]
 mod admin;
+/// Packets that unpack to gigabytes.
+#[cfg(feature = "data")]
+mod bomb;
 /// The commands of the runner.
 mod cli;
 /// A PostgreSQL server that is stopped after the tests.

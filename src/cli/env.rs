@@ -59,6 +59,16 @@ fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
+/// Every variable that the processes of GnuPG get, if it is set; the manual pages list them.
+pub(crate) const GNUPG_VARIABLES: [&str; 8] =
+    ["HOME", "PATH", "TZ", "TERM", "LANG", "LC_ALL", "LC_CTYPE", "LC_MESSAGES"];
+
+/// Returns the environment of GnuPG's processes.
+pub(crate) fn gnupg_environment() -> Vec<(OsString, OsString)> {
+    let set = GNUPG_VARIABLES.into_iter().filter_map(|name| Some((name.into(), variable(name)?)));
+    set.collect()
+}
+
 pub(crate) fn home() -> Option<PathBuf> {
     read("HOME").map(PathBuf::from)
 }

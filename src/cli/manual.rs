@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use clap::Command;
 
+use super::env::GNUPG_VARIABLES;
 use crate::exit::Exit;
 
 /// Returns the lines of a section of a page.
@@ -93,4 +94,11 @@ pub(super) fn check_variables(page: &str, variables: &[&str]) {
         .flat_map(|names| names.split(" , "))
         .collect();
     assert_eq!(documented, variables.iter().copied().collect());
+}
+
+/// Checks that a page lists the variables that the processes of GnuPG get.
+pub(super) fn check_gnupg_variables(page: &str) {
+    let (last, others) = GNUPG_VARIABLES.split_last().unwrap();
+    let list = format!(".Li {}\nand\n.Li {last} ,", others.join(" , "));
+    assert!(section(page, "ENVIRONMENT").join("\n").contains(&list), "{list}");
 }

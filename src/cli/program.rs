@@ -10,16 +10,38 @@ use super::{env, output};
 use crate::disk::trust;
 use crate::exit::Exit;
 use crate::invocation::{self, Program, Start};
+use crate::pgp;
+use crate::spawn::protect::protect_memory;
 
-/// Prepares the process for any command of `program`.
-pub(super) fn begin(program: Program) {
+/// Runs `command`, which handles the command line of `program`; or serves the parent process, if it
+/// has started this one as a worker.
+pub(super) fn run(program: Program, command: impl FnOnce() -> ExitCode) -> ExitCode {
+    if let Err(source) = protect_memory() {
+        return end(
+            Err(SystemError { doing: "protect the memory of this process", source }.into()),
+        );
+    }
+    // Every file that is created, logs and documents included, is private to its owner.
+    trust::set_private_umask();
+    pgp::set_gnupg_environment(env::gnupg_environment());
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == pgp::WORKER_ARGUMENT) {
+        let failed = |source| SystemError { doing: "serve as a worker", source };
+        return end(pgp::serve_as_worker()
+            .map(|()| Exit::Done)
+            .map_err(|error| failed(error).into()));
+    }
+    begin(program);
+    command()
+}
+
+/// Records how this process was started, for the commands that messages suggest.
+fn begin(program: Program) {
     // If the path of this executable is unknown, messages name the other programs in the way in
     // which this one was called.
     let file = std::env::current_exe().ok();
     let typed = std::env::args_os().next();
     invocation::begin(program, &Start { typed, file, search: env::search_path() });
-    // Every file that is created, logs and documents included, is private to its owner.
-    trust::set_private_umask();
 }
 
 /// Makes the commands that messages suggest for `programs` name the configuration, unless it is the
@@ -32,8 +54,10 @@ pub(super) fn set_config(programs: &[Program], config: &Path, default: &str) {
     }
 }
 
-/// Prints what failed, and returns the exit status.
+/// Prints what failed, and returns the exit status. No `gpg` that this program has started
+/// continues to run.
 pub(super) fn end(done: Result<Exit, Failure>) -> ExitCode {
+    pgp::end_workers();
     let exit = done.unwrap_or_else(|failure| {
         for line in failure.lines() {
             output::message(line);

@@ -6,6 +6,7 @@
 
 use base64::engine::general_purpose::STANDARD;
 use base64::{DecodeError, Engine};
+use serde::{Deserialize, Serialize};
 
 use crate::action::Signature;
 
@@ -15,13 +16,13 @@ const END: &str = "-----END PGP SIGNATURE-----";
 const CHECKSUM_CHARS: usize = 5;
 
 /// Why a text is not an armored signature.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub(crate) enum ArmorError {
     /// The first line, the last line or the content is missing.
     #[error("GnuPG's signature is not armored")]
     Form,
-    #[error("GnuPG's signature is not in base64")]
-    Base64(#[source] DecodeError),
+    #[error("GnuPG's signature is not in base64: {0}")]
+    Base64(String),
     #[error("GnuPG's signature is damaged: its checksum is {found}, not {expected}")]
     Checksum {
         /// The checksum in the armor.
@@ -53,7 +54,8 @@ pub(super) fn from_armor(armored: &str) -> Result<Vec<u8>, ArmorError> {
             line => base64.push_str(line),
         }
     }
-    let content = STANDARD.decode(&base64).map_err(ArmorError::Base64)?;
+    let content =
+        STANDARD.decode(&base64).map_err(|error| ArmorError::Base64(error.to_string()))?;
     let expected = checksum(&content);
     match found {
         Some(found) if found != expected => Err(ArmorError::Checksum { found, expected }),

@@ -4,15 +4,16 @@
 //! of file" or "General error". So after such an error the program `gpg` is run, and its output is
 //! parsed. Only its status lines identify the fault; its messages are shown to the user.
 //!
-//! **Invariant.** This runs only after a failure, and never during a call of the library.
+//! **Invariant.** This runs only after a failure, in a worker, which ends `gpg` at the time limit.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use gpgme::Error;
+use serde::{Deserialize, Serialize};
 
-use crate::spawn;
+use super::{environment, wire};
 
 /// Size limit of the output of `gpg`, in bytes.
 const OUTPUT_BYTES_MAX: u64 = 64 * 1024;
@@ -24,29 +25,44 @@ const FILES: [&str; 3] = ["gpg.conf", "gpg-agent.conf", "common.conf"];
 const STATUS: &str = "[GNUPG:] ";
 
 /// A fault of GnuPG's configuration.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub(crate) enum ConfigurationError {
     /// An option is unknown to GnuPG or has an invalid value.
     #[error(
         "GnuPG rejects an option of its configuration ({message}): correct or remove it in {}, or in /etc/gnupg/gpg.conf",
         home.join("gpg.conf").display()
     )]
-    Option { home: PathBuf, message: String },
+    Option {
+        #[serde(with = "wire::path")]
+        home: PathBuf,
+        message: String,
+    },
     /// No agent runs, and GnuPG cannot start one.
     #[error(
         "GnuPG cannot start gpg-agent for the home {} ({message}): install gpg-agent, and check for no-autostart and \
          agent-program in gpg.conf of the home", home.display()
     )]
-    Agent { home: PathBuf, message: String },
+    Agent {
+        #[serde(with = "wire::path")]
+        home: PathBuf,
+        message: String,
+    },
     /// The configuration names a further signing key, which cannot sign.
     #[error(
         "GnuPG is configured to sign with the key \"{name}\" as well, but cannot: remove local-user {name} from {}, or from \
          /etc/gnupg/gpg.conf", home.join("gpg.conf").display()
     )]
-    LocalUser { home: PathBuf, name: String },
+    LocalUser {
+        #[serde(with = "wire::path")]
+        home: PathBuf,
+        name: String,
+    },
     /// A configuration file is a folder or a device. GnuPG would never stop reading it.
     #[error("GnuPG cannot read {}, which is not a file: remove it", path.display())]
-    NotFile { path: PathBuf },
+    NotFile {
+        #[serde(with = "wire::path")]
+        path: PathBuf,
+    },
 }
 
 impl ConfigurationError {
@@ -115,7 +131,7 @@ pub(super) fn may_be_cause(error: Error) -> bool {
 
 /// Returns a command that runs `gpg` on a home, with English messages.
 pub(super) fn gpg(home: &Path) -> Command {
-    let mut command = Command::new("gpg");
+    let mut command = environment::command("gpg");
     command.arg("--homedir").arg(home).args(["--batch", "--no-tty"]).env("LC_ALL", "C");
     command.stdout(Stdio::null()).stderr(Stdio::piped());
     command
@@ -125,7 +141,7 @@ pub(super) fn gpg(home: &Path) -> Command {
 fn run_gpg<'a>(home: &Path, arguments: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let mut command = gpg(home);
     command.args(["--status-fd", "2"]).args(arguments).stdin(Stdio::piped());
-    let mut child = spawn::start(&mut command).ok()?;
+    let mut child = command.spawn().ok()?;
     if let Some(mut text) = child.stdin.take() {
         // This fails if the process has already ended.
         text.write_all(b"x").ok();

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::signature::KeyId;
 
 /// The number of hexadecimal digits of the fingerprint of any RSA key.
@@ -9,7 +11,7 @@ use super::signature::KeyId;
 const DIGITS: usize = 40;
 
 /// The fingerprint of a key, in upper-case hexadecimal.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Fingerprint(String);
 
 impl Fingerprint {
@@ -28,6 +30,12 @@ impl Fingerprint {
 
     pub(crate) fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Returns the fingerprint of a key of version 4 with this digest.
+    #[cfg(any(test, feature = "data"))]
+    pub(super) fn of(digest: &[u8; 20]) -> Fingerprint {
+        Fingerprint(digest.iter().map(|byte| format!("{byte:02X}")).collect())
     }
 
     /// Returns the id of a key of version 4: the last eight bytes.

@@ -2,22 +2,18 @@
 //!
 //! The length of a key is read from its public key in the runner's own GnuPG home. If the home does
 //! not have the key, the caller decides whether to leave the signature unchanged or to pad it to
-//! the next length of keys that GnuPG creates.
+//! the next length of keys that GnuPG creates. GnuPG receives only the ids of keys.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
+use std::path::Path;
 use std::time::Duration;
 
-use gpgme::Error;
-
-use super::key::KeyPart;
+use super::calls::ReadLengths;
+use super::one_line;
 use super::signature::KeyId;
 use super::signing_error::SigningError;
-use super::{armor, gnupg, padding};
+use super::{armor, padding, worker};
 use crate::action::{Signature, UnknownKey};
-use crate::spawn::begin_library_call;
 
 /// Returns a signature on one line with its RSA numbers padded; `None` if no padding is needed or
 /// the line cannot be parsed as a signature.
@@ -27,12 +23,12 @@ pub(super) fn padded(
     unknown: UnknownKey,
     timeout: Duration,
 ) -> Result<Option<Signature>, SigningError> {
-    let Ok(content) = armor::from_line(line) else { return Ok(None) };
+    let Ok(content) = one_line::content(line) else { return Ok(None) };
     let ids = padding::issuers(&content);
     if ids.is_empty() {
         return Ok(None);
     }
-    let known = lengths_in_time(home, ids, timeout)?;
+    let known: HashMap<KeyId, usize> = lengths(home, ids, timeout)?;
     let length = |id: &KeyId, bytes: usize| match (known.get(id), unknown) {
         (Some(length), _) => Some(*length),
         (None, UnknownKey::Keep) => None,
@@ -43,43 +39,12 @@ pub(super) fn padded(
 }
 
 /// Returns the lengths of those keys that are in the home, within a time limit.
-fn lengths_in_time(
+fn lengths(
     home: &Path,
     ids: Vec<KeyId>,
     timeout: Duration,
 ) -> Result<HashMap<KeyId, usize>, SigningError> {
-    let (home, (answer, answers)) = (PathBuf::from(home), mpsc::channel());
-    // GnuPG may hang, and a thread that waits for it cannot be interrupted.
-    let work = move || answer.send(lengths(&home, &ids)).is_ok();
-    thread::Builder::new().name("key".to_owned()).spawn(work).map_err(SigningError::Thread)?;
-    answers.recv_timeout(timeout).unwrap_or_else(|error| match error {
-        RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected => {
-            Err(SigningError::Timeout(timeout))
-        }
-    })
-}
-
-fn lengths(home: &Path, ids: &[KeyId]) -> Result<HashMap<KeyId, usize>, SigningError> {
-    let _call = begin_library_call();
-    let mut context = gnupg::context(home).map_err(SigningError::GnuPg)?;
-    let mut lengths = HashMap::new();
-    for id in ids {
-        let key = match context.get_key(format!("{:016X}", u64::from_be_bytes(*id))) {
-            Ok(key) => key,
-            Err(error) if is_unknown(error) => continue,
-            Err(error) => return Err(SigningError::GnuPg(error)),
-        };
-        let mut parts = key.subkeys().filter_map(|part| KeyPart::new(&part));
-        if let Some(part) = parts.find(|part| part.fingerprint.id().as_ref() == Some(id)) {
-            lengths.insert(*id, part.modulus_bytes);
-        }
-    }
-    Ok(lengths)
-}
-
-/// Returns whether an error means that there is no such key, or that several keys have the id.
-fn is_unknown(error: Error) -> bool {
-    [Error::EOF, Error::NO_PUBKEY, Error::NOT_FOUND, Error::AMBIGUOUS_NAME]
-        .iter()
-        .any(|unknown| unknown.code() == error.code())
+    let lengths = worker::call(ReadLengths { home: home.to_owned(), ids }, timeout)?;
+    let lengths = lengths.map_err(|error| SigningError::GnuPg(error.0))?;
+    Ok(lengths.into_iter().collect())
 }

@@ -3,19 +3,49 @@
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use gpgme::{Context, Error, PinentryMode, Protocol};
+use serde::{Deserialize, Serialize};
 
 #[cfg(any(test, feature = "data"))]
 use super::fingerprint::Fingerprint;
+use super::wire;
 
 /// The longest path of a home in which the agent can create its sockets, in bytes.
 ///
 /// Measured with GnuPG 2.2, whose longest socket name is `S.gpg-agent.browser`.
 pub(super) const HOME_BYTES_MAX: usize = 86;
 
+/// Whether the library did not find GnuPG.
+static IS_ENGINE_MISSING: AtomicBool = AtomicBool::new(false);
+
+/// An error of the library, as the answer to a call.
+#[derive(Debug, Clone, Copy, thiserror::Error, Serialize, Deserialize)]
+#[error(transparent)]
+pub(crate) struct LibraryError(#[serde(with = "wire::gnupg")] pub(super) Error);
+
+impl From<Error> for LibraryError {
+    fn from(error: Error) -> LibraryError {
+        LibraryError(error)
+    }
+}
+
+/// Returns whether the library did not find GnuPG, which it remembers.
+pub(super) fn is_engine_missing() -> bool {
+    IS_ENGINE_MISSING.load(Ordering::Relaxed)
+}
+
 /// Returns a GnuPG context for the home `home` that never prompts a user.
 pub(super) fn context(home: &Path) -> Result<Context, Error> {
+    let context = configured_context(home);
+    if context.as_ref().is_err_and(|error| error.code() == Error::INV_ENGINE.code()) {
+        IS_ENGINE_MISSING.store(true, Ordering::Relaxed);
+    }
+    context
+}
+
+fn configured_context(home: &Path) -> Result<Context, Error> {
     let mut context = Context::from_protocol(Protocol::OpenPgp)?;
     let home = CString::new(home.as_os_str().as_bytes()).map_err(|_| Error::INV_VALUE)?;
     context.set_engine_home_dir(home)?;

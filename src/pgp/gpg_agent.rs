@@ -8,13 +8,15 @@
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
+use super::environment;
 use crate::spawn::deadline::Deadline;
 
 /// Time limit for a process to end.
@@ -27,15 +29,31 @@ const PROCESSES: [&[&str]; 3] = [&[], &["--keyboxd"], &["--dirmngr"]];
 
 /// Requests the processes of `home` to end, if they run.
 pub(super) fn stop_agent(home: &Path) -> io::Result<()> {
-    let status = Command::new("gpgconf")
-        .arg("--homedir")
-        .arg(home)
-        .args(["--kill", "all"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()?;
+    let mut gpgconf = environment::command("gpgconf");
+    gpgconf.arg("--homedir").arg(home).args(["--kill", "all"]).process_group(0);
+    let mut child =
+        gpgconf.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    if !ends_in(&mut child, END_SPAN)? {
+        return Err(io::Error::new(io::ErrorKind::TimedOut, "gpgconf does not end"));
+    }
+    let status = child.wait()?;
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("gpgconf: {status}"))) }
+}
+
+/// Waits for the end of a child, the leader of its process group. Kills the group at the time limit;
+/// returns whether the child has ended by itself.
+fn ends_in(child: &mut Child, span: Duration) -> io::Result<bool> {
+    let group = Pid::from_child(child);
+    let deadline = Deadline::after(span);
+    let waited = pidfd_open(group, PidfdFlags::empty())
+        .map_err(io::Error::from)
+        .and_then(|handle| has_ended(&handle, deadline));
+    if !matches!(waited, Ok(true)) {
+        // Fails only if no process is left. The child is not reaped yet.
+        kill_process_group(group, Signal::KILL).ok();
+        child.wait()?;
+    }
+    waited
 }
 
 /// Ends the processes of `home`, if they run, and waits for their end.
@@ -71,8 +89,8 @@ fn has_ended(handle: &OwnedFd, deadline: Deadline) -> io::Result<bool> {
 /// Returns the process of `home` that `gpg-connect-agent` finds with these options; `None` if it
 /// does not run.
 fn process(home: &Path, options: &[&str]) -> io::Result<Option<Pid>> {
-    let mut command = Command::new("gpg-connect-agent");
-    command.arg("--homedir").arg(home).args(options);
+    let mut command = environment::command("gpg-connect-agent");
+    command.arg("--homedir").arg(home).args(options).process_group(0);
     command.args(["--no-autostart", "GETINFO pid", "/bye"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = match command.spawn() {
@@ -81,23 +99,16 @@ fn process(home: &Path, options: &[&str]) -> io::Result<Option<Pid>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let number = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let handle = number.map(|number| pidfd_open(number, PidfdFlags::empty())).transpose()?;
-    let deadline = Deadline::after(ANSWER_SPAN);
-    let has_answered = handle.is_some_and(|handle| has_ended(&handle, deadline).unwrap_or(false));
-    if !has_answered {
-        // The agent hangs; `stop_agent` below ends it.
-        child.kill()?;
+    if !ends_in(&mut child, ANSWER_SPAN)? {
+        // The agent hangs.
+        stop_agent(home)?;
+        return Ok(None);
     }
     let mut answer = String::new();
     if let Some(output) = child.stdout.take() {
         output.take(4096).read_to_string(&mut answer)?;
     }
     child.wait()?;
-    if !has_answered {
-        stop_agent(home)?;
-        return Ok(None);
-    }
     let number = answer.lines().find_map(|line| line.strip_prefix("D ")?.trim().parse().ok());
     Ok(number.and_then(Pid::from_raw))
 }

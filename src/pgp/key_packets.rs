@@ -5,6 +5,10 @@
 
 use std::collections::BTreeSet;
 
+use sha1::{Digest, Sha1};
+
+use super::fingerprint::Fingerprint;
+use super::key::KeyPart;
 use super::key_text_error::KeyTextError;
 use super::mpi;
 use super::packet::{
@@ -15,6 +19,11 @@ use super::signature::{KeyId, SignaturePacket, SignaturePacketError};
 
 /// The only version of keys that the platform and all releases of GnuPG support.
 const VERSION: u8 = 4;
+
+/// Size limit of a user attribute, in bytes: more than any reasonable photo.
+const ATTRIBUTE_BYTES_MAX: usize = 256 << 10;
+/// Size limit of any other packet, in bytes.
+const PACKET_BYTES_MAX: usize = 64 << 10;
 
 /// The tag and the body of a packet.
 type TagAndBody<'a> = (u8, &'a [u8]);
@@ -35,12 +44,19 @@ impl<'a> KeyPackets<'a> {
         if count != 1 {
             return Err(KeyTextError::Count(count));
         }
+        packets.iter().try_for_each(check_size)?;
         packets.iter().try_for_each(check_form)?;
         if !packets.iter().any(|packet| packet.tag == USER_ID) {
             return Err(KeyTextError::NoUser);
         }
         check_signed(&packets)?;
         Ok(KeyPackets(packets))
+    }
+
+    /// Returns the primary key, then the subkeys.
+    pub(super) fn parts(&self) -> Vec<KeyPart> {
+        let is_key = |packet: &&Packet<'_>| matches!(packet.tag, PUBLIC_KEY | PUBLIC_SUBKEY);
+        self.0.iter().filter(is_key).map(|packet| part(packet.body)).collect()
     }
 
     /// Returns the packets that the owner of the key `own` is responsible for: keys, user ids,
@@ -86,6 +102,33 @@ fn check_kinds(packets: &[Packet<'_>]) -> Result<(), KeyTextError> {
         }
     }
     Ok(())
+}
+
+/// Returns the key in the body of its packet (RFC 4880, section 12.2).
+fn part(body: &[u8]) -> KeyPart {
+    // A packet of a key is shorter than its limit, so its length fits into two bytes.
+    let length = u16::try_from(body.len()).unwrap_or(u16::MAX).to_be_bytes();
+    let digest = Sha1::new().chain_update([0x99]).chain_update(length).chain_update(body);
+    let bits = match body {
+        [_, _, _, _, _, 1..=3, high, low, ..] => u16::from_be_bytes([*high, *low]),
+        _ => 0,
+    };
+    KeyPart {
+        fingerprint: Fingerprint::of(&digest.finalize().into()),
+        modulus_bytes: usize::from(bits).div_ceil(8),
+    }
+}
+
+/// Checks that a packet is not larger than any that GnuPG creates for a key.
+fn check_size(packet: &Packet<'_>) -> Result<(), KeyTextError> {
+    let limit = match packet.tag {
+        USER_ATTRIBUTE => ATTRIBUTE_BYTES_MAX,
+        _ => PACKET_BYTES_MAX,
+    };
+    match packet.body.len() < limit {
+        true => Ok(()),
+        false => Err(KeyTextError::Large { what: kind(packet.tag).0, at: packet.at, limit }),
+    }
 }
 
 /// Checks the content of a packet as far as possible without keys.

@@ -69,6 +69,16 @@ pub(crate) enum KeyTextError {
     /// The content of a packet does not match its tag.
     #[error("the {what} at byte {at} of its data is malformed: {EXPORT_AGAIN}")]
     Malformed { what: &'static str, at: usize },
+    /// A packet is larger than any that GnuPG creates.
+    #[error(
+        "the {what} at byte {at} of its data has {limit} bytes or more: remove it from the key"
+    )]
+    Large {
+        what: &'static str,
+        at: usize,
+        /// The smallest size that is refused.
+        limit: usize,
+    },
     /// A signature names no issuer, or several.
     #[error(
         "the signature at byte {at} of its data does not name one key as its issuer: {EXPORT_AGAIN}"

@@ -4,8 +4,13 @@
 //! passphrases work as the operator has set them up. The signatures are converted to the platform's
 //! form, which is a single line.
 //!
-//! GnuPG consists of several processes, each of which may hang or die. So signing has a time limit
-//! and a limited number of threads ([`signer`]).
+//! GnuPG consists of several processes, each of which may hang, die or work on hostile bytes for
+//! hours. So its library is used only in child processes of our own, with a time limit for each call
+//! ([`worker`]).
+//!
+//! **Untrusted bytes.** GnuPG receives only what has been parsed here before: a signature consists of
+//! a few small signature packets ([`one_line`]), and a key of the packets of one key
+//! ([`key_packets`]). The sizes and numbers of both are limited.
 //!
 //! **Padding.** GnuPG omits leading zero bytes of the number of an RSA signature, and the platform
 //! rejects a number that is shorter than the key. So every signature is padded to the length of the
@@ -16,12 +21,12 @@
 //! of SHA-2; a signature with any other digest is rejected here rather than by the platform.
 
 mod armor;
+mod calls;
 mod configuration;
 mod deferred_signer;
+mod environment;
 mod fingerprint;
 mod foreign;
-#[cfg(any(test, feature = "platform"))]
-mod generate;
 mod gnupg;
 #[cfg(any(test, feature = "platform"))]
 mod gpg_agent;
@@ -31,40 +36,67 @@ mod key_block;
 #[cfg(any(test, feature = "data"))]
 mod key_packets;
 #[cfg(any(test, feature = "data"))]
+mod key_text;
+#[cfg(any(test, feature = "data"))]
 mod key_text_error;
 mod mpi;
+#[cfg(any(test, feature = "platform"))]
+mod new_key;
+mod one_line;
 mod packet;
 mod padding;
 #[cfg(any(test, feature = "data"))]
 mod public_key;
 #[cfg(any(test, feature = "data"))]
+mod public_key_error;
+#[cfg(any(test, feature = "data"))]
 mod scratch_home;
-mod session;
 mod shortage;
 mod signature;
 mod signer;
 mod signing_error;
 #[cfg(any(test, feature = "platform"))]
+#[cfg_attr(
+    not(feature = "platform"),
+    expect(dead_code, reason = "only the platform uses all of it")
+)]
 mod verify;
+#[cfg(any(test, feature = "platform"))]
+mod verify_error;
+mod wire;
+mod worker;
+mod worker_error;
 
 pub(crate) use deferred_signer::DeferredSigner;
+pub(crate) use environment::set_gnupg_environment;
 #[cfg(any(test, feature = "data"))]
 pub(crate) use fingerprint::Fingerprint;
-#[cfg(feature = "platform")]
-pub(crate) use generate::GenerateError;
-#[cfg(any(test, feature = "platform"))]
-pub(crate) use generate::{NewKey, export, generate};
 pub(crate) use gnupg::system_error;
 #[cfg(any(test, feature = "platform"))]
 pub(crate) use gpg_agent::end_gpg_agent;
 pub(crate) use key::KeyError;
 #[cfg(feature = "data")]
-pub(crate) use public_key::{PublicKey, PublicKeyError};
+pub(crate) use key_text::KeyIds;
+#[cfg(any(test, feature = "data"))]
+pub(crate) use key_text::KeyText;
+#[cfg(feature = "platform")]
+pub(crate) use new_key::GenerateError;
+#[cfg(any(test, feature = "platform"))]
+pub(crate) use new_key::{NewKey, export, generate};
+#[cfg(any(test, feature = "platform"))]
+pub(crate) use one_line::OneLineSignature;
+#[cfg(feature = "data")]
+pub(crate) use public_key::PublicKey;
+#[cfg(feature = "data")]
+pub(crate) use public_key_error::PublicKeyError;
 pub(crate) use signer::GpgSigner;
 #[cfg(feature = "platform")]
-pub(crate) use verify::VerifyError;
+pub(crate) use verify::ImportError;
 #[cfg(any(test, feature = "platform"))]
-pub(crate) use verify::{ImportError, RsaNumbers, Verifier};
+pub(crate) use verify::{RsaNumbers, Verifier};
+#[cfg(any(test, feature = "platform"))]
+pub(crate) use verify_error::VerifyError;
+pub(crate) use worker::{ARGUMENT as WORKER_ARGUMENT, end_workers, serve as serve_as_worker};
 
 #[cfg(test)]
 pub(crate) mod testing;

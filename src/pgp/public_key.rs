@@ -2,24 +2,25 @@
 //!
 //! The verdict is the same with all releases of GnuPG. First the text and its packets are checked
 //! here, more strictly than by GnuPG. Then GnuPG imports the key into a temporary home, because
-//! only an import checks the self-signatures. Parts that GnuPG drops are missing from its export;
-//! such a key is rejected as well, because the platform's own library rejects it.
+//! only an import checks the self-signatures.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
-use gpgme::{Context, Error, ExportMode, Key, KeyAlgorithm, KeyListMode, Subkey, UserIdSignature};
+use gpgme::Error;
 
+use super::calls::{CheckKey, Export};
 use super::fingerprint::Fingerprint;
-use super::gnupg;
-use super::key_block;
-use super::key_packets::KeyPackets;
-use super::key_text_error::KeyTextError;
+use super::key_text::KeyText;
+use super::public_key_error::PublicKeyError;
 use super::scratch_home::ScratchHome;
 use super::shortage;
-use crate::disk::{Context as _, DiskError};
-use crate::spawn::begin_library_call;
+use super::worker;
+use crate::disk::Context as _;
+
+/// Time limit for checking or exporting a key, which may have many signatures.
+pub(super) const KEY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A key with which the platform can verify signatures.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,37 +29,6 @@ pub(crate) struct PublicKey {
     pub(crate) fingerprint: Fingerprint,
     /// The first user id.
     pub(crate) owner: String,
-    data: Vec<u8>,
-}
-
-/// Why a text is not one key that the platform can use.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum PublicKeyError {
-    #[error(transparent)]
-    Text(#[from] KeyTextError),
-    #[error("cannot create a temporary folder for GnuPG")]
-    Folder(#[from] DiskError),
-    #[error(
-        "GnuPG finds no valid self-signature in it: export the key again with gpg --armor --export \
-         KEY, and check whether this machine's clock is behind"
-    )]
-    SelfSignature,
-    /// Some parts of it are damaged.
-    #[error(
-        "GnuPG rejects {count} of the user ids, subkeys and signatures of the key {key}: import it \
-         into your keyring, and export it with gpg --armor --export-options export-clean --export {key}"
-    )]
-    Partial { key: Fingerprint, count: usize },
-    /// It has expired or is revoked, for example.
-    #[error("the key {key} {why}")]
-    Unusable { key: Fingerprint, why: &'static str },
-    /// The platform's library does not support keys of this type.
-    #[error(
-        "the key {key} is of type {algorithm}, which the platform cannot verify: use an RSA key"
-    )]
-    Type { key: Fingerprint, algorithm: String },
-    #[error("GnuPG cannot read it")]
-    GnuPg(#[source] Error),
 }
 
 impl PublicKey {
@@ -75,106 +45,38 @@ impl PublicKey {
             }
             Ok(_) | Err(_) => return Ok(None),
         }
-        let mut armored = Vec::new();
-        let _call = begin_library_call();
-        let mut context = gnupg::context(home).map_err(PublicKeyError::GnuPg)?;
-        context
-            .export([fingerprint.as_str()], ExportMode::empty(), &mut armored)
-            .map_err(PublicKeyError::GnuPg)?;
+        let call = Export { home: home.to_owned(), key: fingerprint.clone() };
+        let exported = worker::call(call, KEY_TIMEOUT)?;
+        let armored = exported.map_err(|error| PublicKeyError::GnuPg(error.0))?.0;
         Ok(Some(armored).filter(|armored| !armored.is_empty()))
     }
 
     /// Reads the one key in an armored text. GnuPG uses a temporary home in the folder `parent`.
     pub(crate) fn read(parent: &Path, armored: &[u8]) -> Result<PublicKey, PublicKeyError> {
-        let data = key_block::decode(armored)?;
-        let given = KeyPackets::read(&data)?;
-        let scratch = ScratchHome::create(parent)?;
-        let _call = begin_library_call();
-        let imported = gnupg::import(scratch.path(), &data).map_err(PublicKeyError::GnuPg)?;
-        let Some(fingerprint) = imported else {
-            // The reason may also be a full disk.
-            shortage::probe(scratch.path()).context("write into", scratch.path())?;
-            return Err(PublicKeyError::SelfSignature);
-        };
-        let mut context = gnupg::context(scratch.path()).map_err(PublicKeyError::GnuPg)?;
-        // In this mode GnuPG checks all signatures on user ids; an import checks only the first.
-        context
-            .set_key_list_mode(KeyListMode::LOCAL | KeyListMode::SIGS)
-            .map_err(PublicKeyError::GnuPg)?;
-        let key = context.get_key(fingerprint.as_str()).map_err(PublicKeyError::GnuPg)?;
-        let damaged =
-            count_dropped(&mut context, &given, &fingerprint)? + count_bad_signatures(&key);
-        if damaged > 0 {
-            return Err(PublicKeyError::Partial { key: fingerprint, count: damaged });
-        }
-        let owner = check(&key, &fingerprint)?;
-        Ok(PublicKey { fingerprint, owner, data })
-    }
-
-    /// Returns the packets of the key.
-    #[cfg(any(test, feature = "platform"))]
-    pub(super) fn data(&self) -> &[u8] {
-        &self.data
+        let key = KeyText::read(armored)?;
+        import(&ScratchHome::create(parent)?, &key)
     }
 }
 
-/// Returns the number of packets of the owner of a key that GnuPG did not import.
-fn count_dropped(
-    context: &mut Context,
-    given: &KeyPackets<'_>,
-    fingerprint: &Fingerprint,
-) -> Result<usize, PublicKeyError> {
-    let mut exported = Vec::new();
-    context.set_armor(false);
-    context
-        .export([fingerprint.as_str()], ExportMode::empty(), &mut exported)
-        .map_err(PublicKeyError::GnuPg)?;
-    let id = fingerprint.id().ok_or(PublicKeyError::GnuPg(Error::INV_VALUE))?;
-    let given = given.own(&id);
-    if exported.is_empty() {
-        // The key has just been imported, so GnuPG could not read its keyring.
-        return Err(PublicKeyError::GnuPg(Error::NOT_PROCESSED));
+/// Imports a key into an empty home, and checks it.
+pub(super) fn import(home: &ScratchHome, key: &KeyText) -> Result<PublicKey, PublicKeyError> {
+    let call = CheckKey { home: home.path().to_owned(), data: key.data().to_vec() };
+    let checked = worker::call(call, KEY_TIMEOUT)?;
+    if matches!(checked, Err(PublicKeyError::SelfSignature)) {
+        // The reason may also be a full disk.
+        shortage::probe(home.path()).context("write into", home.path())?;
     }
-    let kept = KeyPackets::read(&exported).map_or_else(|_| BTreeSet::new(), |kept| kept.own(&id));
-    Ok(given.difference(&kept).count())
-}
-
-/// Returns the number of bad signatures on the user ids of a key. Signatures by other keys cannot
-/// be checked.
-fn count_bad_signatures(key: &Key) -> usize {
-    let is_bad =
-        |signature: &UserIdSignature<'_>| signature.status().code() == Error::BAD_SIGNATURE.code();
-    key.user_ids().map(|user| user.signatures().filter(is_bad).count()).sum()
-}
-
-/// Checks that the platform can verify signatures with a key; returns its first user id.
-fn check(key: &Key, fingerprint: &Fingerprint) -> Result<String, PublicKeyError> {
-    let primary = key.primary_key().ok_or(PublicKeyError::GnuPg(Error::INV_VALUE))?;
-    let why = [
-        (key.is_revoked(), "is revoked"),
-        (key.is_expired(), "is expired: extend it, and export it again"),
-        (key.is_disabled(), "is disabled"),
-        (key.is_invalid(), "is invalid"),
-    ];
-    if let Some((_, why)) = why.into_iter().find(|(is, _)| *is) {
-        return Err(PublicKeyError::Unusable { key: fingerprint.clone(), why });
+    let checked = checked?;
+    // Both have read the same packets.
+    if key.fingerprint() != Some(&checked.fingerprint) {
+        return Err(PublicKeyError::GnuPg(Error::INV_VALUE));
     }
-    let signing: Vec<Subkey<'_>> =
-        key.subkeys().filter(|part| part.can_sign() && !part.is_bad()).collect();
-    if signing.is_empty() {
-        return Err(PublicKeyError::Unusable { key: fingerprint.clone(), why: "cannot sign" });
-    }
-    for part in signing.iter().chain([&primary]) {
-        if !matches!(part.algorithm(), KeyAlgorithm::Rsa | KeyAlgorithm::RsaSign) {
-            let algorithm = part.algorithm_name().unwrap_or_else(|_| "unknown".to_owned());
-            return Err(PublicKeyError::Type { key: fingerprint.clone(), algorithm });
-        }
-    }
-    Ok(key.user_ids().next().and_then(|user| user.id().ok()).unwrap_or_default().to_owned())
+    Ok(PublicKey { fingerprint: checked.fingerprint, owner: checked.owner })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::key_text_error::KeyTextError;
     use super::super::{NewKey, export, generate, testing};
     use super::*;
 

@@ -1,4 +1,4 @@
-//! A temporary GnuPG home for checking a key.
+//! A new GnuPG home for one key. It is temporary, unless the key is accepted and kept.
 //!
 //! GnuPG checks the signatures of a key only when it imports the key. So a key is first imported
 //! into a home that is then deleted.
@@ -21,6 +21,9 @@ import-options no-import-clean,no-import-minimal
 export-options no-export-clean,no-export-minimal,export-attributes
 ";
 
+/// The prefix of the name of a temporary home.
+pub(super) const PREFIX: &str = ".mig-key-";
+
 /// A home that is deleted when it is dropped.
 #[derive(Debug)]
 pub(super) struct ScratchHome(PathBuf);
@@ -29,7 +32,7 @@ impl ScratchHome {
     /// Creates a home in the folder `parent`, private to its owner.
     pub(super) fn create(parent: &Path) -> Result<ScratchHome, DiskError> {
         let mark = random::mark().context("name a folder in", parent)?;
-        let path = parent.join(format!(".mig-key-{mark}"));
+        let path = parent.join(format!("{PREFIX}{mark}"));
         // An existing folder is an error, because it may belong to another user.
         RealFs.make_folder(&path).context("create folder", &path)?;
         let scratch = ScratchHome(path);
@@ -40,6 +43,15 @@ impl ScratchHome {
 
     pub(super) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// Gives the home its final path. If that exists, another thread has imported the same key.
+    #[cfg(any(test, feature = "platform"))]
+    pub(super) fn keep_as(self, path: &Path) -> Result<(), DiskError> {
+        match RealFs.rename(&self.0, path) {
+            Err(error) if !path.is_dir() => Err(error).context("create folder", path),
+            _ => Ok(()),
+        }
     }
 }
 

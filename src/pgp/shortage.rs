@@ -13,7 +13,6 @@ use crate::chain::excerpt;
 use crate::disk::transient::{errnos, is_transient};
 use crate::disk::{Fs, RealFs};
 use crate::random;
-use crate::spawn;
 
 /// Maximum length of an excerpt of the output of `gpg`, in bytes.
 const EXCERPT_BYTES_MAX: usize = 300;
@@ -43,11 +42,11 @@ pub(super) enum KeyListing {
 
 /// Lists the secret key `id` in `home` with the program `gpg`.
 ///
-/// Must not be called during a call of GnuPG's library.
+/// Only a worker calls this; the time limit of its call ends `gpg` too.
 pub(super) fn list_key(home: &Path, id: &str) -> KeyListing {
     let mut command = configuration::gpg(home);
     command.args(["--list-secret-keys", id]).stdin(Stdio::null());
-    let output = match spawn::start(&mut command).and_then(Child::wait_with_output) {
+    let output = match command.spawn().and_then(Child::wait_with_output) {
         Ok(output) => output,
         // A library without the program is not a shortage.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return KeyListing::Missing,

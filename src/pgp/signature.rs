@@ -15,6 +15,8 @@ pub(super) type KeyId = [u8; 8];
 pub(super) struct SignaturePacket {
     /// The key that made the signature.
     pub(super) issuer: KeyId,
+    /// Its whole fingerprint, if the signature states it.
+    pub(super) issuer_fingerprint: Option<[u8; 20]>,
     /// Whether it is an RSA signature, which ends with one number.
     pub(super) is_rsa: bool,
     /// The length of its numbers in bytes, including the length fields before them.
@@ -22,8 +24,13 @@ pub(super) struct SignaturePacket {
 }
 
 impl SignaturePacket {
-    fn new(issuer: KeyId, algorithm: u8, numbers: &[u8]) -> SignaturePacket {
-        SignaturePacket { issuer, is_rsa: matches!(algorithm, 1 | 3), numbers: numbers.len() }
+    fn new(
+        (issuer, issuer_fingerprint): (KeyId, Option<[u8; 20]>),
+        algorithm: u8,
+        numbers: &[u8],
+    ) -> SignaturePacket {
+        let (is_rsa, numbers) = (matches!(algorithm, 1 | 3), numbers.len());
+        SignaturePacket { issuer, issuer_fingerprint, is_rsa, numbers }
     }
 }
 
@@ -63,23 +70,27 @@ fn version_3(bytes: &[u8]) -> Option<SignaturePacket> {
     let (issuer, rest) = rest.split_first_chunk()?;
     let [algorithm, _digest, _, _, numbers @ ..] = rest else { return None };
     let is_whole = mpi::are_of_signature(*algorithm, numbers);
-    is_whole.then(|| SignaturePacket::new(*issuer, *algorithm, numbers))
+    is_whole.then(|| SignaturePacket::new((*issuer, None), *algorithm, numbers))
 }
 
 /// The issuers that a signature names.
 #[derive(Default)]
 struct Issuers {
     ids: Vec<KeyId>,
-    /// The ids in the fingerprints.
-    fingerprints: Vec<KeyId>,
+    fingerprints: Vec<[u8; 20]>,
+    /// Whether there is a fingerprint of another version than 4.
+    has_other: bool,
 }
 
 impl Issuers {
-    /// Returns the issuer if all ids and fingerprints agree. GnuPG 2.2 and the platform's library
-    /// use the id, and GnuPG 2.4 uses the fingerprint.
-    fn only(&self) -> Option<KeyId> {
-        let first = *self.ids.first()?;
-        self.ids.iter().chain(&self.fingerprints).all(|id| *id == first).then_some(first)
+    /// Returns the id and the fingerprint of the issuer if all ids and fingerprints agree. GnuPG
+    /// 2.2 and the platform's library use the id, and GnuPG 2.4 uses the fingerprint.
+    fn only(&self) -> Option<(KeyId, Option<[u8; 20]>)> {
+        let (id, fingerprint) = (*self.ids.first()?, self.fingerprints.first().copied());
+        let agree = self.ids.iter().all(|other| *other == id)
+            && self.fingerprints.iter().all(|other| Some(*other) == fingerprint)
+            && fingerprint.is_none_or(|fingerprint| fingerprint.ends_with(&id));
+        (agree && !self.has_other).then_some((id, fingerprint))
     }
 }
 
@@ -96,8 +107,9 @@ fn issuers(bytes: &[u8]) -> Option<(Issuers, &[u8])> {
             match (kind, body) {
                 (ISSUER, id) => issuers.ids.push(id.try_into().ok()?),
                 (ISSUER_FINGERPRINT, [4, fingerprint @ ..]) => {
-                    issuers.fingerprints.push(*fingerprint.last_chunk()?);
+                    issuers.fingerprints.push(fingerprint.try_into().ok()?);
                 }
+                (ISSUER_FINGERPRINT, _) => issuers.has_other = true,
                 _ => {}
             }
             subpackets = rest;
@@ -154,6 +166,7 @@ mod tests {
     fn issuer_is_found_in_each_area() {
         let id = [&[9, 16][..], &ID].concat();
         let fingerprint = [&[22, 33 | 0x80, 4][..], &[0; 12], &ID].concat();
+        let other_fingerprint = [&[22, 33 | 0x80, 4][..], &[9; 12], &ID].concat();
         let time = [5, 2, 0, 0, 0, 0];
         let other = [&[9, 16][..], &[7; 8]].concat();
         let both = [&id[..], &other].concat();
@@ -163,6 +176,12 @@ mod tests {
             (&[&time[..], &fingerprint].concat(), &id, Ok(ID)),
             (&fingerprint, &[], Err(SignaturePacketError::Issuer)),
             (&fingerprint, &other, Err(SignaturePacketError::Issuer)),
+            (
+                &[&fingerprint[..], &other_fingerprint].concat(),
+                &id,
+                Err(SignaturePacketError::Issuer),
+            ),
+            (&[5, 33, 5, 0, 0, 0], &id, Err(SignaturePacketError::Issuer)),
             (&time, &both, Err(SignaturePacketError::Issuer)),
             (&time, &[], Err(SignaturePacketError::Issuer)),
         ] {

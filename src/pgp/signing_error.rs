@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::armor::ArmorError;
 use super::gnupg;
 use super::key::KeyError;
+use super::wire;
+use super::worker_error::WorkerError;
 use crate::action::SignVerdict;
 
 /// The reason why no signature was made.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 pub(crate) enum SigningError {
     /// The key can no longer be used.
     #[error(transparent)]
@@ -24,14 +28,22 @@ pub(crate) enum SigningError {
         "gpg-agent refuses the key: remove no-allow-loopback-pinentry from gpg-agent.conf of the GnuPG home, \
          if present"
     )]
-    Refused(#[source] gpgme::Error),
+    Refused(
+        #[source]
+        #[serde(with = "wire::gnupg")]
+        gpgme::Error,
+    ),
     /// GnuPG's compliance mode forbids the signature.
     #[error(
         "GnuPG's compliance mode forbids the signature: remove compliance from gpg.conf of the GnuPG home"
     )]
     Forbidden,
     #[error("GnuPG failed")]
-    GnuPg(#[source] gpgme::Error),
+    GnuPg(
+        #[source]
+        #[serde(with = "wire::gnupg")]
+        gpgme::Error,
+    ),
     /// GnuPG signed with another key.
     #[error(
         "GnuPG signed with the key {0}, which is not the configured one: remove local-user from gpg.conf of the \
@@ -50,13 +62,18 @@ pub(crate) enum SigningError {
     /// GnuPG did not answer in time.
     #[error("no answer from gpg-agent in {} s: if it hangs, end it with gpgconf --kill gpg-agent", .0.as_secs())]
     Timeout(Duration),
-    /// Too many earlier requests are still unanswered.
-    #[error(
-        "{0} earlier requests to gpg-agent are unanswered: if it hangs, end it with gpgconf --kill gpg-agent"
-    )]
-    Hung(usize),
-    #[error("cannot start a thread")]
-    Thread(#[source] std::io::Error),
+    #[error(transparent)]
+    #[serde(skip)]
+    Worker(WorkerError),
+}
+
+impl From<WorkerError> for SigningError {
+    fn from(error: WorkerError) -> SigningError {
+        match error {
+            WorkerError::Timeout(span) => SigningError::Timeout(span),
+            error => SigningError::Worker(error),
+        }
+    }
 }
 
 impl SigningError {
@@ -64,10 +81,7 @@ impl SigningError {
         let is_transient = match self {
             SigningError::Key(error) => error.is_transient(),
             SigningError::GnuPg(error) => !gnupg::is_permanent(*error),
-            SigningError::Armor(_)
-            | SigningError::Timeout(_)
-            | SigningError::Hung(_)
-            | SigningError::Thread(_) => true,
+            SigningError::Armor(_) | SigningError::Timeout(_) | SigningError::Worker(_) => true,
             SigningError::Passphrase
             | SigningError::NoPassphrase
             | SigningError::Refused(_)

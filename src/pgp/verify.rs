@@ -1,28 +1,44 @@
-//! Verifies signatures for the one-host platform, against a home with the investigators' keys.
+//! Verifies signatures for the one-host platform. Each investigator's key has a GnuPG home of its
+//! own, below one folder.
 //!
-//! Errors have the texts of the original platform's library, because the API's answers contain them
-//! and clients read them.
+//! So a key is never mistaken for another one: GnuPG finds a key by an id, and a key can contain
+//! the key of another person as a subkey. In one common home, such a key would make the id
+//! ambiguous, and lock the other person out.
+//!
+//! The homes are a cache: a platform removes those of earlier ones at its start, and imports each
+//! key when it is first needed.
 
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use gpgme::{Error, Key};
+use gpgme::Error;
 
-use super::armor::{self, LineError};
-use super::configuration::{self, ConfigurationError};
+use super::calls::CheckEngine;
+use super::calls::CheckSignature;
 use super::fingerprint::Fingerprint;
-use super::gnupg;
-use super::key::KeyPart;
-use super::packet::{SIGNATURE, packets};
+use super::key_text::KeyText;
+use super::key_text_error::KeyTextError;
+use super::one_line::OneLineSignature;
 use super::padding;
-use super::public_key::{PublicKey, PublicKeyError};
+use super::public_key::{self, PublicKey};
+use super::public_key_error::PublicKeyError;
+use super::scratch_home::{self, ScratchHome};
 use super::signature::KeyId;
-#[cfg(feature = "platform")]
-use super::signature::SignaturePacket;
-use crate::spawn::begin_library_call;
+use super::verify_error::VerifyError;
+use super::worker;
+use crate::disk::{Context, DiskError};
 
+/// Time limit for a signature. GnuPG checks one in milliseconds.
+const VERIFY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The number of characters of a home's name: a fingerprint, a hyphen and a mark.
+const NAME_CHARS: usize = 40 + 1 + 16;
+
+/// The homes of the investigators' keys.
 #[derive(Debug, Clone)]
 pub(crate) struct Verifier {
-    home: PathBuf,
+    folder: PathBuf,
 }
 
 /// Why a key was not imported.
@@ -30,60 +46,37 @@ pub(crate) struct Verifier {
 pub(crate) enum ImportError {
     #[error(transparent)]
     Key(#[from] PublicKeyError),
+    /// The investigator has another fingerprint.
+    #[error("the stored key is {found}")]
+    Fingerprint {
+        /// The fingerprint of the stored key.
+        found: String,
+    },
+    /// The key contains the key of another investigator.
+    #[error("a part of it has the id of the key of investigator {owner}")]
+    Shared {
+        /// The name of the other investigator.
+        owner: String,
+    },
     #[error("cannot use the keyring")]
-    Configuration(#[source] ConfigurationError),
-    /// GnuPG rejects a key that it accepted in the temporary home, which has another configuration.
-    #[error("GnuPG refuses to import the key {key} into the GnuPG home {}", home.display())]
-    Refused { key: Fingerprint, home: PathBuf },
-    #[error("cannot import a public key into the GnuPG home {}", home.display())]
-    GnuPg { home: PathBuf, source: Error },
+    Folder(#[from] DiskError),
+}
+
+impl From<KeyTextError> for ImportError {
+    fn from(error: KeyTextError) -> ImportError {
+        PublicKeyError::from(error).into()
+    }
 }
 
 impl ImportError {
     /// Returns whether the fault lies with the key. Otherwise a retry may succeed.
-    #[cfg(feature = "platform")]
     pub(crate) fn is_verdict(&self) -> bool {
         match self {
-            ImportError::Key(PublicKeyError::Folder(_) | PublicKeyError::GnuPg(_))
-            | ImportError::Configuration(_)
-            | ImportError::GnuPg { .. } => false,
-            ImportError::Key(_) | ImportError::Refused { .. } => true,
+            ImportError::Key(error) => error.is_verdict(),
+            ImportError::Folder(_) => false,
+            ImportError::Fingerprint { .. } | ImportError::Shared { .. } => true,
         }
     }
-}
-
-/// Why a signature is not valid, with the texts of the original platform.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum VerifyError {
-    /// The line has no checksum, so the platform finds no content.
-    #[error("EOF")]
-    Eof,
-    /// The line is not in base64.
-    #[error("illegal base64 data at input byte {0}")]
-    Base64(usize),
-    /// The content of the line is not OpenPGP.
-    #[error("openpgp: invalid data: tag byte does not have MSB set")]
-    NoSignature,
-    /// It was made with an unknown key.
-    #[error("openpgp: signature made by unknown entity")]
-    UnknownEntity,
-    /// It was made with an expired or revoked key, which the platform treats like an unknown key.
-    #[error("openpgp: signature made by unknown entity")]
-    UnusableKey,
-    /// Its algorithm or digest is not supported.
-    #[error("openpgp: unsupported feature: algorithm of the signature")]
-    Unsupported,
-    /// It was made for other data.
-    #[error("openpgp: invalid signature: hash tag doesn't match")]
-    Bad,
-    /// Its RSA number is shorter than the key.
-    #[error("openpgp: invalid signature: RSA verification failure")]
-    Short,
-    /// GnuPG's configuration has a fault, so the signature could not be checked.
-    #[error("cannot verify a signature")]
-    Configuration(#[source] ConfigurationError),
-    #[error("cannot verify a signature")]
-    GnuPg(#[source] Error),
 }
 
 /// Which lengths of RSA numbers are accepted in a signature that GnuPG calls good.
@@ -96,135 +89,111 @@ pub(crate) enum RsaNumbers {
 }
 
 impl Verifier {
-    /// Returns a verifier with the keys in the GnuPG home `home`.
-    pub(crate) fn new(home: &Path) -> Verifier {
-        Verifier { home: home.to_owned() }
+    /// Returns a verifier with its homes in `folder`, which only its owner can enter.
+    pub(crate) fn new(folder: &Path) -> Verifier {
+        Verifier { folder: folder.to_owned() }
     }
 
-    /// Checks that GnuPG is installed and can be started. Its library searches for GnuPG only once
-    /// in a process and remembers a failure, so this is checked at the start of the program, which
-    /// can be repeated.
-    #[cfg(feature = "platform")]
+    /// Checks that GnuPG is installed and can be started.
     pub(crate) fn check_gnupg(&self) -> Result<(), VerifyError> {
-        let _call = begin_library_call();
-        let context = gnupg::context(&self.home).map_err(VerifyError::GnuPg)?;
-        match context.engine_info().version() {
-            Ok(_) => Ok(()),
-            Err(_) => Err(VerifyError::GnuPg(Error::INV_ENGINE)),
+        let checked = worker::call(CheckEngine { home: self.folder.clone() }, VERIFY_TIMEOUT)?;
+        checked.map_err(|error| VerifyError::GnuPg(error.0))
+    }
+
+    /// Removes the homes that an earlier process has left.
+    pub(crate) fn remove_all(&self) -> Result<(), DiskError> {
+        for entry in fs::read_dir(&self.folder).context("list", &self.folder)? {
+            let entry = entry.context("list", &self.folder)?;
+            if entry.file_name().to_str().is_some_and(is_home) {
+                remove(&entry.path())?;
+            }
         }
+        Ok(())
     }
 
-    /// Adds the public key in an armored text, or updates it. The key is checked before GnuPG
-    /// imports it.
-    pub(crate) fn import(&self, armored: &[u8]) -> Result<Fingerprint, ImportError> {
-        let key = PublicKey::read(&self.home, armored)?;
-        configuration::check_files(&self.home).map_err(ImportError::Configuration)?;
-        self.import_checked(&key).map_err(|error| {
-            configuration::fault(&self.home, None).map_or(error, ImportError::Configuration)
-        })?;
-        Ok(key.fingerprint)
+    /// Checks an armored key; returns its fingerprint.
+    pub(crate) fn check(&self, armored: &[u8]) -> Result<Fingerprint, ImportError> {
+        Ok(PublicKey::read(&self.folder, armored)?.fingerprint)
     }
 
-    fn import_checked(&self, key: &PublicKey) -> Result<(), ImportError> {
-        let failed = |source| ImportError::GnuPg { home: self.home.clone(), source };
-        let _call = begin_library_call();
-        let imported = gnupg::import(&self.home, key.data()).map_err(failed)?;
-        if imported.as_ref() == Some(&key.fingerprint) {
+    /// Checks a key and creates its home, unless it has one.
+    pub(crate) fn import(&self, key: &KeyText) -> Result<(), ImportError> {
+        let home = self.home(key);
+        if home.is_dir() {
             return Ok(());
         }
-        Err(ImportError::Refused { key: key.fingerprint.clone(), home: self.home.clone() })
+        let scratch = ScratchHome::create(&self.folder).map_err(PublicKeyError::from)?;
+        public_key::import(&scratch, key)?;
+        Ok(scratch.keep_as(&home)?)
     }
 
-    /// Verifies a signature on one line for `data`; returns the fingerprint of the key that made
-    /// it.
+    /// Removes the home of a key.
+    pub(crate) fn remove(&self, key: &KeyText) -> Result<(), DiskError> {
+        remove(&self.home(key))
+    }
+
+    /// Checks that a key, which has been imported, has made a signature for `data`.
+    ///
+    /// # Errors
+    /// `UnknownEntity` if GnuPG does not find the key in its home.
     pub(crate) fn verify(
         &self,
+        key: &KeyText,
         data: &[u8],
-        one_line: &str,
+        signature: &OneLineSignature,
         numbers: RsaNumbers,
-    ) -> Result<Fingerprint, VerifyError> {
-        let signature = armor::from_line(one_line).map_err(|error| match error {
-            LineError::NoChecksum => VerifyError::Eof,
-            LineError::Base64(at) => VerifyError::Base64(at),
-        })?;
-        // Every OpenPGP packet begins with this bit.
-        if signature.first().is_none_or(|tag| tag & 0x80 == 0) {
-            return Err(VerifyError::NoSignature);
-        }
-        configuration::check_files(&self.home).map_err(VerifyError::Configuration)?;
-        self.verify_packets(data, &signature, numbers).map_err(|error| match error {
-            // For data that is not a signature, GnuPG's library reports the same error.
-            VerifyError::NoSignature | VerifyError::GnuPg(_) => {
-                configuration::fault(&self.home, None).map_or(error, VerifyError::Configuration)
-            }
-            error => error,
-        })
+    ) -> Result<(), VerifyError> {
+        verify_in(&self.home(key), key, data, signature, numbers)
     }
 
-    fn verify_packets(
-        &self,
-        data: &[u8],
-        signature: &[u8],
-        numbers: RsaNumbers,
-    ) -> Result<Fingerprint, VerifyError> {
-        let _call = begin_library_call();
-        let mut context = gnupg::context(&self.home).map_err(VerifyError::GnuPg)?;
-        let result = context.verify_detached(signature, data).map_err(convert)?;
-        let is_signature = packets(signature)
-            .is_ok_and(|packets| packets.iter().any(|packet| packet.tag == SIGNATURE));
-        // If GnuPG was killed or could not be started, it reports no signature.
-        let made = result.signatures().next().ok_or(match is_signature {
-            true => VerifyError::GnuPg(Error::NOT_PROCESSED),
-            false => VerifyError::NoSignature,
-        })?;
-        made.status().map_err(|error| match convert(error) {
-            VerifyError::GnuPg(_) => VerifyError::Unsupported,
-            converted => converted,
-        })?;
-        // If GnuPG was killed during the check, it may not have named the key yet.
-        let by = made.fingerprint().map_err(|_| VerifyError::GnuPg(Error::NOT_PROCESSED))?;
-        // A subkey may have signed; the platform identifies keys by their primary key.
-        let key = context.get_key(by).map_err(VerifyError::GnuPg)?;
-        if numbers == RsaNumbers::FullLength && is_short(signature, &key) {
-            return Err(VerifyError::Short);
-        }
-        key.fingerprint().map(Fingerprint::new).map_err(|_| VerifyError::UnknownEntity)
+    /// Returns the home of a key. Another text of the same key has another home.
+    pub(super) fn home(&self, key: &KeyText) -> PathBuf {
+        let fingerprint = key.fingerprint().map(Fingerprint::as_str).unwrap_or_default();
+        self.folder.join(format!("{fingerprint}-{}", key.mark()))
     }
+}
 
-    /// Returns whether a signature on one line names one of these keys as its issuer.
-    #[cfg(feature = "platform")]
-    pub(crate) fn names_issuer(one_line: &str, fingerprints: &[Fingerprint]) -> bool {
-        let Ok(bytes) = armor::from_line(one_line) else { return false };
-        let packets = packets(&bytes).unwrap_or_default();
-        let mut issuers = packets
-            .iter()
-            .filter(|packet| packet.tag == SIGNATURE)
-            .filter_map(|packet| Some(SignaturePacket::read(packet.body).ok()?.issuer));
-        issuers.any(|issuer| fingerprints.iter().any(|known| known.id() == Some(issuer)))
+/// Checks a signature with the key in `home`.
+pub(super) fn verify_in(
+    home: &Path,
+    key: &KeyText,
+    data: &[u8],
+    signature: &OneLineSignature,
+    numbers: RsaNumbers,
+) -> Result<(), VerifyError> {
+    let call = CheckSignature {
+        home: home.to_owned(),
+        data: data.to_vec(),
+        signature: signature.content().to_vec(),
+    };
+    let by = worker::call(call, VERIFY_TIMEOUT)??;
+    if !key.parts().iter().any(|part| part.fingerprint == by) {
+        return Err(VerifyError::GnuPg(Error::NOT_PROCESSED));
+    }
+    match numbers == RsaNumbers::FullLength && is_short(signature, key) {
+        true => Err(VerifyError::Short),
+        false => Ok(()),
     }
 }
 
 /// Returns whether the number of a signature is shorter than its key.
-fn is_short(signature: &[u8], key: &Key) -> bool {
+fn is_short(signature: &OneLineSignature, key: &KeyText) -> bool {
     let length = |id: &KeyId, _| {
-        let mut parts = key.subkeys().filter_map(|part| KeyPart::new(&part));
-        Some(parts.find(|part| part.fingerprint.id().as_ref() == Some(id))?.modulus_bytes)
+        let part = key.parts().iter().find(|part| part.fingerprint.id() == Some(*id))?;
+        Some(part.modulus_bytes)
     };
-    padding::pad(signature, length).is_some()
+    padding::pad(signature.content(), length).is_some()
 }
 
-/// Converts an error of GnuPG to that of the platform.
-fn convert(error: Error) -> VerifyError {
-    let is = |errors: &[Error]| errors.iter().any(|known| known.code() == error.code());
-    if is(&[Error::NO_PUBKEY]) {
-        VerifyError::UnknownEntity
-    } else if is(&[Error::KEY_EXPIRED, Error::CERT_REVOKED]) {
-        VerifyError::UnusableKey
-    } else if is(&[Error::BAD_SIGNATURE, Error::SIG_EXPIRED]) {
-        VerifyError::Bad
-    } else if is(&[Error::NO_DATA, Error::INV_PACKET, Error::SIG_CLASS, Error::UNEXPECTED]) {
-        VerifyError::NoSignature
-    } else {
-        VerifyError::GnuPg(error)
+/// Returns whether this is the name of a key's home, or of a temporary one.
+fn is_home(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_hexdigit() || c == '-';
+    name.starts_with(scratch_home::PREFIX) || name.len() == NAME_CHARS && name.chars().all(is_plain)
+}
+
+fn remove(home: &Path) -> Result<(), DiskError> {
+    match fs::remove_dir_all(home) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).context("remove", home),
+        _ => Ok(()),
     }
 }

@@ -1,10 +1,11 @@
-//! The platform's data folder: the keyring with the investigators' keys, and the database, unless
+//! The platform's data folder: the keyrings with the investigators' keys, and the database, unless
 //! that is on a server.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::admit::{AdmitError, admit};
 use super::error::PlatformError;
 use crate::clock::Clock;
 use crate::data::{self, DataError, Permissions, Store};
@@ -14,15 +15,11 @@ use crate::pgp::{Fingerprint, Verifier, end_gpg_agent};
 /// The subfolder in which files are written before they get their names.
 pub(super) const SCRATCH: &str = ".tmp";
 
-/// GnuPG's options for the keyring. Verifying with public keys needs no GnuPG agent, and an agent
-/// that GnuPG starts nevertheless would outlive a platform that is killed.
-const KEYRING_OPTIONS: &[u8] = b"no-autostart\n";
-
-/// A platform's database and keyring.
+/// A platform's database and keyrings.
 #[derive(Debug)]
 pub(crate) struct Data {
     pub(crate) store: Arc<Store>,
-    /// The GnuPG home that contains the keyring.
+    /// The folder with a GnuPG home for each key.
     pub(super) home: PathBuf,
     pub(super) disk: Disk,
 }
@@ -42,11 +39,6 @@ impl Data {
         };
         disk.make_folders(&folder.join(SCRATCH))?;
         disk.make_folder(&home)?;
-        let options = home.join("gpg.conf");
-        // An existing file contains the operator's own options.
-        if disk.find(&options)?.is_none() {
-            disk.create(&options, KEYRING_OPTIONS)?;
-        }
         let store = match served {
             Some(store) => store,
             None => Store::open(&disk, &folder.join("mig.db"))?,
@@ -71,10 +63,11 @@ impl Data {
         permissions: Permissions,
         clock: &dyn Clock,
     ) -> Result<Fingerprint, PlatformError> {
-        let fingerprint = self
-            .verifier()
-            .import(armored)
-            .map_err(|source| PlatformError::Key { name: name.to_owned(), source })?;
+        let fingerprint =
+            admit(&self.store, &self.verifier(), armored).map_err(|error| match error {
+                AdmitError::Key(source) => PlatformError::Key { name: name.to_owned(), source },
+                AdmitError::Data(error) => error.into(),
+            })?;
         match self.store.insert_investigator(
             name,
             fingerprint.as_str(),

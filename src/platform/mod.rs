@@ -17,6 +17,7 @@
 //! **Failure.** A platform that was killed at any point resumes at its next start from database and
 //! spool. A command that an agent was running is sent again, unless its action has expired.
 
+mod admit;
 mod agents;
 pub(crate) mod api;
 pub(crate) mod config;
@@ -95,6 +96,7 @@ impl OpenPlatform {
         let lock = data.lock(&config.data)?;
         let ready = data.verifier().check_gnupg();
         ready.map_err(|source| PlatformError::Engine { home: data.home.clone(), source })?;
+        data.verifier().remove_all()?;
         let signers_log = log.new(slog::o!("stage" => "signers"));
         let signers = Signers::new(Arc::clone(&data.store), data.verifier(), signers_log);
         let ids = Ids::new(clock.now(), data.store.highest_id()?);

@@ -1,26 +1,30 @@
 //! Verification of signatures with the keys of the active investigators.
 //!
-//! The database decides who is an investigator. The GnuPG home only contains the keys, which GnuPG
-//! needs for verifying. A key that was added to the database later is imported when a signature of
-//! an unknown key is found.
+//! The database decides who is an investigator. A signature names the key that made it by an id, so
+//! it is checked with the keys of the investigators who have that id: normally one. Each key has a
+//! GnuPG home of its own, and is imported when a signature first needs it. A home is removed when
+//! its investigator is found to be disabled or removed.
 //!
 //! **Failure.** Only a verdict is final. If a key could not be imported for a temporary reason (no
 //! space, no descriptors, GnuPG could not be started), the import is repeated with the next
-//! signature of an unknown key. Until then such a signature counts as unchecked, not as invalid.
+//! signature. Until then the signature counts as unchecked, not as invalid.
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+mod keys;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::action::Action;
 use crate::chain::Chain;
 use crate::data::{DataError, InvestigatorRow, Store};
-use crate::pgp::{Fingerprint, ImportError, RsaNumbers, Verifier, VerifyError};
+use crate::pgp::{
+    Fingerprint, ImportError, KeyText, OneLineSignature, RsaNumbers, Verifier, VerifyError,
+};
+use crate::platform::admit::{AdmitError, admit};
 use crate::relay::{ActionVerifier, VerificationError};
+use keys::Keys;
 
-/// Time before a key that was refused is imported again, unless it is replaced.
-const REFUSED_RETRY_DELAY: Duration = Duration::from_secs(60);
+/// Maximum number of signatures of an action that are checked.
+const SIGNATURES_MAX: usize = 64;
 
 /// Why a signature is not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +44,8 @@ pub(crate) enum SignatureError {
     /// GnuPG does not find a key that it has imported.
     #[error("GnuPG cannot read its keyring")]
     Keyring,
+    #[error("the action has more than {SIGNATURES_MAX} signatures")]
+    TooMany,
 }
 
 impl SignatureError {
@@ -47,50 +53,12 @@ impl SignatureError {
     /// checked, and may be valid.
     pub(crate) fn is_verdict(&self) -> bool {
         match self {
-            SignatureError::Verify(error) => {
-                !matches!(error, VerifyError::GnuPg(_) | VerifyError::Configuration(_))
-            }
+            SignatureError::Verify(error) => error.is_verdict(),
+            SignatureError::TooMany => true,
             SignatureError::Data(_) | SignatureError::Import { .. } | SignatureError::Keyring => {
                 false
             }
         }
-    }
-}
-
-/// The result of importing a key, with a hash of the key's text.
-#[derive(Debug)]
-enum Import {
-    Done(u64),
-    /// GnuPG refused the key at this time.
-    Refused(u64, Instant),
-}
-
-impl Import {
-    /// Returns whether the key with this hash need not be imported now.
-    fn is_current(&self, key: u64) -> bool {
-        match self {
-            Import::Done(known) => *known == key,
-            Import::Refused(known, at) => *known == key && at.elapsed() < REFUSED_RETRY_DELAY,
-        }
-    }
-}
-
-/// The imports since the start.
-#[derive(Debug, Default)]
-struct Imports {
-    /// The latest import, by fingerprint.
-    known: HashMap<String, Import>,
-    /// The number of successful imports.
-    count: usize,
-    /// The last logged error of a key that is not imported, by fingerprint.
-    logged: HashMap<String, String>,
-}
-
-impl Imports {
-    /// Returns the keys that GnuPG has imported.
-    fn done(&self) -> Vec<Fingerprint> {
-        let done = self.known.iter().filter(|(_, import)| matches!(import, Import::Done(_)));
-        done.filter_map(|(fingerprint, _)| Fingerprint::parse(fingerprint)).collect()
     }
 }
 
@@ -99,19 +67,25 @@ impl Imports {
 pub(crate) struct Signers {
     store: Arc<Store>,
     verifier: Verifier,
-    imports: Mutex<Imports>,
+    keys: Mutex<Keys>,
     log: slog::Logger,
 }
 
 impl Signers {
     /// Returns the signers of `store`, whose keys are imported into `verifier` when needed.
     pub(crate) fn new(store: Arc<Store>, verifier: Verifier, log: slog::Logger) -> Signers {
-        Signers { store, verifier, imports: Mutex::default(), log }
+        Signers { store, verifier, keys: Mutex::default(), log }
     }
 
-    /// Imports the public key of a new investigator.
-    pub(crate) fn admit(&self, publickey: &[u8]) -> Result<Fingerprint, ImportError> {
-        self.verifier.import(publickey)
+    /// Checks the public key of a new investigator.
+    pub(crate) fn admit(&self, publickey: &[u8]) -> Result<Fingerprint, AdmitError> {
+        admit(&self.store, &self.verifier, publickey)
+    }
+
+    /// Removes the imported key of an investigator who may not sign any more.
+    pub(crate) fn withdraw(&self, fingerprint: &str) {
+        let key = self.keys().forget(fingerprint);
+        self.remove(key.as_deref());
     }
 
     /// Returns the active investigator who has signed `data` with the one-line `signature`.
@@ -122,89 +96,130 @@ impl Signers {
         signature: &str,
         numbers: RsaNumbers,
     ) -> Result<InvestigatorRow, SignatureError> {
-        let count = self.imports.lock().unwrap_or_else(PoisonError::into_inner).count;
-        let verify = || self.verifier.verify(data, signature, numbers);
-        let by = match verify() {
-            Err(unknown @ (VerifyError::UnknownEntity | VerifyError::UnusableKey)) => {
-                self.after_import(count, verify, signature, unknown)?
-            }
-            verified => verified?,
-        };
-        let investigator = self.store.investigator(by.as_str())?;
-        let active = investigator.filter(InvestigatorRow::is_active);
-        active.ok_or(SignatureError::Verify(VerifyError::UnknownEntity))
+        let signature = OneLineSignature::parse(signature)?;
+        if let Some(signer) = self.signer(data, &signature, numbers)? {
+            return Ok(signer);
+        }
+        self.read_keys()?;
+        let signer = self.signer(data, &signature, numbers)?;
+        signer.ok_or(SignatureError::Verify(VerifyError::UnknownEntity))
     }
 
-    /// Imports missing keys, and verifies a signature of an unknown key again if more than `count`
-    /// keys are imported now.
-    fn after_import(
+    /// Checks a signature with all known keys that have the id of its issuer; `None` if there is no
+    /// such key. If no key verifies it, the first verdict counts, unless a key could not be used now.
+    fn signer(
         &self,
-        count: usize,
-        verify: impl Fn() -> Result<Fingerprint, VerifyError>,
-        signature: &str,
-        unknown: VerifyError,
-    ) -> Result<Fingerprint, SignatureError> {
-        let mut imports = self.imports.lock().unwrap_or_else(PoisonError::into_inner);
-        let missing = self.import(&mut imports)?;
-        // Another thread may have imported the key meanwhile.
-        let error = match imports.count > count {
-            false => unknown,
-            true => match verify() {
-                Ok(by) => return Ok(by),
-                Err(error) => error,
-            },
-        };
-        match (error, missing) {
-            (VerifyError::UnknownEntity, Some(missing)) => Err(missing),
-            // GnuPG treats a keyring that it cannot open as an empty one.
-            (VerifyError::UnknownEntity, None)
-                if Verifier::names_issuer(signature, &imports.done()) =>
-            {
-                Err(SignatureError::Keyring)
+        data: &[u8],
+        signature: &OneLineSignature,
+        numbers: RsaNumbers,
+    ) -> Result<Option<InvestigatorRow>, SignatureError> {
+        let mut failed: Option<SignatureError> = None;
+        let owners = self.keys().owners(signature);
+        for owner in owners {
+            match self.signed_by(&owner, data, signature, numbers) {
+                Ok(Some(row)) => return Ok(Some(row)),
+                Ok(None) => {}
+                Err(error) if error.is_verdict() => failed = failed.or(Some(error)),
+                Err(error) => return Err(error),
             }
-            (error, _) => Err(error.into()),
+        }
+        failed.map_or(Ok(None), Err)
+    }
+
+    /// Checks whether an investigator has made a signature; `None` if the investigator has no usable
+    /// key that can have made it.
+    fn signed_by(
+        &self,
+        fingerprint: &str,
+        data: &[u8],
+        signature: &OneLineSignature,
+        numbers: RsaNumbers,
+    ) -> Result<Option<InvestigatorRow>, SignatureError> {
+        let row = self.store.investigator(fingerprint)?;
+        let Some(row) = row.filter(InvestigatorRow::is_active) else {
+            self.withdraw(fingerprint);
+            return Ok(None);
+        };
+        let key = self.imported(&row)?;
+        let Some(key) = key.filter(|key| key.parts().iter().any(|part| signature.names(part)))
+        else {
+            return Ok(None);
+        };
+        match self.verifier.verify(&key, data, signature, numbers) {
+            Ok(()) => Ok(Some(row)),
+            // The key is in its home, but GnuPG treats a keyring that it cannot open as empty.
+            Err(VerifyError::UnknownEntity) => Err(SignatureError::Keyring),
+            Err(error) => Err(error.into()),
         }
     }
 
-    /// Imports the keys that are new. A key that cannot be imported does not affect others, and is
-    /// logged when the reason changes. Returns the first error that is temporary.
-    fn import(&self, imports: &mut Imports) -> Result<Option<SignatureError>, DataError> {
-        let mut missing = None;
-        for investigator in self.store.investigators()? {
-            let InvestigatorRow { name, fingerprint, publickey, .. } = &investigator;
-            let key = hash(publickey);
-            let is_known =
-                imports.known.get(fingerprint).is_some_and(|import| import.is_current(key));
-            if !investigator.is_active() || publickey.is_empty() || is_known {
-                continue;
+    /// Returns the key of an investigator after importing it; `None` if it cannot be used. A key
+    /// that cannot be imported is logged when the reason changes.
+    fn imported(&self, row: &InvestigatorRow) -> Result<Option<Arc<KeyText>>, SignatureError> {
+        let fingerprint = &row.fingerprint;
+        let unused = self.keys().update(row);
+        self.remove(unused.as_deref());
+        let Some(key) = self.keys().to_import(fingerprint) else {
+            return Ok(self.keys().imported(fingerprint));
+        };
+        // A part of the key may be the key of another investigator, who must be known.
+        self.read_keys()?;
+        let checked = self.keys().check(fingerprint);
+        let Err(error) = checked.and_then(|()| self.verifier.import(&key)) else {
+            self.keys().set_imported(fingerprint, &key, true);
+            return Ok(Some(key));
+        };
+        self.keys().set_fault(fingerprint, Chain(&error).to_string());
+        self.log_faults();
+        match error.is_verdict() {
+            true => {
+                self.keys().set_imported(fingerprint, &key, false);
+                Ok(None)
             }
-            let Err(error) = self.verifier.import(publickey) else {
-                imports.count += 1;
-                imports.known.insert(fingerprint.clone(), Import::Done(key));
-                imports.logged.remove(fingerprint);
-                continue;
-            };
-            let text = Chain(&error).to_string();
-            if imports.logged.get(fingerprint) != Some(&text) {
-                slog::error!(self.log, "cannot use key";
-                    "investigator" => name, "error" => &text);
-                imports.logged.insert(fingerprint.clone(), text);
-            }
-            if error.is_verdict() {
-                imports.known.insert(fingerprint.clone(), Import::Refused(key, Instant::now()));
-            } else {
-                let name = name.clone();
-                missing = missing.or(Some(SignatureError::Import { name, source: error }));
-            }
+            false => Err(SignatureError::Import { name: row.name.clone(), source: error }),
         }
-        Ok(missing)
+    }
+
+    /// Reads the keys of all investigators that are new or were replaced. Removes the homes of keys
+    /// that may not sign any more.
+    fn read_keys(&self) -> Result<(), DataError> {
+        let rows = self.store.investigators()?;
+        let unused = self.keys().update_all(&rows);
+        for key in unused {
+            self.remove(Some(&key));
+        }
+        self.log_faults();
+        Ok(())
+    }
+
+    /// Logs why keys cannot be used, unless it is logged already.
+    fn log_faults(&self) {
+        let faults = self.keys().take_unlogged();
+        for (name, fault) in faults {
+            slog::error!(self.log, "cannot use key"; "investigator" => name, "error" => fault);
+        }
+    }
+
+    /// Removes the home of a key.
+    fn remove(&self, key: Option<&KeyText>) {
+        let removed = key.map_or(Ok(()), |key| self.verifier.remove(key));
+        if let Err(error) = removed {
+            slog::error!(self.log, "cannot remove a key that is not used any more";
+                "error" => %Chain(&error));
+        }
+    }
+
+    fn keys(&self) -> MutexGuard<'_, Keys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ActionVerifier for Signers {
     fn verify(&self, action: &Action) -> Result<(), VerificationError> {
         let text = action.signed_text();
-        for signature in action.signatures.iter().flatten() {
+        let signatures = action.signatures.as_deref().unwrap_or_default();
+        check_number(signatures).map_err(|error| VerificationError::Refused(error.into()))?;
+        for signature in signatures {
             // An earlier release of the API accepted short numbers; such actions are run.
             self.who_signed(text.as_bytes(), signature, RsaNumbers::AnyLength).map_err(
                 |error| match error.is_verdict() {
@@ -217,147 +232,13 @@ impl ActionVerifier for Signers {
     }
 }
 
-fn hash(key: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
-    hasher.finish()
+/// Checks that an action has not so many signatures that checking them takes long.
+pub(crate) fn check_number(signatures: &[String]) -> Result<(), SignatureError> {
+    match signatures.len() <= SIGNATURES_MAX {
+        true => Ok(()),
+        false => Err(SignatureError::TooMany),
+    }
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "the tests move GnuPG's files away")]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-    use crate::action::Signer;
-    use crate::clock::{Clock, SystemClock};
-    use crate::data::Permissions;
-    use crate::data::testing::{DatabaseKind as Kind, Tables};
-    use crate::pgp::testing::Home;
-    use crate::pgp::{GpgSigner, PublicKey, export};
-    use crate::platform::testing::SmallDisk;
-    use crate::testing::is_root;
-
-    #[test]
-    fn damaged_key_in_the_database_is_not_imported() {
-        let (home, keys) = (Home::new(), Home::new());
-        let key = home.key("rsa1024", None);
-        let armored = export(home.path(), &key).unwrap();
-        let keyring = GpgSigner::open(home.path(), key.as_str(), None).unwrap();
-        let signature = keyring.sign(b"text").unwrap();
-        let who = |key_in_database: &[u8]| {
-            let tables = Tables::new(Kind::Sqlite);
-            let store = Arc::new(tables.open().unwrap());
-            let (permissions, now) = (Permissions::RUNNER, SystemClock.now());
-            store
-                .insert_investigator("bob", key.as_str(), key_in_database, permissions, now)
-                .unwrap();
-            let log = slog::Logger::root(slog::Discard, slog::o!());
-            let signers = Signers::new(store, Verifier::new(keys.path()), log);
-            signers.who_signed(b"text", signature.as_str(), RsaNumbers::FullLength)
-        };
-        let imported = || PublicKey::export(keys.path(), &key).unwrap();
-        let error = who(&armored[..armored.len() / 2]).unwrap_err();
-        assert!(matches!(error, SignatureError::Verify(VerifyError::UnknownEntity)), "{error}");
-        assert_eq!(imported(), None);
-        assert_eq!(who(&armored).unwrap().name, "bob");
-        assert_eq!(imported(), Some(armored.clone()));
-    }
-
-    /// Signers with one investigator, and the investigator's signature over `text`.
-    struct SignedText {
-        _home: Home,
-        _tables: Tables,
-        signers: Signers,
-        signature: String,
-    }
-
-    impl SignedText {
-        fn new(keys: &Path) -> SignedText {
-            let home = Home::new();
-            let key = home.key("rsa1024", None);
-            let armored = export(home.path(), &key).unwrap();
-            let keyring = GpgSigner::open(home.path(), key.as_str(), None).unwrap();
-            let signature = keyring.sign(b"text").unwrap().to_string();
-            let tables = Tables::new(Kind::Sqlite);
-            let store = Arc::new(tables.open().unwrap());
-            let (permissions, now) = (Permissions::RUNNER, SystemClock.now());
-            store.insert_investigator("bob", key.as_str(), &armored, permissions, now).unwrap();
-            let log = slog::Logger::root(slog::Discard, slog::o!());
-            let signers = Signers::new(store, Verifier::new(keys), log);
-            SignedText { _home: home, _tables: tables, signers, signature }
-        }
-
-        fn who(&self) -> Result<String, SignatureError> {
-            self.signers
-                .who_signed(b"text", &self.signature, RsaNumbers::FullLength)
-                .map(|found| found.name)
-        }
-    }
-
-    #[test]
-    fn failed_import_is_repeated_later() {
-        let keys = Home::new();
-        let away = keys.path().with_extension("away");
-        let signed = SignedText::new(keys.path());
-        std::fs::rename(keys.path(), &away).unwrap();
-        let error = signed.who().unwrap_err();
-        assert!(!error.is_verdict(), "{error}");
-        std::fs::rename(&away, keys.path()).unwrap();
-        assert_eq!(signed.who().unwrap(), "bob");
-    }
-
-    #[test]
-    fn unreadable_keyring_is_not_a_verdict() {
-        let keys = Home::new();
-        let signed = SignedText::new(keys.path());
-        assert_eq!(signed.who().unwrap(), "bob");
-        let (ring, away) = (keys.path().join("pubring.kbx"), keys.path().join("away"));
-        std::fs::rename(&ring, &away).unwrap();
-        std::fs::create_dir(&ring).unwrap();
-        let error = signed.who().unwrap_err();
-        assert!(!error.is_verdict(), "{error}");
-        std::fs::remove_dir(&ring).unwrap();
-        std::fs::rename(&away, &ring).unwrap();
-        assert_eq!(signed.who().unwrap(), "bob");
-    }
-
-    #[test]
-    fn import_on_a_full_disk_is_repeated_as_root() {
-        if !is_root("it mounts a small file system") {
-            return;
-        }
-        // From "no room for the folder" to "no room for the last file".
-        for free_kib in (0..=48).step_by(8) {
-            let keys = tempfile::tempdir().unwrap();
-            let _mount = SmallDisk::mount(keys.path(), 64);
-            let signed = SignedText::new(keys.path());
-            let fill = keys.path().join("fill");
-            std::fs::write(&fill, vec![0; (64 - free_kib) << 10]).unwrap();
-            match signed.who() {
-                Ok(name) => assert_eq!(name, "bob"),
-                Err(error) => assert!(!error.is_verdict(), "{free_kib} KiB free: {error:?}"),
-            }
-            std::fs::remove_file(&fill).unwrap();
-            assert_eq!(signed.who().unwrap(), "bob", "{free_kib} KiB were free");
-        }
-    }
-
-    #[test]
-    fn replaced_key_is_imported_again() {
-        let keys = Home::new();
-        let signed = SignedText::new(keys.path());
-        let whole = signed.signers.store.investigators().unwrap().remove(0);
-        let change = |key: &[u8]| {
-            let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-            let path = signed._tables.folder().join("mig.db");
-            let file = rusqlite::Connection::open(path).unwrap();
-            file.execute(&format!("update investigators set publickey = x'{key}'"), []).unwrap();
-        };
-        change(b"no key");
-        let error = signed.who().unwrap_err();
-        assert!(matches!(error, SignatureError::Verify(VerifyError::UnknownEntity)), "{error}");
-        change(&whole.publickey);
-        assert_eq!(signed.who().unwrap(), "bob");
-    }
-}
+mod tests;

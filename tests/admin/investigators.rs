@@ -13,7 +13,7 @@ on_each_database!(
 );
 
 /// Creates a key and writes its public part to a file; returns its fingerprint.
-fn key(admin: &Admin, file: &str, algorithm: &str, expires: &str) -> String {
+pub(super) fn key(admin: &Admin, file: &str, algorithm: &str, expires: &str) -> String {
     let owner = format!("{file} <{file}@localhost>");
     std::fs::create_dir_all(admin.home.path("g")).unwrap();
     admin.home.chmod("g", 0o700);

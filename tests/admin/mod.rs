@@ -6,6 +6,7 @@
 mod commands;
 mod faults;
 mod fleet;
+mod hostile;
 mod invalid;
 mod investigators;
 mod media;

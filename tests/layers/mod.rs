@@ -87,7 +87,16 @@ const PINS: [(&str, &[&str]); 34] = [
     ("rustix::net", &["agent/modules"]),
     (
         "rustix::process",
-        &["cli/platform", "disk", "pgp/gpg_agent", "plugin", "spawn", "agent", "testing"],
+        &[
+            "cli/platform",
+            "disk",
+            "pgp/gpg_agent",
+            "pgp/worker",
+            "plugin",
+            "spawn",
+            "agent",
+            "testing",
+        ],
     ),
     ("rustix::rand", &["random"]),
     ("rustix::system", &["cli/runner/run", "logging"]),
@@ -102,9 +111,8 @@ const PINS: [(&str, &[&str]); 34] = [
         &[
             "spawn",
             "plugin/run",
-            "pgp/gpg_agent",
+            "pgp/environment",
             "pgp/configuration",
-            "pgp/shortage",
             "agent",
             "cli/platform",
             "cli/runner/trial",

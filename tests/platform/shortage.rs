@@ -18,6 +18,15 @@ const SHORTAGE_TIME: Duration = Duration::from_millis(700);
 /// Maximum number of descriptors that a request needs beyond those that are always open.
 const SPARE_MAX: u64 = 12;
 
+/// Returns whether the open files of the platform are visible, which protects its memory.
+fn can_see_open_files() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        eprintln!("skipped: only root can count the open files of a protected process");
+    }
+    is_root
+}
+
 /// Limits the platform to `spare` descriptors beyond those that are open; `None` removes the limit.
 fn limit(rig: &Rig, spare: Option<u64>) {
     let pid = rig.platform_pid();
@@ -49,7 +58,10 @@ fn id(answer: &Value) -> i64 {
 }
 
 #[test]
-fn action_that_could_not_be_checked_is_not_refused() {
+fn action_that_could_not_be_checked_is_not_refused_as_root() {
+    if !can_see_open_files() {
+        return;
+    }
     let mut rig = Rig::new();
     let (mut refused, mut accepted) = (0, Vec::new());
     for spare in 1..=SPARE_MAX {
@@ -85,7 +97,10 @@ fn action_that_could_not_be_checked_is_not_refused() {
 }
 
 #[test]
-fn command_whose_module_could_not_be_started_is_run_later() {
+fn command_whose_module_could_not_be_started_is_run_later_as_root() {
+    if !can_see_open_files() {
+        return;
+    }
     let rig = Rig::new();
     let (address, token) = (rig.address.clone(), token(&rig));
     let mut accepted = Vec::new();
@@ -108,7 +123,10 @@ fn command_whose_module_could_not_be_started_is_run_later() {
 }
 
 #[test]
-fn shortage_of_the_platform_makes_no_dead_letters() {
+fn shortage_of_the_platform_makes_no_dead_letters_as_root() {
+    if !can_see_open_files() {
+        return;
+    }
     let mut rig = Rig::new();
     let runner = rig.runner();
     rig.plugin("note", NOTE);

@@ -210,6 +210,11 @@ impl Rig {
         self.platform = None;
     }
 
+    /// Kills only the process of the platform, as the kernel does when memory is short.
+    pub(crate) fn kill_platform_alone(&mut self) {
+        self.platform.take().unwrap().kill();
+    }
+
     /// Returns the process id of the platform.
     pub(crate) fn platform_pid(&self) -> Pid {
         self.platform.as_ref().unwrap().pid()

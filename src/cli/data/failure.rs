@@ -69,6 +69,9 @@ pub(crate) enum DataFailure {
     /// The key already belongs to an investigator.
     #[error("investigator {name} ({id}) already has the key {fingerprint}")]
     Known { fingerprint: Fingerprint, name: String, id: Id },
+    /// A part of the key belongs to another investigator.
+    #[error("a part of the key {fingerprint} has the id of the key of investigator {name} ({id})")]
+    Shared { fingerprint: Fingerprint, name: String, id: Id },
     /// The investigator did not exist when it was looked up, but the insertion found a duplicate.
     #[error("another process has just added an investigator with this key")]
     Raced,
@@ -150,6 +153,7 @@ impl Explain for DataFailure {
             DataFailure::Target(_)
             | DataFailure::Several { .. }
             | DataFailure::Known { .. }
+            | DataFailure::Shared { .. }
             | DataFailure::Raced
             | DataFailure::NoNumber { .. }
             | DataFailure::NoPermissions { .. }
@@ -159,8 +163,8 @@ impl Explain for DataFailure {
             | DataFailure::Scheduler
             | DataFailure::Acl { .. }
             | DataFailure::RunnerSpool { .. } => Exit::Data,
-            DataFailure::Key { source: PublicKeyError::GnuPg(_), .. } => Exit::System,
             DataFailure::Key { source: PublicKeyError::Folder(error), .. } => error.exit(),
+            DataFailure::Key { source, .. } if !source.is_verdict() => Exit::System,
             DataFailure::Key { .. } => Exit::Data,
         }
     }
@@ -243,16 +247,10 @@ mod tests {
             use crate::pgp::ImportError;
             use crate::platform::PlatformError;
             let key = |source| PlatformError::Key { name: "n".to_owned(), source };
-            let home = || PathBuf::from("g");
-            let refused = Fingerprint::parse(&"A".repeat(40)).unwrap();
             for (source, expected) in [
                 (ImportError::Key(engine()), Exit::System),
-                (
-                    ImportError::GnuPg { home: home(), source: gpgme::Error::NOT_PROCESSED },
-                    Exit::System,
-                ),
                 (ImportError::Key(PublicKeyError::SelfSignature), Exit::Data),
-                (ImportError::Refused { key: refused, home: home() }, Exit::Data),
+                (ImportError::Shared { owner: "o".to_owned() }, Exit::Data),
             ] {
                 assert_eq!(exit(key(source)), expected);
             }

@@ -66,10 +66,11 @@ enum Command {
 
 /// Runs `mig-data` with the arguments of this process.
 pub(crate) fn main() -> ExitCode {
-    program::begin(Program::Data);
-    program::end(match Arguments::try_parse() {
-        Ok(arguments) => arguments.run(),
-        Err(error) => program::answer_without_command(&error),
+    program::run(Program::Data, || {
+        program::end(match Arguments::try_parse() {
+            Ok(arguments) => arguments.run(),
+            Err(error) => program::answer_without_command(&error),
+        })
     })
 }
 
@@ -101,6 +102,7 @@ mod tests {
         manual::check_commands(page, &Arguments::command());
         manual::check_options(page, Arguments::command());
         manual::check_variables(page, &env::DATA_VARIABLES);
+        manual::check_gnupg_variables(page);
         manual::check_exits(page, &Exit::ALL);
     }
 }

@@ -48,7 +48,10 @@ enum Command {
 
 /// Runs `mig-standalone` with the arguments of this process.
 pub(crate) fn main() -> ExitCode {
-    program::begin(Program::Standalone);
+    program::run(Program::Standalone, run)
+}
+
+fn run() -> ExitCode {
     let done = match Arguments::try_parse() {
         Ok(arguments) => arguments.run(),
         Err(error) => program::answer_without_command(&error),
@@ -132,6 +135,7 @@ mod tests {
         Arguments::command().debug_assert();
         manual::check_commands(page, &Arguments::command());
         manual::check_options(page, Arguments::command());
+        manual::check_gnupg_variables(page);
     }
 
     #[test]

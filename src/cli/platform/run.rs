@@ -20,6 +20,7 @@ use crate::exit::Exit;
 use crate::invocation::Program;
 use crate::logging::Log;
 use crate::manager::Manager;
+use crate::pgp;
 use crate::platform::config::{PATH, StandaloneConfig};
 
 /// Size limit of the configuration, in bytes.
@@ -72,6 +73,8 @@ impl Run {
         }
         slog::info!(log.root, "stopping");
         manager.stopping();
+        // A signature that is being checked may take longer than the stop: its request fails now.
+        pgp::end_workers();
         platform.stop()?;
         Ok(Exit::Done)
     }

@@ -41,9 +41,10 @@ impl Explain for KeyError {
     fn exit(&self) -> Exit {
         match self {
             // Failures of GnuPG itself may be temporary; the service manager should restart us.
-            KeyError::Shortage { .. } | KeyError::Hung { .. } | KeyError::GnuPg { .. } => {
-                Exit::System
-            }
+            KeyError::Shortage { .. }
+            | KeyError::Hung { .. }
+            | KeyError::Worker { .. }
+            | KeyError::GnuPg { .. } => Exit::System,
             KeyError::Configuration(fault) if fault.is_transient() => Exit::System,
             _ => Exit::Config,
         }

@@ -76,10 +76,11 @@ enum Command {
 
 /// Runs `mig-runner` with the arguments of this process.
 pub(crate) fn main() -> ExitCode {
-    program::begin(Program::Runner);
-    program::end(match Arguments::try_parse() {
-        Ok(arguments) => arguments.run(),
-        Err(error) => program::answer_without_command(&error),
+    program::run(Program::Runner, || {
+        program::end(match Arguments::try_parse() {
+            Ok(arguments) => arguments.run(),
+            Err(error) => program::answer_without_command(&error),
+        })
     })
 }
 
@@ -116,6 +117,7 @@ mod tests {
         manual::check_commands(page, &Arguments::command());
         manual::check_options(page, Arguments::command());
         manual::check_variables(page, &env::VARIABLES);
+        manual::check_gnupg_variables(page);
         manual::check_exits(page, &Exit::ALL);
     }
 }

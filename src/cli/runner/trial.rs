@@ -44,6 +44,8 @@ impl Try {
         let mut command = Command::new(&program);
         // So its messages name commands by the path that the user typed.
         command.arg0(Program::Standalone.path()).arg("try");
+        // The trial's key has no passphrase.
+        command.env_remove("MIGPGPPASSPHRASE");
         if let Some(folder) = &self.keep {
             command.arg("--keep").arg(folder);
         }

@@ -1,6 +1,11 @@
 //! A GnuPG home that is deleted with its test, for which its agent is ended first.
 
+#[cfg(feature = "platform")]
+pub(crate) mod confusion;
 pub(super) mod damage;
+pub(crate) mod hang;
+#[cfg(feature = "platform")]
+pub(crate) mod keyring;
 pub(crate) mod short;
 
 use std::fs::Permissions;
@@ -13,8 +18,11 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use super::armor::checksum;
-use super::{Fingerprint, NewKey, end_gpg_agent, generate, gnupg};
-use crate::spawn::begin_library_call;
+use super::verify::verify_in;
+use super::{
+    Fingerprint, KeyText, NewKey, OneLineSignature, RsaNumbers, VerifyError, end_gpg_agent,
+    generate,
+};
 
 const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 const END: &str = "-----END PGP PUBLIC KEY BLOCK-----";
@@ -59,8 +67,23 @@ pub(super) fn armored(data: &[u8]) -> Vec<u8> {
 
 /// Imports a key into a home without checking it.
 pub(crate) fn import(home: &Path, armored: &[u8]) {
-    let _call = begin_library_call();
-    gnupg::import(home, armored).unwrap().unwrap();
+    damage::gpg(home, &["--batch", "--import"], armored);
+}
+
+/// Verifies a signature on one line with the keys in a home; returns the fingerprint of the key that
+/// made it.
+pub(crate) fn verify(
+    home: &Path,
+    data: &[u8],
+    line: &str,
+    numbers: RsaNumbers,
+) -> Result<Fingerprint, VerifyError> {
+    let signature = OneLineSignature::parse(line)?;
+    let issuer = format!("{:016X}", u64::from_be_bytes(signature.issuer()));
+    let exported = damage::gpg(home, &["--batch", "--armor", "--export", &issuer], b"");
+    let Ok(key) = KeyText::read(&exported) else { return Err(VerifyError::UnknownEntity) };
+    verify_in(home, &key, data, &signature, numbers)?;
+    Ok(key.fingerprint().unwrap().clone())
 }
 
 pub(crate) fn secret(text: &str) -> Zeroizing<Vec<u8>> {

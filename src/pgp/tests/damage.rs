@@ -1,6 +1,5 @@
 //! The verdicts on damaged keys, which are the same with every release of GnuPG.
 
-use super::super::Verifier;
 use super::super::key_block;
 use super::super::key_packets::KeyPackets;
 use super::super::packet::{PUBLIC_SUBKEY, SECRET_KEY, SIGNATURE, USER_ATTRIBUTE, USER_ID};
@@ -9,6 +8,7 @@ use super::super::testing::damage::{
     ACCEPTED, Piece, Sample, Table, data, gpg, pieces, positions, verdict,
 };
 use super::super::testing::{Home, armored, import};
+use super::super::{KeyText, Verifier};
 
 // Parts of verdicts.
 const SELF_SIGNATURE: &str = "no valid self-signature";
@@ -260,13 +260,19 @@ fn rejected_key_is_not_imported() {
     let text = armored(&data(&whole));
     whole[2] = whole[2].flipped(1);
     let home = Home::new();
-    for rejected in [&text[..text.len() / 2], &armored(&data(&whole))] {
-        Verifier::new(home.path()).import(rejected).unwrap_err();
-        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
-    }
-    assert_eq!(Verifier::new(home.path()).import(&text).unwrap(), sample.key);
-    let hidden = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().contains("mig-key");
-    assert!(!std::fs::read_dir(home.path()).unwrap().any(|entry| hidden(entry.unwrap())));
+    let verifier = Verifier::new(home.path());
+    KeyText::read(&text[..text.len() / 2]).unwrap_err();
+    let damaged = KeyText::read(&armored(&data(&whole))).unwrap();
+    verifier.import(&damaged).unwrap_err();
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
+    let key = KeyText::read(&text).unwrap();
+    verifier.import(&key).unwrap();
+    let names: Vec<_> = std::fs::read_dir(home.path()).unwrap().map(Result::unwrap).collect();
+    assert_eq!(names.len(), 1);
+    assert_eq!(names[0].path(), verifier.home(&key));
+    assert!(names[0].file_name().to_str().unwrap().starts_with(sample.key.as_str()));
+    verifier.remove(&key).unwrap();
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
 }
 
 #[test]

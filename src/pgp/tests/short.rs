@@ -21,17 +21,16 @@ fn home(key: &[u8]) -> Home {
 fn recorded_signatures_are_short_until_they_are_padded() {
     for short in SHORT {
         let home = home(short.public);
-        let verifier = Verifier::new(home.path());
         let (text, line) = short.token();
         for (text, line) in [(text, line.to_owned()), (short.signed_text(), short.signature())] {
-            let verify = |line: &str, numbers| verifier.verify(text.as_bytes(), line, numbers);
+            let verify = |line: &str, numbers| verify(home.path(), text.as_bytes(), line, numbers);
             let said = verify(&line, RsaNumbers::FullLength).unwrap_err().to_string();
             assert_eq!(said, "openpgp: invalid signature: RSA verification failure");
             let key = verify(&line, RsaNumbers::AnyLength).unwrap();
             // As in the original, the signed data is checked first.
             let said =
-                verifier.verify(b"other", &line, RsaNumbers::FullLength).unwrap_err().to_string();
-            assert_eq!(said, "openpgp: invalid signature: hash tag doesn't match");
+                super::verify(home.path(), b"other", &line, RsaNumbers::FullLength).unwrap_err();
+            assert_eq!(said.to_string(), "openpgp: invalid signature: hash tag doesn't match");
             let padded = short.padded(&line);
             assert_eq!(verify(padded.as_str(), RsaNumbers::FullLength).unwrap(), key);
 
@@ -57,12 +56,10 @@ fn recorded_signatures_are_short_until_they_are_padded() {
 fn own_signatures_are_never_short() {
     for short in SHORT {
         let home = home(short.secret);
-        let key = Verifier::new(home.path())
-            .verify(short.token().0.as_bytes(), short.token().1, RsaNumbers::AnyLength)
-            .unwrap();
+        let (recorded, line) = short.token();
+        let key = verify(home.path(), recorded.as_bytes(), line, RsaNumbers::AnyLength).unwrap();
         let keyring = GpgSigner::open(home.path(), key.as_str(), None).unwrap();
         // If GnuPG still writes the same packets, the signature of the recorded text is unchanged.
-        let (recorded, line) = short.token();
         let texts = (0..TEXTS_MAX).map(|number| format!("text {number}"));
         let padded = std::iter::once(recorded.clone()).chain(texts).find_map(|text| {
             let signature = keyring.sign(text.as_bytes()).unwrap();
@@ -75,11 +72,9 @@ fn own_signatures_are_never_short() {
         if text == recorded {
             assert_eq!(signature, short.padded(line));
         }
-        let verifier = Verifier::new(home.path());
-        assert_eq!(
-            verifier.verify(text.as_bytes(), signature.as_str(), RsaNumbers::FullLength).unwrap(),
-            key
-        );
+        let signature = signature.as_str();
+        let by = verify(home.path(), text.as_bytes(), signature, RsaNumbers::FullLength).unwrap();
+        assert_eq!(by, key);
     }
 }
 
@@ -104,8 +99,7 @@ fn signature_by_a_subkey_is_padded_to_its_length() {
     });
     let (number, signature) = signature.expect("a signature that had to be padded");
     let text = format!("{number}");
-    let verifier = Verifier::new(home.path());
-    verifier.verify(text.as_bytes(), signature.as_str(), RsaNumbers::FullLength).unwrap();
+    verify(home.path(), text.as_bytes(), signature.as_str(), RsaNumbers::FullLength).unwrap();
 }
 
 #[test]

@@ -18,6 +18,8 @@ use crate::platform::signers::SignatureError;
 const TOKEN: &str = "x-pgpauthorization";
 /// The header that contains an API key.
 const KEY: &str = "x-migapikey";
+/// Size limit of a token, in bytes: a signature by the longest RSA key needs a tenth of it.
+const TOKEN_BYTES_MAX: usize = 32 * 1024;
 /// Maximum difference between a token's time and now, in both directions.
 const TOKEN_AGE_MAX: Duration = Duration::from_secs(600);
 /// The format of a token's time, as Go's error messages quote it.
@@ -70,6 +72,9 @@ impl Api {
     }
 
     fn token_owner(&self, token: &str) -> Result<InvestigatorRow, TokenError> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(format!("token is longer than {TOKEN_BYTES_MAX} bytes").into());
+        }
         let parts: Vec<&str> = token.split(';').collect();
         let [version, time, nonce, signature] = parts.as_slice() else {
             return Err("invalid token format".to_owned().into());

@@ -17,6 +17,7 @@ use crate::data::{
 };
 use crate::go::time::Time;
 use crate::pgp::RsaNumbers;
+use crate::platform::signers::check_number;
 
 /// The content type of a form with an action.
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -62,8 +63,10 @@ impl Api {
     /// Returns the signatures of an action with their investigators, if all are valid.
     fn signed(&self, action: &Action) -> Result<Vec<ActionSignature>, Refusal> {
         let text = action.signed_text();
+        let signatures = action.signatures.as_deref().unwrap_or_default();
+        check_number(signatures).map_err(|error| Refusal::new(500, error.to_string()))?;
         let mut signed = Vec::new();
-        for signature in action.signatures.iter().flatten() {
+        for signature in signatures {
             // The original's agents refuse a short RSA number, so the action is refused here.
             let signer =
                 self.signers.who_signed(text.as_bytes(), signature, RsaNumbers::FullLength);

@@ -13,6 +13,7 @@ use super::{Api, ApiRequest, ApiResponse, Body, Refusal};
 use crate::action::{Investigator, Permissions as PermissionNames};
 use crate::chain::Chain;
 use crate::data::{DataError, Id, InvestigatorStatus, Permission, Permissions};
+use crate::platform::admit::AdmitError;
 use crate::platform::view;
 
 /// Maximum length of a name, in characters: the width of the column.
@@ -37,9 +38,10 @@ impl Api {
         if key.is_empty() {
             return Err(refuse("Investigator Public Key must not be empty".to_owned()));
         }
-        let fingerprint = self.signers.admit(key).map_err(|error| match error.is_verdict() {
-            true => refuse(Chain(&error).to_string()),
-            false => Refusal::unavailable(&error),
+        let fingerprint = self.signers.admit(key).map_err(|error| match error {
+            AdmitError::Key(error) if error.is_verdict() => refuse(Chain(&error).to_string()),
+            AdmitError::Key(error) => Refusal::unavailable(&error),
+            AdmitError::Data(error) => error.into(),
         })?;
         let (fingerprint, now) = (fingerprint.as_str(), self.clock.now());
         let bits = view::bits(&permissions);
@@ -81,7 +83,7 @@ impl Api {
         }
         let unknown = || Refusal::new(404, format!("Investigator ID '{number:.0}' not found"));
         let id = whole(number).ok_or_else(unknown)?;
-        self.store.investigator_by_id(id)?.ok_or_else(unknown)?;
+        let changed = self.store.investigator_by_id(id)?.ok_or_else(unknown)?;
         let mut investigator = Investigator { id: id.float(), ..Investigator::default() };
         if status.is_empty() {
             investigator.permissions =
@@ -97,6 +99,7 @@ impl Api {
                 .find(|known| known.as_str() == status)
                 .ok_or_else(|| refuse(&format!("Invalid investigator status '{status}'")))?;
             self.store.set_investigator_status(id, known, self.clock.now())?;
+            self.signers.withdraw(&changed.fingerprint);
             status.clone_into(&mut investigator.status);
             slog::info!(self.log, "status of investigator changed";
                 "investigator" => id.number(), "status" => status);

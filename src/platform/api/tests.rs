@@ -26,6 +26,9 @@ use crate::pgp::{self, Verifier};
 /// The key of the recordings' investigator.
 const FINGERPRINT: &str = "2CA9781D5F6BC6C6873ABDF631F89439081B6A31";
 
+/// GnuPG's options for the recordings' key, which is newer than the clock of some machines.
+const NO_CLOCK: &str = "ignore-time-conflict\nignore-valid-from\nno-autostart\n";
+
 /// An API on a database.
 struct Rig {
     database: TestDatabase,
@@ -39,7 +42,7 @@ impl Rig {
     fn new() -> Rig {
         let rig = Rig::on(Kind::Sqlite);
         let key = Exchange::of("01-publickey").answer;
-        pgp::testing::import(&rig.folder.path().join("gnupg"), key.as_bytes());
+        rig.import(key.as_bytes(), NO_CLOCK);
         let created = "2026-11-22T00:52:55.039818Z".parse().unwrap();
         rig.api
             .store
@@ -60,12 +63,6 @@ impl Rig {
         let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), COMMAND_PREFIX);
         let home = folder.path().join("gnupg");
         disk.make_folder(&home).unwrap();
-        // The recordings' key is newer than the clock of some machines.
-        disk.create(
-            &home.join("gpg.conf"),
-            b"ignore-time-conflict\nignore-valid-from\nno-autostart\n",
-        )
-        .unwrap();
         let database = TestDatabase::new(kind);
         let begin = "2026-11-22T00:52:55Z".parse().unwrap();
         let log = slog::Logger::root(slog::Discard, slog::o!());
@@ -81,6 +78,12 @@ impl Rig {
             log,
         };
         Rig { database, clock, api, folder }
+    }
+
+    /// Imports a key without checking it, with these options of GnuPG.
+    fn import(&self, key: &[u8], options: &str) {
+        let verifier = Verifier::new(&self.folder.path().join("gnupg"));
+        pgp::testing::keyring::import_for(&verifier, key, options);
     }
 
     fn answer(&self, exchange: &Exchange) -> ApiResponse {

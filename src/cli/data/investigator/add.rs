@@ -13,7 +13,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::data::{DataError, InvestigatorRow, Permissions, SCHEDULER, Store};
 use crate::disk::input_file::InputFile;
 use crate::exit::Exit;
-use crate::pgp::{Fingerprint, PublicKey};
+use crate::pgp::{Fingerprint, KeyIds, KeyText, PublicKey};
 
 /// Size limit of a key, in bytes.
 const KEY_BYTES_MAX: u64 = 1024 * 1024;
@@ -59,6 +59,7 @@ impl Add {
         // The key comes first, so that its faults are reported without a database.
         let key = self.given_key()?;
         let store = source.write()?;
+        check_shared(&store, &key)?;
         if let Some(one) = store.investigator(key.fingerprint.as_str())? {
             return add_key(&store, &one, &key);
         }
@@ -118,6 +119,27 @@ pub(in crate::cli) fn read_key(armored: &[u8], place: &str) -> Result<PublicKey,
     let temporary = env::temporary().unwrap_or_else(|| PathBuf::from("/tmp"));
     let key = PublicKey::read(&temporary, armored);
     key.map_err(|source| DataFailure::Key { place: place.to_owned(), source }.into())
+}
+
+/// Checks that no part of a key belongs to another investigator: a signature names the key that made
+/// it only by its id.
+fn check_shared(store: &Store, key: &GivenKey) -> Result<(), Failure> {
+    let fingerprint = &key.fingerprint;
+    let ids = |fingerprint: &str, armored: &[u8]| {
+        KeyIds::new(fingerprint, KeyText::read(armored).ok().as_ref())
+    };
+    let own = ids(fingerprint.as_str(), &key.armored);
+    let mut others = store.investigators()?.into_iter();
+    let other = others.find(|other| {
+        other.fingerprint != fingerprint.as_str()
+            && own.meet(&ids(&other.fingerprint, &other.publickey))
+    });
+    match other {
+        Some(InvestigatorRow { name, id, .. }) => {
+            Err(DataFailure::Shared { fingerprint: fingerprint.clone(), name, id }.into())
+        }
+        None => Ok(()),
+    }
 }
 
 /// Adds the key to an investigator who has only a fingerprint; fails if a key is stored already.

@@ -7,10 +7,14 @@ use super::replay::TestInvestigator;
 use super::*;
 use crate::action::Signer;
 use crate::data::testing::on_each_database;
+use crate::pgp::testing::Home;
+use crate::pgp::testing::confusion::key_that_contains;
+use crate::pgp::{Fingerprint, export};
 
 on_each_database!(
     new_investigator_may_send_requests_until_disabled,
     invalid_investigator_is_refused_with_the_original_text,
+    key_that_contains_the_key_of_another_investigator_is_refused,
     last_administrator_cannot_resign
 );
 
@@ -114,6 +118,23 @@ fn new_investigator_may_send_requests_until_disabled(kind: Kind) {
         ask(&rig, &admin, "investigator/create/", parts("Again", "{}", &new.key));
     let expected = "Investigator's PGP Fingerprint already exists in database";
     assert_eq!((status, text(&answer).as_str()), (500, expected));
+}
+
+fn key_that_contains_the_key_of_another_investigator_is_refused(kind: Kind) {
+    let alice = Home::new();
+    let key = alice.key("rsa1024", None);
+    let (mallory, both) = key_that_contains(&alice, &key);
+    let admin = TestInvestigator::new();
+    let rig = rig(kind, &admin, ADMIN);
+    let create = |name: &str, home: &Home, key: &Fingerprint| {
+        let key = export(home.path(), key).unwrap();
+        ask(&rig, &admin, "investigator/create/", parts(name, "{}", &key))
+    };
+    assert_eq!(create("Alice", &alice, &key).0, 201);
+    let (status, answer) = create("Mallory", &mallory, &both);
+    let expected = "a part of it has the id of the key of investigator Alice";
+    assert_eq!((status, text(&answer).as_str()), (500, expected));
+    assert!(rig.api.store.investigator(both.as_str()).unwrap().is_none());
 }
 
 fn invalid_investigator_is_refused_with_the_original_text(kind: Kind) {

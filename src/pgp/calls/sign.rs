@@ -1,44 +1,79 @@
-//! One thread's use of GnuPG: a context, the key in it, and one retry if the agent has ended.
+//! Signs with a key; if the agent has ended, GnuPG starts a new one for a single retry.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gpgme::results::SigningResult;
 use gpgme::{Context, Error, HashAlgorithm, PassphraseRequest, SignMode};
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::armor;
-use super::configuration;
-use super::fingerprint::Fingerprint;
-use super::gnupg;
-use super::key::{KeyError, KeySearch, SecretKey};
-use super::padding;
-use super::signing_error::SigningError;
+use super::find_key::KeySearch;
+use super::{Call, Calls};
 use crate::action::Signature;
-use crate::spawn::begin_library_call;
+use crate::pgp::armor;
+use crate::pgp::configuration;
+use crate::pgp::fingerprint::Fingerprint;
+use crate::pgp::gnupg;
+use crate::pgp::key::{KeyError, SecretKey};
+use crate::pgp::padding;
+use crate::pgp::signing_error::SigningError;
+use crate::pgp::wire;
+
+/// The passphrase of a key, which is wiped from memory when it is dropped.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::pgp) struct Passphrase(
+    #[serde(with = "wire::bytes")] pub(in crate::pgp) Zeroizing<Vec<u8>>,
+);
+
+/// Signs bytes.
+#[derive(Serialize, Deserialize)]
+pub(in crate::pgp) struct Sign {
+    #[serde(with = "wire::path")]
+    pub(in crate::pgp) home: PathBuf,
+    pub(in crate::pgp) key: Fingerprint,
+    pub(in crate::pgp) passphrase: Option<Passphrase>,
+    #[serde(with = "wire::bytes")]
+    pub(in crate::pgp) bytes: Vec<u8>,
+}
+
+impl Call for Sign {
+    type Answer = Result<Signature, SigningError>;
+
+    fn run(self, calls: &mut Calls) -> Self::Answer {
+        let last = calls.session.take().filter(|last| last.is_for(&self));
+        let mut session = last.unwrap_or_else(|| Session::new(&self));
+        let signed = session.sign(&self.bytes);
+        calls.session = Some(session);
+        signed
+    }
+}
 
 /// A context that signs with one key.
 pub(super) struct Session {
     home: PathBuf,
     key: Fingerprint,
-    passphrase: Option<Arc<Zeroizing<Vec<u8>>>>,
+    passphrase: Option<Arc<Passphrase>>,
     /// Created with the first signature, and again after a failure.
     ready: Option<(Context, SecretKey)>,
 }
 
 impl Session {
-    pub(super) fn new(
-        home: &Path,
-        key: Fingerprint,
-        passphrase: Option<Arc<Zeroizing<Vec<u8>>>>,
-    ) -> Session {
-        Session { home: home.to_owned(), key, passphrase, ready: None }
+    fn new(call: &Sign) -> Session {
+        let passphrase = call.passphrase.clone().map(Arc::new);
+        Session { home: call.home.clone(), key: call.key.clone(), passphrase, ready: None }
+    }
+
+    fn is_for(&self, call: &Sign) -> bool {
+        self.home == call.home
+            && self.key == call.key
+            && self.passphrase.as_deref() == call.passphrase.as_ref()
     }
 
     /// Signs `bytes`. If the agent has ended, GnuPG starts a new one for a single retry.
-    pub(super) fn sign(&mut self, bytes: &[u8]) -> Result<Signature, SigningError> {
+    fn sign(&mut self, bytes: &[u8]) -> Result<Signature, SigningError> {
         let signed = match self.attempt(bytes) {
             Err(SigningError::GnuPg(error) | SigningError::Refused(error))
                 if gnupg::is_agent_gone(error) =>
@@ -100,11 +135,12 @@ impl Session {
             flag.store(true, Ordering::SeqCst);
             match &passphrase {
                 // A second request means that the passphrase was wrong.
-                Some(passphrase) if !request.prev_attempt_failed => Ok(out.write_all(passphrase)?),
+                Some(passphrase) if !request.prev_attempt_failed => {
+                    Ok(out.write_all(&passphrase.0)?)
+                }
                 _ => Err(Error::CANCELED),
             }
         };
-        let _call = begin_library_call();
         context.with_passphrase_provider(answer, work).map_err(|error| {
             match (requested.load(Ordering::SeqCst), &self.passphrase) {
                 (true, None) => SigningError::NoPassphrase,

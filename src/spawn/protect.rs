@@ -1,0 +1,15 @@
+//! Keeps the memory of this process, which may hold a passphrase, away from files and from other
+//! processes of the same user.
+
+use std::io;
+
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+
+/// Disables core files for this process and all that it starts. Forbids other processes of the user
+/// to trace this one, or to read its memory, its environment and its open files through `/proc`.
+///
+/// A program that this process starts can be traced as usual, except another program of ours.
+pub(crate) fn protect_memory() -> io::Result<()> {
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+}
