@@ -53,7 +53,7 @@ fn token(rig: &Rig) -> String {
 fn post(address: &str, token: &str, form: &str) -> Option<i64> {
     let mut stream = TcpStream::connect(address).ok()?;
     let request = format!(
-        "POST /api/v1/action/create/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+        "POST /api/v1/action/create/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
          Content-Type: application/x-www-form-urlencoded\r\nX-PGPAUTHORIZATION: {token}\r\n\
          Content-Length: {}\r\n\r\n{form}",
         form.len()

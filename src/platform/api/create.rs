@@ -29,9 +29,9 @@ const SIGNATURES_CHARS_MAX: usize = 4096;
 
 impl Api {
     /// Stores the action in a request.
-    pub(super) fn create(&self, request: &ApiRequest) -> Result<ApiResponse, Refusal> {
+    pub(super) fn create(&self, request: &ApiRequest, body: &Body) -> Result<ApiResponse, Refusal> {
         let refuse = |message: String| Refusal::new(500, message);
-        let (form, query) = (form(request).map_err(refuse)?, request.parameters());
+        let (form, query) = (form(request, body).map_err(refuse)?, request.parameters());
         let text = form.first("action").or(query.first("action")).unwrap_or_default();
         let action =
             Action::parse(text.as_bytes()).map_err(|error| refuse(error.fault().to_string()))?;
@@ -94,8 +94,8 @@ impl Api {
 }
 
 /// Parses the form in a request's body.
-pub(super) fn form(request: &ApiRequest) -> Result<Parameters, String> {
-    let Body::Whole(body) = &request.body else {
+pub(super) fn form(request: &ApiRequest, body: &Body) -> Result<Parameters, String> {
+    let Body::Whole(body) = body else {
         return Err("http: POST too large".to_owned());
     };
     let kind = request.header("content-type").unwrap_or_default();
