@@ -17,6 +17,7 @@ use crate::data::{
 };
 use crate::go::time::Time;
 use crate::pgp::RsaNumbers;
+use crate::relay::{ACTION_BYTES_MAX, OPERATIONS_MAX, sent_bytes};
 
 /// The content type of a form with an action.
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -36,6 +37,7 @@ impl Api {
         let action =
             Action::parse(text.as_bytes()).map_err(|error| refuse(error.fault().to_string()))?;
         validate(&action, self.clock.now().into()).map_err(refuse)?;
+        check_size(&action).map_err(refuse)?;
         let signed = self.signed(&action)?;
         let action = self.accepted(action);
         let row = row(&action, self.ids.next())?;
@@ -123,6 +125,23 @@ fn validate(action: &Action, now: Time) -> Result<(), String> {
         Some((_, text)) => Err(text.to_owned()),
         None => Ok(()),
     }
+}
+
+/// Checks that agents can run an action, and that its commands can be read.
+fn check_size(action: &Action) -> Result<(), String> {
+    let operations = action.operations.as_ref().map_or(0, Vec::len);
+    if operations > OPERATIONS_MAX {
+        return Err(format!(
+            "action has {operations} operations, more than {OPERATIONS_MAX}: split it"
+        ));
+    }
+    let bytes = sent_bytes(&action.to_json());
+    if bytes > ACTION_BYTES_MAX {
+        return Err(format!(
+            "action has {bytes} bytes as JSON, more than {ACTION_BYTES_MAX}: split it"
+        ));
+    }
+    Ok(())
 }
 
 /// The parts of an action that the database stores as JSON.
