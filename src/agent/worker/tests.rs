@@ -143,7 +143,7 @@ fn result_that_exceeds_the_budget_of_its_command_is_replaced() {
     let script = r#"
         cat > /dev/null
         printf '{"foundanything":true,"success":true,"elements":"'
-        [ "$2" = ping ] || head -c 12582912 /dev/zero | tr '\\0' x
+        [ "$2" = ping ] || head -c 12582912 /dev/zero | tr '\0' x
         printf '","statistics":null,"errors":null}'"#;
     let modules = ["file", "file", "file", "ping"];
     let (outcome, results) = run_script(action("good", &modules, 60).to_json(), script);
