@@ -10,6 +10,7 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::mem::{Discriminant, discriminant};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -82,8 +83,9 @@ struct Imports {
     known: HashMap<String, Import>,
     /// The number of successful imports.
     count: usize,
-    /// The last logged error of a key that is not imported, by fingerprint.
-    logged: HashMap<String, String>,
+    /// What was last logged of a key that is not imported, by fingerprint: its hash and the kind of
+    /// the error. The text of an error may contain the name of a temporary folder.
+    logged: HashMap<String, (u64, Discriminant<ImportError>)>,
 }
 
 impl Imports {
@@ -184,11 +186,10 @@ impl Signers {
                 imports.logged.remove(fingerprint);
                 continue;
             };
-            let text = Chain(&error).to_string();
-            if imports.logged.get(fingerprint) != Some(&text) {
+            let event = (key, discriminant(&error));
+            if imports.logged.insert(fingerprint.clone(), event) != Some(event) {
                 slog::error!(self.log, "cannot use key";
-                    "investigator" => name, "error" => &text);
-                imports.logged.insert(fingerprint.clone(), text);
+                    "investigator" => name, "error" => %Chain(&error));
             }
             if error.is_verdict() {
                 imports.known.insert(fingerprint.clone(), Import::Refused(key, Instant::now()));
