@@ -163,15 +163,23 @@ fn refused_request_is_answered_before_its_body_arrives() {
 }
 
 #[test]
-fn incomplete_head_is_closed_at_its_time_limit() {
+fn head_and_body_that_do_not_arrive_end_the_connection() {
     let rig = Rig::new();
-    let mut stream = TcpStream::connect(&rig.address).unwrap();
-    stream.write_all(b"GET /api/v1/ip HTTP/1.1\r\n").unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    match stream.read(&mut [0; 100]) {
+    let begun = |bytes: &str| {
+        let mut stream = TcpStream::connect(&rig.address).unwrap();
+        stream.write_all(bytes.as_bytes()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream
+    };
+    let mut incomplete = begun("GET /api/v1/ip HTTP/1.1\r\n");
+    let mut paused = begun(&format!("{}{{", head("heartbeat", 1000)));
+    match incomplete.read(&mut [0; 100]) {
         Ok(size) => assert_eq!(size, 0),
         Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
     }
+    let mut answer = String::new();
+    paused.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
 }
 
 /// Sets the soft limit on the descriptors of the platform.

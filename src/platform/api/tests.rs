@@ -192,6 +192,71 @@ fn heartbeat_for_the_local_agent_or_with_invalid_text_is_not_stored() {
 }
 
 #[test]
+fn each_field_of_a_heartbeat_has_a_limit() {
+    let rig = Rig::new();
+    let tag =
+        |name: usize, value: &str| serde_json::json!({"name": name.to_string(), "value": value});
+    let tags = |count: usize, value: &str| {
+        serde_json::Value::from((0..count).map(|name| tag(name, value)).collect::<Vec<_>>())
+    };
+    let long = "x".repeat(17 << 10);
+    let addresses = vec!["192.0.2.1/24"; 2000];
+    for (field, part, value) in [
+        ("environment", Some("os"), long.clone().into()),
+        ("environment", Some("addresses"), addresses.into()),
+        ("environment", Some("modules"), vec![long.clone()].into()),
+        ("tags", None, tags(65, "x")),
+        ("tags", None, tags(1, &long)),
+        ("tags", None, tags(60, &"x".repeat(300))),
+        ("name", None, "x".repeat(2049).into()),
+        ("version", None, "x".repeat(2049).into()),
+        ("queueLoc", None, "x".repeat(2049).into()),
+    ] {
+        let (status, body) = post_heartbeat(&rig, |agent| match part {
+            Some(part) => agent[field][part] = value,
+            None => agent[field] = value,
+        });
+        assert!(status == 400 && body.contains(&format!("Failed to read field {field}")), "{body}");
+    }
+    assert_eq!(agents(&rig), []);
+    let (status, body) = post_heartbeat(&rig, |agent| {
+        agent["environment"]["os"] = "x".repeat(15 << 10).into();
+        agent["tags"] = tags(64, &"x".repeat(200));
+    });
+    assert_eq!(status, 200, "{body}");
+    let exchange = Exchange::of("00-agent-heartbeat-post");
+    let answer = rig.send(exchange.request(), &Body::TooLarge);
+    assert!(answer.status == 400 && answer.body.contains("request body too large"), "{answer:?}");
+}
+
+#[test]
+fn number_of_agents_is_limited_by_the_heartbeats_of_a_day() {
+    let mut rig = Rig::new();
+    let begin = Exchange::of("00-agent-heartbeat-post").time;
+    let insert = |rig: &mut Rig, first: i64, time: jiff::Timestamp| {
+        let mut statements = String::new();
+        for id in first..first + 500 {
+            statements.push_str(&format!(
+                "insert into agents (id, name, queueloc, mode, version, pid, starttime, \
+                 heartbeattime, refreshtime, status, environment, tags) values ({id}, 'a', 'q{id}', \
+                 'm', 'v', 1, '{time}', '{time}', '{time}', 'offline', '{{}}', '{{}}');"
+            ));
+        }
+        rig.database.run(&statements);
+    };
+    insert(&mut rig, 1, begin - jiff::SignedDuration::from_hours(25));
+    insert(&mut rig, 1001, begin - jiff::SignedDuration::from_hours(23));
+    let (status, body) = post_heartbeat(&rig, |agent| agent["queueLoc"] = "q-new".into());
+    assert_eq!(status, 200, "{body}");
+    insert(&mut rig, 2001, begin - jiff::SignedDuration::from_hours(1));
+    let (status, body) = post_heartbeat(&rig, |agent| agent["queueLoc"] = "q-other".into());
+    assert!(status == 500 && body.contains("already has 1000 agents"), "{body}");
+    // A known agent can still send its heartbeats.
+    let (status, body) = post_heartbeat(&rig, |agent| agent["queueLoc"] = "q-new".into());
+    assert_eq!(status, 200, "{body}");
+}
+
+#[test]
 fn investigators_are_found_by_name_and_shown_with_permission() {
     let mut rig = Rig::new();
     let ask = |rig: &Rig, path: &str| {

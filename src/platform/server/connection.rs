@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use super::connections::Place;
 use super::exchange::Exchanges;
 use super::stop_requested;
-use super::stream::{Progress, TimedStream};
+use super::stream::{Progress, TIME_LIMITS, TimedStream};
 
 /// Maximum size of the head of a request, in bytes.
 const HEAD_BYTES_MAX: usize = 32 << 10;
@@ -52,7 +52,7 @@ pub(super) async fn serve(
     // Either fails only if the client has closed the connection already.
     let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else { return };
     let ends = Ends { peer, local };
-    let progress = Progress::new(place);
+    let progress = Progress::new(TIME_LIMITS, place);
     let io = TokioIo::new(TimedStream::new(stream, Arc::clone(&progress)));
     let service = service_fn(move |request: Request<Incoming>| {
         let (exchanges, progress) = (Arc::clone(&exchanges), Arc::clone(&progress));

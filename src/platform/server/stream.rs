@@ -1,9 +1,9 @@
 //! The socket of a connection, with time limits on waiting for the client.
 //!
-//! The head of the first request must arrive within [`HEAD_TIMEOUT`] of the connection, the head of
-//! each further one within this time of its first byte. Between two requests a connection may be
-//! idle for [`IDLE_TIMEOUT`]. A client must take up a part of a response within [`WRITE_TIMEOUT`].
-//! The body of a request has limits of its own, in `exchange`.
+//! The head of the first request must arrive soon after the connection, the head of each further one
+//! soon after its first byte. Between two requests a connection may be idle for a longer time. A
+//! client must take up a response part by part. See [`TimeLimits`]. The body of a request has limits
+//! of its own, in `exchange`.
 
 use std::io;
 use std::pin::Pin;
@@ -17,13 +17,23 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::connections::Place;
 
-/// Time limit for the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time limit for a connection without a request. Clients close idle connections earlier: mig-runner
-/// after 30 s.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Time limit for a client that takes up nothing of a response.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The time limits of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TimeLimits {
+    /// For the head of a request.
+    head: Duration,
+    /// For a connection without a request.
+    idle: Duration,
+    /// For a client that takes up nothing of a response.
+    write: Duration,
+}
+
+/// The time limits of every connection. Clients close idle connections earlier: mig-runner after 30 s.
+pub(super) const TIME_LIMITS: TimeLimits = TimeLimits {
+    head: Duration::from_secs(10),
+    idle: Duration::from_secs(60),
+    write: Duration::from_secs(30),
+};
 
 /// What the server waits for, and until when.
 #[derive(Debug, Clone, Copy)]
@@ -39,15 +49,16 @@ enum Phase {
 /// The progress of a connection, which its socket and its requests share.
 #[derive(Debug)]
 pub(super) struct Progress {
+    limits: TimeLimits,
     phase: Mutex<Phase>,
     place: Arc<Place>,
 }
 
 impl Progress {
     /// Returns the progress of a new connection.
-    pub(super) fn new(place: Arc<Place>) -> Arc<Progress> {
-        let phase = Mutex::new(Phase::Head(in_future(HEAD_TIMEOUT)));
-        Arc::new(Progress { phase, place })
+    pub(super) fn new(limits: TimeLimits, place: Arc<Place>) -> Arc<Progress> {
+        let phase = Mutex::new(Phase::Head(in_future(limits.head)));
+        Arc::new(Progress { limits, phase, place })
     }
 
     pub(super) fn place(&self) -> &Place {
@@ -62,7 +73,7 @@ impl Progress {
 
     /// Records that the response to a request is ready to be sent.
     pub(super) fn end_exchange(&self) {
-        self.set(Phase::Idle(in_future(IDLE_TIMEOUT)));
+        self.set(Phase::Idle(in_future(self.limits.idle)));
         self.place.wait();
     }
 
@@ -76,13 +87,13 @@ impl Progress {
 
     fn bytes_read(&self) {
         if matches!(self.phase(), Phase::Idle(_)) {
-            self.set(Phase::Head(in_future(HEAD_TIMEOUT)));
+            self.set(Phase::Head(in_future(self.limits.head)));
         }
     }
 
     fn bytes_written(&self) {
         if matches!(self.phase(), Phase::Idle(_)) {
-            self.set(Phase::Idle(in_future(IDLE_TIMEOUT)));
+            self.set(Phase::Idle(in_future(self.limits.idle)));
             self.place.wait();
         }
     }
@@ -182,7 +193,8 @@ impl AsyncWrite for TimedStream {
                 Poll::Ready(written)
             }
             Poll::Pending => {
-                let deadline = *self.write_deadline.get_or_insert_with(|| in_future(WRITE_TIMEOUT));
+                let limit = self.progress.limits.write;
+                let deadline = *self.write_deadline.get_or_insert_with(|| in_future(limit));
                 match self.write_timer.check(deadline, context) {
                     Ok(()) => Poll::Pending,
                     Err(error) => Poll::Ready(Err(error)),
@@ -197,5 +209,88 @@ impl AsyncWrite for TimedStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::platform::server::connections::Connections;
+
+    const SHORT: Duration = Duration::from_millis(20);
+    const LONG: Duration = Duration::from_secs(3600);
+
+    /// Runs a test with the server's end of a connection and with the client's.
+    fn connected<T, F: Future<Output = T>>(
+        limits: TimeLimits,
+        test: impl FnOnce(TimedStream, TcpStream) -> F,
+    ) -> T {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_io().enable_time().build().unwrap().block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (server, _) = listener.accept().await.unwrap();
+            let log = slog::Logger::root(slog::Discard, slog::o!());
+            let place = Connections::new(1, log).enter().unwrap();
+            let progress = Progress::new(limits, Arc::new(place));
+            test(TimedStream::new(server, progress), client).await
+        })
+    }
+
+    fn is_timeout<T: std::fmt::Debug>(result: io::Result<T>) -> bool {
+        matches!(&result, Err(error) if error.kind() == io::ErrorKind::TimedOut)
+    }
+
+    #[test]
+    fn client_that_sends_no_head_is_timed_out() {
+        let limits = TimeLimits { head: SHORT, idle: LONG, write: LONG };
+        connected(limits, |mut server, mut client| async move {
+            client.write_all(b"GET").await.unwrap();
+            let mut bytes = [0; 9];
+            assert_eq!(server.read(&mut bytes).await.unwrap(), 3);
+            assert!(is_timeout(server.read(&mut bytes).await));
+            // While a request is processed, nothing is expected from the client.
+            server.progress.begin_exchange();
+            let read = tokio::time::timeout(2 * SHORT, server.read(&mut bytes)).await;
+            assert!(read.is_err(), "{read:?}");
+        });
+    }
+
+    #[test]
+    fn idle_client_is_timed_out() {
+        let limits = TimeLimits { head: LONG, idle: SHORT, write: LONG };
+        connected(limits, |mut server, mut client| async move {
+            server.progress.end_exchange();
+            assert!(is_timeout(server.read(&mut [0; 9]).await));
+            client.shutdown().await.unwrap();
+        });
+    }
+
+    #[test]
+    fn first_byte_after_a_response_begins_a_head() {
+        let limits = TimeLimits { head: LONG, idle: LONG, write: LONG };
+        connected(limits, |mut server, mut client| async move {
+            server.progress.end_exchange();
+            assert!(matches!(server.progress.phase(), Phase::Idle(_)));
+            client.write_all(b"G").await.unwrap();
+            assert_eq!(server.read(&mut [0; 9]).await.unwrap(), 1);
+            assert!(matches!(server.progress.phase(), Phase::Head(_)));
+        });
+    }
+
+    #[test]
+    fn client_that_takes_up_no_response_is_timed_out() {
+        let limits = TimeLimits { head: LONG, idle: LONG, write: SHORT };
+        connected(limits, |mut server, client| async move {
+            let _open = client;
+            let written = loop {
+                if let Err(error) = server.write_all(&[0; 64 << 10]).await {
+                    break Err::<(), _>(error);
+                }
+            };
+            assert!(is_timeout(written));
+        });
     }
 }

@@ -33,7 +33,7 @@ use std::time::Duration;
 
 pub(crate) use column::{AgentProperties, Column, ColumnValue};
 pub(crate) use error::TargetError;
-use error::{CONDITIONS_MAX, EVALUATION_TIME_MAX, TARGET_CHARS_MAX};
+use error::{AGENT_TIME, CONDITIONS_MAX, EVALUATION_TIME_MAX, TARGET_CHARS_MAX};
 use expression::Expression;
 use row::{Row, Value};
 
@@ -82,7 +82,8 @@ impl Evaluation<'_> {
     pub(crate) fn matches(&mut self, row: &dyn AgentProperties) -> Result<bool, TargetError> {
         let begun = processor_time();
         let is_matching = self.target.matches(row);
-        let left = self.left.checked_sub(processor_time().saturating_sub(begun));
+        let used = processor_time().saturating_sub(begun);
+        let left = self.left.saturating_add(AGENT_TIME).checked_sub(used);
         self.left = left.ok_or(TargetError::Slow)?;
         Ok(is_matching)
     }
