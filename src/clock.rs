@@ -35,6 +35,14 @@ impl Clock for SystemClock {
     }
 }
 
+/// Returns the processor time that this thread has used.
+#[cfg(any(test, feature = "platform"))]
+pub(crate) fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
 /// Returns the span from `earlier` to `later`; zero if the clock was set back in between.
 pub(crate) fn elapsed(earlier: Timestamp, later: Timestamp) -> Duration {
     Duration::try_from(later.duration_since(earlier)).unwrap_or_default()

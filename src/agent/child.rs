@@ -30,8 +30,6 @@ use crate::spawn::deadline::Deadline;
 use crate::spawn::leftovers::Leftovers;
 use crate::wake::Stop;
 
-/// Maximum size of a module's output, in bytes.
-const OUTPUT_BYTES_MAX: usize = 64 << 20;
 /// Maximum number of bytes in one read of the output.
 const READ_BYTES_MAX: usize = 64 << 10;
 /// Limit on a module's address space, which holds patterns, results and libraries, in bytes.
@@ -53,7 +51,7 @@ pub(crate) enum ChildEnd {
     Killed,
     /// The module reached its time limit and was killed.
     TimedOut,
-    /// The module wrote more than [`OUTPUT_BYTES_MAX`] and was killed.
+    /// The module wrote more than it may and was killed.
     OutputTooLong,
     /// The agent is stopping, and the module was killed.
     Stopped,
@@ -75,14 +73,23 @@ enum ReadEnd {
     Deadline,
 }
 
-/// Runs `program module NAME` with `message` on its stdin, for at most `timeout`.
+/// The limits of a module's run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RunLimits {
+    pub(crate) timeout: Duration,
+    /// Maximum size of the output, in bytes.
+    pub(crate) output_bytes_max: u64,
+}
+
+/// Runs `program module NAME` with `message` on its stdin, within `limits`.
 pub(crate) fn run(
     program: &Path,
     name: &str,
     message: &[u8],
-    timeout: Duration,
+    limits: RunLimits,
     stop: &Stop,
 ) -> io::Result<ChildEnd> {
+    let RunLimits { timeout, output_bytes_max } = limits;
     let deadline = Deadline::after(timeout);
     let stop_pipe = stop.pipe()?;
     if stop.is_requested() {
@@ -90,8 +97,9 @@ pub(crate) fn run(
     }
     let mut child = start(program, name, message)?;
     let group = Pid::from_child(&child);
-    let ended = set_limits(group, timeout)
-        .and_then(|()| read_output(&mut child, group, stop_pipe.as_fd(), deadline));
+    let ended = set_limits(group, timeout).and_then(|()| {
+        read_output(&mut child, group, stop_pipe.as_fd(), deadline, output_bytes_max)
+    });
     // The child is not reaped yet, so no other process group can have its number. Killing fails
     // only if no process is left.
     let mut leftovers = Leftovers::default();
@@ -155,6 +163,7 @@ fn read_output(
     group: Pid,
     stop: BorrowedFd<'_>,
     deadline: Deadline,
+    output_bytes_max: u64,
 ) -> io::Result<ReadEnd> {
     // Opened before the output is read: if no descriptor is available, this fails before the module
     // has done its work.
@@ -173,7 +182,7 @@ fn read_output(
                 break;
             }
             output.extend_from_slice(buffer.get(..size).unwrap_or_default());
-            if output.len() > OUTPUT_BYTES_MAX {
+            if u64::try_from(output.len()).is_ok_and(|bytes| bytes > output_bytes_max) {
                 return Ok(ReadEnd::OutputTooLong);
             }
         }
@@ -230,12 +239,16 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(60);
 
+    fn limits(timeout: Duration) -> RunLimits {
+        RunLimits { timeout, output_bytes_max: 1 << 20 }
+    }
+
     /// Runs `script` as the agent runs a module.
     fn run(script: &str, timeout: Duration, stop: &Stop) -> ChildEnd {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("program");
         testing::write_program(&program, script);
-        super::run(&program, "file", b"hello\n", timeout, stop).unwrap()
+        super::run(&program, "file", b"hello\n", limits(timeout), stop).unwrap()
     }
 
     fn output(ended: ChildEnd) -> (i32, String) {
@@ -328,7 +341,10 @@ mod tests {
         assert!(matches!(run("sleep 100", LONG, &stop), ChildEnd::Stopped));
         // The program is not started at all.
         let nothing = Path::new("/nonexistent");
-        assert!(matches!(super::run(nothing, "file", b"", LONG, &stop), Ok(ChildEnd::Stopped)));
+        assert!(matches!(
+            super::run(nothing, "file", b"", limits(LONG), &stop),
+            Ok(ChildEnd::Stopped)
+        ));
     }
 
     #[test]

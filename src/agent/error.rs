@@ -12,7 +12,7 @@ use super::modules::message::UnpackError;
 use super::retry::is_shortage_status;
 use crate::disk::transient::is_shortage;
 use crate::go::json::ParseError;
-use crate::relay::{Outcome, VerificationError};
+use crate::relay::{OPERATIONS_MAX, Outcome, RESULTS_BYTES_MAX, VerificationError};
 
 /// Why the agent runs no operation of a command.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,8 @@ pub(super) enum CommandRefusal {
     Unsigned,
     #[error("parseCommands() -> checkActionAuthorization()")]
     Signature(#[from] VerificationError),
+    #[error("parseCommands() -> the action has {0} operations, more than {OPERATIONS_MAX}")]
+    Operations(usize),
     #[error("parseCommands()")]
     Action(#[from] ParseError),
 }
@@ -56,7 +58,10 @@ pub(super) enum OperationError {
     Aborted,
     #[error("runModule() -> the module was killed: it exceeded its memory or processor time limit")]
     Killed,
-    #[error("runModule() -> the module's output is too long")]
+    #[error(
+        "runModule() -> the results of this command exceed {} MiB: this one was dropped",
+        RESULTS_BYTES_MAX >> 20
+    )]
     OutputTooLong,
     #[error("the module was killed after {} s", .0.as_secs())]
     Timeout(Duration),

@@ -44,6 +44,7 @@ impl AgentContext {
 
     /// Sends further heartbeats, with a fresh environment, until a stop.
     pub(super) fn send_heartbeats(&self, mut heartbeat: Heartbeat) {
+        let mut is_failing = false;
         while !self.stop.wait(self.heartbeat_period.min(CLOCK_PERIOD)) {
             let now = self.clock.now();
             if !is_due(heartbeat.sent, now, self.heartbeat_period) {
@@ -52,10 +53,14 @@ impl AgentContext {
             match self.environment() {
                 Ok(environment) => {
                     (heartbeat.environment, heartbeat.refreshed) = (environment, now);
+                    is_failing = false;
                 }
-                Err(error) => {
+                // Logged once until the host can be described again.
+                Err(error) if !is_failing => {
                     slog::error!(self.log, "cannot describe host"; "error" => %Chain(&error));
+                    is_failing = true;
                 }
+                Err(_) => {}
             }
             heartbeat.sent = now;
             if self.relay.send(AgentMessage::Heartbeat(heartbeat.clone())).is_err() {

@@ -17,6 +17,7 @@ mod heartbeat;
 pub(crate) mod host;
 pub(crate) mod module;
 pub(crate) mod modules;
+mod results;
 mod retry;
 mod worker;
 

@@ -5,13 +5,14 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::AgentContext;
-use super::child::{self, ChildEnd};
+use super::child::{self, ChildEnd, RunLimits};
 use super::error::{CommandRefusal, OperationError};
 use super::modules::{self, ModuleError, ModuleResult, message};
+use super::results::Results;
 use crate::action::Action;
 use crate::chain::Chain;
 use crate::clock::elapsed;
-use crate::relay::{AgentMessage, Answer, Command, Outcome};
+use crate::relay::{AgentMessage, Answer, Command, OPERATIONS_MAX, Outcome};
 
 /// An operation of an action, with its parameters as they are passed to the module.
 #[derive(Debug, Deserialize)]
@@ -28,6 +29,9 @@ struct Operation {
 struct Operations {
     operations: Vec<Operation>,
 }
+
+/// The outcome of a command and its results.
+type Ran = Result<(Outcome, Results), serde_json::Error>;
 
 impl AgentContext {
     /// Runs commands until a stop.
@@ -46,16 +50,16 @@ impl AgentContext {
 
     /// Runs a command and returns its answer; `None` if a stop came first.
     fn answer(&self, command: &Command) -> Option<Answer> {
-        let (outcome, results) = match self.checked_action(command)? {
+        let run = match self.checked_action(command)? {
             Ok(action) => self.run_operations(&action)?,
             Err(refusal) => {
                 slog::warn!(self.log, "command refused"; "command" => command.id,
                     "error" => %Chain(&refusal));
-                (Outcome::Failed, vec![ModuleResult::failed(Chain(&refusal).to_string())])
+                failed(&Chain(&refusal).to_string())
             }
         };
-        let (outcome, results) = match serde_json::to_string(&results) {
-            Ok(results) => (outcome, results),
+        let (outcome, results) = match run {
+            Ok((outcome, results)) => (outcome, results.into_json()),
             Err(error) => {
                 slog::error!(self.log, "cannot encode results"; "error" => %Chain(&error));
                 (Outcome::Failed, "[]".to_owned())
@@ -80,6 +84,10 @@ impl AgentContext {
         if action.expire_after.timestamp() < self.clock.now() {
             return Err(CommandRefusal::Expired);
         }
+        let operations = action.operations.as_ref().map_or(0, Vec::len);
+        if operations > OPERATIONS_MAX {
+            return Err(CommandRefusal::Operations(operations));
+        }
         if action.signatures.as_ref().is_none_or(Vec::is_empty) {
             return Err(CommandRefusal::Unsigned);
         }
@@ -88,35 +96,38 @@ impl AgentContext {
 
     /// Runs the operations of an action, all of them even if one fails; returns `None` if a stop
     /// came first.
-    fn run_operations(&self, action: &Action) -> Option<(Outcome, Vec<ModuleResult>)> {
+    fn run_operations(&self, action: &Action) -> Option<Ran> {
         // Encoded from the action that was verified, so that nothing else can be run.
         let operations = match serde_json::from_str::<Operations>(&action.to_json()) {
             Ok(Operations { operations }) => operations,
-            Err(error) => {
-                let result = ModuleResult::failed(OperationError::from(error).to_string());
-                return Some((Outcome::Failed, vec![result]));
-            }
+            Err(error) => return Some(failed(&OperationError::from(error).to_string())),
         };
         let end = action.expire_after.timestamp();
-        let (mut outcome, mut results) = (Outcome::Success, Vec::new());
+        let mut outcome = Outcome::Success;
+        let mut results = Results::new(operations.len());
         for operation in &operations {
-            let attempt = || self.run_operation(operation, end);
-            match self.retry_until(end, OperationError::is_shortage, attempt)? {
-                Ok(result) => results.push(result?),
-                Err(error) => {
-                    outcome = error.outcome();
-                    results.push(ModuleResult::failed(Chain(&error).to_string()));
+            let attempt = || self.run_operation(operation, end, results.room());
+            let added = match self.retry_until(end, OperationError::is_shortage, attempt)? {
+                Ok(result) => results.add(&result?),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = added {
+                outcome = error.outcome();
+                if let Err(error) = results.add_failure(&Chain(&error).to_string()) {
+                    return Some(Err(error));
                 }
             }
         }
-        Some((outcome, results))
+        Some(Ok((outcome, results)))
     }
 
-    /// Runs one operation until `end` at the latest; returns `None` if a stop came first.
+    /// Runs one operation until `end` at the latest, with `room` for the bytes of its result;
+    /// returns `None` if a stop came first.
     fn run_operation(
         &self,
         operation: &Operation,
         end: Timestamp,
+        room: u64,
     ) -> Result<Option<ModuleResult>, OperationError> {
         let name = operation.module.as_str();
         if !modules::is_available(name) {
@@ -125,7 +136,8 @@ impl AgentContext {
         let parameters = message::unpack(&operation.parameters, operation.is_compressed)?;
         let line = message::write(&parameters)?;
         let timeout = self.module_timeout.min(elapsed(self.clock.now(), end));
-        match child::run(&self.program, name, &line, timeout, &self.stop)? {
+        let limits = RunLimits { timeout, output_bytes_max: room };
+        match child::run(&self.program, name, &line, limits, &self.stop)? {
             ChildEnd::Exited { status, output } if status.success() => {
                 Ok(Some(serde_json::from_slice(&output)?))
             }
@@ -137,6 +149,12 @@ impl AgentContext {
             ChildEnd::Stopped => Ok(None),
         }
     }
+}
+
+/// Returns the results of a command of which no operation was run.
+fn failed(reason: &str) -> Ran {
+    let mut results = Results::new(1);
+    results.add_failure(reason).map(|()| (Outcome::Failed, results))
 }
 
 #[cfg(test)]

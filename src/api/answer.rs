@@ -21,8 +21,10 @@ const NO_RESULTS: &str = "no results found";
 const NOT_FOUND: &str = " not found";
 /// Limits of a short response: an action of 10 MiB with each byte escaped.
 const SHORT: Limits = Limits { answer_bytes_max: 64 << 20, item_bytes_max: 64 << 20 };
-/// Limits of a page: a command is one agent's findings.
-const PAGE: Limits = Limits { answer_bytes_max: 4 << 30, item_bytes_max: 64 << 20 };
+/// Maximum size of a command in a page, in bytes: one agent's findings.
+pub(crate) const COMMAND_BYTES_MAX: u64 = 64 << 20;
+/// Limits of a page.
+const PAGE: Limits = Limits { answer_bytes_max: 4 << 30, item_bytes_max: COMMAND_BYTES_MAX };
 /// Size limit, in bytes, of the beginning of a body that is kept for messages.
 const HEAD_BYTES_MAX: usize = 1024;
 /// Size limit, in bytes, of the description of a fault in a document.

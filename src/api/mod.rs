@@ -44,6 +44,8 @@ use serde_json::value::RawValue;
 use crate::action::Signature;
 use crate::names::ActionId;
 
+#[cfg(feature = "platform")]
+pub(crate) use answer::COMMAND_BYTES_MAX;
 pub(crate) use client::Client;
 pub(crate) use error::{ApiError, Scope};
 pub(crate) use form::{FORM_BYTES_MAX, form_bytes};

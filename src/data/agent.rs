@@ -60,6 +60,10 @@ pub(crate) struct AgentRow {
     pub(crate) invalid: InvalidColumns,
 }
 
+/// Maximum length of a JSON column of a row that is used, in characters. The queries cut longer ones
+/// off, and such a column cannot be read.
+const JSON_CHARS_MAX: usize = 65_536;
+
 /// All statuses that the original's programs give an agent.
 const STATUSES: [&str; 5] = ["online", "idle", "offline", "upgraded", "destroyed"];
 
@@ -77,11 +81,19 @@ pub(super) fn read(mut row: Row) -> AgentRow {
         heartbeattime: row.read_time("heartbeattime"),
         refreshtime: row.read_time("refreshtime"),
         status: row.read_word("status", &STATUSES),
-        environment: row.read_json("environment"),
-        tags: row.read_json("tags"),
+        environment: row.read_short_json("environment", JSON_CHARS_MAX),
+        tags: row.read_short_json("tags", JSON_CHARS_MAX),
         loadername: row.read_optional_text("loadername"),
         invalid: row.into_invalid(),
     }
+}
+
+/// The number of live agents with a status and a version.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct AgentCount {
+    pub(crate) status: String,
+    pub(crate) version: String,
+    pub(crate) count: i64,
 }
 
 impl Store {
@@ -130,18 +142,40 @@ impl Store {
         self.one(&query!("agent"), &[id.into()], read)
     }
 
-    /// Returns the agent of this queue with the latest heartbeat. An agent whose id cannot be read
-    /// is ignored, because nothing can be stored about it.
-    pub(crate) fn agent_at(&self, queueloc: &str) -> Result<Option<AgentRow>, DataError> {
-        let found = self.one(&query!("agent_by_queueloc"), &[queueloc.into()], read)?;
-        Ok(found.filter(|agent| !agent.invalid.is_unreadable("id")))
+    /// Returns the id of the agent of this queue with the latest heartbeat. An agent whose id cannot
+    /// be read is ignored, because nothing can be stored about it.
+    pub(crate) fn agent_id_at(&self, queueloc: &str) -> Result<Option<Id>, DataError> {
+        let query = query!("agent_id_by_queueloc");
+        let found = self.one(&query, &[queueloc.into()], |mut row| row.id().ok())?;
+        Ok(found.flatten())
     }
 
-    /// Returns the online and idle agents, for each queue the one with the latest heartbeat.
-    pub(crate) fn live_agents(&self) -> Result<Vec<AgentRow>, DataError> {
-        let mut agents = self.all(&query!("live_agents"), &[], read)?;
-        agents.dedup_by(|later, earlier| later.queueloc == earlier.queueloc);
-        Ok(agents)
+    /// Returns the number of agents with a heartbeat since `since`.
+    pub(crate) fn agents_since(&self, since: Timestamp) -> Result<i64, DataError> {
+        let query = query!("count_agents_since");
+        let count = self.one(&query, &[since.into()], |mut row| row.read_number("count"))?;
+        Ok(count.unwrap_or(0))
+    }
+
+    /// Returns the numbers of online and idle agents by status and version, in this order. Of the
+    /// agents of a queue, the one with the latest heartbeat counts.
+    pub(crate) fn live_agent_versions(&self) -> Result<Vec<AgentCount>, DataError> {
+        let mut counts = self.all(&query!("live_agent_versions"), &[], |mut row| AgentCount {
+            status: row.read_text("status"),
+            version: row.read_text("version"),
+            count: row.read_number("count"),
+        })?;
+        counts.sort();
+        Ok(counts)
+    }
+
+    /// Removes an agent that has sent no heartbeat since `since`, with its expired commands.
+    /// Requires that it has no other commands.
+    pub(crate) fn delete_agent(&self, id: Id, since: Timestamp) -> Result<(), DataError> {
+        self.transaction(|database| {
+            database.run(&query!("delete_commands_of_agent"), &[id.into(), since.into()])?;
+            database.run(&query!("delete_agent"), &[id.into(), since.into()]).map(drop)
+        })
     }
 
     /// Returns a page of the agents that match a filter, latest heartbeat first.
@@ -152,5 +186,102 @@ impl Store {
     ) -> Result<Vec<AgentRow>, DataError> {
         let restrict = |condition: &mut _| filter.restrict_agents(condition);
         self.search(&query!("search_agents"), page, restrict, read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::testing::{DatabaseKind, Tables, on_each_database};
+    use crate::data::tests::{agent, time};
+
+    on_each_database!(
+        oversized_column_is_not_loaded,
+        agents_are_counted_by_version,
+        agent_is_removed_with_its_expired_commands
+    );
+
+    #[test]
+    fn queries_cut_off_what_cannot_be_used() {
+        let cut = format!("as text), 1, {})", JSON_CHARS_MAX + 1);
+        for query in [
+            query!("agent"),
+            query!("agents_after"),
+            query!("live_agents_after"),
+            query!("search_agents"),
+            query!("targeted_agents_after"),
+        ] {
+            assert_eq!(query.text.matches(&cut).count(), 2, "{}", query.name);
+        }
+    }
+
+    fn oversized_column_is_not_loaded(kind: DatabaseKind) {
+        let tables = Tables::new(kind);
+        let store = tables.open().unwrap();
+        let json = |length: usize| format!("\"{}\"", "x".repeat(length - 2));
+        let (environment, tags) = (json(JSON_CHARS_MAX + 1), json(JSON_CHARS_MAX));
+        store.upsert_agent(&AgentRow { environment, tags: tags.clone(), ..agent(1) }).unwrap();
+        let found = store.agent(Id::new(1)).unwrap().unwrap();
+        assert_eq!((found.environment.as_str(), found.tags), ("null", tags));
+        let invalid = found.invalid.to_string();
+        assert!(found.invalid.is_unreadable("environment"), "{invalid}");
+        assert!(invalid.contains("longer than 65536 characters"), "{invalid}");
+    }
+
+    fn agents_are_counted_by_version(kind: DatabaseKind) {
+        let tables = Tables::new(kind);
+        let store = tables.open().unwrap();
+        let (older, newer) = (time("2026-11-22T12:00:00Z"), time("2026-11-22T12:01:00Z"));
+        for (id, queue, version, heartbeattime) in
+            [(1, "a", "1", older), (2, "a", "2", newer), (3, "b", "2", older), (4, "c", "1", older)]
+        {
+            let (queueloc, version) = (queue.to_owned(), version.to_owned());
+            store
+                .upsert_agent(&AgentRow { queueloc, version, heartbeattime, ..agent(id) })
+                .unwrap();
+        }
+        let counts = store.live_agent_versions().unwrap();
+        let counts: Vec<_> = counts
+            .iter()
+            .map(|count| (count.status.as_str(), count.version.as_str(), count.count))
+            .collect();
+        assert_eq!(counts, [("online", "1", 1), ("online", "2", 2)]);
+        assert_eq!(
+            (store.agents_since(older).unwrap(), store.agents_since(newer).unwrap()),
+            (4, 1)
+        );
+    }
+
+    fn agent_is_removed_with_its_expired_commands(kind: DatabaseKind) {
+        use crate::action::CommandStatus;
+        use crate::data::tests::action;
+
+        let tables = Tables::new(kind);
+        let store = tables.open().unwrap();
+        let heartbeat = time("2026-11-22T12:00:00Z");
+        let later = heartbeat + jiff::SignedDuration::from_mins(1);
+        let commands = [1, 2, 3, 4].map(|id| (Id::new(10 + id), Id::new(id)));
+        for (_, id) in commands {
+            store
+                .upsert_agent(&AgentRow { heartbeattime: heartbeat, ..agent(id.number()) })
+                .unwrap();
+        }
+        store.upsert_agent(&AgentRow { heartbeattime: later, ..agent(5) }).unwrap();
+        store.insert_action(&action(10), &[]).unwrap();
+        store.begin_action(Id::new(10), &commands, "[]", heartbeat).unwrap();
+        for (id, status) in [(11, CommandStatus::Expired), (12, CommandStatus::Success)] {
+            store.finish_command(Id::new(id), status, "[]", heartbeat).unwrap();
+        }
+        store.finish_command(Id::new(14), CommandStatus::Expired, "[]", heartbeat).unwrap();
+        let silent: Result<Vec<(Id, String)>, _> = store.unanswering_agents(later).collect();
+        let silent: Vec<i64> = silent.unwrap().iter().map(|(id, _)| id.number()).collect();
+        assert_eq!(silent, [1, 4]);
+        for id in silent {
+            store.delete_agent(Id::new(id), later).unwrap();
+        }
+        let left: Result<Vec<AgentRow>, _> = store.agents().collect();
+        let left: Vec<i64> = left.unwrap().iter().map(|agent| agent.id.number()).collect();
+        assert_eq!(left, [2, 3, 5]);
+        assert_eq!(store.commands_of(Id::new(10)).unwrap().len(), 2);
     }
 }

@@ -4,13 +4,15 @@ use jiff::Timestamp;
 
 use super::agent::{self, AgentRow};
 use super::database::{Dialect, Query, query};
+#[cfg(any(test, feature = "platform"))]
+use super::id::Id;
 use super::invalid::InvalidColumns;
 use super::pages::{FetchedPage, Pages, after};
 use super::row::Row;
 use super::store::Store;
 
-/// Number of agents, with all of their columns, fetched at a time.
-const AGENTS_MAX: i64 = 500;
+/// Number of agents, with all of their columns, fetched at a time: a page has at most 10 MB.
+const AGENTS_MAX: i64 = 64;
 /// Number of hosts or queues fetched at a time. Each page scans the whole table, so pages are
 /// large.
 const NAMES_MAX: i64 = 50_000;
@@ -114,6 +116,20 @@ impl Store {
             values.extend_from_slice(last);
             let page = self.page(&query, &values, AGENTS_MAX, &[QUEUELOC], agent::read);
             page.map(first_of_each_queue)
+        })
+    }
+
+    /// Returns ids and queues of the agents without a heartbeat since `since` that have never
+    /// answered a command.
+    #[cfg(any(test, feature = "platform"))]
+    pub(crate) fn unanswering_agents(&self, since: Timestamp) -> Pages<'_, (Id, String)> {
+        Pages::new(move |last| {
+            let after = after(last, "agents.id > $3");
+            let query = self.agent_query(&query!("unanswering_agents_after"), after);
+            let mut values = vec![since.into(), AGENTS_MAX.into()];
+            values.extend_from_slice(last);
+            let read = |mut row: Row| (row.read_id("id"), row.read_name("queueloc"));
+            self.page(&query, &values, AGENTS_MAX, &[0], read)
         })
     }
 

@@ -57,6 +57,6 @@ pub(crate) use shortage::shortage;
 pub(crate) use store::Store;
 #[cfg(any(test, feature = "platform"))]
 pub(crate) use {
-    action::ActionSignature, agent::AgentStatus, command::CommandRow, filter::SearchFilter,
-    filter::SearchPage, id::Ids, permissions::Permission,
+    action::ActionSignature, agent::AgentCount, agent::AgentStatus, command::CommandRow,
+    filter::SearchFilter, filter::SearchPage, id::Ids, permissions::Permission,
 };

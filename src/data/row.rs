@@ -138,6 +138,21 @@ impl Row {
         word
     }
 
+    /// Takes the next column, which should hold JSON of at most `chars_max` characters; the
+    /// substitute is `null`.
+    pub(super) fn read_short_json(&mut self, column: &'static str, chars_max: usize) -> String {
+        let is_long = match self.values.as_slice().first() {
+            Some(SqlValue::Text(text)) => text.chars().nth(chars_max).is_some(),
+            _ => false,
+        };
+        if is_long {
+            self.value();
+            self.invalid.add_unreadable(column, format!("longer than {chars_max} characters"));
+            return "null".to_owned();
+        }
+        self.read_json(column)
+    }
+
     /// Takes the next column, which should hold JSON; the substitute is `null`.
     pub(super) fn read_json(&mut self, column: &'static str) -> String {
         let text = match self.value() {

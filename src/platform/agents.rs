@@ -1,8 +1,13 @@
 //! Agents in the platform's database: their rows, made from heartbeats and read by targets.
 
+use std::time::Duration;
+
 use super::target::{AgentProperties, Column, ColumnValue};
 use crate::data::{AgentRow, AgentStatus, Id, InvalidColumns, NEVER_FINISHED};
 use crate::relay::Heartbeat;
+
+/// Time without a heartbeat after which an agent of another host is removed.
+pub(super) const SILENCE_MAX: Duration = Duration::from_secs(86_400);
 
 /// Returns the row of an agent that has just sent a heartbeat.
 pub(super) fn row(id: Id, heartbeat: Heartbeat) -> AgentRow {

@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::api::HostNames;
 use super::retention::Retention;
 use super::spool::SpoolFolder;
 use crate::config::fault::ConfigError;
@@ -40,6 +41,8 @@ const MODULE_TIMEOUTS: RangeInclusive<Duration> =
 pub(crate) struct StandaloneConfig {
     /// The address on which the API listens; port 0 selects a free port.
     pub(crate) listen: SocketAddr,
+    /// The names under which clients may address the API.
+    pub(crate) hosts: HostNames,
     pub(crate) spool: PathBuf,
     /// The folder of the keyring, and of the database if it is a file.
     pub(crate) data: PathBuf,
@@ -60,6 +63,7 @@ impl StandaloneConfig {
         let folder = input_file::base_folder(file);
         let mut reader = Reader::new(text);
         let listen = reader.section("api", listen);
+        let hosts = reader.section("server", HostNames::read);
         let (spool, data) = reader.section("directories", |section| {
             let mut path = |key, default: &str| {
                 folder.join(section.path(key).unwrap_or_else(|| PathBuf::from(default)))
@@ -86,6 +90,7 @@ impl StandaloneConfig {
         });
         let settings = listen.zip(postgres).map(|(listen, postgres)| StandaloneConfig {
             listen,
+            hosts,
             postgres,
             spool,
             data,

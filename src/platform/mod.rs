@@ -40,7 +40,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use api::Api;
+use api::{Api, HostNames};
 use config::StandaloneConfig;
 pub(crate) use data_folder::Data;
 use data_folder::SCRATCH;
@@ -72,6 +72,7 @@ pub(crate) struct OpenPlatform {
     ids: Arc<Ids>,
     clock: Arc<dyn Clock>,
     local_queue: String,
+    hosts: HostNames,
     listener: TcpListener,
     address: SocketAddr,
     /// The scheduler's inbox: both ends, until the scheduler runs.
@@ -118,6 +119,7 @@ impl OpenPlatform {
             ids: Arc::new(ids),
             clock,
             local_queue,
+            hosts: config.hosts.clone(),
             listener,
             address,
             events: channel(),
@@ -169,6 +171,7 @@ impl OpenPlatform {
             clock: self.clock,
             local_queue: self.local_queue,
             base: format!("http://{}", self.address),
+            hosts: self.hosts,
             log: child("api"),
         };
         let scheduler = SchedulerThread::start(scheduler, sender, events, self.stop)?;

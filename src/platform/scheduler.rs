@@ -25,6 +25,7 @@
 
 mod actions;
 mod commands;
+mod failure_log;
 mod heartbeats;
 mod prune;
 
@@ -33,6 +34,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
+use failure_log::{FailureLog, Subject};
 use jiff::Timestamp;
 
 use super::retention::Retention;
@@ -40,7 +42,7 @@ use super::spool::{EntryName, Spool, SpoolFolder};
 use super::view::{self, ViewError};
 use crate::chain::Chain;
 use crate::clock::{Clock, before};
-use crate::data::{ActionRow, ActionStatus, CommandRow, DataError, Id, Ids, Store};
+use crate::data::{ActionRow, ActionStatus, CommandRow, DataError, Id, Ids, InvalidColumns, Store};
 use crate::disk::DiskError;
 use crate::manager::Watchdog;
 use crate::relay::{AgentMessage, Answer, CommandSender, Heartbeat, Inbox, RelayClosed};
@@ -61,6 +63,8 @@ pub(crate) enum ScheduleError {
     /// A row is damaged.
     #[error(transparent)]
     View(#[from] ViewError),
+    #[error("columns in the database cannot be read: {0}")]
+    Columns(InvalidColumns),
     /// JSON cannot be encoded, or a file of the spool is not the JSON of a command.
     #[error("not the JSON of a command")]
     Json(#[from] serde_json::Error),
@@ -113,8 +117,7 @@ pub(crate) struct Scheduler {
     unsaved_heartbeats: HashMap<String, Heartbeat>,
     /// The ids of the agents that have sent a heartbeat since the start, by queue.
     agents: HashMap<String, Id>,
-    /// The error last logged for an entry.
-    logged: HashMap<EntryName, String>,
+    failures: FailureLog,
     stop: Stop,
     log: slog::Logger,
 }
@@ -142,7 +145,7 @@ impl Scheduler {
             unsaved_answers: Vec::new(),
             unsaved_heartbeats: HashMap::new(),
             agents: HashMap::new(),
-            logged: HashMap::new(),
+            failures: FailureLog::new(log.clone()),
             stop: Stop::new(),
             log,
         }
@@ -217,9 +220,7 @@ impl Scheduler {
         let idle_since = before(now, period.saturating_mul(HEARTBEATS_MISSED_MAX));
         let silenced = self.store.mark_agents_idle(idle_since);
         let retired = self.store.mark_agents_offline(before(now, self.settings.offline_after));
-        if let Err(error) = silenced.and(retired) {
-            slog::error!(self.log, "cannot update status of agents"; "error" => %Chain(&error));
-        }
+        self.failures.note(Subject::AgentStatus, silenced.and(retired));
         if !self.stop.is_requested() {
             self.accept_pending(now);
         }
@@ -246,31 +247,15 @@ impl Scheduler {
         folder: SpoolFolder,
         mut step: impl FnMut(&mut Scheduler, EntryName) -> Result<(), ScheduleError>,
     ) {
-        let names = match self.spool.list(folder) {
-            Ok(names) => names,
-            Err(error) => {
-                slog::error!(self.log, "cannot read folder"; "folder" => %folder, "error" => %Chain(&error));
-                return;
-            }
-        };
+        let listed = self.spool.list(folder);
+        let Some(names) = self.failures.note(Subject::Folder(folder), listed) else { return };
+        self.failures.keep_entries(folder, &names);
         for name in names {
             if self.stop.is_requested() {
                 return;
             }
-            match step(self, name) {
-                Ok(()) => drop(self.logged.remove(&name)),
-                Err(error) => self.log_once(folder, name, &error),
-            }
-        }
-    }
-
-    /// Logs an error of an entry, unless it is the last one that was logged for the entry.
-    fn log_once(&mut self, folder: SpoolFolder, name: EntryName, error: &ScheduleError) {
-        let text = Chain(error).to_string();
-        if self.logged.get(&name) != Some(&text) {
-            slog::error!(self.log, "cannot process entry";
-                "folder" => %folder, "entry" => %name, "error" => &text);
-            self.logged.insert(name, text);
+            let done = step(self, name);
+            self.failures.note(Subject::Entry(folder, name), done);
         }
     }
 

@@ -169,7 +169,7 @@ impl Signers {
             self.keys().set_imported(fingerprint, &key, true);
             return Ok(Some(key));
         };
-        self.keys().set_fault(fingerprint, Chain(&error).to_string());
+        self.keys().set_fault(fingerprint, &error);
         self.log_faults();
         match error.is_verdict() {
             true => {

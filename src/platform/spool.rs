@@ -41,7 +41,7 @@ pub(crate) enum SpoolError {
 }
 
 /// A folder of the spool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum SpoolFolder {
     /// Actions that were accepted.
     ActionNew,

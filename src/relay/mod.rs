@@ -17,6 +17,7 @@
 //! unless it has been answered, and a command without an answer expires with its action. The agent
 //! repeats its heartbeat after a fixed period.
 
+mod budget;
 mod in_process;
 mod verify;
 
@@ -24,6 +25,7 @@ use std::fmt::Debug;
 
 use jiff::Timestamp;
 
+pub(crate) use budget::{ACTION_BYTES_MAX, OPERATIONS_MAX, RESULTS_BYTES_MAX, sent_bytes};
 pub(crate) use in_process::in_process;
 pub(crate) use verify::{ActionVerifier, VerificationError};
 
@@ -44,7 +46,7 @@ pub(crate) struct Answer {
     pub(crate) command_id: i64,
     pub(crate) action_id: i64,
     pub(crate) outcome: Outcome,
-    /// One result for each operation, as a JSON list.
+    /// One result for each operation, as a JSON list of at most [`RESULTS_BYTES_MAX`].
     pub(crate) results: String,
 }
 

@@ -61,8 +61,7 @@ const LAYERS: [(&str, u8); 34] = [
 ];
 
 /// Crates, or parts of them, and the only modules that may use them. The longest match applies.
-const PINS: [(&str, &[&str]); 34] = [
-    ("axum", &["platform/server"]),
+const PINS: [(&str, &[&str]); 36] = [
     ("bytes", &["data/postgres"]),
     ("chrono", &["schedule/calendar"]),
     ("clap", &["cli"]),
@@ -71,7 +70,10 @@ const PINS: [(&str, &[&str]); 34] = [
     ("flate2", &["action", "agent"]),
     ("fs2", &["disk"]),
     ("gpgme", &["pgp"]),
+    ("http_body_util", &["platform/server"]),
     ("humantime", &["config/duration"]),
+    ("hyper", &["platform/server"]),
+    ("hyper_util", &["platform/server"]),
     ("native_tls", &["data/postgres"]),
     ("notify", &["watch"]),
     ("pbkdf2", &["data/apikey"]),
@@ -84,7 +86,7 @@ const PINS: [(&str, &[&str]); 34] = [
     ("rustix::event", &["spawn"]),
     ("rustix::fs", &["disk", "plugin", "agent"]),
     ("rustix::io", &["agent/modules", "cli/shortage", "disk", "pgp/gpg_agent", "spawn"]),
-    ("rustix::net", &["agent/modules"]),
+    ("rustix::net", &["agent/modules", "platform/server"]),
     (
         "rustix::process",
         &[
@@ -92,6 +94,7 @@ const PINS: [(&str, &[&str]); 34] = [
             "disk",
             "pgp/gpg_agent",
             "pgp/worker",
+            "platform/server",
             "plugin",
             "spawn",
             "agent",

@@ -1,208 +1,317 @@
-//! Hostile bytes instead of signatures, and a `gpg` that hangs: the API keeps responding, and no
-//! `gpg` is left.
+//! Clients without any authentication that try to use up the platform's memory, connections and
+//! descriptors. A valid request is answered in time, and memory stays small.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
+use rustix::process::{Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
-use super::token;
-use crate::bomb::bomb;
-use crate::rig::{Rig, wait_until};
+use super::{post, request, signed_form, token};
+use crate::rig::{Rig, pause, wait_until};
 
-/// Maximum time for the response to a valid request during an attack.
-const RESPONSE_SPAN: Duration = Duration::from_secs(1);
-/// The number of clients that attack at the same time.
-const ATTACKERS: usize = 4;
-/// The number of valid requests during the attack.
-const REQUESTS: usize = 10;
+/// Time limit for a valid request during an attack.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
+/// Maximum memory of the platform during an attack, in KiB.
+const MEMORY_KIB_MAX: u64 = 150 << 10;
+/// Number of descriptors that the attacks need.
+const DESCRIPTORS: u64 = 4096;
+/// Number of valid requests during an attack.
+const VALID_REQUESTS: usize = 20;
 
-/// Sends a request; returns status and response.
-fn send(address: &str, head: &str, body: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    let request = format!(
-        "{head}\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, answer)
+/// Allows this process to open the connections of an attack.
+fn allow_many_connections() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let current = Some(maximum.map_or(DESCRIPTORS, |maximum| maximum.min(DESCRIPTORS)));
+    setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
 }
 
-/// Searches with a token; a search without results has status 404.
-fn search(address: &str, token: &str) -> (u16, String) {
-    let head = format!(
-        "GET /api/v1/search?type=action&actionname=nosuch HTTP/1.1\r\nX-PGPAUTHORIZATION: {token}"
-    );
-    send(address, &head, "")
+/// Returns the most memory that the platform has had so far, in KiB.
+fn memory_kib(rig: &Rig) -> u64 {
+    let pid = rig.platform_pid().as_raw_nonzero();
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Returns a token whose signature is these bytes.
-fn forged(content: &[u8]) -> String {
-    let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
-    format!("1;{now};7;{}=AAAA", STANDARD.encode(content))
-}
-
-/// Returns the command lines of the `gpg` that work in a folder.
-fn gpg(folder: &Path) -> Vec<String> {
-    let folder = folder.to_str().unwrap();
-    let lines = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
-        // Fails for a process that has ended.
-        let line = fs::read(entry.path().join("cmdline")).ok()?;
-        Some(String::from_utf8_lossy(&line).replace('\0', " "))
-    });
-    lines.filter(|line| line.contains("gpg") && line.contains(folder)).collect()
-}
-
-#[test]
-fn decompression_bombs_as_tokens_do_not_occupy_the_api() {
-    let rig = Rig::new();
-    let (address, valid, bomb) = (rig.address.as_str(), token(&rig), bomb());
-    // The first request imports the key.
-    assert_eq!(search(address, &valid).0, 404);
-    let is_over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let attack = || {
-            let mut count = 0;
-            while !is_over.load(Ordering::Relaxed) {
-                let (status, answer) = search(address, &forged(&bomb));
-                assert_eq!(status, 401, "{answer}");
-                assert!(answer.contains("openpgp: invalid data: "), "{answer}");
-                count += 1;
-            }
-            count
-        };
-        let attackers: Vec<_> = (0..ATTACKERS).map(|_| scope.spawn(attack)).collect();
-        for _ in 0..REQUESTS {
-            let begun = Instant::now();
-            let (status, answer) = search(address, &valid);
-            let took = begun.elapsed();
-            assert_eq!(status, 404, "{answer}");
-            assert!(took <= RESPONSE_SPAN, "{took:?}");
+/// Opens connections that send `bytes` and then nothing, and never read.
+fn open(rig: &Rig, count: usize, bytes: &[u8]) -> Vec<TcpStream> {
+    let connect = |_| {
+        let mut stream = TcpStream::connect(&rig.address).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        // The server may have closed the connection already, or takes nothing up.
+        let mut rest = bytes;
+        while let Ok(size @ 1..) = stream.write(rest) {
+            rest = &rest[size..];
         }
-        is_over.store(true, Ordering::Relaxed);
-        for attacker in attackers {
-            assert!(attacker.join().unwrap() > 0);
-        }
-    });
-    wait_until("the end of every gpg", || gpg(&rig.path("p")).is_empty());
-}
-
-#[test]
-fn bytes_that_are_no_small_signature_are_refused_in_tokens_and_actions() {
-    let rig = Rig::new();
-    let (address, valid) = (rig.address.as_str(), token(&rig));
-    let long = vec![4; 5000];
-    let large = [&[0xc2, 255, 0, 0, 0x13, 0x88][..], &long].concat();
-    let bomb = bomb();
-    // The same with its length stated.
-    let length = u32::try_from(bomb.len() - 1).unwrap().to_be_bytes();
-    let stated = [&[0xc8, 255][..], &length, &bomb[1..]].concat();
-    for content in [bomb, stated, large, [0xc2, 1, 4].repeat(17)] {
-        let (status, answer) = search(address, &forged(&content));
-        assert!(status == 401 && answer.contains("openpgp: invalid data: "), "{answer}");
-        let signature = format!("{}=AAAA", STANDARD.encode(&content));
-        let now = Timestamp::now();
-        let action = format!(
-            r#"{{"name":"x","target":"status='online'","validfrom":"{now}","expireafter":"{}","operations":[],"pgpsignatures":["{signature}"],"syntaxversion":2}}"#,
-            now + jiff::SignedDuration::from_hours(1)
-        );
-        let form: String = action.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        let head = format!(
-            "POST /api/v1/action/create/ HTTP/1.1\r\nX-PGPAUTHORIZATION: {valid}\r\n\
-             Content-Type: application/x-www-form-urlencoded"
-        );
-        let (status, answer) = send(address, &head, &format!("action={form}"));
-        assert!(status == 500 && answer.contains("openpgp: invalid data: "), "{answer}");
-    }
-    let (status, answer) = search(address, &"x".repeat(33_000));
-    assert!(status == 401 && answer.contains("token is longer than 32768 bytes"), "{answer}");
-    assert_eq!(search(address, &valid).0, 404);
-}
-
-/// Returns the keyring of the investigator, after a valid request.
-fn keyring(rig: &Rig) -> PathBuf {
-    assert_eq!(search(&rig.address, &token(rig)).0, 404);
-    let homes = fs::read_dir(rig.path("p/data/gnupg")).unwrap();
-    let mut rings = homes.map(|home| home.unwrap().path().join("pubring.kbx"));
-    rings.find(|ring| ring.exists()).unwrap()
-}
-
-/// Makes every `gpg` hang that reads a keyring: replaces it by a pipe that nothing writes to.
-fn hang(ring: &Path) {
-    fs::rename(ring, ring.with_extension("away")).unwrap();
-    assert!(Command::new("mkfifo").arg(ring).status().unwrap().success());
-}
-
-#[test]
-fn hanging_gpg_is_killed_and_the_request_is_not_judged() {
-    let rig = Rig::new();
-    let (ring, folder) = (keyring(&rig), rig.path("p"));
-    hang(&ring);
-    let (status, answer) = search(&rig.address, &token(&rig));
-    assert_eq!(status, 503, "{answer}");
-    assert!(answer.contains("the request was not judged: "), "{answer}");
-    assert!(answer.contains("no answer from GnuPG in 10 s"), "{answer}");
-    wait_until("the end of gpg", || gpg(&folder).is_empty());
-    fs::remove_file(&ring).unwrap();
-    fs::rename(ring.with_extension("away"), &ring).unwrap();
-    assert_eq!(search(&rig.address, &token(&rig)).0, 404);
-}
-
-#[test]
-fn no_gpg_outlives_a_platform_that_is_stopped_or_killed() {
-    let mut rig = Rig::new();
-    let folder = rig.path("p");
-    for is_killed in [false, true] {
-        hang(&keyring(&rig));
-        let (address, token) = (rig.address.clone(), token(&rig));
-        let client = std::thread::spawn(move || {
-            let mut stream = TcpStream::connect(&address).unwrap();
-            let head = format!(
-                "GET /api/v1/search?type=action HTTP/1.1\r\nHost: x\r\n\
-                 X-PGPAUTHORIZATION: {token}\r\n\r\n"
-            );
-            stream.write_all(head.as_bytes()).unwrap();
-            // The answer, or the end of the platform.
-            let _size = stream.read(&mut [0; 1024]);
-        });
-        wait_until("a gpg that hangs", || !gpg(&folder).is_empty());
-        if is_killed {
-            rig.kill_platform_alone();
-        } else {
-            rig.stop_platform();
-        }
-        wait_until("the end of gpg", || gpg(&folder).is_empty());
-        client.join().unwrap();
-        rig.start_platform();
-    }
-    // The homes of the earlier platform are gone, so nothing hangs.
-    assert_eq!(search(&rig.address, &token(&rig)).0, 404);
-}
-
-#[test]
-fn disabled_investigator_loses_the_keyring() {
-    let rig = Rig::new();
-    let ring = keyring(&rig);
-    let data = |command: &str| {
-        let mut data = Command::new(env!("CARGO_BIN_EXE_mig-data"));
-        data.arg("-c").arg(rig.path("p/standalone.cfg")).args(["investigator", command, "1"]);
-        let output = data.output().unwrap();
-        assert!(output.status.success(), "{output:?}");
+        stream
     };
-    data("disable");
-    let (status, answer) = search(&rig.address, &token(&rig));
-    assert!(status == 401 && answer.contains("made by unknown entity"), "{answer}");
-    assert!(!ring.exists());
-    data("enable");
-    assert_eq!(keyring(&rig), ring);
+    (0..count).map(connect).collect()
+}
+
+/// Sends valid requests, and checks that each is answered in time.
+fn assert_answers(rig: &Rig, attack: &str) {
+    for _ in 0..VALID_REQUESTS {
+        let token = token(rig);
+        let begun = Instant::now();
+        let answer = request(
+            &rig.address,
+            &format!(
+                "GET /api/v1/dashboard HTTP/1.1\r\nHost: {}\r\nX-PGPAUTHORIZATION: {token}\r\n\
+                 Connection: close\r\n\r\n",
+                rig.address
+            ),
+        );
+        let took = begun.elapsed();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{attack}: {answer}");
+        assert!(took <= ANSWER_TIME_MAX, "{attack}: {took:?}");
+    }
+    let kib = memory_kib(rig);
+    println!("{attack}: {kib} KiB");
+    assert!(kib <= MEMORY_KIB_MAX, "{attack}: {kib} KiB");
+}
+
+fn head(path: &str, length: usize) -> String {
+    format!("POST /api/v1/{path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n")
+}
+
+/// Returns a heartbeat of an agent with these sizes of its environment and of its tag.
+fn heartbeat(number: u64, environment: usize, tag: usize) -> String {
+    let body = format!(
+        r#"{{"name":"a","mode":"b","version":"c","pid":1,"queueLoc":"linux.{number}",
+            "environment":{{"os":"{}"}},"tags":[{{"name":"t","value":"{}"}}]}}"#,
+        "e".repeat(environment),
+        "t".repeat(tag)
+    );
+    format!("{}{body}", head("heartbeat", body.len()))
+}
+
+#[test]
+fn valid_requests_are_answered_during_attacks_without_authentication() {
+    allow_many_connections();
+    let rig = Rig::new();
+    assert_answers(&rig, "no attack");
+    let large = vec![b'x'; 10 << 20];
+    let posts = [head("nosuch", large.len()).into_bytes(), large.clone()].concat();
+    let mut held = open(&rig, 300, &posts);
+    assert_answers(&rig, "300 posts to a missing path");
+    let protected = [head("action/create/", large.len()).into_bytes(), large].concat();
+    held.extend(open(&rig, 300, &protected));
+    assert_answers(&rig, "300 posts without a token");
+    held.extend(open(&rig, 300, head("heartbeat", 60_000).as_bytes()));
+    assert_answers(&rig, "300 slow clients");
+    held.extend(open(&rig, 1100, b"GET /api/v1/ip HTTP/1.1\r\nHost: local"));
+    assert_answers(&rig, "1100 incomplete heads");
+
+    let is_over = Arc::new(AtomicBool::new(false));
+    let number = Arc::new(AtomicU64::new(0));
+    let senders: Vec<_> = [(10 << 20, 0), (60_000, 0), (16_000, 16_000), (16_000, 16_000)]
+        .into_iter()
+        .map(|(environment, tag)| {
+            let (is_over, number) = (Arc::clone(&is_over), Arc::clone(&number));
+            let address = rig.address.clone();
+            std::thread::spawn(move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    let number = number.fetch_add(1, Ordering::Relaxed);
+                    send(&address, heartbeat(number, environment, tag).as_bytes());
+                }
+            })
+        })
+        .collect();
+    assert_answers(&rig, "a stream of oversized heartbeats");
+    is_over.store(true, Ordering::Relaxed);
+    senders.into_iter().for_each(|sender| sender.join().unwrap());
+    assert_answers(&rig, "the agents that they have left");
+    // The scheduler works too.
+    let id = post(&rig.address, &token(&rig), &signed_form(&rig, "after the attack")).unwrap();
+    wait_until("the answer of this host", || {
+        rig.database().outcome(id).1.iter().any(|status| status == "success")
+    });
+    assert!(memory_kib(&rig) <= MEMORY_KIB_MAX, "{} KiB", memory_kib(&rig));
+    drop(held);
+}
+
+/// Sends a request whose connection the server may close at any moment.
+fn send(address: &str, request: &[u8]) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    if stream.write_all(request).is_ok() {
+        stream.shutdown(Shutdown::Write).ok();
+        stream.read_to_end(&mut Vec::new()).ok();
+    }
+}
+
+#[test]
+fn refused_request_is_answered_before_its_body_arrives() {
+    let rig = Rig::new();
+    for (path, status) in [("nosuch", 404), ("action/create/", 401), ("investigator/create/", 401)]
+    {
+        let mut stream = TcpStream::connect(&rig.address).unwrap();
+        stream.write_all(head(path, 5_000_000).as_bytes()).unwrap();
+        // No byte of the body is sent, and the server closes the connection after its answer.
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.to_lowercase().contains("\r\nconnection: close\r\n"), "{answer}");
+    }
+    // A client that sends all of its body before it reads still receives the answer.
+    let body = "x".repeat(3_000_000);
+    let answer = request(&rig.address, &format!("{}{body}", head("nosuch", body.len())));
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+}
+
+#[test]
+fn head_and_body_that_do_not_arrive_end_the_connection() {
+    let rig = Rig::new();
+    let begun = |bytes: &str| {
+        let mut stream = TcpStream::connect(&rig.address).unwrap();
+        stream.write_all(bytes.as_bytes()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream
+    };
+    let mut incomplete = begun("GET /api/v1/ip HTTP/1.1\r\n");
+    let mut paused = begun(&format!("{}{{", head("heartbeat", 1000)));
+    match incomplete.read(&mut [0; 100]) {
+        Ok(size) => assert_eq!(size, 0),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+    }
+    let mut answer = String::new();
+    paused.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+}
+
+/// Sets the soft limit on the descriptors of the platform.
+fn limit(rig: &Rig, descriptors: u64) {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let limit = Rlimit { current: Some(descriptors), maximum };
+    prlimit(Some(rig.platform_pid()), Resource::Nofile, limit).unwrap();
+}
+
+#[test]
+fn connections_leave_descriptors_to_the_scheduler() {
+    allow_many_connections();
+    let rig = Rig::new();
+    let held = open(&rig, 1000, b"GET /api/v1/ip");
+    let id = post(&rig.address, &token(&rig), &signed_form(&rig, "a")).unwrap();
+    wait_until("the end of the action", || rig.database().outcome(id).0 == "completed");
+    let descriptors = fs::read_dir(format!("/proc/{}/fd", rig.platform_pid().as_raw_nonzero()));
+    let count = descriptors.unwrap().count();
+    assert!(count < 512, "{count} descriptors");
+    let log = rig.platform_log();
+    assert_eq!(log.matches("all connections are in use").count(), 1, "{log}");
+    drop(held);
+}
+
+#[test]
+fn lasting_shortage_of_descriptors_is_logged_once() {
+    let mut rig = Rig::new();
+    limit(&rig, 3);
+    wait_until("a failure of the scheduler", || rig.platform_log().contains("cannot read folder"));
+    // Several scans, which all fail.
+    pause(Duration::from_secs(5));
+    limit(&rig, 1024);
+    let id = post(&rig.address, &token(&rig), &signed_form(&rig, "a")).unwrap();
+    wait_until("the end of the action", || rig.database().outcome(id).0 == "completed");
+    let log = rig.platform_log();
+    let mut failures: Vec<&str> =
+        log.lines().filter(|line| line.contains("cannot ")).filter_map(event).collect();
+    assert!(!failures.is_empty(), "{log}");
+    let count = failures.len();
+    failures.sort_unstable();
+    failures.dedup();
+    assert_eq!(failures.len(), count, "{log}");
+    rig.stop_platform();
+}
+
+/// Returns what a line of the log reports, without its time and the reason.
+fn event(line: &str) -> Option<&str> {
+    let (_, event) = line.split_once("ERRO").or_else(|| line.split_once("ERROR"))?;
+    Some(event.split("error: ").next().unwrap_or(event))
+}
+
+#[test]
+fn web_pages_cannot_use_the_api() {
+    let mut rig = Rig::new();
+    let get = |rig: &Rig, headers: &str| {
+        let text = format!("GET /api/v1/heartbeat HTTP/1.1\r\n{headers}Connection: close\r\n\r\n");
+        request(&rig.address, &text)
+    };
+    let port = rig.address.rsplit_once(':').unwrap().1.to_owned();
+    for host in ["127.0.0.1", "localhost", "[::1]", "127.9.9.9"] {
+        let answer = get(&rig, &format!("Host: {host}:{port}\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{host}: {answer}");
+    }
+    let answer = get(&rig, &format!("Host: mig.example.net:{port}\r\n"));
+    assert!(
+        answer.starts_with("HTTP/1.1 403 ") && answer.contains("names = in [server]"),
+        "{answer}"
+    );
+    let answer = get(&rig, "Host: localhost\r\nOrigin: http://localhost\r\n");
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    // The request that a form of another site would send.
+    let body = heartbeat(1, 10, 10);
+    let body = body.split_once("\r\n\r\n").unwrap().1;
+    let answer = request(
+        &rig.address,
+        &format!(
+            "POST /api/v1/heartbeat HTTP/1.1\r\nHost: localhost\r\nOrigin: null\r\n\
+             Content-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        ),
+    );
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    // A URL in the request line counts as a host, too.
+    let text = "GET http://evil.example/api/v1/heartbeat HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let answer = request(&rig.address, text);
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    let config = rig.path("p/standalone.cfg");
+    let text = fs::read_to_string(&config).unwrap();
+    crate::rig::write(&config, format!("{text}\n[server]\nnames = other, mig.example.net\n"));
+    rig.kill_platform();
+    rig.start_platform();
+    let answer = get(&rig, "Host: mig.example.net\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[test]
+fn redirect_stays_on_this_host() {
+    let rig = Rig::new();
+    for (path, location) in [
+        ("/.//\\evil/", "/%5Cevil/"),
+        ("//evil/", "/evil/"),
+        ("/./\\\\evil", "/%5C%5Cevil"),
+        ("/api/v1//search?type=agent", "/api/v1/search?type=agent"),
+    ] {
+        let text = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let answer = request(&rig.address, &text);
+        assert!(answer.starts_with("HTTP/1.1 301 "), "{path}: {answer}");
+        let found = answer.lines().find_map(|line| line.strip_prefix("location: "));
+        assert_eq!(found, Some(location), "{path}");
+    }
+}
+
+#[test]
+fn action_with_too_many_operations_is_refused() {
+    let rig = Rig::new();
+    let operation = r#"{"module":"timedrift","parameters":{"drift":""}}"#;
+    let post = |count: usize| {
+        let operations = format!("[{}]", vec![operation; count].join(","));
+        let form = super::signed_form_with(&rig, "many", &operations);
+        request(
+            &rig.address,
+            &format!(
+                "POST /api/v1/action/create/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+                 Content-Type: application/x-www-form-urlencoded\r\nX-PGPAUTHORIZATION: {}\r\n\
+                 Content-Length: {}\r\n\r\n{form}",
+                token(&rig),
+                form.len()
+            ),
+        )
+    };
+    let refused = post(65);
+    assert!(refused.starts_with("HTTP/1.1 500 "), "{refused}");
+    assert!(refused.contains("action has 65 operations, more than 64"), "{refused}");
+    assert!(post(64).starts_with("HTTP/1.1 202 "));
 }

@@ -3,6 +3,7 @@
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "the tests do what operators and clients do")]
 
+mod gnupg;
 mod hostile;
 mod shortage;
 
@@ -26,13 +27,16 @@ const KILL_DELAY_MS_MAX: u64 = 2500;
 
 /// Returns a form with a signed action that finds nothing.
 fn signed_form(rig: &Rig, name: &str) -> String {
+    let operations = r#"[{"module":"file","parameters":{"searches":{"s":{"names":["x"],"paths":["/nonexistent"]}}}}]"#;
+    signed_form_with(rig, name, operations)
+}
+
+/// Returns a form with a signed action of these operations.
+fn signed_form_with(rig: &Rig, name: &str, operations: &str) -> String {
     let whole = |time: Timestamp| Timestamp::from_second(time.as_second()).unwrap();
     let begin = whole(Timestamp::now() - SignedDuration::from_secs(60));
     let end = whole(Timestamp::now() + SignedDuration::from_hours(2));
-    let (target, operations) = (
-        "status='online' OR status='idle'",
-        r#"[{"module":"file","parameters":{"searches":{"s":{"names":["x"],"paths":["/nonexistent"]}}}}]"#,
-    );
+    let target = "status='online' OR status='idle'";
     let signature = rig.key.sign(&format!(
         "name={name};target={target};validfrom={};expireafter=%!s(int64={});operations={operations};",
         begin.as_second(),
@@ -50,11 +54,20 @@ fn token(rig: &Rig) -> String {
     format!("{head};{}", rig.key.sign(&format!("{head}\n")))
 }
 
+/// Sends a request on a connection of its own; returns the whole response.
+fn request(address: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
 /// Sends an action; returns its id if it was acknowledged. The platform may be killed meanwhile.
 fn post(address: &str, token: &str, form: &str) -> Option<i64> {
     let mut stream = TcpStream::connect(address).ok()?;
     let request = format!(
-        "POST /api/v1/action/create/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+        "POST /api/v1/action/create/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
          Content-Type: application/x-www-form-urlencoded\r\nX-PGPAUTHORIZATION: {token}\r\n\
          Content-Length: {}\r\n\r\n{form}",
         form.len()

@@ -40,7 +40,7 @@ fn limit(rig: &Rig, spare: Option<u64>) {
 fn post(address: &str, token: &str, form: &str) -> (u16, Value) {
     let mut stream = TcpStream::connect(address).unwrap();
     let request = format!(
-        "POST /api/v1/action/create/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+        "POST /api/v1/action/create/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
          Content-Type: application/x-www-form-urlencoded\r\nX-PGPAUTHORIZATION: {token}\r\n\
          Content-Length: {}\r\n\r\n{form}",
         form.len()

@@ -220,6 +220,11 @@ impl Rig {
         self.platform.as_ref().unwrap().pid()
     }
 
+    /// Returns the log of the platform since its start.
+    pub(crate) fn platform_log(&self) -> String {
+        self.platform.as_ref().unwrap().output()
+    }
+
     /// Stops the platform with TERM.
     pub(crate) fn stop_platform(&mut self) {
         self.platform.take().unwrap().stop(Signal::TERM);

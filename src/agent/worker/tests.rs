@@ -68,9 +68,14 @@ fn action(name: &str, modules: &[&str], seconds: i64) -> Action {
 
 /// Runs a command with this text as its action; returns the outcome and the results.
 fn run(text: String) -> (Outcome, Value) {
+    run_script(text, &format!("cat > /dev/null; echo '{FOUND}'"))
+}
+
+/// The same, with `script` as the module.
+fn run_script(text: String, script: &str) -> (Outcome, Value) {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("program");
-    write_program(&program, &format!("cat > /dev/null; echo '{FOUND}'"));
+    write_program(&program, script);
     let relay = Arc::new(FakeRelay::default());
     relay.commands.lock().unwrap().push_back(Command { id: 8, action_id: 7, action: text });
     let context = AgentContext {
@@ -130,4 +135,40 @@ fn refused_command_is_answered_with_the_reason() {
 #[test]
 fn signature_is_checked_again_after_a_shortage() {
     assert_eq!(run(action("busy", &["file"], 60).to_json()).0, Outcome::Success);
+}
+
+#[test]
+fn result_that_exceeds_the_budget_of_its_command_is_replaced() {
+    // Each result has 12 MiB, so two of them fit, and the small one after the third.
+    let script = r#"
+        cat > /dev/null
+        printf '{"foundanything":true,"success":true,"elements":"'
+        [ "$2" = ping ] || head -c 12582912 /dev/zero | tr '\0' x
+        printf '","statistics":null,"errors":null}'"#;
+    let modules = ["file", "file", "file", "ping"];
+    let (outcome, results) = run_script(action("good", &modules, 60).to_json(), script);
+    assert_eq!(outcome, Outcome::Failed);
+    let lengths: Vec<Option<usize>> =
+        (0..4).map(|at| results[at]["elements"].as_str().map(str::len)).collect();
+    assert_eq!(lengths, [Some(12 << 20), Some(12 << 20), None, Some(0)]);
+    let error = results[2]["errors"][0].as_str().unwrap();
+    assert!(error.contains("the results of this command exceed 32 MiB"), "{error}");
+}
+
+#[test]
+fn module_without_end_is_stopped_by_the_budget() {
+    let (outcome, results) =
+        run_script(action("good", &["file"], 60).to_json(), "exec cat /dev/zero");
+    assert_eq!(outcome, Outcome::Failed);
+    let error = results[0]["errors"][0].as_str().unwrap();
+    assert!(error.contains("the results of this command exceed 32 MiB"), "{error}");
+}
+
+#[test]
+fn action_with_too_many_operations_is_refused() {
+    assert_eq!(run(action("good", &["file"; 64], 60).to_json()).0, Outcome::Success);
+    let (outcome, results) = run(action("good", &["file"; 65], 60).to_json());
+    let error = results[0]["errors"][0].as_str().unwrap();
+    assert!(outcome == Outcome::Failed && error.contains("65 operations, more than 64"), "{error}");
+    assert_eq!(results.as_array().unwrap().len(), 1);
 }

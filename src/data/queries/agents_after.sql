@@ -1,6 +1,7 @@
 select agents.id, agents.name, agents.queueloc, agents.mode, agents.version, agents.pid,
        agents.starttime, agents.destructiontime, agents.heartbeattime, agents.refreshtime, agents.status,
-       agents.environment, agents.tags, agents.loadername
+       substr(cast(agents.environment as text), 1, 65537), substr(cast(agents.tags as text), 1, 65537),
+       agents.loadername
 from agents
 where {after}
 order by agents.id

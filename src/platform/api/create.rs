@@ -18,6 +18,7 @@ use crate::data::{
 use crate::go::time::Time;
 use crate::pgp::RsaNumbers;
 use crate::platform::signers::check_number;
+use crate::relay::{ACTION_BYTES_MAX, OPERATIONS_MAX, sent_bytes};
 
 /// The content type of a form with an action.
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -30,13 +31,14 @@ const SIGNATURES_CHARS_MAX: usize = 4096;
 
 impl Api {
     /// Stores the action in a request.
-    pub(super) fn create(&self, request: &ApiRequest) -> Result<ApiResponse, Refusal> {
+    pub(super) fn create(&self, request: &ApiRequest, body: &Body) -> Result<ApiResponse, Refusal> {
         let refuse = |message: String| Refusal::new(500, message);
-        let (form, query) = (form(request).map_err(refuse)?, request.parameters());
+        let (form, query) = (form(request, body).map_err(refuse)?, request.parameters());
         let text = form.first("action").or(query.first("action")).unwrap_or_default();
         let action =
             Action::parse(text.as_bytes()).map_err(|error| refuse(error.fault().to_string()))?;
         validate(&action, self.clock.now().into()).map_err(refuse)?;
+        check_size(&action).map_err(refuse)?;
         let signed = self.signed(&action)?;
         let action = self.accepted(action);
         let row = row(&action, self.ids.next())?;
@@ -97,8 +99,8 @@ impl Api {
 }
 
 /// Parses the form in a request's body.
-pub(super) fn form(request: &ApiRequest) -> Result<Parameters, String> {
-    let Body::Whole(body) = &request.body else {
+pub(super) fn form(request: &ApiRequest, body: &Body) -> Result<Parameters, String> {
+    let Body::Whole(body) = body else {
         return Err("http: POST too large".to_owned());
     };
     let kind = request.header("content-type").unwrap_or_default();
@@ -130,6 +132,23 @@ fn validate(action: &Action, now: Time) -> Result<(), String> {
         Some((field, text)) => Err(format!("action {field} must not contain {text:?}")),
         None => Ok(()),
     }
+}
+
+/// Checks that agents can run an action, and that its commands can be read.
+fn check_size(action: &Action) -> Result<(), String> {
+    let operations = action.operations.as_ref().map_or(0, Vec::len);
+    if operations > OPERATIONS_MAX {
+        return Err(format!(
+            "action has {operations} operations, more than {OPERATIONS_MAX}: split it"
+        ));
+    }
+    let bytes = sent_bytes(&action.to_json());
+    if bytes > ACTION_BYTES_MAX {
+        return Err(format!(
+            "action has {bytes} bytes as JSON, more than {ACTION_BYTES_MAX}: split it"
+        ));
+    }
+    Ok(())
 }
 
 /// The parts of an action that the database stores as JSON.

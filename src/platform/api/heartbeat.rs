@@ -5,7 +5,8 @@
 //! Commands reach only this host's own agent, so those to other agents expire, as they do in the
 //! original if an agent does not fetch them.
 //!
-//! **Invariant.** A request cannot replace the row of this host's own agent.
+//! **Invariants.** A request cannot replace the row of this host's own agent. Every field, and the
+//! number of agents, has a limit, so the requests of unknown senders cannot fill memory or disk.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,15 +15,23 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Api, ApiRequest, ApiResponse, Body};
 use crate::chain::Chain;
+use crate::clock::before;
 use crate::data::DataError;
 use crate::go::time::Time;
-use crate::platform::agents;
+use crate::platform::agents::{self, SILENCE_MAX};
 use crate::relay::Heartbeat;
 
-/// Maximum number of agents that are online or idle; further ones are refused.
-const AGENTS_MAX: usize = 1000;
+/// Maximum number of agents that have sent a heartbeat within [`SILENCE_MAX`]; further ones are
+/// refused. With the limits on each field, this limits the size of the table.
+const AGENTS_MAX: i64 = 1000;
 /// Maximum length of an agent's texts, in characters.
 const TEXT_CHARS_MAX: usize = 2048;
+/// Maximum size of the environment as it is stored, in bytes. A real one has a few hundred.
+const ENVIRONMENT_BYTES_MAX: usize = 16 << 10;
+/// Maximum number of tags.
+const TAGS_MAX: usize = 64;
+/// Maximum size of all tags as they are stored, in bytes.
+const TAGS_BYTES_MAX: usize = 16 << 10;
 
 /// The body of the request.
 #[derive(Debug, Default, Deserialize)]
@@ -96,7 +105,7 @@ enum HeartbeatRefusal {
     Missing(String),
     #[error("Failed to read field {field}: {text}")]
     Field { field: &'static str, text: String },
-    #[error("this platform already has {AGENTS_MAX} agents")]
+    #[error("this platform already has {AGENTS_MAX} agents with a heartbeat within a day")]
     Full,
     #[error("Failed to store agent: {}", Chain(.0))]
     Store(#[from] DataError),
@@ -123,8 +132,8 @@ struct HeartbeatResponse {
 
 impl Api {
     /// Stores the heartbeat in a request.
-    pub(super) fn post_heartbeat(&self, request: &ApiRequest) -> ApiResponse {
-        let (status, error) = match self.save_heartbeat(request) {
+    pub(super) fn post_heartbeat(&self, request: &ApiRequest, body: &Body) -> ApiResponse {
+        let (status, error) = match self.save_heartbeat(request, body) {
             Ok(()) => (200, None),
             Err(refusal) => (refusal.status(), Some(refusal.to_string())),
         };
@@ -132,15 +141,16 @@ impl Api {
         ApiResponse::plain_json(status, format!("{body}\n"))
     }
 
-    fn save_heartbeat(&self, request: &ApiRequest) -> Result<(), HeartbeatRefusal> {
-        let heartbeat = HeartbeatRequest::parse(&request.body)?.heartbeat(self.clock.now())?;
+    fn save_heartbeat(&self, request: &ApiRequest, body: &Body) -> Result<(), HeartbeatRefusal> {
+        let now = self.clock.now();
+        let heartbeat = HeartbeatRequest::parse(body)?.heartbeat(now)?;
         if heartbeat.queue == self.local_queue {
             slog::warn!(self.log, "ignored heartbeat with the queue of this host's agent"; "peer" => %request.peer);
             return Ok(());
         }
-        let id = match self.store.agent_at(&heartbeat.queue)? {
-            Some(known) => known.id,
-            None if self.store.live_agents()?.len() >= AGENTS_MAX => {
+        let id = match self.store.agent_id_at(&heartbeat.queue)? {
+            Some(known) => known,
+            None if self.store.agents_since(before(now, SILENCE_MAX))? >= AGENTS_MAX => {
                 return Err(HeartbeatRefusal::Full);
             }
             None => self.ids.next(),
@@ -180,7 +190,13 @@ impl HeartbeatRequest {
 
     /// Returns the heartbeat that was received at `now`.
     fn heartbeat(self, now: Timestamp) -> Result<Heartbeat, HeartbeatRefusal> {
-        let (environment, tags) = (self.environment.stored()?, self.tags()?);
+        if self.tags.len() > TAGS_MAX {
+            let text = format!("it must have at most {TAGS_MAX} tags");
+            return Err(HeartbeatRefusal::Field { field: "tags", text });
+        }
+        let environment =
+            short_json("environment", self.environment.stored()?, ENVIRONMENT_BYTES_MAX)?;
+        let tags = short_json("tags", self.tags()?, TAGS_BYTES_MAX)?;
         Ok(Heartbeat {
             name: storable("name", self.name)?,
             queue: storable("queueLoc", self.queue_loc)?,
@@ -229,6 +245,19 @@ fn storable(field: &'static str, text: String) -> Result<String, HeartbeatRefusa
         return Err(HeartbeatRefusal::Field { field, text });
     }
     Ok(text)
+}
+
+/// Returns JSON if it is not too long.
+fn short_json(
+    field: &'static str,
+    json: String,
+    bytes_max: usize,
+) -> Result<String, HeartbeatRefusal> {
+    if json.len() > bytes_max {
+        let text = format!("it must have at most {bytes_max} bytes as JSON");
+        return Err(HeartbeatRefusal::Field { field, text });
+    }
+    Ok(json)
 }
 
 /// Parses a time; `now` if there is none.

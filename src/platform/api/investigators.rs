@@ -21,9 +21,13 @@ const NAME_CHARS_MAX: usize = 1024;
 
 impl Api {
     /// Adds an investigator: a form with `name`, `permissions` as JSON and the file `publickey`.
-    pub(super) fn create_investigator(&self, request: &ApiRequest) -> Result<ApiResponse, Refusal> {
+    pub(super) fn create_investigator(
+        &self,
+        request: &ApiRequest,
+        body: &Body,
+    ) -> Result<ApiResponse, Refusal> {
         let refuse = |message: String| Refusal::new(500, message);
-        let Body::Whole(body) = &request.body else {
+        let Body::Whole(body) = body else {
             return Err(refuse("http: POST too large".to_owned()));
         };
         let kind = request.header("content-type").unwrap_or_default();
@@ -69,9 +73,13 @@ impl Api {
 
     /// Changes the status or the permissions of an investigator: a form with `id` and `status` or
     /// `permissions` as JSON.
-    pub(super) fn update_investigator(&self, request: &ApiRequest) -> Result<ApiResponse, Refusal> {
+    pub(super) fn update_investigator(
+        &self,
+        request: &ApiRequest,
+        body: &Body,
+    ) -> Result<ApiResponse, Refusal> {
         let refuse = |message: &str| Refusal::new(500, message);
-        let form = form(request).map_err(|error| refuse(&error))?;
+        let form = form(request, body).map_err(|error| refuse(&error))?;
         let field = |name| form.first(name).unwrap_or_default();
         if field("id").is_empty() {
             return Err(refuse("Investigator ID must not be empty"));

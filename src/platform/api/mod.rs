@@ -7,92 +7,68 @@
 //! **Failure.** A response has the original's status and text only if the request could be checked.
 //! If it cannot be checked now (the disk is full, the database is unavailable, GnuPG cannot be
 //! started), the response is 503 and nothing is stored.
+//!
+//! **Order.** A request is checked in stages, so that a request that will be refused costs little:
+//! [`Api::route`] finds the route and checks the headers, [`Api::admit`] authenticates, and only then
+//! does the server read the body, up to the limit of the route, for [`Api::answer`].
 
 mod auth;
 mod create;
 mod heartbeat;
+mod hosts;
 mod investigators;
 mod multipart;
 mod read;
 mod request;
 mod response;
+mod route;
 mod search;
 
 use std::sync::Arc;
 
-pub(super) use request::{ApiRequest, BODY_BYTES_MAX, Body};
+pub(super) use hosts::HostNames;
+pub(super) use request::{ApiRequest, Body};
 pub(super) use response::ApiResponse;
 use response::{Item, collection};
+use route::Route;
 
 use super::signers::Signers;
 use super::view::ViewError;
 use crate::api::verdict::UNJUDGED;
 use crate::chain::Chain;
 use crate::clock::Clock;
-use crate::data::{DataError, Id, Ids, Permission, Store};
+use crate::data::{DataError, Id, Ids, Store};
 
 /// The path prefix of the API.
 const ROOT: &str = "/api/v1/";
 
-#[derive(Debug, PartialEq, Eq)]
-enum Route<'a> {
-    GetHeartbeat,
-    PostHeartbeat,
-    Ip,
-    PublicKey(&'a str),
-    Create,
-    Action,
-    Command,
-    Agent,
-    Investigator,
-    InvestigatorCreate,
-    InvestigatorUpdate,
-    Search,
-    Dashboard,
+/// A request with a route, whose headers were accepted.
+#[derive(Debug)]
+pub(super) struct RoutedRequest {
+    request: ApiRequest,
+    route: Route,
 }
 
-impl Route<'_> {
-    /// Returns the route of a request; `None` if there is no such route.
-    fn of<'a>(method: &str, path: &'a str) -> Option<Route<'a>> {
-        let name = path.strip_prefix(ROOT)?;
-        Some(match (method, name) {
-            ("GET", "heartbeat") => Route::GetHeartbeat,
-            ("POST", "heartbeat") => Route::PostHeartbeat,
-            ("GET", "ip") => Route::Ip,
-            ("GET", "action") => Route::Action,
-            ("GET", "command") => Route::Command,
-            ("GET", "agent") => Route::Agent,
-            ("GET", "investigator") => Route::Investigator,
-            ("GET", "search") => Route::Search,
-            ("GET", "dashboard") => Route::Dashboard,
-            ("POST", "action/create/") => Route::Create,
-            ("POST", "investigator/create/") => Route::InvestigatorCreate,
-            ("POST", "investigator/update/") => Route::InvestigatorUpdate,
-            ("GET", name) => {
-                let fingerprint = name.strip_prefix("publickey/")?;
-                if fingerprint.is_empty() || fingerprint.contains('/') {
-                    return None;
-                }
-                Route::PublicKey(fingerprint)
-            }
-            _ => return None,
-        })
+impl RoutedRequest {
+    /// Returns whether the request must be authenticated.
+    pub(super) fn is_protected(&self) -> bool {
+        self.route.permission().is_some()
+    }
+}
+
+/// A request whose sender may use its route.
+#[derive(Debug)]
+pub(super) struct AdmittedRequest(RoutedRequest);
+
+impl AdmittedRequest {
+    /// Returns the maximum size of the body, in bytes; `None` if the route has no body.
+    pub(super) fn body_bytes_max(&self) -> Option<usize> {
+        self.0.route.body_bytes_max()
     }
 
-    /// Returns the permission that a route requires; `None` if it needs no authentication.
-    fn permission(&self) -> Option<Permission> {
-        match self {
-            Route::GetHeartbeat | Route::PostHeartbeat | Route::Ip | Route::PublicKey(_) => None,
-            Route::Create => Some(Permission::ActionCreate),
-            Route::Action => Some(Permission::Action),
-            Route::Command => Some(Permission::Command),
-            Route::Agent => Some(Permission::Agent),
-            Route::Investigator => Some(Permission::Investigator),
-            Route::InvestigatorCreate => Some(Permission::InvestigatorCreate),
-            Route::InvestigatorUpdate => Some(Permission::InvestigatorUpdate),
-            Route::Search => Some(Permission::Search),
-            Route::Dashboard => Some(Permission::Dashboard),
-        }
+    /// Returns whether the sender was authenticated.
+    pub(super) fn is_authenticated(&self) -> bool {
+        self.0.is_protected()
     }
 }
 
@@ -147,52 +123,81 @@ pub(super) struct Api {
     pub(super) local_queue: String,
     /// The start of every link, such as `http://127.0.0.1:1664`.
     pub(super) base: String,
+    /// The hosts in whose name clients may send requests.
+    pub(super) hosts: HostNames,
     pub(super) log: slog::Logger,
 }
 
 impl Api {
-    pub(super) fn answer(&self, request: &ApiRequest) -> ApiResponse {
+    /// Returns a request with its route, or the response to one without a route or with refused
+    /// headers. Waits for nothing.
+    pub(super) fn route(&self, request: ApiRequest) -> Result<RoutedRequest, ApiResponse> {
         let canonical = canonical(&request.path);
         if canonical != request.path {
-            let location = ApiRequest { path: canonical, ..request.clone() }.uri();
-            return ApiResponse::moved(&location, request.method == "GET");
+            let is_get = request.method == "GET";
+            return Err(ApiResponse::moved(
+                &ApiRequest { path: canonical, ..request }.uri(),
+                is_get,
+            ));
         }
-        let Some(route) = Route::of(&request.method, &request.path) else {
-            return ApiResponse::not_found();
+        let route = Route::of(&request.method, &request.path).ok_or_else(ApiResponse::not_found)?;
+        self.hosts.check(&request).map_err(|refusal| ApiResponse::forbidden(&refusal))?;
+        Ok(RoutedRequest { request, route })
+    }
+
+    /// Authenticates the sender of a request, if its route requires this; returns the response to a
+    /// request that is refused.
+    pub(super) fn admit(&self, routed: RoutedRequest) -> Result<AdmittedRequest, ApiResponse> {
+        let Some(permission) = routed.route.permission() else {
+            return Ok(AdmittedRequest(routed));
         };
-        let operation = self.ids.next();
-        let refusal = match self.authorized(&route, request) {
-            Ok(answer) => return answer,
-            Err(refusal) => refusal,
-        };
+        let investigator = self.authenticate(&routed.request);
+        let allowed = investigator.and_then(|investigator| {
+            let is_allowed = investigator.permissions.allows(permission);
+            let refusal = || Refusal::new(401, "Insufficient permissions to access endpoint");
+            is_allowed.then_some(()).ok_or_else(refusal)
+        });
+        match allowed {
+            Ok(()) => Ok(AdmittedRequest(routed)),
+            Err(refusal) => Err(self.refused(&routed.request, &refusal)),
+        }
+    }
+
+    /// Returns the response to a request with its body; `body` is empty if the route has none.
+    pub(super) fn answer(&self, admitted: &AdmittedRequest, body: &Body) -> ApiResponse {
+        let AdmittedRequest(RoutedRequest { request, route }) = admitted;
+        self.perform(route, request, body).unwrap_or_else(|refusal| self.refused(request, &refusal))
+    }
+
+    /// Returns the response to a request that is refused or has failed.
+    fn refused(&self, request: &ApiRequest, refusal: &Refusal) -> ApiResponse {
         if refusal.status >= 500 {
             slog::warn!(self.log, "request failed"; "path" => &request.path, "error" => &refusal.message);
         }
-        let failure = Some((operation, refusal.message.as_str()));
+        let failure = Some((self.ids.next(), refusal.message.as_str()));
         let href = format!("{}{}", self.base, request.uri());
         collection(refusal.status, &href, &refusal.items, failure)
             .unwrap_or_else(|error| ApiResponse::json(500, error.to_string()))
     }
 
-    fn authorized(&self, route: &Route<'_>, request: &ApiRequest) -> Result<ApiResponse, Refusal> {
-        if let Some(permission) = route.permission() {
-            let investigator = self.authenticate(request)?;
-            if !investigator.permissions.allows(permission) {
-                return Err(Refusal::new(401, "Insufficient permissions to access endpoint"));
-            }
-        }
+    fn perform(
+        &self,
+        route: &Route,
+        request: &ApiRequest,
+        body: &Body,
+    ) -> Result<ApiResponse, Refusal> {
         match route {
             Route::GetHeartbeat => self.get_heartbeat(request),
-            Route::PostHeartbeat => Ok(self.post_heartbeat(request)),
+            Route::PostHeartbeat => Ok(self.post_heartbeat(request, body)),
             Route::Ip => Ok(ApiResponse::json(200, request.peer.to_string())),
             Route::PublicKey(fingerprint) => self.public_key(fingerprint),
-            Route::Create => self.create(request),
+            Route::Create => self.create(request, body),
             Route::Action => self.action(request),
             Route::Command => self.command(request),
             Route::Agent => self.agent(request),
             Route::Investigator => self.investigator(request),
-            Route::InvestigatorCreate => self.create_investigator(request),
-            Route::InvestigatorUpdate => self.update_investigator(request),
+            Route::InvestigatorCreate => self.create_investigator(request, body),
+            Route::InvestigatorUpdate => self.update_investigator(request, body),
             Route::Search => self.search(request),
             Route::Dashboard => self.dashboard(request),
         }

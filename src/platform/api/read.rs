@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::response::{Datum, Item};
 use super::{Api, ApiRequest, ApiResponse, ROOT, Refusal};
 use crate::action::{Action, Investigator};
-use crate::data::{ActionRow, AgentRow, AgentStatus, CommandRow, Id};
+use crate::data::{ActionRow, AgentCount, AgentRow, AgentStatus, CommandRow, Id};
 use crate::platform::view;
 
 /// Number of actions on the dashboard.
@@ -16,7 +16,7 @@ const RECENT_COUNT: i64 = 10;
 #[derive(Debug, Serialize)]
 struct VersionCount {
     version: String,
-    count: usize,
+    count: i64,
 }
 
 impl Api {
@@ -81,19 +81,18 @@ impl Api {
 
     /// Returns the numbers of agents and the latest actions.
     pub(super) fn dashboard(&self, request: &ApiRequest) -> Result<ApiResponse, Refusal> {
-        let agents = self.store.live_agents()?;
-        let of = |status: AgentStatus| {
-            let agents = agents.iter().filter(move |agent| agent.status == status.as_str());
-            agents.map(|agent| agent.version.clone()).collect::<Vec<String>>()
+        let counts = self.store.live_agent_versions()?;
+        let of = |status: AgentStatus| -> Vec<&AgentCount> {
+            counts.iter().filter(|count| count.status == status.as_str()).collect()
         };
         let (online, idle) = (of(AgentStatus::Online), of(AgentStatus::Idle));
         let mut data = vec![
-            Datum::new("online agents", &online.len())?,
+            Datum::new("online agents", &total(&online))?,
             Datum::new("online agents by version", &by_version(&online))?,
-            Datum::new("online endpoints", &online.len())?,
-            Datum::new("idle agents", &idle.len())?,
+            Datum::new("online endpoints", &total(&online))?,
+            Datum::new("idle agents", &total(&idle))?,
             Datum::new("idle agents by version", &by_version(&idle))?,
-            Datum::new("idle endpoints", &idle.len())?,
+            Datum::new("idle endpoints", &total(&idle))?,
         ];
         // Statistics of a fleet. One host is not a fleet, but other agents may send heartbeats to
         // the API.
@@ -153,15 +152,14 @@ impl Api {
     }
 }
 
-/// Counts the occurrences of each version; returns `None` for an empty list.
-fn by_version(versions: &[String]) -> Option<Vec<VersionCount>> {
-    let mut sorted = versions.to_vec();
-    sorted.sort_unstable();
-    let count = |group: &[String]| {
-        Some(VersionCount { version: group.first()?.clone(), count: group.len() })
-    };
-    let counted: Vec<VersionCount> = sorted.chunk_by(|a, b| a == b).filter_map(count).collect();
-    (!counted.is_empty()).then_some(counted)
+fn total(counts: &[&AgentCount]) -> i64 {
+    counts.iter().map(|count| count.count).sum()
+}
+
+/// Returns the number of agents of each version; `None` for an empty list.
+fn by_version(counts: &[&AgentCount]) -> Option<Vec<VersionCount>> {
+    let count = |of: &&AgentCount| VersionCount { version: of.version.clone(), count: of.count };
+    (!counts.is_empty()).then(|| counts.iter().map(count).collect())
 }
 
 /// Returns the id in a request, and its form in error messages. The id is `None` for a number that

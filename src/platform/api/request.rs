@@ -2,16 +2,14 @@
 
 use std::net::IpAddr;
 
-/// Maximum size of a body, in bytes; a longer one is not read.
-pub(crate) const BODY_BYTES_MAX: usize = 10 << 20;
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Body {
     Whole(Vec<u8>),
-    /// More than [`BODY_BYTES_MAX`].
+    /// Longer than the route allows.
     TooLarge,
 }
 
+/// The head of a request.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiRequest {
     /// `GET`, `POST` and so on.
@@ -23,7 +21,8 @@ pub(crate) struct ApiRequest {
     /// Names, in lower case, and values.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) peer: IpAddr,
-    pub(crate) body: Body,
+    /// The address of this host to which the client has connected.
+    pub(crate) local: IpAddr,
 }
 
 impl ApiRequest {

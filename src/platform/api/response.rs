@@ -41,9 +41,19 @@ impl ApiResponse {
         ApiResponse { status: 404, headers, body: "404 page not found\n".to_owned() }
     }
 
-    /// Returns a redirect to the canonical form of a path; only `GET` gets a body.
+    /// Returns the response to a request that a web page may have caused.
+    pub(super) fn forbidden(refusal: &impl std::fmt::Display) -> ApiResponse {
+        let headers = vec![
+            ("content-type", PLAIN.to_owned()),
+            ("x-content-type-options", "nosniff".to_owned()),
+        ];
+        ApiResponse { status: 403, headers, body: format!("{refusal}\n") }
+    }
+
+    /// Returns a redirect to the canonical form of a path on this host; only `GET` gets a body.
     pub(super) fn moved(location: &str, with_body: bool) -> ApiResponse {
-        let mut headers = vec![("location", location.to_owned())];
+        let location = local_url(location);
+        let mut headers = vec![("location", location.clone())];
         let mut body = String::new();
         if with_body {
             headers.push(("content-type", HTML.to_owned()));
@@ -57,6 +67,20 @@ impl ApiResponse {
     pub(super) fn empty() -> ApiResponse {
         ApiResponse { status: 200, headers: Vec::new(), body: String::new() }
     }
+}
+
+/// Returns a path with its query in a form that no client can read as the address of another host: a
+/// client reads a backslash as a slash, and two slashes as the beginning of a host.
+fn local_url(url: &str) -> String {
+    const SAFE: &[u8] = b"-._~!$&'()*+,;=:@/?%";
+    let mut safe = String::with_capacity(url.len());
+    for byte in url.trim_start_matches('/').bytes() {
+        match byte.is_ascii_alphanumeric() || SAFE.contains(&byte) {
+            true => safe.push(char::from(byte)),
+            false => safe.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    format!("/{safe}")
 }
 
 /// An item of a collection.
@@ -173,4 +197,25 @@ fn escaped(json: &str) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirect_never_leads_to_another_host() {
+        for (path, expected) in [
+            ("/api/v1/search?type=action&a=%2F", "/api/v1/search?type=action&a=%2F"),
+            ("/\\evil/", "/%5Cevil/"),
+            ("//evil/", "/evil/"),
+            ("\\\\evil", "/%5C%5Cevil"),
+            ("/x\r\nset-cookie:a", "/x%0D%0Aset-cookie:a"),
+            ("/\u{e9}\"<", "/%C3%A9%22%3C"),
+            ("evil", "/evil"),
+        ] {
+            let answer = ApiResponse::moved(path, false);
+            assert_eq!(answer.headers, [("location", expected.to_owned())]);
+        }
+    }
 }

@@ -16,9 +16,9 @@ use super::request::Parameters;
 use super::response::Item;
 use super::{Api, ApiRequest, ApiResponse, ROOT, Refusal};
 use crate::clock::{after, before};
-use crate::data::{AgentRow, Id, SearchFilter, SearchPage};
+use crate::data::{Id, SearchFilter, SearchPage};
 use crate::go::time::Time;
-use crate::platform::target::Target;
+use crate::platform::target::{Target, TargetError};
 use crate::platform::view;
 
 /// Default number of rows in a response.
@@ -299,24 +299,38 @@ impl Api {
         page: SearchPage,
     ) -> Result<Vec<Item>, Refusal> {
         let target = search.parameters.first("target").filter(|target| !target.is_empty());
-        let agents: Vec<AgentRow> = match target {
+        match target {
             None => {
                 let agents = self.store.search_agents(filter, page)?;
                 let item = |row| self.agent_view_item(&view::agent_without_refresh(row)?);
-                return agents.iter().map(item).collect();
+                agents.iter().map(item).collect()
             }
-            Some(text) => {
-                let target = Target::parse(text).map_err(|error| {
-                    Refusal::new(500, format!("Error while finding agents: '{error}'"))
-                })?;
-                let skip = usize::try_from(page.offset).unwrap_or(usize::MAX);
-                let take = usize::try_from(page.limit).unwrap_or(usize::MAX);
-                let mut agents = self.store.live_agents()?;
-                agents.retain(|agent| target.matches(agent));
-                agents.into_iter().skip(skip).take(take).collect()
-            }
+            Some(target) => self.find_targeted_agents(target, page),
+        }
+    }
+
+    /// Returns a page of the agents that a target selects.
+    fn find_targeted_agents(&self, target: &str, page: SearchPage) -> Result<Vec<Item>, Refusal> {
+        let refuse = |error: TargetError| {
+            Refusal::new(500, format!("Error while finding agents: '{error}'"))
         };
-        agents.iter().map(|row| self.agent_item(row)).collect()
+        let target = Target::parse(target).map_err(refuse)?;
+        let mut evaluation = target.evaluation();
+        let mut skip = usize::try_from(page.offset).unwrap_or(usize::MAX);
+        let take = usize::try_from(page.limit).unwrap_or(usize::MAX);
+        let mut items = Vec::new();
+        for agent in self.store.reachable_agents() {
+            if items.len() == take {
+                break;
+            }
+            let agent = agent?;
+            match evaluation.matches(&agent).map_err(refuse)? {
+                true if skip > 0 => skip -= 1,
+                true => items.push(self.agent_item(&agent)?),
+                false => {}
+            }
+        }
+        Ok(items)
     }
 
     fn pagination(&self, search: &SearchRequest) -> Result<Pagination, serde_json::Error> {

@@ -75,6 +75,7 @@ impl Rig {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             local_queue: "linux.this-host".to_owned(),
             base: "http://127.0.0.1:51664".to_owned(),
+            hosts: HostNames::default(),
             log,
         };
         Rig { database, clock, api, folder }
@@ -88,7 +89,16 @@ impl Rig {
 
     fn answer(&self, exchange: &Exchange) -> ApiResponse {
         self.clock.set(exchange.time);
-        self.api.answer(&exchange.request())
+        self.send(exchange.request(), &Body::Whole(exchange.body.clone().into_bytes()))
+    }
+
+    /// Sends a request through all stages, as the server does.
+    fn send(&self, request: ApiRequest, body: &Body) -> ApiResponse {
+        let admitted = self.api.route(request).and_then(|routed| self.api.admit(routed));
+        match admitted {
+            Ok(admitted) => self.api.answer(&admitted, body),
+            Err(refused) => refused,
+        }
     }
 }
 
@@ -124,7 +134,7 @@ fn body_that_is_too_long_is_refused() {
     let rig = Rig::new();
     let exchange = Exchange::of("04-client-set-id");
     rig.clock.set(exchange.time);
-    let answer = rig.api.answer(&ApiRequest { body: Body::TooLarge, ..exchange.request() });
+    let answer = rig.send(exchange.request(), &Body::TooLarge);
     assert!(answer.status == 500 && answer.body.contains("http: POST too large"), "{answer:?}");
 }
 
@@ -139,6 +149,10 @@ fn paths_have_a_canonical_form() {
     ] {
         assert_eq!(super::canonical(path), expected, "{path}");
     }
+}
+
+fn agents(rig: &Rig) -> Vec<crate::data::AgentRow> {
+    rig.api.store.reachable_agents().map(Result::unwrap).collect()
 }
 
 fn post_heartbeat(rig: &Rig, change: impl FnOnce(&mut serde_json::Value)) -> (u16, String) {
@@ -156,7 +170,7 @@ fn heartbeat_is_stored_as_the_original_stores_it() {
         let (status, body) = post_heartbeat(&rig, |agent| agent["version"] = version.into());
         assert_eq!((status, body.as_str()), (200, "{\"error\":null}\n"));
     }
-    let agents = rig.api.store.live_agents().unwrap();
+    let agents = agents(&rig);
     assert_eq!(agents.len(), 1, "one row per queue");
     let recorded = Exchange::of("09-search-command-agentname-case").values();
     let recorded: serde_json::Value = serde_json::from_str(recorded[0].1.get()).unwrap();
@@ -177,7 +191,72 @@ fn heartbeat_for_the_local_agent_or_with_invalid_text_is_not_stored() {
     }
     let (status, body) = post_heartbeat(&rig, |agent| agent["pid"] = "x".into());
     assert!(status == 400 && body.contains("Failed to decode request body: "), "{body}");
-    assert_eq!(rig.api.store.live_agents().unwrap(), []);
+    assert_eq!(agents(&rig), []);
+}
+
+#[test]
+fn each_field_of_a_heartbeat_has_a_limit() {
+    let rig = Rig::new();
+    let tag =
+        |name: usize, value: &str| serde_json::json!({"name": name.to_string(), "value": value});
+    let tags = |count: usize, value: &str| {
+        serde_json::Value::from((0..count).map(|name| tag(name, value)).collect::<Vec<_>>())
+    };
+    let long = "x".repeat(17 << 10);
+    let addresses = vec!["192.0.2.1/24"; 2000];
+    for (field, part, value) in [
+        ("environment", Some("os"), long.clone().into()),
+        ("environment", Some("addresses"), addresses.into()),
+        ("environment", Some("modules"), vec![long.clone()].into()),
+        ("tags", None, tags(65, "x")),
+        ("tags", None, tags(1, &long)),
+        ("tags", None, tags(60, &"x".repeat(300))),
+        ("name", None, "x".repeat(2049).into()),
+        ("version", None, "x".repeat(2049).into()),
+        ("queueLoc", None, "x".repeat(2049).into()),
+    ] {
+        let (status, body) = post_heartbeat(&rig, |agent| match part {
+            Some(part) => agent[field][part] = value,
+            None => agent[field] = value,
+        });
+        assert!(status == 400 && body.contains(&format!("Failed to read field {field}")), "{body}");
+    }
+    assert_eq!(agents(&rig), []);
+    let (status, body) = post_heartbeat(&rig, |agent| {
+        agent["environment"]["os"] = "x".repeat(15 << 10).into();
+        agent["tags"] = tags(64, &"x".repeat(200));
+    });
+    assert_eq!(status, 200, "{body}");
+    let exchange = Exchange::of("00-agent-heartbeat-post");
+    let answer = rig.send(exchange.request(), &Body::TooLarge);
+    assert!(answer.status == 400 && answer.body.contains("request body too large"), "{answer:?}");
+}
+
+#[test]
+fn number_of_agents_is_limited_by_the_heartbeats_of_a_day() {
+    let mut rig = Rig::new();
+    let begin = Exchange::of("00-agent-heartbeat-post").time;
+    let insert = |rig: &mut Rig, first: i64, time: jiff::Timestamp| {
+        let mut statements = String::new();
+        for id in first..first + 500 {
+            statements.push_str(&format!(
+                "insert into agents (id, name, queueloc, mode, version, pid, starttime, \
+                 heartbeattime, refreshtime, status, environment, tags) values ({id}, 'a', 'q{id}', \
+                 'm', 'v', 1, '{time}', '{time}', '{time}', 'offline', '{{}}', '{{}}');"
+            ));
+        }
+        rig.database.run(&statements);
+    };
+    insert(&mut rig, 1, begin - jiff::SignedDuration::from_hours(25));
+    insert(&mut rig, 1001, begin - jiff::SignedDuration::from_hours(23));
+    let (status, body) = post_heartbeat(&rig, |agent| agent["queueLoc"] = "q-new".into());
+    assert_eq!(status, 200, "{body}");
+    insert(&mut rig, 2001, begin - jiff::SignedDuration::from_hours(1));
+    let (status, body) = post_heartbeat(&rig, |agent| agent["queueLoc"] = "q-other".into());
+    assert!(status == 500 && body.contains("already has 1000 agents"), "{body}");
+    // A known agent can still send its heartbeats.
+    let (status, body) = post_heartbeat(&rig, |agent| agent["queueLoc"] = "q-new".into());
+    assert_eq!(status, 200, "{body}");
 }
 
 #[test]

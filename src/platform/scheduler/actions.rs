@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 
 use super::commands::empty_results;
+use super::failure_log::Subject;
 use super::{ScheduleError, Scheduler, without_id};
 use crate::action::CommandStatus;
 use crate::chain::Chain;
 use crate::clock::{after, elapsed};
 use crate::data::{ActionRow, ActionStatus, DataError, Id, InvalidColumns};
 use crate::platform::spool::{EntryName, SpoolFolder};
-use crate::platform::target::{Target, TargetError};
+use crate::platform::target::{Column, Target, TargetError};
 use crate::platform::view;
 
 /// Why an action is not sent.
@@ -35,26 +36,20 @@ fn wait_end(action: &ActionRow) -> Timestamp {
 impl Scheduler {
     /// Creates entries for the actions that were posted and whose period has begun.
     pub(super) fn accept_pending(&mut self, now: Timestamp) {
-        let pending = match self.store.pending_actions(now) {
-            Ok(pending) => pending,
-            Err(error) => {
-                slog::error!(self.log, "cannot read new actions"; "error" => %Chain(&error));
-                return;
-            }
-        };
-        for action in pending {
+        let pending = self.store.pending_actions(now);
+        let pending = self.failures.note(Subject::NewActions, pending);
+        for action in pending.unwrap_or_default() {
             let name = EntryName::action(action.id);
+            let subject = Subject::NewAction(action.id);
             if let Some(damage) = without_id(&action) {
-                self.log_once(SpoolFolder::ActionNew, name, &damage);
+                self.failures.report(subject, damage);
                 continue;
             }
             let accepted = self.action_text(&action).and_then(|text| {
                 self.spool.create(SpoolFolder::ActionNew, name, &text)?;
                 Ok(self.store.set_action_status(action.id, ActionStatus::Scheduled, now)?)
             });
-            if let Err(error) = accepted {
-                self.log_once(SpoolFolder::ActionNew, name, &error);
-            }
+            self.failures.note(subject, accepted);
         }
     }
 
@@ -107,7 +102,7 @@ impl Scheduler {
 
     /// Returns the agents that an action's target selects.
     fn selected(
-        &self,
+        &mut self,
         action: &ActionRow,
         now: Timestamp,
     ) -> Result<Result<Vec<Id>, InvalidAction>, DataError> {
@@ -121,11 +116,21 @@ impl Scheduler {
             Ok(target) => target,
             Err(error) => return Ok(Err(error.into())),
         };
-        let agents = self.store.live_agents()?;
-        // A command cannot refer to an agent whose id cannot be read.
-        let agents = agents.iter().filter(|agent| !agent.invalid.is_unreadable("id"));
-        let ids: Vec<Id> =
-            agents.filter(|agent| target.matches(*agent)).map(|agent| agent.id).collect();
+        let mut evaluation = target.evaluation();
+        let mut ids = Vec::new();
+        for agent in self.store.reachable_agents() {
+            let agent = agent?;
+            let is_readable = !agent.invalid.is_any_unreadable(&Column::ALL.map(Column::name));
+            let read = is_readable.then_some(());
+            let read = read.ok_or_else(|| ScheduleError::Columns(agent.invalid.clone()));
+            self.failures.note(Subject::Agent(agent.id), read);
+            match evaluation.matches(&agent) {
+                // A command cannot refer to an agent whose id cannot be read.
+                Ok(true) if !agent.invalid.is_unreadable("id") => ids.push(agent.id),
+                Ok(_) => {}
+                Err(error) => return Ok(Err(error.into())),
+            }
+        }
         Ok(if ids.is_empty() { Err(InvalidAction::NoAgent) } else { Ok(ids) })
     }
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::failure_log::Subject;
 use super::{ScheduleError, Scheduler};
 use crate::action::CommandStatus;
 use crate::clock::after;
@@ -131,13 +132,10 @@ impl Scheduler {
     pub(super) fn save_answers(&mut self, now: Timestamp) {
         for answer in std::mem::take(&mut self.unsaved_answers) {
             let (action, command) = (Id::new(answer.action_id), Id::new(answer.command_id));
-            let name = EntryName::command(action, command);
-            match self.save_answer(&answer, action, command, now) {
-                Ok(()) => drop(self.sent_commands.remove(&command)),
-                Err(error) => {
-                    self.log_once(SpoolFolder::CommandReturned, name, &error);
-                    self.unsaved_answers.push(answer);
-                }
+            let saved = self.save_answer(&answer, action, command, now);
+            match self.failures.note(Subject::Answer(command), saved) {
+                Some(()) => drop(self.sent_commands.remove(&command)),
+                None => self.unsaved_answers.push(answer),
             }
         }
     }

@@ -55,6 +55,6 @@ fn damaged_action_becomes_invalid_and_others_are_sent(kind: Kind) {
     // Whether the condition holds for the damaged agent is unknown, so the agent is not selected.
     assert_eq!(store.commands_of(ACTION).unwrap().len(), 1);
     // An agent without a readable id is not found by its queue.
-    assert_eq!(store.agent_at("linux.lost").unwrap(), None);
+    assert_eq!(store.agent_id_at("linux.lost").unwrap(), None);
     assert!(!folder.path().join("action/new/0.json").exists());
 }

@@ -2,8 +2,8 @@
 
 use std::sync::mpsc::Receiver;
 
+use super::failure_log::Subject;
 use super::{Event, Scheduler};
-use crate::chain::Chain;
 use crate::data::{DataError, Id};
 use crate::platform::agents;
 use crate::relay::Heartbeat;
@@ -28,9 +28,8 @@ impl Scheduler {
     /// Saves the heartbeats that have arrived; keeps those that cannot be saved now.
     pub(super) fn save_heartbeats(&mut self) {
         for (queue, heartbeat) in std::mem::take(&mut self.unsaved_heartbeats) {
-            if let Err(error) = self.save_heartbeat(heartbeat.clone()) {
-                slog::error!(self.log, "cannot save heartbeat"; "queue" => &queue,
-                    "error" => %Chain(&error));
+            let saved = self.save_heartbeat(heartbeat.clone());
+            if self.failures.note(Subject::Heartbeat(queue.clone()), saved).is_none() {
                 self.unsaved_heartbeats.insert(queue, heartbeat);
             }
         }
@@ -54,8 +53,7 @@ impl Scheduler {
     }
 
     fn id_of(&self, queue: &str) -> Result<Id, DataError> {
-        let known = self.store.agent_at(queue)?;
-        Ok(known.map_or_else(|| self.ids.next(), |known| known.id))
+        Ok(self.store.agent_id_at(queue)?.unwrap_or_else(|| self.ids.next()))
     }
 }
 
@@ -98,7 +96,7 @@ mod tests {
         rig.scheduler.register_agents(&events).unwrap();
         let known = rig.store.agent(agent().id).unwrap().unwrap();
         assert_eq!((known.version.as_str(), known.pid, known.starttime), ("2", 2, now));
-        assert_eq!(rig.store.live_agents().unwrap().len(), 2);
+        assert_eq!(rig.store.reachable_agents().count(), 2);
         // A later heartbeat brings an agent back online.
         rig.collect_after(36_001);
         assert_eq!(rig.store.agent(agent().id).unwrap().unwrap().status, "idle");

@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Scheduler;
-use crate::chain::Chain;
+use super::failure_log::Subject;
+use super::{ScheduleError, Scheduler};
 use crate::clock::{before, elapsed};
+use crate::platform::agents::SILENCE_MAX;
 use crate::platform::spool::SpoolFolder;
 
 /// Time between two searches for expired files and rows.
 const PRUNE_PERIOD: Duration = Duration::from_secs(60);
 /// Batch size for deleting actions, to keep table locks short.
 const ACTIONS_MAX: i64 = 200;
+/// Maximum number of agents removed at a time.
+const AGENTS_MAX: usize = 200;
 
 impl Scheduler {
     /// Removes the files and rows that have exceeded their retention, once per [`PRUNE_PERIOD`].
@@ -21,6 +24,8 @@ impl Scheduler {
             return;
         }
         self.last_pruned = Some(now);
+        let removed = self.prune_silent_agents(before(now, SILENCE_MAX));
+        self.failures.note(Subject::SilentAgents, removed);
         if let Some(age) = self.settings.retention.spool {
             self.prune_spool(before(now, age));
         }
@@ -29,33 +34,46 @@ impl Scheduler {
         }
     }
 
-    fn prune_spool(&self, end: Timestamp) {
+    /// Removes the agents of other hosts that have been silent since `since`, with their expired
+    /// commands. These agents are known from heartbeats to the API only, which anyone may send, so
+    /// they must not accumulate. A relay to a fleet reaches the agents of all hosts, and none is
+    /// removed. An agent that has answered a command stays with its answer.
+    fn prune_silent_agents(&self, since: Timestamp) -> Result<(), ScheduleError> {
+        let mut removed = 0;
+        for agent in self.store.unanswering_agents(since) {
+            let (id, queue) = agent?;
+            if removed == AGENTS_MAX || self.stop.is_requested() {
+                break;
+            }
+            if !self.commands.reaches(&queue) {
+                self.store.delete_agent(id, since)?;
+                removed += 1;
+            }
+        }
+        if removed > 0 {
+            slog::info!(self.log, "removed silent agents of other hosts"; "agents" => removed);
+        }
+        Ok(())
+    }
+
+    fn prune_spool(&mut self, end: Timestamp) {
         for folder in [
             SpoolFolder::ActionDone,
             SpoolFolder::ActionInvalid,
             SpoolFolder::CommandDone,
             SpoolFolder::CommandReturned,
         ] {
-            match self.spool.prune(folder, end) {
-                Ok(0) => {}
-                Ok(files) => {
-                    slog::info!(self.log, "removed expired files"; "folder" => %folder, "files" => files);
-                }
-                Err(error) => {
-                    slog::error!(self.log, "cannot remove expired files";
-                        "folder" => %folder, "error" => %Chain(&error));
-                }
+            let removed = self.spool.prune(folder, end);
+            if let Some(files @ 1..) = self.failures.note(Subject::ExpiredFiles(folder), removed) {
+                slog::info!(self.log, "removed expired files"; "folder" => %folder, "files" => files);
             }
         }
     }
 
-    fn prune_tables(&self, end: Timestamp) {
-        match self.store.delete_finished_actions(end, ACTIONS_MAX) {
-            Ok(0) => {}
-            Ok(actions) => slog::info!(self.log, "removed expired actions"; "actions" => actions),
-            Err(error) => {
-                slog::error!(self.log, "cannot remove expired actions"; "error" => %Chain(&error));
-            }
+    fn prune_tables(&mut self, end: Timestamp) {
+        let removed = self.store.delete_finished_actions(end, ACTIONS_MAX);
+        if let Some(actions @ 1..) = self.failures.note(Subject::ExpiredActions, removed) {
+            slog::info!(self.log, "removed expired actions"; "actions" => actions);
         }
     }
 }

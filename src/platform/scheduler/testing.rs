@@ -8,9 +8,7 @@ use jiff::SignedDuration;
 use super::*;
 use crate::clock::testing::TestClock;
 use crate::data::testing::{DatabaseKind as Kind, Tables};
-use crate::data::{
-    ActionSignature, AgentRow, InvalidColumns, NEVER_FINISHED, NEVER_STARTED, Permissions,
-};
+use crate::data::{ActionSignature, AgentRow, NEVER_FINISHED, NEVER_STARTED, Permissions};
 use crate::disk::RealFs;
 use crate::platform::spool::SpoolError;
 use crate::relay::{Command, Outcome};

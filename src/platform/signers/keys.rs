@@ -2,9 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::chain::Chain;
 use crate::data::InvestigatorRow;
 use crate::pgp::{ImportError, KeyIds, KeyText, OneLineSignature};
 
@@ -28,7 +30,7 @@ struct Known {
     key: Option<Arc<KeyText>>,
     import: Import,
     /// The last reason why the key cannot be used.
-    fault: Option<String>,
+    fault: Option<Fault>,
     /// Whether that reason is still to be logged.
     is_unlogged: bool,
 }
@@ -41,12 +43,28 @@ enum Import {
     Refused(Instant),
 }
 
+/// Why a key cannot be used.
+#[derive(Debug, Clone)]
+struct Fault {
+    /// The kind of the error; `None` if the text of the key is damaged.
+    kind: Option<Discriminant<ImportError>>,
+    text: String,
+}
+
+impl Fault {
+    /// Returns whether this is the same event as another fault of the same key. The texts of errors
+    /// are not compared, because they may contain the name of a temporary folder.
+    fn is_same(&self, other: &Fault) -> bool {
+        self.kind == other.kind
+    }
+}
+
 impl Known {
     fn new(row: &InvestigatorRow) -> Known {
         let (key, fault) = match KeyText::read(&row.publickey) {
             Ok(key) => (Some(key), None),
             Err(_) if row.publickey.is_empty() => (None, None),
-            Err(error) => (None, Some(error.to_string())),
+            Err(error) => (None, Some(Fault { kind: None, text: error.to_string() })),
         };
         Known {
             name: row.name.clone(),
@@ -84,10 +102,7 @@ impl Keys {
         if is_unchanged {
             known.import = Import::Pending;
         } else {
-            let before = known.fault.take();
             *known = Known::new(row);
-            known.is_unlogged &= known.fault != before;
-            known.fault = known.fault.take().or(before);
         }
         unused
     }
@@ -175,10 +190,11 @@ impl Keys {
     }
 
     /// Records why a key cannot be used.
-    pub(super) fn set_fault(&mut self, fingerprint: &str, text: String) {
+    pub(super) fn set_fault(&mut self, fingerprint: &str, error: &ImportError) {
+        let fault = Fault { kind: Some(discriminant(error)), text: Chain(error).to_string() };
         if let Some(known) = self.0.get_mut(fingerprint) {
-            known.is_unlogged |= known.fault.as_ref() != Some(&text);
-            known.fault = Some(text);
+            known.is_unlogged |= !known.fault.as_ref().is_some_and(|known| known.is_same(&fault));
+            known.fault = Some(fault);
         }
     }
 
@@ -187,7 +203,7 @@ impl Keys {
         let unlogged = self.0.values_mut().filter_map(|known| {
             let is_unlogged = std::mem::take(&mut known.is_unlogged);
             let fault = known.fault.clone().filter(|_| is_unlogged)?;
-            Some((known.name.clone(), fault))
+            Some((known.name.clone(), fault.text))
         });
         unlogged.collect()
     }

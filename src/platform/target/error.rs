@@ -1,15 +1,27 @@
 //! Why a target is invalid.
 
+use std::time::Duration;
+
 use super::column::ColumnKind;
 
 /// Maximum length of a target, in characters: the width of the column that stores it.
 pub(super) const TARGET_CHARS_MAX: usize = 2048;
+
+/// Maximum number of conditions, such as comparisons, in a target.
+pub(super) const CONDITIONS_MAX: usize = 128;
+/// Maximum processor time for evaluating a target for all agents, and the time that each agent adds.
+pub(super) const EVALUATION_TIME_MAX: Duration = Duration::from_secs(2);
+pub(super) const AGENT_TIME: Duration = Duration::from_micros(100);
 
 /// Why a target is invalid. The texts quote excerpts of it that are safe to print.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TargetError {
     #[error("target is longer than {TARGET_CHARS_MAX} characters")]
     Long,
+    #[error("target has more than {CONDITIONS_MAX} conditions")]
+    Conditions,
+    #[error("evaluating the target takes more than {} s, and 0.1 ms for each agent", EVALUATION_TIME_MAX.as_secs())]
+    Slow,
     #[error("target is not an SQL condition: {0}")]
     Syntax(String),
     #[error("target continues after its condition: {0}")]

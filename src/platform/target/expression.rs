@@ -1,11 +1,13 @@
 //! The part of SQL that targets may use, and its evaluation for one agent.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use serde_json::Value as Json;
 
-use super::column::{AgentProperties, Column, ColumnValue};
+use super::column::{Column, ColumnValue};
 use super::like::Pattern;
+use super::row::{Row, Value};
 
 /// An expression whose types were checked when it was parsed.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,40 +81,60 @@ pub(super) enum Step {
 
 impl Expression {
     /// Returns the value for `row`.
-    pub(super) fn value(&self, row: &dyn AgentProperties) -> ColumnValue {
+    pub(super) fn value<'a>(&'a self, row: &'a Row<'_>) -> Value<'a> {
         let truth = match self {
             Expression::Column(column) => return row.value(*column),
-            Expression::Constant(value) => return value.clone(),
+            Expression::Constant(value) => return value.into(),
             Expression::Json { document, path, as_text } => {
                 return json_value(&document.value(row), path, *as_text);
             }
             Expression::Not(inner) => inner.truth(row).map(|truth| !truth),
             Expression::All(parts) => every(parts, row),
             Expression::Any(parts) => some(parts, row),
-            Expression::IsNull(inner) => Some(inner.value(row) == ColumnValue::Null),
+            Expression::IsNull(inner) => Some(inner.value(row) == Value::Null),
             Expression::Compare(left, comparison, right) => {
                 compare(&left.value(row), &right.value(row)).map(|order| comparison.holds(order))
             }
             Expression::In(needle, list) => contains(&needle.value(row), list, row),
             Expression::Like(text, pattern) => match text.value(row) {
-                ColumnValue::Text(text) => Some(pattern.matches(&text)),
+                Value::Text(text) if pattern.ignores_case() => {
+                    Some(pattern.matches(&row.folded(&text)))
+                }
+                Value::Text(text) => Some(pattern.matches(&text)),
                 _ => None,
             },
         };
-        truth.map_or(ColumnValue::Null, ColumnValue::Bool)
+        truth.map_or(Value::Null, Value::Bool)
     }
 
     /// Returns the truth value for `row`, `None` if it is unknown.
-    fn truth(&self, row: &dyn AgentProperties) -> Option<bool> {
+    fn truth(&self, row: &Row<'_>) -> Option<bool> {
         match self.value(row) {
-            ColumnValue::Bool(truth) => Some(truth),
+            Value::Bool(truth) => Some(truth),
             _ => None,
+        }
+    }
+
+    /// Returns the number of conditions, such as comparisons, of which the expression consists.
+    pub(super) fn conditions(&self) -> usize {
+        match self {
+            Expression::Column(_) | Expression::Constant(_) => 0,
+            Expression::Json { document, .. } => document.conditions(),
+            Expression::Not(inner) => inner.conditions(),
+            Expression::All(parts) | Expression::Any(parts) => {
+                parts.iter().map(Expression::conditions).sum()
+            }
+            Expression::IsNull(inner) | Expression::Like(inner, _) => 1 + inner.conditions(),
+            Expression::Compare(left, _, right) => 1 + left.conditions() + right.conditions(),
+            Expression::In(needle, list) => {
+                1 + needle.conditions() + list.iter().map(Expression::conditions).sum::<usize>()
+            }
         }
     }
 }
 
 /// Returns false if a part is false, otherwise unknown if a part is unknown.
-fn every(parts: &[Expression], row: &dyn AgentProperties) -> Option<bool> {
+fn every(parts: &[Expression], row: &Row<'_>) -> Option<bool> {
     let mut truth = Some(true);
     for part in parts {
         match part.truth(row) {
@@ -125,7 +147,7 @@ fn every(parts: &[Expression], row: &dyn AgentProperties) -> Option<bool> {
 }
 
 /// Returns true if a part is true, otherwise unknown if a part is unknown.
-fn some(parts: &[Expression], row: &dyn AgentProperties) -> Option<bool> {
+fn some(parts: &[Expression], row: &Row<'_>) -> Option<bool> {
     let mut truth = Some(false);
     for part in parts {
         match part.truth(row) {
@@ -138,18 +160,18 @@ fn some(parts: &[Expression], row: &dyn AgentProperties) -> Option<bool> {
 }
 
 /// Orders two values of one type; the order of null is unknown. Text is ordered by its bytes.
-fn compare(left: &ColumnValue, right: &ColumnValue) -> Option<Ordering> {
+fn compare(left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
     match (left, right) {
-        (ColumnValue::Text(left), ColumnValue::Text(right)) => Some(left.cmp(right)),
-        (ColumnValue::Number(left), ColumnValue::Number(right)) => left.partial_cmp(right),
-        (ColumnValue::Time(left), ColumnValue::Time(right)) => Some(left.cmp(right)),
-        (ColumnValue::Bool(left), ColumnValue::Bool(right)) => Some(left.cmp(right)),
+        (Value::Text(left), Value::Text(right)) => Some(left.cmp(right)),
+        (Value::Number(left), Value::Number(right)) => left.partial_cmp(right),
+        (Value::Time(left), Value::Time(right)) => Some(left.cmp(right)),
+        (Value::Bool(left), Value::Bool(right)) => Some(left.cmp(right)),
         _ => None,
     }
 }
 
 /// Returns whether an element of `list` equals `needle`: unknown if none does and one is null.
-fn contains(needle: &ColumnValue, list: &[Expression], row: &dyn AgentProperties) -> Option<bool> {
+fn contains(needle: &Value<'_>, list: &[Expression], row: &Row<'_>) -> Option<bool> {
     let mut truth = Some(false);
     for element in list {
         match compare(needle, &element.value(row)) {
@@ -161,18 +183,18 @@ fn contains(needle: &ColumnValue, list: &[Expression], row: &dyn AgentProperties
     truth
 }
 
-fn json_value(document: &ColumnValue, path: &[Step], as_text: bool) -> ColumnValue {
-    let ColumnValue::Json(document) = document else {
-        return ColumnValue::Null;
+fn json_value<'a>(document: &Value<'a>, path: &[Step], as_text: bool) -> Value<'a> {
+    let Value::Json(document) = *document else {
+        return Value::Null;
     };
     let Some(found) = path.iter().try_fold(document, |at, step| enter(at, step)) else {
-        return ColumnValue::Null;
+        return Value::Null;
     };
     match found {
-        _ if !as_text => ColumnValue::Json(found.clone()),
-        Json::Null => ColumnValue::Null,
-        Json::String(text) => ColumnValue::Text(text.clone()),
-        other => ColumnValue::Text(other.to_string()),
+        _ if !as_text => Value::Json(found),
+        Json::Null => Value::Null,
+        Json::String(text) => Value::Text(Cow::Borrowed(text)),
+        other => Value::Text(Cow::Owned(other.to_string())),
     }
 }
 

@@ -5,7 +5,7 @@
 use proptest::prelude::{ProptestConfig, proptest};
 use serde_json::json;
 
-use super::{AgentProperties, Column, ColumnValue, Target, TargetError};
+use super::{AgentProperties, Column, ColumnValue, Evaluation, Row, Target, TargetError, Value};
 use crate::data::testing::{DatabaseKind as Kind, Tables};
 
 #[derive(Debug)]
@@ -87,13 +87,13 @@ fn conditions_have_the_values_of_the_table() {
         let (expected, text) = (expected.as_str(), text.as_str());
         let target = Target::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
         let expected = match expected {
-            "true" => ColumnValue::Bool(true),
-            "false" => ColumnValue::Bool(false),
-            "unknown" => ColumnValue::Null,
+            "true" => Value::Bool(true),
+            "false" => Value::Bool(false),
+            "unknown" => Value::Null,
             other => panic!("{other}"),
         };
-        assert_eq!(target.0.value(&Agent), expected, "{text}");
-        assert_eq!(target.matches(&Agent), expected == ColumnValue::Bool(true), "{text}");
+        assert_eq!(target.0.value(&Row::new(&Agent)), expected, "{text}");
+        assert_eq!(target.matches(&Agent), expected == Value::Bool(true), "{text}");
     }
 }
 
@@ -222,6 +222,56 @@ fn length_and_nesting_are_limited() {
     {
         assert!(Target::parse(&open.repeat(200)).is_err(), "{open}");
     }
+}
+
+#[test]
+fn number_of_conditions_is_limited() {
+    let conditions = |count: usize| format!("id=0{}", " OR id=0".repeat(count - 1));
+    assert!(!Target::parse(&conditions(128)).unwrap().matches(&Agent));
+    assert_eq!(Target::parse(&conditions(129)), Err(TargetError::Conditions));
+    // The elements of a list are not conditions of their own.
+    let list = format!("id IN (0{})", ",1".repeat(900));
+    assert!(!Target::parse(&list).unwrap().matches(&Agent));
+}
+
+/// An agent of which only the tags are asked for, with the number of times that they were.
+#[derive(Debug)]
+struct Tagged(serde_json::Value, std::cell::Cell<usize>);
+
+impl AgentProperties for Tagged {
+    fn value(&self, column: Column) -> ColumnValue {
+        assert_eq!(column, Column::Tags);
+        self.1.set(self.1.get() + 1);
+        ColumnValue::Json(self.0.clone())
+    }
+}
+
+#[test]
+fn each_column_is_read_once_for_a_row() {
+    let tags = Tagged(json!({"a": "A".repeat(1000)}), std::cell::Cell::new(0));
+    let target = format!("tags->>'a' ILIKE '%a_b%'{}", " OR tags->>'a' ILIKE '%b%'".repeat(50));
+    assert!(!Target::parse(&target).unwrap().matches(&tags));
+    assert_eq!(tags.1.get(), 1);
+}
+
+/// Trying each end of a `%` anew would take more than a hundred million steps.
+#[test]
+fn pattern_that_almost_matches_everywhere_is_evaluated_in_time() {
+    let tags = Tagged(json!({"a": "A".repeat(60_000)}), std::cell::Cell::new(0));
+    let target = format!("tags->>'a' ILIKE '%{}_b%'", "a".repeat(1900));
+    let target = Target::parse(&target).unwrap();
+    assert_eq!(target.evaluation().matches(&tags), Ok(false));
+}
+
+#[test]
+fn evaluation_ends_when_its_time_is_used_up() {
+    let target = Target::parse("tags->>'a' ILIKE '%x_b%'").unwrap();
+    assert_eq!(target.evaluation().matches(&Agent), Ok(false));
+    // Far more than the time that one agent adds.
+    let tags = Tagged(json!({"a": "x".repeat(10 << 20)}), std::cell::Cell::new(0));
+    let mut evaluation = Evaluation { target: &target, left: std::time::Duration::ZERO };
+    assert_eq!(evaluation.matches(&tags), Err(TargetError::Slow));
+    assert!(TargetError::Slow.to_string().contains("more than 2 s"));
 }
 
 proptest! {

@@ -145,7 +145,7 @@ impl Rig {
         let kind = "application/x-www-form-urlencoded";
         write!(
             stream,
-            "{method} /api/v1/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {kind}\r\n\
+            "{method} /api/v1/{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: {kind}\r\n\
              X-PGPAUTHORIZATION: {token}\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         )

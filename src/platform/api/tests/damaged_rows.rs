@@ -40,7 +40,7 @@ fn damaged_row_hides_no_other(kind: Kind) {
             query: Some(format!("type={kind}&limit=10")),
             headers: Vec::new(),
             peer: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
-            body: Body::Whole(Vec::new()),
+            local: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
         };
         let answer = rig.api.search(&request).map_err(|refusal| refusal.message).unwrap();
         let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap();

@@ -59,9 +59,9 @@ fn ask(
             ("content-type".to_owned(), kind),
         ],
         peer: std::net::Ipv4Addr::LOCALHOST.into(),
-        body: Body::Whole(body),
+        local: std::net::Ipv4Addr::LOCALHOST.into(),
     };
-    let answer = rig.api.answer(&request);
+    let answer = rig.send(request, &Body::Whole(body));
     (answer.status, serde_json::from_str(&answer.body).unwrap())
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::platform::api::{ApiRequest, Body};
+use crate::platform::api::ApiRequest;
 
 /// A recorded request and its response.
 #[derive(Debug, Clone)]
@@ -86,7 +86,7 @@ impl Exchange {
             query,
             headers: self.headers.iter().map(lower).collect(),
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            body: Body::Whole(self.body.clone().into_bytes()),
+            local: IpAddr::V4(Ipv4Addr::LOCALHOST),
         }
     }
 

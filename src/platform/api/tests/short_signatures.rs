@@ -6,19 +6,20 @@ use crate::platform::api::tests::recording::message;
 
 const REFUSAL: &str = "openpgp: invalid signature: RSA verification failure";
 
-fn request(method: &str, path: &str, token: &str, action: Option<&str>) -> ApiRequest {
+fn request(method: &str, path: &str, token: &str, action: Option<&str>) -> (ApiRequest, Body) {
     let escape = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
     let form = action.map(|action| format!("action={}", escape(action)));
     let headers =
         [("x-pgpauthorization", token), ("content-type", "application/x-www-form-urlencoded")];
-    ApiRequest {
+    let request = ApiRequest {
         method: method.to_owned(),
         path: path.to_owned(),
         query: action.is_none().then(|| "type=action".to_owned()),
         headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
         peer: std::net::Ipv4Addr::LOCALHOST.into(),
-        body: Body::Whole(form.unwrap_or_default().into_bytes()),
-    }
+        local: std::net::Ipv4Addr::LOCALHOST.into(),
+    };
+    (request, Body::Whole(form.unwrap_or_default().into_bytes()))
 }
 
 #[test]
@@ -38,7 +39,8 @@ fn short_number_is_refused_in_an_action_and_accepted_in_a_token() {
         rig.clock.set(now);
         let token = format!("{};{line}", text.trim_end());
         let answer = |method: &str, path: &str, action: Option<&str>| {
-            rig.api.answer(&request(method, path, &token, action))
+            let (request, body) = request(method, path, &token, action);
+            rig.send(request, &body)
         };
         // Nothing is found, but the token is accepted.
         let highest = rig.api.store.highest_id().unwrap();

@@ -1,0 +1,1 @@
+select count(*) from agents where heartbeattime >= $1

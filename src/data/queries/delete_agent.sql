@@ -1,0 +1,1 @@
+delete from agents where id = cast($1 as bigint) and heartbeattime < $2

@@ -1,0 +1,223 @@
+//! One request and its response: route, headers, authentication, body, answer.
+//!
+//! A request that is refused before its body was read gets its response at once, and its connection
+//! is closed after it: the rest of the body is never read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Request, Response, StatusCode};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use super::connection::Ends;
+use super::stream::Progress;
+use crate::platform::api::{AdmittedRequest, Api, ApiRequest, ApiResponse, Body};
+
+/// Time limit for the whole body of a request.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time limit for the next part of a body.
+const BODY_PAUSE_MAX: Duration = Duration::from_secs(10);
+/// Maximum size of all bodies of authenticated requests that are read at the same time, in KiB. The
+/// other bodies are small, and limited by the number of connections.
+const BODIES_KIB_MAX: usize = 20 << 10;
+/// Number of requests without authentication that change something and are processed at the same
+/// time. They leave the other request threads to authenticated requests.
+const OPEN_CHANGES_MAX: usize = 1;
+
+/// Processes the requests of all connections.
+#[derive(Debug)]
+pub(super) struct Exchanges {
+    api: Arc<Api>,
+    /// Permits for the KiB of bodies of authenticated requests.
+    bodies: Semaphore,
+    open_changes: Semaphore,
+}
+
+/// Why a request gets no answer of the API.
+enum Failure {
+    Refused(ApiResponse),
+    /// The client has sent the body too slowly.
+    Slow,
+    /// The client has closed the connection.
+    Gone,
+    /// A function of the API has panicked.
+    Panicked,
+}
+
+impl From<ApiResponse> for Failure {
+    fn from(response: ApiResponse) -> Failure {
+        Failure::Refused(response)
+    }
+}
+
+/// The body of a request while it arrives.
+struct ArrivingBody {
+    incoming: Incoming,
+    /// Whether everything was read.
+    is_read: bool,
+}
+
+impl Exchanges {
+    pub(super) fn new(api: Api) -> Exchanges {
+        Exchanges {
+            api: Arc::new(api),
+            bodies: Semaphore::new(BODIES_KIB_MAX),
+            open_changes: Semaphore::new(OPEN_CHANGES_MAX),
+        }
+    }
+
+    /// Returns the response to a request.
+    pub(super) async fn answer(
+        &self,
+        ends: Ends,
+        progress: &Progress,
+        request: Request<Incoming>,
+    ) -> Response<Full<Bytes>> {
+        progress.begin_exchange();
+        let (parts, incoming) = request.into_parts();
+        let mut body = ArrivingBody { is_read: incoming.is_end_stream(), incoming };
+        let answered = self.process(api_request(&parts, ends), progress, &mut body).await;
+        let mut response = match answered {
+            Ok(response) | Err(Failure::Refused(response)) => http_response(response),
+            Err(Failure::Slow | Failure::Gone) => status(StatusCode::REQUEST_TIMEOUT),
+            Err(Failure::Panicked) => status(StatusCode::INTERNAL_SERVER_ERROR),
+        };
+        if !body.is_read {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        progress.end_exchange();
+        response
+    }
+
+    async fn process(
+        &self,
+        head: ApiRequest,
+        progress: &Progress,
+        body: &mut ArrivingBody,
+    ) -> Result<ApiResponse, Failure> {
+        let routed = self.api.route(head)?;
+        let api = Arc::clone(&self.api);
+        let admitted = match routed.is_protected() {
+            true => in_thread(move || api.admit(routed)).await??,
+            false => self.api.admit(routed)?,
+        };
+        let Some(bytes_max) = admitted.body_bytes_max() else {
+            return self.finish(admitted, Body::Whole(Vec::new())).await;
+        };
+        if admitted.is_authenticated() {
+            progress.place().know();
+            let _room = self.room(body.size_max(bytes_max)).await?;
+            let body = body.read(bytes_max).await?;
+            return self.finish(admitted, body).await;
+        }
+        // Anyone may send this, so its connection may be closed to make room for another.
+        progress.place().wait();
+        let body = body.read(bytes_max).await?;
+        let _turn = self.open_changes.acquire().await.map_err(|_| Failure::Panicked)?;
+        progress.place().work();
+        self.finish(admitted, body).await
+    }
+
+    async fn finish(&self, admitted: AdmittedRequest, body: Body) -> Result<ApiResponse, Failure> {
+        let api = Arc::clone(&self.api);
+        in_thread(move || api.answer(&admitted, &body)).await
+    }
+
+    /// Waits until a body of this size may be read, and returns its share of the memory.
+    async fn room(&self, bytes: usize) -> Result<SemaphorePermit<'_>, Failure> {
+        let kib = u32::try_from(bytes.div_ceil(1 << 10)).map_err(|_| Failure::Slow)?;
+        let room = timeout(BODY_TIMEOUT, self.bodies.acquire_many(kib)).await;
+        room.map_err(|_| Failure::Slow)?.map_err(|_| Failure::Panicked)
+    }
+}
+
+/// Runs a function of the API in one of the request threads.
+async fn in_thread<T: Send + 'static>(
+    function: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    spawn_blocking(function).await.map_err(|_| Failure::Panicked)
+}
+
+impl ArrivingBody {
+    /// Returns the maximum size of the body as far as it is read with this limit, in bytes.
+    fn size_max(&self, bytes_max: usize) -> usize {
+        let announced = self.incoming.size_hint().upper();
+        announced
+            .and_then(|bytes| usize::try_from(bytes).ok())
+            .map_or(bytes_max, |bytes| bytes.min(bytes_max))
+    }
+
+    /// Reads the body, and nothing of one that is announced to be longer than `bytes_max`.
+    async fn read(&mut self, bytes_max: usize) -> Result<Body, Failure> {
+        let too_large = |bytes: u64| usize::try_from(bytes).is_ok_and(|bytes| bytes > bytes_max);
+        if too_large(self.incoming.size_hint().lower()) {
+            return Ok(Body::TooLarge);
+        }
+        timeout(BODY_TIMEOUT, self.read_parts(bytes_max)).await.map_err(|_| Failure::Slow)?
+    }
+
+    async fn read_parts(&mut self, bytes_max: usize) -> Result<Body, Failure> {
+        let mut bytes = Vec::new();
+        loop {
+            let frame = timeout(BODY_PAUSE_MAX, self.incoming.frame()).await;
+            let data = match frame.map_err(|_| Failure::Slow)? {
+                None => {
+                    self.is_read = true;
+                    return Ok(Body::Whole(bytes));
+                }
+                Some(frame) => frame.map_err(|_| Failure::Gone)?.into_data(),
+            };
+            // The other frames are trailers, which have no meaning here.
+            let Ok(data) = data else { continue };
+            if bytes.len() + data.len() > bytes_max {
+                return Ok(Body::TooLarge);
+            }
+            bytes.extend_from_slice(&data);
+        }
+    }
+}
+
+/// Converts the head of a request to the type that the API's functions take.
+fn api_request(parts: &Parts, ends: Ends) -> ApiRequest {
+    let mut headers = text_headers(&parts.headers);
+    // A URL with a host has the same meaning as the header.
+    headers.extend(parts.uri.authority().map(|host| ("host".to_owned(), host.to_string())));
+    ApiRequest {
+        method: parts.method.as_str().to_owned(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().map(str::to_owned),
+        headers,
+        peer: ends.peer.ip(),
+        local: ends.local.ip(),
+    }
+}
+
+/// Returns the headers; bytes that are not UTF-8 are replaced.
+fn text_headers(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |(name, value): (&hyper::header::HeaderName, &HeaderValue)| {
+        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    headers.iter().map(text).collect()
+}
+
+fn http_response(response: ApiResponse) -> Response<Full<Bytes>> {
+    let mut builder = Response::builder().status(response.status);
+    for (name, value) in response.headers {
+        builder = builder.header(name, value);
+    }
+    builder
+        .body(Full::from(response.body))
+        .unwrap_or_else(|_| status(StatusCode::INTERNAL_SERVER_ERROR))
+}
+
+fn status(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    response
+}
