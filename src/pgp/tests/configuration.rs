@@ -5,7 +5,7 @@ use crate::pgp::configuration::ConfigurationError;
 
 /// Returns the error of opening the key or signing with this gpg.conf, and whether it is transient.
 fn error(home: &Home, key: &Fingerprint, config: &str) -> (String, bool) {
-    stop_agent(home.path()).unwrap();
+    end_gpg_agent(home.path()).unwrap();
     std::fs::write(home.path().join("gpg.conf"), format!("{config}\n")).unwrap();
     match GpgSigner::open(home.path(), key.as_str(), None) {
         Err(error) => {
