@@ -28,7 +28,7 @@ const ANSWER_SPAN: Duration = Duration::from_secs(5);
 const PROCESSES: [&[&str]; 3] = [&[], &["--keyboxd"], &["--dirmngr"]];
 
 /// Requests the processes of `home` to end, if they run.
-pub(super) fn stop_agent(home: &Path) -> io::Result<()> {
+fn stop_agent(home: &Path) -> io::Result<()> {
     let mut gpgconf = environment::command("gpgconf");
     gpgconf.arg("--homedir").arg(home).args(["--kill", "all"]).process_group(0);
     let mut child =

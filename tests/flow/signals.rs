@@ -87,10 +87,12 @@ fn agent_pid(rig: &Rig) -> Pid {
 /// Returns whether the runner is waiting for GnuPG, which is waiting for the agent.
 fn is_signing(rig: &Rig) -> bool {
     let home = rig.key.home().to_str().unwrap();
+    // Later releases of GnuPG's library write one argument instead of two.
+    let joined = format!("--homedir={home}");
     fs::read_dir("/proc").unwrap().flatten().any(|process| {
         let line = fs::read_to_string(process.path().join("cmdline")).unwrap_or_default();
         line.split('\0').next().is_some_and(|program| program.ends_with("gpg"))
-            && line.split('\0').any(|argument| argument == home)
+            && line.split('\0').any(|argument| argument == home || argument == joined)
     })
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::gpg_agent::stop_agent;
+use super::gpg_agent::end_gpg_agent;
 use super::signer::find;
 use super::testing::{Home, secret, verify};
 use super::*;
@@ -115,7 +115,7 @@ fn wrong_or_missing_passphrase_makes_the_key_unusable() {
     let key = home.key("rsa1024", Some("open sesame"));
     let sign = |passphrase: Option<&str>| {
         // A new agent does not remember the passphrase from the generation of the key.
-        stop_agent(home.path()).unwrap();
+        end_gpg_agent(home.path()).unwrap();
         GpgSigner::open(home.path(), key.as_str(), passphrase.map(secret)).unwrap().sign(TEXT)
     };
     let wrong = sign(Some("close")).unwrap_err();
@@ -162,7 +162,7 @@ fn unusable_home_is_rejected_with_the_reason() {
 fn home_with_a_long_path_is_rejected_with_the_reason() {
     let home = Home::new();
     let key = home.key("rsa1024", None);
-    stop_agent(home.path()).unwrap();
+    end_gpg_agent(home.path()).unwrap();
     let long = home.path().join("h".repeat(gnupg::HOME_BYTES_MAX));
     std::os::unix::fs::symlink(home.path(), &long).unwrap();
     let said = match GpgSigner::open(&long, key.as_str(), None) {
@@ -225,7 +225,7 @@ fn ended_agent_is_started_again() {
     let keyring = GpgSigner::open(home.path(), key.as_str(), None).unwrap();
     for _ in 0..3 {
         keyring.sign(TEXT).unwrap();
-        stop_agent(home.path()).unwrap();
+        end_gpg_agent(home.path()).unwrap();
     }
     keyring.sign(TEXT).unwrap();
 }
@@ -293,7 +293,7 @@ fn digest_unsupported_by_the_platform_is_rejected() {
 fn agent_that_forbids_loopback_is_reported_with_the_remedy() {
     let home = Home::new();
     let key = home.key("rsa1024", Some("open sesame"));
-    stop_agent(home.path()).unwrap();
+    end_gpg_agent(home.path()).unwrap();
     std::fs::write(home.path().join("gpg-agent.conf"), "no-allow-loopback-pinentry\n").unwrap();
     let keyring = GpgSigner::open(home.path(), key.as_str(), Some(secret("open sesame"))).unwrap();
     let error = keyring.sign(TEXT).unwrap_err();
