@@ -3,7 +3,7 @@
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "the tests do what operators and clients do")]
 
-mod hostile;
+mod gnupg;
 mod shortage;
 
 use std::io::{Read, Write};
