@@ -4,10 +4,10 @@ use flate2::{Compress, Compression, FlushCompress};
 
 /// Size of the zeros that are compressed once and then repeated, in bytes.
 const PART_BYTES: usize = 16 << 20;
-/// The number of repetitions: the bomb unpacks to 16 GiB.
-const PARTS: usize = 1024;
+/// The number of repetitions: the bomb unpacks to 4 GiB.
+const PARTS: usize = 256;
 
-/// Returns a compressed packet of a few hundred bytes that contains 16 GiB of literal data.
+/// Returns a compressed packet of a few hundred bytes that contains 4 GiB of literal data.
 pub(crate) fn bomb() -> Vec<u8> {
     // Literal data of indeterminate length: binary, no name, no date.
     let head = [0xaf, b'b', 0, 0, 0, 0, 0];

@@ -125,8 +125,8 @@ fn is_device(listed: Device, own: Device, mounted: Option<Device>) -> bool {
 }
 
 /// Returns whether a process may have a file open. This is checked because the subvolumes of btrfs
-/// share a device and each of them numbers its own inodes. Only root and the user of a process can
-/// see its open files; if they are not visible, the answer is yes.
+/// share a device and each of them numbers its own inodes. Only root can see the open files of our
+/// programs, which protect their memory; if they are not visible, the answer is yes.
 fn has_open(process: u32, file: &Meta) -> bool {
     let folder = PathBuf::from(format!("/proc/{process}/fd"));
     let Ok(descriptors) = folder.read_dir() else { return true };

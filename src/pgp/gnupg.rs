@@ -21,9 +21,8 @@ pub(super) const HOME_BYTES_MAX: usize = 86;
 static IS_ENGINE_MISSING: AtomicBool = AtomicBool::new(false);
 
 /// An error of the library, as the answer to a call.
-#[derive(Debug, Clone, Copy, thiserror::Error, Serialize, Deserialize)]
-#[error(transparent)]
-pub(crate) struct LibraryError(#[serde(with = "wire::gnupg")] pub(super) Error);
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct LibraryError(#[serde(with = "wire::gnupg")] pub(super) Error);
 
 impl From<Error> for LibraryError {
     fn from(error: Error) -> LibraryError {

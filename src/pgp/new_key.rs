@@ -1,9 +1,9 @@
 //! Generates and exports keys, for the one-host platform and for tests.
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gpgme::Error;
 use zeroize::Zeroizing;
 
 use super::calls::{Export, Generate, Passphrase};
@@ -22,16 +22,15 @@ const GENERATE_TIMEOUT: Duration = Duration::from_secs(180);
 pub(crate) struct GenerateError {
     operation: &'static str,
     home: PathBuf,
-    source: GenerateFault,
+    /// An error of GnuPG, or of the process that should have used it.
+    source: Box<dyn Error + Send + Sync>,
 }
 
-/// What failed.
-#[derive(Debug, thiserror::Error)]
-enum GenerateFault {
-    #[error(transparent)]
-    GnuPg(#[from] LibraryError),
-    #[error(transparent)]
-    Worker(#[from] WorkerError),
+/// Returns the value of an answer, or why there is none.
+fn value<T>(
+    answer: Result<Result<T, LibraryError>, WorkerError>,
+) -> Result<T, Box<dyn Error + Send + Sync>> {
+    Ok(answer?.map_err(|error| error.0)?)
 }
 
 /// The properties of a key to be generated.
@@ -54,8 +53,7 @@ pub(crate) fn generate(home: &Path, key: NewKey<'_>) -> Result<Fingerprint, Gene
         algorithm: key.algorithm.to_owned(),
         passphrase: key.passphrase.map(Passphrase),
     };
-    let generated = worker::call(call, GENERATE_TIMEOUT).map_err(GenerateFault::from);
-    generated.and_then(|generated| Ok(generated?)).map_err(|source| GenerateError {
+    value(worker::call(call, GENERATE_TIMEOUT)).map_err(|source| GenerateError {
         operation: "generate a key",
         home: home.to_owned(),
         source,
@@ -65,13 +63,11 @@ pub(crate) fn generate(home: &Path, key: NewKey<'_>) -> Result<Fingerprint, Gene
 /// Returns an armored public key, as the platform accepts it.
 pub(crate) fn export(home: &Path, key: &Fingerprint) -> Result<Vec<u8>, GenerateError> {
     let call = Export { home: home.to_owned(), key: key.clone() };
-    let exported = worker::call(call, KEY_TIMEOUT).map_err(GenerateFault::from);
-    let exported = exported.and_then(|exported| Ok(exported?.0)).and_then(|armored| match armored
-        .is_empty()
-    {
-        true => Err(LibraryError(Error::NO_PUBKEY).into()),
-        false => Ok(armored),
-    });
+    let exported =
+        value(worker::call(call, KEY_TIMEOUT)).and_then(|armored| match armored.0.is_empty() {
+            true => Err(gpgme::Error::NO_PUBKEY.into()),
+            false => Ok(armored.0),
+        });
     exported.map_err(|source| GenerateError {
         operation: "export a key",
         home: home.to_owned(),

@@ -107,23 +107,24 @@ impl Signers {
 
     /// Checks a signature with all known keys that have the id of its issuer; `None` if there is no
     /// such key. If no key verifies it, the first verdict counts, unless a key could not be used now.
+    /// So no key can keep a signature by another one from being accepted.
     fn signer(
         &self,
         data: &[u8],
         signature: &OneLineSignature,
         numbers: RsaNumbers,
     ) -> Result<Option<InvestigatorRow>, SignatureError> {
-        let mut failed: Option<SignatureError> = None;
+        let (mut refused, mut unchecked) = (None, None);
         let owners = self.keys().owners(signature);
         for owner in owners {
             match self.signed_by(&owner, data, signature, numbers) {
                 Ok(Some(row)) => return Ok(Some(row)),
                 Ok(None) => {}
-                Err(error) if error.is_verdict() => failed = failed.or(Some(error)),
-                Err(error) => return Err(error),
+                Err(error) if error.is_verdict() => refused = refused.or(Some(error)),
+                Err(error) => unchecked = unchecked.or(Some(error)),
             }
         }
-        failed.map_or(Ok(None), Err)
+        unchecked.or(refused).map_or(Ok(None), Err)
     }
 
     /// Checks whether an investigator has made a signature; `None` if the investigator has no usable
@@ -166,8 +167,12 @@ impl Signers {
         self.read_keys()?;
         let checked = self.keys().check(fingerprint);
         let Err(error) = checked.and_then(|()| self.verifier.import(&key)) else {
-            self.keys().set_imported(fingerprint, &key, true);
-            return Ok(Some(key));
+            if self.keys().set_imported(fingerprint, &key, true) {
+                return Ok(Some(key));
+            }
+            // The investigator was disabled or got another key meanwhile.
+            self.remove(Some(&key));
+            return Ok(None);
         };
         self.keys().set_fault(fingerprint, &error);
         self.log_faults();

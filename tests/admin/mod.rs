@@ -6,9 +6,9 @@
 mod commands;
 mod faults;
 mod fleet;
-mod hostile;
 mod invalid;
 mod investigators;
+mod keys;
 mod media;
 #[cfg(feature = "platform")]
 mod platform;

@@ -21,6 +21,8 @@ use crate::rig::{Rig, wait_until};
 const RESPONSE_SPAN: Duration = Duration::from_secs(1);
 /// The number of clients that attack at the same time.
 const ATTACKERS: usize = 4;
+/// Maximum duration of the attack.
+const ATTACK_SPAN_MAX: Duration = Duration::from_secs(60);
 /// The number of valid requests during the attack.
 const REQUESTS: usize = 10;
 
@@ -72,8 +74,8 @@ fn decompression_bombs_as_tokens_do_not_occupy_the_api() {
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let attack = || {
-            let mut count = 0;
-            while !is_over.load(Ordering::Relaxed) {
+            let (mut count, begun) = (0, Instant::now());
+            while !is_over.load(Ordering::Relaxed) && begun.elapsed() < ATTACK_SPAN_MAX {
                 let (status, answer) = search(address, &forged(&bomb));
                 assert_eq!(status, 401, "{answer}");
                 assert!(answer.contains("openpgp: invalid data: "), "{answer}");
@@ -82,17 +84,20 @@ fn decompression_bombs_as_tokens_do_not_occupy_the_api() {
             count
         };
         let attackers: Vec<_> = (0..ATTACKERS).map(|_| scope.spawn(attack)).collect();
-        for _ in 0..REQUESTS {
+        let request = || {
             let begun = Instant::now();
-            let (status, answer) = search(address, &valid);
-            let took = begun.elapsed();
-            assert_eq!(status, 404, "{answer}");
-            assert!(took <= RESPONSE_SPAN, "{took:?}");
-        }
+            let (status, _) = search(address, &valid);
+            (status, begun.elapsed())
+        };
+        let mut responses: Vec<_> = (0..REQUESTS).map(|_| request()).collect();
         is_over.store(true, Ordering::Relaxed);
         for attacker in attackers {
             assert!(attacker.join().unwrap() > 0);
         }
+        assert!(responses.iter().all(|(status, _)| *status == 404), "{responses:?}");
+        // The machine may be busy with other things for a moment.
+        responses.sort_unstable_by_key(|(_, took)| *took);
+        assert!(responses[REQUESTS / 2].1 <= RESPONSE_SPAN, "{responses:?}");
     });
     wait_until("the end of every gpg", || gpg(&rig.path("p")).is_empty());
 }

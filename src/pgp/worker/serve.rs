@@ -41,7 +41,10 @@ pub(crate) fn serve() -> io::Result<()> {
 /// Allows as many descriptors as possible. The limit of the parent may have been lower for a moment,
 /// but a worker would keep it.
 fn raise_descriptor_limit() -> io::Result<()> {
-    let maximum = getrlimit(Resource::Nofile).maximum;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current == maximum {
+        return Ok(());
+    }
     Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
 }
 

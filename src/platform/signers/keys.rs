@@ -129,20 +129,21 @@ impl Keys {
         self.0.remove(fingerprint)?.imported().cloned()
     }
 
-    /// Returns the fingerprints of the active investigators with a key that a signature may name as
-    /// its issuer; first the one whose primary key it names.
+    /// Returns the fingerprints of the active investigators with a key that a signature names as its
+    /// issuer; first those whose key is imported, then those whose primary key it names.
     pub(super) fn owners(&self, signature: &OneLineSignature) -> Vec<String> {
-        let mut owners: Vec<(usize, &String)> = self
+        let mut owners: Vec<(bool, usize, &String)> = self
             .0
             .iter()
             .filter(|(_, known)| known.is_active)
             .filter_map(|(fingerprint, known)| {
                 let parts = known.key.as_ref()?.parts();
-                Some((parts.iter().position(|part| signature.names(part))?, fingerprint))
+                let part = parts.iter().position(|part| signature.names(part))?;
+                Some((known.imported().is_none(), part, fingerprint))
             })
             .collect();
         owners.sort_unstable();
-        owners.into_iter().map(|(_, fingerprint)| fingerprint.clone()).collect()
+        owners.into_iter().map(|(_, _, fingerprint)| fingerprint.clone()).collect()
     }
 
     /// Returns the imported key of an investigator.
@@ -176,17 +177,22 @@ impl Keys {
         }
     }
 
-    /// Records the outcome of an import: done or refused. A key that was replaced meanwhile is not
-    /// affected.
-    pub(super) fn set_imported(&mut self, fingerprint: &str, key: &Arc<KeyText>, is_done: bool) {
+    /// Records whether a key was imported or refused. Returns whether it is still the key of an active
+    /// investigator.
+    pub(super) fn set_imported(
+        &mut self,
+        fingerprint: &str,
+        key: &Arc<KeyText>,
+        is_done: bool,
+    ) -> bool {
         let known = self.0.get_mut(fingerprint);
-        let known = known.filter(|known| known.key.as_ref() == Some(key));
-        if let Some(known) = known {
-            known.import = if is_done { Import::Done } else { Import::Refused(Instant::now()) };
-            if is_done {
-                known.fault = None;
-            }
+        let known = known.filter(|known| known.is_active && known.key.as_ref() == Some(key));
+        let Some(known) = known else { return false };
+        known.import = if is_done { Import::Done } else { Import::Refused(Instant::now()) };
+        if is_done {
+            known.fault = None;
         }
+        true
     }
 
     /// Records why a key cannot be used.
