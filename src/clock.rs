@@ -36,7 +36,7 @@ impl Clock for SystemClock {
 }
 
 /// Returns the processor time that this thread has used.
-#[cfg(any(test, feature = "platform"))]
+#[cfg(feature = "platform")]
 pub(crate) fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();

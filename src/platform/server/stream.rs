@@ -239,8 +239,8 @@ mod tests {
         })
     }
 
-    fn is_timeout<T: std::fmt::Debug>(result: io::Result<T>) -> bool {
-        matches!(&result, Err(error) if error.kind() == io::ErrorKind::TimedOut)
+    fn is_timeout<T>(result: &io::Result<T>) -> bool {
+        matches!(result, Err(error) if error.kind() == io::ErrorKind::TimedOut)
     }
 
     #[test]
@@ -250,7 +250,7 @@ mod tests {
             client.write_all(b"GET").await.unwrap();
             let mut bytes = [0; 9];
             assert_eq!(server.read(&mut bytes).await.unwrap(), 3);
-            assert!(is_timeout(server.read(&mut bytes).await));
+            assert!(is_timeout(&server.read(&mut bytes).await));
             // While a request is processed, nothing is expected from the client.
             server.progress.begin_exchange();
             let read = tokio::time::timeout(2 * SHORT, server.read(&mut bytes)).await;
@@ -263,7 +263,7 @@ mod tests {
         let limits = TimeLimits { head: LONG, idle: SHORT, write: LONG };
         connected(limits, |mut server, mut client| async move {
             server.progress.end_exchange();
-            assert!(is_timeout(server.read(&mut [0; 9]).await));
+            assert!(is_timeout(&server.read(&mut [0; 9]).await));
             client.shutdown().await.unwrap();
         });
     }
@@ -290,7 +290,7 @@ mod tests {
                     break Err::<(), _>(error);
                 }
             };
-            assert!(is_timeout(written));
+            assert!(is_timeout(&written));
         });
     }
 }

@@ -28,7 +28,7 @@ pub(super) enum Expression {
     /// `x IN (y, z)`.
     In(Box<Expression>, Vec<Expression>),
     /// `x LIKE y`, `x ILIKE y`.
-    Like(Box<Expression>, Pattern),
+    Like(Box<Expression>, Box<Pattern>),
     /// `x -> 'key'`, `x ->> 0`, `x #>> '{key,0}'`.
     Json {
         document: Box<Expression>,
@@ -98,7 +98,7 @@ impl Expression {
             Expression::In(needle, list) => contains(&needle.value(row), list, row),
             Expression::Like(text, pattern) => match text.value(row) {
                 Value::Text(text) if pattern.ignores_case() => {
-                    Some(pattern.matches(&row.folded(&text)))
+                    Some(pattern.matches(&row.folded(text)))
                 }
                 Value::Text(text) => Some(pattern.matches(&text)),
                 _ => None,

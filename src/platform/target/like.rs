@@ -140,7 +140,7 @@ impl Segment {
     fn strip_from<'t>(&self, text: &'t str) -> Option<&'t str> {
         let mut chars = text.chars();
         let begins = self.parts.iter().all(|part| chars.next().is_some_and(|c| part.matches(c)));
-        begins.then(|| chars.as_str())
+        begins.then_some(chars.as_str())
     }
 
     /// Returns the rest of a text that ends with the segment.
@@ -148,7 +148,7 @@ impl Segment {
         let mut chars = text.chars();
         let mut parts = self.parts.iter().rev();
         let ends = parts.all(|part| chars.next_back().is_some_and(|c| part.matches(c)));
-        ends.then(|| chars.as_str())
+        ends.then_some(chars.as_str())
     }
 
     /// Returns the rest of the text after the first occurrence of the segment.

@@ -279,7 +279,7 @@ fn like(
     match settle(typed(pattern)?, ColumnKind::Text, operator)? {
         Expression::Constant(ColumnValue::Text(pattern)) => {
             Pattern::new(&pattern, escape, operator == "ILIKE")
-                .map(|pattern| Expression::Like(Box::new(text), pattern))
+                .map(|pattern| Expression::Like(Box::new(text), Box::new(pattern)))
                 .ok_or_else(|| TargetError::Form { what: "pattern", literal: quote(&pattern) })
         }
         Expression::Constant(null) => Ok(Expression::Constant(null)),

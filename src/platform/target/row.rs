@@ -55,7 +55,7 @@ impl<'a> Row<'a> {
     }
 
     /// Returns a text with its case folded.
-    pub(super) fn folded(&self, text: &Cow<'_, str>) -> Rc<str> {
+    pub(super) fn folded(&self, text: Cow<'_, str>) -> Rc<str> {
         match text {
             // Such a text stays where it is until the evaluation ends.
             Cow::Borrowed(text) => {
@@ -63,7 +63,7 @@ impl<'a> Row<'a> {
                 let known = folded.entry((text.as_ptr(), text.len()));
                 Rc::clone(known.or_insert_with(|| like::fold(text).into()))
             }
-            Cow::Owned(text) => like::fold(text).into(),
+            Cow::Owned(text) => like::fold(&text).into(),
         }
     }
 }
