@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -141,6 +142,26 @@ fn send(address: &str, request: &[u8]) {
         stream.shutdown(Shutdown::Write).ok();
         stream.read_to_end(&mut Vec::new()).ok();
     }
+}
+
+/// Each of these requests costs the platform much more time than the client.
+#[test]
+fn request_whose_client_has_gone_costs_nothing() {
+    let rig = Rig::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mig-data"));
+    command.arg("-c").arg(rig.path("p/standalone.cfg")).args(["investigator", "apikey", "runner"]);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = format!(
+        "GET /api/v1/dashboard HTTP/1.1\r\nHost: localhost\r\n\
+         X-MIGAPIKEY: 0123456789abcdefghijABCDEFGHIJKL\r\nX-Padding: {}\r\n\r\n",
+        "x".repeat(28 << 10)
+    );
+    for _ in 0..10_000 {
+        let mut stream = TcpStream::connect(&rig.address).unwrap();
+        stream.write_all(text.as_bytes()).ok();
+    }
+    assert_answers(&rig, "10000 requests without a reader");
 }
 
 #[test]

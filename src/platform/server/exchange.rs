@@ -11,13 +11,14 @@ use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Request, Response, StatusCode};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use super::THREADS_MAX;
 use super::connection::Ends;
 use super::stream::Progress;
-use crate::platform::api::{AdmittedRequest, Api, ApiRequest, ApiResponse, Body};
+use crate::platform::api::{Api, ApiRequest, ApiResponse, Body};
 
 /// Time limit for the whole body of a request.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -34,9 +35,12 @@ const OPEN_CHANGES_MAX: usize = 1;
 #[derive(Debug)]
 pub(super) struct Exchanges {
     api: Arc<Api>,
+    /// Permits for the request threads. A request waits for one in its connection, so that nothing
+    /// is left of a request whose client has gone.
+    threads: Arc<Semaphore>,
     /// Permits for the KiB of bodies of authenticated requests.
-    bodies: Semaphore,
-    open_changes: Semaphore,
+    bodies: Arc<Semaphore>,
+    open_changes: Arc<Semaphore>,
 }
 
 /// Why a request gets no answer of the API.
@@ -67,8 +71,9 @@ impl Exchanges {
     pub(super) fn new(api: Api) -> Exchanges {
         Exchanges {
             api: Arc::new(api),
-            bodies: Semaphore::new(BODIES_KIB_MAX),
-            open_changes: Semaphore::new(OPEN_CHANGES_MAX),
+            threads: Arc::new(Semaphore::new(THREADS_MAX)),
+            bodies: Arc::new(Semaphore::new(BODIES_KIB_MAX)),
+            open_changes: Arc::new(Semaphore::new(OPEN_CHANGES_MAX)),
         }
     }
 
@@ -102,46 +107,53 @@ impl Exchanges {
         body: &mut ArrivingBody,
     ) -> Result<ApiResponse, Failure> {
         let routed = self.api.route(head)?;
-        let api = Arc::clone(&self.api);
         let admitted = match routed.is_protected() {
-            true => in_thread(move || api.admit(routed)).await??,
+            true => self.in_thread(None, move |api| api.admit(routed)).await??,
             false => self.api.admit(routed)?,
         };
         let Some(bytes_max) = admitted.body_bytes_max() else {
-            return self.finish(admitted, Body::Whole(Vec::new())).await;
+            let body = Body::Whole(Vec::new());
+            return self.in_thread(None, move |api| api.answer(&admitted, &body)).await;
         };
         if admitted.is_authenticated() {
             progress.place().know();
-            let _room = self.room(body.size_max(bytes_max)).await?;
+            let room = self.room(body.size_max(bytes_max)).await?;
             let body = body.read(bytes_max).await?;
-            return self.finish(admitted, body).await;
+            return self.in_thread(Some(room), move |api| api.answer(&admitted, &body)).await;
         }
         // Anyone may send this, so its connection may be closed to make room for another.
         progress.place().wait();
         let body = body.read(bytes_max).await?;
-        let _turn = self.open_changes.acquire().await.map_err(|_| Failure::Panicked)?;
+        let turn = Arc::clone(&self.open_changes).acquire_owned().await;
+        let turn = turn.map_err(|_| Failure::Panicked)?;
         progress.place().work();
-        self.finish(admitted, body).await
-    }
-
-    async fn finish(&self, admitted: AdmittedRequest, body: Body) -> Result<ApiResponse, Failure> {
-        let api = Arc::clone(&self.api);
-        in_thread(move || api.answer(&admitted, &body)).await
+        self.in_thread(Some(turn), move |api| api.answer(&admitted, &body)).await
     }
 
     /// Waits until a body of this size may be read, and returns its share of the memory.
-    async fn room(&self, bytes: usize) -> Result<SemaphorePermit<'_>, Failure> {
+    async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Failure> {
         let kib = u32::try_from(bytes.div_ceil(1 << 10)).map_err(|_| Failure::Slow)?;
-        let room = timeout(BODY_TIMEOUT, self.bodies.acquire_many(kib)).await;
+        let room = timeout(BODY_TIMEOUT, Arc::clone(&self.bodies).acquire_many_owned(kib)).await;
         room.map_err(|_| Failure::Slow)?.map_err(|_| Failure::Panicked)
     }
-}
 
-/// Runs a function of the API in one of the request threads.
-async fn in_thread<T: Send + 'static>(
-    function: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Failure> {
-    spawn_blocking(function).await.map_err(|_| Failure::Panicked)
+    /// Runs a function of the API in one of the request threads. `permit` is returned when the
+    /// function ends, which may be after the client has gone.
+    async fn in_thread<T: Send + 'static>(
+        &self,
+        permit: Option<OwnedSemaphorePermit>,
+        function: impl FnOnce(&Api) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let thread = Arc::clone(&self.threads).acquire_owned().await;
+        let permits = (thread.map_err(|_| Failure::Panicked)?, permit);
+        let api = Arc::clone(&self.api);
+        let work = move || {
+            let result = function(&api);
+            drop(permits);
+            result
+        };
+        spawn_blocking(work).await.map_err(|_| Failure::Panicked)
+    }
 }
 
 impl ArrivingBody {
