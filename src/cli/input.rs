@@ -1,6 +1,6 @@
 //! Files that an operator names, which may hold secrets: configurations, actions, passphrases.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -52,6 +52,11 @@ pub(crate) fn unless_forbidden(error: &DiskError, exit: Exit) -> Exit {
     if error.exit() == Exit::Permission { Exit::Permission } else { exit }
 }
 
+/// Returns access to the files that the user of this process names, for reading only.
+pub(super) fn disk() -> Disk {
+    Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX)
+}
+
 /// The contents of a file, wiped from memory when dropped.
 pub(crate) struct InputFile {
     pub(crate) bytes: Zeroizing<Vec<u8>>,
@@ -78,8 +83,7 @@ impl InputFile {
     }
 
     fn check_secret_of(&self, user: u32) -> Result<(), Failure> {
-        let disk = Disk::new(Arc::new(RealFs), Path::new("").to_owned(), COMMAND_PREFIX);
-        match self.input.check_secret(&disk, user)? {
+        match self.input.check_secret(&disk(), user)? {
             Some(fault) => Err(InputError::UnsafePermissions { faults: vec![fault] }.into()),
             None => Ok(()),
         }

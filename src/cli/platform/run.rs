@@ -10,11 +10,11 @@ use signal_hook::iterator::Signals;
 
 use super::standalone::Standalone;
 use crate::cli::failure::{Explain, Failure, SystemError};
-use crate::cli::input::{InputError, InputFile};
+use crate::cli::input::{self, InputError, InputFile};
+use crate::cli::workspace::Workspace;
 use crate::cli::{env, program};
 use crate::clock::{Clock, SystemClock};
 use crate::config::logging::{LogFormat, LogTarget, LoggingConfig};
-use crate::disk::{COMMAND_PREFIX, Disk, RealFs};
 use crate::exit::Exit;
 use crate::invocation::Program;
 use crate::logging::Log;
@@ -49,6 +49,9 @@ impl Run {
     /// Runs the platform that `file` configures until a signal stops it.
     pub(super) fn run(&self, file: &Path) -> Result<Exit, Failure> {
         let config = read(file)?;
+        for place in [&config.data, &config.spool] {
+            Workspace::enter_unchanged(&[place])?;
+        }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = Log::start(
             &logging_config(LogTarget::Stdout),
@@ -97,8 +100,8 @@ fn read(file: &Path) -> Result<StandaloneConfig, Failure> {
         if server.password.is_some() {
             text.check_secret_unless_root()?;
         }
-        let disk = Disk::new(Arc::new(RealFs), config.data.clone(), COMMAND_PREFIX);
-        config.postgres = Some(server.with_credentials(&disk, &env::postgres_credentials())?);
+        let credentials = env::postgres_credentials();
+        config.postgres = Some(server.with_credentials(&input::disk(), &credentials)?);
     }
     Ok(config)
 }

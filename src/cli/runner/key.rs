@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use crate::cli::env;
 use crate::cli::failure::{Explain, Failure};
 use crate::cli::input::{InputError, InputFile};
+use crate::cli::workspace::Workspace;
 use crate::config::client::ClientConfig;
 use crate::config::runner::{ClientSettings, PassphraseSource};
 use crate::exit::Exit;
@@ -73,11 +74,14 @@ pub(super) fn later(
     Ok(DeferredSigner::new(&home, &client.gpg.key_id, passphrase))
 }
 
-fn home(client: &ClientConfig, path: &Path) -> Result<PathBuf, NoGnupgHome> {
-    match &client.gpg.home {
-        Some(home) => Ok(home.clone()),
-        None => env::gnupg_home().ok_or_else(|| NoGnupgHome { path: path.to_owned() }),
-    }
+fn home(client: &ClientConfig, path: &Path) -> Result<PathBuf, Failure> {
+    let home = match &client.gpg.home {
+        Some(home) => home.clone(),
+        None => env::gnupg_home().ok_or_else(|| NoGnupgHome { path: path.to_owned() })?,
+    };
+    // GnuPG runs programs that the files in its home name.
+    Workspace::enter_unchanged(&[&home])?;
+    Ok(home)
 }
 
 fn passphrase(settings: Option<&ClientSettings>) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {

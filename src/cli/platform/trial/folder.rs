@@ -11,14 +11,14 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::error::TrialError;
 use crate::cli::env;
 use crate::cli::failure::{Failure, SystemError};
 use crate::cli::platform::init;
 use crate::cli::runner::template::{self, quoted};
-use crate::disk::{COMMAND_PREFIX, Disk, DiskError, RealFs};
+use crate::cli::workspace::Workspace;
+use crate::disk::{Disk, DiskError};
 use crate::random;
 
 pub(super) const JOB: &str = "setuid";
@@ -65,7 +65,7 @@ impl TrialFolder {
             let bytes_max = FOLDER_BYTES_MAX;
             return Err(TrialError::LongPath { path: folder, bytes_max }.into());
         }
-        let disk = Disk::new(Arc::new(RealFs), folder.join("spool/.tmp"), COMMAND_PREFIX);
+        let disk = Workspace::enter(&[&folder])?.disk(folder.join("spool/.tmp"));
         let trial = TrialFolder { folder, is_kept: keep.is_some(), disk };
         trial.fill().or_else(|failure| trial.remove().and(Err(failure)))?;
         Ok(trial)
