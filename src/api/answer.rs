@@ -20,9 +20,13 @@ const NO_RESULTS: &str = "no results found";
 /// The end of the API's message for an object that does not exist.
 const NOT_FOUND: &str = " not found";
 /// Limits of a short response: an action of 10 MiB with each byte escaped.
-const SHORT: Limits = Limits { answer_bytes_max: 64 << 20, item_bytes_max: 64 << 20 };
-/// Limits of a page: a command is one agent's findings.
-const PAGE: Limits = Limits { answer_bytes_max: 4 << 30, item_bytes_max: 64 << 20 };
+const SHORT: Limits =
+    Limits { answer_bytes_max: 64 << 20, item_bytes_max: 64 << 20, replaces_large: false };
+/// Limits of a page of actions.
+pub(super) const ACTIONS: Limits =
+    Limits { answer_bytes_max: 4 << 30, item_bytes_max: 64 << 20, replaces_large: false };
+/// Limits of a page of commands: a command is one agent's findings.
+pub(super) const COMMANDS: Limits = Limits { replaces_large: true, ..ACTIONS };
 /// Size limit, in bytes, of the beginning of a body that is kept for messages.
 const HEAD_BYTES_MAX: usize = 1024;
 /// Size limit, in bytes, of the description of a fault in a document.
@@ -110,10 +114,11 @@ impl Answer {
 pub(super) fn walk_page(
     call: &Call,
     body: impl Read,
+    limits: Limits,
     wants: fn(&str) -> bool,
     sink: Sink<'_>,
 ) -> Result<u64, ApiError> {
-    walk_success(call, 200, body, PAGE, wants, sink).map(|document| document.values)
+    walk_success(call, 200, body, limits, wants, sink).map(|document| document.values)
 }
 
 /// Walks the body of a successful response, which must have items and no error message.
