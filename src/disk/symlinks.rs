@@ -188,8 +188,9 @@ impl ResolvedPath {
             let Some(meta) = disk.find(folder)? else { continue };
             let is_sticky = !is_inside && meta.mode & STICKY != 0;
             let fault = trust::check(folder, &meta, user).err();
-            let fault =
-                fault.filter(|fault| !is_sticky || !matches!(fault, Distrust::Writable { .. }));
+            let fault = fault.filter(|fault| {
+                !is_sticky || !matches!(fault, Distrust::Writable { .. } | Distrust::Shared { .. })
+            });
             faults.extend(fault.filter(|fault| !faults.contains(fault)));
         }
         Ok(())

@@ -232,6 +232,8 @@ fn check(disk: &Disk, path: &Path) -> Result<(), Failure> {
     match disk.resolve(path, None)? {
         None => Err(DataFailure::NoDatabase { path: path.to_owned() }.into()),
         Some(found) if found.meta.owner != trust::own_user() => {
+            // A readable file shows whose it is.
+            Store::check_file(disk, &found.path)?;
             Err(DataFailure::Owner { path: path.to_owned(), owner: found.meta.owner }.into())
         }
         Some(_) => Ok(()),

@@ -38,6 +38,20 @@ impl Explain for NoGnupgHome {
     }
 }
 
+/// A file that others can read and that contains more than a passphrase: it may be any file, so that
+/// no command that changes it is named.
+#[derive(Debug, thiserror::Error)]
+#[error("other users can read {}, which has more than one line: set passphrasefile to a file of its own, with only the passphrase", path.display())]
+struct NotPassphrase {
+    path: PathBuf,
+}
+
+impl Explain for NotPassphrase {
+    fn exit(&self) -> Exit {
+        Exit::Permission
+    }
+}
+
 impl Explain for KeyError {
     fn exit(&self) -> Exit {
         match self {
@@ -94,7 +108,10 @@ fn passphrase(settings: Option<&ClientSettings>) -> Result<Option<Zeroizing<Vec<
     }
     if let Some(PassphraseSource::File(path)) = source {
         let text = InputFile::read(path, PASSPHRASE_BYTES_MAX).map_err(InputError::Config)?;
-        text.check_secret()?;
+        text.check_secret().map_err(|failure| match is_one_line(&text.bytes) {
+            true => failure,
+            false => NotPassphrase { path: path.clone() }.into(),
+        })?;
         return Ok(Some(first_line(&text.bytes)));
     }
     let Some(folder) = env::credentials() else { return Ok(None) };
@@ -106,6 +123,10 @@ fn passphrase(settings: Option<&ClientSettings>) -> Result<Option<Zeroizing<Vec<
     }
 }
 
+fn is_one_line(text: &[u8]) -> bool {
+    !text.strip_suffix(b"\n").unwrap_or(text).contains(&b'\n')
+}
+
 fn first_line(text: &[u8]) -> Zeroizing<Vec<u8>> {
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     Zeroizing::new(line.strip_suffix(b"\r").unwrap_or(line).to_vec())
@@ -114,6 +135,12 @@ fn first_line(text: &[u8]) -> Zeroizing<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_file_with_one_line_is_a_passphrase_file() {
+        assert!(is_one_line(b"x") && is_one_line(b"x\n") && is_one_line(b""));
+        assert!(!is_one_line(b"x\ny") && !is_one_line(b"root:x:0\nbin:x:1\n"));
+    }
 
     #[test]
     fn passphrase_is_first_line_without_its_end() {
