@@ -25,6 +25,8 @@ use super::symlinks::{LINKS_MAX, STICKY};
 use super::trust::{self, ROOT};
 use super::{Context, DiskError, FileKind, Meta};
 
+/// Number of names that are tried for a folder with an unused name.
+const NAMES_MAX: u32 = 100;
 /// The mode of the folders that are created.
 const PRIVATE: Mode = Mode::RWXU;
 /// Flags that open a name itself, for its metadata only.
@@ -133,7 +135,11 @@ impl Descent {
     /// Returns the first name on the way that users other than `owner` and root could exchange. In
     /// a folder with the sticky bit, such as `/tmp`, they cannot exchange the names of others.
     pub(crate) fn exposure(&self, owner: u32) -> Option<Exposure> {
-        self.steps.iter().find_map(|(path, meta)| {
+        self.exposures(owner).next()
+    }
+
+    fn exposures(&self, owner: u32) -> impl Iterator<Item = Exposure> {
+        self.steps.iter().filter_map(move |(path, meta)| {
             if meta.owner != owner && meta.owner != ROOT {
                 return Some(Exposure::Owner { path: path.clone(), owner: meta.owner });
             }
@@ -168,6 +174,49 @@ impl Descent {
         self.steps.push((path.to_owned(), meta));
         (self.last, self.owner, self.path) = (made, meta.owner, path.to_owned());
         Ok(())
+    }
+
+    /// Creates a new folder with an unused name in the folder `parent`, private to the user of this
+    /// process. `name` returns names to try.
+    ///
+    /// # Errors
+    /// Other users could exchange the new folder, because they can write to `parent` or to a folder
+    /// above it, and its sticky bit is not set.
+    pub(crate) fn create_unused(
+        parent: &Path,
+        mut name: impl FnMut() -> io::Result<OsString>,
+    ) -> Result<PathBuf, DiskError> {
+        let mut create = || {
+            let found = Descent::to(parent).map_err(io::Error::other)?;
+            if !found.is_complete() {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            // The owners of the folders above are trusted: the user has chosen this place.
+            let is_writable = |exposure: &Exposure| matches!(exposure, Exposure::Writable { .. });
+            if let Some(Exposure::Writable { path }) =
+                found.exposures(trust::own_user()).find(is_writable)
+            {
+                let text = format!("others can write to {}, and it is not sticky", path.display());
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+            }
+            found.create_one_of(&mut name)
+        };
+        create().context("create a folder in", parent)
+    }
+
+    fn create_one_of(
+        mut self,
+        name: &mut impl FnMut() -> io::Result<OsString>,
+    ) -> io::Result<PathBuf> {
+        for _ in 1..NAMES_MAX {
+            let name = name()?;
+            let path = self.path.join(&name);
+            match self.create(&name, &path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                created => return created.map(|()| path),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
     }
 
     /// Makes the last folder private to its owner.
@@ -259,6 +308,26 @@ mod tests {
         create_dir(guard.path().join("new")).unwrap();
         let error = before.create_missing().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn existing_name_is_never_used_for_a_new_folder() {
+        let guard = private_folder();
+        let root = guard.path().canonicalize().unwrap();
+        // Another user has prepared the first two names.
+        create_dir(root.join("one")).unwrap();
+        symlink("/etc", root.join("two")).unwrap();
+        let mut names = ["one", "two", "three"].into_iter();
+        let name = || Ok(names.next().unwrap().into());
+        assert_eq!(Descent::create_unused(&root, name).unwrap(), root.join("three"));
+        assert_eq!(root.join("three").metadata().unwrap().mode() & 0o7777, 0o700);
+        let error = Descent::create_unused(&root, || Ok("one".into())).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        mode(&root, 0o777);
+        let error = Descent::create_unused(&root, || Ok("four".into())).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        mode(&root, 0o1777);
+        assert!(Descent::create_unused(&root, || Ok("four".into())).is_ok());
     }
 
     #[test]

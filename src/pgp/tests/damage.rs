@@ -265,7 +265,8 @@ fn rejected_key_is_not_imported() {
         assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
     }
     assert_eq!(Verifier::new(home.path()).import(&text).unwrap(), sample.key);
-    let hidden = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().contains("mig-key");
+    let hidden =
+        |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().contains("mig-data-");
     assert!(!std::fs::read_dir(home.path()).unwrap().any(|entry| hidden(entry.unwrap())));
 }
 

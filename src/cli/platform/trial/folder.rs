@@ -9,6 +9,7 @@
 //! ```
 
 use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +19,8 @@ use crate::cli::failure::{Failure, SystemError};
 use crate::cli::platform::init;
 use crate::cli::runner::template::{self, quoted};
 use crate::cli::workspace::Workspace;
-use crate::disk::{Disk, DiskError};
+use crate::disk::Disk;
+use crate::disk::descent::Descent;
 use crate::random;
 
 pub(super) const JOB: &str = "setuid";
@@ -149,21 +151,12 @@ fn fits(folder: &Path) -> bool {
 
 /// Creates a new temporary folder.
 fn temporary() -> Result<PathBuf, Failure> {
-    let mark =
-        random::mark().map_err(|source| SystemError { doing: "get a random number", source })?;
-    let name = format!("mig-try-{mark}");
-    let wanted = env::temporary().map(|base| base.join(&name)).filter(|path| path.is_absolute());
-    let folder = wanted.filter(|path| fits(path)).unwrap_or(Path::new(TEMPORARY).join(&name));
-    create_private(&folder)?;
-    Ok(folder)
-}
-
-/// Creates a folder, private to its owner. Fails if it exists, because it may belong to another
-/// user.
-fn create_private(folder: &Path) -> Result<(), DiskError> {
-    use crate::disk::Context;
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().mode(0o700).create(folder).context("make folder", folder)
+    let name = || io::Result::Ok(format!("mig-try-{}", random::mark()?).into());
+    let sample = Path::new("mig-try-abcdef");
+    let wanted = env::temporary().filter(|base| base.is_absolute() && fits(&base.join(sample)));
+    let parent = wanted.unwrap_or_else(|| TEMPORARY.into());
+    // Never an existing folder, because it may belong to another user.
+    Ok(Descent::create_unused(&parent, name)?)
 }
 
 #[cfg(test)]
@@ -222,7 +215,6 @@ mod tests {
         let trial = TrialFolder::create(None).unwrap();
         let mode = fs::metadata(trial.root()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
-        assert!(create_private(trial.root()).is_err());
         trial.remove().unwrap();
         assert!(!trial.root().exists());
     }
