@@ -9,7 +9,7 @@
 //! **Invariant.** A command gets its disk only from a [`Workspace`]. `tests/layers` checks this, so
 //! it applies to every command that is added.
 //!
-//! The environment of the process does not change, because only unsafe code could do that: [`env`]
+//! The environment of the process does not change, because only unsafe code could do that: [`mod@env`]
 //! returns the new user's home instead, and GnuPG gets its home as an argument.
 
 use std::io;

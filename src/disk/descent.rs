@@ -26,6 +26,7 @@ use super::trust::{self, ROOT};
 use super::{Context, DiskError, FileKind, Meta};
 
 /// Number of names that are tried for a folder with an unused name.
+#[cfg(any(test, feature = "data"))]
 const NAMES_MAX: u32 = 100;
 /// The mode of the folders that are created.
 const PRIVATE: Mode = Mode::RWXU;
@@ -182,6 +183,7 @@ impl Descent {
     /// # Errors
     /// Other users could exchange the new folder, because they can write to `parent` or to a folder
     /// above it, and its sticky bit is not set.
+    #[cfg(any(test, feature = "data"))]
     pub(crate) fn create_unused(
         parent: &Path,
         mut name: impl FnMut() -> io::Result<OsString>,
@@ -204,11 +206,12 @@ impl Descent {
         create().context("create a folder in", parent)
     }
 
+    #[cfg(any(test, feature = "data"))]
     fn create_one_of(
         mut self,
         name: &mut impl FnMut() -> io::Result<OsString>,
     ) -> io::Result<PathBuf> {
-        for _ in 1..NAMES_MAX {
+        for _ in 0..NAMES_MAX {
             let name = name()?;
             let path = self.path.join(&name);
             match self.create(&name, &path) {
