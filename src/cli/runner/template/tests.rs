@@ -189,6 +189,19 @@ fn sample_plugin_accepts_any_agent_output() {
 }
 
 #[test]
+fn sample_plugin_reports_the_agent_of_a_placeholder_as_failed() {
+    let results = r#"{"action":{"id":42,"target":"t"},"commands":[
+        {"id":1,"action":{"name":"a"},"agent":{"name":"five"},"status":"failed","results":[
+         {"foundanything":false,"success":false,"elements":null,"statistics":null,
+          "errors":["the answer has 70 bytes"]}],
+         "toolarge":{"bytes":70,"limit":64,"status":"success"}}
+        ],"name":"setuid","plugin":"report.sh"}"#;
+    let (outcome, output, report) = report(results);
+    assert!(matches!(outcome, PluginOutcome::Delivered), "{outcome:?}: {output}");
+    assert!(report.contains("did not answer, or failed:\n  five (failed)\n"), "{report}");
+}
+
+#[test]
 fn sample_plugin_refuses_incomplete_results() {
     for results in ["", "{", r#"{"commands":[{"status":"success""#] {
         let (outcome, output, report) = report(results);
