@@ -1,5 +1,7 @@
 //! One agent of a fleet answers with more than the runner stores.
 
+#![expect(clippy::disallowed_methods, reason = "the test reads what the kernel reports")]
+
 use std::fs;
 
 use serde_json::{Value, json};

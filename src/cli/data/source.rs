@@ -79,7 +79,10 @@ impl DataSource {
     pub(super) fn read(&self) -> Result<Store, Failure> {
         match self.database_location()? {
             DatabaseLocation::File(path) => {
-                let disk = enter(&path)?.disk(PathBuf::new());
+                let workspace = enter(&path)?;
+                // SQLite creates an index beside the file even if it only reads.
+                workspace.check_exposure()?;
+                let disk = workspace.disk(PathBuf::new());
                 check(&disk, &path)?;
                 Ok(Store::open_read_only(&disk, &path)?)
             }
