@@ -82,6 +82,7 @@
 //! | record | the JSON file `ID.json` with everything known about a run |
 //! | family | `action/` or `command/`: four folders, of which a run is in one at a time |
 //! | document | the results of a run in one JSON file, `ACTIONID.json`; the input of plugins |
+//! | placeholder | the command in a document that stands for one whose answer is too large |
 //! | stage | a step in the life of a run: launch, submit, collect, fetch, deliver, prune |
 //! | transition | an event that moves a run to another folder or changes its record |
 //! | pending outcome | an outcome of a worker that could not be written yet and is retried |
@@ -99,6 +100,7 @@
 //! | hint | an inotify event: it says where to look, never what is true |
 //! | scan | reading the active folders completely: at start, after lost events, and every `checkdirectory` seconds |
 //! | review | reading `action/done` on its own thread, at start and after lost events |
+//! | workspace | the folder that a command works in; root becomes its owner before it changes a file |
 //! | service manager | systemd: start notification, status, watchdog |
 //! | target | the SQL condition of an action that selects agents |
 //! | heartbeat | an agent's message that it is alive, with its properties |

@@ -3,6 +3,7 @@
 pub(crate) mod deadline;
 pub(crate) mod leftovers;
 pub(crate) mod protect;
+pub(crate) mod user;
 
 use std::io;
 use std::process::{Child, Command};

@@ -37,6 +37,8 @@ mod plugins;
 /// nothing.
 #[cfg(feature = "platform")]
 mod proof;
+/// Commands of root in the folder of a user who exchanges names meanwhile.
+mod races;
 /// A complete installation for tests: a key, a platform and a runner in a temporary folder.
 #[cfg(feature = "platform")]
 mod rig;

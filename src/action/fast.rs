@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::result::{Command, CommandError, OperationResult, ReportedStatus};
 use super::{Counters, action_id};
@@ -16,6 +17,8 @@ struct CommonCommand<'a> {
     #[serde(borrow)]
     action: CommonAction<'a>,
     results: Vec<CommonResult>,
+    #[serde(rename = "toolarge")]
+    too_large: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -42,6 +45,10 @@ impl Command {
             // A field is missing or has another type: `parse` decides what that means.
             return Command::parse(text);
         };
+        if common.too_large.is_some() {
+            // A placeholder: its agent counts.
+            return Command::parse(text);
+        }
         let result = |CommonResult { foundanything, success }: &CommonResult| OperationResult {
             found_anything: *foundanything,
             success: *success,
@@ -55,6 +62,7 @@ impl Command {
             counters: common.action.counters,
             agent: String::new(),
             results: common.results.iter().map(result).collect(),
+            too_large: None,
         })
     }
 }

@@ -15,6 +15,7 @@ mod raw;
 mod result;
 pub(crate) mod sign;
 mod status;
+mod too_large;
 
 pub(crate) use check::CheckError;
 pub(crate) use finding::{Finding, findings};
@@ -25,6 +26,7 @@ pub(crate) use result::{Command, CommandError, Summary};
 pub(crate) use sign::{SignError, SignVerdict, Signature, Signer, UnknownKey};
 #[cfg(feature = "data")]
 pub(crate) use status::CommandStatus;
+pub(crate) use too_large::{LargeAnswer, LargeCommand};
 
 use jiff::Timestamp;
 

@@ -27,6 +27,7 @@ pub(super) enum Field {
     Results,
     Status,
     Success,
+    TooLarge,
     #[serde(other)]
     Other,
 }

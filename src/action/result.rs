@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::raw::{Field, RawObject, lenient};
 use super::status::CommandStatus;
+use super::too_large::{LargeAnswer, Size};
 use super::{Counters, action_id};
 use crate::names::ActionId;
 
@@ -24,6 +25,8 @@ pub(crate) struct Command {
     pub(crate) agent: String,
     /// One result for each operation.
     pub(crate) results: Vec<OperationResult>,
+    /// Set in the placeholder of a command whose answer was too large.
+    pub(crate) too_large: Option<LargeAnswer>,
 }
 
 /// The result of one operation on one agent.
@@ -80,14 +83,17 @@ impl Command {
         let action: RawObject<'_> = command.get(Field::Action);
         let agent: RawObject<'_> = command.get(Field::Agent);
         let results: Vec<Option<&RawValue>> = command.get(Field::Results);
+        let agent: String = agent.get(Field::Name);
+        let size: Option<Size> = command.get(Field::TooLarge);
         Ok(Command {
             id: id.0,
             status: ReportedStatus::from(command.get::<String>(Field::Status).as_str()),
             action_id: action_id(action.get(Field::Id)),
             action_name: action.get(Field::Name),
             counters: action.get(Field::Counters),
-            agent: agent.get(Field::Name),
             results: results.into_iter().map(OperationResult::read).collect(),
+            too_large: size.map(|size| LargeAnswer::new(&agent, size)),
+            agent,
         })
     }
 
@@ -147,11 +153,17 @@ pub(crate) struct Summary {
     pub(crate) not_final: u64,
     /// Counted by the platform but not returned.
     pub(crate) missing: u64,
+    /// Not stored, because the answer is too large.
+    pub(crate) too_large: u64,
 }
 
 impl Summary {
     pub(crate) fn add(&mut self, command: &Command) {
         self.sent += 1;
+        if command.too_large.is_some() {
+            self.too_large += 1;
+            return;
+        }
         self.answered += u64::from(command.is_answered());
         self.found += u64::from(command.found_anything());
         self.failed += u64::from(command.is_failed());
@@ -161,7 +173,8 @@ impl Summary {
 
     /// Adds another summary.
     pub(crate) fn merge(&mut self, other: &Summary) {
-        let Summary { sent, answered, found, failed, expired, not_final, missing } = other;
+        let Summary { sent, answered, found, failed, expired, not_final, missing, too_large } =
+            other;
         self.sent += sent;
         self.answered += answered;
         self.found += found;
@@ -169,6 +182,7 @@ impl Summary {
         self.expired += expired;
         self.not_final += not_final;
         self.missing += missing;
+        self.too_large += too_large;
     }
 
     /// Compares the count with the number that the platform reports as sent; the difference is
@@ -239,6 +253,7 @@ mod tests {
             expired: 1,
             not_final: 1,
             missing: 2,
+            too_large: 0,
         };
         assert_eq!(summary, counted);
         summary.close(6);

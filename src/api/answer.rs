@@ -20,11 +20,18 @@ const NO_RESULTS: &str = "no results found";
 /// The end of the API's message for an object that does not exist.
 const NOT_FOUND: &str = " not found";
 /// Limits of a short response: an action of 10 MiB with each byte escaped.
-const SHORT: Limits = Limits { answer_bytes_max: 64 << 20, item_bytes_max: 64 << 20 };
+const SHORT: Limits =
+    Limits { answer_bytes_max: 64 << 20, item_bytes_max: 64 << 20, replaces_large: false };
 /// Maximum size of a command in a page, in bytes: one agent's findings.
 pub(crate) const COMMAND_BYTES_MAX: u64 = 64 << 20;
-/// Limits of a page.
-const PAGE: Limits = Limits { answer_bytes_max: 4 << 30, item_bytes_max: COMMAND_BYTES_MAX };
+/// Limits of a page of actions.
+pub(super) const ACTIONS: Limits = Limits {
+    answer_bytes_max: 4 << 30,
+    item_bytes_max: COMMAND_BYTES_MAX,
+    replaces_large: false,
+};
+/// Limits of a page of commands.
+pub(super) const COMMANDS: Limits = Limits { replaces_large: true, ..ACTIONS };
 /// Size limit, in bytes, of the beginning of a body that is kept for messages.
 const HEAD_BYTES_MAX: usize = 1024;
 /// Size limit, in bytes, of the description of a fault in a document.
@@ -112,10 +119,11 @@ impl Answer {
 pub(super) fn walk_page(
     call: &Call,
     body: impl Read,
+    limits: Limits,
     wants: fn(&str) -> bool,
     sink: Sink<'_>,
 ) -> Result<u64, ApiError> {
-    walk_success(call, 200, body, PAGE, wants, sink).map(|document| document.values)
+    walk_success(call, 200, body, limits, wants, sink).map(|document| document.values)
 }
 
 /// Walks the body of a successful response, which must have items and no error message.

@@ -20,9 +20,10 @@ use serde::de::Error;
 use serde_json::value::RawValue;
 use slog::{Logger, debug};
 
-use super::answer::{Answer, ApiAction, action, unusable, walk_page};
+use super::answer::{ACTIONS, Answer, ApiAction, COMMANDS, action, unusable, walk_page};
 use super::error::{ApiError, Call};
 use super::exposure::Exposure;
+use super::limit::Limits;
 use super::proxy::Route;
 use super::settings::{self, HttpSettings, SettingsError};
 use super::skew::{Skew, http_date};
@@ -185,12 +186,13 @@ impl Client {
     fn search(
         &self,
         request: &ApiRequest,
+        limits: Limits,
         wants: fn(&str) -> bool,
         sink: Sink<'_>,
     ) -> Result<u64, ApiError> {
         let response = self.send(request)?;
         if response.status() == 200 {
-            return walk_page(&request.call, response, wants, sink);
+            return walk_page(&request.call, response, limits, wants, sink);
         }
         let answer = self.read(request, response);
         if answer.is_no_results() { Ok(0) } else { Err(answer.refusal(&request.call)) }
@@ -227,7 +229,7 @@ impl Api for Client {
         );
         request.span = self.page_span;
         let mut found: Option<(ActionId, Box<RawValue>)> = None;
-        let rows = self.search(&request, |name| name == "action", &mut |value| {
+        let rows = self.search(&request, ACTIONS, |name| name == "action", &mut |value| {
             let seen = action(value)?;
             let id = ActionId(seen.id);
             // If several actions have our signature, the one that was inserted first counts.
@@ -287,7 +289,7 @@ impl Api for Client {
         );
         request.span = self.page_span;
         let mut first: Option<FirstCommand> = None;
-        let items = self.search(&request, |name| name == "command", &mut |value| {
+        let items = self.search(&request, COMMANDS, |name| name == "command", &mut |value| {
             if !value.get().starts_with('{') {
                 return Err(SinkError::Invalid(serde_json::Error::custom(
                     "a command is not an object",

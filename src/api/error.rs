@@ -200,6 +200,17 @@ impl ApiError {
         )
     }
 
+    #[cfg(test)]
+    pub(crate) fn too_long() -> ApiError {
+        let call = Call { method: "GET", url: String::new() };
+        ApiError::TooLong { call, limit_bytes: 0 }
+    }
+
+    /// Returns whether the response exceeds its limit; a smaller page may fit.
+    pub(crate) fn is_too_long(&self) -> bool {
+        matches!(self, ApiError::TooLong { .. })
+    }
+
     /// Returns the delay that the response demands.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {

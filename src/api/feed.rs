@@ -5,8 +5,8 @@
 //! buffer.
 //!
 //! **Invariant.** The buffer holds one value and the bytes that were read along with it: the meter
-//! refuses a value beyond its limit. An incomplete value is parsed again only when the buffer has
-//! doubled, so the cost per byte does not depend on the length of a value.
+//! refuses a value beyond its limit, unless the feed skips it. An incomplete value is parsed again
+//! only when the buffer has doubled, so the cost per byte does not depend on the length of a value.
 
 use std::io::{self, ErrorKind, Read};
 
@@ -75,6 +75,21 @@ impl<'m, R: Read> Feed<'m, R> {
         &mut self,
         mut parse: impl FnMut(&mut Parser<'_>) -> Result<T, Error>,
     ) -> Result<T, WireError> {
+        loop {
+            match self.value_within_limit(&mut parse)? {
+                Some(value) => return Ok(value),
+                // The meter refuses the next byte, unless the stream ends here.
+                None => self.fill()?,
+            }
+        }
+    }
+
+    /// As [`Feed::value`]; returns `None` if the value exceeds the limit of an item. Then the feed
+    /// has buffered the beginning of the value.
+    pub(super) fn value_within_limit<T>(
+        &mut self,
+        mut parse: impl FnMut(&mut Parser<'_>) -> Result<T, Error>,
+    ) -> Result<Option<T>, WireError> {
         self.peek()?;
         loop {
             let rest = self.rest();
@@ -86,16 +101,66 @@ impl<'m, R: Read> Feed<'m, R> {
                 Ok(value) if self.is_ended || length < rest.len() || is_closed(rest) => {
                     self.begin += length;
                     self.meter.start_item(self.rest().len());
-                    return Ok(value);
+                    return Ok(Some(value));
                 }
                 // An error at the very end may be due to an incomplete value: the parser reports
                 // half a number, such as `1.`, as an invalid one.
                 Err(error) if self.is_ended || length < rest.len() && !error.is_eof() => {
                     return Err(error.into());
                 }
+                Ok(_) | Err(_) if self.meter.item_room() == 0 => return Ok(None),
                 Ok(_) | Err(_) => self.fill()?,
             }
         }
+    }
+
+    /// Returns whether values beyond the limit of an item are replaced.
+    pub(super) fn replaces_large(&self) -> bool {
+        self.meter.limits().replaces_large && self.rest().starts_with(b"{")
+    }
+
+    pub(super) fn item_bytes_max(&self) -> u64 {
+        self.meter.limits().item_bytes_max
+    }
+
+    /// Returns the beginning of the next value, as far as it is buffered.
+    pub(super) fn beginning(&self) -> &[u8] {
+        self.rest()
+    }
+
+    /// Skips an object of any size without storing it. Returns the number of bytes skipped, and
+    /// whether they are all of it.
+    ///
+    /// The object's own syntax is not checked.
+    pub(super) fn skip_object(&mut self) -> (u64, Result<(), WireError>) {
+        let (mut nesting, mut skipped) = (Nesting::default(), 0);
+        loop {
+            let rest = self.rest();
+            let end = nesting.end_in(rest);
+            let count = end.unwrap_or(rest.len());
+            self.begin += count;
+            skipped += u64::try_from(count).unwrap_or(u64::MAX);
+            if end.is_some() {
+                self.release();
+                return (skipped, Ok(()));
+            }
+            if self.is_ended {
+                return (skipped, Err(premature_end()));
+            }
+            self.meter.start_item(0);
+            if let Err(error) = self.fill() {
+                return (skipped, Err(error));
+            }
+        }
+    }
+
+    /// Releases the memory that a large value needed.
+    fn release(&mut self) {
+        let rest = self.rest().to_vec();
+        self.meter.start_item(rest.len());
+        (self.begin, self.end) = (0, rest.len());
+        self.bytes = rest;
+        self.bytes.resize(self.end.max(READ_BYTES), 0);
     }
 
     /// Checks that only white space follows, up to the end of the stream.
@@ -133,14 +198,14 @@ impl<'m, R: Read> Feed<'m, R> {
         }
     }
 
-    /// Reads until the unconsumed bytes have doubled, or the stream ends.
+    /// Reads until the unconsumed bytes have doubled, the item reaches its limit, or the stream ends.
     fn fill(&mut self) -> Result<(), WireError> {
         self.bytes.copy_within(self.begin..self.end, 0);
         (self.begin, self.end) = (0, self.end - self.begin);
         let wanted = self.end.saturating_mul(2).max(1);
-        // Enough room for one byte beyond the limit, so that the meter, not the buffer, enforces
-        // it.
-        let room = wanted.max(READ_BYTES).min(self.meter.item_room().saturating_add(self.end));
+        // At the limit, the meter refuses one more byte.
+        let room = self.meter.item_room().max(1).saturating_add(self.end);
+        let room = wanted.max(READ_BYTES).min(room);
         if room > self.bytes.len() {
             self.bytes.resize(room, 0);
         }
@@ -156,6 +221,39 @@ impl<'m, R: Read> Feed<'m, R> {
             }
         }
         Ok(())
+    }
+}
+
+/// The position in an object that is read in pieces.
+#[derive(Debug, Default)]
+struct Nesting {
+    /// Number of open objects and lists.
+    depth: u64,
+    in_string: bool,
+    is_escaped: bool,
+}
+
+impl Nesting {
+    /// Returns the length of the part of `bytes` that belongs to the object, if the object ends in
+    /// it.
+    fn end_in(&mut self, bytes: &[u8]) -> Option<usize> {
+        for (at, byte) in bytes.iter().enumerate() {
+            match byte {
+                _ if self.is_escaped => self.is_escaped = false,
+                b'\\' => self.is_escaped = self.in_string,
+                b'"' => self.in_string = !self.in_string,
+                _ if self.in_string => {}
+                b'{' | b'[' => self.depth += 1,
+                b'}' | b']' => {
+                    self.depth = self.depth.saturating_sub(1);
+                    if self.depth == 0 {
+                        return Some(at + 1);
+                    }
+                }
+                _ => {}
+            }
+        }
+        None
     }
 }
 

@@ -7,14 +7,20 @@ use serde::de::IgnoredAny;
 use super::limit::{Limits, Meter};
 use super::wire::{Document, walk};
 
-const LIMITS: Limits = Limits { answer_bytes_max: 1 << 20, item_bytes_max: 1 << 12 };
+const LIMITS: Limits =
+    Limits { answer_bytes_max: 1 << 20, item_bytes_max: 1 << 12, replaces_large: false };
+/// Items that are larger are skipped: their syntax is not checked.
+const SMALL: Limits = Limits { item_bytes_max: 1 << 7, replaces_large: true, ..LIMITS };
 
-/// Reads `bytes` as a response. Where the network splits a response must make no difference, and
-/// whatever is accepted must be JSON.
+/// Reads `bytes` as a response, also with a limit that many items exceed. Where the network splits
+/// a response must make no difference, and whatever is accepted without skipping must be JSON.
 pub(crate) fn page(bytes: &[u8]) {
-    let whole = read(bytes);
-    for size in [1, 5] {
-        assert_eq!(whole, read(Pieces { bytes, size }), "depends on how the response is split");
+    let whole = read(bytes, LIMITS);
+    for (limits, wanted) in [(LIMITS, &whole), (SMALL, &read(bytes, SMALL))] {
+        for size in [1, 5] {
+            let split = read(Pieces { bytes, size }, limits);
+            assert_eq!(*wanted, split, "depends on how the response is split");
+        }
     }
     if whole.is_some() {
         let json = serde_json::from_slice::<IgnoredAny>(bytes);
@@ -23,10 +29,10 @@ pub(crate) fn page(bytes: &[u8]) {
 }
 
 /// Returns the document and its wanted values, or `None` if it was refused.
-fn read(reader: impl Read) -> Option<(Document, Vec<String>)> {
+fn read(reader: impl Read, limits: Limits) -> Option<(Document, Vec<String>)> {
     let mut values = Vec::new();
     let wants = |name: &str| name == "command" || name == "action";
-    let read = walk(reader, &Meter::new(LIMITS), wants, &mut |value| {
+    let read = walk(reader, &Meter::new(limits), wants, &mut |value| {
         values.push(value.get().to_owned());
         Ok(())
     });

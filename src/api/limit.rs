@@ -2,7 +2,7 @@
 //!
 //! **Invariant.** At most `item_bytes_max` bytes are read between two calls of
 //! [`Meter::start_item`], so the memory that a parser needs for an item is bounded whatever the
-//! server sends.
+//! server sends. What is skipped is not stored, so each read of it starts anew.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read};
@@ -14,6 +14,8 @@ const HEAD_BYTES_MAX: usize = 256;
 pub(super) struct Limits {
     pub(super) answer_bytes_max: u64,
     pub(super) item_bytes_max: u64,
+    /// Whether an item beyond its limit is replaced by a placeholder. Otherwise it is an error.
+    pub(super) replaces_large: bool,
 }
 
 /// Counts the bytes read of a response.
@@ -43,10 +45,14 @@ impl Meter {
         self.item_bytes.set(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 
-    /// Returns the smallest number of further bytes that exceeds the limit of this item.
+    /// Returns the number of further bytes that this item may have.
     pub(super) fn item_room(&self) -> usize {
         let room = self.limits.item_bytes_max.saturating_sub(self.item_bytes.get());
-        usize::try_from(room).unwrap_or(usize::MAX).saturating_add(1)
+        usize::try_from(room).unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
     }
 
     pub(super) fn exceeded(&self) -> Option<u64> {
@@ -103,7 +109,8 @@ impl<R: Read> Read for Metered<'_, R> {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { answer_bytes_max: 10, item_bytes_max: 4 };
+    const LIMITS: Limits =
+        Limits { answer_bytes_max: 10, item_bytes_max: 4, replaces_large: false };
 
     #[test]
     fn an_item_beyond_its_limit_is_refused() {

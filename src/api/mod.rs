@@ -14,6 +14,7 @@
 
 mod answer;
 pub(crate) mod backoff;
+mod beginning;
 mod client;
 mod error;
 mod exposure;
@@ -78,7 +79,8 @@ pub(crate) trait Api: Debug + Send + Sync {
     /// sent.
     ///
     /// A page without commands is the normal end. A command is one JSON object, which may have line
-    /// feeds between its tokens, though the real API sends none.
+    /// feeds between its tokens, though the real API sends none. A command that is too large is
+    /// replaced by a placeholder.
     ///
     /// # Errors
     /// [`ApiError::Sink`] if `sink` failed. After any other error the page is incomplete, and the

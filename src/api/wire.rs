@@ -5,6 +5,10 @@
 //! sink, as raw JSON, byte for byte. So nothing is lost by parsing and rewriting it: neither
 //! numbers that no float can represent, nor unknown fields, nor lone surrogates.
 //!
+//! A command that exceeds the limit of an item is skipped while it arrives, and a placeholder is
+//! passed in its place (see [`LargeCommand`](crate::action::LargeCommand)), so that one agent cannot
+//! hide the answers of the others.
+//!
 //! **Invariant.** At most one item and the buffer of the [`Feed`] are in memory, however long the
 //! response is; [`Meter`] limits both. Unwanted values are skipped without recursion, so deep
 //! nesting does no harm.
@@ -16,6 +20,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::beginning::Beginning;
 use super::feed::{Feed, Parser, WireError};
 use super::limit::Meter;
 
@@ -144,8 +149,12 @@ impl<R: Read> Walker<'_, R> {
         let Walker { feed, wants, sink, document } = self;
         loop {
             // An item is an object, whose end is certain, so its values reach the sink only once.
-            document.values +=
-                feed.value(|item| Ok(pass_on(&values_of(item, *wants)?, *sink)))??;
+            let mut pass = |item: &mut Parser<'_>| Ok(pass_on(&values_of(item, *wants)?, *sink));
+            document.values += match feed.value_within_limit(&mut pass)? {
+                Some(passed) => passed?,
+                None if feed.replaces_large() => replace(feed, *wants, *sink)?,
+                None => feed.value(&mut pass)??,
+            };
             if !feed.takes(b',')? {
                 return feed.expect(b']', "`,` or `]`");
             }
@@ -166,6 +175,23 @@ fn values_of<'b>(
     let mut values = Vec::new();
     ItemVisitor { wants, values: &mut values, level: Level::Item }.deserialize(item)?;
     Ok(values)
+}
+
+/// Skips an item beyond its limit, and passes a placeholder for its command to `sink`. Returns the
+/// number of commands that were skipped.
+fn replace<R: Read>(
+    feed: &mut Feed<'_, R>,
+    wants: fn(&str) -> bool,
+    sink: Sink<'_>,
+) -> Result<u64, WireError> {
+    let Beginning { is_unwanted, command } = Beginning::of(feed.beginning(), wants);
+    let (bytes, skipped) = feed.skip_object();
+    // Even after an error, the command is certainly too large: a time limit or the limit of the
+    // whole response would end the next attempt in the same way.
+    if !is_unwanted && let Some(placeholder) = command.placeholder(bytes, feed.item_bytes_max()) {
+        sink(&placeholder)?;
+    }
+    skipped.map(|()| u64::from(!is_unwanted))
 }
 
 /// Passes each value to `sink`; returns their number.
@@ -271,7 +297,8 @@ mod tests {
     use super::super::limit::Limits;
     use super::*;
 
-    const LIMITS: Limits = Limits { answer_bytes_max: 1 << 30, item_bytes_max: 1 << 20 };
+    const LIMITS: Limits =
+        Limits { answer_bytes_max: 1 << 30, item_bytes_max: 1 << 20, replaces_large: false };
 
     /// Walks `text` followed by `times` repetitions of `more`.
     fn read(text: &str, more: &str, times: usize) -> (Result<Document, WireError>, Meter, usize) {

@@ -5,6 +5,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -69,8 +70,21 @@ pub(crate) fn gnupg_environment() -> Vec<(OsString, OsString)> {
     set.collect()
 }
 
+/// The home of the user that this process has become.
+static ADOPTED_HOME: OnceLock<PathBuf> = OnceLock::new();
+
+/// Makes [`home`] return the home of the user that this process has become. `GNUPGHOME` and `TMPDIR`
+/// no longer count: they name folders of root.
+pub(super) fn adopt_home(home: PathBuf) {
+    ADOPTED_HOME.get_or_init(|| home);
+}
+
+fn has_adopted() -> bool {
+    ADOPTED_HOME.get().is_some()
+}
+
 pub(crate) fn home() -> Option<PathBuf> {
-    read("HOME").map(PathBuf::from)
+    ADOPTED_HOME.get().cloned().or_else(|| read("HOME").map(PathBuf::from))
 }
 
 /// Returns `PATH`.
@@ -81,12 +95,13 @@ pub(crate) fn search_path() -> Option<OsString> {
 /// Returns the folder for temporary files, if the user has set one.
 #[cfg(feature = "data")]
 pub(crate) fn temporary() -> Option<PathBuf> {
-    read("TMPDIR").map(PathBuf::from)
+    read("TMPDIR").map(PathBuf::from).filter(|_| !has_adopted())
 }
 
 /// Returns the home that GnuPG uses by default.
 pub(crate) fn gnupg_home() -> Option<PathBuf> {
-    read("GNUPGHOME").map(PathBuf::from).or_else(|| home().map(|home| home.join(".gnupg")))
+    let named = read("GNUPGHOME").map(PathBuf::from).filter(|_| !has_adopted());
+    named.or_else(|| home().map(|home| home.join(".gnupg")))
 }
 
 /// Returns the passphrase of the signing key.

@@ -54,6 +54,11 @@ pub(crate) fn unless_forbidden(error: &DiskError, exit: Exit) -> Exit {
     if error.exit() == Exit::Permission { Exit::Permission } else { exit }
 }
 
+/// Returns access to the files that the user of this process names, for reading only.
+pub(super) fn disk() -> Disk {
+    Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX)
+}
+
 /// The contents of a file, wiped from memory when dropped.
 pub(crate) struct InputFile {
     pub(crate) bytes: Zeroizing<Vec<u8>>,
@@ -86,8 +91,4 @@ impl InputFile {
 /// Fails if there are faults.
 pub(crate) fn refuse(faults: Vec<Distrust>) -> Result<(), Failure> {
     if faults.is_empty() { Ok(()) } else { Err(InputError::UnsafePermissions { faults }.into()) }
-}
-
-fn disk() -> Disk {
-    Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX)
 }

@@ -23,3 +23,4 @@ mod program;
 pub(crate) mod runner;
 mod shortage;
 mod text;
+pub(crate) mod workspace;

@@ -38,9 +38,14 @@ fn log_results(log: &Logger, record: &Record, calendar: &JobCalendar) {
         warn!(log, "action was not sent to any agent"; "run" => %record.id,
             "reason" => shown(record.error.as_deref()).as_ref());
     }
-    if summary.missing > 0 || summary.not_final > 0 {
+    for answer in &record.too_large {
+        warn!(log, "answer too large; results of this agent not stored"; "run" => %record.id,
+            "agent" => shown(Some(&answer.agent)).as_ref(), "bytes" => answer.bytes);
+    }
+    if summary.missing > 0 || summary.not_final > 0 || summary.too_large > 0 {
         warn!(log, "results incomplete"; "run" => %record.id,
-            "missing" => summary.missing, "not_final" => summary.not_final);
+            "missing" => summary.missing, "not_final" => summary.not_final,
+            "too_large" => summary.too_large);
     }
     if record.job().is_some_and(|job| !calendar.has(job)) {
         info!(log, "results belong to a removed job"; "run" => %record.id);

@@ -26,6 +26,12 @@ pub(crate) enum DataError {
     /// Group or others may read or write the file.
     #[error("{} may be read or written by other users: run chmod 600 {}", path.display(), path.display())]
     Permissions { path: PathBuf },
+    /// The file is not MIG's, so it must not be changed.
+    #[error("{} is not a database of MIG: name another file", path.display())]
+    Foreign { path: PathBuf },
+    /// A password file that the user has named, which may be any file.
+    #[error("{} may be read by other users, so it is not used as a password file: only its owner may have access to such a file", path.display())]
+    PasswordFile { path: PathBuf },
     /// Other users can replace a symbolic link on the path, or its target.
     #[error(transparent)]
     Distrusted { fault: Distrust },

@@ -23,6 +23,8 @@ impl DataError {
             | DataError::Query { source, .. } => is_shortage(source.as_ref()),
             DataError::NotFile { .. }
             | DataError::Permissions { .. }
+            | DataError::Foreign { .. }
+            | DataError::PasswordFile { .. }
             | DataError::Distrusted { .. }
             | DataError::Unmerged { .. }
             | DataError::Schema { .. }

@@ -43,6 +43,14 @@ impl Store {
         Ok(Store(Mutex::new(Box::new(read_only::open(disk, &file)?))))
     }
 
+    /// Fails if the existing file at `path` can be read and is not a database of MIG.
+    pub(crate) fn check_file(disk: &Disk, path: &Path) -> Result<(), DataError> {
+        match disk.reader(path).is_ok() && !read_only::is_mig_database(disk, path) {
+            true => Err(DataError::Foreign { path: path.to_owned() }),
+            false => Ok(()),
+        }
+    }
+
     /// Connects to the tables on a server. Missing tables are not created: see
     /// [`Store::init_schema`].
     pub(crate) fn connect(disk: &Disk, server: &DatabaseServer) -> Result<Store, DataError> {
@@ -174,7 +182,11 @@ fn private_file(disk: &Disk, path: &Path) -> Result<Option<PathBuf>, DataError> 
         return Err(DataError::NotFile { path: file.to_owned() });
     }
     if found.meta.mode & 0o077 != 0 {
-        return Err(DataError::Permissions { path: file.to_owned() });
+        let path = file.to_owned();
+        return Err(match read_only::is_mig_database(disk, file) {
+            true => DataError::Permissions { path },
+            false => DataError::Foreign { path },
+        });
     }
     if found.is_linked()
         && let Some(fault) =

@@ -1,4 +1,5 @@
-//! The user and group files of the system: which groups are private to one user.
+//! The user and group files of the system: which groups are private to one user, and which groups
+//! and home a user has.
 //!
 //! Debian gives each user a group of the same name and no other members. Write access for that
 //! group gives no other user write access, so files that a user creates under umask 0002 can be
@@ -10,7 +11,7 @@
 //!
 //! **Failure.** If a file cannot be read, no group is private.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::real::RealFs;
@@ -37,6 +38,7 @@ struct User {
     name: String,
     id: u32,
     group: u32,
+    home: PathBuf,
 }
 
 #[derive(Debug)]
@@ -46,20 +48,39 @@ struct Group {
     members: Vec<String>,
 }
 
+/// What a process needs to become a user.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Account {
+    /// The id of the primary group.
+    pub(crate) group: u32,
+    /// The ids of all groups.
+    pub(crate) groups: Vec<u32>,
+    pub(crate) home: PathBuf,
+}
+
 /// Returns whether `group` is the private group of the user `owner` on this system: it has the
 /// user's name, is the user's primary group, and has no other member.
 pub(super) fn is_private_group(owner: u32, group: u32) -> bool {
+    look_up(|accounts| accounts.is_private_group(owner, group)).unwrap_or(false)
+}
+
+/// Returns the account of a user, if the files contain one and can be read.
+pub(crate) fn account(user: u32) -> Option<Account> {
+    look_up(|accounts| accounts.account(user)).flatten()
+}
+
+/// Passes the current accounts to `find`; returns `None` if they cannot be read.
+fn look_up<T>(find: impl FnOnce(&Accounts) -> T) -> Option<T> {
     let stamp = |path| RealFs.meta(Path::new(path)).map(|meta| meta.stamp);
-    let (Ok(users), Ok(groups)) = (stamp(PASSWD), stamp(GROUP)) else { return false };
-    let stamps = [users, groups];
+    let stamps = [stamp(PASSWD).ok()?, stamp(GROUP).ok()?];
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     if last.as_ref().is_none_or(|(known, _)| *known != stamps) {
         let text = |path| read(&RealFs, Path::new(path), BYTES_MAX);
-        let (Ok(users), Ok(groups)) = (text(PASSWD), text(GROUP)) else { return false };
+        let (users, groups) = (text(PASSWD).ok()?, text(GROUP).ok()?);
         let (users, groups) = (String::from_utf8_lossy(&users), String::from_utf8_lossy(&groups));
         *last = Some((stamps, Accounts::parse(&users, &groups)));
     }
-    last.as_ref().is_some_and(|(_, accounts)| accounts.is_private_group(owner, group))
+    last.as_ref().map(|(_, accounts)| find(accounts))
 }
 
 impl Accounts {
@@ -69,6 +90,16 @@ impl Accounts {
             users: passwd.lines().filter_map(User::parse).collect(),
             groups: group.lines().filter_map(Group::parse).collect(),
         }
+    }
+
+    fn account(&self, user: u32) -> Option<Account> {
+        let user = self.users.iter().find(|known| known.id == user)?;
+        let is_member = |group: &&Group| group.members.contains(&user.name);
+        let others = self.groups.iter().filter(is_member).map(|group| group.id);
+        let mut groups: Vec<u32> = std::iter::once(user.group).chain(others).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        Some(Account { group: user.group, groups, home: user.home.clone() })
     }
 
     fn is_private_group(&self, owner: u32, group: u32) -> bool {
@@ -87,7 +118,8 @@ impl User {
         let mut fields = line.split(':');
         let name = fields.next()?.to_owned();
         let (id, group) = (fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?);
-        Some(User { name, id, group })
+        let home = fields.nth(1).unwrap_or_default().into();
+        Some(User { name, id, group, home })
     }
 }
 
@@ -134,6 +166,16 @@ mod tests {
         assert!(!accounts.is_private_group(7, 100) && !accounts.is_private_group(7, 0));
         assert!(!accounts.is_private_group(8, 8), "not the primary group");
         assert!(!accounts.is_private_group(99, 99), "no such user");
+    }
+
+    #[test]
+    fn account_has_the_groups_of_its_user() {
+        let accounts = Accounts::parse(USERS, "ann:x:7:\nstaff:x:50:bob,ann\nusers:x:100:bob");
+        let ann = Account { group: 7, groups: vec![7, 50], home: "/".into() };
+        assert_eq!(accounts.account(7), Some(ann));
+        let bob = Account { group: 100, groups: vec![50, 100], home: "/".into() };
+        assert_eq!(accounts.account(8), Some(bob));
+        assert_eq!(accounts.account(9), None);
     }
 
     #[test]

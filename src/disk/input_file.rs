@@ -55,7 +55,7 @@ impl InputFile {
             Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("over {limit} bytes")))
         };
         let real = || path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        read().map_err(|error| trust::explain(&RealFs, &real(), error)).context("read", path)
+        read().map_err(|error| trust::explain_named(&RealFs, &real(), error)).context("read", path)
     }
 
     /// Checks that only `user` and root can read the source and change the links that lead to it;

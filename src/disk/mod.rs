@@ -24,9 +24,10 @@
 //! written anything. For the same reason a folder whose fsync failed counts as unsynced, and
 //! nothing is removed from it, until a new name has been created in it and then an fsync succeeds.
 
-mod accounts;
+pub(crate) mod accounts;
 #[cfg(test)]
 pub(crate) mod counting;
+pub(crate) mod descent;
 mod folder_lock;
 mod folders;
 pub(crate) mod fs;
@@ -230,6 +231,11 @@ impl Disk {
     /// Creates a file and opens it for appending.
     pub(crate) fn begin(&self, path: &Path) -> Result<Box<dyn FsFile>, DiskError> {
         self.fs.create(path).context("create", path)
+    }
+
+    /// Changes the mode of a file that this process has created.
+    pub(crate) fn set_mode(&self, path: &Path, mode: u32) -> Result<(), DiskError> {
+        real::set_mode(path, mode).context("change the permissions of", path)
     }
 
     /// Opens an existing file for appending.

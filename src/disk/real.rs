@@ -1,9 +1,9 @@
 //! The file system of this machine.
 
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ use super::trust::own_user;
 pub(crate) struct RealFs;
 
 /// The extended attribute in which Linux stores an access control list.
-const ACL: &str = "system.posix_acl_access";
+pub(super) const ACL: &str = "system.posix_acl_access";
 
 /// Returns flags that neither follow a link nor wait for the other end of a pipe.
 fn open_flags() -> i32 {
@@ -172,6 +172,12 @@ impl Meta {
             has_acl: meta.mode() & GROUP_WRITE != 0 && has_acl(path),
         }
     }
+}
+
+/// Changes the mode of a file or folder, not of the target of a link.
+pub(super) fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    let file = OpenOptions::new().read(true).custom_flags(open_flags()).open(path)?;
+    file.set_permissions(Permissions::from_mode(mode))
 }
 
 /// Returns the free part of a whole; 1 if the whole is 0.

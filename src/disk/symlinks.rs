@@ -19,9 +19,9 @@ use super::trust::{self, Distrust, ROOT};
 use super::{Context, Disk, DiskError, FileKind, Fs, Meta};
 
 /// Maximum number of links on a path, as in Linux.
-const LINKS_MAX: usize = 40;
+pub(super) const LINKS_MAX: usize = 40;
 /// The permission bit that keeps users from renaming and removing the files of others in a folder.
-const STICKY: u32 = 0o1000;
+pub(super) const STICKY: u32 = 0o1000;
 
 /// A path with all links followed.
 #[derive(Debug)]
@@ -188,8 +188,9 @@ impl ResolvedPath {
             let Some(meta) = disk.find(folder)? else { continue };
             let is_sticky = !is_inside && meta.mode & STICKY != 0;
             let fault = trust::check(folder, &meta, user).err();
-            let fault =
-                fault.filter(|fault| !is_sticky || !matches!(fault, Distrust::Writable { .. }));
+            let fault = fault.filter(|fault| {
+                !is_sticky || !matches!(fault, Distrust::Writable { .. } | Distrust::Shared { .. })
+            });
             faults.extend(fault.filter(|fault| !faults.contains(fault)));
         }
         Ok(())

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Mode;
 
 use super::fs::{FileKind, Fs, GROUP_WRITE, Meta};
+use super::symlinks::STICKY;
 use super::{Disk, DiskError, accounts};
 
 /// The user id of root.
@@ -43,6 +44,9 @@ pub(crate) enum Distrust {
     /// Other users can write to it.
     #[error("{} can be written by others: run `chmod go-w {}`", path.display(), path.display())]
     Writable { path: PathBuf },
+    /// It is a folder for the files of all users, such as `/tmp`.
+    #[error("{} is shared by all users: use a folder of its own", path.display())]
+    Shared { path: PathBuf },
     /// Other users can read a secret.
     #[error("{} contains a secret and can be read by others: run `chmod go= {}`", path.display(), path.display())]
     Readable { path: PathBuf },
@@ -70,7 +74,13 @@ pub(crate) fn check(path: &Path, meta: &Meta, user: u32) -> Result<(), Distrust>
         return Err(Distrust::Owner { path, owner: meta.owner, trusted: user });
     }
     if others_can_write(meta, user) {
-        return Err(Distrust::Writable { path: path.to_owned() });
+        let is_shared = meta.mode & OTHERS_WRITE != 0 && meta.mode & STICKY != 0;
+        let path = path.to_owned();
+        return Err(if is_shared {
+            Distrust::Shared { path }
+        } else {
+            Distrust::Writable { path }
+        });
     }
     Ok(())
 }
@@ -102,12 +112,29 @@ pub(crate) fn check_key(path: &Path, meta: &Meta) -> Result<(), Distrust> {
 /// If a file cannot be read because it belongs to another user, replaces the error by one that
 /// says so and names the remedy.
 pub(super) fn explain(fs: &dyn Fs, path: &Path, error: io::Error) -> io::Error {
+    explain_with(fs, path, error, |owner| unreadable_text(path, owner, own_user()))
+}
+
+/// As [`explain`], for a file that the user has named. It may be any file, so that no command that
+/// changes it is named.
+pub(super) fn explain_named(fs: &dyn Fs, path: &Path, error: io::Error) -> io::Error {
+    let text =
+        |owner| format!("it belongs to user {owner}, and user {} may not read it", own_user());
+    explain_with(fs, path, error, text)
+}
+
+fn explain_with(
+    fs: &dyn Fs,
+    path: &Path,
+    error: io::Error,
+    text: impl FnOnce(u32) -> String,
+) -> io::Error {
     if error.kind() != io::ErrorKind::PermissionDenied {
         return error;
     }
     match fs.meta(path) {
         Ok(meta) if meta.kind == FileKind::File && meta.owner != own_user() => {
-            io::Error::new(error.kind(), unreadable_text(path, meta.owner, own_user()))
+            io::Error::new(error.kind(), text(meta.owner))
         }
         _ => error,
     }
@@ -165,6 +192,14 @@ mod tests {
         ] {
             assert_eq!(check(path, &meta(owner, mode), 7).is_ok(), trusted, "{owner} {mode:o}");
         }
+    }
+
+    #[test]
+    fn no_command_is_named_for_a_shared_folder() {
+        let fault = check(Path::new("/tmp"), &meta(0, 0o1777), 0).unwrap_err().to_string();
+        assert_eq!(fault, "/tmp is shared by all users: use a folder of its own");
+        let fault = check(Path::new("/x"), &meta(0, 0o777), 0).unwrap_err().to_string();
+        assert_eq!(fault, "/x can be written by others: run `chmod go-w /x`");
     }
 
     #[test]

@@ -127,7 +127,8 @@ impl Metrics {
     /// Counts the results of a run.
     pub(crate) fn stored(&mut self, summary: &Summary) {
         self.changed = true;
-        let Summary { sent, answered, found, failed, expired, not_final, missing } = summary;
+        let Summary { sent, answered, found, failed, expired, not_final, missing, too_large } =
+            summary;
         let sum = &mut self.results;
         for (sum, more) in [
             (&mut sum.sent, sent),
@@ -137,6 +138,7 @@ impl Metrics {
             (&mut sum.expired, expired),
             (&mut sum.not_final, not_final),
             (&mut sum.missing, missing),
+            (&mut sum.too_large, too_large),
         ] {
             *sum = sum.saturating_add(*more);
         }
@@ -250,7 +252,8 @@ impl Metrics {
         }
         let name = "mig_runner_results_total";
         text.metric(name, "counter", "Commands of the runs fetched, by status; some have several.");
-        let Summary { sent, answered, found, failed, expired, not_final, missing } = self.results;
+        let Summary { sent, answered, found, failed, expired, not_final, missing, too_large } =
+            self.results;
         for (status, count) in [
             ("sent", sent),
             ("answered", answered),
@@ -259,6 +262,7 @@ impl Metrics {
             ("expired", expired),
             ("not_final", not_final),
             ("missing", missing),
+            ("too_large", too_large),
         ] {
             text.sample(name, &[("status", status)], count);
         }

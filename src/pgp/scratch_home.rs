@@ -10,7 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::disk::{COMMAND_PREFIX, Context, Disk, DiskError, Fs, RealFs};
+use crate::disk::descent::Descent;
+use crate::disk::{COMMAND_PREFIX, Disk, DiskError, RealFs};
 use crate::random;
 
 /// GnuPG's options in such a home. They override those of the whole system, which may make GnuPG
@@ -22,7 +23,7 @@ export-options no-export-clean,no-export-minimal,export-attributes
 ";
 
 /// The prefix of the name of a temporary home.
-pub(super) const PREFIX: &str = ".mig-key-";
+pub(super) const PREFIX: &str = "mig-data-";
 
 /// A home that is deleted when it is dropped.
 #[derive(Debug)]
@@ -31,11 +32,9 @@ pub(super) struct ScratchHome(PathBuf);
 impl ScratchHome {
     /// Creates a home in the folder `parent`, private to its owner.
     pub(super) fn create(parent: &Path) -> Result<ScratchHome, DiskError> {
-        let mark = random::mark().context("name a folder in", parent)?;
-        let path = parent.join(format!("{PREFIX}{mark}"));
-        // An existing folder is an error, because it may belong to another user.
-        RealFs.make_folder(&path).context("create folder", &path)?;
-        let scratch = ScratchHome(path);
+        // Never an existing folder, because it may belong to another user.
+        let name = || Ok(format!("{PREFIX}{}", random::mark()?).into());
+        let scratch = ScratchHome(Descent::create_unused(parent, name)?);
         let disk = Disk::new(Arc::new(RealFs), scratch.0.clone(), COMMAND_PREFIX);
         disk.create(&scratch.0.join("gpg.conf"), CONFIG)?;
         Ok(scratch)

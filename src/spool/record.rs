@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::action::Summary;
+use crate::action::{LargeAnswer, Summary};
 use crate::names::{ActionId, JobName, PluginName, RunId};
 
 /// The version of the records that this program writes.
@@ -61,6 +61,9 @@ pub(crate) struct Record {
     pub(crate) plugins: Vec<Delivery>,
     /// Counts of the results.
     pub(crate) summary: Option<Summary>,
+    /// The first of the answers that were too large to be stored.
+    #[serde(rename = "toolarge", default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) too_large: Vec<LargeAnswer>,
     /// The last error.
     pub(crate) error: Option<String>,
     /// Why the run is in `action/invalid`, or why its fetch was given up.
@@ -232,6 +235,7 @@ impl Record {
             fetched: None,
             plugins: launch.plugins.into_iter().map(delivery).collect(),
             summary: None,
+            too_large: Vec::new(),
             error: None,
             reason: None,
             superseded: None,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::fetch::unanswered;
+use super::fetch::missing_results;
 use super::{Move, PastAttempts, Pause, Verdict};
 use crate::chain::{Chain, excerpt};
 use crate::clock::after;
@@ -82,7 +82,7 @@ fn finish_or_retry(record: &Record, now: Timestamp) -> Move {
             delivery.state = DeliveryState::Owed;
         }
         record.fetched = Some(now);
-        record.error = unanswered(record);
+        record.error = missing_results(record);
     })
 }
 
@@ -145,7 +145,7 @@ fn settled(
             DeliveryState::Delivered
                 if record.plugins.iter().all(|d| d.state == DeliveryState::Delivered) =>
             {
-                record.error = unanswered(record);
+                record.error = missing_results(record);
             }
             DeliveryState::Delivered
             | DeliveryState::Owed

@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use crate::action::{Command, CommandError, Summary, document};
+use crate::action::{Command, CommandError, LargeAnswer, Summary, document};
 use crate::disk::{Context, Disk, DiskError, FsFile};
 
 /// Size from which the buffer is written, in bytes; it can be larger by one command.
@@ -20,6 +20,9 @@ const BUFFER_BYTES: usize = 128 * 1024;
 /// newline.
 const LINE_BYTES_MAX: u64 = (64 << 20) + 2;
 
+/// Maximum number of agents with too large answers that are named.
+const LARGE_NAMED_MAX: usize = 10;
+
 /// A results document that is not complete yet.
 #[derive(Debug)]
 pub(crate) struct PartialDocument {
@@ -27,14 +30,18 @@ pub(crate) struct PartialDocument {
     ids: HashSet<u64>,
     summary: Summary,
     sent: u64,
+    /// The first of the answers that were too large.
+    large: Vec<LargeAnswer>,
 }
 
 /// The id of a command, and its contribution to the summary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CommandFacts {
     id: u64,
     counts: Summary,
     sent: u64,
+    /// Set for the placeholder of a command whose answer was too large.
+    large: Option<Box<LargeAnswer>>,
 }
 
 /// Why a command is not added to a document.
@@ -68,16 +75,21 @@ impl CommandFacts {
             let (found, wanted) = (command.action_name, action_name.to_owned());
             return Err(DocumentError::OtherAction { found, wanted });
         }
-        Ok(CommandFacts::from(&command))
+        Ok(CommandFacts::from(command))
+    }
+
+    /// Returns the number of commands of the action; 0 if the command does not say.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
     }
 }
 
-impl From<&Command> for CommandFacts {
-    fn from(command: &Command) -> CommandFacts {
+impl From<Command> for CommandFacts {
+    fn from(command: Command) -> CommandFacts {
         let mut counts = Summary::default();
-        counts.add(command);
+        counts.add(&command);
         let sent = u64::try_from(command.counters.sent).unwrap_or_default();
-        CommandFacts { id: command.id, counts, sent }
+        CommandFacts { id: command.id, counts, sent, large: command.too_large.map(Box::new) }
     }
 }
 
@@ -91,27 +103,27 @@ impl PartialDocument {
             }
             None => None,
         };
-        let Some(CompleteLines { bytes, ids, summary, sent }) = kept else {
+        let Some(CompleteLines { bytes, ids, summary, sent, large }) = kept else {
             let mut lines = CommandFile::begin(disk, path)?;
             lines.buffer.extend(head.as_bytes());
             let (ids, summary) = (HashSet::new(), Summary::default());
-            return Ok(PartialDocument { lines, ids, summary, sent: 0 });
+            return Ok(PartialDocument { lines, ids, summary, sent: 0, large: Vec::new() });
         };
         let mut file = disk.resume(path)?;
         file.cut(bytes).context("cut", path)?;
         let lines = CommandFile { file, path: path.to_owned(), buffer: Vec::new() };
-        Ok(PartialDocument { lines, ids, summary, sent })
+        Ok(PartialDocument { lines, ids, summary, sent, large })
     }
 
-    /// Returns the summary of a complete document.
+    /// Returns the summary of a complete document, and its answers that were too large.
     pub(crate) fn summary_of(
         disk: &Disk,
         document: &Path,
         head: &str,
-    ) -> Result<Summary, DiskError> {
+    ) -> Result<(Summary, Vec<LargeAnswer>), DiskError> {
         let reader = BufReader::new(disk.reader(document)?);
         let kept = CompleteLines::of(reader, head).context("read", document)?;
-        Ok(kept.map(|kept| closed(kept.summary, kept.sent)).unwrap_or_default())
+        Ok(kept.map(|kept| (closed(kept.summary, kept.sent), kept.large)).unwrap_or_default())
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -134,6 +146,11 @@ impl PartialDocument {
         closed(self.summary, sent)
     }
 
+    /// Returns the first of the answers that were too large.
+    pub(crate) fn large(&self) -> &[LargeAnswer] {
+        &self.large
+    }
+
     /// Adds a command, unless the document already has it.
     pub(crate) fn add(&mut self, facts: &CommandFacts, command: &str) -> Result<(), DiskError> {
         let index = self.ids.len();
@@ -142,6 +159,7 @@ impl PartialDocument {
         }
         self.summary.merge(&facts.counts);
         self.sent = self.sent.max(facts.sent);
+        note_large(&mut self.large, facts);
         self.lines.push(index, command)
     }
 
@@ -160,6 +178,13 @@ impl PartialDocument {
         self.lines.buffer.extend(tail.as_bytes());
         self.lines.sync()?;
         disk.rename(&self.lines.path, document)
+    }
+}
+
+/// Adds the answer that a placeholder stands for.
+fn note_large(large: &mut Vec<LargeAnswer>, facts: &CommandFacts) {
+    if large.len() < LARGE_NAMED_MAX {
+        large.extend(facts.large.as_deref().cloned());
     }
 }
 
@@ -221,6 +246,7 @@ struct CompleteLines {
     ids: HashSet<u64>,
     summary: Summary,
     sent: u64,
+    large: Vec<LargeAnswer>,
 }
 
 impl CompleteLines {
@@ -237,17 +263,19 @@ impl CompleteLines {
             ids: HashSet::new(),
             summary: Summary::default(),
             sent: 0,
+            large: Vec::new(),
         };
         loop {
             line.clear();
             let size = reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
             let Some(command) = whole_command(&line, kept.ids.is_empty()) else { break };
-            let facts = CommandFacts::from(&command);
+            let facts = CommandFacts::from(command);
             if !kept.ids.insert(facts.id) {
                 break;
             }
             kept.summary.merge(&facts.counts);
             kept.sent = kept.sent.max(facts.sent);
+            note_large(&mut kept.large, &facts);
             kept.bytes = kept.bytes.saturating_add(u64::try_from(size).unwrap_or(u64::MAX));
         }
         Ok(Some(kept))
@@ -313,7 +341,7 @@ mod tests {
             format!("{HEAD}{}\n,{}\n],\"name\":\"j\",\"plugin\":\"\"}}", command(1), command(2));
         assert_eq!(text, expected);
         assert!(!path.exists());
-        let summary = PartialDocument::summary_of(&disk, &document, HEAD).unwrap();
+        let (summary, _) = PartialDocument::summary_of(&disk, &document, HEAD).unwrap();
         assert_eq!((summary.sent, summary.answered, summary.missing), (4, 2, 2));
     }
 

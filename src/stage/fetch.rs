@@ -15,7 +15,7 @@ use jiff::tz::Offset;
 use super::document::{PartialDocument, part_path};
 use super::pages::{self, PageReader, ReadEnd};
 use super::{Move, PastAttempts, Step, TaskKind, grace};
-use crate::action::{Summary, document};
+use crate::action::{LargeAnswer, Summary, document};
 use crate::api::{ActionState, Api};
 use crate::clock::{Clock, after};
 use crate::disk::{Disk, FileKind};
@@ -25,8 +25,8 @@ use crate::wake::Stop;
 use outcome::DOCUMENTS_MAX;
 pub(crate) use outcome::{FetchError, Fetched};
 pub(crate) use verdict::fetched;
+pub(super) use verdict::missing_results;
 use verdict::pause_of;
-pub(super) use verdict::unanswered;
 
 /// Decides what to do with a run in `command/inflight`.
 pub(crate) fn decide(
@@ -75,6 +75,7 @@ pub(crate) fn begin(
         record.document = Some(document.clone());
         record.fetched = None;
         record.summary = None;
+        record.too_large = Vec::new();
         record.reason = None;
         record.error = record.error.take().filter(|_| !again);
         record.status = record.status.take().filter(|_| !again);
@@ -148,6 +149,15 @@ pub(crate) struct FetchAttempt {
     pub(crate) page_size: u32,
 }
 
+/// What a complete document contains.
+struct Collected {
+    summary: Summary,
+    /// The first of the answers that were too large.
+    large: Vec<LargeAnswer>,
+    /// The action's state, if no command states how many commands there are.
+    seen: Option<ActionState>,
+}
+
 impl Fetcher<'_> {
     /// Fetches the results of a run into its document. Pages that were fetched stay on disk, and
     /// the next attempt resumes after them.
@@ -168,7 +178,7 @@ impl Fetcher<'_> {
         };
         let target = self.target(record, Path::new(document))?;
         let (path, head) = (self.directory.join(&target), document::head(posted.get()));
-        let (summary, seen) = match self.disk.find(&path)? {
+        let Collected { summary, large, seen } = match self.disk.find(&path)? {
             None => {
                 if let Some(since) = progress.not_final {
                     self.await_final(record, id, &path, since)?;
@@ -179,7 +189,8 @@ impl Fetcher<'_> {
         };
         self.link(&target)?;
         let status = seen.map(|seen| seen.status).filter(|_| summary.sent == 0);
-        Ok(Fetched { document: target.to_string_lossy().into_owned(), summary, status })
+        let document = target.to_string_lossy().into_owned();
+        Ok(Fetched { document, summary, large, status })
     }
 
     /// Returns the counts of an existing document: it was complete before it got its name, and only
@@ -189,7 +200,7 @@ impl Fetcher<'_> {
         document: &Path,
         head: &str,
         id: ActionId,
-    ) -> Result<(Summary, Option<ActionState>), FetchError> {
+    ) -> Result<Collected, FetchError> {
         // The runner may have died before the name was durable.
         if let Some(folder) = document.parent() {
             self.disk.sync_folder(folder)?;
@@ -199,12 +210,12 @@ impl Fetcher<'_> {
             // On a file system without renameat2, the file has two names for a moment.
             self.disk.unlink(&part)?;
         }
-        let mut summary = PartialDocument::summary_of(self.disk, document, head)?;
+        let (mut summary, large) = PartialDocument::summary_of(self.disk, document, head)?;
         let seen = if summary.sent == 0 { self.query_status(id)? } else { None };
         if let Some(seen) = &seen {
             summary.close(i64::try_from(seen.sent).unwrap_or(i64::MAX));
         }
-        Ok((summary, seen))
+        Ok(Collected { summary, large, seen })
     }
 
     /// Queries the action's status, because no command states how many commands there are.
@@ -237,7 +248,7 @@ impl Fetcher<'_> {
         head: &str,
         document: &Path,
         progress: &mut FetchProgress,
-    ) -> Result<(Summary, Option<ActionState>), FetchError> {
+    ) -> Result<Collected, FetchError> {
         if let Some(folder) = document.parent() {
             self.disk.make_folders(folder)?;
         }
@@ -272,8 +283,9 @@ impl Fetcher<'_> {
         if progress.not_final.is_none() && grace::applies(record, &summary, now) {
             return Err(FetchError::NotFinal { commands: summary.not_final, since: now });
         }
+        let large = part.large().to_vec();
         part.finish(self.disk, document, &document::tail(record.name.as_str(), &record.plugin))?;
-        Ok((summary, seen))
+        Ok(Collected { summary, large, seen })
     }
 
     /// Removes the partial document if the action is completed or the grace period has ended, so

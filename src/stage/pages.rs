@@ -163,15 +163,17 @@ impl PageReader<'_> {
         page: PageRange,
         early: &mut Option<EarlyPage>,
     ) -> Result<(u64, bool), FetchError> {
-        let mut offset = page.from;
+        let (mut offset, mut size) = (page.from, page.size);
         loop {
             if self.stop.is_requested() {
                 return Err(FetchError::Stopped);
             }
-            let limit = u32::try_from(page.end().saturating_sub(offset)).unwrap_or(page.size);
-            let mut refused = None;
+            let left = u32::try_from(page.end().saturating_sub(offset)).unwrap_or(page.size);
+            let limit = left.min(size);
+            let (mut received, mut refused) = (0_u64, None);
             let began = self.clock.now();
             let answer = self.api.commands(self.id, offset, limit, &mut |command| {
+                received = received.saturating_add(1);
                 self.add(shared, lane, page, command, early).map_err(|error| {
                     refused = Some(error);
                     io::Error::other("the command was not stored")
@@ -184,7 +186,19 @@ impl PageReader<'_> {
             if let Some(error) = refused {
                 return Err(error);
             }
-            let Page { items, sent } = answer?;
+            let Page { items, sent } = match answer {
+                Err(error) if error.is_too_long() => {
+                    size = (limit / 2).max(1);
+                    shared.slow_down(page.size);
+                    let items = shared.received(received, limit).ok_or(error)?;
+                    offset = offset.saturating_add(items);
+                    if shared.is_read(page, offset) {
+                        return Ok((offset, false));
+                    }
+                    continue;
+                }
+                answer => answer?,
+            };
             offset = offset.saturating_add(items);
             let sent = shared.learn(sent);
             // Some servers send less than requested: request the rest again.
@@ -207,6 +221,7 @@ impl PageReader<'_> {
             return Err(FetchError::Stopped);
         }
         let facts = CommandFacts::of(command.get(), self.action_name)?;
+        shared.learn(Some(facts.sent()));
         if shared.has_turn(page)? {
             let mut part = shared.part();
             if let Some(early) = early {
@@ -290,6 +305,24 @@ impl Shared {
         let mut state = self.state();
         state.sent = state.sent.max(sent.unwrap_or(0));
         state.sent
+    }
+
+    /// Returns how many commands of a page of at most `limit` commands count as received although
+    /// the page exceeded its size limit: those that arrived. If not even a single command fits, it
+    /// is skipped, so that it does not hide those after it. Returns `None` if the number of commands
+    /// is unknown, because then skipping might never end.
+    fn received(&self, arrived: u64, limit: u32) -> Option<u64> {
+        let is_skipped = arrived == 0 && limit <= 1;
+        if is_skipped && self.state().sent == 0 {
+            return None;
+        }
+        Some(arrived.saturating_add(u64::from(is_skipped)))
+    }
+
+    /// Returns whether the offset is at the end of the page, or of the action's commands.
+    fn is_read(&self, page: PageRange, offset: u64) -> bool {
+        let sent = self.state().sent;
+        offset >= page.end() || sent > 0 && offset >= sent
     }
 
     /// Halves the page size because pages of `size` take too long.

@@ -35,8 +35,62 @@ fn missing_or_invalid_database_option_is_explained() {
     assert!(said.err.contains("bad.cfg:3: sslmode must be disable | require"), "{said:?}");
     home.write("mig.db", "not a database, but longer than the header of an SQLite database file\n");
     fails(&run(&["-d", "sqlite:mig.db", "agents"]), 74, &["mig.db"]);
+}
+
+#[test]
+fn temporary_folder_that_others_could_exchange_is_refused() {
+    let home = Home::new();
+    let fingerprint = home.key();
+    let key = home.gpg(&["--armor", "--export", &fingerprint]).stdout;
+    home.write("key.asc", &String::from_utf8(key).unwrap());
+    std::fs::create_dir(home.path("t")).unwrap();
+    let url = "sqlite:mig.db";
+    let made = ["-d", url, "schema", "init"];
+    assert_eq!(CommandOutput::of(&mut home.command_of(PROGRAM, &made)).exit, 0);
+    let add = || {
+        let add = ["-d", url, "investigator", "add", "--key", "key.asc", "Ann"];
+        CommandOutput::of(home.command_of(PROGRAM, &add).env("TMPDIR", home.path("t")))
+    };
+    home.chmod("t", 0o777);
+    let said = add();
+    assert!(said.exit != 0 && said.err.contains("others can write to"), "{said:?}");
+    home.chmod("t", 0o1777);
+    assert_eq!(add().exit, 0);
+    assert_eq!(std::fs::read_dir(home.path("t")).unwrap().count(), 0);
+}
+
+/// Runs `mig-data` on an SQLite file.
+fn on_file(home: &Home, file: &str) -> CommandOutput {
+    let url = format!("sqlite:{file}");
+    CommandOutput::of(&mut home.command_of(PROGRAM, &["-d", &url, "agents"]))
+}
+
+#[test]
+fn no_command_is_advised_for_a_file_that_is_not_migs() {
+    let home = Home::new();
+    rusqlite::Connection::open(home.path("other.db"))
+        .unwrap()
+        .execute_batch("create table bookmarks (id integer); pragma user_version = 2")
+        .unwrap();
+    home.write("text", "not a database, but longer than the header of an SQLite database file\n");
+    for name in ["other.db", "text"] {
+        home.chmod(name, 0o644);
+        let said = on_file(&home, name);
+        fails(&said, 66, &[name, "is not a database of MIG"]);
+        assert!(!said.err.contains("chmod"), "{said:?}");
+    }
+    // Whether it belongs to this user, who may be root, or to another one.
+    let said = on_file(&home, "/etc/passwd");
+    fails(&said, 66, &["/etc/passwd is not a database of MIG"]);
+    assert!(!said.err.contains("chmod") && !said.err.contains("sudo"), "{said:?}");
+    // The advice for a database of MIG works.
+    let url = "sqlite:mig.db";
+    let made = ["-d", url, "schema", "init"];
+    assert_eq!(CommandOutput::of(&mut home.command_of(PROGRAM, &made)).exit, 0);
     home.chmod("mig.db", 0o644);
-    fails(&run(&["-d", "sqlite:mig.db", "agents"]), 77, &["chmod 600"]);
+    fails(&on_file(&home, "mig.db"), 77, &["run chmod 600 mig.db"]);
+    home.chmod("mig.db", 0o600);
+    assert_eq!(on_file(&home, "mig.db").exit, 0);
 }
 
 #[test]
@@ -87,7 +141,9 @@ fn unreachable_server_is_named() {
     admin.home.write("passwords", &line);
     assert_eq!(with("PGPASSFILE", "passwords").exit, 1);
     admin.home.chmod("passwords", 0o644);
-    fails(&with("PGPASSFILE", "passwords"), 77, &["passwords", "chmod 600"]);
+    let said = with("PGPASSFILE", "passwords");
+    fails(&said, 77, &["passwords may be read by other users"]);
+    assert!(!said.err.contains("chmod"), "{said:?}");
     admin.home.write(".pgpass", &line);
     assert_eq!(with("X", "").exit, 1);
 }

@@ -212,6 +212,7 @@ fn platform_with_unsafe_links_does_not_start() {
     let open = home.path("open").canonicalize().unwrap();
     let remedy = format!("run `chmod go-w {}`", open.display());
     assert!(said.exit == 77 && said.err.contains(&remedy), "{said:?}");
+    home.chmod("open", 0o700);
     std::fs::remove_dir(home.path("open/spool")).unwrap();
     let said = bash(&home, "\"$STANDALONE\" -c p.cfg", "");
     let lead = format!("the link points to {}/spool, which does not exist", open.display());

@@ -124,6 +124,28 @@ fn files_of_root_are_reported_with_chown_command_as_root() {
     }
     chown(home.path("runner/runner.cfg"), Some(0), Some(0)).unwrap();
     let said = check();
-    let path = home.path("runner/runner.cfg").canonicalize().unwrap();
-    assert!(said.err.contains(&format!("run `chown {NOBODY} {}`", path.display())), "{said:?}");
+    // The command line may name any file, so that no command that changes it is advised.
+    let reason = format!("it belongs to user 0, and user {NOBODY} may not read it");
+    assert!(said.err.contains(&reason) && !said.err.contains("chown"), "{said:?}");
+    let said = CommandOutput::of(&mut as_nobody(&["action", "/etc/shadow"]));
+    assert!(said.err.contains(&reason) && !said.err.contains("chown"), "{said:?}");
+}
+
+#[test]
+fn no_command_is_advised_for_files_that_are_not_the_runners() {
+    let home = Home::installed();
+    let config = home.read("runner/runner.cfg");
+    // A folder that is shared by all users.
+    let spool = config.replace("[runner]", "[runner]\nspool = /tmp");
+    home.write("shared.cfg", &spool);
+    let said = home.run(&["-c", "shared.cfg", "check", "--offline"]);
+    let words = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("/tmp is shared by all users"), "{said:?}");
+    assert!(!words.contains("chmod go-w /tmp`"), "{said:?}");
+    // A file that contains more than a passphrase.
+    let passphrase = config.replace("[client]", "[client]\npassphrasefile = /etc/passwd");
+    home.write("passphrase.cfg", &passphrase);
+    let said = home.run(&["-c", "passphrase.cfg", "check", "--offline"]);
+    assert!(said.out.contains("other users can read /etc/passwd"), "{said:?}");
+    assert!(!said.out.contains("chmod"), "{said:?}");
 }

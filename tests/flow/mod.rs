@@ -7,6 +7,7 @@ mod crashes;
 mod foreign_files;
 mod full_disk;
 mod jobs;
+mod large_answers;
 mod million_runs;
 mod moves;
 mod outages;

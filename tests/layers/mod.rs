@@ -5,6 +5,7 @@
 //! - A crate is used only in the modules that it is pinned to.
 //! - The second layer does no I/O.
 //! - Only the programs' mains are public.
+//! - A command gets its disk from a workspace.
 //! - A file has a module doc and at most [`LINES_MAX`] lines.
 //!
 //! No file is exempt, and a row of a table that no longer matches the tree is a fault as well.
@@ -103,7 +104,7 @@ const PINS: [(&str, &[&str]); 36] = [
     ),
     ("rustix::rand", &["random"]),
     ("rustix::system", &["cli/runner/run", "logging"]),
-    ("rustix::thread", &["agent/modules"]),
+    ("rustix::thread", &["agent/modules", "spawn"]),
     ("rustix::time", &["clock"]),
     ("saffron", &["schedule/calendar"]),
     ("signal_hook", &["cli/platform", "daemon"]),
@@ -124,6 +125,11 @@ const PINS: [(&str, &[&str]); 36] = [
     ("tokio", &["platform/server"]),
 ];
 
+/// The files of `cli` that may access the file system: commands get their disk from a workspace, so
+/// that root never works in the folder of a user. The others read files that the user names, or
+/// start a daemon.
+const DISKS: [&str; 4] =
+    ["cli/input", "cli/platform/standalone", "cli/runner/run", "cli/workspace"];
 /// What the second layer may not import.
 const IO: [&str; 6] = ["std::env", "std::fs", "std::net", "std::os", "std::process", "std::thread"];
 /// The layers that do no I/O.
@@ -151,7 +157,9 @@ fn faults(name: &str, text: &str) -> Vec<String> {
         return faults;
     };
     for import in &source.imports {
-        let fault = layer_fault(&source, own, import).or_else(|| pin_fault(&source, own, import));
+        let fault = layer_fault(&source, own, import)
+            .or_else(|| pin_fault(&source, own, import))
+            .or_else(|| disk_fault(&source, import));
         faults.extend(fault.map(|fault| format!("{name}:{}: {fault}", import.line)));
     }
     if !PUBLIC.contains(&source.name()) {
@@ -201,6 +209,13 @@ fn pin_fault(source: &Source, own: u8, import: &Import) -> Option<String> {
     (!at_home).then(|| format!("imports {path}: {pin} is for {homes} only"))
 }
 
+/// Returns the fault of a command that makes a disk of its own.
+fn disk_fault(source: &Source, import: &Import) -> Option<String> {
+    let is_disk = import.path() == "crate::disk::RealFs" && !import.in_tests && !source.is_test;
+    let is_fault = is_disk && source.module() == "cli" && !DISKS.contains(&source.name());
+    is_fault.then(|| format!("imports {}: get the disk from a workspace", import.path()))
+}
+
 /// Returns the rows of the tables that match neither the dependencies nor the tree of `src`.
 ///
 /// `manifest` is the text of Cargo.toml; `exists` returns whether `src` has a module.
@@ -217,7 +232,7 @@ fn stale_rows(manifest: &str, exists: impl Fn(&str) -> bool) -> Vec<String> {
             .extend(missing.map(|home| format!("PINS: {pin} names {home}, which does not exist")));
     }
     let modules = LAYERS.iter().map(|(module, _)| *module).filter(|module| *module != "bin");
-    let missing = modules.chain(PUBLIC).filter(|module| !exists(module));
+    let missing = modules.chain(PUBLIC).chain(DISKS).filter(|module| !exists(module));
     faults.extend(missing.map(|module| format!("{module} does not exist")));
     faults
 }

@@ -77,6 +77,15 @@ fn crates_outside_their_modules_are_faults() {
 }
 
 #[test]
+fn commands_that_make_a_disk_are_faults() {
+    let code = "use crate::disk::{Disk, RealFs};";
+    check("cli/data/new.rs", code, &["cli/data/new.rs:2: imports crate::disk::RealFs: get"]);
+    check("cli/data/new.rs", &format!("mod tests {{ {code} }}"), &[]);
+    check("cli/workspace.rs", code, &[]);
+    check("daemon/mod.rs", code, &[]);
+}
+
+#[test]
 fn public_items_outside_the_mains_are_faults() {
     check("spool/mod.rs", "pub(crate) struct A { pub(super) b: u8 }", &[]);
     check("spool/mod.rs", "pub struct A;", &["spool/mod.rs:2: a public item"]);

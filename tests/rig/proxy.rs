@@ -40,6 +40,9 @@ pub(crate) enum ProxyFault {
     NotForwarded(&'static str),
     /// The platform gets no request, and the runner gets status 502 as from a reverse proxy.
     BadGateway,
+    /// The page of commands has those of ten agents instead of one. The answer of the fifth has this
+    /// many bytes.
+    Fleet(usize),
 }
 
 pub(crate) struct Proxy {
@@ -183,6 +186,7 @@ impl Shared {
                 pause(span);
                 answer
             }
+            Some(ProxyFault::Fleet(bytes)) => fleet(&answer, bytes),
             _ => answer,
         })
     }
@@ -250,6 +254,32 @@ fn signature(head: &str) -> Option<&str> {
         name.eq_ignore_ascii_case("x-pgpauthorization").then(|| value.trim())
     });
     tokens.next()?.rsplit(';').next()
+}
+
+/// Returns a page with the commands of ten agents, made from a page with one command. The answer of
+/// the fifth agent has `bytes` bytes.
+fn fleet(page: &[u8], bytes: usize) -> Vec<u8> {
+    let text = std::str::from_utf8(page).unwrap();
+    let mut page: serde_json::Value =
+        serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let items = page["collection"]["items"].as_array_mut().unwrap();
+    let is_command = |item: &serde_json::Value| item["data"][0]["name"] == "command";
+    let model = items.iter().find(|item| is_command(item)).unwrap().clone();
+    *items = (1..=10)
+        .map(|number| {
+            let mut item = model.clone();
+            let command = &mut item["data"][0]["value"];
+            command["id"] = (command["id"].as_u64().unwrap() + number).into();
+            command["agent"]["name"] = format!("agent-{number}").into();
+            command["action"]["counters"]["sent"] = 10.into();
+            if number == 5 {
+                command["results"][0]["elements"] = "x".repeat(bytes).into();
+            }
+            item
+        })
+        .collect();
+    // The original writes a command's members in this order: the results come after the agent.
+    answer("200 OK", "application/json", &page.to_string())
 }
 
 /// Returns the original's answer to a token with a short number.

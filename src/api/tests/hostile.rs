@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::{
     client, client_with, fetch, outcome, settable_server, settings, signature, signatures,
 };
-use crate::api::answer::{Answer, walk_page};
+use crate::api::answer::{Answer, COMMANDS, walk_page};
 use crate::api::error::Call;
 use crate::api::testing::{Reply, Server, recorded};
 use crate::api::verdict::judge;
@@ -113,7 +113,7 @@ fn slow_response_ends_at_the_time_limit() {
 
 #[test]
 fn endless_response_is_abandoned() {
-    let begin = r#"{"collection":{"items":[{"data":[{"name":"command","value":{"id":""#;
+    let begin = r#"{"collection":{"error":{"message":""#;
     let flood = |status: u16| {
         let head = format!("HTTP/1.1 {status} X\r\nConnection: close\r\n\r\n{begin}");
         Server::always(Reply::Flood(head.into_bytes(), vec![b'x'; 1 << 20]))
@@ -205,11 +205,16 @@ fn damaged_responses_are_handled() {
             damage(&mut body, &mut numbers);
         }
         let mut bytes = 0;
-        let walked =
-            walk_page(&call, &body[..], |name| name == "command", &mut |raw: &RawValue| {
+        let walked = walk_page(
+            &call,
+            &body[..],
+            COMMANDS,
+            |name| name == "command",
+            &mut |raw: &RawValue| {
                 bytes += raw.get().len();
                 Ok(())
-            });
+            },
+        );
         assert!(bytes <= body.len());
         pages += u32::from(walked.is_ok());
         if let Err(error) = walked {

@@ -1,6 +1,7 @@
 //! Tests of the client against servers whose replies the tests set.
 
 mod hostile;
+mod large;
 mod proxied;
 mod recorded;
 mod replay;

@@ -178,8 +178,10 @@ impl Explain for DataError {
                 Exit::CannotCreate
             }
             DataError::File { source } => source.exit(),
-            DataError::NotFile { .. } => Exit::NoInput,
-            DataError::Permissions { .. } | DataError::Distrusted { .. } => Exit::Permission,
+            DataError::NotFile { .. } | DataError::Foreign { .. } => Exit::NoInput,
+            DataError::Permissions { .. }
+            | DataError::PasswordFile { .. }
+            | DataError::Distrusted { .. } => Exit::Permission,
             DataError::Open { .. } | DataError::Unmerged { .. } => Exit::Io,
             DataError::Version { .. } => Exit::Config,
             DataError::Locked { .. } => Exit::Locked,

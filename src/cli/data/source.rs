@@ -8,18 +8,17 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::chain::excerpt;
 use crate::cli::data::failure::DataFailure;
 use crate::cli::failure::Failure;
-use crate::cli::input::{InputError, InputFile, refuse};
+use crate::cli::input::{self, InputError, InputFile, refuse};
+use crate::cli::workspace::Workspace;
 use crate::cli::{env, program};
 use crate::config::reader::Reader;
 use crate::data::{DataError, DatabaseServer, Store, UrlError};
-use crate::disk::trust::{self, ROOT};
 use crate::disk::trusted_paths::Content;
-use crate::disk::{COMMAND_PREFIX, Disk, RealFs, input_file};
+use crate::disk::{Disk, input_file, trust};
 use crate::invocation::Program;
 
 /// The default configuration file.
@@ -81,8 +80,12 @@ impl DataSource {
     pub(super) fn read(&self) -> Result<Store, Failure> {
         match self.database_location()? {
             DatabaseLocation::File(path) => {
-                check(&path)?;
-                Ok(Store::open_read_only(&disk(), &path)?)
+                let workspace = enter(&path)?;
+                // SQLite creates an index beside the file even if it only reads.
+                workspace.check_exposure()?;
+                let disk = workspace.disk(PathBuf::new());
+                check(&disk, &path)?;
+                Ok(Store::open_read_only(&disk, &path)?)
             }
             DatabaseLocation::Server(server) => {
                 let store = connect(*server)?;
@@ -95,15 +98,26 @@ impl DataSource {
     /// Opens the database for writing; it must exist.
     pub(super) fn write(&self) -> Result<Store, Failure> {
         if let DatabaseLocation::File(path) = self.database_location()? {
-            check(&path)?;
+            check(&enter(&path)?.disk(PathBuf::new()), &path)?;
         }
         self.create()
+    }
+
+    /// Enters the folder of the database; a database on a server has none. A database that is not
+    /// configured is reported when it is opened.
+    pub(super) fn enter(&self) -> Result<(), Failure> {
+        match self.database_location() {
+            Ok(DatabaseLocation::File(path)) => enter(&path).map(drop),
+            Ok(DatabaseLocation::Server(_)) | Err(_) => Ok(()),
+        }
     }
 
     /// Returns whether the database file exists; a database on a server is assumed to exist.
     pub(super) fn exists(&self) -> Result<bool, Failure> {
         match self.database_location()? {
-            DatabaseLocation::File(path) => Ok(disk().find(&path)?.is_some()),
+            DatabaseLocation::File(path) => {
+                Ok(enter(&path)?.disk(PathBuf::new()).find(&path)?.is_some())
+            }
             DatabaseLocation::Server(_) => Ok(true),
         }
     }
@@ -111,10 +125,11 @@ impl DataSource {
     /// Opens the database for writing; a missing file is created.
     pub(super) fn create(&self) -> Result<Store, Failure> {
         match self.database_location()? {
-            DatabaseLocation::File(path) => Ok(Store::open(
-                &Disk::new(Arc::new(RealFs), folder_of(&path), COMMAND_PREFIX),
-                &path,
-            )?),
+            DatabaseLocation::File(path) => {
+                let workspace = enter(&path)?;
+                workspace.check_exposure()?;
+                Ok(Store::open(&workspace.disk(folder_of(&path)), &path)?)
+            }
             DatabaseLocation::Server(server) => connect(*server),
         }
     }
@@ -180,11 +195,12 @@ fn read(text: &InputFile, file: &Path) -> Result<ConfiguredLocations, Failure> {
 
 /// Connects to a server, with the password from the environment if the configuration has none.
 fn connect(server: DatabaseServer) -> Result<Store, Failure> {
+    let disk = input::disk();
     if let Some(path) = server.trusted_path() {
-        refuse(path.faults(&disk(), trust::own_user())?)?;
+        refuse(path.faults(&disk, trust::own_user())?)?;
     }
-    let server = server.with_credentials(&disk(), &env::postgres_credentials())?;
-    Ok(Store::connect(&disk(), &server)?)
+    let server = server.with_credentials(&disk, &env::postgres_credentials())?;
+    Ok(Store::connect(&disk, &server)?)
 }
 
 /// Returns the folder of a database file.
@@ -208,28 +224,26 @@ fn parse(url: &str) -> Result<DatabaseLocation, DataFailure> {
     Err(DataFailure::Url { text: excerpt(url, SHOWN_BYTES_MAX).into_owned(), form: URL_FORMS })
 }
 
-/// Checks that a database file exists, that this process's user may use it, and that no other user
-/// can change it.
-fn check(path: &Path) -> Result<(), Failure> {
-    let user = trust::own_user();
+/// Enters the folder of a database file.
+fn enter(path: &Path) -> Result<Workspace, Failure> {
     if input_file::is_stream(path) {
         return Err(DataError::NotFile { path: path.to_owned() }.into());
     }
-    match disk().resolve(path, None)? {
-        None => Err(DataFailure::NoDatabase { path: path.to_owned() }.into()),
-        Some(found) if found.meta.owner != user && user != ROOT => {
-            Err(DataFailure::Owner { path: path.to_owned(), owner: found.meta.owner }.into())
-        }
-        Some(found) => {
-            // Root may use the database of any user.
-            let user = if user == ROOT { found.meta.owner } else { user };
-            refuse(found.check_trust(&disk(), user)?)
-        }
-    }
+    Workspace::enter(&[path])
 }
 
-pub(super) fn disk() -> Disk {
-    Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX)
+/// Checks that a database file exists, that this process's user may use it, and that no other user
+/// can change it.
+fn check(disk: &Disk, path: &Path) -> Result<(), Failure> {
+    match disk.resolve(path, None)? {
+        None => Err(DataFailure::NoDatabase { path: path.to_owned() }.into()),
+        Some(found) if found.meta.owner != trust::own_user() => {
+            // A readable file shows whose it is.
+            Store::check_file(disk, &found.path)?;
+            Err(DataFailure::Owner { path: path.to_owned(), owner: found.meta.owner }.into())
+        }
+        Some(found) => refuse(found.check_trust(disk, trust::own_user())?),
+    }
 }
 
 #[cfg(test)]

@@ -2,17 +2,16 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::cli::data::{DataFailure, read_key};
 use crate::cli::failure::Failure;
-use crate::cli::input::InputError;
+use crate::cli::input::{self, InputError};
 use crate::cli::runner::template;
+use crate::cli::workspace::Workspace;
 use crate::cli::{env, output};
 use crate::clock::{Clock, SystemClock};
 use crate::data::{DatabaseServer, Permissions};
 use crate::disk::input_file::InputFile;
-use crate::disk::{COMMAND_PREFIX, Disk, RealFs};
 use crate::exit::Exit;
 use crate::invocation::Program;
 use crate::platform::Data;
@@ -89,28 +88,34 @@ fn create(
     server: Option<DatabaseServer>,
     clock: &dyn Clock,
 ) -> Result<Vec<String>, Failure> {
-    let disk = Disk::new(Arc::new(RealFs), folder.join("data/.tmp"), COMMAND_PREFIX);
     let section = server.as_ref().map(|server| format!("\n{}", server.section()));
+    // Passwords and the key first, because they are files of the user who runs this command.
     let server = match server {
-        Some(server) => Some(server.with_credentials(&disk, &env::postgres_credentials())?),
-        None => None,
-    };
-    template::exists_empty(&disk, folder)?;
-    // Read the key first, so that an invalid key leaves nothing behind.
-    let key = match key {
-        Some((name, file)) => {
-            let armored = InputFile::read(file, KEY_BYTES_MAX).map_err(InputError::Argument)?.bytes;
-            read_key(&armored, &file.display().to_string())?;
-            Some((name, armored))
+        Some(server) => {
+            Some(server.with_credentials(&input::disk(), &env::postgres_credentials())?)
         }
         None => None,
     };
+    let key = match key {
+        Some((name, file)) => {
+            let input = InputFile::read(file, KEY_BYTES_MAX).map_err(InputError::Argument)?;
+            Some((name, file, input.bytes))
+        }
+        None => None,
+    };
+    let disk = Workspace::enter(&[folder])?.disk(folder.join("data/.tmp"));
+    template::exists_empty(&disk, folder)?;
+    // Check the key before anything is created, so that an invalid key leaves nothing behind.
+    if let Some((_, file, armored)) = &key {
+        read_key(armored, &file.display().to_string())?;
+    }
+    template::make_empty(&disk, folder)?;
     let data = Data::open(&folder.join("data"), server.as_ref())?;
     let file = folder.join("standalone.cfg");
     let text = config_text(LISTEN, "") + &section.unwrap_or_default();
     disk.create(&file, text.as_bytes())?;
     let mut lines = Vec::new();
-    if let Some((name, armored)) = key {
+    if let Some((name, _, armored)) = key {
         let added = data.add_investigator(name, &armored, Permissions::RUNNER, clock);
         // Even after a failure: agents that GnuPG has started must not outlive this command.
         let ended = data.end_agents();
@@ -125,7 +130,10 @@ fn create(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::disk::{COMMAND_PREFIX, Disk, RealFs};
     use crate::pgp::testing::Home;
     use crate::pgp::{end_gpg_agent, export};
     use crate::platform::config::StandaloneConfig;

@@ -10,12 +10,12 @@ use signal_hook::iterator::Signals;
 
 use super::standalone::Standalone;
 use crate::cli::failure::{Explain, Failure, SystemError};
-use crate::cli::input::{InputError, InputFile};
+use crate::cli::input::{self, InputError, InputFile};
+use crate::cli::workspace::Workspace;
 use crate::cli::{env, program};
 use crate::clock::{Clock, SystemClock};
 use crate::config::logging::{LogFormat, LogTarget, LoggingConfig};
 use crate::disk::trusted_paths::Content;
-use crate::disk::{COMMAND_PREFIX, Disk, RealFs};
 use crate::exit::Exit;
 use crate::invocation::Program;
 use crate::logging::Log;
@@ -51,6 +51,9 @@ impl Run {
     /// Runs the platform that `file` configures until a signal stops it.
     pub(super) fn run(&self, file: &Path) -> Result<Exit, Failure> {
         let config = read(file)?;
+        for place in [&config.data, &config.spool] {
+            Workspace::enter_unchanged(&[place])?;
+        }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = Log::start(
             &logging_config(LogTarget::Stdout),
@@ -100,8 +103,8 @@ fn read(file: &Path) -> Result<StandaloneConfig, Failure> {
     let has_password = config.postgres.as_ref().is_some_and(|server| server.password.is_some());
     text.check_trust(if has_password { Content::Secret } else { Content::Public })?;
     if let Some(server) = config.postgres {
-        let disk = Disk::new(Arc::new(RealFs), config.data.clone(), COMMAND_PREFIX);
-        config.postgres = Some(server.with_credentials(&disk, &env::postgres_credentials())?);
+        let credentials = env::postgres_credentials();
+        config.postgres = Some(server.with_credentials(&input::disk(), &credentials)?);
     }
     Ok(config)
 }

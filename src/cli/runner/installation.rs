@@ -9,18 +9,19 @@ use jiff::tz::TimeZone;
 
 use crate::cli::failure::{Explain, Failure, SystemError};
 use crate::cli::input::{InputError, InputFile, unless_forbidden};
+use crate::cli::workspace::Workspace;
 use crate::cli::{env, program};
 use crate::config::client::ClientConfig;
 use crate::config::runner::{ClientSettings, PassphraseSource, RunnerConfig};
 use crate::disk::trust;
-use crate::disk::{COMMAND_PREFIX, Context, Disk, DiskError, RealFs};
+use crate::disk::{Context, Disk, DiskError};
 use crate::exit::Exit;
 use crate::invocation::Program;
 use crate::job::Job;
 use crate::job::folders::Jobs;
 use crate::names::JobName;
 use crate::schedule::{ScheduleError, zone};
-use crate::spool::Layout;
+use crate::spool::{Folder, Layout};
 
 /// The configuration file, unless the command line names another one.
 pub(crate) const CONFIG_DEFAULT: &str = "/etc/mig/runner.cfg";
@@ -113,27 +114,35 @@ pub(crate) struct Installation {
     pub(crate) layout: Layout,
     /// The spool as the configuration names it, which may be a link.
     configured_spool: PathBuf,
+    pub(super) workspace: Workspace,
 }
 
 impl Installation {
-    /// Reads the configuration `file`.
+    /// Reads the configuration `file`. If root runs the command, it becomes the owner of the spool,
+    /// or of the directory while there is no spool (see [`Workspace`]).
     ///
     /// # Errors
     /// `InstallationError::Unconfigured` if `file` is the default and does not exist.
     pub(crate) fn load(file: &Path) -> Result<Installation, Failure> {
-        let text = match InputFile::read(file, CONFIG_BYTES_MAX) {
-            Err(error)
-                if error.kind() == io::ErrorKind::NotFound && file == Path::new(CONFIG_DEFAULT) =>
-            {
-                return Err(InstallationError::Unconfigured { path: file.to_owned() }.into());
-            }
-            read => read.map_err(InputError::Config)?,
-        };
-        let config = RunnerConfig::parse(&text.bytes, file)?;
-        if matches!(config.client.passphrase, Some(PassphraseSource::Inline(_))) {
-            text.check_secret()?;
-        }
+        Installation::open(file, Workspace::enter)
+    }
+
+    /// As [`Installation::load`], for the daemon, which refuses to run as another user: the user of
+    /// the process does not change.
+    pub(crate) fn load_for_daemon(file: &Path) -> Result<Installation, Failure> {
+        Installation::open(file, Workspace::examine)
+    }
+
+    /// Reads the configuration `file`; `enter` enters the places that it names.
+    fn open(
+        file: &Path,
+        enter: impl FnOnce(&[&Path]) -> Result<Workspace, Failure>,
+    ) -> Result<Installation, Failure> {
+        let config = read_config(file)?;
         let directory = absolute(&config.directory)?;
+        let places = places(&config, &directory)?;
+        let places: Vec<&Path> = places.iter().map(PathBuf::as_path).collect();
+        let workspace = enter(&places)?;
         // Resolve links, because permissions are checked only up to this path.
         let directory = match directory.canonicalize() {
             Ok(found) if !found.is_dir() => {
@@ -148,13 +157,13 @@ impl Installation {
             found => found.context("find", &directory)?,
         };
         let configured_spool = configured_spool(&config, &directory)?;
-        let spool = resolved(&configured_spool)?;
+        let spool = resolved(&workspace, &configured_spool)?;
         if spool.metadata().is_ok_and(|meta| !meta.is_dir()) {
             let (what, config) = (("spool", "spool"), file.to_owned());
             return Err(InstallationError::NotFolder { what, path: spool, config }.into());
         }
         let (file, layout) = (file.to_owned(), Layout::new(spool));
-        Ok(Installation { file, config, directory, layout, configured_spool })
+        Ok(Installation { file, config, directory, layout, configured_spool, workspace })
     }
 
     /// Returns the folder of all jobs.
@@ -172,12 +181,15 @@ impl Installation {
 
     /// Returns disk access whose temporary files have the prefix of operator commands.
     pub(super) fn disk(&self) -> Disk {
-        disk(&self.layout.scratch())
+        self.workspace.disk(self.layout.scratch())
     }
 
     /// Returns the user that the installation belongs to: the owner of the spool, or of the
     /// directory while there is no spool.
     pub(super) fn owner(&self) -> Result<u32, DiskError> {
+        if let Some(owner) = self.workspace.owner() {
+            return Ok(owner);
+        }
         let disk = self.disk();
         let meta = match disk.find(self.layout.root())? {
             Some(meta) => Some(meta),
@@ -282,11 +294,32 @@ fn configured_spool(config: &RunnerConfig, directory: &Path) -> Result<PathBuf, 
 }
 
 /// Returns a path with all links followed, or unchanged if it does not exist.
-fn resolved(path: &Path) -> Result<PathBuf, DiskError> {
-    let found = disk(Path::new("")).resolve(path, None)?;
+fn resolved(workspace: &Workspace, path: &Path) -> Result<PathBuf, DiskError> {
+    let found = workspace.disk(PathBuf::new()).resolve(path, None)?;
     Ok(found.map_or_else(|| path.to_owned(), |found| found.path))
 }
 
-fn disk(scratch: &Path) -> Disk {
-    Disk::new(Arc::new(RealFs), scratch.to_owned(), COMMAND_PREFIX)
+/// Returns the spool, the directory, and the folders in which commands change files.
+fn places(config: &RunnerConfig, directory: &Path) -> Result<Vec<PathBuf>, SystemError> {
+    let spool = configured_spool(config, directory)?;
+    let layout = Layout::new(spool.clone());
+    let folders = Folder::ALL.map(|folder| layout.folder(folder));
+    let places = [spool, directory.to_owned(), layout.scratch()].into_iter();
+    Ok(places.chain(folders).collect())
+}
+
+fn read_config(file: &Path) -> Result<RunnerConfig, Failure> {
+    let text = match InputFile::read(file, CONFIG_BYTES_MAX) {
+        Err(error)
+            if error.kind() == io::ErrorKind::NotFound && file == Path::new(CONFIG_DEFAULT) =>
+        {
+            return Err(InstallationError::Unconfigured { path: file.to_owned() }.into());
+        }
+        read => read.map_err(InputError::Config)?,
+    };
+    let config = RunnerConfig::parse(&text.bytes, file)?;
+    if matches!(config.client.passphrase, Some(PassphraseSource::Inline(_))) {
+        text.check_secret()?;
+    }
+    Ok(config)
 }

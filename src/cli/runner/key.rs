@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use crate::cli::env;
 use crate::cli::failure::{Explain, Failure};
 use crate::cli::input::{InputError, InputFile};
+use crate::cli::workspace::Workspace;
 use crate::config::client::ClientConfig;
 use crate::config::runner::{ClientSettings, PassphraseSource};
 use crate::exit::Exit;
@@ -34,6 +35,20 @@ pub(super) struct NoGnupgHome {
 impl Explain for NoGnupgHome {
     fn exit(&self) -> Exit {
         Exit::Config
+    }
+}
+
+/// A file that others can read and that contains more than a passphrase: it may be any file, so that
+/// no command that changes it is named.
+#[derive(Debug, thiserror::Error)]
+#[error("other users can read {}, which has more than one line: set passphrasefile to a file of its own, with only the passphrase", path.display())]
+struct NotPassphrase {
+    path: PathBuf,
+}
+
+impl Explain for NotPassphrase {
+    fn exit(&self) -> Exit {
+        Exit::Permission
     }
 }
 
@@ -75,11 +90,14 @@ pub(super) fn later(
 }
 
 /// Returns the GnuPG home.
-pub(super) fn home(client: &ClientConfig, path: &Path) -> Result<PathBuf, NoGnupgHome> {
-    match &client.gpg.home {
-        Some(home) => Ok(home.clone()),
-        None => env::gnupg_home().ok_or_else(|| NoGnupgHome { path: path.to_owned() }),
-    }
+pub(super) fn home(client: &ClientConfig, path: &Path) -> Result<PathBuf, Failure> {
+    let home = match &client.gpg.home {
+        Some(home) => home.clone(),
+        None => env::gnupg_home().ok_or_else(|| NoGnupgHome { path: path.to_owned() })?,
+    };
+    // GnuPG runs programs that the files in its home name.
+    Workspace::enter_unchanged(&[&home])?;
+    Ok(home)
 }
 
 fn passphrase(settings: Option<&ClientSettings>) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
@@ -92,7 +110,10 @@ fn passphrase(settings: Option<&ClientSettings>) -> Result<Option<Zeroizing<Vec<
     }
     if let Some(PassphraseSource::File(path)) = source {
         let text = InputFile::read(path, PASSPHRASE_BYTES_MAX).map_err(InputError::Config)?;
-        text.check_secret()?;
+        text.check_secret().map_err(|failure| match is_one_line(&text.bytes) {
+            true => failure,
+            false => NotPassphrase { path: path.clone() }.into(),
+        })?;
         return Ok(Some(first_line(&text.bytes)));
     }
     let Some(folder) = env::credentials() else { return Ok(None) };
@@ -104,6 +125,10 @@ fn passphrase(settings: Option<&ClientSettings>) -> Result<Option<Zeroizing<Vec<
     }
 }
 
+fn is_one_line(text: &[u8]) -> bool {
+    !text.strip_suffix(b"\n").unwrap_or(text).contains(&b'\n')
+}
+
 fn first_line(text: &[u8]) -> Zeroizing<Vec<u8>> {
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     Zeroizing::new(line.strip_suffix(b"\r").unwrap_or(line).to_vec())
@@ -112,6 +137,12 @@ fn first_line(text: &[u8]) -> Zeroizing<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_file_with_one_line_is_a_passphrase_file() {
+        assert!(is_one_line(b"x") && is_one_line(b"x\n") && is_one_line(b""));
+        assert!(!is_one_line(b"x\ny") && !is_one_line(b"root:x:0\nbin:x:1\n"));
+    }
 
     #[test]
     fn passphrase_is_first_line_without_its_end() {

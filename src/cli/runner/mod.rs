@@ -89,7 +89,7 @@ impl Arguments {
         program::set_config(&[Program::Runner], &self.config, CONFIG_DEFAULT);
         let load = || Installation::load(&self.config);
         match self.command.unwrap_or_else(|| Command::Run(Run::default())) {
-            Command::Run(run) => run.run(&load()?),
+            Command::Run(run) => run.run(&Installation::load_for_daemon(&self.config)?),
             Command::Init(init) => init.run(),
             Command::Check(check) => check.run(&load()?),
             Command::Next(next) => next.run(load),

@@ -36,11 +36,15 @@ pub(crate) fn has_given_up(record: &Record) -> bool {
 
 /// Returns the counts of the results. Those of failures appear only if they are not zero.
 pub(super) fn counts(summary: &Summary) -> String {
-    let Summary { sent, answered, found, failed, expired, not_final, missing } = summary;
+    let Summary { sent, answered, found, failed, expired, not_final, missing, too_large } = summary;
     let mut text = format!("sent {sent}, answered {answered}, found {found}");
-    for (name, count) in
-        [("failed", failed), ("expired", expired), ("not final", not_final), ("missing", missing)]
-    {
+    for (name, count) in [
+        ("failed", failed),
+        ("expired", expired),
+        ("not final", not_final),
+        ("missing", missing),
+        ("too large", too_large),
+    ] {
         if *count > 0 {
             text.push_str(&format!(", {name} {count}"));
         }

@@ -86,6 +86,9 @@ pub(super) struct Run {
 impl Run {
     /// Runs the daemon until a signal stops it.
     pub(super) fn run(&self, installation: &Installation) -> Result<Exit, Failure> {
+        // First, because the log is a file that another user may have named.
+        let arguments: &[&str] = if self.standby { &["run", "--standby"] } else { &["run"] };
+        check_user(installation, arguments)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let journal = env::journal_stream();
         let logging = &installation.config.logging;
@@ -122,7 +125,6 @@ fn stand_by(
     log: &Arc<Log>,
     manager: &Manager,
 ) -> Result<Option<Daemon>, Failure> {
-    check_user(installation, &["run", "--standby"])?;
     // Report now what would make the takeover fail. A key that is unavailable because of a
     // temporary shortage may be available by then.
     let settings = Some(&installation.config.client);
@@ -166,6 +168,7 @@ fn build(
 ) -> Result<Daemon, Failure> {
     let root = &log.root;
     check_user(installation, &["run"])?;
+    installation.workspace.check_exposure()?;
     let spool = Spool::open(Arc::new(RealFs), installation.layout.root(), root)?;
     let own = trusted::installation_paths(installation);
     trusted::check(installation, &own, trust::own_user())?;

@@ -3,18 +3,17 @@
 //! The commands need no lock and work whether or not the runner is running, because every file
 //! appears or moves by a single rename.
 //!
-//! **Invariant.** Every file created here belongs to the spool's owner, even if root creates it:
-//! the runner could not read a private file of root.
+//! **Invariant.** Every file created here belongs to the spool's owner: the command of root has
+//! become the owner (see [`Workspace`]), and other users are
+//! refused.
 
 use std::ffi::OsStr;
-use std::io;
-use std::os::unix::fs::chown;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::installation::Installation;
 use crate::cli::failure::{Explain, Failure};
-use crate::disk::trust::ROOT;
-use crate::disk::{COMMAND_PREFIX, Context, Disk, trust};
+use crate::cli::workspace::Workspace;
+use crate::disk::{Disk, trust};
 use crate::exit::Exit;
 use crate::invocation::Program;
 use crate::names::RunId;
@@ -29,8 +28,6 @@ enum SpoolAccessError {
     NoSpool { path: PathBuf },
     #[error("only user {owner} and root can change the spool {}: run `sudo -u '#{owner}' {command}`", spool.display())]
     NotOwner { spool: PathBuf, owner: u32, command: String },
-    #[error("cannot change the owner of {} to user {owner}", path.display())]
-    Chown { path: PathBuf, owner: u32, source: io::Error },
 }
 
 impl Explain for SpoolAccessError {
@@ -38,7 +35,6 @@ impl Explain for SpoolAccessError {
         match self {
             SpoolAccessError::NoSpool { .. } => Exit::NoInput,
             SpoolAccessError::NotOwner { .. } => Exit::Permission,
-            SpoolAccessError::Chown { .. } => Exit::CannotCreate,
         }
     }
 }
@@ -77,6 +73,7 @@ pub(crate) struct SpoolAccess<'a> {
     pub(crate) disk: Disk,
     /// The user that the spool belongs to.
     pub(crate) owner: u32,
+    pub(crate) workspace: &'a Workspace,
 }
 
 impl<'a> SpoolAccess<'a> {
@@ -90,7 +87,8 @@ impl<'a> SpoolAccess<'a> {
         if spool.is_none() || disk.find(&layout.scratch())?.is_none() {
             return Err(SpoolAccessError::NoSpool { path: layout.root().to_owned() }.into());
         }
-        Ok(SpoolAccess { layout, disk, owner: installation.owner()? })
+        let (owner, workspace) = (installation.owner()?, &installation.workspace);
+        Ok(SpoolAccess { layout, disk, owner, workspace })
     }
 
     /// Opens the spool for writing. `arguments` are those of the command, without the
@@ -101,7 +99,7 @@ impl<'a> SpoolAccess<'a> {
     ) -> Result<SpoolAccess<'a>, Failure> {
         let (owner, user) = (installation.owner()?, trust::own_user());
         // Checked first: another user may not even be able to see whether there is a spool.
-        if user != owner && user != ROOT {
+        if user != owner {
             let command = Program::Runner.command_here(arguments);
             let spool = installation.layout.root().to_owned();
             return Err(SpoolAccessError::NotOwner { spool, owner, command }.into());
@@ -121,32 +119,9 @@ impl<'a> SpoolAccess<'a> {
 
     /// Creates a complete, durable file in a folder.
     pub(super) fn create(&self, folder: Folder, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+        self.workspace.check_exposure()?;
         let path = self.layout.folder(folder).join(name);
-        if trust::own_user() == self.owner {
-            return Ok(self.disk.create(&path, bytes)?);
-        }
-        // The file must belong to the owner before it appears in the folder.
-        let temporary = self.layout.scratch().join(format!("{COMMAND_PREFIX}-{name}"));
-        let created = self
-            .create_for_owner(&temporary, bytes)
-            .and_then(|()| Ok(self.disk.rename(&temporary, &path)?));
-        if created.is_err() {
-            // If this fails too, a file remains in the scratch folder, where it does no harm.
-            self.disk.unlink(&temporary).ok();
-        }
-        created
-    }
-
-    fn create_for_owner(&self, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-        let mut file = self.disk.begin(path)?;
-        file.append(bytes).and_then(|()| file.sync()).context("write", path)?;
-        let owner = self.owner;
-        chown(path, Some(owner), None).map_err(|source| SpoolAccessError::Chown {
-            path: path.to_owned(),
-            owner,
-            source,
-        })?;
-        Ok(())
+        Ok(self.disk.create(&path, bytes)?)
     }
 
     /// Moves a file unchanged from one folder to another, where its name is `new_name`.
@@ -157,6 +132,7 @@ impl<'a> SpoolAccess<'a> {
         to: Folder,
         new_name: &OsStr,
     ) -> Result<(), Failure> {
+        self.workspace.check_exposure()?;
         let from = self.layout.folder(from).join(name);
         Ok(self.disk.rename(&from, &self.layout.folder(to).join(new_name))?)
     }

@@ -7,16 +7,15 @@
 //! **Failure.** Existing files are never overwritten. A directory whose creation failed is left as
 //! it is; it contains nothing of value, and can be removed.
 
-use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use crate::cli::failure::Explain;
+use crate::cli::failure::{Explain, Failure};
 use crate::cli::input::unless_forbidden;
+use crate::cli::workspace::Workspace;
+use crate::disk::descent::Descent;
 use crate::disk::ignored_names::is_ignored;
-use crate::disk::{COMMAND_PREFIX, Disk, DiskError, RealFs};
+use crate::disk::{Disk, DiskError};
 use crate::exit::Exit;
 use crate::spool::Layout;
 
@@ -24,8 +23,6 @@ const SPOOL: &str = "spool";
 const SCRATCH: &str = "spool/.tmp";
 /// The directory in the template's `runner.cfg`, which is replaced by the new one.
 const DIRECTORY: &str = "\"/var/lib/mig-runner\"";
-/// The mode of folders and plugins.
-const PRIVATE: u32 = 0o700;
 
 /// The empty folders of the template; in git each holds a dot file.
 const FOLDERS: [&str; 8] = [
@@ -79,8 +76,6 @@ pub(crate) enum TemplateError {
     Absolute { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Disk(#[from] DiskError),
-    #[error("cannot change the permissions of {}", path.display())]
-    Permissions { path: PathBuf, source: io::Error },
 }
 
 impl Explain for TemplateError {
@@ -90,40 +85,53 @@ impl Explain for TemplateError {
             TemplateError::Absolute { .. } => Exit::System,
             TemplateError::NotEmpty { .. }
             | TemplateError::NotFolder { .. }
-            | TemplateError::Name { .. }
-            | TemplateError::Permissions { .. } => Exit::CannotCreate,
+            | TemplateError::Name { .. } => Exit::CannotCreate,
         }
     }
 }
 
 /// Creates a runner's directory in a new or empty folder, and returns its absolute path.
-pub(crate) fn create(folder: &Path) -> Result<PathBuf, TemplateError> {
+pub(crate) fn create(folder: &Path) -> Result<PathBuf, Failure> {
     let failed = |source| TemplateError::Absolute { path: folder.to_owned(), source };
     let folder = std::path::absolute(folder).map_err(failed)?;
     let quoted = quoted(&folder)?;
-    let disk = Disk::new(Arc::new(RealFs), folder.join(SCRATCH), COMMAND_PREFIX);
+    let workspace = Workspace::enter(&[&folder])?;
+    let disk = workspace.disk(folder.join(SCRATCH));
     make_empty(&disk, &folder)?;
+    Ok(fill(&disk, &folder, &quoted).map(|()| folder)?)
+}
+
+/// Creates the files of the template; `quoted` is the folder as a value of the configuration.
+fn fill(disk: &Disk, folder: &Path, quoted: &str) -> Result<(), TemplateError> {
     for name in FOLDERS.iter().chain([&SCRATCH]) {
         disk.make_folders(&folder.join(name))?;
     }
     // Lets a run be triggered before the runner first starts.
-    crate::spool::mark_as_spool(&disk, &Layout::new(folder.join(SPOOL)))?;
+    crate::spool::mark_as_spool(disk, &Layout::new(folder.join(SPOOL)))?;
     for (name, mode, text) in TEMPLATE {
         let path = folder.join(name);
-        disk.make_folders(path.parent().unwrap_or(&folder))?;
-        disk.create(&path, text.replace(DIRECTORY, &quoted).as_bytes())?;
-        set_mode(&path, mode)?;
+        disk.make_folders(path.parent().unwrap_or(folder))?;
+        disk.create(&path, text.replace(DIRECTORY, quoted).as_bytes())?;
+        disk.set_mode(&path, mode)?;
     }
-    Ok(folder)
+    Ok(())
 }
 
-/// Creates the folder, or checks that it is empty and makes it private.
-fn make_empty(disk: &Disk, folder: &Path) -> Result<(), TemplateError> {
-    if exists_empty(disk, folder)? {
-        set_mode(folder, PRIVATE)
-    } else {
-        Ok(disk.make_folders(folder)?)
+/// Creates a folder that only its owner can change, or makes an empty one private.
+///
+/// # Errors
+/// The folder is not empty, or another user could exchange it.
+pub(crate) fn make_empty(disk: &Disk, folder: &Path) -> Result<(), Failure> {
+    let above = folder.parent().filter(|above| *above != Path::new(""));
+    Workspace::enter(&[above.unwrap_or(Path::new("."))])?.check_exposure()?;
+    let found = Descent::to(folder).map_err(TemplateError::Disk)?;
+    match exists_empty(disk, folder)? {
+        true => found.make_private(),
+        false => found.create_missing().map(drop),
     }
+    .map_err(TemplateError::Disk)?;
+    // The folder was possibly created among those of other users, as in /tmp.
+    Workspace::enter(&[folder])?.check_exposure()
 }
 
 /// Returns whether an empty folder exists. Files that file systems, editors and package managers
@@ -153,11 +161,6 @@ pub(crate) fn quoted(path: &Path) -> Result<String, TemplateError> {
         }
         _ => Err(TemplateError::Name { path: path.to_owned() }),
     }
-}
-
-fn set_mode(path: &Path, mode: u32) -> Result<(), TemplateError> {
-    fs::set_permissions(path, Permissions::from_mode(mode))
-        .map_err(|source| TemplateError::Permissions { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

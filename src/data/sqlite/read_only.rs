@@ -6,6 +6,7 @@
 //! file is declared immutable.
 
 use std::ffi::OsString;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,13 @@ use crate::disk::Disk;
 /// The suffixes of files with changes that are not in the database yet: the write-ahead log, and
 /// the journal of an interrupted transaction.
 const LOGS: [&str; 2] = ["-wal", "-journal"];
+
+/// The first bytes of an SQLite file.
+const MAGIC: [u8; 16] = *b"SQLite format 3\0";
+/// Counts the tables that every database of MIG has.
+const TABLES: &str = "select count(*) from sqlite_master where type = 'table' \
+                      and name in ('actions', 'agents', 'commands', 'investigators')";
+const TABLE_COUNT: i64 = 4;
 
 /// Opens the existing file at `path` without changing it.
 pub(in crate::data) fn open(disk: &Disk, path: &Path) -> Result<Sqlite, DataError> {
@@ -36,6 +44,20 @@ pub(in crate::data) fn open(disk: &Disk, path: &Path) -> Result<Sqlite, DataErro
     }
     let flags = flags() | OpenFlags::SQLITE_OPEN_URI;
     ready(path, Connection::open_with_flags(immutable_uri(path), flags))
+}
+
+/// Returns whether an existing file is certainly a database of MIG: a message must not advise to
+/// change any other file. The file is read without its log, and nothing is created beside it.
+pub(in crate::data) fn is_mig_database(disk: &Disk, path: &Path) -> bool {
+    let mut header = [0; MAGIC.len()];
+    let is_sqlite = disk.reader(path).is_ok_and(|mut file| file.read_exact(&mut header).is_ok());
+    if !is_sqlite || header != MAGIC {
+        return false;
+    }
+    let flags = flags() | OpenFlags::SQLITE_OPEN_URI;
+    let count = Connection::open_with_flags(immutable_uri(path), flags)
+        .and_then(|connection| connection.query_row(TABLES, [], |row| row.get::<_, i64>(0)));
+    count.is_ok_and(|count| count == TABLE_COUNT)
 }
 
 fn flags() -> OpenFlags {

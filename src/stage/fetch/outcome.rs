@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::action::Summary;
+use crate::action::{LargeAnswer, Summary};
 use crate::api::ApiError;
 use crate::disk::DiskError;
 use crate::names::ActionId;
@@ -22,6 +22,8 @@ pub(crate) struct Fetched {
     /// Relative to the runner's directory.
     pub(crate) document: String,
     pub(crate) summary: Summary,
+    /// The first of the answers that were too large.
+    pub(crate) large: Vec<LargeAnswer>,
     /// The action's status if no agent was sent the action and the platform reports one.
     pub(crate) status: Option<String>,
 }

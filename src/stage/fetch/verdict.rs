@@ -5,6 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::outcome::{FetchError, Fetched, INVALID, NO_AGENT};
+use crate::action::LargeAnswer;
+use crate::chain::excerpt;
 use crate::spool::{Record, Transition};
 use crate::stage::document::DocumentError;
 use crate::stage::{Move, Pause, Verdict, grace};
@@ -14,6 +16,8 @@ use crate::stage::{Move, Pause, Verdict, grace};
 const RETRY_DELAYS: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
 /// Maximum length of a status in an error text, in bytes.
 const STATUS_BYTES_MAX: usize = 40;
+/// Maximum length of an agent's name in an error text, in bytes.
+const AGENT_BYTES_MAX: usize = 80;
 
 /// Returns the delay before missing commands are requested again; `None`: they are not.
 pub(super) fn pause_of(missing_attempts: u32) -> Option<Duration> {
@@ -27,13 +31,14 @@ pub(crate) fn fetched(
     now: Timestamp,
 ) -> Verdict {
     match fetched {
-        Ok(Fetched { document, summary, status }) => {
+        Ok(Fetched { document, summary, large, status }) => {
             Verdict::moved(Move::changing(Transition::Fetched, move |record| {
                 record.document = Some(document.clone());
                 record.summary = Some(summary);
                 record.fetched = Some(now);
                 record.status = status.clone().or_else(|| record.status.take());
-                record.error = unanswered(record);
+                record.too_large.clone_from(&large);
+                record.error = missing_results(record);
             }))
         }
         Err(error @ FetchError::Document(DocumentError::OtherAction { .. })) => {
@@ -66,14 +71,36 @@ pub(crate) fn fetched(
     }
 }
 
+/// Returns why results are missing in a complete document: no agent was sent the action, or answers
+/// are too large.
+pub(in crate::stage) fn missing_results(record: &Record) -> Option<String> {
+    unanswered(record).or_else(|| too_large(record))
+}
+
+fn too_large(record: &Record) -> Option<String> {
+    let count = record.summary.map(|summary| summary.too_large).filter(|count| *count > 0)?;
+    let name = |answer: &LargeAnswer| match answer.agent.as_str() {
+        "" => format!("unknown ({} bytes)", answer.bytes),
+        agent => format!("{} ({} bytes)", excerpt(agent, AGENT_BYTES_MAX), answer.bytes),
+    };
+    let named: Vec<String> = record.too_large.iter().map(name).collect();
+    let others = count.saturating_sub(u64::try_from(named.len()).unwrap_or(u64::MAX));
+    let others = if others > 0 { format!(" and {others} others") } else { String::new() };
+    let noun = if count == 1 { "agent" } else { "agents" };
+    Some(format!(
+        "the answers of {count} {noun} are too large to be stored: {}{others}",
+        named.join(", ")
+    ))
+}
+
 /// Returns why there are no results, if no agent was sent the action.
-pub(in crate::stage) fn unanswered(record: &Record) -> Option<String> {
+fn unanswered(record: &Record) -> Option<String> {
     record.summary.filter(|summary| summary.sent == 0)?;
     Some(match record.status.as_deref() {
         Some(INVALID) => NO_AGENT.to_owned(),
         Some(status) => format!(
             "no agent was sent the action: the platform has it as `{}`",
-            crate::chain::excerpt(status, STATUS_BYTES_MAX)
+            excerpt(status, STATUS_BYTES_MAX)
         ),
         None => "no agent was sent the action".to_owned(),
     })

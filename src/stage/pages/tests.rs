@@ -36,6 +36,12 @@ struct FakeApi {
     total: u64,
     reports_total: bool,
     most: u64,
+    /// The number of commands with which a page exceeds its limit.
+    too_many: u64,
+    /// A command that exceeds the limit of a page alone.
+    too_large: Option<u64>,
+    /// Whether pages have twice as many commands as requested.
+    is_generous: bool,
     quirk: Mutex<Vec<(u64, Quirk)>>,
     requested: Mutex<Vec<(u64, u32)>>,
     given: Mutex<Vec<u64>>,
@@ -50,6 +56,9 @@ impl FakeApi {
             total,
             reports_total: true,
             most: u64::MAX,
+            too_many: u64::MAX,
+            too_large: None,
+            is_generous: false,
             quirk: Mutex::default(),
             requested: Mutex::default(),
             given: Mutex::default(),
@@ -106,8 +115,12 @@ impl Api for FakeApi {
             }
             Some(Quirk::Broken(_) | Quirk::Stop(_)) | None => {}
         }
-        let end = self.total.min(offset + u64::from(limit).min(self.most));
+        let limit = u64::from(limit) * if self.is_generous { 2 } else { 1 };
+        let end = self.total.min(offset + limit.min(self.most));
         for id in offset..end {
+            if id - offset == self.too_many || self.too_large == Some(id) {
+                return Err(ApiError::too_long());
+            }
             match quirk {
                 Some(Quirk::Broken(count)) if id == offset + count => return Err(broken),
                 Some(Quirk::Stop(count)) if id == offset + count => self.stop.request(),
@@ -310,4 +323,47 @@ fn early_pages_left_by_a_crash_are_removed() {
     sweep(&scratch.disk, &part).unwrap();
     drop(scratch.read(&FakeApi::of(1), 1));
     assert_eq!(scratch.ids(), up_to(1));
+}
+
+#[test]
+fn rest_of_a_page_beyond_its_limit_is_requested_in_smaller_pages() {
+    let scratch = Scratch::new();
+    let mut api = FakeApi::of(10);
+    api.too_many = 3;
+    let end = scratch.read(&api, 8);
+    assert!(end.failure.is_none(), "{:?}", end.failure);
+    assert_eq!(scratch.ids(), up_to(10));
+    assert_eq!(api.requested(), [(0, 8), (3, 4), (6, 2), (8, 8)]);
+}
+
+#[test]
+fn command_that_fits_into_no_page_is_skipped_if_others_follow() {
+    let scratch = Scratch::new();
+    let mut api = FakeApi::of(10);
+    api.too_large = Some(4);
+    let end = scratch.read(&api, 8);
+    assert!(end.failure.is_none(), "{:?}", end.failure);
+    // It is missing, and all others are there.
+    assert_eq!((end.sent, end.part.len()), (10, 9));
+    assert_eq!(scratch.ids(), [0, 1, 2, 3, 5, 6, 7, 8, 9]);
+    assert_eq!(api.requested()[..4], [(0, 8), (4, 1), (4, 2), (4, 4)][..]);
+}
+
+#[test]
+fn command_that_fits_into_no_page_ends_a_read_of_unknown_length() {
+    let mut api = FakeApi::of(10);
+    (api.too_large, api.reports_total) = (Some(0), false);
+    let end = Scratch::new().read(&api, 8);
+    assert!(matches!(end.failure, Some(FetchError::Api(_))), "{:?}", end.failure);
+    assert_eq!(api.requested(), [(0, 1), (0, 2), (0, 4), (0, 8)]);
+}
+
+#[test]
+fn more_commands_than_requested_are_stored_once() {
+    let scratch = Scratch::new();
+    let mut api = FakeApi::of(20);
+    api.is_generous = true;
+    let end = scratch.read(&api, 4);
+    assert!(end.failure.is_none(), "{:?}", end.failure);
+    assert_eq!((end.sent, scratch.ids()), (20, up_to(20)));
 }

@@ -1,6 +1,6 @@
 //! `investigator add`: adds an investigator after checking the key.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::who::label;
 use crate::chain::{excerpt, is_unsafe};
@@ -8,6 +8,7 @@ use crate::cli::data::failure::DataFailure;
 use crate::cli::data::source::DataSource;
 use crate::cli::failure::Failure;
 use crate::cli::input::InputError;
+use crate::cli::workspace::Workspace;
 use crate::cli::{env, output};
 use crate::clock::{Clock, SystemClock};
 use crate::data::{DataError, InvestigatorRow, Permissions, SCHEDULER, Store};
@@ -57,7 +58,7 @@ impl Add {
     pub(super) fn run(&self, source: &DataSource) -> Result<Exit, Failure> {
         check_name(&self.name)?;
         // The key comes first, so that its faults are reported without a database.
-        let key = self.given_key()?;
+        let key = self.given_key(source)?;
         let store = source.write()?;
         check_shared(&store, &key)?;
         if let Some(one) = store.investigator(key.fingerprint.as_str())? {
@@ -86,9 +87,11 @@ impl Add {
         Ok(Exit::Done)
     }
 
-    fn given_key(&self) -> Result<GivenKey, Failure> {
+    fn given_key(&self, source: &DataSource) -> Result<GivenKey, Failure> {
         if let Some(file) = &self.key {
             let armored = InputFile::read(file, KEY_BYTES_MAX).map_err(InputError::Argument)?.bytes;
+            // GnuPG must not read an unknown key as root. The file may be one of root's.
+            source.enter()?;
             let key = read_key(&armored, &file.display().to_string())?;
             return Ok(GivenKey { fingerprint: key.fingerprint, armored });
         }
@@ -97,7 +100,12 @@ impl Add {
         let fingerprint = Fingerprint::parse(text).ok_or_else(|| DataFailure::Fingerprint {
             text: excerpt(text, SHOWN_BYTES_MAX).into_owned(),
         })?;
+        source.enter()?;
         let home = env::gnupg_home().unwrap_or_default();
+        // GnuPG runs programs that the files in its home name.
+        if home != Path::new("") {
+            Workspace::enter_unchanged(&[&home])?;
+        }
         let place = format!("the GnuPG home {}", home.display());
         let exported = PublicKey::export(&home, &fingerprint)
             .map_err(|source| DataFailure::Key { place: place.clone(), source })?;

@@ -14,9 +14,10 @@ mod tests;
 
 use std::path::PathBuf;
 
-use super::source::{DataSource, disk};
+use super::source::DataSource;
 use crate::cli::failure::Failure;
 use crate::cli::output;
+use crate::cli::workspace::Workspace;
 use crate::clock::{Clock, SystemClock};
 use crate::exit::Exit;
 use report::SpoolReport;
@@ -44,7 +45,8 @@ impl Spool {
             Some(folder) => folder.clone(),
             None => source.spool()?,
         };
-        let report = SpoolReport::read(&disk(), &root, SystemClock.now())?;
+        let disk = Workspace::enter(&[&root])?.disk(PathBuf::new());
+        let report = SpoolReport::read(&disk, &root, SystemClock.now())?;
         if self.json {
             output::json_pretty(&report)?;
         } else {

@@ -9,16 +9,18 @@
 //! ```
 
 use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::error::TrialError;
 use crate::cli::env;
 use crate::cli::failure::{Failure, SystemError};
 use crate::cli::platform::init;
 use crate::cli::runner::template::{self, quoted};
-use crate::disk::{COMMAND_PREFIX, Disk, DiskError, RealFs};
+use crate::cli::workspace::Workspace;
+use crate::disk::Disk;
+use crate::disk::descent::Descent;
 use crate::random;
 
 pub(super) const JOB: &str = "setuid";
@@ -65,7 +67,7 @@ impl TrialFolder {
             let bytes_max = FOLDER_BYTES_MAX;
             return Err(TrialError::LongPath { path: folder, bytes_max }.into());
         }
-        let disk = Disk::new(Arc::new(RealFs), folder.join("spool/.tmp"), COMMAND_PREFIX);
+        let disk = Workspace::enter(&[&folder])?.disk(folder.join("spool/.tmp"));
         let trial = TrialFolder { folder, is_kept: keep.is_some(), disk };
         trial.fill().or_else(|failure| trial.remove().and(Err(failure)))?;
         Ok(trial)
@@ -149,21 +151,12 @@ fn fits(folder: &Path) -> bool {
 
 /// Creates a new temporary folder.
 fn temporary() -> Result<PathBuf, Failure> {
-    let mark =
-        random::mark().map_err(|source| SystemError { doing: "get a random number", source })?;
-    let name = format!("mig-try-{mark}");
-    let wanted = env::temporary().map(|base| base.join(&name)).filter(|path| path.is_absolute());
-    let folder = wanted.filter(|path| fits(path)).unwrap_or(Path::new(TEMPORARY).join(&name));
-    create_private(&folder)?;
-    Ok(folder)
-}
-
-/// Creates a folder, private to its owner. Fails if it exists, because it may belong to another
-/// user.
-fn create_private(folder: &Path) -> Result<(), DiskError> {
-    use crate::disk::Context;
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().mode(0o700).create(folder).context("make folder", folder)
+    let name = || io::Result::Ok(format!("mig-try-{}", random::mark()?).into());
+    let sample = Path::new("mig-try-abcdef");
+    let wanted = env::temporary().filter(|base| base.is_absolute() && fits(&base.join(sample)));
+    let parent = wanted.unwrap_or_else(|| TEMPORARY.into());
+    // Never an existing folder, because it may belong to another user.
+    Ok(Descent::create_unused(&parent, name)?)
 }
 
 #[cfg(test)]
@@ -222,7 +215,6 @@ mod tests {
         let trial = TrialFolder::create(None).unwrap();
         let mode = fs::metadata(trial.root()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
-        assert!(create_private(trial.root()).is_err());
         trial.remove().unwrap();
         assert!(!trial.root().exists());
     }

@@ -17,6 +17,7 @@ use std::time::Duration;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::error::TrialError;
+use crate::cli::env;
 use crate::cli::failure::Failure;
 use crate::cli::program::own_executable;
 use crate::invocation::Program;
@@ -80,6 +81,8 @@ fn spawn(program: &Path, config: &Path, log: &Path) -> io::Result<Runner> {
         .arg("run")
         // The trial's key has no passphrase; one for another key must not reach the runner.
         .env_remove("MIGPGPPASSPHRASE")
+        // If root runs the trial in the folder of a user, the home is that user's.
+        .envs(env::home().map(|home| ("HOME", home)))
         // In its own process group: a signal from the keyboard goes to the trial only, which then
         // stops the runner.
         .process_group(0)

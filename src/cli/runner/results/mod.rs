@@ -270,7 +270,9 @@ fn print_json(line: &JsonLine<'_>) -> Result<(), Failure> {
 
 /// Returns why an answer is missing or incomplete, in one word.
 fn problem(command: &Command) -> Option<&'static str> {
-    if command.is_expired() {
+    if command.too_large.is_some() {
+        Some("toolarge")
+    } else if command.is_expired() {
         Some("expired")
     } else if !command.is_answered() {
         Some("unanswered")

@@ -80,6 +80,7 @@ mod tests {
 
     use super::*;
     use crate::cli::runner::spool_access::SpoolAccess;
+    use crate::cli::workspace::Workspace;
     use crate::disk::trust;
     use crate::spool::testing::{record, spool};
     use crate::spool::{Delivery, Record};
@@ -107,7 +108,9 @@ mod tests {
             std::fs::write(path, record.to_bytes().unwrap()).unwrap();
         }
         let disk = spool.disk().clone();
-        let access = SpoolAccess { layout: spool.layout(), disk, owner: trust::own_user() };
+        let workspace = Workspace::enter(&[spool.layout().root()]).unwrap();
+        let (layout, owner) = (spool.layout(), trust::own_user());
+        let access = SpoolAccess { layout, disk, owner, workspace: &workspace };
         let entries = Entries::read(&access.view());
         let found = read(&entries, &access.view()).unwrap();
         let summary: Vec<_> = found

@@ -10,6 +10,7 @@ use super::attempts::Attempts;
 use super::entries::RECORDS_MAX;
 use super::*;
 use crate::cli::runner::spool_access::SpoolAccess;
+use crate::cli::workspace::Workspace;
 use crate::disk::counting::CountingFs;
 use crate::disk::{COMMAND_PREFIX, Disk, trust};
 use crate::job::folders::Jobs;
@@ -43,7 +44,9 @@ fn only_last_and_newest_finished_records_are_read() {
     let mut jobs = Jobs::new(disk.clone(), runners, trust::own_user(), TimeZone::UTC);
     drop(jobs.scan(now).unwrap());
     fs.reset();
-    let spool = SpoolAccess { layout: &layout, disk, owner: trust::own_user() };
+    let workspace = Workspace::enter(&[layout.root()]).unwrap();
+    let owner = trust::own_user();
+    let spool = SpoolAccess { layout: &layout, disk, owner, workspace: &workspace };
     let report = Report::of(&spool, &jobs, Attempts::default(), now).unwrap();
     assert_eq!(report.jobs.len(), 1, "{:?}", report.attention);
     let last = report.jobs[0].last.as_ref().unwrap();

@@ -2,13 +2,17 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests read files directly")]
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::*;
 use crate::config::runner::RunnerConfig;
+use crate::disk::{COMMAND_PREFIX, RealFs};
 use crate::job::folders::Jobs;
 use crate::names::RunId;
 use crate::plugin::Plugins;
@@ -56,7 +60,7 @@ fn created_directory_is_private_and_configured() {
     let (_guard, folder) = new();
     for (name, mode) in tree(&folder) {
         let is_plugin = name.starts_with("plugins/") && !name.ends_with(".py");
-        let private = if folder.join(&name).is_dir() || is_plugin { PRIVATE } else { 0o600 };
+        let private = if folder.join(&name).is_dir() || is_plugin { 0o700 } else { 0o600 };
         assert_eq!(mode, private, "{name}");
     }
     assert!(FOLDERS.iter().all(|name| folder.join(name).is_dir()));
@@ -88,18 +92,23 @@ fn created_jobs_are_valid_and_paused() {
     }
 }
 
+/// Returns the error of creating a directory.
+fn error(folder: &Path) -> Failure {
+    create(folder).unwrap_err()
+}
+
 #[test]
 fn existing_files_are_never_overwritten() {
     let guard = tempfile::tempdir().unwrap();
     let taken = guard.path().join("taken");
     fs::create_dir(&taken).unwrap();
     fs::write(taken.join(".mine"), "").unwrap();
-    assert!(matches!(create(&taken), Err(TemplateError::NotEmpty { .. })));
+    assert!(matches!(error(&taken).downcast_ref(), Some(TemplateError::NotEmpty { .. })));
     assert_eq!(fs::read_dir(&taken).unwrap().count(), 1);
     let file = taken.join(".mine");
-    assert!(matches!(create(&file), Err(TemplateError::NotFolder { .. })));
+    assert!(matches!(error(&file).downcast_ref(), Some(TemplateError::NotFolder { .. })));
     let odd = guard.path().join("a\nb");
-    assert!(matches!(create(&odd), Err(TemplateError::Name { .. })));
+    assert!(matches!(error(&odd).downcast_ref(), Some(TemplateError::Name { .. })));
     assert!(!odd.exists());
 }
 
@@ -108,7 +117,7 @@ fn existing_empty_folder_becomes_private() {
     let guard = tempfile::tempdir().unwrap();
     fs::set_permissions(guard.path(), Permissions::from_mode(0o775)).unwrap();
     create(guard.path()).unwrap();
-    assert_eq!(fs::metadata(guard.path()).unwrap().permissions().mode() & 0o777, PRIVATE);
+    assert_eq!(fs::metadata(guard.path()).unwrap().permissions().mode() & 0o777, 0o700);
 }
 
 /// Runs the sample plugin on `results`; returns its outcome, its output and its report.
@@ -177,6 +186,19 @@ fn sample_plugin_accepts_any_agent_output() {
              1 files found on 1 of 3 agents, 1 without an answer\n"
         )
     );
+}
+
+#[test]
+fn sample_plugin_reports_the_agent_of_a_placeholder_as_failed() {
+    let results = r#"{"action":{"id":42,"target":"t"},"commands":[
+        {"id":1,"action":{"name":"a"},"agent":{"name":"five"},"status":"failed","results":[
+         {"foundanything":false,"success":false,"elements":null,"statistics":null,
+          "errors":["the answer has 70 bytes"]}],
+         "toolarge":{"bytes":70,"limit":64,"status":"success"}}
+        ],"name":"setuid","plugin":"report.sh"}"#;
+    let (outcome, output, report) = report(results);
+    assert!(matches!(outcome, PluginOutcome::Delivered), "{outcome:?}: {output}");
+    assert!(report.contains("did not answer, or failed:\n  five (failed)\n"), "{report}");
 }
 
 #[test]

@@ -1,0 +1,152 @@
+//! The place that a command works in: an installation, a spool, a data folder, a new folder.
+//!
+//! A user can exchange names in a folder at any time, so root must not change files there: root's
+//! rights would let the user direct each change to another file. Therefore a command that root runs
+//! becomes the owner of the place before it touches anything, as if root had run it with `sudo -u`.
+//! If the place belongs to root, the command stays root, and changes files only if no other user can
+//! exchange any name on the path. Both are checked by open descriptors (see [`Descent`]).
+//!
+//! **Invariant.** A command gets its disk only from a [`Workspace`]. `tests/layers` checks this, so
+//! it applies to every command that is added.
+//!
+//! The environment of the process does not change, because only unsafe code could do that: [`mod@env`]
+//! returns the new user's home instead, and GnuPG gets its home as an argument.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::env;
+use super::failure::{Explain, Failure};
+use crate::disk::accounts;
+use crate::disk::descent::{Descent, Exposure};
+use crate::disk::trust::{self, Distrust, ROOT};
+use crate::disk::{COMMAND_PREFIX, Disk, DiskError, RealFs};
+use crate::exit::Exit;
+use crate::spawn::user::become_user;
+
+/// Root must not, or cannot, work in a place.
+#[derive(Debug, thiserror::Error)]
+enum WorkspaceError {
+    #[error(
+        "root does not work in {}, because {} belongs to user {owner}, who could exchange it: let the owner of the files run the command, or move them to a folder that only root and their owner can change",
+        place.display(), path.display()
+    )]
+    Foreign { place: PathBuf, path: PathBuf, owner: u32 },
+    #[error(transparent)]
+    Writable(Distrust),
+    #[error("{} belongs to user {owner}, who has no account in /etc/passwd: run this command with `sudo -u '#{owner}'`", place.display())]
+    NoAccount { place: PathBuf, owner: u32 },
+    #[error("{} belongs to user {owner}, and this process cannot become that user: run this command with `sudo -u '#{owner}'`", place.display())]
+    Become { place: PathBuf, owner: u32, source: io::Error },
+    #[error("{} belongs to user {owner}, not to root: run this command with `sudo -u '#{owner}'`", place.display())]
+    OtherUser { place: PathBuf, owner: u32 },
+}
+
+impl Explain for WorkspaceError {
+    fn exit(&self) -> Exit {
+        Exit::Permission
+    }
+}
+
+/// Proof that this process has no more rights than the owner of the place that it works in.
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    /// The owner of the place, if root started the process.
+    owner: Option<u32>,
+    /// The part of the place that another user could exchange, and the name on its path.
+    exposed: Option<(PathBuf, Exposure)>,
+}
+
+impl Workspace {
+    /// Enters a place that consists of these files and folders. They belong to the owner of the
+    /// first one that exists; if none exists, to the owner of the folder that would contain the
+    /// first one.
+    pub(crate) fn enter(places: &[&Path]) -> Result<Workspace, Failure> {
+        let workspace = Workspace::examine(places)?;
+        if let (Some(owner), Some(place)) = (workspace.owner, places.first())
+            && owner != ROOT
+        {
+            workspace.check_exposure()?;
+            adopt(owner, place)?;
+        }
+        Ok(workspace)
+    }
+
+    /// As [`Workspace::enter`], but does not change the user: if the place belongs to another user,
+    /// or another user could exchange it, root is refused. It is for daemons, and for places
+    /// besides that of the command.
+    pub(crate) fn enter_unchanged(places: &[&Path]) -> Result<Workspace, Failure> {
+        let workspace = Workspace::examine(places)?;
+        workspace.check_exposure()?;
+        match (workspace.owner, places.first()) {
+            (Some(owner), Some(place)) if owner != ROOT => {
+                Err(WorkspaceError::OtherUser { place: (*place).to_owned(), owner }.into())
+            }
+            _ => Ok(workspace),
+        }
+    }
+
+    /// Determines the owner of a place, and whether another user can exchange it. The user of this
+    /// process does not change.
+    ///
+    /// # Errors
+    /// The place belongs to root, and a name on its path belongs to another user.
+    pub(crate) fn examine(places: &[&Path]) -> Result<Workspace, Failure> {
+        if trust::own_user() != ROOT {
+            return Ok(Workspace { owner: None, exposed: None });
+        }
+        let found: Result<Vec<Descent>, DiskError> =
+            places.iter().map(|place| Descent::to(place)).collect();
+        let found = found?;
+        let first = found.iter().find(|descent| descent.is_complete()).or(found.first());
+        let owner = first.map_or(ROOT, Descent::owner);
+        let mut exposures = places
+            .iter()
+            .zip(&found)
+            .filter_map(|(place, descent)| Some(((*place).to_owned(), descent.exposure(owner)?)));
+        let exposed = exposures.next();
+        let is_foreign = matches!(exposed, Some((_, Exposure::Owner { .. })));
+        let workspace = Workspace { owner: Some(owner), exposed };
+        if owner == ROOT && is_foreign {
+            workspace.check_exposure()?;
+        }
+        Ok(workspace)
+    }
+
+    /// Fails if another user could exchange the place. A command of root must not change files
+    /// there; it may read them, for instance to report the fault.
+    pub(crate) fn check_exposure(&self) -> Result<(), Failure> {
+        Err(match self.exposed.clone() {
+            None => return Ok(()),
+            Some((place, Exposure::Owner { path, owner })) => {
+                WorkspaceError::Foreign { place, path, owner }.into()
+            }
+            Some((_, Exposure::Writable { path })) => {
+                WorkspaceError::Writable(Distrust::Writable { path }).into()
+            }
+        })
+    }
+
+    /// Returns the owner of the place, if root started this process.
+    pub(crate) fn owner(&self) -> Option<u32> {
+        self.owner
+    }
+
+    /// Returns access to the disk, with a scratch folder for temporary files.
+    #[expect(clippy::unused_self, reason = "only a workspace gives access to the disk")]
+    pub(crate) fn disk(&self, scratch: PathBuf) -> Disk {
+        Disk::new(Arc::new(RealFs), scratch, COMMAND_PREFIX)
+    }
+}
+
+/// Makes this process one of the owner of `place`.
+fn adopt(owner: u32, place: &Path) -> Result<(), WorkspaceError> {
+    let Some(account) = accounts::account(owner) else {
+        return Err(WorkspaceError::NoAccount { place: place.to_owned(), owner });
+    };
+    become_user(owner, account.group, &account.groups)
+        .map_err(|source| WorkspaceError::Become { place: place.to_owned(), owner, source })?;
+    env::adopt_home(account.home);
+    Ok(())
+}

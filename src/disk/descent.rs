@@ -1,0 +1,370 @@
+//! Walks a path one name at a time, from open folder to open folder.
+//!
+//! Each name is opened in the folder that was opened before it, and is checked by its descriptor.
+//! So the folder that is checked is the folder that is entered, even if another process exchanges
+//! names on the path meanwhile. A link is opened itself and checked, then its target is walked.
+//!
+//! Commands that root runs use it to find out to whom a folder belongs, and who could exchange it
+//! (see [`Exposure`]).
+
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Permissions};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, OFlags, getxattr, mkdirat, openat, readlinkat};
+use rustix::io::Errno;
+
+use super::fs::GROUP_WRITE;
+use super::real::{ACL, convert};
+use super::symlinks::{LINKS_MAX, STICKY};
+use super::trust::{self, ROOT};
+use super::{Context, DiskError, FileKind, Meta};
+
+/// Number of names that are tried for a folder with an unused name.
+#[cfg(any(test, feature = "data"))]
+const NAMES_MAX: u32 = 100;
+/// The mode of the folders that are created.
+const PRIVATE: Mode = Mode::RWXU;
+/// Flags that open a name itself, for its metadata only.
+const NAME: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// A path as far as it exists.
+#[derive(Debug)]
+pub(crate) struct Descent {
+    /// The last name that exists.
+    last: OwnedFd,
+    /// The owner of that name.
+    owner: u32,
+    /// The path that leads to it, without links.
+    path: PathBuf,
+    /// Every name on the way, links included, with the metadata of its descriptor.
+    steps: Vec<(PathBuf, Meta)>,
+    /// The names that do not exist.
+    missing: VecDeque<OsString>,
+}
+
+/// A name on a path that users other than root and the owner of the last name could exchange.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Exposure {
+    Owner { path: PathBuf, owner: u32 },
+    Writable { path: PathBuf },
+}
+
+impl Descent {
+    /// Walks `path` as far as it exists.
+    pub(crate) fn to(path: &Path) -> Result<Descent, DiskError> {
+        let walk = || {
+            let mut ahead = VecDeque::new();
+            push_front(&std::path::absolute(path)?, &mut ahead);
+            let mut descent = Descent::root()?;
+            let mut links = 0;
+            while let Some(name) = ahead.pop_front() {
+                let Some(target) = descent.enter(&name)? else { continue };
+                links += 1;
+                if links > LINKS_MAX {
+                    return Err(io::Error::other("too many symbolic links"));
+                }
+                if target.is_absolute() {
+                    descent.restart()?;
+                }
+                push_front(&target, &mut ahead);
+            }
+            Ok(descent)
+        };
+        walk().context("open", path)
+    }
+
+    fn root() -> io::Result<Descent> {
+        let root = PathBuf::from("/");
+        let last = openat(CWD, &root, NAME | OFlags::DIRECTORY, Mode::empty())?;
+        let meta = meta(&last)?;
+        let steps = vec![(root.clone(), meta)];
+        Ok(Descent { last, owner: meta.owner, path: root, steps, missing: VecDeque::new() })
+    }
+
+    /// Returns to the root of the file system; the names on the way so far still count.
+    fn restart(&mut self) -> io::Result<()> {
+        let root = Descent::root()?;
+        (self.last, self.owner, self.path) = (root.last, root.owner, root.path);
+        Ok(())
+    }
+
+    /// Enters `name` in the current folder, or notes that it is missing. If it is a link, stays in
+    /// the folder and returns the target.
+    fn enter(&mut self, name: &OsStr) -> io::Result<Option<PathBuf>> {
+        if !self.missing.is_empty() {
+            self.missing.push_back(name.to_owned());
+            return Ok(None);
+        }
+        let found = match openat(&self.last, name, NAME, Mode::empty()) {
+            // Below a file, nothing exists either.
+            Err(Errno::NOENT | Errno::NOTDIR) => {
+                self.missing.push_back(name.to_owned());
+                return Ok(None);
+            }
+            found => found?,
+        };
+        let meta = meta(&found)?;
+        let path = match name == ".." {
+            true => self.path.parent().unwrap_or(&self.path).to_owned(),
+            false => self.path.join(name),
+        };
+        self.steps.push((path.clone(), meta));
+        if meta.kind == FileKind::Link {
+            let target = readlinkat(&found, "", Vec::new())?.into_bytes();
+            return Ok(Some(OsString::from_vec(target).into()));
+        }
+        (self.last, self.owner, self.path) = (found, meta.owner, path);
+        Ok(None)
+    }
+
+    /// Returns whether the whole path exists.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.missing.is_empty()
+    }
+
+    /// Returns the owner of the last name that exists.
+    pub(crate) fn owner(&self) -> u32 {
+        self.owner
+    }
+
+    /// Returns the first name on the way that users other than `owner` and root could exchange. In
+    /// a folder with the sticky bit, such as `/tmp`, they cannot exchange the names of others.
+    pub(crate) fn exposure(&self, owner: u32) -> Option<Exposure> {
+        self.exposures(owner).next()
+    }
+
+    fn exposures(&self, owner: u32) -> impl Iterator<Item = Exposure> {
+        self.steps.iter().filter_map(move |(path, meta)| {
+            if meta.owner != owner && meta.owner != ROOT {
+                return Some(Exposure::Owner { path: path.clone(), owner: meta.owner });
+            }
+            let is_open = meta.kind == FileKind::Folder
+                && meta.mode & STICKY == 0
+                && trust::others_can_write(meta);
+            is_open.then(|| Exposure::Writable { path: path.clone() })
+        })
+    }
+
+    /// Creates the missing folders, private to the user of this process and durable.
+    ///
+    /// # Errors
+    /// Another process has created one of them meanwhile.
+    pub(crate) fn create_missing(mut self) -> Result<Descent, DiskError> {
+        while let Some(name) = self.missing.pop_front() {
+            let path = self.path.join(&name);
+            self.create(&name, &path).context("create folder", &path)?;
+        }
+        Ok(self)
+    }
+
+    fn create(&mut self, name: &OsStr, path: &Path) -> io::Result<()> {
+        mkdirat(&self.last, name, PRIVATE)?;
+        self.open()?.sync_all()?;
+        let made = openat(&self.last, name, NAME | OFlags::DIRECTORY, Mode::empty())?;
+        let meta = meta(&made)?;
+        if meta.owner != trust::own_user() {
+            let text = format!("user {} has exchanged it", meta.owner);
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+        }
+        self.steps.push((path.to_owned(), meta));
+        (self.last, self.owner, self.path) = (made, meta.owner, path.to_owned());
+        Ok(())
+    }
+
+    /// Creates a new folder with an unused name in the folder `parent`, private to the user of this
+    /// process. `name` returns names to try.
+    ///
+    /// # Errors
+    /// Other users could exchange the new folder, because they can write to `parent` or to a folder
+    /// above it, and its sticky bit is not set.
+    #[cfg(any(test, feature = "data"))]
+    pub(crate) fn create_unused(
+        parent: &Path,
+        mut name: impl FnMut() -> io::Result<OsString>,
+    ) -> Result<PathBuf, DiskError> {
+        let mut create = || {
+            let found = Descent::to(parent).map_err(io::Error::other)?;
+            if !found.is_complete() {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            // The owners of the folders above are trusted: the user has chosen this place.
+            let is_writable = |exposure: &Exposure| matches!(exposure, Exposure::Writable { .. });
+            if let Some(Exposure::Writable { path }) =
+                found.exposures(trust::own_user()).find(is_writable)
+            {
+                let text = format!("others can write to {}, and it is not sticky", path.display());
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+            }
+            found.create_one_of(&mut name)
+        };
+        create().context("create a folder in", parent)
+    }
+
+    #[cfg(any(test, feature = "data"))]
+    fn create_one_of(
+        mut self,
+        name: &mut impl FnMut() -> io::Result<OsString>,
+    ) -> io::Result<PathBuf> {
+        for _ in 0..NAMES_MAX {
+            let name = name()?;
+            let path = self.path.join(&name);
+            match self.create(&name, &path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                created => return created.map(|()| path),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+
+    /// Makes the last folder private to its owner.
+    pub(crate) fn make_private(&self) -> Result<(), DiskError> {
+        let private = Permissions::from_mode(PRIVATE.as_raw_mode());
+        let change = || self.open()?.set_permissions(private);
+        change().context("change the permissions of", &self.path)
+    }
+
+    /// Opens the last folder for reading.
+    fn open(&self) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(openat(&self.last, ".", flags, Mode::empty())?.into())
+    }
+}
+
+/// Puts the names of a path in front of the names that remain to be walked.
+fn push_front(path: &Path, ahead: &mut VecDeque<OsString>) {
+    for component in path.components().rev() {
+        match component {
+            Component::Normal(name) => ahead.push_front(name.to_owned()),
+            Component::ParentDir => ahead.push_front("..".into()),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+}
+
+/// Returns the metadata of an open name.
+fn meta(name: &OwnedFd) -> io::Result<Meta> {
+    let found = File::from(name.as_fd().try_clone_to_owned()?).metadata()?;
+    // The access control list is looked up by the descriptor, not by a path.
+    let meta = convert(&found, Path::new(""));
+    let has_acl = meta.mode & GROUP_WRITE != 0 && meta.kind != FileKind::Link && has_acl(name);
+    Ok(Meta { has_acl, ..meta })
+}
+
+/// Returns whether an open file or folder has an access control list; yes, if this cannot be
+/// determined.
+fn has_acl(name: &OwnedFd) -> bool {
+    // A descriptor that only names a file has no attributes, but its path does.
+    let path = format!("/proc/self/fd/{}", name.as_raw_fd());
+    let found = getxattr(path, ACL, &mut [0_u8; 0]);
+    !matches!(found, Err(Errno::NODATA | Errno::OPNOTSUPP))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{create_dir, set_permissions};
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    use super::*;
+    use crate::testing::{is_root, private_folder};
+
+    fn chown(path: &Path, user: u32) {
+        std::os::unix::fs::lchown(path, Some(user), Some(user)).unwrap();
+    }
+
+    fn mode(path: &Path, mode: u32) {
+        set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn links_are_followed_and_missing_names_kept() {
+        let guard = private_folder();
+        let root = guard.path().canonicalize().unwrap();
+        create_dir(root.join("real")).unwrap();
+        symlink("real", root.join("one")).unwrap();
+        symlink(root.join("one"), root.join("two")).unwrap();
+        let found = Descent::to(&root.join("two/../two")).unwrap();
+        assert_eq!((found.path.clone(), found.is_complete()), (root.join("real"), true));
+        assert!(found.steps.iter().any(|(path, _)| *path == root.join("one")));
+        assert_eq!(found.exposure(trust::own_user()), None);
+        let found = Descent::to(&root.join("two/new/er")).unwrap();
+        assert_eq!((found.path.clone(), found.is_complete()), (root.join("real"), false));
+        let made = found.create_missing().unwrap();
+        assert_eq!((made.path.clone(), made.is_complete()), (root.join("real/new/er"), true));
+        assert_eq!(made.path.metadata().unwrap().mode() & 0o7777, 0o700);
+        mode(&made.path, 0o755);
+        made.make_private().unwrap();
+        assert_eq!(made.path.metadata().unwrap().mode() & 0o7777, 0o700);
+        symlink("loop", root.join("loop")).unwrap();
+        assert!(Descent::to(&root.join("loop")).is_err());
+    }
+
+    #[test]
+    fn folders_that_appear_meanwhile_are_not_used() {
+        let guard = private_folder();
+        let before = Descent::to(&guard.path().join("new")).unwrap();
+        create_dir(guard.path().join("new")).unwrap();
+        let error = before.create_missing().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn existing_name_is_never_used_for_a_new_folder() {
+        let guard = private_folder();
+        let root = guard.path().canonicalize().unwrap();
+        // Another user has prepared the first two names.
+        create_dir(root.join("one")).unwrap();
+        symlink("/etc", root.join("two")).unwrap();
+        let mut names = ["one", "two", "three"].into_iter();
+        let name = || Ok(names.next().unwrap().into());
+        assert_eq!(Descent::create_unused(&root, name).unwrap(), root.join("three"));
+        assert_eq!(root.join("three").metadata().unwrap().mode() & 0o7777, 0o700);
+        let error = Descent::create_unused(&root, || Ok("one".into())).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        mode(&root, 0o777);
+        let error = Descent::create_unused(&root, || Ok("four".into())).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        mode(&root, 0o1777);
+        assert!(Descent::create_unused(&root, || Ok("four".into())).is_ok());
+    }
+
+    #[test]
+    fn folder_that_others_can_write_is_exposed_unless_sticky() {
+        let guard = private_folder();
+        let root = guard.path().canonicalize().unwrap();
+        create_dir(root.join("below")).unwrap();
+        let exposure = || Descent::to(&root.join("below")).unwrap().exposure(trust::own_user());
+        mode(&root, 0o707);
+        assert_eq!(exposure(), Some(Exposure::Writable { path: root.clone() }));
+        mode(&root, 0o1707);
+        assert_eq!(exposure(), None);
+    }
+
+    #[test]
+    fn names_of_other_users_are_exposed_as_root() {
+        if !is_root("it changes owners") {
+            return;
+        }
+        let guard = private_folder();
+        let root = guard.path().canonicalize().unwrap();
+        create_dir(root.join("real")).unwrap();
+        symlink("real", root.join("link")).unwrap();
+        let exposure = |name: &str| Descent::to(&root.join(name)).unwrap().exposure(7);
+        assert_eq!(exposure("link"), None);
+        chown(&root.join("link"), 8);
+        let link = Exposure::Owner { path: root.join("link"), owner: 8 };
+        assert_eq!(exposure("link"), Some(link));
+        chown(&root, 8);
+        let parent = Exposure::Owner { path: root.clone(), owner: 8 };
+        assert_eq!(exposure("real"), Some(parent));
+        chown(&root, 7);
+        chown(&root.join("real"), 7);
+        assert_eq!(exposure("real"), None);
+        assert_eq!(Descent::to(&root.join("real")).unwrap().owner(), 7);
+    }
+}
