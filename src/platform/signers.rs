@@ -330,7 +330,10 @@ mod tests {
         // From "no room for the folder" to "no room for the last file".
         for free_kib in (0..=48).step_by(8) {
             let keys = tempfile::tempdir().unwrap();
-            let _mount = SmallDisk::mount(keys.path(), 64);
+            let _mount = SmallDisk::mount(keys.path(), 64 + 4);
+            // 4 KiB for the options of the platform's keyring: GnuPG starts no agent, which would outlive
+            // the disk.
+            std::fs::write(keys.path().join("gpg.conf"), "no-autostart\n").unwrap();
             let signed = SignedText::new(keys.path());
             let fill = keys.path().join("fill");
             std::fs::write(&fill, vec![0; (64 - free_kib) << 10]).unwrap();
