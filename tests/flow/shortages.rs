@@ -61,6 +61,16 @@ fn end_gpg_agent(rig: &Rig) {
     assert!(gpgconf.status().unwrap().success());
 }
 
+/// Returns a command that runs another one and sends it SIGTERM after `seconds`.
+fn stopped_after(seconds: u32, command: &Command) -> Command {
+    let mut limited = Command::new("timeout");
+    // Without --foreground, timeout sends SIGTERM twice: to the command and to its group. The runner
+    // exits at once at the second signal.
+    limited.args(["--foreground", "--signal=TERM"]).arg(seconds.to_string());
+    limited.arg(command.get_program()).args(command.get_args());
+    limited
+}
+
 fn check_temporary(output: &Output, text: &str) {
     let messages = String::from_utf8_lossy(&output.stderr);
     assert!(TEMPORARY.contains(&output.status.code().unwrap()), "{output:?}");
@@ -111,9 +121,7 @@ fn runner_starts_on_a_spool_without_a_free_file_as_root() {
     let rig = Rig::new();
     rig.runner().stop(Signal::TERM);
     let command = rig.mig_runner("runner.cfg", &["run"]);
-    let mut limited = Command::new("timeout");
-    limited.args(["--signal=TERM", "10"]).arg(command.get_program()).args(command.get_args());
-    let output = on_full_disk(&rig.home("spool"), "inodes", &limited);
+    let output = on_full_disk(&rig.home("spool"), "inodes", &stopped_after(10, &command));
     let said = String::from_utf8_lossy(&output.stdout);
     for message in ["disk is full; starting anyway", "\"ready\"", "\"stopped\""] {
         assert!(said.contains(message), "{message}: {output:?}");
@@ -132,9 +140,7 @@ fn runner_starts_when_spool_and_key_share_a_disk_without_a_free_file_as_root() {
     runner.stop(Signal::TERM);
     end_gpg_agent(&rig);
     let command = rig.mig_runner("shared.cfg", &["run"]);
-    let mut limited = Command::new("timeout");
-    limited.args(["--signal=TERM", "10"]).arg(command.get_program()).args(command.get_args());
-    let output = on_full_disk(rig.key.home(), "inodes", &limited);
+    let output = on_full_disk(rig.key.home(), "inodes", &stopped_after(10, &command));
     let said = String::from_utf8_lossy(&output.stdout);
     for message in ["cannot use the key yet", "\"ready\"", "\"stopped\""] {
         assert!(said.contains(message), "{message}: {output:?}");
