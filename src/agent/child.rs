@@ -25,6 +25,7 @@ use rustix::process::{
     Pid, PidfdFlags, Resource, Rlimit, Signal, getrlimit, kill_process_group, pidfd_open, prlimit,
 };
 
+use super::WORKERS;
 use crate::spawn;
 use crate::spawn::deadline::Deadline;
 use crate::spawn::leftovers::Leftovers;
@@ -32,8 +33,10 @@ use crate::wake::Stop;
 
 /// Maximum number of bytes in one read of the output.
 const READ_BYTES_MAX: usize = 64 << 10;
+/// Limit on the address spaces of all modules that run at the same time, in bytes.
+const MODULES_MEMORY_BYTES_MAX: u64 = 2 << 30;
 /// Limit on a module's address space, which holds patterns, results and libraries, in bytes.
-pub(super) const MEMORY_BYTES_MAX: u64 = 2 << 30;
+pub(super) const MEMORY_BYTES_MAX: u64 = MODULES_MEMORY_BYTES_MAX / WORKERS;
 /// The `PATH` of a module, where it finds the host's programs.
 pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 

@@ -33,7 +33,7 @@ use crate::relay::{ActionVerifier, AgentRelay, RelayClosed};
 use crate::wake::Stop;
 
 /// Number of commands that run at the same time.
-const WORKERS: usize = 4;
+const WORKERS: u64 = 4;
 
 /// What the agent receives from the program that starts it.
 #[derive(Debug)]
