@@ -64,9 +64,10 @@ fn variable(name: &str) -> Option<OsString> {
 pub(crate) const GNUPG_VARIABLES: [&str; 8] =
     ["HOME", "PATH", "TZ", "TERM", "LANG", "LC_ALL", "LC_CTYPE", "LC_MESSAGES"];
 
-/// Returns the environment of GnuPG's processes.
+/// Returns the environment of GnuPG's processes. `HOME` is [`home`].
 pub(crate) fn gnupg_environment() -> Vec<(OsString, OsString)> {
-    let set = GNUPG_VARIABLES.into_iter().filter_map(|name| Some((name.into(), variable(name)?)));
+    let value = |name| if name == "HOME" { home().map(PathBuf::into_os_string) } else { variable(name) };
+    let set = GNUPG_VARIABLES.into_iter().filter_map(|name| Some((name.into(), value(name)?)));
     set.collect()
 }
 

@@ -23,6 +23,7 @@ use crate::disk::descent::{Descent, Exposure};
 use crate::disk::trust::{self, Distrust, ROOT};
 use crate::disk::{COMMAND_PREFIX, Disk, DiskError, RealFs};
 use crate::exit::Exit;
+use crate::pgp;
 use crate::spawn::user::become_user;
 
 /// Root must not, or cannot, work in a place.
@@ -148,5 +149,6 @@ fn adopt(owner: u32, place: &Path) -> Result<(), WorkspaceError> {
     become_user(owner, account.group, &account.groups)
         .map_err(|source| WorkspaceError::Become { place: place.to_owned(), owner, source })?;
     env::adopt_home(account.home);
+    pgp::set_gnupg_environment(env::gnupg_environment());
     Ok(())
 }

@@ -20,7 +20,7 @@ use rustix::fs::{CWD, Mode, OFlags, getxattr, mkdirat, openat, readlinkat};
 use rustix::io::Errno;
 
 use super::fs::GROUP_WRITE;
-use super::real::{ACL, convert};
+use super::real::ACL;
 use super::symlinks::{LINKS_MAX, STICKY};
 use super::trust::{self, ROOT};
 use super::{Context, DiskError, FileKind, Meta};
@@ -146,7 +146,7 @@ impl Descent {
             }
             let is_open = meta.kind == FileKind::Folder
                 && meta.mode & STICKY == 0
-                && trust::others_can_write(meta);
+                && trust::others_can_write(meta, owner);
             is_open.then(|| Exposure::Writable { path: path.clone() })
         })
     }
@@ -251,7 +251,7 @@ fn push_front(path: &Path, ahead: &mut VecDeque<OsString>) {
 fn meta(name: &OwnedFd) -> io::Result<Meta> {
     let found = File::from(name.as_fd().try_clone_to_owned()?).metadata()?;
     // The access control list is looked up by the descriptor, not by a path.
-    let meta = convert(&found, Path::new(""));
+    let meta = Meta::of(&found, Path::new(""));
     let has_acl = meta.mode & GROUP_WRITE != 0 && meta.kind != FileKind::Link && has_acl(name);
     Ok(Meta { has_acl, ..meta })
 }

@@ -86,7 +86,7 @@ pub(crate) fn check(path: &Path, meta: &Meta, user: u32) -> Result<(), Distrust>
 }
 
 /// Returns whether users other than the owner, `user` and root can write to a file or folder.
-fn others_can_write(meta: &Meta, user: u32) -> bool {
+pub(super) fn others_can_write(meta: &Meta, user: u32) -> bool {
     let is_private_of = |user| accounts::is_private_group(user, meta.group);
     let is_private = || !meta.has_acl && (is_private_of(meta.owner) || is_private_of(user));
     meta.mode & OTHERS_WRITE != 0 || meta.mode & GROUP_WRITE != 0 && !is_private()

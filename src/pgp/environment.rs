@@ -5,23 +5,24 @@
 
 use std::ffi::OsString;
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{PoisonError, RwLock};
 
 /// The search path for GnuPG's programs if no environment is set.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-static ENVIRONMENT: OnceLock<Vec<(OsString, OsString)>> = OnceLock::new();
+/// `None` until they are set.
+static ENVIRONMENT: RwLock<Option<Vec<(OsString, OsString)>>> = RwLock::new(None);
 
-/// Sets the variables. Only the first call has an effect.
+/// Sets the variables of the processes that are started from now on.
 pub(crate) fn set_gnupg_environment(variables: Vec<(OsString, OsString)>) {
-    ENVIRONMENT.get_or_init(|| variables);
+    *ENVIRONMENT.write().unwrap_or_else(PoisonError::into_inner) = Some(variables);
 }
 
 /// Returns a command with these variables and no others.
 pub(super) fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     command.env_clear();
-    match ENVIRONMENT.get() {
+    match ENVIRONMENT.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
         Some(variables) => command.envs(variables.iter().map(|(name, value)| (name, value))),
         None => command.env("PATH", PATH),
     };

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::disk::descent::Descent;
+#[cfg(any(test, feature = "platform"))]
+use crate::disk::{Context, Fs};
 use crate::disk::{COMMAND_PREFIX, Disk, DiskError, RealFs};
 use crate::random;
 

@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 use crate::cli::failure::{Explain, Failure};
 use crate::cli::input::unless_forbidden;
 use crate::cli::workspace::Workspace;
-use crate::disk::descent::Descent;
+use crate::disk::descent::{Descent, Exposure};
 use crate::disk::ignored_names::is_ignored;
-use crate::disk::{Disk, DiskError};
+use crate::disk::{Disk, DiskError, trust};
 use crate::exit::Exit;
 use crate::spool::Layout;
 
@@ -72,6 +72,10 @@ pub(crate) enum TemplateError {
     NotFolder { path: PathBuf },
     #[error("a configuration cannot contain the path {}: name another folder", path.display())]
     Name { path: PathBuf },
+    #[error("{} belongs to user {owner}, who could exchange the new folder: name one elsewhere", path.display())]
+    Foreign { path: PathBuf, owner: u32 },
+    #[error("{} can be written by others, who could exchange the new folder: name one elsewhere, or run `chmod go-w {}`", path.display(), path.display())]
+    Exposed { path: PathBuf },
     #[error("cannot find the absolute path of {}", path.display())]
     Absolute { path: PathBuf, source: io::Error },
     #[error(transparent)]
@@ -83,6 +87,7 @@ impl Explain for TemplateError {
         match self {
             TemplateError::Disk(error) => unless_forbidden(error, Exit::CannotCreate),
             TemplateError::Absolute { .. } => Exit::System,
+            TemplateError::Foreign { .. } | TemplateError::Exposed { .. } => Exit::Permission,
             TemplateError::NotEmpty { .. }
             | TemplateError::NotFolder { .. }
             | TemplateError::Name { .. } => Exit::CannotCreate,
@@ -121,17 +126,25 @@ fn fill(disk: &Disk, folder: &Path, quoted: &str) -> Result<(), TemplateError> {
 ///
 /// # Errors
 /// The folder is not empty, or another user could exchange it.
-pub(crate) fn make_empty(disk: &Disk, folder: &Path) -> Result<(), Failure> {
+pub(crate) fn make_empty(disk: &Disk, folder: &Path) -> Result<(), TemplateError> {
     let above = folder.parent().filter(|above| *above != Path::new(""));
-    Workspace::enter(&[above.unwrap_or(Path::new("."))])?.check_exposure()?;
-    let found = Descent::to(folder).map_err(TemplateError::Disk)?;
+    check_exposure(above.unwrap_or(Path::new(".")))?;
+    let found = Descent::to(folder)?;
     match exists_empty(disk, folder)? {
-        true => found.make_private(),
-        false => found.create_missing().map(drop),
+        true => found.make_private()?,
+        false => drop(found.create_missing()?),
     }
-    .map_err(TemplateError::Disk)?;
     // The folder was possibly created among those of other users, as in /tmp.
-    Workspace::enter(&[folder])?.check_exposure()
+    check_exposure(folder)
+}
+
+/// Fails if users other than root and the user of this process could exchange a name on the path.
+fn check_exposure(path: &Path) -> Result<(), TemplateError> {
+    match Descent::to(path)?.exposure(trust::own_user()) {
+        None => Ok(()),
+        Some(Exposure::Owner { path, owner }) => Err(TemplateError::Foreign { path, owner }),
+        Some(Exposure::Writable { path }) => Err(TemplateError::Exposed { path }),
+    }
 }
 
 /// Returns whether an empty folder exists. Files that file systems, editors and package managers

@@ -24,10 +24,12 @@ impl HangingGpg {
     /// Returns the process ids of the `gpg` that use the home.
     pub(crate) fn processes(&self) -> Vec<u32> {
         let home = self.home.to_str().unwrap();
+        // Later releases of GnuPG's library pass the option and its value as one word.
+        let joined = format!("--homedir={home}");
         let is_meant = |line: &[u8]| {
             let mut words = line.split(|byte| *byte == 0);
             words.next().is_some_and(|program| program == b"gpg" || program.ends_with(b"/gpg"))
-                && words.any(|word| word == home.as_bytes())
+                && words.any(|word| word == home.as_bytes() || word == joined.as_bytes())
         };
         let numbers = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
             let number = entry.file_name().to_str()?.parse().ok()?;

@@ -120,6 +120,25 @@ fn existing_empty_folder_becomes_private() {
     assert_eq!(fs::metadata(guard.path()).unwrap().permissions().mode() & 0o777, 0o700);
 }
 
+#[test]
+fn folder_that_others_could_exchange_is_refused() {
+    let guard = tempfile::tempdir().unwrap();
+    let above = guard.path().canonicalize().unwrap().join("above");
+    fs::create_dir(&above).unwrap();
+    let chmod = |mode| fs::set_permissions(&above, Permissions::from_mode(mode)).unwrap();
+    chmod(0o777);
+    for name in ["new", "new/below"] {
+        let failure = error(&above.join(name));
+        assert_eq!(failure.exit(), Exit::Permission);
+        let text = failure.to_string();
+        assert!(text.contains(&format!("run `chmod go-w {}`", above.display())), "{text}");
+        assert!(!above.join("new").exists(), "nothing is created");
+    }
+    // In a folder such as /tmp, users cannot exchange the files of others.
+    chmod(0o1777);
+    create(&above.join("new")).unwrap();
+}
+
 /// Runs the sample plugin on `results`; returns its outcome, its output and its report.
 fn report(results: &str) -> (PluginOutcome, String, String) {
     let (_guard, folder) = new();
