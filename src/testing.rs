@@ -6,7 +6,8 @@ use std::fmt::{self, Display, Write as _};
 use std::fs::{DirBuilder, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,18 @@ pub(crate) fn private_folder() -> tempfile::TempDir {
 pub(crate) fn write_private(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
     std::fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Copies the program of these tests into `folder`, and returns its path. In a user namespace, even
+/// root may not enter the home of another user, in which the build may be.
+pub(crate) fn copy_of_this_program(folder: &Path) -> PathBuf {
+    let path = folder.join("test");
+    // Another process writes it: a file that is open for writing in a child that another test is
+    // just starting cannot be executed.
+    let program = std::env::current_exe().unwrap();
+    let copied = Command::new("cp").args([&program, &path]).status().unwrap();
+    assert!(copied.success(), "{}", program.display());
+    path
 }
 
 /// Returns whether this process runs as root; otherwise reports that the current test is skipped

@@ -35,7 +35,7 @@ fn is_root() -> bool {
     std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0
 }
 
-/// Runs a command on the database as a user who is run_without_root_rights by file permissions.
+/// Runs a command on the database as a user to whom the permissions of files apply.
 fn run_without_root_rights(admin: &Admin, arguments: &[&str]) -> CommandOutput {
     let arguments = [&["-d", "sqlite:db/mig.db"], arguments].concat();
     if !is_root() {

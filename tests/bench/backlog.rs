@@ -1,17 +1,17 @@
-//! Many jobs, and many runs that wait.
+//! Many jobs, and many unfinished runs.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::home::Home;
 use crate::{Bench, Row, TIMES, median};
 
-/// How many jobs the runs of a backlog are of.
+/// Number of jobs to which the runs of a backlog belong.
 const JOBS: u64 = 20;
-/// The schedule of jobs that have nothing to do.
+/// The schedule of jobs that are never due.
 pub(crate) const NEVER: &str = "schedule = \"0 0 1 1 * 2099\"";
 
-/// Measures how fast results are looked for that are not there.
-pub(crate) fn none_there(bench: &Bench) -> Vec<Row> {
+/// Measures how fast the runner fetches the results of many runs that have none.
+pub(crate) fn no_results(bench: &Bench) -> Vec<Row> {
     const RUNS: u64 = 1000;
     bench.server.state().commands = 0;
     let mut times = Vec::new();
@@ -26,10 +26,15 @@ pub(crate) fn none_there(bench: &Bench) -> Vec<Row> {
         times.push((stored[stored.len() - 1] - begin).as_secs_f64());
         runner.stop();
     }
-    vec![Row::at_most("1,000 runs whose results are due, none there", median(times), "s", 10.0)]
+    vec![Row::at_most(
+        "1,000 runs whose results are due, without results",
+        median(times),
+        "s",
+        10.0,
+    )]
 }
 
-/// Measures a start with many runs in flight, and how it rests afterwards.
+/// Measures a start with many runs in flight, and the idle time after it.
 pub(crate) fn in_flight(bench: &Bench) -> Vec<Row> {
     const RUNS: u64 = 10_000;
     let home = Home::new(&bench.key, bench.server.port, 30, "");
@@ -50,18 +55,18 @@ pub(crate) fn in_flight(bench: &Bench) -> Vec<Row> {
         runner.stop();
     }
     vec![
-        Row::at_most("10,000 runs in flight at start: ready", median(times), "s", 1.0)
+        Row::at_most("10,000 runs in flight at the start: ready after", median(times), "s", 1.0)
             .with(format!("adopted from the original in {adopted:.1} s")),
-        Row::at_most("10,000 runs in flight: processor a minute (once)", cpu, "s", 0.5)
+        Row::at_most("10,000 runs in flight: processor time per minute (once)", cpu, "s", 0.5)
             .with(format!("{memory:.1} MiB")),
     ]
 }
 
-/// Measures many jobs of which none is due.
+/// Measures the idle time of a runner with many jobs.
 pub(crate) fn idle(bench: &Bench) -> Vec<Row> {
-    const RUNNING: u64 = 10_000;
+    const IDLE_JOBS: u64 = 10_000;
     let home = Home::new(&bench.key, bench.server.port, 30, "");
-    for number in 0..RUNNING {
+    for number in 0..IDLE_JOBS {
         home.job(&format!("job{number}"), NEVER);
     }
     let first = home.start();
@@ -73,13 +78,13 @@ pub(crate) fn idle(bench: &Bench) -> Vec<Row> {
     let memory = runner.memory("VmRSS");
     runner.stop();
     vec![
-        Row::at_most("10,000 jobs, nothing due: processor a minute (once)", cpu, "s", 0.3)
+        Row::at_most("10,000 jobs, nothing due: processor time per minute (once)", cpu, "s", 0.3)
             .with(format!("ready after {ready:.2} s, the first time {first_ready:.2} s")),
         Row::at_most("10,000 jobs, nothing due: memory (once)", memory, "MiB", 40.0),
     ]
 }
 
-/// Leaves runs in flight that expire at `expiry`.
+/// Creates runs in flight that expire at `expiry`.
 fn backlog(home: &Home, runs: u64, expiry: Timestamp) {
     for job in 0..JOBS {
         let (name, each) = (format!("job{job}"), runs / JOBS);

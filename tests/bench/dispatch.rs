@@ -1,4 +1,4 @@
-//! From a slot to the platform, from a folder to its schedule, from an answer to a plugin.
+//! Delays: from a slot to the platform, from a new folder to its schedule, from a status to a plugin.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -12,12 +12,12 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use crate::home::{Home, Key, PASSPHRASE};
 use crate::{Bench, Row, TIMES, median, percentile};
 
-/// How many runs are due in one instant.
+/// Number of runs that are due at the same time.
 const DUE: usize = 500;
-/// How long a signed text is: about what an action is.
+/// Size of the signed text in bytes, about that of an action.
 const TEXT_BYTES: usize = 600;
 
-/// Returns a moment with the same whole second on both clocks.
+/// Returns the same time on both clocks: a whole second, `ahead` seconds from now.
 pub(crate) fn moment(ahead: i64) -> (Instant, Timestamp) {
     let (now, wall) = (Instant::now(), Timestamp::now());
     let slot = Timestamp::from_second(wall.as_second() + ahead).expect("a time");
@@ -25,7 +25,7 @@ pub(crate) fn moment(ahead: i64) -> (Instant, Timestamp) {
     (now + left, slot)
 }
 
-/// Returns the schedule that has this second alone.
+/// Returns a configuration whose schedule contains only this second.
 pub(crate) fn only(slot: Timestamp) -> String {
     let at = slot.to_zoned(TimeZone::UTC);
     format!(
@@ -39,7 +39,7 @@ pub(crate) fn only(slot: Timestamp) -> String {
     )
 }
 
-/// Makes signatures with as many threads as there are cores; returns how long it took.
+/// Makes signatures with one thread per core; returns the duration.
 fn sign(key: &Key, count: usize) -> Duration {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let begun = Instant::now();
@@ -69,7 +69,7 @@ fn sign_alone(key: &Key, count: usize) {
     });
 }
 
-/// Measures how long many runs of one instant take, beside the signatures alone.
+/// Measures many runs that are due at the same time, relative to their signatures alone.
 pub(crate) fn due(bench: &Bench) -> Vec<Row> {
     let (mut ratios, mut times, mut alone) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..TIMES {
@@ -92,7 +92,7 @@ pub(crate) fn due(bench: &Bench) -> Vec<Row> {
     let (time, alone) = (median(times), median(alone));
     vec![
         Row::at_most(
-            "500 runs due at once: time to that of the signatures alone",
+            "500 runs due at once: time, relative to the signatures alone",
             median(ratios),
             "×",
             1.25,
@@ -101,11 +101,11 @@ pub(crate) fn due(bench: &Bench) -> Vec<Row> {
     ]
 }
 
-/// Measures the way of single runs from their slot to the platform, beside each one's own signature.
+/// Measures the delay of single runs from their slot to the POST, without their signatures.
 pub(crate) fn one(bench: &Bench) -> Vec<Row> {
     const RUNS: usize = 150;
     let home = Home::new(&bench.key, bench.server.port, 3600, "");
-    // It tells how long each piece of work took.
+    // At this level, the log contains the duration of each task.
     home.configure("level = info", "level = debug");
     let writes = durable_writes(&home.path("writes")) * 1e3;
     let (first, slot) = moment(5);
@@ -115,7 +115,7 @@ pub(crate) fn one(bench: &Bench) -> Vec<Row> {
     }
     bench.server.forget();
     let runner = home.start();
-    let signed = runner.logged("work: sign", RUNS);
+    let signed = runner.logged("task: sign", RUNS);
     runner.wait_for("action accepted", 1);
     let posts: Vec<Instant> = bench.server.state().posts.iter().map(|(came, _)| *came).collect();
     runner.stop();
@@ -128,21 +128,21 @@ pub(crate) fn one(bench: &Bench) -> Vec<Row> {
             took.split([',', ' ']).next().and_then(|ms| ms.parse().ok()).expect("a time");
         all.push(late);
         signing.push(took);
-        // The entry, the stamp and the signed request are each durable before the POST.
+        // Three durable writes precede the POST: the entry, the stamp and the signed request.
         beyond.push(late - took - 3.0 * writes);
     }
     let seen = format!(
-        "in all {:.0} ms at the median and {:.0} ms at 99 %; the signature {:.0} and {:.0} ms; a durable write {writes:.1} ms",
+        "total: median {:.0} ms, 99 % {:.0} ms; signature: {:.0} and {:.0} ms; durable write: {writes:.1} ms",
         median(all.clone()),
         percentile(all, 99),
         median(signing.clone()),
         percentile(signing, 99),
     );
-    let what = "one run due: slot to POST beyond signature and writes (99 %)";
+    let what = "one run due: slot to POST, beyond signature and writes (99 %)";
     vec![Row::at_most(what, percentile(beyond, 99), "ms", 30.0).with(seen)]
 }
 
-/// Returns how long one durable write takes in a folder: file, name, both synced.
+/// Returns the duration of a durable write in a folder, in seconds: file and folder are synced.
 fn durable_writes(folder: &Path) -> f64 {
     crate::home::make(folder);
     let times = (0..50).map(|number| {
@@ -153,7 +153,7 @@ fn durable_writes(folder: &Path) -> f64 {
     median(times.collect())
 }
 
-/// Measures how soon a job that is moved in is known.
+/// Measures the delay until a new job folder is scheduled.
 pub(crate) fn moved_in(bench: &Bench) -> Vec<Row> {
     const JOBS: usize = 50;
     let home = Home::new(&bench.key, bench.server.port, 3600, "");
@@ -170,12 +170,12 @@ pub(crate) fn moved_in(bench: &Bench) -> Vec<Row> {
     runner.stop();
     let middle = median(times.clone());
     vec![
-        Row::at_most("a job folder moved in: scheduled (99 %)", percentile(times, 99), "ms", 50.0)
+        Row::at_most("a new job folder: scheduled after (99 %)", percentile(times, 99), "ms", 50.0)
             .with(format!("median {middle:.1} ms")),
     ]
 }
 
-/// Measures how soon a plugin starts after the platform calls an action completed.
+/// Measures the delay from an action's status `completed` to the start of the plugin.
 pub(crate) fn early(bench: &Bench) -> Vec<Row> {
     let mut times = Vec::new();
     for seconds in 3..3 + 2 * u64::try_from(TIMES).expect("small") {
@@ -196,7 +196,8 @@ pub(crate) fn early(bench: &Bench) -> Vec<Row> {
         let completed = Timestamp::now();
         bench.server.state().status = "completed";
         runner.wait_for("plugin finished", 1);
-        let started = std::fs::read_to_string(home.path("plugins/started")).expect("it started");
+        let started =
+            std::fs::read_to_string(home.path("plugins/started")).expect("the plugin has started");
         let started: f64 = started.trim().parse().expect("a time");
         times.push(started - completed.as_nanosecond() as f64 / 1e9);
         runner.stop();
@@ -204,7 +205,7 @@ pub(crate) fn early(bench: &Bench) -> Vec<Row> {
     bench.server.state().status = "completed";
     let worst = percentile(times.clone(), 100);
     vec![
-        Row::at_most("completed after 3 to 12 s → plugin started", median(times), "s", 2.0)
-            .with(format!("at the most {worst:.1} s")),
+        Row::at_most("`completed` on the platform: plugin started after", median(times), "s", 2.0)
+            .with(format!("longest {worst:.1} s")),
     ]
 }

@@ -1,4 +1,4 @@
-//! Many results of one action.
+//! An action with many results.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -12,14 +12,14 @@ use crate::home::Home;
 use crate::server::COMMAND_BYTES;
 use crate::{Bench, Row, TIMES, median};
 
-/// How many results there are.
+/// Number of results.
 const COMMANDS: u64 = 100_000;
-/// How many the runner asks for at once.
+/// Number of results that the runner requests at once.
 const PAGE: u64 = 250;
-/// How long an idle runner rests before its memory is looked at.
+/// Time between the start of an idle runner and the measurement of its memory.
 const REST: Duration = Duration::from_secs(2);
 
-/// Measures the memory and the time that many results take.
+/// Measures the memory and the time that the runner needs for many results.
 pub(crate) fn fetch(bench: &Bench) -> Vec<Row> {
     let (mut times, mut plain, mut peaks) = (Vec::new(), Vec::new(), Vec::new());
     bench.server.state().commands = COMMANDS;
@@ -27,7 +27,7 @@ pub(crate) fn fetch(bench: &Bench) -> Vec<Row> {
     for _ in 0..TIMES {
         let home = Home::new(&bench.key, bench.server.port, 30, "");
         plain.push(download(bench.server.port, &home.path("plain")).as_secs_f64());
-        std::fs::remove_file(home.path("plain")).expect("it is there");
+        std::fs::remove_file(home.path("plain")).expect("the file exists");
         bench.server.forget();
         home.job("job", "schedule = \"0 0 1 1 * 2099\"");
         home.inflight("job", 7..8, Timestamp::now() - SignedDuration::from_mins(5));
@@ -46,8 +46,13 @@ pub(crate) fn fetch(bench: &Bench) -> Vec<Row> {
     vec![
         Row::at_most("100,000 results of 4 KB: peak memory above idle", median(peaks), "MiB", 32.0)
             .with(format!("idle {idle:.1} MiB")),
-        Row::at_most("100,000 results of 4 KB: time to a plain download", median(ratios), "×", 1.3)
-            .with(seen),
+        Row::at_most(
+            "100,000 results of 4 KB: time, relative to a plain download",
+            median(ratios),
+            "×",
+            1.3,
+        )
+        .with(seen),
     ]
 }
 
@@ -61,7 +66,7 @@ fn idle_memory(bench: &Bench) -> f64 {
     idle
 }
 
-/// Downloads the same pages one after the other to a file, as they come, and syncs it.
+/// Downloads the same pages one after the other, writes them to a file, and syncs it.
 fn download(port: u16, path: &Path) -> Duration {
     let begun = Instant::now();
     let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server");

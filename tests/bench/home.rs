@@ -1,4 +1,4 @@
-//! An installation to measure, and the runner in it.
+//! An installation and its runner, whose log and resources are measured.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -13,12 +13,12 @@ use jiff::{SignedDuration, Timestamp};
 use rustix::process::{Pid, Signal, kill_process};
 
 pub(crate) const PASSPHRASE: &str = "measure";
-/// How long anything may take before the measurement has failed.
+/// Time limit for the next line of the log.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// The parts of a second in which the kernel counts a process's time.
+/// Number of ticks per second in which the kernel counts processor time.
 const TICKS: f64 = 100.0;
 
-/// A key in a GnuPG home whose path is short enough for its sockets.
+/// A key in a GnuPG home. The path is short enough for GnuPG's sockets.
 #[derive(Debug)]
 pub(crate) struct Key {
     folder: tempfile::TempDir,
@@ -26,7 +26,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// Makes an RSA key with this passphrase, or without one if it is empty.
+    /// Creates an RSA key with this passphrase; an empty one means none.
     pub(crate) fn new(passphrase: &str) -> Key {
         let folder = tempfile::Builder::new().prefix("mig").tempdir_in("/tmp").expect("a folder");
         let gpg = |arguments: &[&str]| {
@@ -58,14 +58,14 @@ impl Drop for Key {
     }
 }
 
-/// An installation in a folder of its own, on the disk that the build is on.
+/// An installation in a new folder, on the disk of the build.
 #[derive(Debug)]
 pub(crate) struct Home {
     folder: tempfile::TempDir,
 }
 
 impl Home {
-    /// Lays out an installation whose platform is at `port`; `client` goes into its section.
+    /// Creates an installation for the platform at `port`. `client` is added to the section `[client]`.
     pub(crate) fn new(key: &Key, port: u16, check: u32, client: &str) -> Home {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         let home = Home { folder };
@@ -87,24 +87,24 @@ impl Home {
         home
     }
 
-    /// Returns the path of a part of it.
+    /// Returns a path in the installation.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Changes its configuration: `to` takes the place of `from`.
+    /// Replaces `from` with `to` in the configuration.
     pub(crate) fn configure(&self, from: &str, to: &str) {
         let text = read(&self.path("runner.cfg"));
         assert!(text.contains(from), "{text}");
         write(&self.path("runner.cfg"), &text.replace(from, to));
     }
 
-    /// Puts a job into it.
+    /// Creates a job.
     pub(crate) fn job(&self, name: &str, config: &str) {
         self.job_at(&self.path("runners").join(name), config);
     }
 
-    /// Puts a job somewhere.
+    /// Creates a job folder at any path.
     pub(crate) fn job_at(&self, folder: &Path, config: &str) {
         make(folder);
         write(&folder.join("entity.cfg"), &format!("[configuration]\n{config}\n"));
@@ -112,7 +112,7 @@ impl Home {
         write(&folder.join("action.json"), action);
     }
 
-    /// Puts actions of a job into it that the original runner left in flight; they expire at `expiry`.
+    /// Creates actions of a job as the original runner leaves them in flight. They expire at `expiry`.
     pub(crate) fn inflight(&self, job: &str, ids: std::ops::Range<u64>, expiry: Timestamp) {
         let folder = self.path("runners").join(job).join("inflight");
         make(&folder);
@@ -148,7 +148,7 @@ impl Home {
     }
 }
 
-/// The runner at work.
+/// A running runner.
 #[derive(Debug)]
 pub(crate) struct Runner {
     child: Child,
@@ -157,12 +157,12 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    /// Waits until it has said `text` so often; returns when it did.
+    /// Waits until `text` was logged `times` times; returns the time of each line.
     pub(crate) fn wait_for(&self, text: &str, times: usize) -> Vec<Instant> {
         self.logged(text, times).into_iter().map(|(at, _)| at).collect()
     }
 
-    /// Waits until it has said `text` so often; returns when it did, and the whole lines.
+    /// As [`Runner::wait_for`]; returns the lines, too.
     pub(crate) fn logged(&self, text: &str, times: usize) -> Vec<(Instant, String)> {
         let mut found = Vec::new();
         while found.len() < times {
@@ -174,8 +174,8 @@ impl Runner {
         found
     }
 
-    /// Waits until it has said each text so often; returns when it had, which is now for a text that
-    /// need not be said.
+    /// Waits until each text was logged as often as its number says. Returns the time of the last line
+    /// of each text; for the number 0, the current time.
     pub(crate) fn wait_for_all(&self, texts: &[(&str, usize)]) -> Vec<Instant> {
         let mut left: Vec<usize> = texts.iter().map(|(_, times)| *times).collect();
         let mut ends = vec![Instant::now(); texts.len()];
@@ -189,7 +189,7 @@ impl Runner {
         ends
     }
 
-    /// Waits for the next line of its log, and shows one that tells of an error.
+    /// Waits for the next line of the log, and prints it if it reports an error.
     fn line(&self, so_far: impl FnOnce() -> String) -> (Instant, String) {
         let said = self.lines.recv_timeout(PATIENCE);
         let (at, line) = said.unwrap_or_else(|_| panic!("{}", so_far()));
@@ -199,12 +199,12 @@ impl Runner {
         (at, line)
     }
 
-    /// Waits until it is ready; returns how long after its start that was.
+    /// Waits until the runner is ready; returns the time since its start.
     pub(crate) fn ready(&self) -> Duration {
         self.wait_for("ready", 1)[0] - self.began
     }
 
-    /// Returns a figure of its memory in MiB: `VmRSS` or `VmHWM`.
+    /// Returns the runner's memory in MiB: `VmRSS` (now) or `VmHWM` (peak).
     pub(crate) fn memory(&self, name: &str) -> f64 {
         let status = read(&PathBuf::from(format!("/proc/{}/status", self.child.id())));
         let line = status.lines().find(|line| line.starts_with(name)).expect("a figure");
@@ -212,7 +212,7 @@ impl Runner {
         kib / 1024.0
     }
 
-    /// Returns how many seconds of processor time it has used.
+    /// Returns the processor time that the runner has used, in seconds.
     pub(crate) fn cpu(&self) -> f64 {
         let stat = read(&PathBuf::from(format!("/proc/{}/stat", self.child.id())));
         let (_, fields) = stat.rsplit_once(") ").expect("fields");
@@ -221,7 +221,7 @@ impl Runner {
         ticks / TICKS
     }
 
-    /// Returns how many seconds of processor time it uses in a minute of waiting.
+    /// Returns the processor time that the runner uses during the next minute, in seconds.
     pub(crate) fn cpu_a_minute(&self) -> f64 {
         let before = self.cpu();
         thread::sleep(Duration::from_secs(60));
@@ -230,17 +230,17 @@ impl Runner {
 
     pub(crate) fn stop(mut self) {
         let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::TERM).expect("it runs");
-        self.child.wait().expect("it ends");
+        kill_process(pid, Signal::TERM).expect("the runner is running");
+        self.child.wait().expect("the runner ends");
     }
 }
 
-/// Makes a folder that nobody else can write.
+/// Creates a private folder.
 pub(crate) fn make(path: &Path) {
     fs::DirBuilder::new().mode(0o700).recursive(true).create(path).expect("a folder");
 }
 
-/// Writes a file that nobody else can read.
+/// Writes a private file.
 pub(crate) fn write(path: &Path, text: &str) {
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = fs::OpenOptions::new();

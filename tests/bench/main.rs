@@ -1,18 +1,18 @@
-//! How fast the runner is, as ratios that are measured in one run: `cargo bench`.
+//! Measures the speed of the runner: `cargo bench`. Machines differ, so most figures are ratios.
 //!
-//! The real program works against a platform on loopback that only accepts, serves
-//! and counts. What it is compared with does the least that the same work needs, on
-//! the same disk, with the same server, in turn with it. Every figure is the median
-//! of five unless it says otherwise. Names of rows as arguments measure only those.
+//! The real program is measured against a platform on loopback that only accepts actions, serves
+//! results and counts requests. A ratio compares it with the minimum that the same work needs, on
+//! the same disk and with the same server, measured alternately. A figure is the median of five
+//! measurements unless its row says otherwise. Arguments are the names of the rows to measure.
 
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a measurement that cannot be made ends"
+    reason = "a measurement that fails ends the program"
 )]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "its answer is a table")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the program prints a table")]
 
 #[cfg(feature = "data")]
 mod agents;
@@ -20,7 +20,7 @@ mod backlog;
 /// A PostgreSQL server that ends with the program.
 #[cfg(feature = "data")]
 #[path = "../../src/data/testing/cluster.rs"]
-#[expect(clippy::unwrap_used, dead_code, reason = "it is made for tests, which need more of it")]
+#[expect(clippy::unwrap_used, dead_code, reason = "the tests use more of it")]
 mod cluster;
 mod dispatch;
 mod fetching;
@@ -32,13 +32,13 @@ mod transitions;
 use home::{Key, PASSPHRASE};
 use server::Server;
 
-/// How often each figure is measured.
+/// Number of measurements of each figure.
 const TIMES: usize = 5;
 
-/// What all measurements work with.
+/// What all measurements use.
 #[derive(Debug)]
 pub(crate) struct Bench {
-    /// The key that signs.
+    /// The signing key, which has a passphrase.
     key: Key,
     server: Server,
 }
@@ -48,13 +48,12 @@ pub(crate) struct Bench {
 pub(crate) struct Row {
     what: String,
     figure: f64,
-    /// In what it is counted.
     unit: &'static str,
-    /// What it must reach.
+    /// The aim.
     limit: f64,
-    /// Whether more is better.
+    /// Whether a larger figure is better.
     is_rate: bool,
-    /// What else was seen.
+    /// Other figures of the same measurement.
     more: String,
 }
 
@@ -79,7 +78,7 @@ impl Row {
         println!("{what:<64} {figure:>14} {limit:>14}{verdict}  {more}");
     }
 
-    /// Adds what else was seen.
+    /// Adds other figures of the same measurement.
     pub(crate) fn with(self, more: String) -> Row {
         Row { more, ..self }
     }
@@ -90,25 +89,25 @@ pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
-/// Returns the value below which so many hundredths are.
+/// Returns the percentile `hundredths` of the figures.
 pub(crate) fn percentile(mut figures: Vec<f64>, hundredths: usize) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[(figures.len() * hundredths / 100).min(figures.len() - 1)]
 }
 
-/// Starts a process as it is: nobody signs while a database is measured.
+/// Starts a process directly: the benchmark of the database does not use GnuPG's library.
 #[cfg(feature = "data")]
 fn start_process(command: &mut std::process::Command) -> std::io::Result<std::process::Child> {
     command.spawn()
 }
 
-/// A measurement of one thing, or of some that belong together.
+/// A measurement, which returns one or more rows.
 type Measure = fn(&Bench) -> Vec<Row>;
 
-/// All measurements, by the names that choose them.
+/// All measurements, with the names that select them.
 const MEASURES: &[(&str, Measure)] = &[
     ("fetch", fetching::fetch),
-    ("none", backlog::none_there),
+    ("none", backlog::no_results),
     ("inflight", backlog::in_flight),
     ("idle", backlog::idle),
     ("due", dispatch::due),
@@ -125,7 +124,7 @@ fn main() {
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let bench = Bench { key: Key::new(PASSPHRASE), server: Server::start() };
-    println!("{:<64} {:>14} {:>14}", "what", "figure", "must reach");
+    println!("{:<64} {:>14} {:>14}", "what", "figure", "aim");
     for (name, measure) in MEASURES {
         if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted == name) {
             continue;

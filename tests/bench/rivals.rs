@@ -1,4 +1,4 @@
-//! Many results and many launches at once: neither starves the other.
+//! Fetches and launches that compete: neither delays the other without limit.
 
 use std::time::Instant;
 
@@ -9,18 +9,18 @@ use crate::dispatch::{moment, only};
 use crate::home::{Home, Key};
 use crate::{Bench, Row, median};
 
-/// How many results are due at one instant.
+/// Number of runs whose results are due at the same time.
 const RESULTS: usize = 1000;
-/// How many jobs are launched in each second from then on, and for how many seconds.
+/// Number of jobs that are due in each second from then on, and the number of seconds.
 const LAUNCHES: (usize, usize) = (50, 10);
-/// How often it is measured: it takes a minute each time.
+/// Number of measurements, each of which takes a minute.
 const TIMES: usize = 3;
-/// How far ahead that instant is when the runner starts, in seconds.
+/// Time from the start of the runner until they are due, in seconds.
 const AHEAD: i64 = 10;
 
-/// Measures how much longer results and launches take together than each of them alone.
+/// Measures results and launches together, relative to each of them alone.
 pub(crate) fn rivals(bench: &Bench) -> Vec<Row> {
-    // To unlock a key at every signature takes longer than a fiftieth of a second.
+    // A key without a passphrase: unlocking one for each signature takes longer than 20 ms.
     let key = Key::new("");
     let mut times: [Vec<f64>; 4] = Default::default();
     let mut ratios: [Vec<f64>; 2] = Default::default();
@@ -35,17 +35,27 @@ pub(crate) fn rivals(bench: &Bench) -> Vec<Row> {
     }
     let [fetched_alone, fetched, launched_alone, launched] = times.map(median);
     let [fetch, launch] = ratios.map(median);
-    // Two that compete for the same processors and disk have half of them each.
+    // Each of them has half of the processors and of the disk.
     vec![
-        Row::at_most("1,000 results beside 50 launches a second: time to alone", fetch, "×", 2.0)
-            .with(format!("{fetched:.1} s, alone {fetched_alone:.1} s")),
-        Row::at_most("50 launches a second beside 1,000 results: time to alone", launch, "×", 2.0)
-            .with(format!("{launched:.1} s, alone {launched_alone:.1} s")),
+        Row::at_most(
+            "1,000 results beside 50 launches a second: time, relative to alone",
+            fetch,
+            "×",
+            2.0,
+        )
+        .with(format!("{fetched:.1} s, alone {fetched_alone:.1} s")),
+        Row::at_most(
+            "50 launches a second beside 1,000 results: time, relative to alone",
+            launch,
+            "×",
+            2.0,
+        )
+        .with(format!("{launched:.1} s, alone {launched_alone:.1} s")),
     ]
 }
 
-/// Lets so many results be due at the instant at which so many seconds of launches begin; returns how
-/// many seconds later the last result was stored and the last action accepted.
+/// Runs a runner with `results` runs whose results are due when `seconds` of launches begin. Returns the
+/// time until the last result was stored, and until the last action was accepted, in seconds.
 fn run(bench: &Bench, key: &Key, results: usize, seconds: usize) -> (f64, f64) {
     let home = Home::new(key, bench.server.port, 3600, "parallel = 2\n");
     {
@@ -54,7 +64,7 @@ fn run(bench: &Bench, key: &Key, results: usize, seconds: usize) -> (f64, f64) {
     }
     let (begin, first) = moment(AHEAD);
     if results > 0 {
-        // The server's commands are of this job's action.
+        // The server's commands belong to this job's action.
         home.job("job", NEVER);
         home.inflight("job", 1_000_000..1_000_000 + u64::try_from(results).expect("small"), first);
     }
@@ -66,7 +76,7 @@ fn run(bench: &Bench, key: &Key, results: usize, seconds: usize) -> (f64, f64) {
     }
     let runner = home.start();
     let ready = runner.ready();
-    assert!(Instant::now() < begin, "it was ready after {ready:?} only");
+    assert!(Instant::now() < begin, "the runner was not ready until {ready:?} after its start");
     let ends = runner
         .wait_for_all(&[("results stored", results), ("action accepted", seconds * LAUNCHES.0)]);
     runner.stop();

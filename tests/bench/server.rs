@@ -1,4 +1,5 @@
-//! A platform on loopback that only accepts, serves and counts: no database, no agents, no checks.
+//! A platform on loopback that accepts actions, serves results and counts requests. It has no
+//! database and no agents, and checks nothing.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -6,23 +7,23 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Instant;
 
-/// How many bytes each command has.
+/// Size of each command in bytes.
 pub(crate) const COMMAND_BYTES: usize = 4096;
-/// The bytes of a command's id: every id has as many digits.
+/// Number of digits in each id of a command.
 const ID_DIGITS: usize = 14;
 
-/// What the platform says.
+/// What the platform answers, and what it has counted.
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    /// How many commands each action has.
+    /// Number of commands of each action.
     pub(crate) commands: u64,
-    /// How it calls each action.
+    /// The status of each action.
     pub(crate) status: &'static str,
-    /// When each request for commands came.
+    /// The time of each request for commands.
     pub(crate) pages: Vec<Instant>,
-    /// When each POST came, its first byte, and when it was answered.
+    /// For each POST, the time of its first line and that of its response.
     pub(crate) posts: Vec<(Instant, Instant)>,
-    /// How often it was asked for an action.
+    /// Number of requests for an action.
     pub(crate) probes: u64,
 }
 
@@ -33,7 +34,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a platform; it serves until the process ends.
+    /// Starts a platform, which runs until the process ends.
     pub(crate) fn start() -> Server {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback");
         let port = listener.local_addr().expect("address").port();
@@ -49,12 +50,12 @@ impl Server {
         server
     }
 
-    /// Returns what it says and has counted.
+    /// Returns the answers and the counts.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no thread panics")
     }
 
-    /// Forgets what it has counted.
+    /// Resets the counts.
     pub(crate) fn forget(&self) {
         let mut state = self.state();
         state.pages.clear();
@@ -115,7 +116,7 @@ fn collection(name: &str, value: &str) -> String {
     )
 }
 
-/// Reads the headers of a request; returns how long its body is.
+/// Reads the headers of a request; returns the size of its body in bytes.
 fn headers(reader: &mut impl BufRead) -> Option<usize> {
     let mut length = 0;
     loop {
@@ -141,7 +142,7 @@ fn number(target: &str, key: &str) -> u64 {
     digits.parse().unwrap_or(0)
 }
 
-/// Returns the answer to a POST: the action as it came, with an id.
+/// Returns the response to a POST: the received action with an id.
 fn accepted(form: &str, number: usize) -> String {
     let encoded = form.split_once("action=").map_or("", |(_, rest)| rest);
     let mut text = Vec::new();
@@ -164,7 +165,7 @@ fn accepted(form: &str, number: usize) -> String {
     collection("action", &action.to_string())
 }
 
-/// The page that was served last, whose ids are written over for the next one.
+/// The last page, which becomes the next one by replacing its ids.
 #[derive(Debug, Default)]
 struct Page {
     bytes: Vec<u8>,
@@ -173,7 +174,7 @@ struct Page {
 }
 
 impl Page {
-    /// Returns the page that `target` asks for, of `commands` in all; `None` if there is nothing.
+    /// Returns the page that `target` requests, of `commands` in total; `None` if it is empty.
     fn fill(&mut self, target: &str, commands: u64) -> Option<&[u8]> {
         let (offset, limit) = (number(target, "offset="), number(target, "limit="));
         let count = commands.saturating_sub(offset).min(limit);

@@ -1,4 +1,4 @@
-//! Moves of runs, beside the system calls that they are made of.
+//! Durable moves of runs, relative to the system calls alone.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use crate::home::{Home, make, write};
 use crate::{Bench, Row, TIMES, median};
 
-/// How many runs move.
+/// Number of runs that are moved.
 const RUNS: usize = 500;
-/// How many finished runs lie about.
+/// Number of finished runs in the spool.
 const FINISHED: usize = 100_000;
 
-/// Creates a file as durably as a run's.
+/// Creates a file durably, as the runner creates the file of a run.
 pub(crate) fn create(folder: &Path, name: &str, bytes: &[u8]) {
     let temporary = folder.join(format!(".{name}.new"));
     let mut file = File::create(&temporary).expect("a file");
@@ -25,7 +25,7 @@ pub(crate) fn create(folder: &Path, name: &str, bytes: &[u8]) {
     File::open(folder).and_then(|folder| folder.sync_all()).expect("a disk");
 }
 
-/// Measures durable moves, without and with many finished runs, and what a scan of these costs.
+/// Measures durable moves without and with many finished runs, and a scan with many finished runs.
 pub(crate) fn transitions(bench: &Bench) -> Vec<Row> {
     let home = Home::new(&bench.key, bench.server.port, 3600, "");
     let template = template(&home);
@@ -49,20 +49,20 @@ pub(crate) fn transitions(bench: &Bench) -> Vec<Row> {
     let scan = scan(&home);
     vec![
         Row::at_least(
-            "durable moves: rate to that of the system calls alone",
+            "durable moves: rate, relative to the same system calls alone",
             median(ratios),
             "%",
             60.0,
         )
         .with(format!("{empty:.0} a second")),
         Row::at_least(
-            "the same with 100,000 finished runs: rate to without",
+            "the same with 100,000 finished runs: rate, relative to none",
             100.0 * full / empty,
             "%",
             90.0,
         )
         .with(format!("{full:.0} a second")),
-        Row::at_most("a full scan with 100,000 finished runs: processor", scan, "s", 0.5),
+        Row::at_most("a full scan with 100,000 finished runs: processor time", scan, "s", 0.5),
     ]
 }
 
@@ -76,13 +76,13 @@ fn template(home: &Home) -> Value {
     let folder = home.path("spool/action/inflight");
     let entry = fs::read_dir(&folder).expect("a folder").next().expect("a run").expect("a run");
     let text = fs::read_to_string(entry.path()).expect("a record");
-    fs::remove_file(entry.path()).expect("it is there");
+    fs::remove_file(entry.path()).expect("the file exists");
     let mut record: Value = serde_json::from_str(&text).expect("JSON");
     record["settings"]["sendonly"] = json!(true);
     record
 }
 
-/// Returns the name and the text of the run of a second.
+/// Returns the file name and the content of the run whose slot is this second.
 fn run(template: &Value, second: i64, is_collected: bool) -> (String, String) {
     let slot = Timestamp::from_second(second).expect("a time");
     let id = format!("job.{}-{second}", slot.strftime("%Y%m%dT%H%M%SZ"));
@@ -93,14 +93,14 @@ fn run(template: &Value, second: i64, is_collected: bool) -> (String, String) {
     if is_collected {
         record["collected"] = json!(slot.to_string());
     }
-    // The version comes first, whatever the order of the other fields.
+    // The version must be the first field.
     let fields = record.as_object().expect("an object");
     let rest = fields.iter().filter(|(name, _)| *name != "version");
     let rest: Vec<String> = rest.map(|(name, value)| format!("{}:{value}", json!(name))).collect();
     (format!("{id}.json"), format!("{{\"version\":1,{}}}\n", rest.join(",")))
 }
 
-/// Returns how many moves a second the system calls alone make.
+/// Returns the number of moves per second with the system calls alone.
 fn plain(folder: &Path, bytes: &[u8]) -> f64 {
     let (from, to) = (folder.join("from"), folder.join("to"));
     make(&from);
@@ -111,14 +111,14 @@ fn plain(folder: &Path, bytes: &[u8]) -> f64 {
     let begun = Instant::now();
     for number in 0..RUNS {
         create(&to, &number.to_string(), bytes);
-        fs::remove_file(from.join(number.to_string())).expect("it is there");
+        fs::remove_file(from.join(number.to_string())).expect("the file exists");
     }
     let rate = RUNS as f64 / begun.elapsed().as_secs_f64();
-    fs::remove_dir_all(folder).expect("it is there");
+    fs::remove_dir_all(folder).expect("the file exists");
     rate
 }
 
-/// Returns how many moves a second the runner makes.
+/// Returns the number of moves per second of the runner.
 fn rate(home: &Home, template: &Value) -> f64 {
     static BATCH: std::sync::atomic::AtomicI64 = std::sync::atomic::AtomicI64::new(0);
     let batch = BATCH.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -133,7 +133,7 @@ fn rate(home: &Home, template: &Value) -> f64 {
     (RUNS - 1) as f64 / (moved[RUNS - 1] - moved[0]).as_secs_f64()
 }
 
-/// Returns how much processor time a full scan takes.
+/// Returns the processor time of a full scan, in seconds.
 fn scan(home: &Home) -> f64 {
     home.configure("checkdirectory = 3600", "checkdirectory = 2");
     let runner = home.start();

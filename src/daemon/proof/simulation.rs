@@ -21,7 +21,9 @@ use crate::config::duration::Keep;
 use crate::config::runner::RetentionSettings;
 use crate::daemon::Event;
 use crate::daemon::engine::Engine;
-use crate::daemon::testing::{EngineBuilder, Platform, SETTLE, WORKER_TIMEOUT, keep_all};
+use crate::daemon::testing::{
+    EngineBuilder, Platform, SETTLE, WORKER_TIMEOUT, WorkerCounts, keep_all,
+};
 use crate::disk::model::{FaultInjector, ModelFs, Now};
 use crate::disk::{FileKind, Fs, read};
 use crate::plugin::Deliver;
@@ -149,6 +151,7 @@ impl Simulation {
             stop: Stop::new(),
             settle: self.settle,
             retention: self.retention,
+            workers: WorkerCounts::USUAL,
         };
         let built = builder.build().map_err(|error| crate::chain::Chain(&error).to_string());
         let started = built.and_then(|(mut engine, sender, events)| {

@@ -41,6 +41,21 @@ pub(crate) const WORKER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time during which an unanswered POST may still take effect on the platform, in tests.
 pub(crate) const SETTLE: Duration = Duration::from_secs(120);
 
+/// The number of workers of an engine.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WorkerCounts {
+    /// In each of the two pools that use the API.
+    pub(crate) parallel: usize,
+    pub(crate) plugins: usize,
+}
+
+impl WorkerCounts {
+    /// As many as without a setting.
+    pub(crate) const USUAL: WorkerCounts = WorkerCounts { parallel: 2, plugins: 4 };
+    /// One, so that the order of the tasks does not depend on the speed of the threads.
+    pub(crate) const ONE: WorkerCounts = WorkerCounts { parallel: 1, plugins: 1 };
+}
+
 /// Builds an engine for a test.
 pub(crate) struct EngineBuilder<'a> {
     pub(crate) fs: Arc<dyn Fs>,
@@ -52,6 +67,7 @@ pub(crate) struct EngineBuilder<'a> {
     pub(crate) stop: Stop,
     pub(crate) settle: Duration,
     pub(crate) retention: RetentionSettings,
+    pub(crate) workers: WorkerCounts,
 }
 
 /// Returns the retention settings that keep everything.
@@ -71,6 +87,7 @@ impl EngineBuilder<'_> {
         let disk: Disk = spool.disk().clone();
         let runners = self.directory.join("runners");
         let jobs = Jobs::new(disk.clone(), runners, trust::own_user(), TimeZone::UTC);
+        let WorkerCounts { parallel, plugins } = self.workers;
         let settings = Settings {
             directory: self.directory.to_owned(),
             check_span: Duration::from_secs(30),
@@ -78,8 +95,8 @@ impl EngineBuilder<'_> {
             fetch_giveup: Duration::from_secs(7 * 86_400),
             delivery_giveup: Duration::from_secs(5 * 86_400),
             defaults: RunDefaults::new(None, false, Duration::from_secs(10)),
-            parallel: 2,
-            plugins: 4,
+            parallel,
+            plugins,
             retention: self.retention,
         };
         let context = WorkerContext {
@@ -96,7 +113,7 @@ impl EngineBuilder<'_> {
             stop: self.stop,
         };
         let (sender, events) = channel();
-        let workers = Workers::new(Arc::new(context), sender.clone(), 2, 4);
+        let workers = Workers::new(Arc::new(context), sender.clone(), parallel, plugins);
         let calendar = JobCalendar::new(jobs, "host".to_owned());
         let parts = Parts { settings, spool, calendar, clock: self.clock, log };
         Ok((Engine::new(parts, workers), sender, events))
@@ -110,6 +127,8 @@ pub(crate) struct Rig {
     pub(crate) platform: Arc<Platform>,
     /// The retention settings of the next engine.
     pub(crate) retention: RetentionSettings,
+    /// The number of workers of the next engine.
+    pub(crate) workers: WorkerCounts,
     /// The signer of the next engine.
     pub(crate) signer: Arc<dyn Signer>,
     /// Stops the next engine when it is set.
@@ -134,6 +153,7 @@ impl Rig {
             clock,
             platform,
             retention: keep_all(),
+            workers: WorkerCounts::USUAL,
             signer: Arc::new(HashSigner),
             stop_flag: Stop::new(),
             fs: Arc::new(RealFs),
@@ -187,6 +207,7 @@ impl Rig {
             stop: self.stop_flag.clone(),
             settle: SETTLE,
             retention: self.retention,
+            workers: self.workers,
         };
         let (mut engine, sender, events) = builder.build().unwrap();
         prepare(&mut engine, sender.clone());

@@ -5,16 +5,11 @@ use std::fs;
 
 use serde_json::value::RawValue;
 
-use super::super::testing::{PostReply, Rig};
+use super::super::testing::{PostReply, Rig, WorkerCounts};
 use crate::clock::after;
 use crate::names::{ActionId, RunId};
 use crate::spool::testing::record;
 use crate::spool::{Delivery, DeliveryState, Folder, Origin, Record};
-
-/// Number of workers of a rig that run plugins.
-const PLUGINS: usize = 4;
-/// Number of workers of a rig in each of the pools that use the API.
-const PARALLEL: usize = 2;
 
 /// Returns a rig with jobs whose slots are far off, without an engine.
 fn rig() -> Rig {
@@ -59,6 +54,7 @@ fn positions(lines: &str, job: &str) -> Vec<usize> {
 #[test]
 fn jobs_take_turns_at_the_plugins() {
     let mut rig = rig();
+    rig.workers = WorkerCounts::ONE;
     rig.write_plugin("note", "cat > /dev/null; echo $MIG_RUN >> notes");
     rig.write_plugin("other", "cat > /dev/null; echo $MIG_RUN >> notes");
     fs::write(rig.path("document"), "{}").unwrap();
@@ -69,18 +65,18 @@ fn jobs_take_turns_at_the_plugins() {
     rig.run_at("2026-11-22T12:00:40Z");
     let notes = fs::read_to_string(rig.path("plugins/notes")).unwrap();
     assert_eq!(notes.lines().count(), 20 * 2 + 2 * 2 + 1);
-    // Plugins that run at the same time may end in any order.
-    assert!(positions(&notes, "z")[0] < 3 + PLUGINS, "{notes}");
-    assert!(positions(&notes, "m")[3] < 4 * 3 + PLUGINS, "{notes}");
+    assert!(positions(&notes, "z")[0] < 3, "{notes}");
+    assert!(positions(&notes, "m")[3] < 4 * 3, "{notes}");
     // The oldest run of a job is first.
     let first = notes.lines().position(|line| line == "a.20261122T100000Z").unwrap();
-    assert!(first < PLUGINS, "{notes}");
+    assert_eq!(first, 0, "{notes}");
 }
 
 #[test]
 fn jobs_take_turns_at_the_api() {
     for (folder, is_sent) in [(Folder::New, true), (Folder::Ready, false)] {
         let mut rig = rig();
+        rig.workers = WorkerCounts::ONE;
         rig.platform.set_agents(1, true);
         let change = |record: &mut Record| {
             // So that no newer run supersedes it.
@@ -99,7 +95,8 @@ fn jobs_take_turns_at_the_api() {
         let requests = rig.platform.requests();
         let of_z = if is_sent { "mig-runner: z".to_owned() } else { ActionId(8).to_string() };
         let z = requests.iter().position(|request| *request == of_z);
-        assert!(z.is_some_and(|z| z < 2 + PARALLEL), "{folder} {requests:?}");
+        // The run before it may have requested two pages.
+        assert!(z.is_some_and(|z| z <= 2), "{folder} {requests:?}");
     }
 }
 

@@ -9,7 +9,7 @@ use super::super::testing::Rig;
 use crate::clock::Clock as _;
 use crate::disk::Fs;
 use crate::disk::counting::CountingFs;
-use crate::testing::{make_private, skip, write_private};
+use crate::testing::{copy_of_this_program, make_private, private_folder, skip, write_private};
 use crate::wake::Hint;
 
 const NEVER: &str = "schedule = \"0 0 1 1 * 2099\"\nexpiry = 20s";
@@ -121,10 +121,11 @@ fn watches_are_retried_in_a_namespace_without_inotify() {
     if !probe.output().is_ok_and(|output| output.status.success()) {
         return skip("user namespaces are not available");
     }
-    let test = std::env::current_exe().unwrap();
+    let folder = private_folder();
+    let test = copy_of_this_program(folder.path());
     let output = namespace().arg(test).args(["--exact", WITHOUT_INOTIFY]).output().unwrap();
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && printed.contains("1 passed"), "{printed}");
+    assert!(output.status.success() && printed.contains("1 passed"), "{output:?}");
 }
 
 #[test]
