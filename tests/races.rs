@@ -32,7 +32,7 @@ const RUN: &str = "setuid.20310101T000000Z";
 /// A folder of a user, and one of root with the same content.
 struct Folders {
     home: Home,
-    treasure: tempfile::TempDir,
+    root_folder: tempfile::TempDir,
 }
 
 /// A file or folder of root: path, owner, group, mode, inode, content.
@@ -48,20 +48,20 @@ impl Folders {
         assert_eq!(home.run(&["init", "runner"]).exit, 0);
         fs::create_dir(home.path("new")).unwrap();
         fs::create_dir(home.path("data")).unwrap();
-        let treasure = tempfile::tempdir().unwrap();
+        let root_folder = tempfile::tempdir().unwrap();
         for name in ["runner", "new", "data"] {
-            copy(&home.path(name), &treasure.path().join(name));
+            copy(&home.path(name), &root_folder.path().join(name));
         }
         // The worst case: the user can enter root's folders.
-        change(Command::new("chmod").args(["-R", "go=u,go-w"]).arg(treasure.path()));
+        change(Command::new("chmod").args(["-R", "go=u,go-w"]).arg(root_folder.path()));
         change(Command::new("chown").args(["-R", "65534:65534"]).arg(home.path("")));
-        Some(Folders { home, treasure })
+        Some(Folders { home, root_folder })
     }
 
     /// Returns the state of all files of root.
     fn state(&self) -> Vec<State> {
         let mut found = Vec::new();
-        let mut ahead = vec![self.treasure.path().to_owned()];
+        let mut ahead = vec![self.root_folder.path().to_owned()];
         while let Some(path) = ahead.pop() {
             let meta = path.symlink_metadata().unwrap();
             let content = if meta.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
@@ -77,7 +77,7 @@ impl Folders {
     /// Runs `command` while the user exchanges `name` with a link to root's folder of that name.
     fn attack(&self, name: &str, command: &mut Command) -> CommandOutput {
         let (path, decoy) = (self.home.path(name), self.home.path("decoy"));
-        let target = self.treasure.path().join(name);
+        let target = self.root_folder.path().join(name);
         let has_ended = AtomicBool::new(false);
         let (path, decoy, has_ended) = (&path, &decoy, &has_ended);
         std::thread::scope(|scope| {
@@ -180,7 +180,7 @@ fn retry_and_cancel_change_no_file_of_root_as_root() {
     let Some(folders) = configured() else { return };
     let file = |folder: &str| format!("runner/spool/action/{folder}/{RUN}.json");
     for folder in ["new", "invalid"] {
-        let path = folders.treasure.path().join(file(folder));
+        let path = folders.root_folder.path().join(file(folder));
         fs::write(&path, "{}").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     }
@@ -230,7 +230,7 @@ fn database_commands_change_no_file_of_root_as_root() {
         let url = format!("sqlite:{}", folder.join("mig.db").display());
         CommandOutput::of(&mut folders.home.command_of(data, &["-d", &url, "schema", "init"]))
     };
-    assert_eq!(made(&folders.treasure.path().join("data")).exit, 0);
+    assert_eq!(made(&folders.root_folder.path().join("data")).exit, 0);
     assert_eq!(made(&folders.home.path("data")).exit, 0);
     folders.assert_owned_by_user();
     folders.attack_often(&["data"], |folders, round| {
@@ -259,15 +259,15 @@ fn root_stays_root_only_where_no_user_can_exchange_names_as_root() {
     let reason = format!("because {} belongs to user {NOBODY}", above.display());
     assert!(said.err.contains(&reason), "{said:?}");
     // A folder of a user in a spool of root.
-    let treasure = folders.treasure.path().join("runner");
-    let config = treasure.join("runner.cfg");
+    let root_folder = folders.root_folder.path().join("runner");
+    let config = root_folder.join("runner.cfg");
     let text = fs::read_to_string(&config).unwrap();
     let old = folders.home.path("runner");
-    fs::write(&config, text.replace(old.to_str().unwrap(), treasure.to_str().unwrap())).unwrap();
+    fs::write(&config, text.replace(old.to_str().unwrap(), root_folder.to_str().unwrap())).unwrap();
     let arguments = ["-c", config.to_str().unwrap(), "trigger", "setuid"];
     let trigger = || CommandOutput::of(&mut folders.home.command(&arguments));
     assert_eq!(trigger().exit, 0);
-    std::os::unix::fs::chown(treasure.join("spool/.tmp"), Some(NOBODY), Some(NOBODY)).unwrap();
+    std::os::unix::fs::chown(root_folder.join("spool/.tmp"), Some(NOBODY), Some(NOBODY)).unwrap();
     let said = trigger();
     assert_eq!(said.exit, 77, "{said:?}");
     assert!(said.err.contains(".tmp belongs to user 65534"), "{said:?}");
@@ -276,7 +276,7 @@ fn root_stays_root_only_where_no_user_can_exchange_names_as_root() {
 #[test]
 fn daemons_of_root_refuse_the_folders_of_a_user_as_root() {
     let Some(folders) = configured() else { return };
-    let log = folders.treasure.path().join("log");
+    let log = folders.root_folder.path().join("log");
     let config = folders.home.read("runner.cfg");
     let logging = format!("\n[logging]\nmode = file\nfile = {}\n", log.display());
     folders.write("runner.cfg", &(config + &logging));

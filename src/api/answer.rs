@@ -25,11 +25,8 @@ const SHORT: Limits =
 /// Maximum size of a command in a page, in bytes: one agent's findings.
 pub(crate) const COMMAND_BYTES_MAX: u64 = 64 << 20;
 /// Limits of a page of actions.
-pub(super) const ACTIONS: Limits = Limits {
-    answer_bytes_max: 4 << 30,
-    item_bytes_max: COMMAND_BYTES_MAX,
-    replaces_large: false,
-};
+pub(super) const ACTIONS: Limits =
+    Limits { answer_bytes_max: 4 << 30, item_bytes_max: COMMAND_BYTES_MAX, replaces_large: false };
 /// Limits of a page of commands.
 pub(super) const COMMANDS: Limits = Limits { replaces_large: true, ..ACTIONS };
 /// Size limit, in bytes, of the beginning of a body that is kept for messages.

@@ -66,7 +66,8 @@ pub(crate) const GNUPG_VARIABLES: [&str; 8] =
 
 /// Returns the environment of GnuPG's processes. `HOME` is [`home`].
 pub(crate) fn gnupg_environment() -> Vec<(OsString, OsString)> {
-    let value = |name| if name == "HOME" { home().map(PathBuf::into_os_string) } else { variable(name) };
+    let value =
+        |name| if name == "HOME" { home().map(PathBuf::into_os_string) } else { variable(name) };
     let set = GNUPG_VARIABLES.into_iter().filter_map(|name| Some((name.into(), value(name)?)));
     set.collect()
 }

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::disk::descent::Descent;
+use crate::disk::{COMMAND_PREFIX, Disk, DiskError, RealFs};
 #[cfg(any(test, feature = "platform"))]
 use crate::disk::{Context, Fs};
-use crate::disk::{COMMAND_PREFIX, Disk, DiskError, RealFs};
 use crate::random;
 
 /// GnuPG's options in such a home. They override those of the whole system, which may make GnuPG
