@@ -16,8 +16,11 @@ use rustix::fs::OFlags;
 use super::trust::{self, Distrust};
 use super::{COMMAND_PREFIX, Disk, Meta, RealFs, check_writable};
 
+/// Returns a new descriptor for a stream of this process.
+type Duplicate = fn() -> io::Result<OwnedFd>;
+
 /// The names of the standard streams that a log may be written to.
-const STREAMS: [(&str, fn() -> io::Result<OwnedFd>); 2] = [
+const STREAMS: [(&str, Duplicate); 2] = [
     ("/dev/stdout", || io::stdout().as_fd().try_clone_to_owned()),
     ("/dev/stderr", || io::stderr().as_fd().try_clone_to_owned()),
 ];

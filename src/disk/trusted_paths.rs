@@ -135,7 +135,6 @@ fn check_link(disk: &Disk, path: &Path, user: u32) -> Result<Vec<Distrust>, Disk
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "the tests change files as an operator would")]
 mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{PermissionsExt, symlink};
