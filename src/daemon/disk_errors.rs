@@ -10,22 +10,16 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::io::ErrorKind;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use slog::{Logger, error, info};
 
 use super::index::Index;
 use crate::chain::{Chain, escape};
-use crate::clock::after;
 use crate::disk::Lock;
+use crate::logging::LogInterval;
 use crate::names::{JobName, RunId};
 use crate::spool::{Family, Folder, Spool, SpoolError};
-
-/// Delay before a continuing error is logged a second time.
-const LOG_INTERVAL_MIN: Duration = Duration::from_secs(30);
-/// Maximum delay between two log messages about a continuing error.
-const LOG_INTERVAL_MAX: Duration = Duration::from_secs(3600);
 
 /// The object of a failed operation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,15 +73,6 @@ pub(super) struct DiskErrors {
     marker: Option<Lock>,
 }
 
-/// When a kind of error is logged again.
-#[derive(Debug)]
-struct LogInterval {
-    next: Timestamp,
-    span: Duration,
-    /// Number of errors since the last log message.
-    suppressed: u64,
-}
-
 impl DiskErrors {
     pub(super) fn new(log: Logger) -> DiskErrors {
         DiskErrors { log, failing: BTreeSet::new(), logged: HashMap::new(), marker: None }
@@ -118,21 +103,13 @@ impl DiskErrors {
         now: Timestamp,
     ) -> Option<u64> {
         self.failing.insert(subject);
-        let new = LogInterval { next: now, span: LOG_INTERVAL_MIN, suppressed: 0 };
-        let logged = self.logged.entry((operation, kind)).or_insert(new);
-        if now < logged.next {
-            logged.suppressed = logged.suppressed.saturating_add(1);
-            return None;
-        }
-        logged.next = after(now, logged.span);
-        logged.span = logged.span.saturating_mul(2).min(LOG_INTERVAL_MAX);
-        Some(std::mem::take(&mut logged.suppressed))
+        self.logged.entry((operation, kind)).or_default().record(now)
     }
 
     /// Makes every continuing error due for a log message at `now`, and restarts its intervals.
     pub(super) fn reset_log_intervals(&mut self, now: Timestamp) {
         for logged in self.logged.values_mut() {
-            (logged.next, logged.span) = (now, LOG_INTERVAL_MIN);
+            logged.restart(now);
         }
     }
 
@@ -187,9 +164,12 @@ impl DiskErrors {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use slog::{Discard, o};
 
     use super::*;
+    use crate::clock::after;
 
     #[test]
     fn continuing_error_is_logged_at_growing_intervals() {

@@ -20,6 +20,7 @@
 
 mod file;
 mod file_reporter;
+mod interval;
 mod json;
 mod peer;
 mod stdout;
@@ -38,6 +39,7 @@ use crate::clock::Clock;
 use crate::config::logging::{LogFormat, LogTarget, LoggingConfig};
 use file::LogFile;
 use file_reporter::FileReporter;
+pub(crate) use interval::LogInterval;
 use syslog::Syslog;
 
 /// Maximum length of a value, in bytes, which is also that of the stored output of a plugin.

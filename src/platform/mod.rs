@@ -40,7 +40,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use api::{Api, HostNames};
+use api::{Api, HostNames, Repeats};
 use config::StandaloneConfig;
 pub(crate) use data_folder::Data;
 use data_folder::SCRATCH;
@@ -172,6 +172,7 @@ impl OpenPlatform {
             local_queue: self.local_queue,
             base: format!("http://{}", self.address),
             hosts: self.hosts,
+            repeats: Repeats::default(),
             log: child("api"),
         };
         let scheduler = SchedulerThread::start(scheduler, sender, events, self.stop)?;

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Api, ApiRequest, Refusal};
+use super::{Api, ApiRequest, Refusal, Repeatable};
 use crate::chain::Chain;
 use crate::clock::elapsed;
 use crate::data::{ApiKey, InvestigatorRow};
@@ -64,7 +64,11 @@ impl Api {
         let Some(key) = ApiKey::from_client(key) else { return Ok(None) };
         match self.store.investigator_with_key(&key) {
             Err(error) if !error.is_temporary() => {
-                slog::error!(self.log, "cannot look up API key"; "error" => %Chain(&error));
+                let now = self.clock.now();
+                if let Some(suppressed) = self.repeats.record(Repeatable::KeyLookup, now) {
+                    slog::error!(self.log, "cannot look up API key";
+                        "error" => %Chain(&error), "suppressed" => suppressed);
+                }
                 Ok(None)
             }
             found => Ok(found?),

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Api, ApiRequest, ApiResponse, Body};
+use super::{Api, ApiRequest, ApiResponse, Body, Repeatable};
 use crate::chain::Chain;
 use crate::clock::before;
 use crate::data::DataError;
@@ -145,7 +145,10 @@ impl Api {
         let now = self.clock.now();
         let heartbeat = HeartbeatRequest::parse(body)?.heartbeat(now)?;
         if heartbeat.queue == self.local_queue {
-            slog::warn!(self.log, "ignored heartbeat with the queue of this host's agent"; "peer" => %request.peer);
+            if let Some(suppressed) = self.repeats.record(Repeatable::LocalQueue, now) {
+                slog::warn!(self.log, "ignored heartbeat with the queue of this host's agent";
+                    "peer" => %request.peer, "suppressed" => suppressed);
+            }
             return Ok(());
         }
         let id = match self.store.agent_id_at(&heartbeat.queue)? {

@@ -19,14 +19,18 @@ mod hosts;
 mod investigators;
 mod multipart;
 mod read;
+mod repeats;
 mod request;
 mod response;
 mod route;
 mod search;
 
+use std::mem::discriminant;
 use std::sync::Arc;
 
 pub(super) use hosts::HostNames;
+pub(super) use repeats::Repeats;
+use repeats::Repeatable;
 pub(super) use request::{ApiRequest, Body};
 pub(super) use response::ApiResponse;
 use response::{Item, collection};
@@ -35,12 +39,14 @@ use route::Route;
 use super::signers::Signers;
 use super::view::ViewError;
 use crate::api::verdict::UNJUDGED;
-use crate::chain::Chain;
+use crate::chain::{Chain, excerpt};
 use crate::clock::Clock;
 use crate::data::{DataError, Id, Ids, Store};
 
 /// The path prefix of the API.
 const ROOT: &str = "/api/v1/";
+/// Maximum length of a client's text in a log message, in bytes.
+const LOGGED_BYTES_MAX: usize = 512;
 
 /// A request with a route, whose headers were accepted.
 #[derive(Debug)]
@@ -123,8 +129,10 @@ pub(super) struct Api {
     pub(super) local_queue: String,
     /// The start of every link, such as `http://127.0.0.1:1664`.
     pub(super) base: String,
-    /// The hosts in whose name clients may send requests.
+    /// The names under which clients may address the API.
     pub(super) hosts: HostNames,
+    /// The events that are not logged each time.
+    pub(super) repeats: Repeats,
     pub(super) log: slog::Logger,
 }
 
@@ -159,23 +167,59 @@ impl Api {
         });
         match allowed {
             Ok(()) => Ok(AdmittedRequest(routed)),
-            Err(refusal) => Err(self.refused(&routed.request, &refusal)),
+            Err(refusal) => Err(self.refused(&routed, false, &refusal)),
         }
     }
 
     /// Returns the response to a request with its body; `body` is empty if the route has none.
     pub(super) fn answer(&self, admitted: &AdmittedRequest, body: &Body) -> ApiResponse {
-        let AdmittedRequest(RoutedRequest { request, route }) = admitted;
-        self.perform(route, request, body).unwrap_or_else(|refusal| self.refused(request, &refusal))
+        let AdmittedRequest(routed) = admitted;
+        self.perform(&routed.route, &routed.request, body)
+            .unwrap_or_else(|refusal| self.refused(routed, admitted.is_authenticated(), &refusal))
+    }
+
+    /// Returns the response to a request that the server has no room for now. `uri` is its path with
+    /// the query.
+    pub(super) fn busy(&self, uri: &str, reason: &str) -> ApiResponse {
+        let refusal = Refusal::new(503, format!("{UNJUDGED}{reason}"));
+        self.log_repeatable(Repeatable::Busy, uri, &refusal);
+        self.refusal(uri, &refusal)
     }
 
     /// Returns the response to a request that is refused or has failed.
-    fn refused(&self, request: &ApiRequest, refusal: &Refusal) -> ApiResponse {
-        if refusal.status >= 500 {
-            slog::warn!(self.log, "request failed"; "path" => &request.path, "error" => &refusal.message);
+    fn refused(
+        &self,
+        routed: &RoutedRequest,
+        is_authenticated: bool,
+        refusal: &Refusal,
+    ) -> ApiResponse {
+        let RoutedRequest { request, route } = routed;
+        match (refusal.status >= 500, is_authenticated) {
+            (true, true) => self.log_failure(&request.path, refusal, 0),
+            (true, false) => {
+                let event = Repeatable::Failure(discriminant(route), refusal.status);
+                self.log_repeatable(event, &request.path, refusal);
+            }
+            (false, _) => {}
         }
+        self.refusal(&request.uri(), refusal)
+    }
+
+    /// Logs a failure that any client can repeat, unless one was logged shortly before.
+    fn log_repeatable(&self, event: Repeatable, path: &str, refusal: &Refusal) {
+        if let Some(suppressed) = self.repeats.record(event, self.clock.now()) {
+            self.log_failure(path, refusal, suppressed);
+        }
+    }
+
+    fn log_failure(&self, path: &str, refusal: &Refusal, suppressed: u64) {
+        slog::warn!(self.log, "request failed"; "path" => &*excerpt(path, LOGGED_BYTES_MAX),
+            "error" => &*excerpt(&refusal.message, LOGGED_BYTES_MAX), "suppressed" => suppressed);
+    }
+
+    fn refusal(&self, uri: &str, refusal: &Refusal) -> ApiResponse {
         let failure = Some((self.ids.next(), refusal.message.as_str()));
-        let href = format!("{}{}", self.base, request.uri());
+        let href = format!("{}{uri}", self.base);
         collection(refusal.status, &href, &refusal.items, failure)
             .unwrap_or_else(|error| ApiResponse::json(500, error.to_string()))
     }

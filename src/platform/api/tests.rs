@@ -76,6 +76,7 @@ impl Rig {
             local_queue: "linux.this-host".to_owned(),
             base: "http://127.0.0.1:51664".to_owned(),
             hosts: HostNames::default(),
+            repeats: Repeats::default(),
             log,
         };
         Rig { database, clock, api, folder }

@@ -2,7 +2,8 @@
 //!
 //! **End.** A connection whose last request was not read completely is closed in two steps: the
 //! server sends its end of stream, and drops what the client still sends for a short time. Closing
-//! at once would discard the response on its way.
+//! at once would discard the response on its way. Until it is closed, the connection keeps its
+//! place.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -52,7 +53,7 @@ pub(super) async fn serve(
     // Either fails only if the client has closed the connection already.
     let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else { return };
     let ends = Ends { peer, local };
-    let progress = Progress::new(TIME_LIMITS, place);
+    let progress = Progress::new(TIME_LIMITS, Arc::clone(&place));
     let io = TokioIo::new(TimedStream::new(stream, Arc::clone(&progress)));
     let service = service_fn(move |request: Request<Incoming>| {
         let (exchanges, progress) = (Arc::clone(&exchanges), Arc::clone(&progress));
@@ -75,6 +76,7 @@ pub(super) async fn serve(
         }
     };
     if ended.is_ok() && !is_stopping {
+        place.linger();
         let socket = connection.into_parts().io.into_inner().into_socket();
         tokio::time::timeout(LINGER_TIME, linger(socket)).await.ok();
     }

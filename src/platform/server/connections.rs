@@ -1,30 +1,51 @@
 //! The open connections of the API.
 //!
 //! Their number is limited. On loopback all clients have the same address, so none can be preferred
-//! by it. If a new connection finds no place, the one that has been useless for longest is closed:
-//! first of those that never sent an authenticated request, then of the others. A connection whose
-//! request is being processed is never closed.
+//! by it. A client is *known* once a request on its connection was authenticated.
+//!
+//! If a new connection finds no place, another one is closed:
+//!
+//! 1. of those of unknown clients for which the server waits, the one that has been idle longest;
+//! 2. then the one of an unknown client that has taken up nothing of its response for longest;
+//! 3. then, in the same order, those of known clients, but only if they have all places.
+//!
+//! A connection whose request is being processed, or waits for its turn, is never closed. If there is
+//! none to close, the new connection waits until there is one, and the kernel keeps those behind it.
+//! So:
+//!
+//! - Connections that send nothing useful never keep out one that does.
+//! - False tokens do not push out the requests that wait before them: otherwise a flood of new
+//!   connections would close all of them, and no new client would ever be served. They delay new
+//!   clients only until the requests before them were checked, because requests of unknown clients
+//!   have their turn in the order of their arrival, and wait for a limited time (see `exchange`).
+//! - They do not close the idle connections of known clients, which have threads of their own.
+//!
+//! A connection that only drops what its client still sends counts as one of an unknown client.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
+
+use crate::clock::Clock;
+use crate::logging::LogInterval;
 
 /// What a connection is doing. The order is that in which connections are closed to make room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Standing {
-    /// The server waits for its client, which was never authenticated.
-    Unknown,
-    /// The server waits for its client, which was authenticated before.
-    Known,
-    /// The server works for it.
+enum Activity {
+    /// The server waits for the client.
+    Idle,
+    /// The client takes up a response.
+    Sending,
+    /// A request is processed or waits for its turn.
     Working,
 }
 
 #[derive(Debug)]
 struct Entry {
-    standing: Standing,
     is_known: bool,
+    activity: Activity,
     /// The number of the last event of the connection.
     since: u64,
     task: Option<AbortHandle>,
@@ -35,8 +56,8 @@ struct Entries {
     /// The number of the next connection or event.
     next: u64,
     open: HashMap<u64, Entry>,
-    /// Whether it was logged that no place is free.
-    is_logged: bool,
+    /// When it is logged that no place is free.
+    full: LogInterval,
 }
 
 impl Entries {
@@ -47,9 +68,14 @@ impl Entries {
 
     /// Closes the connection that is the first to be closed; returns `false` if there is none.
     fn evict(&mut self) -> bool {
-        let waiting = self.open.iter().filter(|(_, entry)| entry.standing < Standing::Working);
-        let first = waiting.min_by_key(|(_, entry)| (entry.standing, entry.since));
-        let Some(number) = first.map(|(number, _)| *number) else { return false };
+        let is_unknown_served = self.open.values().any(|entry| !entry.is_known && entry.is_busy());
+        let idle = self.open.iter().filter(|(_, entry)| !entry.is_busy());
+        let first = idle.min_by_key(|(_, entry)| (entry.is_known, entry.activity, entry.since));
+        let Some((number, _)) = first.filter(|(_, entry)| !(entry.is_known && is_unknown_served))
+        else {
+            return false;
+        };
+        let number = *number;
         if let Some(task) = self.open.remove(&number).and_then(|entry| entry.task) {
             task.abort();
         }
@@ -57,33 +83,53 @@ impl Entries {
     }
 }
 
+impl Entry {
+    fn is_busy(&self) -> bool {
+        self.activity == Activity::Working
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Connections {
     limit: usize,
     entries: Mutex<Entries>,
+    /// Signalled when a connection has changed, which may make room for another one.
+    changed: Notify,
+    clock: Arc<dyn Clock>,
     log: slog::Logger,
 }
 
 impl Connections {
     /// Returns a table with `limit` places.
-    pub(super) fn new(limit: usize, log: slog::Logger) -> Arc<Connections> {
-        Arc::new(Connections { limit, entries: Mutex::default(), log })
+    pub(super) fn new(limit: usize, clock: Arc<dyn Clock>, log: slog::Logger) -> Arc<Connections> {
+        let (entries, changed) = (Mutex::default(), Notify::new());
+        Arc::new(Connections { limit, entries, changed, clock, log })
     }
 
-    /// Returns a place for a new connection, for which another one may be closed; `None` if the
-    /// server works for all connections.
-    pub(super) fn enter(self: &Arc<Connections>) -> Option<Place> {
+    /// Waits until there is a place for a new connection, for which another one may be closed.
+    pub(super) async fn enter(self: &Arc<Connections>) -> Place {
+        loop {
+            if let Some(place) = self.try_enter() {
+                return place;
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    /// Returns a place for a new connection; `None` if no other one may be closed for it.
+    fn try_enter(self: &Arc<Connections>) -> Option<Place> {
         let mut entries = self.entries();
         if entries.open.len() >= self.limit {
-            if !std::mem::replace(&mut entries.is_logged, true) {
-                slog::warn!(self.log, "all connections are in use; closing idle ones"; "connections" => self.limit);
+            if let Some(suppressed) = entries.full.record(self.clock.now()) {
+                slog::warn!(self.log, "all connections are in use; closing idle ones";
+                    "connections" => self.limit, "suppressed" => suppressed);
             }
             if !entries.evict() {
                 return None;
             }
         }
         let (number, since) = (entries.number(), entries.number());
-        let entry = Entry { standing: Standing::Unknown, is_known: false, since, task: None };
+        let entry = Entry { is_known: false, activity: Activity::Idle, since, task: None };
         entries.open.insert(number, entry);
         Some(Place { number, connections: Arc::clone(self) })
     }
@@ -111,21 +157,34 @@ impl Place {
         self.change(|entry| entry.task = Some(task));
     }
 
-    /// Records that the server works for the connection.
+    /// Records that a request has arrived.
     pub(super) fn work(&self) {
-        self.change(|entry| entry.standing = Standing::Working);
+        self.change(|entry| entry.activity = Activity::Working);
     }
 
-    /// Records that the client was authenticated.
+    /// Records that a request was authenticated.
     pub(super) fn know(&self) {
         self.change(|entry| entry.is_known = true);
     }
 
-    /// Records that the client has done something, or that the server waits for it from now on.
+    /// Returns whether a request was authenticated.
+    pub(super) fn is_known(&self) -> bool {
+        self.connections.entries().open.get(&self.number).is_some_and(|entry| entry.is_known)
+    }
+
+    /// Records that the client has a response to take up, or has taken up a part of it.
+    pub(super) fn send(&self) {
+        self.change(|entry| entry.activity = Activity::Sending);
+    }
+
+    /// Records that the server waits for the client from now on.
     pub(super) fn wait(&self) {
-        self.change(|entry| {
-            entry.standing = if entry.is_known { Standing::Known } else { Standing::Unknown };
-        });
+        self.change(|entry| entry.activity = Activity::Idle);
+    }
+
+    /// Records that there are no further requests, and only the client's last bytes are dropped.
+    pub(super) fn linger(&self) {
+        self.change(|entry| (entry.is_known, entry.activity) = (false, Activity::Idle));
     }
 
     fn change(&self, change: impl FnOnce(&mut Entry)) {
@@ -136,22 +195,26 @@ impl Place {
             entry.since = since;
             change(entry);
         }
+        self.connections.changed.notify_one();
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut entries = self.connections.entries();
-        entries.open.remove(&self.number);
-        if entries.open.len() <= self.connections.limit / 2 {
-            entries.is_logged = false;
-        }
+        self.connections.entries().open.remove(&self.number);
+        self.connections.changed.notify_one();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::SystemClock;
+
+    fn table(limit: usize) -> Arc<Connections> {
+        let log = slog::Logger::root(slog::Discard, slog::o!());
+        Connections::new(limit, Arc::new(SystemClock), log)
+    }
 
     fn open(connections: &Connections) -> Vec<u64> {
         let mut open: Vec<u64> = connections.entries().open.keys().copied().collect();
@@ -159,37 +222,73 @@ mod tests {
         open
     }
 
+    /// Fills a table, and returns its places.
+    fn filled<const N: usize>() -> (Arc<Connections>, [Place; N]) {
+        let connections = table(N);
+        let places = std::array::from_fn(|_| connections.try_enter().unwrap());
+        (connections, places)
+    }
+
     #[test]
-    fn useless_connections_are_closed_first_and_working_ones_never() {
-        let log = slog::Logger::root(slog::Discard, slog::o!());
-        let connections = Connections::new(3, log);
-        let places: Vec<Place> = (0..3).map(|_| connections.enter().unwrap()).collect();
-        let [known, working, useless] = places.as_slice() else { panic!("{places:?}") };
+    fn idle_unknown_clients_are_closed_first_and_those_with_a_request_never() {
+        let (connections, [known, working, sending, idle]) = filled();
         known.know();
         known.wait();
         working.work();
-        useless.wait();
-        let numbers: Vec<u64> = places.iter().map(|place| place.number).collect();
-        let new = connections.enter().unwrap();
-        assert_eq!(open(&connections), [numbers[0], numbers[1], new.number]);
-        new.work();
-        let newer = connections.enter().unwrap();
-        assert_eq!(open(&connections), [numbers[1], new.number, newer.number]);
-        newer.work();
-        assert!(connections.enter().is_none());
-        drop(new);
-        assert!(connections.enter().is_some());
+        sending.send();
+        idle.wait();
+        let first = connections.try_enter().unwrap();
+        assert_eq!(open(&connections), [&known, &working, &sending, &first].map(|p| p.number));
+        first.work();
+        let second = connections.try_enter().unwrap();
+        assert_eq!(open(&connections), [&known, &working, &first, &second].map(|p| p.number));
+        second.work();
+        assert!(connections.try_enter().is_none(), "the known client keeps its place");
+        for place in [&working, &first, &second] {
+            place.know();
+        }
+        let third = connections.try_enter().unwrap();
+        assert_eq!(open(&connections), [&working, &first, &second, &third].map(|p| p.number));
     }
 
     #[test]
     fn of_equal_connections_the_one_that_waits_longest_is_closed() {
-        let log = slog::Logger::root(slog::Discard, slog::o!());
-        let connections = Connections::new(2, log);
-        let (first, second) = (connections.enter().unwrap(), connections.enter().unwrap());
+        let (connections, [first, second]) = filled();
         first.wait();
-        let third = connections.enter().unwrap();
+        let third = connections.try_enter().unwrap();
         assert_eq!(open(&connections), [first.number, third.number]);
         second.work();
         assert_eq!(open(&connections).len(), 2, "a closed connection does not come back");
+    }
+
+    #[test]
+    fn connection_that_lingers_is_closed_like_an_unknown_one() {
+        let (connections, [known, lingering]) = filled();
+        known.know();
+        lingering.know();
+        known.wait();
+        lingering.linger();
+        let new = connections.try_enter().unwrap();
+        assert_eq!(open(&connections), [known.number, new.number]);
+    }
+
+    #[test]
+    fn new_connection_waits_until_a_request_is_finished() {
+        let (connections, [first, second]) = filled();
+        first.work();
+        second.work();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let waiting = {
+                let connections = Arc::clone(&connections);
+                async move { connections.enter().await.number }
+            };
+            let entered = tokio::spawn(waiting);
+            tokio::task::yield_now().await;
+            assert!(!entered.is_finished());
+            first.send();
+            assert!(entered.await.unwrap() > second.number);
+        });
+        assert_eq!(open(&connections), [second.number], "the new place was dropped");
     }
 }

@@ -2,6 +2,10 @@
 //!
 //! A request that is refused before its body was read gets its response at once, and its connection
 //! is closed after it: the rest of the body is never read.
+//!
+//! **Turns.** Requests of unknown clients, of whom none was authenticated on this connection, are
+//! processed in the order of their arrival, by at most [`UNKNOWN_MAX`] threads, and a change by one
+//! of them by one further thread. At least one thread is left to known clients.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +14,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::http::request::Parts;
+use hyper::http::uri::PathAndQuery;
 use hyper::{HeaderMap, Request, Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
@@ -17,6 +22,7 @@ use tokio::time::timeout;
 
 use super::THREADS_MAX;
 use super::connection::Ends;
+use super::connections::Place;
 use super::stream::Progress;
 use crate::platform::api::{Api, ApiRequest, ApiResponse, Body};
 
@@ -24,9 +30,16 @@ use crate::platform::api::{Api, ApiRequest, ApiResponse, Body};
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time limit for the next part of a body.
 const BODY_PAUSE_MAX: Duration = Duration::from_secs(10);
-/// Maximum size of all bodies of authenticated requests that are read at the same time, in KiB. The
-/// other bodies are small, and limited by the number of connections.
+/// Maximum size of the part of a body that needs no share of [`BODIES_KIB_MAX`], in bytes. These
+/// parts are limited by the number of connections. No action of a usual size needs more.
+const FREE_BYTES_MAX: usize = 64 << 10;
+/// Maximum size of the rest of all bodies that are read or processed at the same time, in KiB.
 const BODIES_KIB_MAX: usize = 20 << 10;
+/// Number of requests of unknown clients that are authenticated, or answered without authentication,
+/// at the same time.
+const UNKNOWN_MAX: usize = 2;
+/// Time limit for the wait of such a request for its turn.
+const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Number of requests without authentication that change something and are processed at the same
 /// time. They leave the other request threads to authenticated requests.
 const OPEN_CHANGES_MAX: usize = 1;
@@ -38,14 +51,18 @@ pub(super) struct Exchanges {
     /// Permits for the request threads. A request waits for one in its connection, so that nothing
     /// is left of a request whose client has gone.
     threads: Arc<Semaphore>,
-    /// Permits for the KiB of bodies of authenticated requests.
+    /// Permits for the KiB of large bodies.
     bodies: Arc<Semaphore>,
+    /// Permits for the requests of unknown clients. They are given in the order of the requests.
+    unknown: Arc<Semaphore>,
     open_changes: Arc<Semaphore>,
 }
 
 /// Why a request gets no answer of the API.
 enum Failure {
     Refused(ApiResponse),
+    /// There is no room or no turn for it now.
+    Busy(&'static str),
     /// The client has sent the body too slowly.
     Slow,
     /// The client has closed the connection.
@@ -67,12 +84,19 @@ struct ArrivingBody {
     is_read: bool,
 }
 
+/// The share of a body in the memory for large bodies.
+struct Share {
+    bodies: Arc<Semaphore>,
+    taken: Option<OwnedSemaphorePermit>,
+}
+
 impl Exchanges {
     pub(super) fn new(api: Api) -> Exchanges {
         Exchanges {
             api: Arc::new(api),
             threads: Arc::new(Semaphore::new(THREADS_MAX)),
             bodies: Arc::new(Semaphore::new(BODIES_KIB_MAX)),
+            unknown: Arc::new(Semaphore::new(UNKNOWN_MAX)),
             open_changes: Arc::new(Semaphore::new(OPEN_CHANGES_MAX)),
         }
     }
@@ -90,6 +114,10 @@ impl Exchanges {
         let answered = self.process(api_request(&parts, ends), progress, &mut body).await;
         let mut response = match answered {
             Ok(response) | Err(Failure::Refused(response)) => http_response(response),
+            Err(Failure::Busy(reason)) => {
+                let uri = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
+                http_response(self.api.busy(uri, reason))
+            }
             Err(Failure::Slow | Failure::Gone) => status(StatusCode::REQUEST_TIMEOUT),
             Err(Failure::Panicked) => status(StatusCode::INTERNAL_SERVER_ERROR),
         };
@@ -106,35 +134,43 @@ impl Exchanges {
         progress: &Progress,
         body: &mut ArrivingBody,
     ) -> Result<ApiResponse, Failure> {
+        let place = progress.place();
         let routed = self.api.route(head)?;
         let admitted = match routed.is_protected() {
-            true => self.in_thread(None, move |api| api.admit(routed)).await??,
+            true => {
+                let turn = self.turn(place).await?;
+                let admitted = self.in_thread(turn, move |api| api.admit(routed)).await??;
+                place.know();
+                admitted
+            }
             false => self.api.admit(routed)?,
         };
         let Some(bytes_max) = admitted.body_bytes_max() else {
-            let body = Body::Whole(Vec::new());
-            return self.in_thread(None, move |api| api.answer(&admitted, &body)).await;
+            let (turn, body) = (self.turn(place).await?, Body::Whole(Vec::new()));
+            return self.in_thread(turn, move |api| api.answer(&admitted, &body)).await;
         };
+        let mut share = Share { bodies: Arc::clone(&self.bodies), taken: None };
         if admitted.is_authenticated() {
-            progress.place().know();
-            let room = self.room(body.size_max(bytes_max)).await?;
-            let body = body.read(bytes_max).await?;
-            return self.in_thread(Some(room), move |api| api.answer(&admitted, &body)).await;
+            let body = body.read(bytes_max, &mut share).await?;
+            return self.in_thread(share.taken, move |api| api.answer(&admitted, &body)).await;
         }
         // Anyone may send this, so its connection may be closed to make room for another.
-        progress.place().wait();
-        let body = body.read(bytes_max).await?;
+        place.wait();
+        let body = body.read(bytes_max, &mut share).await?;
         let turn = Arc::clone(&self.open_changes).acquire_owned().await;
         let turn = turn.map_err(|_| Failure::Panicked)?;
-        progress.place().work();
+        place.work();
         self.in_thread(Some(turn), move |api| api.answer(&admitted, &body)).await
     }
 
-    /// Waits until a body of this size may be read, and returns its share of the memory.
-    async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Failure> {
-        let kib = u32::try_from(bytes.div_ceil(1 << 10)).map_err(|_| Failure::Slow)?;
-        let room = timeout(BODY_TIMEOUT, Arc::clone(&self.bodies).acquire_many_owned(kib)).await;
-        room.map_err(|_| Failure::Slow)?.map_err(|_| Failure::Panicked)
+    /// Waits for the turn of a request of an unknown client; a known client needs none.
+    async fn turn(&self, place: &Place) -> Result<Option<OwnedSemaphorePermit>, Failure> {
+        if place.is_known() {
+            return Ok(None);
+        }
+        let turn = timeout(TURN_TIMEOUT, Arc::clone(&self.unknown).acquire_owned()).await;
+        let turn = turn.map_err(|_| Failure::Busy("too many requests wait to be authenticated"))?;
+        turn.map(Some).map_err(|_| Failure::Panicked)
     }
 
     /// Runs a function of the API in one of the request threads. `permit` is returned when the
@@ -156,25 +192,36 @@ impl Exchanges {
     }
 }
 
-impl ArrivingBody {
-    /// Returns the maximum size of the body as far as it is read with this limit, in bytes.
-    fn size_max(&self, bytes_max: usize) -> usize {
-        let announced = self.incoming.size_hint().upper();
-        announced
-            .and_then(|bytes| usize::try_from(bytes).ok())
-            .map_or(bytes_max, |bytes| bytes.min(bytes_max))
+impl Share {
+    /// Extends the share to that of a body of `bytes`. It does not wait for other bodies, because
+    /// those may wait for this one.
+    fn extend(&mut self, bytes: usize) -> Result<(), Failure> {
+        let busy = || Failure::Busy("the bodies of other requests need all memory for bodies");
+        let needed = bytes.saturating_sub(FREE_BYTES_MAX).div_ceil(1 << 10);
+        let taken = self.taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let Some(missing @ 1..) = needed.checked_sub(taken) else { return Ok(()) };
+        let missing = u32::try_from(missing).map_err(|_| busy())?;
+        let more = Arc::clone(&self.bodies).try_acquire_many_owned(missing).map_err(|_| busy())?;
+        match &mut self.taken {
+            Some(taken) => taken.merge(more),
+            none => *none = Some(more),
+        }
+        Ok(())
     }
+}
 
+impl ArrivingBody {
     /// Reads the body, and nothing of one that is announced to be longer than `bytes_max`.
-    async fn read(&mut self, bytes_max: usize) -> Result<Body, Failure> {
+    async fn read(&mut self, bytes_max: usize, share: &mut Share) -> Result<Body, Failure> {
         let too_large = |bytes: u64| usize::try_from(bytes).is_ok_and(|bytes| bytes > bytes_max);
         if too_large(self.incoming.size_hint().lower()) {
             return Ok(Body::TooLarge);
         }
-        timeout(BODY_TIMEOUT, self.read_parts(bytes_max)).await.map_err(|_| Failure::Slow)?
+        let read = timeout(BODY_TIMEOUT, self.read_parts(bytes_max, share)).await;
+        read.map_err(|_| Failure::Slow)?
     }
 
-    async fn read_parts(&mut self, bytes_max: usize) -> Result<Body, Failure> {
+    async fn read_parts(&mut self, bytes_max: usize, share: &mut Share) -> Result<Body, Failure> {
         let mut bytes = Vec::new();
         loop {
             let frame = timeout(BODY_PAUSE_MAX, self.incoming.frame()).await;
@@ -190,6 +237,7 @@ impl ArrivingBody {
             if bytes.len() + data.len() > bytes_max {
                 return Ok(Body::TooLarge);
             }
+            share.extend(bytes.len() + data.len())?;
             bytes.extend_from_slice(&data);
         }
     }

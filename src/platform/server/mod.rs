@@ -40,7 +40,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::api::Api;
-use connections::Connections;
+use crate::clock::Clock;
+use crate::logging::LogInterval;
+use connections::{Connections, Place};
 use exchange::Exchanges;
 
 /// Maximum number of requests that are processed at the same time.
@@ -74,17 +76,19 @@ impl Server {
             .thread_keep_alive(THREAD_KEEP_ALIVE)
             .build()?;
         keep_one_thread(&runtime)?;
-        let connections = Connections::new(descriptors::connections_max(), api.log.clone());
+        let limit = descriptors::connections_max();
+        let connections = Connections::new(limit, Arc::clone(&api.clock), api.log.clone());
         let (stop, stopped) = watch::channel(false);
         let serve = async move {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             let mut acceptor = Acceptor {
                 log: api.log.clone(),
+                clock: Arc::clone(&api.clock),
                 exchanges: Arc::new(Exchanges::new(api)),
                 connections,
                 tasks: JoinSet::new(),
                 stopped: stopped.clone(),
-                is_failing: false,
+                failures: LogInterval::default(),
             };
             acceptor.run(&listener, stopped).await;
             drop(listener);
@@ -126,8 +130,9 @@ struct Acceptor {
     connections: Arc<Connections>,
     tasks: JoinSet<()>,
     stopped: watch::Receiver<bool>,
-    /// Whether the last attempt to accept a connection has failed.
-    is_failing: bool,
+    /// When it is logged that no connection can be accepted.
+    failures: LogInterval,
+    clock: Arc<dyn Clock>,
     log: slog::Logger,
 }
 
@@ -143,10 +148,10 @@ impl Acceptor {
                 () = stop_requested(&mut stopped) => return,
             };
             match accepted {
-                Ok((stream, _)) => {
-                    self.is_failing = false;
-                    self.start(stream);
-                }
+                Ok((stream, _)) => tokio::select! {
+                    place = self.connections.enter() => self.start(stream, place),
+                    () = stop_requested(&mut stopped) => return,
+                },
                 Err(error) if is_of_connection(&error) => {}
                 Err(error) => {
                     self.report(&error);
@@ -161,8 +166,7 @@ impl Acceptor {
         }
     }
 
-    fn start(&mut self, stream: TcpStream) {
-        let Some(place) = self.connections.enter() else { return };
+    fn start(&mut self, stream: TcpStream, place: Place) {
         let place = Arc::new(place);
         let served = connection::serve(
             stream,
@@ -173,10 +177,11 @@ impl Acceptor {
         place.evicted_by(self.tasks.spawn(served));
     }
 
-    /// Logs that no connection can be accepted, once until one can be again.
+    /// Logs that no connection can be accepted. A single success does not end a shortage.
     fn report(&mut self, error: &io::Error) {
-        if !std::mem::replace(&mut self.is_failing, true) {
-            slog::error!(self.log, "cannot accept connections; retrying"; "error" => %error);
+        if let Some(suppressed) = self.failures.record(self.clock.now()) {
+            slog::error!(self.log, "cannot accept connections; retrying";
+                "error" => %error, "suppressed" => suppressed);
         }
     }
 

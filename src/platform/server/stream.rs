@@ -40,6 +40,8 @@ pub(super) const TIME_LIMITS: TimeLimits = TimeLimits {
 enum Phase {
     /// The rest of a head.
     Head(Instant),
+    /// The first byte of the next head, while the response is being sent.
+    Response(Instant),
     /// The first byte of the next head.
     Idle(Instant),
     /// Nothing: a request is processed.
@@ -73,8 +75,8 @@ impl Progress {
 
     /// Records that the response to a request is ready to be sent.
     pub(super) fn end_exchange(&self) {
-        self.set(Phase::Idle(in_future(self.limits.idle)));
-        self.place.wait();
+        self.set(Phase::Response(in_future(self.limits.idle)));
+        self.place.send();
     }
 
     fn phase(&self) -> Phase {
@@ -86,13 +88,22 @@ impl Progress {
     }
 
     fn bytes_read(&self) {
-        if matches!(self.phase(), Phase::Idle(_)) {
+        if matches!(self.phase(), Phase::Response(_) | Phase::Idle(_)) {
             self.set(Phase::Head(in_future(self.limits.head)));
+            self.place.wait();
         }
     }
 
+    /// Records that the client has taken up a part of the response.
     fn bytes_written(&self) {
-        if matches!(self.phase(), Phase::Idle(_)) {
+        if matches!(self.phase(), Phase::Response(_) | Phase::Idle(_)) {
+            self.end_exchange();
+        }
+    }
+
+    /// Records that nothing is left to be sent.
+    fn all_written(&self) {
+        if matches!(self.phase(), Phase::Response(_)) {
             self.set(Phase::Idle(in_future(self.limits.idle)));
             self.place.wait();
         }
@@ -101,7 +112,9 @@ impl Progress {
     /// Returns until when the server waits for the client's next bytes.
     fn read_deadline(&self) -> Option<Instant> {
         match self.phase() {
-            Phase::Head(deadline) | Phase::Idle(deadline) => Some(deadline),
+            Phase::Head(deadline) | Phase::Response(deadline) | Phase::Idle(deadline) => {
+                Some(deadline)
+            }
             Phase::Exchange => None,
         }
     }
@@ -203,8 +216,13 @@ impl AsyncWrite for TimedStream {
         }
     }
 
+    /// The server flushes when it has written all that it has.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(context)
+        let flushed = Pin::new(&mut self.socket).poll_flush(context);
+        if flushed.is_ready() {
+            self.progress.all_written();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -217,6 +235,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+    use crate::clock::SystemClock;
     use crate::platform::server::connections::Connections;
 
     const SHORT: Duration = Duration::from_millis(20);
@@ -233,7 +252,7 @@ mod tests {
             let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             let (server, _) = listener.accept().await.unwrap();
             let log = slog::Logger::root(slog::Discard, slog::o!());
-            let place = Connections::new(1, log).enter().unwrap();
+            let place = Connections::new(1, Arc::new(SystemClock), log).enter().await;
             let progress = Progress::new(limits, Arc::new(place));
             test(TimedStream::new(server, progress), client).await
         })
@@ -273,6 +292,8 @@ mod tests {
         let limits = TimeLimits { head: LONG, idle: LONG, write: LONG };
         connected(limits, |mut server, mut client| async move {
             server.progress.end_exchange();
+            assert!(matches!(server.progress.phase(), Phase::Response(_)));
+            server.flush().await.unwrap();
             assert!(matches!(server.progress.phase(), Phase::Idle(_)));
             client.write_all(b"G").await.unwrap();
             assert_eq!(server.read(&mut [0; 9]).await.unwrap(), 1);
