@@ -51,18 +51,20 @@ pub(super) fn content(line: &str) -> Result<Vec<u8>, OneLineError> {
     }
 }
 
-/// A signature on one line. If it has several packets, the first one counts.
+/// A signature on one line. If it has several packets, the first one counts, and only this one
+/// reaches GnuPG.
 #[cfg(any(test, feature = "platform"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OneLineSignature {
-    content: Vec<u8>,
+    /// The first packet.
+    packet: Vec<u8>,
     first: SignaturePacket,
 }
 
 #[cfg(any(test, feature = "platform"))]
 impl OneLineSignature {
     pub(crate) fn parse(line: &str) -> Result<OneLineSignature, VerifyError> {
-        let content = content(line).map_err(|error| match error {
+        let mut content = content(line).map_err(|error| match error {
             OneLineError::Long => VerifyError::Long,
             OneLineError::Line(LineError::NoChecksum) => VerifyError::Eof,
             OneLineError::Line(LineError::Base64(at)) => VerifyError::Base64(at),
@@ -71,12 +73,17 @@ impl OneLineSignature {
         })?;
         let packets = packets(&content).unwrap_or_default();
         let first = packets.first().ok_or(VerifyError::NoSignature)?;
+        let end = packets.get(1).map_or(content.len(), |second| second.at);
         let first = SignaturePacket::read(first.body).map_err(|error| match error {
             SignaturePacketError::Version(_) => VerifyError::Unsupported,
             SignaturePacketError::Form => VerifyError::NoSignature,
             SignaturePacketError::Issuer => VerifyError::NoIssuer,
         })?;
-        Ok(OneLineSignature { content, first })
+        if !first.is_of_document() {
+            return Err(VerifyError::Unsupported);
+        }
+        content.truncate(end);
+        Ok(OneLineSignature { packet: content, first })
     }
 
     /// Returns whether the signature names this primary key or subkey as its issuer.
@@ -94,9 +101,9 @@ impl OneLineSignature {
         self.first.issuer
     }
 
-    /// Returns the packets.
-    pub(super) fn content(&self) -> &[u8] {
-        &self.content
+    /// Returns the packet that counts.
+    pub(super) fn packet(&self) -> &[u8] {
+        &self.packet
     }
 }
 

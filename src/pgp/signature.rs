@@ -17,8 +17,11 @@ pub(super) struct SignaturePacket {
     pub(super) issuer: KeyId,
     /// Its whole fingerprint, if the signature states it.
     pub(super) issuer_fingerprint: Option<[u8; 20]>,
-    /// Whether it is an RSA signature, which ends with one number.
-    pub(super) is_rsa: bool,
+    /// What it signs: 0 is bytes, 1 is text, and others are parts of keys.
+    class: u8,
+    /// The digest that is signed.
+    digest: u8,
+    algorithm: u8,
     /// The length of its numbers in bytes, including the length fields before them.
     pub(super) numbers: usize,
 }
@@ -26,11 +29,25 @@ pub(super) struct SignaturePacket {
 impl SignaturePacket {
     fn new(
         (issuer, issuer_fingerprint): (KeyId, Option<[u8; 20]>),
-        algorithm: u8,
+        [class, algorithm, digest]: [u8; 3],
         numbers: &[u8],
     ) -> SignaturePacket {
-        let (is_rsa, numbers) = (matches!(algorithm, 1 | 3), numbers.len());
-        SignaturePacket { issuer, issuer_fingerprint, is_rsa, numbers }
+        let numbers = numbers.len();
+        SignaturePacket { issuer, issuer_fingerprint, class, digest, algorithm, numbers }
+    }
+
+    /// Returns whether it is an RSA signature, which ends with one number.
+    pub(super) fn is_rsa(&self) -> bool {
+        matches!(self.algorithm, 1 | 3)
+    }
+
+    /// Returns whether it signs a document, with an algorithm and a digest that GnuPG knows. For some
+    /// others, GnuPG reports no signature at all, as if it could not be run.
+    #[cfg(any(test, feature = "platform"))]
+    pub(super) fn is_of_document(&self) -> bool {
+        matches!(self.class, 0 | 1)
+            && matches!(self.algorithm, 1 | 3 | 17 | 19 | 22)
+            && matches!(self.digest, 1..=3 | 8..=11)
     }
 }
 
@@ -53,10 +70,10 @@ impl SignaturePacket {
             [4, rest @ ..] => {
                 let (issuers, numbers) = issuers(rest).ok_or(SignaturePacketError::Form)?;
                 let issuer = issuers.only().ok_or(SignaturePacketError::Issuer)?;
-                let [_class, algorithm, ..] = rest else {
+                let [class, algorithm, digest, ..] = rest else {
                     return Err(SignaturePacketError::Form);
                 };
-                Ok(SignaturePacket::new(issuer, *algorithm, numbers))
+                Ok(SignaturePacket::new(issuer, [*class, *algorithm, *digest], numbers))
             }
             [3, ..] | [] => Err(SignaturePacketError::Form),
             [version, ..] => Err(SignaturePacketError::Version(*version)),
@@ -66,11 +83,12 @@ impl SignaturePacket {
 
 /// Parses the bytes after the version 3 and the length of the hashed part.
 fn version_3(bytes: &[u8]) -> Option<SignaturePacket> {
-    let (_class_and_time, rest) = bytes.split_at_checked(5)?;
+    let ([class, _time @ ..], rest) = bytes.split_first_chunk::<5>()?;
     let (issuer, rest) = rest.split_first_chunk()?;
-    let [algorithm, _digest, _, _, numbers @ ..] = rest else { return None };
+    let [algorithm, digest, _, _, numbers @ ..] = rest else { return None };
     let is_whole = mpi::are_of_signature(*algorithm, numbers);
-    is_whole.then(|| SignaturePacket::new((*issuer, None), *algorithm, numbers))
+    let kinds = [*class, *algorithm, *digest];
+    is_whole.then(|| SignaturePacket::new((*issuer, None), kinds, numbers))
 }
 
 /// The issuers that a signature names.

@@ -164,7 +164,7 @@ pub(super) fn verify_in(
     let call = CheckSignature {
         home: home.to_owned(),
         data: data.to_vec(),
-        signature: signature.content().to_vec(),
+        signature: signature.packet().to_vec(),
     };
     let by = worker::call(call, VERIFY_TIMEOUT)??;
     if !key.parts().iter().any(|part| part.fingerprint == by) {
@@ -182,7 +182,7 @@ fn is_short(signature: &OneLineSignature, key: &KeyText) -> bool {
         let part = key.parts().iter().find(|part| part.fingerprint.id() == Some(*id))?;
         Some(part.modulus_bytes)
     };
-    padding::pad(signature.content(), length).is_some()
+    padding::pad(signature.packet(), length).is_some()
 }
 
 /// Returns whether this is the name of a key's home, or of a temporary one.

@@ -19,7 +19,7 @@ pub(in crate::pgp) struct CheckSignature {
     /// The signed data.
     #[serde(with = "wire::bytes")]
     pub(in crate::pgp) data: Vec<u8>,
-    /// Signature packets. Nothing else may reach GnuPG.
+    /// One signature packet. Nothing else may reach GnuPG.
     #[serde(with = "wire::bytes")]
     pub(in crate::pgp) signature: Vec<u8>,
 }
@@ -67,7 +67,7 @@ fn convert(error: Error) -> VerifyError {
         VerifyError::UnusableKey
     } else if is(&[Error::BAD_SIGNATURE, Error::SIG_EXPIRED]) {
         VerifyError::Bad
-    } else if is(&[Error::INV_PACKET, Error::SIG_CLASS, Error::UNEXPECTED]) {
+    } else if is(&[Error::INV_PACKET, Error::NO_DATA, Error::SIG_CLASS, Error::UNEXPECTED]) {
         VerifyError::NoSignature
     } else {
         VerifyError::GnuPg(error)

@@ -4,6 +4,8 @@
 
 mod configuration;
 mod damage;
+#[cfg(feature = "platform")]
+mod forged;
 mod short;
 
 use std::path::Path;
