@@ -64,7 +64,10 @@ mod tests {
         let expected =
             [(0, 0), (30, 29), (90, 59), (210, 119), (450, 239), (930, 479), (1890, 959)];
         assert_eq!(logged[..7], expected);
-        assert_eq!(logged[7..].iter().map(|logged| logged.0).collect::<Vec<_>>(), [3810, 7410, 11010, 14610, 18210]);
+        assert_eq!(
+            logged[7..].iter().map(|logged| logged.0).collect::<Vec<_>>(),
+            [3810, 7410, 11010, 14610, 18210]
+        );
     }
 
     #[test]

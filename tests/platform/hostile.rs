@@ -3,80 +3,24 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, getrlimit, prlimit, setrlimit};
-
+use super::connections::{allow_many_connections, limit, open};
+use super::measure::{Attacked, EndOnDrop};
 use super::{post, request, signed_form, token};
 use crate::rig::{Rig, pause, wait_until};
 
-/// Time limit for a valid request during an attack.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
-/// Maximum memory of the platform during an attack, in KiB.
-const MEMORY_KIB_MAX: u64 = 150 << 10;
-/// Number of descriptors that the attacks need.
-const DESCRIPTORS: u64 = 4096;
-/// Number of valid requests during an attack.
-const VALID_REQUESTS: usize = 20;
-
-/// Allows this process to open the connections of an attack.
-fn allow_many_connections() {
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    let current = Some(maximum.map_or(DESCRIPTORS, |maximum| maximum.min(DESCRIPTORS)));
-    setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
-}
-
-/// Returns the most memory that the platform has had so far, in KiB.
-fn memory_kib(rig: &Rig) -> u64 {
-    let pid = rig.platform_pid().as_raw_nonzero();
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
-/// Opens connections that send `bytes` and then nothing, and never read.
-fn open(rig: &Rig, count: usize, bytes: &[u8]) -> Vec<TcpStream> {
-    let connect = |_| {
-        let mut stream = TcpStream::connect(&rig.address).unwrap();
-        stream.set_nonblocking(true).unwrap();
-        // The server may have closed the connection already, or takes nothing up.
-        let mut rest = bytes;
-        while let Ok(size @ 1..) = stream.write(rest) {
-            rest = &rest[size..];
-        }
-        stream
-    };
-    (0..count).map(connect).collect()
-}
-
-/// Sends valid requests, and checks that each is answered in time.
-fn assert_answers(rig: &Rig, attack: &str) {
-    for _ in 0..VALID_REQUESTS {
-        let token = token(rig);
-        let begun = Instant::now();
-        let answer = request(
-            &rig.address,
-            &format!(
-                "GET /api/v1/dashboard HTTP/1.1\r\nHost: {}\r\nX-PGPAUTHORIZATION: {token}\r\n\
-                 Connection: close\r\n\r\n",
-                rig.address
-            ),
-        );
-        let took = begun.elapsed();
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{attack}: {answer}");
-        assert!(took <= ANSWER_TIME_MAX, "{attack}: {took:?}");
-    }
-    let kib = memory_kib(rig);
-    println!("{attack}: {kib} KiB");
-    assert!(kib <= MEMORY_KIB_MAX, "{attack}: {kib} KiB");
-}
+/// Number of agents that the heartbeats register.
+const AGENTS: u64 = 800;
 
 fn head(path: &str, length: usize) -> String {
-    format!("POST /api/v1/{path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n")
+    format!(
+        "POST /api/v1/{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         Content-Length: {length}\r\n\r\n"
+    )
 }
 
 /// Returns a heartbeat of an agent with these sizes of its environment and of its tag.
@@ -94,60 +38,62 @@ fn heartbeat(number: u64, environment: usize, tag: usize) -> String {
 fn valid_requests_are_answered_during_attacks_without_authentication() {
     allow_many_connections();
     let rig = Rig::new();
-    assert_answers(&rig, "no attack");
+    let attacked = Attacked::new(&rig);
+    attacked.assert_serves("no attack");
     let large = vec![b'x'; 10 << 20];
     let posts = [head("nosuch", large.len()).into_bytes(), large.clone()].concat();
     let mut held = open(&rig, 300, &posts);
-    assert_answers(&rig, "300 posts to a missing path");
+    attacked.assert_serves("300 posts to a missing path");
     let protected = [head("action/create/", large.len()).into_bytes(), large].concat();
     held.extend(open(&rig, 300, &protected));
-    assert_answers(&rig, "300 posts without a token");
+    attacked.assert_serves("300 posts without a token");
     held.extend(open(&rig, 300, head("heartbeat", 60_000).as_bytes()));
-    assert_answers(&rig, "300 slow clients");
+    attacked.assert_serves("300 slow clients");
     held.extend(open(&rig, 1100, b"GET /api/v1/ip HTTP/1.1\r\nHost: local"));
-    assert_answers(&rig, "1100 incomplete heads");
-
-    let is_over = Arc::new(AtomicBool::new(false));
-    let number = Arc::new(AtomicU64::new(0));
-    let senders: Vec<_> = [(10 << 20, 0), (60_000, 0), (16_000, 16_000), (16_000, 16_000)]
-        .into_iter()
-        .map(|(environment, tag)| {
-            let (is_over, number) = (Arc::clone(&is_over), Arc::clone(&number));
-            let address = rig.address.clone();
-            std::thread::spawn(move || {
-                while !is_over.load(Ordering::Relaxed) {
-                    let number = number.fetch_add(1, Ordering::Relaxed);
-                    send(&address, heartbeat(number, environment, tag).as_bytes());
-                }
-            })
-        })
-        .collect();
-    assert_answers(&rig, "a stream of oversized heartbeats");
-    is_over.store(true, Ordering::Relaxed);
-    senders.into_iter().for_each(|sender| sender.join().unwrap());
-    assert_answers(&rig, "the agents that they have left");
+    attacked.assert_serves("1100 incomplete heads");
+    send_heartbeats(&rig, || {
+        attacked.assert_serves("a stream of oversized heartbeats");
+        wait_until("hundreds of agents", || rig.database().agents() >= 500);
+        attacked.assert_serves("a stream of oversized heartbeats, and hundreds of agents");
+    });
+    assert!(rig.database().agents() >= 500);
+    attacked.assert_serves("the agents that they have left");
     // The scheduler works too.
     let id = post(&rig.address, &token(&rig), &signed_form(&rig, "after the attack")).unwrap();
     wait_until("the answer of this host", || {
         rig.database().outcome(id).1.iter().any(|status| status == "success")
     });
-    assert!(memory_kib(&rig) <= MEMORY_KIB_MAX, "{} KiB", memory_kib(&rig));
+    attacked.assert_small("an action for all agents");
     drop(held);
 }
 
-/// Sends a request whose connection the server may close at any moment.
-fn send(address: &str, request: &[u8]) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    if stream.write_all(request).is_ok() {
-        stream.shutdown(Shutdown::Write).ok();
-        stream.read_to_end(&mut Vec::new()).ok();
-    }
+/// Sends heartbeats, some of them larger than allowed, while `during` runs.
+fn send_heartbeats(rig: &Rig, during: impl FnOnce()) {
+    let (is_over, number) = (AtomicBool::new(false), AtomicU64::new(0));
+    let send = |environment: usize, tag: usize, status: u16| {
+        while !is_over.load(Ordering::Relaxed) {
+            let number = number.fetch_add(1, Ordering::Relaxed) % AGENTS;
+            let answer = request(&rig.address, &heartbeat(number, environment, tag));
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        }
+    };
+    std::thread::scope(|scope| {
+        let send = &send;
+        for (environment, tag, status) in
+            [(10 << 20, 0, 400), (60_000, 0, 400), (16_000, 16_000, 200), (16_000, 16_000, 200)]
+        {
+            scope.spawn(move || send(environment, tag, status));
+        }
+        let _end = EndOnDrop(&is_over);
+        during();
+    });
 }
 
 /// Each of these requests costs the platform much more time than the client.
 #[test]
 fn request_whose_client_has_gone_costs_nothing() {
     let rig = Rig::new();
+    let attacked = Attacked::new(&rig);
     let mut command = Command::new(env!("CARGO_BIN_EXE_mig-data"));
     command.arg("-c").arg(rig.path("p/standalone.cfg")).args(["investigator", "apikey", "runner"]);
     let output = command.output().unwrap();
@@ -161,7 +107,7 @@ fn request_whose_client_has_gone_costs_nothing() {
         let mut stream = TcpStream::connect(&rig.address).unwrap();
         stream.write_all(text.as_bytes()).ok();
     }
-    assert_answers(&rig, "10000 requests without a reader");
+    attacked.assert_serves("10000 requests without a reader");
 }
 
 #[test]
@@ -201,28 +147,6 @@ fn head_and_body_that_do_not_arrive_end_the_connection() {
     let mut answer = String::new();
     paused.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
-}
-
-/// Sets the soft limit on the descriptors of the platform.
-fn limit(rig: &Rig, descriptors: u64) {
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    let limit = Rlimit { current: Some(descriptors), maximum };
-    prlimit(Some(rig.platform_pid()), Resource::Nofile, limit).unwrap();
-}
-
-#[test]
-fn connections_leave_descriptors_to_the_scheduler() {
-    allow_many_connections();
-    let rig = Rig::new();
-    let held = open(&rig, 1000, b"GET /api/v1/ip");
-    let id = post(&rig.address, &token(&rig), &signed_form(&rig, "a")).unwrap();
-    wait_until("the end of the action", || rig.database().outcome(id).0 == "completed");
-    let descriptors = fs::read_dir(format!("/proc/{}/fd", rig.platform_pid().as_raw_nonzero()));
-    let count = descriptors.unwrap().count();
-    assert!(count < 512, "{count} descriptors");
-    let log = rig.platform_log();
-    assert_eq!(log.matches("all connections are in use").count(), 1, "{log}");
-    drop(held);
 }
 
 #[test]

@@ -3,8 +3,10 @@
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "the tests do what operators and clients do")]
 
+mod connections;
 mod gnupg;
 mod hostile;
+mod measure;
 mod shortage;
 
 use std::io::{Read, Write};

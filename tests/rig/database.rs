@@ -132,7 +132,11 @@ impl Database {
 
     /// Returns whether the agent is registered.
     pub(crate) fn has_agent(&self) -> bool {
-        self.count("select count(*) from agents", &[]) > 0
+        self.agents() > 0
+    }
+
+    pub(crate) fn agents(&self) -> i64 {
+        self.count("select count(*) from agents", &[])
     }
 
     /// Returns whether all agents have answered the only action with this name.

@@ -29,8 +29,8 @@ use std::mem::discriminant;
 use std::sync::Arc;
 
 pub(super) use hosts::HostNames;
-pub(super) use repeats::Repeats;
 use repeats::Repeatable;
+pub(super) use repeats::Repeats;
 pub(super) use request::{ApiRequest, Body};
 pub(super) use response::ApiResponse;
 use response::{Item, collection};
