@@ -8,6 +8,7 @@ mod differences;
 mod investigators;
 mod recorded_state;
 mod recording;
+mod repeats;
 mod replay;
 mod rows;
 mod short_signatures;
@@ -22,6 +23,7 @@ use crate::data::Permissions;
 use crate::data::testing::DatabaseKind as Kind;
 use crate::disk::{COMMAND_PREFIX, Disk, RealFs};
 use crate::pgp::{self, Verifier};
+use crate::testing::Logged;
 
 /// The key of the recordings' investigator.
 const FINGERPRINT: &str = "2CA9781D5F6BC6C6873ABDF631F89439081B6A31";
@@ -34,6 +36,7 @@ struct Rig {
     database: TestDatabase,
     clock: Arc<TestClock>,
     api: Api,
+    logged: Logged,
     folder: tempfile::TempDir,
 }
 
@@ -65,7 +68,8 @@ impl Rig {
         disk.make_folder(&home).unwrap();
         let database = TestDatabase::new(kind);
         let begin = "2026-11-22T00:52:55Z".parse().unwrap();
-        let log = slog::Logger::root(slog::Discard, slog::o!());
+        let logged = Logged::default();
+        let log = logged.logger();
         let store = || Arc::clone(&database.store);
         let clock = Arc::new(TestClock::new(begin));
         let api = Api {
@@ -79,7 +83,7 @@ impl Rig {
             repeats: Repeats::default(),
             log,
         };
-        Rig { database, clock, api, folder }
+        Rig { database, clock, api, logged, folder }
     }
 
     /// Imports a key without checking it, with these options of GnuPG.
