@@ -1,7 +1,8 @@
 //! The open connections of the API.
 //!
 //! Their number is limited. On loopback all clients have the same address, so none can be preferred
-//! by it. A client is *known* once a request on its connection was authenticated.
+//! by it. A client is *known* once a request on its connection was authenticated. A reverse proxy that
+//! reuses its connections counts as one client.
 //!
 //! If a new connection finds no place, another one is closed:
 //!

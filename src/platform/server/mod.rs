@@ -13,7 +13,7 @@
 //! | `descriptors` | how many connections the process's limit on descriptors allows |
 //!
 //! Only these files use hyper and tokio. The API's functions run on a few threads. None of them
-//! waits for a client, and no client waits for another.
+//! waits for a client, and no client that was authenticated waits for those that were not.
 //!
 //! **Invariants.** Nothing is read of the body of a request without a route, with refused headers or
 //! from an unknown sender. A connection that sends nothing useful is closed at its time limit, or

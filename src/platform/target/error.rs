@@ -20,7 +20,7 @@ pub(crate) enum TargetError {
     Long,
     #[error("target has more than {CONDITIONS_MAX} conditions")]
     Conditions,
-    #[error("evaluating the target takes more than {} s, and 0.1 ms for each agent", EVALUATION_TIME_MAX.as_secs())]
+    #[error("evaluating the target takes more than {} s plus 0.1 ms per agent", EVALUATION_TIME_MAX.as_secs())]
     Slow,
     #[error("target is not an SQL condition: {0}")]
     Syntax(String),
