@@ -7,6 +7,8 @@
 //! | --- | --- |
 //! | [`text`], [`json`] | stdout, the journal behind stdout, [`mod@file`], [`syslog`] |
 //!
+//! [`LogInterval`] decides when an event that repeats is logged.
+//!
 //! Each record is written before the call returns, so the log contains the last records of a
 //! process that dies.
 //!

@@ -138,18 +138,26 @@ fn hang(ring: &Path) {
 }
 
 #[test]
-fn hanging_gpg_is_killed_and_the_request_is_not_judged() {
+fn hanging_gpg_is_killed_and_the_requests_are_not_judged() {
     let rig = Rig::new();
     let (ring, folder) = (keyring(&rig), rig.path("p"));
     hang(&ring);
-    let (status, answer) = search(&rig.address, &token(&rig));
-    assert_eq!(status, 503, "{answer}");
-    assert!(answer.contains("the request was not judged: "), "{answer}");
-    assert!(answer.contains("no answer from GnuPG in 10 s"), "{answer}");
+    let (address, token) = (rig.address.as_str(), token(&rig));
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..6).map(|_| scope.spawn(|| search(address, &token))).collect();
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    for (status, answer) in &answers {
+        assert_eq!(*status, 503, "{answer}");
+        assert!(answer.contains("the request was not judged: "), "{answer}");
+    }
+    let count = |text: &str| answers.iter().filter(|(_, answer)| answer.contains(text)).count();
+    assert!(count("no answer from GnuPG in 10 s") > 0, "{answers:?}");
+    assert!(count("too many requests wait to be authenticated") > 0, "{answers:?}");
     wait_until("the end of gpg", || gpg(&folder).is_empty());
     fs::remove_file(&ring).unwrap();
     fs::rename(ring.with_extension("away"), &ring).unwrap();
-    assert_eq!(search(&rig.address, &token(&rig)).0, 404);
+    assert_eq!(search(address, &token).0, 404);
 }
 
 #[test]
