@@ -3,9 +3,9 @@
 //! A request that is refused before its body was read gets its response at once, and its connection
 //! is closed after it: the rest of the body is never read.
 //!
-//! **Turns.** Requests of unknown clients, of whom none was authenticated on this connection, are
-//! processed in the order of their arrival, by at most [`UNKNOWN_MAX`] threads, and a change by one
-//! of them by one further thread. At least one thread is left to known clients.
+//! **Turns.** Requests on connections on which none was authenticated before wait for their turn, in
+//! the order of their arrival. At most [`UNKNOWN_MAX`] threads process them, and one further thread
+//! the changes that need no authentication. So at least one thread is left to known clients.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,11 +38,11 @@ const BODIES_KIB_MAX: usize = 20 << 10;
 /// Number of requests of unknown clients that are authenticated, or answered without authentication,
 /// at the same time.
 const UNKNOWN_MAX: usize = 2;
-/// Time limit for the wait of such a request for its turn.
-const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Number of requests without authentication that change something and are processed at the same
 /// time. They leave the other request threads to authenticated requests.
 const OPEN_CHANGES_MAX: usize = 1;
+/// Time limit for the wait of a request for its turn.
+const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Processes the requests of all connections.
 #[derive(Debug)]
@@ -154,12 +154,12 @@ impl Exchanges {
             let body = body.read(bytes_max, &mut share).await?;
             return self.in_thread(share.taken, move |api| api.answer(&admitted, &body)).await;
         }
-        // Anyone may send this, so its connection may be closed to make room for another.
+        // Anyone may send this, so until it is whole, its connection may be closed to make room for
+        // another.
         place.wait();
         let body = body.read(bytes_max, &mut share).await?;
-        let turn = Arc::clone(&self.open_changes).acquire_owned().await;
-        let turn = turn.map_err(|_| Failure::Panicked)?;
         place.work();
+        let turn = next_turn(&self.open_changes).await?;
         self.in_thread(Some(turn), move |api| api.answer(&admitted, &body)).await
     }
 
@@ -168,9 +168,7 @@ impl Exchanges {
         if place.is_known() {
             return Ok(None);
         }
-        let turn = timeout(TURN_TIMEOUT, Arc::clone(&self.unknown).acquire_owned()).await;
-        let turn = turn.map_err(|_| Failure::Busy("too many requests wait to be authenticated"))?;
-        turn.map(Some).map_err(|_| Failure::Panicked)
+        next_turn(&self.unknown).await.map(Some)
     }
 
     /// Runs a function of the API in one of the request threads. `permit` is returned when the
@@ -190,6 +188,13 @@ impl Exchanges {
         };
         spawn_blocking(work).await.map_err(|_| Failure::Panicked)
     }
+}
+
+/// Waits for a permit behind those that wait already.
+async fn next_turn(turns: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Failure> {
+    let turn = timeout(TURN_TIMEOUT, Arc::clone(turns).acquire_owned()).await;
+    let turn = turn.map_err(|_| Failure::Busy("too many requests wait for their turn"))?;
+    turn.map_err(|_| Failure::Panicked)
 }
 
 impl Share {
