@@ -61,7 +61,7 @@ fn padded_body(
     packet: &Packet<'_>,
     length: &impl Fn(&KeyId, usize) -> Option<usize>,
 ) -> Option<Vec<u8>> {
-    let signature = signature(packet).filter(|signature| signature.is_rsa())?;
+    let signature = signature(packet).filter(SignaturePacket::is_rsa)?;
     let (signed, numbers) =
         packet.body.split_at_checked(packet.body.len().checked_sub(signature.numbers)?)?;
     // The last field of the packet is the number, preceded by its length in bits.
