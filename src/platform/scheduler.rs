@@ -13,6 +13,7 @@
 //! **Invariants.** What a step needs is on disk before the step that relies on it: an action is in
 //! `new` before the database marks it scheduled, commands are in the database before they are in
 //! `ready`, an answer is in `returned` before the scheduler removes the command from `inflight`.
+//! A command to an agent that the relay does not reach is in the database only, until it expires.
 //! Each step can be repeated. Therefore a scheduler that was killed at any point can resume:
 //! [`Scheduler::recover`] creates again the files that the database's rows should have, and the
 //! next scan does the rest.
@@ -28,6 +29,7 @@ mod commands;
 mod failure_log;
 mod heartbeats;
 mod prune;
+mod selection;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -289,6 +291,8 @@ mod crashes;
 mod damaged_rows;
 #[cfg(test)]
 mod no_agent_yet;
+#[cfg(test)]
+mod other_hosts;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
