@@ -6,8 +6,8 @@
 //! starts belongs too. At the time limit of a call, the whole group is killed.
 //!
 //! ```text
-//! caller ──▶ pool ──socket, JSON lines──▶ worker ──library──▶ gpg
-//!                                         └─────one group──────┘
+//! caller ──▶ pool ──socket, JSON──▶ worker ──library──▶ gpg
+//!                                   └─────one group──────┘
 //! ```
 //!
 //! A worker serves many calls, because the library needs several processes for its first one.
