@@ -40,6 +40,7 @@ use failure_log::{FailureLog, Subject};
 use jiff::Timestamp;
 
 use super::retention::Retention;
+use super::signers::Signers;
 use super::spool::{EntryName, Spool, SpoolFolder};
 use super::view::{self, ViewError};
 use crate::chain::Chain;
@@ -119,6 +120,8 @@ pub(crate) struct Scheduler {
     unsaved_heartbeats: HashMap<String, Heartbeat>,
     /// The ids of the agents that have sent a heartbeat since the start, by queue.
     agents: HashMap<String, Id>,
+    /// The signers whose withdrawn keys are removed.
+    signers: Option<Arc<Signers>>,
     failures: FailureLog,
     stop: Stop,
     log: slog::Logger,
@@ -147,6 +150,7 @@ impl Scheduler {
             unsaved_answers: Vec::new(),
             unsaved_heartbeats: HashMap::new(),
             agents: HashMap::new(),
+            signers: None,
             failures: FailureLog::new(log.clone()),
             stop: Stop::new(),
             log,
@@ -157,6 +161,11 @@ impl Scheduler {
     /// set.
     pub(crate) fn stop_on(&mut self, stop: Stop) {
         self.stop = stop;
+    }
+
+    /// Makes the scheduler remove the keys of `signers` that are withdrawn.
+    pub(crate) fn remove_keys_of(&mut self, signers: Arc<Signers>) {
+        self.signers = Some(signers);
     }
 
     /// Runs until the stop flag is set or [`Event::Stop`] arrives.
