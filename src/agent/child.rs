@@ -8,14 +8,14 @@
 //! a module stops even if the agent is killed. It also limits memory, and writes no core file,
 //! which would contain what the module read from the host's files.
 //!
-//! **Invariants.** The child has its own process group. When [`run`] returns, no process of the
+//! **Invariants.** The child has its own session, and so its own process group. When [`run`] returns, no process of the
 //! group is left, nor any process that left the group while the child ran. The child's environment
 //! contains `PATH` and no other variable.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -26,9 +26,9 @@ use rustix::process::{
 };
 
 use super::WORKERS;
-use crate::spawn;
 use crate::spawn::deadline::Deadline;
 use crate::spawn::leftovers::Leftovers;
+use crate::spawn::session::start_in_session;
 use crate::wake::Stop;
 
 /// Maximum number of bytes in one read of the output.
@@ -145,11 +145,10 @@ fn start(program: &Path, name: &str, message: &[u8]) -> io::Result<Child> {
         .env_clear()
         .env("PATH", PATH)
         .current_dir("/")
-        .process_group(0)
         .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
-    spawn::start(&mut command)
+    start_in_session(command)
 }
 
 /// Limits the processor time and memory of the process `pid`, and of each process that it starts

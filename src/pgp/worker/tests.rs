@@ -12,6 +12,7 @@ use super::*;
 use crate::pgp::calls::{Calls, CheckEngine, Export, Passphrase, Sign};
 use crate::pgp::testing::Home;
 use crate::pgp::testing::hang::HangingGpg;
+use crate::spawn::session::testing::session;
 
 /// More time than any call of these tests takes.
 const AMPLE: Duration = Duration::from_secs(60);
@@ -49,6 +50,15 @@ fn worker_serves_many_calls() {
     pool.close();
     assert!(matches!(pool.call(check(home.path()), AMPLE), Err(WorkerError::Closed)));
     assert_eq!(kill_process(groups[0], Signal::CONT), Err(Errno::SRCH), "it is reaped");
+}
+
+#[test]
+fn worker_has_no_terminal() {
+    let (home, pool) = (Home::new(), Pool::new(&ARGUMENTS));
+    pool.call(check(home.path()), AMPLE).unwrap().unwrap();
+    let worker = u32::try_from(group(&pool).as_raw_nonzero().get()).unwrap();
+    assert_eq!(session(worker), (worker, 0));
+    pool.close();
 }
 
 #[test]
