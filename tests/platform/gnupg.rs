@@ -173,7 +173,7 @@ fn no_gpg_outlives_a_platform_that_is_stopped_or_killed() {
         let client = std::thread::spawn(move || {
             let mut stream = TcpStream::connect(&address).unwrap();
             let head = format!(
-                "GET /api/v1/search?type=action HTTP/1.1\r\nHost: x\r\n\
+                "GET /api/v1/search?type=action HTTP/1.1\r\nHost: localhost\r\n\
                  X-PGPAUTHORIZATION: {token}\r\n\r\n"
             );
             stream.write_all(head.as_bytes()).unwrap();
