@@ -24,6 +24,8 @@ pub(crate) fn start_in_session(command: Command) -> io::Result<Child> {
 pub(crate) mod testing {
     //! The session of another process.
 
+    #![expect(clippy::disallowed_methods, reason = "tests read /proc")]
+
     /// Returns the session of a process and the number of its terminal, which is 0 if it has none.
     pub(crate) fn session(process: u32) -> (u32, i32) {
         let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();

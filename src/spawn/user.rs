@@ -8,7 +8,7 @@
 //!
 //! The process is not replaced by a new one: after `exec`, the user could trace it, and reach what
 //! root has opened. A program that it starts later can be traced, and gets neither the terminal nor
-//! a file of root: see [`super::session`].
+//! a file that this process has opened: see [`super::session`].
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -1,5 +1,7 @@
 //! Workers of the unit tests' own executable, with the real GnuPG or with programs in its place.
 
+#![expect(clippy::disallowed_methods, reason = "a test reads /proc")]
+
 use std::fs::{File, read_to_string};
 use std::os::unix::fs::FileExt;
 use std::path::Path;

@@ -90,7 +90,7 @@ impl Scheduler {
             match self.id_if_selected(evaluation, &agent) {
                 Ok(id) => ids.extend(id),
                 Err(error) => {
-                    slog::warn!(self.log, "skipped the other agents of other hosts";
+                    slog::warn!(self.log, "target takes too long; the remaining agents of other hosts are skipped";
                         "action" => action.number(), "agents" => ids.len(), "error" => %Chain(&error));
                     break;
                 }
