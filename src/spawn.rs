@@ -3,6 +3,7 @@
 pub(crate) mod deadline;
 pub(crate) mod leftovers;
 pub(crate) mod protect;
+pub(crate) mod session;
 pub(crate) mod user;
 
 use std::io;

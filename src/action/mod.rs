@@ -122,12 +122,18 @@ impl Action {
         text
     }
 
-    /// Returns the field whose value contains the text that ends it in the signed text, and that
-    /// text. The signature of such an action would also be valid for another name or target.
+    /// Returns a field whose value contains the text that begins or ends the target in the signed
+    /// text, and that text. The signature of such an action would also be valid for another name or
+    /// target. If only the longer of two possible names were refused, a signature that was made
+    /// elsewhere for it would be valid for the shorter one.
     pub(crate) fn ambiguous_field(&self) -> Option<(&'static str, &'static str)> {
-        let fields = [("name", &self.name, TARGET_KEY), ("target", &self.target, VALID_FROM_KEY)];
-        let found = fields.into_iter().find(|(_, value, end)| value.contains(end));
-        found.map(|(field, _, end)| (field, end))
+        let fields = [
+            ("name", &self.name, TARGET_KEY),
+            ("target", &self.target, TARGET_KEY),
+            ("target", &self.target, VALID_FROM_KEY),
+        ];
+        let found = fields.into_iter().find(|(_, value, key)| value.contains(key));
+        found.map(|(field, _, key)| (field, key))
     }
 
     pub(crate) fn to_json(&self) -> String {

@@ -8,14 +8,14 @@
 //! a module stops even if the agent is killed. It also limits memory, and writes no core file,
 //! which would contain what the module read from the host's files.
 //!
-//! **Invariants.** The child has its own process group. When [`run`] returns, no process of the
+//! **Invariants.** The child has its own session, and so its own process group. When [`run`] returns, no process of the
 //! group is left, nor any process that left the group while the child ran. The child's environment
 //! contains `PATH` and no other variable.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -26,17 +26,16 @@ use rustix::process::{
 };
 
 use super::WORKERS;
-use crate::spawn;
 use crate::spawn::deadline::Deadline;
 use crate::spawn::leftovers::Leftovers;
+use crate::spawn::session::start_in_session;
 use crate::wake::Stop;
 
 /// Maximum number of bytes in one read of the output.
 const READ_BYTES_MAX: usize = 64 << 10;
-/// Limit on the address spaces of all modules that run at the same time, in bytes.
+/// Limit on the address spaces of all processes of the modules that run at the same time, in bytes.
+/// They hold patterns, results and libraries.
 const MODULES_MEMORY_BYTES_MAX: u64 = 2 << 30;
-/// Limit on a module's address space, which holds patterns, results and libraries, in bytes.
-pub(super) const MEMORY_BYTES_MAX: u64 = MODULES_MEMORY_BYTES_MAX / WORKERS;
 /// The `PATH` of a module, where it finds the host's programs.
 pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -82,6 +81,14 @@ pub(crate) struct RunLimits {
     pub(crate) timeout: Duration,
     /// Maximum size of the output, in bytes.
     pub(crate) output_bytes_max: u64,
+    /// Maximum size of the address space of each process, in bytes.
+    pub(crate) memory_bytes_max: u64,
+}
+
+/// Returns the limit on the address space of each process of a module, of which `processes` run at
+/// the same time. The kernel cannot limit what they use together.
+pub(super) fn memory_bytes_max(processes: u64) -> u64 {
+    MODULES_MEMORY_BYTES_MAX / WORKERS / processes
 }
 
 /// Runs `program module NAME` with `message` on its stdin, within `limits`.
@@ -92,16 +99,15 @@ pub(crate) fn run(
     limits: RunLimits,
     stop: &Stop,
 ) -> io::Result<ChildEnd> {
-    let RunLimits { timeout, output_bytes_max } = limits;
-    let deadline = Deadline::after(timeout);
+    let deadline = Deadline::after(limits.timeout);
     let stop_pipe = stop.pipe()?;
     if stop.is_requested() {
         return Ok(ChildEnd::Stopped);
     }
     let mut child = start(program, name, message)?;
     let group = Pid::from_child(&child);
-    let ended = set_limits(group, timeout).and_then(|()| {
-        read_output(&mut child, group, stop_pipe.as_fd(), deadline, output_bytes_max)
+    let ended = set_limits(group, limits).and_then(|()| {
+        read_output(&mut child, group, stop_pipe.as_fd(), deadline, limits.output_bytes_max)
     });
     // The child is not reaped yet, so no other process group can have its number. Killing fails
     // only if no process is left.
@@ -139,19 +145,19 @@ fn start(program: &Path, name: &str, message: &[u8]) -> io::Result<Child> {
         .env_clear()
         .env("PATH", PATH)
         .current_dir("/")
-        .process_group(0)
         .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
-    spawn::start(&mut command)
+    start_in_session(command)
 }
 
-/// Limits the process `pid`, and the processes that it starts from now on, to `timeout` of
-/// processor time and to [`MEMORY_BYTES_MAX`].
-fn set_limits(pid: Pid, timeout: Duration) -> io::Result<()> {
+/// Limits the processor time and memory of the process `pid`, and of each process that it starts
+/// from now on.
+fn set_limits(pid: Pid, limits: RunLimits) -> io::Result<()> {
     // The kernel counts whole seconds. One more lets the agent's own limit take effect first.
-    let seconds = timeout.as_secs().saturating_add(1);
-    let limits = [(Resource::As, MEMORY_BYTES_MAX), (Resource::Core, 0), (Resource::Cpu, seconds)];
+    let seconds = limits.timeout.as_secs().saturating_add(1);
+    let memory = limits.memory_bytes_max;
+    let limits = [(Resource::As, memory), (Resource::Core, 0), (Resource::Cpu, seconds)];
     for (resource, limit) in limits {
         // A stricter limit that is already in force stays.
         let limit = getrlimit(resource).maximum.map_or(limit, |max| max.min(limit));
@@ -243,7 +249,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     fn limits(timeout: Duration) -> RunLimits {
-        RunLimits { timeout, output_bytes_max: 1 << 20 }
+        RunLimits { timeout, output_bytes_max: 1 << 20, memory_bytes_max: memory_bytes_max(2) }
     }
 
     /// Runs `script` as the agent runs a module.
@@ -318,8 +324,10 @@ mod tests {
     #[test]
     fn memory_and_core_size_of_a_module_are_limited() {
         // The script may start before its limits are set, so it waits for the last of them.
-        let script = "until [ \"$(ulimit -t)\" = 61 ]; do :; done; echo $(ulimit -v) $(ulimit -c)";
-        let expected = format!("{} 0\n", MEMORY_BYTES_MAX / 1024);
+        let script = "until [ \"$(ulimit -t)\" = 61 ]; do :; done; \
+            echo $(ulimit -v) $(sh -c 'ulimit -v') $(ulimit -c)";
+        let kibibytes = 256 << 10;
+        let expected = format!("{kibibytes} {kibibytes} 0\n");
         assert_eq!(output(run(script, LONG, &Stop::new())), (0, expected));
     }
 

@@ -6,7 +6,6 @@ use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use super::child::MEMORY_BYTES_MAX;
 use super::modules::ModuleError;
 use super::modules::message::UnpackError;
 use super::retry::is_shortage_status;
@@ -53,9 +52,9 @@ pub(super) enum OperationError {
     Exit(ExitStatus),
     #[error(
         "runModule() -> the module crashed, or needed more than {} MiB of memory",
-        MEMORY_BYTES_MAX >> 20
+        memory_bytes_max >> 20
     )]
-    Aborted,
+    Aborted { memory_bytes_max: u64 },
     #[error("runModule() -> the module was killed: it exceeded its memory or processor time limit")]
     Killed,
     #[error(
@@ -86,7 +85,7 @@ impl OperationError {
             | OperationError::Json(_)
             | OperationError::Start(_)
             | OperationError::Exit(_)
-            | OperationError::Aborted
+            | OperationError::Aborted { .. }
             | OperationError::Killed
             | OperationError::OutputTooLong => Outcome::Failed,
         }

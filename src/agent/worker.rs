@@ -136,13 +136,14 @@ impl AgentContext {
         let parameters = message::unpack(&operation.parameters, operation.is_compressed)?;
         let line = message::write(&parameters)?;
         let timeout = self.module_timeout.min(elapsed(self.clock.now(), end));
-        let limits = RunLimits { timeout, output_bytes_max: room };
+        let memory_bytes_max = child::memory_bytes_max(modules::processes(name));
+        let limits = RunLimits { timeout, output_bytes_max: room, memory_bytes_max };
         match child::run(&self.program, name, &line, limits, &self.stop)? {
             ChildEnd::Exited { status, output } if status.success() => {
                 Ok(Some(serde_json::from_slice(&output)?))
             }
             ChildEnd::Exited { status, .. } => Err(OperationError::Exit(status)),
-            ChildEnd::Aborted => Err(OperationError::Aborted),
+            ChildEnd::Aborted => Err(OperationError::Aborted { memory_bytes_max }),
             ChildEnd::Killed => Err(OperationError::Killed),
             ChildEnd::TimedOut => Err(OperationError::Timeout(timeout)),
             ChildEnd::OutputTooLong => Err(OperationError::OutputTooLong),

@@ -187,6 +187,11 @@ impl Store {
         self.one(&query!("action"), &[id.into()], read)
     }
 
+    /// Returns the end of an action's period, without the rest of its row.
+    pub(crate) fn action_end(&self, id: Id) -> Result<Option<Timestamp>, DataError> {
+        self.one(&query!("action_end"), &[id.into()], |mut row| row.read_time("expireafter"))
+    }
+
     /// Returns the pending actions that may begin at `now`, including those that have expired.
     pub(crate) fn pending_actions(&self, now: Timestamp) -> Result<Vec<ActionRow>, DataError> {
         self.all(&query!("pending_actions"), &[now.into()], read)

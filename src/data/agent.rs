@@ -142,6 +142,11 @@ impl Store {
         self.one(&query!("agent"), &[id.into()], read)
     }
 
+    /// Returns the agent of this queue with the latest heartbeat, of those that are online or idle.
+    pub(crate) fn live_agent_at(&self, queueloc: &str) -> Result<Option<AgentRow>, DataError> {
+        self.one(&query!("live_agent_by_queueloc"), &[queueloc.into()], read)
+    }
+
     /// Returns the id of the agent of this queue with the latest heartbeat. An agent whose id cannot
     /// be read is ignored, because nothing can be stored about it.
     pub(crate) fn agent_id_at(&self, queueloc: &str) -> Result<Option<Id>, DataError> {
@@ -207,6 +212,7 @@ mod tests {
         for query in [
             query!("agent"),
             query!("agents_after"),
+            query!("live_agent_by_queueloc"),
             query!("live_agents_after"),
             query!("search_agents"),
             query!("targeted_agents_after"),

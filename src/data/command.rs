@@ -84,12 +84,34 @@ impl Store {
         Ok(self.run(&query!("finish_command"), &values)? > 0)
     }
 
+    /// Marks the unanswered commands of an action as expired, with these results, except those to
+    /// agents of the queue `except`; returns their number.
+    pub(crate) fn expire_commands(
+        &self,
+        action: Id,
+        except: &str,
+        results: &str,
+        now: Timestamp,
+    ) -> Result<u64, DataError> {
+        let values = [action.into(), results.into(), now.into(), except.into()];
+        self.run(&query!("expire_commands"), &values)
+    }
+
     pub(crate) fn command(&self, id: Id) -> Result<Option<CommandRow>, DataError> {
         self.one(&query!("command"), &[id.into()], read)
     }
 
     pub(crate) fn commands_of(&self, action: Id) -> Result<Vec<CommandRow>, DataError> {
         self.all(&query!("commands_of_action"), &[action.into()], read)
+    }
+
+    /// Returns the unanswered commands of an action to the agents of a queue.
+    pub(crate) fn unanswered_commands_at(
+        &self,
+        action: Id,
+        queueloc: &str,
+    ) -> Result<Vec<CommandRow>, DataError> {
+        self.all(&query!("unanswered_commands_at"), &[action.into(), queueloc.into()], read)
     }
 
     /// Returns a page of the commands that match a filter, newest first.

@@ -109,7 +109,7 @@ impl Store {
 
     /// Returns the online and idle agents, for each queue the one with the latest heartbeat, by
     /// queue.
-    pub(crate) fn reachable_agents(&self) -> Pages<'_, AgentRow> {
+    pub(crate) fn live_agents(&self) -> Pages<'_, AgentRow> {
         Pages::new(move |last| {
             let query = self.agent_query(&query!("live_agents_after"), after(last, AFTER_QUEUE));
             let mut values = vec![AGENTS_MAX.into()];
@@ -147,7 +147,7 @@ impl Store {
         self.database().dialect().has_roles
     }
 
-    /// Returns those of [`Store::reachable_agents`] for which the SQL condition `target` is true.
+    /// Returns those of [`Store::live_agents`] for which the SQL condition `target` is true.
     /// Requires [`Store::evaluates_targets`].
     pub(crate) fn targeted_agents(&self, target: &str) -> Pages<'_, AgentRow> {
         let target = target.to_owned();
@@ -256,9 +256,8 @@ mod tests {
         let ids: Result<Vec<i64>, _> =
             store.agents().map(|agent| agent.map(|agent| agent.id.number())).collect();
         assert_eq!(ids.unwrap(), (1..=agents).collect::<Vec<i64>>());
-        let reachable: Result<Vec<AgentRow>, _> = store.reachable_agents().collect();
-        let mut first: Vec<i64> =
-            reachable.unwrap().iter().map(|agent| agent.id.number()).collect();
+        let live: Result<Vec<AgentRow>, _> = store.live_agents().collect();
+        let mut first: Vec<i64> = live.unwrap().iter().map(|agent| agent.id.number()).collect();
         first.sort_unstable();
         assert_eq!(first, (1..=agents).step_by(2).collect::<Vec<i64>>());
     }

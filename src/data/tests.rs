@@ -285,9 +285,9 @@ fn pages_of_equal_start_times_do_not_overlap(kind: DatabaseKind) {
 fn silent_agent_becomes_idle_and_stays_live(kind: DatabaseKind) {
     let (_tables, store) = filled(kind);
     store.mark_agents_idle(time("2026-11-22T12:00:00Z")).unwrap();
-    assert_eq!(store.reachable_agents().next().unwrap().unwrap().status, "online");
+    assert_eq!(store.live_agents().next().unwrap().unwrap().status, "online");
     store.mark_agents_idle(time("2026-11-22T12:01:00Z")).unwrap();
-    assert_eq!(store.reachable_agents().next().unwrap().unwrap().status, "idle");
+    assert_eq!(store.live_agents().next().unwrap().unwrap().status, "idle");
     store.upsert_agent(&agent(5)).unwrap();
     assert_eq!(store.agent(Id::new(5)).unwrap().unwrap().status, "online");
 }

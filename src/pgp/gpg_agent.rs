@@ -8,7 +8,6 @@
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -18,6 +17,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::environment;
 use crate::spawn::deadline::Deadline;
+use crate::spawn::session::start_in_session;
 
 /// Time limit for a process to end.
 const END_SPAN: Duration = Duration::from_secs(10);
@@ -30,9 +30,9 @@ const PROCESSES: [&[&str]; 3] = [&[], &["--keyboxd"], &["--dirmngr"]];
 /// Requests the processes of `home` to end, if they run.
 fn stop_agent(home: &Path) -> io::Result<()> {
     let mut gpgconf = environment::command("gpgconf");
-    gpgconf.arg("--homedir").arg(home).args(["--kill", "all"]).process_group(0);
-    let mut child =
-        gpgconf.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    gpgconf.arg("--homedir").arg(home).args(["--kill", "all"]);
+    gpgconf.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = start_in_session(gpgconf)?;
     if !ends_in(&mut child, END_SPAN)? {
         return Err(io::Error::new(io::ErrorKind::TimedOut, "gpgconf does not end"));
     }
@@ -90,10 +90,10 @@ fn has_ended(handle: &OwnedFd, deadline: Deadline) -> io::Result<bool> {
 /// does not run.
 fn process(home: &Path, options: &[&str]) -> io::Result<Option<Pid>> {
     let mut command = environment::command("gpg-connect-agent");
-    command.arg("--homedir").arg(home).args(options).process_group(0);
+    command.arg("--homedir").arg(home).args(options);
     command.args(["--no-autostart", "GETINFO pid", "/bye"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = match command.spawn() {
+    let mut child = match start_in_session(command) {
         Ok(child) => child,
         // Without this program, GnuPG has started no process either.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

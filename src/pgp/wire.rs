@@ -1,21 +1,25 @@
 //! How values cross the socket to a worker for which serde has no form, or JSON has none.
 
-/// Bytes, as base64. No copy of them is made in between, because they may be a passphrase.
+/// Bytes, as base64. They may be a passphrase, so every copy that is made in between is wiped.
 pub(super) mod bytes {
     use std::fmt;
     use std::marker::PhantomData;
 
-    use base64::Engine;
-    use base64::display::Base64Display;
     use base64::engine::general_purpose::STANDARD;
+    use base64::{Engine, encoded_len};
     use serde::de::{Error, Visitor};
+    use serde::ser::Error as _;
     use serde::{Deserializer, Serializer};
+    use zeroize::Zeroizing;
 
     pub(in crate::pgp) fn serialize<S: Serializer>(
         bytes: &impl AsRef<[u8]>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&Base64Display::new(bytes.as_ref(), &STANDARD))
+        let bytes = bytes.as_ref();
+        let mut text = Zeroizing::new(vec![0; encoded_len(bytes.len(), true).unwrap_or_default()]);
+        STANDARD.encode_slice(bytes, &mut text).map_err(S::Error::custom)?;
+        serializer.serialize_str(str::from_utf8(&text).map_err(S::Error::custom)?)
     }
 
     pub(in crate::pgp) fn deserialize<'de, D: Deserializer<'de>, T: From<Vec<u8>>>(

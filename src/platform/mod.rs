@@ -159,6 +159,7 @@ impl OpenPlatform {
             child("scheduler"),
         );
         scheduler.stop_on(self.stop.clone());
+        scheduler.remove_keys_of(Arc::clone(&self.signers));
         scheduler
             .recover()
             .map_err(|source| PlatformError::Recover { path: self.spool_path, source })?;

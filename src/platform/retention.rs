@@ -1,8 +1,9 @@
 //! The section `[retention]`: how long the platform keeps ended actions and their files.
 //!
 //! Files of the spool are copies of what the database contains, so the default is a month. The
-//! database is the record of what was found. Its rows are kept unless the configuration says
-//! otherwise: it may be the database of a fleet's platform.
+//! database is the record of what was found, so the rows of actions are kept unless the configuration
+//! says otherwise. Silent agents of other hosts are removed in any case, see the scheduler's `prune`:
+//! no other scheduler may use the database.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

@@ -13,6 +13,7 @@
 //! **Invariants.** What a step needs is on disk before the step that relies on it: an action is in
 //! `new` before the database marks it scheduled, commands are in the database before they are in
 //! `ready`, an answer is in `returned` before the scheduler removes the command from `inflight`.
+//! A command to an agent that the relay does not reach is in the database only, until it expires.
 //! Each step can be repeated. Therefore a scheduler that was killed at any point can resume:
 //! [`Scheduler::recover`] creates again the files that the database's rows should have, and the
 //! next scan does the rest.
@@ -28,6 +29,7 @@ mod commands;
 mod failure_log;
 mod heartbeats;
 mod prune;
+mod selection;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -38,6 +40,7 @@ use failure_log::{FailureLog, Subject};
 use jiff::Timestamp;
 
 use super::retention::Retention;
+use super::signers::Signers;
 use super::spool::{EntryName, Spool, SpoolFolder};
 use super::view::{self, ViewError};
 use crate::chain::Chain;
@@ -117,6 +120,8 @@ pub(crate) struct Scheduler {
     unsaved_heartbeats: HashMap<String, Heartbeat>,
     /// The ids of the agents that have sent a heartbeat since the start, by queue.
     agents: HashMap<String, Id>,
+    /// The signers whose withdrawn keys are removed.
+    signers: Option<Arc<Signers>>,
     failures: FailureLog,
     stop: Stop,
     log: slog::Logger,
@@ -145,6 +150,7 @@ impl Scheduler {
             unsaved_answers: Vec::new(),
             unsaved_heartbeats: HashMap::new(),
             agents: HashMap::new(),
+            signers: None,
             failures: FailureLog::new(log.clone()),
             stop: Stop::new(),
             log,
@@ -155,6 +161,11 @@ impl Scheduler {
     /// set.
     pub(crate) fn stop_on(&mut self, stop: Stop) {
         self.stop = stop;
+    }
+
+    /// Makes the scheduler remove the keys of `signers` that are withdrawn.
+    pub(crate) fn remove_keys_of(&mut self, signers: Arc<Signers>) {
+        self.signers = Some(signers);
     }
 
     /// Runs until the stop flag is set or [`Event::Stop`] arrives.
@@ -289,6 +300,8 @@ mod crashes;
 mod damaged_rows;
 #[cfg(test)]
 mod no_agent_yet;
+#[cfg(test)]
+mod other_hosts;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //! The database decides who is an investigator. A signature names the key that made it by an id, so
 //! it is checked with the keys of the investigators who have that id: normally one. Each key has a
 //! GnuPG home of its own, and is imported when a signature first needs it. A home is removed when
-//! its investigator is found to be disabled or removed.
+//! its investigator is found to be disabled or removed: by a signature, by a request to the API, or
+//! by the check that the scheduler makes once a minute.
 //!
 //! **Failure.** Only a verdict is final. If a key could not be imported for a temporary reason (no
 //! space, no descriptors, GnuPG could not be started), the import is repeated with the next
@@ -86,6 +87,13 @@ impl Signers {
     pub(crate) fn withdraw(&self, fingerprint: &str) {
         let key = self.keys().forget(fingerprint);
         self.remove(key.as_deref());
+    }
+
+    /// Removes the imported keys that other programs have disabled, removed or replaced in the
+    /// database.
+    pub(crate) fn remove_withdrawn(&self) -> Result<(), DataError> {
+        let is_any_imported = self.keys().is_any_imported();
+        if is_any_imported { self.read_keys() } else { Ok(()) }
     }
 
     /// Returns the active investigator who has signed `data` with the one-line `signature`.

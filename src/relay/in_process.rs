@@ -24,12 +24,12 @@ struct CommandChannel {
 }
 
 impl CommandSender for CommandChannel {
-    fn reaches(&self, queue: &str) -> bool {
-        queue == self.queue
+    fn only_queue(&self) -> Option<&str> {
+        Some(&self.queue)
     }
 
     fn send(&self, queue: &str, command: Command) -> Result<(), RelayClosed> {
-        debug_assert!(self.reaches(queue), "a command for {queue} was sent to {}", self.queue);
+        debug_assert_eq!(queue, self.queue, "the command is for another queue");
         self.sender.send(command).map_err(|_| RelayClosed)
     }
 }

@@ -97,8 +97,13 @@ pub(crate) struct RelayClosed;
 
 /// The scheduler's interface for sending commands.
 pub(crate) trait CommandSender: Debug + Send {
-    /// Returns whether this transport leads to the agent with this queue.
-    fn reaches(&self, queue: &str) -> bool;
+    /// Returns the only queue that this transport reaches; `None` if it reaches all.
+    fn only_queue(&self) -> Option<&str>;
+
+    /// Returns whether this transport reaches the agent with this queue.
+    fn reaches(&self, queue: &str) -> bool {
+        self.only_queue().is_none_or(|only| only == queue)
+    }
 
     /// Sends a command to the agent with this queue.
     fn send(&self, queue: &str, command: Command) -> Result<(), RelayClosed>;

@@ -4,16 +4,19 @@
 //! one thread, and all later threads inherit it.
 //!
 //! **Invariant.** When [`become_user`] returns, no id of the process is root's, none can become so
-//! again, and the process has no capability.
+//! again, the process has no capability, and no other process of the user can trace it.
 //!
-//! The process is not replaced by a new one: after `exec`, the user could trace it, and through it
-//! reach what root has opened, such as the terminal. After a change of ids, the kernel forbids that.
+//! The process is not replaced by a new one: after `exec`, the user could trace it, and reach what
+//! root has opened. A program that it starts later can be traced, and gets neither the terminal nor
+//! a file that this process has opened: see [`super::session`].
 
 use std::fs::File;
 use std::io::{self, Read};
 
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+
+use super::protect::protect_memory;
 
 /// The state of this process, as the kernel reports it.
 const STATUS: &str = "/proc/self/status";
@@ -23,8 +26,8 @@ const STATUS_BYTES_MAX: u64 = 64 * 1024;
 /// Makes this process a process of `user`, with the primary group `group` and these groups.
 ///
 /// # Errors
-/// The process has several threads, root may not change its ids here, or the change could be
-/// reversed. The process must then end.
+/// The process has several threads, root may not change its ids here, the change could be reversed,
+/// or the process cannot be protected. The process must then end.
 pub(crate) fn become_user(user: u32, group: u32, groups: &[u32]) -> io::Result<()> {
     if status()?.field("Threads:") != ["1"] {
         return Err(io::Error::other("the process has several threads"));
@@ -35,6 +38,8 @@ pub(crate) fn become_user(user: u32, group: u32, groups: &[u32]) -> io::Result<(
     set_thread_groups(&gids)?;
     set_thread_res_gid(gid, gid, gid)?;
     set_thread_res_uid(uid, uid, uid)?;
+    // The kernel has reset it to `fs.suid_dumpable`.
+    protect_memory()?;
     check_permanent(user, group)
 }
 

@@ -81,7 +81,8 @@ fn bytes_that_are_no_key_do_not_reach_gnupg() {
         );
         admin.home.write(kind, &text);
     }
-    // A gpg that records that it was called.
+    key(&admin, "bob.asc", "rsa2048", "never");
+    // A gpgconf that records that it was called.
     admin.home.write("bin/gpgconf", "#!/bin/sh\ntouch called\nexec /usr/bin/gpgconf \"$@\"\n");
     admin.home.chmod("bin/gpgconf", 0o700);
     let path = format!("{}:/usr/bin:/bin", admin.home.path("bin").display());
@@ -91,6 +92,11 @@ fn bytes_that_are_no_key_do_not_reach_gnupg() {
         fails(&said, 65, &["cannot use the key"]);
         assert!(!admin.home.path("called").exists(), "{file}");
     }
+    // A real key does reach GnuPG.
+    let add = ["-c", "a.cfg", "investigator", "add", "Bob", "--key", "bob.asc"];
+    let said = CommandOutput::of(admin.command(&add).env("PATH", &path));
+    assert_eq!(said.exit, 0, "{}", said.err);
+    assert!(admin.home.path("called").exists());
 }
 
 #[test]

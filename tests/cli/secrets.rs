@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 
 use super::super::home::Home;
 use super::super::rig::process::Process;
+use super::super::rig::trace::require_strace;
 use super::super::rig::{Rig, wait_until};
 
 /// The passphrase of the key of a test.
@@ -154,6 +155,30 @@ fn programs_are_protected_from_other_processes_of_their_user() {
         child.kill().unwrap();
         child.wait().unwrap();
     }
+}
+
+/// At a change of the user, the kernel resets the protection to `fs.suid_dumpable`.
+#[test]
+fn protection_is_renewed_after_a_change_of_the_user_as_root() {
+    let home = Home::new();
+    if fs::metadata(home.path("")).unwrap().uid() != 0 {
+        return;
+    }
+    require_strace();
+    assert_eq!(home.run(&["init", "runner"]).exit, 0);
+    let mut chown = Command::new("chown");
+    chown.args(["-R", &format!("{NOBODY}:{NOBODY}")]).arg(home.path(""));
+    assert!(chown.status().unwrap().success());
+    let folder = tempfile::tempdir().unwrap();
+    let (trace, config) = (folder.path().join("trace"), home.path("runner/runner.cfg"));
+    let mut command = home.command_of("strace", &["-e", "trace=setresuid,prctl", "-o"]);
+    command.arg(&trace).arg(env!("CARGO_BIN_EXE_mig-runner")).arg("-c").arg(config);
+    let triggered = command.args(["trigger", "setuid"]).output().unwrap();
+    assert!(triggered.status.success(), "{triggered:?}");
+    let trace = fs::read_to_string(trace).unwrap();
+    let changed = format!("setresuid({NOBODY}, {NOBODY}, {NOBODY})");
+    let (_, after) = trace.split_once(&changed).expect(&trace);
+    assert!(after.contains("prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE) = 0"), "{trace}");
 }
 
 #[test]

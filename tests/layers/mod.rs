@@ -62,7 +62,7 @@ const LAYERS: [(&str, u8); 34] = [
 ];
 
 /// Crates, or parts of them, and the only modules that may use them. The longest match applies.
-const PINS: [(&str, &[&str]); 36] = [
+const PINS: [(&str, &[&str]); 37] = [
     ("bytes", &["data/postgres"]),
     ("chrono", &["schedule/calendar"]),
     ("clap", &["cli"]),
@@ -80,6 +80,7 @@ const PINS: [(&str, &[&str]); 36] = [
     ("pbkdf2", &["data/apikey"]),
     ("postgres", &["data/postgres"]),
     ("postgres_native_tls", &["data/postgres"]),
+    ("process_wrap", &["spawn/session"]),
     ("regex", &["go/regexp", "platform"]),
     ("reqwest", &["api"]),
     ("rusqlite", &["data"]),

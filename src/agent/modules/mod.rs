@@ -93,6 +93,12 @@ pub(crate) fn is_available(name: &str) -> bool {
     NAMES.contains(&name)
 }
 
+/// Returns the number of processes of a module that run at the same time: `pkg` starts a package
+/// manager.
+pub(crate) fn processes(name: &str) -> u64 {
+    if name == PKG { 2 } else { 1 }
+}
+
 /// Runs the module `name` with its parameters. Invalid parameters are not an error: the result
 /// reports them.
 pub(crate) fn run(

@@ -172,3 +172,16 @@ fn action_with_too_many_operations_is_refused() {
     assert!(outcome == Outcome::Failed && error.contains("65 operations, more than 64"), "{error}");
     assert_eq!(results.as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn module_that_runs_a_program_shares_its_memory_with_it() {
+    let script = r#"
+        cat > /dev/null
+        until [ "$(ulimit -v)" != unlimited ]; do :; done
+        echo '{"foundanything":true,"success":true,"elements":null,"statistics":null,'
+        echo "\"errors\":[\"$(ulimit -v)\"]}""#;
+    let modules = ["file", "pkg"];
+    let (_, results) = run_script(action("good", &modules, 60).to_json(), script);
+    let kibibytes: Vec<&Value> = (0..2).map(|index| &results[index]["errors"][0]).collect();
+    assert_eq!(kibibytes, ["524288", "262144"]);
+}

@@ -32,7 +32,7 @@ fn select_in_file<'a>(store: &'a Store, target: &str) -> Result<SelectedAgents<'
     use crate::platform::target::Target;
 
     let target = Target::parse(target).map_err(|error| DataFailure::Target(Box::new(error)))?;
-    let agents = store.reachable_agents().filter(move |agent| match agent {
+    let agents = store.live_agents().filter(move |agent| match agent {
         Ok(agent) => target.matches(agent),
         Err(_) => true,
     });

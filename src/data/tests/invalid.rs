@@ -46,8 +46,8 @@ fn pages_continue_after_invalid_keys(kind: DatabaseKind) {
     }
     let agents: Result<Vec<AgentRow>, _> = store.agents().collect();
     assert_eq!(agents.unwrap().len(), 999 + invalid);
-    let reachable: Result<Vec<AgentRow>, _> = store.reachable_agents().collect();
-    assert_eq!(reachable.unwrap().len(), 999, "one per queue");
+    let live: Result<Vec<AgentRow>, _> = store.live_agents().collect();
+    assert_eq!(live.unwrap().len(), 999, "one per queue");
 }
 
 fn other_investigators_work_beside_an_invalid_one(kind: DatabaseKind) {

@@ -2,12 +2,13 @@
 //!
 //! A call of GnuPG's library cannot be interrupted, and `gpg` may work on hostile bytes for hours or
 //! hang. So no program calls the library itself. It starts itself again as a *worker*, which makes
-//! the calls. A worker is the leader of its own process group, to which the `gpg` that the library
-//! starts belongs too. At the time limit of a call, the whole group is killed.
+//! the calls. A worker is the leader of its own session and process group, to which the `gpg` that
+//! the library starts belongs too. At the time limit of a call, the whole group is killed. They have
+//! no terminal, and ask for nothing: a passphrase that is needed is part of the call.
 //!
 //! ```text
-//! caller ──▶ pool ──socket, JSON lines──▶ worker ──library──▶ gpg
-//!                                         └─────one group──────┘
+//! caller ──▶ pool ──socket, JSON──▶ worker ──library──▶ gpg
+//!                                   └─────one group──────┘
 //! ```
 //!
 //! A worker serves many calls, because the library needs several processes for its first one.

@@ -55,7 +55,7 @@ impl Pool {
         span: Duration,
     ) -> Result<C::Answer, WorkerError> {
         let deadline = Deadline::after(span);
-        let request = protocol::request_line(&call.into())?;
+        let request = protocol::request_bytes(&call.into())?;
         loop {
             let (mut worker, is_new) = self.take(deadline, span)?;
             let answer = worker.exchange(&request, deadline, span);

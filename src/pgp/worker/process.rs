@@ -13,6 +13,7 @@ use super::protocol::{ANSWER_BYTES_MAX, END};
 use crate::pgp::environment;
 use crate::pgp::worker_error::WorkerError;
 use crate::spawn::deadline::Deadline;
+use crate::spawn::session::start_in_session;
 
 /// The executable of this process, even if its file has been replaced since the start.
 const OWN_EXECUTABLE: &str = "/proc/self/exe";
@@ -34,9 +35,9 @@ impl Process {
         if let Some(name) = std::env::args_os().next() {
             command.arg0(name);
         }
-        command.args(arguments).process_group(0);
+        command.args(arguments);
         command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
-        Ok(Process { child: command.spawn()?, socket })
+        Ok(Process { child: start_in_session(command)?, socket })
     }
 
     /// Returns the process group of the worker.

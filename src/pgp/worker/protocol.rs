@@ -1,6 +1,10 @@
-//! What a worker and its parent say to each other: a request and its answer, each a line of JSON.
+//! What a worker and its parent say to each other: a request and its answer, both JSON.
+//!
+//! The number of its bytes precedes a request, so that both ends hold it in one buffer of exactly
+//! its size. A buffer that grows, and one that reads ahead, would leave copies of the passphrase. An
+//! answer, which contains no secret, ends with a line feed.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -14,14 +18,14 @@ use crate::pgp::worker_error::WorkerError;
 
 /// Size limit of a request, in bytes. The largest has the text of an action, and base64 makes it
 /// longer by a third.
-const REQUEST_BYTES_MAX: u64 = 64 << 20;
+const REQUEST_BYTES_MAX: usize = 64 << 20;
 /// Size limit of an answer, in bytes. The largest has an exported key.
 pub(super) const ANSWER_BYTES_MAX: usize = 16 << 20;
-/// Initial size of the buffer of a request, in bytes. A request with a passphrase fits into it, so
-/// that the buffer is not moved, which would leave a copy.
-const REQUEST_BYTES: usize = 64 << 10;
-/// The end of a line.
+/// The end of an answer.
 pub(super) const END: u8 = b'\n';
+
+/// The number of bytes of a request, as it precedes the request.
+type Length = u32;
 
 /// Defines the requests: one for each call.
 macro_rules! requests {
@@ -42,7 +46,7 @@ macro_rules! requests {
             /// Makes the call; returns the line of the answer.
             pub(super) fn run(self, calls: &mut Calls) -> io::Result<Vec<u8>> {
                 match self {
-                    $($(#[$condition])? Request::$call(call) => line(Vec::new(), &call.run(calls)),)*
+                    $($(#[$condition])? Request::$call(call) => line(&call.run(calls)),)*
                 }
             }
         }
@@ -65,10 +69,34 @@ requests!(
     Sign
 );
 
-/// Returns the line of a request, which is wiped from memory when it is dropped.
-pub(super) fn request_line(request: &Request) -> Result<Zeroizing<Vec<u8>>, WorkerError> {
-    let line = line(Vec::with_capacity(REQUEST_BYTES), request).map_err(WorkerError::Ended)?;
-    Ok(Zeroizing::new(line))
+/// Counts the bytes that are written to it.
+struct Counter(usize);
+
+impl Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Returns a request with its length. It is wiped from memory when it is dropped.
+pub(super) fn request_bytes(request: &Request) -> Result<Zeroizing<Vec<u8>>, WorkerError> {
+    encode(request).map_err(WorkerError::Ended)
+}
+
+fn encode(request: &Request) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut counter = Counter(0);
+    serde_json::to_writer(&mut counter, request)?;
+    let too_long = |_| io::Error::other("the request is too long");
+    let length = Length::try_from(counter.0).map_err(too_long)?.to_be_bytes();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(length.len() + counter.0));
+    bytes.extend_from_slice(&length);
+    serde_json::to_writer(&mut *bytes, request)?;
+    Ok(bytes)
 }
 
 /// Reads the line of an answer.
@@ -76,19 +104,25 @@ pub(super) fn answer<C: Call>(line: &[u8]) -> Result<C::Answer, WorkerError> {
     serde_json::from_slice(line).map_err(|error| WorkerError::Ended(error.into()))
 }
 
-/// Reads a request; returns `None` at the end of `source`.
-pub(super) fn next_request(source: &mut impl BufRead) -> io::Result<Option<Request>> {
-    let mut line = Zeroizing::new(Vec::with_capacity(REQUEST_BYTES));
-    source.by_ref().take(REQUEST_BYTES_MAX).read_until(END, &mut line)?;
-    match line.last() {
-        None => Ok(None),
-        Some(&END) => Ok(Some(serde_json::from_slice(&line)?)),
-        Some(_) => Err(io::Error::other("the request is cut short or too long")),
+/// Reads a request.
+///
+/// # Errors
+/// `source` has ended or failed, or contains no valid request.
+pub(super) fn next_request(source: &mut impl Read) -> io::Result<Request> {
+    let mut length = [0; size_of::<Length>()];
+    source.read_exact(&mut length)?;
+    let length = usize::try_from(Length::from_be_bytes(length)).unwrap_or(usize::MAX);
+    if length > REQUEST_BYTES_MAX {
+        return Err(io::Error::other("the request is too long"));
     }
+    let mut bytes = Zeroizing::new(vec![0; length]);
+    source.read_exact(&mut bytes)?;
+    Ok(serde_json::from_slice(&bytes)?)
 }
 
-fn line(mut line: Vec<u8>, value: &impl Serialize) -> io::Result<Vec<u8>> {
-    serde_json::to_writer(&mut line, value)?;
+/// Returns the line of an answer.
+fn line(answer: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(answer)?;
     line.push(END);
     Ok(line)
 }

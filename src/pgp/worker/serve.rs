@@ -3,7 +3,7 @@
 //! A thread reads the socket while the library works. When the parent has closed its end, or has
 //! ended, this thread kills the whole process group, this process included.
 
-use std::io::{self, BufReader, Write};
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -29,7 +29,7 @@ pub(crate) fn serve() -> io::Result<()> {
     }
     raise_descriptor_limit()?;
     let (sender, requests) = sync_channel(1);
-    let reader = BufReader::new(socket.try_clone()?);
+    let reader = socket.try_clone()?;
     thread::Builder::new().name("requests".to_owned()).spawn(move || {
         forward(reader, &sender);
         // Succeeds always: this process belongs to the group.
@@ -49,8 +49,8 @@ fn raise_descriptor_limit() -> io::Result<()> {
 }
 
 /// Forwards requests until the end of the socket or an invalid request.
-fn forward(mut reader: BufReader<UnixStream>, sender: &SyncSender<Request>) {
-    while let Ok(Some(request)) = next_request(&mut reader) {
+fn forward(mut reader: UnixStream, sender: &SyncSender<Request>) {
+    while let Ok(request) = next_request(&mut reader) {
         if sender.send(request).is_err() {
             break;
         }

@@ -1,14 +1,20 @@
 //! Workers of the unit tests' own executable, with the real GnuPG or with programs in its place.
 
+#![expect(clippy::disallowed_methods, reason = "a test reads /proc")]
+
+use std::fs::{File, read_to_string};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
+use zeroize::Zeroizing;
 
 use super::*;
-use crate::pgp::calls::{Calls, CheckEngine, Export};
+use crate::pgp::calls::{Calls, CheckEngine, Export, Passphrase, Sign};
 use crate::pgp::testing::Home;
 use crate::pgp::testing::hang::HangingGpg;
+use crate::spawn::session::testing::session;
 
 /// More time than any call of these tests takes.
 const AMPLE: Duration = Duration::from_secs(60);
@@ -46,6 +52,15 @@ fn worker_serves_many_calls() {
     pool.close();
     assert!(matches!(pool.call(check(home.path()), AMPLE), Err(WorkerError::Closed)));
     assert_eq!(kill_process(groups[0], Signal::CONT), Err(Errno::SRCH), "it is reaped");
+}
+
+#[test]
+fn worker_has_no_terminal() {
+    let (home, pool) = (Home::new(), Pool::new(&ARGUMENTS));
+    pool.call(check(home.path()), AMPLE).unwrap().unwrap();
+    let worker = u32::try_from(group(&pool).as_raw_nonzero().get()).unwrap();
+    assert_eq!(session(worker), (worker, 0));
+    pool.close();
 }
 
 #[test]
@@ -108,7 +123,9 @@ fn more_callers_than_workers_wait_for_their_turn() {
 
 #[test]
 fn invalid_request_ends_the_worker() {
-    for request in [&b"{}\n"[..], b"x\n", b"{\"Export\":{\"home\":\"!\",\"key\":\"\"}}\n"] {
+    let unknown = b"\0\0\0\x02{}";
+    let not_base64 = b"\0\0\0\x20{\"Export\":{\"home\":\"!\",\"key\":\"\"}}";
+    for request in [&unknown[..], b"\0\0\0\x01x", not_base64, b"\xff\xff\xff\xff"] {
         let mut worker = process::Process::start(&ARGUMENTS).unwrap();
         let deadline = crate::spawn::deadline::Deadline::after(AMPLE);
         let error = worker.exchange(request, deadline, AMPLE).unwrap_err();
@@ -129,4 +146,45 @@ fn fault_of_a_call_crosses_the_socket_unchanged() {
     let text = |error| crate::chain::Chain(error).to_string();
     assert_eq!(text(&sent), text(&direct));
     assert!(text(&sent).contains("No such file or directory (os error 2)"), "{sent}");
+}
+
+/// The passphrase of a signature.
+const PASSPHRASE: [u8; 24] = *b"only-copies-of-this-text";
+/// The passphrase in base64, with each character replaced by the next one: the test that searches for
+/// it must not contain it.
+const HIDDEN: &[u8] = b"c36tfT2kc4Cq[YNuc3ZueHiqdz21[Yi1";
+
+/// Returns the number of copies of the passphrase in base64 in the memory of a process.
+fn copies(process: &str) -> usize {
+    let folder = Path::new("/proc").join(process);
+    let memory = File::open(folder.join("mem")).unwrap();
+    let maps = read_to_string(folder.join("maps")).unwrap();
+    let writable = maps.lines().filter(|line| line.contains(" rw"));
+    let found = writable.map(|line| {
+        let (begin, end) = line.split_once(' ').unwrap().0.split_once('-').unwrap();
+        let address = |text| u64::from_str_radix(text, 16).unwrap();
+        let (begin, end) = (address(begin), address(end));
+        let mut bytes = vec![0; usize::try_from(end - begin).unwrap()];
+        // The mapping may be gone.
+        let size = memory.read_at(&mut bytes, begin).unwrap_or_default();
+        let is_copy = |bytes: &&[u8]| {
+            bytes.iter().zip(HIDDEN).all(|(byte, next)| byte.wrapping_add(1) == *next)
+        };
+        bytes[..size].windows(HIDDEN.len()).filter(is_copy).count()
+    });
+    found.sum()
+}
+
+#[test]
+fn signature_leaves_no_copy_of_the_passphrase() {
+    let (home, pool) = (Home::new(), Pool::new(&ARGUMENTS));
+    let key = home.key("rsa1024", None);
+    for size in [100, 200 << 10, 5 << 20] {
+        let passphrase = Some(Passphrase(Zeroizing::new(PASSPHRASE.to_vec())));
+        let (home, key) = (home.path().to_owned(), key.clone());
+        pool.call(Sign { home, key, passphrase, bytes: vec![b'x'; size] }, AMPLE).unwrap().unwrap();
+        let worker = group(&pool).as_raw_nonzero().to_string();
+        assert_eq!((copies("self"), copies(&worker)), (0, 0), "{size}");
+    }
+    pool.close();
 }

@@ -216,8 +216,10 @@ mod tests {
         let split = Action { name: "n;target=all".to_owned(), ..action.clone() };
         let refused = "action name must not contain \";target=\"".to_owned();
         assert_eq!(validate(&split, now), Err(refused));
-        let split = Action { target: "t;validfrom=1".to_owned(), ..action };
-        let refused = "action target must not contain \";validfrom=\"".to_owned();
-        assert_eq!(validate(&split, now), Err(refused));
+        for (target, key) in [("all;target=t", ";target="), ("t;validfrom=1", ";validfrom=")] {
+            let split = Action { target: target.to_owned(), ..action.clone() };
+            let refused = format!("action target must not contain {key:?}");
+            assert_eq!(validate(&split, now), Err(refused));
+        }
     }
 }

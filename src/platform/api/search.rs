@@ -319,7 +319,7 @@ impl Api {
         let mut skip = usize::try_from(page.offset).unwrap_or(usize::MAX);
         let take = usize::try_from(page.limit).unwrap_or(usize::MAX);
         let mut items = Vec::new();
-        for agent in self.store.reachable_agents() {
+        for agent in self.store.live_agents() {
             if items.len() == take {
                 break;
             }

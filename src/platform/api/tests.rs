@@ -157,7 +157,7 @@ fn paths_have_a_canonical_form() {
 }
 
 fn agents(rig: &Rig) -> Vec<crate::data::AgentRow> {
-    rig.api.store.reachable_agents().map(Result::unwrap).collect()
+    rig.api.store.live_agents().map(Result::unwrap).collect()
 }
 
 fn post_heartbeat(rig: &Rig, change: impl FnOnce(&mut serde_json::Value)) -> (u16, String) {

@@ -4,27 +4,14 @@ use jiff::Timestamp;
 
 use super::commands::empty_results;
 use super::failure_log::Subject;
+use super::selection::InvalidAction;
 use super::{ScheduleError, Scheduler, without_id};
 use crate::action::CommandStatus;
 use crate::chain::Chain;
 use crate::clock::{after, elapsed};
-use crate::data::{ActionRow, ActionStatus, DataError, Id, InvalidColumns};
+use crate::data::{ActionRow, ActionStatus};
 use crate::platform::spool::{EntryName, SpoolFolder};
-use crate::platform::target::{Column, Target, TargetError};
 use crate::platform::view;
-
-/// Why an action is not sent.
-#[derive(Debug, thiserror::Error)]
-enum InvalidAction {
-    #[error("columns in the database cannot be read: {0}")]
-    Unreadable(InvalidColumns),
-    #[error("expired before it could be sent")]
-    Expired,
-    #[error("invalid target")]
-    Target(#[from] TargetError),
-    #[error("target matches no agent that is online or idle")]
-    NoAgent,
-}
 
 /// Returns the time until which a target that selects no agent is evaluated again: half of the
 /// action's period. By then the agent of a suspended host has sent a heartbeat, and enough time
@@ -53,7 +40,8 @@ impl Scheduler {
         }
     }
 
-    /// Creates the commands of an action in `new`, one for each agent that its target selects.
+    /// Creates the commands of an action in `new`, one for each agent that its target selects. Those
+    /// to agents that the relay does not reach are rows without a file.
     pub(super) fn send(&mut self, name: EntryName, now: Timestamp) -> Result<(), ScheduleError> {
         let action = self.store.action(name.action)?.ok_or(ScheduleError::Unknown)?;
         // An action that has ended is not sent again, even if an operator moves its file here.
@@ -68,13 +56,11 @@ impl Scheduler {
         // An action that is inflight was sent before a crash, and only its files are missing.
         if action.status != ActionStatus::Inflight.as_str() {
             let is_new = action.status != ActionStatus::Preparing.as_str();
-            if is_new {
-                self.store.set_action_status(action.id, ActionStatus::Preparing, now)?;
-            }
-            let agents = match self.selected(&action, now)? {
+            let agents = match self.selected(&action, is_new, now)? {
                 Ok(agents) => agents,
                 Err(InvalidAction::NoAgent) if now < wait_end(&action) => {
                     if is_new {
+                        self.store.set_action_status(action.id, ActionStatus::Preparing, now)?;
                         slog::info!(self.log, "no agent matches yet";
                             "action" => action.id.number(), "until" => %wait_end(&action));
                     }
@@ -100,47 +86,16 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Returns the agents that an action's target selects.
-    fn selected(
-        &mut self,
-        action: &ActionRow,
-        now: Timestamp,
-    ) -> Result<Result<Vec<Id>, InvalidAction>, DataError> {
-        if action.invalid.is_any_unreadable(&view::SIGNED) {
-            return Ok(Err(InvalidAction::Unreadable(action.invalid.clone())));
-        }
-        if action.expireafter <= now {
-            return Ok(Err(InvalidAction::Expired));
-        }
-        let target = match Target::parse(&action.target) {
-            Ok(target) => target,
-            Err(error) => return Ok(Err(error.into())),
-        };
-        let mut evaluation = target.evaluation();
-        let mut ids = Vec::new();
-        for agent in self.store.reachable_agents() {
-            let agent = agent?;
-            let is_readable = !agent.invalid.is_any_unreadable(&Column::ALL.map(Column::name));
-            let read = is_readable.then_some(());
-            let read = read.ok_or_else(|| ScheduleError::Columns(agent.invalid.clone()));
-            self.failures.note(Subject::Agent(agent.id), read);
-            match evaluation.matches(&agent) {
-                // A command cannot refer to an agent whose id cannot be read.
-                Ok(true) if !agent.invalid.is_unreadable("id") => ids.push(agent.id),
-                Ok(_) => {}
-                Err(error) => return Ok(Err(error.into())),
-            }
-        }
-        Ok(if ids.is_empty() { Err(InvalidAction::NoAgent) } else { Ok(ids) })
-    }
-
     /// Completes an action if all its commands have ended.
     pub(super) fn complete(
         &mut self,
         name: EntryName,
         now: Timestamp,
     ) -> Result<(), ScheduleError> {
-        let counters = self.store.command_counts(name.action)?;
+        let mut counters = self.store.command_counts(name.action)?;
+        if counters.of(CommandStatus::Sent) > 0 && self.expire_unreached(name.action, now)? > 0 {
+            counters = self.store.command_counts(name.action)?;
+        }
         if counters.of(CommandStatus::Sent) > 0 {
             return Ok(());
         }

@@ -59,9 +59,14 @@ fn status(outcome: Outcome) -> CommandStatus {
 }
 
 impl Scheduler {
-    /// Puts the unanswered commands of an action into `ready`, except those in a later folder.
+    /// Puts the unanswered commands of an action to the agents that the relay reaches into `ready`,
+    /// except those in a later folder.
     pub(super) fn ready(&self, action: &ActionRow) -> Result<(), ScheduleError> {
-        for command in self.store.commands_of(action.id)? {
+        let commands = match self.commands.only_queue() {
+            Some(queue) => self.store.unanswered_commands_at(action.id, queue)?,
+            None => self.store.commands_of(action.id)?,
+        };
+        for command in commands {
             let name = EntryName::command(action.id, command.id);
             let has = |folder| self.spool.has(folder, name);
             if command.status == CommandStatus::Sent.as_str()
@@ -105,8 +110,8 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Sends a command to its agent, if the relay reaches the agent. Other agents are known from
-    /// their heartbeats to the API only, and their commands expire.
+    /// Sends a command to its agent, if the relay reaches the agent. An earlier release created files
+    /// for all commands, and those to other agents expire.
     fn send_command(
         &mut self,
         command: &CommandRow,
@@ -126,6 +131,27 @@ impl Scheduler {
             self.sent_commands.insert(command.id);
         }
         Ok(())
+    }
+
+    /// Once the period of an action has ended, marks its unanswered commands to the agents that the
+    /// relay does not reach as expired; returns their number.
+    pub(super) fn expire_unreached(
+        &self,
+        action: Id,
+        now: Timestamp,
+    ) -> Result<u64, ScheduleError> {
+        let Some(reached) = self.commands.only_queue() else { return Ok(0) };
+        if now <= self.store.action_end(action)?.ok_or(ScheduleError::Unknown)? {
+            return Ok(0);
+        }
+        let row = self.store.action(action)?.ok_or(ScheduleError::Unknown)?;
+        let results = empty_results(&row.operations)?;
+        let expired = self.store.expire_commands(action, reached, &results, now)?;
+        if expired > 0 {
+            slog::info!(self.log, "commands to other hosts have expired";
+                "action" => action.number(), "commands" => expired);
+        }
+        Ok(expired)
     }
 
     /// Writes the answers that have arrived to `returned`; keeps those that cannot be written now.

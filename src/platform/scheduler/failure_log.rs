@@ -24,6 +24,7 @@ pub(super) enum Subject {
     ExpiredFiles(SpoolFolder),
     ExpiredActions,
     SilentAgents,
+    WithdrawnKeys,
     AgentStatus,
     NewActions,
     /// The evaluation of targets for an agent.
@@ -49,6 +50,7 @@ impl Subject {
             Subject::ExpiredFiles(_) => "cannot remove expired files",
             Subject::ExpiredActions => "cannot remove expired actions",
             Subject::SilentAgents => "cannot remove silent agents",
+            Subject::WithdrawnKeys => "cannot check whether keys are withdrawn",
             Subject::AgentStatus => "cannot update status of agents",
             Subject::NewActions => "cannot read new actions",
             Subject::Heartbeat(_) => "cannot save heartbeat",
@@ -77,6 +79,7 @@ impl slog::KV for Subject {
             Subject::Heartbeat(queue) => serializer.emit_str("queue", queue),
             Subject::ExpiredActions
             | Subject::SilentAgents
+            | Subject::WithdrawnKeys
             | Subject::AgentStatus
             | Subject::NewActions => Ok(()),
         }

@@ -96,7 +96,7 @@ mod tests {
         rig.scheduler.register_agents(&events).unwrap();
         let known = rig.store.agent(agent().id).unwrap().unwrap();
         assert_eq!((known.version.as_str(), known.pid, known.starttime), ("2", 2, now));
-        assert_eq!(rig.store.reachable_agents().count(), 2);
+        assert_eq!(rig.store.live_agents().count(), 2);
         // A later heartbeat brings an agent back online.
         rig.collect_after(36_001);
         assert_eq!(rig.store.agent(agent().id).unwrap().unwrap().status, "idle");

@@ -1,4 +1,5 @@
-//! The step that removes expired files and rows.
+//! The step that removes expired files and rows, and the keys of investigators who may not sign any
+//! more.
 
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ const ACTIONS_MAX: i64 = 200;
 const AGENTS_MAX: usize = 200;
 
 impl Scheduler {
-    /// Removes the files and rows that have exceeded their retention, once per [`PRUNE_PERIOD`].
+    /// Removes the files and rows that have exceeded their retention, and withdrawn keys, once per
+    /// [`PRUNE_PERIOD`].
     pub(super) fn prune(&mut self, now: Timestamp) {
         if self.last_pruned.is_some_and(|last| elapsed(last, now) < PRUNE_PERIOD && last <= now) {
             return;
@@ -26,6 +28,9 @@ impl Scheduler {
         self.last_pruned = Some(now);
         let removed = self.prune_silent_agents(before(now, SILENCE_MAX));
         self.failures.note(Subject::SilentAgents, removed);
+        if let Some(signers) = &self.signers {
+            self.failures.note(Subject::WithdrawnKeys, signers.remove_withdrawn());
+        }
         if let Some(age) = self.settings.retention.spool {
             self.prune_spool(before(now, age));
         }
@@ -75,5 +80,48 @@ impl Scheduler {
         if let Some(actions @ 1..) = self.failures.note(Subject::ExpiredActions, removed) {
             slog::info!(self.log, "removed expired actions"; "actions" => actions);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::action::Signer;
+    use crate::data::testing::DatabaseKind;
+    use crate::data::{InvestigatorStatus, Permissions};
+    use crate::pgp::testing::Home;
+    use crate::pgp::{GpgSigner, RsaNumbers, Verifier, export};
+    use crate::platform::scheduler::testing::{Rig, noon};
+    use crate::platform::signers::Signers;
+
+    /// Returns the number of GnuPG homes with a key.
+    fn homes(folder: &Home) -> usize {
+        let entries = folder.path().read_dir().unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.join("gpg.conf").exists()).count()
+    }
+
+    #[test]
+    fn key_that_was_disabled_in_the_database_is_removed_without_a_signature() {
+        let (home, folder) = (Home::new(), Home::new());
+        let key = home.key("rsa1024", None);
+        let signer = GpgSigner::open(home.path(), key.as_str(), None).unwrap();
+        let signature = signer.sign(b"text").unwrap().to_string();
+        let armored = export(home.path(), &key).unwrap();
+        let mut rig = Rig::new(DatabaseKind::Sqlite);
+        let store = Arc::clone(&rig.store);
+        let eve = key.as_str();
+        store.insert_investigator("eve", eve, &armored, Permissions::RUNNER, noon()).unwrap();
+        let log = slog::Logger::root(slog::Discard, slog::o!());
+        let signers = Arc::new(Signers::new(store, Verifier::new(folder.path()), log));
+        rig.scheduler.remove_keys_of(Arc::clone(&signers));
+        signers.who_signed(b"text", &signature, RsaNumbers::FullLength).unwrap();
+        rig.collect_after(0);
+        assert_eq!(homes(&folder), 1);
+        let id = rig.store.investigator(eve).unwrap().unwrap().id;
+        let disabled = InvestigatorStatus::Disabled;
+        assert!(rig.store.set_investigator_status(id, disabled, noon()).unwrap());
+        rig.collect_after(61);
+        assert_eq!(homes(&folder), 0);
     }
 }

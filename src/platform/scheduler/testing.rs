@@ -15,6 +15,8 @@ use crate::relay::{Command, Outcome};
 use crate::testing::retried;
 
 pub(super) const ACTION: Id = Id::new(7);
+/// The queue of [`agent`].
+const QUEUE: &str = "linux.host";
 pub(super) const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
 pub(super) struct Rig {
@@ -101,8 +103,8 @@ impl TestRelay {
 }
 
 impl CommandSender for TestRelay {
-    fn reaches(&self, queue: &str) -> bool {
-        queue == agent().queueloc
+    fn only_queue(&self) -> Option<&str> {
+        Some(QUEUE)
     }
 
     fn send(&self, _: &str, command: Command) -> Result<(), RelayClosed> {
@@ -144,7 +146,7 @@ pub(super) fn agent() -> AgentRow {
     AgentRow {
         id: Id::new(5),
         name: "host".to_owned(),
-        queueloc: "linux.host".to_owned(),
+        queueloc: QUEUE.to_owned(),
         mode: "daemon".to_owned(),
         version: "1".to_owned(),
         pid: 1,

@@ -12,8 +12,6 @@ use jiff::SignedDuration;
 use super::commands::empty_results;
 use super::testing::{ACTION, Rig, action, agent, answer, noon, scheduler};
 use super::*;
-use crate::action::CommandStatus;
-use crate::data::AgentRow;
 use crate::data::testing::{DatabaseKind as Kind, on_each_database};
 
 on_each_database!(
@@ -26,10 +24,7 @@ on_each_database!(
     damaged_answer_is_set_aside_and_the_command_expires,
     completed_action_is_not_sent_again,
     foreign_file_is_ignored_and_delays_no_entry,
-    commands_to_unreachable_agents_expire,
     silent_agent_becomes_idle_and_then_offline,
-    silent_agent_of_another_host_is_removed_after_a_day,
-    oversized_agent_of_an_earlier_release_is_reported_once_and_removed,
     retention_applies_to_files_and_rows,
     stop_saves_arrived_answers_and_begins_nothing
 );
@@ -193,22 +188,6 @@ fn foreign_file_is_ignored_and_delays_no_entry(kind: Kind) {
     assert_eq!(rig.scheduler.failures.len(), 1);
 }
 
-fn commands_to_unreachable_agents_expire(kind: Kind) {
-    let mut rig = Rig::new(kind);
-    let other = AgentRow { id: Id::new(6), queueloc: "linux.other".to_owned(), ..agent() };
-    rig.store.upsert_agent(&other).unwrap();
-    rig.collect_after(0);
-    let command = rig.commands.try_recv().unwrap();
-    assert_eq!(rig.store.command(Id::new(command.id)).unwrap().unwrap().agent, agent().id);
-    rig.answer(&command);
-    rig.collect_after(1);
-    assert!(rig.commands.try_recv().is_err(), "this host's agent got the other's command");
-    rig.collect_after(61);
-    let counters = rig.store.command_counts(ACTION).unwrap();
-    let of = |status| counters.of(status);
-    assert_eq!((of(CommandStatus::Success), of(CommandStatus::Expired)), (1, 1));
-}
-
 fn silent_agent_becomes_idle_and_then_offline(kind: Kind) {
     let mut rig = Rig::new(kind);
     for (seconds, status) in [(2999, "online"), (3001, "idle"), (36_001, "offline")] {
@@ -216,61 +195,6 @@ fn silent_agent_becomes_idle_and_then_offline(kind: Kind) {
         assert_eq!(rig.store.agent(agent().id).unwrap().unwrap().status, status, "{seconds}");
     }
     assert_eq!(rig.store.disappeared_endpoints().unwrap(), 1);
-}
-
-fn silent_agent_of_another_host_is_removed_after_a_day(kind: Kind) {
-    const DAY: i64 = 86_400;
-    let mut rig = Rig::new(kind);
-    for (id, queue, second) in [(6, "linux.other", 0), (8, "linux.live", DAY)] {
-        let (id, queueloc) = (Id::new(id), queue.to_owned());
-        let heartbeattime = noon() + SignedDuration::from_secs(second);
-        rig.store.upsert_agent(&AgentRow { id, queueloc, heartbeattime, ..agent() }).unwrap();
-    }
-    let agents = |rig: &Rig| -> Vec<i64> {
-        rig.store.agents().map(|agent| agent.unwrap().id.number()).collect()
-    };
-    // Each agent gets a command, and only this host's agent answers.
-    rig.collect_after(0);
-    let command = rig.commands.try_recv().unwrap();
-    rig.answer(&command);
-    rig.collect_after(61);
-    assert_eq!(rig.store.command_counts(ACTION).unwrap().all(), 3);
-    rig.collect_after(DAY);
-    assert_eq!(agents(&rig), [5, 6, 8]);
-    rig.collect_after(DAY + 61);
-    assert_eq!(agents(&rig), [5, 8]);
-    assert_eq!(rig.store.command_counts(ACTION).unwrap().all(), 2);
-    rig.collect_after(3 * DAY);
-    assert_eq!(agents(&rig), [5]);
-}
-
-fn oversized_agent_of_an_earlier_release_is_reported_once_and_removed(kind: Kind) {
-    let mut rig = Rig::new(kind);
-    let big = AgentRow {
-        id: Id::new(6),
-        queueloc: "linux.other".to_owned(),
-        environment: format!("{{\"os\":\"{}\"}}", "x".repeat(1 << 20)),
-        ..agent()
-    };
-    rig.store.upsert_agent(&big).unwrap();
-    let late = ActionRow {
-        id: Id::new(8),
-        expireafter: noon() + SignedDuration::from_hours(1),
-        ..action("environment->>'os' LIKE 'x%'")
-    };
-    rig.store.insert_action(&late, &[]).unwrap();
-    for second in 0..3 {
-        rig.collect_after(second);
-        assert_eq!(rig.scheduler.failures.len(), 1);
-    }
-    assert!(rig.store.commands_of(Id::new(8)).unwrap().is_empty(), "the condition is not met");
-    // The other action selects the agent by its status. Its file does not contain the environment.
-    let file = rig.path("command/inflight").read_dir().unwrap().map(|file| file.unwrap());
-    let sizes: Vec<u64> = file.map(|file| file.metadata().unwrap().len()).collect();
-    assert!(sizes.len() == 2 && sizes.iter().all(|size| *size < 10_000), "{sizes:?}");
-    rig.collect_after(61);
-    rig.collect_after(90_000);
-    assert_eq!(rig.store.agent(big.id).unwrap(), None);
 }
 
 fn retention_applies_to_files_and_rows(kind: Kind) {

@@ -146,6 +146,10 @@ impl Keys {
         owners.into_iter().map(|(_, _, fingerprint)| fingerprint.clone()).collect()
     }
 
+    pub(super) fn is_any_imported(&self) -> bool {
+        self.0.values().any(|known| known.imported().is_some())
+    }
+
     /// Returns the imported key of an investigator.
     pub(super) fn imported(&self, fingerprint: &str) -> Option<Arc<KeyText>> {
         self.0.get(fingerprint)?.imported().cloned()

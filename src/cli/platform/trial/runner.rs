@@ -8,7 +8,6 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -21,7 +20,7 @@ use crate::cli::env;
 use crate::cli::failure::Failure;
 use crate::cli::program::own_executable;
 use crate::invocation::Program;
-use crate::spawn;
+use crate::spawn::session::start_in_session;
 
 /// Time limit for a stop of the runner: it finishes the current step, and may have to kill plugins.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
@@ -83,13 +82,12 @@ fn spawn(program: &Path, config: &Path, log: &Path) -> io::Result<Runner> {
         .env_remove("MIGPGPPASSPHRASE")
         // If root runs the trial in the folder of a user, the home is that user's.
         .envs(env::home().map(|home| ("HOME", home)))
-        // In its own process group: a signal from the keyboard goes to the trial only, which then
-        // stops the runner.
-        .process_group(0)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log);
-    let mut child = spawn::start(&mut command)?;
+    // In its own session: a signal from the keyboard goes to the trial only, which then stops the
+    // runner.
+    let mut child = start_in_session(command)?;
     // The child has not been waited for yet, so its process id cannot have been reused.
     let handle = match pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
         Ok(handle) => handle,

@@ -19,7 +19,7 @@ fn agent_sends_a_heartbeat_after_the_clock_jumps() {
         let (begun, stop) = (Instant::now(), crate::wake::Stop::new());
         let store = &rig.platform().data().store;
         let has_heartbeat = || {
-            let agents = store.reachable_agents().collect::<Result<Vec<_>, _>>().unwrap();
+            let agents = store.live_agents().collect::<Result<Vec<_>, _>>().unwrap();
             agents.iter().any(|agent| {
                 agent.status == "online" && agent.heartbeattime.as_second() == now.as_second()
             })

@@ -1,0 +1,1 @@
+select actions.expireafter from actions where actions.id = cast($1 as bigint)
