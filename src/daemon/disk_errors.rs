@@ -173,7 +173,8 @@ impl DiskErrors {
         if is_work_blocked || disk.has_unsynced_folders() || !self.failing.is_empty() {
             if self.marker.is_none() {
                 // If this fails too, the next turn retries it; the error itself is already logged.
-                self.marker = disk.lock(&spool.layout().scratch()).ok();
+                let file = spool.layout().degraded();
+                self.marker = disk.create_lock_file(&file).and_then(|()| disk.lock(&file)).ok();
             }
             return;
         }

@@ -112,6 +112,33 @@ fn log_that_is_a_pipe_or_that_others_can_write_is_refused_at_once() {
 }
 
 #[test]
+fn pipe_in_place_of_the_lock_file_is_refused_at_once() {
+    let home = Home::installed();
+    mknodat(CWD, home.path("runner/runners/.lock"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let text = "runners/.lock: it is not a regular file: remove it";
+    let checked = home.with_config(&["check", "--offline"]);
+    assert!(checked.exit == 74 && checked.out.contains(text), "{checked:?}");
+    fails(&home.with_config(&["run"]), 74, &[text]);
+}
+
+#[test]
+fn jobs_that_the_runner_cannot_lock_are_refused_with_a_remedy() {
+    let home = Home::installed();
+    home.chmod("runner/runners", 0o500);
+    let lock = home.path("runner/runners").canonicalize().unwrap().join(".lock");
+    if std::fs::write(&lock, "").is_ok() {
+        // Root may write into every folder.
+        return;
+    }
+    is_refused(&home, &format!("/dev/null {}`", lock.display()));
+    home.chmod("runner/runners", 0o700);
+    home.write("runner/runners/.lock", "");
+    home.chmod("runner/runners", 0o500);
+    good(home.with_config(&["check", "--offline"]));
+    home.chmod("runner/runners", 0o700);
+}
+
+#[test]
 fn unreadable_folder_of_the_spool_does_not_hide_the_rest() {
     let mut home = Home::installed();
     let _log = home.start(&["-c", "runner/runner.cfg"]).until("ready");

@@ -78,10 +78,10 @@ impl Report {
             _ => false,
         };
         (report.process, report.since) = (process, since);
-        // A runner whose disk operations fail also locks the scratch folder, because on a full disk
-        // it could not write a file.
+        // A runner whose disk operations fail locks another file, because on a full disk it could
+        // not write one.
         report.degraded =
-            process.is_some() && spool.disk.lock_holder(&spool.layout.scratch())? == process;
+            process.is_some() && spool.disk.lock_holder(&spool.layout.degraded())? == process;
         if report.degraded {
             report.attention.push(DEGRADED.to_owned());
         }
