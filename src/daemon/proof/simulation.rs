@@ -191,7 +191,7 @@ impl Simulation {
                 return;
             }
             engine.launch_due(now);
-            engine.recheck_damaged_files(now);
+            engine.recheck_files(now);
             let next = engine.process_due();
             if !engine.is_idle() {
                 let event = events.recv_timeout(WORKER_TIMEOUT).unwrap();
