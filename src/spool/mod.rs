@@ -212,6 +212,8 @@ pub(crate) enum SpoolError {
     Devices { path: PathBuf },
     #[error("{} is a symbolic link, and moves between the folders of a spool must be atomic: put the folder itself there, or make the whole spool a link", path.display())]
     Link { path: PathBuf },
+    #[error("cannot read the file of {id}: {reason}")]
+    Unreadable { id: RunId, reason: String },
     /// Another process moved the run away.
     #[error("{id} is no longer in {folder}")]
     Gone { id: RunId, folder: Folder },
