@@ -12,6 +12,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use crate::action::{Command, CommandError, LargeAnswer, Summary, document};
+use crate::api::LargePermit;
 use crate::disk::{Context, Disk, DiskError, FsFile};
 
 /// Size from which the buffer is written, in bytes; it can be larger by one command.
@@ -98,9 +99,7 @@ impl PartialDocument {
     /// `head`.
     pub(crate) fn open(disk: &Disk, path: &Path, head: &str) -> Result<PartialDocument, DiskError> {
         let kept = match disk.find(path)? {
-            Some(_) => {
-                CompleteLines::of(BufReader::new(disk.reader(path)?), head).context("read", path)?
-            }
+            Some(_) => CompleteLines::read(disk, path, head)?,
             None => None,
         };
         let Some(CompleteLines { bytes, ids, summary, sent, large }) = kept else {
@@ -121,8 +120,7 @@ impl PartialDocument {
         document: &Path,
         head: &str,
     ) -> Result<(Summary, Vec<LargeAnswer>), DiskError> {
-        let reader = BufReader::new(disk.reader(document)?);
-        let kept = CompleteLines::of(reader, head).context("read", document)?;
+        let kept = CompleteLines::read(disk, document, head)?;
         Ok(kept.map(|kept| (closed(kept.summary, kept.sent), kept.large)).unwrap_or_default())
     }
 
@@ -250,6 +248,14 @@ struct CompleteLines {
 }
 
 impl CompleteLines {
+    /// Reads the complete lines of a file; `None` if not even the head is complete.
+    fn read(disk: &Disk, path: &Path, head: &str) -> Result<Option<CompleteLines>, DiskError> {
+        let bytes = disk.find(path)?.map_or(0, |meta| meta.stamp.size);
+        // Any of its lines may be large.
+        let _permit = LargePermit::wait_for(bytes);
+        CompleteLines::of(BufReader::new(disk.reader(path)?), head).context("read", path)
+    }
+
     /// Reads the complete lines; `None` if not even the head is complete.
     fn of(mut reader: impl BufRead, head: &str) -> io::Result<Option<CompleteLines>> {
         let mut line = Vec::new();

@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 
 use crate::action::document;
+use crate::api::LargePermit;
 use crate::disk::{Context, Disk, DiskError};
 use crate::stage::document::{CommandFacts, CommandFile, PartialDocument};
 
@@ -63,6 +64,8 @@ impl EarlyPage {
             return Ok(());
         }
         if self.file.is_some() {
+            // Any of its lines may be large.
+            let _permit = LargePermit::wait();
             let reader = BufReader::new(disk.reader(&self.path)?);
             self.add_to(part, reader.chain(self.lines.as_slice()))?;
         } else {
