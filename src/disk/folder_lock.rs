@@ -30,7 +30,7 @@ impl FolderLock {
     /// Locks a folder, which must exist; `WouldBlock` if another process holds the lock.
     pub(crate) fn acquire(disk: &Disk, folder: &Path) -> Result<FolderLock, DiskError> {
         let file = FolderLock::file(folder);
-        disk.create_lock_file(&file).or_else(|error| Err(explained(error, &file)))?;
+        disk.create_lock_file(&file).map_err(|error| explained(error, &file))?;
         let lock = PathLock::acquire(disk, &file)?;
         Ok(FolderLock { folder: folder.to_owned(), lock })
     }
@@ -43,7 +43,7 @@ impl FolderLock {
             Some(meta) => real::check_lock_file(&file, &meta).context("lock", &file),
             None => check_writable(&file)
                 .context("create", &file)
-                .or_else(|error| Err(explained(error, &file))),
+                .map_err(|error| explained(error, &file)),
         }
     }
 

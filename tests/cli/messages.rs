@@ -117,6 +117,7 @@ fn jobs_folder_of_root_is_used_once_root_has_created_the_lock_file_as_root() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the test moves a file as the operator does")]
 fn unreadable_record_of_root_hides_no_other_run_as_root() {
     if !rustix::process::geteuid().is_root() {
         return;
