@@ -228,7 +228,7 @@ impl Engine {
     /// and runs that a stage still rejects, and claims actions.
     pub(in crate::daemon) fn recheck_files(&mut self, now: Timestamp) {
         for (folder, name) in self.scan.unindexed.take_due(now) {
-            match self.tracked_in(folder, &name) {
+            match self.unchanged_run(folder, &name) {
                 Some(key) => self.recheck_run(&key, now),
                 None => {
                     self.scan.unindexed.begin_recheck(folder, &name);
@@ -313,6 +313,13 @@ impl Engine {
     fn tracked_in(&self, folder: Folder, name: &OsStr) -> Option<Key> {
         let key = (folder.family(), run_id(name)?);
         self.index.get(&key).is_some_and(|run| run.folder == folder).then_some(key)
+    }
+
+    /// Returns the key of the run with this file, if it is in the index as it is on disk.
+    fn unchanged_run(&self, folder: Folder, name: &OsStr) -> Option<Key> {
+        let key = self.tracked_in(folder, name)?;
+        let known = self.index.get(&key).map(|run| run.stamp);
+        matches!(self.parts.spool.stamp(folder, name), Ok(stamp) if stamp == known).then_some(key)
     }
 
     /// Returns the state in which a file was last read.

@@ -69,6 +69,17 @@ fn rejected_files_delay_neither_the_start_nor_a_run() {
 }
 
 #[test]
+fn file_of_a_known_run_that_is_damaged_becomes_a_dead_letter() {
+    let mut rig = rig("");
+    rig.run_at("2026-11-22T12:01:00Z");
+    assert_eq!(rig.spool(), [format!("action/inflight {ID}")]);
+    write_private(&rig.path(&format!("spool/action/inflight/{ID}.json")), "{");
+    rig.advance(1);
+    let expected = ["", ".json.reason"].map(|end| format!("action/invalid {ID}{end}"));
+    assert_eq!(rig.spool(), expected);
+}
+
+#[test]
 fn one_turn_makes_a_limited_number_of_moves() {
     let mut rig = Rig::new("2026-11-22T12:00:30Z");
     rig.start();
