@@ -24,7 +24,7 @@ use crate::stage::submit::JobState;
 
 /// Maximum number of slots that are launched in one turn of the daemon's loop: each launch takes a
 /// few milliseconds.
-const SLOTS_MAX: usize = 512;
+pub(super) const SLOTS_MAX: usize = 512;
 
 /// The jobs in force, and when each is due.
 #[derive(Debug)]

@@ -309,6 +309,12 @@ impl Rig {
         }
     }
 
+    /// Makes the engine launch the slots that are due in one turn.
+    pub(crate) fn launch_due(&mut self) {
+        let now = self.clock.now();
+        self.engine.as_mut().unwrap().0.launch_due(now);
+    }
+
     /// Makes the engine process what is due in one turn, without the files to be checked again.
     pub(crate) fn process_due(&mut self) {
         self.engine.as_mut().unwrap().0.process_due();
