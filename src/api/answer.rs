@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use super::error::{ApiError, Call, RefusalMessage};
 use super::feed::WireError;
 use super::limit::{Limits, Meter, Metered};
+use super::memory::{LARGE_BYTES, LargePermit};
 use super::wire::{Document, Sink, SinkError, walk};
 use crate::chain::excerpt;
 
@@ -41,6 +42,8 @@ pub(super) struct Answer {
     pub(super) retry_after: Option<Duration>,
     /// The body, or the error that left it incomplete.
     pub(super) body: Result<Vec<u8>, ApiError>,
+    /// Held while a large body is in memory.
+    _permit: Option<LargePermit>,
 }
 
 /// The part of an action in a response that the runner uses.
@@ -58,6 +61,11 @@ pub(super) struct ApiAction {
 }
 
 impl Answer {
+    #[cfg(test)]
+    pub(super) fn of(status: u16, body: Result<Vec<u8>, ApiError>) -> Answer {
+        Answer { status, retry_after: None, body, _permit: None }
+    }
+
     pub(super) fn read(
         call: &Call,
         status: u16,
@@ -65,12 +73,18 @@ impl Answer {
         body: impl Read,
     ) -> Answer {
         let meter = Meter::new(SHORT);
-        let mut bytes = Vec::new();
-        let body = match Metered::new(body, &meter).read_to_end(&mut bytes) {
+        let (mut bytes, mut permit) = (Vec::new(), None);
+        let mut body = Metered::new(body, &meter);
+        let read =
+            body.by_ref().take(LARGE_BYTES as u64).read_to_end(&mut bytes).and_then(|count| {
+                permit = (count == LARGE_BYTES).then(LargePermit::wait);
+                body.read_to_end(&mut bytes)
+            });
+        let body = match read {
             Ok(_) => Ok(bytes),
             Err(error) => Err(body_error(call, status, &meter, WireError::Read(error))),
         };
-        Answer { status, retry_after, body }
+        Answer { status, retry_after, body, _permit: permit }
     }
 
     /// Walks the body of a successful response.
@@ -107,7 +121,7 @@ impl Answer {
     /// Converts the response to an error.
     pub(super) fn refusal(self, call: &Call) -> ApiError {
         let message = self.body.map_or(RefusalMessage::Incomplete, |body| refusal_message(&body));
-        let Answer { status, retry_after, .. } = self;
+        let (status, retry_after) = (self.status, self.retry_after);
         ApiError::Status { call: call.clone(), status, message, retry_after }
     }
 }

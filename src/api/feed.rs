@@ -15,6 +15,7 @@ use serde_json::de::SliceRead;
 use serde_json::{Deserializer, Error};
 
 use super::limit::{Meter, Metered};
+use super::memory::{LARGE_BYTES, LargePermit};
 
 /// A document that could not be read to its end.
 #[derive(Debug)]
@@ -42,13 +43,15 @@ pub(super) struct Feed<'m, R> {
     begin: usize,
     end: usize,
     is_ended: bool,
+    /// Held while the buffer is large.
+    permit: Option<LargePermit>,
 }
 
 impl<'m, R: Read> Feed<'m, R> {
     /// Returns a feed that reads `reader` through `meter`.
     pub(super) fn new(reader: R, meter: &'m Meter) -> Feed<'m, R> {
         let (bytes, reader) = (vec![0; READ_BYTES], Metered::new(reader, meter));
-        Feed { reader, meter, bytes, begin: 0, end: 0, is_ended: false }
+        Feed { reader, meter, bytes, begin: 0, end: 0, is_ended: false, permit: None }
     }
 
     /// Skips white space and consumes the next byte if it is `wanted`; returns whether it was.
@@ -101,6 +104,7 @@ impl<'m, R: Read> Feed<'m, R> {
                 Ok(value) if self.is_ended || length < rest.len() || is_closed(rest) => {
                     self.begin += length;
                     self.meter.start_item(self.rest().len());
+                    self.release();
                     return Ok(Some(value));
                 }
                 // An error at the very end may be due to an incomplete value: the parser reports
@@ -140,8 +144,9 @@ impl<'m, R: Read> Feed<'m, R> {
             let count = end.unwrap_or(rest.len());
             self.begin += count;
             skipped += u64::try_from(count).unwrap_or(u64::MAX);
+            self.release();
             if end.is_some() {
-                self.release();
+                self.meter.start_item(self.rest().len());
                 return (skipped, Ok(()));
             }
             if self.is_ended {
@@ -154,13 +159,16 @@ impl<'m, R: Read> Feed<'m, R> {
         }
     }
 
-    /// Releases the memory that a large value needed.
+    /// Releases the memory that a large value needed, unless what follows it is large as well.
     fn release(&mut self) {
+        if self.permit.is_none() || self.rest().len() > LARGE_BYTES {
+            return;
+        }
         let rest = self.rest().to_vec();
-        self.meter.start_item(rest.len());
         (self.begin, self.end) = (0, rest.len());
         self.bytes = rest;
         self.bytes.resize(self.end.max(READ_BYTES), 0);
+        self.permit = None;
     }
 
     /// Checks that only white space follows, up to the end of the stream.
@@ -206,6 +214,9 @@ impl<'m, R: Read> Feed<'m, R> {
         // At the limit, the meter refuses one more byte.
         let room = self.meter.item_room().max(1).saturating_add(self.end);
         let room = wanted.max(READ_BYTES).min(room);
+        if room > LARGE_BYTES && self.permit.is_none() {
+            self.permit = Some(LargePermit::wait());
+        }
         if room > self.bytes.len() {
             self.bytes.resize(room, 0);
         }

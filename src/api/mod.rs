@@ -23,6 +23,7 @@ mod form;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod limit;
+mod memory;
 pub(crate) mod proxy;
 mod settings;
 mod skew;
@@ -50,6 +51,7 @@ pub(crate) use answer::COMMAND_BYTES_MAX;
 pub(crate) use client::Client;
 pub(crate) use error::{ApiError, Scope};
 pub(crate) use form::{FORM_BYTES_MAX, form_bytes};
+pub(crate) use memory::LargePermit;
 pub(crate) use proxy::Route;
 pub(crate) use settings::{Credentials, HttpSettings, SettingsError};
 

@@ -148,7 +148,7 @@ mod tests {
 
     fn judged(status: u16, body: &str) -> Result<Next, Scope> {
         let call = Call::new("POST", &Url::parse("http://h/").unwrap());
-        let answer = Answer { status, retry_after: None, body: Ok(body.into()) };
+        let answer = Answer::of(status, Ok(body.into()));
         match judge(&call, Ok(answer), &[]) {
             Posted::Refused { next, .. } => Ok(next),
             Posted::Unknown { cause } => Err(cause.scope()),
@@ -214,7 +214,7 @@ mod tests {
         let call = Call::new("POST", &Url::parse("http://h/").unwrap());
         let cut = |status| {
             let body = Err(unusable(&call, status, "cut", String::new()));
-            judge(&call, Ok(Answer { status, retry_after: None, body }), &[])
+            judge(&call, Ok(Answer::of(status, body)), &[])
         };
         assert!(matches!(cut(422), Posted::Refused { next: Next::Invalid, .. }));
         assert!(matches!(cut(401), Posted::Refused { next: Next::BackOffAll, .. }));

@@ -149,8 +149,11 @@ impl DiskErrors {
         let disk = spool.disk();
         if is_work_blocked || disk.has_unsynced_folders() || !self.failing.is_empty() {
             if self.marker.is_none() {
-                // If this fails too, the next turn retries it; the error itself is already logged.
-                self.marker = disk.lock(&spool.layout().scratch()).ok();
+                let file = spool.layout().degraded();
+                // The file may have been removed. If this fails too, the next turn retries it; the
+                // error itself is already logged.
+                let again = |_| disk.create_lock_file(&file).and_then(|()| disk.lock(&file));
+                self.marker = disk.lock(&file).or_else(again).ok();
             }
             return;
         }

@@ -22,6 +22,10 @@ use crate::spool::{SlotStamp, Spool, SpoolError};
 use crate::stage::archive::ResultsFolder;
 use crate::stage::submit::JobState;
 
+/// Maximum number of slots that are launched in one turn of the daemon's loop: each launch takes a
+/// few milliseconds.
+pub(super) const SLOTS_MAX: usize = 512;
+
 /// The jobs in force, and when each is due.
 #[derive(Debug)]
 pub(crate) struct JobCalendar {
@@ -172,11 +176,12 @@ impl JobCalendar {
         }
     }
 
-    /// Returns the slots that are due, at most one for each job, and moves each job on to its next
-    /// slot in memory. [`JobCalendar::record_slot`] does so on disk.
+    /// Returns the slots that are due, at most one for each job and at most [`SLOTS_MAX`], and moves
+    /// each of these jobs on to its next slot in memory. [`JobCalendar::record_slot`] does so on
+    /// disk.
     pub(super) fn due(&mut self, now: Timestamp, log: &Logger) -> Vec<Slot> {
         let mut slots = Vec::new();
-        for name in self.table.due(now) {
+        for name in self.table.due(now).into_iter().take(SLOTS_MAX) {
             let (Some(known), Some(job)) = (self.schedules.get(&name), self.jobs.get(&name)) else {
                 continue;
             };

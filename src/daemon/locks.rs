@@ -29,6 +29,8 @@ pub(super) enum LockState {
 #[derive(Debug, Default)]
 pub(super) struct Locks {
     jobs: Option<FolderLock>,
+    /// Whether the last attempt to lock another jobs folder failed, which is logged once.
+    has_failed: bool,
 }
 
 impl Locks {
@@ -57,16 +59,45 @@ impl Locks {
             Ok(hold) => {
                 warn!(log, "jobs folder was replaced; locked the new one";
                     "path" => %path.display());
-                self.jobs = Some(hold);
+                (self.jobs, self.has_failed) = (Some(hold), false);
                 LockState::JobsReplaced
             }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                 LockState::JobsLost(path)
             }
             Err(error) => {
-                error!(log, "cannot lock jobs folder"; "error" => Chain(&error));
+                if !self.has_failed {
+                    error!(log, "cannot lock jobs folder; using it unlocked"; "error" => Chain(&error));
+                }
+                self.has_failed = true;
                 LockState::Held
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{Fs, RealFs};
+    use crate::spool::testing::spool;
+    use crate::testing::Logged;
+
+    #[test]
+    fn jobs_folder_that_cannot_be_locked_again_is_logged_once() {
+        let (folder, mut spool) = spool();
+        let jobs = folder.path().join("jobs");
+        RealFs.make_folder(&jobs).unwrap();
+        let (mut locks, logged) = (Locks::default(), Logged::default());
+        locks.hold_jobs(FolderLock::acquire(spool.disk(), &jobs).unwrap());
+        RealFs.unlink(&FolderLock::file(&jobs)).unwrap();
+        RealFs.make_folder(&FolderLock::file(&jobs)).unwrap();
+        for _ in 0..2 {
+            assert!(matches!(locks.check(&mut spool, &logged.logger()), LockState::Held));
+        }
+        let lines = logged.take();
+        assert!(lines.len() == 1 && lines[0].contains("using it unlocked"), "{lines:?}");
+        RealFs.remove_folder(&FolderLock::file(&jobs)).unwrap();
+        assert!(matches!(locks.check(&mut spool, &logged.logger()), LockState::JobsReplaced));
     }
 }

@@ -25,6 +25,7 @@ mod job_scan;
 mod launcher;
 mod locks;
 mod metrics_recorder;
+mod move_budget;
 mod move_log;
 mod notifier;
 mod pending_outcomes;
@@ -74,6 +75,8 @@ use crate::wake::{Hint, Stop};
 
 /// Maximum time between two turns of the loop, so that a change of the clock is noticed.
 const WAIT_MAX: Duration = Duration::from_secs(60);
+/// Maximum number of events that are handled in one turn besides the first: each may lead to a move.
+const EVENTS_MAX: usize = 255;
 /// Maximum time that a stop waits for workers: plugins have three seconds between TERM and KILL.
 const STOP_SPAN: Duration = Duration::from_millis(4500);
 
@@ -166,7 +169,7 @@ impl Daemon {
             let until = self.turn(now).map_or(next_scan, |until| until.min(next_scan));
             let wait_max = self.notifier.turn(|| self.engine.status());
             let Some(first) = self.wait(until, wait_max) else { continue };
-            let rest: Vec<Event> = self.events.try_iter().collect();
+            let rest: Vec<Event> = self.events.try_iter().take(EVENTS_MAX).collect();
             for event in std::iter::once(first).chain(rest) {
                 self.handle(event);
             }
@@ -178,7 +181,7 @@ impl Daemon {
     /// Does everything that is due; returns when something is due again.
     fn turn(&mut self, now: Timestamp) -> Option<Timestamp> {
         self.engine.launch_due(now);
-        self.engine.recheck_damaged_files(now);
+        self.engine.recheck_files(now);
         self.engine.rescan_rejected_jobs(now);
         let next = [
             self.engine.process_due(),

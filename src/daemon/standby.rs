@@ -43,7 +43,7 @@ impl Standby {
         Ok(Standby { events, sender, stop, reopen })
     }
 
-    /// Waits until the lock on a file or folder is free, feeding the watchdog meanwhile.
+    /// Waits until the lock on a file is free, feeding the watchdog meanwhile.
     pub(crate) fn wait(
         &self,
         path: PathBuf,

@@ -6,23 +6,21 @@ use std::ffi::{OsStr, OsString};
 
 use jiff::Timestamp;
 
+use super::move_budget::MOVES_MAX;
 use crate::clock::after;
 use crate::disk::Stamp;
 use crate::spool::Folder;
 use crate::stage::claim;
-
-/// Maximum number of damaged files that are read again in one turn of the daemon's loop. Rejecting
-/// a file takes a few milliseconds, during which nothing else is processed.
-const RECHECKS_MAX: usize = 32;
 
 /// The files that are not runs, so that each state of a file is read only once.
 #[derive(Debug, Default)]
 pub(super) struct UnindexedFiles {
     /// The state in which each file was last read.
     known: HashMap<(Folder, OsString), Stamp>,
-    /// Damaged files, with the time to read them again: another process may still be writing them.
-    suspects: BTreeSet<(Timestamp, Folder, OsString)>,
-    /// While a suspect is read again: the state in which it was first read.
+    /// Files that may have to be moved, with the time to check them again: damaged files, which
+    /// another process may still be writing, actions to be claimed, and runs that a stage rejects.
+    waiting: BTreeSet<(Timestamp, Folder, OsString)>,
+    /// While a file is read again: the state in which it was first read.
     rechecked: Option<Stamp>,
 }
 
@@ -45,16 +43,16 @@ impl UnindexedFiles {
         self.known.retain(|(folder, name), _| exists(*folder, name));
     }
 
-    /// Schedules a damaged file to be read again at `time`.
+    /// Schedules a file to be checked again at `time`.
     pub(super) fn recheck_at(&mut self, time: Timestamp, folder: Folder, name: &OsStr) {
-        self.suspects.insert((time, folder, name.to_owned()));
+        self.waiting.insert((time, folder, name.to_owned()));
     }
 
-    /// Returns files that are due to be read again, at most [`RECHECKS_MAX`].
+    /// Returns files that are due to be checked again, at most [`MOVES_MAX`].
     pub(super) fn take_due(&mut self, now: Timestamp) -> Vec<(Folder, OsString)> {
         let mut due = Vec::new();
-        while due.len() < RECHECKS_MAX && self.next_due().is_some_and(|at| at <= now) {
-            due.extend(self.suspects.pop_first().map(|(_, folder, name)| (folder, name)));
+        while due.len() < MOVES_MAX && self.next_due().is_some_and(|at| at <= now) {
+            due.extend(self.waiting.pop_first().map(|(_, folder, name)| (folder, name)));
         }
         due
     }
@@ -74,21 +72,21 @@ impl UnindexedFiles {
         stamp.is_some() && self.rechecked == stamp
     }
 
-    /// Returns when the next file is due to be read again.
+    /// Returns when the next file is due to be checked again.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
-        self.suspects.first().map(|(at, ..)| *at)
+        self.waiting.first().map(|(at, ..)| *at)
     }
 
-    /// Limits the wait for suspects to the usual time, counted from `now`: the clock was set back.
+    /// Limits the wait for files to the usual time, counted from `now`: the clock was set back.
     pub(super) fn limit_waits(&mut self, now: Timestamp) {
         let latest = after(now, claim::WRITE_SPAN);
-        let suspects = std::mem::take(&mut self.suspects).into_iter();
-        self.suspects = suspects.map(|(at, folder, name)| (latest.min(at), folder, name)).collect();
+        let waiting = std::mem::take(&mut self.waiting).into_iter();
+        self.waiting = waiting.map(|(at, folder, name)| (latest.min(at), folder, name)).collect();
     }
 
     /// Returns the number of remembered names.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.known.len().saturating_add(self.suspects.len())
+        self.known.len().saturating_add(self.waiting.len())
     }
 }

@@ -1,15 +1,15 @@
 //! The lock on a folder: a file in it that only its owner can open.
 //!
 //! Every process that can open a file can lock it. A lock on the folder itself could be held by any
-//! user who may read the folder, and the program would not start. The lock file has mode 0600.
-//!
-//! If this process may not create files in the folder, it locks the folder itself. Then other users
-//! who may read the folder can hold the lock, unless the operator takes their access away.
+//! user who may read the folder, and the program would not start. Therefore only the lock file is
+//! ever locked. A program that may not create it refuses to start, and names the command with which
+//! root creates it.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::{Disk, DiskError, PathLock, PathState};
+use super::trust::own_user;
+use super::{Context, Disk, DiskError, PathLock, PathState, check_writable, real};
 
 /// The name of the lock file.
 const FILE: &str = ".lock";
@@ -22,10 +22,29 @@ pub(crate) struct FolderLock {
 }
 
 impl FolderLock {
+    /// Returns the file whose lock is the lock of a folder.
+    pub(crate) fn file(folder: &Path) -> PathBuf {
+        folder.join(FILE)
+    }
+
     /// Locks a folder, which must exist; `WouldBlock` if another process holds the lock.
     pub(crate) fn acquire(disk: &Disk, folder: &Path) -> Result<FolderLock, DiskError> {
-        let lock = PathLock::acquire(disk, &create_file(disk, folder)?)?;
+        let file = FolderLock::file(folder);
+        disk.create_lock_file(&file).map_err(|error| explained(error, &file))?;
+        let lock = PathLock::acquire(disk, &file)?;
         Ok(FolderLock { folder: folder.to_owned(), lock })
+    }
+
+    /// Checks that this process could lock a folder, which must exist, if no other process has
+    /// locked it. Nothing is written, and no lock is taken.
+    pub(crate) fn check(disk: &Disk, folder: &Path) -> Result<(), DiskError> {
+        let file = FolderLock::file(folder);
+        match disk.find(&file)? {
+            Some(meta) => real::check_lock_file(&file, &meta).context("lock", &file),
+            None => check_writable(&file)
+                .context("create", &file)
+                .map_err(|error| explained(error, &file)),
+        }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -42,34 +61,32 @@ impl FolderLock {
     }
 }
 
-/// Returns the file whose lock is the lock of a folder: the folder itself if it has no lock file.
-pub(crate) fn locked_file(disk: &Disk, folder: &Path) -> Result<PathBuf, DiskError> {
-    let file = folder.join(FILE);
-    Ok(if disk.find(&file)?.is_some() { file } else { folder.to_owned() })
-}
-
-/// Creates the lock file if it does not exist, and returns the file to lock.
-fn create_file(disk: &Disk, folder: &Path) -> Result<PathBuf, DiskError> {
-    let file = folder.join(FILE);
-    match disk.begin(&file) {
-        Ok(_) => Ok(file),
-        Err(error) => match error.kind() {
-            ErrorKind::AlreadyExists => Ok(file),
-            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Ok(folder.to_owned()),
-            _ => Err(error),
-        },
-    }
+/// Adds the remedy to the error of a lock file that cannot be created.
+fn explained(error: DiskError, file: &Path) -> DiskError {
+    let (user, kind) = (own_user(), error.kind());
+    let why = match kind {
+        ErrorKind::PermissionDenied => format!("user {user} may not write to its folder"),
+        ErrorKind::ReadOnlyFilesystem => "its file system is read-only".to_owned(),
+        _ => return error,
+    };
+    let file_shown = file.display();
+    let text = format!("{why}: as root, run `install -m 600 -o {user} /dev/null {file_shown}`");
+    DiskError { source: io::Error::new(kind, text), ..error }
 }
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "the tests change files as another process would")]
 mod tests {
-    use std::fs::{self, Permissions};
+    use std::error::Error;
+    use std::fs::{self, File, Permissions};
     use std::os::unix::fs::PermissionsExt;
     use std::sync::Arc;
 
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
     use super::*;
-    use crate::disk::{DAEMON_PREFIX, RealFs};
+    use crate::disk::trust::ROOT;
+    use crate::disk::{DAEMON_PREFIX, RealFs, wait_until_free};
 
     fn disk(folder: &Path) -> Disk {
         Disk::new(Arc::new(RealFs), folder.to_owned(), DAEMON_PREFIX)
@@ -83,10 +100,11 @@ mod tests {
     fn lock_held_on_the_folder_by_another_user_has_no_effect() {
         let folder = tempfile::tempdir().unwrap();
         let disk = disk(folder.path());
-        let _hostile = disk.lock(folder.path()).unwrap();
+        let hostile = File::open(folder.path()).unwrap();
+        fs2::FileExt::try_lock_exclusive(&hostile).unwrap();
         let lock = FolderLock::acquire(&disk, folder.path()).unwrap();
         assert_eq!(lock.state(&disk).unwrap(), PathState::Unchanged);
-        let file = locked_file(&disk, folder.path()).unwrap();
+        let file = FolderLock::file(folder.path());
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(kind(FolderLock::acquire(&disk, folder.path())), ErrorKind::WouldBlock);
     }
@@ -118,18 +136,82 @@ mod tests {
         assert_eq!(other.state(&disk).unwrap(), PathState::Replaced);
     }
 
+    /// Returns the cause of an error.
+    fn cause(error: &DiskError) -> String {
+        error.source().unwrap().to_string()
+    }
+
     #[test]
-    fn folder_that_cannot_be_written_is_locked_itself() {
-        if rustix::process::geteuid().is_root() {
+    fn folder_that_cannot_be_written_is_refused_until_root_creates_the_lock_file() {
+        if own_user() == ROOT {
             // Root may write into every folder.
             return;
         }
         let folder = tempfile::tempdir().unwrap();
-        let disk = disk(folder.path());
+        let (disk, file) = (disk(folder.path()), FolderLock::file(folder.path()));
+        FolderLock::check(&disk, folder.path()).unwrap();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o500)).unwrap();
-        let lock = FolderLock::acquire(&disk, folder.path()).unwrap();
-        assert_eq!(locked_file(&disk, folder.path()).unwrap(), folder.path());
+        let remedy = format!("run `install -m 600 -o {} /dev/null {}`", own_user(), file.display());
+        for error in [
+            FolderLock::check(&disk, folder.path()).unwrap_err(),
+            FolderLock::acquire(&disk, folder.path()).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+            assert!(cause(&error).ends_with(&remedy), "{}", cause(&error));
+        }
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
+        fs::write(&file, "").unwrap();
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o500)).unwrap();
+        FolderLock::check(&disk, folder.path()).unwrap();
+        let _lock = FolderLock::acquire(&disk, folder.path()).unwrap();
         assert_eq!(kind(FolderLock::acquire(&disk, folder.path())), ErrorKind::WouldBlock);
-        assert_eq!(lock.state(&disk).unwrap(), PathState::Unchanged);
+    }
+
+    #[test]
+    fn lock_file_of_another_user_is_refused_as_root() {
+        if own_user() != ROOT {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (disk, file) = (disk(folder.path()), FolderLock::file(folder.path()));
+        fs::write(&file, "").unwrap();
+        std::os::unix::fs::chown(&file, Some(65534), None).unwrap();
+        for error in [
+            FolderLock::check(&disk, folder.path()).unwrap_err(),
+            FolderLock::acquire(&disk, folder.path()).unwrap_err(),
+        ] {
+            assert!(cause(&error).contains("belongs to user 65534: run `chown 0 "), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn pipe_or_link_in_place_of_a_lock_file_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (disk, file) = (disk(folder.path()), FolderLock::file(folder.path()));
+        fs::write(folder.path().join("other"), "").unwrap();
+        for kind in ["pipe", "link", "folder"] {
+            match kind {
+                "pipe" => mknodat(CWD, &file, FileType::Fifo, Mode::RWXU, 0).unwrap(),
+                "link" => std::os::unix::fs::symlink("other", &file).unwrap(),
+                _ => fs::create_dir(&file).unwrap(),
+            }
+            for error in [
+                FolderLock::check(&disk, folder.path()).unwrap_err(),
+                FolderLock::acquire(&disk, folder.path()).unwrap_err(),
+            ] {
+                assert_eq!(cause(&error), "it is not a regular file: remove it");
+            }
+            assert!(wait_until_free(&file).is_err());
+            fs::remove_file(&file).or_else(|_| fs::remove_dir(&file)).unwrap();
+        }
+    }
+
+    #[test]
+    fn pipe_in_place_of_a_folder_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RWXU, 0).unwrap();
+        let error = disk(folder.path()).sync_folder(&pipe).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotADirectory);
     }
 }

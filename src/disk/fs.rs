@@ -139,7 +139,8 @@ pub(crate) trait Fs: fmt::Debug + Send + Sync {
     }
     /// Returns the metadata of a name; a link is not followed.
     fn meta(&self, path: &Path) -> io::Result<Meta>;
-    /// Locks a file or a folder without waiting; `WouldBlock` if another process holds the lock.
+    /// Locks a regular file without waiting, and makes it private; `WouldBlock` if another process
+    /// holds the lock. A link is not followed.
     fn lock(&self, path: &Path) -> io::Result<Lock>;
     /// Returns the free parts of the file system that `path` is on.
     fn free_space(&self, path: &Path) -> io::Result<FreeSpace>;

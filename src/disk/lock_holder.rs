@@ -3,7 +3,6 @@
 //! It does so without trying to acquire the lock: a reader such as `status` must not make a
 //! starting runner fail.
 
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +10,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rustix::fs::{AtFlags, CWD, StatxFlags, major, minor, statx};
 
+use super::real::open_lock_file;
 use super::{Disk, DiskError, Meta};
 
 /// Ticks per second in `/proc/PID/stat`: Linux uses this value on all architectures.
@@ -75,10 +75,10 @@ impl Disk {
     }
 }
 
-/// Waits until the lock on a file or folder is free, without a time limit.
+/// Waits until the lock on a file is free, without a time limit.
 pub(crate) fn wait_until_free(path: &Path) -> io::Result<()> {
     // The lock is released when the file is closed at the end of this statement.
-    fs2::FileExt::lock_exclusive(&File::open(path)?)
+    fs2::FileExt::lock_exclusive(&open_lock_file(path)?)
 }
 
 /// An exclusive lock in the list of the kernel.
@@ -138,6 +138,7 @@ fn has_open(process: u32, file: &Meta) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::sync::Arc;
 
     use super::*;

@@ -54,7 +54,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
-pub(crate) use folder_lock::{FolderLock, locked_file};
+pub(crate) use folder_lock::FolderLock;
 use folders::UnsyncedFolders;
 #[cfg(test)]
 pub(crate) use fs::Safeguard;
@@ -263,7 +263,16 @@ impl Disk {
         }
     }
 
-    /// Locks a file or folder until the lock is dropped; `WouldBlock` if another process holds it.
+    /// Creates an empty private file to be locked, unless the name is taken.
+    pub(crate) fn create_lock_file(&self, path: &Path) -> Result<(), DiskError> {
+        match self.begin(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            created => created.map(drop),
+        }
+    }
+
+    /// Locks a file of this process's user until the lock is dropped; `WouldBlock` if another
+    /// process holds it. Other users' access to the file is taken away.
     pub(crate) fn lock(&self, path: &Path) -> Result<Lock, DiskError> {
         self.fs.lock(path).context("lock", path)
     }

@@ -40,7 +40,7 @@ pub(crate) struct PathLock {
 }
 
 impl PathLock {
-    /// Locks a file or folder; `WouldBlock` if another process holds the lock.
+    /// Locks a file; `WouldBlock` if another process holds the lock.
     pub(crate) fn acquire(disk: &Disk, path: &Path) -> Result<PathLock, DiskError> {
         for _ in 0..ATTEMPTS_MAX {
             let before = disk.file_id(path)?;
@@ -128,10 +128,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), DAEMON_PREFIX);
         let path = |name: &str| folder.path().join(name);
-        disk.make_folder(&path("jobs")).unwrap();
-        disk.make_folder(&path("others")).unwrap();
+        for name in ["jobs", "others"] {
+            disk.make_folder(&path(name)).unwrap();
+            disk.create_lock_file(&path(name).join("lock")).unwrap();
+        }
         std::os::unix::fs::symlink("jobs", path("link")).unwrap();
-        let hold = PathLock::acquire(&disk, &path("link")).unwrap();
+        let hold = PathLock::acquire(&disk, &path("link/lock")).unwrap();
         assert_eq!(hold.state(&disk).unwrap(), PathState::Unchanged);
         // As a mount over the folder does, this leaves the link as it is.
         RealFs.rename(&path("jobs"), &path("away")).unwrap();

@@ -11,7 +11,7 @@ use rustix::fs::{CWD, Mode, OFlags, RenameFlags, fchmod, lgetxattr, renameat_wit
 use rustix::io::Errno;
 
 use super::fs::{Entry, FileKind, FreeSpace, Fs, FsFile, GROUP_WRITE, Lock, Meta, Stamp};
-use super::trust::own_user;
+use super::trust::{Distrust, GROUP_AND_OTHERS, own_user};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RealFs;
@@ -92,7 +92,8 @@ impl Fs for RealFs {
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
+        let flags = OFlags::DIRECTORY.bits().cast_signed();
+        OpenOptions::new().read(true).custom_flags(flags).open(path)?.sync_all()
     }
 
     fn make_folder(&self, path: &Path) -> io::Result<()> {
@@ -132,8 +133,7 @@ impl Fs for RealFs {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Lock> {
-        let file = File::open(path)?;
-        make_private(&file)?;
+        let file = open_lock_file(path)?;
         fs2::FileExt::try_lock_exclusive(&file)?;
         Ok(Lock::new(file))
     }
@@ -147,14 +147,31 @@ impl Fs for RealFs {
     }
 }
 
-/// Takes other users' access to an own lock file away: each user who can open it could lock it.
-/// Folders keep their modes.
-fn make_private(file: &File) -> io::Result<()> {
-    let meta = file.metadata()?;
-    if meta.is_file() && meta.uid() == own_user() && meta.mode() & 0o077 != 0 {
-        fchmod(file, Mode::RUSR | Mode::WUSR)?;
+/// Opens a file to lock it. Each user who can open the file could lock it, so it must belong to
+/// this process's user, and other users' access to it is taken away.
+pub(super) fn open_lock_file(path: &Path) -> io::Result<File> {
+    // First, so that the error states what is wrong with a file that cannot be opened.
+    check_lock_file(path, &RealFs.meta(path)?)?;
+    let file = OpenOptions::new().read(true).custom_flags(open_flags()).open(path)?;
+    let meta = Meta::of(&file.metadata()?, path);
+    check_lock_file(path, &meta)?;
+    if meta.mode & GROUP_AND_OTHERS != 0 {
+        fchmod(&file, Mode::RUSR | Mode::WUSR)?;
     }
-    Ok(())
+    Ok(file)
+}
+
+/// Checks that a file may be locked: it is a regular file of this process's user.
+pub(super) fn check_lock_file(path: &Path, meta: &Meta) -> io::Result<()> {
+    if meta.kind != FileKind::File {
+        let text = "it is not a regular file: remove it";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    let (owner, trusted, path) = (meta.owner, own_user(), path.to_owned());
+    if owner == trusted {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, Distrust::Owner { path, owner, trusted }))
 }
 
 impl Meta {

@@ -21,7 +21,7 @@ const OTHERS_WRITE: u32 = 0o002;
 /// The permission bit that lets all users read.
 const OTHERS_READ: u32 = 0o004;
 /// The permission bits that give the group or others any access.
-const GROUP_AND_OTHERS: u32 = 0o077;
+pub(super) const GROUP_AND_OTHERS: u32 = 0o077;
 
 /// The reason why a file or folder is not trusted, and the command that corrects it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

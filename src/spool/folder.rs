@@ -164,6 +164,11 @@ impl Layout {
         self.0.join(".lock")
     }
 
+    /// Returns the file that the runner locks while its disk fails.
+    pub(crate) fn degraded(&self) -> PathBuf {
+        self.0.join(".degraded")
+    }
+
     /// Returns the file that says which failed work is retried and when.
     pub(crate) fn retry_report(&self) -> PathBuf {
         self.0.join(".retries")

@@ -46,8 +46,9 @@
 //!
 //! * `.lock` marks the folder as a spool. The runner locks it for its whole life and never deletes
 //!   it.
-//! * `.tmp` contains files that are being written. The runner locks it while its disk fails, so
-//!   that `status` reports degraded.
+//! * `.tmp` contains files that are being written.
+//! * `.degraded` is a file that the runner locks while its disk fails, so that `status` reports
+//!   degraded.
 //! * `.slots` contains the last slot of each job ([`slots`]).
 //! * `.retries` says which failed work is retried and when, for `status` and the operator
 //!   ([`retry_report`]). Earlier versions called it `.agenda`.
@@ -154,7 +155,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use slog::{Logger, o};
+use slog::{Logger, o, warn};
 
 pub(crate) use entry::{Run, Seen, run_id};
 pub(crate) use folder::{Family, Folder, Layout};
@@ -167,6 +168,7 @@ pub(crate) use transitions::Transition;
 pub(crate) use view::View;
 
 use self::lock::SpoolLock;
+use crate::chain::Chain;
 use crate::disk::{DAEMON_PREFIX, Disk, DiskError, Fs, trust};
 use crate::invocation::Program;
 use crate::names::RunId;
@@ -210,6 +212,8 @@ pub(crate) enum SpoolError {
     Devices { path: PathBuf },
     #[error("{} is a symbolic link, and moves between the folders of a spool must be atomic: put the folder itself there, or make the whole spool a link", path.display())]
     Link { path: PathBuf },
+    #[error("cannot read the file of {id}: {reason}")]
+    Unreadable { id: RunId, reason: String },
     /// Another process moved the run away.
     #[error("{id} is no longer in {folder}")]
     Gone { id: RunId, folder: Folder },
@@ -254,6 +258,11 @@ impl Spool {
         inspect(&spool.disk, &spool.layout, spool.owner)?;
         let probe = spool.disk.probe()?;
         spool.recover(probe)?;
+        // While the disk fails, the file cannot be created.
+        if let Err(error) = spool.disk.create_lock_file(&spool.layout.degraded()) {
+            warn!(spool.log, "cannot create file; status may not show disk errors";
+                "error" => Chain(&error));
+        }
         Ok(spool)
     }
 

@@ -121,7 +121,7 @@ impl<'a> View<'a> {
     }
 
     /// Returns the folders of a family that have a file of the run, in the order of
-    /// [`Family::folders`].
+    /// [`Family::folders`]. A folder that cannot be searched is an error, even in a report.
     pub(crate) fn holders(&self, id: &RunId, family: Family) -> Result<Vec<Folder>, SpoolError> {
         let mut holders = Vec::new();
         for folder in family.folders() {
@@ -148,16 +148,26 @@ impl<'a> View<'a> {
 
     /// Returns the file of a run that counts in a family: the one with the highest `seq`; if equal,
     /// the one in the later folder.
+    ///
+    /// # Errors
+    /// The disk failed. In a report: a file of the run cannot be read, and no other one is known.
     pub(crate) fn counting(&self, id: &RunId, family: Family) -> Result<Option<Run>, SpoolError> {
-        let mut best: Option<Run> = None;
-        for folder in self.holders(id, family)? {
-            if let Some(run) = self.read_run(folder, id)?
-                && best.as_ref().is_none_or(|best| run.record().seq >= best.record().seq)
-            {
-                best = Some(run);
+        let (mut best, mut unreadable): (Option<Run>, _) = (None, None);
+        for folder in family.folders() {
+            match self.read_entry(folder, OsStr::new(&id.file_name()))? {
+                Seen::Run(run)
+                    if best.as_ref().is_none_or(|best| run.record().seq >= best.record().seq) =>
+                {
+                    best = Some(*run);
+                }
+                Seen::Unreadable { reason } if self.is_report => unreadable = Some(reason),
+                _ => {}
             }
         }
-        Ok(best)
+        match (best, unreadable) {
+            (None, Some(reason)) => Err(SpoolError::Unreadable { id: id.clone(), reason }),
+            (best, _) => Ok(best),
+        }
     }
 }
 

@@ -5,20 +5,41 @@
 //! the end, the tail is written and the file is fsynced and renamed: a document with its final name
 //! is complete.
 //!
-//! **Invariant.** Memory grows only by the set of command ids.
+//! **Invariant.** Memory grows only by the set of command ids, which [`DocumentLimits`] limits.
+
+mod command_file;
 
 use std::collections::HashSet;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use crate::action::{Command, CommandError, LargeAnswer, Summary, document};
-use crate::disk::{Context, Disk, DiskError, FsFile};
+use crate::action::{Command, CommandError, LargeAnswer, Summary};
+use crate::api::LargePermit;
+use crate::disk::{Context, Disk, DiskError};
+pub(super) use command_file::CommandFile;
 
-/// Size from which the buffer is written, in bytes; it can be larger by one command.
-const BUFFER_BYTES: usize = 128 * 1024;
 /// Size limit of a line, in bytes: the largest command accepted from the API, a comma and a
 /// newline.
 const LINE_BYTES_MAX: u64 = (64 << 20) + 2;
+
+/// Limits of a results document: what it can use up of the disk, and its ids of the memory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DocumentLimits {
+    pub(super) commands: u64,
+    /// The size in bytes from which no command is added.
+    pub(super) bytes: u64,
+}
+
+impl DocumentLimits {
+    pub(super) const STANDARD: DocumentLimits =
+        DocumentLimits { commands: 1_000_000, bytes: 64 << 30 };
+
+    /// Returns the error for results beyond the limits; those before it are in `part`.
+    pub(super) fn exceeded(self, part: &Path) -> DocumentError {
+        let DocumentLimits { commands, bytes } = self;
+        DocumentError::Full { commands, bytes, part: part.to_owned() }
+    }
+}
 
 /// Maximum number of agents with too large answers that are named.
 const LARGE_NAMED_MAX: usize = 10;
@@ -32,6 +53,8 @@ pub(crate) struct PartialDocument {
     sent: u64,
     /// The first of the answers that were too large.
     large: Vec<LargeAnswer>,
+    bytes: u64,
+    limits: DocumentLimits,
 }
 
 /// The id of a command, and its contribution to the summary.
@@ -57,6 +80,9 @@ pub(crate) enum DocumentError {
     OtherAction { found: String, wanted: String },
     #[error("the API sent something that is not a command")]
     NotACommand { source: CommandError },
+    /// The action has more results than a document may have.
+    #[error("the results exceed the limit of {commands} commands or {} bytes: those that were fetched are in {}", bytes, part.display())]
+    Full { commands: u64, bytes: u64, part: PathBuf },
 }
 
 /// Returns the path of the partial document that becomes `document`.
@@ -98,21 +124,19 @@ impl PartialDocument {
     /// `head`.
     pub(crate) fn open(disk: &Disk, path: &Path, head: &str) -> Result<PartialDocument, DiskError> {
         let kept = match disk.find(path)? {
-            Some(_) => {
-                CompleteLines::of(BufReader::new(disk.reader(path)?), head).context("read", path)?
-            }
+            Some(_) => CompleteLines::read(disk, path, head)?,
             None => None,
         };
+        let limits = DocumentLimits::STANDARD;
         let Some(CompleteLines { bytes, ids, summary, sent, large }) = kept else {
             let mut lines = CommandFile::begin(disk, path)?;
-            lines.buffer.extend(head.as_bytes());
-            let (ids, summary) = (HashSet::new(), Summary::default());
-            return Ok(PartialDocument { lines, ids, summary, sent: 0, large: Vec::new() });
+            lines.buffer(head);
+            let (ids, summary, large) = (HashSet::new(), Summary::default(), Vec::new());
+            let bytes = u64::try_from(head.len()).unwrap_or(u64::MAX);
+            return Ok(PartialDocument { lines, ids, summary, sent: 0, large, bytes, limits });
         };
-        let mut file = disk.resume(path)?;
-        file.cut(bytes).context("cut", path)?;
-        let lines = CommandFile { file, path: path.to_owned(), buffer: Vec::new() };
-        Ok(PartialDocument { lines, ids, summary, sent, large })
+        let lines = CommandFile::resume(disk, path, bytes)?;
+        Ok(PartialDocument { lines, ids, summary, sent, large, bytes, limits })
     }
 
     /// Returns the summary of a complete document, and its answers that were too large.
@@ -121,8 +145,7 @@ impl PartialDocument {
         document: &Path,
         head: &str,
     ) -> Result<(Summary, Vec<LargeAnswer>), DiskError> {
-        let reader = BufReader::new(disk.reader(document)?);
-        let kept = CompleteLines::of(reader, head).context("read", document)?;
+        let kept = CompleteLines::read(disk, document, head)?;
         Ok(kept.map(|kept| (closed(kept.summary, kept.sent), kept.large)).unwrap_or_default())
     }
 
@@ -151,16 +174,34 @@ impl PartialDocument {
         &self.large
     }
 
+    pub(super) fn limits(&self) -> DocumentLimits {
+        self.limits
+    }
+
+    /// Sets other limits, for a test.
+    #[cfg(test)]
+    pub(super) fn limited_to(self, limits: DocumentLimits) -> PartialDocument {
+        PartialDocument { limits, ..self }
+    }
+
     /// Adds a command, unless the document already has it.
-    pub(crate) fn add(&mut self, facts: &CommandFacts, command: &str) -> Result<(), DiskError> {
+    ///
+    /// # Errors
+    /// `Full` if the document has reached its limits; a disk error otherwise.
+    pub(crate) fn add(&mut self, facts: &CommandFacts, command: &str) -> Result<(), DocumentError> {
         let index = self.ids.len();
-        if !self.ids.insert(facts.id) {
+        if self.ids.contains(&facts.id) {
             return Ok(());
         }
+        if self.len() >= self.limits.commands || self.bytes >= self.limits.bytes {
+            return Err(self.limits.exceeded(self.path()));
+        }
+        self.ids.insert(facts.id);
+        self.bytes = self.bytes.saturating_add(u64::try_from(command.len()).unwrap_or(u64::MAX));
         self.summary.merge(&facts.counts);
         self.sent = self.sent.max(facts.sent);
         note_large(&mut self.large, facts);
-        self.lines.push(index, command)
+        Ok(self.lines.push(index, command)?)
     }
 
     /// Fsyncs the commands added so far.
@@ -175,9 +216,9 @@ impl PartialDocument {
         document: &Path,
         tail: &str,
     ) -> Result<(), DiskError> {
-        self.lines.buffer.extend(tail.as_bytes());
+        self.lines.buffer(tail);
         self.lines.sync()?;
-        disk.rename(&self.lines.path, document)
+        disk.rename(self.lines.path(), document)
     }
 }
 
@@ -193,53 +234,6 @@ fn closed(mut summary: Summary, sent: u64) -> Summary {
     summary
 }
 
-/// A file with one command per line, written through a buffer.
-#[derive(Debug)]
-pub(super) struct CommandFile {
-    file: Box<dyn FsFile>,
-    path: PathBuf,
-    buffer: Vec<u8>,
-}
-
-impl CommandFile {
-    /// Creates the file; a file that a crash left under its name is removed first.
-    pub(super) fn begin(disk: &Disk, path: &Path) -> Result<CommandFile, DiskError> {
-        if disk.find(path)?.is_some() {
-            disk.unlink(path)?;
-        }
-        Ok(CommandFile { file: disk.begin(path)?, path: path.to_owned(), buffer: Vec::new() })
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Appends lines that are already formatted.
-    pub(super) fn append(&mut self, lines: &[u8]) -> Result<(), DiskError> {
-        self.file.append(lines).context("write", &self.path)
-    }
-
-    /// Appends the command that has position `index` in the file.
-    fn push(&mut self, index: usize, command: &str) -> Result<(), DiskError> {
-        document::push_line(index, command, &mut self.buffer);
-        if self.buffer.len() < BUFFER_BYTES { Ok(()) } else { self.write() }
-    }
-
-    /// Writes the buffer.
-    fn write(&mut self) -> Result<(), DiskError> {
-        let written = self.file.append(&self.buffer);
-        self.buffer.clear();
-        // Release the memory that an unusually large command needed.
-        self.buffer.shrink_to(2 * BUFFER_BYTES);
-        written.context("write", &self.path)
-    }
-
-    fn sync(&mut self) -> Result<(), DiskError> {
-        self.write()?;
-        self.file.sync().context("write", &self.path)
-    }
-}
-
 /// The complete lines of a partial document.
 struct CompleteLines {
     bytes: u64,
@@ -250,6 +244,14 @@ struct CompleteLines {
 }
 
 impl CompleteLines {
+    /// Reads the complete lines of a file; `None` if not even the head is complete.
+    fn read(disk: &Disk, path: &Path, head: &str) -> Result<Option<CompleteLines>, DiskError> {
+        let bytes = disk.find(path)?.map_or(0, |meta| meta.stamp.size);
+        // Any of its lines may be large.
+        let _permit = LargePermit::wait_for(bytes);
+        CompleteLines::of(BufReader::new(disk.reader(path)?), head).context("read", path)
+    }
+
     /// Reads the complete lines; `None` if not even the head is complete.
     fn of(mut reader: impl BufRead, head: &str) -> io::Result<Option<CompleteLines>> {
         let mut line = Vec::new();

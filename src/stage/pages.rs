@@ -22,14 +22,14 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use super::document::{CommandFacts, PartialDocument};
+use super::document::{CommandFacts, DocumentLimits, PartialDocument};
 use super::fetch::outcome::FetchError;
 use crate::api::{Api, ApiError, Page};
 use crate::clock::{Clock, elapsed};
 use crate::disk::{Disk, DiskError};
 use crate::names::ActionId;
 use crate::wake::Stop;
-use early::EarlyPage;
+use early::{EarlyPage, early_path};
 
 /// Duration of a request above which smaller pages are requested.
 const SLOW_SPAN: Duration = Duration::from_secs(10);
@@ -72,6 +72,7 @@ struct Shared {
     state: Mutex<ReadState>,
     changed: Condvar,
     path: PathBuf,
+    limits: DocumentLimits,
 }
 
 struct ReadState {
@@ -268,8 +269,9 @@ impl Shared {
         let (sent, path) = (part.sent(), part.path().to_owned());
         let has_ended = sent > 0 && part.len() >= sent;
         let state = ReadState { next: (0, from), turn: 0, size, sent, has_ended, failure: None };
+        let limits = part.limits();
         let (part, state) = (Mutex::new(part), Mutex::new(state));
-        Shared { part, state, changed: Condvar::new(), path }
+        Shared { part, state, changed: Condvar::new(), path, limits }
     }
 
     fn state(&self) -> MutexGuard<'_, ReadState> {
@@ -287,12 +289,17 @@ impl Shared {
         most.min(u32::try_from(left).unwrap_or(most))
     }
 
-    /// Returns the next page to be requested.
+    /// Returns the next page to be requested. A page beyond the limit of the document is a failure.
     fn take(&self) -> Option<PageRange> {
         let mut state = self.state();
         let (number, from) = state.next;
         let is_planned = state.sent == 0 || from < state.sent;
         if state.has_ended || state.failure.is_some() || !is_planned {
+            return None;
+        }
+        if from >= self.limits.commands {
+            // An API could count, or repeat, any number of commands.
+            state.failure = Some((number, self.limits.exceeded(&self.path).into()));
             return None;
         }
         let page = PageRange { number, from, size: state.size };
@@ -374,10 +381,6 @@ impl ReadState {
             _ => Ok(self.turn == page.number),
         }
     }
-}
-
-fn early_path(part: &Path, lane: u32) -> PathBuf {
-    part.with_extension(format!("part-{lane}"))
 }
 
 /// Removes the early pages that a crash left beside a part: they are requested again.

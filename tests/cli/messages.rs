@@ -65,11 +65,8 @@ impl Drop for KillOnDrop {
     }
 }
 
-#[test]
-fn files_of_root_are_reported_with_chown_command_as_root() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
+/// Returns an installation that belongs to another user, with a copy of the runner.
+fn home_of_nobody() -> Home {
     let home = Home::installed();
     // The key's agent runs as root and would block access to the key.
     let mut gpgconf = Command::new("gpgconf");
@@ -83,14 +80,81 @@ fn files_of_root_are_reported_with_chown_command_as_root() {
     let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_mig-runner")).arg(&program).status();
     assert!(copied.unwrap().success());
     home.chmod("mig-runner", 0o755);
-    let as_nobody = |arguments: &[&str]| {
-        let mut command = home.command_of(program.to_str().unwrap(), arguments);
-        command.uid(NOBODY).gid(NOBODY);
-        command
-    };
-    let config = ["-c", "runner/runner.cfg"];
-    let check =
-        || CommandOutput::of(&mut as_nobody(&[&config[..], &["check", "--offline"]].concat()));
+    home
+}
+
+/// Returns the runner's command as the user of that installation runs it.
+fn as_nobody(home: &Home, arguments: &[&str]) -> Command {
+    let arguments = [&["-c", "runner/runner.cfg"][..], arguments].concat();
+    let mut command = home.command_of(home.path("mig-runner").to_str().unwrap(), &arguments);
+    command.uid(NOBODY).gid(NOBODY);
+    command
+}
+
+#[test]
+fn jobs_folder_of_root_is_used_once_root_has_created_the_lock_file_as_root() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let home = home_of_nobody();
+    let runners = home.path("runner/runners");
+    chown(&runners, Some(0), Some(0)).unwrap();
+    home.chmod("runner/runners", 0o755);
+    // Whoever can open the folder can lock it.
+    let _hostile =
+        Command::new("flock").arg(&runners).args(["sleep", "60"]).spawn().map(KillOnDrop);
+    let lock = runners.canonicalize().unwrap().join(".lock");
+    let remedy = format!("install -m 600 -o {NOBODY} /dev/null {}", lock.display());
+    let said = CommandOutput::of(&mut as_nobody(&home, &["check", "--offline"]));
+    assert!(said.exit == 77 && said.out.contains(&remedy), "{said:?}");
+    let said = CommandOutput::of(&mut as_nobody(&home, &["run"]));
+    assert!(said.exit == 77 && said.err.contains(&remedy), "{said:?}");
+    assert!(Command::new("sh").args(["-c", &remedy]).status().unwrap().success());
+    let mut runner = as_nobody(&home, &["run"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(runner.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let _runner = KillOnDrop(runner);
+    assert!(lines.any(|line| line.contains("ready")));
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the test moves a file as the operator does")]
+fn unreadable_record_of_root_hides_no_other_run_as_root() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let home = home_of_nobody();
+    let id = CommandOutput::of(&mut as_nobody(&home, &["trigger", "setuid"]));
+    let id = id.out.split_whitespace().next().unwrap().to_owned();
+    let file = home.path(&format!("runner/spool/action/new/{id}.json"));
+    let unreadable = "setuid.20260101T000000Z";
+    let place = |folder: &str, id: &str| home.path(&format!("runner/spool/{folder}/{id}.json"));
+    std::fs::copy(&file, place("command/done", unreadable)).unwrap();
+    home.chmod(&format!("runner/spool/command/done/{unreadable}.json"), 0o600);
+    std::fs::rename(&file, place("action/invalid", &id)).unwrap();
+
+    let status = CommandOutput::of(&mut as_nobody(&home, &["status"]));
+    let text = status.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    let named =
+        format!("1 finished run cannot be read: command/done/{unreadable}.json: it belongs");
+    assert!(status.exit == 1 && text.contains(&named), "{status:?}");
+    assert!(text.contains("1 dead letter in action/invalid"), "{status:?}");
+
+    let retried = CommandOutput::of(&mut as_nobody(&home, &["retry", "--all"]));
+    assert!(
+        retried.exit == 77 && retried.out.contains(&format!("action/new  {id}")),
+        "{retried:?}"
+    );
+    assert!(retried.err.contains(&format!("{unreadable} was skipped: cannot read")), "{retried:?}");
+    assert!(file.exists());
+}
+
+#[test]
+fn files_of_root_are_reported_with_chown_command_as_root() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let home = home_of_nobody();
+    let check = || CommandOutput::of(&mut as_nobody(&home, &["check", "--offline"]));
     let action = home.read("runner/runners/setuid/action.json");
     home.write("runner/spool/action/new/urgent.json", &action);
     let path = home.path("runner/spool/action/new/urgent.json").canonicalize().unwrap();
@@ -99,7 +163,7 @@ fn files_of_root_are_reported_with_chown_command_as_root() {
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(said.exit != 0 && words(&said.out).contains(&remedy), "{said:?}");
 
-    let mut runner = as_nobody(&config).stdout(Stdio::piped()).spawn().unwrap();
+    let mut runner = as_nobody(&home, &["run"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(runner.stdout.take().unwrap()).lines().map(Result::unwrap);
     let _runner = KillOnDrop(runner);
     let warning = lines.find(|line| line.contains("urgent.json")).unwrap();
@@ -129,7 +193,7 @@ fn files_of_root_are_reported_with_chown_command_as_root() {
     // The command line may name any file, so that no command that changes it is advised.
     let reason = format!("it belongs to user 0, and user {NOBODY} may not read it");
     assert!(said.err.contains(&reason) && !said.err.contains("chown"), "{said:?}");
-    let said = CommandOutput::of(&mut as_nobody(&["action", "/etc/shadow"]));
+    let said = CommandOutput::of(&mut as_nobody(&home, &["action", "/etc/shadow"]));
     assert!(said.err.contains(&reason) && !said.err.contains("chown"), "{said:?}");
 }
 

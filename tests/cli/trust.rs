@@ -112,19 +112,75 @@ fn log_that_is_a_pipe_or_that_others_can_write_is_refused_at_once() {
 }
 
 #[test]
+fn pipe_in_place_of_the_lock_file_is_refused_at_once() {
+    let home = Home::installed();
+    mknodat(CWD, home.path("runner/runners/.lock"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let text = "runners/.lock: it is not a regular file: remove it";
+    let checked = home.with_config(&["check", "--offline"]);
+    assert!(checked.exit == 74 && checked.out.contains(text), "{checked:?}");
+    fails(&home.with_config(&["run"]), 74, &[text]);
+}
+
+#[test]
+fn jobs_that_the_runner_cannot_lock_are_refused_with_a_remedy() {
+    let home = Home::installed();
+    home.chmod("runner/runners", 0o500);
+    let lock = home.path("runner/runners").canonicalize().unwrap().join(".lock");
+    if std::fs::write(&lock, "").is_ok() {
+        // Root may write into every folder.
+        return;
+    }
+    is_refused(&home, &format!("/dev/null {}`", lock.display()));
+    home.chmod("runner/runners", 0o700);
+    home.write("runner/runners/.lock", "");
+    home.chmod("runner/runners", 0o500);
+    good(home.with_config(&["check", "--offline"]));
+    home.chmod("runner/runners", 0o700);
+}
+
+#[test]
 fn unreadable_folder_of_the_spool_does_not_hide_the_rest() {
     let mut home = Home::installed();
     let _log = home.start(&["-c", "runner/runner.cfg"]).until("ready");
     home.kill_first();
-    home.write("runner/spool/action/inflight/a.20261122T110000Z.json", "{}");
-    let folder = "runner/spool/command/returned";
-    home.chmod(folder, 0o000);
-    // Root can read every folder.
-    let is_root = std::fs::read_dir(home.path(folder)).is_ok();
-    for command in [&["status"][..], &["check", "--offline"]] {
-        let said = home.with_config(command);
-        assert!(said.out.contains("a.20261122T110000Z"), "{said:?}");
-        assert!(is_root || said.out.contains("spool/command/returned"), "{said:?}");
+    let id = "setuid.20261122T110000Z";
+    home.write(&format!("runner/spool/action/inflight/{id}.json"), "{}");
+    let (folder, away) = (home.path("runner/spool/command/returned"), home.path("away"));
+    let check = |home: &Home| {
+        let status = home.with_config(&["status"]);
+        let words = status.out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(status.exit == 1 && words.contains(id), "{status:?}");
+        let unknown = "job setuid: the state of its last run is unknown: cannot read";
+        assert!(words.contains(unknown), "{status:?}");
+        assert!(words.contains("cannot list") && words.contains("command/returned"), "{status:?}");
+        let checked = home.with_config(&["check", "--offline"]);
+        assert!(checked.out.contains(id), "{checked:?}");
+        assert!(checked.out.contains("command/returned"), "{checked:?}");
+    };
+    home.chmod("runner/spool/command/returned", 0o000);
+    if std::fs::read_dir(&folder).is_err() {
+        // Root can read every folder.
+        check(&home);
     }
-    home.chmod(folder, 0o700);
+    home.chmod("runner/spool/command/returned", 0o700);
+    // Nobody can read a file as a folder.
+    std::fs::rename(&folder, &away).unwrap();
+    std::fs::write(&folder, "").unwrap();
+    check(&home);
+}
+
+#[test]
+fn unreadable_folder_of_the_spool_does_not_prevent_other_retries() {
+    let home = Home::installed();
+    let id = good(home.with_config(&["trigger", "setuid"]));
+    let id = id.split_whitespace().next().unwrap();
+    let dead = home.path(&format!("runner/spool/action/invalid/{id}.json"));
+    let done = home.path("runner/spool/command/done");
+    std::fs::rename(home.path(&format!("runner/spool/action/new/{id}.json")), &dead).unwrap();
+    std::fs::remove_dir(&done).unwrap();
+    std::fs::write(&done, "").unwrap();
+    let said = home.with_config(&["retry", "--all"]);
+    assert!(said.exit == 74 && said.err.contains("command/done was skipped: cannot"), "{said:?}");
+    assert!(said.out.contains(&format!("action/invalid → action/new  {id}")), "{said:?}");
+    assert!(!dead.exists());
 }

@@ -221,7 +221,7 @@ fn damaged_responses_are_handled() {
             assert!(error.to_string().len() < 2000, "{error}");
         }
         let ours = signatures(&exchange.posted().unwrap_or_default());
-        let answer = Answer { status: exchange.status, retry_after: None, body: Ok(body) };
+        let answer = Answer::of(exchange.status, Ok(body));
         if let Posted::Accepted { id, action } = judge(&call, Ok(answer), &ours) {
             accepted += 1;
             let theirs = signatures(action.get());

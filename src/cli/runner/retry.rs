@@ -4,6 +4,7 @@
 //! choose its new folder. Apart from that, they do nothing that `mv` could not do.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 
 use super::installation::Installation;
 use super::spool_access::SpoolAccess;
@@ -14,7 +15,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::exit::Exit;
 use crate::names::{JobName, RunId};
 use crate::spool::record::{FileContent, RECORD_BYTES_MAX, classify};
-use crate::spool::{DeliveryState, Family, Folder, Record, View, run_id};
+use crate::spool::{DeliveryState, Family, Folder, Record, Run, Seen, SpoolError, View, run_id};
 
 /// Retry runs: dead letters, given-up and superseded runs
 #[derive(Debug, clap::Args)]
@@ -53,30 +54,15 @@ struct RetryMove {
 }
 
 impl Retry {
-    /// Moves the runs.
-    ///
-    /// # Errors
-    /// A run cannot be moved. The runs before it on the command line have been moved.
+    /// Moves the runs. A run that cannot be moved is named and does not prevent the other moves.
     pub(super) fn run(&self, installation: &Installation) -> Result<Exit, Failure> {
         let spool = SpoolAccess::for_writing(installation, &self.arguments())?;
-        let mut missing = false;
-        let moves = if self.all {
-            self.all_moves(&spool.view())?
-        } else {
-            let mut moves = Vec::new();
-            for run in &self.runs {
-                match retry_move(&spool.view(), run)? {
-                    Some(found) => moves.push(found),
-                    None => {
-                        missing = true;
-                        let why = "is neither in action/invalid nor given up nor superseded";
-                        output::message(not_moved(&spool.view(), run, why));
-                    }
-                }
-            }
-            moves
+        let mut failed = FailedRuns::default();
+        let moves = match self.all {
+            true => self.all_moves(&spool, &mut failed),
+            false => self.moves(&spool, &mut failed),
         };
-        if self.all && moves.is_empty() {
+        if self.all && moves.is_empty() && failed.exit.is_none() {
             if let Some(job) = &self.job
                 && !installation.has_job(job)?
             {
@@ -84,17 +70,14 @@ impl Retry {
             }
             output::message("nothing to retry");
         }
-        for RetryMove { name, from, to, new_name } in moves {
-            if let Some(why) = obstacle(&spool, &name, from)? {
-                missing = true;
-                output::message(why);
-                continue;
+        for found in moves {
+            match failed.skip(stem(&found.name), found.make(&spool)) {
+                Some(None) => output::answer(found)?,
+                Some(Some(obstacle)) => failed.missing(obstacle),
+                None => {}
             }
-            spool.shift(&name, from, to, &new_name)?;
-            output::answer(format!("{from} → {to}  {}", stem(&name)))?;
-            remove_reason(&spool, from, &name);
         }
-        Ok(if missing { Exit::NoInput } else { Exit::Done })
+        Ok(failed.exit.unwrap_or(Exit::Done))
     }
 
     /// Returns the arguments of this command, for a message that suggests to repeat it.
@@ -105,19 +88,113 @@ impl Retry {
         ["retry"].into_iter().chain(options).chain(self.runs.iter().map(String::as_str)).collect()
     }
 
-    fn all_moves(&self, view: &View<'_>) -> Result<Vec<RetryMove>, Failure> {
-        let mut moves = Vec::new();
-        let wanted = |id: &RunId| self.job.as_ref().is_none_or(|job| id.stem() == job.as_str());
-        for folder in [Folder::Invalid, Folder::CommandDone] {
-            for id in view.ids(folder)?.into_iter().filter(wanted) {
-                moves.extend(retry_move(view, id.as_str())?);
+    /// Returns the moves of the runs on the command line.
+    fn moves(&self, spool: &SpoolAccess<'_>, failed: &mut FailedRuns) -> Vec<RetryMove> {
+        let (view, mut moves) = (spool.view(), Vec::new());
+        for run in &self.runs {
+            match failed.skip(run, retry_move(&view, run)) {
+                Some(Some(found)) => moves.push(found),
+                Some(None) => {
+                    let why = "is neither in action/invalid nor given up nor superseded";
+                    failed.missing(not_moved(&view, run, why));
+                }
+                None => {}
             }
         }
-        let names = view.names(Folder::Invalid)?.into_iter();
-        for name in names.filter(|name| command_id(name).is_some_and(|id| wanted(&id))) {
-            moves.extend(retry_move(view, &stem(&name))?);
+        moves
+    }
+
+    /// Returns the moves of all dead letters and given-up runs.
+    fn all_moves(&self, spool: &SpoolAccess<'_>, failed: &mut FailedRuns) -> Vec<RetryMove> {
+        let (view, mut moves) = (spool.view(), Vec::new());
+        let wanted = |id: &RunId| self.job.as_ref().is_none_or(|job| id.stem() == job.as_str());
+        let names = failed.skip(Folder::Invalid, view.names(Folder::Invalid)).unwrap_or_default();
+        let is_wanted = |name: &&OsString| {
+            run_id(name).or_else(|| command_id(name)).is_some_and(|id| wanted(&id))
+        };
+        moves.extend(names.iter().filter(is_wanted).map(RetryMove::of_dead_letter));
+        let ids = failed.skip(Folder::CommandDone, view.ids(Folder::CommandDone));
+        for id in ids.unwrap_or_default().iter().filter(|id| wanted(id)) {
+            moves.extend(failed.skip(id, RetryMove::of_given_up(&view, id)).flatten());
         }
-        Ok(moves)
+        moves
+    }
+}
+
+impl RetryMove {
+    /// Returns the move of a given-up run, if it is one.
+    fn of_given_up(view: &View<'_>, id: &RunId) -> Result<Option<RetryMove>, SpoolError> {
+        let from = Folder::CommandDone;
+        let to = read_run(view, from, id)?.and_then(|run| resume_folder(run.record()));
+        Ok(to.map(|to| RetryMove::with_same_name(id, from, to)))
+    }
+
+    /// Returns the move of a superseded run, if it is one.
+    fn of_superseded(view: &View<'_>, id: &RunId) -> Result<Option<RetryMove>, SpoolError> {
+        let run = read_run(view, Folder::ActionDone, id)?;
+        let superseded = run.filter(|run| run.record().superseded.is_some());
+        Ok(superseded.map(|_| RetryMove::with_same_name(id, Folder::ActionDone, Folder::New)))
+    }
+
+    fn of_dead_letter(name: &OsString) -> RetryMove {
+        let (to, new_name) = match command_id(name) {
+            Some(id) => (Folder::Ready, id.file_name().into()),
+            None => (Folder::New, name.clone()),
+        };
+        RetryMove { name: name.clone(), from: Folder::Invalid, to, new_name }
+    }
+
+    /// Returns a move in which the file keeps its name.
+    fn with_same_name(id: &RunId, from: Folder, to: Folder) -> RetryMove {
+        let name = OsString::from(id.file_name());
+        RetryMove { name: name.clone(), from, to, new_name: name }
+    }
+
+    /// Makes the move; returns why it must not be made, if so.
+    fn make(&self, spool: &SpoolAccess<'_>) -> Result<Option<String>, Failure> {
+        let RetryMove { name, from, to, new_name } = self;
+        let obstacle = obstacle(spool, name, *from)?;
+        if obstacle.is_none() {
+            spool.shift(name, *from, *to, new_name)?;
+            remove_reason(spool, *from, name);
+        }
+        Ok(obstacle)
+    }
+}
+
+impl fmt::Display for RetryMove {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} → {}  {}", self.from, self.to, stem(&self.name))
+    }
+}
+
+/// The runs that were not moved, which are reported as they are found.
+#[derive(Debug, Default)]
+struct FailedRuns {
+    /// The exit status for the first of them.
+    exit: Option<Exit>,
+}
+
+impl FailedRuns {
+    /// Reports a run that is not where it could be moved from.
+    fn missing(&mut self, why: String) {
+        self.exit.get_or_insert(Exit::NoInput);
+        output::message(why);
+    }
+
+    /// Returns what was found, or reports why a run or a folder is skipped.
+    fn skip<T>(
+        &mut self,
+        what: impl fmt::Display,
+        found: Result<T, impl Into<Failure>>,
+    ) -> Option<T> {
+        let failure = match found {
+            Ok(found) => return Some(found),
+            Err(error) => error.into(),
+        };
+        self.exit.get_or_insert(failure.exit());
+        output::message(format!("{what} was skipped: {}", failure.lines().join("; ")));
+        None
     }
 }
 
@@ -127,56 +204,65 @@ impl Cancel {
         ["cancel"].into_iter().chain(self.runs.iter().map(RunId::as_str)).collect()
     }
 
-    /// Moves the runs to the dead letters.
+    /// Moves the runs to the dead letters. A run that cannot be moved is named and does not prevent
+    /// the other moves.
     pub(super) fn run(&self, installation: &Installation) -> Result<Exit, Failure> {
         let spool = SpoolAccess::for_writing(installation, &self.arguments())?;
-        let mut missing = false;
+        let mut failed = FailedRuns::default();
         for id in &self.runs {
-            let name = OsString::from(id.file_name());
-            if !spool.view().holders(id, Family::Action)?.contains(&Folder::New) {
-                missing = true;
-                let why = "cannot be cancelled: it is no longer in action/new";
-                output::message(not_moved(&spool.view(), id.as_str(), why));
-                continue;
+            match failed.skip(id, cancel(&spool, id)) {
+                Some(true) => {
+                    output::answer(format!("{} → {}  {id}", Folder::New, Folder::Invalid))?;
+                }
+                Some(false) => {
+                    let why = "cannot be cancelled: it is no longer in action/new";
+                    failed.missing(not_moved(&spool.view(), id.as_str(), why));
+                }
+                None => {}
             }
-            // The reason first, so that it exists when the dead letter appears.
-            write_reason(&spool, &name);
-            if let Err(error) = spool.shift(&name, Folder::New, Folder::Invalid, &name) {
-                remove_reason(&spool, Folder::Invalid, &name);
-                return Err(error);
-            }
-            output::answer(format!("{} → {}  {id}", Folder::New, Folder::Invalid))?;
         }
-        Ok(if missing { Exit::NoInput } else { Exit::Done })
+        Ok(failed.exit.unwrap_or(Exit::Done))
     }
 }
 
-/// Returns the move that returns a run to the flow, if it can be retried.
-fn retry_move(view: &View<'_>, run: &str) -> Result<Option<RetryMove>, Failure> {
-    if let Ok(id) = run.parse::<RunId>()
-        && let Some(found) = view.read_run(Folder::CommandDone, &id)?
-        && let Some(to) = resume_folder(found.record())
-    {
-        let (name, from) = (OsString::from(id.file_name()), Folder::CommandDone);
-        return Ok(Some(RetryMove { name: name.clone(), from, to, new_name: name }));
+/// Moves a run to the dead letters; returns whether it was in `action/new`.
+fn cancel(spool: &SpoolAccess<'_>, id: &RunId) -> Result<bool, Failure> {
+    let name = OsString::from(id.file_name());
+    if spool.view().stamp(Folder::New, &name)?.is_none() {
+        return Ok(false);
     }
-    if let Ok(id) = run.parse::<RunId>()
-        && let Some(found) = view.read_run(Folder::ActionDone, &id)?
-        && found.record().superseded.is_some()
-    {
-        let (name, from) = (OsString::from(id.file_name()), Folder::ActionDone);
-        return Ok(Some(RetryMove { name: name.clone(), from, to: Folder::New, new_name: name }));
+    // The reason first, so that it exists when the dead letter appears.
+    write_reason(spool, &name);
+    if let Err(error) = spool.shift(&name, Folder::New, Folder::Invalid, &name) {
+        remove_reason(spool, Folder::Invalid, &name);
+        return Err(error);
+    }
+    Ok(true)
+}
+
+/// Returns the move that returns a run to the flow, if it can be retried.
+fn retry_move(view: &View<'_>, run: &str) -> Result<Option<RetryMove>, SpoolError> {
+    if let Ok(id) = run.parse::<RunId>() {
+        let finished = match RetryMove::of_given_up(view, &id)? {
+            None => RetryMove::of_superseded(view, &id)?,
+            found => found,
+        };
+        if finished.is_some() {
+            return Ok(finished);
+        }
     }
     let names = view.names(Folder::Invalid)?;
     let named = |name: &&OsString| name.as_os_str() == OsStr::new(run) || stem(name) == run;
-    let found = names.iter().find(named);
-    Ok(found.map(|name| {
-        let (to, new_name) = match command_id(name) {
-            Some(id) => (Folder::Ready, id.file_name().into()),
-            None => (Folder::New, name.clone()),
-        };
-        RetryMove { name: name.clone(), from: Folder::Invalid, to, new_name }
-    }))
+    Ok(names.iter().find(named).map(RetryMove::of_dead_letter))
+}
+
+/// Reads a run; `None` if there is no valid record of it.
+fn read_run(view: &View<'_>, folder: Folder, id: &RunId) -> Result<Option<Run>, SpoolError> {
+    match view.read_entry(folder, OsStr::new(&id.file_name()))? {
+        Seen::Run(run) => Ok(Some(*run)),
+        Seen::Unreadable { reason } => Err(SpoolError::Unreadable { id: id.clone(), reason }),
+        _ => Ok(None),
+    }
 }
 
 /// Returns the run of a dead letter that came from a folder of the command family.

@@ -24,7 +24,7 @@ use crate::daemon::{
     Awaited, Daemon, DaemonError, JobCalendar, Parts, Reopen, Settings, Standby, has_room,
 };
 use crate::disk::trust::{self, ROOT};
-use crate::disk::{FolderLock, RealFs, locked_file};
+use crate::disk::{FolderLock, RealFs};
 use crate::exit::Exit;
 use crate::invocation::Program;
 use crate::job::folders::Jobs;
@@ -145,7 +145,7 @@ fn stand_by(
         };
         let locked = match (failure.downcast_ref(), failure.downcast_ref()) {
             (Some(SpoolError::Locked { .. }), _) => installation.layout.lock(),
-            (_, Some(RunError::JobsLocked { path })) => locked_file(&installation.disk(), path)?,
+            (_, Some(RunError::JobsLocked { path })) => FolderLock::file(path),
             _ => return Err(failure),
         };
         info!(log.root, "standing by: another runner is running"; "path" => %locked.display());

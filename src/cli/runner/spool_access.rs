@@ -48,7 +48,7 @@ impl Explain for SpoolError {
             | SpoolError::Newer { .. }
             | SpoolError::Devices { .. }
             | SpoolError::Link { .. } => Exit::Config,
-            SpoolError::Unsafe { .. } => Exit::Permission,
+            SpoolError::Unsafe { .. } | SpoolError::Unreadable { .. } => Exit::Permission,
             SpoolError::Replaced { .. }
             | SpoolError::Gone { .. }
             | SpoolError::Taken { .. }

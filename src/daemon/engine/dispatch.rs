@@ -37,7 +37,7 @@ impl Engine {
 
     /// Starts queued tasks while workers are free. The step of each run is decided again.
     pub(super) fn serve_queue(&mut self, pool: Pool, now: Timestamp) {
-        while self.workers.is_free(pool) && !self.is_stopping() {
+        while self.workers.is_free(pool) && !self.is_stopping() && !self.budget.is_spent() {
             let Some(key) = self.queues.of(pool).pop() else { break };
             let Some(run) = self.index.get(&key).filter(|run| !run.attempts.busy) else {
                 self.release_probe(&key, now);

@@ -30,6 +30,7 @@ use super::disk_space::DiskSpace;
 use super::index::{Index, Key, TrackedRun};
 use super::launcher::{LaunchRecorders, Launcher};
 use super::metrics_recorder::MetricsRecorder;
+use super::move_budget::{MOVES_MAX, MoveBudget};
 use super::notifier::{EngineStatus, RunCounts};
 use super::pending_outcomes::PendingOutcomes;
 use super::pruner::Pruner;
@@ -60,6 +61,7 @@ pub(super) struct Engine {
     retry_reporter: RetryReporter,
     metrics: MetricsRecorder,
     scan: ScanState,
+    budget: MoveBudget,
     /// Where the engine's own threads send their results; without it, the engine does their work
     /// itself.
     events: Option<Sender<Event>>,
@@ -84,6 +86,7 @@ impl Engine {
             retry_reporter: RetryReporter::new(),
             metrics: MetricsRecorder::new(log.clone()),
             scan: ScanState::new(&parts),
+            budget: MoveBudget::default(),
             events: None,
             parts,
         }
@@ -119,14 +122,17 @@ impl Engine {
         }
     }
 
-    /// Processes all runs that are due; returns when the next one is due.
+    /// Processes the runs that are due, as far as the budget of moves allows; returns when the next
+    /// one is due.
     pub(super) fn process_due(&mut self) -> Option<Timestamp> {
         let now = self.parts.clock.now();
-        self.retry_pending(now);
+        self.budget.renew();
+        self.retry_pending(now, MOVES_MAX);
         if self.index.next_due().is_some_and(|due| due <= now) {
             self.check_disk_space();
         }
         while !self.is_stopping()
+            && !self.budget.is_spent()
             && let Some(key) = self.index.pop_due(now)
         {
             self.process(&key, now);
@@ -135,6 +141,9 @@ impl Engine {
             self.serve_queue(pool, now);
         }
         self.update_error_marker();
+        if self.budget.is_spent() {
+            return Some(now);
+        }
         let next = [self.index.next_due(), self.pending.next_attempt(), self.launcher.next_retry()];
         next.into_iter().flatten().min()
     }
@@ -150,7 +159,11 @@ impl Engine {
                 self.queue(key, &kind, now);
             }
             Ok(Step::Move(moved)) => self.make(key, &moved, now),
-            Ok(Step::Reject(reason)) => self.reject(key, &reason, now),
+            // Not at once: any number of such runs must not delay others.
+            Ok(Step::Reject(_)) => {
+                let (folder, name) = (run.folder, key.1.file_name());
+                self.scan.unindexed.recheck_at(now, folder, name.as_ref());
+            }
             Err(error) => {
                 error!(self.parts.log, "cannot determine the next step"; "run" => %key.1,
                     "error" => Chain(&error));

@@ -17,7 +17,7 @@ use crate::daemon::index::Key;
 use crate::daemon::move_log::log_move;
 use crate::daemon::pending_outcomes::PendingOutcome;
 use crate::spool::{Folder, Record, Run, SpoolError, Transition};
-use crate::stage::{Move, collect, deliver};
+use crate::stage::{Move, Step, collect, deliver};
 
 /// Log message for an outcome that becomes or stays pending.
 const NOT_RECORDED: &str = "cannot record outcome; keeping it in memory";
@@ -25,6 +25,7 @@ const NOT_RECORDED: &str = "cannot record outcome; keeping it in memory";
 impl Engine {
     /// Makes a move that a stage decided on.
     pub(super) fn make(&mut self, key: &Key, moved: &Move, now: Timestamp) {
+        self.budget.spend();
         let made = match self.read_run(key) {
             Ok(Some(run)) => self.apply(key, run, moved, now),
             Ok(None) => Ok(()),
@@ -91,13 +92,15 @@ impl Engine {
         Ok(counts.is_some_and(|run| run.record().action_id == accepted.action_id))
     }
 
-    /// Retries the pending outcomes that are due.
-    pub(super) fn retry_pending(&mut self, now: Timestamp) {
+    /// Retries the pending outcomes that are due, at most `limit` of them.
+    pub(super) fn retry_pending(&mut self, now: Timestamp, limit: usize) {
+        let mut left = limit;
         for mut pending in self.pending.take_all() {
-            if pending.next_attempt > now {
+            if left == 0 || pending.next_attempt > now {
                 self.pending.push(pending);
                 continue;
             }
+            left -= 1;
             let subject = Subject::Run(pending.key.1.clone());
             // The move may start the next task, which makes the run busy again.
             self.index.set_busy(&pending.key, false);
@@ -129,7 +132,7 @@ impl Engine {
         let now = self.parts.clock.now();
         self.pending.drop_preparations();
         self.pending.retry_at(now);
-        self.retry_pending(now);
+        self.retry_pending(now, usize::MAX);
     }
 
     /// Makes a move of a run that was just read, and starts the task that follows it.
@@ -231,6 +234,15 @@ impl Engine {
         match self.parts.spool.read_run(Folder::Ready, &id)? {
             Some(run) => self.run_found(run),
             None => Ok(()),
+        }
+    }
+
+    /// Turns a run into a dead letter if its stage still rejects it.
+    pub(super) fn recheck_run(&mut self, key: &Key, now: Timestamp) {
+        let Some(run) = self.index.get(key).filter(|run| !run.attempts.busy) else { return };
+        match self.decide(key, run, now) {
+            Ok(Step::Reject(reason)) => self.reject(key, &reason, now),
+            _ => self.index.schedule(key, Some(now)),
         }
     }
 

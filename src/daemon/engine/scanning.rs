@@ -224,11 +224,17 @@ impl Engine {
             && stamp().is_ok_and(|stamp| self.scan.done_review.is_own_move(name, stamp))
     }
 
-    /// Reads damaged files again, and rejects those that have not changed.
-    pub(in crate::daemon) fn recheck_damaged_files(&mut self, now: Timestamp) {
+    /// Checks files again that may have to be moved: rejects damaged files that have not changed
+    /// and runs that a stage still rejects, and claims actions.
+    pub(in crate::daemon) fn recheck_files(&mut self, now: Timestamp) {
         for (folder, name) in self.scan.unindexed.take_due(now) {
-            self.scan.unindexed.begin_recheck(folder, &name);
-            self.scan_name(folder, &name);
+            match self.unchanged_run(folder, &name) {
+                Some(key) => self.recheck_run(&key, now),
+                None => {
+                    self.scan.unindexed.begin_recheck(folder, &name);
+                    self.scan_name(folder, &name);
+                }
+            }
         }
         self.scan.unindexed.end_recheck();
     }
@@ -265,6 +271,11 @@ impl Engine {
         match seen {
             Seen::Gone => self.run_gone(folder, name)?,
             Seen::Run(run) => self.run_found(*run)?,
+            // Not while a folder is scanned: any number of actions must not delay runs.
+            Seen::Action { .. } if self.scan.listed.is_some() => {
+                let now = self.parts.clock.now();
+                self.scan.unindexed.recheck_at(now, folder, name);
+            }
             Seen::Action { text } => {
                 if let Some(stamp) = stamp {
                     self.claim(name, text, stamp)?;
@@ -298,12 +309,24 @@ impl Engine {
         Ok(())
     }
 
+    /// Returns the key of the run with this file, if it is in the index.
+    fn tracked_in(&self, folder: Folder, name: &OsStr) -> Option<Key> {
+        let key = (folder.family(), run_id(name)?);
+        self.index.get(&key).is_some_and(|run| run.folder == folder).then_some(key)
+    }
+
+    /// Returns the key of the run with this file, if it is in the index as it is on disk.
+    fn unchanged_run(&self, folder: Folder, name: &OsStr) -> Option<Key> {
+        let key = self.tracked_in(folder, name)?;
+        let known = self.index.get(&key).map(|run| run.stamp);
+        matches!(self.parts.spool.stamp(folder, name), Ok(stamp) if stamp == known).then_some(key)
+    }
+
     /// Returns the state in which a file was last read.
     fn known_stamp(&self, folder: Folder, name: &OsStr) -> Option<Stamp> {
-        let run = run_id(name).and_then(|id| self.index.get(&(folder.family(), id)));
-        match run {
-            Some(run) if run.folder == folder => Some(run.stamp),
-            _ => self.scan.unindexed.stamp(folder, name),
+        match self.tracked_in(folder, name).and_then(|key| self.index.get(&key)) {
+            Some(run) => Some(run.stamp),
+            None => self.scan.unindexed.stamp(folder, name),
         }
     }
 

@@ -191,7 +191,7 @@ impl Simulation {
                 return;
             }
             engine.launch_due(now);
-            engine.recheck_damaged_files(now);
+            engine.recheck_files(now);
             let next = engine.process_due();
             if !engine.is_idle() {
                 let event = events.recv_timeout(WORKER_TIMEOUT).unwrap();
@@ -321,7 +321,9 @@ impl Simulation {
 
     /// Returns whether `status` shows that the disk fails.
     pub(super) fn is_degraded(&self) -> bool {
-        self.fs.lock(&home(SCRATCH)).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+        self.fs
+            .lock(&home("spool/.degraded"))
+            .is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
     /// Checks that the results of a finished run are stored and that each plugin received them.

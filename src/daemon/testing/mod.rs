@@ -288,7 +288,7 @@ impl Rig {
         let (engine, events) = self.engine.as_mut().unwrap();
         loop {
             engine.launch_due(now);
-            engine.recheck_damaged_files(now);
+            engine.recheck_files(now);
             let next = engine.process_due();
             if !engine.is_idle() {
                 engine.handle(events.recv_timeout(WORKER_TIMEOUT).unwrap());
@@ -307,6 +307,23 @@ impl Rig {
             engine.handle(events.recv_timeout(WORKER_TIMEOUT).expect("no event arrived"));
             self.run();
         }
+    }
+
+    /// Makes the engine launch the slots that are due in one turn.
+    pub(crate) fn launch_due(&mut self) {
+        let now = self.clock.now();
+        self.engine.as_mut().unwrap().0.launch_due(now);
+    }
+
+    /// Makes the engine process what is due in one turn, without the files to be checked again.
+    pub(crate) fn process_due(&mut self) {
+        self.engine.as_mut().unwrap().0.process_due();
+    }
+
+    /// Makes the engine check files again that may have to be moved, in one turn.
+    pub(crate) fn recheck_files(&mut self) {
+        let now = self.clock.now();
+        self.engine.as_mut().unwrap().0.recheck_files(now);
     }
 
     /// Makes the engine scan everything.

@@ -1,9 +1,12 @@
 //! Files and moves of the operator while the runner is running, and files of the original runner.
 
+use super::super::move_budget::MOVES_MAX;
 use super::super::testing::Rig;
 use super::{ID, rig};
+use crate::action::Summary;
 use crate::clock::{Clock as _, SystemClock};
 use crate::spool::Folder;
+use crate::spool::testing::record;
 use crate::testing::write_private;
 
 #[test]
@@ -36,25 +39,72 @@ fn half_written_file_is_rejected_when_it_no_longer_changes() {
 }
 
 #[test]
-fn damaged_files_delay_neither_the_start_nor_a_run() {
+fn rejected_files_delay_neither_the_start_nor_a_run() {
     let mut rig = rig("");
     rig.run_at("2026-11-22T12:01:00Z");
     rig.crash();
-    let damaged = |rig: &Rig| {
+    let poison = |rig: &Rig| {
         rig.spool().iter().filter(|entry| entry.starts_with("command/inflight ")).count()
     };
-    for number in 0..100 {
-        let path = format!("spool/command/inflight/poison{number}.20261122T110000Z.json");
-        write_private(&rig.path(&path), "{}");
+    for number in 0..200 {
+        let id = format!("poison{number}.20261122T110000Z");
+        // Half of them are damaged. The others are valid, but lack what their folder needs.
+        let text = match number % 2 {
+            0 => b"{}".to_vec(),
+            _ => record(&id).to_bytes().unwrap(),
+        };
+        let path = rig.path(&format!("spool/command/inflight/{id}.json"));
+        write_private(&path, std::str::from_utf8(&text).unwrap());
     }
     rig.start();
-    assert_eq!(damaged(&rig), 100, "the start rejects none");
+    assert_eq!(poison(&rig), 200, "the start rejects none");
+    rig.process_due();
+    assert_eq!(poison(&rig), 200, "they wait until other runs have been processed");
     assert!(rig.spool().contains(&format!("action/inflight {ID}")));
     rig.platform.set_agents(1, true);
     rig.advance(20);
     assert!(rig.spool().contains(&format!("command/done {ID}")));
-    assert_eq!(damaged(&rig), 0);
-    assert_eq!(rig.spool().iter().filter(|entry| entry.ends_with(".reason")).count(), 100);
+    assert_eq!(poison(&rig), 0);
+    assert_eq!(rig.spool().iter().filter(|entry| entry.ends_with(".reason")).count(), 200);
+}
+
+#[test]
+fn file_of_a_known_run_that_is_damaged_becomes_a_dead_letter() {
+    let mut rig = rig("");
+    rig.run_at("2026-11-22T12:01:00Z");
+    assert_eq!(rig.spool(), [format!("action/inflight {ID}")]);
+    write_private(&rig.path(&format!("spool/action/inflight/{ID}.json")), "{");
+    rig.advance(1);
+    let expected = ["", ".json.reason"].map(|end| format!("action/invalid {ID}{end}"));
+    assert_eq!(rig.spool(), expected);
+}
+
+#[test]
+fn one_turn_makes_a_limited_number_of_moves() {
+    let mut rig = Rig::new("2026-11-22T12:00:30Z");
+    rig.start();
+    rig.crash();
+    let count = |rig: &Rig, folder: &str| {
+        rig.spool().iter().filter(|entry| entry.starts_with(folder)).count()
+    };
+    for number in 0..100 {
+        // Nothing is owed for it, so that it is finished.
+        let mut owed = record(&format!("job{number}.20261122T110000Z"));
+        owed.document = Some("results/1.json".to_owned());
+        (owed.fetched, owed.summary) = (Some(owed.slot), Some(Summary::default()));
+        let path = rig.path(&format!("spool/command/returned/{}.json", owed.id));
+        write_private(&path, std::str::from_utf8(&owed.to_bytes().unwrap()).unwrap());
+        let action = r#"{"name":"by hand","target":"status='online'","operations":[]}"#;
+        write_private(&rig.path(&format!("spool/action/new/mine{number}.json")), action);
+    }
+    rig.start();
+    for turn in 1..=3 {
+        rig.process_due();
+        assert_eq!(count(&rig, "command/done"), turn * MOVES_MAX);
+    }
+    assert_eq!(count(&rig, "action/new mine"), 100, "they are claimed in turns of their own");
+    rig.advance(1);
+    assert_eq!((count(&rig, "command/done"), count(&rig, "action/new")), (100, 0));
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn at(time: &str) -> Timestamp {
 /// Returns whether the engine shows `status` that its disk fails.
 fn is_degraded(rig: &Rig) -> bool {
     let spool = &rig.engine().parts().spool;
-    spool.disk().lock_holder(&spool.layout().scratch()).unwrap().is_some()
+    spool.disk().lock_holder(&spool.layout().degraded()).unwrap().is_some()
 }
 
 #[test]
@@ -108,11 +108,15 @@ fn report_that_cannot_be_written_is_a_disk_error_until_it_is_written() {
     rig.run_at("2026-11-22T12:00:59Z");
     assert_eq!(rig.write_retry_report(), None);
     std::fs::create_dir(rig.path(FILE)).unwrap();
+    // Another user who can open the folders of the spool locks them.
+    let hostile = ["spool", "spool/.tmp"].map(|name| std::fs::File::open(rig.path(name)).unwrap());
+    hostile.iter().for_each(|folder| fs2::FileExt::try_lock_exclusive(folder).unwrap());
     rig.platform.script_replies(&[PostReply::Unavailable]);
     rig.run_at("2026-11-22T12:01:00Z");
     rig.set_clock("2026-11-22T12:01:01Z");
     assert_eq!(rig.write_retry_report(), Some(at("12:01:31")));
     assert!(is_degraded(&rig));
+    assert_eq!(rig.path("spool/.degraded").metadata().unwrap().mode() & 0o777, 0o600);
     std::fs::remove_dir(rig.path(FILE)).unwrap();
     rig.set_clock("2026-11-22T12:01:30Z");
     assert_eq!(rig.write_retry_report(), Some(at("12:01:31")));

@@ -1,5 +1,6 @@
 //! Slots that become runs or do not: restarts, missed slots, overlaps, pauses, clock jumps.
 
+use super::super::job_calendar::SLOTS_MAX;
 use super::super::testing::{PostReply, Rig};
 use crate::testing::write_private;
 
@@ -217,4 +218,23 @@ fn damaged_file_dated_in_the_future_is_rejected() {
     assert_eq!(rig.spool(), ["action/new mine"]);
     rig.advance(11);
     assert_eq!(rig.spool(), ["action/invalid mine", "action/invalid mine.json.reason"]);
+}
+
+#[test]
+fn one_turn_launches_a_limited_number_of_slots() {
+    let mut rig = Rig::new("2026-11-22T12:00:30Z");
+    for number in 0..SLOTS_MAX + 8 {
+        rig.write_job(&format!("job{number}"), "schedule = \"* * * * *\"");
+    }
+    rig.start();
+    // At the start, every job is due.
+    for _ in 0..2 {
+        rig.launch_due();
+    }
+    assert_eq!(rig.spool(), [""; 0]);
+    rig.set_clock("2026-11-22T12:01:00Z");
+    for count in [SLOTS_MAX, SLOTS_MAX + 8, SLOTS_MAX + 8] {
+        rig.launch_due();
+        assert_eq!(rig.spool().len(), count);
+    }
 }

@@ -77,6 +77,7 @@ fn lost_events_lead_to_a_full_scan() {
     rig.write_job("job", NEVER);
     drop_in(&rig, "spool/action/new/mine.json");
     rig.send_hint(Hint::Everything);
+    rig.recheck_files();
     assert_eq!(rig.engine().parts().calendar.count(), (1, 0));
     assert_eq!(rig.engine().index().iter().count(), 1);
 }
@@ -96,6 +97,7 @@ fn watches_are_set_as_soon_as_inotify_is_available() {
     // Without watches, scans find everything.
     drop_in(&rig, "spool/action/new/first.json");
     rig.scan();
+    rig.recheck_files();
     assert_eq!(rig.engine().index().iter().count(), 1);
     fs::write(INSTANCES, "100").unwrap();
     rig.scan();

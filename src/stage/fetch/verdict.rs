@@ -48,6 +48,11 @@ pub(crate) fn fetched(
                 crate::chain::Chain(&error)
             ))
         }
+        // The next attempt would fail in the same way.
+        Err(error @ FetchError::Document(DocumentError::Full { .. })) => {
+            let reason = crate::chain::Chain(&error).to_string();
+            Verdict::moved(Move::refused(Transition::FetchGivenUp, reason))
+        }
         Err(FetchError::Stopped) => Verdict::paused(Pause::None),
         Err(FetchError::NotFinal { .. }) => Verdict::paused(Pause::For(grace::POLL)),
         Err(error) => {
@@ -104,4 +109,31 @@ fn unanswered(record: &Record) -> Option<String> {
         ),
         None => "no agent was sent the action".to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::spool::testing::record;
+
+    #[test]
+    fn fetch_of_more_results_than_a_document_may_have_is_given_up() {
+        let full = DocumentError::Full {
+            commands: 1_000_000,
+            bytes: 64 << 30,
+            part: PathBuf::from("runners/job/results/20261122/.7.part"),
+        };
+        let verdict = fetched(Err(FetchError::Document(full)), 0, Timestamp::UNIX_EPOCH);
+        let moved = verdict.moved.unwrap();
+        assert_eq!(moved.transition, Transition::FetchGivenUp);
+        let mut record = record("job.20261122T120000Z");
+        moved.edit.unwrap()(&mut record);
+        assert_eq!(
+            record.reason.unwrap(),
+            "the results exceed the limit of 1000000 commands or 68719476736 bytes: those that \
+             were fetched are in runners/job/results/20261122/.7.part"
+        );
+    }
 }

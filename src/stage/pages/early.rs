@@ -5,11 +5,12 @@
 //! survive a crash, after which the page is requested again.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::action::document;
+use crate::api::LargePermit;
 use crate::disk::{Context, Disk, DiskError};
-use crate::stage::document::{CommandFacts, CommandFile, PartialDocument};
+use crate::stage::document::{CommandFacts, CommandFile, DocumentError, PartialDocument};
 
 /// Size limit of the commands in memory, in bytes; can be exceeded by one command. Most pages fit.
 const MEMORY_BYTES: usize = 2 << 20;
@@ -23,6 +24,11 @@ pub(super) struct EarlyPage {
     /// The other commands, one per line.
     lines: Vec<u8>,
     path: PathBuf,
+}
+
+/// Returns the path of the file for an early page of a lane.
+pub(super) fn early_path(part: &Path, lane: u32) -> PathBuf {
+    part.with_extension(format!("part-{lane}"))
 }
 
 impl EarlyPage {
@@ -58,11 +64,13 @@ impl EarlyPage {
         &mut self,
         disk: &Disk,
         part: &mut PartialDocument,
-    ) -> Result<(), DiskError> {
+    ) -> Result<(), DocumentError> {
         if self.facts.is_empty() {
             return Ok(());
         }
         if self.file.is_some() {
+            // Any of its lines may be large.
+            let _permit = LargePermit::wait();
             let reader = BufReader::new(disk.reader(&self.path)?);
             self.add_to(part, reader.chain(self.lines.as_slice()))?;
         } else {
@@ -72,7 +80,11 @@ impl EarlyPage {
         Ok(())
     }
 
-    fn add_to(&self, part: &mut PartialDocument, mut lines: impl BufRead) -> Result<(), DiskError> {
+    fn add_to(
+        &self,
+        part: &mut PartialDocument,
+        mut lines: impl BufRead,
+    ) -> Result<(), DocumentError> {
         let mut line = String::new();
         for facts in &self.facts {
             line.clear();

@@ -1,6 +1,8 @@
 //! Tests with pages that arrive early, late, short, slowly, or not at all.
 #![expect(clippy::disallowed_methods, reason = "tests read what was written")]
 
+mod limits;
+
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -42,6 +44,8 @@ struct FakeApi {
     too_large: Option<u64>,
     /// Whether pages have twice as many commands as requested.
     is_generous: bool,
+    /// The number of different commands; the API repeats them.
+    distinct: u64,
     quirk: Mutex<Vec<(u64, Quirk)>>,
     requested: Mutex<Vec<(u64, u32)>>,
     given: Mutex<Vec<u64>>,
@@ -59,6 +63,7 @@ impl FakeApi {
             too_many: u64::MAX,
             too_large: None,
             is_generous: false,
+            distinct: u64::MAX,
             quirk: Mutex::default(),
             requested: Mutex::default(),
             given: Mutex::default(),
@@ -129,7 +134,7 @@ impl Api for FakeApi {
             let sent = if self.reports_total { self.total } else { 0 };
             let text = format!(
                 r#"{{"id":{},"action":{{"name":"{name}","counters":{{"sent":{sent}}}}},"status":"success"}}"#,
-                id + 1
+                id % self.distinct + 1
             );
             // The client reports a sink's error in the same way.
             sink(&RawValue::from_string(text).unwrap()).map_err(|_| broken_sink())?;
@@ -184,8 +189,12 @@ impl Scratch {
 
     /// Reads on from the end of the part.
     fn read(&self, api: &FakeApi, size: u32) -> ReadEnd {
-        let part =
-            PartialDocument::open(&self.disk, &self.folder.path().join(".7.part"), HEAD).unwrap();
+        self.read_within(api, size, DocumentLimits::STANDARD)
+    }
+
+    fn read_within(&self, api: &FakeApi, size: u32, limits: DocumentLimits) -> ReadEnd {
+        let path = self.folder.path().join(".7.part");
+        let part = PartialDocument::open(&self.disk, &path, HEAD).unwrap().limited_to(limits);
         let from = part.len();
         let reader = PageReader {
             api,

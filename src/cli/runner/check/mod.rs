@@ -22,7 +22,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::client::ClientConfig;
 use crate::disk::trust;
 use crate::disk::trusted_paths::faults;
-use crate::disk::{Context, check_writable};
+use crate::disk::{Context, FolderLock, check_writable};
 use crate::exit::Exit;
 use crate::logging;
 use crate::names::ActionId;
@@ -172,6 +172,10 @@ fn check_permissions(installation: &Installation, findings: &mut Findings) -> Re
     }
     if faults.is_empty() {
         findings.good(&directory, "not writable by other users");
+    }
+    let (disk, runners) = (installation.disk(), installation.runners());
+    if user == owner && disk.find(&runners)?.is_some() {
+        findings.need(&directory, FolderLock::check(&disk, &runners));
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! of finished runs.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsStr;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -9,7 +10,7 @@ use serde::Serialize;
 use crate::chain::Chain;
 use crate::clock::elapsed;
 use crate::names::RunId;
-use crate::spool::{Family, Folder, View};
+use crate::spool::{Family, Folder, Run, Seen, SpoolError, View};
 
 /// Maximum number of finished runs that are read, the newest first.
 pub(super) const RECORDS_MAX: usize = 2000;
@@ -24,6 +25,14 @@ pub(super) struct Entries {
     pub(super) listings: Vec<Listing>,
     /// Why folders cannot be listed.
     pub(super) faults: Vec<String>,
+}
+
+/// Records of finished runs that cannot be read.
+#[derive(Debug, Default)]
+pub(super) struct UnreadableRecords {
+    count: usize,
+    /// The first file, and why it cannot be read.
+    first: Option<String>,
 }
 
 /// The contents of one folder.
@@ -87,6 +96,38 @@ impl Entries {
 
     pub(super) fn count(&self, folder: Folder) -> usize {
         self.listings.iter().find(|listing| listing.folder == folder).map_or(0, Listing::len)
+    }
+}
+
+impl UnreadableRecords {
+    /// Reads the record of a finished run; `None` if there is none, or if it cannot be read, which
+    /// is noted.
+    pub(super) fn read(
+        &mut self,
+        view: &View<'_>,
+        folder: Folder,
+        id: &RunId,
+    ) -> Result<Option<Run>, SpoolError> {
+        match view.read_entry(folder, OsStr::new(&id.file_name()))? {
+            Seen::Run(run) => return Ok(Some(*run)),
+            Seen::Unreadable { reason } => {
+                self.count += 1;
+                self.first.get_or_insert_with(|| format!("{folder}/{id}.json: {reason}"));
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    /// Returns the message for the operator, if any record cannot be read.
+    pub(super) fn attention(&self) -> Option<String> {
+        let first = self.first.as_ref()?;
+        Some(match self.count {
+            1 => format!("the record of 1 finished run cannot be read: {first}"),
+            count => {
+                format!("the records of {count} finished runs cannot be read, such as {first}")
+            }
+        })
     }
 }
 

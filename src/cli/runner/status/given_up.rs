@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
-use super::entries::{Entries, READ_BYTES_MAX, RECORDS_MAX};
+use super::entries::{Entries, READ_BYTES_MAX, RECORDS_MAX, UnreadableRecords};
 use super::job::JobReport;
 use crate::cli::failure::Failure;
 use crate::cli::runner::outcome;
@@ -27,12 +27,16 @@ pub(super) struct GivenUp {
 }
 
 /// Returns the given-up runs among the newest finished ones, the newest first.
-pub(super) fn read(entries: &Entries, view: &View<'_>) -> Result<Vec<GivenUp>, Failure> {
+pub(super) fn read(
+    entries: &Entries,
+    view: &View<'_>,
+    unreadable: &mut UnreadableRecords,
+) -> Result<Vec<GivenUp>, Failure> {
     let (mut found, mut bytes) = (Vec::new(), 0_u64);
     let finished = entries.listings.iter().filter(|listing| listing.folder == Folder::CommandDone);
     for id in finished.flat_map(|listing| listing.runs.iter().rev()).take(RECORDS_MAX) {
         // A file that is not a record, or a run that has been retried meanwhile, is skipped.
-        let Some(run) = view.read_run(Folder::CommandDone, id)? else { continue };
+        let Some(run) = unreadable.read(view, Folder::CommandDone, id)? else { continue };
         let record = run.record();
         if outcome::has_given_up(record) {
             let lost = record.plugins.iter().filter(|d| d.state == DeliveryState::GivenUp);
@@ -112,7 +116,7 @@ mod tests {
         let (layout, owner) = (spool.layout(), trust::own_user());
         let access = SpoolAccess { layout, disk, owner, workspace: &workspace };
         let entries = Entries::read(&access.view());
-        let found = read(&entries, &access.view()).unwrap();
+        let found = read(&entries, &access.view(), &mut UnreadableRecords::default()).unwrap();
         let summary: Vec<_> = found
             .iter()
             .map(|found| (found.run.as_str(), found.results, found.plugins.len()))

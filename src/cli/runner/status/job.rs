@@ -6,14 +6,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::action::Summary;
-use crate::cli::failure::Failure;
+use crate::chain::Chain;
 use crate::cli::runner::next::in_zone;
 use crate::cli::runner::outcome;
 use crate::clock::elapsed;
 use crate::invocation::Program;
 use crate::job::Job;
 use crate::names::{JobName, RunId};
-use crate::spool::{Delivery, DeliveryState, Family, Folder, Record, Run, View};
+use crate::spool::{Delivery, DeliveryState, Family, Folder, Record, Run, SpoolError, View};
 
 #[derive(Debug, Serialize)]
 pub(super) struct JobReport {
@@ -23,6 +23,9 @@ pub(super) struct JobReport {
     /// The next slot, in the job's time zone; `None` if the schedule has ended.
     pub(super) next: Option<String>,
     pub(super) last: Option<LastRun>,
+    /// Why the last run is unknown.
+    #[serde(skip)]
+    unreadable: Option<String>,
     /// The number of superseded runs.
     pub(super) superseded: usize,
 }
@@ -96,31 +99,30 @@ impl JobReport {
         last: Option<&RunId>,
         view: &View<'_>,
         now: Timestamp,
-    ) -> Result<JobReport, Failure> {
-        let last = match last {
-            None => None,
-            Some(id) => {
-                let run = match view.counting(id, Family::Command)? {
-                    None => view.counting(id, Family::Action)?,
-                    some => some,
-                };
-                run.map(|run| LastRun::of(run, job))
-            }
+    ) -> JobReport {
+        let found = last.map_or(Ok(None), |id| last_run(id, view));
+        let (last, unreadable) = match found {
+            Ok(run) => (run.map(|run| LastRun::of(run, job)), None),
+            Err(error) => (None, Some(Chain(&error).to_string())),
         };
         let next = job.schedule.next_after(now, &job.zone).map(|next| in_zone(next, &job.zone));
-        Ok(JobReport {
+        JobReport {
             name: job.name.clone(),
             schedule: job.schedule.to_string(),
             paused: job.config.paused,
             next,
             last,
+            unreadable,
             superseded: 0,
-        })
+        }
     }
 
-    /// Returns messages for the operator about results or deliveries of the last run that were
-    /// given up.
+    /// Returns messages for the operator about the last run: it is unknown, or its results or
+    /// deliveries were given up.
     pub(super) fn attention(&self) -> Vec<String> {
+        if let Some(why) = &self.unreadable {
+            return vec![format!("job {}: the state of its last run is unknown: {why}", self.name)];
+        }
         let Some(last) = self.last.as_ref().filter(|last| last.folder == Folder::CommandDone)
         else {
             return Vec::new();
@@ -141,6 +143,14 @@ impl JobReport {
             )
         });
         messages.collect()
+    }
+}
+
+/// Reads a run, from its command record if there is one.
+fn last_run(id: &RunId, view: &View<'_>) -> Result<Option<Run>, SpoolError> {
+    match view.counting(id, Family::Command)? {
+        None => view.counting(id, Family::Action),
+        some => Ok(some),
     }
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::attempts::Attempts;
-use super::entries::{Entries, FolderReport};
+use super::entries::{Entries, FolderReport, UnreadableRecords};
 use super::given_up::{self, GivenUp};
 use super::job::JobReport;
 use super::superseded;
@@ -78,10 +78,10 @@ impl Report {
             _ => false,
         };
         (report.process, report.since) = (process, since);
-        // A runner whose disk operations fail also locks the scratch folder, because on a full disk
-        // it could not write a file.
+        // A runner whose disk operations fail locks another file, because on a full disk it could
+        // not write one.
         report.degraded =
-            process.is_some() && spool.disk.lock_holder(&spool.layout.scratch())? == process;
+            process.is_some() && spool.disk.lock_holder(&spool.layout.degraded())? == process;
         if report.degraded {
             report.attention.push(DEGRADED.to_owned());
         }
@@ -109,16 +109,18 @@ impl Report {
         let entries = Entries::read(&spool.report_view());
         attention.extend(entries.faults.iter().cloned());
         let last = entries.last_runs();
-        let superseded = superseded::read(&entries, &spool.report_view())?;
+        let mut unreadable = UnreadableRecords::default();
+        let superseded = superseded::read(&entries, &spool.report_view(), &mut unreadable)?;
         let mut reports = Vec::new();
         for job in jobs.iter() {
             let last = last.get(job.name.as_str()).copied();
-            let mut report = JobReport::read(job, last, &spool.report_view(), now)?;
+            let mut report = JobReport::read(job, last, &spool.report_view(), now);
             report.superseded = superseded.get(&job.name).copied().unwrap_or_default();
             attention.extend(report.attention());
             reports.push(report);
         }
-        let given_up = given_up::read(&entries, &spool.report_view())?;
+        let given_up = given_up::read(&entries, &spool.report_view(), &mut unreadable)?;
+        attention.extend(unreadable.attention());
         attention.extend(given_up::attention(&given_up, &reports));
         let dead = entries.count(Folder::Invalid);
         if dead > 0 {

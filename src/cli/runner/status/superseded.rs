@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::entries::{Entries, READ_BYTES_MAX, RECORDS_MAX};
+use super::entries::{Entries, READ_BYTES_MAX, RECORDS_MAX, UnreadableRecords};
 use crate::cli::failure::Failure;
 use crate::names::{JobName, RunId};
 use crate::spool::{Family, Folder, View};
@@ -13,6 +13,7 @@ use crate::spool::{Family, Folder, View};
 pub(super) fn read(
     entries: &Entries,
     view: &View<'_>,
+    unreadable: &mut UnreadableRecords,
 ) -> Result<BTreeMap<JobName, usize>, Failure> {
     let of_family = |family: Family| {
         entries.listings.iter().filter(move |listing| listing.folder.family() == family)
@@ -23,7 +24,7 @@ pub(super) fn read(
     let candidates = done.flat_map(|listing| listing.runs.iter().rev());
     let (mut found, mut bytes) = (BTreeMap::new(), 0_u64);
     for id in candidates.filter(|id| !fetched.contains(id)).take(RECORDS_MAX) {
-        let Some(run) = view.read_run(Folder::ActionDone, id)? else { continue };
+        let Some(run) = unreadable.read(view, Folder::ActionDone, id)? else { continue };
         bytes = bytes.saturating_add(run.stamp().size);
         let record = run.into_record();
         if record.superseded.is_some() {
