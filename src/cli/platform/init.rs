@@ -104,12 +104,12 @@ fn create(
         None => None,
     };
     let disk = Workspace::enter(&[folder])?.disk(folder.join("data/.tmp"));
-    template::exists_empty(&disk, folder)?;
+    template::check_unused(folder)?;
     // Check the key before anything is created, so that an invalid key leaves nothing behind.
     if let Some((_, file, armored)) = &key {
         read_key(armored, &file.display().to_string())?;
     }
-    template::make_empty(&disk, folder)?;
+    template::make_empty(folder)?;
     let data = Data::open(&folder.join("data"), server.as_ref())?;
     let file = folder.join("standalone.cfg");
     let text = config_text(LISTEN, "") + &section.unwrap_or_default();
