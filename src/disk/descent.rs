@@ -21,8 +21,8 @@ use rustix::io::Errno;
 
 use super::fs::GROUP_WRITE;
 use super::real::ACL;
-use super::symlinks::{LINKS_MAX, STICKY};
-use super::trust::{self, ROOT};
+use super::symlinks::LINKS_MAX;
+use super::trust::{self, ROOT, STICKY};
 use super::{Context, DiskError, FileKind, Meta};
 
 /// Number of names that are tried for a folder with an unused name.
