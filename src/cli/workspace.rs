@@ -129,6 +129,17 @@ impl Workspace {
         })
     }
 
+    /// Creates a folder and the missing folders above it, private to the user of this process.
+    ///
+    /// # Errors
+    /// Another user could exchange it, or has created it meanwhile.
+    #[expect(clippy::unused_self, reason = "only a workspace gives access to the disk")]
+    pub(crate) fn make_folder(&self, path: &Path) -> Result<(), Failure> {
+        let made = Descent::to(path)?.create_missing()?;
+        let exposed = made.exposure(trust::own_user()).map(|exposure| (path.to_owned(), exposure));
+        Workspace { owner: None, exposed }.check_exposure()
+    }
+
     /// Returns the owner of the place, if root started this process.
     pub(crate) fn owner(&self) -> Option<u32> {
         self.owner

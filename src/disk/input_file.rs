@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use super::trust::{self, Distrust, STDIN};
+use super::trusted_paths::{Content, TrustedPath};
 use super::{Context, Disk, DiskError, FileKind, Meta, RealFs};
 
 pub(crate) struct InputFile {
@@ -90,14 +91,23 @@ impl InputFile {
         Ok(disk.check_links(&self.named, user)?.into_iter().next())
     }
 
-    /// Returns the path as the operator gave it.
-    #[cfg(feature = "data")]
-    pub(crate) fn named(&self) -> &Path {
-        &self.named
+    /// Returns the faults of the source for a program that runs as `user`: of the path as it is now,
+    /// and of the file that was read, if it had the name before.
+    pub(crate) fn faults(
+        &self,
+        disk: &Disk,
+        content: Content,
+        user: u32,
+    ) -> Result<Vec<Distrust>, DiskError> {
+        let mut faults = TrustedPath::new(&self.named, content).faults(disk, user)?;
+        if let Some(meta) = self.meta.filter(|_| !is_stream(&self.named)) {
+            let read = trust::check(&self.real, &meta, user).err().map(Distrust::without_chown);
+            faults.extend(read.filter(|fault| !faults.contains(fault)));
+        }
+        Ok(faults)
     }
 
     /// Returns the owner of the source; `None` for standard input and devices.
-    #[cfg(feature = "data")]
     pub(crate) fn owner(&self) -> Option<u32> {
         self.meta.map(|meta| meta.owner)
     }

@@ -83,7 +83,7 @@ pub(crate) enum Distrust {
 
 impl Distrust {
     /// Returns the same fault without a command that gives a file or folder to another owner.
-    pub(super) fn without_chown(self) -> Distrust {
+    pub(crate) fn without_chown(self) -> Distrust {
         match self {
             Distrust::Owner { path, owner, trusted } => Distrust::Foreign { path, owner, trusted },
             other => other,

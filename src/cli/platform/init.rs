@@ -8,7 +8,7 @@ use crate::cli::failure::Failure;
 use crate::cli::input::{self, InputError};
 use crate::cli::runner::template;
 use crate::cli::workspace::Workspace;
-use crate::cli::{env, output};
+use crate::cli::output;
 use crate::clock::{Clock, SystemClock};
 use crate::data::{DatabaseServer, Permissions};
 use crate::disk::input_file::InputFile;
@@ -91,9 +91,7 @@ fn create(
     let section = server.as_ref().map(|server| format!("\n{}", server.section()));
     // Passwords and the key first, because they are files of the user who runs this command.
     let server = match server {
-        Some(server) => {
-            Some(server.with_credentials(&input::disk(), &env::postgres_credentials())?)
-        }
+        Some(server) => Some(input::with_credentials(server)?),
         None => None,
     };
     let key = match key {

@@ -12,14 +12,17 @@ mod stuck;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::source::DataSource;
+use super::source::{self, DataSource};
 use crate::cli::failure::Failure;
-use crate::cli::output;
 use crate::cli::workspace::Workspace;
+use crate::cli::{input, output};
 use crate::clock::{Clock, SystemClock};
+use crate::disk::Disk;
+use crate::disk::trusted_paths::{Content, TrustedPath};
 use crate::exit::Exit;
+use crate::spool::{Folder, Layout};
 use report::SpoolReport;
 
 /// Show the scheduler's spool: files per folder, and stuck files
@@ -46,6 +49,7 @@ impl Spool {
             None => source.spool()?,
         };
         let disk = Workspace::enter(&[&root])?.disk(PathBuf::new());
+        check_trust(&disk, &root, source)?;
         let report = SpoolReport::read(&disk, &root, SystemClock.now())?;
         if self.json {
             output::json_pretty(&report)?;
@@ -57,4 +61,16 @@ impl Spool {
         let is_stuck = !report.stuck.is_empty();
         Ok(if is_stuck && self.fail_if_any { Exit::Attention } else { Exit::Done })
     }
+}
+
+/// Fails if a user other than the owner of the spool and root can change it, or the configuration that
+/// names it.
+fn check_trust(disk: &Disk, root: &Path, source: &DataSource) -> Result<(), Failure> {
+    let owner = source::owner(disk, root)?;
+    source.check_trust(owner)?;
+    let layout = Layout::new(root.to_owned());
+    let folders = Folder::ALL.map(|folder| layout.folder(folder));
+    let folders = [root.to_owned()].into_iter().chain(folders);
+    let paths: Vec<_> = folders.map(|path| TrustedPath::new(path, Content::Public)).collect();
+    input::check_paths(&paths, owner)
 }
