@@ -210,3 +210,28 @@ fn check_folder(disk: &Disk, file: &Path) -> Result<(), DataError> {
     let checked = trust::check(&found.path, &found.meta, trust::own_user());
     checked.map_err(|fault| DataError::Distrusted { fault: fault.without_chown() })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::chown;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::disk::{COMMAND_PREFIX, RealFs};
+    use crate::testing::{is_root, private_folder};
+
+    #[test]
+    fn file_of_another_user_is_not_opened_as_root() {
+        if !is_root("it changes owners") {
+            return;
+        }
+        let folder = private_folder();
+        let path = folder.path().join("mig.db");
+        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), COMMAND_PREFIX);
+        drop(Store::open(&disk, &path).unwrap());
+        chown(&path, Some(65534), Some(65534)).unwrap();
+        for opened in [Store::open(&disk, &path), Store::open_read_only(&disk, &path)] {
+            assert!(matches!(opened, Err(DataError::Distrusted { .. })), "{opened:?}");
+        }
+    }
+}

@@ -197,9 +197,8 @@ impl Descent {
             // A user trusts the owners of the folders above, having chosen this place. Root does not:
             // its environment may be that of the user who called sudo.
             let user = trust::own_user();
-            let counts = |exposure: &Exposure| {
-                user == ROOT || matches!(exposure, Exposure::Writable { .. })
-            };
+            let counts =
+                |exposure: &Exposure| user == ROOT || matches!(exposure, Exposure::Writable { .. });
             if let Some(exposure) = exposures(&found.steps, user).find(counts) {
                 let text = match exposure {
                     Exposure::Owner { path, owner } => {

@@ -195,7 +195,10 @@ mod tests {
         for exists in [false, true] {
             mode(0o777);
             let refusal = refusal(&path);
-            assert!(refusal.ends_with(&format!("run `chmod go-w {}`", inner.display())), "{exists}");
+            assert!(
+                refusal.ends_with(&format!("run `chmod go-w {}`", inner.display())),
+                "{exists}"
+            );
             // In a sticky folder, others can neither exchange the log nor make it another file.
             mode(0o1777);
             check(&path).unwrap();

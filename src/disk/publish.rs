@@ -47,7 +47,8 @@ pub(crate) fn check_folder(path: &Path) -> Result<Option<Distrust>, DiskError> {
     let user = trust::own_user();
     let is_lent = exists && user != ROOT;
     let owner = if is_lent { folder.meta.owner } else { user };
-    let is_own = |fault: &Distrust| matches!(fault, Distrust::Foreign { owner, .. } if *owner == user);
+    let is_own =
+        |fault: &Distrust| matches!(fault, Distrust::Foreign { owner, .. } if *owner == user);
     let faults = folder.check_as_folder_above(&disk, owner)?;
     Ok(faults.into_iter().find(|fault| !is_own(fault)))
 }

@@ -127,7 +127,9 @@ pub(crate) fn check(path: &Path, meta: &Meta, user: u32) -> Result<(), Distrust>
 /// Checks that only `user` and root can exchange what is in a folder, which is above a trusted path.
 pub(super) fn check_above(path: &Path, meta: &Meta, user: u32) -> Result<(), Distrust> {
     match check(path, meta, user) {
-        Err(Distrust::Writable { .. } | Distrust::Shared { .. }) if meta.mode & STICKY != 0 => Ok(()),
+        Err(Distrust::Writable { .. } | Distrust::Shared { .. }) if meta.mode & STICKY != 0 => {
+            Ok(())
+        }
         checked => checked.map_err(Distrust::without_chown),
     }
 }

@@ -58,6 +58,8 @@ impl TrustedPath {
             {
                 return Ok(Vec::new());
             }
+            // Below a file, nothing exists.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
         let checked = found.check_trust(disk, user)?.into_iter();

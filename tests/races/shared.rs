@@ -89,7 +89,12 @@ impl SharedFolder {
         let name = self.target.path().file_name().unwrap();
         let mut path = detour.clone();
         while path.as_os_str().len() < PATH_BYTES {
-            path.extend(["..".as_ref(), name, "..".as_ref(), self.shared.path().file_name().unwrap()]);
+            path.extend([
+                "..".as_ref(),
+                name,
+                "..".as_ref(),
+                self.shared.path().file_name().unwrap(),
+            ]);
         }
         path.join("new")
     }
@@ -169,8 +174,7 @@ fn try_in_a_shared_folder_changes_no_folder_of_root_as_root() {
     let folder = SharedFolder::new();
     let trial = env!("CARGO_BIN_EXE_mig-standalone");
     folder.attack_often(rounds().div_ceil(5), &folder.name(), |name| {
-        let mut command =
-            folder.home.command_of(trial, &["try", "--keep", name.to_str().unwrap()]);
+        let mut command = folder.home.command_of(trial, &["try", "--keep", name.to_str().unwrap()]);
         run_until_first_line(&mut command)
     });
 }

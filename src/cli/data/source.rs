@@ -14,8 +14,8 @@ use crate::chain::excerpt;
 use crate::cli::data::failure::DataFailure;
 use crate::cli::failure::Failure;
 use crate::cli::input::{self, InputError, InputFile, refuse};
-use crate::cli::workspace::Workspace;
 use crate::cli::program;
+use crate::cli::workspace::Workspace;
 use crate::config::reader::Reader;
 use crate::data::{DataError, DatabaseServer, Store, UrlError};
 use crate::disk::trusted_paths::Content;
@@ -261,12 +261,16 @@ fn check(disk: &Disk, path: &Path) -> Result<(), Failure> {
     let Some(found) = disk.resolve(path, None)? else {
         return Err(DataFailure::NoDatabase { path: path.to_owned() }.into());
     };
-    // First: it may be any file, for which no remedy may be advised.
-    Store::check_file(disk, &found.path)?;
-    if found.meta.owner != trust::own_user() {
-        return Err(DataFailure::Owner { path: path.to_owned(), owner: found.meta.owner }.into());
+    let (owner, user) = (found.meta.owner, trust::own_user());
+    let faults = found.check_trust(disk, user)?;
+    if owner != user || !faults.is_empty() {
+        // It may be any file, for which no remedy may be advised.
+        Store::check_file(disk, if found.is_linked() { &found.path } else { path })?;
     }
-    refuse(found.check_trust(disk, trust::own_user())?)
+    if owner != user {
+        return Err(DataFailure::Owner { path: path.to_owned(), owner }.into());
+    }
+    refuse(faults)
 }
 
 #[cfg(test)]

@@ -256,11 +256,7 @@ fn is_full(spool: &Spool) -> bool {
 fn check_trust(installation: &Installation, arguments: &[&str]) -> Result<(), Failure> {
     check_user(installation, arguments)?;
     installation.workspace.check_exposure()?;
-    trusted::check(
-        installation,
-        &trusted::installation_paths(installation),
-        trust::own_user(),
-    )?;
+    trusted::check(installation, &trusted::installation_paths(installation), trust::own_user())?;
     let metrics = installation.config.metrics.as_deref();
     let fault = metrics.map_or(Ok(None), check_folder)?;
     input::refuse(fault.into_iter().collect())

@@ -130,7 +130,7 @@ fn fill(disk: &Disk, folder: &Path, quoted: &str) -> Result<(), TemplateError> {
 /// # Errors
 /// The folder is not empty, or another user could exchange it.
 pub(crate) fn make_empty(folder: &Path) -> Result<(), TemplateError> {
-    let found = Descent::to(folder)?;
+    let found = walk(folder)?;
     check_exposure(found.exposure_above(trust::own_user()))?;
     let made = if found.is_complete() {
         check_empty(&found, folder)?;
@@ -161,18 +161,23 @@ fn check_exposure(exposure: Option<Exposure>) -> Result<(), TemplateError> {
 /// Fails if something other than an empty folder is at `folder`. Files that file systems, editors
 /// and package managers leave behind are ignored.
 pub(crate) fn check_unused(folder: &Path) -> Result<(), TemplateError> {
-    let found = Descent::to(folder)?;
+    let found = walk(folder)?;
     if found.is_complete() { check_empty(&found, folder) } else { Ok(()) }
 }
 
-fn check_empty(found: &Descent, folder: &Path) -> Result<(), TemplateError> {
-    let path = folder.to_owned();
-    if !found.is_folder() {
-        return Err(TemplateError::NotFolder { path });
+/// Walks to a folder, or to the one in which it can be created.
+fn walk(folder: &Path) -> Result<Descent, TemplateError> {
+    let found = Descent::to(folder)?;
+    match found.is_folder() {
+        true => Ok(found),
+        false => Err(TemplateError::NotFolder { path: folder.to_owned() }),
     }
+}
+
+fn check_empty(found: &Descent, folder: &Path) -> Result<(), TemplateError> {
     match found.names()?.iter().all(|name| is_ignored(name)) {
         true => Ok(()),
-        false => Err(TemplateError::NotEmpty { path }),
+        false => Err(TemplateError::NotEmpty { path: folder.to_owned() }),
     }
 }
 

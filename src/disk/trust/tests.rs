@@ -40,7 +40,8 @@ fn only_descriptors_and_devices_of_root_are_exempt() {
     for name in ["-", "/dev/stdin", "/dev/fd/0", "/dev/fd/63", "/proc/self/fd/9"] {
         assert!(is_open_descriptor(Path::new(name)), "{name}");
     }
-    for name in ["/dev/shm/x", "/dev/fd", "/dev/fd/3/x", "/dev/fd/../shm/x", "/dev/null", "/proc/1"] {
+    for name in ["/dev/shm/x", "/dev/fd", "/dev/fd/3/x", "/dev/fd/../shm/x", "/dev/null", "/proc/1"]
+    {
         assert!(!is_open_descriptor(Path::new(name)), "{name}");
     }
     let device = |owner| Meta { kind: FileKind::Device, ..meta(owner, 0o666) };

@@ -19,7 +19,6 @@ use crate::cli::failure::Failure;
 use crate::cli::workspace::Workspace;
 use crate::cli::{input, output};
 use crate::clock::{Clock, SystemClock};
-use crate::disk::Disk;
 use crate::disk::trusted_paths::{Content, TrustedPath};
 use crate::exit::Exit;
 use crate::spool::{Folder, Layout};
@@ -49,8 +48,10 @@ impl Spool {
             None => source.spool()?,
         };
         let disk = Workspace::enter(&[&root])?.disk(PathBuf::new());
-        check_trust(&disk, &root, source)?;
+        let owner = source::owner(&disk, &root)?;
+        source.check_trust(owner)?;
         let report = SpoolReport::read(&disk, &root, SystemClock.now())?;
+        check_trust(&root, owner)?;
         if self.json {
             output::json_pretty(&report)?;
         } else {
@@ -63,11 +64,8 @@ impl Spool {
     }
 }
 
-/// Fails if a user other than the owner of the spool and root can change it, or the configuration that
-/// names it.
-fn check_trust(disk: &Disk, root: &Path, source: &DataSource) -> Result<(), Failure> {
-    let owner = source::owner(disk, root)?;
-    source.check_trust(owner)?;
+/// Fails if a user other than its owner and root can change a spool.
+fn check_trust(root: &Path, owner: u32) -> Result<(), Failure> {
     let layout = Layout::new(root.to_owned());
     let folders = Folder::ALL.map(|folder| layout.folder(folder));
     let folders = [root.to_owned()].into_iter().chain(folders);
