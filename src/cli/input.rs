@@ -115,9 +115,11 @@ impl InputFile {
     }
 
     /// Fails if a user can change the file, or read a secret in it, other than root and `owner`, the
-    /// owner of the place that the command works in. A user may also use files of the user's own.
+    /// owner of the place that the command works in. Users other than root may also use files of
+    /// their own.
     pub(crate) fn check_trust(&self, content: Content, owner: u32) -> Result<(), Failure> {
-        let own = Some(trust::own_user()).filter(|own| self.input.owner() == Some(*own));
+        let user = trust::own_user();
+        let own = self.input.owner().filter(|of_file| *of_file == user && user != trust::ROOT);
         refuse(self.input.faults(&disk(), content, own.unwrap_or(owner))?)
     }
 }

@@ -64,7 +64,17 @@ impl Workspace {
     /// first one that exists; if none exists, to the owner of the folder that would contain the
     /// first one.
     pub(crate) fn enter(places: &[&Path]) -> Result<Workspace, Failure> {
+        Workspace::enter_checked(places, |_| Ok(()))
+    }
+
+    /// As [`Workspace::enter`]; `check` gets the owner before the user of this process changes, who may
+    /// then be unable to look at the files of root that the command line names.
+    pub(crate) fn enter_checked(
+        places: &[&Path],
+        check: impl FnOnce(u32) -> Result<(), Failure>,
+    ) -> Result<Workspace, Failure> {
         let workspace = Workspace::examine(places)?;
+        check(workspace.owner.unwrap_or_else(|| owner_of(places)))?;
         if let (Some(owner), Some(place)) = (workspace.owner, places.first())
             && owner != ROOT
         {
@@ -160,6 +170,14 @@ impl Workspace {
     pub(crate) fn disk(&self, scratch: PathBuf) -> Disk {
         Disk::new(Arc::new(RealFs), scratch, COMMAND_PREFIX)
     }
+}
+
+/// Returns the owner of the first place that exists, as far as this process can see it; otherwise the
+/// user of this process.
+fn owner_of(places: &[&Path]) -> u32 {
+    let found = places.iter().filter_map(|place| Descent::to(place).ok());
+    let first = { found }.find(Descent::is_complete);
+    first.map_or_else(trust::own_user, |descent| descent.owner())
 }
 
 /// Makes this process one of the owner of `place`.

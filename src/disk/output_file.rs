@@ -102,7 +102,12 @@ fn refused_kind(kind: FileType) -> Option<&'static str> {
 fn real(path: &Path) -> io::Result<PathBuf> {
     let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX);
     let user = trust::own_user();
-    let (faults, path) = match disk.resolve(path, None)? {
+    let found = match disk.resolve(path, None) {
+        // It is a new file in a folder to which a link leads.
+        Err(error) if error.kind() == ErrorKind::NotFound && !path.is_symlink() => None,
+        found => found?,
+    };
+    let (faults, path) = match found {
         Some(found) => {
             check_existing(&found.path)?;
             (found.check_trust(&disk, user)?, found.path)
@@ -205,8 +210,11 @@ mod tests {
             open(&path).unwrap();
         }
         symlink("inner", folder.path().join("link")).unwrap();
+        mode(0o700);
+        open(&folder.path().join("link/new")).unwrap();
         mode(0o777);
         refusal(&folder.path().join("link/log"));
+        refusal(&folder.path().join("link/other"));
     }
 
     #[test]

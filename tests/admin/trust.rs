@@ -1,6 +1,6 @@
 //! Databases, spools, keyrings and configurations that other users can change.
 
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
 
 use super::{PROGRAM, fails};
@@ -78,17 +78,17 @@ fn private_configuration_of_root_names_the_database_of_a_user_as_root() {
     }
     let home = Home::new();
     std::fs::create_dir(home.path("d")).unwrap();
-    home.write("a.cfg", "[directories]\ndata = d\n");
+    let text = format!("[directories]\ndata = {}\n", home.path("d").display());
+    home.write("root/a.cfg", &text);
     chown(home.path("d"), Some(NOBODY), Some(NOBODY)).unwrap();
     home.chmod("", 0o755);
-    // The command reads it before it becomes the user, who may not read it.
-    let said = run(&home, &["-c", "a.cfg", "schema", "init"]);
+    home.chmod("root", 0o700);
+    // The command reads and checks it before it becomes the user, who may not enter root's folder.
+    let said = run(&home, &["-c", "root/a.cfg", "schema", "init"]);
     assert_eq!(said.exit, 0, "{said:?}");
-    assert_eq!(
-        std::os::unix::fs::MetadataExt::uid(&home.path("d/mig.db").metadata().unwrap()),
-        NOBODY
-    );
+    assert_eq!(home.path("d/mig.db").metadata().unwrap().uid(), NOBODY);
     // Root's configuration and that of the owner count, but not that of a third user.
+    home.write("a.cfg", &text);
     let config = |owner| chown(home.path("a.cfg"), Some(owner), Some(owner)).unwrap();
     config(NOBODY);
     assert_eq!(run(&home, &["-c", "a.cfg", "agents"]).exit, 0);

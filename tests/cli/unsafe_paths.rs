@@ -167,7 +167,7 @@ fn configuration_of_another_user_does_not_control_the_spool_of_root_as_root() {
         &["cancel", run],
         &["status"],
         &["next", "setuid"],
-        &["results"],
+        &["results", "setuid"],
         &["run"],
     ] {
         let said = home.run(&[&["-c", "foreign/runner.cfg"], command].concat());

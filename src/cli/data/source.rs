@@ -5,7 +5,7 @@
 //! scheduler or API, which name their database in the same section. All other settings in it are
 //! ignored.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use crate::cli::workspace::Workspace;
 use crate::config::reader::Reader;
 use crate::data::{DataError, DatabaseServer, Store, UrlError};
 use crate::disk::trusted_paths::Content;
-use crate::disk::{Disk, DiskError, input_file, trust};
+use crate::disk::{Disk, input_file, trust};
 use crate::invocation::Program;
 
 /// The default configuration file.
@@ -44,6 +44,8 @@ pub(super) struct DataSource {
     /// The configuration. It is read once: after the change to another user, that user may be unable to
     /// read it. `None` if it is the default and does not exist.
     read: OnceCell<Option<Configuration>>,
+    /// Whether it was checked who can change the configuration, for the same reason once.
+    is_trusted: Cell<bool>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +73,7 @@ struct Configuration {
 
 impl DataSource {
     pub(super) fn new(config: PathBuf, database: Option<String>) -> DataSource {
-        DataSource { config, database, read: OnceCell::new() }
+        DataSource { config, database, read: OnceCell::new(), is_trusted: Cell::new(false) }
     }
 
     /// Makes the commands suggested in messages use the same database or configuration.
@@ -161,10 +163,13 @@ impl DataSource {
     /// Fails if a user other than root and `owner`, to whom the database or spool belongs, can change
     /// the configuration that names it.
     pub(super) fn check_trust(&self, owner: u32) -> Result<(), Failure> {
-        match self.read.get() {
-            Some(Some(Configuration { text, content, .. })) => text.check_trust(*content, owner),
-            _ => Ok(()),
+        if let Some(Some(Configuration { text, content, .. })) = self.read.get()
+            && !self.is_trusted.get()
+        {
+            text.check_trust(*content, owner)?;
+            self.is_trusted.set(true);
         }
+        Ok(())
     }
 
     /// Enters the folder of a database file.
@@ -172,10 +177,7 @@ impl DataSource {
         if input_file::is_stream(path) {
             return Err(DataError::NotFile { path: path.to_owned() }.into());
         }
-        let workspace = Workspace::enter(&[path])?;
-        let owner = owner(&workspace.disk(PathBuf::new()), path)?;
-        self.check_trust(owner)?;
-        Ok(workspace)
+        Workspace::enter_checked(&[path], |owner| self.check_trust(owner))
     }
 
     /// Connects to a server. It has no owner on this host, so the configuration must be the user's own.
@@ -201,12 +203,6 @@ impl DataSource {
         };
         Ok(self.read.get_or_init(|| read).as_ref())
     }
-}
-
-/// Returns the owner of a file or folder; if it does not exist, the user of this process.
-pub(super) fn owner(disk: &Disk, path: &Path) -> Result<u32, DiskError> {
-    let found = disk.resolve(path, None)?;
-    Ok(found.map_or_else(trust::own_user, |found| found.meta.owner))
 }
 
 /// Reads the locations from a configuration.

@@ -127,22 +127,27 @@ impl Installation {
     /// `InstallationError::Unconfigured` if `file` is the default and does not exist. A user other
     /// than root and the owner can change the file.
     pub(crate) fn load(file: &Path) -> Result<Installation, Failure> {
-        let (installation, text) = Installation::open(file, &[], Workspace::enter)?;
-        let content = trusted::config_content(&installation.config);
-        text.check_trust(content, installation.owner()?)?;
-        Ok(installation)
+        Installation::open(file, &[], |config, content, places| {
+            Workspace::enter_checked(places, |owner| config.check_trust(content, owner))
+        })
     }
 
-    /// As [`Installation::load`], for the command that reports who can change the file.
+    /// As [`Installation::load`], for the command that reports who can change the file. A secret in it
+    /// must be one.
     pub(super) fn load_for_check(file: &Path) -> Result<Installation, Failure> {
-        Installation::open(file, &[], Workspace::enter).map(|(installation, _)| installation)
+        Installation::open(file, &[], |config, content, places| match content {
+            Content::Secret => {
+                Workspace::enter_checked(places, |owner| config.check_trust(content, owner))
+            }
+            _ => Workspace::enter(places),
+        })
     }
 
     /// As [`Installation::load`], for the daemon, which refuses to run as another user: the user of
     /// the process does not change. The daemon checks the file with everything else that it depends on.
     pub(crate) fn load_for_daemon(file: &Path) -> Result<Installation, Failure> {
         let outputs = [output_of_log, output_of_metrics];
-        Installation::open(file, &outputs, Workspace::examine).map(|(installation, _)| installation)
+        Installation::open(file, &outputs, |_, _, places| Workspace::examine(places))
     }
 
     /// Reads the configuration `file`; `enter` enters the places that it names, and the files that
@@ -150,17 +155,14 @@ impl Installation {
     fn open(
         file: &Path,
         outputs: &[fn(&RunnerConfig) -> Option<&Path>],
-        enter: impl FnOnce(&[&Path]) -> Result<Workspace, Failure>,
-    ) -> Result<(Installation, InputFile), Failure> {
+        enter: impl FnOnce(&InputFile, Content, &[&Path]) -> Result<Workspace, Failure>,
+    ) -> Result<Installation, Failure> {
         let (config, text) = read_config(file)?;
         let directory = absolute(&config.directory)?;
         let places = places(&config, &directory)?;
         let outputs = outputs.iter().filter_map(|output| output(&config));
         let places: Vec<&Path> = places.iter().map(PathBuf::as_path).chain(outputs).collect();
-        let workspace = enter(&places)?;
-        if trusted::config_content(&config) == Content::Secret {
-            text.check_secret()?;
-        }
+        let workspace = enter(&text, trusted::config_content(&config), &places)?;
         // Resolve links, because permissions are checked only up to this path.
         let directory = match directory.canonicalize() {
             Ok(found) if !found.is_dir() => {
@@ -181,9 +183,7 @@ impl Installation {
             return Err(InstallationError::NotFolder { what, path: spool, config }.into());
         }
         let (file, layout) = (file.to_owned(), Layout::new(spool));
-        let installation =
-            Installation { file, config, directory, layout, configured_spool, workspace };
-        Ok((installation, text))
+        Ok(Installation { file, config, directory, layout, configured_spool, workspace })
     }
 
     /// Returns the folder of all jobs.

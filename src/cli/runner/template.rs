@@ -160,6 +160,7 @@ fn check_exposure(exposure: Option<Exposure>) -> Result<(), TemplateError> {
 
 /// Fails if something other than an empty folder is at `folder`. Files that file systems, editors
 /// and package managers leave behind are ignored.
+#[cfg(feature = "platform")]
 pub(crate) fn check_unused(folder: &Path) -> Result<(), TemplateError> {
     let found = walk(folder)?;
     if found.is_complete() { check_empty(&found, folder) } else { Ok(()) }

@@ -14,11 +14,12 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use super::source::{self, DataSource};
+use super::source::DataSource;
 use crate::cli::failure::Failure;
 use crate::cli::workspace::Workspace;
 use crate::cli::{input, output};
 use crate::clock::{Clock, SystemClock};
+use crate::disk::Disk;
 use crate::disk::trusted_paths::{Content, TrustedPath};
 use crate::exit::Exit;
 use crate::spool::{Folder, Layout};
@@ -47,11 +48,10 @@ impl Spool {
             Some(folder) => folder.clone(),
             None => source.spool()?,
         };
-        let disk = Workspace::enter(&[&root])?.disk(PathBuf::new());
-        let owner = source::owner(&disk, &root)?;
-        source.check_trust(owner)?;
+        let workspace = Workspace::enter_checked(&[&root], |owner| source.check_trust(owner))?;
+        let disk = workspace.disk(PathBuf::new());
         let report = SpoolReport::read(&disk, &root, SystemClock.now())?;
-        check_trust(&root, owner)?;
+        check_trust(&disk, &root)?;
         if self.json {
             output::json_pretty(&report)?;
         } else {
@@ -65,10 +65,11 @@ impl Spool {
 }
 
 /// Fails if a user other than its owner and root can change a spool.
-fn check_trust(root: &Path, owner: u32) -> Result<(), Failure> {
+fn check_trust(disk: &Disk, root: &Path) -> Result<(), Failure> {
+    let Some(found) = disk.resolve(root, None)? else { return Ok(()) };
     let layout = Layout::new(root.to_owned());
     let folders = Folder::ALL.map(|folder| layout.folder(folder));
     let folders = [root.to_owned()].into_iter().chain(folders);
     let paths: Vec<_> = folders.map(|path| TrustedPath::new(path, Content::Public)).collect();
-    input::check_paths(&paths, owner)
+    input::check_paths(&paths, found.meta.owner)
 }

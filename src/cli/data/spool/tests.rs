@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::report::SpoolOwner;
 use super::*;
-use crate::disk::{COMMAND_PREFIX, Disk, RealFs};
+use crate::disk::{COMMAND_PREFIX, RealFs};
 
 /// Creates the folders of a spool of the original's scheduler.
 fn scheduler_spool() -> tempfile::TempDir {

@@ -50,7 +50,8 @@ impl Check {
     pub(super) fn run(&self, installation: &Installation) -> Result<Exit, Failure> {
         let mut findings = Findings::default();
         check_outputs(installation, &mut findings);
-        check_permissions(installation, &mut findings)?;
+        let permissions = check_permissions(installation, &mut findings);
+        findings.need(installation.file.display(), permissions);
         let settings = Some(&installation.config.client);
         let client = findings.need("client configuration", installation::client(settings));
         if let Some((client, path)) = &client {
