@@ -194,8 +194,6 @@ fn adopt(owner: u32, place: &Path) -> Result<(), WorkspaceError> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::disallowed_methods, reason = "tests prepare folders directly")]
-
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{PermissionsExt, chown, symlink};
 

@@ -240,7 +240,7 @@ mod tests {
         let found = path.faults(&disk, trust::own_user()).unwrap();
         assert!(matches!(&found[..], [Distrust::Shared { path }] if path.ends_with("open")));
         chmod(&open, 0o700);
-        fs::remove_file(tree.join("dangling")).unwrap();
+        disk.unlink(&tree.join("dangling")).unwrap();
         symlink("../open", tree.join("linked")).unwrap();
         symlink("../tree", open.join("cycle")).unwrap();
         assert_eq!(check(), [""; 0]);

@@ -1,8 +1,6 @@
 //! Configurations, GnuPG homes, logs and secrets that other users can change: no command uses them,
 //! and nothing that they name is created or opened.
 
-#![expect(clippy::disallowed_methods, reason = "tests access files directly")]
-
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
