@@ -13,6 +13,7 @@ mod results;
 mod secrets;
 mod superseded;
 mod trust;
+mod unsafe_paths;
 
 use std::os::unix::fs::MetadataExt;
 

@@ -4,12 +4,16 @@
 //! it can, while root runs a command. The folder of root has the same layout as the user's, so that
 //! a command that follows the link finds what it looks for. No file of root may change.
 //!
-//! The gate runs [`ROUNDS`] rounds of each attack; `MIG_TEST_FULL=1` runs [`ROUNDS_FULL`].
+//! The gate runs [`ROUNDS`] rounds of each attack; `MIG_TEST_FULL=1` runs [`ROUNDS_FULL`], which is
+//! one of the long checks.
 
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "the tests prepare and inspect files directly")]
 
+mod shared;
+
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -41,7 +45,7 @@ type State = (PathBuf, u32, u32, u32, u64, Vec<u8>);
 impl Folders {
     /// Returns the folders with a runner's directory in each; `None` unless root runs the test.
     fn new() -> Option<Folders> {
-        if !rustix::process::geteuid().is_root() {
+        if !is_root("it attacks commands of root") {
             return None;
         }
         let home = Home::new();
@@ -74,31 +78,35 @@ impl Folders {
         found
     }
 
-    /// Runs `command` while the user exchanges `name` with a link to root's folder of that name.
-    fn attack(&self, name: &str, command: &mut Command) -> CommandOutput {
+    /// Runs `command` while the user exchanges `name` with a link to root's folder of that name;
+    /// returns the number of exchanges as well.
+    fn attack(&self, name: &str, command: &mut Command) -> (CommandOutput, usize) {
         let (path, decoy) = (self.home.path(name), self.home.path("decoy"));
         let target = self.root_folder.path().join(name);
         let has_ended = AtomicBool::new(false);
         let (path, decoy, has_ended) = (&path, &decoy, &has_ended);
         std::thread::scope(|scope| {
             let (ready, is_ready) = channel();
-            scope.spawn(move || {
+            let attacker = scope.spawn(move || {
                 become_nobody();
                 symlink(target, decoy).unwrap();
                 let exchange = || renameat_with(CWD, path, CWD, decoy, RenameFlags::EXCHANGE);
                 ready.send(()).unwrap();
+                let mut exchanges = 0;
                 while !has_ended.load(Ordering::Relaxed) {
                     exchange().unwrap();
+                    exchanges += 1;
                 }
                 if path.symlink_metadata().unwrap().is_symlink() {
                     exchange().unwrap();
                 }
                 fs::remove_file(decoy).unwrap();
+                exchanges
             });
             is_ready.recv().unwrap();
             let output = CommandOutput::of(command);
             has_ended.store(true, Ordering::Relaxed);
-            output
+            (output, attacker.join().unwrap())
         })
     }
 
@@ -106,15 +114,16 @@ impl Folders {
     /// one of the names.
     fn attack_often(&self, names: &[&str], prepare: impl Fn(&Folders, usize) -> Command) {
         let before = self.state();
-        let is_full = std::env::var_os("MIG_TEST_FULL").is_some();
-        let mut succeeded = 0;
-        for round in 0..if is_full { ROUNDS_FULL } else { ROUNDS } {
+        let (mut exchanges, mut succeeded) = (0, 0);
+        for round in 0..rounds() {
             let name = names[round % names.len()];
-            let output = self.attack(name, &mut prepare(self, round));
+            let (output, exchanged) = self.attack(name, &mut prepare(self, round));
             assert_eq!(self.state(), before, "round {round}, {name}: {output:?}");
+            exchanges += exchanged;
             succeeded += usize::from(output.exit == 0);
         }
-        println!("{succeeded} commands succeeded nevertheless");
+        println!("{exchanges} exchanges; {succeeded} commands succeeded nevertheless");
+        assert!(exchanges >= rounds(), "{exchanges} exchanges in {} rounds", rounds());
         // Without an attack, the command succeeds: it is the attack that it refuses.
         let output = CommandOutput::of(&mut prepare(self, usize::MAX));
         assert_eq!(output.exit, 0, "{output:?}");
@@ -134,6 +143,24 @@ impl Folders {
         self.home.write(name, text);
         std::os::unix::fs::chown(self.home.path(name), Some(NOBODY), Some(NOBODY)).unwrap();
     }
+}
+
+/// Returns whether root runs the tests; otherwise reports that the current test is skipped and why.
+fn is_root(why: &str) -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        let thread = std::thread::current();
+        let test = thread.name().unwrap_or("a test");
+        // The test runner captures what `println!` writes, and shows it only if the test fails.
+        writeln!(std::io::stderr(), "skipped: {test}: needs root: {why}").unwrap();
+    }
+    is_root
+}
+
+/// Returns the number of rounds of each attack.
+fn rounds() -> usize {
+    let is_full = std::env::var_os("MIG_TEST_FULL").is_some();
+    if is_full { ROUNDS_FULL } else { ROUNDS }
 }
 
 /// Copies a folder with its permissions.

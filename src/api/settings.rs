@@ -155,13 +155,12 @@ impl fmt::Debug for Pem {
 }
 
 impl Pem {
-    /// Reads a file or a pipe. Symbolic links are followed, because certificates are often behind
-    /// one.
+    /// Reads a file. Symbolic links are followed, because certificates are often behind one.
     ///
     /// # Errors
     /// The file cannot be read, or exceeds the size limit.
     pub(crate) fn read(path: &Path) -> Result<Pem, DiskError> {
-        let bytes = Zeroizing::new(InputFile::read(path, PEM_BYTES_MAX)?.bytes);
+        let bytes = Zeroizing::new(InputFile::read_configured(path, PEM_BYTES_MAX)?.bytes);
         Ok(Pem { path: path.to_owned(), bytes })
     }
 }

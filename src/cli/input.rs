@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+#[cfg(feature = "data")]
+use super::env;
 use super::failure::{Explain, Failure};
+#[cfg(feature = "data")]
+use crate::data::{DatabaseServer, Store};
 use crate::disk::input_file;
 use crate::disk::trust::{self, Distrust};
-#[cfg(feature = "data")]
-use crate::disk::trusted_paths::{Content, TrustedPath};
+use crate::disk::trusted_paths::{self, Content, TrustedPath};
 use crate::disk::{COMMAND_PREFIX, Disk, DiskError, RealFs};
 use crate::exit::Exit;
 
@@ -54,9 +57,28 @@ pub(crate) fn unless_forbidden(error: &DiskError, exit: Exit) -> Exit {
     if error.exit() == Exit::Permission { Exit::Permission } else { exit }
 }
 
-/// Returns access to the files that the user of this process names, for reading only.
-pub(super) fn disk() -> Disk {
+/// Returns access to the files that the user of this process names. It does not leave this file, in
+/// which nothing is written: commands that write get their disk from a workspace.
+fn disk() -> Disk {
     Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX)
+}
+
+/// Fails if a user other than `user` and root can change one of the paths, or read a secret.
+pub(super) fn check_paths(paths: &[TrustedPath], user: u32) -> Result<(), Failure> {
+    refuse(trusted_paths::faults(&disk(), paths, user)?)
+}
+
+/// Adds the password that the user's environment has for a server.
+#[cfg(feature = "data")]
+pub(super) fn with_credentials(server: DatabaseServer) -> Result<DatabaseServer, Failure> {
+    Ok(server.with_credentials(&disk(), &env::postgres_credentials())?)
+}
+
+/// Connects to a server, with the password from the environment if the configuration has none.
+#[cfg(feature = "data")]
+pub(super) fn connect(server: DatabaseServer) -> Result<Store, Failure> {
+    check_paths(server.trusted_path().as_slice(), trust::own_user())?;
+    Ok(Store::connect(&disk(), &with_credentials(server)?)?)
 }
 
 /// The contents of a file, wiped from memory when dropped.
@@ -66,25 +88,39 @@ pub(crate) struct InputFile {
 }
 
 impl InputFile {
-    /// Reads a file or a pipe. Links are followed, because configurations are often links.
+    /// Reads a file or a pipe that the command line names. Links are followed, because configurations
+    /// are often links.
     pub(crate) fn read(path: &Path, bytes_max: u64) -> Result<InputFile, DiskError> {
-        let mut input = input_file::InputFile::read(path, bytes_max)?;
-        Ok(InputFile { bytes: Zeroizing::new(std::mem::take(&mut input.bytes)), input })
+        input_file::InputFile::read(path, bytes_max).map(InputFile::from)
+    }
+
+    /// As [`InputFile::read`], for a file that a configuration or the environment names: it is not
+    /// waited for.
+    pub(super) fn read_configured(path: &Path, bytes_max: u64) -> Result<InputFile, DiskError> {
+        input_file::InputFile::read_configured(path, bytes_max).map(InputFile::from)
+    }
+
+    fn from(mut input: input_file::InputFile) -> InputFile {
+        InputFile { bytes: Zeroizing::new(std::mem::take(&mut input.bytes)), input }
     }
 
     /// Fails if a user other than this process's and root can read the file, which holds a secret.
     pub(crate) fn check_secret(&self) -> Result<(), Failure> {
-        let fault = self.input.check_secret(&disk(), trust::own_user())?;
-        refuse(fault.into_iter().collect())
+        refuse(self.secret_fault()?.into_iter().collect())
     }
 
-    /// Fails if a user other than this process's and root can change the file, or read a secret in
-    /// it. Root may use the file of any user.
-    #[cfg(feature = "data")]
-    pub(crate) fn check_trust(&self, content: Content) -> Result<(), Failure> {
-        let owner = self.input.owner().filter(|_| trust::own_user() == trust::ROOT);
-        let path = TrustedPath::new(self.input.named(), content);
-        refuse(path.faults(&disk(), owner.unwrap_or_else(trust::own_user))?)
+    /// Returns the first reason why another user can read or change the file, which holds a secret.
+    pub(super) fn secret_fault(&self) -> Result<Option<Distrust>, DiskError> {
+        self.input.check_secret(&disk(), trust::own_user())
+    }
+
+    /// Fails if a user can change the file, or read a secret in it, other than root and `owner`, the
+    /// owner of the place that the command works in. Users other than root may also use files of
+    /// their own.
+    pub(crate) fn check_trust(&self, content: Content, owner: u32) -> Result<(), Failure> {
+        let user = trust::own_user();
+        let own = self.input.owner().filter(|of_file| *of_file == user && user != trust::ROOT);
+        refuse(self.input.faults(&disk(), content, own.unwrap_or(owner))?)
     }
 }
 

@@ -30,7 +30,7 @@ use crate::spawn::user::become_user;
 #[derive(Debug, thiserror::Error)]
 enum WorkspaceError {
     #[error(
-        "root does not work in {}, because {} belongs to user {owner}, who could exchange it: let the owner of the files run the command, or move them to a folder that only root and their owner can change",
+        "this command does not work in {}, because {} belongs to user {owner}, who could exchange it: let the owner of the files run the command, or move them to a folder that only root and their owner can change",
         place.display(), path.display()
     )]
     Foreign { place: PathBuf, path: PathBuf, owner: u32 },
@@ -64,7 +64,17 @@ impl Workspace {
     /// first one that exists; if none exists, to the owner of the folder that would contain the
     /// first one.
     pub(crate) fn enter(places: &[&Path]) -> Result<Workspace, Failure> {
+        Workspace::enter_checked(places, |_| Ok(()))
+    }
+
+    /// As [`Workspace::enter`]; `check` gets the owner before the user of this process changes, who may
+    /// then be unable to look at the files of root that the command line names.
+    pub(crate) fn enter_checked(
+        places: &[&Path],
+        check: impl FnOnce(u32) -> Result<(), Failure>,
+    ) -> Result<Workspace, Failure> {
         let workspace = Workspace::examine(places)?;
+        check(workspace.owner.unwrap_or_else(|| owner_of(places)))?;
         if let (Some(owner), Some(place)) = (workspace.owner, places.first())
             && owner != ROOT
         {
@@ -129,6 +139,27 @@ impl Workspace {
         })
     }
 
+    /// Creates a folder and the missing folders above it, private to the user of this process.
+    ///
+    /// # Errors
+    /// Another user could exchange it, or has created it meanwhile; or it is a dangling link.
+    pub(crate) fn make_folder(&self, path: &Path) -> Result<(), Failure> {
+        let disk = self.disk(PathBuf::new());
+        if let Err(error) = disk.resolve(path, None)
+            && disk.find(path)?.is_some()
+        {
+            return Err(error.into());
+        }
+        let check = |found: &Descent| {
+            let exposed = found.exposure(trust::own_user());
+            let exposed = exposed.map(|exposure| (path.to_owned(), exposure));
+            Workspace { owner: None, exposed }.check_exposure()
+        };
+        let found = Descent::to(path)?;
+        check(&found)?;
+        check(&found.create_missing()?)
+    }
+
     /// Returns the owner of the place, if root started this process.
     pub(crate) fn owner(&self) -> Option<u32> {
         self.owner
@@ -141,6 +172,14 @@ impl Workspace {
     }
 }
 
+/// Returns the owner of the first place that exists, as far as this process can see it; otherwise the
+/// user of this process.
+fn owner_of(places: &[&Path]) -> u32 {
+    let found = places.iter().filter_map(|place| Descent::to(place).ok());
+    let first = { found }.find(Descent::is_complete);
+    first.map_or_else(trust::own_user, |descent| descent.owner())
+}
+
 /// Makes this process one of the owner of `place`.
 fn adopt(owner: u32, place: &Path) -> Result<(), WorkspaceError> {
     let Some(account) = accounts::account(owner) else {
@@ -151,4 +190,50 @@ fn adopt(owner: u32, place: &Path) -> Result<(), WorkspaceError> {
     env::adopt_home(account.home);
     pgp::set_gnupg_environment(env::gnupg_environment());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+    use super::*;
+    use crate::testing::{is_root, private_folder};
+
+    #[test]
+    fn folder_is_created_private_and_not_behind_a_dangling_link() {
+        let guard = private_folder();
+        let workspace = Workspace { owner: None, exposed: None };
+        let path = guard.path().join("a/b");
+        workspace.make_folder(&path).unwrap();
+        workspace.make_folder(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        symlink("missing", guard.path().join("link")).unwrap();
+        let failure = workspace.make_folder(&guard.path().join("link")).unwrap_err();
+        assert!(failure.lines()[0].contains("which does not exist"), "{failure}");
+        assert!(!guard.path().join("missing").exists());
+    }
+
+    #[test]
+    fn folder_that_another_user_has_created_in_a_shared_one_is_not_used_as_root() {
+        if !is_root("it changes owners") {
+            return;
+        }
+        let guard = private_folder();
+        fs::set_permissions(guard.path(), Permissions::from_mode(0o1777)).unwrap();
+        let path = guard.path().join("spool");
+        fs::create_dir(&path).unwrap();
+        chown(&path, Some(65534), Some(65534)).unwrap();
+        let workspace = Workspace { owner: None, exposed: None };
+        for path in [path.clone(), path.join("below")] {
+            let failure = workspace.make_folder(&path).unwrap_err();
+            assert_eq!(failure.exit(), Exit::Permission, "{failure}");
+        }
+        assert!(!path.join("below").exists());
+        fs::remove_dir(&path).unwrap();
+        symlink("/etc", &path).unwrap();
+        std::os::unix::fs::lchown(&path, Some(65534), Some(65534)).unwrap();
+        assert_eq!(workspace.make_folder(&path).unwrap_err().exit(), Exit::Permission);
+        assert_eq!(fs::read_dir(guard.path()).unwrap().count(), 1);
+    }
 }

@@ -16,7 +16,7 @@ use super::row::Row;
 use super::server::DatabaseServer;
 use super::sqlite::{Sqlite, read_only};
 use super::value::SqlValue;
-use crate::disk::{Disk, FileKind, input_file};
+use crate::disk::{Disk, FileKind, input_file, trust};
 
 /// Size limit of a file of certificates, in bytes.
 const CERTIFICATES_BYTES_MAX: u64 = 1024 * 1024;
@@ -176,7 +176,9 @@ fn private_file(disk: &Disk, path: &Path) -> Result<Option<PathBuf>, DataError> 
     if input_file::is_stream(path) {
         return Err(DataError::NotFile { path: path.to_owned() });
     }
-    let Some(found) = disk.resolve(path, None)? else { return Ok(None) };
+    let Some(found) = disk.resolve(path, None)? else {
+        return check_folder(disk, path).map(|()| None);
+    };
     let file = if found.is_linked() { &found.path } else { path };
     if found.meta.kind != FileKind::File {
         return Err(DataError::NotFile { path: file.to_owned() });
@@ -188,6 +190,9 @@ fn private_file(disk: &Disk, path: &Path) -> Result<Option<PathBuf>, DataError> 
             false => DataError::Foreign { path },
         });
     }
+    check_folder(disk, file)?;
+    let own = trust::check(file, &found.meta, trust::own_user());
+    own.map_err(|fault| DataError::Distrusted { fault: fault.without_chown() })?;
     if found.is_linked()
         && let Some(fault) =
             found.check_trust(disk, password::trusted_owner(found.meta.owner))?.into_iter().next()
@@ -195,4 +200,38 @@ fn private_file(disk: &Disk, path: &Path) -> Result<Option<PathBuf>, DataError> 
         return Err(DataError::Distrusted { fault });
     }
     Ok(Some(file.to_owned()))
+}
+
+/// Checks that no other user can create files in the folder of a database file: SQLite reads its
+/// journals there. So the folder may not be sticky either.
+fn check_folder(disk: &Disk, file: &Path) -> Result<(), DataError> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let Some(found) = disk.resolve(folder.unwrap_or(Path::new(".")), None)? else { return Ok(()) };
+    let checked = trust::check(&found.path, &found.meta, trust::own_user());
+    checked.map_err(|fault| DataError::Distrusted { fault: fault.without_chown() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::chown;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::disk::{COMMAND_PREFIX, RealFs};
+    use crate::testing::{is_root, private_folder};
+
+    #[test]
+    fn file_of_another_user_is_not_opened_as_root() {
+        if !is_root("it changes owners") {
+            return;
+        }
+        let folder = private_folder();
+        let path = folder.path().join("mig.db");
+        let disk = Disk::new(Arc::new(RealFs), folder.path().to_owned(), COMMAND_PREFIX);
+        drop(Store::open(&disk, &path).unwrap());
+        chown(&path, Some(65534), Some(65534)).unwrap();
+        for opened in [Store::open(&disk, &path), Store::open_read_only(&disk, &path)] {
+            assert!(matches!(opened, Err(DataError::Distrusted { .. })), "{opened:?}");
+        }
+    }
 }

@@ -24,6 +24,9 @@ const GROUP: &str = "/etc/group";
 /// Size limit of either file, in bytes.
 const BYTES_MAX: u64 = 16 * 1024 * 1024;
 
+/// The lowest user and group id of ordinary users in Debian; lower ones belong to the system.
+const ORDINARY_MIN: u32 = 1000;
+
 /// The accounts as last read, with the stamps of the two files at that time.
 static LAST: Mutex<Option<([Stamp; 2], Accounts)>> = Mutex::new(None);
 
@@ -64,6 +67,12 @@ pub(super) fn is_private_group(owner: u32, group: u32) -> bool {
     look_up(|accounts| accounts.is_private_group(owner, group)).unwrap_or(false)
 }
 
+/// Returns whether `group` is a group of the system, such as `ssl-cert`: it has a low number, and is
+/// not the primary group of an ordinary user.
+pub(super) fn is_system_group(group: u32) -> bool {
+    look_up(|accounts| accounts.is_system_group(group)).unwrap_or(false)
+}
+
 /// Returns the account of a user, if the files contain one and can be read.
 pub(crate) fn account(user: u32) -> Option<Account> {
     look_up(|accounts| accounts.account(user)).flatten()
@@ -100,6 +109,13 @@ impl Accounts {
         groups.sort_unstable();
         groups.dedup();
         Some(Account { group: user.group, groups, home: user.home.clone() })
+    }
+
+    fn is_system_group(&self, group: u32) -> bool {
+        let is_ordinary = |user: &User| user.group == group && user.id >= ORDINARY_MIN;
+        group < ORDINARY_MIN
+            && self.groups.iter().any(|known| known.id == group)
+            && !self.users.iter().any(is_ordinary)
     }
 
     fn is_private_group(&self, owner: u32, group: u32) -> bool {

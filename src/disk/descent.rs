@@ -13,16 +13,16 @@ use std::fs::{File, Permissions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, getxattr, mkdirat, openat, readlinkat};
+use rustix::fs::{CWD, Dir, Mode, OFlags, getxattr, mkdirat, openat, readlinkat};
 use rustix::io::Errno;
 
 use super::fs::GROUP_WRITE;
 use super::real::ACL;
-use super::symlinks::{LINKS_MAX, STICKY};
-use super::trust::{self, ROOT};
+use super::symlinks::LINKS_MAX;
+use super::trust::{self, ROOT, STICKY};
 use super::{Context, DiskError, FileKind, Meta};
 
 /// Number of names that are tried for a folder with an unused name.
@@ -38,8 +38,8 @@ const NAME: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC)
 pub(crate) struct Descent {
     /// The last name that exists.
     last: OwnedFd,
-    /// The owner of that name.
-    owner: u32,
+    /// The metadata of that name.
+    meta: Meta,
     /// The path that leads to it, without links.
     path: PathBuf,
     /// Every name on the way, links included, with the metadata of its descriptor.
@@ -84,13 +84,13 @@ impl Descent {
         let last = openat(CWD, &root, NAME | OFlags::DIRECTORY, Mode::empty())?;
         let meta = meta(&last)?;
         let steps = vec![(root.clone(), meta)];
-        Ok(Descent { last, owner: meta.owner, path: root, steps, missing: VecDeque::new() })
+        Ok(Descent { last, meta, path: root, steps, missing: VecDeque::new() })
     }
 
     /// Returns to the root of the file system; the names on the way so far still count.
     fn restart(&mut self) -> io::Result<()> {
         let root = Descent::root()?;
-        (self.last, self.owner, self.path) = (root.last, root.owner, root.path);
+        (self.last, self.meta, self.path) = (root.last, root.meta, root.path);
         Ok(())
     }
 
@@ -119,7 +119,7 @@ impl Descent {
             let target = readlinkat(&found, "", Vec::new())?.into_bytes();
             return Ok(Some(OsString::from_vec(target).into()));
         }
-        (self.last, self.owner, self.path) = (found, meta.owner, path);
+        (self.last, self.meta, self.path) = (found, meta, path);
         Ok(None)
     }
 
@@ -130,25 +130,25 @@ impl Descent {
 
     /// Returns the owner of the last name that exists.
     pub(crate) fn owner(&self) -> u32 {
-        self.owner
+        self.meta.owner
+    }
+
+    /// Returns whether the last name that exists is a folder.
+    pub(crate) fn is_folder(&self) -> bool {
+        self.meta.kind == FileKind::Folder
     }
 
     /// Returns the first name on the way that users other than `owner` and root could exchange. In
     /// a folder with the sticky bit, such as `/tmp`, they cannot exchange the names of others.
     pub(crate) fn exposure(&self, owner: u32) -> Option<Exposure> {
-        self.exposures(owner).next()
+        exposures(&self.steps, owner).next()
     }
 
-    fn exposures(&self, owner: u32) -> impl Iterator<Item = Exposure> {
-        self.steps.iter().filter_map(move |(path, meta)| {
-            if meta.owner != owner && meta.owner != ROOT {
-                return Some(Exposure::Owner { path: path.clone(), owner: meta.owner });
-            }
-            let is_open = meta.kind == FileKind::Folder
-                && meta.mode & STICKY == 0
-                && trust::others_can_write(meta, owner);
-            is_open.then(|| Exposure::Writable { path: path.clone() })
-        })
+    /// As [`Descent::exposure`], without the last name: whether it is the one that was walked to
+    /// does not depend on who can write to it.
+    pub(crate) fn exposure_above(&self, owner: u32) -> Option<Exposure> {
+        let above = self.steps.split_last().map_or(&[][..], |(_, above)| above);
+        exposures(above, owner).next()
     }
 
     /// Creates the missing folders, private to the user of this process and durable.
@@ -173,7 +173,7 @@ impl Descent {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
         }
         self.steps.push((path.to_owned(), meta));
-        (self.last, self.owner, self.path) = (made, meta.owner, path.to_owned());
+        (self.last, self.meta, self.path) = (made, meta, path.to_owned());
         Ok(())
     }
 
@@ -182,7 +182,8 @@ impl Descent {
     ///
     /// # Errors
     /// Other users could exchange the new folder, because they can write to `parent` or to a folder
-    /// above it, and its sticky bit is not set.
+    /// above it, and its sticky bit is not set. For root, none of these folders may belong to
+    /// another user either.
     #[cfg(any(test, feature = "data"))]
     pub(crate) fn create_unused(
         parent: &Path,
@@ -193,12 +194,20 @@ impl Descent {
             if !found.is_complete() {
                 return Err(io::ErrorKind::NotFound.into());
             }
-            // The owners of the folders above are trusted: the user has chosen this place.
-            let is_writable = |exposure: &Exposure| matches!(exposure, Exposure::Writable { .. });
-            if let Some(Exposure::Writable { path }) =
-                found.exposures(trust::own_user()).find(is_writable)
-            {
-                let text = format!("others can write to {}, and it is not sticky", path.display());
+            // A user trusts the owners of the folders above, having chosen this place. Root does not:
+            // its environment may be that of the user who called sudo.
+            let user = trust::own_user();
+            let counts =
+                |exposure: &Exposure| user == ROOT || matches!(exposure, Exposure::Writable { .. });
+            if let Some(exposure) = exposures(&found.steps, user).find(counts) {
+                let text = match exposure {
+                    Exposure::Owner { path, owner } => {
+                        format!("{} belongs to user {owner}", path.display())
+                    }
+                    Exposure::Writable { path } => {
+                        format!("others can write to {}, and it is not sticky", path.display())
+                    }
+                };
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
             }
             found.create_one_of(&mut name)
@@ -222,11 +231,39 @@ impl Descent {
         Err(io::ErrorKind::AlreadyExists.into())
     }
 
-    /// Makes the last folder private to its owner.
+    /// Makes the whole path's folder private to its owner.
+    ///
+    /// # Errors
+    /// The path does not exist as a whole, or its folder belongs to another user.
     pub(crate) fn make_private(&self) -> Result<(), DiskError> {
         let private = Permissions::from_mode(PRIVATE.as_raw_mode());
-        let change = || self.open()?.set_permissions(private);
+        let change = || {
+            if !self.is_complete() {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            let folder = self.open()?;
+            // By its descriptor: the folder of another user is never changed.
+            if folder.metadata()?.uid() != trust::own_user() {
+                let text = format!("it belongs to user {}", self.owner());
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+            }
+            folder.set_permissions(private)
+        };
         change().context("change the permissions of", &self.path)
+    }
+
+    /// Returns the names in the last folder.
+    pub(crate) fn names(&self) -> Result<Vec<OsString>, DiskError> {
+        let list = || {
+            let mut names = Vec::new();
+            for entry in Dir::read_from(self.open()?)? {
+                let name = entry?.file_name().to_bytes().to_vec();
+                names.push(OsString::from_vec(name));
+            }
+            names.retain(|name| name != "." && name != "..");
+            Ok(names)
+        };
+        list().context("list", &self.path)
     }
 
     /// Opens the last folder for reading.
@@ -234,6 +271,19 @@ impl Descent {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(openat(&self.last, ".", flags, Mode::empty())?.into())
     }
+}
+
+/// Returns the names that users other than `owner` and root could exchange.
+fn exposures(steps: &[(PathBuf, Meta)], owner: u32) -> impl Iterator<Item = Exposure> {
+    steps.iter().filter_map(move |(path, meta)| {
+        if meta.owner != owner && meta.owner != ROOT {
+            return Some(Exposure::Owner { path: path.clone(), owner: meta.owner });
+        }
+        let is_open = meta.kind == FileKind::Folder
+            && meta.mode & STICKY == 0
+            && trust::others_can_write(meta, owner);
+        is_open.then(|| Exposure::Writable { path: path.clone() })
+    })
 }
 
 /// Puts the names of a path in front of the names that remain to be walked.
@@ -266,105 +316,4 @@ fn has_acl(name: &OwnedFd) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs::{create_dir, set_permissions};
-    use std::os::unix::fs::{MetadataExt, symlink};
-
-    use super::*;
-    use crate::testing::{is_root, private_folder};
-
-    fn chown(path: &Path, user: u32) {
-        std::os::unix::fs::lchown(path, Some(user), Some(user)).unwrap();
-    }
-
-    fn mode(path: &Path, mode: u32) {
-        set_permissions(path, Permissions::from_mode(mode)).unwrap();
-    }
-
-    #[test]
-    fn links_are_followed_and_missing_names_kept() {
-        let guard = private_folder();
-        let root = guard.path().canonicalize().unwrap();
-        create_dir(root.join("real")).unwrap();
-        symlink("real", root.join("one")).unwrap();
-        symlink(root.join("one"), root.join("two")).unwrap();
-        let found = Descent::to(&root.join("two/../two")).unwrap();
-        assert_eq!((found.path.clone(), found.is_complete()), (root.join("real"), true));
-        assert!(found.steps.iter().any(|(path, _)| *path == root.join("one")));
-        assert_eq!(found.exposure(trust::own_user()), None);
-        let found = Descent::to(&root.join("two/new/er")).unwrap();
-        assert_eq!((found.path.clone(), found.is_complete()), (root.join("real"), false));
-        let made = found.create_missing().unwrap();
-        assert_eq!((made.path.clone(), made.is_complete()), (root.join("real/new/er"), true));
-        assert_eq!(made.path.metadata().unwrap().mode() & 0o7777, 0o700);
-        mode(&made.path, 0o755);
-        made.make_private().unwrap();
-        assert_eq!(made.path.metadata().unwrap().mode() & 0o7777, 0o700);
-        symlink("loop", root.join("loop")).unwrap();
-        assert!(Descent::to(&root.join("loop")).is_err());
-    }
-
-    #[test]
-    fn folders_that_appear_meanwhile_are_not_used() {
-        let guard = private_folder();
-        let before = Descent::to(&guard.path().join("new")).unwrap();
-        create_dir(guard.path().join("new")).unwrap();
-        let error = before.create_missing().unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
-    }
-
-    #[test]
-    fn existing_name_is_never_used_for_a_new_folder() {
-        let guard = private_folder();
-        let root = guard.path().canonicalize().unwrap();
-        // Another user has prepared the first two names.
-        create_dir(root.join("one")).unwrap();
-        symlink("/etc", root.join("two")).unwrap();
-        let mut names = ["one", "two", "three"].into_iter();
-        let name = || Ok(names.next().unwrap().into());
-        assert_eq!(Descent::create_unused(&root, name).unwrap(), root.join("three"));
-        assert_eq!(root.join("three").metadata().unwrap().mode() & 0o7777, 0o700);
-        let error = Descent::create_unused(&root, || Ok("one".into())).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
-        mode(&root, 0o777);
-        let error = Descent::create_unused(&root, || Ok("four".into())).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
-        mode(&root, 0o1777);
-        assert!(Descent::create_unused(&root, || Ok("four".into())).is_ok());
-    }
-
-    #[test]
-    fn folder_that_others_can_write_is_exposed_unless_sticky() {
-        let guard = private_folder();
-        let root = guard.path().canonicalize().unwrap();
-        create_dir(root.join("below")).unwrap();
-        let exposure = || Descent::to(&root.join("below")).unwrap().exposure(trust::own_user());
-        mode(&root, 0o707);
-        assert_eq!(exposure(), Some(Exposure::Writable { path: root.clone() }));
-        mode(&root, 0o1707);
-        assert_eq!(exposure(), None);
-    }
-
-    #[test]
-    fn names_of_other_users_are_exposed_as_root() {
-        if !is_root("it changes owners") {
-            return;
-        }
-        let guard = private_folder();
-        let root = guard.path().canonicalize().unwrap();
-        create_dir(root.join("real")).unwrap();
-        symlink("real", root.join("link")).unwrap();
-        let exposure = |name: &str| Descent::to(&root.join(name)).unwrap().exposure(7);
-        assert_eq!(exposure("link"), None);
-        chown(&root.join("link"), 8);
-        let link = Exposure::Owner { path: root.join("link"), owner: 8 };
-        assert_eq!(exposure("link"), Some(link));
-        chown(&root, 8);
-        let parent = Exposure::Owner { path: root.clone(), owner: 8 };
-        assert_eq!(exposure("real"), Some(parent));
-        chown(&root, 7);
-        chown(&root.join("real"), 7);
-        assert_eq!(exposure("real"), None);
-        assert_eq!(Descent::to(&root.join("real")).unwrap().owner(), 7);
-    }
-}
+mod tests;

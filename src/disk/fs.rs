@@ -18,7 +18,8 @@ pub(crate) enum FileKind {
     File,
     Folder,
     Link,
-    /// A device, socket or named pipe.
+    Device,
+    /// A socket or named pipe.
     Special,
 }
 

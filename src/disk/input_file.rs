@@ -1,8 +1,11 @@
 //! Files that the operator names on the command line or in a configuration, read once as a whole.
 //!
 //! Links are followed. The name may also refer to a pipe: `<(COMMAND)` of the shell (`/dev/fd/63`),
-//! a named pipe, `/dev/stdin`, and `-` for standard input. A size limit applies to every source.
-//! Folders and block devices are rejected.
+//! `/dev/stdin`, and `-` for standard input. A size limit applies to every source. Folders and block
+//! devices are rejected.
+//!
+//! Reading a named pipe waits for the process that writes to it, without limit. So a named pipe is
+//! read only if it is named on the command line, by the user who waits.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -12,14 +15,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use super::trust::{self, Distrust};
+use super::trust::{self, Distrust, STDIN};
+use super::trusted_paths::{Content, TrustedPath};
 use super::{Context, Disk, DiskError, FileKind, Meta, RealFs};
-
-/// The names of standard input, which is read through its open descriptor: opening such a name
-/// would fail for a socket, and for a file of the user who called sudo.
-const STDIN: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
-/// Folders whose names refer to open files and devices.
-const STREAM_FOLDERS: [&str; 2] = ["/dev", "/proc"];
 
 pub(crate) struct InputFile {
     pub(crate) bytes: Vec<u8>,
@@ -31,15 +29,33 @@ pub(crate) struct InputFile {
     real: PathBuf,
 }
 
+/// Where a file is named, which decides whether it may be a named pipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NamedBy {
+    CommandLine,
+    Configuration,
+}
+
 impl InputFile {
-    /// Reads `path`; `FileTooLarge` if it has more than `limit` bytes.
+    /// Reads `path`, which the command line names; `FileTooLarge` if it has more than `limit` bytes.
     pub(crate) fn read(path: &Path, limit: u64) -> Result<InputFile, DiskError> {
+        InputFile::read_named(path, limit, NamedBy::CommandLine)
+    }
+
+    /// As [`InputFile::read`], for a path that a configuration or the environment names. A named pipe
+    /// is refused, and never waited for.
+    pub(crate) fn read_configured(path: &Path, limit: u64) -> Result<InputFile, DiskError> {
+        InputFile::read_named(path, limit, NamedBy::Configuration)
+    }
+
+    fn read_named(path: &Path, limit: u64, by: NamedBy) -> Result<InputFile, DiskError> {
         let is_stdin = is_stdin(path);
+        let by = if is_stream(path) { NamedBy::CommandLine } else { by };
         let read = || -> io::Result<InputFile> {
-            let file = if is_stdin { stdin()? } else { open(path)? };
+            let file = if is_stdin { stdin()? } else { open(path, by)? };
             let found = file.metadata()?;
             let kind = found.file_type();
-            if kind.is_dir() || kind.is_block_device() {
+            if is_refused(kind, by) {
                 return Err(wrong_kind(kind));
             }
             // Standard input has a real path only if it is a file.
@@ -67,7 +83,7 @@ impl InputFile {
     ) -> Result<Option<Distrust>, DiskError> {
         let Some(meta) = &self.meta else { return Ok(None) };
         if let Err(fault) = trust::check_secret(&self.real, meta, user) {
-            return Ok(Some(fault));
+            return Ok(Some(fault.without_chown()));
         }
         if meta.kind != FileKind::File || is_stdin(&self.named) {
             return Ok(None);
@@ -75,14 +91,23 @@ impl InputFile {
         Ok(disk.check_links(&self.named, user)?.into_iter().next())
     }
 
-    /// Returns the path as the operator gave it.
-    #[cfg(feature = "data")]
-    pub(crate) fn named(&self) -> &Path {
-        &self.named
+    /// Returns the faults of the source for a program that runs as `user`: of the path as it is now,
+    /// and of the file that was read, if it had the name before.
+    pub(crate) fn faults(
+        &self,
+        disk: &Disk,
+        content: Content,
+        user: u32,
+    ) -> Result<Vec<Distrust>, DiskError> {
+        let mut faults = TrustedPath::new(&self.named, content).faults(disk, user)?;
+        if let Some(meta) = self.meta.filter(|_| !is_stream(&self.named)) {
+            let read = trust::check(&self.real, &meta, user).err().map(Distrust::without_chown);
+            faults.extend(read.filter(|fault| !faults.contains(fault)));
+        }
+        Ok(faults)
     }
 
     /// Returns the owner of the source; `None` for standard input and devices.
-    #[cfg(feature = "data")]
     pub(crate) fn owner(&self) -> Option<u32> {
         self.meta.map(|meta| meta.owner)
     }
@@ -90,14 +115,14 @@ impl InputFile {
 
 #[cfg(feature = "data")]
 impl Disk {
-    /// Same as [`InputFile::read`].
+    /// Same as [`InputFile::read_configured`].
     pub(crate) fn read_input(&self, path: &Path, limit: u64) -> Result<InputFile, DiskError> {
-        InputFile::read(path, limit)
+        InputFile::read_configured(path, limit)
     }
 }
 
 /// Returns the folder that relative paths in a file refer to: the folder of the file, or the
-/// working directory if the file is a pipe or another device.
+/// working directory if the file is standard input or an open descriptor.
 #[cfg(any(test, feature = "data"))]
 pub(crate) fn base_folder(file: &Path) -> &Path {
     match is_stream(file) {
@@ -106,12 +131,13 @@ pub(crate) fn base_folder(file: &Path) -> &Path {
     }
 }
 
-/// Returns whether a name refers to an open file or a device.
+/// Returns whether a name refers to standard input or to another open descriptor, which has no folder.
 pub(crate) fn is_stream(path: &Path) -> bool {
-    is_stdin(path) || STREAM_FOLDERS.iter().any(|folder| path.starts_with(folder))
+    trust::is_open_descriptor(path)
 }
 
-/// Returns whether a name refers to standard input.
+/// Returns whether a name refers to standard input. It is read through its open descriptor: opening
+/// such a name would fail for a socket, and for a file of the user who called sudo.
 fn is_stdin(path: &Path) -> bool {
     STDIN.iter().any(|name| path == Path::new(name))
 }
@@ -120,22 +146,31 @@ fn stdin() -> io::Result<File> {
     Ok(io::stdin().as_fd().try_clone_to_owned()?.into())
 }
 
-fn open(path: &Path) -> io::Result<File> {
+fn open(path: &Path, by: NamedBy) -> io::Result<File> {
     let kind = fs::metadata(path)?.file_type();
-    if kind.is_dir() || kind.is_block_device() {
+    if is_refused(kind, by) {
         return Err(wrong_kind(kind));
     }
     // Opening a pipe or a terminal waits for the other end; opening a file must not wait, even if
     // it has just been replaced by a pipe.
-    let flags = if kind.is_file() { OFlags::NONBLOCK } else { OFlags::empty() };
+    let must_not_wait = kind.is_file() || by == NamedBy::Configuration;
+    let flags = if must_not_wait { OFlags::NONBLOCK } else { OFlags::empty() };
     let flags = (flags | OFlags::NOCTTY | OFlags::CLOEXEC).bits().cast_signed();
     OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
+fn is_refused(kind: fs::FileType, by: NamedBy) -> bool {
+    kind.is_dir() || kind.is_block_device() || kind.is_fifo() && by == NamedBy::Configuration
+}
+
 fn wrong_kind(kind: fs::FileType) -> io::Error {
-    match kind.is_dir() {
-        true => io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"),
-        false => io::Error::new(io::ErrorKind::InvalidInput, "it is a block device"),
+    let invalid = |text| io::Error::new(io::ErrorKind::InvalidInput, text);
+    if kind.is_dir() {
+        io::Error::new(io::ErrorKind::IsADirectory, "it is a folder")
+    } else if kind.is_fifo() {
+        invalid("it is a named pipe, which only the command line may name")
+    } else {
+        invalid("it is a block device")
     }
 }
 
@@ -188,6 +223,13 @@ mod tests {
         OpenOptions::new().write(true).open(&path).unwrap().write_all(b"late").unwrap();
         let input = reader.join().unwrap();
         assert_eq!(input.bytes, b"late");
+        // No process writes to it now, so that opening it would wait.
+        let error = InputFile::read_configured(&path, 9).err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        let (reader, writer) = io::pipe().unwrap();
+        drop(writer);
+        let descriptor = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
+        assert_eq!(InputFile::read_configured(&descriptor, 9).unwrap().bytes, b"");
         let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX);
         assert_eq!(input.check_secret(&disk, trust::own_user()).unwrap(), None);
     }

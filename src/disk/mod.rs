@@ -61,7 +61,7 @@ pub(crate) use fs::Safeguard;
 pub(crate) use fs::{Entry, FileKind, FreeSpace, Fs, FsFile, Lock, Meta, Stamp};
 pub(crate) use lock_holder::wait_until_free;
 pub(crate) use path_lock::{FileId, PathLock, PathState};
-pub(crate) use publish::{check_writable, publish};
+pub(crate) use publish::{check_folder, check_writable, publish};
 pub(crate) use real::RealFs;
 pub(crate) use rename::FsProbe;
 pub(crate) use symlinks::ResolvedPath;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use rustix::fs::OFlags;
 
 use super::trust::{self, Distrust};
-use super::{COMMAND_PREFIX, Disk, Meta, RealFs, check_writable};
+use super::{COMMAND_PREFIX, Disk, Meta, RealFs, check_writable, parent};
 
 /// Returns a new descriptor for a stream of this process.
 type Duplicate = fn() -> io::Result<OwnedFd>;
@@ -39,12 +39,18 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     let path = real(path)?;
     // Opening a device can have side effects, so the kind is checked before and after.
     check_existing(&path)?;
-    // The file may have just been replaced by a pipe, for which this must not wait, or by a link.
-    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW).bits().cast_signed();
-    let mut options = OpenOptions::new();
-    let file = options.append(true).create(true).mode(0o600).custom_flags(flags).open(&path)?;
+    let file = options().create(true).mode(0o600).open(&path)?;
     check_file(&path, &file.metadata()?)?;
     Ok(file)
+}
+
+/// Returns the options to append to a file. It may have just been replaced by a pipe, for which this
+/// must not wait, or by a link.
+fn options() -> OpenOptions {
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW).bits().cast_signed();
+    let mut options = OpenOptions::new();
+    options.append(true).custom_flags(flags);
+    options
 }
 
 /// Checks that a log file can be opened or created, without creating it.
@@ -54,7 +60,7 @@ pub(crate) fn check(path: &Path) -> io::Result<()> {
     }
     let path = real(path)?;
     match check_existing(&path)? {
-        true => OpenOptions::new().append(true).open(path).map(drop),
+        true => check_file(&path, &options().open(&path)?.metadata()?),
         false => check_writable(&path),
     }
 }
@@ -73,7 +79,8 @@ fn check_file(path: &Path, found: &Metadata) -> io::Result<()> {
         let text = format!("it is a {kind}: name a regular file, /dev/stdout or /dev/stderr");
         return Err(io::Error::new(ErrorKind::InvalidInput, text));
     }
-    trust::check(path, &Meta::of(found, path), trust::own_user()).map_err(distrusted)
+    let checked = trust::check(path, &Meta::of(found, path), trust::own_user());
+    checked.map_err(|fault| distrusted(fault.without_chown()))
 }
 
 fn refused_kind(kind: FileType) -> Option<&'static str> {
@@ -90,16 +97,31 @@ fn refused_kind(kind: FileType) -> Option<&'static str> {
     }
 }
 
-/// Returns the path of the log file. If its last component is a link, checks who can change the
-/// link and its target, and returns the target.
+/// Returns the path of the log file without links. Checks that no other user can change the links and
+/// the folders that lead to it: whoever can, decides which file is written.
 fn real(path: &Path) -> io::Result<PathBuf> {
-    if !path.is_symlink() {
-        return Ok(path.to_owned());
-    }
     let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX);
-    let Some(found) = disk.resolve(path, None)? else { return Ok(path.to_owned()) };
-    let faults = found.check_trust(&disk, trust::own_user())?;
-    faults.into_iter().next().map_or(Ok(found.path), |fault| Err(distrusted(fault)))
+    let user = trust::own_user();
+    let found = match disk.resolve(path, None) {
+        // It is a new file in a folder to which a link leads.
+        Err(error) if error.kind() == ErrorKind::NotFound && !path.is_symlink() => None,
+        found => found?,
+    };
+    let (faults, path) = match found {
+        Some(found) => {
+            check_existing(&found.path)?;
+            (found.check_trust(&disk, user)?, found.path)
+        }
+        None => {
+            let (Some(folder), Some(name)) = (parent(path), path.file_name()) else {
+                return Ok(path.to_owned());
+            };
+            let (folder, exists) = disk.resolve_existing(folder, None)?;
+            let real = if exists { folder.path.join(name) } else { path.to_owned() };
+            (folder.check_as_folder_above(&disk, user)?, real)
+        }
+    };
+    faults.into_iter().next().map_or(Ok(path), |fault| Err(distrusted(fault.without_chown())))
 }
 
 fn distrusted(fault: Distrust) -> io::Error {
@@ -167,6 +189,32 @@ mod tests {
         // A link to a missing file would create the file wherever the link leads.
         fs::remove_file(inner.join("log")).unwrap();
         assert_eq!(open(&link).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn folder_of_the_log_is_checked() {
+        let folder = tempfile::tempdir().unwrap();
+        let (inner, path) = (folder.path().join("inner"), folder.path().join("inner/log"));
+        fs::create_dir(&inner).unwrap();
+        let mode = |mode| fs::set_permissions(&inner, Permissions::from_mode(mode)).unwrap();
+        for exists in [false, true] {
+            mode(0o777);
+            let refusal = refusal(&path);
+            assert!(
+                refusal.ends_with(&format!("run `chmod go-w {}`", inner.display())),
+                "{exists}"
+            );
+            // In a sticky folder, others can neither exchange the log nor make it another file.
+            mode(0o1777);
+            check(&path).unwrap();
+            open(&path).unwrap();
+        }
+        symlink("inner", folder.path().join("link")).unwrap();
+        mode(0o700);
+        open(&folder.path().join("link/new")).unwrap();
+        mode(0o777);
+        refusal(&folder.path().join("link/log"));
+        refusal(&folder.path().join("link/other"));
     }
 
     #[test]

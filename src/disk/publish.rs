@@ -3,11 +3,13 @@
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{Access, access};
 
-use super::{Context, DiskError};
+use super::trust::{self, Distrust, ROOT};
+use super::{COMMAND_PREFIX, Context, Disk, DiskError, RealFs, parent};
 
 /// The mode of such a file.
 const PUBLIC: u32 = 0o644;
@@ -33,6 +35,22 @@ pub(crate) fn check_writable(path: &Path) -> io::Result<()> {
     // The final dot makes the check fail if the path of the folder names a file.
     let folder = folder.unwrap_or(Path::new(".")).join(".");
     Ok(access(&folder, Access::WRITE_OK | Access::EXEC_OK)?)
+}
+
+/// Checks that no other user can exchange the folder of a file that is published: whoever can, decides
+/// in which folder this process replaces files. The folder itself may belong to another user, such as
+/// that of Prometheus, unless root runs this process.
+pub(crate) fn check_folder(path: &Path) -> Result<Option<Distrust>, DiskError> {
+    let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX);
+    let folder = parent(path).unwrap_or(Path::new("/"));
+    let (folder, exists) = disk.resolve_existing(folder, None)?;
+    let user = trust::own_user();
+    let is_lent = exists && user != ROOT;
+    let owner = if is_lent { folder.meta.owner } else { user };
+    let is_own =
+        |fault: &Distrust| matches!(fault, Distrust::Foreign { owner, .. } if *owner == user);
+    let faults = folder.check_as_folder_above(&disk, owner)?;
+    Ok(faults.into_iter().find(|fault| !is_own(fault)))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -74,6 +92,25 @@ mod tests {
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         assert!(publish(&folder.path().join("none/x.prom"), b"").is_err());
+    }
+
+    #[test]
+    fn folder_that_others_can_exchange_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("inner");
+        fs::create_dir(&inner).unwrap();
+        let path = inner.join("x.prom");
+        assert_eq!(check_folder(&path).unwrap(), None);
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+        let expected = Distrust::Writable { path: folder.path().canonicalize().unwrap() };
+        assert_eq!(check_folder(&path).unwrap(), Some(expected));
+        assert!(check_folder(&inner.join("none/x.prom")).unwrap().is_some());
+        if trust::own_user() == ROOT {
+            fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+            std::os::unix::fs::chown(&inner, Some(65534), None).unwrap();
+            let found = check_folder(&path).unwrap();
+            assert!(matches!(found, Some(Distrust::Foreign { owner: 65534, .. })), "{found:?}");
+        }
     }
 
     #[test]

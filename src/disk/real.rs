@@ -210,10 +210,10 @@ fn kind(kind: fs::FileType) -> FileKind {
         FileKind::Folder
     } else if kind.is_symlink() {
         FileKind::Link
+    } else if kind.is_char_device() || kind.is_block_device() {
+        FileKind::Device
     } else {
-        debug_assert!(
-            kind.is_fifo() || kind.is_socket() || kind.is_block_device() || kind.is_char_device()
-        );
+        debug_assert!(kind.is_fifo() || kind.is_socket());
         FileKind::Special
     }
 }

@@ -6,9 +6,7 @@
 //! mode of a link has no meaning: it is always 0777.
 //!
 //! Folders above `top`, the folder that the caller trusts, are not checked. A link that leads out
-//! of `top` is checked up to the root of the file system. There, a folder with the sticky bit (such
-//! as `/tmp`) may be writable by others, because they can neither rename nor remove files that
-//! belong to another user.
+//! of `top` is checked up to the root of the file system, where [`trust::check_above`] applies.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -20,8 +18,6 @@ use super::{Context, Disk, DiskError, FileKind, Fs, Meta};
 
 /// Maximum number of links on a path, as in Linux.
 pub(super) const LINKS_MAX: usize = 40;
-/// The permission bit that keeps users from renaming and removing the files of others in a folder.
-pub(super) const STICKY: u32 = 0o1000;
 
 /// A path with all links followed.
 #[derive(Debug)]
@@ -39,6 +35,8 @@ struct Resolver<'a> {
     path: PathBuf,
     meta: Option<Meta>,
     links: Vec<(PathBuf, Meta)>,
+    /// The first name that does not exist.
+    missing: Option<PathBuf>,
 }
 
 impl Disk {
@@ -51,7 +49,27 @@ impl Disk {
         path: &Path,
         top: Option<&Path>,
     ) -> Result<Option<ResolvedPath>, DiskError> {
-        resolve(self.fs.as_ref(), path, top)
+        let fs = self.fs.as_ref();
+        let (resolver, top) = walk(fs, path, top)?;
+        if resolver.missing.is_none() {
+            return resolver.end(top).context("access", path).map(Some);
+        }
+        resolver.check_missing().context("resolve", path).map(|()| None)
+    }
+
+    /// Resolves `path` as far as it exists, even behind a dangling link; returns whether all of it
+    /// exists.
+    ///
+    /// # Errors
+    /// There are too many links, or a file or folder cannot be accessed.
+    pub(super) fn resolve_existing(
+        &self,
+        path: &Path,
+        top: Option<&Path>,
+    ) -> Result<(ResolvedPath, bool), DiskError> {
+        let (resolver, top) = walk(self.fs.as_ref(), path, top)?;
+        let exists = resolver.missing.is_none();
+        Ok((resolver.end(top).context("access", path)?, exists))
     }
 
     /// Checks who can change the links on a path or their targets. A path without links is not
@@ -64,37 +82,35 @@ impl Disk {
     }
 }
 
-fn resolve(
-    fs: &dyn Fs,
+/// Walks `path` as far as it exists; returns `top` with all links followed as well.
+fn walk<'a>(
+    fs: &'a dyn Fs,
     path: &Path,
     top: Option<&Path>,
-) -> Result<Option<ResolvedPath>, DiskError> {
+) -> Result<(Resolver<'a>, Option<PathBuf>), DiskError> {
     let absolute = |path: &Path| std::path::absolute(path).context("resolve", path);
     let named = absolute(path)?;
-    let mut resolver = Resolver { fs, path: PathBuf::from("/"), meta: None, links: Vec::new() };
+    let path_to_root = PathBuf::from("/");
+    let mut resolver =
+        Resolver { fs, path: path_to_root, meta: None, links: Vec::new(), missing: None };
     let (mut below, mut top) = (named.as_path(), top.map(absolute).transpose()?);
     if let Some(above) = &mut top
         && let Ok(rest) = named.strip_prefix(&above)
     {
-        if !resolver.advance(above).context("resolve", path)? {
-            return Ok(None);
+        resolver.advance(above).context("resolve", path)?;
+        if resolver.missing.is_some() {
+            return Ok((resolver, top));
         }
         resolver.links.clear();
         (below, *above) = (rest, resolver.path.clone());
     }
-    if !resolver.advance(below).context("resolve", path)? {
-        return Ok(None);
-    }
-    let meta = match resolver.meta {
-        Some(meta) => meta,
-        None => fs.meta(&resolver.path).context("access", path)?,
-    };
-    Ok(Some(ResolvedPath { path: resolver.path, meta, top, links: resolver.links }))
+    resolver.advance(below).context("resolve", path)?;
+    Ok((resolver, top))
 }
 
 impl Resolver<'_> {
-    /// Resolves `path` from the current position; returns whether all of it exists.
-    fn advance(&mut self, path: &Path) -> io::Result<bool> {
+    /// Resolves `path` from the current position, as far as it exists.
+    fn advance(&mut self, path: &Path) -> io::Result<()> {
         let mut ahead: VecDeque<OsString> = VecDeque::new();
         self.push_front(path, &mut ahead);
         while let Some(name) = ahead.pop_front() {
@@ -107,7 +123,8 @@ impl Resolver<'_> {
             let meta = match self.fs.meta(&next) {
                 Ok(meta) => meta,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    return self.check_missing(&next).map(|()| false);
+                    self.missing = Some(next);
+                    return Ok(());
                 }
                 Err(error) => return Err(error),
             };
@@ -122,7 +139,16 @@ impl Resolver<'_> {
                 (self.path, self.meta) = (next, Some(meta));
             }
         }
-        Ok(true)
+        Ok(())
+    }
+
+    /// Returns the last name that exists.
+    fn end(self, top: Option<PathBuf>) -> io::Result<ResolvedPath> {
+        let meta = match self.meta {
+            Some(meta) => meta,
+            None => self.fs.meta(&self.path)?,
+        };
+        Ok(ResolvedPath { path: self.path, meta, top, links: self.links })
     }
 
     /// Puts the names of a path in front of the names that remain to be resolved.
@@ -138,10 +164,10 @@ impl Resolver<'_> {
     }
 
     /// Returns an error for a missing name if a link points to it.
-    fn check_missing(&self, path: &Path) -> io::Result<()> {
-        if self.links.is_empty() {
+    fn check_missing(&self) -> io::Result<()> {
+        let Some(path) = self.missing.as_ref().filter(|_| !self.links.is_empty()) else {
             return Ok(());
-        }
+        };
         let text = format!("the link points to {}, which does not exist", path.display());
         Err(io::Error::new(io::ErrorKind::NotFound, text))
     }
@@ -156,6 +182,28 @@ impl ResolvedPath {
     /// Checks that only `user` and root can change the target and the links on the way; returns the
     /// faults.
     pub(crate) fn check_trust(&self, disk: &Disk, user: u32) -> Result<Vec<Distrust>, DiskError> {
+        let mut faults = self.link_faults(disk, user)?;
+        faults.extend(trust::check(&self.path, &self.meta, user).err());
+        if let Some(above) = self.path.parent().filter(|_| Some(&self.path) != self.top.as_ref()) {
+            self.check_folders(disk, above, user, &mut faults)?;
+        }
+        Ok(faults)
+    }
+
+    /// As [`ResolvedPath::check_trust`], for a folder in which a trusted path is or may be created: its
+    /// sticky bit counts.
+    pub(super) fn check_as_folder_above(
+        &self,
+        disk: &Disk,
+        user: u32,
+    ) -> Result<Vec<Distrust>, DiskError> {
+        let mut faults = self.link_faults(disk, user)?;
+        self.check_folders(disk, &self.path, user, &mut faults)?;
+        Ok(faults)
+    }
+
+    /// Returns the faults of the links on the way.
+    fn link_faults(&self, disk: &Disk, user: u32) -> Result<Vec<Distrust>, DiskError> {
         let mut faults = Vec::new();
         for (link, meta) in &self.links {
             if meta.owner != user && meta.owner != ROOT {
@@ -165,10 +213,6 @@ impl ResolvedPath {
             if let Some(folder) = link.parent() {
                 self.check_folders(disk, folder, user, &mut faults)?;
             }
-        }
-        faults.extend(trust::check(&self.path, &self.meta, user).err());
-        if let Some(above) = self.path.parent().filter(|_| Some(&self.path) != self.top.as_ref()) {
-            self.check_folders(disk, above, user, &mut faults)?;
         }
         Ok(faults)
     }
@@ -186,11 +230,8 @@ impl ResolvedPath {
         let checked = folder.ancestors().take_while(|at| !is_inside || is_below_top(at));
         for folder in checked {
             let Some(meta) = disk.find(folder)? else { continue };
-            let is_sticky = !is_inside && meta.mode & STICKY != 0;
-            let fault = trust::check(folder, &meta, user).err();
-            let fault = fault.filter(|fault| {
-                !is_sticky || !matches!(fault, Distrust::Writable { .. } | Distrust::Shared { .. })
-            });
+            let check = if is_inside { trust::check } else { trust::check_above };
+            let fault = check(folder, &meta, user).err();
             faults.extend(fault.filter(|fault| !faults.contains(fault)));
         }
         Ok(())

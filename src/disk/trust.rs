@@ -1,9 +1,18 @@
 //! Checks who can change or read a file. Only files that no user but the runner's and root can
 //! change are trusted.
 //!
-//! **Exceptions**, all of them in this file: a group may write if it is the private group (see
-//! [`accounts`]) of the owner or of the runner's user, and no access control list adds other users.
-//! OpenSSH in Debian applies the same rule to its files.
+//! **Exceptions**, all of them in this file:
+//!
+//! - A group may write if it is the private group (see [`accounts`]) of the owner or of the runner's
+//!   user, and no access control list adds other users. OpenSSH in Debian applies the same rule to
+//!   its files.
+//! - A folder above a trusted path may be writable by others if its sticky bit is set, as that of
+//!   `/tmp`: they can neither rename nor remove what belongs to another user. [`check_above`]
+//! - A device of root, such as `/dev/null`, may be writable by others: what they write to it is not
+//!   what this process reads from it. [`check`]
+//! - A private key may be readable by a group: see [`check_key`].
+//! - Standard input and the names of open descriptors are not checked at all: whoever started this
+//!   process has opened them. [`is_open_descriptor`]
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,7 +20,6 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Mode;
 
 use super::fs::{FileKind, Fs, GROUP_WRITE, Meta};
-use super::symlinks::STICKY;
 use super::{Disk, DiskError, accounts};
 
 /// The user id of root.
@@ -20,8 +28,16 @@ pub(crate) const ROOT: u32 = 0;
 const OTHERS_WRITE: u32 = 0o002;
 /// The permission bit that lets all users read.
 const OTHERS_READ: u32 = 0o004;
+/// The permission bit that lets the group read.
+const GROUP_READ: u32 = 0o040;
 /// The permission bits that give the group or others any access.
 pub(super) const GROUP_AND_OTHERS: u32 = 0o077;
+/// The permission bit that keeps users from renaming and removing the files of others in a folder.
+pub(super) const STICKY: u32 = 0o1000;
+/// The names of standard input.
+pub(super) const STDIN: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
+/// The folders whose names are the numbers of this process's open descriptors.
+const DESCRIPTORS: [&str; 2] = ["/dev/fd", "/proc/self/fd"];
 
 /// The reason why a file or folder is not trusted, and the command that corrects it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +47,15 @@ pub(crate) enum Distrust {
         path: PathBuf,
         owner: u32,
         /// The user who should own it.
+        trusted: u32,
+    },
+    /// A path that the operator has named, or a folder above it, belongs to another user. It may be any
+    /// file or folder of that user, so that no command that changes it is named.
+    #[error("{} belongs to user {owner}, who could change it: only user {trusted} and root may own it", path.display())]
+    Foreign {
+        path: PathBuf,
+        owner: u32,
+        /// The user who may own it.
         trusted: u32,
     },
     /// A symbolic link belongs to another user, who can change its target.
@@ -50,9 +75,20 @@ pub(crate) enum Distrust {
     /// Other users can read a secret.
     #[error("{} contains a secret and can be read by others: run `chmod go= {}`", path.display(), path.display())]
     Readable { path: PathBuf },
-    /// All users can read a private key.
-    #[error("{} contains a private key and can be read by all users: run `chmod o= {}`", path.display(), path.display())]
+    /// Other users can read a file that was named as a private key. It may be any file, so that no
+    /// command that changes it is named.
+    #[error("{} is named as a private key and can be read by other users: only its owner, or a system group if it belongs to root, may read it", path.display())]
     ReadableKey { path: PathBuf },
+}
+
+impl Distrust {
+    /// Returns the same fault without a command that gives a file or folder to another owner.
+    pub(crate) fn without_chown(self) -> Distrust {
+        match self {
+            Distrust::Owner { path, owner, trusted } => Distrust::Foreign { path, owner, trusted },
+            other => other,
+        }
+    }
 }
 
 /// Returns the effective user id of this process. Its files are trusted besides root's.
@@ -73,6 +109,9 @@ pub(crate) fn check(path: &Path, meta: &Meta, user: u32) -> Result<(), Distrust>
         let path = path.to_owned();
         return Err(Distrust::Owner { path, owner: meta.owner, trusted: user });
     }
+    if meta.kind == FileKind::Device && meta.owner == ROOT {
+        return Ok(());
+    }
     if others_can_write(meta, user) {
         let is_shared = meta.mode & OTHERS_WRITE != 0 && meta.mode & STICKY != 0;
         let path = path.to_owned();
@@ -83,6 +122,26 @@ pub(crate) fn check(path: &Path, meta: &Meta, user: u32) -> Result<(), Distrust>
         });
     }
     Ok(())
+}
+
+/// Checks that only `user` and root can exchange what is in a folder, which is above a trusted path.
+pub(super) fn check_above(path: &Path, meta: &Meta, user: u32) -> Result<(), Distrust> {
+    match check(path, meta, user) {
+        Err(Distrust::Writable { .. } | Distrust::Shared { .. }) if meta.mode & STICKY != 0 => {
+            Ok(())
+        }
+        checked => checked.map_err(Distrust::without_chown),
+    }
+}
+
+/// Returns whether a name refers to standard input or to an open descriptor of this process.
+pub(super) fn is_open_descriptor(path: &Path) -> bool {
+    let is_number = |name: &Path| {
+        let name = name.as_os_str().as_encoded_bytes();
+        !name.is_empty() && name.iter().all(u8::is_ascii_digit)
+    };
+    let is_in = |folder| path.strip_prefix(folder).is_ok_and(is_number);
+    STDIN.iter().any(|name| path == Path::new(name)) || DESCRIPTORS.iter().any(is_in)
 }
 
 /// Returns whether users other than the owner, `user` and root can write to a file or folder.
@@ -101,9 +160,14 @@ pub(crate) fn check_secret(path: &Path, meta: &Meta, user: u32) -> Result<(), Di
     Ok(())
 }
 
-/// Checks that only the owner and the group of a file can read it.
-pub(crate) fn check_key(path: &Path, meta: &Meta) -> Result<(), Distrust> {
-    if meta.mode & OTHERS_READ != 0 {
+/// Checks that no other user can read a private key. A group may read it if it is the private group of
+/// the owner or of `user`, or if the key belongs to root and the group to the system, such as Debian's
+/// group ssl-cert, whose members the administrator has chosen.
+pub(crate) fn check_key(path: &Path, meta: &Meta, user: u32) -> Result<(), Distrust> {
+    let is_private = |owner| accounts::is_private_group(owner, meta.group);
+    let is_system = || meta.owner == ROOT && accounts::is_system_group(meta.group);
+    let group_may = || is_private(meta.owner) || is_private(user) || is_system();
+    if meta.mode & OTHERS_READ != 0 || meta.mode & GROUP_READ != 0 && !group_may() {
         return Err(Distrust::ReadableKey { path: path.to_owned() });
     }
     Ok(())
@@ -169,57 +233,4 @@ pub(crate) fn check_up_to(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::disk::Stamp;
-
-    fn meta(owner: u32, mode: u32) -> Meta {
-        let changed = jiff::Timestamp::UNIX_EPOCH;
-        let stamp = Stamp { inode: 1, size: 0, changed };
-        let (kind, modified, device, group) = (FileKind::File, changed, 1, u32::MAX);
-        Meta { kind, stamp, modified, device, owner, group, mode, has_acl: false }
-    }
-
-    #[test]
-    fn files_that_others_can_write_are_not_trusted() {
-        let path = Path::new("/x");
-        for (owner, mode, trusted) in [
-            (7, 0o700, true),
-            (0, 0o755, true),
-            (8, 0o700, false),
-            (7, 0o720, false),
-            (7, 0o702, false),
-        ] {
-            assert_eq!(check(path, &meta(owner, mode), 7).is_ok(), trusted, "{owner} {mode:o}");
-        }
-    }
-
-    #[test]
-    fn no_command_is_named_for_a_shared_folder() {
-        let fault = check(Path::new("/tmp"), &meta(0, 0o1777), 0).unwrap_err().to_string();
-        assert_eq!(fault, "/tmp is shared by all users: use a folder of its own");
-        let fault = check(Path::new("/x"), &meta(0, 0o777), 0).unwrap_err().to_string();
-        assert_eq!(fault, "/x can be written by others: run `chmod go-w /x`");
-    }
-
-    #[test]
-    fn private_group_may_write_unless_an_acl_adds_users() {
-        // In Debian, root has a private group: the same name and no members.
-        let private = Meta { group: 0, ..meta(0, 0o775) };
-        assert!(!others_can_write(&private, 7));
-        assert!(others_can_write(&Meta { has_acl: true, ..private }, 7));
-        assert!(others_can_write(&Meta { mode: 0o777, ..private }, 7));
-        assert!(others_can_write(&Meta { group: u32::MAX, ..private }, 7));
-    }
-
-    #[test]
-    fn secret_must_be_unreadable_for_others() {
-        let path = Path::new("/x");
-        assert!(check_secret(path, &meta(7, 0o600), 7).is_ok());
-        let error = check_secret(path, &meta(7, 0o640), 7).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "/x contains a secret and can be read by others: run `chmod go= /x`"
-        );
-    }
-}
+mod tests;

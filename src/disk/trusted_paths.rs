@@ -4,11 +4,11 @@
 //! A path is checked with all its links and with the folders above it, up to the root of the file
 //! system: who can rename a folder can replace everything below it.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::input_file::is_stream;
-use super::trust::{self, Distrust};
+use super::trust::{self, Distrust, is_open_descriptor};
 use super::{Context, Disk, DiskError, FileKind, ResolvedPath};
 
 /// Maximum number of entries that are checked in a folder and below it.
@@ -28,7 +28,7 @@ pub(crate) enum Content {
     Public,
     /// A file that other users may not read.
     Secret,
-    /// A private key, which a group may read, such as Debian's group ssl-cert.
+    /// A private key, which some groups may read.
     Key,
     /// A folder with everything below it, which other users may read.
     Tree,
@@ -40,13 +40,13 @@ impl TrustedPath {
     }
 
     /// Returns the faults of the path for a program that runs as `user`. A path that does not exist
-    /// has none, and neither has standard input or a device, such as `/dev/fd/3`.
+    /// has none, and neither has standard input or an open descriptor, such as `/dev/fd/3`.
     ///
     /// # Errors
     /// The path is a dangling link, a file or folder cannot be accessed, or a folder has too many
     /// entries.
     pub(crate) fn faults(&self, disk: &Disk, user: u32) -> Result<Vec<Distrust>, DiskError> {
-        if is_stream(&self.path) {
+        if is_open_descriptor(&self.path) {
             return Ok(Vec::new());
         }
         let found = match disk.resolve(&self.path, None) {
@@ -58,16 +58,20 @@ impl TrustedPath {
             {
                 return Ok(Vec::new());
             }
+            // Below a file, nothing exists.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        let mut faults = found.check_trust(disk, user)?;
+        let checked = found.check_trust(disk, user)?.into_iter();
+        let mut faults: Vec<_> = checked.map(Distrust::without_chown).collect();
         match self.content {
             Content::Public => {}
             Content::Secret => {
                 let secret = trust::check_secret(&found.path, &found.meta, user);
-                faults.extend(secret.err().filter(|fault| !faults.contains(fault)));
+                let secret = secret.err().map(Distrust::without_chown);
+                faults.extend(secret.filter(|fault| !faults.contains(fault)));
             }
-            Content::Key => faults.extend(trust::check_key(&found.path, &found.meta).err()),
+            Content::Key => faults.extend(trust::check_key(&found.path, &found.meta, user).err()),
             Content::Tree => check_tree(disk, &found, user, &mut faults)?,
         }
         Ok(faults)
@@ -91,7 +95,7 @@ pub(crate) fn faults(
     Ok(all)
 }
 
-/// Checks all entries below a folder. Links are followed, but not into further folders.
+/// Checks all entries below a folder. Links are followed, into further folders as well.
 fn check_tree(
     disk: &Disk,
     top: &ResolvedPath,
@@ -99,6 +103,7 @@ fn check_tree(
     faults: &mut Vec<Distrust>,
 ) -> Result<(), DiskError> {
     let mut folders = vec![top.path.clone()];
+    let mut seen = BTreeSet::from([top.path.clone()]);
     let mut count = 0;
     while let Some(folder) = folders.pop() {
         let entries = disk.list(&folder)?;
@@ -112,12 +117,16 @@ fn check_tree(
             // An entry may have been removed since the folder was listed.
             let Some(meta) = disk.find(&path)? else { continue };
             match meta.kind {
-                FileKind::Link => faults.extend(check_link(disk, &path, user)?),
+                FileKind::Link => {
+                    let (linked, found) = check_link(disk, &path, user)?;
+                    faults.extend(found);
+                    folders.extend(linked.filter(|folder| seen.insert(folder.clone())));
+                }
                 FileKind::Folder => {
                     faults.extend(trust::check(&path, &meta, user).err());
-                    folders.push(path);
+                    folders.extend(seen.insert(path.clone()).then_some(path));
                 }
-                FileKind::File | FileKind::Special => {
+                FileKind::File | FileKind::Device | FileKind::Special => {
                     faults.extend(trust::check(&path, &meta, user).err());
                 }
             }
@@ -126,12 +135,20 @@ fn check_tree(
     Ok(())
 }
 
-/// Checks a link and its target. A link that cannot be followed gives access to nothing.
-fn check_link(disk: &Disk, path: &Path, user: u32) -> Result<Vec<Distrust>, DiskError> {
-    match disk.resolve(path, path.parent()) {
-        Ok(Some(found)) => found.check_trust(disk, user),
-        Ok(None) | Err(_) => Ok(Vec::new()),
-    }
+/// Checks a link and its target; returns the target if it is a folder, and the faults. Whoever can
+/// create the missing target of a link has the same power as the owner of an existing one. A link that
+/// cannot be followed for another reason gives access to nothing.
+fn check_link(
+    disk: &Disk,
+    path: &Path,
+    user: u32,
+) -> Result<(Option<PathBuf>, Vec<Distrust>), DiskError> {
+    let Ok((found, exists)) = disk.resolve_existing(path, path.parent()) else {
+        return Ok((None, Vec::new()));
+    };
+    let faults = found.check_trust(disk, user)?;
+    let is_folder = exists && found.meta.kind == FileKind::Folder;
+    Ok((is_folder.then_some(found.path), faults))
 }
 
 #[cfg(test)]
@@ -173,9 +190,6 @@ mod tests {
         chmod(&file, 0o644);
         assert_eq!(check(Content::Public), [""; 0]);
         assert_eq!(check(Content::Secret), ["chmod go= above/file"]);
-        assert_eq!(check(Content::Key), ["chmod o= above/file"]);
-        chmod(&file, 0o640);
-        assert_eq!(check(Content::Key), [""; 0]);
         chmod(&file, 0o666);
         assert_eq!(check(Content::Public), ["chmod go-w above/file"]);
         chmod(&file, 0o600);
@@ -210,9 +224,39 @@ mod tests {
     }
 
     #[test]
-    fn devices_and_standard_input_are_not_checked() {
-        for name in ["-", "/dev/stdin", "/dev/fd/0", "/dev/null"] {
+    fn missing_target_of_a_link_and_files_in_a_linked_folder_are_checked() {
+        let folder = private_folder();
+        let (tree, open) = (folder.path().join("tree"), folder.path().join("open"));
+        fs::create_dir(&tree).unwrap();
+        fs::create_dir(&open).unwrap();
+        write_private(&open.join("module"), "x");
+        let check = || remedies(folder.path(), "tree", Content::Tree);
+        // Another user could create the target.
+        symlink("../open/missing", tree.join("dangling")).unwrap();
+        assert_eq!(check(), [""; 0]);
+        chmod(&open, 0o1777);
+        let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX);
+        let path = TrustedPath::new(&tree, Content::Tree);
+        let found = path.faults(&disk, trust::own_user()).unwrap();
+        assert!(matches!(&found[..], [Distrust::Shared { path }] if path.ends_with("open")));
+        chmod(&open, 0o700);
+        disk.unlink(&tree.join("dangling")).unwrap();
+        symlink("../open", tree.join("linked")).unwrap();
+        symlink("../tree", open.join("cycle")).unwrap();
+        assert_eq!(check(), [""; 0]);
+        chmod(&open.join("module"), 0o602);
+        assert_eq!(check(), ["chmod go-w open/module"]);
+    }
+
+    #[test]
+    fn only_descriptors_and_devices_are_not_checked() {
+        for name in ["-", "/dev/stdin", "/dev/fd/0"] {
             assert_eq!(remedies(Path::new("/"), name, Content::Secret), [""; 0]);
         }
+        assert_eq!(remedies(Path::new("/"), "dev/null", Content::Public), [""; 0]);
+        let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+        chmod(folder.path(), 0o777);
+        let found = remedies(Path::new("/"), folder.path().to_str().unwrap(), Content::Tree);
+        assert_eq!(found, [format!("chmod go-w {}", folder.path().display())]);
     }
 }

@@ -73,8 +73,9 @@ fn no_command_is_advised_for_a_file_that_is_not_migs() {
         .execute_batch("create table bookmarks (id integer); pragma user_version = 2")
         .unwrap();
     home.write("text", "not a database, but longer than the header of an SQLite database file\n");
-    for name in ["other.db", "text"] {
-        home.chmod(name, 0o644);
+    for (name, mode) in [("other.db", 0o644), ("text", 0o644), ("other.db", 0o666), ("text", 0o666)]
+    {
+        home.chmod(name, mode);
         let said = on_file(&home, name);
         fails(&said, 66, &[name, "is not a database of MIG"]);
         assert!(!said.err.contains("chmod"), "{said:?}");

@@ -13,6 +13,7 @@ mod media;
 #[cfg(feature = "platform")]
 mod platform;
 mod tables;
+mod trust;
 
 use std::process::Command;
 

@@ -127,8 +127,8 @@ const PINS: [(&str, &[&str]); 37] = [
 ];
 
 /// The files of `cli` that may access the file system: commands get their disk from a workspace, so
-/// that root never works in the folder of a user. The others read files that the user names, or
-/// start a daemon.
+/// that root never works in the folder of a user. The others start a daemon, or, as `cli/input`, read
+/// files that the user names and keep their disk private.
 const DISKS: [&str; 4] =
     ["cli/input", "cli/platform/standalone", "cli/runner/run", "cli/workspace"];
 /// What the second layer may not import.
@@ -294,6 +294,14 @@ fn assert_none(faults: &[String]) {
 fn source_obeys_the_rules() {
     let texts = texts("src");
     assert_none(&texts.iter().flat_map(|(name, text)| faults(name, text)).collect::<Vec<_>>());
+}
+
+#[test]
+fn input_gives_no_disk_to_a_command() {
+    let text = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/input.rs"));
+    let gives_disk = |line: &&str| line.contains("pub") && line.contains("Disk {");
+    assert_eq!(text.lines().find(gives_disk), None);
+    assert!(text.contains("\nfn disk() -> Disk {"));
 }
 
 #[test]

@@ -76,7 +76,7 @@ pub(crate) fn main() -> ExitCode {
 
 impl Arguments {
     fn run(self) -> Result<Exit, Failure> {
-        let source = DataSource { config: self.config, database: self.database };
+        let source = DataSource::new(self.config, self.database);
         source.name_in_commands();
         match self.command {
             Command::Schema(schema) => schema.run(&source),

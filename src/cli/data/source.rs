@@ -5,6 +5,7 @@
 //! scheduler or API, which name their database in the same section. All other settings in it are
 //! ignored.
 
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,8 +14,8 @@ use crate::chain::excerpt;
 use crate::cli::data::failure::DataFailure;
 use crate::cli::failure::Failure;
 use crate::cli::input::{self, InputError, InputFile, refuse};
+use crate::cli::program;
 use crate::cli::workspace::Workspace;
-use crate::cli::{env, program};
 use crate::config::reader::Reader;
 use crate::data::{DataError, DatabaseServer, Store, UrlError};
 use crate::disk::trusted_paths::Content;
@@ -37,13 +38,17 @@ const URL_FORMS: &str = "postgres://USER@HOST[:PORT]/NAME or sqlite:FILE";
 const SHOWN_BYTES_MAX: usize = 80;
 
 /// The options that name the database or a configuration.
-#[derive(Debug)]
 pub(super) struct DataSource {
-    pub(super) config: PathBuf,
-    pub(super) database: Option<String>,
+    config: PathBuf,
+    database: Option<String>,
+    /// The configuration. It is read once: after the change to another user, that user may be unable to
+    /// read it. `None` if it is the default and does not exist.
+    read: OnceCell<Option<Configuration>>,
+    /// Whether it was checked who can change the configuration, for the same reason once.
+    is_trusted: Cell<bool>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum DatabaseLocation {
     File(PathBuf),
     Server(Box<DatabaseServer>),
@@ -58,14 +63,19 @@ impl fmt::Display for DatabaseLocation {
     }
 }
 
-/// The locations in a configuration.
-#[derive(Debug)]
-struct ConfiguredLocations {
+/// A configuration, and the locations in it.
+struct Configuration {
+    text: InputFile,
+    content: Content,
     database: DatabaseLocation,
     spool: PathBuf,
 }
 
 impl DataSource {
+    pub(super) fn new(config: PathBuf, database: Option<String>) -> DataSource {
+        DataSource { config, database, read: OnceCell::new(), is_trusted: Cell::new(false) }
+    }
+
     /// Makes the commands suggested in messages use the same database or configuration.
     pub(super) fn name_in_commands(&self) {
         match &self.database {
@@ -80,7 +90,7 @@ impl DataSource {
     pub(super) fn read(&self) -> Result<Store, Failure> {
         match self.database_location()? {
             DatabaseLocation::File(path) => {
-                let workspace = enter(&path)?;
+                let workspace = self.enter_folder(&path)?;
                 // SQLite creates an index beside the file even if it only reads.
                 workspace.check_exposure()?;
                 let disk = workspace.disk(PathBuf::new());
@@ -88,7 +98,7 @@ impl DataSource {
                 Ok(Store::open_read_only(&disk, &path)?)
             }
             DatabaseLocation::Server(server) => {
-                let store = connect(*server)?;
+                let store = self.connect(*server)?;
                 store.forbid_writes()?;
                 Ok(store)
             }
@@ -98,7 +108,7 @@ impl DataSource {
     /// Opens the database for writing; it must exist.
     pub(super) fn write(&self) -> Result<Store, Failure> {
         if let DatabaseLocation::File(path) = self.database_location()? {
-            check(&enter(&path)?.disk(PathBuf::new()), &path)?;
+            check(&self.enter_folder(&path)?.disk(PathBuf::new()), &path)?;
         }
         self.create()
     }
@@ -107,7 +117,7 @@ impl DataSource {
     /// configured is reported when it is opened.
     pub(super) fn enter(&self) -> Result<(), Failure> {
         match self.database_location() {
-            Ok(DatabaseLocation::File(path)) => enter(&path).map(drop),
+            Ok(DatabaseLocation::File(path)) => self.enter_folder(&path).map(drop),
             Ok(DatabaseLocation::Server(_)) | Err(_) => Ok(()),
         }
     }
@@ -116,7 +126,7 @@ impl DataSource {
     pub(super) fn exists(&self) -> Result<bool, Failure> {
         match self.database_location()? {
             DatabaseLocation::File(path) => {
-                Ok(enter(&path)?.disk(PathBuf::new()).find(&path)?.is_some())
+                Ok(self.enter_folder(&path)?.disk(PathBuf::new()).find(&path)?.is_some())
             }
             DatabaseLocation::Server(_) => Ok(true),
         }
@@ -126,19 +136,19 @@ impl DataSource {
     pub(super) fn create(&self) -> Result<Store, Failure> {
         match self.database_location()? {
             DatabaseLocation::File(path) => {
-                let workspace = enter(&path)?;
+                let workspace = self.enter_folder(&path)?;
                 workspace.check_exposure()?;
                 Ok(Store::open(&workspace.disk(folder_of(&path)), &path)?)
             }
-            DatabaseLocation::Server(server) => connect(*server),
+            DatabaseLocation::Server(server) => self.connect(*server),
         }
     }
 
     pub(super) fn database_location(&self) -> Result<DatabaseLocation, Failure> {
         match &self.database {
             Some(url) => Ok(parse(url)?),
-            None => match self.configured()? {
-                Some(locations) => Ok(locations.database),
+            None => match self.configuration()? {
+                Some(configuration) => Ok(configuration.database.clone()),
                 None => Err(DataFailure::Unconfigured { path: self.config.clone() }.into()),
             },
         }
@@ -146,27 +156,57 @@ impl DataSource {
 
     /// Returns the folder of the scheduler's spool.
     pub(super) fn spool(&self) -> Result<PathBuf, Failure> {
-        let locations = if self.database.is_some() { None } else { self.configured()? };
-        Ok(locations.map_or_else(|| SPOOL_DEFAULT.into(), |locations| locations.spool))
+        let configuration = if self.database.is_some() { None } else { self.configuration()? };
+        Ok(configuration.map_or_else(|| SPOOL_DEFAULT.into(), |found| found.spool.clone()))
     }
 
-    /// Reads the configuration; `None` if the default configuration file does not exist.
-    fn configured(&self) -> Result<Option<ConfiguredLocations>, Failure> {
-        match InputFile::read(&self.config, CONFIG_BYTES_MAX) {
-            Ok(text) => Ok(Some(read(&text, &self.config)?)),
+    /// Fails if a user other than root and `owner`, to whom the database or spool belongs, can change
+    /// the configuration that names it.
+    pub(super) fn check_trust(&self, owner: u32) -> Result<(), Failure> {
+        if let Some(Some(Configuration { text, content, .. })) = self.read.get()
+            && !self.is_trusted.get()
+        {
+            text.check_trust(*content, owner)?;
+            self.is_trusted.set(true);
+        }
+        Ok(())
+    }
+
+    /// Enters the folder of a database file.
+    fn enter_folder(&self, path: &Path) -> Result<Workspace, Failure> {
+        if input_file::is_stream(path) {
+            return Err(DataError::NotFile { path: path.to_owned() }.into());
+        }
+        Workspace::enter_checked(&[path], |owner| self.check_trust(owner))
+    }
+
+    /// Connects to a server. It has no owner on this host, so the configuration must be the user's own.
+    fn connect(&self, server: DatabaseServer) -> Result<Store, Failure> {
+        self.check_trust(trust::own_user())?;
+        input::connect(server)
+    }
+
+    /// Returns the configuration; `None` if it is the default and does not exist.
+    fn configuration(&self) -> Result<Option<&Configuration>, Failure> {
+        if let Some(read) = self.read.get() {
+            return Ok(read.as_ref());
+        }
+        let read = match InputFile::read(&self.config, CONFIG_BYTES_MAX) {
+            Ok(text) => Some(parse_configuration(text, &self.config)?),
             Err(error)
                 if error.kind() == io::ErrorKind::NotFound
                     && self.config == Path::new(CONFIG_DEFAULT) =>
             {
-                Ok(None)
+                None
             }
-            Err(error) => Err(InputError::Config(error).into()),
-        }
+            Err(error) => return Err(InputError::Config(error).into()),
+        };
+        Ok(self.read.get_or_init(|| read).as_ref())
     }
 }
 
 /// Reads the locations from a configuration.
-fn read(text: &InputFile, file: &Path) -> Result<ConfiguredLocations, Failure> {
+fn parse_configuration(text: InputFile, file: &Path) -> Result<Configuration, Failure> {
     let folder = input_file::base_folder(file);
     let mut reader = Reader::new(&text.bytes);
     let (data, spool) = reader.section("directories", |section| {
@@ -179,28 +219,15 @@ fn read(text: &InputFile, file: &Path) -> Result<ConfiguredLocations, Failure> {
         true => reader.section("postgres", DatabaseServer::from_section).map(Some),
         false => Some(None),
     };
-    let has_password =
-        server.as_ref().is_some_and(|server| server.as_ref().is_some_and(|s| s.password.is_some()));
-    let locations = server.map(|server| {
-        let file = DatabaseLocation::File(data.join(DATABASE_NAME));
-        ConfiguredLocations {
-            database: server.map_or(file, |server| DatabaseLocation::Server(Box::new(server))),
-            spool,
-        }
-    });
-    let locations = reader.finish_part(file, locations)?;
-    text.check_trust(if has_password { Content::Secret } else { Content::Public })?;
-    Ok(locations)
-}
-
-/// Connects to a server, with the password from the environment if the configuration has none.
-fn connect(server: DatabaseServer) -> Result<Store, Failure> {
-    let disk = input::disk();
-    if let Some(path) = server.trusted_path() {
-        refuse(path.faults(&disk, trust::own_user())?)?;
-    }
-    let server = server.with_credentials(&disk, &env::postgres_credentials())?;
-    Ok(Store::connect(&disk, &server)?)
+    let locations = server.map(|server| (server, data.join(DATABASE_NAME)));
+    let (server, database) = reader.finish_part(file, locations)?;
+    let has_password = server.as_ref().is_some_and(|server| server.password.is_some());
+    let content = if has_password { Content::Secret } else { Content::Public };
+    let database = match server {
+        Some(server) => DatabaseLocation::Server(Box::new(server)),
+        None => DatabaseLocation::File(database),
+    };
+    Ok(Configuration { text, content, database, spool })
 }
 
 /// Returns the folder of a database file.
@@ -224,26 +251,22 @@ fn parse(url: &str) -> Result<DatabaseLocation, DataFailure> {
     Err(DataFailure::Url { text: excerpt(url, SHOWN_BYTES_MAX).into_owned(), form: URL_FORMS })
 }
 
-/// Enters the folder of a database file.
-fn enter(path: &Path) -> Result<Workspace, Failure> {
-    if input_file::is_stream(path) {
-        return Err(DataError::NotFile { path: path.to_owned() }.into());
-    }
-    Workspace::enter(&[path])
-}
-
 /// Checks that a database file exists, that this process's user may use it, and that no other user
 /// can change it.
 fn check(disk: &Disk, path: &Path) -> Result<(), Failure> {
-    match disk.resolve(path, None)? {
-        None => Err(DataFailure::NoDatabase { path: path.to_owned() }.into()),
-        Some(found) if found.meta.owner != trust::own_user() => {
-            // A readable file shows whose it is.
-            Store::check_file(disk, &found.path)?;
-            Err(DataFailure::Owner { path: path.to_owned(), owner: found.meta.owner }.into())
-        }
-        Some(found) => refuse(found.check_trust(disk, trust::own_user())?),
+    let Some(found) = disk.resolve(path, None)? else {
+        return Err(DataFailure::NoDatabase { path: path.to_owned() }.into());
+    };
+    let (owner, user) = (found.meta.owner, trust::own_user());
+    let faults = found.check_trust(disk, user)?;
+    if owner != user || !faults.is_empty() {
+        // It may be any file, for which no remedy may be advised.
+        Store::check_file(disk, if found.is_linked() { &found.path } else { path })?;
     }
+    if owner != user {
+        return Err(DataFailure::Owner { path: path.to_owned(), owner }.into());
+    }
+    refuse(faults)
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::cli::data::{DataFailure, read_key};
 use crate::cli::failure::Failure;
 use crate::cli::input::{self, InputError};
+use crate::cli::output;
 use crate::cli::runner::template;
 use crate::cli::workspace::Workspace;
-use crate::cli::{env, output};
 use crate::clock::{Clock, SystemClock};
 use crate::data::{DatabaseServer, Permissions};
 use crate::disk::input_file::InputFile;
@@ -91,9 +91,7 @@ fn create(
     let section = server.as_ref().map(|server| format!("\n{}", server.section()));
     // Passwords and the key first, because they are files of the user who runs this command.
     let server = match server {
-        Some(server) => {
-            Some(server.with_credentials(&input::disk(), &env::postgres_credentials())?)
-        }
+        Some(server) => Some(input::with_credentials(server)?),
         None => None,
     };
     let key = match key {
@@ -104,12 +102,12 @@ fn create(
         None => None,
     };
     let disk = Workspace::enter(&[folder])?.disk(folder.join("data/.tmp"));
-    template::exists_empty(&disk, folder)?;
+    template::check_unused(folder)?;
     // Check the key before anything is created, so that an invalid key leaves nothing behind.
     if let Some((_, file, armored)) = &key {
         read_key(armored, &file.display().to_string())?;
     }
-    template::make_empty(&disk, folder)?;
+    template::make_empty(folder)?;
     let data = Data::open(&folder.join("data"), server.as_ref())?;
     let file = folder.join("standalone.cfg");
     let text = config_text(LISTEN, "") + &section.unwrap_or_default();

@@ -15,6 +15,7 @@ use crate::cli::workspace::Workspace;
 use crate::cli::{env, program};
 use crate::clock::{Clock, SystemClock};
 use crate::config::logging::{LogFormat, LogTarget, LoggingConfig};
+use crate::disk::trust;
 use crate::disk::trusted_paths::Content;
 use crate::exit::Exit;
 use crate::invocation::Program;
@@ -50,10 +51,7 @@ pub(super) struct Run {}
 impl Run {
     /// Runs the platform that `file` configures until a signal stops it.
     pub(super) fn run(&self, file: &Path) -> Result<Exit, Failure> {
-        let config = read(file)?;
-        for place in [&config.data, &config.spool] {
-            Workspace::enter_unchanged(&[place])?;
-        }
+        let config = read_trusted(file)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = Log::start(
             &logging_config(LogTarget::Stdout),
@@ -92,21 +90,30 @@ fn no_signals(source: io::Error) -> SystemError {
     SystemError { doing: "wait for signals", source }
 }
 
-fn read(file: &Path) -> Result<StandaloneConfig, Failure> {
+/// Reads a configuration that only this process's user and root can change, and creates the folders
+/// that it names.
+fn read_trusted(file: &Path) -> Result<StandaloneConfig, Failure> {
+    let (mut config, text) = read(file)?;
+    let workspace = Workspace::enter_unchanged(&[&config.data, &config.spool])?;
+    let has_password = config.postgres.as_ref().is_some_and(|server| server.password.is_some());
+    let content = if has_password { Content::Secret } else { Content::Public };
+    text.check_trust(content, trust::own_user())?;
+    workspace.make_folder(&config.data)?;
+    workspace.make_folder(&config.spool)?;
+    if let Some(server) = config.postgres {
+        config.postgres = Some(input::with_credentials(server)?);
+    }
+    Ok(config)
+}
+
+fn read(file: &Path) -> Result<(StandaloneConfig, InputFile), Failure> {
     let text = match InputFile::read(file, CONFIG_BYTES_MAX) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && file == Path::new(PATH) => {
             return Err(Unconfigured { path: file.to_owned() }.into());
         }
         read => read.map_err(InputError::Config)?,
     };
-    let mut config = StandaloneConfig::parse(&text.bytes, file)?;
-    let has_password = config.postgres.as_ref().is_some_and(|server| server.password.is_some());
-    text.check_trust(if has_password { Content::Secret } else { Content::Public })?;
-    if let Some(server) = config.postgres {
-        let credentials = env::postgres_credentials();
-        config.postgres = Some(server.with_credentials(&input::disk(), &credentials)?);
-    }
-    Ok(config)
+    Ok((StandaloneConfig::parse(&text.bytes, file)?, text))
 }
 
 #[cfg(test)]
@@ -117,12 +124,12 @@ mod tests {
     fn every_fault_of_a_configuration_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("standalone.cfg");
-        let failure = read(&file).unwrap_err();
+        let failure = read(&file).err().unwrap();
         assert_eq!(failure.exit(), Exit::Config);
         assert!(failure.lines()[0].contains("standalone.cfg"), "{failure}");
         #[expect(clippy::disallowed_methods, reason = "tests write a configuration directly")]
         std::fs::write(&file, "[api]\nlisten = x\nport = 1\n").unwrap();
-        let failure = read(&file).unwrap_err();
+        let failure = read(&file).err().unwrap();
         assert_eq!((failure.exit(), failure.lines().len()), (Exit::Config, 2), "{failure}");
     }
 

@@ -7,14 +7,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::trusted;
 use crate::cli::failure::{Explain, Failure, SystemError};
 use crate::cli::input::{InputError, InputFile, unless_forbidden};
 use crate::cli::workspace::Workspace;
 use crate::cli::{env, program};
 use crate::config::client::ClientConfig;
-use crate::config::runner::{ClientSettings, PassphraseSource, RunnerConfig};
-use crate::disk::trust;
-use crate::disk::{Context, Disk, DiskError};
+use crate::config::logging::LogTarget;
+use crate::config::runner::{ClientSettings, RunnerConfig};
+use crate::disk::trusted_paths::Content;
+use crate::disk::{Context, Disk, DiskError, output_file, trust};
 use crate::exit::Exit;
 use crate::invocation::Program;
 use crate::job::Job;
@@ -122,27 +124,45 @@ impl Installation {
     /// or of the directory while there is no spool (see [`Workspace`]).
     ///
     /// # Errors
-    /// `InstallationError::Unconfigured` if `file` is the default and does not exist.
+    /// `InstallationError::Unconfigured` if `file` is the default and does not exist. A user other
+    /// than root and the owner can change the file.
     pub(crate) fn load(file: &Path) -> Result<Installation, Failure> {
-        Installation::open(file, Workspace::enter)
+        Installation::open(file, &[], |config, content, places| {
+            Workspace::enter_checked(places, |owner| config.check_trust(content, owner))
+        })
+    }
+
+    /// As [`Installation::load`], for the command that reports who can change the file. A secret in it
+    /// must be one.
+    pub(super) fn load_for_check(file: &Path) -> Result<Installation, Failure> {
+        Installation::open(file, &[], |config, content, places| match content {
+            Content::Secret => {
+                Workspace::enter_checked(places, |owner| config.check_trust(content, owner))
+            }
+            _ => Workspace::enter(places),
+        })
     }
 
     /// As [`Installation::load`], for the daemon, which refuses to run as another user: the user of
-    /// the process does not change.
+    /// the process does not change. The daemon checks the file with everything else that it depends on.
     pub(crate) fn load_for_daemon(file: &Path) -> Result<Installation, Failure> {
-        Installation::open(file, Workspace::examine)
+        let outputs = [output_of_log, output_of_metrics];
+        Installation::open(file, &outputs, |_, _, places| Workspace::examine(places))
     }
 
-    /// Reads the configuration `file`; `enter` enters the places that it names.
+    /// Reads the configuration `file`; `enter` enters the places that it names, and the files that
+    /// `outputs` return.
     fn open(
         file: &Path,
-        enter: impl FnOnce(&[&Path]) -> Result<Workspace, Failure>,
+        outputs: &[fn(&RunnerConfig) -> Option<&Path>],
+        enter: impl FnOnce(&InputFile, Content, &[&Path]) -> Result<Workspace, Failure>,
     ) -> Result<Installation, Failure> {
-        let config = read_config(file)?;
+        let (config, text) = read_config(file)?;
         let directory = absolute(&config.directory)?;
         let places = places(&config, &directory)?;
-        let places: Vec<&Path> = places.iter().map(PathBuf::as_path).collect();
-        let workspace = enter(&places)?;
+        let outputs = outputs.iter().filter_map(|output| output(&config));
+        let places: Vec<&Path> = places.iter().map(PathBuf::as_path).chain(outputs).collect();
+        let workspace = enter(&text, trusted::config_content(&config), &places)?;
         // Resolve links, because permissions are checked only up to this path.
         let directory = match directory.canonicalize() {
             Ok(found) if !found.is_dir() => {
@@ -262,7 +282,8 @@ pub(super) fn client(
         Some(path) => path.clone(),
         None => env::home().ok_or(InstallationError::NoHome)?.join(CLIENT_FILE),
     };
-    let text = InputFile::read(&path, CONFIG_BYTES_MAX).map_err(InstallationError::ClientFile)?;
+    let text = InputFile::read_configured(&path, CONFIG_BYTES_MAX)
+        .map_err(InstallationError::ClientFile)?;
     let client = ClientConfig::parse(&text.bytes, &path)?;
     if client.gpg.api_key.is_some() {
         text.check_secret()?;
@@ -308,7 +329,19 @@ fn places(config: &RunnerConfig, directory: &Path) -> Result<Vec<PathBuf>, Syste
     Ok(places.chain(folders).collect())
 }
 
-fn read_config(file: &Path) -> Result<RunnerConfig, Failure> {
+/// Returns the log, unless it is a standard stream.
+fn output_of_log(config: &RunnerConfig) -> Option<&Path> {
+    match &config.logging.target {
+        LogTarget::File { path, .. } if !output_file::is_stream(path) => Some(path),
+        _ => None,
+    }
+}
+
+fn output_of_metrics(config: &RunnerConfig) -> Option<&Path> {
+    config.metrics.as_deref()
+}
+
+fn read_config(file: &Path) -> Result<(RunnerConfig, InputFile), Failure> {
     let text = match InputFile::read(file, CONFIG_BYTES_MAX) {
         Err(error)
             if error.kind() == io::ErrorKind::NotFound && file == Path::new(CONFIG_DEFAULT) =>
@@ -317,9 +350,5 @@ fn read_config(file: &Path) -> Result<RunnerConfig, Failure> {
         }
         read => read.map_err(InputError::Config)?,
     };
-    let config = RunnerConfig::parse(&text.bytes, file)?;
-    if matches!(config.client.passphrase, Some(PassphraseSource::Inline(_))) {
-        text.check_secret()?;
-    }
-    Ok(config)
+    Ok((RunnerConfig::parse(&text.bytes, file)?, text))
 }

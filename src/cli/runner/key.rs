@@ -4,20 +4,23 @@
 //! `$MIGPGPPASSPHRASE`, the first line of `passphrasefile`, and the first line of the credential
 //! that systemd provides to the service.
 //!
-//! **Invariants.** A passphrase file that other users can read is refused. Every copy of a
-//! passphrase made here is wiped from memory.
+//! **Invariants.** A passphrase file that other users can read is refused. No key is opened in a
+//! GnuPG home that other users can change, because GnuPG runs programs that the files in it name.
+//! Every copy of a passphrase made here is wiped from memory.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::trusted;
 use crate::cli::env;
 use crate::cli::failure::{Explain, Failure};
-use crate::cli::input::{InputError, InputFile};
+use crate::cli::input::{self, InputError, InputFile};
 use crate::cli::workspace::Workspace;
 use crate::config::client::ClientConfig;
 use crate::config::runner::{ClientSettings, PassphraseSource};
+use crate::disk::trust::{self, Distrust};
 use crate::exit::Exit;
 use crate::pgp::{DeferredSigner, GpgSigner, KeyError};
 
@@ -75,7 +78,7 @@ pub(super) fn open(
     client: &ClientConfig,
     path: &Path,
 ) -> Result<GpgSigner, Failure> {
-    let (home, passphrase) = (home(client, path)?, passphrase(settings)?);
+    let (home, passphrase) = (trusted_home(client, path)?, passphrase(settings)?);
     Ok(GpgSigner::open(&home, &client.gpg.key_id, passphrase)?)
 }
 
@@ -85,11 +88,18 @@ pub(super) fn later(
     client: &ClientConfig,
     path: &Path,
 ) -> Result<DeferredSigner, Failure> {
-    let (home, passphrase) = (home(client, path)?, passphrase(settings)?);
+    let (home, passphrase) = (trusted_home(client, path)?, passphrase(settings)?);
     Ok(DeferredSigner::new(&home, &client.gpg.key_id, passphrase))
 }
 
-/// Returns the GnuPG home.
+/// Returns the GnuPG home, after checking that no other user can change it or the configuration that
+/// names it.
+fn trusted_home(client: &ClientConfig, path: &Path) -> Result<PathBuf, Failure> {
+    input::check_paths(&trusted::key_paths(client, path)?, trust::own_user())?;
+    home(client, path)
+}
+
+/// Returns the GnuPG home, which other users may be able to change.
 pub(super) fn home(client: &ClientConfig, path: &Path) -> Result<PathBuf, Failure> {
     let home = match &client.gpg.home {
         Some(home) => home.clone(),
@@ -109,16 +119,19 @@ fn passphrase(settings: Option<&ClientSettings>) -> Result<Option<Zeroizing<Vec<
         return Ok(Some(passphrase));
     }
     if let Some(PassphraseSource::File(path)) = source {
-        let text = InputFile::read(path, PASSPHRASE_BYTES_MAX).map_err(InputError::Config)?;
-        text.check_secret().map_err(|failure| match is_one_line(&text.bytes) {
-            true => failure,
-            false => NotPassphrase { path: path.clone() }.into(),
-        })?;
+        let text =
+            InputFile::read_configured(path, PASSPHRASE_BYTES_MAX).map_err(InputError::Config)?;
+        match text.secret_fault()? {
+            Some(Distrust::Readable { .. }) if !is_one_line(&text.bytes) => {
+                return Err(NotPassphrase { path: path.clone() }.into());
+            }
+            fault => input::refuse(fault.into_iter().collect())?,
+        }
         return Ok(Some(first_line(&text.bytes)));
     }
     let Some(folder) = env::credentials() else { return Ok(None) };
     // Its permissions are not checked: systemd controls who can read it, and sets its own modes.
-    match InputFile::read(&folder.join(CREDENTIAL), PASSPHRASE_BYTES_MAX) {
+    match InputFile::read_configured(&folder.join(CREDENTIAL), PASSPHRASE_BYTES_MAX) {
         Ok(text) => Ok(Some(first_line(&text.bytes))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(InputError::Config(error).into()),

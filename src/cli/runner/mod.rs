@@ -91,7 +91,7 @@ impl Arguments {
         match self.command.unwrap_or_else(|| Command::Run(Run::default())) {
             Command::Run(run) => run.run(&Installation::load_for_daemon(&self.config)?),
             Command::Init(init) => init.run(),
-            Command::Check(check) => check.run(&load()?),
+            Command::Check(check) => check.run(&Installation::load_for_check(&self.config)?),
             Command::Next(next) => next.run(load),
             Command::Status(status) => status.run(&load()?),
             Command::Trigger(trigger) => trigger.run(&load()?),

@@ -339,7 +339,7 @@ fn remove_reason(spool: &SpoolAccess<'_>, folder: Folder, name: &OsStr) {
     note.push(".reason");
     // Most dead letters have no such file. One that remains is harmless, because its dead letter is
     // gone.
-    spool.disk.unlink(&spool.layout.folder(folder).join(note)).ok();
+    spool.remove(folder, &note).ok();
 }
 
 /// Returns the run id of a file name, or the name itself.

@@ -1,7 +1,8 @@
 //! `run`: builds the daemon from the configuration and runs it.
 //!
-//! The order matters: the configuration is checked first; then the spool is locked, so that a
-//! second runner changes nothing; then the key is opened, before the daemon starts any work.
+//! The order matters: the configuration is checked first, and who can change it, before anything
+//! that it names is created or opened; then the spool is locked, so that a second runner changes
+//! nothing; then the key is opened, before the daemon starts any work.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::action::Signer;
 use crate::api::{Client, Credentials, HttpSettings, Route, SettingsError};
 use crate::chain::Chain;
 use crate::cli::failure::{Explain, Failure};
-use crate::cli::{env, output};
+use crate::cli::{env, input, output};
 use crate::clock::{Clock, SystemClock};
 use crate::config::client::ClientConfig;
 use crate::config::logging::LogTarget;
@@ -24,7 +25,7 @@ use crate::daemon::{
     Awaited, Daemon, DaemonError, JobCalendar, Parts, Reopen, Settings, Standby, has_room,
 };
 use crate::disk::trust::{self, ROOT};
-use crate::disk::{FolderLock, RealFs};
+use crate::disk::{FolderLock, RealFs, check_folder};
 use crate::exit::Exit;
 use crate::invocation::Program;
 use crate::job::folders::Jobs;
@@ -88,7 +89,7 @@ impl Run {
     pub(super) fn run(&self, installation: &Installation) -> Result<Exit, Failure> {
         // First, because the log is a file that another user may have named.
         let arguments: &[&str] = if self.standby { &["run", "--standby"] } else { &["run"] };
-        check_user(installation, arguments)?;
+        check_trust(installation, arguments)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let journal = env::journal_stream();
         let logging = &installation.config.logging;
@@ -167,11 +168,12 @@ fn build(
     stop: Stop,
 ) -> Result<Daemon, Failure> {
     let root = &log.root;
-    check_user(installation, &["run"])?;
-    installation.workspace.check_exposure()?;
+    // Again: a standby may have waited for a long time.
+    check_trust(installation, &["run"])?;
+    for folder in [installation.layout.root(), &installation.runners(), &installation.plugins()] {
+        installation.workspace.make_folder(folder)?;
+    }
     let spool = Spool::open(Arc::new(RealFs), installation.layout.root(), root)?;
-    let own = trusted::installation_paths(installation);
-    trusted::check(installation, &own, trust::own_user())?;
     let jobs = lock_jobs(installation, &spool)?;
     let (client, path) = trusted_client(installation)?;
     let signer = open_key(installation, &spool, &client, &path, root)?;
@@ -249,6 +251,17 @@ fn is_full(spool: &Spool) -> bool {
     spool.disk().free_space(spool.layout().root()).is_ok_and(|space| !has_room(space))
 }
 
+/// Refuses to run as another user than the installation's, or with files and folders that other users
+/// can change, before anything is created.
+fn check_trust(installation: &Installation, arguments: &[&str]) -> Result<(), Failure> {
+    check_user(installation, arguments)?;
+    installation.workspace.check_exposure()?;
+    trusted::check(installation, &trusted::installation_paths(installation), trust::own_user())?;
+    let metrics = installation.config.metrics.as_deref();
+    let fault = metrics.map_or(Ok(None), check_folder)?;
+    input::refuse(fault.into_iter().collect())
+}
+
 /// Refuses to run as a user other than the owner of the installation, before anything is created.
 /// `arguments` are what the user typed, without the configuration.
 fn check_user(installation: &Installation, arguments: &[&str]) -> Result<(), Failure> {
@@ -262,12 +275,9 @@ fn check_user(installation: &Installation, arguments: &[&str]) -> Result<(), Fai
     Err(RunError::WrongUser { directory, owner, command }.into())
 }
 
-/// Creates the folders of jobs and plugins if they are missing, and locks the jobs: another runner
-/// with a different spool would launch every slot a second time.
+/// Locks the jobs: another runner with a different spool would launch every slot a second time.
 fn lock_jobs(installation: &Installation, spool: &Spool) -> Result<FolderLock, Failure> {
     let (disk, runners) = (spool.disk(), installation.runners());
-    disk.make_folders(&runners)?;
-    disk.make_folders(&installation.plugins())?;
     FolderLock::acquire(disk, &runners).map_err(|error| match error.kind() {
         std::io::ErrorKind::WouldBlock => RunError::JobsLocked { path: runners }.into(),
         _ => error.into(),

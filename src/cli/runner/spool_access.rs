@@ -137,6 +137,12 @@ impl<'a> SpoolAccess<'a> {
         Ok(self.disk.rename(&from, &self.layout.folder(to).join(new_name))?)
     }
 
+    /// Removes a file.
+    pub(super) fn remove(&self, folder: Folder, name: &OsStr) -> Result<(), Failure> {
+        self.workspace.check_exposure()?;
+        Ok(self.disk.unlink(&self.layout.folder(folder).join(name))?)
+    }
+
     /// Returns the contents of the `.reason` file beside a dead letter, if it can be read.
     pub(super) fn reason(&self, id: &RunId) -> Option<String> {
         let note = self.layout.folder(Folder::Invalid).join(format!("{}.reason", id.file_name()));

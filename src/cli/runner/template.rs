@@ -102,7 +102,7 @@ pub(crate) fn create(folder: &Path) -> Result<PathBuf, Failure> {
     let quoted = quoted(&folder)?;
     let workspace = Workspace::enter(&[&folder])?;
     let disk = workspace.disk(folder.join(SCRATCH));
-    make_empty(&disk, &folder)?;
+    make_empty(&folder)?;
     Ok(fill(&disk, &folder, &quoted).map(|()| folder)?)
 }
 
@@ -124,45 +124,61 @@ fn fill(disk: &Disk, folder: &Path, quoted: &str) -> Result<(), TemplateError> {
 
 /// Creates a folder that only its owner can change, or makes an empty one private.
 ///
+/// Another user may create or exchange the name at any time, as in `/tmp`. So everything is done with
+/// the folder that was opened, never by its path.
+///
 /// # Errors
 /// The folder is not empty, or another user could exchange it.
-pub(crate) fn make_empty(disk: &Disk, folder: &Path) -> Result<(), TemplateError> {
-    let above = folder.parent().filter(|above| *above != Path::new(""));
-    check_exposure(above.unwrap_or(Path::new(".")))?;
-    let found = Descent::to(folder)?;
-    match exists_empty(disk, folder)? {
-        true => found.make_private()?,
-        false => drop(found.create_missing()?),
-    }
-    // The folder was possibly created among those of other users, as in /tmp.
-    check_exposure(folder)
+pub(crate) fn make_empty(folder: &Path) -> Result<(), TemplateError> {
+    let found = walk(folder)?;
+    check_exposure(found.exposure_above(trust::own_user()))?;
+    let made = if found.is_complete() {
+        check_empty(&found, folder)?;
+        let owner = found.owner();
+        if owner != trust::own_user() {
+            return Err(TemplateError::Foreign { path: folder.to_owned(), owner });
+        }
+        found.make_private()?;
+        // Until now, others may have been able to create files in it.
+        check_empty(&found, folder)?;
+        Descent::to(folder)?
+    } else {
+        check_exposure(found.exposure(trust::own_user()))?;
+        found.create_missing()?
+    };
+    check_exposure(made.exposure(trust::own_user()))
 }
 
 /// Fails if users other than root and the user of this process could exchange a name on the path.
-fn check_exposure(path: &Path) -> Result<(), TemplateError> {
-    match Descent::to(path)?.exposure(trust::own_user()) {
+fn check_exposure(exposure: Option<Exposure>) -> Result<(), TemplateError> {
+    match exposure {
         None => Ok(()),
         Some(Exposure::Owner { path, owner }) => Err(TemplateError::Foreign { path, owner }),
         Some(Exposure::Writable { path }) => Err(TemplateError::Exposed { path }),
     }
 }
 
-/// Returns whether an empty folder exists. Files that file systems, editors and package managers
-/// leave behind are ignored.
-///
-/// # Errors
-/// The path exists but is not an empty folder, or cannot be read.
-pub(crate) fn exists_empty(disk: &Disk, folder: &Path) -> Result<bool, TemplateError> {
-    match disk.list(folder) {
-        Ok(entries) if entries.iter().all(|entry| is_ignored(&entry.name)) => Ok(true),
-        Ok(_) => Err(TemplateError::NotEmpty { path: folder.to_owned() }),
-        Err(error) => match error.kind() {
-            io::ErrorKind::NotFound => Ok(false),
-            io::ErrorKind::NotADirectory => {
-                Err(TemplateError::NotFolder { path: folder.to_owned() })
-            }
-            _ => Err(error.into()),
-        },
+/// Fails if something other than an empty folder is at `folder`. Files that file systems, editors
+/// and package managers leave behind are ignored.
+#[cfg(feature = "platform")]
+pub(crate) fn check_unused(folder: &Path) -> Result<(), TemplateError> {
+    let found = walk(folder)?;
+    if found.is_complete() { check_empty(&found, folder) } else { Ok(()) }
+}
+
+/// Walks to a folder, or to the one in which it can be created.
+fn walk(folder: &Path) -> Result<Descent, TemplateError> {
+    let found = Descent::to(folder)?;
+    match found.is_folder() {
+        true => Ok(found),
+        false => Err(TemplateError::NotFolder { path: folder.to_owned() }),
+    }
+}
+
+fn check_empty(found: &Descent, folder: &Path) -> Result<(), TemplateError> {
+    match found.names()?.iter().all(|name| is_ignored(name)) {
+        true => Ok(()),
+        false => Err(TemplateError::NotEmpty { path: folder.to_owned() }),
     }
 }
 

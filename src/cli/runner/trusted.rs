@@ -11,14 +11,12 @@ use super::key;
 use crate::cli::failure::Failure;
 use crate::cli::input;
 use crate::config::client::ClientConfig;
-use crate::config::runner::{ClientSettings, PassphraseSource};
+use crate::config::runner::{ClientSettings, PassphraseSource, RunnerConfig};
 use crate::disk::trusted_paths::{Content, TrustedPath, faults};
 
 /// Returns the runner's own configuration and folders.
 pub(super) fn installation_paths(installation: &Installation) -> Vec<TrustedPath> {
-    let passphrase = installation.config.client.passphrase.as_ref();
-    let has_secret = matches!(passphrase, Some(PassphraseSource::Inline(_)));
-    let mut paths = vec![TrustedPath::new(&installation.file, secret_if(has_secret))];
+    let mut paths = vec![configuration(installation)];
     let folders = [
         installation.directory.clone(),
         installation.runners(),
@@ -31,6 +29,25 @@ pub(super) fn installation_paths(installation: &Installation) -> Vec<TrustedPath
     paths
 }
 
+/// Returns the runner's own configuration.
+pub(super) fn configuration(installation: &Installation) -> TrustedPath {
+    TrustedPath::new(&installation.file, config_content(&installation.config))
+}
+
+/// Returns what the runner's configuration contains.
+pub(super) fn config_content(config: &RunnerConfig) -> Content {
+    secret_if(matches!(config.client.passphrase, Some(PassphraseSource::Inline(_))))
+}
+
+/// Returns the files with which the key is opened: the client's configuration, which is in `file`, and
+/// the GnuPG home.
+pub(super) fn key_paths(client: &ClientConfig, file: &Path) -> Result<[TrustedPath; 2], Failure> {
+    Ok([
+        TrustedPath::new(file, secret_if(client.gpg.api_key.is_some())),
+        TrustedPath::new(key::home(client, file)?, Content::Tree),
+    ])
+}
+
 /// Returns the client's configuration, which is in `file`, and the files that it and `settings`
 /// name.
 pub(super) fn client_paths(
@@ -39,12 +56,10 @@ pub(super) fn client_paths(
     file: &Path,
 ) -> Result<Vec<TrustedPath>, Failure> {
     let api = &client.api;
-    let mut paths = vec![
-        TrustedPath::new(file, secret_if(client.gpg.api_key.is_some())),
-        TrustedPath::new(key::home(client, file)?, Content::Tree),
-    ];
+    let mut paths = key_paths(client, file)?.to_vec();
     if let Some(PassphraseSource::File(path)) = &settings.passphrase {
-        paths.push(TrustedPath::new(path, Content::Secret));
+        // Whether others can read it is checked with its content, when it is read: see `key`.
+        paths.push(TrustedPath::new(path, Content::Public));
     }
     if let Some(path) = &api.ca_cert {
         paths.push(TrustedPath::new(path, Content::Public));

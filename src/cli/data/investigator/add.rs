@@ -9,10 +9,12 @@ use crate::cli::data::source::DataSource;
 use crate::cli::failure::Failure;
 use crate::cli::input::InputError;
 use crate::cli::workspace::Workspace;
-use crate::cli::{env, output};
+use crate::cli::{env, input, output};
 use crate::clock::{Clock, SystemClock};
 use crate::data::{DataError, InvestigatorRow, Permissions, SCHEDULER, Store};
 use crate::disk::input_file::InputFile;
+use crate::disk::trust;
+use crate::disk::trusted_paths::{Content, TrustedPath};
 use crate::exit::Exit;
 use crate::pgp::{Fingerprint, KeyIds, KeyText, PublicKey};
 
@@ -90,7 +92,8 @@ impl Add {
     fn given_key(&self, source: &DataSource) -> Result<GivenKey, Failure> {
         if let Some(file) = &self.key {
             let armored = InputFile::read(file, KEY_BYTES_MAX).map_err(InputError::Argument)?.bytes;
-            // GnuPG must not read an unknown key as root. The file may be one of root's.
+            // GnuPG reads the unknown key with the rights of the owner of the database. A database on
+            // a server has no owner on this host: there, the user of this process keeps all rights.
             source.enter()?;
             let key = read_key(&armored, &file.display().to_string())?;
             return Ok(GivenKey { fingerprint: key.fingerprint, armored });
@@ -105,6 +108,7 @@ impl Add {
         // GnuPG runs programs that the files in its home name.
         if home != Path::new("") {
             Workspace::enter_unchanged(&[&home])?;
+            input::check_paths(&[TrustedPath::new(&home, Content::Tree)], trust::own_user())?;
         }
         let place = format!("the GnuPG home {}", home.display());
         let exported = PublicKey::export(&home, &fingerprint)

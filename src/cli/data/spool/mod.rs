@@ -12,14 +12,17 @@ mod stuck;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::source::DataSource;
 use crate::cli::failure::Failure;
-use crate::cli::output;
 use crate::cli::workspace::Workspace;
+use crate::cli::{input, output};
 use crate::clock::{Clock, SystemClock};
+use crate::disk::Disk;
+use crate::disk::trusted_paths::{Content, TrustedPath};
 use crate::exit::Exit;
+use crate::spool::{Folder, Layout};
 use report::SpoolReport;
 
 /// Show the scheduler's spool: files per folder, and stuck files
@@ -45,8 +48,10 @@ impl Spool {
             Some(folder) => folder.clone(),
             None => source.spool()?,
         };
-        let disk = Workspace::enter(&[&root])?.disk(PathBuf::new());
+        let workspace = Workspace::enter_checked(&[&root], |owner| source.check_trust(owner))?;
+        let disk = workspace.disk(PathBuf::new());
         let report = SpoolReport::read(&disk, &root, SystemClock.now())?;
+        check_trust(&disk, &root)?;
         if self.json {
             output::json_pretty(&report)?;
         } else {
@@ -57,4 +62,14 @@ impl Spool {
         let is_stuck = !report.stuck.is_empty();
         Ok(if is_stuck && self.fail_if_any { Exit::Attention } else { Exit::Done })
     }
+}
+
+/// Fails if a user other than its owner and root can change a spool.
+fn check_trust(disk: &Disk, root: &Path) -> Result<(), Failure> {
+    let Some(found) = disk.resolve(root, None)? else { return Ok(()) };
+    let layout = Layout::new(root.to_owned());
+    let folders = Folder::ALL.map(|folder| layout.folder(folder));
+    let folders = [root.to_owned()].into_iter().chain(folders);
+    let paths: Vec<_> = folders.map(|path| TrustedPath::new(path, Content::Public)).collect();
+    input::check_paths(&paths, found.meta.owner)
 }

@@ -83,7 +83,7 @@ pub(super) fn find(
                 FileKind::File => {
                     file.reason(listing.spool_folder, now, || disk.read(&path, FILE_BYTES_MAX))
                 }
-                FileKind::Folder | FileKind::Link | FileKind::Special => {
+                FileKind::Folder | FileKind::Link | FileKind::Device | FileKind::Special => {
                     Some("it is not a regular file".into())
                 }
             };

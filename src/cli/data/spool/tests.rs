@@ -2,14 +2,13 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests fill a spool, and age its files")]
 
-use std::path::Path;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::report::SpoolOwner;
 use super::*;
-use crate::disk::{COMMAND_PREFIX, Disk, RealFs};
+use crate::disk::{COMMAND_PREFIX, RealFs};
 
 /// Creates the folders of a spool of the original's scheduler.
 fn scheduler_spool() -> tempfile::TempDir {

@@ -20,9 +20,9 @@ use crate::chain::Chain;
 use crate::cli::failure::Failure;
 use crate::clock::{Clock, SystemClock};
 use crate::config::client::ClientConfig;
-use crate::disk::trust;
+use crate::disk::trust::{self, Distrust};
 use crate::disk::trusted_paths::faults;
-use crate::disk::{Context, FolderLock, check_writable};
+use crate::disk::{Context, DiskError, FolderLock, check_folder, check_writable};
 use crate::exit::Exit;
 use crate::logging;
 use crate::names::ActionId;
@@ -50,17 +50,22 @@ impl Check {
     pub(super) fn run(&self, installation: &Installation) -> Result<Exit, Failure> {
         let mut findings = Findings::default();
         check_outputs(installation, &mut findings);
-        check_permissions(installation, &mut findings)?;
+        let permissions = check_permissions(installation, &mut findings);
+        findings.need(installation.file.display(), permissions);
         let settings = Some(&installation.config.client);
         let client = findings.need("client configuration", installation::client(settings));
         if let Some((client, path)) = &client {
             findings.good(path.display(), "client configuration valid");
             let permissions = check_client_permissions(installation, (client, path), &mut findings);
-            findings.need(path.display(), permissions);
-            let key = key::open(settings, client, path);
-            if let Some(signer) = findings.need(path.display(), key) {
-                let signer: Arc<dyn Signer> = Arc::new(signer);
-                self.check_key_and_api(installation, (client, path), &signer, &mut findings);
+            // GnuPG runs programs that the files in its home name.
+            if findings.need(path.display(), permissions) == Some(true) {
+                let key = key::open(settings, client, path);
+                if let Some(signer) = findings.need(path.display(), key) {
+                    let signer: Arc<dyn Signer> = Arc::new(signer);
+                    self.check_key_and_api(installation, (client, path), &signer, &mut findings);
+                }
+            } else {
+                findings.note(path.display(), "key and API not checked: correct the faults first");
             }
         }
         let client = client.map(|(client, _)| client);
@@ -142,18 +147,24 @@ fn check_api(api: &Client, url: &str, findings: &mut Findings) {
 fn check_outputs(installation: &Installation, findings: &mut Findings) {
     let (of, config) = (installation.file.display(), &installation.config);
     let log = findings.need(&of, logging::check(&config.logging));
-    let metrics = match &config.metrics {
-        Some(path) => check_writable(path).context("write", path),
-        None => Ok(()),
-    };
-    match metrics {
+    match config.metrics.as_deref().map_or(Ok(None), check_metrics) {
         Err(error) => {
             let text = format!("textfile in [metrics]: {}", Chain(&error));
             findings.fault(&of, Exit::CannotCreate, text);
         }
-        Ok(()) if log.is_some() => findings.good(&of, "configuration valid"),
-        Ok(()) => {}
+        Ok(Some(fault)) => {
+            let text = format!("textfile in [metrics]: {fault}");
+            findings.fault(&of, Exit::Permission, text);
+        }
+        Ok(None) if log.is_some() => findings.good(&of, "configuration valid"),
+        Ok(None) => {}
     }
+}
+
+/// Checks that the metrics can be written, and that no other user can exchange their folder.
+fn check_metrics(path: &Path) -> Result<Option<Distrust>, DiskError> {
+    check_writable(path).context("write", path)?;
+    check_folder(path)
 }
 
 /// Checks that no other user can write to the folders of the installation.
@@ -180,15 +191,19 @@ fn check_permissions(installation: &Installation, findings: &mut Findings) -> Re
     Ok(())
 }
 
-/// Checks that no other user can change the files that the client's configuration names.
+/// Checks that no other user can change the files that the client's configuration names; returns
+/// whether the key may be used, which depends on the runner's configuration as well.
 fn check_client_permissions(
     installation: &Installation,
     (client, path): (&ClientConfig, &Path),
     findings: &mut Findings,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
+    let (disk, owner) = (installation.disk(), installation.owner()?);
     let paths = trusted::client_paths(&installation.config.client, client, path)?;
-    for fault in faults(&installation.disk(), &paths, installation.owner()?)? {
+    let faults = faults(&disk, &paths, owner)?;
+    for fault in &faults {
         findings.fault(path.display(), Exit::Permission, fault);
     }
-    Ok(())
+    let config = trusted::configuration(installation).faults(&disk, owner)?;
+    Ok(faults.is_empty() && config.is_empty())
 }
