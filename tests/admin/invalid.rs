@@ -72,7 +72,7 @@ fn invalid_agent_is_shown_and_marked(kind: DatabaseKind) {
             ("name", "cast(x'686fff' as text)", "name: not UTF-8".to_owned()),
             ("pid", "'many'", "pid: \"many\"".to_owned()),
             ("environment", "'{\"os\":'", "environment: invalid JSON: \"{\"os\":\"".to_owned()),
-            ("tags", "x'00'", "tags: 1 bytes".to_owned()),
+            ("tags", "x'00'", "tags: invalid JSON: \"\"".to_owned()),
             ("version", "x'7631'", "version: bytes, not text".to_owned()),
         ]),
     }

@@ -33,7 +33,8 @@ fn run(mut command: Command) -> (i32, String) {
 
 #[test]
 fn runner_uses_the_proxy_and_check_names_it() {
-    let rig = Rig::new();
+    let mut rig = Rig::new();
+    rig.name_platform(HOST);
     let proxy = Proxy::start(&rig, &[]);
     rig.point_at(HOST);
     rig.job("job", &format!("{NEVER}\nexpiry = 2s"));
@@ -54,7 +55,8 @@ fn runner_uses_the_proxy_and_check_names_it() {
 
 #[test]
 fn invalid_proxy_is_a_configuration_error() {
-    let rig = Rig::new();
+    let mut rig = Rig::new();
+    rig.name_platform("0.0.0.0");
     let cases = [
         ("http_proxy", "socks4://user:hunter2@proxy:1080", "of an unknown kind: write http://"),
         ("HTTP_PROXY", "htpp://user:hunter2@proxy:3128", "of an unknown kind: write http://"),

@@ -193,6 +193,15 @@ impl Rig {
         write(&path, lines.collect::<String>());
     }
 
+    /// Restarts the platform with further names under which clients may address its API.
+    pub(crate) fn name_platform(&mut self, names: &str) {
+        let path = self.path("p/standalone.cfg");
+        let text = fs::read_to_string(&path).unwrap();
+        write(&path, format!("{text}\n[server]\nnames = {names}\n"));
+        self.kill_platform();
+        self.start_platform();
+    }
+
     /// Starts the platform; after the first time, at the same address.
     pub(crate) fn start_platform(&mut self) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mig-standalone"));
