@@ -173,9 +173,11 @@ fn keys_and_databases_may_be_links_and_keys_pipes() {
 #[test]
 fn init_ignores_files_left_by_other_tools() {
     let home = Home::new();
-    for (program, folder) in
-        [(env!("CARGO_BIN_EXE_mig-runner"), "r"), (env!("CARGO_BIN_EXE_mig-standalone"), "p")]
-    {
+    for (program, folder) in [
+        (env!("CARGO_BIN_EXE_mig-runner"), "r"),
+        #[cfg(feature = "platform")]
+        (env!("CARGO_BIN_EXE_mig-standalone"), "p"),
+    ] {
         for name in ["lost+found", ".snapshot", ".ssh"] {
             std::fs::create_dir_all(home.path(folder).join(name)).unwrap();
         }
