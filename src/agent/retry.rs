@@ -15,6 +15,9 @@ use crate::exit::Exit;
 const DELAY_MIN: Duration = Duration::from_millis(100);
 /// Maximum delay between repetitions.
 const DELAY_MAX: Duration = Duration::from_secs(5);
+/// Minimum time that is left for a repetition. A shorter one would often be killed at its time limit,
+/// which would hide the shortage.
+const ATTEMPT_MIN: Duration = Duration::from_secs(1);
 /// Exit status of a program that the system started but whose libraries it could not load.
 const NOT_LOADED: i32 = 127;
 
@@ -46,9 +49,7 @@ impl AgentContext {
             if self.stop.wait(delay.min(left)) {
                 return None;
             }
-            // The clock can be slightly before `end` here. An attempt in the last instant would
-            // only hide the shortage behind a timeout.
-            if left <= delay {
+            if left <= delay.saturating_add(ATTEMPT_MIN) {
                 return Some(Err(error));
             }
             delay = delay.saturating_mul(2).min(DELAY_MAX);
