@@ -105,6 +105,8 @@ impl Pool {
         let started = Process::start(self.arguments);
         let mut workers = self.lock();
         workers.starting -= 1;
+        // A failed start leaves room for another call, or ends the wait of `close`.
+        self.freed.notify_all();
         let worker = started.map_err(WorkerError::Start)?;
         if workers.is_closed {
             return Err(WorkerError::Closed);
