@@ -12,8 +12,6 @@ use std::sync::Arc;
 
 use crate::disk::descent::Descent;
 use crate::disk::{COMMAND_PREFIX, Disk, DiskError, RealFs};
-#[cfg(any(test, feature = "platform"))]
-use crate::disk::{Context, Fs};
 use crate::random;
 
 /// GnuPG's options in such a home. They override those of the whole system, which may make GnuPG
@@ -37,8 +35,7 @@ impl ScratchHome {
         // Never an existing folder, because it may belong to another user.
         let name = || Ok(format!("{PREFIX}{}", random::mark()?).into());
         let scratch = ScratchHome(Descent::create_unused(parent, name)?);
-        let disk = Disk::new(Arc::new(RealFs), scratch.0.clone(), COMMAND_PREFIX);
-        disk.create(&scratch.0.join("gpg.conf"), CONFIG)?;
+        scratch.disk().create(&scratch.0.join("gpg.conf"), CONFIG)?;
         Ok(scratch)
     }
 
@@ -49,10 +46,14 @@ impl ScratchHome {
     /// Gives the home its final path. If that exists, another thread has imported the same key.
     #[cfg(any(test, feature = "platform"))]
     pub(super) fn keep_as(self, path: &Path) -> Result<(), DiskError> {
-        match RealFs.rename(&self.0, path) {
-            Err(error) if !path.is_dir() => Err(error).context("create folder", path),
+        match self.disk().rename_to_unique(&self.0, path) {
+            Err(error) if !path.is_dir() => Err(error),
             _ => Ok(()),
         }
+    }
+
+    fn disk(&self) -> Disk {
+        Disk::new(Arc::new(RealFs), self.0.clone(), COMMAND_PREFIX)
     }
 }
 
