@@ -40,8 +40,8 @@ pub(super) const TIME_LIMITS: TimeLimits = TimeLimits {
 enum Phase {
     /// The rest of a head.
     Head(Instant),
-    /// The first byte of the next head, while the response is being sent.
-    Response(Instant),
+    /// The client takes up a response. It may have sent the beginning of the next head already.
+    Response { deadline: Instant, is_head_begun: bool },
     /// The first byte of the next head.
     Idle(Instant),
     /// Nothing: a request is processed.
@@ -75,7 +75,12 @@ impl Progress {
 
     /// Records that the response to a request is ready to be sent.
     pub(super) fn end_exchange(&self) {
-        self.set(Phase::Response(in_future(self.limits.idle)));
+        self.set_response(false);
+    }
+
+    fn set_response(&self, is_head_begun: bool) {
+        let deadline = in_future(self.limits.idle);
+        self.set(Phase::Response { deadline, is_head_begun });
         self.place.send();
     }
 
@@ -88,31 +93,45 @@ impl Progress {
     }
 
     fn bytes_read(&self) {
-        if matches!(self.phase(), Phase::Response(_) | Phase::Idle(_)) {
-            self.set(Phase::Head(in_future(self.limits.head)));
-            self.place.wait();
+        match self.phase() {
+            Phase::Idle(_) => self.begin_head(),
+            Phase::Response { deadline, .. } => {
+                self.set(Phase::Response { deadline, is_head_begun: true });
+            }
+            Phase::Head(_) | Phase::Exchange => {}
         }
+    }
+
+    fn begin_head(&self) {
+        self.set(Phase::Head(in_future(self.limits.head)));
+        self.place.wait();
     }
 
     /// Records that the client has taken up a part of the response.
     fn bytes_written(&self) {
-        if matches!(self.phase(), Phase::Response(_) | Phase::Idle(_)) {
-            self.end_exchange();
+        match self.phase() {
+            Phase::Idle(_) => self.set_response(false),
+            Phase::Response { is_head_begun, .. } => self.set_response(is_head_begun),
+            Phase::Head(_) | Phase::Exchange => {}
         }
     }
 
     /// Records that nothing is left to be sent.
     fn all_written(&self) {
-        if matches!(self.phase(), Phase::Response(_)) {
-            self.set(Phase::Idle(in_future(self.limits.idle)));
-            self.place.wait();
+        match self.phase() {
+            Phase::Response { is_head_begun: true, .. } => self.begin_head(),
+            Phase::Response { is_head_begun: false, .. } => {
+                self.set(Phase::Idle(in_future(self.limits.idle)));
+                self.place.wait();
+            }
+            Phase::Head(_) | Phase::Idle(_) | Phase::Exchange => {}
         }
     }
 
     /// Returns until when the server waits for the client's next bytes.
     fn read_deadline(&self) -> Option<Instant> {
         match self.phase() {
-            Phase::Head(deadline) | Phase::Response(deadline) | Phase::Idle(deadline) => {
+            Phase::Head(deadline) | Phase::Response { deadline, .. } | Phase::Idle(deadline) => {
                 Some(deadline)
             }
             Phase::Exchange => None,
@@ -292,12 +311,29 @@ mod tests {
         let limits = TimeLimits { head: LONG, idle: LONG, write: LONG };
         connected(limits, |mut server, mut client| async move {
             server.progress.end_exchange();
-            assert!(matches!(server.progress.phase(), Phase::Response(_)));
+            assert!(matches!(server.progress.phase(), Phase::Response { .. }));
             server.flush().await.unwrap();
             assert!(matches!(server.progress.phase(), Phase::Idle(_)));
             client.write_all(b"G").await.unwrap();
             assert_eq!(server.read(&mut [0; 9]).await.unwrap(), 1);
             assert!(matches!(server.progress.phase(), Phase::Head(_)));
+        });
+    }
+
+    #[test]
+    fn head_that_arrives_during_a_response_has_its_time_limit_after_it() {
+        let limits = TimeLimits { head: SHORT, idle: LONG, write: LONG };
+        connected(limits, |mut server, mut client| async move {
+            server.progress.end_exchange();
+            client.write_all(b"G").await.unwrap();
+            assert_eq!(server.read(&mut [0; 9]).await.unwrap(), 1);
+            // The response continues for longer than a head may take.
+            let read = tokio::time::timeout(2 * SHORT, server.read(&mut [0; 9])).await;
+            assert!(read.is_err(), "{read:?}");
+            server.write_all(b"HTTP").await.unwrap();
+            assert!(matches!(server.progress.phase(), Phase::Response { .. }));
+            server.flush().await.unwrap();
+            assert!(is_timeout(&server.read(&mut [0; 9]).await));
         });
     }
 
