@@ -7,8 +7,9 @@
 //! again, the process has no capability, and no other process of the user can trace it.
 //!
 //! The process is not replaced by a new one: after `exec`, the user could trace it, and reach what
-//! root has opened. A program that it starts later can be traced, and gets neither the terminal nor
-//! a file that this process has opened: see [`super::session`].
+//! root has opened. A program that it starts later can be traced. It gets no descriptor that this
+//! process has opened or inherited, except its standard streams, and no terminal: see
+//! [`super::session`].
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -22,6 +23,8 @@ use super::protect::protect_memory;
 const STATUS: &str = "/proc/self/status";
 /// Size limit of that report, in bytes.
 const STATUS_BYTES_MAX: u64 = 64 * 1024;
+/// The first descriptor after the standard streams.
+const FIRST_DESCRIPTOR: i32 = 3;
 
 /// Makes this process a process of `user`, with the primary group `group` and these groups.
 ///
@@ -32,6 +35,7 @@ pub(crate) fn become_user(user: u32, group: u32, groups: &[u32]) -> io::Result<(
     if status()?.field("Threads:") != ["1"] {
         return Err(io::Error::other("the process has several threads"));
     }
+    keep_descriptors();
     let gids: Vec<Gid> = groups.iter().copied().map(Gid::from_raw).collect();
     let (uid, gid) = (Uid::from_raw(user), Gid::from_raw(group));
     // The user comes last: only root can change the groups.
@@ -41,6 +45,12 @@ pub(crate) fn become_user(user: u32, group: u32, groups: &[u32]) -> io::Result<(
     // The kernel has reset it to `fs.suid_dumpable`.
     protect_memory()?;
     check_permanent(user, group)
+}
+
+/// Passes no open descriptor on to programs that this process starts, except the standard streams. A
+/// shell of root may have left files open, for instance with `exec 9>FILE`.
+fn keep_descriptors() {
+    close_fds::set_fds_cloexec(FIRST_DESCRIPTOR, &[]);
 }
 
 /// Checks that the process is that of `user`, and remains so.
@@ -77,6 +87,8 @@ impl Status {
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::{FdFlags, fcntl_getfd};
+
     use super::*;
 
     #[test]
@@ -85,6 +97,16 @@ mod tests {
         let error = other.join().unwrap().unwrap_err();
         assert!(error.to_string().contains("several threads"), "{error}");
         assert!(status().unwrap().field("Threads:") != ["1"]);
+    }
+
+    #[test]
+    fn inherited_descriptors_are_not_passed_on() {
+        let file = tempfile::tempfile().unwrap();
+        // As a shell leaves it open.
+        let inherited = rustix::io::dup(&file).unwrap();
+        assert!(!fcntl_getfd(&inherited).unwrap().contains(FdFlags::CLOEXEC));
+        keep_descriptors();
+        assert!(fcntl_getfd(&inherited).unwrap().contains(FdFlags::CLOEXEC));
     }
 
     #[test]

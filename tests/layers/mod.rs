@@ -62,11 +62,12 @@ const LAYERS: [(&str, u8); 34] = [
 ];
 
 /// Crates, or parts of them, and the only modules that may use them. The longest match applies.
-const PINS: [(&str, &[&str]); 37] = [
+const PINS: [(&str, &[&str]); 38] = [
     ("bytes", &["data/postgres"]),
     ("chrono", &["schedule/calendar"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli/completions"]),
+    ("close_fds", &["spawn/user"]),
     ("configparser", &["config/dialect"]),
     ("flate2", &["action", "agent"]),
     ("fs2", &["disk"]),
