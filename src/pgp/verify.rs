@@ -53,7 +53,9 @@ pub(crate) enum ImportError {
         found: String,
     },
     /// The key contains the key of another investigator.
-    #[error("a part of it has the id of the key of investigator {owner}")]
+    #[error(
+        "a part of it has the id of a part of the key of investigator {owner}: use a key without this part"
+    )]
     Shared {
         /// The name of the other investigator.
         owner: String,

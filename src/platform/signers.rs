@@ -24,6 +24,8 @@ use crate::platform::admit::{AdmitError, admit};
 use crate::relay::{ActionVerifier, VerificationError};
 use keys::Keys;
 
+/// Number of times that a signature is checked if GnuPG does not find the imported key.
+const ATTEMPTS: usize = 2;
 /// Maximum number of signatures of an action that are checked.
 const SIGNATURES_MAX: usize = 64;
 
@@ -42,8 +44,8 @@ pub(crate) enum SignatureError {
         name: String,
         source: ImportError,
     },
-    /// GnuPG does not find a key that it has imported.
-    #[error("GnuPG cannot read its keyring")]
+    /// GnuPG does not find a key that was imported, and not after another import either.
+    #[error("GnuPG does not find a key that was imported; the next signature imports it again")]
     Keyring,
     #[error("the action has more than {SIGNATURES_MAX} signatures")]
     TooMany,
@@ -149,17 +151,21 @@ impl Signers {
             self.withdraw(fingerprint);
             return Ok(None);
         };
-        let key = self.imported(&row)?;
-        let Some(key) = key.filter(|key| key.parts().iter().any(|part| signature.names(part)))
-        else {
-            return Ok(None);
-        };
-        match self.verifier.verify(&key, data, signature, numbers) {
-            Ok(()) => Ok(Some(row)),
-            // The key is in its home, but GnuPG treats a keyring that it cannot open as empty.
-            Err(VerifyError::UnknownEntity) => Err(SignatureError::Keyring),
-            Err(error) => Err(error.into()),
+        for _ in 0..ATTEMPTS {
+            let key = self.imported(&row)?;
+            let Some(key) = key.filter(|key| key.parts().iter().any(|part| signature.names(part)))
+            else {
+                return Ok(None);
+            };
+            match self.verifier.verify(&key, data, signature, numbers) {
+                Ok(()) => return Ok(Some(row)),
+                // The home was damaged, or removed by another thread. GnuPG also treats a keyring
+                // that it cannot open as empty.
+                Err(VerifyError::UnknownEntity) => self.withdraw(fingerprint),
+                Err(error) => return Err(error.into()),
+            }
         }
+        Err(SignatureError::Keyring)
     }
 
     /// Returns the key of an investigator after importing it; `None` if it cannot be used. A key

@@ -48,8 +48,9 @@ fn key_that_contains_the_key_of_another_investigator_is_rejected(kind: DatabaseK
     let alice = key(&admin, "alice.asc", "rsa2048", "never");
     add_subkey(&admin, &mallory, &alice, "both.asc");
     admin.output(&["investigator", "add", "Alice", "--key", "alice.asc"]);
-    let expected =
-        format!("a part of the key {mallory} has the id of the key of investigator Alice (1)");
+    let expected = format!(
+        "a part of the key {mallory} has the id of a part of the key of investigator Alice (1): use a key without this part"
+    );
     for given in [["--key", "both.asc"], ["--fingerprint", &mallory]] {
         let add = [&["investigator", "add", "Mallory"][..], &given].concat();
         let mut command = admin.command(&[&["-c", "a.cfg"][..], &add].concat());

@@ -70,7 +70,9 @@ pub(crate) enum DataFailure {
     #[error("investigator {name} ({id}) already has the key {fingerprint}")]
     Known { fingerprint: Fingerprint, name: String, id: Id },
     /// A part of the key belongs to another investigator.
-    #[error("a part of the key {fingerprint} has the id of the key of investigator {name} ({id})")]
+    #[error(
+        "a part of the key {fingerprint} has the id of a part of the key of investigator {name} ({id}): use a key without this part"
+    )]
     Shared { fingerprint: Fingerprint, name: String, id: Id },
     /// The investigator did not exist when it was looked up, but the insertion found a duplicate.
     #[error("another process has just added an investigator with this key")]

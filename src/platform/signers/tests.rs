@@ -128,8 +128,8 @@ fn key_that_contains_the_key_of_another_investigator_does_not_lock_that_one_out(
         let [home] = rig.homes().try_into().unwrap();
         let name = home.file_name().unwrap().to_str().unwrap().to_owned();
         assert!(name.starts_with(alice.fingerprint.as_str()), "{name}");
-        let line = "cannot use key, investigator: mallory, error: a part of it has the id of the \
-                    key of investigator alice";
+        let line = "cannot use key, investigator: mallory, error: a part of it has the id of a \
+                    part of the key of investigator alice: use a key without this part";
         assert_eq!(rig.logged.take(), [line], "{order:?}");
     }
 }
@@ -142,13 +142,16 @@ fn key_that_contains_the_key_of_another_investigator_is_not_admitted() {
     let rig = Rig::new(keys.path());
     rig.insert("alice", &alice);
     let error = rig.signers.admit(&mallory.armored).unwrap_err();
-    assert_eq!(error.to_string(), "a part of it has the id of the key of investigator alice");
+    assert_eq!(
+        error.to_string(),
+        "a part of it has the id of a part of the key of investigator alice: use a key without this part"
+    );
     rig.signers.admit(&alice.armored).unwrap();
     // Nor the other way round, if the attacker comes first.
     rig.run("delete from investigators");
     rig.insert("mallory", &mallory);
     let error = rig.signers.admit(&alice.armored).unwrap_err();
-    assert!(error.to_string().ends_with("investigator mallory"), "{error}");
+    assert!(error.to_string().contains("investigator mallory: "), "{error}");
     assert!(rig.homes().is_empty(), "{:?}", rig.homes());
 }
 
@@ -204,20 +207,18 @@ fn failed_import_is_repeated_later() {
 }
 
 #[test]
-fn unreadable_keyring_is_not_a_verdict() {
+fn key_whose_home_is_damaged_or_missing_is_imported_again() {
     let (keys, bob) = (Home::new(), SigningKey::new());
     let rig = Rig::new(keys.path());
     rig.insert("bob", &bob);
     assert_eq!(rig.who(&bob).unwrap(), "bob");
-    let home = rig.homes().remove(0);
-    let (ring, away) = (home.join("pubring.kbx"), home.join("away"));
-    std::fs::rename(&ring, &away).unwrap();
-    std::fs::create_dir(&ring).unwrap();
-    let error = rig.who(&bob).unwrap_err();
-    assert!(!error.is_verdict(), "{error}");
-    std::fs::remove_dir(&ring).unwrap();
-    std::fs::rename(&away, &ring).unwrap();
+    std::fs::remove_dir_all(&rig.homes()[0]).unwrap();
     assert_eq!(rig.who(&bob).unwrap(), "bob");
+    let ring = rig.homes()[0].join("pubring.kbx");
+    std::fs::remove_file(&ring).unwrap();
+    std::fs::create_dir(&ring).unwrap();
+    assert_eq!(rig.who(&bob).unwrap(), "bob");
+    assert_eq!(rig.homes().len(), 1);
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn key_that_contains_the_key_of_another_investigator_is_refused(kind: Kind) {
     };
     assert_eq!(create("Alice", &alice, &key).0, 201);
     let (status, answer) = create("Mallory", &mallory, &both);
-    let expected = "a part of it has the id of the key of investigator Alice";
+    let expected = "a part of it has the id of a part of the key of investigator Alice: use a key without this part";
     assert_eq!((status, text(&answer).as_str()), (500, expected));
     assert!(rig.api.store.investigator(both.as_str()).unwrap().is_none());
 }
