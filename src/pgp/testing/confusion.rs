@@ -36,7 +36,8 @@ pub(crate) fn key_that_contains(from: &Home, victim: &Fingerprint) -> (Home, Fin
         &["--with-colons", "--with-subkey-fingerprint", "-k", own.as_str()],
         b"",
     );
-    assert!(String::from_utf8(listed).unwrap().contains(victim.as_str()));
+    let listed = String::from_utf8(listed).unwrap();
+    assert!(listed.contains(victim.as_str()), "{listed}");
     (attacker, own)
 }
 

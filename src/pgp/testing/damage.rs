@@ -117,7 +117,11 @@ pub(in crate::pgp) fn gpg(home: &Path, args: &[&str], typed: &[u8]) -> Vec<u8> {
     child.stdin.take().unwrap().write_all(typed).unwrap();
     let output = child.wait_with_output().unwrap();
     let messages = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "gpg {args:?}: {messages}");
+    // An editing command that has no effect ends with status 0 as well.
+    assert!(
+        output.status.success() && !messages.contains("not changed"),
+        "gpg {args:?}: {messages}"
+    );
     output.stdout
 }
 
