@@ -41,15 +41,6 @@ impl ApiResponse {
         ApiResponse { status: 404, headers, body: "404 page not found\n".to_owned() }
     }
 
-    /// Returns the response to a request that a web page may have caused.
-    pub(super) fn forbidden(refusal: &impl std::fmt::Display) -> ApiResponse {
-        let headers = vec![
-            ("content-type", PLAIN.to_owned()),
-            ("x-content-type-options", "nosniff".to_owned()),
-        ];
-        ApiResponse { status: 403, headers, body: format!("{refusal}\n") }
-    }
-
     /// Returns a redirect to the canonical form of a path on this host; only `GET` gets a body.
     pub(super) fn moved(location: &str, with_body: bool) -> ApiResponse {
         let location = local_url(location);

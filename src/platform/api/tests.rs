@@ -8,6 +8,7 @@ mod differences;
 mod investigators;
 mod recorded_state;
 mod recording;
+mod refused_actions;
 mod repeats;
 mod replay;
 mod rows;
