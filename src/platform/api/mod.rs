@@ -18,6 +18,7 @@ mod heartbeat;
 mod hosts;
 mod investigators;
 mod multipart;
+mod page;
 mod read;
 mod repeats;
 mod request;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::data::Id;
+use crate::relay::sent_bytes;
 
 const JSON: &str = "application/json";
 const PLAIN: &str = "text/plain; charset=utf-8";
@@ -114,6 +115,11 @@ impl Item {
         value: &impl Serialize,
     ) -> Result<Item, serde_json::Error> {
         Ok(Item::with(href, vec![Datum::new(name, value)?]))
+    }
+
+    /// Returns the size of the values as they are sent, in bytes.
+    pub(super) fn sent_bytes(&self) -> u64 {
+        self.data.iter().map(|datum| sent_bytes(datum.value.get())).sum()
     }
 
     /// Adds a link.

@@ -6,6 +6,7 @@ mod damaged_rows;
 mod database;
 mod differences;
 mod investigators;
+mod large_pages;
 mod recorded_state;
 mod recording;
 mod refused_actions;
