@@ -85,7 +85,7 @@ fn send_heartbeats(rig: &Rig, during: impl FnOnce()) {
     std::thread::scope(|scope| {
         let send = &send;
         for (environment, tag, status) in
-            [(LARGE, 0, 400), (60_000, 0, 400), (16_000, 16_000, 200), (16_000, 16_000, 200)]
+            [(LARGE, 0, 400), (60_000, 0, 400), (8_000, 2_000, 200), (8_000, 2_000, 200)]
         {
             scope.spawn(move || send(environment, tag, status));
         }
