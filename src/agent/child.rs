@@ -8,9 +8,9 @@
 //! a module stops even if the agent is killed. It also limits memory, and writes no core file,
 //! which would contain what the module read from the host's files.
 //!
-//! **Invariants.** The child has its own session, and so its own process group. When [`run`] returns, no process of the
-//! group is left, nor any process that left the group while the child ran. The child's environment
-//! contains `PATH` and no other variable.
+//! **Invariants.** The child has its own session, and so its own process group. When [`run`] returns,
+//! no process of the group is left, nor any process that left the group while the child ran. The
+//! child's environment contains `PATH` and no other variable.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};

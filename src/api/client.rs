@@ -6,6 +6,8 @@
 //! The spelling of resource names matters: `action/create/` ends with a slash and no other does;
 //! the API redirects or denies any other spelling.
 
+mod find;
+
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use serde::de::Error;
 use serde_json::value::RawValue;
 use slog::{Logger, debug};
 
-use super::answer::{ACTIONS, Answer, ApiAction, COMMANDS, action, unusable, walk_page};
+use super::answer::{Answer, ApiAction, COMMANDS, action, unusable, walk_page};
 use super::error::{ApiError, Call};
 use super::exposure::Exposure;
 use super::limit::Limits;
@@ -28,19 +30,13 @@ use super::proxy::Route;
 use super::settings::{self, HttpSettings, SettingsError};
 use super::skew::{Skew, http_date};
 use super::token::{AuthHeader, Authorization};
-use super::verdict::{is_ours, judge};
+use super::verdict::judge;
 use super::wire::{Sink, SinkError};
 use super::{ActionState, Api, Dashboard, Found, Page, Posted, Search, form};
 use crate::action::{Counters, Signature};
-use crate::clock::{Clock, after, before, elapsed};
+use crate::clock::{Clock, elapsed};
 use crate::names::ActionId;
 use crate::wake;
-
-/// Maximum number of actions in the response to a search by signature. With this many, some may be
-/// missing.
-const SEARCH_ROWS: u64 = 1000;
-/// Margin by which the search period exceeds the action's validity period at either end.
-const SEARCH_MARGIN_SPAN: Duration = Duration::from_secs(1);
 
 /// An [`Api`] over HTTP.
 pub(crate) struct Client {
@@ -217,33 +213,7 @@ impl Api for Client {
     }
 
     fn find(&self, search: &Search<'_>) -> Result<Found, ApiError> {
-        let mut request = self.get(
-            "search",
-            &[
-                ("type", "action"),
-                ("limit", &SEARCH_ROWS.to_string()),
-                ("actionname", &like(search.name)),
-                ("after", &seconds(before(search.valid_from, SEARCH_MARGIN_SPAN))),
-                ("before", &seconds(after(search.expire_after, SEARCH_MARGIN_SPAN))),
-            ],
-        );
-        request.span = self.page_span;
-        let mut found: Option<(ActionId, Box<RawValue>)> = None;
-        let rows = self.search(&request, ACTIONS, |name| name == "action", &mut |value| {
-            let seen = action(value)?;
-            let id = ActionId(seen.id);
-            // If several actions have our signature, the one that was inserted first counts.
-            let is_first = found.as_ref().is_none_or(|(first, _)| id < *first);
-            if is_ours(&seen, search.signatures) && !search.taken.contains(&id) && is_first {
-                found = Some((id, value.to_owned()));
-            }
-            Ok(())
-        })?;
-        Ok(match found {
-            Some((id, action)) => Found::Action { id, action },
-            None if rows < SEARCH_ROWS => Found::None,
-            None => Found::TooMany,
-        })
+        self.find_action(search)
     }
 
     fn action(&self, id: ActionId) -> Result<Option<ActionState>, ApiError> {
@@ -347,16 +317,6 @@ fn failed(call: &Call, error: reqwest::Error) -> ApiError {
     } else {
         ApiError::Exchange { call, timeout: source.is_timeout(), source: Box::new(source) }
     }
-}
-
-/// Returns an SQL pattern that matches only `text`, in any case.
-fn like(text: &str) -> String {
-    text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
-}
-
-/// Formats a time as RFC 3339 with whole seconds.
-fn seconds(at: Timestamp) -> String {
-    Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
 }
 
 fn date(headers: &HeaderMap) -> Option<Timestamp> {

@@ -3,9 +3,8 @@
 //! An action must reach the fleet at most once. So the question is never whether the API *seems* to
 //! have refused the action, only whether it *certainly* did not insert it. That is certain in three
 //! cases: no byte of the request was sent; the status is one that the API returns before it
-//! processes the action; or the API returns a 500 with a message that it gives only before
-//! inserting. In all other cases the outcome is unknown, and the run is searched for by its
-//! signatures.
+//! processes the action; or the API returns a message that it gives only before inserting. In all
+//! other cases the outcome is unknown, and the run is searched for by its signatures.
 //!
 //! **Invariant.** [`judge`] is pure. A message that the API can give both before and after
 //! inserting is not in [`BEFORE_INSERTING`].
@@ -24,8 +23,9 @@ enum Pattern {
     StartsWith(&'static str),
 }
 
-/// Beginning of the message with which our own platform answers (503) a request that it could not
-/// judge and of which it stored nothing.
+/// Beginning of the message with which our own platform answers a request that it did not judge and
+/// of which it stored nothing: for lack of a resource (503), because its body arrived too slowly
+/// (408), or because it may come from a web page (403).
 pub(crate) const UNJUDGED: &str = "the request was not judged: ";
 
 /// The messages that the API gives, with status 500, before it has inserted anything, and the next
@@ -33,7 +33,7 @@ pub(crate) const UNJUDGED: &str = "the request was not judged: ";
 ///
 /// Complaints about a signature without `VerifySignatures() -> ` in front come from storing the
 /// signatures, when the action is already inserted.
-const BEFORE_INSERTING: [(Pattern, Next); 22] = [
+const BEFORE_INSERTING: [(Pattern, Next); 28] = [
     // Our own platform temporarily lacked a resource.
     (Pattern::StartsWith(UNJUDGED), Next::BackOff),
     // The form.
@@ -52,6 +52,13 @@ const BEFORE_INSERTING: [(Pattern, Next); 22] = [
     (Pattern::Is("action expireafter is in the past"), Next::DateAnew),
     (Pattern::Is("action operations is empty"), Next::Invalid),
     (Pattern::Is("action pgpsignatures is empty"), Next::Invalid),
+    // The action, refused by our own platform only.
+    (Pattern::StartsWith("the key \""), Next::Invalid),
+    (Pattern::StartsWith("action name must not contain "), Next::Invalid),
+    (Pattern::StartsWith("action target must not contain "), Next::Invalid),
+    (Pattern::StartsWith("action has "), Next::Invalid),
+    (Pattern::StartsWith("the action has more than "), Next::Invalid),
+    (Pattern::StartsWith("VerifySignatures() -> signature is longer than "), Next::Invalid),
     // The signatures. The API learns a new investigator's key only after up to five minutes.
     (Pattern::Is("VerifySignatures() -> openpgp: signature made by unknown entity"), Next::BackOff),
     (
@@ -98,6 +105,11 @@ fn certain_refusal(refusal: &ApiError) -> Option<Next> {
     match (status, message) {
         (400 | 413 | 422, _) => Some(Next::Invalid),
         (401 | 404 | 405, _) => Some(Next::BackOffAll),
+        // All requests of this client are refused in the same way.
+        (403, RefusalMessage::Api(message)) if message.starts_with(UNJUDGED) => {
+            Some(Next::BackOffAll)
+        }
+        (408, RefusalMessage::Api(message)) if message.starts_with(UNJUDGED) => Some(Next::BackOff),
         (500..=599, RefusalMessage::Api(message)) => before_inserting(message),
         _ => None,
     }
@@ -140,6 +152,24 @@ pub(super) fn is_ours(seen: &ApiAction, signatures: &[Signature]) -> bool {
 }
 
 #[cfg(test)]
+pub(crate) mod testing {
+    use reqwest::Url;
+
+    use super::*;
+
+    /// Returns the next step after a refusal; the error if the outcome is unknown.
+    pub(crate) fn judged(status: u16, body: &str) -> Result<Next, ApiError> {
+        let call = Call::new("POST", &Url::parse("http://h/").unwrap());
+        let answer = Answer::of(status, Ok(body.into()));
+        match judge(&call, Ok(answer), &[]) {
+            Posted::Refused { next, .. } => Ok(next),
+            Posted::Unknown { cause } => Err(cause),
+            Posted::Accepted { id, .. } => panic!("accepted {id}"),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use reqwest::Url;
 
@@ -147,13 +177,7 @@ mod tests {
     use crate::api::Scope;
 
     fn judged(status: u16, body: &str) -> Result<Next, Scope> {
-        let call = Call::new("POST", &Url::parse("http://h/").unwrap());
-        let answer = Answer::of(status, Ok(body.into()));
-        match judge(&call, Ok(answer), &[]) {
-            Posted::Refused { next, .. } => Ok(next),
-            Posted::Unknown { cause } => Err(cause.scope()),
-            Posted::Accepted { id, .. } => panic!("accepted {id}"),
-        }
+        testing::judged(status, body).map_err(|error| error.scope())
     }
 
     fn message(text: &str) -> String {
@@ -198,6 +222,23 @@ mod tests {
         ] {
             assert_eq!(judged(500, &message(text)), Err(Scope::Request), "{text}");
         }
+    }
+
+    #[test]
+    fn request_that_was_not_judged_is_certainly_not_stored() {
+        let text = message("the request was not judged: host \"mig\" is unknown");
+        assert_eq!(judged(403, &text), Ok(Next::BackOffAll));
+        assert_eq!(judged(408, &text), Ok(Next::BackOff));
+        assert_eq!(judged(503, &text), Ok(Next::BackOff));
+        for status in [403, 408] {
+            assert_eq!(judged(status, &message("no")), Err(Scope::Api), "{status}");
+            assert_eq!(judged(status, "the request was not judged: "), Err(Scope::Api), "{status}");
+        }
+        let call = Call::new("POST", &Url::parse("http://h/").unwrap());
+        let cause = Answer::of(403, Ok(text.into())).refusal(&call).to_string();
+        assert!(
+            cause.ends_with("answered 403: the request was not judged: host \"mig\" is unknown")
+        );
     }
 
     #[test]

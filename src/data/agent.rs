@@ -155,9 +155,10 @@ impl Store {
         Ok(found.flatten())
     }
 
-    /// Returns the number of agents with a heartbeat since `since`.
-    pub(crate) fn agents_since(&self, since: Timestamp) -> Result<i64, DataError> {
-        let query = query!("count_agents_since");
+    /// Returns the number of agents with a heartbeat since `since`, or that have never answered a
+    /// command.
+    pub(crate) fn current_agents(&self, since: Timestamp) -> Result<i64, DataError> {
+        let query = query!("count_current_agents");
         let count = self.one(&query, &[since.into()], |mut row| row.read_number("count"))?;
         Ok(count.unwrap_or(0))
     }
@@ -174,12 +175,12 @@ impl Store {
         Ok(counts)
     }
 
-    /// Removes an agent that has sent no heartbeat since `since`, with its expired commands.
-    /// Requires that it has no other commands.
-    pub(crate) fn delete_agent(&self, id: Id, since: Timestamp) -> Result<(), DataError> {
+    /// Removes an agent that has sent no heartbeat since `since`, with its expired commands; returns
+    /// the number of agents removed. Requires that it has no other commands.
+    pub(crate) fn delete_agent(&self, id: Id, since: Timestamp) -> Result<u64, DataError> {
         self.transaction(|database| {
             database.run(&query!("delete_commands_of_agent"), &[id.into(), since.into()])?;
-            database.run(&query!("delete_agent"), &[id.into(), since.into()]).map(drop)
+            database.run(&query!("delete_agent"), &[id.into(), since.into()])
         })
     }
 
@@ -203,6 +204,7 @@ mod tests {
     on_each_database!(
         oversized_column_is_not_loaded,
         agents_are_counted_by_version,
+        silent_agent_counts_until_it_has_answered,
         agent_is_removed_with_its_expired_commands
     );
 
@@ -252,10 +254,29 @@ mod tests {
             .map(|count| (count.status.as_str(), count.version.as_str(), count.count))
             .collect();
         assert_eq!(counts, [("online", "1", 1), ("online", "2", 2)]);
-        assert_eq!(
-            (store.agents_since(older).unwrap(), store.agents_since(newer).unwrap()),
-            (4, 1)
-        );
+    }
+
+    fn silent_agent_counts_until_it_has_answered(kind: DatabaseKind) {
+        use crate::action::CommandStatus;
+        use crate::data::tests::action;
+
+        let tables = Tables::new(kind);
+        let store = tables.open().unwrap();
+        let heartbeat = time("2026-11-22T12:00:00Z");
+        let later = heartbeat + jiff::SignedDuration::from_mins(1);
+        for id in 1..=4 {
+            store.upsert_agent(&AgentRow { heartbeattime: heartbeat, ..agent(id) }).unwrap();
+        }
+        let counts =
+            || (store.current_agents(heartbeat).unwrap(), store.current_agents(later).unwrap());
+        let commands = [1, 2, 3].map(|id| (Id::new(10 + id), Id::new(id)));
+        store.insert_action(&action(10), &[]).unwrap();
+        store.begin_action(Id::new(10), &commands, "[]", heartbeat).unwrap();
+        assert_eq!(counts(), (4, 4));
+        for (id, status) in [(11, CommandStatus::Expired), (12, CommandStatus::Success)] {
+            store.finish_command(Id::new(id), status, "[]", heartbeat).unwrap();
+        }
+        assert_eq!(counts(), (4, 3));
     }
 
     fn agent_is_removed_with_its_expired_commands(kind: DatabaseKind) {
@@ -279,11 +300,13 @@ mod tests {
             store.finish_command(Id::new(id), status, "[]", heartbeat).unwrap();
         }
         store.finish_command(Id::new(14), CommandStatus::Expired, "[]", heartbeat).unwrap();
-        let silent: Result<Vec<(Id, String)>, _> = store.unanswering_agents(later).collect();
-        let silent: Vec<i64> = silent.unwrap().iter().map(|(id, _)| id.number()).collect();
+        let silent: Result<Vec<(Option<Id>, String)>, _> =
+            store.unanswering_agents(later).collect();
+        let silent: Vec<i64> = silent.unwrap().iter().map(|(id, _)| id.unwrap().number()).collect();
         assert_eq!(silent, [1, 4]);
         for id in silent {
-            store.delete_agent(Id::new(id), later).unwrap();
+            assert_eq!(store.delete_agent(Id::new(id), later).unwrap(), 1);
+            assert_eq!(store.delete_agent(Id::new(id), later).unwrap(), 0);
         }
         let left: Result<Vec<AgentRow>, _> = store.agents().collect();
         let left: Vec<i64> = left.unwrap().iter().map(|agent| agent.id.number()).collect();

@@ -68,7 +68,17 @@ pub(super) enum TransactionMode {
 pub(crate) trait Database: fmt::Debug + Send {
     /// Runs a statement; returns the number of rows that it changed.
     fn run(&mut self, query: &Query, values: &[SqlValue]) -> Result<u64, DataError>;
-    fn rows(&mut self, query: &Query, values: &[SqlValue]) -> Result<Vec<Row>, DataError>;
+    /// Returns the rows of a query until they have more than `bytes_max` bytes together: the row that
+    /// exceeds this is the last one. The others are not kept in memory.
+    fn rows_within(
+        &mut self,
+        query: &Query,
+        values: &[SqlValue],
+        bytes_max: usize,
+    ) -> Result<Vec<Row>, DataError>;
+    fn rows(&mut self, query: &Query, values: &[SqlValue]) -> Result<Vec<Row>, DataError> {
+        self.rows_within(query, values, usize::MAX)
+    }
     /// Runs statements without parameters or rows. Messages show `name`.
     fn batch(&mut self, name: &'static str, text: &str) -> Result<(), DataError>;
     fn begin(&mut self, mode: TransactionMode) -> Result<(), DataError>;

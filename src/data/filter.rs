@@ -12,10 +12,13 @@ use super::row::Row;
 use super::store::Store;
 use super::value::SqlValue;
 
+/// Size of a search's rows, in bytes, after which no further ones are read.
+const SEARCH_BYTES_MAX: usize = 64 << 20;
+
 /// The part of a search's rows to return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SearchPage {
-    /// Maximum number of rows.
+    /// Maximum number of rows. There are fewer if these are large.
     pub(crate) limit: i64,
     /// Number of rows to skip.
     pub(crate) offset: i64,
@@ -123,7 +126,8 @@ impl Condition {
 }
 
 impl Store {
-    /// Returns a page of the rows of `query` that satisfy what `restrict` adds to the condition.
+    /// Returns a page of the rows of `query` that satisfy what `restrict` adds to the condition. It
+    /// ends with the row that exceeds [`SEARCH_BYTES_MAX`].
     pub(super) fn search<T>(
         &self,
         query: &Query,
@@ -134,7 +138,8 @@ impl Store {
         let mut condition = Condition::new(self.database().dialect());
         restrict(&mut condition);
         let (query, values) = condition.finish(query, page);
-        self.all(&query, &values, read)
+        let rows = self.database().rows_within(&query, &values, SEARCH_BYTES_MAX)?;
+        Ok(rows.into_iter().map(read).collect())
     }
 }
 

@@ -120,15 +120,15 @@ impl Store {
     }
 
     /// Returns ids and queues of the agents without a heartbeat since `since` that have never
-    /// answered a command.
+    /// answered a command. An id that cannot be read is `None`.
     #[cfg(any(test, feature = "platform"))]
-    pub(crate) fn unanswering_agents(&self, since: Timestamp) -> Pages<'_, (Id, String)> {
+    pub(crate) fn unanswering_agents(&self, since: Timestamp) -> Pages<'_, (Option<Id>, String)> {
         Pages::new(move |last| {
             let after = after(last, "agents.id > $3");
             let query = self.agent_query(&query!("unanswering_agents_after"), after);
             let mut values = vec![since.into(), AGENTS_MAX.into()];
             values.extend_from_slice(last);
-            let read = |mut row: Row| (row.read_id("id"), row.read_name("queueloc"));
+            let read = |mut row: Row| (row.id().ok(), row.read_name("queueloc"));
             self.page(&query, &values, AGENTS_MAX, &[0], read)
         })
     }

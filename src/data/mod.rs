@@ -25,6 +25,7 @@ mod history;
 mod id;
 mod invalid;
 mod investigator;
+mod limited_rows;
 mod pages;
 mod password;
 mod permissions;

@@ -33,6 +33,11 @@ impl Row {
         Row { query, column: 0, values: values.into_iter(), invalid: InvalidColumns::default() }
     }
 
+    /// Returns the size of the values that are not taken yet, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.values.as_slice().iter().map(SqlValue::bytes).sum()
+    }
+
     /// Returns the values of these columns, counted from 0, as the database returned them. Requires
     /// that no column has been taken yet.
     pub(super) fn key(&self, columns: &[usize]) -> Vec<SqlValue> {

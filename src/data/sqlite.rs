@@ -15,6 +15,7 @@ use rusqlite::{Connection, ErrorCode, ToSql, TransactionBehavior, ffi, types::To
 
 use super::database::{Database, Dialect, Query, TransactionMode, query};
 use super::error::DataError;
+use super::limited_rows::LimitedRows;
 use super::row::Row;
 use super::schema::tables::Schema;
 use super::schema::text;
@@ -177,18 +178,25 @@ impl Database for Sqlite {
         Ok(u64::try_from(changed).unwrap_or(u64::MAX))
     }
 
-    fn rows(&mut self, query: &Query, values: &[SqlValue]) -> Result<Vec<Row>, DataError> {
+    fn rows_within(
+        &mut self,
+        query: &Query,
+        values: &[SqlValue],
+        bytes_max: usize,
+    ) -> Result<Vec<Row>, DataError> {
         let fail = |error| failed(query.name, error);
         let mut statement = self.connection.prepare_cached(&native(query)).map_err(fail)?;
         let columns = statement.column_count();
         let mut found = statement.query(rusqlite::params_from_iter(values)).map_err(fail)?;
-        let mut rows = Vec::new();
-        while let Some(row) = found.next().map_err(fail)? {
+        let mut rows = LimitedRows::new(bytes_max);
+        while !rows.is_full()
+            && let Some(row) = found.next().map_err(fail)?
+        {
             let values: Result<Vec<SqlValue>, _> =
                 (0..columns).map(|column| row.get_ref(column).map(read)).collect();
             rows.push(Row::new(query.name, values.map_err(fail)?));
         }
-        Ok(rows)
+        Ok(rows.into_rows())
     }
 
     fn batch(&mut self, name: &'static str, text: &str) -> Result<(), DataError> {

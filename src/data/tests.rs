@@ -86,6 +86,7 @@ on_each_database!(
     each_search_parameter_restricts_the_result,
     search_matches_rows_of_related_tables,
     pages_of_equal_start_times_do_not_overlap,
+    large_rows_end_a_page,
     silent_agent_becomes_idle_and_stays_live,
 );
 
@@ -280,6 +281,21 @@ fn pages_of_equal_start_times_do_not_overlap(kind: DatabaseKind) {
         .map(|command| command.id.number())
         .collect();
     assert_eq!(ids, [24, 23, 22, 21, 20]);
+}
+
+fn large_rows_end_a_page(kind: DatabaseKind) {
+    let (_tables, store) = filled(kind);
+    let commands = [20, 21, 22].map(|number| (Id::new(number), Id::new(5)));
+    let results = format!("[\"{}\"]", "x".repeat(33 << 20));
+    store.begin_action(Id::new(10), &commands, &results, time(NOON)).unwrap();
+    let page = |offset| -> Vec<i64> {
+        let page = SearchPage { limit: 3, offset };
+        let found = store.search_commands(&SearchFilter::default(), page).unwrap();
+        found.iter().map(|command| command.id.number()).collect()
+    };
+    assert_eq!([page(0), page(2)], [vec![22, 21], vec![20]]);
+    // The rows that were left out do not disturb the next query.
+    assert_eq!(store.command(Id::new(20)).unwrap().unwrap().results.len(), results.len());
 }
 
 fn silent_agent_becomes_idle_and_stays_live(kind: DatabaseKind) {

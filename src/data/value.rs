@@ -20,6 +20,18 @@ pub(crate) enum SqlValue {
     Other(String),
 }
 
+impl SqlValue {
+    /// Returns the number of bytes that the value takes up in memory.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<SqlValue>()
+            + match self {
+                SqlValue::Null | SqlValue::Number(_) | SqlValue::Time(_) => 0,
+                SqlValue::Text(text) | SqlValue::Other(text) => text.len(),
+                SqlValue::Bytes(bytes) | SqlValue::NotUtf8(bytes) => bytes.len(),
+            }
+    }
+}
+
 impl From<i64> for SqlValue {
     fn from(number: i64) -> SqlValue {
         SqlValue::Number(number)

@@ -228,7 +228,7 @@ mod tests {
             (format!("{}\n", lines[0]), KeyTextError::End),
             (text.replace("PUBLIC", "PRIVATE"), KeyTextError::Secret),
             (format!("{text}{}", text.replace("PUBLIC", "PRIVATE")), KeyTextError::Secret),
-            (text.clone() + &"\n".repeat(KEY_TEXT_BYTES_MAX), KeyTextError::Long),
+            (text.clone() + &"\n".repeat(256 << 10), KeyTextError::Long),
         ] {
             assert_eq!(fault(&bad), expected, "{bad:.300}");
         }

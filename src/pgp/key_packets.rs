@@ -21,7 +21,7 @@ use super::signature::{KeyId, SignaturePacket, SignaturePacketError};
 const VERSION: u8 = 4;
 
 /// Size limit of a user attribute, in bytes: more than any reasonable photo.
-const ATTRIBUTE_BYTES_MAX: usize = 256 << 10;
+const ATTRIBUTE_BYTES_MAX: usize = 128 << 10;
 /// Size limit of any other packet, in bytes.
 const PACKET_BYTES_MAX: usize = 64 << 10;
 

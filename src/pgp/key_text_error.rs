@@ -2,8 +2,10 @@
 
 use super::packet::PacketError;
 
-/// Size limit of such a text, in bytes.
-pub(super) const KEY_TEXT_BYTES_MAX: usize = 1024 * 1024;
+/// Size limit of such a text, in bytes. The platform sends keys to unknown clients, so this limits the
+/// memory that they can use. A key that is larger has signatures by many other keys, which the
+/// platform does not need.
+pub(super) const KEY_TEXT_BYTES_MAX: usize = 256 << 10;
 
 /// The remedy for a damaged key.
 const EXPORT_AGAIN: &str = "export the key again with gpg --armor --export KEY";

@@ -153,7 +153,7 @@ fn hanging_gpg_is_killed_and_the_requests_are_not_judged() {
     }
     let count = |text: &str| answers.iter().filter(|(_, answer)| answer.contains(text)).count();
     assert!(count("no answer from GnuPG in 10 s") > 0, "{answers:?}");
-    assert!(count("too many requests wait for their turn") > 0, "{answers:?}");
+    assert!(count("too many requests wait for their turn; send it again later") > 0, "{answers:?}");
     wait_until("the end of gpg", || gpg(&folder).is_empty());
     fs::remove_file(&ring).unwrap();
     fs::rename(ring.with_extension("away"), &ring).unwrap();

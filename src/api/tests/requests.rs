@@ -113,6 +113,28 @@ fn search_by_signature_matches_the_exact_name() {
 }
 
 #[test]
+fn search_continues_after_a_page_that_ends_early() {
+    let page = |id: u64, line: &str, bytes: usize| {
+        let filler = "x".repeat(bytes);
+        let action = format!(r#"{{"id":{id},"name":"{filler}","pgpsignatures":["{line}"]}}"#);
+        let items = format!(r#"[{{"data":[{{"name":"action","value":{action}}}]}}]"#);
+        Reply::json(200, format!(r#"{{"collection":{{"items":{items}}}}}"#))
+    };
+    let server = Server::start(move |request| {
+        match request.target.split_once("&offset=").map(|(_, offset)| offset) {
+            None => page(7, "other=", 33 << 20),
+            Some("1") => page(6, "s=", 33 << 20),
+            Some("2") => page(5, "s=", 10),
+            offset => panic!("{offset:?}"),
+        }
+    });
+    let (ours, none) = ([signature("s=")], BTreeSet::new());
+    let found = client(&server).find(&search("n", &ours, &none)).unwrap();
+    assert!(matches!(found, Found::Action { id: ActionId(5), .. }));
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[test]
 fn truncated_search_result_is_inconclusive() {
     let row = |id: u64, line: &str| {
         format!(

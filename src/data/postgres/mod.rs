@@ -24,11 +24,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
+use postgres::fallible_iterator::FallibleIterator as _;
 use postgres::types::ToSql;
 use postgres::{Client, Statement};
 
 use super::database::{Database, Dialect, Query, TransactionMode};
 use super::error::DataError;
+use super::limited_rows::LimitedRows;
 use super::row::Row;
 use super::schema::role_access::TARGET_ROLE;
 use super::schema::tables::Schema;
@@ -203,16 +205,26 @@ impl Database for Postgres {
         self.checked(query.name, done)
     }
 
-    fn rows(&mut self, query: &Query, values: &[SqlValue]) -> Result<Vec<Row>, DataError> {
+    fn rows_within(
+        &mut self,
+        query: &Query,
+        values: &[SqlValue],
+        bytes_max: usize,
+    ) -> Result<Vec<Row>, DataError> {
         let statement = self.statement(query)?;
         let values = parameters(values);
-        let found = self.client(query.name)?.query(&statement, &values);
-        let read = |row: postgres::Row| {
-            let values: Result<Vec<SqlValue>, _> =
-                (0..row.len()).map(|column| row.try_get(column)).collect();
-            Ok(Row::new(query.name, values?))
-        };
-        let rows = found.and_then(|rows| rows.into_iter().map(read).collect());
+        let found = self.client(query.name)?.query_raw(&statement, values);
+        let rows = found.and_then(|mut found| {
+            let mut rows = LimitedRows::new(bytes_max);
+            while !rows.is_full()
+                && let Some(row) = found.next()?
+            {
+                let values: Result<Vec<SqlValue>, _> =
+                    (0..row.len()).map(|column| row.try_get(column)).collect();
+                rows.push(Row::new(query.name, values?));
+            }
+            Ok(rows.into_rows())
+        });
         self.checked(query.name, rows)
     }
 

@@ -19,19 +19,22 @@ use crate::clock::before;
 use crate::data::DataError;
 use crate::go::time::Time;
 use crate::platform::agents::{self, SILENCE_MAX};
-use crate::relay::Heartbeat;
+use crate::relay::{Heartbeat, sent_bytes};
 
-/// Maximum number of agents that have sent a heartbeat within [`SILENCE_MAX`]; further ones are
-/// refused. With the limits on each field, this limits the size of the table.
+/// Maximum number of agents that have sent a heartbeat within [`SILENCE_MAX`] or are still to be
+/// removed; further ones are refused. With the limits on each field, this limits the size of the
+/// table.
 const AGENTS_MAX: i64 = 1000;
-/// Maximum length of an agent's texts, in characters.
-const TEXT_CHARS_MAX: usize = 2048;
-/// Maximum size of the environment as it is stored, in bytes. A real one has a few hundred.
-const ENVIRONMENT_BYTES_MAX: usize = 16 << 10;
+/// Maximum size of each of an agent's texts as it is sent, in bytes. The columns hold as many
+/// characters.
+const TEXT_BYTES_MAX: u64 = 2048;
+/// Maximum size of the environment as it is sent, in bytes. A real one has a few hundred, or a few
+/// thousand if the host has an address for each of a hundred containers.
+const ENVIRONMENT_BYTES_MAX: u64 = 8 << 10;
 /// Maximum number of tags.
 const TAGS_MAX: usize = 64;
-/// Maximum size of all tags as they are stored, in bytes.
-const TAGS_BYTES_MAX: usize = 16 << 10;
+/// Maximum size of all tags as they are sent, in bytes.
+const TAGS_BYTES_MAX: u64 = 2 << 10;
 
 /// The body of the request.
 #[derive(Debug, Default, Deserialize)]
@@ -105,7 +108,9 @@ enum HeartbeatRefusal {
     Missing(String),
     #[error("Failed to read field {field}: {text}")]
     Field { field: &'static str, text: String },
-    #[error("this platform already has {AGENTS_MAX} agents with a heartbeat within a day")]
+    #[error(
+        "this platform already has {AGENTS_MAX} agents, its maximum: send the heartbeat again when others have been removed, a day after their last one"
+    )]
     Full,
     #[error("Failed to store agent: {}", Chain(.0))]
     Store(#[from] DataError),
@@ -153,7 +158,7 @@ impl Api {
         }
         let id = match self.store.agent_id_at(&heartbeat.queue)? {
             Some(known) => known,
-            None if self.store.agents_since(before(now, SILENCE_MAX))? >= AGENTS_MAX => {
+            None if self.store.current_agents(before(now, SILENCE_MAX))? >= AGENTS_MAX => {
                 return Err(HeartbeatRefusal::Full);
             }
             None => self.ids.next(),
@@ -243,24 +248,33 @@ impl RequestEnvironment {
 
 /// Returns a text if every database can store it.
 fn storable(field: &'static str, text: String) -> Result<String, HeartbeatRefusal> {
-    if text.contains('\0') || text.chars().count() > TEXT_CHARS_MAX {
-        let text = format!("it must contain no NUL and have at most {TEXT_CHARS_MAX} characters");
-        return Err(HeartbeatRefusal::Field { field, text });
-    }
-    Ok(text)
+    short_json(field, serde_json::to_string(&text)?, TEXT_BYTES_MAX).map(|_| text)
 }
 
-/// Returns JSON if it is not too long.
+/// Returns JSON if it is not too long, and if every database can convert its strings to text.
 fn short_json(
     field: &'static str,
     json: String,
-    bytes_max: usize,
+    bytes_max: u64,
 ) -> Result<String, HeartbeatRefusal> {
-    if json.len() > bytes_max {
-        let text = format!("it must have at most {bytes_max} bytes as JSON");
+    if has_nul(&json) || sent_bytes(&json) > bytes_max {
+        let text = format!("it must contain no NUL and have at most {bytes_max} bytes as JSON");
         return Err(HeartbeatRefusal::Field { field, text });
     }
     Ok(json)
+}
+
+/// Returns whether a string in JSON contains a NUL, which JSON always escapes.
+fn has_nul(json: &str) -> bool {
+    let mut rest = json;
+    while let Some((_, escape)) = rest.split_once('\\') {
+        if escape.starts_with("u0000") {
+            return true;
+        }
+        // The escaped character may be a backslash.
+        rest = escape.get(1..).unwrap_or_default();
+    }
+    false
 }
 
 /// Parses a time; `now` if there is none.

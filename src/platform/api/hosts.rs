@@ -65,10 +65,12 @@ fn own_name(url: &str) -> &str {
 /// Why a request may come from a web page.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum HostRefusal {
-    #[error("requests with the header Origin are refused: they come from a web page")]
+    #[error(
+        "requests with the header Origin are refused, because browsers add it for web pages: send the request without it"
+    )]
     Origin,
     #[error(
-        "host \"{0}\" is unknown: if clients use this name for the API, add it to names = in [server] of its configuration"
+        "host \"{0}\" is unknown: if clients use this name for the API, add it to `names` in the section [server] of standalone.cfg"
     )]
     Unknown(String),
 }
@@ -203,7 +205,10 @@ mod tests {
             "0.0.0.0",
         ] {
             let refusal = check(&[("host", "localhost"), ("host", host)]).unwrap_err();
-            assert!(refusal.to_string().contains("add it to names = in [server]"), "{host}");
+            assert!(
+                refusal.to_string().contains("add it to `names` in the section [server]"),
+                "{host}"
+            );
         }
     }
 

@@ -18,6 +18,7 @@ mod heartbeat;
 mod hosts;
 mod investigators;
 mod multipart;
+mod page;
 mod read;
 mod repeats;
 mod request;
@@ -94,7 +95,12 @@ impl Refusal {
 
     /// Returns the response to a request that cannot be checked now.
     fn unavailable(error: &(dyn std::error::Error + 'static)) -> Refusal {
-        Refusal::new(503, format!("{UNJUDGED}{}", Chain(error)))
+        Refusal::unjudged(503, &Chain(error).to_string())
+    }
+
+    /// Returns the response to a request that is not checked, and of which nothing is stored.
+    fn unjudged(status: u16, reason: &str) -> Refusal {
+        Refusal::new(status, format!("{UNJUDGED}{reason}"))
     }
 }
 
@@ -149,7 +155,9 @@ impl Api {
             ));
         }
         let route = Route::of(&request.method, &request.path).ok_or_else(ApiResponse::not_found)?;
-        self.hosts.check(&request).map_err(|refusal| ApiResponse::forbidden(&refusal))?;
+        self.hosts.check(&request).map_err(|refusal| {
+            self.refusal(&request.uri(), &Refusal::unjudged(403, &refusal.to_string()))
+        })?;
         Ok(RoutedRequest { request, route })
     }
 
@@ -181,9 +189,14 @@ impl Api {
     /// Returns the response to a request that the server has no room for now. `uri` is its path with
     /// the query.
     pub(super) fn busy(&self, uri: &str, reason: &str) -> ApiResponse {
-        let refusal = Refusal::new(503, format!("{UNJUDGED}{reason}"));
+        let refusal = Refusal::unjudged(503, reason);
         self.log_repeatable(Repeatable::Busy, uri, &refusal);
         self.refusal(uri, &refusal)
+    }
+
+    /// Returns the response to a request whose body arrived too slowly.
+    pub(super) fn slow(&self, uri: &str) -> ApiResponse {
+        self.refusal(uri, &Refusal::unjudged(408, "its body arrived too slowly; send it again"))
     }
 
     /// Returns the response to a request that is refused or has failed.

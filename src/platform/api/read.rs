@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::page::PageItems;
 use super::response::{Datum, Item};
 use super::{Api, ApiRequest, ApiResponse, ROOT, Refusal};
 use crate::action::{Action, Investigator};
@@ -105,9 +106,9 @@ impl Api {
             data.push(Datum::new(name, &count)?);
         }
         let mut items = vec![Item::with(format!("{}{}", self.base, request.uri()), data)];
-        for row in self.store.recent_actions(RECENT_COUNT)? {
-            items.push(self.action_item(&row)?);
-        }
+        let recent = self.store.recent_actions(RECENT_COUNT)?;
+        let recent = PageItems::of(recent.into_iter().map(|row| self.action_item(&row)))?;
+        items.extend(recent.into_items());
         self.found(request, &items)
     }
 

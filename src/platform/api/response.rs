@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::data::Id;
+use crate::relay::sent_bytes;
 
 const JSON: &str = "application/json";
 const PLAIN: &str = "text/plain; charset=utf-8";
@@ -39,15 +40,6 @@ impl ApiResponse {
             ("x-content-type-options", "nosniff".to_owned()),
         ];
         ApiResponse { status: 404, headers, body: "404 page not found\n".to_owned() }
-    }
-
-    /// Returns the response to a request that a web page may have caused.
-    pub(super) fn forbidden(refusal: &impl std::fmt::Display) -> ApiResponse {
-        let headers = vec![
-            ("content-type", PLAIN.to_owned()),
-            ("x-content-type-options", "nosniff".to_owned()),
-        ];
-        ApiResponse { status: 403, headers, body: format!("{refusal}\n") }
     }
 
     /// Returns a redirect to the canonical form of a path on this host; only `GET` gets a body.
@@ -123,6 +115,11 @@ impl Item {
         value: &impl Serialize,
     ) -> Result<Item, serde_json::Error> {
         Ok(Item::with(href, vec![Datum::new(name, value)?]))
+    }
+
+    /// Returns the size of the values as they are sent, in bytes.
+    pub(super) fn sent_bytes(&self) -> u64 {
+        self.data.iter().map(|datum| sent_bytes(datum.value.get())).sum()
     }
 
     /// Adds a link.

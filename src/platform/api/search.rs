@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::page::PageItems;
 use super::read::{float, whole};
 use super::request::Parameters;
 use super::response::Item;
@@ -164,6 +165,14 @@ impl SearchRequest {
         Ok(SearchPage { limit, offset: rows(self.offset).ok_or(position + 1)? })
     }
 
+    /// Returns the offset of the page after the one with the items `found`.
+    fn next_offset(&self, found: &PageItems) -> f64 {
+        match u32::try_from(found.len()) {
+            Ok(count) if found.is_full() => self.offset + f64::from(count),
+            _ => self.offset + self.limit,
+        }
+    }
+
     fn echoed(&self) -> Result<EchoedParameters, serde_json::Error> {
         let text = |name: &str| self.parameters.first(name).unwrap_or(ANY_TEXT).to_owned();
         let id = |name: &str| self.parameters.first(name).unwrap_or(ANY_ID).to_owned();
@@ -242,22 +251,23 @@ impl Api {
         if let Some(fault) = fault {
             return refuse(500, format!("parseSearchParameters()-> {fault}"), echoed);
         }
-        let items = match self.find(&search) {
-            Ok(items) => items,
+        let found = match self.find(&search) {
+            Ok(found) => found,
             Err(refusal) => return refuse(refusal.status, refusal.message, echoed),
         };
-        if items.is_empty() {
+        if found.len() == 0 {
             return refuse(404, "no results found".to_owned(), echoed);
         }
-        let mut items = items;
+        let next = search.next_offset(&found);
+        let mut items = found.into_items();
         if search.offset > 0.0 {
-            items.push(Item::new(href, "pagination", &self.pagination(&search)?)?);
+            items.push(Item::new(href, "pagination", &self.pagination(&search, next)?)?);
         }
         items.push(echoed);
         self.found(request, &items)
     }
 
-    fn find(&self, search: &SearchRequest) -> Result<Vec<Item>, Refusal> {
+    fn find(&self, search: &SearchRequest) -> Result<PageItems, Refusal> {
         let kind = search.kind();
         if !matches!(kind, "action" | "command" | "agent" | "investigator") {
             return Err(Refusal::new(500, "search type is invalid"));
@@ -269,25 +279,22 @@ impl Api {
             Refusal::new(500, format!("Error while finding {kind}s: '{text}'"))
         })?;
         match kind {
-            "command" => self
-                .store
-                .search_commands(&filter, page)?
-                .iter()
-                .map(|row| self.command_item(row))
-                .collect(),
+            "command" => {
+                let rows = self.store.search_commands(&filter, page)?;
+                PageItems::of(rows.into_iter().map(|row| self.command_item(&row)))
+            }
             "agent" => self.find_agents(search, &filter, page),
-            "investigator" => self
-                .store
-                .search_investigators(&filter, page)?
-                .iter()
-                .map(|row| self.investigator_item(row.id, &view::investigator(row)))
-                .collect(),
-            _ => self
-                .store
-                .search_actions(&filter, page)?
-                .iter()
-                .map(|row| self.action_item(row))
-                .collect(),
+            "investigator" => {
+                let rows = self.store.search_investigators(&filter, page)?;
+                PageItems::of(
+                    rows.into_iter()
+                        .map(|row| self.investigator_item(row.id, &view::investigator(&row))),
+                )
+            }
+            _ => {
+                let rows = self.store.search_actions(&filter, page)?;
+                PageItems::of(rows.into_iter().map(|row| self.action_item(&row)))
+            }
         }
     }
 
@@ -297,20 +304,20 @@ impl Api {
         search: &SearchRequest,
         filter: &SearchFilter,
         page: SearchPage,
-    ) -> Result<Vec<Item>, Refusal> {
+    ) -> Result<PageItems, Refusal> {
         let target = search.parameters.first("target").filter(|target| !target.is_empty());
         match target {
             None => {
                 let agents = self.store.search_agents(filter, page)?;
-                let item = |row| self.agent_view_item(&view::agent_without_refresh(row)?);
-                agents.iter().map(item).collect()
+                let item = |row| self.agent_view_item(&view::agent_without_refresh(&row)?);
+                PageItems::of(agents.into_iter().map(item))
             }
             Some(target) => self.find_targeted_agents(target, page),
         }
     }
 
     /// Returns a page of the agents that a target selects.
-    fn find_targeted_agents(&self, target: &str, page: SearchPage) -> Result<Vec<Item>, Refusal> {
+    fn find_targeted_agents(&self, target: &str, page: SearchPage) -> Result<PageItems, Refusal> {
         let refuse = |error: TargetError| {
             Refusal::new(500, format!("Error while finding agents: '{error}'"))
         };
@@ -318,9 +325,9 @@ impl Api {
         let mut evaluation = target.evaluation();
         let mut skip = usize::try_from(page.offset).unwrap_or(usize::MAX);
         let take = usize::try_from(page.limit).unwrap_or(usize::MAX);
-        let mut items = Vec::new();
+        let mut items = PageItems::default();
         for agent in self.store.live_agents() {
-            if items.len() == take {
+            if items.len() == take || items.is_full() {
                 break;
             }
             let agent = agent?;
@@ -333,7 +340,12 @@ impl Api {
         Ok(items)
     }
 
-    fn pagination(&self, search: &SearchRequest) -> Result<Pagination, serde_json::Error> {
+    /// Describes a page and the next one, which begins at `next_offset`.
+    fn pagination(
+        &self,
+        search: &SearchRequest,
+        next_offset: f64,
+    ) -> Result<Pagination, serde_json::Error> {
         let seconds = |time: Time| time.whole_second().to_string();
         let mut next = format!(
             "{}{ROOT}search?type={}&after={}&before={}",
@@ -360,7 +372,7 @@ impl Api {
                 next.push_str(&format!("&{name}={}", escaped(value)));
             }
         }
-        next.push_str(&format!("&limit={}&offset={}", search.limit, search.offset + search.limit));
+        next.push_str(&format!("&limit={}&offset={next_offset}", search.limit));
         Ok(Pagination { limit: number(search.limit)?, offset: number(search.offset)?, next })
     }
 }

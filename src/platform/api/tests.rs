@@ -6,8 +6,10 @@ mod damaged_rows;
 mod database;
 mod differences;
 mod investigators;
+mod large_pages;
 mod recorded_state;
 mod recording;
+mod refused_actions;
 mod repeats;
 mod replay;
 mod rows;
@@ -207,15 +209,19 @@ fn each_field_of_a_heartbeat_has_a_limit() {
     let tags = |count: usize, value: &str| {
         serde_json::Value::from((0..count).map(|name| tag(name, value)).collect::<Vec<_>>())
     };
-    let long = "x".repeat(17 << 10);
-    let addresses = vec!["192.0.2.1/24"; 2000];
+    let long = "x".repeat(9 << 10);
+    let addresses = vec!["192.0.2.1/24"; 1000];
     for (field, part, value) in [
         ("environment", Some("os"), long.clone().into()),
         ("environment", Some("addresses"), addresses.into()),
         ("environment", Some("modules"), vec![long.clone()].into()),
+        // As sent, each of these characters has six bytes.
+        ("environment", Some("ident"), "<".repeat(1400).into()),
+        ("tags", None, tags(1, &"&".repeat(400))),
+        ("name", None, "\u{1}".repeat(400).into()),
         ("tags", None, tags(65, "x")),
         ("tags", None, tags(1, &long)),
-        ("tags", None, tags(60, &"x".repeat(300))),
+        ("tags", None, tags(60, &"x".repeat(30))),
         ("name", None, "x".repeat(2049).into()),
         ("version", None, "x".repeat(2049).into()),
         ("queueLoc", None, "x".repeat(2049).into()),
@@ -228,8 +234,9 @@ fn each_field_of_a_heartbeat_has_a_limit() {
     }
     assert_eq!(agents(&rig), []);
     let (status, body) = post_heartbeat(&rig, |agent| {
-        agent["environment"]["os"] = "x".repeat(15 << 10).into();
-        agent["tags"] = tags(64, &"x".repeat(200));
+        // A host with many containers.
+        agent["environment"]["addresses"] = vec!["fe80::42:acff:fe11:2/64"; 250].into();
+        agent["tags"] = tags(64, &"x".repeat(20));
     });
     assert_eq!(status, 200, "{body}");
     let exchange = Exchange::of("00-agent-heartbeat-post");
@@ -238,7 +245,32 @@ fn each_field_of_a_heartbeat_has_a_limit() {
 }
 
 #[test]
-fn number_of_agents_is_limited_by_the_heartbeats_of_a_day() {
+fn heartbeat_with_a_nul_in_its_json_is_not_stored() {
+    let rig = Rig::new();
+    let tag = |name: &str, value: &str| serde_json::json!([{"name": name, "value": value}]);
+    for (field, part, value) in [
+        ("environment", Some("os"), "a\0".into()),
+        ("environment", Some("addresses"), vec!["\\\0"].into()),
+        ("tags", None, tag("\0", "b")),
+        ("tags", None, tag("a", "\0")),
+    ] {
+        let (status, body) = post_heartbeat(&rig, |agent| match part {
+            Some(part) => agent[field][part] = value,
+            None => agent[field] = value,
+        });
+        assert!(status == 400 && body.contains(&format!("Failed to read field {field}")), "{body}");
+    }
+    assert_eq!(agents(&rig), []);
+    // These characters only look like an escaped NUL.
+    let (status, body) = post_heartbeat(&rig, |agent| {
+        agent["environment"]["os"] = r"\u0000".into();
+        agent["tags"] = tag(r"\\u0000", r"u0000\");
+    });
+    assert_eq!(status, 200, "{body}");
+}
+
+#[test]
+fn number_of_agents_is_limited() {
     let mut rig = Rig::new();
     let begin = Exchange::of("00-agent-heartbeat-post").time;
     let insert = |rig: &mut Rig, first: i64, time: jiff::Timestamp| {
@@ -252,11 +284,23 @@ fn number_of_agents_is_limited_by_the_heartbeats_of_a_day() {
         }
         rig.database.run(&statements);
     };
+    // These are kept, because they have answered commands.
     insert(&mut rig, 1, begin - jiff::SignedDuration::from_hours(25));
+    rig.api.store.insert_action(&crate::data::tests::action(5000), &[]).unwrap();
+    let answered = "insert into commands (id, actionid, agentid, status, results, starttime, \
+                    finishtime) select 6000 + id, 5000, id, 'success', '[]', starttime, starttime \
+                    from agents;";
+    rig.database.run(answered);
     insert(&mut rig, 1001, begin - jiff::SignedDuration::from_hours(23));
     let (status, body) = post_heartbeat(&rig, |agent| agent["queueLoc"] = "q-new".into());
     assert_eq!(status, 200, "{body}");
-    insert(&mut rig, 2001, begin - jiff::SignedDuration::from_hours(1));
+    // These are silent, but not removed before the end of the action.
+    insert(&mut rig, 2001, begin - jiff::SignedDuration::from_hours(25));
+    rig.database.run(
+        &answered
+            .replace("'success'", "'sent'")
+            .replace("from agents", "from agents where id > 2000"),
+    );
     let (status, body) = post_heartbeat(&rig, |agent| agent["queueLoc"] = "q-other".into());
     assert!(status == 500 && body.contains("already has 1000 agents"), "{body}");
     // A known agent can still send its heartbeats.

@@ -24,8 +24,9 @@ impl Scheduler {
     /// Creates entries for the actions that were posted and whose period has begun.
     pub(super) fn accept_pending(&mut self, now: Timestamp) {
         let pending = self.store.pending_actions(now);
-        let pending = self.failures.note(Subject::NewActions, pending);
-        for action in pending.unwrap_or_default() {
+        let Some(pending) = self.failures.note(Subject::NewActions, pending) else { return };
+        self.failures.keep_new_actions(&pending);
+        for action in pending {
             let name = EntryName::action(action.id);
             let subject = Subject::NewAction(action.id);
             if let Some(damage) = without_id(&action) {

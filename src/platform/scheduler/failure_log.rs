@@ -10,7 +10,7 @@ use std::io;
 
 use super::ScheduleError;
 use crate::chain::Chain;
-use crate::data::{DataError, Id};
+use crate::data::{ActionRow, DataError, Id};
 use crate::platform::spool::{EntryName, SpoolFolder};
 
 /// What failed.
@@ -42,7 +42,7 @@ impl Subject {
         match self {
             Subject::Entry(..) => "cannot process entry",
             Subject::Agent(_) => {
-                "cannot read all of an agent; targets that need the rest do not match"
+                "cannot read some columns of an agent; conditions on these columns do not select it"
             }
             Subject::NewAction(_) => "cannot accept action",
             Subject::Answer(_) => "cannot save answer",
@@ -168,6 +168,24 @@ impl FailureLog {
         self.logged.len()
     }
 
+    /// Returns the ids of the agents whose last failure was logged, except the substitute for an id
+    /// that cannot be read.
+    pub(super) fn agents(&self) -> Vec<Id> {
+        let id = |subject: &Subject| match subject {
+            Subject::Agent(id) if id.number() != 0 => Some(*id),
+            _ => None,
+        };
+        self.logged.keys().filter_map(id).collect()
+    }
+
+    /// Forgets the new actions that are not among `actions`.
+    pub(super) fn keep_new_actions(&mut self, actions: &[ActionRow]) {
+        self.logged.retain(|subject, _| match subject {
+            Subject::NewAction(id) => actions.iter().any(|action| action.id == *id),
+            _ => true,
+        });
+    }
+
     /// Forgets the entries of a folder that it no longer contains. `names` are sorted.
     pub(super) fn keep_entries(&mut self, folder: SpoolFolder, names: &[EntryName]) {
         self.logged.retain(|subject, _| match subject {
@@ -213,6 +231,17 @@ mod tests {
         let error = io::Error::from(rustix::io::Errno::MFILE);
         let path = format!("/spool/.tmp/mig-{number}");
         Err::<(), _>(error).context("create", Path::new(&path)).unwrap_err().into()
+    }
+
+    #[test]
+    fn action_that_is_not_new_any_more_is_forgotten() {
+        let (mut failures, _) = log();
+        for id in [7, 8] {
+            failures.report(Subject::NewAction(Id::new(id)), ScheduleError::Unknown);
+        }
+        let left = crate::platform::scheduler::testing::action("");
+        failures.keep_new_actions(std::slice::from_ref(&left));
+        assert_eq!(failures.logged.keys().collect::<Vec<_>>(), [&Subject::NewAction(left.id)]);
     }
 
     #[test]

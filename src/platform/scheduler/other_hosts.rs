@@ -14,12 +14,13 @@ use crate::data::testing::{DatabaseKind as Kind, on_each_database};
 
 on_each_database!(
     command_to_another_host_is_a_row_that_expires,
-    a_thousand_agents_of_other_hosts_cost_no_file,
+    a_thousand_agents_of_other_hosts_cost_twenty_rows,
     action_for_other_hosts_only_is_sent_and_expires,
     waiting_action_is_not_evaluated_for_other_hosts_again,
     slow_agents_of_other_hosts_do_not_make_an_action_invalid,
     file_of_an_earlier_release_expires,
     silent_agent_of_another_host_is_removed_after_a_day,
+    agent_that_cannot_be_removed_does_not_keep_others,
     oversized_agent_of_an_earlier_release_is_reported_once_and_removed
 );
 
@@ -73,25 +74,29 @@ fn command_to_another_host_is_a_row_that_expires(kind: Kind) {
     assert_eq!(counts(&rig, ACTION), [0, 1, 1]);
 }
 
-fn a_thousand_agents_of_other_hosts_cost_no_file(kind: Kind) {
+fn a_thousand_agents_of_other_hosts_cost_twenty_rows(kind: Kind) {
     let mut rig = Rig::new(kind);
     insert_others(&rig, 1000..=1999, "{}");
+    let logged = rig.log();
     rig.collect_after(0);
-    assert_eq!((counts(&rig, ACTION), command_files(&rig)), ([1001, 0, 0], 1));
+    let lines = logged.take();
+    let warnings: Vec<_> = lines.iter().filter(|line| line.contains("too many agents")).collect();
+    assert!(warnings.len() == 1 && warnings[0].contains("left out: 980"), "{lines:?}");
+    assert_eq!((counts(&rig, ACTION), command_files(&rig)), ([21, 0, 0], 1));
     let command = rig.commands.try_recv().unwrap();
     rig.answer(&command);
     rig.collect_after(1);
-    assert_eq!((counts(&rig, ACTION), command_files(&rig)), ([1000, 1, 0], 1));
+    assert_eq!((counts(&rig, ACTION), command_files(&rig)), ([20, 1, 0], 1));
     rig = rig.restart();
     rig.collect_after(60);
-    assert_eq!((counts(&rig, ACTION), command_files(&rig)), ([1000, 1, 0], 1));
+    assert_eq!((counts(&rig, ACTION), command_files(&rig)), ([20, 1, 0], 1));
     assert_eq!(rig.used_folders(), ["action/inflight", "command/done"]);
     rig.collect_after(61);
-    assert_eq!((counts(&rig, ACTION), command_files(&rig)), ([0, 1, 1000], 1));
+    assert_eq!((counts(&rig, ACTION), command_files(&rig)), ([0, 1, 20], 1));
     assert_eq!(rig.status(), "completed");
     assert_eq!(rig.used_folders(), ["action/done", "command/done"]);
     let kept = std::fs::read_to_string(rig.path("action/done/7.json")).unwrap();
-    assert!(kept.contains("\"success\":1") && kept.contains("\"expired\":1000"), "{kept}");
+    assert!(kept.contains("\"success\":1") && kept.contains("\"expired\":20"), "{kept}");
     let commands = rig.store.commands_of(ACTION).unwrap();
     let results = empty_results(&action("").operations).unwrap();
     let end = Some(noon() + SignedDuration::from_secs(61));
@@ -186,6 +191,35 @@ fn silent_agent_of_another_host_is_removed_after_a_day(kind: Kind) {
     assert_eq!(agents(&rig), [5]);
 }
 
+fn agent_that_cannot_be_removed_does_not_keep_others(kind: Kind) {
+    const DAY: i64 = 86_400;
+    let mut rig = Rig::new(kind);
+    rig.store.invalidate_action(ACTION, noon()).unwrap();
+    insert_others(&rig, 1000..=1004, "{}");
+    let no_id = match kind {
+        Kind::Postgres => "'NaN'",
+        Kind::Sqlite => "'none'",
+    };
+    rig.tables.run(&format!("update agents set id = {no_id} where id = 1001;"));
+    rig.tables.run(
+        "create table holds (agent numeric references agents (id)); insert into holds values (1002);",
+    );
+    let logged = rig.log();
+    for second in [DAY + 1, DAY + 62, DAY + 123] {
+        rig.collect_after(second);
+    }
+    let agents = rig.store.agents().map(|agent| agent.unwrap().id.number());
+    let mut agents: Vec<i64> = agents.collect();
+    agents.sort_unstable();
+    assert_eq!(agents, [0, 5, 1002]);
+    let lines = logged.take();
+    let of = |text: &str| -> Vec<&String> {
+        lines.iter().filter(|line| line.starts_with(text)).collect()
+    };
+    assert_eq!(of("removed silent agents"), ["removed silent agents of other hosts, agents: 3"]);
+    assert_eq!(of("cannot remove silent agents").len(), 1, "{lines:?}");
+}
+
 fn oversized_agent_of_an_earlier_release_is_reported_once_and_removed(kind: Kind) {
     let mut rig = Rig::new(kind);
     let big = AgentRow {
@@ -211,4 +245,5 @@ fn oversized_agent_of_an_earlier_release_is_reported_once_and_removed(kind: Kind
     rig.collect_after(61);
     rig.collect_after(90_000);
     assert_eq!(rig.store.agent(big.id).unwrap(), None);
+    assert_eq!(rig.scheduler.failures.len(), 0, "a removed agent is forgotten");
 }

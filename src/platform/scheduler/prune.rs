@@ -16,7 +16,7 @@ const PRUNE_PERIOD: Duration = Duration::from_secs(60);
 /// Batch size for deleting actions, to keep table locks short.
 const ACTIONS_MAX: i64 = 200;
 /// Maximum number of agents removed at a time.
-const AGENTS_MAX: usize = 200;
+const AGENTS_MAX: u64 = 200;
 
 impl Scheduler {
     /// Removes the files and rows that have exceeded their retention, and withdrawn keys, once per
@@ -28,6 +28,7 @@ impl Scheduler {
         self.last_pruned = Some(now);
         let removed = self.prune_silent_agents(before(now, SILENCE_MAX));
         self.failures.note(Subject::SilentAgents, removed);
+        self.forget_removed_agents();
         if let Some(signers) = &self.signers {
             self.failures.note(Subject::WithdrawnKeys, signers.remove_withdrawn());
         }
@@ -42,23 +43,36 @@ impl Scheduler {
     /// Removes the agents of other hosts that have been silent since `since`, with their expired
     /// commands. These agents are known from heartbeats to the API only, which anyone may send, so
     /// they must not accumulate. A relay to a fleet reaches the agents of all hosts, and none is
-    /// removed. An agent that has answered a command stays with its answer.
+    /// removed. An agent that has answered a command stays with its answer. One that cannot be removed
+    /// does not keep the others.
     fn prune_silent_agents(&self, since: Timestamp) -> Result<(), ScheduleError> {
-        let mut removed = 0;
+        let (mut removed, mut failure) = (0, None);
         for agent in self.store.unanswering_agents(since) {
             let (id, queue) = agent?;
-            if removed == AGENTS_MAX || self.stop.is_requested() {
+            if removed >= AGENTS_MAX || self.stop.is_requested() {
                 break;
             }
-            if !self.commands.reaches(&queue) {
-                self.store.delete_agent(id, since)?;
-                removed += 1;
+            let Some(id) = id.filter(|_| !self.commands.reaches(&queue)) else { continue };
+            match self.store.delete_agent(id, since) {
+                Ok(count) => removed += count,
+                Err(error) if error.is_temporary() => return Err(error.into()),
+                Err(error) => failure = failure.or(Some(error)),
             }
         }
         if removed > 0 {
             slog::info!(self.log, "removed silent agents of other hosts"; "agents" => removed);
         }
-        Ok(())
+        failure.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Forgets the logged failures of agents that are not in the database any more.
+    fn forget_removed_agents(&mut self) {
+        for id in self.failures.agents() {
+            // If the agent cannot be looked up now, its failure is kept.
+            if let Ok(None) = self.store.agent(id) {
+                self.failures.clear(&Subject::Agent(id));
+            }
+        }
     }
 
     fn prune_spool(&mut self, end: Timestamp) {

@@ -3,7 +3,8 @@
 //! The agents that the relay reaches are evaluated first, and again while the action waits for one.
 //! The others are evaluated once. Anyone can register such agents with a heartbeat to the API, so
 //! they must neither delay an action nor make it invalid: if they use up the time for the target,
-//! the rest of them is skipped.
+//! the rest of them is skipped. At most [`UNREACHED_MAX`] of them get a command, so that they do not
+//! fill the database and the results of an action.
 
 use std::sync::Arc;
 
@@ -15,6 +16,9 @@ use crate::chain::Chain;
 use crate::data::{ActionRow, AgentRow, DataError, Id, InvalidColumns, Store};
 use crate::platform::target::{Column, Evaluation, Target, TargetError};
 use crate::platform::view;
+
+/// Maximum number of agents that the relay does not reach and that get a command of an action.
+const UNREACHED_MAX: usize = 20;
 
 /// Why an action is not sent.
 #[derive(Debug, thiserror::Error)]
@@ -73,8 +77,8 @@ impl Scheduler {
         })
     }
 
-    /// Adds the selected agents that the relay does not reach, as far as the time of the evaluation
-    /// allows.
+    /// Adds the first of the selected agents that the relay does not reach, as far as the time of the
+    /// evaluation allows.
     fn add_unreached(
         &mut self,
         action: Id,
@@ -82,19 +86,26 @@ impl Scheduler {
         ids: &mut Vec<Id>,
     ) -> Result<(), DataError> {
         let store = Arc::clone(&self.store);
+        let (ids_max, mut left_out) = (ids.len() + UNREACHED_MAX, 0);
         for agent in store.live_agents() {
             let agent = agent?;
             if self.commands.reaches(&agent.queueloc) {
                 continue;
             }
             match self.id_if_selected(evaluation, &agent) {
-                Ok(id) => ids.extend(id),
+                Ok(Some(id)) if ids.len() < ids_max => ids.push(id),
+                Ok(Some(_)) => left_out += 1,
+                Ok(None) => {}
                 Err(error) => {
                     slog::warn!(self.log, "target takes too long; the remaining agents of other hosts are skipped";
                         "action" => action.number(), "agents" => ids.len(), "error" => %Chain(&error));
                     break;
                 }
             }
+        }
+        if left_out > 0 {
+            slog::warn!(self.log, "target selects too many agents of other hosts; some of them get no command";
+                "action" => action.number(), "maximum" => UNREACHED_MAX, "left out" => left_out);
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::data::{ActionSignature, AgentRow, NEVER_FINISHED, NEVER_STARTED, Perm
 use crate::disk::RealFs;
 use crate::platform::spool::SpoolError;
 use crate::relay::{Command, Outcome};
-use crate::testing::retried;
+use crate::testing::{Logged, retried};
 
 pub(super) const ACTION: Id = Id::new(7);
 /// The queue of [`agent`].
@@ -57,6 +57,14 @@ impl Rig {
     pub(super) fn collect_after(&mut self, seconds: i64) {
         self.clock.set(noon() + SignedDuration::from_secs(seconds));
         self.scheduler.collect();
+    }
+
+    /// Lets the scheduler log into memory; returns what it logs.
+    pub(super) fn log(&mut self) -> Logged {
+        let logged = Logged::default();
+        self.scheduler.log = logged.logger();
+        self.scheduler.failures = FailureLog::new(logged.logger());
+        logged
     }
 
     /// Lets the agent answer a command.

@@ -14,7 +14,7 @@
 //! none to close, the new connection waits until there is one, and the kernel keeps those behind it.
 //! So:
 //!
-//! - Connections that send nothing useful never keep out one that does.
+//! - A connection without a request is closed when another client needs its place.
 //! - False tokens do not push out the requests that wait before them: otherwise a flood of new
 //!   connections would close all of them, and no new client would ever be served. They delay new
 //!   clients only until the requests before them were checked, because requests of unknown clients

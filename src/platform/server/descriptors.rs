@@ -9,7 +9,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 const CONNECTIONS_MAX: usize = 256;
 /// Minimum number of connections, even if the process has few descriptors.
 const CONNECTIONS_MIN: usize = 8;
-/// The part of the descriptors that connections may use is one of this number.
+/// Connections use at most one in this many descriptors.
 const SHARE: u64 = 4;
 /// Number of descriptors with which the API has all its connections.
 const DESCRIPTORS: u64 = 1024;

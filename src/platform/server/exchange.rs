@@ -48,8 +48,8 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Exchanges {
     api: Arc<Api>,
-    /// Permits for the request threads. A request waits for one in its connection, so that nothing
-    /// is left of a request whose client has gone.
+    /// Permits for the request threads. A request waits for one in its connection, so a request ends
+    /// when its client disconnects.
     threads: Arc<Semaphore>,
     /// Permits for the KiB of large bodies.
     bodies: Arc<Semaphore>,
@@ -112,13 +112,12 @@ impl Exchanges {
         let (parts, incoming) = request.into_parts();
         let mut body = ArrivingBody { is_read: incoming.is_end_stream(), incoming };
         let answered = self.process(api_request(&parts, ends), progress, &mut body).await;
+        let uri = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
         let mut response = match answered {
             Ok(response) | Err(Failure::Refused(response)) => http_response(response),
-            Err(Failure::Busy(reason)) => {
-                let uri = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
-                http_response(self.api.busy(uri, reason))
-            }
-            Err(Failure::Slow | Failure::Gone) => status(StatusCode::REQUEST_TIMEOUT),
+            Err(Failure::Busy(reason)) => http_response(self.api.busy(uri, reason)),
+            // A client that has gone does not read it.
+            Err(Failure::Slow | Failure::Gone) => http_response(self.api.slow(uri)),
             Err(Failure::Panicked) => status(StatusCode::INTERNAL_SERVER_ERROR),
         };
         if !body.is_read {
@@ -193,7 +192,8 @@ impl Exchanges {
 /// Waits for a permit behind those that wait already.
 async fn next_turn(turns: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Failure> {
     let turn = timeout(TURN_TIMEOUT, Arc::clone(turns).acquire_owned()).await;
-    let turn = turn.map_err(|_| Failure::Busy("too many requests wait for their turn"))?;
+    let turn = turn
+        .map_err(|_| Failure::Busy("too many requests wait for their turn; send it again later"))?;
     turn.map_err(|_| Failure::Panicked)
 }
 
@@ -201,7 +201,11 @@ impl Share {
     /// Extends the share to that of a body of `bytes`. It does not wait for other bodies, because
     /// those may wait for this one.
     fn extend(&mut self, bytes: usize) -> Result<(), Failure> {
-        let busy = || Failure::Busy("the bodies of other requests need all memory for bodies");
+        let busy = || {
+            Failure::Busy(
+                "the bodies of other requests need all memory for bodies; send it again later",
+            )
+        };
         let needed = bytes.saturating_sub(FREE_BYTES_MAX).div_ceil(1 << 10);
         let taken = self.taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let Some(missing @ 1..) = needed.checked_sub(taken) else { return Ok(()) };
