@@ -25,8 +25,8 @@ mod job_scan;
 mod launcher;
 mod locks;
 mod metrics_recorder;
-mod move_budget;
 mod move_log;
+mod move_queue;
 mod notifier;
 mod pending_outcomes;
 #[cfg(test)]
