@@ -17,7 +17,7 @@ use slog::{Logger, error, info};
 use super::index::Index;
 use crate::chain::{Chain, escape};
 use crate::disk::Lock;
-use crate::logging::LogInterval;
+use crate::logging::{LogInterval, Suppressed};
 use crate::names::{JobName, RunId};
 use crate::spool::{Family, Folder, Spool, SpoolError};
 
@@ -89,7 +89,7 @@ impl DiskErrors {
         let (key, shown) = (subject.key(), subject.to_string());
         if let Some(suppressed) = self.record(operation, subject, error.kind(), now) {
             error!(self.log, "{operation}"; key => shown, "error" => Chain(error),
-                "suppressed" => suppressed);
+                Suppressed(suppressed));
         }
     }
 

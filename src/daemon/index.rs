@@ -166,6 +166,12 @@ impl Index {
         self.runs.get(key)
     }
 
+    /// Returns whether a run is in this folder, is not due again, and no worker has it.
+    pub(super) fn rests_in(&self, key: &Key, folder: Folder) -> bool {
+        self.get(key)
+            .is_some_and(|run| run.folder == folder && run.due.is_none() && !run.attempts.busy)
+    }
+
     /// Returns the attempts of a run, also of one whose entry was removed.
     pub(super) fn attempts_mut(&mut self, key: &Key) -> Option<&mut Attempts> {
         match self.runs.get_mut(key) {

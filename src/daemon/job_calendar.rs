@@ -183,6 +183,8 @@ impl JobCalendar {
         let mut slots = Vec::new();
         for name in self.table.due(now).into_iter().take(SLOTS_MAX) {
             let (Some(known), Some(job)) = (self.schedules.get(&name), self.jobs.get(&name)) else {
+                // Only a job that is in force may keep a place among the first.
+                self.table.remove(&name);
                 continue;
             };
             let due = known.plan.decide(known.last.slot, now);
@@ -321,5 +323,25 @@ fn log_change(change: &Change, log: &Logger) {
                     "error" => Chain(fault));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::disk::{COMMAND_PREFIX, Disk, RealFs, trust};
+
+    #[test]
+    fn time_without_a_job_keeps_no_place_among_the_slots_that_are_due() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Disk::new(Arc::new(RealFs), folder.path().join("unused"), COMMAND_PREFIX);
+        let jobs = Jobs::new(disk, folder.path().join("runners"), trust::own_user(), TimeZone::UTC);
+        let mut calendar = JobCalendar::new(jobs, "host".to_owned());
+        calendar.table.set("gone".parse().unwrap(), Some(Timestamp::MIN));
+        let log = Logger::root(slog::Discard, slog::o!());
+        assert!(calendar.due(Timestamp::UNIX_EPOCH, &log).is_empty());
+        assert_eq!(calendar.next(), None);
     }
 }

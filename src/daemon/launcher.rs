@@ -11,7 +11,7 @@ use slog::{Logger, warn};
 
 use super::disk_errors::{DiskErrors, Subject};
 use super::index::Index;
-use super::job_calendar::{JobCalendar, Slot, overlaps};
+use super::job_calendar::{JobCalendar, SLOTS_MAX, Slot, overlaps};
 use super::metrics_recorder::MetricsRecorder;
 use super::settings::Parts;
 use crate::clock::after;
@@ -38,8 +38,8 @@ pub(super) struct LaunchRecorders<'a> {
 }
 
 impl Launcher {
-    /// Launches every slot that is due, and those that could not be launched before; returns the
-    /// new runs.
+    /// Launches the slots that are due, and those that could not be launched before, at most
+    /// [`SLOTS_MAX`] of each; returns the new runs.
     pub(super) fn launch_due(
         &mut self,
         parts: &mut Parts,
@@ -48,15 +48,13 @@ impl Launcher {
         now: Timestamp,
     ) -> Vec<Run> {
         let due = parts.calendar.due(now, &parts.log);
-        let retries =
-            self.failed.keys().filter(|job| due.iter().all(|slot| slot.job.name != **job));
-        let retries: Vec<JobName> = retries.cloned().collect();
+        let is_replaced = |job: &JobName| due.iter().any(|slot| slot.job.name == *job);
+        let retries = self.failed.iter().filter(|(job, (_, at))| *at <= now && !is_replaced(job));
+        let retries: Vec<JobName> = retries.map(|(job, _)| job.clone()).take(SLOTS_MAX).collect();
         let mut runs = Vec::new();
         for name in retries {
-            let Some((slot, at)) = self.failed.remove(&name) else { continue };
-            if at > now {
-                self.failed.insert(name, (slot, at));
-            } else if parts.calendar.state(&name) == JobState::Ready {
+            let Some((slot, _)) = self.failed.remove(&name) else { continue };
+            if parts.calendar.state(&name) == JobState::Ready {
                 // The job is launched as it was when the slot was due. The slot of a job that is
                 // gone or paused is dropped.
                 runs.extend(self.try_launch(slot, parts, index, &mut recorders, now));

@@ -11,6 +11,7 @@
 mod action_search;
 mod adoption;
 mod attempts;
+mod backlog;
 mod circuit_breaker;
 mod disk_errors;
 mod disk_space;
@@ -25,8 +26,8 @@ mod job_scan;
 mod launcher;
 mod locks;
 mod metrics_recorder;
-mod move_budget;
 mod move_log;
+mod move_queue;
 mod notifier;
 mod pending_outcomes;
 #[cfg(test)]
@@ -54,6 +55,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use slog::{Logger, info, warn};
 
+use backlog::Backlog;
 pub(crate) use disk_space::has_room;
 use done_review::UncollectedFiles;
 use engine::Engine;
@@ -75,8 +77,6 @@ use crate::wake::{Hint, Stop};
 
 /// Maximum time between two turns of the loop, so that a change of the clock is noticed.
 const WAIT_MAX: Duration = Duration::from_secs(60);
-/// Maximum number of events that are handled in one turn besides the first: each may lead to a move.
-const EVENTS_MAX: usize = 255;
 /// Maximum time that a stop waits for workers: plugins have three seconds between TERM and KILL.
 const STOP_SPAN: Duration = Duration::from_millis(4500);
 
@@ -104,6 +104,7 @@ pub(crate) enum Event {
 pub(crate) struct Daemon {
     engine: Engine,
     events: Receiver<Event>,
+    backlog: Backlog,
     sender: Sender<Event>,
     stop: Stop,
     reopen: Reopen,
@@ -126,7 +127,20 @@ impl Daemon {
         let engine = Engine::new(parts, workers);
         let notifier = ServiceNotifier::new(Manager::none());
         let locks = Locks::default();
-        Daemon { engine, events, sender, stop, reopen, clock, log, check_span, notifier, locks }
+        let backlog = Backlog::default();
+        Daemon {
+            engine,
+            events,
+            backlog,
+            sender,
+            stop,
+            reopen,
+            clock,
+            log,
+            check_span,
+            notifier,
+            locks,
+        }
     }
 
     /// Writes metrics to a file.
@@ -168,9 +182,9 @@ impl Daemon {
             }
             let until = self.turn(now).map_or(next_scan, |until| until.min(next_scan));
             let wait_max = self.notifier.turn(|| self.engine.status());
-            let Some(first) = self.wait(until, wait_max) else { continue };
-            let rest: Vec<Event> = self.events.try_iter().take(EVENTS_MAX).collect();
-            for event in std::iter::once(first).chain(rest) {
+            let until = if self.backlog.is_empty() { until } else { now };
+            let first = self.wait(until, wait_max);
+            for event in self.backlog.next(first.into_iter().chain(self.events.try_iter())) {
                 self.handle(event);
             }
         }

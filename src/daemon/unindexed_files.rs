@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 
 use jiff::Timestamp;
 
-use super::move_budget::MOVES_MAX;
+use super::move_queue::MOVES_MAX;
 use crate::clock::after;
 use crate::disk::Stamp;
 use crate::spool::Folder;
@@ -18,7 +18,7 @@ pub(super) struct UnindexedFiles {
     /// The state in which each file was last read.
     known: HashMap<(Folder, OsString), Stamp>,
     /// Files that may have to be moved, with the time to check them again: damaged files, which
-    /// another process may still be writing, actions to be claimed, and runs that a stage rejects.
+    /// another process may still be writing, and actions to be claimed.
     waiting: BTreeSet<(Timestamp, Folder, OsString)>,
     /// While a file is read again: the state in which it was first read.
     rechecked: Option<Stamp>,

@@ -30,18 +30,19 @@ pub(crate) fn is_stream(path: &Path) -> bool {
     STREAMS.iter().any(|(name, _)| path == Path::new(name))
 }
 
-/// Opens a log file for appending, or creates it, private to its owner.
-pub(crate) fn open(path: &Path) -> io::Result<File> {
+/// Opens a log file for appending, or creates it, private to its owner. Also returns its path
+/// without links.
+pub(crate) fn open(path: &Path) -> io::Result<(File, PathBuf)> {
     if let Some((_, duplicate)) = STREAMS.iter().find(|(name, _)| path == Path::new(name)) {
         // Opening the name would fail for a socket, such as that of the journal.
-        return duplicate().map(File::from);
+        return Ok((duplicate()?.into(), path.to_owned()));
     }
     let path = real(path)?;
     // Opening a device can have side effects, so the kind is checked before and after.
     check_existing(&path)?;
     let file = options().create(true).mode(0o600).open(&path)?;
     check_file(&path, &file.metadata()?)?;
-    Ok(file)
+    Ok((file, path))
 }
 
 /// Returns the options to append to a file. It may have just been replaced by a pipe, for which this
@@ -182,7 +183,9 @@ mod tests {
         fs::create_dir(&inner).unwrap();
         fs::write(inner.join("log"), "one\n").unwrap();
         symlink(inner.join("log"), &link).unwrap();
-        assert_eq!(open(&link).unwrap().metadata().unwrap().len(), 4);
+        let (file, real) = open(&link).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 4);
+        assert_eq!(real, inner.canonicalize().unwrap().join("log"));
         fs::set_permissions(&inner, Permissions::from_mode(0o777)).unwrap();
         let refusal = refusal(&link);
         assert!(refusal.ends_with(&format!("run `chmod go-w {}`", inner.display())), "{refusal}");

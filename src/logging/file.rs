@@ -33,6 +33,9 @@ pub(super) struct LogFile {
 struct State {
     /// `None` while it cannot be opened.
     file: Option<File>,
+    /// Where the file is, without links; after a failed rotation, where it is to be created.
+    /// Otherwise `None` while it cannot be opened.
+    place: Option<PathBuf>,
     /// The size of the file, counted here to save a system call per line.
     bytes: u64,
     /// Whether the last line in the file is incomplete.
@@ -98,7 +101,7 @@ impl LogFile {
     pub(super) fn retry_open(&self) {
         let mut state = self.lock();
         if state.file.is_none()
-            && let Ok(opened) = open(&self.path)
+            && let Ok(opened) = open(state.place.as_deref().unwrap_or(&self.path))
         {
             state.switch_to(opened);
             if state.stderr_lines == Some(0) {
@@ -116,32 +119,33 @@ impl LogFile {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    #[expect(clippy::disallowed_methods, reason = "the log is not part of the state")]
-    fn put_aside(&self) -> io::Result<()> {
-        let mut old = OsString::from(&self.path);
-        old.push(".1");
-        std::fs::rename(&self.path, old)
-    }
-
-    /// Renames the file and creates a new one.
-    fn rotate(&self, state: &mut State) -> io::Result<()> {
-        if let Err(error) = self.put_aside() {
-            state.bytes = 0;
-            return Err(error);
-        }
-        match open(&self.path) {
-            Ok(opened) => state.switch_to(opened),
-            Err(error) => *state = State::unwritable(error),
-        }
-        Ok(())
-    }
+#[expect(clippy::disallowed_methods, reason = "the log is not part of the state")]
+fn put_aside(path: &Path) -> io::Result<()> {
+    let mut old = OsString::from(path);
+    old.push(".1");
+    std::fs::rename(path, old)
 }
 
 impl State {
     fn unwritable(error: io::Error) -> State {
         let event = Some(FileEvent::Unwritable(error));
         State { stderr_lines: Some(0), event, ..State::default() }
+    }
+
+    /// Renames the file and creates a new one in its place. A link to it stays as it is.
+    fn rotate(&mut self) -> io::Result<()> {
+        let Some(place) = self.place.clone() else { return Ok(()) };
+        if let Err(error) = put_aside(&place) {
+            self.bytes = 0;
+            return Err(error);
+        }
+        match open(&place) {
+            Ok(opened) => self.switch_to(opened),
+            Err(error) => *self = State { place: Some(place), ..State::unwritable(error) },
+        }
+        Ok(())
     }
 
     /// Continues with a file that has just been opened.
@@ -209,9 +213,9 @@ pub(super) fn check(path: &Path) -> Result<(), LogError> {
 }
 
 fn open(path: &Path) -> io::Result<State> {
-    let file = output_file::open(path)?;
+    let (file, place) = output_file::open(path)?;
     let bytes = file.metadata()?.len();
-    Ok(State { file: Some(file), bytes, ..State::default() })
+    Ok(State { file: Some(file), place: Some(place), bytes, ..State::default() })
 }
 
 impl Sink for LogFile {
@@ -220,7 +224,7 @@ impl Sink for LogFile {
         let bytes = u64::try_from(line.len()).unwrap_or(u64::MAX);
         let mut state = self.lock();
         let is_full = self.bytes_max.is_some_and(|max| state.bytes.saturating_add(bytes) > max);
-        let rotated = if is_full && state.bytes > 0 { self.rotate(&mut state) } else { Ok(()) };
+        let rotated = if is_full && state.bytes > 0 { state.rotate() } else { Ok(()) };
         state.put(&line)?;
         rotated
     }
@@ -231,7 +235,7 @@ mod tests {
     #![expect(clippy::disallowed_methods, reason = "tests access files directly")]
 
     use std::fs::{self, read_to_string};
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
 
@@ -274,6 +278,42 @@ mod tests {
         assert_eq!(read_to_string(&path).unwrap(), "b\n");
         let old = folder.path().join("log.1");
         assert_eq!(read_to_string(old).unwrap(), "a line that is too long\n");
+    }
+
+    #[test]
+    fn full_file_behind_a_link_keeps_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let (inner, link) = (folder.path().join("inner"), folder.path().join("link"));
+        fs::create_dir(&inner).unwrap();
+        fs::write(inner.join("log"), "").unwrap();
+        symlink(inner.join("log"), &link).unwrap();
+        let file = LogFile::open(&link, Some(6)).unwrap();
+        for line in ["0123", "4567", "89ab"] {
+            write(&file, line);
+        }
+        assert!(link.is_symlink() && !folder.path().join("link.1").exists());
+        assert_eq!(read_to_string(inner.join("log")).unwrap(), "89ab\n");
+        assert_eq!(read_to_string(inner.join("log.1")).unwrap(), "4567\n");
+    }
+
+    #[test]
+    fn file_that_is_created_later_keeps_the_place_behind_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (inner, link) = (folder.path().join("inner"), folder.path().join("link"));
+        fs::create_dir(&inner).unwrap();
+        fs::write(inner.join("log"), "").unwrap();
+        symlink(inner.join("log"), &link).unwrap();
+        let file = LogFile::open(&link, Some(6)).unwrap();
+        write(&file, "0123");
+        // The rotation cannot create the new file: others could replace it.
+        let mode = |mode| fs::set_permissions(&inner, fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o777);
+        write(&file, "this line goes to stderr");
+        mode(0o700);
+        file.retry_open();
+        write(&file, "4567");
+        assert!(link.is_symlink());
+        assert_eq!(read_to_string(inner.join("log")).unwrap(), "4567\n");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use slog::{KV, Record, Serializer};
 
 use crate::clock::{after, elapsed};
 
@@ -21,6 +22,20 @@ pub(crate) struct LogInterval {
     last: Timestamp,
     /// Number of occurrences since the last log message.
     suppressed: u64,
+}
+
+/// The number of occurrences that were suppressed before a log message, as a value of that message;
+/// left out if there were none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Suppressed(pub(crate) u64);
+
+impl KV for Suppressed {
+    fn serialize(&self, _: &Record<'_>, serializer: &mut dyn Serializer) -> slog::Result {
+        match self.0 {
+            0 => Ok(()),
+            count => serializer.emit_u64("suppressed", count),
+        }
+    }
 }
 
 impl LogInterval {

@@ -41,7 +41,7 @@ use crate::clock::Clock;
 use crate::config::logging::{LogFormat, LogTarget, LoggingConfig};
 use file::LogFile;
 use file_reporter::FileReporter;
-pub(crate) use interval::LogInterval;
+pub(crate) use interval::{LogInterval, Suppressed};
 use syslog::Syslog;
 
 /// Maximum length of a value, in bytes, which is also that of the stored output of a plugin.

@@ -5,7 +5,8 @@
 //! the end, the tail is written and the file is fsynced and renamed: a document with its final name
 //! is complete.
 //!
-//! **Invariant.** Memory grows only by the set of command ids, which [`DocumentLimits`] limits.
+//! **Invariant.** Memory grows only by the set of command ids, which [`DocumentLimits`] limits. The
+//! facts of the pages that wait for their turn are limited by the size of a page.
 
 mod command_file;
 

@@ -175,17 +175,20 @@ impl PageReader<'_> {
             let began = self.clock.now();
             let answer = self.api.commands(self.id, offset, limit, &mut |command| {
                 received = received.saturating_add(1);
-                self.add(shared, lane, page, command, early).map_err(|error| {
-                    refused = Some(error);
-                    io::Error::other("the command was not stored")
-                })
+                let stored = self.add(shared, lane, page, command, early);
+                if let Ok(true) = stored {
+                    return Ok(());
+                }
+                refused = Some(stored);
+                Err(io::Error::other("the command was not stored"))
             });
             let timed_out = answer.as_ref().is_err_and(ApiError::is_timeout);
             if timed_out || elapsed(began, self.clock.now()) > SLOW_SPAN {
                 shared.slow_down(page.size);
             }
-            if let Some(error) = refused {
-                return Err(error);
+            if let Some(stored) = refused {
+                // What exceeds the page belongs to the next ones.
+                return stored.map(|_| (page.end(), false));
             }
             let Page { items, sent } = match answer {
                 Err(error) if error.is_too_long() => {
@@ -209,7 +212,8 @@ impl PageReader<'_> {
         }
     }
 
-    /// Stores a command: in the part if the page has its turn, else with the early page.
+    /// Stores a command: in the part if the page has its turn, else with the early page. Returns
+    /// `false` if the early page is full.
     fn add(
         &self,
         shared: &Shared,
@@ -217,7 +221,7 @@ impl PageReader<'_> {
         page: PageRange,
         command: &RawValue,
         early: &mut Option<EarlyPage>,
-    ) -> Result<(), FetchError> {
+    ) -> Result<bool, FetchError> {
         if self.stop.is_requested() {
             return Err(FetchError::Stopped);
         }
@@ -228,12 +232,10 @@ impl PageReader<'_> {
             if let Some(early) = early {
                 early.drain(self.disk, &mut part)?;
             }
-            return Ok(part.add(&facts, command.get())?);
+            return Ok(part.add(&facts, command.get()).map(|()| true)?);
         }
-        let early = match early {
-            Some(early) => early,
-            None => early.insert(EarlyPage::new(early_path(&shared.path, lane))),
-        };
+        let early =
+            early.get_or_insert_with(|| EarlyPage::new(early_path(&shared.path, lane), page.size));
         Ok(early.push(self.disk, facts, command.get())?)
     }
 

@@ -71,8 +71,10 @@ fn large_answer_of_one_agent_does_not_hide_the_others() {
     };
     let status = said(&["status"]);
     assert!(status.contains("answered 9") && status.contains("too large 1"), "{status}");
-    let named =
-        format!("the answers of 1 agent are too large to be stored: agent-5 ({bytes} bytes)");
+    let named = format!(
+        "the answers of 1 agent are too large to be stored: agent-5 ({bytes} bytes); narrow \
+         the action's operations for this agent"
+    );
     assert!(status.contains(&named), "{status}");
     let results = said(&["results", "job"]);
     assert!(results.contains("agent-5 toolarge the answer has"), "{results}");

@@ -12,6 +12,10 @@ use crate::daemon::workers::{Pool, Task};
 use crate::spool::Record;
 use crate::stage::{Step, TaskKind, deliver};
 
+/// Maximum number of tasks in one pool that are started in one turn of the daemon's loop, those
+/// that fail to start included.
+const STARTS_MAX: usize = 32;
+
 impl Engine {
     /// Queues a run for a worker, unless its task needs the API and the circuit breaker is tripped.
     pub(super) fn queue(&mut self, key: &Key, kind: &TaskKind, now: Timestamp) {
@@ -31,13 +35,18 @@ impl Engine {
     }
 
     /// Returns the owner of a run, whose turn in a queue it uses.
-    fn owner(&self, key: &Key) -> Owner {
+    pub(super) fn owner(&self, key: &Key) -> Owner {
         self.index.get(key).and_then(|run| run.facts.job().cloned())
     }
 
-    /// Starts queued tasks while workers are free. The step of each run is decided again.
-    pub(super) fn serve_queue(&mut self, pool: Pool, now: Timestamp) {
-        while self.workers.is_free(pool) && !self.is_stopping() && !self.budget.is_spent() {
+    /// Starts queued tasks while workers are free; returns whether others could start as well. The
+    /// step of each run is decided again.
+    pub(super) fn serve_queue(&mut self, pool: Pool, now: Timestamp) -> bool {
+        let mut left = STARTS_MAX;
+        while self.workers.is_free(pool) && !self.is_stopping() {
+            if left == 0 {
+                return true;
+            }
             let Some(key) = self.queues.of(pool).pop() else { break };
             let Some(run) = self.index.get(&key).filter(|run| !run.attempts.busy) else {
                 self.release_probe(&key, now);
@@ -45,6 +54,7 @@ impl Engine {
             };
             match self.decide(&key, run, now) {
                 Ok(Step::Start(kind)) if Pool::of(&kind) == pool => {
+                    left -= 1;
                     let has_started = self.start_task(&key, kind, now);
                     if has_started && pool == Pool::Deliver && self.due_deliveries(&key, now).0 > 0
                     {
@@ -55,6 +65,7 @@ impl Engine {
                 Ok(Step::Move(moved))
                     if moved.then.as_ref().is_some_and(|kind| Pool::of(kind) == pool) =>
                 {
+                    left -= 1;
                     self.make(&key, &moved, now);
                     if self.index.get(&key).is_none_or(|run| !run.attempts.busy) {
                         // The run is elsewhere or could not be moved: another one may be the probe.
@@ -67,6 +78,7 @@ impl Engine {
                 }
             }
         }
+        false
     }
 
     /// Starts a task on the record that is on disk now; returns whether a worker has started.

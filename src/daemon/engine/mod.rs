@@ -1,8 +1,8 @@
 //! The engine: the only thread that moves runs.
 //!
 //! The engine waits until a run is due, a hint arrives or a worker finishes. It asks the stage that
-//! is responsible for the run's folder for the next step, and carries it out: it moves the run,
-//! queues it for a worker, or waits. While a worker has a run, the engine leaves that run alone.
+//! is responsible for the run's folder for the next step, and carries it out: it plans a move,
+//! queues the run for a worker, or waits. While a worker has a run, the engine leaves that run alone.
 //!
 //! **Failure.** If the disk refuses an operation, the entry stays where it is, and the engine
 //! retries after a growing delay. An outcome of a worker that cannot be recorded becomes a pending
@@ -30,7 +30,7 @@ use super::disk_space::DiskSpace;
 use super::index::{Index, Key, TrackedRun};
 use super::launcher::{LaunchRecorders, Launcher};
 use super::metrics_recorder::MetricsRecorder;
-use super::move_budget::{MOVES_MAX, MoveBudget};
+use super::move_queue::{MOVES_MAX, MoveQueue, PlannedKind, PlannedMove};
 use super::notifier::{EngineStatus, RunCounts};
 use super::pending_outcomes::PendingOutcomes;
 use super::pruner::Pruner;
@@ -44,12 +44,17 @@ use crate::spool::{Folder, Run, Spool, SpoolError};
 use crate::stage::submit::{JobState, SubmitContext};
 use crate::stage::{Move, PastAttempts, Step, TaskKind, collect, deliver, fetch, misdated, submit};
 
+/// Maximum number of due runs that are processed in one turn of the daemon's loop. It is much higher
+/// than that of moves, because to decide on a run takes only microseconds.
+const DUE_MAX: usize = 4096;
+
 /// The state of the engine.
 #[derive(Debug)]
 pub(super) struct Engine {
     parts: Parts,
     index: Index,
     queues: Queues,
+    moves: MoveQueue,
     workers: Workers,
     breaker: CircuitBreaker,
     pending: PendingOutcomes,
@@ -61,7 +66,6 @@ pub(super) struct Engine {
     retry_reporter: RetryReporter,
     metrics: MetricsRecorder,
     scan: ScanState,
-    budget: MoveBudget,
     /// Where the engine's own threads send their results; without it, the engine does their work
     /// itself.
     events: Option<Sender<Event>>,
@@ -75,6 +79,7 @@ impl Engine {
         Engine {
             index: Index::new(started),
             queues: Queues::default(),
+            moves: MoveQueue::default(),
             workers,
             breaker: CircuitBreaker::default(),
             pending: PendingOutcomes::default(),
@@ -86,7 +91,6 @@ impl Engine {
             retry_reporter: RetryReporter::new(),
             metrics: MetricsRecorder::new(log.clone()),
             scan: ScanState::new(&parts),
-            budget: MoveBudget::default(),
             events: None,
             parts,
         }
@@ -122,54 +126,67 @@ impl Engine {
         }
     }
 
-    /// Processes the runs that are due, as far as the budget of moves allows; returns when the next
-    /// one is due.
+    /// Processes the runs that are due, makes moves and starts tasks, each as far as one turn
+    /// allows; returns when to call this again.
+    ///
+    /// **Invariant.** Each kind of work has a limit of its own, so that no kind delays another.
     pub(super) fn process_due(&mut self) -> Option<Timestamp> {
         let now = self.parts.clock.now();
-        self.budget.renew();
         self.retry_pending(now, MOVES_MAX);
         if self.index.next_due().is_some_and(|due| due <= now) {
             self.check_disk_space();
         }
-        while !self.is_stopping()
-            && !self.budget.is_spent()
-            && let Some(key) = self.index.pop_due(now)
-        {
-            self.process(&key, now);
-        }
+        self.decide_due(now);
+        self.serve_moves(now);
+        // The moves may have made other runs due.
+        self.decide_due(now);
+        let mut is_work_left = false;
         for pool in [Pool::Deliver, Pool::Submit, Pool::Fetch] {
-            self.serve_queue(pool, now);
+            is_work_left |= self.serve_queue(pool, now);
         }
         self.update_error_marker();
-        if self.budget.is_spent() {
+        if is_work_left || !self.is_stopping() && !self.moves.is_empty() {
             return Some(now);
         }
         let next = [self.index.next_due(), self.pending.next_attempt(), self.launcher.next_retry()];
         next.into_iter().flatten().min()
     }
 
-    /// Carries out the next step of a run, or queues the run for a worker.
+    fn decide_due(&mut self, now: Timestamp) {
+        for _ in 0..DUE_MAX {
+            if self.is_stopping() {
+                return;
+            }
+            let Some(key) = self.index.pop_due(now) else { return };
+            self.process(&key, now);
+        }
+    }
+
+    /// Decides on the next step of a run: queues the run for a worker, plans a move, or waits.
     fn process(&mut self, key: &Key, now: Timestamp) {
         self.errors.clear(&Subject::Run(key.1.clone()));
+        self.moves.cancel(key);
         let Some(run) = self.index.get(key).filter(|run| !run.attempts.busy) else { return };
+        let folder = run.folder;
         match self.decide(key, run, now) {
             Ok(Step::Wait(until)) => self.index.schedule(key, until),
             // A move that is followed by a task waits for a worker like the task itself.
             Ok(Step::Start(kind) | Step::Move(Move { then: Some(kind), .. })) => {
                 self.queue(key, &kind, now);
             }
-            Ok(Step::Move(moved)) => self.make(key, &moved, now),
-            // Not at once: any number of such runs must not delay others.
-            Ok(Step::Reject(_)) => {
-                let (folder, name) = (run.folder, key.1.file_name());
-                self.scan.unindexed.recheck_at(now, folder, name.as_ref());
-            }
+            Ok(Step::Move(moved)) => self.plan(key, folder, PlannedKind::Move(moved)),
+            Ok(Step::Reject(reason)) => self.plan(key, folder, PlannedKind::Reject(reason)),
             Err(error) => {
                 error!(self.parts.log, "cannot determine the next step"; "run" => %key.1,
                     "error" => Chain(&error));
                 self.put_off(key, now);
             }
         }
+    }
+
+    fn plan(&mut self, key: &Key, folder: Folder, kind: PlannedKind) {
+        let owner = self.owner(key);
+        self.moves.push(key, owner, PlannedMove { folder, kind });
     }
 
     /// Returns the next step of a run, as the stage of its folder decides.

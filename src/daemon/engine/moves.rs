@@ -15,17 +15,35 @@ use crate::clock::after;
 use crate::daemon::disk_errors::Subject;
 use crate::daemon::index::Key;
 use crate::daemon::move_log::log_move;
+use crate::daemon::move_queue::{MOVES_MAX, PlannedKind, PlannedMove};
 use crate::daemon::pending_outcomes::PendingOutcome;
 use crate::spool::{Folder, Record, Run, SpoolError, Transition};
-use crate::stage::{Move, Step, collect, deliver};
+use crate::stage::{Move, collect, deliver};
 
 /// Log message for an outcome that becomes or stays pending.
 const NOT_RECORDED: &str = "cannot record outcome; keeping it in memory";
 
 impl Engine {
+    /// Makes planned moves, as many as one turn allows.
+    pub(super) fn serve_moves(&mut self, now: Timestamp) {
+        for _ in 0..MOVES_MAX {
+            if self.is_stopping() {
+                return;
+            }
+            let Some((key, PlannedMove { folder, kind })) = self.moves.pop() else { return };
+            if !self.index.rests_in(&key, folder) {
+                // It was found elsewhere, or it is decided on again.
+                continue;
+            }
+            match kind {
+                PlannedKind::Move(moved) => self.make(&key, &moved, now),
+                PlannedKind::Reject(reason) => self.reject_unchanged(&key, &reason, now),
+            }
+        }
+    }
+
     /// Makes a move that a stage decided on.
     pub(super) fn make(&mut self, key: &Key, moved: &Move, now: Timestamp) {
-        self.budget.spend();
         let made = match self.read_run(key) {
             Ok(Some(run)) => self.apply(key, run, moved, now),
             Ok(None) => Ok(()),
@@ -237,12 +255,16 @@ impl Engine {
         }
     }
 
-    /// Turns a run into a dead letter if its stage still rejects it.
-    pub(super) fn recheck_run(&mut self, key: &Key, now: Timestamp) {
-        let Some(run) = self.index.get(key).filter(|run| !run.attempts.busy) else { return };
-        match self.decide(key, run, now) {
-            Ok(Step::Reject(reason)) => self.reject(key, &reason, now),
-            _ => self.index.schedule(key, Some(now)),
+    /// Turns a run into a dead letter if its file is still the one that its stage rejected.
+    fn reject_unchanged(&mut self, key: &Key, reason: &str, now: Timestamp) {
+        let Some((folder, known)) = self.index.get(key).map(|run| (run.folder, run.stamp)) else {
+            return;
+        };
+        let name = key.1.file_name();
+        match self.parts.spool.stamp(folder, name.as_ref()) {
+            Ok(stamp) if stamp == Some(known) => self.reject(key, reason, now),
+            Ok(_) => self.scan_name(folder, name.as_ref()),
+            Err(error) => self.move_failed(key, &error, now),
         }
     }
 

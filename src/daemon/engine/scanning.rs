@@ -224,17 +224,12 @@ impl Engine {
             && stamp().is_ok_and(|stamp| self.scan.done_review.is_own_move(name, stamp))
     }
 
-    /// Checks files again that may have to be moved: rejects damaged files that have not changed
-    /// and runs that a stage still rejects, and claims actions.
+    /// Checks files again that may have to be moved: rejects damaged files that have not changed,
+    /// and claims actions.
     pub(in crate::daemon) fn recheck_files(&mut self, now: Timestamp) {
         for (folder, name) in self.scan.unindexed.take_due(now) {
-            match self.unchanged_run(folder, &name) {
-                Some(key) => self.recheck_run(&key, now),
-                None => {
-                    self.scan.unindexed.begin_recheck(folder, &name);
-                    self.scan_name(folder, &name);
-                }
-            }
+            self.scan.unindexed.begin_recheck(folder, &name);
+            self.scan_name(folder, &name);
         }
         self.scan.unindexed.end_recheck();
     }
@@ -244,7 +239,7 @@ impl Engine {
         self.scan.unindexed.next_due()
     }
 
-    fn scan_name(&mut self, folder: Folder, name: &OsStr) {
+    pub(super) fn scan_name(&mut self, folder: Folder, name: &OsStr) {
         if let Err(error) = self.try_scan_name(folder, name) {
             // The next scan reads the file again.
             self.scan.unindexed.forget(folder, name);
@@ -313,13 +308,6 @@ impl Engine {
     fn tracked_in(&self, folder: Folder, name: &OsStr) -> Option<Key> {
         let key = (folder.family(), run_id(name)?);
         self.index.get(&key).is_some_and(|run| run.folder == folder).then_some(key)
-    }
-
-    /// Returns the key of the run with this file, if it is in the index as it is on disk.
-    fn unchanged_run(&self, folder: Folder, name: &OsStr) -> Option<Key> {
-        let key = self.tracked_in(folder, name)?;
-        let known = self.index.get(&key).map(|run| run.stamp);
-        matches!(self.parts.spool.stamp(folder, name), Ok(stamp) if stamp == known).then_some(key)
     }
 
     /// Returns the state in which a file was last read.

@@ -5,11 +5,13 @@ use std::fs;
 
 use serde_json::value::RawValue;
 
+use super::super::move_queue::MOVES_MAX;
 use super::super::testing::{PostReply, Rig, WorkerCounts};
+use crate::action::Summary;
 use crate::clock::after;
 use crate::names::{ActionId, RunId};
 use crate::spool::testing::record;
-use crate::spool::{Delivery, DeliveryState, Folder, Origin, Record};
+use crate::spool::{Delivery, DeliveryState, Family, Folder, Origin, Record};
 
 /// Returns a rig with jobs whose slots are far off, without an engine.
 fn rig() -> Rig {
@@ -98,6 +100,40 @@ fn jobs_take_turns_at_the_api() {
         // The run before it may have requested two pages.
         assert!(z.is_some_and(|z| z <= 2), "{folder} {requests:?}");
     }
+}
+
+#[test]
+fn many_moves_delay_neither_tasks_nor_moves_of_another_kind() {
+    const EXPIRED: usize = 20 * MOVES_MAX;
+    let mut rig = rig();
+    let send = |record: &mut Record| record.origin = Origin::Trigger;
+    put_runs(&rig, "a", u32::try_from(EXPIRED).unwrap(), Folder::New, |record| {
+        send(record);
+        record.settings.deadline = jiff::Timestamp::UNIX_EPOCH;
+    });
+    put_runs(&rig, "m", 1, Folder::Returned, |record| {
+        owe_results(record, &[]);
+        record.summary = Some(Summary::default());
+    });
+    put_runs(&rig, "m", 1, Folder::New, send);
+    rig.start();
+    let is_busy =
+        |rig: &Rig, id: &str| rig.engine().index().is_busy(&(Family::Action, id.parse().unwrap()));
+    let count = |rig: &Rig, start: &str| {
+        rig.spool().iter().filter(|entry| entry.starts_with(start)).count()
+    };
+    rig.process_due();
+    assert!(is_busy(&rig, "m.20261122T100000Z"));
+    assert_eq!((count(&rig, "command/returned"), count(&rig, "command/done m.")), (0, 1));
+    assert_eq!(count(&rig, "action/invalid a."), MOVES_MAX - 1);
+    // Neither does a run wait that becomes due after them.
+    put_runs(&rig, "z", 1, Folder::New, send);
+    rig.scan();
+    rig.process_due();
+    assert!(is_busy(&rig, "z.20261122T100000Z"));
+    rig.advance(1);
+    assert_eq!(rig.platform.action_names().len(), 2);
+    assert_eq!((count(&rig, "action/new"), count(&rig, "action/invalid a.")), (0, EXPIRED));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Files and moves of the operator while the runner is running, and files of the original runner.
 
-use super::super::move_budget::MOVES_MAX;
+use super::super::move_queue::MOVES_MAX;
 use super::super::testing::Rig;
 use super::{ID, rig};
 use crate::action::Summary;
@@ -59,13 +59,38 @@ fn rejected_files_delay_neither_the_start_nor_a_run() {
     rig.start();
     assert_eq!(poison(&rig), 200, "the start rejects none");
     rig.process_due();
-    assert_eq!(poison(&rig), 200, "they wait until other runs have been processed");
+    assert_eq!(poison(&rig), 200 - MOVES_MAX, "one turn rejects a few");
     assert!(rig.spool().contains(&format!("action/inflight {ID}")));
     rig.platform.set_agents(1, true);
     rig.advance(20);
     assert!(rig.spool().contains(&format!("command/done {ID}")));
     assert_eq!(poison(&rig), 0);
     assert_eq!(rig.spool().iter().filter(|entry| entry.ends_with(".reason")).count(), 200);
+}
+
+#[test]
+fn run_whose_rejection_fails_is_rejected_later() {
+    let mut rig = Rig::new("2026-11-22T12:00:30Z");
+    rig.start();
+    rig.crash();
+    let id = "poison.20261122T110000Z";
+    // It lacks what its folder needs.
+    let text = record(id).to_bytes().unwrap();
+    let path = rig.path(&format!("spool/command/inflight/{id}.json"));
+    write_private(&path, std::str::from_utf8(&text).unwrap());
+    rig.start();
+    // The disk fails once, and the run is unchanged afterwards.
+    let (folder, away) = (rig.path("spool/command/inflight"), rig.path("away"));
+    std::fs::rename(&folder, &away).unwrap();
+    write_private(&folder, "");
+    rig.process_due();
+    rig.recheck_files();
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(&away, &folder).unwrap();
+    assert!(path.exists());
+    rig.advance(60);
+    let expected = [".command", ".command.json.reason"];
+    assert_eq!(rig.spool(), expected.map(|end| format!("action/invalid {id}{end}")));
 }
 
 #[test]

@@ -238,3 +238,29 @@ fn one_turn_launches_a_limited_number_of_slots() {
         assert_eq!(rig.spool().len(), count);
     }
 }
+
+#[test]
+fn one_turn_retries_a_limited_number_of_launches() {
+    let mut rig = Rig::new("2026-11-22T12:00:30Z");
+    for number in 0..SLOTS_MAX + 8 {
+        rig.write_job(&format!("job{number}"), "schedule = \"1 12 * * *\"");
+    }
+    rig.start();
+    for _ in 0..2 {
+        rig.launch_due();
+    }
+    let (new, away) = (rig.path("spool/action/new"), rig.path("away"));
+    std::fs::rename(&new, &away).unwrap();
+    write_private(&new, "");
+    rig.set_clock("2026-11-22T12:01:00Z");
+    for _ in 0..2 {
+        rig.launch_due();
+    }
+    std::fs::remove_file(&new).unwrap();
+    std::fs::rename(&away, &new).unwrap();
+    rig.set_clock("2026-11-22T12:01:05Z");
+    for count in [SLOTS_MAX, SLOTS_MAX + 8] {
+        rig.launch_due();
+        assert_eq!(rig.spool().len(), count);
+    }
+}

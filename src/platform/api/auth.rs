@@ -11,6 +11,7 @@ use crate::chain::Chain;
 use crate::clock::elapsed;
 use crate::data::{ApiKey, InvestigatorRow};
 use crate::go::time::Time;
+use crate::logging::Suppressed;
 use crate::pgp::RsaNumbers;
 use crate::platform::signers::SignatureError;
 
@@ -67,7 +68,7 @@ impl Api {
                 let now = self.clock.now();
                 if let Some(suppressed) = self.repeats.record(Repeatable::KeyLookup, now) {
                     slog::error!(self.log, "cannot look up API key";
-                        "error" => %Chain(&error), "suppressed" => suppressed);
+                        "error" => %Chain(&error), Suppressed(suppressed));
                 }
                 Ok(None)
             }

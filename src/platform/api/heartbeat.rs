@@ -18,6 +18,7 @@ use crate::chain::Chain;
 use crate::clock::before;
 use crate::data::DataError;
 use crate::go::time::Time;
+use crate::logging::Suppressed;
 use crate::platform::agents::{self, SILENCE_MAX};
 use crate::relay::{Heartbeat, sent_bytes};
 
@@ -152,7 +153,7 @@ impl Api {
         if heartbeat.queue == self.local_queue {
             if let Some(suppressed) = self.repeats.record(Repeatable::LocalQueue, now) {
                 slog::warn!(self.log, "ignored heartbeat with the queue of this host's agent";
-                    "peer" => %request.peer, "suppressed" => suppressed);
+                    "peer" => %request.peer, Suppressed(suppressed));
             }
             return Ok(());
         }

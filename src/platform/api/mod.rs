@@ -43,6 +43,7 @@ use crate::api::verdict::UNJUDGED;
 use crate::chain::{Chain, excerpt};
 use crate::clock::Clock;
 use crate::data::{DataError, Id, Ids, Store};
+use crate::logging::Suppressed;
 
 /// The path prefix of the API.
 const ROOT: &str = "/api/v1/";
@@ -227,7 +228,7 @@ impl Api {
 
     fn log_failure(&self, path: &str, refusal: &Refusal, suppressed: u64) {
         slog::warn!(self.log, "request failed"; "path" => &*excerpt(path, LOGGED_BYTES_MAX),
-            "error" => &*excerpt(&refusal.message, LOGGED_BYTES_MAX), "suppressed" => suppressed);
+            "error" => &*excerpt(&refusal.message, LOGGED_BYTES_MAX), Suppressed(suppressed));
     }
 
     fn refusal(&self, uri: &str, refusal: &Refusal) -> ApiResponse {

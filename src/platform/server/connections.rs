@@ -30,7 +30,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::clock::Clock;
-use crate::logging::LogInterval;
+use crate::logging::{LogInterval, Suppressed};
 
 /// What a connection is doing. The order is that in which connections are closed to make room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,7 +123,7 @@ impl Connections {
         if entries.open.len() >= self.limit {
             if let Some(suppressed) = entries.full.record(self.clock.now()) {
                 slog::warn!(self.log, "all connections are in use; closing idle ones";
-                    "connections" => self.limit, "suppressed" => suppressed);
+                    "connections" => self.limit, Suppressed(suppressed));
             }
             if !entries.evict() {
                 return None;

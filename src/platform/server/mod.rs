@@ -41,7 +41,7 @@ use tokio::task::JoinSet;
 
 use super::api::Api;
 use crate::clock::Clock;
-use crate::logging::LogInterval;
+use crate::logging::{LogInterval, Suppressed};
 use connections::{Connections, Place};
 use exchange::Exchanges;
 
@@ -181,7 +181,7 @@ impl Acceptor {
     fn report(&mut self, error: &io::Error) {
         if let Some(suppressed) = self.failures.record(self.clock.now()) {
             slog::error!(self.log, "cannot accept connections; retrying";
-                "error" => %error, "suppressed" => suppressed);
+                "error" => %error, Suppressed(suppressed));
         }
     }
 

@@ -91,9 +91,11 @@ fn too_large(record: &Record) -> Option<String> {
     let named: Vec<String> = record.too_large.iter().map(name).collect();
     let others = count.saturating_sub(u64::try_from(named.len()).unwrap_or(u64::MAX));
     let others = if others > 0 { format!(" and {others} others") } else { String::new() };
-    let noun = if count == 1 { "agent" } else { "agents" };
+    let (noun, these) =
+        if count == 1 { ("agent", "this agent") } else { ("agents", "these agents") };
     Some(format!(
-        "the answers of {count} {noun} are too large to be stored: {}{others}",
+        "the answers of {count} {noun} are too large to be stored: {}{others}; narrow the action's \
+         operations for {these}",
         named.join(", ")
     ))
 }
@@ -116,6 +118,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::action::Summary;
     use crate::spool::testing::record;
 
     #[test]
@@ -135,5 +138,26 @@ mod tests {
             "the results exceed the limit of 1000000 commands or 68719476736 bytes: those that \
              were fetched are in runners/job/results/20261122/.7.part"
         );
+    }
+
+    #[test]
+    fn error_about_answers_that_are_too_large_names_agents_and_the_remedy() {
+        let mut record = record("job.20261122T120000Z");
+        record.too_large = vec![LargeAnswer { agent: "web".to_owned(), bytes: 70_000_000 }];
+        for (too_large, expected) in [
+            (
+                1,
+                "the answers of 1 agent are too large to be stored: web (70000000 bytes); narrow \
+                 the action's operations for this agent",
+            ),
+            (
+                3,
+                "the answers of 3 agents are too large to be stored: web (70000000 bytes) and 2 \
+                 others; narrow the action's operations for these agents",
+            ),
+        ] {
+            record.summary = Some(Summary { sent: 3, too_large, ..Summary::default() });
+            assert_eq!(missing_results(&record).unwrap(), expected);
+        }
     }
 }

@@ -1,8 +1,12 @@
 //! The commands of a page that arrived before its turn.
 //!
-//! The facts of all commands wait in memory, and so do the commands if they are few, which saves
+//! The facts of the commands wait in memory, and so do the commands if they are few, which saves
 //! writing them twice. Other commands wait in a file beside the partial document. The file need not
 //! survive a crash, after which the page is requested again.
+//!
+//! **Invariant.** An early page holds no more commands than were requested, whatever the API sends.
+//! It may send any number, and an earlier page may take any time. What exceeds the page belongs to
+//! the next ones.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -19,6 +23,8 @@ const MEMORY_BYTES: usize = 2 << 20;
 #[derive(Debug)]
 pub(super) struct EarlyPage {
     facts: Vec<CommandFacts>,
+    /// The number of commands that were requested.
+    count_max: usize,
     /// The first commands, if memory cannot hold all.
     file: Option<CommandFile>,
     /// The other commands, one per line.
@@ -32,21 +38,27 @@ pub(super) fn early_path(part: &Path, lane: u32) -> PathBuf {
 }
 
 impl EarlyPage {
-    /// Returns an empty page, which uses a file at `path` if it becomes too large for memory.
-    pub(super) fn new(path: PathBuf) -> EarlyPage {
-        EarlyPage { facts: Vec::new(), file: None, lines: Vec::new(), path }
+    /// Returns an empty page for at most `count_max` commands, which uses a file at `path` if it
+    /// becomes too large for memory.
+    pub(super) fn new(path: PathBuf, count_max: u32) -> EarlyPage {
+        let count_max = usize::try_from(count_max).unwrap_or(usize::MAX);
+        EarlyPage { facts: Vec::new(), count_max, file: None, lines: Vec::new(), path }
     }
 
+    /// Adds a command; returns `false` if the page is full.
     pub(super) fn push(
         &mut self,
         disk: &Disk,
         facts: CommandFacts,
         command: &str,
-    ) -> Result<(), DiskError> {
+    ) -> Result<bool, DiskError> {
+        if self.facts.len() >= self.count_max {
+            return Ok(false);
+        }
         self.facts.push(facts);
         document::push_line(0, command, &mut self.lines);
         if self.lines.len() < MEMORY_BYTES {
-            return Ok(());
+            return Ok(true);
         }
         let file = match &mut self.file {
             Some(file) => file,
@@ -56,7 +68,7 @@ impl EarlyPage {
         self.lines.clear();
         // Release the memory that an unusually large command needed.
         self.lines.shrink_to(MEMORY_BYTES);
-        written
+        written.map(|()| true)
     }
 
     /// Moves all commands into the part, in the order in which they arrived.
@@ -116,10 +128,10 @@ mod tests {
         let disk = Disk::new(Arc::new(RealFs), folder.path().join("unused"), COMMAND_PREFIX);
         let (path, file) = (folder.path().join(".7.part"), folder.path().join(".7.part-1"));
         let mut part = PartialDocument::open(&disk, &path, HEAD).unwrap();
-        let mut early = EarlyPage::new(file.clone());
+        let mut early = EarlyPage::new(file.clone(), u32::MAX);
         for id in 1..=count {
             let command = command(id, bytes);
-            early.push(&disk, CommandFacts::of(&command, "a").unwrap(), &command).unwrap();
+            assert!(early.push(&disk, CommandFacts::of(&command, "a").unwrap(), &command).unwrap());
         }
         let was_file = file.exists();
         early.drain(&disk, &mut part).unwrap();

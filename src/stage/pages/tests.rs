@@ -28,6 +28,8 @@ enum Quirk {
     Slow(Duration),
     /// Sets the stop flag after this many commands.
     Stop(u64),
+    /// Has all the rest of the commands.
+    Endless,
     /// Arrives after the page at this offset, with commands of another action.
     Strange(u64),
 }
@@ -49,6 +51,9 @@ struct FakeApi {
     quirk: Mutex<Vec<(u64, Quirk)>>,
     requested: Mutex<Vec<(u64, u32)>>,
     given: Mutex<Vec<u64>>,
+    /// The offsets of the pages that were not read to the end, each with the number of commands
+    /// that were read.
+    cut: Mutex<Vec<(u64, u64)>>,
     changed: Condvar,
     clock: TestClock,
     stop: Stop,
@@ -67,6 +72,7 @@ impl FakeApi {
             quirk: Mutex::default(),
             requested: Mutex::default(),
             given: Mutex::default(),
+            cut: Mutex::default(),
             changed: Condvar::new(),
             clock: TestClock::new(Timestamp::UNIX_EPOCH),
             stop: Stop::new(),
@@ -89,6 +95,11 @@ impl FakeApi {
         let mut quirk = self.quirk.lock().unwrap();
         let at = quirk.iter().position(|(other, _)| *other == offset)?;
         Some(quirk.remove(at).1)
+    }
+
+    fn give(&self, offset: u64) {
+        self.given.lock().unwrap().push(offset);
+        self.changed.notify_all();
     }
 
     fn wait_for(&self, offset: u64) {
@@ -118,10 +129,13 @@ impl Api for FakeApi {
                 self.wait_for(other);
                 name = "b";
             }
-            Some(Quirk::Broken(_) | Quirk::Stop(_)) | None => {}
+            Some(Quirk::Broken(_) | Quirk::Stop(_) | Quirk::Endless) | None => {}
         }
         let limit = u64::from(limit) * if self.is_generous { 2 } else { 1 };
-        let end = self.total.min(offset + limit.min(self.most));
+        let end = match quirk {
+            Some(Quirk::Endless) => self.total,
+            _ => self.total.min(offset + limit.min(self.most)),
+        };
         for id in offset..end {
             if id - offset == self.too_many || self.too_large == Some(id) {
                 return Err(ApiError::too_long());
@@ -137,15 +151,18 @@ impl Api for FakeApi {
                 id % self.distinct + 1
             );
             // The client reports a sink's error in the same way.
-            sink(&RawValue::from_string(text).unwrap()).map_err(|_| broken_sink())?;
+            if sink(&RawValue::from_string(text).unwrap()).is_err() {
+                self.cut.lock().unwrap().push((offset, id - offset));
+                self.give(offset);
+                return Err(broken_sink());
+            }
         }
         if let Some(Quirk::Stop(count)) = quirk
             && offset + count >= end
         {
             self.stop.request();
         }
-        self.given.lock().unwrap().push(offset);
-        self.changed.notify_all();
+        self.give(offset);
         let items = end.saturating_sub(offset);
         Ok(Page { items, sent: Some(self.total).filter(|_| self.reports_total && items > 0) })
     }

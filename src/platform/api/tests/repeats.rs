@@ -23,7 +23,7 @@ fn repeat(rig: &Rig, exchange: &Exchange, status: u16) -> Vec<String> {
 /// those in between.
 fn assert_logged_twice(lines: &[String], event: &str) {
     let [first, second] = lines else { panic!("{lines:?}") };
-    assert!(first.starts_with(event) && first.ends_with("suppressed: 0"), "{first}");
+    assert!(first.starts_with(event) && !first.contains("suppressed"), "{first}");
     let suppressed = format!("suppressed: {}", TIMES - 1);
     assert!(second.starts_with(event) && second.ends_with(&suppressed), "{second}");
     assert!(first.len() < 2000, "{} bytes", first.len());

@@ -35,3 +35,14 @@ fn results_beyond_the_limits_of_a_document_end_the_read() {
     let end = scratch.read_within(&api, 3, by_count);
     assert!(end.failure.is_none() && scratch.ids() == up_to(20), "{:?}", end.failure);
 }
+
+#[test]
+fn early_page_holds_no_more_commands_than_requested() {
+    let scratch = Scratch::new();
+    // The page at 8 arrives before the one at 4, and the API sends thousands of commands for it.
+    let api = FakeApi::of(5000).with(4, Quirk::After(8)).with(8, Quirk::Endless);
+    let end = scratch.read(&api, 4);
+    assert!(end.failure.is_none(), "{:?}", end.failure);
+    assert_eq!(*api.cut.lock().unwrap(), [(8, 4)]);
+    assert_eq!(scratch.ids(), up_to(5000));
+}
