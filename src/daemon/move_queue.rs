@@ -47,8 +47,8 @@ impl MoveQueue {
         if !self.queues.iter().any(|(other, _)| *other == folder) {
             self.queues.push_back((folder, Queue::default()));
         }
-        for (_, queue) in self.queues.iter_mut().filter(|(other, _)| *other == folder) {
-            queue.push(key, owner.clone());
+        if let Some((_, queue)) = self.queues.iter_mut().find(|(other, _)| *other == folder) {
+            queue.push(key, owner);
         }
         self.planned.insert(key.clone(), planned);
     }
