@@ -26,7 +26,7 @@ fn page(rig: &Rig, query: &str, name: &str) -> (Vec<Value>, Option<String>) {
 }
 
 fn ids(values: &[Value]) -> Vec<i64> {
-    values.iter().map(|value| value["id"].as_f64().unwrap() as i64).collect()
+    values.iter().map(|value| value["id"].as_i64().unwrap()).collect()
 }
 
 #[test]
