@@ -15,7 +15,8 @@ use crate::cli::input::unless_forbidden;
 use crate::cli::workspace::Workspace;
 use crate::disk::descent::{Descent, Exposure};
 use crate::disk::ignored_names::is_ignored;
-use crate::disk::{Disk, DiskError, trust};
+use crate::disk::trust::{self, ROOT};
+use crate::disk::{Disk, DiskError};
 use crate::exit::Exit;
 use crate::spool::Layout;
 
@@ -74,8 +75,8 @@ pub(crate) enum TemplateError {
     Name { path: PathBuf },
     #[error("{} belongs to user {owner}, who could exchange the new folder: name one elsewhere", path.display())]
     Foreign { path: PathBuf, owner: u32 },
-    #[error("{} can be written by others, who could exchange the new folder: name one elsewhere, or run `chmod go-w {}`", path.display(), path.display())]
-    Exposed { path: PathBuf },
+    #[error("{} can be written by others, who could exchange the new folder: name one elsewhere{}", path.display(), or_chmod(path, *owner))]
+    Exposed { path: PathBuf, owner: u32 },
     #[error("cannot find the absolute path of {}", path.display())]
     Absolute { path: PathBuf, source: io::Error },
     #[error(transparent)]
@@ -154,7 +155,16 @@ fn check_exposure(exposure: Option<Exposure>) -> Result<(), TemplateError> {
     match exposure {
         None => Ok(()),
         Some(Exposure::Owner { path, owner }) => Err(TemplateError::Foreign { path, owner }),
-        Some(Exposure::Writable { path }) => Err(TemplateError::Exposed { path }),
+        Some(Exposure::Writable { path, owner, .. }) => Err(TemplateError::Exposed { path, owner }),
+    }
+}
+
+/// Returns the command that corrects the mode of a folder. The system may need the mode of a folder of
+/// root.
+fn or_chmod(path: &Path, owner: u32) -> String {
+    match owner {
+        ROOT => String::new(),
+        _ => format!(", or run `chmod go-w {}`", path.display()),
     }
 }
 
