@@ -57,6 +57,11 @@ pub(crate) fn is_root(why: &str) -> bool {
     is_root
 }
 
+/// Returns the path that another process has put into the environment of this test.
+pub(crate) fn given_path(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).map(PathBuf::from)
+}
+
 /// Runs another test of this program as the user `nobody`, who has the rights of no other user.
 pub(crate) fn as_nobody(test: &str, environment: &[(&str, &Path)]) {
     const NOBODY: u32 = 65534;

@@ -150,7 +150,7 @@ mod tests {
     use rustix::fs::{CWD, FileType as Kind, mknodat};
 
     use super::*;
-    use crate::testing::{as_nobody, is_root};
+    use crate::testing::{as_nobody, given_path, is_root};
 
     /// Returns the refusal of a path because of a folder of this user above it.
     fn writable(folder: &Path) -> String {
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn log_in_the_environment_can_be_opened() {
-        let Some(path) = std::env::var_os(LOG).map(PathBuf::from) else { return };
+        let Some(path) = given_path(LOG) else { return };
         check(&path).unwrap();
         open(&path).unwrap();
     }

@@ -102,7 +102,7 @@ mod tests {
     #![expect(clippy::disallowed_methods, reason = "tests read the written files")]
 
     use super::*;
-    use crate::testing::{as_nobody, is_root};
+    use crate::testing::{as_nobody, given_path, is_root};
 
     #[test]
     fn file_is_replaced_and_can_be_read_by_all() {
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn metrics_in_the_folder_of_the_environment_are_written_and_replaced() {
-        let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
+        let Some(folder) = given_path(FOLDER) else { return };
         let path = folder.join("x.prom");
         for text in ["one", "two"] {
             assert_eq!(check_folder(&path).unwrap(), None);

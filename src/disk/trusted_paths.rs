@@ -194,7 +194,7 @@ mod tests {
 
     use super::*;
     use crate::disk::{COMMAND_PREFIX, RealFs};
-    use crate::testing::{as_nobody, is_root, private_folder, write_private};
+    use crate::testing::{as_nobody, given_path, is_root, private_folder, write_private};
 
     /// Returns the remedies for the faults of a path, without its folder.
     fn remedies(folder: &Path, name: &str, content: Content) -> Vec<String> {
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn tree_of_the_environment_has_a_folder_that_cannot_be_entered() {
-        let Some(tree) = std::env::var_os(TREE).map(PathBuf::from) else { return };
+        let Some(tree) = given_path(TREE) else { return };
         assert_eq!(
             fs::read_dir(tree.join("closed")).unwrap_err().kind(),
             io::ErrorKind::PermissionDenied

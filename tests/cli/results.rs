@@ -187,3 +187,19 @@ fn jobs_that_cannot_be_listed_do_not_hide_the_spool() {
         "{said:?}"
     );
 }
+
+#[test]
+fn record_in_a_folder_that_cannot_be_searched_does_not_hide_that_of_another_folder() {
+    let home = home();
+    let id = good(home.with_config(&["trigger", "setuid"])).trim().to_owned();
+    let text = home.read(&format!("runner/spool/action/new/{id}.json"));
+    let mut record: serde_json::Value = serde_json::from_str(&text).unwrap();
+    record["fetched"] = "2026-11-22T00:01:00Z".into();
+    record["document"] = "runners/setuid/results/20261122/200.json".into();
+    home.write(&format!("runner/spool/command/done/{id}.json"), &record.to_string());
+    std::fs::remove_dir(home.path("runner/spool/command/inflight")).unwrap();
+    home.write("runner/spool/command/inflight", "");
+    let said = home.with_config(&["results", "setuid", &id]);
+    assert!(said.exit == 74 && said.out.contains("web1  file  s1  /tmp/y"), "{said:?}");
+    assert!(said.err.contains("command/inflight"), "{said:?}");
+}

@@ -98,7 +98,7 @@ const FOLDER: &str = "MIG_TEST_NAMESPACE_FOLDER";
 
 #[test]
 fn foreign_group_in_a_namespace_is_that_of_a_system() {
-    let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
+    let Some(folder) = crate::testing::given_path(FOLDER) else { return };
     let meta = |path: &Path| crate::disk::RealFs.meta(path).unwrap();
     let key = folder.join("key");
     assert_eq!((meta(&key).owner, meta(&key).group), (0, 65534));
