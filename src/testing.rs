@@ -6,6 +6,7 @@ use std::fmt::{self, Display, Write as _};
 use std::fs::{DirBuilder, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -54,6 +55,25 @@ pub(crate) fn is_root(why: &str) -> bool {
         skip(format_args!("needs root: {why}"));
     }
     is_root
+}
+
+/// Returns the path that another process has put into the environment of this test.
+pub(crate) fn given_path(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).map(PathBuf::from)
+}
+
+/// Runs another test of this program as the user `nobody`, who has the rights of no other user.
+pub(crate) fn as_nobody(test: &str, environment: &[(&str, &Path)]) {
+    const NOBODY: u32 = 65534;
+    let folder = tempfile::tempdir().unwrap();
+    let program = copy_of_this_program(folder.path());
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    let mut command = Command::new(program);
+    command.args(["--exact", test]).uid(NOBODY).gid(NOBODY).current_dir("/");
+    command.envs(environment.iter().copied());
+    let output = command.output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && printed.contains("1 passed"), "{output:?}");
 }
 
 /// Reports that the current test, or a part of it, is skipped.

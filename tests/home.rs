@@ -199,3 +199,15 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
     names.sort();
     names
 }
+
+/// Returns the fault of a folder of this user that is above a path and that others can write to. The
+/// system may need the mode of a folder of root, so that no command is named for it.
+pub(crate) fn writable_above(path: &Path) -> String {
+    let path = path.display();
+    match rustix::process::geteuid().is_root() {
+        true => {
+            format!("users other than root can write to {path}, and so can replace what is below")
+        }
+        false => format!("{path} can be written by others: run `chmod go-w {path}`"),
+    }
+}

@@ -1,10 +1,10 @@
 //! The place that a command works in: an installation, a spool, a data folder, a new folder.
 //!
-//! A user can exchange names in a folder at any time, so root must not change files there: root's
+//! A user can replace names in a folder at any time, so root must not change files there: root's
 //! rights would let the user direct each change to another file. Therefore a command that root runs
 //! becomes the owner of the place before it touches anything, as if root had run it with `sudo -u`.
 //! If the place belongs to root, the command stays root, and changes files only if no other user can
-//! exchange any name on the path. Both are checked by open descriptors (see [`Descent`]).
+//! replace any name on the path. Both are checked by open descriptors (see [`Descent`]).
 //!
 //! **Invariant.** A command gets its disk only from a [`Workspace`]. `tests/layers` checks this, so
 //! it applies to every command that is added.
@@ -30,17 +30,17 @@ use crate::spawn::user::become_user;
 #[derive(Debug, thiserror::Error)]
 enum WorkspaceError {
     #[error(
-        "this command does not work in {}, because {} belongs to user {owner}, who could exchange it: let the owner of the files run the command, or move them to a folder that only root and their owner can change",
+        "this command does not work in {}, because {} belongs to user {owner}, who could replace it: let the owner of the files run the command, or move them to a folder that only root and their owner can change",
         place.display(), path.display()
     )]
     Foreign { place: PathBuf, path: PathBuf, owner: u32 },
     #[error(transparent)]
     Writable(Distrust),
-    #[error("{} belongs to user {owner}, who has no account in /etc/passwd: run this command with `sudo -u '#{owner}'`", place.display())]
+    #[error("{} belongs to user {owner}, who has no account in /etc/passwd: run this command with `{}`", place.display(), as_user(*owner))]
     NoAccount { place: PathBuf, owner: u32 },
-    #[error("{} belongs to user {owner}, and this process cannot become that user: run this command with `sudo -u '#{owner}'`", place.display())]
+    #[error("{} belongs to user {owner}, and this process cannot become that user: run this command with `{}`", place.display(), as_user(*owner))]
     Become { place: PathBuf, owner: u32, source: io::Error },
-    #[error("{} belongs to user {owner}, not to root: run this command with `sudo -u '#{owner}'`", place.display())]
+    #[error("{} belongs to user {owner}, not to root: run this command with `{}`", place.display(), as_user(*owner))]
     OtherUser { place: PathBuf, owner: u32 },
 }
 
@@ -55,7 +55,7 @@ impl Explain for WorkspaceError {
 pub(crate) struct Workspace {
     /// The owner of the place, if root started the process.
     owner: Option<u32>,
-    /// The part of the place that another user could exchange, and the name on its path.
+    /// The part of the place that another user could replace, and the name on its path.
     exposed: Option<(PathBuf, Exposure)>,
 }
 
@@ -85,7 +85,7 @@ impl Workspace {
     }
 
     /// As [`Workspace::enter`], but does not change the user: if the place belongs to another user,
-    /// or another user could exchange it, root is refused. It is for daemons, and for places
+    /// or another user could replace it, root is refused. It is for daemons, and for places
     /// besides that of the command.
     pub(crate) fn enter_unchanged(places: &[&Path]) -> Result<Workspace, Failure> {
         let workspace = Workspace::examine(places)?;
@@ -98,7 +98,7 @@ impl Workspace {
         }
     }
 
-    /// Determines the owner of a place, and whether another user can exchange it. The user of this
+    /// Determines the owner of a place, and whether another user can replace it. The user of this
     /// process does not change.
     ///
     /// # Errors
@@ -116,7 +116,11 @@ impl Workspace {
             .iter()
             .zip(&found)
             .filter_map(|(place, descent)| Some(((*place).to_owned(), descent.exposure(owner)?)));
-        let exposed = exposures.next();
+        let mut exposed = exposures.next();
+        // A folder of the place may be above another one.
+        if let Some((_, Exposure::Writable { path, is_above, .. })) = &mut exposed {
+            *is_above &= !found.iter().any(|place| place.is_complete() && place.path() == *path);
+        }
         let is_foreign = matches!(exposed, Some((_, Exposure::Owner { .. })));
         let workspace = Workspace { owner: Some(owner), exposed };
         if owner == ROOT && is_foreign {
@@ -125,7 +129,21 @@ impl Workspace {
         Ok(workspace)
     }
 
-    /// Fails if another user could exchange the place. A command of root must not change files
+    /// Adds the log of a daemon to the place. A group of the system may write to the folders of root above
+    /// it, because the daemon opens it only by open descriptors (see [`crate::disk::output_file`]).
+    ///
+    /// # Errors
+    /// The place belongs to root, and a name on the path of the log belongs to another user.
+    pub(crate) fn add_log(&mut self, log: &Path) -> Result<(), Failure> {
+        let (Some(owner), None) = (self.owner, &self.exposed) else { return Ok(()) };
+        self.exposed = Descent::to(log)?.exposure_of_log(owner).map(|it| (log.to_owned(), it));
+        match self.exposed {
+            Some((_, Exposure::Owner { .. })) if owner == ROOT => self.check_exposure(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Fails if another user could replace the place. A command of root must not change files
     /// there; it may read them, for instance to report the fault.
     pub(crate) fn check_exposure(&self) -> Result<(), Failure> {
         Err(match self.exposed.clone() {
@@ -133,7 +151,10 @@ impl Workspace {
             Some((place, Exposure::Owner { path, owner })) => {
                 WorkspaceError::Foreign { place, path, owner }.into()
             }
-            Some((_, Exposure::Writable { path })) => {
+            Some((_, Exposure::Writable { path, owner, is_above: true })) => {
+                WorkspaceError::Writable(Distrust::writable_above(path, owner)).into()
+            }
+            Some((_, Exposure::Writable { path, .. })) => {
                 WorkspaceError::Writable(Distrust::Writable { path }).into()
             }
         })
@@ -142,7 +163,7 @@ impl Workspace {
     /// Creates a folder and the missing folders above it, private to the user of this process.
     ///
     /// # Errors
-    /// Another user could exchange it, or has created it meanwhile; or it is a dangling link.
+    /// Another user could replace it, or has created it meanwhile; or it is a dangling link.
     pub(crate) fn make_folder(&self, path: &Path) -> Result<(), Failure> {
         let disk = self.disk(PathBuf::new());
         if let Err(error) = disk.resolve(path, None)
@@ -169,6 +190,15 @@ impl Workspace {
     #[expect(clippy::unused_self, reason = "only a workspace gives access to the disk")]
     pub(crate) fn disk(&self, scratch: PathBuf) -> Disk {
         Disk::new(Arc::new(RealFs), scratch, COMMAND_PREFIX)
+    }
+}
+
+/// Returns the command that runs another one as a user. sudo refuses a user without an account, and a
+/// container, in which there are such users, often lacks it.
+pub(crate) fn as_user(user: u32) -> String {
+    match accounts::account(user) {
+        Some(_) => format!("sudo -u '#{user}'"),
+        None => format!("setpriv --reuid {user} --regid {user} --clear-groups"),
     }
 }
 
@@ -212,6 +242,48 @@ mod tests {
         let failure = workspace.make_folder(&guard.path().join("link")).unwrap_err();
         assert!(failure.lines()[0].contains("which does not exist"), "{failure}");
         assert!(!guard.path().join("missing").exists());
+    }
+
+    #[test]
+    fn command_for_a_user_without_an_account_needs_no_account_as_root() {
+        let sudo = as_user(65534);
+        assert_eq!(sudo, "sudo -u '#65534'");
+        if !is_root("it becomes another user") {
+            return;
+        }
+        let unknown = as_user(4_000_000_000);
+        let mut command = std::process::Command::new("sh");
+        let said = command.args(["-c", &format!("{unknown} id -u")]).output().unwrap();
+        assert_eq!(said.stdout, b"4000000000\n", "{said:?}");
+    }
+
+    #[test]
+    fn log_may_be_below_a_folder_of_a_group_of_the_system_but_the_spool_may_not_as_root() {
+        if !is_root("it changes groups") {
+            return;
+        }
+        let guard = private_folder();
+        let folder = guard.path().canonicalize().unwrap();
+        let lend = |mode| {
+            chown(&folder, Some(0), Some(1)).unwrap();
+            fs::set_permissions(&folder, Permissions::from_mode(mode)).unwrap();
+        };
+        lend(0o775);
+        let with_log = || {
+            let mut workspace = Workspace::examine(&[Path::new("/")]).unwrap();
+            workspace.add_log(&folder.join("log")).unwrap();
+            workspace.check_exposure()
+        };
+        with_log().unwrap();
+        let spool = Workspace::examine(&[&folder.join("spool")]).unwrap().check_exposure();
+        let text = spool.unwrap_err().to_string();
+        assert!(text.starts_with("users other than root can write to ") && !text.contains('`'));
+        // The folder itself is named with its command.
+        let own = Workspace::examine(&[&folder.join("spool"), &folder]).unwrap().check_exposure();
+        let command = format!("run `chmod go-w {}`", folder.display());
+        assert!(own.unwrap_err().to_string().ends_with(&command));
+        lend(0o777);
+        assert_eq!(with_log().unwrap_err().exit(), Exit::Permission);
     }
 
     #[test]

@@ -24,6 +24,17 @@ const GROUP: &str = "/etc/group";
 /// Size limit of either file, in bytes.
 const BYTES_MAX: u64 = 16 * 1024 * 1024;
 
+/// The group id that Linux shows in a user namespace for each group that the namespace does not know.
+const OVERFLOW_GROUP: &str = "/proc/sys/kernel/overflowgid";
+/// The group ids of this process's user namespace.
+const GROUP_MAP: &str = "/proc/self/gid_map";
+/// The overflow group unless an administrator has changed it.
+const OVERFLOW_DEFAULT: u32 = 65534;
+/// Size limit of either file, in bytes.
+const PROC_BYTES_MAX: u64 = 64 * 1024;
+
+/// Debian's group `users`: its number is low, but its members are ordinary users.
+const USERS: u32 = 100;
 /// The lowest user and group id of ordinary users in Debian; lower ones belong to the system.
 const ORDINARY_MIN: u32 = 1000;
 
@@ -67,10 +78,36 @@ pub(super) fn is_private_group(owner: u32, group: u32) -> bool {
     look_up(|accounts| accounts.is_private_group(owner, group)).unwrap_or(false)
 }
 
-/// Returns whether `group` is a group of the system, such as `ssl-cert`: it has a low number, and is
-/// not the primary group of an ordinary user.
+/// Returns whether `group` is a group of the system, such as `ssl-cert`: it has a low number, is not
+/// that of all users, and is not the primary group of an ordinary user.
+///
+/// In a user namespace, such as that of a service with `PrivateUsers=yes`, all foreign groups have the
+/// same id. It counts as a group of the system: root has chosen the group of a file of root.
 pub(super) fn is_system_group(group: u32) -> bool {
-    look_up(|accounts| accounts.is_system_group(group)).unwrap_or(false)
+    is_unknown_here(group) || look_up(|accounts| accounts.is_system_group(group)).unwrap_or(false)
+}
+
+/// Returns whether `group` stands for all groups that this process's user namespace does not know.
+fn is_unknown_here(group: u32) -> bool {
+    let text = |path| {
+        let bytes = read(&RealFs, Path::new(path), PROC_BYTES_MAX).ok()?;
+        String::from_utf8(bytes).ok()
+    };
+    // A service with `ProcSubset=pid` cannot read this file.
+    let overflow = text(OVERFLOW_GROUP).and_then(|text| text.trim().parse().ok());
+    group == overflow.unwrap_or(OVERFLOW_DEFAULT)
+        && text(GROUP_MAP).is_some_and(|map| !is_mapped(&map, group))
+}
+
+/// Returns whether a user namespace has a group of this id. Each line of `map` contains the first id of
+/// a range, the first id outside of the namespace, and the number of ids.
+fn is_mapped(map: &str, group: u32) -> bool {
+    map.lines().any(|line| {
+        let mut fields = line.split_whitespace().map(|field| field.parse::<u32>().ok());
+        let (first, number) = (fields.next().flatten(), fields.nth(1).flatten());
+        let offset = first.and_then(|first| group.checked_sub(first));
+        offset.zip(number).is_some_and(|(offset, number)| offset < number)
+    })
 }
 
 /// Returns the account of a user, if the files contain one and can be read.
@@ -114,6 +151,7 @@ impl Accounts {
     fn is_system_group(&self, group: u32) -> bool {
         let is_ordinary = |user: &User| user.group == group && user.id >= ORDINARY_MIN;
         group < ORDINARY_MIN
+            && group != USERS
             && self.groups.iter().any(|known| known.id == group)
             && !self.users.iter().any(is_ordinary)
     }
@@ -153,11 +191,12 @@ impl Group {
 mod tests {
     use super::*;
 
-    const USERS: &str = "root:x:0:0::/root:/bin/sh\nann:x:7:7::/:/bin/sh\nbob:x:8:100::/:/bin/sh\n";
+    const PASSWD: &str =
+        "root:x:0:0::/root:/bin/sh\nann:x:7:7::/:/bin/sh\nbob:x:8:100::/:/bin/sh\n";
 
     #[test]
     fn group_with_the_owners_name_and_no_other_member_is_private() {
-        let group = |line: &str| Accounts::parse(USERS, line).is_private_group(7, 7);
+        let group = |line: &str| Accounts::parse(PASSWD, line).is_private_group(7, 7);
         assert!(group("ann:x:7:\n") && group("ann:x:7:ann"));
         assert!(!group("ann:x:7:bob"), "another member");
         assert!(!group("ann:x:7:ann,bob"), "another member besides the owner");
@@ -169,15 +208,15 @@ mod tests {
 
     #[test]
     fn primary_group_of_two_users_is_not_private() {
-        let users = format!("{USERS}carl:x:9:7::/:/bin/sh\n");
+        let users = format!("{PASSWD}carl:x:9:7::/:/bin/sh\n");
         assert!(!Accounts::parse(&users, "ann:x:7:").is_private_group(7, 7));
-        let alias = format!("{USERS}ann2:x:7:7::/:/bin/sh\n");
+        let alias = format!("{PASSWD}ann2:x:7:7::/:/bin/sh\n");
         assert!(Accounts::parse(&alias, "ann:x:7:").is_private_group(7, 7), "the same user");
     }
 
     #[test]
     fn only_the_owners_primary_group_is_private() {
-        let accounts = Accounts::parse(USERS, "root:x:0:\nann:x:7:\nbob:x:8:\nusers:x:100:");
+        let accounts = Accounts::parse(PASSWD, "root:x:0:\nann:x:7:\nbob:x:8:\nusers:x:100:");
         assert!(accounts.is_private_group(0, 0));
         assert!(!accounts.is_private_group(7, 100) && !accounts.is_private_group(7, 0));
         assert!(!accounts.is_private_group(8, 8), "not the primary group");
@@ -185,8 +224,34 @@ mod tests {
     }
 
     #[test]
+    fn group_of_the_system_is_not_that_of_ordinary_users() {
+        let users = format!("{PASSWD}carl:x:1000:50::/:/bin/sh\n");
+        let accounts =
+            Accounts::parse(&users, "ssl:x:40:ann\nstaff:x:50:\nusers:x:100:ann\nc:x:1000:");
+        assert!(accounts.is_system_group(40));
+        for (group, why) in [
+            (50, "the primary group of an ordinary user"),
+            (100, "the group of all users"),
+            (1000, "an ordinary user's number"),
+            (41, "no such group"),
+        ] {
+            assert!(!accounts.is_system_group(group), "{why}");
+        }
+    }
+
+    #[test]
+    fn group_that_a_namespace_does_not_know_is_not_in_its_map() {
+        let service = "         0          0          1\n       998        998          1\n";
+        assert!(is_mapped(service, 0) && is_mapped(service, 998));
+        assert!(!is_mapped(service, 65534) && !is_mapped(service, 1));
+        assert!(is_mapped("0 0 4294967295", 65534), "no namespace");
+        assert!(is_mapped("0 100000 65536", 65534), "a container with a group of this id");
+        assert!(!is_unknown_here(0));
+    }
+
+    #[test]
     fn account_has_the_groups_of_its_user() {
-        let accounts = Accounts::parse(USERS, "ann:x:7:\nstaff:x:50:bob,ann\nusers:x:100:bob");
+        let accounts = Accounts::parse(PASSWD, "ann:x:7:\nstaff:x:50:bob,ann\nusers:x:100:bob");
         let ann = Account { group: 7, groups: vec![7, 50], home: "/".into() };
         assert_eq!(accounts.account(7), Some(ann));
         let bob = Account { group: 100, groups: vec![50, 100], home: "/".into() };

@@ -1,10 +1,10 @@
 //! Walks a path one name at a time, from open folder to open folder.
 //!
 //! Each name is opened in the folder that was opened before it, and is checked by its descriptor.
-//! So the folder that is checked is the folder that is entered, even if another process exchanges
+//! So the folder that is checked is the folder that is entered, even if another process replaces
 //! names on the path meanwhile. A link is opened itself and checked, then its target is walked.
 //!
-//! Commands that root runs use it to find out to whom a folder belongs, and who could exchange it
+//! Commands that root runs use it to find out to whom a folder belongs, and who could replace it
 //! (see [`Exposure`]).
 
 use std::collections::VecDeque;
@@ -19,10 +19,10 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{CWD, Dir, Mode, OFlags, getxattr, mkdirat, openat, readlinkat};
 use rustix::io::Errno;
 
-use super::fs::GROUP_WRITE;
+use super::fs::GROUP_ANY;
 use super::real::ACL;
 use super::symlinks::LINKS_MAX;
-use super::trust::{self, ROOT, STICKY};
+use super::trust::{self, Distrust, ROOT, STICKY};
 use super::{Context, DiskError, FileKind, Meta};
 
 /// Number of names that are tried for a folder with an unused name.
@@ -48,11 +48,27 @@ pub(crate) struct Descent {
     missing: VecDeque<OsString>,
 }
 
-/// A name on a path that users other than root and the owner of the last name could exchange.
+/// A name on a path that users other than root and the owner of the last name could replace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Exposure {
-    Owner { path: PathBuf, owner: u32 },
-    Writable { path: PathBuf },
+    Owner {
+        path: PathBuf,
+        owner: u32,
+    },
+    Writable {
+        path: PathBuf,
+        owner: u32,
+        /// Whether it is a folder above the path that was walked to.
+        is_above: bool,
+    },
+}
+
+impl Exposure {
+    fn path(&self) -> &PathBuf {
+        match self {
+            Exposure::Owner { path, .. } | Exposure::Writable { path, .. } => path,
+        }
+    }
 }
 
 impl Descent {
@@ -128,6 +144,11 @@ impl Descent {
         self.missing.is_empty()
     }
 
+    /// Returns the path of the last name that exists, without links.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Returns the owner of the last name that exists.
     pub(crate) fn owner(&self) -> u32 {
         self.meta.owner
@@ -138,17 +159,58 @@ impl Descent {
         self.meta.kind == FileKind::Folder
     }
 
-    /// Returns the first name on the way that users other than `owner` and root could exchange. In
-    /// a folder with the sticky bit, such as `/tmp`, they cannot exchange the names of others.
+    /// Returns the first name on the way that users other than `owner` and root could replace. In
+    /// a folder with the sticky bit, such as `/tmp`, they cannot replace the names of others.
     pub(crate) fn exposure(&self, owner: u32) -> Option<Exposure> {
-        exposures(&self.steps, owner).next()
+        self.exposures(owner, |_| false).next()
+    }
+
+    /// As [`Descent::exposure`], for a log: a group of the system may write to the folders of root.
+    pub(crate) fn exposure_of_log(&self, owner: u32) -> Option<Exposure> {
+        self.exposures(owner, trust::is_of_system).next()
+    }
+
+    /// Checks that only `user`, root and groups of the system can replace this folder of a log.
+    pub(super) fn check_above_log(&self, user: u32) -> Result<(), Distrust> {
+        match self.exposure_of_log(user) {
+            None => Ok(()),
+            Some(Exposure::Owner { path, owner }) => {
+                Err(Distrust::Foreign { path, owner, trusted: user })
+            }
+            // The last name is a folder above the log as well.
+            Some(Exposure::Writable { path, owner, .. }) => {
+                Err(Distrust::writable_above(path, owner))
+            }
+        }
     }
 
     /// As [`Descent::exposure`], without the last name: whether it is the one that was walked to
     /// does not depend on who can write to it.
     pub(crate) fn exposure_above(&self, owner: u32) -> Option<Exposure> {
-        let above = self.steps.split_last().map_or(&[][..], |(_, above)| above);
-        exposures(above, owner).next()
+        let last = self.steps.last().map(|(path, _)| path);
+        self.exposures(owner, |_| false).find(|exposure| Some(exposure.path()) != last)
+    }
+
+    /// Returns the names that users other than `owner` and root could replace. Who can write to a
+    /// folder that is `spared` does not matter.
+    fn exposures(
+        &self,
+        owner: u32,
+        spared: impl Fn(&Meta) -> bool,
+    ) -> impl Iterator<Item = Exposure> {
+        let last = self.steps.len().checked_sub(1).filter(|_| self.is_complete());
+        self.steps.iter().enumerate().filter_map(move |(index, (path, meta))| {
+            let path = || path.clone();
+            if meta.owner != owner && meta.owner != ROOT {
+                return Some(Exposure::Owner { path: path(), owner: meta.owner });
+            }
+            let is_open = meta.kind == FileKind::Folder
+                && meta.mode & STICKY == 0
+                && !spared(meta)
+                && trust::others_can_write(meta, owner);
+            let is_above = Some(index) != last;
+            is_open.then(|| Exposure::Writable { path: path(), owner: meta.owner, is_above })
+        })
     }
 
     /// Creates the missing folders, private to the user of this process and durable.
@@ -164,12 +226,14 @@ impl Descent {
     }
 
     fn create(&mut self, name: &OsStr, path: &Path) -> io::Result<()> {
+        // First, because a folder that may not be read cannot be synced either.
+        let parent = self.open()?;
         mkdirat(&self.last, name, PRIVATE)?;
-        self.open()?.sync_all()?;
+        parent.sync_all()?;
         let made = openat(&self.last, name, NAME | OFlags::DIRECTORY, Mode::empty())?;
         let meta = meta(&made)?;
         if meta.owner != trust::own_user() {
-            let text = format!("user {} has exchanged it", meta.owner);
+            let text = format!("user {} has replaced it", meta.owner);
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
         }
         self.steps.push((path.to_owned(), meta));
@@ -181,7 +245,7 @@ impl Descent {
     /// process. `name` returns names to try.
     ///
     /// # Errors
-    /// Other users could exchange the new folder, because they can write to `parent` or to a folder
+    /// Other users could replace the new folder, because they can write to `parent` or to a folder
     /// above it, and its sticky bit is not set. For root, none of these folders may belong to
     /// another user either.
     #[cfg(any(test, feature = "data"))]
@@ -199,15 +263,16 @@ impl Descent {
             let user = trust::own_user();
             let counts =
                 |exposure: &Exposure| user == ROOT || matches!(exposure, Exposure::Writable { .. });
-            if let Some(exposure) = exposures(&found.steps, user).find(counts) {
+            if let Some(exposure) = found.exposures(user, |_| false).find(counts) {
                 let text = match exposure {
                     Exposure::Owner { path, owner } => {
                         format!("{} belongs to user {owner}", path.display())
                     }
-                    Exposure::Writable { path } => {
+                    Exposure::Writable { path, .. } => {
                         format!("others can write to {}, and it is not sticky", path.display())
                     }
                 };
+                let text = format!("{text}: use another folder, for instance with TMPDIR");
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
             }
             found.create_one_of(&mut name)
@@ -266,24 +331,19 @@ impl Descent {
         list().context("list", &self.path)
     }
 
+    /// Opens a file in the last folder.
+    pub(super) fn open_file(&self, name: &OsStr, flags: OFlags, mode: Mode) -> io::Result<File> {
+        if !self.is_complete() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(openat(&self.last, name, flags, mode)?.into())
+    }
+
     /// Opens the last folder for reading.
     fn open(&self) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(openat(&self.last, ".", flags, Mode::empty())?.into())
     }
-}
-
-/// Returns the names that users other than `owner` and root could exchange.
-fn exposures(steps: &[(PathBuf, Meta)], owner: u32) -> impl Iterator<Item = Exposure> {
-    steps.iter().filter_map(move |(path, meta)| {
-        if meta.owner != owner && meta.owner != ROOT {
-            return Some(Exposure::Owner { path: path.clone(), owner: meta.owner });
-        }
-        let is_open = meta.kind == FileKind::Folder
-            && meta.mode & STICKY == 0
-            && trust::others_can_write(meta, owner);
-        is_open.then(|| Exposure::Writable { path: path.clone() })
-    })
 }
 
 /// Puts the names of a path in front of the names that remain to be walked.
@@ -302,7 +362,7 @@ fn meta(name: &OwnedFd) -> io::Result<Meta> {
     let found = File::from(name.as_fd().try_clone_to_owned()?).metadata()?;
     // The access control list is looked up by the descriptor, not by a path.
     let meta = Meta::of(&found, Path::new(""));
-    let has_acl = meta.mode & GROUP_WRITE != 0 && meta.kind != FileKind::Link && has_acl(name);
+    let has_acl = meta.mode & GROUP_ANY != 0 && meta.kind != FileKind::Link && has_acl(name);
     Ok(Meta { has_acl, ..meta })
 }
 

@@ -64,13 +64,16 @@ impl FolderLock {
 /// Adds the remedy to the error of a lock file that cannot be created.
 fn explained(error: DiskError, file: &Path) -> DiskError {
     let (user, kind) = (own_user(), error.kind());
-    let why = match kind {
-        ErrorKind::PermissionDenied => format!("user {user} may not write to its folder"),
-        ErrorKind::ReadOnlyFilesystem => "its file system is read-only".to_owned(),
+    let command = format!("`install -m 600 -o {user} /dev/null {}`", file.display());
+    let text = match kind {
+        ErrorKind::PermissionDenied => {
+            format!("user {user} may not write to its folder: as root, run {command}")
+        }
+        ErrorKind::ReadOnlyFilesystem => format!(
+            "its file system is read-only: mount it read-write once, and as root run {command}"
+        ),
         _ => return error,
     };
-    let file_shown = file.display();
-    let text = format!("{why}: as root, run `install -m 600 -o {user} /dev/null {file_shown}`");
     DiskError { source: io::Error::new(kind, text), ..error }
 }
 
@@ -80,6 +83,7 @@ mod tests {
     use std::error::Error;
     use std::fs::{self, File, Permissions};
     use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
     use std::sync::Arc;
 
     use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -87,6 +91,7 @@ mod tests {
     use super::*;
     use crate::disk::trust::ROOT;
     use crate::disk::{DAEMON_PREFIX, RealFs, wait_until_free};
+    use crate::testing::{as_nobody, is_root, skip};
 
     fn disk(folder: &Path) -> Disk {
         Disk::new(Arc::new(RealFs), folder.to_owned(), DAEMON_PREFIX)
@@ -165,6 +170,77 @@ mod tests {
         FolderLock::check(&disk, folder.path()).unwrap();
         let _lock = FolderLock::acquire(&disk, folder.path()).unwrap();
         assert_eq!(kind(FolderLock::acquire(&disk, folder.path())), ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn folder_of_root_is_refused_until_root_creates_the_lock_file_as_root() {
+        if !is_root("it becomes another user") {
+            return;
+        }
+        let name = "folder_that_cannot_be_written_is_refused_until_root_creates_the_lock_file";
+        as_nobody(&format!("disk::folder_lock::tests::{name}"), &[]);
+        as_nobody("disk::folder_lock::tests::lock_file_is_opened_for_writing", &[]);
+    }
+
+    #[test]
+    fn folder_of_a_read_only_file_system_needs_its_lock_file_as_root() {
+        if !is_root("it mounts a file system") {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let mount = |arguments: &[&str]| {
+            let status = Command::new("mount").args(arguments).arg(folder.path()).status();
+            status.is_ok_and(|status| status.success())
+        };
+        if !mount(&["-t", "tmpfs", "-o", "ro", "tmpfs"]) {
+            return skip("this process may not mount file systems");
+        }
+        let (disk, file) = (disk(folder.path()), FolderLock::file(folder.path()));
+        let refused = FolderLock::acquire(&disk, folder.path()).unwrap_err();
+        let remounted = mount(&["-o", "remount,rw"]) && fs::write(&file, "").is_ok();
+        fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        let remounted = remounted && mount(&["-o", "remount,ro"]);
+        let locked = FolderLock::acquire(&disk, folder.path());
+        let locked_twice = FolderLock::acquire(&disk, folder.path());
+        locked.map(drop).unwrap();
+        assert!(
+            Command::new("umount").arg("--lazy").arg(folder.path()).status().unwrap().success()
+        );
+        assert!(remounted);
+        let remedy = format!("/dev/null {}`", file.display());
+        let text = cause(&refused);
+        assert!(text.contains("mount it read-write once") && text.ends_with(&remedy), "{text}");
+        assert_eq!(kind(locked_twice), ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn lock_file_is_opened_for_writing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = FolderLock::file(folder.path());
+        fs::write(&file, "").unwrap();
+        let open = real::open_lock_file(&file).unwrap();
+        let flags = rustix::fs::fcntl_getfl(&open).unwrap();
+        assert_eq!(flags & rustix::fs::OFlags::RWMODE, rustix::fs::OFlags::RDWR);
+        // A file of this user that nobody may write can still be locked.
+        fs::set_permissions(&file, Permissions::from_mode(0o400)).unwrap();
+        FolderLock::acquire(&disk(folder.path()), folder.path()).unwrap();
+    }
+
+    #[test]
+    fn lock_file_with_another_name_is_refused_and_not_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (disk, file) = (disk(folder.path()), FolderLock::file(folder.path()));
+        let victim = folder.path().join("victim");
+        fs::write(&victim, "").unwrap();
+        fs::set_permissions(&victim, Permissions::from_mode(0o644)).unwrap();
+        fs::hard_link(&victim, &file).unwrap();
+        for error in [
+            FolderLock::check(&disk, folder.path()).unwrap_err(),
+            FolderLock::acquire(&disk, folder.path()).unwrap_err(),
+        ] {
+            assert!(cause(&error).starts_with("it has 2 names (hard links)"), "{error:?}");
+        }
+        assert_eq!(fs::metadata(&victim).unwrap().permissions().mode() & 0o777, 0o644);
     }
 
     #[test]

@@ -12,6 +12,8 @@ use jiff::Timestamp;
 
 /// The permission bit that lets the group write.
 pub(super) const GROUP_WRITE: u32 = 0o020;
+/// The permission bits of the group. If a file has an access control list, they are its mask.
+pub(super) const GROUP_ANY: u32 = 0o070;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileKind {
@@ -41,13 +43,15 @@ pub(crate) struct Meta {
     /// When the content was last written.
     pub(crate) modified: Timestamp,
     pub(crate) device: u64,
+    /// The number of names of the file.
+    pub(crate) hard_links: u64,
     /// The user id of the owner.
     pub(crate) owner: u32,
     /// The group id of the group.
     pub(crate) group: u32,
     pub(crate) mode: u32,
-    /// Whether an access control list may let more users write. It is looked up only if the group
-    /// bits allow writing; otherwise they mask the list.
+    /// Whether an access control list may give more users the access that the group bits allow. It is
+    /// looked up only if they allow any: they mask the list.
     pub(crate) has_acl: bool,
 }
 

@@ -253,7 +253,7 @@ mod tests {
         mode(&open, 0o700);
         assert_eq!(fault(), None);
         mode(&open, 0o707);
-        assert_eq!(fault(), Some(Distrust::Writable { path: open.clone() }));
+        assert_eq!(fault(), Some(Distrust::writable_above(open.clone(), trust::own_user())));
         mode(&open, 0o700);
         mode(&file, 0o604);
         assert_eq!(fault(), Some(Distrust::Readable { path: file.clone() }));

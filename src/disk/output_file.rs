@@ -3,16 +3,21 @@
 //!
 //! Anything else is refused. Opening a named pipe waits for a reader, and the program would not
 //! start. A link, or a file, of another user would send the log to a place that this user chooses.
+//!
+//! A group of the system may write to the folders of root above a log. So the folder is opened and
+//! checked name by name (see [`Descent`]), and the log is opened in it: the group can replace the log,
+//! but it cannot lead this process to another folder.
 
-use std::fs::{File, FileType, Metadata, OpenOptions};
+use std::fs::{File, FileType, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
 
+use super::descent::Descent;
 use super::trust::{self, Distrust};
 use super::{COMMAND_PREFIX, Disk, Meta, RealFs, check_writable, parent};
 
@@ -40,18 +45,22 @@ pub(crate) fn open(path: &Path) -> io::Result<(File, PathBuf)> {
     let path = real(path)?;
     // Opening a device can have side effects, so the kind is checked before and after.
     check_existing(&path)?;
-    let file = options().create(true).mode(0o600).open(&path)?;
-    check_file(&path, &file.metadata()?)?;
-    Ok((file, path))
+    Ok((open_real(&path, OFlags::CREATE)?, path))
 }
 
-/// Returns the options to append to a file. It may have just been replaced by a pipe, for which this
-/// must not wait, or by a link.
-fn options() -> OpenOptions {
-    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW).bits().cast_signed();
-    let mut options = OpenOptions::new();
-    options.append(true).custom_flags(flags);
-    options
+/// Opens a file for appending, in a folder that no other user can replace. It may have just been
+/// replaced by a pipe, for which this must not wait, or by a link.
+fn open_real(path: &Path, more: OFlags) -> io::Result<File> {
+    let (Some(folder), Some(name)) = (parent(path), path.file_name()) else {
+        return Err(ErrorKind::IsADirectory.into());
+    };
+    let found = Descent::to(folder)?;
+    found.check_above_log(trust::own_user()).map_err(distrusted)?;
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC;
+    let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW | more;
+    let file = found.open_file(name, flags, Mode::RUSR | Mode::WUSR)?;
+    check_file(path, &file.metadata()?)?;
+    Ok(file)
 }
 
 /// Checks that a log file can be opened or created, without creating it.
@@ -61,7 +70,7 @@ pub(crate) fn check(path: &Path) -> io::Result<()> {
     }
     let path = real(path)?;
     match check_existing(&path)? {
-        true => check_file(&path, &options().open(&path)?.metadata()?),
+        true => open_real(&path, OFlags::empty()).map(drop),
         false => check_writable(&path),
     }
 }
@@ -80,8 +89,10 @@ fn check_file(path: &Path, found: &Metadata) -> io::Result<()> {
         let text = format!("it is a {kind}: name a regular file, /dev/stdout or /dev/stderr");
         return Err(io::Error::new(ErrorKind::InvalidInput, text));
     }
-    let checked = trust::check(path, &Meta::of(found, path), trust::own_user());
-    checked.map_err(|fault| distrusted(fault.without_chown()))
+    let meta = Meta::of(found, path);
+    let checked = trust::check(path, &meta, trust::own_user());
+    checked.map_err(|fault| distrusted(fault.without_chown()))?;
+    trust::check_only_name(&meta)
 }
 
 fn refused_kind(kind: FileType) -> Option<&'static str> {
@@ -111,7 +122,7 @@ fn real(path: &Path) -> io::Result<PathBuf> {
     let (faults, path) = match found {
         Some(found) => {
             check_existing(&found.path)?;
-            (found.check_trust(&disk, user)?, found.path)
+            (found.check_trust_with(&disk, user, &trust::check_above_log)?, found.path)
         }
         None => {
             let (Some(folder), Some(name)) = (parent(path), path.file_name()) else {
@@ -119,7 +130,7 @@ fn real(path: &Path) -> io::Result<PathBuf> {
             };
             let (folder, exists) = disk.resolve_existing(folder, None)?;
             let real = if exists { folder.path.join(name) } else { path.to_owned() };
-            (folder.check_as_folder_above(&disk, user)?, real)
+            (folder.check_as_folder_above(&disk, user, &trust::check_above_log)?, real)
         }
     };
     faults.into_iter().next().map_or(Ok(path), |fault| Err(distrusted(fault.without_chown())))
@@ -137,9 +148,15 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;
 
-    use rustix::fs::{CWD, FileType as Kind, Mode, mknodat};
+    use rustix::fs::{CWD, FileType as Kind, mknodat};
 
     use super::*;
+    use crate::testing::{as_nobody, given_path, is_root};
+
+    /// Returns the refusal of a path because of a folder of this user above it.
+    fn writable(folder: &Path) -> String {
+        Distrust::writable_above(folder.to_owned(), trust::own_user()).to_string()
+    }
 
     fn refusal(path: &Path) -> String {
         let error = open(path).unwrap_err().to_string();
@@ -187,8 +204,7 @@ mod tests {
         assert_eq!(file.metadata().unwrap().len(), 4);
         assert_eq!(real, inner.canonicalize().unwrap().join("log"));
         fs::set_permissions(&inner, Permissions::from_mode(0o777)).unwrap();
-        let refusal = refusal(&link);
-        assert!(refusal.ends_with(&format!("run `chmod go-w {}`", inner.display())), "{refusal}");
+        assert_eq!(refusal(&link), writable(&inner));
         // A link to a missing file would create the file wherever the link leads.
         fs::remove_file(inner.join("log")).unwrap();
         assert_eq!(open(&link).unwrap_err().kind(), ErrorKind::NotFound);
@@ -202,12 +218,8 @@ mod tests {
         let mode = |mode| fs::set_permissions(&inner, Permissions::from_mode(mode)).unwrap();
         for exists in [false, true] {
             mode(0o777);
-            let refusal = refusal(&path);
-            assert!(
-                refusal.ends_with(&format!("run `chmod go-w {}`", inner.display())),
-                "{exists}"
-            );
-            // In a sticky folder, others can neither exchange the log nor make it another file.
+            assert_eq!(refusal(&path), writable(&inner), "{exists}");
+            // In a sticky folder, others can neither replace the log nor make it another file.
             mode(0o1777);
             check(&path).unwrap();
             open(&path).unwrap();
@@ -218,6 +230,73 @@ mod tests {
         mode(0o777);
         refusal(&folder.path().join("link/log"));
         refusal(&folder.path().join("link/other"));
+    }
+
+    #[test]
+    fn file_with_another_name_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (victim, log) = (folder.path().join("victim"), folder.path().join("log"));
+        fs::write(&victim, "x").unwrap();
+        fs::set_permissions(&victim, Permissions::from_mode(0o600)).unwrap();
+        fs::hard_link(&victim, &log).unwrap();
+        let refusal = refusal(&log);
+        assert!(refusal.starts_with("it has 2 names (hard links)"), "{refusal}");
+        fs::remove_file(&victim).unwrap();
+        open(&log).unwrap();
+    }
+
+    /// Names the log of the next test, which another process runs.
+    const LOG: &str = "MIG_TEST_LOG";
+
+    #[test]
+    fn log_in_the_environment_can_be_opened() {
+        let Some(path) = given_path(LOG) else { return };
+        check(&path).unwrap();
+        open(&path).unwrap();
+    }
+
+    #[test]
+    fn log_may_be_below_a_folder_of_root_and_of_a_group_of_the_system_as_root() {
+        if !is_root("it changes groups") {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        let (above, own) = (folder.path().join("log"), folder.path().join("log/mig"));
+        fs::create_dir_all(&own).unwrap();
+        let lend = |group, mode| {
+            std::os::unix::fs::chown(&above, Some(0), Some(group)).unwrap();
+            fs::set_permissions(&above, Permissions::from_mode(mode)).unwrap();
+        };
+        // As /var/log in Ubuntu, for root and for another user.
+        lend(1, 0o775);
+        open(&above.join("x")).unwrap();
+        open(&own.join("x")).unwrap();
+        std::os::unix::fs::chown(&own, Some(65534), Some(65534)).unwrap();
+        let name = "disk::output_file::tests::log_in_the_environment_can_be_opened";
+        as_nobody(name, &[(LOG, &own.join("y"))]);
+        assert!(own.join("y").exists());
+        // The group of all users, and all users.
+        for (group, mode) in [(100, 0o775), (1, 0o777)] {
+            lend(group, mode);
+            assert_eq!(refusal(&above.join("z")), writable(&above.canonicalize().unwrap()));
+        }
+    }
+
+    #[test]
+    fn folder_that_becomes_a_link_leads_to_no_other_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let (inner, other) = (folder.path().join("inner"), folder.path().join("other"));
+        fs::create_dir(&inner).unwrap();
+        fs::create_dir(&other).unwrap();
+        fs::set_permissions(&other, Permissions::from_mode(0o777)).unwrap();
+        // The path was resolved before the folder was replaced.
+        let path = real(&inner.join("log")).unwrap();
+        fs::remove_dir(&inner).unwrap();
+        symlink(&other, &inner).unwrap();
+        let error = open_real(&path, OFlags::CREATE).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        assert!(!other.join("log").exists());
     }
 
     #[test]

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags, fchmod, lgetxattr, renameat_with, statvfs};
 use rustix::io::Errno;
 
-use super::fs::{Entry, FileKind, FreeSpace, Fs, FsFile, GROUP_WRITE, Lock, Meta, Stamp};
-use super::trust::{Distrust, GROUP_AND_OTHERS, own_user};
+use super::fs::{Entry, FileKind, FreeSpace, Fs, FsFile, GROUP_ANY, Lock, Meta, Stamp};
+use super::trust::{Distrust, GROUP_AND_OTHERS, check_only_name, own_user};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RealFs;
@@ -149,10 +149,17 @@ impl Fs for RealFs {
 
 /// Opens a file to lock it. Each user who can open the file could lock it, so it must belong to
 /// this process's user, and other users' access to it is taken away.
+///
+/// On NFS only a file that is open for writing can be locked.
 pub(super) fn open_lock_file(path: &Path) -> io::Result<File> {
     // First, so that the error states what is wrong with a file that cannot be opened.
     check_lock_file(path, &RealFs.meta(path)?)?;
-    let file = OpenOptions::new().read(true).custom_flags(open_flags()).open(path)?;
+    let open =
+        |writes| OpenOptions::new().read(true).write(writes).custom_flags(open_flags()).open(path);
+    let file = match open(true) {
+        Err(error) if is_unwritable(&error) => open(false)?,
+        opened => opened?,
+    };
     let meta = Meta::of(&file.metadata()?, path);
     check_lock_file(path, &meta)?;
     if meta.mode & GROUP_AND_OTHERS != 0 {
@@ -161,7 +168,11 @@ pub(super) fn open_lock_file(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Checks that a file may be locked: it is a regular file of this process's user.
+fn is_unwritable(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+}
+
+/// Checks that a file may be locked: it is a regular file of this process's user with one name.
 pub(super) fn check_lock_file(path: &Path, meta: &Meta) -> io::Result<()> {
     if meta.kind != FileKind::File {
         let text = "it is not a regular file: remove it";
@@ -169,7 +180,7 @@ pub(super) fn check_lock_file(path: &Path, meta: &Meta) -> io::Result<()> {
     }
     let (owner, trusted, path) = (meta.owner, own_user(), path.to_owned());
     if owner == trusted {
-        return Ok(());
+        return check_only_name(meta);
     }
     Err(io::Error::new(io::ErrorKind::PermissionDenied, Distrust::Owner { path, owner, trusted }))
 }
@@ -183,10 +194,11 @@ impl Meta {
             stamp: Stamp { inode: meta.ino(), size: meta.size(), changed },
             modified: time(meta.mtime(), meta.mtime_nsec()),
             device: meta.dev(),
+            hard_links: meta.nlink(),
             owner: meta.uid(),
             group: meta.gid(),
             mode: meta.mode() & 0o7777,
-            has_acl: meta.mode() & GROUP_WRITE != 0 && has_acl(path),
+            has_acl: meta.mode() & GROUP_ANY != 0 && has_acl(path),
         }
     }
 }

@@ -29,6 +29,9 @@ pub(crate) struct ResolvedPath {
     links: Vec<(PathBuf, Meta)>,
 }
 
+/// Checks a folder that is above a trusted path, for a user.
+pub(super) type CheckAbove<'a> = &'a dyn Fn(&Path, &Meta, u32) -> Result<(), Distrust>;
+
 /// The state of resolving a path.
 struct Resolver<'a> {
     fs: &'a dyn Fs,
@@ -182,28 +185,44 @@ impl ResolvedPath {
     /// Checks that only `user` and root can change the target and the links on the way; returns the
     /// faults.
     pub(crate) fn check_trust(&self, disk: &Disk, user: u32) -> Result<Vec<Distrust>, DiskError> {
-        let mut faults = self.link_faults(disk, user)?;
+        self.check_trust_with(disk, user, &trust::check_above)
+    }
+
+    /// As [`ResolvedPath::check_trust`], with another check of the folders above.
+    pub(super) fn check_trust_with(
+        &self,
+        disk: &Disk,
+        user: u32,
+        check_above: CheckAbove<'_>,
+    ) -> Result<Vec<Distrust>, DiskError> {
+        let mut faults = self.link_faults(disk, user, check_above)?;
         faults.extend(trust::check(&self.path, &self.meta, user).err());
         if let Some(above) = self.path.parent().filter(|_| Some(&self.path) != self.top.as_ref()) {
-            self.check_folders(disk, above, user, &mut faults)?;
+            self.check_folders(disk, above, user, check_above, &mut faults)?;
         }
         Ok(faults)
     }
 
-    /// As [`ResolvedPath::check_trust`], for a folder in which a trusted path is or may be created: its
-    /// sticky bit counts.
+    /// As [`ResolvedPath::check_trust_with`], for a folder in which a trusted path is or may be created:
+    /// the folder itself is above that path.
     pub(super) fn check_as_folder_above(
         &self,
         disk: &Disk,
         user: u32,
+        check_above: CheckAbove<'_>,
     ) -> Result<Vec<Distrust>, DiskError> {
-        let mut faults = self.link_faults(disk, user)?;
-        self.check_folders(disk, &self.path, user, &mut faults)?;
+        let mut faults = self.link_faults(disk, user, check_above)?;
+        self.check_folders(disk, &self.path, user, check_above, &mut faults)?;
         Ok(faults)
     }
 
     /// Returns the faults of the links on the way.
-    fn link_faults(&self, disk: &Disk, user: u32) -> Result<Vec<Distrust>, DiskError> {
+    fn link_faults(
+        &self,
+        disk: &Disk,
+        user: u32,
+        check_above: CheckAbove<'_>,
+    ) -> Result<Vec<Distrust>, DiskError> {
         let mut faults = Vec::new();
         for (link, meta) in &self.links {
             if meta.owner != user && meta.owner != ROOT {
@@ -211,7 +230,7 @@ impl ResolvedPath {
                 faults.push(Distrust::Link { path, owner: meta.owner, trusted: user });
             }
             if let Some(folder) = link.parent() {
-                self.check_folders(disk, folder, user, &mut faults)?;
+                self.check_folders(disk, folder, user, check_above, &mut faults)?;
             }
         }
         Ok(faults)
@@ -223,6 +242,7 @@ impl ResolvedPath {
         disk: &Disk,
         folder: &Path,
         user: u32,
+        check_above: CheckAbove<'_>,
         faults: &mut Vec<Distrust>,
     ) -> Result<(), DiskError> {
         let is_below_top = |path: &Path| self.top.as_ref().is_some_and(|top| path.starts_with(top));
@@ -230,7 +250,7 @@ impl ResolvedPath {
         let checked = folder.ancestors().take_while(|at| !is_inside || is_below_top(at));
         for folder in checked {
             let Some(meta) = disk.find(folder)? else { continue };
-            let check = if is_inside { trust::check } else { trust::check_above };
+            let check: CheckAbove<'_> = if is_inside { &trust::check } else { check_above };
             let fault = check(folder, &meta, user).err();
             faults.extend(fault.filter(|fault| !faults.contains(fault)));
         }

@@ -136,11 +136,16 @@ fn nothing_is_removed_from_a_folder_whose_fsync_failed() {
     assert_eq!(disk.list(Path::new("/a")).unwrap().len(), 1);
 }
 
-/// Returns an access control list that lets user 1 read and write, as Linux stores it.
-fn list_with_another_user() -> Vec<u8> {
+/// Returns an access control list that gives user 1 these permissions, as Linux stores it.
+fn list_with_another_user(permissions: u16) -> Vec<u8> {
     // Tag, permissions and id of the owner, user 1, the group, the mask and all others.
-    let entries: [(u16, u16, u32); 5] =
-        [(1, 6, u32::MAX), (2, 6, 1), (4, 4, u32::MAX), (16, 6, u32::MAX), (32, 0, u32::MAX)];
+    let entries: [(u16, u16, u32); 5] = [
+        (1, 6, u32::MAX),
+        (2, permissions, 1),
+        (4, 4, u32::MAX),
+        (16, permissions, u32::MAX),
+        (32, 0, u32::MAX),
+    ];
     let mut list = 2_u32.to_le_bytes().to_vec();
     for (tag, permissions, id) in entries {
         list.extend(tag.to_le_bytes());
@@ -157,11 +162,30 @@ fn acl_with_another_user_is_not_mistaken_for_a_private_group() {
     crate::testing::write_private(&path, "x");
     assert!(!RealFs.meta(&path).unwrap().has_acl);
     let flags = rustix::fs::XattrFlags::empty();
-    let list = list_with_another_user();
+    let list = list_with_another_user(6);
     if rustix::fs::setxattr(&path, "system.posix_acl_access", &list, flags).is_err() {
         return crate::testing::skip("this file system does not support access control lists");
     }
     let meta = RealFs.meta(&path).unwrap();
     assert_eq!(meta.mode, 0o660, "the group bits show the mask of the list");
     assert!(meta.has_acl && trust::check(&path, &meta, trust::own_user()).is_err());
+}
+
+#[test]
+fn key_that_a_list_lets_another_user_read_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    crate::testing::write_private(&path, "x");
+    let flags = rustix::fs::XattrFlags::empty();
+    let list = list_with_another_user(4);
+    if rustix::fs::setxattr(&path, "system.posix_acl_access", &list, flags).is_err() {
+        return crate::testing::skip("this file system does not support access control lists");
+    }
+    let meta = RealFs.meta(&path).unwrap();
+    assert_eq!((meta.mode, meta.has_acl), (0o640, true));
+    let check = |has_acl| {
+        trust::check_key(&path, &Meta { owner: trust::ROOT, group: 1, has_acl, ..meta }, 7)
+    };
+    assert!(check(true).is_err());
+    check(false).unwrap();
 }

@@ -8,6 +8,10 @@
 //!   its files.
 //! - A folder above a trusted path may be writable by others if its sticky bit is set, as that of
 //!   `/tmp`: they can neither rename nor remove what belongs to another user. [`check_above`]
+//! - A folder of root above a log may be writable by a group of the system, as `/var/log` is in Ubuntu.
+//!   The group can replace the log, but no other file: see [`super::output_file`]. [`check_above_log`]
+//! - The folder of the metrics may be writable by any user, unless root runs the daemon: see
+//!   [`super::check_folder`].
 //! - A device of root, such as `/dev/null`, may be writable by others: what they write to it is not
 //!   what this process reads from it. [`check`]
 //! - A private key may be readable by a group: see [`check_key`].
@@ -51,7 +55,7 @@ pub(crate) enum Distrust {
     },
     /// A path that the operator has named, or a folder above it, belongs to another user. It may be any
     /// file or folder of that user, so that no command that changes it is named.
-    #[error("{} belongs to user {owner}, who could change it: only user {trusted} and root may own it", path.display())]
+    #[error("{} belongs to user {owner}, who could change it: {}", path.display(), owners(*trusted))]
     Foreign {
         path: PathBuf,
         owner: u32,
@@ -69,6 +73,10 @@ pub(crate) enum Distrust {
     /// Other users can write to it.
     #[error("{} can be written by others: run `chmod go-w {}`", path.display(), path.display())]
     Writable { path: PathBuf },
+    /// Other users can write to a folder of root that is above a path. The system may need its mode, so
+    /// that no command that changes it is named.
+    #[error("users other than root can write to {}, and so can replace what is below it: move the files to another folder", path.display())]
+    WritableAbove { path: PathBuf },
     /// It is a folder for the files of all users, such as `/tmp`.
     #[error("{} is shared by all users: use a folder of its own", path.display())]
     Shared { path: PathBuf },
@@ -81,7 +89,23 @@ pub(crate) enum Distrust {
     ReadableKey { path: PathBuf },
 }
 
+/// Returns who may own a file or folder that belongs to another user than `trusted` and root.
+fn owners(trusted: u32) -> String {
+    match trusted {
+        ROOT => "only root may own it; use a file or folder of root".to_owned(),
+        _ => format!("only user {trusted} and root may own it; use a file or folder of either"),
+    }
+}
+
 impl Distrust {
+    /// Returns the fault of a folder of `owner` above a path, to which other users can write.
+    pub(crate) fn writable_above(path: PathBuf, owner: u32) -> Distrust {
+        match owner {
+            ROOT => Distrust::WritableAbove { path },
+            _ => Distrust::Writable { path },
+        }
+    }
+
     /// Returns the same fault without a command that gives a file or folder to another owner.
     pub(crate) fn without_chown(self) -> Distrust {
         match self {
@@ -124,14 +148,28 @@ pub(crate) fn check(path: &Path, meta: &Meta, user: u32) -> Result<(), Distrust>
     Ok(())
 }
 
-/// Checks that only `user` and root can exchange what is in a folder, which is above a trusted path.
+/// Checks that only `user` and root can replace what is in a folder, which is above a trusted path.
 pub(super) fn check_above(path: &Path, meta: &Meta, user: u32) -> Result<(), Distrust> {
     match check(path, meta, user) {
         Err(Distrust::Writable { .. } | Distrust::Shared { .. }) if meta.mode & STICKY != 0 => {
             Ok(())
         }
+        Err(Distrust::Writable { path }) => Err(Distrust::writable_above(path, meta.owner)),
         checked => checked.map_err(Distrust::without_chown),
     }
+}
+
+/// As [`check_above`], for a folder above a log.
+pub(super) fn check_above_log(path: &Path, meta: &Meta, user: u32) -> Result<(), Distrust> {
+    if is_of_system(meta) { Ok(()) } else { check_above(path, meta, user) }
+}
+
+/// Returns whether only root and a group of the system can write to a folder.
+pub(super) fn is_of_system(meta: &Meta) -> bool {
+    meta.owner == ROOT
+        && meta.mode & OTHERS_WRITE == 0
+        && !meta.has_acl
+        && accounts::is_system_group(meta.group)
 }
 
 /// Returns whether a name refers to standard input or to an open descriptor of this process.
@@ -162,11 +200,11 @@ pub(crate) fn check_secret(path: &Path, meta: &Meta, user: u32) -> Result<(), Di
 
 /// Checks that no other user can read a private key. A group may read it if it is the private group of
 /// the owner or of `user`, or if the key belongs to root and the group to the system, such as Debian's
-/// group ssl-cert, whose members the administrator has chosen.
+/// group ssl-cert, whose members the administrator has chosen. An access control list may add any user.
 pub(crate) fn check_key(path: &Path, meta: &Meta, user: u32) -> Result<(), Distrust> {
     let is_private = |owner| accounts::is_private_group(owner, meta.group);
     let is_system = || meta.owner == ROOT && accounts::is_system_group(meta.group);
-    let group_may = || is_private(meta.owner) || is_private(user) || is_system();
+    let group_may = || !meta.has_acl && (is_private(meta.owner) || is_private(user) || is_system());
     if meta.mode & OTHERS_READ != 0 || meta.mode & GROUP_READ != 0 && !group_may() {
         return Err(Distrust::ReadableKey { path: path.to_owned() });
     }
@@ -202,6 +240,19 @@ fn explain_with(
         }
         _ => error,
     }
+}
+
+/// Checks that a file has no other name. Another user may have given it a name in a folder to which
+/// both can write, and so decides which file of this user is opened.
+pub(super) fn check_only_name(meta: &Meta) -> io::Result<()> {
+    if meta.hard_links <= 1 {
+        return Ok(());
+    }
+    let names = meta.hard_links;
+    let text = format!(
+        "it has {names} names (hard links), so that another user may have put it here: move it away"
+    );
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
 }
 
 /// Returns the message for a file of `owner` that `user` cannot read.

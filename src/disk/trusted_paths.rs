@@ -5,11 +5,13 @@
 //! system: who can rename a folder can replace everything below it.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::ignored_names::is_system_folder;
 use super::trust::{self, Distrust, is_open_descriptor};
-use super::{Context, Disk, DiskError, FileKind, ResolvedPath};
+use super::{Context, Disk, DiskError, Entry, FileKind, ResolvedPath};
 
 /// Maximum number of entries that are checked in a folder and below it.
 const ENTRIES_MAX: usize = 100_000;
@@ -87,12 +89,25 @@ pub(crate) fn faults(
     let mut all = Vec::new();
     for path in paths {
         for fault in path.faults(disk, user)? {
-            if !all.contains(&fault) {
-                all.push(fault);
-            }
+            add(&mut all, fault);
         }
     }
     Ok(all)
+}
+
+/// Adds a fault that is not in the list. A folder may be above one path and be another path itself: then
+/// its fault is the one with the command.
+pub(crate) fn add(faults: &mut Vec<Distrust>, fault: Distrust) {
+    let known = faults.iter_mut().find(|known| match (&**known, &fault) {
+        (Distrust::WritableAbove { path: above }, Distrust::Writable { path })
+        | (Distrust::Writable { path }, Distrust::WritableAbove { path: above }) => above == path,
+        (known, fault) => known == fault,
+    });
+    match known {
+        None => faults.push(fault),
+        Some(known) if matches!(known, Distrust::WritableAbove { .. }) => *known = fault,
+        Some(_) => {}
+    }
 }
 
 /// Checks all entries below a folder. Links are followed, into further folders as well.
@@ -106,17 +121,18 @@ fn check_tree(
     let mut seen = BTreeSet::from([top.path.clone()]);
     let mut count = 0;
     while let Some(folder) = folders.pop() {
-        let entries = disk.list(&folder)?;
+        let Some(entries) = list(disk, &folder)? else { continue };
         count += entries.len();
         if count > ENTRIES_MAX {
-            let text = format!("there are over {ENTRIES_MAX} files in it");
+            let text = format!("there are over {ENTRIES_MAX} files in it: remove the others");
             return Err(io::Error::other(text)).context("check", &top.path);
         }
         for entry in entries {
-            let path = folder.join(entry.name);
+            let path = folder.join(&entry.name);
             // An entry may have been removed since the folder was listed.
             let Some(meta) = disk.find(&path)? else { continue };
             match meta.kind {
+                FileKind::Folder if is_of_file_system(&entry.name) => {}
                 FileKind::Link => {
                     let (linked, found) = check_link(disk, &path, user)?;
                     faults.extend(found);
@@ -133,6 +149,25 @@ fn check_tree(
         }
     }
     Ok(())
+}
+
+/// Lists a folder; `None` if it no longer exists, or if this process may not enter it, and so can use
+/// nothing in it.
+fn list(disk: &Disk, folder: &Path) -> Result<Option<Vec<Entry>>, DiskError> {
+    let may_enter = || match disk.find(&folder.join(".")) {
+        Err(error) => error.kind() != io::ErrorKind::PermissionDenied,
+        Ok(_) => true,
+    };
+    match disk.list(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !may_enter() => Ok(None),
+        listed => listed.map(Some),
+    }
+}
+
+/// Returns whether a folder was created by a file system or a desktop, such as `lost+found`.
+fn is_of_file_system(name: &OsStr) -> bool {
+    name.to_str().is_some_and(is_system_folder)
 }
 
 /// Checks a link and its target; returns the target if it is a folder, and the faults. Whoever can
@@ -159,7 +194,7 @@ mod tests {
 
     use super::*;
     use crate::disk::{COMMAND_PREFIX, RealFs};
-    use crate::testing::{private_folder, write_private};
+    use crate::testing::{as_nobody, given_path, is_root, private_folder, write_private};
 
     /// Returns the remedies for the faults of a path, without its folder.
     fn remedies(folder: &Path, name: &str, content: Content) -> Vec<String> {
@@ -169,7 +204,10 @@ mod tests {
         let folder = format!("{}/", folder.canonicalize().unwrap().display());
         let remedy = |fault: &Distrust| {
             let text = fault.to_string().replace(&folder, "");
-            text.split('`').nth(1).unwrap().to_owned()
+            match fault {
+                Distrust::WritableAbove { .. } => text,
+                _ => text.split('`').nth(1).unwrap().to_owned(),
+            }
         };
         faults.iter().map(remedy).collect()
     }
@@ -194,7 +232,9 @@ mod tests {
         assert_eq!(check(Content::Public), ["chmod go-w above/file"]);
         chmod(&file, 0o600);
         chmod(&above, 0o777);
-        assert_eq!(check(Content::Public), ["chmod go-w above"]);
+        let fault = Distrust::writable_above("above".into(), trust::own_user()).to_string();
+        let remedy = fault.split('`').nth(1).unwrap_or(&fault);
+        assert_eq!(check(Content::Public), [remedy]);
         chmod(&above, 0o1777);
         assert_eq!(check(Content::Public), [""; 0], "others cannot rename files of this user");
         assert_eq!(remedies(folder.path(), "above/none", Content::Secret), [""; 0]);
@@ -220,6 +260,57 @@ mod tests {
             chmod(&tree.join(name), 0o702);
             assert_eq!(check(), [remedy]);
             chmod(&tree.join(name), 0o700);
+        }
+    }
+
+    #[test]
+    fn folders_of_the_file_system_are_not_checked() {
+        let folder = private_folder();
+        let tree = folder.path().join("tree");
+        for name in ["lost+found", ".Trash", "lib"] {
+            fs::create_dir_all(tree.join(name)).unwrap();
+            chmod(&tree.join(name), 0o777);
+        }
+        let check = || remedies(folder.path(), "tree", Content::Tree);
+        assert_eq!(check(), ["chmod go-w tree/lib"]);
+        // Neither a file of such a name nor a link is created by a file system.
+        fs::remove_dir(tree.join("lost+found")).unwrap();
+        fs::create_dir(folder.path().join("other")).unwrap();
+        chmod(&folder.path().join("other"), 0o777);
+        symlink("../other", tree.join("lost+found")).unwrap();
+        assert_eq!(check(), ["chmod go-w tree/lib", "chmod go-w other"]);
+    }
+
+    /// Names the folder of the next test, which another process runs as another user.
+    const TREE: &str = "MIG_TEST_TREE";
+
+    #[test]
+    fn tree_of_the_environment_has_a_folder_that_cannot_be_entered() {
+        let Some(tree) = given_path(TREE) else { return };
+        assert_eq!(
+            fs::read_dir(tree.join("closed")).unwrap_err().kind(),
+            io::ErrorKind::PermissionDenied
+        );
+        let disk = Disk::new(Arc::new(RealFs), PathBuf::new(), COMMAND_PREFIX);
+        let path = TrustedPath::new(&tree, Content::Tree);
+        let may_enter = fs::metadata(tree.join("closed/.")).is_ok();
+        assert_eq!(path.faults(&disk, trust::own_user()).ok(), (!may_enter).then(Vec::new));
+    }
+
+    #[test]
+    fn folder_that_cannot_be_entered_is_skipped_as_root() {
+        if !is_root("it becomes another user") {
+            return;
+        }
+        let tree = tempfile::tempdir().unwrap();
+        chmod(tree.path(), 0o755);
+        let closed = tree.path().join("closed");
+        fs::create_dir(&closed).unwrap();
+        let name = "disk::trusted_paths::tests::tree_of_the_environment_has_a_folder_that_cannot_be_entered";
+        // Whoever may enter a folder can use a file in it whose name they know.
+        for mode in [0o700, 0o711] {
+            chmod(&closed, mode);
+            as_nobody(name, &[(TREE, tree.path())]);
         }
     }
 

@@ -61,6 +61,8 @@ pub(crate) enum PluginError {
 #[derive(Debug, Clone)]
 pub(crate) struct Plugins {
     folder: PathBuf,
+    /// The runner's user.
+    user: u32,
 }
 
 /// A plugin that may be run.
@@ -78,8 +80,14 @@ impl Executable {
 }
 
 impl Plugins {
+    /// Returns the plugins of the user of this process.
     pub(crate) fn new(folder: PathBuf) -> Plugins {
-        Plugins { folder }
+        Plugins::of(trust::own_user(), folder)
+    }
+
+    /// Returns the plugins of the runner of `user`.
+    pub(crate) fn of(user: u32, folder: PathBuf) -> Plugins {
+        Plugins { folder, user }
     }
 
     /// Finds a plugin, and checks that only the runner's user and root can change it.
@@ -95,7 +103,7 @@ impl Plugins {
         if path.parent() != Some(&folder) {
             return Err(PluginError::Outside { path: named, target: path });
         }
-        check_file(&path)?;
+        check_file(&path, self.user)?;
         Ok(Executable { folder, path })
     }
 }
@@ -109,7 +117,7 @@ impl Plugins {
             return Err(access_error(&self.folder, io::ErrorKind::NotFound.into()));
         };
         let tree = TrustedPath::new(&self.folder, Content::Tree);
-        let faults = tree.faults(&disk, trust::own_user()).map_err(PluginError::Disk)?;
+        let faults = tree.faults(&disk, self.user).map_err(PluginError::Disk)?;
         match faults.into_iter().next() {
             Some(fault) => Err(PluginError::Distrust(fault)),
             None => Ok(found.path),
@@ -121,22 +129,22 @@ fn access_error(path: &Path, source: io::Error) -> PluginError {
     PluginError::Access { path: path.to_owned(), source }
 }
 
-/// Checks that only the runner's user and root can write to the file at `path`.
-fn trusted(path: &Path) -> Result<Meta, PluginError> {
+/// Checks that only `user` and root can write to the file at `path`.
+fn trusted(path: &Path, user: u32) -> Result<Meta, PluginError> {
     let meta = RealFs.meta(path).map_err(|error| access_error(path, error))?;
-    trust::check(path, &meta, trust::own_user()).map_err(PluginError::Distrust)?;
+    trust::check(path, &meta, user).map_err(PluginError::Distrust)?;
     Ok(meta)
 }
 
-fn check_file(path: &Path) -> Result<(), PluginError> {
-    let meta = trusted(path)?;
+fn check_file(path: &Path, user: u32) -> Result<(), PluginError> {
+    let meta = trusted(path, user)?;
     if meta.kind != FileKind::File {
         return Err(PluginError::NotFile { path: path.to_owned() });
     }
     // The system call, unlike the mode, also covers file systems mounted with noexec.
     rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).map_err(|error| {
         let (path, mode, source) = (path.to_owned(), meta.mode, error.into());
-        let remedy = remedy(&path, &meta, trust::own_user());
+        let remedy = remedy(&path, &meta, user);
         PluginError::NotExecutable { path, mode, remedy, source }
     })
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
 
 use super::{PROGRAM, fails};
-use crate::home::{CommandOutput, Home};
+use crate::home::{CommandOutput, Home, writable_above};
 
 /// The user and group id of the unprivileged user `nobody`.
 const NOBODY: u32 = 65534;
@@ -21,7 +21,7 @@ fn database_in_a_folder_in_which_others_can_create_its_journal_is_refused() {
     let folder = home.path("d").canonicalize().unwrap();
     for (mode, reason) in [
         (0o1777, format!("{} is shared by all users", folder.display())),
-        (0o777, format!("run `chmod go-w {}`", folder.display())),
+        (0o777, writable_above(&folder)),
     ] {
         home.chmod("d", mode);
         fails(&run(&home, &["-d", "sqlite:d/mig.db", "agents"]), 77, &[&reason]);

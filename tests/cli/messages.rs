@@ -215,3 +215,36 @@ fn no_command_is_advised_for_files_that_are_not_the_runners() {
     assert!(said.out.contains("other users can read /etc/passwd"), "{said:?}");
     assert!(!said.out.contains("chmod"), "{said:?}");
 }
+
+#[test]
+fn check_judges_the_client_configuration_of_the_caller_as_root() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    const CALLER: u32 = 65533;
+    let home = home_of_nobody();
+    let (runner, caller) = (home.path("g"), home.path("caller/g"));
+    let client = home.read(".migrc");
+    let own = client.replace(runner.to_str().unwrap(), caller.to_str().unwrap());
+    home.write("caller/.migrc", &own);
+    for (program, arguments) in [
+        ("cp", ["-a", runner.to_str().unwrap(), caller.to_str().unwrap()]),
+        ("chown", ["-R", "65533:65533", home.path("caller").to_str().unwrap()]),
+        ("chmod", ["-R", "a+rX", home.path("runner").to_str().unwrap()]),
+    ] {
+        assert!(Command::new(program).args(arguments).status().unwrap().success());
+    }
+    // The folder above both homes belongs to neither user.
+    chown(home.path(""), Some(0), Some(0)).unwrap();
+    home.chmod("", 0o755);
+    home.chmod("caller/.migrc", 0o600);
+    let mut command = as_nobody(&home, &["check", "--offline"]);
+    command.uid(CALLER).gid(CALLER).env("HOME", home.path("caller"));
+    let said = CommandOutput::of(&mut command);
+    let mut end = Command::new("gpgconf");
+    end.uid(CALLER).gid(CALLER).arg("--homedir").arg(&caller).args(["--kill", "all"]);
+    assert!(end.status().unwrap().success());
+    // The caller judges its own files, and the owner's files are those of the owner.
+    assert!(!said.out.contains("could change it"), "{said:?}");
+    assert!(said.out.contains("can sign"), "{said:?}");
+}

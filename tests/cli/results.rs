@@ -154,3 +154,52 @@ fn missing_results_are_reported_with_reason() {
         &["400.json is not a valid results document", "EOF"],
     );
 }
+
+#[test]
+fn folder_that_cannot_be_listed_does_not_hide_the_results() {
+    let home = home();
+    // The listing of a file fails for every user.
+    let folder = home.path("runner/spool/command/done");
+    std::fs::create_dir_all(home.path("runner/spool/.tmp")).unwrap();
+    std::fs::remove_dir_all(&folder).ok();
+    home.write("runner/spool/command/done", "");
+    let said = home.with_config(&["results", "setuid"]);
+    assert!(said.exit == 74 && said.out.contains("web1  file  s1  /tmp/y"), "{said:?}");
+    assert!(said.err.contains("cannot list ") && said.err.contains("command/done"), "{said:?}");
+    // An answer that there are no results would be wrong.
+    std::fs::remove_dir_all(home.path("runner/runners/setuid/results")).unwrap();
+    home.write("runner/runners/setuid/results", "");
+    let said = home.with_config(&["results", "setuid"]);
+    assert!(said.exit == 74 && said.err.contains("setuid/results"), "{said:?}");
+    assert!(!said.err.contains("no run has completed"), "{said:?}");
+}
+
+#[test]
+fn jobs_that_cannot_be_listed_do_not_hide_the_spool() {
+    let home = home();
+    let waiting = home.with_config(&["trigger", "setuid"]).out;
+    std::fs::remove_dir_all(home.path("runner/runners")).unwrap();
+    home.write("runner/runners", "");
+    let said = home.with_config(&["status"]);
+    assert!(said.exit == 1 && said.out.contains("cannot list "), "{said:?}");
+    assert!(
+        said.out.contains(waiting.trim()) && said.out.contains("to be sent before"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn record_in_a_folder_that_cannot_be_searched_does_not_hide_that_of_another_folder() {
+    let home = home();
+    let id = good(home.with_config(&["trigger", "setuid"])).trim().to_owned();
+    let text = home.read(&format!("runner/spool/action/new/{id}.json"));
+    let mut record: serde_json::Value = serde_json::from_str(&text).unwrap();
+    record["fetched"] = "2026-11-22T00:01:00Z".into();
+    record["document"] = "runners/setuid/results/20261122/200.json".into();
+    home.write(&format!("runner/spool/command/done/{id}.json"), &record.to_string());
+    std::fs::remove_dir(home.path("runner/spool/command/inflight")).unwrap();
+    home.write("runner/spool/command/inflight", "");
+    let said = home.with_config(&["results", "setuid", &id]);
+    assert!(said.exit == 74 && said.out.contains("web1  file  s1  /tmp/y"), "{said:?}");
+    assert!(said.err.contains("command/inflight"), "{said:?}");
+}

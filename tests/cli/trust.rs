@@ -8,7 +8,7 @@ use std::process::Command;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use super::super::home::{CommandOutput, Home};
+use super::super::home::{CommandOutput, Home, writable_above};
 use super::{fails, good};
 
 /// Returns an installation that uses every kind of file.
@@ -65,7 +65,10 @@ fn every_path_that_others_can_write_is_refused() {
         home.chmod(name, before | 0o002);
         let path = path.canonicalize().unwrap();
         // A secret is private as well.
-        let remedy = format!("run `chmod go-w {}`", path.display());
+        let remedy = match name {
+            "" => writable_above(&path),
+            _ => format!("run `chmod go-w {}`", path.display()),
+        };
         is_refused(&home, &remedy);
         home.chmod(name, before);
     }

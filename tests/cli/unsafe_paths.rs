@@ -8,7 +8,7 @@ use std::process::Command;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use super::super::home::{CommandOutput, Home};
+use super::super::home::{CommandOutput, Home, writable_above};
 use super::fails;
 
 /// The user and group id of the unprivileged user `nobody`.
@@ -90,8 +90,7 @@ fn folders_of_log_and_metrics_are_checked() {
     let config = home.read("runner/runner.cfg");
     fs::create_dir_all(home.path("open/metrics")).unwrap();
     home.chmod("open", 0o777);
-    let remedy =
-        format!("run `chmod go-w {}`", home.path("open").canonicalize().unwrap().display());
+    let remedy = writable_above(&home.path("open").canonicalize().unwrap());
     let log = format!("mode = file\nfile = {}", home.path("open/log").display());
     let metrics = format!("\n[metrics]\ntextfile = {}\n", home.path("open/metrics/x").display());
     for config in [config.replace("mode = \"stdout\"", &log), config.clone() + &metrics] {
@@ -169,7 +168,8 @@ fn configuration_of_another_user_does_not_control_the_spool_of_root_as_root() {
         &["run"],
     ] {
         let said = home.run(&[&["-c", "foreign/runner.cfg"], command].concat());
-        let reason = "foreign/runner.cfg belongs to user 65534, who could change it: only user 0";
+        let reason =
+            "foreign/runner.cfg belongs to user 65534, who could change it: only root may own it";
         assert!(said.exit == 77 && said.err.contains(reason), "{said:?}");
         assert!(!said.err.contains("chown"), "{said:?}");
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::cli::failure::Explain;
+use crate::cli::workspace::as_user;
 use crate::data::{DataError, Id, Permissions, UrlError};
 use crate::disk::DiskError;
 use crate::exit::Exit;
@@ -24,7 +25,7 @@ pub(crate) enum DataFailure {
         path.display(), Program::Data.command_here(&["schema", "init"]))]
     NoDatabase { path: PathBuf },
     /// The file belongs to another user and is private.
-    #[error("the database {} belongs to user {owner}: run this command with `sudo -u '#{owner}'`", path.display())]
+    #[error("the database {} belongs to user {owner}: run this command with `{}`", path.display(), as_user(*owner))]
     Owner { path: PathBuf, owner: u32 },
     #[error("\"{text}\" is not a database: write {form}")]
     Url {

@@ -146,8 +146,12 @@ impl Installation {
     /// As [`Installation::load`], for the daemon, which refuses to run as another user: the user of
     /// the process does not change. The daemon checks the file with everything else that it depends on.
     pub(crate) fn load_for_daemon(file: &Path) -> Result<Installation, Failure> {
-        let outputs = [output_of_log, output_of_metrics];
-        Installation::open(file, &outputs, |_, _, places| Workspace::examine(places))
+        let enter = |_: &InputFile, _, places: &[&Path]| Workspace::examine(places);
+        let mut installation = Installation::open(file, &[output_of_metrics], enter)?;
+        if let Some(log) = output_of_log(&installation.config) {
+            installation.workspace.add_log(log)?;
+        }
+        Ok(installation)
     }
 
     /// Reads the configuration `file`; `enter` enters the places that it names, and the files that

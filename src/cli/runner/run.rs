@@ -15,6 +15,7 @@ use crate::action::Signer;
 use crate::api::{Client, Credentials, HttpSettings, Route, SettingsError};
 use crate::chain::Chain;
 use crate::cli::failure::{Explain, Failure};
+use crate::cli::workspace::as_user;
 use crate::cli::{env, input, output};
 use crate::clock::{Clock, SystemClock};
 use crate::config::client::ClientConfig;
@@ -46,7 +47,7 @@ enum RunError {
         path: PathBuf,
     },
     /// The owner's runner could not use files that this user creates.
-    #[error("the runner of {} runs as user {owner}: run `sudo -u '#{owner}' {command}`", directory.display())]
+    #[error("the runner of {} runs as user {owner}: run `{} {command}`", directory.display(), as_user(*owner))]
     WrongUser { directory: PathBuf, owner: u32, command: String },
 }
 

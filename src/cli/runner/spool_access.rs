@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use super::installation::Installation;
 use crate::cli::failure::{Explain, Failure};
-use crate::cli::workspace::Workspace;
+use crate::cli::workspace::{Workspace, as_user};
 use crate::disk::{Disk, trust};
 use crate::exit::Exit;
 use crate::invocation::Program;
@@ -26,7 +26,7 @@ const REASON_BYTES_MAX: u64 = 64 * 1024;
 enum SpoolAccessError {
     #[error("there is no spool at {}: the runner creates it when it first starts", path.display())]
     NoSpool { path: PathBuf },
-    #[error("only user {owner} and root can change the spool {}: run `sudo -u '#{owner}' {command}`", spool.display())]
+    #[error("only user {owner} and root can change the spool {}: run `{} {command}`", spool.display(), as_user(*owner))]
     NotOwner { spool: PathBuf, owner: u32, command: String },
 }
 

@@ -15,7 +15,8 @@ use crate::cli::input::unless_forbidden;
 use crate::cli::workspace::Workspace;
 use crate::disk::descent::{Descent, Exposure};
 use crate::disk::ignored_names::is_ignored;
-use crate::disk::{Disk, DiskError, trust};
+use crate::disk::trust::{self, ROOT};
+use crate::disk::{Disk, DiskError};
 use crate::exit::Exit;
 use crate::spool::Layout;
 
@@ -72,10 +73,10 @@ pub(crate) enum TemplateError {
     NotFolder { path: PathBuf },
     #[error("a configuration cannot contain the path {}: name another folder", path.display())]
     Name { path: PathBuf },
-    #[error("{} belongs to user {owner}, who could exchange the new folder: name one elsewhere", path.display())]
+    #[error("{} belongs to user {owner}, who could replace the new folder: name one elsewhere", path.display())]
     Foreign { path: PathBuf, owner: u32 },
-    #[error("{} can be written by others, who could exchange the new folder: name one elsewhere, or run `chmod go-w {}`", path.display(), path.display())]
-    Exposed { path: PathBuf },
+    #[error("{} can be written by others, who could replace the new folder: name one elsewhere{}", path.display(), or_chmod(path, *owner))]
+    Exposed { path: PathBuf, owner: u32 },
     #[error("cannot find the absolute path of {}", path.display())]
     Absolute { path: PathBuf, source: io::Error },
     #[error(transparent)]
@@ -124,11 +125,11 @@ fn fill(disk: &Disk, folder: &Path, quoted: &str) -> Result<(), TemplateError> {
 
 /// Creates a folder that only its owner can change, or makes an empty one private.
 ///
-/// Another user may create or exchange the name at any time, as in `/tmp`. So everything is done with
+/// Another user may create or replace the name at any time, as in `/tmp`. So everything is done with
 /// the folder that was opened, never by its path.
 ///
 /// # Errors
-/// The folder is not empty, or another user could exchange it.
+/// The folder is not empty, or another user could replace it.
 pub(crate) fn make_empty(folder: &Path) -> Result<(), TemplateError> {
     let found = walk(folder)?;
     check_exposure(found.exposure_above(trust::own_user()))?;
@@ -149,12 +150,21 @@ pub(crate) fn make_empty(folder: &Path) -> Result<(), TemplateError> {
     check_exposure(made.exposure(trust::own_user()))
 }
 
-/// Fails if users other than root and the user of this process could exchange a name on the path.
+/// Fails if users other than root and the user of this process could replace a name on the path.
 fn check_exposure(exposure: Option<Exposure>) -> Result<(), TemplateError> {
     match exposure {
         None => Ok(()),
         Some(Exposure::Owner { path, owner }) => Err(TemplateError::Foreign { path, owner }),
-        Some(Exposure::Writable { path }) => Err(TemplateError::Exposed { path }),
+        Some(Exposure::Writable { path, owner, .. }) => Err(TemplateError::Exposed { path, owner }),
+    }
+}
+
+/// Returns the command that corrects the mode of a folder. The system may need the mode of a folder of
+/// root.
+fn or_chmod(path: &Path, owner: u32) -> String {
+    match owner {
+        ROOT => String::new(),
+        _ => format!(", or run `chmod go-w {}`", path.display()),
     }
 }
 

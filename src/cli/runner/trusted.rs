@@ -55,12 +55,24 @@ pub(super) fn client_paths(
     client: &ClientConfig,
     file: &Path,
 ) -> Result<Vec<TrustedPath>, Failure> {
-    let api = &client.api;
     let mut paths = key_paths(client, file)?.to_vec();
-    if let Some(PassphraseSource::File(path)) = &settings.passphrase {
-        // Whether others can read it is checked with its content, when it is read: see `key`.
-        paths.push(TrustedPath::new(path, Content::Public));
+    paths.extend(passphrase_path(settings));
+    paths.extend(api_paths(client));
+    Ok(paths)
+}
+
+/// Returns the passphrase file that the runner's configuration names. Whether others can read it is
+/// checked with its content, when it is read: see `key`.
+pub(super) fn passphrase_path(settings: &ClientSettings) -> Vec<TrustedPath> {
+    match &settings.passphrase {
+        Some(PassphraseSource::File(path)) => vec![TrustedPath::new(path, Content::Public)],
+        _ => Vec::new(),
     }
+}
+
+/// Returns the certificates and the key that the client's configuration names.
+pub(super) fn api_paths(client: &ClientConfig) -> Vec<TrustedPath> {
+    let (api, mut paths) = (&client.api, Vec::new());
     if let Some(path) = &api.ca_cert {
         paths.push(TrustedPath::new(path, Content::Public));
     }
@@ -72,7 +84,7 @@ pub(super) fn client_paths(
     if let Some(path) = &api.client_key {
         paths.push(TrustedPath::new(path, Content::Key));
     }
-    Ok(paths)
+    paths
 }
 
 fn secret_if(has_secret: bool) -> Content {

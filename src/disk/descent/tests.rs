@@ -4,7 +4,7 @@ use std::fs::{create_dir, set_permissions};
 use std::os::unix::fs::symlink;
 
 use super::*;
-use crate::testing::{is_root, private_folder};
+use crate::testing::{as_nobody, is_root, private_folder};
 
 fn chown(path: &Path, user: u32) {
     std::os::unix::fs::lchown(path, Some(user), Some(user)).unwrap();
@@ -103,9 +103,64 @@ fn folder_that_others_can_write_is_exposed_unless_sticky() {
     create_dir(root.join("below")).unwrap();
     let exposure = || Descent::to(&root.join("below")).unwrap().exposure(trust::own_user());
     mode(&root, 0o707);
-    assert_eq!(exposure(), Some(Exposure::Writable { path: root.clone() }));
+    let (owner, is_above) = (trust::own_user(), true);
+    assert_eq!(exposure(), Some(Exposure::Writable { path: root.clone(), owner, is_above }));
+    let found = Descent::to(&root).unwrap();
+    assert!(matches!(found.exposure(owner), Some(Exposure::Writable { is_above: false, .. })));
+    assert_eq!(found.exposure_above(owner), None);
     mode(&root, 0o1707);
     assert_eq!(exposure(), None);
+}
+
+#[test]
+fn folder_that_cannot_be_read_gets_no_folder_that_is_then_abandoned() {
+    if trust::own_user() == ROOT {
+        // Root may read every folder: the same test runs as another user below.
+        return;
+    }
+    unreadable_folder_stays_empty();
+}
+
+#[test]
+fn folder_that_cannot_be_read_stays_empty_as_root() {
+    if !is_root("it becomes another user") {
+        return;
+    }
+    as_nobody(
+        "disk::descent::tests::folder_that_cannot_be_read_gets_no_folder_that_is_then_abandoned",
+        &[],
+    );
+}
+
+fn unreadable_folder_stays_empty() {
+    let guard = private_folder();
+    mode(guard.path(), 0o300);
+    let error = Descent::create_unused(guard.path(), || Ok("new".into())).unwrap_err();
+    let missing = Descent::to(&guard.path().join("other")).unwrap().create_missing().unwrap_err();
+    mode(guard.path(), 0o700);
+    assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+    assert_eq!(missing.kind(), io::ErrorKind::PermissionDenied);
+    assert_eq!(Descent::to(guard.path()).unwrap().names().unwrap(), [""; 0]);
+}
+
+#[test]
+fn group_of_the_system_may_write_above_a_log_as_root() {
+    if !is_root("it changes groups") {
+        return;
+    }
+    let guard = private_folder();
+    let root = guard.path().canonicalize().unwrap();
+    std::os::unix::fs::lchown(&root, None, Some(1)).unwrap();
+    mode(&root, 0o775);
+    let found = Descent::to(&root.join("log")).unwrap();
+    assert_eq!(found.exposure_of_log(7), None);
+    assert!(matches!(found.exposure(7), Some(Exposure::Writable { .. })));
+    for (group, bits) in [(100, 0o775), (1, 0o777)] {
+        std::os::unix::fs::lchown(&root, None, Some(group)).unwrap();
+        mode(&root, bits);
+        let found = Descent::to(&root.join("log")).unwrap();
+        assert!(found.exposure_of_log(7).is_some(), "{group} {bits:o}");
+    }
 }
 
 #[test]

@@ -223,6 +223,7 @@ impl Fs for ModelFs {
             stamp: Stamp { inode, size, changed: node.changed },
             modified: node.modified,
             device: DEVICE,
+            hard_links: 1,
             owner: trust::own_user(),
             group: u32::MAX,
             mode: node.mode,

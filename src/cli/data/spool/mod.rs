@@ -12,6 +12,7 @@ mod stuck;
 #[cfg(test)]
 mod tests;
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::source::DataSource;
@@ -20,7 +21,7 @@ use crate::cli::workspace::Workspace;
 use crate::cli::{input, output};
 use crate::clock::{Clock, SystemClock};
 use crate::disk::Disk;
-use crate::disk::trusted_paths::{Content, TrustedPath};
+use crate::disk::trusted_paths::{Content, TrustedPath, add};
 use crate::exit::Exit;
 use crate::spool::{Folder, Layout};
 use report::SpoolReport;
@@ -60,16 +61,24 @@ impl Spool {
             }
         }
         let is_stuck = !report.stuck.is_empty();
-        Ok(if is_stuck && self.fail_if_any { Exit::Attention } else { Exit::Done })
+        let exit = if is_stuck && self.fail_if_any { Exit::Attention } else { Exit::Done };
+        Ok(report.first_fault.unwrap_or(exit))
     }
 }
 
-/// Fails if a user other than its owner and root can change a spool.
+/// Fails if a user other than its owner and root can change a spool. A folder that cannot be accessed is
+/// already in the report.
 fn check_trust(disk: &Disk, root: &Path) -> Result<(), Failure> {
     let Some(found) = disk.resolve(root, None)? else { return Ok(()) };
     let layout = Layout::new(root.to_owned());
     let folders = Folder::ALL.map(|folder| layout.folder(folder));
-    let folders = [root.to_owned()].into_iter().chain(folders);
-    let paths: Vec<_> = folders.map(|path| TrustedPath::new(path, Content::Public)).collect();
-    input::check_paths(&paths, found.meta.owner)
+    let mut faults = Vec::new();
+    for path in [root.to_owned()].into_iter().chain(folders) {
+        let path = TrustedPath::new(path, Content::Public);
+        match path.faults(disk, found.meta.owner) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            checked => checked?.into_iter().for_each(|fault| add(&mut faults, fault)),
+        }
+    }
+    input::refuse(faults)
 }

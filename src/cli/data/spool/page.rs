@@ -21,6 +21,13 @@ pub(super) fn lines(report: &SpoolReport) -> Vec<(Style, String)> {
         };
         add(Style::Plain, vec![format!("  {:<16} {:>6}{oldest}", listing.folder, listing.entries)]);
     }
+    if !report.unreadable.is_empty() {
+        add(Style::Plain, vec![String::new()]);
+        add(Style::Alarm, vec!["Unreadable".to_owned()]);
+        for fault in &report.unreadable {
+            add(Style::Plain, wrapped(fault, "  ", "      "));
+        }
+    }
     if report.stuck.is_empty() {
         return lines;
     }
@@ -52,5 +59,6 @@ fn head(report: &SpoolReport) -> String {
             format!("Spool of mig-standalone (not running): {spool}")
         }
         (SpoolOwner::MigScheduler, _) => format!("Spool of a scheduler: {spool}"),
+        (SpoolOwner::Unknown, _) => format!("Spool of an unknown program: {spool}"),
     }
 }

@@ -39,11 +39,13 @@ pub(super) struct StuckFile {
     pub(super) command: Option<String>,
 }
 
-/// Returns the stuck files, and the number of files that were not checked.
+/// Returns the stuck files, and the number of files that were not checked. `is_complete` is whether all
+/// folders could be listed.
 pub(super) fn find(
     disk: &Disk,
     root: &Path,
     folders: &[FolderListing],
+    is_complete: bool,
     now: Timestamp,
 ) -> (Vec<StuckFile>, usize) {
     let waiting = command_counts(folders, &[Folder::Ready, Folder::CommandInflight]);
@@ -78,6 +80,7 @@ pub(super) fn find(
                 age: age.unwrap_or(SignedDuration::MAX),
                 commands: waiting.get(action(name)).copied().unwrap_or(0),
                 answered: answered.get(action(name)).copied().unwrap_or(0),
+                is_complete,
             };
             let why = match meta.kind {
                 FileKind::File => {
@@ -119,6 +122,8 @@ struct CheckedFile<'a> {
     /// Number of commands of its action that are answered or have expired, but are not stored in
     /// the database yet, according to file names.
     answered: usize,
+    /// Whether all folders with its commands could be listed.
+    is_complete: bool,
 }
 
 impl CheckedFile<'_> {
@@ -190,6 +195,10 @@ impl CheckedFile<'_> {
 
     /// Returns the reason for an action that has expired but has not finished.
     fn unfinished(&self, until: Timestamp) -> StuckReason {
+        if !self.is_complete {
+            let why = "its commands are unknown, because a folder cannot be listed";
+            return format!("it expired at {until}; {why}").into();
+        }
         match (self.commands, self.answered) {
             // Only the database shows whether it had commands, and whether one is still `sent`.
             (0, 0) => StuckReason {

@@ -184,3 +184,25 @@ fn other_folders_are_distinguished_from_a_schedulers_spool() {
     let error = read(&empty.path().join("none"), now).unwrap_err().to_string();
     assert!(error.contains("it does not exist"), "{error}");
 }
+
+#[test]
+fn unreadable_folder_and_lock_do_not_hide_the_rest() {
+    let spool = scheduler_spool();
+    let (root, now) = (spool.path(), SystemClock.now());
+    put(root, "action/inflight/28052712325240.json", &action(now - SignedDuration::from_mins(9)));
+    put(root, "action/inflight/notes.txt", "");
+    // A loop of links cannot be followed by any user, and a folder is not read as a lock file.
+    std::fs::remove_dir(root.join("command/inflight")).unwrap();
+    std::os::unix::fs::symlink("inflight", root.join("command/inflight")).unwrap();
+    std::fs::create_dir(root.join(".lock")).unwrap();
+    let report = read(root, now).unwrap();
+    assert_eq!((report.of, report.first_fault), (SpoolOwner::Unknown, Some(Exit::Io)));
+    assert_eq!(report.unreadable.len(), 2, "{:?}", report.unreadable);
+    assert!(report.folders.iter().all(|listing| listing.folder != "command/inflight"));
+    let whys: Vec<&str> = report.stuck.iter().map(|stuck| stuck.why.as_str()).collect();
+    assert_eq!(whys.len(), 2, "{whys:?}");
+    assert!(whys[0].ends_with("its commands are unknown, because a folder cannot be listed"));
+    let page = page::lines(&report);
+    assert!(page.iter().any(|(_, line)| line == "Unreadable"));
+    assert!(page.iter().any(|(_, line)| line.starts_with("Spool of an unknown program")));
+}

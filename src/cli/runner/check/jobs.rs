@@ -40,7 +40,7 @@ pub(super) fn check(
         let text = format!("UTC is used for schedules without a timezone: {}", Chain(&error));
         findings.note(runners.display(), text);
     }
-    let plugins = Plugins::new(installation.plugins());
+    let plugins = Plugins::of(installation.owner()?, installation.plugins());
     for job in jobs.iter() {
         let of = runners.join(job.name.as_str()).display().to_string();
         if let Some(warning) = &job.warning {

@@ -21,7 +21,7 @@ use crate::cli::failure::Failure;
 use crate::clock::{Clock, SystemClock};
 use crate::config::client::ClientConfig;
 use crate::disk::trust::{self, Distrust};
-use crate::disk::trusted_paths::faults;
+use crate::disk::trusted_paths::{self, faults};
 use crate::disk::{Context, DiskError, FolderLock, check_folder, check_writable};
 use crate::exit::Exit;
 use crate::logging;
@@ -69,8 +69,10 @@ impl Check {
             }
         }
         let client = client.map(|(client, _)| client);
-        jobs::check(installation, client.as_ref(), &mut findings)?;
-        spool::check(installation, &mut findings)?;
+        let jobs = jobs::check(installation, client.as_ref(), &mut findings);
+        findings.need(installation.runners().display(), jobs);
+        let spool = spool::check(installation, &mut findings);
+        findings.need(installation.layout.root().display(), spool);
         findings.print(self.json)
     }
 
@@ -161,7 +163,7 @@ fn check_outputs(installation: &Installation, findings: &mut Findings) {
     }
 }
 
-/// Checks that the metrics can be written, and that no other user can exchange their folder.
+/// Checks that the metrics can be written, and that no other user can replace their folder.
 fn check_metrics(path: &Path) -> Result<Option<Distrust>, DiskError> {
     check_writable(path).context("write", path)?;
     check_folder(path)
@@ -199,8 +201,17 @@ fn check_client_permissions(
     findings: &mut Findings,
 ) -> Result<bool, Failure> {
     let (disk, owner) = (installation.disk(), installation.owner()?);
-    let paths = trusted::client_paths(&installation.config.client, client, path)?;
-    let faults = faults(&disk, &paths, owner)?;
+    let settings = &installation.config.client;
+    let mut faults = faults(&disk, &trusted::passphrase_path(settings), owner)?;
+    // Without a path in the runner's configuration, it is in the home of the caller, whose files it
+    // names.
+    let user = if settings.path.is_some() { owner } else { trust::own_user() };
+    let [file, home] = trusted::key_paths(client, path)?;
+    let named = [vec![file], trusted::api_paths(client)].concat();
+    let mut more = trusted_paths::faults(&disk, &named, user)?;
+    let user = if client.gpg.home.is_some() { user } else { trust::own_user() };
+    more.extend(home.faults(&disk, user)?);
+    more.into_iter().for_each(|fault| trusted_paths::add(&mut faults, fault));
     for fault in &faults {
         findings.fault(path.display(), Exit::Permission, fault);
     }

@@ -4,6 +4,7 @@
 //! done`, while results are kept. Documents that arrived after their job was removed are in the
 //! runner's own `results` folder.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use super::reading::{self, InvalidDocument};
@@ -13,6 +14,21 @@ use crate::disk::FileKind;
 use crate::exit::Exit;
 use crate::names::{ActionId, JobName, NameError, RunId};
 use crate::spool::{Family, Folder, Record};
+
+/// The files and folders that could not be read. They do not hide the others.
+#[derive(Debug, Default)]
+pub(super) struct Unread(RefCell<Vec<Failure>>);
+
+impl Unread {
+    /// Returns the value of a success, or notes the failure.
+    fn noted<T>(&self, read: Result<T, impl Into<Failure>>) -> Option<T> {
+        read.map_err(|failure| self.0.borrow_mut().push(failure.into())).ok()
+    }
+
+    pub(super) fn into_failures(self) -> Vec<Failure> {
+        self.0.into_inner()
+    }
+}
 
 #[derive(Debug, thiserror::Error)]
 #[error("there are no results of {of}: {why}")]
@@ -59,11 +75,12 @@ pub(super) struct Documents<'a> {
     pub(super) spool: &'a SpoolAccess<'a>,
     pub(super) directory: &'a Path,
     pub(super) job: &'a JobName,
+    pub(super) unread: &'a Unread,
 }
 
 impl Documents<'_> {
     /// Returns the document of the last run that has one.
-    pub(super) fn last(&self) -> Result<Option<Document>, Failure> {
+    pub(super) fn last(&self) -> Option<Document> {
         self.newest(|_| true)
     }
 
@@ -73,7 +90,7 @@ impl Documents<'_> {
     }
 
     /// Returns the document of the previous run.
-    pub(super) fn previous(&self, document: &Document) -> Result<Option<Document>, Failure> {
+    pub(super) fn previous(&self, document: &Document) -> Option<Document> {
         self.newest(|other| other < document && other.action != document.action)
     }
 
@@ -81,7 +98,7 @@ impl Documents<'_> {
     pub(super) fn of(&self, run: &str) -> Result<Document, Failure> {
         let none = |why: String| NoResults { of: run.to_owned(), why };
         if let Ok(action) = run.parse() {
-            let found = self.newest(|document| document.action == ActionId(action))?;
+            let found = self.newest(|document| document.action == ActionId(action));
             return Ok(found.ok_or_else(|| none(format!("{} has no such action", self.job)))?);
         }
         let id: RunId = run.parse().map_err(|error: NameError| none(error.to_string()))?;
@@ -89,7 +106,7 @@ impl Documents<'_> {
             return Err(none(format!("it is not a run of {}", self.job)).into());
         }
         let Some((folder, record)) = self.record(&id)? else {
-            return Err(none(self.why_unknown(&id)?).into());
+            return Err(none(self.why_unknown(&id)).into());
         };
         if let Some(why) = unfinished(folder, &record) {
             return Err(none(why).into());
@@ -103,7 +120,7 @@ impl Documents<'_> {
     pub(super) fn run(&self, document: &Document) -> Result<Option<Record>, Failure> {
         let view = self.spool.report_view();
         for folder in Family::Command.folders() {
-            for id in view.ids(folder)? {
+            for id in self.unread.noted(view.ids(folder)).unwrap_or_default() {
                 let may_match = id.stem() == self.job.as_str() && day(&id) == document.day;
                 if may_match
                     && let Some(run) = view.read_run(folder, &id)?
@@ -117,7 +134,7 @@ impl Documents<'_> {
     }
 
     fn record(&self, id: &RunId) -> Result<Option<(Folder, Record)>, Failure> {
-        let view = self.spool.view();
+        let view = self.spool.report_view();
         let run = match view.counting(id, Family::Command)? {
             None => view.counting(id, Family::Action)?,
             some => some,
@@ -126,51 +143,46 @@ impl Documents<'_> {
     }
 
     /// Returns why a run without a record has no results, and the actions that it may have had.
-    fn why_unknown(&self, id: &RunId) -> Result<String, Failure> {
+    fn why_unknown(&self, id: &RunId) -> String {
         let day = day(id);
         let mut actions = Vec::new();
-        for document in self.all()?.into_iter().filter(|document| document.day == day) {
-            if self.belongs_to_job(&document)? {
+        for document in self.all().into_iter().filter(|document| document.day == day) {
+            if self.belongs_to_job(&document) {
                 actions.push(document.action.to_string());
             }
         }
         actions.dedup();
-        Ok(if actions.is_empty() {
+        if actions.is_empty() {
             "it is not in the spool".to_owned()
         } else {
             format!(
                 "its record was removed; name its action instead, one of {}",
                 actions.join(", ")
             )
-        })
+        }
     }
 
-    fn newest(&self, wanted: impl Fn(&Document) -> bool) -> Result<Option<Document>, Failure> {
-        for document in self.all()?.into_iter().rev().filter(wanted) {
-            if self.belongs_to_job(&document)? {
-                return Ok(Some(document));
-            }
-        }
-        Ok(None)
+    fn newest(&self, wanted: impl Fn(&Document) -> bool) -> Option<Document> {
+        let mut wanted = self.all().into_iter().rev().filter(wanted);
+        wanted.find(|document| self.belongs_to_job(document))
     }
 
     /// Returns all documents that may belong to the job, the oldest first.
-    fn all(&self) -> Result<Vec<Document>, Failure> {
+    fn all(&self) -> Vec<Document> {
         let own = Path::new("runners").join(self.job.as_str()).join("results");
-        let mut found = self.below(&own, false)?;
-        found.extend(self.below(Path::new("results"), true)?);
+        let mut found = self.below(&own, false);
+        found.extend(self.below(Path::new("results"), true));
         found.sort_unstable();
-        Ok(found)
+        found
     }
 
-    fn below(&self, results: &Path, shared: bool) -> Result<Vec<Document>, Failure> {
-        let mut found = Vec::new();
-        for day in self.list(results, FileKind::Folder)? {
-            for path in self.list(&day, FileKind::File)? {
-                found.extend(Document::at(path, shared));
-            }
-        }
-        Ok(found)
+    fn below(&self, results: &Path, shared: bool) -> Vec<Document> {
+        let list = |folder: &Path, kind| {
+            self.unread.noted(self.list(folder, kind)).unwrap_or_default().into_iter()
+        };
+        let days = list(results, FileKind::Folder);
+        let paths = days.flat_map(|day| list(&day, FileKind::File));
+        paths.filter_map(|path| Document::at(path, shared)).collect()
     }
 
     /// Returns the entries of one kind in a folder, or none if the folder does not exist.
@@ -185,16 +197,15 @@ impl Documents<'_> {
     }
 
     /// Returns whether a document belongs to the job.
-    fn belongs_to_job(&self, document: &Document) -> Result<bool, Failure> {
+    fn belongs_to_job(&self, document: &Document) -> bool {
         if !document.shared {
-            return Ok(true);
+            return true;
         }
         let path = self.directory.join(&document.path);
         match reading::read(&self.spool.disk, &path, &mut |_| Ok(())) {
-            Ok(name) => Ok(name.as_deref() == Some(self.job.as_str())),
             // Another user's file must not prevent finding the documents.
-            Err(failure) if failure.downcast_ref::<InvalidDocument>().is_some() => Ok(false),
-            Err(failure) => Err(failure),
+            Err(failure) if failure.downcast_ref::<InvalidDocument>().is_some() => false,
+            read => self.unread.noted(read).flatten().as_deref() == Some(self.job.as_str()),
         }
     }
 }

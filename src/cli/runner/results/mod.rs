@@ -10,6 +10,7 @@ mod documents;
 pub(in crate::cli::runner) mod fuzz;
 mod reading;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -26,7 +27,7 @@ use crate::exit::Exit;
 use crate::names::{ActionId, JobName, RunId};
 use crate::spool::{Delivery, Record};
 use diff::{Change, Diff};
-use documents::{Document, Documents};
+use documents::{Document, Documents, NoResults, Unread};
 use reading::InvalidDocument;
 
 /// Length limit of a finding or an error in the text output, in bytes.
@@ -54,13 +55,30 @@ pub(super) struct Results {
 }
 
 impl Results {
+    /// Shows the results. The first file or folder that could not be read decides the exit status.
     pub(super) fn run(&self, installation: &Installation) -> Result<Exit, Failure> {
+        let unread = Unread::default();
+        let shown = self.show(installation, &unread);
+        let mut failures = unread.into_failures();
+        if let Err(failure) = &shown
+            && failure.downcast_ref::<NoResults>().is_some()
+            && !failures.is_empty()
+        {
+            // What could not be read may have contained them.
+            return Err(failures.swap_remove(0));
+        }
+        let lines: BTreeSet<String> = failures.iter().flat_map(Failure::lines).collect();
+        lines.into_iter().for_each(output::message);
+        shown.map(|exit| failures.first().map_or(exit, Failure::exit))
+    }
+
+    fn show(&self, installation: &Installation, unread: &Unread) -> Result<Exit, Failure> {
         let spool = SpoolAccess::for_reading(installation)?;
         let directory = installation.directory.as_path();
-        let documents = Documents { spool: &spool, directory, job: &self.job };
+        let documents = Documents { spool: &spool, directory, job: &self.job, unread };
         let document = match &self.run {
             Some(run) => documents.of(run)?,
-            None => match documents.last()? {
+            None => match documents.last() {
                 Some(last) => last,
                 // Neither a job nor a document has this name: it is misspelt.
                 None if !installation.has_job(&self.job)? => {
@@ -69,7 +87,7 @@ impl Results {
                 None => return Err(documents.no_results().into()),
             },
         };
-        let previous = if self.diff { documents.previous(&document)? } else { None };
+        let previous = if self.diff { documents.previous(&document) } else { None };
         if self.diff && previous.is_none() {
             output::message("no previous run has results: everything is new");
         }

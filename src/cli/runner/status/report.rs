@@ -12,11 +12,13 @@ use super::given_up::{self, GivenUp};
 use super::job::JobReport;
 use super::superseded;
 use super::waiting::{self, WaitingEntry};
+use crate::chain::Chain;
 use crate::cli::failure::Failure;
 use crate::cli::runner::installation::{Installation, machine_zone};
 use crate::cli::runner::spool_access::SpoolAccess;
 use crate::clock::after;
 use crate::daemon::has_room;
+use crate::disk::DiskError;
 use crate::invocation::Program;
 use crate::job::folders::Jobs;
 use crate::spool::{Folder, RetryTime};
@@ -63,16 +65,23 @@ pub(super) struct Report {
     pub(super) now: Timestamp,
 }
 
+/// Returns the value of a success, or adds the failure to `faults`: the report shows all the rest.
+fn noted<T>(read: Result<T, DiskError>, faults: &mut Vec<String>) -> Option<T> {
+    read.map_err(|error| faults.push(Chain(&error).to_string())).ok()
+}
+
 impl Report {
     pub(super) fn read(installation: &Installation, now: Timestamp) -> Result<Report, Failure> {
         let spool = SpoolAccess::for_reading(installation)?;
         let mut jobs = installation.jobs(machine_zone().0)?;
         // The changes do not matter, because the table was empty before.
-        drop(jobs.scan(now)?);
-        let process = spool.disk.lock_holder(&spool.layout.lock())?;
-        let mut report = Report::of(&spool, &jobs, Attempts::read(&spool, process), now)?;
+        let unlisted = jobs.scan(now).map(drop).err();
+        let mut faults = Vec::new();
+        let process = noted(spool.disk.lock_holder(&spool.layout.lock()), &mut faults).flatten();
+        let attempts = Attempts::read(&spool, process);
+        let mut report = Report::of(&spool, &jobs, unlisted.as_ref(), attempts, now)?;
         let since = process.and_then(|process| spool.disk.process_start(process));
-        let changed = installation.changed()?;
+        let changed = noted(installation.changed(), &mut faults).flatten();
         report.config_changed = match (since, changed) {
             (Some(since), Some(changed)) => changed > after(since, START_PRECISION),
             _ => false,
@@ -80,27 +89,32 @@ impl Report {
         (report.process, report.since) = (process, since);
         // A runner whose disk operations fail locks another file, because on a full disk it could
         // not write one.
-        report.degraded =
-            process.is_some() && spool.disk.lock_holder(&spool.layout.degraded())? == process;
+        let degraded = || spool.disk.lock_holder(&spool.layout.degraded());
+        report.degraded = process.is_some() && noted(degraded(), &mut faults).flatten() == process;
         if report.degraded {
             report.attention.push(DEGRADED.to_owned());
         }
-        if !has_room(spool.disk.free_space(spool.layout.root())?) {
+        let space = noted(spool.disk.free_space(spool.layout.root()), &mut faults);
+        if space.is_some_and(|space| !has_room(space)) {
             report.attention.push(NO_ROOM.to_owned());
         }
+        report.attention.append(&mut faults);
         report.config = installation.file.display().to_string();
         report.directory = installation.directory.display().to_string();
         Ok(report)
     }
 
-    /// Reads the parts that depend only on the spool, the jobs and the attempts.
+    /// Reads the parts that depend only on the spool, the jobs and the attempts. `unlisted` is the reason
+    /// why the jobs cannot be listed.
     pub(super) fn of(
         spool: &SpoolAccess<'_>,
         jobs: &Jobs,
+        unlisted: Option<&DiskError>,
         attempts: Attempts,
         now: Timestamp,
     ) -> Result<Report, Failure> {
-        let mut attention = Vec::new();
+        let mut attention: Vec<String> =
+            unlisted.map(|error| Chain(error).to_string()).into_iter().collect();
         for rejection in jobs.rejections() {
             attention.extend(
                 rejection.lines().iter().map(|line| format!("job {}: {line}", rejection.name())),
@@ -130,8 +144,10 @@ impl Report {
                 "{dead} {noun} in action/invalid: retry with `{retry}`, or remove the file to accept the loss"
             ));
         }
-        let paused: BTreeMap<&str, bool> =
-            jobs.iter().map(|job| (job.name.as_str(), job.config.paused)).collect();
+        // While the jobs are unknown, that of a run is neither missing nor paused.
+        let unknown = last.keys().filter(|_| unlisted.is_some()).map(|stem| (*stem, false));
+        let known = jobs.iter().map(|job| (job.name.as_str(), job.config.paused));
+        let paused: BTreeMap<&str, bool> = unknown.chain(known).collect();
         let (waiting, more) = waiting::read(&entries, spool, &paused, &attempts, now)?;
         Ok(Report {
             process: None,

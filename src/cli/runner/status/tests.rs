@@ -47,7 +47,7 @@ fn only_last_and_newest_finished_records_are_read() {
     let workspace = Workspace::enter(&[layout.root()]).unwrap();
     let owner = trust::own_user();
     let spool = SpoolAccess { layout: &layout, disk, owner, workspace: &workspace };
-    let report = Report::of(&spool, &jobs, Attempts::default(), now).unwrap();
+    let report = Report::of(&spool, &jobs, None, Attempts::default(), now).unwrap();
     assert_eq!(report.jobs.len(), 1, "{:?}", report.attention);
     let last = report.jobs[0].last.as_ref().unwrap();
     assert_eq!(last.run.as_str(), "job.20261122T003459Z");
