@@ -221,7 +221,7 @@ mod tests {
         let open = real::open_lock_file(&file).unwrap();
         let flags = rustix::fs::fcntl_getfl(&open).unwrap();
         assert_eq!(flags & rustix::fs::OFlags::RWMODE, rustix::fs::OFlags::RDWR);
-        // A file of this user that nobody may write can still be locked.
+        // This user owns the file but may not write to it; it can be locked nevertheless.
         fs::set_permissions(&file, Permissions::from_mode(0o400)).unwrap();
         FolderLock::acquire(&disk(folder.path()), folder.path()).unwrap();
     }
