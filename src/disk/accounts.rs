@@ -14,6 +14,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use super::namespace::is_unknown_group;
 use super::real::RealFs;
 use super::{Fs, Stamp, read};
 
@@ -23,15 +24,6 @@ const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
 /// Size limit of either file, in bytes.
 const BYTES_MAX: u64 = 16 * 1024 * 1024;
-
-/// The group id that Linux shows in a user namespace for each group that the namespace does not know.
-const OVERFLOW_GROUP: &str = "/proc/sys/kernel/overflowgid";
-/// The group ids of this process's user namespace.
-const GROUP_MAP: &str = "/proc/self/gid_map";
-/// The overflow group unless an administrator has changed it.
-const OVERFLOW_DEFAULT: u32 = 65534;
-/// Size limit of either file, in bytes.
-const PROC_BYTES_MAX: u64 = 64 * 1024;
 
 /// Debian's group `users`: its number is low, but its members are ordinary users.
 const USERS: u32 = 100;
@@ -84,30 +76,7 @@ pub(super) fn is_private_group(owner: u32, group: u32) -> bool {
 /// In a user namespace, such as that of a service with `PrivateUsers=yes`, all foreign groups have the
 /// same id. It counts as a group of the system: root has chosen the group of a file of root.
 pub(super) fn is_system_group(group: u32) -> bool {
-    is_unknown_here(group) || look_up(|accounts| accounts.is_system_group(group)).unwrap_or(false)
-}
-
-/// Returns whether `group` stands for all groups that this process's user namespace does not know.
-fn is_unknown_here(group: u32) -> bool {
-    let text = |path| {
-        let bytes = read(&RealFs, Path::new(path), PROC_BYTES_MAX).ok()?;
-        String::from_utf8(bytes).ok()
-    };
-    // A service with `ProcSubset=pid` cannot read this file.
-    let overflow = text(OVERFLOW_GROUP).and_then(|text| text.trim().parse().ok());
-    group == overflow.unwrap_or(OVERFLOW_DEFAULT)
-        && text(GROUP_MAP).is_some_and(|map| !is_mapped(&map, group))
-}
-
-/// Returns whether a user namespace has a group of this id. Each line of `map` contains the first id of
-/// a range, the first id outside of the namespace, and the number of ids.
-fn is_mapped(map: &str, group: u32) -> bool {
-    map.lines().any(|line| {
-        let mut fields = line.split_whitespace().map(|field| field.parse::<u32>().ok());
-        let (first, number) = (fields.next().flatten(), fields.nth(1).flatten());
-        let offset = first.and_then(|first| group.checked_sub(first));
-        offset.zip(number).is_some_and(|(offset, number)| offset < number)
-    })
+    is_unknown_group(group) || look_up(|accounts| accounts.is_system_group(group)).unwrap_or(false)
 }
 
 /// Returns the account of a user, if the files contain one and can be read.
@@ -237,16 +206,6 @@ mod tests {
         ] {
             assert!(!accounts.is_system_group(group), "{why}");
         }
-    }
-
-    #[test]
-    fn group_that_a_namespace_does_not_know_is_not_in_its_map() {
-        let service = "         0          0          1\n       998        998          1\n";
-        assert!(is_mapped(service, 0) && is_mapped(service, 998));
-        assert!(!is_mapped(service, 65534) && !is_mapped(service, 1));
-        assert!(is_mapped("0 0 4294967295", 65534), "no namespace");
-        assert!(is_mapped("0 100000 65536", 65534), "a container with a group of this id");
-        assert!(!is_unknown_here(0));
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub(crate) mod input_file;
 mod lock_holder;
 #[cfg(test)]
 pub(crate) mod model;
+mod namespace;
 pub(crate) mod output_file;
 mod path_lock;
 mod publish;

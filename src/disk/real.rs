@@ -11,6 +11,7 @@ use rustix::fs::{CWD, Mode, OFlags, RenameFlags, fchmod, lgetxattr, renameat_wit
 use rustix::io::Errno;
 
 use super::fs::{Entry, FileKind, FreeSpace, Fs, FsFile, GROUP_ANY, Lock, Meta, Stamp};
+use super::namespace;
 use super::trust::{Distrust, GROUP_AND_OTHERS, check_only_name, own_user};
 
 #[derive(Debug, Clone, Copy)]
@@ -195,7 +196,7 @@ impl Meta {
             modified: time(meta.mtime(), meta.mtime_nsec()),
             device: meta.dev(),
             hard_links: meta.nlink(),
-            owner: meta.uid(),
+            owner: namespace::owner(meta.uid()),
             group: meta.gid(),
             mode: meta.mode() & 0o7777,
             has_acl: meta.mode() & GROUP_ANY != 0 && has_acl(path),

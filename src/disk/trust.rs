@@ -15,6 +15,8 @@
 //! - A device of root, such as `/dev/null`, may be writable by others: what they write to it is not
 //!   what this process reads from it. [`check`]
 //! - A private key may be readable by a group: see [`check_key`].
+//! - In a user namespace that does not know root of the host, the files of all users that it does not
+//!   know count as root's: see [`super::namespace`].
 //! - Standard input and the names of open descriptors are not checked at all: whoever started this
 //!   process has opened them. [`is_open_descriptor`]
 
