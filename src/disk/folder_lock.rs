@@ -170,6 +170,8 @@ mod tests {
         FolderLock::check(&disk, folder.path()).unwrap();
         let _lock = FolderLock::acquire(&disk, folder.path()).unwrap();
         assert_eq!(kind(FolderLock::acquire(&disk, folder.path())), ErrorKind::WouldBlock);
+        // So that the folder can be removed.
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
     }
 
     #[test]

@@ -115,11 +115,14 @@ fn hanging_gpg_and_its_children_end_with_the_command() {
     for name in ["bin/gpg", "bin/gpgconf"] {
         admin.home.chmod(name, 0o700);
     }
+    // A command that is killed leaves its folder, which contains only a public key.
+    fs::create_dir(admin.home.path("t")).unwrap();
+    admin.home.chmod("t", 0o700);
     for signal in [Signal::TERM, Signal::KILL] {
         let add = ["-c", "a.cfg", "investigator", "add", "Bob", "--key", "bob.asc"];
         let mut command = admin.command(&add);
         command.env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
-        let mut child = command.spawn().unwrap();
+        let mut child = command.env("TMPDIR", admin.home.path("t")).spawn().unwrap();
         let started = || fs::read_to_string(admin.home.path("started")).ok();
         let pids = wait_for(started);
         fs::remove_file(admin.home.path("started")).unwrap();
