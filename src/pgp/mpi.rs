@@ -47,7 +47,10 @@ fn match_fields(fields: &[Field], bytes: &[u8]) -> bool {
     let rest = fields.iter().try_fold(bytes, |bytes, field| match field {
         Field::Number => {
             let (bits, rest) = bytes.split_first_chunk()?;
-            rest.get(usize::from(u16::from_be_bytes(*bits)).div_ceil(8)..)
+            // No number of a key or signature is zero. GnuPG 2.4 reports nothing about such a
+            // signature, as if it could not be checked now.
+            let bits = Some(u16::from_be_bytes(*bits)).filter(|bits| *bits > 0)?;
+            rest.get(usize::from(bits).div_ceil(8)..)
         }
         #[cfg(any(test, feature = "data"))]
         Field::Bytes => {
@@ -84,6 +87,8 @@ mod tests {
             (false, 1, &two),
             (true, 22, &two),
             (false, 17, b""),
+            (false, 1, &[0, 0]),
+            (false, 19, &[0, 0, 0, 0]),
             (true, 99, b""),
         ] {
             assert_eq!(are_of_signature(algorithm, bytes), is, "{algorithm} {bytes:?}");

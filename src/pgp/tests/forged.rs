@@ -100,12 +100,14 @@ fn numbers_of_every_length_are_judged() {
     for bits in [0, 1, 8, 1023, 1024, 1025, 8192, 16_384, 16_385, 32_000] {
         for algorithm in [1, 3] {
             let kinds = [signed.kinds[0], algorithm, signed.kinds[2]];
-            signed.assert_refused(&signed.with(kinds, &number(bits)).packet(), "RSA");
+            let what = format!("{bits} bits with algorithm {algorithm}");
+            signed.assert_refused(&signed.with(kinds, &number(bits)).packet(), &what);
         }
         for algorithm in [17, 19, 22] {
             let kinds = [signed.kinds[0], algorithm, signed.kinds[2]];
             let numbers = [number(bits / 2), number(bits.min(8))].concat();
-            signed.assert_refused(&signed.with(kinds, &numbers).packet(), "curve");
+            let what = format!("{bits} bits with algorithm {algorithm}");
+            signed.assert_refused(&signed.with(kinds, &numbers).packet(), &what);
         }
     }
 }
