@@ -73,6 +73,7 @@ impl JobCalendar {
         for job in stamped {
             spool.forget_slot(&job)?;
         }
+        let mut installed = Vec::new();
         for change in changes {
             log_change(&change, log);
             if let Change::Added(job) = change {
@@ -84,9 +85,11 @@ impl JobCalendar {
                     }
                     None => now,
                 };
-                self.install(&job, SlotStamp { slot, plan }, spool, log);
+                self.install(&job, SlotStamp { slot, plan });
+                installed.push(job.name.clone());
             }
         }
+        self.record_first_slots(installed, spool, log);
         // To save memory: a map that is filled in order has half-empty nodes; one that is built at
         // once has full nodes.
         self.schedules = std::mem::take(&mut self.schedules).into_iter().collect();
@@ -122,23 +125,21 @@ impl JobCalendar {
     }
 
     fn apply(&mut self, changes: &[Change], spool: &Spool, now: Timestamp, log: &Logger) {
+        let mut installed = Vec::new();
         for change in changes {
             log_change(change, log);
             match change {
                 Change::Added(job) => {
-                    self.install(
-                        job,
-                        SlotStamp { slot: now, plan: schedule_identity(job) },
-                        spool,
-                        log,
-                    );
+                    self.install(job, SlotStamp { slot: now, plan: schedule_identity(job) });
+                    installed.push(job.name.clone());
                 }
                 Change::Changed { new, .. } => {
                     let plan = schedule_identity(new);
                     let old = self.schedules.get(&new.name).map(|known| known.last.clone());
                     // If only the action has changed, the schedule continues after its last slot.
                     let slot = old.filter(|old| old.plan == plan).map_or(now, |old| old.slot);
-                    self.install(new, SlotStamp { slot, plan }, spool, log);
+                    self.install(new, SlotStamp { slot, plan });
+                    installed.push(new.name.clone());
                 }
                 Change::Removed(job) | Change::Broken { old: Some(job), .. } => {
                     self.remove(&job.name, spool, log);
@@ -146,14 +147,24 @@ impl JobCalendar {
                 Change::Broken { old: None, .. } | Change::Skipped(_) => {}
             }
         }
+        self.record_first_slots(installed, spool, log);
     }
 
-    fn install(&mut self, job: &Job, last: SlotStamp, spool: &Spool, log: &Logger) {
+    /// Records the last slots of jobs that were just installed, together.
+    fn record_first_slots(&self, mut jobs: Vec<JobName>, spool: &Spool, log: &Logger) {
         // At start, the records of all jobs usually exist; they are not written again.
-        let is_recorded = matches!(spool.last_slot(&job.name), Ok(Some(old)) if old == last);
-        if !is_recorded && let Err(error) = spool.stamp_slot(&job.name, &last) {
-            error!(log, "cannot record last slot"; "job" => %job.name, "error" => Chain(&error));
+        jobs.retain(|job| {
+            let last = self.schedules.get(job).map(|known| &known.last);
+            !matches!(spool.last_slot(job), Ok(Some(old)) if Some(&old) == last)
+        });
+        for (job, recorded) in self.record_slots(jobs, spool) {
+            if let Err(error) = recorded {
+                error!(log, "cannot record last slot"; "job" => %job, "error" => Chain(&error));
+            }
         }
+    }
+
+    fn install(&mut self, job: &Job, last: SlotStamp) {
         let plan = Plan {
             cron: Arc::clone(&job.schedule),
             zone: job.zone.clone(),
@@ -177,7 +188,7 @@ impl JobCalendar {
     }
 
     /// Returns the slots that are due, at most one for each job and at most [`SLOTS_MAX`], and moves
-    /// each of these jobs on to its next slot in memory. [`JobCalendar::record_slot`] does so on
+    /// each of these jobs on to its next slot in memory. [`JobCalendar::record_slots`] does so on
     /// disk.
     pub(super) fn due(&mut self, now: Timestamp, log: &Logger) -> Vec<Slot> {
         let mut slots = Vec::new();
@@ -201,9 +212,22 @@ impl JobCalendar {
         slots
     }
 
-    /// Records the last slot of a job in the spool.
-    pub(super) fn record_slot(&self, job: &JobName, spool: &Spool) -> Result<(), SpoolError> {
-        self.schedules.get(job).map_or(Ok(()), |known| spool.stamp_slot(job, &known.last))
+    /// Records the last slots of jobs in the spool, together; returns each job with its result. A
+    /// job that is gone needs no record.
+    pub(super) fn record_slots(
+        &self,
+        jobs: Vec<JobName>,
+        spool: &Spool,
+    ) -> Vec<(JobName, Result<(), SpoolError>)> {
+        let (mut stamps, mut results) = (Vec::with_capacity(jobs.len()), Vec::new());
+        for job in jobs {
+            match self.schedules.get(&job) {
+                Some(known) => stamps.push((job, &known.last)),
+                None => results.push((job, Ok(()))),
+            }
+        }
+        results.extend(spool.stamp_slots(stamps));
+        results
     }
 
     /// Returns when the next slot is due or a rejected job folder is scanned again.

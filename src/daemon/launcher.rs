@@ -16,7 +16,7 @@ use super::metrics_recorder::MetricsRecorder;
 use super::settings::Parts;
 use crate::clock::after;
 use crate::names::{JobName, RunId};
-use crate::spool::{Origin, Run, Spool, SpoolError};
+use crate::spool::{Origin, Record, Run, RunChange, Spool, SpoolError};
 use crate::stage::launch;
 use crate::stage::submit::JobState;
 
@@ -51,57 +51,79 @@ impl Launcher {
         let is_replaced = |job: &JobName| due.iter().any(|slot| slot.job.name == *job);
         let retries = self.failed.iter().filter(|(job, (_, at))| *at <= now && !is_replaced(job));
         let retries: Vec<JobName> = retries.map(|(job, _)| job.clone()).take(SLOTS_MAX).collect();
-        let mut runs = Vec::new();
+        let mut slots = Vec::new();
         for name in retries {
             let Some((slot, _)) = self.failed.remove(&name) else { continue };
             if parts.calendar.state(&name) == JobState::Ready {
                 // The job is launched as it was when the slot was due. The slot of a job that is
                 // gone or paused is dropped.
-                runs.extend(self.try_launch(slot, parts, index, &mut recorders, now));
+                slots.push(slot);
             }
         }
         for slot in due {
             self.failed.remove(&slot.job.name);
-            runs.extend(self.try_launch(slot, parts, index, &mut recorders, now));
+            slots.push(slot);
         }
-        runs
+        self.launch(slots, parts, index, &mut recorders, now)
     }
 
-    fn try_launch(
+    /// Launches slots of different jobs, together; returns the new runs.
+    fn launch(
         &mut self,
-        slot: Slot,
+        slots: Vec<Slot>,
         parts: &Parts,
         index: &Index,
         recorders: &mut LaunchRecorders<'_>,
         now: Timestamp,
-    ) -> Option<Run> {
-        let name = slot.job.name.clone();
-        let launched = match launch(&slot, parts, index, now) {
-            Ok(launched) => launched,
-            Err(error) => {
-                let subject = Subject::Slot(name.clone());
-                recorders.errors.report("cannot launch run", subject, &error, now);
-                // The retry does not count as late: the slot was found in time.
-                self.failed.insert(name, (slot, after(now, RETRY)));
-                return None;
+    ) -> Vec<Run> {
+        let (mut runs, mut launched, mut changes) = (Vec::new(), Vec::new(), Vec::new());
+        for slot in slots {
+            match record(&slot, parts, index, now) {
+                Ok(Some(record)) => changes.push((slot, RunChange::launch(record))),
+                Ok(None) => launched.push(slot.job.name.clone()),
+                Err(error) => self.launch_failed(slot, &error, recorders, now),
             }
-        };
-        if launched.is_some() {
-            recorders.metrics.count_launch(&name);
         }
-        // After the launch: if a crash prevents this write, the run on disk counts as the record.
-        record_slot(name, &parts.calendar, &parts.spool, recorders.errors, now);
-        launched
+        for (slot, created) in parts.spool.commit(changes) {
+            let name = slot.job.name.clone();
+            match created {
+                Ok(run) => {
+                    recorders.metrics.count_launch(&name);
+                    runs.push(run);
+                }
+                Err(SpoolError::Taken { .. }) => {}
+                Err(error) => {
+                    self.launch_failed(slot, &error, recorders, now);
+                    continue;
+                }
+            }
+            launched.push(name);
+        }
+        // After the launch: if a crash prevents these writes, the runs on disk count as the record.
+        record_slots(launched, &parts.calendar, &parts.spool, recorders.errors, now);
+        runs
+    }
+
+    /// Keeps a slot that could not be launched. The retry does not count as late: the slot was found
+    /// in time.
+    fn launch_failed(
+        &mut self,
+        slot: Slot,
+        error: &SpoolError,
+        recorders: &mut LaunchRecorders<'_>,
+        now: Timestamp,
+    ) {
+        let name = slot.job.name.clone();
+        recorders.errors.report("cannot launch run", Subject::Slot(name.clone()), error, now);
+        self.failed.insert(name, (slot, after(now, RETRY)));
     }
 
     /// Tries again to record the last slots that could not be recorded.
     pub(super) fn retry_slots(&self, parts: &Parts, errors: &mut DiskErrors, now: Timestamp) {
-        for job in errors.failing_slots() {
-            // A slot that could not be launched yet is recorded after its launch.
-            if !self.failed.contains_key(&job) {
-                record_slot(job, &parts.calendar, &parts.spool, errors, now);
-            }
-        }
+        let mut jobs = errors.failing_slots();
+        // A slot that could not be launched yet is recorded after its launch.
+        jobs.retain(|job| !self.failed.contains_key(job));
+        record_slots(jobs, &parts.calendar, &parts.spool, errors, now);
     }
 
     /// Makes all retries due at `now`.
@@ -120,13 +142,13 @@ impl Launcher {
     }
 }
 
-/// Launches a slot; returns the new run, or `None` if there is nothing to launch.
-fn launch(
+/// Returns the record of the run to be launched for a slot; `None` if there is nothing to launch.
+fn record(
     slot: &Slot,
     parts: &Parts,
     index: &Index,
     now: Timestamp,
-) -> Result<Option<Run>, SpoolError> {
+) -> Result<Option<Record>, SpoolError> {
     let Some(fire) = slot.fire else { return Ok(None) };
     let job = &slot.job;
     let id = RunId::of_slot(&job.name, fire);
@@ -138,30 +160,27 @@ fn launch(
         return Ok(None);
     }
     let defaults = &parts.settings.defaults;
-    let record = launch::record(job, id, Origin::Schedule, defaults, now, slot.next);
-    match parts.spool.launch(record) {
-        Ok(run) => Ok(Some(run)),
-        Err(SpoolError::Taken { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
+    Ok(Some(launch::record(job, id, Origin::Schedule, defaults, now, slot.next)))
 }
 
 fn log_overlap(log: &Logger, job: &JobName, slot: Timestamp) {
     warn!(log, "skipping slot: previous run still in progress"; "job" => %job, "slot" => %slot);
 }
 
-/// Records the last slot of a job in the spool.
-fn record_slot(
-    job: JobName,
+/// Records the last slots of jobs in the spool, together.
+fn record_slots(
+    jobs: Vec<JobName>,
     calendar: &JobCalendar,
     spool: &Spool,
     errors: &mut DiskErrors,
     now: Timestamp,
 ) {
-    match calendar.record_slot(&job, spool) {
-        Ok(()) => errors.clear(&Subject::Slot(job)),
-        Err(error) => {
-            errors.report("cannot record last slot", Subject::Slot(job), &error, now);
+    for (job, recorded) in calendar.record_slots(jobs, spool) {
+        match recorded {
+            Ok(()) => errors.clear(&Subject::Slot(job)),
+            Err(error) => {
+                errors.report("cannot record last slot", Subject::Slot(job), &error, now);
+            }
         }
     }
 }

@@ -259,7 +259,11 @@ impl Daemon {
     fn finish(&mut self) {
         info!(self.log, "stopping");
         self.notifier.stopping();
-        self.await_workers(Daemon::handle);
+        self.engine.make_requested(self.clock.now());
+        self.await_workers(|daemon, event| {
+            daemon.handle(event);
+            daemon.engine.make_requested(daemon.clock.now());
+        });
         if !self.engine.is_idle() {
             warn!(self.log, "stop timeout exceeded; the next start resumes unfinished work");
         }

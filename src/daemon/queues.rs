@@ -76,6 +76,10 @@ impl Queue {
         key
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
     /// Returns the number of queued runs.
     #[cfg(test)]
     fn len(&self) -> usize {

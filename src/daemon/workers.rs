@@ -324,14 +324,14 @@ impl Workers {
         Workers { context, events, limits: [parallel, parallel, plugins], busy: [0; 3] }
     }
 
-    /// Returns whether the pool has a free worker.
-    pub(crate) fn is_free(&self, pool: Pool) -> bool {
+    /// Returns the number of free workers of a pool.
+    pub(crate) fn free(&self, pool: Pool) -> usize {
         let [submit, fetch, deliver] = self.limits;
         let [submits, fetches, deliveries] = self.busy;
         match pool {
-            Pool::Submit => submits < submit,
-            Pool::Fetch => fetches < fetch,
-            Pool::Deliver => deliveries < deliver,
+            Pool::Submit => submit.saturating_sub(submits),
+            Pool::Fetch => fetch.saturating_sub(fetches),
+            Pool::Deliver => deliver.saturating_sub(deliveries),
         }
     }
 

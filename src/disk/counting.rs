@@ -129,6 +129,10 @@ impl Fs for CountingFs {
         RealFs.sync_folder(path)
     }
 
+    fn syncs_at_once(&self) -> usize {
+        RealFs.syncs_at_once()
+    }
+
     fn make_folder(&self, path: &Path) -> io::Result<()> {
         if let Some(act) = self.on_make_folder.0.lock().unwrap().take() {
             act();

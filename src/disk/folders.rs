@@ -132,7 +132,7 @@ impl Disk {
         parent(path).map_or(Ok(()), |parent| self.sync_names(parent))
     }
 
-    fn sync_names(&self, folder: &Path) -> Result<(), DiskError> {
+    pub(super) fn sync_names(&self, folder: &Path) -> Result<(), DiskError> {
         let synced = self.fs.sync_folder(folder);
         self.unsynced.record(folder, synced.is_err());
         synced.context("sync folder", folder)

@@ -127,6 +127,10 @@ pub(crate) trait Fs: fmt::Debug + Send + Sync {
     fn unlink(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a folder durable.
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
+    /// Returns how many files and folders are worth syncing at the same time.
+    fn syncs_at_once(&self) -> usize {
+        1
+    }
     /// Creates a folder with mode 0700; its parent must exist.
     fn make_folder(&self, path: &Path) -> io::Result<()>;
     /// Removes an empty folder.

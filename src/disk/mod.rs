@@ -1,6 +1,7 @@
 //! Durable file operations: every file that a program writes is written here.
 //!
-//! Three operations are durable when they return:
+//! Three operations are durable when they return. [`Disk::commit`] makes several of them durable
+//! together ([`commit`]):
 //!
 //! | operation | steps |
 //! | --- | --- |
@@ -25,6 +26,7 @@
 //! nothing is removed from it, until a new name has been created in it and then an fsync succeeds.
 
 pub(crate) mod accounts;
+mod commit;
 #[cfg(test)]
 pub(crate) mod counting;
 pub(crate) mod descent;
@@ -55,6 +57,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
+pub(crate) use commit::{Committed, FileChange};
 pub(crate) use folder_lock::FolderLock;
 use folders::UnsyncedFolders;
 #[cfg(test)]
@@ -77,6 +80,14 @@ pub(crate) struct DiskError {
 }
 
 impl DiskError {
+    /// Returns the same error again.
+    fn copy(&self) -> DiskError {
+        let DiskError { operation, path, source } = self;
+        let copied = source.raw_os_error().map(io::Error::from_raw_os_error);
+        let source = copied.unwrap_or_else(|| source.kind().into());
+        DiskError { operation, path: path.clone(), source }
+    }
+
     pub(crate) fn kind(&self) -> io::ErrorKind {
         self.source.kind()
     }
@@ -119,16 +130,6 @@ pub(crate) struct Disk {
     unremoved: Arc<Mutex<Vec<PathBuf>>>,
 }
 
-/// The file that [`Disk::rewrite`] replaced.
-#[derive(Debug, PartialEq, Eq)]
-#[must_use = "a displaced file belongs to another process or user and must be kept"]
-pub(crate) enum Rewritten {
-    /// The expected file, which has been removed.
-    Expected,
-    /// Another file, which is now at this path in the scratch folder.
-    Displaced(PathBuf),
-}
-
 impl Disk {
     /// Returns a disk whose temporary files are in `scratch`, with names that begin with `prefix`.
     /// The folder must be on the same device as all files to be written.
@@ -140,12 +141,8 @@ impl Disk {
 
     /// Creates a file with `bytes` as its content; `AlreadyExists` if the name is taken.
     pub(crate) fn create(&self, path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
-        let temporary = self.write_temporary(bytes)?;
-        if let Err(error) = self.rename_no_replace(&temporary, path) {
-            self.remove_temporary(&temporary);
-            return Err(error).context("create", path);
-        }
-        self.sync_parent(path)
+        let (path, bytes) = (path.to_owned(), bytes.to_owned());
+        self.commit_one(FileChange::Create { path, bytes }).map(drop)
     }
 
     /// Replaces the content of a file; `NotFound` if another process has moved it away.
@@ -156,29 +153,16 @@ impl Disk {
         path: &Path,
         expected: Option<u64>,
         bytes: &[u8],
-    ) -> Result<Rewritten, DiskError> {
-        let mut temporary = self.write_temporary(bytes)?;
-        if let Some(expected) = expected {
-            temporary = self.record_inodes(&temporary, path, expected)?;
-        }
-        if let Err(error) = self.exchange(&temporary, path, expected) {
-            self.remove_temporary(&temporary);
-            return Err(error).context("rewrite", path);
-        }
-        let synced = self.sync_parent(path);
-        let old = self.find(&temporary)?.map(|meta| meta.stamp.inode);
-        if old.is_some() && expected.is_some() && old != expected {
-            return synced.map(|()| Rewritten::Displaced(temporary));
-        }
-        self.remove_temporary(&temporary);
-        synced.map(|()| Rewritten::Expected)
+    ) -> Result<Committed, DiskError> {
+        let (path, bytes) = (path.to_owned(), bytes.to_owned());
+        self.commit_one(FileChange::Rewrite { path, expected, bytes })
     }
 
     /// Moves a file, unchanged; `AlreadyExists` if the new name is taken, `NotFound` if the old
     /// name does not exist.
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
-        self.rename_no_replace(from, to).context("move", from)?;
-        self.sync_parent(to)
+        let (from, to) = (from.to_owned(), to.to_owned());
+        self.commit_one(FileChange::Rename { from, to }).map(drop)
     }
 
     /// Moves a file to a name that no other process would choose; `NotFound` if the old name does

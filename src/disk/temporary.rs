@@ -21,16 +21,30 @@ const FIELDS: usize = 4;
 impl Disk {
     /// Writes a temporary file and makes its content durable.
     pub(super) fn write_temporary(&self, bytes: &[u8]) -> Result<PathBuf, DiskError> {
+        let (path, mut file) = self.begin_temporary(bytes)?;
+        let synced = file.sync();
+        if synced.is_err() {
+            self.remove_temporary(&path);
+        }
+        synced.context("write", &path)?;
+        Ok(path)
+    }
+
+    /// Writes a temporary file that is not durable yet.
+    pub(super) fn begin_temporary(
+        &self,
+        bytes: &[u8],
+    ) -> Result<(PathBuf, Box<dyn FsFile>), DiskError> {
         let unremoved =
             std::mem::take(&mut *self.unremoved.lock().unwrap_or_else(PoisonError::into_inner));
         unremoved.iter().for_each(|temporary| self.remove_temporary(temporary));
         let (path, mut file) = self.create_temporary()?;
-        let written = file.append(bytes).and_then(|()| file.sync());
+        let written = file.append(bytes);
         if written.is_err() {
             self.remove_temporary(&path);
         }
         written.context("write", &path)?;
-        Ok(path)
+        Ok((path, file))
     }
 
     /// Creates a temporary file. A file of a process that died may have the same name, because
@@ -104,7 +118,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::disk::{DAEMON_PREFIX, RealFs, Rewritten};
+    use crate::disk::{Committed, DAEMON_PREFIX, RealFs};
 
     #[test]
     fn only_displaced_files_are_reported_as_displaced_after_a_crash() {
@@ -128,7 +142,7 @@ mod tests {
         disk.exchange(&named, &path, Some(known)).unwrap();
         assert_eq!(disk.displaced_name(&named).unwrap(), Some("a.json".into()));
         // The same through `rewrite`; and a temporary without recorded inodes.
-        assert!(matches!(disk.rewrite(&path, Some(u64::MAX), b"x"), Ok(Rewritten::Displaced(_))));
+        assert!(matches!(disk.rewrite(&path, Some(u64::MAX), b"x"), Ok(Committed::Displaced(_))));
         assert_eq!(disk.displaced_name(&temporary()).unwrap(), None);
     }
 }

@@ -25,7 +25,7 @@ fn rewrite_fails_if_the_file_was_moved_away() {
     let path = folder.path().join("a");
     assert_eq!(disk.rewrite(&path, None, b"x").unwrap_err().kind(), io::ErrorKind::NotFound);
     disk.create(&path, b"one").unwrap();
-    assert_eq!(disk.rewrite(&path, None, b"two").unwrap(), Rewritten::Expected);
+    assert_eq!(disk.rewrite(&path, None, b"two").unwrap(), Committed::Done);
     assert_eq!(disk.read(&path, 9).unwrap(), b"two");
     assert_eq!(disk.list(&folder.path().join("tmp")).unwrap(), []);
 }
@@ -87,7 +87,7 @@ fn links_and_plain_renames_replace_unsupported_renames() {
         assert_eq!(disk.rename_to_unique(a, b).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         disk.rename_to_unique(b, c).unwrap();
         assert_eq!(disk.rewrite(b, None, b"x").unwrap_err().kind(), io::ErrorKind::NotFound);
-        assert_eq!(disk.rewrite(c, None, b"cc").unwrap(), Rewritten::Expected);
+        assert_eq!(disk.rewrite(c, None, b"cc").unwrap(), Committed::Done);
         assert_eq!(
             (disk.read(a, 9).unwrap(), disk.read(c, 9).unwrap()),
             (b"a".into(), b"cc".into())
@@ -105,7 +105,7 @@ fn rewrite_keeps_a_displaced_file() {
     let known = disk.find(&path).unwrap().unwrap().stamp.inode;
     disk.unlink(&path).unwrap();
     disk.rename(&foreign, &path).unwrap();
-    let Rewritten::Displaced(kept) = disk.rewrite(&path, Some(known), b"new").unwrap() else {
+    let Committed::Displaced(kept) = disk.rewrite(&path, Some(known), b"new").unwrap() else {
         panic!("mistaken for the expected file")
     };
     assert_eq!(

@@ -12,9 +12,9 @@ use std::ffi::OsStr;
 
 use slog::{info, warn};
 
+use super::commit::encode;
 use super::entry::{Run, Seen};
 use super::folder::{Family, Folder};
-use super::transitions::encode;
 use super::{Spool, SpoolError};
 use crate::names::RunId;
 

@@ -15,7 +15,7 @@
 //! * In each family, one file of a run counts. If a crash or a copy leaves several, the one with
 //!   the highest `seq` counts; if `seq` is equal, the one in the later folder
 //!   ([`Family::folders`]).
-//! * Only [`transitions`] moves runs, and it writes only through [`Disk`].
+//! * Only [`transitions`] and [`commit`] move runs, and they write only through [`Disk`].
 //! * One process writes: the one that holds the lock. Readers need no lock, and neither do
 //!   operators who rename files, because every visible file is complete at every moment.
 //!
@@ -131,6 +131,7 @@
 //! each run in each family. Only then does any stage act on what the folders show.
 
 mod arrivals;
+mod commit;
 mod dead_letters;
 mod duplicates;
 pub(crate) mod entry;
@@ -157,6 +158,7 @@ use std::sync::Arc;
 
 use slog::{Logger, o, warn};
 
+pub(crate) use commit::RunChange;
 pub(crate) use entry::{Run, Seen, run_id};
 pub(crate) use folder::{Family, Folder, Layout};
 pub(crate) use inspect::inspect;

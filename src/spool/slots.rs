@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{Folder, Spool, SpoolError};
+use crate::disk::FileChange;
 use crate::names::{JobName, RunId};
 
 /// Size limit of a stamp, in bytes: a time in RFC 3339 and the longest schedule.
@@ -33,17 +34,32 @@ impl Spool {
         Ok(parse(&bytes))
     }
 
-    /// Stores the last slot of a job.
-    pub(crate) fn stamp_slot(&self, job: &JobName, stamp: &SlotStamp) -> Result<(), SpoolError> {
-        let path = self.layout.slots().join(job.as_str());
-        let text = format!("{} {}\n", stamp.slot, stamp.plan);
-        if self.disk.find(&path)?.is_some() {
-            // A stamp that another process wrote there is overwritten.
-            drop(self.disk.rewrite(&path, None, text.as_bytes())?);
-        } else {
-            self.disk.create(&path, text.as_bytes())?;
+    /// Stores the last slots of jobs, together; returns each job with its result.
+    pub(crate) fn stamp_slots(
+        &self,
+        stamps: Vec<(JobName, &SlotStamp)>,
+    ) -> Vec<(JobName, Result<(), SpoolError>)> {
+        let (mut results, mut changes) = (Vec::with_capacity(stamps.len()), Vec::new());
+        for (job, stamp) in stamps {
+            match self.stamp_change(&job, stamp) {
+                Ok(change) => changes.push((job, change)),
+                Err(error) => results.push((job, Err(error))),
+            }
         }
-        Ok(())
+        for (job, stamped) in self.disk.commit(changes) {
+            // A stamp that another process wrote there is overwritten.
+            results.push((job, stamped.map(drop).map_err(SpoolError::from)));
+        }
+        results
+    }
+
+    fn stamp_change(&self, job: &JobName, stamp: &SlotStamp) -> Result<FileChange, SpoolError> {
+        let path = self.layout.slots().join(job.as_str());
+        let bytes = format!("{} {}\n", stamp.slot, stamp.plan).into_bytes();
+        Ok(match self.disk.find(&path)? {
+            Some(_) => FileChange::Rewrite { path, expected: None, bytes },
+            None => FileChange::Create { path, bytes },
+        })
     }
 
     /// Removes the last slot of a job that no longer exists; if it comes back, it counts as new.
@@ -100,7 +116,8 @@ mod tests {
         assert_eq!(spool.last_slot(&job).unwrap(), None);
         for text in ["2026-11-22T12:00:00Z", "2026-11-22T12:00:01Z"] {
             let stamp = SlotStamp { slot: text.parse().unwrap(), plan: "* * * * * UTC".to_owned() };
-            spool.stamp_slot(&job, &stamp).unwrap();
+            let stamped = spool.stamp_slots(vec![(job.clone(), &stamp)]);
+            assert!(matches!(&stamped[..], [(of, Ok(()))] if *of == job), "{stamped:?}");
             assert_eq!(spool.last_slot(&job).unwrap(), Some(stamp));
         }
         assert_eq!(spool.stamped_jobs().unwrap(), std::slice::from_ref(&job));

@@ -7,7 +7,8 @@ use std::time::Duration;
 use slog::{Discard, Logger, o};
 use tempfile::TempDir;
 
-use super::{Launch, Origin, Record, Settings, Spool, SpoolError};
+use super::commit::RunChange;
+use super::{Launch, Origin, Record, Run, Settings, Spool, SpoolError, Transition};
 use crate::disk::RealFs;
 use crate::testing::retried;
 
@@ -26,6 +27,22 @@ pub(crate) fn open(folder: &Path) -> Result<Spool, SpoolError> {
 /// Opens the spool below `folder` again after it was dropped.
 pub(crate) fn reopen(folder: &Path) -> Result<Spool, SpoolError> {
     retried(|| open(folder), |error| matches!(error, SpoolError::Locked { .. }))
+}
+
+impl Spool {
+    /// Creates a run in `action/new`.
+    pub(crate) fn launch(&self, record: Record) -> Result<Run, SpoolError> {
+        self.commit_one(RunChange::launch(record))
+    }
+
+    /// Moves a run with an unchanged record.
+    pub(crate) fn apply_unchanged(
+        &self,
+        run: Run,
+        transition: Transition,
+    ) -> Result<Run, SpoolError> {
+        self.commit_one(RunChange::unchanged(run, transition)?)
+    }
 }
 
 /// Returns the first record of a run of a job without plugins.

@@ -4,17 +4,16 @@
 //! there. If the record changes, the new file is created first, which commits the move, and the old
 //! one is unlinked afterwards. A crash in between leaves an older duplicate, which
 //! [`Spool::settle`] removes.
+//!
+//! The moves of several runs are committed together ([`Spool::commit`]): they share the fsyncs. A
+//! run has at most one move in a batch, and no move in it depends on another one.
 
-use std::io;
-
-use slog::{info, warn};
-
+use super::commit::RunChange;
 use super::entry::Run;
 use super::folder::Folder;
 use super::record::Record;
 use super::{Spool, SpoolError};
-use crate::chain::Chain;
-use crate::disk::{DiskError, Rewritten, Stamp};
+use crate::disk::Stamp;
 
 /// An event that moves a run to another folder or changes its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,65 +89,48 @@ impl Transition {
 }
 
 impl Spool {
-    /// Creates a run in `action/new`.
+    /// Moves a single run as `transition` says, after applying `change` to its record.
     ///
     /// # Errors
-    /// `Taken` if the run already exists there.
-    pub(crate) fn launch(&self, record: Record) -> Result<Run, SpoolError> {
-        self.place(Folder::New, record)
-    }
-
-    /// Creates the record of an action that the original runner posted.
-    pub(crate) fn adopt(&self, record: Record) -> Result<Run, SpoolError> {
-        self.place(Folder::ActionInflight, record)
-    }
-
-    /// Creates the command record of an action that has ended, unless it has one.
-    pub(crate) fn make_ready(&self, record: Record) -> Result<(), SpoolError> {
-        if !self.holders(&record.id, super::Family::Command)?.is_empty() {
-            return Ok(());
-        }
-        match self.place(Folder::Ready, record) {
-            Ok(_) | Err(SpoolError::Taken { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn place(&self, folder: Folder, record: Record) -> Result<Run, SpoolError> {
-        self.check_lock()?;
-        let path = self.layout.run(folder, &record.id);
-        match self.disk.create(&path, &encode(&record)?) {
-            Ok(()) => {
-                info!(self.log, "run created"; "run" => %record.id, "folder" => %folder);
-                self.arrived(folder, record)
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(SpoolError::Taken { id: record.id, folder })
-            }
-            Err(source) => Err(SpoolError::Disk { source }),
-        }
-    }
-
-    /// Moves a run as `transition` says, after applying `change` to its record.
-    ///
-    /// # Errors
-    /// `Gone` if another process moved the run away from a folder in which it should stay, `Taken`
-    /// if the target name exists. In both cases the next scan finds the run where it is.
+    /// As [`RunChange::changed`] and [`Spool::commit`].
     pub(crate) fn apply(
         &self,
         run: Run,
         transition: Transition,
         change: impl FnOnce(&mut Record),
     ) -> Result<Run, SpoolError> {
-        self.check_lock()?;
-        let (folder, mut record, stamp) = (run.folder, run.record, run.stamp);
-        let to = checked(folder, transition)?;
-        change(&mut record);
-        record.seq = record.seq.saturating_add(1);
-        if folder != to {
-            return self.advance(folder, to, record, stamp);
+        self.commit_one(RunChange::changed(run, transition, change)?)
+    }
+
+    /// Creates the record of an action that the original runner posted.
+    pub(crate) fn adopt(&self, record: Record) -> Result<Run, SpoolError> {
+        self.commit_one(RunChange::Create { folder: Folder::ActionInflight, record })
+    }
+
+    /// Creates the command records of actions that have ended, unless they have one; returns each
+    /// record's tag with its result.
+    pub(crate) fn make_ready<T>(
+        &self,
+        records: Vec<(T, Record)>,
+    ) -> Vec<(T, Result<(), SpoolError>)> {
+        let (mut results, mut changes) = (Vec::with_capacity(records.len()), Vec::new());
+        for (tag, record) in records {
+            match self.holders(&record.id, super::Family::Command) {
+                Ok(holders) if holders.is_empty() => {
+                    changes.push((tag, RunChange::Create { folder: Folder::Ready, record }));
+                }
+                Ok(_) => results.push((tag, Ok(()))),
+                Err(error) => results.push((tag, Err(error))),
+            }
         }
-        self.rewrite(folder, record, stamp)
+        for (tag, created) in self.commit(changes) {
+            let ready = match created {
+                Ok(_) | Err(SpoolError::Taken { .. }) => Ok(()),
+                Err(error) => Err(error),
+            };
+            results.push((tag, ready));
+        }
+        results
     }
 
     /// Rewrites the file of a run that was read with this `stamp`. A file that another process put
@@ -159,115 +141,19 @@ impl Spool {
         record: Record,
         stamp: Stamp,
     ) -> Result<Run, SpoolError> {
-        let path = self.layout.run(folder, &record.id);
-        match self.disk.rewrite(&path, Some(stamp.inode), &encode(&record)?) {
-            Ok(Rewritten::Expected) => self.arrived(folder, record),
-            Ok(Rewritten::Displaced(displaced)) => {
-                self.reject_displaced(&displaced, record.id.file_name().as_ref())?;
-                self.arrived(folder, record)
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(SpoolError::Gone { id: record.id, folder })
-            }
-            Err(source) => Err(SpoolError::Disk { source }),
-        }
-    }
-
-    /// Moves a run as `transition` says, with an unchanged record: one rename.
-    ///
-    /// # Errors
-    /// As [`Spool::apply`].
-    pub(crate) fn apply_unchanged(
-        &self,
-        run: Run,
-        transition: Transition,
-    ) -> Result<Run, SpoolError> {
-        let (from, record) = (run.folder, run.record);
-        let to = checked(from, transition)?;
-        let moved =
-            self.disk.rename(&self.layout.run(from, &record.id), &self.layout.run(to, &record.id));
-        match moved {
-            Ok(()) => {
-                info!(self.log, "run moved"; "run" => %record.id, "from" => %from, "to" => %to);
-                self.arrived(to, record)
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(SpoolError::Gone { id: record.id, folder: from })
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(SpoolError::Taken { id: record.id, folder: to })
-            }
-            Err(source) => Err(SpoolError::Disk { source }),
-        }
-    }
-
-    /// Creates the new file of a run in the folder `to`, then removes its old file.
-    fn advance(
-        &self,
-        from: Folder,
-        to: Folder,
-        record: Record,
-        old: Stamp,
-    ) -> Result<Run, SpoolError> {
-        match self.disk.create(&self.layout.run(to, &record.id), &encode(&record)?) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(SpoolError::Taken { id: record.id, folder: to });
-            }
-            Err(source) => return Err(SpoolError::Disk { source }),
-        }
-        info!(self.log, "run moved"; "run" => %record.id, "from" => %from, "to" => %to);
-        // The move is committed: if the old file stays, it is an older duplicate.
-        match self.remove_old(from, &record, old) {
-            Ok(true) => {}
-            Ok(false) => {
-                warn!(self.log, "entry was moved by another process during its transition";
-                    "run" => %record.id, "from" => %from, "to" => %to);
-            }
-            Err(error) => {
-                warn!(self.log, "cannot remove older duplicate; retrying later";
-                    "run" => %record.id, "error" => Chain(&error));
-            }
-        }
-        self.arrived(to, record)
-    }
-
-    /// Removes the old file of a run that has moved on. Returns `false` if the old name is gone or
-    /// has another file: another process may already have moved the new file back there, where it
-    /// is the only one.
-    fn remove_old(&self, from: Folder, record: &Record, old: Stamp) -> Result<bool, DiskError> {
-        let path = self.layout.run(from, &record.id);
-        let found = self.disk.find(&path)?;
-        if found.is_none_or(|meta| meta.stamp.inode != old.inode) {
-            return Ok(false);
-        }
-        match self.disk.unlink(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            removed => removed.map(|()| true),
-        }
-    }
-
-    /// Returns the run as it now is in its folder, or `Gone` if it was moved meanwhile.
-    pub(super) fn arrived(&self, folder: Folder, record: Record) -> Result<Run, SpoolError> {
-        match self.disk.find(&self.layout.run(folder, &record.id)) {
-            Ok(Some(meta)) => Ok(Run { folder, record, stamp: meta.stamp }),
-            Ok(None) => Err(SpoolError::Gone { id: record.id, folder }),
-            Err(source) => Err(SpoolError::Disk { source }),
-        }
+        self.commit_one(RunChange::Rewrite { folder, record, old: stamp })
     }
 }
 
-fn checked(from: Folder, transition: Transition) -> Result<Folder, SpoolError> {
+/// Returns the folder in which a transition ends, if it begins in `from`.
+pub(super) fn checked(from: Folder, transition: Transition) -> Result<Folder, SpoolError> {
     let (starts, to) = transition.ends();
     if starts.contains(&from) { Ok(to) } else { Err(SpoolError::NoTransition { from, transition }) }
 }
 
-pub(super) fn encode(record: &Record) -> Result<Vec<u8>, SpoolError> {
-    record.to_bytes().map_err(|source| SpoolError::Encode { id: record.id.clone(), source })
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::commit::encode;
     use super::super::testing::{record, spool};
     use super::*;
     use crate::names::ActionId;
@@ -285,8 +171,10 @@ mod tests {
         assert_eq!((run.folder(), run.record().seq), (Folder::ActionInflight, 3));
         let id = run.record().id.clone();
         assert_eq!(spool.holders(&id, Family::Action).unwrap(), [Folder::ActionInflight]);
-        spool.make_ready(run.record().clone()).unwrap();
-        spool.make_ready(run.record().clone()).unwrap();
+        for _ in 0..2 {
+            let ready = spool.make_ready(vec![((), run.record().clone())]);
+            assert!(matches!(ready[..], [((), Ok(()))]), "{ready:?}");
+        }
         drop(spool.apply(run, Transition::Collected, |_| ()).unwrap());
         let run = spool.read_run(Folder::Ready, &id).unwrap().unwrap();
         let run = spool.apply_unchanged(run, Transition::Begun).unwrap();

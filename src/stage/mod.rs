@@ -105,6 +105,13 @@ impl Move {
         Move::changing(transition, move |record| record.reason = Some(reason.clone()))
     }
 
+    /// Applies the change of the record, if there is one.
+    pub(crate) fn edit_record(&self, record: &mut Record) {
+        if let Some(edit) = &self.edit {
+            edit(record);
+        }
+    }
+
     /// Adds a task to start right afterwards.
     pub(crate) fn then(self, kind: TaskKind) -> Move {
         Move { then: Some(kind), ..self }

@@ -42,11 +42,8 @@ impl Engine {
     /// Starts queued tasks while workers are free; returns whether others could start as well. The
     /// step of each run is decided again.
     pub(super) fn serve_queue(&mut self, pool: Pool, now: Timestamp) -> bool {
-        let mut left = STARTS_MAX;
-        while self.workers.is_free(pool) && !self.is_stopping() {
-            if left == 0 {
-                return true;
-            }
+        let (mut left, mut moving) = (STARTS_MAX, 0);
+        while self.workers.free(pool) > moving && left > 0 && !self.is_stopping() {
             let Some(key) = self.queues.of(pool).pop() else { break };
             let Some(run) = self.index.get(&key).filter(|run| !run.attempts.busy) else {
                 self.release_probe(&key, now);
@@ -66,11 +63,8 @@ impl Engine {
                     if moved.then.as_ref().is_some_and(|kind| Pool::of(kind) == pool) =>
                 {
                     left -= 1;
-                    self.make(&key, &moved, now);
-                    if self.index.get(&key).is_none_or(|run| !run.attempts.busy) {
-                        // The run is elsewhere or could not be moved: another one may be the probe.
-                        self.release_probe(&key, now);
-                    }
+                    moving += 1;
+                    self.request(key, moved, now);
                 }
                 _ => {
                     self.release_probe(&key, now);
@@ -78,7 +72,8 @@ impl Engine {
                 }
             }
         }
-        false
+        self.make_requested(now);
+        self.workers.free(pool) > 0 && !self.is_stopping() && !self.queues.of(pool).is_empty()
     }
 
     /// Starts a task on the record that is on disk now; returns whether a worker has started.

@@ -22,6 +22,7 @@ use std::sync::mpsc::Sender;
 use jiff::Timestamp;
 use slog::error;
 
+use self::moves::RequestedMove;
 use self::scan_state::ScanState;
 use super::Event;
 use super::circuit_breaker::CircuitBreaker;
@@ -55,6 +56,8 @@ pub(super) struct Engine {
     index: Index,
     queues: Queues,
     moves: MoveQueue,
+    /// The moves that the next call of [`Engine::make_requested`] makes, at most one for each run.
+    requested: Vec<RequestedMove>,
     workers: Workers,
     breaker: CircuitBreaker,
     pending: PendingOutcomes,
@@ -80,6 +83,7 @@ impl Engine {
             index: Index::new(started),
             queues: Queues::default(),
             moves: MoveQueue::default(),
+            requested: Vec::new(),
             workers,
             breaker: CircuitBreaker::default(),
             pending: PendingOutcomes::default(),
@@ -132,6 +136,8 @@ impl Engine {
     /// **Invariant.** Each kind of work has a limit of its own, so that no kind delays another.
     pub(super) fn process_due(&mut self) -> Option<Timestamp> {
         let now = self.parts.clock.now();
+        // The outcomes of the tasks that have finished since the last turn.
+        self.make_requested(now);
         self.retry_pending(now, MOVES_MAX);
         if self.index.next_due().is_some_and(|due| due <= now) {
             self.check_disk_space();

@@ -20,7 +20,7 @@ use crate::stage::{
 const NOT_POSTED: &str = "the runner stopped before the action was posted";
 
 impl Engine {
-    /// Handles the end of a task.
+    /// Handles the end of a task. The move that follows from its outcome is requested.
     pub(super) fn task_finished(&mut self, finished: FinishedTask) {
         let FinishedTask { task, outcome, took } = finished;
         let now = self.parts.clock.now();
@@ -44,6 +44,10 @@ impl Engine {
         if is_postponed {
             return self.postpone(&key, &kind, task.record, now);
         }
+        if let TaskOutcome::Searched(..) = outcome {
+            // Whether another run has the action may depend on the outcomes before this one.
+            self.make_requested(now);
+        }
         let is_api_up = outcome.shows_api_up();
         let verdict = self.verdict(&key, outcome, now);
         if is_api_up && self.breaker.reset() {
@@ -52,7 +56,7 @@ impl Engine {
         }
         self.note_pause(&key, &kind, verdict.pause, now);
         if let Some(moved) = verdict.moved {
-            self.make_or_keep(&key, moved, task.record, now);
+            return self.request_outcome(key, moved, task.record, now);
         }
         if let Some(reason) = verdict.rejected {
             self.reject(&key, &reason, now);
@@ -75,7 +79,7 @@ impl Engine {
             record.request.fate = Fate::Refused;
             record.error = Some(NOT_POSTED.to_owned());
         };
-        self.make_or_keep(key, Move::changing(Transition::Noted, note), record, now);
+        self.request_outcome(key.clone(), Move::changing(Transition::Noted, note), record, now);
     }
 
     /// Returns what follows from an outcome.
