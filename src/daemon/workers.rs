@@ -345,6 +345,12 @@ impl Workers {
         self.busy == [0; 3]
     }
 
+    /// Returns the number of tasks that run.
+    #[cfg(test)]
+    pub(crate) fn running(&self) -> usize {
+        self.busy.iter().sum()
+    }
+
     /// Starts a worker.
     ///
     /// # Errors

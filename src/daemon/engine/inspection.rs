@@ -24,6 +24,11 @@ impl Engine {
         self.metrics.has_counted(folder)
     }
 
+    /// Returns the number of tasks that run.
+    pub(in crate::daemon) fn running_tasks(&self) -> usize {
+        self.workers.running()
+    }
+
     /// Returns the number of runs, files and moves that are remembered in any part of the engine.
     pub(in crate::daemon) fn remembered(&self) -> usize {
         let parts = [
@@ -32,6 +37,7 @@ impl Engine {
             self.breaker.len(),
             self.queues.len(),
             self.pending.len(),
+            self.requested.len(),
         ];
         parts.iter().sum()
     }

@@ -1,5 +1,6 @@
 //! Kills the process at each operation, and starts it again.
 
+use super::joint_scenarios::JOINT;
 use super::power_cuts::{crashed_after, for_all_scenarios};
 use super::proof_result::ProofResult;
 use super::scenario::{Execution, Scenario};
@@ -20,7 +21,7 @@ pub(super) fn kill_after(execution: Execution, operations: usize) -> Option<Resu
 
 #[test]
 fn every_scenario_ends_as_expected_without_an_interruption() {
-    for scenario in ALL {
+    for scenario in ALL.iter().chain(JOINT) {
         let mut execution = scenario.begin();
         execution.resume();
         assert_eq!(execution.finish().and_then(|()| execution.check_uninterrupted()), Ok(()));

@@ -8,6 +8,7 @@
 
 mod damaged_files;
 mod disk_failures;
+mod joint_scenarios;
 mod kills;
 mod missing_safeguards;
 mod power_cuts;

@@ -9,6 +9,7 @@ use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use super::joint_scenarios::JOINT;
 use super::proof_result::ProofResult;
 use super::scenario::{Execution, Scenario};
 use super::scenario_list::ALL;
@@ -140,12 +141,12 @@ pub(super) fn for_all_scenarios(
     prove: fn(&Scenario, &SeededRandom) -> ProofResult,
 ) {
     let next = AtomicUsize::new(0);
-    let seeds: Vec<u64> = ALL.iter().map(|_| random.next()).collect();
+    let all: Vec<(&Scenario, u64)> =
+        ALL.iter().chain(JOINT).map(|scenario| (scenario, random.next())).collect();
     let work = || {
         let mut result = ProofResult::new("");
-        while let Some(at) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|at| *at < ALL.len())
-        {
-            result.add(prove(&ALL[at], &SeededRandom::from_seed(seeds[at])));
+        while let Some((scenario, seed)) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+            result.add(prove(scenario, &SeededRandom::from_seed(*seed)));
         }
         result
     };

@@ -33,7 +33,7 @@ use crate::stage::prune::DAY;
 use crate::wake::Stop;
 
 pub(super) const HOME: &str = "/home";
-/// The job of all scenarios.
+/// The job of all scenarios. Some have more jobs.
 pub(super) const JOB: &str = "job";
 /// The scratch folder.
 pub(super) const SCRATCH: &str = "spool/.tmp";
@@ -57,6 +57,19 @@ pub(super) struct Simulation {
     engine: Option<(Engine, Sender<Event>, Receiver<Event>)>,
     /// Why the last start failed.
     pub(super) start_error: Option<String>,
+}
+
+/// Waits for the end of all running tasks. Their outcomes are recorded together, in an order that
+/// does not depend on the speed of their threads.
+fn finished_tasks(events: &Receiver<Event>, running: usize) -> Vec<Event> {
+    let mut finished = Vec::new();
+    while finished.len() < running {
+        if let Event::TaskFinished(task) = events.recv_timeout(WORKER_TIMEOUT).unwrap() {
+            finished.push(task);
+        }
+    }
+    finished.sort_by_key(|finished| format!("{:?}", (&finished.task.key, &finished.task.kind)));
+    finished.into_iter().map(Event::TaskFinished).collect()
 }
 
 fn now_of(clock: &Arc<TestClock>) -> Now {
@@ -127,6 +140,14 @@ impl Simulation {
         self.fs.put(&folder.join("action.json"), action);
     }
 
+    /// Creates a job like the job of all scenarios.
+    pub(super) fn copy_job(&self, name: &str) {
+        for file in ["entity.cfg", "action.json"] {
+            let bytes = read(&self.fs, &home("runners").join(JOB).join(file), BYTES_MAX).unwrap();
+            self.fs.put(&home("runners").join(name).join(file), &bytes);
+        }
+    }
+
     /// Moves the job out of the jobs folder, or back.
     pub(super) fn set_job_away(&self, is_away: bool) {
         let (here, there) = (home("runners").join(JOB), home("away"));
@@ -194,9 +215,8 @@ impl Simulation {
             engine.recheck_files(now);
             let next = engine.process_due();
             if !engine.is_idle() {
-                let event = events.recv_timeout(WORKER_TIMEOUT).unwrap();
-                if matches!(event, Event::TaskFinished(_)) {
-                    engine.handle(event);
+                for finished in finished_tasks(events, engine.running_tasks()) {
+                    engine.handle(finished);
                 }
             } else if [next, engine.next_recheck()].into_iter().flatten().all(|next| next > now) {
                 return;
