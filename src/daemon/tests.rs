@@ -6,6 +6,7 @@ mod fairness;
 mod fetching;
 mod finished;
 mod grace;
+mod joint_moves;
 mod messages;
 mod operator;
 mod pending;

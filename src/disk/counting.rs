@@ -14,6 +14,7 @@ pub(crate) struct CountingFs {
     metas: AtomicUsize,
     reads: AtomicUsize,
     names: AtomicUsize,
+    folder_syncs: Mutex<Vec<PathBuf>>,
     space: Mutex<Option<FreeSpace>>,
     on_make_folder: OnMakeFolder,
 }
@@ -44,6 +45,11 @@ impl CountingFs {
         self.names.load(Ordering::Relaxed)
     }
 
+    /// Returns how often a folder was synced.
+    pub(crate) fn folder_syncs(&self, path: &Path) -> usize {
+        self.folder_syncs.lock().unwrap().iter().filter(|synced| *synced == path).count()
+    }
+
     /// Reports this free space from now on.
     pub(crate) fn set_free_space(&self, space: FreeSpace) {
         *self.space.lock().unwrap() = Some(space);
@@ -59,6 +65,7 @@ impl CountingFs {
         self.metas.store(0, Ordering::Relaxed);
         self.reads.store(0, Ordering::Relaxed);
         self.names.store(0, Ordering::Relaxed);
+        self.folder_syncs.lock().unwrap().clear();
     }
 }
 
@@ -126,6 +133,7 @@ impl Fs for CountingFs {
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        self.folder_syncs.lock().unwrap().push(path.to_owned());
         RealFs.sync_folder(path)
     }
 
