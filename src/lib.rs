@@ -54,8 +54,8 @@
 //! # What always holds
 //!
 //! * The disk is the truth: memory holds nothing that a restart could not read back.
-//! * One thread, the engine's, makes every move. A worker gets a copy of a record and returns an
-//!   outcome. Other threads only read the spool: a search, a review of `action/done`, a count, a plan
+//! * One thread, the engine's, makes every move. The moves of a turn are committed together: their
+//!   fsyncs run on helper threads. A worker gets a copy of a record and returns an outcome. Other threads only read the spool: a search, a review of `action/done`, a count, a plan
 //!   of what to prune.
 //! * The cost of a scan depends on unfinished and new runs only. Folders of finished runs are watched,
 //!   or read on threads of their own, and nothing about a finished run stays in memory.

@@ -1,6 +1,7 @@
 //! The daemon: the engine's loop, the events that wake it, and an orderly stop.
 //!
-//! One thread, the engine's, makes every move. It waits on one channel, which carries hints,
+//! One thread, the engine's, makes every move; the fsyncs of the moves of a turn run on helper
+//! threads, and nothing that depends on a move begins before it is durable. It waits on one channel, which carries hints,
 //! finished work and signals, and on the clock. Correctness rests on the full scans at start, after
 //! lost events and every `checkdirectory` seconds; hints only make the daemon react sooner.
 //!

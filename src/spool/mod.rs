@@ -68,6 +68,10 @@
 //!   letter.
 //! * **Rename** to a free name, fsync the new folder.
 //!
+//! The changes of several runs are committed together ([`Spool::commit`]): each step is taken for all
+//! of them before the next one, and a folder is synced once. They do not depend on each other, so a
+//! crash may leave any part of them. What depends on a change begins when all of it is durable.
+//!
 //! A move that changes the record creates the new file first and unlinks the old one afterwards. A
 //! crash in between leaves two files of the run, but never none. Unlinks are not fsynced: a lost
 //! unlink brings back only an older file, which does not count.

@@ -62,13 +62,12 @@ fn gpg(folder: &Path) -> Vec<String> {
     lines.filter(|line| line.contains("gpg") && line.contains(folder)).collect()
 }
 
-#[test]
-fn decompression_bombs_as_tokens_do_not_occupy_the_api() {
-    let rig = Rig::new();
-    let (address, valid, bomb) = (rig.address.as_str(), token(&rig), bomb());
+/// Sends decompression bombs as tokens while `during` runs.
+pub(super) fn send_bombs(rig: &Rig, during: impl FnOnce()) {
+    let (address, valid, bomb) = (rig.address.as_str(), token(rig), bomb());
     // The first request imports the key.
     assert_eq!(search(address, &valid).0, 404);
-    let (attacked, is_over) = (Attacked::new(&rig), AtomicBool::new(false));
+    let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let attack = || {
             let (mut count, begun) = (0, Instant::now());
@@ -82,13 +81,20 @@ fn decompression_bombs_as_tokens_do_not_occupy_the_api() {
         };
         let attackers: Vec<_> = (0..ATTACKERS).map(|_| scope.spawn(attack)).collect();
         let end = EndOnDrop(&is_over);
-        attacked.assert_serves("decompression bombs");
+        during();
         drop(end);
         for attacker in attackers {
             assert!(attacker.join().unwrap() > 0);
         }
     });
     wait_until("the end of every gpg", || gpg(&rig.path("p")).is_empty());
+}
+
+#[test]
+fn decompression_bombs_as_tokens_do_not_occupy_the_api() {
+    let rig = Rig::new();
+    let attacked = Attacked::new(&rig);
+    send_bombs(&rig, || attacked.assert_serves("decompression bombs"));
 }
 
 #[test]

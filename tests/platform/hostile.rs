@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::connections::{allow_many_connections, limit, open};
+use super::gnupg::send_bombs;
 use super::measure::{Attacked, EndOnDrop};
 use super::{post, request, signed_form, token};
 use crate::rig::{Rig, pause, wait_until};
@@ -57,6 +58,10 @@ fn valid_requests_are_answered_during_attacks_without_authentication() {
     });
     assert!(rig.database().agents() >= 500);
     attacked.assert_serves("the agents that they have left");
+    send_bombs(&rig, || {
+        attacked.assert_serves("decompression bombs as well");
+        send_heartbeats(&rig, || attacked.assert_serves("all attacks at once"));
+    });
     // The scheduler works too.
     let id = post(&rig.address, &token(&rig), &signed_form(&rig, "after the attack")).unwrap();
     wait_until("the answer of this host", || {
