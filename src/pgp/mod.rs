@@ -24,12 +24,14 @@ mod armor;
 mod calls;
 mod configuration;
 mod deferred_signer;
+mod document_signature;
 mod environment;
 mod fingerprint;
 mod foreign;
 mod gnupg;
 #[cfg(any(test, feature = "platform"))]
 mod gpg_agent;
+mod held_key;
 mod key;
 #[cfg(any(test, feature = "data"))]
 mod key_block;
@@ -51,9 +53,11 @@ mod public_key;
 mod public_key_error;
 #[cfg(any(test, feature = "data"))]
 mod scratch_home;
+mod secret;
 mod shortage;
 mod signature;
 mod signer;
+mod signer_process;
 mod signing_error;
 #[cfg(any(test, feature = "platform"))]
 #[cfg_attr(
@@ -90,6 +94,9 @@ pub(crate) use public_key::PublicKey;
 #[cfg(feature = "data")]
 pub(crate) use public_key_error::PublicKeyError;
 pub(crate) use signer::GpgSigner;
+pub(crate) use signer_process::{
+    ARGUMENT as SIGNER_ARGUMENT, end_signers, serve as serve_as_signer,
+};
 #[cfg(feature = "platform")]
 pub(crate) use verify::ImportError;
 #[cfg(any(test, feature = "platform"))]

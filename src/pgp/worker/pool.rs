@@ -59,7 +59,7 @@ impl Pool {
         loop {
             let (mut worker, is_new) = self.take(deadline, span)?;
             let answer = worker.exchange(&request, deadline, span);
-            let answer = answer.and_then(|line| protocol::answer::<C>(&line));
+            let answer = answer.and_then(|line| protocol::answer::<C::Answer>(&line));
             match answer {
                 Ok(answer) => {
                     self.put_back(worker);

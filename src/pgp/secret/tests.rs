@@ -1,0 +1,1 @@
+//! Exports of the real GnuPG, whole and damaged.
