@@ -112,6 +112,12 @@ impl HeldKey {
         }
     }
 
+    /// Unlocks the key ahead of the first signature, which then does not wait for it.
+    pub(super) fn unlock(&self, span: Duration) {
+        // The first signature opens the key again, and reports why it cannot be opened.
+        self.way(Deadline::after(span), span).ok();
+    }
+
     /// Returns how to sign now; opens the key if necessary.
     fn way(&self, deadline: Deadline, span: Duration) -> Result<Way, SigningError> {
         let mut state = self.lock();
@@ -165,12 +171,8 @@ impl HeldKey {
         let (home, key) = (self.home.clone(), self.key.clone());
         let call = OpenKey { home, key, passphrase: self.passphrase.clone() };
         let (signer, opened) = signer_process::open(&call, deadline, span)?;
-        if let Some(reason) = &opened.unlocked_memory
-            && !self.is_limit_known.swap(true, Ordering::Relaxed)
-        {
-            warn!(self.log, "cannot lock the memory of the signer, so that the key may reach the swap space: \
-                raise the limit of locked memory (LimitMEMLOCK= in the unit, ulimit -l)";
-                "needed" => MEMORY_NEEDED, "error" => reason);
+        if let Some(reason) = &opened.unlocked_memory {
+            self.report_limit(reason);
         }
         match opened.outcome {
             Outcome::Unlocked(part) => {
@@ -185,6 +187,15 @@ impl HeldKey {
                     "key" => %self.key, "reason" => reason);
                 Ok((None, opened.stamps))
             }
+        }
+    }
+
+    /// Logs once that the memory of the signer is not locked.
+    fn report_limit(&self, reason: &str) {
+        if !self.is_limit_known.swap(true, Ordering::Relaxed) {
+            warn!(self.log, "cannot lock the memory of the signer, so the key may reach the swap space: raise \
+                the limit of locked memory (LimitMEMLOCK= in the unit, or ulimit -l)";
+                "needed" => MEMORY_NEEDED, "error" => reason);
         }
     }
 
@@ -210,5 +221,25 @@ impl HeldKey {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::testing::Logged;
+
+    #[test]
+    fn limit_of_locked_memory_is_reported_once() {
+        let log = Logged::default();
+        let key = Fingerprint::new("A");
+        let held = HeldKey::new(Path::new("/h"), &key, None, Arc::new(SystemClock), log.logger());
+        for _ in 0..3 {
+            held.report_limit("Cannot allocate memory");
+        }
+        let said = log.take();
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].contains("LimitMEMLOCK= in the unit") && said[0].contains("256M"));
     }
 }

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use slog::Logger;
@@ -76,6 +77,15 @@ impl GpgSigner {
         let passphrase = self.passphrase.clone();
         let held = HeldKey::new(&self.home, &self.key.fingerprint, passphrase, clock, log);
         GpgSigner { held: Some(held), ..self }
+    }
+
+    /// Starts to unlock a key that is held, without waiting for it: with a passphrase this takes a
+    /// second, and the first signatures may be due soon.
+    pub(crate) fn unlock_in_background(self: &Arc<Self>) {
+        let signer = Arc::clone(self);
+        let unlock = move || signer.held.iter().for_each(|held| held.unlock(signer.timeout));
+        // Without a thread, the first signature unlocks the key.
+        thread::Builder::new().name("unlock".to_owned()).spawn(unlock).ok();
     }
 
     /// Returns the signer with another time limit for a signature.

@@ -232,7 +232,9 @@ fn open_key(
     let failure = match key::open(settings, client, path) {
         Ok(keyring) => {
             info!(log, "found key"; "key" => keyring.fingerprint());
-            return Ok(Arc::new(keyring.held(Arc::clone(clock), log.clone())));
+            let keyring = Arc::new(keyring.held(Arc::clone(clock), log.clone()));
+            keyring.unlock_in_background();
+            return Ok(keyring);
         }
         Err(failure) => failure,
     };

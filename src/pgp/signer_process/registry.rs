@@ -11,6 +11,10 @@ use super::ARGUMENTS;
 use crate::pgp::worker::Process;
 use crate::pgp::worker_error::WorkerError;
 
+/// The C library allocates from one area of memory. By default, it reserves 64 MiB of addresses for each
+/// thread, which count as locked memory.
+const VARIABLES: [(&str, &str); 1] = [("MALLOC_ARENA_MAX", "1")];
+
 static SIGNERS: Registry = Registry(Mutex::new(Running { groups: Vec::new(), is_closed: false }));
 
 struct Registry(Mutex<Running>);
@@ -31,7 +35,7 @@ impl Signer {
         if running.is_closed {
             return Err(WorkerError::Closed);
         }
-        let process = Process::start(&ARGUMENTS).map_err(WorkerError::Start)?;
+        let process = Process::start(&ARGUMENTS, &VARIABLES).map_err(WorkerError::Start)?;
         running.groups.push(process.group());
         Ok(Signer(process))
     }

@@ -102,7 +102,7 @@ fn sign_all(key: &RsaKey, requests: Receiver<SignRequest>, socket: UnixStream) -
         let ended = |thread: thread::ScopedJoinHandle<'_, _>| {
             thread.join().unwrap_or_else(|_| Err(io::Error::other("a thread has panicked")))
         };
-        threads.into_iter().map(ended).collect()
+        threads.into_iter().try_for_each(ended)
     })
 }
 

@@ -1,6 +1,8 @@
 //! Keys that a signer holds.
 
 use std::collections::BTreeSet;
+use std::io::Write;
+use std::process::Stdio;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -13,7 +15,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::pgp::armor::from_line;
 use crate::pgp::testing::short::{CLOCK, SHORT};
 use crate::pgp::testing::{damage, import};
-use crate::testing::Logged;
+use crate::testing::{Logged, retried};
 
 /// A key that is held, with its log and its clock.
 struct Held {
@@ -161,6 +163,8 @@ fn part_that_signs_is_the_one_that_gnupg_takes() {
         valid.split(' ').next().unwrap().to_owned()
     };
     let subkey = with_gnupg();
+    // Not before the creation of the subkey.
+    held.clock.set(SystemClock.now());
     assert_ne!(subkey, key.as_str());
     assert_eq!(verified(home.path(), TEXT, &held.sign()), subkey);
     assert_eq!(held.said().len(), 2);
@@ -225,12 +229,13 @@ fn key_that_changes_is_opened_again() {
     std::fs::write(&config, "digest-algo MD5\narmor\ncomment x\n").unwrap();
     verified(home.path(), TEXT, &held.sign());
 
-    // Another passphrase, which gpg-agent writes into the same file.
-    end_gpg_agent(home.path()).unwrap();
-    let change = ["--batch", "--quick-set-expire", key.as_str(), "1y"];
-    let how = ["--pinentry-mode", "loopback", "--passphrase", "open sesame"];
-    run_tool(home.path(), "gpg", &[&how[..], &change].concat());
+    // Another expiry.
+    let how = ["--batch", "--pinentry-mode", "loopback", "--passphrase", "open sesame"];
+    let extend = ["--quick-set-expire", key.as_str(), "1y"];
+    run_tool(home.path(), "gpg", &[&how[..], &extend].concat());
+    held.said();
     held.sign();
+    assert_eq!(held.said().len(), 1);
 
     // Disabled.
     edit(&["--edit-key", key.as_str()], b"disable\nsave\n");
@@ -252,6 +257,30 @@ fn key_that_changes_is_opened_again() {
 }
 
 #[test]
+fn changed_passphrase_is_noticed() {
+    let home = Home::new();
+    let key = home.key("rsa1024", Some("open sesame"));
+    let held = Held::new(home.path(), key.as_str(), Some("open sesame"));
+    held.sign();
+    change_passphrase(home.path(), key.as_str(), "open sesame", "close");
+    // A new agent does not remember the former passphrase.
+    end_gpg_agent(home.path()).unwrap();
+    assert!(held.error().contains("the passphrase is wrong"), "{}", held.error());
+    change_passphrase(home.path(), key.as_str(), "close", "open sesame");
+    verified(home.path(), TEXT, &held.sign());
+}
+
+/// Changes the passphrase of a key. GnuPG writes it into the same file.
+fn change_passphrase(home: &Path, key: &str, from: &str, to: &str) {
+    let how = ["--no-tty", "--quiet", "--pinentry-mode", "loopback", "--command-fd", "0"];
+    let mut command = Command::new("gpg");
+    command.arg("--homedir").arg(home).args(how).args(["--passwd", key]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(format!("{from}\n{to}\n").as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
 fn removed_key_no_longer_signs() {
     let home = Home::new();
     let key = home.key("rsa1024", None);
@@ -264,7 +293,6 @@ fn removed_key_no_longer_signs() {
     for _ in 0..2 {
         assert!(held.error().contains("no secret key"), "{}", held.error());
     }
-    crate::testing::write_private(&file, str::from_utf8(&content).unwrap_or_default());
     std::fs::write(&file, content).unwrap();
     held.sign();
 }
@@ -345,6 +373,20 @@ fn key_that_gnupg_does_not_export_stays_with_gnupg() {
     std::fs::remove_file(&config).unwrap();
     held.sign();
     assert!(held.said()[0].starts_with("unlocked key"));
+}
+
+#[test]
+fn key_is_unlocked_ahead() {
+    let home = Home::new();
+    let key = home.key("rsa1024", None);
+    let Held { signer, log, .. } = Held::new(home.path(), key.as_str(), None);
+    let signer = Arc::new(signer);
+    signer.unlock_in_background();
+    retried(|| signer.group().ok_or(()), |()| true).unwrap();
+    let group = signer.group();
+    signer.sign(TEXT).unwrap();
+    assert_eq!(signer.group(), group);
+    assert_eq!(log.take().iter().filter(|line| line.starts_with("unlocked key")).count(), 1);
 }
 
 #[test]

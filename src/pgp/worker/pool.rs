@@ -102,7 +102,7 @@ impl Pool {
         }
         workers.starting += 1;
         drop(workers);
-        let started = Process::start(self.arguments);
+        let started = Process::start(self.arguments, &[]);
         let mut workers = self.lock();
         workers.starting -= 1;
         // A failed start leaves room for another call, or ends the wait of `close`.

@@ -28,14 +28,17 @@ pub(in crate::pgp) struct Process {
 }
 
 impl Process {
-    /// Starts this program again, with `arguments`.
-    pub(in crate::pgp) fn start(arguments: &[&str]) -> io::Result<Process> {
+    /// Starts this program again, with `arguments` and with further environment variables.
+    pub(in crate::pgp) fn start(
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> io::Result<Process> {
         let (socket, theirs) = UnixStream::pair()?;
         let mut command = environment::command(OWN_EXECUTABLE);
         if let Some(name) = std::env::args_os().next() {
             command.arg0(name);
         }
-        command.args(arguments);
+        command.args(arguments).envs(variables.iter().copied());
         command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
         Ok(Process { child: start_in_session(command)?, socket })
     }
