@@ -39,6 +39,8 @@ pub(super) struct HeldKey {
     opened: Condvar,
     /// Whether the log names the limit of locked memory.
     is_limit_known: AtomicBool,
+    /// The reason in the log why only GnuPG can sign; `None` after the key was unlocked.
+    logged_reason: Mutex<Option<String>>,
 }
 
 enum State {
@@ -84,6 +86,7 @@ impl HeldKey {
             state: Mutex::new(State::Closed),
             opened: Condvar::new(),
             is_limit_known: AtomicBool::new(false),
+            logged_reason: Mutex::new(None),
         }
     }
 
@@ -180,14 +183,28 @@ impl HeldKey {
                 let key = Unlocked::new(signer, part).map_err(WorkerError::Start)?;
                 info!(self.log, "unlocked key"; "key" => %self.key, "subkey" => %subkey,
                     "pid" => key.group().as_raw_nonzero().get());
+                *self.logged_reason() = None;
                 Ok((Some(Arc::new(key)), opened.stamps))
             }
             Outcome::GnuPgOnly(reason) => {
-                info!(self.log, "cannot unlock key; GnuPG makes each signature";
-                    "key" => %self.key, "reason" => reason);
+                self.report_reason(reason);
                 Ok((None, opened.stamps))
             }
         }
+    }
+
+    /// Logs why only GnuPG can sign, unless the log says so: GnuPG itself may write its files.
+    fn report_reason(&self, reason: String) {
+        let mut logged = self.logged_reason();
+        if logged.as_ref() != Some(&reason) {
+            info!(self.log, "cannot unlock key; GnuPG makes each signature";
+                "key" => %self.key, "reason" => &reason);
+            *logged = Some(reason);
+        }
+    }
+
+    fn logged_reason(&self) -> MutexGuard<'_, Option<String>> {
+        self.logged_reason.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Logs once that the memory of the signer is not locked.

@@ -1,4 +1,5 @@
-//! The calls of GnuPG's library. Only a worker makes them ([`super::worker`]).
+//! The calls of GnuPG's library. Only a worker makes them ([`super::worker`]), and a signer while it
+//! opens its key ([`super::signer_process`]).
 //!
 //! Each call is a value with what the call needs, so that a parent can send it to its worker. A
 //! worker makes one call at a time, and in between it may run the program `gpg` itself, to find the

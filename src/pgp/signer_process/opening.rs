@@ -29,20 +29,25 @@ pub(super) fn open(call: &OpenKey) -> Result<(Stamps, OpenedKey), SigningError> 
     let mut stamps = Stamps::of(&call.home);
     let mut session = Session::new(&call.home, &call.key, call.passphrase.clone());
     let listed = session.listed()?;
-    let expected = signing_part(&listed);
-    if let Some(grip) = expected.as_ref().and_then(|part| part.keygrip().ok()) {
-        stamps.add_secret_key(&call.home, grip);
+    for part in listed.subkeys().filter(Subkey::is_secret) {
+        part.keygrip().into_iter().for_each(|grip| stamps.add_secret_key(&call.home, grip));
     }
     // Without a signature: a card may count them, or ask for a touch.
-    if expected.is_some_and(|part| part.is_card_key()) {
+    if signing_part(&listed).is_some_and(|part| part.is_card_key()) {
         return Ok((stamps, Err("it is on a smartcard".to_owned())));
     }
     let line = session.sign(PROBE, Digests::Any)?;
     let Some(part) = part_of(line.as_str(), &listed) else {
         return Ok((stamps, Err("GnuPG does not list the part that signs".to_owned())));
     };
-    let exported = match session.export(&part.fingerprint) {
+    // Once more after a failure: gpg-agent may have ended just now.
+    let exported = session.export(&part.fingerprint).or_else(|_| session.export(&part.fingerprint));
+    let exported = match exported {
         Ok(exported) => exported,
+        // The signature has shown that this is no matter of GnuPG's compliance mode.
+        Err(SigningError::Forbidden) => {
+            return Ok((stamps, Err("gpg-agent does not allow to export it".to_owned())));
+        }
         Err(error) => {
             let reason = format!("gpg-agent does not export it: {}", Chain(&error));
             return Ok((stamps, Err(reason)));

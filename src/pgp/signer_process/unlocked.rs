@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
@@ -77,6 +78,7 @@ impl Unlocked {
         deadline: Deadline,
         span: Duration,
     ) -> Result<Vec<u8>, WorkerError> {
+        // A signature has no time after 2106; none verifies with the time 0.
         let seconds = u32::try_from(seconds).unwrap_or_default();
         let signature = DocumentSignature::new(&self.fingerprint, seconds);
         let digest = signature.digest(document);
@@ -118,7 +120,13 @@ impl Unlocked {
     fn send(&self, request: &SignRequest, left: Duration) -> io::Result<()> {
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         requests.set_write_timeout(Some(left.max(Duration::from_millis(1))))?;
-        requests.write_all(&request.to_bytes())
+        let sent = requests.write_all(&request.to_bytes());
+        if sent.is_err() {
+            // After half a request, the signer would misread those of other threads. It ends, and so
+            // does the wait of these threads.
+            requests.shutdown(Shutdown::Both).ok();
+        }
+        sent
     }
 
     /// Returns the process group of the signer.

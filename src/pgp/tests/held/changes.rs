@@ -156,6 +156,43 @@ fn key_that_gnupg_does_not_export_stays_with_gnupg() {
     assert!(held.said()[0].starts_with("unlocked key"));
 }
 
+/// Replaces the secret RSA key of 1024 bits in a home by a reference to a smartcard, as gpg-agent
+/// writes it for the key of a card.
+fn move_to_card(home: &Path, key: &str) {
+    let pieces = damage::pieces(&damage::gpg(home, &["--export", key], b""));
+    // After the version, the time, the algorithm and the length.
+    let modulus = &pieces[0].body()[8..8 + 128];
+    let serial = [0xd2, 0x76, 0, 1, 0x24, 1, 2, 1, 0, 5, 0, 0, 0x12, 0x34, 0, 0];
+    let reference = [
+        &b"(20:shadowed-private-key(3:rsa(1:n129:\0"[..],
+        modulus,
+        b")(1:e3:\x01\0\x01)(8:shadowed5:t1-v1(16:",
+        &serial,
+        b"9:OPENPGP.1))))",
+    ];
+    let file = home.join(format!("private-keys-v1.d/{}.key", keygrip(home, key)));
+    std::fs::write(file, reference.concat()).unwrap();
+}
+
+#[test]
+fn key_on_a_smartcard_stays_with_gnupg() {
+    let home = Home::new();
+    let key = home.key("rsa1024", None);
+    let held = Held::new(home.path(), key.as_str(), None);
+    held.sign();
+    assert!(held.said()[0].starts_with("unlocked key"));
+    end_gpg_agent(home.path()).unwrap();
+    move_to_card(home.path(), key.as_str());
+    // There is no card.
+    let said = (held.error(), held.error());
+    for said in [said.0, said.1] {
+        assert!(said.contains(key.as_str()), "{said}");
+    }
+    let said = held.said();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].ends_with("reason: it is on a smartcard"), "{said:?}");
+}
+
 #[test]
 fn stopped_signer_is_ended_at_the_time_limit() {
     let home = Home::new();
