@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use crate::action::{Command, CommandError, LargeAnswer, Summary};
+use crate::action::{Command, CommandError, CommandText, LargeAnswer, Summary};
 use crate::api::LargePermit;
 use crate::disk::{Context, Disk, DiskError};
 pub(super) use command_file::CommandFile;
@@ -95,9 +95,12 @@ pub(crate) fn part_path(document: &Path) -> PathBuf {
 impl CommandFacts {
     /// Reads the facts of a command; fails if it is not a command of the action named
     /// `action_name`.
-    pub(crate) fn of(command: &str, action_name: &str) -> Result<CommandFacts, DocumentError> {
-        let command = Command::parse_for_summary(command)
-            .map_err(|source| DocumentError::NotACommand { source })?;
+    pub(crate) fn of(
+        command: CommandText<'_>,
+        action_name: &str,
+    ) -> Result<CommandFacts, DocumentError> {
+        let command =
+            command.into_command().map_err(|source| DocumentError::NotACommand { source })?;
         if command.action_name != action_name {
             let (found, wanted) = (command.action_name, action_name.to_owned());
             return Err(DocumentError::OtherAction { found, wanted });
@@ -308,9 +311,13 @@ mod tests {
         )
     }
 
+    fn unread(text: &str) -> CommandText<'_> {
+        CommandText::new(text, None)
+    }
+
     fn add(part: &mut PartialDocument, id: u64) {
         let command = command(id);
-        part.add(&CommandFacts::of(&command, "a").unwrap(), &command).unwrap();
+        part.add(&CommandFacts::of(unread(&command), "a").unwrap(), &command).unwrap();
     }
 
     fn rig() -> (tempfile::TempDir, Disk, PathBuf) {
@@ -379,8 +386,11 @@ mod tests {
 
     #[test]
     fn command_of_another_action_is_refused() {
-        let error = CommandFacts::of(&command(1), "b").unwrap_err();
+        let error = CommandFacts::of(unread(&command(1)), "b").unwrap_err();
         assert_eq!(error.to_string(), "the API sent a command of the action `a` instead of `b`");
-        assert!(matches!(CommandFacts::of("[]", "a"), Err(DocumentError::NotACommand { .. })));
+        assert!(matches!(
+            CommandFacts::of(unread("[]"), "a"),
+            Err(DocumentError::NotACommand { .. })
+        ));
     }
 }

@@ -20,10 +20,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use serde_json::value::RawValue;
-
 use super::document::{CommandFacts, DocumentLimits, PartialDocument};
 use super::fetch::outcome::FetchError;
+use crate::action::CommandText;
 use crate::api::{Api, ApiError, Page};
 use crate::clock::{Clock, elapsed};
 use crate::disk::{Disk, DiskError};
@@ -219,24 +218,25 @@ impl PageReader<'_> {
         shared: &Shared,
         lane: u32,
         page: PageRange,
-        command: &RawValue,
+        command: CommandText<'_>,
         early: &mut Option<EarlyPage>,
     ) -> Result<bool, FetchError> {
         if self.stop.is_requested() {
             return Err(FetchError::Stopped);
         }
-        let facts = CommandFacts::of(command.get(), self.action_name)?;
+        let text = command.text();
+        let facts = CommandFacts::of(command, self.action_name)?;
         shared.learn(Some(facts.sent()));
         if shared.has_turn(page)? {
             let mut part = shared.part();
             if let Some(early) = early {
                 early.drain(self.disk, &mut part)?;
             }
-            return Ok(part.add(&facts, command.get()).map(|()| true)?);
+            return Ok(part.add(&facts, text).map(|()| true)?);
         }
         let early =
             early.get_or_insert_with(|| EarlyPage::new(early_path(&shared.path, lane), page.size));
-        Ok(early.push(self.disk, facts, command.get())?)
+        Ok(early.push(self.disk, facts, text)?)
     }
 
     /// Waits for the page's turn, stores its commands durably and passes the turn on.

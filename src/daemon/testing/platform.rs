@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::action::{Action, Signature};
+use crate::action::{Action, CommandText, Signature};
 use crate::api::{ActionState, Api, ApiError, Dashboard, Found, Next, Page, Posted, Search};
 use crate::clock::{after, before};
 use crate::disk::model::FaultInjector;
@@ -298,7 +298,7 @@ impl Api for Platform {
         id: ActionId,
         offset: u64,
         limit: u32,
-        sink: &mut dyn FnMut(&RawValue) -> std::io::Result<()>,
+        sink: &mut dyn FnMut(CommandText<'_>) -> std::io::Result<()>,
     ) -> Result<Page, ApiError> {
         if !self.faults.allows_request() {
             return Err(broken());
@@ -335,7 +335,7 @@ impl Api for Platform {
                 if state.omits_counters { json!({}) } else { json!({"sent": state.agents}) };
             let command = json!({"id": 7000 + agent, "action": {"name": name, "counters": counters},
                 "agent": {"name": format!("agent{agent}")}, "status": status, "results": results});
-            sink(&RawValue::from_string(command.to_string()).unwrap()).map_err(|_| broken())?;
+            sink(CommandText::new(&command.to_string(), None)).map_err(|_| broken())?;
         }
         let items = last.saturating_sub(offset);
         Ok(Page { items, sent: Some(state.agents).filter(|_| items > 0 && !state.omits_counters) })

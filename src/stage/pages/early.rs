@@ -117,6 +117,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::action::CommandText;
     use crate::disk::{COMMAND_PREFIX, RealFs};
 
     const HEAD: &str = "{\"action\":{},\"commands\":[\n";
@@ -131,7 +132,15 @@ mod tests {
         let mut early = EarlyPage::new(file.clone(), u32::MAX);
         for id in 1..=count {
             let command = command(id, bytes);
-            assert!(early.push(&disk, CommandFacts::of(&command, "a").unwrap(), &command).unwrap());
+            assert!(
+                early
+                    .push(
+                        &disk,
+                        CommandFacts::of(CommandText::new(&command, None), "a").unwrap(),
+                        &command
+                    )
+                    .unwrap()
+            );
         }
         let was_file = file.exists();
         early.drain(&disk, &mut part).unwrap();

@@ -116,7 +116,7 @@ impl Api for FakeApi {
         _id: ActionId,
         offset: u64,
         limit: u32,
-        sink: &mut dyn FnMut(&RawValue) -> io::Result<()>,
+        sink: &mut dyn FnMut(CommandText<'_>) -> io::Result<()>,
     ) -> Result<Page, ApiError> {
         self.requested.lock().unwrap().push((offset, limit));
         let broken = ApiError::FormTooLong { bytes: 0, limit: 0 };
@@ -151,7 +151,7 @@ impl Api for FakeApi {
                 id % self.distinct + 1
             );
             // The client reports a sink's error in the same way.
-            if sink(&RawValue::from_string(text).unwrap()).is_err() {
+            if sink(CommandText::new(&text, None)).is_err() {
                 self.cut.lock().unwrap().push((offset, id - offset));
                 self.give(offset);
                 return Err(broken_sink());
