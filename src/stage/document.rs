@@ -9,19 +9,15 @@
 //! facts of the pages that wait for their turn are limited by the size of a page.
 
 mod command_file;
+mod complete_lines;
 
 use std::collections::HashSet;
-use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use crate::action::{Command, CommandError, CommandText, LargeAnswer, Summary};
-use crate::api::LargePermit;
-use crate::disk::{Context, Disk, DiskError};
+use crate::disk::{Disk, DiskError};
 pub(super) use command_file::CommandFile;
-
-/// Size limit of a line, in bytes: the largest command accepted from the API, a comma and a
-/// newline.
-const LINE_BYTES_MAX: u64 = (64 << 20) + 2;
+use complete_lines::CompleteLines;
 
 /// Limits of a results document: what it can use up of the disk, and its ids of the memory.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +52,8 @@ pub(crate) struct PartialDocument {
     large: Vec<LargeAnswer>,
     bytes: u64,
     limits: DocumentLimits,
+    /// Whether commands were added since the last fsync.
+    is_unsynced: bool,
 }
 
 /// The id of a command, and its contribution to the summary.
@@ -131,16 +129,17 @@ impl PartialDocument {
             Some(_) => CompleteLines::read(disk, path, head)?,
             None => None,
         };
-        let limits = DocumentLimits::STANDARD;
-        let Some(CompleteLines { bytes, ids, summary, sent, large }) = kept else {
-            let mut lines = CommandFile::begin(disk, path)?;
-            lines.buffer(head);
-            let (ids, summary, large) = (HashSet::new(), Summary::default(), Vec::new());
-            let bytes = u64::try_from(head.len()).unwrap_or(u64::MAX);
-            return Ok(PartialDocument { lines, ids, summary, sent: 0, large, bytes, limits });
+        let (lines, kept) = match kept {
+            Some(kept) => (CommandFile::resume(disk, path, kept.bytes)?, kept),
+            None => {
+                let mut lines = CommandFile::begin(disk, path)?;
+                lines.buffer(head);
+                (lines, CompleteLines::none(head))
+            }
         };
-        let lines = CommandFile::resume(disk, path, bytes)?;
-        Ok(PartialDocument { lines, ids, summary, sent, large, bytes, limits })
+        let (CompleteLines { bytes, ids, summary, sent, large }, is_unsynced) = (kept, false);
+        let limits = DocumentLimits::STANDARD;
+        Ok(PartialDocument { lines, ids, summary, sent, large, bytes, limits, is_unsynced })
     }
 
     /// Returns the summary of a complete document, and its answers that were too large.
@@ -205,12 +204,17 @@ impl PartialDocument {
         self.summary.merge(&facts.counts);
         self.sent = self.sent.max(facts.sent);
         note_large(&mut self.large, facts);
+        self.is_unsynced = true;
         Ok(self.lines.push(index, command)?)
     }
 
     /// Fsyncs the commands added so far.
     pub(crate) fn sync(&mut self) -> Result<(), DiskError> {
-        self.lines.sync()
+        if self.is_unsynced {
+            self.lines.sync()?;
+            self.is_unsynced = false;
+        }
+        Ok(())
     }
 
     /// Writes `tail`, fsyncs the document and gives it its final name.
@@ -236,62 +240,6 @@ fn note_large(large: &mut Vec<LargeAnswer>, facts: &CommandFacts) {
 fn closed(mut summary: Summary, sent: u64) -> Summary {
     summary.close(i64::try_from(sent).unwrap_or(i64::MAX));
     summary
-}
-
-/// The complete lines of a partial document.
-struct CompleteLines {
-    bytes: u64,
-    ids: HashSet<u64>,
-    summary: Summary,
-    sent: u64,
-    large: Vec<LargeAnswer>,
-}
-
-impl CompleteLines {
-    /// Reads the complete lines of a file; `None` if not even the head is complete.
-    fn read(disk: &Disk, path: &Path, head: &str) -> Result<Option<CompleteLines>, DiskError> {
-        let bytes = disk.find(path)?.map_or(0, |meta| meta.stamp.size);
-        // Any of its lines may be large.
-        let _permit = LargePermit::wait_for(bytes);
-        CompleteLines::of(BufReader::new(disk.reader(path)?), head).context("read", path)
-    }
-
-    /// Reads the complete lines; `None` if not even the head is complete.
-    fn of(mut reader: impl BufRead, head: &str) -> io::Result<Option<CompleteLines>> {
-        let mut line = Vec::new();
-        let head_bytes = u64::try_from(head.len()).unwrap_or(u64::MAX);
-        reader.by_ref().take(head_bytes).read_to_end(&mut line)?;
-        if line != head.as_bytes() {
-            return Ok(None);
-        }
-        let mut kept = CompleteLines {
-            bytes: head_bytes,
-            ids: HashSet::new(),
-            summary: Summary::default(),
-            sent: 0,
-            large: Vec::new(),
-        };
-        loop {
-            line.clear();
-            let size = reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
-            let Some(command) = whole_command(&line, kept.ids.is_empty()) else { break };
-            let facts = CommandFacts::from(command);
-            if !kept.ids.insert(facts.id) {
-                break;
-            }
-            kept.summary.merge(&facts.counts);
-            kept.sent = kept.sent.max(facts.sent);
-            note_large(&mut kept.large, &facts);
-            kept.bytes = kept.bytes.saturating_add(u64::try_from(size).unwrap_or(u64::MAX));
-        }
-        Ok(Some(kept))
-    }
-}
-
-fn whole_command(line: &[u8], first: bool) -> Option<Command> {
-    let line = line.strip_suffix(b"\n")?;
-    let line = if first { line } else { line.strip_prefix(b",")? };
-    Command::parse_for_summary(std::str::from_utf8(line).ok()?).ok()
 }
 
 #[cfg(test)]

@@ -57,6 +57,8 @@ struct State {
     /// For each of the next pages, the agent whose command is left out.
     hidden: Vec<u64>,
     offsets: Vec<u64>,
+    /// Number of answered queries for the status of an action.
+    status_queries: usize,
     late: Vec<(String, Vec<Signature>)>,
     fails_fetches: bool,
     finds_nothing: bool,
@@ -168,6 +170,11 @@ impl Platform {
     /// Returns the offsets of the pages that were requested.
     pub(crate) fn requested_offsets(&self) -> Vec<u64> {
         self.state.lock().unwrap().offsets.clone()
+    }
+
+    /// Returns the number of answered queries for the status of an action.
+    pub(crate) fn status_queries(&self) -> usize {
+        self.state.lock().unwrap().status_queries
     }
 
     /// Returns the names of posted actions and the ids of actions whose commands were requested, in
@@ -285,10 +292,11 @@ impl Api for Platform {
         if !self.faults.allows_request() {
             return Err(broken());
         }
-        let state = self.state.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         if state.outage == Some(Outage::Api) {
             return Err(broken());
         }
+        state.status_queries += 1;
         let exists = state.outage.is_none() && state.actions.iter().any(|(other, ..)| *other == id);
         Ok(exists.then(|| ActionState { status: state.status.clone(), sent: state.agents }))
     }
