@@ -6,7 +6,7 @@
 //! passed are the text of the value, which is parsed only once.
 
 use serde::Deserialize;
-use serde::de::{Error as _, IgnoredAny};
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde_json::de::SliceRead;
 use serde_json::{Deserializer, Error};
 
@@ -125,6 +125,11 @@ impl<'b> Cursor<'b> {
     fn rest(&self) -> &'b [u8] {
         self.bytes.get(self.at..).unwrap_or_default()
     }
+}
+
+/// Reads a value that borrows nothing from the text.
+pub(super) fn owned<T: DeserializeOwned>(cursor: &mut Cursor<'_>) -> Result<T, Error> {
+    cursor.value()
 }
 
 /// Returns the number of bytes of white space at the beginning.

@@ -17,12 +17,12 @@
 use std::io::{self, Read};
 
 use super::beginning::Beginning;
-use super::cursor::Cursor;
+use super::cursor::{self, Cursor};
 use super::feed::{Feed, WireError};
 use super::limit::Meter;
 use super::wanted::{Key, Value, Wanted};
 use serde::Deserialize;
-use serde::de::Error;
+use serde::de::{Error, IgnoredAny};
 
 /// Receives the wanted values.
 pub(super) type Sink<'s> = &'s mut dyn FnMut(Value<'_>) -> Result<(), SinkError>;
@@ -102,7 +102,7 @@ impl<R: Read> Walker<'_, R> {
             return Ok(());
         }
         loop {
-            let key = self.feed.value(|key| key.value())?;
+            let key = self.feed.value(cursor::owned::<Key>)?;
             self.feed.expect(b':', "`:`")?;
             member(self, key)?;
             if !self.feed.takes(b',')? {
@@ -119,7 +119,7 @@ impl<R: Read> Walker<'_, R> {
                 Ok(())
             }
             Key::Error => {
-                let error = walk.feed.value(|error| error.value::<ErrorObject>())?;
+                let error = walk.feed.value(cursor::owned::<ErrorObject>)?;
                 walk.document.message = error.message.filter(|text| !text.is_empty());
                 Ok(())
             }
@@ -148,7 +148,7 @@ impl<R: Read> Walker<'_, R> {
     }
 
     fn skip(&mut self) -> Result<(), WireError> {
-        self.feed.value(|value| value.skip())
+        self.feed.value(cursor::owned::<IgnoredAny>).map(drop)
     }
 }
 

@@ -208,6 +208,11 @@ impl PartialDocument {
         Ok(self.lines.push(index, command)?)
     }
 
+    /// Writes the commands added so far, without an fsync.
+    pub(crate) fn write(&mut self) -> Result<(), DiskError> {
+        self.lines.write()
+    }
+
     /// Fsyncs the commands added so far.
     pub(crate) fn sync(&mut self) -> Result<(), DiskError> {
         if self.is_unsynced {

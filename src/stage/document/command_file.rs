@@ -53,7 +53,7 @@ impl CommandFile {
     }
 
     /// Writes the buffer.
-    fn write(&mut self) -> Result<(), DiskError> {
+    pub(super) fn write(&mut self) -> Result<(), DiskError> {
         let written = self.file.append(self.buffer.as_bytes());
         self.buffer.clear();
         // Release the memory that an unusually large command needed.

@@ -3,7 +3,7 @@
 
 mod limits;
 
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -12,6 +12,7 @@ use crate::action::Signature;
 use crate::api::{ActionState, Dashboard, Found, Posted, Search};
 use crate::clock::testing::TestClock;
 use crate::disk::{COMMAND_PREFIX, RealFs};
+use crate::stage::document::DocumentLimits;
 
 const HEAD: &str = "{\"action\":{},\"commands\":[\n";
 /// Time after which a test fails if the page that it waits for did not arrive.
