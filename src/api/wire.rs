@@ -16,13 +16,14 @@
 
 use std::io::{self, Read};
 
+use serde::Deserialize;
+use serde::de::{Error, IgnoredAny};
+
 use super::beginning::Beginning;
 use super::cursor::{self, Cursor};
 use super::feed::{Feed, WireError};
 use super::limit::Meter;
 use super::wanted::{Key, Value, Wanted};
-use serde::Deserialize;
-use serde::de::{Error, IgnoredAny};
 
 /// Receives the wanted values.
 pub(super) type Sink<'s> = &'s mut dyn FnMut(Value<'_>) -> Result<(), SinkError>;

@@ -3,8 +3,8 @@
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::{Entry, FreeSpace, Fs, FsFile, Lock, Meta, RealFs};
 
@@ -14,8 +14,42 @@ pub(crate) struct CountingFs {
     metas: AtomicUsize,
     reads: AtomicUsize,
     names: AtomicUsize,
+    syncs: Arc<Syncs>,
     space: Mutex<Option<FreeSpace>>,
     on_make_folder: OnMakeFolder,
+}
+
+/// The fsyncs of files and folders.
+#[derive(Debug, Default)]
+struct Syncs {
+    count: AtomicUsize,
+    /// Whether those of files fail.
+    fail: AtomicBool,
+}
+
+/// A file whose fsyncs are counted.
+#[derive(Debug)]
+struct CountedFile {
+    file: Box<dyn FsFile>,
+    syncs: Arc<Syncs>,
+}
+
+impl FsFile for CountedFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.append(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.syncs.count.fetch_add(1, Ordering::Relaxed);
+        if self.syncs.fail.load(Ordering::Relaxed) {
+            return Err(io::Error::other("a failing disk"));
+        }
+        self.file.sync()
+    }
+
+    fn cut(&mut self, size: u64) -> io::Result<()> {
+        self.file.cut(size)
+    }
 }
 
 /// An action to run when the next folder is created.
@@ -44,6 +78,20 @@ impl CountingFs {
         self.names.load(Ordering::Relaxed)
     }
 
+    /// Returns the number of fsyncs of files and folders.
+    pub(crate) fn syncs(&self) -> usize {
+        self.syncs.count.load(Ordering::Relaxed)
+    }
+
+    /// Makes the fsyncs of files fail from now on.
+    pub(crate) fn fail_file_syncs(&self) {
+        self.syncs.fail.store(true, Ordering::Relaxed);
+    }
+
+    fn counted(&self, file: Box<dyn FsFile>) -> Box<dyn FsFile> {
+        Box::new(CountedFile { file, syncs: Arc::clone(&self.syncs) })
+    }
+
     /// Reports this free space from now on.
     pub(crate) fn set_free_space(&self, space: FreeSpace) {
         *self.space.lock().unwrap() = Some(space);
@@ -59,6 +107,7 @@ impl CountingFs {
         self.metas.store(0, Ordering::Relaxed);
         self.reads.store(0, Ordering::Relaxed);
         self.names.store(0, Ordering::Relaxed);
+        self.syncs.count.store(0, Ordering::Relaxed);
     }
 }
 
@@ -91,11 +140,11 @@ impl Fs for CountingFs {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        RealFs.create(path)
+        Ok(self.counted(RealFs.create(path)?))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        RealFs.open(path)
+        Ok(self.counted(RealFs.open(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -126,6 +175,7 @@ impl Fs for CountingFs {
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        self.syncs.count.fetch_add(1, Ordering::Relaxed);
         RealFs.sync_folder(path)
     }
 

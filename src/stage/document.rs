@@ -254,6 +254,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::disk::counting::CountingFs;
     use crate::disk::{COMMAND_PREFIX, RealFs};
 
     const HEAD: &str = "{\"action\":{},\"commands\":[\n";
@@ -306,6 +307,22 @@ mod tests {
         assert!(!path.exists());
         let (summary, _) = PartialDocument::summary_of(&disk, &document, HEAD).unwrap();
         assert_eq!((summary.sent, summary.answered, summary.missing), (4, 2, 2));
+    }
+
+    #[test]
+    fn document_without_commands_is_synced_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let fs = Arc::new(CountingFs::default());
+        let disk = Disk::new(fs.clone(), folder.path().join("unused"), COMMAND_PREFIX);
+        let part = folder.path().join(".7.part");
+        let mut part = PartialDocument::open(&disk, &part, HEAD).unwrap();
+        part.sync().unwrap();
+        assert_eq!(fs.syncs(), 0);
+        part.finish(&disk, &folder.path().join("7.json"), "]}").unwrap();
+        // The file and its folder.
+        assert_eq!(fs.syncs(), 2);
+        let text = std::fs::read_to_string(folder.path().join("7.json")).unwrap();
+        assert_eq!(text, format!("{HEAD}]}}"));
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl PageReader<'_> {
         let lanes = shared.lanes(self.pages.min(LANES_MAX));
         thread::scope(|scope| {
             // A single lane has nothing to do while a page is synced.
-            let _syncer = (lanes > 1).then(|| Syncer::start(scope, self.disk, &shared));
+            let _syncer = if lanes > 1 { Syncer::start(scope, self.disk, &shared) } else { None };
             for lane in 1..lanes {
                 let (named, shared) = (thread::Builder::new().name("page".to_owned()), &shared);
                 let lane = move || while self.serve_next(shared, lane) {};

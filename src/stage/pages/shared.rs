@@ -153,9 +153,17 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Sets whether a syncer makes the stored pages durable.
-    pub(super) fn set_syncing(&self, is_syncing: bool) {
-        self.state().is_syncing = is_syncing;
+    /// Records that a syncer makes the stored pages durable from now on; returns the number of pages
+    /// that are stored already.
+    pub(super) fn begin_syncing(&self) -> u64 {
+        let mut state = self.state();
+        state.is_syncing = true;
+        state.turn
+    }
+
+    /// Ends the syncer.
+    pub(super) fn end_syncing(&self) {
+        self.state().is_syncing = false;
         self.changed.notify_all();
     }
 

@@ -23,20 +23,20 @@ impl<'s> Syncer<'s> {
     {
         let file = disk.resume(&shared.path).ok()?;
         let named = Builder::new().name("sync".to_owned());
-        shared.set_syncing(true);
+        let synced = shared.begin_syncing();
         let syncer = Syncer(shared);
-        named.spawn_scoped(scope, move || sync_pages(shared, file)).ok().map(|_| syncer)
+        named.spawn_scoped(scope, move || sync_pages(shared, synced, file)).ok().map(|_| syncer)
     }
 }
 
 impl Drop for Syncer<'_> {
     fn drop(&mut self) {
-        self.0.set_syncing(false);
+        self.0.end_syncing();
     }
 }
 
-fn sync_pages(shared: &Shared, mut file: Box<dyn FsFile>) {
-    let mut synced = 0;
+/// Syncs the pages that are stored after the first `synced` ones.
+fn sync_pages(shared: &Shared, mut synced: u64, mut file: Box<dyn FsFile>) {
     while let Some(stored) = shared.wait_for_pages(synced) {
         if let Err(error) = file.sync().context("write", &shared.path) {
             return shared.fail(stored, error.into());
