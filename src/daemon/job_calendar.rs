@@ -13,7 +13,7 @@ use crate::config::job::{Missed, Overlap};
 use crate::disk::DiskError;
 use crate::job::Job;
 use crate::job::change::Change;
-use crate::job::folders::Jobs;
+use crate::job::folders::{Depth, JobWatches, Jobs};
 use crate::names::JobName;
 use crate::schedule::due::{self, Due, Plan};
 use crate::schedule::splay;
@@ -25,6 +25,15 @@ use crate::stage::submit::JobState;
 /// Maximum number of slots that are launched in one turn of the daemon's loop: each launch takes a
 /// few milliseconds.
 pub(super) const SLOTS_MAX: usize = 512;
+
+/// What a scan of the jobs includes.
+#[derive(Debug)]
+pub(super) enum ScanScope<'a> {
+    /// All jobs.
+    All(Depth),
+    /// Only the job that the path leads into.
+    Path(&'a Path),
+}
 
 /// The jobs in force, and when each is due.
 #[derive(Debug)]
@@ -96,17 +105,18 @@ impl JobCalendar {
         Ok(())
     }
 
-    /// Scans all jobs, or only the job that `path` leads into.
+    /// Scans jobs; some of their folders are watched.
     pub(super) fn scan(
         &mut self,
-        path: Option<&Path>,
+        scope: &ScanScope<'_>,
+        watches: &dyn JobWatches,
         spool: &Spool,
         now: Timestamp,
         log: &Logger,
     ) -> Result<Vec<Change>, DiskError> {
-        let changes = match path {
-            Some(path) => self.jobs.scan_path(path, now)?,
-            None => self.jobs.scan(now)?,
+        let changes = match scope {
+            ScanScope::Path(path) => self.jobs.scan_path(path, watches, now)?,
+            ScanScope::All(depth) => self.jobs.scan_watched(*depth, watches, now)?,
         };
         self.apply(&changes, spool, now, log);
         Ok(changes)
@@ -115,11 +125,12 @@ impl JobCalendar {
     /// Scans again the job folders that were incomplete or invalid.
     pub(super) fn rescan_rejected(
         &mut self,
+        watches: &dyn JobWatches,
         spool: &Spool,
         now: Timestamp,
         log: &Logger,
     ) -> Vec<Change> {
-        let changes = self.jobs.recheck_invalid(now);
+        let changes = self.jobs.recheck_invalid(watches, now);
         self.apply(&changes, spool, now, log);
         changes
     }

@@ -1,8 +1,21 @@
 //! All job folders, and when to inspect which of them.
 //!
 //! Correctness rests on scans of all folders. An inspection of one folder after an event only finds
-//! a change earlier. Both inspect a folder in the same way. Inspecting an unchanged folder takes
-//! two system calls.
+//! a change earlier. Both inspect a folder in the same way. Inspecting an unchanged job takes two
+//! system calls, one for each file.
+//!
+//! A scan saves these calls for a job whose watch is *active*: a single call shows that the folder
+//! is still the watched one and that no name in it has changed, and the watch reports every write
+//! to its files. The watch of a job is active if
+//! * the job's folder is no link, and is the folder that the watch was set on,
+//! * the folder is on a local file system, and no other watch is on the same folder,
+//! * both files are in the folder itself: neither links nor mounted there, with one name each,
+//! * the job is valid, and its files were inspected after the watch was set.
+//!
+//! Whatever happens to a watch without an event (a file that is mounted over another, a second name
+//! for a file, an event that the kernel or a library drops) is found by examining the files of every
+//! job in turn, [`JobWatches::scans`] scans apart. After events were lost and on SIGHUP, one scan
+//! examines the files of all jobs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -12,11 +25,45 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::change::{Change, FolderState, apply};
-use super::load::{Inspection, Loader, is_hidden};
+use super::change::{Change, FolderState, FolderWatch, apply};
+use super::load::{Inspected, Inspection, Loader, is_hidden};
 use super::{Job, Rejection};
-use crate::disk::{Disk, DiskError};
+use crate::disk::{Disk, DiskError, FileId};
 use crate::names::JobName;
+
+/// The watches on job folders.
+pub(crate) trait JobWatches {
+    /// Returns the identity of the folder that the watch of this name was set on; `None` if the
+    /// name is not watched, or if its watch does not report every change of the folder.
+    fn folder_id(&self, name: &OsStr) -> Option<FileId>;
+
+    /// Returns the number of scans of which at least one examines the files of a job, although its
+    /// watch reports no change.
+    fn scans(&self) -> u16;
+}
+
+/// No watches: each scan examines all files.
+#[derive(Debug)]
+pub(crate) struct NoWatches;
+
+impl JobWatches for NoWatches {
+    fn folder_id(&self, _name: &OsStr) -> Option<FileId> {
+        None
+    }
+
+    fn scans(&self) -> u16 {
+        1
+    }
+}
+
+/// What a scan examines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// The files of every job.
+    Files,
+    /// Only the folder of a job whose watch is active.
+    Folders,
+}
 
 /// The jobs of a runner.
 #[derive(Debug)]
@@ -25,6 +72,9 @@ pub(crate) struct Jobs {
     states: BTreeMap<OsString, FolderState>,
     /// Entries that are not jobs and were reported as such.
     skipped: BTreeSet<OsString>,
+    /// In which scan the next job's files are examined again: a different one for each job, so that
+    /// no scan examines all.
+    next_turn: u16,
 }
 
 impl Jobs {
@@ -32,12 +82,22 @@ impl Jobs {
     /// everything in it must belong to `user` or root. Jobs that set no time zone use `zone`.
     pub(crate) fn new(disk: Disk, folder: PathBuf, user: u32, zone: TimeZone) -> Jobs {
         let loader = Loader::new(disk, folder, user, zone);
-        Jobs { loader, states: BTreeMap::new(), skipped: BTreeSet::new() }
+        Jobs { loader, states: BTreeMap::new(), skipped: BTreeSet::new(), next_turn: 0 }
     }
 
-    /// Inspects every folder and returns the changes, by name. After an error, because the folder
-    /// of all jobs cannot be listed, the jobs stay as they are.
+    /// Inspects the files of every folder and returns the changes, by name. After an error, because
+    /// the folder of all jobs cannot be listed, the jobs stay as they are.
     pub(crate) fn scan(&mut self, now: Timestamp) -> Result<Vec<Change>, DiskError> {
+        self.scan_watched(Depth::Files, &NoWatches, now)
+    }
+
+    /// Scans like [`Jobs::scan`]; some of the folders are watched.
+    pub(crate) fn scan_watched(
+        &mut self,
+        depth: Depth,
+        watches: &dyn JobWatches,
+        now: Timestamp,
+    ) -> Result<Vec<Change>, DiskError> {
         let (mut names, skipped) = self.loader.list()?;
         names.sort_unstable();
         self.skipped.retain(|name| skipped.contains(name) || names.binary_search(name).is_ok());
@@ -47,8 +107,11 @@ impl Jobs {
             names.dedup();
         }
         let is_first = self.states.is_empty();
+        if depth == Depth::Folders {
+            names.retain(|name| !self.is_unchanged(name, watches));
+        }
         let mut changes: Vec<Change> =
-            names.iter().filter_map(|name| self.inspect(name, now)).collect();
+            names.iter().filter_map(|name| self.inspect(name, watches, now)).collect();
         changes.extend(skipped.iter().filter_map(|name| self.report_skipped(name)));
         if is_first {
             // To save memory: a map filled in order has half-empty nodes; one built from an
@@ -58,32 +121,36 @@ impl Jobs {
         Ok(changes)
     }
 
-    /// Inspects the job folder that contains `path`, or every folder if `path` is the folder of all
-    /// jobs; returns the changes.
+    /// Inspects the job folder that contains `path`, or scans every folder if `path` is the folder
+    /// of all jobs; returns the changes.
     pub(crate) fn scan_path(
         &mut self,
         path: &Path,
+        watches: &dyn JobWatches,
         now: Timestamp,
     ) -> Result<Vec<Change>, DiskError> {
         let Ok(below) = path.strip_prefix(self.loader.folder()) else { return Ok(Vec::new()) };
         match below.components().next() {
-            None => self.scan(now),
+            None => self.scan_watched(Depth::Folders, watches, now),
             Some(Component::Normal(name)) if !is_hidden(name) => {
-                let name = name.to_owned();
-                Ok(self.inspect(&name, now).into_iter().collect())
+                Ok(self.inspect(name, watches, now).into_iter().collect())
             }
             Some(_) => Ok(Vec::new()),
         }
     }
 
     /// Inspects again the invalid folders that are due to be reported, and returns the changes.
-    pub(crate) fn recheck_invalid(&mut self, now: Timestamp) -> Vec<Change> {
+    pub(crate) fn recheck_invalid(
+        &mut self,
+        watches: &dyn JobWatches,
+        now: Timestamp,
+    ) -> Vec<Change> {
         let is_due = |state: &FolderState| {
             state.next_recheck().is_some_and(|next_recheck| next_recheck <= now)
         };
         let due = self.states.iter().filter(|(_, state)| is_due(state));
         let names: Vec<_> = due.map(|(name, _)| name.clone()).collect();
-        names.iter().filter_map(|name| self.inspect(name, now)).collect()
+        names.iter().filter_map(|name| self.inspect(name, watches, now)).collect()
     }
 
     /// Returns when [`Jobs::recheck_invalid`] is next due.
@@ -126,10 +193,45 @@ impl Jobs {
         is_new.then(|| Change::Skipped(self.loader.folder().join(name)))
     }
 
-    fn inspect(&mut self, name: &OsStr, now: Timestamp) -> Option<Change> {
+    /// Returns whether the active watch of a job shows that its files have not changed.
+    fn is_unchanged(&mut self, name: &OsStr, watches: &dyn JobWatches) -> bool {
+        let Some(state) = self.states.get_mut(name) else { return false };
+        let Some(expected) = state.pass_scan() else { return false };
+        watches.folder_id(name) == Some(expected.id())
+            && self.loader.folder_stamp(name) == Some(expected)
+    }
+
+    /// Returns after how many scans the files of a job are examined although its watch reports no
+    /// change, at least once in `scans` scans.
+    fn scans_left(&mut self, state: Option<&FolderState>, scans: u16) -> u16 {
+        let last = scans.saturating_sub(1);
+        match state.map(FolderState::scans_left) {
+            None => {
+                self.next_turn =
+                    self.next_turn.checked_add(1).filter(|next| *next <= last).unwrap_or(0);
+                self.next_turn
+            }
+            Some(0) => last,
+            Some(left) => left.min(last),
+        }
+    }
+
+    fn inspect(
+        &mut self,
+        name: &OsStr,
+        watches: &dyn JobWatches,
+        now: Timestamp,
+    ) -> Option<Change> {
+        // Before its files are examined: a change after this call gives the folder another stamp,
+        // or causes an event.
+        let watched = watches.folder_id(name).and_then(|id| {
+            let folder = self.loader.folder_stamp(name);
+            folder.filter(|folder| folder.id() == id)
+        });
         let old = self.states.remove(name);
         let last = old.as_ref().and_then(FolderState::stamps);
-        let inspection = self.loader.inspect(name, last, now);
+        let scans_left = self.scans_left(old.as_ref(), watches.scans());
+        let Inspected { inspection, folder } = self.loader.inspect(name, last, watched, now);
         let is_skipped = matches!(inspection, Inspection::Skipped);
         if !is_skipped {
             self.skipped.remove(name);
@@ -138,7 +240,8 @@ impl Jobs {
         if is_skipped && change.is_none() {
             return self.report_skipped(name);
         }
-        if let Some(state) = state {
+        if let Some(mut state) = state {
+            state.set_watch(FolderWatch { folder, scans_left });
             self.states.insert(name.to_owned(), state);
         }
         change

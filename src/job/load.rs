@@ -3,8 +3,8 @@
 //! Whoever can write the folder or the files of a job can run actions on the fleet. Therefore all
 //! three must belong to the runner's user or root, and no other user may be able to write them (see
 //! [`trust`]). A link is followed, and its target and the folders above the target are checked like
-//! the job itself. Only the job's own folder is watched: scans find changes of files that links
-//! lead to.
+//! the job itself. Only the job's own folder is watched: each scan examines the files of a job that
+//! is a link or contains one.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -23,7 +23,7 @@ use crate::config::job::JobConfig;
 use crate::config::reader::Located;
 use crate::disk::ignored_names::is_system_folder;
 use crate::disk::trust;
-use crate::disk::{Disk, DiskError, Entry, FileKind, Meta, ResolvedPath};
+use crate::disk::{Disk, DiskError, Entry, FileKind, FolderStamp, Meta, ResolvedPath};
 use crate::names::JobName;
 use crate::schedule::{Cron, ScheduleError, zone};
 
@@ -53,6 +53,15 @@ pub(crate) enum Inspection {
         /// Time of the last change of the folder or its files, if known.
         touched: Option<Timestamp>,
     },
+}
+
+/// The result of inspecting a job folder, and whether its watch reports later changes.
+#[derive(Debug)]
+pub(super) struct Inspected {
+    pub(super) inspection: Inspection,
+    /// The stamp that the folder keeps until a name in it changes. `None` if the folder is not
+    /// watched, or if its watch does not report all writes to the job's files.
+    pub(super) folder: Option<FolderStamp>,
 }
 
 /// Reads job folders.
@@ -104,21 +113,59 @@ impl Loader {
         Ok((names(jobs), names(skipped)))
     }
 
-    /// Inspects a job's folder. If its files still have the stamps `last`, nothing is read.
-    pub(super) fn inspect(&self, name: &OsStr, last: Option<Stamps>, now: Timestamp) -> Inspection {
+    /// Returns the stamp of a job's folder; `None` for anything but a folder, also for a link.
+    pub(super) fn folder_stamp(&self, name: &OsStr) -> Option<FolderStamp> {
+        self.disk.folder_stamp(&self.folder.join(name))
+    }
+
+    /// Inspects a job's folder. If its files still have the stamps `last`, nothing is read. If the
+    /// folder is watched, `watched` is its stamp from before the inspection.
+    pub(super) fn inspect(
+        &self,
+        name: &OsStr,
+        last: Option<Stamps>,
+        watched: Option<FolderStamp>,
+        now: Timestamp,
+    ) -> Inspected {
         let path = self.folder.join(name);
-        let files = match self.files(&path) {
-            Ok(files) => files,
-            Err(fault) => return invalid(name, vec![fault], Stamps::default(), None),
+        match self.files(&path) {
+            Ok(files) => Inspected {
+                inspection: self.inspect_files(name, &path, &files, last, now),
+                folder: watched.filter(|folder| self.is_reported(folder, &files)),
+            },
+            Err(fault) => {
+                let inspection = invalid(name, vec![fault], Stamps::default(), None);
+                Inspected { inspection, folder: None }
+            }
+        }
+    }
+
+    /// Returns whether the watch of the folder reports every write to the job's files.
+    fn is_reported(&self, folder: &FolderStamp, files: &JobFiles) -> bool {
+        let is_reported = |at: &Option<FoundPath>| {
+            at.as_ref().is_some_and(|at| {
+                at.link.is_none() && self.disk.reports_writes(folder, &at.path, &at.meta)
+            })
         };
+        is_reported(&files.config) && is_reported(&files.action)
+    }
+
+    fn inspect_files(
+        &self,
+        name: &OsStr,
+        path: &Path,
+        files: &JobFiles,
+        last: Option<Stamps>,
+        now: Timestamp,
+    ) -> Inspection {
         let stamps = files.stamps();
         let is_whole = stamps.config.is_some() && stamps.action.is_some();
-        // While nothing changes, an inspection takes two system calls. If another folder has
-        // replaced this one, its files have other inode numbers.
+        // While nothing changes, this takes no further system call. If another folder has replaced
+        // this one, its files have other inode numbers.
         if is_whole && last == Some(stamps) {
             return Inspection::Unchanged;
         }
-        let folder = match self.resolve(&path) {
+        let folder = match self.resolve(path) {
             Ok(Some(folder)) => folder,
             Ok(None) => return Inspection::Gone,
             Err(error) => return invalid(name, vec![JobError::Disk(error)], stamps, None),
@@ -128,7 +175,7 @@ impl Loader {
         }
         // Missing files may be on their way into a new folder.
         let touched = files.touched().max((!is_whole).then_some(folder.meta.stamp.changed));
-        match self.validate(name, &path, &folder, &files, now) {
+        match self.validate(name, path, &folder, files, now) {
             Ok(job) => Inspection::Valid(Box::new(job), stamps),
             Err(faults) => {
                 // A disk error may disappear although no file changes.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::super::testing::Rig;
 use crate::clock::Clock as _;
-use crate::disk::Fs;
 use crate::disk::counting::CountingFs;
+use crate::disk::{COMMAND_PREFIX, Disk, Fs, RealFs};
 use crate::testing::{copy_of_this_program, make_private, private_folder, skip, write_private};
 use crate::wake::Hint;
 
@@ -68,6 +68,51 @@ fn replaced_folders_are_watched_again() {
     rig.scan();
     drop_in(&rig, "spool/action/new/mine.json");
     rig.run_until(|engine| engine.index().iter().count() == 1);
+}
+
+#[test]
+fn scan_takes_one_call_for_a_watched_job() {
+    const JOBS: usize = 200;
+    let mut rig = Rig::new(NOW);
+    let fs = Arc::new(CountingFs::default());
+    rig.fs = Arc::clone(&fs) as Arc<dyn Fs>;
+    for number in 0..JOBS {
+        rig.write_job(&format!("job{number}"), NEVER);
+    }
+    let disk = Disk::new(Arc::new(RealFs), rig.path("unused"), COMMAND_PREFIX);
+    if !disk.reports_names(&rig.path("runners/job0")) {
+        return skip("this file system does not report all changes");
+    }
+    rig.start_watching();
+    let mut cost = || {
+        fs.reset();
+        rig.scan();
+        fs.metas()
+    };
+    // The folders of the spool and the slots of the jobs cost the same in each scan. One job in
+    // twenty costs three calls.
+    let (first, second) = (cost(), cost());
+    assert_eq!(first, second);
+    assert!((JOBS..JOBS + JOBS / 10 + 50).contains(&first), "{first}");
+    // After lost events, the files are examined as well.
+    fs.reset();
+    rig.send_hint(Hint::Everything);
+    assert!(fs.metas() > 3 * JOBS, "{}", fs.metas());
+    fs.reset();
+    rig.scan();
+    assert_eq!(fs.metas(), first);
+}
+
+#[test]
+fn write_before_lost_events_is_found() {
+    let mut rig = Rig::new(NOW);
+    rig.write_job("job", NEVER);
+    rig.start_watching();
+    rig.write_job("job", &format!("{NEVER}\npaused = true"));
+    // The event of the write is lost.
+    rig.send_hint(Hint::Everything);
+    let job = "job".parse().unwrap();
+    assert_eq!(rig.engine().parts().calendar.state(&job), crate::stage::submit::JobState::Paused);
 }
 
 #[test]
