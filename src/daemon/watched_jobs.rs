@@ -1,6 +1,6 @@
 //! The watched folders in the jobs folder, and which of their watches report every change.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
@@ -14,22 +14,23 @@ const EXAMINE_SPAN: Duration = Duration::from_secs(10 * 60);
 /// The watched folders in the jobs folder.
 #[derive(Debug)]
 pub(super) struct WatchedJobs {
-    /// The identity of each folder, links followed, from before its watch was set.
-    folders: BTreeMap<OsString, FileId>,
-    coverage: HashMap<FileId, Coverage>,
+    /// The identity of each folder whose watch reports every change, from before the watch was set.
+    folders: BTreeMap<OsString, Option<FileId>>,
+    /// The identities of folders that a link or a mount leads to.
+    aliases: BTreeSet<FileId>,
     scans: u16,
 }
 
-/// What the watch of a folder reports.
+/// What a watched name leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Coverage {
-    /// Every change, under the name of the folder.
-    All,
-    /// Not the changes that other machines or file systems make.
-    Local,
-    /// Another watch is on the same folder. The kernel has only one watch for both, which reports
-    /// one of the two names and ends when either is removed.
+pub(super) enum Watched {
+    /// A folder whose watch reports every change.
+    Folder(FileId),
+    /// A folder in which other machines or file systems may change something.
     Shared,
+    /// A folder that may have another name. The kernel has only one watch for both names, which
+    /// reports one of them and ends when either is no longer watched.
+    Alias(FileId),
 }
 
 impl WatchedJobs {
@@ -37,27 +38,31 @@ impl WatchedJobs {
     pub(super) fn new(check_span: Duration) -> WatchedJobs {
         let scans = EXAMINE_SPAN.as_secs().checked_div(check_span.as_secs()).unwrap_or(1);
         let scans = u16::try_from(scans).unwrap_or(u16::MAX).max(1);
-        WatchedJobs { folders: BTreeMap::new(), coverage: HashMap::new(), scans }
+        WatchedJobs { folders: BTreeMap::new(), aliases: BTreeSet::new(), scans }
     }
 
     /// Adds the watch of a folder.
-    pub(super) fn insert(&mut self, name: OsString, id: FileId, coverage: Coverage) {
-        let is_shared = self.coverage.contains_key(&id);
-        self.coverage.insert(id, if is_shared { Coverage::Shared } else { coverage });
+    pub(super) fn insert(&mut self, name: OsString, watched: Watched) {
+        let id = match watched {
+            Watched::Folder(id) => Some(id),
+            Watched::Shared => None,
+            Watched::Alias(id) => {
+                self.aliases.insert(id);
+                None
+            }
+        };
         self.folders.insert(name, id);
     }
 
-    /// Removes a watch. What remains of a shared one is not known until all watches are set again.
+    /// Removes a watch. If the folder had another name, whether that name is still watched is not
+    /// known until all watches are set again.
     pub(super) fn remove(&mut self, name: &OsStr) {
-        let Some(id) = self.folders.remove(name) else { return };
-        if self.coverage.get(&id) != Some(&Coverage::Shared) {
-            self.coverage.remove(&id);
-        }
+        self.folders.remove(name);
     }
 
     /// Removes all watches and returns their names.
     pub(super) fn take(&mut self) -> impl Iterator<Item = OsString> + use<> {
-        self.coverage.clear();
+        self.aliases.clear();
         std::mem::take(&mut self.folders).into_keys()
     }
 
@@ -77,8 +82,8 @@ impl WatchedJobs {
 
 impl JobWatches for WatchedJobs {
     fn folder_id(&self, name: &OsStr) -> Option<FileId> {
-        let id = self.folders.get(name)?;
-        (self.coverage.get(id) == Some(&Coverage::All)).then_some(*id)
+        let id = (*self.folders.get(name)?)?;
+        (!self.aliases.contains(&id)).then_some(id)
     }
 
     fn scans(&self) -> u16 {
@@ -98,28 +103,28 @@ mod tests {
     }
 
     #[test]
-    fn watch_that_two_names_share_reports_neither() {
+    fn watch_of_two_names_reports_neither() {
         let folder = tempfile::tempdir().unwrap();
         let disk = Disk::new(Arc::new(RealFs), folder.path().join("unused"), COMMAND_PREFIX);
         let one = disk.file_id(folder.path()).unwrap().unwrap();
         let other = disk.file_id("/".as_ref()).unwrap().unwrap();
         let mut watched = watched(30);
-        watched.insert("a".into(), one, Coverage::All);
-        watched.insert("remote".into(), other, Coverage::Local);
+        watched.insert("a".into(), Watched::Folder(one));
+        watched.insert("b".into(), Watched::Folder(other));
+        watched.insert("remote".into(), Watched::Shared);
         assert_eq!(watched.folder_id("a".as_ref()), Some(one));
         assert_eq!(watched.folder_id("remote".as_ref()), None);
         assert_eq!(watched.folder_id("none".as_ref()), None);
-        watched.insert("link".into(), one, Coverage::All);
+        watched.insert("link".into(), Watched::Alias(one));
+        assert_eq!(watched.folder_id("link".as_ref()), None);
         assert_eq!(watched.folder_id("a".as_ref()), None);
-        // The kernel's watch of both has ended.
+        assert_eq!(watched.folder_id("b".as_ref()), Some(other));
+        // The kernel's watch of both names has ended.
         watched.remove("link".as_ref());
         assert_eq!(watched.folder_id("a".as_ref()), None);
-        assert_eq!(watched.take().collect::<Vec<_>>(), ["a", "remote"]);
-        watched.insert("a".into(), one, Coverage::All);
+        assert_eq!(watched.take().collect::<Vec<_>>(), ["a", "b", "remote"]);
+        watched.insert("a".into(), Watched::Folder(one));
         assert_eq!(watched.folder_id("a".as_ref()), Some(one));
-        watched.remove("a".as_ref());
-        watched.insert("b".into(), one, Coverage::All);
-        assert_eq!(watched.folder_id("b".as_ref()), Some(one));
     }
 
     #[test]

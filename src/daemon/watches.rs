@@ -16,7 +16,7 @@ use slog::{Logger, info, warn};
 
 use super::Event;
 use super::job_calendar::JobCalendar;
-use super::watched_jobs::{Coverage, WatchedJobs};
+use super::watched_jobs::{Watched, WatchedJobs};
 use crate::chain::Chain;
 use crate::disk::{Disk, FileId};
 use crate::spool::{Folder, Spool};
@@ -164,16 +164,13 @@ impl Watches {
         let mut folders = Vec::new();
         for name in new {
             let folder = self.runners.join(&name);
-            // The identity first: if another folder takes the name before it is watched, the
-            // identities differ, and scans examine the job's files.
-            let identity = identity(disk, &folder);
+            // Before the watch: if another folder takes the name meanwhile, the identities differ,
+            // and scans examine the job's files.
+            let watched = watched(disk, &folder);
             match self.watch(&folder) {
                 Ok(()) => {
-                    if let Some(identity) = identity {
-                        let coverage = self.coverage(disk, &folder, identity);
-                        self.jobs.insert(name, identity, coverage);
-                        folders.push(folder);
-                    }
+                    self.jobs.insert(name, watched);
+                    folders.push(folder);
                 }
                 // Every other folder would fail in the same way.
                 Err(WatchError::Limit { .. }) => break,
@@ -207,17 +204,6 @@ impl Watches {
         }
     }
 
-    /// Returns what the watch of a job's folder reports.
-    fn coverage(&self, disk: &Disk, folder: &Path, identity: FileId) -> Coverage {
-        if self.fixed.values().any(|fixed| *fixed == identity) {
-            Coverage::Shared
-        } else if disk.reports_names(folder) {
-            Coverage::All
-        } else {
-            Coverage::Local
-        }
-    }
-
     /// Returns whether one of the folders that are always watched is watched now.
     pub(super) fn has(&self, folder: &Path) -> bool {
         self.fixed.contains_key(folder)
@@ -248,6 +234,18 @@ impl Watches {
             warn!(self.log, "cannot watch for changes; relying on periodic scans";
                 "error" => Chain(error), "scan_interval_s" => self.check_span.as_secs());
         }
+    }
+}
+
+/// Returns what a name in the jobs folder leads to.
+///
+/// The watch of a mount point ends unnoticed when it is unmounted. Mounted again, it has the same
+/// identity.
+fn watched(disk: &Disk, folder: &Path) -> Watched {
+    match disk.folder_stamp(folder) {
+        Some(_) if !disk.is_local(folder) => Watched::Shared,
+        Some(found) if !disk.is_mounted(folder) => Watched::Folder(found.id()),
+        Some(_) | None => identity(disk, folder).map_or(Watched::Shared, Watched::Alias),
     }
 }
 

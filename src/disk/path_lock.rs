@@ -16,7 +16,7 @@ const REPLACED: &str = "it is no longer the locked file: another file system is 
 const ATTEMPTS_MAX: u32 = 5;
 
 /// Identifies a file or folder independently of its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileId {
     device: u64,
     inode: u64,

@@ -53,14 +53,16 @@ impl Disk {
         self.fs.folder_stamp(path).ok().flatten()
     }
 
-    /// Returns whether the watch of a folder reports all changes of names in it, whoever makes
-    /// them. If this cannot be determined, the answer is no.
-    ///
-    /// The watch of a mount point ends without an event that can be recognised when it is
-    /// unmounted; mounted again, it has the same identity.
-    pub(crate) fn reports_names(&self, folder: &Path) -> bool {
+    /// Returns whether only this machine changes the file system of a folder, so that its watch
+    /// reports all changes of names in it. If this cannot be determined, the answer is no.
+    pub(crate) fn is_local(&self, folder: &Path) -> bool {
         statfs(folder).is_ok_and(|found| LOCAL.contains(&found.f_type))
-            && is_mounted(folder).is_ok_and(|is_mounted| !is_mounted)
+    }
+
+    /// Returns whether a file or file system is mounted over a name. If this cannot be determined,
+    /// the answer is yes.
+    pub(crate) fn is_mounted(&self, path: &Path) -> bool {
+        is_mounted(path).unwrap_or(true)
     }
 
     /// Returns whether the watch of `folder` reports writes to the file at `path`, which is in that
@@ -69,7 +71,7 @@ impl Disk {
         file.kind == FileKind::File
             && file.hard_links == 1
             && file.device == folder.device
-            && is_mounted(path).is_ok_and(|is_mounted| !is_mounted)
+            && !self.is_mounted(path)
     }
 }
 
@@ -139,14 +141,14 @@ mod tests {
     fn mounts_and_file_systems_of_other_machines_are_recognised() {
         assert!(is_mounted(Path::new("/proc")).unwrap());
         assert!(!is_mounted(Path::new("/proc/self")).unwrap());
-        assert!(is_mounted(Path::new("/none")).is_err());
+        assert!(disk(Path::new("/")).is_mounted(Path::new("/none")));
         let disk = disk(Path::new("/"));
-        assert!(!disk.reports_names(Path::new("/proc")));
-        assert!(!disk.reports_names(Path::new("/none")));
+        assert!(!disk.is_local(Path::new("/proc")));
+        assert!(!disk.is_local(Path::new("/none")));
         let Ok(shared) = tempfile::tempdir_in("/dev/shm") else {
             return crate::testing::skip("/dev/shm is missing");
         };
-        assert!(disk.reports_names(shared.path()));
-        assert!(!disk.reports_names(Path::new("/dev/shm")));
+        assert!(disk.is_local(shared.path()));
+        assert!(!disk.is_mounted(shared.path()));
     }
 }

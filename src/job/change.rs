@@ -44,7 +44,8 @@ pub(crate) struct FolderState {
     stamps: Stamps,
     watch: FolderWatch,
     installed: Option<Arc<Job>>,
-    fault: Option<FolderFault>,
+    /// Rare, so it takes little room if there is none.
+    fault: Option<Box<FolderFault>>,
 }
 
 /// What the watch of a folder saves: as long as the folder has the same stamp and its watch reports
@@ -185,10 +186,9 @@ fn reject(
         Some(state) => (state.installed, None),
         None => (None, None),
     };
-    let fault = before.unwrap_or_else(|| FolderFault {
-        rejection: Arc::new(rejection),
-        since: touched,
-        is_reported: false,
+    let fault = before.unwrap_or_else(|| {
+        let rejection = Arc::new(rejection);
+        Box::new(FolderFault { rejection, since: touched, is_reported: false })
     });
     FolderState { stamps, watch: FolderWatch::default(), installed, fault: Some(fault) }
 }

@@ -19,7 +19,7 @@ use crate::action::Action;
 use crate::chain::{escape, excerpt};
 use crate::config::comment::hidden_by_hash;
 use crate::config::fault::ConfigFault;
-use crate::config::job::JobConfig;
+use crate::config::job::{JobConfig, Timing};
 use crate::config::reader::Located;
 use crate::disk::ignored_names::is_system_folder;
 use crate::disk::trust;
@@ -73,8 +73,13 @@ pub(crate) struct Loader {
     zone: TimeZone,
 }
 
-/// The settings in `entity.cfg`, the schedule, and a warning about a probable mistake.
-type ParsedConfig = (JobConfig, (Cron, TimeZone), Option<String>);
+/// When a job runs.
+struct ParsedTiming {
+    /// As written in `entity.cfg`.
+    text: Located<String>,
+    schedule: Cron,
+    zone: TimeZone,
+}
 
 /// The two files of a job folder, as found without opening them.
 struct JobFiles {
@@ -226,16 +231,22 @@ impl Loader {
         let action = self.check_file(&action_path, files.action.as_ref());
         let (config, action) = both(config, action)?;
         let config = self.config(config, &config_path, now);
-        let ((config, (schedule, zone), warning), action) =
-            both(config, self.action(action, &action_path))?;
-        Ok(Job { name, config, schedule: Arc::new(schedule), zone, action, warning })
+        let ((config, timing, warning), action) = both(config, self.action(action, &action_path))?;
+        let (schedule, zone) = (Arc::new(timing.schedule), timing.zone);
+        Ok(Job { name, config, schedule, zone, action, warning })
     }
 
-    fn config(&self, real: &Path, path: &Path, now: Timestamp) -> Result<ParsedConfig, JobError> {
+    /// Returns the settings, when the job runs, and a warning about a probable mistake.
+    fn config(
+        &self,
+        real: &Path,
+        path: &Path,
+        now: Timestamp,
+    ) -> Result<(JobConfig, ParsedTiming, Option<Box<str>>), JobError> {
         let text = self.disk.read(real, CONFIG_BYTES_MAX).map_err(JobError::Disk)?;
-        let parsed = JobConfig::parse(&text, path, |config| self.timing(config, now));
-        let parsed = parsed.map_err(JobError::Config)?;
-        let schedule = &parsed.0.schedule;
+        let parsed = JobConfig::parse(&text, path, |timing| self.timing(timing, now));
+        let (config, timing) = parsed.map_err(JobError::Config)?;
+        let schedule = &timing.text;
         let hidden = hidden_by_hash(std::str::from_utf8(&text).unwrap_or_default(), schedule.line);
         let warning = hidden.map(|hidden| {
             let (path, line) = (path.display(), schedule.line);
@@ -245,30 +256,27 @@ impl Loader {
                  to the schedule, put the value in double quotes"
             )
         });
-        let (config, timing) = parsed;
-        Ok((config, timing, warning))
+        Ok((config, timing, warning.map(String::into_boxed_str)))
     }
 
     /// Returns the schedule and the time zone, or the faults of both.
-    fn timing(
-        &self,
-        config: &JobConfig,
-        now: Timestamp,
-    ) -> Result<(Cron, TimeZone), Vec<ConfigFault>> {
+    fn timing(&self, timing: Timing, now: Timestamp) -> Result<ParsedTiming, Vec<ConfigFault>> {
         let fault = |place: &Located<String>, error: &ScheduleError| ConfigFault {
             line: Some(place.line),
             text: error.to_string(),
         };
-        let zone = match &config.timezone {
+        let zone = match &timing.timezone {
             Some(named) => zone::find(&named.value).map_err(|error| fault(named, &error)),
             None => Ok(self.zone.clone()),
         };
-        let schedule = config.schedule.value.parse::<Cron>();
+        let schedule = timing.schedule.value.parse::<Cron>();
         let schedule = schedule.and_then(|cron| match &zone {
             Ok(zone) => cron.check_at(now, zone).map(|()| cron),
             Err(_) => Ok(cron),
         });
-        both(schedule.map_err(|error| fault(&config.schedule, &error)), zone)
+        let schedule = schedule.map_err(|error| fault(&timing.schedule, &error));
+        let (schedule, zone) = both(schedule, zone)?;
+        Ok(ParsedTiming { text: timing.schedule, schedule, zone })
     }
 
     fn action(&self, real: &Path, path: &Path) -> Result<Arc<str>, JobError> {

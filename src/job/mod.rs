@@ -51,7 +51,7 @@ pub(crate) struct Job {
     /// The text of `action.json`; if that is not UTF-8, the text that Go would write for it.
     pub(crate) action: Arc<str>,
     /// A valid setting that is probably a mistake.
-    pub(crate) warning: Option<String>,
+    pub(crate) warning: Option<Box<str>>,
 }
 
 /// The stamps of a job's two files; `None` if a file is missing.

@@ -12,6 +12,7 @@
 //! is [`Hint::Everything`]: the receiver must scan all folders and watch each of them again.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -49,13 +50,36 @@ impl WatchError {
 }
 
 /// The watched folders, shared with the thread that receives the events.
-type Folders = Arc<Mutex<HashSet<PathBuf>>>;
+type SharedFolders = Arc<Mutex<Folders>>;
+
+/// The paths of the watched folders, of which it keeps only a number: the library keeps each path
+/// twice. If two paths have the same number, which is practically impossible, the removal of a file
+/// may cause an unnecessary scan of all folders.
+#[derive(Debug, Default)]
+struct Folders {
+    numbers: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl Folders {
+    fn insert(&mut self, path: &Path) {
+        self.numbers.insert(self.hasher.hash_one(path));
+    }
+
+    fn remove(&mut self, path: &Path) {
+        self.numbers.remove(&self.hasher.hash_one(path));
+    }
+
+    fn contains(&self, path: &Path) -> bool {
+        self.numbers.contains(&self.hasher.hash_one(path))
+    }
+}
 
 /// Watches folders until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     inotify: INotifyWatcher,
-    folders: Folders,
+    folders: SharedFolders,
 }
 
 impl Watcher {
@@ -65,7 +89,7 @@ impl Watcher {
         log: &Logger,
         on_hint: impl Fn(Hint) + Send + 'static,
     ) -> Result<Watcher, WatchError> {
-        let folders = Folders::default();
+        let folders = SharedFolders::default();
         let (log, known) = (log.clone(), Arc::clone(&folders));
         let handler = move |event: notify::Result<Event>| match event {
             Ok(event) => hints(&event, &lock(&known)).into_iter().for_each(&on_hint),
@@ -90,7 +114,7 @@ impl Watcher {
     /// removed and created again.
     pub(crate) fn watch(&mut self, folder: &Path) -> Result<(), WatchError> {
         // Added before it is watched, because it may be removed immediately.
-        lock(&self.folders).insert(folder.to_owned());
+        lock(&self.folders).insert(folder);
         self.inotify.watch(folder, RecursiveMode::NonRecursive).map_err(|source| {
             lock(&self.folders).remove(folder);
             let path = folder.to_owned();
@@ -115,12 +139,12 @@ impl Watcher {
     }
 }
 
-fn lock(folders: &Mutex<HashSet<PathBuf>>) -> MutexGuard<'_, HashSet<PathBuf>> {
+fn lock(folders: &Mutex<Folders>) -> MutexGuard<'_, Folders> {
     folders.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Converts an event to hints.
-fn hints(event: &Event, folders: &HashSet<PathBuf>) -> Vec<Hint> {
+fn hints(event: &Event, folders: &Folders) -> Vec<Hint> {
     let is_lost = |path: &PathBuf| {
         matches!(name_change(&event.kind), NameChange::Gone) && folders.contains(path)
     };
