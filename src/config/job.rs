@@ -33,7 +33,7 @@ pub(crate) struct Timing {
     pub(crate) timezone: Option<Located<String>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct JobConfig {
     /// Whether it sets a time zone; otherwise that of the machine is used.
     pub(crate) has_timezone: bool,
@@ -62,7 +62,7 @@ pub(crate) struct JobConfig {
 }
 
 /// What to do with a slot that passed while the daemon was not running.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Missed {
     Skip,
     /// Run the last of them immediately.
@@ -70,7 +70,7 @@ pub(crate) enum Missed {
 }
 
 /// What to do with a slot while an earlier run of the job is unfinished.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Overlap {
     /// Run it concurrently.
     Allow,

@@ -1,6 +1,7 @@
 //! The job calendar: the jobs in force, the slots that are due, and the log messages about both.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -99,6 +100,7 @@ impl JobCalendar {
         // To save memory: a map that is filled in order has half-empty nodes; one that is built at
         // once has full nodes.
         self.last_slots = std::mem::take(&mut self.last_slots).into_iter().collect();
+        self.table.compact();
         Ok(())
     }
 
@@ -266,13 +268,13 @@ impl JobCalendar {
     }
 
     /// Returns the names of all folders in the jobs folder, complete jobs or not.
-    pub(super) fn folders(&self) -> impl Iterator<Item = &std::ffi::OsStr> {
+    pub(super) fn folders(&self) -> impl Iterator<Item = &Arc<OsStr>> {
         self.jobs.folders()
     }
 
-    /// Returns whether a folder of that name exists in the jobs folder.
-    pub(super) fn has_folder(&self, name: &std::ffi::OsStr) -> bool {
-        self.jobs.has_folder(name)
+    /// Returns the name of a folder in the jobs folder, to share it; `None` if it does not exist.
+    pub(super) fn folder(&self, name: &OsStr) -> Option<&Arc<OsStr>> {
+        self.jobs.folder(name)
     }
 
     /// Returns a job's last slot.

@@ -1,7 +1,8 @@
 //! The watched folders in the jobs folder, and which of their watches report every change.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::disk::FileId;
@@ -15,7 +16,7 @@ const EXAMINE_SPAN: Duration = Duration::from_secs(10 * 60);
 #[derive(Debug)]
 pub(super) struct WatchedJobs {
     /// The identity of each folder whose watch reports every change, from before the watch was set.
-    folders: BTreeMap<OsString, Option<FileId>>,
+    folders: BTreeMap<Arc<OsStr>, Option<FileId>>,
     /// The identities of folders that a link or a mount leads to.
     aliases: BTreeSet<FileId>,
     scans: u16,
@@ -42,7 +43,7 @@ impl WatchedJobs {
     }
 
     /// Adds the watch of a folder.
-    pub(super) fn insert(&mut self, name: OsString, watched: Watched) {
+    pub(super) fn insert(&mut self, name: Arc<OsStr>, watched: Watched) {
         let id = match watched {
             Watched::Folder(id) => Some(id),
             Watched::Shared => None,
@@ -61,18 +62,25 @@ impl WatchedJobs {
     }
 
     /// Removes all watches and returns their names.
-    pub(super) fn take(&mut self) -> impl Iterator<Item = OsString> + use<> {
+    pub(super) fn take(&mut self) -> impl Iterator<Item = Arc<OsStr>> + use<> {
         self.aliases.clear();
         std::mem::take(&mut self.folders).into_keys()
     }
 
     /// Returns the names of the watched folders, sorted.
-    pub(super) fn names(&self) -> impl Iterator<Item = &OsStr> {
-        self.folders.keys().map(OsString::as_os_str)
+    pub(super) fn names(&self) -> impl Iterator<Item = &Arc<OsStr>> {
+        self.folders.keys()
     }
 
-    pub(super) fn contains(&self, name: &OsStr) -> bool {
-        self.folders.contains_key(name)
+    /// Returns the name of a watched folder, to share it.
+    pub(super) fn get(&self, name: &OsStr) -> Option<&Arc<OsStr>> {
+        self.folders.get_key_value(name).map(|(name, _)| name)
+    }
+
+    /// Saves memory after many folders were added: a map that is filled in order has half-empty
+    /// nodes; one that is built at once has full nodes.
+    pub(super) fn compact(&mut self) {
+        self.folders = std::mem::take(&mut self.folders).into_iter().collect();
     }
 
     pub(super) fn len(&self) -> usize {
@@ -93,10 +101,12 @@ impl JobWatches for WatchedJobs {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::disk::{COMMAND_PREFIX, Disk, RealFs};
+
+    fn name(text: &str) -> Arc<OsStr> {
+        Arc::from(OsStr::new(text))
+    }
 
     fn watched(check_seconds: u64) -> WatchedJobs {
         WatchedJobs::new(Duration::from_secs(check_seconds))
@@ -109,21 +119,21 @@ mod tests {
         let one = disk.file_id(folder.path()).unwrap().unwrap();
         let other = disk.file_id("/".as_ref()).unwrap().unwrap();
         let mut watched = watched(30);
-        watched.insert("a".into(), Watched::Folder(one));
-        watched.insert("b".into(), Watched::Folder(other));
-        watched.insert("remote".into(), Watched::Shared);
+        watched.insert(name("a"), Watched::Folder(one));
+        watched.insert(name("b"), Watched::Folder(other));
+        watched.insert(name("remote"), Watched::Shared);
         assert_eq!(watched.folder_id("a".as_ref()), Some(one));
         assert_eq!(watched.folder_id("remote".as_ref()), None);
         assert_eq!(watched.folder_id("none".as_ref()), None);
-        watched.insert("link".into(), Watched::Alias(one));
+        watched.insert(name("link"), Watched::Alias(one));
         assert_eq!(watched.folder_id("link".as_ref()), None);
         assert_eq!(watched.folder_id("a".as_ref()), None);
         assert_eq!(watched.folder_id("b".as_ref()), Some(other));
         // The kernel's watch of both names has ended.
         watched.remove("link".as_ref());
         assert_eq!(watched.folder_id("a".as_ref()), None);
-        assert_eq!(watched.take().collect::<Vec<_>>(), ["a", "b", "remote"]);
-        watched.insert("a".into(), Watched::Folder(one));
+        assert_eq!(watched.take().collect::<Vec<_>>(), ["a", "b", "remote"].map(name));
+        watched.insert(name("a"), Watched::Folder(one));
         assert_eq!(watched.folder_id("a".as_ref()), Some(one));
     }
 

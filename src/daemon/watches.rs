@@ -7,8 +7,9 @@
 //! logged once. Each scan tries again to watch them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -73,7 +74,7 @@ impl Watches {
         self.fixed.clear();
         for name in self.jobs.take() {
             if let Some(watcher) = &mut self.watcher {
-                watcher.unwatch(&self.runners.join(name));
+                watcher.unwatch(&self.runners.join(&*name));
             }
         }
     }
@@ -153,17 +154,19 @@ impl Watches {
             return Vec::new();
         }
         // Old watches are removed first, to make room for new ones.
-        let (gone, new): (Vec<OsString>, Vec<OsString>) =
-            self.differing(calendar, path).into_iter().partition(|name| self.jobs.contains(name));
+        let (gone, new): (Vec<Arc<OsStr>>, Vec<Arc<OsStr>>) = self
+            .differing(calendar, path)
+            .into_iter()
+            .partition(|name| self.jobs.get(name).is_some());
         for name in gone {
             self.jobs.remove(&name);
             if let Some(watcher) = &mut self.watcher {
-                watcher.unwatch(&self.runners.join(&name));
+                watcher.unwatch(&self.runners.join(&*name));
             }
         }
         let mut folders = Vec::new();
         for name in new {
-            let folder = self.runners.join(&name);
+            let folder = self.runners.join(&*name);
             // Before the watch: if another folder takes the name meanwhile, the identities differ,
             // and scans examine the job's files.
             let watched = watched(disk, &folder);
@@ -177,29 +180,35 @@ impl Watches {
                 Err(WatchError::Start { .. } | WatchError::Folder { .. }) => {}
             }
         }
+        if path.is_none() && !folders.is_empty() {
+            self.jobs.compact();
+        }
         folders
     }
 
     /// Returns the names of folders that are watched but no longer exist, or not watched yet: all of
     /// them, or the one that `path` leads into.
-    fn differing(&self, calendar: &JobCalendar, path: Option<&Path>) -> BTreeSet<OsString> {
+    fn differing(&self, calendar: &JobCalendar, path: Option<&Path>) -> BTreeSet<Arc<OsStr>> {
         let below = match path.map(|path| path.strip_prefix(&self.runners)) {
             Some(Err(_)) => return BTreeSet::new(),
             Some(Ok(below)) => below.components().next(),
             None => None,
         };
         let watched = &self.jobs;
-        let differs = |name: &&OsStr| calendar.has_folder(name) != watched.contains(name);
+        let differs =
+            |name: &&Arc<OsStr>| calendar.folder(name).is_some() != watched.get(name).is_some();
         // Of ten thousand jobs, hardly any differ. After a change in one folder, only that one can.
         match below {
             Some(name) => {
-                Some(name.as_os_str()).filter(differs).map(OsStr::to_owned).into_iter().collect()
+                let name = name.as_os_str();
+                let names = [calendar.folder(name), watched.get(name)].into_iter().flatten();
+                names.filter(differs).cloned().collect()
             }
             // Usually nothing has changed, which a single comparison of both lists shows.
             None if calendar.folders().eq(watched.names()) => BTreeSet::new(),
             None => {
                 let names = calendar.folders().chain(watched.names());
-                names.filter(differs).map(OsStr::to_owned).collect()
+                names.filter(differs).cloned().collect()
             }
         }
     }

@@ -27,6 +27,7 @@ use jiff::tz::TimeZone;
 
 use super::change::{Change, FolderState, FolderWatch, apply};
 use super::load::{Inspected, Inspection, Loader, is_hidden};
+use super::shared_values::SharedValues;
 use super::{Job, Rejection};
 use crate::disk::{Disk, DiskError, FileId};
 use crate::names::JobName;
@@ -69,7 +70,10 @@ pub(crate) enum Depth {
 #[derive(Debug)]
 pub(crate) struct Jobs {
     loader: Loader,
-    states: BTreeMap<OsString, FolderState>,
+    states: BTreeMap<Arc<OsStr>, FolderState>,
+    shared: SharedValues,
+    /// Whether a job was replaced or removed since the last scan.
+    has_replaced: bool,
     /// Entries that are not jobs and were reported as such.
     skipped: BTreeSet<OsString>,
     /// In which scan the next job's files are examined again: a different one for each job, so that
@@ -82,7 +86,14 @@ impl Jobs {
     /// everything in it must belong to `user` or root. Jobs that set no time zone use `zone`.
     pub(crate) fn new(disk: Disk, folder: PathBuf, user: u32, zone: TimeZone) -> Jobs {
         let loader = Loader::new(disk, folder, user, zone);
-        Jobs { loader, states: BTreeMap::new(), skipped: BTreeSet::new(), next_turn: 0 }
+        Jobs {
+            loader,
+            states: BTreeMap::new(),
+            shared: SharedValues::default(),
+            has_replaced: false,
+            skipped: BTreeSet::new(),
+            next_turn: 0,
+        }
     }
 
     /// Inspects the files of every folder and returns the changes, by name. After an error, because
@@ -98,27 +109,39 @@ impl Jobs {
         watches: &dyn JobWatches,
         now: Timestamp,
     ) -> Result<Vec<Change>, DiskError> {
-        let (mut names, skipped) = self.loader.list()?;
-        names.sort_unstable();
-        self.skipped.retain(|name| skipped.contains(name) || names.binary_search(name).is_ok());
-        if !self.states.keys().eq(&names) {
-            names.extend(self.states.keys().cloned());
+        // Not earlier: the caller of the last scan had the old jobs.
+        if std::mem::take(&mut self.has_replaced) {
+            self.shared.remove_unused();
+        }
+        let (mut new, mut skipped) = (Vec::new(), Vec::new());
+        // Usually there is no new name, and none need be stored.
+        if self.loader.has_name_except(|name| self.states.contains_key(name))? {
+            (new, skipped) = self.loader.list()?;
+            new.retain(|name| !self.states.contains_key(name.as_os_str()));
+            new.sort_unstable();
+        }
+        self.skipped.retain(|name| skipped.contains(name) || new.binary_search(name).is_ok());
+        let mut changes = if self.states.is_empty() {
+            self.inspect_first(&new, watches, now)
+        } else {
+            let mut names = self.possibly_changed(depth, watches);
+            names.extend(new.into_iter().map(Arc::from));
             names.sort_unstable();
-            names.dedup();
-        }
-        let is_first = self.states.is_empty();
-        if depth == Depth::Folders {
-            names.retain(|name| !self.is_unchanged(name, watches));
-        }
-        let mut changes: Vec<Change> =
-            names.iter().filter_map(|name| self.inspect(name, watches, now)).collect();
+            names.iter().filter_map(|name| self.inspect(name, watches, now)).collect()
+        };
         changes.extend(skipped.iter().filter_map(|name| self.report_skipped(name)));
-        if is_first {
-            // To save memory: a map filled in order has half-empty nodes; one built from an
-            // iterator has full nodes.
-            self.states = std::mem::take(&mut self.states).into_iter().collect();
-        }
         Ok(changes)
+    }
+
+    /// Returns the names of the known folders that must be inspected.
+    fn possibly_changed(&mut self, depth: Depth, watches: &dyn JobWatches) -> Vec<Arc<OsStr>> {
+        let loader = &self.loader;
+        let names = self.states.iter_mut().filter_map(|(name, state)| {
+            let is_unchanged =
+                depth == Depth::Folders && is_unchanged(loader, name, state, watches);
+            (!is_unchanged).then(|| Arc::clone(name))
+        });
+        names.collect()
     }
 
     /// Inspects the job folder that contains `path`, or scans every folder if `path` is the folder
@@ -169,13 +192,13 @@ impl Jobs {
     }
 
     /// Returns the names of all job folders, valid or not.
-    pub(crate) fn folders(&self) -> impl Iterator<Item = &OsStr> {
-        self.states.keys().map(OsString::as_os_str)
+    pub(crate) fn folders(&self) -> impl Iterator<Item = &Arc<OsStr>> {
+        self.states.keys()
     }
 
-    /// Returns whether there is a job folder of this name, valid or not.
-    pub(crate) fn has_folder(&self, name: &OsStr) -> bool {
-        self.states.contains_key(name)
+    /// Returns the name of a job folder, valid or not, to share it.
+    pub(crate) fn folder(&self, name: &OsStr) -> Option<&Arc<OsStr>> {
+        self.states.get_key_value(name).map(|(name, _)| name)
     }
 
     /// Returns the faults of invalid folders, by name, including those not reported yet.
@@ -193,14 +216,6 @@ impl Jobs {
         is_new.then(|| Change::Skipped(self.loader.folder().join(name)))
     }
 
-    /// Returns whether the active watch of a job shows that its files have not changed.
-    fn is_unchanged(&mut self, name: &OsStr, watches: &dyn JobWatches) -> bool {
-        let Some(state) = self.states.get_mut(name) else { return false };
-        let Some(expected) = state.pass_scan() else { return false };
-        watches.folder_id(name) == Some(expected.id())
-            && self.loader.folder_stamp(name) == Some(expected)
-    }
-
     /// Returns after how many scans the files of a job are examined although its watch reports no
     /// change, at least once in `scans` scans.
     fn scans_left(&mut self, state: Option<&FolderState>, scans: u16) -> u16 {
@@ -216,36 +231,90 @@ impl Jobs {
         }
     }
 
+    /// Inspects all folders for the first time. To save memory, the map is built at once: a map that
+    /// is filled in order has half-empty nodes.
+    fn inspect_first(
+        &mut self,
+        names: &[OsString],
+        watches: &dyn JobWatches,
+        now: Timestamp,
+    ) -> Vec<Change> {
+        let (mut states, mut changes) = (Vec::with_capacity(names.len()), Vec::new());
+        for name in names {
+            let (state, change) =
+                self.inspect_folder(Arc::from(name.as_os_str()), None, watches, now);
+            states.extend(state);
+            changes.extend(change);
+        }
+        self.states = states.into_iter().collect();
+        changes
+    }
+
+    /// Inspects a folder, and records its new state.
     fn inspect(
         &mut self,
         name: &OsStr,
         watches: &dyn JobWatches,
         now: Timestamp,
     ) -> Option<Change> {
+        let (name, old) = match self.states.remove_entry(name) {
+            Some((name, state)) => (name, Some(state)),
+            None => (Arc::from(name), None),
+        };
+        let (state, change) = self.inspect_folder(name, old, watches, now);
+        self.states.extend(state);
+        change
+    }
+
+    /// Returns the new state of a folder, if it is still a job folder, and what has changed.
+    fn inspect_folder(
+        &mut self,
+        name: Arc<OsStr>,
+        old: Option<FolderState>,
+        watches: &dyn JobWatches,
+        now: Timestamp,
+    ) -> (Option<(Arc<OsStr>, FolderState)>, Option<Change>) {
         // Before its files are examined: a change after this call gives the folder another stamp,
         // or causes an event.
-        let watched = watches.folder_id(name).and_then(|id| {
-            let folder = self.loader.folder_stamp(name);
+        let watched = watches.folder_id(&name).and_then(|id| {
+            let folder = self.loader.folder_stamp(&name);
             folder.filter(|folder| folder.id() == id)
         });
-        let old = self.states.remove(name);
         let last = old.as_ref().and_then(FolderState::stamps);
         let scans_left = self.scans_left(old.as_ref(), watches.scans());
-        let Inspected { inspection, folder } = self.loader.inspect(name, last, watched, now);
+        let inspected = self.loader.inspect(&name, last, watched, now);
+        let Inspected { mut inspection, folder } = inspected;
+        if let Inspection::Valid(job, _) = &mut inspection {
+            self.shared.share(job);
+        }
         let is_skipped = matches!(inspection, Inspection::Skipped);
         if !is_skipped {
-            self.skipped.remove(name);
+            self.skipped.remove(&*name);
         }
         let (state, change) = apply(old, inspection, now);
         if is_skipped && change.is_none() {
-            return self.report_skipped(name);
+            return (None, self.report_skipped(&name));
         }
-        if let Some(mut state) = state {
+        let state = state.map(|mut state| {
             state.set_watch(FolderWatch { folder, scans_left });
-            self.states.insert(name.to_owned(), state);
-        }
-        change
+            (name, state)
+        });
+        self.has_replaced |= !matches!(change, None | Some(Change::Added(_) | Change::Skipped(_)));
+        (state, change)
     }
+}
+
+/// Returns whether the active watch of a job shows that its files have not changed.
+fn is_unchanged(
+    loader: &Loader,
+    name: &OsStr,
+    state: &mut FolderState,
+    watches: &dyn JobWatches,
+) -> bool {
+    state.pass_scan().is_some_and(|expected| {
+        watches.folder_id(name) == Some(expected.id())
+            && loader.folder_stamp(name) == Some(expected)
+    })
 }
 
 #[cfg(test)]

@@ -108,6 +108,18 @@ impl Loader {
         &self.folder
     }
 
+    /// Returns whether the folder of jobs has a name that is not `known`; dot files do not count.
+    pub(super) fn has_name_except(
+        &self,
+        known: impl Fn(&OsStr) -> bool,
+    ) -> Result<bool, DiskError> {
+        let mut is_found = false;
+        self.disk.for_each_name(&self.folder, &mut |name| {
+            is_found |= !is_hidden(name) && !known(name);
+        })?;
+        Ok(is_found)
+    }
+
     /// Lists the names of possible jobs and the names that are skipped; dot files are in neither.
     pub(super) fn list(&self) -> Result<(Vec<OsString>, Vec<OsString>), DiskError> {
         let entries = self.disk.list(&self.folder)?.into_iter();
@@ -232,7 +244,7 @@ impl Loader {
         let (config, action) = both(config, action)?;
         let config = self.config(config, &config_path, now);
         let ((config, timing, warning), action) = both(config, self.action(action, &action_path))?;
-        let (schedule, zone) = (Arc::new(timing.schedule), timing.zone);
+        let (config, schedule, zone) = (Arc::new(config), Arc::new(timing.schedule), timing.zone);
         Ok(Job { name, config, schedule, zone, action, warning })
     }
 

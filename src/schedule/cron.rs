@@ -1,6 +1,7 @@
 //! A schedule: an expression, and the next time at which it fires.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -71,6 +72,13 @@ impl Cron {
                 None => from = from.next_minute(),
             }
         }
+    }
+}
+
+impl Hash for Cron {
+    /// All other fields follow from the text.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
     }
 }
 

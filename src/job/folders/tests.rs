@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests change job folders as operators do")]
 
 mod links;
+mod shared;
 mod watched;
 
 use std::fs::{self, Permissions};
