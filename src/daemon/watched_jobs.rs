@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::disk::FileId;
 use crate::job::folders::JobWatches;
+use crate::watch::WrittenFolders;
 
 /// Maximum time until a scan examines the files of a job whose watch reports no change. If the time
 /// between two scans is longer, each scan does so.
@@ -20,6 +22,10 @@ pub(super) struct WatchedJobs {
     /// The identities of folders that a link or a mount leads to.
     aliases: BTreeSet<FileId>,
     scans: u16,
+    /// The jobs folder.
+    runners: PathBuf,
+    /// The folders with files that were written before the current scan.
+    written: WrittenFolders,
 }
 
 /// What a watched name leads to.
@@ -35,11 +41,18 @@ pub(super) enum Watched {
 }
 
 impl WatchedJobs {
-    /// Returns no watches yet; `check_span` is the time between two scans.
-    pub(super) fn new(check_span: Duration) -> WatchedJobs {
+    /// Returns no watches yet; `runners` is the jobs folder, and `check_span` the time between two
+    /// scans.
+    pub(super) fn new(runners: PathBuf, check_span: Duration) -> WatchedJobs {
         let scans = EXAMINE_SPAN.as_secs().checked_div(check_span.as_secs()).unwrap_or(1);
         let scans = u16::try_from(scans).unwrap_or(u16::MAX).max(1);
-        WatchedJobs { folders: BTreeMap::new(), aliases: BTreeSet::new(), scans }
+        WatchedJobs {
+            folders: BTreeMap::new(),
+            aliases: BTreeSet::new(),
+            scans,
+            runners,
+            written: WrittenFolders::default(),
+        }
     }
 
     /// Adds the watch of a folder.
@@ -59,6 +72,11 @@ impl WatchedJobs {
     /// known until all watches are set again.
     pub(super) fn remove(&mut self, name: &OsStr) {
         self.folders.remove(name);
+    }
+
+    /// Makes the next scan examine the files in folders with files that were written.
+    pub(super) fn set_written(&mut self, written: WrittenFolders) {
+        self.written = written;
     }
 
     /// Removes all watches and returns their names.
@@ -91,7 +109,9 @@ impl WatchedJobs {
 impl JobWatches for WatchedJobs {
     fn folder_id(&self, name: &OsStr) -> Option<FileId> {
         let id = (*self.folders.get(name)?)?;
-        (!self.aliases.contains(&id)).then_some(id)
+        let is_written =
+            !self.written.is_empty() && self.written.contains(&self.runners.join(name));
+        (!is_written && !self.aliases.contains(&id)).then_some(id)
     }
 
     fn scans(&self) -> u16 {
@@ -109,7 +129,7 @@ mod tests {
     }
 
     fn watched(check_seconds: u64) -> WatchedJobs {
-        WatchedJobs::new(Duration::from_secs(check_seconds))
+        WatchedJobs::new(PathBuf::from("/jobs"), Duration::from_secs(check_seconds))
     }
 
     #[test]

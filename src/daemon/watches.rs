@@ -56,13 +56,14 @@ pub(super) struct Watches {
 impl Watches {
     /// Returns no watches yet; `runners` is the jobs folder.
     pub(super) fn new(log: Logger, runners: PathBuf, check_span: Duration) -> Watches {
+        let jobs = WatchedJobs::new(runners.clone(), check_span);
         Watches {
             log,
             runners,
             check_span,
             watcher: None,
             fixed: BTreeMap::new(),
-            jobs: WatchedJobs::new(check_span),
+            jobs,
             is_limit_logged: false,
             logged: BTreeSet::new(),
         }
@@ -103,6 +104,9 @@ impl Watches {
                     return NewWatches::default();
                 }
             }
+        }
+        if let Some(watcher) = &self.watcher {
+            self.jobs.set_written(watcher.take_written());
         }
         let (disk, layout) = (spool.disk(), spool.layout());
         let is_watched = |folder: &Folder| folder.is_active() || *folder == Folder::ActionDone;

@@ -6,14 +6,14 @@
 //!
 //! A scan saves these calls for a job whose watch is *active*: a single call shows that the folder
 //! is still the watched one and that no name in it has changed, and the watch reports every write
-//! to its files when the file is closed. The watch of a job is active if
+//! to its files, also while they stay open. The watch of a job is active if
 //! * the job's folder is no link, and is the folder that the watch was set on,
 //! * the folder is on a local file system, and no other watch is on the same folder,
 //! * both files are in the folder itself: neither links nor mounted there, with one name each,
 //! * the job is valid, and its files were inspected after the watch was set.
 //!
 //! Whatever happens to a watch without an event (a file that is mounted over another, a second name
-//! for a file, a file that is truncated or stays open, an event that a library drops) is found by examining the files of every
+//! for a file, an event that the kernel or a library drops) is found by examining the files of every
 //! job in turn, [`JobWatches::scans`] scans apart. After events were lost and on SIGHUP, one scan
 //! examines the files of all jobs.
 

@@ -58,6 +58,8 @@ type SharedFolders = Arc<Mutex<Folders>>;
 #[derive(Debug, Default)]
 struct Folders {
     numbers: HashSet<u64>,
+    /// Those with a file that was written since [`Watcher::take_written`].
+    written: HashSet<u64>,
     hasher: RandomState,
 }
 
@@ -72,6 +74,29 @@ impl Folders {
 
     fn contains(&self, path: &Path) -> bool {
         self.numbers.contains(&self.hasher.hash_one(path))
+    }
+
+    /// Records that a file was written. This causes no hint, because the write is in progress.
+    fn note_written(&mut self, file: &Path) {
+        let number = file.parent().map(|folder| self.hasher.hash_one(folder));
+        self.written.extend(number.filter(|number| self.numbers.contains(number)));
+    }
+}
+
+/// Watched folders with a file that was written, and perhaps not closed.
+#[derive(Debug, Default)]
+pub(crate) struct WrittenFolders {
+    numbers: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl WrittenFolders {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.numbers.is_empty()
+    }
+
+    pub(crate) fn contains(&self, folder: &Path) -> bool {
+        self.numbers.contains(&self.hasher.hash_one(folder))
     }
 }
 
@@ -92,7 +117,13 @@ impl Watcher {
         let folders = SharedFolders::default();
         let (log, known) = (log.clone(), Arc::clone(&folders));
         let handler = move |event: notify::Result<Event>| match event {
-            Ok(event) => hints(&event, &lock(&known)).into_iter().for_each(&on_hint),
+            Ok(event) => {
+                let mut folders = lock(&known);
+                if matches!(event.kind, EventKind::Modify(ModifyKind::Data(_))) {
+                    event.paths.iter().for_each(|path| folders.note_written(path));
+                }
+                hints(&event, &folders).into_iter().for_each(&on_hint);
+            }
             Err(error) => {
                 warn!(log, "lost inotify events; scanning all folders"; "error" => Chain(&error));
                 on_hint(Hint::Everything);
@@ -129,6 +160,14 @@ impl Watcher {
     /// yet.
     pub(crate) fn has(&self, folder: &Path) -> bool {
         lock(&self.folders).contains(folder)
+    }
+
+    /// Returns the folders with files that were written since the last call. The end of a write also
+    /// causes a hint, but a truncated file causes none, nor does one that stays open.
+    pub(crate) fn take_written(&self) -> WrittenFolders {
+        let mut folders = lock(&self.folders);
+        let numbers = std::mem::take(&mut folders.written);
+        WrittenFolders { numbers, hasher: folders.hasher.clone() }
     }
 
     /// Stops watching a folder. A folder that is not watched is not an error.

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests change files as the operator does")]
 
 use std::fs;
+use std::io::Write as _;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -113,6 +114,29 @@ fn write_before_lost_events_is_found() {
     rig.send_hint(Hint::Everything);
     let job = "job".parse().unwrap();
     assert_eq!(rig.engine().parts().calendar.state(&job), crate::stage::submit::JobState::Paused);
+}
+
+#[test]
+fn write_to_a_file_that_stays_open_is_found_by_the_next_scan() {
+    let mut rig = Rig::new(NOW);
+    rig.write_job("job", NEVER);
+    rig.write_job("cut", &format!("{NEVER}\npaused = true"));
+    rig.start_watching();
+    rig.scan();
+    let path = |job: &str| rig.path("runners").join(job).join("entity.cfg");
+    let open = |job| fs::File::options().append(true).open(path(job)).unwrap();
+    let (mut written, cut) = (open("job"), open("cut"));
+    written.write_all(b"paused = true\n").unwrap();
+    let kept = fs::read_to_string(path("cut")).unwrap().replace("paused = true\n", "");
+    cut.set_len(u64::try_from(kept.len()).unwrap()).unwrap();
+    // The events of the writes come before that of another job.
+    rig.write_job("later", NEVER);
+    rig.run_until(|engine| engine.parts().calendar.count() == (3, 0));
+    rig.scan();
+    let state = |job: &str| rig.engine().parts().calendar.state(&job.parse().unwrap());
+    use crate::stage::submit::JobState;
+    assert_eq!((state("job"), state("cut")), (JobState::Paused, JobState::Ready));
+    drop((written, cut));
 }
 
 #[test]
