@@ -8,7 +8,7 @@
 //! What is particular to the original: it reads a key ring of the old form, knows no `timezone`, and
 //! waits five seconds after its start before it looks at actions in flight.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -42,7 +42,7 @@ pub(crate) fn original(bench: &Bench) -> Vec<Row> {
         );
         return Vec::new();
     };
-    let programs = [Program::runner(), Program { path: program(path), is_original: true }];
+    let programs = [Program::runner(), Program { path: program(&path), is_original: true }];
     let key = Key::new("");
     let burst = |program: &Program, key: &Key, jobs| {
         due(program, &bench.server, key, jobs, POST_WORK).seconds
@@ -69,8 +69,8 @@ pub(crate) fn original(bench: &Bench) -> Vec<Row> {
 }
 
 /// Returns the absolute path of the original.
-fn program(path: OsString) -> PathBuf {
-    let found = fs::canonicalize(&path);
+fn program(path: &OsStr) -> PathBuf {
+    let found = fs::canonicalize(path);
     found.unwrap_or_else(|error| panic!("{VARIABLE} = {}: {error}", path.display()))
 }
 
