@@ -66,7 +66,8 @@ pub(crate) fn in_flight(bench: &Bench) -> Vec<Row> {
 
 /// Measures the start of a runner with many new jobs, and its idle time.
 pub(crate) fn idle(bench: &Bench) -> Vec<Row> {
-    let without = Home::new(&bench.key, bench.server.port, 30, "").start();
+    let empty = Home::new(&bench.key, bench.server.port, 30, "");
+    let without = empty.start();
     without.ready();
     let base = without.settled_memory();
     without.stop();
